@@ -1,0 +1,79 @@
+import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
+import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
+import type { BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
+
+/** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
+export interface Config {
+  /** Path of the file it came from, as given. */
+  readonly file: string;
+  readonly listen: Address;
+  readonly admin: Address & { readonly token: string | undefined };
+  readonly log: { readonly level: LogLevel; readonly requests: 'all' | 'notable' | 'none'; readonly slowMs: number };
+  /** Bodies kept for replay may take this much memory in all. */
+  readonly replayMemoryBytes: number;
+  /** After SIGTERM, running calls get this long. */
+  readonly drainTimeoutMs: number;
+  /** Whether replies carry the `breakwater-…` headers. */
+  readonly responseHeaders: boolean;
+  readonly upstreams: readonly UpstreamConfig[];
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface UpstreamConfig {
+  readonly name: string;
+  /** `https://host[:port]`, without path. */
+  readonly origin: string;
+  /** Path of the URL without a trailing slash; '' for none. */
+  readonly basePath: string;
+  readonly mount: Mount;
+  readonly allowPrivate: boolean;
+  readonly headers: HeaderRules;
+  readonly connection: ConnectionOptions;
+  /** In order; the last one, named `default`, matches everything. */
+  readonly routes: readonly RouteConfig[];
+}
+
+/** Where an upstream is reached: below a path ('' is the root) or under a Host of its own. */
+export type Mount = { readonly path: string } | { readonly host: string };
+
+export interface HeaderRules {
+  /** [name, value] pairs; they replace the client's. */
+  readonly set: readonly (readonly [string, string])[];
+  /** Lower-case names. */
+  readonly remove: readonly string[];
+}
+
+export interface ConnectionOptions {
+  readonly connectTimeoutMs: number;
+  /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
+  readonly keepAliveMs: number;
+  /** A connection older than this takes no new attempt, so that DNS changes are followed. */
+  readonly maxAgeMs: number;
+}
+
+export interface RouteConfig {
+  readonly name: string;
+  /** Upper-case methods; undefined means any. */
+  readonly methods: readonly string[] | undefined;
+  /** Pattern below the mount: `/v1/charges/:id`, `*` one segment, `**` any rest. */
+  readonly path: string;
+  readonly settings: RouteSettings;
+}
+
+export interface RouteSettings {
+  readonly attemptTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly totalTimeoutMs: number;
+  /** A request body up to this size is kept so that it can be sent again. */
+  readonly maxReplayBytes: number;
+  readonly retry: RetryOptions;
+  readonly budget: BudgetOptions;
+  readonly breaker: BreakerOptions;
+  readonly concurrency: ConcurrencyOptions;
+}

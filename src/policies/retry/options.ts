@@ -1,0 +1,44 @@
+export type BackoffKind = 'exponential' | 'linear' | 'constant' | 'fibonacci' | 'list';
+export type Jitter = 'full' | 'equal' | 'decorrelated' | 'none';
+
+export interface BackoffOptions {
+  readonly kind: BackoffKind;
+  readonly baseMs: number;
+  /** The base after 429, 503 and 529, which say "too much" rather than "bad luck". */
+  readonly overloadedBaseMs: number;
+  readonly factor: number;
+  readonly maxMs: number;
+  readonly jitter: Jitter;
+  /** The waits of kind `list`; the last one repeats. */
+  readonly listMs: readonly number[];
+}
+
+export interface BudgetOptions {
+  /** Most tokens kept; a retry costs one. */
+  readonly cap: number;
+  /** Tokens earned by each successful attempt. */
+  readonly ratio: number;
+  /** Tokens earned by time alone while the breaker is closed. */
+  readonly tricklePerSecond: number;
+}
+
+/**
+ * What an idempotency key means on a route. `none`: nothing, it is a header like others. `pass`: the client's key makes
+ * POST and PATCH safe to repeat. `inject`: as `pass`, and one is made where the client sent none. `require`: no key, no call.
+ */
+export type IdempotencyKeyMode = 'none' | 'pass' | 'inject' | 'require';
+
+export interface RetryOptions {
+  /** Attempts in all, the first included; 1 means never retry. */
+  readonly attempts: number;
+  /** Answered statuses worth another attempt (within the method rule). */
+  readonly statuses: ReadonlySet<number>;
+  /** Statuses by which this API says that nothing was processed, so that even a POST without a key may be sent again. */
+  readonly notProcessed: ReadonlySet<number>;
+  readonly idempotencyKey: IdempotencyKeyMode;
+  /** Lower-case header name. */
+  readonly idempotencyHeader: string;
+  readonly backoff: BackoffOptions;
+  /** A wait asked for beyond this is not waited: the reply goes through instead. */
+  readonly retryAfterMaxMs: number;
+}

@@ -1,0 +1,91 @@
+/**
+ * Every way a call can fail without an upstream's reply. The HTTP status is decided at the edge (`problem.ts`).
+ *
+ * - the client: `client_gone`, `bad_request`, `route_not_found`, `idempotency_key_required`
+ * - the proxy would not: `breaker_open`, `concurrency_limit`, `draining`, `proxy_loop`, `address_prohibited`
+ * - time ran out: `attempt_timeout`, `deadline_exceeded`
+ * - the upstream's side: all others
+ */
+export type ErrorCode =
+  | 'client_gone'
+  | 'bad_request'
+  | 'route_not_found'
+  | 'idempotency_key_required'
+  | 'breaker_open'
+  | 'concurrency_limit'
+  | 'draining'
+  | 'proxy_loop'
+  | 'address_prohibited'
+  | 'attempt_timeout'
+  | 'deadline_exceeded'
+  | 'dns_error'
+  | 'dns_timeout'
+  | 'connect_timeout'
+  | 'connection_refused'
+  | 'connection_failed'
+  | 'tls_certificate_error'
+  | 'tls_protocol_error'
+  | 'connection_terminated'
+  | 'protocol_error'
+  | 'response_incomplete';
+
+/**
+ * What the upstream may have seen of an attempt that brought no reply.
+ * `not_sent`: not one request byte left us, so any method may be tried again. `sent_unknown`: bytes left, fate unknown.
+ */
+export type Sent = 'not_sent' | 'sent_unknown';
+
+export interface ProxyErrorOptions {
+  readonly cause?: unknown;
+  /** Default `not_sent`, which is what every refusal of our own is. */
+  readonly sent?: Sent;
+  /** When the caller may usefully try again, if we know. */
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** The proxy could not, or would not, bring a reply. */
+export class ProxyError extends Error {
+  override readonly name = 'ProxyError';
+  readonly code: ErrorCode;
+  readonly sent: Sent;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ProxyErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.sent = options.sent ?? 'not_sent';
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
+  'client_gone',
+  'bad_request',
+  'route_not_found',
+  'idempotency_key_required',
+  'breaker_open',
+  'concurrency_limit',
+  'draining',
+  'proxy_loop',
+  'address_prohibited',
+]);
+
+/** True when the failure says something about the upstream; false for the client's leaving and our own refusals. */
+export function blamesUpstream(error: ProxyError): boolean {
+  return !NOT_THE_UPSTREAMS_FAULT.has(error.code);
+}
+
+const CONNECT_CLASS: ReadonlySet<ErrorCode> = new Set([
+  'dns_error',
+  'dns_timeout',
+  'connect_timeout',
+  'connection_refused',
+  'connection_failed',
+  'tls_certificate_error',
+  'tls_protocol_error',
+]);
+
+/** True when no connection came about: DNS, TCP or TLS. */
+export function isConnectFailure(error: ProxyError): boolean {
+  return CONNECT_CLASS.has(error.code);
+}

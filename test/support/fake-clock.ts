@@ -1,0 +1,80 @@
+import type { Abort } from '../../src/runtime/abort.ts';
+import type { Clock, Timer } from '../../src/runtime/clock.ts';
+
+interface Sleeper {
+  readonly at: number;
+  readonly wake: () => void;
+}
+
+/** A clock that stands still until told otherwise. */
+export class FakeClock implements Clock {
+  #now = 0;
+  #sleepers: Sleeper[] = [];
+  #onSleep: Array<() => void> = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallTime(): number {
+    return Date.UTC(2026, 0, 1) + this.#now;
+  }
+
+  sleep(ms: number, signal: Abort): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const cancel = () => {
+        this.#remove(sleeper);
+        reject(signal.reason);
+      };
+      const sleeper: Sleeper = {
+        at: this.#now + ms,
+        wake: () => {
+          signal.off(cancel);
+          resolve();
+        },
+      };
+      signal.on(cancel);
+      this.#sleepers.push(sleeper);
+      for (const notify of this.#onSleep.splice(0)) notify();
+    });
+  }
+
+  timer(ms: number, callback: () => void): Timer {
+    const sleeper: Sleeper = { at: this.#now + ms, wake: callback };
+    this.#timers.add(sleeper);
+    this.#sleepers.push(sleeper);
+    return { cancel: () => this.#remove(sleeper) };
+  }
+  readonly #timers = new Set<Sleeper>();
+
+  /** Sleeps and timers that still wait; a finished test leaves none. */
+  get pending(): number {
+    return this.#sleepers.length;
+  }
+
+  /** Resolves as soon as something sleeps (timers do not count): the way to wait for code to reach its wait. */
+  async untilAsleep(): Promise<void> {
+    if (this.#sleepers.some((sleeper) => !this.#timers.has(sleeper))) return;
+    await new Promise<void>((resolve) => this.#onSleep.push(resolve));
+  }
+
+  /** Moves time on, waking sleepers in order and letting each run before the next. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = this.#sleepers.filter((s) => s.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#remove(due);
+      this.#now = due.at;
+      due.wake();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#now = end;
+  }
+
+  #remove(sleeper: Sleeper): void {
+    this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+    this.#timers.delete(sleeper);
+  }
+}
