@@ -1,0 +1,42 @@
+/** `GET /`: everything the API can be told, with commands to paste. */
+export function helpText(url: string): string {
+  return `A small, deliberately unreliable HTTP API. Every path answers; the query says how it fails.
+
+  API=http://127.0.0.1:8080/demo      # through Breakwater on its shipped config
+  API=${url.padEnd(31)} # straight at this API, to see the failures themselves
+
+Paths
+  GET  /orders/42     an order in JSON                curl -i $API/orders/42
+  POST /charges       echoes JSON, gives it an id     curl -i $API/charges -H 'idempotency-key: k1' --json '{"amount":100}'
+  GET  /flaky         503, 503, 200 and again         curl -i $API/flaky
+  GET  /slow          answers after 1 to 3 s          curl -i $API/slow
+  any other path      says what it received
+
+How to fail (on any path)
+  fail=0.3            that share of requests fails    curl -i "$API/orders/42?fail=0.3"
+  status=500          with this status (503)          curl -i "$API/orders/42?fail=0.3&status=500"
+  reset=before|body   by a connection reset instead   curl -i "$API/orders/42?fail=0.3&reset=before"
+  retry_after=2       with Retry-After: 2             curl -i "$API/orders/42?fail=0.5&status=429&retry_after=2"
+                      without fail= the three above fail every request
+  script=A,B,C        one step per request to that    curl -i "$API/orders/42?script=503,reset,200"
+                      path and query, then again from the start. Steps: a status, 429:2 (with
+                      Retry-After: 2), reset (before the head), cut (in the body), hang (no
+                      answer), close (without an answer)
+  delay=200ms         answers later; or a range       curl -i "$API/orders/42?delay=0-10s"
+
+What to send
+  size=65536          a body of that many bytes       curl -i "$API/file?size=65536" -o file
+  sse=5               server-sent events              curl -N "$API/events?sse=5&interval=500ms"
+
+Everything at once
+  PUT    /_outage?on=true    503 to all               curl -X PUT "$API/_outage?on=true&for=30s"
+         &for=30s            until then               curl -X PUT "$API/_outage?on=true&kind=blackhole&for=30s"
+         &kind=blackhole     no answer at all
+  DELETE /_outage            the end of it            curl -X DELETE $API/_outage
+  GET    /_outage            whether it is on
+  GET    /_log?last=20       the requests as the API saw them, oldest first
+
+Replies in JSON carry requests_seen: how many requests for that path and query had arrived when this one was
+answered, counted since the script's start or the last success. 3 means that two were spent on the rescue.
+`;
+}

@@ -1,0 +1,175 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Resource } from './resources.ts';
+import type { World } from './state.ts';
+import type { Action, Wish } from './wish.ts';
+
+/** A body in pieces, so that it can be paced and cut. */
+interface Body {
+  readonly type: string;
+  /** Undefined where it is not known beforehand: chunked. */
+  readonly length: number | undefined;
+  readonly pieces: number;
+  piece(index: number): Buffer;
+  readonly intervalMs: number;
+}
+
+interface Answer {
+  readonly action: Action;
+  readonly wish: Wish;
+  readonly resource: Resource;
+  /** Of the head, if one is sent. */
+  readonly status: number;
+  readonly seen: number;
+}
+
+/** Does to the client what was decided; resolves when nothing more will be sent. */
+export async function perform(answer: Answer, response: ServerResponse, world: World): Promise<void> {
+  const { action, wish, resource, status, seen } = answer;
+  const { fromMs, toMs } = wish.delay;
+  if (!(await pause(fromMs + (toMs - fromMs) * world.random(), response, world))) return;
+  switch (action.kind) {
+    case 'hang':
+      return;
+    case 'reset':
+      response.socket?.resetAndDestroy();
+      return;
+    case 'close':
+      response.socket?.destroy();
+      return;
+    case 'cut':
+      return sendPieces(bodyOf(wish, resource, seen), status, response, { world, cut: true });
+    case 'reply':
+      return status >= 300
+        ? sendJson(response, status, failureFields(status, seen), action)
+        : sendPieces(bodyOf(wish, resource, seen), status, response, { world, cut: false });
+  }
+}
+
+function failureFields(status: number, seen: number): Readonly<Record<string, unknown>> {
+  return { error: `the demo API was told to answer ${status}`, requests_seen: seen };
+}
+
+/** Sends `fields` as JSON on one line, ready for a terminal. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  fields: unknown,
+  {
+    retryAfter,
+    type = 'application/json',
+  }: { readonly retryAfter?: number | undefined; readonly type?: string } = {},
+): void {
+  if (response.destroyed) return;
+  const body = Buffer.from(`${JSON.stringify(fields)}\n`);
+  const bodiless = status === 204 || status === 304;
+  const headers: Record<string, string | number> = {};
+  if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
+  if (!bodiless) Object.assign(headers, { 'content-type': type, 'content-length': body.length });
+  response.writeHead(status, headers);
+  response.end(bodiless ? undefined : body);
+}
+
+function bodyOf(wish: Wish, resource: Resource, seen: number): Body {
+  if (wish.events !== undefined) return eventStream(wish.events.count, wish.events.intervalMs);
+  if (wish.sizeBytes !== undefined) {
+    return inPieces(
+      'application/octet-stream',
+      Math.max(2, Math.ceil(wish.sizeBytes / PIECE_BYTES)),
+      wish.sizeBytes,
+    );
+  }
+  const json = Buffer.from(`${JSON.stringify({ ...resource, requests_seen: seen })}\n`);
+  return { ...inPieces('application/json', 2, json.length), piece: (i) => slice(json, i, 2) };
+}
+
+const PIECE_BYTES = 16 * 1024;
+const FILLER = Buffer.alloc(PIECE_BYTES, 'breakwater demo\n');
+
+function inPieces(type: string, pieces: number, length: number): Body {
+  const startOf = (i: number) => Math.floor((length * i) / pieces);
+  return {
+    type,
+    length,
+    pieces,
+    intervalMs: 0,
+    piece: (i) => FILLER.subarray(0, startOf(i + 1) - startOf(i)),
+  };
+}
+
+function slice(whole: Buffer, index: number, pieces: number): Buffer {
+  const startOf = (i: number) => Math.floor((whole.length * i) / pieces);
+  return whole.subarray(startOf(index), startOf(index + 1));
+}
+
+function eventStream(count: number, intervalMs: number): Body {
+  const piece = (i: number) => Buffer.from(`id: ${i + 1}\ndata: {"n":${i + 1},"of":${count}}\n\n`);
+  return { type: 'text/event-stream', length: undefined, pieces: count, intervalMs, piece };
+}
+
+/** A cut body ends by a reset after half its pieces. */
+async function sendPieces(
+  body: Body,
+  status: number,
+  response: ServerResponse,
+  { world, cut }: { readonly world: World; readonly cut: boolean },
+): Promise<void> {
+  if (status === 204) return sendJson(response, status, undefined);
+  response.writeHead(status, {
+    'content-type': body.type,
+    ...(body.length === undefined ? { 'cache-control': 'no-store' } : { 'content-length': body.length }),
+  });
+  response.flushHeaders();
+  const count = cut ? Math.floor(body.pieces / 2) : body.pieces;
+  for (let i = 0; i < count; i++) {
+    if (i > 0 && !(await pause(body.intervalMs, response, world))) return;
+    if (!(await written(response, body.piece(i)))) return;
+  }
+  if (!cut) response.end();
+  else response.socket?.resetAndDestroy();
+}
+
+/** Resolves once the kernel has taken the bytes (false: the client has left), which also holds back a slow reader. */
+function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const gone = () => resolve(false);
+    if (response.destroyed) return gone();
+    response.once('close', gone);
+    response.write(bytes, (error) => {
+      response.off('close', gone);
+      resolve(error === undefined || error === null);
+    });
+  });
+}
+
+/** Resolves with true after `ms`, or with false as soon as the client has left. */
+function pause(ms: number, response: ServerResponse, world: World): Promise<boolean> {
+  if (ms <= 0 || response.destroyed) return Promise.resolve(!response.destroyed);
+  return new Promise((resolve) => {
+    const gone = () => {
+      cancel();
+      resolve(false);
+    };
+    const cancel = world.after(ms, () => {
+      response.off('close', gone);
+      resolve(true);
+    });
+    response.once('close', gone);
+  });
+}
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** The first 64 KiB of the request's body, once all of it is here; undefined if the client left before. */
+export async function bodyOfRequest(request: IncomingMessage): Promise<Buffer | undefined> {
+  const kept: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      if (length < MAX_BODY_BYTES) kept.push(chunk);
+      length += chunk.length;
+    }
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(kept).subarray(0, MAX_BODY_BYTES);
+}

@@ -1,0 +1,162 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { helpText } from './help.ts';
+import { BadParameter, durationMs, integer, oneOf } from './parameters.ts';
+import { bodyOfRequest, perform, sendJson } from './perform.ts';
+import { resourceFor, usualStatus } from './resources.ts';
+import { Cycles, MAX_LOG_ENTRIES, Outage, RequestLog, seededChance, type World } from './state.ts';
+import { readWish, statusOf } from './wish.ts';
+
+export interface DemoApiOptions {
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly host: string;
+  /** Same seed, same failures in the same order of requests; 1 unless given. */
+  readonly seed?: number;
+  /** Time and waiting; the system's unless given. */
+  readonly time?: Pick<World, 'now' | 'after'>;
+}
+
+export interface DemoApi {
+  /** `http://host:port`, without a trailing slash. */
+  readonly url: string;
+  /** Stops listening and cuts every connection. */
+  close(): Promise<void>;
+}
+
+const systemTime: Pick<World, 'now' | 'after'> = {
+  now: () => performance.now(),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Longer than a proxy in front keeps an idle connection, so that the failures are those that were asked for. */
+const KEEP_ALIVE_MS = 75_000;
+
+/** Starts an HTTP API that fails as each request asks it to; rejects if it cannot listen. */
+export function startDemoApi({ port, host, seed = 1, time = systemTime }: DemoApiOptions): Promise<DemoApi> {
+  const chance = seededChance(seed);
+  const api = new Api({ now: () => time.now(), after: (ms, cb) => time.after(ms, cb), random: chance });
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    api.answer(request, response).catch((error: unknown) => {
+      process.emitWarning(error instanceof Error ? error : String(error));
+      response.destroy();
+    });
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const address = server.address() as AddressInfo;
+      const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+      api.url = `http://${name}:${address.port}`;
+      const close = () =>
+        new Promise<void>((closed) => {
+          server.close(() => closed());
+          server.closeAllConnections();
+        });
+      resolve({ url: api.url, close });
+    });
+  });
+}
+
+class Api {
+  url = '';
+  readonly #world: World;
+  readonly #cycles = new Cycles();
+  readonly #outage = new Outage();
+  readonly #log = new RequestLog();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = URL.parse(`http://demo${request.url ?? ''}`);
+    if (url === null) return sendProblem(response, 400, { detail: 'the request target is not a path' });
+    try {
+      if (url.pathname === '/' && url.search === '') return this.#help(request, response);
+      if (url.pathname === '/_outage') return this.#switchOutage(request, response, url.searchParams);
+      if (url.pathname === '/_log') return this.#showLog(response, url.searchParams);
+      return await this.#serve(request, response, url);
+    } catch (error) {
+      if (!(error instanceof BadParameter)) throw error;
+      request.resume();
+      sendProblem(response, 400, { detail: error.message, parameter: error.parameter });
+    }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const outage = this.#outage.at(this.#world.now());
+    if (outage !== undefined) {
+      request.resume();
+      this.#note(request, `outage ${outage.kind}`, undefined);
+      const error = 'the demo API is switched off (see /_outage)';
+      if (outage.kind === '503') sendJson(response, 503, { error });
+      return;
+    }
+    const wish = readWish(url.pathname, url.searchParams);
+    const { action, seen } = this.#cycles.arrive(request.url ?? '', wish, this.#world.random);
+    const status = statusOf(action, usualStatus(request, url.pathname));
+    this.#note(request, action.kind === 'reply' ? String(status) : action.kind, seen);
+    const body = await bodyOfRequest(request);
+    if (body === undefined) return;
+    const resource = resourceFor(request, url.pathname, body, this.#world.random);
+    await perform({ action, wish, resource, status, seen }, response, this.#world);
+  }
+
+  #note(request: IncomingMessage, outcome: string, seen: number | undefined): void {
+    this.#log.add({
+      at: new Date().toISOString(),
+      method: request.method ?? '',
+      path: request.url ?? '',
+      idempotency_key: request.headers['idempotency-key']?.toString(),
+      outcome,
+      requests_seen: seen,
+    });
+  }
+
+  #help(request: IncomingMessage, response: ServerResponse): void {
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+    response.end(helpText(this.url));
+  }
+
+  #switchOutage(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
+    request.resume();
+    const get = (name: string) => query.get(name) ?? undefined;
+    if (request.method === 'DELETE') this.#outage.end();
+    else if (request.method === 'PUT') {
+      const kind = oneOf('kind', get('kind'), ['503', 'blackhole']) ?? '503';
+      const forMs = durationMs('for', get('for')) ?? Number.POSITIVE_INFINITY;
+      if (oneOf('on', get('on'), ['true', 'false']) === 'false') this.#outage.end();
+      else this.#outage.begin(kind, this.#world.now() + forMs);
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return sendProblem(response, 405, { detail: 'use PUT to switch it on, DELETE to end it, GET to look' });
+    }
+    const outage = this.#outage.at(this.#world.now());
+    sendJson(response, 200, {
+      on: outage !== undefined,
+      kind: outage?.kind,
+      left_ms: outage?.leftMs && Math.ceil(outage.leftMs),
+    });
+  }
+
+  #showLog(response: ServerResponse, query: URLSearchParams): void {
+    const entries = this.#log.last(integer('last', query.get('last') ?? undefined, 1, MAX_LOG_ENTRIES) ?? 50);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    // One request a line: it is read in a terminal.
+    response.end(`[${entries.map((entry) => `\n  ${JSON.stringify(entry)}`).join(',')}\n]\n`);
+  }
+}
+
+function sendProblem(
+  response: ServerResponse,
+  status: number,
+  members: Readonly<Record<string, string>>,
+): void {
+  const title = status === 400 ? 'Bad parameter' : 'Method not allowed';
+  sendJson(response, status, { title, status, ...members }, { type: 'application/problem+json' });
+}
