@@ -1,0 +1,156 @@
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValueWithName,
+  Registry,
+} from 'prom-client';
+import type { ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
+import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
+import type { Families } from './families.ts';
+import { DURATION_BUCKETS, GAUGES, type MetricSpec, UNWANTED_DEFAULTS } from './names.ts';
+
+export interface ExpositionSources {
+  readonly state: StateSource;
+  /** Seconds since the Unix epoch. */
+  readonly reloadedAt: () => number | undefined;
+  readonly build: { readonly version: string; readonly node: string };
+}
+
+/** How often the event loop's delay is sampled: often enough to see a stall, seldom enough to cost nothing when idle. */
+const EVENT_LOOP_SAMPLE_MS = 20;
+
+const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
+
+type Sample = readonly [labels: Labels, value: number];
+
+/** Hands our counts, the policies' state and the process's own figures to prom-client, which writes the text. */
+export class Exposition {
+  readonly #registry = new Registry();
+  readonly #state: StateSource;
+  /** Read once per scrape, so that all gauges tell of the same moment. */
+  #upstreams: readonly UpstreamSnapshot[] = [];
+
+  constructor({ counters, histograms }: Families, { state, reloadedAt, build }: ExpositionSources) {
+    this.#state = state;
+    for (const family of Object.values(counters)) this.#counter(family);
+    for (const family of Object.values(histograms)) this.#registry.registerMetric(new CellHistogram(family));
+    this.#stateGauges();
+    this.#gauge(GAUGES.replayBytes, () => [[{}, state.replayBytes()]]);
+    this.#gauge(GAUGES.lastReloadSuccess, () => {
+      const at = reloadedAt();
+      return at === undefined ? [] : [[{}, at]];
+    });
+    this.#gauge(GAUGES.buildInfo, () => [[build, 1]]);
+    collectDefaultMetrics({
+      register: this.#registry,
+      eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS,
+    });
+    for (const name of UNWANTED_DEFAULTS) this.#registry.removeSingleMetric(name);
+  }
+
+  text(): Promise<string> {
+    this.#upstreams = [...this.#state.upstreams()];
+    return this.#registry.metrics();
+  }
+
+  #stateGauges(): void {
+    this.#scopeGauge(GAUGES.budgetTokens, ({ budgetTokens }) => budgetTokens);
+    this.#scopeGauge(GAUGES.concurrencyLimit, ({ limit }) => limit?.limit);
+    this.#scopeGauge(GAUGES.concurrencyInFlight, ({ limit }) => limit?.inFlight);
+    this.#scopeGauge(GAUGES.queueDepth, ({ limit }) => limit?.queued);
+    this.#gauge(GAUGES.breakerState, () =>
+      this.#eachScope((labels, { breaker }) =>
+        breaker === undefined
+          ? []
+          : BREAKER_STATES.map((state): Sample => [{ ...labels, state }, state === breaker.state ? 1 : 0]),
+      ),
+    );
+    this.#gauge(GAUGES.upstreamConnections, () =>
+      this.#upstreams.map(({ name, connections }): Sample => [{ upstream: name }, connections]),
+    );
+  }
+
+  #scopeGauge(spec: MetricSpec, read: (scope: ScopeSnapshot) => number | undefined): void {
+    this.#gauge(spec, () =>
+      this.#eachScope((labels, scope) => {
+        const value = read(scope);
+        return value === undefined ? [] : [[labels, value]];
+      }),
+    );
+  }
+
+  #eachScope(read: (labels: Labels, scope: ScopeSnapshot) => readonly Sample[]): Sample[] {
+    return this.#upstreams.flatMap(({ name, scopes }) =>
+      scopes.flatMap((scope) => read({ upstream: name, scope: scope.scope }, scope)),
+    );
+  }
+
+  /** Starts from nothing at each scrape: what is no longer configured is no longer there. */
+  #gauge({ name, help, labels }: MetricSpec, read: () => readonly Sample[]): void {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      labelNames: labels,
+      registers: [this.#registry],
+      collect: () => {
+        gauge.reset();
+        for (const [values, value] of read()) gauge.set(values, value);
+      },
+    });
+  }
+
+  #counter(family: Family<CounterCell>): void {
+    const { name, help, labels } = family.spec;
+    const counter: Counter = new Counter({
+      name,
+      help,
+      labelNames: labels,
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        for (const cell of family.cells) counter.inc(cell.labels, cell.value);
+      },
+    });
+  }
+}
+
+type Values = MetricObjectWithValues<MetricValueWithName<string>>;
+
+/** A prom-client histogram whose observations were made elsewhere. */
+class CellHistogram extends Histogram {
+  readonly #family: Family<HistogramCell>;
+
+  constructor(family: Family<HistogramCell>) {
+    const { name, help, labels } = family.spec;
+    super({ name, help, labelNames: labels, buckets: [...DURATION_BUCKETS], registers: [] });
+    this.#family = family;
+  }
+
+  override get(): Promise<Values> {
+    return this.getForPromString();
+  }
+
+  /** What the registry prefers to `get` when it writes text. */
+  getForPromString(): Promise<Values> {
+    const { name, help } = this.#family.spec;
+    const values = this.#family.cells.flatMap((cell) => this.#series(cell));
+    // The library's types claim a numeric enum here; its code writes the word.
+    return Promise.resolve({ name, help, type: 'histogram', aggregator: 'sum', values } as unknown as Values);
+  }
+
+  #series({ labels, counts, sum }: HistogramCell): MetricValueWithName<string>[] {
+    const { name } = this.#family.spec;
+    let below = 0;
+    const series: MetricValueWithName<string>[] = counts.map((count, bucket) => {
+      below += count;
+      const le = DURATION_BUCKETS[bucket] ?? '+Inf';
+      return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
+    });
+    series.push({ metricName: `${name}_sum`, labels, value: sum });
+    series.push({ metricName: `${name}_count`, labels, value: below });
+    return series;
+  }
+}

@@ -1,0 +1,100 @@
+import type { CallEvent, StateEvent } from '../proxy/events.ts';
+import type { Observer } from '../proxy/observer.ts';
+import type { CallRecord } from '../proxy/record.ts';
+import type { StateSource } from '../proxy/snapshot.ts';
+import type { CounterCell, Family, Labels } from './cells.ts';
+import type { Exposition } from './exposition.ts';
+import { createFamilies } from './families.ts';
+import { RouteMetrics } from './route-metrics.ts';
+
+export interface MetricsOptions {
+  readonly version: string;
+  readonly nodeVersion: string;
+  readonly state: StateSource;
+}
+
+/** Counts what happens and says it in Prometheus' text format. The number of series depends on the configuration only. */
+export class Metrics implements Observer {
+  /** Prometheus text exposition format. */
+  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
+  readonly #options: MetricsOptions;
+  readonly #families = createFamilies();
+  /** By upstream, then by route. */
+  readonly #routes = new Map<string, Map<string, RouteMetrics>>();
+  #reloadedAt: number | undefined;
+  #exposition: Promise<Exposition> | undefined;
+
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+    for (const result of ['success', 'failure']) this.#families.counters.configReloads.add({ result });
+  }
+
+  callEvent(record: CallRecord, event: CallEvent): void {
+    this.#routeOf(record).event(record, event);
+  }
+
+  callEnded(record: CallRecord): void {
+    this.#routeOf(record).ended(record);
+  }
+
+  stateChanged(upstream: string, event: StateEvent): void {
+    const { breakerTransitions, breakerStaleResults } = this.#families.counters;
+    const { scope } = event;
+    if (event.type === 'breaker_stale_result') return count(breakerStaleResults, { upstream, scope });
+    const { from, to, cause } = event;
+    count(breakerTransitions, { upstream, scope, from, to, cause });
+  }
+
+  /** A configuration was loaded (the first one too) or refused, at `wallMs` since the Unix epoch. */
+  configLoaded(result: 'success' | 'failure', wallMs: number): void {
+    count(this.#families.counters.configReloads, { result });
+    if (result === 'success') this.#reloadedAt = wallMs / 1000;
+  }
+
+  /** Drops the counters of upstreams that a reload took away, so that many reloads do not add up. */
+  retain(upstreams: ReadonlySet<string>): void {
+    const stays = (labels: Labels) => {
+      const upstream = labels['upstream'];
+      return upstream === undefined || upstream === '' || upstreams.has(upstream);
+    };
+    for (const family of Object.values(this.#families.counters)) family.retain(stays);
+    for (const family of Object.values(this.#families.histograms)) family.retain(stays);
+    for (const upstream of this.#routes.keys()) {
+      if (upstream !== '' && !upstreams.has(upstream)) this.#routes.delete(upstream);
+    }
+  }
+
+  /** Everything, for a scrape. */
+  async text(): Promise<string> {
+    return (await this.warm()).text();
+  }
+
+  /** Loads prom-client and starts its process metrics. That takes some 40 ms, so it is not done before listening. */
+  warm(): Promise<Exposition> {
+    this.#exposition ??= import('./exposition.ts').then(({ Exposition }) => {
+      const { state, version, nodeVersion } = this.#options;
+      const reloadedAt = () => this.#reloadedAt;
+      return new Exposition(this.#families, { state, reloadedAt, build: { version, node: nodeVersion } });
+    });
+    return this.#exposition;
+  }
+
+  #routeOf({ info }: CallRecord): RouteMetrics {
+    const { upstream, route } = info;
+    let routes = this.#routes.get(upstream);
+    if (routes === undefined) this.#routes.set(upstream, (routes = new Map()));
+    let metrics = routes.get(route);
+    if (metrics === undefined) {
+      metrics = new RouteMetrics(this.#families, upstream, route);
+      routes.set(route, metrics);
+    }
+    return metrics;
+  }
+}
+
+/** For what is rare: finds the series by comparing labels. */
+function count(family: Family<CounterCell>, labels: Labels): void {
+  const same = (cell: CounterCell) =>
+    Object.entries(labels).every(([name, value]) => cell.labels[name] === value);
+  (family.cells.find(same) ?? family.add(labels)).value++;
+}

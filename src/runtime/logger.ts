@@ -1,0 +1,69 @@
+import { type DestinationStream, destination as fileDestination, type Logger as Pino, pino } from 'pino';
+import { redact } from './redact.ts';
+
+/** What the rest of the proxy knows of logging: fields first, then a sentence. */
+export interface Logger {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+}
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface LoggerOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** For human eyes; default: when stdout is a terminal. */
+  readonly pretty?: boolean | undefined;
+  /** Takes one finished line at a time; default stdout. */
+  readonly destination?: DestinationStream | undefined;
+}
+
+/**
+ * Lines that wait for a stdout that nobody reads take at most this much memory; the newest beyond it are dropped.
+ * Blocking instead would let a stalled log reader stop the proxy.
+ */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+
+/** What the sentence of a call's line has told already. */
+const HIDDEN_WHEN_PRETTY =
+  'method,path,upstream,route,outcome,status,origin,error,gave_up,ms,head_ms,queued_ms,attempts,scope,from,to,cause';
+
+/** A logger that writes JSON lines, or colourful ones to a terminal, with secrets redacted. Waiting lines are flushed at exit. */
+export async function createLogger(options: LoggerOptions): Promise<Logger> {
+  const pretty = options.pretty ?? (options.destination === undefined && process.stdout.isTTY);
+  const stream = pretty
+    ? await prettyStream(options.destination)
+    : (options.destination ?? fileDestination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }));
+  const log: Pino = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }), log: redact },
+    },
+    stream,
+  );
+  return {
+    debug: (fields, message) => log.debug(fields, message),
+    info: (fields, message) => log.info(fields, message),
+    warn: (fields, message) => log.warn(fields, message),
+    error: (fields, message) => log.error(fields, message),
+  };
+}
+
+/**
+ * In this thread and synchronous (pino-pretty's own stream is neither): a line is out before the process can die.
+ * Loaded only for a terminal, to start fast.
+ */
+async function prettyStream(to: DestinationStream | undefined): Promise<DestinationStream> {
+  const { prettyFactory } = await import('pino-pretty');
+  const format = prettyFactory({
+    ignore: HIDDEN_WHEN_PRETTY,
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    colorize: to === undefined,
+  });
+  const target: DestinationStream = to ?? process.stdout;
+  return { write: (line) => target.write(format(line)) };
+}

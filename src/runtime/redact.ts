@@ -1,0 +1,56 @@
+/** What stands in a log line or a dump where a secret was. */
+export const REDACTED = '[redacted]';
+
+const SECRET_NAME =
+  /^(?:authorization|proxy-authorization|cookie|set-cookie)$|(?:^|[-_.])(?:token|secret|password|passwd)$|key$/i;
+
+/** User and password in a URL. */
+const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/?#\s@]+@/gi;
+
+/** Deeper structures than this are cut; it also ends cycles. */
+const MAX_DEPTH = 6;
+
+/** True for names of headers and fields whose value nobody may see: credentials, cookies, `…-token`, `…-secret`, `…key`. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
+
+/**
+ * A copy of `fields` that is safe to print: values under secret names are replaced, so are user and password in URLs;
+ * a field `headers` may also be a flat list (name, value, …). Errors become plain objects.
+ */
+export function redact(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return redactObject(fields, 0);
+}
+
+function redactObject(fields: object, depth: number): Record<string, unknown> {
+  const safe: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue;
+    if (isSecretName(name)) safe[name] = REDACTED;
+    else if (name === 'headers' && Array.isArray(value)) safe[name] = redactHeaders(value);
+    else safe[name] = redactValue(value, depth + 1);
+  }
+  return safe;
+}
+
+function redactValue(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.replace(USER_INFO, `$1${REDACTED}@`);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= MAX_DEPTH) return '…';
+  if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));
+  if (value instanceof Error) return describeError(value, depth);
+  return redactObject(value, depth);
+}
+
+function redactHeaders(headers: readonly unknown[]): unknown[] {
+  return headers.map((item, index) => {
+    if (Array.isArray(item)) return redactHeaders(item); // [name, value] pairs
+    return index % 2 === 1 && isSecretName(String(headers[index - 1])) ? REDACTED : redactValue(item, 1);
+  });
+}
+
+function describeError(error: Error, depth: number): Record<string, unknown> {
+  const { name, message, stack, cause } = error;
+  return redactObject({ ...Object.fromEntries(Object.entries(error)), name, message, stack, cause }, depth);
+}
