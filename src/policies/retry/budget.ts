@@ -1,0 +1,96 @@
+import type { BudgetOptions } from './options.ts';
+
+/** What a retry costs, in tokens. */
+export const RETRY_COST = 1;
+
+/**
+ * What a retry costs that waits as long as the upstream asked for: half, because such a retry comes at a time that the
+ * upstream chose and is the least likely to add to an overload.
+ */
+export const ASKED_RETRY_COST = 0.5;
+
+/** Tokens are counted in whole millionths, so that ten successes at 0.6 buy exactly 6. */
+const MICRO = 1_000_000;
+
+/** A product that falls short of a whole number by less than this is that number: 0.29 · 1e6 is 290000 less a float's error. */
+const FLOAT_ERROR = 1e-3;
+
+/**
+ * Keeps retries a fraction of what succeeds, so that an outage is never amplified: over every window of `t` seconds,
+ * attempts ≤ requests + cap + ratio · successes + tricklePerSecond · t. Paid for by success and not by request, because a
+ * budget that requests fill is full exactly when everything fails. Starts full. A window in which tokens withdrawn before
+ * it are refunded may see that many more retries: they take the place of those that were not made.
+ */
+export class RetryBudget {
+  readonly #cap: number;
+  readonly #perSuccess: number;
+  readonly #perMs: number;
+  #tokens: number;
+  #trickling = true;
+  /** Since when time is counted, and what it has brought since: one product per stretch, so that no fraction is lost or made. */
+  #since = 0;
+  #trickled = 0;
+
+  constructor({ cap, ratio, tricklePerSecond }: BudgetOptions) {
+    this.#cap = whole(cap * MICRO);
+    this.#perSuccess = whole(ratio * MICRO);
+    // Finite, because no time at an infinite rate would be NaN tokens, and NaN refuses nothing.
+    this.#perMs = Math.min(Number.MAX_SAFE_INTEGER, (tricklePerSecond * MICRO) / 1000);
+    this.#tokens = this.#cap;
+  }
+
+  /** Call once for each attempt that succeeded. */
+  deposit(): void {
+    this.#add(this.#perSuccess);
+  }
+
+  /** Takes `cost` tokens, or nothing and says false: then do not retry. */
+  withdraw(now: number, cost: number = RETRY_COST): boolean {
+    this.#accrue(now);
+    const micro = whole(cost * MICRO);
+    if (micro > this.#tokens) return false;
+    this.#tokens -= micro;
+    return true;
+  }
+
+  /** Gives back a withdrawal whose retry was not made. */
+  refund(cost: number = RETRY_COST): void {
+    this.#add(whole(cost * MICRO));
+  }
+
+  /** Tokens at hand, 0 to `cap`. */
+  tokens(now: number): number {
+    this.#accrue(now);
+    return this.#tokens / MICRO;
+  }
+
+  /** Turns the earning by time on or off; it is on at first. Off while the breaker is not closed. */
+  trickling(on: boolean, now: number): void {
+    if (on === this.#trickling) return;
+    this.#accrue(now);
+    this.#trickling = on;
+    this.#restart(now);
+  }
+
+  #accrue(now: number): void {
+    if (!this.#trickling) return;
+    const earned = whole(Math.max(0, now - this.#since) * this.#perMs);
+    this.#add(earned - this.#trickled);
+    this.#trickled = earned;
+    // A full bucket keeps no fraction either, or the guarantee would be off by it.
+    if (this.#tokens === this.#cap) this.#restart(now);
+  }
+
+  #restart(now: number): void {
+    this.#since = now;
+    this.#trickled = 0;
+  }
+
+  #add(micro: number): void {
+    this.#tokens = Math.min(this.#cap, this.#tokens + micro);
+  }
+}
+
+function whole(micro: number): number {
+  return Math.floor(micro + FLOAT_ERROR);
+}
