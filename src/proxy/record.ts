@@ -34,7 +34,8 @@ export interface AttemptEntry {
 
 /**
  * How a call ended, in one word. `rescued`: succeeded after at least one retry; `upstream_error`: a failing reply of the
- * upstream went through; `failed`: no reply to give, or one that broke off; `rejected`: we refused; `bug`: our own fault.
+ * upstream went through; `failed`: no reply to give, or one that broke off; `rejected`: we refused and the upstream saw
+ * nothing; `bug`: our own fault.
  */
 export type CallOutcome = 'ok' | 'rescued' | 'upstream_error' | 'failed' | 'rejected' | 'client_gone' | 'bug';
 
@@ -182,7 +183,7 @@ export function notable(record: CallRecord, slowMs: number): boolean {
 function outcomeOf(record: CallRecord, { error, origin, status }: Ending): CallOutcome {
   if (error === 'bug') return 'bug';
   if (error === 'client_gone') return 'client_gone';
-  if (error !== undefined) return REFUSALS.has(error) ? 'rejected' : 'failed';
+  if (error !== undefined) return record.attempts === 0 && REFUSALS.has(error) ? 'rejected' : 'failed';
   if (origin === 'proxy') return status >= 500 ? 'failed' : 'ok';
   if (record.gaveUp !== undefined || isFailing(status)) return 'upstream_error';
   return record.attempts > 1 ? 'rescued' : 'ok';

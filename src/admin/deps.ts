@@ -1,0 +1,28 @@
+import type { StateSource } from '../proxy/snapshot.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { RecentCall } from './recent.ts';
+
+export const FORCES = ['open', 'closed', 'auto'] as const;
+
+/** What an operator may hold a breaker to; `auto` lets it decide again. */
+export type BreakerForce = (typeof FORCES)[number];
+
+export type ReloadResult =
+  | { readonly ok: true }
+  /** Every problem of the file, one line each; the running configuration stays. */
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+/** What the admin server shows and sets off. */
+export interface AdminDeps {
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly state: StateSource;
+  readonly recent: { list(): readonly RecentCall[] };
+  /** `ready` from listening until draining. */
+  readiness(): 'starting' | 'ready' | 'draining';
+  /** False when there is no such upstream. */
+  forceBreaker(upstream: string, force: BreakerForce): boolean;
+  reload(): Promise<ReloadResult>;
+  /** The effective configuration, redacted. */
+  config(): unknown;
+  readonly logger: Logger;
+}

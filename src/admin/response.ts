@@ -1,0 +1,40 @@
+import { STATUS_CODES } from 'node:http';
+
+/** What a handler answers. */
+export interface AdminResponse {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export function json(status: number, value: unknown): AdminResponse {
+  return {
+    status,
+    contentType: 'application/json; charset=utf-8',
+    body: `${JSON.stringify(value, null, 2)}\n`,
+  };
+}
+
+export function text(status: number, body: string): AdminResponse {
+  return { status, contentType: 'text/plain; charset=utf-8', body };
+}
+
+/** A refusal that knows its answer. */
+export class AdminProblem extends Error {
+  readonly response: AdminResponse;
+
+  constructor(
+    status: number,
+    detail: string,
+    extra: { readonly headers?: Record<string, string>; readonly members?: object } = {},
+  ) {
+    super(detail);
+    const body = { type: 'about:blank', title: STATUS_CODES[status], status, detail, ...extra.members };
+    this.response = {
+      ...json(status, body),
+      contentType: 'application/problem+json',
+      headers: extra.headers ?? {},
+    };
+  }
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from 'node:http';
+import { type AdminDeps, type BreakerForce, FORCES } from './deps.ts';
+import { checkIntent } from './guard.ts';
+import { requestJson } from './request-json.ts';
+import { AdminProblem, type AdminResponse, json, text } from './response.ts';
+import { stateJson } from './state.ts';
+
+interface AdminRequest {
+  readonly req: IncomingMessage;
+  readonly deps: AdminDeps;
+  /** The path's variable part, decoded. */
+  readonly name: string;
+}
+
+type Handler = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
+
+interface AdminRoute {
+  readonly path: RegExp;
+  readonly method: 'GET' | 'POST';
+  readonly handle: Handler;
+}
+
+/** For anyone, token or not: what orchestrators ask. They tell nothing but yes or no. */
+export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+const ROUTES: readonly AdminRoute[] = [
+  { method: 'GET', path: /^\/healthz$/, handle: () => text(200, 'ok\n') },
+  { method: 'GET', path: /^\/readyz$/, handle: ready },
+  { method: 'GET', path: /^\/metrics$/, handle: metrics },
+  {
+    method: 'GET',
+    path: /^\/api\/state$/,
+    handle: ({ deps }) => json(200, stateJson(deps.readiness(), deps.state, deps.recent.list())),
+  },
+  { method: 'GET', path: /^\/api\/config$/, handle: ({ deps }) => json(200, deps.config()) },
+  { method: 'POST', path: /^\/api\/reload$/, handle: reload },
+  { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/breaker$/, handle: forceBreaker },
+];
+
+/** The route for a request. Throws 404 for a path that nobody knows, 405 for a method that it does not take. */
+export function findRoute(
+  method: string,
+  path: string,
+): { readonly route: AdminRoute; readonly name: string } {
+  for (const route of ROUTES) {
+    const match = route.path.exec(path);
+    if (match === null) continue;
+    const allowed = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
+    if (allowed.includes(method)) return { route, name: decoded(match[1] ?? '') };
+    throw new AdminProblem(405, `${path} takes ${allowed.join(' and ')} only`, {
+      headers: { allow: allowed.join(', ') },
+    });
+  }
+  throw new AdminProblem(404, 'there is nothing here');
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new AdminProblem(404, 'there is nothing here');
+  }
+}
+
+function ready({ deps }: AdminRequest): AdminResponse {
+  const readiness = deps.readiness();
+  return text(readiness === 'ready' ? 200 : 503, `${readiness}\n`);
+}
+
+async function metrics({ deps }: AdminRequest): Promise<AdminResponse> {
+  return { status: 200, contentType: deps.metrics.contentType, body: await deps.metrics.text() };
+}
+
+async function reload({ req, deps }: AdminRequest): Promise<AdminResponse> {
+  checkIntent(req);
+  await requestJson(req);
+  const result = await deps.reload();
+  if (result.ok) return json(200, { reloaded: true });
+  throw new AdminProblem(422, 'the configuration has errors; the running one stays', {
+    members: { errors: result.errors },
+  });
+}
+
+async function forceBreaker({ req, deps, name }: AdminRequest): Promise<AdminResponse> {
+  checkIntent(req);
+  const force = (await requestJson(req))['force'];
+  if (!isForce(force)) throw new AdminProblem(400, `"force" must be one of ${FORCES.join(', ')}`);
+  if (!deps.forceBreaker(name, force)) throw new AdminProblem(404, `there is no upstream "${name}"`);
+  deps.logger.warn({ upstream: name, force }, `breaker of ${name} set to ${force} by the admin API`);
+  return json(200, { upstream: name, force });
+}
+
+function isForce(value: unknown): value is BreakerForce {
+  return FORCES.some((force) => force === value);
+}

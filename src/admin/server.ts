@@ -1,0 +1,97 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AdminDeps } from './deps.ts';
+import { checkAccess } from './guard.ts';
+import { AdminProblem, type AdminResponse } from './response.ts';
+import { findRoute, OPEN_PATHS } from './routes.ts';
+
+export interface AdminOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Undefined only where nobody but this machine can connect. */
+  readonly token: string | undefined;
+  readonly deps: AdminDeps;
+}
+
+export interface AdminServer {
+  /** Without a trailing slash. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Nobody needs longer to ask an admin question; it ends connections that never finish one. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** Starts the admin server: metrics, health, state and the few things that an operator may set off. */
+export async function startAdmin({ host, port, token, deps }: AdminOptions): Promise<AdminServer> {
+  const server = createServer(
+    { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+    (req, res) => {
+      void answer(req, token, deps).then((response) => send(req, res, response));
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const address = server.address();
+  const bound = typeof address === 'object' && address !== null ? address : { address: host, port };
+  const name = bound.address.includes(':') ? `[${bound.address}]` : bound.address;
+  return {
+    url: `http://${name}:${bound.port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Never rejects. */
+async function answer(
+  req: IncomingMessage,
+  token: string | undefined,
+  deps: AdminDeps,
+): Promise<AdminResponse> {
+  try {
+    return await handle(req, token, deps);
+  } catch (error) {
+    if (error instanceof AdminProblem) return error.response;
+    deps.logger.error({ error, path: pathOf(req) }, 'admin request failed: a bug');
+    return new AdminProblem(500, 'this is a bug; the log has its details').response;
+  }
+}
+
+async function handle(
+  req: IncomingMessage,
+  token: string | undefined,
+  deps: AdminDeps,
+): Promise<AdminResponse> {
+  const path = pathOf(req);
+  // First of all, so that whoever may not look is not told which paths exist either.
+  if (!OPEN_PATHS.has(path)) checkAccess(req, token);
+  const { route, name } = findRoute(req.method ?? '', path);
+  return route.handle({ req, deps, name });
+}
+
+function pathOf(req: IncomingMessage): string {
+  return (req.url ?? '').split('?', 1)[0] ?? '';
+}
+
+function send(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { status, contentType, body, headers }: AdminResponse,
+): void {
+  if (res.destroyed) return;
+  // A body that was refused unread would be taken for the next request.
+  if (!req.complete) res.shouldKeepAlive = false;
+  res.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  });
+  res.end(body);
+}
