@@ -10,7 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policies: ['proxy', 'http', 'runtime'],
   upstream: ['proxy', 'http', 'runtime'],
   metrics: ['proxy'],
-  config: ['policies', 'proxy'],
+  config: ['http', 'policies', 'proxy'],
   admin: ['proxy', 'config', 'metrics', 'runtime', 'http'],
   cli: ['app', 'config', 'policies', 'proxy', 'runtime'],
   app: ['runtime', 'http', 'proxy', 'policies', 'upstream', 'metrics', 'config', 'admin'],

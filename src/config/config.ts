@@ -1,5 +1,7 @@
+import type { HeaderRules } from '../http/headers.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
+import type { Mount } from '../proxy/router.ts';
 import type { BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
@@ -39,15 +41,6 @@ export interface UpstreamConfig {
   readonly routes: readonly RouteConfig[];
 }
 
-/** Where an upstream is reached: below a path ('' is the root) or under a Host of its own. */
-export type Mount = { readonly path: string } | { readonly host: string };
-
-export interface HeaderRules {
-  /** [name, value] pairs; they replace the client's. */
-  readonly set: readonly (readonly [string, string])[];
-  /** Lower-case names. */
-  readonly remove: readonly string[];
-}
 
 export interface ConnectionOptions {
   readonly connectTimeoutMs: number;

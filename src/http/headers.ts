@@ -12,3 +12,80 @@ export function headerOf(headers: RawHeaders, name: string): string | undefined 
   }
   return undefined;
 }
+
+/** Fields that speak of one connection only (RFC 9110 §7.6.1, plus those that intermediaries are known to treat so). */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Host is the upstream's own, Expect is answered by us (RFC 9110 §10.1.1). */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'host', 'expect']);
+
+export interface HeaderRules {
+  /** [name, value] pairs; they replace the client's. */
+  readonly set: readonly (readonly [string, string])[];
+  /** Lower-case names. */
+  readonly remove: readonly string[];
+}
+
+/** Rules as the data path wants them: what to drop by name, and what to add, flat. */
+export interface CompiledHeaderRules {
+  readonly drop: ReadonlySet<string>;
+  readonly add: RawHeaders;
+}
+
+export function compileHeaderRules(rules: HeaderRules): CompiledHeaderRules {
+  const set = rules.set.map(([name]) => name.toLowerCase());
+  return { drop: new Set([...NOT_FORWARDED, ...rules.remove, ...set]), add: rules.set.flat() };
+}
+
+/** The client's fields as the upstream gets them: end-to-end fields, then ours; Via is appended, never merged. */
+export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via: string): string[] {
+  const kept = withoutHopByHop(raw, rules.drop);
+  // Whether the client takes trailers is ours to say on the next hop; everything else in TE is about this one.
+  if (headerOf(raw, 'te')?.toLowerCase().includes('trailers') === true) kept.push('te', 'trailers');
+  for (const entry of rules.add) kept.push(entry);
+  kept.push('via', via);
+  return kept;
+}
+
+/** The upstream's fields as the client gets them. */
+export function replyHeaders(raw: RawHeaders, via: string): string[] {
+  const kept = withoutHopByHop(raw, HOP_BY_HOP);
+  kept.push('via', via);
+  return kept;
+}
+
+/** Drops `drop` and whatever `Connection` lists, before anything of ours is added (a client must not strip our fields). */
+function withoutHopByHop(raw: RawHeaders, drop: ReadonlySet<string>): string[] {
+  const listed = connectionListed(raw);
+  const kept: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const lower = name.toLowerCase();
+    if (!drop.has(lower) && listed?.has(lower) !== true) kept.push(name, raw[i + 1] as string);
+  }
+  return kept;
+}
+
+/** Framing is not the sender's to take away, whatever `Connection` lists. */
+const NEVER_LISTED: ReadonlySet<string> = new Set(['content-length', 'close', 'keep-alive', 'te']);
+
+function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
+  let listed: Set<string> | undefined;
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== 'connection') continue;
+    for (const token of (raw[i + 1] as string).split(',')) {
+      const name = token.trim().toLowerCase();
+      if (name !== '' && !NEVER_LISTED.has(name)) (listed ??= new Set()).add(name);
+    }
+  }
+  return listed;
+}

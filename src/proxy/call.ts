@@ -15,7 +15,7 @@ export interface Call {
   readonly idempotencyKey: string | undefined;
   /** 1 for the first try. */
   readonly attempt: number;
-  /** No other attempt can follow, so this one may use all the time that is left. */
+  /** No other attempt could follow a timeout of this one, so it may use all the time that is left. */
   readonly lastAttempt: boolean;
   /** The moment by which the head must be here, on `clock.now()`'s scale. */
   readonly deadline: number;

@@ -3,7 +3,7 @@
  *
  * - the client: `client_gone`, `bad_request`, `route_not_found`, `idempotency_key_required`
  * - the proxy would not: `breaker_open`, `concurrency_limit`, `draining`, `proxy_loop`, `address_prohibited`
- * - time ran out: `attempt_timeout`, `deadline_exceeded`
+ * - time ran out: `attempt_timeout`, `deadline_exceeded`, `idle_timeout` (in a body)
  * - the upstream's side: all others
  */
 export type ErrorCode =
@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'address_prohibited'
   | 'attempt_timeout'
   | 'deadline_exceeded'
+  | 'idle_timeout'
   | 'dns_error'
   | 'dns_timeout'
   | 'connect_timeout'

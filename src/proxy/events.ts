@@ -9,6 +9,8 @@ export type RetryDenial =
   | 'retry_after_too_long'
   | 'deadline'
   | 'breaker'
+  | 'concurrency'
+  | 'draining'
   | 'budget'
   | 'client_gone';
 

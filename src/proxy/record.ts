@@ -180,11 +180,10 @@ export function notable(record: CallRecord, slowMs: number): boolean {
   return record.outcome !== 'ok' || record.attempts > 1 || record.headMs >= slowMs;
 }
 
-function outcomeOf(record: CallRecord, { error, origin, status }: Ending): CallOutcome {
+function outcomeOf(record: CallRecord, { error, status }: Ending): CallOutcome {
   if (error === 'bug') return 'bug';
   if (error === 'client_gone') return 'client_gone';
   if (error !== undefined) return record.attempts === 0 && REFUSALS.has(error) ? 'rejected' : 'failed';
-  if (origin === 'proxy') return status >= 500 ? 'failed' : 'ok';
   if (record.gaveUp !== undefined || isFailing(status)) return 'upstream_error';
   return record.attempts > 1 ? 'rescued' : 'ok';
 }

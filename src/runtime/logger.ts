@@ -7,12 +7,15 @@ export interface Logger {
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
+  setLevel(level: LogLevel): void;
 }
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface LoggerOptions {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly level: LogLevel;
   /** For human eyes; default: when stdout is a terminal. */
   readonly pretty?: boolean | undefined;
   /** Takes one finished line at a time; default stdout. */
@@ -49,6 +52,9 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     info: (fields, message) => log.info(fields, message),
     warn: (fields, message) => log.warn(fields, message),
     error: (fields, message) => log.error(fields, message),
+    setLevel: (level) => {
+      log.level = level;
+    },
   };
 }
 

@@ -1,0 +1,212 @@
+import type { Server } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
+import type { AdminDeps, BreakerForce } from './admin/deps.ts';
+import { RecentCalls } from './admin/recent.ts';
+import { type AdminServer, startAdmin } from './admin/server.ts';
+import { listen, urlOf } from './app/app-server.ts';
+import { type Assembly, assemble } from './app/assemble.ts';
+import { KeptState } from './app/kept-state.ts';
+import { shownConfig } from './app/shown-config.ts';
+import { stateSource } from './app/state-source.ts';
+import type { Config } from './config/config.ts';
+import { ByteBudget } from './http/request-body.ts';
+import { Metrics } from './metrics/registry.ts';
+import { ProxyError } from './proxy/errors.ts';
+import { Listener } from './proxy/listener.ts';
+import { logCalls } from './proxy/log-line.ts';
+import { combine, type Observer } from './proxy/observer.ts';
+import { Abort } from './runtime/abort.ts';
+import type { Clock } from './runtime/clock.ts';
+import type { Logger } from './runtime/logger.ts';
+import { nodeVersion } from './runtime/process.ts';
+import { idSource, type Random } from './runtime/random.ts';
+
+export interface AppDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Reads the configuration again; every problem as a line for people. */
+  readonly load: () => LoadResult;
+}
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly errors: readonly string[] };
+
+/** After SIGTERM the listener stays open this long, so that who just looked us up is not refused. */
+const GRACE_MS = 500;
+
+/** The proxy, running: composition root of everything that is not a command. */
+export class App {
+  readonly #deps: AppDeps;
+  readonly #state = new KeptState();
+  readonly #memory: ByteBudget;
+  readonly #metrics: Metrics;
+  readonly #recent: RecentCalls;
+  readonly #listener: Listener;
+  #config: Config;
+  #observer: Observer;
+  #assembly: Assembly;
+  #phase: 'starting' | 'ready' | 'draining' = 'starting';
+  #server: Server | undefined;
+  #admin: AdminServer | undefined;
+
+  /** Starts both servers. Rejects with the system's error (EADDRINUSE, EACCES …) when an address cannot be had. */
+  static async start(config: Config, deps: AppDeps): Promise<App> {
+    const app = new App(config, deps);
+    try {
+      await app.#listen();
+    } catch (error) {
+      await app.stop(0);
+      throw error;
+    }
+    return app;
+  }
+
+  private constructor(config: Config, deps: AppDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    const { clock, logger, version } = deps;
+    this.#memory = new ByteBudget(config.replayMemoryBytes);
+    const state = stateSource(() => this.#assembly.upstreams, this.#memory, clock);
+    this.#metrics = new Metrics({ version, nodeVersion, state });
+    this.#recent = new RecentCalls(clock, { slowMs: config.log.slowMs });
+    this.#observer = this.#observers(config);
+    this.#assembly = this.#assemble(config);
+    this.#metrics.configLoaded('success', clock.wallTime());
+    const newId = idSource();
+    this.#listener = new Listener({
+      clock,
+      newId,
+      observer: this.#delegate,
+      memory: this.#memory,
+      via: `1.1 breakwater-${newId().slice(0, 8)}`,
+      router: () => this.#assembly.router,
+      responseHeaders: () => this.#config.responseHeaders,
+      onBug: (error, { info }) => logger.error({ error, id: info.id, route: info.route }, 'a call failed: a bug'),
+    });
+  }
+
+  /** Where apps connect, without a trailing slash. */
+  get url(): string {
+    return this.#server === undefined ? '' : urlOf(this.#server);
+  }
+
+  get adminUrl(): string {
+    return this.#admin?.url ?? '';
+  }
+
+  /** Takes a new configuration over, or keeps the old one whole. Calls in flight end as they began. */
+  reload(): Promise<LoadResult> {
+    const { clock, load, logger } = this.#deps;
+    const loaded = load();
+    this.#metrics.configLoaded(loaded.ok ? 'success' : 'failure', clock.wallTime());
+    if (!loaded.ok) {
+      for (const error of loaded.errors) logger.error({}, error);
+      logger.error({ problems: loaded.errors.length }, 'configuration refused; the running one stays');
+      return Promise.resolve(loaded);
+    }
+    this.#apply(loaded.config);
+    return Promise.resolve(loaded);
+  }
+
+  /**
+   * Drains: readiness goes false, after a grace no new connections are taken, sleeping retries end with what they have,
+   * running calls get `timeoutMs` (default: `drain_timeout`) and are cut then.
+   */
+  async stop(timeoutMs: number = this.#config.drainTimeoutMs): Promise<void> {
+    const { clock } = this.#deps;
+    this.#phase = 'draining';
+    const drained = this.#listener.drain();
+    for (const { scopes } of this.#assembly.upstreams) for (const { guard } of scopes) guard?.trip.wake('draining');
+    await clock.sleep(Math.min(GRACE_MS, timeoutMs), new Abort());
+    const closed = this.#closeServer();
+    const deadline = clock.timer(Math.max(0, timeoutMs - GRACE_MS), () => {
+      this.#listener.abortAll(new ProxyError('draining', 'the proxy is shutting down'));
+      // What is left has been answered or cut; connections that linger are the clients' to lose.
+      clock.timer(GRACE_MS, () => this.#server?.closeAllConnections());
+    });
+    await drained;
+    this.#server?.closeIdleConnections();
+    await closed;
+    deadline.cancel();
+    this.#state.disposeAll();
+    await this.#admin?.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { admin, listen: address } = this.#config;
+    this.#admin = await startAdmin({ ...admin, deps: this.#adminDeps() });
+    this.#server = await listen(address, this.#listener.handle);
+    this.#phase = 'ready';
+  }
+
+  #adminDeps(): AdminDeps {
+    const state = stateSource(() => this.#assembly.upstreams, this.#memory, this.#deps.clock);
+    return {
+      metrics: this.#metrics,
+      state,
+      recent: this.#recent,
+      logger: this.#deps.logger,
+      readiness: () => this.#phase,
+      forceBreaker: (upstream, force) => this.#forceBreaker(upstream, force),
+      reload: () => this.reload(),
+      config: () => shownConfig(this.#config),
+    };
+  }
+
+  #assemble(config: Config): Assembly {
+    const { clock, random } = this.#deps;
+    const draining = () => this.#phase === 'draining';
+    return assemble(config, {
+      clock,
+      random,
+      draining,
+      observer: this.#delegate,
+      memory: this.#memory,
+      state: this.#state,
+    });
+  }
+
+  #apply(config: Config): void {
+    const { logger } = this.#deps;
+    const { admin, listen: address } = this.#config;
+    if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
+      logger.warn({}, 'listen and admin addresses change only with a restart; the running ones stay');
+    }
+    this.#config = config;
+    this.#memory.limit = config.replayMemoryBytes;
+    logger.setLevel(config.log.level);
+    this.#observer = this.#observers(config);
+    this.#assembly = this.#assemble(config);
+    this.#metrics.retain(new Set(config.upstreams.map(({ name }) => name)));
+    logger.info({ upstreams: config.upstreams.length }, 'configuration reloaded');
+  }
+
+  #observers({ log: { requests, slowMs } }: Config): Observer {
+    return combine(this.#metrics, this.#recent, logCalls(this.#deps.logger, { requests, slowMs }));
+  }
+
+  /** Given to everything that lives longer than one configuration. */
+  readonly #delegate: Observer = {
+    callEvent: (record, event) => this.#observer.callEvent(record, event),
+    callEnded: (record) => this.#observer.callEnded(record),
+    stateChanged: (upstream, event) => this.#observer.stateChanged(upstream, event),
+  };
+
+  #forceBreaker(name: string, force: BreakerForce): boolean {
+    const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
+    if (upstream === undefined) return false;
+    for (const { guard } of upstream.scopes) guard?.breaker?.force(force, this.#deps.clock.now());
+    return true;
+  }
+
+  #closeServer(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      server.close(() => resolve());
+    });
+  }
+}

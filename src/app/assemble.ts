@@ -1,0 +1,92 @@
+import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
+import { compileHeaderRules } from '../http/headers.ts';
+import type { ByteBudget } from '../http/request-body.ts';
+import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
+import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
+import { concurrencyLimit } from '../policies/concurrency/policy.ts';
+import { deadline } from '../policies/deadline/deadline.ts';
+import { type Policies, pipeline } from '../policies/order.ts';
+import { retry } from '../policies/retry/retry.ts';
+import type { Route } from '../proxy/route.ts';
+import { Router } from '../proxy/router.ts';
+import { createPool } from '../upstream/agent.ts';
+import { upstreamSend } from '../upstream/send.ts';
+import { type Scope, type ScopeDeps, Scopes } from './scope.ts';
+
+export interface AssembleDeps extends ScopeDeps {
+  readonly memory: ByteBudget;
+}
+
+/** An upstream as it runs: what can be looked at and steered from outside. */
+export interface RunningUpstream {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly calls: { readonly inFlight: number };
+  readonly connections: () => number;
+}
+
+export interface Assembly {
+  readonly router: Router<Route>;
+  readonly upstreams: readonly RunningUpstream[];
+}
+
+/** Config → router and pipelines, taking over all state whose options did not change. */
+export function assemble(config: Config, deps: AssembleDeps): Assembly {
+  deps.state.begin();
+  const built = config.upstreams.map((upstream) => assembleUpstream(upstream, deps));
+  deps.state.commit();
+  return {
+    router: new Router(built.map(({ mounted }) => mounted)),
+    upstreams: built.map(({ running }) => running),
+  };
+}
+
+function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
+  const { name, origin, basePath, mount, allowPrivate, connection } = upstream;
+  const pool = deps.state.keep(
+    `${name} pool`,
+    { origin, connection, allowPrivate },
+    () => createPool(origin, connection, allowPrivate),
+    // Calls in flight end on the old connections; close() waits for them.
+    (old) => void old.close(),
+  );
+  const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0 }));
+  const headers = compileHeaderRules(upstream.headers);
+  // The catch-all at the end has the settings that every route has unless it says otherwise.
+  const scopes = new Scopes(name, (upstream.routes.at(-1) as RouteConfig).settings, deps);
+  const routes = upstream.routes.map((config) => {
+    const { idleTimeoutMs, totalTimeoutMs, maxReplayBytes, retry } = config.settings;
+    const send = upstreamSend(pool, origin, { clock: deps.clock, idleTimeoutMs });
+    const route: Route = {
+      upstream: name,
+      name: config.name,
+      send: pipeline(policiesOf(config, scopes, deps), send),
+      calls,
+      totalTimeoutMs,
+      maxReplayBytes: retry.attempts > 1 ? maxReplayBytes : 0,
+      headers,
+      idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
+    };
+    return { methods: config.methods, path: config.path, route };
+  });
+  scopes.connect();
+  const running = { name, scopes: scopes.all(), calls, connections: () => pool.stats.connected };
+  return { mounted: { mount, basePath, routes }, running };
+}
+
+function policiesOf({ name, settings }: RouteConfig, scopes: Scopes, deps: AssembleDeps): Policies {
+  const { clock, random, memory } = deps;
+  const budget = scopes.budget(name, settings.budget);
+  const { breaker, trip } = scopes.guard(name, settings.breaker);
+  const { limit, queue } = scopes.limiter(name, settings.concurrency);
+  const { mode } = settings.breaker;
+  const { waitMs } = settings.concurrency;
+  return {
+    deadline: deadline(clock),
+    retry: retry(settings.retry, { clock, random, budget, trip, memory }),
+    circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
+    concurrency:
+      settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
+    attemptTimeout: attemptTimeout(settings.attemptTimeoutMs, clock),
+  };
+}

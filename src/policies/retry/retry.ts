@@ -1,0 +1,185 @@
+import { KeptReply } from '../../http/kept-reply.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { ByteBudget } from '../../http/request-body.ts';
+import { retryAfterMs } from '../../http/retry-after.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { RetryDenial } from '../../proxy/events.ts';
+import { type Outcome, settle, unwrap } from '../../proxy/outcome.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import { Abort } from '../../runtime/abort.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Random } from '../../runtime/random.ts';
+import { backoffMs, retryDelayMs } from './backoff.ts';
+import { ASKED_RETRY_COST, RETRY_COST, type RetryBudget } from './budget.ts';
+import { classify, isRepeatable, isSuccess, type RetryVerdict } from './classify.ts';
+import type { RetryOptions } from './options.ts';
+import type { Trip, TripReason } from './trip.ts';
+
+export interface RetryDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly budget: RetryBudget;
+  readonly trip: Trip;
+  /** Bounds the failed replies that are kept during backoff. */
+  readonly memory: ByteBudget;
+}
+
+type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
+type No = Extract<RetryVerdict, { retry: 'no' }>;
+
+/** A wait before the next attempt. */
+interface Wait {
+  readonly delayMs: number;
+  /** The jittered backoff alone, which decorrelated jitter grows from. */
+  readonly backoffMs: number;
+  /** Longer than our own backoff because the upstream asked for it. */
+  readonly asked: boolean;
+}
+
+/**
+ * Repeats a failed attempt while its nature, attempts, time, breaker and budget all allow it; otherwise the last
+ * outcome stands, an upstream's reply as it came.
+ */
+export function retry(options: RetryOptions, deps: RetryDeps): Policy {
+  return (next) => async (call) => {
+    let last: KeptOutcome | undefined;
+    let previousMs = 0;
+    let paid = 0;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const lastAttempt = attempt >= options.attempts || !isRepeatable(call);
+        const current = { ...call, attempt, lastAttempt };
+        const outcome = await settle(next, current);
+        const verdict = classify(outcome, current, options);
+        if (isSuccess(outcome, verdict)) deps.budget.deposit();
+        if (verdict.retry === 'no') {
+          if (verdict.because !== 'rejected' || last === undefined) return ended(outcome, verdict, call);
+          deps.budget.refund(paid);
+          return ownRefusal(outcome, last, call);
+        }
+        const wait = nextWait({ retry: attempt, previousMs }, outcome, verdict);
+        paid = costOf(wait, verdict);
+        const denial = deny(current, wait, paid);
+        if (denial !== undefined) {
+          call.report({ type: 'retry_denied', reason: denial });
+          return unwrap(outcome);
+        }
+        const { delayMs, asked } = wait;
+        call.report({
+          type: 'retry_scheduled',
+          attempt: attempt + 1,
+          delayMs,
+          reason: verdict.reason,
+          asked,
+        });
+        // Free the failed attempt's connection before the wait, not after it.
+        last?.drop();
+        last = new KeptOutcome(outcome, deps.memory);
+        previousMs = wait.backoffMs;
+        if (!(await sleep(delayMs, call, paid))) return last.take();
+      }
+    } finally {
+      last?.drop();
+    }
+  };
+
+  function nextWait(
+    step: { retry: number; previousMs: number },
+    outcome: Outcome,
+    { overloaded }: Yes,
+  ): Wait {
+    const { clock, random } = deps;
+    const ownMs = backoffMs({ ...step, overloaded }, options.backoff, random);
+    const askedMs =
+      outcome.kind === 'reply' ? retryAfterMs(outcome.reply.headers, clock.wallTime()) : undefined;
+    const delayMs = retryDelayMs({ backoffMs: ownMs, retryAfterMs: askedMs, random });
+    return { delayMs, backoffMs: ownMs, asked: askedMs !== undefined && askedMs > ownMs };
+  }
+
+  /** Cheapest reason first; the budget comes last because asking it spends from it. */
+  function deny(call: Call, { delayMs, asked }: Wait, cost: number): RetryDenial | undefined {
+    const now = deps.clock.now();
+    if (call.attempt >= options.attempts) return 'attempts';
+    if (!call.body.replayable) return 'body_not_replayable';
+    if (asked && delayMs > options.retryAfterMaxMs) return 'retry_after_too_long';
+    if (now + delayMs >= call.deadline) return 'deadline';
+    const tripped = deps.trip.reason(now);
+    if (tripped !== undefined) return tripped;
+    if (cost > 0 && !deps.budget.withdraw(now, cost)) return 'budget';
+    return undefined;
+  }
+
+  /** False when the wait became pointless. A token that buys no attempt is given back. */
+  async function sleep(delayMs: number, call: Call, paid: number): Promise<boolean> {
+    const { budget, clock, trip } = deps;
+    const wake = new Abort(call.signal);
+    let tripped: TripReason | undefined;
+    const onWake = (reason: TripReason) => {
+      tripped = reason;
+      wake.abort(WOKEN);
+    };
+    trip.onWake(onWake);
+    try {
+      await clock.sleep(delayMs, wake);
+      return true;
+    } catch (reason) {
+      budget.refund(paid);
+      call.report({ type: 'retry_denied', reason: tripped ?? 'client_gone' });
+      if (tripped === undefined) throw reason;
+      return false;
+    } finally {
+      trip.offWake(onWake);
+      wake.detach();
+    }
+  }
+}
+
+/** Ends a sleep that was tripped; nobody else sees it. */
+const WOKEN = new Error('woken from backoff');
+
+function costOf({ asked }: Wait, { transparent }: Yes): number {
+  if (transparent) return 0;
+  return asked ? ASKED_RETRY_COST : RETRY_COST;
+}
+
+/** The outcome stands; where only the method or the upstream's veto kept it from being retried, say so. */
+function ended(outcome: Outcome, { because }: No, call: Call): Reply {
+  if (because === 'not_idempotent' || because === 'veto')
+    call.report({ type: 'retry_denied', reason: because });
+  return unwrap(outcome);
+}
+
+/** We refused our own retry: the upstream's last word then tells the client more than our refusal does. */
+function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
+  if (outcome.kind === 'reply') return unwrap(outcome);
+  const { error } = outcome;
+  const reason = error.code === 'concurrency_limit' ? 'concurrency' : 'breaker';
+  call.report({ type: 'retry_denied', reason });
+  return last.take(error);
+}
+
+/** A failed outcome put aside during backoff, to be the answer after all if no attempt brings a better one. */
+class KeptOutcome {
+  readonly #reply: KeptReply | undefined;
+  readonly #error: ProxyError | undefined;
+
+  constructor(outcome: Outcome, memory: ByteBudget) {
+    if (outcome.kind === 'reply') this.#reply = new KeptReply(outcome.reply, memory);
+    else this.#error = outcome.error;
+  }
+
+  /** Returns the reply or throws the error that was put aside; `refusal` where the reply was too large to keep. */
+  take(refusal?: ProxyError): Reply {
+    if (this.#error !== undefined) throw this.#error;
+    const reply = this.#reply?.take();
+    if (reply !== undefined) return reply;
+    throw (
+      refusal ?? new ProxyError('breaker_open', 'the wait for a retry was cut short, and the reply before it was too large to keep')
+    );
+  }
+
+  drop(): void {
+    this.#reply?.drop();
+  }
+}

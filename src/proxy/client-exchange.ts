@@ -1,0 +1,192 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { headerOf, replyHeaders, requestHeaders } from '../http/headers.ts';
+import { proxyStatus } from '../http/proxy-status.ts';
+import type { BodyEnd, Reply } from '../http/reply.ts';
+import { type ByteBudget, EMPTY_BODY, type RequestBody, StreamedBody } from '../http/request-body.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { ProxyError } from './errors.ts';
+import type { Observer } from './observer.ts';
+import { problemOf } from './problem.ts';
+import type { CallRecord, Ending } from './record.ts';
+import type { Route } from './route.ts';
+
+export interface ExchangeDeps {
+  readonly clock: Clock;
+  readonly observer: Observer;
+  /** Shared by all calls: what may be kept for replay. */
+  readonly memory: ByteBudget;
+  readonly newId: () => string;
+  /** Our entry in Via, unique to this process so that a loop is seen. */
+  readonly via: string;
+  /** Whether replies carry `breakwater-…` fields. */
+  readonly responseHeaders: () => boolean;
+  /** An error that is no ProxyError: our own fault, to be logged with its stack. */
+  readonly onBug: (error: unknown, record: CallRecord) => void;
+}
+
+/**
+ * A body declared up to this size is awaited before the first attempt: the client's slowness then is not the
+ * upstream's, and one buffer costs undici less than a stream. Larger and chunked ones stream.
+ */
+const MAX_AWAITED_BYTES = 64 * 1024;
+
+/** Idempotent by RFC 9110 §9.2.2 (QUERY by its own RFC): these need no key. */
+const NEEDS_NO_KEY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']);
+
+/** One request of a client and the response that it gets. */
+export class ClientExchange {
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #record: CallRecord;
+  readonly #signal: Abort;
+  readonly #deps: ExchangeDeps;
+  #body: RequestBody = EMPTY_BODY;
+  #ending: { status: number; origin: Ending['origin']; error: Ending['error'] } = {
+    status: 0,
+    origin: 'proxy',
+    error: undefined,
+  };
+
+  constructor(
+    { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
+    record: CallRecord,
+    signal: Abort,
+    deps: ExchangeDeps,
+  ) {
+    this.#req = req;
+    this.#res = res;
+    this.#record = record;
+    this.#signal = signal;
+    this.#deps = deps;
+  }
+
+  async run(route: Route, target: string): Promise<void> {
+    try {
+      this.#answer(await this.#send(route, target));
+    } catch (error) {
+      if (error instanceof ProxyError) return this.refuse(error);
+      this.#deps.onBug(error, this.#record);
+      this.refuse(undefined);
+    }
+  }
+
+  /** Answers in the upstream's place; `undefined` means that we have a bug. */
+  refuse(error: ProxyError | undefined): void {
+    const res = this.#res;
+    this.#ending.error = error?.code ?? 'bug';
+    if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
+    const { info, attempts, gaveUp } = this.#record;
+    const problem = problemOf(error, { upstream: info.upstream, route: info.route, attempts, gaveUp });
+    const body = Buffer.from(problem.body);
+    const headers = ['content-type', 'application/problem+json', 'content-length', String(body.length)];
+    if (problem.retryAfterSeconds !== undefined) headers.push('retry-after', String(problem.retryAfterSeconds));
+    const gaveUpText = gaveUp === undefined ? '' : `; gave_up=${gaveUp}`;
+    const details = `${error?.message ?? 'internal error'}; attempts=${attempts}${gaveUpText}`;
+    headers.push('proxy-status', proxyStatus({ error: problem.proxyStatus, details }));
+    this.#addOwnHeaders(headers, 'proxy');
+    this.#ending.status = problem.status;
+    res.writeHead(problem.status, headers);
+    res.end(this.#req.method === 'HEAD' ? undefined : body);
+  }
+
+  /** The response has ended, one way or the other. */
+  close(): void {
+    if (!this.#res.writableFinished && this.#ending.error === undefined) {
+      this.#ending.error = 'client_gone';
+      this.#signal.abort(new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' }));
+    }
+    this.#body.dispose();
+    this.#record.finish(this.#ending);
+  }
+
+  async #send(route: Route, target: string): Promise<Reply> {
+    const { clock, via } = this.#deps;
+    const req = this.#req;
+    if (req.headers.via?.includes(via) === true) {
+      throw new ProxyError('proxy_loop', 'this request has passed through this proxy before');
+    }
+    const headers = requestHeaders(req.rawHeaders, route.headers, via);
+    const idempotencyKey = this.#idempotencyKey(route, headers);
+    if (hasBody(req)) await this.#receiveBody(route);
+    return route.send({
+      method: req.method as string,
+      target,
+      headers,
+      body: this.#body,
+      idempotencyKey,
+      attempt: 1,
+      lastAttempt: true,
+      deadline: clock.now() + route.totalTimeoutMs,
+      signal: this.#signal,
+      report: this.#record.report,
+    });
+  }
+
+  #idempotencyKey({ idempotency }: Route, headers: string[]): string | undefined {
+    const { mode, header } = idempotency;
+    if (mode === 'none' || NEEDS_NO_KEY.has(this.#req.method as string)) return undefined;
+    const given = headerOf(headers, header);
+    if (given !== undefined && given !== '') return given;
+    if (mode === 'pass') return undefined;
+    if (mode === 'require') {
+      const message = `this route needs the header ${header}: a fresh value per operation, the same on each repeat of it`;
+      throw new ProxyError('idempotency_key_required', message);
+    }
+    const made = this.#deps.newId();
+    headers.push(header, made);
+    return made;
+  }
+
+  async #receiveBody(route: Route): Promise<void> {
+    const declared = this.#req.headers['content-length'];
+    const declaredBytes = declared === undefined ? undefined : Number(declared);
+    const body = new StreamedBody(this.#req, {
+      declaredBytes,
+      maxBytes: route.maxReplayBytes,
+      memory: this.#deps.memory,
+      onNotKept: (reason) => this.#record.report({ type: 'body_not_kept', reason }),
+    });
+    this.#body = body;
+    if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
+    await body.settled();
+    if (!this.#req.complete) throw new ProxyError('client_gone', 'the client broke off its request body');
+  }
+
+  #answer(reply: Reply): void {
+    const res = this.#res;
+    // The client may have gone while the head came in; close() has then aborted whatever ran.
+    if (res.destroyed) return reply.body.discard();
+    const headers = replyHeaders(reply.headers, this.#deps.via);
+    const { attempts, gaveUp } = this.#record;
+    if (gaveUp !== undefined && reply.status >= 400) {
+      const details = `attempts=${attempts}; gave_up=${gaveUp}`;
+      headers.push('proxy-status', proxyStatus({ receivedStatus: reply.status, details }));
+    }
+    this.#addOwnHeaders(headers, 'upstream');
+    this.#ending.status = reply.status;
+    this.#ending.origin = 'upstream';
+    reply.body.onEnd(this.#onBodyEnd);
+    res.writeHead(reply.status, reply.statusText, headers);
+    reply.body.pipeTo(res);
+    // A stream's head must not wait for the stream's first byte.
+    if (!res.writableEnded && !res.destroyed) res.flushHeaders();
+  }
+
+  /** The upstream's side broke; the exchange destroys the response next, for a truncated body never ends cleanly. */
+  readonly #onBodyEnd = (end: BodyEnd): void => {
+    if (end === 'broken' && !this.#signal.aborted) this.#ending.error = 'response_incomplete';
+  };
+
+  #addOwnHeaders(headers: string[], origin: Ending['origin']): void {
+    if (!this.#deps.responseHeaders()) return;
+    const { attempts, gaveUp } = this.#record;
+    headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);
+    if (gaveUp !== undefined) headers.push('breakwater-gave-up', gaveUp);
+  }
+}
+
+function hasBody(req: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
+  return coding !== undefined || (length !== undefined && length !== '0');
+}

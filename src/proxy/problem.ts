@@ -1,0 +1,109 @@
+import type { ErrorCode, ProxyError } from './errors.ts';
+
+/** What a client is told when the proxy answers itself: status, title and the error type of RFC 9209 §2.3. */
+interface Answer {
+  readonly status: number;
+  readonly title: string;
+  readonly proxyStatus: string;
+}
+
+const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
+  // Nobody reads this one: the client has gone. 499 is what nginx made customary for the log.
+  client_gone: { status: 499, title: 'Client closed the request', proxyStatus: 'http_request_error' },
+  bad_request: { status: 400, title: 'Bad request', proxyStatus: 'http_request_error' },
+  route_not_found: { status: 404, title: 'No route', proxyStatus: 'destination_not_found' },
+  idempotency_key_required: {
+    status: 400,
+    title: 'Idempotency key required',
+    proxyStatus: 'http_request_error',
+  },
+  breaker_open: { status: 503, title: 'Circuit breaker open', proxyStatus: 'destination_unavailable' },
+  concurrency_limit: {
+    status: 503,
+    title: 'Concurrency limit reached',
+    proxyStatus: 'connection_limit_reached',
+  },
+  draining: { status: 503, title: 'Shutting down', proxyStatus: 'destination_unavailable' },
+  proxy_loop: { status: 502, title: 'Proxy loop', proxyStatus: 'proxy_loop_detected' },
+  address_prohibited: {
+    status: 502,
+    title: 'Upstream address prohibited',
+    proxyStatus: 'destination_ip_prohibited',
+  },
+  attempt_timeout: { status: 504, title: 'Upstream timed out', proxyStatus: 'http_response_timeout' },
+  deadline_exceeded: { status: 504, title: 'Deadline exceeded', proxyStatus: 'http_response_timeout' },
+  idle_timeout: { status: 502, title: 'Upstream stalled', proxyStatus: 'connection_read_timeout' },
+  dns_error: { status: 502, title: 'Upstream name not resolved', proxyStatus: 'dns_error' },
+  dns_timeout: { status: 504, title: 'Upstream name not resolved in time', proxyStatus: 'dns_timeout' },
+  connect_timeout: { status: 504, title: 'Upstream connection timed out', proxyStatus: 'connection_timeout' },
+  connection_refused: {
+    status: 502,
+    title: 'Upstream refused the connection',
+    proxyStatus: 'connection_refused',
+  },
+  connection_failed: {
+    status: 502,
+    title: 'Upstream unreachable',
+    proxyStatus: 'destination_ip_unroutable',
+  },
+  tls_certificate_error: {
+    status: 502,
+    title: 'Upstream certificate not accepted',
+    proxyStatus: 'tls_certificate_error',
+  },
+  tls_protocol_error: { status: 502, title: 'TLS failed', proxyStatus: 'tls_protocol_error' },
+  connection_terminated: {
+    status: 502,
+    title: 'Upstream closed the connection',
+    proxyStatus: 'connection_terminated',
+  },
+  protocol_error: {
+    status: 502,
+    title: 'Upstream sent an invalid response',
+    proxyStatus: 'http_protocol_error',
+  },
+  response_incomplete: {
+    status: 502,
+    title: 'Upstream cut its response short',
+    proxyStatus: 'http_response_incomplete',
+  },
+};
+
+const BUG: Answer = { status: 500, title: 'Internal error', proxyStatus: 'proxy_internal_error' };
+
+/** RFC 9457 problem details, with the members of ours that a caller may want to read. */
+export interface Problem {
+  readonly status: number;
+  readonly proxyStatus: string;
+  /** Whole seconds for Retry-After, at least 1. */
+  readonly retryAfterSeconds: number | undefined;
+  readonly body: string;
+}
+
+/** What is known about the call that failed. */
+export interface ProblemContext {
+  readonly upstream: string | undefined;
+  readonly route: string | undefined;
+  readonly attempts: number;
+  readonly gaveUp: string | undefined;
+}
+
+/** The one place where an error becomes an answer; undefined means a bug of ours. */
+export function problemOf(error: ProxyError | undefined, context: ProblemContext): Problem {
+  const answer = error === undefined ? BUG : ANSWERS[error.code];
+  const retryAfterSeconds =
+    error?.retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(error.retryAfterMs / 1000));
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: answer.title,
+    status: answer.status,
+    detail: error?.message ?? 'the proxy failed; see its log',
+    code: error?.code ?? 'internal_error',
+    upstream: context.upstream,
+    route: context.route,
+    attempts: context.attempts,
+    gave_up: context.gaveUp,
+    retry_after: retryAfterSeconds,
+  });
+  return { status: answer.status, proxyStatus: answer.proxyStatus, retryAfterSeconds, body: `${body}\n` };
+}

@@ -1,0 +1,20 @@
+import type { CompiledHeaderRules } from '../http/headers.ts';
+import type { Send } from './pipeline.ts';
+
+/** A match and its pipeline, built once: all that the listener needs to know. */
+export interface Route {
+  readonly upstream: string;
+  readonly name: string;
+  readonly send: Send;
+  /** Calls of this upstream between their head in and their last byte out; shared by its routes. */
+  readonly calls: { inFlight: number };
+  readonly totalTimeoutMs: number;
+  /** A body up to this size is kept so that it can be sent again; 0 where no policy would. */
+  readonly maxReplayBytes: number;
+  readonly headers: CompiledHeaderRules;
+  readonly idempotency: {
+    readonly mode: 'none' | 'pass' | 'inject' | 'require';
+    /** Lower-case. */
+    readonly header: string;
+  };
+}

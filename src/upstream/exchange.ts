@@ -1,0 +1,168 @@
+import type { Dispatcher } from 'undici';
+import type { RawHeaders } from '../http/headers.ts';
+import type { BodyEnd, BodySink, Reply, ReplyBody } from '../http/reply.ts';
+import type { BodySource } from '../http/request-body.ts';
+import { ProxyError, type Sent } from '../proxy/errors.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import { toProxyError } from './failure.ts';
+
+type Controller = Dispatcher.DispatchController;
+
+/** A discarded body up to this size is read to its end, to keep the connection; a larger one is cut. */
+const MAX_DRAIN_BYTES = 64 * 1024;
+
+export interface ExchangeOptions {
+  readonly clock: Clock;
+  /** Longest gap between two pieces of a body that somebody waits for. */
+  readonly idleTimeoutMs: number;
+}
+
+/**
+ * One request on one connection, told by undici's callbacks. `reply` resolves with the head while the socket stays
+ * paused there, so that a policy can judge the reply before any body byte is read.
+ */
+export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
+  readonly reply: Promise<Reply>;
+  readonly #settle: PromiseWithResolvers<Reply>;
+  readonly #signal: Abort;
+  readonly #source: BodySource;
+  readonly #options: ExchangeOptions;
+  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  #controller: Controller | undefined;
+  #sink: BodySink | undefined;
+  #sent: Sent = 'not_sent';
+  #discarded = false;
+  #drained = 0;
+  #idle: Timer | undefined;
+  #lastByteAt = 0;
+  #heldBack = false;
+  #end: BodyEnd | undefined;
+
+  /** `source` is what undici was given as the request's body; it is closed with the exchange. */
+  constructor(signal: Abort, source: BodySource, options: ExchangeOptions) {
+    this.#settle = Promise.withResolvers<Reply>();
+    this.reply = this.#settle.promise;
+    this.#signal = signal;
+    this.#source = source;
+    this.#options = options;
+    if (signal.aborted) this.#onAbort();
+    else signal.on(this.#onAbort);
+  }
+
+  // --- undici's side ---
+
+  onRequestStart(controller: Controller): void {
+    if (this.#signal.aborted) return controller.abort(this.#abortReason());
+    this.#controller = controller;
+    this.#sent = 'sent_unknown';
+  }
+
+  onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
+    if (status < 200) return;
+    controller.pause();
+    this.#settle.resolve({ status, statusText, headers: rawHeaders(controller), body: this });
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#idle !== undefined) this.#lastByteAt = this.#options.clock.now();
+    if (this.#sink !== undefined) {
+      if (this.#sink.destroyed) return controller.abort(new Error('nobody takes this body'));
+      if (this.#sink.write(chunk)) return;
+      this.#heldBack = true;
+      controller.pause();
+      return;
+    }
+    this.#drained += chunk.length;
+    if (this.#drained > MAX_DRAIN_BYTES) controller.abort(new Error('body discarded'));
+  }
+
+  onResponseEnd(): void {
+    this.#finish(this.#discarded ? 'discarded' : 'complete');
+    this.#sink?.end();
+  }
+
+  onResponseError(_controller: Controller | undefined, cause: Error): void {
+    const error = toProxyError(this.#signal.reason ?? cause, this.#sent);
+    this.#settle.reject(error);
+    this.#finish(this.#discarded ? 'discarded' : 'broken');
+    this.#sink?.destroy(error);
+  }
+
+  // --- the pipeline's side ---
+
+  pipeTo(sink: BodySink): void {
+    this.#sink = sink;
+    sink.on('drain', this.#onDrain);
+    this.#flow();
+  }
+
+  discard(): void {
+    this.#discarded = true;
+    this.#flow();
+  }
+
+  onEnd(listener: (end: BodyEnd) => void): void {
+    if (this.#end === undefined) this.#listeners.push(listener);
+    else listener(this.#end);
+  }
+
+  #flow(): void {
+    this.#controller?.resume();
+    // Most bodies are here by now, in the same packet as their head, and need no timer.
+    if (this.#end !== undefined) return;
+    this.#lastByteAt = this.#options.clock.now();
+    this.#watchIdle(this.#options.idleTimeoutMs);
+  }
+
+  /** One timer, set again when it fires early, instead of one reset per chunk. */
+  #watchIdle(ms: number): void {
+    const { clock, idleTimeoutMs } = this.#options;
+    this.#idle = clock.timer(ms, () => {
+      // While the client holds us back, the gap is not the upstream's.
+      if (this.#heldBack) this.#lastByteAt = clock.now();
+      const left = this.#lastByteAt + idleTimeoutMs - clock.now();
+      if (left > 0) return this.#watchIdle(left);
+      this.#controller?.abort(
+        new ProxyError('idle_timeout', `no byte of the body for ${idleTimeoutMs} ms`, { sent: 'sent_unknown' }),
+      );
+    });
+  }
+
+  readonly #onDrain = (): void => {
+    if (!this.#heldBack) return;
+    this.#heldBack = false;
+    if (this.#idle !== undefined) this.#lastByteAt = this.#options.clock.now();
+    this.#controller?.resume();
+  };
+
+  readonly #onAbort = (): void => {
+    const reason = this.#abortReason();
+    // Still queued in the pool: there is no controller yet, and the caller must not wait for one.
+    this.#settle.reject(reason);
+    if (this.#controller === undefined) this.#finish('discarded');
+    else this.#controller.abort(reason);
+  };
+
+  #abortReason(): ProxyError {
+    return toProxyError(this.#signal.reason, this.#sent);
+  }
+
+  #finish(end: BodyEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#idle?.cancel();
+    this.#signal.off(this.#onAbort);
+    if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
+    for (const listener of this.#listeners) listener(end);
+  }
+}
+
+/** undici hands a Buffer per name and value over; HTTP/1 header bytes are latin1. */
+function rawHeaders(controller: Controller): RawHeaders {
+  const raw = controller.rawHeaders;
+  if (!Array.isArray(raw)) return [];
+  const headers: string[] = [];
+  for (const entry of raw) headers.push(typeof entry === 'string' ? entry : entry.toString('latin1'));
+  return headers;
+}

@@ -1,0 +1,73 @@
+import { RequestBodyBroken } from '../http/request-body.ts';
+import { type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  ECONNREFUSED: 'connection_refused',
+  ENOTFOUND: 'dns_error',
+  ENODATA: 'dns_error',
+  EAI_FAIL: 'dns_error',
+  EAI_NONAME: 'dns_error',
+  // The resolver's "try again": it had no answer in time.
+  EAI_AGAIN: 'dns_timeout',
+  ETIMEOUT: 'dns_timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+  ETIMEDOUT: 'connect_timeout',
+  EHOSTUNREACH: 'connection_failed',
+  ENETUNREACH: 'connection_failed',
+  EADDRNOTAVAIL: 'connection_failed',
+  EMFILE: 'connection_failed',
+  ENFILE: 'connection_failed',
+  ECONNRESET: 'connection_terminated',
+  EPIPE: 'connection_terminated',
+  UND_ERR_SOCKET: 'connection_terminated',
+  UND_ERR_CLOSED: 'connection_terminated',
+  UND_ERR_DESTROYED: 'connection_terminated',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'response_incomplete',
+  UND_ERR_HEADERS_OVERFLOW: 'protocol_error',
+  // undici will not put on the wire what the client sent: a header or target that node:http let through.
+  UND_ERR_INVALID_ARG: 'bad_request',
+  UND_ERR_NOT_SUPPORTED: 'bad_request',
+};
+
+/** Codes of node:tls and OpenSSL's verification; the rest of ERR_TLS_… and ERR_SSL_… is the protocol's. */
+const CERTIFICATE =
+  /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED)/;
+
+/**
+ * The one place where errors of undici, Node and OpenSSL become ours.
+ * `sent`: whether the attempt had a connection, so that bytes of it may have left.
+ */
+export function toProxyError(cause: unknown, sent: Sent): ProxyError {
+  if (cause instanceof ProxyError) return cause.sent === sent ? cause : withSent(cause, sent);
+  if (cause instanceof RequestBodyBroken) return new ProxyError('client_gone', cause.message, { cause, sent });
+  const found = innermost(cause);
+  const code = codeOf(found, sent);
+  return new ProxyError(code, messageOf(found), { cause, sent });
+}
+
+function withSent(error: ProxyError, sent: Sent): ProxyError {
+  // Our own refusals come before any byte; only what waited for the upstream depends on how far it got.
+  if (error.code !== 'attempt_timeout' && error.code !== 'deadline_exceeded') return error;
+  return new ProxyError(error.code, error.message, { cause: error, sent, retryAfterMs: error.retryAfterMs });
+}
+
+/** Happy eyeballs reports an AggregateError of every address tried; the last one is as good as any. */
+function innermost(cause: unknown): unknown {
+  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.at(-1);
+  return cause;
+}
+
+function codeOf(cause: unknown, sent: Sent): ErrorCode {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (CERTIFICATE.test(code)) return 'tls_certificate_error';
+  if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code === 'EPROTO') return 'tls_protocol_error';
+  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' ? 'response_incomplete' : 'protocol_error';
+  // ETIMEDOUT on a connection that carried the request is TCP giving up on it.
+  if (code === 'ETIMEDOUT' && sent === 'sent_unknown') return 'connection_terminated';
+  return CODES[code] ?? 'connection_terminated';
+}
+
+function messageOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message === '' ? cause.name : cause.message;
+}

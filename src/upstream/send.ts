@@ -1,0 +1,49 @@
+import type { Dispatcher } from 'undici';
+import type { Reply } from '../http/reply.ts';
+import type { Call } from '../proxy/call.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Send } from '../proxy/pipeline.ts';
+import { Exchange, type ExchangeOptions } from './exchange.ts';
+import { toProxyError } from './failure.ts';
+
+/** The innermost Send: one attempt on one connection of `dispatcher`. It alone reports attempts. */
+export function upstreamSend(dispatcher: Dispatcher, origin: string, options: ExchangeOptions): Send {
+  const { clock } = options;
+  return async (call) => {
+    const startedAt = clock.now();
+    call.report({ type: 'attempt_started', attempt: call.attempt });
+    try {
+      const reply = await dispatch(dispatcher, origin, call, options);
+      const ms = clock.now() - startedAt;
+      call.report({ type: 'attempt_answered', attempt: call.attempt, status: reply.status, ms });
+      return reply;
+    } catch (error) {
+      if (!(error instanceof ProxyError)) throw error;
+      const { code, sent, message: detail } = error;
+      call.report({ type: 'attempt_failed', attempt: call.attempt, code, sent, detail, ms: clock.now() - startedAt });
+      throw error;
+    }
+  };
+}
+
+function dispatch(dispatcher: Dispatcher, origin: string, call: Call, options: ExchangeOptions): Promise<Reply> {
+  const body = call.body.open();
+  const exchange = new Exchange(call.signal, body, options);
+  if (call.signal.aborted) return exchange.reply;
+  try {
+    dispatcher.dispatch(
+      {
+        origin,
+        path: call.target,
+        method: call.method as Dispatcher.HttpMethod,
+        headers: call.headers as string[],
+        body: (body as Buffer | undefined) ?? null,
+      },
+      exchange,
+    );
+  } catch (error) {
+    // undici refuses what it cannot put on the wire before it touches a socket.
+    exchange.onResponseError(undefined, toProxyError(error, 'not_sent'));
+  }
+  return exchange.reply;
+}
