@@ -37,7 +37,7 @@ function decimal(value: string): number | undefined {
 
 function secondsOrDate(value: string, headers: RawHeaders, nowWallMs: number): number | undefined {
   const seconds = decimal(value);
-  // Rounded, because 2.3 · 1000 is not 2300.
+  // Rounded, because 2.01 · 1000 is 2009.9999999999998.
   if (seconds !== undefined) return Math.round(seconds * 1000);
   const at = httpDateMs(value, nowWallMs);
   if (at === undefined) return undefined;
@@ -74,7 +74,7 @@ function epochMs(fields: Record<string, string>, nowWallMs: number): number | un
   const [day, hour, minute, second] = [number('day'), number('hour'), number('minute'), number('second')];
   const year = fields['year']?.length === 2 ? fullYear(number('year'), nowWallMs) : number('year');
   const midnight = Date.UTC(year, month, day);
-  const exists = Number.isInteger(month) && month >= 0 && day >= 1 && midnight < Date.UTC(year, month + 1, 1);
+  const exists = Number.isInteger(month) && day >= 1 && midnight < Date.UTC(year, month + 1, 1);
   // Second 60 is a leap second, which the grammar allows.
   if (!exists || hour > 23 || minute > 59 || second > 60) return undefined;
   return midnight + ((hour * 60 + minute) * 60 + second) * 1000;

@@ -15,7 +15,7 @@ function drain(from: RetryBudget, now = 0): number {
 
 /** `successes` deposits into an emptied budget that time does not fill. */
 function earned(ratio: number, successes: number): number {
-  const from = budget({ cap: 1000, ratio, tricklePerSecond: 0 });
+  const from = budget({ cap: 5000, ratio, tricklePerSecond: 0 });
   drain(from);
   for (let i = 0; i < successes; i++) from.deposit();
   return drain(from);
@@ -31,6 +31,9 @@ describe('success', () => {
     [0.29, 100, 29],
     [0.57, 100, 57],
     [0.07, 1000, 70],
+    // As floats, 1.001 · 1e6 falls short of 1001000.
+    [1.001, 1000, 1001],
+    [1.25, 4, 5],
     [0.5, 19, 9],
     [1 / 3, 3, 0],
     [1 / 3, 4, 1],
@@ -122,6 +125,13 @@ describe('trickle', () => {
     from.trickling(true, HOUR);
     from.trickling(true, HOUR + 5_000);
     expect(from.tokens(HOUR + 5_000)).toBe(2);
+  });
+
+  test('being told again that it is on costs no fraction', () => {
+    const from = budget({ tricklePerSecond: 0.001 });
+    drain(from);
+    for (let ms = 0; ms < 10_000; ms++) from.trickling(true, ms / 4);
+    expect(from.tokens(2_500)).toBe(0.0025);
   });
 
   test('time that does not move on, or moves back, earns nothing', () => {

@@ -12,7 +12,7 @@ export const ASKED_RETRY_COST = 0.5;
 /** Tokens are counted in whole millionths, so that ten successes at 0.6 buy exactly 6. */
 const MICRO = 1_000_000;
 
-/** A product that falls short of a whole number by less than this is that number: 0.29 · 1e6 is 290000 less a float's error. */
+/** A product that falls short of a whole number by less than this is that number: 1.001 · 1e6 is 1000999.9999999999. */
 const FLOAT_ERROR = 1e-3;
 
 /**

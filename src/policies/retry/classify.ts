@@ -55,7 +55,7 @@ export function classify(
 
 /**
  * True when an attempt pays into the budget: the upstream did its work, though the answer may be a 404 to an absurd question.
- * Not a 5xx, not 408 421 425 429 (not now, not here), and nothing that this call's retries are for: a failure that paid for
+ * Not a 5xx, not 408 425 429 (not now), and nothing that this call's retries are for: a failure that paid for
  * its own retry would undo the budget.
  */
 export function isSuccess(outcome: ClassifiedOutcome, verdict: RetryVerdict): boolean {
@@ -74,7 +74,7 @@ const CLIENT_GONE: RetryVerdict = Object.freeze({ retry: 'no', because: 'client_
 const CONFLICT = 409;
 const MISDIRECTED = 421;
 const INTERNAL_ERROR = 500;
-const NOT_NOW: ReadonlySet<number> = new Set([408, MISDIRECTED, 425, 429]);
+const NOT_NOW: ReadonlySet<number> = new Set([408, 425, 429]);
 const OVERLOADED: ReadonlySet<number> = new Set([429, 503, 529]);
 
 /**
