@@ -57,9 +57,9 @@ export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via:
 }
 
 /** The upstream's fields as the client gets them. */
-export function replyHeaders(raw: RawHeaders, via: string): string[] {
+export function replyHeaders(raw: RawHeaders): string[] {
   const kept = withoutHopByHop(raw, HOP_BY_HOP);
-  kept.push('via', via);
+  kept.push('via', '1.1 breakwater');
   return kept;
 }
 

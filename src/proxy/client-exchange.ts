@@ -17,7 +17,7 @@ export interface ExchangeDeps {
   /** Shared by all calls: what may be kept for replay. */
   readonly memory: ByteBudget;
   readonly newId: () => string;
-  /** Our entry in Via, unique to this process so that a loop is seen. */
+  /** Our entry in a request's Via, unique to this process so that a loop is seen. */
   readonly via: string;
   /** Whether replies carry `breakwater-…` fields. */
   readonly responseHeaders: () => boolean;
@@ -77,7 +77,7 @@ export class ClientExchange {
     this.#ending.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
     const { info, attempts, gaveUp } = this.#record;
-    const problem = problemOf(error, { upstream: info.upstream, route: info.route, attempts, gaveUp });
+    const problem = problemOf(error, { upstream: info.upstream || undefined, route: info.route || undefined, attempts, gaveUp });
     const body = Buffer.from(problem.body);
     const headers = ['content-type', 'application/problem+json', 'content-length', String(body.length)];
     if (problem.retryAfterSeconds !== undefined) headers.push('retry-after', String(problem.retryAfterSeconds));
@@ -157,7 +157,7 @@ export class ClientExchange {
     const res = this.#res;
     // The client may have gone while the head came in; close() has then aborted whatever ran.
     if (res.destroyed) return reply.body.discard();
-    const headers = replyHeaders(reply.headers, this.#deps.via);
+    const headers = replyHeaders(reply.headers);
     const { attempts, gaveUp } = this.#record;
     if (gaveUp !== undefined && reply.status >= 400) {
       const details = `attempts=${attempts}; gave_up=${gaveUp}`;

@@ -1,0 +1,100 @@
+import { parseArgs } from 'node:util';
+import { App, type LoadResult } from '../app.ts';
+import { watchFile } from '../app/watch-file.ts';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { createLogger, type Logger } from '../runtime/logger.ts';
+import { nodeVersion, packageVersion } from '../runtime/process.ts';
+import { systemRandom } from '../runtime/random.ts';
+import type { Command, Io } from './io.ts';
+
+/** Runs the proxy until it is told to stop. */
+export const start: Command = async (args, io) => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { config: { type: 'string', short: 'c', default: 'config.yaml' }, demo: { type: 'boolean', default: false } },
+  });
+  const file = values.config;
+  const loaded = load(file, io);
+  if (!loaded.ok) {
+    for (const error of loaded.errors) io.err(`${error}\n`);
+    return 1;
+  }
+  const { config } = loaded;
+  const logger = await createLogger({ level: config.log.level });
+  try {
+    const demo = values.demo ? await startDemo(config) : undefined;
+    const app = await App.start(config, {
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      version: packageVersion(),
+      load: () => load(file, io),
+    });
+    announce(app, config, logger);
+    const watcher = watchFile(file, systemClock, () => void app.reload());
+    io.onSignal('SIGHUP', () => void app.reload());
+    await stopSignal(io, logger);
+    watcher.close();
+    await app.stop();
+    await demo?.close();
+    logger.info({}, 'stopped');
+    return 0;
+  } catch (error) {
+    io.err(`${startFailure(error)}\n`);
+    return 1;
+  }
+};
+
+function load(file: string, io: Io): LoadResult {
+  const loaded = loadConfig(file, io.env);
+  return loaded.ok ? loaded : { ok: false, errors: loaded.problems.map(formatProblem) };
+}
+
+function announce(app: App, { upstreams }: Config, logger: Logger): void {
+  for (const { name, mount, origin, basePath } of upstreams) {
+    const base = 'path' in mount ? `${app.url}${mount.path}` : `Host: ${mount.host}`;
+    logger.info({ upstream: name }, `${base} → ${origin}${basePath}`);
+  }
+  logger.info({ version: packageVersion(), node: nodeVersion, admin: app.adminUrl }, `listening on ${app.url}`);
+}
+
+/** Settles with the first SIGTERM or SIGINT; whoever sends a second one means it. */
+function stopSignal(io: Io, logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = () => {
+      if (asked) return io.exitNow(1);
+      asked = true;
+      logger.info({}, 'draining; a second signal stops at once');
+      resolve();
+    };
+    io.onSignal('SIGTERM', onSignal);
+    io.onSignal('SIGINT', onSignal);
+  });
+}
+
+/** The unreliable API of the README's examples, where the upstream `demo` expects it. */
+async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
+  const demo = config.upstreams.find(({ name }) => name === 'demo');
+  if (demo === undefined) throw new Error('--demo needs an upstream named "demo" with a url such as http://127.0.0.1:8090');
+  const { startDemoApi } = await import('../../examples/demo-api/server.ts');
+  const { hostname, port } = new URL(demo.origin);
+  return startDemoApi({ host: hostname, port: Number(port) });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address is in use; stop the other process or change "listen" and "admin" in the configuration',
+  EACCES: 'no permission for this port; use one above 1023',
+  EADDRNOTAVAIL: 'this machine has no such address',
+};
+
+function startFailure(error: unknown): string {
+  if (!(error instanceof Error)) return `cannot start: ${String(error)}`;
+  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const reason = REASONS[code ?? ''];
+  if (reason === undefined) return `cannot start: ${error.message}`;
+  return `cannot listen on ${address}:${port}: ${reason}`;
+}

@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+import type { Command, Io } from './cli/io.ts';
+import { packageVersion } from './runtime/process.ts';
+
+const USAGE = `Breakwater ${packageVersion()}: a sidecar reverse proxy for third-party HTTP APIs
+
+Usage: breakwater COMMAND [options]
+
+  start                 run the proxy (SIGHUP reloads the configuration, SIGTERM drains and stops)
+  check                 check the configuration and say everything that is wrong with it
+  explain METHOD PATH   what the proxy would do with a request, and where each value comes from
+  schema                print the configuration's JSON Schema
+
+Each command takes --config FILE (default config.yaml) and --help.
+Exit codes: 0 fine, 1 failed, 2 called wrongly.
+`;
+
+/** Loaded on demand: starting the proxy should not pay for the other commands. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./cli/start.ts')).start,
+  check: async () => (await import('./cli/check.ts')).check,
+  explain: async () => (await import('./cli/explain.ts')).explain,
+  schema: async () => (await import('./cli/schema.ts')).schema,
+};
+
+const io: Io = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  env: process.env,
+  cwd: process.cwd(),
+  onSignal: (signal, listener) => void process.on(signal, listener),
+  exitNow: (code) => process.exit(code),
+};
+
+async function run([name = '', ...args]: readonly string[]): Promise<number> {
+  if (['--help', '-h', 'help'].includes(name)) {
+    io.out(USAGE);
+    return 0;
+  }
+  if (['--version', '-v'].includes(name)) {
+    io.out(`${packageVersion()}\n`);
+    return 0;
+  }
+  const load = COMMANDS[name];
+  if (load === undefined) {
+    io.err(name === '' ? USAGE : `breakwater: no command "${name}"\n\n${USAGE}`);
+    return 2;
+  }
+  const command = await load();
+  return command(args, io);
+}
+
+process.exitCode = await run(process.argv.slice(2));
+// Nothing may keep a finished command alive: a connection that lingers, say.
+if (process.argv[2] === 'start') process.exit();
