@@ -94,8 +94,9 @@ export async function startOrigin(...steps: readonly Step[]): Promise<Origin> {
         changes,
         connection: sockets.get(request.socket) ?? 0,
       });
-      Promise.resolve(step(exchange)).catch((error: unknown) => {
-        if (!request.destroyed) failures.push(error);
+      const run = async () => step(exchange);
+      run().catch((error: unknown) => {
+        failures.push(error);
         request.socket.destroy();
       });
     },

@@ -113,7 +113,10 @@ class ScriptedOrigin implements RawOrigin {
   }
 
   closeConnections(how: 'fin' | 'reset'): void {
-    for (const socket of this.#sockets) how === 'reset' ? socket.resetAndDestroy() : socket.end();
+    for (const socket of this.#sockets) {
+      if (how === 'reset') socket.resetAndDestroy();
+      else socket.end();
+    }
   }
 
   async close(): Promise<void> {

@@ -22,9 +22,16 @@ export function answer(bytes: string | Buffer = replyBytes(200), at: Moment = 'r
   return { at, run: async (peer) => void (await peer.write(bytes)) };
 }
 
-/** Resets each connection as soon as it stands. */
+/** Resets each connection as soon as it stands for both: a client in this process has seen its connect succeed. */
 export function resetOnAccept(): RawStep {
-  return { at: 'accept', run: (peer) => peer.reset() };
+  return {
+    at: 'accept',
+    run: async (peer) => {
+      // The client's own event is in the batch that brought this one; a reset before it would fail the connect.
+      await new Promise((resolve) => setImmediate(resolve));
+      peer.reset();
+    },
+  };
 }
 
 /** Closes each connection in good order as soon as it stands. */
