@@ -30,6 +30,8 @@ export interface RawClient {
   readReply(): Promise<RawReply>;
   /** Resolves with everything once at least `count` bytes are here. */
   untilBytes(count: number): Promise<Buffer>;
+  /** Resolves once `text` is among the bytes received; for bodies that come event by event. */
+  untilText(text: string): Promise<void>;
   untilClosed(): Promise<ConnectionEnd>;
   /** Sends FIN and goes on reading. */
   halfClose(): void;
@@ -114,6 +116,11 @@ class SocketClient implements RawClient {
     await this.#changes.until(() => this.received.length >= count || this.#end !== undefined);
     if (this.received.length < count) this.#fail(`fewer than ${count} bytes`);
     return this.received;
+  }
+
+  async untilText(text: string): Promise<void> {
+    await this.#changes.until(() => this.received.includes(text) || this.#end !== undefined);
+    if (!this.received.includes(text)) this.#fail(`never saw ${JSON.stringify(text)}`);
   }
 
   async untilClosed(): Promise<ConnectionEnd> {
