@@ -1,0 +1,83 @@
+import type { ErrorCode } from '../../src/proxy/errors.ts';
+import type { CallEvent, RetryReason, StateEvent } from '../../src/proxy/events.ts';
+import type { Observer } from '../../src/proxy/observer.ts';
+import { type CallInfo, CallRecord, type Ending } from '../../src/proxy/record.ts';
+import { FakeClock } from './fake-clock.ts';
+
+/** What an observer heard, in order. */
+export class Heard implements Observer {
+  readonly events: CallEvent[] = [];
+  readonly ended: CallRecord[] = [];
+  readonly states: StateEvent[] = [];
+
+  callEvent(_record: CallRecord, event: CallEvent): void {
+    this.events.push(event);
+  }
+
+  callEnded(record: CallRecord): void {
+    this.ended.push(record);
+  }
+
+  stateChanged(_upstream: string, event: StateEvent): void {
+    this.states.push(event);
+  }
+}
+
+/** Tells the story of a call, step by step, on a clock that moves as told. */
+export class Story {
+  readonly clock = new FakeClock();
+  readonly record: CallRecord;
+  #attempt = 0;
+
+  constructor(observer: Observer = new Heard(), info: Partial<CallInfo> = {}) {
+    const usual = { id: 'c1', upstream: 'demo', route: 'default', method: 'GET', target: '/flaky' };
+    this.record = new CallRecord({ ...usual, ...info }, this.clock, observer);
+  }
+
+  /** An attempt that takes `ms` and is answered with a status, or fails with a code. */
+  async attempt(result: number | ErrorCode, ms = 10): Promise<this> {
+    const attempt = ++this.#attempt;
+    this.record.report({ type: 'attempt_started', attempt });
+    await this.clock.advance(ms);
+    if (typeof result === 'number')
+      this.record.report({ type: 'attempt_answered', attempt, status: result, ms });
+    else
+      this.record.report({
+        type: 'attempt_failed',
+        attempt,
+        code: result,
+        sent: 'sent_unknown',
+        detail: '',
+        ms,
+      });
+    return this;
+  }
+
+  /** A backoff of `ms`, slept to its end unless it is `cut`. */
+  async wait(ms: number, reason: RetryReason, cut = false): Promise<this> {
+    this.record.report({
+      type: 'retry_scheduled',
+      attempt: this.#attempt + 1,
+      delayMs: ms,
+      reason,
+      asked: false,
+    });
+    if (!cut) await this.clock.advance(ms);
+    return this;
+  }
+
+  end(ending: Partial<Ending> = {}): CallRecord {
+    this.record.finish({ status: 200, origin: 'upstream', ...ending });
+    return this.record;
+  }
+}
+
+/** 503, 412 ms, 503, 1.3 s, 200. */
+export async function rescuedStory(observer?: Observer, info?: Partial<CallInfo>): Promise<Story> {
+  const story = new Story(observer, info);
+  await story.attempt(503);
+  await story.wait(412, 'status_503');
+  await story.attempt(503);
+  await story.wait(1300, 'status_503');
+  return story.attempt(200, 5);
+}
