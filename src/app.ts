@@ -26,6 +26,8 @@ export interface AppDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly version: string;
+  /** Told of everything besides metrics, recent calls and log. */
+  readonly observer?: Partial<Observer> | undefined;
   /** Reads the configuration again; every problem as a line for people. */
   readonly load: () => LoadResult;
 }
@@ -185,7 +187,8 @@ export class App {
   }
 
   #observers({ log: { requests, slowMs } }: Config): Observer {
-    return combine(this.#metrics, this.#recent, logCalls(this.#deps.logger, { requests, slowMs }));
+    const { logger, observer = {} } = this.#deps;
+    return combine(this.#metrics, this.#recent, logCalls(logger, { requests, slowMs }), observer);
   }
 
   /** Given to everything that lives longer than one configuration. */

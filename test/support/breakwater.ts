@@ -1,0 +1,108 @@
+import { onTestFinished } from 'vitest';
+import { App } from '../../src/app.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+import type { StateEvent } from '../../src/proxy/events.ts';
+import type { CallRecord } from '../../src/proxy/record.ts';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
+import type { Random } from '../../src/runtime/random.ts';
+import { Changes } from './changes.ts';
+import { seededRandom } from './seeded-random.ts';
+
+export interface Breakwater {
+  readonly app: App;
+  readonly url: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  /** Calls that have ended, in order. */
+  readonly ended: readonly CallRecord[];
+  readonly states: readonly StateEvent[];
+  readonly logs: readonly { level: string; message: string; fields: Readonly<Record<string, unknown>> }[];
+  /** Resolves once `count` calls have ended. */
+  untilEnded(count: number): Promise<readonly CallRecord[]>;
+  /** Resolves once `condition` holds; asked again at every event. */
+  until(condition: () => boolean): Promise<void>;
+  /** What the next reload will read. */
+  rewrite(yaml: string): void;
+}
+
+export interface BreakwaterOptions {
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Everything at once and nothing random: retries without a wait. */
+export const NO_WAIT = `
+defaults:
+  retry:
+    backoff: { kind: constant, base: 0ms, overloaded_base: 0ms, jitter: none }
+`;
+
+/** The whole proxy in this process, from YAML as a user writes it, on free ports; stopped when the test has finished. */
+export async function startBreakwater(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
+  const changes = new Changes();
+  const ended: CallRecord[] = [];
+  const states: StateEvent[] = [];
+  const logs: { level: string; message: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  let text = yaml;
+  const load = () => {
+    const head = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
+    const loaded = loadConfig('config.yaml', {}, () => head + text);
+    return loaded.ok ? loaded : { ok: false as const, errors: loaded.problems.map(formatProblem) };
+  };
+  const loaded = load();
+  if (!loaded.ok) throw new Error(loaded.errors.join('\n'));
+  const write = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) => {
+    logs.push({ level, message, fields });
+    changes.notify();
+  };
+  const logger: Logger = {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    setLevel: () => {},
+  };
+  const app = await App.start(loaded.config, {
+    clock: options.clock ?? systemClock,
+    random: options.random ?? seededRandom(1),
+    logger,
+    version: 'test',
+    load,
+    observer: {
+      callEvent: () => changes.notify(),
+      callEnded: (record) => {
+        ended.push(record);
+        changes.notify();
+      },
+      stateChanged: (_upstream, event) => {
+        states.push(event);
+        changes.notify();
+      },
+    },
+  });
+  onTestFinished(() => app.stop(0));
+  return {
+    app,
+    url: app.url,
+    port: Number(new URL(app.url).port),
+    adminUrl: app.adminUrl,
+    ended,
+    states,
+    logs,
+    untilEnded: async (count) => {
+      await changes.until(() => ended.length >= count);
+      return ended;
+    },
+    until: (condition) => changes.until(condition),
+    rewrite: (next) => {
+      text = next;
+    },
+  };
+}
+
+/** `upstreams: { api: … }` for one origin without anything special. */
+export function apiConfig(origin: { readonly url: string }, more = ''): string {
+  return `${NO_WAIT}\nupstreams:\n  api:\n    url: ${origin.url}\n    allow_private: true\n${more}`;
+}
