@@ -1,0 +1,71 @@
+import { headerOf } from '../../http/headers.ts';
+import type { Reply } from '../../http/reply.ts';
+import { retryAfterMs } from '../../http/retry-after.ts';
+import type { Call } from '../../proxy/call.ts';
+import { blamesUpstream, isConnectFailure, ProxyError } from '../../proxy/errors.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Breaker } from './breaker.ts';
+import type { Permit } from './permit.ts';
+
+/** Statuses by which an upstream says that it is not well. A 429 is about us, not about it. */
+const FAILURES: ReadonlySet<number> = new Set([500, 502, 503, 504, 529]);
+
+export interface CircuitBreakerOptions {
+  readonly mode: 'enforce' | 'shadow';
+  readonly clock: Clock;
+}
+
+/** Refuses attempts while `breaker` is open and tells it how the others went; in shadow mode it only says so. */
+export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreakerOptions): Policy {
+  const shadow = mode === 'shadow';
+  return (next) => async (call) => {
+    const permit = breaker.tryAcquire(clock.now());
+    if (permit === undefined) {
+      call.report({ type: 'rejected', reason: 'breaker_open', shadow });
+      if (shadow) return next(call);
+      const wait = breaker.retryAfterMs(clock.now());
+      throw new ProxyError('breaker_open', 'the circuit breaker is open', { retryAfterMs: wait });
+    }
+    let reply: Reply;
+    try {
+      reply = await next(call);
+    } catch (error) {
+      settleError(permit, error, clock.now());
+      throw error;
+    }
+    settleReply(permit, reply, { call, clock });
+    return reply;
+  };
+}
+
+/** A bug of ours (anything but a ProxyError) is not held against the upstream, nor may it keep a probe's place. */
+function settleError(permit: Permit, error: unknown, now: number): void {
+  if (error instanceof ProxyError && blamesUpstream(error)) {
+    permit.fail(now, { connect: isConnectFailure(error) });
+  } else {
+    permit.ignore(now);
+  }
+}
+
+function settleReply(permit: Permit, reply: Reply, { call, clock }: { call: Call; clock: Clock }): void {
+  const now = clock.now();
+  if (FAILURES.has(reply.status)) {
+    const asked = reply.status === 503 ? retryAfterMs(reply.headers, clock.wallTime()) : undefined;
+    return permit.fail(now, { retryAfterMs: asked });
+  }
+  if (isOpenEnded(reply)) return permit.succeed(now);
+  permit.answer(now);
+  reply.body.onEnd((end) => {
+    if (end !== 'broken') permit.succeed(clock.now());
+    // Nothing on our side but the client's leaving ends a call after its head; what is left is the upstream's doing.
+    else if (call.signal.aborted) permit.ignore(clock.now());
+    else permit.fail(clock.now());
+  });
+}
+
+/** A body of unknown length may be a stream that lasts for hours: no verdict can wait for its end. */
+function isOpenEnded({ headers }: Reply): boolean {
+  if (headerOf(headers, 'content-length') === undefined) return true;
+  return headerOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true;
+}

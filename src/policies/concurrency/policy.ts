@@ -1,0 +1,113 @@
+import type { BodyEnd } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { ConcurrencyLimit, Evidence } from './limit.ts';
+import type { WaitQueue } from './queue.ts';
+
+/** A wait in the queue is at most this share of the time left, so that what follows it still has a chance. */
+const DEADLINE_SHARE = 0.1;
+
+/** What a refused caller is told. Nobody knows when a permit comes back; this is longer than most are held. */
+const RETRY_AFTER_MS = 1_000;
+
+/** Hands a permit to the call that waits for it. */
+export type Admit = () => void;
+
+export interface ConcurrencyLimitOptions {
+  /** Shared by all who share the limit: whoever leaves lets in whoever waits. */
+  readonly queue: WaitQueue<Admit>;
+  /** Longest wait for a permit. */
+  readonly waitMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Lets as many attempts through as `limit` allows, has a few wait for a moment and refuses the rest.
+ * A permit is held until the reply's body has ended.
+ */
+export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLimitOptions): Policy {
+  const { queue, clock } = options;
+
+  return (next) => async (call) => {
+    if (!limit.tryAcquire()) await waitForPermit(call, options);
+    const startedAt = clock.now();
+    try {
+      const reply = await next(call);
+      const latencyMs = clock.now() - startedAt;
+      reply.body.onEnd((end) => release(replyEvidence(reply.status, end), latencyMs));
+      return reply;
+    } catch (error) {
+      release(errorEvidence(error), clock.now() - startedAt);
+      throw error;
+    }
+  };
+
+  function release(evidence: Evidence, latencyMs: number): void {
+    const now = clock.now();
+    limit.release(evidence, latencyMs, now);
+    while (queue.size > 0 && limit.tryAcquire()) {
+      const admit = queue.take(now);
+      if (admit === undefined) limit.release('ignored', 0, now);
+      else admit();
+    }
+  }
+}
+
+/** Resolves once a permit is held: taken, for the one who waits, by the one who leaves. Rejects without one. */
+function waitForPermit(call: Call, { queue, waitMs, clock }: ConcurrencyLimitOptions): Promise<void> {
+  const since = clock.now();
+  const patienceMs = Math.min(waitMs, DEADLINE_SHARE * (call.deadline - since));
+  return new Promise((resolve, reject) => {
+    if (call.signal.aborted) return reject(call.signal.reason);
+    const place = patienceMs > 0 ? queue.push(onAdmit, since + patienceMs) : undefined;
+    if (place === undefined) return reject(refused(call));
+    const timer = clock.timer(patienceMs, onTimeout);
+    call.signal.on(onAbort);
+
+    function onAdmit(): void {
+      stopWaiting();
+      resolve();
+    }
+    function onTimeout(): void {
+      stopWaiting();
+      reject(refused(call));
+    }
+    function onAbort(): void {
+      stopWaiting();
+      reject(abortReason(call));
+    }
+    function stopWaiting(): void {
+      timer.cancel();
+      if (place !== undefined) queue.remove(place);
+      call.signal.off(onAbort);
+      call.report({ type: 'queued', waitMs: clock.now() - since });
+    }
+  });
+}
+
+/** A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream. */
+function abortReason(call: Call): unknown {
+  const reason = call.signal.reason;
+  return reason instanceof ProxyError && reason.code === 'deadline_exceeded' ? refused(call) : reason;
+}
+
+function refused(call: Call): ProxyError {
+  call.report({ type: 'rejected', reason: 'concurrency_limit', shadow: false });
+  return new ProxyError('concurrency_limit', 'too many calls to this upstream', {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}
+
+/** A reply that is cut says nothing about load, whoever cut it; a 429 is a success for nobody. */
+function replyEvidence(status: number, end: BodyEnd): Evidence {
+  if (end === 'broken') return 'ignored';
+  return status >= 500 || status === 429 ? 'failure' : 'success';
+}
+
+/** Only running out of time is a sign of overload. Whatever fails fast has not waited for anything. */
+function errorEvidence(error: unknown): Evidence {
+  if (!(error instanceof ProxyError)) return 'ignored';
+  return error.code === 'attempt_timeout' || error.code === 'deadline_exceeded' ? 'overload' : 'ignored';
+}

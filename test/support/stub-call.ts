@@ -1,0 +1,95 @@
+import type { RawHeaders } from '../../src/http/headers.ts';
+import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
+import type { Call } from '../../src/proxy/call.ts';
+import type { CallEvent } from '../../src/proxy/events.ts';
+import type { Send } from '../../src/proxy/pipeline.ts';
+import { Abort } from '../../src/runtime/abort.ts';
+
+/** A body that ends when the test says so. */
+export class StubBody implements ReplyBody {
+  #end: BodyEnd | undefined;
+  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+
+  pipeTo(): void {}
+
+  discard(): void {
+    this.end('discarded');
+  }
+
+  onEnd(listener: (end: BodyEnd) => void): void {
+    if (this.#end === undefined) this.#listeners.push(listener);
+    else listener(this.#end);
+  }
+
+  end(end: BodyEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    for (const listener of this.#listeners) listener(end);
+  }
+}
+
+export interface StubReply extends Reply {
+  readonly body: StubBody;
+}
+
+export function stubReply(status = 200, headers: RawHeaders = ['Content-Length', '2']): StubReply {
+  return { status, statusText: '', headers, body: new StubBody() };
+}
+
+export interface StubCall extends Call {
+  readonly events: CallEvent[];
+}
+
+/** A GET that remembers what was reported about it. */
+export function stubCall(changes: Partial<Call> = {}): StubCall {
+  const events: CallEvent[] = [];
+  return {
+    method: 'GET',
+    target: '/',
+    headers: [],
+    body: { declaredBytes: 0, replayable: true, open: () => undefined, dispose: () => {} },
+    idempotencyKey: undefined,
+    attempt: 1,
+    lastAttempt: false,
+    deadline: 30_000,
+    signal: new Abort(),
+    report: (event) => events.push(event),
+    events,
+    ...changes,
+  };
+}
+
+/** One attempt that a test settles by hand. */
+export interface StubAttempt {
+  readonly call: Call;
+  answer(reply: Reply): void;
+  fail(error: Error): void;
+}
+
+/** An upstream that keeps every attempt waiting until told otherwise; as every Send, it rejects when its signal aborts. */
+export function stubUpstream(): { readonly send: Send; readonly attempts: StubAttempt[] } {
+  const attempts: StubAttempt[] = [];
+  const send: Send = (call) =>
+    new Promise((resolve, reject) => {
+      if (call.signal.aborted) return reject(call.signal.reason);
+      const onAbort = () => reject(call.signal.reason);
+      call.signal.on(onAbort);
+      attempts.push({
+        call,
+        answer: (reply) => {
+          reply.body.onEnd(() => call.signal.off(onAbort));
+          resolve(reply);
+        },
+        fail: (error) => {
+          call.signal.off(onAbort);
+          reject(error);
+        },
+      });
+    });
+  return { send, attempts };
+}
+
+/** Lets everything run that only waits for promises. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

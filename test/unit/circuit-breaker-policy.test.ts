@@ -1,0 +1,237 @@
+import { expect, test } from 'vitest';
+import type { RawHeaders } from '../../src/http/headers.ts';
+import { Breaker } from '../../src/policies/circuit-breaker/breaker.ts';
+import { circuitBreaker } from '../../src/policies/circuit-breaker/policy.ts';
+import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type StubReply, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+
+/** A breaker that one failure opens for 500 ms and one probe closes. */
+function setUp({
+  mode = 'enforce',
+  connectFailures = 1_000,
+}: {
+  mode?: 'enforce' | 'shadow';
+  connectFailures?: number;
+} = {}) {
+  const clock = new FakeClock();
+  const breaker = new Breaker(
+    {
+      mode,
+      windowMs: 10_000,
+      minRequests: connectFailures < 1_000 ? 1_000 : 1,
+      failureRate: 0.8,
+      slow: undefined,
+      connectFailures,
+      consecutiveFailures: 1_000,
+      probes: 1,
+      waitRatio: 0.1,
+      minWaitMs: 500,
+      maxWaitMs: 15_000,
+      probeLeaseMs: 10_000,
+    },
+    () => 0.5,
+    { changed: () => {}, stale: () => {} },
+  );
+  const { send, attempts } = stubUpstream();
+  const guarded = circuitBreaker(breaker, { mode, clock })(send);
+  return {
+    clock,
+    breaker,
+    attempts,
+    guarded,
+    state: () => breaker.state(clock.now()),
+    answer: async (reply: StubReply, call = stubCall()) => {
+      const pending = guarded(call);
+      attempts.at(-1)?.answer(reply);
+      return pending;
+    },
+    fail: async (error: Error) => {
+      const pending = guarded(stubCall());
+      attempts.at(-1)?.fail(error);
+      await expect(pending).rejects.toBe(error);
+    },
+  };
+}
+
+const json = (status: number, ...headers: string[]): StubReply =>
+  stubReply(status, ['Content-Length', '2', ...headers]);
+
+test.each([500, 502, 503, 504, 529])('%i is a failure at its head, body or not', async (status) => {
+  const { answer, state } = setUp();
+  const reply = json(status);
+  expect(await answer(reply)).toBe(reply);
+  expect(state()).toBe('open');
+});
+
+test.each([200, 204, 301, 304, 400, 401, 404, 408, 409, 421, 425, 429, 501])(
+  '%i is none, a thousand times',
+  async (status) => {
+    const { answer, state } = setUp();
+    for (let i = 0; i < 1_000; i++) {
+      const reply = json(status);
+      await answer(reply);
+      reply.body.end('complete');
+    }
+    expect(state()).toBe('closed');
+  },
+);
+
+test.each<ErrorCode>([
+  'dns_error',
+  'connect_timeout',
+  'connection_refused',
+  'tls_certificate_error',
+  'attempt_timeout',
+  'deadline_exceeded',
+  'connection_terminated',
+  'protocol_error',
+  'response_incomplete',
+])('%s is a failure', async (code) => {
+  const { fail, state } = setUp();
+  await fail(new ProxyError(code, 'no reply'));
+  expect(state()).toBe('open');
+});
+
+test.each<ErrorCode>(['client_gone', 'concurrency_limit', 'breaker_open', 'draining', 'address_prohibited'])(
+  '%s says nothing about the upstream, and a probe gives its place back',
+  async (code) => {
+    const { fail, state, answer, clock } = setUp();
+    await fail(new ProxyError(code, 'not the upstream'));
+    expect(state()).toBe('closed');
+    await answer(json(500));
+    await clock.advance(500);
+    await fail(new ProxyError(code, 'not the upstream'));
+    expect(state()).toBe('half_open');
+    (await answer(json(200))).body.discard();
+    expect(state()).toBe('closed');
+  },
+);
+
+test('a bug of ours is passed on and not held against the upstream', async () => {
+  const { fail, answer, state, clock } = setUp();
+  await fail(new TypeError('a bug'));
+  expect(state()).toBe('closed');
+  await answer(json(500));
+  await clock.advance(500);
+  await fail(new TypeError('a bug'));
+  expect(state()).toBe('half_open');
+});
+
+test('connect failures in a row are recognised as such', async () => {
+  const { fail, state } = setUp({ connectFailures: 2 });
+  await fail(new ProxyError('connection_terminated', 'reset'));
+  await fail(new ProxyError('connection_refused', 'refused'));
+  expect(state()).toBe('closed');
+  await fail(new ProxyError('tls_protocol_error', 'bad handshake'));
+  expect(state()).toBe('open');
+});
+
+// --- open ---
+
+test('open: refuses with the time to wait, reports it, and the upstream is not touched', async () => {
+  const { answer, guarded, attempts, clock } = setUp();
+  await answer(json(500));
+  await clock.advance(200);
+  const call = stubCall();
+  await expect(guarded(call)).rejects.toMatchObject({
+    code: 'breaker_open',
+    sent: 'not_sent',
+    retryAfterMs: 300,
+  });
+  expect(call.events).toEqual([{ type: 'rejected', reason: 'breaker_open', shadow: false }]);
+  expect(attempts).toHaveLength(1);
+});
+
+test('shadow: reports the same and lets the call pass, uncounted', async () => {
+  const { answer, state, attempts } = setUp({ mode: 'shadow' });
+  await answer(json(500));
+  const call = stubCall();
+  const reply = json(200);
+  expect(await answer(reply, call)).toBe(reply);
+  reply.body.end('complete');
+  expect(call.events).toEqual([{ type: 'rejected', reason: 'breaker_open', shadow: true }]);
+  expect(attempts).toHaveLength(2);
+  expect(state()).toBe('open');
+});
+
+test('the Retry-After of a 503 keeps it open; that of a 500 is not one', async () => {
+  const asked = setUp();
+  await asked.answer(json(503, 'Retry-After', '20'));
+  expect(asked.breaker.retryAfterMs(0)).toBe(20_000);
+  const other = setUp();
+  await other.answer(json(500, 'Retry-After', '20'));
+  expect(other.breaker.retryAfterMs(0)).toBe(500);
+});
+
+// --- the body ---
+
+test('a good head with a length is judged at the end of its body', async () => {
+  const { answer, state } = setUp();
+  const reply = json(200);
+  await answer(reply);
+  reply.body.end('broken');
+  expect(state()).toBe('open');
+});
+
+test.each(['complete', 'discarded'] as const)(
+  'a body that ends %s closes a half-open breaker',
+  async (end) => {
+    const { answer, state, clock } = setUp();
+    await answer(json(500));
+    await clock.advance(500);
+    const reply = json(200);
+    await answer(reply);
+    expect(state()).toBe('half_open');
+    reply.body.end(end);
+    expect(state()).toBe('closed');
+  },
+);
+
+test('a client who leaves in the body is not held against the upstream', async () => {
+  const { answer, state, clock } = setUp();
+  await answer(json(500));
+  await clock.advance(500);
+  const call = stubCall();
+  const reply = json(200);
+  await answer(reply, call);
+  call.signal.abort(new ProxyError('client_gone', 'gone'));
+  reply.body.end('broken');
+  expect(state()).toBe('half_open');
+});
+
+test.each<[string, RawHeaders]>([
+  ['no length', ['Content-Type', 'application/json']],
+  ['an event stream', ['Content-Length', '9', 'Content-Type', 'Text/Event-Stream; charset=utf-8']],
+])('%s: judged at the head, and a broken body no longer matters', async (_name, headers) => {
+  const { answer, state, clock } = setUp();
+  await answer(json(500));
+  await clock.advance(500);
+  const reply = stubReply(200, headers);
+  await answer(reply);
+  expect(state()).toBe('closed');
+  reply.body.end('broken');
+  expect(state()).toBe('closed');
+});
+
+test('a probe whose body outlasts its lease has succeeded', async () => {
+  const { answer, state, clock } = setUp();
+  await answer(json(500));
+  await clock.advance(500);
+  await answer(json(200));
+  await clock.advance(10_001);
+  expect(state()).toBe('closed');
+});
+
+test('a probe without a head at the end of its lease has hung', async () => {
+  const { answer, guarded, attempts, state, clock } = setUp();
+  await answer(json(500));
+  await clock.advance(500);
+  const hung = guarded(stubCall());
+  await clock.advance(10_001);
+  expect(state()).toBe('open');
+  attempts.at(-1)?.answer(json(200));
+  (await hung).body.discard();
+  await settled();
+  expect(state()).toBe('open');
+});

@@ -1,0 +1,267 @@
+import { expect, test } from 'vitest';
+import { ConcurrencyLimit } from '../../src/policies/concurrency/limit.ts';
+import type { ConcurrencyOptions } from '../../src/policies/concurrency/options.ts';
+import { concurrencyLimit } from '../../src/policies/concurrency/policy.ts';
+import { WaitQueue } from '../../src/policies/concurrency/queue.ts';
+import { ProxyError } from '../../src/proxy/errors.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+
+function setUp({ initial = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyOptions> = {}) {
+  const clock = new FakeClock();
+  const options: ConcurrencyOptions = {
+    mode: 'fixed',
+    initial,
+    min: 1,
+    max: 200,
+    queue: capacity,
+    waitMs: 100,
+    latencyCeilingMs: undefined,
+    ...others,
+  };
+  const limit = new ConcurrencyLimit(options);
+  const queue = new WaitQueue<() => void>(capacity);
+  const { send, attempts } = stubUpstream();
+  const policy = concurrencyLimit(limit, { queue, waitMs: options.waitMs, clock });
+  return { clock, limit, queue, attempts, policy, send: policy(send), upstream: send };
+}
+
+const REJECTED = { type: 'rejected', reason: 'concurrency_limit', shadow: false };
+
+test('a free permit is given at once, and held until the body has ended', async () => {
+  const { send, limit, attempts, clock } = setUp();
+  const call = stubCall();
+  const reply = stubReply();
+  const pending = send(call);
+  attempts[0]?.answer(reply);
+  expect(await pending).toBe(reply);
+  expect(limit.inFlight).toBe(1);
+  reply.body.end('complete');
+  expect(limit.inFlight).toBe(0);
+  expect(call.events).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
+test('a failed attempt gives its permit back, be it a bug', async () => {
+  const { send, limit, attempts } = setUp();
+  for (const error of [new ProxyError('connection_terminated', 'reset'), new TypeError('a bug')]) {
+    const pending = send(stubCall());
+    attempts.at(-1)?.fail(error);
+    await expect(pending).rejects.toBe(error);
+    expect(limit.inFlight).toBe(0);
+  }
+});
+
+test('who waits is let in when a body ends, in order, and the wait is reported', async () => {
+  const { send, limit, queue, attempts, clock } = setUp();
+  const first = send(stubCall());
+  const second = stubCall();
+  const third = stubCall();
+  const waiting = [send(second), send(third)];
+  expect(queue.size).toBe(2);
+  const reply = stubReply();
+  attempts[0]?.answer(reply);
+  await first;
+  await clock.advance(40);
+  expect(attempts).toHaveLength(1);
+  reply.body.end('complete');
+  await settled();
+  expect(attempts.map((attempt) => attempt.call)).toEqual([expect.anything(), second]);
+  expect(second.events).toEqual([{ type: 'queued', waitMs: 40 }]);
+  expect(limit.inFlight).toBe(1);
+  attempts[1]?.fail(new ProxyError('connection_terminated', 'reset'));
+  await expect(waiting[0]).rejects.toThrow('reset');
+  await settled();
+  expect(attempts[2]?.call).toBe(third);
+  attempts[2]?.answer(stubReply());
+  (await waiting[1]!).body.discard();
+  expect([limit.inFlight, queue.size, clock.pending]).toEqual([0, 0, 0]);
+});
+
+test('routes that share limit and queue let each other in', async () => {
+  const { send, policy, upstream, attempts, limit } = setUp();
+  const otherRoute = policy(upstream);
+  const first = send(stubCall());
+  const waiting = otherRoute(stubCall());
+  attempts[0]?.answer(stubReply());
+  (await first).body.discard();
+  await settled();
+  attempts[1]?.answer(stubReply());
+  (await waiting).body.discard();
+  expect(limit.inFlight).toBe(0);
+});
+
+test('waits no longer than configured, then is refused; the upstream is not touched', async () => {
+  const { send, queue, attempts, clock } = setUp();
+  void send(stubCall());
+  const call = stubCall();
+  const waiting = send(call);
+  waiting.catch(() => {});
+  await clock.advance(99);
+  expect(queue.size).toBe(1);
+  await clock.advance(1);
+  await expect(waiting).rejects.toMatchObject({
+    code: 'concurrency_limit',
+    sent: 'not_sent',
+    retryAfterMs: 1_000,
+  });
+  expect(call.events).toEqual([{ type: 'queued', waitMs: 100 }, REJECTED]);
+  expect([queue.size, attempts.length, clock.pending]).toEqual([0, 1, 0]);
+});
+
+test('waits no longer than a tenth of the time left', async () => {
+  const { send, clock } = setUp();
+  void send(stubCall());
+  await clock.advance(1_000);
+  const waiting = send(stubCall({ deadline: 1_500 }));
+  waiting.catch(() => {});
+  await clock.advance(50);
+  await expect(waiting).rejects.toMatchObject({ code: 'concurrency_limit' });
+});
+
+test('a full queue refuses at once, and so does one where no time is left to wait', async () => {
+  const { send, clock } = setUp({ queue: 1 });
+  void send(stubCall());
+  const late = stubCall({ deadline: 0 });
+  await expect(send(late)).rejects.toMatchObject({ code: 'concurrency_limit' });
+  void send(stubCall()).catch(() => {});
+  const call = stubCall();
+  await expect(send(call)).rejects.toMatchObject({ code: 'concurrency_limit' });
+  expect(call.events).toEqual([REJECTED]);
+  expect(late.events).toEqual([REJECTED]);
+  expect(clock.now()).toBe(0);
+});
+
+test('a client who leaves the queue leaves it at once, with nothing behind', async () => {
+  const { send, queue, attempts, clock } = setUp();
+  void send(stubCall());
+  const call = stubCall();
+  const waiting = send(call);
+  const gone = new ProxyError('client_gone', 'gone');
+  call.signal.abort(gone);
+  await expect(waiting).rejects.toBe(gone);
+  expect(call.events).toEqual([{ type: 'queued', waitMs: 0 }]);
+  expect([queue.size, attempts.length, clock.pending, call.signal.listenerCount]).toEqual([0, 1, 0, 0]);
+  await expect(send(call)).rejects.toBe(gone);
+  expect(queue.size).toBe(0);
+});
+
+test('a deadline that passes in the queue is the limit’s doing', async () => {
+  const { send } = setUp();
+  void send(stubCall());
+  const call = stubCall();
+  const waiting = send(call);
+  call.signal.abort(new ProxyError('deadline_exceeded', 'too late', { sent: 'sent_unknown' }));
+  await expect(waiting).rejects.toMatchObject({ code: 'concurrency_limit', sent: 'not_sent' });
+});
+
+test('a permit that was waited for leaves no listener on the call', async () => {
+  const { send, attempts } = setUp();
+  const first = send(stubCall());
+  const call = stubCall();
+  const waiting = send(call);
+  attempts[0]?.answer(stubReply());
+  (await first).body.discard();
+  await settled();
+  attempts[1]?.answer(stubReply());
+  (await waiting).body.discard();
+  expect(call.signal.listenerCount).toBe(0);
+});
+
+test('an entry found past its time is passed over, and no permit is lost', async () => {
+  const { send, limit, queue, attempts } = setUp();
+  const first = send(stubCall());
+  attempts[0]?.answer(stubReply());
+  const reply = await first;
+  // As when a busy event loop runs a socket's callback before the timer that was due first.
+  let touched = false;
+  queue.push(() => (touched = true), 0);
+  reply.body.discard();
+  expect([touched, limit.inFlight, queue.size]).toEqual([false, 0, 0]);
+});
+
+test('when the limit grows, two are let in for one who leaves', async () => {
+  const { send, attempts, limit } = setUp({ mode: 'adaptive', initial: 1 });
+  const first = send(stubCall());
+  void send(stubCall()).catch(() => {});
+  void send(stubCall()).catch(() => {});
+  attempts[0]?.answer(stubReply());
+  (await first).body.discard();
+  await settled();
+  expect([attempts.length, limit.inFlight, limit.limit]).toEqual([3, 2, 2]);
+});
+
+// --- evidence ---
+
+async function limitAfter(settle: (attempt: ReturnType<typeof stubUpstream>['attempts'][number]) => void) {
+  const { send, attempts, limit, clock } = setUp({ mode: 'adaptive', initial: 10 });
+  const pending = Array.from({ length: 10 }, () => send(stubCall()));
+  await clock.advance(1_000);
+  for (const attempt of attempts) settle(attempt);
+  for (const result of await Promise.allSettled(pending)) {
+    if (result.status === 'fulfilled') result.value.body.discard();
+  }
+  expect(limit.inFlight).toBe(0);
+  return limit;
+}
+
+test.each(['attempt_timeout', 'deadline_exceeded'] as const)('%s is evidence of overload', async (code) => {
+  const limit = await limitAfter((attempt) => attempt.fail(new ProxyError(code, 'late')));
+  expect(limit.limit).toBe(9);
+});
+
+test.each(['connection_refused', 'connection_terminated', 'client_gone'] as const)(
+  '%s is none',
+  async (code) => {
+    const limit = await limitAfter((attempt) => attempt.fail(new ProxyError(code, 'gone')));
+    expect(limit.limit).toBe(10);
+  },
+);
+
+test.each([
+  [200, 6],
+  [404, 6],
+  [429, 5],
+  [500, 5],
+  [503, 5],
+])('%i: the limit is %i after 10 of them at a limit of 5', async (status, expected) => {
+  const { send, attempts, limit } = setUp({ mode: 'adaptive', initial: 5 });
+  for (let i = 0; i < 2; i++) {
+    const pending = Array.from({ length: 5 }, () => send(stubCall()));
+    for (const attempt of attempts.splice(0)) attempt.answer(stubReply(status));
+    for (const reply of await Promise.all(pending)) reply.body.discard();
+  }
+  expect(limit.limit).toBe(expected);
+});
+
+test('a body that was cut is no success', async () => {
+  const { send, attempts, limit } = setUp({ mode: 'adaptive', initial: 1 });
+  const reply = stubReply();
+  const pending = send(stubCall());
+  attempts[0]?.answer(reply);
+  await pending;
+  reply.body.end('broken');
+  expect([limit.limit, limit.inFlight]).toEqual([1, 0]);
+});
+
+test('latency is the time to the head, without wait and body', async () => {
+  const { send, attempts, limit, clock } = setUp({
+    mode: 'adaptive',
+    initial: 1,
+    latencyCeilingMs: 60,
+    min: 1,
+  });
+  const first = send(stubCall());
+  const waiting = send(stubCall());
+  await clock.advance(50);
+  attempts[0]?.answer(stubReply());
+  const reply = await first;
+  await clock.advance(40);
+  reply.body.discard();
+  await settled();
+  expect(limit.limit).toBe(2);
+  await clock.advance(50);
+  attempts[1]?.answer(stubReply());
+  (await waiting).body.discard();
+  expect(limit.limit).toBe(2);
+});
