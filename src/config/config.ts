@@ -10,7 +10,11 @@ export interface Config {
   readonly file: string;
   readonly listen: Address;
   readonly admin: Address & { readonly token: string | undefined };
-  readonly log: { readonly level: LogLevel; readonly requests: 'all' | 'notable' | 'none'; readonly slowMs: number };
+  readonly log: {
+    readonly level: LogLevel;
+    readonly requests: 'all' | 'notable' | 'none';
+    readonly slowMs: number;
+  };
   /** Bodies kept for replay may take this much memory in all. */
   readonly replayMemoryBytes: number;
   /** After SIGTERM, running calls get this long. */
@@ -41,7 +45,6 @@ export interface UpstreamConfig {
   readonly routes: readonly RouteConfig[];
 }
 
-
 export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
@@ -57,6 +60,8 @@ export interface RouteConfig {
   /** Pattern below the mount: `/v1/charges/:id`, `*` one segment, `**` any rest. */
   readonly path: string;
   readonly settings: RouteSettings;
+  /** What the route itself sets, and so has to itself; otherwise it shares the one of its upstream. */
+  readonly own: { readonly budget: boolean; readonly breaker: boolean; readonly concurrency: boolean };
 }
 
 export interface RouteSettings {

@@ -1,0 +1,126 @@
+import { formatDuration } from './format.ts';
+import type { Inherited, Origin } from './inherit.ts';
+import type { Path } from './problem.ts';
+import type { Report } from './report.ts';
+import type { Settings } from './settings.ts';
+
+interface Pair {
+  readonly low: string;
+  readonly high: string;
+  readonly unit: 'duration' | 'count';
+  /** The one that bends when it is built-in and the other is written. */
+  readonly bends: 'low' | 'high';
+}
+
+/** What cannot be above what. */
+const PAIRS: readonly Pair[] = [
+  { low: 'retry.backoff.base', high: 'retry.backoff.max', unit: 'duration', bends: 'low' },
+  { low: 'retry.backoff.overloaded_base', high: 'retry.backoff.max', unit: 'duration', bends: 'low' },
+  { low: 'breaker.wait.min', high: 'breaker.wait.max', unit: 'duration', bends: 'low' },
+  { low: 'concurrency.min', high: 'concurrency.max', unit: 'count', bends: 'low' },
+  { low: 'concurrency.initial', high: 'concurrency.max', unit: 'count', bends: 'low' },
+  { low: 'concurrency.min', high: 'concurrency.initial', unit: 'count', bends: 'high' },
+];
+
+/**
+ * Reports settings that contradict each other. A built-in value that only a written one contradicts is bent to it:
+ * `concurrency: { max: 5 }` need not say `initial: 5` too.
+ */
+export function crossCheck(settings: Inherited<Settings>, report: Report): void {
+  for (const pair of PAIRS) checkPair(settings, pair, report);
+  const { values, origins } = settings;
+  const { backoff } = values.retry;
+  const list = origins.get('retry.backoff.list');
+  const kind = origins.get('retry.backoff.kind');
+  if (backoff.kind === 'list' && backoff.list.length === 0 && kind !== undefined) {
+    report.problem(kind.path, 'list needs its waits; write for example list: [100ms, 1s, 5s]');
+  } else if (backoff.kind !== 'list' && list !== undefined && isWritten(list)) {
+    report.warning(list.path, `has no effect with kind: ${backoff.kind}; write kind: list`);
+  }
+  checkTimeouts(settings, report);
+  checkSwitchedOff(settings, report);
+}
+
+function checkPair({ values, origins }: Inherited<Settings>, pair: Pair, report: Report): void {
+  // A fixed limit knows neither bound, and one that is off knows nothing.
+  if (pair.low.startsWith('concurrency') && values.concurrency.mode !== 'adaptive') return;
+  const low = numberAt(values, pair.low);
+  const high = numberAt(values, pair.high);
+  const [lowOrigin, highOrigin] = [origins.get(pair.low), origins.get(pair.high)];
+  if (low <= high || lowOrigin === undefined || highOrigin === undefined) return;
+  if (pair.bends === 'low' && !isWritten(lowOrigin)) return setAt(values, pair.low, high);
+  if (pair.bends === 'high' && !isWritten(highOrigin)) return setAt(values, pair.high, low);
+  const { path, message } = contradiction(pair, { low, high, lowOrigin, highOrigin });
+  report.problem(path, message);
+}
+
+interface Sides {
+  readonly low: number;
+  readonly high: number;
+  readonly lowOrigin: Origin;
+  readonly highOrigin: Origin;
+}
+
+/** The one that was written further inside is called wrong: it met the other there. */
+function contradiction(
+  pair: Pair,
+  { low, high, lowOrigin, highOrigin }: Sides,
+): { path: Path; message: string } {
+  const show = pair.unit === 'duration' ? formatDuration : String;
+  const [lowKey, highKey] = [lastPart(pair.low), lastPart(pair.high)];
+  if (highOrigin.depth > lowOrigin.depth) {
+    const message = `${show(high)} is below ${lowKey}, which is ${show(low)}; raise it or lower ${lowKey}`;
+    return { path: highOrigin.path, message };
+  }
+  const message = `${show(low)} is above ${highKey}, which is ${show(high)}; lower it or raise ${highKey}`;
+  return { path: lowOrigin.path, message };
+}
+
+function checkTimeouts({ values, origins }: Inherited<Settings>, report: Report): void {
+  const { attempt, total } = values.timeouts;
+  const [attemptOrigin, totalOrigin] = [origins.get('timeouts.attempt'), origins.get('timeouts.total')];
+  if (attempt <= total || attemptOrigin === undefined || totalOrigin === undefined) return;
+  // A route that only lowers `total` knows what it does.
+  if (attemptOrigin.depth < totalOrigin.depth) return;
+  report.warning(
+    attemptOrigin.path,
+    `${formatDuration(attempt)} is never reached, because total is ${formatDuration(total)}; raise timeouts.total`,
+  );
+}
+
+/** Settings below a switch that a layer further out has turned off. */
+const SWITCHES: readonly (readonly [string, string, unknown, string])[] = [
+  ['retry', 'retry.attempts', 1, 'attempts'],
+  ['breaker', 'breaker.mode', 'off', 'mode'],
+  ['concurrency', 'concurrency.mode', 'off', 'mode'],
+];
+
+function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Report): void {
+  for (const [section, key, off, name] of SWITCHES) {
+    const switched = origins.get(key);
+    if (switched === undefined || valueAt(values, key) !== off) continue;
+    const useless = [...origins].find(
+      ([path, origin]) => path.startsWith(`${section}.`) && origin.depth > switched.depth,
+    );
+    if (useless === undefined) continue;
+    report.warning(
+      useless[1].path,
+      `has no effect, because ${section} is off in ${switched.layer.name ?? 'the built-in values'}; write ${name} here too`,
+    );
+  }
+}
+
+const isWritten = (origin: Origin): boolean => origin.layer.name !== undefined;
+const lastPart = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
+
+export function valueAt(values: object, path: string): unknown {
+  return path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], values);
+}
+
+const numberAt = (values: object, path: string): number => valueAt(values, path) as number;
+
+function setAt(values: object, path: string, value: number): void {
+  const keys: Path = path.split('.');
+  const parent = valueAt(values, keys.slice(0, -1).join('.')) as Record<string, unknown>;
+  parent[String(keys.at(-1))] = value;
+}

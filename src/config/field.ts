@@ -1,0 +1,84 @@
+import * as z from 'zod';
+import { type Parsed, quote } from './units.ts';
+
+/** What a key is, for messages, `explain`, the options table and the JSON Schema. */
+export interface Field {
+  readonly kind: Kind;
+  /** In one sentence; the only place where a key is documented. */
+  readonly doc: string;
+  /** Built-in value as it would be written in the file; undefined: there is none. */
+  readonly builtIn: BuiltIn | undefined;
+  /** What may be written, in words. */
+  readonly type: string;
+}
+
+export type Kind = 'duration' | 'size' | 'rate' | 'percentage' | 'other';
+export type BuiltIn = string | number | boolean | readonly (string | number)[];
+
+type Json = Record<string, unknown>;
+
+/** The fields of every schema made here. */
+const registered = z.registry<Field>();
+
+export const fieldOf = (schema: z.core.$ZodType): Field | undefined => registered.get(schema);
+
+/** A value that `parse` turns from what stands in the file into what the program uses. `json`: how an editor checks it. */
+export function field<T>(about: Field & { readonly json: Json }, parse: (found: unknown) => Parsed<T>) {
+  const { json, ...rest } = about;
+  const schema = z.unknown().transform((found, context): T => {
+    const result: Parsed<T> =
+      found === null ? { problem: `has no value; write ${about.type}, or remove the key` } : parse(found);
+    if ('value' in result) return result.value;
+    context.issues.push({ code: 'custom', message: result.problem, input: found });
+    return z.NEVER;
+  });
+  schema.register(z.globalRegistry, { ...json, description: about.doc });
+  schema.register(registered, rest);
+  return schema.optional();
+}
+
+/** Keys that belong together; every one may be left out. `id`: it stands in several places, and once in the JSON Schema. */
+export function section<S extends z.ZodRawShape>(doc: string, shape: S, id?: string) {
+  return z
+    .strictObject(shape)
+    .register(z.globalRegistry, id === undefined ? { description: doc } : { description: doc, id });
+}
+
+export interface Words<V> {
+  readonly type: string;
+  readonly json: Json;
+  /** What a word stands for, or undefined when it is none. */
+  readonly expand: (found: unknown) => V | undefined;
+}
+
+/** A section that can also be written as one word: `concurrency: 20` stands for `{ mode: fixed, initial: 20 }`. */
+export function shorthand<S extends z.ZodType>(keys: S, words: Words<z.output<S>>): z.ZodType<z.output<S>> {
+  const word = z.unknown().transform((found, context): z.output<S> => {
+    const value = words.expand(found);
+    if (value !== undefined) return value;
+    const message = `${quote(found)} is not understood; write ${words.type}`;
+    context.issues.push({ code: 'custom', message, input: found });
+    return z.NEVER;
+  });
+  word.register(z.globalRegistry, words.json);
+  const either: z.ZodType = z.union([word, keys]);
+  const about = z.globalRegistry.get(keys);
+  if (about !== undefined) either.register(z.globalRegistry, { ...about });
+  if (about?.id !== undefined) z.globalRegistry.remove(keys);
+  return either as z.ZodType<z.output<S>>;
+}
+
+/** The keys below a schema, whatever wraps it; undefined for a single value. `''` stands for any name or index. */
+export function keysOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
+  if (schema instanceof z.ZodOptional) return keysOf(schema.unwrap() as z.ZodType);
+  if (schema instanceof z.ZodUnion) return keysOf(schema.options.at(-1) as z.ZodType);
+  if (schema instanceof z.ZodObject) return schema.shape as Record<string, z.ZodType>;
+  if (schema instanceof z.ZodRecord) return { '': schema.valueType as z.ZodType };
+  if (schema instanceof z.ZodArray) return { '': schema.element as z.ZodType };
+  return undefined;
+}
+
+/** The schema of a single value, out of its wrapping. */
+export function leafOf(schema: z.ZodType): Field | undefined {
+  return fieldOf(schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema);
+}

@@ -1,0 +1,178 @@
+import { type BuiltIn, field } from './field.ts';
+import { formatDuration, formatSize } from './format.ts';
+import {
+  type Parsed,
+  parseAddress,
+  parseDuration,
+  parsePercentage,
+  parseRate,
+  parseSize,
+  quote,
+} from './units.ts';
+
+interface Range {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** Waits beyond 2³¹−1 ms overflow Node's timers; no wait in a proxy is meant to be longer. */
+const MAX_DURATION_MS = 24 * 86_400_000;
+
+/** For editors: a number with its unit, or something that `${…}` will fill in. */
+const withUnit = (units: string) => ({ type: 'string', pattern: `^\\d+(\\.\\d+)?\\s*(${units})$|\\$\\{` });
+const DURATION_JSON = withUnit('ms|s|m|h|d');
+
+/** Milliseconds within `range`. */
+export function duration(builtIn: string, doc: string, range: Range = {}) {
+  return field({ kind: 'duration', doc, builtIn, type: 'a duration', json: DURATION_JSON }, (found) =>
+    within(parseDuration(found), range),
+  );
+}
+
+/** Milliseconds, or null for `off`. */
+export function durationOrOff(builtIn: string, doc: string, range: Range = {}) {
+  const json = { anyOf: [{ enum: ['off', 'none'] }, DURATION_JSON] };
+  return field<number | null>({ kind: 'duration', doc, builtIn, type: 'a duration or off', json }, (found) =>
+    isOff(found) ? { value: null } : within(parseDuration(found), range),
+  );
+}
+
+/** A list of milliseconds. */
+export function durations(builtIn: BuiltIn & readonly string[], doc: string) {
+  const json = { type: 'array', items: DURATION_JSON };
+  return field({ kind: 'duration', doc, builtIn, type: 'a list of durations', json }, (found) =>
+    each(found, 'a list such as [100ms, 1s, 5s]', (item) => within(parseDuration(item), {})),
+  );
+}
+
+function within(parsed: Parsed<number>, { min = 0, max = MAX_DURATION_MS }: Range): Parsed<number> {
+  if ('problem' in parsed || (parsed.value >= min && parsed.value <= max)) return parsed;
+  const found = formatDuration(parsed.value);
+  if (parsed.value < min)
+    return { problem: `"${found}" is too short; write at least ${formatDuration(min)}` };
+  return { problem: `"${found}" is too long; write at most ${formatDuration(max)}` };
+}
+
+/** Bytes, up to `max`. */
+export function size(builtIn: string, doc: string, max: number) {
+  const json = withUnit('B|KiB|MiB|GiB|KB|MB|GB');
+  return field({ kind: 'size', doc, builtIn, type: 'a size', json }, (found) => {
+    const parsed = parseSize(found);
+    if ('problem' in parsed || parsed.value <= max) return parsed;
+    return { problem: `"${String(found)}" is too large; write at most ${formatSize(max)}` };
+  });
+}
+
+/** Per second. */
+export function rate(builtIn: string, doc: string) {
+  return field({ kind: 'rate', doc, builtIn, type: 'a rate', json: withUnit('/[smhd]') }, parseRate);
+}
+
+/** A share of 1, above 0. */
+export function percentage(builtIn: string, doc: string) {
+  return field({ kind: 'percentage', doc, builtIn, type: 'a percentage', json: withUnit('%') }, (found) => {
+    const parsed = parsePercentage(found);
+    return 'value' in parsed && parsed.value === 0
+      ? { problem: '"0%" would always be reached; write more' }
+      : parsed;
+  });
+}
+
+export function integer(builtIn: number, doc: string, min: number, max: number) {
+  const type = `a whole number from ${min} to ${max}`;
+  const json = { type: ['integer', 'string'], minimum: min, maximum: max, pattern: '^\\d+$|\\$\\{' };
+  return field({ kind: 'other', doc, builtIn, type, json }, (found) => {
+    const parsed = parseNumber(found, min, max, type);
+    return 'value' in parsed && !Number.isInteger(parsed.value)
+      ? { problem: `${quote(found)} is not ${type}` }
+      : parsed;
+  });
+}
+
+export function decimal(builtIn: number, doc: string, min: number, max: number) {
+  const type = `a number from ${min} to ${max}`;
+  const json = { type: ['number', 'string'], minimum: min, maximum: max, pattern: '^\\d+(\\.\\d+)?$|\\$\\{' };
+  return field({ kind: 'other', doc, builtIn, type, json }, (found) => parseNumber(found, min, max, type));
+}
+
+/** Digits in quotes count too: that is what `${NAME}` leaves behind. */
+function parseNumber(found: unknown, min: number, max: number, type: string): Parsed<number> {
+  const number = typeof found === 'string' && /^-?\d+(\.\d+)?$/.test(found.trim()) ? Number(found) : found;
+  const fits = typeof number === 'number' && number >= min && number <= max;
+  return fits ? { value: number } : { problem: `${quote(found)} is not ${type}` };
+}
+
+/** One of some words. */
+export function choice<const W extends string>(words: readonly W[], builtIn: W, doc: string) {
+  const json = { enum: [...words] };
+  return field<W>({ kind: 'other', doc, builtIn, type: words.join(', '), json }, (found) => {
+    const word = words.find((candidate) => candidate === found);
+    if (word !== undefined) return { value: word };
+    return { problem: `${quote(found)} is not one of ${words.join(', ')}` };
+  });
+}
+
+export function flag(builtIn: boolean, doc: string) {
+  const json = { anyOf: [{ type: 'boolean' }, { type: 'string', pattern: '^(true|false)$|\\$\\{' }] };
+  return field<boolean>({ kind: 'other', doc, builtIn, type: 'true or false', json }, (found) => {
+    if (found === true || found === 'true') return { value: true };
+    if (found === false || found === 'false') return { value: false };
+    return { problem: `${quote(found)} is neither true nor false` };
+  });
+}
+
+/** What is wrong with a text, or undefined. */
+export type Check = (found: string) => string | undefined;
+
+export function text(builtIn: string | undefined, doc: string, check?: Check) {
+  return field({ kind: 'other', doc, builtIn, type: 'text', json: { type: 'string' } }, (found) =>
+    parseText(found, check),
+  );
+}
+
+/** A number is no text: YAML reads 007 as 7 and 1.10 as 1.1. */
+function parseText(found: unknown, check: Check | undefined): Parsed<string> {
+  if (typeof found === 'object') return { problem: `${quote(found)} where text is expected` };
+  if (typeof found !== 'string') return { problem: `${quote(found)} is not text; write it in quotes` };
+  const problem = check?.(found);
+  return problem === undefined ? { value: found } : { problem };
+}
+
+/** A list of text, or a single one. */
+export function texts(doc: string, check?: Check) {
+  const json = { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
+  return field({ kind: 'other', doc, builtIn: undefined, type: 'text or a list', json }, (found) =>
+    each(typeof found === 'string' ? [found] : found, 'text or a list', (item) => parseText(item, check)),
+  );
+}
+
+/** Error statuses of HTTP. */
+export function statuses(builtIn: readonly number[], doc: string) {
+  const json = { type: 'array', items: { type: 'integer', minimum: 400, maximum: 599 } };
+  return field({ kind: 'other', doc, builtIn, type: 'a list of statuses', json }, (found) =>
+    each(found, 'a list such as [502, 503]', (item) => {
+      const parsed = parseNumber(item, 400, 599, 'a status from 400 to 599');
+      if ('problem' in parsed || Number.isInteger(parsed.value)) return parsed;
+      return { problem: `${quote(item)} is not a status from 400 to 599` };
+    }),
+  );
+}
+
+/** Where to listen. */
+export function address(builtIn: string, doc: string) {
+  return field({ kind: 'other', doc, builtIn, type: 'host:port', json: { type: 'string' } }, parseAddress);
+}
+
+function each<T>(found: unknown, wanted: string, parse: (item: unknown) => Parsed<T>): Parsed<T[]> {
+  if (!Array.isArray(found)) return { problem: `${quote(found)} is not a list; write ${wanted}` };
+  const values: T[] = [];
+  for (const item of found) {
+    const parsed = parse(item);
+    if ('problem' in parsed) return parsed;
+    values.push(parsed.value);
+  }
+  return { value: values };
+}
+
+/** `off` and `none`, and `false` for those who come from YAML 1.1, where `off` was a boolean. */
+export const isOff = (found: unknown): boolean => found === 'off' || found === 'none' || found === false;

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Config, RouteConfig } from './config.ts';
+import { builtIn, inherit, type Inherited } from './inherit.ts';
+import { type Lookup, reasonOf } from './interpolate.ts';
+import { checkMounts } from './mount.ts';
+import type { Problem } from './problem.ts';
+import { Report } from './report.ts';
+import { type FileInput, type ProcessInput, processSchema, sharedSchema } from './schema.ts';
+import type { Settings } from './settings.ts';
+import { type Places, readSource } from './source.ts';
+import { type Ground, type Origins, resolveUpstream } from './upstreams.ts';
+import { validate } from './validate.ts';
+
+export type Loaded = Good | Bad;
+
+export interface Good {
+  readonly ok: true;
+  /** Frozen to the last value. */
+  readonly config: Config;
+  /** Who set which value, and where. */
+  readonly origins: Origins;
+  readonly places: Places;
+  /** Odd, but not wrong. */
+  readonly warnings: readonly Problem[];
+}
+
+export interface Bad {
+  readonly ok: false;
+  /** All of them, in the order of the file. */
+  readonly problems: readonly Problem[];
+}
+
+type ReadFile = (path: string) => string;
+
+/**
+ * Reads, checks and completes a config file. Never throws for what is in the file: every problem is reported with its place.
+ * `readFile` gets `file` as given, and the paths of `${file:…}` resolved against its folder.
+ */
+export function loadConfig(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+): Loaded {
+  let text: string;
+  try {
+    text = readFile(file);
+  } catch (error) {
+    const message = `cannot be read: ${reasonOf(error)}; name another file with --config`;
+    return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
+  }
+  const lookup: Lookup = { env, readFile: (path) => readFile(resolve(dirname(file), path)) };
+  const source = readSource(file, text, lookup);
+  const report = new Report(file, source.places);
+  for (const problem of source.problems) report.add(problem);
+  if (source.fatal) return { ok: false, problems: report.problems };
+
+  const { findings, input } = validate(source.value);
+  for (const { path, message, about } of findings) report.finding(path, message, about);
+  if (input === undefined) return { ok: false, problems: report.problems };
+
+  const origins = new Map<RouteConfig, Inherited<Settings>>();
+  const config = resolveConfig(file, input, { report, origins });
+  if (report.problems.length > 0) return { ok: false, problems: report.problems };
+  return { ok: true, config: deepFreeze(config), origins, places: source.places, warnings: report.warnings };
+}
+
+function resolveConfig(
+  file: string,
+  input: FileInput,
+  { report, origins }: Pick<Ground, 'report' | 'origins'>,
+): Config {
+  const { defaults = {}, upstreams = {}, ...process } = input;
+  const ground: Ground = {
+    report,
+    origins,
+    builtIn: builtIn(sharedSchema),
+    defaults: { name: 'defaults', path: ['defaults'], values: defaults },
+  };
+  const entries = Object.entries(upstreams);
+  if (entries.length === 0) {
+    report.problem(
+      ['upstreams'],
+      'there is no upstream; write for example upstreams: { demo: { url: https://api.example.com } }',
+      'key',
+    );
+  }
+  const resolved = entries.map(([name, upstream]) => resolveUpstream(name, upstream, ground));
+  checkMounts(resolved, report);
+  return { file, ...processConfig(process, report), upstreams: resolved };
+}
+
+function processConfig(input: ProcessInput, report: Report): Omit<Config, 'file' | 'upstreams'> {
+  const { admin_token: token, ...rest } = input;
+  const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
+  const { values } = inherit<ProcessInput>(layers);
+  const { listen, admin, log } = values;
+  if (token === undefined && admin.host !== 'localhost' && !isLoopback(admin.host)) {
+    report.problem(
+      ['admin'],
+      `${admin.host} can be reached from outside; set admin_token, or write 127.0.0.1:${admin.port}`,
+    );
+  }
+  if (listen.port === admin.port && listen.port !== 0 && listen.host === admin.host) {
+    report.problem(['admin'], `port ${admin.port} is taken by listen; write another`);
+  }
+  return {
+    listen,
+    admin: { ...admin, token },
+    log: { level: log.level, requests: log.requests, slowMs: log.slow },
+    replayMemoryBytes: values.replay_memory,
+    drainTimeoutMs: values.drain_timeout,
+    responseHeaders: values.response_headers,
+  };
+}
+
+const isLoopback = (host: string): boolean => /^(127\.\d+\.\d+\.\d+|::1)$/.test(host);
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const child of Object.values(value)) deepFreeze(child);
+  return value;
+}

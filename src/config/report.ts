@@ -1,0 +1,80 @@
+import { formatPath, type Path, type Problem } from './problem.ts';
+import type { Places } from './source.ts';
+
+/** Collects what is wrong, each with its place; the same thing at the same place is said once. */
+export class Report {
+  readonly #file: string;
+  readonly #places: Places;
+  readonly #problems = new Map<string, Problem>();
+  readonly #warnings = new Map<string, Problem>();
+
+  constructor(file: string, places: Places) {
+    this.#file = file;
+    this.#places = places;
+  }
+
+  get problems(): readonly Problem[] {
+    return inOrder(this.#problems);
+  }
+
+  get warnings(): readonly Problem[] {
+    return inOrder(this.#warnings);
+  }
+
+  /** Keeps a problem that knows its place already. */
+  add(problem: Problem): void {
+    this.#problems.set(`${problem.line}:${problem.column}:${problem.message}`, problem);
+  }
+
+  problem(path: Path, message: string, about: 'key' | 'value' = 'value'): void {
+    const problem = this.#at(path, message, about);
+    // What is already known to be wrong, or lies below it, is not called wrong again for another reason.
+    for (const { path: known } of this.#problems.values()) if (isWithin(problem.path, known)) return;
+    this.add(problem);
+  }
+
+  /** A problem beside others of the same path: each wrong value is one. */
+  finding(path: Path, message: string, about: 'key' | 'value'): void {
+    this.add(this.#at(path, message, about));
+  }
+
+  warning(path: Path, message: string): void {
+    const warning = this.#at(path, message, 'value');
+    this.#warnings.set(`${warning.line}:${warning.column}:${warning.message}`, warning);
+  }
+
+  /** Where a path is written, for messages: `line 12`. */
+  line(path: Path): string {
+    return `line ${this.#places.key(path).line}`;
+  }
+
+  #at(path: Path, message: string, about: 'key' | 'value'): Problem {
+    const position = about === 'key' ? this.#places.key(path) : this.#places.value(path);
+    return { file: this.#file, ...position, path: formatPath(path), message: this.#masked(path, message) };
+  }
+
+  /** What `${…}` brought in is shown as the expression, and parts of it not at all: it may be a secret. */
+  #masked(path: Path, message: string): string {
+    return this.#places.replaced(path).reduce((text, { value, expression }) => {
+      if (value === '') return text;
+      const masked = text.replaceAll(value.length < SHORTEST_SECRET ? `"${value}"` : value, (found) =>
+        found === value ? expression : `"${expression}"`,
+      );
+      return masked.replace(/"([^"]{2,})"/g, (quoted, inner: string) =>
+        value.includes(inner) ? '"…"' : quoted,
+      );
+    }, message);
+  }
+}
+
+/** Shorter ones are numbers and words that also stand in the message for other reasons. */
+const SHORTEST_SECRET = 4;
+
+function isWithin(path: string, known: string): boolean {
+  if (known === '' || !path.startsWith(known)) return false;
+  return path.length === known.length || path[known.length] === '.' || path[known.length] === '[';
+}
+
+function inOrder(problems: ReadonlyMap<string, Problem>): readonly Problem[] {
+  return [...problems.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+}

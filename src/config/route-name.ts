@@ -1,0 +1,45 @@
+import type { RouteInput } from './schema.ts';
+import { CATCH_ALL } from './words.ts';
+
+/** Metric labels and log fields hold names; longer ones help nobody. */
+const MAX_LENGTH = 60;
+
+/**
+ * A name for each route, unique in its upstream: the given one, or one made from method and path
+ * (`POST /v1/charges/:id` is `post-v1-charges-id`), with a number behind it when it is taken. Two given names that are
+ * the same are reported.
+ */
+export function routeNames(
+  routes: readonly RouteInput[],
+  report: (index: number, message: string) => void,
+): string[] {
+  const taken = new Set<string>([CATCH_ALL]);
+  routes.forEach(({ name }, index) => {
+    if (name === undefined) return;
+    if (taken.has(name))
+      report(index, `"${name}" is the name of an earlier route; names tell routes apart in logs and metrics`);
+    taken.add(name);
+  });
+  return routes.map(({ name, match }) => name ?? unique(madeName(match), taken));
+}
+
+function unique(name: string, taken: Set<string>): string {
+  let candidate = name;
+  for (let number = 2; taken.has(candidate); number += 1) candidate = `${name}-${number}`;
+  taken.add(candidate);
+  return candidate;
+}
+
+function madeName(match: RouteInput['match']): string {
+  const path = (match?.path ?? '')
+    .split('/')
+    .map((segment) => (segment === '**' ? 'all' : segment === '*' ? 'any' : segment));
+  const words = [...(match?.method ?? []), ...path].map((word) =>
+    word.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-|-$/g, ''),
+  );
+  const name = words
+    .filter((word) => word !== '')
+    .join('-')
+    .toLowerCase();
+  return name.slice(0, MAX_LENGTH).replace(/-$/, '') || 'root';
+}

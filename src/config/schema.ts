@@ -1,0 +1,143 @@
+import * as z from 'zod';
+import { section } from './field.ts';
+import { address, choice, duration, flag, size, text, texts } from './fields.ts';
+import { MS, policies, routeTimeouts } from './policy-schema.ts';
+import {
+  checkHeaderName,
+  checkHeaderValue,
+  checkMethod,
+  checkName,
+  checkPathPattern,
+  checkToken,
+  NAME_PATTERN,
+} from './words.ts';
+
+/**
+ * Every key of config.yaml: its type, its built-in value and what it means (those of the policies are in policy-schema.ts).
+ * Nothing else documents them: the JSON Schema and the table in the README are made from here.
+ */
+
+const connect = duration(
+  '2s',
+  'Time to connect: DNS, TCP and TLS. Per upstream, because its routes share connections.',
+  MS,
+);
+
+const sharedSections = {
+  timeouts: section('How long things may take.', { connect, ...routeTimeouts }).optional(),
+  ...policies,
+  connection: section('Connections to the upstream.', {
+    keep_alive: duration(
+      '4s',
+      'An idle connection is closed after this, before a usual upstream (5s) does; its Keep-Alive hint shortens it.',
+      MS,
+    ),
+    max_age: duration(
+      '5m',
+      'A connection older than this takes no new attempt, so that DNS changes are followed.',
+      MS,
+    ),
+  }).optional(),
+};
+
+/** What may stand in `defaults` and in an upstream. */
+export const sharedSchema = section(
+  'Inherited by every upstream; what is not written has the built-in value.',
+  sharedSections,
+);
+
+const route = section(
+  'Calls that are treated in their own way; what is not written is inherited from the upstream.',
+  {
+    name: text(
+      undefined,
+      'Name in logs and metrics; without one it is made from method and path.',
+      checkName,
+    ),
+    match: section('Which calls; the first route that matches wins.', {
+      method: texts('A method or a list of them; any when left out.', checkMethod),
+      path: text(
+        undefined,
+        'Path below the mount: /v1/charges/:id has a named segment, * is one segment, ** any rest.',
+        checkPathPattern,
+      ),
+    }).optional(),
+    timeouts: section('How long things may take.', routeTimeouts).optional(),
+    ...policies,
+  },
+);
+
+const upstream = section(
+  'An API that is called through the proxy.',
+  {
+    url: text(undefined, 'Where the API is: http or https, a path is put in front of every call. Required.'),
+    mount: section('Where apps reach it; /<name> when left out.', {
+      path: text(undefined, 'Calls below this path; / takes all that no other mount takes.'),
+      host: text(undefined, 'Calls with this Host.'),
+    }).optional(),
+    allow_private: flag(false, 'Loopback and private addresses are refused unless this is true.'),
+    headers: section("Changes to the request's headers.", {
+      set: z
+        .record(z.string(), text(undefined, 'A header that replaces what the client sent.', checkHeaderValue))
+        .optional(),
+      remove: texts('Headers that are not passed on.', checkHeaderName),
+    }).optional(),
+    ...sharedSections,
+    routes: z
+      .array(route)
+      .register(z.globalRegistry, {
+        description:
+          'In order; the first that matches wins. Other calls get the settings of the upstream (route "default").',
+      })
+      .optional(),
+  },
+  'upstream',
+);
+
+const processKeys = {
+  listen: address('127.0.0.1:8080', 'Where apps connect. Port 0 lets the system choose.'),
+  admin: address('127.0.0.1:8081', 'Where /metrics, /healthz, /readyz and the admin API are.'),
+  admin_token: text(
+    undefined,
+    'Bearer token of the admin API; required when admin is reachable from outside.',
+    checkToken,
+  ),
+  log: section('What is logged.', {
+    level: choice(['debug', 'info', 'warn', 'error'], 'info', 'The least severe level that is written.'),
+    requests: choice(
+      ['all', 'notable', 'none'],
+      'notable',
+      'Which calls get a line; notable: retried, rejected, failed or slow.',
+    ),
+    slow: duration('5s', 'A call that takes longer to its head is notable.'),
+  }).optional(),
+  drain_timeout: duration('30s', 'After SIGTERM, running calls get this long.'),
+  replay_memory: size(
+    '64MiB',
+    'All bodies kept for another attempt together take no more than this.',
+    2 ** 40,
+  ),
+  response_headers: flag(true, 'Whether replies carry the breakwater-… headers.'),
+};
+
+/** What concerns the process as a whole. */
+export const processSchema = section('The process.', processKeys);
+
+/** The whole file. */
+export const fileSchema = section(
+  'Breakwater configuration: which APIs are called, and how their failures are treated.',
+  {
+    ...processKeys,
+    defaults: sharedSchema.optional(),
+    upstreams: z
+      .record(z.string().regex(NAME_PATTERN), upstream)
+      .register(z.globalRegistry, { description: 'The APIs, each under a name of its own.' })
+      .optional(),
+  },
+);
+
+export type ProcessInput = z.output<typeof processSchema>;
+export type FileInput = z.output<typeof fileSchema>;
+export type UpstreamInput = z.output<typeof upstream>;
+export type RouteInput = z.output<typeof route>;
+export type SharedInput = z.output<typeof sharedSchema>;

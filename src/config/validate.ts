@@ -1,0 +1,131 @@
+import type * as z from 'zod';
+import { keysOf } from './field.ts';
+import { didYouMean, type Path } from './problem.ts';
+import { fileSchema, type FileInput } from './schema.ts';
+import { NAME_PATTERN } from './words.ts';
+
+/** A problem before its place is known. `key`: it is about the key, not about its value. */
+export interface Finding {
+  readonly path: Path;
+  readonly about: 'key' | 'value';
+  readonly message: string;
+}
+
+export interface Validated {
+  readonly findings: readonly Finding[];
+  /** What is sound in the file; undefined when nothing can be made of it. */
+  readonly input: FileInput | undefined;
+}
+
+/** Wrong values are taken out and the rest is read again; more rounds than this would mean that taking out does not help. */
+const MAX_ROUNDS = 4;
+
+/** Checks a file's values one by one; what is wrong is reported and left out, so that the rest can be checked further. */
+export function validate(value: unknown): Validated {
+  const findings: Finding[] = [];
+  let rest = withoutEmptySections(value, fileSchema);
+  if (isMap(rest)) rest = Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-')));
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const result = fileSchema.safeParse(rest, { reportInput: true });
+    if (result.success) return { findings, input: result.data };
+    const found = result.error.issues.flatMap((issue) => translate(issue, []));
+    if (round === 0) findings.push(...found);
+    rest = found.reduce((left, finding) => without(left, finding.path), rest);
+  }
+  return { findings, input: undefined };
+}
+
+/** `defaults:` with nothing below it, because all of it is commented out, is an empty section. */
+function withoutEmptySections(value: unknown, schema: z.ZodType): unknown {
+  const keys = keysOf(schema);
+  if (keys === undefined) return value;
+  if (value === null) return {};
+  if (Array.isArray(value))
+    return value.map((item) => (keys[''] === undefined ? item : withoutEmptySections(item, keys[''])));
+  if (!isMap(value)) return value;
+  const entries = Object.entries(value).map(([key, child]) => {
+    const childSchema = keys[key] ?? keys[''];
+    return [key, childSchema === undefined ? child : withoutEmptySections(child, childSchema)];
+  });
+  return Object.fromEntries(entries);
+}
+
+function translate(issue: z.core.$ZodIssue, prefix: Path): Finding[] {
+  const path = [...prefix, ...(issue.path as Path)];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ path: [...path, key], about: 'key', message: unknownKey(path, key) }));
+  }
+  if (issue.code === 'invalid_union') {
+    // The last branch is the section, the first its words.
+    const branch = isMap(issue.input) ? issue.errors.at(-1) : issue.errors[0];
+    return (branch ?? []).flatMap((inner) => translate(inner, path));
+  }
+  if (issue.code === 'invalid_key') {
+    const message = `a name has up to 63 letters a-z, digits, _ and - (${NAME_PATTERN.source})`;
+    return [{ path, about: 'key', message }];
+  }
+  const message = issue.code === 'invalid_type' ? `${expected(issue.expected)} belongs here` : issue.message;
+  return [{ path, about: 'value', message }];
+}
+
+function expected(type: string): string {
+  return type === 'array' ? 'a list (lines that start with "- ")' : 'a map of keys';
+}
+
+/** Known to the design, unknown to this version: worth a better word than "did you mean". */
+const LATER: ReadonlySet<string> = new Set([
+  'allow',
+  'cache',
+  'coalesce',
+  'durable',
+  'fallback',
+  'hedge',
+  'overrides',
+  'preset',
+  'quota',
+  'signed',
+  'tracing',
+]);
+
+function unknownKey(path: Path, key: string): string {
+  const schema = path.reduce<z.ZodType | undefined>((at, part) => at && below(at, part), fileSchema);
+  if (key === 'connect' && path.at(-1) === 'timeouts') {
+    return 'unknown key in a route; all routes of an upstream share its connections, so write it there';
+  }
+  if (LATER.has(key)) return 'not available in this version';
+  const known = namesBelow(schema);
+  const meant = didYouMean(key, known);
+  if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
+  for (const name of known) {
+    const inside = didYouMean(key, namesBelow(schema && below(schema, name)));
+    if (inside !== undefined) return `unknown key; did you mean "${name}.${inside}"?`;
+  }
+  return `unknown key; there are ${known.join(', ')}`;
+}
+
+/** The keys that can be written below a schema; of records, none is known beforehand. */
+function namesBelow(schema: z.ZodType | undefined): string[] {
+  return Object.keys((schema && keysOf(schema)) ?? {}).filter((name) => name !== '');
+}
+
+function below(schema: z.ZodType, part: string | number): z.ZodType | undefined {
+  const keys = keysOf(schema);
+  return typeof part === 'string' ? (keys?.[part] ?? keys?.['']) : keys?.[''];
+}
+
+/** A copy without what stands at `path`; an item of a list becomes an empty one, so that the others keep their index. */
+function without(value: unknown, path: Path): unknown {
+  const [first, ...rest] = path;
+  if (first === undefined) return {};
+  if (Array.isArray(value)) {
+    return value.map((item, index) => (index === first ? without(item, rest) : item));
+  }
+  if (!isMap(value)) return value;
+  const copy = { ...value };
+  if (rest.length === 0) delete copy[first];
+  else copy[first] = without(copy[first], rest);
+  return copy;
+}
+
+export const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

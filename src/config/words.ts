@@ -1,0 +1,62 @@
+import type { Check } from './fields.ts';
+
+/** Names of upstreams: they become paths, metric labels and file-safe words. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const ROUTE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+/** The route that takes what no other route matches. */
+export const CATCH_ALL = 'default';
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Ours to write: they frame the message or name the next hop (RFC 9110 §7.2, §7.6.1; RFC 9112 §6). */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What is wrong with a header's name. */
+export const checkHeaderName: Check = (name) => {
+  if (!TOKEN.test(name)) return `"${name}" is not a header name`;
+  return OWN_HEADERS.has(name.toLowerCase()) ? `"${name}" is written by the proxy itself` : undefined;
+};
+
+/** Values are never quoted in messages: they are often secrets. */
+export const checkHeaderValue: Check = (value) =>
+  // RFC 9110 §5.5: visible characters, space and tab; Node writes headers as latin1.
+  /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+    ? undefined
+    : 'holds a character that a header cannot carry, such as a line break';
+
+export const checkToken: Check = (token) =>
+  token === '' ? 'is empty; that would open the admin API' : checkHeaderValue(token);
+
+export const checkMethod: Check = (method) =>
+  TOKEN.test(method) ? undefined : `"${method}" is not a method; write for example GET or [GET, POST]`;
+
+export const checkName: Check = (name) => {
+  if (name === CATCH_ALL)
+    return `"${CATCH_ALL}" is the route of all other calls; set its values in the upstream itself`;
+  return ROUTE_NAME.test(name)
+    ? undefined
+    : `"${name}" is not a name; write up to 63 letters, digits, _ . or -`;
+};
+
+/** What is wrong with a route's path. */
+export const checkPathPattern: Check = (path) => {
+  if (!path.startsWith('/')) return `"${path}" does not start with /; write /${path}`;
+  if (/[?#\s]/.test(path)) return `"${path}" holds ?, # or a space; only the path is matched, not the query`;
+  const segments = path.slice(1).split('/');
+  if (segments.some((segment) => segment === '.' || segment === '..')) return `"${path}" holds a dot segment`;
+  const odd = segments.find((segment) => segment !== '**' && segment.includes('**'));
+  return odd === undefined
+    ? undefined
+    : `"${path}": "${odd}" is not a segment; ** stands alone between slashes`;
+};
