@@ -24,5 +24,5 @@ export interface AdminDeps {
   reload(): Promise<ReloadResult>;
   /** The effective configuration, redacted. */
   config(): unknown;
-  readonly logger: Logger;
+  readonly logger: Pick<Logger, 'warn' | 'error'>;
 }

@@ -12,10 +12,15 @@ import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
 import type { Families } from './families.ts';
 import { DURATION_BUCKETS, GAUGES, type MetricSpec, UNWANTED_DEFAULTS } from './names.ts';
 
+export interface LastLoad {
+  readonly successful: boolean;
+  /** Seconds since the Unix epoch. */
+  readonly successAt: number;
+}
+
 export interface ExpositionSources {
   readonly state: StateSource;
-  /** Seconds since the Unix epoch. */
-  readonly reloadedAt: () => number | undefined;
+  readonly lastLoad: () => LastLoad;
   readonly build: { readonly version: string; readonly node: string };
 }
 
@@ -33,16 +38,14 @@ export class Exposition {
   /** Read once per scrape, so that all gauges tell of the same moment. */
   #upstreams: readonly UpstreamSnapshot[] = [];
 
-  constructor({ counters, histograms }: Families, { state, reloadedAt, build }: ExpositionSources) {
+  constructor({ counters, histograms }: Families, { state, lastLoad, build }: ExpositionSources) {
     this.#state = state;
     for (const family of Object.values(counters)) this.#counter(family);
     for (const family of Object.values(histograms)) this.#registry.registerMetric(new CellHistogram(family));
     this.#stateGauges();
-    this.#gauge(GAUGES.replayBytes, () => [[{}, state.replayBytes()]]);
-    this.#gauge(GAUGES.lastReloadSuccess, () => {
-      const at = reloadedAt();
-      return at === undefined ? [] : [[{}, at]];
-    });
+    this.#gauge(GAUGES.replayBytes, () => single(state.replayBytes()));
+    this.#gauge(GAUGES.lastReloadSuccessful, () => single(Number(lastLoad().successful)));
+    this.#gauge(GAUGES.lastReloadSuccess, () => single(lastLoad().successAt));
     this.#gauge(GAUGES.buildInfo, () => [[build, 1]]);
     collectDefaultMetrics({
       register: this.#registry,
@@ -115,6 +118,10 @@ export class Exposition {
       },
     });
   }
+}
+
+function single(value: number): readonly Sample[] {
+  return [[{}, value]];
 }
 
 type Values = MetricObjectWithValues<MetricValueWithName<string>>;

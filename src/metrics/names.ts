@@ -130,6 +130,11 @@ export const GAUGES = {
     help: 'Open connections to the upstream, idle ones included.',
     labels: ['upstream'],
   },
+  lastReloadSuccessful: {
+    name: 'breakwater_config_last_reload_successful',
+    help: '1 when the newest configuration is the running one, 0 when it was refused.',
+    labels: [],
+  },
   lastReloadSuccess: {
     name: 'breakwater_config_last_reload_success_timestamp_seconds',
     help: 'When the running configuration was loaded, in seconds since the Unix epoch.',

@@ -3,7 +3,7 @@ import type { Observer } from '../proxy/observer.ts';
 import type { CallRecord } from '../proxy/record.ts';
 import type { StateSource } from '../proxy/snapshot.ts';
 import type { CounterCell, Family, Labels } from './cells.ts';
-import type { Exposition } from './exposition.ts';
+import type { Exposition, LastLoad } from './exposition.ts';
 import { createFamilies } from './families.ts';
 import { RouteMetrics } from './route-metrics.ts';
 
@@ -21,7 +21,7 @@ export class Metrics implements Observer {
   readonly #families = createFamilies();
   /** By upstream, then by route. */
   readonly #routes = new Map<string, Map<string, RouteMetrics>>();
-  #reloadedAt: number | undefined;
+  #lastLoad: LastLoad = { successful: false, successAt: 0 };
   #exposition: Promise<Exposition> | undefined;
 
   constructor(options: MetricsOptions) {
@@ -48,7 +48,8 @@ export class Metrics implements Observer {
   /** A configuration was loaded (the first one too) or refused, at `wallMs` since the Unix epoch. */
   configLoaded(result: 'success' | 'failure', wallMs: number): void {
     count(this.#families.counters.configReloads, { result });
-    if (result === 'success') this.#reloadedAt = wallMs / 1000;
+    const successful = result === 'success';
+    this.#lastLoad = { successful, successAt: successful ? wallMs / 1000 : this.#lastLoad.successAt };
   }
 
   /** Drops the counters of upstreams that a reload took away, so that many reloads do not add up. */
@@ -73,8 +74,8 @@ export class Metrics implements Observer {
   warm(): Promise<Exposition> {
     this.#exposition ??= import('./exposition.ts').then(({ Exposition }) => {
       const { state, version, nodeVersion } = this.#options;
-      const reloadedAt = () => this.#reloadedAt;
-      return new Exposition(this.#families, { state, reloadedAt, build: { version, node: nodeVersion } });
+      const lastLoad = () => this.#lastLoad;
+      return new Exposition(this.#families, { state, lastLoad, build: { version, node: nodeVersion } });
     });
     return this.#exposition;
   }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { callLine, callMessage, logCalls } from '../../src/proxy/log-line.ts';
+import { combine } from '../../src/proxy/observer.ts';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';
 import { Heard, rescuedStory, Story } from '../support/record.ts';
 
@@ -121,8 +122,7 @@ describe('which calls are logged', () => {
   });
 
   const played = async (requests: 'all' | 'notable' | 'none') => {
-    const observer = { ...new Heard(), callEvent: () => {}, stateChanged: () => {} };
-    const log = { ...observer, ...logCalls(logger, { requests, slowMs: 1000 }) };
+    const log = combine(logCalls(logger, { requests, slowMs: 1000 }));
     (await new Story(log).attempt(200)).end();
     (await rescuedStory(log)).end();
     (await new Story(log).attempt(503)).end({ status: 503 });

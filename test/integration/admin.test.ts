@@ -1,0 +1,352 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AdminDeps, BreakerForce, ReloadResult } from '../../src/admin/deps.ts';
+import { RecentCalls } from '../../src/admin/recent.ts';
+import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { FakeState } from '../support/metrics.ts';
+import { Heard, rescuedStory, Story } from '../support/record.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+class FakeDeps implements AdminDeps {
+  readiness_: 'starting' | 'ready' | 'draining' = 'ready';
+  reloads: ReloadResult[] = [];
+  reloaded = 0;
+  readonly forced: [string, BreakerForce][] = [];
+  readonly logged: string[] = [];
+  readonly metrics = {
+    contentType: 'text/plain; version=0.0.4',
+    text: async () => 'breakwater_build_info 1\n',
+  };
+  readonly state = new FakeState();
+  readonly recent = new RecentCalls(new FakeClock(), { slowMs: 1000, capacity: 3 });
+  readonly logger: AdminDeps['logger'] = {
+    warn: (_, message) => void this.logged.push(message),
+    error: (_, message) => void this.logged.push(message),
+  };
+
+  readiness() {
+    return this.readiness_;
+  }
+  forceBreaker(upstream: string, force: BreakerForce) {
+    if (upstream !== 'demo') return false;
+    this.forced.push([upstream, force]);
+    return true;
+  }
+  async reload(): Promise<ReloadResult> {
+    this.reloaded++;
+    return this.reloads.shift() ?? { ok: true };
+  }
+  config(): unknown {
+    return { listen: '127.0.0.1:8080' };
+  }
+}
+
+let deps: FakeDeps;
+let admin: AdminServer;
+const start = async (token?: string) => startAdmin({ host: '127.0.0.1', port: 0, token, deps });
+
+beforeEach(async () => {
+  deps = new FakeDeps();
+  admin = await start();
+});
+afterEach(() => admin.close());
+
+function ask(
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: string,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const req = request(admin.url + path, { method, headers, agent: false }, (res) => {
+      let text = '';
+      res.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, headers: res.headers, body: text }));
+    });
+    req.on('error', reject).end(body);
+  });
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const parsed = ({ body }: Answer) => JSON.parse(body) as Record<string, unknown>;
+
+describe('health', () => {
+  test('the process is alive whatever else', async () => {
+    deps.readiness_ = 'draining';
+    expect(await ask('GET', '/healthz')).toMatchObject({ status: 200, body: 'ok\n' });
+  });
+
+  test.each([
+    ['starting', 503],
+    ['ready', 200],
+    ['draining', 503],
+  ] as const)('%s: %i', async (readiness, status) => {
+    deps.readiness_ = readiness;
+    expect(await ask('GET', '/readyz')).toMatchObject({ status, body: `${readiness}\n` });
+  });
+});
+
+describe('reading', () => {
+  test('/metrics in Prometheus format', async () => {
+    const answer = await ask('GET', '/metrics?name=x');
+    expect(answer).toMatchObject({ status: 200, body: 'breakwater_build_info 1\n' });
+    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4');
+  });
+
+  test('HEAD has the length and no body', async () => {
+    const answer = await ask('HEAD', '/metrics');
+    expect(answer).toMatchObject({ status: 200, body: '' });
+    expect(answer.headers['content-length']).toBe('24');
+  });
+
+  test('/api/state tells of every upstream and scope', async () => {
+    const answer = await ask('GET', '/api/state');
+    expect(answer.headers).toMatchObject({
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    expect(parsed(answer)).toEqual({
+      readiness: 'ready',
+      replay_bytes: 4096,
+      upstreams: [
+        {
+          name: 'demo',
+          in_flight: 5,
+          connections: 4,
+          scopes: [
+            {
+              scope: 'demo',
+              breaker: { state: 'open', cause: 'failure_rate', retry_after_ms: 1500 },
+              budget_tokens: 7.5,
+              concurrency: { limit: 20, in_flight: 3, queued: 2 },
+            },
+          ],
+        },
+      ],
+      recent: [],
+    });
+  });
+
+  test('/api/state holds the last notable calls, newest first, and no others', async () => {
+    const observer = {
+      callEvent: () => {},
+      stateChanged: () => {},
+      callEnded: deps.recent.callEnded.bind(deps.recent),
+    };
+    (await new Story(observer).attempt(200)).end();
+    for (const id of ['1', '2', '3', '4', '5']) (await rescuedStory(observer, { id })).end();
+    const recent = parsed(await ask('GET', '/api/state'))['recent'] as Record<string, unknown>[];
+    expect(recent.map(({ id }) => id)).toEqual(['5', '4', '3']);
+    expect(recent[0]).toMatchObject({
+      at: '2026-01-01T00:00:00.000Z',
+      outcome: 'rescued',
+      message: expect.stringContaining('rescued on attempt 3') as string,
+      attempts: [{ n: 1 }, { n: 2 }, { n: 3 }],
+    });
+  });
+
+  test('/api/config', async () => {
+    expect(parsed(await ask('GET', '/api/config'))).toEqual({ listen: '127.0.0.1:8080' });
+  });
+});
+
+describe('breaker', () => {
+  const force = (body: string, path = '/api/upstreams/demo/breaker') => ask('POST', path, JSON_TYPE, body);
+
+  test.each(['open', 'closed', 'auto'] as const)('is set to %s, and the log says so', async (to) => {
+    const answer = await force(JSON.stringify({ force: to }));
+    expect([answer.status, parsed(answer)]).toEqual([200, { upstream: 'demo', force: to }]);
+    expect(deps.forced).toEqual([['demo', to]]);
+    expect(deps.logged).toEqual([`breaker of demo set to ${to} by the admin API`]);
+  });
+
+  test.each(['{"force":"shut"}', '{}', '', '[]', '"open"', 'null', '{"force":'])(
+    'does not take %s',
+    async (body) => {
+      const answer = await force(body);
+      expect(answer.status).toBe(400);
+      expect(answer.headers['content-type']).toBe('application/problem+json');
+      expect(deps.forced).toEqual([]);
+    },
+  );
+
+  test('of an unknown upstream is 404; names are decoded', async () => {
+    expect((await force('{"force":"open"}', '/api/upstreams/nope/breaker')).status).toBe(404);
+    expect((await force('{"force":"open"}', '/api/upstreams/%64emo/breaker')).status).toBe(200);
+    expect((await force('{"force":"open"}', '/api/upstreams/%zz/breaker')).status).toBe(404);
+  });
+});
+
+describe('reload', () => {
+  test('says that it worked', async () => {
+    const answer = await ask('POST', '/api/reload', JSON_TYPE);
+    expect([answer.status, deps.reloaded]).toEqual([200, 1]);
+  });
+
+  test('says every error of a file that was refused', async () => {
+    deps.reloads = [{ ok: false, errors: ['config.yaml:3:5 no', 'config.yaml:4:5 no'] }];
+    const answer = await ask('POST', '/api/reload', JSON_TYPE, '{}');
+    expect(answer.status).toBe(422);
+    expect(parsed(answer)['errors']).toEqual(['config.yaml:3:5 no', 'config.yaml:4:5 no']);
+  });
+});
+
+describe('what is not there', () => {
+  test.each(['/', '/api', '/metrics/', '/api/upstreams//breaker', '/%2e%2e/etc', '//'])(
+    '%s: 404',
+    async (path) => {
+      const answer = await ask('GET', path);
+      expect(answer.status).toBe(404);
+      expect(answer.headers['content-type']).toBe('application/problem+json');
+      expect(parsed(answer)).toMatchObject({ title: 'Not Found', status: 404 });
+    },
+  );
+
+  test.each([
+    ['POST', '/metrics', 'GET, HEAD'],
+    ['DELETE', '/healthz', 'GET, HEAD'],
+    ['GET', '/api/reload', 'POST'],
+    ['OPTIONS', '/api/upstreams/demo/breaker', 'POST'],
+  ])('%s %s: 405, allowed: %s', async (method, path, allow) => {
+    const answer = await ask(method, path, JSON_TYPE);
+    expect([answer.status, answer.headers['allow']]).toEqual([405, allow]);
+  });
+});
+
+describe('who may ask', () => {
+  const withToken = async (token: string) => {
+    await admin.close();
+    admin = await start(token);
+  };
+
+  test('with a token: its bearer, everyone else may ask for health only', async () => {
+    await withToken('s3cret');
+    expect((await ask('GET', '/healthz')).status).toBe(200);
+    expect((await ask('GET', '/readyz')).status).toBe(200);
+    for (const path of ['/metrics', '/api/state', '/api/config', '/nowhere', '/healthz/x']) {
+      const answer = await ask('GET', path);
+      expect([path, answer.status]).toEqual([path, 401]);
+      expect(answer.headers['www-authenticate']).toBe('Bearer realm="breakwater admin"');
+    }
+    expect((await ask('POST', '/api/reload', JSON_TYPE)).status).toBe(401);
+    expect(deps.reloaded).toBe(0);
+    expect((await ask('GET', '/metrics', { authorization: 'Bearer s3cret' })).status).toBe(200);
+    expect((await ask('GET', '/metrics', { authorization: 'bearer s3cret' })).status).toBe(200);
+  });
+
+  test.each(['Bearer s3cre', 'Bearer s3cret1', 'Bearer ', 'Basic s3cret', 's3cret', 'Bearer S3CRET'])(
+    'not with %s',
+    async (authorization) => {
+      await withToken('s3cret');
+      expect((await ask('GET', '/metrics', { authorization })).status).toBe(401);
+    },
+  );
+
+  test('a wrong token is told from a missing one', async () => {
+    await withToken('s3cret');
+    const { headers } = await ask('GET', '/metrics', { authorization: 'Bearer wrong' });
+    expect(headers['www-authenticate']).toContain('error="invalid_token"');
+  });
+
+  test.each(['localhost:8081', '127.0.0.1', '[::1]:8081', '10.0.0.7:80', 'LOCALHOST'])(
+    'without a token: Host %s',
+    async (host) => expect((await ask('GET', '/api/state', { host })).status).toBe(200),
+  );
+
+  test.each(['evil.example', 'evil.example:8081', 'localhost.evil.example', '127.0.0.1.evil.example'])(
+    'without a token: not Host %s, which a browser may have been made to send',
+    async (host) => {
+      expect((await ask('GET', '/api/state', { host })).status).toBe(421);
+      expect((await ask('GET', '/healthz', { host })).status).toBe(200);
+    },
+  );
+
+  test('with a token any Host will do: a name in a cluster is one', async () => {
+    await withToken('s3cret');
+    const answer = await ask('GET', '/metrics', { host: 'breakwater:8081', authorization: 'Bearer s3cret' });
+    expect(answer.status).toBe(200);
+  });
+
+  test('no web page may change anything', async () => {
+    const page = await ask('POST', '/api/reload', { ...JSON_TYPE, origin: 'http://127.0.0.1:3000' });
+    expect(page.status).toBe(403);
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'application/jsonx',
+      'text/x;application/json',
+    ]) {
+      const { status } = await ask('POST', '/api/reload', { 'content-type': type }, '{}');
+      expect([type, status]).toEqual([type, 415]);
+    }
+    expect((await ask('POST', '/api/reload')).status).toBe(415);
+    expect((await ask('POST', '/api/upstreams/demo/breaker', {}, '{"force":"open"}')).status).toBe(415);
+    expect([deps.reloaded, deps.forced]).toEqual([0, []]);
+    const typed = { 'content-type': 'application/json; charset=utf-8' };
+    expect((await ask('POST', '/api/reload', typed, '{}')).status).toBe(200);
+  });
+});
+
+describe('hardness', () => {
+  test('64 KiB are read and no more', async () => {
+    const padded = (bytes: number) => `{"force":"open"${' '.repeat(bytes - 16)}}`;
+    expect((await ask('POST', '/api/upstreams/demo/breaker', JSON_TYPE, padded(65_536))).status).toBe(200);
+    const tooLarge = await ask('POST', '/api/upstreams/demo/breaker', JSON_TYPE, padded(65_537));
+    expect([tooLarge.status, deps.forced.length]).toEqual([413, 1]);
+  });
+
+  test('a refusal before the body has come closes the connection', async () => {
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(new URL(admin.url).port), '127.0.0.1');
+      let text = '';
+      socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      socket.on('end', () => resolve(text)).on('error', reject);
+      socket.write('POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n');
+    });
+    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    expect(answer.toLowerCase()).toContain('connection: close');
+  });
+
+  test('a bug is a 500 that gives nothing away, and a line in the log', async () => {
+    deps.config = () => {
+      throw new Error('the password is hunter2');
+    };
+    const answer = await ask('GET', '/api/config');
+    expect(answer.status).toBe(500);
+    expect(answer.body).not.toContain('hunter2');
+    expect(deps.logged).toEqual(['admin request failed: a bug']);
+    expect((await ask('GET', '/healthz')).status).toBe(200);
+  });
+
+  test('a port that is taken is an error, not a crash', async () => {
+    const port = Number(new URL(admin.url).port);
+    await expect(startAdmin({ host: '127.0.0.1', port, token: undefined, deps })).rejects.toThrow(
+      'EADDRINUSE',
+    );
+  });
+
+  test('close ends connections that are kept open', async () => {
+    const socket = connect(Number(new URL(admin.url).port), '127.0.0.1');
+    const closed = new Promise((resolve) => socket.on('close', () => resolve(true)));
+    await new Promise((resolve) => socket.on('connect', resolve));
+    await admin.close();
+    expect(await closed).toBe(true);
+  });
+});
+
+test('the recent calls forget nothing before they are full', async () => {
+  const recent = new RecentCalls(new FakeClock(), { slowMs: 1000 });
+  const record = (await rescuedStory(new Heard())).end();
+  for (let i = 0; i < 99; i++) recent.callEnded(record);
+  expect(recent.list()).toHaveLength(99);
+  for (let i = 0; i < 50; i++) recent.callEnded(record);
+  expect(recent.list()).toHaveLength(100);
+});

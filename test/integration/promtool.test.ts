@@ -1,0 +1,36 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { everythingHappens, metricsOf } from '../support/metrics.ts';
+
+/** Prometheus' own checker (Debian package `prometheus`). */
+function promtool(args: readonly string[], input = '') {
+  const { status, stdout, stderr, error } = spawnSync('promtool', args, { input, encoding: 'utf8' });
+  return { status, missing: error !== undefined, said: `${stdout}${stderr}` };
+}
+
+const present = !promtool(['--version']).missing;
+if (!present) {
+  console.warn('promtool is not on PATH: names of metrics and the rules in monitoring/ are NOT checked');
+}
+
+describe.skipIf(!present)('promtool', () => {
+  test('finds nothing wrong with names, types, help and labels', async () => {
+    const metrics = metricsOf();
+    await everythingHappens(metrics);
+    const { status, said } = promtool(['check', 'metrics'], await metrics.text());
+    expect(said).toBe('');
+    expect(status).toBe(0);
+  });
+
+  test('finds nothing wrong with the rules', () => {
+    const { status, said } = promtool(['check', 'rules', 'monitoring/prometheus-rules.yaml']);
+    expect(said).toContain('SUCCESS');
+    expect(status).toBe(0);
+  });
+
+  test('sees the rules record and alert as their examples say', () => {
+    const { status, said } = promtool(['test', 'rules', 'monitoring/prometheus-rules.test.yaml']);
+    expect(said).toContain('SUCCESS');
+    expect(status).toBe(0);
+  });
+});
