@@ -86,7 +86,8 @@ export class App {
       via: `1.1 breakwater-${newId().slice(0, 8)}`,
       router: () => this.#assembly.router,
       responseHeaders: () => this.#config.responseHeaders,
-      onBug: (error, { info }) => logger.error({ error, id: info.id, route: info.route }, 'a call failed: a bug'),
+      onBug: (error, { info }) =>
+        logger.error({ error, id: info.id, route: info.route }, 'a call failed: a bug'),
     });
   }
 
@@ -121,7 +122,8 @@ export class App {
     const { clock } = this.#deps;
     this.#phase = 'draining';
     const drained = this.#listener.drain();
-    for (const { scopes } of this.#assembly.upstreams) for (const { guard } of scopes) guard?.trip.wake('draining');
+    for (const { scopes } of this.#assembly.upstreams)
+      for (const { guard } of scopes) guard?.trip.wake('draining');
     await clock.sleep(Math.min(GRACE_MS, timeoutMs), new Abort());
     const closed = this.#closeServer();
     const deadline = clock.timer(Math.max(0, timeoutMs - GRACE_MS), () => {

@@ -40,7 +40,8 @@ const CLIENT_ERRORS: Readonly<Record<string, readonly [status: string, title: st
 /** What node's parser refuses never becomes a request: the answer is written by hand, and the connection closed. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   // A response under way must not have another one written into it.
-  const busy = (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true;
+  const busy =
+    (socket as Socket & { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true;
   if (!socket.writable || error.code === 'ECONNRESET' || busy) return void socket.destroy();
   const [status, title] = CLIENT_ERRORS[error.code ?? ''] ?? ['400 Bad Request', 'Malformed request'];
   const body = `${JSON.stringify({ type: 'about:blank', title, status: Number.parseInt(status, 10), code: 'bad_request' })}\n`;

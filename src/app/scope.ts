@@ -38,7 +38,11 @@ export class Guard {
   /** Earns by time only while this breaker is closed. */
   budget: RetryBudget | undefined = undefined;
 
-  constructor({ upstream, scope }: { upstream: string; scope: string }, options: BreakerOptions, deps: ScopeDeps) {
+  constructor(
+    { upstream, scope }: { upstream: string; scope: string },
+    options: BreakerOptions,
+    deps: ScopeDeps,
+  ) {
     const { clock, observer, random } = deps;
     const enforced = options.mode === 'enforce';
     const changed = (from: BreakerState, to: BreakerState, cause: BreakerCause) => {
@@ -101,7 +105,11 @@ export class Scopes {
     const scope = this.#scopeOf(route, { ...options, probeLeaseMs }, this.#shared.breaker);
     const own = scope.name === this.#upstream ? this.#shared.breaker : options;
     const names = { upstream: this.#upstream, scope: scope.name };
-    scope.guard = this.#deps.state.keep(`${scope.name} breaker`, own, () => new Guard(names, own, this.#deps));
+    scope.guard = this.#deps.state.keep(
+      `${scope.name} breaker`,
+      own,
+      () => new Guard(names, own, this.#deps),
+    );
     return scope.guard;
   }
 

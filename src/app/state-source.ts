@@ -16,7 +16,10 @@ export function stateSource(
   };
 }
 
-function upstreamSnapshot({ name, calls, connections, scopes }: RunningUpstream, now: number): UpstreamSnapshot {
+function upstreamSnapshot(
+  { name, calls, connections, scopes }: RunningUpstream,
+  now: number,
+): UpstreamSnapshot {
   return {
     name,
     inFlight: calls.inFlight,

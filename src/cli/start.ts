@@ -14,7 +14,10 @@ import type { Command, Io } from './io.ts';
 export const start: Command = async (args, io) => {
   const { values } = parseArgs({
     args: [...args],
-    options: { config: { type: 'string', short: 'c', default: 'config.yaml' }, demo: { type: 'boolean', default: false } },
+    options: {
+      config: { type: 'string', short: 'c', default: 'config.yaml' },
+      demo: { type: 'boolean', default: false },
+    },
   });
   const file = values.config;
   const loaded = load(file, io);
@@ -58,7 +61,10 @@ function announce(app: App, { upstreams }: Config, logger: Logger): void {
     const base = 'path' in mount ? `${app.url}${mount.path}` : `Host: ${mount.host}`;
     logger.info({ upstream: name }, `${base} → ${origin}${basePath}`);
   }
-  logger.info({ version: packageVersion(), node: nodeVersion, admin: app.adminUrl }, `listening on ${app.url}`);
+  logger.info(
+    { version: packageVersion(), node: nodeVersion, admin: app.adminUrl },
+    `listening on ${app.url}`,
+  );
 }
 
 /** Settles with the first SIGTERM or SIGINT; whoever sends a second one means it. */
@@ -79,14 +85,16 @@ function stopSignal(io: Io, logger: Logger): Promise<void> {
 /** The unreliable API of the README's examples, where the upstream `demo` expects it. */
 async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
   const demo = config.upstreams.find(({ name }) => name === 'demo');
-  if (demo === undefined) throw new Error('--demo needs an upstream named "demo" with a url such as http://127.0.0.1:8090');
+  if (demo === undefined)
+    throw new Error('--demo needs an upstream named "demo" with a url such as http://127.0.0.1:8090');
   const { startDemoApi } = await import('../../examples/demo-api/server.ts');
   const { hostname, port } = new URL(demo.origin);
   return startDemoApi({ host: hostname, port: Number(port) });
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the address is in use; stop the other process or change "listen" and "admin" in the configuration',
+  EADDRINUSE:
+    'the address is in use; stop the other process or change "listen" and "admin" in the configuration',
   EACCES: 'no permission for this port; use one above 1023',
   EADDRNOTAVAIL: 'this machine has no such address',
 };

@@ -21,6 +21,8 @@ export interface Policies {
  */
 export function pipeline(policies: Policies, upstream: Send): Send {
   const { deadline, retry, circuitBreaker, concurrency, attemptTimeout } = policies;
-  const present = [deadline, retry, circuitBreaker, concurrency, attemptTimeout].filter((policy) => policy !== undefined);
+  const present = [deadline, retry, circuitBreaker, concurrency, attemptTimeout].filter(
+    (policy) => policy !== undefined,
+  );
   return compose(present, upstream);
 }

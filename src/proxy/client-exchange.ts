@@ -32,7 +32,15 @@ export interface ExchangeDeps {
 const MAX_AWAITED_BYTES = 64 * 1024;
 
 /** Idempotent by RFC 9110 §9.2.2 (QUERY by its own RFC): these need no key. */
-const NEEDS_NO_KEY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']);
+const NEEDS_NO_KEY: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+  'QUERY',
+]);
 
 /** One request of a client and the response that it gets. */
 export class ClientExchange {
@@ -77,10 +85,16 @@ export class ClientExchange {
     this.#ending.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
     const { info, attempts, gaveUp } = this.#record;
-    const problem = problemOf(error, { upstream: info.upstream || undefined, route: info.route || undefined, attempts, gaveUp });
+    const problem = problemOf(error, {
+      upstream: info.upstream || undefined,
+      route: info.route || undefined,
+      attempts,
+      gaveUp,
+    });
     const body = Buffer.from(problem.body);
     const headers = ['content-type', 'application/problem+json', 'content-length', String(body.length)];
-    if (problem.retryAfterSeconds !== undefined) headers.push('retry-after', String(problem.retryAfterSeconds));
+    if (problem.retryAfterSeconds !== undefined)
+      headers.push('retry-after', String(problem.retryAfterSeconds));
     const gaveUpText = gaveUp === undefined ? '' : `; gave_up=${gaveUp}`;
     const details = `${error?.message ?? 'internal error'}; attempts=${attempts}${gaveUpText}`;
     headers.push('proxy-status', proxyStatus({ error: problem.proxyStatus, details }));

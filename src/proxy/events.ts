@@ -32,7 +32,12 @@ export type BreakerCause =
 /** What policies report about one call. */
 export type CallEvent =
   | { readonly type: 'attempt_started'; readonly attempt: number }
-  | { readonly type: 'attempt_answered'; readonly attempt: number; readonly status: number; readonly ms: number }
+  | {
+      readonly type: 'attempt_answered';
+      readonly attempt: number;
+      readonly status: number;
+      readonly ms: number;
+    }
   | {
       readonly type: 'attempt_failed';
       readonly attempt: number;
@@ -52,7 +57,11 @@ export type CallEvent =
     }
   | { readonly type: 'retry_denied'; readonly reason: RetryDenial }
   /** A local refusal; the upstream was not touched. A shadow breaker reports one and lets the call pass. */
-  | { readonly type: 'rejected'; readonly reason: 'breaker_open' | 'concurrency_limit'; readonly shadow: boolean }
+  | {
+      readonly type: 'rejected';
+      readonly reason: 'breaker_open' | 'concurrency_limit';
+      readonly shadow: boolean;
+    }
   | { readonly type: 'queued'; readonly waitMs: number }
   /** The request body outgrew the per-call cap or the process-wide budget: the call can no longer be replayed. */
   | { readonly type: 'body_not_kept'; readonly reason: 'cap' | 'memory' };

@@ -50,7 +50,11 @@ export class Listener {
     const { upstream, name, calls } = match.kind === 'route' ? match.route : NO_ROUTE;
     // In the log the upstream's name stands for the mount.
     const path = match.kind === 'route' ? match.target : target;
-    const record = new CallRecord({ id: newId(), upstream, route: name, method, target: path }, clock, observer);
+    const record = new CallRecord(
+      { id: newId(), upstream, route: name, method, target: path },
+      clock,
+      observer,
+    );
     const signal = new Abort();
     const exchange = new ClientExchange({ req, res }, record, signal, this.#deps);
     this.#running.add(signal);
@@ -63,7 +67,8 @@ export class Listener {
     });
     if (this.#draining) res.shouldKeepAlive = false;
     if (match.kind === 'route') void exchange.run(match.route, match.target);
-    else exchange.refuse(new ProxyError(match.kind === 'none' ? 'route_not_found' : 'bad_request', match.why));
+    else
+      exchange.refuse(new ProxyError(match.kind === 'none' ? 'route_not_found' : 'bad_request', match.why));
   };
 }
 

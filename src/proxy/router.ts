@@ -26,7 +26,11 @@ interface Compiled<R> {
   readonly mountPath: string;
   readonly host: string | undefined;
   readonly basePath: string;
-  readonly routes: readonly { readonly methods: ReadonlySet<string> | undefined; readonly path: RegExp; readonly route: R }[];
+  readonly routes: readonly {
+    readonly methods: ReadonlySet<string> | undefined;
+    readonly path: RegExp;
+    readonly route: R;
+  }[];
 }
 
 /**

@@ -124,7 +124,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       const left = this.#lastByteAt + idleTimeoutMs - clock.now();
       if (left > 0) return this.#watchIdle(left);
       this.#controller?.abort(
-        new ProxyError('idle_timeout', `no byte of the body for ${idleTimeoutMs} ms`, { sent: 'sent_unknown' }),
+        new ProxyError('idle_timeout', `no byte of the body for ${idleTimeoutMs} ms`, {
+          sent: 'sent_unknown',
+        }),
       );
     });
   }

@@ -39,7 +39,8 @@ const CERTIFICATE =
  */
 export function toProxyError(cause: unknown, sent: Sent): ProxyError {
   if (cause instanceof ProxyError) return cause.sent === sent ? cause : withSent(cause, sent);
-  if (cause instanceof RequestBodyBroken) return new ProxyError('client_gone', cause.message, { cause, sent });
+  if (cause instanceof RequestBodyBroken)
+    return new ProxyError('client_gone', cause.message, { cause, sent });
   const found = innermost(cause);
   const code = codeOf(found, sent);
   return new ProxyError(code, messageOf(found), { cause, sent });
@@ -60,8 +61,10 @@ function innermost(cause: unknown): unknown {
 function codeOf(cause: unknown, sent: Sent): ErrorCode {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (CERTIFICATE.test(code)) return 'tls_certificate_error';
-  if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code === 'EPROTO') return 'tls_protocol_error';
-  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' ? 'response_incomplete' : 'protocol_error';
+  if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code === 'EPROTO')
+    return 'tls_protocol_error';
+  if (code.startsWith('HPE_'))
+    return code === 'HPE_INVALID_EOF_STATE' ? 'response_incomplete' : 'protocol_error';
   // ETIMEDOUT on a connection that carried the request is TCP giving up on it.
   if (code === 'ETIMEDOUT' && sent === 'sent_unknown') return 'connection_terminated';
   return CODES[code] ?? 'connection_terminated';

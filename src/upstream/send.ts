@@ -20,13 +20,25 @@ export function upstreamSend(dispatcher: Dispatcher, origin: string, options: Ex
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       const { code, sent, message: detail } = error;
-      call.report({ type: 'attempt_failed', attempt: call.attempt, code, sent, detail, ms: clock.now() - startedAt });
+      call.report({
+        type: 'attempt_failed',
+        attempt: call.attempt,
+        code,
+        sent,
+        detail,
+        ms: clock.now() - startedAt,
+      });
       throw error;
     }
   };
 }
 
-function dispatch(dispatcher: Dispatcher, origin: string, call: Call, options: ExchangeOptions): Promise<Reply> {
+function dispatch(
+  dispatcher: Dispatcher,
+  origin: string,
+  call: Call,
+  options: ExchangeOptions,
+): Promise<Reply> {
   const body = call.body.open();
   const exchange = new Exchange(call.signal, body, options);
   if (call.signal.aborted) return exchange.reply;

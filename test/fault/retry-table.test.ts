@@ -82,12 +82,15 @@ describe.each(COLUMNS)('$name', (column) => {
     expect(origin.requests.length).toBe(3);
   });
 
-  test.each([200, 204, 301, 304, 400, 401, 403, 404, 409, 410, 422, 501])('answered %i: never', async (code) => {
-    const origin = await startOrigin(status(code));
-    const result = await call(await proxyFor(origin), column);
-    expect(origin.requests.length).toBe(1);
-    expect(result).toMatchObject({ status: code, attempts: 1 });
-  });
+  test.each([200, 204, 301, 304, 400, 401, 403, 404, 409, 410, 422, 501])(
+    'answered %i: never',
+    async (code) => {
+      const origin = await startOrigin(status(code));
+      const result = await call(await proxyFor(origin), column);
+      expect(origin.requests.length).toBe(1);
+      expect(result).toMatchObject({ status: code, attempts: 1 });
+    },
+  );
 
   test('every attempt carries the same bytes and the same key', async () => {
     const origin = await startOrigin(status(503));
@@ -103,14 +106,20 @@ describe.each(COLUMNS)('$name', (column) => {
 test('a key on a route that does not trust it changes nothing', async () => {
   const origin = await startRawOrigin(resetAfterRequest());
   const proxy = await startBreakwater(apiConfig(origin));
-  expect(await call(proxy, { name: 'POST with a key', method: 'POST', key: true })).toMatchObject({ status: 502, attempts: 1 });
+  expect(await call(proxy, { name: 'POST with a key', method: 'POST', key: true })).toMatchObject({
+    status: 502,
+    attempts: 1,
+  });
   expect(origin.requests.length).toBe(1);
 });
 
 test('a status by which the API says that nothing was processed lets a POST be sent again', async () => {
   const origin = await startOrigin(status(429), status(200));
   const proxy = await startBreakwater(apiConfig(origin, '    retry: { not_processed: [429] }\n'));
-  expect(await call(proxy, { name: 'POST', method: 'POST', key: false })).toMatchObject({ status: 200, attempts: 2 });
+  expect(await call(proxy, { name: 'POST', method: 'POST', key: false })).toMatchObject({
+    status: 200,
+    attempts: 2,
+  });
 });
 
 test('a conflict on the retry of a keyed call is waited out, for the first attempt still runs', async () => {

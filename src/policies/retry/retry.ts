@@ -175,7 +175,11 @@ class KeptOutcome {
     const reply = this.#reply?.take();
     if (reply !== undefined) return reply;
     throw (
-      refusal ?? new ProxyError('breaker_open', 'the wait for a retry was cut short, and the reply before it was too large to keep')
+      refusal ??
+      new ProxyError(
+        'breaker_open',
+        'the wait for a retry was cut short, and the reply before it was too large to keep',
+      )
     );
   }
 
