@@ -1,0 +1,52 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The registry that this machine's npm is configured with, and the certificates it is told to trust. */
+export function configuredRegistry(): { readonly url: URL; readonly ca: readonly string[] } {
+  const file = npmConfig('cafile');
+  return { url: new URL(npmConfig('registry')), ca: file === 'null' ? [] : [readFileSync(file, 'utf8')] };
+}
+
+function npmConfig(key: string): string {
+  return execFileSync('npm', ['config', 'get', key], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim();
+}
+
+/** Runs `npm install` in `folder` with a cache of its own; resolves with the exit code and what npm said. */
+export function npmInstall(
+  folder: string,
+  packageName: string,
+  registry: string,
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  const options = [
+    `--registry=${registry}`,
+    // The registry's metadata names its own host for tarballs; they are to come through here too.
+    '--replace-registry-host=always',
+    `--cache=${join(folder, '.npm-cache')}`,
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+  ];
+  const child = spawn('npm', ['install', packageName, ...options], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, output }));
+  });
+}
+
+/** Folders in node_modules that are packages, at any depth. */
+export function packagesIn(folder: string): number {
+  const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: object };
+  const locked = Object.keys(lock.packages).filter((path) => path !== '');
+  return locked.filter((path) => readdirSync(join(folder, path)).includes('package.json')).length;
+}
