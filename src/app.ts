@@ -9,7 +9,7 @@ import { KeptState } from './app/kept-state.ts';
 import { shownConfig } from './app/shown-config.ts';
 import { stateSource } from './app/state-source.ts';
 import type { Config } from './config/config.ts';
-import { ByteBudget } from './http/request-body.ts';
+import { ByteBudget } from './http/byte-budget.ts';
 import { Metrics } from './metrics/registry.ts';
 import { ProxyError } from './proxy/errors.ts';
 import { Listener } from './proxy/listener.ts';

@@ -1,6 +1,6 @@
 import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { compileHeaderRules } from '../http/headers.ts';
-import type { ByteBudget } from '../http/request-body.ts';
+import type { ByteBudget } from '../http/byte-budget.ts';
 import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
 import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
 import { concurrencyLimit } from '../policies/concurrency/policy.ts';

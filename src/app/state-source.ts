@@ -1,4 +1,4 @@
-import type { ByteBudget } from '../http/request-body.ts';
+import type { ByteBudget } from '../http/byte-budget.ts';
 import type { ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { RunningUpstream } from './assemble.ts';

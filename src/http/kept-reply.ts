@@ -1,5 +1,5 @@
 import type { BodyEnd, BodySink, Reply, ReplyBody } from './reply.ts';
-import type { ByteBudget } from './request-body.ts';
+import type { ByteBudget } from './byte-budget.ts';
 
 /** A failed reply is kept up to this size: error bodies are small, and larger ones are not worth a connection. */
 const MAX_KEPT_BYTES = 64 * 1024;

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { headerOf, replyHeaders, requestHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Reply } from '../http/reply.ts';
-import { type ByteBudget, EMPTY_BODY, type RequestBody, StreamedBody } from '../http/request-body.ts';
+import { EMPTY_BODY, type RequestBody } from '../http/request-body.ts';
+import type { ByteBudget } from '../http/byte-budget.ts';
+import { StreamedBody } from '../http/streamed-body.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { ProxyError } from './errors.ts';
@@ -84,24 +86,12 @@ export class ClientExchange {
     const res = this.#res;
     this.#ending.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
-    const { info, attempts, gaveUp } = this.#record;
-    const problem = problemOf(error, {
-      upstream: info.upstream || undefined,
-      route: info.route || undefined,
-      attempts,
-      gaveUp,
-    });
-    const body = Buffer.from(problem.body);
-    const headers = ['content-type', 'application/problem+json', 'content-length', String(body.length)];
-    if (problem.retryAfterSeconds !== undefined)
-      headers.push('retry-after', String(problem.retryAfterSeconds));
-    const gaveUpText = gaveUp === undefined ? '' : `; gave_up=${gaveUp}`;
-    const details = `${error?.message ?? 'internal error'}; attempts=${attempts}${gaveUpText}`;
-    headers.push('proxy-status', proxyStatus({ error: problem.proxyStatus, details }));
+    const problem = problemOf(error, this.#record);
+    const headers = [...problem.headers];
     this.#addOwnHeaders(headers, 'proxy');
     this.#ending.status = problem.status;
     res.writeHead(problem.status, headers);
-    res.end(this.#req.method === 'HEAD' ? undefined : body);
+    res.end(this.#req.method === 'HEAD' ? undefined : problem.body);
   }
 
   /** The response has ended, one way or the other. */

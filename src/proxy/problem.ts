@@ -1,4 +1,7 @@
+import type { RawHeaders } from '../http/headers.ts';
+import { proxyStatus } from '../http/proxy-status.ts';
 import type { ErrorCode, ProxyError } from './errors.ts';
+import type { CallRecord } from './record.ts';
 
 /** What a client is told when the proxy answers itself: status, title and the error type of RFC 9209 §2.3. */
 interface Answer {
@@ -71,39 +74,41 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
 
 const BUG: Answer = { status: 500, title: 'Internal error', proxyStatus: 'proxy_internal_error' };
 
-/** RFC 9457 problem details, with the members of ours that a caller may want to read. */
+/** An answer of our own, ready to be written. */
 export interface Problem {
   readonly status: number;
-  readonly proxyStatus: string;
-  /** Whole seconds for Retry-After, at least 1. */
-  readonly retryAfterSeconds: number | undefined;
-  readonly body: string;
-}
-
-/** What is known about the call that failed. */
-export interface ProblemContext {
-  readonly upstream: string | undefined;
-  readonly route: string | undefined;
-  readonly attempts: number;
-  readonly gaveUp: string | undefined;
+  readonly headers: RawHeaders;
+  /** RFC 9457 problem details, with the members of ours that a caller may want to read. */
+  readonly body: Buffer;
 }
 
 /** The one place where an error becomes an answer; undefined means a bug of ours. */
-export function problemOf(error: ProxyError | undefined, context: ProblemContext): Problem {
+export function problemOf(error: ProxyError | undefined, { info, attempts, gaveUp }: CallRecord): Problem {
   const answer = error === undefined ? BUG : ANSWERS[error.code];
-  const retryAfterSeconds =
-    error?.retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(error.retryAfterMs / 1000));
-  const body = JSON.stringify({
+  const detail = error?.message ?? 'the proxy failed; its log says more';
+  const retryAfter = retryAfterSeconds(error);
+  const body = {
     type: 'about:blank',
     title: answer.title,
     status: answer.status,
-    detail: error?.message ?? 'the proxy failed; see its log',
+    detail,
     code: error?.code ?? 'internal_error',
-    upstream: context.upstream,
-    route: context.route,
-    attempts: context.attempts,
-    gave_up: context.gaveUp,
-    retry_after: retryAfterSeconds,
-  });
-  return { status: answer.status, proxyStatus: answer.proxyStatus, retryAfterSeconds, body: `${body}\n` };
+    upstream: info.upstream || undefined,
+    route: info.route || undefined,
+    attempts,
+    gave_up: gaveUp,
+    retry_after: retryAfter,
+  };
+  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+  const headers = ['content-type', 'application/problem+json', 'content-length', String(bytes.length)];
+  if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter));
+  const story = gaveUp === undefined ? `attempts=${attempts}` : `attempts=${attempts}; gave_up=${gaveUp}`;
+  headers.push('proxy-status', proxyStatus({ error: answer.proxyStatus, details: `${detail}; ${story}` }));
+  return { status: answer.status, headers, body: bytes };
+}
+
+/** Whole seconds, as HTTP wants them, and never zero: nobody should come back at once. */
+function retryAfterSeconds(error: ProxyError | undefined): number | undefined {
+  if (error?.retryAfterMs === undefined) return undefined;
+  return Math.max(1, Math.ceil(error.retryAfterMs / 1000));
 }

@@ -121,7 +121,7 @@ export class Breaker {
   /** Does what time alone brings about. */
   #advance(now: number): void {
     const state = this.#state;
-    if (state.name === 'closed' || this.#forced) return;
+    if (state.name === 'closed') return;
     if (state.name === 'open') {
       if (now >= state.until) this.#halfOpen(state.since);
     } else if (state.probe !== undefined && now > state.leaseEndsAt) {

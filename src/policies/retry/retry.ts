@@ -1,12 +1,12 @@
 import { KeptReply } from '../../http/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
-import type { ByteBudget } from '../../http/request-body.ts';
+import type { ByteBudget } from '../../http/byte-budget.ts';
 import { retryAfterMs } from '../../http/retry-after.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { RetryDenial } from '../../proxy/events.ts';
 import { type Outcome, settle, unwrap } from '../../proxy/outcome.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { Policy, Send } from '../../proxy/pipeline.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
@@ -28,6 +28,15 @@ export interface RetryDeps {
 type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
 type No = Extract<RetryVerdict, { retry: 'no' }>;
 
+/** A call whose last attempt will not be followed by another. */
+interface Ended {
+  readonly outcome: Outcome;
+  readonly verdict: No;
+  readonly call: Call;
+  readonly last: KeptOutcome | undefined;
+  readonly paid: number;
+}
+
 /** A wait before the next attempt. */
 interface Wait {
   readonly delayMs: number;
@@ -42,29 +51,37 @@ interface Wait {
  * outcome stands, an upstream's reply as it came.
  */
 export function retry(options: RetryOptions, deps: RetryDeps): Policy {
-  return (next) => async (call) => {
+  const loop = new RetryLoop(options, deps);
+  return (next) => (call) => loop.run(next, call);
+}
+
+class RetryLoop {
+  readonly #options: RetryOptions;
+  readonly #deps: RetryDeps;
+
+  constructor(options: RetryOptions, deps: RetryDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  async run(next: Send, call: Call): Promise<Reply> {
     let last: KeptOutcome | undefined;
     let previousMs = 0;
     let paid = 0;
     try {
       for (let attempt = 1; ; attempt++) {
-        const lastAttempt = attempt >= options.attempts || !isRepeatable(call);
+        const lastAttempt = attempt >= this.#options.attempts || !isRepeatable(call);
         const current = { ...call, attempt, lastAttempt };
         const outcome = await settle(next, current);
-        const verdict = classify(outcome, current, options);
-        if (isSuccess(outcome, verdict)) deps.budget.deposit();
-        if (verdict.retry === 'no') {
-          if (verdict.because !== 'rejected' || last === undefined) return ended(outcome, verdict, call);
-          deps.budget.refund(paid);
-          return ownRefusal(outcome, last, call);
-        }
-        const wait = nextWait({ retry: attempt, previousMs }, outcome, verdict);
+        const verdict = classify(outcome, current, this.#options);
+        if (isSuccess(outcome, verdict)) this.#deps.budget.deposit();
+        if (verdict.retry === 'no') return this.#end({ outcome, verdict, call, last, paid });
+
+        const wait = this.#nextWait({ retry: attempt, previousMs }, outcome, verdict);
         paid = costOf(wait, verdict);
-        const denial = deny(current, wait, paid);
-        if (denial !== undefined) {
-          call.report({ type: 'retry_denied', reason: denial });
-          return unwrap(outcome);
-        }
+        const denial = this.#deny(current, wait, paid);
+        if (denial !== undefined) return denied(outcome, denial, call);
+
         const { delayMs, asked } = wait;
         call.report({
           type: 'retry_scheduled',
@@ -75,22 +92,29 @@ export function retry(options: RetryOptions, deps: RetryDeps): Policy {
         });
         // Free the failed attempt's connection before the wait, not after it.
         last?.drop();
-        last = new KeptOutcome(outcome, deps.memory);
+        last = new KeptOutcome(outcome, this.#deps.memory);
         previousMs = wait.backoffMs;
-        if (!(await sleep(delayMs, call, paid))) return last.take();
+        if (!(await this.#sleep(delayMs, call, paid))) return last.take();
       }
     } finally {
       last?.drop();
     }
-  };
+  }
 
-  function nextWait(
-    step: { retry: number; previousMs: number },
-    outcome: Outcome,
-    { overloaded }: Yes,
-  ): Wait {
-    const { clock, random } = deps;
-    const ownMs = backoffMs({ ...step, overloaded }, options.backoff, random);
+  /** An outcome that is not to be retried; where only the method or the upstream's veto was in the way, that is said. */
+  #end({ outcome, verdict, call, last, paid }: Ended): Reply {
+    const { because } = verdict;
+    if (because === 'rejected' && last !== undefined) {
+      this.#deps.budget.refund(paid);
+      return ownRefusal(outcome, last, call);
+    }
+    if (because === 'not_idempotent' || because === 'veto') return denied(outcome, because, call);
+    return unwrap(outcome);
+  }
+
+  #nextWait(step: { retry: number; previousMs: number }, outcome: Outcome, { overloaded }: Yes): Wait {
+    const { clock, random } = this.#deps;
+    const ownMs = backoffMs({ ...step, overloaded }, this.#options.backoff, random);
     const askedMs =
       outcome.kind === 'reply' ? retryAfterMs(outcome.reply.headers, clock.wallTime()) : undefined;
     const delayMs = retryDelayMs({ backoffMs: ownMs, retryAfterMs: askedMs, random });
@@ -98,21 +122,22 @@ export function retry(options: RetryOptions, deps: RetryDeps): Policy {
   }
 
   /** Cheapest reason first; the budget comes last because asking it spends from it. */
-  function deny(call: Call, { delayMs, asked }: Wait, cost: number): RetryDenial | undefined {
-    const now = deps.clock.now();
-    if (call.attempt >= options.attempts) return 'attempts';
+  #deny(call: Call, { delayMs, asked }: Wait, cost: number): RetryDenial | undefined {
+    const { budget, clock, trip } = this.#deps;
+    const now = clock.now();
+    if (call.attempt >= this.#options.attempts) return 'attempts';
     if (!call.body.replayable) return 'body_not_replayable';
-    if (asked && delayMs > options.retryAfterMaxMs) return 'retry_after_too_long';
+    if (asked && delayMs > this.#options.retryAfterMaxMs) return 'retry_after_too_long';
     if (now + delayMs >= call.deadline) return 'deadline';
-    const tripped = deps.trip.reason(now);
+    const tripped = trip.reason(now);
     if (tripped !== undefined) return tripped;
-    if (cost > 0 && !deps.budget.withdraw(now, cost)) return 'budget';
+    if (cost > 0 && !budget.withdraw(now, cost)) return 'budget';
     return undefined;
   }
 
   /** False when the wait became pointless. A token that buys no attempt is given back. */
-  async function sleep(delayMs: number, call: Call, paid: number): Promise<boolean> {
-    const { budget, clock, trip } = deps;
+  async #sleep(delayMs: number, call: Call, paid: number): Promise<boolean> {
+    const { budget, clock, trip } = this.#deps;
     const wake = new Abort(call.signal);
     let tripped: TripReason | undefined;
     const onWake = (reason: TripReason) => {
@@ -143,10 +168,9 @@ function costOf({ asked }: Wait, { transparent }: Yes): number {
   return asked ? ASKED_RETRY_COST : RETRY_COST;
 }
 
-/** The outcome stands; where only the method or the upstream's veto kept it from being retried, say so. */
-function ended(outcome: Outcome, { because }: No, call: Call): Reply {
-  if (because === 'not_idempotent' || because === 'veto')
-    call.report({ type: 'retry_denied', reason: because });
+/** The outcome stands, and why. */
+function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
+  call.report({ type: 'retry_denied', reason });
   return unwrap(outcome);
 }
 

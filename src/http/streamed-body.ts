@@ -1,0 +1,220 @@
+import type { ByteBudget } from './byte-budget.ts';
+import { type BodyReader, type BodySource, type RequestBody, RequestBodyBroken } from './request-body.ts';
+
+/** The side of node:http's IncomingMessage that a body is read from. */
+export interface BodyStream {
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'end' | 'close', listener: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+}
+
+export interface ReplayOptions {
+  readonly declaredBytes: number | undefined;
+  /** 0: the route never sends a body twice, so nothing is kept. */
+  readonly maxBytes: number;
+  readonly memory: ByteBudget;
+  readonly onNotKept: (reason: 'cap' | 'memory') => void;
+}
+
+/** The client is held back when this much has arrived that no attempt has read. */
+const MAX_AHEAD_BYTES = 256 * 1024;
+
+/**
+ * A body kept while it streams: one writer (the client), readers with offsets of their own (the attempts).
+ * Over the cap, or when the process-wide budget is used up, it stops keeping: the running attempt goes on,
+ * bytes it has read are dropped, and no other attempt can start.
+ */
+export class StreamedBody implements RequestBody {
+  readonly declaredBytes: number | undefined;
+  readonly #stream: BodyStream;
+  readonly #options: ReplayOptions;
+  readonly #readers = new Set<Reader>();
+  /** Chunks from number `#dropped` on. */
+  #chunks: Buffer[] = [];
+  #dropped = 0;
+  #kept = 0;
+  #keeping: boolean;
+  #disposed = false;
+  #whole: Buffer | undefined;
+  /** Index after the last chunk that any reader has taken. */
+  #furthest = 0;
+  /** Bytes that have arrived and that no reader has taken. */
+  #ahead = 0;
+  #end: 'open' | 'complete' | 'broken' = 'open';
+  #onSettled: (() => void) | undefined;
+
+  constructor(stream: BodyStream, options: ReplayOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.declaredBytes = options.declaredBytes;
+    this.#keeping = options.maxBytes > 0;
+    if (this.#keeping && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopKeeping('cap');
+    stream.on('data', (chunk) => this.#onData(chunk));
+    stream.on('end', () => this.#onEnd('complete'));
+    stream.on('close', () => this.#onEnd('broken'));
+  }
+
+  get replayable(): boolean {
+    return this.#dropped === 0 && this.#end !== 'broken' && (this.#keeping || this.#furthest === 0);
+  }
+
+  /** Settles when the last byte is here or the client has gone. */
+  settled(): Promise<void> {
+    if (this.#end !== 'open') return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onSettled = resolve;
+    });
+  }
+
+  open(): BodySource {
+    if (!this.replayable) throw new Error('this body has been read and was not kept');
+    // All here: one buffer is cheaper for undici than an iteration. (Chunks stay as they are: a reader may be on them.)
+    if (this.#end === 'complete') return (this.#whole ??= joined(this.#chunks));
+    const reader = new Reader(this);
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  dispose(): void {
+    for (const reader of this.#readers) reader.close();
+    this.#options.memory.give(this.#kept);
+    this.#kept = 0;
+    this.#keeping = false;
+    this.#chunks = [];
+    this.#whole = undefined;
+    this.#disposed = true;
+    // What the client still sends is read and dropped, so that its connection can carry the next request.
+    if (this.#end === 'open') this.#stream.resume();
+  }
+
+  /** @internal The chunk at `index`, 'wait' while it may still come, or undefined at the end. */
+  chunkAt(index: number): Buffer | 'wait' | undefined {
+    const chunk = this.#chunks[index - this.#dropped];
+    if (chunk !== undefined) return chunk;
+    if (this.#end === 'broken') throw new RequestBodyBroken();
+    return this.#end === 'complete' ? undefined : 'wait';
+  }
+
+  /** @internal `reader` has taken the chunk before its index, or wants one that is not here yet. */
+  progressed(reader: Reader, chunk: Buffer | undefined): void {
+    if (chunk !== undefined && reader.index - 1 >= this.#furthest) {
+      this.#furthest = reader.index;
+      this.#ahead -= chunk.length;
+    }
+    if (!this.#keeping) this.#dropRead();
+    if (this.#ahead <= MAX_AHEAD_BYTES && this.#end === 'open') this.#stream.resume();
+  }
+
+  /** @internal */
+  closed(reader: Reader): void {
+    this.#readers.delete(reader);
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#disposed) return;
+    if (this.#keeping) this.#keep(chunk.length);
+    this.#chunks.push(chunk);
+    this.#ahead += chunk.length;
+    if (this.#ahead > MAX_AHEAD_BYTES) this.#stream.pause();
+    for (const reader of this.#readers) reader.wake();
+  }
+
+  #keep(bytes: number): void {
+    if (this.#kept + bytes > this.#options.maxBytes) return this.#stopKeeping('cap');
+    if (!this.#options.memory.tryTake(bytes)) return this.#stopKeeping('memory');
+    this.#kept += bytes;
+  }
+
+  #stopKeeping(reason: 'cap' | 'memory'): void {
+    this.#keeping = false;
+    this.#options.memory.give(this.#kept);
+    this.#kept = 0;
+    this.#options.onNotKept(reason);
+    this.#dropRead();
+  }
+
+  #dropRead(): void {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const reader of this.#readers) lowest = Math.min(lowest, reader.index);
+    if (lowest === Number.POSITIVE_INFINITY) lowest = this.#furthest;
+    const drop = lowest - this.#dropped;
+    if (drop <= 0) return;
+    this.#chunks.splice(0, drop);
+    this.#dropped = lowest;
+  }
+
+  #onEnd(end: 'complete' | 'broken'): void {
+    if (this.#end !== 'open') return;
+    this.#end = end;
+    this.#onSettled?.();
+    for (const reader of this.#readers) reader.wake();
+  }
+}
+
+function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+}
+
+type Next = IteratorResult<Buffer, undefined>;
+const DONE: Next = { done: true, value: undefined };
+
+class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
+  index = 0;
+  readonly #body: StreamedBody;
+  #waiting: PromiseWithResolvers<Next> | undefined;
+  #closed = false;
+
+  constructor(body: StreamedBody) {
+    this.#body = body;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Next> {
+    const ready = this.#take();
+    if (ready !== undefined) return Promise.resolve(ready);
+    this.#waiting = Promise.withResolvers<Next>();
+    this.#body.progressed(this, undefined);
+    return this.#waiting.promise;
+  }
+
+  return(): Promise<Next> {
+    this.close();
+    return Promise.resolve(DONE);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#body.closed(this);
+    this.#waiting?.resolve(DONE);
+    this.#waiting = undefined;
+  }
+
+  wake(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    try {
+      const ready = this.#take();
+      if (ready === undefined) return;
+      this.#waiting = undefined;
+      waiting.resolve(ready);
+    } catch (error) {
+      this.#waiting = undefined;
+      waiting.reject(error);
+    }
+  }
+
+  #take(): Next | undefined {
+    if (this.#closed) return DONE;
+    const chunk = this.#body.chunkAt(this.index);
+    if (chunk === 'wait') return undefined;
+    if (chunk === undefined) return DONE;
+    this.index++;
+    this.#body.progressed(this, chunk);
+    return { done: false, value: chunk };
+  }
+}
