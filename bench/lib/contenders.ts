@@ -1,0 +1,93 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { caddy, haproxy, nginx, type Place } from './native-peers.ts';
+import { type Command, freePort, type Running, start } from './process.ts';
+
+export interface Contender {
+  readonly name: string;
+  /** Why it cannot take part, if it cannot. */
+  readonly missing?: string;
+  launch(originPort: number): Promise<Launched>;
+}
+
+export interface Launched extends Running {
+  readonly port: number;
+}
+
+export const BARE = 'bare dispatch';
+export const BREAKWATER = 'Breakwater';
+export const HTTP_PROXY_3 = 'http-proxy-3';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** All contenders, the yardstick first. `fromSource` runs Breakwater's TypeScript instead of its build. */
+export function contenders(tempDir: string, fromSource: boolean): Contender[] {
+  const make = (name: string, command: (place: Place) => Command | Promise<Command>, missing?: string) =>
+    contender(name, tempDir, command, missing);
+  return [
+    make(BARE, node('bench/peers/bare-dispatch.ts')),
+    breakwater(tempDir, fromSource),
+    make(HTTP_PROXY_3, node('bench/peers/http-proxy-3.ts')),
+    make('@fastify/http-proxy', node('bench/peers/fastify-http-proxy.ts')),
+    make('nginx', nginx, notOnPath('nginx')),
+    make('HAProxy', haproxy, notOnPath('haproxy')),
+    make('Caddy', caddy, notOnPath('caddy')),
+  ];
+}
+
+function breakwater(tempDir: string, fromSource: boolean): Contender {
+  const main = fromSource ? 'src/main.ts' : 'dist/src/main.js';
+  const missing = existsSync(join(root, main)) ? undefined : `${main} is not there; npm run build makes it`;
+  return contender(
+    BREAKWATER,
+    tempDir,
+    async ({ port, originPort }) => ({
+      file: process.execPath,
+      args: [join(root, main), 'start', '--config', join(root, 'bench/breakwater.yaml')],
+      env: {
+        BENCH_LISTEN_PORT: String(port),
+        BENCH_ADMIN_PORT: String(await freePort()),
+        BENCH_ORIGIN_PORT: String(originPort),
+      },
+    }),
+    missing,
+  );
+}
+
+export function startOrigin(port: number): Promise<Running> {
+  return start({ file: process.execPath, args: [join(root, 'bench/peers/origin.ts'), String(port)] }, port);
+}
+
+function node(script: string): (place: Place) => Command {
+  return ({ port, originPort }) => ({
+    file: process.execPath,
+    args: [join(root, script), String(port), String(originPort)],
+  });
+}
+
+let launches = 0;
+
+function contender(
+  name: string,
+  tempDir: string,
+  command: (place: Place) => Command | Promise<Command>,
+  missing: string | undefined,
+): Contender {
+  return {
+    name,
+    ...(missing === undefined ? {} : { missing }),
+    async launch(originPort) {
+      const port = await freePort();
+      const dir = join(tempDir, String(++launches));
+      mkdirSync(dir);
+      const process = await start(await command({ port, originPort, dir }), port);
+      return { ...process, port };
+    },
+  };
+}
+
+function notOnPath(file: string): string | undefined {
+  const found = (process.env['PATH'] ?? '').split(delimiter).some((dir) => existsSync(join(dir, file)));
+  return found ? undefined : `${file} is not on PATH`;
+}

@@ -1,0 +1,114 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Dispatcher, Pool } from 'undici';
+
+/**
+ * The least a correct node:http + undici proxy does: end-to-end fields forwarded, bodies streamed both ways with
+ * backpressure, either side's early end passed on. No policy, no metric, no log. `node bare-dispatch.ts PORT ORIGIN_PORT`.
+ */
+const [port, originPort] = process.argv.slice(2).map(Number);
+const pool = new Pool(`http://127.0.0.1:${originPort}`, {
+  connections: 256,
+  pipelining: 1,
+  keepAliveTimeout: 60_000,
+  headersTimeout: 0,
+  bodyTimeout: 0,
+});
+
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+]);
+
+/** RFC 9110 §7.6.1: the fields that `Connection` names, besides the standard ones. */
+function namedByConnection(value: string): Set<string> {
+  const names = new Set(HOP_BY_HOP);
+  for (const name of value.toLowerCase().split(',')) names.add(name.trim());
+  return names;
+}
+
+function requestHeaders(req: IncomingMessage): string[] {
+  const { connection } = req.headers;
+  const plain = connection === undefined || connection === 'keep-alive' || connection === 'close';
+  const removed = plain ? HOP_BY_HOP : namedByConnection(connection);
+  const raw = req.rawHeaders;
+  const kept: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (!removed.has(name.toLowerCase())) kept.push(name, raw[i + 1] as string);
+  }
+  return kept;
+}
+
+function replyHeaders(raw: readonly Buffer[]): string[] {
+  let removed: ReadonlySet<string> = HOP_BY_HOP;
+  const kept: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as Buffer).toString('latin1');
+    const lower = name.toLowerCase();
+    const value = (raw[i + 1] as Buffer).toString('latin1');
+    if (lower === 'connection' && value !== 'keep-alive' && value !== 'close')
+      removed = namedByConnection(value);
+    if (!removed.has(lower)) kept.push(name, value);
+  }
+  if (removed === HOP_BY_HOP) return kept;
+  return kept.filter((_, i) => !removed.has((kept[i & ~1] as string).toLowerCase()));
+}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #res: ServerResponse;
+  #controller: Dispatcher.DispatchController | undefined;
+  #clientGone = false;
+
+  constructor(res: ServerResponse) {
+    this.#res = res;
+    res.on('drain', () => this.#controller?.resume());
+    res.on('close', () => {
+      if (res.writableFinished) return;
+      this.#clientGone = true;
+      this.#controller?.abort(new Error('client gone'));
+    });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#clientGone) controller.abort(new Error('client gone'));
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return;
+    this.#res.writeHead(status, replyHeaders(controller.rawHeaders as Buffer[]));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#res.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#res.end();
+  }
+
+  onResponseError(): void {
+    if (this.#res.headersSent) this.#res.destroy();
+    else this.#res.writeHead(502).end();
+  }
+}
+
+const server = createServer((req, res) => {
+  const bodiless =
+    req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined;
+  const { method, url } = req as { method: string; url: string };
+  pool.dispatch(
+    { method, path: url, headers: requestHeaders(req), body: bodiless ? null : req },
+    new Exchange(res),
+  );
+});
+server.keepAliveTimeout = 120_000;
+server.listen(port, '127.0.0.1');

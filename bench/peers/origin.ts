@@ -1,0 +1,50 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
+/** The service behind every proxy: answers as fast as node:http can, from memory. `node origin.ts PORT`. */
+const port = Number(process.argv[2]);
+const bodies = new Map([
+  ['/1k', Buffer.alloc(1024, 'abcdefghijklmnop')],
+  ['/64k', Buffer.alloc(64 * 1024, 'abcdefghijklmnop')],
+]);
+
+let connections = 0;
+
+function answer(req: IncomingMessage, res: ServerResponse, receivedBytes: number): void {
+  if (req.url === '/stats') {
+    res.end(JSON.stringify({ connections }));
+    return;
+  }
+  const body = bodies.get(req.url ?? '');
+  if (body === undefined) {
+    res.writeHead(404, ['content-length', '0']).end();
+    return;
+  }
+  // The fields that an API's reply usually carries: what a proxy copies is part of what it costs.
+  res.writeHead(200, [
+    'Content-Type',
+    'application/json; charset=utf-8',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    'X-Request-Id',
+    '0f8fad5b-d9cb-469f-a165-70867728950e',
+    'X-RateLimit-Limit',
+    '5000',
+    'X-RateLimit-Remaining',
+    '4999',
+    'X-Received-Bytes',
+    String(receivedBytes),
+  ]);
+  res.end(body);
+}
+
+const server = createServer((req, res) => {
+  if (req.method === 'GET') return answer(req, res, 0);
+  let receivedBytes = 0;
+  req.on('data', (chunk: Buffer) => (receivedBytes += chunk.length));
+  req.on('end', () => answer(req, res, receivedBytes));
+});
+server.on('connection', () => connections++);
+server.keepAliveTimeout = 0;
+server.listen(port, '127.0.0.1');
