@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import type { Config, RouteConfig } from './config.ts';
 import { builtIn, inherit, type Inherited } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
@@ -35,7 +35,7 @@ type ReadFile = (path: string) => string;
 
 /**
  * Reads, checks and completes a config file. Never throws for what is in the file: every problem is reported with its place.
- * `readFile` gets `file` as given, and the paths of `${file:…}` resolved against its folder.
+ * `readFile` gets `file` as given, and the paths of `${file:…}` joined to its folder.
  */
 export function loadConfig(
   file: string,
@@ -49,7 +49,8 @@ export function loadConfig(
     const message = `cannot be read: ${reasonOf(error)}; name another file with --config`;
     return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
   }
-  const lookup: Lookup = { env, readFile: (path) => readFile(resolve(dirname(file), path)) };
+  const beside = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
+  const lookup: Lookup = { env, readFile: (path) => readFile(beside(path)) };
   const source = readSource(file, text, lookup);
   const report = new Report(file, source.places);
   for (const problem of source.problems) report.add(problem);

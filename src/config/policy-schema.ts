@@ -63,7 +63,7 @@ const retry = shorthand(
       ),
       statuses: statuses(
         [408, 425, 429, 500, 502, 503, 504, 529],
-        'Answered statuses worth another attempt, where the method may be repeated.',
+        'Answered statuses worth another attempt, where the method may be repeated (500 only for GET and HEAD).',
       ),
       not_processed: statuses(
         [],

@@ -45,6 +45,10 @@ export class Places {
     this.#places.set(keyOf(path), place);
   }
 
+  has(path: Path): boolean {
+    return this.#places.has(keyOf(path));
+  }
+
   /** What is not written (a missing key, or what a shorthand stands for) is where the nearest thing above it is. */
   value(path: Path): Position {
     const exact = this.#places.get(keyOf(path));

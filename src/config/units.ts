@@ -149,13 +149,11 @@ export function parseAddress(found: unknown): Parsed<{ host: string; port: numbe
       problem: `"${text}" has no host; write 127.0.0.1:${port}, or 0.0.0.0:${port} to be reached from outside`,
     };
   }
-  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d+)$/i.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  if (match === null || host === undefined || !(isIPv6(host) || HOST.test(host))) {
-    return { problem: notAnAddress(found, text) };
-  }
-  if (Number(match[3]) > 65_535) return { problem: `"${text}": port ${match[3]} is above 65535` };
-  return { value: { host, port: Number(match[3]) } };
+  const [, bracketed, name, digits = ''] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d+)$/i.exec(text) ?? [];
+  const host = bracketed ?? name ?? '';
+  if (!isIPv6(host) && !HOST.test(host)) return { problem: notAnAddress(found, text) };
+  if (Number(digits) > 65_535) return { problem: `"${text}": port ${digits} is above 65535` };
+  return { value: { host, port: Number(digits) } };
 }
 
 function notAnAddress(found: unknown, text: string): string {

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { type Loaded, loadConfig } from '../config/load.ts';
+import { formatProblem, type Problem } from '../config/problem.ts';
+import type { Io } from './io.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+type Values<O extends Options> = ReturnType<
+  typeof parseArgs<{ options: O; allowPositionals: true }>
+>['values'];
+
+/** Which file to read; every command has it. */
+export const CONFIG_OPTION = { config: { type: 'string', short: 'c', default: 'config.yaml' } } as const;
+
+export interface Usage<O extends Options> {
+  /** What `--help` prints, and what follows a wrong call. */
+  readonly text: string;
+  readonly options: O;
+  /** Names of the words that must be given, in order. */
+  readonly words: readonly string[];
+}
+
+export type Called<O extends Options> =
+  | { readonly values: Values<O>; readonly words: readonly string[] }
+  /** Nothing is left to do. */
+  | { readonly exit: number };
+
+/** Reads a command's arguments. `--help` prints the usage and is a success; anything unknown or missing is exit code 2. */
+export function readArgs<O extends Options>(args: readonly string[], usage: Usage<O>, io: Io): Called<O> {
+  if (args.includes('--help') || args.includes('-h')) {
+    io.out(usage.text);
+    return { exit: 0 };
+  }
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: usage.options,
+      allowPositionals: true,
+    });
+    const missing = usage.words[positionals.length];
+    const extra = positionals[usage.words.length];
+    if (missing === undefined && extra === undefined) return { values, words: positionals };
+    return wrong(
+      missing === undefined ? `unexpected argument '${extra}'` : `${missing} is missing`,
+      usage.text,
+      io,
+    );
+  } catch (error) {
+    // Node adds advice about `--`, which is none here.
+    const said = error instanceof Error ? error.message : String(error);
+    return wrong(said.split('. ')[0] ?? said, usage.text, io);
+  }
+}
+
+function wrong(why: string, usage: string, io: Io): { readonly exit: number } {
+  io.err(`breakwater: ${why}\n\n${usage}`);
+  return { exit: 2 };
+}
+
+/** Loads the config that a command was given, relative to where it was called. */
+export function loadFor(io: Io, file: string): Loaded {
+  return loadConfig(file, io.env, (path) => readFileSync(resolve(io.cwd, path), 'utf8'));
+}
+
+/** One line for each. */
+export function printProblems(problems: readonly Problem[], io: Io, prefix = ''): void {
+  for (const problem of problems) io.err(`${prefix}${formatProblem(problem)}\n`);
+}

@@ -1,0 +1,121 @@
+import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
+import { type EffectiveValue, routeValues, shownUrl, upstreamValues } from '../config/effective.ts';
+import type { Good } from '../config/load.ts';
+import { Router } from '../proxy/router.ts';
+import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
+import { describe } from './explain-text.ts';
+import type { Command } from './io.ts';
+import {
+  longestFailedAttempt,
+  retryRules,
+  type RetryRule,
+  retrySchedule,
+  type Schedule,
+} from './retry-plan.ts';
+
+const USAGE = {
+  text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--json]
+
+Says what the proxy would do with a request: which route takes it, where it goes, every value in effect and who set
+it, when it is retried and after which waits. PATH is the path as the app sends it (/stripe/v1/charges), or a URL.
+
+  -c, --config FILE   the configuration (default config.yaml)
+      --host HOST     the request's Host, for upstreams that are mounted by host
+      --json          for machines
+  -h, --help          this text
+
+Exit codes: 0 explained, 1 no route takes it or the configuration is wrong, 2 called wrongly.
+`,
+  options: { ...CONFIG_OPTION, host: { type: 'string' }, json: { type: 'boolean', default: false } },
+  words: ['METHOD', 'PATH'],
+} as const;
+
+/** What happens to a request, and why. */
+export interface Explanation {
+  readonly method: string;
+  readonly upstream: string;
+  readonly route: string;
+  /** Where the attempt goes; a part that may be secret is redacted. */
+  readonly url: string;
+  readonly values: readonly EffectiveValue[];
+  readonly retried: readonly RetryRule[];
+  readonly totalTimeoutMs: number;
+  readonly retryAfterMaxMs: number;
+  readonly schedule: { readonly ordinary: Schedule; readonly overloaded: Schedule };
+}
+
+export const explain: Command = async (args, io) => {
+  const called = readArgs(args, USAGE, io);
+  if ('exit' in called) return called.exit;
+  const { config: file, host, json } = called.values;
+  const [method = '', path = ''] = called.words;
+  const loaded = loadFor(io, file);
+  if (!loaded.ok) {
+    printProblems(loaded.problems, io);
+    return 1;
+  }
+  const request = requestOf(method, path, host);
+  const found = find(loaded, request);
+  if ('why' in found) {
+    io.err(`${request.method} ${request.target}: ${found.why}\n`);
+    return 1;
+  }
+  const explanation = explanationOf(loaded, request.method, found);
+  io.out(json ? `${JSON.stringify(explanation, null, 2)}\n` : describe(explanation));
+  return 0;
+};
+
+interface Request {
+  readonly method: string;
+  readonly host: string | undefined;
+  readonly target: string;
+}
+
+function requestOf(method: string, path: string, host: string | undefined): Request {
+  const url = /^https?:\/\//i.test(path) ? URL.parse(path) : null;
+  // Methods are case-sensitive, but nobody who types `get` here means a method of that name.
+  const upper = method.toUpperCase();
+  if (url === null) return { method: upper, host, target: path };
+  return { method: upper, host: host ?? url.host, target: `${url.pathname}${url.search}` };
+}
+
+interface Found {
+  readonly upstream: UpstreamConfig;
+  readonly route: RouteConfig;
+  readonly target: string;
+}
+
+function find({ config }: Good, { method, host, target }: Request): Found | { readonly why: string } {
+  const router = new Router(
+    config.upstreams.map((upstream) => ({
+      mount: upstream.mount,
+      basePath: upstream.basePath,
+      routes: upstream.routes.map((route) => ({
+        methods: route.methods,
+        path: route.path,
+        route: { upstream, route },
+      })),
+    })),
+  );
+  const match = router.match(method, host, target);
+  return match.kind === 'route' ? { ...match.route, target: match.target } : { why: match.why };
+}
+
+function explanationOf(loaded: Good, method: string, { upstream, route, target }: Found): Explanation {
+  const retried = retryRules(method, route);
+  const failedAttemptMs = longestFailedAttempt(retried, upstream, route);
+  return {
+    method,
+    upstream: upstream.name,
+    route: route.name,
+    url: `${shownUrl(loaded, upstream)}${target.slice(upstream.basePath.length)}`,
+    values: [...upstreamValues(loaded, upstream), ...routeValues(loaded, route)],
+    retried,
+    totalTimeoutMs: route.settings.totalTimeoutMs,
+    retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
+    schedule: {
+      ordinary: retrySchedule(route, failedAttemptMs, false),
+      overloaded: retrySchedule(route, failedAttemptMs, true),
+    },
+  };
+}
