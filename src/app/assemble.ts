@@ -1,16 +1,12 @@
 import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { compileHeaderRules } from '../http/headers.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
-import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
-import { concurrencyLimit } from '../policies/concurrency/policy.ts';
-import { deadline } from '../policies/deadline/deadline.ts';
-import { type Policies, pipeline } from '../policies/order.ts';
-import { retry } from '../policies/retry/retry.ts';
+import { pipeline } from '../policies/order.ts';
 import type { Route } from '../proxy/route.ts';
 import { Router } from '../proxy/router.ts';
 import { createPool } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
+import { policiesOf } from './policies-of.ts';
 import { type Scope, type ScopeDeps, Scopes } from './scope.ts';
 
 export interface AssembleDeps extends ScopeDeps {
@@ -72,21 +68,4 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
   scopes.connect();
   const running = { name, scopes: scopes.all(), calls, connections: () => pool.stats.connected };
   return { mounted: { mount, basePath, routes }, running };
-}
-
-function policiesOf({ name, settings }: RouteConfig, scopes: Scopes, deps: AssembleDeps): Policies {
-  const { clock, random, memory } = deps;
-  const budget = scopes.budget(name, settings.budget);
-  const { breaker, trip } = scopes.guard(name, settings.breaker);
-  const { limit, queue } = scopes.limiter(name, settings.concurrency);
-  const { mode } = settings.breaker;
-  const { waitMs } = settings.concurrency;
-  return {
-    deadline: deadline(clock),
-    retry: retry(settings.retry, { clock, random, budget, trip, memory }),
-    circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
-    concurrency:
-      settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
-    attemptTimeout: attemptTimeout(settings.attemptTimeoutMs, clock),
-  };
 }

@@ -1,0 +1,63 @@
+/**
+ * How an upstream fails. `brownout`: ten times slower; `outage`: 503 at once; `blackhole`: no answer; `rate-limited`: half
+ * the capacity, beyond it 429 with Retry-After; `flapping`: two seconds down, two seconds up; `flaky`: this share of attempts
+ * gets a 503 at random.
+ */
+export type Fault =
+  | { readonly kind: 'brownout' | 'outage' | 'blackhole' | 'rate-limited' | 'flapping' }
+  | { readonly kind: 'flaky'; readonly share: number };
+
+/** What happens to whom, all times in virtual milliseconds from the start. The same scenario always runs the same. */
+export interface Scenario {
+  readonly fault: Fault;
+  readonly faultAtMs: number;
+  readonly faultMs: number;
+  /** The last call arrives before this. */
+  readonly endMs: number;
+  /** Poisson arrivals of all callers together; they do not slow down when the upstream does. */
+  readonly ratePerSecond: number;
+  /** Proxies that share the upstream and know nothing of each other. */
+  readonly callers: number;
+  readonly capacityPerSecond: number;
+  readonly seed: number;
+}
+
+/** The times of RPB-1: a minute of calm, the fault, three minutes to recover in. */
+export const CALM_MS = 60_000;
+export const RECOVERY_MS = 180_000;
+
+const PLAIN = ['brownout', 'outage', 'blackhole', 'rate-limited', 'flapping'] as const;
+
+/** The words for `--fault`. */
+export const FAULT_WORDS: readonly string[] = [...PLAIN, 'flaky=0.3'];
+
+/** `outage`, `flaky=0.3`; undefined for anything else. */
+export function parseFault(text: string): Fault | undefined {
+  const kind = PLAIN.find((word) => word === text);
+  if (kind !== undefined) return { kind };
+  const share = /^flaky=(\d*\.?\d+)(%?)$/.exec(text);
+  if (share === null) return undefined;
+  const value = Number(share[1]) / (share[2] === '%' ? 100 : 1);
+  return value >= 0 && value <= 1 ? { kind: 'flaky', share: value } : undefined;
+}
+
+export function faultName(fault: Fault): string {
+  return fault.kind === 'flaky' ? `flaky=${fault.share}` : fault.kind;
+}
+
+/** The scenario of RPB-1 with this fault; without others, at 0.8 of the capacity of 100 requests per second. */
+export function outageScenario(fault: Fault, changes: Partial<Scenario> = {}): Scenario {
+  const faultAtMs = changes.faultAtMs ?? CALM_MS;
+  const faultMs = changes.faultMs ?? 20_000;
+  return {
+    fault,
+    faultAtMs,
+    faultMs,
+    endMs: faultAtMs + faultMs + RECOVERY_MS,
+    ratePerSecond: 80,
+    callers: 1,
+    capacityPerSecond: 100,
+    seed: 1,
+    ...changes,
+  };
+}

@@ -1,0 +1,42 @@
+import { KeptState } from '../app/kept-state.ts';
+import { policiesOf } from '../app/policies-of.ts';
+import { type Scope, Scopes } from '../app/scope.ts';
+import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
+import { ByteBudget } from '../http/byte-budget.ts';
+import { pipeline } from '../policies/order.ts';
+import type { Observer } from '../proxy/observer.ts';
+import type { Send } from '../proxy/pipeline.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+
+/** Whose behaviour is looked at: a route of an upstream, as configured. */
+export interface Subject {
+  readonly upstream: UpstreamConfig;
+  readonly route: RouteConfig;
+}
+
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer;
+  /** The innermost Send. */
+  readonly upstream: Send;
+}
+
+/** Replies of two bytes need no bound. */
+const MEMORY_BYTES = 64 * 1024 * 1024;
+
+/** One proxy in the simulation: the pipeline of the data path and its state, with a simulated upstream at its end. */
+export interface Sidecar {
+  readonly send: Send;
+  readonly scopes: readonly Scope[];
+}
+
+export function startSidecar({ upstream, route }: Subject, { clock, random, observer, upstream: send }: World): Sidecar {
+  const shared = (upstream.routes.at(-1) as RouteConfig).settings;
+  const state = new KeptState();
+  const scopes = new Scopes(upstream.name, shared, { clock, random, observer, state, draining: () => false });
+  const policies = policiesOf(route, scopes, { clock, random, memory: new ByteBudget(MEMORY_BYTES) });
+  scopes.connect();
+  return { send: pipeline(policies, send), scopes: scopes.all() };
+}

@@ -1,0 +1,56 @@
+import type { Clock } from '../runtime/clock.ts';
+
+export interface StationOptions {
+  readonly workers: number;
+  /** Places to wait in, besides those being served. */
+  readonly queue: number;
+  /** How long the next request takes; asked when a worker begins it. */
+  readonly serviceMs: () => number;
+}
+
+/**
+ * Workers behind one first-in-first-out queue. A request that was taken is served to its end whether or not anybody still
+ * waits for it: that is what makes an overload last, and what most servers do.
+ */
+export class Station {
+  readonly #clock: Clock;
+  readonly #options: StationOptions;
+  /** Served from `#head` on; shifting an array of hundreds at each step would cost more than the serving. */
+  #waiting: Array<() => void> = [];
+  #head = 0;
+  #busy = 0;
+
+  constructor(clock: Clock, options: StationOptions) {
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /** False when the queue is full: `onServed` will not be called. */
+  offer(onServed: () => void): boolean {
+    if (this.#busy < this.#options.workers) this.#serve(onServed);
+    else if (this.#waiting.length - this.#head < this.#options.queue) this.#waiting.push(onServed);
+    else return false;
+    return true;
+  }
+
+  #serve(onServed: () => void): void {
+    this.#busy++;
+    this.#clock.timer(this.#options.serviceMs(), () => {
+      this.#busy--;
+      const next = this.#next();
+      if (next !== undefined) this.#serve(next);
+      onServed();
+    });
+  }
+
+  #next(): (() => void) | undefined {
+    const next = this.#waiting[this.#head];
+    if (next === undefined) return undefined;
+    this.#head++;
+    if (this.#head > 1_000) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    return next;
+  }
+}
