@@ -85,6 +85,7 @@ export class App {
       memory: this.#memory,
       via: `1.1 breakwater-${newId().slice(0, 8)}`,
       router: () => this.#assembly.router,
+      draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,
       onBug: (error, { info }) =>
         logger.error({ error, id: info.id, route: info.route }, 'a call failed: a bug'),
@@ -115,28 +116,30 @@ export class App {
   }
 
   /**
-   * Drains: readiness goes false, after a grace no new connections are taken, sleeping retries end with what they have,
-   * running calls get `timeoutMs` (default: `drain_timeout`) and are cut then.
+   * Drains: readiness goes false, sleeping retries end with what they have, after a grace no new connections are taken;
+   * running calls get `timeoutMs` (default: `drain_timeout`), then 503 or, within a body, a cut. 0 cuts at once.
    */
   async stop(timeoutMs: number = this.#config.drainTimeoutMs): Promise<void> {
-    const { clock } = this.#deps;
     this.#phase = 'draining';
-    const drained = this.#listener.drain();
-    for (const { scopes } of this.#assembly.upstreams)
+    const drained = this.#listener.idle();
+    for (const { scopes } of this.#assembly.upstreams) {
       for (const { guard } of scopes) guard?.trip.wake('draining');
-    await clock.sleep(Math.min(GRACE_MS, timeoutMs), new Abort());
+    }
+    const grace = Math.min(GRACE_MS, timeoutMs);
+    await this.#pause(grace);
     const closed = this.#closeServer();
-    const deadline = clock.timer(Math.max(0, timeoutMs - GRACE_MS), () => {
-      this.#listener.abortAll(new ProxyError('draining', 'the proxy is shutting down'));
-      // What is left has been answered or cut; connections that linger are the clients' to lose.
-      clock.timer(GRACE_MS, () => this.#server?.closeAllConnections());
-    });
-    await drained;
-    this.#server?.closeIdleConnections();
+    await Promise.race([drained, this.#pause(timeoutMs - grace)]);
+    this.#listener.abortAll(new ProxyError('draining', 'the proxy is shutting down'));
+    // Time for what was just cut to be answered.
+    await Promise.race([drained, this.#pause(grace)]);
+    this.#server?.closeAllConnections();
     await closed;
-    deadline.cancel();
     this.#state.disposeAll();
     await this.#admin?.close();
+  }
+
+  #pause(ms: number): Promise<void> {
+    return ms > 0 ? this.#deps.clock.sleep(ms, new Abort()) : Promise.resolve();
   }
 
   async #listen(): Promise<void> {

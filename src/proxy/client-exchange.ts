@@ -21,6 +21,8 @@ export interface ExchangeDeps {
   readonly newId: () => string;
   /** Our entry in a request's Via, unique to this process so that a loop is seen. */
   readonly via: string;
+  /** From then on every response closes its connection. */
+  readonly draining: () => boolean;
   /** Whether replies carry `breakwater-…` fields. */
   readonly responseHeaders: () => boolean;
   /** An error that is no ProxyError: our own fault, to be logged with its stack. */
@@ -90,7 +92,7 @@ export class ClientExchange {
     const headers = [...problem.headers];
     this.#addOwnHeaders(headers, 'proxy');
     this.#ending.status = problem.status;
-    res.writeHead(problem.status, headers);
+    this.#writeHead(problem.status, '', headers);
     res.end(this.#req.method === 'HEAD' ? undefined : problem.body);
   }
 
@@ -171,7 +173,7 @@ export class ClientExchange {
     this.#ending.status = reply.status;
     this.#ending.origin = 'upstream';
     reply.body.onEnd(this.#onBodyEnd);
-    res.writeHead(reply.status, reply.statusText, headers);
+    this.#writeHead(reply.status, reply.statusText, headers);
     reply.body.pipeTo(res);
     // A stream's head must not wait for the stream's first byte.
     if (!res.writableEnded && !res.destroyed) res.flushHeaders();
@@ -181,6 +183,12 @@ export class ClientExchange {
   readonly #onBodyEnd = (end: BodyEnd): void => {
     if (end === 'broken' && !this.#signal.aborted) this.#ending.error = 'response_incomplete';
   };
+
+  #writeHead(status: number, statusText: string, headers: string[]): void {
+    if (this.#deps.draining()) this.#res.shouldKeepAlive = false;
+    if (statusText === '') this.#res.writeHead(status, headers);
+    else this.#res.writeHead(status, statusText, headers);
+  }
 
   #addOwnHeaders(headers: string[], origin: Ending['origin']): void {
     if (!this.#deps.responseHeaders()) return;

@@ -15,8 +15,7 @@ export interface ListenerDeps extends ExchangeDeps {
 export class Listener {
   readonly #deps: ListenerDeps;
   readonly #running = new Set<Abort>();
-  #draining = false;
-  #onIdle: (() => void) | undefined;
+  readonly #onIdle: Array<() => void> = [];
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
@@ -27,13 +26,10 @@ export class Listener {
     return this.#running.size;
   }
 
-  /** From here on every response closes its connection; settles when no call runs. */
-  drain(): Promise<void> {
-    this.#draining = true;
+  /** Settles as soon as no call runs. */
+  idle(): Promise<void> {
     if (this.#running.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
+    return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
   /** Ends the calls that still run. */
@@ -63,9 +59,8 @@ export class Listener {
       this.#running.delete(signal);
       calls.inFlight--;
       exchange.close();
-      if (this.#running.size === 0) this.#onIdle?.();
+      if (this.#running.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     });
-    if (this.#draining) res.shouldKeepAlive = false;
     if (match.kind === 'route') void exchange.run(match.route, match.target);
     else
       exchange.refuse(new ProxyError(match.kind === 'none' ? 'route_not_found' : 'bad_request', match.why));

@@ -174,10 +174,10 @@ export class CallRecord {
   }
 }
 
-/** Retried, refused, failed, slow to its head, or left by the client after the upstream was bothered: worth a log line. */
+/** Retried (`ok` means at the first attempt), refused, failed, slow to its head, or left by the client after the upstream was bothered: worth a log line. */
 export function notable(record: CallRecord, slowMs: number): boolean {
   if (record.outcome === 'client_gone') return record.attempts > 0;
-  return record.outcome !== 'ok' || record.attempts > 1 || record.headMs >= slowMs;
+  return record.outcome !== 'ok' || record.headMs >= slowMs;
 }
 
 function outcomeOf(record: CallRecord, { error, status }: Ending): CallOutcome {

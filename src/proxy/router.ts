@@ -137,16 +137,19 @@ function decodeUnreserved(path: string): string {
 }
 
 /**
- * The path with `.` and `..` resolved (RFC 3986 §5.2.4), or undefined when it climbs above its start. A separator
- * that the upstream may decode (`%2F`, `\`, `%5C`) counts as one here: what could climb there must not pass.
+ * The path with `.` and `..` resolved (RFC 3986 §5.2.4), or undefined when it could climb above its start: upstreams
+ * differ in what they take for a separator (`%2F`, `\`, `%5C`), and some cut parameters off a segment (`..;a=b`) or
+ * merge slashes before they resolve. What climbs for any of them does not pass.
  */
 function resolveDots(path: string): string | undefined {
   if (path === '') return '/';
   if (!path.includes('.')) return path;
   let depth = 0;
-  for (const segment of path.split(/\/|\\|%2F|%5C/).slice(1)) {
-    if (segment === '..') depth--;
-    else if (segment !== '.') depth++;
+  for (const segment of path.split('/')) {
+    const parts = segment.split(/\\|%2F|%5C/).map((part) => part.replace(/(?:;|%3B).*/, ''));
+    if (parts.length > 1 && parts.includes('..')) return undefined;
+    if (parts[0] === '..') depth--;
+    else if (parts[0] !== '.' && parts[0] !== '') depth++;
     if (depth < 0) return undefined;
   }
   const resolved: string[] = [];

@@ -1,0 +1,70 @@
+import { request } from 'undici';
+import { expect, test } from 'vitest';
+import { startBreakwater } from '../support/breakwater.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { hang, startOrigin, status } from '../support/origin.ts';
+import { connectRaw } from '../support/raw-client.ts';
+
+const config = (url: string) => `
+drain_timeout: 10s
+upstreams:
+  api: { url: "${url}", allow_private: true }
+`;
+
+test('draining finishes running calls, tells readiness, and closes their connections', async () => {
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const origin = await startOrigin(async ({ response }) => {
+    await released;
+    response.end('done');
+  });
+  const clock = new FakeClock();
+  const proxy = await startBreakwater(config(origin.url), { clock });
+  const client = await connectRaw(proxy.port);
+  await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+  await origin.untilRequests(1);
+  const stopped = proxy.app.stop();
+  expect((await fetch(`${proxy.adminUrl}/readyz`)).status).toBe(503);
+  release();
+  const reply = await client.readReply();
+  expect(reply.body.toString()).toBe('done');
+  expect(reply.rawHeaders.join(' ').toLowerCase()).toContain('connection close');
+  await clock.advance(1_000);
+  await stopped;
+  await client.untilClosed();
+  await expect(connectRaw(proxy.port)).rejects.toThrow('ECONNREFUSED');
+});
+
+test('draining ends a call that sleeps in backoff, with the reply that it has', async () => {
+  const origin = await startOrigin(status(503, { 'x-from': 'upstream' }, 'try later'));
+  const clock = new FakeClock();
+  const proxy = await startBreakwater(config(origin.url), { clock });
+  const pending = request(`${proxy.url}/api/`);
+  await clock.untilAsleep();
+  const stopped = proxy.app.stop();
+  const reply = await pending;
+  expect(reply.statusCode).toBe(503);
+  expect(reply.headers).toMatchObject({ 'x-from': 'upstream', 'breakwater-gave-up': 'draining' });
+  expect(await reply.body.text()).toBe('try later');
+  await clock.advance(1_000);
+  await stopped;
+  expect(origin.requests.length).toBe(1);
+});
+
+test('what still runs after drain_timeout is answered with 503 and cut off from the upstream', async () => {
+  const origin = await startOrigin(hang());
+  const clock = new FakeClock();
+  const proxy = await startBreakwater(config(origin.url), { clock });
+  const pending = request(`${proxy.url}/api/`, { method: 'POST', body: 'x' });
+  await origin.untilRequests(1);
+  const stopped = proxy.app.stop();
+  await clock.advance(10_000);
+  const reply = await pending;
+  expect(reply.statusCode).toBe(503);
+  await reply.body.dump();
+  await clock.advance(1_000);
+  await stopped;
+  await origin.until(({ openConnections }) => openConnections === 0);
+});

@@ -1,0 +1,116 @@
+import { request } from 'undici';
+import { expect, test } from 'vitest';
+import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { ok, startOrigin, status } from '../support/origin.ts';
+
+const get = async (url: string) => {
+  const reply = await request(url);
+  return { status: reply.statusCode, body: await reply.body.text() };
+};
+
+const breakerOf = async (proxy: Breakwater) => {
+  const state = (await (await fetch(`${proxy.adminUrl}/api/state`)).json()) as {
+    upstreams: { name: string; scopes: { scope: string; breaker: { state: string }; budget_tokens: number }[] }[];
+  };
+  return state.upstreams[0]?.scopes[0];
+};
+
+const forceOpen = (proxy: Breakwater) =>
+  fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"force":"open"}',
+  });
+
+test('reloading under load drops no call', async () => {
+  const before = await startOrigin(ok('before'));
+  const after = await startOrigin(ok('after'));
+  const proxy = await startBreakwater(apiConfig(before));
+  const CALLERS = 16;
+  const seen = new Map<string, number>();
+  let reloads = 0;
+  const caller = async () => {
+    while (reloads < 20) {
+      const reply = await get(`${proxy.url}/api/`);
+      expect(reply.status).toBe(200);
+      seen.set(reply.body, (seen.get(reply.body) ?? 0) + 1);
+    }
+  };
+  const callers = Array.from({ length: CALLERS }, caller);
+  for (; reloads < 20; reloads++) {
+    const calls = proxy.ended.length;
+    await proxy.untilEnded(calls + CALLERS);
+    proxy.rewrite(apiConfig(reloads % 2 === 0 ? after : before));
+    expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  }
+  await Promise.all(callers);
+  expect(proxy.ended.every(({ outcome }) => outcome === 'ok')).toBe(true);
+  expect(Math.min(seen.get('before') ?? 0, seen.get('after') ?? 0)).toBeGreaterThan(CALLERS);
+});
+
+test('a call that runs during a reload ends on the configuration that it began with', async () => {
+  const slow = await startOrigin(async ({ response }) => {
+    await released;
+    response.end('from the old upstream');
+  });
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const other = await startOrigin(ok('from the new upstream'));
+  const proxy = await startBreakwater(apiConfig(slow));
+  const running = get(`${proxy.url}/api/`);
+  await slow.untilRequests(1);
+  proxy.rewrite(apiConfig(other));
+  await proxy.app.reload();
+  expect(await get(`${proxy.url}/api/`)).toMatchObject({ body: 'from the new upstream' });
+  release();
+  expect(await running).toEqual({ status: 200, body: 'from the old upstream' });
+});
+
+test('an invalid file is refused with all its problems, and the running configuration stays', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startBreakwater(apiConfig(origin));
+  proxy.rewrite(apiConfig(origin, '    timeouts: { attempt: 10 }\n    retires: 3\n'));
+  const result = await proxy.app.reload();
+  expect(result.ok).toBe(false);
+  const errors = proxy.logs.filter(({ level }) => level === 'error').map(({ message }) => message);
+  expect(errors.join('\n')).toMatch(/config\.yaml:\d+:\d+ .*attempt.*unit/);
+  expect(errors.join('\n')).toMatch(/config\.yaml:\d+:\d+ .*retires.*did you mean "retry"/);
+  expect(await get(`${proxy.url}/api/`)).toMatchObject({ status: 200 });
+});
+
+test('an unchanged upstream keeps its breaker, budget and connections; a changed part starts anew', async () => {
+  const origin = await startOrigin(status(503), status(503), status(503), ok());
+  const proxy = await startBreakwater(apiConfig(origin));
+  await get(`${proxy.url}/api/`);
+  const spent = (await breakerOf(proxy))?.budget_tokens ?? 10;
+  expect(spent).toBeLessThan(8.5);
+  await forceOpen(proxy);
+
+  proxy.rewrite(`${apiConfig(origin)}  other:\n    url: http://127.0.0.1:1\n    allow_private: true\n`);
+  await proxy.app.reload();
+  const kept = await breakerOf(proxy);
+  expect(kept?.breaker.state).toBe('open');
+  expect(kept?.budget_tokens).toBeLessThan(9);
+  expect((await get(`${proxy.url}/api/`)).status).toBe(503);
+
+  proxy.rewrite(apiConfig(origin, '    breaker: { min_requests: 5 }\n'));
+  await proxy.app.reload();
+  const renewed = await breakerOf(proxy);
+  expect(renewed?.breaker.state).toBe('closed');
+  expect(renewed?.budget_tokens).toBeLessThan(9);
+  expect((await get(`${proxy.url}/api/`)).status).toBe(200);
+  expect(origin.connections).toBe(1);
+});
+
+test('an upstream that a reload took away is gone from routes, state and metrics', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startBreakwater(`${apiConfig(origin)}  old:\n    url: ${origin.url}\n    allow_private: true\n`);
+  expect((await get(`${proxy.url}/old/`)).status).toBe(200);
+  proxy.rewrite(apiConfig(origin));
+  await proxy.app.reload();
+  expect((await get(`${proxy.url}/old/`)).status).toBe(404);
+  const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+  expect(metrics).not.toContain('upstream="old"');
+});
