@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import type { Random } from '../../src/runtime/random.ts';
 import { Changes } from './changes.ts';
+import { FakeClock } from './fake-clock.ts';
 import { seededRandom } from './seeded-random.ts';
 
 export interface Breakwater {
@@ -82,7 +83,12 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
       },
     },
   });
-  onTestFinished(() => app.stop(0));
+  onTestFinished(async () => {
+    const stopped = app.stop(0);
+    // A clock that stands still would keep the grace from passing.
+    if (options.clock instanceof FakeClock) await options.clock.advance(1_000);
+    await stopped;
+  });
   return {
     app,
     url: app.url,

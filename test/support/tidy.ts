@@ -1,0 +1,61 @@
+import { expect, onTestFinished, vi } from 'vitest';
+import { Abort } from '../../src/runtime/abort.ts';
+import { type Breakwater, type BreakwaterOptions, startBreakwater } from './breakwater.ts';
+import { FakeClock } from './fake-clock.ts';
+
+interface State {
+  readonly replay_bytes: number;
+  readonly upstreams: readonly {
+    readonly name: string;
+    readonly in_flight: number;
+    readonly connections: number;
+    readonly scopes: readonly {
+      readonly scope: string;
+      readonly breaker?: { readonly state: string };
+      readonly budget_tokens?: number;
+      readonly concurrency?: { readonly limit: number; readonly in_flight: number; readonly queued: number };
+    }[];
+  }[];
+}
+
+/** What the admin API tells now. */
+export async function stateOf(proxy: Breakwater): Promise<State> {
+  const reply = await fetch(`${proxy.adminUrl}/api/state`, { headers: { connection: 'close' } });
+  return (await reply.json()) as State;
+}
+
+/** Resolves once the proxy's state is as `condition` wants it; asked again and again, for nobody announces it. */
+export async function untilState(proxy: Breakwater, condition: (state: State) => boolean): Promise<State> {
+  for (;;) {
+    const state = await stateOf(proxy);
+    if (condition(state)) return state;
+  }
+}
+
+/**
+ * Starts the proxy, and fails the test if its calls leave anything behind: a call, a permit, a place in the queue,
+ * kept bytes, a timer of the fake clock, a listener on any call's signal.
+ */
+export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
+  const signals = new Set<Abort>();
+  const on = Abort.prototype.on;
+  const spy = vi.spyOn(Abort.prototype, 'on').mockImplementation(function (this: Abort, listener) {
+    signals.add(this);
+    on.call(this, listener);
+  });
+  onTestFinished(() => spy.mockRestore());
+  const proxy = await startBreakwater(yaml, options);
+  onTestFinished(async () => {
+    const state = await untilState(proxy, ({ upstreams }) => upstreams.every((one) => one.in_flight === 0));
+    const limits = state.upstreams.flatMap(({ scopes }) => scopes.flatMap(({ concurrency }) => concurrency ?? []));
+    expect({
+      keptBytes: state.replay_bytes,
+      permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),
+      queued: limits.reduce((sum, limit) => sum + limit.queued, 0),
+      timers: options.clock instanceof FakeClock ? options.clock.pending : 0,
+      listeners: [...signals].reduce((sum, signal) => sum + signal.listenerCount, 0),
+      bugs: proxy.logs.filter(({ level }) => level === 'error').map(({ fields }) => fields['error']),
+    }).toEqual({ keptBytes: 0, permits: 0, queued: 0, timers: 0, listeners: 0, bugs: [] });
+  });
+  return proxy;
+}

@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import { type Match, type MountedUpstream, pathPattern, Router } from '../../src/proxy/router.ts';
+
+const all = (route: string) => [{ methods: undefined, path: '/**', route }];
+
+const upstreams: readonly MountedUpstream<string>[] = [
+  { mount: { path: '/api' }, basePath: '', routes: all('api') },
+  { mount: { path: '/api/deep' }, basePath: '/v2', routes: all('deep') },
+  {
+    mount: { path: '/shop' },
+    basePath: '',
+    routes: [
+      { methods: ['POST'], path: '/v1/charges', route: 'create' },
+      { methods: ['GET', 'HEAD'], path: '/v1/charges/:id', route: 'read' },
+      { methods: undefined, path: '/files/*/raw', route: 'raw' },
+      { methods: undefined, path: '/static/**', route: 'static' },
+      { methods: undefined, path: '/v1/*.json', route: 'json' },
+    ],
+  },
+  { mount: { host: 'Shop.Local' }, basePath: '/base', routes: all('by-host') },
+];
+
+const router = new Router(upstreams);
+const match = (target: string, method = 'GET', host = '127.0.0.1:8080') => router.match(method, host, target);
+const target = (found: Match<string>) => (found.kind === 'route' ? `${found.route} ${found.target}` : found.kind);
+
+describe('what is forwarded is what came, byte for byte below the mount', () => {
+  test.each([
+    ['/api', 'api /'],
+    ['/api/', 'api /'],
+    ['/api?', 'api /?'],
+    ['/api/?', 'api /?'],
+    ['/api?x=1', 'api /?x=1'],
+    ['/api/a?', 'api /a?'],
+    ['/api/a?b?c=/../d', 'api /a?b?c=/../d'],
+    ['/api/a%2Fb', 'api /a%2Fb'],
+    ['/api/a%2fb', 'api /a%2fb'],
+    ['/api//a//b/', 'api //a//b/'],
+    ['/api/a+b%20c', 'api /a+b%20c'],
+    ['/api/%7Euser/%zz/%', 'api /%7Euser/%zz/%'],
+    ['/api/a/../b', 'api /a/../b'],
+    ['/api/./b/.', 'api /./b/.'],
+    ['/api/a..b/...', 'api /a..b/...'],
+    ['/api/\xe9', 'api /\xe9'],
+    ['/%61pi/x', 'api /x'],
+    ['/%61pi/de%65p/x?y', 'deep /v2/x?y'],
+    ['/api/deep', 'deep /v2'],
+    ['/api/deep?x', 'deep /v2?x'],
+    ['/api/deep/', 'deep /v2/'],
+    ['/api/deeper', 'api /deeper'],
+  ])('%s → %s', (from, to) => expect(target(match(from))).toBe(to));
+});
+
+describe('nothing climbs out of its mount', () => {
+  test.each([
+    '/api/..',
+    '/api/../shop',
+    '/api/../api/x',
+    '/api/a/../..',
+    '/api/a/../../b',
+    '/api/%2e%2e/x',
+    '/api/%2E./x',
+    '/api/.%2e',
+    '/api/a%2F..%2F..%2Fx',
+    '/api/..%2fx',
+    '/api/a\\..\\..\\x',
+    '/api/a%5C..%5c..%5Cx',
+    '/api/./../x',
+    // Upstreams that merge slashes, or cut path parameters off, before they resolve dots.
+    '/api/a//../../x',
+    '/api//../x',
+    '/api/..;/x',
+    '/api/..;a=b/x',
+    '/api/a/..%3Bx/../y',
+  ])('%s is refused', (from) => expect(match(from)).toMatchObject({ kind: 'bad_target' }));
+
+  test.each(['/api/a?../../..', '/api/a/b/../../c', '/api/..a/b', '/api/a;x/../b'])('%s passes', (from) =>
+    expect(match(from).kind).toBe('route'),
+  );
+});
+
+describe('what is not a path is refused', () => {
+  test.each(['*', 'http://shop.local/x', 'shop.local:443', ''])('%s', (from) =>
+    expect(match(from)).toMatchObject({ kind: 'bad_target' }),
+  );
+});
+
+describe('mounts', () => {
+  test.each(['/', '/ap', '/apix', '//api/x', '/API/x', '/other'])('%s is mounted nowhere', (from) =>
+    expect(match(from)).toMatchObject({ kind: 'none' }),
+  );
+
+  test('the longest mount wins, whatever the order', () => {
+    expect(target(match('/api/deep/x'))).toBe('deep /v2/x');
+  });
+
+  test.each(['shop.local', 'SHOP.local:8080', 'shop.LOCAL:80'])('Host %s', (host) => {
+    expect(target(match('/api/x', 'GET', host))).toBe('by-host /base/api/x');
+    expect(target(match('/', 'GET', host))).toBe('by-host /base/');
+    expect(match('/..', 'GET', host).kind).toBe('bad_target');
+  });
+
+  test.each(['shop.local.evil', 'xshop.local', ''])('Host %s is not ours', (host) => {
+    expect(target(match('/api/x', 'GET', host))).toBe('api /x');
+  });
+
+  test('without a Host only paths count', () => {
+    expect(router.match('GET', undefined, '/api/x')).toMatchObject({ kind: 'route', route: 'api' });
+  });
+
+  test('a mount at / takes what no other takes', () => {
+    const root = new Router([{ mount: { path: '/' }, basePath: '', routes: all('root') }, ...upstreams]);
+    expect(target(root.match('GET', 'x', '/apix/y?z'))).toBe('root /apix/y?z');
+    expect(target(root.match('GET', 'x', '/api/y'))).toBe('api /y');
+  });
+});
+
+describe('routes: the first that matches by method and path', () => {
+  test.each([
+    ['POST', '/shop/v1/charges', 'create'],
+    ['GET', '/shop/v1/charges', 'none'],
+    ['GET', '/shop/v1/charges/ch_1', 'read'],
+    ['HEAD', '/shop/v1/charges/ch_1', 'read'],
+    ['GET', '/shop/v1/charges/', 'none'],
+    ['GET', '/shop/v1/charges/a/b', 'none'],
+    ['PUT', '/shop/files/a/raw', 'raw'],
+    ['PUT', '/shop/files/a/b/raw', 'none'],
+    ['GET', '/shop/static', 'static'],
+    ['GET', '/shop/static/', 'static'],
+    ['GET', '/shop/static/a/b', 'static'],
+    ['GET', '/shop/statics', 'none'],
+    ['GET', '/shop/v1/x.json', 'json'],
+    ['GET', '/shop/v1/xjson', 'none'],
+    // Looked at in its normal form: nobody walks around a rule by spelling its path another way.
+    ['POST', '/shop/v1/%63harges', 'create'],
+    ['POST', '/shop/x/../v1/./charges', 'create'],
+    ['POST', '/shop/v1/charges?x=/', 'create'],
+    ['GET', '/shop/v1/charges/a%2Fb', 'read'],
+  ])('%s %s is %s', (method, from, route) => {
+    const found = match(from, method);
+    expect(found.kind === 'route' ? found.route : found.kind).toBe(route);
+  });
+
+  test('why nothing matched is told, in brief', () => {
+    expect(match('/nowhere')).toEqual({ kind: 'none', why: 'no upstream is mounted at /nowhere' });
+    expect(match('/shop/nothing')).toEqual({ kind: 'none', why: 'no route matches GET /nothing' });
+    const long = match(`/${'a'.repeat(5_000)}`);
+    expect(long.kind === 'none' && long.why.length).toBeLessThan(150);
+  });
+});
+
+test('a pattern is literal but for its wildcards', () => {
+  expect(pathPattern('/a.b(c)+').test('/a.b(c)+')).toBe(true);
+  expect(pathPattern('/a.b').test('/aXb')).toBe(false);
+  expect(pathPattern('/**').test('')).toBe(true);
+  expect(pathPattern('/a/*/b').test('/a//b')).toBe(false);
+});
