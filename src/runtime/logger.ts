@@ -30,7 +30,7 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
 /** What the sentence of a call's line has told already. */
 const HIDDEN_WHEN_PRETTY =
-  'method,path,upstream,route,outcome,status,origin,error,gave_up,ms,head_ms,queued_ms,attempts,scope,from,to,cause';
+  'method,path,upstream,route,outcome,status,origin,gave_up,ms,head_ms,queued_ms,attempts,scope,from,to,cause';
 
 /** A logger that writes JSON lines, or colourful ones to a terminal, with secrets redacted. Waiting lines are flushed at exit. */
 export async function createLogger(options: LoggerOptions): Promise<Logger> {
@@ -43,7 +43,7 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (level) => ({ level }), log: redact },
+      formatters: { level: (level) => ({ level }), log: pretty ? withoutErrorCode : redact },
     },
     stream,
   );
@@ -56,6 +56,12 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
       log.level = level;
     },
   };
+}
+
+/** An error's code has been told too, and pino-pretty would spend a line of its own on it; an Error with its stack stays. */
+function withoutErrorCode(fields: LogFields): Record<string, unknown> {
+  const { error, ...others } = redact(fields);
+  return typeof error === 'string' ? others : { ...others, error };
 }
 
 /**

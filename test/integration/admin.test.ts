@@ -141,8 +141,8 @@ describe('reading', () => {
       stateChanged: () => {},
       callEnded: deps.recent.callEnded.bind(deps.recent),
     };
-    (await new Story(observer).attempt(200)).end();
     for (const id of ['1', '2', '3', '4', '5']) (await rescuedStory(observer, { id })).end();
+    (await new Story(observer, { id: '6' }).attempt(200)).end();
     const recent = parsed(await ask('GET', '/api/state'))['recent'] as Record<string, unknown>[];
     expect(recent.map(({ id }) => id)).toEqual(['5', '4', '3']);
     expect(recent[0]).toMatchObject({
@@ -303,15 +303,19 @@ describe('hardness', () => {
     expect([tooLarge.status, deps.forced.length]).toEqual([413, 1]);
   });
 
-  test('a refusal before the body has come closes the connection', async () => {
+  test.each([
+    ['before the body has come', 'POST /nowhere', '', 404],
+    ['in the middle of the body', 'POST /api/reload', ' '.repeat(70_000), 413],
+  ])('a refusal %s arrives, and closes the connection', async (_, line, body, status) => {
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(new URL(admin.url).port), '127.0.0.1');
       let text = '';
       socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
       socket.on('end', () => resolve(text)).on('error', reject);
-      socket.write('POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n');
+      const head = 'host: localhost\r\ncontent-type: application/json\r\ncontent-length: 100000';
+      socket.write(`${line} HTTP/1.1\r\n${head}\r\n\r\n${body}`);
     });
-    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(answer.toLowerCase()).toContain('connection: close');
   });
 

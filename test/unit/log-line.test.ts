@@ -234,9 +234,27 @@ describe('logger', () => {
   });
 
   test('for a terminal says it in one readable line, synchronously', async () => {
-    const out = await written({ id: 'c1', attempts: [{ n: 1 }] }, true);
+    const out = await written({ id: 'c1', attempts: [{ n: 1 }], error: 'connection_refused' }, true);
     expect(out.trim().split('\n')).toHaveLength(1);
     expect(out).toMatch(/WARN.*hello.*c1/);
     expect(out).not.toContain('attempts');
+  });
+
+  test('for a terminal shows an error with its stack', async () => {
+    const out = await written({ error: new Error('boom') }, true);
+    expect(out).toMatch(/Error: boom\n\s+at /);
+  });
+
+  test('takes another level while it runs', async () => {
+    const lines: string[] = [];
+    const logger = await createLogger({
+      level: 'warn',
+      pretty: false,
+      destination: { write: (line) => void lines.push(line) },
+    });
+    logger.info({}, 'one');
+    logger.setLevel('debug');
+    logger.debug({}, 'two');
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['two']);
   });
 });
