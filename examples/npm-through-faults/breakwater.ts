@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 export interface RunningBreakwater {
   readonly url: string;
-  /** Sum of a counter over its series, or over those whose labels contain `labels`. */
-  total(metric: string, labels?: string): Promise<number>;
+  /** Sum of a counter over its series whose labels match. */
+  total(metric: string, labels?: RegExp): Promise<number>;
   /** Everything logged so far. */
   readonly log: string;
   stop(): Promise<void>;
@@ -48,7 +48,7 @@ export async function startBreakwater(folder: string, upstreamUrl: string): Prom
     get log() {
       return log;
     },
-    total: async (metric, labels = '') =>
+    total: async (metric, labels = /^/) =>
       sumOf(await (await fetch(`${addresses.admin}/metrics`)).text(), metric, labels),
     stop: () => stopped(child),
   };
@@ -56,17 +56,17 @@ export async function startBreakwater(folder: string, upstreamUrl: string): Prom
 
 function stopped(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
-    child.removeAllListeners('exit');
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
     child.once('exit', () => resolve());
     child.kill('SIGTERM');
   });
 }
 
-function sumOf(exposition: string, metric: string, labels: string): number {
+function sumOf(exposition: string, metric: string, labels: RegExp): number {
   let sum = 0;
   for (const line of exposition.split('\n')) {
     const [, name, series = '', value] = /^(\w+)(\{.*\})? (\S+)/.exec(line) ?? [];
-    if (name === metric && series.includes(labels)) sum += Number(value);
+    if (name === metric && labels.test(series)) sum += Number(value);
   }
   return sum;
 }
