@@ -1,25 +1,35 @@
-import { parseArgs } from 'node:util';
 import { App, type LoadResult } from '../app.ts';
 import { watchFile } from '../app/watch-file.ts';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { nodeVersion, packageVersion } from '../runtime/process.ts';
 import { systemRandom } from '../runtime/random.ts';
+import { CONFIG_OPTION, loadFor, readArgs } from './args.ts';
 import type { Command, Io } from './io.ts';
+
+const USAGE = {
+  text: `Usage: breakwater start [--config FILE] [--demo]
+
+Runs the proxy. A change of the file or SIGHUP reloads the configuration; a wrong one is refused and the running one
+stays. SIGTERM or SIGINT drains: running calls get drain_timeout; a second signal ends at once.
+
+  -c, --config FILE   the configuration (default config.yaml)
+      --demo          also run the unreliable demo API where the upstream "demo" expects it
+  -h, --help          this text
+
+Exit codes: 0 stopped as asked, 1 could not start, 2 called wrongly.
+`,
+  options: { ...CONFIG_OPTION, demo: { type: 'boolean', default: false } },
+  words: [],
+} as const;
 
 /** Runs the proxy until it is told to stop. */
 export const start: Command = async (args, io) => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      config: { type: 'string', short: 'c', default: 'config.yaml' },
-      demo: { type: 'boolean', default: false },
-    },
-  });
-  const file = values.config;
+  const called = readArgs(args, USAGE, io);
+  if ('exit' in called) return called.exit;
+  const { config: file, demo: withDemo } = called.values;
   const loaded = load(file, io);
   if (!loaded.ok) {
     for (const error of loaded.errors) io.err(`${error}\n`);
@@ -28,7 +38,7 @@ export const start: Command = async (args, io) => {
   const { config } = loaded;
   const logger = await createLogger({ level: config.log.level });
   try {
-    const demo = values.demo ? await startDemo(config) : undefined;
+    const demo = withDemo ? await startDemo(config) : undefined;
     const app = await App.start(config, {
       clock: systemClock,
       random: systemRandom,
@@ -52,7 +62,7 @@ export const start: Command = async (args, io) => {
 };
 
 function load(file: string, io: Io): LoadResult {
-  const loaded = loadConfig(file, io.env);
+  const loaded = loadFor(io, file);
   return loaded.ok ? loaded : { ok: false, errors: loaded.problems.map(formatProblem) };
 }
 

@@ -53,6 +53,11 @@ export class FakeClock implements Clock {
     return this.#sleepers.length;
   }
 
+  /** Sleeps alone. */
+  get sleeping(): number {
+    return this.#sleepers.filter((sleeper) => !this.#timers.has(sleeper)).length;
+  }
+
   /** Resolves as soon as something sleeps (timers do not count): the way to wait for code to reach its wait. */
   async untilAsleep(): Promise<void> {
     if (this.#sleepers.some((sleeper) => !this.#timers.has(sleeper))) return;

@@ -47,7 +47,9 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
   const proxy = await startBreakwater(yaml, options);
   onTestFinished(async () => {
     const state = await untilState(proxy, ({ upstreams }) => upstreams.every((one) => one.in_flight === 0));
-    const limits = state.upstreams.flatMap(({ scopes }) => scopes.flatMap(({ concurrency }) => concurrency ?? []));
+    const limits = state.upstreams.flatMap(({ scopes }) =>
+      scopes.flatMap(({ concurrency }) => concurrency ?? []),
+    );
     expect({
       keptBytes: state.replay_bytes,
       permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),

@@ -1,0 +1,91 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { breakwater, temporaryFolder } from '../support/command.ts';
+import { ok, startOrigin } from '../support/origin.ts';
+
+const config = (url: string, more = '') => `
+listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+upstreams:
+  api: { url: "${url}", allow_private: true }
+${more}`;
+
+async function started(yaml: string) {
+  const folder = temporaryFolder({ 'config.yaml': yaml });
+  const file = join(folder, 'config.yaml');
+  const proxy = breakwater('start', '--config', file);
+  const [, url = ''] = await proxy.untilPrinted(/listening on (http:[^"]+)/);
+  return { proxy, url, file };
+}
+
+test('starts, serves, drains on SIGTERM and exits with 0', async () => {
+  const origin = await startOrigin(ok('hello'));
+  const { proxy, url } = await started(config(origin.url));
+  expect(await (await fetch(`${url}/api/x`)).text()).toBe('hello');
+  proxy.child.kill('SIGTERM');
+  expect(await proxy.ended()).toBe(0);
+  expect(proxy.out).toContain('stopped');
+});
+
+test('reloads on SIGHUP and when the file changes, and refuses a wrong one', async () => {
+  const first = await startOrigin(ok('first'));
+  const second = await startOrigin(ok('second'));
+  const { proxy, url, file } = await started(config(first.url));
+  const body = async () => (await fetch(`${url}/api/`)).text();
+  expect(await body()).toBe('first');
+  proxy.child.kill('SIGHUP');
+  await proxy.untilPrinted(/configuration reloaded/);
+
+  writeFileSync(file, config(second.url));
+  await proxy.untilPrinted(/reloaded[\s\S]*reloaded/);
+  expect(await body()).toBe('second');
+
+  writeFileSync(file, config(second.url, 'lissten: 1\n'));
+  await proxy.untilPrinted(/config\.yaml:\d+:\d+ {2}lissten: unknown key; did you mean \\"listen\\"/);
+  await proxy.untilPrinted(/configuration refused; the running one stays/);
+  expect(await body()).toBe('second');
+});
+
+test('says which address is taken and what to do about it', async () => {
+  const origin = await startOrigin();
+  const folder = temporaryFolder({
+    'config.yaml': config(origin.url).replace('127.0.0.1:0', `127.0.0.1:${origin.port}`),
+  });
+  const proxy = breakwater('start', '--config', join(folder, 'config.yaml'));
+  expect(await proxy.ended()).toBe(1);
+  expect(proxy.err).toContain(
+    `cannot listen on 127.0.0.1:${origin.port}: the address is in use; stop the other process`,
+  );
+});
+
+test('a wrong config prints every error with place and fix, and exits with 1', async () => {
+  const folder = temporaryFolder({
+    'config.yaml':
+      'listen: 8080\nupstreams:\n  api:\n    url: https://api.example.com\n    timeouts: { attempt: 10 }\n    retires: {}\n',
+  });
+  for (const command of ['start', 'check']) {
+    const proxy = breakwater(command, '--config', join(folder, 'config.yaml'));
+    expect(await proxy.ended()).toBe(1);
+    expect(proxy.err).toMatch(/config\.yaml:1:9 {2}listen: /);
+    expect(proxy.err).toMatch(/config\.yaml:5:26 {2}upstreams\.api\.timeouts\.attempt: .*10s/);
+    expect(proxy.err).toMatch(
+      /config\.yaml:6:5 {2}upstreams\.api\.retires: unknown key; did you mean "retry"/,
+    );
+  }
+});
+
+test('the command line helps, and says with 2 when it was called wrongly', async () => {
+  const help = breakwater('--help');
+  expect(await help.ended()).toBe(0);
+  expect(help.out).toContain('explain METHOD PATH');
+  const unknown = breakwater('strat');
+  expect(await unknown.ended()).toBe(2);
+  expect(unknown.err).toContain('no command "strat"');
+  const option = breakwater('start', '--confg', 'x');
+  expect(await option.ended()).toBe(2);
+  expect(option.err).toContain('--confg');
+  const startHelp = breakwater('start', '--help');
+  expect(await startHelp.ended()).toBe(0);
+  expect(startHelp.out).toContain('--demo');
+});
