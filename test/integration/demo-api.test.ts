@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startDemoApi } from '../../examples/demo-api/server.ts';
-import { Cycles } from '../../examples/demo-api/state.ts';
+import { Cycles, RequestLog } from '../../examples/demo-api/state.ts';
 import { readWish } from '../../examples/demo-api/wish.ts';
 import { Changes } from '../support/changes.ts';
 import { connectRaw } from '../support/raw-client.ts';
@@ -149,6 +149,15 @@ describe('what a path can be told', () => {
     const overloaded = await reply('/x?retry_after=7');
     expect(overloaded.status).toBe(503);
     expect(overloaded.rawHeaders[overloaded.rawHeaders.indexOf('retry-after') + 1]).toBe('7');
+    const scripted = [
+      await reply('/x?script=503,429:2,200&retry_after=7'),
+      await reply('/x?script=503,429:2,200&retry_after=7'),
+    ];
+    expect(scripted.map(({ rawHeaders }) => rawHeaders[rawHeaders.indexOf('retry-after') + 1])).toEqual([
+      '7',
+      '2',
+    ]);
+    expect((await reply('/x?script=503,429:2,200&retry_after=7')).rawHeaders).not.toContain('retry-after');
     expect(await (await call('/x?reset=before')).untilClosed()).toBe('reset');
     const cut = await call('/x?reset=body&size=100000');
     await cut.untilClosed();
@@ -254,6 +263,18 @@ test('the log tells the requests as the API saw them, oldest first', async () =>
     },
   ]);
   for (let i = 0; i < 505; i++) await reply(`/n/${i}`);
+  // The log cannot be asked for more than it keeps, so its bound shows in the class alone.
+  const log = new RequestLog();
+  const entry = {
+    at: '',
+    method: 'GET',
+    path: '/',
+    idempotency_key: undefined,
+    outcome: '200',
+    requests_seen: 1,
+  };
+  for (let i = 0; i < 505; i++) log.add(entry);
+  expect(log.last(1000)).toHaveLength(500);
   const kept = (await reply('/_log?last=500')).json;
   expect(kept).toHaveLength(500);
   expect(kept.at(-1).path).toBe('/n/504');
