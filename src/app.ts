@@ -134,7 +134,7 @@ export class App {
     await Promise.race([drained, this.#pause(grace)]);
     this.#server?.closeAllConnections();
     await closed;
-    this.#state.disposeAll();
+    for (const upstream of this.#assembly.upstreams) upstream.close();
     await this.#admin?.close();
   }
 
@@ -147,6 +147,8 @@ export class App {
     this.#admin = await startAdmin({ ...admin, deps: this.#adminDeps() });
     this.#server = await listen(address, this.#listener.handle);
     this.#phase = 'ready';
+    // Now rather than at the first scrape, which would stall the calls of that moment.
+    void this.#metrics.warm();
   }
 
   #adminDeps(): AdminDeps {

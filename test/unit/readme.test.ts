@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { renderOptionsTable } from '../../src/config/options-table.ts';
+
+const readme = readFileSync('README.md', 'utf8');
+
+test('the table of keys is the one that `breakwater schema --markdown` prints', () => {
+  expect(readme).toContain(renderOptionsTable().trim());
+});
+
+test('every file that the README links to is there', () => {
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path = '']) => path);
+  expect(links.length).toBeGreaterThan(3);
+  for (const path of links) expect(() => readFileSync(path), path).not.toThrow(/ENOENT/);
+});
