@@ -7,6 +7,7 @@ export interface RequestBody {
   readonly declaredBytes: number | undefined;
   /** Whether an attempt may (still) be started from the first byte. */
   readonly replayable: boolean;
+  /** Throws `RequestBodyNotKept` or `RequestBodyBroken` where no attempt can be started. */
   open(): BodySource;
   /** Lets go of kept bytes and of readers. The call is over. */
   dispose(): void;
@@ -23,6 +24,14 @@ export const EMPTY_BODY: RequestBody = {
   open: () => undefined,
   dispose: () => {},
 };
+
+/** The body outgrew what may be kept after the decision to send it again, and before that attempt. */
+export class RequestBodyNotKept extends Error {
+  override readonly name = 'RequestBodyNotKept';
+  constructor() {
+    super('the request body has been read and could not be kept');
+  }
+}
 
 /** The client left in the middle of its request body. */
 export class RequestBodyBroken extends Error {

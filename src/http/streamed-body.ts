@@ -1,5 +1,11 @@
 import type { ByteBudget } from './byte-budget.ts';
-import { type BodyReader, type BodySource, type RequestBody, RequestBodyBroken } from './request-body.ts';
+import {
+  type BodyReader,
+  type BodySource,
+  type RequestBody,
+  RequestBodyBroken,
+  RequestBodyNotKept,
+} from './request-body.ts';
 
 /** The side of node:http's IncomingMessage that a body is read from. */
 export interface BodyStream {
@@ -68,9 +74,9 @@ export class StreamedBody implements RequestBody {
   }
 
   open(): BodySource {
-    if (!this.replayable) throw new Error('this body has been read and was not kept');
-    // All here: one buffer is cheaper for undici than an iteration. (Chunks stay as they are: a reader may be on them.)
-    if (this.#end === 'complete') return (this.#whole ??= joined(this.#chunks));
+    if (this.#end === 'broken') throw new RequestBodyBroken();
+    if (!this.replayable) throw new RequestBodyNotKept();
+    if (this.#end === 'complete') return this.#openWhole();
     const reader = new Reader(this);
     this.#readers.add(reader);
     return reader;
@@ -86,6 +92,15 @@ export class StreamedBody implements RequestBody {
     this.#disposed = true;
     // What the client still sends is read and dropped, so that its connection can carry the next request.
     if (this.#end === 'open') this.#stream.resume();
+  }
+
+  /** All here: one buffer is cheaper for undici than an iteration. It takes the chunks' place, unless a reader is on them. */
+  #openWhole(): Buffer {
+    const whole = this.#whole ?? joined(this.#chunks);
+    if (this.#keeping) this.#whole = whole;
+    else this.#dropped = this.#chunks.length;
+    if (this.#readers.size === 0) this.#chunks = [];
+    return whole;
   }
 
   /** @internal The chunk at `index`, 'wait' while it may still come, or undefined at the end. */

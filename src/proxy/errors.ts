@@ -2,7 +2,8 @@
  * Every way a call can fail without an upstream's reply. The HTTP status is decided at the edge (`problem.ts`).
  *
  * - the client: `client_gone`, `bad_request`, `route_not_found`, `idempotency_key_required`
- * - the proxy would not: `breaker_open`, `concurrency_limit`, `draining`, `proxy_loop`, `address_prohibited`
+ * - the proxy would not: `breaker_open`, `concurrency_limit`, `draining`, `proxy_loop`, `address_prohibited`,
+ *   `body_not_kept` (a retry whose request body is no longer here)
  * - time ran out: `attempt_timeout`, `deadline_exceeded`, `idle_timeout` (in a body)
  * - the upstream's side: all others
  */
@@ -16,6 +17,7 @@ export type ErrorCode =
   | 'draining'
   | 'proxy_loop'
   | 'address_prohibited'
+  | 'body_not_kept'
   | 'attempt_timeout'
   | 'deadline_exceeded'
   | 'idle_timeout'
@@ -69,6 +71,7 @@ const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'draining',
   'proxy_loop',
   'address_prohibited',
+  'body_not_kept',
 ]);
 
 /** True when the failure says something about the upstream; false for the client's leaving and our own refusals. */

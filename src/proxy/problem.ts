@@ -33,6 +33,11 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
     title: 'Upstream address prohibited',
     proxyStatus: 'destination_ip_prohibited',
   },
+  body_not_kept: {
+    status: 502,
+    title: 'Request body not kept for a retry',
+    proxyStatus: 'proxy_internal_response',
+  },
   attempt_timeout: { status: 504, title: 'Upstream timed out', proxyStatus: 'http_response_timeout' },
   deadline_exceeded: { status: 504, title: 'Deadline exceeded', proxyStatus: 'http_response_timeout' },
   idle_timeout: { status: 502, title: 'Upstream stalled', proxyStatus: 'connection_read_timeout' },

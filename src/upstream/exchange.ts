@@ -39,15 +39,14 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #heldBack = false;
   #end: BodyEnd | undefined;
 
-  /** `source` is what undici was given as the request's body; it is closed with the exchange. */
+  /** `signal` has not been aborted; `source` is what undici was given as the request's body; it is closed with the exchange. */
   constructor(signal: Abort, source: BodySource, options: ExchangeOptions) {
     this.#settle = Promise.withResolvers<Reply>();
     this.reply = this.#settle.promise;
     this.#signal = signal;
     this.#source = source;
     this.#options = options;
-    if (signal.aborted) this.#onAbort();
-    else signal.on(this.#onAbort);
+    signal.on(this.#onAbort);
   }
 
   // --- undici's side ---

@@ -1,4 +1,4 @@
-import { RequestBodyBroken } from '../http/request-body.ts';
+import { RequestBodyBroken, RequestBodyNotKept } from '../http/request-body.ts';
 import { type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -48,6 +48,7 @@ export function toProxyError(cause: unknown, sent: Sent): ProxyError {
   if (cause instanceof ProxyError) return cause.sent === sent ? cause : withSent(cause, sent);
   if (cause instanceof RequestBodyBroken)
     return new ProxyError('client_gone', cause.message, { cause, sent });
+  if (cause instanceof RequestBodyNotKept) return new ProxyError('body_not_kept', cause.message, { cause, sent });
   const found = innermost(cause);
   const code = codeOf(found, sent);
   return new ProxyError(code, messageOf(found), { cause, sent });

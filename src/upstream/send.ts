@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Reply } from '../http/reply.ts';
+import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
@@ -10,10 +11,11 @@ import { toProxyError } from './failure.ts';
 export function upstreamSend(dispatcher: Dispatcher, origin: string, options: ExchangeOptions): Send {
   const { clock } = options;
   return async (call) => {
+    const body = openBody(call);
     const startedAt = clock.now();
     call.report({ type: 'attempt_started', attempt: call.attempt });
     try {
-      const reply = await dispatch(dispatcher, origin, call, options);
+      const reply = await dispatch({ dispatcher, origin, body }, call, options);
       const ms = clock.now() - startedAt;
       call.report({ type: 'attempt_answered', attempt: call.attempt, status: reply.status, ms });
       return reply;
@@ -33,15 +35,28 @@ export function upstreamSend(dispatcher: Dispatcher, origin: string, options: Ex
   };
 }
 
+/** What ends here was no attempt: the upstream is not touched. */
+function openBody(call: Call): BodySource {
+  if (call.signal.aborted) throw toProxyError(call.signal.reason, 'not_sent');
+  try {
+    return call.body.open();
+  } catch (error) {
+    throw toProxyError(error, 'not_sent');
+  }
+}
+
+interface Destination {
+  readonly dispatcher: Dispatcher;
+  readonly origin: string;
+  readonly body: BodySource;
+}
+
 function dispatch(
-  dispatcher: Dispatcher,
-  origin: string,
+  { dispatcher, origin, body }: Destination,
   call: Call,
   options: ExchangeOptions,
 ): Promise<Reply> {
-  const body = call.body.open();
   const exchange = new Exchange(call.signal, body, options);
-  if (call.signal.aborted) return exchange.reply;
   try {
     dispatcher.dispatch(
       {

@@ -3,7 +3,7 @@ import type { Reply } from '../../http/reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { retryAfterMs } from '../../http/retry-after.ts';
 import type { Call } from '../../proxy/call.ts';
-import { ProxyError } from '../../proxy/errors.ts';
+import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
 import type { RetryDenial } from '../../proxy/events.ts';
 import { type Outcome, settle, unwrap } from '../../proxy/outcome.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
@@ -174,12 +174,17 @@ function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
   return unwrap(outcome);
 }
 
+const REFUSALS: Partial<Readonly<Record<ErrorCode, RetryDenial>>> = {
+  concurrency_limit: 'concurrency',
+  body_not_kept: 'body_not_replayable',
+  draining: 'draining',
+};
+
 /** We refused our own retry: the upstream's last word then tells the client more than our refusal does. */
 function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
   if (outcome.kind === 'reply') return unwrap(outcome);
   const { error } = outcome;
-  const reason = error.code === 'concurrency_limit' ? 'concurrency' : 'breaker';
-  call.report({ type: 'retry_denied', reason });
+  call.report({ type: 'retry_denied', reason: REFUSALS[error.code] ?? 'breaker' });
   return last.take(error);
 }
 

@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+import { headerOf } from '../../src/http/headers.ts';
+import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
+import { combine } from '../../src/proxy/observer.ts';
+import { problemOf } from '../../src/proxy/problem.ts';
+import { CallRecord } from '../../src/proxy/record.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+function recordOf(): CallRecord {
+  const info = { id: '1', upstream: 'api', route: 'default', method: 'GET', target: '/' };
+  return new CallRecord(info, new FakeClock(), combine());
+}
+
+/** Status and RFC 9209 error type of everything that we answer ourselves. */
+const ANSWERS: Readonly<Record<ErrorCode, readonly [status: number, proxyStatus: string]>> = {
+  client_gone: [499, 'http_request_error'],
+  bad_request: [400, 'http_request_error'],
+  route_not_found: [404, 'destination_not_found'],
+  idempotency_key_required: [400, 'http_request_error'],
+  breaker_open: [503, 'destination_unavailable'],
+  concurrency_limit: [503, 'connection_limit_reached'],
+  draining: [503, 'destination_unavailable'],
+  proxy_loop: [502, 'proxy_loop_detected'],
+  address_prohibited: [502, 'destination_ip_prohibited'],
+  body_not_kept: [502, 'proxy_internal_response'],
+  attempt_timeout: [504, 'http_response_timeout'],
+  deadline_exceeded: [504, 'http_response_timeout'],
+  idle_timeout: [502, 'connection_read_timeout'],
+  dns_error: [502, 'dns_error'],
+  dns_timeout: [504, 'dns_timeout'],
+  connect_timeout: [504, 'connection_timeout'],
+  connection_refused: [502, 'connection_refused'],
+  connection_failed: [502, 'destination_ip_unroutable'],
+  tls_certificate_error: [502, 'tls_certificate_error'],
+  tls_protocol_error: [502, 'tls_protocol_error'],
+  connection_terminated: [502, 'connection_terminated'],
+  protocol_error: [502, 'http_protocol_error'],
+  response_incomplete: [502, 'http_response_incomplete'],
+};
+
+describe('each code has its answer', () => {
+  test.each(Object.entries(ANSWERS))('%s', (code, [status, proxyStatus]) => {
+    const problem = problemOf(new ProxyError(code as ErrorCode, 'why'), recordOf());
+    expect(problem.status).toBe(status);
+    expect(JSON.parse(String(problem.body))).toMatchObject({ status, code, detail: 'why' });
+    expect(headerOf(problem.headers, 'proxy-status')).toBe(
+      `breakwater; error=${proxyStatus}; details="why; attempts=0"`,
+    );
+  });
+});
+
+test('what the body and the headers tell', () => {
+  const record = recordOf();
+  record.report({ type: 'attempt_started', attempt: 1 });
+  record.report({ type: 'retry_denied', reason: 'budget' });
+  const problem = problemOf(new ProxyError('breaker_open', 'it is open', { retryAfterMs: 1_200 }), record);
+  expect(JSON.parse(String(problem.body))).toEqual({
+    type: 'about:blank',
+    title: 'Circuit breaker open',
+    status: 503,
+    detail: 'it is open',
+    code: 'breaker_open',
+    upstream: 'api',
+    route: 'default',
+    attempts: 1,
+    gave_up: 'budget',
+    retry_after: 2,
+  });
+  expect(problem.headers).toEqual([
+    ...['content-type', 'application/problem+json', 'content-length', String(problem.body.length)],
+    ...['retry-after', '2'],
+    ...['proxy-status', 'breakwater; error=destination_unavailable; details="it is open; attempts=1; gave_up=budget"'],
+  ]);
+});
+
+test.each([
+  [0, '1'],
+  [1, '1'],
+  [1_000, '1'],
+  [1_001, '2'],
+])('Retry-After in whole seconds, up and never 0: %i ms', (retryAfterMs, seconds) => {
+  const { headers } = problemOf(new ProxyError('breaker_open', '', { retryAfterMs }), recordOf());
+  expect(headerOf(headers, 'retry-after')).toBe(seconds);
+});
+
+test('a bug tells nothing about itself', () => {
+  const problem = problemOf(undefined, recordOf());
+  expect(problem.status).toBe(500);
+  expect(JSON.parse(String(problem.body))).toMatchObject({ code: 'internal_error', attempts: 0 });
+  expect(headerOf(problem.headers, 'proxy-status')).toContain('error=proxy_internal_error');
+});

@@ -1,0 +1,291 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { ByteBudget } from '../../src/http/byte-budget.ts';
+import {
+  type BodyReader,
+  EMPTY_BODY,
+  RequestBodyBroken,
+  RequestBodyNotKept,
+} from '../../src/http/request-body.ts';
+import { type ReplayOptions, StreamedBody } from '../../src/http/streamed-body.ts';
+import { settled } from '../support/stub-call.ts';
+
+const KIB = 1024;
+
+/** The client's side: a stream that can be seen to be held back. */
+class Client extends EventEmitter {
+  paused = false;
+  pause = () => {
+    this.paused = true;
+  };
+  resume = () => {
+    this.paused = false;
+  };
+  send = (bytes: string | Buffer) => void this.emit('data', Buffer.from(bytes));
+  finish = () => {
+    this.emit('end');
+    this.emit('close');
+  };
+  leave = () => void this.emit('close');
+}
+
+function start(options: Partial<ReplayOptions> = {}) {
+  const client = new Client();
+  const memory = options.memory ?? new ByteBudget(1_000 * KIB);
+  const notKept: string[] = [];
+  const body = new StreamedBody(client, {
+    declaredBytes: undefined,
+    maxBytes: 100,
+    memory,
+    onNotKept: (reason) => notKept.push(reason),
+    ...options,
+  });
+  return { client, memory, body, notKept };
+}
+
+/** Reads as an attempt does; `text` grows as it goes. */
+function read(source: unknown) {
+  const reading = { text: '', ended: false, failed: undefined as unknown };
+  const run = async () => {
+    if (source instanceof Buffer) reading.text = source.toString();
+    else if (source !== undefined) for await (const chunk of source as BodyReader) reading.text += chunk;
+    reading.ended = true;
+  };
+  void run().catch((error: unknown) => {
+    reading.failed = error;
+  });
+  return reading;
+}
+
+test('no body can be sent any number of times', () => {
+  expect(EMPTY_BODY).toMatchObject({ declaredBytes: 0, replayable: true });
+  expect(EMPTY_BODY.open()).toBeUndefined();
+  expect(EMPTY_BODY.open()).toBeUndefined();
+});
+
+describe('kept while it streams', () => {
+  test('a second attempt gets what has been and what is still to come', async () => {
+    const { client, body, memory } = start();
+    client.send('ab');
+    const first = body.open() as BodyReader;
+    const one = read(first);
+    client.send('cd');
+    await settled();
+    expect(one).toMatchObject({ text: 'abcd', ended: false });
+    first.close();
+    expect(body.replayable).toBe(true);
+    const two = read(body.open());
+    client.send('ef');
+    client.finish();
+    await settled();
+    expect(two).toEqual({ text: 'abcdef', ended: true, failed: undefined });
+    expect(memory.used).toBe(6);
+    body.dispose();
+    expect(memory.used).toBe(0);
+  });
+
+  test('a closed reader takes nothing more, even one that waits', async () => {
+    const { client, body } = start();
+    const reader = body.open() as BodyReader;
+    const reading = read(reader);
+    client.send('ab');
+    await settled();
+    reader.close();
+    client.send('cd');
+    client.finish();
+    await settled();
+    expect(reading.text).toBe('ab');
+    expect(body.open()?.toString()).toBe('abcd');
+  });
+
+  test('all here is one buffer, the same for each attempt, and counted once', () => {
+    const { client, body, memory } = start();
+    client.send('ab');
+    client.send('cd');
+    client.finish();
+    const first = body.open();
+    expect(first).toEqual(Buffer.from('abcd'));
+    expect(body.open()).toBe(first);
+    expect(memory.used).toBe(4);
+    body.dispose();
+    expect(memory.used).toBe(0);
+  });
+
+  test('a reader goes on by itself when a later attempt has taken the whole', async () => {
+    const { client, body } = start();
+    const slow = body.open() as BodyReader;
+    const iterator = slow[Symbol.asyncIterator]();
+    client.send('ab');
+    client.send('cd');
+    client.finish();
+    expect((await iterator.next()).value).toEqual(Buffer.from('ab'));
+    expect(body.open()).toEqual(Buffer.from('abcd'));
+    expect((await iterator.next()).value).toEqual(Buffer.from('cd'));
+    expect((await iterator.next()).done).toBe(true);
+  });
+
+  test('a chunked body that is empty', () => {
+    const { client, body } = start();
+    client.finish();
+    expect(body.open()).toEqual(Buffer.alloc(0));
+    expect(body.replayable).toBe(true);
+  });
+});
+
+describe('a body that may not be kept goes on, once', () => {
+  const tooLarge = 'x'.repeat(60);
+
+  test.each([
+    ['over the cap', { maxBytes: 100 }, 'cap'],
+    ['over what all may keep', { maxBytes: 1_000, memory: new ByteBudget(100) }, 'memory'],
+  ])('%s', async (_name, options, reason) => {
+    const { client, body, memory, notKept } = start(options);
+    const first = read(body.open());
+    client.send(tooLarge);
+    await settled();
+    expect([memory.used, body.replayable, notKept]).toEqual([60, true, []]);
+    client.send(tooLarge);
+    expect([memory.used, body.replayable, notKept]).toEqual([0, false, [reason]]);
+    client.send('end');
+    client.finish();
+    await settled();
+    expect(first).toEqual({ text: `${tooLarge}${tooLarge}end`, ended: true, failed: undefined });
+    expect(() => body.open()).toThrow(RequestBodyNotKept);
+    body.dispose();
+    expect([memory.used, notKept]).toEqual([0, [reason]]);
+  });
+
+  test('exactly the cap is kept', () => {
+    const { client, body, notKept } = start({ maxBytes: 120 });
+    client.send(tooLarge);
+    client.send(tooLarge);
+    client.finish();
+    expect(body.open()?.toString()).toHaveLength(120);
+    expect([body.replayable, notKept]).toEqual([true, []]);
+  });
+
+  test('as declared: nothing of it is kept, and it is said before the first byte', () => {
+    const { client, body, memory, notKept } = start({ declaredBytes: 101 });
+    expect(notKept).toEqual(['cap']);
+    expect(body.replayable).toBe(true);
+    client.send(tooLarge);
+    expect(memory.used).toBe(0);
+  });
+
+  test('all here before the first attempt: that one has it, and no other', () => {
+    const { client, body, notKept } = start({ maxBytes: 10 });
+    client.send(tooLarge);
+    client.finish();
+    expect(body.replayable).toBe(true);
+    expect(body.open()?.toString()).toBe(tooLarge);
+    expect([body.replayable, notKept]).toEqual([false, ['cap']]);
+    expect(() => body.open()).toThrow(RequestBodyNotKept);
+  });
+
+  test('where no policy would send it again nothing is kept, and nothing to be said', async () => {
+    const { client, body, memory, notKept } = start({ maxBytes: 0, declaredBytes: 4 });
+    const first = read(body.open());
+    client.send('ab');
+    await settled();
+    expect([memory.used, body.replayable]).toEqual([0, false]);
+    client.send('cd');
+    client.finish();
+    await settled();
+    expect(first.text).toBe('abcd');
+    expect(notKept).toEqual([]);
+  });
+
+  test('a late reader still gets what the slower one has not read yet', async () => {
+    const { client, body } = start();
+    const iterator = (body.open() as BodyReader)[Symbol.asyncIterator]();
+    client.send(tooLarge);
+    await iterator.next();
+    client.send(tooLarge);
+    client.send('end');
+    expect((await iterator.next()).value?.toString()).toBe(tooLarge);
+    expect((await iterator.next()).value?.toString()).toBe('end');
+  });
+});
+
+describe('the client is held back', () => {
+  const chunk = Buffer.alloc(100 * KIB);
+
+  test('when 256 KiB wait that no attempt has read, and let go as they are read', async () => {
+    const { client, body } = start({ maxBytes: 10_000 * KIB });
+    const iterator = (body.open() as BodyReader)[Symbol.asyncIterator]();
+    client.send(chunk);
+    client.send(chunk);
+    expect(client.paused).toBe(false);
+    client.send(chunk);
+    expect(client.paused).toBe(true);
+    await iterator.next();
+    expect(client.paused).toBe(false);
+  });
+
+  test('by the attempt that is furthest: reading again what was read lets no more in', async () => {
+    const { client, body } = start({ maxBytes: 10_000 * KIB });
+    const first = (body.open() as BodyReader)[Symbol.asyncIterator]();
+    client.send(chunk);
+    await first.next();
+    for (let i = 0; i < 3; i++) client.send(chunk);
+    expect(client.paused).toBe(true);
+    const second = (body.open() as BodyReader)[Symbol.asyncIterator]();
+    await second.next();
+    expect(client.paused).toBe(true);
+    await second.next();
+    expect(client.paused).toBe(false);
+  });
+
+  test('not once the call is over: what still comes is read and dropped', () => {
+    const { client, body, memory } = start({ maxBytes: 10_000 * KIB });
+    for (let i = 0; i < 3; i++) client.send(chunk);
+    expect(client.paused).toBe(true);
+    body.dispose();
+    expect(client.paused).toBe(false);
+    for (let i = 0; i < 3; i++) client.send(chunk);
+    expect([client.paused, memory.used]).toEqual([false, 0]);
+  });
+});
+
+describe('a client that leaves in the middle', () => {
+  test('breaks the attempt that reads: what it has sent is not the whole', async () => {
+    const { client, body } = start();
+    const reading = read(body.open());
+    client.send('ab');
+    client.leave();
+    await settled();
+    expect(reading).toMatchObject({ text: 'ab', ended: false });
+    expect(reading.failed).toBeInstanceOf(RequestBodyBroken);
+  });
+
+  test('also one that comes to read later', async () => {
+    const { client, body } = start();
+    const iterator = (body.open() as BodyReader)[Symbol.asyncIterator]();
+    client.send('ab');
+    client.leave();
+    await iterator.next();
+    await expect((async () => iterator.next())()).rejects.toThrow(RequestBodyBroken);
+    expect(body.replayable).toBe(false);
+    expect(() => body.open()).toThrow(RequestBodyBroken);
+  });
+
+  test('and settles whoever waits for the last byte', async () => {
+    const { client, body } = start();
+    const waiting = body.settled();
+    client.leave();
+    await waiting;
+    await body.settled();
+  });
+});
+
+test('disposing ends those who read, and gives bytes back once', async () => {
+  const { client, body, memory } = start();
+  const reading = read(body.open());
+  client.send('ab');
+  await settled();
+  body.dispose();
+  body.dispose();
+  await settled();
+  expect(memory.used).toBe(0);
+  expect(reading.text).toBe('ab');
+});
