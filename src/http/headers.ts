@@ -21,6 +21,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'proxy-authenticate',
   'proxy-authorization',
   'te',
+  // We forward no trailers; node:http refuses to announce any where it does not send the body in chunks.
+  'trailer',
   'transfer-encoding',
   'upgrade',
 ]);
