@@ -74,12 +74,15 @@ export class ClientExchange {
   }
 
   async run(route: Route, target: string): Promise<void> {
+    let reply: Reply | undefined;
     try {
-      this.#answer(await this.#send(route, target));
+      reply = await this.#send(route, target);
+      this.#answer(reply);
     } catch (error) {
       if (error instanceof ProxyError) return this.refuse(error);
       this.#deps.onBug(error, this.#record);
       this.refuse(undefined);
+      reply?.body.discard();
     }
   }
 
@@ -99,8 +102,10 @@ export class ClientExchange {
   /** The response has ended, one way or the other. */
   close(): void {
     if (!this.#res.writableFinished && this.#ending.error === undefined) {
-      this.#ending.error = 'client_gone';
-      this.#signal.abort(new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' }));
+      const gone = new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' });
+      this.#signal.abort(gone);
+      // Unless it was we who went: a shutdown that cuts what still runs.
+      this.#ending.error = this.#signal.reason instanceof ProxyError ? this.#signal.reason.code : gone.code;
     }
     this.#body.dispose();
     this.#record.finish(this.#ending);
@@ -172,8 +177,8 @@ export class ClientExchange {
     this.#addOwnHeaders(headers, 'upstream');
     this.#ending.status = reply.status;
     this.#ending.origin = 'upstream';
-    reply.body.onEnd(this.#onBodyEnd);
     this.#writeHead(reply.status, reply.statusText, headers);
+    reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(res);
     // A stream's head must not wait for the stream's first byte.
     if (!res.writableEnded && !res.destroyed) res.flushHeaders();
@@ -186,7 +191,8 @@ export class ClientExchange {
 
   #writeHead(status: number, statusText: string, headers: string[]): void {
     if (this.#deps.draining()) this.#res.shouldKeepAlive = false;
-    if (statusText === '') this.#res.writeHead(status, headers);
+    // Octets beyond ASCII mean nothing in a reason phrase (RFC 9112 §4), and undici has decoded them by guess.
+    if (!/^[\t\x20-\x7e]+$/.test(statusText)) this.#res.writeHead(status, headers);
     else this.#res.writeHead(status, statusText, headers);
   }
 
