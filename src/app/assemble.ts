@@ -19,6 +19,8 @@ export interface RunningUpstream {
   readonly scopes: readonly Scope[];
   readonly calls: { readonly inFlight: number };
   readonly connections: () => number;
+  /** No call can be sent after this. */
+  readonly close: () => void;
 }
 
 export interface Assembly {
@@ -42,9 +44,9 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
   const pool = deps.state.keep(
     `${name} pool`,
     { origin, connection, allowPrivate },
+    // One that a reload replaces is not closed: calls that began on it may still be in backoff. What idles there ends by
+    // its keep-alive time.
     () => createPool(origin, connection, allowPrivate),
-    // Calls in flight end on the old connections; close() waits for them.
-    (old) => void old.close(),
   );
   const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0 }));
   const headers = compileHeaderRules(upstream.headers);
@@ -66,6 +68,6 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
     return { methods: config.methods, path: config.path, route };
   });
   scopes.connect();
-  const running = { name, scopes: scopes.all(), calls, connections: () => pool.stats.connected };
+  const running = { name, scopes: scopes.all(), calls, connections: () => pool.stats.connected, close: () => void pool.close() };
   return { mounted: { mount, basePath, routes }, running };
 }

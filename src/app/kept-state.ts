@@ -3,12 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 interface Entry {
   readonly options: unknown;
   readonly value: unknown;
-  readonly dispose: (() => void) | undefined;
 }
 
 /**
  * State that outlives a reload as long as what it was made from stays the same: breakers, budgets, limits, pools.
- * A reload asks for everything it needs between `begin` and `commit`; what nobody asked for is disposed of.
+ * A reload asks for everything it needs between `begin` and `commit`; what nobody asked for is forgotten.
  */
 export class KeptState {
   #current = new Map<string, Entry>();
@@ -19,25 +18,18 @@ export class KeptState {
   }
 
   /** The value under `key` if it was made with equal options, else a new one. */
-  keep<T>(key: string, options: unknown, create: () => T, dispose?: (value: T) => void): T {
+  keep<T>(key: string, options: unknown, create: () => T): T {
     const known = this.#next.get(key) ?? this.#current.get(key);
     if (known !== undefined && isDeepStrictEqual(known.options, options)) {
       this.#next.set(key, known);
       return known.value as T;
     }
     const value = create();
-    this.#next.set(key, { options, value, dispose: dispose && (() => dispose(value)) });
+    this.#next.set(key, { options, value });
     return value;
   }
 
   commit(): void {
-    const before = this.#current;
     this.#current = this.#next;
-    for (const [key, entry] of before) if (this.#current.get(key) !== entry) entry.dispose?.();
-  }
-
-  disposeAll(): void {
-    this.begin();
-    this.commit();
   }
 }
