@@ -119,15 +119,44 @@ export interface LogCallsOptions {
   readonly slowMs: number;
 }
 
-/** Writes one line per call that is asked for, and one for each change of a breaker. */
+/** One line a second tells all there is to tell about a route whose calls are all refused for the same reason. */
+const REFUSALS_EVERY_MS = 1_000;
+
+/**
+ * Writes one line per call that is asked for, and one for each change of a breaker. Of `notable` refusals that touched
+ * no upstream, one a second is written per route and reason, with the number of those left out before it: an open
+ * breaker must not bring the log down as well.
+ */
 export function logCalls(
   logger: Logger,
   { requests, slowMs }: LogCallsOptions,
 ): Pick<Observer, 'callEnded' | 'stateChanged'> {
+  const refusals = new Map<string, { since: number; suppressed: number }>();
+
+  /** How many like it were left out since the last that was written, or undefined to leave this one out too. */
+  function suppressed({ attempts, error, info, outcome, startedAt, ms }: CallRecord): number | undefined {
+    if (requests === 'all' || outcome !== 'rejected' || attempts > 0) return 0;
+    const key = `${info.upstream} ${info.route} ${error}`;
+    const now = startedAt + ms;
+    const last = refusals.get(key);
+    if (last !== undefined && now - last.since < REFUSALS_EVERY_MS) {
+      last.suppressed++;
+      return undefined;
+    }
+    refusals.set(key, { since: now, suppressed: 0 });
+    return last?.suppressed ?? 0;
+  }
+
   return {
     callEnded: (record) => {
       if (requests === 'none' || (requests === 'notable' && !notable(record, slowMs))) return;
-      logger[levelOf(record)]({ ...callLine(record) }, callMessage(record));
+      const leftOut = suppressed(record);
+      if (leftOut === undefined) return;
+      const more = leftOut === 0 ? '' : ` (and ${leftOut} more like it)`;
+      logger[levelOf(record)](
+        { ...callLine(record), suppressed: leftOut || undefined },
+        `${callMessage(record)}${more}`,
+      );
     },
     stateChanged: (upstream, event) => logState(logger, upstream, event),
   };

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { Observer } from '../../src/proxy/observer.ts';
 import { callLine, callMessage, logCalls } from '../../src/proxy/log-line.ts';
 import { combine } from '../../src/proxy/observer.ts';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';
@@ -133,6 +134,24 @@ describe('which calls are logged', () => {
   test('all', async () => expect(await played('all')).toEqual(['info', 'info', 'warn', 'error']));
   test('notable', async () => expect(await played('notable')).toEqual(['info', 'warn', 'error']));
   test('none', async () => expect(await played('none')).toEqual([]));
+
+  test('of refusals for the same reason one a second, with the number left out', async () => {
+    const refusedAt = async (log: Observer, ms: number, error: 'breaker_open' | 'concurrency_limit') => {
+      const story = new Story(log);
+      await story.clock.advance(ms);
+      story.end({ status: 503, origin: 'proxy', error });
+    };
+    const play = async (requests: 'all' | 'notable') => {
+      const log = combine(logCalls(logger, { requests, slowMs: 1000 }));
+      lines.length = 0;
+      for (const ms of [0, 10, 990, 1000, 1500, 2100]) await refusedAt(log, ms, 'breaker_open');
+      await refusedAt(log, 2100, 'concurrency_limit');
+      return lines.map((line) => (line as { suppressed?: number }).suppressed);
+    };
+    expect(await play('notable')).toEqual([undefined, 2, 1, undefined]);
+    expect(lines[1]?.msg).toContain('(and 2 more like it)');
+    expect((await play('all')).length).toBe(7);
+  });
 
   test('a breaker that opens warns, with its cause; a stale result is no news', () => {
     const { stateChanged } = logCalls(logger, { requests: 'none', slowMs: 1000 });
