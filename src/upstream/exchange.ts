@@ -91,6 +91,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   // --- the pipeline's side ---
 
   pipeTo(sink: BodySink): void {
+    // undici tells the end of a reply to HEAD together with its head, paused or not.
+    if (this.#end === 'complete') return void sink.end();
+    if (this.#end !== undefined) return void sink.destroy();
     this.#sink = sink;
     sink.on('drain', this.#onDrain);
     this.#flow();
