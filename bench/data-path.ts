@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BARE, type Contender, contenders, startOrigin } from './lib/contenders.ts';
@@ -20,13 +20,17 @@ const USAGE = `npm run bench -- [options]
   --rounds N      default 20
   --from-source   run Breakwater from src/ instead of dist/`;
 
-const MIB = 1024 * 1024;
+const MB = 1_000_000;
 
 interface Report {
   readonly date: string;
   readonly node: string;
   readonly cpu: string;
   readonly commit: string;
+  /** The machine's load average before we began: anything much above 0 widens the quartiles. */
+  readonly loadBefore: number;
+  readonly warmUpPasses: number;
+  readonly rounds: number;
   readonly absent: readonly string[];
   readonly cells: readonly Cell[];
   readonly footprints: readonly Footprint[];
@@ -47,10 +51,11 @@ const { values: flags } = parseArgs({
 const progress = (text: string): unknown => process.stderr.write(`${text}\n`);
 
 async function measure(tempDir: string): Promise<Report> {
+  const about = machine();
   const plan: Plan = {
     scenarios: SCENARIOS,
     rounds: Number(flags.rounds ?? (flags.quick ? 5 : 20)),
-    limitMs: flags.quick ? 25_000 : 150_000,
+    limitMs: flags.quick ? 35_000 : 190_000,
     scale: flags.quick ? 0.5 : 1,
   };
   const all = contenders(tempDir, flags['from-source']).filter(wanted);
@@ -63,19 +68,21 @@ async function measure(tempDir: string): Promise<Report> {
     for (const scenario of plan.scenarios) await verify(running.port, scenario);
   }
   progress('warming up');
-  await warmUp(started, plan, originPort);
-  const samples = await runRounds(started, plan, originPort, (done) =>
-    progress(`round ${done}/${plan.rounds}`),
-  );
+  const begunAt = performance.now();
+  const warmUpPasses = await warmUp(started, plan, originPort);
+  progress(`up to ${plan.rounds} rounds`);
+  const leftMs = plan.limitMs - (performance.now() - begunAt);
+  const samples = await runRounds(started, plan, originPort, leftMs);
   const cells = summarize(samples);
   const footprints = started.map(({ name, running, listeningMs, idleBytes }) => ({
     contender: name,
     listeningMs,
-    idleMiB: idleBytes / MIB,
-    loadedMiB: residentBytes(running.pid) / MIB,
+    idleMb: idleBytes / MB,
+    loadedMb: residentBytes(running.pid) / MB,
   }));
   const absent = all.flatMap(({ name, missing }) => (missing === undefined ? [] : [`${name}: ${missing}`]));
-  return { ...machine(), absent, cells, footprints, goals: judge(cells, footprints) };
+  const rounds = Math.min(...cells.map((cell) => cell.rounds));
+  return { ...about, warmUpPasses, rounds, absent, cells, footprints, goals: judge(cells, footprints) };
 }
 
 function wanted({ name }: Contender): boolean {
@@ -83,7 +90,7 @@ function wanted({ name }: Contender): boolean {
   return only === undefined || name === BARE || only.includes(name.toLowerCase());
 }
 
-function machine(): Pick<Report, 'date' | 'node' | 'cpu' | 'commit'> {
+function machine(): Pick<Report, 'date' | 'node' | 'cpu' | 'commit' | 'loadBefore'> {
   const model = cpus()[0]?.model ?? 'unknown';
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -92,11 +99,16 @@ function machine(): Pick<Report, 'date' | 'node' | 'cpu' | 'commit'> {
     commit: execFileSync('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname })
       .toString()
       .trim(),
+    loadBefore: loadavg()[0] ?? NaN,
   };
 }
 
 function print(report: Report): void {
-  console.log(`\n${report.date} · Node ${report.node} · ${report.cpu} · commit ${report.commit}`);
+  const { date, node, cpu, commit, loadBefore, rounds, warmUpPasses } = report;
+  console.log(`\n${date} · Node ${node} · ${cpu} · commit ${commit}`);
+  console.log(
+    `${rounds} rounds after ${warmUpPasses} warm-up passes; load average before: ${loadBefore.toFixed(1)}`,
+  );
   console.log(
     'CPU: proxy processes only, per request, 32 connections. Latency: one connection, minus direct.\n',
   );

@@ -22,7 +22,7 @@ export interface Sample {
 export interface Plan {
   readonly scenarios: readonly Scenario[];
   readonly rounds: number;
-  /** No round starts after this much time. */
+  /** No round but the second starts after this much time, warming up included. */
   readonly limitMs: number;
   /** 1, or less for a quicker and noisier run. */
   readonly scale: number;
@@ -35,15 +35,23 @@ const LATENCY_REQUESTS = 150;
 /** V8 still compiles a proxy's code after 20 000 requests; this comes to 24 000. */
 const WARM_UP_PASSES = 4;
 
-/** Brings every contender's code and connections to temperature. */
-export async function warmUp(started: readonly Started[], plan: Plan, originPort: number): Promise<void> {
+/** On a slow machine warming up must leave time to measure; the report says how many passes there were. */
+const WARM_UP_SHARE = 0.4;
+/** One round has no median. */
+const MIN_ROUNDS = 2;
+
+/** Brings every contender's code and connections to temperature. Returns the passes made. */
+export async function warmUp(started: readonly Started[], plan: Plan, originPort: number): Promise<number> {
+  const startedAt = performance.now();
   for (let pass = 0; pass < WARM_UP_PASSES; pass++) {
+    if (performance.now() - startedAt > plan.limitMs * WARM_UP_SHARE) return pass;
     for (const scenario of plan.scenarios) {
       const options = { requests: loadedRequests(scenario, plan), connections: LOADED_CONNECTIONS };
       for (const { running } of started) await load(running.port, scenario, options);
       await load(originPort, scenario, options);
     }
   }
+  return WARM_UP_PASSES;
 }
 
 /** A B C, then B C A, and so on, so that a slow minute of the machine or a turn's place in it favours nobody. */
@@ -51,19 +59,18 @@ export async function runRounds(
   started: readonly Started[],
   plan: Plan,
   originPort: number,
-  onRound: (done: number) => void,
+  limitMs: number,
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
   const startedAt = performance.now();
   for (let round = 0; round < plan.rounds; round++) {
-    if (round > 0 && performance.now() - startedAt > plan.limitMs) break;
+    if (round >= MIN_ROUNDS && performance.now() - startedAt > limitMs) break;
     const turn = round % started.length;
     const order = [...started.slice(turn), ...started.slice(0, turn)];
     for (const scenario of plan.scenarios) {
       const direct = await load(originPort, scenario, latencyOptions(plan));
       for (const one of order) samples.push(await measure(one, scenario, plan, { originPort, direct }));
     }
-    onRound(round + 1);
   }
   return samples;
 }

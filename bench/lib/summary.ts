@@ -1,6 +1,6 @@
 import { BARE, BREAKWATER, HTTP_PROXY_3 } from './contenders.ts';
 import type { Sample } from './rounds.ts';
-import { median } from './stats.ts';
+import { median, percentile } from './stats.ts';
 
 /** Medians over the rounds for one contender and one scenario. */
 export interface Cell {
@@ -10,6 +10,8 @@ export interface Cell {
   readonly cpuMicros: number;
   /** Median of the rounds' ratios to the yardstick, each taken within one round. */
   readonly ratio: number;
+  /** The rounds' quartiles: how far the ratio may be trusted. */
+  readonly ratioQuartiles: readonly [number, number];
   readonly addedP50Ms: number;
   readonly addedP99Ms: number;
   readonly requestsPerSecond: number;
@@ -20,15 +22,17 @@ export interface Cell {
 export interface Footprint {
   readonly contender: string;
   readonly listeningMs: number;
-  readonly idleMiB: number;
-  readonly loadedMiB: number;
+  /** Resident memory in MB (10⁶ bytes), idle after the start and after the last round. */
+  readonly idleMb: number;
+  readonly loadedMb: number;
 }
 
 export interface Goal {
   readonly what: string;
   readonly limit: number;
   readonly measured: number;
-  readonly met: boolean;
+  /** `unclear`: the quartiles of the rounds lie on both sides of the limit. */
+  readonly verdict: 'met' | 'MISSED' | 'unclear' | 'FAILED';
 }
 
 export function summarize(samples: readonly Sample[]): Cell[] {
@@ -37,12 +41,14 @@ export function summarize(samples: readonly Sample[]): Cell[] {
     const { contender, scenario } = group[0] as Sample;
     const yardstick = samplesOf(samples, scenario, BARE);
     const middle = (value: (sample: Sample) => number): number => median(group.map(value));
+    const ratios = group.map((sample, round) => sample.cpuMicros / (yardstick[round]?.cpuMicros ?? NaN));
     return {
       contender,
       scenario,
       rounds: group.length,
       cpuMicros: middle((sample) => sample.cpuMicros),
-      ratio: median(group.map((sample, round) => sample.cpuMicros / (yardstick[round]?.cpuMicros ?? NaN))),
+      ratio: median(ratios),
+      ratioQuartiles: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
       addedP50Ms: middle((sample) => sample.addedP50Ms),
       addedP99Ms: middle((sample) => sample.addedP99Ms),
       requestsPerSecond: middle((sample) => sample.requestsPerSecond),
@@ -59,18 +65,27 @@ function samplesOf(samples: readonly Sample[], scenario: string, contender: stri
 /** Breakwater against the goals that it has set itself; none when it did not run. */
 export function judge(cells: readonly Cell[], footprints: readonly Footprint[]): Goal[] {
   const goals: Goal[] = [];
-  const goal = (what: string, measured: number, limit: number): void => {
-    goals.push({ what, limit, measured, met: measured <= limit });
+  const failed = cells.some(({ contender, failures }) => contender === BREAKWATER && failures > 0);
+  const goal = (what: string, values: readonly number[], limit: number): void => {
+    const verdict = failed ? 'FAILED' : verdictOn(values, limit);
+    goals.push({ what, limit, measured: median(values), verdict });
   };
   for (const cell of cells.filter(({ contender }) => contender === BREAKWATER)) {
-    goal(`${cell.scenario}: CPU, × ${BARE}`, cell.ratio, 1.3);
+    goal(`${cell.scenario}: CPU, × ${BARE}`, [...cell.ratioQuartiles, cell.ratio], 1.3);
     const peer = cells.find((c) => c.scenario === cell.scenario && c.contender === HTTP_PROXY_3);
-    if (peer !== undefined) goal(`${cell.scenario}: CPU, × ${HTTP_PROXY_3}`, cell.ratio / peer.ratio, 0.7);
+    if (peer === undefined) continue;
+    const against = [...cell.ratioQuartiles, cell.ratio].map((ratio) => ratio / peer.ratio);
+    goal(`${cell.scenario}: CPU, × ${HTTP_PROXY_3}`, against, 0.7);
   }
   const footprint = footprints.find(({ contender }) => contender === BREAKWATER);
   if (footprint !== undefined) {
-    goal('resident after start, MiB', footprint.idleMiB, 80);
-    goal('listening after, ms', footprint.listeningMs, 400);
+    goal('resident after start, MB', [footprint.idleMb], 80);
+    goal('listening after, ms', [footprint.listeningMs], 400);
   }
   return goals;
+}
+
+function verdictOn(values: readonly number[], limit: number): Goal['verdict'] {
+  if (values.every((value) => value <= limit)) return 'met';
+  return values.some((value) => value <= limit) ? 'unclear' : 'MISSED';
 }

@@ -19,13 +19,14 @@ export function scenarioTable(scenario: string, cells: readonly Cell[]): string 
   const rows = cells.map((cell) => [
     cell.failures === 0 ? cell.contender : `${cell.contender} (${cell.failures} FAILED)`,
     cell.ratio.toFixed(2),
+    cell.ratioQuartiles.map((ratio) => ratio.toFixed(2)).join('–'),
     cell.cpuMicros.toFixed(1),
     cell.addedP50Ms.toFixed(3),
     cell.addedP99Ms.toFixed(3),
     cell.requestsPerSecond.toFixed(0),
     String(cell.reconnects),
   ]);
-  const head = [scenario, 'ratio', 'CPU µs', '+p50 ms', '+p99 ms', 'req/s', 'reconnects'];
+  const head = [scenario, 'ratio', 'quartiles', 'CPU µs', '+p50 ms', '+p99 ms', 'req/s', 'reconnects'];
   return table(head, rows);
 }
 
@@ -33,18 +34,18 @@ export function footprintTable(footprints: readonly Footprint[]): string {
   const rows = footprints.map((one) => [
     one.contender,
     one.listeningMs.toFixed(0),
-    one.idleMiB.toFixed(1),
-    one.loadedMiB.toFixed(1),
+    one.idleMb.toFixed(1),
+    one.loadedMb.toFixed(1),
   ]);
-  return table(['start and memory', 'listening ms', 'RSS idle MiB', 'RSS after load MiB'], rows);
+  return table(['start and memory', 'listening ms', 'RSS idle MB', 'RSS after load MB'], rows);
 }
 
 export function goalTable(goals: readonly Goal[]): string {
-  const rows = goals.map(({ what, measured, limit, met }) => [
+  const rows = goals.map(({ what, measured, limit, verdict }) => [
     what,
     measured.toFixed(measured < 10 ? 2 : 0),
     `≤ ${limit}`,
-    met ? 'met' : 'MISSED',
+    verdict,
   ]);
   return table(['Breakwater', 'measured', 'goal', ''], rows);
 }
