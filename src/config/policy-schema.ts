@@ -132,7 +132,7 @@ const breaker = shorthand(
       ),
       probes: integer(3, 'Successful probes in a row that close it.', 1, 1_000),
       wait: section('How long it stays open before a probe.', {
-        ratio: decimal(0.1, "The wait as a share of the outage's age.", 0, 10),
+        ratio: decimal(0.05, "The wait as a share of the outage's age.", 0, 10),
         min: duration('500ms', 'The shortest wait.', MS),
         max: duration('15s', 'The longest wait.', MS),
       }).optional(),

@@ -6,7 +6,7 @@ const MAX_ASKED_MS = 5 * 60_000;
 
 /**
  * The wait before the next probe, proportional to the age of the outage: a short fault is left soon, a long one is
- * asked about rarely, and what is lost after the end of either is about a tenth of its length. ±20 % keeps many
+ * asked about rarely, and what is lost after the end of either is at most about `waitRatio` of its length. ±20 % keeps many
  * proxies apart. `askedMs` is the upstream's Retry-After, a floor of up to five minutes.
  */
 export function probeWaitMs(
