@@ -1,10 +1,12 @@
+const PLAIN = ['brownout', 'outage', 'blackhole', 'rate-limited', 'exhausted', 'flapping'] as const;
+
 /**
  * How an upstream fails. `brownout`: ten times slower; `outage`: 503 at once; `blackhole`: no answer; `rate-limited`: half
- * the capacity, beyond it 429 with Retry-After; `flapping`: two seconds down, two seconds up; `flaky`: this share of attempts
- * gets a 503 at random.
+ * the capacity, beyond it 429 with Retry-After; `exhausted`: 429 to all, without saying until when; `flapping`: two seconds
+ * down, two seconds up; `flaky`: this share of attempts gets a 503 at random.
  */
 export type Fault =
-  | { readonly kind: 'brownout' | 'outage' | 'blackhole' | 'rate-limited' | 'flapping' }
+  | { readonly kind: (typeof PLAIN)[number] }
   | { readonly kind: 'flaky'; readonly share: number };
 
 /** What happens to whom, all times in virtual milliseconds from the start. The same scenario always runs the same. */
@@ -19,14 +21,14 @@ export interface Scenario {
   /** Proxies that share the upstream and know nothing of each other. */
   readonly callers: number;
   readonly capacityPerSecond: number;
+  /** Mean time in which a worker of the upstream serves a request, where nothing is wrong. */
+  readonly serviceMs: number;
   readonly seed: number;
 }
 
 /** The times of RPB-1: a minute of calm, the fault, three minutes to recover in. */
 export const CALM_MS = 60_000;
 export const RECOVERY_MS = 180_000;
-
-const PLAIN = ['brownout', 'outage', 'blackhole', 'rate-limited', 'flapping'] as const;
 
 /** The words for `--fault`. */
 export const FAULT_WORDS: readonly string[] = [...PLAIN, 'flaky=0.3'];
@@ -57,6 +59,7 @@ export function outageScenario(fault: Fault, changes: Partial<Scenario> = {}): S
     ratePerSecond: 80,
     callers: 1,
     capacityPerSecond: 100,
+    serviceMs: 100,
     seed: 1,
     ...changes,
   };

@@ -28,7 +28,8 @@ const MEMORY_BYTES = 64 * 1024 * 1024;
 
 /** One proxy in the simulation: the pipeline of the data path and its state, with a simulated upstream at its end. */
 export interface Sidecar {
-  readonly send: Send;
+  /** What calls go through; may be wrapped before the first of them. */
+  send: Send;
   readonly scopes: readonly Scope[];
 }
 

@@ -10,15 +10,14 @@ import { exponential, seededRandom, subSeed } from './seeded-random.ts';
 import { Station } from './station.ts';
 import { Weather } from './weather.ts';
 
-const SERVICE_MS = 100;
 /** Room to wait for five seconds of work. */
 const QUEUE_SECONDS = 5;
 /** A refusal at once still travels. */
 const REFUSAL_MS = 1;
 
 /**
- * The upstream of RPB-1 behind a `Send` like that of the data path: 10 workers per 100 requests per second, exponential
- * service times with a mean of 100 ms, a queue of five seconds of work, 503 beyond it.
+ * The upstream of RPB-1 behind a `Send` like that of the data path: as many workers as the capacity takes (10 for 100
+ * requests per second of 100 ms), exponential service times, a queue of five seconds of work, 503 beyond it.
  */
 export class SimulatedUpstream {
   /** When each attempt reached it. */
@@ -33,9 +32,10 @@ export class SimulatedUpstream {
   constructor(scenario: Scenario, clock: Clock) {
     this.#clock = clock;
     this.#weather = new Weather(scenario);
-    const { capacityPerSecond, seed } = scenario;
+    const { capacityPerSecond, seed, serviceMs } = scenario;
     const random = seededRandom(subSeed(seed, 'service'));
-    const workers = Math.max(1, Math.round((capacityPerSecond * SERVICE_MS) / 1_000));
+    const workers = Math.max(1, Math.round((capacityPerSecond * serviceMs) / 1_000));
+    // Workers are whole, so the capacity is kept and the time gives way.
     const meanMs = (workers * 1_000) / capacityPerSecond;
     this.#station = new Station(clock, {
       workers,

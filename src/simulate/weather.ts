@@ -9,6 +9,7 @@ export type Treatment =
 
 const SERVE: Treatment = { kind: 'serve' };
 const DOWN: Treatment = { kind: 'refuse', status: 503 };
+const EXHAUSTED: Treatment = { kind: 'refuse', status: 429 };
 const SILENCE: Treatment = { kind: 'silence' };
 
 const BROWNOUT_SLOWDOWN = 10;
@@ -42,6 +43,8 @@ export class Weather {
         return DOWN;
       case 'blackhole':
         return SILENCE;
+      case 'exhausted':
+        return EXHAUSTED;
       case 'flapping':
         return Math.floor(age / FLAP_MS) % 2 === 0 ? DOWN : SERVE;
       case 'flaky':

@@ -1,0 +1,64 @@
+import type { Evidence } from '../../src/policies/concurrency/limit.ts';
+import type { Sidecar } from '../../src/simulate/sidecar.ts';
+
+/** The default policy with one thing switched off. */
+export interface Ablation {
+  readonly name: string;
+  /** In the words of config.yaml, below `defaults:`. */
+  readonly config?: string;
+  /** Where no configuration can undo the rule: a change to the running policies. */
+  readonly tamper?: (sidecar: Sidecar) => void;
+  /** The gate that must break without it. */
+  readonly breaks: string;
+}
+
+/** The five rules that the default policy is made of. */
+export const ABLATIONS: readonly Ablation[] = [
+  { name: 'budget funded by requests, not by successes', tamper: fundByRequest, breaks: 'exhausted' },
+  { name: 'cap 100, not 10', config: 'retry: { budget: { cap: 100 } }', breaks: '80 sidecars, exhausted' },
+  {
+    name: 'fixed 60 s before a probe, not proportional',
+    config: 'breaker: { wait: { ratio: 0, min: 60s, max: 60s } }',
+    breaks: 'outage',
+  },
+  {
+    name: 'limit falls on every failure, not on timeouts only',
+    tamper: fallOnEveryFailure,
+    breaks: 'flaky 0.3 at 60/s, 250 ms',
+  },
+  { name: 'breaker at 50 %, not 80 %', config: 'breaker: { failure_rate: 50% }', breaks: 'flaky 0.3 at 1/s' },
+];
+
+/** What else is on by default. */
+export const MORE_ABLATIONS: readonly Ablation[] = [
+  { name: 'no breaker', config: 'breaker: off', breaks: 'outage' },
+  { name: 'no limit', config: 'concurrency: off', breaks: '' },
+  { name: 'no budget', config: 'retry: { budget: { cap: 1000000, trickle: 1000/s } }', breaks: 'exhausted' },
+  { name: 'no retry', config: 'retry: off', breaks: 'flaky 0.3 at 1/s' },
+  { name: 'wait 0.1 of the age, not 0.05', config: 'breaker: { wait: { ratio: 0.1 } }', breaks: 'blackhole' },
+  { name: 'no rule of 10 failures in a row', config: 'breaker: { consecutive_failures: 1000000 }', breaks: '' },
+  { name: 'breaker after 5 requests, not 20', config: 'breaker: { min_requests: 5 }', breaks: '' },
+  { name: 'no trickle', config: 'retry: { budget: { trickle: 0/s } }', breaks: '' },
+  { name: 'ratio 0.2, not 0.5', config: 'retry: { budget: { ratio: 0.2 } }', breaks: '' },
+  { name: 'no wait for a permit', config: 'concurrency: { wait: 0s }', breaks: '' },
+  { name: 'no jitter', config: 'retry: { backoff: { jitter: none } }', breaks: '' },
+];
+
+/** As Finagle's RetryBudget and its many ports do: each request pays in, whatever becomes of it. */
+function fundByRequest(sidecar: Sidecar): void {
+  const { budget } = sidecar.scopes[0]!;
+  const deposit = budget!.deposit.bind(budget);
+  budget!.deposit = () => {};
+  const { send } = sidecar;
+  sidecar.send = (call) => {
+    deposit();
+    return send(call);
+  };
+}
+
+/** As a limit that is driven by the error rate does. */
+function fallOnEveryFailure({ scopes }: Sidecar): void {
+  const { limit } = scopes[0]!.limiter!;
+  const release = limit.release.bind(limit);
+  limit.release = (evidence: Evidence, latencyMs, now) => release(evidence === 'failure' ? 'overload' : evidence, latencyMs, now);
+}

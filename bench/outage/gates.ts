@@ -1,0 +1,121 @@
+import { type Figures, figuresOf } from '../../src/simulate/figures.ts';
+import { type Fault, outageScenario, type Scenario } from '../../src/simulate/scenario.ts';
+import type { Sidecar, Subject } from '../../src/simulate/sidecar.ts';
+import { simulate } from '../../src/simulate/simulate.ts';
+
+/** Bounds that hold for each seed alone. */
+export interface Bounds {
+  /** Attempts per request while the fault lasts, at most. */
+  readonly during?: number;
+  /** The same in the minute after it. */
+  readonly after?: number;
+  /** Seconds to recover, at most. Infinity: any, but not never. */
+  readonly recovered?: number;
+  /** Success of the requests that arrive in the minute after the fault, at least. */
+  readonly successAfter?: number;
+  /** Rescued share, at least. */
+  readonly rescued?: number;
+}
+
+export interface Gate {
+  readonly name: string;
+  readonly fault: Fault;
+  readonly changes: Partial<Scenario>;
+  readonly bounds: Bounds;
+}
+
+export const SEEDS: readonly number[] = [1, 2, 3];
+
+const CAPACITY = 100;
+const BROWNOUT: Fault = { kind: 'brownout' };
+const OUTAGE: Fault = { kind: 'outage' };
+const BLACKHOLE: Fault = { kind: 'blackhole' };
+const EXHAUSTED: Fault = { kind: 'exhausted' };
+
+/** A whole run of at least 260 s and some 2 000 calls: 52 calls at 0.2/s would prove little. */
+function flaky(share: number, ratePerSecond: number, changes: Partial<Scenario> = {}): Gate {
+  const faultMs = Math.max(260_000, 2_000_000 / ratePerSecond);
+  return {
+    name: `flaky ${share} at ${ratePerSecond}/s${changes.serviceMs === undefined ? '' : `, ${changes.serviceMs} ms`}`,
+    fault: { kind: 'flaky', share },
+    changes: { ratePerSecond, faultAtMs: 0, faultMs, endMs: faultMs, ...changes },
+    bounds: { rescued: 0.95 },
+  };
+}
+
+function recovers(fault: Fault, load: number): Gate {
+  return {
+    name: `${fault.kind} at ${load} of capacity ends`,
+    fault,
+    changes: { ratePerSecond: load * CAPACITY },
+    bounds: { recovered: Number.POSITIVE_INFINITY },
+  };
+}
+
+/** One request per second each. Nothing after the fault is looked at, so nothing is run. */
+function manySidecars(fault: Fault): Gate {
+  return { name: `80 sidecars, ${fault.kind}`, fault, changes: { callers: 80, endMs: 80_000 }, bounds: { during: 1.6 } };
+}
+
+/** The gates of RPB-1. */
+export const GATES: readonly Gate[] = [
+  { name: 'brownout', fault: BROWNOUT, changes: {}, bounds: { during: 1.1, after: 1.1, recovered: 5, successAfter: 0.95 } },
+  { name: 'outage', fault: OUTAGE, changes: {}, bounds: { during: 0.5, successAfter: 0.95 } },
+  { name: 'blackhole', fault: BLACKHOLE, changes: {}, bounds: { during: 0.5, successAfter: 0.95 } },
+  ...[BROWNOUT, OUTAGE, BLACKHOLE].flatMap((fault) => [0.5, 0.9].map((load) => recovers(fault, load))),
+  ...[0.05, 0.1, 0.3].flatMap((share) => [0.2, 1, 20].map((rate) => flaky(share, rate))),
+  // The fault is not named in RPB-1: the last one is the hardest, because no breaker counts a 429.
+  ...[BROWNOUT, OUTAGE, BLACKHOLE, EXHAUSTED].map(manySidecars),
+];
+
+/** Two more, where RPB-1's own have two rules covering for each other. */
+export const EXTRA_GATES: readonly Gate[] = [
+  { name: 'exhausted', fault: EXHAUSTED, changes: {}, bounds: { during: 1.1, after: 1.1, successAfter: 0.95 } },
+  flaky(0.3, 60, { serviceMs: 250, faultMs: 120_000, endMs: 120_000 }),
+];
+
+export async function measure(
+  subject: Subject,
+  { fault, changes }: Pick<Gate, 'fault' | 'changes'>,
+  seed: number,
+  onSidecar?: (sidecar: Sidecar) => void,
+): Promise<Figures> {
+  const run = await simulate(subject, outageScenario(fault, { ...changes, seed }), onSidecar && { onSidecar });
+  return figuresOf(run, subject.route.settings.retry.attempts);
+}
+
+/** One bound, what was measured, and whether it holds. */
+export interface Reading {
+  readonly text: string;
+  readonly holds: boolean;
+}
+
+/** Every bound of the gate against the figures, in words. */
+export function readings({ during, after, recovered, successAfter, rescued }: Bounds, figures: Figures): Reading[] {
+  const all: Reading[] = [];
+  const add = (text: string, holds: boolean) => all.push({ text, holds });
+  const factor = (value: number) => value.toFixed(2);
+  const share = (value: number) => `${(100 * value).toFixed(1)} %`;
+  if (during !== undefined) {
+    const value = figures.during.attemptsPerRequest;
+    add(`AF ${factor(value)} (≤ ${during})`, value <= during);
+  }
+  if (after !== undefined) {
+    const value = figures.after.attemptsPerRequest;
+    add(`AF after ${factor(value)} (≤ ${after})`, value <= after);
+  }
+  if (recovered !== undefined) {
+    const value = figures.recoveredAfterSeconds;
+    const limit = Number.isFinite(recovered) ? `≤ ${recovered} s` : 'not never';
+    add(`TTR ${value === undefined ? 'never' : `${value} s`} (${limit})`, value !== undefined && value <= recovered);
+  }
+  if (successAfter !== undefined) {
+    const value = figures.after.success;
+    add(`success after ${share(value)} (≥ ${share(successAfter)})`, value >= successAfter);
+  }
+  if (rescued !== undefined) {
+    const value = figures.rescued ?? 0;
+    add(`rescued ${share(value)} (≥ ${share(rescued)})`, value >= rescued);
+  }
+  return all;
+}
