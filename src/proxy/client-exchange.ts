@@ -107,6 +107,9 @@ export class ClientExchange {
       // Unless it was we who went: a shutdown that cuts what still runs.
       this.#ending.error = this.#signal.reason instanceof ProxyError ? this.#signal.reason.code : gone.code;
     }
+    // How the body broke off is known to whoever broke it.
+    const { errored } = this.#res;
+    if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#ending.error = errored.code;
     this.#body.dispose();
     this.#record.finish(this.#ending);
   }

@@ -73,7 +73,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       return;
     }
     this.#drained += chunk.length;
-    if (this.#drained > MAX_DRAIN_BYTES) controller.abort(new Error('body discarded'));
+    // Bytes that come before anybody takes them (undici may push them on when the upstream has closed) are lost: break off.
+    if (!this.#discarded || this.#drained > MAX_DRAIN_BYTES) controller.abort(new Error('body discarded'));
   }
 
   onResponseEnd(): void {

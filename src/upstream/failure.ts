@@ -23,21 +23,19 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_CLOSED: 'connection_terminated',
   UND_ERR_DESTROYED: 'connection_terminated',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'response_incomplete',
-  HPE_INVALID_EOF_STATE: 'response_incomplete',
   UND_ERR_HEADERS_OVERFLOW: 'protocol_error',
   // undici will not put on the wire what the client sent: a header or target that node:http let through.
   UND_ERR_INVALID_ARG: 'bad_request',
   UND_ERR_NOT_SUPPORTED: 'bad_request',
 };
 
-/** Families of codes, after the single ones: certificates (node:tls and OpenSSL's verification), TLS itself, llhttp. */
+/** Families of codes, after the single ones: certificates (node:tls and OpenSSL's verification), TLS itself. */
 const PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
   [
     /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_)/,
     'tls_certificate_error',
   ],
   [/^(?:ERR_SSL|ERR_TLS|EPROTO$)/, 'tls_protocol_error'],
-  [/^HPE_/, 'protocol_error'],
 ];
 
 /**
@@ -70,6 +68,8 @@ function codeOf(cause: unknown, sent: Sent): ErrorCode {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   // On a connection that carried the request, this is TCP giving up on it.
   if (code === 'ETIMEDOUT' && sent === 'sent_unknown') return 'connection_terminated';
+  // undici's parser names its errors, and gives them no code.
+  if (cause instanceof Error && cause.name === 'HTTPParserError') return 'protocol_error';
   return CODES[code] ?? PATTERNS.find(([pattern]) => pattern.test(code))?.[1] ?? 'connection_terminated';
 }
 

@@ -32,13 +32,14 @@ export async function untilState(proxy: Breakwater, condition: (state: State) =>
   }
 }
 
+const { on } = Abort.prototype;
+
 /**
  * Starts the proxy, and fails the test if its calls leave anything behind: a call, a permit, a place in the queue,
  * kept bytes, a timer of the fake clock, a listener on any call's signal.
  */
 export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
   const signals = new Set<Abort>();
-  const on = Abort.prototype.on;
   const spy = vi.spyOn(Abort.prototype, 'on').mockImplementation(function (this: Abort, listener) {
     signals.add(this);
     on.call(this, listener);
