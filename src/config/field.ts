@@ -78,6 +78,13 @@ export function keysOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> |
   return undefined;
 }
 
+/** What stands for nothing at all: an empty list or map; undefined for a single value. */
+export function emptyOf(schema: z.ZodType): object | undefined {
+  if (schema instanceof z.ZodOptional) return emptyOf(schema.unwrap() as z.ZodType);
+  if (schema instanceof z.ZodArray) return [];
+  return keysOf(schema) && {};
+}
+
 /** The schema of a single value, out of its wrapping. */
 export function leafOf(schema: z.ZodType): Field | undefined {
   return fieldOf(schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema);

@@ -4,11 +4,12 @@ import type { Config, RouteConfig } from './config.ts';
 import { builtIn, inherit, type Inherited } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { checkMounts } from './mount.ts';
+import type { Places } from './places.ts';
 import type { Problem } from './problem.ts';
 import { Report } from './report.ts';
 import { type FileInput, type ProcessInput, processSchema, sharedSchema } from './schema.ts';
 import type { Settings } from './settings.ts';
-import { type Places, readSource } from './source.ts';
+import { readSource } from './source.ts';
 import { type Ground, type Origins, resolveUpstream } from './upstreams.ts';
 import { validate } from './validate.ts';
 
@@ -96,7 +97,8 @@ function processConfig(input: ProcessInput, report: Report): Omit<Config, 'file'
   const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
   const { values } = inherit<ProcessInput>(layers);
   const { listen, admin, log } = values;
-  if (token === undefined && admin.host !== 'localhost' && !isLoopback(admin.host)) {
+  const open = token === undefined && !report.knows(['admin_token']);
+  if (open && admin.host !== 'localhost' && !isLoopback(admin.host)) {
     report.problem(
       ['admin'],
       `${admin.host} can be reached from outside; set admin_token, or write 127.0.0.1:${admin.port}`,

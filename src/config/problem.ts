@@ -24,7 +24,7 @@ export function formatPath(path: Path): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;
-    else text += `${text === '' ? '' : '.'}${/^[\w-]+$/.test(part) ? part : JSON.stringify(part)}`;
+    else text += `${text === '' ? '' : '.'}${/^([\w-]+|<<)$/.test(part) ? part : JSON.stringify(part)}`;
   }
   return text;
 }

@@ -1,10 +1,11 @@
 import { formatPath, type Path, type Problem } from './problem.ts';
-import type { Places } from './source.ts';
+import type { Places } from './places.ts';
 
 /** Collects what is wrong, each with its place; the same thing at the same place is said once. */
 export class Report {
   readonly #file: string;
   readonly #places: Places;
+  readonly #unread = new Set<string>();
   readonly #problems = new Map<string, Problem>();
   readonly #warnings = new Map<string, Problem>();
 
@@ -21,26 +22,41 @@ export class Report {
     return inOrder(this.#warnings);
   }
 
-  /** Keeps a problem that knows its place already. */
+  /** Keeps a problem that was found while reading, and so knows its place already. */
   add(problem: Problem): void {
+    this.#unread.add(problem.path);
+    this.#keep(problem);
+  }
+
+  #keep(problem: Problem): void {
     this.#problems.set(`${problem.line}:${problem.column}:${problem.message}`, problem);
   }
 
   problem(path: Path, message: string, about: 'key' | 'value' = 'value'): void {
     const problem = this.#at(path, message, about);
-    // What is already known to be wrong, or lies below it, is not called wrong again for another reason.
-    for (const { path: known } of this.#problems.values()) if (isWithin(problem.path, known)) return;
-    this.add(problem);
+    // What follows from something that is already known to be wrong, around it or in it, is not called wrong again.
+    for (const { path: known } of this.#problems.values()) {
+      if (isWithin(problem.path, known) || isWithin(known, problem.path)) return;
+    }
+    this.#keep(problem);
   }
 
-  /** A problem beside others of the same path: each wrong value is one. */
+  /** A problem beside others around it: each wrong value is one, unless a part of it could not even be read. */
   finding(path: Path, message: string, about: 'key' | 'value'): void {
-    this.add(this.#at(path, message, about));
+    const problem = this.#at(path, message, about);
+    const unread = [...this.#unread].some((part) => isWithin(part, problem.path));
+    if (about === 'key' || !unread) this.#keep(problem);
   }
 
   warning(path: Path, message: string): void {
     const warning = this.#at(path, message, 'value');
     this.#warnings.set(`${warning.line}:${warning.column}:${warning.message}`, warning);
+  }
+
+  /** True when the value at `path` is already known to be wrong, and so is not what it says. */
+  knows(path: Path): boolean {
+    const text = formatPath(path);
+    return [...this.#problems.values()].some((problem) => problem.path === text);
   }
 
   /** Where a path is written, for messages: `line 12`. */

@@ -79,6 +79,7 @@ const upstream = section(
     headers: section("Changes to the request's headers.", {
       set: z
         .record(z.string(), text(undefined, 'A header that replaces what the client sent.', checkHeaderValue))
+        .register(z.globalRegistry, { description: 'Headers that replace what the client sent.' })
         .optional(),
       remove: texts('Headers that are not passed on.', checkHeaderName),
     }).optional(),

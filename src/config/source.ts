@@ -1,4 +1,6 @@
 import {
+  type Alias,
+  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -7,10 +9,12 @@ import {
   type Node,
   type Pair,
   parseDocument,
-  type YAMLMap,
+  visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
 import { interpolate, type Lookup } from './interpolate.ts';
+import { type Place, Places, TOP } from './places.ts';
 import { formatPath, type Path, type Position, type Problem } from './problem.ts';
 
 /** A config file as plain values, with the place of each and `${…}` replaced. */
@@ -22,62 +26,6 @@ export interface Source {
   readonly fatal: boolean;
 }
 
-interface Place {
-  readonly key: Position;
-  readonly value: Position;
-  readonly replaced: Replaced | undefined;
-}
-
-/** A value that `${…}` brought in; it may be a secret. */
-export interface Replaced {
-  /** What stands in the file. */
-  readonly expression: string;
-  readonly value: string;
-}
-
-const TOP: Place = { key: { line: 1, column: 1 }, value: { line: 1, column: 1 }, replaced: undefined };
-
-/** Where every key and value of a file is written. A merged value is where its anchor has it. */
-export class Places {
-  readonly #places = new Map<string, Place>();
-
-  set(path: Path, place: Place): void {
-    this.#places.set(keyOf(path), place);
-  }
-
-  has(path: Path): boolean {
-    return this.#places.has(keyOf(path));
-  }
-
-  /** What is not written (a missing key, or what a shorthand stands for) is where the nearest thing above it is. */
-  value(path: Path): Position {
-    const exact = this.#places.get(keyOf(path));
-    return exact === undefined ? this.key(path) : exact.value;
-  }
-
-  key(path: Path): Position {
-    for (let length = path.length; length > 0; length -= 1) {
-      const place = this.#places.get(keyOf(path.slice(0, length)));
-      if (place !== undefined) return place.key;
-    }
-    return TOP.key;
-  }
-
-  /** The values that `${…}` brought in at a path; a list may hold several. */
-  replaced(path: Path): readonly Replaced[] {
-    const own = this.#places.get(keyOf(path));
-    if (own?.replaced !== undefined) return [own.replaced];
-    const items: Replaced[] = [];
-    for (let index = 0; ; index += 1) {
-      const item = this.#places.get(keyOf([...path, index]));
-      if (item === undefined) return items;
-      if (item.replaced !== undefined) items.push(item.replaced);
-    }
-  }
-}
-
-const keyOf = (path: Path): string => path.join('\0');
-
 /** Aliases can make a small file large; no honest config has more values than this. */
 const MAX_VALUES = 100_000;
 
@@ -85,6 +33,8 @@ const MAX_VALUES = 100_000;
 export function readSource(file: string, text: string, lookup: Lookup): Source {
   return new Reader(file, text, lookup).read();
 }
+
+type Mapping = YAMLMap<Node, Node | null>;
 
 class Reader {
   readonly #file: string;
@@ -94,6 +44,8 @@ class Reader {
   readonly #doc;
   readonly #places = new Places();
   readonly #problems: Problem[] = [];
+  /** What each alias stands for. `Alias.resolve` walks the whole document each time. */
+  readonly #targets: ReadonlyMap<Alias, Node>;
   readonly #open = new Set<Node>();
   #values = 0;
 
@@ -103,6 +55,7 @@ class Reader {
     this.#lookup = lookup;
     const options = { merge: true, lineCounter: this.#lines, prettyErrors: false, stringKeys: true } as const;
     this.#doc = parseDocument(text, options);
+    this.#targets = aliasTargets(this.#doc);
   }
 
   read(): Source {
@@ -144,7 +97,7 @@ class Reader {
     this.#places.set(path, { key, value, replaced: undefined });
     this.#open.add(node);
     const converted = isMap(node)
-      ? this.#map(path, node as YAMLMap<Node, Node | null>)
+      ? this.#map(path, node as Mapping)
       : isSeq(node)
         ? node.items.map((item, index) =>
             this.#convert([...path, index], item as Node, this.#position(item as Node)),
@@ -157,7 +110,7 @@ class Reader {
   /** Follows an alias; undefined when there is nothing, or nothing sound, to convert. */
   #resolve(path: Path, written: Node | null, key: Position): Node | undefined {
     if (written === null) return undefined;
-    const node = isAlias(written) ? written.resolve(this.#doc) : written;
+    const node = isAlias(written) ? this.#targets.get(written) : written;
     this.#values += 1;
     const problem = this.#unsound(written, node);
     if (problem === undefined) return node;
@@ -183,7 +136,7 @@ class Reader {
     return result.problems.length > 0 ? undefined : result.text;
   }
 
-  #map(path: Path, map: YAMLMap<Node, Node | null>): Record<string, unknown> {
+  #map(path: Path, map: Mapping): Record<string, unknown> {
     const found = new Map<string, Pair<Node, Node | null>>();
     this.#collect(path, map, found);
     const result: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
@@ -195,29 +148,50 @@ class Reader {
   }
 
   /** Written keys win over merged ones, earlier merge sources over later ones (https://yaml.org/type/merge.html). */
-  #collect(path: Path, map: YAMLMap<Node, Node | null>, found: Map<string, Pair<Node, Node | null>>): void {
-    const merges: Pair<Node, Node | null>[] = [];
+  #collect(path: Path, map: Mapping, found: Map<string, Pair<Node, Node | null>>): void {
     for (const pair of map.items) {
-      if (isMergeKey(pair.key)) merges.push(pair);
-      else {
-        const name = String(isScalar(pair.key) ? pair.key.value : pair.key);
-        if (!found.has(name)) found.set(name, pair);
-      }
+      const name = String(isScalar(pair.key) ? pair.key.value : pair.key);
+      if (!isMergeKey(pair.key) && !found.has(name)) found.set(name, pair);
     }
+    const outermost = !this.#open.has(map);
     this.#open.add(map);
-    for (const { key, value } of merges) {
-      const position = this.#position(key);
-      const source = this.#resolve([...path, '<<'], value, position);
-      const sources = isSeq(source)
-        ? source.items.map((item) => this.#resolve([...path, '<<'], item as Node, position))
-        : [source];
-      for (const merged of sources) {
-        if (isMap(merged)) this.#collect(path, merged as YAMLMap<Node, Node | null>, found);
-        else if (merged !== undefined) this.#problem([...path, '<<'], position, 'only maps can be merged');
-      }
+    for (const pair of map.items) {
+      if (isMergeKey(pair.key))
+        for (const merged of this.#merged(path, pair)) this.#collect(path, merged, found);
     }
-    this.#open.delete(map);
+    if (outermost) this.#open.delete(map);
   }
+
+  #merged(path: Path, { key, value }: Pair<Node, Node | null>): Mapping[] {
+    const below = [...path, '<<'];
+    const position = this.#position(key);
+    const source = this.#resolve(below, value, position);
+    const sources = isSeq(source)
+      ? source.items.map((item) => this.#resolve(below, item as Node, position))
+      : [source];
+    return sources.flatMap((merged) => {
+      if (isMap(merged)) return [merged as Mapping];
+      if (merged !== undefined) this.#problem(below, position, 'only maps can be merged');
+      return [];
+    });
+  }
+}
+
+/** An alias stands for the last anchor of its name above it; the same name may be given twice (YAML 1.2.2 §7.1). */
+function aliasTargets(doc: Document): ReadonlyMap<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  visit(doc, {
+    Node: (_, node) => {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.set(node.anchor, node);
+        return;
+      }
+      const target = anchors.get(node.source);
+      if (target !== undefined) targets.set(node, target);
+    },
+  });
+  return targets;
 }
 
 const isMergeKey = (key: Node): boolean => isScalar(key) && key.type === 'PLAIN' && key.value === '<<';

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { keysOf } from './field.ts';
+import { emptyOf, keysOf } from './field.ts';
 import { didYouMean, type Path } from './problem.ts';
 import { fileSchema, type FileInput } from './schema.ts';
 import { NAME_PATTERN } from './words.ts';
@@ -24,7 +24,14 @@ const MAX_ROUNDS = 4;
 export function validate(value: unknown): Validated {
   const findings: Finding[] = [];
   let rest = withoutEmptySections(value, fileSchema);
-  if (isMap(rest)) rest = Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-')));
+  if (!isMap(rest)) {
+    return {
+      findings: [{ path: [], about: 'value', message: `${expected('object')} belongs here` }],
+      input: undefined,
+    };
+  }
+  // A place for anchors: what stands under x-… is only ever looked at through its aliases.
+  rest = Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-')));
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const result = fileSchema.safeParse(rest, { reportInput: true });
     if (result.success) return { findings, input: result.data };
@@ -39,7 +46,7 @@ export function validate(value: unknown): Validated {
 function withoutEmptySections(value: unknown, schema: z.ZodType): unknown {
   const keys = keysOf(schema);
   if (keys === undefined) return value;
-  if (value === null) return {};
+  if (value === null) return emptyOf(schema);
   if (Array.isArray(value))
     return value.map((item) => (keys[''] === undefined ? item : withoutEmptySections(item, keys[''])));
   if (!isMap(value)) return value;
@@ -96,10 +103,14 @@ function unknownKey(path: Path, key: string): string {
   const known = namesBelow(schema);
   const meant = didYouMean(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
-  for (const name of known) {
-    const inside = didYouMean(key, namesBelow(schema && below(schema, name)));
-    if (inside !== undefined) return `unknown key; did you mean "${name}.${inside}"?`;
-  }
+  const inside = known.flatMap((name) =>
+    namesBelow(schema && below(schema, name)).map((inner) => [inner, `${name}.${inner}`] as const),
+  );
+  const meantInside = didYouMean(
+    key,
+    inside.map(([inner]) => inner),
+  );
+  if (meantInside !== undefined) return `unknown key; did you mean "${new Map(inside).get(meantInside)}"?`;
   return `unknown key; there are ${known.join(', ')}`;
 }
 

@@ -39,11 +39,10 @@ let blocked: BlockList | undefined;
 
 /** True for loopback, private, link-local, metadata, multicast and reserved addresses, and for what is no address at all. */
 export function isPrivateAddress(address: string): boolean {
-  const bare = address.replace(/%.*$/, ''); // a zone id, as in fe80::1%eth0
-  const family = isIP(bare);
+  const family = isIP(address);
   if (family === 0) return true;
   blocked ??= build();
-  return blocked.check(bare, family === 4 ? 'ipv4' : 'ipv6');
+  return blocked.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 const LOCAL_NAMES: ReadonlySet<string> = new Set(['localhost', 'metadata', 'metadata.google.internal']);

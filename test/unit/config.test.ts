@@ -1,0 +1,741 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import { configJsonSchema } from '../../src/config/json-schema.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { renderOptionsTable } from '../../src/config/options-table.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+
+type Env = Readonly<Record<string, string>>;
+
+function problems(text: string, env: Env = {}): string[] {
+  const loaded = loadConfig('config.yaml', env, () => text);
+  return loaded.ok ? [] : loaded.problems.map(formatProblem);
+}
+
+function warnings(text: string): string[] {
+  const loaded = loadConfig('config.yaml', {}, () => text);
+  return loaded.ok ? loaded.warnings.map(formatProblem) : ['not ok'];
+}
+
+function config(text: string, env: Env = {}): Config {
+  const loaded = loadConfig('config.yaml', env, () => text);
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+  return loaded.config;
+}
+
+/** One upstream `a` with these lines below it. */
+const upstream = (...lines: string[]) =>
+  ['upstreams:', '  a:', '    url: https://a.example', ...lines.map((line) => `    ${line}`)].join('\n');
+
+describe('a small file', () => {
+  const { upstreams, ...rest } = config('upstreams: { stripe: { url: "https://api.stripe.com/v1/" } }');
+
+  test('has the built-in values of the process', () => {
+    expect(rest).toEqual({
+      file: 'config.yaml',
+      listen: { host: '127.0.0.1', port: 8080 },
+      admin: { host: '127.0.0.1', port: 8081, token: undefined },
+      log: { level: 'info', requests: 'notable', slowMs: 5_000 },
+      replayMemoryBytes: 64 * 2 ** 20,
+      drainTimeoutMs: 30_000,
+      responseHeaders: true,
+    });
+  });
+
+  test('has the built-in values of an upstream', () => {
+    expect(upstreams).toMatchObject([
+      {
+        name: 'stripe',
+        origin: 'https://api.stripe.com',
+        basePath: '/v1',
+        mount: { path: '/stripe' },
+        allowPrivate: false,
+        headers: { set: [], remove: [] },
+        connection: { connectTimeoutMs: 2_000, keepAliveMs: 4_000, maxAgeMs: 300_000 },
+      },
+    ]);
+  });
+
+  test('has one route, with the built-in values of the policies', () => {
+    expect(upstreams[0]?.routes).toEqual([
+      {
+        name: 'default',
+        methods: undefined,
+        path: '/**',
+        own: { budget: false, breaker: false, concurrency: false },
+        settings: {
+          attemptTimeoutMs: 10_000,
+          idleTimeoutMs: 60_000,
+          totalTimeoutMs: 30_000,
+          maxReplayBytes: 2 ** 20,
+          retry: {
+            attempts: 3,
+            // 500 is retried for GET and HEAD only, which is classify's to know.
+            statuses: new Set([408, 425, 429, 500, 502, 503, 504, 529]),
+            notProcessed: new Set(),
+            idempotencyKey: 'none',
+            idempotencyHeader: 'idempotency-key',
+            backoff: {
+              kind: 'exponential',
+              baseMs: 100,
+              overloadedBaseMs: 1_000,
+              factor: 2,
+              maxMs: 10_000,
+              jitter: 'full',
+              listMs: [],
+            },
+            retryAfterMaxMs: 30_000,
+          },
+          budget: { cap: 10, ratio: 0.5, tricklePerSecond: 0.1 },
+          breaker: {
+            mode: 'enforce',
+            windowMs: 10_000,
+            minRequests: 20,
+            failureRate: 0.8,
+            slow: undefined,
+            connectFailures: 5,
+            consecutiveFailures: 10,
+            probes: 3,
+            waitRatio: 0.05,
+            minWaitMs: 500,
+            maxWaitMs: 15_000,
+            probeLeaseMs: 10_000,
+          },
+          concurrency: {
+            mode: 'adaptive',
+            initial: 20,
+            min: 1,
+            max: 200,
+            queue: 100,
+            waitMs: 1_000,
+            latencyCeilingMs: undefined,
+          },
+        },
+      },
+    ]);
+  });
+
+  test('is frozen to the last value', () => {
+    const open: unknown[] = [];
+    const visit = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return;
+      if (!Object.isFrozen(value)) open.push(value);
+      Object.values(value).forEach(visit);
+    };
+    visit({ upstreams });
+    expect(open).toEqual([{ upstreams }]);
+  });
+});
+
+test('a route carries what it says, as numbers', () => {
+  const [route] =
+    config(
+      upstream(
+        'routes:',
+        '  - name: charges',
+        '    match: { method: [post, PUT, post], path: "/v1/charges/:id" }',
+        '    timeouts: { attempt: 1.5s, idle: 2m, total: 5s }',
+        '    request: { max_replay: 64KiB }',
+        '    retry: { statuses: [503], not_processed: [429], idempotency_key: inject, idempotency_header: X-Key, retry_after: { max: 1m },',
+        '      backoff: { kind: list, list: [1s, 5s] }, budget: { cap: 3, ratio: 0.1, trickle: 6/m } }',
+        '    breaker: { mode: shadow, slow: { duration: 5s, rate: 50% }, wait: { ratio: 0.2, min: 1s, max: 1m } }',
+        '    concurrency: { mode: fixed, initial: 4, queue: 0, wait: 0s, latency_ceiling: 3s }',
+      ),
+    ).upstreams[0]?.routes ?? [];
+  expect(route).toMatchObject({
+    name: 'charges',
+    methods: ['POST', 'PUT'],
+    path: '/v1/charges/:id',
+    settings: {
+      attemptTimeoutMs: 1_500,
+      idleTimeoutMs: 120_000,
+      totalTimeoutMs: 5_000,
+      maxReplayBytes: 65_536,
+      retry: {
+        statuses: new Set([503]),
+        notProcessed: new Set([429]),
+        idempotencyKey: 'inject',
+        idempotencyHeader: 'x-key',
+        retryAfterMaxMs: 60_000,
+        backoff: { kind: 'list', listMs: [1_000, 5_000] },
+      },
+      budget: { cap: 3, ratio: 0.1, tricklePerSecond: 0.1 },
+      breaker: {
+        mode: 'shadow',
+        slow: { durationMs: 5_000, rate: 0.5 },
+        waitRatio: 0.2,
+        minWaitMs: 1_000,
+        maxWaitMs: 60_000,
+        probeLeaseMs: 1_500,
+      },
+      concurrency: { mode: 'fixed', initial: 4, queue: 0, waitMs: 0, latencyCeilingMs: 3_000 },
+    },
+  });
+});
+
+test('headers, mount by host and connections of an upstream', () => {
+  const [a] = config(
+    upstream(
+      'mount: { host: API.Local. }',
+      'headers: { set: { Authorization: "Bearer ${KEY}", x-lang: "" }, remove: [X-Internal, cookie] }',
+      'timeouts: { connect: 500ms }',
+      'connection: { keep_alive: 1s, max_age: 1h }',
+    ),
+    { KEY: 'k' },
+  ).upstreams;
+  expect(a).toMatchObject({
+    mount: { host: 'api.local' },
+    headers: {
+      set: [
+        ['Authorization', 'Bearer k'],
+        ['x-lang', ''],
+      ],
+      remove: ['x-internal', 'cookie'],
+    },
+    connection: { connectTimeoutMs: 500, keepAliveMs: 1_000, maxAgeMs: 3_600_000 },
+  });
+});
+
+test('numbers and switches can come from the environment', () => {
+  const { listen, responseHeaders, upstreams } = config(
+    `listen: \${LISTEN}\nresponse_headers: \${HEADERS}\n${upstream('retry: { attempts: "${N}" }', 'concurrency: ${LIMIT}')}`,
+    { LISTEN: '[::1]:0', HEADERS: 'false', N: '7', LIMIT: '9' },
+  );
+  expect(listen).toEqual({ host: '::1', port: 0 });
+  expect(responseHeaders).toBe(false);
+  expect(upstreams[0]?.routes[0]?.settings).toMatchObject({
+    retry: { attempts: 7 },
+    concurrency: { mode: 'fixed', initial: 9 },
+  });
+});
+
+test('a mount below a path has no slash at its end', () => {
+  const mountOf = (path: string) => config(upstream(`mount: { path: ${path} }`)).upstreams[0]?.mount;
+  expect(mountOf('/a/b/')).toEqual({ path: '/a/b' });
+  expect(mountOf('/')).toEqual({ path: '' });
+});
+
+test('a fixed limit may be any, and a written bound moves the built-in start', () => {
+  const limitOf = (line: string) => config(upstream(line)).upstreams[0]?.routes[0]?.settings.concurrency;
+  expect(limitOf('concurrency: 500')).toMatchObject({ mode: 'fixed', initial: 500 });
+  expect(limitOf('concurrency: { min: 30 }')).toMatchObject({ initial: 30, min: 30 });
+});
+
+test('files are read beside the config', () => {
+  const read: string[] = [];
+  const loaded = loadConfig('conf/config.yaml', {}, (path) => {
+    read.push(path);
+    return path.endsWith('.yaml') ? 'admin_token: ${file:secrets/token}\n' + upstream() : 'a token\n';
+  });
+  expect(read).toEqual(['conf/config.yaml', 'conf/secrets/token']);
+  expect(loaded.ok && loaded.config.admin.token).toBe('a token');
+});
+
+test('a section with nothing in it, because all is commented out, is empty', () => {
+  expect(config(`defaults:\nlog:\n${upstream('retry:', 'routes:')}`).upstreams[0]?.routes).toHaveLength(1);
+});
+
+describe('says everything that is wrong at once, each in its place', () => {
+  test('the whole list', () => {
+    const text = `# line 1
+x-slow: &slow
+  backoff: { base: 200 }
+listen: 8080
+retries: 3
+upstreams:
+  stripe:
+    url: https://api.stripe.com
+    retires: {}
+    retry:
+      <<: *slow
+      statuses: [99]
+    headers: { set: { authorization: "Bearer \${STRIPE_KEY}" } }
+    routes:
+      - match: { method: POST, path: v1 }
+        timeouts: { connect: 1s, attempt: 5 }
+  other:
+    url: http://127.0.0.1:99
+    mount: { path: /stripe }
+    breaker: { wait: { min: 20s } }
+`;
+    expect(problems(text)).toEqual([
+      'config.yaml:3:20  upstreams.stripe.retry.backoff.base: "200" has no unit; write 200ms or 200s',
+      'config.yaml:4:9  listen: "8080" has no host; write 127.0.0.1:8080, or 0.0.0.0:8080 to be reached from outside',
+      'config.yaml:5:1  retries: unknown key; did you mean "defaults.retry"?',
+      'config.yaml:9:5  upstreams.stripe.retires: unknown key; did you mean "retry"?',
+      'config.yaml:12:17  upstreams.stripe.retry.statuses: "99" is not a status from 400 to 599',
+      'config.yaml:13:38  upstreams.stripe.headers.set.authorization: environment variable STRIPE_KEY is not set; set it, or write ${STRIPE_KEY:-default}',
+      'config.yaml:15:38  upstreams.stripe.routes[0].match.path: "v1" does not start with /; write /v1',
+      'config.yaml:16:21  upstreams.stripe.routes[0].timeouts.connect: unknown key in a route; all routes of an upstream share its connections, so write it there',
+      'config.yaml:16:43  upstreams.stripe.routes[0].timeouts.attempt: "5" has no unit; write 5ms or 5s',
+      'config.yaml:18:10  upstreams.other.url: 127.0.0.1 is a private address; write allow_private: true beside url if that is meant',
+      'config.yaml:19:20  upstreams.other.mount.path: /stripe is taken by upstreams.stripe (line 7); mount one of them elsewhere',
+      'config.yaml:20:29  upstreams.other.breaker.wait.min: 20s is above max, which is 15s; lower it or raise max',
+    ]);
+  });
+
+  test('a file that is not there', () => {
+    const loaded = loadConfig('nope.yaml', {}, () => {
+      throw Object.assign(new Error('…'), { code: 'ENOENT' });
+    });
+    expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([
+      'nope.yaml  cannot be read: no such file; name another file with --config',
+    ]);
+  });
+
+  test.each([
+    ['upstreams:\n  a: [1, 2\n', /^config\.yaml:3:1 {2}/],
+    ['upstreams:\n\ta: 1\n', /^config\.yaml:2:1 {2}Tabs are not allowed/],
+    [
+      upstream('headers: { set: { a: ${KEY} } }'),
+      /^config\.yaml:4:\d+ .*write values with \$\{…\} in quotes$/,
+    ],
+    ['a: 1\n---\nb: 2\n', /^config\.yaml:2:1 {2}a second document/],
+    [upstream('retry: *nope'), /^config\.yaml:4:12 {2}upstreams\.a\.retry: there is no anchor &nope above$/],
+    [upstream('retry: { <<: 5 }'), /^config\.yaml:4:14 {2}upstreams\.a\.retry\.<<: only maps can be merged$/],
+    [upstream('retry: &r { backoff: *r }'), /upstreams\.a\.retry\.backoff: this alias contains itself$/],
+    [upstream('retry: &r { <<: *r }'), /upstreams\.a\.retry\.<<: this alias contains itself$/],
+  ])('YAML that is none: %j', (text, first) => expect(problems(text, { KEY: 'k' })[0]).toMatch(first));
+
+  test('goes on behind a key that is there twice', () => {
+    expect(problems(upstream('retry: off', 'retry: off', 'breaker: on'))).toEqual([
+      'config.yaml:5:5  this key is here twice; keep one',
+      'config.yaml:6:14  upstreams.a.breaker: "on" is not understood; write off or a map of keys',
+    ]);
+  });
+
+  test('a contradiction is where the further inside of the two is written', () => {
+    expect(
+      problems(
+        `defaults: { retry: { backoff: { base: 2s } } }\n${upstream('retry: { backoff: { max: 1s } }')}`,
+      ),
+    ).toEqual([
+      'config.yaml:5:30  upstreams.a.retry.backoff.max: 1s is below base, which is 2s; raise it or lower base',
+    ]);
+  });
+
+  test('what follows from another problem is not said', () => {
+    expect(problems('upstreams: { a: { url: 5 } }')).toEqual([
+      'config.yaml:1:24  upstreams.a.url: "5" is not text; write it in quotes',
+    ]);
+    expect(problems('upstreams: { a: { url: "${URL}" } }')).toEqual([
+      'config.yaml:1:24  upstreams.a.url: environment variable URL is not set; set it, or write ${URL:-default}',
+    ]);
+    expect(problems(upstream('retry: { attempts: "${N}" }'))).toHaveLength(1);
+    expect(problems(upstream('headers: { remove: [a, "${N}"] }'))).toHaveLength(1);
+  });
+
+  test('aliases that unfold without end are stopped', () => {
+    const bomb = [
+      'x-0: &a0 [x, x]',
+      ...Array.from({ length: 20 }, (_, i) => `x-${i + 1}: &a${i + 1} [*a${i}, *a${i}]`),
+    ];
+    expect(problems(bomb.join('\n')).filter((line) => line.includes('too many values'))).toHaveLength(1);
+  });
+
+  test.each([
+    ['[]', 'config.yaml:1:1  a map of keys belongs here'],
+    [
+      '',
+      'config.yaml:1:1  upstreams: there is no upstream; write for example upstreams: { demo: { url: https://api.example.com } }',
+    ],
+    ['upstreams: { a: 5 }', 'config.yaml:1:17  upstreams.a: a map of keys belongs here'],
+    [
+      upstream('routes: { a: 1 }'),
+      'config.yaml:4:13  upstreams.a.routes: a list (lines that start with "- ") belongs here',
+    ],
+    [
+      upstream('retry: { attempts: }'),
+      'config.yaml:4:24  upstreams.a.retry.attempts: has no value; write a whole number from 1 to 100, or remove the key',
+    ],
+    [
+      upstream('retry: { attempts: 2.5 }'),
+      'config.yaml:4:24  upstreams.a.retry.attempts: "2.5" is not a whole number from 1 to 100',
+    ],
+    [
+      upstream('retry: { attempts: 0 }'),
+      'config.yaml:4:24  upstreams.a.retry.attempts: "0" is not a whole number from 1 to 100',
+    ],
+    [
+      upstream('retry: { backoff: { kind: cubic } }'),
+      'config.yaml:4:31  upstreams.a.retry.backoff.kind: "cubic" is not one of exponential, linear, constant, fibonacci, list',
+    ],
+    [
+      upstream('retry: { backoff: { kind: list } }'),
+      'config.yaml:4:31  upstreams.a.retry.backoff.kind: list needs its waits; write for example list: [100ms, 1s, 5s]',
+    ],
+    [
+      upstream('retry: { backoff: { base: 20s } }'),
+      'config.yaml:4:31  upstreams.a.retry.backoff.base: 20s is above max, which is 10s; lower it or raise max',
+    ],
+    [
+      upstream('timeouts: { total: 0s }'),
+      'config.yaml:4:24  upstreams.a.timeouts.total: "0ms" is too short; write at least 1ms',
+    ],
+    [
+      upstream('timeouts: { total: 25d }'),
+      'config.yaml:4:24  upstreams.a.timeouts.total: "25d" is too long; write at most 24d',
+    ],
+    [
+      upstream('breaker: { failure_rate: 0% }'),
+      'config.yaml:4:30  upstreams.a.breaker.failure_rate: "0%" would always be reached; write more',
+    ],
+    [
+      upstream('breaker: { slow: 5s }'),
+      'config.yaml:4:22  upstreams.a.breaker.slow: "5s" is not understood; write off or { duration: 5s, rate: 80% }',
+    ],
+    [
+      upstream('request: { max_replay: 2GiB }'),
+      'config.yaml:4:28  upstreams.a.request.max_replay: "2GiB" is too large; write at most 1GiB',
+    ],
+    [
+      upstream('concurrency: 0'),
+      'config.yaml:4:18  upstreams.a.concurrency: "0" is not understood; write adaptive, off, a number or a map of keys',
+    ],
+    [
+      upstream('concurrency: { min: 5, max: 2 }'),
+      'config.yaml:4:25  upstreams.a.concurrency.min: 5 is above max, which is 2; lower it or raise max',
+    ],
+    [
+      upstream('concurrency: { initial: 5, min: 9 }'),
+      'config.yaml:4:37  upstreams.a.concurrency.min: 9 is above initial, which is 5; lower it or raise initial',
+    ],
+    [
+      upstream('allow_private: maybe'),
+      'config.yaml:4:20  upstreams.a.allow_private: "maybe" is neither true nor false',
+    ],
+    [upstream('preset: stripe'), 'config.yaml:4:5  upstreams.a.preset: not available in this version'],
+    [
+      upstream('maxAttempts: 3'),
+      'config.yaml:4:5  upstreams.a.maxAttempts: unknown key; did you mean "retry.attempts"?',
+    ],
+    [
+      upstream('zzz: 3'),
+      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, mount, allow_private, headers, timeouts, retry, breaker, concurrency, request, connection, routes',
+    ],
+    [
+      upstream('__proto__: 3'),
+      'config.yaml:4:5  upstreams.a.__proto__: unknown key; there are url, mount, allow_private, headers, timeouts, retry, breaker, concurrency, request, connection, routes',
+    ],
+    [
+      upstream('headers: { set: { host: a } }'),
+      'config.yaml:4:23  upstreams.a.headers.set.host: "host" is written by the proxy itself',
+    ],
+    [
+      upstream('headers: { set: { "a b": a } }'),
+      'config.yaml:4:23  upstreams.a.headers.set."a b": "a b" is not a header name',
+    ],
+    [
+      upstream('headers: { set: { X-A: a, x-a: b } }'),
+      'config.yaml:4:31  upstreams.a.headers.set.x-a: is the same header as "X-A"; keep one',
+    ],
+    [
+      upstream('headers: { set: { a: 007 } }'),
+      'config.yaml:4:26  upstreams.a.headers.set.a: "7" is not text; write it in quotes',
+    ],
+    [
+      upstream('headers: { set: { a: "b\\nc: d" } }'),
+      'config.yaml:4:26  upstreams.a.headers.set.a: holds a character that a header cannot carry, such as a line break',
+    ],
+    [
+      upstream('mount: { path: a }'),
+      'config.yaml:4:20  upstreams.a.mount.path: "a" does not start with /; write /a',
+    ],
+    [
+      upstream('mount: { path: /a//b }'),
+      'config.yaml:4:20  upstreams.a.mount.path: "/a//b" holds an empty segment',
+    ],
+    [
+      upstream('mount: { path: /a/.. }'),
+      'config.yaml:4:20  upstreams.a.mount.path: "/a/.." holds a dot segment',
+    ],
+    [
+      upstream('mount: { path: "/a?b" }'),
+      'config.yaml:4:20  upstreams.a.mount.path: "/a?b" holds a character that is not plain path text',
+    ],
+    [
+      upstream('mount: { host: "a:80" }'),
+      'config.yaml:4:20  upstreams.a.mount.host: "a:80" has a port; the host alone is compared',
+    ],
+    [
+      upstream('mount: { path: /a, host: a }'),
+      'config.yaml:4:24  upstreams.a.mount.host: stands beside path; keep one of the two',
+    ],
+    [
+      upstream('routes: [{ name: x }]'),
+      'config.yaml:4:14  upstreams.a.routes[0].match: is missing; write for example match: { method: POST, path: /v1/orders }',
+    ],
+    [
+      upstream('routes: [{ name: default, match: { path: /a } }]'),
+      'config.yaml:4:22  upstreams.a.routes[0].name: "default" is the route of all other calls; set its values in the upstream itself',
+    ],
+    [
+      upstream('routes: [{ name: x, match: { path: /a } }, { name: x, match: { path: /b } }]'),
+      'config.yaml:4:56  upstreams.a.routes[1].name: "x" is the name of an earlier route; names tell routes apart in logs and metrics',
+    ],
+    [
+      upstream('routes: [{ match: { path: /a/b** } }]'),
+      'config.yaml:4:31  upstreams.a.routes[0].match.path: "/a/b**": "b**" is not a segment; ** stands alone between slashes',
+    ],
+    [
+      upstream('routes: [{ match: { method: "GE T" } }]'),
+      'config.yaml:4:33  upstreams.a.routes[0].match.method: "GE T" is not a method; write for example GET or [GET, POST]',
+    ],
+    [
+      'upstreams: { a: {} }',
+      'config.yaml:1:14  upstreams.a.url: is missing; write for example url: https://api.example.com',
+    ],
+    [
+      'upstreams: { "A b": { url: https://a.example } }',
+      'config.yaml:1:14  upstreams."A b": a name has up to 63 letters a-z, digits, _ and - (^[a-z0-9][a-z0-9_-]{0,62}$)',
+    ],
+    [
+      `admin: 0.0.0.0:8081\n${upstream()}`,
+      'config.yaml:1:8  admin: 0.0.0.0 can be reached from outside; set admin_token, or write 127.0.0.1:8081',
+    ],
+    [
+      `admin: 0.0.0.0:8081\nadmin_token: ""\n${upstream()}`,
+      'config.yaml:2:14  admin_token: is empty; that would open the admin API',
+    ],
+    [
+      `listen: 127.0.0.1:8081\n${upstream()}`,
+      'config.yaml:1:1  admin: port 8081 is taken by listen; write another',
+    ],
+  ])('%j', (text, problem) => expect(problems(text)).toEqual([problem]));
+
+  test.each([
+    ['api.stripe.com/v1', 'has no scheme; write https:// in front of it'],
+    ['api.stripe.com:443', 'has no scheme; write https:// in front of it'],
+    ['ftp://a.example', 'ftp:// is not supported; write https:// or http://'],
+    ['https://a.example?x', 'holds a query or a fragment; the client sends those'],
+    ['https://a.example/#', 'holds a query or a fragment; the client sends those'],
+    ['https://', 'is not a URL; write for example https://api.example.com'],
+    [
+      'http://localhost:3000',
+      'localhost is a private address; write allow_private: true beside url if that is meant',
+    ],
+    [
+      'http://0x7f.1',
+      '127.0.0.1 is a private address; write allow_private: true beside url if that is meant',
+    ],
+    ['http://[::1]:80', '[::1] is a private address; write allow_private: true beside url if that is meant'],
+    [
+      'http://169.254.169.254',
+      '169.254.169.254 is a private address; write allow_private: true beside url if that is meant',
+    ],
+  ])('the URL %s', (url, problem) => {
+    expect(problems(`upstreams: { a: { url: "${url}" } }`)).toEqual([
+      `config.yaml:1:24  upstreams.a.url: ${problem}`,
+    ]);
+  });
+
+  test('an address that is allowed, and an admin with a token', () => {
+    expect(
+      problems(
+        'admin: 0.0.0.0:1\nadmin_token: t\nupstreams: { a: { url: http://10.0.0.1, allow_private: true } }',
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe('secrets', () => {
+  const SECRET = 'sk_live_4242';
+
+  test.each([
+    'url: "https://user:${KEY}@a.example"',
+    'url: "${KEY}"',
+    'retry: { attempts: "${KEY}" }',
+    'retry: "${KEY}"',
+    'timeouts: { attempt: "${KEY}" }',
+    'mount: { path: "${KEY}" }',
+    'mount: { path: "/a//${KEY}" }',
+    'routes: [{ match: { path: "/x/${KEY}**" } }]',
+    'routes: [{ match: { path: /x, method: ["a b ${KEY}"] } }]',
+    'headers: { remove: ["${KEY} x"] }',
+    'headers: { set: { a: "${KEY}\\n" } }',
+  ])('that are wrong are not repeated: %s', (line) => {
+    const text = line.startsWith('url') ? `upstreams:\n  a:\n    ${line}` : upstream(line);
+    const found = problems(text, { KEY: SECRET });
+    expect(found).not.toEqual([]);
+    expect(found.join('\n')).not.toContain(SECRET);
+  });
+
+  test('are shown as what stands in the file', () => {
+    expect(problems(upstream('timeouts: { attempt: "${KEY}" }'), { KEY: SECRET })).toEqual([
+      'config.yaml:4:26  upstreams.a.timeouts.attempt: "${KEY}" is not a duration; write for example 500ms, 10s, 5m, 1h or 1d',
+    ]);
+  });
+});
+
+describe('warnings', () => {
+  test.each([
+    [
+      upstream('timeouts: { attempt: 60s }'),
+      'config.yaml:4:26  upstreams.a.timeouts.attempt: 1m is never reached, because total is 30s; raise timeouts.total',
+    ],
+    [
+      upstream('retry: { backoff: { list: [1s] } }'),
+      'config.yaml:4:31  upstreams.a.retry.backoff.list: has no effect with kind: exponential; write kind: list',
+    ],
+    [
+      `defaults: { breaker: off }\n${upstream('breaker: { probes: 1 }')}`,
+      'config.yaml:5:24  upstreams.a.breaker.probes: has no effect, because breaker is off in defaults; write mode here too',
+    ],
+    [
+      upstream('routes: [{ match: { path: /a } }, { match: { method: GET, path: /a } }]'),
+      'config.yaml:4:39  upstreams.a.routes[1]: is never reached: route a takes its calls; put it first',
+    ],
+  ])('%j', (text, warning) => expect(warnings(text)).toEqual([warning]));
+
+  test('none where a route only lowers what it inherits', () => {
+    expect(warnings(upstream('routes: [{ match: { path: /a }, timeouts: { total: 5s } }]'))).toEqual([]);
+    expect(warnings(upstream('retry: off'))).toEqual([]);
+  });
+});
+
+describe('names of routes', () => {
+  const namesOf = (...matches: string[]) =>
+    config(upstream('routes:', ...matches.map((match) => `  - ${match}`))).upstreams[0]?.routes.map(
+      ({ name }) => name,
+    );
+
+  test('are made from method and path', () => {
+    expect(
+      namesOf(
+        '{ match: { method: POST, path: /v1/charges } }',
+        '{ match: { method: [GET, HEAD], path: "/v1/charges/:id" } }',
+        '{ match: { path: /v1/** } }',
+        '{ match: { path: /v2/*/x.json } }',
+        '{ match: { path: / } }',
+        '{ match: { method: DELETE } }',
+      ),
+    ).toEqual([
+      'post-v1-charges',
+      'get-head-v1-charges-id',
+      'v1-all',
+      'v2-any-x-json',
+      'root',
+      'delete',
+      'default',
+    ]);
+  });
+
+  test('are unique: a made one gives way to a given one', () => {
+    expect(
+      namesOf(
+        '{ match: { path: /a } }',
+        '{ match: { path: /a/ } }',
+        '{ name: a, match: { path: /b } }',
+        '{ match: { path: /default } }',
+      ),
+    ).toEqual(['a-2', 'a-3', 'a', 'default-2', 'default']);
+  });
+
+  test('stay short', () => {
+    expect(namesOf(`{ match: { path: /${'x'.repeat(200)} } }`)?.[0]).toHaveLength(60);
+  });
+});
+
+test('any method is any method', () => {
+  const routes = config(upstream('routes: [{ match: { method: any, path: /a } }, { match: { path: /b } }]'))
+    .upstreams[0]?.routes;
+  expect(routes?.map(({ methods }) => methods)).toEqual([undefined, undefined, undefined]);
+});
+
+describe('the shipped files', () => {
+  const shipped = readFileSync('config.yaml', 'utf8');
+  const examplesAt = shipped.indexOf('  # Real APIs');
+
+  test('config.yaml is sound as it is, without a key', () => expect(problems(shipped)).toEqual([]));
+
+  test('the values that its comments show are the built-in ones', () => {
+    const end = shipped.indexOf('\nupstreams:');
+    const said = shipped
+      .slice(0, end)
+      .split('\n')
+      .filter((line) => !/admin_token|concurrency: adaptive/.test(line))
+      .map((line) => line.replace(/^( *)# ( *[a-z_]+:(\s.*)?)$/, '$1$2'))
+      .join('\n');
+    expect(said).toContain('\n      cap: 10');
+    expect(config(said + shipped.slice(end))).toEqual(config(shipped));
+  });
+
+  test('its examples are sound, and work with the keys they name', () => {
+    const examples = shipped
+      .slice(examplesAt)
+      .replace(/^ {2}# ?( *[A-Z_]+=.*| *Real APIs.*)?/gm, (_, prose) =>
+        prose === undefined ? '  ' : '  # ',
+      );
+    const env = { STRIPE_SECRET_KEY: 's', OPENAI_API_KEY: 'o', GITHUB_TOKEN: 'g' };
+    const text = shipped.slice(0, examplesAt) + examples;
+    expect(config(text, env).upstreams.map(({ name }) => name)).toEqual([
+      'demo',
+      'stripe',
+      'openai',
+      'github',
+    ]);
+    expect(warnings(text.replaceAll(/\$\{[A-Z_]+(_KEY|_TOKEN)\}/g, 'k'))).toEqual([]);
+  });
+
+  test('config.schema.json is what the schema says', () => {
+    const written: unknown = JSON.parse(readFileSync('config.schema.json', 'utf8'));
+    expect(written).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
+  });
+});
+
+describe('the JSON Schema', () => {
+  interface Node {
+    readonly $ref?: string;
+    readonly anyOf?: readonly Node[];
+    readonly properties?: Readonly<Record<string, Node>>;
+    readonly additionalProperties?: Node | boolean;
+    readonly items?: Node;
+    readonly title?: string;
+    readonly pattern?: string;
+    readonly description?: string;
+    readonly default?: unknown;
+    readonly required?: readonly string[];
+    readonly $defs?: Readonly<Record<string, Node>>;
+  }
+  const root = configJsonSchema() as Node & { $schema: string };
+
+  test('is draft 2020-12, and knows what is required', () => {
+    expect(root.$schema).toBe('https://json-schema.org/draft/2020-12/schema');
+    expect(root.$defs?.['upstream']?.required).toEqual(['url']);
+  });
+
+  test('has a title and a description for every key', () => {
+    const bare: string[] = [];
+    const visit = (node: Node, path: string): void => {
+      for (const [key, child] of Object.entries(node.properties ?? {})) {
+        const about = { ...root.$defs?.[child.$ref?.split('/').at(-1) ?? ''], ...child };
+        if (about.title === undefined || about.description === undefined) bare.push(`${path}.${key}`);
+        visit(child, `${path}.${key}`);
+      }
+      for (const child of [...(node.anyOf ?? []), node.items, node.additionalProperties]) {
+        if (typeof child === 'object') visit(child, path);
+      }
+    };
+    for (const [name, node] of [['', root] as const, ...Object.entries(root.$defs ?? {})]) visit(node, name);
+    expect(bare).toEqual([]);
+  });
+
+  test('takes ${…} wherever a value has a unit', () => {
+    const { pattern = '' } = root.properties?.['drain_timeout'] ?? {};
+    for (const text of ['30s', '1.5 m', '${DRAIN}']) expect(text).toMatch(new RegExp(pattern));
+    for (const text of ['30', '30sec', '-1s']) expect(text).not.toMatch(new RegExp(pattern));
+  });
+});
+
+test('the table of options has every key once, with its default', () => {
+  const rows = renderOptionsTable().split('\n').slice(2, -1);
+  const keys = rows.map((row) => row.split('`')[1]);
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(rows).toContain(
+    '| `timeouts.connect` | defaults, upstream | a duration | `2s` | Time to connect: DNS, TCP and TLS. Per upstream, because its routes share connections. |',
+  );
+  expect(rows.filter((row) => row.split('|').length !== 7)).toEqual([]);
+  for (const key of ['listen', 'url', 'headers.set.<name>', 'retry.budget.cap', 'match.path'])
+    expect(keys).toContain(key);
+});

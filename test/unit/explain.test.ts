@@ -1,0 +1,270 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { check } from '../../src/cli/check.ts';
+import { explain } from '../../src/cli/explain.ts';
+import type { Command, Io } from '../../src/cli/io.ts';
+import { schema } from '../../src/cli/schema.ts';
+import { configJsonSchema } from '../../src/config/json-schema.ts';
+import { renderOptionsTable } from '../../src/config/options-table.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'breakwater-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(command: Command, args: readonly string[], config = ''): Promise<Ran> {
+  writeFileSync(join(folder, 'config.yaml'), config);
+  let out = '';
+  let err = '';
+  const io: Io = {
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+    env: { KEY: 'sk_live_4242', HOOK: 'https://hooks.example/services/T0/sk_live_4242' },
+    cwd: folder,
+    onSignal: () => undefined,
+    exitNow: () => undefined,
+  };
+  return { code: await command(args, io), out, err };
+}
+
+/** The lines of a section, without its heading. */
+function sectionOf(out: string, heading: string): string[] {
+  const [, rest = ''] = out.split(`${heading}\n`);
+  return (rest.split('\n\n')[0] ?? '').split('\n').filter((line) => line !== '');
+}
+
+const CONFIG = `
+defaults:
+  timeouts: { attempt: 2s, total: 10s }
+upstreams:
+  pay:
+    url: https://pay.example/api
+    headers: { set: { x-lang: en, x-tenant: "\${KEY}", authorization: literal } }
+    routes:
+      - name: charges
+        match: { method: POST, path: "/charges/:id" }
+        retry: { idempotency_key: pass, attempts: 2, backoff: { base: 200ms } }
+      - { match: { method: POST, path: /keyed }, retry: { idempotency_key: inject } }
+      - { match: { method: POST, path: /never }, retry: { not_processed: [429] } }
+      - { match: { path: /once }, retry: off }
+  hook: { url: "\${HOOK}", mount: { host: hook.local } }
+`;
+
+test('names upstream, route and the URL the attempt goes to', async () => {
+  const { code, out, err } = await run(explain, ['post', '/pay/charges/7?x=%2F'], CONFIG);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out.split('\n').slice(0, 3)).toEqual([
+    'POST https://pay.example/api/charges/7?x=%2F',
+    '  upstream  pay',
+    '  route     charges',
+  ]);
+});
+
+test('lists every value with the line that set it, in columns', async () => {
+  const { out } = await run(explain, ['POST', '/pay/charges/7'], CONFIG);
+  const values = sectionOf(out, 'Values in effect, and who set them');
+  const columns = values.map((line) => line.trim().split(/ {2,}/));
+  expect(columns).toContainEqual(['url', 'https://pay.example/api', 'config.yaml:6 (upstreams.pay)']);
+  expect(columns).toContainEqual(['mount.path', '/pay', 'built-in']);
+  expect(columns).toContainEqual(['timeouts.attempt', '2s', 'config.yaml:3 (defaults)']);
+  expect(columns).toContainEqual(['retry.attempts', '2', 'config.yaml:11 (route charges)']);
+  expect(columns).toContainEqual(['breaker.failure_rate', '80%', 'built-in']);
+  expect(columns).toContainEqual(['request.max_replay', '1MiB', 'built-in']);
+  expect(columns).toContainEqual(['retry.budget.trickle', '0.1/s', 'built-in']);
+  expect(new Set(columns.map(({ length }) => length))).toEqual(new Set([3]));
+  const starts = (column: string) =>
+    new Set(values.map((line) => line.indexOf(column)).filter((at) => at > 0));
+  expect(starts('built-in').size).toBe(1);
+});
+
+test('shows no secret: neither what came from outside nor what a header of that name holds', async () => {
+  const { out } = await run(explain, ['POST', '/pay/charges/7'], CONFIG);
+  const columns = sectionOf(out, 'Values in effect, and who set them').map((line) =>
+    line.trim().split(/ {2,}/),
+  );
+  expect(columns).toContainEqual(['headers.set.x-lang', 'en', 'config.yaml:7 (upstreams.pay)']);
+  expect(columns).toContainEqual(['headers.set.x-tenant', '[redacted]', 'config.yaml:7 (upstreams.pay)']);
+  expect(columns).toContainEqual([
+    'headers.set.authorization',
+    '[redacted]',
+    'config.yaml:7 (upstreams.pay)',
+  ]);
+  for (const args of [['--json'], []]) {
+    const hook = await run(explain, ['GET', 'http://hook.local/x', ...args], CONFIG);
+    expect(hook.out).toContain('https://hooks.example/[redacted]/x');
+    expect(hook.out + out).not.toContain('sk_live');
+  }
+});
+
+test.each([
+  [
+    'POST /pay/charges/7',
+    [
+      '                                    with a key                       without a key',
+      '  not sent (DNS, connect, TLS)      yes                              yes',
+      '  sent, no answer (reset, timeout)  yes                              no',
+      '  answered                          408 421 425 429 502 503 504 529  421',
+      '  POST is sent at most 2 times, while the budget has tokens and the body is kept.',
+    ],
+  ],
+  [
+    'GET /pay/x',
+    [
+      '  not sent (DNS, connect, TLS)      yes',
+      '  sent, no answer (reset, timeout)  yes',
+      '  answered                          408 421 425 429 500 502 503 504 529',
+      '  GET is sent at most 3 times, while the budget has tokens and the body is kept.',
+    ],
+  ],
+  [
+    'POST /pay/keyed',
+    [
+      '  not sent (DNS, connect, TLS)      yes',
+      '  sent, no answer (reset, timeout)  yes',
+      '  answered                          408 421 425 429 502 503 504 529',
+      '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
+    ],
+  ],
+  [
+    'POST /pay/never',
+    [
+      '  not sent (DNS, connect, TLS)      yes',
+      '  sent, no answer (reset, timeout)  no',
+      '  answered                          421 429',
+      '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
+    ],
+  ],
+  ['GET /pay/once', ['  never: retry.attempts is 1']],
+])('says when %s is retried', async (request, lines) => {
+  const { out } = await run(explain, request.split(' '), CONFIG);
+  expect(sectionOf(out, 'When it is retried')).toEqual(lines);
+});
+
+test('shows each wait and their sum, for ordinary failures and for overload', async () => {
+  const { out } = await run(explain, ['GET', '/pay/x'], CONFIG);
+  expect(sectionOf(out, 'Waits between attempts')).toEqual([
+    '                                         min  median    max',
+    '  after a failure, before attempt 2      0ms    50ms  100ms',
+    '  after a failure, before attempt 3      0ms   100ms  200ms',
+    '  after a failure, in all                0ms   150ms  300ms',
+    '  after 429, 503, 529, before attempt 2  0ms   500ms     1s',
+    '  after 429, 503, 529, before attempt 3  0ms      1s     2s',
+    '  after 429, 503, 529, in all            0ms    1.5s     3s',
+    '  A Retry-After that asks for more takes the place of a wait, up to 30s.',
+  ]);
+});
+
+const WORST = 'At worst, with every wait and every attempt at its longest';
+
+test.each([
+  // Two attempts of 2 s and the waits.
+  ['GET /pay/x', 'attempt 3 starts at 4.3s and has until 10s (timeouts.total)'],
+  ['POST /pay/charges/7', 'attempt 2 starts at 2.2s and has until 10s (timeouts.total)'],
+  // Only a connection that does not come about is followed by another attempt.
+  ['POST /pay/x', 'attempt 3 starts at 4.3s and has until 10s (timeouts.total)'],
+  // An attempt without a timeout of its own may bring its 429 late.
+  ['POST /pay/never', 'attempt 3 would start at 20.3s; timeouts.total ends the call at 10s'],
+])('says how long %s takes at worst', async (request, line) => {
+  const { out } = await run(explain, request.split(' '), CONFIG);
+  expect(sectionOf(out, WORST)[0]).toBe(`  after failures       ${line}`);
+});
+
+test('connect timeouts, not attempt timeouts, bound what is only retried unsent', async () => {
+  const config = CONFIG.replace('attempt: 2s', 'attempt: 2s, connect: 1s');
+  const { out } = await run(explain, ['POST', '/pay/x'], config);
+  expect(sectionOf(out, WORST)[0]).toContain('attempt 3 starts at 2.3s');
+});
+
+test('--json says the same to machines', async () => {
+  const { out } = await run(explain, ['GET', '/pay/x', '--json'], CONFIG);
+  expect(JSON.parse(out)).toMatchObject({
+    method: 'GET',
+    upstream: 'pay',
+    route: 'default',
+    url: 'https://pay.example/api/x',
+    retried: [{ calls: 'all', notSent: true, sentUnknown: true }],
+    totalTimeoutMs: 10_000,
+    schedule: {
+      ordinary: { sum: { minMs: 0, medianMs: 150, maxMs: 300 }, lastStartsMs: 4_300, endsMs: 10_000 },
+      overloaded: { sum: { maxMs: 3_000 }, lastStartsMs: 7_000 },
+    },
+  });
+});
+
+test('a request that no upstream takes is told why', async () => {
+  const { code, out, err } = await run(explain, ['GET', '/nope'], CONFIG);
+  expect({ code, out, err }).toEqual({
+    code: 1,
+    out: '',
+    err: 'GET /nope: no upstream is mounted at /nope\n',
+  });
+});
+
+test('--host chooses an upstream that is mounted by host', async () => {
+  const { out } = await run(explain, ['GET', '/a', '--host', 'HOOK.local:8080'], CONFIG);
+  expect(out).toContain('upstream  hook');
+});
+
+test('check says that all is well, and how much there is', async () => {
+  expect(await run(check, [], CONFIG)).toEqual({
+    code: 0,
+    out: 'config.yaml: ok (2 upstreams, 6 routes)\n',
+    err: '',
+  });
+  const one = await run(
+    check,
+    ['-c', 'config.yaml'],
+    'upstreams: { a: { url: https://a.example, timeouts: { attempt: 1h } } }',
+  );
+  expect(one.out).toBe('config.yaml: ok (1 upstream, 1 route)\n');
+  expect(one.err).toMatch(/^warning: config\.yaml:1:\d+ {2}upstreams\.a\.timeouts\.attempt: /);
+});
+
+test('check prints all problems and fails; explain does too', async () => {
+  const broken = 'listen: 80\nupstreams: { a: { url: a.example } }';
+  for (const [command, args] of [
+    [check, []],
+    [explain, ['GET', '/a']],
+  ] as const) {
+    const { code, out, err } = await run(command, args, broken);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err.split('\n')).toEqual([
+      expect.stringMatching(/^config\.yaml:1:9 {2}listen: /),
+      expect.stringMatching(/^config\.yaml:2:24 {2}upstreams\.a\.url: /),
+      '',
+    ]);
+  }
+});
+
+test('schema prints the JSON Schema, or the table', async () => {
+  expect(JSON.parse((await run(schema, [])).out)).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
+  expect((await run(schema, ['--markdown'])).out).toBe(renderOptionsTable());
+});
+
+test.each([
+  ['check', check, ['--nope'], "Unknown option '--nope'"],
+  ['check', check, ['extra'], "unexpected argument 'extra'"],
+  ['explain', explain, [], 'METHOD is missing'],
+  ['explain', explain, ['GET'], 'PATH is missing'],
+  ['schema', schema, ['--config', 'x'], "Unknown option '--config'"],
+])('%s called wrongly is exit code 2, with the usage', async (name, command, args, why) => {
+  const { code, out, err } = await run(command, args, CONFIG);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toContain(`breakwater: ${why}\n\nUsage: breakwater ${name}`);
+});
+
+test.each([
+  ['check', check],
+  ['explain', explain],
+  ['schema', schema],
+])('%s --help is a success', async (name, command) => {
+  const { code, out, err } = await run(command, ['--help']);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out).toMatch(new RegExp(`^Usage: breakwater ${name} `));
+});

@@ -1,0 +1,129 @@
+import { expect, test } from 'vitest';
+import { type Good, loadConfig } from '../../src/config/load.ts';
+import { routeValues } from '../../src/config/effective.ts';
+
+function load(text: string): Good {
+  const loaded = loadConfig('config.yaml', {}, () => text);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  return loaded;
+}
+
+/** `{ 'retry.attempts': '5 · config.yaml:3 (defaults)' }` of a route. */
+function valuesOf(loaded: Good, upstream: string, route: string): Record<string, string> {
+  const found = loaded.config.upstreams.find(({ name }) => name === upstream);
+  const config = found?.routes.find(({ name }) => name === route);
+  if (config === undefined) throw new Error(`no route ${route}`);
+  return Object.fromEntries(
+    routeValues(loaded, config).map(({ key, shown, origin }) => [key, `${shown} · ${origin}`]),
+  );
+}
+
+const LAYERS = `
+defaults:
+  timeouts: { attempt: 3s }
+  retry:
+    attempts: 5
+    backoff: { base: 50ms, jitter: equal }
+upstreams:
+  stripe:
+    url: https://api.stripe.com
+    retry:
+      backoff: { base: 70ms }
+    routes:
+      - name: charges
+        match: { method: POST, path: /v1/charges }
+        retry: { backoff: { max: 2s } }
+`;
+
+test('a value comes from the innermost layer that has it, and says where it is written', () => {
+  const values = valuesOf(load(LAYERS), 'stripe', 'charges');
+  expect(values['timeouts.attempt']).toBe('3s · config.yaml:3 (defaults)');
+  expect(values['timeouts.total']).toBe('30s · built-in');
+  expect(values['retry.attempts']).toBe('5 · config.yaml:5 (defaults)');
+  expect(values['retry.backoff.base']).toBe('70ms · config.yaml:11 (upstreams.stripe)');
+  expect(values['retry.backoff.jitter']).toBe('equal · config.yaml:6 (defaults)');
+  expect(values['retry.backoff.max']).toBe('2s · config.yaml:15 (route charges)');
+});
+
+test('a route does not change its neighbours', () => {
+  expect(valuesOf(load(LAYERS), 'stripe', 'default')['retry.backoff.max']).toBe('10s · built-in');
+});
+
+test('every setting has an origin', () => {
+  const values = valuesOf(load(LAYERS), 'stripe', 'charges');
+  expect(Object.keys(values).length).toBeGreaterThan(35);
+  expect(Object.values(values).filter((value) => value.includes('undefined'))).toEqual([]);
+});
+
+test('a merged value is where its anchor has it', () => {
+  const loaded = load(`
+x-careful: &careful
+  attempts: 2
+upstreams:
+  a: { url: https://a.example, retry: { <<: *careful, statuses: [503] } }
+  b: { url: https://b.example, retry: { <<: *careful, attempts: 4 } }
+`);
+  expect(valuesOf(loaded, 'a', 'default')['retry.attempts']).toBe('2 · config.yaml:3 (upstreams.a)');
+  expect(valuesOf(loaded, 'a', 'default')['retry.statuses']).toBe('[503] · config.yaml:5 (upstreams.a)');
+  expect(valuesOf(loaded, 'b', 'default')['retry.attempts']).toBe('4 · config.yaml:6 (upstreams.b)');
+});
+
+test('earlier merge sources win over later ones, and chains of merges unfold', () => {
+  const loaded = load(`
+x-one: &one { attempts: 2, idempotency_header: x-one }
+x-two: &two { <<: *one, attempts: 4 }
+upstreams:
+  a: { url: https://a.example, retry: { <<: [*one, *two] } }
+  b: { url: https://b.example, retry: { <<: [*two, *one] } }
+`);
+  expect(valuesOf(loaded, 'a', 'default')['retry.attempts']).toMatch(/^2 /);
+  expect(valuesOf(loaded, 'b', 'default')['retry.attempts']).toMatch(/^4 /);
+  expect(valuesOf(loaded, 'b', 'default')['retry.idempotency_header']).toMatch(/^x-one .*:2 /);
+});
+
+test('words stand for keys, which inherit like all others', () => {
+  const loaded = load(`
+defaults: { retry: off, breaker: off, concurrency: 7 }
+upstreams:
+  a:
+    url: https://a.example
+    routes:
+      - { name: again, match: { path: /a }, retry: { attempts: 2 }, breaker: { mode: shadow }, concurrency: adaptive }
+`);
+  const [again, rest] = loaded.config.upstreams[0]?.routes ?? [];
+  expect(rest?.settings.retry.attempts).toBe(1);
+  expect(rest?.settings.breaker.mode).toBe('off');
+  expect(rest?.settings.concurrency).toMatchObject({ mode: 'fixed', initial: 7 });
+  expect(valuesOf(loaded, 'a', 'default')['retry.attempts']).toBe('1 · config.yaml:2 (defaults)');
+  expect(again?.settings.retry.attempts).toBe(2);
+  expect(again?.settings.breaker.mode).toBe('shadow');
+  expect(again?.settings.concurrency).toMatchObject({ mode: 'adaptive', initial: 7 });
+});
+
+test('a written bound bends the built-in value beside it', () => {
+  const { config } = load(
+    'upstreams: { a: { url: https://a.example, concurrency: { max: 5 }, retry: { backoff: { max: 50ms } } } }',
+  );
+  const settings = config.upstreams[0]?.routes[0]?.settings;
+  expect(settings?.concurrency).toMatchObject({ initial: 5, max: 5 });
+  expect(settings?.retry.backoff).toMatchObject({ baseMs: 50, overloadedBaseMs: 50, maxMs: 50 });
+});
+
+test('a route has to itself what it sets, and shares the rest', () => {
+  const { config } = load(`
+upstreams:
+  a:
+    url: https://a.example
+    breaker: { probes: 1 }
+    routes:
+      - { match: { path: /b }, breaker: { window: 5s } }
+      - { match: { path: /q }, retry: { budget: { cap: 1 } }, concurrency: 3 }
+      - { match: { path: /r }, retry: { attempts: 2 } }
+`);
+  expect(config.upstreams[0]?.routes.map(({ own }) => own)).toEqual([
+    { budget: false, breaker: true, concurrency: false },
+    { budget: true, breaker: false, concurrency: true },
+    { budget: false, breaker: false, concurrency: false },
+    { budget: false, breaker: false, concurrency: false },
+  ]);
+});

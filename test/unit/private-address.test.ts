@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { isPrivateAddress, isPrivateHost } from '../../src/http/private-address.ts';
+
+test.each([
+  '0.0.0.0',
+  '10.1.2.3',
+  '100.64.0.1',
+  '127.0.0.1',
+  '127.255.0.1',
+  '169.254.169.254',
+  '172.16.0.1',
+  '172.31.255.255',
+  '192.0.0.1',
+  '192.168.1.1',
+  '198.18.0.1',
+  '224.0.0.1',
+  '255.255.255.255',
+  '::',
+  '::1',
+  'fc00::1',
+  'fd00:ec2::254',
+  'fe80::1',
+  'fe80::1%eth0',
+  'fec0::1',
+  'ff02::1',
+  '::ffff:127.0.0.1',
+  '::ffff:a00:1',
+  '::127.0.0.1',
+  '64:ff9b::10.0.0.1',
+])('%s leads inside', (address) => expect(isPrivateAddress(address)).toBe(true));
+
+test.each([
+  '1.1.1.1',
+  '11.0.0.1',
+  '100.128.0.1',
+  '172.15.0.1',
+  '172.32.0.1',
+  '192.169.0.1',
+  '2606:4700::1111',
+  '::ffff:8.8.8.8',
+  '64:ff9b::8.8.8.8',
+])('%s leads outside', (address) => expect(isPrivateAddress(address)).toBe(false));
+
+test('what is no address is not trusted', () => expect(isPrivateAddress('example.com')).toBe(true));
+
+test.each(['localhost', 'LOCALHOST.', 'a.localhost', 'metadata.google.internal', '[::1]', '127.0.0.1'])(
+  'the host %s leads inside without DNS',
+  (host) => expect(isPrivateHost(host)).toBe(true),
+);
+
+test.each(['api.stripe.com', 'localhost.example', 'notlocalhost', '[2606:4700::1111]', '8.8.8.8'])(
+  'the host %s does not',
+  (host) => expect(isPrivateHost(host)).toBe(false),
+);
