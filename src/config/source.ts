@@ -132,8 +132,7 @@ class Reader {
     this.#places.set(path, { key, value, replaced });
     if (result === undefined) return written;
     for (const problem of result.problems) this.#problem(path, value, problem);
-    // The missing part is reported once; what is left of the value would only be called wrong a second time.
-    return result.problems.length > 0 ? undefined : result.text;
+    return result.text;
   }
 
   #map(path: Path, map: Mapping): Record<string, unknown> {

@@ -324,6 +324,9 @@ upstreams:
     ]);
     expect(problems(upstream('retry: { attempts: "${N}" }'))).toHaveLength(1);
     expect(problems(upstream('headers: { remove: [a, "${N}"] }'))).toHaveLength(1);
+    expect(problems(upstream('routes: [5]'))).toEqual([
+      'config.yaml:4:14  upstreams.a.routes[0]: a map of keys belongs here',
+    ]);
   });
 
   test('aliases that unfold without end are stopped', () => {
