@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { headerOf, replyHeaders, requestHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Reply } from '../http/reply.ts';
@@ -12,6 +13,8 @@ import type { Observer } from './observer.ts';
 import { problemOf } from './problem.ts';
 import type { CallRecord, Ending } from './record.ts';
 import type { Route } from './route.ts';
+import { Tunnel } from './tunnel.ts';
+import type { Handshake } from './upgrade.ts';
 
 export interface ExchangeDeps {
   readonly clock: Clock;
@@ -46,6 +49,11 @@ const NEEDS_NO_KEY: ReadonlySet<string> = new Set([
   'QUERY',
 ]);
 
+/** The client's side of a call; `upgrade` where it asks for a tunnel. */
+export type Parties =
+  | { readonly req: IncomingMessage; readonly res: ServerResponse; readonly upgrade?: undefined }
+  | Handshake;
+
 /** One request of a client and the response that it gets. */
 export class ClientExchange {
   readonly #req: IncomingMessage;
@@ -53,21 +61,19 @@ export class ClientExchange {
   readonly #record: CallRecord;
   readonly #signal: Abort;
   readonly #deps: ExchangeDeps;
+  readonly #upgrade: Handshake['upgrade'] | undefined;
   #body: RequestBody = EMPTY_BODY;
+  #tunnel: Tunnel | undefined;
   #ending: { status: number; origin: Ending['origin']; error: Ending['error'] } = {
     status: 0,
     origin: 'proxy',
     error: undefined,
   };
 
-  constructor(
-    { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
-    record: CallRecord,
-    signal: Abort,
-    deps: ExchangeDeps,
-  ) {
+  constructor({ req, res, upgrade }: Parties, record: CallRecord, signal: Abort, deps: ExchangeDeps) {
     this.#req = req;
     this.#res = res;
+    this.#upgrade = upgrade;
     this.#record = record;
     this.#signal = signal;
     this.#deps = deps;
@@ -77,7 +83,7 @@ export class ClientExchange {
     let reply: Reply | undefined;
     try {
       reply = await this.#send(route, target);
-      this.#answer(reply);
+      this.#answer(reply, route);
     } catch (error) {
       if (error instanceof ProxyError) return this.refuse(error);
       this.#deps.onBug(error, this.#record);
@@ -101,7 +107,8 @@ export class ClientExchange {
 
   /** The response has ended, one way or the other. */
   close(): void {
-    if (!this.#res.writableFinished && this.#ending.error === undefined) {
+    const finished = this.#tunnel?.finished ?? this.#res.writableFinished;
+    if (!finished && this.#ending.error === undefined) {
       const gone = new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' });
       this.#signal.abort(gone);
       // Unless it was we who went: a shutdown that cuts what still runs.
@@ -128,6 +135,7 @@ export class ClientExchange {
       target,
       headers,
       body: this.#body,
+      upgrade: this.#upgrade?.protocol,
       idempotencyKey,
       attempt: 1,
       lastAttempt: true,
@@ -147,6 +155,11 @@ export class ClientExchange {
       const message = `this route needs the header ${header}: a fresh value per operation, the same on each repeat of it`;
       throw new ProxyError('idempotency_key_required', message);
     }
+    if (given === '')
+      headers.splice(
+        headers.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === header),
+        2,
+      );
     const made = this.#deps.newId();
     headers.push(header, made);
     return made;
@@ -167,7 +180,7 @@ export class ClientExchange {
     if (!this.#req.complete) throw new ProxyError('client_gone', 'the client broke off its request body');
   }
 
-  #answer(reply: Reply): void {
+  #answer(reply: Reply, route: Route): void {
     const res = this.#res;
     // The client may have gone while the head came in; close() has then aborted whatever ran.
     if (res.destroyed) return reply.body.discard();
@@ -180,6 +193,7 @@ export class ClientExchange {
     this.#addOwnHeaders(headers, 'upstream');
     this.#ending.status = reply.status;
     this.#ending.origin = 'upstream';
+    if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route);
     this.#writeHead(reply.status, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(res);
@@ -191,6 +205,22 @@ export class ClientExchange {
   readonly #onBodyEnd = (end: BodyEnd): void => {
     if (end === 'broken' && !this.#signal.aborted) this.#ending.error = 'response_incomplete';
   };
+
+  /** Both have agreed: from here on the connection speaks another protocol. It is the call until it closes. */
+  #switch(upstream: Socket, headers: string[], { calls }: Route): void {
+    const { protocol, socket } = this.#upgrade as Handshake['upgrade'];
+    this.#res.writeHead(101, [...headers, 'connection', 'upgrade', 'upgrade', protocol]);
+    this.#res.flushHeaders();
+    calls.tunnels++;
+    this.#tunnel = new Tunnel(socket, upstream, {
+      clock: this.#deps.clock,
+      signal: this.#signal,
+      onBroken: () => {
+        if (!this.#signal.aborted) this.#ending.error = 'connection_terminated';
+      },
+      onEnd: () => calls.tunnels--,
+    });
+  }
 
   #writeHead(status: number, statusText: string, headers: string[]): void {
     if (this.#deps.draining()) this.#res.shouldKeepAlive = false;
