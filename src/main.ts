@@ -9,6 +9,7 @@ Usage: breakwater COMMAND [options]
   start                 run the proxy (SIGHUP reloads the configuration, SIGTERM drains and stops)
   check                 check the configuration and say everything that is wrong with it
   explain METHOD PATH   what the proxy would do with a request, and where each value comes from
+  simulate UPSTREAM     what the configuration would do in an outage, in virtual time
   schema                print the configuration's JSON Schema
 
 Each command takes --config FILE (default config.yaml) and --help.
@@ -20,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./cli/start.ts')).start,
   check: async () => (await import('./cli/check.ts')).check,
   explain: async () => (await import('./cli/explain.ts')).explain,
+  simulate: async () => (await import('./cli/simulate.ts')).simulate,
   schema: async () => (await import('./cli/schema.ts')).schema,
 };
 

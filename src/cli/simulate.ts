@@ -1,0 +1,147 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { type Parsed, parseDuration } from '../config/units.ts';
+import { simulationReport } from '../simulate/report.ts';
+import { FAULT_WORDS, outageScenario, parseFault, type Scenario } from '../simulate/scenario.ts';
+import type { Subject } from '../simulate/sidecar.ts';
+import { svgChart } from '../simulate/svg.ts';
+import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
+import type { Command, Io } from './io.ts';
+import { describeSimulation } from './simulate-text.ts';
+
+const USAGE = {
+  text: `Usage: breakwater simulate UPSTREAM [--fault WHAT] [--for 20s] [--rps 80] [options]
+
+Says what the configuration would do while UPSTREAM fails: the real policies, in virtual time, against a simulated
+upstream. A minute of calm, the fault, three minutes to recover; the built-in defaults beside it. The same seed gives
+the same result.
+
+      --fault WHAT      ${FAULT_WORDS.join(' | ')} (default outage)
+      --for TIME        how long the fault lasts (default 20s)
+      --rps NUMBER      requests per second, of all callers together (default 80)
+      --callers N       proxies that share the upstream and that load (default 1)
+      --capacity RPS    what the upstream can serve (default rps / 0.8)
+      --latency TIME    its mean time for a request (default 100ms)
+      --route NAME      a route of the upstream (default: the one for all other calls)
+      --seed N          another course of luck (default 1)
+  -c, --config FILE     the configuration (default config.yaml)
+      --json            for machines
+      --svg FILE        writes a chart as well
+  -h, --help            this text
+
+Exit codes: 0 simulated, 1 no such upstream or route or the configuration is wrong, 2 called wrongly.
+`,
+  options: {
+    ...CONFIG_OPTION,
+    fault: { type: 'string', default: 'outage' },
+    for: { type: 'string', default: '20s' },
+    rps: { type: 'string', default: '80' },
+    callers: { type: 'string', default: '1' },
+    capacity: { type: 'string' },
+    latency: { type: 'string', default: '100ms' },
+    route: { type: 'string', default: 'default' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    svg: { type: 'string' },
+  },
+  words: ['UPSTREAM'],
+} as const;
+
+/** Simulates an outage of an upstream under the user's own configuration. */
+export const simulate: Command = async (args, io) => {
+  const called = readArgs(args, USAGE, io);
+  if ('exit' in called) return called.exit;
+  const { config: file, route, json, svg } = called.values;
+  const scenario = scenarioOf(called.values);
+  if (typeof scenario === 'string') {
+    io.err(`breakwater: ${scenario}\n\n${USAGE.text}`);
+    return 2;
+  }
+  const loaded = loadFor(io, file);
+  if (!loaded.ok) {
+    printProblems(loaded.problems, io);
+    return 1;
+  }
+  const subject = find(loaded.config, called.words[0] ?? '', route);
+  if (typeof subject === 'string') {
+    io.err(`${subject}\n`);
+    return 1;
+  }
+  const report = await simulationReport(subject, scenario);
+  for (const warning of report.warnings) io.err(`warning: ${warning}\n`);
+  io.out(json ? `${JSON.stringify(report, null, 2)}\n` : describeSimulation(report));
+  return svg === undefined ? 0 : write(io, svg, svgChart(report));
+};
+
+function write(io: Io, file: string, text: string): number {
+  try {
+    writeFileSync(resolve(io.cwd, file), text);
+    return 0;
+  } catch (error) {
+    io.err(`cannot write ${file}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+function find({ upstreams }: Config, name: string, routeName: string): Subject | string {
+  const upstream = upstreams.find((candidate) => candidate.name === name);
+  if (upstream === undefined) {
+    return `there is no upstream "${name}"; there are ${upstreams.map((other) => other.name).join(', ')}`;
+  }
+  const route = upstream.routes.find((candidate) => candidate.name === routeName);
+  if (route === undefined) {
+    return `${name} has no route "${routeName}"; there are ${upstream.routes.map((other) => other.name).join(', ')}`;
+  }
+  return { upstream, route };
+}
+
+/** More calls than this would take minutes and gigabytes, and tell nothing that a tenth of rate and capacity does not. */
+const MAX_CALLS = 2_000_000;
+
+type Values = Readonly<Record<'fault' | 'for' | 'rps' | 'callers' | 'latency' | 'seed', string>> & {
+  readonly capacity?: string | undefined;
+};
+
+/** The scenario, or what is wrong with the options. */
+function scenarioOf(values: Values): Scenario | string {
+  const fault = parseFault(values.fault);
+  if (fault === undefined) return `--fault ${values.fault}: write one of ${FAULT_WORDS.join(', ')}`;
+  const faultMs = parseDuration(values.for);
+  const serviceMs = parseDuration(values.latency);
+  const rps = parseNumber(values.rps, 0.001, 100_000);
+  const capacity = values.capacity === undefined ? rps : parseNumber(values.capacity, 0.001, 1_000_000);
+  const callers = parseNumber(values.callers, 1, 10_000, true);
+  const seed = parseNumber(values.seed, 0, 2 ** 32 - 1, true);
+  const problem = firstProblem({ for: faultMs, latency: serviceMs, rps, capacity, callers, seed });
+  if (problem !== undefined) return problem;
+  const ratePerSecond = valueOf(rps);
+  const scenario = outageScenario(fault, {
+    faultMs: valueOf(faultMs),
+    ratePerSecond,
+    capacityPerSecond: values.capacity === undefined ? ratePerSecond / 0.8 : valueOf(capacity),
+    serviceMs: valueOf(serviceMs),
+    callers: valueOf(callers),
+    seed: valueOf(seed),
+  });
+  if (scenario.faultMs <= 0 || scenario.serviceMs <= 0) return '--for and --latency: write more than nothing';
+  if ((scenario.endMs / 1_000) * ratePerSecond > MAX_CALLS) {
+    return `more than ${MAX_CALLS} calls: lower --rps and --capacity alike, the picture stays the same; or shorten --for`;
+  }
+  return scenario;
+}
+
+function firstProblem(options: Readonly<Record<string, Parsed<number>>>): string | undefined {
+  for (const [name, parsed] of Object.entries(options)) if ('problem' in parsed) return `--${name}: ${parsed.problem}`;
+  return undefined;
+}
+
+function valueOf(parsed: Parsed<number>): number {
+  return 'value' in parsed ? parsed.value : Number.NaN;
+}
+
+function parseNumber(text: string, least: number, most: number, whole = false): Parsed<number> {
+  const value = Number(text);
+  const fits = text.trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value));
+  return fits ? { value } : { problem: `"${text}" is not a ${whole ? 'whole ' : ''}number from ${least} to ${most}` };
+}

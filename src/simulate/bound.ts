@@ -1,0 +1,75 @@
+import type { RouteSettings } from '../config/config.ts';
+import { ASKED_RETRY_COST, RETRY_COST } from '../policies/retry/budget.ts';
+import type { Scenario } from './scenario.ts';
+
+/** What the retry budget guarantees over any stretch of time, whatever happens in it. */
+export interface Bound {
+  readonly attempts: number;
+  readonly attemptsPerRequest: number;
+  /** The guarantee with its numbers. */
+  readonly formula: string;
+}
+
+type Policy = Pick<RouteSettings, 'retry' | 'budget'>;
+
+/**
+ * attempts ≤ requests + callers · (cap + trickle · t) + ratio · successes, and never more than `retry.attempts` each. A retry
+ * that waits as long as the upstream asked costs half, so where it asks, the budget buys twice as many.
+ */
+export function attemptsBound(
+  { retry, budget: { cap, ratio, tricklePerSecond } }: Policy,
+  { fault, callers }: Pick<Scenario, 'fault' | 'callers'>,
+  over: { readonly requests: number; readonly successes: number; readonly ms: number },
+): Bound {
+  const { requests, successes, ms } = over;
+  const perToken = fault.kind === 'rate-limited' ? RETRY_COST / ASKED_RETRY_COST : RETRY_COST;
+  const seconds = ms / 1_000;
+  const funded = requests + perToken * (callers * (cap + tricklePerSecond * seconds) + ratio * successes);
+  const most = requests * retry.attempts;
+  const attempts = Math.floor(Math.min(funded, most));
+  const tokens = `${callers} · (${cap} + ${tricklePerSecond} · ${Math.round(seconds)}) + ${ratio} · ${successes}`;
+  return {
+    attempts,
+    attemptsPerRequest: requests === 0 ? 0 : attempts / requests,
+    formula:
+      most <= funded
+        ? `${requests} requests · ${retry.attempts} attempts`
+        : `${requests} + ${perToken === 1 ? tokens : `${perToken} · (${tokens})`}`,
+  };
+}
+
+type Load = Pick<Scenario, 'ratePerSecond' | 'callers' | 'capacityPerSecond'>;
+
+/**
+ * Why this configuration may keep an upstream down that would otherwise be back, or undefined. Retries can add `ratio` per
+ * success to the load; while the sum is above the capacity, the budget alone does not end an overload.
+ */
+export function overloadWarning(settings: RouteSettings, load: Load): string | undefined {
+  const { ratePerSecond, callers, capacityPerSecond } = load;
+  if (ratePerSecond >= capacityPerSecond) {
+    return `the load alone, ${shown(ratePerSecond)}/s, is not below the stated capacity of ${shown(capacityPerSecond)}/s`;
+  }
+  const { retry, budget } = settings;
+  const ratio = Math.min(budget.ratio, retry.attempts - 1);
+  const trickle = retry.attempts > 1 ? callers * budget.tricklePerSecond : 0;
+  const reached = ratePerSecond * (1 + ratio) + trickle;
+  if (ratio === 0 || reached <= capacityPerSecond) return undefined;
+  const sum = `${shown(ratePerSecond)}/s · (1 + ${shown(ratio)})${trickle > 0 ? ` + ${shown(trickle)}/s` : ''} = ${shown(reached)}/s`;
+  const above = `${sum} is above the stated capacity of ${shown(capacityPerSecond)}/s, so retries could sustain an outage`;
+  const guards = guardsOf(settings);
+  const safe = (capacityPerSecond - trickle) / ratePerSecond - 1;
+  const advice = safe > 0 ? `; retry.budget.ratio ${floor2(safe)} or less rules it out` : '';
+  return guards === '' ? `${above}, and no breaker or adaptive limit is there to end it${advice}` : `${above} but for ${guards}${advice}`;
+}
+
+function guardsOf({ breaker, concurrency }: RouteSettings): string {
+  const guards = [
+    ...(breaker.mode === 'enforce' ? ['the breaker'] : []),
+    ...(concurrency.mode === 'adaptive' ? ['the adaptive limit'] : []),
+  ];
+  return guards.join(' and ');
+}
+
+const shown = (value: number): string => String(Number(value.toFixed(2)));
+
+const floor2 = (value: number): string => String(Math.floor(value * 100) / 100);

@@ -1,0 +1,19 @@
+import type { RouteConfig, RouteSettings } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Subject } from './sidecar.ts';
+
+/** What an upstream gets that says nothing but its URL. */
+export function builtInSettings(): RouteSettings {
+  const loaded = loadConfig('built-in', {}, () => 'upstreams: { any: { url: "https://any.example" } }');
+  const settings = loaded.ok ? loaded.config.upstreams[0]?.routes.at(-1)?.settings : undefined;
+  if (settings === undefined) throw new Error('the built-in configuration is not valid');
+  return settings;
+}
+
+/** The same route with the built-in policies. What is known about the API stays: it is a fact, not a choice. */
+export function withDefaults({ upstream, route }: Subject, builtIn: RouteSettings): Subject {
+  const { idempotencyKey, idempotencyHeader, notProcessed } = route.settings.retry;
+  const retry = { ...builtIn.retry, idempotencyKey, idempotencyHeader, notProcessed };
+  const changed: RouteConfig = { ...route, settings: { ...builtIn, retry } };
+  return { upstream: { ...upstream, routes: [changed] }, route: changed };
+}

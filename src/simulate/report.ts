@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { RouteSettings } from '../config/config.ts';
+import { attemptsBound, type Bound, overloadWarning } from './bound.ts';
+import { builtInSettings, withDefaults } from './built-in.ts';
+import { type Figures, figuresOf } from './figures.ts';
+import type { Scenario } from './scenario.ts';
+import { type Bucket, seriesOf } from './series.ts';
+import type { Subject } from './sidecar.ts';
+import { type Run, simulate } from './simulate.ts';
+
+/** How one configuration fared. */
+export interface Result {
+  readonly figures: Figures;
+  /** Over the whole run. */
+  readonly bound: Bound;
+  /** During the fault, if nothing at all succeeded in it. */
+  readonly worstDuring: Bound;
+  /** Of the requests that arrived during the fault and failed: why, the most frequent first. */
+  readonly failures: readonly (readonly [reason: string, count: number])[];
+  readonly series: readonly Bucket[];
+}
+
+export interface Report {
+  readonly upstream: string;
+  readonly route: string;
+  readonly scenario: Scenario;
+  readonly config: Result;
+  /** The same load and luck with the built-in policies; undefined when those are the ones in use. */
+  readonly defaults: Result | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** One bucket is one column of a terminal chart. */
+const BUCKETS = 72;
+
+/** Simulates a route as configured, and with the built-in policies beside it. */
+export async function simulationReport(subject: Subject, scenario: Scenario): Promise<Report> {
+  const { upstream, route } = subject;
+  const config = await resultOf(subject, scenario);
+  const defaultSubject = withDefaults(subject, builtInSettings());
+  const same = isDeepStrictEqual(defaultSubject.route.settings, route.settings);
+  const warning = overloadWarning(route.settings, scenario);
+  return {
+    upstream: upstream.name,
+    route: route.name,
+    scenario,
+    config,
+    defaults: same ? undefined : await resultOf(defaultSubject, scenario),
+    warnings: warning === undefined ? [] : [warning],
+  };
+}
+
+async function resultOf(subject: Subject, scenario: Scenario): Promise<Result> {
+  const run = await simulate(subject, scenario);
+  const { settings } = subject.route;
+  const figures = figuresOf(run, settings.retry.attempts);
+  const { during, whole } = figures;
+  return {
+    figures,
+    bound: attemptsBound(settings, scenario, { ...whole, ms: lastMoment(scenario, settings) }),
+    worstDuring: attemptsBound(settings, scenario, {
+      requests: during.requests,
+      successes: 0,
+      ms: scenario.faultMs,
+    }),
+    failures: failuresDuring(run),
+    series: seriesOf(run, BUCKETS),
+  };
+}
+
+/** The last call may live for so long, and its budget earns meanwhile. */
+function lastMoment({ endMs }: Scenario, { totalTimeoutMs }: RouteSettings): number {
+  return endMs + totalTimeoutMs;
+}
+
+function failuresDuring({ calls, scenario: { faultAtMs, faultMs } }: Run): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const { atMs, ok, failure } of calls) {
+    if (ok || atMs < faultAtMs || atMs >= faultAtMs + faultMs) continue;
+    const reason = failure ?? 'never_ended';
+    counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a);
+}

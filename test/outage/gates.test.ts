@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { ABLATIONS } from '../../bench/outage/ablations.ts';
+import { subjectWith } from '../../bench/outage/default-policy.ts';
+import { EXTRA_GATES, type Gate, GATES, measure, readings, SEEDS } from '../../bench/outage/gates.ts';
+
+/** Virtual time: some 260 simulated seconds take under a second, more on a busy machine. */
+const TIMEOUT_MS = 120_000;
+
+const gates = [...GATES, ...EXTRA_GATES];
+const shipped = subjectWith();
+
+async function broken(subject: typeof shipped, gate: Gate, onSidecar?: Parameters<typeof measure>[3]): Promise<string[]> {
+  const texts: string[] = [];
+  for (const seed of SEEDS) {
+    const all = readings(gate.bounds, await measure(subject, gate, seed, onSidecar));
+    texts.push(...all.filter(({ holds }) => !holds).map(({ text }) => `seed ${seed}: ${text}`));
+  }
+  return texts;
+}
+
+test.each(gates.map((gate) => [gate.name, gate] as const))(
+  'the shipped defaults hold the gate: %s',
+  async (_name, gate) => {
+    expect(await broken(shipped, gate)).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
+
+test.each(ABLATIONS.map((ablation) => [ablation.breaks, ablation.name, ablation] as const))(
+  'the gate %s notices: %s',
+  async (name, _what, { config, tamper }) => {
+    const gate = gates.find((candidate) => candidate.name === name);
+    if (gate === undefined) throw new Error(`no gate ${name}`);
+    expect(await broken(subjectWith(config), gate, tamper)).toHaveLength(SEEDS.length);
+  },
+  TIMEOUT_MS,
+);

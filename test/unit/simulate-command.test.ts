@@ -1,0 +1,202 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { simulate } from '../../src/cli/simulate.ts';
+import type { Report } from '../../src/simulate/report.ts';
+
+const CONFIG = `
+upstreams:
+  api:
+    url: https://api.example
+    timeouts: { attempt: 1s, total: 8s }
+    routes:
+      - { name: bold, match: { path: /bold }, retry: { budget: { ratio: 3, cap: 1000 } }, breaker: off, concurrency: off }
+      - { name: write, match: { method: POST, path: /write } }
+      - { name: charge, match: { method: POST, path: /charge }, retry: { idempotency_key: inject } }
+  plain: { url: https://plain.example }
+`;
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'breakwater-simulate-'));
+  writeFileSync(join(folder, 'config.yaml'), CONFIG);
+  writeFileSync(join(folder, 'broken.yaml'), 'upstreams: 5');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const code = await simulate(args, {
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    env: {},
+    cwd: folder,
+    onSignal: () => undefined,
+    exitNow: () => undefined,
+  });
+  return { code, out, err };
+}
+
+const SMALL = ['--rps', '8', '--for', '10s'];
+const report = async (...args: string[]) => JSON.parse((await run(...args, '--json')).out) as Report;
+
+describe('the same seed', () => {
+  test('gives the same bytes, and another one others', async () => {
+    const once = await run('api', ...SMALL, '--json');
+    expect(await run('api', ...SMALL, '--json')).toEqual(once);
+    expect((await run('api', ...SMALL, '--json', '--seed', '2')).out).not.toBe(once.out);
+  });
+
+  test('gives both configurations the same load', async () => {
+    const { config, defaults } = await report('api', ...SMALL);
+    expect(defaults?.figures.whole.requests).toBe(config.figures.whole.requests);
+  });
+});
+
+describe('for people', () => {
+  test('figures beside those of the defaults, the bound and a chart', async () => {
+    const { code, out } = await run('api', '--fault', 'outage');
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^api, route default: outage for 20s at 80 requests\/s; capacity 100\/s, 100ms each, seed 1\n/,
+    );
+    expect(out).toMatch(/as configured +built-in defaults/);
+    expect(out).toMatch(/attempts per request +during the fault +0\.\d\d +0\.\d\d\n/);
+    expect(out).toMatch(/success +during the fault +\d+\.\d % +\d+\.\d %\n/);
+    expect(out).toMatch(/the minute after +9\d\.\d % +9\d\.\d %\n/);
+    expect(out).toMatch(/time to recover +[0-5] s +[0-5] s\n/);
+    expect(out).toMatch(/\d+ \+ 1 · \(10 \+ 0\.1 · \d+\) \+ 0\.5 · \d+ = \d+; there were \d+\./);
+    expect(out).toMatch(/Failed during the fault: breaker_open \d+/);
+    expect(out).toMatch(/100 % ▕█+/);
+    expect(out).toContain('└── outage ──┘');
+  });
+
+  test('says so when the configuration is the default', async () => {
+    const { out } = await run('plain', ...SMALL);
+    expect(out).toContain('These are the built-in defaults.');
+    expect(out).not.toContain('built-in defaults  ');
+  });
+
+  test('a brownout that a bold configuration sustains, and the default does not', async () => {
+    const { out, err } = await run('api', '--route', 'bold', '--fault', 'brownout');
+    expect(err).toMatch(/^warning: 80\/s · \(1 \+ 2\).*sustain an outage, and no breaker or adaptive limit/);
+    expect(out).toMatch(/time to recover +never \(in 180 s\) +\d+ s\n/);
+  });
+
+  test('no warning where there is room for the retries', async () => {
+    expect((await run('api', ...SMALL, '--capacity', '20')).err).toBe('');
+  });
+
+  test('a flaky upstream has a rescued share', async () => {
+    expect((await run('api', ...SMALL, '--fault', 'flaky=0.3')).out).toMatch(/rescued +of what retries can +\d+\.\d %/);
+  });
+});
+
+describe('the scenario', () => {
+  test('is what was asked for', async () => {
+    const args = ['--fault', 'flaky=25%', '--for', '5s', '--rps', '4', '--callers', '3', '--latency', '50ms', '--seed', '9'];
+    expect((await report('api', ...args)).scenario).toEqual({
+      fault: { kind: 'flaky', share: 0.25 },
+      faultAtMs: 60_000,
+      faultMs: 5_000,
+      endMs: 245_000,
+      ratePerSecond: 4,
+      callers: 3,
+      capacityPerSecond: 5,
+      serviceMs: 50,
+      seed: 9,
+    });
+  });
+
+  test('the number of callers multiplies what budgets allow', async () => {
+    const { config: one } = await report('api', '--fault', 'exhausted', '--rps', '40');
+    const { config: forty } = await report('api', '--fault', 'exhausted', '--rps', '40', '--callers', '40');
+    expect(one.figures.during.attemptsPerRequest).toBeLessThan(1.1);
+    expect(forty.figures.during.attemptsPerRequest).toBeGreaterThan(1.4);
+  });
+
+  test('a POST is not repeated, but with a key it is', async () => {
+    const flaky = ['--fault', 'flaky=0.5', ...SMALL];
+    const { config: write } = await report('api', '--route', 'write', ...flaky);
+    const { config: charge } = await report('api', '--route', 'charge', ...flaky);
+    expect(write.figures.whole.attempts).toBe(write.figures.whole.requests);
+    expect(charge.figures.whole.attempts).toBeGreaterThan(charge.figures.whole.requests);
+  });
+
+  test('attempts never exceed the bound', async () => {
+    for (const fault of ['exhausted', 'rate-limited', 'flapping', 'flaky=0.6']) {
+      const { config } = await report('api', '--fault', fault, ...SMALL, '--callers', '4');
+      expect(config.figures.whole.attempts, fault).toBeLessThanOrEqual(config.bound.attempts);
+    }
+  });
+});
+
+test('--svg writes a chart with both configurations', async () => {
+  const { code } = await run('api', ...SMALL, '--svg', 'chart.svg');
+  const svg = readFileSync(join(folder, 'chart.svg'), 'utf8');
+  expect(code).toBe(0);
+  expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 \d+ \d+" role="img">/);
+  expect(svg).toContain('<title>api, route default: outage for 10 s at 8/s</title>');
+  expect(svg.match(/<path class="a" d="M/g)).toHaveLength(2);
+  expect(svg.match(/<path class="b" d="M/g)).toHaveLength(2);
+  expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+});
+
+test('an SVG that cannot be written is a failure', async () => {
+  const { code, err } = await run('api', ...SMALL, '--svg', 'no/such/folder.svg');
+  expect(code).toBe(1);
+  expect(err).toContain('cannot write no/such/folder.svg');
+});
+
+test('--help is a success', async () => {
+  const { code, out, err } = await run('--help');
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out).toMatch(/^Usage: breakwater simulate UPSTREAM/);
+});
+
+test.each([
+  [[], 'UPSTREAM is missing'],
+  [['api', 'more'], "unexpected argument 'more'"],
+  [['api', '--fault', 'meteor'], '--fault meteor: write one of brownout'],
+  [['api', '--for', '20'], '--for: "20" has no unit'],
+  [['api', '--for', '0s'], '--for and --latency: write more than nothing'],
+  [['api', '--rps', '0'], '--rps: "0" is not a number from 0.001'],
+  [['api', '--rps', ''], '--rps: "" is not a number'],
+  [['api', '--rps', '1e99'], '--rps: "1e99" is not a number'],
+  [['api', '--capacity', 'lots'], '--capacity: "lots" is not a number'],
+  [['api', '--callers', '1.5'], '--callers: "1.5" is not a whole number'],
+  [['api', '--seed', '-1'], '--seed'],
+  [['api', '--rps', '90000'], 'more than 2000000 calls: lower --rps and --capacity alike'],
+])('%j is called wrongly', async (args, why) => {
+  const { code, out, err } = await run(...args);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toContain(`breakwater: ${why}`);
+  expect(err).toContain('Usage: breakwater simulate');
+});
+
+test.each([
+  [['nope'], 'there is no upstream "nope"; there are api, plain'],
+  [['api', '--route', 'nope'], 'api has no route "nope"; there are bold, write, charge, default'],
+  [['api', '--config', 'broken.yaml'], 'broken.yaml:1:12'],
+])('%j fails', async (args, why) => {
+  const { code, out, err } = await run(...args);
+  expect({ code, out }).toEqual({ code: 1, out: '' });
+  expect(err).toContain(why);
+});
+
+test('starting the proxy does not load the simulation', () => {
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file) || !existsSync(file)) return;
+    seen.add(file);
+    for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(/^import\s(?!type)[^'"]*['"](\.[^'"]+)['"]/gm)) {
+      visit(join(dirname(file), target));
+    }
+  };
+  visit('src/cli/start.ts');
+  visit('src/main.ts');
+  expect(seen.size).toBeGreaterThan(30);
+  expect([...seen].filter((file) => file.includes('simulate'))).toEqual([]);
+});
