@@ -24,7 +24,7 @@ export interface Config {
   readonly upstreams: readonly UpstreamConfig[];
 }
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface Address {
   readonly host: string;
@@ -45,7 +45,7 @@ export interface UpstreamConfig {
   readonly routes: readonly RouteConfig[];
 }
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
   readonly keepAliveMs: number;

@@ -113,7 +113,7 @@ function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Repo
 const isWritten = (origin: Origin): boolean => origin.layer.name !== undefined;
 const lastPart = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
-export function valueAt(values: object, path: string): unknown {
+function valueAt(values: object, path: string): unknown {
   return path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], values);
 }
 

@@ -13,7 +13,7 @@ export interface EffectiveValue {
   readonly origin: string;
 }
 
-export const REDACTED = '[redacted]';
+const REDACTED = '[redacted]';
 
 /** All settings of a route, in the order of the schema. */
 export function routeValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {

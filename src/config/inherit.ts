@@ -59,7 +59,7 @@ const isSection = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The built-in values of a schema as they would stand in a file. */
-export function builtInText(schema: z.ZodType): Record<string, unknown> {
+function builtInText(schema: z.ZodType): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [key, child] of Object.entries(keysOf(schema) ?? {})) {
     const leaf = leafOf(child);

@@ -26,7 +26,7 @@ export interface Good {
   readonly warnings: readonly Problem[];
 }
 
-export interface Bad {
+interface Bad {
   readonly ok: false;
   /** All of them, in the order of the file. */
   readonly problems: readonly Problem[];

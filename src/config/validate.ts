@@ -5,7 +5,7 @@ import { fileSchema, type FileInput } from './schema.ts';
 import { NAME_PATTERN } from './words.ts';
 
 /** A problem before its place is known. `key`: it is about the key, not about its value. */
-export interface Finding {
+interface Finding {
   readonly path: Path;
   readonly about: 'key' | 'value';
   readonly message: string;
@@ -138,5 +138,5 @@ function without(value: unknown, path: Path): unknown {
   return copy;
 }
 
-export const isMap = (value: unknown): value is Record<string, unknown> =>
+const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
