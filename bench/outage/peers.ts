@@ -1,0 +1,142 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { killAll, stopAll } from '../lib/process.ts';
+import { chart } from './peers/chart.ts';
+import { CONTENDERS } from './peers/contenders/all.ts';
+import { plans, type Plan } from './peers/plan.ts';
+import { resultOf } from './peers/result.ts';
+import { Stand } from './peers/stand.ts';
+import { headlineTable, type Measured, scenarioTable, settingsTable } from './peers/tables.ts';
+
+const USAGE = `node bench/outage/peers.ts [options]
+  --quick           shorter times (under two minutes); not for publishing
+  --only A,B        only these contenders
+  --scenario A,B    only these of brownout, outage, blackhole, flaky
+  --seed N          default 1
+  --json FILE       everything that was measured
+  --charts DIR      write a chart for each scenario
+  --publish         replace the tables in bench/outage/README.md and the charts beside it`;
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    scenario: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'string' },
+    charts: { type: 'string' },
+    publish: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+/** Beyond this something hangs. */
+const LIMIT_MS = 480_000;
+const HEAD_START_MS = 1_000;
+const README = fileURLToPath(new URL('README.md', import.meta.url));
+const CHARTS = fileURLToPath(new URL('charts/', import.meta.url));
+
+const wanted = (list: string | undefined, name: string): boolean =>
+  list === undefined || list.split(',').includes(name);
+const progress = (text: string): unknown => process.stderr.write(`${text}\n`);
+
+async function measure(stands: readonly Stand[], plan: Plan, dir: string): Promise<Measured> {
+  const { scenario } = plan;
+  const runs = await Promise.all(stands.map((stand) => stand.prepare(dir)));
+  progress(`${plan.name}: ${scenario.endMs / 1_000} s`);
+  const begin = { scenario, startAt: Date.now() + HEAD_START_MS };
+  const observed = await Promise.all(runs.map((run) => run(begin)));
+  const results = observed.map((one, i) => resultOf(scenario, (stands[i] as Stand).contender, one));
+  return { plan, results };
+}
+
+async function measureAll(dir: string): Promise<Measured[]> {
+  const present = CONTENDERS.filter(
+    ({ name, version }) => wanted(flags.only, name) && version() !== undefined,
+  );
+  progress(`starting ${present.map(({ name }) => name).join(', ')}`);
+  const stands = await Promise.all(present.map((one) => Stand.open(one)));
+  try {
+    const measured: Measured[] = [];
+    for (const plan of plans(flags.quick, Number(flags.seed))) {
+      if (wanted(flags.scenario, plan.name)) measured.push(await measure(stands, plan, dir));
+    }
+    return measured;
+  } finally {
+    await Promise.all(stands.map((stand) => stand.close()));
+  }
+}
+
+function report(measured: readonly Measured[], loadBefore: number): string {
+  const names = new Set(measured.flatMap(({ results }) => results.map(({ contender }) => contender)));
+  const contenders = CONTENDERS.filter(({ name }) => names.has(name));
+  const absent = CONTENDERS.filter(({ version }) => version() === undefined).map(({ name }) => name);
+  return [
+    about(measured, loadBefore),
+    ...(absent.length === 0 ? [] : [`Not installed: ${absent.join(', ')}.`]),
+    headlineTable(measured, contenders),
+    ...measured.map(scenarioTable),
+    settingsTable(contenders),
+  ].join('\n\n');
+}
+
+function about(measured: readonly Measured[], loadBefore: number): string {
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const all = measured.flatMap(({ results }) => results);
+  const late = Math.max(...all.map(({ lagP99Ms }) => lagP99Ms));
+  const latest = Math.max(...all.map(({ lagMaxMs }) => lagMaxMs));
+  return [
+    `${new Date().toISOString().slice(0, 10)}, commit ${commit}, Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim()}, seed ${flags.seed}${flags.quick ? ', --quick' : ''}.`,
+    `Load average before: ${loadBefore.toFixed(1)}.`,
+    `Requests were sent later than scheduled by at most ${late.toFixed(0)} ms (p99) and ${latest.toFixed(0)} ms (all) in the worst of the load processes.`,
+  ].join('\n');
+}
+
+function writeCharts(measured: readonly Measured[], dir: string): void {
+  mkdirSync(dir, { recursive: true });
+  for (const one of measured) writeFileSync(join(dir, `${one.plan.name}.svg`), chart(one));
+}
+
+function publish(text: string): void {
+  const readme = readFileSync(README, 'utf8');
+  const [begin, end] = ['<!-- peers: begin -->', '<!-- peers: end -->'];
+  const [before, rest] = readme.split(begin);
+  const after = rest?.split(end)[1];
+  if (before === undefined || after === undefined) throw new Error(`README.md has no ${begin} … ${end}`);
+  writeFileSync(README, `${before}${begin}\n\n${text}\n\n${end}${after}`);
+}
+
+async function main(): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  setTimeout(() => {
+    progress(`not done after ${LIMIT_MS / 1_000} s`);
+    process.exit(1);
+  }, LIMIT_MS).unref();
+  const loadBefore = loadavg()[0] ?? 0;
+  const dir = mkdtempSync(join(tmpdir(), 'outage-peers-'));
+  process.once('exit', () => {
+    killAll();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  try {
+    const measured = await measureAll(dir);
+    const text = report(measured, loadBefore);
+    console.log(text);
+    if (flags.json !== undefined)
+      writeFileSync(flags.json, `${JSON.stringify({ text, measured }, null, 1)}\n`);
+    if (flags.charts !== undefined) writeCharts(measured, flags.charts);
+    if (flags.publish) {
+      writeCharts(measured, CHARTS);
+      publish(text);
+    }
+  } finally {
+    await stopAll();
+  }
+}
+
+if (flags.help) console.log(USAGE);
+else await main();

@@ -1,0 +1,48 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** A script of this folder in a process of its own, which answers one question at a time and ends with us. */
+export class Child {
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+  }
+
+  /** Resolves with the first thing that it says. */
+  static async start<Hello>(script: string): Promise<[Child, Hello]> {
+    const child = new Child(
+      fork(fileURLToPath(new URL(script, import.meta.url)), {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      }),
+    );
+    return [child, await child.#answer<Hello>()];
+  }
+
+  async ask<Answer>(question: object): Promise<Answer> {
+    const answer = this.#answer<Answer>();
+    this.#process.send(question);
+    return await answer;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode !== null || !this.#process.connected) return;
+    const ended = once(this.#process, 'exit'); // `close` does not come when it is the parent who disconnects
+    this.#process.disconnect();
+    await ended;
+  }
+
+  async #answer<Answer>(): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const onExit = (code: number | null) =>
+      reject(new Error(`${this.#process.spawnargs.at(-1)} ended with ${code}`));
+    this.#process.once('message', resolve as (message: unknown) => void);
+    this.#process.once('exit', onExit);
+    try {
+      return await promise;
+    } finally {
+      this.#process.off('exit', onExit);
+    }
+  }
+}

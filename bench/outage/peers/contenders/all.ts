@@ -1,0 +1,26 @@
+import type { Contender } from '../contender.ts';
+import { axiosWithRetry } from './axios-retry.ts';
+import { breakwater } from './breakwater.ts';
+import { caddy } from './caddy.ts';
+import { cockatiel } from './cockatiel.ts';
+import { gotRetry } from './got.ts';
+import { haproxy } from './haproxy.ts';
+import { nginx, nginxMaxFails } from './nginx.ts';
+import { noRetry } from './no-retry.ts';
+import { opossum } from './opossum.ts';
+import { undiciRetryAgent } from './undici-retry-agent.ts';
+
+/** In the order of the tables: the yardstick, ours, proxies, libraries that retry, libraries that also break. */
+export const CONTENDERS: readonly Contender[] = [
+  noRetry,
+  breakwater,
+  nginx,
+  nginxMaxFails,
+  haproxy,
+  caddy,
+  undiciRetryAgent,
+  gotRetry,
+  axiosWithRetry,
+  cockatiel,
+  opossum,
+];

@@ -1,0 +1,29 @@
+import axios from 'axios';
+import axiosRetry, { exponentialDelay } from 'axios-retry';
+import { Agent } from 'node:http';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
+
+/**
+ * As its README has it. `shouldResetTimeout` because axios's timeout would otherwise be the whole call's. A timeout
+ * (ECONNABORTED) is not retried by default.
+ */
+export const axiosWithRetry: Contender = {
+  name: 'axios-retry',
+  version: () => `${packageVersion('axios-retry')} on axios ${packageVersion('axios')}`,
+  attempts: 4,
+  settings: 'retries 3, exponentialDelay, shouldResetTimeout; timeout 1 s',
+  client(origin) {
+    const agent = new Agent({ keepAlive: true });
+    const client = axios.create({
+      baseURL: origin,
+      timeout: ATTEMPT_TIMEOUT_MS,
+      httpAgent: agent,
+      proxy: false,
+    });
+    axiosRetry(client, { retries: 3, retryDelay: exponentialDelay, shouldResetTimeout: true });
+    return {
+      call: async (target, signal) => (await client.get(target, { signal })).status,
+      close: async () => agent.destroy(),
+    };
+  },
+};

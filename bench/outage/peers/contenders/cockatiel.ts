@@ -1,0 +1,34 @@
+import {
+  circuitBreaker,
+  ConsecutiveBreaker,
+  ExponentialBackoff,
+  handleAll,
+  retry,
+  timeout,
+  TimeoutStrategy,
+  wrap,
+} from 'cockatiel';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
+import { plainClient, successOnly } from '../plain-client.ts';
+
+/** The composition and the numbers of its README, with a timeout for each attempt inside. */
+export const cockatiel: Contender = {
+  name: 'cockatiel',
+  version: () => packageVersion('cockatiel'),
+  attempts: 4,
+  settings:
+    'retry (3, ExponentialBackoff) around circuitBreaker (5 consecutive, halfOpenAfter 10 s) around timeout 1 s',
+  client(origin) {
+    const plain = plainClient(origin, 0);
+    const policy = wrap(
+      retry(handleAll, { maxAttempts: 3, backoff: new ExponentialBackoff() }),
+      circuitBreaker(handleAll, { halfOpenAfter: 10_000, breaker: new ConsecutiveBreaker(5) }),
+      timeout(ATTEMPT_TIMEOUT_MS, TimeoutStrategy.Aggressive),
+    );
+    return {
+      call: (target, deadline) =>
+        policy.execute(({ signal }) => successOnly(plain.call(target, signal)), deadline),
+      close: () => plain.close(),
+    };
+  },
+};

@@ -1,0 +1,47 @@
+import CircuitBreaker from 'opossum';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
+import { plainClient, successOnly } from '../plain-client.ts';
+
+const RETRIES = 3;
+const BASE_MS = 100;
+
+/**
+ * opossum has no retry, so applications write the usual loop around the breaker: three more tries, exponential with full
+ * jitter, none when the breaker is open. The breaker has the numbers of its README; without a volume threshold one early
+ * failure opens it for 30 s.
+ */
+export const opossum: Contender = {
+  name: 'opossum',
+  version: () => packageVersion('opossum'),
+  attempts: 1 + RETRIES,
+  settings:
+    '3 retries (100 ms doubling, full jitter) around breaker (50 %, volumeThreshold 10, resetTimeout 30 s)',
+  client(origin) {
+    const plain = plainClient(origin, ATTEMPT_TIMEOUT_MS);
+    const once = (target: string, signal: AbortSignal) => successOnly(plain.call(target, signal));
+    // The attempt's timeout is the client's, which really ends the request; opossum's would only stop waiting for it.
+    const breaker = new CircuitBreaker(once, {
+      timeout: false,
+      errorThresholdPercentage: 50,
+      volumeThreshold: 10,
+      resetTimeout: 30_000,
+    });
+    return {
+      async call(target, signal) {
+        for (let retry = 0; ; retry++) {
+          try {
+            return await breaker.fire(target, signal);
+          } catch (error) {
+            if (retry === RETRIES || breaker.opened) throw error;
+            await sleep(Math.random() * BASE_MS * 2 ** retry, undefined, { signal });
+          }
+        }
+      },
+      async close() {
+        breaker.shutdown();
+        await plain.close();
+      },
+    };
+  },
+};

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scenario } from '../../../src/simulate/scenario.ts';
+import { exponential, seededRandom, subSeed } from '../../../src/simulate/seeded-random.ts';
+import { percentile } from '../../lib/stats.ts';
+import { type Client, DEADLINE_MS } from './contender.ts';
+import { CONTENDERS } from './contenders/all.ts';
+import { clockFrom, type LoadAsk, type LoadedCall, type LoadReport } from './messages.ts';
+
+/** An application with one contender: sends the seeded Poisson load, whatever becomes of it. Ends with its parent. */
+process.on('message', async (ask: LoadAsk) => {
+  process.send?.(await run(ask));
+});
+process.on('disconnect', () => process.exit());
+process.send?.({ ready: true });
+
+async function run({ contender: name, origin, scenario, startAt }: LoadAsk): Promise<LoadReport> {
+  const contender = CONTENDERS.find((one) => one.name === name);
+  if (contender === undefined) throw new Error(`no contender ${name}`);
+  const client = contender.client(origin);
+  const now = clockFrom(startAt);
+  const lags: number[] = [];
+  const calls: Promise<LoadedCall>[] = [];
+  for (const [n, atMs] of arrivals(scenario).entries()) {
+    for (let waitMs = atMs - now(); waitMs > 0; waitMs = atMs - now()) await sleep(waitMs);
+    lags.push(now() - atMs);
+    calls.push(call(client, `/${n}`, atMs, now));
+  }
+  const done = await Promise.all(calls);
+  await client.close();
+  return { calls: done, lagP99Ms: percentile(lags, 0.99), lagMaxMs: Math.max(...lags) };
+}
+
+/** The arrival times of a Poisson process, in ms; the same for every contender. */
+function arrivals({ seed, ratePerSecond, endMs }: Scenario): number[] {
+  const random = seededRandom(subSeed(seed, 'arrivals'));
+  const times: number[] = [];
+  for (let at = 0; ; times.push(at)) {
+    at += exponential(1_000 / ratePerSecond, random);
+    if (at >= endMs) return times;
+  }
+}
+
+/** Never rejects, and ends at the deadline even if the contender does not. */
+async function call(client: Client, target: string, atMs: number, now: () => number): Promise<LoadedCall> {
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const { promise: late, resolve: giveUp } = Promise.withResolvers<number>();
+  signal.addEventListener('abort', () => giveUp(0), { once: true });
+  const status = await Promise.race([late, client.call(target, signal).catch(() => 0)]);
+  return { target, atMs, ms: now() - atMs, status };
+}

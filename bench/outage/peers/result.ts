@@ -1,0 +1,64 @@
+import type { SimulatedCall } from '../../../src/simulate/client.ts';
+import { type Figures, figuresOf } from '../../../src/simulate/figures.ts';
+import type { Scenario } from '../../../src/simulate/scenario.ts';
+import type { Run } from '../../../src/simulate/simulate.ts';
+import { percentile } from '../../lib/stats.ts';
+import type { Contender } from './contender.ts';
+import type { Observed } from './stand.ts';
+
+/** What one contender did in one scenario. */
+export interface Result {
+  readonly contender: string;
+  readonly figures: Figures;
+  /** Of the callers that came in the trigger, to their reply or to the deadline. */
+  readonly p99Ms: number;
+  readonly seconds: readonly Second[];
+  readonly lagP99Ms: number;
+  readonly lagMaxMs: number;
+}
+
+/** One second of a chart. */
+export interface Second {
+  /** Share of the requests that arrived in it, 0 to 1; undefined without any. */
+  readonly success: number | undefined;
+  /** Attempts that reached the upstream in it. */
+  readonly attempts: number;
+}
+
+/** Judged by the code that judges the simulation, so that the two cannot differ in what a figure means. */
+export function resultOf(scenario: Scenario, contender: Contender, { load, upstream }: Observed): Result {
+  const calls: SimulatedCall[] = load.calls.map(({ target, atMs, ms, status }) => ({
+    target,
+    atMs,
+    ms,
+    ok: status === 200,
+    attempts: 0, // only the upstream knows, and it is asked
+    failure: status === 200 ? undefined : `status_${status}`,
+  }));
+  const run: Run = { scenario, calls, ...upstream };
+  const { faultAtMs, faultMs } = scenario;
+  const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
+  return {
+    contender: contender.name,
+    figures: figuresOf(run, contender.attempts),
+    p99Ms: percentile(
+      during.map(({ ms }) => ms),
+      0.99,
+    ),
+    seconds: secondsOf(run),
+    lagP99Ms: load.lagP99Ms,
+    lagMaxMs: load.lagMaxMs,
+  };
+}
+
+function secondsOf({ scenario, calls, attemptTimes }: Run): Second[] {
+  return Array.from({ length: Math.round(scenario.endMs / 1_000) }, (_, second) => {
+    const within = (at: number) => Math.floor(at / 1_000) === second;
+    const arrived = calls.filter(({ atMs }) => within(atMs));
+    const good = arrived.filter(({ ok }) => ok).length;
+    return {
+      success: arrived.length === 0 ? undefined : good / arrived.length,
+      attempts: attemptTimes.filter(within).length,
+    };
+  });
+}
