@@ -5,16 +5,15 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 # The `node` package in devDependencies is for machines with an older Node; here Node is the image's own.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json rolldown.config.ts ./
 COPY src ./src
 COPY examples ./examples
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+RUN npm run build
 
 FROM node:26-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /src/package.json ./
-COPY --from=build /src/node_modules ./node_modules
 COPY --from=build /src/dist ./dist
 # Mount your own over it: -v ./config.yaml:/app/config.yaml:ro
 COPY config.yaml ./
@@ -24,7 +23,7 @@ ENV BREAKWATER_LISTEN=0.0.0.0:8080
 USER node
 EXPOSE 8080
 # No npm and no shell in between: node is process 1 and gets SIGTERM itself.
-ENTRYPOINT ["node", "dist/src/main.js"]
+ENTRYPOINT ["node", "dist/main.js"]
 CMD ["start"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

@@ -37,7 +37,7 @@ export function contenders(tempDir: string, fromSource: boolean): Contender[] {
 }
 
 function breakwater(tempDir: string, fromSource: boolean): Contender {
-  const main = fromSource ? 'src/main.ts' : 'dist/src/main.js';
+  const main = fromSource ? 'src/main.ts' : 'dist/main.js';
   const missing = existsSync(join(root, main)) ? undefined : `${main} is not there; npm run build makes it`;
   return contender(
     BREAKWATER,

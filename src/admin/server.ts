@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from '../runtime/node-http.ts';
 import type { AdminDeps } from './deps.ts';
 import { checkAccess } from './guard.ts';
 import { AdminProblem, type AdminResponse } from './response.ts';

@@ -15,8 +15,9 @@ export function stateJson(
   };
 }
 
-function upstreamJson({ name, inFlight, connections, scopes }: UpstreamSnapshot): Record<string, unknown> {
-  return { name, in_flight: inFlight, connections, scopes: scopes.map(scopeJson) };
+function upstreamJson(upstream: UpstreamSnapshot): Record<string, unknown> {
+  const { name, inFlight, connections, tunnels, scopes } = upstream;
+  return { name, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
 }
 
 function scopeJson({ scope, breaker, budgetTokens, limit }: ScopeSnapshot): Record<string, unknown> {

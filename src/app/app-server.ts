@@ -1,7 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Address } from '../config/config.ts';
+import { createServer } from '../runtime/node-http.ts';
+import { wantsTunnel } from '../proxy/upgrade.ts';
 
 /** Longer than any HTTP client keeps an idle connection, so that it is never we who close one just as it is used again. */
 const KEEP_ALIVE_MS = 10 * 60_000;
@@ -9,17 +11,24 @@ const KEEP_ALIVE_MS = 10 * 60_000;
 /** A head that is not here by then is not coming. */
 const HEADERS_TIMEOUT_MS = 60_000;
 
+export interface Handlers {
+  readonly handle: RequestListener;
+  readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
+}
+
 /** The server that apps connect to. It rejects with the system's error when the address cannot be had. */
-export async function listen(address: Address, handle: RequestListener): Promise<Server> {
+export async function listen(address: Address, { handle, upgrade }: Handlers): Promise<Server> {
   const server = createServer(
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       // An upload may take as long as it takes.
       requestTimeout: 0,
+      shouldUpgradeCallback: wantsTunnel,
     },
     handle,
   );
+  server.on('upgrade', upgrade);
   server.on('clientError', answerClientError);
   server.listen(address.port, address.host);
   await once(server, 'listening');
