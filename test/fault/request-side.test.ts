@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { apiConfig, type Breakwater, type BreakwaterOptions, startBreakwater } from '../support/breakwater.ts';
+import {
+  apiConfig,
+  type Breakwater,
+  type BreakwaterOptions,
+  startBreakwater,
+} from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, ok, reset, startOrigin, status, type Step } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
@@ -33,7 +38,8 @@ async function callOf(proxy: Breakwater) {
   return client.readReply();
 }
 
-const RETRY = '    retry: { backoff: { kind: exponential, base: 100ms, overloaded_base: 1s, jitter: full } }\n';
+const RETRY =
+  '    retry: { backoff: { kind: exponential, base: 100ms, overloaded_base: 1s, jitter: full } }\n';
 
 describe('backoff', () => {
   test('is waited, grows, and is told', async () => {
@@ -48,11 +54,17 @@ describe('backoff', () => {
     expect(origin.requests.length).toBe(2);
     await clock.advance(1);
     const reply = await client.readReply();
-    expect([reply.status, reply.body.toString(), rawHeader(reply, 'breakwater-attempts')]).toEqual([200, 'third', '3']);
+    expect([reply.status, reply.body.toString(), rawHeader(reply, 'breakwater-attempts')]).toEqual([
+      200,
+      'third',
+      '3',
+    ]);
     expect(rawHeader(reply, 'breakwater-gave-up')).toBeUndefined();
     const [record] = await proxy.untilEnded(1);
     expect(record?.outcome).toBe('rescued');
-    expect(record?.entries.map(({ n, atMs, waitMs, status: code, reason }) => [n, atMs, waitMs, code, reason])).toEqual([
+    expect(
+      record?.entries.map(({ n, atMs, waitMs, status: code, reason }) => [n, atMs, waitMs, code, reason]),
+    ).toEqual([
       [1, 0, 0, 502, undefined],
       [2, 50, 50, 503, 'status_502'],
       [3, 1050, 1000, 200, 'status_503'],
@@ -72,7 +84,10 @@ describe('backoff', () => {
   });
 
   test('a success pays half a token, a retry costs one', async () => {
-    const { clock, client, proxy } = await start([status(503), ok()], `${RETRY.replace(' } }', ' }, budget: { trickle: 0/s } }')}`);
+    const { clock, client, proxy } = await start(
+      [status(503), ok()],
+      `${RETRY.replace(' } }', ' }, budget: { trickle: 0/s } }')}`,
+    );
     await clock.untilAsleep();
     await clock.advance(500);
     await client.readReply();
@@ -111,7 +126,10 @@ describe('Retry-After', () => {
   });
 
   test('beyond the deadline is not waited for at all', async () => {
-    const { origin, client } = await start([status(503, { 'retry-after': '20' }, 'later')], '    timeouts: { total: 20s }\n');
+    const { origin, client } = await start(
+      [status(503, { 'retry-after': '20' }, 'later')],
+      '    timeouts: { total: 20s }\n',
+    );
     const reply = await client.readReply();
     expect(rawHeader(reply, 'breakwater-gave-up')).toBe('deadline');
     expect(reply.body.toString()).toBe('later');
@@ -121,17 +139,26 @@ describe('Retry-After', () => {
 
 describe('the last word is the upstream’s', () => {
   test('when the attempts are used up', async () => {
-    const { client, origin } = await startNow([status(503, {}, 'one'), status(502, {}, 'two'), status(504, { 'x-nth': '3' }, 'three')]);
+    const { client, origin } = await startNow([
+      status(503, {}, 'one'),
+      status(502, {}, 'two'),
+      status(504, { 'x-nth': '3' }, 'three'),
+    ]);
     const reply = await client.readReply();
     expect([reply.status, reply.body.toString()]).toEqual([504, 'three']);
     expect(rawHeader(reply, 'x-nth')).toBe('3');
     expect(rawHeader(reply, 'breakwater-origin')).toBe('upstream');
-    expect(rawHeader(reply, 'proxy-status')).toBe('breakwater; received-status=504; details="attempts=3; gave_up=attempts"');
+    expect(rawHeader(reply, 'proxy-status')).toBe(
+      'breakwater; received-status=504; details="attempts=3; gave_up=attempts"',
+    );
     expect(origin.requests.length).toBe(3);
   });
 
   test('when the budget is', async () => {
-    const { client, origin } = await startNow([status(503, {}, 'no')], '    retry: { attempts: 5, budget: { cap: 2, trickle: 0/s } }\n');
+    const { client, origin } = await startNow(
+      [status(503, {}, 'no')],
+      '    retry: { attempts: 5, budget: { cap: 2, trickle: 0/s } }\n',
+    );
     const reply = await client.readReply();
     expect([reply.status, reply.body.toString()]).toEqual([503, 'no']);
     expect(rawHeader(reply, 'breakwater-gave-up')).toBe('budget');
@@ -147,8 +174,13 @@ describe('the last word is the upstream’s', () => {
   });
 
   test('when a retry would have to wait for a permit that does not come', async () => {
-    const more = '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { trickle: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
-    const { clock, client, origin, proxy } = await start([status(503, { 'x-one': '1' }, 'busy'), hang()], more, () => 0.999);
+    const more =
+      '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { trickle: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
+    const { clock, client, origin, proxy } = await start(
+      [status(503, { 'x-one': '1' }, 'busy'), hang()],
+      more,
+      () => 0.999,
+    );
     await clock.untilAsleep();
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
     const other = await connectRaw(proxy.port);
@@ -169,7 +201,10 @@ describe('the last word is the upstream’s', () => {
 
   test('when the breaker opens, those asleep wake with their reply whole', async () => {
     const bytes = Buffer.from(Uint8Array.from({ length: 60_000 }, (_, i) => i % 256));
-    const { clock, client, proxy, origin } = await start([status(503, { 'x-one': '1', 'content-encoding': 'x' }, bytes), status(500, {}, 'second')], OPENING);
+    const { clock, client, proxy, origin } = await start(
+      [status(503, { 'x-one': '1', 'content-encoding': 'x' }, bytes), status(500, {}, 'second')],
+      OPENING,
+    );
     await clock.untilAsleep();
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
     expect((await stateOf(proxy)).replay_bytes).toBe(60_000);
@@ -196,7 +231,10 @@ describe('the last word is the upstream’s', () => {
   });
 
   test('a failure without a reply stays what it was', async () => {
-    const { clock, client, proxy } = await start([reset(), status(500)], OPENING.replace('overloaded_base', 'base'));
+    const { clock, client, proxy } = await start(
+      [reset(), status(500)],
+      OPENING.replace('overloaded_base', 'base'),
+    );
     await clock.untilAsleep();
     await callOf(proxy);
     const reply = await client.readReply();
@@ -214,7 +252,11 @@ describe('the last word is the upstream’s', () => {
     await clock.untilAsleep();
     await callOf(proxy);
     const reply = await client.readReply();
-    expect([reply.status, rawHeader(reply, 'x-one'), rawHeader(reply, 'breakwater-gave-up')]).toEqual([503, '1', 'breaker']);
+    expect([reply.status, rawHeader(reply, 'x-one'), rawHeader(reply, 'breakwater-gave-up')]).toEqual([
+      503,
+      '1',
+      'breaker',
+    ]);
   });
 });
 
@@ -233,7 +275,9 @@ test('a call that sleeps in backoff through a reload goes on with the upstream t
 
 test('a body cut by the shutdown is not the client’s leaving', async () => {
   const clock = new FakeClock();
-  const origin = await startOrigin(({ response }) => void response.writeHead(200, { 'content-length': 10 }).write('part'));
+  const origin = await startOrigin(
+    ({ response }) => void response.writeHead(200, { 'content-length': 10 }).write('part'),
+  );
   const proxy = await startBreakwater(apiConfig(origin), { clock });
   const client = await connectRaw(proxy.port);
   await client.send(GET);

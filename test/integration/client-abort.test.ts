@@ -18,7 +18,10 @@ describe('a client that leaves', () => {
   test('before the head: the attempt is cancelled at the upstream, and nobody is to blame', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(hang());
-    const proxy = await startTidy(apiConfig(origin, '    breaker: { consecutive_failures: 1, min_requests: 1 }\n'), { clock });
+    const proxy = await startTidy(
+      apiConfig(origin, '    breaker: { consecutive_failures: 1, min_requests: 1 }\n'),
+      { clock },
+    );
     for (let i = 0; i < 3; i++) {
       const client = await connectRaw(proxy.port);
       await client.send(GET);
@@ -26,7 +29,8 @@ describe('a client that leaves', () => {
       client.abort();
       await origin.until(({ openConnections }) => openConnections === 0);
     }
-    for (const record of await proxy.untilEnded(3)) expect(record).toMatchObject({ ...gone, attempts: 1, status: 0 });
+    for (const record of await proxy.untilEnded(3))
+      expect(record).toMatchObject({ ...gone, attempts: 1, status: 0 });
     expect(await scopeOf(proxy)).toMatchObject({
       breaker: { state: 'closed' },
       budget_tokens: 10,
@@ -64,7 +68,9 @@ describe('a client that leaves', () => {
       response.writeHead(200, { 'content-length': 100 });
       response.write('part');
     });
-    const proxy = await startTidy(apiConfig(origin, '    breaker: { consecutive_failures: 1, min_requests: 1 }\n'));
+    const proxy = await startTidy(
+      apiConfig(origin, '    breaker: { consecutive_failures: 1, min_requests: 1 }\n'),
+    );
     const client = await connectRaw(proxy.port);
     await client.send(GET);
     await client.untilText('part');
@@ -103,7 +109,8 @@ describe('a client that leaves', () => {
       }
       response.end('done');
     });
-    const more = '    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s }\n';
+    const more =
+      '    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s }\n';
     const proxy = await startTidy(apiConfig(origin, more), { clock });
     const [first, leaver, second] = await Promise.all([1, 2, 3].map(() => connectRaw(proxy.port)));
     await first?.send(GET.replace('/api/', '/api/first'));
@@ -125,18 +132,23 @@ describe('a client that leaves', () => {
     ['declared and awaited', 'content-length: 100', 'part', 0],
     ['declared and streamed', 'content-length: 100000', 'part', 1],
     ['chunked', 'transfer-encoding: chunked', '4\r\npart\r\n', 1],
-  ])('in the middle of its upload, %s: at most one request, never whole, never again', async (_name, framing, part, requests) => {
-    const clock = new FakeClock();
-    const origin = await startOrigin(async ({ body }) => void (await body()));
-    const proxy = await startTidy(apiConfig(origin), { clock });
-    const client = await connectRaw(proxy.port);
-    await client.send(`PUT /api/ HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n${part}`);
-    if (requests > 0) await origin.until((seen) => seen.requests[0]?.body.toString() === 'part');
-    else await untilState(proxy, ({ replay_bytes }) => replay_bytes === 4);
-    client.abort();
-    expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, attempts: requests });
-    await origin.until(({ openConnections }) => openConnections === 0);
-    expect(origin.requests.map(({ complete }) => complete)).toEqual(Array.from({ length: requests }, () => false));
-    expect(clock.pending).toBe(0);
-  });
+  ])(
+    'in the middle of its upload, %s: at most one request, never whole, never again',
+    async (_name, framing, part, requests) => {
+      const clock = new FakeClock();
+      const origin = await startOrigin(async ({ body }) => void (await body()));
+      const proxy = await startTidy(apiConfig(origin), { clock });
+      const client = await connectRaw(proxy.port);
+      await client.send(`PUT /api/ HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n${part}`);
+      if (requests > 0) await origin.until((seen) => seen.requests[0]?.body.toString() === 'part');
+      else await untilState(proxy, ({ replay_bytes }) => replay_bytes === 4);
+      client.abort();
+      expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, attempts: requests });
+      await origin.until(({ openConnections }) => openConnections === 0);
+      expect(origin.requests.map(({ complete }) => complete)).toEqual(
+        Array.from({ length: requests }, () => false),
+      );
+      expect(clock.pending).toBe(0);
+    },
+  );
 });

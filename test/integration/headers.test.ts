@@ -24,21 +24,40 @@ const get = (headers: readonly string[] = [], target = '/api/') =>
 describe('to the upstream', () => {
   test('fields pass with their case, order, repetitions and latin1 bytes; Host is the upstream’s', async () => {
     const { lines, origin } = await through(
-      get(['X-CamelCase: a', 'Cookie: a=1', 'cookie: b=2', 'X-Latin: \xe9\xff', 'Via: 1.0 first', 'Accept-Encoding: gzip']),
+      get([
+        'X-CamelCase: a',
+        'Cookie: a=1',
+        'cookie: b=2',
+        'X-Latin: \xe9\xff',
+        'Via: 1.0 first',
+        'Accept-Encoding: gzip',
+      ]),
     );
     const [start, ...fields] = lines;
     expect(start).toBe('GET / HTTP/1.1');
     expect(fields.slice(0, -1)).toEqual([
       `host: 127.0.0.1:${origin.port}`,
       'connection: keep-alive',
-      ...['X-CamelCase: a', 'Cookie: a=1', 'cookie: b=2', 'X-Latin: \xe9\xff', 'Via: 1.0 first', 'Accept-Encoding: gzip'],
+      'X-CamelCase: a',
+      'Cookie: a=1',
+      'cookie: b=2',
+      'X-Latin: \xe9\xff',
+      'Via: 1.0 first',
+      'Accept-Encoding: gzip',
     ]);
     expect(fields.at(-1)).toMatch(/^via: 1\.1 breakwater-/);
   });
 
   test('fields of the connection stay behind, and what Connection lists, but never what we add', async () => {
     const { lines } = await through(
-      get(['Connection: keep-alive, X-Gone, authorization, via', 'X-Gone: 1', 'Keep-Alive: 5', 'TE: trailers, gzip', 'Trailer: x', 'Proxy-Authorization: Basic eA==']),
+      get([
+        'Connection: keep-alive, X-Gone, authorization, via',
+        'X-Gone: 1',
+        'Keep-Alive: 5',
+        'TE: trailers, gzip',
+        'Trailer: x',
+        'Proxy-Authorization: Basic eA==',
+      ]),
       undefined,
       '    headers: { set: { Authorization: "Bearer ours" }, remove: [x-internal] }\n',
     );
@@ -48,8 +67,8 @@ describe('to the upstream', () => {
     expect(lines).toContain('Authorization: Bearer ours');
   });
 
-  test('an upgrade that we do not speak is not asked for', async () => {
-    const { lines, answered } = await through(get(['Connection: Upgrade', 'Upgrade: websocket']));
+  test('an Upgrade that Connection does not name is nobody’s wish', async () => {
+    const { lines, answered } = await through(get(['Upgrade: websocket']));
     expect(answered.status).toBe(200);
     expect(lines.join('\n').toLowerCase()).not.toContain('upgrade');
   });
@@ -62,7 +81,7 @@ describe('to the upstream', () => {
     ['/api//a//', '//a//'],
     ['/api/a+b%20c?d+e=%zz', '/a+b%20c?d+e=%zz'],
     ['/api/x/../y', '/x/../y'],
-    ["/api/a|b^c`d{e}'\"<>", "/a|b^c`d{e}'\"<>"],
+    ['/api/a|b^c`d{e}\'"<>', '/a|b^c`d{e}\'"<>'],
   ])('the target %s arrives as %s', async (from, to) => {
     const { lines } = await through(get([], from));
     expect(lines[0]).toBe(`GET ${to} HTTP/1.1`);
@@ -97,23 +116,51 @@ describe('to the upstream', () => {
 
 describe('to the client', () => {
   test('status text, field case, order, repetitions and latin1 bytes are the upstream’s', async () => {
-    const raw = 'HTTP/1.1 299 Quite Fine\r\nX-CamelCase: \xe9\r\nSet-Cookie: b=2\r\nset-cookie: a=1\r\nDate: today\r\nContent-Length: 2\r\n\r\nok';
+    const raw =
+      'HTTP/1.1 299 Quite Fine\r\nX-CamelCase: \xe9\r\nSet-Cookie: b=2\r\nset-cookie: a=1\r\nDate: today\r\nContent-Length: 2\r\n\r\nok';
     const { answered } = await through(get(), Buffer.from(raw, 'latin1'));
     expect(answered.startLine).toBe('HTTP/1.1 299 Quite Fine');
     expect(answered.rawHeaders.slice(0, 12)).toEqual([
-      ...['X-CamelCase', '\xe9', 'Set-Cookie', 'b=2', 'set-cookie', 'a=1', 'Date', 'today', 'Content-Length', '2'],
-      ...['via', '1.1 breakwater'],
+      'X-CamelCase',
+      '\xe9',
+      'Set-Cookie',
+      'b=2',
+      'set-cookie',
+      'a=1',
+      'Date',
+      'today',
+      'Content-Length',
+      '2',
+      'via',
+      '1.1 breakwater',
     ]);
     expect(answered.body.toString()).toBe('ok');
   });
 
-  test.each(['Zur\xfcckgewiesen', '\xc3\xbc', ''])('a reason phrase that means nothing is left out: %j', async (text) => {
-    const { answered } = await through(get(), Buffer.from(`HTTP/1.1 200 ${text}\r\ncontent-length: 2\r\n\r\nok`, 'latin1'));
-    expect(answered).toMatchObject({ status: 200, startLine: 'HTTP/1.1 200 OK' });
-  });
+  test.each(['Zur\xfcckgewiesen', '\xc3\xbc', ''])(
+    'a reason phrase that means nothing is left out: %j',
+    async (text) => {
+      const { answered } = await through(
+        get(),
+        Buffer.from(`HTTP/1.1 200 ${text}\r\ncontent-length: 2\r\n\r\nok`, 'latin1'),
+      );
+      expect(answered).toMatchObject({ status: 200, startLine: 'HTTP/1.1 200 OK' });
+    },
+  );
 
   test('fields of the connection stay behind, and what Connection lists', async () => {
-    const reply = replyBytes(200, ['Connection: close, X-Gone', 'X-Gone: 1', 'Keep-Alive: timeout=1', 'Proxy-Connection: x', 'Trailer: X-Sum', 'X-Kept: 1'], 'ok');
+    const reply = replyBytes(
+      200,
+      [
+        'Connection: close, X-Gone',
+        'X-Gone: 1',
+        'Keep-Alive: timeout=1',
+        'Proxy-Connection: x',
+        'Trailer: X-Sum',
+        'X-Kept: 1',
+      ],
+      'ok',
+    );
     const { answered } = await through(get(), reply);
     const names = answered.rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
     expect(names).toContain('x-kept');
@@ -181,7 +228,8 @@ describe('replies without a body', () => {
       const reply = await client.readReply();
       expect(reply).toMatchObject({ status: code, body: Buffer.alloc(0) });
       expect(rawHeader(reply, 'x-one')).toBe('1');
-      if (headers[0]?.startsWith('content-length')) expect(rawHeader(reply, 'content-length')).toBe('1234');
+      const length = headers[0]?.startsWith('content-length') === true ? '1234' : undefined;
+      expect(rawHeader(reply, 'content-length')).toBe(length);
     }
     await proxy.untilEnded(2);
     expect(client.end).toBeUndefined();

@@ -90,7 +90,10 @@ describe('a failed reply gives its connection back', () => {
 });
 
 test('a HEAD and a body that ends with its connection need a new one, and no more than that', async () => {
-  const origin = await startRawOrigin(answer(Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n')), answer(replyBytes(200)));
+  const origin = await startRawOrigin(
+    answer(Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n')),
+    answer(replyBytes(200)),
+  );
   const { call } = await connected(origin);
   expect((await call('HEAD /api/ HTTP/1.1\r\nhost: x\r\n\r\n')).status).toBe(200);
   expect((await call(GET)).status).toBe(200);
@@ -126,12 +129,15 @@ describe('no connection at all', () => {
     const clock = new FakeClock();
     const origin = await startOrigin(ok());
     const asked = Promise.withResolvers<(addresses: readonly string[]) => void>();
-    resolving((_name, callback) => asked.resolve(callback));
+    let resolve: (callback: (addresses: readonly string[]) => void) => void = (callback) =>
+      asked.resolve(callback);
+    resolving((_name, callback) => resolve(callback));
     const { proxy, client } = await connected({ url: `http://slow.example:${origin.port}` }, '', clock);
     await client.send(GET);
     const answerNow = await asked.promise;
     client.abort();
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'client_gone', attempts: 1 });
+    resolve = (callback) => callback(['127.0.0.1']);
     answerNow(['127.0.0.1']);
     await origin.until(({ connections }) => connections === 1);
     const other = await connectRaw(proxy.port);
@@ -145,7 +151,8 @@ describe('no connection at all', () => {
     const origin = await startOrigin(ok());
     const asked: ((addresses: readonly string[]) => void)[] = [];
     resolving((_name, callback) => void asked.push(callback));
-    const more = '    timeouts: { attempt: 1s, connect: 60s }\n    retry: { idempotency_key: pass, backoff: { base: 10ms, jitter: none } }\n';
+    const more =
+      '    timeouts: { attempt: 1s, connect: 60s }\n    retry: { idempotency_key: pass, backoff: { base: 10ms, jitter: none } }\n';
     const { client } = await connected({ url: `http://slow.example:${origin.port}` }, more, clock);
     await client.send(POST.replace('host: x', 'host: x\r\nidempotency-key: k'));
     while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -168,7 +175,10 @@ describe('no connection at all', () => {
   });
 
   test('TLS spoken to one who does not', async () => {
-    const origin = await startRawOrigin({ at: 'accept', run: (peer) => void peer.write('HTTP/1.1 400 No\r\n\r\n') });
+    const origin = await startRawOrigin({
+      at: 'accept',
+      run: (peer) => void peer.write('HTTP/1.1 400 No\r\n\r\n'),
+    });
     const { call } = await connected({ url: origin.url.replace('http:', 'https:') });
     expect(rawHeader(await call(GET), 'proxy-status')).toContain('error=tls_protocol_error');
   });
@@ -177,7 +187,7 @@ describe('no connection at all', () => {
 /** Answers the system resolver's questions for `….example` until the test has finished. */
 function resolving(answerTo: (name: string, callback: (addresses: readonly string[]) => void) => void): void {
   const real = dns.lookup;
-  const fake = (name: string, options: { all?: boolean }, callback: (...result: unknown[]) => void) => {
+  const fake = (name: string, options: { all?: boolean }, callback: (...result: unknown[]) => void): void => {
     if (!name.endsWith('.example')) return (real as typeof fake)(name, options, callback);
     answerTo(name, (addresses) => {
       const found = addresses.map((address) => ({ address, family: 4 }));
@@ -200,7 +210,9 @@ async function selfSigned() {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '1'];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  execFileSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+  execFileSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, ...subject], {
+    stdio: 'ignore',
+  });
   let requests = 0;
   const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_req, res) => {
     requests++;

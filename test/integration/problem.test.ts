@@ -41,16 +41,21 @@ test('what we answer ourselves is problem+json with all its marks, and the conne
   expect(rawHeader(reply, 'breakwater-gave-up')).toBe('attempts');
   await client.send(get('/nowhere'));
   expect((await client.readReply()).status).toBe(404);
-  expect(proxy.ended[0]).toMatchObject({ status: 502, origin: 'proxy', outcome: 'failed', error: 'connection_refused' });
+  expect(proxy.ended[0]).toMatchObject({
+    status: 502,
+    origin: 'proxy',
+    outcome: 'failed',
+    error: 'connection_refused',
+  });
 });
 
 describe('what never reaches an upstream', () => {
   test.each([
-    ['no mount', get('/nowhere'), 404, 'route_not_found', 'destination_not_found'],
-    ['a climbing path', get('/api/%2e%2e/admin'), 400, 'bad_request', 'http_request_error'],
-    ['an absolute target', get('http://example.com/api'), 400, 'bad_request', 'http_request_error'],
-    ['an asterisk', 'OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'bad_request', 'http_request_error'],
-  ])('%s', async (_name, request, status, code, error) => {
+    ['no mount', get('/nowhere'), 404, ['route_not_found', 'destination_not_found']],
+    ['a climbing path', get('/api/%2e%2e/admin'), 400, ['bad_request', 'http_request_error']],
+    ['an absolute target', get('http://example.com/api'), 400, ['bad_request', 'http_request_error']],
+    ['an asterisk', 'OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n', 400, ['bad_request', 'http_request_error']],
+  ])('%s', async (_name, request, status, [code, error]) => {
     const origin = await startOrigin(ok());
     const { client, proxy } = await call(apiConfig(origin), request);
     const reply = await client.readReply();
@@ -97,7 +102,8 @@ test('a mount by Host takes its calls whatever their path', async () => {
 
 describe('idempotency keys', () => {
   const post = (headers: string) => `POST /api/ HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n${headers}\r\n`;
-  const config = (origin: { url: string }, mode: string) => apiConfig(origin, `    retry: { idempotency_key: ${mode} }\n`);
+  const config = (origin: { url: string }, mode: string) =>
+    apiConfig(origin, `    retry: { idempotency_key: ${mode} }\n`);
 
   test('required and missing: refused before the upstream hears of it', async () => {
     const origin = await startOrigin(ok());
@@ -121,7 +127,17 @@ describe('idempotency keys', () => {
     await client.readReply();
     const keys = origin.requests.map(({ headers }) => headers['idempotency-key']);
     expect(keys[0]).toMatch(/.{8,}/);
-    expect(keys).toEqual([keys[0], keys[0], keys[0], 'mine', 'mine', 'mine', undefined, undefined, undefined]);
+    expect(keys).toEqual([
+      keys[0],
+      keys[0],
+      keys[0],
+      'mine',
+      'mine',
+      'mine',
+      undefined,
+      undefined,
+      undefined,
+    ]);
     await client.send(post(''));
     await client.readReply();
     expect(origin.requests.at(-1)?.headers['idempotency-key']).not.toBe(keys[0]);

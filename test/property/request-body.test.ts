@@ -89,7 +89,9 @@ test('each attempt that completes sees exactly the client’s bytes, wherever th
       state.seen = [];
       const unit = large ? 40 : 1;
       let next = 0;
-      const parts = pieces.map((length) => Buffer.from(Uint8Array.from({ length: length * unit }, () => next++ % 251)));
+      const parts = pieces.map((length) =>
+        Buffer.from(Uint8Array.from({ length: length * unit }, () => next++ % 251)),
+      );
       const whole = Buffer.concat(parts);
       const socket = connect(proxy.port, '127.0.0.1');
       let reply = '';
@@ -104,10 +106,15 @@ test('each attempt that completes sees exactly the client’s bytes, wherever th
       );
       let sent = 0;
       for (const part of parts) {
-        socket.write(chunked ? Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')]) : part);
+        socket.write(
+          chunked
+            ? Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')])
+            : part,
+        );
         sent += part.length;
         // Until what was sent so far has reached some attempt, where it streams.
-        const reached = () => state.seen.some(({ bytes }) => bytes.length >= sent) || reply.includes('\r\n\r\n');
+        const reached = () =>
+          state.seen.some(({ bytes }) => bytes.length >= sent) || reply.includes('\r\n\r\n');
         if (slow && (chunked || whole.length > 64 * 1024)) await state.changes.until(reached);
       }
       if (chunked) socket.write('0\r\n\r\n');
@@ -115,8 +122,8 @@ test('each attempt that completes sees exactly the client’s bytes, wherever th
       expect(reply.slice(0, 12)).toBe('HTTP/1.1 200');
       expect(state.seen.at(-1)).toEqual({ bytes: whole, complete: true });
       for (const { bytes, complete } of state.seen) {
-        if (complete) expect(bytes.equals(whole)).toBe(true);
-        else expect(whole.subarray(0, bytes.length).equals(bytes)).toBe(true);
+        const expected = complete ? whole : whole.subarray(0, bytes.length);
+        expect(bytes.equals(expected)).toBe(true);
       }
       socket.destroy();
     }),

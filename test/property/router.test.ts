@@ -13,7 +13,26 @@ const router = new Router([
 
 /** Pieces that paths and their normalisations are made of. */
 const piece = fc.constantFrom(
-  ...['/', '//', '.', '..', '%2e', '%2E', '%2f', '%2F', '\\', '%5c', ';x', '%3b', 'a', 'b', '%61', '?', '&', '+', '%', '%20'],
+  '/',
+  '//',
+  '.',
+  '..',
+  '%2e',
+  '%2E',
+  '%2f',
+  '%2F',
+  '\\',
+  '%5c',
+  ';x',
+  '%3b',
+  'a',
+  'b',
+  '%61',
+  '?',
+  '&',
+  '+',
+  '%',
+  '%20',
 );
 const rest = fc.array(piece, { maxLength: 10, size: 'max' }).map((pieces) => pieces.join(''));
 
@@ -21,8 +40,10 @@ test('what is forwarded is the base path and the client’s own bytes', () => {
   fc.assert(
     fc.property(rest, (tail) => {
       const found = router.match('GET', undefined, `/api/${tail}`);
-      if (found.kind === 'route') expect(found.target).toBe(`/base/v1/${tail}`);
-      else expect(found.kind).toBe('bad_target');
+      expect(found.kind === 'route' ? found.target : found.kind).toBeOneOf([
+        `/base/v1/${tail}`,
+        'bad_target',
+      ]);
     }),
     { seed: SEED, numRuns: 3_000 },
   );
@@ -40,6 +61,7 @@ const READINGS: readonly ((path: string) => string)[] = [
 ];
 
 test('nothing that is forwarded leads out of the base path, in any reading', () => {
+  const climbed: string[] = [];
   fc.assert(
     fc.property(rest, fc.subarray([...READINGS]), (tail, readings) => {
       const found = router.match('GET', undefined, `/api/${tail}`);
@@ -49,9 +71,10 @@ test('nothing that is forwarded leads out of the base path, in any reading', () 
       for (const [index, segment] of read.split('/').slice(1).entries()) {
         if (segment === '..') stack.pop();
         else if (segment !== '.') stack.push(segment);
-        if (index > 0) expect(stack.slice(0, 2)).toEqual(['base', 'v1']);
+        if (index > 0 && stack.slice(0, 2).join('/') !== 'base/v1') climbed.push(tail);
       }
     }),
     { seed: SEED, numRuns: 20_000 },
   );
+  expect(climbed).toEqual([]);
 });

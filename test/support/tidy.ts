@@ -9,6 +9,7 @@ interface State {
     readonly name: string;
     readonly in_flight: number;
     readonly connections: number;
+    readonly tunnels: number;
     readonly scopes: readonly {
       readonly scope: string;
       readonly breaker?: { readonly state: string };
@@ -32,18 +33,12 @@ export async function untilState(proxy: Breakwater, condition: (state: State) =>
   }
 }
 
-const { on } = Abort.prototype;
-
 /**
  * Starts the proxy, and fails the test if its calls leave anything behind: a call, a permit, a place in the queue,
  * kept bytes, a timer of the fake clock, a listener on any call's signal.
  */
 export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
-  const signals = new Set<Abort>();
-  const spy = vi.spyOn(Abort.prototype, 'on').mockImplementation(function (this: Abort, listener) {
-    signals.add(this);
-    on.call(this, listener);
-  });
+  const spy = vi.spyOn(Abort.prototype, 'on');
   onTestFinished(() => spy.mockRestore());
   const proxy = await startBreakwater(yaml, options);
   onTestFinished(async () => {
@@ -56,7 +51,10 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
       permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),
       queued: limits.reduce((sum, limit) => sum + limit.queued, 0),
       timers: options.clock instanceof FakeClock ? options.clock.pending : 0,
-      listeners: [...signals].reduce((sum, signal) => sum + signal.listenerCount, 0),
+      listeners: [...new Set<Abort>(spy.mock.contexts as Abort[])].reduce(
+        (sum, signal) => sum + signal.listenerCount,
+        0,
+      ),
       bugs: proxy.logs.filter(({ level }) => level === 'error').map(({ fields }) => fields['error']),
     }).toEqual({ keptBytes: 0, permits: 0, queued: 0, timers: 0, listeners: 0, bugs: [] });
   });

@@ -20,7 +20,7 @@ test('kept while its options are equal in value; renewed when they are not; forg
 
 test('two who ask for the same in one go share it', () => {
   const state = new KeptState();
-  const create = vi.fn(() => ({}));
+  const create = vi.fn<() => object>(() => ({}));
   state.begin();
   expect(state.keep('a', 1, create)).toBe(state.keep('a', 1, create));
   state.commit();

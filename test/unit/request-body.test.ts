@@ -43,6 +43,11 @@ function start(options: Partial<ReplayOptions> = {}) {
   return { client, memory, body, notKept };
 }
 
+function wholeOf(body: StreamedBody): string | undefined {
+  const source = body.open();
+  return source instanceof Buffer ? source.toString() : undefined;
+}
+
 /** Reads as an attempt does; `text` grows as it goes. */
 function read(source: unknown) {
   const reading = { text: '', ended: false, failed: undefined as unknown };
@@ -95,7 +100,7 @@ describe('kept while it streams', () => {
     client.finish();
     await settled();
     expect(reading.text).toBe('ab');
-    expect(body.open()?.toString()).toBe('abcd');
+    expect(wholeOf(body)).toBe('abcd');
   });
 
   test('all here is one buffer, the same for each attempt, and counted once', () => {
@@ -160,7 +165,7 @@ describe('a body that may not be kept goes on, once', () => {
     client.send(tooLarge);
     client.send(tooLarge);
     client.finish();
-    expect(body.open()?.toString()).toHaveLength(120);
+    expect(wholeOf(body)).toHaveLength(120);
     expect([body.replayable, notKept]).toEqual([true, []]);
   });
 
@@ -177,7 +182,7 @@ describe('a body that may not be kept goes on, once', () => {
     client.send(tooLarge);
     client.finish();
     expect(body.replayable).toBe(true);
-    expect(body.open()?.toString()).toBe(tooLarge);
+    expect(wholeOf(body)).toBe(tooLarge);
     expect([body.replayable, notKept]).toEqual([false, ['cap']]);
     expect(() => body.open()).toThrow(RequestBodyNotKept);
   });
@@ -273,8 +278,7 @@ describe('a client that leaves in the middle', () => {
     const { client, body } = start();
     const waiting = body.settled();
     client.leave();
-    await waiting;
-    await body.settled();
+    await expect(Promise.all([waiting, body.settled()])).resolves.toBeDefined();
   });
 });
 

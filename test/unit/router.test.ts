@@ -22,7 +22,8 @@ const upstreams: readonly MountedUpstream<string>[] = [
 
 const router = new Router(upstreams);
 const match = (target: string, method = 'GET', host = '127.0.0.1:8080') => router.match(method, host, target);
-const target = (found: Match<string>) => (found.kind === 'route' ? `${found.route} ${found.target}` : found.kind);
+const target = (found: Match<string>) =>
+  found.kind === 'route' ? `${found.route} ${found.target}` : found.kind;
 
 describe('what is forwarded is what came, byte for byte below the mount', () => {
   test.each([
