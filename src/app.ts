@@ -145,7 +145,7 @@ export class App {
   async #listen(): Promise<void> {
     const { admin, listen: address } = this.#config;
     this.#admin = await startAdmin({ ...admin, deps: this.#adminDeps() });
-    this.#server = await listen(address, this.#listener.handle);
+    this.#server = await listen(address, this.#listener);
     this.#phase = 'ready';
     // Now rather than at the first scrape, which would stall the calls of that moment.
     void this.#metrics.warm();

@@ -4,8 +4,9 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
 import type { Route } from '../proxy/route.ts';
 import { Router } from '../proxy/router.ts';
-import { createPool } from '../upstream/agent.ts';
+import { createPool, createTunnelPool } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
+import { sendEither } from '../upstream/tunnel.ts';
 import { policiesOf } from './policies-of.ts';
 import { type Scope, type ScopeDeps, Scopes } from './scope.ts';
 
@@ -17,7 +18,7 @@ export interface AssembleDeps extends ScopeDeps {
 export interface RunningUpstream {
   readonly name: string;
   readonly scopes: readonly Scope[];
-  readonly calls: { readonly inFlight: number };
+  readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
   /** No call can be sent after this. */
   readonly close: () => void;
@@ -48,13 +49,17 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
     // its keep-alive time.
     () => createPool(origin, connection, allowPrivate),
   );
-  const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0 }));
+  const tunnels = deps.state.keep(`${name} tunnels`, { origin, connection, allowPrivate }, () =>
+    createTunnelPool(origin, connection, allowPrivate),
+  );
+  const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   const headers = compileHeaderRules(upstream.headers);
   // The catch-all at the end has the settings that every route has unless it says otherwise.
   const scopes = new Scopes(name, (upstream.routes.at(-1) as RouteConfig).settings, deps);
   const routes = upstream.routes.map((config) => {
     const { idleTimeoutMs, totalTimeoutMs, maxReplayBytes, retry } = config.settings;
-    const send = upstreamSend(pool, origin, { clock: deps.clock, idleTimeoutMs });
+    const options = { clock: deps.clock, idleTimeoutMs };
+    const send = sendEither(upstreamSend(pool, origin, options), upstreamSend(tunnels, origin, options));
     const route: Route = {
       upstream: name,
       name: config.name,
@@ -68,6 +73,16 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
     return { methods: config.methods, path: config.path, route };
   });
   scopes.connect();
-  const running = { name, scopes: scopes.all(), calls, connections: () => pool.stats.connected, close: () => void pool.close() };
+  const running = {
+    name,
+    scopes: scopes.all(),
+    calls,
+    connections: () => pool.stats.connected + tunnels.stats.connected + calls.tunnels,
+    close: () => {
+      // A second signal stops us a second time.
+      if (!pool.closed) void pool.close();
+      if (!tunnels.closed) void tunnels.close();
+    },
+  };
   return { mounted: { mount, basePath, routes }, running };
 }

@@ -24,6 +24,7 @@ function upstreamSnapshot(
     name,
     inFlight: calls.inFlight,
     connections: connections(),
+    tunnels: calls.tunnels,
     scopes: scopes.map((scope) => scopeSnapshot(scope, now)),
   };
 }

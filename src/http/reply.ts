@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { RawHeaders } from './headers.ts';
 
 /** How a reply's body came to an end. `broken`: upstream or client cut it; `discarded`: nobody wanted it. */
@@ -13,6 +14,8 @@ export interface Reply {
   /** As the upstream sent them, hop-by-hop fields included. */
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
+  /** With a 101: the upstream's connection, whose bytes are the new protocol's. `body.discard()` closes it. */
+  readonly tunnel?: Socket;
 }
 
 export interface ReplyBody {

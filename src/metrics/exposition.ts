@@ -74,6 +74,9 @@ export class Exposition {
     this.#gauge(GAUGES.upstreamConnections, () =>
       this.#upstreams.map(({ name, connections }): Sample => [{ upstream: name }, connections]),
     );
+    this.#gauge(GAUGES.tunnels, () =>
+      this.#upstreams.map(({ name, tunnels }): Sample => [{ upstream: name }, tunnels]),
+    );
   }
 
   #scopeGauge(spec: MetricSpec, read: (scope: ScopeSnapshot) => number | undefined): void {

@@ -130,6 +130,11 @@ export const GAUGES = {
     help: 'Open connections to the upstream, idle ones included.',
     labels: ['upstream'],
   },
+  tunnels: {
+    name: 'breakwater_tunnels',
+    help: 'Open WebSocket connections to the upstream.',
+    labels: ['upstream'],
+  },
   lastReloadSuccessful: {
     name: 'breakwater_config_last_reload_successful',
     help: '1 when the newest configuration is the running one, 0 when it was refused.',

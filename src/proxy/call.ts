@@ -11,6 +11,8 @@ export interface Call {
   /** End-to-end fields only, as the upstream will see them. */
   readonly headers: RawHeaders;
   readonly body: RequestBody;
+  /** The protocol that the connection is to speak instead of HTTP (RFC 9110 §7.8). */
+  readonly upgrade?: 'websocket' | undefined;
   /** The key that makes this call safe to repeat, on a route that trusts it. */
   readonly idempotencyKey: string | undefined;
   /** 1 for the first try. */

@@ -193,7 +193,7 @@ export class ClientExchange {
     this.#addOwnHeaders(headers, 'upstream');
     this.#ending.status = reply.status;
     this.#ending.origin = 'upstream';
-    if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route);
+    if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(reply.status, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(res);
@@ -207,7 +207,7 @@ export class ClientExchange {
   };
 
   /** Both have agreed: from here on the connection speaks another protocol. It is the call until it closes. */
-  #switch(upstream: Socket, headers: string[], { calls }: Route): void {
+  #switch(upstream: Socket, headers: string[], calls: Route['calls']): void {
     const { protocol, socket } = this.#upgrade as Handshake['upgrade'];
     this.#res.writeHead(101, [...headers, 'connection', 'upgrade', 'upgrade', protocol]);
     this.#res.flushHeaders();

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Abort } from '../runtime/abort.ts';
-import { ClientExchange, type ExchangeDeps } from './client-exchange.ts';
+import type { Socket } from 'node:net';
+import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
 import { ProxyError } from './errors.ts';
 import { CallRecord } from './record.ts';
 import type { Route } from './route.ts';
 import type { Router } from './router.ts';
+import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {
   /** Asked per request, so that a reload takes effect between two requests and never within one. */
@@ -38,7 +40,14 @@ export class Listener {
   }
 
   /** Never throws: whatever goes wrong in one call is answered there and harms no other. */
-  readonly handle = (req: IncomingMessage, res: ServerResponse): void => {
+  readonly handle = (req: IncomingMessage, res: ServerResponse): void => this.#serve({ req, res });
+
+  /** The same for a request whose connection is to become a tunnel. */
+  readonly upgrade = (req: IncomingMessage, socket: Socket, head: Buffer): void =>
+    this.#serve(handshake(req, socket, head));
+
+  #serve(parties: Parties): void {
+    const { req, res } = parties;
     const { clock, newId, observer, router } = this.#deps;
     const method = req.method as string;
     const target = req.url as string;
@@ -52,7 +61,7 @@ export class Listener {
       observer,
     );
     const signal = new Abort();
-    const exchange = new ClientExchange({ req, res }, record, signal, this.#deps);
+    const exchange = new ClientExchange(parties, record, signal, this.#deps);
     this.#running.add(signal);
     calls.inFlight++;
     res.on('close', () => {
@@ -61,10 +70,13 @@ export class Listener {
       exchange.close();
       if (this.#running.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     });
-    if (match.kind === 'route') void exchange.run(match.route, match.target);
+    if (parties.upgrade !== undefined && this.#deps.draining()) {
+      // A request is soon over; a tunnel would only be cut.
+      exchange.refuse(new ProxyError('draining', 'the proxy is shutting down'));
+    } else if (match.kind === 'route') void exchange.run(match.route, match.target);
     else
       exchange.refuse(new ProxyError(match.kind === 'none' ? 'route_not_found' : 'bad_request', match.why));
-  };
+  }
 }
 
-const NO_ROUTE = { upstream: '', name: '', calls: { inFlight: 0 } };
+const NO_ROUTE = { upstream: '', name: '', calls: { inFlight: 0, tunnels: 0 } };

@@ -6,8 +6,8 @@ export interface Route {
   readonly upstream: string;
   readonly name: string;
   readonly send: Send;
-  /** Calls of this upstream between their head in and their last byte out; shared by its routes. */
-  readonly calls: { inFlight: number };
+  /** Calls of this upstream between their head in and their last byte out, and tunnels to it; shared by its routes. */
+  readonly calls: { inFlight: number; tunnels: number };
   readonly totalTimeoutMs: number;
   /** A body up to this size is kept so that it can be sent again; 0 where no policy would. */
   readonly maxReplayBytes: number;

@@ -14,6 +14,8 @@ export interface UpstreamSnapshot {
   readonly inFlight: number;
   /** Open connections, idle ones included. */
   readonly connections: number;
+  /** Connections that have become tunnels; they are among `connections`. */
+  readonly tunnels: number;
   /** One per set of policy state: the upstream itself, and each route that has its own. */
   readonly scopes: readonly ScopeSnapshot[];
 }

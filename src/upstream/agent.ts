@@ -16,11 +16,27 @@ export interface ConnectionOptions {
 }
 
 /**
+ * Where handshakes go: HTTP/1.1 only, and always on a new connection, because a handshake that meets its end on a
+ * connection that the upstream had just given up must not be sent again.
+ */
+export function createTunnelPool(
+  origin: string,
+  options: ConnectionOptions,
+  allowPrivate: boolean,
+): PoolType {
+  return new Pool(origin, { ...poolOptions(options, allowPrivate), allowH2: false });
+}
+
+/**
  * The keep-alive pool of one upstream. TLS is verified against the system's roots with SNI; private addresses are
  * refused after resolving, on the very addresses that the socket then connects to, unless allowed.
  */
 export function createPool(origin: string, options: ConnectionOptions, allowPrivate: boolean): PoolType {
-  return new Pool(origin, {
+  return new Pool(origin, poolOptions(options, allowPrivate));
+}
+
+function poolOptions(options: ConnectionOptions, allowPrivate: boolean): PoolType.Options {
+  return {
     // Our own clock ends what takes too long: undici's timers above a second are half a second coarse.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -32,7 +48,7 @@ export function createPool(origin: string, options: ConnectionOptions, allowPriv
       timeout: options.connectTimeoutMs,
       ...(allowPrivate ? {} : { lookup: publicLookup }),
     },
-  });
+  };
 }
 
 type LookupCallback = (

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody } from '../http/reply.ts';
@@ -6,6 +8,7 @@ import { ProxyError, type Sent } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { toProxyError } from './failure.ts';
+import { tunnelReply } from './tunnel.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -16,6 +19,8 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   /** Longest gap between two pieces of a body that somebody waits for. */
   readonly idleTimeoutMs: number;
+  /** What the request asks the connection to become. */
+  readonly upgrade?: string | undefined;
 }
 
 /**
@@ -58,9 +63,23 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
+    if (status === 101)
+      return controller.abort(new ProxyError('protocol_error', 'a 101 that names no protocol'));
     if (status < 200) return;
     controller.pause();
     this.#settle.resolve({ status, statusText, headers: rawHeaders(controller), body: this });
+  }
+
+  /** The connection is ours from here on: undici has let go of it. */
+  onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
+    try {
+      this.#settle.resolve(
+        tunnelReply(this.#options.upgrade ?? '', rawHeaders(controller), socket as Socket),
+      );
+    } catch (error) {
+      this.#settle.reject(error);
+    }
+    this.#finish('complete');
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {

@@ -46,7 +46,8 @@ export function toProxyError(cause: unknown, sent: Sent): ProxyError {
   if (cause instanceof ProxyError) return cause.sent === sent ? cause : withSent(cause, sent);
   if (cause instanceof RequestBodyBroken)
     return new ProxyError('client_gone', cause.message, { cause, sent });
-  if (cause instanceof RequestBodyNotKept) return new ProxyError('body_not_kept', cause.message, { cause, sent });
+  if (cause instanceof RequestBodyNotKept)
+    return new ProxyError('body_not_kept', cause.message, { cause, sent });
   const found = innermost(cause);
   const code = codeOf(found, sent);
   return new ProxyError(code, messageOf(found), { cause, sent });

@@ -56,7 +56,7 @@ function dispatch(
   call: Call,
   options: ExchangeOptions,
 ): Promise<Reply> {
-  const exchange = new Exchange(call.signal, body, options);
+  const exchange = new Exchange(call.signal, body, { ...options, upgrade: call.upgrade });
   try {
     dispatcher.dispatch(
       {
@@ -65,6 +65,7 @@ function dispatch(
         method: call.method as Dispatcher.HttpMethod,
         headers: call.headers as string[],
         body: (body as Buffer | undefined) ?? null,
+        upgrade: call.upgrade ?? null,
       },
       exchange,
     );

@@ -121,6 +121,7 @@ describe('reading', () => {
           name: 'demo',
           in_flight: 5,
           connections: 4,
+          tunnels: 2,
           scopes: [
             {
               scope: 'demo',

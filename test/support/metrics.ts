@@ -26,7 +26,7 @@ export function upstream(
     limit: { limit: 20, inFlight: 3, queued: 2 },
     ...changes,
   };
-  return { name, inFlight: 5, connections: 4, scopes: [scope] };
+  return { name, inFlight: 5, connections: 4, tunnels: 2, scopes: [scope] };
 }
 
 export function metricsOf(state: StateSource = new FakeState()): Metrics {

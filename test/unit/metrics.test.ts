@@ -151,6 +151,7 @@ describe('state', () => {
     expect(await samples(metrics, 'concurrency_inflight')).toEqual([`{${scope}} 3`]);
     expect(await samples(metrics, 'queue_depth')).toEqual([`{${scope}} 2`]);
     expect(await samples(metrics, 'upstream_connections')).toEqual(['{upstream="demo"} 4']);
+    expect(await samples(metrics, 'tunnels')).toEqual(['{upstream="demo"} 2']);
     expect(await samples(metrics, 'replay_bytes')).toEqual([' 4096']);
     expect(await samples(metrics, 'build_info')).toEqual(['{version="1.2.3",node="v26.0.0"} 1']);
   });

@@ -6,7 +6,7 @@ import type { RetryReason } from '../../proxy/events.ts';
 import type { RetryOptions } from './options.ts';
 
 /** What classify looks at in a Call. A key means that the route trusts it. */
-export type ClassifiedCall = Pick<Call, 'method' | 'idempotencyKey' | 'attempt'>;
+export type ClassifiedCall = Pick<Call, 'method' | 'idempotencyKey' | 'upgrade' | 'attempt'>;
 
 /** What classify looks at in an Outcome. */
 export type ClassifiedOutcome =
@@ -93,8 +93,12 @@ const IDEMPOTENT: ReadonlySet<string> = new Set([
 
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
-/** Whether the call may be sent again when it is unknown what became of it: by its method or by its key. */
-export function isRepeatable(call: Pick<Call, 'method' | 'idempotencyKey'>): boolean {
+/**
+ * Whether the call may be sent again when it is unknown what became of it: by its method or by its key. A handshake is
+ * a GET by name only: it may have begun a session.
+ */
+export function isRepeatable(call: Pick<Call, 'method' | 'idempotencyKey' | 'upgrade'>): boolean {
+  if (call.upgrade !== undefined) return false;
   return call.idempotencyKey !== undefined || IDEMPOTENT.has(call.method);
 }
 
