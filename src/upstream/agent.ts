@@ -40,6 +40,8 @@ function poolOptions(options: ConnectionOptions, allowPrivate: boolean): PoolTyp
     // Our own clock ends what takes too long: undici's timers above a second are half a second coarse.
     headersTimeout: 0,
     bodyTimeout: 0,
+    // The exchange speaks HTTP/1.1: raw header lists, and a connection of its own for each attempt.
+    allowH2: false,
     keepAliveTimeout: options.keepAliveMs,
     keepAliveMaxTimeout: options.keepAliveMs,
     clientTtl: options.maxAgeMs,

@@ -185,7 +185,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 /** undici hands a Buffer per name and value over; HTTP/1 header bytes are latin1. */
 function rawHeaders(controller: Controller): RawHeaders {
   const raw = controller.rawHeaders;
-  if (!Array.isArray(raw)) return [];
+  if (!Array.isArray(raw)) throw new TypeError('undici has no raw headers for this reply');
   const headers: string[] = [];
   for (const entry of raw) headers.push(typeof entry === 'string' ? entry : entry.toString('latin1'));
   return headers;

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import dns from 'node:dns';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:https';
+import { createSecureServer } from 'node:http2';
 import { syncBuiltinESMExports } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -174,6 +175,18 @@ describe('no connection at all', () => {
     expect(origin.requests()).toBe(0);
   });
 
+  test('a certificate that is vouched for: HTTP/1.1, even where the upstream would rather speak HTTP/2', async () => {
+    const origin = await selfSigned();
+    const before = tls.getCACertificates('default');
+    onTestFinished(() => tls.setDefaultCACertificates(before));
+    tls.setDefaultCACertificates([origin.certificate]);
+    const { call } = await connected(origin);
+    const reply = await call(POST);
+    expect(reply).toMatchObject({ status: 200 });
+    expect(rawHeader(reply, 'x-version')).toBe('1.1');
+    expect(rawHeader(reply, 'content-type')).toBe('text/plain');
+  });
+
   test('TLS spoken to one who does not', async () => {
     const origin = await startRawOrigin({
       at: 'accept',
@@ -214,11 +227,19 @@ async function selfSigned() {
     stdio: 'ignore',
   });
   let requests = 0;
-  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_req, res) => {
-    requests++;
-    res.end();
-  });
+  const certificate = readFileSync(cert, 'utf8');
+  const server = createSecureServer(
+    { key: readFileSync(key), cert: certificate, allowHTTP1: true },
+    (req, res) => {
+      requests++;
+      res.writeHead(200, { 'content-type': 'text/plain', 'x-version': req.httpVersion }).end('ok');
+    },
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
-  return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, requests: () => requests };
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests: () => requests,
+    certificate,
+  };
 }
