@@ -9,7 +9,7 @@ const ORANGE = '#d9730d';
 
 /** A panel for each contender, all with the same axes: share of successes, and attempts per second at the upstream. */
 export function chart({ plan, results }: Measured): string {
-  const { faultAtMs, faultMs, endMs, capacityPerSecond, fault, ratePerSecond } = plan.scenario;
+  const { faultAtMs, faultMs, endMs, capacityPerSecond, ratePerSecond } = plan.scenario;
   const most = Math.max(
     capacityPerSecond,
     ...results.flatMap(({ seconds }) => seconds.map((one) => one.attempts)),
@@ -21,9 +21,7 @@ export function chart({ plan, results }: Measured): string {
   const x = (ms: number) => (ms / endMs) * PANEL.width;
   const y = (share: number) => PANEL.height * (1 - share);
   const backdrop = [
-    fault.kind === 'flaky'
-      ? ''
-      : `<rect x="${round(x(faultAtMs))}" width="${round(x(faultMs))}" height="${PANEL.height}" fill="#f3e3e3"/>`,
+    `<rect x="${round(x(faultAtMs))}" width="${round(x(Math.min(faultMs, endMs - faultAtMs)))}" height="${PANEL.height}" fill="#f3e3e3"/>`,
     `<path d="M0 0V${PANEL.height}H${PANEL.width}V0" fill="none" stroke="#999"/>`,
     `<path d="M0 ${round(y(capacityPerSecond / top))}h${PANEL.width}" stroke="${ORANGE}" stroke-dasharray="2 3"/>`,
     `<g font-size="9" text-anchor="end" fill="${BLUE}"><text x="-3" y="4">100 %</text><text x="-3" y="${PANEL.height}">0</text></g>`,
@@ -73,7 +71,7 @@ function lines({ contender, figures, seconds }: Result, { x, y, top }: Axes): st
 
 function title(name: string, rate: number): string {
   return name === 'flaky'
-    ? `flaky: 30 % of attempts get 503, ${rate} requests/s`
+    ? `flaky (shaded): 30 % of attempts get 503, ${rate} requests/s`
     : `${name} (shaded), ${rate} requests/s before, during and after`;
 }
 

@@ -1,3 +1,4 @@
+import { DEADLINE_MS } from './contender.ts';
 import { outageScenario, type Scenario } from '../../../src/simulate/scenario.ts';
 
 export interface Plan {
@@ -8,20 +9,30 @@ export interface Plan {
 interface Times {
   readonly beforeMs: number;
   readonly triggerMs: number;
+  /** Long enough to tell what never recovers from what has a full queue to work off, which takes 20 s. */
   readonly afterMs: number;
+  readonly flakyMs: number;
 }
 
-const FULL: Times = { beforeMs: 5_000, triggerMs: 10_000, afterMs: 30_000 };
-const QUICK: Times = { beforeMs: 3_000, triggerMs: 6_000, afterMs: 14_000 };
+const FULL: Times = { beforeMs: 5_000, triggerMs: 10_000, afterMs: 40_000, flakyMs: 40_000 };
+const QUICK: Times = { beforeMs: 3_000, triggerMs: 6_000, afterMs: 14_000, flakyMs: 14_000 };
 const FLAKY_RATE = 20;
 const FLAKY_SHARE = 0.3;
 
-/** RPB-1's scenarios with shorter times: 80 requests per second at an upstream that can do 100; flaky, 20. */
+/**
+ * RPB-1's scenarios with shorter times: 80 requests per second at an upstream that can do 100; flaky, 20. The flaky one has
+ * its calm beginning too, or the first ten requests would decide what a breaker with an empty window does for the whole run.
+ */
 export function plans(quick: boolean, seed: number): Plan[] {
-  const { beforeMs, triggerMs, afterMs } = quick ? QUICK : FULL;
-  const endMs = beforeMs + triggerMs + afterMs;
-  const times = { faultAtMs: beforeMs, faultMs: triggerMs, endMs, seed };
-  const always = { faultAtMs: 0, faultMs: endMs, endMs, seed, ratePerSecond: FLAKY_RATE };
+  const { beforeMs, triggerMs, afterMs, flakyMs } = quick ? QUICK : FULL;
+  const times = { faultAtMs: beforeMs, faultMs: triggerMs, endMs: beforeMs + triggerMs + afterMs, seed };
+  // The fault outlasts the load, so that late retries meet it too.
+  const always = {
+    ...times,
+    faultMs: flakyMs + DEADLINE_MS,
+    endMs: beforeMs + flakyMs,
+    ratePerSecond: FLAKY_RATE,
+  };
   return [
     { name: 'brownout', scenario: outageScenario({ kind: 'brownout' }, times) },
     { name: 'outage', scenario: outageScenario({ kind: 'outage' }, times) },

@@ -4,14 +4,14 @@ import { plainClient } from '../plain-client.ts';
 /**
  * Caddy retries what went wrong on the way (dial errors, and timeouts of GETs); a 503 is a reply like any other to it. Its
  * passive health check takes the upstream out for `fail_duration`, and callers wait for its return as long as
- * `lb_try_duration` lets them.
+ * `lb_try_duration` lets them. `unhealthy_status 5xx` would count replies too; beside a single upstream that is flaky it
+ * leaves next to nothing (5 % success where 70 % need no retry), so it is off, as it is by default.
  */
 export const caddy: Contender = {
   name: 'Caddy',
   version: () => programVersion('caddy', ['version']),
   attempts: 4,
-  settings:
-    'lb_try_duration 8s, lb_retries 3; passive health: fail_duration 10s, max_fails 5, unhealthy_status 5xx',
+  settings: 'lb_try_duration 8s, lb_retries 3; passive health: fail_duration 10s, max_fails 5',
   proxy({ port, upstreamPort, dir }) {
     const config = `
 {
@@ -30,7 +30,6 @@ http://127.0.0.1:${port} {
     lb_try_duration 8s
     fail_duration 10s
     max_fails 5
-    unhealthy_status 5xx
     transport http {
       dial_timeout 1s
       response_header_timeout 1s
