@@ -33,7 +33,7 @@ export interface AppDeps {
 }
 
 export type LoadResult =
-  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
 
 /** After SIGTERM the listener stays open this long, so that who just looked us up is not refused. */
@@ -111,6 +111,7 @@ export class App {
       logger.error({ problems: loaded.errors.length }, 'configuration refused; the running one stays');
       return Promise.resolve(loaded);
     }
+    for (const warning of loaded.warnings) logger.warn({}, warning);
     this.#apply(loaded.config);
     return Promise.resolve(loaded);
   }

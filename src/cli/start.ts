@@ -46,6 +46,7 @@ export const start: Command = async (args, io) => {
       version: packageVersion(),
       load: () => load(file, io),
     });
+    for (const warning of loaded.warnings) logger.warn({}, warning);
     announce(app, config, logger);
     const watcher = watchFile(file, systemClock, () => void app.reload());
     io.onSignal('SIGHUP', () => void app.reload());
@@ -63,7 +64,8 @@ export const start: Command = async (args, io) => {
 
 function load(file: string, io: Io): LoadResult {
   const loaded = loadFor(io, file);
-  return loaded.ok ? loaded : { ok: false, errors: loaded.problems.map(formatProblem) };
+  if (!loaded.ok) return { ok: false, errors: loaded.problems.map(formatProblem) };
+  return { ok: true, config: loaded.config, warnings: loaded.warnings.map(formatProblem) };
 }
 
 function announce(app: App, { upstreams }: Config, logger: Logger): void {

@@ -50,7 +50,8 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
   const load = () => {
     const head = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
     const loaded = loadConfig('config.yaml', {}, () => head + text);
-    return loaded.ok ? loaded : { ok: false as const, errors: loaded.problems.map(formatProblem) };
+    if (!loaded.ok) return { ok: false as const, errors: loaded.problems.map(formatProblem) };
+    return { ...loaded, warnings: loaded.warnings.map(formatProblem) };
   };
   const loaded = load();
   if (!loaded.ok) throw new Error(loaded.errors.join('\n'));
