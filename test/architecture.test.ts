@@ -12,7 +12,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   metrics: ['proxy'],
   config: ['http', 'policies', 'proxy'],
   admin: ['proxy', 'config', 'metrics', 'runtime', 'http'],
-  cli: ['app', 'config', 'policies', 'proxy', 'runtime'],
+  // The pipelines of the data path in virtual time: app's assembly of policies, never its servers.
+  simulate: ['app', 'config', 'policies', 'proxy', 'http', 'runtime'],
+  cli: ['app', 'simulate', 'config', 'policies', 'proxy', 'runtime'],
   app: ['runtime', 'http', 'proxy', 'policies', 'upstream', 'metrics', 'config', 'admin'],
   main: ['app', 'cli', 'config', 'runtime'],
 };

@@ -11,12 +11,15 @@ async function brokenBy({ config, tamper }: Ablation, gate: Gate): Promise<strin
   const subject = subjectWith(config);
   const broken: string[] = [];
   for (const seed of SEEDS) {
-    const failed = readings(gate.bounds, await measure(subject, gate, seed, tamper)).filter(({ holds }) => !holds);
+    const failed = readings(gate.bounds, await measure(subject, gate, seed, tamper)).filter(
+      ({ holds }) => !holds,
+    );
     if (failed.length > 0) broken.push(failed.map(({ text }) => text).join(', '));
   }
   return broken.length === 0 ? undefined : `${broken.length} of ${SEEDS.length} seeds: ${broken[0]}`;
 }
 
+const necessary: readonly Ablation[] = ABLATIONS;
 const ablations = process.argv.includes('--all') ? [...ABLATIONS, ...MORE_ABLATIONS] : ABLATIONS;
 for (const ablation of ablations) {
   console.log(`\n${ablation.name}`);
@@ -28,5 +31,5 @@ for (const ablation of ablations) {
     console.log(`  breaks ${gate.name.padEnd(30)} ${broken}`);
   }
   if (count === 0) console.log('  breaks no gate');
-  if (count === 0 && ABLATIONS.includes(ablation)) process.exitCode = 1;
+  if (count === 0 && necessary.includes(ablation)) process.exitCode = 1;
 }

@@ -57,12 +57,22 @@ function recovers(fault: Fault, load: number): Gate {
 
 /** One request per second each. Nothing after the fault is looked at, so nothing is run. */
 function manySidecars(fault: Fault): Gate {
-  return { name: `80 sidecars, ${fault.kind}`, fault, changes: { callers: 80, endMs: 80_000 }, bounds: { during: 1.6 } };
+  return {
+    name: `80 sidecars, ${fault.kind}`,
+    fault,
+    changes: { callers: 80, endMs: 80_000 },
+    bounds: { during: 1.6 },
+  };
 }
 
 /** The gates of RPB-1. */
 export const GATES: readonly Gate[] = [
-  { name: 'brownout', fault: BROWNOUT, changes: {}, bounds: { during: 1.1, after: 1.1, recovered: 5, successAfter: 0.95 } },
+  {
+    name: 'brownout',
+    fault: BROWNOUT,
+    changes: {},
+    bounds: { during: 1.1, after: 1.1, recovered: 5, successAfter: 0.95 },
+  },
   { name: 'outage', fault: OUTAGE, changes: {}, bounds: { during: 0.5, successAfter: 0.95 } },
   { name: 'blackhole', fault: BLACKHOLE, changes: {}, bounds: { during: 0.5, successAfter: 0.95 } },
   ...[BROWNOUT, OUTAGE, BLACKHOLE].flatMap((fault) => [0.5, 0.9].map((load) => recovers(fault, load))),
@@ -73,7 +83,12 @@ export const GATES: readonly Gate[] = [
 
 /** Two more, where RPB-1's own have two rules covering for each other. */
 export const EXTRA_GATES: readonly Gate[] = [
-  { name: 'exhausted', fault: EXHAUSTED, changes: {}, bounds: { during: 1.1, after: 1.1, successAfter: 0.95 } },
+  {
+    name: 'exhausted',
+    fault: EXHAUSTED,
+    changes: {},
+    bounds: { during: 1.1, after: 1.1, successAfter: 0.95 },
+  },
   flaky(0.3, 60, { serviceMs: 250, faultMs: 120_000, endMs: 120_000 }),
 ];
 
@@ -83,7 +98,11 @@ export async function measure(
   seed: number,
   onSidecar?: (sidecar: Sidecar) => void,
 ): Promise<Figures> {
-  const run = await simulate(subject, outageScenario(fault, { ...changes, seed }), onSidecar && { onSidecar });
+  const run = await simulate(
+    subject,
+    outageScenario(fault, { ...changes, seed }),
+    onSidecar && { onSidecar },
+  );
   return figuresOf(run, ATTEMPTS);
 }
 
@@ -94,7 +113,10 @@ export interface Reading {
 }
 
 /** Every bound of the gate against the figures, in words. */
-export function readings({ during, after, recovered, successAfter, rescued }: Bounds, figures: Figures): Reading[] {
+export function readings(
+  { during, after, recovered, successAfter, rescued }: Bounds,
+  figures: Figures,
+): Reading[] {
   const all: Reading[] = [];
   const add = (text: string, holds: boolean) => all.push({ text, holds });
   const factor = (value: number) => value.toFixed(2);
@@ -110,7 +132,10 @@ export function readings({ during, after, recovered, successAfter, rescued }: Bo
   if (recovered !== undefined) {
     const value = figures.recoveredAfterSeconds;
     const limit = Number.isFinite(recovered) ? `≤ ${recovered} s` : 'not never';
-    add(`TTR ${value === undefined ? 'never' : `${value} s`} (${limit})`, value !== undefined && value <= recovered);
+    add(
+      `TTR ${value === undefined ? 'never' : `${value} s`} (${limit})`,
+      value !== undefined && value <= recovered,
+    );
   }
   if (successAfter !== undefined) {
     const value = figures.after.success;

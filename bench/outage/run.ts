@@ -9,7 +9,9 @@ for (const gate of [...GATES, ...EXTRA_GATES]) {
     const all = readings(gate.bounds, await measure(subject, gate, seed));
     const holds = all.every((reading) => reading.holds);
     if (!holds) broken++;
-    console.log(`${holds ? 'ok    ' : 'BROKEN'}  ${gate.name.padEnd(32)} seed ${seed}  ${all.map(({ text }) => text).join(', ')}`);
+    console.log(
+      `${holds ? 'ok    ' : 'BROKEN'}  ${gate.name.padEnd(32)} seed ${seed}  ${all.map(({ text }) => text).join(', ')}`,
+    );
   }
 }
 console.log(broken === 0 ? 'all gates hold' : `${broken} broken`);

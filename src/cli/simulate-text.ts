@@ -16,8 +16,8 @@ ${table(rows(config, defaults), [2, 3])}
   ${config.bound.formula} = ${config.bound.attempts}; there were ${config.figures.whole.attempts}.
 ${failures(config)}
 ${chart(config.series, scenario.capacityPerSecond, faultName(scenario.fault), scenario.faultMs / 1_000)}${
-    defaults === undefined ? '\n  These are the built-in defaults.\n' : ''
-  }`;
+  defaults === undefined ? '\n  These are the built-in defaults.\n' : ''
+}`;
 }
 
 function headline({ upstream, route, scenario }: Report): string {
@@ -41,14 +41,33 @@ function rows(config: Result, defaults: Result | undefined): string[][] {
   const success = (pick: (result: Result) => Phase): Show => {
     return (result) => percent(pick(result).success);
   };
-  const rescued = config.figures.rescued === undefined ? [] : [row('rescued', 'of what retries can', (r) => percent(r.figures.rescued ?? 0))];
+  const rescued =
+    config.figures.rescued === undefined
+      ? []
+      : [row('rescued', 'of what retries can', (r) => percent(r.figures.rescued ?? 0))];
   return [
     ['', '', 'as configured', ...(defaults === undefined ? [] : ['built-in defaults'])],
-    row('attempts per request', 'during the fault', factor((r) => r.figures.during)),
-    row('', 'the minute after', factor((r) => r.figures.after)),
+    row(
+      'attempts per request',
+      'during the fault',
+      factor((r) => r.figures.during),
+    ),
+    row(
+      '',
+      'the minute after',
+      factor((r) => r.figures.after),
+    ),
     row('', 'at most, if all failed', (r) => r.worstDuring.attemptsPerRequest.toFixed(2)),
-    row('success', 'during the fault', success((r) => r.figures.during)),
-    row('', 'the minute after', success((r) => r.figures.after)),
+    row(
+      'success',
+      'during the fault',
+      success((r) => r.figures.during),
+    ),
+    row(
+      '',
+      'the minute after',
+      success((r) => r.figures.after),
+    ),
     ...rescued,
     row('time to recover', '', (r) => recovery(r.figures.recoveredAfterSeconds)),
     row('wasted work', 'of the upstream', (r) => percent(r.figures.wasted)),
@@ -71,8 +90,24 @@ function chart(series: readonly Bucket[], capacity: number, fault: string, fault
   const busiest = Math.max(capacity, ...series.map(({ attemptsPerSecond }) => attemptsPerSecond));
   const column = (seconds: number) => series.filter(({ atSeconds }) => atSeconds < seconds - 1e-9).length;
   const axis = `${' '.repeat(9)}${bracket(column(0), column(faultSeconds), fault)}`;
-  return `${panel('success of the requests, by arrival', ['100 %', '0 %'], bars(series.map(({ success }) => success), 1, CHART_HEIGHT))}
-${panel(`attempts/s at the upstream (capacity ${round(capacity)})`, [`${Math.ceil(busiest)}`, '0'], bars(series.map(({ attemptsPerSecond }) => attemptsPerSecond), busiest, CHART_HEIGHT))}${axis}
+  return `${panel(
+    'success of the requests, by arrival',
+    ['100 %', '0 %'],
+    bars(
+      series.map(({ success }) => success),
+      1,
+      CHART_HEIGHT,
+    ),
+  )}
+${panel(
+  `attempts/s at the upstream (capacity ${round(capacity)})`,
+  [`${Math.ceil(busiest)}`, '0'],
+  bars(
+    series.map(({ attemptsPerSecond }) => attemptsPerSecond),
+    busiest,
+    CHART_HEIGHT,
+  ),
+)}${axis}
 `;
 }
 

@@ -132,7 +132,8 @@ function scenarioOf(values: Values): Scenario | string {
 }
 
 function firstProblem(options: Readonly<Record<string, Parsed<number>>>): string | undefined {
-  for (const [name, parsed] of Object.entries(options)) if ('problem' in parsed) return `--${name}: ${parsed.problem}`;
+  for (const [name, parsed] of Object.entries(options))
+    if ('problem' in parsed) return `--${name}: ${parsed.problem}`;
   return undefined;
 }
 
@@ -143,5 +144,7 @@ function valueOf(parsed: Parsed<number>): number {
 function parseNumber(text: string, least: number, most: number, whole = false): Parsed<number> {
   const value = Number(text);
   const fits = text.trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value));
-  return fits ? { value } : { problem: `"${text}" is not a ${whole ? 'whole ' : ''}number from ${least} to ${most}` };
+  return fits
+    ? { value }
+    : { problem: `"${text}" is not a ${whole ? 'whole ' : ''}number from ${least} to ${most}` };
 }

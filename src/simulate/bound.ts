@@ -59,7 +59,9 @@ export function overloadWarning(settings: RouteSettings, load: Load): string | u
   const guards = guardsOf(settings);
   const safe = (capacityPerSecond - trickle) / ratePerSecond - 1;
   const advice = safe > 0 ? `; retry.budget.ratio ${floor2(safe)} or less rules it out` : '';
-  return guards === '' ? `${above}, and no breaker or adaptive limit is there to end it${advice}` : `${above} but for ${guards}${advice}`;
+  return guards === ''
+    ? `${above}, and no breaker or adaptive limit is there to end it${advice}`
+    : `${above} but for ${guards}${advice}`;
 }
 
 function guardsOf({ breaker, concurrency }: RouteSettings): string {

@@ -29,7 +29,10 @@ export class Client {
   readonly #clock: Clock;
   readonly #observer: Observer;
 
-  constructor(route: RouteConfig, world: { readonly upstream: string; readonly clock: Clock; readonly observer: Observer }) {
+  constructor(
+    route: RouteConfig,
+    world: { readonly upstream: string; readonly clock: Clock; readonly observer: Observer },
+  ) {
     this.#route = route;
     this.#upstream = world.upstream;
     this.#clock = world.clock;
@@ -39,7 +42,13 @@ export class Client {
   /** Never rejects but for a bug. Fills `result` in as the call goes. */
   async call(send: Send, result: SimulatedCall): Promise<void> {
     const { target } = result;
-    const info = { id: target, upstream: this.#upstream, route: this.#route.name, method: this.#method(), target };
+    const info = {
+      id: target,
+      upstream: this.#upstream,
+      route: this.#route.name,
+      method: this.#method(),
+      target,
+    };
     const record = new CallRecord(info, this.#clock, this.#observer);
     const ending = await this.#perform(send, this.#callOf(record));
     record.finish(ending);

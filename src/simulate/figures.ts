@@ -108,7 +108,9 @@ function rescuedShare({ scenario, calls }: Run, attempts: number): number | unde
   const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
   const unlucky = (call: SimulatedCall, n: number) => isUnlucky(scenario, call.target, n);
   const withoutRetries = during.filter((call) => !unlucky(call, 1)).length;
-  const atBest = during.filter((call) => Array.from({ length: attempts }).some((_, i) => !unlucky(call, i + 1))).length;
+  const atBest = during.filter((call) =>
+    Array.from({ length: attempts }).some((_, i) => !unlucky(call, i + 1)),
+  ).length;
   const successes = during.filter(({ ok }) => ok).length;
   return atBest === withoutRetries ? 1 : (successes - withoutRetries) / (atBest - withoutRetries);
 }

@@ -33,7 +33,10 @@ export interface Sidecar {
   readonly scopes: readonly Scope[];
 }
 
-export function startSidecar({ upstream, route }: Subject, { clock, random, observer, upstream: send }: World): Sidecar {
+export function startSidecar(
+  { upstream, route }: Subject,
+  { clock, random, observer, upstream: send }: World,
+): Sidecar {
   const shared = (upstream.routes.at(-1) as RouteConfig).settings;
   const state = new KeptState();
   const scopes = new Scopes(upstream.name, shared, { clock, random, observer, state, draining: () => false });

@@ -30,7 +30,11 @@ const SPARE_MS = 60_000;
  * Runs `scenario` in virtual time through the pipelines of the data path. Deterministic: arrivals, service times, bad luck
  * and the policies' jitter each have a stream of their own from the seed, so that two configurations meet the same load.
  */
-export async function simulate(subject: Subject, scenario: Scenario, options: SimulateOptions = {}): Promise<Run> {
+export async function simulate(
+  subject: Subject,
+  scenario: Scenario,
+  options: SimulateOptions = {},
+): Promise<Run> {
   const { seed, callers, endMs } = scenario;
   const clock = new VirtualClock();
   const upstream = new SimulatedUpstream(scenario, clock);
@@ -45,7 +49,14 @@ export async function simulate(subject: Subject, scenario: Scenario, options: Si
   const calls: SimulatedCall[] = [];
   const failed: unknown[] = [];
   startArrivals(scenario, clock, (n, caller) => {
-    const call: SimulatedCall = { target: `/${n}`, atMs: clock.now(), ok: false, attempts: 0, ms: 0, failure: undefined };
+    const call: SimulatedCall = {
+      target: `/${n}`,
+      atMs: clock.now(),
+      ok: false,
+      attempts: 0,
+      ms: 0,
+      failure: undefined,
+    };
     calls.push(call);
     const sidecar = sidecars[caller] as Sidecar;
     client.call(sidecar.send, call).catch((bug: unknown) => failed.push(bug));
@@ -58,7 +69,11 @@ export async function simulate(subject: Subject, scenario: Scenario, options: Si
 }
 
 /** A Poisson process whose arrivals are dealt to callers at random, which makes each caller's a Poisson process too. */
-function startArrivals(scenario: Scenario, clock: VirtualClock, arrive: (n: number, caller: number) => void): void {
+function startArrivals(
+  scenario: Scenario,
+  clock: VirtualClock,
+  arrive: (n: number, caller: number) => void,
+): void {
   const { seed, callers, endMs, ratePerSecond } = scenario;
   const random = seededRandom(subSeed(seed, 'arrivals'));
   let n = 0;

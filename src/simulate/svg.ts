@@ -45,7 +45,10 @@ export function svgChart(report: Report): string {
     return `${frame(panel)}${band}${second}${line(config.series, panel, scale, 'a')}`;
   });
   const capacity = `<path class="k" d="M${LEFT} ${fixed(y(panels[1] as Panel, capacityPerSecond))}H${WIDTH - RIGHT}"/>`;
-  const key = defaults === undefined ? 'the configuration (these are the built-in defaults)' : 'solid: the configuration; dashed: the built-in defaults';
+  const key =
+    defaults === undefined
+      ? 'the configuration (these are the built-in defaults)'
+      : 'solid: the configuration; dashed: the built-in defaults';
   const axis = `0 s: the fault begins · ${key}`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img">
 <style>${STYLE}</style>
@@ -103,7 +106,8 @@ function line(series: readonly Bucket[], panel: Panel, scale: Scale, style: stri
 function ticks(series: readonly Bucket[], scale: Scale): string {
   const first = series[0]?.atSeconds ?? 0;
   const last = series.at(-1)?.atSeconds ?? 0;
-  const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((seconds) => (last - first) / seconds <= 12) ?? 1_200;
+  const step =
+    [1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((seconds) => (last - first) / seconds <= 12) ?? 1_200;
   const marks: string[] = [];
   for (let at = Math.ceil(first / step) * step; at <= last; at += step) {
     marks.push(`<text x="${fixed(scale(at))}" y="${HEIGHT - 24}" text-anchor="middle">${at} s</text>`);
@@ -114,5 +118,9 @@ function ticks(series: readonly Bucket[], scale: Scale): string {
 const fixed = (value: number): string => value.toFixed(1);
 
 function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }

@@ -77,7 +77,10 @@ export class SimulatedUpstream {
       if (treatment.kind === 'silence') return;
       if (treatment.kind === 'refuse') {
         const { status, retryAfterSeconds } = treatment;
-        return void refuse(status, retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)]);
+        return void refuse(
+          status,
+          retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)],
+        );
       }
       const taken = this.#station.offer(() => {
         this.served++;

@@ -49,7 +49,11 @@ export class VirtualClock implements Clock {
   /** Runs until nothing is left to happen up to and including `until`; what would come later is dropped. */
   async run(until: number): Promise<void> {
     await microtasksDrained();
-    for (let event = this.#events.pop(); event !== undefined && event.at <= until; event = this.#events.pop()) {
+    for (
+      let event = this.#events.pop();
+      event !== undefined && event.at <= until;
+      event = this.#events.pop()
+    ) {
       const { callback } = event;
       if (callback === undefined) continue;
       this.#now = event.at;

@@ -9,8 +9,14 @@ export type Treatment =
 
 const SERVE: Treatment = { kind: 'serve' };
 const DOWN: Treatment = { kind: 'refuse', status: 503 };
-const EXHAUSTED: Treatment = { kind: 'refuse', status: 429 };
-const SILENCE: Treatment = { kind: 'silence' };
+
+/** Faults that treat every attempt alike. A brownout shows in the time that serving takes. */
+const STEADY = {
+  brownout: SERVE,
+  outage: DOWN,
+  blackhole: { kind: 'silence' },
+  exhausted: { kind: 'refuse', status: 429 },
+} as const satisfies Partial<Record<Scenario['fault']['kind'], Treatment>>;
 
 const BROWNOUT_SLOWDOWN = 10;
 /** The quota of a rate-limited upstream: this share of its capacity, counted in windows of this length. */
@@ -29,7 +35,9 @@ export class Weather {
   }
 
   slowdown(now: number): number {
-    return this.#scenario.fault.kind === 'brownout' && this.#faultAgeMs(now) !== undefined ? BROWNOUT_SLOWDOWN : 1;
+    return this.#scenario.fault.kind === 'brownout' && this.#faultAgeMs(now) !== undefined
+      ? BROWNOUT_SLOWDOWN
+      : 1;
   }
 
   treat(target: string, attempt: number, now: number): Treatment {
@@ -37,20 +45,17 @@ export class Weather {
     if (age === undefined) return SERVE;
     const { fault } = this.#scenario;
     switch (fault.kind) {
-      case 'brownout':
-        return SERVE;
-      case 'outage':
-        return DOWN;
-      case 'blackhole':
-        return SILENCE;
-      case 'exhausted':
-        return EXHAUSTED;
       case 'flapping':
         return Math.floor(age / FLAP_MS) % 2 === 0 ? DOWN : SERVE;
       case 'flaky':
         return isUnlucky(this.#scenario, target, attempt) ? DOWN : SERVE;
       case 'rate-limited':
         return this.#count(age);
+      case 'brownout':
+      case 'outage':
+      case 'blackhole':
+      case 'exhausted':
+        return STEADY[fault.kind];
     }
   }
 
@@ -75,6 +80,10 @@ export class Weather {
  * Whether a flaky upstream fails this attempt: decided by the attempt's name alone and not by its time, so that what could
  * have been rescued at best is known exactly.
  */
-export function isUnlucky({ fault, seed }: Pick<Scenario, 'fault' | 'seed'>, target: string, attempt: number): boolean {
+export function isUnlucky(
+  { fault, seed }: Pick<Scenario, 'fault' | 'seed'>,
+  target: string,
+  attempt: number,
+): boolean {
   return fault.kind === 'flaky' && rollOf(seed, `${target}#${attempt}`) < fault.share;
 }

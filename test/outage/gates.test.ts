@@ -9,7 +9,11 @@ const TIMEOUT_MS = 120_000;
 const gates = [...GATES, ...EXTRA_GATES];
 const shipped = subjectWith();
 
-async function broken(subject: typeof shipped, gate: Gate, onSidecar?: Parameters<typeof measure>[3]): Promise<string[]> {
+async function broken(
+  subject: typeof shipped,
+  gate: Gate,
+  onSidecar?: Parameters<typeof measure>[3],
+): Promise<string[]> {
   const texts: string[] = [];
   for (const seed of SEEDS) {
     const all = readings(gate.bounds, await measure(subject, gate, seed, onSidecar));

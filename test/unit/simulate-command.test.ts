@@ -11,7 +11,7 @@ upstreams:
     url: https://api.example
     timeouts: { attempt: 1s, total: 8s }
     routes:
-      - { name: bold, match: { path: /bold }, retry: { budget: { ratio: 3, cap: 1000 } }, breaker: off, concurrency: off }
+      - { name: bold, match: { path: /bold }, retry: { budget: { ratio: 3, trickle: 100/s } }, breaker: off, concurrency: off }
       - { name: write, match: { method: POST, path: /write } }
       - { name: charge, match: { method: POST, path: /charge }, retry: { idempotency_key: inject } }
   plain: { url: https://plain.example }
@@ -90,13 +90,28 @@ describe('for people', () => {
   });
 
   test('a flaky upstream has a rescued share', async () => {
-    expect((await run('api', ...SMALL, '--fault', 'flaky=0.3')).out).toMatch(/rescued +of what retries can +\d+\.\d %/);
+    expect((await run('api', ...SMALL, '--fault', 'flaky=0.3')).out).toMatch(
+      /rescued +of what retries can +\d+\.\d %/,
+    );
   });
 });
 
 describe('the scenario', () => {
   test('is what was asked for', async () => {
-    const args = ['--fault', 'flaky=25%', '--for', '5s', '--rps', '4', '--callers', '3', '--latency', '50ms', '--seed', '9'];
+    const args = [
+      '--fault',
+      'flaky=25%',
+      '--for',
+      '5s',
+      '--rps',
+      '4',
+      '--callers',
+      '3',
+      '--latency',
+      '50ms',
+      '--seed',
+      '9',
+    ];
     expect((await report('api', ...args)).scenario).toEqual({
       fault: { kind: 'flaky', share: 0.25 },
       faultAtMs: 60_000,
@@ -128,7 +143,7 @@ describe('the scenario', () => {
   test('attempts never exceed the bound', async () => {
     for (const fault of ['exhausted', 'rate-limited', 'flapping', 'flaky=0.6']) {
       const { config } = await report('api', '--fault', fault, ...SMALL, '--callers', '4');
-      expect(config.figures.whole.attempts, fault).toBeLessThanOrEqual(config.bound.attempts);
+      expect(config.figures.whole.attempts).toBeLessThanOrEqual(config.bound.attempts);
     }
   });
 });
@@ -167,7 +182,7 @@ test.each([
   [['api', '--rps', '1e99'], '--rps: "1e99" is not a number'],
   [['api', '--capacity', 'lots'], '--capacity: "lots" is not a number'],
   [['api', '--callers', '1.5'], '--callers: "1.5" is not a whole number'],
-  [['api', '--seed', '-1'], '--seed'],
+  [['api', '--seed=-1'], '--seed: "-1" is not a whole number'],
   [['api', '--rps', '90000'], 'more than 2000000 calls: lower --rps and --capacity alike'],
 ])('%j is called wrongly', async (args, why) => {
   const { code, out, err } = await run(...args);
@@ -191,7 +206,9 @@ test('starting the proxy does not load the simulation', () => {
   const visit = (file: string): void => {
     if (seen.has(file) || !existsSync(file)) return;
     seen.add(file);
-    for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(/^import\s(?!type)[^'"]*['"](\.[^'"]+)['"]/gm)) {
+    for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(
+      /^import\s(?!type)[^'"]*['"](\.[^'"]+)['"]/gm,
+    )) {
       visit(join(dirname(file), target));
     }
   };

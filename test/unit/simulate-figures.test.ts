@@ -22,7 +22,10 @@ function steady(ok: (atMs: number) => boolean, scenario: Scenario = SCENARIO): R
 
 describe('figures', () => {
   test('requests belong to the phase in which they arrive', () => {
-    const { before, during, after, whole, wasted, rescued } = figuresOf(steady((at) => at < 10_000 || at >= 30_000), 3);
+    const { before, during, after, whole, wasted, rescued } = figuresOf(
+      steady((at) => at < 10_000 || at >= 30_000),
+      3,
+    );
     expect([before, during, after, whole].map(({ requests }) => requests)).toEqual([100, 50, 600, 1_150]);
     expect([before, during, after].map(({ success }) => success)).toEqual([1, 0, 0.75]);
     expect(during).toMatchObject({ attempts: 100, attemptsPerRequest: 2, successes: 0 });
@@ -46,13 +49,22 @@ describe('figures', () => {
   });
 
   test('the rescued share is counted against what this luck allowed', () => {
-    const flaky = outageScenario({ kind: 'flaky', share: 0.5 }, { faultAtMs: 0, faultMs: 115_000, endMs: 115_000, seed: 4 });
+    const flaky = outageScenario(
+      { kind: 'flaky', share: 0.5 },
+      { faultAtMs: 0, faultMs: 115_000, endMs: 115_000, seed: 4 },
+    );
     const bad = (atMs: number, attempt: number) => isUnlucky(flaky, `/${atMs / 100}`, attempt);
-    const within = (attempts: number) => (atMs: number) => [1, 2, 3].slice(0, attempts).some((n) => !bad(atMs, n));
+    const within = (attempts: number) => (atMs: number) =>
+      [1, 2, 3].slice(0, attempts).some((n) => !bad(atMs, n));
     expect(figuresOf(steady(within(3), flaky), 3).rescued).toBe(1);
     expect(figuresOf(steady(within(1), flaky), 3).rescued).toBe(0);
     expect(figuresOf(steady(within(2), flaky), 3).rescued).toBeCloseTo(2 / 3, 1);
-    expect(figuresOf(steady(() => false, flaky), 3).rescued).toBeLessThan(-1);
+    expect(
+      figuresOf(
+        steady(() => false, flaky),
+        3,
+      ).rescued,
+    ).toBeLessThan(-1);
   });
 });
 
@@ -62,7 +74,11 @@ describe('the bound', () => {
 
   test('is the budget: cap and trickle per caller, a share of the successes', () => {
     const bound = attemptsBound(settings, outage, { requests: 1_000, successes: 100, ms: 30_000 });
-    expect(bound).toEqual({ attempts: 1_102, attemptsPerRequest: 1.102, formula: '1000 + 4 · (10 + 0.1 · 30) + 0.5 · 100' });
+    expect(bound).toEqual({
+      attempts: 1_102,
+      attemptsPerRequest: 1.102,
+      formula: '1000 + 4 · (10 + 0.1 · 30) + 0.5 · 100',
+    });
   });
 
   test('is twice the tokens where the upstream asks for the wait, whose price is half', () => {
@@ -96,7 +112,9 @@ describe('the warning', () => {
       breaker: { ...breaker, mode: 'shadow' as const },
       concurrency: { ...concurrency, mode: 'fixed' as const },
     };
-    expect(overloadWarning(bare, load)).toContain('sustain an outage, and no breaker or adaptive limit is there to end it');
+    expect(overloadWarning(bare, load)).toContain(
+      'sustain an outage, and no breaker or adaptive limit is there to end it',
+    );
   });
 
   test.each([
@@ -131,8 +149,13 @@ describe('charts', () => {
   });
 
   test('a series covers the time around the fault', () => {
-    const series = seriesOf(steady((at) => at < 10_000 || at >= 15_000), 15);
-    expect(series.map(({ atSeconds }) => atSeconds)).toEqual(Array.from({ length: 15 }, (_, i) => i * 5 - 10));
+    const series = seriesOf(
+      steady((at) => at < 10_000 || at >= 15_000),
+      15,
+    );
+    expect(series.map(({ atSeconds }) => atSeconds)).toEqual(
+      Array.from({ length: 15 }, (_, i) => i * 5 - 10),
+    );
     expect(series.map(({ success }) => success).slice(0, 4)).toEqual([1, 1, 0, 1]);
     expect(series[0]).toMatchObject({ requestsPerSecond: 10, attemptsPerSecond: 20 });
   });
