@@ -13,6 +13,16 @@ export function headerOf(headers: RawHeaders, name: string): string | undefined 
   return undefined;
 }
 
+/** Whether any of the fields called `name` (given in lower case) holds `text`. */
+export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const candidate = headers[i] as string;
+    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue;
+    if ((headers[i + 1] as string).includes(text)) return true;
+  }
+  return false;
+}
+
 /** Fields that speak of one connection only (RFC 9110 §7.6.1, plus those that intermediaries are known to treat so). */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',

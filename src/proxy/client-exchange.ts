@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { headerOf, replyHeaders, requestHeaders } from '../http/headers.ts';
+import { hasListed, headerOf, replyHeaders, requestHeaders } from '../http/headers.ts';
+import { isIdempotent } from '../http/methods.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Reply } from '../http/reply.ts';
 import { EMPTY_BODY, type RequestBody } from '../http/request-body.ts';
@@ -37,17 +38,6 @@ export interface ExchangeDeps {
  * upstream's, and one buffer costs undici less than a stream. Larger and chunked ones stream.
  */
 const MAX_AWAITED_BYTES = 64 * 1024;
-
-/** Idempotent by RFC 9110 §9.2.2 (QUERY by its own RFC): these need no key. */
-const NEEDS_NO_KEY: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'OPTIONS',
-  'TRACE',
-  'PUT',
-  'DELETE',
-  'QUERY',
-]);
 
 /** The client's side of a call; `upgrade` where it asks for a tunnel. */
 export type Parties =
@@ -124,12 +114,16 @@ export class ClientExchange {
   async #send(route: Route, target: string): Promise<Reply> {
     const { clock, via } = this.#deps;
     const req = this.#req;
-    if (req.headers.via?.includes(via) === true) {
+    if (hasListed(req.rawHeaders, 'via', via)) {
       throw new ProxyError('proxy_loop', 'this request has passed through this proxy before');
     }
     const headers = requestHeaders(req.rawHeaders, route.headers, via);
     const idempotencyKey = this.#idempotencyKey(route, headers);
-    if (hasBody(req)) await this.#receiveBody(route);
+    const declared = headerOf(req.rawHeaders, 'content-length');
+    const chunked = headerOf(req.rawHeaders, 'transfer-encoding') !== undefined;
+    if (chunked || (declared !== undefined && declared !== '0')) {
+      await this.#receiveBody(route, chunked ? undefined : Number(declared));
+    }
     return route.send({
       method: req.method as string,
       target,
@@ -147,7 +141,7 @@ export class ClientExchange {
 
   #idempotencyKey({ idempotency }: Route, headers: string[]): string | undefined {
     const { mode, header } = idempotency;
-    if (mode === 'none' || NEEDS_NO_KEY.has(this.#req.method as string)) return undefined;
+    if (mode === 'none' || isIdempotent(this.#req.method as string)) return undefined;
     const given = headerOf(headers, header);
     if (given !== undefined && given !== '') return given;
     if (mode === 'pass') return undefined;
@@ -165,9 +159,7 @@ export class ClientExchange {
     return made;
   }
 
-  async #receiveBody(route: Route): Promise<void> {
-    const declared = this.#req.headers['content-length'];
-    const declaredBytes = declared === undefined ? undefined : Number(declared);
+  async #receiveBody(route: Route, declaredBytes: number | undefined): Promise<void> {
     const body = new StreamedBody(this.#req, {
       declaredBytes,
       maxBytes: route.maxReplayBytes,
@@ -235,9 +227,4 @@ export class ClientExchange {
     headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);
     if (gaveUp !== undefined) headers.push('breakwater-gave-up', gaveUp);
   }
-}
-
-function hasBody(req: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
-  return coding !== undefined || (length !== undefined && length !== '0');
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { headerOf } from '../http/headers.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Socket } from 'node:net';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
@@ -51,7 +52,7 @@ export class Listener {
     const { clock, newId, observer, router } = this.#deps;
     const method = req.method as string;
     const target = req.url as string;
-    const match = router().match(method, req.headers.host, target);
+    const match = router().match(method, headerOf(req.rawHeaders, 'host'), target);
     const { upstream, name, calls } = match.kind === 'route' ? match.route : NO_ROUTE;
     // In the log the upstream's name stands for the mount.
     const path = match.kind === 'route' ? match.target : target;

@@ -20,7 +20,7 @@ export interface BreakerObserver {
  * - half_open → open: `probe_failed`, `probe_hung`
  * - any → closed or open, and forced → closed: `forced`
  *
- * `since` is the beginning of the outage; only closing ends it.
+ * `since` is the beginning of the outage; only closing ends it. `until` is Infinity where an operator forced it.
  */
 type State =
   | { readonly name: 'closed' }

@@ -1,4 +1,5 @@
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import { isIdempotent } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, type ProxyError } from '../../proxy/errors.ts';
@@ -77,20 +78,6 @@ const INTERNAL_ERROR = 500;
 const NOT_NOW: ReadonlySet<number> = new Set([408, 425, 429]);
 const OVERLOADED: ReadonlySet<number> = new Set([429, 503, 529]);
 
-/**
- * RFC 9110 §9.2.2 and QUERY (idempotent by definition). Any other method, known or not, is taken for a POST;
- * methods are case-sensitive, so `get` is one of those.
- */
-const IDEMPOTENT: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'OPTIONS',
-  'TRACE',
-  'PUT',
-  'DELETE',
-  'QUERY',
-]);
-
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /**
@@ -99,7 +86,7 @@ const READS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
  */
 export function isRepeatable(call: Pick<Call, 'method' | 'idempotencyKey' | 'upgrade'>): boolean {
   if (call.upgrade !== undefined) return false;
-  return call.idempotencyKey !== undefined || IDEMPOTENT.has(call.method);
+  return call.idempotencyKey !== undefined || isIdempotent(call.method);
 }
 
 function classifyError(error: ProxyError, call: ClassifiedCall): RetryVerdict {
