@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createSecureServer } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
@@ -12,7 +12,7 @@ export interface OriginHandshake {
   readonly socket: Socket;
   /** Bytes that came behind the request. */
   readonly head: Buffer;
-  accept(): WebSocket;
+  readonly accept: () => WebSocket;
 }
 
 export type OnHandshake = (handshake: OriginHandshake) => void;
@@ -44,7 +44,10 @@ export function echo({ accept }: OriginHandshake): void {
   peer.on('message', (data, isBinary) => peer.send(data, { binary: isBinary }));
 }
 
-/** A WebSocket server on a free port, which answers ordinary requests with 426; cut when the test has finished. */
+/**
+ * A WebSocket server on a free port, which answers ordinary requests with 426; cut when the test has finished. By TLS it
+ * prefers HTTP/2, where it speaks no WebSocket.
+ */
 export async function startSocketOrigin(
   onHandshake: OnHandshake = echo,
   { tls, ws }: SocketOriginOptions = {},
@@ -58,7 +61,7 @@ export async function startSocketOrigin(
   const acceptor = new WebSocketServer({ ...ws, noServer: true });
 
   const start = async () => {
-    const server = tls === undefined ? createServer() : createTlsServer(tls);
+    const server = tls === undefined ? createServer() : createSecureServer({ ...tls, allowHTTP1: true });
     server.on('request', (request: IncomingMessage, response) => {
       requests.push(request);
       request.resume();
@@ -79,6 +82,8 @@ export async function startSocketOrigin(
       connections++;
       sockets.add(socket);
       socket.on('error', () => undefined);
+      // Connections that have been handed over may stay half open otherwise.
+      socket.on('end', () => socket.end());
       socket.on('close', () => {
         sockets.delete(socket);
         changes.notify();
