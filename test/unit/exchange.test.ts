@@ -1,0 +1,152 @@
+import type { Dispatcher } from 'undici';
+import { describe, expect, test, vi } from 'vitest';
+import type { BodyEnd, BodySink } from '../../src/http/reply.ts';
+import { ProxyError } from '../../src/proxy/errors.ts';
+import { Abort } from '../../src/runtime/abort.ts';
+import { Exchange } from '../../src/upstream/exchange.ts';
+import { upstreamSend } from '../../src/upstream/send.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { stubCall } from '../support/stub-call.ts';
+
+const GONE = new ProxyError('client_gone', 'gone');
+
+function start() {
+  const signal = new Abort();
+  const clock = new FakeClock();
+  const source = {
+    close: vi.fn<() => void>(),
+    [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }),
+  };
+  const exchange = new Exchange(signal, source, { clock, idleTimeoutMs: 1_000 });
+  const reply = exchange.reply;
+  reply.catch(() => undefined);
+  const ends: BodyEnd[] = [];
+  exchange.onEnd((end) => ends.push(end));
+  const controller = {
+    rawHeaders: [Buffer.from('X-A'), Buffer.from([0xe9])],
+    pause: vi.fn<() => void>(),
+    resume: vi.fn<() => void>(),
+    // As undici does: the error comes back at once.
+    abort: vi.fn<(reason: Error) => void>((reason) => exchange.onResponseError(undefined, reason)),
+  };
+  const sink = {
+    destroyed: false,
+    write: vi.fn<() => boolean>(() => true),
+    end: vi.fn<() => void>(),
+    destroy: vi.fn<() => void>(),
+    on: vi.fn<() => void>(),
+  } satisfies BodySink;
+  const undici = controller as unknown as Dispatcher.DispatchController;
+  return { signal, clock, source, exchange, reply, ends, controller, undici, sink };
+}
+
+describe('the request’s body is let go, and nothing is left', () => {
+  test('when the reply has ended, even before the body was sent whole', async () => {
+    const { exchange, undici, source, ends, signal, sink } = start();
+    exchange.onRequestStart(undici);
+    exchange.onResponseStart(undici, 413, {}, 'Too Large');
+    expect(await exchange.reply).toMatchObject({
+      status: 413,
+      statusText: 'Too Large',
+      headers: ['X-A', '\xe9'],
+    });
+    exchange.pipeTo(sink);
+    expect(source.close).not.toHaveBeenCalled();
+    exchange.onResponseEnd();
+    expect(source.close).toHaveBeenCalledOnce();
+    expect([ends, signal.listenerCount]).toEqual([['complete'], 0]);
+    expect(sink.end).toHaveBeenCalledOnce();
+  });
+
+  test('when it failed', async () => {
+    const { exchange, undici, source, ends, reply } = start();
+    exchange.onRequestStart(undici);
+    exchange.onResponseError(undici, Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
+    await expect(reply).rejects.toMatchObject({ code: 'connection_terminated', sent: 'sent_unknown' });
+    expect([source.close.mock.calls.length, ends]).toEqual([1, ['broken']]);
+  });
+
+  test('when the call ends while undici still looks for a connection', async () => {
+    const { exchange, undici, source, ends, reply, signal, controller } = start();
+    signal.abort(GONE);
+    await expect(reply).rejects.toBe(GONE);
+    expect([source.close.mock.calls.length, ends, signal.listenerCount]).toEqual([1, ['discarded'], 0]);
+    exchange.onRequestStart(undici);
+    expect(controller.abort).toHaveBeenCalledExactlyOnceWith(GONE);
+    expect(ends).toEqual(['discarded']);
+  });
+});
+
+describe('a body that nobody can take whole is never taken for whole', () => {
+  test('one that broke before it was poured breaks what it is poured into', () => {
+    const { exchange, undici, sink } = start();
+    exchange.onRequestStart(undici);
+    exchange.onResponseStart(undici, 200, {});
+    exchange.onResponseError(undici, new Error('reset'));
+    exchange.pipeTo(sink);
+    expect([sink.destroy.mock.calls.length, sink.end.mock.calls.length]).toEqual([1, 0]);
+  });
+
+  test('bytes that come before anybody takes them break it off', () => {
+    const { exchange, undici, ends, sink } = start();
+    exchange.onRequestStart(undici);
+    exchange.onResponseStart(undici, 200, {});
+    exchange.onResponseData(undici, Buffer.from('early'));
+    expect(ends).toEqual(['broken']);
+    exchange.pipeTo(sink);
+    expect(sink.end).not.toHaveBeenCalled();
+  });
+});
+
+describe('a discarded body', () => {
+  test('is read to its end when it is small, so that its connection serves again', () => {
+    const { exchange, undici, ends, controller } = start();
+    exchange.onRequestStart(undici);
+    exchange.onResponseStart(undici, 503, {});
+    exchange.discard();
+    exchange.onResponseData(undici, Buffer.alloc(64 * 1024));
+    exchange.onResponseEnd();
+    expect([controller.abort.mock.calls.length, controller.resume.mock.calls.length, ends]).toEqual([
+      0,
+      1,
+      ['discarded'],
+    ]);
+  });
+
+  test('is cut when it is large', () => {
+    const { exchange, undici, ends, controller } = start();
+    exchange.onRequestStart(undici);
+    exchange.onResponseStart(undici, 503, {});
+    exchange.discard();
+    exchange.onResponseData(undici, Buffer.alloc(64 * 1024 + 1));
+    expect([controller.abort.mock.calls.length, ends]).toEqual([1, ['discarded']]);
+  });
+});
+
+describe('what is no attempt is not counted as one', () => {
+  const dispatcher = { dispatch: vi.fn<() => boolean>() };
+  const send = upstreamSend(dispatcher as unknown as Dispatcher, 'http://x', {
+    clock: new FakeClock(),
+    idleTimeoutMs: 1_000,
+  });
+
+  test('a call that has ended before its turn came', async () => {
+    const call = stubCall();
+    call.signal.abort(GONE);
+    await expect(send(call)).rejects.toBe(GONE);
+    expect([call.events, dispatcher.dispatch.mock.calls.length]).toEqual([[], 0]);
+  });
+});
+
+test('what undici will not put on the wire is the client’s mistake, and no byte of it was sent', async () => {
+  const refusing = {
+    dispatch: () => {
+      throw Object.assign(new Error('invalid path'), { code: 'UND_ERR_INVALID_ARG' });
+    },
+  };
+  const send = upstreamSend(refusing as unknown as Dispatcher, 'http://x', {
+    clock: new FakeClock(),
+    idleTimeoutMs: 1_000,
+  });
+  await expect(send(stubCall())).rejects.toMatchObject({ code: 'bad_request', sent: 'not_sent' });
+});

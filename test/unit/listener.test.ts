@@ -1,0 +1,73 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { ByteBudget } from '../../src/http/byte-budget.ts';
+import { combine } from '../../src/proxy/observer.ts';
+import { Listener } from '../../src/proxy/listener.ts';
+import type { CallRecord } from '../../src/proxy/record.ts';
+import type { Route } from '../../src/proxy/route.ts';
+import { Router } from '../../src/proxy/router.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { connectRaw } from '../support/raw-client.ts';
+import { stubReply } from '../support/stub-call.ts';
+
+async function start(send: Route['send']) {
+  const route: Route = {
+    upstream: 'api',
+    name: 'default',
+    send,
+    calls: { inFlight: 0, tunnels: 0 },
+    totalTimeoutMs: 1_000,
+    maxReplayBytes: 0,
+    headers: { drop: new Set(), add: [] },
+    idempotency: { mode: 'none', header: 'idempotency-key' },
+  };
+  const mounted = {
+    mount: { path: '/' },
+    basePath: '',
+    routes: [{ methods: undefined, path: '/**', route }],
+  };
+  const router = new Router([mounted]);
+  const bugs: unknown[] = [];
+  const ended: CallRecord[] = [];
+  const listener = new Listener({
+    clock: new FakeClock(),
+    observer: combine({ callEnded: (record) => ended.push(record) }),
+    memory: new ByteBudget(0),
+    newId: () => 'id',
+    via: '1.1 test',
+    router: () => router,
+    responseHeaders: () => true,
+    draining: () => false,
+    onBug: (error) => bugs.push(error),
+  });
+  const server = createServer(listener.handle);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const client = await connectRaw((server.address() as AddressInfo).port);
+  await client.send('GET /x HTTP/1.1\r\nhost: x\r\n\r\n');
+  return { client, bugs, ended, route, listener };
+}
+
+test('a bug is answered with 500, told to whoever logs, and to nobody else', async () => {
+  const bug = new TypeError('secret internals');
+  const { client, bugs, ended, listener } = await start(() => Promise.reject(bug));
+  const reply = await client.readReply();
+  expect(reply.status).toBe(500);
+  expect(reply.body.toString()).not.toContain('secret');
+  expect([bugs, ended.map(({ outcome }) => outcome), listener.inFlight]).toEqual([[bug], ['bug'], 0]);
+});
+
+test('a reply whose head cannot be written is let go, and answered with 500', async () => {
+  const reply = stubReply(200, ['not a name', 'x']);
+  const { client, bugs } = await start(() => Promise.resolve(reply));
+  let end: string | undefined;
+  reply.body.onEnd((how) => {
+    end = how;
+  });
+  expect((await client.readReply()).status).toBe(500);
+  expect([bugs.length, end]).toEqual([1, 'discarded']);
+});
