@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { killAll, stopAll } from '../lib/process.ts';
 import { chart } from './peers/chart.ts';
 import { CONTENDERS } from './peers/contenders/all.ts';
-import { plans, type Plan } from './peers/plan.ts';
+import { type Plan, plans, warmUp } from './peers/plan.ts';
 import { resultOf } from './peers/result.ts';
 import { Stand } from './peers/stand.ts';
 import { headlineTable, type Measured, scenarioTable, settingsTable } from './peers/tables.ts';
@@ -63,6 +63,7 @@ async function measureAll(dir: string): Promise<Measured[]> {
   progress(`starting ${present.map(({ name }) => name).join(', ')}`);
   const stands = await Promise.all(present.map((one) => Stand.open(one)));
   try {
+    await measure(stands, warmUp(Number(flags.seed)), dir);
     const measured: Measured[] = [];
     for (const plan of plans(flags.quick, Number(flags.seed))) {
       if (wanted(flags.scenario, plan.name)) measured.push(await measure(stands, plan, dir));

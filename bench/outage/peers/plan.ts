@@ -16,8 +16,18 @@ interface Times {
 
 const FULL: Times = { beforeMs: 5_000, triggerMs: 10_000, afterMs: 40_000, flakyMs: 40_000 };
 const QUICK: Times = { beforeMs: 3_000, triggerMs: 6_000, afterMs: 14_000, flakyMs: 14_000 };
+const WARM_UP_MS = 4_000;
 const FLAKY_RATE = 20;
 const FLAKY_SHARE = 0.3;
+
+/** Nothing happens in it: for all processes to be compiled and connected before something does. Not reported. */
+export function warmUp(seed: number): Plan {
+  const endMs = WARM_UP_MS;
+  return {
+    name: 'warm-up',
+    scenario: outageScenario({ kind: 'outage' }, { faultAtMs: endMs, faultMs: 0, endMs, seed }),
+  };
+}
 
 /**
  * RPB-1's scenarios with shorter times: 80 requests per second at an upstream that can do 100; flaky, 20. The flaky one has

@@ -1,4 +1,4 @@
-import { table } from '../../lib/table.ts';
+import { markdownTable } from './markdown.ts';
 import type { Contender } from './contender.ts';
 import type { Plan } from './plan.ts';
 import type { Result } from './result.ts';
@@ -20,7 +20,7 @@ export function headlineTable(measured: readonly Measured[], contenders: readonl
     ...(flaky ? [percent(find('flaky', contender)?.figures.during.success)] : []),
   ]);
   const head = ['AF / TTR / success after', ...faults, ...(flaky ? ['flaky: success'] : [])];
-  return table(head, rows);
+  return markdownTable(head, rows);
 }
 
 export function scenarioTable({ plan, results }: Measured): string {
@@ -39,7 +39,7 @@ function faultTable(name: string, results: readonly Result[]): string {
     percent(figures.wasted),
   ]);
   const head = [name, 'AF in', 'AF after', 'TTR s', 'success in', 'success after', 'p99 in, ms', 'wasted'];
-  return table(head, rows);
+  return markdownTable(head, rows);
 }
 
 function flakyTable(results: readonly Result[]): string {
@@ -50,12 +50,12 @@ function flakyTable(results: readonly Result[]): string {
     contender === 'no retry' ? '–' : percent(figures.rescued),
     p99Ms.toFixed(0),
   ]);
-  return table(['flaky', 'AF', 'success', 'rescued share', 'p99, ms'], rows);
+  return markdownTable(['flaky', 'AF', 'success', 'rescued share', 'p99, ms'], rows);
 }
 
 export function settingsTable(contenders: readonly Contender[]): string {
   const rows = contenders.map((one) => [one.name, one.version() ?? 'not installed', one.settings]);
-  return table(['contender', 'version', 'settings'], rows);
+  return markdownTable(['contender', 'version', 'settings'], rows, 3);
 }
 
 function triple(result: Result | undefined): string {
