@@ -44,19 +44,10 @@ export class Weather {
     const age = this.#faultAgeMs(now);
     if (age === undefined) return SERVE;
     const { fault } = this.#scenario;
-    switch (fault.kind) {
-      case 'flapping':
-        return Math.floor(age / FLAP_MS) % 2 === 0 ? DOWN : SERVE;
-      case 'flaky':
-        return isUnlucky(this.#scenario, target, attempt) ? DOWN : SERVE;
-      case 'rate-limited':
-        return this.#count(age);
-      case 'brownout':
-      case 'outage':
-      case 'blackhole':
-      case 'exhausted':
-        return STEADY[fault.kind];
-    }
+    if (fault.kind === 'flapping') return Math.floor(age / FLAP_MS) % 2 === 0 ? DOWN : SERVE;
+    if (fault.kind === 'flaky') return isUnlucky(this.#scenario, target, attempt) ? DOWN : SERVE;
+    if (fault.kind === 'rate-limited') return this.#count(age);
+    return STEADY[fault.kind];
   }
 
   /** How long the fault has lasted; undefined outside of it. */
