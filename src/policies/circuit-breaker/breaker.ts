@@ -45,7 +45,6 @@ export class Breaker {
   readonly #observer: BreakerObserver;
   readonly #window: OutcomeWindow;
   readonly #run = new FailureRun();
-  readonly #openListeners = new Set<() => void>();
   #state: State = { name: 'closed' };
   /** Counts changes of state, so that a late answer can be told from a present one. */
   #epoch = 0;
@@ -66,11 +65,6 @@ export class Breaker {
   state(now: number): BreakerState {
     this.#advance(now);
     return this.#state.name;
-  }
-
-  /** True while nothing at all is let through. Half-open is not: the next attempt may be the probe. */
-  isOpen(now: number): boolean {
-    return this.state(now) === 'open';
   }
 
   /** When it makes sense to ask again; 0 when a permit can be had now. */
@@ -107,15 +101,6 @@ export class Breaker {
     this.#run.clear();
     if (to === 'open') this.#become({ name: 'open', since: now, until: Infinity }, 'forced');
     else this.#become({ name: 'closed' }, 'forced');
-  }
-
-  /** `listener` is called each time the breaker opens. Taking it off again costs no search. */
-  onOpen(listener: () => void): void {
-    this.#openListeners.add(listener);
-  }
-
-  offOpen(listener: () => void): void {
-    this.#openListeners.delete(listener);
   }
 
   /** Does what time alone brings about. */
@@ -198,9 +183,5 @@ export class Breaker {
     if (from === next.name || cause === undefined) return;
     this.#epoch++;
     this.#observer.changed(from, next.name, cause);
-    if (next.name !== 'open') return;
-    // A copy: one who is woken may come back at once, and would be woken again and again.
-    const listeners = Array.from(this.#openListeners);
-    for (const listener of listeners) listener();
   }
 }
