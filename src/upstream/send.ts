@@ -56,7 +56,7 @@ function dispatch(
   call: Call,
   options: ExchangeOptions,
 ): Promise<Reply> {
-  const exchange = new Exchange(call.signal, body, { ...options, upgrade: call.upgrade });
+  const exchange = new Exchange(call.signal, body, options, call.upgrade);
   try {
     dispatcher.dispatch(
       {

@@ -201,7 +201,7 @@ describe('messages', () => {
 
   test.each(['down', 'up'])('%s: a slow reader holds the sender back', async (direction) => {
     const FRAME = Buffer.alloc(1024 * 1024, 'x');
-    const FRAMES = 128;
+    const FRAMES = 64;
     const tunnel = await bareTunnel();
     const ends = [tunnel.far, tunnel.client.socket] as const;
     const [sender, reader] = direction === 'down' ? ends : ([ends[1], ends[0]] as const);
@@ -495,7 +495,7 @@ describe('what is no handshake', () => {
       ['connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABkAAQAAP__'],
       '',
     ],
-    ['another method', 'POST', ['connection: upgrade', 'upgrade: websocket', 'content-length: 4'], 'body'],
+    ['another method', 'DELETE', ['connection: upgrade', 'upgrade: websocket'], ''],
     ['a body', 'GET', ['connection: upgrade', 'upgrade: websocket', 'content-length: 4'], 'body'],
     ['no Connection', 'GET', ['upgrade: websocket'], ''],
   ])('(%s) is an ordinary request without the upgrade', async (_, method, lines, body) => {
@@ -688,12 +688,12 @@ describe('the end', () => {
     expect(record).toMatchObject({ outcome: 'failed', error: 'connection_terminated', status: 101 });
   });
 
-  test('1 000 tunnels leave nothing behind, however they end', async () => {
+  test('300 tunnels leave nothing behind, however they end', async () => {
     const origin = await startSocketOrigin(
       bare((socket) => socket.on('data', () => socket.resetAndDestroy())),
     );
     const proxy = await startTidy(apiConfig(origin, '    concurrency: off\n'));
-    const lives = Array.from({ length: 1_000 }, async (_, i) => {
+    const lives = Array.from({ length: 300 }, async (_, i) => {
       const client = await shake(proxy);
       await client.untilText('\r\n\r\n');
       if (i % 3 === 0) client.abort();
@@ -702,13 +702,13 @@ describe('the end', () => {
       await client.untilClosed();
     });
     await Promise.all(lives);
-    await proxy.untilEnded(1_000);
+    await proxy.untilEnded(300);
     await origin.until(({ openConnections }) => openConnections === 0);
     const { upstreams } = await untilState(proxy, (state) => state.upstreams[0]?.tunnels === 0);
     expect(upstreams[0]).toMatchObject({ in_flight: 0, connections: 0 });
     const count = { ok: 0, client_gone: 0, failed: 0 } as Record<string, number>;
     for (const { outcome } of proxy.ended) count[outcome ?? ''] = (count[outcome ?? ''] ?? 0) + 1;
-    expect(count).toEqual({ ok: 333, client_gone: 334, failed: 333 });
+    expect(count).toEqual({ ok: 100, client_gone: 100, failed: 100 });
   });
 });
 
