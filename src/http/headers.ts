@@ -94,7 +94,10 @@ function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
   let listed: Set<string> | undefined;
   for (let i = 0; i < raw.length; i += 2) {
     if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== 'connection') continue;
-    for (const token of (raw[i + 1] as string).split(',')) {
+    const value = raw[i + 1] as string;
+    // What nearly everyone sends lists no field.
+    if (value === 'keep-alive' || value === 'close') continue;
+    for (const token of value.split(',')) {
       const name = token.trim().toLowerCase();
       if (name !== '' && !NEVER_LISTED.has(name)) (listed ??= new Set()).add(name);
     }

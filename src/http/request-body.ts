@@ -1,5 +1,5 @@
 /** What undici sends: nothing, bytes that are all here, or bytes that are still coming. */
-export type BodySource = Buffer | BodyReader | undefined;
+export type BodySource = Buffer | readonly Buffer[] | BodyReader | undefined;
 
 /** A request's body, which each attempt opens from its first byte. */
 export interface RequestBody {

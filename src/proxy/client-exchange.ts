@@ -189,8 +189,8 @@ export class ClientExchange {
     this.#writeHead(reply.status, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(res);
-    // A stream's head must not wait for the stream's first byte.
-    if (!res.writableEnded && !res.destroyed) res.flushHeaders();
+    // A stream's head must not wait for the stream's first byte. (With bytes on their way the head goes along.)
+    if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.flushHeaders();
   }
 
   /** The upstream's side broke; the exchange destroys the response next, for a truncated body never ends cleanly. */

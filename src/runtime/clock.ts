@@ -9,7 +9,7 @@ export interface Clock {
   wallTime(): number;
   /** Settles after `ms`, or rejects with `signal.reason` as soon as it aborts. */
   sleep(ms: number, signal: Abort): Promise<void>;
-  /** Runs `callback` once after `ms` unless cancelled before. A waiting timer does not keep the process alive. */
+  /** Runs `callback` once after `ms` unless cancelled before. */
   timer(ms: number, callback: () => void): Timer;
 }
 
@@ -40,7 +40,7 @@ export const systemClock: Clock = {
 };
 
 function startTimer(ms: number, callback: () => void): Timer {
+  // Not unref'd: that is two calls into libuv for each timer of each call, and a proxy ends by `exit` anyway.
   const timeout = setTimeout(callback, Math.min(ms, MAX_TIMER_MS));
-  timeout.unref();
   return { cancel: () => clearTimeout(timeout) };
 }

@@ -45,6 +45,7 @@ function start(options: Partial<ReplayOptions> = {}) {
 
 function wholeOf(body: StreamedBody): string | undefined {
   const source = body.open();
+  if (Array.isArray(source)) return Buffer.concat(source as Buffer[]).toString();
   return source instanceof Buffer ? source.toString() : undefined;
 }
 
@@ -103,13 +104,13 @@ describe('kept while it streams', () => {
     expect(wholeOf(body)).toBe('abcd');
   });
 
-  test('all here is one buffer, the same for each attempt, and counted once', () => {
+  test('all here needs no reader, and is the same for each attempt, and counted once', () => {
     const { client, body, memory } = start();
     client.send('ab');
     client.send('cd');
     client.finish();
     const first = body.open();
-    expect(first).toEqual(Buffer.from('abcd'));
+    expect(first).toEqual([Buffer.from('ab'), Buffer.from('cd')]);
     expect(body.open()).toBe(first);
     expect(memory.used).toBe(4);
     body.dispose();
@@ -124,7 +125,7 @@ describe('kept while it streams', () => {
     client.send('cd');
     client.finish();
     expect((await iterator.next()).value).toEqual(Buffer.from('ab'));
-    expect(body.open()).toEqual(Buffer.from('abcd'));
+    expect(body.open()).toEqual([Buffer.from('ab'), Buffer.from('cd')]);
     expect((await iterator.next()).value).toEqual(Buffer.from('cd'));
     expect((await iterator.next()).done).toBe(true);
   });
@@ -132,7 +133,7 @@ describe('kept while it streams', () => {
   test('a chunked body that is empty', () => {
     const { client, body } = start();
     client.finish();
-    expect(body.open()).toEqual(Buffer.alloc(0));
+    expect(body.open()).toEqual([]);
     expect(body.replayable).toBe(true);
   });
 });
