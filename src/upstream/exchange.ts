@@ -86,7 +86,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseData(controller: Controller, chunk: Buffer): void {
     if (this.#idle !== undefined) this.#lastByteAt = this.#options.clock.now();
     if (this.#sink !== undefined) {
-      if (this.#sink.destroyed) return controller.abort(new Error('nobody takes this body'));
+      if (this.#sink.destroyed) return this.#cut(controller);
       if (this.#sink.write(chunk)) return;
       this.#heldBack = true;
       controller.pause();
@@ -95,6 +95,12 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#drained += chunk.length;
     // Bytes that come before anybody takes them (undici may push them on when the upstream has closed) are lost: break off.
     if (!this.#discarded || this.#drained > MAX_DRAIN_BYTES) controller.abort(new Error('body discarded'));
+  }
+
+  /** Whoever took the body has gone, maybe before the call heard of it: that is not the upstream's breaking off. */
+  #cut(controller: Controller): void {
+    this.#discarded = true;
+    controller.abort(new Error('nobody takes this body'));
   }
 
   onResponseEnd(): void {

@@ -123,6 +123,20 @@ describe('a discarded body', () => {
   });
 });
 
+test('a body whose taker has gone is cut, and the upstream is not to blame', () => {
+  const { exchange, undici, ends, controller, sink } = start();
+  exchange.onRequestStart(undici);
+  exchange.onResponseStart(undici, 200, {});
+  exchange.pipeTo(sink);
+  sink.destroyed = true;
+  exchange.onResponseData(undici, Buffer.from('late'));
+  expect([controller.abort.mock.calls.length, ends, sink.write.mock.calls.length]).toEqual([
+    1,
+    ['discarded'],
+    0,
+  ]);
+});
+
 describe('what is no attempt is not counted as one', () => {
   const dispatcher = { dispatch: vi.fn<() => boolean>() };
   const send = upstreamSend(dispatcher as unknown as Dispatcher, 'http://x', {
