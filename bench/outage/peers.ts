@@ -13,10 +13,11 @@ import { Stand } from './peers/stand.ts';
 import { headlineTable, type Measured, scenarioTable, settingsTable } from './peers/tables.ts';
 
 const USAGE = `node bench/outage/peers.ts [options]
-  --quick           shorter times (under two minutes); not for publishing
+  --quick           shorter times (two minutes); not for publishing
   --only A,B        only these contenders
   --scenario A,B    only these of brownout, outage, blackhole, flaky
   --seed N          default 1
+  --trigger S       seconds of brownout, outage and blackhole instead of 10
   --json FILE       everything that was measured
   --charts DIR      write a chart for each scenario
   --publish         replace the tables in bench/outage/README.md and the charts beside it (not if the machine was too busy)`;
@@ -27,6 +28,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string' },
     scenario: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    trigger: { type: 'string' },
     json: { type: 'string' },
     charts: { type: 'string' },
     publish: { type: 'boolean', default: false },
@@ -65,7 +67,8 @@ async function measureAll(dir: string): Promise<Measured[]> {
   try {
     await measure(stands, warmUp(Number(flags.seed)), dir);
     const measured: Measured[] = [];
-    for (const plan of plans(flags.quick, Number(flags.seed))) {
+    const triggerMs = flags.trigger === undefined ? undefined : 1_000 * Number(flags.trigger);
+    for (const plan of plans(flags.quick, Number(flags.seed), triggerMs)) {
       if (wanted(flags.scenario, plan.name)) measured.push(await measure(stands, plan, dir));
     }
     return measured;
@@ -88,7 +91,7 @@ function report(measured: readonly Measured[], loadBefore: number): string {
 }
 
 function about(measured: readonly Measured[], loadBefore: number): string {
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
+  const commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim();
   const { p99Ms, maxMs } = lateness(measured);
   return [
     `${new Date().toISOString().slice(0, 10)}, commit ${commit}, Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim()}, seed ${flags.seed}${flags.quick ? ', --quick' : ''}.`,

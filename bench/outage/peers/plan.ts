@@ -16,7 +16,7 @@ interface Times {
 
 const FULL: Times = { beforeMs: 5_000, triggerMs: 10_000, afterMs: 40_000, flakyMs: 40_000 };
 const QUICK: Times = { beforeMs: 3_000, triggerMs: 6_000, afterMs: 14_000, flakyMs: 14_000 };
-const WARM_UP_MS = 4_000;
+const WARM_UP_MS = 8_000;
 const FLAKY_RATE = 20;
 const FLAKY_SHARE = 0.3;
 
@@ -33,8 +33,9 @@ export function warmUp(seed: number): Plan {
  * RPB-1's scenarios with shorter times: 80 requests per second at an upstream that can do 100; flaky, 20. The flaky one has
  * its calm beginning too, or the first ten requests would decide what a breaker with an empty window does for the whole run.
  */
-export function plans(quick: boolean, seed: number): Plan[] {
-  const { beforeMs, triggerMs, afterMs, flakyMs } = quick ? QUICK : FULL;
+export function plans(quick: boolean, seed: number, trigger?: number): Plan[] {
+  const { beforeMs, afterMs, flakyMs, ...usual } = quick ? QUICK : FULL;
+  const triggerMs = trigger ?? usual.triggerMs;
   const times = { faultAtMs: beforeMs, faultMs: triggerMs, endMs: beforeMs + triggerMs + afterMs, seed };
   // The fault outlasts the load, so that late retries meet it too.
   const always = {
