@@ -15,7 +15,7 @@ import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startRawOrigin } from '../support/raw-origin.ts';
 import { answer, closeOnReuse, replyBytes } from '../support/raw-steps.ts';
-import { startTidy, untilState } from '../support/tidy.ts';
+import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
 const GET = 'GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n';
 const POST = 'POST /api/ HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi';
@@ -147,14 +147,14 @@ describe('no connection at all', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('no connection within an attempt’s time: nothing was sent, so a POST is tried again', async () => {
+  test('no connection within an attempt’s time: nothing was sent, so the next costs no budget', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(ok());
     const asked: ((addresses: readonly string[]) => void)[] = [];
     resolving((_name, callback) => void asked.push(callback));
     const more =
-      '    timeouts: { attempt: 1s, connect: 60s }\n    retry: { idempotency_key: pass, backoff: { base: 10ms, jitter: none } }\n';
-    const { client } = await connected({ url: `http://slow.example:${origin.port}` }, more, clock);
+      '    timeouts: { attempt: 1s, connect: 60s }\n    retry: { idempotency_key: pass, backoff: { base: 10ms, jitter: none }, budget: { trickle: 0/s } }\n';
+    const { client, proxy } = await connected({ url: `http://slow.example:${origin.port}` }, more, clock);
     await client.send(POST.replace('host: x', 'host: x\r\nidempotency-key: k'));
     while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
     await clock.advance(1_000);
@@ -163,6 +163,7 @@ describe('no connection at all', () => {
     for (const callback of asked) callback(['127.0.0.1']);
     const reply = await client.readReply();
     expect([reply.status, rawHeader(reply, 'breakwater-attempts')]).toEqual([200, '2']);
+    expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.budget_tokens).toBe(10);
     expect(origin.requests.length).toBe(1);
   });
 

@@ -90,6 +90,18 @@ describe('what never reaches an upstream', () => {
   });
 });
 
+test('what is malformed behind a response under way is not answered into the middle of it', async () => {
+  const origin = await startOrigin(({ response }) => {
+    response.writeHead(200, { 'content-length': 100 });
+    response.write('part');
+  });
+  const { client } = await call(apiConfig(origin), get('/api/'));
+  await client.untilText('part');
+  await client.send('this is no HTTP\r\n\r\n');
+  await client.untilClosed();
+  expect(client.received.toString().match(/HTTP\/1\.1/g)).toHaveLength(1);
+});
+
 test('a mount by Host takes its calls whatever their path', async () => {
   const origin = await startOrigin(ok('by host'));
   const config = `upstreams:\n  shop:\n    url: ${origin.url}/base\n    allow_private: true\n    mount: { host: shop.local }\n`;

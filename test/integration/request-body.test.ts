@@ -99,6 +99,18 @@ describe('a body over the cap goes on, and is not sent again', () => {
     expect(origin.requests[0]?.body.length).toBe(100_000);
   });
 
+  test('nor is a retry waited for that could not be made', async () => {
+    const clock = new FakeClock();
+    const origin = await startOrigin(status(503));
+    const proxy = await startTidy(`${config(origin)}    retry: { backoff: { overloaded_base: 1s } }\n`, {
+      clock,
+    });
+    const client = await connectRaw(proxy.port);
+    await client.send(`${head('PUT', length(2_000))}${body}`);
+    expect(rawHeader(await client.readReply(), 'breakwater-gave-up')).toBe('body_not_replayable');
+    expect(proxy.ended[0]?.pending).toBeUndefined();
+  });
+
   test('that outgrows the cap while its retry waits ends with what was answered', async () => {
     // The head of a 503 is here before the body; the rest of the 503 lets the old attempt go on reading.
     let more: OriginExchange | undefined;

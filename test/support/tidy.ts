@@ -1,4 +1,5 @@
 import { expect, onTestFinished, vi } from 'vitest';
+import { Trip } from '../../src/policies/retry/trip.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { type Breakwater, type BreakwaterOptions, startBreakwater } from './breakwater.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -35,11 +36,15 @@ export async function untilState(proxy: Breakwater, condition: (state: State) =>
 
 /**
  * Starts the proxy, and fails the test if its calls leave anything behind: a call, a permit, a place in the queue,
- * kept bytes, a timer of the fake clock, a listener on any call's signal.
+ * kept bytes, a sleeper in backoff, a timer of the fake clock, a listener on any call's signal.
  */
 export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
   const spy = vi.spyOn(Abort.prototype, 'on');
-  onTestFinished(() => spy.mockRestore());
+  const slept = vi.spyOn(Trip.prototype, 'onWake');
+  const woke = vi.spyOn(Trip.prototype, 'offWake');
+  onTestFinished(() => {
+    for (const one of [spy, slept, woke]) one.mockRestore();
+  });
   const proxy = await startBreakwater(yaml, options);
   onTestFinished(async () => {
     const state = await untilState(proxy, ({ upstreams }) => upstreams.every((one) => one.in_flight === 0));
@@ -50,13 +55,14 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
       keptBytes: state.replay_bytes,
       permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),
       queued: limits.reduce((sum, limit) => sum + limit.queued, 0),
+      sleepers: slept.mock.calls.length - woke.mock.calls.length,
       timers: options.clock instanceof FakeClock ? options.clock.pending : 0,
       listeners: [...new Set<Abort>(spy.mock.contexts as Abort[])].reduce(
         (sum, signal) => sum + signal.listenerCount,
         0,
       ),
       bugs: proxy.logs.filter(({ level }) => level === 'error').map(({ fields }) => fields['error']),
-    }).toEqual({ keptBytes: 0, permits: 0, queued: 0, timers: 0, listeners: 0, bugs: [] });
+    }).toEqual({ keptBytes: 0, permits: 0, queued: 0, sleepers: 0, timers: 0, listeners: 0, bugs: [] });
   });
   return proxy;
 }

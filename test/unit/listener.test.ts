@@ -2,11 +2,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
+import type { Reply } from '../../src/http/reply.ts';
 import { combine } from '../../src/proxy/observer.ts';
 import { Listener } from '../../src/proxy/listener.ts';
 import type { CallRecord } from '../../src/proxy/record.ts';
 import type { Route } from '../../src/proxy/route.ts';
 import { Router } from '../../src/proxy/router.ts';
+import { Changes } from '../support/changes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { stubReply } from '../support/stub-call.ts';
@@ -30,9 +32,15 @@ async function start(send: Route['send']) {
   const router = new Router([mounted]);
   const bugs: unknown[] = [];
   const ended: CallRecord[] = [];
+  const changes = new Changes();
   const listener = new Listener({
     clock: new FakeClock(),
-    observer: combine({ callEnded: (record) => ended.push(record) }),
+    observer: combine({
+      callEnded: (record) => {
+        ended.push(record);
+        changes.notify();
+      },
+    }),
     memory: new ByteBudget(0),
     newId: () => 'id',
     via: '1.1 test',
@@ -41,7 +49,10 @@ async function start(send: Route['send']) {
     draining: () => false,
     onBug: (error) => bugs.push(error),
   });
-  const server = createServer(listener.handle);
+  const server = createServer((req, res) => {
+    listener.handle(req, res);
+    changes.notify();
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -49,7 +60,9 @@ async function start(send: Route['send']) {
   });
   const client = await connectRaw((server.address() as AddressInfo).port);
   await client.send('GET /x HTTP/1.1\r\nhost: x\r\n\r\n');
-  return { client, bugs, ended, route, listener };
+  await changes.until(() => listener.inFlight > 0 || ended.length > 0);
+  const untilEnded = () => changes.until(() => ended.length > 0);
+  return { client, bugs, ended, untilEnded, listener };
 }
 
 test('a bug is answered with 500, told to whoever logs, and to nobody else', async () => {
@@ -59,6 +72,22 @@ test('a bug is answered with 500, told to whoever logs, and to nobody else', asy
   expect(reply.status).toBe(500);
   expect(reply.body.toString()).not.toContain('secret');
   expect([bugs, ended.map(({ outcome }) => outcome), listener.inFlight]).toEqual([[bug], ['bug'], 0]);
+});
+
+test('a reply that comes when the client has just gone is let go', async () => {
+  const reply = stubReply();
+  let answer: (late: Reply) => void = () => undefined;
+  const { client, ended, untilEnded, bugs } = await start(
+    () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+  );
+  client.abort();
+  await untilEnded();
+  answer(reply);
+  const end = await new Promise((resolve) => reply.body.onEnd(resolve));
+  expect([end, ended.map(({ outcome }) => outcome), bugs]).toEqual(['discarded', ['client_gone'], []]);
 });
 
 test('a reply whose head cannot be written is let go, and answered with 500', async () => {
