@@ -19,6 +19,7 @@ const USAGE = `node bench/outage/peers.ts [options]
   --seed N          default 1
   --trigger S       seconds of brownout, outage and blackhole instead of 10
   --json FILE       everything that was measured
+  --from FILE       measure nothing, take what --json wrote
   --charts DIR      write a chart for each scenario
   --publish         replace the tables in bench/outage/README.md and the charts beside it (not if the machine was too busy)`;
 
@@ -30,6 +31,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: '1' },
     trigger: { type: 'string' },
     json: { type: 'string' },
+    from: { type: 'string' },
     charts: { type: 'string' },
     publish: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -47,6 +49,11 @@ const CHARTS = fileURLToPath(new URL('charts/', import.meta.url));
 const wanted = (list: string | undefined, name: string): boolean =>
   list === undefined || list.split(',').includes(name);
 const progress = (text: string): unknown => process.stderr.write(`${text}\n`);
+
+interface Report {
+  readonly about: string;
+  readonly measured: readonly Measured[];
+}
 
 async function measure(stands: readonly Stand[], plan: Plan, dir: string): Promise<Measured> {
   const { scenario } = plan;
@@ -77,12 +84,12 @@ async function measureAll(dir: string): Promise<Measured[]> {
   }
 }
 
-function report(measured: readonly Measured[], loadBefore: number): string {
+function report({ about, measured }: Report): string {
   const names = new Set(measured.flatMap(({ results }) => results.map(({ contender }) => contender)));
   const contenders = CONTENDERS.filter(({ name }) => names.has(name));
   const absent = CONTENDERS.filter(({ version }) => version() === undefined).map(({ name }) => name);
   return [
-    about(measured, loadBefore),
+    about,
     ...(absent.length === 0 ? [] : [`Not installed: ${absent.join(', ')}.`]),
     headlineTable(measured, contenders),
     ...measured.map(scenarioTable),
@@ -125,7 +132,8 @@ function publish(text: string): void {
   writeFileSync(README, `${before}${begin}\n\n${text}\n\n${end}${after}`);
 }
 
-async function main(): Promise<void> {
+async function run(): Promise<Report> {
+  process.once('exit', killAll);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   setTimeout(() => {
     progress(`not done after ${LIMIT_MS / 1_000} s`);
@@ -133,24 +141,26 @@ async function main(): Promise<void> {
   }, LIMIT_MS).unref();
   const loadBefore = loadavg()[0] ?? 0;
   const dir = mkdtempSync(join(tmpdir(), 'outage-peers-'));
-  process.once('exit', () => {
-    killAll();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
   try {
     const measured = await measureAll(dir);
-    const text = report(measured, loadBefore);
-    console.log(text);
-    if (flags.json !== undefined)
-      writeFileSync(flags.json, `${JSON.stringify({ text, measured }, null, 1)}\n`);
-    if (flags.charts !== undefined) writeCharts(measured, flags.charts);
-    if (lateness(measured).p99Ms > LATE_MS) process.exitCode = 2;
-    else if (flags.publish) {
-      writeCharts(measured, CHARTS);
-      publish(text);
-    }
+    return { about: about(measured, loadBefore), measured };
   } finally {
     await stopAll();
+  }
+}
+
+async function main(): Promise<void> {
+  const { from } = flags;
+  const all = from === undefined ? await run() : (JSON.parse(readFileSync(from, 'utf8')) as Report);
+  const text = report(all);
+  console.log(text);
+  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(all, null, 1)}\n`);
+  if (flags.charts !== undefined) writeCharts(all.measured, flags.charts);
+  if (lateness(all.measured).p99Ms > LATE_MS) process.exitCode = 2;
+  else if (flags.publish) {
+    writeCharts(all.measured, CHARTS);
+    publish(text);
   }
 }
 

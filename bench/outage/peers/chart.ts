@@ -1,8 +1,9 @@
+import type { Plan } from './plan.ts';
 import type { Measured } from './tables.ts';
-import type { Result } from './result.ts';
+import { type Result, timeToRecover } from './result.ts';
 
 const COLUMNS = 3;
-const PANEL = { width: 250, height: 92, left: 34, top: 22, gapX: 46, gapY: 46 };
+const PANEL = { width: 250, height: 92, left: 34, top: 22, gapX: 72, gapY: 46 };
 const HEADER = 58;
 const BLUE = '#1f6fb4';
 const ORANGE = '#d9730d';
@@ -34,7 +35,7 @@ export function chart({ plan, results }: Measured): string {
   const panels = results.map((result, i) => {
     const left = PANEL.left + (i % COLUMNS) * (PANEL.width + PANEL.gapX);
     const above = HEADER + Math.floor(i / COLUMNS) * (PANEL.height + PANEL.gapY);
-    return `<g transform="translate(${left} ${above})"><use href="#axes"/>${lines(result, { x, y, top })}</g>`;
+    return `<g transform="translate(${left} ${above})"><use href="#axes"/>${lines(result, verdict(plan, result), { x, y, top })}</g>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui,sans-serif">
 <rect width="${width}" height="${height}" fill="#fff"/>
@@ -52,21 +53,26 @@ interface Axes {
   readonly top: number;
 }
 
-function lines({ contender, figures, seconds }: Result, { x, y, top }: Axes): string {
+function lines({ contender, seconds }: Result, text: string, { x, y, top }: Axes): string {
   const path = (values: readonly (number | undefined)[]) =>
     values
       .flatMap((value, i) => (value === undefined ? [] : [`${round(x(1_000 * i + 500))} ${round(y(value))}`]))
       .join('L');
-  const { during, recoveredAfterSeconds: ttr } = figures;
-  const verdict =
-    figures.rescued === undefined
-      ? `AF ${during.attemptsPerRequest.toFixed(2)}, TTR ${ttr === undefined ? 'never' : `${ttr} s`}`
-      : `AF ${during.attemptsPerRequest.toFixed(2)}, success ${(100 * during.success).toFixed(1)} %`;
   return [
-    `<text y="-6" font-size="11"><tspan font-weight="600">${contender}</tspan> <tspan fill="#555">${verdict}</tspan></text>`,
+    `<text y="-6" font-size="11"><tspan font-weight="600">${contender}</tspan> <tspan fill="#555">${text}</tspan></text>`,
     `<path d="M${path(seconds.map((one) => one.attempts / top))}" fill="none" stroke="${ORANGE}"/>`,
     `<path d="M${path(seconds.map((one) => one.success))}" fill="none" stroke="${BLUE}" stroke-width="1.5"/>`,
   ].join('');
+}
+
+function verdict({ name, scenario }: Plan, result: Result): string {
+  const { during } = result.figures;
+  const ttr = timeToRecover(scenario, result);
+  const end =
+    name === 'flaky'
+      ? `success ${(100 * during.success).toFixed(1)} %`
+      : `TTR ${/\d$/.test(ttr) ? `${ttr} s` : ttr}`;
+  return `AF ${during.attemptsPerRequest.toFixed(2)}, ${end}`.replace('>', '&gt;');
 }
 
 function title(name: string, rate: number): string {

@@ -51,6 +51,24 @@ export function resultOf(scenario: Scenario, contender: Contender, { load, upstr
   };
 }
 
+/** What the judge needs beyond a moment to say that it was the recovery: six windows of five seconds. */
+const CONFIRMATION_SECONDS = 10;
+
+/**
+ * Seconds until all was well; `> N`: not in the time that could be judged; `never`: what is left at the end is an overload
+ * that the attempts themselves keep up, beyond the upstream's capacity.
+ */
+export function timeToRecover(
+  scenario: Scenario,
+  { figures, seconds }: Pick<Result, 'figures' | 'seconds'>,
+): string {
+  if (figures.recoveredAfterSeconds !== undefined) return String(figures.recoveredAfterSeconds);
+  const last = seconds.slice(-CONFIRMATION_SECONDS);
+  const attempts = last.reduce((sum, one) => sum + one.attempts, 0);
+  if (attempts > last.length * scenario.capacityPerSecond) return 'never';
+  return `> ${(scenario.endMs - scenario.faultAtMs - scenario.faultMs) / 1_000 - CONFIRMATION_SECONDS}`;
+}
+
 function secondsOf({ scenario, calls, attemptTimes }: Run): Second[] {
   return Array.from({ length: Math.round(scenario.endMs / 1_000) }, (_, second) => {
     const within = (at: number) => Math.floor(at / 1_000) === second;
