@@ -31,7 +31,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'proxy-authenticate',
   'proxy-authorization',
   'te',
-  // We forward no trailers; node:http refuses to announce any where it does not send the body in chunks.
+  // Trailers are forwarded unannounced: node:http refuses to announce any where it does not send the body in chunks.
   'trailer',
   'transfer-encoding',
   'upgrade',
@@ -75,6 +75,18 @@ export function replyHeaders(raw: RawHeaders): string[] {
   return kept;
 }
 
+/** Fields that frame or route a message mean nothing behind it, and are read by some all the same (RFC 9110 §6.5.1). */
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'host', 'set-cookie']);
+
+/** What the upstream sent behind its body, as the client gets it. */
+export function replyTrailers(raw: RawHeaders): [name: string, value: string][] {
+  const kept = withoutHopByHop(raw, NOT_IN_TRAILERS);
+  return Array.from({ length: kept.length / 2 }, (_, i) => [
+    kept[2 * i] as string,
+    kept[2 * i + 1] as string,
+  ]);
+}
+
 /** Drops `drop` and whatever `Connection` lists, before anything of ours is added (a client must not strip our fields). */
 function withoutHopByHop(raw: RawHeaders, drop: ReadonlySet<string>): string[] {
   const listed = connectionListed(raw);
@@ -96,11 +108,14 @@ function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
     if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== 'connection') continue;
     const value = raw[i + 1] as string;
     // What nearly everyone sends lists no field.
-    if (value === 'keep-alive' || value === 'close') continue;
-    for (const token of value.split(',')) {
-      const name = token.trim().toLowerCase();
-      if (name !== '' && !NEVER_LISTED.has(name)) (listed ??= new Set()).add(name);
-    }
+    if (value !== 'keep-alive' && value !== 'close') addListed(value, (listed ??= new Set()));
   }
   return listed;
+}
+
+function addListed(value: string, listed: Set<string>): void {
+  for (const token of value.split(',')) {
+    const name = token.trim().toLowerCase();
+    if (name !== '' && !NEVER_LISTED.has(name)) listed.add(name);
+  }
 }

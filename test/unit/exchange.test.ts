@@ -30,7 +30,7 @@ function start() {
     abort: vi.fn<(reason: Error) => void>((reason) => exchange.onResponseError(undefined, reason)),
   };
   const sink = {
-    destroyed: false,
+    destroyed: false as boolean,
     write: vi.fn<() => boolean>(() => true),
     end: vi.fn<() => void>(),
     destroy: vi.fn<() => void>(),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
 
@@ -11,5 +11,5 @@ test('the table of keys is the one that `breakwater schema --markdown` prints', 
 test('every file that the README links to is there', () => {
   const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path = '']) => path);
   expect(links.length).toBeGreaterThan(3);
-  for (const path of links) expect(() => readFileSync(path), path).not.toThrow(/ENOENT/);
+  expect(links.filter((path) => !existsSync(path))).toEqual([]);
 });
