@@ -135,9 +135,11 @@ describe('the scenario', () => {
   test('a POST is not repeated, but with a key it is', async () => {
     const flaky = ['--fault', 'flaky=0.5', ...SMALL];
     const { config: write } = await report('api', '--route', 'write', ...flaky);
-    const { config: charge } = await report('api', '--route', 'charge', ...flaky);
+    const { config: charge, defaults } = await report('api', '--route', 'charge', ...flaky);
     expect(write.figures.whole.attempts).toBe(write.figures.whole.requests);
     expect(charge.figures.whole.attempts).toBeGreaterThan(charge.figures.whole.requests);
+    // What a key means to the API is a fact, which the defaults do not change.
+    expect(defaults?.figures.whole.attempts).toBeGreaterThan(charge.figures.whole.requests);
   });
 
   test('attempts never exceed the bound', async () => {
@@ -157,6 +159,13 @@ test('--svg writes a chart with both configurations', async () => {
   expect(svg.match(/<path class="a" d="M/g)).toHaveLength(2);
   expect(svg.match(/<path class="b" d="M/g)).toHaveLength(2);
   expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+});
+
+test('where nothing arrived the line has a gap', async () => {
+  await run('api', '--rps', '0.2', '--svg', 'gaps.svg');
+  const svg = readFileSync(join(folder, 'gaps.svg'), 'utf8');
+  expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+  expect(svg).toMatch(/class="a" d="M[^"]*M/);
 });
 
 test('an SVG that cannot be written is a failure', async () => {

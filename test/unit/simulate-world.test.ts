@@ -5,9 +5,12 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { type Fault, outageScenario, parseFault } from '../../src/simulate/scenario.ts';
+import { combine } from '../../src/proxy/observer.ts';
+import { subjectWith } from '../../bench/outage/default-policy.ts';
 import { exponential, rollOf, seededRandom, subSeed } from '../../src/simulate/seeded-random.ts';
 import { Station } from '../../src/simulate/station.ts';
 import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
+import { startSidecar } from '../../src/simulate/sidecar.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { isUnlucky, Weather } from '../../src/simulate/weather.ts';
 
@@ -63,6 +66,8 @@ describe('the virtual clock', () => {
     clock.timer(40, note('never')).cancel();
     await clock.run(Infinity);
     expect(ends).toEqual(['slept 10', 'woken 30 enough']);
+    // What was called off does not move time either.
+    expect(clock.now()).toBe(30);
     expect(signal.listenerCount).toBe(0);
     await expect(clock.sleep(1, signal)).rejects.toThrow('enough');
   });
@@ -269,4 +274,14 @@ describe('the simulated upstream', () => {
     expect(clock.now()).toBeGreaterThan(4_000);
     expect(clock.now()).toBeLessThan(6_500);
   });
+});
+
+test('a sidecar ties its budget to its breaker, as the proxy does', () => {
+  const clock = new VirtualClock();
+  const upstream = new SimulatedUpstream(outageScenario({ kind: 'outage' }), clock);
+  const world = { clock, random: seededRandom(1), observer: combine(), upstream: upstream.send };
+  const [scope, ...others] = startSidecar(subjectWith(), world).scopes;
+  expect(others).toEqual([]);
+  expect(scope?.budget).toBeDefined();
+  expect(scope?.guard?.budget).toBe(scope?.budget);
 });
