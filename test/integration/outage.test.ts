@@ -13,6 +13,7 @@ const BUSY_MACHINE_MS = 120_000;
  */
 test.each(['503', 'reset'] as const)(
   '30 s of outage (%s): bounded, fast, spared, and soon over',
+  { timeout: BUSY_MACHINE_MS },
   async (kind) => {
     const RPS = 50;
     const STEP_MS = 1000 / RPS;
