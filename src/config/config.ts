@@ -20,6 +20,7 @@ export interface Config {
   /** After SIGTERM, running calls get this long. */
   readonly drainTimeoutMs: number;
   /** Whether replies carry the `breakwater-…` headers. */
+  readonly clients: ClientOptions;
   readonly responseHeaders: boolean;
   readonly upstreams: readonly UpstreamConfig[];
 }
@@ -29,6 +30,15 @@ type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface Address {
   readonly host: string;
   readonly port: number;
+/** What apps may do to us. */
+export interface ClientOptions {
+  /** From the connection, or the first byte of a later request, to the end of its head. */
+  readonly headTimeoutMs: number;
+  /** Gap in a request's body. */
+  readonly bodyTimeoutMs: number;
+  readonly maxConnections: number;
+}
+
 }
 
 export interface UpstreamConfig {

@@ -96,7 +96,7 @@ function processConfig(input: ProcessInput, report: Report): Omit<Config, 'file'
   const { admin_token: token, ...rest } = input;
   const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
   const { values } = inherit<ProcessInput>(layers);
-  const { listen, admin, log } = values;
+  const { listen, admin, log, clients } = values;
   const open = token === undefined && !report.knows(['admin_token']);
   if (open && admin.host !== 'localhost' && !isLoopback(admin.host)) {
     report.problem(
@@ -123,5 +123,10 @@ function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
   for (const child of Object.values(value)) deepFreeze(child);
+    clients: {
+      headTimeoutMs: clients.head_timeout,
+      bodyTimeoutMs: clients.body_timeout,
+      maxConnections: clients.max_connections,
+    },
   return value;
 }

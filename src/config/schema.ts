@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { section } from './field.ts';
-import { address, choice, duration, flag, size, text, texts } from './fields.ts';
+import { address, choice, duration, flag, integer, size, text, texts } from './fields.ts';
 import { MS, policies, routeTimeouts } from './policy-schema.ts';
 import {
   checkHeaderName,
@@ -142,3 +142,16 @@ export type FileInput = z.output<typeof fileSchema>;
 export type UpstreamInput = z.output<typeof upstream>;
 export type RouteInput = z.output<typeof route>;
 export type SharedInput = z.output<typeof sharedSchema>;
+  clients: section('What is asked of the apps that connect.', {
+    head_timeout: duration(
+      '60s',
+      'A request whose head takes longer is answered with 408.',
+      { ...MS, max: 3_600_000 },
+    ),
+    body_timeout: duration(
+      '60s',
+      "A request whose body pauses for longer, without being held back, is answered with 408.",
+      MS,
+    ),
+    max_connections: integer(10_000, 'Connections beyond these are closed at once.', 1, 1_000_000),
+  }).optional(),

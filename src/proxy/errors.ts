@@ -1,7 +1,8 @@
 /**
  * Every way a call can fail without an upstream's reply. The HTTP status is decided at the edge (`problem.ts`).
  *
- * - the client: `client_gone`, `bad_request`, `route_not_found`, `idempotency_key_required`
+ * - the client: `client_gone`, `bad_request`, `too_many_fields`, `request_timeout` (in its body), `route_not_found`,
+ *   `idempotency_key_required`
  * - the proxy would not: `breaker_open`, `concurrency_limit`, `draining`, `proxy_loop`, `address_prohibited`,
  *   `body_not_kept` (a retry whose request body is no longer here)
  * - time ran out: `attempt_timeout`, `deadline_exceeded`, `idle_timeout` (in a body)
@@ -10,6 +11,8 @@
 export type ErrorCode =
   | 'client_gone'
   | 'bad_request'
+  | 'too_many_fields'
+  | 'request_timeout'
   | 'route_not_found'
   | 'idempotency_key_required'
   | 'breaker_open'
@@ -66,6 +69,8 @@ const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'bad_request',
   'route_not_found',
   'idempotency_key_required',
+  'too_many_fields',
+  'request_timeout',
   'breaker_open',
   'concurrency_limit',
   'draining',

@@ -4,6 +4,7 @@ import { Abort } from '../runtime/abort.ts';
 import type { Socket } from 'node:net';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
 import { ProxyError } from './errors.ts';
+import { flawOf } from './malformed.ts';
 import { CallRecord } from './record.ts';
 import type { Route } from './route.ts';
 import type { Router } from './router.ts';
@@ -14,10 +15,22 @@ export interface ListenerDeps extends ExchangeDeps {
   readonly router: () => Router<Route>;
 }
 
+/** A client that sends more requests than this ahead of their answers wants something else than answers. */
+const MAX_PIPELINED = 100;
+
+/** A call that runs. */
+interface Running {
+  readonly socket: Socket;
+  readonly signal: Abort;
+  readonly exchange: ClientExchange;
+}
+
 /** node:http request → Call → Route.send → response. */
 export class Listener {
   readonly #deps: ListenerDeps;
-  readonly #running = new Set<Abort>();
+  readonly #running = new Set<Running>();
+  /** How many requests wait for the answer of one before them. */
+  readonly #waiting = new WeakMap<Socket, number>();
   readonly #onIdle: Array<() => void> = [];
 
   constructor(deps: ListenerDeps) {
@@ -37,7 +50,7 @@ export class Listener {
 
   /** Ends the calls that still run. */
   abortAll(reason: ProxyError): void {
-    for (const signal of this.#running) signal.abort(reason);
+    for (const { signal } of this.#running) signal.abort(reason);
   }
 
   /** Never throws: whatever goes wrong in one call is answered there and harms no other. */
@@ -47,7 +60,33 @@ export class Listener {
   readonly upgrade = (req: IncomingMessage, socket: Socket, head: Buffer): void =>
     this.#serve(handshake(req, socket, head));
 
+  /** What came on `socket` is not HTTP any more. True if a call runs there, which is thereby over. */
+  malformed(socket: Socket, why: string): boolean {
+    const running = [...this.#running].find((one) => one.socket === socket);
+    running?.exchange.end(new ProxyError('bad_request', why));
+    return running !== undefined;
+  }
+
+  /**
+   * Answers leave in the order of their requests, and calls run in it too, one per connection: a later one may build on
+   * an earlier (RFC 9112 §9.3.2), and a thousand sent at once are not a thousand running.
+   */
   #serve(parties: Parties): void {
+    const { req, res } = parties;
+    const { socket } = req;
+    // What follows an answer that was to be the last is not served: nobody could be told what became of it.
+    if (!socket.writable) return;
+    if (res.socket !== null) return this.#begin(parties);
+    const waiting = (this.#waiting.get(socket) ?? 0) + 1;
+    if (waiting > MAX_PIPELINED) return void socket.destroy();
+    this.#waiting.set(socket, waiting);
+    res.once('socket', () => {
+      this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
+      this.#begin(parties);
+    });
+  }
+
+  #begin(parties: Parties): void {
     const { req, res } = parties;
     const { clock, newId, observer, router } = this.#deps;
     const method = req.method as string;
@@ -63,15 +102,18 @@ export class Listener {
     );
     const signal = new Abort();
     const exchange = new ClientExchange(parties, record, signal, this.#deps);
-    this.#running.add(signal);
+    const running = { socket: req.socket, signal, exchange };
+    this.#running.add(running);
     calls.inFlight++;
     res.on('close', () => {
-      this.#running.delete(signal);
+      this.#running.delete(running);
       calls.inFlight--;
       exchange.close();
       if (this.#running.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     });
-    if (parties.upgrade !== undefined && this.#deps.draining()) {
+    const flaw = flawOf(req);
+    if (flaw !== undefined) exchange.end(flaw);
+    else if (parties.upgrade !== undefined && this.#deps.draining()) {
       // A request is soon over; a tunnel would only be cut.
       exchange.refuse(new ProxyError('draining', 'the proxy is shutting down'));
     } else if (match.kind === 'route') void exchange.run(match.route, match.target);

@@ -14,6 +14,8 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
   // Nobody reads this one: the client has gone. 499 is what nginx made customary for the log.
   client_gone: { status: 499, title: 'Client closed the request', proxyStatus: 'http_request_error' },
   bad_request: { status: 400, title: 'Bad request', proxyStatus: 'http_request_error' },
+  too_many_fields: { status: 431, title: 'Too many header fields', proxyStatus: 'http_request_error' },
+  request_timeout: { status: 408, title: 'Request body timed out', proxyStatus: 'http_request_error' },
   route_not_found: { status: 404, title: 'No route', proxyStatus: 'destination_not_found' },
   idempotency_key_required: {
     status: 400,

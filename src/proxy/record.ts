@@ -26,6 +26,8 @@ export interface AttemptEntry {
   /** What was answered; undefined when it brought no head. */
   status: number | undefined;
   error: ErrorCode | undefined;
+  /** What the system or OpenSSL said of it, for the log. */
+  detail: string | undefined;
   /** The backoff that led to it; 0 for the first. */
   readonly waitMs: number;
   /** Why it followed another; undefined for the first. */
@@ -51,6 +53,8 @@ export interface Ending {
 /** What we would not do, as opposed to what could not be done. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'bad_request',
+  'too_many_fields',
+  'request_timeout',
   'route_not_found',
   'idempotency_key_required',
   'breaker_open',
@@ -170,7 +174,7 @@ export class CallRecord {
     if (entry === undefined) return;
     entry.ms = event.ms;
     if (event.type === 'attempt_answered') entry.status = event.status;
-    else entry.error = event.code;
+    else [entry.error, entry.detail] = [event.code, event.detail];
   }
 }
 

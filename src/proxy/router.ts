@@ -60,8 +60,11 @@ export class Router<R> {
     const upstream = this.#upstreamOf(host, plain);
     if (upstream === undefined) return { kind: 'none', why: `no upstream is mounted at ${shown(plain)}` };
 
-    const below = resolveDots(plain.slice(upstream.mountPath.length));
-    if (below === undefined) return { kind: 'bad_target', why: 'the path climbs out of its mount' };
+    const rest = plain.slice(upstream.mountPath.length);
+    const below = resolveDots(rest);
+    if (below === undefined || climbsDecoded(rest)) {
+      return { kind: 'bad_target', why: 'the path climbs out of its mount' };
+    }
     for (const { methods, path, route } of upstream.routes) {
       if ((methods === undefined || methods.has(method)) && path.test(below)) {
         return { kind: 'route', route, target: forwarded(upstream, target) };
@@ -134,6 +137,19 @@ function decodeUnreserved(path: string): string {
     const character = String.fromCharCode(Number.parseInt(hex, 16));
     return /[A-Za-z0-9\-._~]/.test(character) ? character : encoded.toUpperCase();
   });
+}
+
+/** Upstreams behind another proxy may decode this often. */
+const MAX_DECODINGS = 3;
+
+/** Whether dots that are encoded more than once climb for an upstream that decodes more than once. */
+function climbsDecoded(path: string): boolean {
+  let decoded = path;
+  for (let i = 1; i < MAX_DECODINGS && decoded.includes('%25'); i++) {
+    decoded = decodeUnreserved(decoded.replaceAll('%25', '%'));
+    if (resolveDots(decoded) === undefined) return true;
+  }
+  return false;
 }
 
 /**

@@ -37,6 +37,7 @@ describe('a small file', () => {
       listen: { host: '127.0.0.1', port: 8080 },
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
       log: { level: 'info', requests: 'notable', slowMs: 5_000 },
+      clients: { headTimeoutMs: 60_000, bodyTimeoutMs: 60_000, maxConnections: 10_000 },
       replayMemoryBytes: 64 * 2 ** 20,
       drainTimeoutMs: 30_000,
       responseHeaders: true,

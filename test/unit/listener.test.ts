@@ -47,6 +47,7 @@ async function start(send: Route['send']) {
     router: () => router,
     responseHeaders: () => true,
     draining: () => false,
+    bodyTimeoutMs: () => 60_000,
     onBug: (error) => bugs.push(error),
   });
   const server = createServer((req, res) => {

@@ -15,6 +15,8 @@ function recordOf(): CallRecord {
 const ANSWERS: Readonly<Record<ErrorCode, readonly [status: number, proxyStatus: string]>> = {
   client_gone: [499, 'http_request_error'],
   bad_request: [400, 'http_request_error'],
+  too_many_fields: [431, 'http_request_error'],
+  request_timeout: [408, 'http_request_error'],
   route_not_found: [404, 'destination_not_found'],
   idempotency_key_required: [400, 'http_request_error'],
   breaker_open: [503, 'destination_unavailable'],

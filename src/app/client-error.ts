@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { proxyStatus } from '../http/proxy-status.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { STATUS_CODES } from '../runtime/node-http.ts';
+
+/** What node's parser could not read, told by the code of its error; all else is a 400. */
+const STATUSES: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/** What follows a request that was to be the last is nobody's, and takes nothing from the answer to it. */
+const AFTER_THE_LAST = 'HPE_CLOSED_CONNECTION';
+
+/**
+ * An answer that is followed at once by the connection's end can be lost: bytes that arrive after it are answered with a
+ * reset, which also discards what the client has not read (RFC 9112 §9.6). So we read on for as long as this.
+ */
+const LINGER_MS = 1_000;
+
+export interface ClientErrorDeps {
+  readonly clock: Clock;
+  /** Ends the call that runs on a connection, with an answer if there is none yet; false where none runs. */
+  readonly malformed: (socket: Socket, why: string) => boolean;
+}
+
+/** The listener of `clientError`: what node's parser refuses is answered, and its connection used no more. */
+export function clientErrors({ clock, malformed }: ClientErrorDeps) {
+  const answered = new WeakSet<Socket>();
+  return (error: NodeJS.ErrnoException & { reason?: string }, socket: Socket): void => {
+    const { code = '' } = error;
+    // The parser tells the same error again with each piece that still comes.
+    if (answered.has(socket) || code === AFTER_THE_LAST) return;
+    const status = STATUSES[code] ?? (code.startsWith('HPE_') ? 400 : undefined);
+    if (status === undefined || !socket.writable) return void socket.destroy();
+    answered.add(socket);
+    const why = error.reason ?? error.message;
+    if (malformed(socket, why)) return;
+    answer(socket, status, why);
+    const timer = clock.timer(LINGER_MS, () => socket.destroy());
+    socket.once('close', () => timer.cancel());
+  };
+}
+
+/** CONNECT makes a forward proxy, which this is not; its target is none that could be forwarded. */
+export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
+  socket.on('error', () => undefined);
+  answer(
+    socket,
+    405,
+    'this is not a forward proxy',
+    'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
+  );
+  socket.destroySoon();
+}
+
+/** RFC 9110 §10.1.1: 100-continue is the only expectation there is. */
+export function refuseExpectation(_req: IncomingMessage, res: ServerResponse): void {
+  const { fields, body } = problem(417, 'the only expectation understood is 100-continue');
+  res.writeHead(417, fields.flat()).end(body);
+}
+
+/** There is no response to write to: no request has come about. */
+function answer(socket: Socket, status: number, detail: string, more = ''): void {
+  const { fields, body } = problem(status, detail);
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n${lines}${more}\r\n${body}`);
+}
+
+function problem(status: number, detail: string) {
+  const told = { type: 'about:blank', title: STATUS_CODES[status], status, detail, code: 'bad_request' };
+  const body = `${JSON.stringify(told)}\n`;
+  const fields: [name: string, value: string][] = [
+    ['content-type', 'application/problem+json'],
+    ['content-length', String(Buffer.byteLength(body))],
+    ['proxy-status', proxyStatus({ error: 'http_request_error', details: detail })],
+  ];
+  return { fields, body };
+}

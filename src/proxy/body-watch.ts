@@ -1,0 +1,26 @@
+import type { IncomingMessage } from 'node:http';
+import type { Clock, Timer } from '../runtime/clock.ts';
+
+export interface BodyWatch {
+  readonly clock: Clock;
+  readonly idleMs: number;
+  readonly onStall: () => void;
+}
+
+/**
+ * Tells once when a client has sent nothing of its unfinished body for `idleMs` to twice that, although it was not held
+ * back. Looking now and then costs nothing per chunk. Gives the way to stop watching.
+ */
+export function watchBody(req: IncomingMessage, { clock, idleMs, onStall }: BodyWatch): () => void {
+  const { socket } = req;
+  let seen = socket.bytesRead;
+  let timer: Timer;
+  const look = () => {
+    if (req.complete) return;
+    if (socket.bytesRead === seen && !req.isPaused()) return onStall();
+    seen = socket.bytesRead;
+    timer = clock.timer(idleMs, look);
+  };
+  timer = clock.timer(idleMs, look);
+  return () => timer.cancel();
+}
