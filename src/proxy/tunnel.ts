@@ -19,7 +19,8 @@ export interface TunnelOptions {
 }
 
 /**
- * Two connections as one, byte for byte, each side held back by the other.
+ * Two connections as one, byte for byte, each side held back by the other. Both come with a listener for 'error'; what
+ * counts here is how they close.
  *
  * - open → finishing: a side sends FIN; it is passed on behind the bytes before it, and the way back stays open until
  *   the other side's FIN, or until nothing moves any more
@@ -50,7 +51,6 @@ export class Tunnel {
   #join(from: Socket, to: Socket): void {
     from.setKeepAlive(true, PROBE_AFTER_MS);
     from.setNoDelay(true);
-    from.on('error', () => undefined);
     from.on('end', () => this.#watch(this.#moved()));
     from.on('close', () => this.#onClose(from, to));
     from.pipe(to);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse as Response } from 'node:http';
 import type { Socket } from 'node:net';
+import { Tunnel, type TunnelOptions } from './tunnel.ts';
 import { ServerResponse } from '../runtime/node-http.ts';
 
 /** What a connection can become. Others, h2c first of all, would be spoken past every rule of the proxy. */
@@ -43,4 +44,16 @@ export function handshake(req: IncomingMessage, socket: Socket, head: Buffer): H
   });
   if (head.length > 0) socket.unshift(head);
   return { req, res, upgrade: { protocol: PROTOCOL, socket } };
+}
+
+/** Both ends have agreed: tells the client, and joins its connection to `upstream`. */
+export function switchProtocols(
+  { res, upgrade: { protocol, socket } }: Handshake,
+  upstream: Socket,
+  headers: readonly string[],
+  options: TunnelOptions,
+): Tunnel {
+  res.writeHead(101, [...headers, 'connection', 'upgrade', 'upgrade', protocol]);
+  res.flushHeaders();
+  return new Tunnel(socket, upstream, options);
 }

@@ -529,17 +529,20 @@ describe('what is no handshake', () => {
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const origin = await startOrigin(async ({ response }) => {
-      await released;
-      response.end('first');
-    }, ok('second'));
+    const origin = await startOrigin(async ({ request: { url }, response }) => {
+      if (url === '/first') await released;
+      response.end(url);
+    });
     const proxy = await startTidy(apiConfig(origin));
-    const client = await shake(proxy, `GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n${handshakeBytes()}`);
-    await origin.untilRequests(2);
+    const client = await shake(
+      proxy,
+      `GET /api/first HTTP/1.1\r\nhost: x\r\n\r\n${handshakeBytes('/api/second')}`,
+    );
+    await origin.untilRequests(1);
     release();
-    expect((await client.readReply()).body.toString()).toBe('first');
-    expect((await client.readReply()).body.toString()).toBe('second');
-    expect(origin.requests[1]?.headers).not.toHaveProperty('upgrade');
+    expect((await client.readReply()).body.toString()).toBe('/first');
+    expect((await client.readReply()).body.toString()).toBe('/second');
+    for (const { headers } of origin.requests) expect(headers).not.toHaveProperty('upgrade');
   });
 
   test('a 101 that nobody asked for is a 502', async () => {
@@ -599,6 +602,7 @@ describe('the end', () => {
     far.end(large);
     expect(await client.untilClosed()).toBe('fin');
     expect(tunnelled(client)).toBe(large);
+    await client.send('too late');
     client.halfClose();
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'ok' });
     await origin.until(({ openConnections }) => openConnections === 0);
@@ -629,6 +633,25 @@ describe('the end', () => {
       expect(proxy.ended[0]).toMatchObject({ outcome: 'ok' });
     },
   );
+
+  test('an upstream that speaks on when nobody is left to listen is cut', async () => {
+    const clock = new FakeClock();
+    const { far, client, proxy } = await bareTunnel({ clock });
+    far.removeAllListeners('end');
+    far.on('error', () => undefined);
+    client.halfClose();
+    await once(far, 'end');
+    client.abort();
+    far.write('still there?');
+    await proxy.untilEnded(1);
+    for (let i = 0; i < 3; i++) {
+      far.write('anybody?');
+      await stateOf(proxy);
+      await clock.advance(10_000);
+    }
+    const { upstreams } = await untilState(proxy, (state) => state.upstreams[0]?.tunnels === 0);
+    expect(upstreams[0]).toMatchObject({ in_flight: 0, connections: 0 });
+  });
 
   test('a half that still moves is not cut', async () => {
     const clock = new FakeClock();
@@ -688,12 +711,12 @@ describe('the end', () => {
     expect(record).toMatchObject({ outcome: 'failed', error: 'connection_terminated', status: 101 });
   });
 
-  test('300 tunnels leave nothing behind, however they end', async () => {
+  test('99 tunnels leave nothing behind, however they end', async () => {
     const origin = await startSocketOrigin(
       bare((socket) => socket.on('data', () => socket.resetAndDestroy())),
     );
     const proxy = await startTidy(apiConfig(origin, '    concurrency: off\n'));
-    const lives = Array.from({ length: 300 }, async (_, i) => {
+    const lives = Array.from({ length: 99 }, async (_, i) => {
       const client = await shake(proxy);
       await client.untilText('\r\n\r\n');
       if (i % 3 === 0) client.abort();
@@ -702,13 +725,13 @@ describe('the end', () => {
       await client.untilClosed();
     });
     await Promise.all(lives);
-    await proxy.untilEnded(300);
+    await proxy.untilEnded(99);
     await origin.until(({ openConnections }) => openConnections === 0);
     const { upstreams } = await untilState(proxy, (state) => state.upstreams[0]?.tunnels === 0);
     expect(upstreams[0]).toMatchObject({ in_flight: 0, connections: 0 });
     const count = { ok: 0, client_gone: 0, failed: 0 } as Record<string, number>;
     for (const { outcome } of proxy.ended) count[outcome ?? ''] = (count[outcome ?? ''] ?? 0) + 1;
-    expect(count).toEqual({ ok: 100, client_gone: 100, failed: 100 });
+    expect(count).toEqual({ ok: 33, client_gone: 33, failed: 33 });
   });
 });
 
