@@ -9,6 +9,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { StreamedBody } from '../http/streamed-body.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { watchBody } from './body-watch.ts';
 import { ProxyError } from './errors.ts';
 import type { Observer } from './observer.ts';
 import { problemOf } from './problem.ts';
@@ -29,6 +30,8 @@ export interface ExchangeDeps {
   readonly draining: () => boolean;
   /** Whether replies carry `breakwater-…` fields. */
   readonly responseHeaders: () => boolean;
+  /** A client that sends nothing of its body for so long, while nobody holds it back, is sent away. */
+  readonly bodyTimeoutMs: () => number;
   /** An error that is no ProxyError: our own fault, to be logged with its stack. */
   readonly onBug: (error: unknown, record: CallRecord) => void;
 }
@@ -54,6 +57,7 @@ export class ClientExchange {
   readonly #upgrade: Handshake['upgrade'] | undefined;
   #body: RequestBody = EMPTY_BODY;
   #tunnel: Tunnel | undefined;
+  #stopWatching: (() => void) | undefined;
   #ending: { status: number; origin: Ending['origin']; error: Ending['error'] } = {
     status: 0,
     origin: 'proxy',
@@ -82,8 +86,16 @@ export class ClientExchange {
     }
   }
 
-  /** Answers in the upstream's place; `undefined` means that we have a bug. */
+  /** Answers a client that has made its own call impossible, and lets go of it and of the upstream. */
+  end(error: ProxyError): void {
+    this.#res.shouldKeepAlive = false;
+    this.refuse(error);
+    this.#signal.abort(error);
+  }
+
+  /** Answers in the upstream's place; `undefined` means that we have a bug. The first refusal counts. */
   refuse(error: ProxyError | undefined): void {
+    if (this.#ending.error !== undefined) return;
     const res = this.#res;
     this.#ending.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
@@ -107,6 +119,7 @@ export class ClientExchange {
     // How the body broke off is known to whoever broke it.
     const { errored } = this.#res;
     if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#ending.error = errored.code;
+    this.#stopWatching?.();
     this.#body.dispose();
     this.#record.finish(this.#ending);
   }
@@ -167,15 +180,23 @@ export class ClientExchange {
       onNotKept: (reason) => this.#record.report({ type: 'body_not_kept', reason }),
     });
     this.#body = body;
+    this.#watchBody();
     if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
     await body.settled();
     if (!this.#req.complete) throw new ProxyError('client_gone', 'the client broke off its request body');
   }
 
+  #watchBody(): void {
+    const idleMs = this.#deps.bodyTimeoutMs();
+    const onStall = () =>
+      this.end(new ProxyError('request_timeout', `nothing of the request body came for ${idleMs} ms`));
+    this.#stopWatching = watchBody(this.#req, { clock: this.#deps.clock, idleMs, onStall });
+  }
+
   #answer(reply: Reply, route: Route): void {
     const res = this.#res;
     // The client may have gone while the head came in; close() has then aborted whatever ran.
-    if (res.destroyed) return reply.body.discard();
+    if (res.destroyed || res.headersSent) return reply.body.discard();
     const headers = replyHeaders(reply.headers);
     const { attempts, gaveUp } = this.#record;
     if (gaveUp !== undefined && reply.status >= 400) {
