@@ -68,15 +68,24 @@ export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via:
   return kept;
 }
 
+/** What only we can say of a call, `response_headers: true` or not. */
+const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'] as const;
+const NOT_RETURNED: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...OURS]);
+
 /** The upstream's fields as the client gets them. */
 export function replyHeaders(raw: RawHeaders): string[] {
-  const kept = withoutHopByHop(raw, HOP_BY_HOP);
+  const kept = withoutHopByHop(raw, NOT_RETURNED);
   kept.push('via', '1.1 breakwater');
   return kept;
 }
 
 /** Fields that frame or route a message mean nothing behind it, and are read by some all the same (RFC 9110 §6.5.1). */
-const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'host', 'set-cookie']);
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
+  ...NOT_RETURNED,
+  'content-length',
+  'host',
+  'set-cookie',
+]);
 
 /** What the upstream sent behind its body, as the client gets it. */
 export function replyTrailers(raw: RawHeaders): [name: string, value: string][] {

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { RawHeaders } from '../http/headers.ts';
+import { type RawHeaders, replyTrailers } from '../http/headers.ts';
+import { replyFlaw } from '../http/reply-flaw.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody } from '../http/reply.ts';
 import type { BodySource } from '../http/request-body.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
@@ -68,9 +69,12 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
     if (status === 101)
       return controller.abort(new ProxyError('protocol_error', 'a 101 that names no protocol'));
-    if (status < 200) return;
+    if (status >= 100 && status < 200) return;
+    const headers = rawHeaders(controller);
+    const flaw = replyFlaw(status, headers);
+    if (flaw !== undefined) return controller.abort(new ProxyError('protocol_error', flaw));
     controller.pause();
-    this.#settle.resolve({ status, statusText, headers: rawHeaders(controller), body: this });
+    this.#settle.resolve({ status, statusText, headers, body: this });
   }
 
   /** The connection is ours from here on: undici has let go of it. */

@@ -22,7 +22,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   UND_ERR_SOCKET: 'connection_terminated',
   UND_ERR_CLOSED: 'connection_terminated',
   UND_ERR_DESTROYED: 'connection_terminated',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'response_incomplete',
+  // Lengths that contradict one another, or the coding. (A body shorter than its length is told by its end.)
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'protocol_error',
   UND_ERR_HEADERS_OVERFLOW: 'protocol_error',
   // undici will not put on the wire what the client sent: a header or target that node:http let through.
   UND_ERR_INVALID_ARG: 'bad_request',
@@ -78,3 +79,5 @@ function messageOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   return cause.message === '' ? cause.name : cause.message;
 }
+  // "bad response" is a 100 that nobody asked for, "bad upgrade" such a 101; the code is that of any lost connection.
+  if (cause instanceof Error && /^bad (?:response|upgrade)$/.test(cause.message)) return 'protocol_error';

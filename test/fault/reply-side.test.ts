@@ -129,17 +129,17 @@ describe('no reply: what the client is told, and how often it was tried', () => 
     [
       'a 101 that nobody asked for',
       answer('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
-      'connection_terminated',
+      'http_protocol_error',
     ],
     [
       'two lengths',
       answer('HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'),
-      'http_response_incomplete',
+      'http_protocol_error',
     ],
     [
       'length and chunks',
       answer('HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'),
-      'http_response_incomplete',
+      'http_protocol_error',
     ],
   ])('%s', async (_name, step, error) => {
     for (const [request, attempts] of [
