@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Tunnel } from '../../src/proxy/tunnel.ts';
 import { Abort } from '../../src/runtime/abort.ts';
+import { tunnelReply } from '../../src/upstream/tunnel.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 test('a call that was cut in the moment of the switch leaves no tunnel', async () => {
@@ -12,4 +13,20 @@ test('a call that was cut in the moment of the switch leaves no tunnel', async (
     new Tunnel(client, upstream, { clock: new FakeClock(), signal, onBroken: () => undefined, onEnd });
   });
   expect([client.destroyed, upstream.destroyed]).toEqual([true, true]);
+});
+
+test('a tunnel that nobody takes is closed', () => {
+  const socket = new Socket();
+  const reply = tunnelReply('websocket', ['Upgrade', 'WebSocket'], socket);
+  expect(reply.tunnel).toBe(socket);
+  reply.body.discard();
+  expect(socket.destroyed).toBe(true);
+});
+
+test('a tunnel that breaks before anybody has taken it harms nobody', async () => {
+  const socket = new Socket();
+  tunnelReply('websocket', ['Upgrade', 'websocket'], socket);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.destroy(new Error('reset'));
+  expect(await closed).toBe(true);
 });
