@@ -6,6 +6,7 @@ import { type AdminServer, startAdmin } from './admin/server.ts';
 import { listen, urlOf } from './app/app-server.ts';
 import { type Assembly, assemble } from './app/assemble.ts';
 import { KeptState } from './app/kept-state.ts';
+import { isSecure, renewCertificate } from './app/server-tls.ts';
 import { shownConfig } from './app/shown-config.ts';
 import { stateSource } from './app/state-source.ts';
 import type { Config } from './config/config.ts';
@@ -87,6 +88,7 @@ export class App {
       router: () => this.#assembly.router,
       draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,
+      bodyTimeoutMs: () => this.#config.clients.bodyTimeoutMs,
       onBug: (error, { info }) =>
         logger.error({ error, id: info.id, route: info.route }, 'a call failed: a bug'),
     });
@@ -144,9 +146,18 @@ export class App {
   }
 
   async #listen(): Promise<void> {
-    const { admin, listen: address } = this.#config;
+    const { admin, clients, tls, listen: address } = this.#config;
     this.#admin = await startAdmin({ ...admin, deps: this.#adminDeps() });
-    this.#server = await listen(address, this.#listener);
+    const { handle, upgrade } = this.#listener;
+    this.#server = await listen(
+      { address, tls, ...clients },
+      {
+        handle,
+        upgrade,
+        clock: this.#deps.clock,
+        malformed: (socket, why) => this.#listener.malformed(socket, why),
+      },
+    );
     this.#phase = 'ready';
     // Now rather than at the first scrape, which would stall the calls of that moment.
     void this.#metrics.warm();
@@ -185,6 +196,7 @@ export class App {
     if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
       logger.warn({}, 'listen and admin addresses change only with a restart; the running ones stay');
     }
+    this.#renewCertificate(config.tls);
     this.#config = config;
     this.#memory.limit = config.replayMemoryBytes;
     logger.setLevel(config.log.level);
@@ -192,6 +204,17 @@ export class App {
     this.#assembly = this.#assemble(config);
     this.#metrics.retain(new Set(config.upstreams.map(({ name }) => name)));
     logger.info({ upstreams: config.upstreams.length }, 'configuration reloaded');
+  }
+
+  #renewCertificate(tls: Config['tls']): void {
+    const server = this.#server;
+    if (server === undefined) return;
+    if (isSecure(server) !== (tls !== undefined)) {
+      this.#deps.logger.warn({}, 'tls begins and ends only with a restart; the running listener stays as it is');
+    } else if (tls !== undefined && !isDeepStrictEqual(tls, this.#config.tls)) {
+      renewCertificate(server, tls);
+      this.#deps.logger.info({}, 'new connections get the new certificate');
+    }
   }
 
   #observers({ log: { requests, slowMs } }: Config): Observer {

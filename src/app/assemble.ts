@@ -4,7 +4,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
 import type { Route } from '../proxy/route.ts';
 import { Router } from '../proxy/router.ts';
-import { createPool, createTunnelPool } from '../upstream/agent.ts';
+import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
 import { sendEither } from '../upstream/tunnel.ts';
 import { policiesOf } from './policies-of.ts';
@@ -41,16 +41,12 @@ export function assemble(config: Config, deps: AssembleDeps): Assembly {
 }
 
 function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
-  const { name, origin, basePath, mount, allowPrivate, connection } = upstream;
-  const pool = deps.state.keep(
-    `${name} pool`,
-    { origin, connection, allowPrivate },
-    // One that a reload replaces is not closed: calls that began on it may still be in backoff. What idles there ends by
-    // its keep-alive time.
-    () => createPool(origin, connection, allowPrivate),
-  );
-  const tunnels = deps.state.keep(`${name} tunnels`, { origin, connection, allowPrivate }, () =>
-    createTunnelPool(origin, connection, allowPrivate),
+  const { name, origin, basePath, mount, allowPrivate } = upstream;
+  const connection = { ...upstream.connection, allowPrivate };
+  // One that a reload replaces is not closed: calls that began on it may still be in backoff. What idles there ends by
+  // its keep-alive time.
+  const agent = deps.state.keep(`${name} agent`, { origin, connection }, () =>
+    createAgent(origin, connection, { clock: deps.clock }),
   );
   const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   const headers = compileHeaderRules(upstream.headers);
@@ -59,7 +55,10 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
   const routes = upstream.routes.map((config) => {
     const { idleTimeoutMs, totalTimeoutMs, maxReplayBytes, retry } = config.settings;
     const options = { clock: deps.clock, idleTimeoutMs };
-    const send = sendEither(upstreamSend(pool, origin, options), upstreamSend(tunnels, origin, options));
+    const send = sendEither(
+      upstreamSend(agent.requests, origin, options),
+      upstreamSend(agent.handshakes, origin, options),
+    );
     const route: Route = {
       upstream: name,
       name: config.name,
@@ -77,12 +76,8 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
     name,
     scopes: scopes.all(),
     calls,
-    connections: () => pool.stats.connected + tunnels.stats.connected + calls.tunnels,
-    close: () => {
-      // A second signal stops us a second time.
-      if (!pool.closed) void pool.close();
-      if (!tunnels.closed) void tunnels.close();
-    },
+    connections: () => agent.connections() + calls.tunnels,
+    close: () => agent.close(),
   };
   return { mounted: { mount, basePath, routes }, running };
 }

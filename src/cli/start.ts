@@ -1,5 +1,5 @@
 import { App, type LoadResult } from '../app.ts';
-import { watchFile } from '../app/watch-file.ts';
+import { FileWatch } from '../app/watch-file.ts';
 import type { Config } from '../config/config.ts';
 import { formatProblem } from '../config/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -37,6 +37,7 @@ export const start: Command = async (args, io) => {
   }
   const { config } = loaded;
   const logger = await createLogger({ level: config.log.level });
+  let watcher: FileWatch | undefined;
   try {
     const demo = withDemo ? await startDemo(config) : undefined;
     const app = await App.start(config, {
@@ -44,11 +45,15 @@ export const start: Command = async (args, io) => {
       random: systemRandom,
       logger,
       version: packageVersion(),
-      load: () => load(file, io),
+      load: () => {
+        const found = load(file, io);
+        if (found.ok) watcher?.watch(found.config.files);
+        return found;
+      },
     });
     for (const warning of loaded.warnings) logger.warn({}, warning);
     announce(app, config, logger);
-    const watcher = watchFile(file, systemClock, () => void app.reload());
+    watcher = new FileWatch(config.files, systemClock, () => void app.reload());
     io.onSignal('SIGHUP', () => void app.reload());
     await stopSignal(io, logger);
     watcher.close();

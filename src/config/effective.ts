@@ -1,7 +1,9 @@
 import type { RouteConfig, UpstreamConfig } from './config.ts';
+import { shownProxy, shownProxyUrl } from './egress.ts';
 import { type Kind, keysOf, leafOf } from './field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from './format.ts';
 import type { Good } from './load.ts';
+import { shownPem } from './pem.ts';
 import type { Path } from './problem.ts';
 import { sharedSchema } from './schema.ts';
 
@@ -26,8 +28,13 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
     const line = places.value(origin.path).line;
     const text =
       origin.layer.name === undefined ? 'built-in' : `${config.file}:${line} (${origin.layer.name})`;
-    return [{ key: path.join('.'), shown: show(value, kind), origin: text }];
+    return [{ key: path.join('.'), shown: withoutSecrets(show(value, kind), path), origin: text }];
   });
+}
+
+/** A PEM would fill the page even where it is no secret; a proxy's URL may hold a password. */
+function withoutSecrets(shown: string, path: readonly string[]): string {
+  return path.at(-1) === 'proxy' ? shownProxyUrl(shown) : shownPem(shown);
 }
 
 interface Leaf {
@@ -61,9 +68,9 @@ function show(value: unknown, kind: Kind): string {
   }
 }
 
-/** What is set for an upstream alone: where it is, where it is mounted, and its headers. */
+/** What is set for an upstream alone: where it is, how it is reached, where it is mounted, and its headers. */
 export function upstreamValues(loaded: Good, upstream: UpstreamConfig): EffectiveValue[] {
-  const { name, mount, allowPrivate, headers } = upstream;
+  const { name, mount, allowPrivate, headers, connection } = upstream;
   const path: Path = ['upstreams', name];
   const value = (keys: Path, shown: string): EffectiveValue => ({
     key: keys.join('.'),
@@ -72,6 +79,9 @@ export function upstreamValues(loaded: Good, upstream: UpstreamConfig): Effectiv
   });
   return [
     value(['url'], shownUrl(loaded, upstream)),
+    ...(connection.proxy === undefined
+      ? []
+      : [{ key: 'reached through', shown: shownProxy(connection.proxy), origin: 'connection.proxy' }]),
     'path' in mount ? value(['mount', 'path'], mount.path || '/') : value(['mount', 'host'], mount.host),
     value(['allow_private'], String(allowPrivate)),
     ...headers.set.map(([header, text]) => {

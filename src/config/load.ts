@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Config, RouteConfig } from './config.ts';
-import { builtIn, inherit, type Inherited } from './inherit.ts';
+import type { Config, RouteConfig, ServerTls } from './config.ts';
+import { builtIn, type Complete, inherit, type Inherited } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { checkMounts } from './mount.ts';
+import { identity, type PemSource } from './pem.ts';
 import type { Places } from './places.ts';
 import type { Problem } from './problem.ts';
 import { Report } from './report.ts';
@@ -51,7 +52,12 @@ export function loadConfig(
     return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
   }
   const beside = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
-  const lookup: Lookup = { env, readFile: (path) => readFile(beside(path)) };
+  const files = new Set([file]);
+  const readBeside = (path: string): string => {
+    files.add(beside(path));
+    return readFile(beside(path));
+  };
+  const lookup: Lookup = { env, readFile: readBeside };
   const source = readSource(file, text, lookup);
   const report = new Report(file, source.places);
   for (const problem of source.problems) report.add(problem);
@@ -62,20 +68,27 @@ export function loadConfig(
   if (input === undefined) return { ok: false, problems: report.problems };
 
   const origins = new Map<RouteConfig, Inherited<Settings>>();
-  const config = resolveConfig(file, input, { report, origins });
+  const config = resolveConfig(file, input, { report, origins, lookup });
   if (report.problems.length > 0) return { ok: false, problems: report.problems };
-  return { ok: true, config: deepFreeze(config), origins, places: source.places, warnings: report.warnings };
+  return {
+    ok: true,
+    config: deepFreeze({ ...config, files: [...files] }),
+    origins,
+    places: source.places,
+    warnings: report.warnings,
+  };
 }
 
 function resolveConfig(
   file: string,
   input: FileInput,
-  { report, origins }: Pick<Ground, 'report' | 'origins'>,
-): Config {
+  { report, origins, lookup }: Pick<Ground, 'report' | 'origins' | 'lookup'>,
+): Omit<Config, 'files'> {
   const { defaults = {}, upstreams = {}, ...process } = input;
   const ground: Ground = {
     report,
     origins,
+    lookup,
     builtIn: builtIn(sharedSchema),
     defaults: { name: 'defaults', path: ['defaults'], values: defaults },
   };
@@ -89,10 +102,11 @@ function resolveConfig(
   }
   const resolved = entries.map(([name, upstream]) => resolveUpstream(name, upstream, ground));
   checkMounts(resolved, report);
-  return { file, ...processConfig(process, report), upstreams: resolved };
+  return { file, ...processConfig(process, { report, readFile: lookup.readFile }), upstreams: resolved };
 }
 
-function processConfig(input: ProcessInput, report: Report): Omit<Config, 'file' | 'upstreams'> {
+function processConfig(input: ProcessInput, source: PemSource): Omit<Config, 'file' | 'files' | 'upstreams'> {
+  const { report } = source;
   const { admin_token: token, ...rest } = input;
   const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
   const { values } = inherit<ProcessInput>(layers);
@@ -109,12 +123,27 @@ function processConfig(input: ProcessInput, report: Report): Omit<Config, 'file'
   }
   return {
     listen,
+    tls: serverTls(values.tls, source),
     admin: { ...admin, token },
     log: { level: log.level, requests: log.requests, slowMs: log.slow },
+    clients: {
+      headTimeoutMs: clients.head_timeout,
+      bodyTimeoutMs: clients.body_timeout,
+      maxConnections: clients.max_connections,
+    },
     replayMemoryBytes: values.replay_memory,
     drainTimeoutMs: values.drain_timeout,
     responseHeaders: values.response_headers,
   };
+}
+
+function serverTls(written: Complete<ProcessInput>['tls'], source: PemSource): ServerTls | undefined {
+  const { cert, key } = identity(
+    { text: written.cert, path: ['tls', 'cert'] },
+    { text: written.key, path: ['tls', 'key'] },
+    source,
+  );
+  return cert === undefined || key === undefined ? undefined : { cert, key, minVersion: written.min_version };
 }
 
 const isLoopback = (host: string): boolean => /^(127\.\d+\.\d+\.\d+|::1)$/.test(host);
@@ -123,10 +152,5 @@ function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
   for (const child of Object.values(value)) deepFreeze(child);
-    clients: {
-      headTimeoutMs: clients.head_timeout,
-      bodyTimeoutMs: clients.body_timeout,
-      maxConnections: clients.max_connections,
-    },
   return value;
 }

@@ -8,6 +8,7 @@ import {
   checkMethod,
   checkName,
   checkPathPattern,
+  checkServername,
   checkToken,
   NAME_PATTERN,
 } from './words.ts';
@@ -37,6 +38,32 @@ const sharedSections = {
       'A connection older than this takes no new attempt, so that DNS changes are followed.',
       MS,
     ),
+    http2: choice(
+      ['off', 'auto', 'require'],
+      'off',
+      'auto: HTTP/2 where an https upstream chooses it (ALPN), else HTTP/1.1. require: nothing else, and without TLS by prior knowledge (h2c).',
+    ),
+    proxy: text(
+      'off',
+      'An HTTP proxy on the way, reached by CONNECT: off, http://user:password@host:port, or env (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).',
+    ),
+  }).optional(),
+  tls: section('TLS to the upstream. It is always verified.', {
+    ca: text(
+      undefined,
+      'Certificates to trust in place of the public ones (Mozilla and NODE_EXTRA_CA_CERTS): a PEM file, or PEM.',
+    ),
+    cert: text(
+      undefined,
+      'Our certificate for an upstream that asks for one: a PEM file with its chain, or PEM.',
+    ),
+    key: text(undefined, 'The key of cert: a PEM file without passphrase, or PEM.'),
+    servername: text(
+      undefined,
+      "The name to ask for (SNI) and to verify; the URL's host when left out.",
+      checkServername,
+    ),
+    min_version: choice(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2', 'The oldest version that is spoken.'),
   }).optional(),
 };
 
@@ -97,6 +124,14 @@ const upstream = section(
 
 const processKeys = {
   listen: address('127.0.0.1:8080', 'Where apps connect. Port 0 lets the system choose.'),
+  tls: section('HTTPS where apps connect.', {
+    cert: text(
+      undefined,
+      'A PEM file with certificate and chain, or PEM: apps connect by HTTPS. Read again on reload, and when it changes.',
+    ),
+    key: text(undefined, 'The key of cert: a PEM file without passphrase, or PEM.'),
+    min_version: choice(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2', 'The oldest version that is accepted.'),
+  }).optional(),
   admin: address('127.0.0.1:8081', 'Where /metrics, /healthz, /readyz and the admin API are.'),
   admin_token: text(
     undefined,
@@ -111,6 +146,18 @@ const processKeys = {
       'Which calls get a line; notable: retried, rejected, failed or slow.',
     ),
     slow: duration('5s', 'A call that takes longer to its head is notable.'),
+  }).optional(),
+  clients: section('What is asked of the apps that connect.', {
+    head_timeout: duration('60s', 'A request whose head takes longer is answered with 408.', {
+      ...MS,
+      max: 3_600_000,
+    }),
+    body_timeout: duration(
+      '60s',
+      'A request whose body pauses for longer, without being held back, is answered with 408.',
+      MS,
+    ),
+    max_connections: integer(10_000, 'Connections beyond these are closed at once.', 1, 1_000_000),
   }).optional(),
   drain_timeout: duration('30s', 'After SIGTERM, running calls get this long.'),
   replay_memory: size(
@@ -142,16 +189,3 @@ export type FileInput = z.output<typeof fileSchema>;
 export type UpstreamInput = z.output<typeof upstream>;
 export type RouteInput = z.output<typeof route>;
 export type SharedInput = z.output<typeof sharedSchema>;
-  clients: section('What is asked of the apps that connect.', {
-    head_timeout: duration(
-      '60s',
-      'A request whose head takes longer is answered with 408.',
-      { ...MS, max: 3_600_000 },
-    ),
-    body_timeout: duration(
-      '60s',
-      "A request whose body pauses for longer, without being held back, is answered with 408.",
-      MS,
-    ),
-    max_connections: integer(10_000, 'Connections beyond these are closed at once.', 1, 1_000_000),
-  }).optional(),

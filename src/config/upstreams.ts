@@ -1,7 +1,9 @@
 import type { HeaderRules } from '../http/headers.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
+import { connectionOptions } from './connection.ts';
 import { crossCheck } from './cross-check.ts';
 import { inherit, type Inherited, type Layer } from './inherit.ts';
+import type { Lookup } from './interpolate.ts';
 import { mountOf } from './mount.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';
@@ -20,6 +22,7 @@ export interface Ground {
   readonly defaults: Layer;
   readonly report: Report;
   readonly origins: Map<RouteConfig, Inherited<Settings>>;
+  readonly lookup: Lookup;
 }
 
 /** An upstream with its routes, everything inherited and checked. */
@@ -28,18 +31,15 @@ export function resolveUpstream(name: string, input: UpstreamInput, ground: Grou
   const { report } = ground;
   const { url, mount, allow_private: allowPrivate = false, headers, routes = [], ...shared } = input;
   const layers = [ground.builtIn, ground.defaults, { name: path.join('.'), path, values: shared }];
-  const { timeouts, connection } = inherit<SharedInput>(layers).values;
+  const inherited = inherit<SharedInput>(layers);
+  const place = upstreamUrl(url, [...path, 'url'], allowPrivate, report);
   return {
     name,
-    ...upstreamUrl(url, [...path, 'url'], allowPrivate, report),
+    ...place,
     mount: mountOf(name, mount, [...path, 'mount'], report),
     allowPrivate,
     headers: headerRules(headers, [...path, 'headers'], report),
-    connection: {
-      connectTimeoutMs: timeouts.connect,
-      keepAliveMs: connection.keep_alive,
-      maxAgeMs: connection.max_age,
-    },
+    connection: connectionOptions(inherited, place.origin, ground),
     routes: resolveRoutes(routes, path, layers, ground),
   };
 }

@@ -38,6 +38,10 @@ export const checkHeaderValue: Check = (value) =>
 export const checkToken: Check = (token) =>
   token === '' ? 'is empty; that would open the admin API' : checkHeaderValue(token);
 
+/** SNI carries names only (RFC 6066 §3). */
+export const checkServername: Check = (name) =>
+  /^(?=.*[a-z_-])[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name) ? undefined : `"${name}" is not a host name`;
+
 export const checkMethod: Check = (method) =>
   TOKEN.test(method) ? undefined : `"${method}" is not a method; write for example GET or [GET, POST]`;
 

@@ -31,6 +31,8 @@ export interface ReplyBody {
 export interface BodySink {
   readonly destroyed: boolean;
   write(chunk: Uint8Array): boolean;
+  /** Fields that follow the body, if it can be followed by any; just before `end`. */
+  addTrailers?(trailers: readonly [name: string, value: string][]): void;
   end(): unknown;
   destroy(reason?: Error): unknown;
   on(event: 'drain', listener: () => void): unknown;

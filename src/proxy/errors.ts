@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'connection_failed'
   | 'tls_certificate_error'
   | 'tls_protocol_error'
+  | 'tls_alert_received'
+  | 'egress_proxy_refused'
   | 'connection_terminated'
   | 'protocol_error'
   | 'response_incomplete';
@@ -67,10 +69,10 @@ export class ProxyError extends Error {
 const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'client_gone',
   'bad_request',
-  'route_not_found',
-  'idempotency_key_required',
   'too_many_fields',
   'request_timeout',
+  'route_not_found',
+  'idempotency_key_required',
   'breaker_open',
   'concurrency_limit',
   'draining',
@@ -92,6 +94,8 @@ const CONNECT_CLASS: ReadonlySet<ErrorCode> = new Set([
   'connection_failed',
   'tls_certificate_error',
   'tls_protocol_error',
+  'tls_alert_received',
+  'egress_proxy_refused',
 ]);
 
 /** True when no connection came about: DNS, TCP or TLS. */

@@ -30,6 +30,7 @@ export interface AttemptLine {
   readonly ms: number | undefined;
   readonly status?: number;
   readonly error?: string;
+  readonly detail?: string;
   readonly wait_ms?: number;
   readonly reason?: string;
 }
@@ -63,6 +64,7 @@ function attemptLine(entry: AttemptEntry): AttemptLine {
     ms: entry.ms === undefined ? undefined : Math.round(entry.ms),
     ...(entry.status !== undefined && { status: entry.status }),
     ...(entry.error !== undefined && { error: entry.error }),
+    ...(entry.detail && { detail: entry.detail }),
     ...(entry.reason !== undefined && { wait_ms: Math.round(entry.waitMs), reason: entry.reason }),
   };
 }

@@ -62,6 +62,12 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
     proxyStatus: 'tls_certificate_error',
   },
   tls_protocol_error: { status: 502, title: 'TLS failed', proxyStatus: 'tls_protocol_error' },
+  tls_alert_received: { status: 502, title: 'Upstream refused TLS', proxyStatus: 'tls_alert_received' },
+  egress_proxy_refused: {
+    status: 502,
+    title: 'Egress proxy refused the tunnel',
+    proxyStatus: 'destination_unavailable',
+  },
   connection_terminated: {
     status: 502,
     title: 'Upstream closed the connection',

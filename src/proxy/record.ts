@@ -161,6 +161,7 @@ export class CallRecord {
       ms: undefined,
       status: undefined,
       error: undefined,
+      detail: undefined,
       waitMs: this.pending?.delayMs ?? 0,
       reason: this.pending?.reason,
     });

@@ -1,75 +1,102 @@
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
-import type { Pool as PoolType } from 'undici';
+import type { Dispatcher, Pool as PoolType } from 'undici';
 // Not from 'undici' itself: its index loads fetch, mocks, caches and WebSockets as well, which is 10 MB and four fifths
 // of the import's time for a proxy that uses none of them. Its exact version is pinned for that reason.
 import Pool from 'undici/lib/dispatcher/pool.js';
-import { isPrivateAddress } from '../http/private-address.ts';
-import { ProxyError } from '../proxy/errors.ts';
+import { type Connector, type ConnectorDeps, type ConnectorOptions, createConnector } from './connector.ts';
+import { Http2Pool } from './http2-pool.ts';
 
-export interface ConnectionOptions {
-  /** To the end of the TLS handshake. */
-  readonly connectTimeoutMs: number;
+export interface AgentOptions extends ConnectorOptions {
   /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
   readonly keepAliveMs: number;
   /** A connection older than this takes no new attempt, so that DNS changes are followed. */
   readonly maxAgeMs: number;
+  readonly http2: 'off' | 'auto' | 'require';
+}
+
+/** What sends requests: undici's Dispatcher, as far as it is used here. */
+export type Sender = Pick<Dispatcher, 'dispatch'>;
+
+/** All connections to one upstream. */
+export interface Agent {
+  readonly requests: Sender;
+  /**
+   * Where handshakes go: HTTP/1.1 only, and always on a new connection, because a handshake that meets its end on a
+   * connection that the upstream had just given up must not be sent again.
+   */
+  readonly handshakes: Sender;
+  /** Open connections, idle ones included; those that have become tunnels are not. */
+  connections(): number;
+  /** No call can be sent after this. */
+  close(): void;
 }
 
 /**
- * Where handshakes go: HTTP/1.1 only, and always on a new connection, because a handshake that meets its end on a
- * connection that the upstream had just given up must not be sent again.
+ * Connections are kept alive and used again, TLS is verified, and private addresses are refused after resolving, on the
+ * very addresses that the socket then connects to, unless allowed.
  */
-export function createTunnelPool(
-  origin: string,
-  options: ConnectionOptions,
-  allowPrivate: boolean,
-): PoolType {
-  return new Pool(origin, { ...poolOptions(options, allowPrivate), allowH2: false });
-}
-
-/**
- * The keep-alive pool of one upstream. TLS is verified against the system's roots with SNI; private addresses are
- * refused after resolving, on the very addresses that the socket then connects to, unless allowed.
- */
-export function createPool(origin: string, options: ConnectionOptions, allowPrivate: boolean): PoolType {
-  return new Pool(origin, poolOptions(options, allowPrivate));
-}
-
-function poolOptions(options: ConnectionOptions, allowPrivate: boolean): PoolType.Options {
+export function createAgent(origin: string, options: AgentOptions, deps: ConnectorDeps): Agent {
+  const http1 = createConnector(options, false, deps);
+  const handshakes = createPool(origin, options, http1);
+  const { requests, connections, close } = requestsOf(origin, options, http1, deps);
   return {
-    // Our own clock ends what takes too long: undici's timers above a second are half a second coarse.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    // The exchange speaks HTTP/1.1: raw header lists, and a connection of its own for each attempt.
-    allowH2: false,
-    keepAliveTimeout: options.keepAliveMs,
-    keepAliveMaxTimeout: options.keepAliveMs,
-    clientTtl: options.maxAgeMs,
-    pipelining: 1,
-    connect: {
-      timeout: options.connectTimeoutMs,
-      ...(allowPrivate ? {} : { lookup: publicLookup }),
+    requests,
+    handshakes,
+    connections: () => connections() + handshakes.stats.connected,
+    close: () => {
+      close();
+      closeOnce(handshakes);
     },
   };
 }
 
-type LookupCallback = (
-  error: NodeJS.ErrnoException | null,
-  address: string | LookupAddress[],
-  family?: number,
-) => void;
+interface Requests {
+  readonly requests: Sender;
+  readonly connections: () => number;
+  readonly close: () => void;
+}
 
-/** dns.lookup that answers with public addresses only. */
-function publicLookup(hostname: string, options: LookupOptions, callback: LookupCallback): void {
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return callback(error, []);
-    const allowed = addresses.filter(({ address }) => !isPrivateAddress(address));
-    const first = allowed[0];
-    if (first === undefined) {
-      const message = `${hostname} resolves to a private address; set allow_private: true if that is meant`;
-      return callback(new ProxyError('address_prohibited', message), []);
-    }
-    if (options.all === true) callback(null, allowed);
-    else callback(null, first.address, first.family);
+function requestsOf(origin: string, options: AgentOptions, http1: Connector, deps: ConnectorDeps): Requests {
+  const { http2, connectTimeoutMs, keepAliveMs, maxAgeMs } = options;
+  if (http2 === 'off' || (http2 === 'auto' && origin.startsWith('http:'))) {
+    const pool = createPool(origin, options, http1);
+    return { requests: pool, connections: () => pool.stats.connected, close: () => closeOnce(pool) };
+  }
+  let fallback: PoolType | undefined;
+  const pool = new Http2Pool(origin, {
+    clock: deps.clock,
+    mode: http2,
+    connect: createConnector(options, true, deps),
+    connectTimeoutMs,
+    keepAliveMs,
+    maxAgeMs,
+    http1: (connect) => (fallback = createPool(origin, options, connect)),
   });
+  return {
+    requests: pool,
+    connections: () => pool.size + (fallback?.stats.connected ?? 0),
+    close: () => {
+      pool.close();
+      if (fallback !== undefined) closeOnce(fallback);
+    },
+  };
+}
+
+function createPool(origin: string, { keepAliveMs, maxAgeMs }: AgentOptions, connect: Connector): PoolType {
+  return new Pool(origin, {
+    // Our own clock ends what takes too long: undici's timers above a second are half a second coarse.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // The exchange takes raw header lists, and HTTP/1.1 has a connection for each attempt.
+    allowH2: false,
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs,
+    clientTtl: maxAgeMs,
+    pipelining: 1,
+    connect,
+  });
+}
+
+/** A second signal stops us a second time. */
+function closeOnce(pool: PoolType): void {
+  if (!pool.closed) void pool.close();
 }

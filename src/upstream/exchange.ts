@@ -107,8 +107,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     controller.abort(new Error('nobody takes this body'));
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller?: Controller): void {
     this.#finish(this.#discarded ? 'discarded' : 'complete');
+    const trailers = controller?.rawTrailers;
+    if (Array.isArray(trailers) && trailers.length > 0)
+      this.#sink?.addTrailers?.(replyTrailers(decoded(trailers)));
     this.#sink?.end();
   }
 
@@ -200,6 +203,10 @@ type Latin1 = Buffer & { latin1Slice(): string };
 function rawHeaders(controller: Controller): RawHeaders {
   const raw = controller.rawHeaders;
   if (!Array.isArray(raw)) throw new TypeError('undici has no raw headers for this reply');
+  return decoded(raw);
+}
+
+function decoded(raw: readonly (Buffer | string)[]): RawHeaders {
   const headers: string[] = [];
   for (const entry of raw) headers.push(typeof entry === 'string' ? entry : (entry as Latin1).latin1Slice());
   return headers;

@@ -25,17 +25,20 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   // Lengths that contradict one another, or the coding. (A body shorter than its length is told by its end.)
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'protocol_error',
   UND_ERR_HEADERS_OVERFLOW: 'protocol_error',
+  // nghttp2 could make nothing of what came.
+  ERR_HTTP2_ERROR: 'protocol_error',
   // undici will not put on the wire what the client sent: a header or target that node:http let through.
   UND_ERR_INVALID_ARG: 'bad_request',
   UND_ERR_NOT_SUPPORTED: 'bad_request',
 };
 
-/** Families of codes, after the single ones: certificates (node:tls and OpenSSL's verification), TLS itself. */
+/** Families of codes, after the single ones: certificates (node:tls and OpenSSL's verification), alerts, TLS itself. */
 const PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
   [
     /^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_)/,
     'tls_certificate_error',
   ],
+  [/^ERR_SSL_.*ALERT/, 'tls_alert_received'],
   [/^(?:ERR_SSL|ERR_TLS|EPROTO$)/, 'tls_protocol_error'],
 ];
 
@@ -50,9 +53,17 @@ export function toProxyError(cause: unknown, sent: Sent): ProxyError {
   if (cause instanceof RequestBodyNotKept)
     return new ProxyError('body_not_kept', cause.message, { cause, sent });
   const found = innermost(cause);
-  const code = codeOf(found, sent);
-  return new ProxyError(code, messageOf(found), { cause, sent });
+  const known = systemCode(found);
+  const code = codeOf(found, known, sent);
+  const seen = HANDSHAKE_ALERT.test(known) ? 'not_sent' : sent;
+  return new ProxyError(code, messageOf(found, code), { cause, sent: seen });
 }
+
+/**
+ * With TLS 1.3 a client has ended its handshake, and may have sent its request, when the upstream says that it wants
+ * another certificate. No server reads a request before its own handshake has ended.
+ */
+const HANDSHAKE_ALERT = /_ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
 
 function withSent(error: ProxyError, sent: Sent): ProxyError {
   // Our own refusals come before any byte; only what waited for the upstream depends on how far it got.
@@ -66,18 +77,24 @@ function innermost(cause: unknown): unknown {
   return cause;
 }
 
-function codeOf(cause: unknown, sent: Sent): ErrorCode {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+function systemCode(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+function codeOf(cause: unknown, code: string, sent: Sent): ErrorCode {
   // On a connection that carried the request, this is TCP giving up on it.
   if (code === 'ETIMEDOUT' && sent === 'sent_unknown') return 'connection_terminated';
   // undici's parser names its errors, and gives them no code.
   if (cause instanceof Error && cause.name === 'HTTPParserError') return 'protocol_error';
+  // "bad response" is a 100 that nobody asked for, "bad upgrade" such a 101; the code is that of any lost connection.
+  if (cause instanceof Error && /^bad (?:response|upgrade)$/.test(cause.message)) return 'protocol_error';
   return CODES[code] ?? PATTERNS.find(([pattern]) => pattern.test(code))?.[1] ?? 'connection_terminated';
 }
 
-function messageOf(cause: unknown): string {
+function messageOf(cause: unknown, code: ErrorCode): string {
   if (!(cause instanceof Error)) return String(cause);
+  if (code === 'tls_certificate_error') return `${cause.message} (${systemCode(cause)})`;
+  // OpenSSL's whole sentence is its own function, file and line.
+  if (code.startsWith('tls_') && 'reason' in cause) return `TLS: ${String(cause.reason)}`;
   return cause.message === '' ? cause.name : cause.message;
 }
-  // "bad response" is a 100 that nobody asked for, "bad upgrade" such a 101; the code is that of any lost connection.
-  if (cause instanceof Error && /^bad (?:response|upgrade)$/.test(cause.message)) return 'protocol_error';

@@ -4,11 +4,12 @@ import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
+import type { Sender } from './agent.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { toProxyError } from './failure.ts';
 
 /** The innermost Send: one attempt on one connection of `dispatcher`. It alone reports attempts. */
-export function upstreamSend(dispatcher: Dispatcher, origin: string, options: ExchangeOptions): Send {
+export function upstreamSend(dispatcher: Sender, origin: string, options: ExchangeOptions): Send {
   const { clock } = options;
   return async (call) => {
     const body = openBody(call);
@@ -46,7 +47,7 @@ function openBody(call: Call): BodySource {
 }
 
 interface Destination {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Sender;
   readonly origin: string;
   readonly body: BodySource;
 }

@@ -112,7 +112,7 @@ describe('no connection at all', () => {
 
   test.each([
     ['a private address that nobody allowed', ['127.0.0.1'], 'destination_ip_prohibited', '1'],
-    ['no address', [], 'destination_ip_prohibited', '1'],
+    ['no address', [], 'dns_error', '3'],
   ])('a name that leads to %s', async (_name, addresses, error, attempts) => {
     const origin = await startOrigin(ok());
     resolving((_name, callback) => callback(addresses));

@@ -34,6 +34,8 @@ describe('a small file', () => {
   test('has the built-in values of the process', () => {
     expect(rest).toEqual({
       file: 'config.yaml',
+      files: ['config.yaml'],
+      tls: undefined,
       listen: { host: '127.0.0.1', port: 8080 },
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
       log: { level: 'info', requests: 'notable', slowMs: 5_000 },
@@ -53,7 +55,20 @@ describe('a small file', () => {
         mount: { path: '/stripe' },
         allowPrivate: false,
         headers: { set: [], remove: [] },
-        connection: { connectTimeoutMs: 2_000, keepAliveMs: 4_000, maxAgeMs: 300_000 },
+        connection: {
+          connectTimeoutMs: 2_000,
+          keepAliveMs: 4_000,
+          maxAgeMs: 300_000,
+          http2: 'off',
+          proxy: undefined,
+          tls: {
+            ca: undefined,
+            cert: undefined,
+            key: undefined,
+            servername: undefined,
+            minVersion: 'TLSv1.2',
+          },
+        },
       },
     ]);
   });
@@ -416,11 +431,11 @@ upstreams:
     ],
     [
       upstream('zzz: 3'),
-      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, mount, allow_private, headers, timeouts, retry, breaker, concurrency, request, connection, routes',
+      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, mount, allow_private, headers, timeouts, retry, breaker, concurrency, request, connection, tls, routes',
     ],
     [
       upstream('__proto__: 3'),
-      'config.yaml:4:5  upstreams.a.__proto__: unknown key; there are url, mount, allow_private, headers, timeouts, retry, breaker, concurrency, request, connection, routes',
+      'config.yaml:4:5  upstreams.a.__proto__: unknown key; did you mean "connection.proxy"?',
     ],
     [
       upstream('headers: { set: { host: a } }'),
@@ -735,7 +750,9 @@ describe('the JSON Schema', () => {
 test('the table of options has every key once, with its default', () => {
   const rows = renderOptionsTable().split('\n').slice(2, -1);
   const keys = rows.map((row) => row.split('`')[1]);
-  expect(new Set(keys).size).toBe(keys.length);
+  // tls.cert is one thing where apps connect, and another at an upstream.
+  const places = rows.map((row) => row.split('|').slice(1, 3).join());
+  expect(new Set(places).size).toBe(keys.length);
   expect(rows).toContain(
     '| `timeouts.connect` | defaults, upstream | a duration | `2s` | Time to connect: DNS, TCP and TLS. Per upstream, because its routes share connections. |',
   );

@@ -35,6 +35,8 @@ const ANSWERS: Readonly<Record<ErrorCode, readonly [status: number, proxyStatus:
   connection_failed: [502, 'destination_ip_unroutable'],
   tls_certificate_error: [502, 'tls_certificate_error'],
   tls_protocol_error: [502, 'tls_protocol_error'],
+  tls_alert_received: [502, 'tls_alert_received'],
+  egress_proxy_refused: [502, 'destination_unavailable'],
   connection_terminated: [502, 'connection_terminated'],
   protocol_error: [502, 'http_protocol_error'],
   response_incomplete: [502, 'http_response_incomplete'],

@@ -1,0 +1,52 @@
+import type { UpstreamConfig } from './config.ts';
+import { egressProxy } from './egress.ts';
+import type { Inherited } from './inherit.ts';
+import { certificates, identity, type WrittenPem } from './pem.ts';
+import type { Path } from './problem.ts';
+import type { Settings } from './settings.ts';
+import type { Ground } from './upstreams.ts';
+
+type ConnectionOptions = UpstreamConfig['connection'];
+type Rules = Pick<Ground, 'report' | 'lookup'>;
+
+/** How an upstream is connected to, with the files read that the configuration names. */
+export function connectionOptions(
+  { values, origins }: Inherited<Settings>,
+  origin: string,
+  { report, lookup }: Rules,
+): ConnectionOptions {
+  const { timeouts, connection, tls } = values;
+  const pathOf = (key: string): Path => origins.get(key)?.path ?? [];
+  const pem = (key: 'ca' | 'cert' | 'key'): WrittenPem => ({ text: tls[key], path: pathOf(`tls.${key}`) });
+  const source = { report, readFile: lookup.readFile };
+  const found = egressProxy(connection.proxy, origin, lookup.env);
+  if ('problem' in found) report.problem(pathOf('connection.proxy'), found.problem);
+  warnWithoutTls({ values, origins }, origin, { report, lookup });
+  return {
+    connectTimeoutMs: timeouts.connect,
+    keepAliveMs: connection.keep_alive,
+    maxAgeMs: connection.max_age,
+    http2: connection.http2,
+    proxy: 'proxy' in found ? found.proxy : undefined,
+    tls: {
+      ca: certificates(pem('ca'), source),
+      ...identity(pem('cert'), pem('key'), source),
+      servername: tls.servername,
+      minVersion: tls.min_version,
+    },
+  };
+}
+
+/** What is inherited may be meant for others; what the upstream itself says is meant for it. */
+function warnWithoutTls({ values, origins }: Inherited<Settings>, origin: string, { report }: Rules): void {
+  if (!origin.startsWith('http:')) return;
+  for (const [key, { path, layer }] of origins) {
+    if (layer.path[0] !== 'upstreams') continue;
+    if (key.startsWith('tls.')) report.warning(path, 'has no effect, because url begins with http://');
+    if (key === 'connection.http2' && values.connection.http2 === 'auto')
+      report.warning(
+        path,
+        'has no effect, because url begins with http://; require speaks HTTP/2 without TLS',
+      );
+  }
+}

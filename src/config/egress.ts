@@ -1,0 +1,71 @@
+/** An HTTP proxy between us and an upstream. */
+export interface EgressProxy {
+  readonly protocol: 'http:' | 'https:';
+  readonly hostname: string;
+  readonly port: number;
+  /** Value of Proxy-Authorization. */
+  readonly authorization: string | undefined;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export type FoundProxy = { readonly proxy: EgressProxy | undefined } | { readonly problem: string };
+
+/** The proxy on the way to `origin`: `written` is `off`, `env` or a URL. Problems do not repeat what may hold a password. */
+export function egressProxy(written: string, origin: string, env: Env): FoundProxy {
+  if (written === 'off') return { proxy: undefined };
+  if (written !== 'env') return proxyOf(written, '');
+  const { protocol, hostname, port } = new URL(origin);
+  const names = protocol === 'https:' ? ['https_proxy', 'all_proxy'] : ['http_proxy', 'all_proxy'];
+  const name = names.flatMap((lower) => [lower, lower.toUpperCase()]).find((one) => env[one]);
+  const exceptions = env['no_proxy'] ?? env['NO_PROXY'] ?? '';
+  const given = port || (protocol === 'https:' ? '443' : '80');
+  if (name === undefined || isException(hostname, given, exceptions)) return { proxy: undefined };
+  return proxyOf(env[name] as string, `environment variable ${name} `);
+}
+
+/** `http://proxy.corp:3128`, without credentials. */
+export function shownProxy(proxy: EgressProxy | undefined): string {
+  return proxy === undefined ? 'none' : `${proxy.protocol}//${bracketed(proxy.hostname)}:${proxy.port}`;
+}
+
+/** What is written, without user and password. */
+export const shownProxyUrl = (written: string): string =>
+  written.replace(/^([a-z]+:\/\/)?[^/]*@/i, '$1[redacted]@');
+
+function proxyOf(written: string, who: string): FoundProxy {
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`);
+  if (url === null || url.hostname === '')
+    return { problem: `${who}is not a proxy; write off, env or http://host:port` };
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    return {
+      problem: `${who}has the scheme ${url.protocol}//; only http:// and https:// proxies are supported`,
+    };
+  const { protocol, hostname, username, password, port } = url;
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const proxy: EgressProxy = {
+    protocol,
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || (protocol === 'https:' ? 443 : 80)),
+    authorization: username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,
+  };
+  return { proxy };
+}
+
+/** As curl reads NO_PROXY: names with everything below them, a leading dot or `*.` changes nothing, a port may follow, `*` is all. */
+function isException(hostname: string, port: string, list: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  return list
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== '')
+    .some((entry) => {
+      if (entry === '*') return true;
+      if (entry === host) return true;
+      const [, name = '', only] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry.replace(/^\*?\./, '')) ?? [];
+      if (only !== undefined && only !== port) return false;
+      return host === name || host.endsWith(`.${name}`);
+    });
+}
+
+const bracketed = (hostname: string): string => (hostname.includes(':') ? `[${hostname}]` : hostname);

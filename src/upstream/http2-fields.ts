@@ -1,0 +1,64 @@
+import type { Dispatcher } from 'undici';
+
+/** Fields of HTTP/1.1's connection management that the proxy has not taken away already (RFC 9113 §8.2.2). */
+const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['http2-settings', 'host']);
+
+/** A request's head as HTTP/2 writes it: pseudo-fields first, names in lower case (RFC 9113 §8.2, §8.3.1). */
+export function fieldsOf({ method, path, headers }: Dispatcher.DispatchOptions, origin: URL): string[] {
+  const fields = [
+    ':method',
+    method,
+    ':scheme',
+    origin.protocol.slice(0, -1),
+    ':authority',
+    origin.host,
+    ':path',
+    path,
+  ];
+  const raw = headers as readonly string[];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    if (!NOT_IN_HTTP2.has(name)) fields.push(name, raw[i + 1] as string);
+  }
+  return fields;
+}
+
+/** A reply's head (or its trailers, with status 0) without pseudo-fields. */
+export function replyFields(raw: readonly string[]): { status: number; fields: string[] } {
+  let status = 0;
+  const fields: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const [name, value] = [raw[i] as string, raw[i + 1] as string];
+    if (name === ':status') status = Number(value);
+    else if (!name.startsWith(':')) fields.push(name, value);
+  }
+  return { status, fields };
+}
+
+/** How long a body is said to be; undefined where it is not said, or where it speaks of a body that is not sent. */
+export function lengthOf(raw: readonly string[], method: string): number | undefined {
+  const { status, fields } = replyFields(raw);
+  if (method === 'HEAD' || status === 204 || status === 304) return undefined;
+  const at = fields.indexOf('content-length');
+  return at < 0 || at % 2 === 1 ? undefined : Number(fields[at + 1]);
+}
+
+/** RFC 9113 §7, by number. */
+const RESETS = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+  'COMPRESSION_ERROR',
+  'CONNECT_ERROR',
+  'ENHANCE_YOUR_CALM',
+  'INADEQUATE_SECURITY',
+  'HTTP_1_1_REQUIRED',
+];
+
+export const resetName = (code: number | undefined): string => RESETS[code ?? 0] ?? `code ${code}`;

@@ -1,0 +1,145 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Dispatcher } from 'undici';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Connector } from './connector.ts';
+import { Http2Connection } from './http2-connection.ts';
+import type { Handler, Request } from './http2-exchange.ts';
+
+export interface Http2PoolOptions {
+  readonly clock: Clock;
+  /** `auto`: HTTP/1.1 where the upstream does not take HTTP/2. `require`: an error; and HTTP/2 also without TLS. */
+  readonly mode: 'auto' | 'require';
+  readonly connect: Connector;
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly maxAgeMs: number;
+  /** Takes what HTTP/2 is not spoken for, beginning with a connection on which the upstream has just chosen HTTP/1.1. */
+  readonly http1: (connect: Connector) => Dispatcher;
+}
+
+interface Waiting {
+  readonly request: Request;
+  readonly handler: Handler;
+}
+
+/**
+ * The connections to one upstream that may speak HTTP/2. What is chosen in the first handshake (ALPN) holds for HTTP/1.1
+ * as long as a connection may live, and is asked again then.
+ */
+export class Http2Pool {
+  readonly #origin: URL;
+  readonly #options: Http2PoolOptions;
+  readonly #http1: Dispatcher;
+  readonly #connections = new Set<Http2Connection>();
+  /** Connections that turned out to speak HTTP/1.1 and have not been taken over yet. */
+  readonly #spare: Socket[] = [];
+  #waiting: Waiting[] = [];
+  #connecting = false;
+  #http1Until = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  constructor(origin: string, options: Http2PoolOptions) {
+    this.#origin = new URL(origin);
+    this.#options = options;
+    this.#http1 = options.http1((target, callback) => {
+      const socket = this.#spare.pop();
+      if (socket === undefined || socket.destroyed) options.connect(target, callback);
+      else callback(null, socket);
+    });
+  }
+
+  /** Open connections that speak HTTP/2. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  dispatch(request: Request, handler: Handler): boolean {
+    if (this.#closed) throw new ProxyError('connection_terminated', 'the pool is closed');
+    if (this.#options.clock.now() < this.#http1Until) return this.#http1.dispatch(request, handler);
+    this.#waiting.push({ request, handler });
+    this.#drain();
+    return true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#connections) connection.retire();
+  }
+
+  #drain(): void {
+    while (this.#waiting.length > 0) {
+      const connection = this.#withRoom();
+      if (connection === undefined) break;
+      const { request, handler } = this.#waiting.shift() as Waiting;
+      connection.dispatch(request, handler);
+    }
+    if (this.#waiting.length > 0) this.#connectMore();
+  }
+
+  #withRoom(): Http2Connection | undefined {
+    for (const connection of this.#connections) if (connection.room) return connection;
+    return undefined;
+  }
+
+  #connectMore(): void {
+    for (const connection of this.#connections) if (connection.meeting) return;
+    if (this.#connecting) return;
+    this.#connecting = true;
+    const { protocol, hostname, port, host } = this.#origin;
+    const bare = hostname.replace(/^\[|\]$/g, '');
+    this.#options.connect({ protocol, hostname: bare, port, host }, (error, socket) => {
+      this.#connecting = false;
+      if (error !== null) return this.#failAll(error);
+      this.#took(socket);
+    });
+  }
+
+  #took(socket: Socket): void {
+    const { mode } = this.#options;
+    const chosen = (socket as Partial<TLSSocket>).alpnProtocol;
+    if (chosen === 'h2' || (mode === 'require' && this.#origin.protocol === 'http:')) {
+      this.#connections.add(this.#connection(socket));
+      return this.#drain();
+    }
+    if (mode === 'require') {
+      socket.destroy();
+      return this.#failAll(new ProxyError('tls_protocol_error', 'the upstream does not offer HTTP/2 (ALPN)'));
+    }
+    socket.on('error', () => undefined);
+    this.#spare.push(socket);
+    this.#speakHttp1();
+  }
+
+  #connection(socket: Socket): Http2Connection {
+    const { clock, connectTimeoutMs, keepAliveMs, maxAgeMs } = this.#options;
+    const connection: Http2Connection = new Http2Connection(socket, {
+      origin: this.#origin,
+      clock,
+      keepAliveMs,
+      maxAgeMs,
+      pingTimeoutMs: connectTimeoutMs,
+      onChange: () => {
+        if (connection.closed) this.#connections.delete(connection);
+        this.#drain();
+      },
+      onHttp1Required: () => {
+        if (this.#options.mode === 'auto') this.#speakHttp1();
+      },
+    });
+    return connection;
+  }
+
+  #speakHttp1(): void {
+    const { clock, maxAgeMs } = this.#options;
+    this.#http1Until = clock.now() + maxAgeMs;
+    for (const { request, handler } of this.#waiting.splice(0)) this.#http1.dispatch(request, handler);
+  }
+
+  #failAll(error: Error): void {
+    for (const { handler } of this.#waiting.splice(0)) {
+      handler.onResponseError?.(undefined as unknown as Dispatcher.DispatchController, error);
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import { egressProxy } from '../../src/config/egress.ts';
+import { routeValues, upstreamValues } from '../../src/config/effective.ts';
+import { type Good, loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+import { shownConfig } from '../../src/app/shown-config.ts';
+import { CA, CA_FILE, OTHER_CA, pem, pemFiles } from '../support/tls.ts';
+
+type Env = Readonly<Record<string, string>>;
+
+const load = (text: string, env: Env = {}) =>
+  loadConfig('/etc/breakwater/config.yaml', env, (path) =>
+    path.endsWith('.yaml') ? text : readFileSync(path, 'utf8'),
+  );
+
+function good(text: string, env: Env = {}): Good {
+  const loaded = load(text, env);
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+  return loaded;
+}
+
+const problems = (text: string, env: Env = {}): string[] => {
+  const loaded = load(text, env);
+  return loaded.ok ? [] : loaded.problems.map(({ path, message }) => `${path}: ${message}`);
+};
+const warnings = (text: string): string[] =>
+  good(text).warnings.map(({ path, message }) => `${path}: ${message}`);
+
+/** Flow-style sections of one upstream `a`. */
+const upstream = (sections: object, url = 'https://a.example') =>
+  `upstreams: { a: ${JSON.stringify({ url, ...sections })} }`;
+const connectionOf = ({ upstreams }: Config) => upstreams[0]!.connection;
+
+describe('tls of an upstream', () => {
+  test('comes from files, which are among those to be watched', () => {
+    const { config } = good(
+      upstream({
+        tls: { ca: CA_FILE, ...pemFiles('client'), servername: 'b.example', min_version: 'TLSv1.3' },
+      }),
+    );
+    expect(connectionOf(config).tls).toEqual({
+      ca: CA,
+      ...pem('client'),
+      servername: 'b.example',
+      minVersion: 'TLSv1.3',
+    });
+    const { cert, key } = pemFiles('client');
+    expect(config.files).toEqual(['/etc/breakwater/config.yaml', CA_FILE, cert, key]);
+  });
+
+  test('or stands in the file itself, or comes in by ${file:…}', () => {
+    expect(connectionOf(good(upstream({ tls: { ca: CA } })).config).tls.ca).toBe(CA);
+    const { config } = good(upstream({ tls: { ca: `\${file:${CA_FILE}}` } }));
+    expect(connectionOf(config).tls.ca).toBe(CA.trimEnd());
+    expect(config.files).toContain(CA_FILE);
+  });
+
+  test('paths are beside the configuration', () => {
+    expect(problems(upstream({ tls: { ca: 'tls/ca.pem' } }))).toEqual([
+      'upstreams.a.tls.ca: cannot read tls/ca.pem: no such file',
+    ]);
+  });
+
+  test('several authorities stay one text', () => {
+    expect(connectionOf(good(upstream({ tls: { ca: CA + OTHER_CA } })).config).tls.ca).toBe(CA + OTHER_CA);
+  });
+
+  const broken = CA.replace(/MII.{20}/, 'MIIAAAAAAAAAAAAAAAAAAAAA');
+  test.each<[object, string]>([
+    [
+      { ca: pemFiles('client').key },
+      'ca: holds no certificate, or a broken one; write PEM, or the path of a PEM file',
+    ],
+    [{ ca: broken }, 'ca: holds no certificate, or a broken one; write PEM, or the path of a PEM file'],
+    [{ ca: CA + broken }, 'ca: holds no certificate, or a broken one; write PEM, or the path of a PEM file'],
+    [{ cert: pemFiles('client').cert }, 'cert: needs its key beside it'],
+    [{ key: pemFiles('client').key }, 'key: needs its certificate beside it (cert)'],
+    [{ cert: pem('client').cert, key: pem('server').key }, 'key: is not the key of the certificate in cert'],
+    [{ ...pem('client'), key: CA }, 'key: holds no private key in PEM form, or one with a passphrase'],
+    [{ servername: '127.0.0.1' }, 'servername: "127.0.0.1" is not a host name'],
+    [{ servername: 'a b' }, 'servername: "a b" is not a host name'],
+    [{ min_version: 'TLSv1.1' }, 'min_version: "TLSv1.1" is not one of TLSv1.2, TLSv1.3'],
+    [{ verify: false }, 'verify: unknown key; there are ca, cert, key, servername, min_version'],
+  ])('%j', (tls, problem) => expect(problems(upstream({ tls }))).toEqual([`upstreams.a.tls.${problem}`]));
+
+  test('is nothing without https, and that is said where the upstream itself sets it', () => {
+    const plain = upstream(
+      { tls: { min_version: 'TLSv1.3' }, connection: { http2: 'auto' } },
+      'http://a.example',
+    );
+    expect(warnings(plain)).toEqual([
+      'upstreams.a.tls.min_version: has no effect, because url begins with http://',
+      'upstreams.a.connection.http2: has no effect, because url begins with http://; require speaks HTTP/2 without TLS',
+    ]);
+    expect(
+      warnings(`defaults: { tls: { min_version: TLSv1.3 } }\n${upstream({}, 'http://a.example')}`),
+    ).toEqual([]);
+    expect(warnings(upstream({ connection: { http2: 'require' } }, 'http://a.example'))).toEqual([]);
+  });
+});
+
+describe('tls where apps connect', () => {
+  test('is a certificate with its key, or nothing', () => {
+    const { config } = good(`tls: ${JSON.stringify(pemFiles('server'))}\n${upstream({})}`);
+    expect(config.tls).toEqual({ ...pem('server'), minVersion: 'TLSv1.2' });
+    expect(good(`tls: { min_version: TLSv1.3 }\n${upstream({})}`).config.tls).toBeUndefined();
+    expect(problems(`tls: { cert: ${CA_FILE} }\n${upstream({})}`)).toEqual([
+      'tls.cert: needs its key beside it',
+    ]);
+  });
+});
+
+describe('the proxy on the way', () => {
+  const at = (written: string, env: Env = {}, origin = 'https://api.example.com') =>
+    egressProxy(written, origin, env);
+  const url = (written: string, env: Env = {}, origin?: string) => {
+    const found = at(written, env, origin);
+    if ('problem' in found) return found.problem;
+    return found.proxy && `${found.proxy.protocol}//${found.proxy.hostname}:${found.proxy.port}`;
+  };
+
+  test.each([
+    ['off', undefined],
+    ['http://proxy.corp:3128', 'http://proxy.corp:3128'],
+    ['proxy.corp:3128', 'http://proxy.corp:3128'],
+    ['http://proxy.corp', 'http://proxy.corp:80'],
+    ['https://proxy.corp', 'https://proxy.corp:443'],
+    ['http://[::1]:3128', 'http://::1:3128'],
+    ['socks5://proxy.corp', 'has the scheme socks5://; only http:// and https:// proxies are supported'],
+    ['http://', 'is not a proxy; write off, env or http://host:port'],
+  ])('%s', (written, expected) => expect(url(written)).toBe(expected));
+
+  test('user and password become a header, and are shown nowhere', () => {
+    const written = 'http://me:s%40cret@proxy.corp:3128';
+    expect(at(written)).toMatchObject({ proxy: { authorization: `Basic ${btoa('me:s@cret')}` } });
+    const loaded = good(upstream({ connection: { proxy: written } }));
+    const [one] = loaded.config.upstreams;
+    const shown = JSON.stringify([
+      upstreamValues(loaded, one!),
+      routeValues(loaded, one!.routes[0]!),
+      shownConfig(loaded.config),
+    ]);
+    expect(shown).toContain('http://[redacted]@proxy.corp:3128');
+    expect(shown).toContain('"reached through","shown":"http://proxy.corp:3128"');
+    expect(shown).not.toContain('cret');
+    expect(shown).not.toContain(btoa('me:s@cret'));
+    const message = problems(upstream({ connection: { proxy: 'socks5://me:s%40cret@proxy.corp' } })).join();
+    expect(message).toContain('connection.proxy: has the scheme');
+    expect(message).not.toContain('cret');
+  });
+
+  test.each<[Env, string, string | undefined]>([
+    [{}, 'https://api.example.com', undefined],
+    [{ HTTPS_PROXY: 'http://a:1' }, 'https://api.example.com', 'http://a:1'],
+    [{ https_proxy: 'http://b:1', HTTPS_PROXY: 'http://a:1' }, 'https://api.example.com', 'http://b:1'],
+    [{ HTTP_PROXY: 'http://a:1' }, 'https://api.example.com', undefined],
+    [{ HTTP_PROXY: 'http://a:1' }, 'http://api.example.com', 'http://a:1'],
+    [{ ALL_PROXY: 'http://a:1' }, 'http://api.example.com', 'http://a:1'],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: '*' }, 'https://api.example.com', undefined],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: 'example.com' }, 'https://api.example.com', undefined],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: 'b.c, .EXAMPLE.com' }, 'https://api.example.com', undefined],
+    [{ HTTPS_PROXY: 'http://a:1', no_proxy: '*.example.com' }, 'https://api.example.com', undefined],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: 'ample.com' }, 'https://api.example.com', 'http://a:1'],
+    [
+      { HTTPS_PROXY: 'http://a:1', NO_PROXY: 'api.example.com:8443' },
+      'https://api.example.com',
+      'http://a:1',
+    ],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: 'api.example.com:443' }, 'https://api.example.com', undefined],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: '[2001:db8::1]' }, 'https://[2001:db8::1]', undefined],
+    [{ HTTPS_PROXY: 'http://a:1', NO_PROXY: '2001:db8::1' }, 'https://[2001:db8::1]', undefined],
+    [
+      { HTTPS_PROXY: 'ftp://u:p@a' },
+      'https://api.example.com',
+      'environment variable HTTPS_PROXY has the scheme ftp://; only http:// and https:// proxies are supported',
+    ],
+  ])('env: %j for %s', (env, origin, expected) => expect(url('env', env, origin)).toBe(expected));
+
+  test('the environment is not asked unless told to', () => {
+    const env = { HTTPS_PROXY: 'http://a:1' };
+    expect(connectionOf(good(upstream({}), env).config).proxy).toBeUndefined();
+    expect(connectionOf(good(upstream({ connection: { proxy: 'env' } }), env).config).proxy?.hostname).toBe(
+      'a',
+    );
+  });
+});
+
+test('keys and certificates are not shown', () => {
+  const loaded = good(
+    `tls: ${JSON.stringify(pem('server'))}\n${upstream({ tls: { ca: CA, ...pem('client') } })}`,
+  );
+  const [one] = loaded.config.upstreams;
+  const shown = JSON.stringify([routeValues(loaded, one!.routes[0]!), shownConfig(loaded.config)]);
+  expect(shown).not.toContain('BEGIN');
+  expect(routeValues(loaded, one!.routes[0]!)).toContainEqual(
+    expect.objectContaining({ key: 'tls.ca', shown: '[PEM]' }),
+  );
+});
