@@ -3,10 +3,13 @@ export type BodySource = Buffer | readonly Buffer[] | BodyReader | undefined;
 
 /** A request's body, which each attempt opens from its first byte. */
 export interface RequestBody {
-  /** Bytes as declared by Content-Length; undefined for a chunked body. */
-  readonly declaredBytes: number | undefined;
   /** Whether an attempt may (still) be started from the first byte. */
   readonly replayable: boolean;
+  /**
+   * When the client last brought its upload on, on the scale of `now`: now itself while an attempt waits for its next
+   * bytes, -Infinity without a body. What times an upstream counts from here.
+   */
+  broughtOnAt(now: number): number;
   /** Throws `RequestBodyNotKept` or `RequestBodyBroken` where no attempt can be started. */
   open(): BodySource;
   /** Lets go of kept bytes and of readers. The call is over. */
@@ -19,8 +22,8 @@ export interface BodyReader extends AsyncIterable<Buffer> {
 }
 
 export const EMPTY_BODY: RequestBody = {
-  declaredBytes: 0,
   replayable: true,
+  broughtOnAt: () => Number.NEGATIVE_INFINITY,
   open: () => undefined,
   dispose: () => {},
 };

@@ -20,6 +20,7 @@ export interface ReplayOptions {
   /** 0: the route never sends a body twice, so nothing is kept. */
   readonly maxBytes: number;
   readonly memory: ByteBudget;
+  readonly now: () => number;
   readonly onNotKept: (reason: 'cap' | 'memory') => void;
 }
 
@@ -32,7 +33,6 @@ const MAX_AHEAD_BYTES = 256 * 1024;
  * bytes it has read are dropped, and no other attempt can start.
  */
 export class StreamedBody implements RequestBody {
-  readonly declaredBytes: number | undefined;
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
   readonly #readers = new Set<Reader>();
@@ -48,11 +48,12 @@ export class StreamedBody implements RequestBody {
   #ahead = 0;
   #end: 'open' | 'complete' | 'broken' = 'open';
   #onSettled: (() => void) | undefined;
+  #arrivedAt: number;
 
   constructor(stream: BodyStream, options: ReplayOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.declaredBytes = options.declaredBytes;
+    this.#arrivedAt = options.now();
     this.#keeping = options.maxBytes > 0;
     if (this.#keeping && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopKeeping('cap');
     stream.on('data', (chunk) => this.#onData(chunk));
@@ -62,6 +63,12 @@ export class StreamedBody implements RequestBody {
 
   get replayable(): boolean {
     return this.#dropped === 0 && this.#end !== 'broken' && (this.#keeping || this.#furthest === 0);
+  }
+
+  broughtOnAt(now: number): number {
+    if (this.#end !== 'open') return this.#arrivedAt;
+    for (const reader of this.#readers) if (reader.waiting) return now;
+    return this.#arrivedAt;
   }
 
   /** Settles when the last byte is here or the client has gone. */
@@ -127,6 +134,7 @@ export class StreamedBody implements RequestBody {
 
   #onData(chunk: Buffer): void {
     if (this.#disposed) return;
+    this.#arrivedAt = this.#options.now();
     if (this.#keeping) this.#keep(chunk.length);
     this.#chunks.push(chunk);
     this.#ahead += chunk.length;
@@ -177,6 +185,11 @@ class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
 
   constructor(body: StreamedBody) {
     this.#body = body;
+  }
+
+  /** It has read all there is, and more is to come. */
+  get waiting(): boolean {
+    return this.#waiting !== undefined;
   }
 
   [Symbol.asyncIterator](): this {

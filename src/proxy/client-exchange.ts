@@ -175,6 +175,7 @@ export class ClientExchange {
   async #receiveBody(route: Route, declaredBytes: number | undefined): Promise<void> {
     const body = new StreamedBody(this.#req, {
       declaredBytes,
+      now: () => this.#deps.clock.now(),
       maxBytes: route.maxReplayBytes,
       memory: this.#deps.memory,
       onNotKept: (reason) => this.#record.report({ type: 'body_not_kept', reason }),

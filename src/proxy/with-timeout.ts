@@ -13,13 +13,13 @@ export interface Timeout {
 }
 
 /**
- * Sends `call` under a signal of its own that aborts when there is no head after `ms`. The head stops the clock;
- * the signal follows the call's own until the body has ended, so that a client who leaves in the body is still heard.
+ * Sends `call` under a signal of its own that aborts when there is no head after `ms`, counted from the moment when the
+ * client last brought its upload on: how fast it sends is not the upstream's doing. The head stops the clock; the signal follows the call's own until the body has ended, so that a client who leaves in the body is still heard.
  * Relies on `next` to reject as soon as its signal aborts, as every Send must.
  */
 export async function withTimeout(next: Send, call: Call, { clock, ms, error }: Timeout): Promise<Reply> {
   const signal = new Abort(call.signal);
-  const timer = clock.timer(ms, () => signal.abort(error()));
+  let timer = clock.timer(ms, onTime);
   try {
     const reply = await next({ ...call, signal });
     reply.body.onEnd(() => signal.detach());
@@ -29,5 +29,12 @@ export async function withTimeout(next: Send, call: Call, { clock, ms, error }: 
     throw failure;
   } finally {
     timer.cancel();
+  }
+
+  function onTime(): void {
+    const now = clock.now();
+    const left = call.body.broughtOnAt(now) + ms - now;
+    if (left > 0) timer = clock.timer(left, onTime);
+    else signal.abort(error());
   }
 }

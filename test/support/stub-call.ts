@@ -1,3 +1,4 @@
+import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
 import type { Call } from '../../src/proxy/call.ts';
@@ -47,7 +48,7 @@ export function stubCall(changes: Partial<Call> = {}): StubCall {
     method: 'GET',
     target: '/',
     headers: [],
-    body: { declaredBytes: 0, replayable: true, open: () => undefined, dispose: () => {} },
+    body: EMPTY_BODY,
     idempotencyKey: undefined,
     attempt: 1,
     lastAttempt: false,

@@ -31,16 +31,18 @@ class Client extends EventEmitter {
 
 function start(options: Partial<ReplayOptions> = {}) {
   const client = new Client();
+  const clock = { now: 0 };
   const memory = options.memory ?? new ByteBudget(1_000 * KIB);
   const notKept: string[] = [];
   const body = new StreamedBody(client, {
     declaredBytes: undefined,
     maxBytes: 100,
     memory,
+    now: () => clock.now,
     onNotKept: (reason) => notKept.push(reason),
     ...options,
   });
-  return { client, memory, body, notKept };
+  return { client, memory, body, notKept, clock };
 }
 
 function wholeOf(body: StreamedBody): string | undefined {
@@ -64,7 +66,7 @@ function read(source: unknown) {
 }
 
 test('no body can be sent any number of times', () => {
-  expect(EMPTY_BODY).toMatchObject({ declaredBytes: 0, replayable: true });
+  expect(EMPTY_BODY.replayable).toBe(true);
   expect(EMPTY_BODY.open()).toBeUndefined();
   expect(EMPTY_BODY.open()).toBeUndefined();
 });
@@ -301,4 +303,22 @@ test('disposing ends those who read, and gives bytes back once', async () => {
   await settled();
   expect(memory.used).toBe(0);
   expect(reading.text).toBe('ab');
+});
+
+test('it knows when the client last brought it on: now, while an attempt waits for its bytes', async () => {
+  const { client, body, clock } = start();
+  clock.now = 5;
+  expect(body.broughtOnAt(7)).toBe(0);
+  client.send('ab');
+  expect(body.broughtOnAt(7)).toBe(5);
+  const iterator = (body.open() as BodyReader)[Symbol.asyncIterator]();
+  await iterator.next();
+  expect(body.broughtOnAt(7)).toBe(5);
+  const waiting = iterator.next();
+  expect(body.broughtOnAt(7)).toBe(7);
+  clock.now = 8;
+  client.finish();
+  await waiting;
+  expect(body.broughtOnAt(9)).toBe(5);
+  expect(EMPTY_BODY.broughtOnAt(9)).toBe(Number.NEGATIVE_INFINITY);
 });
