@@ -18,37 +18,34 @@ export function flawOf(req: IncomingMessage): ProxyError | undefined {
   return ambiguity === undefined ? undefined : new ProxyError('bad_request', ambiguity);
 }
 
-function ambiguityOf({
-  httpVersionMajor,
-  httpVersionMinor,
-  rawHeaders,
-  url = '',
-}: IncomingMessage): string | undefined {
-  if (httpVersionMajor !== 1 || httpVersionMinor > 1) return 'only HTTP/1.1 and HTTP/1.0 are spoken here';
+function ambiguityOf(req: IncomingMessage): string | undefined {
+  const { httpVersionMajor: major, httpVersionMinor: minor, rawHeaders, url = '' } = req;
+  if (major !== 1 || minor > 1) return 'only HTTP/1.1 and HTTP/1.0 are spoken here';
   if (url.includes('#')) return 'the request target has a fragment';
   const { hosts, codings, length } = framing(rawHeaders);
-  const [host, ...others] = hosts;
-  if (host === undefined ? httpVersionMinor === 1 : others.length > 0 || !HOST.test(host))
-    return 'a request needs exactly one valid Host';
-  if (codings.length > 0 && (httpVersionMinor === 0 || codings.join().toLowerCase() !== 'chunked'))
+  if (!validHost(hosts, minor)) return 'a request needs exactly one valid Host';
+  if (codings !== '' && (minor === 0 || codings.toLowerCase() !== 'chunked'))
     return 'the only transfer coding understood is chunked, in HTTP/1.1';
-  if (length !== undefined && !Number.isSafeInteger(Number(length)))
-    return 'the Content-Length is beyond measure';
-  return undefined;
+  return Number.isSafeInteger(Number(length)) ? undefined : 'the Content-Length is beyond measure';
+}
+
+function validHost([host, ...others]: readonly string[], minor: number): boolean {
+  if (host === undefined) return minor === 0;
+  return others.length === 0 && HOST.test(host);
 }
 
 /** The fields that say where a message goes and where it ends. node:http drops all Hosts but the first. */
 function framing(rawHeaders: readonly string[]) {
   const hosts: string[] = [];
   const codings: string[] = [];
-  let length: string | undefined;
+  let length = '0';
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     const value = rawHeaders[i + 1] as string;
     // By length first: hardly a name needs to be lowered.
     if (name.length === 4 && name.toLowerCase() === 'host') hosts.push(value);
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings.push(value);
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings.push(value || '?');
     else if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
   }
-  return { hosts, codings, length };
+  return { hosts, codings: codings.join(), length };
 }

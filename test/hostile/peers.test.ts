@@ -24,12 +24,14 @@ describe('a slow client', () => {
 
   test('whose next head does not come either, while a pause between requests is its right', async () => {
     const origin = await startOrigin(ok());
-    const proxy = await startTidy(`clients: { head_timeout: 40ms }\n${apiConfig(origin)}`);
-    const [idle, slow] = [await connectRaw(proxy.port), await connectRaw(proxy.port)];
-    for (const client of [idle, slow]) {
+    const proxy = await startTidy(`clients: { head_timeout: 100ms }\n${apiConfig(origin)}`);
+    const served = async () => {
+      const client = await connectRaw(proxy.port);
       await client.send(get());
-      await client.readReply();
-    }
+      expect((await client.readReply()).status).toBe(200);
+      return client;
+    };
+    const [idle, slow] = [await served(), await served()];
     await slow.send('GET /api/y HT');
     expect((await slow.readReply()).status).toBe(408);
     await idle.send(get());

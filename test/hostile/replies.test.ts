@@ -10,21 +10,48 @@ import { HOSTILE_REPLIES, type HostileReply } from './replies.ts';
 /** Larger payloads would take a turn of the event loop per byte for nothing. */
 const MAX_DRIPPED_BYTES = 400;
 
-const OWN_FIELDS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
-const HOP_BY_HOP = ['proxy-authenticate', 'upgrade', 'te', 'x-one'];
+/** Of the upstream's fields these never reach the client: they speak of another connection, or in our name. */
+const NOT_RETURNED = ['proxy-authenticate', 'upgrade', 'te', 'x-one'];
+const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
 
 const request = (method = 'GET') => `${method} /api/x HTTP/1.1\r\nHost: app\r\n\r\n`;
+
+/** What the client gets, in a few words. */
+function expected({ verdict }: HostileReply): string {
+  if (verdict.kind === 'cut') return 'cut';
+  if (verdict.kind === 'failed') return `502 proxy 1 application/problem+json ${verdict.error}`;
+  return `${verdict.status} upstream 1 "${verdict.body}"`;
+}
+
+async function observed(client: RawClient): Promise<string> {
+  await client.untilHead().catch(() => undefined);
+  const reply = await client.readReply().catch(() => undefined);
+  if (reply === undefined) return 'cut';
+  const { rawHeaders } = reply;
+  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+  const forbidden = NOT_RETURNED.filter((name) => names.includes(name));
+  const forged = OURS.filter((name) => names.indexOf(name) !== names.lastIndexOf(name));
+  if (forbidden.length + forged.length > 0) return `with ${[...forbidden, ...forged].join()}`;
+  const [origin, attempts] = ['breakwater-origin', 'breakwater-attempts'].map((name) =>
+    rawHeader(reply, name),
+  );
+  const told =
+    origin === 'proxy'
+      ? `${rawHeader(reply, 'content-type')} ${/error=(\w+);/.exec(rawHeader(reply, 'proxy-status') ?? '')?.[1]}`
+      : `"${reply.body.toString()}"`;
+  return `${reply.status} ${origin} ${attempts} ${told}`;
+}
 
 /** Writes the payload in one piece, or byte by byte as long as somebody listens. */
 function hostile({ bytes, fin = false }: HostileReply, dripping: boolean): RawStep {
   return {
     at: 'request',
-    run: async ({ write, fin: close }) => {
+    run: async (peer) => {
       for (const piece of dripping ? bytes : [bytes]) {
-        if (!(await write(piece))) return;
+        if (!(await peer.write(piece))) return;
         if (dripping) await new Promise((resolve) => setImmediate(resolve));
       }
-      if (fin) close();
+      if (fin) peer.fin();
     },
   };
 }
@@ -37,57 +64,28 @@ async function start(reply: HostileReply, dripping = false) {
   return { origin, proxy, client };
 }
 
-async function judge({ verdict }: HostileReply, client: RawClient): Promise<void> {
-  if (verdict.kind === 'cut') {
-    await client.untilClosed();
-    await expect(client.readReply()).rejects.toThrow('no whole reply');
-    return;
-  }
-  const reply = await client.readReply();
-  expect(rawHeader(reply, 'via')).toBe(verdict.kind === 'passed' ? '1.1 breakwater' : undefined);
-  for (const name of OWN_FIELDS) expect(count(reply.rawHeaders, name)).toBeLessThanOrEqual(1);
-  expect(rawHeader(reply, 'breakwater-attempts')).toBe('1');
-  expect(rawHeader(reply, 'breakwater-origin')).toBe(verdict.kind === 'passed' ? 'upstream' : 'proxy');
-  if (verdict.kind === 'failed') {
-    expect(reply.status).toBe(502);
-    expect(rawHeader(reply, 'content-type')).toBe('application/problem+json');
-    expect(rawHeader(reply, 'proxy-status')).toContain(`error=${verdict.error};`);
-    return;
-  }
-  expect([reply.status, reply.body.toString()]).toEqual([verdict.status, verdict.body]);
-  for (const name of HOP_BY_HOP) expect(rawHeader(reply, name)).toBeUndefined();
-}
-
-const count = (rawHeaders: readonly string[], name: string) =>
-  rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === name).length;
-
-/** Whoever calls next gets his own reply; on a connection of its own, unless the first is as good as new. */
-async function nextIsUnharmed(
-  { verdict }: HostileReply,
-  proxy: Breakwater,
-  origin: RawOrigin,
-): Promise<void> {
+/** Whoever calls next gets his own reply. Gives the number of connections that it took. */
+async function callNext(proxy: Breakwater, origin: RawOrigin): Promise<readonly [string, number]> {
   const next = await connectRaw(proxy.port);
   await next.send(request());
-  const reply = await next.readReply();
-  expect([reply.status, reply.body.toString()]).toEqual([200, 'mine']);
-  const reused = verdict.kind === 'passed' && verdict.reused;
-  expect(origin.connections).toBe(reused ? 1 : 2);
+  const told = await observed(next);
   await origin.until(({ openConnections }) => openConnections <= 1);
+  return [told, origin.connections];
 }
 
 describe.each(Object.entries(HOSTILE_REPLIES))('%s', (_group, replies) => {
   test.each(replies)('$name', async (reply) => {
     const { client, origin, proxy } = await start(reply);
-    await judge(reply, client);
-    await nextIsUnharmed(reply, proxy, origin);
+    expect(await observed(client)).toBe(expected(reply));
+    const reused = reply.verdict.kind === 'passed' && reply.verdict.reused;
+    expect(await callNext(proxy, origin)).toEqual(['200 upstream 1 "mine"', reused ? 1 : 2]);
     expect(client.received.includes('stray')).toBe(false);
   });
 
   const dripped = replies.filter(({ bytes }) => bytes.length <= MAX_DRIPPED_BYTES);
   test.each(dripped)('$name, byte by byte', async (reply) => {
     const { client, proxy } = await start(reply, true);
-    await judge(reply, client);
+    expect(await observed(client)).toBe(expected(reply));
     expect(client.received.includes('stray')).toBe(false);
     expect((await proxy.untilEnded(1)).length).toBe(1);
   });
