@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { killAll, stopAll } from '../lib/process.ts';
 import { chart } from './peers/chart.ts';
+import { ATTEMPT_TIMEOUT_MS } from './peers/contender.ts';
 import { CONTENDERS } from './peers/contenders/all.ts';
 import { type Plan, plans, warmUp } from './peers/plan.ts';
 import { resultOf } from './peers/result.ts';
@@ -41,8 +42,8 @@ const { values: flags } = parseArgs({
 /** Beyond this something hangs. */
 const LIMIT_MS = 480_000;
 const HEAD_START_MS = 1_000;
-/** A load process that is later than this has itself become a part of the outage. */
-const LATE_MS = 200;
+/** A load process later than a quarter of the attempt timeout has itself become a part of the outage. */
+const LATE_MS = ATTEMPT_TIMEOUT_MS / 4;
 const README = fileURLToPath(new URL('README.md', import.meta.url));
 const CHARTS = fileURLToPath(new URL('charts/', import.meta.url));
 

@@ -18,7 +18,7 @@ export interface Result {
 }
 
 /** One second of a chart. */
-export interface Second {
+interface Second {
   /** Share of the requests that arrived in it, 0 to 1; undefined without any. */
   readonly success: number | undefined;
   /** Attempts that reached the upstream in it. */
