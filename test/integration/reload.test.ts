@@ -10,7 +10,10 @@ const get = async (url: string) => {
 
 const breakerOf = async (proxy: Breakwater) => {
   const state = (await (await fetch(`${proxy.adminUrl}/api/state`)).json()) as {
-    upstreams: { name: string; scopes: { scope: string; breaker: { state: string }; budget_tokens: number }[] }[];
+    upstreams: {
+      name: string;
+      scopes: { scope: string; breaker: { state: string }; budget_tokens: number }[];
+    }[];
   };
   return state.upstreams[0]?.scopes[0];
 };
@@ -106,7 +109,9 @@ test('an unchanged upstream keeps its breaker, budget and connections; a changed
 
 test('an upstream that a reload took away is gone from routes, state and metrics', async () => {
   const origin = await startOrigin(ok());
-  const proxy = await startBreakwater(`${apiConfig(origin)}  old:\n    url: ${origin.url}\n    allow_private: true\n`);
+  const proxy = await startBreakwater(
+    `${apiConfig(origin)}  old:\n    url: ${origin.url}\n    allow_private: true\n`,
+  );
   expect((await get(`${proxy.url}/old/`)).status).toBe(200);
   proxy.rewrite(apiConfig(origin));
   await proxy.app.reload();
