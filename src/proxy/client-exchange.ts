@@ -42,6 +42,8 @@ export interface ExchangeDeps {
  */
 const MAX_AWAITED_BYTES = 64 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 /** The client's side of a call; `upgrade` where it asks for a tunnel. */
 export type Parties =
   | { readonly req: IncomingMessage; readonly res: ServerResponse; readonly upgrade?: undefined }
@@ -212,7 +214,8 @@ export class ClientExchange {
     reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(res);
     // A stream's head must not wait for the stream's first byte. (With bytes on their way the head goes along.)
-    if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.flushHeaders();
+    // (`flushHeaders` would write it as UTF-8, of which two bytes are not the one byte that came.)
+    if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.write(NOTHING);
   }
 
   /** The upstream's side broke; the exchange destroys the response next, for a truncated body never ends cleanly. */

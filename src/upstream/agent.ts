@@ -66,6 +66,7 @@ function requestsOf(origin: string, options: AgentOptions, http1: Connector, dep
     clock: deps.clock,
     mode: http2,
     connect: createConnector(options, true, deps),
+    connectHttp1: http1,
     connectTimeoutMs,
     keepAliveMs,
     maxAgeMs,

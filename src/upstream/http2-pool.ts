@@ -11,7 +11,10 @@ export interface Http2PoolOptions {
   readonly clock: Clock;
   /** `auto`: HTTP/1.1 where the upstream does not take HTTP/2. `require`: an error; and HTTP/2 also without TLS. */
   readonly mode: 'auto' | 'require';
+  /** Offers HTTP/2. */
   readonly connect: Connector;
+  /** Does not. */
+  readonly connectHttp1: Connector;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly maxAgeMs: number;
@@ -45,8 +48,9 @@ export class Http2Pool {
     this.#options = options;
     this.#http1 = options.http1((target, callback) => {
       const socket = this.#spare.pop();
-      if (socket === undefined || socket.destroyed) options.connect(target, callback);
-      else callback(null, socket);
+      if (socket === undefined || socket.destroyed) options.connectHttp1(target, callback);
+      // undici would not notice a connection that is there before it has asked for it.
+      else queueMicrotask(() => callback(null, socket));
     });
   }
 

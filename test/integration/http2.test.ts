@@ -1,0 +1,564 @@
+import { createServer as createHttpsServer } from 'node:https';
+import { request as httpRequest } from 'node:http';
+import { constants } from 'node:http2';
+import { once } from 'node:events';
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Socket,
+} from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Breakwater, type BreakwaterOptions, NO_WAIT } from '../support/breakwater.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type Http2Origin, type Http2Step, reply, startHttp2Origin } from '../support/http2-origin.ts';
+import { connectRaw } from '../support/raw-client.ts';
+import { startTidy, stateOf, untilState } from '../support/tidy.ts';
+import { CA, pem } from '../support/tls.ts';
+
+const { NGHTTP2_CANCEL, NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_INTERNAL_ERROR, NGHTTP2_REFUSED_STREAM } =
+  constants;
+
+const config = (url: string, { http2 = 'auto', more = '' } = {}) =>
+  `${NO_WAIT}upstreams:\n  api:\n    url: ${url}\n    allow_private: true\n    connection: { http2: ${http2}, keep_alive: 10s }\n    tls: { ca: ${JSON.stringify(CA)} }\n${more}`;
+
+const SHORT = '    retry: off\n    timeouts: { attempt: 1s, total: 1s }\n';
+
+async function start(
+  origin: { url: string },
+  options: { http2?: string; more?: string } & BreakwaterOptions = {},
+) {
+  const proxy = await startTidy(config(origin.url, options), options);
+  return { proxy, api: `${proxy.url}/api` };
+}
+
+describe('a call over HTTP/2', () => {
+  test('carries method, target, fields and body there, status, fields and body back', async () => {
+    const origin = await startHttp2Origin([
+      ({ stream }) => {
+        stream.respond({ ':status': 201, 'set-cookie': ['a=1', 'b=2'], 'x-latin': 'caf\u00e9' });
+        stream.end('made');
+      },
+    ]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send(
+      'POST /api/a%2Fb//c?q=+1 HTTP/1.1\r\nhost: x\r\nCookie: a=1\r\ncookie: b=2\r\nX-Twice: 1\r\nx-twice: 2\r\nTE: trailers, gzip\r\nhttp2-settings: AAA\r\ncontent-length: 4\r\n\r\nbody',
+    );
+    const answer = await client.readReply();
+    expect(answer).toMatchObject({ status: 201, body: Buffer.from('made') });
+    const fields = answer.rawHeaders.join('|');
+    expect(fields).toContain('set-cookie|a=1|set-cookie|b=2');
+    expect(fields).toContain('x-latin|caf\u00e9');
+    expect(fields).not.toContain(':status');
+    const [request] = origin.requests;
+    expect(request?.body.toString()).toBe('body');
+    const { rawHeaders: sent } = request!;
+    expect(sent.slice(0, 8)).toEqual([
+      ':method',
+      'POST',
+      ':scheme',
+      'https',
+      ':authority',
+      `localhost:${origin.port}`,
+      ':path',
+      '/a%2Fb//c?q=+1',
+    ]);
+    expect(sent.join('|')).toContain('cookie|a=1|cookie|b=2|x-twice|1|x-twice|2');
+    expect(sent.join('|')).toContain('te|trailers');
+    expect(sent.join('|')).not.toMatch(/http2-settings|gzip|connection/);
+  });
+
+  test('shares one connection with a hundred others', async () => {
+    const waiting: (() => void)[] = [];
+    const origin = await startHttp2Origin([
+      (request, session) => void waiting.push(() => reply('ok')(request, session)),
+    ]);
+    const { api, proxy } = await start(origin, { more: '    concurrency: off\n' });
+    const calls = Array.from({ length: 100 }, () => fetch(api).then((answer) => answer.text()));
+    await origin.until(({ requests }) => requests.length === 100);
+    expect((await stateOf(proxy)).upstreams[0]?.connections).toBe(1);
+    for (const answer of waiting) answer();
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['ok']));
+    expect(origin.connections).toBe(1);
+  });
+
+  test('goes on another connection where the upstream allows no more streams on this one', async () => {
+    const waiting: (() => void)[] = [];
+    const origin = await startHttp2Origin(
+      [(request, session) => void waiting.push(() => reply('ok')(request, session))],
+      { settings: { maxConcurrentStreams: 2 } },
+    );
+    const { api } = await start(origin);
+    const calls = Array.from({ length: 5 }, () => fetch(api).then((answer) => answer.status));
+    await origin.until(({ requests }) => requests.length === 5);
+    expect(origin.requests.map(({ connection }) => connection).sort()).toEqual([1, 1, 2, 2, 3]);
+    for (const answer of waiting) answer();
+    expect(await Promise.all(calls)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  test('is HTTP/1.1 unless asked for', async () => {
+    const origin = await startHttp2Origin([reply()], { allowHTTP1: true });
+    const { api } = await start(origin, { http2: 'off' });
+    expect(await (await fetch(api)).text()).toBe('HTTP/1.1');
+    expect(origin.sessions).toHaveLength(0);
+  });
+
+  test('HEAD and 204 have no body, whatever length they announce', async () => {
+    const origin = await startHttp2Origin([
+      ({ stream }) => stream.respond({ ':status': 200, 'content-length': 5 }, { endStream: true }),
+      ({ stream }) => stream.respond({ ':status': 204 }, { endStream: true }),
+    ]);
+    const { api } = await start(origin);
+    const head = await fetch(api, { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, '5']);
+    expect((await fetch(api)).status).toBe(204);
+  });
+
+  test('1xx heads are not the reply', async () => {
+    const origin = await startHttp2Origin([
+      (request, session) => {
+        request.stream.additionalHeaders({ ':status': 103, link: '</a>' });
+        reply('final')(request, session);
+      },
+    ]);
+    const { api } = await start(origin);
+    expect(await (await fetch(api)).text()).toBe('final');
+  });
+
+  test('HTTP/1.1 is spoken where the upstream chooses it, on the very connection that was opened to find out', async () => {
+    let connections = 0;
+    const server = createHttpsServer(pem('server'), (_request, response) => response.end('one point one'));
+    server.on('secureConnection', () => connections++);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { api } = await start({ url: `https://localhost:${(server.address() as AddressInfo).port}` });
+    expect(await (await fetch(api)).text()).toBe('one point one');
+    // undici uses a connection again one turn of the loop after its last reply.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await (await fetch(api, { method: 'POST', body: 'x' })).text()).toBe('one point one');
+    expect(connections).toBe(1);
+    server.closeAllConnections();
+  });
+
+  test('require says so where the upstream does not offer HTTP/2', async () => {
+    const server = createHttpsServer(pem('server'), (_request, response) => response.end());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { api } = await start(
+      { url: `https://localhost:${(server.address() as AddressInfo).port}` },
+      { http2: 'require' },
+    );
+    const answer = await fetch(api, { method: 'POST' });
+    expect(answer.status).toBe(502);
+    expect(answer.headers.get('proxy-status')).toContain(
+      'error=tls_protocol_error; details="the upstream does not offer HTTP/2',
+    );
+    expect(answer.headers.get('breakwater-attempts')).toBe('3');
+  });
+
+  test('require speaks it without TLS', async () => {
+    const origin = await startHttp2Origin([reply('plain')], { plain: true });
+    const { api } = await start(origin, { http2: 'require' });
+    expect(await (await fetch(api)).text()).toBe('plain');
+    expect(origin.requests[0]?.headers[':scheme']).toBe('http');
+  });
+
+  test('a certificate that is not accepted is named as over HTTP/1.1', async () => {
+    const origin = await startHttp2Origin([reply()], pem('expired'));
+    const { api } = await start(origin);
+    const answer = await fetch(api, { method: 'POST' });
+    expect(answer.headers.get('proxy-status')).toMatch(/tls_certificate_error.*CERT_HAS_EXPIRED/);
+    expect(answer.headers.get('breakwater-attempts')).toBe('3');
+  });
+});
+
+describe('what failed', () => {
+  const refuse: Http2Step = ({ stream }) => stream.close(NGHTTP2_REFUSED_STREAM);
+  const crash: Http2Step = ({ stream }) => stream.close(NGHTTP2_INTERNAL_ERROR);
+  const goAway =
+    (code: number): Http2Step =>
+    (request, session) =>
+      session.goaway(code, request.stream.id! - 2);
+
+  test('REFUSED_STREAM was not sent: a POST without a key is tried again, on the same connection', async () => {
+    const origin = await startHttp2Origin([refuse, reply('second')]);
+    const { api, proxy } = await start(origin);
+    const answer = await fetch(api, { method: 'POST', body: 'once' });
+    expect([answer.headers.get('breakwater-attempts'), await answer.text()]).toEqual(['2', 'second']);
+    expect(origin.requests.map(({ connection }) => connection)).toEqual([1, 1]);
+    expect(origin.requests[1]?.body.toString()).toBe('once');
+    expect((await proxy.untilEnded(1))[0]?.entries[0]).toMatchObject({
+      error: 'connection_terminated',
+      detail: expect.stringContaining('REFUSED_STREAM'),
+    });
+  });
+
+  test.each([0, 11])(
+    'a stream above GOAWAY’s last (code %i) was not sent, and goes on another connection',
+    async (code) => {
+      const origin = await startHttp2Origin([reply('first'), goAway(code), reply('third')]);
+      const { api } = await start(origin);
+      expect(await (await fetch(api)).text()).toBe('first');
+      const answer = await fetch(api, { method: 'POST', body: 'x' });
+      expect([answer.headers.get('breakwater-attempts'), await answer.text()]).toEqual(['2', 'third']);
+      expect(origin.requests.map(({ connection }) => connection)).toEqual([1, 1, 2]);
+    },
+  );
+
+  test('a stream that GOAWAY still covers is brought to its end', async () => {
+    const origin = await startHttp2Origin([
+      (request, session) => {
+        session.goaway(0, request.stream.id!);
+        reply('covered')(request, session);
+      },
+      reply('next'),
+    ]);
+    const { api } = await start(origin);
+    const answer = await fetch(api, { method: 'POST', body: 'x' });
+    expect([answer.headers.get('breakwater-attempts'), await answer.text()]).toEqual(['1', 'covered']);
+    expect(await (await fetch(api)).text()).toBe('next');
+    expect(origin.requests.map(({ connection }) => connection)).toEqual([1, 2]);
+  });
+
+  test('any other reset may have been looked at: a GET is tried again, a POST is not', async () => {
+    const origin = await startHttp2Origin([crash, crash, reply('third')]);
+    const { api } = await start(origin);
+    const post = await fetch(api, { method: 'POST', body: 'x' });
+    expect(post.status).toBe(502);
+    expect(post.headers.get('proxy-status')).toMatch(
+      /connection_terminated; details="the upstream reset the stream: INTERNAL_ERROR.*gave_up=not_idempotent/,
+    );
+    const got = await fetch(api);
+    expect([got.headers.get('breakwater-attempts'), await got.text()]).toEqual(['2', 'third']);
+  });
+
+  test('so is a connection that breaks before the head', async () => {
+    const origin: Http2Origin = await startHttp2Origin([
+      () => origin.cut(),
+      () => origin.cut(),
+      reply('third'),
+    ]);
+    const { api } = await start(origin);
+    const post = await fetch(api, { method: 'POST', body: 'x' });
+    expect([post.status, post.headers.get('breakwater-gave-up')]).toEqual([502, 'not_idempotent']);
+    const got = await fetch(api);
+    expect([got.headers.get('breakwater-attempts'), await got.text()]).toEqual(['2', 'third']);
+  });
+
+  test('an upstream that wants HTTP/1.1 for this gets it', async () => {
+    const origin = await startHttp2Origin([({ stream }) => stream.close(NGHTTP2_HTTP_1_1_REQUIRED)], {
+      allowHTTP1: true,
+    });
+    const { api } = await start(origin);
+    const answer = await fetch(api, { method: 'POST', body: 'x' });
+    expect([answer.headers.get('breakwater-attempts'), await answer.text()]).toEqual(['2', 'HTTP/1.1']);
+    expect(origin.requests).toHaveLength(1);
+  });
+
+  const cuts: [string, (stream: Parameters<Http2Step>[0]['stream'], origin: Http2Origin) => void][] = [
+    ['a reset', (stream) => void stream.destroy(new Error('broken'))],
+    ['the end of the connection', (_stream, origin) => origin.cut()],
+    ['less than its length', (stream) => void stream.end()],
+  ];
+  test.each(cuts)('a body cut short by %s is never ended cleanly', async (_name, cut) => {
+    const origin: Http2Origin = await startHttp2Origin([
+      ({ stream }) => {
+        stream.respond({ ':status': 200, 'content-length': 100, 'x-cut': 'yes' });
+        stream.write('part');
+      },
+    ]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.untilText('part');
+    cut(origin.requests[0]!.stream, origin);
+    await client.untilClosed();
+    expect(client.received.toString()).toMatch(/content-length: 100\r\n.*part$/s);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ error: 'response_incomplete' });
+  });
+
+  test('nor is one without a length', async () => {
+    const origin: Http2Origin = await startHttp2Origin([
+      ({ stream }) => {
+        stream.respond({ ':status': 200 });
+        stream.write('part');
+      },
+    ]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.untilText('part');
+    origin.cut();
+    await client.untilClosed();
+    expect(client.received.toString()).not.toContain('0\r\n\r\n');
+  });
+
+  test('an upstream that speaks something else is a protocol error', async () => {
+    const server = createTcpServer((socket: Socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write('SSH-2.0-OpenSSH_9.6\r\nnothing of HTTP\r\n'));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const { api } = await start(
+      { url: `http://localhost:${(server.address() as AddressInfo).port}` },
+      { http2: 'require' },
+    );
+    const answer = await fetch(api, { method: 'POST' });
+    expect(answer.headers.get('proxy-status')).toContain('error=http_protocol_error');
+  });
+});
+
+describe('bodies', () => {
+  test('a client that leaves resets its stream, and no other', async () => {
+    const hold: Http2Step = ({ stream }) => {
+      stream.respond({ ':status': 200 });
+      stream.write('begun');
+    };
+    const origin = await startHttp2Origin([hold, hold]);
+    const { proxy, api } = await start(origin);
+    const stays = await fetch(api);
+    const leaves = await connectRaw(proxy.port);
+    await leaves.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+    await leaves.untilText('begun');
+    leaves.abort();
+    await origin.until(({ requests }) => requests[1]?.reset !== undefined);
+    expect(origin.requests[1]?.reset).toBe(NGHTTP2_CANCEL);
+    origin.requests[0]?.stream.end(' and ended');
+    expect(await stays.text()).toBe('begun and ended');
+    expect(origin.connections).toBe(1);
+  });
+
+  test('a slow reader holds its stream back with bounded memory, and no other', async () => {
+    let written = 0;
+    const flood: Http2Step = ({ stream }) => {
+      stream.respond({ ':status': 200 });
+      const chunk = Buffer.alloc(64 * 1024);
+      const more = () => {
+        while (written < 64 * 2 ** 20) {
+          written += chunk.length;
+          if (!stream.write(chunk)) return void stream.once('drain', more);
+        }
+        stream.end();
+      };
+      more();
+    };
+    const origin = await startHttp2Origin([flood, reply('quick')]);
+    const { proxy, api } = await start(origin);
+    const slow = httpRequest(`${api}/`).end();
+    const [response] = await once(slow, 'response');
+    response.pause();
+    for (let i = 0; i < 20; i++) expect(await (await fetch(api)).text()).toBe('quick');
+    expect(written).toBeLessThan(16 * 2 ** 20);
+    let received = 0;
+    response.on('data', (chunk: Buffer) => (received += chunk.length)).resume();
+    await once(response, 'end');
+    expect(received).toBe(64 * 2 ** 20);
+    expect(origin.connections).toBe(1);
+    await proxy.untilEnded(21);
+  });
+
+  test('a large upload streams, held back by the upstream', async () => {
+    const origin = await startHttp2Origin([
+      ({ stream }) => {
+        stream.on('end', () => {
+          stream.respond({ ':status': 200 });
+          stream.end('thanks');
+        });
+      },
+    ]);
+    const { api } = await start(origin);
+    const body = Buffer.alloc(8 * 2 ** 20, 'abc');
+    expect(await (await fetch(api, { method: 'POST', body })).text()).toBe('thanks');
+    expect(origin.requests[0]?.body.equals(body)).toBe(true);
+  });
+
+  test('a streamed body is sent again from its first byte', async () => {
+    const origin = await startHttp2Origin([
+      ({ stream }) => stream.close(NGHTTP2_REFUSED_STREAM),
+      (request, session) => void request.stream.on('end', () => reply('second')(request, session)),
+    ]);
+    const { api } = await start(origin);
+    const body = Buffer.alloc(300_000, 'abc');
+    expect(await (await fetch(api, { method: 'POST', body })).text()).toBe('second');
+    expect(origin.requests[1]?.body.equals(body)).toBe(true);
+  });
+
+  test('a client that breaks off its upload does not make it look whole', async () => {
+    const origin = await startHttp2Origin([() => {}]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send('POST /api/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n');
+    await origin.until(({ requests }) => requests[0]?.body.length === 5);
+    client.abort();
+    await origin.until(({ requests }) => requests[0]?.reset !== undefined);
+    expect(origin.requests[0]?.complete).toBe(false);
+  });
+
+  test('an answer that does not wait for the upload ends it', async () => {
+    const origin = await startHttp2Origin([
+      ({ stream }) => {
+        stream.respond({ ':status': 413 });
+        stream.end('too much');
+      },
+    ]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send('POST /api/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n');
+    expect(await client.readReply()).toMatchObject({ status: 413, body: Buffer.from('too much') });
+    await origin.until(({ requests }) => requests[0]?.stream.closed === true);
+  });
+});
+
+describe('trailers', () => {
+  const withTrailers =
+    (body: string): Http2Step =>
+    ({ stream }) => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': 'fine' }));
+      stream.end(body);
+    };
+
+  // undici's own HTTP/2 loses the body here, and calls the reply complete.
+  test('reach the client behind a body of which no byte is lost', async () => {
+    const origin = await startHttp2Origin([withTrailers('message')]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.untilText('grpc-status: 0\r\ngrpc-message: fine\r\n\r\n');
+    expect(client.received.toString()).toMatch(
+      /\r\n\r\n7\r\nmessage\r\n0\r\ngrpc-status: 0\r\ngrpc-message: fine\r\n\r\n$/,
+    );
+  });
+
+  test('behind no body at all as well', async () => {
+    const origin = await startHttp2Origin([withTrailers('')]);
+    const { proxy } = await start(origin);
+    const client = await connectRaw(proxy.port);
+    await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.untilText('0\r\ngrpc-status: 0\r\n');
+  });
+});
+
+/** The stream of the last call has closed too, one turn of the loop after the call. */
+async function untilIdle(proxy: Breakwater): Promise<void> {
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.in_flight === 0);
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A way to `origin` that can be frozen: what is sent then reaches nobody. */
+async function startRelay(origin: { port: number }): Promise<{ url: string; freeze(): void }> {
+  const pairs: [Socket, Socket][] = [];
+  const server = createTcpServer((near) => {
+    const far = connectTcp(origin.port, '127.0.0.1');
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.on('close', () => far.destroy());
+    pairs.push([near, far]);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    for (const [near] of pairs) near.destroy();
+  });
+  return {
+    url: `https://localhost:${(server.address() as AddressInfo).port}`,
+    freeze: () => pairs.forEach(([near, far]) => near.unpipe(far).resume()),
+  };
+}
+
+describe('a connection', () => {
+  test('takes nothing new once it is older than max_age, and closes', async () => {
+    const clock = new FakeClock();
+    const origin = await startHttp2Origin();
+    const { api } = await start(origin, { clock });
+    await (await fetch(api)).text();
+    await (await fetch(api)).text();
+    expect(origin.connections).toBe(1);
+    await clock.advance(9_000);
+    await (await fetch(api)).text();
+    expect(origin.connections).toBe(1);
+    for (let i = 0; i < 35; i++) {
+      await clock.advance(9_000);
+      await (await fetch(api)).text();
+    }
+    expect(origin.connections).toBe(2);
+    await origin.until(({ openConnections }) => openConnections === 1);
+    await clock.advance(10_000);
+    await origin.until(({ openConnections }) => openConnections === 0);
+  });
+
+  test('closes when it has idled for keep_alive', async () => {
+    const clock = new FakeClock();
+    const origin = await startHttp2Origin();
+    const { api, proxy } = await start(origin, { clock });
+    await (await fetch(api)).text();
+    await untilIdle(proxy);
+    await clock.advance(9_999);
+    expect(origin.openConnections).toBe(1);
+    await clock.advance(1);
+    await origin.until(({ openConnections }) => openConnections === 0);
+    await untilState(proxy, ({ upstreams }) => upstreams[0]?.connections === 0);
+  });
+
+  test('that has gone silent is found out after a timeout, and replaced', async () => {
+    const clock = new FakeClock();
+    const origin = await startHttp2Origin([reply('first'), () => {}, reply('third')]);
+    const relay = await startRelay(origin);
+    const { api, proxy } = await start(relay, { clock, more: SHORT });
+    await (await fetch(api)).text();
+    const pending = fetch(api);
+    await origin.until(({ requests }) => requests.length === 2);
+    relay.freeze();
+    await clock.advance(1_000);
+    expect((await pending).status).toBe(504);
+    expect(await (await fetch(api)).text()).toBe('third');
+    expect(origin.connections).toBe(2);
+    // `connect` is how long a PING may take.
+    await clock.advance(2_000);
+    await origin.until(({ openConnections }) => openConnections === 1);
+    await untilIdle(proxy);
+    await clock.advance(10_000);
+  });
+
+  test('that answers a PING is used again after a timeout', async () => {
+    const clock = new FakeClock();
+    const origin = await startHttp2Origin([() => {}, reply('second')]);
+    const { api, proxy } = await start(origin, { clock, more: SHORT });
+    const pending = fetch(api);
+    await origin.until(({ requests }) => requests.length === 1);
+    const pinged = once(origin.sessions[0]!, 'ping');
+    await clock.advance(1_000);
+    expect((await pending).status).toBe(504);
+    await pinged;
+    await origin.until(({ requests }) => requests[0]?.reset === NGHTTP2_CANCEL);
+    await untilState(proxy, ({ upstreams }) => upstreams[0]?.in_flight === 0);
+    expect(await (await fetch(api)).text()).toBe('second');
+    expect(origin.connections).toBe(1);
+    await untilIdle(proxy);
+    await clock.advance(10_000);
+  });
+
+  test('a reload with other options leaves the calls on the old one in peace', async () => {
+    const origin = await startHttp2Origin([
+      ({ stream }) => {
+        stream.respond({ ':status': 200 });
+        stream.write('begun');
+      },
+      reply('new'),
+    ]);
+    const { api, proxy } = await start(origin);
+    const old = await fetch(api);
+    proxy.rewrite(config(origin.url, { more: '    timeouts: { connect: 3s }\n' }));
+    await proxy.app.reload();
+    expect(await (await fetch(api)).text()).toBe('new');
+    origin.requests[0]?.stream.end(' and ended');
+    expect(await old.text()).toBe('begun and ended');
+    expect(origin.connections).toBe(2);
+  });
+});
