@@ -9,6 +9,12 @@ export function replyFlaw(status: number, headers: RawHeaders): string | undefin
   let codings: string | undefined;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
+    if (
+      name.length === 14 &&
+      name.toLowerCase() === 'content-length' &&
+      !Number.isSafeInteger(Number(headers[i + 1]))
+    )
+      return 'the Content-Length is beyond measure';
     if (name.length !== 17 || name.toLowerCase() !== 'transfer-encoding') continue;
     codings = codings === undefined ? headers[i + 1] : `${codings},${headers[i + 1]}`;
   }

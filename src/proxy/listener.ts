@@ -20,7 +20,8 @@ const MAX_PIPELINED = 100;
 
 /** A call that runs. */
 interface Running {
-  readonly socket: Socket;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
   readonly signal: Abort;
   readonly exchange: ClientExchange;
 }
@@ -31,6 +32,8 @@ export class Listener {
   readonly #running = new Set<Running>();
   /** How many requests wait for the answer of one before them. */
   readonly #waiting = new WeakMap<Socket, number>();
+  /** Connections whose bytes have no meaning any more. */
+  readonly #spoiled = new WeakSet<Socket>();
   readonly #onIdle: Array<() => void> = [];
 
   constructor(deps: ListenerDeps) {
@@ -60,11 +63,19 @@ export class Listener {
   readonly upgrade = (req: IncomingMessage, socket: Socket, head: Buffer): void =>
     this.#serve(handshake(req, socket, head));
 
-  /** What came on `socket` is not HTTP any more. True if a call runs there, which is thereby over. */
+  /**
+   * What came on `socket` is not HTTP any more. True if a call runs there, whose answer will be the last: at once, if it
+   * was in its own body.
+   */
   malformed(socket: Socket, why: string): boolean {
-    const running = [...this.#running].find((one) => one.socket === socket);
-    running?.exchange.end(new ProxyError('bad_request', why));
-    return running !== undefined;
+    const running = [...this.#running].find(({ req }) => req.socket === socket);
+    if (running === undefined || running.res.writableEnded) return false;
+    const { req, res, exchange } = running;
+    this.#spoiled.add(socket);
+    res.shouldKeepAlive = false;
+    if (req.complete) res.once('close', () => socket.destroySoon());
+    else exchange.end(new ProxyError('bad_request', why));
+    return true;
   }
 
   /**
@@ -82,7 +93,7 @@ export class Listener {
     this.#waiting.set(socket, waiting);
     res.once('socket', () => {
       this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
-      this.#begin(parties);
+      if (!this.#spoiled.has(socket)) this.#begin(parties);
     });
   }
 
@@ -102,7 +113,7 @@ export class Listener {
     );
     const signal = new Abort();
     const exchange = new ClientExchange(parties, record, signal, this.#deps);
-    const running = { socket: req.socket, signal, exchange };
+    const running = { req, res, signal, exchange };
     this.#running.add(running);
     calls.inFlight++;
     res.on('close', () => {

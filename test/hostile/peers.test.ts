@@ -110,6 +110,35 @@ describe('a slow client', () => {
   });
 });
 
+describe('nonsense behind a whole request', () => {
+  test('takes nothing from its answer, which is the last; requests between the two are not begun', async () => {
+    const released = Promise.withResolvers<void>();
+    const origin = await startOrigin(async ({ response }) => {
+      await released.promise;
+      response.end('whole');
+    });
+    const proxy = await startTidy(apiConfig(origin));
+    const client = await connectRaw(proxy.port);
+    await client.send(`${get('one')}${get('two')}\0\0`);
+    await origin.untilRequests(1);
+    await client.send('\0');
+    released.resolve();
+    const reply = await client.readReply();
+    expect([reply.status, reply.body.toString()]).toEqual([200, 'whole']);
+    await client.untilClosed();
+    await expect(client.readReply()).rejects.toThrow('no whole reply');
+    expect(origin.requests.map(({ url }) => url)).toEqual(['/one']);
+  });
+
+  test('is answered by itself when the answer is out', async () => {
+    const proxy = await startTidy(apiConfig(await startOrigin(ok())));
+    const client = await connectRaw(proxy.port);
+    await client.send(`GET /nowhere HTTP/1.1\r\nHost: app\r\n\r\n\0\0`);
+    expect([(await client.readReply()).status, (await client.readReply()).status]).toEqual([404, 400]);
+    await client.untilClosed();
+  });
+});
+
 describe('too much of everything', () => {
   test('connections beyond the cap are closed at once, and there is room again when others leave', async () => {
     const proxy = await startTidy(`clients: { max_connections: 2 }\n${apiConfig(await startOrigin(ok()))}`);

@@ -93,6 +93,7 @@ const LENGTHS = [
     'a positive sign': reply('Content-Length: +2\r\n', 'ok'),
     hexadecimal: reply('Content-Length: 0x2\r\n', 'ok'),
     'beyond 64 bits': reply('Content-Length: 18446744073709551618\r\n', 'ok'),
+    'beyond what a double counts': reply('Content-Length: 9223372036854775808\r\n', 'ok'),
     'an empty length': reply('Content-Length:\r\n', 'ok'),
     'length and chunks': reply('Content-Length: 2\r\nTransfer-Encoding: chunked\r\n', '2\r\nok\r\n0\r\n\r\n'),
     'chunks and length': reply('Transfer-Encoding: chunked\r\nContent-Length: 2\r\n', '2\r\nok\r\n0\r\n\r\n'),
