@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { ProxyError } from './errors.ts';
 
 export interface BodyWatch {
   readonly clock: Clock;
   readonly idleMs: number;
-  readonly onStall: () => void;
+  readonly onStall: (error: ProxyError) => void;
 }
 
 /**
@@ -17,7 +18,9 @@ export function watchBody(req: IncomingMessage, { clock, idleMs, onStall }: Body
   let timer: Timer;
   const look = () => {
     if (req.complete) return;
-    if (socket.bytesRead === seen && !req.isPaused()) return onStall();
+    if (socket.bytesRead === seen && !req.isPaused()) {
+      return onStall(new ProxyError('request_timeout', `nothing of the request body came for ${idleMs} ms`));
+    }
     seen = socket.bytesRead;
     timer = clock.timer(idleMs, look);
   };

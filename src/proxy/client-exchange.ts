@@ -183,17 +183,12 @@ export class ClientExchange {
       onNotKept: (reason) => this.#record.report({ type: 'body_not_kept', reason }),
     });
     this.#body = body;
-    this.#watchBody();
+    const { clock, bodyTimeoutMs } = this.#deps;
+    const onStall = (error: ProxyError) => this.end(error);
+    this.#stopWatching = watchBody(this.#req, { clock, idleMs: bodyTimeoutMs(), onStall });
     if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
     await body.settled();
     if (!this.#req.complete) throw new ProxyError('client_gone', 'the client broke off its request body');
-  }
-
-  #watchBody(): void {
-    const idleMs = this.#deps.bodyTimeoutMs();
-    const onStall = () =>
-      this.end(new ProxyError('request_timeout', `nothing of the request body came for ${idleMs} ms`));
-    this.#stopWatching = watchBody(this.#req, { clock: this.#deps.clock, idleMs, onStall });
   }
 
   #answer(reply: Reply, route: Route): void {

@@ -69,8 +69,10 @@ export class Listener {
    */
   malformed(socket: Socket, why: string): boolean {
     const running = [...this.#running].find(({ req }) => req.socket === socket);
-    if (running === undefined || running.res.writableEnded) return false;
+    if (running === undefined) return false;
     const { req, res, exchange } = running;
+    // Its answer is complete, and unless it was the last, the nonsense has one of its own.
+    if (res.writableEnded) return !res.shouldKeepAlive;
     this.#spoiled.add(socket);
     res.shouldKeepAlive = false;
     if (req.complete) res.once('close', () => socket.destroySoon());

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { framingFlaw, framingOf } from '../http/framing.ts';
 import { ProxyError } from './errors.ts';
 
 /** RFC 9110 §7.2, with the host of RFC 3986 §3.2.2; a comma would make two of it where fields are joined. */
@@ -22,30 +23,14 @@ function ambiguityOf(req: IncomingMessage): string | undefined {
   const { httpVersionMajor: major, httpVersionMinor: minor, rawHeaders, url = '' } = req;
   if (major !== 1 || minor > 1) return 'only HTTP/1.1 and HTTP/1.0 are spoken here';
   if (url.includes('#')) return 'the request target has a fragment';
-  const { hosts, codings, length } = framing(rawHeaders);
-  if (!validHost(hosts, minor)) return 'a request needs exactly one valid Host';
-  if (codings !== '' && (minor === 0 || codings.toLowerCase() !== 'chunked'))
-    return 'the only transfer coding understood is chunked, in HTTP/1.1';
-  return Number.isSafeInteger(Number(length)) ? undefined : 'the Content-Length is beyond measure';
+  const framing = framingOf(rawHeaders);
+  if (!validHost(framing.hosts, minor)) return 'a request needs exactly one valid Host';
+  if (framing.codings !== '' && minor === 0) return 'HTTP/1.0 has no transfer codings';
+  return framingFlaw(framing);
 }
 
+/** node:http keeps the first of several and drops the rest. */
 function validHost([host, ...others]: readonly string[], minor: number): boolean {
   if (host === undefined) return minor === 0;
   return others.length === 0 && HOST.test(host);
-}
-
-/** The fields that say where a message goes and where it ends. node:http drops all Hosts but the first. */
-function framing(rawHeaders: readonly string[]) {
-  const hosts: string[] = [];
-  const codings: string[] = [];
-  let length = '0';
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    const value = rawHeaders[i + 1] as string;
-    // By length first: hardly a name needs to be lowered.
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts.push(value);
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings.push(value || '?');
-    else if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
-  }
-  return { hosts, codings: codings.join(), length };
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
-import { replyFlaw } from '../http/reply-flaw.ts';
+import { framingFlaw, framingOf } from '../http/framing.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody } from '../http/reply.ts';
 import type { BodySource } from '../http/request-body.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
@@ -71,7 +71,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       return controller.abort(new ProxyError('protocol_error', 'a 101 that names no protocol'));
     if (status >= 100 && status < 200) return;
     const headers = rawHeaders(controller);
-    const flaw = replyFlaw(status, headers);
+    const flaw = status < 100 ? `there is no status ${status}` : framingFlaw(framingOf(headers));
     if (flaw !== undefined) return controller.abort(new ProxyError('protocol_error', flaw));
     controller.pause();
     this.#settle.resolve({ status, statusText, headers, body: this });
