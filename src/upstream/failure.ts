@@ -39,6 +39,8 @@ const PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
     'tls_certificate_error',
   ],
   [/^ERR_SSL_.*ALERT/, 'tls_alert_received'],
+  // node:http's parser, which reads what an egress proxy says.
+  [/^HPE_/, 'protocol_error'],
   [/^(?:ERR_SSL|ERR_TLS|EPROTO$)/, 'tls_protocol_error'],
 ];
 
