@@ -4,8 +4,8 @@ import { plainClient } from '../plain-client.ts';
 /**
  * Caddy retries what went wrong on the way (dial errors, and timeouts of GETs); a 503 is a reply like any other to it. Its
  * passive health check takes the upstream out for `fail_duration`, and callers wait for its return as long as
- * `lb_try_duration` lets them. `unhealthy_status 5xx` would count replies too; beside a single upstream that is flaky it
- * leaves next to nothing (5 % success where 70 % need no retry), so it is off, as it is by default.
+ * `lb_try_duration` lets them. `unhealthy_status 5xx` would count replies too: nearly nothing is sent to an
+ * upstream in an outage then, and nearly nothing gets through to one that is flaky. It is off, as it is by default.
  */
 export const caddy: Contender = {
   name: 'Caddy',
