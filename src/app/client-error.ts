@@ -11,7 +11,7 @@ const STATUSES: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** What follows a request that was to be the last is nobody's, and takes nothing from the answer to it. */
+/** What follows a request that was to be the last (also by `Connection: close` among its trailers) is nobody's. */
 const AFTER_THE_LAST = 'HPE_CLOSED_CONNECTION';
 
 /**
@@ -32,12 +32,13 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
   return (error: NodeJS.ErrnoException & { reason?: string }, socket: Socket): void => {
     const { code = '' } = error;
     // The parser tells the same error again with each piece that still comes.
-    if (answered.has(socket) || code === AFTER_THE_LAST) return;
+    if (answered.has(socket)) return;
     const status = STATUSES[code] ?? (code.startsWith('HPE_') ? 400 : undefined);
     if (status === undefined || !socket.writable) return void socket.destroy();
     answered.add(socket);
     const why = error.reason ?? error.message;
     if (malformed(socket, why)) return;
+    if (code === AFTER_THE_LAST) return void socket.destroySoon();
     answer(socket, status, why);
     const timer = clock.timer(LINGER_MS, () => socket.destroy());
     socket.once('close', () => timer.cancel());

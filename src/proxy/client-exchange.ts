@@ -216,6 +216,8 @@ export class ClientExchange {
   /** The upstream's side broke; the exchange destroys the response next, for a truncated body never ends cleanly. */
   readonly #onBodyEnd = (end: BodyEnd): void => {
     if (end === 'broken' && !this.#signal.aborted) this.#ending.error = 'response_incomplete';
+    // For HTTP/1.0 a body may end with its connection, so that one closed in good order would look whole.
+    if (end === 'broken' && this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy();
   };
 
   /** Both have agreed: from here on the connection speaks another protocol. It is the call until it closes. */

@@ -1,6 +1,9 @@
 import type { Random } from '../../src/runtime/random.ts';
 
-/** What parsers stumble over, put in at any place. */
+/**
+ * What parsers stumble over, put in at any place. No `Upgrade`: node:http loses what comes in one packet behind one that it
+ * was told to ignore, so that the rest of a round would be waited for.
+ */
 const TOKENS = [
   '\r',
   '\n',
@@ -27,7 +30,6 @@ const TOKENS = [
   'Host: evil\r\n',
   'Connection: close\r\n',
   'Connection: host, content-length, x-id\r\n',
-  'Connection: Upgrade\r\nUpgrade: websocket\r\n',
   'Expect: 100-continue\r\n',
   ' folded\r\n',
   'HTTP/1.0\r\n',

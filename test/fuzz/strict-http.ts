@@ -30,10 +30,12 @@ export function strictMessage(
     return [String(name).toLowerCase(), String(value).trim()] as const;
   });
   const { length, chunked } = framing(fields, head);
+  // HTTP/1.0 clients have no chunks.
+  const untilClose = kind === 'reply' && length === undefined && /\r\nconnection: close/i.test(head);
   const start = blank + 4;
   if (chunked) return chunkedBody(text, start, { startLine, head });
-  if (text.length < start + length) return undefined;
-  return { startLine, head, body: text.slice(start, start + length), end: start + length };
+  const end = untilClose ? text.length : start + (length ?? 0);
+  return text.length < end ? undefined : { startLine, head, body: text.slice(start, end), end };
 }
 
 function framing(fields: readonly (readonly [name: string, value: string])[], head: string) {
@@ -44,7 +46,7 @@ function framing(fields: readonly (readonly [name: string, value: string])[], he
   if (length !== undefined && (coding !== undefined || !/^\d{1,15}$/.test(length))) flaw('length', head);
   if (coding !== undefined && coding !== 'chunked') flaw('coding', head);
   if (of('host').length > 1) flaw('hosts', head);
-  return { length: Number(length ?? 0), chunked: coding !== undefined };
+  return { length: length === undefined ? undefined : Number(length), chunked: coding !== undefined };
 }
 
 function chunkedBody(

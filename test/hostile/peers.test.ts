@@ -290,3 +290,32 @@ describe('configuration cannot break out of its field', () => {
     (name) => expect(problems(upstream(`headers: { set: { ${name}: "1" } }`))).not.toEqual([]),
   );
 });
+
+test('for a client of HTTP/1.0 a body that breaks off does not look whole', async () => {
+  let peer: Peer | undefined;
+  const origin = await startRawOrigin({
+    at: 'request',
+    run: async (current) => {
+      peer = current;
+      await current.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n');
+    },
+  });
+  const proxy = await startTidy(apiConfig(origin));
+  const client = await connectRaw(proxy.port);
+  await client.send('GET /api/x HTTP/1.0\r\n\r\n');
+  await client.untilText('part');
+  peer?.reset();
+  expect(await client.untilClosed()).toBe('reset');
+});
+
+test('trailers that say that the connection ends are believed', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startTidy(apiConfig(origin));
+  const client = await connectRaw(proxy.port);
+  await client.send(
+    `POST /api/x HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n${get('smuggled')}`,
+  );
+  expect((await client.readReply()).status).toBe(200);
+  await client.untilClosed();
+  expect(origin.requests.length).toBe(1);
+});
