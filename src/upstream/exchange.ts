@@ -192,7 +192,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#idle?.cancel();
     this.#signal.off(this.#onAbort);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
-    for (const listener of this.#listeners) listener(end);
+    // Emptied, not only called: V8 may come to allocate these arrays in the old generation, where a dead one still keeps
+    // its listeners, and with them all of the call, until the next full collection. That cost half of the proxy's time.
+    for (const listener of this.#listeners.splice(0)) listener(end);
   }
 }
 
