@@ -31,6 +31,10 @@ const io: Io = {
   env: process.env,
   cwd: process.cwd(),
   onSignal: (signal, listener) => void process.on(signal, listener),
+  onStray: (listener) => {
+    process.on('uncaughtException', listener);
+    process.on('unhandledRejection', listener);
+  },
   exitNow: (code) => process.exit(code),
 };
 

@@ -6,6 +6,8 @@ export interface Io {
   readonly cwd: string;
   /** Calls back each time the process is sent one of these signals. */
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void): void;
+  /** Calls back with what nobody caught: exceptions and rejections outside any call. */
+  onStray(listener: (error: unknown) => void): void;
   /** Ends the process without further ado. */
   exitNow(code: number): void;
 }

@@ -8,6 +8,7 @@ import { nodeVersion, packageVersion } from '../runtime/process.ts';
 import { systemRandom } from '../runtime/random.ts';
 import { CONFIG_OPTION, loadFor, readArgs } from './args.ts';
 import type { Command, Io } from './io.ts';
+import { stopReason } from './stop-reason.ts';
 
 const USAGE = {
   text: `Usage: breakwater start [--config FILE] [--demo]
@@ -19,7 +20,7 @@ stays. SIGTERM or SIGINT drains: running calls get drain_timeout; a second signa
       --demo          also run the unreliable demo API where the upstream "demo" expects it
   -h, --help          this text
 
-Exit codes: 0 stopped as asked, 1 could not start, 2 called wrongly.
+Exit codes: 0 stopped as asked, 1 could not start or ended by a bug, 2 called wrongly.
 `,
   options: { ...CONFIG_OPTION, demo: { type: 'boolean', default: false } },
   words: [],
@@ -55,12 +56,12 @@ export const start: Command = async (args, io) => {
     announce(app, config, logger);
     watcher = new FileWatch(config.files, systemClock, () => void app.reload());
     io.onSignal('SIGHUP', () => void app.reload());
-    await stopSignal(io, logger);
+    const code = await stopReason(io, logger);
     watcher.close();
     await app.stop();
     await demo?.close();
     logger.info({}, 'stopped');
-    return 0;
+    return code;
   } catch (error) {
     io.err(`${startFailure(error)}\n`);
     return 1;
@@ -82,21 +83,6 @@ function announce(app: App, { upstreams }: Config, logger: Logger): void {
     { version: packageVersion(), node: nodeVersion, admin: app.adminUrl },
     `listening on ${app.url}`,
   );
-}
-
-/** Settles with the first SIGTERM or SIGINT; whoever sends a second one means it. */
-function stopSignal(io: Io, logger: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = () => {
-      if (asked) return io.exitNow(1);
-      asked = true;
-      logger.info({}, 'draining; a second signal stops at once');
-      resolve();
-    };
-    io.onSignal('SIGTERM', onSignal);
-    io.onSignal('SIGINT', onSignal);
-  });
 }
 
 /** The unreliable API of the README's examples, where the upstream `demo` expects it. */

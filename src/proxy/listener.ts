@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { headerOf } from '../http/headers.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Socket } from 'node:net';
+import { watchBody } from './body-watch.ts';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
 import { ProxyError } from './errors.ts';
 import { flawOf } from './malformed.ts';
@@ -121,7 +122,8 @@ export class Listener {
     res.on('close', () => {
       this.#running.delete(running);
       calls.inFlight--;
-      exchange.close();
+      this.#close(exchange, record);
+      if (!req.complete && !req.destroyed) this.#dropRest(req);
       if (this.#running.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     });
     const flaw = flawOf(req);
@@ -132,6 +134,29 @@ export class Listener {
     } else if (match.kind === 'route') void exchange.run(match.route, match.target);
     else
       exchange.refuse(new ProxyError(match.kind === 'none' ? 'route_not_found' : 'bad_request', match.why));
+  }
+
+  /** The rest of a body whose request is answered already is read and dropped, for as long as it comes. */
+  #dropRest(req: IncomingMessage): void {
+    const { clock, bodyTimeoutMs } = this.#deps;
+    const { socket } = req;
+    const stop = watchBody(req, { clock, idleMs: bodyTimeoutMs(), onStall: () => socket.destroy() });
+    // node:http forgets a request that is answered: its connection's end no longer ends it.
+    const done = () => {
+      stop();
+      socket.off('close', done);
+    };
+    req.once('close', done);
+    socket.once('close', done);
+  }
+
+  /** What an observer throws here would otherwise end the process. */
+  #close(exchange: ClientExchange, record: CallRecord): void {
+    try {
+      exchange.close();
+    } catch (error) {
+      this.#deps.onBug(error, record);
+    }
   }
 }
 

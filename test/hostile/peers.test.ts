@@ -65,6 +65,33 @@ describe('a slow client', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 408, error: 'request_timeout' });
   });
 
+  test('whose body stops after its answer loses the connection', async () => {
+    const clock = new FakeClock();
+    const proxy = await startTidy(`clients: { body_timeout: 5s }\n${apiConfig(await startOrigin(ok()))}`, {
+      clock,
+    });
+    const client = await connectRaw(proxy.port);
+    await client.send('PUT /nowhere HTTP/1.1\r\nHost: app\r\nContent-Length: 10\r\n\r\npart');
+    expect((await client.readReply()).status).toBe(404);
+    await clock.advance(4_999);
+    expect(client.end).toBeUndefined();
+    await clock.advance(1);
+    await client.untilClosed();
+  });
+
+  test('whose body comes to its end after its answer goes on', async () => {
+    const clock = new FakeClock();
+    const proxy = await startTidy(`clients: { body_timeout: 5s }\n${apiConfig(await startOrigin(ok()))}`, {
+      clock,
+    });
+    const client = await connectRaw(proxy.port);
+    await client.send('PUT /nowhere HTTP/1.1\r\nHost: app\r\nContent-Length: 10\r\n\r\npart');
+    expect((await client.readReply()).status).toBe(404);
+    await client.send(`remain${get()}`);
+    expect((await client.readReply()).status).toBe(200);
+    expect(clock.pending).toBe(0);
+  });
+
   test('that the upstream holds back is not slow', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(({ request }) => void request.pause());
@@ -88,6 +115,8 @@ describe('a slow client', () => {
     expect(proxy.ended.length).toBe(0);
     await clock.advance(600_000);
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 504 });
+    client.abort();
+    while (clock.pending > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
   test('that keeps its side open behind a refusal loses the connection', async () => {

@@ -28,6 +28,7 @@ async function run(command: Command, args: readonly string[], config = ''): Prom
     env: { KEY: 'sk_live_4242', HOOK: 'https://hooks.example/services/T0/sk_live_4242' },
     cwd: folder,
     onSignal: () => undefined,
+    onStray: () => undefined,
     exitNow: () => undefined,
   };
   return { code: await command(args, io), out, err };

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { Reply } from '../../src/http/reply.ts';
+import { ProxyError } from '../../src/proxy/errors.ts';
 import { combine } from '../../src/proxy/observer.ts';
 import { Listener } from '../../src/proxy/listener.ts';
 import type { CallRecord } from '../../src/proxy/record.ts';
@@ -13,7 +14,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { stubReply } from '../support/stub-call.ts';
 
-async function start(send: Route['send']) {
+async function start(send: Route['send'], onEnded: () => void = () => undefined) {
   const route: Route = {
     upstream: 'api',
     name: 'default',
@@ -39,6 +40,7 @@ async function start(send: Route['send']) {
       callEnded: (record) => {
         ended.push(record);
         changes.notify();
+        onEnded();
       },
     }),
     memory: new ByteBudget(0),
@@ -73,6 +75,18 @@ test('a bug is answered with 500, told to whoever logs, and to nobody else', asy
   expect(reply.status).toBe(500);
   expect(reply.body.toString()).not.toContain('secret');
   expect([bugs, ended.map(({ outcome }) => outcome), listener.inFlight]).toEqual([[bug], ['bug'], 0]);
+});
+
+test('what an observer throws at the end of a call is a bug like any other', async () => {
+  const { client, bugs, listener } = await start(
+    () => Promise.reject(new ProxyError('breaker_open', 'no')),
+    () => {
+      throw new TypeError('observer');
+    },
+  );
+  expect((await client.readReply()).status).toBe(503);
+  client.abort();
+  expect([bugs.map(String), listener.inFlight]).toEqual([['TypeError: observer'], 0]);
 });
 
 test('a reply that comes when the client has just gone is let go', async () => {

@@ -34,6 +34,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
     env: {},
     cwd: folder,
     onSignal: () => undefined,
+    onStray: () => undefined,
     exitNow: () => undefined,
   });
   return { code, out, err };
