@@ -8,6 +8,7 @@ import { ProxyError } from './errors.ts';
 import { flawOf } from './malformed.ts';
 import { CallRecord } from './record.ts';
 import type { Route } from './route.ts';
+import { type Listed, Roster } from './roster.ts';
 import type { Router } from './router.ts';
 import { handshake } from './upgrade.ts';
 
@@ -20,7 +21,7 @@ export interface ListenerDeps extends ExchangeDeps {
 const MAX_PIPELINED = 100;
 
 /** A call that runs. */
-interface Running {
+interface Running extends Listed {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly signal: Abort;
@@ -30,7 +31,7 @@ interface Running {
 /** node:http request → Call → Route.send → response. */
 export class Listener {
   readonly #deps: ListenerDeps;
-  readonly #running = new Set<Running>();
+  readonly #running = new Roster<Running>();
   /** How many requests wait for the answer of one before them. */
   readonly #waiting = new WeakMap<Socket, number>();
   /** Connections whose bytes have no meaning any more. */
@@ -116,7 +117,7 @@ export class Listener {
     );
     const signal = new Abort();
     const exchange = new ClientExchange(parties, record, signal, this.#deps);
-    const running = { req, res, signal, exchange };
+    const running = { req, res, signal, exchange, place: 0 };
     this.#running.add(running);
     calls.inFlight++;
     res.on('close', () => {

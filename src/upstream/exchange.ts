@@ -192,8 +192,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#idle?.cancel();
     this.#signal.off(this.#onAbort);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
-    // Emptied, not only called: V8 may come to allocate these arrays in the old generation, where a dead one still keeps
-    // its listeners, and with them all of the call, until the next full collection. That cost half of the proxy's time.
+    // Emptied too: whoever still holds an exchange that has ended must not hold the whole call with it.
     for (const listener of this.#listeners.splice(0)) listener(end);
   }
 }
