@@ -18,6 +18,7 @@ export function describe(explanation: Explanation): string {
     '\nWhen it is retried\n',
     retries(explanation),
     explanation.retried.length === 0 ? '' : waits(explanation),
+    `\nWhat an outage would do to it: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
 

@@ -210,6 +210,7 @@ test('a request that no upstream takes is told why', async () => {
 test('--host chooses an upstream that is mounted by host', async () => {
   const { out } = await run(explain, ['GET', '/a', '--host', 'HOOK.local:8080'], CONFIG);
   expect(out).toContain('upstream  hook');
+  expect(out).toContain('breakwater simulate hook --route default --fault outage');
 });
 
 test('check says that all is well, and how much there is', async () => {
