@@ -1,0 +1,50 @@
+import type { ClientFault } from './client-faults.ts';
+import type { Fault } from './faults.ts';
+
+/** The page of the docs that the tables are. */
+export function renderFaults(faults: readonly Fault[], clientFaults: readonly ClientFault[]): string {
+  const upstream = faults.map(({ moment, fault, idempotent, post, proxyStatus, result, outcome, waits }) =>
+    row([
+      moment,
+      fault,
+      idempotent,
+      post,
+      code(proxyStatus),
+      waits === 'attempt' ? `${code(result)}; of the last \`deadline_exceeded\`` : code(result),
+      code(outcome),
+    ]),
+  );
+  const client = clientFaults.map(({ fault, told, upstreamGot, outcome, error }) =>
+    row([fault, told, upstreamGot, code(outcome), code(error)]),
+  );
+  return `# What becomes of every fault
+
+<!-- Generated from test/fault/faults.ts and client-faults.ts, whose tests play each row over raw sockets.
+     Write it anew with: UPDATE_DOCS=1 npx vitest run test/fault/table.test.ts -->
+
+With the defaults: three attempts, no idempotency key. \`×3\` is the number of attempts, \`cut\` a connection that is
+broken off because the head is out already: a body that breaks never looks whole. A 5xx or 429 without an error type is the
+upstream's own reply, returned as it came.
+
+## The upstream fails
+
+| when | how | GET, PUT … | POST, PATCH | \`Proxy-Status\` error | \`attempts_total{result}\` | \`requests_total{outcome}\` |
+|---|---|---|---|---|---|---|
+${upstream.join('\n')}
+
+The last attempt that can be made has no timeout of its own: it may use all that is left of the total.
+
+A reset after the head is the same as a close there, whether or not bytes that came before it still arrive.
+
+## The client fails
+
+The upstream's connection is closed in each case, and nothing is tried again.
+
+| the client … | gets | requests at the upstream | \`requests_total{outcome}\` | error in the log |
+|---|---|---|---|---|
+${client.join('\n')}
+`;
+}
+
+const code = (text: string) => (text === '' ? '' : `\`${text}\``);
+const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
