@@ -1,3 +1,4 @@
+import { addAbortSignal, PassThrough } from 'node:stream';
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/request-body.ts';
@@ -21,7 +22,7 @@ export interface Carrier {
   released(): void;
 }
 
-const { NGHTTP2_CANCEL, NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
+const { NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
 
 /** RFC 9113 §8.7: the upstream has not begun to process the request. */
 const NOT_LOOKED_AT: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED]);
@@ -132,16 +133,14 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     this.#done = true;
     this.#handler.onResponseEnd?.(this, {});
     // The answer is here; what is left of the request would be sent to nobody (RFC 9113 §8.1).
-    if (!stream.writableEnded) stream.close(NGHTTP2_CANCEL);
+    if (!stream.writableEnded) stream.destroy(cancellation());
   }
 
   #fail(error: Error): void {
     if (this.#done) return;
     this.#done = true;
     this.#handler.onResponseError?.(this, error);
-    if (this.#stream === undefined || this.#stream.destroyed) return;
-    this.#stream.close(NGHTTP2_CANCEL);
-    this.#stream.destroy();
+    this.#stream?.destroy(cancellation());
   }
 
   #failureOf({ rstCode, id = 0 }: ClientHttp2Stream, cause: Error | undefined): Error {
@@ -163,12 +162,27 @@ export class Http2Exchange implements Dispatcher.DispatchController {
         if (this.#done) return;
         if (!stream.write(chunk)) await drained(stream);
       }
-      // A source that was closed because the exchange is over must not look like a whole request.
-      if (!this.#done) stream.end();
+      // Also of a source that was closed because the exchange is over; then its stream has been reset before.
+      stream.end();
     } catch (error) {
       this.abort(error as Error);
     }
   }
+}
+
+let cancelled: Error | undefined;
+
+/**
+ * Node's own AbortError: the one error that node:http2 sends as RST_STREAM(CANCEL). Its `stream.close(CANCEL)` ends the body
+ * in good order first (END_STREAM), so that half an upload would look whole.
+ */
+function cancellation(): Error | undefined {
+  cancelled ??=
+    addAbortSignal(
+      AbortSignal.abort(),
+      new PassThrough().on('error', () => undefined),
+    ).errored ?? undefined;
+  return cancelled;
 }
 
 function drained(stream: ClientHttp2Stream): Promise<void> {

@@ -1,8 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import type { Connected } from '../../src/upstream/connector.ts';
+import { throughProxy } from '../../src/upstream/proxy-egress.ts';
 import { NO_WAIT } from '../support/breakwater.ts';
 import { stubDns } from '../support/dns.ts';
 import { startEgressProxy } from '../support/egress.ts';
@@ -170,7 +172,8 @@ describe('through an egress proxy', () => {
   test('an http upstream, whose connection is used again', async () => {
     const origin = await startOrigin(ok('one'), ok('two'));
     const egress = await startEgressProxy();
-    const { api } = await start(config(origin.url, { proxy: `http://${egress.address}` }));
+    // A clock that stands still, so that a timer left behind is seen.
+    const { api } = await start(config(origin.url, { proxy: `http://${egress.address}` }), new FakeClock());
     expect(await (await fetch(api)).text()).toBe('one');
     await new Promise((resolve) => setImmediate(resolve));
     expect(await (await fetch(api)).text()).toBe('two');
@@ -190,6 +193,32 @@ describe('through an egress proxy', () => {
     });
     expect(origin.requests[0]?.rawHeaders.join()).toContain('x-one,1');
     expect(origin.requests[0]?.headers.cookie).toBe('a=1; b=2');
+  });
+
+  test('an upstream that speaks first, as one of HTTP/2 may', async () => {
+    const origin = await startHttp2Origin([reply('settled')], { plain: true });
+    const egress = await startEgressProxy({ eager: true });
+    const { api } = await start(config(origin.url, { proxy: `http://${egress.address}`, http2: 'require' }));
+    expect(await (await fetch(api)).text()).toBe('settled');
+  });
+
+  test('a handshake that ends too late is told of once, and its connection is closed', async () => {
+    const clock = new FakeClock();
+    const egress = await startEgressProxy({
+      refuse: (socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\n'),
+    });
+    const [hostname = '', port] = egress.address.split(':');
+    const begun = Promise.withResolvers<Connected>();
+    const proxy = { protocol: 'http:', hostname, port: Number(port), authorization: undefined } as const;
+    const connect = throughProxy(proxy, (_target, done) => begun.resolve(done), { timeoutMs: 2_000, clock });
+    const told: unknown[] = [];
+    connect({ protocol: 'https:', hostname: 'api.test', port: '' }, (...[error]) => void told.push(error));
+    const done = await begun.promise;
+    await clock.advance(2_000);
+    expect(told).toEqual([expect.objectContaining({ code: 'connect_timeout', sent: 'not_sent' })]);
+    const late = new Socket();
+    done(null, late);
+    expect([told.length, late.destroyed]).toEqual([1, true]);
   });
 
   test('a WebSocket', async () => {

@@ -17,14 +17,19 @@ export interface EgressOptions {
   readonly secure?: boolean;
   /** Answers in place of a tunnel. */
   readonly refuse?: (socket: Socket) => void;
+  /** Tells of the tunnel together with the first bytes that come out of it. */
+  readonly eager?: boolean;
   /** Where a name leads to, for names that only the proxy knows. */
   readonly hosts?: Readonly<Record<string, string>>;
 }
+
+const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 
 /** An HTTP proxy that makes CONNECT tunnels and forwards nothing else. */
 export async function startEgressProxy({
   secure = false,
   refuse,
+  eager = false,
   hosts = {},
 }: EgressOptions = {}): Promise<EgressStub> {
   const asked: IncomingMessage[] = [];
@@ -36,11 +41,14 @@ export async function startEgressProxy({
     socket.on('error', () => undefined);
     if (refuse !== undefined) return refuse(socket);
     const { hostname, port } = new URL(`http://${request.url}`);
-    const far = connect(Number(port), hosts[hostname] ?? hostname, () => {
-      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+    const far = connect(Number(port), hosts[hostname] ?? hostname);
+    const join = (first: string | Buffer) => {
+      socket.write(Buffer.concat([ESTABLISHED, Buffer.from(first)]));
       if (head.length > 0) far.write(head);
       socket.pipe(far).pipe(socket);
-    });
+    };
+    if (eager) far.once('data', join);
+    else far.once('connect', () => join(''));
     far.on('error', () => socket.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n'));
     socket.on('close', () => far.destroy());
   });

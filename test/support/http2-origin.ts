@@ -22,7 +22,7 @@ export interface Http2Request {
   readonly body: Buffer;
   /** The whole body is here. */
   readonly complete: boolean;
-  /** The code with which the client reset the stream; undefined while it has not. */
+  /** The code with which either side reset the stream; undefined while none has. */
   readonly reset: number | undefined;
 }
 
@@ -35,8 +35,8 @@ export interface Http2Origin {
   readonly connections: number;
   readonly openConnections: number;
   until(condition: (origin: Http2Origin) => boolean): Promise<void>;
-  /** Cuts every connection without a word. */
-  cut(): void;
+  /** Cuts every connection without a word of HTTP. */
+  cut(how?: 'reset' | 'fin'): void;
 }
 
 export type Http2Step = (request: Http2Request, session: Http2Session) => void;
@@ -93,10 +93,10 @@ export async function startHttp2Origin(
         return Buffer.concat(chunks);
       },
       get complete() {
-        return complete && !stream.aborted;
+        return complete && !stream.aborted && stream.rstCode === 0;
       },
       get reset() {
-        return closed && stream.aborted ? stream.rstCode : undefined;
+        return closed && stream.rstCode !== 0 ? stream.rstCode : undefined;
       },
     };
     stream.on('error', () => undefined);
@@ -136,8 +136,11 @@ export async function startHttp2Origin(
       return sockets.size;
     },
     until: (condition) => changes.until(() => condition(origin)),
-    cut: () => {
-      for (const socket of sockets) socket.resetAndDestroy();
+    cut: (how = 'reset') => {
+      for (const socket of sockets) {
+        if (how === 'reset') socket.resetAndDestroy();
+        else socket.destroy();
+      }
     },
   };
   return origin;
