@@ -161,7 +161,7 @@ const concurrency = shorthand(
       min: integer(1, 'It never falls below this.', 1, LIMIT_MAX),
       max: integer(200, 'It never grows above this.', 1, LIMIT_MAX),
       queue: integer(100, 'Calls that may wait for their turn.', 0, LIMIT_MAX),
-      wait: duration('1s', 'Longest wait for a turn, and never more than a tenth of the time that is left.'),
+      wait: duration('3s', 'Longest wait for a turn, and never more than a tenth of the time that is left.'),
       latency_ceiling: durationOrOff(
         'off',
         'A reply that takes longer to its head counts as overload; off: only timeouts do.',

@@ -91,13 +91,17 @@ describe('what never reaches an upstream', () => {
 });
 
 test('what is malformed behind a response under way is not answered into the middle of it', async () => {
+  let finish = () => {};
   const origin = await startOrigin(({ response }) => {
-    response.writeHead(200, { 'content-length': 100 });
+    response.writeHead(200, { 'content-length': 8 });
     response.write('part');
+    finish = () => response.end('rest');
   });
   const { client } = await call(apiConfig(origin), get('/api/'));
   await client.untilText('part');
   await client.send('this is no HTTP\r\n\r\n');
+  finish();
+  expect((await client.readReply()).body.toString()).toBe('partrest');
   await client.untilClosed();
   expect(client.received.toString().match(/HTTP\/1\.1/g)).toHaveLength(1);
 });

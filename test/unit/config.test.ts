@@ -124,7 +124,7 @@ describe('a small file', () => {
             min: 1,
             max: 200,
             queue: 100,
-            waitMs: 1_000,
+            waitMs: 3_000,
             latencyCeilingMs: undefined,
           },
         },
