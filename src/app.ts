@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AdminDeps, BreakerForce } from './admin/deps.ts';
 import { RecentCalls } from './admin/recent.ts';
 import { type AdminServer, startAdmin } from './admin/server.ts';
-import { listen, urlOf } from './app/app-server.ts';
+import { limitClients, listen, urlOf } from './app/app-server.ts';
 import { type Assembly, assemble } from './app/assemble.ts';
 import { KeptState } from './app/kept-state.ts';
 import { isSecure, renewCertificate } from './app/server-tls.ts';
@@ -197,6 +197,7 @@ export class App {
       logger.warn({}, 'listen and admin addresses change only with a restart; the running ones stay');
     }
     this.#renewCertificate(config.tls);
+    if (this.#server !== undefined) limitClients(this.#server, config.clients);
     this.#config = config;
     this.#memory.limit = config.replayMemoryBytes;
     logger.setLevel(config.log.level);
@@ -210,7 +211,10 @@ export class App {
     const server = this.#server;
     if (server === undefined) return;
     if (isSecure(server) !== (tls !== undefined)) {
-      this.#deps.logger.warn({}, 'tls begins and ends only with a restart; the running listener stays as it is');
+      this.#deps.logger.warn(
+        {},
+        'tls begins and ends only with a restart; the running listener stays as it is',
+      );
     } else if (tls !== undefined && !isDeepStrictEqual(tls, this.#config.tls)) {
       renewCertificate(server, tls);
       this.#deps.logger.info({}, 'new connections get the new certificate');

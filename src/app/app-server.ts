@@ -10,15 +10,17 @@ import { isSecure, secureOptions } from './server-tls.ts';
 /** Longer than any HTTP client keeps an idle connection, so that it is never we who close one just as it is used again. */
 const KEEP_ALIVE_MS = 10 * 60_000;
 
-/** Heads that take too long are looked for this many times within the time they have. */
-const CHECKS_PER_TIMEOUT = 4;
+/** Heads that take too long are looked for this often, or four times within the time they have. */
+const LONGEST_CHECK_INTERVAL_MS = 1_000;
 
 export interface Handlers extends ClientErrorDeps {
   readonly handle: RequestListener;
   readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
 }
 
-export interface ListenOptions extends Pick<ClientOptions, 'headTimeoutMs' | 'maxConnections'> {
+type Limits = Pick<ClientOptions, 'headTimeoutMs' | 'maxConnections'>;
+
+export interface ListenOptions extends Limits {
   readonly address: Address;
   /** Apps connect by HTTPS. */
   readonly tls: ServerTls | undefined;
@@ -26,13 +28,12 @@ export interface ListenOptions extends Pick<ClientOptions, 'headTimeoutMs' | 'ma
 
 /** The server that apps connect to. It rejects with the system's error when the address cannot be had. */
 export async function listen(
-  { address, tls, headTimeoutMs, maxConnections }: ListenOptions,
+  { address, tls, ...limits }: ListenOptions,
   handlers: Handlers,
 ): Promise<Server> {
   const options = {
     keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: headTimeoutMs,
-    connectionsCheckingInterval: Math.ceil(headTimeoutMs / CHECKS_PER_TIMEOUT),
+    connectionsCheckingInterval: Math.min(LONGEST_CHECK_INTERVAL_MS, Math.ceil(limits.headTimeoutMs / 4)),
     // An upload may take as long as it takes, as long as it goes on.
     requestTimeout: 0,
     // Checked by us, so that the refusal looks like all others.
@@ -45,7 +46,7 @@ export async function listen(
       : (await import('node:https')).createServer({ ...options, ...secureOptions(tls) }, handlers.handle);
   // Fields beyond node's 2000 would be dropped without a word, those that frame the body too. 16 KiB of them are the limit.
   server.maxHeadersCount = 0;
-  server.maxConnections = maxConnections;
+  limitClients(server, limits);
   server.on('upgrade', handlers.upgrade);
   server.on('connect', refuseConnect);
   server.on('checkExpectation', refuseExpectation);
@@ -53,6 +54,12 @@ export async function listen(
   server.listen(address.port, address.host);
   await once(server, 'listening');
   return server;
+}
+
+/** Takes effect on connections and heads to come. */
+export function limitClients(server: Server, { headTimeoutMs, maxConnections }: Limits): void {
+  server.headersTimeout = headTimeoutMs;
+  server.maxConnections = maxConnections;
 }
 
 /** `http://127.0.0.1:8080`, with the port that was really given. */

@@ -38,7 +38,7 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
     answered.add(socket);
     const why = error.reason ?? error.message;
     if (malformed(socket, why)) return;
-    if (code === AFTER_THE_LAST) return void socket.destroySoon();
+    if (code === AFTER_THE_LAST) return socket.destroySoon();
     answer(socket, status, why);
     const timer = clock.timer(LINGER_MS, () => socket.destroy());
     socket.once('close', () => timer.cancel());

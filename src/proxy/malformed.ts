@@ -21,7 +21,7 @@ export function flawOf(req: IncomingMessage): ProxyError | undefined {
 
 function ambiguityOf(req: IncomingMessage): string | undefined {
   const { httpVersionMajor: major, httpVersionMinor: minor, rawHeaders, url = '' } = req;
-  if (major !== 1 || minor > 1) return 'only HTTP/1.1 and HTTP/1.0 are spoken here';
+  if (major !== 1) return 'only HTTP/1.1 and HTTP/1.0 are spoken here';
   if (url.includes('#')) return 'the request target has a fragment';
   const framing = framingOf(rawHeaders);
   if (!validHost(framing.hosts, minor)) return 'a request needs exactly one valid Host';

@@ -3,7 +3,7 @@ import { listen } from '../../src/app/app-server.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, startOrigin } from '../support/origin.ts';
+import { hang, type OriginExchange, ok, startOrigin } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { type Peer, startRawOrigin } from '../support/raw-origin.ts';
@@ -154,8 +154,25 @@ describe('nonsense behind a whole request', () => {
     released.resolve();
     const reply = await client.readReply();
     expect([reply.status, reply.body.toString()]).toEqual([200, 'whole']);
+    expect(rawHeader(reply, 'connection')).toBe('close');
     await client.untilClosed();
     await expect(client.readReply()).rejects.toThrow('no whole reply');
+    expect(origin.requests.map(({ url }) => url)).toEqual(['/one']);
+  });
+
+  test('and a stream that has begun goes on to its end', async () => {
+    const exchanges: OriginExchange[] = [];
+    const origin = await startOrigin((exchange) => {
+      exchanges.push(exchange);
+      exchange.response.write('begun');
+    });
+    const proxy = await startTidy(apiConfig(origin));
+    const client = await connectRaw(proxy.port);
+    await client.send(`${get('one')}${get('two')}\0\0`);
+    await client.untilText('begun');
+    exchanges[0]?.response.end('ended');
+    expect((await client.readReply()).body.toString()).toBe('begunended');
+    await client.untilClosed();
     expect(origin.requests.map(({ url }) => url)).toEqual(['/one']);
   });
 
@@ -186,6 +203,21 @@ describe('too much of everything', () => {
       const reply = await next.readReply().catch(() => undefined);
       if (reply?.status === 200) break;
     }
+  });
+
+  test('a reload changes the cap', async () => {
+    const origin = await startOrigin(ok());
+    const proxy = await startTidy(`clients: { max_connections: 1 }\n${apiConfig(origin)}`);
+    const first = await connectRaw(proxy.port);
+    await first.send(get());
+    await first.readReply();
+    const refused = await connectRaw(proxy.port);
+    await refused.untilClosed();
+    proxy.rewrite(apiConfig(origin));
+    await proxy.app.reload();
+    const second = await connectRaw(proxy.port);
+    await second.send(get());
+    expect((await second.readReply()).status).toBe(200);
   });
 
   test('of requests sent ahead one runs at a time, and a client with too many is cut', async () => {
