@@ -57,8 +57,9 @@ export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
   socket.destroySoon();
 }
 
-/** RFC 9110 §10.1.1: 100-continue is the only expectation there is. */
+/** RFC 9110 §10.1.1: 100-continue is the only expectation there is. Nobody waits for the body of such a request. */
 export function refuseExpectation(_req: IncomingMessage, res: ServerResponse): void {
+  res.shouldKeepAlive = false;
   const { fields, body } = problem(417, 'the only expectation understood is 100-continue');
   res.writeHead(417, fields.flat()).end(body);
 }

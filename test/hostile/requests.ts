@@ -280,8 +280,9 @@ const CONNECTION = [
       'xx',
     ),
   }),
-  ...all(declined(417), {
+  ...all(refused(417), {
     'an expectation that nobody meets': get('/api/x', 'Expect: the-spanish-inquisition\r\n'),
+    'an expectation with a body that stops': post('Expect: nothing\r\nContent-Length: 999\r\n', 'part'),
   }),
 ];
 

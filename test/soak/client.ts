@@ -45,7 +45,9 @@ export async function playClient(
     else socket.write(requests.slice(0, 20), 'latin1');
   });
   tally.connections++;
-  judge(received, token, tokens, tally);
+  if (received === undefined)
+    tally.problems.push(`${token}: hung with roll ${roll}: ${JSON.stringify(requests)}`);
+  else judge(received, token, tokens, tally);
   tokens.delete(token);
 }
 
@@ -76,8 +78,7 @@ function exchange(port: number, act: (socket: Socket) => void): Promise<string |
   });
 }
 
-function judge(received: string | undefined, token: string, tokens: ReadonlySet<string>, tally: Tally): void {
-  if (received === undefined) return void tally.problems.push(`${token}: the connection hung`);
+function judge(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): void {
   try {
     for (let at = 0; at < received.length; ) {
       const message = strictMessage(received, at, 'reply');

@@ -86,7 +86,10 @@ async function soak(): Promise<readonly string[]> {
   await load(proxy, WARM_UP_MS);
   await pause(REST_MS);
   const before = await proxy.holdings();
-  await load(proxy, MINUTES * 60_000);
+  for (let minute = 0; minute < MINUTES; minute++) {
+    await load(proxy, Math.min(1, MINUTES - minute) * 60_000);
+    print({ minute: minute + 1, ...(await proxy.holdings()) });
+  }
   await pause(REST_MS);
   const left = await proxy.left();
   const after = await proxy.holdings();
