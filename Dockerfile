@@ -19,7 +19,11 @@ COPY --from=build /src/dist ./dist
 COPY config.yaml ./
 # Apps reach a container from outside of it; the shipped config.yaml asks for this. The admin port stays on loopback.
 ENV BREAKWATER_LISTEN=0.0.0.0:8080
-# uid 1000 in the image. Nothing is ever written, so a read-only root file system is enough.
+# Nothing is written but the store of durable requests: a read-only root file system is enough. Name the volume to keep it.
+ENV BREAKWATER_STORE=/data/breakwater.db
+RUN mkdir /data && chown node /data
+VOLUME /data
+# uid 1000 in the image.
 USER node
 EXPOSE 8080
 # No npm and no shell in between: node is process 1 and gets SIGTERM itself.

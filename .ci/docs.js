@@ -3,14 +3,16 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const schema = (...args) =>
-  execFileSync(process.execPath, ['src/main.ts', 'schema', ...args], { encoding: 'utf8' });
+const printed = (...args) => execFileSync(process.execPath, ['src/main.ts', ...args], { encoding: 'utf8' });
 
-writeFileSync('config.schema.json', schema());
-const readme = readFileSync('README.md', 'utf8');
-const [before, rest] = readme.split('<!-- keys -->\n');
-const [, after] = rest.split('<!-- /keys -->\n');
-writeFileSync(
-  'README.md',
-  `${before}<!-- keys -->\n\n${schema('--markdown').trim()}\n\n<!-- /keys -->\n${after}`,
-);
+/** `text` with `table` between the marks of `name`. */
+function withTable(text, name, table) {
+  const [before, rest] = text.split(`<!-- ${name} -->\n`);
+  const [, after] = rest.split(`<!-- /${name} -->\n`);
+  return `${before}<!-- ${name} -->\n\n${table.trim()}\n\n<!-- /${name} -->\n${after}`;
+}
+
+writeFileSync('config.schema.json', printed('schema'));
+const write = (file, name, table) => writeFileSync(file, withTable(readFileSync(file, 'utf8'), name, table));
+write('docs/keys.md', 'keys', printed('schema', '--markdown'));
+write('README.md', 'presets', printed('presets'));

@@ -1,21 +1,23 @@
-import type { Server } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import type { AdminDeps, BreakerForce } from './admin/deps.ts';
+import { hasToken } from './admin/guard.ts';
 import { RecentCalls } from './admin/recent.ts';
 import { type AdminServer, startAdmin } from './admin/server.ts';
-import { limitClients, listen, urlOf } from './app/app-server.ts';
+import { type AppServer, closeServer, cutClients, limitClients, listen, urlOf } from './app/app-server.ts';
 import { type Assembly, assemble } from './app/assemble.ts';
+import { DurableSide } from './app/durable-side.ts';
 import { KeptState } from './app/kept-state.ts';
-import { isSecure, renewCertificate } from './app/server-tls.ts';
+import { followTls } from './app/server-tls.ts';
 import { shownConfig } from './app/shown-config.ts';
 import { stateSource } from './app/state-source.ts';
 import type { Config } from './config/config.ts';
 import { ByteBudget } from './http/byte-budget.ts';
+import { headerOf } from './http/headers.ts';
 import { Metrics } from './metrics/registry.ts';
 import { ProxyError } from './proxy/errors.ts';
 import { Listener } from './proxy/listener.ts';
 import { logCalls } from './proxy/log-line.ts';
-import { combine, type Observer } from './proxy/observer.ts';
+import { combine, delegate, type Observer } from './proxy/observer.ts';
 import { Abort } from './runtime/abort.ts';
 import type { Clock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
@@ -48,17 +50,19 @@ export class App {
   readonly #metrics: Metrics;
   readonly #recent: RecentCalls;
   readonly #listener: Listener;
+  readonly #durable: DurableSide;
   #config: Config;
   #observer: Observer;
   #assembly: Assembly;
   #phase: 'starting' | 'ready' | 'draining' = 'starting';
-  #server: Server | undefined;
+  #server: AppServer | undefined;
   #admin: AdminServer | undefined;
 
   /** Starts both servers. Rejects with the system's error (EADDRINUSE, EACCES …) when an address cannot be had. */
   static async start(config: Config, deps: AppDeps): Promise<App> {
     const app = new App(config, deps);
     try {
+      await app.#durable.setUp(app.#durableSetup());
       await app.#listen();
     } catch (error) {
       await app.stop(0);
@@ -73,9 +77,16 @@ export class App {
     const { clock, logger, version } = deps;
     this.#memory = new ByteBudget(config.replayMemoryBytes);
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, clock);
-    this.#metrics = new Metrics({ version, nodeVersion, state });
+    const durable = () => this.#durable.snapshot();
+    this.#metrics = new Metrics({ version, nodeVersion, state: { ...state, durable } });
     this.#recent = new RecentCalls(clock, { slowMs: config.log.slowMs });
     this.#observer = this.#observers(config);
+    this.#durable = new DurableSide({
+      ...deps,
+      observer: this.#delegate,
+      memory: this.#memory,
+      isAdmin: (headers) => hasToken(headerOf(headers, 'authorization'), this.#config.admin.token),
+    });
     this.#assembly = this.#assemble(config);
     this.#metrics.configLoaded('success', clock.wallTime());
     const newId = idSource();
@@ -96,7 +107,7 @@ export class App {
 
   /** Where apps connect, without a trailing slash. */
   get url(): string {
-    return this.#server === undefined ? '' : urlOf(this.#server);
+    return this.#server === undefined ? '' : urlOf(this.#server.http1);
   }
 
   get adminUrl(): string {
@@ -124,19 +135,23 @@ export class App {
    */
   async stop(timeoutMs: number = this.#config.drainTimeoutMs): Promise<void> {
     this.#phase = 'draining';
-    const drained = this.#listener.idle();
+    const drained = Promise.all([this.#listener.idle(), this.#durable.drain()]);
     for (const { scopes } of this.#assembly.upstreams) {
-      for (const { guard } of scopes) guard?.trip.wake('draining');
+      for (const { guard, quota } of scopes) {
+        guard?.trip.wake('draining');
+        quota?.drain();
+      }
     }
     const grace = Math.min(GRACE_MS, timeoutMs);
     await this.#pause(grace);
-    const closed = this.#closeServer();
+    const closed = closeServer(this.#server);
     await Promise.race([drained, this.#pause(timeoutMs - grace)]);
     this.#listener.abortAll(new ProxyError('draining', 'the proxy is shutting down'));
     // Time for what was just cut to be answered.
     await Promise.race([drained, this.#pause(grace)]);
-    this.#server?.closeAllConnections();
+    cutClients(this.#server);
     await closed;
+    await this.#durable.close();
     for (const upstream of this.#assembly.upstreams) upstream.close();
     await this.#admin?.close();
   }
@@ -148,12 +163,13 @@ export class App {
   async #listen(): Promise<void> {
     const { admin, clients, tls, listen: address } = this.#config;
     this.#admin = await startAdmin({ ...admin, deps: this.#adminDeps() });
-    const { handle, upgrade } = this.#listener;
+    const { handle, serve, upgrade } = this.#listener;
     this.#server = await listen(
       { address, tls, ...clients },
       {
         handle,
         upgrade,
+        serve,
         clock: this.#deps.clock,
         malformed: (socket, why) => this.#listener.malformed(socket, why),
       },
@@ -170,7 +186,8 @@ export class App {
       state,
       recent: this.#recent,
       logger: this.#deps.logger,
-      readiness: () => this.#phase,
+      readiness: () => (this.#durable.healthy ? this.#phase : 'store_failed'),
+      durable: this.#durable,
       forceBreaker: (upstream, force) => this.#forceBreaker(upstream, force),
       reload: () => this.reload(),
       config: () => shownConfig(this.#config),
@@ -187,6 +204,7 @@ export class App {
       observer: this.#delegate,
       memory: this.#memory,
       state: this.#state,
+      durable: this.#durable,
     });
   }
 
@@ -196,29 +214,23 @@ export class App {
     if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
       logger.warn({}, 'listen and admin addresses change only with a restart; the running ones stay');
     }
-    this.#renewCertificate(config.tls);
-    if (this.#server !== undefined) limitClients(this.#server, config.clients);
+    if (this.#server !== undefined) {
+      followTls(this.#server.http1, { from: this.#config.tls, to: config.tls, logger });
+      limitClients(this.#server.http1, config.clients);
+    }
     this.#config = config;
     this.#memory.limit = config.replayMemoryBytes;
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);
     this.#assembly = this.#assemble(config);
+    this.#durable.setUp(this.#durableSetup()).catch((error: unknown) => logger.error({ error }, 'no store'));
     this.#metrics.retain(new Set(config.upstreams.map(({ name }) => name)));
     logger.info({ upstreams: config.upstreams.length }, 'configuration reloaded');
   }
 
-  #renewCertificate(tls: Config['tls']): void {
-    const server = this.#server;
-    if (server === undefined) return;
-    if (isSecure(server) !== (tls !== undefined)) {
-      this.#deps.logger.warn(
-        {},
-        'tls begins and ends only with a restart; the running listener stays as it is',
-      );
-    } else if (tls !== undefined && !isDeepStrictEqual(tls, this.#config.tls)) {
-      renewCertificate(server, tls);
-      this.#deps.logger.info({}, 'new connections get the new certificate');
-    }
+  #durableSetup() {
+    const { durable: process, log, schedules } = this.#config;
+    return { process, schedules, routes: this.#assembly.durable, logged: log.requests !== 'none' };
   }
 
   #observers({ log: { requests, slowMs } }: Config): Observer {
@@ -227,24 +239,12 @@ export class App {
   }
 
   /** Given to everything that lives longer than one configuration. */
-  readonly #delegate: Observer = {
-    callEvent: (record, event) => this.#observer.callEvent(record, event),
-    callEnded: (record) => this.#observer.callEnded(record),
-    stateChanged: (upstream, event) => this.#observer.stateChanged(upstream, event),
-  };
+  readonly #delegate: Observer = delegate(() => this.#observer);
 
   #forceBreaker(name: string, force: BreakerForce): boolean {
     const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
     if (upstream === undefined) return false;
     for (const { guard } of upstream.scopes) guard?.breaker?.force(force, this.#deps.clock.now());
     return true;
-  }
-
-  #closeServer(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      server.close(() => resolve());
-    });
   }
 }

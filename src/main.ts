@@ -10,6 +10,8 @@ Usage: breakwater COMMAND [options]
   check                 check the configuration and say everything that is wrong with it
   explain METHOD PATH   what the proxy would do with a request, and where each value comes from
   simulate UPSTREAM     what the configuration would do in an outage, in virtual time
+  presets [NAME]        what is known about APIs, with sources
+  requests ACTION       durable requests of a running proxy: list, show, retry, cancel, delete
   schema                print the configuration's JSON Schema
 
 Each command takes --config FILE (default config.yaml) and --help.
@@ -22,6 +24,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./cli/check.ts')).check,
   explain: async () => (await import('./cli/explain.ts')).explain,
   simulate: async () => (await import('./cli/simulate.ts')).simulate,
+  presets: async () => (await import('./cli/presets.ts')).presets,
+  requests: async () => (await import('./cli/requests.ts')).requests,
   schema: async () => (await import('./cli/schema.ts')).schema,
 };
 

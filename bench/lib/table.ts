@@ -3,7 +3,7 @@ import type { Cell, Footprint, Goal } from './summary.ts';
 type Row = readonly string[];
 
 /** A Markdown table, padded so that it also reads well in a terminal. The first column is left-aligned. */
-function table(head: Row, rows: readonly Row[]): string {
+export function table(head: Row, rows: readonly Row[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
   const line = (row: Row): string => {
     const cells = widths.map((width, i) =>

@@ -16,10 +16,22 @@ export interface NecessaryRule extends Ablation {
   readonly breaks: string;
 }
 
+/** The gate of the quota, too, keeps retries from an upstream that answers 429: it would cover for the budget. */
+const NO_QUOTA = 'quota: off';
+
 /** The five rules that the default policy is made of. */
 export const ABLATIONS: readonly NecessaryRule[] = [
-  { name: 'budget funded by requests, not by successes', tamper: fundByRequest, breaks: 'exhausted' },
-  { name: 'cap 100, not 10', config: 'retry: { budget: { cap: 100 } }', breaks: '80 sidecars, exhausted' },
+  {
+    name: 'budget funded by requests, not by successes',
+    config: NO_QUOTA,
+    tamper: fundByRequest,
+    breaks: 'exhausted',
+  },
+  {
+    name: 'cap 100, not 10',
+    config: `retry: { budget: { cap: 100 } }\n${NO_QUOTA}`,
+    breaks: '80 sidecars, exhausted',
+  },
   {
     name: 'fixed 60 s before a probe, not proportional',
     config: 'breaker: { wait: { ratio: 0, min: 60s, max: 60s } }',

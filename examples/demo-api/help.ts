@@ -8,6 +8,9 @@ export function helpText(url: string): string {
 Paths
   GET  /orders/42     an order in JSON                curl -i $API/orders/42
   POST /charges       echoes JSON, gives it an id     curl -i $API/charges -H 'idempotency-key: k1' --json '{"amount":100}'
+  POST /payments      a payment that is pending       curl -i $API/payments -H 'idempotency-key: k2' --json '{"amount":100}'
+  GET  /payments/7    settled from the third look on  curl -i $API/payments/7
+  GET  /rates/latest  exchange rates of this moment   curl -i $API/rates/latest
   GET  /flaky         503, 503, 200 and again         curl -i $API/flaky
   GET  /slow          answers after 1 to 3 s          curl -i $API/slow
   any other path      says what it received

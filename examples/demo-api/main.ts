@@ -6,10 +6,12 @@ const { values } = parseArgs({
     port: { type: 'string', default: '8090' },
     host: { type: 'string', default: '127.0.0.1' },
     seed: { type: 'string', default: '1' },
+    habits: { type: 'string', default: '' },
   },
 });
 
-const api = await startDemoApi({ port: Number(values.port), host: values.host, seed: Number(values.seed) });
+const { host, habits } = values;
+const api = await startDemoApi({ port: Number(values.port), host, seed: Number(values.seed), habits });
 console.log(`demo API on ${api.url}; try: curl ${api.url}/`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -4,9 +4,17 @@ import type { IncomingMessage } from 'node:http';
 /** What a reply says, before `requests_seen` is added. */
 export type Resource = Readonly<Record<string, unknown>>;
 
+const CREATES: ReadonlySet<string> = new Set(['/charges', '/payments']);
+
+/** Payments are settled from this look at them on. */
+const SETTLED_AT_LOOK = 3;
+
+/** How often each payment was looked at. */
+export type Looks = Map<string, number>;
+
 /** The status of a request that succeeds. */
 export function usualStatus(request: IncomingMessage, path: string): number {
-  return path === '/charges' && request.method === 'POST' ? 201 : 200;
+  return CREATES.has(path) && request.method === 'POST' ? 201 : 200;
 }
 
 /** What the API answers when nothing was asked to fail. Every path exists; two of them look like a shop's. */
@@ -14,20 +22,36 @@ export function resourceFor(
   request: IncomingMessage,
   path: string,
   body: Buffer,
-  random: () => number,
+  { random, looks }: { readonly random: () => number; readonly looks: Looks },
 ): Resource {
   const [, order] = /^\/orders\/([^/]+)$/.exec(path) ?? [];
   if (order !== undefined) {
     return { id: order, status: 'paid', total: 4200, currency: 'eur' };
   }
+  if (path === '/rates/latest') {
+    return {
+      base: 'EUR',
+      at: new Date().toISOString(),
+      rates: { USD: 1.04 + random() / 10, GBP: 0.83 + random() / 10 },
+    };
+  }
+  const [, payment] = /^\/payments\/([^/]+)$/.exec(path) ?? [];
+  if (payment !== undefined) return { id: payment, status: statusAt(payment, looks) };
   if (usualStatus(request, path) === 201) {
-    return { id: chargeId(request, random), status: 'succeeded', ...echo(body) };
+    const made = path === '/payments' ? 'pending' : 'succeeded';
+    return { id: idOf(request, random), status: made, ...echo(body) };
   }
   return { ok: true, method: request.method, path, ...echo(body) };
 }
 
+function statusAt(payment: string, looks: Looks): 'pending' | 'settled' {
+  const look = (looks.get(payment) ?? 0) + 1;
+  looks.set(payment, look);
+  return look < SETTLED_AT_LOOK ? 'pending' : 'settled';
+}
+
 /** The same idempotency key is the same charge, however often it arrives; without a key each arrival is a new one. */
-function chargeId(request: IncomingMessage, random: () => number): string {
+function idOf(request: IncomingMessage, random: () => number): string {
   const key = request.headers['idempotency-key'];
   const digest = createHash('sha256').update(key === undefined ? String(random()) : `key:${String(key)}`);
   return `ch_${digest.digest('hex').slice(0, 12)}`;

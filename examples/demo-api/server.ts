@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { helpText } from './help.ts';
 import { BadParameter, durationMs, integer, oneOf } from './parameters.ts';
 import { bodyOfRequest, perform, sendJson } from './perform.ts';
-import { resourceFor, usualStatus } from './resources.ts';
+import { type Looks, resourceFor, usualStatus } from './resources.ts';
 import { Cycles, MAX_LOG_ENTRIES, Outage, RequestLog, seededChance, type World } from './state.ts';
 import { readWish, statusOf } from './wish.ts';
 
@@ -13,6 +13,8 @@ export interface DemoApiOptions {
   readonly host: string;
   /** Same seed, same failures in the same order of requests; 1 unless given. */
   readonly seed?: number;
+  /** How every request is treated, written as its query would be; what a request's own query says wins. */
+  readonly habits?: string;
   /** Time and waiting; the system's unless given. */
   readonly time?: Pick<World, 'now' | 'after'>;
 }
@@ -36,9 +38,18 @@ const systemTime: Pick<World, 'now' | 'after'> = {
 const KEEP_ALIVE_MS = 75_000;
 
 /** Starts an HTTP API that fails as each request asks it to; rejects if it cannot listen. */
-export function startDemoApi({ port, host, seed = 1, time = systemTime }: DemoApiOptions): Promise<DemoApi> {
+export function startDemoApi({
+  port,
+  host,
+  seed = 1,
+  habits = '',
+  time = systemTime,
+}: DemoApiOptions): Promise<DemoApi> {
   const chance = seededChance(seed);
-  const api = new Api({ now: () => time.now(), after: (ms, cb) => time.after(ms, cb), random: chance });
+  const api = new Api(
+    { now: () => time.now(), after: (ms, cb) => time.after(ms, cb), random: chance },
+    habits,
+  );
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     api.answer(request, response).catch((error: unknown) => {
       process.emitWarning(error instanceof Error ? error : String(error));
@@ -65,12 +76,15 @@ export function startDemoApi({ port, host, seed = 1, time = systemTime }: DemoAp
 class Api {
   url = '';
   readonly #world: World;
+  readonly #habits: string;
   readonly #cycles = new Cycles();
   readonly #outage = new Outage();
+  readonly #looks: Looks = new Map();
   readonly #log = new RequestLog();
 
-  constructor(world: World) {
+  constructor(world: World, habits: string) {
     this.#world = world;
+    this.#habits = habits;
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -97,13 +111,16 @@ class Api {
       if (outage.kind === '503') sendJson(response, 503, { error });
       return;
     }
-    const wish = readWish(url.pathname, url.searchParams);
+    const wish = readWish(url.pathname, url.searchParams, this.#habits);
     const { action, seen } = this.#cycles.arrive(request.url ?? '', wish, this.#world.random);
     const status = statusOf(action, usualStatus(request, url.pathname));
     this.#note(request, action.kind === 'reply' ? String(status) : action.kind, seen);
     const body = await bodyOfRequest(request);
     if (body === undefined) return;
-    const resource = resourceFor(request, url.pathname, body, this.#world.random);
+    const resource = resourceFor(request, url.pathname, body, {
+      random: this.#world.random,
+      looks: this.#looks,
+    });
     await perform({ action, wish, resource, status, seen }, response, this.#world);
   }
 

@@ -32,9 +32,9 @@ const MAX_SIZE_BYTES = 64 * 1024 * 1024;
 const MAX_EVENTS = 10_000;
 const MAX_RETRY_AFTER = 86_400;
 
-/** Reads the query of a request to `path`; throws a BadParameter that names what is wrong. */
-export function readWish(path: string, query: URLSearchParams): Wish {
-  const asked = new URLSearchParams(HABITS[path] ?? '');
+/** Reads the query of a request to `path`, over the API's own habits; throws a BadParameter that names what is wrong. */
+export function readWish(path: string, query: URLSearchParams, habits = ''): Wish {
+  const asked = new URLSearchParams(HABITS[path] ?? habits);
   for (const [name, value] of query) asked.set(name, value);
   const get = (name: string) => asked.get(name) ?? undefined;
 

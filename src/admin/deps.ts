@@ -1,5 +1,6 @@
 import type { StateSource } from '../proxy/snapshot.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { DurableApi } from './durable.ts';
 import type { RecentCall } from './recent.ts';
 
 export const FORCES = ['open', 'closed', 'auto'] as const;
@@ -17,8 +18,9 @@ export interface AdminDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly state: StateSource;
   readonly recent: { list(): readonly RecentCall[] };
-  /** `ready` from listening until draining. */
-  readiness(): 'starting' | 'ready' | 'draining';
+  /** `ready` from listening until draining, unless the store of durable requests fails. */
+  readiness(): 'starting' | 'ready' | 'draining' | 'store_failed';
+  readonly durable?: DurableApi | undefined;
   /** False when there is no such upstream. */
   forceBreaker(upstream: string, force: BreakerForce): boolean;
   reload(): Promise<ReloadResult>;

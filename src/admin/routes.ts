@@ -30,7 +30,7 @@ const ROUTES: readonly AdminRoute[] = [
   {
     method: 'GET',
     path: /^\/api\/state$/,
-    handle: ({ deps }) => json(200, stateJson(deps.readiness(), deps.state, deps.recent.list())),
+    handle: ({ deps }) => json(200, stateJson(deps)),
   },
   { method: 'GET', path: /^\/api\/config$/, handle: ({ deps }) => json(200, deps.config()) },
   { method: 'POST', path: /^\/api\/reload$/, handle: reload },

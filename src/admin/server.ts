@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from '../runtime/node-http.ts';
 import type { AdminDeps } from './deps.ts';
-import { checkAccess } from './guard.ts';
+import { answerDurable, isDurablePath } from './durable.ts';
+import { checkAccess, checkHost } from './guard.ts';
+import { isPage, pageFile } from './page.ts';
 import { AdminProblem, type AdminResponse } from './response.ts';
 import { findRoute, OPEN_PATHS } from './routes.ts';
 
@@ -28,7 +30,9 @@ export async function startAdmin({ host, port, token, deps }: AdminOptions): Pro
   const server = createServer(
     { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
     (req, res) => {
-      void answer(req, token, deps).then((response) => send(req, res, response));
+      void answer({ req, res }, token, deps).then((response) => {
+        if (response !== undefined) send(req, res, response);
+      });
     },
   );
   await new Promise<void>((resolve, reject) => {
@@ -48,13 +52,22 @@ export async function startAdmin({ host, port, token, deps }: AdminOptions): Pro
   };
 }
 
-/** Never rejects. */
+interface Parties {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
+/** Never rejects. Undefined: answered already. */
 async function answer(
-  req: IncomingMessage,
+  { req, res }: Parties,
   token: string | undefined,
   deps: AdminDeps,
-): Promise<AdminResponse> {
+): Promise<AdminResponse | undefined> {
   try {
+    if (isDurablePath(pathOf(req), deps.durable)) {
+      await answerDurable({ req, res }, token, deps.durable);
+      return undefined;
+    }
     return await handle(req, token, deps);
   } catch (error) {
     if (error instanceof AdminProblem) return error.response;
@@ -69,6 +82,11 @@ async function handle(
   deps: AdminDeps,
 ): Promise<AdminResponse> {
   const path = pathOf(req);
+  if (isPage(path)) {
+    // A browser cannot send a token for it, and it holds nothing that is not in the package; it asks for the token itself.
+    if (token === undefined) checkHost(req.headers.host);
+    return pageFile(req.method ?? '', path);
+  }
   // First of all, so that whoever may not look is not told which paths exist either.
   if (!OPEN_PATHS.has(path)) checkAccess(req, token);
   const { route, name } = findRoute(req.method ?? '', path);

@@ -1,26 +1,40 @@
-import type { ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
-import type { RecentCall } from './recent.ts';
+import type {
+  BucketSnapshot,
+  CredentialSnapshot,
+  QuotaSnapshot,
+  ScopeSnapshot,
+  UpstreamSnapshot,
+} from '../proxy/snapshot.ts';
+import type { AdminDeps } from './deps.ts';
 
 /** The body of `GET /api/state`. Names as in config and log: snake_case, units in the name. */
-export function stateJson(
-  readiness: string,
-  source: StateSource,
-  recent: readonly RecentCall[],
-): Record<string, unknown> {
+export function stateJson(deps: StateParts) {
+  const prefix = deps.durable?.prefix;
   return {
-    readiness,
-    replay_bytes: source.replayBytes(),
-    upstreams: Array.from(source.upstreams(), upstreamJson),
-    recent,
+    readiness: deps.readiness(),
+    durable: prefix === undefined ? undefined : { prefix },
+    replay_bytes: deps.state.replayBytes(),
+    upstreams: Array.from(deps.state.upstreams(), upstreamJson),
+    recent: deps.recent.list(),
   };
 }
 
-function upstreamJson(upstream: UpstreamSnapshot): Record<string, unknown> {
+type StateParts = Pick<AdminDeps, 'readiness' | 'state' | 'durable' | 'recent'>;
+
+function upstreamJson(upstream: UpstreamSnapshot) {
   const { name, inFlight, connections, tunnels, scopes } = upstream;
   return { name, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
 }
 
-function scopeJson({ scope, breaker, budgetTokens, limit }: ScopeSnapshot): Record<string, unknown> {
+function scopeJson({
+  scope,
+  breaker,
+  budgetTokens,
+  limit,
+  quota,
+  cacheBytes,
+  storedReplyBytes,
+}: ScopeSnapshot) {
   return {
     scope,
     breaker: breaker && {
@@ -29,6 +43,32 @@ function scopeJson({ scope, breaker, budgetTokens, limit }: ScopeSnapshot): Reco
       retry_after_ms: breaker.retryAfterMs === undefined ? undefined : Math.ceil(breaker.retryAfterMs),
     },
     budget_tokens: budgetTokens,
+    cache_bytes: cacheBytes,
+    stored_reply_bytes: storedReplyBytes,
     concurrency: limit && { limit: limit.limit, in_flight: limit.inFlight, queued: limit.queued },
+    quota: quota && quotaJson(quota),
+  };
+}
+
+function quotaJson({ waiting, gatesClosed, credentials }: QuotaSnapshot) {
+  return { waiting, gates_closed: gatesClosed, credentials: credentials.map(credentialJson) };
+}
+
+function credentialJson({ credential, waiting, gate, buckets }: CredentialSnapshot) {
+  return {
+    credential,
+    waiting,
+    gate: gate && { cause: gate.cause, retry_after_ms: Math.ceil(gate.retryAfterMs) },
+    buckets: buckets.map(bucketJson),
+  };
+}
+
+function bucketJson({ bucket, policy, limit, remaining, resetMs }: BucketSnapshot) {
+  return {
+    bucket,
+    policy: policy || undefined,
+    limit,
+    remaining: Math.floor(remaining),
+    reset_ms: resetMs === undefined ? undefined : Math.ceil(resetMs),
   };
 }

@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Address, ClientOptions, ServerTls } from '../config/config.ts';
+import type { Parties } from '../proxy/client-exchange.ts';
 import { wantsTunnel } from '../proxy/upgrade.ts';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
+import { Http2Clients } from './http2-clients.ts';
 import { isSecure, secureOptions } from './server-tls.ts';
 
 /** Longer than any HTTP client keeps an idle connection, so that it is never we who close one just as it is used again. */
@@ -16,21 +18,29 @@ const LONGEST_CHECK_INTERVAL_MS = 1_000;
 export interface Handlers extends ClientErrorDeps {
   readonly handle: RequestListener;
   readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
+  readonly serve: (parties: Parties) => void;
 }
 
 type Limits = Pick<ClientOptions, 'headTimeoutMs' | 'maxConnections'>;
 
 export interface ListenOptions extends Limits {
+  readonly http2: boolean;
   readonly address: Address;
   /** Apps connect by HTTPS. */
   readonly tls: ServerTls | undefined;
 }
 
-/** The server that apps connect to. It rejects with the system's error when the address cannot be had. */
+/** The server that apps connect to. */
+export interface AppServer {
+  readonly http1: Server;
+  readonly http2: Http2Clients | undefined;
+}
+
+/** Rejects with the system's error when the address cannot be had. */
 export async function listen(
-  { address, tls, ...limits }: ListenOptions,
+  { address, tls, http2, ...limits }: ListenOptions,
   handlers: Handlers,
-): Promise<Server> {
+): Promise<AppServer> {
   const options = {
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: Math.min(LONGEST_CHECK_INTERVAL_MS, Math.ceil(limits.headTimeoutMs / 4)),
@@ -43,7 +53,10 @@ export async function listen(
   const server: Server =
     tls === undefined
       ? createServer(options, handlers.handle)
-      : (await import('node:https')).createServer({ ...options, ...secureOptions(tls) }, handlers.handle);
+      : (await import('node:https')).createServer(
+          { ...options, ...secureOptions(tls, http2) },
+          handlers.handle,
+        );
   // Fields beyond node's 2000 would be dropped without a word, those that frame the body too. 16 KiB of them are the limit.
   server.maxHeadersCount = 0;
   limitClients(server, limits);
@@ -51,9 +64,29 @@ export async function listen(
   server.on('connect', refuseConnect);
   server.on('checkExpectation', refuseExpectation);
   server.on('clientError', clientErrors(handlers));
+  const { clock, serve } = handlers;
+  const headTimeoutMs = () => server.headersTimeout;
+  const http2Clients = http2
+    ? await Http2Clients.on(server, { clock, headTimeoutMs, keepAliveMs: KEEP_ALIVE_MS, serve })
+    : undefined;
   server.listen(address.port, address.host);
   await once(server, 'listening');
-  return server;
+  return { http1: server, http2: http2Clients };
+}
+
+/** Takes no more connections and no more calls; settles once those that run have ended. */
+export function closeServer(server: AppServer | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (server === undefined) return resolve();
+    server.http1.close(() => resolve());
+    server.http2?.retire();
+  });
+}
+
+/** Cuts whatever is still connected. */
+export function cutClients(server: AppServer | undefined): void {
+  server?.http1.closeAllConnections();
+  server?.http2?.destroy();
 }
 
 /** Takes effect on connections and heads to come. */

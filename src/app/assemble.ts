@@ -1,17 +1,26 @@
-import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
+import type { DurableRoute } from '../durable/route.ts';
+import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
 import { compileHeaderRules } from '../http/headers.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
+import type { Call } from '../proxy/call.ts';
+import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
-import { Router } from '../proxy/router.ts';
+import { type MountedUpstream, Router } from '../proxy/router.ts';
+import { idSource } from '../runtime/random.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
 import { sendEither } from '../upstream/tunnel.ts';
+import { fallbackOf } from './fallback-of.ts';
+import { acceptingRoute, durableRoute } from './durable-route.ts';
+import type { DurableSide } from './durable-side.ts';
 import { policiesOf } from './policies-of.ts';
+import { PollRoutes } from './poll-routes.ts';
 import { type Scope, type ScopeDeps, Scopes } from './scope.ts';
 
 export interface AssembleDeps extends ScopeDeps {
   readonly memory: ByteBudget;
+  readonly durable: Pick<DurableSide, 'accept' | 'prefix' | 'route'>;
 }
 
 /** An upstream as it runs: what can be looked at and steered from outside. */
@@ -27,20 +36,46 @@ export interface RunningUpstream {
 export interface Assembly {
   readonly router: Router<Route>;
   readonly upstreams: readonly RunningUpstream[];
+  readonly durable: readonly DurableRoute[];
 }
 
 /** Config → router and pipelines, taking over all state whose options did not change. */
 export function assemble(config: Config, deps: AssembleDeps): Assembly {
   deps.state.begin();
-  const built = config.upstreams.map((upstream) => assembleUpstream(upstream, deps));
+  const mounted = new Map<string, MountedUpstream<Route>>();
+  const all = { ...deps, mounted, newId: idSource() };
+  const built = config.upstreams.map((upstream) => assembleUpstream(upstream, all));
+  for (const [index, { name }] of config.upstreams.entries()) {
+    mounted.set(name, (built[index] as (typeof built)[number]).mounted);
+  }
   deps.state.commit();
+  const durable = built.flatMap((one) => one.durable);
+  // What was accepted before a reload took all durable routes away can still be asked for.
+  const asked = durable.length > 0 || deps.durable.prefix !== undefined;
+  const own = asked ? ownMount(config.durable.prefix, deps.durable.route()) : undefined;
   return {
-    router: new Router(built.map(({ mounted }) => mounted)),
+    router: new Router(
+      built.map(({ mounted }) => mounted),
+      own,
+    ),
     upstreams: built.map(({ running }) => running),
+    durable,
   };
 }
 
-function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
+interface Deps extends AssembleDeps {
+  readonly newId: () => string;
+  /** All upstreams, once the last is built. */
+  readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
+}
+
+/** Status and results of durable requests, below `prefix`. */
+function ownMount(prefix: string, route: Route) {
+  const routes = [{ methods: undefined, path: '/**', route }];
+  return { mount: { path: prefix }, basePath: prefix, allow: undefined, routes };
+}
+
+function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
   const { name, origin, basePath, mount, allowPrivate } = upstream;
   const connection = { ...upstream.connection, allowPrivate };
   // One that a reload replaces is not closed: calls that began on it may still be in backoff. What idles there ends by
@@ -49,27 +84,19 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
     createAgent(origin, connection, { clock: deps.clock }),
   );
   const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
-  const headers = compileHeaderRules(upstream.headers);
   // The catch-all at the end has the settings that every route has unless it says otherwise.
-  const scopes = new Scopes(name, (upstream.routes.at(-1) as RouteConfig).settings, deps);
+  const scopes = new Scopes(upstream, (upstream.routes.at(-1) as RouteConfig).settings, deps);
+  const durable: DurableRoute[] = [];
+  const polls = new PollRoutes(upstream);
   const routes = upstream.routes.map((config) => {
-    const { idleTimeoutMs, totalTimeoutMs, maxReplayBytes, retry } = config.settings;
-    const options = { clock: deps.clock, idleTimeoutMs };
+    const options = { clock: deps.clock, idleTimeoutMs: config.settings.idleTimeoutMs };
     const send = sendEither(
       upstreamSend(agent.requests, origin, options),
       upstreamSend(agent.handshakes, origin, options),
     );
-    const route: Route = {
-      upstream: name,
-      name: config.name,
-      send: pipeline(policiesOf(config, scopes, deps), send),
-      calls,
-      totalTimeoutMs,
-      maxReplayBytes: retry.attempts > 1 ? maxReplayBytes : 0,
-      headers,
-      idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
-    };
-    return { methods: config.methods, path: config.path, route };
+    const built = assembleRoute({ upstream, config, scopes, calls, send, polls }, deps);
+    if (built.durable !== undefined) durable.push(built.durable);
+    return { methods: config.methods, path: config.path, route: built.route };
   });
   scopes.connect();
   const running = {
@@ -77,7 +104,52 @@ function assembleUpstream(upstream: UpstreamConfig, deps: AssembleDeps) {
     scopes: scopes.all(),
     calls,
     connections: () => agent.connections() + calls.tunnels,
-    close: () => agent.close(),
+    close: () => {
+      scopes.endDetached();
+      agent.close();
+    },
   };
-  return { mounted: { mount, basePath, routes }, running };
+  return { mounted: { mount, basePath, allow: upstream.allow, routes }, running, durable };
+}
+
+interface RouteParts {
+  readonly upstream: UpstreamConfig;
+  readonly config: RouteConfig;
+  readonly scopes: Scopes;
+  readonly calls: Route['calls'];
+  readonly send: Send;
+  readonly polls: PollRoutes;
+}
+
+function assembleRoute({ upstream, config, scopes, calls, send, polls }: RouteParts, deps: Deps) {
+  const { name, settings } = config;
+  const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
+  const policies = policiesOf(config, scopes, deps);
+  const route: Route = {
+    upstream: upstream.name,
+    name,
+    send: pipeline({ ...policies, fallback: fallbackOf(config, upstream.basePath, deps) }, send),
+    calls,
+    totalTimeoutMs,
+    maxReplayBytes: sendsAgain(settings) ? maxReplayBytes : 0,
+    overrides,
+    safe: retry.safe,
+    headers: compileHeaderRules(config.headers),
+    ownRetries: retry.own && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
+    idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
+  };
+  const budget = scopes.budget(name, settings.budget);
+  const side = { ...deps, route, config, policies, budget, send };
+  polls.add(side);
+  const durable = durableRoute({ ...side, polls: polls.of(config) });
+  if (durable === undefined) return { route, durable };
+  const accept = (call: Call) => deps.durable.accept(durable.name, call);
+  return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
+}
+
+/** Whether a policy of the route may want a request's body a second time, or to read it itself. */
+function sendsAgain({ retry, overrides, fallback, dedupe, quota }: RouteSettings): boolean {
+  if (retry.attempts > 1 || (overrides?.attempts ?? 1) > 1) return true;
+  if (dedupe.windowMs !== undefined || quota.cost.pointer !== undefined) return true;
+  return fallback !== undefined && 'upstream' in fallback.to;
 }

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { proxyStatus } from '../http/proxy-status.ts';
+import type { ClientRequest, ClientResponse } from '../proxy/client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 
@@ -45,23 +46,35 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
   };
 }
 
+const NO_FORWARD_PROXY = 'this is not a forward proxy';
+const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
 /** CONNECT makes a forward proxy, which this is not; its target is none that could be forwarded. */
 export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
   socket.on('error', () => undefined);
-  answer(
-    socket,
-    405,
-    'this is not a forward proxy',
-    'allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n',
-  );
+  answer(socket, 405, NO_FORWARD_PROXY, `allow: ${ALLOWED}\r\n`);
   socket.destroySoon();
 }
 
 /** RFC 9110 §10.1.1: 100-continue is the only expectation there is. Nobody waits for the body of such a request. */
-export function refuseExpectation(_req: IncomingMessage, res: ServerResponse): void {
+export function refuseExpectation(_req: ClientRequest, res: ClientResponse): void {
   res.shouldKeepAlive = false;
-  const { fields, body } = problem(417, 'the only expectation understood is 100-continue');
-  res.writeHead(417, fields.flat()).end(body);
+  refuse(res, 417, 'the only expectation understood is 100-continue');
+}
+
+/** CONNECT on a stream of HTTP/2, where there is a response to write to. */
+export function refuseConnectStream(res: ClientResponse): void {
+  refuse(res, 405, NO_FORWARD_PROXY, ['allow', ALLOWED]);
+}
+
+/** Fields that are too long, all together. */
+export function refuseHead(res: ClientResponse): void {
+  refuse(res, 431, 'the header fields are too long');
+}
+
+function refuse(res: ClientResponse, status: number, detail: string, more: readonly string[] = []): void {
+  const { fields, body } = problem(status, detail);
+  res.writeHead(status, [...fields.flat(), ...more]).end(body);
 }
 
 /** There is no response to write to: no request has come about. */

@@ -3,9 +3,18 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
 import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
 import { concurrencyLimit } from '../policies/concurrency/policy.ts';
+import { dedupe } from '../policies/dedupe/policy.ts';
 import { deadline } from '../policies/deadline/deadline.ts';
+import { inspection } from '../policies/inspection/inspection.ts';
+import { hedge } from '../policies/hedge/hedge.ts';
 import type { Policies } from '../policies/order.ts';
+import { quotaPolicies } from '../policies/quota/policy.ts';
+import { cacheRefill } from '../policies/response-cache/refill.ts';
+import { responseCache } from '../policies/response-cache/response-cache.ts';
+import { resume } from '../policies/retry/resume.ts';
 import { retry } from '../policies/retry/retry.ts';
+import { signedPolicies } from '../policies/signed/signed.ts';
+import type { Policy } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Scopes } from './scope.ts';
@@ -17,19 +26,86 @@ export interface PolicyDeps {
 }
 
 /** A route's policies over the state that `scopes` finds for it: the same for the proxy and for `simulate`. */
-export function policiesOf({ name, settings }: RouteConfig, scopes: Scopes, deps: PolicyDeps): Policies {
+export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps): Policies {
+  const { name, settings } = route;
   const { clock, random, memory } = deps;
   const budget = scopes.budget(name, settings.budget);
   const { breaker, trip } = scopes.guard(name, settings.breaker);
   const { limit, queue } = scopes.limiter(name, settings.concurrency);
+  const { totalTimeoutMs } = settings;
+  const quota = scopes.quota(name, settings.quota);
   const { mode } = settings.breaker;
   const { waitMs } = settings.concurrency;
+  const replies = scopes.replies(name, settings.dedupe);
+  const { maxReplyBytes } = settings.dedupe;
+  const retried = settings.retry.statuses;
   return {
+    dedupe: replies && dedupe({ ...replies, clock, memory, maxReplyBytes, retried }),
     deadline: deadline(clock),
-    retry: retry(settings.retry, { clock, random, budget, trip, memory }),
+    ...cachesOf(route, scopes, deps),
+    retry: retry(settings.retry, {
+      clock,
+      random,
+      budget,
+      trip,
+      memory,
+      hedged: settings.hedge !== undefined,
+    }),
+    resume:
+      settings.resumeAttempts === 0
+        ? undefined
+        : resume({
+            attempts: settings.resumeAttempts,
+            retry: settings.retry,
+            totalTimeoutMs,
+            clock,
+            random,
+            budget,
+            trip,
+          }),
+    hedge: hedgeOf({ name, settings }, scopes, deps),
+    quota: quota && quotaPolicies(quota, clock),
+    signed: signedOf(settings, clock),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
     concurrency:
       settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
     attemptTimeout: attemptTimeout(settings.attemptTimeoutMs, clock),
+    inspection:
+      settings.inspection.rules.length === 0 ? undefined : inspection(settings.inspection, { clock, memory }),
   };
+}
+
+function cachesOf(route: RouteConfig, scopes: Scopes, { clock, memory }: PolicyDeps) {
+  const { cache: options, durable, totalTimeoutMs } = route.settings;
+  const cache = scopes.cache(route);
+  return {
+    responseCache: cache && responseCache(options, { ...cache, clock, memory, totalTimeoutMs }),
+    cacheRefill: cache && durable && cacheRefill(options, { ...cache, clock, memory }),
+  };
+}
+
+function signedOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: Clock) {
+  return ms === undefined ? undefined : signedPolicies(ms, clock);
+}
+
+type Hedged = Pick<RouteConfig, 'name' | 'settings'>;
+
+function hedgeOf(
+  { name, settings }: Hedged,
+  scopes: Scopes,
+  { clock, memory }: PolicyDeps,
+): Policy | undefined {
+  if (settings.hedge === undefined) return undefined;
+  const budget = scopes.budget(name, settings.budget);
+  const { breaker } = scopes.guard(name, settings.breaker);
+  const quota = scopes.quota(name, settings.quota);
+  return hedge(settings.hedge, {
+    ...scopes.hedging(name, settings.hedge),
+    clock,
+    memory,
+    budget: { withdraw: (now) => budget.withdraw(now), refund: () => budget.refund() },
+    breakerClosed: (now) => breaker === undefined || breaker.state(now) === 'closed',
+    quotaHasRoom: (call) => quota?.hasRoom(call) ?? true,
+    failing: settings.retry.statuses,
+  });
 }

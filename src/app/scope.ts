@@ -1,18 +1,33 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { RouteSettings } from '../config/config.ts';
+import type { RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
 import { Breaker } from '../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
+import type { DedupeOptions } from '../policies/dedupe/options.ts';
+import type { Replies } from '../policies/dedupe/policy.ts';
+import { ReplyStore } from '../policies/dedupe/store.ts';
 import type { Admit } from '../policies/concurrency/policy.ts';
 import { WaitQueue } from '../policies/concurrency/queue.ts';
+import type { QuotaOptions } from '../policies/quota/options.ts';
+import { Quota } from '../policies/quota/quota.ts';
+import { HedgeAllowance } from '../policies/hedge/allowance.ts';
+import { Latency } from '../policies/hedge/latency.ts';
+import type { HedgeOptions } from '../policies/hedge/options.ts';
+import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
+import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
 import type { BudgetOptions } from '../policies/retry/options.ts';
 import { Trip } from '../policies/retry/trip.ts';
-import type { BreakerCause, BreakerState } from '../proxy/events.ts';
+import type { Call } from '../proxy/call.ts';
+import { callerFields, framed } from '../proxy/caller.ts';
+import type { BreakerCause, BreakerState, GateCause } from '../proxy/events.ts';
+import { ProxyError } from '../proxy/errors.ts';
 import type { Observer } from '../proxy/observer.ts';
+import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Random } from '../runtime/random.ts';
+import { keyedHash } from '../runtime/keyed-hash.ts';
+import { newSecret, type Random } from '../runtime/random.ts';
 import type { KeptState } from './kept-state.ts';
 
 export interface ScopeDeps {
@@ -23,10 +38,19 @@ export interface ScopeDeps {
   readonly draining: () => boolean;
 }
 
+/** One key for the life of the process: state outlives a reload. */
+const HASH = keyedHash();
+
 /** A concurrency limit and those who wait for it. */
 export interface Limiter {
   readonly limit: ConcurrencyLimit;
   readonly queue: WaitQueue<Admit>;
+}
+
+/** What hedges of a route are judged by. */
+export interface Hedging {
+  readonly allowance: HedgeAllowance;
+  readonly latency: Latency | undefined;
 }
 
 /** A circuit breaker (or none) with what hangs on its changes: calls in backoff, the budget's trickle, the reports. */
@@ -61,6 +85,9 @@ export class Guard {
   }
 }
 
+/** Kept replies, and what tells their callers apart. */
+type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
+
 /** The policy state of one scope, for those who look at it: a route's scope holds only what is its own. */
 export interface Scope {
   /** The upstream's name, or `upstream/route`. */
@@ -68,6 +95,9 @@ export interface Scope {
   budget: RetryBudget | undefined;
   guard: Guard | undefined;
   limiter: Limiter | undefined;
+  cache: CacheStore | undefined;
+  replies: Replies | undefined;
+  quota: Quota | undefined;
 }
 
 /**
@@ -76,16 +106,21 @@ export interface Scope {
  */
 export class Scopes {
   readonly #upstream: string;
+  readonly #origin: string;
   readonly #shared: RouteSettings;
   readonly #deps: ScopeDeps;
   readonly #scopes = new Map<string, Scope>();
+  /** The signals of calls that go on without a client, whatever a reload has made of their route since. */
+  readonly #detached: Set<Abort>;
 
   /** `shared` is what a route has unless it says otherwise. */
-  constructor(upstream: string, shared: RouteSettings, deps: ScopeDeps) {
-    this.#upstream = upstream;
+  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, shared: RouteSettings, deps: ScopeDeps) {
+    this.#upstream = upstream.name;
+    this.#origin = upstream.origin;
     this.#shared = shared;
     this.#deps = deps;
-    this.#scope(upstream);
+    this.#detached = deps.state.keep(`${upstream.name} detached`, undefined, () => new Set<Abort>());
+    this.#scope(upstream.name);
   }
 
   /** The upstream's own first. */
@@ -113,6 +148,15 @@ export class Scopes {
     return scope.guard;
   }
 
+  /** What a route has seen of its attempts' times, and what it may hedge. */
+  hedging(route: string, options: HedgeOptions): Hedging {
+    const { after, maxExtra } = options;
+    return this.#deps.state.keep(`${this.#upstream}/${route} hedge`, options, () => ({
+      allowance: new HedgeAllowance(maxExtra),
+      latency: 'percentile' in after ? new Latency(after.percentile) : undefined,
+    }));
+  }
+
   limiter(route: string, options: ConcurrencyOptions): Limiter {
     const scope = this.#scopeOf(route, options, this.#shared.concurrency);
     scope.limiter = this.#deps.state.keep(`${scope.name} concurrency`, options, () => ({
@@ -120,6 +164,62 @@ export class Scopes {
       queue: new WaitQueue<Admit>(options.queue),
     }));
     return scope.limiter;
+  }
+
+  /** What is kept outlives a change of the upstream's address or of the route's headers, but is not found any more. */
+  cache({ name, headers, settings }: Pick<RouteConfig, 'name' | 'headers' | 'settings'>): Cache | undefined {
+    const options = settings.cache;
+    if (options.ttlMs === undefined) return undefined;
+    const scope = this.#scopeOf(name, options, this.#shared.cache);
+    const store = this.#deps.state.keep(
+      `${scope.name} cache`,
+      options,
+      () => new CacheStore(options.memoryBytes),
+    );
+    scope.cache = store;
+    const asked = [this.#origin, ...headers.set.flat()];
+    const callerOf = (call: Call) => HASH(framed([...asked, ...callerFields(call)]).join(''));
+    return { store, callerOf, running: this.#detached };
+  }
+
+  replies(route: string, options: DedupeOptions): Replies | undefined {
+    if (options.windowMs === undefined) return undefined;
+    const { clock, state } = this.#deps;
+    const scope = this.#scopeOf(route, options, this.#shared.dedupe);
+    scope.replies = state.keep(`${scope.name} replies`, options, () => ({
+      store: new ReplyStore(options, () => clock.now()),
+      secret: newSecret(),
+      running: this.#detached,
+    }));
+    return scope.replies;
+  }
+
+  /** Undefined where it is off. */
+  quota(route: string, options: QuotaOptions): Quota | undefined {
+    if (options.mode === 'off') return undefined;
+    const scope = this.#scopeOf(route, options, this.#shared.quota);
+    const { clock, draining, observer, random } = this.#deps;
+    const [upstream, { name }] = [this.#upstream, scope];
+    const closed = (cause: GateCause, closedMs: number, credential: string) =>
+      observer.stateChanged(upstream, {
+        type: 'quota_gate_closed',
+        scope: name,
+        cause,
+        closedMs,
+        credential,
+      });
+    scope.quota = this.#deps.state.keep(
+      `${name} quota`,
+      options,
+      () => new Quota(options, { clock, random, draining, closed, hash: HASH }),
+    );
+    return scope.quota;
+  }
+
+  /** Ends the calls that go on without their client. */
+  endDetached(): void {
+    const stopped = new ProxyError('draining', 'the proxy is shutting down');
+    for (const signal of this.#detached) signal.abort(stopped);
   }
 
   /** Ties what belongs together once all is known; a reload may have renewed one of them and kept the other. */
@@ -134,7 +234,15 @@ export class Scopes {
   #scope(name: string): Scope {
     let scope = this.#scopes.get(name);
     if (scope === undefined) {
-      scope = { name, budget: undefined, guard: undefined, limiter: undefined };
+      scope = {
+        name,
+        budget: undefined,
+        guard: undefined,
+        limiter: undefined,
+        cache: undefined,
+        replies: undefined,
+        quota: undefined,
+      };
       this.#scopes.set(name, scope);
     }
     return scope;

@@ -1,13 +1,16 @@
 import type { Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
+import { isDeepStrictEqual } from 'node:util';
 import type { ServerTls } from '../config/config.ts';
+import type { Logger } from '../runtime/logger.ts';
 
 /** A client that has not ended its TLS handshake by then is not going to. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** What a server is created with so that apps connect by HTTPS. */
-export function secureOptions({ cert, key, minVersion }: ServerTls) {
-  return { cert, key, minVersion, handshakeTimeout: HANDSHAKE_TIMEOUT_MS };
+export function secureOptions({ cert, key, minVersion }: ServerTls, http2: boolean) {
+  const ALPNProtocols = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
+  return { cert, key, minVersion, ALPNProtocols, handshakeTimeout: HANDSHAKE_TIMEOUT_MS };
 }
 
 /** Whether apps connect to `server` by HTTPS. */
@@ -15,7 +18,18 @@ export function isSecure(server: Server): server is SecureServer {
   return 'setSecureContext' in server;
 }
 
+export interface TlsChange {
+  readonly from: ServerTls | undefined;
+  readonly to: ServerTls | undefined;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
+
 /** New connections get the new certificate; those that stand stay as they are. */
-export function renewCertificate(server: Server, tls: ServerTls): void {
-  if (isSecure(server)) server.setSecureContext(tls);
+export function followTls(server: Server, { from, to, logger }: TlsChange): void {
+  if (isSecure(server) !== (to !== undefined)) {
+    logger.warn({}, 'tls begins and ends only with a restart; the running listener stays as it is');
+  } else if (to !== undefined && isSecure(server) && !isDeepStrictEqual(to, from)) {
+    server.setSecureContext(to);
+    logger.info({}, 'new connections get the new certificate');
+  }
 }

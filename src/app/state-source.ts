@@ -1,7 +1,8 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
-import type { ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
+import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { RunningUpstream } from './assemble.ts';
+import { quotaSnapshot } from './quota-snapshot.ts';
 import type { Scope } from './scope.ts';
 
 /** The running upstreams as scrapes and the admin API see them; asked anew each time, so that a reload shows at once. */
@@ -29,21 +30,29 @@ function upstreamSnapshot(
   };
 }
 
-function scopeSnapshot({ name, budget, guard, limiter }: Scope, now: number): ScopeSnapshot {
-  const breaker = guard?.breaker;
-  const state = breaker?.state(now);
+function scopeSnapshot(
+  { name, budget, guard, limiter, cache, replies, quota }: Scope,
+  now: number,
+): ScopeSnapshot {
   return {
     scope: name,
-    breaker: state && {
-      state,
-      cause: guard?.cause,
-      retryAfterMs: state === 'closed' ? undefined : breaker?.retryAfterMs(now),
-    },
+    breaker: breakerSnapshot(guard, now),
     budgetTokens: budget?.tokens(now),
+    cacheBytes: cache?.bytes,
+    storedReplyBytes: replies?.store.bytes,
     limit: limiter && {
       limit: limiter.limit.limit,
       inFlight: limiter.limit.inFlight,
       queued: limiter.queue.size,
     },
+    quota: quota && quotaSnapshot(quota, now),
   };
+}
+
+function breakerSnapshot(guard: Scope['guard'], now: number): BreakerSnapshot | undefined {
+  const breaker = guard?.breaker;
+  if (breaker === undefined) return undefined;
+  const state = breaker.state(now);
+  const retryAfterMs = state === 'closed' ? undefined : breaker.retryAfterMs(now);
+  return { state, cause: guard?.cause, retryAfterMs };
 }

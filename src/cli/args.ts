@@ -19,6 +19,8 @@ export interface Usage<O extends Options> {
   readonly options: O;
   /** Names of the words that must be given, in order. */
   readonly words: readonly string[];
+  /** Further words may follow them. */
+  readonly more?: true;
 }
 
 export type Called<O extends Options> =
@@ -39,7 +41,7 @@ export function readArgs<O extends Options>(args: readonly string[], usage: Usag
       allowPositionals: true,
     });
     const missing = usage.words[positionals.length];
-    const extra = positionals[usage.words.length];
+    const extra = usage.more ? undefined : positionals[usage.words.length];
     if (missing === undefined && extra === undefined) return { values, words: positionals };
     return wrong(
       missing === undefined ? `unexpected argument '${extra}'` : `${missing} is missing`,
@@ -53,7 +55,8 @@ export function readArgs<O extends Options>(args: readonly string[], usage: Usag
   }
 }
 
-function wrong(why: string, usage: string, io: Io): { readonly exit: number } {
+/** Says what is wrong with a call, and how it is made. */
+export function wrong(why: string, usage: string, io: Io): { readonly exit: number } {
   io.err(`breakwater: ${why}\n\n${usage}`);
   return { exit: 2 };
 }

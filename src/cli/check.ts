@@ -1,5 +1,9 @@
+import type { Config } from '../config/config.ts';
+import { nextSlots } from '../config/schedules.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import type { Command } from './io.ts';
+import { table } from './table.ts';
 
 const USAGE = {
   text: `Usage: breakwater check [--config FILE]
@@ -29,7 +33,20 @@ export const check: Command = async (args, io) => {
   const { upstreams } = loaded.config;
   const routes = upstreams.reduce((sum, upstream) => sum + upstream.routes.length, 0);
   io.out(`${file}: ok (${count(upstreams.length, 'upstream')}, ${count(routes, 'route')})\n`);
+  io.out(schedules(loaded.config));
   return 0;
 };
+
+/** So many of the runs to come are shown. */
+const SHOWN_RUNS = 3;
+
+function schedules(config: Config): string {
+  const now = systemClock.wallTime();
+  const rows = config.schedules.map((schedule) => {
+    const next = nextSlots(schedule, now, SHOWN_RUNS).map((at) => new Date(at).toISOString());
+    return [`schedule ${schedule.name}`, schedule.route, `next ${next.join(', ')}`];
+  });
+  return rows.length === 0 ? '' : table(rows);
+}
 
 const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;

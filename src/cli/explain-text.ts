@@ -1,5 +1,6 @@
 import { formatDuration } from '../config/format.ts';
 import type { WaitRange } from '../policies/retry/backoff.ts';
+import { describeDurable } from './durable-plan.ts';
 import type { Explanation } from './explain.ts';
 import type { RetryRule, Schedule } from './retry-plan.ts';
 import { table } from './table.ts';
@@ -17,7 +18,10 @@ export function describe(explanation: Explanation): string {
     table(values.map(({ key, shown, origin }) => [key, shown, origin])),
     '\nWhen it is retried\n',
     retries(explanation),
+    resumes(explanation),
     explanation.retried.length === 0 ? '' : waits(explanation),
+    describeDurable(explanation.durable),
+    ...explanation.schedules.map((schedule) => `  Made by schedule ${schedule}\n`),
     `\nWhat an outage would do to it: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
@@ -35,9 +39,21 @@ function retries({ method, retried, schedule }: Explanation): string {
     ['not sent (DNS, connect, TLS)', ...retried.map(({ notSent }) => yes(notSent))],
     ['sent, no answer (reset, timeout)', ...retried.map(({ sentUnknown }) => yes(sentUnknown))],
     ['answered', ...retried.map(({ statuses }) => statuses.join(' ') || 'no status')],
+    ...grpcRow(retried),
   ];
   const attempts = schedule.ordinary.waits.length + 1;
   return `${table(retried.length > 1 ? rows : rows.slice(1))}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is kept.\n`;
+}
+
+function resumes({ resumes: times }: Explanation): string {
+  if (times === 0) return '';
+  return `  A download (200, strong ETag) that breaks is continued at most ${times} times, while the budget has tokens.\n`;
+}
+
+/** Said only where it is asked for: most APIs are not gRPC. */
+function grpcRow(retried: readonly RetryRule[]): string[][] {
+  if (retried.every(({ grpc }) => grpc.length === 0)) return [];
+  return [['answered by gRPC, nothing else before', ...retried.map(({ grpc }) => grpc.join(' '))]];
 }
 
 const yes = (is: boolean): string => (is ? 'yes' : 'no');

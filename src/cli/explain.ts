@@ -1,8 +1,15 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
-import { type EffectiveValue, routeValues, shownUrl, upstreamValues } from '../config/effective.ts';
+import {
+  type EffectiveValue,
+  headerValues,
+  routeValues,
+  shownUrl,
+  upstreamValues,
+} from '../config/effective.ts';
 import type { Good } from '../config/load.ts';
 import { Router } from '../proxy/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
+import { type DurablePlan, durablePlan } from './durable-plan.ts';
 import { describe } from './explain-text.ts';
 import type { Command } from './io.ts';
 import {
@@ -41,6 +48,12 @@ export interface Explanation {
   readonly retried: readonly RetryRule[];
   readonly totalTimeoutMs: number;
   readonly retryAfterMaxMs: number;
+  /** How often the rest of a body that breaks is asked for. */
+  readonly resumes: number;
+  /** Undefined where requests cannot be handed over. */
+  readonly durable: DurablePlan | undefined;
+  /** What is made by schedule on this route, a line each. */
+  readonly schedules: readonly string[];
   readonly schedule: { readonly ordinary: Schedule; readonly overloaded: Schedule };
 }
 
@@ -90,6 +103,7 @@ function find({ config }: Good, { method, host, target }: Request): Found | { re
     config.upstreams.map((upstream) => ({
       mount: upstream.mount,
       basePath: upstream.basePath,
+      allow: upstream.allow,
       routes: upstream.routes.map((route) => ({
         methods: route.methods,
         path: route.path,
@@ -108,14 +122,30 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     method,
     upstream: upstream.name,
     route: route.name,
-    url: `${shownUrl(loaded, upstream)}${target.slice(upstream.basePath.length)}`,
-    values: [...upstreamValues(loaded, upstream), ...routeValues(loaded, route)],
+    url: `${shownUrl(upstream)}${target.slice(upstream.basePath.length)}`,
+    values: [
+      ...upstreamValues(loaded, upstream),
+      ...headerValues(loaded, route),
+      ...routeValues(loaded, route),
+    ],
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
+    resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
+    durable: durablePlan(route),
+    schedules: schedulesOn(`${upstream.name}/${route.name}`, loaded),
     schedule: {
       ordinary: retrySchedule(route, failedAttemptMs, false),
       overloaded: retrySchedule(route, failedAttemptMs, true),
     },
   };
+}
+
+/** Queries may hold secrets. */
+function schedulesOn(route: string, { config }: Good): string[] {
+  return config.schedules
+    .filter((schedule) => schedule.route === route)
+    .map(({ name, method, target, cron, timezone }) => {
+      return `${name}: ${method} ${target.replace(/\?.*/, '?…')}, ${cron} (${timezone})`;
+    });
 }

@@ -1,6 +1,7 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { type WaitRange, waitRange } from '../policies/retry/backoff.ts';
 import { type ClassifiedOutcome, classify } from '../policies/retry/classify.ts';
+import type { RetryOptions } from '../policies/retry/options.ts';
 import { ProxyError } from '../proxy/errors.ts';
 
 /** Which failures of a call lead to another attempt. */
@@ -12,6 +13,8 @@ export interface RetryRule {
   /** Bytes left, no answer came. */
   readonly sentUnknown: boolean;
   readonly statuses: readonly number[];
+  /** Errors that are all of a reply to gRPC, for which any method is sent again. */
+  readonly grpc: readonly string[];
 }
 
 /** Asks the policy itself, so that this can never say anything else than what happens. */
@@ -20,11 +23,12 @@ export function retryRules(method: string, { settings }: RouteConfig): RetryRule
   if (retry.attempts === 1) return [];
   const ruleOf = (calls: RetryRule['calls'], idempotencyKey: string | undefined): RetryRule => {
     const retried = (outcome: ClassifiedOutcome): boolean =>
-      classify(outcome, { method, idempotencyKey, attempt: 1 }, retry).retry === 'yes';
+      classify(outcome, { method, safe: retry.safe, idempotencyKey, attempt: 1 }, retry).retry === 'yes';
     return {
       calls,
       notSent: retried(failed('connection_refused', 'not_sent')),
       sentUnknown: retried(failed('connection_terminated', 'sent_unknown')),
+      grpc: [...retry.grpcStatuses],
       statuses: ERROR_STATUSES.filter((status) => retried({ kind: 'reply', reply: { status, headers: [] } })),
     };
   };
@@ -66,9 +70,17 @@ export function retrySchedule(
   overloaded: boolean,
 ): Schedule {
   const { retry, totalTimeoutMs } = settings;
-  const waits = Array.from({ length: retry.attempts - 1 }, (_, index) =>
-    waitRange(index + 1, retry.backoff, overloaded),
-  );
+  const { waits, sum } = scheduleOf(retry, overloaded);
+  const lastStartsMs = sum.maxMs + waits.length * failedAttemptMs;
+  return { waits, sum, lastStartsMs, endsMs: totalTimeoutMs };
+}
+
+/** The waits between attempts that all fail, and their sum. */
+export function scheduleOf(
+  { attempts, backoff }: Pick<RetryOptions, 'attempts' | 'backoff'>,
+  overloaded: boolean,
+): Pick<Schedule, 'waits' | 'sum'> {
+  const waits = Array.from({ length: attempts - 1 }, (_, index) => waitRange(index + 1, backoff, overloaded));
   const sum = waits.reduce(
     (all, wait) => ({
       minMs: all.minMs + wait.minMs,
@@ -77,8 +89,7 @@ export function retrySchedule(
     }),
     { minMs: 0, medianMs: 0, maxMs: 0 },
   );
-  const lastStartsMs = sum.maxMs + waits.length * failedAttemptMs;
-  return { waits, sum, lastStartsMs, endsMs: totalTimeoutMs };
+  return { waits, sum };
 }
 
 /** How long an attempt can take that another one follows. */

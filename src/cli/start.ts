@@ -1,6 +1,7 @@
 import { App, type LoadResult } from '../app.ts';
 import { FileWatch } from '../app/watch-file.ts';
 import type { Config } from '../config/config.ts';
+import { shownUrl } from '../config/effective.ts';
 import { formatProblem } from '../config/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
@@ -75,9 +76,10 @@ function load(file: string, io: Io): LoadResult {
 }
 
 function announce(app: App, { upstreams }: Config, logger: Logger): void {
-  for (const { name, mount, origin, basePath } of upstreams) {
+  for (const upstream of upstreams) {
+    const { name, mount } = upstream;
     const base = 'path' in mount ? `${app.url}${mount.path}` : `Host: ${mount.host}`;
-    logger.info({ upstream: name }, `${base} → ${origin}${basePath}`);
+    logger.info({ upstream: name }, `${base} → ${shownUrl(upstream)}`);
   }
   logger.info(
     { version: packageVersion(), node: nodeVersion, admin: app.adminUrl },

@@ -1,9 +1,19 @@
 import type { HeaderRules } from '../http/headers.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
+import type { CacheOptions } from '../policies/response-cache/options.ts';
+import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
+import type { AllowRule } from '../proxy/allow-list.ts';
+import type { InspectionOptions } from '../policies/inspection/options.ts';
+import type { OverrideLimits } from '../proxy/overrides.ts';
+import type { FallbackOptions } from '../policies/fallback/options.ts';
+import type { DurableOptions, DurableProcess } from '../durable/options.ts';
+import type { ScheduleOptions } from '../durable/schedules/options.ts';
+import type { HedgeOptions } from '../policies/hedge/options.ts';
 import type { Mount } from '../proxy/router.ts';
 import type { EgressProxy } from './egress.ts';
-import type { BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
+import type { QuotaOptions } from '../policies/quota/options.ts';
+import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
 export interface Config {
@@ -27,7 +37,10 @@ export interface Config {
   readonly drainTimeoutMs: number;
   /** Whether replies carry the `breakwater-…` headers. */
   readonly responseHeaders: boolean;
+  readonly durable: DurableProcess;
   readonly upstreams: readonly UpstreamConfig[];
+  /** Requests that are made again and again. */
+  readonly schedules: readonly ScheduleOptions[];
 }
 
 /** What apps may do to us. */
@@ -36,6 +49,8 @@ export interface ClientOptions {
   readonly headTimeoutMs: number;
   /** Gap in a request's body. */
   readonly bodyTimeoutMs: number;
+  /** HTTP/2 is spoken too. */
+  readonly http2: boolean;
   readonly maxConnections: number;
 }
 
@@ -52,9 +67,12 @@ export interface UpstreamConfig {
   readonly origin: string;
   /** Path of the URL without a trailing slash; '' for none. */
   readonly basePath: string;
+  /** `${…}` had a part in the URL, so its path may be the secret of a webhook. */
+  readonly privatePath: boolean;
   readonly mount: Mount;
   readonly allowPrivate: boolean;
-  readonly headers: HeaderRules;
+  /** The only calls that may be sent; undefined: all. */
+  readonly allow: readonly AllowRule[] | undefined;
   readonly connection: ConnectionOptions;
   /** In order; the last one, named `default`, matches everything. */
   readonly routes: readonly RouteConfig[];
@@ -96,6 +114,8 @@ export interface RouteConfig {
   readonly methods: readonly string[] | undefined;
   /** Pattern below the mount: `/v1/charges/:id`, `*` one segment, `**` any rest. */
   readonly path: string;
+  /** The upstream's and its own. */
+  readonly headers: HeaderRules;
   readonly settings: RouteSettings;
   /** What the route itself sets, and so has to itself; otherwise it shares the one of its upstream. */
   readonly own: { readonly budget: boolean; readonly breaker: boolean; readonly concurrency: boolean };
@@ -108,7 +128,29 @@ export interface RouteSettings {
   /** A request body up to this size is kept so that it can be sent again. */
   readonly maxReplayBytes: number;
   readonly retry: RetryOptions;
+  readonly inspection: InspectionOptions;
+  /** Requests for the rest of a body that breaks; 0 for none. */
+  readonly resumeAttempts: number;
   readonly budget: BudgetOptions;
   readonly breaker: BreakerOptions;
   readonly concurrency: ConcurrencyOptions;
+  /** Undefined where no attempt has a second one beside it. */
+  readonly hedge: HedgeOptions | undefined;
+  /** Undefined where nothing stands in for the upstream. */
+  readonly fallback: FallbackOptions | undefined;
+  /** Undefined where clients may override nothing. */
+  readonly overrides: OverrideLimits | undefined;
+  readonly cache: CacheOptions;
+  readonly dedupe: DedupeOptions;
+  readonly quota: QuotaOptions;
+  /** No attempt leaves later than this after its call came in, because its signature grows old; undefined: any time. */
+  readonly signedMaxAgeMs: number | undefined;
+  /** Undefined where requests cannot be handed over. */
+  readonly durable: DurableSettings | undefined;
+}
+
+export interface DurableSettings {
+  readonly options: DurableOptions;
+  /** Waits between attempts. */
+  readonly backoff: BackoffOptions;
 }

@@ -1,3 +1,5 @@
+import { checkFallback } from './fallback.ts';
+import { checkHedge } from './hedge.ts';
 import { formatDuration } from './format.ts';
 import type { Inherited, Origin } from './inherit.ts';
 import type { Path } from './problem.ts';
@@ -37,7 +39,10 @@ export function crossCheck(settings: Inherited<Settings>, report: Report): void 
   } else if (backoff.kind !== 'list' && list !== undefined && isWritten(list)) {
     report.warning(list.path, `has no effect with kind: ${backoff.kind}; write kind: list`);
   }
+  checkFallback(settings, report);
+  checkHedge(settings, report);
   checkTimeouts(settings, report);
+  checkDedupe(settings, report);
   checkSwitchedOff(settings, report);
 }
 
@@ -88,11 +93,24 @@ function checkTimeouts({ values, origins }: Inherited<Settings>, report: Report)
   );
 }
 
+/** Without a key there is nothing to tell equal requests by. */
+function checkDedupe({ values, origins }: Inherited<Settings>, report: Report): void {
+  const window = origins.get('dedupe.window');
+  if (window === undefined || values.dedupe.window === null || values.retry.idempotency_key !== 'none')
+    return;
+  report.warning(
+    window.path,
+    'has no effect with retry.idempotency_key: none; write pass or require if this API knows idempotency keys',
+  );
+}
+
 /** Settings below a switch that a layer further out has turned off. */
 const SWITCHES: readonly (readonly [string, string, unknown, string])[] = [
   ['retry', 'retry.attempts', 1, 'attempts'],
   ['breaker', 'breaker.mode', 'off', 'mode'],
   ['concurrency', 'concurrency.mode', 'off', 'mode'],
+  ['quota', 'quota.mode', 'off', 'mode'],
+  ['cache', 'cache.ttl', null, 'ttl'],
 ];
 
 function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Report): void {
@@ -100,7 +118,8 @@ function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Repo
     const switched = origins.get(key);
     if (switched === undefined || valueAt(values, key) !== off) continue;
     const useless = [...origins].find(
-      ([path, origin]) => path.startsWith(`${section}.`) && origin.depth > switched.depth,
+      ([path, origin]) =>
+        path.startsWith(`${section}.`) && origin.depth > switched.depth && origin.layer.told === undefined,
     );
     if (useless === undefined) continue;
     report.warning(

@@ -1,10 +1,13 @@
+import type { AllowRule } from '../proxy/allow-list.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { shownProxy, shownProxyUrl } from './egress.ts';
-import { type Kind, keysOf, leafOf } from './field.ts';
+import { isList, type Kind, keysOf, leafOf } from './field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from './format.ts';
+import type { Inherited, Origin } from './inherit.ts';
 import type { Good } from './load.ts';
 import { shownPem } from './pem.ts';
 import type { Path } from './problem.ts';
+import { type ConfiguredWindow, formatWindow } from './quota-window.ts';
 import { sharedSchema } from './schema.ts';
 
 /** One value that is in effect, as it would be written, and who set it. Secrets are not shown. */
@@ -22,30 +25,79 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
   const inherited = origins.get(route);
   if (inherited === undefined) return [];
   return leavesOf(sharedSchema, []).flatMap(({ path, kind }) => {
+    if (path.at(-1) === '') return mapValues(path.slice(0, -1), inherited, { config, places });
     const origin = inherited.origins.get(path.join('.'));
     if (origin === undefined) return [];
     const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], inherited.values);
-    const line = places.value(origin.path).line;
-    const text =
-      origin.layer.name === undefined ? 'built-in' : `${config.file}:${line} (${origin.layer.name})`;
-    return [{ key: path.join('.'), shown: withoutSecrets(show(value, kind), path), origin: text }];
+    const key = path.join('.');
+    const told = toldBy(origin, key, { config, places });
+    if (kind === 'list') return listed(key, value as readonly Item[], told);
+    const secret = path.at(-1) === 'body' && places.replaced(origin.path).length > 0;
+    return [{ key, shown: secret ? REDACTED : withoutSecrets(show(value, kind), path), origin: told }];
   });
+}
+
+/** A line for each name in a map of headers. */
+function mapValues(
+  path: readonly string[],
+  { origins, values }: Inherited<unknown>,
+  at: Pick<Good, 'config' | 'places'>,
+): EffectiveValue[] {
+  const found = path.reduce<unknown>((outer, key) => (outer as Item | undefined)?.[key], values);
+  return Object.entries((found ?? {}) as Item).flatMap(([name, value]) => {
+    const key = [...path, name].join('.');
+    const origin = origins.get(key);
+    if (origin === undefined) return [];
+    const secret = at.places.replaced(origin.path).length > 0 || SECRET_HEADER.test(name);
+    return [{ key, shown: secret ? REDACTED : String(value), origin: toldBy(origin, key, at) }];
+  });
+}
+
+function toldBy(
+  { layer, path }: Origin,
+  key: string,
+  { config, places }: Pick<Good, 'config' | 'places'>,
+): string {
+  if (layer.name === undefined) return 'built-in';
+  return layer.told?.(key) ?? `${config.file}:${places.value(path).line} (${layer.name})`;
+}
+
+type Item = Readonly<Record<string, unknown>>;
+
+/** A line each for the maps of a list; one that names a source of its own has that. */
+function listed(key: string, items: readonly Item[], told: string): EffectiveValue[] {
+  return items.map(({ source, ...rest }, index) => ({
+    key: `${key}[${index}]`,
+    shown: flow(rest),
+    origin: typeof source === 'string' ? told.replace(/ \(http.*\)$/, ` (${source})`) : told,
+  }));
+}
+
+/** As YAML would have it in one line. */
+function flow(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `{ ${Object.entries(value)
+    .flatMap(([key, child]) => (child === undefined ? [] : [`${key}: ${flow(child)}`]))
+    .join(', ')} }`;
 }
 
 /** A PEM would fill the page even where it is no secret; a proxy's URL may hold a password. */
 function withoutSecrets(shown: string, path: readonly string[]): string {
+  if (shown === '') return '""';
   return path.at(-1) === 'proxy' ? shownProxyUrl(shown) : shownPem(shown);
 }
 
 interface Leaf {
   readonly path: readonly string[];
-  readonly kind: Kind;
+  readonly kind: Kind | 'list';
 }
 
 function leavesOf(schema: Parameters<typeof keysOf>[0], path: readonly string[]): Leaf[] {
   return Object.entries(keysOf(schema) ?? {}).flatMap(([name, child]) => {
     const leaf = leafOf(child);
     const below = [...path, name];
+    if (isList(child)) return [{ path: below, kind: 'list' }];
     return leaf === undefined ? leavesOf(child, below) : [{ path: below, kind: leaf.kind }];
   });
 }
@@ -53,6 +105,7 @@ function leavesOf(schema: Parameters<typeof keysOf>[0], path: readonly string[])
 function show(value: unknown, kind: Kind): string {
   if (value === null) return 'off';
   if (Array.isArray(value)) return `[${value.map((item) => show(item, kind)).join(', ')}]`;
+  if (kind === 'window') return formatWindow(value as ConfiguredWindow);
   if (typeof value !== 'number') return String(value as string | boolean);
   switch (kind) {
     case 'duration':
@@ -68,9 +121,9 @@ function show(value: unknown, kind: Kind): string {
   }
 }
 
-/** What is set for an upstream alone: where it is, how it is reached, where it is mounted, and its headers. */
+/** What is set for an upstream alone: where it is, how it is reached, where it is mounted, what may be called. */
 export function upstreamValues(loaded: Good, upstream: UpstreamConfig): EffectiveValue[] {
-  const { name, mount, allowPrivate, headers, connection } = upstream;
+  const { name, mount, allowPrivate, allow, connection } = upstream;
   const path: Path = ['upstreams', name];
   const value = (keys: Path, shown: string): EffectiveValue => ({
     key: keys.join('.'),
@@ -78,31 +131,45 @@ export function upstreamValues(loaded: Good, upstream: UpstreamConfig): Effectiv
     origin: written(loaded, [...path, ...keys], `upstreams.${name}`),
   });
   return [
-    value(['url'], shownUrl(loaded, upstream)),
+    value(['url'], shownUrl(upstream)),
     ...(connection.proxy === undefined
       ? []
       : [{ key: 'reached through', shown: shownProxy(connection.proxy), origin: 'connection.proxy' }]),
     'path' in mount ? value(['mount', 'path'], mount.path || '/') : value(['mount', 'host'], mount.host),
     value(['allow_private'], String(allowPrivate)),
-    ...headers.set.map(([header, text]) => {
-      const keys = ['headers', 'set', header];
-      const secret = isReplaced(loaded, [...path, ...keys]) || SECRET_HEADER.test(header);
-      return value(keys, secret ? REDACTED : text);
-    }),
-    ...(headers.remove.length > 0 ? [value(['headers', 'remove'], `[${headers.remove.join(', ')}]`)] : []),
+    ...(allow === undefined ? [] : [value(['allow'], `[${allow.map(shownRule).join(', ')}]`)]),
+  ];
+}
+
+const shownRule = ({ methods, path }: AllowRule): string => `${methods?.join() ?? 'ANY'} ${path}`;
+
+/** What a route changes of a request's headers, and who says so. */
+export function headerValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {
+  const { set, remove } = route.headers;
+  const value = (key: string, show: (path: Path) => string): EffectiveValue => {
+    const origin = origins.get(route)?.origins.get(key);
+    if (origin === undefined) return { key, shown: show([]), origin: 'allow' };
+    const line = places.value(origin.path).line;
+    return { key, shown: show(origin.path), origin: `${config.file}:${line} (${origin.layer.name})` };
+  };
+  return [
+    ...set.map(([header, text]) =>
+      value(`headers.set.${header}`, (path) => {
+        const secret = places.replaced(path).length > 0 || SECRET_HEADER.test(header);
+        return secret ? REDACTED : text;
+      }),
+    ),
+    ...(remove.length > 0 ? [value('headers.remove', () => `[${remove.join(', ')}]`)] : []),
   ];
 }
 
 /** The upstream's URL; a path that came through `${…}` may be the secret of a webhook. */
-export function shownUrl(loaded: Good, { name, origin, basePath }: UpstreamConfig): string {
-  const secret = basePath !== '' && isReplaced(loaded, ['upstreams', name, 'url']);
-  return `${origin}${secret ? `/${REDACTED}` : basePath}`;
+export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): string {
+  return `${origin}${privatePath && basePath !== '' ? `/${REDACTED}` : basePath}`;
 }
 
 /** Headers whose values are nobody's business, however they came into the file. */
 const SECRET_HEADER = /auth|api-?_?key|token|secret|cookie|password|signature|credential/i;
-
-const isReplaced = ({ places }: Good, path: Path): boolean => places.replaced(path).length > 0;
 
 function written({ config, places }: Good, path: Path, layer: string): string {
   return places.has(path) ? `${config.file}:${places.value(path).line} (${layer})` : 'built-in';

@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { type Parsed, quote } from './units.ts';
 
+// A parser compiled for each of a few hundred small schemas costs more than it saves: each is used once, at start and reload.
+z.config({ jitless: true });
+
 /** What a key is, for messages, `explain`, the options table and the JSON Schema. */
 export interface Field {
   readonly kind: Kind;
@@ -12,7 +15,7 @@ export interface Field {
   readonly type: string;
 }
 
-export type Kind = 'duration' | 'size' | 'rate' | 'percentage' | 'other';
+export type Kind = 'duration' | 'size' | 'rate' | 'percentage' | 'window' | 'other';
 export type BuiltIn = string | number | boolean | readonly (string | number)[];
 
 type Json = Record<string, unknown>;
@@ -76,6 +79,13 @@ export function keysOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> |
   if (schema instanceof z.ZodRecord) return { '': schema.valueType as z.ZodType };
   if (schema instanceof z.ZodArray) return { '': schema.element as z.ZodType };
   return undefined;
+}
+
+/** Whether it is a list of sections. */
+export function isList(schema: z.ZodType): boolean {
+  return schema instanceof z.ZodOptional
+    ? isList(schema.unwrap() as z.ZodType)
+    : schema instanceof z.ZodArray;
 }
 
 /** What stands for nothing at all: an empty list or map; undefined for a single value. */

@@ -78,6 +78,18 @@ export function percentage(builtIn: string, doc: string) {
   });
 }
 
+/** A share of 1, between 0 and 1, or null for `off`. */
+export function percentageOrOff(builtIn: string, doc: string) {
+  const json = { anyOf: [{ enum: ['off', 'none'] }, withUnit('%')] };
+  const type = 'a percentage or off';
+  return field<number | null>({ kind: 'percentage', doc, builtIn, type, json }, (found) => {
+    if (isOff(found)) return { value: null };
+    const parsed = parsePercentage(found);
+    const outside = 'value' in parsed && (parsed.value === 0 || parsed.value === 1);
+    return outside ? { problem: `${quote(found)} is not between 0% and 100%` } : parsed;
+  });
+}
+
 export function integer(builtIn: number, doc: string, min: number, max: number) {
   const type = `a whole number from ${min} to ${max}`;
   const json = { type: ['integer', 'string'], minimum: min, maximum: max, pattern: '^\\d+$|\\$\\{' };
@@ -89,7 +101,25 @@ export function integer(builtIn: number, doc: string, min: number, max: number) 
   });
 }
 
-export function decimal(builtIn: number, doc: string, min: number, max: number) {
+/** A whole number, or null for `off`. */
+export function integerOrOff(builtIn: number | 'off', doc: string, min: number, max: number) {
+  const type = `a whole number from ${min} to ${max}, or off`;
+  const json = {
+    anyOf: [
+      { enum: ['off', 'none'] },
+      { type: ['integer', 'string'], minimum: min, maximum: max, pattern: '^\\d+$|\\$\\{' },
+    ],
+  };
+  return field<number | null>({ kind: 'other', doc, builtIn, type, json }, (found) => {
+    if (isOff(found)) return { value: null };
+    const parsed = parseNumber(found, min, max, type);
+    return 'value' in parsed && !Number.isInteger(parsed.value)
+      ? { problem: `${quote(found)} is not ${type}` }
+      : parsed;
+  });
+}
+
+export function decimal(builtIn: number | undefined, doc: string, min: number, max: number) {
   const type = `a number from ${min} to ${max}`;
   const json = { type: ['number', 'string'], minimum: min, maximum: max, pattern: '^\\d+(\\.\\d+)?$|\\$\\{' };
   return field({ kind: 'other', doc, builtIn, type, json }, (found) => parseNumber(found, min, max, type));
@@ -103,7 +133,7 @@ function parseNumber(found: unknown, min: number, max: number, type: string): Pa
 }
 
 /** One of some words. */
-export function choice<const W extends string>(words: readonly W[], builtIn: W, doc: string) {
+export function choice<const W extends string>(words: readonly W[], builtIn: W | undefined, doc: string) {
   const json = { enum: [...words] };
   return field<W>({ kind: 'other', doc, builtIn, type: words.join(', '), json }, (found) => {
     const word = words.find((candidate) => candidate === found);
@@ -112,7 +142,7 @@ export function choice<const W extends string>(words: readonly W[], builtIn: W, 
   });
 }
 
-export function flag(builtIn: boolean, doc: string) {
+export function flag(builtIn: boolean | undefined, doc: string) {
   const json = { anyOf: [{ type: 'boolean' }, { type: 'string', pattern: '^(true|false)$|\\$\\{' }] };
   return field<boolean>({ kind: 'other', doc, builtIn, type: 'true or false', json }, (found) => {
     if (found === true || found === 'true') return { value: true };
@@ -139,9 +169,9 @@ function parseText(found: unknown, check: Check | undefined): Parsed<string> {
 }
 
 /** A list of text, or a single one. */
-export function texts(doc: string, check?: Check) {
+export function texts(doc: string, check?: Check, builtIn?: readonly string[]) {
   const json = { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
-  return field({ kind: 'other', doc, builtIn: undefined, type: 'text or a list', json }, (found) =>
+  return field({ kind: 'other', doc, builtIn, type: 'text or a list', json }, (found) =>
     each(typeof found === 'string' ? [found] : found, 'text or a list', (item) => parseText(item, check)),
   );
 }
@@ -154,6 +184,19 @@ export function statuses(builtIn: readonly number[], doc: string) {
       const parsed = parseNumber(item, 400, 599, 'a status from 400 to 599');
       if ('problem' in parsed || Number.isInteger(parsed.value)) return parsed;
       return { problem: `${quote(item)} is not a status from 400 to 599` };
+    }),
+  );
+}
+
+/** A list of some words. */
+export function words<const W extends string>(known: readonly W[], builtIn: readonly W[], doc: string) {
+  const json = { type: 'array', items: { enum: [...known] } };
+  return field<W[]>({ kind: 'other', doc, builtIn, type: `a list of ${known.join(', ')}`, json }, (found) =>
+    each(found, `a list such as [${known.slice(0, 2).join(', ')}]`, (item) => {
+      const word = known.find((candidate) => candidate === item);
+      return word === undefined
+        ? { problem: `${quote(item)} is not one of ${known.join(', ')}` }
+        : { value: word };
     }),
   );
 }

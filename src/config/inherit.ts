@@ -9,6 +9,8 @@ export interface Layer {
   /** Where its keys stand in the file. */
   readonly path: Path;
   readonly values: object;
+  /** Where a key's value comes from, for layers that are not in the file itself. */
+  readonly told?: (key: string) => string;
 }
 
 /** Who set a value. */
@@ -62,6 +64,7 @@ const isSection = (value: unknown): value is object =>
 function builtInText(schema: z.ZodType): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [key, child] of Object.entries(keysOf(schema) ?? {})) {
+    if (key === '') continue; // of lists and of names that anybody may choose, nothing is built in
     const leaf = leafOf(child);
     const value = leaf === undefined ? builtInText(child) : leaf.builtIn;
     if (value !== undefined && (leaf !== undefined || Object.keys(value).length > 0)) result[key] = value;

@@ -3,6 +3,8 @@ export interface Lookup {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Reads a text file; throws when it cannot. */
   readonly readFile: (path: string) => string;
+  /** The path as seen from where the program runs, for messages; as it is when left out. */
+  readonly beside?: (path: string) => string;
 }
 
 export interface Interpolated {

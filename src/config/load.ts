@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Config, RouteConfig, ServerTls } from './config.ts';
+import { checkFallbacks } from './fallback.ts';
+import { checkPrefix, durableProcessOptions } from './durable.ts';
 import { builtIn, type Complete, inherit, type Inherited } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { checkMounts } from './mount.ts';
@@ -8,7 +10,8 @@ import { identity, type PemSource } from './pem.ts';
 import type { Places } from './places.ts';
 import type { Problem } from './problem.ts';
 import { Report } from './report.ts';
-import { type FileInput, type ProcessInput, processSchema, sharedSchema } from './schema.ts';
+import { resolveSchedules } from './schedules.ts';
+import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './schema.ts';
 import type { Settings } from './settings.ts';
 import { readSource } from './source.ts';
 import { type Ground, type Origins, resolveUpstream } from './upstreams.ts';
@@ -57,13 +60,13 @@ export function loadConfig(
     files.add(beside(path));
     return readFile(beside(path));
   };
-  const lookup: Lookup = { env, readFile: readBeside };
+  const lookup: Lookup = { env, readFile: readBeside, beside };
   const source = readSource(file, text, lookup);
   const report = new Report(file, source.places);
   for (const problem of source.problems) report.add(problem);
   if (source.fatal) return { ok: false, problems: report.problems };
 
-  const { findings, input } = validate(source.value);
+  const { findings, input } = validate(source.value, fileSchema);
   for (const { path, message, about } of findings) report.finding(path, message, about);
   if (input === undefined) return { ok: false, problems: report.problems };
 
@@ -84,7 +87,7 @@ function resolveConfig(
   input: FileInput,
   { report, origins, lookup }: Pick<Ground, 'report' | 'origins' | 'lookup'>,
 ): Omit<Config, 'files'> {
-  const { defaults = {}, upstreams = {}, ...process } = input;
+  const { defaults = {}, upstreams = {}, schedules = {}, ...process } = input;
   const ground: Ground = {
     report,
     origins,
@@ -102,10 +105,18 @@ function resolveConfig(
   }
   const resolved = entries.map(([name, upstream]) => resolveUpstream(name, upstream, ground));
   checkMounts(resolved, report);
-  return { file, ...processConfig(process, { report, readFile: lookup.readFile }), upstreams: resolved };
+  checkFallbacks(resolved, origins, report);
+  const config = processConfig(file, process, { report, readFile: lookup.readFile });
+  checkPrefix(config.durable.prefix, resolved, report);
+  const runs = resolveSchedules(schedules, resolved, report);
+  return { file, ...config, upstreams: resolved, schedules: runs };
 }
 
-function processConfig(input: ProcessInput, source: PemSource): Omit<Config, 'file' | 'files' | 'upstreams'> {
+function processConfig(
+  file: string,
+  input: ProcessInput,
+  source: PemSource,
+): Omit<Config, 'file' | 'files' | 'upstreams' | 'schedules'> {
   const { report } = source;
   const { admin_token: token, ...rest } = input;
   const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
@@ -129,11 +140,13 @@ function processConfig(input: ProcessInput, source: PemSource): Omit<Config, 'fi
     clients: {
       headTimeoutMs: clients.head_timeout,
       bodyTimeoutMs: clients.body_timeout,
+      http2: clients.http2,
       maxConnections: clients.max_connections,
     },
     replayMemoryBytes: values.replay_memory,
     drainTimeoutMs: values.drain_timeout,
     responseHeaders: values.response_headers,
+    durable: durableProcessOptions(file, values.durable, report),
   };
 }
 

@@ -1,8 +1,8 @@
 import type * as z from 'zod';
-import { type BuiltIn, keysOf, leafOf } from './field.ts';
+import { type BuiltIn, isList, keysOf, leafOf } from './field.ts';
 import { fileSchema } from './schema.ts';
 
-/** Every key of config.yaml as a Markdown table, for the README. */
+/** Every key of config.yaml as a Markdown table, for docs/keys.md. */
 export function renderOptionsTable(): string {
   const rows = [
     ...rowsOf(fileSchema, [], ['defaults', 'upstreams']).map((row) => ({ ...row, where: 'top' })),
@@ -42,9 +42,11 @@ function settingRows(): (Row & { where: string })[] {
 function rowsOf(schema: z.ZodType, path: readonly string[], leaveOut: readonly string[] = []): Row[] {
   return Object.entries(keysOf(schema) ?? {}).flatMap(([name, child]) => {
     if (leaveOut.includes(name)) return [];
-    const below = [...path, name === '' ? '<name>' : name];
+    const below = [...path, name === '' && !isList(schema) ? '<name>' : name];
     const leaf = leafOf(child);
-    return leaf === undefined ? rowsOf(child, below) : [{ key: below.join('.'), ...leaf }];
+    return leaf === undefined
+      ? rowsOf(child, below)
+      : [{ key: below.join('.').replaceAll('..', '[].'), ...leaf }];
   });
 }
 

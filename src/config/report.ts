@@ -15,11 +15,11 @@ export class Report {
   }
 
   get problems(): readonly Problem[] {
-    return inOrder(this.#problems);
+    return inOrder(this.#problems, this.#file);
   }
 
   get warnings(): readonly Problem[] {
-    return inOrder(this.#warnings);
+    return inOrder(this.#warnings, this.#file);
   }
 
   /** Keeps a problem that was found while reading, and so knows its place already. */
@@ -28,14 +28,20 @@ export class Report {
     this.#keep(problem);
   }
 
+  /** Keeps what another file has. */
+  adopt(problems: readonly Problem[]): void {
+    for (const problem of problems) this.#keep(problem);
+  }
+
   #keep(problem: Problem): void {
-    this.#problems.set(`${problem.line}:${problem.column}:${problem.message}`, problem);
+    this.#problems.set(`${problem.file}:${problem.line}:${problem.column}:${problem.message}`, problem);
   }
 
   problem(path: Path, message: string, about: 'key' | 'value' = 'value'): void {
     const problem = this.#at(path, message, about);
     // What follows from something that is already known to be wrong, around it or in it, is not called wrong again.
-    for (const { path: known } of this.#problems.values()) {
+    for (const { file, path: known } of this.#problems.values()) {
+      if (file !== this.#file) continue;
       if (isWithin(problem.path, known) || isWithin(known, problem.path)) return;
     }
     this.#keep(problem);
@@ -56,7 +62,14 @@ export class Report {
   /** True when the value at `path` is already known to be wrong, and so is not what it says. */
   knows(path: Path): boolean {
     const text = formatPath(path);
-    return [...this.#problems.values()].some((problem) => problem.path === text);
+    return [...this.#problems.values()].some(
+      ({ file, path: known }) => file === this.#file && known === text,
+    );
+  }
+
+  /** True when `${…}` brought in the value at `path` or a part of it: it may be a secret. */
+  replaced(path: Path): boolean {
+    return this.#places.replaced(path).length > 0;
   }
 
   /** Where a path is written, for messages: `line 12`. */
@@ -91,6 +104,10 @@ function isWithin(path: string, known: string): boolean {
   return path.length === known.length || path[known.length] === '.' || path[known.length] === '[';
 }
 
-function inOrder(problems: ReadonlyMap<string, Problem>): readonly Problem[] {
-  return [...problems.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+/** By line and column; those of other files after those of `first`. */
+function inOrder(problems: ReadonlyMap<string, Problem>, first: string): readonly Problem[] {
+  const rank = ({ file }: Problem): string => (file === first ? '' : file);
+  return [...problems.values()].sort(
+    (a, b) => rank(a).localeCompare(rank(b)) || a.line - b.line || a.column - b.column,
+  );
 }

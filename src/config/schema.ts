@@ -1,7 +1,11 @@
 import * as z from 'zod';
+import { checkAllowed } from './allow.ts';
+import { durableProcess } from './durable.ts';
 import { section } from './field.ts';
 import { address, choice, duration, flag, integer, size, text, texts } from './fields.ts';
-import { MS, policies, routeTimeouts } from './policy-schema.ts';
+import { schedules } from './schedules.ts';
+import { policies } from './policy-schema.ts';
+import { MS, routeTimeouts } from './policies/timeouts.ts';
 import {
   checkHeaderName,
   checkHeaderValue,
@@ -11,11 +15,12 @@ import {
   checkServername,
   checkToken,
   NAME_PATTERN,
+  WHAT_A_NAME_IS,
 } from './words.ts';
 
 /**
- * Every key of config.yaml: its type, its built-in value and what it means (those of the policies are in policy-schema.ts).
- * Nothing else documents them: the JSON Schema and the table in the README are made from here.
+ * Every key of config.yaml: its type, its built-in value and what it means (those of the policies are in policies/).
+ * Nothing else documents them: the JSON Schema and docs/keys.md are made from here.
  */
 
 const connect = duration(
@@ -24,7 +29,7 @@ const connect = duration(
   MS,
 );
 
-const sharedSections = {
+export const sharedSections = {
   timeouts: section('How long things may take.', { connect, ...routeTimeouts }).optional(),
   ...policies,
   connection: section('Connections to the upstream.', {
@@ -73,43 +78,56 @@ export const sharedSchema = section(
   sharedSections,
 );
 
+const headers = section(
+  "Changes to the request's headers.",
+  {
+    set: z
+      .record(z.string(), text(undefined, 'A header that replaces what the client sent.', checkHeaderValue))
+      .register(z.globalRegistry, { description: 'Headers that replace what the client sent.' })
+      .optional(),
+    remove: texts('Headers that are not passed on.', checkHeaderName),
+  },
+  'headers',
+);
+
+export const routeSections = {
+  name: text(undefined, 'Name in logs and metrics; without one it is made from method and path.', checkName),
+  match: section('Which calls; the first route that matches wins.', {
+    method: texts('A method or a list of them; any when left out.', checkMethod),
+    path: text(
+      undefined,
+      'Path below the mount: /v1/charges/:id has a named segment, * is one segment, ** any rest.',
+      checkPathPattern,
+    ),
+  }).optional(),
+  headers: headers.optional(),
+  timeouts: section('How long things may take.', routeTimeouts).optional(),
+  ...policies,
+};
+
 const route = section(
   'Calls that are treated in their own way; what is not written is inherited from the upstream.',
-  {
-    name: text(
-      undefined,
-      'Name in logs and metrics; without one it is made from method and path.',
-      checkName,
-    ),
-    match: section('Which calls; the first route that matches wins.', {
-      method: texts('A method or a list of them; any when left out.', checkMethod),
-      path: text(
-        undefined,
-        'Path below the mount: /v1/charges/:id has a named segment, * is one segment, ** any rest.',
-        checkPathPattern,
-      ),
-    }).optional(),
-    timeouts: section('How long things may take.', routeTimeouts).optional(),
-    ...policies,
-  },
+  routeSections,
 );
 
 const upstream = section(
   'An API that is called through the proxy.',
   {
     url: text(undefined, 'Where the API is: http or https, a path is put in front of every call. Required.'),
+    preset: text(
+      undefined,
+      'What is known about this API: the name of a built-in preset, or the path of a file of your own.',
+    ),
     mount: section('Where apps reach it; /<name> when left out.', {
       path: text(undefined, 'Calls below this path; / takes all that no other mount takes.'),
       host: text(undefined, 'Calls with this Host.'),
     }).optional(),
     allow_private: flag(false, 'Loopback and private addresses are refused unless this is true.'),
-    headers: section("Changes to the request's headers.", {
-      set: z
-        .record(z.string(), text(undefined, 'A header that replaces what the client sent.', checkHeaderValue))
-        .register(z.globalRegistry, { description: 'Headers that replace what the client sent.' })
-        .optional(),
-      remove: texts('Headers that are not passed on.', checkHeaderName),
-    }).optional(),
+    allow: texts(
+      'The only calls that may be sent, such as "GET /v1/**" or "GET,POST /v1/charges"; ANY is any method, paths are as in match.path. Others get 403.',
+      checkAllowed,
+    ),
+    headers: headers.optional(),
     ...sharedSections,
     routes: z
       .array(route)
@@ -157,12 +175,17 @@ const processKeys = {
       'A request whose body pauses for longer, without being held back, is answered with 408.',
       MS,
     ),
+    http2: flag(
+      false,
+      'Apps may speak HTTP/2 too, on the same port: chosen by ALPN with tls, by prior knowledge (h2c) without. gRPC needs it. Changes with a restart.',
+    ),
     max_connections: integer(10_000, 'Connections beyond these are closed at once.', 1, 1_000_000),
   }).optional(),
+  durable: durableProcess.optional(),
   drain_timeout: duration('30s', 'After SIGTERM, running calls get this long.'),
   replay_memory: size(
     '64MiB',
-    'All bodies kept for another attempt together take no more than this.',
+    'All bodies kept for another attempt, and replies on their way into memory, together take no more than this.',
     2 ** 40,
   ),
   response_headers: flag(true, 'Whether replies carry the breakwater-… headers.'),
@@ -178,14 +201,16 @@ export const fileSchema = section(
     ...processKeys,
     defaults: sharedSchema.optional(),
     upstreams: z
-      .record(z.string().regex(NAME_PATTERN), upstream)
+      .record(z.string().regex(NAME_PATTERN, WHAT_A_NAME_IS), upstream)
       .register(z.globalRegistry, { description: 'The APIs, each under a name of its own.' })
       .optional(),
+    schedules,
   },
 );
 
 export type ProcessInput = z.output<typeof processSchema>;
 export type FileInput = z.output<typeof fileSchema>;
 export type UpstreamInput = z.output<typeof upstream>;
+export type HeadersInput = z.output<typeof headers>;
 export type RouteInput = z.output<typeof route>;
 export type SharedInput = z.output<typeof sharedSchema>;

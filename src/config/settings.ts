@@ -1,22 +1,45 @@
+import { GENERIC_FORMATS } from '../http/rate-limit.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
+import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { RetryOptions } from '../policies/retry/options.ts';
+import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { RouteSettings } from './config.ts';
+import { fallbackOptions } from './fallback.ts';
+import { hedgeOptions } from './hedge.ts';
 import type { Complete } from './inherit.ts';
+import { inspectionOptions } from './policies/errors.ts';
+import { quotaFormats } from './policies/quota-formats.ts';
 import type { SharedInput } from './schema.ts';
 
 /** Every setting of a route and of its upstream's connections, as written or inherited. */
 export type Settings = Complete<SharedInput>;
 
 /** Turns what the file says into what the policies take. */
-export function routeSettings({ timeouts, retry, breaker, concurrency, request }: Settings): RouteSettings {
+export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {
+  const { timeouts, retry, errors, resume, breaker, cache, concurrency, dedupe, quota, request } = settings;
   return {
     attemptTimeoutMs: timeouts.attempt,
     idleTimeoutMs: timeouts.idle,
     totalTimeoutMs: timeouts.total,
     maxReplayBytes: request.max_replay,
     retry: retryOptions(retry),
+    inspection: inspectionOptions(errors),
+    resumeAttempts: resume.attempts,
     budget: { cap: retry.budget.cap, ratio: retry.budget.ratio, tricklePerSecond: retry.budget.trickle },
     breaker: breakerOptions(breaker, timeouts.attempt),
+    cache: {
+      ttlMs: cache.ttl ?? undefined,
+      override: cache.override,
+      staleWhileRevalidateMs: cache.stale_while_revalidate,
+      staleIfErrorMs: cache.stale_if_error,
+      maxReplyBytes: cache.max_reply,
+      memoryBytes: cache.memory,
+    },
+    dedupe: {
+      windowMs: dedupe.window ?? undefined,
+      maxReplyBytes: dedupe.max_reply,
+      memoryBytes: dedupe.memory,
+    },
     concurrency: {
       mode: concurrency.mode,
       initial: concurrency.initial,
@@ -26,7 +49,36 @@ export function routeSettings({ timeouts, retry, breaker, concurrency, request }
       waitMs: concurrency.wait,
       latencyCeilingMs: concurrency.latency_ceiling ?? undefined,
     },
+    fallback: fallbackOptions(settings),
+    hedge: hedgeOptions(settings.hedge),
+    overrides: overrideLimits(settings.overrides),
+    quota: quotaOptions(quota),
+    signedMaxAgeMs: settings.signed.max_age ?? undefined,
   };
+}
+
+/** Statuses by which any API may say "too many, come back later". */
+const THROTTLED = [429, 503];
+
+function quotaOptions({ cost, wait, credentials, ...rest }: Settings['quota']): QuotaOptions {
+  const name = (text: string) => (text === 'off' ? undefined : text);
+  return {
+    mode: rest.mode,
+    windows: rest.windows,
+    cost: { fixed: cost.fixed, header: name(cost.header)?.toLowerCase(), pointer: name(cost.body) },
+    learn: rest.learn,
+    formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,
+    credentials: credentials.map((header) => header.toLowerCase()),
+    throttled: new Set(THROTTLED),
+    queue: rest.queue,
+    waitMs: wait ?? Infinity,
+  };
+}
+
+function overrideLimits(overrides: Settings['overrides']): OverrideLimits | undefined {
+  const { attempts, timeout, retry_on: retryOn, idempotent, wait } = overrides;
+  if (attempts === null && timeout === null && !retryOn && !idempotent && !wait) return undefined;
+  return { attempts: attempts ?? undefined, timeoutMs: timeout ?? undefined, retryOn, idempotent, wait };
 }
 
 function retryOptions(retry: Settings['retry']): RetryOptions {
@@ -35,8 +87,11 @@ function retryOptions(retry: Settings['retry']): RetryOptions {
     attempts: retry.attempts,
     statuses: new Set(retry.statuses),
     notProcessed: new Set(retry.not_processed),
+    grpcStatuses: new Set(retry.grpc_statuses),
     idempotencyKey: retry.idempotency_key,
+    safe: retry.safe,
     idempotencyHeader: retry.idempotency_header.toLowerCase(),
+    own: retry.own,
     backoff: {
       kind: backoff.kind,
       baseMs: backoff.base,
@@ -47,6 +102,7 @@ function retryOptions(retry: Settings['retry']): RetryOptions {
       listMs: backoff.list,
     },
     retryAfterMaxMs: retry.retry_after.max,
+    vetoHeaders: retry.veto_headers.map((name) => name.toLowerCase()),
   };
 }
 

@@ -1,8 +1,6 @@
 import type * as z from 'zod';
 import { emptyOf, keysOf } from './field.ts';
 import { didYouMean, type Path } from './problem.ts';
-import { fileSchema, type FileInput } from './schema.ts';
-import { NAME_PATTERN } from './words.ts';
 
 /** A problem before its place is known. `key`: it is about the key, not about its value. */
 interface Finding {
@@ -11,19 +9,19 @@ interface Finding {
   readonly message: string;
 }
 
-export interface Validated {
+export interface Validated<T> {
   readonly findings: readonly Finding[];
   /** What is sound in the file; undefined when nothing can be made of it. */
-  readonly input: FileInput | undefined;
+  readonly input: T | undefined;
 }
 
 /** Wrong values are taken out and the rest is read again; more rounds than this would mean that taking out does not help. */
 const MAX_ROUNDS = 4;
 
 /** Checks a file's values one by one; what is wrong is reported and left out, so that the rest can be checked further. */
-export function validate(value: unknown): Validated {
+export function validate<S extends z.ZodType>(value: unknown, schema: S): Validated<z.output<S>> {
   const findings: Finding[] = [];
-  let rest = withoutEmptySections(value, fileSchema);
+  let rest = withoutEmptySections(value, schema);
   if (!isMap(rest)) {
     return {
       findings: [{ path: [], about: 'value', message: `${expected('object')} belongs here` }],
@@ -33,9 +31,9 @@ export function validate(value: unknown): Validated {
   // A place for anchors: what stands under x-… is only ever looked at through its aliases.
   rest = Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-')));
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const result = fileSchema.safeParse(rest, { reportInput: true });
+    const result = schema.safeParse(rest, { reportInput: true });
     if (result.success) return { findings, input: result.data };
-    const found = result.error.issues.flatMap((issue) => translate(issue, []));
+    const found = result.error.issues.flatMap((issue) => translate(issue, [], schema));
     if (round === 0) findings.push(...found);
     rest = found.reduce((left, finding) => without(left, finding.path), rest);
   }
@@ -57,19 +55,22 @@ function withoutEmptySections(value: unknown, schema: z.ZodType): unknown {
   return Object.fromEntries(entries);
 }
 
-function translate(issue: z.core.$ZodIssue, prefix: Path): Finding[] {
+function translate(issue: z.core.$ZodIssue, prefix: Path, schema: z.ZodType): Finding[] {
   const path = [...prefix, ...(issue.path as Path)];
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: [...path, key], about: 'key', message: unknownKey(path, key) }));
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      about: 'key',
+      message: unknownKey(path, key, schema),
+    }));
   }
   if (issue.code === 'invalid_union') {
     // The last branch is the section, the first its words.
     const branch = isMap(issue.input) ? issue.errors.at(-1) : issue.errors[0];
-    return (branch ?? []).flatMap((inner) => translate(inner, path));
+    return (branch ?? []).flatMap((inner) => translate(inner, path, schema));
   }
   if (issue.code === 'invalid_key') {
-    const message = `a name has up to 63 letters a-z, digits, _ and - (${NAME_PATTERN.source})`;
-    return [{ path, about: 'key', message }];
+    return [{ path, about: 'key', message: issue.issues[0]?.message ?? issue.message }];
   }
   const message = issue.code === 'invalid_type' ? `${expected(issue.expected)} belongs here` : issue.message;
   return [{ path, about: 'value', message }];
@@ -80,22 +81,10 @@ function expected(type: string): string {
 }
 
 /** Known to the design, unknown to this version: worth a better word than "did you mean". */
-const LATER: ReadonlySet<string> = new Set([
-  'allow',
-  'cache',
-  'coalesce',
-  'durable',
-  'fallback',
-  'hedge',
-  'overrides',
-  'preset',
-  'quota',
-  'signed',
-  'tracing',
-]);
+const LATER: ReadonlySet<string> = new Set(['coalesce', 'tracing']);
 
-function unknownKey(path: Path, key: string): string {
-  const schema = path.reduce<z.ZodType | undefined>((at, part) => at && below(at, part), fileSchema);
+function unknownKey(path: Path, key: string, whole: z.ZodType): string {
+  const schema = path.reduce<z.ZodType | undefined>((at, part) => at && below(at, part), whole);
   if (key === 'connect' && path.at(-1) === 'timeouts') {
     return 'unknown key in a route; all routes of an upstream share its connections, so write it there';
   }
@@ -110,7 +99,8 @@ function unknownKey(path: Path, key: string): string {
     key,
     inside.map(([inner]) => inner),
   );
-  if (meantInside !== undefined) return `unknown key; did you mean "${new Map(inside).get(meantInside)}"?`;
+  const first = inside.find(([inner]) => inner === meantInside);
+  if (first !== undefined) return `unknown key; did you mean "${first[1]}"?`;
   return `unknown key; there are ${known.join(', ')}`;
 }
 

@@ -2,9 +2,12 @@ import type { Check } from './fields.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const WHAT_A_NAME_IS = `a name has up to 63 letters a-z, digits, _ and - (${NAME_PATTERN.source})`;
 const ROUTE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 /** The route that takes what no other route matches. */
 export const CATCH_ALL = 'default';
+/** Of a route that says of no calls what it is for. */
+export const MATCH_MISSING = 'is missing; write for example match: { method: POST, path: /v1/orders }';
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
@@ -64,3 +67,16 @@ export const checkPathPattern: Check = (path) => {
     ? undefined
     : `"${path}": "${odd}" is not a segment; ** stands alone between slashes`;
 };
+
+/** Methods as they are matched: upper-case; undefined: any. */
+export function methodsOf(written: readonly string[] | undefined): readonly string[] | undefined {
+  const methods = written?.map((method) => method.toUpperCase());
+  if (methods === undefined || methods.length === 0) return undefined;
+  return methods.includes('ANY') || methods.includes('*') ? undefined : [...new Set(methods)];
+}
+
+/** A path of our own beside those of the upstreams. */
+export const checkOwnPath: Check = (path) =>
+  /^(\/[A-Za-z0-9\-._~]+)+$/.test(path) && !/\/\.\.?(\/|$)/.test(path)
+    ? undefined
+    : `"${path}" is not a path such as /_breakwater`;

@@ -13,6 +13,11 @@ export function headerOf(headers: RawHeaders, name: string): string | undefined 
   return undefined;
 }
 
+/** Every value of `name` (given in lower case). */
+export function headersOf(headers: RawHeaders, name: string): string[] {
+  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
+}
+
 /** Whether any of the fields called `name` (given in lower case) holds `text`. */
 export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
@@ -38,7 +43,16 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /** Host is the upstream's own, Expect is answered by us (RFC 9110 §10.1.1). */
-const NOT_FORWARDED: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'host', 'expect']);
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  'host',
+  'expect',
+  // Said to us, and obeyed or not.
+  'breakwater-attempts',
+  'breakwater-timeout',
+  'breakwater-retry-on',
+  'breakwater-idempotent',
+]);
 
 export interface HeaderRules {
   /** [name, value] pairs; they replace the client's. */
@@ -46,6 +60,18 @@ export interface HeaderRules {
   /** Lower-case names. */
   readonly remove: readonly string[];
 }
+
+/**
+ * Fields by which a client may ask the upstream to take the request for another one than its method and path say. Where
+ * there is an allow-list they are not passed on, or they would be a way around it.
+ */
+export const OVERRIDING_HEADERS: readonly string[] = [
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+];
 
 /** Rules as the data path wants them: what to drop by name, and what to add, flat. */
 export interface CompiledHeaderRules {
@@ -69,13 +95,25 @@ export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via:
 }
 
 /** What only we can say of a call, `response_headers: true` or not. */
-const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'] as const;
+const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up', 'breakwater-dedupe'] as const;
 const NOT_RETURNED: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...OURS]);
+
+const VIA = '1.1 breakwater';
 
 /** The upstream's fields as the client gets them. */
 export function replyHeaders(raw: RawHeaders): string[] {
   const kept = withoutHopByHop(raw, NOT_RETURNED);
-  kept.push('via', '1.1 breakwater');
+  kept.push('via', VIA);
+  return kept;
+}
+
+/** RFC 9110 §8.6: an interim reply has no length. */
+const NOT_IN_INTERIM: ReadonlySet<string> = new Set([...NOT_RETURNED, 'content-length']);
+
+/** The fields of an interim reply as the client gets them. */
+export function interimHeaders(raw: RawHeaders): string[] {
+  const kept = withoutHopByHop(raw, NOT_IN_INTERIM);
+  kept.push('via', VIA);
   return kept;
 }
 

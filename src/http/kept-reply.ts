@@ -1,5 +1,6 @@
-import type { BodyEnd, BodySink, Reply, ReplyBody } from './reply.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { MemoryBody } from './memory-body.ts';
+import type { BodyEnd, BodySink, Reply } from './reply.ts';
 
 /** A failed reply is kept up to this size: error bodies are small, and larger ones are not worth a connection. */
 const MAX_KEPT_BYTES = 64 * 1024;
@@ -59,37 +60,4 @@ export class KeptReply implements BodySink {
   end(): void {}
   destroy(): void {}
   on(): void {}
-}
-
-/** A body that is all here. */
-class MemoryBody implements ReplyBody {
-  readonly #chunks: readonly Uint8Array[];
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
-  #end: BodyEnd | undefined;
-
-  constructor(chunks: readonly Uint8Array[]) {
-    this.#chunks = chunks;
-  }
-
-  pipeTo(sink: BodySink): void {
-    // At most MAX_KEPT_BYTES: no need to mind the sink's back-pressure.
-    for (const chunk of this.#chunks) sink.write(chunk);
-    this.#finish('complete');
-    sink.end();
-  }
-
-  discard(): void {
-    this.#finish('discarded');
-  }
-
-  onEnd(listener: (end: BodyEnd) => void): void {
-    if (this.#end === undefined) this.#listeners.push(listener);
-    else listener(this.#end);
-  }
-
-  #finish(end: BodyEnd): void {
-    if (this.#end !== undefined) return;
-    this.#end = end;
-    for (const listener of this.#listeners) listener(end);
-  }
 }

@@ -12,6 +12,8 @@ export interface RequestBody {
   broughtOnAt(now: number): number;
   /** Throws `RequestBodyNotKept` or `RequestBodyBroken` where no attempt can be started. */
   open(): BodySource;
+  /** All of it, once it is here; undefined where it is not kept or breaks off, and then nothing of it has been taken. */
+  whole(): Promise<readonly Buffer[] | undefined>;
   /** Lets go of kept bytes and of readers. The call is over. */
   dispose(): void;
 }
@@ -25,8 +27,22 @@ export const EMPTY_BODY: RequestBody = {
   replayable: true,
   broughtOnAt: () => Number.NEGATIVE_INFINITY,
   open: () => undefined,
+  whole: () => Promise.resolve([]),
   dispose: () => {},
 };
+
+/** A body that is all here, whatever becomes of the one that it came from. */
+export function wholeBody(chunks: readonly Buffer[], from: RequestBody): RequestBody {
+  const [first] = chunks;
+  if (first === undefined) return from;
+  return {
+    replayable: true,
+    broughtOnAt: (now) => from.broughtOnAt(now),
+    open: () => (chunks.length === 1 ? first : chunks),
+    whole: () => Promise.resolve(chunks),
+    dispose: () => {},
+  };
+}
 
 /** The body outgrew what may be kept after the decision to send it again, and before that attempt. */
 export class RequestBodyNotKept extends Error {

@@ -1,4 +1,5 @@
 import { headerOf, type RawHeaders } from './headers.ts';
+import type { Reply } from './reply.ts';
 
 /** A wait longer than this is a mistake or an epoch timestamp, not a wish. */
 const LONGEST_WAIT_MS = 365 * 24 * 3_600_000;
@@ -7,6 +8,7 @@ type Parse = (value: string, headers: RawHeaders, nowWallMs: number) => number |
 
 /** Most precise first; headers that say when a quota resets would follow, as they are the weakest hint. */
 const SOURCES: readonly (readonly [name: string, parse: Parse])[] = [
+  ['grpc-retry-pushback-ms', decimal],
   ['retry-after-ms', decimal],
   ['x-ms-retry-after-ms', decimal],
   ['x-amz-retry-after', decimal],
@@ -26,6 +28,14 @@ export function retryAfterMs(headers: RawHeaders, nowWallMs: number): number | u
     if (ms !== undefined && ms <= LONGEST_WAIT_MS) return ms;
   }
   return undefined;
+}
+
+/** How long a reply asks its caller to wait: by its head, else by the rules of its API. */
+export function askedWaitMs(
+  { headers, verdict }: Pick<Reply, 'headers' | 'verdict'>,
+  nowWallMs: number,
+): number | undefined {
+  return retryAfterMs(headers, nowWallMs) ?? verdict?.retryAfterMs;
 }
 
 /** Digits only: `Number` would also take '', '0x10', '1e9' and 'Infinity'. */
@@ -60,7 +70,7 @@ const DATE_FORMS: readonly RegExp[] = [
 ];
 
 /** Milliseconds since the epoch of an HTTP-date in any of its three forms (RFC 9110 §5.6.7). The day's name is not checked. */
-function httpDateMs(value: string, nowWallMs: number): number | undefined {
+export function httpDateMs(value: string, nowWallMs: number): number | undefined {
   for (const form of DATE_FORMS) {
     const fields = form.exec(value)?.groups;
     if (fields !== undefined) return epochMs(fields, nowWallMs);

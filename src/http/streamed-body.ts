@@ -1,11 +1,6 @@
 import type { ByteBudget } from './byte-budget.ts';
-import {
-  type BodyReader,
-  type BodySource,
-  type RequestBody,
-  RequestBodyBroken,
-  RequestBodyNotKept,
-} from './request-body.ts';
+import { Reader, type ReadLog } from './body-reader.ts';
+import { type BodySource, type RequestBody, RequestBodyBroken, RequestBodyNotKept } from './request-body.ts';
 
 /** The side of node:http's IncomingMessage that a body is read from. */
 export interface BodyStream {
@@ -32,7 +27,7 @@ const MAX_AHEAD_BYTES = 256 * 1024;
  * Over the cap, or when the process-wide budget is used up, it stops keeping: the running attempt goes on,
  * bytes it has read are dropped, and no other attempt can start.
  */
-export class StreamedBody implements RequestBody {
+export class StreamedBody implements RequestBody, ReadLog {
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
   readonly #readers = new Set<Reader>();
@@ -48,6 +43,7 @@ export class StreamedBody implements RequestBody {
   #ahead = 0;
   #end: 'open' | 'complete' | 'broken' = 'open';
   #onSettled: (() => void) | undefined;
+  #onWhole: ((chunks: readonly Buffer[] | undefined) => void) | undefined;
   #arrivedAt: number;
 
   constructor(stream: BodyStream, options: ReplayOptions) {
@@ -79,6 +75,14 @@ export class StreamedBody implements RequestBody {
     });
   }
 
+  whole(): Promise<readonly Buffer[] | undefined> {
+    if (this.#end !== 'open' || !this.#keeping) return Promise.resolve(this.#wholeNow());
+    this.#stream.resume();
+    return new Promise((resolve) => {
+      this.#onWhole = resolve;
+    });
+  }
+
   open(): BodySource {
     if (this.#end === 'broken') throw new RequestBodyBroken();
     if (!this.replayable) throw new RequestBodyNotKept();
@@ -89,6 +93,7 @@ export class StreamedBody implements RequestBody {
   }
 
   dispose(): void {
+    this.#tellWhole();
     for (const reader of this.#readers) reader.close();
     this.#options.memory.give(this.#kept);
     this.#kept = 0;
@@ -109,7 +114,6 @@ export class StreamedBody implements RequestBody {
     return chunks.length === 1 ? chunks[0] : chunks;
   }
 
-  /** @internal The chunk at `index`, 'wait' while it may still come, or undefined at the end. */
   chunkAt(index: number): Buffer | 'wait' | undefined {
     const chunk = this.#chunks[index - this.#dropped];
     if (chunk !== undefined) return chunk;
@@ -117,7 +121,6 @@ export class StreamedBody implements RequestBody {
     return this.#end === 'complete' ? undefined : 'wait';
   }
 
-  /** @internal `reader` has taken the chunk before its index, or wants one that is not here yet. */
   progressed(reader: Reader, chunk: Buffer | undefined): void {
     if (chunk !== undefined && reader.index - 1 >= this.#furthest) {
       this.#furthest = reader.index;
@@ -127,7 +130,6 @@ export class StreamedBody implements RequestBody {
     if (this.#ahead <= MAX_AHEAD_BYTES && this.#end === 'open') this.#stream.resume();
   }
 
-  /** @internal */
   closed(reader: Reader): void {
     this.#readers.delete(reader);
   }
@@ -138,7 +140,8 @@ export class StreamedBody implements RequestBody {
     if (this.#keeping) this.#keep(chunk.length);
     this.#chunks.push(chunk);
     this.#ahead += chunk.length;
-    if (this.#ahead > MAX_AHEAD_BYTES) this.#stream.pause();
+    // What is awaited whole is bounded by the cap instead.
+    if (this.#ahead > MAX_AHEAD_BYTES && this.#onWhole === undefined) this.#stream.pause();
     for (const reader of this.#readers) reader.wake();
   }
 
@@ -153,7 +156,17 @@ export class StreamedBody implements RequestBody {
     this.#options.memory.give(this.#kept);
     this.#kept = 0;
     this.#options.onNotKept(reason);
+    this.#tellWhole();
     this.#dropRead();
+  }
+
+  #wholeNow(): readonly Buffer[] | undefined {
+    return this.#end === 'complete' && this.#keeping ? this.#chunks : undefined;
+  }
+
+  #tellWhole(): void {
+    this.#onWhole?.(this.#wholeNow());
+    this.#onWhole = undefined;
   }
 
   #dropRead(): void {
@@ -170,74 +183,7 @@ export class StreamedBody implements RequestBody {
     if (this.#end !== 'open') return;
     this.#end = end;
     this.#onSettled?.();
+    this.#tellWhole();
     for (const reader of this.#readers) reader.wake();
-  }
-}
-
-type Next = IteratorResult<Buffer, undefined>;
-const DONE: Next = { done: true, value: undefined };
-
-class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
-  index = 0;
-  readonly #body: StreamedBody;
-  #waiting: PromiseWithResolvers<Next> | undefined;
-  #closed = false;
-
-  constructor(body: StreamedBody) {
-    this.#body = body;
-  }
-
-  /** It has read all there is, and more is to come. */
-  get waiting(): boolean {
-    return this.#waiting !== undefined;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<Next> {
-    const ready = this.#take();
-    if (ready !== undefined) return Promise.resolve(ready);
-    this.#waiting = Promise.withResolvers<Next>();
-    this.#body.progressed(this, undefined);
-    return this.#waiting.promise;
-  }
-
-  return(): Promise<Next> {
-    this.close();
-    return Promise.resolve(DONE);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#body.closed(this);
-    this.#waiting?.resolve(DONE);
-    this.#waiting = undefined;
-  }
-
-  wake(): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) return;
-    try {
-      const ready = this.#take();
-      if (ready === undefined) return;
-      this.#waiting = undefined;
-      waiting.resolve(ready);
-    } catch (error) {
-      this.#waiting = undefined;
-      waiting.reject(error);
-    }
-  }
-
-  #take(): Next | undefined {
-    if (this.#closed) return DONE;
-    const chunk = this.#body.chunkAt(this.index);
-    if (chunk === 'wait') return undefined;
-    if (chunk === undefined) return DONE;
-    this.index++;
-    this.#body.progressed(this, chunk);
-    return { done: false, value: chunk };
   }
 }

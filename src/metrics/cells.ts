@@ -41,9 +41,9 @@ export class HistogramCell {
 export class Family<Cell extends { readonly labels: Labels }> {
   readonly spec: MetricSpec;
   #cells: Cell[] = [];
-  readonly #create: (labels: Labels) => Cell;
+  readonly #create: (labels: Labels, spec: MetricSpec) => Cell;
 
-  constructor(spec: MetricSpec, create: (labels: Labels) => Cell) {
+  constructor(spec: MetricSpec, create: (labels: Labels, spec: MetricSpec) => Cell) {
     this.spec = spec;
     this.#create = create;
   }
@@ -54,7 +54,7 @@ export class Family<Cell extends { readonly labels: Labels }> {
 
   /** A new series; whoever asks keeps it, and asks once per label set. */
   add(labels: Labels): Cell {
-    const cell = this.#create(labels);
+    const cell = this.#create(labels, this.spec);
     this.#cells.push(cell);
     return cell;
   }

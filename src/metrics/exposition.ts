@@ -7,10 +7,18 @@ import {
   type MetricValueWithName,
   Registry,
 } from 'prom-client';
-import type { ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
+import type {
+  BucketSnapshot,
+  DurableSnapshot,
+  ScopeSnapshot,
+  StateSource,
+  UpstreamSnapshot,
+} from '../proxy/snapshot.ts';
 import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
 import type { Families } from './families.ts';
-import { DURATION_BUCKETS, GAUGES, type MetricSpec, UNWANTED_DEFAULTS } from './names.ts';
+import { DURABLE_GAUGES } from './durable-names.ts';
+import { GAUGES, UNWANTED_DEFAULTS } from './gauge-names.ts';
+import { DURATION_BUCKETS, type MetricSpec } from './names.ts';
 
 export interface LastLoad {
   readonly successful: boolean;
@@ -37,12 +45,14 @@ export class Exposition {
   readonly #state: StateSource;
   /** Read once per scrape, so that all gauges tell of the same moment. */
   #upstreams: readonly UpstreamSnapshot[] = [];
+  #durable: DurableSnapshot | undefined;
 
   constructor({ counters, histograms }: Families, { state, lastLoad, build }: ExpositionSources) {
     this.#state = state;
     for (const family of Object.values(counters)) this.#counter(family);
     for (const family of Object.values(histograms)) this.#registry.registerMetric(new CellHistogram(family));
     this.#stateGauges();
+    this.#durableGauges();
     this.#gauge(GAUGES.replayBytes, () => single(state.replayBytes()));
     this.#gauge(GAUGES.lastReloadSuccessful, () => single(Number(lastLoad().successful)));
     this.#gauge(GAUGES.lastReloadSuccess, () => single(lastLoad().successAt));
@@ -54,16 +64,37 @@ export class Exposition {
     for (const name of UNWANTED_DEFAULTS) this.#registry.removeSingleMetric(name);
   }
 
-  text(): Promise<string> {
+  async text(): Promise<string> {
+    this.#durable = await this.#state.durable?.();
     this.#upstreams = [...this.#state.upstreams()];
     return this.#registry.metrics();
   }
 
+  #durableGauges(): void {
+    this.#gauge(DURABLE_GAUGES.durableRequests, () =>
+      (this.#durable?.requests ?? []).map(({ count, ...labels }): Sample => [labels, count]),
+    );
+    this.#gauge(DURABLE_GAUGES.durableOldestDue, () =>
+      (this.#durable?.oldestDue ?? []).map(({ seconds, ...labels }): Sample => [labels, seconds]),
+    );
+    this.#gauge(DURABLE_GAUGES.storeBytes, () => {
+      const bytes = this.#durable?.storeBytes;
+      return bytes === undefined ? [] : single(bytes);
+    });
+  }
+
   #stateGauges(): void {
     this.#scopeGauge(GAUGES.budgetTokens, ({ budgetTokens }) => budgetTokens);
+    this.#scopeGauge(GAUGES.cacheBytes, ({ cacheBytes }) => cacheBytes);
+    this.#scopeGauge(GAUGES.storedReplyBytes, ({ storedReplyBytes }) => storedReplyBytes);
     this.#scopeGauge(GAUGES.concurrencyLimit, ({ limit }) => limit?.limit);
     this.#scopeGauge(GAUGES.concurrencyInFlight, ({ limit }) => limit?.inFlight);
     this.#scopeGauge(GAUGES.queueDepth, ({ limit }) => limit?.queued);
+    this.#scopeGauge(GAUGES.quotaQueueDepth, ({ quota }) => quota?.waiting);
+    this.#scopeGauge(GAUGES.quotaGateClosed, ({ quota }) => quota?.gatesClosed);
+    this.#bucketGauge(GAUGES.quotaRemaining, ({ remaining }) => remaining);
+    this.#bucketGauge(GAUGES.quotaLimit, ({ limit }) => limit);
+    this.#bucketGauge(GAUGES.quotaReset, ({ resetMs }) => resetMs && resetMs / 1000);
     this.#gauge(GAUGES.breakerState, () =>
       this.#eachScope((labels, { breaker }) =>
         breaker === undefined
@@ -85,6 +116,17 @@ export class Exposition {
         const value = read(scope);
         return value === undefined ? [] : [[labels, value]];
       }),
+    );
+  }
+
+  #bucketGauge(spec: MetricSpec, read: (bucket: BucketSnapshot) => number | undefined): void {
+    this.#gauge(spec, () =>
+      this.#eachScope((labels, { quota }) =>
+        (quota?.scarcest ?? []).flatMap((bucket): Sample[] => {
+          const value = read(bucket);
+          return value === undefined ? [] : [[{ ...labels, bucket: bucket.bucket }, value]];
+        }),
+      ),
     );
   }
 
@@ -134,8 +176,8 @@ class CellHistogram extends Histogram {
   readonly #family: Family<HistogramCell>;
 
   constructor(family: Family<HistogramCell>) {
-    const { name, help, labels } = family.spec;
-    super({ name, help, labelNames: labels, buckets: [...DURATION_BUCKETS], registers: [] });
+    const { name, help, labels, buckets = DURATION_BUCKETS } = family.spec;
+    super({ name, help, labelNames: labels, buckets: [...buckets], registers: [] });
     this.#family = family;
   }
 
@@ -152,11 +194,11 @@ class CellHistogram extends Histogram {
   }
 
   #series({ labels, counts, sum }: HistogramCell): MetricValueWithName<string>[] {
-    const { name } = this.#family.spec;
+    const { name, buckets = DURATION_BUCKETS } = this.#family.spec;
     let below = 0;
     const series: MetricValueWithName<string>[] = counts.map((count, bucket) => {
       below += count;
-      const le = DURATION_BUCKETS[bucket] ?? '+Inf';
+      const le = buckets[bucket] ?? '+Inf';
       return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
     });
     series.push({ metricName: `${name}_sum`, labels, value: sum });

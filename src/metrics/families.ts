@@ -10,13 +10,16 @@ export interface Families {
 export function createFamilies(): Families {
   return {
     counters: familiesOf(COUNTERS, (labels) => new CounterCell(labels)),
-    histograms: familiesOf(HISTOGRAMS, (labels) => new HistogramCell(labels, DURATION_BUCKETS)),
+    histograms: familiesOf(
+      HISTOGRAMS,
+      (labels, { buckets }) => new HistogramCell(labels, buckets ?? DURATION_BUCKETS),
+    ),
   };
 }
 
 function familiesOf<Name extends string, Cell extends { readonly labels: Labels }>(
   specs: Readonly<Record<Name, MetricSpec>>,
-  create: (labels: Labels) => Cell,
+  create: (labels: Labels, spec: MetricSpec) => Cell,
 ): Record<Name, Family<Cell>> {
   const names = Object.keys(specs) as Name[];
   return Object.fromEntries(names.map((name) => [name, new Family(specs[name], create)])) as Record<

@@ -1,8 +1,12 @@
+import { DURABLE_COUNTERS, DURABLE_HISTOGRAMS } from './durable-names.ts';
+
 /** A metric's name, meaning and labels. Label values come from the configuration or from closed sets, never from paths. */
 export interface MetricSpec {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
+  /** Of a histogram; those of calls when left out. */
+  readonly buckets?: readonly number[];
 }
 
 const ROUTE = ['upstream', 'route'] as const;
@@ -16,7 +20,7 @@ export const DURATION_BUCKETS: readonly number[] = [
 export const COUNTERS = {
   requests: {
     name: 'breakwater_requests_total',
-    help: 'Calls that ended, by the status the client got ("none": it left before a head) and the outcome.',
+    help: 'Calls that ended, by the status the client got ("none": it left before a head; for gRPC the one that its error stands for) and the outcome.',
     labels: [...ROUTE, 'method', 'status', 'outcome'],
   },
   attempts: {
@@ -29,10 +33,30 @@ export const COUNTERS = {
     help: 'Attempts after the first, by what came of the attempt before.',
     labels: [...ROUTE, 'reason'],
   },
+  clientRetries: {
+    name: 'breakwater_client_retries_total',
+    help: 'Calls that their client said were retries of its own; the budget is charged for them.',
+    labels: ROUTE,
+  },
+  cacheRequests: {
+    name: 'breakwater_cache_requests_total',
+    help: 'Calls on a route with a cache, by how they fared with it.',
+    labels: [...ROUTE, 'result'],
+  },
+  deduped: {
+    name: 'breakwater_dedupe_total',
+    help: 'Calls with an idempotency key where equal ones are answered once, by what became of them.',
+    labels: [...ROUTE, 'result'],
+  },
   retriesDenied: {
     name: 'breakwater_retries_denied_total',
     help: 'Failed attempts that were not followed by another, by the rule that said no.',
     labels: [...ROUTE, 'reason'],
+  },
+  repliesJudged: {
+    name: 'breakwater_replies_judged_total',
+    help: 'Replies that meant something else than their status says, by what a rule of the API made of them.',
+    labels: [...ROUTE, 'means'],
   },
   rescued: {
     name: 'breakwater_rescued_requests_total',
@@ -49,10 +73,30 @@ export const COUNTERS = {
     help: 'What a policy in shadow mode would have refused.',
     labels: [...ROUTE, 'reason'],
   },
+  resumes: {
+    name: 'breakwater_resumes_total',
+    help: 'Downloads that broke: resumed, or why the rest was not brought (attempts, budget, breaker, changed …).',
+    labels: [...ROUTE, 'result'],
+  },
   bodiesNotKept: {
     name: 'breakwater_request_bodies_not_kept_total',
     help: 'Request bodies that outgrew the cap of the call or the memory for all, so that their call could not be retried.',
     labels: [...ROUTE, 'reason'],
+  },
+  overrides: {
+    name: 'breakwater_overrides_total',
+    help: 'What clients asked for their calls in place of what the route says, by what it was.',
+    labels: [...ROUTE, 'override'],
+  },
+  hedges: {
+    name: 'breakwater_hedges_total',
+    help: 'Second attempts beside slow ones: won, lost, failed; or why one was not sent.',
+    labels: [...ROUTE, 'result'],
+  },
+  fallbacks: {
+    name: 'breakwater_fallbacks_total',
+    help: 'Calls that finally failed on a route with a fallback: answered by it, failed there too, or why it was not asked.',
+    labels: [...ROUTE, 'result'],
   },
   breakerTransitions: {
     name: 'breakwater_breaker_transitions_total',
@@ -63,6 +107,22 @@ export const COUNTERS = {
     name: 'breakwater_breaker_stale_results_total',
     help: 'Results of attempts that the breaker had let through in an earlier state; they changed nothing.',
     labels: SCOPE,
+  },
+  quotaGateClosings: {
+    name: 'breakwater_quota_gate_closings_total',
+    help: 'How often all callers of a quota were stopped because one of them was told to wait; "permanent": waiting will not help.',
+    labels: [...SCOPE, 'cause'],
+  },
+  ...DURABLE_COUNTERS,
+  callbacks: {
+    name: 'breakwater_callbacks_total',
+    help: 'Callbacks that ended: delivered, gone (410), failed or cancelled.',
+    labels: ['outcome'],
+  },
+  scheduleSlots: {
+    name: 'breakwater_schedule_slots_total',
+    help: 'Slots of schedules that came: started, or skipped because the run before went on (overlap) or it was paused.',
+    labels: ['schedule', 'result'],
   },
   configReloads: {
     name: 'breakwater_config_reloads_total',
@@ -87,79 +147,15 @@ export const HISTOGRAMS = {
     help: 'Waits before retries that took place.',
     labels: ROUTE,
   },
+  ...DURABLE_HISTOGRAMS,
   queueWait: {
     name: 'breakwater_queue_wait_seconds',
     help: 'Waits for a permit of the concurrency limit.',
     labels: ROUTE,
   },
-} as const satisfies Record<string, MetricSpec>;
-
-export const GAUGES = {
-  budgetTokens: {
-    name: 'breakwater_retry_budget_tokens',
-    help: 'Retries that the budget would pay for now.',
-    labels: SCOPE,
-  },
-  breakerState: {
-    name: 'breakwater_breaker_state',
-    help: '1 for the state that the breaker is in, 0 for the others; traffic flows while closed.',
-    labels: [...SCOPE, 'state'],
-  },
-  concurrencyLimit: {
-    name: 'breakwater_concurrency_limit',
-    help: 'Attempts that may be under way at once.',
-    labels: SCOPE,
-  },
-  concurrencyInFlight: {
-    name: 'breakwater_concurrency_inflight',
-    help: 'Attempts that hold a permit of the concurrency limit.',
-    labels: SCOPE,
-  },
-  queueDepth: {
-    name: 'breakwater_queue_depth',
-    help: 'Attempts that wait for a permit.',
-    labels: SCOPE,
-  },
-  replayBytes: {
-    name: 'breakwater_replay_bytes',
-    help: 'Memory taken by request bodies kept for replay.',
-    labels: [],
-  },
-  upstreamConnections: {
-    name: 'breakwater_upstream_connections',
-    help: 'Open connections to the upstream, idle ones included.',
-    labels: ['upstream'],
-  },
-  tunnels: {
-    name: 'breakwater_tunnels',
-    help: 'Open WebSocket connections to the upstream.',
-    labels: ['upstream'],
-  },
-  lastReloadSuccessful: {
-    name: 'breakwater_config_last_reload_successful',
-    help: '1 when the newest configuration is the running one, 0 when it was refused.',
-    labels: [],
-  },
-  lastReloadSuccess: {
-    name: 'breakwater_config_last_reload_success_timestamp_seconds',
-    help: 'When the running configuration was loaded, in seconds since the Unix epoch.',
-    labels: [],
-  },
-  buildInfo: {
-    name: 'breakwater_build_info',
-    help: 'Always 1; the labels say what runs.',
-    labels: ['version', 'node'],
+  quotaWait: {
+    name: 'breakwater_quota_wait_seconds',
+    help: "Waits for the upstream's quota, by attempts that could not go at once.",
+    labels: ROUTE,
   },
 } as const satisfies Record<string, MetricSpec>;
-
-/**
- * Defaults of prom-client that are left out: they read private parts of Node, or break the naming rules
- * (a gauge whose name ends in `_total`).
- */
-export const UNWANTED_DEFAULTS: readonly string[] = [
-  'nodejs_active_handles',
-  'nodejs_active_handles_total',
-  'nodejs_active_requests',
-  'nodejs_active_requests_total',
-  'nodejs_active_resources_total',
-];

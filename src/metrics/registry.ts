@@ -1,4 +1,4 @@
-import type { CallEvent, StateEvent } from '../proxy/events.ts';
+import type { CallEvent, DurableEvent, StateEvent } from '../proxy/events.ts';
 import type { Observer } from '../proxy/observer.ts';
 import type { CallRecord } from '../proxy/record.ts';
 import type { StateSource } from '../proxy/snapshot.ts';
@@ -30,19 +30,42 @@ export class Metrics implements Observer {
   }
 
   callEvent(record: CallRecord, event: CallEvent): void {
-    this.#routeOf(record).event(record, event);
+    this.#routeOf(event.at ?? record.info).event(record, event);
   }
 
   callEnded(record: CallRecord): void {
-    this.#routeOf(record).ended(record);
+    this.#routeOf(record.info).ended(record);
   }
 
   stateChanged(upstream: string, event: StateEvent): void {
-    const { breakerTransitions, breakerStaleResults } = this.#families.counters;
+    const { breakerTransitions, breakerStaleResults, quotaGateClosings } = this.#families.counters;
     const { scope } = event;
     if (event.type === 'breaker_stale_result') return count(breakerStaleResults, { upstream, scope });
+    if (event.type === 'quota_gate_closed') {
+      return count(quotaGateClosings, { upstream, scope, cause: event.cause });
+    }
+    if (event.type !== 'breaker_changed') return this.#durable(upstream, event);
     const { from, to, cause } = event;
     count(breakerTransitions, { upstream, scope, from, to, cause });
+  }
+
+  #durable(upstream: string, event: DurableEvent): void {
+    const { callbacks, durableDeferrals, durablePolls, durableReclaimed, scheduleSlots } =
+      this.#families.counters;
+    if (event.type === 'schedule_slot')
+      return count(scheduleSlots, { schedule: event.scope, result: event.result });
+    if (event.type === 'callback_ended') return count(callbacks, { outcome: event.outcome });
+    const route = event.scope.slice(upstream.length + 1);
+    if (event.type === 'durable_deferred')
+      return count(durableDeferrals, { upstream, route, reason: event.reason });
+    if (event.type === 'durable_polled')
+      return count(durablePolls, { upstream, route, result: event.result });
+    if (event.type === 'durable_reclaimed') return count(durableReclaimed, { upstream, route });
+    const { durableTimeToDone, storeCommit } = this.#families.histograms;
+    if (event.type === 'store_committed')
+      return (storeCommit.cells[0] ?? storeCommit.add({})).observe(event.ms / 1000);
+    const labels = { upstream, route, status: event.status };
+    (durableTimeToDone.cells.find(same(labels)) ?? durableTimeToDone.add(labels)).observe(event.ms / 1000);
   }
 
   /** A configuration was loaded (the first one too) or refused, at `wallMs` since the Unix epoch. */
@@ -80,8 +103,7 @@ export class Metrics implements Observer {
     return this.#exposition;
   }
 
-  #routeOf({ info }: CallRecord): RouteMetrics {
-    const { upstream, route } = info;
+  #routeOf({ upstream, route }: Pick<CallRecord['info'], 'upstream' | 'route'>): RouteMetrics {
     let routes = this.#routes.get(upstream);
     if (routes === undefined) this.#routes.set(upstream, (routes = new Map()));
     let metrics = routes.get(route);
@@ -95,7 +117,9 @@ export class Metrics implements Observer {
 
 /** For what is rare: finds the series by comparing labels. */
 function count(family: Family<CounterCell>, labels: Labels): void {
-  const same = (cell: CounterCell) =>
-    Object.entries(labels).every(([name, value]) => cell.labels[name] === value);
-  (family.cells.find(same) ?? family.add(labels)).value++;
+  (family.cells.find(same(labels)) ?? family.add(labels)).value++;
+}
+
+function same(labels: Labels): (cell: { readonly labels: Labels }) => boolean {
+  return (cell) => Object.entries(labels).every(([name, value]) => cell.labels[name] === value);
 }

@@ -1,5 +1,6 @@
 import type { CallEvent } from '../proxy/events.ts';
-import type { CallOutcome, CallRecord } from '../proxy/record.ts';
+import type { CallOutcome } from '../proxy/call-outcome.ts';
+import type { CallRecord } from '../proxy/record.ts';
 import { CounterBy, type CounterCell, type Family, type HistogramCell } from './cells.ts';
 import type { Families } from './families.ts';
 
@@ -18,7 +19,12 @@ const METHODS: ReadonlySet<string> = new Set([
 ]);
 
 /** Refusals that are counted when they happen, because one that ends a retry does not end the call as a refusal. */
-const COUNTED_AS_EVENT: ReadonlySet<string> = new Set(['breaker_open', 'concurrency_limit']);
+const COUNTED_AS_EVENT: ReadonlySet<string> = new Set([
+  'breaker_open',
+  'concurrency_limit',
+  'quota',
+  'signature_age',
+]);
 
 /** Status and outcome together are the number that finds a series of a method: no string is built to look it up. */
 const OUTCOME_INDEX: Readonly<Record<CallOutcome, number>> = {
@@ -29,8 +35,9 @@ const OUTCOME_INDEX: Readonly<Record<CallOutcome, number>> = {
   rejected: 4,
   client_gone: 5,
   bug: 6,
+  fallback: 7,
 };
-const OUTCOMES = 7;
+const OUTCOMES = 8;
 
 /** The series of one route, bound once so that an ordinary call costs a few additions. */
 export class RouteMetrics {
@@ -41,13 +48,22 @@ export class RouteMetrics {
   readonly #attempts: CounterBy;
   readonly #attemptDuration: HistogramCell;
   readonly #retries: CounterBy;
+  readonly #clientRetries: CounterCell;
+  readonly #cache: CounterBy;
+  readonly #dedupe: CounterBy;
   readonly #denied: CounterBy;
+  readonly #judged: CounterBy;
   readonly #rescued: CounterCell;
   readonly #backoff: HistogramCell;
   readonly #queueWait: HistogramCell;
+  readonly #quotaWait: HistogramCell;
   readonly #rejected: CounterBy;
   readonly #shadowRejected: CounterBy;
+  readonly #resumes: CounterBy;
   readonly #bodiesNotKept: CounterBy;
+  readonly #overrides: CounterBy;
+  readonly #fallbacks: CounterBy;
+  readonly #hedges: CounterBy;
 
   constructor({ counters, histograms }: Families, upstream: string, route: string) {
     const base = { upstream, route };
@@ -57,41 +73,64 @@ export class RouteMetrics {
     this.#attempts = new CounterBy(counters.attempts, base, 'result');
     this.#attemptDuration = histograms.attemptDuration.add(base);
     this.#retries = new CounterBy(counters.retries, base, 'reason');
+    this.#clientRetries = counters.clientRetries.add(base);
+    this.#cache = new CounterBy(counters.cacheRequests, base, 'result');
+    this.#dedupe = new CounterBy(counters.deduped, base, 'result');
     this.#denied = new CounterBy(counters.retriesDenied, base, 'reason');
+    this.#judged = new CounterBy(counters.repliesJudged, base, 'means');
     this.#rescued = counters.rescued.add(base);
     this.#backoff = histograms.backoff.add(base);
     this.#queueWait = histograms.queueWait.add(base);
+    this.#quotaWait = histograms.quotaWait.add(base);
     this.#rejected = new CounterBy(counters.rejected, base, 'reason');
     this.#shadowRejected = new CounterBy(counters.shadowRejected, base, 'reason');
+    this.#resumes = new CounterBy(counters.resumes, base, 'result');
+    this.#overrides = new CounterBy(counters.overrides, base, 'override');
+    this.#hedges = new CounterBy(counters.hedges, base, 'result');
+    this.#fallbacks = new CounterBy(counters.fallbacks, base, 'result');
     this.#bodiesNotKept = new CounterBy(counters.bodiesNotKept, base, 'reason');
   }
 
   event(record: CallRecord, event: CallEvent): void {
-    switch (event.type) {
-      case 'attempt_started':
-        return this.#attemptStarted(record);
-      case 'attempt_answered':
-        this.#attempts.inc(resultOf(event.status));
-        return this.#attemptDuration.observe(event.ms / 1000);
-      case 'attempt_failed':
-        this.#attempts.inc(event.code);
-        return this.#attemptDuration.observe(event.ms / 1000);
-      case 'retry_scheduled':
-        return; // it counts when it takes place
-      case 'retry_denied':
-        return this.#denied.inc(event.reason);
-      case 'rejected':
-        return (event.shadow ? this.#shadowRejected : this.#rejected).inc(event.reason);
-      case 'queued':
-        return this.#queueWait.observe(event.waitMs / 1000);
-      case 'body_not_kept':
-        this.#bodiesNotKept.inc(event.reason);
-    }
+    (this.#on[event.type] as (event: CallEvent, record: CallRecord) => void)(event, record);
   }
+
+  readonly #on: {
+    readonly [T in CallEvent['type']]: (event: Extract<CallEvent, { type: T }>, record: CallRecord) => void;
+  } = {
+    attempt_started: ({ background }, record) => {
+      if (background !== true) this.#attemptStarted(record);
+    },
+    attempt_answered: ({ status, ms }) => {
+      this.#attempts.inc(resultOf(status));
+      this.#attemptDuration.observe(ms / 1000);
+    },
+    attempt_failed: ({ code, ms }) => {
+      this.#attempts.inc(code);
+      this.#attemptDuration.observe(ms / 1000);
+    },
+    reply_judged: ({ means }) => this.#judged.inc(means),
+    retry_scheduled: () => undefined, // it counts when it takes place
+    retry_denied: ({ reason }) => this.#denied.inc(reason),
+    rejected: ({ reason, shadow }) => (shadow ? this.#shadowRejected : this.#rejected).inc(reason),
+    overridden: ({ override }) => this.#overrides.inc(override),
+    hedge_started: () => undefined, // it counts when its end is known
+    hedge: ({ result }) => this.#hedges.inc(result),
+    fallback: ({ result }) => this.#fallbacks.inc(result),
+    cache: ({ result }) => this.#cache.inc(result),
+    dedupe: ({ result }) => this.#dedupe.inc(result),
+    queued: ({ waitMs }) => this.#queueWait.observe(waitMs / 1000),
+    quota_waited: ({ waitMs }) => this.#quotaWait.observe(waitMs / 1000),
+    body_not_kept: ({ reason }) => this.#bodiesNotKept.inc(reason),
+    resume: ({ step }) => {
+      if (step.kind === 'decided') this.#resumes.inc(step.result);
+    },
+  };
 
   ended(record: CallRecord): void {
     this.#requestCell(record).value++;
     this.#requestDuration.observe(record.ms / 1000);
+    if (record.clientRetries > 0) this.#clientRetries.value++;
     if (record.outcome === 'rescued') this.#rescued.value++;
     const { rejected } = record;
     if (record.outcome === 'rejected' && rejected !== undefined && !COUNTED_AS_EVENT.has(rejected)) {

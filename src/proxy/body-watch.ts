@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import type { ClientRequest } from './client.ts';
 import { ProxyError } from './errors.ts';
 
 export interface BodyWatch {
@@ -12,7 +12,7 @@ export interface BodyWatch {
  * Tells once when a client has sent nothing of its unfinished body for `idleMs` to twice that, although it was not held
  * back. Looking now and then costs nothing per chunk. Gives the way to stop watching.
  */
-export function watchBody(req: IncomingMessage, { clock, idleMs, onStall }: BodyWatch): () => void {
+export function watchBody(req: ClientRequest, { clock, idleMs, onStall }: BodyWatch): () => void {
   const { socket } = req;
   let seen = socket.bytesRead;
   let timer: Timer;

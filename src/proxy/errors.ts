@@ -2,9 +2,13 @@
  * Every way a call can fail without an upstream's reply. The HTTP status is decided at the edge (`problem.ts`).
  *
  * - the client: `client_gone`, `bad_request`, `too_many_fields`, `request_timeout` (in its body), `route_not_found`,
- *   `idempotency_key_required`
- * - the proxy would not: `breaker_open`, `concurrency_limit`, `draining`, `proxy_loop`, `address_prohibited`,
- *   `body_not_kept` (a retry whose request body is no longer here)
+ *   `idempotency_key_required`, `idempotency_key_reused`, `idempotency_key_in_use`, `egress_denied` (not on the allow-list), `not_cached` (`only-if-cached`)
+ * - the proxy would not: `breaker_open`, `concurrency_limit`, `quota`, `draining`, `proxy_loop`, `address_prohibited`,
+ *   `signature_age` (it waited for longer than its signature holds),
+ *   `body_not_kept` (a retry whose request body is no longer here), `hedge_lost` (another attempt of
+ *   the call was answered first)
+ * - a durable request that is not accepted: `payload_too_large`, `callback_forbidden`,
+ *   `backlog_full`, `store_unavailable`
  * - time ran out: `attempt_timeout`, `deadline_exceeded`, `idle_timeout` (in a body)
  * - the upstream's side: all others
  */
@@ -15,12 +19,23 @@ export type ErrorCode =
   | 'request_timeout'
   | 'route_not_found'
   | 'idempotency_key_required'
+  | 'idempotency_key_reused'
+  | 'idempotency_key_in_use'
+  | 'egress_denied'
+  | 'not_cached'
   | 'breaker_open'
   | 'concurrency_limit'
+  | 'quota'
+  | 'signature_age'
   | 'draining'
   | 'proxy_loop'
   | 'address_prohibited'
   | 'body_not_kept'
+  | 'payload_too_large'
+  | 'callback_forbidden'
+  | 'backlog_full'
+  | 'store_unavailable'
+  | 'hedge_lost'
   | 'attempt_timeout'
   | 'deadline_exceeded'
   | 'idle_timeout'
@@ -73,12 +88,23 @@ const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'request_timeout',
   'route_not_found',
   'idempotency_key_required',
+  'idempotency_key_reused',
+  'idempotency_key_in_use',
+  'egress_denied',
+  'not_cached',
   'breaker_open',
   'concurrency_limit',
+  'quota',
+  'signature_age',
   'draining',
   'proxy_loop',
   'address_prohibited',
   'body_not_kept',
+  'payload_too_large',
+  'callback_forbidden',
+  'backlog_full',
+  'store_unavailable',
+  'hedge_lost',
 ]);
 
 /** True when the failure says something about the upstream; false for the client's leaving and our own refusals. */
@@ -102,3 +128,10 @@ const CONNECT_CLASS: ReadonlySet<ErrorCode> = new Set([
 export function isConnectFailure(error: ProxyError): boolean {
   return CONNECT_CLASS.has(error.code);
 }
+
+/** Neither the upstream's fault nor a refusal: somebody left, or a body could no longer be had. */
+const ENDED_OTHERWISE: ReadonlySet<ErrorCode> = new Set(['client_gone', 'hedge_lost', 'body_not_kept']);
+
+/** True for what we would not do, with the upstream untouched. */
+export const isRefusal = (code: ErrorCode): boolean =>
+  NOT_THE_UPSTREAMS_FAULT.has(code) && !ENDED_OTHERWISE.has(code);

@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { headerOf } from '../http/headers.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Socket } from 'node:net';
 import { watchBody } from './body-watch.ts';
+import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
 import { ProxyError } from './errors.ts';
 import { flawOf } from './malformed.ts';
@@ -22,8 +23,8 @@ const MAX_PIPELINED = 100;
 
 /** A call that runs. */
 interface Running extends Listed {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: ClientRequest;
+  readonly res: ClientResponse;
   readonly signal: Abort;
   readonly exchange: ClientExchange;
 }
@@ -33,9 +34,9 @@ export class Listener {
   readonly #deps: ListenerDeps;
   readonly #running = new Roster<Running>();
   /** How many requests wait for the answer of one before them. */
-  readonly #waiting = new WeakMap<Socket, number>();
+  readonly #waiting = new WeakMap<ClientConnection, number>();
   /** Connections whose bytes have no meaning any more. */
-  readonly #spoiled = new WeakSet<Socket>();
+  readonly #spoiled = new WeakSet<ClientConnection>();
   readonly #onIdle: Array<() => void> = [];
 
   constructor(deps: ListenerDeps) {
@@ -59,7 +60,10 @@ export class Listener {
   }
 
   /** Never throws: whatever goes wrong in one call is answered there and harms no other. */
-  readonly handle = (req: IncomingMessage, res: ServerResponse): void => this.#serve({ req, res });
+  readonly handle = (req: ClientRequest, res: ClientResponse): void => this.#serve({ req, res });
+
+  /** The same for a call that came by another protocol. */
+  readonly serve = (parties: Parties): void => this.#serve(parties);
 
   /** The same for a request whose connection is to become a tunnel. */
   readonly upgrade = (req: IncomingMessage, socket: Socket, head: Buffer): void =>
@@ -107,9 +111,9 @@ export class Listener {
     const method = req.method as string;
     const target = req.url as string;
     const match = router().match(method, headerOf(req.rawHeaders, 'host'), target);
-    const { upstream, name, calls } = match.kind === 'route' ? match.route : NO_ROUTE;
+    const { upstream, name, calls } = 'route' in match ? match.route : NO_ROUTE;
     // In the log the upstream's name stands for the mount.
-    const path = match.kind === 'route' ? match.target : target;
+    const path = 'route' in match ? match.path : target;
     const record = new CallRecord(
       { id: newId(), upstream, route: name, method, target: path },
       clock,
@@ -133,12 +137,11 @@ export class Listener {
       // A request is soon over; a tunnel would only be cut.
       exchange.refuse(new ProxyError('draining', 'the proxy is shutting down'));
     } else if (match.kind === 'route') void exchange.run(match.route, match.target);
-    else
-      exchange.refuse(new ProxyError(match.kind === 'none' ? 'route_not_found' : 'bad_request', match.why));
+    else exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
   }
 
   /** The rest of a body whose request is answered already is read and dropped, for as long as it comes. */
-  #dropRest(req: IncomingMessage): void {
+  #dropRest(req: ClientRequest): void {
     const { clock, bodyTimeoutMs } = this.#deps;
     const { socket } = req;
     const stop = watchBody(req, { clock, idleMs: bodyTimeoutMs(), onStall: () => socket.destroy() });
@@ -160,5 +163,7 @@ export class Listener {
     }
   }
 }
+
+const REFUSAL = { none: 'route_not_found', bad_target: 'bad_request', denied: 'egress_denied' } as const;
 
 const NO_ROUTE = { upstream: '', name: '', calls: { inFlight: 0, tunnels: 0 } };

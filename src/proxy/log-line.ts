@@ -1,7 +1,11 @@
 import type { Logger } from '../runtime/logger.ts';
-import type { StateEvent } from './events.ts';
+import type { QuotaWait } from './events.ts';
+import { logState } from './log-state.ts';
 import type { Observer } from './observer.ts';
-import { type AttemptEntry, type CallOutcome, type CallRecord, notable } from './record.ts';
+import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
+import type { CallOutcome } from './call-outcome.ts';
+import { type CallRecord, notable } from './record.ts';
+import { shownDuration } from './shown-duration.ts';
 
 /** The structured form of one call, as logged and as shown among the recent calls. */
 export interface CallLine {
@@ -14,25 +18,43 @@ export interface CallLine {
   readonly outcome: CallOutcome | undefined;
   /** Undefined when the client left before a head. */
   readonly status: number | undefined;
-  readonly origin: 'upstream' | 'proxy';
+  readonly origin: 'upstream' | 'proxy' | 'fallback' | 'cache';
+  readonly fallback: string | undefined;
+  readonly hedge: string | undefined;
   readonly error: string | undefined;
   readonly gave_up: string | undefined;
   readonly ms: number;
   readonly head_ms: number;
   readonly queued_ms: number | undefined;
+  readonly overrides: readonly string[] | undefined;
+  readonly quota_ms: number | undefined;
   readonly body_not_kept: string | undefined;
+  /** What became of it where equal requests are answered once. */
+  readonly cache: string | undefined;
+  readonly dedupe: string | undefined;
+  /** How many times the client says it has sent this before. */
+  readonly client_retries: number | undefined;
+  /** How often a body that broke was continued. */
+  readonly resumed: number | undefined;
   readonly attempts: readonly AttemptLine[];
 }
 
 export interface AttemptLine {
+  readonly hedged_after_ms?: number;
+  readonly upstream?: string;
   readonly n: number;
   readonly at_ms: number;
   readonly ms: number | undefined;
   readonly status?: number;
+  readonly grpc?: string;
   readonly error?: string;
   readonly detail?: string;
   readonly wait_ms?: number;
+  readonly quota_ms?: number;
+  /** What it waited for: window, learned or gate. */
+  readonly quota_wait?: string;
   readonly reason?: string;
+  readonly broke_at?: number;
 }
 
 /** The fields of a finished call's log line; undefined ones vanish in JSON. Times are whole milliseconds. */
@@ -47,12 +69,20 @@ export function callLine(record: CallRecord): CallLine {
     outcome: record.outcome,
     status: record.status || undefined,
     origin: record.origin,
+    fallback: record.fallback?.result,
+    hedge: record.hedge,
     error: record.error,
     gave_up: record.gaveUp,
     ms: Math.round(record.ms),
     head_ms: Math.round(record.headMs),
     queued_ms: Math.round(record.queuedMs) || undefined,
+    overrides: record.overrides,
+    quota_ms: Math.round(record.quotaMs) || undefined,
     body_not_kept: record.bodyNotKept,
+    cache: record.cache,
+    dedupe: record.dedupe,
+    client_retries: record.clientRetries || undefined,
+    resumed: record.resumed || undefined,
     attempts: record.entries.map(attemptLine),
   };
 }
@@ -60,38 +90,71 @@ export function callLine(record: CallRecord): CallLine {
 function attemptLine(entry: AttemptEntry): AttemptLine {
   return {
     n: entry.n,
+    ...(entry.upstream !== undefined && { upstream: entry.upstream }),
     at_ms: Math.round(entry.atMs),
     ms: entry.ms === undefined ? undefined : Math.round(entry.ms),
     ...(entry.status !== undefined && { status: entry.status }),
+    ...(entry.grpc !== undefined && { grpc: entry.grpc }),
     ...(entry.error !== undefined && { error: entry.error }),
     ...(entry.detail && { detail: entry.detail }),
+    ...quotaLine(entry.quota),
     ...(entry.reason !== undefined && { wait_ms: Math.round(entry.waitMs), reason: entry.reason }),
+    ...(entry.hedgedAfterMs !== undefined && { hedged_after_ms: Math.round(entry.hedgedAfterMs) }),
+    ...(entry.brokeAt !== undefined && { broke_at: entry.brokeAt }),
   };
+}
+
+function quotaLine(wait: QuotaTime | undefined): Pick<AttemptLine, 'quota_ms' | 'quota_wait'> {
+  return wait === undefined ? {} : { quota_ms: Math.round(wait.ms), quota_wait: wait.cause };
 }
 
 /** A finished call told in one sentence: `GET demo/flaky 200 rescued on attempt 2: 503 → waited 412 ms → 200`. */
 export function callMessage(record: CallRecord): string {
   const { info } = record;
   const status = record.status === 0 ? '' : ` ${record.status}`;
-  const steps = record.entries.flatMap((entry) =>
-    entry.reason === undefined ? [told(entry)] : [`waited ${duration(entry.waitMs)}`, told(entry)],
-  );
-  if (record.pending !== undefined) steps.push(`a wait of ${duration(record.pending.delayMs)}, not finished`);
+  const steps = record.entries.flatMap((entry) => [
+    ...(entry.reason === undefined ? [] : [`waited ${shownDuration(entry.waitMs)}`]),
+    ...waitedForQuota(entry.quota),
+    told(entry),
+  ]);
+  steps.push(...waitedForQuota(record.quotaWait));
+  if (record.pending !== undefined)
+    steps.push(`a wait of ${shownDuration(record.pending.delayMs)}, not finished`);
   const story = steps.length === 0 ? '' : `: ${steps.join(' → ')}`;
-  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${verdict(record)}${story}`;
+  const again = record.clientRetries === 0 ? '' : ` (the client's retry ${record.clientRetries})`;
+  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${verdict(record)}${again}${story}`;
+}
+
+const WAITED_FOR: Readonly<Record<QuotaWait, string>> = {
+  window: 'for the quota',
+  learned: 'for the reset of the quota',
+  gate: 'because the upstream asked its callers to',
+};
+
+function waitedForQuota(wait: QuotaTime | undefined): string[] {
+  return wait === undefined || wait.ms < 0.5
+    ? []
+    : [`waited ${shownDuration(wait.ms)} ${WAITED_FOR[wait.cause]}`];
 }
 
 function told(entry: AttemptEntry): string {
-  return String(entry.status ?? entry.error ?? 'no answer');
+  const where = entry.upstream === undefined ? '' : `${entry.upstream} `;
+  const came = `${where}${entry.grpc ?? entry.status ?? entry.error ?? 'no answer'}`;
+  const answer =
+    entry.status === undefined || entry.detail === undefined ? came : `${came} (${entry.detail})`;
+  if (entry.hedgedAfterMs !== undefined)
+    return `hedged after ${shownDuration(entry.hedgedAfterMs)}: ${answer}`;
+  return entry.brokeAt === undefined ? answer : `${answer}, broke at byte ${entry.brokeAt}`;
 }
 
 const VERDICTS: Readonly<Record<CallOutcome, (record: CallRecord) => string>> = {
-  ok: ({ ms }) => `in ${duration(ms)}`,
+  ok: ({ ms }) => `in ${shownDuration(ms)}`,
   rescued: ({ entries, attempts }) => `rescued on attempt ${entries.at(-1)?.n ?? attempts}`,
+  fallback: ({ fallback, ms }) => `answered by ${fallback?.to ?? 'the fallback'} in ${shownDuration(ms)}`,
   upstream_error: (record) => `passed on${tries(record)}${gaveUp(record)}`,
   failed: (record) => `failed${tries(record)}${gaveUp(record)}, ${record.error ?? 'no reply'}`,
   rejected: (record) => `rejected${tries(record)}, ${record.error ?? 'no reason'}`,
-  client_gone: ({ ms }) => `client gone after ${duration(ms)}`,
+  client_gone: ({ ms }) => `client gone after ${shownDuration(ms)}`,
   bug: (record) => `bug${tries(record)}`,
 };
 
@@ -110,10 +173,6 @@ function gaveUp(record: CallRecord): string {
 function withoutQuery(target: string): string {
   const query = target.indexOf('?');
   return query < 0 ? target : `${target.slice(0, query)}?…`;
-}
-
-function duration(ms: number): string {
-  return ms < 999.5 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 export interface LogCallsOptions {
@@ -174,21 +233,9 @@ function levelOf(record: CallRecord): 'info' | 'warn' | 'error' {
       return 'warn';
     case 'ok':
     case 'rescued':
+    case 'fallback':
     case 'client_gone':
     case undefined:
       return 'info';
   }
-}
-
-const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed: 'closed' } as const;
-
-function logState(logger: Logger, upstream: string, event: StateEvent): void {
-  if (event.type !== 'breaker_changed') return;
-  const { scope, from, to, cause } = event;
-  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
-  const level = to === 'open' ? 'warn' : 'info';
-  logger[level](
-    { upstream, scope, from, to, cause },
-    `breaker of ${where} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
-  );
 }

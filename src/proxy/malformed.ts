@@ -1,9 +1,15 @@
-import type { IncomingMessage } from 'node:http';
 import { framingFlaw, framingOf } from '../http/framing.ts';
+import type { ClientRequest } from './client.ts';
 import { ProxyError } from './errors.ts';
 
 /** RFC 9110 §7.2, with the host of RFC 3986 §3.2.2; a comma would make two of it where fields are joined. */
 const HOST = /^(?:[\w\-.~!$&'()*+;=%]*|\[[\da-f:.]+\])(?::\d{0,5})?$/i;
+
+/** RFC 3986 §2: all else is percent-encoded. HTTP/2 lets any byte through, and upstreams differ in what they read there. */
+const TARGET = /^[\x21-\x7e]*$/;
+
+/** HTTP/2 has no minor version; the 2.0 that node's parser lets through is a claim in a request line. */
+const VERSIONS: ReadonlySet<string> = new Set(['1.1', '1.0', '2']);
 
 /** More fields than any message needs; node's parser bounds their bytes, to 16 KiB of names and values. */
 const MAX_FIELDS = 1_000;
@@ -12,25 +18,28 @@ const MAX_FIELDS = 1_000;
  * What is wrong with a request that node's parser has let through, if anything: it must not be passed on, and its
  * connection not be used any more, for others would read it in another way (RFC 9112 §3.2, §6.1, §6.3).
  */
-export function flawOf(req: IncomingMessage): ProxyError | undefined {
+export function flawOf(req: ClientRequest): ProxyError | undefined {
   if (req.rawHeaders.length > 2 * MAX_FIELDS)
     return new ProxyError('too_many_fields', `a request may have ${MAX_FIELDS} header fields`);
   const ambiguity = ambiguityOf(req);
   return ambiguity === undefined ? undefined : new ProxyError('bad_request', ambiguity);
 }
 
-function ambiguityOf(req: IncomingMessage): string | undefined {
-  const { httpVersionMajor: major, httpVersionMinor: minor, rawHeaders, url = '' } = req;
-  if (major !== 1) return 'only HTTP/1.1 and HTTP/1.0 are spoken here';
+function ambiguityOf(req: ClientRequest): string | undefined {
+  const { httpVersion, rawHeaders, url = '' } = req;
+  if (!VERSIONS.has(httpVersion))
+    return 'only HTTP/1.1, HTTP/1.0 and, where it is on, HTTP/2 are spoken here';
+  const old = httpVersion === '1.0';
+  if (!TARGET.test(url)) return 'the request target has characters that have to be encoded';
   if (url.includes('#')) return 'the request target has a fragment';
   const framing = framingOf(rawHeaders);
-  if (!validHost(framing.hosts, minor)) return 'a request needs exactly one valid Host';
-  if (framing.codings !== '' && minor === 0) return 'HTTP/1.0 has no transfer codings';
+  if (!validHost(framing.hosts, old)) return 'a request needs exactly one valid Host';
+  if (framing.codings !== '' && old) return 'HTTP/1.0 has no transfer codings';
   return framingFlaw(framing);
 }
 
 /** node:http keeps the first of several and drops the rest. */
-function validHost([host, ...others]: readonly string[], minor: number): boolean {
-  if (host === undefined) return minor === 0;
+function validHost([host, ...others]: readonly string[], old: boolean): boolean {
+  if (host === undefined) return old;
   return others.length === 0 && HOST.test(host);
 }

@@ -28,3 +28,12 @@ export function combine(...observers: readonly Partial<Observer>[]): Observer {
     },
   };
 }
+
+/** Tells whoever `current` gives at the time. */
+export function delegate(current: () => Observer): Observer {
+  return {
+    callEvent: (record, event) => current().callEvent(record, event),
+    callEnded: (record) => current().callEnded(record),
+    stateChanged: (upstream, event) => current().stateChanged(upstream, event),
+  };
+}

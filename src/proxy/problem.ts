@@ -22,11 +22,29 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
     title: 'Idempotency key required',
     proxyStatus: 'http_request_error',
   },
+  egress_denied: { status: 403, title: 'Not allowed', proxyStatus: 'http_request_denied' },
+  not_cached: { status: 504, title: 'Not in the cache', proxyStatus: 'http_request_error' },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'Idempotency key used for another request',
+    proxyStatus: 'http_request_error',
+  },
+  idempotency_key_in_use: {
+    status: 409,
+    title: 'First request with this idempotency key still runs',
+    proxyStatus: 'http_request_error',
+  },
   breaker_open: { status: 503, title: 'Circuit breaker open', proxyStatus: 'destination_unavailable' },
   concurrency_limit: {
     status: 503,
     title: 'Concurrency limit reached',
     proxyStatus: 'connection_limit_reached',
+  },
+  quota: { status: 429, title: 'Quota used up', proxyStatus: 'http_request_error' },
+  signature_age: {
+    status: 503,
+    title: 'Signature too old to be sent',
+    proxyStatus: 'proxy_internal_response',
   },
   draining: { status: 503, title: 'Shutting down', proxyStatus: 'destination_unavailable' },
   proxy_loop: { status: 502, title: 'Proxy loop', proxyStatus: 'proxy_loop_detected' },
@@ -40,6 +58,12 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
     title: 'Request body not kept for a retry',
     proxyStatus: 'proxy_internal_response',
   },
+  payload_too_large: { status: 413, title: 'Request body too large', proxyStatus: 'http_request_error' },
+  callback_forbidden: { status: 403, title: 'Callback not allowed', proxyStatus: 'http_request_error' },
+  backlog_full: { status: 429, title: 'Backlog full', proxyStatus: 'http_request_error' },
+  store_unavailable: { status: 503, title: 'Store unavailable', proxyStatus: 'proxy_internal_error' },
+  // Never an answer: the other attempt's is.
+  hedge_lost: { status: 502, title: 'Overtaken', proxyStatus: 'proxy_internal_response' },
   attempt_timeout: { status: 504, title: 'Upstream timed out', proxyStatus: 'http_response_timeout' },
   deadline_exceeded: { status: 504, title: 'Deadline exceeded', proxyStatus: 'http_response_timeout' },
   idle_timeout: { status: 502, title: 'Upstream stalled', proxyStatus: 'connection_read_timeout' },
@@ -90,9 +114,11 @@ const BUG: Answer = { status: 500, title: 'Internal error', proxyStatus: 'proxy_
 /** An answer of our own, ready to be written. */
 export interface Problem {
   readonly status: number;
+  /** What goes out as the status: another one only to gRPC. */
+  readonly sentStatus: number;
   readonly headers: RawHeaders;
   /** RFC 9457 problem details, with the members of ours that a caller may want to read. */
-  readonly body: Buffer;
+  readonly body: Buffer | undefined;
 }
 
 /** The one place where an error becomes an answer; undefined means a bug of ours. */
@@ -100,12 +126,15 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, gaveU
   const answer = error === undefined ? BUG : ANSWERS[error.code];
   const detail = error?.message ?? 'the proxy failed; its log says more';
   const retryAfter = retryAfterSeconds(error);
+  const code = error?.code ?? 'internal_error';
   const body = {
     type: 'about:blank',
     title: answer.title,
     status: answer.status,
     detail,
-    code: error?.code ?? 'internal_error',
+    code,
+    // Where SDKs look. Stripe's takes any JSON without this member for a success, whatever the status.
+    error: { type: 'api_error', code, message: detail },
     upstream: info.upstream || undefined,
     route: info.route || undefined,
     attempts,
@@ -117,7 +146,14 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, gaveU
   if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter));
   const story = gaveUp === undefined ? `attempts=${attempts}` : `attempts=${attempts}; gave_up=${gaveUp}`;
   headers.push('proxy-status', proxyStatus({ error: answer.proxyStatus, details: `${detail}; ${story}` }));
-  return { status: answer.status, headers, body: bytes };
+  return { status: answer.status, sentStatus: answer.status, headers, body: bytes };
+}
+
+/** What is said of a reply that another than the upstream made. */
+export function fallbackStatus({ attempts, fallback, gaveUp }: CallRecord): string {
+  const told = [`fallback=${fallback?.to ?? 'static'}`, `attempts=${attempts}`];
+  if (gaveUp !== undefined) told.push(`gave_up=${gaveUp}`);
+  return proxyStatus({ details: told.join('; ') });
 }
 
 /** Whole seconds, as HTTP wants them, and never zero: nobody should come back at once. */

@@ -1,6 +1,8 @@
 import type { Clock } from '../runtime/clock.ts';
+import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
+import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';
 import type { ErrorCode } from './errors.ts';
-import type { CallEvent, RetryDenial, RetryReason } from './events.ts';
+import type { CacheResult, CallEvent, DedupeResult, ResumeDenial } from './events.ts';
 import type { Observer } from './observer.ts';
 
 /** What a call is, known before anything happens to it. */
@@ -15,55 +17,6 @@ export interface CallInfo {
   readonly target: string;
 }
 
-/** One attempt that really went to the upstream. */
-export interface AttemptEntry {
-  /** 1 for the first; a number is missing where an attempt was refused by ourselves. */
-  readonly n: number;
-  /** When it started, in ms since the call did. */
-  readonly atMs: number;
-  /** How long it took to the head or the failure; undefined while it runs, and if it never ended. */
-  ms: number | undefined;
-  /** What was answered; undefined when it brought no head. */
-  status: number | undefined;
-  error: ErrorCode | undefined;
-  /** What the system or OpenSSL said of it, for the log. */
-  detail: string | undefined;
-  /** The backoff that led to it; 0 for the first. */
-  readonly waitMs: number;
-  /** Why it followed another; undefined for the first. */
-  readonly reason: RetryReason | undefined;
-}
-
-/**
- * How a call ended, in one word. `rescued`: succeeded after at least one retry; `upstream_error`: a failing reply of the
- * upstream went through; `failed`: no reply to give, or one that broke off; `rejected`: we refused and the upstream saw
- * nothing; `bug`: our own fault.
- */
-export type CallOutcome = 'ok' | 'rescued' | 'upstream_error' | 'failed' | 'rejected' | 'client_gone' | 'bug';
-
-export interface Ending {
-  /** The status that the client got; 0 when no head went out. */
-  readonly status: number;
-  /** Who made the reply. */
-  readonly origin: 'upstream' | 'proxy';
-  /** What went wrong, if anything, also after the head (`client_gone`, `response_incomplete`). */
-  readonly error?: ErrorCode | 'bug' | undefined;
-}
-
-/** What we would not do, as opposed to what could not be done. */
-const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'bad_request',
-  'too_many_fields',
-  'request_timeout',
-  'route_not_found',
-  'idempotency_key_required',
-  'breaker_open',
-  'concurrency_limit',
-  'draining',
-  'proxy_loop',
-  'address_prohibited',
-]);
-
 type Event<T extends CallEvent['type']> = Extract<CallEvent, { type: T }>;
 
 /** What happened to one call: folds its events into what headers, metrics and the log need, and tells the observer. */
@@ -73,14 +26,32 @@ export class CallRecord {
   readonly startedAt: number;
   readonly entries: readonly AttemptEntry[];
   /** Why the last failed attempt was not followed by another. */
-  gaveUp: RetryDenial | undefined = undefined;
+  gaveUp: ResumeDenial | undefined = undefined;
+  /** How often a body that broke was continued. */
+  resumed = 0;
   /** The last refusal of our own (not a shadow one), whether or not it ended the call. */
   rejected: ErrorCode | undefined = undefined;
   /** Time in the concurrency limit's queue, all attempts together. */
   queuedMs = 0;
+  /** What became of the last hedge; undefined where none was thought of. */
+  hedge: Event<'hedge'>['result'] | undefined = undefined;
+  /** What became of the fallback; undefined where none was needed. */
+  fallback: Event<'fallback'> | undefined = undefined;
+  /** What the client asked for besides: `attempts=5`. */
+  overrides: string[] | undefined = undefined;
+  /** Time in the quota's queue, all attempts together. */
+  quotaMs = 0;
+  /** A wait there that no attempt has followed yet. */
+  quotaWait: QuotaTime | undefined = undefined;
   bodyNotKept: Event<'body_not_kept'>['reason'] | undefined = undefined;
+  /** What became of it where equal requests are answered once; undefined where they are not. */
+  dedupe: DedupeResult | undefined = undefined;
+  /** How it fared with the cache; undefined on a route without one. */
+  cache: CacheResult | undefined = undefined;
+  /** How many times the client says it has sent this before. */
+  clientRetries = 0;
   /** A retry that was scheduled and has not started: what a client that leaves in backoff was waiting for. */
-  pending: Event<'retry_scheduled'> | undefined = undefined;
+  pending: Pick<Event<'retry_scheduled'>, 'attempt' | 'delayMs' | 'reason'> | undefined = undefined;
   /** Whole duration, body included; 0 until the end. */
   ms = 0;
   status = 0;
@@ -92,6 +63,7 @@ export class CallRecord {
   readonly #clock: Clock;
   readonly #observer: Observer;
   readonly #entries: AttemptEntry[] = [];
+  #hedge: Event<'hedge_started'> | undefined = undefined;
 
   constructor(info: CallInfo, clock: Clock, observer: Observer) {
     this.info = info;
@@ -108,13 +80,13 @@ export class CallRecord {
 
   /** Time to the head that was used, or the whole time where there is none: what "slow" means, so that a long stream is not. */
   get headMs(): number {
-    const last = this.#entries.at(-1);
-    return last?.ms === undefined ? this.ms : last.atMs + last.ms;
+    const used = this.#entries.find(({ brokeAt }) => brokeAt !== undefined) ?? this.#entries.findLast(isUsed);
+    return used?.ms === undefined ? this.ms : used.atMs + used.ms;
   }
 
   /** Bound, so that it can be a call's `report`. */
   readonly report = (event: CallEvent): void => {
-    this.#fold(event);
+    if (event.background !== true) this.#fold(event);
     this.#observer.callEvent(this, event);
   };
 
@@ -130,70 +102,111 @@ export class CallRecord {
     this.#observer.callEnded(this);
   }
 
+  /** What each event changes. */
+  static readonly #FOLD: {
+    readonly [T in CallEvent['type']]: (record: CallRecord, event: Event<T>) => void;
+  } = {
+    attempt_started: (record, event) => record.#start(event),
+    attempt_answered: (record, event) => record.#settle(event),
+    attempt_failed: (record, event) => record.#settle(event),
+    reply_judged: (record, event) => record.#settle(event),
+    retry_scheduled: (record, event) => {
+      record.pending = event;
+    },
+    // Why another upstream's attempts ended tells nothing of the one that the call was for.
+    retry_denied: (record, { reason, at }) => {
+      if (at === undefined) record.gaveUp = reason;
+    },
+    rejected: (record, { reason, shadow, at }) => {
+      if (!shadow && at === undefined) record.rejected = reason;
+    },
+    hedge_started: (record, event) => void (record.#hedge = event),
+    hedge: (record, { result }) => void (record.hedge = result),
+    fallback: (record, event) => void (record.fallback = event),
+    overridden: (record, { override, value }) => {
+      (record.overrides ??= []).push(`${override}=${value}`);
+    },
+    queued: (record, { waitMs }) => {
+      record.queuedMs += waitMs;
+    },
+    cache: (record, { result }) => void (record.cache = result),
+    dedupe: (record, { result }) => {
+      record.dedupe = result;
+    },
+    quota_waited: (record, { waitMs, cause }) => {
+      record.quotaMs += waitMs;
+      record.quotaWait = { ms: (record.quotaWait?.ms ?? 0) + waitMs, cause };
+    },
+    body_not_kept: (record, { reason }) => {
+      record.bodyNotKept = reason;
+    },
+    resume: (record, event) => record.#resume(event),
+  };
+
   #fold(event: CallEvent): void {
-    switch (event.type) {
-      case 'attempt_started':
-        return this.#start(event.attempt);
-      case 'attempt_answered':
-      case 'attempt_failed':
-        return this.#settle(event);
-      case 'retry_scheduled':
-        this.pending = event;
-        return;
-      case 'retry_denied':
-        this.gaveUp = event.reason;
-        return;
-      case 'rejected':
-        if (!event.shadow) this.rejected = event.reason;
-        return;
-      case 'queued':
-        this.queuedMs += event.waitMs;
-        return;
-      case 'body_not_kept':
-        this.bodyNotKept = event.reason;
-    }
+    (CallRecord.#FOLD[event.type] as (record: CallRecord, event: CallEvent) => void)(this, event);
   }
 
-  #start(n: number): void {
+  #start({ attempt, at }: Event<'attempt_started'>): void {
     this.#entries.push({
-      n,
+      n: attempt,
+      upstream: at?.upstream,
       atMs: this.#clock.now() - this.startedAt,
       ms: undefined,
       status: undefined,
+      grpc: undefined,
       error: undefined,
       detail: undefined,
       waitMs: this.pending?.delayMs ?? 0,
+      quota: this.quotaWait,
       reason: this.pending?.reason,
+      hedgedAfterMs: this.#hedge?.attempt === attempt ? this.#hedge.afterMs : undefined,
+      brokeAt: undefined,
     });
     this.pending = undefined;
+    this.quotaWait = undefined;
   }
 
-  #settle(event: Event<'attempt_answered'> | Event<'attempt_failed'>): void {
+  #resume({ atByte, step }: Event<'resume'>): void {
+    if (step.kind === 'decided' && step.result === 'resumed') {
+      this.resumed++;
+      return;
+    }
+    // It was the last attempt's body that broke, if that attempt brought any.
+    const entry = this.#entries.at(-1);
+    if (entry?.status === 200 || entry?.status === 206) entry.brokeAt ??= atByte;
+    if (step.kind === 'scheduled') this.pending = step;
+    else this.gaveUp = step.result as ResumeDenial;
+  }
+
+  #settle(event: Event<'attempt_answered' | 'attempt_failed' | 'reply_judged'>): void {
     let index = this.#entries.length - 1;
-    while (index >= 0 && this.#entries[index]?.n !== event.attempt) index--;
+    while (index >= 0 && !isOf(this.#entries[index], event)) index--;
     const entry = this.#entries[index];
     if (entry === undefined) return;
+    if (event.type === 'reply_judged') return void (entry.detail = event.rule);
     entry.ms = event.ms;
-    if (event.type === 'attempt_answered') entry.status = event.status;
+    if (event.type === 'attempt_answered') [entry.status, entry.grpc] = [event.status, event.grpc];
     else [entry.error, entry.detail] = [event.code, event.detail];
   }
 }
 
-/** Retried (`ok` means at the first attempt), refused, failed, slow to its head, or left by the client after the upstream was bothered: worth a log line. */
+/** Not one that was overtaken, or has not been told of yet. */
+function isUsed({ error, ms }: AttemptEntry): boolean {
+  return error !== 'hedge_lost' && ms !== undefined;
+}
+
+function isOf(
+  entry: AttemptEntry | undefined,
+  { attempt, at }: Event<'attempt_answered' | 'attempt_failed' | 'reply_judged'>,
+): boolean {
+  return entry?.n === attempt && entry.upstream === at?.upstream;
+}
+
+/** Retried (`ok` means at the first attempt), by us or by the client, refused, failed, slow to its head, or left by the client after the upstream was bothered: worth a log line. Without an attempt nobody was slow: a long poll waited as asked. */
 export function notable(record: CallRecord, slowMs: number): boolean {
   if (record.outcome === 'client_gone') return record.attempts > 0;
-  return record.outcome !== 'ok' || record.headMs >= slowMs;
-}
-
-function outcomeOf(record: CallRecord, { error, status }: Ending): CallOutcome {
-  if (error === 'bug') return 'bug';
-  if (error === 'client_gone') return 'client_gone';
-  if (error !== undefined) return record.attempts === 0 && REFUSALS.has(error) ? 'rejected' : 'failed';
-  if (record.gaveUp !== undefined || isFailing(status)) return 'upstream_error';
-  return record.attempts > 1 ? 'rescued' : 'ok';
-}
-
-/** Statuses by which an API says that it could not, as opposed to "you asked wrongly". */
-function isFailing(status: number): boolean {
-  return status >= 500 || status === 429;
+  return (
+    record.outcome !== 'ok' || record.clientRetries > 0 || (record.attempts > 0 && record.headMs >= slowMs)
+  );
 }

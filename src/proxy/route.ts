@@ -1,4 +1,5 @@
 import type { CompiledHeaderRules } from '../http/headers.ts';
+import type { OverrideLimits } from './overrides.ts';
 import type { Send } from './pipeline.ts';
 
 /** A match and its pipeline, built once: all that the listener needs to know. */
@@ -11,10 +12,18 @@ export interface Route {
   readonly totalTimeoutMs: number;
   /** A body up to this size is kept so that it can be sent again; 0 where no policy would. */
   readonly maxReplayBytes: number;
+  /** Undefined where clients may override nothing. */
+  readonly overrides?: OverrideLimits | undefined;
+  /** Calls change nothing at the upstream, whatever their method. */
+  readonly safe?: boolean | undefined;
   readonly headers: CompiledHeaderRules;
+  /** Where retries are ours alone: the fields (lower-case) by which a reply tells SDKs not to retry too. */
+  readonly ownRetries: { readonly veto: readonly string[] } | undefined;
   readonly idempotency: {
     readonly mode: 'none' | 'pass' | 'inject' | 'require';
     /** Lower-case. */
     readonly header: string;
   };
+  /** Where a call goes whose client prefers to be answered later (RFC 7240, respond-async); undefined: nowhere else. */
+  readonly durable?: Route | undefined;
 }

@@ -1,4 +1,4 @@
-import type { BreakerCause, BreakerState } from './events.ts';
+import type { BreakerCause, BreakerState, GateCause } from './events.ts';
 
 /** What may be read of the policies' state at any moment: by a scrape, and by the admin API. */
 export interface StateSource {
@@ -6,6 +6,25 @@ export interface StateSource {
   upstreams(): Iterable<UpstreamSnapshot>;
   /** Memory that request bodies kept for replay take now. */
   replayBytes(): number;
+  /** Undefined without durable requests, or where their store does not answer. */
+  durable?(): Promise<DurableSnapshot | undefined>;
+}
+
+/** Durable requests in the store. */
+export interface DurableSnapshot {
+  readonly requests: readonly {
+    readonly upstream: string;
+    readonly route: string;
+    readonly status: string;
+    readonly count: number;
+  }[];
+  /** For how long the oldest due request of each route has been due; 0 when none is. */
+  readonly oldestDue: readonly {
+    readonly upstream: string;
+    readonly route: string;
+    readonly seconds: number;
+  }[];
+  readonly storeBytes: number | undefined;
 }
 
 export interface UpstreamSnapshot {
@@ -26,7 +45,11 @@ export interface ScopeSnapshot {
   /** Undefined where the policy is off. */
   readonly breaker: BreakerSnapshot | undefined;
   readonly budgetTokens: number | undefined;
+  /** What the replies take that answer repeats; undefined where none are kept. */
+  readonly cacheBytes?: number | undefined;
+  readonly storedReplyBytes?: number | undefined;
   readonly limit: LimitSnapshot | undefined;
+  readonly quota: QuotaSnapshot | undefined;
 }
 
 export interface BreakerSnapshot {
@@ -41,4 +64,36 @@ export interface LimitSnapshot {
   readonly limit: number;
   readonly inFlight: number;
   readonly queued: number;
+}
+
+export interface QuotaSnapshot {
+  /** Attempts that wait, for whatever credential. */
+  readonly waiting: number;
+  /** Credentials whose gate is closed. */
+  readonly gatesClosed: number;
+  /** Of each bucket the credential that has least. */
+  readonly scarcest: readonly BucketSnapshot[];
+  /** Those that were used last, first; not all of many. */
+  readonly credentials: readonly CredentialSnapshot[];
+}
+
+/** What one credential may do. */
+export interface CredentialSnapshot {
+  /** A short hash (with the API's name for the quota behind it, where it has one); '' for calls without a credential. */
+  readonly credential: string;
+  readonly waiting: number;
+  readonly buckets: readonly BucketSnapshot[];
+  /** Undefined while calls pass. */
+  readonly gate: { readonly cause: GateCause | 'probing'; readonly retryAfterMs: number } | undefined;
+}
+
+/** One quota: a configured window, or one that the upstream speaks of. */
+export interface BucketSnapshot {
+  /** `100/s`, `default`, `tokens`. */
+  readonly bucket: string;
+  /** The upstream's own name for it, if it has several under one. */
+  readonly policy: string;
+  readonly limit: number | undefined;
+  readonly remaining: number;
+  readonly resetMs: number | undefined;
 }

@@ -11,3 +11,6 @@ export function packageVersion(): string {
 
 /** `v26.10.0` */
 export const nodeVersion: string = process.version;
+
+/** `3.53.4`: the SQLite that this node was built with. */
+export const sqliteVersion: string = process.versions['sqlite'] ?? '0';

@@ -12,8 +12,9 @@ export function builtInSettings(): RouteSettings {
 
 /** The same route with the built-in policies. What is known about the API stays: it is a fact, not a choice. */
 export function withDefaults({ upstream, route }: Subject, builtIn: RouteSettings): Subject {
-  const { idempotencyKey, idempotencyHeader, notProcessed } = route.settings.retry;
-  const retry = { ...builtIn.retry, idempotencyKey, idempotencyHeader, notProcessed };
-  const changed: RouteConfig = { ...route, settings: { ...builtIn, retry } };
+  const { inspection, retry: own } = route.settings;
+  const { idempotencyKey, idempotencyHeader, notProcessed, safe } = own;
+  const retry = { ...builtIn.retry, idempotencyKey, idempotencyHeader, notProcessed, safe };
+  const changed: RouteConfig = { ...route, settings: { ...builtIn, retry, inspection } };
   return { upstream: { ...upstream, routes: [changed] }, route: changed };
 }

@@ -4,7 +4,8 @@ import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import type { Observer } from '../proxy/observer.ts';
 import type { Send } from '../proxy/pipeline.ts';
-import { CallRecord, type Ending } from '../proxy/record.ts';
+import type { Ending } from '../proxy/call-outcome.ts';
+import { CallRecord } from '../proxy/record.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SINK } from './reply.ts';
@@ -79,6 +80,7 @@ export class Client {
       body: EMPTY_BODY,
       // A route that passes keys on may or may not get one; the cautious answer is that it does not.
       idempotencyKey: keyed ? target : undefined,
+      safe: retry.safe,
       attempt: 1,
       lastAttempt: true,
       deadline: this.#clock.now() + totalTimeoutMs,

@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
 import { framingFlaw, framingOf } from '../http/framing.ts';
-import type { BodyEnd, BodySink, Reply, ReplyBody } from '../http/reply.ts';
+import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
 import type { BodySource } from '../http/request-body.ts';
+import type { Call } from '../proxy/call.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
@@ -16,11 +17,17 @@ type Controller = Dispatcher.DispatchController;
 /** A discarded body up to this size is read to its end, to keep the connection; a larger one is cut. */
 const MAX_DRAIN_BYTES = 64 * 1024;
 
+/** More interim replies than this to one attempt are dropped: they are held in memory, and nobody sends that many. */
+const MAX_INTERIM = 16;
+
 export interface ExchangeOptions {
   readonly clock: Clock;
   /** Longest gap between two pieces of a body that somebody waits for. */
   readonly idleTimeoutMs: number;
 }
+
+/** What an exchange needs to know of its call. */
+export type ExchangeCall = Pick<Call, 'signal' | 'upgrade' | 'lastAttempt' | 'onInterim'>;
 
 /**
  * One request on one connection, told by undici's callbacks. `reply` resolves with the head while the socket stays
@@ -29,12 +36,14 @@ export interface ExchangeOptions {
 export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly reply: Promise<Reply>;
   readonly #settle: PromiseWithResolvers<Reply>;
+  readonly #call: ExchangeCall;
   readonly #signal: Abort;
   readonly #source: BodySource;
   readonly #options: ExchangeOptions;
-  readonly #upgrade: string | undefined;
   readonly #listeners: Array<(end: BodyEnd) => void> = [];
   #controller: Controller | undefined;
+  #interims = 0;
+  #held: Interim[] | undefined;
   #sink: BodySink | undefined;
   #sent: Sent = 'not_sent';
   #discarded = false;
@@ -43,19 +52,20 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #lastByteAt = 0;
   #heldBack = false;
   #end: BodyEnd | undefined;
+  #error: ProxyError | undefined;
 
   /**
-   * `signal` has not been aborted; `source` is what undici was given as the request's body, and is closed with the
-   * exchange; `upgrade` is the protocol that the connection is asked to speak next.
+   * The call's signal has not been aborted; `source` is what undici was given as the request's body, and is closed with
+   * the exchange.
    */
-  constructor(signal: Abort, source: BodySource, options: ExchangeOptions, upgrade?: string) {
+  constructor(call: ExchangeCall, source: BodySource, options: ExchangeOptions) {
     this.#settle = Promise.withResolvers<Reply>();
     this.reply = this.#settle.promise;
-    this.#signal = signal;
+    this.#call = call;
+    this.#signal = call.signal;
     this.#source = source;
     this.#options = options;
-    this.#upgrade = upgrade;
-    signal.on(this.#onAbort);
+    call.signal.on(this.#onAbort);
   }
 
   // --- undici's side ---
@@ -69,18 +79,27 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
     if (status === 101)
       return controller.abort(new ProxyError('protocol_error', 'a 101 that names no protocol'));
-    if (status >= 100 && status < 200) return;
+    if (status >= 100 && status < 200) return this.#onInterim(controller, status);
     const headers = rawHeaders(controller);
     const flaw = status < 100 ? `there is no status ${status}` : framingFlaw(framingOf(headers));
     if (flaw !== undefined) return controller.abort(new ProxyError('protocol_error', flaw));
     controller.pause();
-    this.#settle.resolve({ status, statusText, headers, body: this });
+    this.#settle.resolve({ status, statusText, headers, body: this, interim: this.#held });
+  }
+
+  /** All but 100, which is an answer to an expectation that is not passed on (RFC 9110 §15.2). */
+  #onInterim(controller: Controller, status: number): void {
+    const { lastAttempt, onInterim } = this.#call;
+    if (status === 100 || onInterim === undefined || ++this.#interims > MAX_INTERIM) return;
+    const interim = { status, headers: rawHeaders(controller) };
+    if (lastAttempt) onInterim(interim);
+    else (this.#held ??= []).push(interim);
   }
 
   /** The connection is ours from here on: undici has let go of it. */
   onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
     try {
-      this.#settle.resolve(tunnelReply(this.#upgrade ?? '', rawHeaders(controller), socket as Socket));
+      this.#settle.resolve(tunnelReply(this.#call.upgrade ?? '', rawHeaders(controller), socket as Socket));
     } catch (error) {
       this.#settle.reject(error);
     }
@@ -117,6 +136,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   onResponseError(_controller: Controller | undefined, cause: Error): void {
     const error = toProxyError(this.#signal.reason ?? cause, this.#sent);
+    this.#error = error;
     this.#settle.reject(error);
     this.#finish(this.#discarded ? 'discarded' : 'broken');
     this.#sink?.destroy(error);
@@ -127,7 +147,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   pipeTo(sink: BodySink): void {
     // undici tells the end of a reply to HEAD together with its head, paused or not.
     if (this.#end === 'complete') return void sink.end();
-    if (this.#end !== undefined) return void sink.destroy();
+    if (this.#end !== undefined) return void sink.destroy(this.#error);
     this.#sink = sink;
     sink.on('drain', this.#onDrain);
     this.#flow();

@@ -67,9 +67,15 @@ export function toProxyError(cause: unknown, sent: Sent): ProxyError {
  */
 const HANDSHAKE_ALERT = /_ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
 
+const DEPENDS_ON_SENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'attempt_timeout',
+  'deadline_exceeded',
+  'hedge_lost',
+]);
+
 function withSent(error: ProxyError, sent: Sent): ProxyError {
   // Our own refusals come before any byte; only what waited for the upstream depends on how far it got.
-  if (error.code !== 'attempt_timeout' && error.code !== 'deadline_exceeded') return error;
+  if (!DEPENDS_ON_SENT.has(error.code)) return error;
   return new ProxyError(error.code, error.message, { cause: error, sent, retryAfterMs: error.retryAfterMs });
 }
 

@@ -22,7 +22,8 @@ export interface Carrier {
   released(): void;
 }
 
-const { NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } =
+  constants;
 
 /** RFC 9113 §8.7: the upstream has not begun to process the request. */
 const NOT_LOOKED_AT: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED]);
@@ -92,10 +93,13 @@ export class Http2Exchange implements Dispatcher.DispatchController {
 
   #listen(stream: ClientHttp2Stream, method: string): void {
     stream.on('headers', (_headers, _flags, raw) => this.#head(raw));
-    stream.on('response', (_headers, _flags, raw) => {
+    stream.on('response', (_headers, flags, raw) => {
       this.#length = lengthOf(raw, method);
       this.#head(raw);
-      if (!this.#done) stream.on('data', this.#onData);
+      if (this.#done) return;
+      // The head is the whole reply, and is told as such: gRPC knows an error (trailers-only) by that.
+      if ((flags & NGHTTP2_FLAG_END_STREAM) !== 0) this.#onEnd(stream);
+      else stream.on('data', this.#onData);
     });
     stream.on('trailers', (_headers, _flags, raw) => {
       this.rawTrailers = replyFields(raw).fields;

@@ -1,9 +1,12 @@
 import type { Dispatcher } from 'undici';
+import { furtherAttempt, grpcStatusOf, httpStatusOf } from '../http/grpc.ts';
+import type { RawHeaders } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
 import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Sender } from './agent.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { toProxyError } from './failure.ts';
@@ -16,9 +19,11 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
     const startedAt = clock.now();
     call.report({ type: 'attempt_started', attempt: call.attempt });
     try {
-      const reply = await dispatch({ dispatcher, origin, body }, call, options);
+      const came = await dispatch({ dispatcher, origin, body }, call, options);
+      const reply = call.grpc === undefined ? came : judged(came);
       const ms = clock.now() - startedAt;
-      call.report({ type: 'attempt_answered', attempt: call.attempt, status: reply.status, ms });
+      const { status, grpc } = reply;
+      call.report({ type: 'attempt_answered', attempt: call.attempt, status, grpc, ms });
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
@@ -46,6 +51,17 @@ function openBody(call: Call): BodySource {
   }
 }
 
+/** An error that is all of a reply to gRPC comes with 200; the policies judge it by the status that it stands for. */
+function judged(reply: Reply): Reply {
+  const grpc = reply.status === 200 ? grpcStatusOf(reply.headers) : undefined;
+  return grpc === undefined ? reply : { ...reply, status: httpStatusOf(grpc), grpc };
+}
+
+function headersOf({ attempt, grpc, headers }: Call, clock: Clock): RawHeaders {
+  if (grpc === undefined || attempt === 1) return headers;
+  return furtherAttempt(headers, grpc, { attempt, now: clock.now() });
+}
+
 interface Destination {
   readonly dispatcher: Sender;
   readonly origin: string;
@@ -57,14 +73,14 @@ function dispatch(
   call: Call,
   options: ExchangeOptions,
 ): Promise<Reply> {
-  const exchange = new Exchange(call.signal, body, options, call.upgrade);
+  const exchange = new Exchange(call, body, options);
   try {
     dispatcher.dispatch(
       {
         origin,
         path: call.target,
         method: call.method as Dispatcher.HttpMethod,
-        headers: call.headers as string[],
+        headers: headersOf(call, options.clock) as string[],
         body: (body as Buffer | undefined) ?? null,
         upgrade: call.upgrade ?? null,
       },

@@ -1,9 +1,11 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { HeldBody } from '../../src/policies/inspection/held-body.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, ok, type OriginExchange, startOrigin, status, type Step } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
+import { settled } from '../support/stub-call.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
 /** One test per pair of neighbours in src/policies/order.ts: why they stand as they do. */
@@ -51,6 +53,28 @@ test('deadline outside retry: attempts and waits together end in time, and no wa
   expect(clock.now()).toBe(9_000);
 });
 
+test('resume inside retry and outside breaker and limit: a download that waits to go on holds no permit and is judged part by part', async () => {
+  const part =
+    (code: number, fields: Record<string, string>): Step =>
+    ({ response }) => {
+      response.writeHead(code, { etag: '"v"', ...fields });
+      response.write('abc', () => (code === 200 ? response.destroy() : response.end()));
+    };
+  const more =
+    '    resume: true\n    concurrency: 1\n    retry: { attempts: 1, backoff: { base: 1s, jitter: none } }\n';
+  const { clock, origin, proxy } = await start(
+    [part(200, { 'content-length': '6' }), ok('other'), part(206, { 'content-range': 'bytes 3-5/6' })],
+    more,
+  );
+  const download = await send(proxy);
+  await clock.untilAsleep();
+  expect((await scopeOf(proxy))?.concurrency?.in_flight).toBe(0);
+  expect((await (await send(proxy)).readReply()).body.toString()).toBe('other');
+  await clock.advance(1_000);
+  expect((await download.readReply()).body.toString()).toBe('abcabc');
+  expect(origin.requests.length).toBe(3);
+});
+
 test('deadline outside retry: it ends an attempt that the attempt’s own timeout would leave running', async () => {
   const more =
     '    timeouts: { attempt: 4s, total: 6s }\n    retry: { attempts: 9, backoff: { base: 1s, jitter: none } }\n';
@@ -65,6 +89,76 @@ test('deadline outside retry: it ends an attempt that the attempt’s own timeou
   const reply = await client.readReply();
   expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([504, 'deadline_exceeded']);
   await origin.until(({ openConnections }) => openConnections === 0);
+});
+
+test('deadline outside fallback: what the fallback takes ends in the time of the call too', async () => {
+  const more =
+    '    timeouts: { attempt: 10s, total: 10s }\n    retry: off\n    fallback: { upstream: slow, reserve: 50% }\n';
+  const slow = await startOrigin(hang());
+  const other = `  slow: { url: ${slow.url}, allow_private: true, timeouts: { attempt: 60s, total: 60s } }\n`;
+  const { clock, origin, proxy } = await start([hang()], more + other);
+  const client = await send(proxy);
+  await origin.untilRequests(1);
+  await clock.advance(5_000);
+  await slow.untilRequests(1);
+  await clock.advance(5_000);
+  const reply = await client.readReply();
+  expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([504, 'deadline_exceeded']);
+  await slow.until(({ openConnections }) => openConnections === 0);
+});
+
+test('fallback outside retry: it is asked once, after the last attempt', async () => {
+  const more =
+    '    retry: { attempts: 2, backoff: { base: 1s, jitter: none } }\n    fallback: { upstream: backup }\n';
+  const backup = await startOrigin(ok('backup'));
+  const { clock, origin, proxy } = await start(
+    [status(500)],
+    `${more}  backup: { url: ${backup.url}, allow_private: true }\n`,
+  );
+  const client = await send(proxy);
+  await clock.untilAsleep();
+  expect([origin.requests.length, backup.requests.length]).toEqual([1, 0]);
+  await clock.advance(1_000);
+  expect((await client.readReply()).body.toString()).toBe('backup');
+  expect([origin.requests.length, backup.requests.length]).toEqual([2, 1]);
+});
+
+test('retry outside hedge: the two are one attempt to it, which fails when both have', async () => {
+  const { exchanges, step } = held();
+  const more =
+    '    hedge: { after: 1s, max_extra: 100% }\n    retry: { attempts: 3, backoff: { base: 1s, jitter: none } }\n';
+  const { clock, origin, proxy } = await start([step], more);
+  const client = await send(proxy);
+  await origin.untilRequests(1);
+  await clock.advance(1_000);
+  await origin.untilRequests(2);
+  for (const { request } of exchanges) request.socket.resetAndDestroy();
+  await clock.untilAsleep();
+  // The waits of an exponential backoff go on from the second attempt.
+  await clock.advance(2_000);
+  await origin.untilRequests(3);
+  exchanges[2]?.response.end('third');
+  const reply = await client.readReply();
+  expect([reply.body.toString(), rawHeader(reply, 'breakwater-attempts')]).toEqual(['third', '3']);
+});
+
+test('hedge outside quota and circuit breaker: each of the two is an attempt to them', async () => {
+  const { exchanges, step } = held();
+  const more =
+    '    hedge: { after: 1s, max_extra: 100% }\n    quota: 3/h\n    retry: { attempts: 2 }\n    breaker: { min_requests: 2, failure_rate: 100% }\n';
+  const { clock, origin, proxy } = await start([step], more);
+  const client = await send(proxy);
+  await origin.untilRequests(1);
+  await clock.advance(1_000);
+  await origin.untilRequests(2);
+  for (const { response } of exchanges) response.writeHead(500).end();
+  expect((await client.readReply()).status).toBe(500);
+  // Two failures, of which one call has seen one.
+  expect((await scopeOf(proxy))?.breaker?.state).toBe('open');
+  // Both have taken of it: with three in the hour one is left, which is no room for a hedge and an attempt after it.
+  expect((await proxy.untilEnded(1))[0]?.entries.map(({ status: code }) => code)).toEqual([500, 500]);
+  const state = JSON.stringify(await stateOf(proxy));
+  expect(state).toMatch(/"remaining":1[,}]/);
 });
 
 test('retry outside circuit breaker: each attempt counts, and the one that opens it is the last', async () => {
@@ -181,4 +275,67 @@ test('attempt timeout around the upstream: the head stops the clock, the body ta
   await clock.advance(59_000);
   exchanges[0]?.response.end('rt');
   expect((await client.readReply()).body.toString()).toBe('part');
+});
+
+test('dedupe outside deadline: who waits for an equal request does so to a deadline of its own', async () => {
+  const more =
+    '    retry: { idempotency_key: pass }\n    dedupe: 1h\n    timeouts: { total: 10s, attempt: 10s }\n';
+  const { clock, origin, proxy } = await start([hang(), ok('second')], more);
+  const keyed = 'POST /api/ HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n';
+  const first = await connectRaw(proxy.port);
+  await first.send(keyed);
+  await origin.untilRequests(1);
+  await clock.advance(9_000);
+  const second = await connectRaw(proxy.port);
+  await second.send(keyed);
+  await clock.untilAsleep();
+  // The first is out of time; the second takes its place, with 9 s left.
+  await clock.advance(1_000);
+  expect((await first.readReply()).status).toBe(504);
+  const reply = await second.readReply();
+  expect([reply.status, reply.body.toString()]).toEqual([200, 'second']);
+});
+
+test('dedupe outside retry: what is kept is the last reply, and all attempts are one request', async () => {
+  const more = '    retry: { idempotency_key: pass }\n    dedupe: 1h\n';
+  const { clock, origin, proxy } = await start([status(502), ok('rescued')], more);
+  const keyed = 'POST /api/ HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n';
+  const client = await connectRaw(proxy.port);
+  for (const attempts of ['2', '0']) {
+    await client.send(keyed);
+    if (attempts === '2') {
+      await clock.untilAsleep();
+      await clock.advance(0);
+    }
+    const reply = await client.readReply();
+    expect([reply.body.toString(), rawHeader(reply, 'breakwater-attempts')]).toEqual(['rescued', attempts]);
+  }
+  expect(origin.requests.length).toBe(2);
+});
+
+test('circuit breaker outside inspection: a rate limit by the rules of the API is no failure of the upstream', async () => {
+  const more = `    retry: off
+    quota: off
+    breaker: { min_requests: 2, failure_rate: 50% }
+    errors: { rules: [{ status: 503, headers: { x-kind: shed }, throttled: true }] }
+`;
+  const { origin, proxy } = await start([status(503, { 'x-kind': 'shed' })], more);
+  for (let i = 0; i < 5; i++) await fetch(`${proxy.url}/api/`);
+  expect([origin.requests.length, (await scopeOf(proxy))?.breaker?.state]).toEqual([5, 'closed']);
+});
+
+test('attempt timeout outside inspection: looking into a body takes of the attempt’s time, and is really cancelled', async () => {
+  const step: Step = ({ response }) => void response.writeHead(503).write('never ends');
+  const more = `    timeouts: { attempt: 500ms }
+    retry: { backoff: { base: 0ms, overloaded_base: 0ms } }
+    errors: { rules: [{ status: 503, text: gone, means: permanent }] }
+`;
+  const { clock, origin, proxy } = await start([step, ok('done')], more);
+  const write = vi.spyOn(HeldBody.prototype, 'write');
+  onTestFinished(() => write.mockRestore());
+  const client = await send(proxy);
+  while (write.mock.calls.length === 0) await settled();
+  await clock.advance(500);
+  expect((await client.readReply()).body.toString()).toBe('done');
+  expect(origin.requests.map(({ closed }) => closed)).toEqual([true, true]);
 });

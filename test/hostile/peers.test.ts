@@ -122,9 +122,15 @@ describe('a slow client', () => {
   test('that keeps its side open behind a refusal loses the connection', async () => {
     const clock = new FakeClock();
     const limits = { headTimeoutMs: 60_000, maxConnections: 10 };
-    const server = await listen(
-      { address: { host: '127.0.0.1', port: 0 }, tls: undefined, ...limits },
-      { handle: () => undefined, upgrade: () => undefined, malformed: () => false, clock },
+    const { http1: server } = await listen(
+      { address: { host: '127.0.0.1', port: 0 }, tls: undefined, http2: false, ...limits },
+      {
+        handle: () => undefined,
+        serve: () => undefined,
+        upgrade: () => undefined,
+        malformed: () => false,
+        clock,
+      },
     );
     onTestFinished(() => void server.close());
     const client = await connectRaw((server.address() as { port: number }).port);

@@ -127,7 +127,23 @@ describe('reading', () => {
               scope: 'demo',
               breaker: { state: 'open', cause: 'failure_rate', retry_after_ms: 1500 },
               budget_tokens: 7.5,
+              cache_bytes: 2048,
+              stored_reply_bytes: 1024,
               concurrency: { limit: 20, in_flight: 3, queued: 2 },
+              quota: {
+                waiting: 6,
+                gates_closed: 1,
+                credentials: [
+                  {
+                    credential: 'k3JxQ0aZ',
+                    waiting: 6,
+                    gate: { cause: 'retry_after', retry_after_ms: 1_201 },
+                    buckets: [
+                      { bucket: 'default', policy: 'day', limit: 100, remaining: 40, reset_ms: 2_500 },
+                    ],
+                  },
+                ],
+              },
             },
           ],
         },
@@ -201,15 +217,24 @@ describe('reload', () => {
 });
 
 describe('what is not there', () => {
-  test.each(['/', '/api', '/metrics/', '/api/upstreams//breaker', '/%2e%2e/etc', '//'])(
-    '%s: 404',
-    async (path) => {
-      const answer = await ask('GET', path);
-      expect(answer.status).toBe(404);
-      expect(answer.headers['content-type']).toBe('application/problem+json');
-      expect(parsed(answer)).toMatchObject({ title: 'Not Found', status: 404 });
-    },
-  );
+  test.each([
+    '/api',
+    '/dashboard',
+    '/dashboard/',
+    '/dashboard/../server.ts',
+    '/dashboard/%2e%2e/server.ts',
+    '/dashboard/types.d.ts',
+    '/index.html',
+    '/metrics/',
+    '/api/upstreams//breaker',
+    '/%2e%2e/etc',
+    '//',
+  ])('%s: 404', async (path) => {
+    const answer = await ask('GET', path);
+    expect(answer.status).toBe(404);
+    expect(answer.headers['content-type']).toBe('application/problem+json');
+    expect(parsed(answer)).toMatchObject({ title: 'Not Found', status: 404 });
+  });
 
   test.each([
     ['POST', '/metrics', 'GET, HEAD'],
@@ -276,9 +301,39 @@ describe('who may ask', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('no web page may change anything', async () => {
-    const page = await ask('POST', '/api/reload', { ...JSON_TYPE, origin: 'http://127.0.0.1:3000' });
-    expect(page.status).toBe(403);
+  test.each(['http://127.0.0.1:3000', 'http://evil.example', 'null', 'file://', 'http://127.0.0.1', ''])(
+    'no web page of %s may ask or change anything',
+    async (origin) => {
+      expect((await ask('POST', '/api/reload', { ...JSON_TYPE, origin })).status).toBe(403);
+      expect((await ask('GET', '/api/state', { origin })).status).toBe(403);
+      await withToken('s3cret');
+      const authorization = 'Bearer s3cret';
+      expect((await ask('POST', '/api/reload', { ...JSON_TYPE, origin, authorization })).status).toBe(403);
+      expect(deps.reloaded).toBe(0);
+    },
+  );
+
+  test.each(['cross-site', 'same-site'])(
+    'nor one that a browser calls %s; a link may lead here',
+    async (site) => {
+      const from = { 'sec-fetch-site': site };
+      expect((await ask('GET', '/api/state', { ...from, 'sec-fetch-mode': 'no-cors' })).status).toBe(403);
+      expect((await ask('GET', '/api/state', { ...from, 'sec-fetch-mode': 'navigate' })).status).toBe(200);
+      const form = { ...from, ...JSON_TYPE, 'sec-fetch-mode': 'navigate', origin: 'null' };
+      expect((await ask('POST', '/api/reload', form)).status).toBe(403);
+    },
+  );
+
+  test('our own page may', async () => {
+    const own = { ...JSON_TYPE, origin: admin.url, 'sec-fetch-site': 'same-origin' };
+    expect((await ask('POST', '/api/reload', own)).status).toBe(200);
+    const host = new URL(admin.url).host.replace('127.0.0.1', 'LocalHost');
+    const named = { ...own, host, origin: `http://${host.toLowerCase()}` };
+    expect((await ask('POST', '/api/reload', named)).status).toBe(200);
+    expect(deps.reloaded).toBe(2);
+  });
+
+  test('changes are JSON, which no form can send', async () => {
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',

@@ -69,6 +69,16 @@ describe('a kept connection that dies as it is used again', () => {
   });
 });
 
+test('a connection is given up before the upstream’s own Keep-Alive hint ends it', async () => {
+  const hinted = (seconds: number) =>
+    answer(replyBytes(200, [`keep-alive: timeout=${seconds}`, 'connection: keep-alive'], 'ok'));
+  const origin = await startRawOrigin(hinted(60), hinted(1), hinted(60));
+  const proxy = await startTidy(apiConfig(origin, '    connection: { keep_alive: 60s }\n'));
+  for (let i = 0; i < 3; i++) expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe('ok');
+  // The second said so little that nothing may be sent behind it.
+  expect(origin.connections).toBe(2);
+});
+
 describe('a failed reply gives its connection back', () => {
   test.each([
     ['small', 100, 1],

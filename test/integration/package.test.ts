@@ -27,14 +27,36 @@ test('the packed package works in an empty folder', { timeout: NPM_MS }, async (
   expect(printed.out.trim()).toBe(version);
 
   const shipped = readFileSync(join(installed, 'config.yaml'), 'utf8');
+  const ownPorts = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
   const free = temporaryFolder({
-    'config.yaml': `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${shipped.replace(/^(listen|admin):.*$/gm, '')}`,
+    'config.yaml': `${ownPorts}${shipped.replace(/^(listen|admin):.*$/gm, '')}`,
+    'durable.yaml': `${ownPorts}upstreams: { api: { url: 'http://127.0.0.1:1', allow_private: true, durable: { mode: on } } }`,
   });
   const proxy = run(process.execPath, [command, 'start', '--config', join(free, 'config.yaml')], {
     cwd: folder,
   });
   const [, url = ''] = await proxy.untilPrinted(/listening on (http:[^"]+)/);
   expect((await fetch(`${url}/no-such-mount`)).status).toBe(404);
+  // The monitor page's files are beside the bundle.
+  const [, admin = ''] = proxy.out.match(/"admin":"(http:[^"]+)"/) ?? [];
+  for (const name of readdirSync('src/admin/dashboard').filter((entry) =>
+    /\.(html|css|js|svg)$/.test(entry),
+  )) {
+    const page = await fetch(`${admin}/${name === 'index.html' ? '' : `dashboard/${name}`}`);
+    expect([name, page.status]).toEqual([name, 200]);
+    expect(await page.text()).toBe(readFileSync(join('src/admin/dashboard', name), 'utf8'));
+  }
   proxy.child.kill('SIGTERM');
   expect(await proxy.ended()).toBe(0);
+
+  // The durable store's thread is a file of its own.
+  const durable = run(process.execPath, [command, 'start', '--config', join(free, 'durable.yaml')], {
+    cwd: folder,
+  });
+  const [, app = ''] = await durable.untilPrinted(/listening on (http:[^"]+)/);
+  const accepted = await fetch(`${app}/api/order`, { headers: { prefer: 'respond-async' } });
+  expect(accepted.status).toBe(202);
+  expect(existsSync(join(free, 'breakwater.db'))).toBe(true);
+  durable.child.kill('SIGTERM');
+  expect(await durable.ended()).toBe(0);
 });

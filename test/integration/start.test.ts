@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { breakwater, temporaryFolder } from '../support/command.ts';
-import { ok, startOrigin } from '../support/origin.ts';
+import { ok, startOrigin, status } from '../support/origin.ts';
 
 const config = (url: string, more = '') => `
 listen: 127.0.0.1:0
@@ -45,6 +45,26 @@ test('reloads on SIGHUP and when the file changes, and refuses a wrong one', asy
   await proxy.untilPrinted(/config\.yaml:\d+:\d+ {2}lissten: unknown key; did you mean \\"listen\\"/);
   await proxy.untilPrinted(/configuration refused; the running one stays/);
   expect(await body()).toBe('second');
+});
+
+test('reads a preset of one’s own again when it changes, and refuses a wrong one', async () => {
+  const origin = await startOrigin(status(503), ok('rescued'), status(503));
+  const folder = temporaryFolder({
+    'config.yaml': config(origin.url).replace('allow_private', 'preset: ./own.yaml, allow_private'),
+    'own.yaml': 'retry: { safe: true, backoff: { base: 0ms, overloaded_base: 0ms } }\n',
+  });
+  const proxy = breakwater('start', '--config', join(folder, 'config.yaml'));
+  const [, url = ''] = await proxy.untilPrinted(/listening on (http:[^"]+)/);
+  const post = () => fetch(`${url}/api/`, { method: 'POST', body: 'x' });
+  expect(await (await post()).text()).toBe('rescued');
+
+  writeFileSync(join(folder, 'own.yaml'), 'retry: { safe: false }\n');
+  await proxy.untilPrinted(/configuration reloaded/);
+  expect((await post()).headers.get('breakwater-gave-up')).toBe('not_idempotent');
+
+  writeFileSync(join(folder, 'own.yaml'), 'retry: { save: true }\n');
+  await proxy.untilPrinted(/own\.yaml:1:10 {2}retry\.save: unknown key; did you mean \\"safe\\"/);
+  await proxy.untilPrinted(/configuration refused; the running one stays/);
 });
 
 test('says which address is taken and what to do about it', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type OriginExchange, startOrigin } from '../support/origin.ts';
+import { type OriginExchange, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy } from '../support/tidy.ts';
 
@@ -54,9 +54,15 @@ describe('a client that does not read', () => {
     return { state, step };
   }
 
-  test('holds the upstream back, and gets everything once it reads', async () => {
+  test.each([
+    ['holds the upstream back, and gets everything once it reads', []],
+    [
+      'holds back the attempt that took the place of a failed one, too',
+      [status(503, {}, 'x'.repeat(40_000))],
+    ],
+  ])('%s', async (_, before) => {
     const { state, step } = pour(64 * MIB);
-    const origin = await startOrigin(step);
+    const origin = await startOrigin(...before, step);
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
     client.socket.pause();
@@ -72,7 +78,7 @@ describe('a client that does not read', () => {
       });
       client.socket.resume();
     });
-    expect((await proxy.untilEnded(1))[0]?.outcome).toBe('ok');
+    expect((await proxy.untilEnded(1))[0]?.outcome).toBe(before.length === 0 ? 'ok' : 'rescued');
   });
 
   test('is not the upstream’s gap: the idle timeout waits for whoever holds it back', async () => {

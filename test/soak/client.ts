@@ -3,6 +3,7 @@ import type { Random } from '../../src/runtime/random.ts';
 import { mutate } from '../fuzz/mutate.ts';
 import { strictMessage } from '../fuzz/strict-http.ts';
 import { validRequest } from '../fuzz/traffic.ts';
+import type { Play } from './lanes.ts';
 
 /** A connection that has not ended by then hangs; every timeout of the soaked proxy is far below. */
 const HANG_MS = 30_000;
@@ -10,51 +11,74 @@ const HANG_MS = 30_000;
 /** Ends every connection, however its bytes were read. */
 const TAIL = `GET /api/last HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n${'\0'.repeat(64)}`;
 
+const UPLOAD = `PUT /api/upload HTTP/1.1\r\nHost: app\r\nContent-Length: 300000\r\n\r\n${'u'.repeat(300_000)}`;
+const HALF = UPLOAD.slice(0, 100_000);
+
 export interface Tally {
-  connections: number;
+  /** What was played, by its name. */
+  plays: Record<string, number>;
   replies: Record<string, number>;
+  /** Who answered those who sent proper requests and waited. */
+  answeredBy: Record<string, number>;
   problems: string[];
 }
 
-/** One connection with one of the ways in which clients behave, from its first byte to its end. */
+/** What is added to a tally's count. */
+export function count(counts: Record<string, number>, what: string): void {
+  counts[what] = (counts[what] ?? 0) + 1;
+}
+
+type Act = (socket: Socket, sent: string, random: Random) => void;
+
+/** The ways in which clients behave on a connection, and their shares of a hundred. */
+const MANNERS: readonly (readonly [share: number, name: string, act: Act])[] = [
+  [60, 'proper', (socket, sent) => socket.write(sent + TAIL, 'latin1')],
+  [15, 'garbled', (socket, sent, random) => socket.write(mutate(sent, random) + TAIL, 'latin1')],
+  [5, 'uploads', (socket) => socket.write(UPLOAD + TAIL, 'latin1')],
+  [5, 'reads slowly', readSlowly],
+  [3, 'resets an upload', (socket) => socket.write(HALF, 'latin1', () => socket.resetAndDestroy())],
+  [2, 'stops in an upload', (socket) => socket.write(HALF, 'latin1')],
+  [4, 'closes its side', (socket, sent) => socket.end(sent, 'latin1')],
+  [4, 'leaves', leave],
+  [2, 'stops in a head', (socket, sent) => socket.write(sent.slice(0, 20), 'latin1')],
+];
+
+/** Those who are to get what the upstream has to say. */
+const WAIT_FOR_REPLIES: ReadonlySet<string> = new Set(['proper', 'uploads', 'reads slowly']);
+
+/** One connection in one of these ways, from its first byte to its end. */
 export async function playClient(
-  port: number,
-  random: Random,
-  tokens: Set<string>,
+  { port, random, token }: Play,
+  tokens: ReadonlySet<string>,
   tally: Tally,
 ): Promise<void> {
-  const token = `T${Math.floor(random() * 2 ** 48)
-    .toString(16)
-    .padStart(12, '0')}T`;
-  tokens.add(token);
   const requests = Array.from({ length: 1 + Math.floor(random() * 4) }, () =>
     validRequest(token, random),
   ).join('');
-  const upload = `PUT /api/${token} HTTP/1.1\r\nHost: app\r\nContent-Length: 300000\r\n\r\n${'u'.repeat(300_000)}`;
-  const roll = random();
-  const received = await exchange(port, (socket) => {
-    if (roll < 0.5) socket.write(requests + TAIL, 'latin1');
-    else if (roll < 0.7) socket.write(mutate(requests, random) + TAIL, 'latin1');
-    else if (roll < 0.75) socket.write(upload + TAIL, 'latin1');
-    else if (roll < 0.8) socket.write(upload.slice(0, 100_000), 'latin1', () => socket.resetAndDestroy());
-    else if (roll < 0.84) socket.write(upload.slice(0, 100_000), 'latin1');
-    else if (roll < 0.88) socket.end(requests, 'latin1');
-    else if (roll < 0.92)
-      socket.write(requests, 'latin1', () => setTimeout(() => socket.resetAndDestroy(), random() * 50));
-    else if (roll < 0.96) readSlowly(socket, requests);
-    else socket.write(requests.slice(0, 20), 'latin1');
-  });
-  tally.connections++;
-  if (received === undefined)
-    tally.problems.push(`${token}: hung with roll ${roll}: ${JSON.stringify(requests)}`);
-  else judge(received, token, tokens, tally);
-  tokens.delete(token);
+  let roll = random() * 100;
+  const [, name, act] = MANNERS.find(([share]) => (roll -= share) < 0) as (typeof MANNERS)[number];
+  count(tally.plays, name);
+  const received = await exchange(port, (socket) => act(socket, requests, random));
+  if (received === undefined) {
+    tally.problems.push(`${token}: hung (${name}): ${JSON.stringify(requests)}`);
+    return;
+  }
+  const heads = judge(received, token, tokens, tally);
+  if (!WAIT_FOR_REPLIES.has(name)) return;
+  for (const head of heads) {
+    const [, origin] = /\r\nbreakwater-origin: (\w+)/.exec(head) ?? [];
+    if (origin !== undefined) count(tally.answeredBy, origin);
+  }
+}
+
+function leave(socket: Socket, sent: string, random: Random): void {
+  socket.write(sent, 'latin1', () => setTimeout(() => socket.resetAndDestroy(), random() * 50));
 }
 
 /** Takes nothing for a while, so that whoever sends is held back. */
-function readSlowly(socket: Socket, requests: string): void {
+function readSlowly(socket: Socket, sent: string): void {
   socket.pause();
-  socket.write(requests + TAIL, 'latin1');
+  socket.write(sent + TAIL, 'latin1');
   setTimeout(() => socket.resume(), 500);
 }
 
@@ -78,13 +102,15 @@ function exchange(port: number, act: (socket: Socket) => void): Promise<string |
   });
 }
 
-function judge(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): void {
+/** The heads of all replies, which have to be HTTP, and speak of nobody else. */
+function judge(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): string[] {
+  const heads: string[] = [];
   try {
     for (let at = 0; at < received.length; ) {
       const message = strictMessage(received, at, 'reply');
       if (message === undefined) break;
-      const status = message.startLine.split(' ')[1] ?? '';
-      tally.replies[status] = (tally.replies[status] ?? 0) + 1;
+      count(tally.replies, message.startLine.split(' ')[1] ?? '');
+      heads.push(message.head);
       at = message.end;
     }
   } catch (error) {
@@ -93,4 +119,5 @@ function judge(received: string, token: string, tokens: ReadonlySet<string>, tal
   for (const [other] of received.matchAll(/T[\da-f]{12}T/g)) {
     if (other !== token && tokens.has(other)) tally.problems.push(`${token} got the reply of ${other}`);
   }
+  return heads;
 }

@@ -1,12 +1,14 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 
 /** What a process holds, once its garbage is collected. */
 export interface Holdings {
   readonly heapBytes: number;
   readonly externalBytes: number;
   readonly rssBytes: number;
-  /** Open file descriptors; 0 where /proc does not tell. */
-  readonly descriptors: number;
+  /** The most that it ever was. */
+  readonly peakRssBytes: number;
+  /** What each open file descriptor leads to, numbers of sockets left out; none where /proc does not tell. */
+  readonly descriptors: readonly string[];
   /** How many of each kind keep, or could keep, the event loop busy. */
   readonly resources: Readonly<Record<string, number>>;
 }
@@ -26,15 +28,25 @@ function holdings(): Holdings {
     heapBytes: heapUsed,
     externalBytes: external,
     rssBytes: rss,
+    peakRssBytes: process.resourceUsage().maxRSS * 1024,
     descriptors: descriptors(),
     resources,
   };
 }
 
-function descriptors(): number {
+function descriptors(): string[] {
   try {
-    return readdirSync('/proc/self/fd').length;
+    return readdirSync('/proc/self/fd').flatMap(target).sort();
   } catch {
-    return 0;
+    return [];
+  }
+}
+
+/** None for the one that has just been used to look. */
+function target(descriptor: string): string[] {
+  try {
+    return [readlinkSync(`/proc/self/fd/${descriptor}`).replace(/:\[\d+\]$/, '')];
+  } catch {
+    return [];
   }
 }

@@ -4,28 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Holdings } from './probe.ts';
 
-const CONFIG = (port: number) => `
-listen: 127.0.0.1:0
-admin: 127.0.0.1:0
-clients: { head_timeout: 2s, body_timeout: 1s }
-upstreams:
-  api:
-    url: http://127.0.0.1:${port}
-    allow_private: true
-    timeouts: { connect: 1s, attempt: 1s, total: 3s, idle: 1s }
-    retry: { budget: { cap: 100, ratio: 1 }, backoff: { base: 10ms, overloaded_base: 10ms } }
-    # Opens when the upstream restarts, not at every bad turn: the soak is to get through.
-    breaker: { failure_rate: 99%, consecutive_failures: 50, connect_failures: 20, wait: { min: 100ms, max: 500ms } }
-    connection: { keep_alive: 1s, max_age: 5s }
-`;
-
 interface State {
   readonly replay_bytes: number;
   readonly upstreams: readonly {
     readonly in_flight: number;
     readonly connections: number;
+    readonly tunnels: number;
     readonly scopes: readonly {
       readonly concurrency?: { readonly in_flight: number; readonly queued: number };
+      readonly quota?: { readonly waiting: number };
+      readonly breaker?: { readonly state: string };
     }[];
   }[];
 }
@@ -37,16 +25,19 @@ export class SoakedProxy {
   #log = '';
   /** Lines at level error: bugs. */
   readonly bugs: string[] = [];
+  /** Everything on standard error: node's warnings, MaxListenersExceededWarning above all. */
+  complaints = '';
   port = 0;
   adminUrl = '';
   exit: string | undefined;
 
-  constructor(upstreamPort: number) {
+  constructor(config: string) {
     this.#folder = mkdtempSync(join(tmpdir(), 'breakwater-soak-'));
     const file = join(this.#folder, 'config.yaml');
-    writeFileSync(file, CONFIG(upstreamPort));
+    writeFileSync(file, config);
     const args = [
       '--expose-gc',
+      '--trace-warnings',
       '--import',
       './test/soak/probe.ts',
       'src/main.ts',
@@ -54,8 +45,11 @@ export class SoakedProxy {
       '--config',
       file,
     ];
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.complaints += text;
+    });
     this.#child.on('exit', (code, signal) => {
       this.exit = String(code ?? signal);
     });
@@ -82,18 +76,30 @@ export class SoakedProxy {
     return (await reply.json()) as State;
   }
 
-  /** Calls, permits, places in the queue, kept bytes and connections that are left. */
+  /** Calls, tunnels, permits, places in queues, kept bytes and connections that are left, breakers that are not closed. */
   async left(): Promise<Readonly<Record<string, number>>> {
     const { upstreams, replay_bytes: keptBytes } = await this.state();
-    const limits = upstreams.flatMap(({ scopes }) => scopes.flatMap(({ concurrency }) => concurrency ?? []));
-    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+    const all = upstreams.flatMap(({ scopes }) => scopes);
+    const sum = (values: readonly (number | undefined)[]) =>
+      values.reduce<number>((total, value) => total + (value ?? 0), 0);
     return {
       calls: sum(upstreams.map(({ in_flight }) => in_flight)),
       connections: sum(upstreams.map(({ connections }) => connections)),
-      permits: sum(limits.map(({ in_flight }) => in_flight)),
-      queued: sum(limits.map(({ queued }) => queued)),
+      tunnels: sum(upstreams.map(({ tunnels }) => tunnels)),
+      permits: sum(all.map(({ concurrency }) => concurrency?.in_flight)),
+      queued: sum(all.map(({ concurrency }) => concurrency?.queued)),
+      'open breakers': sum(all.map(({ breaker }) => Number((breaker?.state ?? 'closed') !== 'closed'))),
+      waiting: sum(all.map(({ quota }) => quota?.waiting)),
       keptBytes,
     };
+  }
+
+  /** What the counters of `metric` whose labels have `label` say together. */
+  async counted(metric: string, label = ''): Promise<number> {
+    const reply = await fetch(`${this.adminUrl}/metrics`, { headers: { connection: 'close' } });
+    const lines = (await reply.text()).split('\n');
+    const found = lines.filter((line) => line.startsWith(`breakwater_${metric}{`) && line.includes(label));
+    return found.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
   async stop(): Promise<string> {

@@ -1,10 +1,12 @@
-import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../support/seeded-random.ts';
-import { playClient, type Tally } from './client.ts';
+import type { Tally } from './client.ts';
+import { soakConfig } from './config.ts';
+import { Load } from './load.ts';
 import type { Holdings } from './probe.ts';
 import { pause, SoakedProxy } from './proxy.ts';
 import { FaultyUpstream } from './upstream.ts';
+import { WellUpstream } from './well-upstream.ts';
 
 /*
  * Minutes of faults on both sides of the proxy in a process of its own, with reloads and restarts of the upstream; then
@@ -19,11 +21,11 @@ const SEED = Number(values.seed);
 
 /** Code is compiled, pools and rings are filled: only then is "where it began". */
 const WARM_UP_MS = Math.min(20_000, (MINUTES * 60_000) / 3);
-/** Longer than every timeout and keep-alive time of the soaked proxy. */
-const REST_MS = 8_000;
-const CLIENTS = 32;
-const RELOAD_EVERY_MS = 3_000;
-const RESTART_EVERY_MS = 7_000;
+/** Every client has ended before: longer than what holds a connection or a timer after that. */
+const REST_MS = 5_000;
+
+/** Of the proper requests, so many are to be answered by the upstream: else it is refusals that are soaked. */
+const PASSED_SHARE = 0.75;
 
 /** A heap moves with what the compiler and the rings of recent calls happen to hold; a leak of 100 bytes per call is far more. */
 const HEAP_SLACK_BYTES = 6 * 1024 * 1024;
@@ -33,31 +35,8 @@ const RSS_SLACK_BYTES = 64 * 1024 * 1024;
 
 const random = seededRandom(SEED);
 const upstream = new FaultyUpstream(random);
-const tally: Tally = { connections: 0, replies: {}, problems: [] };
-const tokens = new Set<string>();
-
-async function load(proxy: SoakedProxy, ms: number): Promise<void> {
-  const end = performance.now() + ms;
-  const goesOn = () => performance.now() < end && proxy.exit === undefined;
-  const client = async () => {
-    while (goesOn()) await playClient(proxy.port, random, tokens, tally);
-  };
-  const every = async (period: number, act: () => Promise<void> | void) => {
-    while (goesOn()) {
-      await act();
-      await pause(period);
-    }
-  };
-  await Promise.all([
-    ...Array.from({ length: CLIENTS }, client),
-    every(RELOAD_EVERY_MS, () => proxy.reload()),
-    every(RESTART_EVERY_MS, async () => {
-      await upstream.stop();
-      await pause(100);
-      await upstream.start();
-    }),
-  ]);
-}
+const well = new WellUpstream(random);
+const tally: Tally = { plays: {}, replies: {}, answeredBy: {}, problems: [] };
 
 /** What differs from where it began, in words. */
 function differences(before: Holdings, after: Holdings): string[] {
@@ -70,8 +49,8 @@ function differences(before: Holdings, after: Holdings): string[] {
   const found = grown
     .filter(([, from, to, slack]) => to > from + slack)
     .map(([what, from, to]) => `${what} grew from ${mib(from)} to ${mib(to)}`);
-  if (after.descriptors > before.descriptors)
-    found.push(`descriptors grew from ${before.descriptors} to ${after.descriptors}`);
+  if (after.descriptors.length > before.descriptors.length)
+    found.push(`descriptors grew from ${String(before.descriptors)} to ${String(after.descriptors)}`);
   for (const [kind, count] of Object.entries(after.resources)) {
     const from = before.resources[kind] ?? 0;
     if (count > from) found.push(`${kind} grew from ${from} to ${count}`);
@@ -81,30 +60,72 @@ function differences(before: Holdings, after: Holdings): string[] {
 
 async function soak(): Promise<readonly string[]> {
   await upstream.start();
-  const proxy = new SoakedProxy(upstream.port);
+  const proxy = new SoakedProxy(soakConfig({ faulty: upstream.port, ...(await well.start()) }));
   await proxy.ready();
-  await load(proxy, WARM_UP_MS);
+  const load = new Load({ proxy, upstream, random, tally });
+  await load.run(WARM_UP_MS);
   await pause(REST_MS);
   const before = await proxy.holdings();
   for (let minute = 0; minute < MINUTES; minute++) {
-    await load(proxy, Math.min(1, MINUTES - minute) * 60_000);
+    await load.run(Math.min(1, MINUTES - minute) * 60_000);
     print({ minute: minute + 1, ...(await proxy.holdings()) });
   }
+  await recover(proxy);
   await pause(REST_MS);
   const left = await proxy.left();
   const after = await proxy.holdings();
+  const happened = await happenings(proxy);
   const exit = await proxy.stop();
   await upstream.stop();
-  print({ before, after, left, tally: { ...tally, problems: tally.problems.length } });
-  const remains = Object.entries(left).filter(([, count]) => count > 0);
+  well.stop();
+  print({ before, after, left, happened, tally: { ...tally, problems: tally.problems.length } });
+  const counts = (found: Readonly<Record<string, number>>) => Object.entries(found);
   return [
     ...differences(before, after),
-    ...remains.map(([what, count]) => `${count} ${what} left`),
+    ...counts(left).flatMap(([what, number]) => (number > 0 ? [`${number} ${what} left`] : [])),
+    ...counts(happened).flatMap(([what, number]) => (number > 0 ? [] : [`not once: ${what}`])),
+    ...unfair(),
     ...tally.problems.slice(0, 10),
     ...upstream.flaws.slice(0, 10).map((flaw) => `sent to the upstream: ${flaw}`),
     ...proxy.bugs.slice(0, 10),
+    ...(proxy.complaints === '' ? [] : [proxy.complaints.slice(0, 3_000)]),
     ...(exit === '0' ? [] : [`the proxy ended with ${exit}`]),
   ];
+}
+
+/** What is open after the last restart closes by calls alone. */
+async function recover({ port }: SoakedProxy): Promise<void> {
+  const headers = { connection: 'close' };
+  const call = async () => {
+    const reply = await fetch(`http://127.0.0.1:${port}/api/after`, { headers }).catch(() => undefined);
+    await reply?.text().catch(() => undefined);
+  };
+  for (let round = 0; round < 4; round++) {
+    await Promise.all(Array.from({ length: 8 }, call));
+    // Longer than the breaker waits before it lets a probe through.
+    await pause(300);
+  }
+}
+
+/** What a soak that never came to it would say nothing about. */
+async function happenings(proxy: SoakedProxy): Promise<Readonly<Record<string, number>>> {
+  return {
+    retried: await proxy.counted('retries_total'),
+    resumed: await proxy.counted('resumes_total', 'result="resumed"'),
+    hedged: await proxy.counted('hedges_total'),
+    'answered by a fallback': await proxy.counted('fallbacks_total', 'result="answered"'),
+    'given from the cache': await proxy.counted('cache_requests_total', 'result="hit"'),
+    revalidated: await proxy.counted('cache_requests_total', 'result="revalidated"'),
+    'waited for a quota': await proxy.counted('quota_wait_seconds_count'),
+    'breaker opened': await proxy.counted('breaker_transitions_total', 'to="open"'),
+    'breaker closed': await proxy.counted('breaker_transitions_total', 'to="closed"'),
+  };
+}
+
+function unfair(): readonly string[] {
+  const answers = Object.values(tally.answeredBy).reduce((sum, number) => sum + number, 0);
+  const share = (tally.answeredBy['upstream'] ?? 0) / answers;
+  return share >= PASSED_SHARE ? [] : [`only ${(share * 100).toFixed()} % were answered by the upstream`];
 }
 
 function print(what: unknown): void {

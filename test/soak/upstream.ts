@@ -47,7 +47,10 @@ export class FaultyUpstream {
           const message = strictMessage(text, 0, 'request');
           if (message === undefined) break;
           text = text.slice(message.end);
-          this.#answer(socket, /T[\da-f]{12}T/.exec(`${message.head}\n${message.body}`)?.[0] ?? 'none');
+          const token = /T[\da-f]{12}T/.exec(`${message.head}\n${message.body}`)?.[0] ?? 'none';
+          const from = /^range: bytes=(\d+)-\r?$/im.exec(message.head)?.[1];
+          if (from === undefined) this.#answer(socket, token);
+          else this.#pour(socket, token, Number(from));
         }
       } catch (error) {
         this.flaws.push(String(error));
@@ -58,7 +61,8 @@ export class FaultyUpstream {
 
   #answer(socket: Socket, token: string): void {
     const random = this.#random;
-    const whole = validReply(token, random);
+    // Its 503 is among the faults below, with a share of its own.
+    const whole = validReply(token, random).replace('503 Busy', '200 Fine');
     const half = whole.slice(0, Math.floor(random() * whole.length));
     const roll = random();
     if (roll < 0.6) socket.write(whole, 'latin1');
@@ -68,19 +72,22 @@ export class FaultyUpstream {
     else if (roll < 0.76) socket.write(half, 'latin1');
     else if (roll < 0.82) socket.write(mutate(whole, random), 'latin1');
     else if (roll < 0.84) socket.write(whole + whole, 'latin1');
-    else if (roll < 0.9)
+    else if (roll < 0.87)
       socket.write('HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 4\r\n\r\nbusy', 'latin1');
     else if (roll < 0.95) this.#pour(socket, token);
     else if (roll < 0.97) socket.resetAndDestroy();
   }
 
-  /** More than anybody buffers. */
-  #pour(socket: Socket, token: string): void {
+  /** More than anybody buffers, from byte `from` on; every other one breaks off, to be continued. */
+  #pour(socket: Socket, token: string, from?: number): void {
     const body = token + 'z'.repeat(4 * 1024 * 1024);
-    socket.write(
-      `HTTP/1.1 200 OK\r\nX-Id: ${token}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-      'latin1',
-    );
+    const rest = body.slice(from);
+    const range = `Content-Range: bytes ${from}-${body.length - 1}/${body.length}\r\n`;
+    const start = from === undefined ? 'HTTP/1.1 200 OK\r\n' : `HTTP/1.1 206 Partial\r\n${range}`;
+    const head = `${start}X-Id: ${token}\r\nETag: "${token}"\r\nContent-Length: ${rest.length}\r\n\r\n`;
+    if (this.#random() < 0.5) return void socket.write(head + rest, 'latin1');
+    const part = head + rest.slice(0, Math.floor(this.#random() * rest.length));
+    socket.write(part, 'latin1', () => socket.resetAndDestroy());
   }
 
   #later(ms: number, act: () => void): void {

@@ -16,9 +16,17 @@ export interface Running {
 }
 
 /** Runs a program, collecting what it prints; killed by itself when the test has finished. */
-export function run(program: string, args: readonly string[], options: { cwd?: string } = {}): Running {
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Running {
   const changes = new Changes();
-  const child = spawn(program, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const printed = { out: '', err: '' };
   let end: number | string | undefined;
   for (const [stream, name] of [

@@ -53,6 +53,11 @@ export class FakeClock implements Clock {
     return this.#sleepers.length;
   }
 
+  /** When they end, on the scale of `now`. */
+  get deadlines(): readonly number[] {
+    return this.#sleepers.map(({ at }) => at);
+  }
+
   /** Sleeps alone. */
   get sleeping(): number {
     return this.#sleepers.filter((sleeper) => !this.#timers.has(sleeper)).length;

@@ -1,5 +1,5 @@
 import { Metrics } from '../../src/metrics/registry.ts';
-import type { StateSource, UpstreamSnapshot } from '../../src/proxy/snapshot.ts';
+import type { DurableSnapshot, StateSource, UpstreamSnapshot } from '../../src/proxy/snapshot.ts';
 import { rescuedStory, Story } from './record.ts';
 
 /** A state that a test may change between two scrapes. */
@@ -13,6 +13,14 @@ export class FakeState implements StateSource {
   replayBytes(): number {
     return 4096;
   }
+
+  async durable(): Promise<DurableSnapshot> {
+    return {
+      requests: [{ upstream: 'demo', route: 'orders', status: 'waiting', count: 3 }],
+      oldestDue: [{ upstream: 'demo', route: 'orders', seconds: 12.5 }],
+      storeBytes: 65_536,
+    };
+  }
 }
 
 export function upstream(
@@ -23,7 +31,22 @@ export function upstream(
     scope: name,
     breaker: { state: 'open', cause: 'failure_rate', retryAfterMs: 1499.2 } as const,
     budgetTokens: 7.5,
+    cacheBytes: 2048,
+    storedReplyBytes: 1024,
     limit: { limit: 20, inFlight: 3, queued: 2 },
+    quota: {
+      waiting: 6,
+      gatesClosed: 1,
+      scarcest: [{ bucket: 'default', policy: '', limit: 100, remaining: 40, resetMs: 2_500 }],
+      credentials: [
+        {
+          credential: 'k3JxQ0aZ',
+          waiting: 6,
+          gate: { cause: 'retry_after' as const, retryAfterMs: 1_200.5 },
+          buckets: [{ bucket: 'default', policy: 'day', limit: 100, remaining: 40.9, resetMs: 2_500 }],
+        },
+      ],
+    },
     ...changes,
   };
   return { name, inFlight: 5, connections: 4, tunnels: 2, scopes: [scope] };
@@ -38,8 +61,17 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
   (await rescuedStory(metrics)).end();
   const story = await new Story(metrics).attempt('connection_terminated');
   const { record } = story;
+  record.report({ type: 'reply_judged', attempt: 1, means: 'permanent', rule: 'insufficient_quota' });
   record.report({ type: 'retry_denied', reason: 'budget' });
+  record.clientRetries = 1;
+  record.report({ type: 'cache', result: 'miss' });
+  record.report({ type: 'dedupe', result: 'first' });
   record.report({ type: 'queued', waitMs: 30 });
+  record.report({ type: 'quota_waited', waitMs: 40, cause: 'gate' });
+  record.report({ type: 'fallback', result: 'answered', to: 'backup' });
+  record.report({ type: 'hedge', result: 'won' });
+  record.report({ type: 'overridden', override: 'attempts', value: '5' });
+  record.report({ type: 'resume', atByte: 1, step: { kind: 'decided', result: 'changed' } });
   record.report({ type: 'body_not_kept', reason: 'cap' });
   record.report({ type: 'rejected', reason: 'concurrency_limit', shadow: false });
   record.report({ type: 'rejected', reason: 'breaker_open', shadow: true });
@@ -52,6 +84,25 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
     cause: 'failure_rate',
   });
   metrics.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
+  metrics.stateChanged('demo', {
+    type: 'quota_gate_closed',
+    scope: 'demo',
+    cause: 'retry_after',
+    closedMs: 5_000,
+    credential: '',
+  });
+  metrics.stateChanged('demo', { type: 'durable_deferred', scope: 'demo/orders', reason: 'quota' });
+  metrics.stateChanged('', { type: 'store_committed', scope: '', ms: 2 });
+  metrics.stateChanged('', { type: 'schedule_slot', scope: 'rates', result: 'started' });
+  metrics.stateChanged('', { type: 'callback_ended', scope: '/callbacks', outcome: 'delivered' });
+  metrics.stateChanged('demo', { type: 'durable_polled', scope: 'demo/orders', result: 'changed' });
+  metrics.stateChanged('demo', { type: 'durable_reclaimed', scope: 'demo/orders' });
+  metrics.stateChanged('demo', {
+    type: 'durable_ended',
+    scope: 'demo/orders',
+    status: 'succeeded',
+    ms: 90_000,
+  });
   metrics.configLoaded('success', Date.UTC(2026, 0, 1));
   metrics.configLoaded('failure', Date.UTC(2026, 0, 2));
 }

@@ -4,6 +4,24 @@ import { Abort } from '../../src/runtime/abort.ts';
 import { type Breakwater, type BreakwaterOptions, startBreakwater } from './breakwater.ts';
 import { FakeClock } from './fake-clock.ts';
 
+/** What an upstream's quotas are, as far as is known. */
+export interface QuotaState {
+  readonly waiting: number;
+  readonly gates_closed: number;
+  readonly credentials: readonly {
+    readonly credential: string;
+    readonly waiting: number;
+    readonly gate?: { readonly cause: string; readonly retry_after_ms: number };
+    readonly buckets: readonly {
+      readonly bucket: string;
+      readonly policy?: string;
+      readonly limit?: number;
+      readonly remaining: number;
+      readonly reset_ms?: number;
+    }[];
+  }[];
+}
+
 interface State {
   readonly replay_bytes: number;
   readonly upstreams: readonly {
@@ -15,7 +33,9 @@ interface State {
       readonly scope: string;
       readonly breaker?: { readonly state: string };
       readonly budget_tokens?: number;
+      readonly stored_reply_bytes?: number;
       readonly concurrency?: { readonly limit: number; readonly in_flight: number; readonly queued: number };
+      readonly quota?: QuotaState;
     }[];
   }[];
 }
@@ -55,6 +75,9 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
       keptBytes: state.replay_bytes,
       permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),
       queued: limits.reduce((sum, limit) => sum + limit.queued, 0),
+      waiting: state.upstreams
+        .flatMap(({ scopes }) => scopes)
+        .reduce((sum, { quota }) => sum + (quota?.waiting ?? 0), 0),
       sleepers: slept.mock.calls.length - woke.mock.calls.length,
       timers: options.clock instanceof FakeClock ? options.clock.pending : 0,
       listeners: [...new Set<Abort>(spy.mock.contexts as Abort[])].reduce(
@@ -62,7 +85,16 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
         0,
       ),
       bugs: proxy.logs.filter(({ level }) => level === 'error').map(({ fields }) => fields['error']),
-    }).toEqual({ keptBytes: 0, permits: 0, queued: 0, sleepers: 0, timers: 0, listeners: 0, bugs: [] });
+    }).toEqual({
+      keptBytes: 0,
+      permits: 0,
+      queued: 0,
+      waiting: 0,
+      sleepers: 0,
+      timers: 0,
+      listeners: 0,
+      bugs: [],
+    });
   });
   return proxy;
 }

@@ -166,6 +166,15 @@ test('the Retry-After of a 503 keeps it open; that of a 500 is not one', async (
 
 // --- the body ---
 
+test('a rate limit is no failure, whatever its status', async () => {
+  const { answer, state } = setUp();
+  const verdict = { name: 'slow_down', kind: 'not_processed', throttled: true, retryAfterMs: 9_000 } as const;
+  const reply = { ...json(503), verdict };
+  await answer(reply);
+  reply.body.end('complete');
+  expect(state()).toBe('closed');
+});
+
 test('a good head with a length is judged at the end of its body', async () => {
   const { answer, state } = setUp();
   const reply = json(200);

@@ -1,3 +1,4 @@
+import { GRPC_STATUSES, type GrpcStatus, httpStatusOf } from '../../src/http/grpc.ts';
 import { describe, expect, test } from 'vitest';
 import {
   type ClassifiedCall,
@@ -5,11 +6,14 @@ import {
   isSuccess,
   type RetryVerdict,
 } from '../../src/policies/retry/classify.ts';
+import type { ReplyVerdict } from '../../src/http/reply.ts';
 import { type ErrorCode, ProxyError, type Sent } from '../../src/proxy/errors.ts';
 
 const options = {
   statuses: new Set([408, 425, 429, 500, 502, 503, 504, 529]),
   notProcessed: new Set<number>(),
+  vetoHeaders: ['x-should-retry', 'stripe-should-retry'],
+  grpcStatuses: new Set<GrpcStatus>(),
 };
 const call = (method: string, facts: Partial<ClassifiedCall> = {}): ClassifiedCall => ({
   method,
@@ -121,7 +125,7 @@ describe('answered with a status that passes', () => {
   });
 
   test('"not processed" alone is enough', () => {
-    const twilio = { statuses: new Set<number>(), notProcessed: new Set([429, 500]) };
+    const twilio = { ...options, statuses: new Set<number>(), notProcessed: new Set([429, 500]) };
     expect(word(classify(reply(429), call('POST'), twilio))).toBe('yes');
     expect(word(classify(reply(500), call('POST'), twilio))).toBe('yes');
     expect(word(classify(reply(503), call('POST'), twilio))).toBe('not_retryable');
@@ -144,7 +148,7 @@ describe('answered 500', () => {
 });
 
 test.each([...IDEMPOTENT, ...OTHERS])('answered 421, %s: yes, on another connection', (method) => {
-  expect(classify(reply(421), call(method), { statuses: new Set(), notProcessed: new Set() })).toEqual({
+  expect(classify(reply(421), call(method), { ...options, statuses: new Set() })).toEqual({
     retry: 'yes',
     transparent: false,
     overloaded: false,
@@ -229,7 +233,7 @@ describe("the upstream's own word", () => {
     expect(onReply(503, call('GET'), 'x-should-retry', 'true', 'stripe-should-retry', 'false')).toBe('veto');
     expect(onReply(503, call('GET'), 'x-should-retry', 'maybe')).toBe('yes');
     expect(onReply(404, call('GET'), 'x-should-retry', '1')).toBe('not_retryable');
-    expect(onReply(404, call('GET'), 'stripe-should-retry', 'true')).toBe('not_retryable');
+    expect(onReply(404, call('GET'), 'stripe-should-retry', 'true')).toBe('yes');
   });
 });
 
@@ -266,7 +270,7 @@ describe('what pays into the budget', () => {
     expect(pays(reply(status))).toBe(true),
   );
   test.each([408, 421, 425, 429, 500, 501, 502, 503, 504, 507, 520, 529, 599])('%d does not', (status) => {
-    const none = { statuses: new Set<number>(), notProcessed: new Set<number>() };
+    const none = { ...options, statuses: new Set<number>() };
     expect(pays(reply(status))).toBe(false);
     expect(pays(reply(status), call('POST'))).toBe(false);
     expect(pays(reply(status), call('GET'), none)).toBe(false);
@@ -292,5 +296,117 @@ describe('what pays into the budget', () => {
       expect(pays(failure(code, 'sent_unknown'))).toBe(false);
       expect(pays(failure(code, 'not_sent'))).toBe(false);
     }
+  });
+});
+
+describe('an error of gRPC that is all of its reply', () => {
+  const grpc = (name: GrpcStatus, ...headers: string[]) => ({
+    kind: 'reply' as const,
+    reply: { status: httpStatusOf(name), headers, grpc: name },
+  });
+  const more = { ...options, grpcStatuses: new Set<GrpcStatus>(['unavailable', 'aborted']) };
+
+  test('is retried where the route lists it, POST or not', () => {
+    expect(classify(grpc('unavailable'), call('POST'), more)).toEqual({
+      retry: 'yes',
+      transparent: false,
+      overloaded: true,
+      reason: 'grpc_unavailable',
+    });
+    expect(classify(grpc('aborted'), call('POST'), more)).toMatchObject({
+      overloaded: false,
+      reason: 'grpc_aborted',
+    });
+    expect(word(classify(grpc('internal'), call('POST'), more))).toBe('not_retryable');
+    expect(word(classify(grpc('unauthenticated'), call('POST'), more))).toBe('not_retryable');
+  });
+
+  test('is judged by the status that it stands for where it is not listed', () => {
+    expect(word(classify(grpc('unavailable'), call('POST'), options))).toBe('not_idempotent');
+    expect(word(classify(grpc('unavailable'), keyed('POST'), options))).toBe('yes');
+    expect(word(classify(grpc('not_found'), keyed('POST'), options))).toBe('not_retryable');
+  });
+
+  test('is not retried against its pushback', () => {
+    const pushback = ['grpc-retry-pushback-ms', '-1'];
+    expect(word(classify(grpc('unavailable', ...pushback), call('POST'), more))).toBe('veto');
+    expect(word(classify(reply(503, ...pushback), call('GET'), more))).toBe('yes');
+  });
+
+  test('pays into the budget only if it is an answer, and never where it is retried', () => {
+    const pays = (name: GrpcStatus) => isSuccess(grpc(name), classify(grpc(name), call('POST'), more));
+    const paying = ['cancelled', 'invalid_argument', 'not_found', 'already_exists', 'permission_denied'];
+    expect(GRPC_STATUSES.filter(pays)).toEqual([
+      ...paying,
+      'failed_precondition',
+      'out_of_range',
+      'unauthenticated',
+    ]);
+  });
+});
+
+describe('what a rule of the API makes of a reply', () => {
+  const judged = (status: number, verdict: Partial<ReplyVerdict>, ...headers: string[]) => ({
+    kind: 'reply' as const,
+    reply: {
+      status,
+      headers,
+      verdict: { name: undefined, kind: undefined, throttled: false, retryAfterMs: undefined, ...verdict },
+    },
+  });
+  const verdictOn = (outcome: ReturnType<typeof judged>, to = call('GET')) =>
+    word(classify(outcome, to, options));
+
+  test('permanent is never retried, even where the upstream says that it passes', () => {
+    expect(verdictOn(judged(503, { kind: 'permanent' }))).toBe('permanent');
+    expect(verdictOn(judged(429, { kind: 'permanent' }, 'x-should-retry', 'true'), keyed('POST'))).toBe(
+      'permanent',
+    );
+  });
+
+  test('not processed lets every call be sent again, of whatever status, but for a veto', () => {
+    expect(verdictOn(judged(403, { kind: 'not_processed' }), call('POST'))).toBe('yes');
+    expect(verdictOn(judged(200, { kind: 'not_processed' }), call('POST'))).toBe('yes');
+    expect(verdictOn(judged(403, { kind: 'not_processed' }, 'x-should-retry', 'false'), call('POST'))).toBe(
+      'veto',
+    );
+  });
+
+  test('retry and in progress keep to the method rule', () => {
+    for (const kind of ['retry', 'in_progress'] as const) {
+      expect(verdictOn(judged(400, { kind }))).toBe('yes');
+      expect(verdictOn(judged(400, { kind }), keyed('POST'))).toBe('yes');
+      expect(verdictOn(judged(400, { kind }), call('POST'))).toBe('not_idempotent');
+    }
+  });
+
+  test('throttled waits longer, and its status decides', () => {
+    expect(classify(judged(500, { throttled: true }), call('GET'), options)).toMatchObject({
+      overloaded: true,
+    });
+    expect(verdictOn(judged(403, { throttled: true }))).toBe('not_retryable');
+    expect(verdictOn(judged(200, { throttled: true }))).toBe('success');
+  });
+
+  test('none of them pays into the budget', () => {
+    for (const verdict of [{ kind: 'permanent' }, { kind: 'not_processed' }, { throttled: true }] as const) {
+      const outcome = judged(403, verdict);
+      expect(isSuccess(outcome, classify(outcome, call('GET'), options))).toBe(false);
+    }
+  });
+});
+
+describe('a call that changes nothing', () => {
+  const safe = call('POST', { safe: true });
+
+  test('is sent again like a GET', () => {
+    expect(word(classify(failure('connection_terminated', 'sent_unknown'), safe, options))).toBe('yes');
+    expect(onReply(500, safe)).toBe('yes');
+    expect(onReply(503, safe)).toBe('yes');
+    expect(onReply(400, safe)).toBe('not_retryable');
+  });
+
+  test('unless it is a handshake', () => {
+    expect(onReply(503, { ...safe, upgrade: 'websocket' })).toBe('not_idempotent');
   });
 });

@@ -178,3 +178,37 @@ test('a first latency of 0 does not hold the median at 0', () => {
   median.add(50);
   expect(median.value).toBe(50);
 });
+
+test('a wait without a sign of overload extends the limit by one, up to its maximum', () => {
+  const limit = limitWith({ initial: 2, max: 3 });
+  fill(limit);
+  expect(limit.tryExtend(0)).toBe(true);
+  expect([limit.limit, limit.inFlight]).toEqual([3, 3]);
+  expect(limit.tryExtend(0)).toBe(false);
+  expect(limit.limit).toBe(3);
+});
+
+test('a sign of overload during the wait, even one that lowers nothing, leaves it as it is', () => {
+  const limit = limitWith({ initial: 10 });
+  fill(limit);
+  limit.release('overload', 1_000, 1_000);
+  limit.release('overload', 1_000, 1_050);
+  fill(limit);
+  expect(limit.tryExtend(1_050)).toBe(false);
+  expect(limit.tryExtend(1_051)).toBe(true);
+  expect(limit.limit).toBe(10);
+});
+
+test('a limit that fell below what is under way is not extended past it', () => {
+  const limit = limitWith({ initial: 100 });
+  fill(limit);
+  limit.release('overload', 1_000, 0);
+  expect(limit.tryExtend(1)).toBe(false);
+  expect(limit.limit).toBe(90);
+});
+
+test('a fixed one is never extended', () => {
+  const limit = limitWith({ mode: 'fixed', initial: 1 });
+  fill(limit);
+  expect(limit.tryExtend(0)).toBe(false);
+});

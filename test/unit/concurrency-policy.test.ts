@@ -109,6 +109,31 @@ test('waits no longer than configured, then is refused; the upstream is not touc
   expect([queue.size, attempts.length, clock.pending]).toEqual([0, 1, 0]);
 });
 
+test('a wait that brought no sign of overload ends with a permit while the adaptive limit may grow', async () => {
+  const { send, limit, queue, attempts, clock } = setUp({ mode: 'adaptive', initial: 1, max: 3 });
+  void send(stubCall());
+  const waiting = [send(stubCall()), send(stubCall()), send(stubCall())];
+  for (const promise of waiting) promise.catch(() => {});
+  await clock.advance(100);
+  expect([attempts.length, limit.limit, queue.size]).toEqual([3, 3, 0]);
+  await expect(waiting[2]).rejects.toMatchObject({ code: 'concurrency_limit' });
+
+  for (const attempt of attempts) attempt.answer(stubReply());
+  for (const promise of [waiting[0], waiting[1]]) (await promise)?.body.discard();
+});
+
+test('one that brought a sign of overload ends with a refusal', async () => {
+  const { send, attempts, clock } = setUp({ mode: 'adaptive', initial: 2 });
+  send(stubCall()).catch(() => {});
+  void send(stubCall());
+  await clock.advance(1);
+  const waiting = [send(stubCall()), send(stubCall())];
+  for (const promise of waiting) promise.catch(() => {});
+  attempts[0]?.fail(new ProxyError('attempt_timeout', 'too slow', { sent: 'sent_unknown' }));
+  await clock.advance(100);
+  await expect(waiting[1]).rejects.toMatchObject({ code: 'concurrency_limit' });
+});
+
 test('waits no longer than a tenth of the time left', async () => {
   const { send, clock } = setUp();
   void send(stubCall());

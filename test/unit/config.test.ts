@@ -4,6 +4,7 @@ import type { Config } from '../../src/config/config.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
+import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 
 type Env = Readonly<Record<string, string>>;
@@ -39,10 +40,27 @@ describe('a small file', () => {
       listen: { host: '127.0.0.1', port: 8080 },
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
       log: { level: 'info', requests: 'notable', slowMs: 5_000 },
-      clients: { headTimeoutMs: 60_000, bodyTimeoutMs: 60_000, maxConnections: 10_000 },
+      clients: { headTimeoutMs: 60_000, bodyTimeoutMs: 60_000, http2: false, maxConnections: 10_000 },
       replayMemoryBytes: 64 * 2 ** 20,
       drainTimeoutMs: 30_000,
       responseHeaders: true,
+      schedules: [],
+      durable: {
+        store: 'breakwater.db',
+        prefix: '/_breakwater',
+        backlog: 100_000,
+        callbacks: {
+          allow: [],
+          secrets: [],
+          allowPrivate: false,
+          timeoutMs: 15_000,
+          waitsMs: [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400].map((s) => s * 1_000),
+          deadlineMs: 4 * 86_400_000,
+          retentionMs: 86_400_000,
+          maxResultBytes: 2 ** 16,
+        },
+        credentialsKey: undefined,
+      },
     });
   });
 
@@ -54,7 +72,8 @@ describe('a small file', () => {
         basePath: '/v1',
         mount: { path: '/stripe' },
         allowPrivate: false,
-        headers: { set: [], remove: [] },
+        privatePath: false,
+        allow: undefined,
         connection: {
           connectTimeoutMs: 2_000,
           keepAliveMs: 4_000,
@@ -79,8 +98,22 @@ describe('a small file', () => {
         name: 'default',
         methods: undefined,
         path: '/**',
-        own: { budget: false, breaker: false, concurrency: false },
+        headers: { set: [], remove: [] },
+        own: {
+          budget: false,
+          breaker: false,
+          concurrency: false,
+        },
         settings: {
+          cache: {
+            ttlMs: undefined,
+            override: false,
+            staleWhileRevalidateMs: 0,
+            staleIfErrorMs: 0,
+            maxReplyBytes: 1024 * 1024,
+            memoryBytes: 64 * 1024 * 1024,
+          },
+          dedupe: { windowMs: undefined, maxReplyBytes: 1024 * 1024, memoryBytes: 64 * 1024 * 1024 },
           attemptTimeoutMs: 10_000,
           idleTimeoutMs: 60_000,
           totalTimeoutMs: 30_000,
@@ -89,8 +122,11 @@ describe('a small file', () => {
             attempts: 3,
             // 500 is retried for GET and HEAD only, which is classify's to know.
             statuses: new Set([408, 425, 429, 500, 502, 503, 504, 529]),
+            grpcStatuses: new Set(),
             notProcessed: new Set(),
             idempotencyKey: 'none',
+            own: true,
+            safe: false,
             idempotencyHeader: 'idempotency-key',
             backoff: {
               kind: 'exponential',
@@ -102,7 +138,10 @@ describe('a small file', () => {
               listMs: [],
             },
             retryAfterMaxMs: 30_000,
+            vetoHeaders: ['x-should-retry', 'stripe-should-retry'],
           },
+          inspection: { inspect: 'errors', rules: [] },
+          resumeAttempts: 0,
           budget: { cap: 10, ratio: 0.5, tricklePerSecond: 0.1 },
           breaker: {
             mode: 'enforce',
@@ -123,9 +162,20 @@ describe('a small file', () => {
             initial: 20,
             min: 1,
             max: 200,
-            queue: 100,
+            queue: 1_000,
             waitMs: 3_000,
             latencyCeilingMs: undefined,
+          },
+          quota: {
+            mode: 'on',
+            windows: [],
+            cost: { fixed: 1, header: undefined, pointer: undefined },
+            learn: true,
+            formats: GENERIC_FORMATS,
+            credentials: ['authorization', 'x-api-key', 'api-key'],
+            throttled: new Set([429, 503]),
+            queue: 1000,
+            waitMs: Infinity,
           },
         },
       },
@@ -190,6 +240,76 @@ test('a route carries what it says, as numbers', () => {
   });
 });
 
+test('a route adds to the header rules of its upstream, and has the last word on a name', () => {
+  const [a] = config(
+    upstream(
+      'headers: { set: { Authorization: a, x-lang: en, x-old: "1" }, remove: [x-internal, cookie] }',
+      'routes: [{ match: { path: /x }, headers: { set: { authorization: b, Cookie: c }, remove: X-Old } }]',
+    ),
+  ).upstreams;
+  expect(a?.routes.map(({ headers }) => headers)).toEqual([
+    {
+      set: [
+        ['authorization', 'b'],
+        ['x-lang', 'en'],
+        ['Cookie', 'c'],
+      ],
+      remove: ['x-internal', 'cookie', 'x-old'],
+    },
+    {
+      set: [
+        ['Authorization', 'a'],
+        ['x-lang', 'en'],
+        ['x-old', '1'],
+      ],
+      remove: ['x-internal', 'cookie'],
+    },
+  ]);
+});
+
+test('the nearer fallback counts, and a route can have none', () => {
+  const [a] = config(
+    `${upstream(
+      'fallback: { upstream: b, path: /x/** }',
+      'routes:',
+      '  - { match: { path: /static }, fallback: { reply: { status: 203, body: "[]" } } }',
+      '  - { match: { path: /none }, fallback: off }',
+    )}\n  b: { url: https://b.example, fallback: { reply: { status: 503 } } }`,
+  ).upstreams;
+  expect(a?.routes.map(({ settings }) => settings.fallback?.to)).toMatchObject([
+    { status: 203, set: [['content-type', 'application/json']], body: '[]' },
+    undefined,
+    { upstream: 'b', path: '/x/**', unsafe: false, reserve: 0.3 },
+  ]);
+});
+
+test('the nearer way to hedge counts, and one that cannot happen is warned of', () => {
+  const text = upstream(
+    'hedge: { percentile: 95% }',
+    'routes:',
+    '  - { match: { path: /fixed }, hedge: { after: 300ms, max_extra: 5% } }',
+    '  - { match: { path: /none }, hedge: off }',
+    '  - { match: { path: /once }, retry: off }',
+  );
+  const hedges = config(text).upstreams[0]?.routes.map(({ settings }) => settings.hedge);
+  const usual = { after: { percentile: 0.95 }, maxExtra: 0.02 };
+  expect(hedges).toEqual([{ after: { ms: 300 }, maxExtra: 0.05 }, undefined, usual, usual]);
+  const loaded = loadConfig('config.yaml', {}, () => text);
+  expect(loaded.ok && loaded.warnings.map(({ message }) => message)).toEqual([
+    'has no effect, because retry.attempts is 1: a hedge is an attempt too',
+  ]);
+});
+
+test('an allow-list has methods and patterns, and takes away what would get around it', () => {
+  const [a] = config(upstream('allow: ["GET /v1/**", "get,POST /v1/charges", ANY /ping]')).upstreams;
+  expect(a?.allow).toEqual([
+    { methods: ['GET'], path: '/v1/**' },
+    { methods: ['GET', 'POST'], path: '/v1/charges' },
+    { methods: undefined, path: '/ping' },
+  ]);
+  expect(a?.routes[0]?.headers.remove).toContain('x-http-method-override');
+});
+
 test('headers, mount by host and connections of an upstream', () => {
   const [a] = config(
     upstream(
@@ -202,13 +322,17 @@ test('headers, mount by host and connections of an upstream', () => {
   ).upstreams;
   expect(a).toMatchObject({
     mount: { host: 'api.local' },
-    headers: {
-      set: [
-        ['Authorization', 'Bearer k'],
-        ['x-lang', ''],
-      ],
-      remove: ['x-internal', 'cookie'],
-    },
+    routes: [
+      {
+        headers: {
+          set: [
+            ['Authorization', 'Bearer k'],
+            ['x-lang', ''],
+          ],
+          remove: ['x-internal', 'cookie'],
+        },
+      },
+    ],
     connection: { connectTimeoutMs: 500, keepAliveMs: 1_000, maxAgeMs: 3_600_000 },
   });
 });
@@ -246,6 +370,14 @@ test('files are read beside the config', () => {
   });
   expect(read).toEqual(['conf/config.yaml', 'conf/secrets/token']);
   expect(loaded.ok && loaded.config.admin.token).toBe('a token');
+});
+
+test('errors of gRPC are told by name', () => {
+  const retry = config(upstream('retry: { grpc_statuses: [unavailable, aborted] }')).upstreams[0]?.routes[0];
+  expect(retry?.settings.retry.grpcStatuses).toEqual(new Set(['unavailable', 'aborted']));
+  expect(problems(upstream('retry: { grpc_statuses: [UNAVAILABLE] }'))[0]).toMatch(
+    /grpc_statuses: "UNAVAILABLE" is not one of cancelled, unknown, /,
+  );
 });
 
 test('a section with nothing in it, because all is commented out, is empty', () => {
@@ -319,6 +451,15 @@ upstreams:
       'config.yaml:5:5  this key is here twice; keep one',
       'config.yaml:6:14  upstreams.a.breaker: "on" is not understood; write off or a map of keys',
     ]);
+  });
+
+  test.each([
+    ['resume: true', 3],
+    ['resume: on', 3],
+    ['resume: off', 0],
+    ['resume: { attempts: 7 }', 7],
+  ])('%s asks for the rest of a body %i times', (line, attempts) => {
+    expect(config(upstream(line)).upstreams[0]?.routes[0]?.settings.resumeAttempts).toBe(attempts);
   });
 
   test('a contradiction is where the further inside of the two is written', () => {
@@ -424,18 +565,85 @@ upstreams:
       upstream('allow_private: maybe'),
       'config.yaml:4:20  upstreams.a.allow_private: "maybe" is neither true nor false',
     ],
-    [upstream('preset: stripe'), 'config.yaml:4:5  upstreams.a.preset: not available in this version'],
+    [
+      upstream('quota: 5'),
+      'config.yaml:4:12  upstreams.a.quota: "5" is not understood; write off, a window such as 100/s, a list of them or a map of keys',
+    ],
+    [
+      upstream('quota: { windows: [100/s, 5/x] }'),
+      'config.yaml:4:23  upstreams.a.quota.windows: "x" is not a period; write for example 100/s, 5000/h or 10/15m',
+    ],
+    [
+      upstream('quota: { windows: { limit: 0/s } }'),
+      'config.yaml:4:23  upstreams.a.quota.windows: "0/s" lets nothing through; write for example 100/s, 5000/h or 10/15m',
+    ],
+    [
+      upstream('quota: { windows: { limit: 5/s, burst: 0 } }'),
+      'config.yaml:4:23  upstreams.a.quota.windows: burst: "0" is not a whole number of at least 1',
+    ],
+    [
+      upstream('quota: { windows: { limit: 5/s, bust: 2 } }'),
+      'config.yaml:4:23  upstreams.a.quota.windows: "bust" is not a key of a window; it has limit, burst and counts',
+    ],
+    [
+      upstream('quota: { cost: { body: max_tokens } }'),
+      'config.yaml:4:28  upstreams.a.quota.cost.body: "max_tokens" is not a JSON pointer; write for example /max_tokens',
+    ],
     [
       upstream('maxAttempts: 3'),
       'config.yaml:4:5  upstreams.a.maxAttempts: unknown key; did you mean "retry.attempts"?',
     ],
     [
       upstream('zzz: 3'),
-      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, mount, allow_private, headers, timeouts, retry, breaker, concurrency, request, connection, tls, routes',
+      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, preset, mount, allow_private, allow, headers, timeouts, retry, errors, resume, cache, dedupe, quota, breaker, concurrency, hedge, fallback, overrides, signed, durable, request, connection, tls, routes',
     ],
     [
       upstream('__proto__: 3'),
       'config.yaml:4:5  upstreams.a.__proto__: unknown key; did you mean "connection.proxy"?',
+    ],
+    [
+      upstream('hedge: { percentile: 95%, after: 300ms }'),
+      'config.yaml:4:31  upstreams.a.hedge.after: stands beside percentile; keep one of the two',
+    ],
+    [
+      upstream('hedge: { percentile: 100% }'),
+      'config.yaml:4:26  upstreams.a.hedge.percentile: "100%" is not between 0% and 100%',
+    ],
+    [
+      upstream('fallback: { upstream: b }'),
+      'config.yaml:4:27  upstreams.a.fallback.upstream: there is no upstream "b"; did you mean "a"?',
+    ],
+    [
+      upstream('fallback: { upstream: a }'),
+      'config.yaml:4:27  upstreams.a.fallback.upstream: a cannot stand in for itself; write fallback: off there',
+    ],
+    [
+      `${upstream('fallback: { upstream: b }')}\n  b: { url: https://b.example, fallback: { upstream: c } }\n  c: { url: https://c.example }`,
+      'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fallback upstream of its own; only one may follow',
+    ],
+    [
+      `${upstream('fallback: { upstream: b, reply: { status: 200 } }')}\n  b: { url: https://b.example }`,
+      'config.yaml:4:17  upstreams.a.fallback.upstream: stands beside reply; keep one of the two',
+    ],
+    [
+      upstream('fallback: { reply: { status: 200, headers: { content-length: "3" } } }'),
+      'config.yaml:4:50  upstreams.a.fallback.reply.headers.content-length: "content-length" is written by the proxy itself',
+    ],
+    [
+      upstream('fallback: { path: x }'),
+      'config.yaml:4:23  upstreams.a.fallback.path: "x" does not start with /; write /x',
+    ],
+    [
+      upstream('allow: [/v1]'),
+      'config.yaml:4:12  upstreams.a.allow: "/v1" is not a method and a path; write for example GET /v1, or ANY /v1',
+    ],
+    [
+      upstream('allow: ["GET v1"]'),
+      'config.yaml:4:12  upstreams.a.allow: "v1" does not start with /; write /v1',
+    ],
+    [
+      upstream('allow: []'),
+      'config.yaml:4:12  upstreams.a.allow: allows no call at all; remove it to allow every call',
     ],
     [
       upstream('headers: { set: { host: a } }'),
@@ -683,7 +891,7 @@ describe('the shipped files', () => {
   test('its examples are sound, and work with the keys they name', () => {
     const examples = shipped
       .slice(examplesAt)
-      .replace(/^ {2}# ?( *[A-Z_]+=.*| *Real APIs.*)?/gm, (_, prose) =>
+      .replace(/^ {2}# ?( *[A-Z_]+=.*| *(?:Real APIs|What is known).*)?/gm, (_, prose) =>
         prose === undefined ? '  ' : '  # ',
       );
     const env = { STRIPE_SECRET_KEY: 's', OPENAI_API_KEY: 'o', GITHUB_TOKEN: 'g' };

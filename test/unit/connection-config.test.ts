@@ -144,7 +144,7 @@ describe('the proxy on the way', () => {
     ]);
     expect(shown).toContain('http://[redacted]@proxy.corp:3128');
     expect(shown).toContain('"reached through","shown":"http://proxy.corp:3128"');
-    expect(shown).not.toContain('cret');
+    expect(shown).not.toMatch(/s(@|%40)cret|me:/);
     expect(shown).not.toContain(btoa('me:s@cret'));
     const message = problems(upstream({ connection: { proxy: 'socks5://me:s%40cret@proxy.corp' } })).join();
     expect(message).toContain('connection.proxy: has the scheme');

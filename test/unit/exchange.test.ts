@@ -17,7 +17,7 @@ function start() {
     close: vi.fn<() => void>(),
     [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }),
   };
-  const exchange = new Exchange(signal, source, { clock, idleTimeoutMs: 1_000 });
+  const exchange = new Exchange(stubCall({ signal }), source, { clock, idleTimeoutMs: 1_000 });
   const reply = exchange.reply;
   reply.catch(() => undefined);
   const ends: BodyEnd[] = [];

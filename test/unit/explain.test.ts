@@ -5,8 +5,10 @@ import { afterAll, expect, test } from 'vitest';
 import { check } from '../../src/cli/check.ts';
 import { explain } from '../../src/cli/explain.ts';
 import type { Command, Io } from '../../src/cli/io.ts';
+import { presets } from '../../src/cli/presets.ts';
 import { schema } from '../../src/cli/schema.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
+import { presetTable } from '../../src/config/preset.ts';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'breakwater-'));
@@ -54,6 +56,8 @@ upstreams:
       - { match: { method: POST, path: /keyed }, retry: { idempotency_key: inject } }
       - { match: { method: POST, path: /never }, retry: { not_processed: [429] } }
       - { match: { path: /once }, retry: off }
+      - { match: { path: /file }, resume: true }
+      - { match: { method: POST, path: /grpc }, retry: { grpc_statuses: [unavailable, aborted] } }
   hook: { url: "\${HOOK}", mount: { host: hook.local } }
 `;
 
@@ -82,6 +86,17 @@ test('lists every value with the line that set it, in columns', async () => {
   const starts = (column: string) =>
     new Set(values.map((line) => line.indexOf(column)).filter((at) => at > 0));
   expect(starts('built-in').size).toBe(1);
+});
+
+test('says that a download is continued, and who said so', async () => {
+  const { out } = await run(explain, ['GET', '/pay/file'], CONFIG);
+  expect(out).toMatch(/resume\.attempts +3 +config\.yaml:15 \(route file\)/);
+  const last = sectionOf(out, 'When it is retried').at(-1);
+  expect(last).toBe(
+    '  A download (200, strong ETag) that breaks is continued at most 3 times, while the budget has tokens.',
+  );
+  const post = await run(explain, ['POST', '/pay/file'], CONFIG);
+  expect(post.out).not.toContain('continued');
 });
 
 test('shows no secret: neither what came from outside nor what a header of that name holds', async () => {
@@ -138,6 +153,16 @@ test.each([
       '  not sent (DNS, connect, TLS)      yes',
       '  sent, no answer (reset, timeout)  no',
       '  answered                          421 429',
+      '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
+    ],
+  ],
+  [
+    'POST /pay/grpc',
+    [
+      '  not sent (DNS, connect, TLS)           yes',
+      '  sent, no answer (reset, timeout)       no',
+      '  answered                               421',
+      '  answered by gRPC, nothing else before  unavailable aborted',
       '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
     ],
   ],
@@ -216,7 +241,7 @@ test('--host chooses an upstream that is mounted by host', async () => {
 test('check says that all is well, and how much there is', async () => {
   expect(await run(check, [], CONFIG)).toEqual({
     code: 0,
-    out: 'config.yaml: ok (2 upstreams, 6 routes)\n',
+    out: 'config.yaml: ok (2 upstreams, 8 routes)\n',
     err: '',
   });
   const one = await run(
@@ -244,6 +269,23 @@ test('check prints all problems and fails; explain does too', async () => {
   }
 });
 
+test('check shows the runs of schedules to come; explain which are made on a route', async () => {
+  const config = `
+upstreams: { fx: { url: https://api.example.com, durable: true } }
+schedules:
+  rates: { cron: "0 0 1 1 *", timezone: Europe/Berlin, request: { path: "/fx/latest?key=s3cr3t" } }
+`;
+  const { code, out } = await run(check, [], config);
+  expect(code).toBe(0);
+  // Midnight in Berlin is 23:00 UTC in winter.
+  const slot = String.raw`\d{4}-12-31T23:00:00\.000Z`;
+  expect(out).toMatch(
+    new RegExp(`^ {2}schedule rates {2}fx/default {2}next ${slot}, ${slot}, ${slot}$`, 'm'),
+  );
+  const explained = await run(explain, ['GET', '/fx/latest'], config);
+  expect(explained.out).toContain('  Made by schedule rates: GET /latest?…, 0 0 1 1 * (Europe/Berlin)\n');
+});
+
 test('schema prints the JSON Schema, or the table', async () => {
   expect(JSON.parse((await run(schema, [])).out)).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
   expect((await run(schema, ['--markdown'])).out).toBe(renderOptionsTable());
@@ -269,4 +311,34 @@ test.each([
   const { code, out, err } = await run(command, ['--help']);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out).toMatch(new RegExp(`^Usage: breakwater ${name} `));
+});
+
+test('explain shows the values of a preset with their sources, and calls that may be repeated', async () => {
+  const config = 'upstreams: { openai: { url: https://api.openai.com, preset: openai } }\n';
+  const { out } = await run(explain, ['POST', '/openai/v1/chat/completions'], config);
+  expect(out).toMatch(/ {2}route +chat-completions\n/);
+  expect(out).toMatch(
+    /retry\.safe +true +preset openai \(https:\/\/github\.com\/openai\/openai-node\/\S+\)\n/,
+  );
+  expect(out).toMatch(
+    /errors\.rules\[0\] +\{ name: insufficient_quota, .*means: permanent, throttled: true \} +preset openai \(https:\/\/platform/,
+  );
+  expect(sectionOf(out, 'When it is retried').join('\n')).toContain('sent, no answer (reset, timeout)  yes');
+});
+
+test('presets prints them all, or one as a file, and says which there are', async () => {
+  const all = await run(presets, []);
+  expect([all.code, all.out]).toEqual([0, presetTable()]);
+  const one = await run(presets, ['slack']);
+  expect(one.code).toBe(0);
+  expect(one.out).toContain('\nsource: https://docs.slack.dev/apis/web-api/rate-limits\n');
+  const copied = 'upstreams: { a: { url: https://a.example, preset: ./own.yaml } }\n';
+  writeFileSync(join(folder, 'own.yaml'), one.out);
+  expect((await run(check, [], copied)).code).toBe(0);
+  expect(await run(presets, ['slak'])).toMatchObject({
+    code: 1,
+    err: '"slak" is no preset; did you mean "slack"?\n',
+  });
+  expect((await run(presets, ['a', 'b'])).code).toBe(2);
+  expect((await run(presets, ['--help'])).out).toContain('Usage: breakwater presets [NAME]');
 });

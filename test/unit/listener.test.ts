@@ -21,6 +21,7 @@ async function start(send: Route['send'], onEnded: () => void = () => undefined)
     send,
     calls: { inFlight: 0, tunnels: 0 },
     totalTimeoutMs: 1_000,
+    ownRetries: undefined,
     maxReplayBytes: 0,
     headers: { drop: new Set(), add: [] },
     idempotency: { mode: 'none', header: 'idempotency-key' },

@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { HistogramCell } from '../../src/metrics/cells.ts';
-import { COUNTERS, GAUGES, HISTOGRAMS } from '../../src/metrics/names.ts';
+import { GAUGES } from '../../src/metrics/gauge-names.ts';
+import { DURABLE_GAUGES } from '../../src/metrics/durable-names.ts';
+import { COUNTERS, HISTOGRAMS } from '../../src/metrics/names.ts';
 import type { Metrics } from '../../src/metrics/registry.ts';
 import { everythingHappens, FakeState, metricsOf, upstream } from '../support/metrics.ts';
 import { rescuedStory, Story } from '../support/record.ts';
 
-const specs = [...Object.values(COUNTERS), ...Object.values(HISTOGRAMS), ...Object.values(GAUGES)];
+const specs = [
+  ...Object.values(COUNTERS),
+  ...Object.values(HISTOGRAMS),
+  ...Object.values(GAUGES),
+  ...Object.values(DURABLE_GAUGES),
+];
 
 /** The samples of one metric as `labels value`, without its prefix. */
 async function samples(metrics: Metrics, name: string): Promise<string[]> {
@@ -150,6 +157,11 @@ describe('state', () => {
     expect(await samples(metrics, 'concurrency_limit')).toEqual([`{${scope}} 20`]);
     expect(await samples(metrics, 'concurrency_inflight')).toEqual([`{${scope}} 3`]);
     expect(await samples(metrics, 'queue_depth')).toEqual([`{${scope}} 2`]);
+    expect(await samples(metrics, 'quota_queue_depth')).toEqual([`{${scope}} 6`]);
+    expect(await samples(metrics, 'quota_gate_closed')).toEqual([`{${scope}} 1`]);
+    expect(await samples(metrics, 'quota_remaining')).toEqual([`{${scope},bucket="default"} 40`]);
+    expect(await samples(metrics, 'quota_limit')).toEqual([`{${scope},bucket="default"} 100`]);
+    expect(await samples(metrics, 'quota_reset_seconds')).toEqual([`{${scope},bucket="default"} 2.5`]);
     expect(await samples(metrics, 'upstream_connections')).toEqual(['{upstream="demo"} 4']);
     expect(await samples(metrics, 'tunnels')).toEqual(['{upstream="demo"} 2']);
     expect(await samples(metrics, 'replay_bytes')).toEqual([' 4096']);

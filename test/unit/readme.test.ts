@@ -1,11 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { presetTable } from '../../src/config/preset.ts';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
 
 const readme = readFileSync('README.md', 'utf8');
 
 test('the table of keys is the one that `breakwater schema --markdown` prints', () => {
-  expect(readme).toContain(renderOptionsTable().trim());
+  expect(readFileSync('docs/keys.md', 'utf8')).toContain(renderOptionsTable().trim());
+});
+
+test('the table of presets is the one that `breakwater presets` prints', () => {
+  expect(readme).toContain(presetTable().trim());
 });
 
 test('every file that the README links to is there', () => {

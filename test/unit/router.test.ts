@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Match, type MountedUpstream, pathPattern, Router } from '../../src/proxy/router.ts';
+import { pathPattern } from '../../src/proxy/request-path.ts';
+import { type Match, type MountedUpstream, Router } from '../../src/proxy/router.ts';
 
 const all = (route: string) => [{ methods: undefined, path: '/**', route }];
 

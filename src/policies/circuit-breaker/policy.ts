@@ -1,6 +1,6 @@
 import { headerOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
-import { retryAfterMs } from '../../http/retry-after.ts';
+import { askedWaitMs } from '../../http/retry-after.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, isConnectFailure, ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
@@ -8,7 +8,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Breaker } from './breaker.ts';
 import type { Permit } from './permit.ts';
 
-/** Statuses by which an upstream says that it is not well. A 429 is about us, not about it. */
+/** Statuses by which an upstream says that it is not well. A rate limit is about us, not about it, whatever its status. */
 const FAILURES: ReadonlySet<number> = new Set([500, 502, 503, 504, 529]);
 
 export interface CircuitBreakerOptions {
@@ -50,8 +50,8 @@ function settleError(permit: Permit, error: unknown, now: number): void {
 
 function settleReply(permit: Permit, reply: Reply, { call, clock }: { call: Call; clock: Clock }): void {
   const now = clock.now();
-  if (FAILURES.has(reply.status)) {
-    const asked = reply.status === 503 ? retryAfterMs(reply.headers, clock.wallTime()) : undefined;
+  if (FAILURES.has(reply.status) && reply.verdict?.throttled !== true) {
+    const asked = reply.status === 503 ? askedWaitMs(reply, clock.wallTime()) : undefined;
     return permit.fail(now, { retryAfterMs: asked });
   }
   if (isOpenEnded(reply)) return permit.succeed(now);

@@ -24,6 +24,7 @@ export class ConcurrencyLimit {
   #limit: number;
   #inFlight = 0;
   #decreasedAt = -Infinity;
+  #overloadAt = -Infinity;
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
@@ -47,14 +48,28 @@ export class ConcurrencyLimit {
     return true;
   }
 
+  /**
+   * For a call that has waited since `since` for as long as it could: a permit beyond the limit, which grows by it, unless
+   * a sign of overload came meanwhile or `max` is reached. Otherwise calls that take long would keep an idle upstream's
+   * limit where it began: it learns from the ends of calls only (TCP's slow start has the same purpose).
+   */
+  tryExtend(since: number): boolean {
+    const { mode, max } = this.#options;
+    const grown = Math.min(max, this.#limit + 1);
+    // One that has fallen comes back by success alone, while those let in before it fell are still under way.
+    if (mode !== 'adaptive' || this.#overloadAt >= since || this.#inFlight >= Math.floor(grown)) return false;
+    this.#limit = grown;
+    return this.tryAcquire();
+  }
+
   /** `latencyMs` is the time to the head, or to the failure. */
   release(evidence: Evidence, latencyMs: number, now: number): void {
     // Counted with the one that leaves: otherwise a limit of 1 always looks idle and never grows.
     const inFlight = this.#inFlight--;
     if (this.#options.mode !== 'adaptive' || evidence === 'ignored') return;
-    if (evidence === 'overload') return this.#decrease(now);
-    this.#median.add(latencyMs);
-    if (latencyMs > (this.#options.latencyCeilingMs ?? Infinity)) this.#decrease(now);
+    if (evidence !== 'overload') this.#median.add(latencyMs);
+    if (evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity))
+      this.#decrease(now);
     else if (evidence === 'success') this.#increase(inFlight);
   }
 
@@ -66,6 +81,7 @@ export class ConcurrencyLimit {
 
   /** Once per round trip: what was under way at the last decrease cannot have felt it yet. */
   #decrease(now: number): void {
+    this.#overloadAt = now;
     if (now - this.#decreasedAt < Math.max(MIN_DECREASE_INTERVAL_MS, this.#median.value)) return;
     this.#decreasedAt = now;
     this.#limit = Math.max(this.#options.min, this.#limit * DECREASE);

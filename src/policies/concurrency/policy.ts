@@ -31,7 +31,7 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLi
   const { queue, clock } = options;
 
   return (next) => async (call) => {
-    if (!limit.tryAcquire()) await waitForPermit(call, options);
+    if (!limit.tryAcquire()) await waitForPermit(call, limit, options);
     const startedAt = clock.now();
     try {
       const reply = await next(call);
@@ -56,7 +56,11 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLi
 }
 
 /** Resolves once a permit is held: taken, for the one who waits, by the one who leaves. Rejects without one. */
-function waitForPermit(call: Call, { queue, waitMs, clock }: ConcurrencyLimitOptions): Promise<void> {
+function waitForPermit(
+  call: Call,
+  limit: ConcurrencyLimit,
+  { queue, waitMs, clock }: ConcurrencyLimitOptions,
+): Promise<void> {
   const since = clock.now();
   const patienceMs = Math.min(waitMs, DEADLINE_SHARE * (call.deadline - since));
   return new Promise((resolve, reject) => {
@@ -72,7 +76,8 @@ function waitForPermit(call: Call, { queue, waitMs, clock }: ConcurrencyLimitOpt
     }
     function onTimeout(): void {
       stopWaiting();
-      reject(refused(call));
+      if (limit.tryExtend(since)) resolve();
+      else reject(refused(call));
     }
     function onAbort(): void {
       stopWaiting();

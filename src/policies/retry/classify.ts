@@ -1,17 +1,20 @@
-import { headerOf, type RawHeaders } from '../../http/headers.ts';
-import { isIdempotent } from '../../http/methods.ts';
-import type { Reply } from '../../http/reply.ts';
-import type { Call } from '../../proxy/call.ts';
+import { forbidsRetry } from '../../http/grpc.ts';
+import { headerOf } from '../../http/headers.ts';
+import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { blamesUpstream, type ProxyError } from '../../proxy/errors.ts';
 import type { RetryReason } from '../../proxy/events.ts';
 import type { RetryOptions } from './options.ts';
 
 /** What classify looks at in a Call. A key means that the route trusts it. */
-export type ClassifiedCall = Pick<Call, 'method' | 'idempotencyKey' | 'upgrade' | 'attempt'>;
+export type ClassifiedCall = Pick<
+  Call,
+  'method' | 'safe' | 'idempotencyKey' | 'upgrade' | 'overrides' | 'attempt'
+>;
 
 /** What classify looks at in an Outcome. */
 export type ClassifiedOutcome =
-  | { readonly kind: 'reply'; readonly reply: Pick<Reply, 'status' | 'headers'> }
+  | { readonly kind: 'reply'; readonly reply: Pick<Reply, 'status' | 'headers' | 'verdict' | 'grpc'> }
   | { readonly kind: 'error'; readonly error: ProxyError };
 
 /** Whether the nature of an outcome lets the call be sent again. Attempts, time, budget and body are asked elsewhere. */
@@ -20,9 +23,17 @@ export type RetryVerdict =
       readonly retry: 'no';
       /**
        * `not_idempotent`, `veto`: a failure of a kind that is retried, were it not for the method or the upstream's word.
+       * `permanent`: by the rules of the API no repetition changes it.
        * `rejected`: our own refusal. `not_retryable`: everything else that is not below 400.
        */
-      readonly because: 'success' | 'not_retryable' | 'not_idempotent' | 'veto' | 'rejected' | 'client_gone';
+      readonly because:
+        | 'success'
+        | 'not_retryable'
+        | 'not_idempotent'
+        | 'veto'
+        | 'permanent'
+        | 'rejected'
+        | 'client_gone';
     }
   | {
       readonly retry: 'yes';
@@ -34,25 +45,25 @@ export type RetryVerdict =
     };
 
 /** Judges one outcome; the table in the README is this function. */
-export function classify(
-  outcome: ClassifiedOutcome,
-  call: ClassifiedCall,
-  options: Pick<RetryOptions, 'statuses' | 'notProcessed'>,
-): RetryVerdict {
-  if (outcome.kind === 'error') return classifyError(outcome.error, call);
-  const { status, headers } = outcome.reply;
-  if (status < 400) return SUCCESS;
-  const wish = upstreamsWish(headers);
-  switch (scopeOf(status, call, options, wish)) {
-    case 'no_call':
-      return NOT_RETRYABLE;
-    case 'repeatable':
-      if (wish === 'veto') return VETO;
-      return isRepeatable(call) ? answered(status) : NOT_IDEMPOTENT;
-    case 'every_call':
-      return wish === 'veto' ? VETO : answered(status);
-  }
+export function classify(outcome: ClassifiedOutcome, call: ClassifiedCall, options: Judged): RetryVerdict {
+  return outcome.kind === 'error'
+    ? classifyError(outcome.error, call)
+    : classifyReply(outcome.reply, call, options);
 }
+
+function classifyReply(reply: JudgedReply, call: ClassifiedCall, options: Judged): RetryVerdict {
+  const kind = ruleOf(reply, options);
+  if (reply.status < 400 && kind === undefined) return SUCCESS;
+  const wish = upstreamsWish(reply, options.vetoHeaders);
+  const meaning = kind ?? meaningOf(reply.status, call, options, wish);
+  if (meaning === 'permanent') return PERMANENT;
+  if (meaning === 'no_failure') return NOT_RETRYABLE;
+  if (wish === 'veto') return VETO;
+  return meaning === 'not_processed' || isRepeatable(call) ? answered(reply) : NOT_IDEMPOTENT;
+}
+
+type Judged = Pick<RetryOptions, 'statuses' | 'notProcessed' | 'grpcStatuses' | 'vetoHeaders'>;
+type JudgedReply = Extract<ClassifiedOutcome, { kind: 'reply' }>['reply'];
 
 /**
  * True when an attempt pays into the budget: the upstream did its work, though the answer may be a 404 to an absurd question.
@@ -62,13 +73,15 @@ export function classify(
 export function isSuccess(outcome: ClassifiedOutcome, verdict: RetryVerdict): boolean {
   if (verdict === SUCCESS) return true;
   if (verdict !== NOT_RETRYABLE || outcome.kind === 'error') return false;
-  return outcome.reply.status < 500 && !NOT_NOW.has(outcome.reply.status);
+  const { status, verdict: meaning } = outcome.reply;
+  return status < 500 && !NOT_NOW.has(status) && meaning?.throttled !== true;
 }
 
 const SUCCESS: RetryVerdict = Object.freeze({ retry: 'no', because: 'success' });
 const NOT_RETRYABLE: RetryVerdict = Object.freeze({ retry: 'no', because: 'not_retryable' });
 const NOT_IDEMPOTENT: RetryVerdict = Object.freeze({ retry: 'no', because: 'not_idempotent' });
 const VETO: RetryVerdict = Object.freeze({ retry: 'no', because: 'veto' });
+const PERMANENT: RetryVerdict = Object.freeze({ retry: 'no', because: 'permanent' });
 const REJECTED: RetryVerdict = Object.freeze({ retry: 'no', because: 'rejected' });
 const CLIENT_GONE: RetryVerdict = Object.freeze({ retry: 'no', because: 'client_gone' });
 
@@ -78,16 +91,8 @@ const INTERNAL_ERROR = 500;
 const NOT_NOW: ReadonlySet<number> = new Set([408, 425, 429]);
 const OVERLOADED: ReadonlySet<number> = new Set([429, 503, 529]);
 
-const READS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
-
-/**
- * Whether the call may be sent again when it is unknown what became of it: by its method or by its key. A handshake is
- * a GET by name only: it may have begun a session.
- */
-export function isRepeatable(call: Pick<Call, 'method' | 'idempotencyKey' | 'upgrade'>): boolean {
-  if (call.upgrade !== undefined) return false;
-  return call.idempotencyKey !== undefined || isIdempotent(call.method);
-}
+const isRead = ({ method, safe = false }: ClassifiedCall): boolean =>
+  safe || method === 'GET' || method === 'HEAD';
 
 function classifyError(error: ProxyError, call: ClassifiedCall): RetryVerdict {
   if (error.code === 'client_gone') return CLIENT_GONE;
@@ -98,36 +103,44 @@ function classifyError(error: ProxyError, call: ClassifiedCall): RetryVerdict {
   return { retry: 'yes', transparent, overloaded: false, reason: error.code };
 }
 
-function answered(status: number): RetryVerdict {
-  return { retry: 'yes', transparent: false, overloaded: OVERLOADED.has(status), reason: `status_${status}` };
+/** What the route knows of such a reply. */
+function ruleOf({ grpc, verdict }: JudgedReply, { grpcStatuses }: Judged): ReplyVerdict['kind'] {
+  return verdict?.kind ?? (grpc !== undefined && grpcStatuses.has(grpc) ? 'not_processed' : undefined);
 }
 
-/** Which calls may be sent again after a status. */
-type Scope = 'no_call' | 'repeatable' | 'every_call';
+function answered({ status, grpc, verdict }: JudgedReply): RetryVerdict {
+  const overloaded = OVERLOADED.has(status) || verdict?.throttled === true;
+  const reason = grpc === undefined ? (`status_${status}` as const) : (`grpc_${grpc}` as const);
+  return { retry: 'yes', transparent: false, overloaded, reason };
+}
 
-function scopeOf(
+/** What a status means where the API has no rule for it. */
+function meaningOf(
   status: number,
   call: ClassifiedCall,
-  options: Pick<RetryOptions, 'statuses' | 'notProcessed'>,
+  options: Judged,
   wish: Wish,
-): Scope {
+): 'retry' | 'not_processed' | 'no_failure' {
   // A misdirected request was not processed (RFC 9110 §15.5.20): it was the wrong connection, not the wrong request.
-  if (status === MISDIRECTED || options.notProcessed.has(status)) return 'every_call';
+  if (status === MISDIRECTED || options.notProcessed.has(status)) return 'not_processed';
   // The first attempt still runs under this key; its result will be there later.
-  if (status === CONFLICT && call.attempt > 1 && call.idempotencyKey !== undefined) return 'repeatable';
-  if (wish === 'retry') return 'repeatable';
-  if (!options.statuses.has(status)) return 'no_call';
+  if (status === CONFLICT && call.attempt > 1 && call.idempotencyKey !== undefined) return 'retry';
+  if (wish === 'retry') return 'retry';
+  if (!options.statuses.has(status)) return 'no_failure';
   // A 500 may have done half of its work: reading again is harmless, writing again may hit the same half.
-  if (status === INTERNAL_ERROR && !READS.has(call.method)) return 'no_call';
-  return 'repeatable';
+  return status === INTERNAL_ERROR && !isRead(call) ? 'no_failure' : 'retry';
 }
 
 /** What the upstream itself says about sending the call again. */
 type Wish = 'retry' | 'veto' | 'none';
 
-function upstreamsWish(headers: RawHeaders): Wish {
-  const word = headerOf(headers, 'x-should-retry')?.trim().toLowerCase();
-  if (word === 'false') return 'veto';
-  if (headerOf(headers, 'stripe-should-retry')?.trim().toLowerCase() === 'false') return 'veto';
-  return word === 'true' ? 'retry' : 'none';
+function upstreamsWish({ headers, grpc }: JudgedReply, names: readonly string[]): Wish {
+  if (grpc !== undefined && forbidsRetry(headers)) return 'veto';
+  let wish: Wish = 'none';
+  for (const name of names) {
+    const word = headerOf(headers, name)?.trim().toLowerCase();
+    if (word === 'false') return 'veto';
+    if (word === 'true') wish = 'retry';
+  }
+  return wish;
 }

@@ -1,3 +1,5 @@
+import type { GrpcStatus } from '../../http/grpc.ts';
+
 export type BackoffKind = 'exponential' | 'linear' | 'constant' | 'fibonacci' | 'list';
 export type Jitter = 'full' | 'equal' | 'decorrelated' | 'none';
 
@@ -35,10 +37,18 @@ export interface RetryOptions {
   readonly statuses: ReadonlySet<number>;
   /** Statuses by which this API says that nothing was processed, so that even a POST without a key may be sent again. */
   readonly notProcessed: ReadonlySet<number>;
+  /** Errors by which this gRPC service says that nothing was processed: a call that one of them is all the answer to goes again. */
+  readonly grpcStatuses: ReadonlySet<GrpcStatus>;
   readonly idempotencyKey: IdempotencyKeyMode;
+  /** Calls change nothing at the upstream, whatever their method. */
+  readonly safe: boolean;
   /** Lower-case header name. */
   readonly idempotencyHeader: string;
+  /** A client's own retries are charged to the budget, and the client is told when to stop. */
+  readonly own: boolean;
   readonly backoff: BackoffOptions;
   /** A wait asked for beyond this is not waited: the reply goes through instead. */
   readonly retryAfterMaxMs: number;
+  /** Lower-case names of headers by which this API says whether to repeat a call, `true` or `false`, and its SDK is told so. */
+  readonly vetoHeaders: readonly string[];
 }

@@ -1,20 +1,18 @@
 import { KeptReply } from '../../http/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import { retryAfterMs } from '../../http/retry-after.ts';
-import type { Call } from '../../proxy/call.ts';
+import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
 import type { RetryDenial } from '../../proxy/events.ts';
 import { type Outcome, settle, unwrap } from '../../proxy/outcome.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
-import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
-import { backoffMs, retryDelayMs } from './backoff.ts';
-import { ASKED_RETRY_COST, RETRY_COST, type RetryBudget } from './budget.ts';
-import { classify, isRepeatable, isSuccess, type RetryVerdict } from './classify.ts';
+import { RETRY_COST, type RetryBudget } from './budget.ts';
+import { classify, isSuccess, type RetryVerdict } from './classify.ts';
 import type { RetryOptions } from './options.ts';
-import type { Trip, TripReason } from './trip.ts';
+import { nextStep, type Step } from './step.ts';
+import type { Trip } from './trip.ts';
 
 export interface RetryDeps {
   readonly clock: Clock;
@@ -23,6 +21,8 @@ export interface RetryDeps {
   readonly trip: Trip;
   /** Bounds the failed replies that are kept during backoff. */
   readonly memory: ByteBudget;
+  /** An attempt may have a second one beside it, which counts as an attempt. */
+  readonly hedged?: boolean;
 }
 
 type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
@@ -37,22 +37,19 @@ interface Ended {
   readonly paid: number;
 }
 
-/** A wait before the next attempt. */
-interface Wait {
-  readonly delayMs: number;
-  /** The jittered backoff alone, which decorrelated jitter grows from. */
-  readonly backoffMs: number;
-  /** Longer than our own backoff because the upstream asked for it. */
-  readonly asked: boolean;
-}
-
 /**
  * Repeats a failed attempt while its nature, attempts, time, breaker and budget all allow it; otherwise the last
  * outcome stands, an upstream's reply as it came.
  */
 export function retry(options: RetryOptions, deps: RetryDeps): Policy {
   const loop = new RetryLoop(options, deps);
-  return (next) => (call) => loop.run(next, call);
+  return (next) => (call) => {
+    const { overrides } = call;
+    if (overrides === undefined) return loop.run(next, call);
+    // The client's word goes before the route's, where it may have one.
+    const { attempts = options.attempts, retryOn: statuses = options.statuses } = overrides;
+    return new RetryLoop({ ...options, attempts, statuses }, deps).run(next, call);
+  };
 }
 
 class RetryLoop {
@@ -67,33 +64,35 @@ class RetryLoop {
   async run(next: Send, call: Call): Promise<Reply> {
     let last: KeptOutcome | undefined;
     let previousMs = 0;
-    let paid = 0;
+    const charged = this.#charge(call);
+    let { paid } = charged;
     try {
       for (let attempt = 1; ; attempt++) {
-        const lastAttempt = attempt >= this.#options.attempts || !isRepeatable(call);
-        const current = { ...call, attempt, lastAttempt };
+        const current = this.#attempt(call, attempt, charged.owing);
         const outcome = await settle(next, current);
+        attempt = sentSoFar(current);
         const verdict = classify(outcome, current, this.#options);
         if (isSuccess(outcome, verdict)) this.#deps.budget.deposit();
         if (verdict.retry === 'no') return this.#end({ outcome, verdict, call, last, paid });
 
-        const wait = this.#nextWait({ retry: attempt, previousMs }, outcome, verdict);
-        paid = costOf(wait, verdict);
-        const denial = this.#deny(current, wait, paid);
+        const step = this.#next(outcome, verdict, current, previousMs);
+        if (step.kind === 'stop') return denied(outcome, step.because, call);
+        const denial = this.#deny(step, call, charged.owing);
         if (denial !== undefined) return denied(outcome, denial, call);
 
-        const { delayMs, asked } = wait;
+        const { delayMs, asked, reason } = step;
+        paid = step.cost;
         call.report({
           type: 'retry_scheduled',
           attempt: attempt + 1,
           delayMs,
-          reason: verdict.reason,
+          reason,
           asked,
         });
         // Free the failed attempt's connection before the wait, not after it.
         last?.drop();
         last = new KeptOutcome(outcome, this.#deps.memory);
-        previousMs = wait.backoffMs;
+        previousMs = step.backoffMs;
         if (!(await this.#sleep(delayMs, call, paid))) return last.take();
       }
     } finally {
@@ -104,68 +103,79 @@ class RetryLoop {
   /** An outcome that is not to be retried; where only the method or the upstream's veto was in the way, that is said. */
   #end({ outcome, verdict, call, last, paid }: Ended): Reply {
     const { because } = verdict;
-    if (because === 'rejected' && last !== undefined) {
-      this.#deps.budget.refund(paid);
-      return ownRefusal(outcome, last, call);
-    }
-    if (because === 'not_idempotent' || because === 'veto') return denied(outcome, because, call);
+    if (because === 'rejected') this.#deps.budget.refund(paid);
+    if (because === 'rejected' && last !== undefined) return ownRefusal(outcome, last, call);
+    if (because === 'not_idempotent' || because === 'veto' || because === 'permanent')
+      return denied(outcome, because, call);
     return unwrap(outcome);
   }
 
-  #nextWait(step: { retry: number; previousMs: number }, outcome: Outcome, { overloaded }: Yes): Wait {
-    const { clock, random } = this.#deps;
-    const ownMs = backoffMs({ ...step, overloaded }, this.#options.backoff, random);
-    const askedMs =
-      outcome.kind === 'reply' ? retryAfterMs(outcome.reply.headers, clock.wallTime()) : undefined;
-    const delayMs = retryDelayMs({ backoffMs: ownMs, retryAfterMs: askedMs, random });
-    return { delayMs, backoffMs: ownMs, asked: askedMs !== undefined && askedMs > ownMs };
+  /** A client's retry costs what ours do. With nothing left to pay for it, it goes through all the same, but only once. */
+  #charge({ clientRetries = 0 }: Call): { paid: number; owing: boolean } {
+    const { budget, clock } = this.#deps;
+    if (clientRetries === 0) return FREE;
+    const owing = !budget.withdraw(clock.now(), RETRY_COST);
+    return { paid: owing ? 0 : RETRY_COST, owing };
   }
 
-  /** Cheapest reason first; the budget comes last because asking it spends from it. */
-  #deny(call: Call, { delayMs, asked }: Wait, cost: number): RetryDenial | undefined {
+  #attempt(call: Call, attempt: number, owing: boolean): Call {
+    const lastAttempt = owing || attempt >= this.#options.attempts || !isRepeatable(call);
+    const tally = this.#deps.hedged === true ? { hedges: 0 } : undefined;
+    return { ...call, attempt, lastAttempt, tally };
+  }
+
+  #next(outcome: Outcome, verdict: Yes, call: Call, previousMs: number): Step {
+    const { clock, random } = this.#deps;
+    const failed = {
+      outcome,
+      verdict,
+      attempt: sentSoFar(call),
+      previousMs,
+      replayable: call.body.replayable,
+      deadline: call.deadline,
+      now: clock.now(),
+      wallNow: clock.wallTime(),
+    };
+    return nextStep(failed, this.#options, random);
+  }
+
+  /** What others have to say; the budget comes last because asking it spends from it. */
+  #deny(
+    { cost, delayMs }: Extract<Step, { kind: 'retry' }>,
+    { sendBefore = Infinity }: Call,
+    owing: boolean,
+  ): RetryDenial | undefined {
     const { budget, clock, trip } = this.#deps;
     const now = clock.now();
-    if (call.attempt >= this.#options.attempts) return 'attempts';
-    if (!call.body.replayable) return 'body_not_replayable';
-    if (asked && delayMs > this.#options.retryAfterMaxMs) return 'retry_after_too_long';
-    if (now + delayMs >= call.deadline) return 'deadline';
+    if (now + delayMs >= sendBefore) return 'signature_age';
     const tripped = trip.reason(now);
     if (tripped !== undefined) return tripped;
-    if (cost > 0 && !budget.withdraw(now, cost)) return 'budget';
+    if (cost > 0 && (owing || !budget.withdraw(now, cost))) return 'budget';
     return undefined;
   }
 
   /** False when the wait became pointless. A token that buys no attempt is given back. */
   async #sleep(delayMs: number, call: Call, paid: number): Promise<boolean> {
     const { budget, clock, trip } = this.#deps;
-    const wake = new Abort(call.signal);
-    let tripped: TripReason | undefined;
-    const onWake = (reason: TripReason) => {
-      tripped = reason;
-      wake.abort(WOKEN);
-    };
-    trip.onWake(onWake);
+    let ended: RetryDenial | undefined = 'client_gone';
     try {
-      await clock.sleep(delayMs, wake);
-      return true;
-    } catch (reason) {
-      budget.refund(paid);
-      call.report({ type: 'retry_denied', reason: tripped ?? 'client_gone' });
-      if (tripped === undefined) throw reason;
-      return false;
+      ended = await trip.sleep(clock, delayMs, call.signal);
     } finally {
-      trip.offWake(onWake);
-      wake.detach();
+      if (ended !== undefined) {
+        budget.refund(paid);
+        call.report({ type: 'retry_denied', reason: ended });
+      }
     }
+    return ended === undefined;
   }
 }
 
-/** Ends a sleep that was tripped; nobody else sees it. */
-const WOKEN = new Error('woken from backoff');
+/** A client's first request. */
+const FREE = { paid: 0, owing: false } as const;
 
-function costOf({ asked }: Wait, { transparent }: Yes): number {
-  if (transparent) return 0;
-  return asked ? ASKED_RETRY_COST : RETRY_COST;
+/** Attempts of the whole call, the hedge beside this one included. */
+function sentSoFar({ attempt, tally }: Call): number {
+  return attempt + (tally?.hedges ?? 0);
 }
 
 /** The outcome stands, and why. */
@@ -176,16 +186,23 @@ function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
 
 const REFUSALS: Partial<Readonly<Record<ErrorCode, RetryDenial>>> = {
   concurrency_limit: 'concurrency',
+  quota: 'quota',
   body_not_kept: 'body_not_replayable',
   draining: 'draining',
+  signature_age: 'signature_age',
 };
 
 /** We refused our own retry: the upstream's last word then tells the client more than our refusal does. */
 function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
   if (outcome.kind === 'reply') return unwrap(outcome);
   const { error } = outcome;
-  call.report({ type: 'retry_denied', reason: REFUSALS[error.code] ?? 'breaker' });
+  call.report({ type: 'retry_denied', reason: refusalOf(error) });
   return last.take(error);
+}
+
+/** What a refusal of our own is called where it ends the retries. */
+export function refusalOf({ code }: ProxyError): RetryDenial {
+  return REFUSALS[code] ?? 'breaker';
 }
 
 /** A failed outcome put aside during backoff, to be the answer after all if no attempt brings a better one. */

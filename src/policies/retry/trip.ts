@@ -1,3 +1,6 @@
+import { Abort } from '../../runtime/abort.ts';
+import type { Clock } from '../../runtime/clock.ts';
+
 /** Why retries stop all at once: the breaker opened, or the proxy shuts down. */
 export type TripReason = 'breaker' | 'draining';
 
@@ -18,6 +21,27 @@ export class Trip {
     return this.#current(now);
   }
 
+  /** Sleeps `delayMs`, or until the wait has become pointless: then it says why. Rejects when `signal` aborts. */
+  async sleep(clock: Clock, delayMs: number, signal: Abort): Promise<TripReason | undefined> {
+    const wake = new Abort(signal);
+    let tripped: TripReason | undefined;
+    const onWake = (reason: TripReason) => {
+      tripped = reason;
+      wake.abort(WOKEN);
+    };
+    this.onWake(onWake);
+    try {
+      await clock.sleep(delayMs, wake);
+      return undefined;
+    } catch (reason) {
+      if (tripped === undefined) throw reason;
+      return tripped;
+    } finally {
+      this.offWake(onWake);
+      wake.detach();
+    }
+  }
+
   /** Wakes everyone who sleeps. */
   wake(reason: TripReason): void {
     for (const sleeper of this.#sleepers) sleeper(reason);
@@ -31,3 +55,6 @@ export class Trip {
     this.#sleepers.delete(sleeper);
   }
 }
+
+/** Ends a sleep that was tripped; nobody else sees it. */
+const WOKEN = new Error('woken from backoff');

@@ -1,0 +1,76 @@
+/** A request's status monitor, as far as this client looks at it. */
+export interface Monitor {
+  readonly id: string;
+  readonly status: string;
+  readonly done: boolean;
+  readonly attempts: {
+    readonly made: number;
+    readonly last?: { readonly n: number; readonly status?: number; readonly error?: string };
+  };
+  readonly next?: { readonly at: string; readonly reason?: string };
+}
+
+/** What came of handing a payment over. */
+export interface Accepted {
+  readonly id: string;
+  /** Where its status is. */
+  readonly location: string;
+  /** It had been handed over before. */
+  readonly repeat: boolean;
+}
+
+export interface Payment {
+  /** The order it is for: its idempotency key. */
+  readonly order: string;
+  readonly amount: number;
+}
+
+/** An app that pays by way of Breakwater. It knows nothing but HTTP. */
+export class Client {
+  readonly #url: string;
+  readonly #callback: string;
+
+  /** `url`: Breakwater's address; `callback`: where the end of each payment is to be told. */
+  constructor(url: string, callback: string) {
+    this.#url = url;
+    this.#callback = callback;
+  }
+
+  async submit({ order, amount }: Payment): Promise<Accepted> {
+    const reply = await fetch(`${this.#url}/pay/payments`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'idempotency-key': order,
+        prefer: 'respond-async',
+        'breakwater-label': order,
+        'breakwater-callback': this.#callback,
+      },
+      body: JSON.stringify({ order, amount, currency: 'eur' }),
+    });
+    if (reply.status !== 202) throw new Error(`${reply.status} ${await reply.text()}`);
+    const { id } = (await reply.json()) as Monitor;
+    const repeat = reply.headers.get('idempotent-replayed') === 'true';
+    return { id, location: reply.headers.get('location') ?? '', repeat };
+  }
+
+  /** Each change of its status, as it comes, until it is done. Each question waits at Breakwater for news. */
+  async *changes(location: string): AsyncGenerator<Monitor> {
+    for (let etag = ''; ; ) {
+      const reply = await fetch(this.#url + location, {
+        headers: etag === '' ? {} : { prefer: 'wait=30', 'if-none-match': etag },
+      });
+      etag = reply.headers.get('etag') ?? '';
+      if (reply.status === 304) continue;
+      const monitor = (await reply.json()) as Monitor;
+      yield monitor;
+      if (monitor.done) return;
+    }
+  }
+
+  /** What the payment API answered in the end, as if it had been called directly. */
+  async result(location: string): Promise<{ readonly status: number; readonly text: string }> {
+    const reply = await fetch(`${this.#url + location}/response`);
+    return { status: reply.status, text: (await reply.text()).trim() };
+  }
+}

@@ -1,0 +1,54 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Webhook } from 'standardwebhooks';
+
+/** What a callback says of a request that has ended. */
+export interface Told {
+  readonly type: string;
+  readonly data: { readonly id: string; readonly attempts: number };
+}
+
+export interface Receiver {
+  /** Where callbacks are taken. */
+  readonly url: string;
+  /** The callback about request `id`, once it has come. */
+  untilTold(id: string): Promise<Told>;
+  close(): Promise<void>;
+}
+
+/** The app's side of callbacks: takes those whose signature fits, each once however often it is delivered. */
+export async function startReceiver(secret: string): Promise<Receiver> {
+  const webhook = new Webhook(secret);
+  const told = new Map<string, Told>();
+  const waiting = new Map<string, (told: Told) => void>();
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      try {
+        const headers = request.headers as Record<string, string>;
+        const message = webhook.verify(Buffer.concat(chunks).toString(), headers) as Told;
+        told.set(message.data.id, message);
+        waiting.get(message.data.id)?.(message);
+        response.writeHead(204).end();
+      } catch {
+        response.writeHead(401).end();
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks/payments`,
+    untilTold: (id) =>
+      new Promise((resolve) => {
+        const known = told.get(id);
+        if (known === undefined) waiting.set(id, resolve);
+        else resolve(known);
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,4 @@
+import { table } from './measure.ts';
+
+console.log('Attempts at the API: the SDK alone → with a proxy that retries too → with Breakwater\n');
+console.log(await table());

@@ -1,0 +1,39 @@
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
+import Stripe from 'stripe';
+
+/** Two retries, which is what these SDKs do unless told otherwise. */
+const RETRIES = 2;
+
+/** The SDKs as they are, but for the waits between their retries, which nobody wants to sit through. */
+const AT_ONCE = { calculateDefaultRetryTimeoutMillis: () => 1 };
+const NO_DELAY = { getInitialNetworkRetryDelay: () => 0, getMaxNetworkRetryDelay: () => 0 };
+
+/** One operation that creates something, by the SDK of its provider; rejects as the SDK does. */
+export type Operation = (baseUrl: string) => Promise<unknown>;
+
+export const SDKS = {
+  openai: (url) => {
+    const client = new OpenAI({ apiKey: 'k', baseURL: `${url}/v1`, maxRetries: RETRIES });
+    Object.assign(client, AT_ONCE);
+    return client.chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'hello' }] });
+  },
+  anthropic: (baseURL) => {
+    const client = new Anthropic({ apiKey: 'k', baseURL, maxRetries: RETRIES });
+    Object.assign(client, AT_ONCE);
+    return client.messages.create({
+      model: 'm',
+      max_tokens: 1,
+      messages: [{ role: 'user', content: 'hello' }],
+    });
+  },
+  stripe: (baseUrl) => {
+    const { hostname: host, port } = new URL(baseUrl);
+    const options = { protocol: 'http', host, port, maxNetworkRetries: RETRIES, telemetry: false } as const;
+    const client = new Stripe('sk_test_k', options);
+    Object.assign(client, NO_DELAY);
+    return client.charges.create({ amount: 100, currency: 'eur', source: 'tok_visa' });
+  },
+} satisfies Record<string, Operation>;
+
+export type SdkName = keyof typeof SDKS;

@@ -1,0 +1,82 @@
+/* Calls to the admin server. The token is kept for as long as this tab is open, and nowhere else. */
+
+const KEY = 'breakwater-admin-token';
+const TIMEOUT_MS = 10_000;
+
+/** The server has answered, and not with what was asked for. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {string} detail
+   */
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+export const token = {
+  get: () => sessionStorage.getItem(KEY) ?? undefined,
+  set: (/** @type {string} */ value) => sessionStorage.setItem(KEY, value),
+};
+
+/**
+ * The path on this server, wherever a proxy in front may have put it.
+ * @param {string} path
+ */
+export function urlOf(path) {
+  return new URL(`.${path}`, new URL('.', location.href)).href;
+}
+
+/** How far the server's clock is ahead of this one's. */
+let skewMs = 0;
+
+export const now = () => Date.now() + skewMs;
+
+/**
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export async function get(path) {
+  return (await call('GET', path)).json();
+}
+
+/**
+ * @param {import('./types.d.ts').Change} change
+ * @returns {Promise<any>} Undefined where there is nothing to say.
+ */
+export async function send({ method, path, body = {} }) {
+  const response = await call(method, path, body);
+  return response.status === 204 ? undefined : response.json();
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function call(method, path, body) {
+  const given = token.get();
+  const headers = new Headers({ accept: 'application/json' });
+  if (given !== undefined) headers.set('authorization', `Bearer ${given}`);
+  if (body !== undefined) headers.set('content-type', 'application/json');
+  const response = await fetch(urlOf(path), {
+    method,
+    headers,
+    body: body === undefined ? null : JSON.stringify(body),
+    cache: 'no-store',
+    credentials: 'omit',
+    redirect: 'error',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  follow(response.headers.get('date'));
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  throw new Refused(response.status, String(problem.detail ?? `${response.status} ${response.statusText}`));
+}
+
+/** Dates are whole seconds: less than two of difference is no difference. @param {string | null} date */
+function follow(date) {
+  const ahead = date === null ? 0 : Date.parse(date) - Date.now();
+  skewMs = Math.abs(ahead) < 2_000 ? 0 : ahead;
+}

@@ -1,0 +1,180 @@
+/* The only place that makes elements. Text goes in as text: what came from outside is never markup. */
+
+/** @typedef {Node | string | number | undefined | false} Child */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Readonly<Record<string, unknown>>} [props] `on…` are listeners, `true` an empty attribute, undefined and false none.
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  apply(element, props);
+  element.append(...shown(children));
+  return element;
+}
+
+/**
+ * @param {string} tag
+ * @param {Readonly<Record<string, unknown>>} [props]
+ * @param {...Child} children
+ */
+export function svg(tag, props = {}, ...children) {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  apply(element, props);
+  element.append(...shown(children));
+  return element;
+}
+
+/** @param {readonly Child[]} children */
+function shown(children) {
+  return children
+    .filter((child) => child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : String(child)));
+}
+
+/**
+ * @param {Element} element
+ * @param {Readonly<Record<string, unknown>>} props
+ */
+function apply(element, props) {
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === false) continue;
+    if (typeof value === 'function')
+      element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    else element.setAttribute(name, value === true ? '' : `${/** @type {string | number} */ (value)}`);
+  }
+}
+
+/** @param {string} id */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`there is no #${id}`);
+  return element;
+}
+
+/**
+ * @param {string} label
+ * @param {() => void} onclick
+ * @param {Readonly<Record<string, unknown>>} [more]
+ */
+export function button(label, onclick, more = {}) {
+  return h('button', { type: 'button', onclick, 'data-focus': label, ...more }, label);
+}
+
+/** @param {string} status */
+export function pill(status) {
+  return h('span', { class: `pill is-${status}` }, status.replace('_', ' '));
+}
+
+/**
+ * A text that follows the clock.
+ * @param {string | undefined} moment
+ * @param {'countdown' | 'ago'} how
+ */
+export function follows(moment, how) {
+  if (moment === undefined) return h('span');
+  return h('time', { datetime: moment, 'data-how': how, title: new Date(moment).toLocaleString() });
+}
+
+/** @type {WeakMap<Element, Map<string, { readonly said: string, readonly node: HTMLElement }>>} */
+const KEPT = new WeakMap();
+
+/**
+ * Shows one child per item and keeps those that have not changed, so that scrolling, selected text and the focus stay.
+ * @template T
+ * @param {Element} parent
+ * @param {readonly T[]} items
+ * @param {{ key: (item: T) => string, says: (item: T) => unknown, make: (item: T) => HTMLElement }} how `says`: all that `make` shows.
+ */
+export function keep(parent, items, { key, says, make }) {
+  const before = KEPT.get(parent) ?? new Map();
+  const after = new Map();
+  const focus = focusIn(parent, before);
+  for (const item of items) {
+    const said = JSON.stringify(says(item));
+    const old = before.get(key(item));
+    const shown = old?.said === said ? old : { said, node: make(item) };
+    keepOpened(old?.node, shown.node);
+    after.set(key(item), shown);
+  }
+  KEPT.set(parent, after);
+  arrange(
+    parent,
+    [...after.values()].map(({ node }) => node),
+  );
+  // Never on to another item: who presses a key would do to it what was meant for the one that is gone.
+  const focused = focus && after.get(focus.key);
+  if (focused !== undefined) refocus(focused.node, focus?.name ?? '');
+}
+
+/**
+ * What a person has unfolded stays unfolded.
+ * @param {Element | undefined} from
+ * @param {Element} to
+ */
+function keepOpened(from, to) {
+  if (from === undefined || from === to) return;
+  const before = [...from.querySelectorAll('details')];
+  for (const [i, one] of [...to.querySelectorAll('details')].entries()) if (before[i]?.open) one.open = true;
+}
+
+/**
+ * Moves only what has to move: a moved element loses its focus.
+ * @param {Element} parent
+ * @param {readonly HTMLElement[]} nodes
+ */
+function arrange(parent, nodes) {
+  /** @type {Set<Element>} */
+  const wanted = new Set(nodes);
+  for (const child of Array.from(parent.children)) if (!wanted.has(child)) child.remove();
+  for (const [i, node] of nodes.entries()) {
+    const there = parent.children[i] ?? null;
+    if (there !== node) parent.insertBefore(node, there);
+  }
+}
+
+/**
+ * Which item has the focus, and what of it.
+ * @param {Element} parent
+ * @param {ReadonlyMap<string, { readonly node: HTMLElement }>} kept
+ */
+function focusIn(parent, kept) {
+  const active = document.activeElement;
+  if (!(active instanceof HTMLElement) || !parent.contains(active)) return undefined;
+  const entry = [...kept].find(([, { node }]) => node.contains(active));
+  return { key: entry?.[0] ?? '', name: active.dataset['focus'] ?? '' };
+}
+
+/**
+ * @param {Element} where
+ * @param {string} name
+ */
+function refocus(where, name) {
+  if (where.contains(document.activeElement)) return;
+  const found = [...where.querySelectorAll('[data-focus]')].find(
+    (one) => one instanceof HTMLElement && one.dataset['focus'] === name,
+  );
+  if (found instanceof HTMLElement) found.focus({ preventScroll: true });
+}
+
+/**
+ * One thing shown in `parent`, made anew only when it says something else.
+ * @param {Element} parent
+ * @param {unknown} says
+ * @param {() => HTMLElement} make
+ */
+export function keepOne(parent, says, make) {
+  keep(parent, [says], { key: () => 'only', says: (it) => it, make });
+}
+
+/**
+ * Names and what belongs to them; a line is there only when its first part is.
+ * @param {readonly (readonly [name: string, ...what: Child[]])[]} lines
+ */
+export function facts(lines) {
+  const there = lines.filter(([, first]) => first !== undefined && first !== false && first !== '');
+  return h('dl', {}, ...there.flatMap(([name, ...what]) => [h('dt', {}, name), h('dd', {}, ...what)]));
+}

@@ -1,0 +1,144 @@
+/* Breakers, budgets, limits, quotas and caches: why something waits. */
+
+import { changeBreaker } from './changes.js';
+import { button, byId, facts, h, keep, pill } from './dom.js';
+import { count, duration, size } from './words.js';
+
+/** @import { Child } from './dom.js' */
+/** @import { Scope, Upstream } from './types.d.ts' */
+/** @import { Page } from './page-state.js' */
+
+/** @param {Page} page */
+export function showHealth(page) {
+  keep(byId('upstreams'), page.state?.upstreams ?? [], {
+    key: ({ name }) => name,
+    says: (upstream) => upstream,
+    make: (upstream) => card(page, upstream),
+  });
+}
+
+/**
+ * @param {Page} page
+ * @param {Upstream} upstream
+ */
+function card(page, upstream) {
+  const { name, in_flight: inFlight, connections, tunnels, scopes } = upstream;
+  const numbers = [
+    `${inFlight} in flight`,
+    `${connections} connections`,
+    ...(tunnels > 0 ? [`${tunnels} tunnels`] : []),
+  ];
+  const steered = scopes.some(({ breaker }) => breaker !== undefined);
+  return h(
+    'li',
+    { class: 'card' },
+    h(
+      'div',
+      { class: 'head' },
+      h('h3', {}, name),
+      h('span', { class: 'quiet' }, numbers.join(' · ')),
+      steered && steering(page, name),
+    ),
+    ...scopes.map((scope) => scopeOf(scope, scopes.length > 1 || scope.scope !== name)),
+  );
+}
+
+/**
+ * @param {Page} page
+ * @param {string} name
+ */
+function steering(page, name) {
+  const one = (/** @type {'open' | 'closed' | 'auto'} */ force) =>
+    button(force, () => page.change([changeBreaker(name, force)]), {
+      class: 'small',
+      title: `set the breaker to ${force}`,
+    });
+  return h(
+    'details',
+    { class: 'steer' },
+    h('summary', { 'data-focus': 'breaker' }, 'breaker …'),
+    h('div', { class: 'buttons' }, one('auto'), one('open'), one('closed')),
+  );
+}
+
+/**
+ * @param {Scope} scope
+ * @param {boolean} named
+ */
+function scopeOf(scope, named) {
+  const { budget_tokens: tokens, quota, cache_bytes: cached, stored_reply_bytes: stored } = scope;
+  const list = facts([
+    ['breaker', ...breakerOf(scope)],
+    ['retry budget', tokens !== undefined && `${tokens.toFixed(1)} tokens`],
+    ['concurrency', ...concurrencyOf(scope)],
+    ['quota', quota && waits(quota)],
+    ...(quota?.credentials ?? []).map(
+      (one) => /** @type {[string, ...Child[]]} */ (['', ...credentialOf(one)]),
+    ),
+    ['cache', cached !== undefined && size(cached)],
+    ['kept replies', stored !== undefined && size(stored)],
+  ]);
+  return h('section', {}, named && h('h4', {}, scope.scope), list);
+}
+
+/** @param {Scope} scope @returns {Child[]} */
+function breakerOf({ breaker }) {
+  if (breaker === undefined) return [];
+  const { state, cause, retry_after_ms: probe } = breaker;
+  const until = probe !== undefined && probe > 0 && `, probe in ${duration(probe)}`;
+  return [pill(state), ' ', cause?.replaceAll('_', ' '), until];
+}
+
+/** @param {Scope} scope @returns {Child[]} */
+function concurrencyOf({ concurrency }) {
+  if (concurrency === undefined) return [];
+  const { limit, in_flight: inFlight, queued } = concurrency;
+  const more = queued > 0 ? `, ${queued} queued` : '';
+  return [meter(inFlight, limit), `${inFlight} of ${Math.floor(limit)}${more}`];
+}
+
+/** @typedef {NonNullable<Scope['quota']>} Quota */
+
+/** @param {Quota} quota */
+function waits({ waiting, gates_closed: gates }) {
+  const parts = [
+    waiting > 0 ? `${count(waiting)} waiting` : 'nobody waits',
+    ...(gates > 0 ? [`${gates} gates closed`] : []),
+  ];
+  return h('span', { class: gates > 0 ? 'trouble' : '' }, parts.join(', '));
+}
+
+/** @param {Quota['credentials'][number]} credential */
+function credentialOf({ credential, waiting, gate, buckets }) {
+  const who = h('code', {}, credential === '' ? 'no credential' : credential);
+  const closed =
+    gate &&
+    h(
+      'div',
+      { class: 'trouble' },
+      `gate closed: ${gate.cause.replaceAll('_', ' ')}, ${duration(gate.retry_after_ms)}`,
+    );
+  return [who, waiting > 0 && ` ${waiting} waiting`, closed, ...buckets.map(bucketOf)];
+}
+
+/** @param {Quota['credentials'][number]['buckets'][number]} bucket */
+function bucketOf({ bucket, policy, limit, remaining, reset_ms: reset }) {
+  const name = policy === undefined ? bucket : `${bucket} ${policy}`;
+  const left =
+    limit === undefined ? `${count(remaining)} left` : `${count(remaining)} of ${count(limit)} left`;
+  const again = reset === undefined || reset <= 0 ? '' : `, reset in ${duration(reset)}`;
+  return h(
+    'div',
+    { class: 'bucket' },
+    limit !== undefined && meter(remaining, limit),
+    `${name}: ${left}${again}`,
+  );
+}
+
+/**
+ * @param {number} value
+ * @param {number} max
+ */
+function meter(value, max) {
+  return h('meter', { min: 0, max: Math.max(1, max), value, 'aria-hidden': 'true' });
+}

@@ -1,0 +1,160 @@
+/* A request's attempts on a time axis: bars are attempts, gaps are waits and say why. Pure. */
+
+import { because, duration } from './words.js';
+
+/** @import { Attempt, Monitor } from './types.d.ts' */
+
+/**
+ * @typedef {object} Segment
+ * @property {'attempt' | 'running' | 'wait' | 'planned'} kind `planned` attempts and what leads to them lie ahead.
+ * @property {'good' | 'bad' | 'none'} tone
+ * @property {number} from Milliseconds since 1970.
+ * @property {number} to
+ * @property {string} label
+ * @property {string} title
+ */
+
+/** @typedef {Segment & { readonly x: number, readonly width: number }} Placed In percent of the whole. */
+
+/** Plans grow exponentially: all of one would squeeze what has happened into a corner. */
+const FUTURE_SHARE = 1.5;
+
+/**
+ * In order, without overlap, from the moment of acceptance.
+ * @param {Monitor} monitor
+ * @param {readonly Attempt[]} attempts
+ * @param {number} now
+ * @returns {Segment[]}
+ */
+export function segments(monitor, attempts, now) {
+  const created = Date.parse(monitor.created_at);
+  /** @type {Segment[]} */
+  const made = [];
+  let at = created;
+  let reason = '';
+  for (const attempt of attempts) {
+    const from = Math.max(at, Date.parse(attempt.at));
+    if (from > at) made.push(wait(at, from, reason));
+    at = from + attempt.ms;
+    made.push(bar(attempt, from, at));
+    reason = because(attempt.reason);
+  }
+  if (monitor.status === 'running') made.push(...underWay({ at, now, attempts, reason }));
+  return [...made, ...ahead(monitor, at, now)];
+}
+
+/** @param {{ at: number, now: number, attempts: readonly Attempt[], reason: string }} running @returns {Segment[]} */
+function underWay({ at, now, attempts, reason }) {
+  const start = Math.min(now, at + (attempts.at(-1)?.wait_ms ?? 0));
+  const waits = start > at ? [wait(at, start, reason)] : [];
+  const n = (attempts.at(-1)?.n ?? 0) + 1;
+  const to = Math.max(now, start);
+  return [
+    ...waits,
+    { kind: 'running', tone: 'none', from: start, to, label: '', title: `attempt ${n} is under way` },
+  ];
+}
+
+/**
+ * @param {Monitor} monitor
+ * @param {number} since
+ * @param {number} now
+ * @returns {Segment[]}
+ */
+function ahead(monitor, since, now) {
+  const [first, ...rest] = monitor.plan.map((moment) => Date.parse(moment));
+  const next = monitor.next === undefined ? first : Date.parse(monitor.next.at);
+  if (monitor.done || next === undefined) return [];
+  const why = because(monitor.next?.reason) || 'its turn';
+  // What is overdue comes now at the earliest.
+  const soonest = Math.max(next, now, since);
+  const created = Date.parse(monitor.created_at);
+  const horizon = soonest + Math.max(1_000, soonest - created) * FUTURE_SHARE;
+  const planned = first === undefined ? [] : rest.filter((moment) => moment > soonest && moment <= horizon);
+  /** @type {Segment[]} */
+  const found = soonest > since ? [wait(since, soonest, why)] : [];
+  found.push(plan(soonest));
+  let at = soonest;
+  for (const moment of planned) {
+    found.push({ ...wait(at, moment, 'planned'), tone: 'good' }, plan(moment));
+    at = moment;
+  }
+  return found;
+}
+
+/** @param {number} at @returns {Segment} */
+const plan = (at) => ({
+  kind: 'planned',
+  tone: 'none',
+  from: at,
+  to: at,
+  label: '',
+  title: 'an attempt, as planned',
+});
+
+/**
+ * @param {number} from
+ * @param {number} to
+ * @param {string} why
+ * @returns {Segment}
+ */
+function wait(from, to, why) {
+  const label = why === '' ? 'accepted' : why;
+  return { kind: 'wait', tone: 'none', from, to, label, title: `${duration(to - from)}: ${label}` };
+}
+
+/**
+ * @param {Attempt} attempt
+ * @param {number} from
+ * @param {number} to
+ * @returns {Segment}
+ */
+function bar(attempt, from, to) {
+  const outcome = outcomeOf(attempt);
+  const good = attempt.status !== undefined && attempt.status < 400 && attempt.error === undefined;
+  const title = `attempt ${attempt.n}: ${outcome} after ${duration(attempt.ms)}`;
+  return { kind: 'attempt', tone: good ? 'good' : 'bad', from, to, label: outcome, title };
+}
+
+/** @param {Pick<Attempt, 'status' | 'error' | 'reclaimed'>} attempt */
+export function outcomeOf({ status, error, reclaimed }) {
+  if (error !== undefined) return status === undefined ? error : `${status}, ${error}`;
+  if (status !== undefined) return String(status);
+  return reclaimed ? 'cut off by a restart' : 'no answer';
+}
+
+/** Percent that each kind takes at least, or it could not be seen beside a wait of days. */
+const LEAST = { attempt: 1.6, running: 2.5, wait: 0.8, planned: 1.6 };
+
+/** What the least widths may take together. */
+const LEAST_TOGETHER = 60;
+
+/**
+ * To scale, except that nothing is too thin to be seen.
+ * @param {readonly Segment[]} all
+ * @returns {Placed[]}
+ */
+export function placed(all) {
+  const least = all.reduce((sum, { kind }) => sum + LEAST[kind], 0);
+  const shrink = Math.min(1, LEAST_TOGETHER / Math.max(1, least));
+  const span = all.reduce((sum, { from, to }) => sum + (to - from), 0);
+  const free = 100 - least * shrink;
+  let x = 0;
+  return all.map((segment) => {
+    const share = span === 0 ? 1 / all.length : (segment.to - segment.from) / span;
+    const width = LEAST[segment.kind] * shrink + share * free;
+    const here = { ...segment, x, width };
+    x += width;
+    return here;
+  });
+}
+
+/**
+ * Where `now` is, in percent; undefined when all of it is over or none has begun.
+ * @param {readonly Placed[]} all
+ * @param {number} now
+ */
+export function position(all, now) {
+  const here = all.find(({ from, to }) => from <= now && now < to);
+  return here && here.x + (here.width * (now - here.from)) / (here.to - here.from);
+}

@@ -1,0 +1,50 @@
+/* What the page reads is what the server writes: its types are taken from there. */
+
+import type { attemptJson, monitorJson } from '../../durable/http/monitor.ts';
+import type { stateJson } from '../state.ts';
+
+export type Monitor = ReturnType<typeof monitorJson>;
+export type Attempt = ReturnType<typeof attemptJson>;
+export type State = ReturnType<typeof stateJson>;
+export type Upstream = State['upstreams'][number];
+export type Scope = Upstream['scopes'][number];
+export type RecentCall = State['recent'][number];
+
+export interface RouteRow {
+  readonly name: string;
+  readonly paused: boolean;
+  readonly requests: Readonly<Record<string, number>>;
+  readonly oldest_due_at?: string;
+}
+
+export interface ScheduleRun {
+  readonly id: string;
+  readonly status: string;
+  readonly created_at: string;
+  readonly finished_at?: string;
+}
+
+export interface Schedule {
+  readonly name: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly route: string;
+  readonly method: string;
+  readonly paused: boolean;
+  readonly next: readonly string[];
+  readonly last?: ScheduleRun;
+  readonly last_success?: ScheduleRun;
+}
+
+/** A call that changes something, as it is confirmed, shown and sent. */
+export interface Change {
+  readonly method: 'POST' | 'DELETE';
+  /** On this server, encoded. */
+  readonly path: string;
+  readonly body?: object;
+  /** What the button says. */
+  readonly verb: string;
+  /** What is going to happen, in a sentence. */
+  readonly says: string;
+  readonly danger?: boolean;
+}

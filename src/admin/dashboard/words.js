@@ -1,0 +1,88 @@
+/* Numbers and moments as a person reads them. Pure: whoever asks says what time it is. */
+
+const UNITS = /** @type {const} */ ([
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+]);
+
+/**
+ * `340 ms`, `12 s`, `3 min 20 s`, `2 d 4 h`: two units at most, since nobody reads the third.
+ * @param {number} ms
+ */
+export function duration(ms) {
+  if (!Number.isFinite(ms)) return '–';
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1).replace('.0', '')} s`;
+  const at = UNITS.findIndex(([size]) => ms >= size);
+  const [size, unit] = UNITS[at] ?? [1_000, 's'];
+  const [lower, lowerUnit] = UNITS[at + 1] ?? [0, ''];
+  const whole = Math.floor(ms / size);
+  const rest = lower === 0 ? 0 : Math.floor((ms % size) / lower);
+  return rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${lowerUnit}`;
+}
+
+/**
+ * How long until `at`; past moments are due.
+ * @param {number} at
+ * @param {number} now
+ */
+export function countdown(at, now) {
+  const left = at - now;
+  if (left > -1_000)
+    return left <= 0 ? 'now' : `in ${duration(left < 10_000 ? Math.ceil(left / 1_000) * 1_000 : left)}`;
+  return `due for ${duration(wholeSeconds(-left))}`;
+}
+
+/**
+ * @param {number} at
+ * @param {number} now
+ */
+export function ago(at, now) {
+  const passed = now - at;
+  return passed < 1_000 ? 'just now' : `${duration(wholeSeconds(passed))} ago`;
+}
+
+/** @param {number} ms */
+const wholeSeconds = (ms) => Math.floor(ms / 1_000) * 1_000;
+
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** @param {number} bytes */
+export function size(bytes) {
+  const power = Math.min(SIZES.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${SIZES[power]}`;
+}
+
+/** @param {number} value */
+export function count(value) {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+}
+
+/** Why a request waits, or ended; what is not listed is shown as it is. @type {Readonly<Record<string, string>>} */
+const REASONS = {
+  backoff: 'backoff',
+  retry_after: 'asked to wait',
+  breaker_open: 'breaker open',
+  quota: 'quota',
+  budget: 'retry budget',
+  concurrency: 'no free place',
+  paused: 'route paused',
+  not_before: 'not before',
+  key: 'earlier of its key',
+  polling: 'polling',
+  exhausted: 'attempts used up',
+  deadline: 'deadline passed',
+  not_retryable: 'not repeatable',
+  condition_failed: 'condition failed',
+  unknown_outcome: 'outcome unknown',
+  cancelled: 'cancelled',
+};
+
+/** @param {string | undefined} reason */
+export function because(reason) {
+  if (reason === undefined) return '';
+  return Object.hasOwn(REASONS, reason) ? (REASONS[reason] ?? reason) : reason;
+}

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { AdminProblem, type AdminResponse } from './response.ts';
+
+const SCRIPT = 'text/javascript; charset=utf-8';
+const STYLE = 'text/css; charset=utf-8';
+
+/** Every file of the monitor page there is: no path of a request ever becomes a path of the disk. */
+const FILES: ReadonlyMap<string, readonly [name: string, contentType: string]> = new Map([
+  ['/', ['index.html', 'text/html; charset=utf-8']],
+  ['/dashboard/icon.svg', ['icon.svg', 'image/svg+xml']],
+  file('page.css', STYLE),
+  ...[
+    'api',
+    'ask',
+    'changes',
+    'confirm',
+    'curl',
+    'detail',
+    'dom',
+    'filters',
+    'health',
+    'main',
+    'page-state',
+    'queue',
+    'recent',
+    'routes',
+    'schedules',
+    'timeline',
+    'timeline-view',
+    'tools',
+    'words',
+  ].map((name) => file(`${name}.js`, SCRIPT)),
+]);
+
+function file(name: string, contentType: string): [string, [string, string]] {
+  return [`/dashboard/${name}`, [name, contentType]];
+}
+
+/**
+ * Nothing from elsewhere, nothing inline, in no frame; and the page's own script cannot make markup of text, whatever it
+ * tries (Trusted Types, where the browser has them).
+ */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join('; ');
+
+const HEADERS = {
+  'content-security-policy': POLICY,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+};
+
+/** Whether `path` is a file of the monitor page. */
+export function isPage(path: string): boolean {
+  return FILES.has(path);
+}
+
+/** A file of the monitor page, read when it is asked for: nobody who never looks pays for it. */
+export async function pageFile(method: string, path: string): Promise<AdminResponse> {
+  const [name, contentType] = FILES.get(path) ?? [];
+  if (name === undefined || contentType === undefined) throw new AdminProblem(404, 'there is nothing here');
+  if (method !== 'GET' && method !== 'HEAD')
+    throw new AdminProblem(405, `${path} takes GET and HEAD only`, { headers: { allow: 'GET, HEAD' } });
+  // Beside this module in the source tree, and beside the bundle, where the build copies the folder.
+  const body = await readFile(new URL(`./dashboard/${name}`, import.meta.url), 'utf8');
+  return { status: 200, contentType, body, headers: HEADERS };
+}

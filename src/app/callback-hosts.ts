@@ -1,0 +1,211 @@
+import { isDeepStrictEqual } from 'node:util';
+import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../durable/callbacks/options.ts';
+import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
+import { allowsCallback } from '../durable/callbacks/target.ts';
+import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
+import { headerOf, type RawHeaders } from '../http/headers.ts';
+import { isPrivateHost } from '../http/private-address.ts';
+import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
+import { Breaker } from '../policies/circuit-breaker/breaker.ts';
+import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
+import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
+import { waitRange } from '../policies/retry/backoff.ts';
+import type { BackoffOptions } from '../policies/retry/options.ts';
+import { nextStep } from '../policies/retry/step.ts';
+import type { Call } from '../proxy/call.ts';
+import { blamesUpstream, ProxyError } from '../proxy/errors.ts';
+import { compose, type Policy } from '../proxy/pipeline.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+import { type Agent, createAgent } from '../upstream/agent.ts';
+import { upstreamSend } from '../upstream/send.ts';
+
+export interface CallbackHostsDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** A receiver that is one of ours: a few connections at a time are enough. */
+const DELIVERIES_AT_ONCE = 8;
+
+/** Of what a receiver answers, this much is kept. */
+const KEPT_REPLY_BYTES = 2_048;
+
+const CONNECTION = {
+  connectTimeoutMs: 5_000,
+  keepAliveMs: 4_000,
+  maxAgeMs: 300_000,
+  http2: 'off',
+  proxy: undefined,
+  tls: { ca: undefined, cert: undefined, key: undefined, servername: undefined, minVersion: 'TLSv1.2' },
+} as const;
+
+const BREAKER: Omit<BreakerOptions, 'probeLeaseMs'> = {
+  mode: 'enforce',
+  windowMs: 60_000,
+  minRequests: 10,
+  failureRate: 0.8,
+  slow: undefined,
+  connectFailures: 5,
+  consecutiveFailures: 10,
+  probes: 1,
+  waitRatio: 0.5,
+  minWaitMs: 5_000,
+  maxWaitMs: 300_000,
+};
+
+/** Its state shows in the callbacks that wait for it: hosts are no label of a metric. */
+const UNOBSERVED = { changed: () => undefined, stale: () => undefined };
+
+/** Delivers callbacks: each origin has connections and a breaker of its own. */
+export class CallbackHosts implements CallbackRoutes {
+  readonly #deps: CallbackHostsDeps;
+  readonly #hosts = new Map<string, { readonly route: DurableRoute; readonly agent: Agent }>();
+  #options: CallbackOptions | undefined;
+
+  constructor(deps: CallbackHostsDeps) {
+    this.#deps = deps;
+  }
+
+  /** New secrets and a new allow-list hold for every delivery to come. */
+  setUp(options: CallbackOptions): void {
+    const lasting = ({ allow: _allow, secrets: _secrets, ...rest }: CallbackOptions) => rest;
+    // The agents are not closed: deliveries may run on them. What idles there ends by its keep-alive time.
+    if (this.#options !== undefined && !isDeepStrictEqual(lasting(options), lasting(this.#options)))
+      this.#hosts.clear();
+    this.#options = options;
+  }
+
+  get(name: string): DurableRoute | undefined {
+    if (this.#options === undefined || !name.startsWith(CALLBACK_ROUTE)) return undefined;
+    let host = this.#hosts.get(name);
+    if (host === undefined) this.#hosts.set(name, (host = this.#create(name, this.#options)));
+    return host.route;
+  }
+
+  close(): void {
+    for (const { agent } of this.#hosts.values()) agent.close();
+    this.#hosts.clear();
+  }
+
+  #create(name: string, options: CallbackOptions) {
+    const { clock, random } = this.#deps;
+    const { allowPrivate, deadlineMs, retentionMs, timeoutMs, waitsMs } = options;
+    const origin = name.slice(CALLBACK_ROUTE.length);
+    const agent = createAgent(origin, { ...CONNECTION, allowPrivate }, { clock });
+    const breaker = new Breaker({ ...BREAKER, probeLeaseMs: timeoutMs }, random, UNOBSERVED);
+    const send = compose(
+      [
+        this.#permitted(origin),
+        circuitBreaker(breaker, { mode: 'enforce', clock }),
+        attemptTimeout(timeoutMs, clock),
+        this.#signed,
+      ],
+      upstreamSend(agent.requests, origin, { clock, idleTimeoutMs: timeoutMs }),
+    );
+    const backoff = backoffOf(waitsMs);
+    const route: DurableRoute = {
+      name,
+      upstream: '',
+      route: 'callbacks',
+      options: {
+        attempts: waitsMs.length + 1,
+        deadlineMs,
+        retentionMs,
+        maxBodyBytes: 0,
+        maxResultBytes: KEPT_REPLY_BYTES,
+        concurrency: DELIVERIES_AT_ONCE,
+        onUnknown: 'retry',
+        poll: undefined,
+      },
+      // The receiver knows a repeat by its webhook-id.
+      safe: true,
+      idempotencyHeader: 'webhook-id',
+      send,
+      headTimeoutMs: timeoutMs,
+      bodyTimeoutMs: timeoutMs,
+      inject: [],
+      drop: new Set(),
+      polls: undefined,
+      judge: (ended) => judge(ended, { attempts: waitsMs.length + 1, backoff }, random),
+      withdraw: () => true,
+      refund: () => undefined,
+      waitRange: (n) => waitRange(n, backoff, false),
+    };
+    return { route, agent };
+  }
+
+  /** What was allowed when the request came in may not be any more. */
+  #permitted(origin: string): Policy {
+    return (next) => (call) => {
+      const { allow = [], allowPrivate = false } = this.#options ?? {};
+      const url = new URL(origin + call.target);
+      if (allowsCallback(allow, url) && (allowPrivate || !isPrivateHost(url.hostname))) return next(call);
+      const message = 'durable.callbacks does not allow this place any more';
+      return Promise.reject(new ProxyError('callback_forbidden', message));
+    };
+  }
+
+  readonly #signed: Policy = (next) => (call) => {
+    const body = call.body.open();
+    const headers = signatureHeaders(keysOf(this.#options?.secrets ?? []), {
+      id: headerOf(call.headers, ID) ?? '',
+      timestamp: Math.floor(this.#deps.clock.wallTime() / 1_000),
+      body: Buffer.isBuffer(body) ? body : '',
+    });
+    return next({ ...call, headers: [...withoutId(call), ...headers] });
+  };
+}
+
+const ID = 'webhook-id';
+
+function withoutId({ headers }: Call): RawHeaders {
+  return headers.filter((_, i) => headers[i - (i % 2)] !== ID);
+}
+
+function keysOf(secrets: readonly string[]): Uint8Array[] {
+  return secrets.flatMap((secret) => webhookKey(secret) ?? []);
+}
+
+function backoffOf(waitsMs: readonly number[]): BackoffOptions {
+  return {
+    kind: 'list',
+    baseMs: 0,
+    overloadedBaseMs: 0,
+    factor: 1,
+    maxMs: Math.max(0, ...waitsMs),
+    jitter: 'equal',
+    listMs: waitsMs,
+  };
+}
+
+/**
+ * Standard Webhooks 1.0.0: only 2xx is a success, a redirect is none, 410 says that nobody wants to hear of it any more; all
+ * else may be a receiver that is just being repaired.
+ */
+function judge(
+  ended: Ended,
+  rules: { readonly attempts: number; readonly backoff: BackoffOptions },
+  random: Random,
+): Judgement {
+  const { outcome } = ended;
+  if (outcome.kind === 'reply') {
+    const { status } = outcome.reply;
+    if (status >= 200 && status < 300) return { kind: 'success' };
+    if (status === 410) return { kind: 'stop', because: 'not_retryable' };
+  } else {
+    const { error } = outcome;
+    if (FORBIDDEN.has(error.code)) return { kind: 'stop', because: 'not_retryable' };
+    if (!blamesUpstream(error)) return { kind: 'refused', error };
+  }
+  const reason = outcome.kind === 'reply' ? (`status_${outcome.reply.status}` as const) : outcome.error.code;
+  const verdict = { retry: 'yes', transparent: false, overloaded: false, reason } as const;
+  const now = { wallNow: ended.now, deadline: ended.deadlineAt };
+  return nextStep(
+    { ...ended, ...now, verdict, replayable: true },
+    { ...rules, retryAfterMaxMs: Number.POSITIVE_INFINITY },
+    random,
+  );
+}
+
+const FORBIDDEN: ReadonlySet<ProxyError['code']> = new Set(['callback_forbidden', 'address_prohibited']);

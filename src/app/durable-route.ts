@@ -1,0 +1,78 @@
+import type { RouteConfig } from '../config/config.ts';
+import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
+import { attemptPipeline, type Policies } from '../policies/order.ts';
+import { waitRange } from '../policies/retry/backoff.ts';
+import type { RetryBudget } from '../policies/retry/budget.ts';
+import { classify, isSuccess } from '../policies/retry/classify.ts';
+import type { RetryOptions } from '../policies/retry/options.ts';
+import { nextStep } from '../policies/retry/step.ts';
+import type { Send } from '../proxy/pipeline.ts';
+import type { Route } from '../proxy/route.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+
+export interface DurableParts {
+  readonly route: Route;
+  readonly config: RouteConfig;
+  /** The route's own, of which every policy but retry is taken. */
+  readonly policies: Policies;
+  readonly budget: RetryBudget;
+  readonly send: Send;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly polls: DurableRoute['polls'];
+}
+
+/** A body has as long as it may twice stand still: somewhere an attempt must end, for its lease does. */
+const BODY_IDLE_TIMES = 2;
+
+/** A route's second pipeline over the same breaker, budget and limits; undefined where requests cannot be handed over. */
+export function durableRoute(parts: DurableParts): DurableRoute | undefined {
+  const { route, config, policies, budget, send, clock, polls } = parts;
+  const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;
+  if (durable === undefined) return undefined;
+  const { backoff, options } = durable;
+  const rules = { ...retry, backoff, attempts: options.attempts, retryAfterMaxMs: Number.POSITIVE_INFINITY };
+  return {
+    name: `${route.upstream}/${route.name}`,
+    upstream: route.upstream,
+    route: route.name,
+    options,
+    safe: retry.safe,
+    idempotencyHeader: retry.idempotencyHeader,
+    send: attemptPipeline(policies, send),
+    headTimeoutMs: totalTimeoutMs,
+    bodyTimeoutMs: BODY_IDLE_TIMES * idleTimeoutMs,
+    inject: route.headers.add,
+    drop: route.headers.drop,
+    polls,
+    judge: (ended) => judge(ended, rules, budget, parts.random),
+    withdraw: (cost) => budget.withdraw(clock.now(), cost),
+    refund: (cost) => budget.refund(cost),
+    waitRange: (n) => waitRange(n, backoff, false),
+  };
+}
+
+/** Takes calls in instead of sending them; what is injected is added at dispatch, so that no secret of ours is stored. */
+export function acceptingRoute(route: Route, { options }: DurableRoute, accept: Send): Route {
+  const headers = { drop: route.headers.drop, add: [] };
+  return { ...route, send: accept, maxReplayBytes: options.maxBodyBytes, headers };
+}
+
+/** The verdict and the step of the synchronous retry; what succeeds pays into the same budget. */
+function judge(ended: Ended, rules: RetryOptions, budget: RetryBudget, random: Random): Judgement {
+  const { outcome, method, repeatable, attempt } = ended;
+  const call = { method, attempt, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
+  const verdict = classify(outcome, call, rules);
+  if (isSuccess(outcome, verdict)) budget.deposit();
+  if (verdict.retry === 'yes')
+    return nextStep(
+      { ...ended, verdict, replayable: true, deadline: ended.deadlineAt, wallNow: ended.now },
+      rules,
+      random,
+    );
+  if (verdict.because === 'success') return { kind: 'success' };
+  if (verdict.because === 'rejected' && outcome.kind === 'error')
+    return { kind: 'refused', error: outcome.error };
+  return { kind: 'stop', because: verdict.because === 'not_idempotent' ? 'not_idempotent' : 'not_retryable' };
+}

@@ -1,0 +1,97 @@
+import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../durable/durable.ts';
+import type { Reply } from '../http/reply.ts';
+import type { Call } from '../proxy/call.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Route } from '../proxy/route.ts';
+import type { DurableSnapshot } from '../proxy/snapshot.ts';
+import type { Logger } from '../runtime/logger.ts';
+
+/** What the engine is opened with, once it is needed. */
+export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'> {
+  readonly logger: Logger;
+  /** The token by which a caller of the app's listener is an operator; undefined: nobody is. */
+  readonly isAdmin: (headers: readonly string[]) => boolean;
+}
+
+/** The app's hold on durable requests: nothing of them is loaded until a route asks for it. */
+export class DurableSide {
+  readonly #deps: DurableSideDeps;
+  #durable: Durable | undefined;
+  #store: string | undefined;
+  #prefix = '';
+  #closed = false;
+
+  constructor(deps: DurableSideDeps) {
+    this.#deps = deps;
+  }
+
+  /** True where durable requests are accepted, or not asked for. */
+  get healthy(): boolean {
+    return this.#durable?.healthy ?? this.#store === undefined;
+  }
+
+  /** Path of the HTTP interface; undefined where there is none. */
+  get prefix(): string | undefined {
+    return this.#store === undefined ? undefined : this.#prefix;
+  }
+
+  /** Undefined where there is nothing to tell, or the store does not answer. */
+  async snapshot(): Promise<DurableSnapshot | undefined> {
+    return this.#durable?.snapshot();
+  }
+
+  /** Follows the configuration; rejects with a StoreError where the store cannot be opened. */
+  async setUp(setup: DurableSetup): Promise<void> {
+    const { prefix, store } = setup.process;
+    this.#prefix = prefix;
+    if (this.#durable !== undefined) {
+      if (store !== this.#store)
+        this.#deps.logger.warn({}, 'durable.store changes only with a restart; the running one stays');
+      return this.#durable.setUp(setup);
+    }
+    if (setup.routes.length === 0) return;
+    this.#store = store;
+    const { openDurable } = await import('./durable.ts');
+    const durable = await openDurable(setup, this.#deps);
+    if (this.#closed) await durable.close();
+    else this.#durable = durable;
+  }
+
+  /** Accepts a call for the durable route `name`. */
+  readonly accept = async (name: string, call: Call): Promise<Reply> => this.#running().accept(name, call);
+
+  /** Answers a call of the HTTP interface. */
+  readonly api = async (call: DurableCall): Promise<Reply> => this.#running().api(call);
+
+  /** The HTTP interface as a route of its own, on the address that apps connect to. */
+  route(): Route {
+    return {
+      upstream: '',
+      name: 'durable',
+      send: async ({ method, target, headers, signal }) =>
+        this.api({ method, target, headers, signal, admin: this.#deps.isAdmin(headers) }),
+      calls: { inFlight: 0, tunnels: 0 },
+      totalTimeoutMs: Number.POSITIVE_INFINITY,
+      maxReplayBytes: 0,
+      headers: { drop: new Set(), add: [] },
+      ownRetries: undefined,
+      idempotency: { mode: 'none', header: 'idempotency-key' },
+    };
+  }
+
+  async drain(): Promise<void> {
+    await this.#durable?.drain();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#durable?.close();
+  }
+
+  #running(): Durable {
+    if (this.#durable !== undefined) return this.#durable;
+    throw new ProxyError('store_unavailable', 'the store of durable requests is not open', {
+      retryAfterMs: 5_000,
+    });
+  }
+}

@@ -1,0 +1,112 @@
+import type { RouteConfig } from '../config/config.ts';
+import type { ByteBudget } from '../http/byte-budget.ts';
+import { fallback } from '../policies/fallback/fallback.ts';
+import { type HeaderRules, headerOf } from '../http/headers.ts';
+import { type MountedUpstream, Router } from '../proxy/router.ts';
+import { queryWithoutCredentials, withoutCredentials } from '../http/credentials.ts';
+import { isSafe } from '../http/methods.ts';
+import type { FallbackUpstream } from '../policies/fallback/options.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import { idempotencyKey } from '../proxy/idempotency-key.ts';
+import type { Policy, Send } from '../proxy/pipeline.ts';
+import type { Route } from '../proxy/route.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+interface FallbackDeps {
+  readonly clock: Clock;
+  readonly memory: ByteBudget;
+  readonly newId: () => string;
+  /** All upstreams, by the time when a call needs one. */
+  readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
+}
+
+/** A route's fallback, if it has one. `basePath` is where the path of its upstream's URL ends and the client's begins. */
+export function fallbackOf(
+  { headers, settings }: RouteConfig,
+  basePath: string,
+  deps: FallbackDeps,
+): Policy | undefined {
+  const options = settings.fallback;
+  if (options === undefined) return undefined;
+  const { to } = options;
+  const send = 'upstream' in to ? sendTo(to, { ...deps, basePath, injected: headers }) : NOWHERE;
+  return fallback(options, { ...deps, send });
+}
+
+const NOWHERE: Send = () => Promise.reject(new Error('a static fallback sends nothing'));
+
+interface SendDeps extends FallbackDeps {
+  readonly basePath: string;
+  /** What the first upstream's rules put into the request. */
+  readonly injected: HeaderRules;
+}
+
+/**
+ * Sends what one upstream failed to answer through the routes of another: its allow-list, header rules, policies and
+ * connections. Neither the credentials that the client sent nor what the first upstream's rules put in go with it.
+ */
+function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
+  const { clock, newId, basePath } = deps;
+  const own = new Set(to.headers.set.map(([name]) => name.toLowerCase()));
+  const dropped = new Set([
+    ...deps.injected.set.map(([name]) => name.toLowerCase()),
+    ...to.headers.remove,
+    ...own,
+  ]);
+  let router: Router<Route> | undefined;
+
+  return async (call) => {
+    router ??= routerOf(deps.mounted.get(to.upstream));
+    const match = router.match(call.method, undefined, targetOf(to.path, call.target.slice(basePath.length)));
+    if (match.kind !== 'route') {
+      throw new ProxyError(match.kind === 'denied' ? 'egress_denied' : 'route_not_found', match.why);
+    }
+    const { route, target } = match;
+    const { drop, add } = route.headers;
+    const foreign = isSafe(call.method) ? CONDITIONS : NONE;
+    const headers = withoutCredentials(
+      call.headers,
+      (name) => dropped.has(name) || drop.has(name) || foreign.has(name),
+    );
+    for (let i = 0; i < add.length; i += 2) {
+      if (!own.has((add[i] as string).toLowerCase())) headers.push(add[i] as string, add[i + 1] as string);
+    }
+    headers.push(...to.headers.set.flat());
+    const { header } = route.idempotency;
+    const key = idempotencyKey(route.idempotency, { method: call.method, headers, newId });
+    return route.send({
+      ...call,
+      target,
+      headers,
+      idempotencyKey: key,
+      keyedByClient: key !== undefined && headerOf(call.headers, header) === key,
+      safe: route.safe,
+      clientRetries: 0,
+      overrides: undefined,
+      deadline: Math.min(call.deadline, clock.now() + route.totalTimeoutMs),
+      report: (event) => call.report({ ...event, at: { upstream: route.upstream, route: route.name } }),
+    });
+  };
+}
+
+/**
+ * Whether somebody's copy is still good is for the upstream to say that it came from. (Before a change they are a
+ * condition for it, and better not met than left out.)
+ */
+const CONDITIONS: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-since']);
+const NONE: ReadonlySet<string> = new Set();
+
+/** `**` in `path` stands for the client's path; its query is added, without what looks like a key. */
+function targetOf(path: string, below: string): string {
+  const mark = below.indexOf('?');
+  const clientPath = mark < 0 ? below : below.slice(0, mark);
+  const target = path.endsWith('/**') ? path.slice(0, -3) + (clientPath || '/') : path;
+  const query = mark < 0 ? '' : queryWithoutCredentials(below.slice(mark + 1));
+  if (query === '') return target;
+  return `${target}${target.includes('?') ? '&' : '?'}${query}`;
+}
+
+/** The upstream's own routes, as if it were mounted alone. */
+function routerOf(upstream: MountedUpstream<Route> | undefined): Router<Route> {
+  return new Router(upstream === undefined ? [] : [{ ...upstream, mount: { path: '/' } }]);
+}

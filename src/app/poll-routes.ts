@@ -1,0 +1,53 @@
+import type { RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
+import type { DurableRoute } from '../durable/route.ts';
+import { Router } from '../proxy/router.ts';
+import { type DurableParts, durableRoute } from './durable-route.ts';
+
+/** A route of an upstream, durable or not: what `durableRoute` needs of it. */
+export type PollSide = Omit<DurableParts, 'polls'>;
+
+/**
+ * Finds the route that a poll goes through: its allow-list, breaker, limits, budget and header rules, with the backoff,
+ * attempts and deadline of the durable request that polls.
+ */
+export class PollRoutes {
+  readonly #upstream: UpstreamConfig;
+  readonly #sides: PollSide[] = [];
+
+  constructor(upstream: UpstreamConfig) {
+    this.#upstream = upstream;
+  }
+
+  /** In the order of the configuration. */
+  add(side: PollSide): void {
+    this.#sides.push(side);
+  }
+
+  /** For the requests of a route with these settings. What it returns may be asked once every route is added. */
+  of({ settings }: Pick<RouteConfig, 'settings'>): DurableRoute['polls'] {
+    if (settings.durable?.options.poll?.target === undefined) return undefined;
+    const { origin, basePath } = this.#upstream;
+    let router: Router<DurableRoute> | undefined;
+    const routeOf = (target: string) => {
+      router ??= this.#routerFor(settings);
+      const match = router.match('GET', undefined, target.slice(basePath.length) || '/');
+      return match.kind === 'route' ? match.route : match.why;
+    };
+    return { origin, basePath, routeOf };
+  }
+
+  #routerFor(asked: RouteSettings): Router<DurableRoute> {
+    const { basePath, allow } = this.#upstream;
+    const routes = this.#sides.flatMap((side) => {
+      const { settings } = side.config;
+      const { durable } = asked;
+      // Its lease is that of the request that polls.
+      const totalTimeoutMs = Math.min(settings.totalTimeoutMs, asked.totalTimeoutMs);
+      const idleTimeoutMs = Math.min(settings.idleTimeoutMs, asked.idleTimeoutMs);
+      const config = { ...side.config, settings: { ...settings, durable, totalTimeoutMs, idleTimeoutMs } };
+      const route = durableRoute({ ...side, config, polls: undefined });
+      return route === undefined ? [] : [{ methods: config.methods, path: config.path, route }];
+    });
+    return new Router([{ mount: { path: '' }, basePath, allow, routes }]);
+  }
+}

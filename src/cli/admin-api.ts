@@ -1,0 +1,128 @@
+import { systemClock } from '../runtime/clock.ts';
+import { loadFor, printProblems } from './args.ts';
+import type { Io } from './io.ts';
+
+/** Where a running proxy's admin listener is. */
+export interface AdminAddress {
+  /** Without a trailing slash. */
+  readonly url: string;
+  /** Of the durable requests' interface. */
+  readonly prefix: string;
+  readonly token: string | undefined;
+}
+
+/** Names the environment variable, because what stands on a command line can be read by everyone on the machine. */
+const TOKEN_VARIABLE = 'BREAKWATER_ADMIN_TOKEN';
+
+const DEFAULT_PREFIX = '/_breakwater';
+
+/** A query over the whole store may take a while; a proxy that hangs is not waited for longer. */
+const TIMEOUT_MS = 30_000;
+
+/** Options of every command that talks to a running proxy. */
+export const ADMIN_OPTIONS = {
+  config: { type: 'string', short: 'c' },
+  admin: { type: 'string' },
+} as const;
+
+export const ADMIN_HELP = `  -c, --config FILE    where the address and the token are from (default config.yaml)
+      --admin ADDRESS  the admin listener instead, as 127.0.0.1:8081 or a URL (whose path is durable.prefix)
+  The token may also come from the environment: ${TOKEN_VARIABLE}.`;
+
+/** What went wrong with a call, for people. */
+export class AdminFailure extends Error {
+  readonly exit: 1 | 2;
+
+  constructor(message: string, exit: 1 | 2 = 1) {
+    super(message);
+    this.exit = exit;
+  }
+}
+
+/** Finds the proxy by what the command was given. Prints what is wrong with the configuration, and throws an AdminFailure. */
+export function adminAddress(
+  { admin, config: file }: { readonly admin?: string | undefined; readonly config?: string | undefined },
+  io: Io,
+): AdminAddress {
+  const configured = admin === undefined || file !== undefined ? fromConfig(file ?? 'config.yaml', io) : {};
+  const named = admin === undefined ? {} : fromUrl(admin);
+  const token = io.env[TOKEN_VARIABLE] || configured.token;
+  const { url, prefix = DEFAULT_PREFIX } = { ...configured, ...named };
+  if (url === undefined)
+    throw new AdminFailure('the configuration lets the system choose the admin port; name it by --admin');
+  return { url, prefix, token };
+}
+
+function fromConfig(file: string, io: Io): Partial<AdminAddress> {
+  const loaded = loadFor(io, file);
+  if (!loaded.ok) {
+    printProblems(loaded.problems, io);
+    throw new AdminFailure('without a sound configuration, name the proxy by --admin');
+  }
+  const { admin, durable } = loaded.config;
+  const { token } = admin;
+  if (admin.port === 0) return { prefix: durable.prefix, token };
+  return { url: `http://${reachable(admin.host)}:${admin.port}`, prefix: durable.prefix, token };
+}
+
+/** Who listens on all addresses is called on loopback. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function fromUrl(text: string): Partial<AdminAddress> {
+  const whole = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(whole) ? new URL(whole) : undefined;
+  if (url === undefined || url.username !== '')
+    throw new AdminFailure(`--admin "${text}" is not an address such as 127.0.0.1:8081`, 2);
+  const prefix = url.pathname.replace(/\/+$/, '');
+  return prefix === '' ? { url: url.origin } : { url: url.origin, prefix };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+/** Calls the durable requests' interface; `path` is below its prefix. Throws an AdminFailure when that is not what answers. */
+export async function callAdmin(
+  { url, prefix, token }: AdminAddress,
+  method: string,
+  path: string,
+): Promise<Answer> {
+  const abort = new AbortController();
+  const timer = systemClock.timer(TIMEOUT_MS, () => abort.abort());
+  try {
+    const reply = await fetch(`${url}${prefix}${path}`, {
+      method,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      // The token is for this address only.
+      redirect: 'manual',
+      signal: abort.signal,
+    });
+    const answer = { status: reply.status, body: Buffer.from(await reply.arrayBuffer()) };
+    if (answer.status === 401) throw unauthorised(url, token);
+    return answer;
+  } catch (error) {
+    if (error instanceof AdminFailure) throw error;
+    throw new AdminFailure(noAnswer(url, error, abort.signal.aborted));
+  } finally {
+    timer.cancel();
+  }
+}
+
+function unauthorised(url: string, token: string | undefined): AdminFailure {
+  return token === undefined
+    ? new AdminFailure(`the proxy at ${url} wants its admin token; set ${TOKEN_VARIABLE}`)
+    : new AdminFailure(`the proxy at ${url} does not take this admin token; look at ${TOKEN_VARIABLE}`);
+}
+
+function noAnswer(url: string, error: unknown, late: boolean): string {
+  if (late) return `the proxy at ${url} did not answer within ${TIMEOUT_MS / 1_000} s`;
+  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+  if (cause?.code === 'ECONNREFUSED')
+    return `no proxy runs at ${url}; start it, or name its admin listener by --admin`;
+  return `the proxy at ${url} cannot be reached: ${cause?.code ?? cause?.message ?? String(error)}`;
+}

@@ -1,0 +1,35 @@
+import { presetFile, presetTable } from '../config/preset.ts';
+import { readArgs } from './args.ts';
+import type { Command } from './io.ts';
+
+const ABOUT = `Prints what is known about an API, with the source of each fact, as a preset file: the start of one of your own.
+  breakwater presets stripe > my-stripe.yaml      # and in config.yaml: preset: ./my-stripe.yaml`;
+
+const OPTIONS = '  -h, --help   this text\n\nExit codes: 0 printed, 1 no such preset, 2 called wrongly.\n';
+
+const LIST = {
+  text: `Usage: breakwater presets [NAME]\n\n${ABOUT}\nWithout a name it prints the table of them all, in Markdown.\n\n${OPTIONS}`,
+  options: {},
+  words: [],
+} as const;
+
+const ONE = { ...LIST, words: ['NAME'] } as const;
+
+/** Prints the built-in presets, or one of them. */
+export const presets: Command = async (args, io) => {
+  const named = args.some((arg) => !arg.startsWith('-'));
+  const called = readArgs(args, named ? ONE : LIST, io);
+  if ('exit' in called) return called.exit;
+  const [name] = called.words;
+  if (name === undefined) {
+    io.out(presetTable());
+    return 0;
+  }
+  const found = presetFile(name);
+  if ('problem' in found) {
+    io.err(`${found.problem}\n`);
+    return 1;
+  }
+  io.out(found.text);
+  return 0;
+};

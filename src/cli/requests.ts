@@ -1,0 +1,157 @@
+import { systemClock } from '../runtime/clock.ts';
+import { type AdminAddress, adminAddress, AdminFailure, callAdmin } from './admin-api.ts';
+import { readArgs, wrong } from './args.ts';
+import type { Command, Io } from './io.ts';
+import { filtersOf, mistakeIn, queryOf, type Takes, USAGE } from './requests-args.ts';
+import {
+  type Attempts,
+  describeAttempts,
+  describeList,
+  describeRequest,
+  inShort,
+  type Monitor,
+} from './requests-text.ts';
+
+interface Asked {
+  readonly proxy: AdminAddress;
+  readonly ids: readonly string[];
+  /** As the interface takes it, with its question mark. */
+  readonly query: string;
+  readonly force: boolean;
+  readonly json: boolean;
+  readonly io: Io;
+}
+
+interface Action {
+  readonly takes: Takes;
+  readonly run: (asked: Asked) => Promise<number>;
+}
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  list: { takes: 'filters', run: list },
+  show: { takes: 'one', run: show },
+  attempts: { takes: 'one', run: attempts },
+  response: { takes: 'one', run: response },
+  retry: { takes: 'ids or filters', run: (asked) => change('retry', asked) },
+  cancel: { takes: 'ids or filters', run: (asked) => change('cancel', asked) },
+  delete: { takes: 'ids', run: (asked) => eachOf(asked, 'DELETE', '') },
+};
+
+/** Shows and steers the durable requests of a running proxy. */
+export const requests: Command = async (args, io) => {
+  const called = readArgs(args, USAGE, io);
+  if ('exit' in called) return called.exit;
+  const { values } = called;
+  const [name = '', ...ids] = called.words;
+  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+  if (action === undefined) return wrong(`no action "${name}"`, USAGE.text, io).exit;
+  const filters = filtersOf(values);
+  const mistake = mistakeIn(action.takes, ids, filters);
+  if (mistake !== undefined) return wrong(`${name} ${mistake}`, USAGE.text, io).exit;
+  try {
+    const query = queryOf(filters);
+    const { force, json } = values;
+    return await action.run({ proxy: adminAddress(values, io), ids, query, force, json, io });
+  } catch (error) {
+    if (!(error instanceof AdminFailure)) throw error;
+    io.err(`breakwater: ${error.message}\n`);
+    return error.exit;
+  }
+};
+
+async function list({ proxy, query, json, io }: Asked): Promise<number> {
+  const page = await asked<{ requests: Monitor[]; cursor?: string }>(proxy, 'GET', `/requests${query}`);
+  if (json) return printed(page, io);
+  io.out(describeList(page.requests, systemClock.wallTime()));
+  if (page.cursor !== undefined) io.err(`there may be more: --cursor ${page.cursor}\n`);
+  return 0;
+}
+
+async function show({ proxy, ids, json, io }: Asked): Promise<number> {
+  const path = pathOf(ids[0]);
+  const monitor = await asked<Monitor>(proxy, 'GET', path);
+  if (json) return printed(monitor, io);
+  const made = await asked<Attempts>(proxy, 'GET', `${path}/attempts`);
+  io.out(describeRequest(monitor, made, systemClock.wallTime()));
+  return 0;
+}
+
+async function attempts({ proxy, ids, json, io }: Asked): Promise<number> {
+  const made = await asked<Attempts>(proxy, 'GET', `${pathOf(ids[0])}/attempts`);
+  if (json) return printed(made, io);
+  io.out(describeAttempts(made, systemClock.wallTime()));
+  return 0;
+}
+
+async function response({ proxy, ids, io }: Asked): Promise<number> {
+  const path = pathOf(ids[0]);
+  const monitor = await asked<Monitor>(proxy, 'GET', path);
+  if (monitor.response === undefined || !monitor.done || monitor.erased)
+    throw new AdminFailure(`there is no response: ${inShort(monitor, systemClock.wallTime())}`);
+  const { status, body } = await callAdmin(proxy, 'GET', `${path}/response`);
+  io.err(`${status}, ${body.length} bytes\n`);
+  try {
+    io.out(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch {
+    throw new AdminFailure(`the body is not text; fetch ${proxy.url}${proxy.prefix}${path}/response`);
+  }
+  return 0;
+}
+
+async function change(what: 'retry' | 'cancel', call: Asked): Promise<number> {
+  const { proxy, ids, query, force, json, io } = call;
+  if (ids.length > 0) return eachOf(call, 'POST', `/${what}${force ? '?force=true' : ''}`);
+  const result = await asked<{ matched: number; changed: number }>(
+    proxy,
+    'POST',
+    `/requests/${what}${query}`,
+  );
+  if (json) return printed(result, io);
+  io.out(
+    `${result.changed} of ${result.matched} that match: ${what === 'retry' ? 'sent again' : 'cancelled'}\n`,
+  );
+  return 0;
+}
+
+/** One after the other; what cannot be done to one does not keep the others from it. */
+async function eachOf({ proxy, ids, io }: Asked, method: string, what: string): Promise<number> {
+  let code = 0;
+  for (const id of ids) {
+    const { status, body } = await callAdmin(proxy, method, `${pathOf(id)}${what}`);
+    if (status === 204) io.out(`${id}: deleted\n`);
+    else if (status < 300)
+      io.out(`${id}: ${inShort(parsed<Monitor>(proxy, body), systemClock.wallTime())}\n`);
+    else {
+      io.err(`breakwater: ${id}: ${problemIn(proxy, body)}\n`);
+      code = 1;
+    }
+  }
+  return code;
+}
+
+async function asked<T>(proxy: AdminAddress, method: string, path: string): Promise<T> {
+  const { status, body } = await callAdmin(proxy, method, path);
+  if (status < 300) return parsed<T>(proxy, body);
+  throw new AdminFailure(problemIn(proxy, body), status === 400 ? 2 : 1);
+}
+
+const pathOf = (id = ''): string => `/requests/${encodeURIComponent(id)}`;
+
+function problemIn(proxy: AdminAddress, body: Buffer): string {
+  const { detail } = parsed<{ detail?: string }>(proxy, body);
+  if (detail !== 'there is nothing here') return detail ?? 'no reason was given';
+  return `the proxy at ${proxy.url} has no durable requests under ${proxy.prefix}; no route is durable, or durable.prefix is another`;
+}
+
+function parsed<T>({ url }: AdminAddress, body: Buffer): T {
+  try {
+    return JSON.parse(body.toString()) as T;
+  } catch {
+    throw new AdminFailure(`what answers at ${url} is not the admin listener of Breakwater`);
+  }
+}
+
+function printed(value: unknown, io: Io): number {
+  io.out(`${JSON.stringify(value, null, 2)}\n`);
+  return 0;
+}

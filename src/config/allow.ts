@@ -1,0 +1,29 @@
+import type { AllowRule } from '../proxy/allow-list.ts';
+import type { Check } from './fields.ts';
+import type { Path } from './problem.ts';
+import type { Report } from './report.ts';
+import { checkMethod, checkPathPattern, methodsOf } from './words.ts';
+
+/** What is wrong with one entry of an allow-list. */
+export const checkAllowed: Check = (entry) => {
+  const [methods = '', path, ...more] = entry.trim().split(/\s+/);
+  if (path === undefined || more.length > 0) {
+    const example = methods.startsWith('/') ? `GET ${methods}, or ANY ${methods}` : 'GET /v1/**';
+    return `"${entry}" is not a method and a path; write for example ${example}`;
+  }
+  const wrong = methods.split(',').find((method) => checkMethod(method) !== undefined);
+  return wrong === undefined ? checkPathPattern(path) : checkMethod(wrong);
+};
+
+/** The calls that may be sent; undefined: all. */
+export function allowRules(
+  entries: readonly string[] | undefined,
+  path: Path,
+  report: Report,
+): readonly AllowRule[] | undefined {
+  if (entries?.length === 0) report.problem(path, 'allows no call at all; remove it to allow every call');
+  return entries?.map((entry) => {
+    const [methods = '', pattern = ''] = entry.trim().split(/\s+/);
+    return { methods: methodsOf(methods.split(',')), path: pattern };
+  });
+}

@@ -1,0 +1,36 @@
+/** Calls of a route: upper-case methods, undefined for any, and a path pattern. */
+export interface Calls {
+  readonly methods: readonly string[] | undefined;
+  readonly path: string;
+}
+
+/** True when every call that `narrow` matches is matched by `wide` too. */
+export function covers(wide: Calls, narrow: Calls): boolean {
+  const methods = wide.methods;
+  const methodsFit =
+    methods === undefined || narrow.methods?.every((method) => methods.includes(method)) === true;
+  return methodsFit && pathCovers(wide.path.split('/').slice(1), narrow.path.split('/').slice(1));
+}
+
+function pathCovers(wide: readonly string[], narrow: readonly string[]): boolean {
+  const [first, ...rest] = wide;
+  if (first === undefined) return narrow.length === 0;
+  if (first === '**') {
+    for (let skipped = 0; skipped <= narrow.length; skipped++)
+      if (pathCovers(rest, narrow.slice(skipped))) return true;
+    return false;
+  }
+  const [segment, ...others] = narrow;
+  return segment !== undefined && segmentCovers(first, segment) && pathCovers(rest, others);
+}
+
+const isAny = (segment: string): boolean => segment === '*' || segment.startsWith(':');
+
+/** What a star inside a segment (`*.list`) takes of another such star is not looked into. */
+function segmentCovers(wide: string, narrow: string): boolean {
+  if (narrow === '**') return false;
+  if (isAny(wide) || wide === narrow) return true;
+  if (isAny(narrow) || narrow.includes('*')) return false;
+  const parts = wide.split('*').map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(narrow);
+}

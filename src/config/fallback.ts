@@ -1,0 +1,96 @@
+import type { FallbackOptions } from '../policies/fallback/options.ts';
+import type { RouteConfig, UpstreamConfig } from './config.ts';
+import type { Inherited } from './inherit.ts';
+import { didYouMean } from './problem.ts';
+import type { Report } from './report.ts';
+import type { Origins } from './upstreams.ts';
+import type { Settings } from './settings.ts';
+import { checkHeaderName } from './words.ts';
+
+type Written = Settings['fallback'];
+
+/** What the policy takes; undefined where nothing stands in for the upstream. */
+export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions | undefined {
+  const { upstream, path, headers, unsafe, reserve, reply } = fallback;
+  const statuses = new Set(fallback.statuses);
+  if (reply.status !== null) {
+    const set = pairs(reply.headers);
+    if (reply.body !== '' && !set.some(([name]) => name.toLowerCase() === 'content-type')) {
+      set.push(['content-type', contentType(reply.body)]);
+    }
+    return { statuses, to: { status: reply.status, set, body: reply.body } };
+  }
+  if (upstream === 'off') return undefined;
+  const rules = {
+    set: pairs(headers?.set),
+    remove: (headers?.remove ?? []).map((name) => name.toLowerCase()),
+  };
+  return {
+    statuses,
+    to: { upstream, path, headers: rules, unsafe, reserve, notProcessed: new Set(retry.not_processed) },
+  };
+}
+
+function contentType(body: string): string {
+  return /^\s*[[{]/.test(body) ? 'application/json' : 'text/plain; charset=utf-8';
+}
+
+/** A layer further in may write the same name with other capitals: the last one counts. */
+function pairs(headers: Readonly<Record<string, string | undefined>> = {}): [string, string][] {
+  const byName = new Map<string, [string, string]>();
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) byName.set(name.toLowerCase(), [name, value]);
+  }
+  return [...byName.values()];
+}
+
+/** The nearer of two ways counts; side by side they contradict each other. */
+export function checkFallback({ values, origins }: Inherited<Settings>, report: Report): void {
+  const { fallback } = values as { fallback: { -readonly [K in keyof Written]: Written[K] } };
+  checkNames(origins, report);
+  const [upstream, status] = [origins.get('fallback.upstream'), origins.get('fallback.reply.status')];
+  if (fallback.upstream === 'off' || fallback.reply.status === null || !upstream || !status) return;
+  if (upstream.depth === status.depth) {
+    report.problem(upstream.path, 'stands beside reply; keep one of the two', 'key');
+  } else if (upstream.depth > status.depth) {
+    fallback.reply = { ...fallback.reply, status: null };
+  } else {
+    fallback.upstream = 'off';
+  }
+}
+
+function checkNames(origins: Inherited<Settings>['origins'], report: Report): void {
+  for (const [key, { path }] of origins) {
+    const [, name] = /^fallback\.(?:headers\.set|reply\.headers)\.(.*)$/.exec(key) ?? [];
+    const problem = name === undefined ? undefined : checkHeaderName(name);
+    if (problem !== undefined) report.problem(path, problem, 'key');
+  }
+}
+
+/** A fallback leads to an upstream that there is, and from there no further. */
+export function checkFallbacks(upstreams: readonly UpstreamConfig[], origins: Origins, report: Report): void {
+  const leadOn = new Set(upstreams.filter(({ routes }) => routes.some(upstreamOf)).map(({ name }) => name));
+  const names = upstreams.map(({ name }) => name);
+  for (const { name, routes } of upstreams) {
+    for (const route of routes) {
+      const to = upstreamOf(route);
+      const origin = origins.get(route)?.origins.get('fallback.upstream');
+      if (to === undefined || origin === undefined) continue;
+      if (to === name)
+        report.problem(origin.path, `${name} cannot stand in for itself; write fallback: off there`);
+      else if (!names.includes(to)) report.problem(origin.path, unknown(to, names));
+      else if (leadOn.has(to))
+        report.problem(origin.path, `${to} has a fallback upstream of its own; only one may follow`);
+    }
+  }
+}
+
+function unknown(to: string, names: readonly string[]): string {
+  const meant = didYouMean(to, names);
+  return `there is no upstream "${to}"; ${meant === undefined ? `there are ${names.join(', ')}` : `did you mean "${meant}"?`}`;
+}
+
+function upstreamOf({ settings }: RouteConfig): string | undefined {
+  const to = settings.fallback?.to;
+  return to !== undefined && 'upstream' in to ? to.upstream : undefined;
+}

@@ -1,0 +1,38 @@
+import { type HeaderRules, OVERRIDING_HEADERS } from '../http/headers.ts';
+import type { Layer } from './inherit.ts';
+import type { Report } from './report.ts';
+import type { HeadersInput } from './schema.ts';
+import { checkHeaderName } from './words.ts';
+
+/**
+ * What the layers of a route say about headers, the last word on each name counting: a route adds to what its upstream
+ * sets and removes, and takes back what it names itself.
+ */
+export function headerRules(layers: readonly Layer[], restricted: boolean, report: Report): HeaderRules {
+  const set = new Map<string, readonly [string, string]>();
+  const remove = new Set(restricted ? OVERRIDING_HEADERS : []);
+  for (const layer of layers) {
+    const { headers } = layer.values as { headers?: HeadersInput };
+    if (headers === undefined) continue;
+    for (const name of headers.remove ?? []) {
+      set.delete(name.toLowerCase());
+      remove.add(name.toLowerCase());
+    }
+    for (const entry of checkedSet(layer, headers, report)) set.set(entry[0].toLowerCase(), entry);
+  }
+  return { set: [...set.values()], remove: [...remove] };
+}
+
+function checkedSet({ path }: Layer, { set = {} }: HeadersInput, report: Report): [string, string][] {
+  const good: [string, string][] = [];
+  for (const [name, value] of Object.entries(set)) {
+    if (value === undefined) continue;
+    const problem = checkHeaderName(name);
+    const twin = good.find(([other]) => other.toLowerCase() === name.toLowerCase());
+    const place = [...path, 'headers', 'set', name];
+    if (problem !== undefined) report.problem(place, problem, 'key');
+    else if (twin !== undefined) report.problem(place, `is the same header as "${twin[0]}"; keep one`, 'key');
+    else good.push([name, value]);
+  }
+  return good;
+}

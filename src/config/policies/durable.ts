@@ -1,0 +1,63 @@
+import { section, shorthand } from '../field.ts';
+import { submitted, until } from './until.ts';
+import { choice, decimal, duration, durations, integer, isOff, size } from '../fields.ts';
+
+const backoff = section('Waits between attempts.', {
+  kind: choice(
+    ['exponential', 'linear', 'constant', 'fibonacci', 'list'],
+    'exponential',
+    'How the wait grows from one attempt to the next.',
+  ),
+  base: duration('1s', 'The first wait, before jitter.'),
+  overloaded_base: duration('5s', 'The first wait after 429, 503 and 529.'),
+  factor: decimal(2, 'By how much an exponential wait grows each time.', 1, 100),
+  max: duration('10m', 'The longest wait, before jitter.'),
+  jitter: choice(
+    ['full', 'equal', 'decorrelated', 'none'],
+    'equal',
+    'Randomness: anything up to the wait, its upper half, a random walk, or none.',
+  ),
+  list: durations([], 'The waits of kind list; the last one repeats.'),
+});
+
+/** Long waits are of the store's making: they need no timer. */
+const MAX_KEPT_MS = 366 * 86_400_000;
+
+export const durable = shorthand(
+  section(
+    'Requests with `Prefer: respond-async` are accepted now and seen through, whatever happens.',
+    {
+      mode: choice(
+        ['on', 'off'],
+        'off',
+        'Whether requests can be handed over; on as soon as another key of durable is written here.',
+      ),
+      attempts: integer(50, 'Attempts in all; what is refused by ourselves does not count.', 1, 10_000),
+      deadline: duration('24h', 'No attempt begins later than this after the request was accepted.', {
+        max: MAX_KEPT_MS,
+      }),
+      backoff: backoff.optional(),
+      retention: duration('24h', 'The result is kept for so long after the end.', { max: MAX_KEPT_MS }),
+      max_body: size('1MiB', 'A larger request body is refused with 413.', 2 ** 28),
+      max_result: size('8MiB', 'Of a longer reply, this much is kept, and marked as truncated.', 2 ** 28),
+      concurrency: integer(8, 'Attempts of this route under way at once.', 1, 1_000),
+      on_unknown: choice(
+        ['hold', 'retry'],
+        'hold',
+        'A POST or PATCH without a key of which nobody knows whether it arrived. hold: it ends as unknown_outcome, for a person to decide; retry: it is sent again.',
+      ),
+      until: until.optional(),
+      // oxlint-disable-next-line unicorn/no-thenable -- it is no function, so nobody can wait for it
+      then: submitted.optional(),
+    },
+    'durable',
+  ),
+  {
+    type: 'true, off or a map of keys',
+    json: { enum: [true, false, 'on', 'off', 'none'] },
+    expand: (found) => {
+      if (found === true || found === 'true' || found === 'on') return { mode: 'on' as const };
+      return isOff(found) || found === 'false' ? { mode: 'off' as const } : undefined;
+    },
+  },
+);

@@ -1,0 +1,139 @@
+import * as z from 'zod';
+import { parsePointer } from '../../http/json-pointer.ts';
+import type { ErrorRule, ErrorWait, InspectionOptions } from '../../policies/inspection/options.ts';
+import { field, section } from '../field.ts';
+import { choice, flag, text, texts } from '../fields.ts';
+import type { Complete } from '../inherit.ts';
+import { type Parsed, parseDuration, quote } from '../units.ts';
+import { checkHeaderName } from '../words.ts';
+
+const means = choice(
+  ['retry', 'permanent', 'not_processed', 'in_progress'],
+  undefined,
+  'retry: it passes. not_processed: nothing was done, so that even a POST without a key may be sent again. in_progress: a call under this idempotency key still runs. permanent: never retried.',
+);
+
+const status = field<readonly number[]>(
+  {
+    kind: 'other',
+    doc: 'A status or a list of them; any from 400 on when left out. One below 400 needs inspect: all.',
+    builtIn: undefined,
+    type: 'a status or a list',
+    json: { anyOf: [{ type: 'integer' }, { type: 'array', items: { type: 'integer' } }] },
+  },
+  (found) => {
+    const list: unknown[] = Array.isArray(found) ? found : [found];
+    const wrong = list.find((item) => !isStatus(item));
+    if (wrong !== undefined) return { problem: `${quote(wrong)} is not a status from 200 to 599` };
+    return { value: list as number[] };
+  },
+);
+
+const isStatus = (found: unknown): found is number =>
+  typeof found === 'number' && Number.isInteger(found) && found >= 200 && found <= 599;
+
+const WAIT_TYPE = 'a duration, a JSON pointer, a header or (pointer - pointer) / pointer';
+const POINTS = /^\(\s*(\/\S+)\s*-\s*(\/\S+)\s*\)\s*\/\s+(\/\S+)$/;
+
+const wait = field<ErrorWait>(
+  {
+    kind: 'other',
+    doc: 'How long to wait where Retry-After does not say: a duration; a JSON pointer or a header whose value is seconds or has a unit (a header also a time); or (needed - available) / rate, each a JSON pointer.',
+    builtIn: undefined,
+    type: WAIT_TYPE,
+    json: { type: 'string' },
+  },
+  (found) => parseWait(found),
+);
+
+function parseWait(found: unknown): Parsed<ErrorWait> {
+  const problem = { problem: `${quote(found)} is not ${WAIT_TYPE}` };
+  if (typeof found !== 'string' || found === '') return problem;
+  if (/^[/(]/.test(found)) {
+    const value = pointerWait(found);
+    return value === undefined ? problem : { value };
+  }
+  if (!/^\d/.test(found))
+    return checkHeaderName(found) === undefined
+      ? { value: { from: 'header', name: found.toLowerCase() } }
+      : problem;
+  const parsed = parseDuration(found);
+  return 'problem' in parsed ? parsed : { value: { from: 'rule', ms: parsed.value } };
+}
+
+function pointerWait(found: string): ErrorWait | undefined {
+  const [needed, available, perSecond] = (POINTS.exec(found)?.slice(1) ?? [found]).map(parsePointer);
+  if (needed === undefined) return undefined;
+  if (available === undefined || perSecond === undefined)
+    return found.startsWith('(') ? undefined : { from: 'body', pointer: needed };
+  return { from: 'points', needed, available, perSecond };
+}
+
+const fitting = texts('Values of which one must fit; * stands for anything, in large or small letters.');
+
+const rule = section('A kind of error: how it is recognised, and what it means.', {
+  name: text(undefined, 'What it is called in the log.'),
+  source: text(undefined, 'Where this is known from.'),
+  status,
+  headers: z
+    .record(
+      z.string().refine((name) => checkHeaderName(name) === undefined, 'is not the name of a header'),
+      fitting,
+    )
+    .register(z.globalRegistry, { description: 'By header.' })
+    .optional(),
+  body: z
+    .record(
+      z
+        .string()
+        .refine(
+          (pointer) => pointer !== '' && parsePointer(pointer) !== undefined,
+          'is no JSON pointer; write for example /error/code',
+        ),
+      fitting,
+    )
+    .register(z.globalRegistry, { description: 'By JSON pointer, in which * is any member.' })
+    .optional(),
+  text: texts('Texts of which one stands somewhere in the body.'),
+  means,
+  throttled: flag(undefined, 'It is a rate limit or quota that speaks, whatever the status.'),
+  wait,
+});
+
+export const errors = section(
+  'What error replies mean on this API, beyond their status.',
+  {
+    inspect: choice(
+      ['errors', 'all', 'off'],
+      'errors',
+      'Whose bodies are looked into, up to 64 KiB and for at most 1s, where a rule asks for it; all: JSON of successes too.',
+    ),
+    rules: z
+      .array(rule)
+      .register(z.globalRegistry, { description: 'The first that fits counts.' })
+      .optional(),
+  },
+  'errors',
+);
+
+type Written = z.output<typeof errors>;
+
+/** Rules as the policy takes them. */
+export function inspectionOptions({ inspect, rules = [] }: Complete<Written> | Written): InspectionOptions {
+  return { inspect: inspect ?? 'errors', rules: rules.map(ruleOf) };
+}
+
+function ruleOf(written: z.output<typeof rule>): ErrorRule {
+  const entries = (map: Record<string, string[] | undefined> = {}): [string, string[]][] =>
+    Object.entries(map).map(([key, found = []]) => [key, found]);
+  return {
+    name: written.name,
+    statuses: written.status,
+    headers: entries(written.headers).map(([name, found]) => [name.toLowerCase(), found]),
+    body: entries(written.body).map(([pointer, found]) => [parsePointer(pointer) ?? [], found]),
+    text: written.text ?? [],
+    means: written.means,
+    throttled: written.throttled ?? false,
+    wait: written.wait,
+  };
+}

@@ -1,0 +1,24 @@
+import { section, shorthand } from '../field.ts';
+import { integer, isOff } from '../fields.ts';
+
+/** What `resume: true` means. */
+const WHEN_ON = 3;
+
+export const resume = shorthand(
+  section('Downloads that break in the middle.', {
+    attempts: integer(
+      0,
+      'How often the rest of a body that breaks is asked for (GET, 200, strong ETag; If-Range), so that the client sees one whole body; 0 (or resume: off): never, true: 3 times.',
+      0,
+      100,
+    ),
+  }),
+  {
+    type: 'true, off or a map of keys',
+    json: { enum: [true, 'on', false, 'off', 'none'] },
+    expand: (found) => {
+      if (isOff(found)) return { attempts: 0 };
+      return found === true || found === 'on' ? { attempts: WHEN_ON } : undefined;
+    },
+  },
+);

@@ -1,0 +1,28 @@
+import { section, shorthand } from '../field.ts';
+import { durationOrOff, isOff } from '../fields.ts';
+import { MS } from './timeouts.ts';
+
+/** What `signed: true` means. SigV4 allows 15 minutes for most services; others that sign a Date allow 5. */
+const WHEN_ON_MS = 240_000;
+
+export const signed = shorthand(
+  section(
+    'Calls whose signature covers headers and target (AWS SigV4, HMAC with Date): nothing of them is changed, and they are not sent late.',
+    {
+      max_age: durationOrOff(
+        'off',
+        'No attempt leaves later than this after the call came in, whatever it waited for; true: 4m. Off: calls are not signed.',
+        MS,
+      ),
+    },
+    'signed',
+  ),
+  {
+    type: 'true, off or a map of keys',
+    json: { enum: [true, 'on', false, 'off', 'none'] },
+    expand: (found) => {
+      if (isOff(found) || found === false) return { max_age: null };
+      return found === true || found === 'on' ? { max_age: WHEN_ON_MS } : undefined;
+    },
+  },
+);

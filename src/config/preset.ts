@@ -1,0 +1,137 @@
+import { stringify } from 'yaml';
+import type { Preset } from '../presets/preset.ts';
+import { PRESETS } from '../presets/presets.ts';
+import type { Layer } from './inherit.ts';
+import { type Lookup, reasonOf } from './interpolate.ts';
+import { presetSchema, type PresetInput } from './preset-schema.ts';
+import { didYouMean, type Path } from './problem.ts';
+import { Report } from './report.ts';
+import type { RouteInput } from './schema.ts';
+import { MATCH_MISSING } from './words.ts';
+import { readSource } from './source.ts';
+import { validate } from './validate.ts';
+
+/** A preset as an upstream inherits it. */
+export interface LoadedPreset {
+  readonly layer: Layer;
+  readonly routes: readonly PresetRoute[];
+}
+
+export interface PresetRoute {
+  readonly name: string | undefined;
+  readonly match: RouteInput['match'];
+  readonly layer: Layer;
+}
+
+/** What stands for a preset whose name or file is wrong, so that the rest can be checked. */
+const NOTHING: PresetInput = {};
+
+interface Ground {
+  readonly report: Report;
+  readonly lookup: Lookup;
+}
+
+/** The preset that `written` at `path` names: a built-in one, or a file beside the configuration. */
+export function loadPreset(written: string, path: Path, ground: Ground): LoadedPreset {
+  return isFile(written) ? fromFile(written, path, ground) : builtInPreset(written, path, ground.report);
+}
+
+const isFile = (written: string): boolean => /\/|\.ya?ml$/i.test(written);
+
+function builtInPreset(name: string, path: Path, report: Report): LoadedPreset {
+  const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
+  if (preset === undefined) report.problem(path, unknown(name));
+  const input = preset === undefined ? NOTHING : checked(name, preset);
+  return layered(input, path, {
+    name: `preset ${name}`,
+    place: (_keys, source) => (source === undefined ? `preset ${name}` : `preset ${name} (${source})`),
+  });
+}
+
+function unknown(name: string): string {
+  const names = Object.keys(PRESETS);
+  const meant = didYouMean(name, names);
+  if (meant !== undefined) return `"${name}" is no preset; did you mean "${meant}"?`;
+  return `"${name}" is no preset; there are ${names.join(', ')}, and files of your own: ./${name}.yaml`;
+}
+
+function checked(name: string, preset: Preset): PresetInput {
+  const { input, findings } = validate(preset, presetSchema);
+  if (input === undefined || findings.length > 0)
+    throw new Error(`the built-in preset ${name} is wrong: ${JSON.stringify(findings)}`);
+  return input;
+}
+
+function fromFile(file: string, path: Path, { report, lookup }: Ground): LoadedPreset {
+  let text: string;
+  try {
+    text = lookup.readFile(file);
+  } catch (error) {
+    report.problem(path, `cannot read ${file}: ${reasonOf(error)}`);
+    return layered(NOTHING, path, { name: `preset ${file}`, place: () => file });
+  }
+  const shown = lookup.beside?.(file) ?? file;
+  const source = readSource(shown, text, lookup);
+  const own = new Report(shown, source.places);
+  for (const problem of source.problems) own.add(problem);
+  const { findings, input } = source.fatal
+    ? { findings: [], input: undefined }
+    : validate(source.value, presetSchema);
+  for (const finding of findings) own.finding(finding.path, finding.message, finding.about);
+  input?.routes?.forEach(({ match }, index) => {
+    if (match?.method === undefined && match?.path === undefined)
+      own.problem(['routes', index, 'match'], MATCH_MISSING, 'key');
+  });
+  report.adopt(own.problems);
+  return layered(input ?? NOTHING, path, {
+    name: `preset ${file}`,
+    place: (keys) => `${shown}:${source.places.value(keys).line} (preset)`,
+  });
+}
+
+interface Told {
+  readonly name: string;
+  /** Who says the value at `keys` in the preset, for `explain`. */
+  readonly place: (keys: Path, source: string | undefined) => string;
+}
+
+function layered(input: PresetInput, path: Path, { name, place }: Told): LoadedPreset {
+  const { about: _about, source, sources = {}, routes = [], ...values } = input;
+  return {
+    layer: { name, path, values, told: (key) => place(key.split('.'), sourceOf(key, sources) ?? source) },
+    routes: routes.map(({ name: route, match, source: ofRoute = source, ...rest }, index) => ({
+      name: route,
+      match,
+      layer: {
+        name,
+        path,
+        values: rest,
+        told: (key) => place(['routes', index, ...key.split('.')], ofRoute),
+      },
+    })),
+  };
+}
+
+/** The source of a key, or of the nearest section around it. */
+function sourceOf(key: string, sources: Readonly<Record<string, string | undefined>>): string | undefined {
+  for (let at = key; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('.')))) {
+    if (sources[at] !== undefined) return sources[at];
+  }
+  return undefined;
+}
+
+/** The built-in presets, as a table for the README. */
+export function presetTable(): string {
+  const rows = Object.entries(PRESETS).map(
+    ([name, { about, source }]) => `| \`${name}\` | ${about} | [source](${source}) |`,
+  );
+  return ['| Preset | What it knows | |', '| --- | --- | --- |', ...rows, ''].join('\n');
+}
+
+/** A built-in preset as a file, to read or to begin one of your own with. */
+export function presetFile(name: string): { readonly text: string } | { readonly problem: string } {
+  const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
+  return preset === undefined
+    ? { problem: unknown(name) }
+    : { text: stringify(preset, { lineWidth: 120, aliasDuplicateObjects: false }) };
+}

@@ -1,0 +1,182 @@
+import * as z from 'zod';
+import { parseCron } from '../durable/schedules/cron.ts';
+import type { ScheduleOptions } from '../durable/schedules/options.ts';
+import { isCredential } from '../http/credentials.ts';
+import { Router } from '../proxy/router.ts';
+import type { RouteConfig, UpstreamConfig } from './config.ts';
+import { section } from './field.ts';
+import { choice, text } from './fields.ts';
+import { builtIn, type Complete, inherit } from './inherit.ts';
+import type { Path } from './problem.ts';
+import type { Report } from './report.ts';
+import { checkHeaderName, checkHeaderValue, checkMethod, NAME_PATTERN, WHAT_A_NAME_IS } from './words.ts';
+
+const schedule = section('A request that is made again and again, as a durable request of its route.', {
+  cron: text(
+    undefined,
+    'When: minute hour day month weekday, such as "*/2 * * * *"; with six fields the first is the second.',
+  ),
+  timezone: text('UTC', 'Of the cron expression, such as Europe/Berlin.'),
+  request: section('What is sent.', {
+    method: text('GET', 'Its method.', checkMethod),
+    path: text(
+      undefined,
+      'Path and query as an app would send them, /fx/latest; its route has to be durable.',
+    ),
+    headers: z
+      .record(z.string(), text(undefined, 'A header of the request.', checkHeaderValue))
+      .register(z.globalRegistry, {
+        description: 'Its headers; credentials belong to headers.set of the upstream.',
+      })
+      .optional(),
+    body: text(undefined, 'Its body; none when left out.'),
+  }).optional(),
+  overlap: choice(
+    ['skip', 'queue'],
+    'skip',
+    'While the run before goes on: leave the slot out, or run it afterwards.',
+  ),
+  catchup: choice(
+    ['latest', 'none'],
+    'latest',
+    'What was missed while nothing ran: the latest slot is run late, or none.',
+  ),
+});
+
+export const schedules = z
+  .record(z.string().regex(NAME_PATTERN, WHAT_A_NAME_IS), schedule)
+  .register(z.globalRegistry, {
+    description: 'Requests that are made again and again, each under a name of its own.',
+  })
+  .optional();
+
+type Written = z.output<typeof schedule>;
+type Values = Complete<Written>;
+
+/** Every schedule with the route that it runs on; what is wrong is reported at its line. */
+export function resolveSchedules(
+  written: Readonly<Record<string, Written>>,
+  upstreams: readonly UpstreamConfig[],
+  report: Report,
+): ScheduleOptions[] {
+  const entries = Object.entries(written);
+  if (entries.length === 0) return [];
+  const router = routerOf(upstreams);
+  return entries.flatMap(([name, values]) => {
+    const path = ['schedules', name];
+    const { values: whole } = inherit<Written>([builtIn(schedule), { name, path, values }]);
+    checkCron(whole, path, report);
+    const found = find(whole, path, { router, report });
+    return found === undefined ? [] : [optionsOf(name, whole, { ...found, path, report })];
+  });
+}
+
+interface Target {
+  readonly upstream: UpstreamConfig;
+  readonly route: RouteConfig;
+}
+
+function routerOf(upstreams: readonly UpstreamConfig[]): Router<Target> {
+  return new Router(
+    upstreams.map((upstream) => ({
+      ...upstream,
+      routes: upstream.routes.map((route) => ({ ...route, route: { upstream, route } })),
+    })),
+  );
+}
+
+function checkCron({ cron, timezone }: Partial<Values>, path: Path, report: Report): void {
+  if (cron === undefined) {
+    if (!report.knows([...path, 'cron']))
+      report.problem([...path, 'cron'], 'is missing; write for example cron: "*/2 * * * *"', 'key');
+    return;
+  }
+  const zone = isTimezone(timezone ?? 'UTC');
+  if (!zone) report.problem([...path, 'timezone'], `"${timezone}" is not a time zone such as Europe/Berlin`);
+  try {
+    if (parseCron(cron, zone ? (timezone ?? 'UTC') : 'UTC').next(0) === undefined)
+      report.problem([...path, 'cron'], `"${cron}" never comes`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error);
+    report.problem([...path, 'cron'], `"${cron}" is not a cron expression: ${why}`);
+  }
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function find(
+  { request }: Values,
+  path: Path,
+  { router, report }: { router: Router<Target>; report: Report },
+): (Target & { readonly target: string }) | undefined {
+  const place = [...path, 'request', 'path'];
+  if (request.path === undefined) {
+    if (!report.knows(place))
+      report.problem(place, 'is missing; write for example request: { path: /fx/latest }', 'key');
+    return undefined;
+  }
+  const match = router.match(request.method.toUpperCase(), undefined, request.path);
+  if (match.kind !== 'route') {
+    report.problem(place, match.why);
+    return undefined;
+  }
+  const { upstream, route } = match.route;
+  if (route.settings.durable !== undefined) return { upstream, route, target: match.target };
+  report.problem(
+    place,
+    `leads to route ${route.name} of upstream ${upstream.name}, which is not durable; write durable: true there`,
+  );
+  return undefined;
+}
+
+interface Ground extends Target {
+  readonly target: string;
+  readonly path: Path;
+  readonly report: Report;
+}
+
+function optionsOf(name: string, values: Values, ground: Ground): ScheduleOptions {
+  const { cron, timezone, overlap, catchup, request } = values;
+  const { upstream, route, target } = ground;
+  const { idempotencyKey, idempotencyHeader } = route.settings.retry;
+  return {
+    name,
+    cron,
+    timezone,
+    overlap,
+    catchup,
+    route: `${upstream.name}/${route.name}`,
+    method: request.method.toUpperCase(),
+    target,
+    headers: headersOf(request.headers, ground),
+    body: (request.body as string | undefined) ?? '',
+    keyHeader: idempotencyKey === 'none' ? undefined : idempotencyHeader,
+  };
+}
+
+function headersOf(written: Values['request']['headers'] | undefined, { path, report }: Ground): string[] {
+  return Object.entries(written ?? {}).flatMap(([name, value]) => {
+    const secret = isCredential(name)
+      ? 'would be kept in the store; set it in headers.set of the upstream'
+      : undefined;
+    const problem = checkHeaderName(name) ?? secret;
+    if (problem !== undefined) report.problem([...path, 'request', 'headers', name], problem, 'key');
+    return problem === undefined && value !== undefined ? [name, value] : [];
+  });
+}
+
+/** The slots of a schedule after `after`, as `check` shows them. */
+export function nextSlots({ cron, timezone }: ScheduleOptions, after: number, count: number): number[] {
+  const slots = parseCron(cron, timezone);
+  const found: number[] = [];
+  for (let at = slots.next(after); at !== undefined && found.length < count; at = slots.next(at))
+    found.push(at);
+  return found;
+}

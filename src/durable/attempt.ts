@@ -1,0 +1,147 @@
+import type { RawHeaders } from '../http/headers.ts';
+import type { BodyEnd, BodySink, Reply } from '../http/reply.ts';
+import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/request-body.ts';
+import type { Call } from '../proxy/call.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Observer } from '../proxy/observer.ts';
+import { type Outcome, settle } from '../proxy/outcome.ts';
+import { CallRecord } from '../proxy/record.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { ClaimedJob, StoredResponse } from './job.ts';
+import type { DurableRoute, Ended } from './route.ts';
+
+export interface AttemptDeps {
+  readonly clock: Clock;
+  readonly observer: Observer;
+}
+
+/** What an attempt has brought. */
+export interface Attempted {
+  readonly outcome: Ended['outcome'];
+  /** Whole, or as much of it as is kept; undefined without a reply, or when its body broke off. */
+  readonly response: StoredResponse | undefined;
+  /** Whether anything was sent: without, it was no attempt. */
+  readonly sent: boolean;
+  readonly ms: number;
+}
+
+export interface AttemptParts {
+  readonly job: ClaimedJob;
+  /** With the caller's credentials, if they are kept; what the route injects is added here. */
+  readonly headers: RawHeaders;
+  readonly route: DurableRoute;
+  readonly repeatable: boolean;
+  readonly signal: Abort;
+}
+
+/** One attempt of a durable request, from its first byte out to the last byte in. Never rejects but for a bug. */
+export async function attempt(parts: AttemptParts, { clock, observer }: AttemptDeps): Promise<Attempted> {
+  const { job, route, signal } = parts;
+  const { upstream, route: name } = route;
+  const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
+  const record = new CallRecord(info, clock, observer);
+  const outcome = await settle(route.send, callOf(parts, record, clock.now()));
+  const kept = outcome.kind === 'reply' ? await receive(outcome.reply, parts, clock) : undefined;
+  return {
+    outcome: kept === 'broken' ? brokenBody(signal) : outcome,
+    response: kept === 'broken' ? undefined : kept,
+    sent: record.attempts > 0 || outcome.kind === 'reply',
+    ms: clock.now() - record.startedAt,
+  };
+}
+
+function callOf(
+  { job, headers, route, repeatable, signal }: AttemptParts,
+  record: CallRecord,
+  now: number,
+): Call {
+  return {
+    method: job.method,
+    target: job.target,
+    headers: [...headers, ...route.inject],
+    body: storedBody(job.body),
+    idempotencyKey: job.upstreamKey ?? undefined,
+    attempt: job.attempt,
+    // A request that may not be repeated gets all the time there is: to break it off helps nobody.
+    lastAttempt: !repeatable,
+    deadline: now + route.headTimeoutMs,
+    signal,
+    report: record.report,
+  };
+}
+
+function storedBody({ buffer, byteOffset, length }: Uint8Array): RequestBody {
+  return wholeBody(length === 0 ? [] : [Buffer.from(buffer, byteOffset, length)], EMPTY_BODY);
+}
+
+/** Ends the reading of a body of which enough is here; it says nothing about the upstream. */
+const ENOUGH = new ProxyError('client_gone', 'as much of the reply is here as is kept', {
+  sent: 'sent_unknown',
+});
+
+async function receive(
+  reply: Reply,
+  { route, signal }: AttemptParts,
+  clock: Clock,
+): Promise<StoredResponse | 'broken'> {
+  const sink = new Collector(route.options.maxResultBytes, () => signal.abort(ENOUGH));
+  const late = new ProxyError('idle_timeout', `the body took longer than ${route.bodyTimeoutMs} ms`, {
+    sent: 'sent_unknown',
+  });
+  const timer = clock.timer(route.bodyTimeoutMs, () => signal.abort(late));
+  const end = await new Promise<BodyEnd>((resolve) => {
+    reply.body.onEnd(resolve);
+    reply.body.pipeTo(sink);
+  });
+  timer.cancel();
+  if (end === 'broken' && !sink.truncated) return 'broken';
+  const { status, statusText, headers } = reply;
+  return { status, statusText, headers, body: sink.bytes(), truncated: sink.truncated };
+}
+
+function brokenBody({ reason }: Abort): Outcome {
+  const error =
+    reason instanceof ProxyError
+      ? reason
+      : new ProxyError('response_incomplete', 'the reply broke off', { sent: 'sent_unknown' });
+  return { kind: 'error', error };
+}
+
+/** Takes a body in, up to a limit. */
+class Collector implements BodySink {
+  readonly #max: number;
+  readonly #onFull: () => void;
+  readonly #chunks: Uint8Array[] = [];
+  #size = 0;
+  truncated = false;
+
+  constructor(max: number, onFull: () => void) {
+    this.#max = max;
+    this.#onFull = onFull;
+  }
+
+  get destroyed(): boolean {
+    return this.truncated;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.truncated) return true;
+    const room = this.#max - this.#size;
+    this.#chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
+    this.#size += Math.min(chunk.length, room);
+    if (chunk.length > room) {
+      this.truncated = true;
+      this.#onFull();
+    }
+    return true;
+  }
+
+  bytes(): Uint8Array {
+    return Buffer.concat(this.#chunks);
+  }
+
+  end(): void {}
+  destroy(): void {}
+  on(): void {}
+}

@@ -1,0 +1,117 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { headerOf } from '../../http/headers.ts';
+import type { Job, NewJob, StoredResponse } from '../job.ts';
+import type { Next } from '../store/store.ts';
+import { CALLBACK_ROUTE, type CallbackOptions } from './options.ts';
+
+/** The end of a request, as its callback tells it. */
+export interface RequestEnd extends Pick<Extract<Next, { kind: 'end' }>, 'status' | 'error'> {
+  readonly now: number;
+  readonly attempts: number;
+  readonly response: StoredResponse | undefined;
+}
+
+export interface CallbackParts {
+  /** Of the HTTP interface. */
+  readonly prefix: string;
+  readonly callbacks: CallbackOptions;
+}
+
+/**
+ * The callback of a request that ends, as a request of its own that is to come into being in the very same transaction:
+ * none where nobody asked for it. The message is the same at each delivery; only its time and signature are made anew.
+ */
+export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackParts): NewJob[] {
+  if (job.callbackUrl === null) return [];
+  const url = new URL(job.callbackUrl);
+  const body = Buffer.from(JSON.stringify(messageOf(job, end, { prefix, callbacks })));
+  const sha256 = hash(body);
+  const random = randomBytes(16).toString('hex');
+  const now = Math.floor(end.now);
+  const target = url.pathname + url.search;
+  return [
+    {
+      id: `req_${random}`,
+      kind: 'callback',
+      route: CALLBACK_ROUTE + url.origin,
+      method: 'POST',
+      target,
+      headers: [
+        'content-type',
+        'application/json',
+        'user-agent',
+        'breakwater',
+        'webhook-id',
+        `msg_${random}`,
+      ],
+      body,
+      sha256,
+      caller: job.caller,
+      idempotencyKey: null,
+      fingerprint: hash(`POST ${target} ${sha256}`),
+      upstreamKey: null,
+      orderKey: null,
+      labels: job.labels,
+      createdAt: now,
+      dueAt: now,
+      deadlineAt: now + callbacks.deadlineMs,
+      callbackUrl: null,
+      parent: job.id,
+      memo: '',
+    },
+  ];
+}
+
+function messageOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackParts) {
+  const self = `${prefix}/requests/${job.id}`;
+  const response = responseOf(job, end, callbacks);
+  return {
+    type: `request.${end.status}`,
+    timestamp: new Date(end.now).toISOString(),
+    data: {
+      id: job.id,
+      status: end.status,
+      route: job.route,
+      labels: job.labels,
+      key: job.orderKey ?? undefined,
+      created_at: new Date(job.createdAt).toISOString(),
+      attempts: end.attempts,
+      error: end.error,
+      response: response && { ...response, href: `${self}/response` },
+      href: self,
+    },
+  };
+}
+
+/** An earlier attempt may have left a reply. */
+function responseOf(job: Job, { response }: RequestEnd, { maxResultBytes }: CallbackOptions) {
+  if (response === undefined) return job.response;
+  const { body, headers, status, truncated } = response;
+  return {
+    status,
+    bytes: body.length,
+    truncated,
+    content_type: headerOf(headers, 'content-type'),
+    ...(body.length <= maxResultBytes && !truncated && contentOf(response)),
+  };
+}
+
+/** Text stays text; nothing is parsed, so that no number loses digits. */
+function contentOf({ body, headers }: StoredResponse): { body: string } | { body_base64: string } {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  const encoded = headerOf(headers, 'content-encoding') !== undefined;
+  const text = encoded ? undefined : utf8(bytes);
+  return text === undefined ? { body_base64: bytes.toString('base64') } : { body: text };
+}
+
+function utf8(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function hash(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}

@@ -1,0 +1,55 @@
+import { isIP } from 'node:net';
+import { allowList } from '../../proxy/allow-list.ts';
+import { decodeUnreserved } from '../../proxy/request-path.ts';
+
+/** What the configuration says of where callbacks may go. */
+export interface CallbackRule {
+  readonly scheme: 'http:' | 'https:';
+  /** As URLs have it; `*.example.com` takes all below, but not example.com itself. */
+  readonly host: string;
+  /** '' for the scheme's own. */
+  readonly port: string;
+  /** A pattern, as in routes. */
+  readonly path: string;
+}
+
+const RULE = /^(?:(https?):\/\/)?(\*\.)?([a-z0-9][a-z0-9.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?(\/[^?#\s]*)?$/i;
+
+/**
+ * Reads `https://app.internal/hooks/**`; scheme and path may be left out (https, every path). Undefined where it cannot be
+ * understood.
+ */
+export function callbackRule(text: string): CallbackRule | undefined {
+  const parts = RULE.exec(text);
+  return parts === null ? undefined : ruleOf(parts);
+}
+
+function ruleOf([, scheme = 'https', wild = '', host, port = '', path]: RegExpExecArray) {
+  const url = URL.parse(`${scheme}://${host}${port}`);
+  // Numbers are addresses to a URL: nothing is below them.
+  if (url === null || (wild !== '' && isIP(url.hostname) !== 0)) return undefined;
+  return {
+    scheme: url.protocol as CallbackRule['scheme'],
+    host: wild + url.hostname,
+    port: url.port,
+    path: path === undefined || path === '/' ? '/**' : path,
+  };
+}
+
+/** Whether a callback may go there. Of an odd path, every way in which a server might read it has to be allowed. */
+export function allowsCallback(rules: readonly string[], url: URL): boolean {
+  const path = decodeUnreserved(url.pathname);
+  return rules.some((text) => {
+    const rule = callbackRule(text);
+    return (
+      rule !== undefined &&
+      sameOrigin(rule, url) &&
+      allowList([{ methods: undefined, path: rule.path }])('POST', path)
+    );
+  });
+}
+
+function sameOrigin({ scheme, host, port }: CallbackRule, url: URL): boolean {
+  if (scheme !== url.protocol || port !== url.port) return false;
+  return host.startsWith('*.') ? url.hostname.endsWith(host.slice(1)) : host === url.hostname;
+}

@@ -1,0 +1,202 @@
+import { isIdempotent } from '../http/methods.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Observer } from '../proxy/observer.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+import { attempt, type Attempted } from './attempt.ts';
+import type { RequestEnd } from './callbacks/callback.ts';
+import type { ClaimedJob, Job, NewJob } from './job.ts';
+import { type Decision, deferral, end, type Memo } from './next.ts';
+import type { DurableRoute, Ended } from './route.ts';
+import type { Running } from './runner.ts';
+import type { Credentials } from './credentials.ts';
+import { lost, type Made, parsedMemo, settlementOf } from './settlement.ts';
+import type { Settlement } from './store/store.ts';
+import type { PollState } from './until/state.ts';
+import { afterAttempt, type PollDecision } from './until/step.ts';
+import { type Turn, turnOf } from './until/turn.ts';
+
+export interface DispatchDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer;
+  readonly owner: string;
+  readonly credentials: Credentials;
+  /** What comes into being with the end of a request. */
+  readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
+}
+
+/** Where the budget has nothing left: about what ten seconds of its trickle bring. */
+const BUDGET_WAIT_MS = 10_000;
+
+/** And so much more for each request before it that was told the same. */
+const PER_UNPAID_MS = 50;
+
+const CUT = 'Cancelled during an attempt: nobody knows whether the upstream has acted on it';
+
+/** A request whose route is gone from the configuration: it may come back. */
+const NO_ROUTE_WAIT_MS = 60_000;
+
+/** What ends without a route is kept for so long. */
+const KEPT_MS = 86_400_000;
+
+/** Runs a claimed request once, unless something is in its way, and says what is to be kept of it. */
+export class Dispatch {
+  readonly #deps: DispatchDeps;
+  readonly #unpaid = new Map<string, number>();
+
+  constructor(deps: DispatchDeps) {
+    this.#deps = deps;
+  }
+
+  get owner(): string {
+    return this.#deps.owner;
+  }
+
+  /** Undefined: the store is to find out by itself, for nobody knows what became of it. */
+  async run(running: Running, route: DurableRoute | undefined): Promise<Settlement | undefined> {
+    const { job } = running;
+    const now = this.#deps.clock.wallTime();
+    const turn = route && turnOf(job, route);
+    if (route === undefined || turn === undefined) return this.#settlement(job, noRoute(job, now));
+    const times = { now, retentionMs: route.options.retentionMs };
+    if (typeof turn === 'string') return this.#settlement(job, end(times, 'not_retryable', turn));
+    const repeatable = isRepeatable(turn.job, turn.route);
+    if (job.reclaimed && !repeatable)
+      return this.#settlement(job, end(times, 'unknown_outcome'), lost(job, now));
+    const memo = memoOf(job);
+    const { cost } = memo;
+    const hindered = this.#hindrance(turn, cost, times);
+    if (hindered !== undefined) return this.#settlement(job, hindered);
+
+    const headers = this.#deps.credentials.open(turn.job.headers);
+    const parts = { job: turn.job, headers, route: turn.route, repeatable, signal: running.signal };
+    const attempted = await attempt(parts, this.#deps);
+    if (!attempted.sent && cost > 0) turn.route.refund(cost);
+    return this.#settle(running, route, { attempted, at: now, repeatable, memo, turn });
+  }
+
+  /** What comes in place of an attempt: the end, or a wait for the budget, from which `cost` is taken otherwise. */
+  #hindrance(
+    { job, route, before }: Turn,
+    cost: number,
+    times: { readonly now: number; readonly retentionMs: number },
+  ): Decision | undefined {
+    const late = times.now >= job.deadlineAt;
+    // Whoever polls asks once more when its time is over: it may have come to its end meanwhile.
+    if (late && before === undefined) return end(times, 'deadline');
+    if (cost === 0 || this.#pay(job.route, () => route.withdraw(cost))) return undefined;
+    return late ? end(times, 'deadline') : this.#noBudget(job, times.now);
+  }
+
+  #settle(running: Running, route: DurableRoute, facts: Facts): Settlement | undefined {
+    const { job, cancelled } = running;
+    const { attempted, at, turn } = facts;
+    const { response, sent } = attempted;
+    if (sent && !cancelled && isCut(attempted)) return undefined;
+    const made = sent ? { attempted, at } : undefined;
+    if (cancelled && response === undefined)
+      return this.#settlement(job, this.#cancelled(route, facts), made);
+    const decision = this.#decide(job, route, facts);
+    this.#tellPolled(job, turn, decision);
+    const shown = made && { ...made, ...shownOf(decision, turn.before) };
+    const goesOn = decision.next.kind === 'wait';
+    return this.#settlement(job, cancelled && goesOn ? this.#cancelled(route, facts) : decision, shown);
+  }
+
+  #cancelled({ options: { retentionMs } }: DurableRoute, { attempted, turn }: Facts): Decision {
+    const times = { now: this.#deps.clock.wallTime(), retentionMs };
+    const unknown = attempted.sent && attempted.response === undefined && isRequest(turn);
+    return end(times, 'cancelled', unknown ? CUT : undefined);
+  }
+
+  #decide(job: ClaimedJob, { options, polls }: DurableRoute, facts: Facts): PollDecision {
+    const { attempted, repeatable, memo, turn } = facts;
+    const ended: Ended = {
+      outcome: attempted.outcome,
+      method: turn.job.method,
+      repeatable,
+      attempt: job.counted + 1,
+      previousMs: memo.previousMs,
+      now: this.#deps.clock.wallTime(),
+      deadlineAt: job.deadlineAt,
+    };
+    const judgement = turn.route.judge(ended);
+    const submitted = polls && { ground: polls, target: job.target };
+    const { response } = attempted;
+    const { poll, retentionMs } = options;
+    const rules = { retentionMs, random: this.#deps.random };
+    return afterAttempt({ ended, judgement, response, poll, before: turn.before, submitted }, rules);
+  }
+
+  #tellPolled({ route: scope }: ClaimedJob, { route }: Turn, { result }: PollDecision): void {
+    if (result === undefined) return;
+    this.#deps.observer.stateChanged(route.upstream, { type: 'durable_polled', scope, result });
+  }
+
+  #settlement(job: ClaimedJob, decision: Decision, made?: Made): Settlement {
+    const { owner, clock, callbacks } = this.#deps;
+    return settlementOf(job, decision, made, { owner, now: clock.wallTime(), callbacks });
+  }
+
+  /** Counts refusals in a row: a backlog that the budget does not pay for must not be asked about all the time. */
+  #pay(route: string, withdraw: () => boolean): boolean {
+    const paid = withdraw();
+    this.#unpaid.set(route, paid ? 0 : (this.#unpaid.get(route) ?? 0) + 1);
+    return paid;
+  }
+
+  #noBudget({ deadlineAt, route }: ClaimedJob, now: number): Decision {
+    const retryAfterMs = BUDGET_WAIT_MS + (this.#unpaid.get(route) ?? 0) * PER_UNPAID_MS;
+    const refused = new ProxyError('concurrency_limit', 'no budget', { retryAfterMs });
+    const decision = deferral(refused, { now, deadlineAt, random: this.#deps.random });
+    return {
+      ...decision,
+      reason: 'budget',
+      next: { ...decision.next, reason: 'budget' } as Decision['next'],
+    };
+  }
+}
+
+interface Facts {
+  readonly attempted: Attempted;
+  readonly at: number;
+  readonly repeatable: boolean;
+  readonly memo: Memo;
+  readonly turn: Turn;
+}
+
+/** And not a question about it. */
+const isRequest = ({ before }: Turn): boolean => before?.target === undefined;
+
+const isCut = ({ outcome }: Attempted): boolean =>
+  outcome.kind === 'error' && outcome.error.code === 'draining';
+
+function shownOf({ detail, result, next }: PollDecision, before: PollState | undefined) {
+  const unchanged = result === 'unchanged' && next.kind === 'wait';
+  return { detail, unchanged, keepsFirst: unchanged || before?.target !== undefined };
+}
+
+/** Sending it twice means no more than sending it once, or the route takes the risk. */
+export function isRepeatable(
+  { method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>,
+  { options, safe }: DurableRoute,
+): boolean {
+  return safe || isIdempotent(method) || upstreamKey !== null || options.onUnknown === 'retry';
+}
+
+function noRoute({ deadlineAt }: ClaimedJob, now: number): Decision {
+  if (now >= deadlineAt) return end({ now, retentionMs: KEPT_MS }, 'deadline');
+  const next = {
+    kind: 'wait',
+    dueAt: Math.min(now + NO_ROUTE_WAIT_MS, deadlineAt),
+    reason: 'paused',
+    counts: false,
+  } as const;
+  return { next, waitMs: NO_ROUTE_WAIT_MS, reason: 'paused', memo: undefined };
+}
+
+function memoOf(job: ClaimedJob): Memo {
+  const { previousMs = 0, cost = 1 } = parsedMemo(job) as Partial<Memo>;
+  return { previousMs, cost: job.counted > 0 ? cost : 0 };
+}

@@ -1,0 +1,250 @@
+import { randomUUID } from 'node:crypto';
+import type { ByteBudget } from '../http/byte-budget.ts';
+import type { RawHeaders } from '../http/headers.ts';
+import type { Reply } from '../http/reply.ts';
+import type { Call } from '../proxy/call.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Observer } from '../proxy/observer.ts';
+import type { DurableSnapshot } from '../proxy/snapshot.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Random } from '../runtime/random.ts';
+import { callbackOf, type RequestEnd } from './callbacks/callback.ts';
+import type { CallbackRoutes } from './callbacks/options.ts';
+import { warnOfClock } from './clock-check.ts';
+import { Credentials } from './credentials.ts';
+import { Dispatch } from './dispatch.ts';
+import { Ending } from './ending.ts';
+import { execute } from './execute.ts';
+import { Health, watched } from './health.ts';
+import { answerApi } from './http/api.ts';
+import type { ApiDeps } from './http/deps.ts';
+import { answerSubmission } from './http/submission.ts';
+import { Intake, unavailable } from './intake.ts';
+import { type Job, jobOf, type NewJob } from './job.ts';
+import type { DurableProcess } from './options.ts';
+import { RouteTable } from './route-table.ts';
+import type { DurableRoute } from './route.ts';
+import { LONGEST_SLEEP_MS, Runner } from './runner.ts';
+import type { ScheduleOptions } from './schedules/options.ts';
+import { Scheduler } from './schedules/scheduler.ts';
+import { StoreError } from './store/db.ts';
+import { snapshotOf } from './snapshot.ts';
+import type { Store } from './store/store.ts';
+import { Sweeper } from './sweeper.ts';
+import { Watch } from './watch.ts';
+
+export interface DurableDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  readonly memory: ByteBudget;
+  readonly store: Store;
+  /** Other processes work on the same store. */
+  readonly shared: boolean;
+  readonly callbackRoutes: CallbackRoutes;
+}
+
+/** What the running configuration says. */
+export interface DurableSetup {
+  readonly process: DurableProcess;
+  readonly routes: readonly DurableRoute[];
+  readonly schedules: readonly ScheduleOptions[];
+  /** Whether an end has a line in the log. */
+  readonly logged: boolean;
+}
+
+/** A call of the HTTP interface. */
+export interface DurableCall {
+  readonly method: string;
+  /** With the prefix and the query. */
+  readonly target: string;
+  readonly headers: RawHeaders;
+  /** The caller has the admin token, or came in where it is not needed. */
+  readonly admin: boolean;
+  readonly signal: Abort;
+}
+
+/** Where other processes share the store, what they put in is seen after this. */
+const POLL_SHARED_MS = 1_000;
+
+/** Durable requests, from their acceptance to their end. */
+export class Durable {
+  readonly #deps: DurableDeps;
+  readonly #health: Health;
+  readonly #watch = new Watch();
+  readonly #credentials: Credentials;
+  readonly #intake: Intake;
+  readonly #runner: Runner;
+  readonly #sweeper: Sweeper;
+  readonly #scheduler: Scheduler;
+  readonly #api: ApiDeps;
+  #setup: DurableSetup;
+  readonly #routes: RouteTable;
+  #closing = false;
+  #closed = false;
+
+  /** Takes up what the store holds. Rejects with a StoreError where it cannot be read. */
+  static async start(setup: DurableSetup, deps: DurableDeps): Promise<Durable> {
+    const durable = new Durable(setup, deps, await deps.store.secret());
+    if (deps.shared) await warnOfClock(deps);
+    durable.#runner.wake();
+    durable.#sweeper.start();
+    durable.#scheduler.setUp(setup.schedules);
+    return durable;
+  }
+
+  private constructor(setup: DurableSetup, deps: DurableDeps, secret: string) {
+    this.#deps = deps;
+    this.#setup = setup;
+    this.#routes = new RouteTable(deps.callbackRoutes);
+    this.#routes.setUp(setup.routes, setup.process.callbacks);
+    const { clock, observer, random } = deps;
+    const health = (this.#health = new Health(deps));
+    const credentials = new Credentials(secret, () => this.#setup.process.credentialsKey);
+    this.#credentials = credentials;
+    this.#intake = new Intake({ ...deps, health, credentials, process: () => this.#setup.process });
+    const parts = { clock, random, observer, credentials, callbacks: this.#callbacks };
+    this.#runner = this.#newRunner(new Dispatch({ ...parts, owner: randomUUID() }));
+    this.#sweeper = new Sweeper({ ...deps, health });
+    this.#scheduler = new Scheduler({
+      ...deps,
+      health,
+      route: (name) => this.#routes.get(name),
+      submitted: () => this.#runner.wake(),
+    });
+    this.#api = this.#newApi();
+  }
+
+  /** False while the store fails: then nothing can be accepted. */
+  get healthy(): boolean {
+    return this.#health.well;
+  }
+
+  /** Another configuration from now on. What runs ends as it began. */
+  setUp(setup: DurableSetup): void {
+    this.#setup = setup;
+    this.#routes.setUp(setup.routes, setup.process.callbacks);
+    this.#scheduler.setUp(setup.schedules);
+    this.#runner.wake();
+  }
+
+  /** Accepts `call` for the route of that name: 202, or the result itself if it comes soon enough. Rejects with a ProxyError. */
+  async accept(name: string, call: Call): Promise<Reply> {
+    const route = this.#routes.get(name);
+    if (route === undefined || this.#closed)
+      throw new ProxyError('draining', 'durable requests are not accepted any more');
+    const { job, submitted } = await this.#intake.take(route, call);
+    if (submitted.kind === 'accepted') this.#runner.wake();
+    const repeat = submitted.kind === 'repeat';
+    try {
+      const known = repeat ? await this.#health.giving(this.#deps.store.get(submitted.id)) : jobOf(job);
+      if (known === undefined) throw new StoreError('failed', `${submitted.id} has just been forgotten`);
+      return await answerSubmission({ job: known, repeat }, call, this.#api);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (repeat) throw unavailable(error);
+      // It is committed, whatever became of the wait for its result.
+      return answerSubmission({ job: jobOf(job), repeat }, { headers: [], signal: call.signal }, this.#api);
+    }
+  }
+
+  /** Answers a call of the HTTP interface. */
+  api({ method, target, headers, admin, signal }: DurableCall): Promise<Reply> {
+    const query = target.indexOf('?');
+    const path = (query < 0 ? target : target.slice(0, query)).slice(this.#setup.process.prefix.length);
+    const call = {
+      method,
+      path,
+      query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
+      headers,
+      caller: this.#credentials.callerOf(headers),
+      admin,
+      signal,
+    };
+    return answerApi(call, this.#api);
+  }
+
+  /** For a scrape; undefined where the store does not answer. */
+  snapshot(): Promise<DurableSnapshot | undefined> {
+    return snapshotOf(this.#deps.store, this.#deps.clock.wallTime());
+  }
+
+  /** Nothing new is begun, nobody is kept waiting; resolves when nothing runs any more. */
+  drain(): Promise<void> {
+    this.#closing = true;
+    this.#watch.changedAll();
+    this.#sweeper.stop();
+    this.#scheduler.stop();
+    return this.#runner.drain();
+  }
+
+  /** Cuts what still runs and lets go of the store. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const idle = this.drain();
+    this.#runner.cut();
+    await idle;
+    this.#routes.close();
+    await this.#deps.store.close();
+  }
+
+  readonly #callbacks = (job: Job, end: RequestEnd): readonly NewJob[] =>
+    callbackOf(job, end, this.#setup.process);
+
+  #newRunner(dispatch: Dispatch): Runner {
+    const { clock, logger, observer, shared, store } = this.#deps;
+    const onBug = (error: unknown) => {
+      if (!(error instanceof StoreError)) logger.error({ error }, 'a durable request failed: a bug');
+    };
+    const deps = {
+      clock,
+      store,
+      observer,
+      logger,
+      dispatch,
+      health: this.#health,
+      route: (name: string) => this.#routes.get(name),
+      changed: (id: string) => this.#watch.changed(id),
+      logged: () => this.#setup.logged,
+      stopped: () => this.#closed,
+    };
+    return new Runner({
+      clock,
+      store: watched(store, this.#health),
+      owner: dispatch.owner,
+      pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,
+      routes: () => this.#routes.all,
+      run: (running) => execute(running, deps),
+      onBug,
+    });
+  }
+
+  #newApi(): ApiDeps {
+    const { clock, shared, store } = this.#deps;
+    return {
+      clock,
+      store,
+      shared,
+      storeFile: shared ? undefined : this.#setup.process.store,
+      watch: this.#watch,
+      prefix: () => this.#setup.process.prefix,
+      routes: () => this.#routes.all,
+      closing: () => this.#closing,
+      schedules: this.#scheduler,
+      ending: new Ending({
+        clock,
+        store,
+        running: (id) => this.#runner.running(id),
+        retentionMs: (name) => this.#routes.get(name)?.options.retentionMs,
+        callbacks: this.#callbacks,
+      }),
+      changed: (id) => {
+        if (id !== undefined) this.#watch.changed(id);
+        this.#runner.wake();
+      },
+    };
+  }
+}

@@ -1,0 +1,161 @@
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { CallbackOutcome } from '../proxy/events.ts';
+import type { Observer } from '../proxy/observer.ts';
+import { Abort } from '../runtime/abort.ts';
+import type { Dispatch } from './dispatch.ts';
+import type { Health } from './health.ts';
+import type { Job } from './job.ts';
+import type { DurableRoute } from './route.ts';
+import type { Running } from './runner.ts';
+import { StoreError } from './store/db.ts';
+import type { Settlement, Store } from './store/store.ts';
+import { polling, pollStateOf } from './until/state.ts';
+
+export interface ExecuteDeps {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly health: Health;
+  readonly observer: Observer;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+  readonly dispatch: Dispatch;
+  readonly route: (name: string) => DurableRoute | undefined;
+  /** The request has come to something new. */
+  readonly changed: (id: string) => void;
+  readonly logged: () => boolean;
+  readonly stopped: () => boolean;
+}
+
+/** A result that the store would not take is offered again after this. */
+const OFFER_AGAIN_MS = 1_000;
+
+/** Runs a claimed request, keeps what came of it, and tells of it. */
+export async function execute(running: Running, deps: ExecuteDeps): Promise<void> {
+  const { job } = running;
+  const route = deps.route(job.route);
+  if (job.reclaimed) report(job, deps, { type: 'durable_reclaimed', scope: scopeOf(job) });
+  deps.changed(job.id);
+  const settlement = await deps.dispatch.run(running, route);
+  if (settlement === undefined || !(await keep(settlement, deps))) return;
+  deps.changed(job.id);
+  await tell(job, settlement, deps);
+  if (job.kind === 'callback' && job.parent !== null) deps.changed(job.parent);
+}
+
+/** The work is done, so its result is worth waiting for a store that fails. False: it is somebody else's by now. */
+async function keep(
+  settlement: Settlement,
+  { clock, health, store, stopped }: ExecuteDeps,
+): Promise<boolean> {
+  for (;;) {
+    try {
+      return await health.taking(store.settle(settlement));
+    } catch (error) {
+      if (!(error instanceof StoreError) || stopped()) throw error;
+      await clock.sleep(OFFER_AGAIN_MS, new Abort());
+    }
+  }
+}
+
+async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promise<void> {
+  const { next, now, entry, memo = job.memo } = settlement;
+  const scope = scopeOf(job);
+  if (next.kind === 'wait') {
+    if (entry === undefined && next.reason !== 'polling')
+      report(job, deps, { type: 'durable_deferred', scope, reason: next.reason });
+    await moveBacklog(job, { next, entry }, deps);
+    return;
+  }
+  const ms = now - job.createdAt;
+  report(
+    job,
+    deps,
+    job.kind === 'callback'
+      ? { type: 'callback_ended', scope, outcome: callbackOutcome(settlement, next.status) }
+      : { type: 'durable_ended', scope, status: next.status, ms },
+  );
+  if (deps.logged()) await logEnd(job, { next, ms, polls: pollStateOf(memo)?.count }, deps);
+}
+
+function callbackOutcome(
+  { entry }: Settlement,
+  status: 'succeeded' | 'failed' | 'cancelled',
+): CallbackOutcome {
+  if (status === 'succeeded') return 'delivered';
+  return status === 'failed' && entry?.status === 410 ? 'gone' : status;
+}
+
+/** How long it takes, at most and at least, until a backlog that an open breaker has put off is due again. */
+const RAMP = { minMs: 5_000, maxMs: 5 * 60_000, perRequestMs: 10 };
+
+/**
+ * What an open breaker refused, it would refuse the whole backlog of that route: all of it waits, and comes back over
+ * some time, so that an upstream that has just recovered meets a ramp and not a herd.
+ */
+async function moveBacklog(
+  job: Job,
+  { next, entry }: Pick<Settlement, 'next' | 'entry'>,
+  { health, store }: ExecuteDeps,
+): Promise<void> {
+  if (next.kind !== 'wait' || next.reason !== 'breaker_open' || entry !== undefined) return;
+  // A poll may have met the breaker of another route.
+  if (polling(job.memo)?.target !== undefined) return;
+  try {
+    const backlog = await health.giving(store.backlog());
+    const spreadMs = Math.min(RAMP.maxMs, Math.max(RAMP.minMs, backlog * RAMP.perRequestMs));
+    const move = { route: job.route, until: next.dueAt, spreadMs, reason: next.reason };
+    await health.giving(store.moveDue(move));
+  } catch (error) {
+    // Then each of them is refused and put off by itself.
+    if (!(error instanceof StoreError)) throw error;
+  }
+}
+
+/** One line for each request that has ended, with its attempts. */
+async function logEnd(
+  job: Job,
+  {
+    next,
+    ms,
+    polls,
+  }: { next: Extract<Settlement['next'], { kind: 'end' }>; ms: number; polls?: number | undefined },
+  { logger, store }: ExecuteDeps,
+): Promise<void> {
+  const rows = await store.attempts(job.id).catch(() => []);
+  const attempts = rows.map(({ n, at, ms: took, status, error, waitMs, reason }) => ({
+    n,
+    at_ms: at - job.createdAt,
+    ms: Math.round(took),
+    ...(status !== undefined && { status }),
+    ...(error !== undefined && { error }),
+    ...(waitMs !== undefined && { wait_ms: Math.round(waitMs) }),
+    ...(reason !== undefined && { reason }),
+  }));
+  const story = rows.map(({ status, error }) => status ?? error).join(' → ');
+  const why = next.error === undefined ? '' : `, ${next.error.code}`;
+  const fields = {
+    id: job.id,
+    method: job.method,
+    route: job.route,
+    parent: job.parent ?? undefined,
+    labels: job.labels.length === 0 ? undefined : job.labels,
+    outcome: next.status,
+    code: next.error?.code,
+    ms,
+    ...(polls !== undefined && { polls }),
+    attempts,
+  };
+  const asked = polls === undefined ? '' : ` and ${polls} polls`;
+  const message = `durable ${job.method} ${job.route} ${next.status}${why} after ${rows.length} attempt${rows.length === 1 ? '' : 's'}${asked}: ${story}`;
+  logger[next.status === 'failed' ? 'warn' : 'info'](fields, message);
+}
+
+/** Hosts of callbacks are no label of a metric: there may be any number of them. */
+function scopeOf({ kind, route }: Job): string {
+  return kind === 'callback' ? '/callbacks' : route;
+}
+
+function report(job: Job, { observer }: ExecuteDeps, event: Parameters<Observer['stateChanged']>[1]): void {
+  const scope = scopeOf(job);
+  observer.stateChanged(scope.slice(0, scope.indexOf('/')), event);
+}

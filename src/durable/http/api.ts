@@ -1,0 +1,124 @@
+import type { Reply } from '../../http/reply.ts';
+import { StoreError } from '../store/db.ts';
+import type { Job } from '../job.ts';
+import { json, problem } from './answer.ts';
+import { backUp } from './backup.ts';
+import type { ApiCall, ApiDeps } from './deps.ts';
+import { changeMany, listRequests, listRoutes, pauseRoute } from './fleet.ts';
+import { openapi } from './openapi.ts';
+import { changeSchedule, lastResult, listSchedules } from './schedules.ts';
+import {
+  cancelRequest,
+  deleteRequest,
+  getAttempts,
+  getRequest,
+  getResponse,
+  gone,
+  retryRequest,
+} from './requests.ts';
+
+type OfOne = (job: Job, call: ApiCall, deps: ApiDeps) => Promise<Reply>;
+
+/** By what follows the id. */
+const OF_ONE: Readonly<Record<string, Readonly<Record<string, OfOne>>>> = {
+  '': { GET: getRequest, DELETE: deleteRequest },
+  response: { GET: getResponse },
+  attempts: { GET: getAttempts },
+  cancel: { POST: cancelRequest },
+  retry: { POST: retryRequest },
+};
+
+type OfMany = (call: ApiCall, deps: ApiDeps) => Promise<Reply>;
+
+const OF_MANY: Readonly<Record<string, Readonly<Record<string, OfMany>>>> = {
+  '/requests': { GET: listRequests },
+  '/requests/retry': { POST: (call, deps) => changeMany('retry', call, deps) },
+  '/requests/cancel': { POST: (call, deps) => changeMany('cancel', call, deps) },
+  '/schedules': { GET: (_call, deps) => listSchedules(deps) },
+  '/backup': { POST: (_call, deps) => backUp(deps) },
+  '/routes': { GET: (_call, deps) => listRoutes(deps) },
+};
+
+/** Answers a call of the HTTP interface. Rejects only when the call is aborted, or with a bug. */
+export async function answerApi(call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  try {
+    return await dispatch(call, deps);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const detail = `the store of durable requests fails (${error.problem})`;
+    return problem(503, detail, { code: 'store_unavailable', headers: ['retry-after', '5'] });
+  }
+}
+
+async function dispatch(call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const { path } = call;
+  if (path === '/openapi.json') return only(call, { GET: () => json(200, openapi(deps.prefix())) });
+  const many = OF_MANY[path];
+  if (many !== undefined) return guarded(call, () => only(call, many, deps));
+  const route = /^\/routes\/(.+)\/(pause|resume)$/.exec(path);
+  if (route !== null) {
+    const change = () => pauseRoute(decoded(route[1] as string), route[2] as 'pause' | 'resume', deps);
+    return guarded(call, () => only(call, { POST: change }));
+  }
+  const schedule = /^\/schedules\/([^/]+)\/(run|pause|resume|response)$/.exec(path);
+  if (schedule !== null) return ofSchedule(decoded(schedule[1] as string), schedule[2] as string, call, deps);
+  const one = /^\/requests\/([^/]+)(?:\/([a-z]+))?$/.exec(path);
+  return one === null ? nothingHere() : ofOne(one[1] as string, one[2] ?? '', call, deps);
+}
+
+/** The result is for all who might ask the upstream themselves. */
+function ofSchedule(name: string, what: string, call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  if (what === 'response') return only(call, { GET: () => lastResult(name, deps) });
+  return guarded(call, () => only(call, { POST: () => changeSchedule(name, what, deps) }));
+}
+
+/** Whoever could not have made the request is not even told that there is one. */
+async function ofOne(id: string, what: string, call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const methods = OF_ONE[what];
+  if (methods === undefined) return nothingHere();
+  const handle = methods[methodOf(call)];
+  if (handle === undefined) return notAllowed(methods);
+  const job = await deps.store.get(id);
+  if (job === undefined || !mayRead(job, call)) return problem(404, 'there is no such request');
+  if (job.erased && job.purgeAt !== undefined && job.purgeAt <= deps.clock.wallTime()) return gone();
+  return handle(job, call, deps);
+}
+
+function mayRead(job: Job, { admin, caller }: ApiCall): boolean {
+  return admin || job.caller === '' || job.caller === caller;
+}
+
+async function guarded({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {
+  if (admin) return answer();
+  return problem(401, 'this needs the admin token as a bearer token; the admin listener takes it too', {
+    headers: ['www-authenticate', 'Bearer realm="breakwater admin"'],
+  });
+}
+
+async function only<D extends unknown[]>(
+  call: ApiCall,
+  methods: Readonly<Record<string, (call: ApiCall, ...rest: D) => Reply | Promise<Reply>>>,
+  ...rest: D
+): Promise<Reply> {
+  const handle = methods[methodOf(call)];
+  return handle === undefined ? notAllowed(methods) : handle(call, ...rest);
+}
+
+const methodOf = ({ method }: ApiCall): string => (method === 'HEAD' ? 'GET' : method);
+
+function notAllowed(methods: object): Reply {
+  const allow = Object.keys(methods).join(', ');
+  return problem(405, `only ${allow} here`, { headers: ['allow', allow] });
+}
+
+function nothingHere(): Reply {
+  return problem(404, 'there is nothing here; openapi.json says what there is');
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,14 @@
+import type { Reply } from '../../http/reply.ts';
+import { json, problem } from './answer.ts';
+import type { ApiDeps } from './deps.ts';
+
+/** `POST /backup`: a consistent copy of the embedded store, beside it, while it goes on working. */
+export async function backUp({ clock, store, storeFile }: ApiDeps): Promise<Reply> {
+  if (storeFile === undefined)
+    return problem(409, 'PostgreSQL is backed up by its own means, such as pg_dump');
+  // To the millisecond: the name is not taken.
+  const moment = new Date(clock.wallTime()).toISOString().replaceAll(/[-:.]/g, '');
+  const file = `${storeFile}.${moment}.backup`;
+  await store.backup(file);
+  return json(201, { file });
+}

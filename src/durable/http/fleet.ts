@@ -1,0 +1,170 @@
+import type { Reply } from '../../http/reply.ts';
+import type { JobKind, JobStatus } from '../job.ts';
+import type { Filter } from '../store/store.ts';
+import { json, problem } from './answer.ts';
+import type { ApiCall, ApiDeps } from './deps.ts';
+import { monitorJson } from './monitor.ts';
+
+/* What concerns many requests at once. All of it needs the admin token. */
+
+const STATUSES: ReadonlySet<string> = new Set([
+  'queued',
+  'running',
+  'waiting',
+  'succeeded',
+  'failed',
+  'cancelled',
+]);
+
+const PARAMETERS: ReadonlySet<string> = new Set([
+  'status',
+  'route',
+  'label',
+  'key',
+  'since',
+  'until',
+  'min_attempts',
+  'kind',
+  'parent',
+  'sort',
+  'cursor',
+  'limit',
+]);
+
+const MAX_LISTED = 500;
+const DEFAULT_LISTED = 50;
+const MAX_BULK = 10_000;
+
+/** `GET /requests`. */
+export async function listRequests(call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const filter = filterOf(call.query, DEFAULT_LISTED, MAX_LISTED);
+  if (typeof filter === 'string') return problem(400, filter);
+  const jobs = await deps.store.list(filter);
+  const routes = deps.routes();
+  const last = jobs.at(-1);
+  const more = jobs.length === filter.limit && filter.soonestFirst !== true;
+  const next = more && last !== undefined ? String(last.seq) : undefined;
+  return json(200, {
+    requests: jobs.map((job) =>
+      monitorJson(job, { prefix: deps.prefix(), route: routes.get(job.route), last: undefined }),
+    ),
+    cursor: next,
+  });
+}
+
+/** `POST /requests/retry?…`, `POST /requests/cancel?…`. */
+export async function changeMany(
+  what: 'retry' | 'cancel',
+  { query }: ApiCall,
+  deps: ApiDeps,
+): Promise<Reply> {
+  if (!query.has('limit')) return problem(400, 'limit is missing: how many may be changed at most');
+  const filter = filterOf(query, MAX_BULK, MAX_BULK);
+  if (typeof filter === 'string') return problem(400, filter);
+  const now = Math.floor(deps.clock.wallTime());
+  const { deadlineMs, retentionMs } = longest(filter.route, deps);
+  const result =
+    what === 'retry'
+      ? await deps.store.retryAll(filter, { now, deadlineAt: now + deadlineMs })
+      : await deps.ending.cancelAll(filter, retentionMs);
+  deps.changed();
+  return json(200, result);
+}
+
+/** What the route gives, or the most generous of all. */
+function longest(name: string | undefined, { routes }: ApiDeps): { deadlineMs: number; retentionMs: number } {
+  const all = [...routes().values()].filter((route) => name === undefined || route.name === name);
+  return {
+    deadlineMs: Math.max(DAY_MS, ...all.map(({ options }) => options.deadlineMs)),
+    retentionMs: Math.max(DAY_MS, ...all.map(({ options }) => options.retentionMs)),
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+/** `POST /routes/{name}/pause`, `…/resume`. */
+export async function pauseRoute(name: string, what: 'pause' | 'resume', deps: ApiDeps): Promise<Reply> {
+  if (!deps.routes().has(name)) return problem(404, `there is no durable route "${name}"`);
+  const now = Math.floor(deps.clock.wallTime());
+  if (what === 'pause') await deps.store.pause(name, now);
+  else await deps.store.resume(name, now);
+  deps.changed();
+  return json(200, { route: name, paused: what === 'pause' });
+}
+
+/** `GET /routes`: every durable route, how many requests it has in which state, and since when the oldest is due. */
+export async function listRoutes(deps: ApiDeps): Promise<Reply> {
+  const [counts, paused] = await Promise.all([deps.store.counts(), deps.store.paused()]);
+  const routes = [...deps.routes().keys()].map((name) => {
+    const own = counts.filter(({ route }) => route === name);
+    const due = own.flatMap(({ oldestDueAt }) => oldestDueAt ?? []);
+    return {
+      name,
+      paused: paused.includes(name),
+      requests: Object.fromEntries(own.map(({ status, count }) => [status, count])),
+      oldest_due_at: due.length === 0 ? undefined : new Date(Math.min(...due)).toISOString(),
+    };
+  });
+  return json(200, { routes });
+}
+
+/** A query as a filter, or what is wrong with it. */
+function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter | string {
+  const unknown = [...query.keys()].find((name) => !PARAMETERS.has(name));
+  if (unknown !== undefined) return `unknown parameter "${unknown}"`;
+  // PostgreSQL knows no such text.
+  if ([...query.values()].some((value) => value.includes('\0'))) return 'a parameter holds a NUL character';
+  const status = query.getAll('status').flatMap((value) => value.split(','));
+  const wrong = status.find((one) => !STATUSES.has(one));
+  if (wrong !== undefined) return `status "${wrong}" is none of ${[...STATUSES].join(', ')}`;
+  const sort = query.get('sort') ?? 'newest';
+  const unsorted = sortProblem(sort, query);
+  if (unsorted !== undefined) return unsorted;
+  const numbers = {
+    minAttempts: whole(query, 'min_attempts', 1_000_000),
+    before: whole(query, 'cursor', Number.MAX_SAFE_INTEGER),
+    limit: whole(query, 'limit', most),
+    since: moment(query, 'since'),
+    until: moment(query, 'until'),
+  };
+  const problem = Object.values(numbers).find((value) => typeof value === 'string');
+  if (problem !== undefined) return problem as string;
+  return {
+    status: status.length === 0 ? undefined : (status as JobStatus[]),
+    ...textsOf(query),
+    soonestFirst: sort === 'next' || undefined,
+    ...(numbers as { minAttempts?: number; before?: number; since?: number; until?: number }),
+    limit: (numbers.limit as number | undefined) ?? builtIn,
+  };
+}
+
+function sortProblem(sort: string, query: URLSearchParams): string | undefined {
+  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is neither newest nor next`;
+  // The order changes while one pages.
+  return sort === 'next' && query.has('cursor') ? 'sort=next has no cursor' : undefined;
+}
+
+function textsOf(query: URLSearchParams) {
+  const text = (name: string) => query.get(name) ?? undefined;
+  return {
+    route: text('route'),
+    label: text('label'),
+    orderKey: text('key'),
+    kind: text('kind') as JobKind | undefined,
+    parent: text('parent'),
+  };
+}
+
+function whole(query: URLSearchParams, name: string, most: number): number | string | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return value <= most && (value > 0 || name !== 'limit') ? value : `${name} is not a number up to ${most}`;
+}
+
+function moment(query: URLSearchParams, name: string): number | string | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? `${name} is not a moment such as 2026-12-01T08:00:00Z` : at;
+}

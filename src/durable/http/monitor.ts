@@ -1,0 +1,159 @@
+import type { AttemptRow, Job } from '../job.ts';
+import type { DurableRoute } from '../route.ts';
+import { typicalPollDelayMs } from '../until/delay.ts';
+import { polling, type PollState, pollStateOf } from '../until/state.ts';
+
+export interface MonitorParts {
+  readonly prefix: string;
+  /** Undefined when the configuration does not know it any more. */
+  readonly route: DurableRoute | undefined;
+  /** The last attempt that was made, if any. */
+  readonly last: AttemptRow | undefined;
+  /** The request that tells of this one's end, where there is one by now. */
+  readonly callback?: Job | undefined;
+}
+
+export const isDone = ({ status }: Pick<Job, 'status'>): boolean =>
+  status === 'succeeded' || status === 'failed' || status === 'cancelled';
+
+/** How many of the attempts to come are shown. */
+const MAX_PLANNED = 5;
+
+/** A durable request as its status monitor shows it. */
+export function monitorJson(job: Job, { prefix, route, last, callback }: MonitorParts) {
+  const self = `${prefix}/requests/${job.id}`;
+  const done = isDone(job);
+  return {
+    id: job.id,
+    status: job.status,
+    done,
+    route: job.route,
+    labels: job.labels,
+    key: job.orderKey ?? undefined,
+    request: {
+      method: job.method,
+      path: withoutQuery(job.target),
+      bytes: job.bytes,
+      sha256: job.sha256,
+    },
+    created_at: iso(job.createdAt),
+    started_at: iso(job.startedAt),
+    finished_at: iso(job.finishedAt),
+    deadline: iso(job.deadlineAt),
+    purge_at: iso(job.purgeAt),
+    attempts: { made: job.attempt, max: route?.options.attempts, last: last && lastJson(last) },
+    polls: pollsJson(pollStateOf(job.memo)),
+    next: nextJson(job),
+    plan: planned(job, route),
+    response: job.response && { ...job.response, href: `${self}/response` },
+    error: job.error && { type: 'about:blank', ...job.error },
+    callback: job.callbackUrl === null ? undefined : callbackJson(job.callbackUrl, prefix, callback),
+    ...madeBy(job),
+    erased: job.erased || undefined,
+    links: {
+      self,
+      response: `${self}/response`,
+      attempts: `${self}/attempts`,
+      cancel: `${self}/cancel`,
+      retry: `${self}/retry`,
+    },
+  };
+}
+
+/** What made it, where no client did. */
+function madeBy({ kind, parent }: Job) {
+  return kind === 'request' ? {} : { kind, parent: parent ?? undefined };
+}
+
+function callbackJson(url: string, prefix: string, callback: Job | undefined) {
+  return {
+    url: withoutQuery(url),
+    status: callback?.status,
+    attempts: callback?.attempt,
+    href: callback && `${prefix}/requests/${callback.id}`,
+  };
+}
+
+function nextJson(job: Job) {
+  if (isDone(job) || job.status === 'running') return undefined;
+  return { at: iso(job.dueAt), reason: job.reason };
+}
+
+/** When the attempts to come begin, if each fails at once and waits as long as its median. */
+function plan(job: Job, route: DurableRoute | undefined): string[] {
+  if (route === undefined || isDone(job)) return [];
+  const left = Math.min(MAX_PLANNED, route.options.attempts - job.counted);
+  const moments: string[] = [];
+  let at = job.status === 'running' ? undefined : job.dueAt;
+  for (let n = job.counted + 1; moments.length < left; n++) {
+    if (at !== undefined && at < job.deadlineAt) moments.push(new Date(at).toISOString());
+    if (at === undefined || at >= job.deadlineAt) break;
+    at += route.waitRange(n).medianMs;
+  }
+  return moments;
+}
+
+const planned = (job: Job, route: DurableRoute | undefined): string[] =>
+  plannedPolls(job, route) ?? plan(job, route);
+
+/** When it is polled if nothing changes, at last at the deadline; undefined where it is not. */
+function plannedPolls(job: Job, route: DurableRoute | undefined): string[] | undefined {
+  const polls = polling(job.memo);
+  const delay = route?.options.poll?.delay;
+  if (polls === undefined || delay === undefined || isDone(job) || job.counted > 0) return undefined;
+  if (job.status === 'running') return [];
+  const moments: string[] = [];
+  let at = Math.min(job.dueAt, job.deadlineAt);
+  for (let n = polls.count + 1; moments.length < MAX_PLANNED; n++) {
+    moments.push(new Date(at).toISOString());
+    if (at >= job.deadlineAt) break;
+    at = Math.min(job.deadlineAt, at + typicalPollDelayMs(n, delay));
+  }
+  return moments;
+}
+
+/** Good answers that were not the final one, and it. `seen`: how many of the latest said the same. */
+function pollsJson(state: PollState | undefined) {
+  return (
+    state && { count: state.count, seen: state.seen, last: state.count === 0 ? undefined : iso(state.last) }
+  );
+}
+
+function lastJson({ n, at, ms, status, error, waitMs, reason }: AttemptRow) {
+  return {
+    n,
+    at: iso(at),
+    ms: Math.round(ms),
+    status,
+    error,
+    retry_after_ms: reason === 'retry_after' && waitMs !== undefined ? Math.round(waitMs) : undefined,
+  };
+}
+
+/** An attempt as the list of attempts shows it. */
+export function attemptJson(row: AttemptRow) {
+  return {
+    n: row.n,
+    at: iso(row.at),
+    ms: Math.round(row.ms),
+    status: row.status,
+    error: row.error,
+    detail: row.detail,
+    wait_ms: row.waitMs === undefined ? undefined : Math.round(row.waitMs),
+    reason: row.reason,
+    reclaimed: row.reclaimed,
+    reply: row.replyHead === undefined ? undefined : Buffer.from(row.replyHead).toString('utf8'),
+  };
+}
+
+/** The query may hold secrets. */
+function withoutQuery(target: string): string {
+  const query = target.indexOf('?');
+  return query < 0 ? target : `${target.slice(0, query)}?…`;
+}
+
+function iso(ms: number): string;
+function iso(ms: number | undefined): string | undefined;
+function iso(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}

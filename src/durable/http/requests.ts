@@ -1,0 +1,170 @@
+import { headerOf } from '../../http/headers.ts';
+import type { Reply } from '../../http/reply.ts';
+import { preferencesOf } from '../../proxy/prefer.ts';
+import type { Job } from '../job.ts';
+import { empty, etagOf, json, matchesEtag, problem, replay } from './answer.ts';
+import type { ApiCall, ApiDeps } from './deps.ts';
+import { attemptJson, isDone, monitorJson } from './monitor.ts';
+
+/** Beyond this a client had better ask again. */
+const LONGEST_WAIT_MS = 600_000;
+
+/** Another process may bring a request to its end, and nobody here hears of it: looked at this often while one waits. */
+const LOOK_EVERY_MS = 1_000;
+
+/** `GET /requests/{id}`: waits, if the client would, until it is done, or differs from what the client has. */
+export async function getRequest(job: Job, call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const known = headerOf(call.headers, 'if-none-match');
+  let found = await shown(job, deps);
+  const same = (now: Job) => !isDone(now) && (known === undefined || sameState(now, job));
+  const news = known !== undefined && !matchesEtag(known, found.etag);
+  const now = news ? job : await untilChanged(job, call, deps, same);
+  if (now !== job) found = await shown(now, deps);
+  const { etag, body } = found;
+  const headers = ['etag', etag, ...retryAfter(now, deps)];
+  if (preferencesOf(call.headers)?.waitSeconds !== undefined) headers.push('preference-applied', 'wait');
+  return matchesEtag(known, etag) ? empty(304, headers) : json(200, body, headers);
+}
+
+/** `GET /requests/{id}/response`. */
+export async function getResponse(job: Job, call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const now = await untilChanged(job, call, deps, (found) => !isDone(found));
+  if (!isDone(now)) return accepted(now, deps);
+  return resultOf(now, deps);
+}
+
+/** Not done: 202 and the monitor. */
+export async function accepted(job: Job, deps: ApiDeps, more: readonly string[] = []): Promise<Reply> {
+  const { body } = await shown(job, deps);
+  const location = `${deps.prefix()}/requests/${job.id}`;
+  return json(202, body, ['location', location, ...retryAfter(job, deps), ...more]);
+}
+
+/** What a request that is done has come to. */
+export async function resultOf(job: Job, deps: ApiDeps, more: readonly string[] = []): Promise<Reply> {
+  if (job.erased) return gone();
+  const stored = await deps.store.response(job.id);
+  return stored === undefined ? withoutReply(job, more) : replay(stored, more);
+}
+
+function withoutReply({ id, attempt, error, status }: Job, headers: readonly string[]): Reply {
+  if (status === 'cancelled')
+    return problem(409, 'the request was cancelled', { code: 'cancelled', headers });
+  const detail = error?.title ?? 'the request has failed without a reply';
+  return problem(error?.code === 'deadline' ? 504 : 502, detail, {
+    code: error?.code ?? 'failed',
+    headers,
+    members: { attempts: attempt, request: id },
+  });
+}
+
+export function gone(): Reply {
+  return problem(410, 'this request has been erased', { code: 'gone' });
+}
+
+/** `GET /requests/{id}/attempts`. */
+export async function getAttempts(job: Job, _call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const rows = await deps.store.attempts(job.id);
+  return json(200, { request: job.id, attempts: rows.map(attemptJson) });
+}
+
+/** `POST /requests/{id}/cancel`. */
+export async function cancelRequest(job: Job, _call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const changed = await deps.ending.cancel(job);
+  if (changed === undefined) return doneAlready((await deps.store.get(job.id)) ?? job);
+  deps.changed(job.id);
+  return json(200, (await shown(changed, deps)).body);
+}
+
+/** `POST /requests/{id}/retry`. */
+export async function retryRequest(job: Job, call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  const force = call.query.get('force') === 'true';
+  const now = Math.floor(deps.clock.wallTime());
+  const deadlineMs = deps.routes().get(job.route)?.options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  const changed = await deps.store.retry(job.id, { now, deadlineAt: now + deadlineMs, force });
+  if (changed.kind === 'unknown') return problem(404, 'there is no such request');
+  if (changed.kind === 'refused') return notAgain(changed.job);
+  deps.changed(job.id);
+  return json(202, (await shown(changed.job, deps)).body, retryAfter(changed.job, deps));
+}
+
+const DEFAULT_DEADLINE_MS = 86_400_000;
+
+function notAgain(job: Job): Reply {
+  if (job.erased) return gone();
+  const detail =
+    job.status === 'succeeded'
+      ? 'the request has succeeded; ?force=true sends it again'
+      : `the request is ${job.status}`;
+  return problem(409, detail, { code: job.status });
+}
+
+/** `DELETE /requests/{id}`. */
+export async function deleteRequest(job: Job, _call: ApiCall, deps: ApiDeps): Promise<Reply> {
+  if (!(await deps.ending.erase(job))) return problem(409, 'the request runs in another process');
+  deps.changed(job.id);
+  return empty(204);
+}
+
+function doneAlready(job: Job): Reply {
+  const detail = isDone(job) ? `the request is ${job.status} already` : 'the request runs in another process';
+  return problem(409, detail, { code: job.status });
+}
+
+async function shown(job: Job, deps: ApiDeps) {
+  const rows = job.attempt === 0 ? [] : await deps.store.attempts(job.id);
+  const [callback] =
+    job.callbackUrl === null || !isDone(job)
+      ? []
+      : await deps.store.list({ kind: 'callback', parent: job.id, limit: 1 });
+  const parts = { prefix: deps.prefix(), route: deps.routes().get(job.route), last: rows.at(-1), callback };
+  const body = monitorJson(job, parts);
+  return { body, etag: etagOf(body) };
+}
+
+/** Seconds until it is worth asking again: the next step, at least a second, a minute at most. */
+function retryAfter(job: Job, { clock }: ApiDeps): string[] {
+  if (isDone(job)) return [];
+  const seconds = Math.ceil((job.dueAt - clock.wallTime()) / 1_000);
+  return ['retry-after', String(Math.min(60, Math.max(1, seconds)))];
+}
+
+/** The request as it is, or as it is once `same` is over, for as long as the client would wait. */
+async function untilChanged(
+  job: Job,
+  { headers, signal }: ApiCall,
+  deps: ApiDeps,
+  same: (found: Job) => boolean,
+): Promise<Job> {
+  const seconds = preferencesOf(headers)?.waitSeconds ?? 0;
+  return waitWhile(job, { ms: seconds * 1_000, signal, same }, deps);
+}
+
+export interface Wait {
+  readonly ms: number;
+  readonly signal: ApiCall['signal'];
+  readonly same: (found: Job) => boolean;
+}
+
+/** Looks again at each change, until `same` is over or time is. */
+export async function waitWhile(job: Job, { ms, signal, same }: Wait, deps: ApiDeps): Promise<Job> {
+  const { clock, store, watch } = deps;
+  if (ms <= 0 || !same(job)) return job;
+  const until = clock.now() + Math.min(ms, LONGEST_WAIT_MS);
+  const sight = watch.look(job.id);
+  let found = job;
+  try {
+    for (;;) {
+      found = (await store.get(job.id)) ?? found;
+      const left = until - clock.now();
+      if (!same(found) || left <= 0 || deps.closing()) return found;
+      await sight.next(deps.shared ? Math.min(left, LOOK_EVERY_MS) : left, { clock, signal });
+    }
+  } finally {
+    sight.close();
+  }
+}
+
+function sameState(a: Job, b: Job): boolean {
+  return a.status === b.status && a.attempt === b.attempt && a.dueAt === b.dueAt && a.reason === b.reason;
+}

@@ -1,0 +1,29 @@
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import { preferencesOf } from '../../proxy/prefer.ts';
+import type { Job } from '../job.ts';
+import type { ApiDeps } from './deps.ts';
+import { isDone } from './monitor.ts';
+import { accepted, resultOf, waitWhile } from './requests.ts';
+
+export interface Submission {
+  readonly job: Job;
+  /** The same key has brought it before. */
+  readonly repeat: boolean;
+}
+
+/** What a client is told that has handed over a request: 202, or the result itself if it comes as soon as the client would wait. */
+export async function answerSubmission(
+  { job, repeat }: Submission,
+  { headers, signal }: Pick<Call, 'headers' | 'signal'>,
+  deps: ApiDeps,
+): Promise<Reply> {
+  const seconds = preferencesOf(headers)?.waitSeconds;
+  const applied = seconds === undefined ? 'respond-async' : `respond-async, wait=${seconds}`;
+  const more = ['preference-applied', applied, 'vary', 'Prefer'];
+  if (repeat) more.push('idempotent-replayed', 'true');
+  const wait = { ms: (seconds ?? 0) * 1_000, signal, same: (found: Job) => !isDone(found) };
+  const found = await waitWhile(job, wait, deps);
+  if (seconds === undefined || !isDone(found)) return accepted(found, deps, more);
+  return resultOf(found, deps, ['location', `${deps.prefix()}/requests/${job.id}`, ...more]);
+}

@@ -1,0 +1,154 @@
+import { hash as digest } from 'node:crypto';
+import type { ByteBudget } from '../http/byte-budget.ts';
+import { headerOf, type RawHeaders } from '../http/headers.ts';
+import type { BodySource } from '../http/request-body.ts';
+import type { Call } from '../proxy/call.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { unguessableId } from '../runtime/random.ts';
+import type { Credentials } from './credentials.ts';
+import type { Health } from './health.ts';
+import type { NewJob } from './job.ts';
+import type { DurableProcess } from './options.ts';
+import { orderOf, withoutOrder } from './order.ts';
+import type { DurableRoute } from './route.ts';
+import { StoreError } from './store/db.ts';
+import type { Store, Submitted } from './store/store.ts';
+
+export interface IntakeDeps {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly health: Health;
+  readonly credentials: Credentials;
+  readonly process: () => DurableProcess;
+  /** Shared by all calls: bounds the bodies that are being taken in. */
+  readonly memory: ByteBudget;
+}
+
+/** The backlog is counted anew after this; in between, what is accepted is added. */
+const COUNT_EVERY_MS = 1_000;
+
+/** Whoever meets a full backlog may come back after this. */
+const FULL_RETRY_MS = 30_000;
+
+/** Whoever meets a store that fails may come back after this. */
+const STORE_RETRY_MS = 5_000;
+
+/** Takes requests in: checks them, and commits them to the store before anybody is told that they are accepted. */
+export class Intake {
+  readonly #deps: IntakeDeps;
+  #backlog = 0;
+  #countedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** Rejects with a ProxyError where the request is not accepted; then it is not in the store either. */
+  async take(route: DurableRoute, call: Call): Promise<{ job: NewJob; submitted: Submitted }> {
+    const { clock, credentials, process } = this.#deps;
+    const { deadlineMs, maxBodyBytes } = route.options;
+    const { callbacks } = process();
+    const order = orderOf(call.headers, { now: clock.wallTime(), deadlineMs, callbacks });
+    const body = await this.#read(call, maxBodyBytes);
+    const now = clock.wallTime();
+    const sha256 = hash(body);
+    const job: NewJob = {
+      id: `req_${unguessableId()}`,
+      kind: 'request',
+      route: route.name,
+      method: call.method,
+      target: call.target,
+      headers: credentials.seal(withoutOrder(call.headers)),
+      body,
+      sha256,
+      caller: credentials.callerOf(call.headers),
+      idempotencyKey: givenKey(call.headers, route),
+      fingerprint: hash(`${call.method} ${call.target} ${sha256}`),
+      upstreamKey: call.idempotencyKey ?? null,
+      parent: null,
+      memo: '',
+      createdAt: Math.floor(now),
+      ...order,
+      dueAt: Math.floor(order.dueAt),
+      deadlineAt: Math.floor(order.deadlineAt),
+    };
+    return { job, submitted: await this.#commit(job) };
+  }
+
+  async #commit(job: NewJob): Promise<Submitted> {
+    const { health, store } = this.#deps;
+    let submitted: Submitted;
+    try {
+      await this.#checkBacklog();
+      submitted = await health.taking(store.submit(job));
+    } catch (error) {
+      throw error instanceof StoreError ? unavailable(error) : error;
+    }
+    if (submitted.kind === 'accepted') this.#backlog++;
+    if (submitted.kind !== 'conflict') return submitted;
+    const message = 'this idempotency key was used for another request: another method, target or body';
+    throw new ProxyError('idempotency_key_reused', message);
+  }
+
+  async #checkBacklog(): Promise<void> {
+    const { clock, health, store, process } = this.#deps;
+    if (clock.now() - this.#countedAt > COUNT_EVERY_MS) {
+      this.#countedAt = clock.now();
+      this.#backlog = await health.giving(store.backlog());
+    }
+    const { backlog } = process();
+    if (this.#backlog < backlog) return;
+    throw new ProxyError('backlog_full', `${this.#backlog} requests have not ended, and no more are kept`, {
+      retryAfterMs: FULL_RETRY_MS,
+    });
+  }
+
+  async #read({ headers, body }: Call, maxBytes: number): Promise<Buffer> {
+    const { memory } = this.#deps;
+    const declared = Number(headerOf(headers, 'content-length') ?? 0);
+    if (declared > maxBytes) throw tooLarge(maxBytes);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    try {
+      for await (const chunk of iterate(body.open())) {
+        if (size + chunk.length > maxBytes) throw tooLarge(maxBytes);
+        if (!memory.tryTake(chunk.length)) throw noMemory();
+        size += chunk.length;
+        chunks.push(chunk);
+      }
+    } finally {
+      memory.give(size);
+    }
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+  }
+}
+
+/** A failing store as its client is told. A connection may break at the commit itself: then nobody knows. */
+export function unavailable(error: StoreError): ProxyError {
+  const message = `the store of durable requests fails (${error.problem}); nothing was promised`;
+  return new ProxyError('store_unavailable', message, { retryAfterMs: STORE_RETRY_MS, cause: error });
+}
+
+function iterate(source: BodySource): AsyncIterable<Buffer> | Iterable<Buffer> {
+  if (source === undefined) return [];
+  return Buffer.isBuffer(source) ? [source] : source;
+}
+
+function givenKey(headers: RawHeaders, { idempotencyHeader }: DurableRoute): string | null {
+  return headerOf(headers, idempotencyHeader) || null;
+}
+
+function tooLarge(maxBytes: number): ProxyError {
+  return new ProxyError('payload_too_large', `this route keeps request bodies of up to ${maxBytes} bytes`);
+}
+
+function noMemory(): ProxyError {
+  return new ProxyError('store_unavailable', 'too many request bodies are being taken in', {
+    retryAfterMs: 1_000,
+  });
+}
+
+function hash(data: string | Uint8Array): string {
+  return digest('sha256', data, 'hex');
+}

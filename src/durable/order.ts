@@ -1,0 +1,163 @@
+import type { RawHeaders } from '../http/headers.ts';
+import { isPrivateHost } from '../http/private-address.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import { preferencesIn } from '../proxy/prefer.ts';
+import type { CallbackOptions } from './callbacks/options.ts';
+import { allowsCallback } from './callbacks/target.ts';
+
+/** What a client asks of us with its request, besides sending it. */
+export interface Order {
+  readonly callbackUrl: string | null;
+  /** Wall-clock milliseconds. */
+  readonly dueAt: number;
+  readonly deadlineAt: number;
+  readonly orderKey: string | null;
+  readonly labels: readonly string[];
+}
+
+export interface OrderRules {
+  readonly now: number;
+  readonly deadlineMs: number;
+  readonly callbacks: Pick<CallbackOptions, 'allow' | 'allowPrivate'>;
+}
+
+/** All our own fields begin so; none of them is forwarded. */
+const PREFIX = 'breakwater-';
+
+const MAX_KEY_LENGTH = 255;
+const MAX_LABELS = 20;
+const MAX_LABEL_LENGTH = 64;
+const MAX_CALLBACK_LENGTH = 2_000;
+
+/** Reads the `Breakwater-…` fields. Throws `bad_request` or `callback_forbidden`. */
+export function orderOf(headers: RawHeaders, { now, deadlineMs, callbacks }: OrderRules): Order {
+  const field = (name: string) => only(headers, `${PREFIX}${name}`);
+  const dueAt = notBefore(field('delay'), field('not-before'), now);
+  const asked = field('deadline');
+  // A request may have less time than its route gives, never more.
+  const deadlineAt = asked === undefined ? now + deadlineMs : deadline(asked, now, deadlineMs);
+  if (dueAt >= deadlineAt) throw bad('the request would not be due before its deadline');
+  const callback = field('callback');
+  return {
+    callbackUrl: callback === undefined ? null : callbackUrl(callback, callbacks),
+    dueAt,
+    deadlineAt,
+    orderKey: orderKey(field('key')),
+    labels: labels(valuesOf(headers, `${PREFIX}label`).join(',')),
+  };
+}
+
+/** Undefined without the field. Which of two was meant, nobody knows. */
+function only(headers: RawHeaders, name: string): string | undefined {
+  const [value, other] = valuesOf(headers, name);
+  if (other !== undefined) throw bad(`${name} may be sent once`);
+  return value?.trim();
+}
+
+function valuesOf(headers: RawHeaders, name: string): string[] {
+  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
+}
+
+/** The fields without ours, and without the preferences that were meant for us. */
+export function withoutOrder(headers: RawHeaders): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    const lower = name.toLowerCase();
+    if (lower.startsWith(PREFIX)) continue;
+    const left = lower === 'prefer' ? otherPreferences(value) : value;
+    if (lower !== 'prefer' || left !== '') kept.push(name, left);
+  }
+  return kept;
+}
+
+const OURS = /^\s*(respond-async|wait|handling)\s*(=|;|$)/i;
+
+function otherPreferences(value: string): string {
+  const parts = preferencesIn(value).filter((part) => !OURS.test(part));
+  return parts
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+function notBefore(delay: string | undefined, at: string | undefined, now: number): number {
+  if (delay !== undefined && at !== undefined)
+    throw bad('Breakwater-Delay and Breakwater-Not-Before cannot both be kept; send one of them');
+  if (delay !== undefined) return now + durationMs('Breakwater-Delay', delay);
+  if (at === undefined) return now;
+  return Math.max(now, moment('Breakwater-Not-Before', at));
+}
+
+function deadline(text: string, now: number, mostMs: number): number {
+  const at = DURATION.test(text)
+    ? now + durationMs('Breakwater-Deadline', text)
+    : moment('Breakwater-Deadline', text);
+  if (at <= now) throw bad('Breakwater-Deadline has passed already');
+  return Math.min(at, now + mostMs);
+}
+
+const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)$/;
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A year: what lies beyond is a mistake. */
+const LONGEST_MS = 366 * UNIT_MS.d;
+
+function durationMs(name: string, text: string): number {
+  const [, number, unit] = DURATION.exec(text) ?? [];
+  const ms = Math.round(Number(number) * UNIT_MS[(unit ?? 's') as keyof typeof UNIT_MS]);
+  if (!(ms <= LONGEST_MS)) throw bad(`${name} is not a duration such as 10m or 3d, of a year at most`);
+  return ms;
+}
+
+/** RFC 3339, with its zone: what is meant without one, nobody knows. */
+const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/;
+
+function moment(name: string, text: string): number {
+  const at = MOMENT.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at)) throw bad(`${name} is not a moment such as 2026-12-01T08:00:00Z`);
+  return at;
+}
+
+/** Date.parse would take February 30 for March 2. */
+function isDay(date: string): boolean {
+  const at = Date.parse(date);
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(date);
+}
+
+function orderKey(key: string | undefined): string | null {
+  if (key === undefined) return null;
+  if (key === '' || key.length > MAX_KEY_LENGTH)
+    throw bad(`Breakwater-Key must have 1 to ${MAX_KEY_LENGTH} characters`);
+  return key;
+}
+
+function labels(text: string): string[] {
+  const found = text
+    .split(',')
+    .map((label) => label.trim())
+    .filter((label) => label !== '');
+  if (found.length > MAX_LABELS || found.some((label) => label.length > MAX_LABEL_LENGTH))
+    throw bad(`Breakwater-Label takes up to ${MAX_LABELS} labels of ${MAX_LABEL_LENGTH} characters`);
+  return [...new Set(found)];
+}
+
+function callbackUrl(text: string, { allow, allowPrivate }: OrderRules['callbacks']): string {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || text.length > MAX_CALLBACK_LENGTH)
+    throw bad('Breakwater-Callback is not an http or https URL');
+  if (url.username !== '' || url.password !== '')
+    throw bad('Breakwater-Callback holds a user or a password, which would be stored');
+  if (!allowsCallback(allow, url) || (!allowPrivate && isPrivateHost(url.hostname)))
+    throw new ProxyError(
+      'callback_forbidden',
+      `callbacks to this place on ${url.hostname} are not allowed; durable.callbacks in the configuration says who is`,
+    );
+  url.hash = '';
+  return url.href;
+}
+
+function bad(message: string): ProxyError {
+  return new ProxyError('bad_request', message);
+}

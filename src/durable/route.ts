@@ -1,0 +1,86 @@
+import type { RawHeaders } from '../http/headers.ts';
+import type { ProxyError } from '../proxy/errors.ts';
+import type { RetryReason } from '../proxy/events.ts';
+import type { Outcome } from '../proxy/outcome.ts';
+import type { Send } from '../proxy/pipeline.ts';
+import type { DurableOptions } from './options.ts';
+
+/** A route as durable requests need it. What the policies know of it comes in as functions. */
+export interface DurableRoute {
+  /** `upstream/route`. */
+  readonly name: string;
+  readonly upstream: string;
+  readonly route: string;
+  readonly options: DurableOptions;
+  /** Its calls change nothing, whatever their method. */
+  readonly safe: boolean;
+  /** Lower-case name of the header that carries the idempotency key. */
+  readonly idempotencyHeader: string;
+  /** One attempt with the route's own breaker, limits and timeouts. */
+  readonly send: Send;
+  /** Longest time to the head, waits for a permit included. */
+  readonly headTimeoutMs: number;
+  /** Longest time from the head to the end of the body. */
+  readonly bodyTimeoutMs: number;
+  /** Fields that are added at dispatch. */
+  readonly inject: RawHeaders;
+  /** Lower-case names of fields that are not sent. */
+  readonly drop: ReadonlySet<string>;
+  /** What an attempt's outcome means; the one function that the synchronous retry asks too. */
+  readonly judge: (ended: Ended) => Judgement;
+  /** Pays for a further attempt from the retry budget of all calls; false: not now. */
+  readonly withdraw: (cost: number) => boolean;
+  readonly refund: (cost: number) => void;
+  /** Undefined where nothing else than the request itself is polled. */
+  readonly polls: PollGround | undefined;
+  /** What the wait before retry number `retry` (1-based) can be. */
+  readonly waitRange: (retry: number) => { readonly medianMs: number };
+}
+
+/** Where a reply may say that it can be asked about. */
+export interface PollGround {
+  /** Of the upstream: scheme, host and port. */
+  readonly origin: string;
+  /** Path of the upstream's URL, without a trailing slash. */
+  readonly basePath: string;
+  /** The route whose policies a poll of this path and query goes through; a text says why there is none. */
+  readonly routeOf: (target: string) => DurableRoute | string;
+}
+
+/** An attempt that has ended, and where its request stands. */
+export interface Ended {
+  readonly outcome: Outcome;
+  readonly method: string;
+  /** Sending it twice means no more than sending it once: by its method, its key, or because the route says so. */
+  readonly repeatable: boolean;
+  /** How many attempts have counted, this one included. */
+  readonly attempt: number;
+  /** The backoff before this one; 0 for none. */
+  readonly previousMs: number;
+  /** Wall-clock milliseconds, as is `deadlineAt`. */
+  readonly now: number;
+  readonly deadlineAt: number;
+}
+
+export type Judgement =
+  | { readonly kind: 'success' }
+  /** We ourselves would not send it; the upstream was not touched. */
+  | { readonly kind: 'refused'; readonly error: ProxyError }
+  | {
+      readonly kind: 'retry';
+      readonly delayMs: number;
+      readonly backoffMs: number;
+      readonly asked: boolean;
+      readonly cost: number;
+      readonly reason: RetryReason;
+    }
+  | {
+      readonly kind: 'stop';
+      readonly because:
+        | 'attempts'
+        | 'deadline'
+        | 'not_idempotent'
+        | 'not_retryable'
+        | 'retry_after_too_long'
+        | 'body_not_replayable';
+    };

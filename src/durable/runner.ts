@@ -1,0 +1,193 @@
+import { Abort } from '../runtime/abort.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import type { ClaimedJob } from './job.ts';
+import type { DurableRoute } from './route.ts';
+import { StoreError } from './store/db.ts';
+import type { Store } from './store/store.ts';
+
+/** A request that runs here. */
+export interface Running {
+  readonly job: ClaimedJob;
+  readonly signal: Abort;
+  /** A person wants it ended. */
+  cancelled: boolean;
+  /** Settles when what came of it is kept. */
+  ended: Promise<void>;
+}
+
+export interface RunnerDeps {
+  readonly clock: Clock;
+  readonly store: Pick<Store, 'claim' | 'nextDueAt'>;
+  /** This process, anew at each start. */
+  readonly owner: string;
+  /** Other processes put requests into this store too: it is asked again after so long at most. */
+  readonly pollMs: number;
+  /** The routes of the running configuration, by name. */
+  readonly routes: () => ReadonlyMap<string, DurableRoute>;
+  /** Runs a claimed request up to its settlement. Rejects with a StoreError where that could not be kept, else never. */
+  readonly run: (running: Running) => Promise<void>;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Longer sleeps would overflow a timer, and miss a clock that was set. */
+export const LONGEST_SLEEP_MS = 3_600_000;
+
+/** The store is asked again after this when it failed, or when what is due could not be had. */
+const ASK_AGAIN_MS = 1_000;
+
+/** More are fetched in a second look; so many bodies at once are enough. */
+const MAX_CLAIM = 64;
+
+/** What a claim may take longer than its attempt: the commit, and clocks that disagree. */
+const LEASE_GRACE_MS = 15_000;
+
+const SHUTTING_DOWN = new ProxyError('draining', 'the proxy is shutting down', { sent: 'sent_unknown' });
+
+/**
+ * Takes due requests out of the store, as many as there are free places, and runs them. Sleeps until the next is due or
+ * until it is told of a new one.
+ *
+ * - running → draining: nothing new is claimed; what runs may end
+ * - draining → stopped: what still runs is cut, and left to the store
+ */
+export class Runner {
+  readonly #deps: RunnerDeps;
+  readonly #running = new Map<string, Running>();
+  readonly #busy = new Map<string, number>();
+  readonly #onIdle: Array<() => void> = [];
+  #timer: Timer | undefined;
+  #looking = false;
+  #again = false;
+  #stopped = false;
+  #cut = false;
+  /** What was due then has been asked for. */
+  #askedAt = 0;
+
+  constructor(deps: RunnerDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  running(id: string): Running | undefined {
+    return this.#running.get(id);
+  }
+
+  /** Something may be due. */
+  wake(): void {
+    if (this.#stopped) return;
+    if (this.#looking) this.#again = true;
+    else void this.#look();
+  }
+
+  /** Claims nothing more; resolves when nothing runs. */
+  drain(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    if (this.#running.size === 0 && !this.#looking) return Promise.resolve();
+    return new Promise((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** Cuts what still runs: the store knows that it was under way. */
+  cut(): void {
+    this.#cut = true;
+    for (const { signal } of this.#running.values()) signal.abort(SHUTTING_DOWN);
+  }
+
+  /** Never rejects. */
+  async #look(): Promise<void> {
+    this.#looking = true;
+    this.#timer?.cancel();
+    try {
+      do {
+        this.#again = false;
+        await this.#fill();
+      } while (this.#again && !this.#stopped);
+      if (!this.#stopped) await this.#sleep();
+    } catch (error) {
+      if (!(error instanceof StoreError)) this.#deps.onBug(error);
+      this.#wakeAfter(ASK_AGAIN_MS);
+    }
+    this.#looking = false;
+    if (this.#again) this.wake();
+    this.#tellIdle();
+  }
+
+  /** Claims until all places are taken or nothing is due. */
+  async #fill(): Promise<void> {
+    const { clock, owner, store } = this.#deps;
+    while (!this.#stopped) {
+      const { except, limit, leaseMs } = this.#places();
+      if (limit === 0) return;
+      const now = clock.wallTime();
+      this.#askedAt = now;
+      const jobs = await store.claim({ owner, now, leaseUntil: Math.ceil(now + leaseMs), limit, except });
+      for (const job of jobs) this.#start(job);
+      if (jobs.length < limit) return;
+    }
+  }
+
+  /** As many as every route that is not full has room for, so that whatever is claimed can begin at once. */
+  #places(): { except: string[]; limit: number; leaseMs: number } {
+    const except: string[] = [];
+    let limit = MAX_CLAIM;
+    let leaseMs = LEASE_GRACE_MS;
+    const routes = this.#deps.routes();
+    for (const { name, options, headTimeoutMs, bodyTimeoutMs } of routes.values()) {
+      leaseMs = Math.max(leaseMs, headTimeoutMs + bodyTimeoutMs + LEASE_GRACE_MS);
+      const free = options.concurrency - (this.#busy.get(name) ?? 0);
+      if (free <= 0) except.push(name);
+      else limit = Math.min(limit, free);
+    }
+    // Without any route there are still those to be ended whose route is gone.
+    const full = routes.size > 0 && except.length === routes.size;
+    return { except, limit: full ? 0 : limit, leaseMs };
+  }
+
+  #start(job: ClaimedJob): void {
+    const running: Running = {
+      job,
+      signal: new Abort(),
+      cancelled: false,
+      ended: Promise.resolve(),
+    };
+    this.#running.set(job.id, running);
+    this.#busy.set(job.route, (this.#busy.get(job.route) ?? 0) + 1);
+    // It was being claimed when all was cut: it goes back unsent.
+    if (this.#cut) running.signal.abort(SHUTTING_DOWN);
+    running.ended = this.#deps
+      .run(running)
+      .catch((error: unknown) => this.#deps.onBug(error))
+      .then(() => this.#end(running));
+  }
+
+  #end({ job }: Running): void {
+    this.#running.delete(job.id);
+    this.#busy.set(job.route, (this.#busy.get(job.route) ?? 1) - 1);
+    this.wake();
+    this.#tellIdle();
+  }
+
+  #tellIdle(): void {
+    if (!this.#stopped || this.#running.size > 0 || this.#looking) return;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  async #sleep(): Promise<void> {
+    const { clock, pollMs, store } = this.#deps;
+    const dueAt = await store.nextDueAt();
+    const ms = dueAt === undefined ? LONGEST_SLEEP_MS : Math.max(0, dueAt - clock.wallTime());
+    // What was due and could not be had belongs to a full route: the end of one of its attempts wakes us.
+    const wait = dueAt !== undefined && dueAt <= this.#askedAt ? ASK_AGAIN_MS : ms;
+    this.#wakeAfter(Math.min(wait, pollMs, LONGEST_SLEEP_MS));
+  }
+
+  #wakeAfter(ms: number): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    this.#timer = this.#deps.clock.timer(ms, () => this.wake());
+  }
+}

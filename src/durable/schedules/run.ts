@@ -1,0 +1,52 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Job, NewJob } from '../job.ts';
+import type { ScheduleOptions } from './options.ts';
+
+export interface RunParts {
+  /** The slot that it is for; undefined: somebody wants it now. */
+  readonly slotAt: number | undefined;
+  readonly now: number;
+  readonly deadlineMs: number;
+}
+
+/** One run of a schedule, as a durable request of its route. */
+export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: RunParts): NewJob {
+  const { name, route, method, target, headers, overlap, keyHeader } = schedule;
+  const random = randomBytes(16).toString('hex');
+  const body = Buffer.from(schedule.body);
+  const sha256 = hash(body);
+  // Of one slot there is one run, whoever makes it.
+  const key = `${name}-${slotAt === undefined ? random : new Date(slotAt).toISOString()}`;
+  const createdAt = Math.floor(now);
+  return {
+    id: `req_${random}`,
+    kind: 'scheduled',
+    route,
+    method,
+    target,
+    headers: keyHeader === undefined ? headers : [...headers, keyHeader, key],
+    body,
+    sha256,
+    caller: '',
+    idempotencyKey: null,
+    fingerprint: hash(`${method} ${target} ${sha256}`),
+    upstreamKey: keyHeader === undefined ? null : key,
+    orderKey: overlap === 'queue' ? `schedule:${name}` : null,
+    labels: [],
+    createdAt,
+    dueAt: createdAt,
+    deadlineAt: createdAt + deadlineMs,
+    callbackUrl: null,
+    parent: name,
+    memo: slotAt === undefined ? '' : JSON.stringify({ slotAt }),
+  };
+}
+
+/** The slot that a run was for. */
+export function slotOf({ memo }: Pick<Job, 'memo'>): number | undefined {
+  return memo === '' ? undefined : (JSON.parse(memo) as { slotAt?: number }).slotAt;
+}
+
+function hash(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}

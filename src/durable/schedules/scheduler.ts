@@ -1,0 +1,152 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { SlotResult } from '../../proxy/events.ts';
+import type { Observer } from '../../proxy/observer.ts';
+import type { Clock, Timer } from '../../runtime/clock.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { Health } from '../health.ts';
+import type { Job } from '../job.ts';
+import type { DurableRoute } from '../route.ts';
+import { StoreError } from '../store/db.ts';
+import type { Store } from '../store/store.ts';
+import { parseCron, type Slots } from './cron.ts';
+import { dueSlot } from './due-slot.ts';
+import type { ScheduleOptions } from './options.ts';
+import { runOf } from './run.ts';
+
+export interface SchedulerDeps {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly health: Health;
+  readonly logger: Pick<Logger, 'error' | 'info' | 'warn'>;
+  readonly observer: Pick<Observer, 'stateChanged'>;
+  readonly route: (name: string) => DurableRoute | undefined;
+  /** There is something new to run. */
+  readonly submitted: () => void;
+}
+
+/** A schedule as it is watched here. */
+export interface Watched {
+  readonly options: ScheduleOptions;
+  readonly slots: Slots;
+  readonly since: number;
+  timer: Timer | undefined;
+}
+
+/** A clock that is set, or a computer that sleeps, is noticed within this. */
+const LONGEST_SLEEP_MS = 60_000;
+
+/** A store that fails is asked again after this. */
+const ASK_AGAIN_MS = 1_000;
+
+/** What a schedule is called where routes are paused. */
+export const pausedName = (schedule: string): string => `schedule:${schedule}`;
+
+/** Makes the requests of all schedules, each slot's once, whoever else works on the same store. */
+export class Scheduler {
+  readonly #deps: SchedulerDeps;
+  #watched: ReadonlyMap<string, Watched> = new Map();
+  #stopped = false;
+
+  constructor(deps: SchedulerDeps) {
+    this.#deps = deps;
+  }
+
+  get all(): ReadonlyMap<string, Watched> {
+    return this.#watched;
+  }
+
+  /** Those that did not change go on. */
+  setUp(schedules: readonly ScheduleOptions[]): void {
+    const before = this.#watched;
+    this.#watched = new Map(
+      schedules.map((options) => {
+        const known = before.get(options.name);
+        return [
+          options.name,
+          isDeepStrictEqual(known?.options, options) && known ? known : this.#begin(options),
+        ];
+      }),
+    );
+    for (const [name, watched] of before) if (this.#watched.get(name) !== watched) watched.timer?.cancel();
+    for (const [name, watched] of this.#watched) if (before.get(name) !== watched) void this.#look(watched);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const { timer } of this.#watched.values()) timer?.cancel();
+  }
+
+  /** A run now, besides its slots. Undefined where one goes on that it must not overlap; rejects with a StoreError. */
+  async run({ options }: Watched): Promise<string | undefined> {
+    const { health, store, submitted } = this.#deps;
+    if (options.overlap === 'skip' && (await this.#underWay(options.name)) !== undefined) return undefined;
+    const job = this.#job(options, undefined);
+    await health.taking(store.submit(job));
+    submitted();
+    return job.id;
+  }
+
+  #begin(options: ScheduleOptions): Watched {
+    const since = this.#deps.clock.wallTime();
+    return { options, since, slots: parseCron(options.cron, options.timezone), timer: undefined };
+  }
+
+  /** Never rejects. */
+  async #look(watched: Watched): Promise<void> {
+    let wait: number;
+    try {
+      await this.#serve(watched);
+      const now = this.#deps.clock.wallTime();
+      wait = (watched.slots.next(now) ?? Number.POSITIVE_INFINITY) - now;
+    } catch (error) {
+      if (!(error instanceof StoreError)) this.#deps.logger.error({ error }, 'a schedule failed: a bug');
+      wait = ASK_AGAIN_MS;
+    }
+    if (this.#stopped || this.#watched.get(watched.options.name) !== watched) return;
+    watched.timer = this.#deps.clock.timer(Math.min(wait, LONGEST_SLEEP_MS), () => void this.#look(watched));
+  }
+
+  /** Makes the run of the slot that is due, if any, unless another process was first. */
+  async #serve({ options, slots, since }: Watched): Promise<void> {
+    const { clock, health, store, submitted } = this.#deps;
+    const { name, catchup } = options;
+    const lastSlotAt = await health.giving(store.lastSlot(name));
+    const slotAt = dueSlot(slots, { catchup, lastSlotAt, watchedSince: since }, clock.wallTime());
+    if (slotAt === undefined || this.#stopped) return;
+    const result = await this.#resultOf(options);
+    // What is skipped is taken too, so that nobody runs it later.
+    const job = result === 'started' ? this.#job(options, slotAt) : undefined;
+    if (!(await health.taking(store.submitSlot(name, slotAt, job)))) return;
+    this.#tell(options, slotAt, result);
+    if (job !== undefined) submitted();
+  }
+
+  async #resultOf({ name, overlap }: ScheduleOptions): Promise<SlotResult> {
+    const { health, store } = this.#deps;
+    if ((await health.giving(store.paused())).includes(pausedName(name))) return 'paused';
+    if (overlap === 'skip' && (await this.#underWay(name)) !== undefined) return 'overlap';
+    return 'started';
+  }
+
+  async #underWay(name: string): Promise<Job | undefined> {
+    const { health, store } = this.#deps;
+    const status = ['queued', 'running', 'waiting'] as const;
+    const [job] = await health.giving(store.list({ kind: 'scheduled', parent: name, status, limit: 1 }));
+    return job;
+  }
+
+  #job(options: ScheduleOptions, slotAt: number | undefined) {
+    const { clock, route } = this.#deps;
+    const deadlineMs = route(options.route)?.options.deadlineMs ?? 86_400_000;
+    return runOf(options, { slotAt, now: clock.wallTime(), deadlineMs });
+  }
+
+  #tell({ name, route }: ScheduleOptions, slotAt: number, result: SlotResult): void {
+    const { logger, observer } = this.#deps;
+    observer.stateChanged('', { type: 'schedule_slot', scope: name, result });
+    if (result === 'started') return;
+    const slot = new Date(slotAt).toISOString();
+    const why = result === 'paused' ? 'it is paused' : 'the run before goes on';
+    logger.info({ schedule: name, route, slot, result }, `schedule ${name}: no run at ${slot}: ${why}`);
+  }
+}

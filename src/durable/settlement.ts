@@ -1,0 +1,90 @@
+import { ProxyError } from '../proxy/errors.ts';
+import type { Attempted } from './attempt.ts';
+import type { RequestEnd } from './callbacks/callback.ts';
+import type { AttemptRow, ClaimedJob, Job, NewJob } from './job.ts';
+import type { Decision } from './next.ts';
+import type { Settlement } from './store/store.ts';
+
+/** An attempt that was made, and how much of it is shown and kept. */
+export interface Made {
+  readonly attempted: Attempted;
+  /** Wall-clock milliseconds. */
+  readonly at: number;
+  /** What was wrong with a good answer. */
+  readonly detail?: string | undefined;
+  /** It said what the one before had said: it is counted elsewhere, and is no row of its own. */
+  readonly unchanged?: boolean;
+  /** The reply that is there already stays while the request waits. */
+  readonly keepsFirst?: boolean;
+}
+
+export interface SettlementDeps extends Pick<Settlement, 'owner' | 'now'> {
+  /** What comes into being with the end of a request. */
+  readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
+}
+
+/** Of a reply that is not the result, this much is shown with its attempt. */
+const SHOWN_REPLY_BYTES = 2_048;
+
+/** A decision as the store takes it; `made` is undefined where nothing was sent. */
+export function settlementOf(
+  job: ClaimedJob,
+  decision: Decision,
+  made: Made | undefined,
+  { owner, now, callbacks }: SettlementDeps,
+): Settlement {
+  const { next, memo } = decision;
+  const response = made?.attempted.response;
+  const attempts = made === undefined ? job.attempt - 1 : job.attempt;
+  const stays = next.kind === 'wait' && made?.keepsFirst === true;
+  return {
+    id: job.id,
+    owner,
+    attempt: job.attempt,
+    now,
+    entry: made === undefined || made.unchanged === true ? undefined : rowOf(job, decision, made),
+    response: stays ? undefined : response,
+    memo: memo === undefined ? undefined : JSON.stringify({ ...parsedMemo(job), ...memo }),
+    next,
+    also: next.kind === 'end' ? callbacks(job, { ...next, now, attempts, response }) : undefined,
+  };
+}
+
+function rowOf(
+  job: ClaimedJob,
+  { next, waitMs, reason }: Decision,
+  { attempted, at, detail }: Made,
+): AttemptRow {
+  return {
+    n: job.attempt,
+    at,
+    ms: attempted.ms,
+    ...outcomeFields(attempted, detail),
+    waitMs,
+    reason,
+    reclaimed: job.reclaimed,
+    replyHead: next.kind === 'wait' ? attempted.response?.body.subarray(0, SHOWN_REPLY_BYTES) : undefined,
+  };
+}
+
+function outcomeFields({ outcome }: Attempted, detail: string | undefined) {
+  if (outcome.kind === 'reply') return { status: outcome.reply.status, error: undefined, detail };
+  const { code, message } = outcome.error;
+  return { status: undefined, error: code, detail: message };
+}
+
+/** The attempt of which nobody knows how it ended. */
+export function lost(job: ClaimedJob, now: number): Made {
+  const error = new ProxyError('connection_terminated', 'the process that made this attempt is gone', {
+    sent: 'sent_unknown',
+  });
+  const outcome = { kind: 'error', error } as const;
+  return {
+    attempted: { outcome, response: undefined, sent: true, ms: 0 },
+    at: job.startedAt ?? now,
+  };
+}
+
+export function parsedMemo({ memo }: Pick<ClaimedJob, 'memo'>): object {
+  return memo === '' ? {} : (JSON.parse(memo) as object);
+}

@@ -1,0 +1,55 @@
+import type { Statement } from './db.ts';
+import type { Dialect } from './dialect.ts';
+import { PARKED } from './insert.ts';
+import type { Claim } from './store.ts';
+
+/** One claim puts aside no more than this: the others would wait for it. */
+const PARKED_AT_ONCE = 1_000;
+
+/** What is due on a paused route is put aside, once, so that no later claim has to look past it. */
+export function parkPaused(now: number, dialect: Dialect): Statement {
+  return {
+    sql: `WITH due AS MATERIALIZED (
+        SELECT seq FROM breakwater_job
+        WHERE status IN ('queued', 'waiting') AND wake_at <= $1 AND reason IS DISTINCT FROM 'key'
+          AND route IN (SELECT route FROM breakwater_paused ${dialect.share})
+        LIMIT $2 ${dialect.skipLocked})
+      UPDATE breakwater_job SET wake_at = ${PARKED}, reason = 'paused' WHERE seq IN (SELECT seq FROM due)`,
+    params: [now, PARKED_AT_ONCE],
+  };
+}
+
+/** What runs is seen through, paused or not. The route is in the index, the status is not: hence their order. */
+const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status = 'running')`;
+
+/**
+ * What is due becomes running, with `wake_at` as its lease: the same look that finds due requests finds those whose
+ * process died, so no sweeper, heartbeat or leader is needed. Bodies come along.
+ * Materialized: PostgreSQL might look again for each row it updates, and would find others each time.
+ */
+export function claimDue(claim: Claim, dialect: Dialect): Statement {
+  const { owner, now, leaseUntil, limit, except = [] } = claim;
+  const left = except.map((_, i) => `$${i + 5}`).join(', ');
+  return {
+    sql: `WITH due AS MATERIALIZED (
+        SELECT seq FROM breakwater_job
+        WHERE wake_at <= $3 ${left && `AND route NOT IN (${left})`} AND ${GOES_ON}
+        ORDER BY wake_at, seq LIMIT $4 ${dialect.skipLocked})
+      UPDATE breakwater_job
+      SET status = 'running', reason = NULL, owner = $1, wake_at = $2, attempt = attempt + 1,
+        reclaimed = CASE WHEN status = 'running' THEN 1 ELSE 0 END,
+        started_at = coalesce(started_at, $3)
+      WHERE seq IN (SELECT seq FROM due)
+      RETURNING *,
+        (SELECT headers FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS headers,
+        (SELECT body FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS body`,
+    params: [owner, leaseUntil, now, limit, ...except],
+  };
+}
+
+export const NEXT_WAKE: Statement = {
+  sql: `SELECT wake_at FROM breakwater_job
+    WHERE wake_at < ${PARKED} AND ${GOES_ON}
+    ORDER BY wake_at LIMIT 1`,
+  params: [],
+};

@@ -1,0 +1,85 @@
+import type { NewJob } from '../job.ts';
+import type { Statement } from './db.ts';
+import type { Dialect } from './dialect.ts';
+
+/** `wake_at` of what waits for something else than a moment; the largest integer that JavaScript counts to. */
+export const PARKED: number = Number.MAX_SAFE_INTEGER;
+
+/** An Idempotency-Key stands for its request at least this long, however short the retention. */
+const KEY_KEPT_MS = 24 * 3_600_000;
+
+/**
+ * A request of a key whose turn has not come yet sleeps until its deadline, to be ended then; the end of the one before it
+ * wakes it earlier.
+ */
+const INSERT = `INSERT INTO breakwater_job (
+    id, kind, route, method, target, bytes, sha256, caller, idempotency_key, fingerprint, upstream_key, order_key,
+    labels, callback_url, parent, memo, status, reason, created_at, due_at, deadline_at, wake_at)
+  SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT),
+    CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT),
+    CAST($13 AS TEXT), CAST($14 AS TEXT), CAST($15 AS TEXT), CAST($16 AS TEXT), 'queued',
+    CASE WHEN turn.busy THEN 'key' WHEN CAST($18 AS BIGINT) > CAST($17 AS BIGINT) THEN 'not_before' END,
+    CAST($17 AS BIGINT), CAST($18 AS BIGINT), CAST($19 AS BIGINT),
+    CASE WHEN turn.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END
+  FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
+    WHERE order_key = CAST($12 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS turn
+  WHERE true
+  ON CONFLICT DO NOTHING
+  RETURNING seq`;
+
+const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
+
+/** Takes the request in. The gate shuts where its Idempotency-Key is in use. */
+export function insertJob(job: NewJob, dialect: Dialect): Statement[] {
+  return [
+    ...(job.orderKey === null ? [] : dialect.lock(`key:${job.orderKey}`)),
+    { sql: INSERT, params: columns(job), gate: true },
+    {
+      sql: `INSERT INTO breakwater_request (seq, headers, body) VALUES (${SEQ}, $2, $3)`,
+      params: [job.id, JSON.stringify(job.headers), job.body],
+    },
+    ...[...new Set(job.labels)].map((label) => ({
+      sql: `INSERT INTO breakwater_label (seq, label) VALUES (${SEQ}, $2)`,
+      params: [job.id, label],
+    })),
+  ];
+}
+
+function columns(job: NewJob): Statement['params'] {
+  return [
+    job.id,
+    job.kind,
+    job.route,
+    job.method,
+    job.target,
+    job.body.byteLength,
+    job.sha256,
+    job.caller,
+    job.idempotencyKey,
+    job.fingerprint,
+    job.upstreamKey,
+    job.orderKey,
+    JSON.stringify(job.labels),
+    job.callbackUrl,
+    job.parent,
+    job.memo,
+    job.createdAt,
+    job.dueAt,
+    job.deadlineAt,
+  ];
+}
+
+/** Takes the key from a request whose time is over, then shows who has it. */
+export function keyHolder(job: NewJob): Statement[] {
+  if (job.idempotencyKey === null) return [];
+  const key = [job.caller, job.route, job.idempotencyKey];
+  const named = 'caller = $1 AND route = $2 AND idempotency_key = $3';
+  return [
+    {
+      sql: `UPDATE breakwater_job SET idempotency_key = NULL
+        WHERE ${named} AND purge_at <= $4 AND created_at <= $5`,
+      params: [...key, job.createdAt, job.createdAt - KEY_KEPT_MS],
+    },
+    { sql: `SELECT id, fingerprint FROM breakwater_job WHERE ${named}`, params: key },
+  ];
+}

@@ -1,0 +1,68 @@
+import type { Statement, Value } from './db.ts';
+import { PARKED } from './insert.ts';
+import type { Filter } from './store.ts';
+
+/** By what is given for it. */
+const COMPARED = [
+  ['route', 'route ='],
+  ['orderKey', 'order_key ='],
+  ['since', 'created_at >='],
+  ['until', 'created_at <'],
+  ['minAttempts', 'attempt >='],
+  ['kind', 'kind ='],
+  ['parent', 'parent ='],
+  ['before', 'seq <'],
+] as const satisfies readonly (readonly [keyof Filter, string])[];
+
+/** Newest first, unless asked otherwise. The text varies with the conditions alone, so that few statements have to be prepared. */
+export function listStatement(filter: Filter): Statement {
+  const params: Value[] = [];
+  const given = (value: Value) => `$${params.push(value)}`;
+  const { status, label, limit, soonestFirst = false } = filter;
+  const conditions = [
+    status && oneOf('status', status.map(given)),
+    label !== undefined && `seq IN (SELECT seq FROM breakwater_label WHERE label = ${given(label)})`,
+    soonestFirst && 'wake_at IS NOT NULL',
+    ...COMPARED.map(([name, column]) => {
+      const value = filter[name];
+      return value !== undefined && `${column} ${given(value)}`;
+    }),
+  ].filter((condition) => typeof condition === 'string');
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  const order = soonestFirst ? 'wake_at, seq' : 'seq DESC';
+  return {
+    sql: `SELECT * FROM breakwater_job ${where} ORDER BY ${order} LIMIT ${given(limit)}`,
+    params,
+  };
+}
+
+/** Of none is nothing; SQL has no empty list. */
+function oneOf(column: string, values: readonly string[]): string {
+  return values.length === 0 ? '1 = 0' : `${column} IN (${values.join(', ')})`;
+}
+
+export const COUNTS: Statement = {
+  sql: `SELECT route, status, count(*) AS count,
+      min(CASE WHEN status <> 'running' AND wake_at < ${PARKED} THEN wake_at END) AS oldest
+    FROM breakwater_job GROUP BY route, status`,
+  params: [],
+};
+
+export const BACKLOG: Statement = {
+  sql: 'SELECT count(*) AS count FROM breakwater_job WHERE wake_at IS NOT NULL',
+  params: [],
+};
+
+/** One table's rows that belong to the request with this id. */
+export function rowsOf(table: 'request' | 'response' | 'attempt', id: string): Statement {
+  const order = table === 'attempt' ? 'ORDER BY n' : '';
+  return {
+    sql: `SELECT * FROM breakwater_${table}
+      WHERE seq = (SELECT seq FROM breakwater_job WHERE id = $1) ${order}`,
+    params: [id],
+  };
+}
+
+export function jobStatement(id: string): Statement {
+  return { sql: 'SELECT * FROM breakwater_job WHERE id = $1', params: [id] };
+}

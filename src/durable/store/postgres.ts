@@ -1,0 +1,170 @@
+import { type ClientBase, Pool, type PoolClient, types } from 'pg';
+import { systemClock } from '../../runtime/clock.ts';
+import { type Db, type DbOptions, type Row, type Statement, StoreError } from './db.ts';
+import { gaveIn, storeErrorOf } from './postgres-errors.ts';
+
+/** Each holds a connection; PostgreSQL's own default is 100 for all. */
+const CONNECTIONS = 10;
+
+/** Until a connection, new or used, is free. */
+const CONNECT_MS = 5_000;
+
+/** A server that does not answer for so long is as good as gone. */
+const QUERY_MS = 30_000;
+
+/** Whoever loses against another transaction tries again. */
+const TRIES = 5;
+
+/** 64-bit integers are text to pg; ours stay within 2^53. */
+const INT8 = 20;
+const PARSERS = {
+  getTypeParser: ((oid: number, format: 'text') =>
+    oid === INT8 ? Number : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
+};
+
+/**
+ * Of the ways to commit only "off" would lose what was acknowledged; what is stricter than "on" stays. Locks of a replica
+ * that hangs, or that the network has cut off, are not held for hours.
+ */
+const SETTINGS = `SELECT
+  CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
+  set_config('statement_timeout', '${QUERY_MS}', false),
+  set_config('idle_in_transaction_session_timeout', '${QUERY_MS}', false)`;
+
+/** Its promise is waited for, whatever pg's types say. */
+function prepare(client: ClientBase): unknown {
+  // Whoever uses a connection is told when it ends; but unheard, this event would end the process.
+  client.on('error', () => undefined);
+  return client.query(SETTINGS);
+}
+
+/** Opens a pool of connections; TLS and the rest as the URL says. Connects when first asked for something. */
+export function openPostgres(url: string, options: DbOptions = {}): Db {
+  const name = nameOf(url);
+  try {
+    return new PostgresDb(poolOf(url), name, options);
+  } catch (error) {
+    throw storeErrorOf(error, name);
+  }
+}
+
+function poolOf(url: string): Pool {
+  const pool = new Pool({
+    connectionString: url,
+    application_name: 'breakwater',
+    max: CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: QUERY_MS,
+    keepAlive: true,
+    types: PARSERS,
+    onConnect: prepare,
+  });
+  // An idle connection ended: the pool has dropped it, and the next query opens another.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/** Host and database, without user and password. */
+function nameOf(url: string): string {
+  const parsed = URL.parse(url);
+  return parsed === null ? 'postgres' : `postgres://${parsed.host}${parsed.pathname}`;
+}
+
+class PostgresDb implements Db {
+  readonly dialect = 'postgres';
+  readonly #pool: Pool;
+  readonly #name: string;
+  readonly #onCommit: DbOptions['onCommit'];
+  readonly #running = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(pool: Pool, name: string, options: DbOptions) {
+    this.#pool = pool;
+    this.#name = name;
+    this.#onCommit = options.onCommit;
+  }
+
+  batch(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    if (this.#closing !== undefined)
+      return Promise.reject(new StoreError('closed', `durable store ${this.#name}: closed`));
+    const batch = this.#tried(statements);
+    this.#running.add(batch);
+    void batch.catch(() => undefined).finally(() => this.#running.delete(batch));
+    return batch;
+  }
+
+  async #tried(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#once(statements);
+      } catch (error) {
+        if (!gaveIn(error) || tries === TRIES) throw storeErrorOf(error, this.#name);
+      }
+    }
+  }
+
+  backup(): Promise<void> {
+    const message = `durable store ${this.#name}: PostgreSQL is backed up by its own means (pg_dump)`;
+    return Promise.reject(new StoreError('failed', message));
+  }
+
+  bytes(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  close(): Promise<void> {
+    // The pool forgets who still waits for a connection.
+    return (this.#closing ??= Promise.allSettled(this.#running).then(() => this.#pool.end()));
+  }
+
+  async #once(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    const begunAt = systemClock.now();
+    const client = await this.#pool.connect();
+    let lost = true;
+    try {
+      const rows = await this.#transaction(client, statements);
+      lost = false;
+      this.#onCommit?.(systemClock.now() - begunAt, 1);
+      return rows;
+    } catch (error) {
+      lost = storeErrorOf(error, this.#name).problem === 'unreachable' || (await cannotRollBack(client));
+      throw error;
+    } finally {
+      client.release(lost);
+    }
+  }
+
+  async #transaction(client: PoolClient, statements: readonly Statement[]): Promise<Row[][]> {
+    const [first] = statements;
+    // One statement is a transaction by itself; a gate that shuts has changed nothing.
+    if (first !== undefined && statements.length === 1) return [await rowsOf(client, first)];
+    const rows: Row[][] = statements.map(() => []);
+    await client.query('BEGIN');
+    for (const [i, statement] of statements.entries()) {
+      const found = (rows[i] = await rowsOf(client, statement));
+      if (statement.gate !== true || found.length > 0) continue;
+      await client.query('ROLLBACK');
+      return rows;
+    }
+    try {
+      await client.query('COMMIT');
+    } catch (error) {
+      throw storeErrorOf(error, this.#name, '; while committing, so it may have happened');
+    }
+    return rows;
+  }
+}
+
+async function rowsOf(client: PoolClient, { sql, params }: Statement): Promise<Row[]> {
+  const { rows } = await client.query<Row>(sql, [...params]);
+  return rows;
+}
+
+async function cannotRollBack(client: PoolClient): Promise<boolean> {
+  try {
+    await client.query('ROLLBACK');
+    return false;
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,114 @@
+import type {
+  AttemptRow,
+  ClaimedJob,
+  Job,
+  JobErrorCode,
+  JobKind,
+  JobStatus,
+  StoredResponse,
+  WaitReason,
+} from '../job.ts';
+import type { Row } from './db.ts';
+
+/* From rows to what they mean. What is read was written by the statements beside this file. */
+
+export function text(row: Row, column: string): string {
+  return row[column] as string;
+}
+
+export function number(row: Row, column: string): number {
+  return row[column] as number;
+}
+
+/** NULL is undefined to the rest of the program. */
+export function optional<T extends string | number | Uint8Array>(row: Row, column: string): T | undefined {
+  return (row[column] ?? undefined) as T | undefined;
+}
+
+function flag(row: Row, column: string): boolean {
+  return row[column] === 1;
+}
+
+function list(row: Row, column: string): readonly string[] {
+  return JSON.parse(text(row, column)) as readonly string[];
+}
+
+export function jobOf(row: Row): Job {
+  return {
+    seq: number(row, 'seq'),
+    id: text(row, 'id'),
+    kind: text(row, 'kind') as JobKind,
+    route: text(row, 'route'),
+    method: text(row, 'method'),
+    target: text(row, 'target'),
+    bytes: number(row, 'bytes'),
+    sha256: text(row, 'sha256'),
+    caller: text(row, 'caller'),
+    idempotencyKey: row['idempotency_key'] as string | null,
+    fingerprint: text(row, 'fingerprint'),
+    upstreamKey: row['upstream_key'] as string | null,
+    orderKey: row['order_key'] as string | null,
+    labels: list(row, 'labels'),
+    callbackUrl: row['callback_url'] as string | null,
+    parent: row['parent'] as string | null,
+    memo: text(row, 'memo'),
+    createdAt: number(row, 'created_at'),
+    dueAt: number(row, 'due_at'),
+    deadlineAt: number(row, 'deadline_at'),
+    ...standingOf(row),
+  };
+}
+
+function standingOf(row: Row) {
+  const code = optional<string>(row, 'error_code') as JobErrorCode | undefined;
+  const status = optional<number>(row, 'response_status');
+  return {
+    status: text(row, 'status') as JobStatus,
+    reason: optional<string>(row, 'reason') as WaitReason | undefined,
+    owner: optional<string>(row, 'owner'),
+    attempt: number(row, 'attempt'),
+    counted: number(row, 'counted'),
+    startedAt: optional<number>(row, 'started_at'),
+    finishedAt: optional<number>(row, 'finished_at'),
+    purgeAt: optional<number>(row, 'purge_at'),
+    error: code === undefined ? undefined : { code, title: text(row, 'error_title') },
+    response:
+      status === undefined
+        ? undefined
+        : { status, bytes: number(row, 'response_bytes'), truncated: flag(row, 'response_truncated') },
+    erased: flag(row, 'erased'),
+  };
+}
+
+export function requestOf(row: Row): Pick<ClaimedJob, 'headers' | 'body'> {
+  return { headers: list(row, 'headers'), body: row['body'] as Uint8Array };
+}
+
+export function claimedOf(row: Row): ClaimedJob {
+  return { ...jobOf(row), ...requestOf(row), reclaimed: flag(row, 'reclaimed') };
+}
+
+export function responseOf(row: Row): StoredResponse {
+  return {
+    status: number(row, 'status'),
+    statusText: text(row, 'status_text'),
+    headers: list(row, 'headers'),
+    body: row['body'] as Uint8Array,
+    truncated: flag(row, 'truncated'),
+  };
+}
+
+export function attemptOf(row: Row): AttemptRow {
+  return {
+    n: number(row, 'n'),
+    at: number(row, 'at'),
+    ms: number(row, 'ms'),
+    status: optional(row, 'status'),
+    error: optional(row, 'error'),
+    detail: optional(row, 'detail'),
+    waitMs: optional(row, 'wait_ms'),
+    reason: optional<string>(row, 'reason') as AttemptRow['reason'],
+    reclaimed: flag(row, 'reclaimed'),
+    replyHead: optional(row, 'reply_head'),
+  };
+}

@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { type Db, type Statement, StoreError } from './db.ts';
+import { type Dialect, dialectOf } from './dialect.ts';
+
+/*
+ * What is on disk. Integers are milliseconds, bytes, counts, or 0 and 1.
+ *
+ * `wake_at` drives everything: the moment when a request may be claimed. For one that runs it is the end of its lease,
+ * so that looking for due requests finds the abandoned ones too; for one whose turn in its key's order has not come it is
+ * its deadline. PARKED while its route is paused; NULL once it has ended. `due_at` is the moment it was meant for.
+ */
+
+/**
+ * Type names that both understand: SQLite takes any, makes integers of what is called INT and leaves blobs alone.
+ * SERIAL and NUMBER are the dialect's own.
+ */
+const MIGRATIONS: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE breakwater_job (
+      seq SERIAL,
+      id TEXT NOT NULL UNIQUE,
+      kind TEXT NOT NULL,
+      route TEXT NOT NULL,
+      method TEXT NOT NULL,
+      target TEXT NOT NULL,
+      bytes BIGINT NOT NULL,
+      sha256 TEXT NOT NULL,
+      caller TEXT NOT NULL,
+      idempotency_key TEXT,
+      fingerprint TEXT NOT NULL,
+      upstream_key TEXT,
+      order_key TEXT,
+      labels TEXT NOT NULL,
+      callback_url TEXT,
+      parent TEXT,
+      memo TEXT NOT NULL,
+      status TEXT NOT NULL,
+      reason TEXT,
+      owner TEXT,
+      reclaimed BIGINT NOT NULL DEFAULT 0,
+      attempt BIGINT NOT NULL DEFAULT 0,
+      counted BIGINT NOT NULL DEFAULT 0,
+      created_at BIGINT NOT NULL,
+      due_at BIGINT NOT NULL,
+      deadline_at BIGINT NOT NULL,
+      wake_at BIGINT,
+      started_at BIGINT,
+      finished_at BIGINT,
+      purge_at BIGINT,
+      error_code TEXT,
+      error_title TEXT,
+      response_status BIGINT,
+      response_bytes BIGINT,
+      response_truncated BIGINT,
+      erased BIGINT NOT NULL DEFAULT 0
+    )`,
+    'CREATE INDEX breakwater_job_wake ON breakwater_job (wake_at, seq, route) WHERE wake_at IS NOT NULL',
+    'CREATE INDEX breakwater_job_route ON breakwater_job (route, status, wake_at)',
+    'CREATE INDEX breakwater_job_purge ON breakwater_job (erased, purge_at) WHERE purge_at IS NOT NULL',
+    `CREATE INDEX breakwater_job_order ON breakwater_job (order_key, reason, seq)
+      WHERE order_key IS NOT NULL AND wake_at IS NOT NULL`,
+    `CREATE UNIQUE INDEX breakwater_job_idempotency ON breakwater_job (caller, route, idempotency_key)
+      WHERE idempotency_key IS NOT NULL`,
+    `CREATE TABLE breakwater_request (
+      seq NUMBER PRIMARY KEY REFERENCES breakwater_job ON DELETE CASCADE,
+      headers TEXT NOT NULL,
+      body BYTEA NOT NULL
+    )`,
+    `CREATE TABLE breakwater_response (
+      seq NUMBER PRIMARY KEY REFERENCES breakwater_job ON DELETE CASCADE,
+      status BIGINT NOT NULL,
+      status_text TEXT NOT NULL,
+      headers TEXT NOT NULL,
+      body BYTEA NOT NULL,
+      truncated BIGINT NOT NULL
+    )`,
+    `CREATE TABLE breakwater_attempt (
+      seq BIGINT NOT NULL REFERENCES breakwater_job ON DELETE CASCADE,
+      n BIGINT NOT NULL,
+      at BIGINT NOT NULL,
+      ms BIGINT NOT NULL,
+      status BIGINT,
+      error TEXT,
+      detail TEXT,
+      wait_ms BIGINT,
+      reason TEXT,
+      reclaimed BIGINT NOT NULL,
+      reply_head BYTEA,
+      PRIMARY KEY (seq, n)
+    )`,
+    `CREATE TABLE breakwater_label (
+      label TEXT NOT NULL,
+      seq BIGINT NOT NULL REFERENCES breakwater_job ON DELETE CASCADE,
+      PRIMARY KEY (label, seq)
+    )`,
+    'CREATE INDEX breakwater_label_seq ON breakwater_label (seq)',
+    'CREATE TABLE breakwater_fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)',
+    'CREATE TABLE breakwater_paused (route TEXT PRIMARY KEY, at BIGINT NOT NULL)',
+    `CREATE TABLE breakwater_slot (
+      schedule TEXT NOT NULL,
+      slot_at BIGINT NOT NULL,
+      PRIMARY KEY (schedule, slot_at)
+    )`,
+  ],
+  // Callbacks by their request, runs by their schedule.
+  ['CREATE INDEX breakwater_job_parent ON breakwater_job (parent, seq) WHERE parent IS NOT NULL'],
+];
+
+/** The version that this code reads and writes. */
+export const SCHEMA_VERSION: number = MIGRATIONS.length;
+
+/** Brings the schema to our version, whoever else tries at the same moment. Rejects where it is newer than we are. */
+export async function migrate(db: Db): Promise<void> {
+  const dialect = dialectOf(db);
+  await db.batch([
+    ...dialect.lock('schema'),
+    plain('CREATE TABLE IF NOT EXISTS breakwater_schema (version BIGINT PRIMARY KEY)'),
+  ]);
+  for (const [i, migration] of MIGRATIONS.entries())
+    await db.batch([
+      ...dialect.lock('schema'),
+      step(i + 1),
+      ...migration.map((sql) => plain(inWordsOf(dialect, sql))),
+    ]);
+  const [rows = []] = await db.batch([plain('SELECT max(version) AS version FROM breakwater_schema')]);
+  const version = Number(rows[0]?.['version']);
+  if (version > SCHEMA_VERSION)
+    throw new StoreError(
+      'failed',
+      `the durable store has schema ${version}, of a newer Breakwater; this one knows up to ${SCHEMA_VERSION}`,
+    );
+  await db.batch([secret()]);
+}
+
+/** Whoever comes first makes it. */
+function secret(): Statement {
+  const sql = `INSERT INTO breakwater_fact (name, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING`;
+  return { sql, params: [randomBytes(32).toString('hex')] };
+}
+
+/** Lets the migration's statements through exactly once. */
+function step(version: number): Statement {
+  const sql = `INSERT INTO breakwater_schema (version)
+    SELECT CAST($1 AS BIGINT) WHERE NOT EXISTS (SELECT 1 FROM breakwater_schema WHERE version >= $1)
+    RETURNING version`;
+  return { sql, params: [version], gate: true };
+}
+
+function inWordsOf({ serial, number }: Dialect, sql: string): string {
+  return sql.replace('SERIAL', serial).replace('NUMBER', number);
+}
+
+function plain(sql: string): Statement {
+  return { sql, params: [] };
+}

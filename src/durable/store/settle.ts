@@ -1,0 +1,110 @@
+import type { AttemptRow, StoredResponse } from '../job.ts';
+import type { Statement } from './db.ts';
+import type { Dialect } from './dialect.ts';
+import { insertJob } from './insert.ts';
+import type { Settlement } from './store.ts';
+
+/**
+ * The result of an attempt, its effect on the request and whatever follows from its end, as one batch. Its gate is the
+ * fence: the request runs, under this owner, at this very attempt.
+ */
+export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
+  const { id, entry, response, next, now, also = [] } = settlement;
+  const ends = next.kind === 'end';
+  return [
+    ...(ends ? dialect.lockOrderOf(id) : []),
+    standing(settlement),
+    ...(entry === undefined ? [] : [attemptRow(id, entry)]),
+    ...(response === undefined ? [] : responseRow(id, response)),
+    ...(ends ? [wakeNext(id, now)] : []),
+    ...also.flatMap((job) => insertJob(job, dialect)),
+  ];
+}
+
+const FENCE = `WHERE id = $1 AND owner = $2 AND attempt = $3 AND status = 'running' RETURNING seq`;
+
+/** A deferral gives the attempt's number back: nothing was sent under it. */
+const WAIT = `UPDATE breakwater_job
+  SET status = CASE WHEN attempt - $7 > 0 THEN 'waiting' ELSE 'queued' END,
+    attempt = attempt - $7, counted = counted * $9 + $6, wake_at = $4, due_at = $4, reason = $5, owner = NULL,
+    memo = coalesce(nullif($8, ''), memo) ${FENCE}`;
+
+const END = `UPDATE breakwater_job
+  SET status = $4, finished_at = $5, purge_at = $6, error_code = $7, error_title = $8, counted = counted + $9,
+    wake_at = NULL, reason = NULL, owner = NULL, memo = coalesce(nullif($10, ''), memo) ${FENCE}`;
+
+function standing({ id, owner, attempt, now, entry, memo = '', next }: Settlement): Statement {
+  const fence = [id, owner, attempt];
+  const sent = entry === undefined ? 0 : 1;
+  if (next.kind === 'wait') {
+    const counts = next.counts ? 1 : 0;
+    const kept = next.afresh === true ? 0 : 1;
+    const params = [...fence, next.dueAt, next.reason, counts, 1 - sent, memo, kept];
+    return { sql: WAIT, params, gate: true };
+  }
+  const { status, purgeAt, error } = next;
+  const why = [error?.code ?? null, error?.title ?? null];
+  return { sql: END, params: [...fence, status, now, purgeAt, ...why, sent, memo], gate: true };
+}
+
+const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
+
+function attemptRow(id: string, row: AttemptRow): Statement {
+  return {
+    sql: `INSERT INTO breakwater_attempt
+        (seq, n, at, ms, status, error, detail, wait_ms, reason, reclaimed, reply_head)
+      VALUES (${SEQ}, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+      ON CONFLICT (seq, n) DO UPDATE SET at = excluded.at, ms = excluded.ms, status = excluded.status,
+        error = excluded.error, detail = excluded.detail, wait_ms = excluded.wait_ms, reason = excluded.reason,
+        reclaimed = excluded.reclaimed, reply_head = excluded.reply_head`,
+    params: [id, row.n, row.at, row.ms, ...outcomeOf(row)],
+  };
+}
+
+function outcomeOf(row: AttemptRow): Statement['params'] {
+  return [
+    row.status ?? null,
+    row.error ?? null,
+    row.detail ?? null,
+    row.waitMs ?? null,
+    row.reason ?? null,
+    row.reclaimed ? 1 : 0,
+    row.replyHead ?? null,
+  ];
+}
+
+function responseRow(id: string, response: StoredResponse): Statement[] {
+  const { status, statusText, headers, body, truncated } = response;
+  const cut = truncated ? 1 : 0;
+  return [
+    {
+      sql: `UPDATE breakwater_job
+        SET response_status = $2, response_bytes = $3, response_truncated = $4 WHERE id = $1`,
+      params: [id, status, body.byteLength, cut],
+    },
+    {
+      sql: `INSERT INTO breakwater_response (seq, status, status_text, headers, body, truncated)
+        VALUES (${SEQ}, $2, $3, $4, $5, $6)
+        ON CONFLICT (seq) DO UPDATE SET status = excluded.status, status_text = excluded.status_text,
+          headers = excluded.headers, body = excluded.body, truncated = excluded.truncated`,
+      params: [id, status, statusText, JSON.stringify(headers), body, cut],
+    },
+  ];
+}
+
+/**
+ * Where nothing of this request's order key is under way, the first of those that wait for their turn has it. Asked so that
+ * an index answers, however long the queue is.
+ */
+export function wakeNext(id: string, now: number): Statement {
+  const queue = 'order_key = (SELECT order_key FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL';
+  const none = (reason: string) => `NOT EXISTS (SELECT 1 FROM breakwater_job WHERE ${queue} AND ${reason})`;
+  return {
+    sql: `UPDATE breakwater_job
+      SET wake_at = CASE WHEN due_at > $2 THEN due_at ELSE $2 END,
+        reason = CASE WHEN due_at > $2 THEN 'not_before' END
+      WHERE seq = (SELECT min(seq) FROM breakwater_job WHERE ${queue} AND reason = 'key')
+        AND ${none('reason IS NULL')} AND ${none(`reason < 'key'`)} AND ${none(`reason > 'key'`)}`,
+    params: [id, now],
+  };
+}

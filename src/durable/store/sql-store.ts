@@ -1,0 +1,219 @@
+import type { Job, NewJob, StoredResponse } from '../job.ts';
+import { cancelBatch, eraseBatch, hurryBatch, reviveBatch } from './change.ts';
+import { claimDue, NEXT_WAKE, parkPaused } from './claim.ts';
+import { type Db, type Row, type Statement, StoreError } from './db.ts';
+import { type Dialect, dialectOf } from './dialect.ts';
+import { insertJob, keyHolder } from './insert.ts';
+import { BACKLOG, COUNTS, jobStatement, listStatement, rowsOf } from './list.ts';
+import { moveBatch, PAUSED, pauseBatch, resumeBatch } from './routes.ts';
+import { attemptOf, claimedOf, jobOf, number, optional, requestOf, responseOf, text } from './rows.ts';
+import { settleBatch } from './settle.ts';
+import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
+import { sweepBatch } from './sweep.ts';
+
+/** Between looking for a key's holder and inserting, another replica may have taken or left it; then once more. */
+const SUBMIT_TRIES = 5;
+
+/** Changes of many requests share commits in portions, so that others get their turn in between. */
+const BULK = 100;
+
+/** The store on a database whose schema is in place. No transaction waits for us: each is one batch. */
+export class SqlStore implements Store {
+  readonly #db: Db;
+  readonly #dialect: Dialect;
+
+  constructor(db: Db) {
+    this.#db = db;
+    this.#dialect = dialectOf(db);
+  }
+
+  async submit(job: NewJob): Promise<Submitted> {
+    for (let tries = 0; tries < SUBMIT_TRIES; tries++) {
+      const before = keyHolder(job);
+      const insert = insertJob(job, this.#dialect);
+      const results = await this.#run([...before, ...insert]);
+      const gate = before.length + insert.findIndex((statement) => statement.gate === true);
+      if (results[gate]?.length === 1) return { kind: 'accepted', id: job.id };
+      const holder = results[before.length - 1]?.[0];
+      if (holder === undefined) continue;
+      const same = text(holder, 'fingerprint') === job.fingerprint;
+      return { kind: same ? 'repeat' : 'conflict', id: text(holder, 'id') };
+    }
+    throw new StoreError('failed', `${job.id} is taken, or its Idempotency-Key changes hands all the time`);
+  }
+
+  async claim(claim: Claim) {
+    const [, rows = []] = await this.#run([
+      parkPaused(claim.now, this.#dialect),
+      claimDue(claim, this.#dialect),
+    ]);
+    return rows.map(claimedOf).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
+  }
+
+  async settle(settlement: Settlement): Promise<boolean> {
+    const batch = settleBatch(settlement, this.#dialect);
+    const results = await this.#run(batch);
+    return results[batch.findIndex((statement) => statement.gate === true)]?.length === 1;
+  }
+
+  async nextDueAt(): Promise<number | undefined> {
+    const [row] = await this.#rows(NEXT_WAKE);
+    return row && number(row, 'wake_at');
+  }
+
+  async get(id: string) {
+    const [row] = await this.#rows(jobStatement(id));
+    return row && jobOf(row);
+  }
+
+  async response(id: string): Promise<StoredResponse | undefined> {
+    const [row] = await this.#rows(rowsOf('response', id));
+    return row && responseOf(row);
+  }
+
+  async request(id: string) {
+    const [row] = await this.#rows(rowsOf('request', id));
+    return row && requestOf(row);
+  }
+
+  async attempts(id: string) {
+    return (await this.#rows(rowsOf('attempt', id))).map(attemptOf);
+  }
+
+  async list(filter: Filter) {
+    return (await this.#rows(listStatement(filter))).map(jobOf);
+  }
+
+  async counts() {
+    const rows = await this.#rows(COUNTS);
+    return rows.map((row) => ({
+      route: text(row, 'route'),
+      status: text(row, 'status') as Awaited<ReturnType<Store['counts']>>[number]['status'],
+      count: number(row, 'count'),
+      oldestDueAt: optional<number>(row, 'oldest'),
+    }));
+  }
+
+  async backlog(): Promise<number> {
+    const [row] = await this.#rows(BACKLOG);
+    return row === undefined ? 0 : number(row, 'count');
+  }
+
+  cancel(id: string, now: number, purgeAt: number, also: readonly NewJob[] = []): Promise<Changed> {
+    const inserts = also.flatMap((job) => insertJob(job, this.#dialect));
+    return this.#change(id, [...cancelBatch(id, now, purgeAt, this.#dialect), ...inserts]);
+  }
+
+  erase(id: string, now: number, purgeAt: number): Promise<Changed> {
+    return this.#change(id, eraseBatch(id, now, purgeAt, this.#dialect));
+  }
+
+  async retry(id: string, change: Parameters<Store['retry']>[1]): Promise<Changed> {
+    const hurried = await this.#change(id, hurryBatch(id, change.now));
+    return hurried.kind === 'refused' ? this.#change(id, reviveBatch(id, change, this.#dialect)) : hurried;
+  }
+
+  retryAll(filter: Filter, change: { readonly now: number; readonly deadlineAt: number }) {
+    return this.#all(filter, ({ id }) => this.retry(id, { ...change, force: false }));
+  }
+
+  cancelAll(filter: Filter, now: number, purgeAt: number, also?: (job: Job) => readonly NewJob[]) {
+    return this.#all(filter, (job) => this.cancel(job.id, now, purgeAt, also?.(job)));
+  }
+
+  async moveDue(move: Parameters<Store['moveDue']>[0]): Promise<number> {
+    const [[row] = []] = await this.#run(moveBatch(move));
+    return row === undefined ? 0 : number(row, 'count');
+  }
+
+  async pause(route: string, now: number): Promise<void> {
+    await this.#run(pauseBatch(route, now));
+  }
+
+  async resume(route: string, now: number): Promise<void> {
+    await this.#run(resumeBatch(route, now));
+  }
+
+  async paused() {
+    return (await this.#rows(PAUSED)).map((row) => text(row, 'route'));
+  }
+
+  async submitSlot(schedule: string, slotAt: number, job: NewJob | undefined): Promise<boolean> {
+    const slot: Statement = {
+      sql: `INSERT INTO breakwater_slot (schedule, slot_at) VALUES ($1, $2)
+        ON CONFLICT DO NOTHING RETURNING slot_at`,
+      params: [schedule, slotAt],
+      gate: true,
+    };
+    const insert = job === undefined ? [] : insertJob(job, this.#dialect);
+    const [rows = []] = await this.#run([slot, ...insert]);
+    return rows.length === 1;
+  }
+
+  async lastSlot(schedule: string): Promise<number | undefined> {
+    const sql = 'SELECT max(slot_at) AS slot_at FROM breakwater_slot WHERE schedule = $1';
+    const [row] = await this.#rows({ sql, params: [schedule] });
+    return row && optional<number>(row, 'slot_at');
+  }
+
+  async sweep(now: number, limit: number): Promise<number> {
+    const results = await this.#run(sweepBatch(now, limit, this.#dialect));
+    return results.slice(0, 2).reduce((sum, rows) => sum + rows.length, 0);
+  }
+
+  backup(file: string): Promise<void> {
+    return this.#db.backup(file);
+  }
+
+  async wallTime(): Promise<number> {
+    const [row] = await this.#rows({ sql: `SELECT ${this.#dialect.now} AS now`, params: [] });
+    return number(row as Row, 'now');
+  }
+
+  bytes(): Promise<number | undefined> {
+    return this.#db.bytes();
+  }
+
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+
+  async secret(): Promise<string> {
+    const sql = `SELECT value FROM breakwater_fact WHERE name = 'secret'`;
+    const [row] = await this.#rows({ sql, params: [] });
+    return text(row as Row, 'value');
+  }
+
+  /** Moments may come with fractions of a millisecond; only PostgreSQL would mind. */
+  #run(statements: readonly Statement[]): ReturnType<Db['batch']> {
+    return this.#db.batch(
+      statements.map((statement) => ({
+        ...statement,
+        params: statement.params.map((value) => (typeof value === 'number' ? Math.round(value) : value)),
+      })),
+    );
+  }
+
+  async #rows(statement: Statement): Promise<readonly Row[]> {
+    const [rows = []] = await this.#run([statement]);
+    return rows;
+  }
+
+  async #change(id: string, batch: readonly Statement[]): Promise<Changed> {
+    const results = await this.#run(batch);
+    const changed = results[batch.findIndex((statement) => statement.gate === true)]?.[0];
+    if (changed !== undefined) return { kind: 'changed', job: jobOf(changed) };
+    const job = await this.get(id);
+    return job === undefined ? { kind: 'unknown' } : { kind: 'refused', job };
+  }
+
+  async #all(filter: Filter, change: (job: Job) => Promise<Changed>) {
+    const jobs = await this.list(filter);
+    let changed = 0;
+    for (let i = 0; i < jobs.length; i += BULK) {
+      const changes = await Promise.all(jobs.slice(i, i + BULK).map(change));
+      changed += changes.filter(({ kind }) => kind === 'changed').length;
+    }
+    return { matched: jobs.length, changed };
+  }
+}

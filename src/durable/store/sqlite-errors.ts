@@ -1,0 +1,45 @@
+import type { StoreProblem } from './db.ts';
+import type { Failure } from './sqlite-protocol.ts';
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html) that say what is the matter, and the file system's own. */
+const PROBLEMS: Readonly<Record<number | string, StoreProblem>> = {
+  5: 'locked',
+  6: 'locked',
+  8: 'read_only',
+  11: 'corrupt',
+  13: 'full',
+  26: 'corrupt',
+  EACCES: 'read_only',
+  EPERM: 'read_only',
+  EROFS: 'read_only',
+};
+
+const MEANING: Readonly<Partial<Record<StoreProblem, string>>> = {
+  locked: 'another process has it open',
+  read_only: 'it cannot be written',
+  corrupt: 'it is damaged or no database',
+  full: 'the disk is full',
+};
+
+/** What SQLite or the file system complained of, in words for people. */
+export function failureOf(error: unknown, file: string): Failure {
+  const { errcode, code = '', message } = error as { errcode?: number; code?: string; message?: string };
+  const problem = PROBLEMS[errcode === undefined ? code : errcode & 0xff] ?? 'failed';
+  const meaning = MEANING[problem];
+  return {
+    problem,
+    message: `durable store ${file}: ${meaning === undefined ? message : `${meaning} (${message})`}`,
+  };
+}
+
+/** SQLITE_CORRUPT, _NOTADB; SQLITE_IOERR_FSYNC, _DIR_FSYNC. */
+const NOT_TO_BE_TRUSTED: ReadonlySet<number> = new Set([26, 1034, 1290]);
+
+/**
+ * Whether nothing more may be promised on this file: a damaged one may give back nothing of it, and after an fsync that
+ * failed the kernel may have dropped pages of earlier commits too (https://wiki.postgresql.org/wiki/Fsync_Errors).
+ */
+export function breaksTrust(error: unknown): boolean {
+  const { errcode = 0 } = error as { errcode?: number };
+  return NOT_TO_BE_TRUSTED.has(errcode) || (errcode & 0xff) === 11;
+}

@@ -1,0 +1,209 @@
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { sqliteVersion } from '../../runtime/process.ts';
+import type { Row } from './db.ts';
+import { breaksTrust, failureOf } from './sqlite-errors.ts';
+import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
+
+/** Before it a WAL file could be reset while it was read: https://sqlite.org/releaselog/3_51_3.html */
+const OLDEST = [3, 51, 3] as const;
+
+/** A WAL that grew in a busy hour is cut back to this. */
+const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024;
+/** Larger files are not read through at each start; this takes half a second. */
+const CHECKED_BYTES = 64 * 1024 * 1024;
+
+/** Copied at a time: 1 MiB. */
+const BACKUP_PAGES = 256;
+
+const CACHE_KIB = 8 * 1024;
+
+/** The file, opened by this process alone. All of it is synchronous: it lives in a thread of its own. */
+export class SqliteFile {
+  readonly #db: DatabaseSync;
+  readonly #file: string;
+  readonly #texts: string[] = [];
+  readonly #prepared: StatementSync[] = [];
+  readonly #identity: string;
+  #broken: Failure | undefined;
+  /** Settles when no backup is being taken; never rejects. */
+  #copied: Promise<void> = Promise.resolve();
+
+  /** Throws SQLite's own error when the file cannot be had. */
+  constructor(file: string) {
+    this.#file = file;
+    refuseReadOnly(file);
+    createPrivate(file);
+    this.#db = new DatabaseSync(file);
+    try {
+      this.#refuseOldSqlite();
+      for (const pragma of this.#pragmas()) this.#db.exec(`PRAGMA ${pragma}`);
+      this.#db.exec('BEGIN IMMEDIATE; COMMIT');
+      this.#refuseDamage();
+      this.#identity = identityOf(file);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** The texts that statements will refer to by number. */
+  learn(texts: readonly string[]): void {
+    this.#texts.push(...texts);
+  }
+
+  /** Runs the batches in one transaction with one fsync; one that fails takes no other with it. */
+  run(batches: readonly SentBatch[]): Answer[] {
+    if (identityOf(this.#file) !== this.#identity) this.#broken ??= goneOf(this.#file);
+    if (this.#broken !== undefined) return failed(batches, this.#broken);
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      const answers = batches.map((batch) => this.#one(batch));
+      this.#db.exec('COMMIT');
+      return answers;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      return failed(batches, this.#failure(error));
+    }
+  }
+
+  /** Page by page in between the commits, and with them; VACUUM INTO would hold up every one until it is through. */
+  backup(file: string): Promise<void> {
+    const copied = this.#copied.then(() => this.#copy(file));
+    this.#copied = copied.catch(() => undefined);
+    return copied;
+  }
+
+  bytes(): number {
+    return [this.#file, `${this.#file}-wal`].reduce(
+      (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+  }
+
+  /** Once a backup that is being taken is whole. */
+  async close(): Promise<void> {
+    await this.#copied;
+    this.#db.close();
+  }
+
+  async #copy(file: string): Promise<void> {
+    if (existsSync(file)) throw new Error(`${file} exists`);
+    // Under its name it is whole, or not there.
+    const partial = `${file}.partial`;
+    rmSync(partial, { force: true });
+    try {
+      createPrivate(partial);
+      await backup(this.#db, partial, { rate: BACKUP_PAGES });
+      renameSync(partial, file);
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw error;
+    }
+  }
+
+  #one(batch: SentBatch): Answer {
+    this.#db.exec('SAVEPOINT batch');
+    try {
+      const rows = this.#rows(batch.statements);
+      this.#db.exec('RELEASE batch');
+      return { id: batch.id, rows };
+    } catch (error) {
+      // A full disk and the like end the whole transaction; then none of its batches happened.
+      if (!this.#db.isTransaction) throw error;
+      this.#db.exec('ROLLBACK TO batch; RELEASE batch');
+      return { id: batch.id, failure: this.#failure(error) };
+    }
+  }
+
+  #rows(statements: readonly SentStatement[]): readonly (readonly Row[])[] {
+    const rows: Row[][] = statements.map(() => []);
+    for (const [i, { text, params, gate }] of statements.entries()) {
+      rows[i] = this.#statement(text).all(...params) as Row[];
+      if (!gate || rows[i].length > 0) continue;
+      this.#db.exec('ROLLBACK TO batch');
+      break;
+    }
+    return rows;
+  }
+
+  #statement(text: number): StatementSync {
+    return (this.#prepared[text] ??= this.#db.prepare(this.#texts[text] as string));
+  }
+
+  /** Their order matters: the lock's mode before the WAL is opened, auto_vacuum before the first page is written. */
+  #pragmas(): readonly string[] {
+    return [
+      'locking_mode = EXCLUSIVE',
+      // It writes to the file even where it changes nothing; a full disk would not let us open it.
+      ...(this.bytes() === 0 ? ['auto_vacuum = INCREMENTAL'] : []),
+      'journal_mode = WAL',
+      'synchronous = FULL',
+      'foreign_keys = ON',
+      // A container whose own files are read-only has nowhere to put the file of a statement's journal.
+      'temp_store = MEMORY',
+      `journal_size_limit = ${JOURNAL_LIMIT_BYTES}`,
+      `cache_size = ${-CACHE_KIB}`,
+    ];
+  }
+
+  #failure(error: unknown): Failure {
+    const failure = failureOf(error, this.#file);
+    if (breaksTrust(error)) this.#broken = failure;
+    return failure;
+  }
+
+  /** Better not to start than to accept what a damaged page will hide. */
+  #refuseDamage(): void {
+    if (this.bytes() > CHECKED_BYTES) return;
+    const [first] = this.#db.prepare('PRAGMA quick_check(1)').all();
+    const found = first?.['quick_check'];
+    if (found !== 'ok') throw Object.assign(new Error(String(found)), { errcode: 11 });
+  }
+
+  #refuseOldSqlite(): void {
+    const parts = sqliteVersion.split('.').map(Number);
+    const i = OLDEST.findIndex((part, at) => part !== parts[at]);
+    if (i >= 0 && (parts[i] ?? 0) < (OLDEST[i] as number))
+      throw new Error(`needs SQLite ${OLDEST.join('.')} or newer, but this node has ${sqliteVersion}`);
+  }
+}
+
+/**
+ * Bodies are nobody else's to read. The WAL takes its mode from the file beside it. A file that is there is not touched:
+ * closing it would end the locks that this process may have on it (https://sqlite.org/howtocorrupt.html, 2.2).
+ */
+function createPrivate(file: string): void {
+  if (!existsSync(file)) closeSync(openSync(file, 'ax', 0o600));
+}
+
+/** SQLite would open it for reading, or call it an I/O error. */
+function refuseReadOnly(file: string): void {
+  accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK);
+}
+
+/** Under its name, the file and its WAL are still those that are open: others would be found after a restart. */
+function identityOf(file: string): string {
+  const inode = (name: string) => statSync(name, { throwIfNoEntry: false })?.ino ?? 0;
+  return `${inode(file)} ${inode(`${file}-wal`)}`;
+}
+
+function goneOf(file: string): Failure {
+  const what = 'it was removed or replaced while it was open; restart to begin with what is there';
+  return { problem: 'failed', message: `durable store ${file}: ${what}` };
+}
+
+function failed(batches: readonly SentBatch[], failure: Failure): Answer[] {
+  return batches.map(({ id }) => ({ id, failure }));
+}

@@ -1,0 +1,68 @@
+import type { Row, StoreProblem, Value } from './db.ts';
+
+/** A statement on its way to the worker: its text goes once, its number each time. */
+export interface SentStatement {
+  readonly text: number;
+  readonly params: readonly Value[];
+  readonly gate: boolean;
+}
+
+export interface SentBatch {
+  readonly id: number;
+  readonly statements: readonly SentStatement[];
+}
+
+export type ToWorker =
+  | { readonly kind: 'batches'; readonly texts: readonly string[]; readonly batches: readonly SentBatch[] }
+  | { readonly kind: 'backup'; readonly id: number; readonly file: string }
+  | { readonly kind: 'bytes'; readonly id: number }
+  | { readonly kind: 'close'; readonly id: number };
+
+export interface Failure {
+  readonly problem: StoreProblem;
+  readonly message: string;
+}
+
+export type Answer =
+  | { readonly id: number; readonly rows: readonly (readonly Row[])[] }
+  | { readonly id: number; readonly value: number }
+  | { readonly id: number; readonly failure: Failure };
+
+export type FromWorker =
+  | { readonly kind: 'open'; readonly failure: Failure | undefined }
+  | {
+      readonly kind: 'answers';
+      readonly answers: readonly Answer[];
+      /** Undefined where nothing was committed. */
+      readonly commitMs: number | undefined;
+    };
+
+export interface WorkerData {
+  readonly file: string;
+}
+
+/** Below this a copy is cheaper than the bookkeeping of a transfer. */
+const WORTH_A_TRANSFER_BYTES = 16 * 1024;
+
+/**
+ * The bytes as a message should carry them: a view of a larger buffer (node's pool, a socket's chunk) would take all of
+ * that buffer along. Large ones are copied here and moved then; the caller keeps what it gave.
+ */
+export function portable(bytes: Uint8Array, transfer: ArrayBuffer[]): Uint8Array {
+  if (bytes.byteLength < WORTH_A_TRANSFER_BYTES)
+    return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+  const copy = new Uint8Array(bytes);
+  transfer.push(copy.buffer);
+  return copy;
+}
+
+/** Moves the large blobs of rows that nobody else holds. */
+export function movable(rows: readonly Row[], transfer: ArrayBuffer[]): void {
+  for (const row of rows) {
+    for (const name in row) {
+      const value = row[name];
+      if (value instanceof Uint8Array && value.byteLength >= WORTH_A_TRANSFER_BYTES)
+        transfer.push(value.buffer as ArrayBuffer);
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { Worker } from 'node:worker_threads';
+import { endOfTurn } from '../../runtime/turn.ts';
+import { type Db, type DbOptions, type Row, type Statement, StoreError, type Value } from './db.ts';
+import {
+  type Answer,
+  type FromWorker,
+  portable,
+  type SentBatch,
+  type ToWorker,
+  type WorkerData,
+} from './sqlite-protocol.ts';
+
+/** The worker stands beside this file, in the source and in the bundle. */
+const WORKER = new URL(
+  import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js',
+  import.meta.url,
+);
+
+interface Waiting {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: StoreError) => void;
+}
+
+/** Opens the SQLite file in a thread of its own. Rejects with a StoreError when it cannot be had. */
+export async function openSqlite(file: string, options: DbOptions = {}): Promise<Db> {
+  const worker = new Worker(WORKER, { workerData: { file } satisfies WorkerData, execArgv: [] });
+  const db = new SqliteDb(worker, file, options);
+  await db.opened;
+  return db;
+}
+
+/** The main thread's side: gathers a turn's batches into one message and gives each its answer. */
+class SqliteDb implements Db {
+  readonly dialect = 'sqlite';
+  readonly opened: Promise<void>;
+  readonly #worker: Worker;
+  readonly #file: string;
+  readonly #onCommit: DbOptions['onCommit'];
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #known = new Map<string, number>();
+  readonly #exited: Promise<void>;
+  #id = 0;
+  #texts: string[] = [];
+  #gathered: SentBatch[] = [];
+  #transfer: ArrayBuffer[] = [];
+  #end: StoreError | undefined;
+
+  constructor(worker: Worker, file: string, options: DbOptions) {
+    this.#worker = worker;
+    this.#file = file;
+    this.#onCommit = options.onCommit;
+    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
+    this.opened = new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'answers') return this.#receive(message);
+        if (message.failure === undefined) return resolve();
+        reject(new StoreError(message.failure.problem, message.failure.message));
+      });
+      // A bug in the worker, or no memory for it: whatever was asked is rejected, and so is all that follows.
+      worker.once('error', (error: Error) => {
+        this.#ended(new StoreError('failed', `durable store ${file}: ${error.message}`, error));
+        reject(this.#end);
+      });
+      worker.once('exit', () => this.#ended(this.#closed()));
+    });
+  }
+
+  async batch(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
+    const answer = await this.#ask((id) => this.#gather({ id, statements: statements.map(this.#sent) }));
+    return 'rows' in answer ? answer.rows : [];
+  }
+
+  async backup(file: string): Promise<void> {
+    await this.#ask((id) => this.#post({ kind: 'backup', id, file }));
+  }
+
+  async bytes(): Promise<number> {
+    const answer = await this.#ask((id) => this.#post({ kind: 'bytes', id }));
+    return 'value' in answer ? answer.value : 0;
+  }
+
+  async close(): Promise<void> {
+    if (this.#end !== undefined) return this.#exited;
+    const closed = this.#ask((id) => this.#post({ kind: 'close', id }));
+    this.#end = this.#closed();
+    await closed;
+    await this.#exited;
+  }
+
+  #ask(send: (id: number) => void): Promise<Answer> {
+    if (this.#end !== undefined) return Promise.reject(this.#end);
+    const id = ++this.#id;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      send(id);
+    });
+  }
+
+  #gather(batch: SentBatch): void {
+    this.#gathered.push(batch);
+    if (this.#gathered.length === 1) endOfTurn(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0) return;
+    const [texts, batches, transfer] = [this.#texts, this.#gathered, this.#transfer];
+    this.#texts = [];
+    this.#gathered = [];
+    this.#transfer = [];
+    this.#worker.postMessage({ kind: 'batches', texts, batches } satisfies ToWorker, transfer);
+  }
+
+  /** After what has gathered, so that the order stays. */
+  #post(message: ToWorker): void {
+    this.#flush();
+    this.#worker.postMessage(message);
+  }
+
+  readonly #sent = ({ sql, params, gate }: Statement): SentBatch['statements'][number] => ({
+    text: this.#textOf(sql),
+    params: params.map(this.#portable),
+    gate: gate === true,
+  });
+
+  readonly #portable = (value: Value): Value =>
+    value instanceof Uint8Array ? portable(value, this.#transfer) : value;
+
+  /** `$1` is a name to SQLite; `?1` is a place. */
+  #textOf(sql: string): number {
+    const known = this.#known.get(sql);
+    if (known !== undefined) return known;
+    const text = this.#known.size;
+    this.#known.set(sql, text);
+    this.#texts.push(sql.replace(/\$(\d+)/g, '?$1'));
+    return text;
+  }
+
+  #receive({ answers, commitMs }: Extract<FromWorker, { kind: 'answers' }>): void {
+    if (commitMs !== undefined) this.#onCommit?.(commitMs, answers.length);
+    for (const answer of answers) {
+      const waiting = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      if ('failure' in answer)
+        waiting?.reject(new StoreError(answer.failure.problem, answer.failure.message));
+      else waiting?.resolve(answer);
+    }
+  }
+
+  #ended(error: StoreError): void {
+    this.#end ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#end);
+    this.#waiting.clear();
+  }
+
+  #closed(): StoreError {
+    return new StoreError('closed', `durable store ${this.#file}: closed`);
+  }
+}

@@ -1,0 +1,69 @@
+import { headerOf } from '../../http/headers.ts';
+import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
+import type { StoredResponse } from '../job.ts';
+import type { PollGround } from '../route.ts';
+import { jsonOf } from './observe.ts';
+import type { PollTarget } from './options.ts';
+
+/** The request whose reply says where to poll. */
+export interface Submitted {
+  readonly ground: Pick<PollGround, 'origin' | 'basePath'>;
+  /** Path and query as they were sent. */
+  readonly target: string;
+}
+
+export type Found =
+  /** Path and query, on the same upstream and within its base path. */
+  { readonly target: string } | { readonly problem: string };
+
+const MAX_TARGET = 4_000;
+
+/** Where to ask what has become of a request. Never another host, nor a path outside: its credentials go along. */
+export function targetOf(poll: PollTarget, response: StoredResponse, submitted: Submitted): Found {
+  if (poll.from === 'path') return fromPath(poll.parts, response, submitted);
+  const value = headerOf(response.headers, poll.name)?.trim();
+  if (value === undefined || value === '')
+    return { problem: `the reply, a ${response.status}, has no ${poll.name} to poll` };
+  return within(value, poll.name, submitted);
+}
+
+function fromPath(
+  parts: readonly (string | Pointer)[],
+  response: StoredResponse,
+  submitted: Submitted,
+): Found {
+  const json = jsonOf(response);
+  let path = '';
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      path += part;
+      continue;
+    }
+    const segment = segmentOf(valuesAt(json, part)[0]);
+    if (segment === undefined)
+      return {
+        problem: `the reply, a ${response.status}, has nothing at /${part.join('/')} to make the path of the poll of`,
+      };
+    path += segment;
+  }
+  return within(submitted.ground.basePath + path, 'the path of the poll', submitted);
+}
+
+/** One segment of a path, whatever the value holds. */
+function segmentOf(value: unknown): string | undefined {
+  if (typeof value !== 'number' && typeof value !== 'string') return undefined;
+  const text = String(value);
+  return text === '' || text === '.' || text === '..' ? undefined : encodeURIComponent(text);
+}
+
+/** RFC 9110 §10.2.2: a reference, resolved against what was sent. */
+function within(reference: string, name: string, { ground: { origin, basePath }, target }: Submitted): Found {
+  const url = reference.length > MAX_TARGET ? null : URL.parse(reference, `${origin}${target}`);
+  if (url === null) return { problem: `${name} is no address that could be polled` };
+  if (url.origin !== origin)
+    return { problem: `${name} leads to ${url.origin}, and polls stay on the upstream they began on` };
+  const { pathname, search } = url;
+  if (pathname !== basePath && !pathname.startsWith(`${basePath}/`))
+    return { problem: `${name} leads out of the path of the upstream's URL` };
+  return { target: pathname + search };
+}

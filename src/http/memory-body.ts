@@ -1,0 +1,49 @@
+import type { BodyEnd, BodySink, ReplyBody, Trailers } from './reply.ts';
+
+/** A body that is all here, and can be given to as many as want it. */
+export class MemoryBody implements ReplyBody {
+  readonly #chunks: readonly Uint8Array[];
+  readonly #trailers: Trailers;
+  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  #next = 0;
+  #end: BodyEnd | undefined;
+
+  constructor(chunks: readonly Uint8Array[], trailers: Trailers = []) {
+    this.#chunks = chunks;
+    this.#trailers = trailers;
+  }
+
+  /** The sink's back-pressure is minded: a slow reader holds references, no copies. */
+  pipeTo(sink: BodySink): void {
+    const flow = () => {
+      while (this.#end === undefined) {
+        if (sink.destroyed) return this.#finish('broken');
+        const chunk = this.#chunks[this.#next++];
+        if (chunk === undefined) {
+          this.#finish('complete');
+          if (this.#trailers.length > 0) sink.addTrailers?.(this.#trailers);
+          sink.end();
+          return;
+        }
+        if (!sink.write(chunk) && this.#next < this.#chunks.length) return;
+      }
+    };
+    sink.on('drain', flow);
+    flow();
+  }
+
+  discard(): void {
+    this.#finish('discarded');
+  }
+
+  onEnd(listener: (end: BodyEnd) => void): void {
+    if (this.#end === undefined) this.#listeners.push(listener);
+    else listener(this.#end);
+  }
+
+  #finish(end: BodyEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    for (const listener of this.#listeners.splice(0)) listener(end);
+  }
+}

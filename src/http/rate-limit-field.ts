@@ -1,0 +1,76 @@
+/** One member of the RateLimit or the RateLimit-Policy field. Numbers that are not there, or make no sense, are undefined. */
+export interface RateLimitItem {
+  /** The policy that it speaks of. */
+  readonly policy: string;
+  /** `q`: the quota in units. */
+  readonly quota: number | undefined;
+  /** `w`, in seconds. */
+  readonly windowSeconds: number | undefined;
+  /** `r`: units left. */
+  readonly remaining: number | undefined;
+  /** `t`: seconds until there are more. */
+  readonly resetSeconds: number | undefined;
+  /** `qu`: what is counted. */
+  readonly unit: string;
+}
+
+/** A field has two or three policies; who sends more than this wants our memory. */
+const MOST_ITEMS = 8;
+
+/** Quotes that are never closed take the square of the length to read. */
+const LONGEST_FIELD = 2_048;
+
+const QUOTED = String.raw`"(?:[^"\\]|\\["\\])*"`;
+const MEMBER = new RegExp(String.raw`(?:${QUOTED}|[^,"])+`, 'g');
+const PART = new RegExp(String.raw`(?:${QUOTED}|[^;"])+`, 'g');
+
+/**
+ * The members of `RateLimit: "day";r=50;t=30` and of `RateLimit-Policy: "day";q=100;w=60`
+ * (draft-ietf-httpapi-ratelimit-headers-10 §3 and §4), which are lists of RFC 9651. Read with tolerance: a member that
+ * cannot be read is left out, the others count. `limit=100, remaining=50, reset=5` of draft 7 is one member.
+ */
+export function rateLimitItems(value: string): readonly RateLimitItem[] {
+  if (value.length > LONGEST_FIELD) return [];
+  const members = value.match(MEMBER) ?? [];
+  if (/^\s*(?:limit|remaining|reset)=/.test(value)) return [asDraft7(members)];
+  return members.slice(0, MOST_ITEMS).map(itemOf);
+}
+
+function itemOf(member: string): RateLimitItem {
+  const [name = '', ...parameters] = (member.match(PART) ?? []).map((part) => part.trim());
+  const values = new Map(parameters.map(keyAndValue));
+  const number = (key: string) => wholeNumber(values.get(key));
+  return {
+    policy: bare(name),
+    // Drafts before 8 wrote the quota in place of the name: `100;w=60`.
+    quota: number('q') ?? wholeNumber(name),
+    windowSeconds: number('w'),
+    remaining: number('r'),
+    resetSeconds: number('t'),
+    unit: bare(values.get('qu') ?? 'requests'),
+  };
+}
+
+function asDraft7(members: readonly string[]): RateLimitItem {
+  const values = new Map(members.map(keyAndValue));
+  return {
+    policy: '',
+    quota: wholeNumber(values.get('limit')),
+    windowSeconds: undefined,
+    remaining: wholeNumber(values.get('remaining')),
+    resetSeconds: wholeNumber(values.get('reset')),
+    unit: 'requests',
+  };
+}
+
+function keyAndValue(text: string): [key: string, value: string] {
+  const at = text.indexOf('=');
+  return at < 0 ? [text.trim(), ''] : [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+}
+
+const bare = (text: string): string =>
+  text.startsWith('"') ? text.slice(1, -1).replaceAll(/\\(["\\])/g, '$1') : text;
+
+/** Integers of RFC 9651 §3.3.1 have fifteen digits at most; none of ours is negative. */
+const wholeNumber = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;

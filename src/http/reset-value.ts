@@ -1,0 +1,107 @@
+import { httpDateMs } from './retry-after.ts';
+
+/**
+ * How an API writes the moment at which its quota is whole again. `auto` finds out by the look of it. `go_duration`: 1m30.951s.
+ * `minute_date`: an ISO date cut to the minute, so that the moment may lie up to its end.
+ */
+export type ResetAs =
+  | 'auto'
+  | 'go_duration'
+  | 'epoch_s'
+  | 'epoch_ms'
+  | 'delta_s'
+  | 'delta_ms'
+  | 'date'
+  | 'minute_date';
+
+/** No API counts over longer than a month; what lies further ahead was misread. */
+const LONGEST_RESET_MS = 31 * 24 * 3_600_000;
+
+/** A moment this long past is a clock that is a little off, or a reply that took its time; what lies further back is no reset. */
+const LATE_MS = 60_000;
+
+const MINUTE_MS = 60_000;
+
+/** Two moments of the wall clock, in milliseconds since the epoch. */
+export interface ReplyTimes {
+  readonly nowWallMs: number;
+  /** The reply's own `Date`, against which it means what it says; undefined where it has none. */
+  readonly sentWallMs: number | undefined;
+}
+
+/** Milliseconds from the reply's arrival to the reset, between 0 and 31 days; undefined where the value makes no sense. */
+export function resetAfterMs(text: string, as: ResetAs, times: ReplyTimes): number | undefined {
+  const value = text.trim();
+  const ms = as === 'auto' ? guessed(value, times) : READERS[as](value, times);
+  if (ms === undefined || Number.isNaN(ms) || ms > LONGEST_RESET_MS || ms < -LATE_MS) return undefined;
+  return Math.max(0, ms);
+}
+
+type Read = (value: string, times: ReplyTimes) => number | undefined;
+
+const READERS: Readonly<Record<Exclude<ResetAs, 'auto'>, Read>> = {
+  go_duration: goDurationMs,
+  delta_s: (value) => delta(value, 1000),
+  delta_ms: (value) => delta(value, 1),
+  epoch_s: (value, times) => until(delta(value, 1000), times),
+  epoch_ms: (value, times) => until(delta(value, 1), times),
+  date: (value, times) => until(dateMs(value, times), times),
+  minute_date: (value, times) => {
+    const left = until(dateMs(value, times), times);
+    // Within the minute that it names, the moment may be still to come.
+    return left !== undefined && left <= 0 && left > -MINUTE_MS ? left + MINUTE_MS : left;
+  },
+};
+
+/** Numbers above these are moments, not spans: 1e9 s is September 2001, 1e12 ms too. */
+const SMALLEST_EPOCH_S = 1e9;
+const SMALLEST_EPOCH_MS = 1e12;
+
+function guessed(value: string, times: ReplyTimes): number | undefined {
+  const number = delta(value, 1);
+  if (number === undefined) return goDurationMs(value) ?? READERS.date(value, times);
+  if (number >= SMALLEST_EPOCH_MS) return until(number, times);
+  return number >= SMALLEST_EPOCH_S ? until(number * 1000, times) : READERS.delta_s(value, times);
+}
+
+function until(atWallMs: number | undefined, { nowWallMs, sentWallMs }: ReplyTimes): number | undefined {
+  return atWallMs === undefined ? undefined : atWallMs - (sentWallMs ?? nowWallMs);
+}
+
+const DECIMAL = /^\d+(?:\.\d+)?$/;
+
+/** Rounded up to a thousandth, because 2.01 · 1000 is 2009.9999999999998. */
+function delta(value: string, unitMs: number): number | undefined {
+  return DECIMAL.test(value) ? Number((Number(value) * unitMs).toFixed(3)) : undefined;
+}
+
+const GO_UNITS: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  µs: 1e-3,
+  ns: 1e-6,
+};
+const GO_DURATION = /^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+$/;
+const GO_PART = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g;
+
+/** As Go's `time.ParseDuration` reads it, signs apart. */
+function goDurationMs(value: string): number | undefined {
+  if (!GO_DURATION.test(value)) return undefined;
+  let ms = 0;
+  for (const [, digits, unit = ''] of value.matchAll(GO_PART)) ms += Number(digits) * (GO_UNITS[unit] ?? NaN);
+  return Number(ms.toFixed(3));
+}
+
+/** RFC 3339, seconds optional; a date without a zone is left alone, because nobody can say when it is. */
+const ISO = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:?\d\d)$/;
+
+/** What JavaScript's `Date` prints: Tue Feb 16 2021 09:02:42 GMT+0100 (Central European Standard Time) */
+const JS_DATE = /^([A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d GMT[+-]\d{4})(?: \(.*\))?$/;
+
+function dateMs(value: string, { nowWallMs }: ReplyTimes): number | undefined {
+  const text = ISO.test(value) ? value.toUpperCase() : JS_DATE.exec(value)?.[1];
+  return text === undefined ? httpDateMs(value, nowWallMs) : Date.parse(text);
+}

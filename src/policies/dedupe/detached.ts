@@ -1,0 +1,87 @@
+import type { ByteBudget } from '../../http/byte-budget.ts';
+import type { RawHeaders } from '../../http/headers.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Send } from '../../proxy/pipeline.ts';
+import { Abort } from '../../runtime/abort.ts';
+import { RecordedBody } from '../../proxy/recorded-body.ts';
+import type { StoredReply } from './store.ts';
+
+export interface DetachedOptions {
+  readonly maxReplyBytes: number;
+  readonly memory: ByteBudget;
+  readonly retried: ReadonlySet<number>;
+  /** Holds the call's signal as long as it runs. */
+  readonly running: Set<Abort>;
+  /** Called once: with the reply if it was final, whole and small enough. */
+  readonly onDone: (reply: StoredReply | undefined) => void;
+}
+
+/**
+ * Sends a call that goes on when its client leaves, for as long as its reply may be kept for the client's next try; all other
+ * reasons to end it hold.
+ */
+export async function sendDetached(
+  next: Send,
+  call: Call,
+  { maxReplyBytes, memory, retried, running, onDone }: DetachedOptions,
+): Promise<Reply> {
+  const { signal: client } = call;
+  const work = new Abort();
+  let detached = true;
+  const follow = () => {
+    if (client.aborted && !(detached && hasLeft(client.reason))) work.abort(client.reason as Error);
+  };
+  // There is nothing left that the client may come back for.
+  const attach = () => {
+    detached = false;
+    follow();
+    onDone(undefined);
+  };
+  const ended = () => {
+    client.off(follow);
+    running.delete(work);
+  };
+  client.on(follow);
+  running.add(work);
+  try {
+    const reply = await next({ ...call, signal: work });
+    reply.body.onEnd(ended);
+    if (!isFinal(reply, retried)) {
+      attach();
+      return reply;
+    }
+    const { status, statusText } = reply;
+    const headers = withoutReplayed(reply.headers);
+    const body = new RecordedBody(reply.body, {
+      maxBytes: maxReplyBytes,
+      memory,
+      client,
+      onDone: (recording) =>
+        recording === undefined ? attach() : onDone({ status, statusText, headers, ...recording }),
+    });
+    return { ...reply, body };
+  } catch (error) {
+    ended();
+    onDone(undefined);
+    throw error;
+  }
+}
+
+const hasLeft = (reason: Error | undefined): boolean =>
+  reason instanceof ProxyError && reason.code === 'client_gone';
+
+/** The request was not looked at (credentials, a conflict, a limit), or is to be sent again. */
+const NOT_FINAL: ReadonlySet<number> = new Set([401, 403, 408, 409, 421, 425, 429]);
+
+/** Whether a repeat of the request could only do harm: this upstream has processed it, with or without success. */
+function isFinal({ origin, status, verdict }: Reply, retried: ReadonlySet<number>): boolean {
+  if (origin !== undefined || status >= 500 || NOT_FINAL.has(status) || retried.has(status)) return false;
+  return verdict === undefined || (verdict.kind === undefined && !verdict.throttled);
+}
+
+/** An upstream that keeps replies itself says so too; once is enough. */
+function withoutReplayed(headers: RawHeaders): RawHeaders {
+  return headers.filter((_text, i) => headers[i - (i % 2)]?.toLowerCase() !== 'idempotent-replayed');
+}

@@ -1,0 +1,132 @@
+import type { ByteBudget } from '../../http/byte-budget.ts';
+import { isGrpc } from '../../http/grpc.ts';
+import { MemoryBody } from '../../http/memory-body.ts';
+import type { Reply } from '../../http/reply.ts';
+import { wholeBody } from '../../http/request-body.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Policy, Send } from '../../proxy/pipeline.ts';
+import { Abort } from '../../runtime/abort.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { sendDetached } from './detached.ts';
+import { identityOf } from './identity.ts';
+import type { Identity, ReplyStore, StoredReply } from './store.ts';
+
+/** Replies that are kept, and what tells their callers apart. */
+export interface Replies {
+  readonly store: ReplyStore;
+  readonly secret: Buffer;
+  /** What runs, whether or not its client is still there: a shutdown ends it by these. */
+  readonly running: Set<Abort>;
+}
+
+export interface DedupeDeps extends Replies {
+  readonly clock: Clock;
+  /** Bounds the request bodies that are held for calls whose client may leave. */
+  readonly memory: ByteBudget;
+  readonly maxReplyBytes: number;
+  /** Statuses that may yet become another. */
+  readonly retried: ReadonlySet<number>;
+}
+
+/** When one should ask again for a reply that is on its way. */
+const ASK_AGAIN_MS = 1_000;
+
+/**
+ * Answers equal requests under one idempotency key once: the first is sent, those that come while it runs wait for its
+ * reply, and those that come later get it again. Its client's leaving does not end it: that client will be back for the reply.
+ * Only keys that a client sent count; one that was made here never comes again. gRPC is left alone: its errors come in trailers.
+ */
+export function dedupe(deps: DedupeDeps): Policy {
+  return (next) => async (call) => {
+    if (call.keyedByClient !== true || call.upgrade !== undefined || isGrpc(call.headers)) return next(call);
+    const body = await call.body.whole();
+    if (call.signal.aborted) throw call.signal.reason;
+    const bytes = body?.reduce((sum, chunk) => sum + chunk.length, 0) ?? 0;
+    if (body === undefined || !deps.memory.tryTake(bytes)) {
+      call.report({ type: 'dedupe', result: 'body_not_kept' });
+      return next(call);
+    }
+    let held = true;
+    const release = () => {
+      if (held) deps.memory.give(bytes);
+      held = false;
+    };
+    try {
+      return await answer(next, { ...call, body: wholeBody(body, call.body) }, body, { ...deps, release });
+    } catch (error) {
+      release();
+      throw error;
+    }
+  };
+}
+
+interface Answering extends DedupeDeps {
+  readonly release: () => void;
+}
+
+async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Answering): Promise<Reply> {
+  const { store, secret, release } = deps;
+  const identity = identityOf(call, body, secret);
+  for (;;) {
+    const standing = store.claim(identity);
+    switch (standing.kind) {
+      case 'first':
+        call.report({ type: 'dedupe', result: 'first' });
+        return sendDetached(next, call, {
+          ...deps,
+          onDone: (reply) => {
+            store.finish(identity, reply);
+            release();
+          },
+        });
+      case 'stored':
+        call.report({ type: 'dedupe', result: 'replayed' });
+        release();
+        return replayOf(standing.reply);
+      case 'other_payload':
+        call.report({ type: 'dedupe', result: 'other_payload' });
+        throw new ProxyError(
+          'idempotency_key_reused',
+          'this idempotency key has been used for a request with another method, target or body',
+        );
+      case 'running':
+        await untilFinished(identity, call, deps);
+    }
+  }
+}
+
+/** Waits for the equal request that runs; not beyond the deadline. */
+async function untilFinished(identity: Identity, call: Call, { store, clock }: DedupeDeps): Promise<void> {
+  const wake = new Abort(call.signal);
+  const onFinish = () => wake.abort(FINISHED);
+  store.onFinish(identity, onFinish);
+  try {
+    await clock.sleep(Math.max(0, call.deadline - clock.now()), wake);
+  } catch (reason) {
+    if (reason === FINISHED) return;
+    throw reason;
+  } finally {
+    store.offFinish(identity, onFinish);
+    wake.detach();
+  }
+  call.report({ type: 'dedupe', result: 'in_use' });
+  throw new ProxyError(
+    'idempotency_key_in_use',
+    'the first request with this idempotency key still runs; ask again for its reply',
+    { retryAfterMs: ASK_AGAIN_MS },
+  );
+}
+
+/** Ends a wait; nobody else sees it. */
+const FINISHED = new Error('the first request has ended');
+
+/** The reply as it came, and that it has been given before. */
+function replayOf({ status, statusText, headers, chunks, trailers }: StoredReply): Reply {
+  return {
+    status,
+    statusText,
+    headers: [...headers, 'Idempotent-Replayed', 'true'],
+    body: new MemoryBody(chunks, trailers),
+  };
+}

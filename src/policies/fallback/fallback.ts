@@ -1,0 +1,133 @@
+import { KeptReply } from '../../http/kept-reply.ts';
+import { MemoryBody } from '../../http/memory-body.ts';
+import type { ByteBudget } from '../../http/byte-budget.ts';
+import { isIdempotent } from '../../http/methods.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import { blamesUpstream, type ErrorCode, ProxyError } from '../../proxy/errors.ts';
+import type { FallbackResult } from '../../proxy/events.ts';
+import { type Outcome, settle, unwrap } from '../../proxy/outcome.ts';
+import type { Policy, Send } from '../../proxy/pipeline.ts';
+import { withTimeout } from '../../proxy/with-timeout.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { type FallbackOptions, type FallbackUpstream, type StaticReply, staticHeaders } from './options.ts';
+
+export interface FallbackDeps {
+  readonly clock: Clock;
+  /** Bounds the failed replies that are kept while the fallback is asked. */
+  readonly memory: ByteBudget;
+  /** Sends a call to the other upstream, as it has to look there. */
+  readonly send: Send;
+}
+
+/** Has another upstream, or a reply that stands in the configuration, answer what the upstream finally failed to. */
+export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
+  const { to, statuses } = options;
+  const failed = (outcome: Outcome): boolean =>
+    outcome.kind === 'reply' ? statuses.has(outcome.reply.status) : failsOver(outcome.error);
+  if ('status' in to) return staticFallback(to, failed);
+
+  return (next) => async (call) => {
+    const watched = watch(call);
+    const outcome = await first(next, watched.call, to.reserve, deps.clock);
+    if (!failed(outcome)) return unwrap(outcome);
+    const safe = to.unsafe || isSafeElsewhere(outcome, call, to, watched.reached());
+    const refusal = safe ? whyNot(call, deps.clock.now()) : 'not_idempotent';
+    if (refusal === undefined) return second(outcome, call);
+    call.report({ type: 'fallback', result: refusal, to: to.upstream });
+    return unwrap(outcome);
+  };
+
+  /** The other upstream's answer, or what the first one said when the other fails too. */
+  async function second(outcome: Outcome, call: Call): Promise<Reply> {
+    // Frees the first upstream's connection.
+    const kept = outcome.kind === 'reply' ? new KeptReply(outcome.reply, deps.memory) : undefined;
+    try {
+      const other = await settle(deps.send, call);
+      const answered = other.kind === 'reply' && !failed(other);
+      const { upstream } = to as FallbackUpstream;
+      call.report({ type: 'fallback', result: answered ? 'answered' : 'failed', to: upstream });
+      return answered ? { ...other.reply, origin: 'fallback' } : lastWord(outcome, kept, other);
+    } finally {
+      kept?.drop();
+    }
+  }
+}
+
+/** In this order: the first upstream's error or reply, if it could be kept, for it is what the call was about. */
+function lastWord(outcome: Outcome, kept: KeptReply | undefined, other: Outcome): Reply {
+  if (outcome.kind === 'error') {
+    if (other.kind === 'reply') other.reply.body.discard();
+    throw outcome.error;
+  }
+  const reply = kept?.take();
+  if (reply === undefined) return unwrap(other);
+  if (other.kind === 'reply') other.reply.body.discard();
+  return reply;
+}
+
+function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean): Policy {
+  const headers = staticHeaders(to);
+  const chunks = to.body === '' ? [] : [Buffer.from(to.body)];
+  return (next) => async (call) => {
+    // What stands in the configuration is no message of gRPC.
+    if (call.grpc !== undefined) return next(call);
+    const outcome = await settle(next, call);
+    if (!failed(outcome)) return unwrap(outcome);
+    if (outcome.kind === 'reply') outcome.reply.body.discard();
+    call.report({ type: 'fallback', result: 'answered', to: undefined });
+    const body = new MemoryBody(chunks);
+    return { status: to.status, statusText: '', headers, body, origin: 'fallback' };
+  };
+}
+
+/** Refusals of our own after which another may do what the upstream was not even asked for. */
+const NOT_ASKED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['breaker_open', 'concurrency_limit', 'quota']);
+
+/** The upstream's failure, or that it was spared; not what is wrong with the call itself, nor our shutting down. */
+function failsOver(error: ProxyError): boolean {
+  return blamesUpstream(error) || NOT_ASKED.has(error.code);
+}
+
+/** The first upstream's outcome, in what of the time is not kept for the other. */
+function first(next: Send, call: Call, reserve: number, clock: Clock): Promise<Outcome> {
+  const ms = (call.deadline - clock.now()) * (1 - reserve);
+  const early = { ...call, deadline: clock.now() + ms, onInterim: undefined };
+  const error = () =>
+    new ProxyError('deadline_exceeded', 'no head in the time before the fallback', { sent: 'sent_unknown' });
+  return settle((timed) => withTimeout(next, timed, { clock, ms, error }), early);
+}
+
+function whyNot(call: Call, now: number): FallbackResult | undefined {
+  if (!call.body.replayable) return 'body_not_replayable';
+  return call.signal.aborted || now >= call.deadline ? 'deadline' : undefined;
+}
+
+/** As `isRepeatable`, but without what one upstream alone knows of. */
+function isHarmless({ method, overrides, safe, upgrade }: Call): boolean {
+  return upgrade === undefined && (overrides?.idempotent ?? (safe === true || isIdempotent(method)));
+}
+
+/** The call, and whether any byte of it has reached the first upstream. */
+function watch(call: Call): { call: Call; reached: () => boolean } {
+  if (isHarmless(call)) return { call, reached: () => true };
+  let reached = false;
+  const report: Call['report'] = (event) => {
+    if (event.type === 'attempt_answered') reached = true;
+    if (event.type === 'attempt_failed' && event.sent !== 'not_sent') reached = true;
+    call.report(event);
+  };
+  return { call: { ...call, report }, reached: () => reached };
+}
+
+/**
+ * Whether what the first upstream may have done does no harm when the other one does it too. An idempotency key does not
+ * help: neither knows of the other's keys.
+ */
+function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream, reached: boolean): boolean {
+  if (isHarmless(call) || !reached) return true;
+  // Without a key nothing but this, or not being sent, is followed by another attempt: so it is true of all of them.
+  if (outcome.kind === 'error' || call.idempotencyKey !== undefined) return false;
+  const { status, verdict } = outcome.reply;
+  return verdict?.kind === 'not_processed' || to.notProcessed.has(status);
+}

@@ -1,0 +1,129 @@
+import { headerOf } from '../../http/headers.ts';
+import { valuesAt } from '../../http/json-pointer.ts';
+import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import { resetAfterMs } from '../../http/reset-value.ts';
+import { httpDateMs, retryAfterMs } from '../../http/retry-after.ts';
+import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
+import { fits } from './wildcard.ts';
+
+type Head = Pick<Reply, 'status' | 'headers'>;
+
+/** What a reply's body says, as text and, where it is JSON, as a value. */
+interface Document {
+  readonly text: string;
+  readonly json: unknown;
+}
+
+/** Finds what a reply means by the rules of its API: the first that fits counts. Looks at the body only where one asks for it. */
+export class Judge {
+  readonly #rules: readonly ErrorRule[];
+  readonly #inspect: InspectionOptions['inspect'];
+  /** Below this status no rule fits: nearly all replies are done with by this. */
+  readonly from: number;
+
+  constructor({ rules, inspect }: InspectionOptions) {
+    this.#rules = rules;
+    this.#inspect = inspect;
+    this.from = Math.min(400, ...rules.flatMap(({ statuses = [] }) => statuses));
+  }
+
+  /** By the head alone; `body`: that cannot be said without the body. */
+  byHead(head: Head, nowWallMs: number): ReplyVerdict | 'body' | undefined {
+    for (const rule of this.#rules) {
+      if (!fitsHead(rule, head)) continue;
+      if (wantsBody(rule, head, nowWallMs) && this.#mayLook(head)) return 'body';
+      if (rule.body.length === 0 && rule.text.length === 0)
+        return verdictOf(rule, head, undefined, nowWallMs);
+    }
+    return undefined;
+  }
+
+  /** With the body, or without it where it could not be read. */
+  byBody(head: Head, text: string | undefined, nowWallMs: number): ReplyVerdict | undefined {
+    const document = text === undefined ? undefined : { text: text.toLowerCase(), json: parsed(text) };
+    const rule = this.#rules.find((candidate) => fitsHead(candidate, head) && fitsBody(candidate, document));
+    return rule === undefined ? undefined : verdictOf(rule, head, document, nowWallMs);
+  }
+
+  #mayLook({ status, headers }: Head): boolean {
+    if (status >= 400) return this.#inspect !== 'off';
+    return (
+      this.#inspect === 'all' &&
+      /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(headerOf(headers, 'content-type') ?? '')
+    );
+  }
+}
+
+function wantsBody({ body, text, wait }: ErrorRule, { headers }: Head, nowWallMs: number): boolean {
+  if (body.length > 0 || text.length > 0) return true;
+  const waitInBody = wait?.from === 'body' || wait?.from === 'points';
+  return waitInBody && retryAfterMs(headers, nowWallMs) === undefined;
+}
+
+function fitsHead({ statuses, headers }: ErrorRule, head: Head): boolean {
+  if (statuses === undefined ? head.status < 400 : !statuses.includes(head.status)) return false;
+  return headers.every(([name, patterns]) => {
+    const value = headerOf(head.headers, name);
+    return value !== undefined && fits(value.trim(), patterns);
+  });
+}
+
+function fitsBody({ body, text }: ErrorRule, document: Document | undefined): boolean {
+  if (body.length === 0 && text.length === 0) return true;
+  if (document === undefined) return false;
+  if (text.length > 0 && !text.some((part) => document.text.includes(part.toLowerCase()))) return false;
+  return body.every(([pointer, patterns]) =>
+    valuesAt(document.json, pointer).some((value) => isPlain(value) && fits(String(value), patterns)),
+  );
+}
+
+const isPlain = (value: unknown): value is string | number | boolean =>
+  ['string', 'number', 'boolean'].includes(typeof value);
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function verdictOf(
+  { name, means, throttled, wait }: ErrorRule,
+  head: Head,
+  document: Document | undefined,
+  nowWallMs: number,
+): ReplyVerdict {
+  const retryAfterMs = wait && waitOf(wait, head, document?.json, nowWallMs);
+  return { name, kind: means, throttled, retryAfterMs };
+}
+
+function waitOf(wait: ErrorWait, { headers }: Head, json: unknown, nowWallMs: number): number | undefined {
+  switch (wait.from) {
+    case 'rule':
+      return wait.ms;
+    case 'header':
+      return moment(headerOf(headers, wait.name), headers, nowWallMs);
+    case 'body':
+      return moment(valuesAt(json, wait.pointer).find(isPlain), headers, nowWallMs);
+    case 'points': {
+      const [needed, available, perSecond] = [wait.needed, wait.available, wait.perSecond].map((pointer) =>
+        Number(valuesAt(json, pointer).find((value) => typeof value === 'number')),
+      ) as [number, number, number];
+      const ms = ((needed - available) / perSecond) * 1000;
+      return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+    }
+  }
+}
+
+/** Seconds, a text with units, or a moment, measured against the reply's own `Date`. */
+function moment(
+  found: string | number | boolean | undefined,
+  headers: Head['headers'],
+  nowWallMs: number,
+): number | undefined {
+  if (found === undefined) return undefined;
+  const date = headerOf(headers, 'date');
+  const sentWallMs = date === undefined ? undefined : httpDateMs(date.trim(), nowWallMs);
+  return resetAfterMs(String(found), 'auto', { nowWallMs, sentWallMs });
+}

@@ -1,0 +1,109 @@
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Taken } from './allowance.ts';
+import type { Line } from './line.ts';
+import type { Quota } from './quota.ts';
+
+/** Sends an attempt back to the queue that was let through and has not left yet; nobody outside sees it. */
+const CALLED_BACK = new Error('called back to wait for the quota');
+
+/** The two ends of one policy. */
+export interface QuotaPolicies {
+  /** Has attempts wait for their turn and learns from their replies. */
+  readonly admission: Policy;
+  /**
+   * Inside the concurrency limit: between its turn and its start an attempt may wait for a permit, and what was learned
+   * meanwhile holds for it too.
+   */
+  readonly departure: Policy;
+}
+
+/** Keeps attempts within what an upstream allows, as far as that is configured or was learned; they wait rather than fail. */
+export function quotaPolicies(quota: Quota, clock: Clock): QuotaPolicies {
+  const admission = new Admission(quota, clock);
+  return {
+    admission: (next) => (call) =>
+      quota.quiet ? admission.quietly(next, call) : admission.inTurn(next, call, false),
+    departure: (next) => (call) => (departs(quota, call) ? next(call) : Promise.reject(CALLED_BACK)),
+  };
+}
+
+function departs(quota: Quota, { ticket }: Call): boolean {
+  if (ticket !== undefined) return ticket.start();
+  if (!quota.quiet) return false;
+  quota.quietStart();
+  return true;
+}
+
+/** Leave to send one attempt. */
+interface Leave {
+  readonly line: Line;
+  readonly taken: Taken;
+}
+
+class Admission {
+  readonly #quota: Quota;
+  readonly #clock: Clock;
+
+  constructor(quota: Quota, clock: Clock) {
+    this.#quota = quota;
+    this.#clock = clock;
+  }
+
+  /** While nothing is known of any quota: costs a reply's headers being looked through. */
+  async quietly(next: Send, call: Call): Promise<Reply> {
+    const startedAt = this.#clock.now();
+    const before = this.#quota.quietStarted;
+    try {
+      const reply = await next(call);
+      const unseen = Math.max(0, this.#quota.quietStarted - before - 1);
+      this.#quota.heard(call, reply, { startedAt, unseen, cost: 1, line: undefined });
+      return reply;
+    } catch (error) {
+      if (error !== CALLED_BACK) throw error;
+      return this.inTurn(next, call, true);
+    }
+  }
+
+  /** `again`: it was let through before, and called back. */
+  async inTurn(next: Send, call: Call, again: boolean): Promise<Reply> {
+    const stated = this.#quota.costOf(call);
+    const cost = typeof stated === 'number' ? stated : await stated;
+    for (let front = again; ; front = true) {
+      const line = this.#quota.lineOf(call);
+      const entered = line.enter(call, cost, front);
+      const taken = entered instanceof Promise ? await entered : entered;
+      const ticket = { start: () => line.allowance.start(taken, this.#clock.now()) };
+      try {
+        const reply = await next({ ...call, ticket });
+        this.#answered(call, reply, { line, taken });
+        return reply;
+      } catch (error) {
+        this.#failed(error, { line, taken });
+        if (error !== CALLED_BACK) throw error;
+      }
+    }
+  }
+
+  #answered(call: Call, reply: Reply, { line, taken }: Leave): void {
+    const { allowance } = line;
+    const now = this.#clock.now();
+    const { cost } = taken;
+    const sight = { startedAt: taken.left?.at ?? now, unseen: allowance.unseen(taken), cost, line };
+    if (!this.#quota.heard(call, reply, sight)) allowance.gate.answered(taken.probe, now);
+    // It may have been another resource's gate that it closed: this one needs another probe.
+    else if (taken.probe) allowance.gate.voided(now);
+    line.pump();
+  }
+
+  #failed(error: unknown, { line, taken }: Leave): void {
+    const now = this.#clock.now();
+    const unsent = taken.left === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
+    if (unsent) line.allowance.giveBack(taken, now);
+    else if (taken.probe) line.allowance.gate.voided(now);
+    line.pump();
+  }
+}

@@ -1,0 +1,36 @@
+import type { ByteBudget } from '../../http/byte-budget.ts';
+import { isSafe } from '../../http/methods.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { rulesFrom } from './freshness.ts';
+import { keeping } from './keeping.ts';
+import type { CacheOptions } from './options.ts';
+import { isLookedUp } from './request.ts';
+import { type CacheStore, keyOf } from './store.ts';
+
+export interface RefillDeps {
+  readonly store: CacheStore;
+  readonly callerOf: Parameters<typeof keyOf>[1];
+  readonly clock: Clock;
+  readonly memory: ByteBudget;
+}
+
+/**
+ * For calls that are always sent, durable requests and those of schedules: what they bring is kept for others to be given,
+ * and what they change is dropped. The reply itself passes as it came.
+ */
+export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Policy {
+  const rules = rulesFrom(clock);
+  return (next) => async (call) => {
+    const key = keyOf(call, callerOf);
+    const { changes: asked } = store;
+    const reply = await next(call);
+    if (!isSafe(call.method)) {
+      if (reply.status < 400) store.drop(key);
+      return reply;
+    }
+    if (call.method !== 'GET' || !isLookedUp(call)) return reply;
+    const body = keeping(call, reply, { store, memory, options, rules, key, asked, onDone: () => {} });
+    return body === undefined ? reply : { ...reply, body };
+  };
+}

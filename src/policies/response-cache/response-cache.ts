@@ -1,0 +1,233 @@
+import type { ByteBudget } from '../../http/byte-budget.ts';
+import { headersOf } from '../../http/headers.ts';
+import type { Reply } from '../../http/reply.ts';
+import { isSafe } from '../../http/methods.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { CacheResult, CallEvent } from '../../proxy/events.ts';
+import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Recording } from '../../proxy/recorded-body.ts';
+import { withTimeout } from '../../proxy/with-timeout.ts';
+import { Abort } from '../../runtime/abort.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { Freshness, type Rules, rulesFrom } from './freshness.ts';
+import { keeping } from './keeping.ts';
+import type { CacheOptions } from './options.ts';
+import { askingWhether, directives, isLookedUp } from './request.ts';
+import { confirms, refreshed, served } from './served.ts';
+import { isConfirmation, isFailing } from './reply-kind.ts';
+import { type CacheStore, type Entry, type Fetched, type FetchResult, keyOf } from './store.ts';
+
+export interface ResponseCacheDeps {
+  readonly store: CacheStore;
+  /** Tells callers apart by what identifies them, without keeping it. */
+  readonly callerOf: (call: Call) => string;
+  /** Holds the signals of what is fetched in the background: a shutdown ends it by these. */
+  readonly running: Set<Abort>;
+  readonly clock: Clock;
+  /** Bounds what is on its way to be kept. */
+  readonly memory: ByteBudget;
+  /** For a reply that is fetched while a stale one is given. */
+  readonly totalTimeoutMs: number;
+}
+
+/**
+ * Gives replies again while they are fresh (RFC 9111), checks them with the upstream when they are not (a 304 costs less, and no
+ * quota at many APIs), and has a stale one stand in for an error or while another is on its way (RFC 5861), where the
+ * reply or the route allows it. Identical calls at one time share one fetch. Never across callers.
+ */
+export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Policy {
+  return (next) => {
+    const cache = new ResponseCache(next, options, deps);
+    return (call) => cache.send(call);
+  };
+}
+
+class ResponseCache {
+  readonly #next: Send;
+  readonly #options: CacheOptions;
+  readonly #deps: ResponseCacheDeps;
+  readonly #rules: Rules;
+
+  constructor(next: Send, options: CacheOptions, deps: ResponseCacheDeps) {
+    this.#next = next;
+    this.#options = options;
+    this.#deps = deps;
+    this.#rules = rulesFrom(deps.clock);
+  }
+
+  send(call: Call): Promise<Reply> {
+    const key = keyOf(call, this.#deps.callerOf);
+    if (!isSafe(call.method)) return this.#change(key, call);
+    return isLookedUp(call) ? this.#lookUp(key, call) : this.#bypass(call);
+  }
+
+  async #lookUp(key: string, call: Call): Promise<Reply> {
+    for (;;) {
+      const entry = this.#deps.store.find(key, call);
+      const given = entry && this.#fromKept(key, entry, call);
+      if (given !== undefined) return given;
+      if (directives(call).includes('only-if-cached')) throw onlyIfCached(call);
+      if (call.method === 'HEAD') return this.#bypass(call);
+      const fetched = this.#deps.store.beginFetch(key) ?? (await this.#afterOther(key, call));
+      if (fetched === 'failed') return this.#onError(entry, call) ?? this.#fetch(key, call, entry, ALONE);
+      if (fetched !== undefined) return this.#fetch(key, call, entry, fetched);
+    }
+  }
+
+  /** After another's fetch: how to fetch for oneself, `failed` if there is little hope of it, undefined to look again. */
+  async #afterOther(key: string, call: Call): Promise<Fetched | 'failed' | undefined> {
+    const result = await this.#deps.store.untilFetched(key, call, this.#deps.clock);
+    if (result === 'failed') return result;
+    return result === 'not_kept' ? ALONE : undefined;
+  }
+
+  #fromKept(key: string, entry: Entry, call: Call): Reply | undefined {
+    const age = entry.freshness.of(call);
+    if (age === 'old') return undefined;
+    return age === 'fresh' ? this.#give(entry, call, 'hit') : this.#giveAndFetch(key, entry, call);
+  }
+
+  /** A call that may have changed what is kept (RFC 9111 §4.4). */
+  async #change(key: string, call: Call): Promise<Reply> {
+    const reply = await this.#next(call);
+    if (reply.status < 400) this.#deps.store.drop(key);
+    return reply;
+  }
+
+  #bypass(call: Call): Promise<Reply> {
+    call.report({ type: 'cache', result: 'bypass' });
+    return this.#next(call);
+  }
+
+  #give(entry: Entry, call: Call, result: CacheResult): Reply {
+    call.report({ type: 'cache', result });
+    return served(entry, call, result);
+  }
+
+  #giveAndFetch(key: string, entry: Entry, call: Call): Reply {
+    const fetched = this.#deps.store.beginFetch(key);
+    if (fetched !== undefined) void this.#refetch(key, entry, call, fetched);
+    return this.#give(entry, call, 'stale');
+  }
+
+  /** In the background, to a deadline of its own; nobody waits for it, so that nobody is told when it fails. */
+  async #refetch(key: string, entry: Entry, call: Call, fetched: Fetched): Promise<void> {
+    const { clock, running, totalTimeoutMs: ms } = this.#deps;
+    const signal = new Abort();
+    const error = () => new ProxyError('deadline_exceeded', 'no reply in time', { sent: 'sent_unknown' });
+    const fetch: Send = (detached) => this.#fetch(key, detached, entry, fetched);
+    const detached = {
+      ...call,
+      method: 'GET',
+      signal,
+      deadline: clock.now() + ms,
+      onInterim: undefined,
+      // Its attempts count, but are none of the call that has its reply.
+      report: (event: CallEvent) => {
+        if (event.type !== 'cache') call.report({ ...event, background: true });
+      },
+    };
+    running.add(signal);
+    try {
+      const reply = await withTimeout(fetch, detached, { clock, ms, error });
+      reply.body.onEnd(() => running.delete(signal));
+      // One that is to be kept is read to its end all the same.
+      reply.body.discard();
+    } catch (failure) {
+      running.delete(signal);
+      if (!(failure instanceof ProxyError)) throw failure;
+    }
+  }
+
+  /** Sends the call, asking whether what is kept is still good, and keeps what comes. Calls `fetched` once. */
+  async #fetch(key: string, call: Call, entry: Entry | undefined, fetched: Fetched): Promise<Reply> {
+    const { changes: asked } = this.#deps.store;
+    const asking = askingWhether(entry, call);
+    try {
+      const reply = await this.#next(asking);
+      if (entry === undefined) return this.#keep(key, call, reply, { why: 'uri-miss', fetched, asked });
+      if (asking !== call && isConfirmation(reply)) {
+        return await this.#confirmed(key, call, { entry, reply, fetched, asked });
+      }
+      if (!isFailing(reply) || !entry.freshness.usableOnError(call)) {
+        return this.#keep(key, call, reply, { why: whyAsked(entry), fetched, asked });
+      }
+      reply.body.discard();
+      fetched('failed');
+      return this.#give(entry, call, 'stale_if_error');
+    } catch (error) {
+      fetched(isUpstreams(error) ? 'failed' : 'left');
+      const stale = isUpstreams(error) ? this.#onError(entry, call) : undefined;
+      if (stale === undefined) throw error;
+      return stale;
+    }
+  }
+
+  #onError(entry: Entry | undefined, call: Call): Reply | undefined {
+    if (entry?.freshness.usableOnError(call) !== true) return undefined;
+    return this.#give(entry, call, 'stale_if_error');
+  }
+
+  /** A 304 renews what is kept. One that is about something else, whatever that is, is no answer at all. */
+  #confirmed(key: string, call: Call, { entry, reply, fetched, asked }: Confirming): Promise<Reply> | Reply {
+    reply.body.discard();
+    if (!confirms(reply.headers, entry.headers)) return this.#fetch(key, call, undefined, fetched);
+    const headers = refreshed(entry.headers, reply.headers);
+    const freshness = new Freshness({ status: entry.status, headers }, this.#options, this.#rules);
+    const renewed = { ...entry, headers, freshness };
+    const { store } = this.#deps;
+    if (freshness.storable) store.put(key, renewed, asked);
+    else store.forget(key, entry);
+    fetched('kept');
+    const given = this.#give(renewed, call, 'revalidated');
+    const cookies = headersOf(reply.headers, 'set-cookie').flatMap((value) => ['Set-Cookie', value]);
+    return cookies.length === 0 ? given : { ...given, headers: [...given.headers, ...cookies] };
+  }
+
+  /** Passes the reply on, and keeps it once it is whole if it may be kept. */
+  #keep(key: string, call: Call, reply: Reply, { why, fetched, asked }: Keeping): Reply {
+    call.report({ type: 'cache', result: 'miss' });
+    const { store, memory } = this.#deps;
+    const onDone = (recording: Recording | undefined) => fetched(keptOr(recording, call));
+    const parts = { store, memory, options: this.#options, rules: this.#rules, key, asked, onDone };
+    const body = keeping(call, reply, parts);
+    const headers = [...reply.headers, 'Cache-Status', `breakwater; fwd=${why}${body ? '; stored' : ''}`];
+    if (body === undefined) {
+      fetched('not_kept');
+      return { ...reply, headers };
+    }
+    return { ...reply, headers, body };
+  }
+}
+
+/** By RFC 9211: a fresh one was not good enough for the request. */
+const whyAsked = ({ freshness }: Entry): string => (freshness.ttlSeconds > 0 ? 'request' : 'stale');
+
+/** Who fetches for nobody else. */
+const ALONE: Fetched = () => {};
+
+interface Keeping {
+  readonly why: string;
+  readonly fetched: Fetched;
+  /** `store.changes` when the request left. */
+  readonly asked: number;
+}
+
+interface Confirming extends Omit<Keeping, 'why'> {
+  readonly entry: Entry;
+  readonly reply: Reply;
+}
+
+function keptOr(recording: Recording | undefined, { signal }: Call): FetchResult {
+  if (recording !== undefined) return 'kept';
+  return signal.aborted ? 'left' : 'not_kept';
+}
+
+/** Everything but a client that left: with our own refusals too nothing else is to be had. */
+const isUpstreams = (error: unknown): boolean => error instanceof ProxyError && error.code !== 'client_gone';
+
+function onlyIfCached(call: Call): ProxyError {
+  call.report({ type: 'cache', result: 'miss' });
+  return new ProxyError('not_cached', 'the request wants a kept reply only, and none is fresh');
+}

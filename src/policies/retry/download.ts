@@ -1,0 +1,75 @@
+import { contentRange, strongEtag } from '../../http/content-range.ts';
+import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+
+/** What is known of a body that could be continued if it broke. */
+export interface Download {
+  readonly etag: string;
+  /** Infinity where it was not said. */
+  readonly length: number;
+  /** The Content-Encoding; it passes untouched, so that both parts must have the same. */
+  readonly coding: string | undefined;
+}
+
+/**
+ * Only a whole 200 to a GET that asked for the whole, under a strong ETag: then a 206 with the same tag holds the bytes
+ * that are missing (RFC 9110 §13.1.5, §14.2). A client that asks for ranges continues by itself.
+ */
+export function downloadOf(
+  call: Call,
+  { status, headers }: Pick<Reply, 'status' | 'headers'>,
+): Download | undefined {
+  if (call.method !== 'GET' || status !== 200 || call.upgrade !== undefined) return undefined;
+  if (headerOf(call.headers, 'range') !== undefined) return undefined;
+  const etag = strongEtag(headers);
+  if (etag === undefined || headerOf(headers, 'accept-ranges')?.trim().toLowerCase() === 'none')
+    return undefined;
+  return { etag, length: lengthIn(headers), coding: codingOf(headers) };
+}
+
+/** Preconditions of the client's were met by the first part; If-Range alone says whether there is a second. */
+const REPLACED: ReadonlySet<string> = new Set([
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+]);
+
+/** The request's fields when it asks for what comes from byte `at` on. */
+export function restHeaders(headers: RawHeaders, { etag }: Download, at: number): RawHeaders {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!REPLACED.has(name.toLowerCase())) kept.push(name, headers[i + 1] as string);
+  }
+  kept.push('range', `bytes=${at}-`, 'if-range', etag);
+  return kept;
+}
+
+/** The length of the whole if `reply` holds all of it from byte `at` on; undefined if anything does not fit. */
+export function wholeLength(
+  { status, headers }: Pick<Reply, 'status' | 'headers'>,
+  download: Download,
+  at: number,
+): number | undefined {
+  const range = contentRange(headers);
+  if (status !== 206 || range === undefined || !isSameBody(headers, download)) return undefined;
+  const { first, last, length = download.length } = range;
+  if (first !== at || last !== length - 1) return undefined;
+  return download.length === Infinity || download.length === length ? length : undefined;
+}
+
+/** A 206 may leave out what the first part has said (RFC 9110 §15.3.7.1), but not the ETag. */
+function isSameBody(headers: RawHeaders, { etag, coding }: Download): boolean {
+  return strongEtag(headers) === etag && (codingOf(headers) ?? coding) === coding;
+}
+
+function lengthIn(headers: RawHeaders): number {
+  const length = headerOf(headers, 'content-length');
+  return length === undefined ? Infinity : Number(length);
+}
+
+const codingOf = (headers: RawHeaders): string | undefined =>
+  headerOf(headers, 'content-encoding')?.trim().toLowerCase();

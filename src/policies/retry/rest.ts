@@ -1,0 +1,136 @@
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import type { ProxyError } from '../../proxy/errors.ts';
+import type { ResumeDenial } from '../../proxy/events.ts';
+import { type Outcome, settle } from '../../proxy/outcome.ts';
+import type { Send } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Random } from '../../runtime/random.ts';
+import type { RetryBudget } from './budget.ts';
+import { classify, type RetryVerdict } from './classify.ts';
+import { type Download, restHeaders, wholeLength } from './download.ts';
+import type { RetryOptions } from './options.ts';
+import { refusalOf } from './retry.ts';
+import { nextStep, type Step } from './step.ts';
+import type { Trip } from './trip.ts';
+
+export interface ResumeDeps {
+  /** Requests for the rest of one body, failed ones included. */
+  readonly attempts: number;
+  readonly retry: RetryOptions;
+  /** What each of them has to its head, the wait for a permit included. */
+  readonly totalTimeoutMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly budget: RetryBudget;
+  readonly trip: Trip;
+}
+
+/** A download that may break. */
+export interface Breakable {
+  readonly next: Send;
+  readonly call: Call;
+  readonly download: Download;
+}
+
+/** What holds the missing bytes, and how long the whole is; or why nothing does. */
+export type Rest = { readonly reply: Reply; readonly length: number } | { readonly denial: ResumeDenial };
+
+type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
+
+/** Asks for the rest of a body as often as attempts, breaker and budget allow, with the retries' own waits between. */
+export class RestOfBody {
+  readonly #from: Breakable;
+  readonly #deps: ResumeDeps;
+  #tries = 0;
+  #previousMs = 0;
+  #paid = 0;
+
+  constructor(from: Breakable, deps: ResumeDeps) {
+    this.#from = from;
+    this.#deps = deps;
+  }
+
+  /** `at`: the first byte that is missing. */
+  async ask(at: number, broken: ProxyError): Promise<Rest> {
+    const { next, call, download } = this.#from;
+    let outcome: Outcome = { kind: 'error', error: broken };
+    let verdict: Yes = { retry: 'yes', transparent: false, overloaded: false, reason: broken.code };
+    for (;;) {
+      const denial = await this.#wait(outcome, verdict, at);
+      if (denial !== undefined) return { denial };
+      outcome = await settle(next, this.#restCall(at));
+      if (outcome.kind === 'reply') {
+        const length = wholeLength(outcome.reply, download, at);
+        if (length !== undefined) return { reply: outcome.reply, length };
+        outcome.reply.body.discard();
+      }
+      const judged = classify(outcome, call, this.#deps.retry);
+      if (judged.retry === 'no') return { denial: this.#final(outcome, judged.because) };
+      verdict = judged;
+    }
+  }
+
+  /** Pays for the next attempt and waits for its time; says why where there is none. */
+  async #wait(outcome: Outcome, verdict: Yes, atByte: number): Promise<ResumeDenial | undefined> {
+    const { budget, clock, trip } = this.#deps;
+    const { call } = this.#from;
+    const step = this.#next(outcome, verdict);
+    if (step.kind === 'stop') return step.because;
+    const { backoffMs, cost, delayMs, reason } = step;
+    const now = clock.now();
+    const tripped = trip.reason(now);
+    if (tripped !== undefined) return tripped;
+    if (!budget.withdraw(now, cost)) return 'budget';
+    this.#previousMs = backoffMs;
+    this.#paid = cost;
+    const attempt = call.attempt + ++this.#tries;
+    call.report({ type: 'resume', atByte, step: { kind: 'scheduled', attempt, delayMs, reason } });
+    let ended: ResumeDenial | undefined = 'client_gone';
+    try {
+      ended = await trip.sleep(clock, delayMs, call.signal);
+    } catch (failure) {
+      if (!call.signal.aborted) throw failure;
+    }
+    if (ended !== undefined) budget.refund(cost);
+    return ended;
+  }
+
+  /** As for any failed attempt; the first part is none of the attempts that are counted here, and no deadline is left. */
+  #next(outcome: Outcome, verdict: Yes): Step {
+    const { attempts, clock, random, retry } = this.#deps;
+    const failed = {
+      outcome,
+      verdict,
+      attempt: this.#tries + 1,
+      previousMs: this.#previousMs,
+      replayable: this.#from.call.body.replayable,
+      deadline: Infinity,
+      now: clock.now(),
+      wallNow: clock.wallTime(),
+    };
+    return nextStep(failed, { ...retry, attempts: attempts + 1 }, random);
+  }
+
+  #restCall(at: number): Call {
+    const { call, download } = this.#from;
+    const { clock, totalTimeoutMs } = this.#deps;
+    return {
+      ...call,
+      headers: restHeaders(call.headers, download, at),
+      attempt: call.attempt + this.#tries,
+      // The call's own deadline has done its work at the head: the attempt's timeout has to end this one.
+      lastAttempt: false,
+      deadline: clock.now() + totalTimeoutMs,
+      onInterim: undefined,
+    };
+  }
+
+  #final(outcome: Outcome, because: string): ResumeDenial {
+    if (outcome.kind === 'error' && because === 'rejected') {
+      this.#deps.budget.refund(this.#paid);
+      return refusalOf(outcome.error);
+    }
+    return because === 'client_gone' || because === 'veto' ? because : 'changed';
+  }
+}

@@ -1,0 +1,33 @@
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+
+/** Two ends of one thing: outside all that waits, and inside it. */
+export interface SignedPolicies {
+  /** Notes until when the call may be sent. */
+  readonly admission: Policy;
+  /** Refuses it from then on. */
+  readonly departure: Policy;
+}
+
+/**
+ * For calls whose signature holds only for some minutes: no attempt leaves `maxAgeMs` or more after the call came in,
+ * however long it waited for a retry, its quota or a permit. Sent all the same it would be refused there, for a reason
+ * (a clock that is wrong, a request that was replayed) that has nothing to do with what went wrong.
+ */
+export function signedPolicies(maxAgeMs: number, clock: Clock): SignedPolicies {
+  return {
+    admission: (next) => (call) => next({ ...call, sendBefore: clock.now() + maxAgeMs }),
+    departure: (next) => async (call) => {
+      if (clock.now() >= (call.sendBefore ?? Infinity)) throw tooOld(call, maxAgeMs);
+      return next(call);
+    },
+  };
+}
+
+function tooOld(call: Call, maxAgeMs: number): ProxyError {
+  call.report({ type: 'rejected', reason: 'signature_age', shadow: false });
+  const message = `the request waited for ${Math.round(maxAgeMs / 1_000)} s, and its signature may be too old; sign it anew`;
+  return new ProxyError('signature_age', message);
+}

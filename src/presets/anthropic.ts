@@ -1,0 +1,63 @@
+import type { Preset, PresetRoute } from './preset.ts';
+
+const ERRORS = 'https://platform.claude.com/docs/en/api/errors';
+const LIMITS = 'https://platform.claude.com/docs/en/api/rate-limits';
+const SDK = 'https://github.com/anthropics/anthropic-sdk-typescript/blob/main/src/client.ts';
+
+const answers = (name: string, path: string): PresetRoute => ({
+  name,
+  source: SDK,
+  match: { method: 'POST', path },
+  retry: { safe: true },
+});
+
+export const anthropic: Preset = {
+  about:
+    'Long answers and pauses in them, 529 for overload, `x-should-retry`, spend limits; messages may be asked for again.',
+  source: ERRORS,
+  sources: {
+    timeouts: SDK,
+    'retry.veto_headers': SDK,
+    quota: LIMITS,
+    'quota.credentials': 'https://platform.claude.com/docs/en/api/overview',
+  },
+  timeouts: { attempt: '10m', idle: '10m', total: '10m' },
+  retry: { not_processed: [529], veto_headers: ['x-should-retry'] },
+  quota: {
+    credentials: ['x-api-key', 'authorization'],
+    formats: ['requests', 'input-tokens', 'output-tokens'].map((bucket) => ({
+      bucket,
+      unit: bucket === 'requests' ? 'calls' : 'cost',
+      limit: `anthropic-ratelimit-${bucket}-limit`,
+      remaining: `anthropic-ratelimit-${bucket}-remaining`,
+      reset: `anthropic-ratelimit-${bucket}-reset`,
+      reset_as: 'date',
+    })),
+  },
+  errors: {
+    rules: [
+      {
+        name: 'enforced_spend_limit_reached',
+        source: ERRORS,
+        status: 429,
+        body: { '/error/details/error_code': 'enforced_spend_limit_reached' },
+        means: 'permanent',
+        throttled: true,
+      },
+      {
+        name: 'own_spend_limit_reached',
+        source: ERRORS,
+        status: 400,
+        body: { '/error/message': 'You have reached your specified*API usage limits*' },
+        means: 'permanent',
+        throttled: true,
+      },
+      { name: 'rate_limit_error', source: LIMITS, status: 429, means: 'not_processed', throttled: true },
+    ],
+  },
+  routes: [
+    answers('messages', '/v1/messages'),
+    answers('count-tokens', '/v1/messages/count_tokens'),
+    answers('complete', '/v1/complete'),
+  ],
+};

@@ -1,0 +1,26 @@
+import type { Preset } from './preset.ts';
+
+const LIMITS = 'https://developer.atlassian.com/cloud/jira/platform/rate-limiting';
+
+export const atlassian: Preset = {
+  about:
+    'Rate limits that say when in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
+  source: LIMITS,
+  timeouts: { total: '90s' },
+  retry: { retry_after: { max: '65s' } },
+  quota: {
+    formats: [
+      {
+        limit: 'x-ratelimit-limit',
+        remaining: 'x-ratelimit-remaining',
+        reset: 'x-ratelimit-reset',
+        reset_as: 'minute_date',
+      },
+    ],
+  },
+  errors: {
+    rules: [
+      { name: 'rate_limited', source: LIMITS, status: 429, throttled: true, wait: 'x-ratelimit-reset' },
+    ],
+  },
+};

@@ -1,0 +1,54 @@
+import type { Preset, PresetErrorRule } from './preset.ts';
+
+const SDK =
+  'https://github.com/smithy-lang/smithy-typescript/blob/main/packages/service-error-classification/src/constants.ts';
+const S3 = 'https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html';
+
+/** Errors of the SDK's list that mean: not so fast. They may always be repeated. */
+const THROTTLING = [
+  'BandwidthLimitExceeded',
+  'EC2ThrottledException',
+  'LimitExceededException',
+  'PriorRequestNotComplete',
+  'ProvisionedThroughputExceededException',
+  'RequestLimitExceeded',
+  'RequestThrottled',
+  'RequestThrottledException',
+  'SlowDown',
+  'ThrottledException',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequestsException',
+  'TransactionInProgressException',
+];
+const TRANSIENT = ['RequestTimeout', 'RequestTimeoutException'];
+
+const THROTTLED = {
+  source: SDK,
+  status: [400, 403, 429, 500, 503],
+  means: 'not_processed',
+  throttled: true,
+} as const;
+const PASSES = { source: SDK, status: [400, 408, 500, 503], means: 'retry' } as const;
+
+/** An error's name stands in a header, in JSON as `__type` or `code`, behind a namespace or before a URL, or in XML. */
+function named(name: string, codes: readonly string[], meaning: Partial<PresetErrorRule>): PresetErrorRule[] {
+  const variants = codes.flatMap((code) => [code, `${code}:*`, `*#${code}`]);
+  return [
+    { name, headers: { 'x-amzn-errortype': variants }, ...meaning },
+    { name, body: { '/__type': variants }, ...meaning },
+    { name, body: { '/code': variants }, ...meaning },
+    { name, text: codes.map((code) => `<Code>${code}</Code>`), ...meaning },
+  ];
+}
+
+/** Requests are signed for some minutes; a retry within `timeouts.total` is well inside. */
+export const aws: Preset = {
+  about:
+    'Throttling and timeouts by name, in whichever of its four places a service puts it, behind 400, 403, 429 and 5xx.',
+  source: SDK,
+  sources: { 'errors.rules': S3 },
+  errors: {
+    rules: [...named('throttled', THROTTLING, THROTTLED), ...named('request_timeout', TRANSIENT, PASSES)],
+  },
+};

@@ -1,0 +1,41 @@
+import { UNPAID } from './openai.ts';
+import type { Preset, PresetRoute } from './preset.ts';
+
+const LIMITS = 'https://learn.microsoft.com/azure/ai-services/openai/how-to/quota';
+const SDK = 'https://github.com/openai/openai-node/blob/master/src/azure.ts';
+
+const answers = (name: string, path: string): PresetRoute => ({
+  name,
+  source: SDK,
+  match: { method: 'POST', path },
+  retry: { safe: true },
+});
+
+/** Its waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are read for every API. */
+export const azureOpenai: Preset = {
+  about: 'As OpenAI, at the paths of deployments; its waits in milliseconds are read anyway.',
+  source: LIMITS,
+  sources: { timeouts: SDK, 'retry.veto_headers': SDK },
+  timeouts: { attempt: '10m', idle: '10m', total: '10m' },
+  retry: { veto_headers: ['x-should-retry'] },
+  // It has sent -1, which means unknown, and resets of 0 (github.com/openai/openai-dotnet/issues/838).
+  quota: {
+    credentials: ['api-key', 'authorization'],
+    formats: ['requests', 'tokens'].map((bucket) => ({
+      bucket,
+      unit: bucket === 'tokens' ? 'cost' : 'calls',
+      limit: `x-ratelimit-limit-${bucket}`,
+      remaining: `x-ratelimit-remaining-${bucket}`,
+      reset: `x-ratelimit-reset-${bucket}`,
+      reset_as: 'delta_s',
+    })),
+  },
+  errors: { rules: UNPAID },
+  routes: [
+    answers('deployment-chat-completions', '/openai/deployments/*/chat/completions'),
+    answers('deployment-completions', '/openai/deployments/*/completions'),
+    answers('deployment-embeddings', '/openai/deployments/*/embeddings'),
+    answers('chat-completions', '/openai/v1/chat/completions'),
+    answers('embeddings', '/openai/v1/embeddings'),
+  ],
+};

@@ -1,0 +1,61 @@
+import type { Preset, PresetRoute } from './preset.ts';
+
+const ERROR_MODEL = 'https://cloud.google.com/apis/design/errors';
+const DRIVE = 'https://developers.google.com/workspace/drive/api/guides/handle-errors';
+const GEMINI = 'https://ai.google.dev/api/generate-content';
+
+const answers = (name: string, path: string): PresetRoute => ({
+  name,
+  source: GEMINI,
+  match: { method: 'POST', path },
+  timeouts: { attempt: '10m', idle: '10m', total: '10m' },
+  retry: { safe: true },
+});
+
+export const google: Preset = {
+  about:
+    'The wait of `RetryInfo`, rate limits behind a 403, quotas of a day; long answers of Gemini, which may be asked for again.',
+  source: ERROR_MODEL,
+  sources: { 'quota.credentials': 'https://cloud.google.com/docs/authentication/api-keys-use' },
+  timeouts: { total: '90s' },
+  retry: { retry_after: { max: '65s' } },
+  quota: { credentials: ['authorization', 'x-goog-api-key'] },
+  errors: {
+    rules: [
+      {
+        name: 'quota_of_the_day',
+        source: DRIVE,
+        status: 403,
+        body: { '/error/errors/*/reason': 'dailyLimitExceeded' },
+        means: 'permanent',
+        throttled: true,
+      },
+      {
+        name: 'rate_limited',
+        source: DRIVE,
+        status: 403,
+        body: { '/error/errors/*/reason': ['rateLimitExceeded', 'userRateLimitExceeded'] },
+        means: 'retry',
+        throttled: true,
+      },
+      {
+        name: 'resource_exhausted',
+        source: ERROR_MODEL,
+        status: 429,
+        throttled: true,
+        wait: '/error/details/*/retryDelay',
+      },
+      { name: 'unavailable', source: ERROR_MODEL, status: 503, wait: '/error/details/*/retryDelay' },
+    ],
+  },
+  routes: [
+    answers('generate-content', '/v1beta/models/*:generateContent'),
+    answers('stream-generate-content', '/v1beta/models/*:streamGenerateContent'),
+    answers('embed-content', '/v1beta/models/*:embedContent'),
+    answers('vertex-generate-content', '/v1/projects/*/locations/*/publishers/*/models/*:generateContent'),
+    answers(
+      'vertex-stream-generate-content',
+      '/v1/projects/*/locations/*/publishers/*/models/*:streamGenerateContent',
+    ),
+  ],
+};

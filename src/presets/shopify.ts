@@ -1,0 +1,40 @@
+import type { Preset } from './preset.ts';
+
+const REST = 'https://shopify.dev/docs/api/admin-rest/usage/rate-limits';
+const GRAPHQL = 'https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits';
+
+export const shopify: Preset = {
+  about:
+    '`THROTTLED` behind a 200 of GraphQL, with the wait that its points need; a 429 of the REST API is a wait and no more.',
+  source: REST,
+  sources: { 'quota.credentials': 'https://shopify.dev/docs/api/usage/authentication' },
+  quota: {
+    credentials: ['x-shopify-access-token', 'authorization'],
+    formats: [{ used: 'x-shopify-shop-api-call-limit', leak: 2 }],
+  },
+  errors: {
+    rules: [{ name: 'call_limit', source: REST, status: 429, means: 'not_processed', throttled: true }],
+  },
+  routes: [
+    {
+      name: 'graphql',
+      source: GRAPHQL,
+      match: { method: 'POST', path: '/admin/api/*/graphql.json' },
+      errors: {
+        inspect: 'all',
+        rules: [
+          {
+            name: 'throttled',
+            source: GRAPHQL,
+            status: [200, 429],
+            body: { '/errors/*/extensions/code': 'THROTTLED' },
+            means: 'not_processed',
+            throttled: true,
+            wait: '(/extensions/cost/requestedQueryCost - /extensions/cost/throttleStatus/currentlyAvailable) / /extensions/cost/throttleStatus/restoreRate',
+          },
+          { name: 'call_limit', source: REST, status: 429, means: 'not_processed', throttled: true },
+        ],
+      },
+    },
+  ],
+};

@@ -1,0 +1,40 @@
+import type { Preset, PresetRoute } from './preset.ts';
+
+const LIMITS = 'https://docs.slack.dev/apis/web-api/rate-limits';
+const METHODS = 'https://docs.slack.dev/reference/methods';
+
+/** Methods of the Web API are POSTs even where they only read. */
+const reads = (name: string, path: string): PresetRoute => ({
+  name,
+  source: METHODS,
+  match: { method: 'POST', path },
+  retry: { safe: true },
+});
+
+export const slack: Preset = {
+  about:
+    'A 429 is a wait and no more, for half a minute as a rule; POSTs that only read may be repeated. With `errors: { inspect: all }`, `ratelimited` behind a 200 too.',
+  source: LIMITS,
+  timeouts: { total: '90s' },
+  retry: { retry_after: { max: '65s' } },
+  errors: {
+    rules: [
+      { name: 'rate_limited', source: LIMITS, status: 429, means: 'not_processed', throttled: true },
+      {
+        name: 'ratelimited',
+        source: METHODS,
+        status: 200,
+        body: { '/ok': 'false', '/error': ['ratelimited', 'rate_limited'] },
+        means: 'not_processed',
+        throttled: true,
+      },
+    ],
+  },
+  routes: [
+    reads('list', '/api/*.list'),
+    reads('info', '/api/*.info'),
+    reads('history', '/api/*.history'),
+    reads('replies', '/api/*.replies'),
+    reads('auth-test', '/api/auth.test'),
+  ],
+};

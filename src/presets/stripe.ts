@@ -1,0 +1,54 @@
+import type { Preset } from './preset.ts';
+
+const SDK = 'https://github.com/stripe/stripe-node/blob/master/src/RequestSender.ts';
+const KEYS = 'https://docs.stripe.com/api/idempotent_requests';
+
+/** A 500 under a key is kept and sent again by Stripe itself, so POSTs are not repeated after one (`KEYS`). */
+export const stripe: Preset = {
+  about:
+    'An idempotency key for every POST, keys in use, lock timeouts, `stripe-should-retry`, the time that its SDK waits.',
+  source: 'https://docs.stripe.com/error-low-level',
+  sources: {
+    timeouts: 'https://github.com/stripe/stripe-node/blob/master/src/stripe.core.ts',
+    'retry.idempotency_key': KEYS,
+    'retry.idempotency_header': KEYS,
+    'retry.veto_headers': SDK,
+  },
+  timeouts: { attempt: '80s', total: '2m' },
+  retry: {
+    idempotency_key: 'inject',
+    idempotency_header: 'idempotency-key',
+    veto_headers: ['stripe-should-retry'],
+  },
+  errors: {
+    rules: [
+      {
+        name: 'lock_timeout',
+        source: 'https://github.com/stripe/stripe-ruby/releases/tag/v5.1.0',
+        status: 429,
+        body: { '/error/code': 'lock_timeout' },
+        means: 'retry',
+      },
+      {
+        name: 'limit_of_one_endpoint',
+        source: 'https://docs.stripe.com/rate-limits',
+        status: 429,
+        headers: { 'stripe-rate-limited-reason': ['endpoint-*', 'resource-specific'] },
+        means: 'retry',
+      },
+      {
+        name: 'rate_limited',
+        source: 'https://docs.stripe.com/rate-limits',
+        status: 429,
+        throttled: true,
+      },
+      {
+        name: 'idempotency_key_in_use',
+        source: 'https://docs.stripe.com/error-codes',
+        status: 409,
+        body: { '/error/code': 'idempotency_key_in_use' },
+        means: 'in_progress',
+      },
+    ],
+  },
+};

@@ -1,0 +1,21 @@
+import type { Preset } from './preset.ts';
+
+const TOO_MANY = 'https://www.twilio.com/docs/api/errors/20429';
+
+export const twilio: Preset = {
+  about:
+    'A 429 was never processed, so that any call is repeated; the limits of a verification are not a matter of waiting.',
+  source: TOO_MANY,
+  errors: {
+    rules: [
+      {
+        name: 'verify_attempts',
+        source: 'https://www.twilio.com/docs/api/errors/60203',
+        status: 429,
+        body: { '/code': ['60202', '60203'] },
+        means: 'permanent',
+      },
+      { name: 'too_many_requests', source: TOO_MANY, status: 429, means: 'not_processed', throttled: true },
+    ],
+  },
+};

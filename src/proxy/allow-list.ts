@@ -1,0 +1,65 @@
+import { MAX_DECODINGS, pathPattern, resolveDots } from './request-path.ts';
+
+/** Calls that may be sent. */
+export interface AllowRule {
+  /** Upper-case; undefined: any. */
+  readonly methods: readonly string[] | undefined;
+  /** Pattern below the mount, as in routes. */
+  readonly path: string;
+}
+
+/**
+ * Whether `rules` let a call pass. `path` is the one below the mount, without query, its unreserved characters decoded.
+ * Servers read odd paths in different ways, and nobody knows how this upstream does; so *every* way in which it might be
+ * read has to be allowed for its method.
+ */
+export function allowList(rules: readonly AllowRule[]): (method: string, path: string) => boolean {
+  const compiled = rules.map(({ methods, path }) => ({
+    methods: methods && new Set(methods),
+    path: pathPattern(path),
+  }));
+  return (method, path) => {
+    const patterns = compiled.filter(({ methods }) => methods === undefined || methods.has(method));
+    const allowed = (reading: string) => patterns.some((rule) => rule.path.test(reading));
+    return ODD.test(path) ? (readings(path)?.every(allowed) ?? false) : allowed(path === '' ? '/' : path);
+  };
+}
+
+/** A path without these is read in one way. */
+const ODD = /[%\\;#]|\/\/|\/\./;
+
+/**
+ * What no path needs and some server cuts or decodes in its own way: control characters, bytes that are never UTF-8 (the
+ * overlong `%C0%AF` is a slash for some) and `%u002F`.
+ */
+// oxlint-disable-next-line no-control-regex
+const POISON = /[\x00-\x1f\x7f\xc0\xc1\xf5-\xff]|%u/i;
+
+/** What a server may do to a path before it looks for its resource, each on its own or together with others. */
+const LIBERTIES: readonly ((path: string) => string)[] = [
+  (path) => path.replace(/[?#].*/, ''),
+  (path) => path.replaceAll('\\', '/'),
+  (path) => path.replace(/;[^/]*/g, ''),
+  (path) => path.replace(/\/{2,}/g, '/'),
+];
+
+/** Every reading of a path, or undefined where one of them is none that should be sent. */
+function readings(path: string): string[] | undefined {
+  const found = new Set<string>();
+  let decoded = path;
+  for (let times = 0; times <= MAX_DECODINGS; times++) {
+    if (POISON.test(decoded)) return undefined;
+    for (let taken = 0; taken < 1 << LIBERTIES.length; taken++) {
+      const read = LIBERTIES.reduce((text, liberty, i) => ((taken >> i) & 1 ? liberty(text) : text), decoded);
+      const resolved = resolveDots(read);
+      if (resolved === undefined) return undefined;
+      found.add(resolved);
+    }
+    const next = decoded.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+    if (next === decoded) break;
+    decoded = next;
+  }
+  return [...found];
+}

@@ -1,0 +1,61 @@
+import type { AttemptEntry } from './attempt-entry.ts';
+import { type ErrorCode, isRefusal } from './errors.ts';
+import type { CacheResult } from './events.ts';
+
+/**
+ * How a call ended, in one word. `rescued`: succeeded after at least one retry; `fallback`: another upstream,
+ * a reply from the configuration or a kept one answered in the upstream's place; `upstream_error`: a failing reply of the
+ * upstream went through; `failed`: no reply to give, or one that broke off; `rejected`: we refused and the upstream saw
+ * nothing; `bug`: our own fault.
+ */
+export type CallOutcome =
+  | 'ok'
+  | 'rescued'
+  | 'fallback'
+  | 'upstream_error'
+  | 'failed'
+  | 'rejected'
+  | 'client_gone'
+  | 'bug';
+
+export interface Ending {
+  /** The status that the client got; 0 when no head went out. */
+  readonly status: number;
+  /** Who made the reply. */
+  readonly origin: 'upstream' | 'proxy' | 'fallback' | 'cache';
+  /** What went wrong, if anything, also after the head (`client_gone`, `response_incomplete`). */
+  readonly error?: ErrorCode | 'bug' | undefined;
+}
+
+/** What an outcome is made of. */
+interface Ended {
+  readonly attempts: number;
+  readonly entries: readonly AttemptEntry[];
+  readonly gaveUp: string | undefined;
+  readonly origin: Ending['origin'];
+  readonly cache?: CacheResult | undefined;
+}
+
+/** In one word. */
+export function outcomeOf(record: Ended, { error, status }: Ending): CallOutcome {
+  if (error === 'bug') return 'bug';
+  if (error === 'client_gone') return 'client_gone';
+  if (error !== undefined) return record.attempts === 0 && isRefusal(error) ? 'rejected' : 'failed';
+  if (isStandIn(record)) return 'fallback';
+  if (record.gaveUp !== undefined || isFailing(status)) return 'upstream_error';
+  return isRetried(record) ? 'rescued' : 'ok';
+}
+
+function isStandIn({ cache, origin }: Ended): boolean {
+  return origin === 'fallback' || cache === 'stale_if_error';
+}
+
+/** Statuses by which an API says that it could not, as opposed to "you asked wrongly". */
+function isFailing(status: number): boolean {
+  return status >= 500 || status === 429;
+}
+
+/** A hedge is no retry: nothing had failed. */
+function isRetried({ attempts, entries }: Ended): boolean {
+  return attempts > 1 && entries.filter(({ hedgedAfterMs }) => hedgedAfterMs === undefined).length > 1;
+}

@@ -1,0 +1,148 @@
+import type { ByteBudget } from '../http/byte-budget.ts';
+import { type GrpcCall, grpcTimeoutMs } from '../http/grpc.ts';
+import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
+import type { Interim } from '../http/reply.ts';
+import { EMPTY_BODY, type RequestBody } from '../http/request-body.ts';
+import { StreamedBody } from '../http/streamed-body.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { watchBody } from './body-watch.ts';
+import type { Call } from './call.ts';
+import { clientRetries } from './client-retries.ts';
+import type { ClientRequest } from './client.ts';
+import { ProxyError } from './errors.ts';
+import { idempotencyKey } from './idempotency-key.ts';
+import { takesInterim } from './interim.ts';
+import {
+  type CallOverrides,
+  type OverrideLimits,
+  readOverrides,
+  shownOverrides,
+  totalTimeoutMs,
+} from './overrides.ts';
+import type { CallRecord } from './record.ts';
+import type { Route } from './route.ts';
+
+export interface IncomingDeps {
+  readonly clock: Clock;
+  /** Shared by all calls: what may be kept for replay. */
+  readonly memory: ByteBudget;
+  readonly newId: () => string;
+  /** Our entry in a request's Via, unique to this process so that a loop is seen. */
+  readonly via: string;
+  /** A client that sends nothing of its body for so long, while nobody holds it back, is sent away. */
+  readonly bodyTimeoutMs: () => number;
+}
+
+/**
+ * A body declared up to this size is awaited before the first attempt: the client's slowness then is not the
+ * upstream's, and one buffer costs undici less than a stream. Larger and chunked ones stream.
+ */
+const MAX_AWAITED_BYTES = 64 * 1024;
+
+interface Incoming {
+  readonly req: ClientRequest;
+  readonly upgrade: Call['upgrade'];
+  readonly record: CallRecord;
+  readonly signal: Abort;
+  readonly onInterim: (interim: Interim) => void;
+  /** The client's body has paused for too long. */
+  readonly onStall: (error: ProxyError) => void;
+}
+
+/** A client's request on its way to becoming a Call. */
+export class IncomingCall {
+  readonly #incoming: Incoming;
+  readonly #deps: IncomingDeps;
+  #body: RequestBody = EMPTY_BODY;
+  #stopWatching: (() => void) | undefined;
+
+  constructor(incoming: Incoming, deps: IncomingDeps) {
+    this.#incoming = incoming;
+    this.#deps = deps;
+  }
+
+  /** What `route` sends. Rejects with a ProxyError where the request cannot be passed on as it is. */
+  async toCall(route: Route, target: string): Promise<Call> {
+    const { clock, newId, via } = this.#deps;
+    const { req, upgrade, signal, record, onInterim } = this.#incoming;
+    const method = req.method as string;
+    if (hasListed(req.rawHeaders, 'via', via)) {
+      throw new ProxyError('proxy_loop', 'this request has passed through this proxy before');
+    }
+    const headers = requestHeaders(req.rawHeaders, route.headers, via);
+    const overrides = route.overrides && this.#overrides(route.overrides);
+    const key = idempotencyKey(route.idempotency, { method, headers, newId });
+    if (route.ownRetries !== undefined) record.clientRetries = clientRetries(req.rawHeaders);
+    const declared = headerOf(req.rawHeaders, 'content-length');
+    const chunked = headerOf(req.rawHeaders, 'transfer-encoding') !== undefined;
+    if (chunked || (declared !== undefined && declared !== '0')) {
+      await this.#receiveBody(route, chunked ? undefined : Number(declared));
+    }
+    const grpc = this.#grpc();
+    return {
+      method,
+      target,
+      headers,
+      body: this.#body,
+      upgrade,
+      grpc,
+      idempotencyKey: key,
+      keyedByClient: key !== undefined && headerOf(req.rawHeaders, route.idempotency.header) === key,
+      safe: route.safe,
+      clientRetries: record.clientRetries,
+      overrides,
+      attempt: 1,
+      lastAttempt: true,
+      deadline: deadlineOf(clock.now() + totalTimeoutMs(route.totalTimeoutMs, overrides), grpc),
+      signal,
+      client: req.socket.remoteAddress,
+      report: record.report,
+      onInterim: takesInterim(req, upgrade) ? onInterim : undefined,
+    };
+  }
+
+  #overrides(limits: OverrideLimits): CallOverrides | undefined {
+    const { req, record } = this.#incoming;
+    const asked = readOverrides(req.rawHeaders, limits);
+    for (const [override, value] of asked === undefined ? [] : shownOverrides(asked)) {
+      record.report({ type: 'overridden', override, value });
+    }
+    return asked;
+  }
+
+  #grpc(): GrpcCall | undefined {
+    const { req, record } = this.#incoming;
+    if (req.grpc !== true) return undefined;
+    const ms = grpcTimeoutMs(req.rawHeaders);
+    return { deadline: ms === undefined ? undefined : record.startedAt + ms };
+  }
+
+  /** Lets go of the request and of what is kept of its body. */
+  dispose(): void {
+    this.#stopWatching?.();
+    this.#body.dispose();
+  }
+
+  async #receiveBody(route: Route, declaredBytes: number | undefined): Promise<void> {
+    const { clock, bodyTimeoutMs, memory } = this.#deps;
+    const { req, record, onStall } = this.#incoming;
+    const body = new StreamedBody(req, {
+      declaredBytes,
+      now: () => clock.now(),
+      maxBytes: route.maxReplayBytes,
+      memory,
+      onNotKept: (reason) => record.report({ type: 'body_not_kept', reason }),
+    });
+    this.#body = body;
+    this.#stopWatching = watchBody(req, { clock, idleMs: bodyTimeoutMs(), onStall });
+    if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
+    await body.settled();
+    if (!req.complete) throw new ProxyError('client_gone', 'the client broke off its request body');
+  }
+}
+
+/** A client of gRPC may wait for less long than its route would. */
+function deadlineOf(latest: number, grpc: GrpcCall | undefined): number {
+  return grpc?.deadline === undefined ? latest : Math.min(latest, grpc.deadline);
+}

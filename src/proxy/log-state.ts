@@ -1,0 +1,36 @@
+import type { Logger } from '../runtime/logger.ts';
+import type { StateEvent } from './events.ts';
+import { shownDuration } from './shown-duration.ts';
+
+const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed: 'closed' } as const;
+
+/** A line for what changed outside any call, as far as it is worth one. */
+export function logState(logger: Logger, upstream: string, event: StateEvent): void {
+  if (event.type === 'quota_gate_closed') return logGate(logger, upstream, event);
+  if (event.type !== 'breaker_changed') return;
+  const { scope, from, to, cause } = event;
+  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
+  const level = to === 'open' ? 'warn' : 'info';
+  logger[level](
+    { upstream, scope, from, to, cause },
+    `breaker of ${where} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
+  );
+}
+
+const GATE_WORDS = {
+  retry_after: 'a reply said how long to wait',
+  throttled: 'a reply said too many',
+  permanent: 'used up for good, says the upstream',
+} as const;
+
+function logGate(
+  logger: Logger,
+  upstream: string,
+  { scope, cause, closedMs, credential }: Extract<StateEvent, { type: 'quota_gate_closed' }>,
+): void {
+  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
+  logger.warn(
+    { upstream, scope, cause, closed_ms: Math.round(closedMs), credential: credential || undefined },
+    `quota of ${where}: all callers wait for ${shownDuration(closedMs)}: ${GATE_WORDS[cause]}`,
+  );
+}

@@ -1,0 +1,50 @@
+import { headerOf, type RawHeaders } from '../http/headers.ts';
+import { ProxyError } from './errors.ts';
+import type { Route } from './route.ts';
+
+/** What a client would like (RFC 7240), as far as we know how to. */
+export interface Preferences {
+  /** The answer may come later. */
+  readonly respondAsync: boolean;
+  /** How long the client would wait for an answer, in seconds; undefined: it does not say. */
+  readonly waitSeconds: number | undefined;
+  /** What cannot be honoured is an error. */
+  readonly strict: boolean;
+}
+
+/** Undefined where the client prefers nothing. The first of several values of a preference counts. */
+export function preferencesOf(headers: RawHeaders): Preferences | undefined {
+  if (headerOf(headers, 'prefer') === undefined) return undefined;
+  const found = new Map<string, string>();
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === 'prefer') addAll(headers[i + 1] as string, found);
+  }
+  const wait = found.get('wait') ?? '';
+  return {
+    respondAsync: found.has('respond-async'),
+    waitSeconds: /^\d{1,9}$/.test(wait) ? Number(wait) : undefined,
+    strict: found.get('handling')?.toLowerCase() === 'strict',
+  };
+}
+
+/** Its members, as they are written; a comma within quotes is none (RFC 9110 §5.6.1). */
+export function preferencesIn(field: string): string[] {
+  return field.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? [];
+}
+
+function addAll(field: string, found: Map<string, string>): void {
+  for (const part of preferencesIn(field)) {
+    const [name = '', value = ''] = (part.split(';', 1)[0] as string).split('=', 2);
+    const key = name.trim().toLowerCase();
+    if (!found.has(key)) found.set(key, value.trim().replace(/^"(.*)"$/, '$1'));
+  }
+}
+
+/** `route`, or the one that sees the call through where the client prefers that. Throws where it insists in vain. */
+export function preferred(route: Route, headers: RawHeaders): Route {
+  const preferences = preferencesOf(headers);
+  if (preferences?.respondAsync !== true) return route;
+  if (route.durable !== undefined) return route.durable;
+  if (!preferences.strict) return route;
+  throw new ProxyError('bad_request', 'this route cannot respond later: it is not durable');
+}

@@ -1,0 +1,135 @@
+import type { ByteBudget } from '../http/byte-budget.ts';
+import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../http/reply.ts';
+import type { Abort } from '../runtime/abort.ts';
+
+/** The bytes of a whole body. */
+export interface Recording {
+  readonly chunks: readonly Uint8Array[];
+  readonly trailers: Trailers;
+}
+
+export interface RecorderOptions {
+  readonly maxBytes: number;
+  /** Bounds what all recorders hold together until they are done. */
+  readonly memory: ByteBudget;
+  /** The client's own; the body goes on being recorded when it is thrown. */
+  readonly client: Abort;
+  /** Called once: with the body when it came whole and was small enough. */
+  readonly onDone: (recording: Recording | undefined) => void;
+}
+
+const SMALL_BYTES = 1_024;
+const MAX_SMALL = 256;
+
+/** A body that is recorded while it passes, and to its end also when the client has left. */
+export class RecordedBody implements ReplyBody, BodySink {
+  readonly #body: ReplyBody;
+  readonly #options: RecorderOptions;
+  #sink: BodySink | undefined;
+  #chunks: Uint8Array[] | undefined = [];
+  /** The last chunks, while they are small. */
+  #small: Uint8Array[] = [];
+  #trailers: Trailers = [];
+  #bytes = 0;
+  #taken = 0;
+  #drain: (() => void) | undefined;
+  #done = false;
+
+  constructor(body: ReplyBody, options: RecorderOptions) {
+    this.#body = body;
+    this.#options = options;
+    options.client.on(this.#onClientGone);
+    body.onEnd((end) => {
+      if (end !== 'complete') this.#finish(undefined);
+    });
+  }
+
+  // --- the client's side ---
+
+  pipeTo(sink: BodySink): void {
+    this.#sink = sink;
+    this.#body.pipeTo(this);
+  }
+
+  /** Nobody takes it now, but a repeat of the request will. */
+  discard(): void {
+    if (this.#chunks === undefined) this.#body.discard();
+    else this.#body.pipeTo(this);
+  }
+
+  onEnd(listener: (end: BodyEnd) => void): void {
+    this.#body.onEnd(listener);
+  }
+
+  // --- the upstream's side ---
+
+  get destroyed(): boolean {
+    return this.#chunks === undefined && this.#client === undefined;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#bytes += chunk.length;
+    this.#keep(chunk);
+    return this.#client?.write(chunk) ?? true;
+  }
+
+  addTrailers(trailers: Trailers): void {
+    this.#trailers = trailers;
+    this.#client?.addTrailers?.(trailers);
+  }
+
+  end(): void {
+    this.#gather();
+    const chunks = this.#chunks;
+    this.#finish(chunks && { chunks, trailers: this.#trailers });
+    this.#client?.end();
+  }
+
+  destroy(reason?: Error): void {
+    this.#finish(undefined);
+    this.#sink?.destroy(reason);
+  }
+
+  on(event: 'drain', listener: () => void): void {
+    this.#drain = listener;
+    this.#sink?.on(event, listener);
+  }
+
+  /** An object takes more memory than a small chunk: many of them become one. */
+  #keep(chunk: Uint8Array): void {
+    if (this.#chunks === undefined) return;
+    const { maxBytes, memory } = this.#options;
+    if (this.#bytes > maxBytes || !memory.tryTake(chunk.length)) return this.#finish(undefined);
+    this.#taken += chunk.length;
+    if (chunk.length < SMALL_BYTES) {
+      if (this.#small.push(chunk) >= MAX_SMALL) this.#gather();
+      return;
+    }
+    this.#gather();
+    this.#chunks?.push(chunk);
+  }
+
+  #gather(): void {
+    const small = this.#small;
+    if (small.length === 0) return;
+    this.#small = [];
+    this.#chunks?.push(small.length === 1 ? (small[0] as Uint8Array) : Buffer.concat(small));
+  }
+
+  get #client(): BodySink | undefined {
+    return this.#sink?.destroyed === false ? this.#sink : undefined;
+  }
+
+  /** A client that was slow and left will not say that it takes more. */
+  readonly #onClientGone = (): void => this.#drain?.();
+
+  #finish(recording: Recording | undefined): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#chunks = undefined;
+    this.#small = [];
+    this.#options.memory.give(this.#taken);
+    this.#options.client.off(this.#onClientGone);
+    this.#options.onDone(recording);
+  }
+}

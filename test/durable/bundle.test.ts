@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type InputOptions, type OutputOptions, rolldown } from 'rolldown';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import config from '../../rolldown.config.ts';
+import { run, temporaryFolder } from '../support/command.ts';
+import { MISSING, type PostgresServer, startPostgres } from './postgres-server.ts';
+
+let server: PostgresServer | undefined;
+let dir: string;
+beforeAll(async () => {
+  if (MISSING === undefined) server = await startPostgres();
+  dir = await bundled();
+}, 60_000);
+afterAll(async () => {
+  rmSync(dirname(dir), { recursive: true });
+  await server?.stop();
+});
+
+/** As `npm run build` makes it, with a way in; no node_modules beside it. */
+async function bundled(): Promise<string> {
+  const folder = join(mkdtempSync(join(tmpdir(), 'breakwater-bundle-')), 'dist');
+  const { output, ...rest } = config as InputOptions & { output: OutputOptions };
+  const input = { ...(rest.input as Record<string, string>), store: 'src/durable/store/open.ts' };
+  const bundle = await rolldown({ ...rest, input });
+  await bundle.write({ ...output, dir: folder });
+  await bundle.close();
+  return folder;
+}
+
+const USE = `
+  const { openStore } = await import(process.argv[1]);
+  const store = await openStore(process.argv[2]);
+  console.log((await store.secret()).length, await store.backlog(), await store.bytes() > 0);
+  await store.close();`;
+
+async function use(where: string): Promise<string> {
+  const used = run(process.execPath, ['-e', USE, join(dir, 'store.js'), where], { cwd: dir });
+  expect(await used.ended()).toBe(0);
+  expect(used.err).toBe('');
+  return used.out.trim();
+}
+
+test('the store works from the bundle, its thread included', async () =>
+  expect(await use(join(temporaryFolder(), 'store.db'))).toBe('64 0 true'));
+
+test.skipIf(MISSING !== undefined)('and so does the one on PostgreSQL', async () =>
+  expect(await use((await server?.freshUrl()) ?? '')).toBe('64 0 false'),
+);

@@ -1,0 +1,199 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Db, Statement } from '../../src/durable/store/db.ts';
+import { openStore } from '../../src/durable/store/open.ts';
+import { openPostgres } from '../../src/durable/store/postgres.ts';
+import { newJob } from './jobs.ts';
+import { MISSING, type PostgresServer, startPostgres } from './postgres-server.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  if (MISSING === undefined) server = await startPostgres();
+});
+afterAll(() => server?.stop());
+
+const plain = (sql: string, ...params: Statement['params']): Statement => ({ sql, params });
+
+async function bare(url: string): Promise<Db> {
+  const db = openPostgres(url);
+  onTestFinished(() => db.close());
+  await db.batch([plain('CREATE TABLE IF NOT EXISTS t (x BIGINT PRIMARY KEY)')]);
+  return db;
+}
+
+const rowsOf = async (db: Db) =>
+  (await db.batch([plain('SELECT x FROM t ORDER BY x')]))[0]?.map(({ x }) => x);
+
+/** Between us and the server: cuts the connection as soon as it sees `cutAt` go by, before or after passing it on. */
+async function wire(url: string) {
+  const state = { cutAt: '', passOn: true, cuts: 0 };
+  const folder = new URL(url).searchParams.get('host');
+  const sockets = new Set<Socket>();
+  const proxy = createServer((client) => {
+    const upstream = connect(`${folder}/.s.PGSQL.5432`);
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
+    upstream.on('data', (data) => client.write(data)).on('close', () => client.destroy());
+    client.on('close', () => upstream.destroy());
+    client.on('data', (data) => {
+      const cut = state.cutAt !== '' && data.includes(state.cutAt);
+      if (!cut) return upstream.write(data);
+      state.cutAt = '';
+      state.cuts++;
+      client.destroy();
+      // Ended in good order, so that the server does what it was sent.
+      return state.passOn ? upstream.end(data) : upstream.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
+  });
+  const through = new URL(url);
+  through.searchParams.set('host', '127.0.0.1');
+  through.searchParams.set('port', String((proxy.address() as { port: number }).port));
+  return { url: through.href, state };
+}
+
+describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES'] !== undefined)(
+  `PostgreSQL in trouble ${MISSING ?? ''}`,
+  () => {
+    test('out of reach: said by name', async () => {
+      const opened = openStore('postgres://someone:hunter2@127.0.0.1:1/things');
+      await expect(opened).rejects.toMatchObject({
+        problem: 'unreachable',
+        message: expect.stringContaining('postgres://127.0.0.1:1/things') as string,
+      });
+    });
+
+    test.each([
+      'postgres://u:hunter2@127.0.0.1:1/db',
+      'postgres://u:hunter2@[broken',
+      'postgres://u:hunter2@h:port/db',
+      'postgres://u:hunter2@/x?sslrootcert=/no/such',
+    ])('%s is refused without the password', async (url) => {
+      const error = await openStore(url).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).toMatchObject({ name: 'StoreError' });
+      expect(JSON.stringify(error) + String((error as Error).stack)).not.toContain('hunter2');
+    });
+
+    test('a connection lost in the middle: nothing of the batch, and the next one finds another', async () => {
+      const { url, state } = await wire(await server.freshUrl());
+      const db = await bare(url);
+      state.cutAt = 'x * 0 + 2';
+      state.passOn = false;
+      const batch = db.batch([
+        plain('INSERT INTO t VALUES (1)'),
+        plain('INSERT INTO t SELECT x * 0 + 2 FROM t'),
+      ]);
+      await expect(batch).rejects.toMatchObject({ name: 'StoreError', problem: 'unreachable' });
+      expect(await rowsOf(db)).toEqual([]);
+      expect(state.cuts).toBe(1);
+    });
+
+    test.each([true, false])(
+      'a connection lost while committing is rejected, whether it happened (%s) or not',
+      async (happened) => {
+        const { url, state } = await wire(await server.freshUrl());
+        const db = await bare(url);
+        state.cutAt = 'COMMIT';
+        state.passOn = happened;
+        const batch = db.batch([plain('INSERT INTO t VALUES (1)'), plain('INSERT INTO t VALUES (2)')]);
+        await expect(batch).rejects.toMatchObject({
+          problem: 'unreachable',
+          message: expect.stringContaining('may have happened') as string,
+        });
+        // The server may still be busy with what it was sent last.
+        await db.batch([plain('LOCK TABLE t IN ACCESS EXCLUSIVE MODE'), plain('SELECT 1')]);
+        expect(await rowsOf(db)).toEqual(happened ? [1, 2] : []);
+      },
+    );
+
+    test('idle connections that the server ended do no harm', async () => {
+      const url = await server.freshUrl();
+      const db = await bare(url);
+      await Promise.all(Array.from({ length: 5 }, () => db.batch([plain('SELECT 1')])));
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      await client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'breakwater'`,
+      );
+      await client.end();
+      const results = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, x) => db.batch([plain('INSERT INTO t VALUES ($1)', x)])),
+      );
+      for (const result of results.filter(({ status }) => status === 'rejected'))
+        expect(result).toMatchObject({ reason: { problem: 'unreachable' } });
+      expect(await db.batch([plain('SELECT 1 AS one')])).toEqual([[{ one: 1 }]]);
+    });
+
+    test('a server that only reads says so', async () => {
+      const url = await server.freshUrl();
+      await (await openStore(url)).close();
+      const reading = new URL(url);
+      reading.searchParams.set(
+        'options',
+        `${reading.searchParams.get('options')} -c default_transaction_read_only=on`,
+      );
+      const db = openPostgres(reading.href);
+      onTestFinished(() => db.close());
+      const insert = plain(`INSERT INTO breakwater_paused VALUES ('r', 1)`);
+      await expect(db.batch([insert])).rejects.toMatchObject({ problem: 'read_only' });
+    });
+
+    test('no lock is held for long by who has gone silent', async () => {
+      const db = await bare(await server.freshUrl());
+      const settings = ['statement_timeout', 'idle_in_transaction_session_timeout'];
+      const shown = await db.batch(settings.map((name) => plain(`SHOW ${name}`)));
+      expect(shown.flat().flatMap((row) => Object.values(row))).toEqual(['30s', '30s']);
+    });
+
+    test('commits to disk even where the server is set not to', async () => {
+      const url = new URL(await server.freshUrl());
+      url.searchParams.set('options', `${url.searchParams.get('options')} -c synchronous_commit=off`);
+      const db = await bare(url.href);
+      const asked = await Promise.all(
+        Array.from({ length: 5 }, () => db.batch([plain('SHOW synchronous_commit')])),
+      );
+      for (const answer of asked) expect(answer).toEqual([[{ synchronous_commit: 'on' }]]);
+    });
+
+    test('who loses a deadlock tries again', async () => {
+      const url = await server.freshUrl();
+      const db = await bare(url);
+      await db.batch([plain('INSERT INTO t VALUES (1), (2)')]);
+      const update = (x: number) => plain('UPDATE t SET x = x WHERE x = $1', x);
+      const pause = plain(`SELECT pg_sleep(0.05)`);
+      const pairs = Array.from({ length: 4 }, (_, i) => (i % 2 === 0 ? [1, 2] : [2, 1]));
+      await Promise.all(pairs.map(([a = 0, b = 0]) => db.batch([update(a), pause, update(b)])));
+      expect(await rowsOf(db)).toEqual([1, 2]);
+    });
+
+    test('the schema is made once, however many start at once; a newer one is left alone', async () => {
+      const url = await server.freshUrl();
+      const stores = await Promise.all(Array.from({ length: 6 }, () => openStore(url)));
+      const secrets = await Promise.all(stores.map((store) => store.secret()));
+      expect(new Set(secrets).size).toBe(1);
+      await Promise.all(stores.map((store) => store.close()));
+      const db = await bare(url);
+      await db.batch([plain('INSERT INTO breakwater_schema (version) VALUES (99)')]);
+      await expect(openStore(url)).rejects.toMatchObject({
+        message: expect.stringContaining('schema 99, of a newer Breakwater') as string,
+      });
+    });
+
+    test('is backed up by its own means', async () => {
+      const store = await openStore(await server.freshUrl());
+      onTestFinished(() => store.close());
+      await expect(store.backup('/x')).rejects.toMatchObject({
+        message: expect.stringContaining('pg_dump') as string,
+      });
+      expect(await store.bytes()).toBeUndefined();
+      expect(await store.submit(newJob('req_1'))).toMatchObject({ kind: 'accepted' });
+    });
+  },
+);

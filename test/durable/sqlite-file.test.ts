@@ -1,0 +1,341 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Db, Statement } from '../../src/durable/store/db.ts';
+import { openStore } from '../../src/durable/store/open.ts';
+import { openSqlite } from '../../src/durable/store/sqlite.ts';
+import type { Store } from '../../src/durable/store/store.ts';
+import { run, temporaryFolder } from '../support/command.ts';
+import { newJob, settlement } from './jobs.ts';
+
+const plain = (sql: string, ...params: Statement['params']): Statement => ({ sql, params });
+const place = () => join(temporaryFolder(), 'store.db');
+
+async function opened(file: string): Promise<Store> {
+  const store = await openStore(file);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+async function bare(options: Parameters<typeof openSqlite>[1] = {}): Promise<Db> {
+  const db = await openSqlite(place(), options);
+  onTestFinished(() => db.close());
+  await db.batch([plain('CREATE TABLE t (x INTEGER PRIMARY KEY, b BLOB)')]);
+  return db;
+}
+
+describe('batches', () => {
+  test('commit with an fsync each, in a WAL, for one process', async () => {
+    const db = await bare();
+    const pragmas = ['journal_mode', 'synchronous', 'locking_mode', 'auto_vacuum', 'foreign_keys'];
+    const rows = await db.batch(pragmas.map((name) => plain(`PRAGMA ${name}`)));
+    expect(rows.flatMap(([row]) => Object.values(row ?? {}))).toEqual(['wal', 2, 'exclusive', 2, 1]);
+  });
+
+  test('of one turn share a commit', async () => {
+    const commits: number[] = [];
+    const db = await bare({ onCommit: (ms, batches) => void (ms > 0 && commits.push(batches)) });
+    commits.length = 0;
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => db.batch([plain('INSERT INTO t (x) VALUES ($1)', i)])),
+    );
+    expect(commits).toEqual([50]);
+  });
+
+  test('that fail take no other with them, and leave nothing of themselves', async () => {
+    const db = await bare();
+    const insert = (x: number) => plain('INSERT INTO t (x) VALUES ($1)', x);
+    const results = await Promise.allSettled([
+      db.batch([insert(1)]),
+      db.batch([insert(2), insert(1)]),
+      db.batch([insert(3), plain('SELECT nonsense FROM nowhere')]),
+      db.batch([insert(4)]),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+    const [rows] = await db.batch([plain('SELECT x FROM t')]);
+    expect(rows).toEqual([{ x: 1 }, { x: 4 }]);
+  });
+
+  test('end at a gate that shuts, and leave nothing of themselves', async () => {
+    const db = await bare();
+    const gate: Statement = { ...plain('SELECT 1 FROM t WHERE x = $1', 7), gate: true };
+    const insert = plain('INSERT INTO t (x) VALUES (7) RETURNING x');
+    const after = plain('INSERT INTO t (x) VALUES (8)');
+    expect(await db.batch([plain('INSERT INTO t (x) VALUES (6) RETURNING x'), gate, after])).toEqual([
+      [{ x: 6 }],
+      [],
+      [],
+    ]);
+    expect(await db.batch([insert, gate, after])).toHaveLength(3);
+    expect((await db.batch([plain('SELECT x FROM t')]))[0]).toEqual([{ x: 7 }, { x: 8 }]);
+  });
+});
+
+describe('one process', () => {
+  test('refuses a second one, and lets it in afterwards', async () => {
+    const file = place();
+    const store = await openStore(file);
+    await store.submit(newJob('req_1'));
+    const script = `
+      import { openStore } from './src/durable/store/open.ts';
+      try { const store = await openStore(${JSON.stringify(file)}); console.log((await store.get('req_1')).id); await store.close(); }
+      catch (error) { console.log(error.problem, error.message); }`;
+    const other = () => run(process.execPath, ['--input-type=module', '-e', script]);
+    const refused = async () => {
+      const second = other();
+      expect(await second.ended()).toBe(0);
+      expect(second.out).toContain(`locked durable store ${file}: another process has it open`);
+    };
+    await refused();
+    // Nor does a second one in this process loosen the first one's locks.
+    await expect(openStore(file)).rejects.toMatchObject({ problem: 'locked' });
+    await refused();
+    await store.submit(newJob('req_2'));
+    await store.close();
+    const third = other();
+    expect(await third.ended()).toBe(0);
+    expect(third.out.trim()).toBe('req_1');
+  });
+
+  test('finds what its predecessor ran due at once, whatever the lease', async () => {
+    const file = place();
+    const store = await openStore(file);
+    for (const id of ['req_1', 'req_2']) await store.submit(newJob(id));
+    await store.claim({ owner: 'first boot', now: 1_000, leaseUntil: 900_000, limit: 1 });
+    await store.close();
+    const next = await opened(file);
+    const claimed = await next.claim({ owner: 'second boot', now: 1_001, leaseUntil: 900_000, limit: 9 });
+    expect(claimed.map(({ id, reclaimed, attempt }) => ({ id, reclaimed, attempt }))).toEqual([
+      { id: 'req_1', reclaimed: true, attempt: 2 },
+      { id: 'req_2', reclaimed: false, attempt: 1 },
+    ]);
+    expect(await next.settle(settlement('req_1', { owner: 'first boot' }))).toBe(false);
+  });
+});
+
+describe('upkeep', () => {
+  test('a backup is a whole store, taken while it is used', async () => {
+    const file = place();
+    const store = await opened(file);
+    await store.submit(newJob('req_1', { body: Buffer.alloc(50_000, 7) }));
+    const copy = `${file}.backup`;
+    const [, during] = await Promise.all([store.backup(copy), store.submit(newJob('req_2'))]);
+    expect(during).toMatchObject({ kind: 'accepted' });
+    await expect(store.backup(copy)).rejects.toMatchObject({
+      message: expect.stringContaining(`${copy} exists`) as string,
+    });
+    await expect(store.backup('/nowhere/at/all')).rejects.toMatchObject({ name: 'StoreError' });
+    const restored = await opened(copy);
+    expect(Buffer.alloc(50_000, 7).equals((await restored.request('req_1'))?.body ?? Buffer.of())).toBe(true);
+    expect(await restored.secret()).toBe(await store.secret());
+  });
+
+  test('a backup is made whole before the store closes', async () => {
+    const file = await filled(60_000);
+    const store = await openStore(file);
+    const last = store.backup(`${file}.backup`);
+    await store.close();
+    await last;
+    expect(await (await opened(`${file}.backup`)).backlog()).toBe(200);
+    expect(existsSync(`${file}.backup.partial`)).toBe(false);
+  });
+
+  test('what it writes is for its owner alone', async () => {
+    const file = place();
+    const store = await opened(file);
+    await store.submit(newJob('req_1'));
+    await store.backup(`${file}.backup`);
+    for (const end of ['', '-wal', '.backup']) expect(statSync(file + end).mode & 0o777).toBe(0o600);
+  });
+
+  test('gives the space of what it forgot back to the file system', async () => {
+    const file = place();
+    const store = await opened(file);
+    for (let i = 0; i < 40; i++) await store.submit(newJob(`req_${i}`, { body: Buffer.alloc(100_000, i) }));
+    for (let i = 0; i < 40; i++) await store.cancel(`req_${i}`, 2_000, 3_000);
+    const full = await store.bytes();
+    expect(full).toBeGreaterThan(4_000_000);
+    while ((await store.sweep(4_000, 10)) > 0);
+    for (let i = 0; i < 20; i++) await store.sweep(4_000, 10);
+    await store.close();
+    expect(statSync(file).size).toBeLessThan(1_000_000);
+  });
+
+  test('a schema of a newer version is left alone', async () => {
+    const file = place();
+    await (await openStore(file)).close();
+    const db = new DatabaseSync(file);
+    db.exec('INSERT INTO breakwater_schema (version) VALUES (99)');
+    db.close();
+    await expect(openStore(file)).rejects.toMatchObject({
+      problem: 'failed',
+      message: expect.stringContaining('schema 99, of a newer Breakwater') as string,
+    });
+  });
+});
+
+describe('trouble', () => {
+  const garbage = Buffer.alloc(8_192, 'not a database ');
+
+  test('a file that is no database is refused with the reason, and left as it is', async () => {
+    const file = place();
+    writeFileSync(file, garbage);
+    await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'corrupt' });
+    expect(readFileSync(file).equals(garbage)).toBe(true);
+  });
+
+  test('a damaged file is refused with the reason', async () => {
+    const file = await filled();
+    const bytes = readFileSync(file);
+    for (let at = 8_192; at < bytes.length; at += 4_096) bytes.fill(0xa5, at, at + 64);
+    writeFileSync(file, bytes);
+    await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'corrupt' });
+  });
+
+  test('a file cut short is refused with the reason', async () => {
+    const file = await filled();
+    writeFileSync(file, readFileSync(file).subarray(0, 40_960));
+    await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'corrupt' });
+  });
+
+  test('damage that comes to light later ends all promises', async () => {
+    const file = await filled(60_000);
+    const store = await opened(file);
+    // Larger than its cache, or it would not look at the file again.
+    const bytes = readFileSync(file);
+    for (let at = 8_192; at < bytes.length; at += 4_096) bytes.fill(0xa5, at, at + 64);
+    writeFileSync(file, bytes);
+    await expect(store.request('req_0')).rejects.toMatchObject({ problem: 'corrupt' });
+    await expect(store.submit(newJob('req_new'))).rejects.toMatchObject({ problem: 'corrupt' });
+  });
+
+  test.each(['', '-wal'])('the file%s is removed while it is open: nothing more is promised', async (end) => {
+    const file = await filled();
+    const store = await opened(file);
+    await store.submit(newJob('req_before'));
+    rmSync(`${file}${end}`);
+    const refused = { problem: 'failed', message: expect.stringContaining('removed or replaced') as string };
+    await expect(store.submit(newJob('req_new'))).rejects.toMatchObject(refused);
+    writeFileSync(`${file}${end}`, '');
+    await expect(store.submit(newJob('req_new'))).rejects.toMatchObject(refused);
+  });
+
+  test('a place that is not there is refused with its name', async () => {
+    await expect(openStore('/nowhere/at/all/store.db')).rejects.toMatchObject({
+      problem: 'failed',
+      message: expect.stringContaining('/nowhere/at/all/store.db') as string,
+    });
+  });
+
+  test('no pages left: rejected as full, what was accepted stays, and it goes on once there is room', async () => {
+    const db = await openSqlite(place());
+    onTestFinished(() => db.close());
+    const insert = (x: number) =>
+      db.batch([plain('INSERT INTO t (x, b) VALUES ($1, $2)', x, Buffer.alloc(3_000))]);
+    await db.batch([
+      plain('CREATE TABLE t (x INTEGER PRIMARY KEY, b BLOB)'),
+      plain('PRAGMA max_page_count = 50'),
+    ]);
+    const results = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => insert(i)));
+    const accepted = results.flatMap(({ status }, x) => (status === 'fulfilled' ? [{ x }] : []));
+    const refused = results.filter((result) => result.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(20);
+    for (const { reason } of refused) expect(reason).toMatchObject({ name: 'StoreError', problem: 'full' });
+    expect((await db.batch([plain('SELECT x FROM t ORDER BY x')]))[0]).toEqual(accepted);
+    await db.batch([plain('PRAGMA max_page_count = 5000')]);
+    await insert(1_000);
+  });
+
+  test.skipIf(!canMount())('a full disk: no promise is made, none is broken', async () => {
+    const folder = mounted('size=1m');
+    const file = join(folder, 'store.db');
+    const store = await openStore(file);
+    writeFileSync(join(folder, 'filler'), Buffer.alloc(300_000));
+    const accepted: string[] = [];
+    const problems = new Set<unknown>();
+    for (let round = 0; round < 30; round++) {
+      const ids = Array.from({ length: 16 }, (_, i) => `req_${round}_${i}`);
+      const submits = ids.map((id) => store.submit(newJob(id, { body: Buffer.alloc(4_000, id) })));
+      for (const [i, result] of (await Promise.allSettled(submits)).entries()) {
+        if (result.status === 'fulfilled') accepted.push(ids[i] as string);
+        else problems.add((result.reason as { problem?: string }).problem);
+      }
+    }
+    expect([...problems]).toEqual(['full']);
+    expect(accepted.length).toBeGreaterThan(0);
+    rmSync(join(folder, 'filler'));
+    expect(await store.submit(newJob('after', { body: Buffer.alloc(10) }))).toMatchObject({
+      kind: 'accepted',
+    });
+    await store.close();
+    const again = await openStore(file);
+    const found = new Set((await again.list({ limit: 10_000 })).map(({ id }) => id));
+    expect([...accepted, 'after'].filter((id) => !found.has(id))).toEqual([]);
+    await again.close();
+  });
+
+  test.skipIf(process.getuid?.() === 0 && !canMount())(
+    'a place that cannot be written is refused with the reason',
+    async () => {
+      const source = await filled();
+      const folder = process.getuid?.() === 0 ? mounted('size=10m') : temporaryFolder();
+      const file = join(folder, 'store.db');
+      copyFileSync(source, file);
+      if (process.getuid?.() === 0) execFileSync('mount', ['-o', 'remount,ro', folder]);
+      else {
+        chmodSync(file, 0o444);
+        chmodSync(folder, 0o555);
+        onTestFinished(() => chmodSync(folder, 0o755));
+      }
+      await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'read_only' });
+      await expect(openStore(join(folder, 'new.db'))).rejects.toMatchObject({
+        name: 'StoreError',
+        problem: 'read_only',
+      });
+    },
+  );
+});
+
+/** A closed store with enough in it to span many pages. */
+async function filled(bytes = 1_000): Promise<string> {
+  const file = place();
+  const store = await openStore(file);
+  await Promise.all(
+    Array.from({ length: 200 }, (_, i) => store.submit(newJob(`req_${i}`, { body: Buffer.alloc(bytes, i) }))),
+  );
+  await store.close();
+  return file;
+}
+
+/** A small file system of this test's own. */
+function mounted(options: string): string {
+  const folder = join(temporaryFolder(), 'disk');
+  mkdirSync(folder);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', folder]);
+  onTestFinished(() => void execFileSync('umount', ['-l', folder]));
+  return folder;
+}
+
+function canMount(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  try {
+    const folder = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim();
+    execFileSync('mount', ['-t', 'tmpfs', 'none', folder], { stdio: 'ignore' });
+    execFileSync('umount', [folder]);
+    rmSync(folder, { recursive: true });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,361 @@
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { breakwater, temporaryFolder } from '../support/command.ts';
+import { durableConfig, type Monitor, startDurable } from '../support/durable.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { early, hang, ok, type OriginExchange, reset, startOrigin, status } from '../support/origin.ts';
+
+/* What people use job queues for when they call an unreliable API, promise by promise. */
+
+const key = (name: string) => ({ 'idempotency-key': name });
+const POST = { method: 'POST' };
+
+test('promise: submit → id → status → result', async () => {
+  const origin = await startOrigin(ok('the result'));
+  const client = await startDurable(durableConfig(origin));
+  const location = await client.accepted();
+  expect(await client.done(location)).toMatchObject({ status: 'succeeded', done: true });
+  expect(await (await client.call('GET', `${location}/response`)).text()).toBe('the result');
+});
+
+test('promise: exponential backoff, per-route policy, immediate first attempt, the next time is told', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(status(502));
+  const yaml = durableConfig(origin).replace(
+    /backoff: \{[^}]*\}/,
+    'attempts: 4, backoff: { kind: exponential, base: 1m, factor: 3, max: 5m, jitter: none }',
+  );
+  const client = await startDurable(yaml, { clock });
+  const submittedAt = clock.wallTime();
+  const times: number[] = [];
+  const location = await client.accepted();
+  for (const [n, wait] of [60_000, 180_000, 300_000].entries()) {
+    const monitor = await client.until(
+      location,
+      ({ attempts, status }) => attempts.made === n + 1 && status === 'waiting',
+    );
+    expect(monitor.next).toEqual({ at: new Date(clock.wallTime() + wait).toISOString(), reason: 'backoff' });
+    times.push(clock.wallTime() - submittedAt);
+    expect(monitor.plan[0]).toBe(monitor.next?.at);
+    expect(monitor.plan).toHaveLength(3 - n);
+    await untilTimer(clock, wait);
+    await clock.advance(wait - 1);
+    expect(origin.requests).toHaveLength(n + 1);
+    await clock.advance(1);
+  }
+  // The first at once.
+  expect(times).toEqual([0, 60_000, 240_000]);
+  const end = await client.until(location, ({ done }) => done);
+  expect(end).toMatchObject({
+    status: 'failed',
+    error: { code: 'exhausted' },
+    attempts: { made: 4, max: 4 },
+  });
+});
+
+test('promise: limited attempts: exactly as many as the route says, and a deadline ends it before', async () => {
+  const origin = await startOrigin(status(503));
+  const client = await startDurable(durableConfig(origin, { durable: 'attempts: 3' }));
+  expect(await client.done(await client.accepted())).toMatchObject({
+    status: 'failed',
+    error: { code: 'exhausted' },
+  });
+  expect(origin.requests).toHaveLength(3);
+
+  const clock = new FakeClock();
+  const late = await startDurable(
+    durableConfig(origin).replace(
+      'base: 1ms, overloaded_base: 1ms',
+      'base: 2h, overloaded_base: 2h, max: 2h',
+    ),
+    { clock },
+  );
+  const location = await late.accepted({ 'breakwater-deadline': '1h' });
+  expect(await late.until(location, ({ done }) => done)).toMatchObject({
+    status: 'failed',
+    error: { code: 'deadline' },
+  });
+});
+
+test('promise: filter by error class: what is no use to repeat is not repeated', async () => {
+  const origin = await startOrigin(status(400), status(404), reset(), status(500), status(503), ok());
+  const client = await startDurable(durableConfig(origin));
+  const end = async (headers = {}) => client.done(await client.accepted(headers, POST));
+  expect(await end(key('a'))).toMatchObject({
+    status: 'failed',
+    error: { code: 'not_retryable' },
+    response: { status: 400 },
+  });
+  expect(await end(key('b'))).toMatchObject({ status: 'failed', response: { status: 404 } });
+  // A POST without a key that was cut off: nobody knows, so nobody repeats it.
+  expect(await end()).toMatchObject({
+    status: 'failed',
+    error: { code: 'unknown_outcome' },
+    attempts: { made: 1 },
+  });
+  expect(await end(key('c'))).toMatchObject({ status: 'failed', response: { status: 500 } });
+  expect(await end(key('d'))).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
+});
+
+test('a request of which nobody knows whether it arrived is sent again where the route says so', async () => {
+  const origin = await startOrigin(reset(), ok());
+  const client = await startDurable(durableConfig(origin, { durable: 'on_unknown: retry' }));
+  expect(await client.done(await client.accepted({}, POST))).toMatchObject({
+    status: 'succeeded',
+    attempts: { made: 2 },
+  });
+});
+
+test('promise: every attempt is recorded with status, error, wait, reason and next time', async () => {
+  const origin = await startOrigin(status(503, { 'retry-after': '0' }, 'busy'), reset(), ok());
+  const client = await startDurable(durableConfig(origin));
+  const location = await client.accepted();
+  await client.done(location);
+  const { attempts } = (await (await client.call('GET', `${location}/attempts`)).json()) as {
+    attempts: object[];
+  };
+  expect(attempts).toMatchObject([
+    { n: 1, status: 503, wait_ms: expect.any(Number), reason: expect.any(String), reply: 'busy' },
+    { n: 2, error: 'connection_terminated', wait_ms: 1, reason: 'backoff' },
+    { n: 3, status: 200 },
+  ]);
+});
+
+test('promise: states can be queried and filtered (min_attempts=2)', async () => {
+  const origin = await startOrigin(status(503), ok(), ok());
+  const client = await startDurable(durableConfig(origin));
+  const hard = await client.accepted();
+  await client.done(hard);
+  await client.done(await client.accepted());
+  const found = (await (await client.admin('GET', '/requests?min_attempts=2&status=succeeded')).json()) as {
+    requests: Monitor[];
+  };
+  expect(found.requests.map(({ id }) => hard.endsWith(id))).toEqual([true]);
+});
+
+test('promise: a final failure is kept and can be replayed, under the same id and key', async () => {
+  const origin = await startOrigin(status(422, {}, 'no such customer'), ok('paid'));
+  const client = await startDurable(durableConfig(origin));
+  const location = await client.accepted(key('charge-1'), POST);
+  expect(await client.done(location)).toMatchObject({ status: 'failed' });
+  expect(await (await client.call('GET', `${location}/response`)).text()).toBe('no such customer');
+  await client.call('POST', `${location}/retry`);
+  expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
+  expect(origin.requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['charge-1', 'charge-1']);
+});
+
+test('promise: stalled work is recovered without a sweeper: what ran when the process died runs again', async () => {
+  const store = join(temporaryFolder(), 'store.db');
+  const origin = await startOrigin(hang(), ok('recovered'));
+  const first = await startDurable(durableConfig(origin, { store }));
+  const location = await first.accepted();
+  await origin.untilRequests(1);
+  await first.proxy.app.stop(0);
+  const second = await startDurable(durableConfig(origin, { store }));
+  expect(await second.done(location)).toMatchObject({ status: 'succeeded' });
+  const { attempts } = (await (await second.call('GET', `${location}/attempts`)).json()) as {
+    attempts: object[];
+  };
+  expect(attempts.at(-1)).toMatchObject({ status: 200, reclaimed: true });
+});
+
+test('a request that may not be repeated, and ran when the process died, is held for a person', async () => {
+  const store = join(temporaryFolder(), 'store.db');
+  const origin = await startOrigin(hang(), ok());
+  const first = await startDurable(durableConfig(origin, { store }));
+  const location = await first.accepted({}, POST);
+  await origin.untilRequests(1);
+  await first.proxy.app.stop(0);
+  const second = await startDurable(durableConfig(origin, { store }));
+  expect(await second.done(location)).toMatchObject({ status: 'failed', error: { code: 'unknown_outcome' } });
+  expect(origin.requests).toHaveLength(1);
+  await second.call('POST', `${location}/retry`);
+  expect(await second.done(location)).toMatchObject({ status: 'succeeded' });
+});
+
+test('promise: one in flight per key, in the order of acceptance', async () => {
+  let inFlight = 0;
+  let most = 0;
+  const gates: Array<() => void> = [];
+  const origin = await startOrigin(({ request, response }) => {
+    if (!(request.url ?? '').startsWith('/orders')) return void response.end();
+    most = Math.max(most, ++inFlight);
+    gates.push(() => {
+      inFlight--;
+      response.end('ok');
+    });
+  });
+  const client = await startDurable(durableConfig(origin));
+  const locations: string[] = [];
+  for (const n of [1, 2, 3])
+    locations.push(await client.accepted({ 'breakwater-key': 'customer-42' }, {}, `/api/orders/${n}`));
+  await client.done(await client.accepted({ 'breakwater-key': 'customer-43' }, {}, '/api/other'));
+  expect(await client.monitor(locations[1] ?? '')).toMatchObject({
+    status: 'queued',
+    next: { reason: 'key' },
+  });
+  for (const [n, location] of locations.entries()) {
+    await origin.until(() => gates.length === n + 1);
+    gates[n]?.();
+    expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
+  }
+  expect(most).toBe(1);
+  const orders = origin.requests.map(({ url }) => url).filter((url) => url.startsWith('/orders'));
+  expect(orders).toEqual(['/orders/1', '/orders/2', '/orders/3']);
+});
+
+test('promise: work accepted is never silently lost: no 202 when the store cannot commit', async () => {
+  const origin = await startOrigin(ok());
+  const client = await startDurable(durableConfig(origin));
+  // To its end: a result that is taken says that the store is well.
+  await client.done(await client.accepted());
+  const { StoreError } = await import('../../src/durable/store/db.ts');
+  const { SqlStore } = await import('../../src/durable/store/sql-store.ts');
+  const { vi } = await import('vitest');
+  const full = () => Promise.reject(new StoreError('full', 'the disk is full'));
+  vi.spyOn(SqlStore.prototype, 'submit').mockImplementation(full);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const reply = await client.submit();
+  expect([reply.status, reply.headers.get('retry-after')]).toEqual([503, '5']);
+  expect(await reply.json()).toMatchObject({
+    code: 'store_unavailable',
+    detail: expect.stringContaining('full'),
+  });
+  expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(503);
+  vi.restoreAllMocks();
+  expect((await client.submit()).status).toBe(202);
+  expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(200);
+});
+
+describe('promise: remarks on why it waits', () => {
+  test('breaker_open: nothing is sent, no attempt is used up', async () => {
+    const origin = await startOrigin(ok());
+    const client = await startDurable(durableConfig(origin));
+    await fetch(`${client.proxy.adminUrl}/api/upstreams/api/breaker`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"force":"open"}',
+    });
+    const location = await client.accepted();
+    expect(await client.until(location, ({ next }) => next?.reason === 'breaker_open')).toMatchObject({
+      status: 'queued',
+      attempts: { made: 0 },
+    });
+    expect(origin.requests).toEqual([]);
+  });
+
+  test('budget: a retry that the budget does not pay for waits, and is no attempt', async () => {
+    const origin = await startOrigin(status(502), status(502), ok());
+    const client = await startDurable(
+      durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, trickle: 0.001/s },'),
+    );
+    const location = await client.accepted();
+    expect(await client.until(location, ({ next }) => next?.reason === 'budget')).toMatchObject({
+      status: 'waiting',
+      attempts: { made: 2 },
+    });
+  });
+
+  test('budget: a retry that the breaker did not let out costs nothing', async () => {
+    const force = (state: string) =>
+      fetch(`${client.proxy.adminUrl}/api/upstreams/api/breaker`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ force: state }),
+      });
+    const opened = async ({ response }: OriginExchange) => {
+      await force('open');
+      response.writeHead(502).end();
+    };
+    const origin = await startOrigin(opened, ok());
+    const client = await startDurable(
+      durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, trickle: 0.001/s },'),
+    );
+    const location = await client.accepted();
+    await client.until(location, ({ next }) => next?.reason === 'breaker_open');
+    await force('closed');
+    await client.call('POST', `${location}/retry`);
+    const ended = ({ done, next }: Monitor) => done || next?.reason === 'budget';
+    expect(await client.until(location, ended)).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
+  });
+
+  test('quota, concurrency: what would exceed it waits without an attempt', async () => {
+    const origin = await startOrigin(hang());
+    const client = await startDurable(
+      durableConfig(origin, { more: '    concurrency: { mode: fixed, initial: 1, queue: 0 }' }),
+    );
+    await client.accepted();
+    await origin.untilRequests(1);
+    const second = await client.accepted();
+    await client.until(second, ({ next }) => next?.reason === 'concurrency');
+    expect(origin.requests).toHaveLength(1);
+  });
+
+  test('retry_after: as long as the upstream asks', async () => {
+    const clock = new FakeClock();
+    const origin = await startOrigin(status(429, { 'retry-after': '600' }));
+    const client = await startDurable(durableConfig(origin), { clock });
+    const monitor = await client.until(await client.accepted(), ({ status }) => status === 'waiting');
+    expect(monitor.next?.reason).toBe('retry_after');
+    const waitMs = Date.parse(monitor.next?.at ?? '') - clock.wallTime();
+    expect(waitMs).toBeGreaterThanOrEqual(600_000);
+    expect(waitMs).toBeLessThanOrEqual(605_001);
+  });
+});
+
+test('promise: what the monitor shows survives a restart, results can be read again and again', async () => {
+  const store = join(temporaryFolder(), 'store.db');
+  const origin = await startOrigin(status(503), early(200, {}, 'kept'));
+  const first = await startDurable(durableConfig(origin, { store }));
+  const location = await first.accepted();
+  const before = await first.done(location);
+  await first.proxy.app.stop(0);
+  const second = await startDurable(durableConfig(origin, { store }));
+  expect(await second.monitor(location)).toEqual(before);
+  for (const _ of [1, 2])
+    expect(await (await second.call('GET', `${location}/response`)).text()).toBe('kept');
+  expect(origin.requests).toHaveLength(2);
+});
+
+test('promise: configuration by environment', () => {
+  const text = `
+durable: { store: "\${STORE}", backlog: "\${BACKLOG:-5}" }
+upstreams: { api: { url: https://api.example.com, durable: { attempts: "\${ATTEMPTS}" } } }`;
+  const loaded = loadConfig('config.yaml', { STORE: '/data/jobs.db', ATTEMPTS: '7' }, () => text);
+  expect(loaded).toMatchObject({
+    ok: true,
+    config: {
+      durable: { store: '/data/jobs.db', backlog: 5 },
+      upstreams: [{ routes: [{ settings: { durable: { options: { attempts: 7 } } } }] }],
+    },
+  });
+});
+
+test('promise: the true schedule is shown', async () => {
+  const file = join(
+    temporaryFolder({
+      'config.yaml':
+        'upstreams: { api: { url: https://api.example.com, durable: { attempts: 3, backoff: { base: 1s, factor: 2, jitter: full } } } }',
+    }),
+    'config.yaml',
+  );
+  const shown = breakwater('explain', 'GET', '/api/x', '--config', file, '--json');
+  expect(await shown.ended()).toBe(0);
+  expect(JSON.parse(shown.out)).toMatchObject({
+    durable: {
+      attempts: 3,
+      schedule: {
+        waits: [
+          { minMs: 0, medianMs: 500, maxMs: 1_000 },
+          { minMs: 0, medianMs: 1_000, maxMs: 2_000 },
+        ],
+      },
+    },
+  });
+});
+
+/** Resolves once the runner sleeps until what is due after `ms`. */
+async function untilTimer(clock: FakeClock, ms: number): Promise<void> {
+  while (!clock.deadlines.includes(clock.now() + ms)) await new Promise((resolve) => setImmediate(resolve));
+}

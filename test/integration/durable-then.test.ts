@@ -1,0 +1,248 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../support/command.ts';
+import { durableConfig, startDurable } from '../support/durable.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { hang, startOrigin, status } from '../support/origin.ts';
+import { CONDITIONS, pass, pending, says, settled, waiting } from '../support/polling.ts';
+
+/* `then`: submitted once, and what the reply points to is polled. */
+
+const then = (poll: string, deadline = '3d') => `then: {
+      poll: ${poll},
+      until: { ${CONDITIONS}, delay: { min: 2s, max: 2m }, deadline: ${deadline} } }`;
+
+const PAYMENT = { method: 'POST', body: '{"amount":100}' };
+const HEADERS = {
+  'content-type': 'application/json',
+  'idempotency-key': 'order-1',
+  'x-tenant': 'acme',
+};
+const lines = (origin: { requests: readonly { method?: string; url?: string }[] }) =>
+  origin.requests.map(({ method, url }) => `${method} ${url}`);
+
+test('a payment: submitted once, polled by its id, its last reply is the response', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(says({ id: 17, status: 'new' }, {}, 201), pending, status(503), settled);
+  const durable = then('"/v1/payments/{json:/id}/status"');
+  const client = await startDurable(durableConfig(origin, { durable }), { clock });
+  const location = await client.accepted(HEADERS, PAYMENT, '/api/v1/payments');
+
+  const submitted = await waiting(client, location, 0);
+  expect(submitted).toMatchObject({ next: { reason: 'polling' }, response: { status: 201 } });
+  const meanwhile = await client.call('GET', `${location}/response`);
+  expect([meanwhile.status, ((await meanwhile.json()) as { status: string }).status]).toEqual([
+    202,
+    'waiting',
+  ]);
+  await pass(submitted, clock);
+  const polled = await waiting(client, location, 1);
+  expect(polled.response?.status).toBe(201);
+  await pass(polled, clock);
+  const error = await client.until(location, ({ next }) => next?.reason === 'backoff');
+  expect(error.response?.status).toBe(201);
+  await pass(error, clock);
+
+  expect(await client.until(location, ({ done }) => done)).toMatchObject({
+    status: 'succeeded',
+    response: { status: 200 },
+    polls: { count: 2 },
+  });
+  const response = await client.call('GET', `${location}/response`);
+  expect(await response.json()).toEqual({ status: 'settled', receipt: 'r-1' });
+  const poll = 'GET /v1/payments/17/status';
+  expect(lines(origin)).toEqual(['POST /v1/payments', poll, poll, poll]);
+  const [, asked] = origin.requests;
+  expect(asked?.headers).toMatchObject({ 'x-tenant': 'acme' });
+  expect(asked?.headers).not.toHaveProperty('idempotency-key');
+  expect(asked?.headers).not.toHaveProperty('content-type');
+  expect(asked?.body.length).toBe(0);
+});
+
+test('an operation as Azure has them: its own address, its own route and credentials, Retry-After', async () => {
+  const clock = new FakeClock();
+  const accepted = (url: string) =>
+    says({}, { 'operation-location': `${url}/ai/operations/9?v=1`, 'retry-after': '10' }, 202);
+  const origin = await startOrigin(
+    (exchange) => accepted(origin.url)(exchange),
+    says({ status: 'running' }, { 'retry-after': '7' }),
+    says({ status: 'settled' }),
+  );
+  const more = `    headers: { set: { api-key: secret } }
+    routes:
+      - name: operations
+        match: { path: /operations/* }
+        headers: { set: { x-route: operations } }`;
+  const yaml = durableConfig(origin, { durable: then('header:Operation-Location'), more });
+  const client = await startDurable(yaml.replace(`url: ${origin.url}`, `url: ${origin.url}/ai`), { clock });
+  const location = await client.accepted({}, PAYMENT, '/api/analyze');
+  expect(await pass(await waiting(client, location, 0), clock)).toBe(10_000);
+  expect(await pass(await waiting(client, location, 1), clock)).toBe(7_000);
+  await client.until(location, ({ done }) => done);
+  const poll = 'GET /ai/operations/9?v=1';
+  expect(lines(origin)).toEqual(['POST /ai/analyze', poll, poll]);
+  expect(origin.requests.map(({ headers }) => [headers['api-key'], headers['x-route']])).toEqual([
+    ['secret', undefined],
+    ['secret', 'operations'],
+    ['secret', 'operations'],
+  ]);
+});
+
+describe('where a reply may point', () => {
+  test.each([
+    ['status/9', '/base/v1/status/9'],
+    ['/base/x?y=1#z', '/base/x?y=1'],
+    ['?page=2', '/base/v1/jobs?page=2'],
+  ])('%s is polled as %s', async (location, path) => {
+    const origin = await startOrigin(status(202, { location }), settled);
+    const config = durableConfig(origin, { durable: then('header:location').replace('2s', '100ms') });
+    const client = await startDurable(config.replace(`url: ${origin.url}`, `url: ${origin.url}/base`));
+    const at = await client.accepted({}, PAYMENT, '/api/v1/jobs');
+    expect(await client.done(at)).toMatchObject({ status: 'succeeded' });
+    expect(lines(origin)).toEqual(['POST /base/v1/jobs', `GET ${path}`]);
+  });
+
+  test.each([
+    ['https://elsewhere.example/x', 'leads to https://elsewhere.example, and polls stay on the upstream'],
+    ['//elsewhere.example/x', 'leads to http://elsewhere.example'],
+    ['/admin', "leads out of the path of the upstream's URL"],
+    ['/base/../admin', 'leads out of the path'],
+    ['/base/%2e%2e/admin', 'leads out of the path'],
+    ['/base/secret/1', "is not on this upstream's allow-list"],
+    ['', 'has no location to poll'],
+  ])('%s is not followed', async (location, why) => {
+    const origin = await startOrigin(status(202, { location }));
+    const allow = '    allow: [POST /v1/jobs, GET /v1/*]';
+    const config = durableConfig(origin, {
+      durable: then('header:location').replace('2s', '100ms'),
+      more: allow,
+    });
+    const client = await startDurable(config.replace(`url: ${origin.url}`, `url: ${origin.url}/base`));
+    const at = await client.accepted({}, PAYMENT, '/api/v1/jobs');
+    const end = await client.done(at);
+    expect(end).toMatchObject({
+      status: 'failed',
+      error: { code: 'not_retryable' },
+      response: { status: 202 },
+    });
+    expect(end.error?.title).toContain(why);
+    expect(origin.requests).toHaveLength(1);
+  });
+
+  test.each([
+    [{ id: 'a/b' }, 'GET /jobs/a%2Fb/status'],
+    [{ id: 'a b?c' }, 'GET /jobs/a%20b%3Fc/status'],
+  ])('a value %j stays one segment', async (value, line) => {
+    const origin = await startOrigin(says(value), settled);
+    const durable = then('"/jobs/{json:/id}/status"').replace('2s', '100ms');
+    const client = await startDurable(durableConfig(origin, { durable }));
+    await client.done(await client.accepted({}, PAYMENT));
+    expect(lines(origin)[1]).toBe(line);
+  });
+
+  test('a value that climbs is not followed', async () => {
+    const origin = await startOrigin(says({ id: '../admin' }));
+    const durable = then('"/jobs/{json:/id}/status"').replace('2s', '100ms');
+    const client = await startDurable(durableConfig(origin, { durable }));
+    const end = await client.done(await client.accepted({}, PAYMENT));
+    expect(end.error?.title).toContain('climbs out');
+    expect(origin.requests).toHaveLength(1);
+  });
+
+  test.each([{ id: '..' }, { id: '' }, { id: null }, {}])('a value %j is none', async (value) => {
+    const origin = await startOrigin(says(value));
+    const client = await startDurable(durableConfig(origin, { durable: then('"/jobs/{json:/id}/status"') }));
+    const end = await client.done(await client.accepted({}, PAYMENT));
+    expect(end.error?.title).toContain('has nothing at /id to make the path of the poll of');
+  });
+});
+
+describe('after a restart with the same file', () => {
+  const start = async (origin: { url: string }, store: string, clock: FakeClock) =>
+    startDurable(durableConfig(origin, { durable: then('header:location'), store }), { clock });
+
+  test.each([0, 1])('after %i polls, polling goes on, and nothing is submitted again', async (polls) => {
+    const store = join(temporaryFolder(), 'store.db');
+    const clock = new FakeClock();
+    const origin = await startOrigin(status(202, { location: '/jobs/1' }), pending, pending, settled);
+    const first = await start(origin, store, clock);
+    const location = await first.accepted({}, PAYMENT);
+    if (polls > 0) await pass(await waiting(first, location, 0), clock);
+    await waiting(first, location, polls);
+    await first.proxy.app.stop(0);
+
+    const second = await start(origin, store, clock);
+    for (let n = polls; n <= 2; n++) await pass(await waiting(second, location, n), clock);
+    const end = await second.until(location, ({ done }) => done);
+    expect(end).toMatchObject({ status: 'succeeded', polls: { count: 3 } });
+    expect(lines(origin)).toEqual(['POST /orders', 'GET /jobs/1', 'GET /jobs/1', 'GET /jobs/1']);
+  });
+
+  test('a poll that was cut is made again; a submit that was answered is not', async () => {
+    const store = join(temporaryFolder(), 'store.db');
+    const clock = new FakeClock();
+    const origin = await startOrigin(status(202, { location: '/jobs/1' }), hang(), settled);
+    const first = await start(origin, store, clock);
+    const location = await first.accepted({}, PAYMENT);
+    await pass(await waiting(first, location, 0), clock);
+    await origin.untilRequests(2);
+    await first.proxy.app.stop(0);
+    const second = await start(origin, store, clock);
+    expect((await second.done(location)).status).toBe('succeeded');
+    expect(lines(origin)).toEqual(['POST /orders', 'GET /jobs/1', 'GET /jobs/1']);
+  });
+});
+
+test('retried after its deadline, it is polled on and not submitted again; after a failure it is', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(
+    status(202, { location: '/jobs/1' }),
+    pending,
+    says({ status: 'declined' }),
+    status(202, { location: '/jobs/2' }),
+    settled,
+  );
+  const client = await startDurable(durableConfig(origin, { durable: then('header:location', '3s') }), {
+    clock,
+  });
+  const location = await client.accepted(HEADERS, PAYMENT);
+  await pass(await waiting(client, location, 0), clock);
+  expect((await client.until(location, ({ done }) => done)).error?.code).toBe('deadline');
+  await client.call('POST', `${location}/retry`);
+  expect((await client.until(location, ({ done }) => done)).error?.code).toBe('condition_failed');
+  await client.call('POST', `${location}/retry`);
+  await pass(await client.until(location, ({ next }) => next?.reason === 'polling'), clock);
+  expect((await client.until(location, ({ done }) => done)).status).toBe('succeeded');
+  expect(lines(origin)).toEqual([
+    'POST /orders',
+    'GET /jobs/1',
+    'GET /jobs/1',
+    'POST /orders',
+    'GET /jobs/2',
+  ]);
+});
+
+test('a reload that no longer says what to poll neither submits again nor takes a pending answer for the end', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(status(202, { location: '/jobs/1' }), pending);
+  const store = join(temporaryFolder(), 'store.db');
+  const client = await startDurable(durableConfig(origin, { durable: then('header:location'), store }), {
+    clock,
+  });
+  const location = await client.accepted({}, PAYMENT);
+  const submitted = await waiting(client, location, 0);
+  client.proxy.rewrite(durableConfig(origin, { store }));
+  await client.proxy.app.reload();
+  await pass(submitted, clock);
+  expect((await client.until(location, ({ next }) => next?.reason === 'paused')).done).toBe(false);
+  expect(origin.requests).toHaveLength(1);
+});
+
+test('an error before the submit is taken is the business of the other loop', async () => {
+  const origin = await startOrigin(status(503), status(503), status(202, { location: '/jobs/1' }), settled);
+  const client = await startDurable(
+    durableConfig(origin, { durable: then('header:location').replace('2s', '100ms') }),
+  );
+  const end = await client.done(await client.accepted(HEADERS, PAYMENT));
+  expect(end).toMatchObject({ status: 'succeeded', attempts: { made: 4 }, polls: { count: 1 } });
+});

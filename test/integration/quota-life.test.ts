@@ -1,0 +1,256 @@
+import { expect, test } from 'vitest';
+import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { ok, type OriginExchange, startOrigin, status, type Step } from '../support/origin.ts';
+import { passTime } from '../support/quota-origin.ts';
+import { refusingOrigin } from '../support/raw-origin.ts';
+import { connectRaw, type RawClient } from '../support/raw-client.ts';
+import { rawHeader } from '../support/raw-http.ts';
+import { type QuotaState, startTidy, stateOf, untilState } from '../support/tidy.ts';
+
+const WAITED = { 'retry-after': '5' };
+
+async function start(steps: readonly Step[], more = '') {
+  const clock = new FakeClock();
+  const origin = await startOrigin(...steps);
+  const proxy = await startTidy(apiConfig(origin, more), { clock });
+  return { clock, origin, proxy };
+}
+
+async function send(proxy: Breakwater, headers = '', path = '/'): Promise<RawClient> {
+  const client = await connectRaw(proxy.port);
+  await client.send(`GET /api${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`);
+  return client;
+}
+
+async function quotaOf(proxy: Breakwater): Promise<QuotaState | undefined> {
+  return (await stateOf(proxy)).upstreams[0]?.scopes[0]?.quota;
+}
+
+const waiting = (proxy: Breakwater, count: number) =>
+  untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.waiting === count);
+
+async function metricOf(proxy: Breakwater, name: string): Promise<string[]> {
+  const text = await (await fetch(`${proxy.adminUrl}/metrics`, { headers: { connection: 'close' } })).text();
+  return text.split('\n').filter((line) => line.startsWith(`breakwater_${name}{`));
+}
+
+test('a call that was told to wait is retried behind the gate, and its wait burns no attempt', async () => {
+  const { clock, origin, proxy } = await start([status(429, WAITED), ok('probe'), ok('second')]);
+  const first = await send(proxy);
+  await clock.untilAsleep();
+  const second = await send(proxy);
+  await waiting(proxy, 1);
+  expect(await quotaOf(proxy)).toMatchObject({
+    gates_closed: 1,
+    credentials: [{ credential: '', waiting: 1, gate: { cause: 'retry_after' } }],
+  });
+  await passTime(clock, () => proxy.ended.length === 2, 100);
+  const replies = [await first.readReply(), await second.readReply()];
+  expect(replies.map((reply) => [reply.status, rawHeader(reply, 'breakwater-attempts')])).toEqual([
+    [200, '2'],
+    [200, '1'],
+  ]);
+  expect(origin.requests.length).toBe(3);
+  const record = proxy.ended.find(({ attempts }) => attempts === 1);
+  expect(record?.entries[0]?.quota?.cause).toBe('gate');
+  expect(record?.quotaMs).toBeGreaterThanOrEqual(5_000);
+  expect(proxy.logs.map(({ message }) => message)).toContainEqual(
+    expect.stringMatching(/^quota of api: all callers wait for 5\.\d s: a reply said how long to wait$/),
+  );
+  // The one that waited from the start is logged for its length, the other because it was retried.
+  expect(proxy.logs.map(({ message }) => message)).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(
+        /^GET api\/ 200 in 5\.\d s: waited 5\.\d s because the upstream asked its callers to → 200$/,
+      ),
+      expect.stringMatching(
+        /^GET api\/ 200 rescued on attempt 2: 429 → waited 5\.\d s → (waited .* → )?200$/,
+      ),
+    ]),
+  );
+  const { fields } = proxy.logs.find(({ message }) => message.includes(' 200 in ')) ?? { fields: {} };
+  expect(fields).toMatchObject({
+    quota_ms: expect.any(Number),
+    attempts: [{ quota_ms: expect.any(Number), quota_wait: 'gate', status: 200 }],
+  });
+  expect(await metricOf(proxy, 'quota_gate_closings_total')).toEqual([
+    'breakwater_quota_gate_closings_total{upstream="api",scope="api",cause="retry_after"} 1',
+  ]);
+  expect(await metricOf(proxy, 'quota_wait_seconds_count')).toEqual([expect.stringMatching(/ [12]$/)]);
+});
+
+test('a refusal is counted, said in the log, and is a 429 of our own', async () => {
+  const more = '    retry: off\n    timeouts: { attempt: 2s, total: 3s }\n';
+  const { origin, proxy } = await start([status(429, WAITED)], more);
+  await (await send(proxy)).readReply();
+  const reply = await (await send(proxy)).readReply();
+  expect([reply.status, rawHeader(reply, 'breakwater-origin')]).toEqual([429, 'proxy']);
+  await proxy.untilEnded(2);
+  expect(origin.requests.length).toBe(1);
+  expect(await metricOf(proxy, 'rejected_total')).toEqual([
+    'breakwater_rejected_total{upstream="api",route="default",reason="quota"} 1',
+  ]);
+  expect(proxy.logs.at(-1)?.message).toBe('GET api/ 429 rejected, quota');
+});
+
+test('what was learned is shown, and outlives a reload that leaves it alone', async () => {
+  const says = {
+    'x-ratelimit-limit': '100',
+    'x-ratelimit-remaining': '40',
+    'x-ratelimit-reset': '60',
+  };
+  const { origin, proxy } = await start([ok('ok', says)]);
+  await (await send(proxy, 'authorization: Bearer s3cret\r\n')).readReply();
+  const known = [{ bucket: 'default', limit: 100, remaining: 40, reset_ms: 60_000 }];
+  const before = await quotaOf(proxy);
+  expect(before).toEqual({
+    waiting: 0,
+    gates_closed: 0,
+    credentials: [{ credential: expect.stringMatching(/^[\w-]{16}$/), waiting: 0, buckets: known }],
+  });
+  expect(await metricOf(proxy, 'quota_remaining')).toEqual([
+    'breakwater_quota_remaining{upstream="api",scope="api",bucket="default"} 40',
+  ]);
+  proxy.rewrite(apiConfig(origin, '    retry: off\n'));
+  await proxy.app.reload();
+  expect(await quotaOf(proxy)).toEqual(before);
+  proxy.rewrite(apiConfig(origin, '    quota: { queue: 5 }\n'));
+  await proxy.app.reload();
+  expect((await quotaOf(proxy))?.credentials).toEqual([]);
+  proxy.rewrite(apiConfig(origin, '    quota: off\n'));
+  await proxy.app.reload();
+  expect(await quotaOf(proxy)).toBeUndefined();
+});
+
+test('each credential waits for itself alone, and none is kept', async () => {
+  const { proxy, clock } = await start([status(429, WAITED), ok()], '    retry: off\n');
+  await (await send(proxy, 'x-api-key: s3cret-a\r\n')).readReply();
+  expect((await (await send(proxy, 'x-api-key: s3cret-b\r\n')).readReply()).status).toBe(200);
+  expect((await (await send(proxy)).readReply()).status).toBe(200);
+  const held = await send(proxy, 'x-api-key: s3cret-a\r\n');
+  await waiting(proxy, 1);
+  expect(JSON.stringify([await stateOf(proxy), proxy.logs])).not.toContain('s3cret');
+  await clock.advance(6_000);
+  expect((await held.readReply()).status).toBe(200);
+});
+
+test('a client that leaves ends its wait at once', async () => {
+  const { proxy, clock, origin } = await start([status(429, WAITED), ok()], '    retry: off\n');
+  await (await send(proxy)).readReply();
+  const gone = await send(proxy);
+  await waiting(proxy, 1);
+  gone.abort();
+  await waiting(proxy, 0);
+  await clock.advance(6_000);
+  expect(origin.requests.length).toBe(1);
+});
+
+test('a drain ends all waits at once', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(status(429, WAITED), ok());
+  const proxy = await startBreakwater(apiConfig(origin, '    retry: off\n'), { clock });
+  await (await send(proxy)).readReply();
+  const client = await send(proxy);
+  await waiting(proxy, 1);
+  const stopped = proxy.app.stop();
+  const reply = await client.readReply();
+  expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([503, 'draining']);
+  expect([clock.now(), origin.requests.length]).toEqual([0, 1]);
+  await clock.advance(1_000);
+  await stopped;
+});
+
+test('tokens come back when nothing was sent', async () => {
+  const clock = new FakeClock();
+  const origin = await refusingOrigin();
+  const proxy = await startTidy(
+    apiConfig(origin, '    retry: off\n    breaker: off\n    quota: [{ limit: 1/m, burst: 1 }]\n'),
+    { clock },
+  );
+  for (let i = 0; i < 3; i++) expect((await (await send(proxy)).readReply()).status).toBe(502);
+  expect(await quotaOf(proxy)).toMatchObject({
+    credentials: [{ buckets: [{ bucket: '1/m', remaining: 1 }] }],
+  });
+});
+
+test('quota: off neither waits nor learns', async () => {
+  const { proxy } = await start([status(429, WAITED), ok()], '    retry: off\n    quota: off\n');
+  expect((await (await send(proxy)).readReply()).status).toBe(429);
+  expect((await (await send(proxy)).readReply()).status).toBe(200);
+});
+
+test('what a call costs is read from its body', async () => {
+  const more =
+    '    timeouts: { attempt: 2s, total: 3s }\n    quota: { windows: 1000/m, cost: { body: /max_tokens } }\n';
+  const { proxy } = await start([ok()], more);
+  const post = async (tokens: number) => {
+    const body = JSON.stringify({ max_tokens: tokens });
+    const client = await connectRaw(proxy.port);
+    await client.send(`POST /api/ HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    return (await client.readReply()).status;
+  };
+  expect(await post(900)).toBe(200);
+  expect(await post(300)).toBe(429);
+  expect(await post(100)).toBe(200);
+});
+
+test('quota outside concurrency: who waits for the quota holds no permit', async () => {
+  const more = '    retry: off\n    quota: 1/s\n    concurrency: { mode: fixed, initial: 1, queue: 0 }\n';
+  const { proxy, clock } = await start([ok('1'), ok('2')], more);
+  expect((await (await send(proxy)).readReply()).body.toString()).toBe('1');
+  const second = await send(proxy);
+  await waiting(proxy, 1);
+  expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.concurrency?.in_flight).toBe(0);
+  await clock.advance(1_000);
+  expect((await second.readReply()).body.toString()).toBe('2');
+});
+
+test('quota outside concurrency: what waits for a permit when the gate closes does not go', async () => {
+  const exchanges: OriginExchange[] = [];
+  const more = '    retry: off\n    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 20s }\n';
+  const { proxy, clock, origin } = await start([(exchange) => void exchanges.push(exchange)], more);
+  const first = await send(proxy);
+  await origin.untilRequests(1);
+  const second = await send(proxy);
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 1);
+  exchanges[0]?.response.writeHead(429, WAITED).end();
+  expect((await first.readReply()).status).toBe(429);
+  await waiting(proxy, 1);
+  expect(origin.requests.length).toBe(1);
+  await clock.advance(6_000);
+  await origin.untilRequests(2);
+  exchanges[1]?.response.end('late');
+  const reply = await second.readReply();
+  expect([reply.body.toString(), rawHeader(reply, 'breakwater-attempts')]).toEqual(['late', '1']);
+});
+
+test('quota outside the breaker: waiting is no failure, and the refusal is not the upstream’s', async () => {
+  const more =
+    '    retry: off\n    timeouts: { attempt: 1s, total: 2s }\n    breaker: { min_requests: 1, failure_rate: 1%, consecutive_failures: 1 }\n';
+  const { proxy } = await start([status(429, WAITED)], more);
+  await (await send(proxy)).readReply();
+  for (let i = 0; i < 3; i++) expect((await (await send(proxy)).readReply()).status).toBe(429);
+  expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.breaker?.state).toBe('closed');
+});
+
+test('a quota that is used up for good: nobody waits for it, and it is said so', async () => {
+  const rule =
+    '    errors: { rules: [{ status: 429, body: { /code: insufficient_quota }, means: permanent, throttled: true }] }\n';
+  const { proxy, origin } = await start(
+    [status(429, { 'content-type': 'application/json' }, '{"code":"insufficient_quota"}')],
+    rule,
+  );
+  const first = await (await send(proxy)).readReply();
+  expect([first.status, first.body.toString()]).toEqual([429, '{"code":"insufficient_quota"}']);
+  const second = await (await send(proxy)).readReply();
+  expect(second.status).toBe(429);
+  expect(JSON.parse(second.body.toString())).toMatchObject({
+    code: 'quota',
+    detail: expect.stringContaining('used up for good'),
+  });
+  expect(origin.requests.length).toBe(1);
+  expect(await metricOf(proxy, 'quota_gate_closings_total')).toEqual([
+    'breakwater_quota_gate_closings_total{upstream="api",scope="api",cause="permanent"} 1',
+  ]);
+});

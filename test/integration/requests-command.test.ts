@@ -1,0 +1,312 @@
+import { describe, expect, test } from 'vitest';
+import { requests } from '../../src/cli/requests.ts';
+import { describeList, describeRequest, type Monitor, roughly } from '../../src/cli/requests-text.ts';
+import { breakwater, temporaryFolder } from '../support/command.ts';
+import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
+import { ok, startOrigin, status } from '../support/origin.ts';
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface Setting {
+  readonly env?: Record<string, string>;
+  readonly config?: string;
+}
+
+async function run(args: readonly string[], { env = {}, config = '' }: Setting = {}): Promise<Ran> {
+  let out = '';
+  let err = '';
+  const code = await requests(args, {
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    env,
+    cwd: temporaryFolder({ 'config.yaml': config }),
+    onSignal: () => undefined,
+    onStray: () => undefined,
+    exitNow: () => undefined,
+  });
+  return { code, out, err };
+}
+
+/** The file as an operator's shell has it: with the admin address of the running proxy. */
+const configOf = ({ proxy }: DurableClient, more = '') =>
+  `admin: ${new URL(proxy.adminUrl).host}\n${more}\nupstreams: { api: { url: https://api.example } }\n`;
+
+const idOf = (location: string) => location.split('/').at(-1) ?? '';
+
+/** One that has succeeded, one that has failed, one that waits for two hours. */
+async function threeRequests() {
+  const origin = await startOrigin(ok('paid'), status(402, {}, 'no money'));
+  const client = await startDurable(durableConfig(origin));
+  const good = await client.accepted({ 'breakwater-label': 'invoice' });
+  await client.done(good);
+  const bad = await client.accepted({ 'breakwater-key': 'customer-7' });
+  await client.done(bad);
+  const later = await client.accepted({ 'breakwater-delay': '2h' });
+  const [paid, refused, waiting] = [good, bad, later].map(idOf) as [string, string, string];
+  return { client, setting: { config: configOf(client) }, paid, refused, waiting };
+}
+
+describe('a running proxy is asked', () => {
+  test('for a list: newest first, with when the next attempt is due and why it waits', async () => {
+    const { setting, paid, refused, waiting } = await threeRequests();
+    const { code, out } = await run(['list'], setting);
+    const lines = out.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(code).toBe(0);
+    expect(lines[0]?.slice(0, 3)).toEqual(['ID', 'STATUS', 'NEXT OR RESULT']);
+    expect(lines.slice(1, 4).map((cells) => cells[0])).toEqual([waiting, refused, paid]);
+    expect(lines[1]?.slice(1, 6)).toEqual([
+      'queued',
+      expect.stringMatching(/^in (2 h|1\d\d min) \(not_before\)$/),
+      '0 of 50',
+      'api/default',
+      'PUT /orders',
+    ]);
+    expect(lines[2]?.slice(1, 4)).toEqual(['failed', 'not_retryable: 402, 8 bytes', '1 of 50']);
+    expect(lines[3]?.slice(1, 3)).toEqual(['succeeded', '200, 4 bytes']);
+    expect(lines[3]?.at(-1)).toBe('invoice');
+  });
+
+  test('by filters, and page by page', async () => {
+    const { setting, paid, refused, waiting } = await threeRequests();
+    const listed = async (...args: string[]) => {
+      const { out } = await run(['list', '--json', ...args], setting);
+      const page = JSON.parse(out) as { requests: Monitor[]; cursor?: string };
+      return { ids: page.requests.map(({ id }) => id), cursor: page.cursor };
+    };
+    expect((await listed('--status', 'failed,succeeded')).ids).toEqual([refused, paid]);
+    expect((await listed('--label', 'invoice')).ids).toEqual([paid]);
+    expect((await listed('--key', 'customer-7')).ids).toEqual([refused]);
+    expect((await listed('--kind', 'callback')).ids).toEqual([]);
+    expect((await listed('--parent', paid)).ids).toEqual([]);
+    expect((await listed('--sort', 'next')).ids).toEqual([waiting]);
+    expect((await listed('--min-attempts', '1')).ids).toEqual([refused, paid]);
+    expect((await listed('--since', '1h', '--route', 'api/default')).ids).toHaveLength(3);
+    expect((await listed('--until', '1h')).ids).toEqual([]);
+    const first = await listed('--limit', '2');
+    expect(first.ids).toEqual([waiting, refused]);
+    expect((await listed('--limit', '2', '--cursor', first.cursor ?? '')).ids).toEqual([paid]);
+    expect((await run(['list', '--limit', '2'], setting)).err).toContain(`--cursor ${first.cursor}`);
+    expect((await run(['list', '--label', 'none'], setting)).out).toBe('no requests\n');
+  });
+
+  test('for one: where it stands, and every attempt', async () => {
+    const origin = await startOrigin(status(503), status(429), ok('paid'));
+    const client = await startDurable(durableConfig(origin));
+    const location = await client.accepted();
+    await client.done(location);
+    const setting = { config: configOf(client) };
+    const { code, out } = await run(['show', idOf(location)], setting);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^req_[0-9a-f]{32}\n {2}status +succeeded: 200, 4 bytes\n {2}route +api\/default\n/);
+    const rows = out.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(rows.filter(([n]) => /^\d$/.test(n ?? '')).map((row) => row.slice(3))).toEqual([
+      ['503', 'waited 1 ms (backoff)'],
+      ['429', 'waited 1 ms (backoff)'],
+      ['200'],
+    ]);
+    expect(JSON.parse((await run(['show', idOf(location), '--json'], setting)).out)).toMatchObject({
+      id: idOf(location),
+      attempts: { made: 3 },
+    });
+    const attempts = await run(['attempts', idOf(location), '--json'], setting);
+    expect(JSON.parse(attempts.out)).toMatchObject({ attempts: [{ n: 1 }, { n: 2 }, { n: 3 }] });
+  });
+
+  test('for the body that the upstream answered, and nothing else on stdout', async () => {
+    const { setting, paid, waiting } = await threeRequests();
+    expect(await run(['response', paid], setting)).toEqual({ code: 0, out: 'paid', err: '200, 4 bytes\n' });
+    expect(await run(['response', waiting], setting)).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/there is no response: queued: in .* \(not_before\)/),
+    });
+  });
+});
+
+describe('a running proxy is told', () => {
+  test('to send what waits now', async () => {
+    const { client, setting, waiting } = await threeRequests();
+    const { code, out } = await run(['retry', waiting], setting);
+    expect([code, out]).toEqual([0, expect.stringMatching(new RegExp(`^${waiting}: queued: now`))]);
+    expect((await client.done(`/_breakwater/requests/${waiting}`)).attempts.made).toBe(1);
+  });
+
+  test('to send again what has succeeded, only by force', async () => {
+    const { setting, paid } = await threeRequests();
+    expect(await run(['retry', paid], setting)).toMatchObject({
+      code: 1,
+      err: `breakwater: ${paid}: the request has succeeded; ?force=true sends it again\n`,
+    });
+    expect((await run(['retry', paid, '--force'], setting)).code).toBe(0);
+  });
+
+  test('to cancel and to delete; one that cannot be does not keep the others from it', async () => {
+    const { client, setting, paid, refused, waiting } = await threeRequests();
+    const { code, out, err } = await run(['cancel', paid, waiting], setting);
+    expect([code, out]).toEqual([1, expect.stringContaining(`${waiting}: cancelled`)]);
+    expect(err).toBe(`breakwater: ${paid}: the request is succeeded already\n`);
+    expect(await run(['delete', refused, paid], setting)).toEqual({
+      code: 0,
+      out: `${refused}: deleted\n${paid}: deleted\n`,
+      err: '',
+    });
+    expect((await client.monitor(`/_breakwater/requests/${paid}`)).erased).toBe(true);
+  });
+
+  test('to retry or cancel all that match, at most so many', async () => {
+    const { client, setting, refused, waiting } = await threeRequests();
+    const cancelled = await run(['cancel', '--status', 'queued,waiting', '--limit', '10'], setting);
+    expect([cancelled.code, cancelled.out]).toEqual([0, '1 of 1 that match: cancelled\n']);
+    expect((await client.monitor(`/_breakwater/requests/${waiting}`)).status).toBe('cancelled');
+    const again = await run(['retry', '--status', 'failed', '--limit', '10', '--json'], setting);
+    expect(JSON.parse(again.out)).toEqual({ matched: 1, changed: 1 });
+    expect((await client.done(`/_breakwater/requests/${refused}`)).attempts.made).toBe(2);
+  });
+});
+
+describe('what is wrong is said', () => {
+  test('an id that nobody knows', async () => {
+    const { setting } = await threeRequests();
+    for (const action of ['show', 'attempts', 'response', 'retry', 'cancel', 'delete']) {
+      const { code, out, err } = await run([action, 'req_none'], setting);
+      expect([code, out, err]).toEqual([1, '', expect.stringContaining('there is no such request')]);
+    }
+  });
+
+  test('no proxy there', async () => {
+    const origin = await startOrigin();
+    const { host } = new URL(origin.url);
+    await origin.close();
+    const { code, err } = await run(['list', '--admin', host]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/^breakwater: no proxy runs at http:.*--admin\n$/),
+    ]);
+  });
+
+  test('something else there', async () => {
+    const origin = await startOrigin(ok('<html>'));
+    const { code, err } = await run(['list', '--admin', origin.url]);
+    expect([code, err]).toEqual([1, expect.stringContaining('is not the admin listener of Breakwater')]);
+  });
+
+  test('a proxy without durable routes', async () => {
+    const origin = await startOrigin();
+    const client = await startDurable(`upstreams: { api: { url: ${origin.url}, allow_private: true } }`);
+    const { code, err } = await run(['list'], { config: configOf(client) });
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining('has no durable requests under /_breakwater; no'),
+    ]);
+  });
+
+  test('the admin token: missing, wrong, from the environment, from the configuration', async () => {
+    const origin = await startOrigin();
+    const client = await startDurable(durableConfig(origin, { top: 'admin_token: secret-1' }));
+    const named = ['list', '--admin', client.proxy.adminUrl];
+    const env = (token: string) => ({ env: { BREAKWATER_ADMIN_TOKEN: token } });
+    expect(await run(named)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('wants its admin token'),
+    });
+    const wrong = await run(named, env('other'));
+    expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('does not take this admin token') });
+    expect(wrong.err).not.toContain('other');
+    expect((await run(named, env('secret-1'))).code).toBe(0);
+    expect((await run(['list'], { config: configOf(client, 'admin_token: secret-1') })).code).toBe(0);
+  });
+
+  test.each([
+    [[], 'ACTION is missing'],
+    [['lst'], 'no action "lst"'],
+    [['constructor'], 'no action "constructor"'],
+    [['list', 'req_1'], 'list takes no "req_1"'],
+    [['show'], 'show needs the id of a request'],
+    [['show', 'a', 'b'], 'show takes one id only'],
+    [['show', '--status', 'failed'], 'show takes no --status'],
+    [['retry'], 'retry needs the id'],
+    [['cancel', '--status', 'waiting'], 'cancel by filters needs --limit too'],
+    [['cancel', 'a', '--limit', '3'], 'cancel takes ids or --limit, not both'],
+    [['delete', '--limit', '3'], 'delete takes no --limit'],
+    [['list', '--sttus', 'x'], "Unknown option '--sttus'"],
+    [['list', '--admin', 'http://u:p@h'], 'is not an address'],
+  ])('called as %j', async (args, message) => {
+    expect(await run(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });
+  });
+
+  test('a filter that the proxy does not understand is a wrong call', async () => {
+    const { setting } = await threeRequests();
+    const { code, err } = await run(['list', '--status', 'done'], setting);
+    expect([code, err]).toEqual([2, expect.stringContaining('status "done" is none of queued, running')]);
+  });
+
+  test('a configuration that is wrong, with its places', async () => {
+    const { code, err } = await run(['list'], { config: 'upstreams: 5' });
+    expect([code, err]).toEqual([1, expect.stringMatching(/config\.yaml:1.*\n.*name the proxy by --admin/s)]);
+  });
+});
+
+test('it is a command of the program, with its exit code', async () => {
+  const origin = await startOrigin();
+  const client = await startDurable(durableConfig(origin));
+  const list = breakwater('requests', 'list', '--admin', client.proxy.adminUrl);
+  expect([await list.ended(), list.out]).toEqual([0, 'no requests\n']);
+  const show = breakwater('requests', 'show', 'req_1', '--admin', client.proxy.adminUrl);
+  expect([await show.ended(), show.err]).toEqual([1, 'breakwater: there is no such request\n']);
+});
+
+const NOW = Date.UTC(2026, 0, 1);
+const WAITING: Monitor = {
+  id: 'req_1',
+  status: 'waiting',
+  done: false,
+  route: 'pay/charges',
+  labels: ['eu'],
+  request: { method: 'POST', path: '/charges', bytes: 17 },
+  created_at: new Date(NOW - 90_000).toISOString(),
+  deadline: new Date(NOW + 86_400_000).toISOString(),
+  attempts: { made: 3, max: 50 },
+  next: { at: new Date(NOW + 4_200).toISOString(), reason: 'breaker_open' },
+  plan: [new Date(NOW + 4_200).toISOString(), new Date(NOW + 200_000).toISOString()],
+};
+
+test('the texts, to the letter', () => {
+  expect(describeList([WAITING], NOW)).toBe(
+    `  ID     STATUS   NEXT OR RESULT           ATTEMPTS  ROUTE        REQUEST        ACCEPTED  LABELS
+  req_1  waiting  in 4.2 s (breaker_open)  3 of 50   pay/charges  POST /charges  90 s ago  eu\n`,
+  );
+  const attempts = [
+    { n: 1, at: WAITING.created_at, ms: 12.4, status: 503, wait_ms: 412, reason: 'backoff' },
+    { n: 2, at: WAITING.created_at, ms: 10_000, error: 'attempt_timeout', reclaimed: true },
+  ];
+  expect(describeRequest(WAITING, { attempts }, NOW)).toBe(`req_1
+  status    waiting: in 4.2 s (breaker_open)
+  route     pay/charges
+  request   POST /charges, 17 bytes
+  labels    eu
+  accepted  2025-12-31T23:58:30.000Z, 90 s ago
+  deadline  2026-01-02T00:00:00.000Z
+  attempts  3 of 50
+  planned   in 4.2 s, in 3 min
+
+  ATTEMPT  BEGAN      TOOK  RESULT           THEN
+        1  90 s ago  12 ms  503              waited 412 ms (backoff)
+        2  90 s ago   10 s  attempt_timeout                           begun by a process that was lost
+`);
+  expect([0, 999, 1_000, 9_949, 9_950, 119_999, 120_000, 7_199_999, 7_200_000, 1e9].map(roughly)).toEqual([
+    '0 ms',
+    '999 ms',
+    '1.0 s',
+    '9.9 s',
+    '10 s',
+    '120 s',
+    '2 min',
+    '120 min',
+    '2 h',
+    '12 d',
+  ]);
+});

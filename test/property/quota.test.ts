@@ -1,0 +1,260 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { FairQueue } from '../../src/policies/quota/fair-queue.ts';
+import { Gcra } from '../../src/policies/quota/gcra.ts';
+import { Allowance } from '../../src/policies/quota/allowance.ts';
+import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
+
+const window = fc.record({
+  limit: fc.integer({ min: 1, max: 200 }),
+  periodMs: fc.integer({ min: 1, max: 100_000 }),
+  burst: fc.option(fc.integer({ min: 1, max: 300 }), { nil: undefined }),
+});
+
+/** Units and the time since those before. */
+const arrivals = fc.array(
+  fc.record({ afterMs: fc.integer({ min: 0, max: 5_000 }), units: fc.integer({ min: 1, max: 5 }) }),
+  { maxLength: 200, size: 'max' },
+);
+
+/** When each unit passed, if every arrival waits for as long as it is told. */
+function passes(gcra: Gcra, list: readonly { afterMs: number; units: number }[]): number[] {
+  const at: number[] = [];
+  let now = 0;
+  for (const { afterMs, units } of list) {
+    now = Math.max(now + afterMs, gcra.readyAt(0, units, now + afterMs));
+    gcra.take(units, now);
+    for (let unit = 0; unit < units; unit++) at.push(now);
+  }
+  return at;
+}
+
+test('over any stretch, no more than the burst and what the rate brings', () => {
+  fc.assert(
+    fc.property(window, arrivals, (options, list) => {
+      const gcra = new Gcra(options);
+      // A single call may cost more than a burst; the bound is then its cost.
+      const burst = Math.max(gcra.burst, ...list.map(({ units }) => units));
+      const spread = options.burst === undefined && options.periodMs <= 1_000;
+      const perMs = (spread ? options.limit - gcra.burst + 1 : options.limit) / options.periodMs;
+      const at = passes(gcra, list);
+      const over = at.filter((to, last) =>
+        at.some((from, first) => first <= last && last - first + 1 > burst + (to - from) * perMs + 1e-6),
+      );
+      expect(over).toEqual([]);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a rate by the second: no second sees more than it says', () => {
+  const single = arrivals.map((list) => list.map(({ afterMs }) => ({ afterMs: afterMs % 5, units: 1 })));
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 150 }), single, (limit, list) => {
+      const at = passes(new Gcra({ limit, periodMs: 1_000, burst: undefined }), list);
+      const most = Math.max(
+        0,
+        ...at.map((from) => at.filter((time) => time >= from && time < from + 1_000 - 1e-6).length),
+      );
+      expect(most).toBeLessThanOrEqual(limit);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('what is taken and given back at once was never taken', () => {
+  fc.assert(
+    fc.property(
+      window,
+      arrivals,
+      fc.array(fc.boolean(), { maxLength: 200, size: 'max' }),
+      (options, list, back) => {
+        const [gcra, plain] = [new Gcra(options), new Gcra(options)];
+        let now = 0;
+        list.forEach(({ afterMs, units }, index) => {
+          now += afterMs;
+          if (back[index] === true) {
+            gcra.take(units, now);
+            gcra.refund(units);
+          } else {
+            gcra.take(units, now);
+            plain.take(units, now);
+          }
+          expect(gcra.readyAt(0, 1, now)).toBeCloseTo(plain.readyAt(0, 1, now), 3);
+        });
+      },
+    ),
+  );
+});
+
+test('an estimate never rises between two resets, whatever the replies and their order', () => {
+  const told = fc.record({
+    remaining: fc.integer({ min: 0, max: 100 }),
+    resetMs: fc.integer({ min: 100_000, max: 200_000 }),
+    startedAt: fc.integer({ min: 0, max: 1_000 }),
+    unseen: fc.integer({ min: 0, max: 20 }),
+  });
+  fc.assert(
+    fc.property(fc.array(told, { minLength: 1, maxLength: 50, size: 'max' }), (list) => {
+      const about = { bucket: 'b', policy: '', resource: '', unit: 'calls' as const, flows: false };
+      const meter = new WindowMeter(about);
+      let before = Infinity;
+      list.forEach(({ remaining, resetMs, startedAt, unseen }, index) => {
+        const now = 1_000 + index;
+        meter.learn(
+          { ...about, limit: 100, remaining, resetMs, windowMs: undefined },
+          { startedAt, unseen },
+          now,
+        );
+        const left = meter.remaining(now) ?? Infinity;
+        expect(left).toBeLessThanOrEqual(Math.min(before, Math.max(0, remaining - unseen)));
+        before = left;
+      });
+    }),
+  );
+});
+
+test('whatever replies say, everybody’s turn is a time, and the first comes within a day', () => {
+  const said = fc.record({
+    limit: fc.option(fc.nat(100), { nil: undefined }),
+    remaining: fc.option(fc.nat(100), { nil: undefined }),
+    resetMs: fc.option(fc.nat(31 * 86_400_000), { nil: undefined }),
+    windowMs: fc.option(fc.integer({ min: 1, max: 86_400_000 }), { nil: undefined }),
+    flows: fc.boolean(),
+    policy: fc.constantFrom('a', 'b'),
+    afterMs: fc.nat(100_000),
+    takes: fc.nat(5),
+    unseen: fc.nat(200),
+  });
+  fc.assert(
+    fc.property(fc.array(said, { maxLength: 50, size: 'max' }), (list) => {
+      const allowance = new Allowance([], () => 0.5);
+      let now = 0;
+      for (const { afterMs, takes, unseen, ...told } of list) {
+        const startedAt = now;
+        now += afterMs;
+        const about = { bucket: 'b', resource: '', unit: 'calls' as const };
+        const flows = told.flows && told.limit !== undefined && told.limit > 0 && told.windowMs !== undefined;
+        allowance.learn({ ...about, ...told, flows }, { startedAt, unseen, cost: 1 }, now);
+        for (let i = 0; i < takes; i++) allowance.take(1, now);
+        const at = allowance.readyAt(0, 1, now);
+        expect(at).toBeGreaterThanOrEqual(now);
+        expect(Number.isFinite(allowance.readyAt(1_000, 1, now))).toBe(true);
+      }
+      // Debts of what was let go too much may take their time where all flows back slowly.
+      const rested = now + 31 * 86_400_000 * 10;
+      expect(allowance.readyAt(0, 1, rested)).toBeLessThanOrEqual(rested + 86_400_000);
+    }),
+  );
+});
+
+test('all that an allowance lets through within a window is what the window says', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 30 }),
+      fc.integer({ min: 1, max: 30 }),
+      fc.array(fc.integer({ min: 0, max: 300 }), { maxLength: 100, size: 'max' }),
+      (perSecond, perMinute, gaps) => {
+        const windows = [
+          { name: 's', limit: perSecond, periodMs: 1_000, burst: undefined, counts: 'calls' as const },
+          { name: 'm', limit: perMinute, periodMs: 60_000, burst: 1, counts: 'calls' as const },
+        ];
+        const allowance = new Allowance(windows, () => 0.5);
+        const at: number[] = [];
+        let now = 0;
+        for (const gap of gaps) {
+          now = Math.max(now + gap, allowance.readyAt(0, 1, now + gap));
+          allowance.take(1, now);
+          at.push(now);
+        }
+        for (const from of at) {
+          const within = (ms: number) => at.filter((time) => time >= from && time < from + ms - 1e-6).length;
+          expect(within(1_000)).toBeLessThanOrEqual(perSecond);
+          expect(within(60_000)).toBeLessThanOrEqual(perMinute);
+        }
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+const step = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('push' as const), client: fc.integer({ min: 0, max: 4 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('shift' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), which: fc.nat(20) }) },
+);
+
+test('the queue is bounded, loses nobody without saying so, and is first in, first out for each client', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 10 }),
+      fc.array(step, { maxLength: 200, size: 'max' }),
+      (capacity, steps) => {
+        const evicted: number[] = [];
+        const queue = new FairQueue<{ id: number; client: string }>(capacity, ({ id }) => evicted.push(id));
+        const inside = new Map<number, { client: string; entry: { id: number; client: string } }>();
+        const lastOut = new Map<string, number>();
+        const wrong: string[] = [];
+        let id = 0;
+        for (const one of steps) {
+          if (one.kind === 'push') {
+            const entry = { id: ++id, client: String(one.client) };
+            const place = queue.push(entry.client, entry, false);
+            for (const gone of evicted.splice(0)) inside.delete(gone);
+            if (place !== undefined) inside.set(entry.id, place);
+          } else if (one.kind === 'shift') {
+            const head = queue.head();
+            const out = queue.shift();
+            if (out !== head) wrong.push(`took ${out?.id}, not the head`);
+            if (out === undefined) continue;
+            if (out.id <= (lastOut.get(out.client) ?? 0)) wrong.push(`${out.id} out of order`);
+            lastOut.set(out.client, out.id);
+            inside.delete(out.id);
+          } else {
+            const place = [...inside.values()][one.which];
+            if (place === undefined) continue;
+            queue.remove(place);
+            queue.remove(place);
+            inside.delete(place.entry.id);
+          }
+          expect(queue.size).toBe(inside.size);
+          expect(queue.size).toBeLessThanOrEqual(capacity);
+          expect(queue.entries().length).toBe(queue.size);
+        }
+        expect(wrong).toEqual([]);
+      },
+    ),
+  );
+});
+
+test('clients take turns: who has ten waiting gets no more than who has one', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 2, maxLength: 6 }), (lanes) => {
+      const queue = new FairQueue<string>(1_000, () => undefined);
+      lanes.forEach((count, client) => {
+        for (let i = 0; i < count; i++) queue.push(String(client), String(client), false);
+      });
+      const got = new Map<string, number>();
+      const fewest = Math.min(...lanes);
+      for (let turn = 0; turn < fewest * lanes.length; turn++) {
+        const client = queue.shift() ?? '';
+        got.set(client, (got.get(client) ?? 0) + 1);
+      }
+      expect([...got.values()]).toEqual(lanes.map(() => fewest));
+    }),
+  );
+});
+
+test('a full queue takes in a client that has less than its share', () => {
+  const evicted: string[] = [];
+  const queue = new FairQueue<string>(10, (entry) => evicted.push(entry));
+  for (let i = 0; i < 10; i++) queue.push('many', `many ${i}`, false);
+  expect(queue.push('many', 'many more', false)).toBeUndefined();
+  expect(queue.ahead('few')).toBe(1);
+  expect(queue.push('few', 'few', false)).toBeDefined();
+  expect(evicted).toEqual(['many 9']);
+  expect([queue.shift(), queue.shift()]).toEqual(['many 0', 'few']);
+});

@@ -1,0 +1,43 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { FakeClock } from './fake-clock.ts';
+import { type Origin, type OriginExchange, startOrigin } from './origin.ts';
+
+export interface Enforced {
+  readonly limit: number;
+  readonly periodMs: number;
+  /** What it says besides, with the units left and the time to the reset; nothing when left out. */
+  readonly says?: (left: number, resetMs: number) => OutgoingHttpHeaders;
+}
+
+export interface QuotaOrigin {
+  readonly origin: Origin;
+  /** When each request came, and what it got. */
+  readonly seen: readonly { readonly at: number; readonly status: number }[];
+}
+
+/** An upstream that counts in fixed windows, as most do, and answers what is too many with 429 and Retry-After. */
+export async function startQuotaOrigin(clock: FakeClock, enforced: Enforced): Promise<QuotaOrigin> {
+  const { limit, periodMs, says } = enforced;
+  const seen: { at: number; status: number }[] = [];
+  let windowAt = -Infinity;
+  let used = 0;
+  const origin = await startOrigin(({ response }: OriginExchange) => {
+    const now = clock.now();
+    if (now - windowAt >= periodMs) [windowAt, used] = [Math.floor(now / periodMs) * periodMs, 0];
+    const resetMs = windowAt + periodMs - now;
+    const status = used < limit ? 200 : 429;
+    if (status === 200) used++;
+    seen.push({ at: now, status });
+    const asked = status === 429 ? { 'retry-after': String(Math.ceil(resetMs / 1000)) } : {};
+    response.writeHead(status, { ...asked, ...says?.(limit - used, resetMs) }).end('ok');
+  });
+  return { origin, seen };
+}
+
+/** Lets time pass in small steps, with a turn for the sockets in between, until `done`. */
+export async function passTime(clock: FakeClock, done: () => boolean, stepMs = 10): Promise<void> {
+  while (!done()) {
+    await clock.advance(stepMs);
+    for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+}

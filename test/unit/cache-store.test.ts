@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { Freshness, rulesFrom } from '../../src/policies/response-cache/freshness.ts';
+import { CacheStore, type Entry, type FetchResult } from '../../src/policies/response-cache/store.ts';
+import { Abort } from '../../src/runtime/abort.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { stubCall } from '../support/stub-call.ts';
+
+const OPTIONS = {
+  ttlMs: 60_000,
+  override: false,
+  staleWhileRevalidateMs: 0,
+  staleIfErrorMs: 0,
+  maxReplyBytes: 1_000,
+  memoryBytes: 100_000,
+};
+
+function entry(size: number, vary: Entry['vary'] = []): Entry {
+  const freshness = new Freshness({ status: 200, headers: [] }, OPTIONS, rulesFrom(new FakeClock()));
+  const chunks = [new Uint8Array(size)];
+  return { status: 200, statusText: '', headers: [], chunks, trailers: [], freshness, vary };
+}
+
+test('the bound counts bodies, keys and what Vary names; one with the same fields takes the place of the other', () => {
+  const store = new CacheStore(100_000);
+  store.put('k', entry(100), 0);
+  const one = store.bytes;
+  store.put('k', entry(100), 0);
+  expect(store.bytes).toBe(one);
+  store.put('k'.repeat(5_001), entry(100), 0);
+  expect(store.bytes).toBe(2 * one + 5_000);
+  store.put('v', entry(100, [['accept', 'x'.repeat(4_994)]]), 0);
+  expect(store.bytes).toBe(3 * one + 10_000);
+  store.put('large', entry(100_000), 0);
+  expect(store.find('large', stubCall())).toBeUndefined();
+});
+
+test('a fetch that is over says nothing to those who wait for the next', async () => {
+  const store = new CacheStore(1_000);
+  const clock = new FakeClock();
+  const first = store.beginFetch('k');
+  first?.('left');
+  const second = store.beginFetch('k');
+  const heard: FetchResult[] = [];
+  const waiting = store
+    .untilFetched('k', stubCall({ deadline: 1_000 }), clock)
+    .then((result) => heard.push(result));
+  first?.('failed');
+  expect(store.beginFetch('k')).toBeUndefined();
+  second?.('kept');
+  await waiting;
+  expect(heard).toEqual(['kept']);
+  expect(clock.pending).toBe(0);
+});
+
+test('who has left does not wait, and who leaves waits no longer', async () => {
+  const store = new CacheStore(1_000);
+  const clock = new FakeClock();
+  const fetched = store.beginFetch('k');
+  const signal = new Abort();
+  const waiting = store.untilFetched('k', stubCall({ deadline: 1_000, signal }), clock);
+  signal.abort(new Error('gone'));
+  await expect(waiting).rejects.toThrow('gone');
+  await expect(store.untilFetched('k', stubCall({ deadline: 1_000, signal }), clock)).rejects.toThrow('gone');
+  expect([clock.pending, signal.listenerCount]).toEqual([0, 0]);
+  fetched?.('kept');
+});

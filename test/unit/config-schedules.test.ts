@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+
+const load = (schedule: string) =>
+  loadConfig(
+    'config.yaml',
+    {},
+    () => `upstreams:
+  fx:
+    url: https://api.example.com/base
+    routes:
+      - match: { method: GET, path: /rates/** }
+        durable: true
+schedules:
+  rates:
+    ${schedule}
+`,
+  );
+
+function problems(schedule: string): readonly string[] {
+  const loaded = load(schedule);
+  return loaded.ok ? [] : loaded.problems.map(formatProblem);
+}
+
+test('a schedule knows its route and what the upstream gets', () => {
+  const loaded = load('{ cron: "*/2 * * * *", request: { path: "/fx/rates/latest?base=EUR" } }');
+  expect(loaded).toMatchObject({
+    ok: true,
+    config: {
+      schedules: [
+        {
+          name: 'rates',
+          cron: '*/2 * * * *',
+          timezone: 'UTC',
+          overlap: 'skip',
+          catchup: 'latest',
+          route: 'fx/get-rates-all',
+          method: 'GET',
+          target: '/base/rates/latest?base=EUR',
+          headers: [],
+          body: '',
+          keyHeader: undefined,
+        },
+      ],
+    },
+  });
+});
+
+describe('what is wrong is said at its line', () => {
+  const request = 'request: { path: /fx/rates/latest }';
+  test.each([
+    [
+      `{ cron: "61 * * * *", ${request} }`,
+      'config.yaml:9:13  schedules.rates.cron: "61 * * * *" is not a cron',
+    ],
+    [
+      `{ cron: "0 0 30 2 *", ${request} }`,
+      'config.yaml:9:13  schedules.rates.cron: "0 0 30 2 *" never comes',
+    ],
+    [`{ ${request} }`, 'cron: is missing'],
+    [`{ cron: "* * * * *", timezone: Mars/Olympus, ${request} }`, '"Mars/Olympus" is not a time zone'],
+    ['{ cron: "* * * * *" }', 'request.path: is missing'],
+    ['{ cron: "* * * * *", request: { path: /elsewhere } }', 'no upstream is mounted at /elsewhere'],
+    ['{ cron: "* * * * *", request: { path: /fx/other } }', 'is not durable'],
+    ['{ cron: "* * * * *", request: { method: POST, path: /fx/rates/a } }', 'is not durable'],
+    [
+      '{ cron: "* * * * *", request: { path: /fx/rates/a, headers: { authorization: Bearer 3cr3t } } }',
+      'would be kept in the store',
+    ],
+    [
+      '{ cron: "* * * * *", request: { path: /fx/rates/a, headers: { host: a } } }',
+      'is written by the proxy itself',
+    ],
+  ])('%s', (schedule, message) => {
+    const found = problems(schedule);
+    expect(found).toEqual([expect.stringContaining(message)]);
+    expect(found.join('')).not.toContain('3cr3t');
+  });
+});

@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  changeAll,
+  changeBreaker,
+  changeOne,
+  changeRoute,
+  changeSchedule,
+  possible,
+} from '../../../src/admin/dashboard/changes.js';
+import { curlOf, quoted } from '../../../src/admin/dashboard/curl.js';
+import { DEFAULTS } from '../../../src/admin/dashboard/filters.js';
+import type { Monitor } from '../../../src/admin/dashboard/types.d.ts';
+
+const one = (status: Monitor['status'], id = 'req_1') =>
+  ({ id, status, request: { method: 'POST', path: '/charges' } }) as Monitor;
+const P = '/_breakwater';
+
+describe('one request', () => {
+  test.each([
+    ['waiting', ['retry', 'cancel', 'delete']],
+    ['queued', ['retry', 'cancel', 'delete']],
+    ['running', ['cancel', 'delete']],
+    ['failed', ['retry', 'delete']],
+    ['cancelled', ['retry', 'delete']],
+    ['succeeded', ['retry', 'delete']],
+  ] as const)('%s: %j', (status, what) => expect(possible({ status, erased: undefined })).toEqual(what));
+
+  test('what is erased stays as it is', () =>
+    expect(possible({ status: 'failed', erased: true })).toEqual([]));
+
+  test('each as a call', () => {
+    const call = (...args: Parameters<typeof changeOne>) => {
+      const { method, path, verb } = changeOne(...args);
+      return `${verb}: ${method} ${path}`;
+    };
+    expect(call('retry', one('waiting'), P)).toBe('Run now: POST /_breakwater/requests/req_1/retry');
+    expect(call('retry', one('failed'), P)).toBe('Replay: POST /_breakwater/requests/req_1/retry');
+    expect(call('cancel', one('waiting'), P)).toBe('Cancel: POST /_breakwater/requests/req_1/cancel');
+    expect(call('delete', one('failed'), P)).toBe('Delete: DELETE /_breakwater/requests/req_1');
+  });
+
+  test('to send a success once more is said, marked and forced', () => {
+    const change = changeOne('retry', one('succeeded'), P);
+    expect(change).toMatchObject({ path: '/_breakwater/requests/req_1/retry?force=true', danger: true });
+    expect(change.says).toContain('has succeeded');
+    expect(changeOne('retry', one('failed'), P).path).not.toContain('force');
+  });
+
+  test('a running one that is cancelled leaves its outcome unknown, and that is said', () => {
+    expect(changeOne('cancel', one('running'), P).says).toContain('nobody knows');
+    expect(changeOne('cancel', one('waiting'), P).says).not.toContain('nobody knows');
+  });
+});
+
+test('names from outside stay one segment of the path', () => {
+  expect(changeOne('delete', one('failed', '../routes/x?y#z'), P).path).toBe(
+    '/_breakwater/requests/..%2Froutes%2Fx%3Fy%23z',
+  );
+  expect(changeRoute({ name: 'a/b c', paused: false }, P).path).toBe('/_breakwater/routes/a%2Fb%20c/pause');
+  expect(changeSchedule('run', 'x/y', P).path).toBe('/_breakwater/schedules/x%2Fy/run');
+  expect(changeBreaker('a b', 'open')).toMatchObject({
+    path: '/api/upstreams/a%20b/breaker',
+    body: { force: 'open' },
+  });
+});
+
+test('a paused route is resumed', () =>
+  expect(changeRoute({ name: 'a', paused: true }, P)).toMatchObject({
+    path: '/_breakwater/routes/a/resume',
+    verb: 'Resume',
+  }));
+
+test('all that match: the filter of the list, without its order and its page', () => {
+  const filters = { ...DEFAULTS, status: ['failed'], label: 'eu', limit: 500, id: 'req_1' };
+  const change = changeAll('retry', filters, { prefix: P, now: 0, matches: undefined });
+  expect(change).toMatchObject({ method: 'POST', danger: true });
+  expect(change.path).toBe('/_breakwater/requests/retry?status=failed&label=eu&limit=10000');
+  expect(changeAll('cancel', filters, { prefix: P, now: 0, matches: 1_200 }).says).toContain('1\u202f200');
+});
+
+describe('as curl', () => {
+  test('a shell reads back every text as it was', () => {
+    const texts = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !text.includes('\0'));
+    fc.assert(
+      fc.property(texts, (text) => {
+        // A lone surrogate is no text that a terminal could be given.
+        const given = text.toWellFormed();
+        const read = execFileSync('/bin/sh', ['-c', `printf %s ${quoted(given)}`], { encoding: 'utf8' });
+        expect(read).toBe(given);
+      }),
+      {
+        numRuns: 60,
+        examples: [["'"], ["';rm -rf /;'"], ['$(id)'], ['`id`'], ['\\'], ['\n'], ['-n'], ['!x']],
+      },
+    );
+  });
+
+  test('has what the call has; the token is the shell’s to know', () => {
+    const url = 'http://127.0.0.1:8081/api/upstreams/x/breaker';
+    expect(curlOf(changeBreaker('x', 'open'), { url, token: true })).toBe(
+      `curl -X POST ${url} -H "Authorization: Bearer $BREAKWATER_ADMIN_TOKEN" -H 'content-type: application/json' -d '{"force":"open"}'`,
+    );
+    expect(curlOf(changeOne('delete', one('failed'), P), { url: 'http://h/a?b=c&d', token: false })).toBe(
+      "curl -X DELETE 'http://h/a?b=c&d'",
+    );
+  });
+});

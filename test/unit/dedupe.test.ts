@@ -1,0 +1,107 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { identityOf } from '../../src/policies/dedupe/identity.ts';
+import { ByteBudget } from '../../src/http/byte-budget.ts';
+import { RecordedBody } from '../../src/proxy/recorded-body.ts';
+import { ReplyStore, type Identity, type StoredReply } from '../../src/policies/dedupe/store.ts';
+import { Abort } from '../../src/runtime/abort.ts';
+import { stubCall, StubBody } from '../support/stub-call.ts';
+
+const secret = Buffer.from('secret');
+const call = (changes = {}) => stubCall({ method: 'POST', idempotencyKey: 'k', ...changes });
+
+test('what is one thing is not taken for two that look alike when joined', () => {
+  const of = (changes: object, body: string) => identityOf(call(changes), [Buffer.from(body)], secret);
+  expect(of({ target: '/a' }, 'b').payload).not.toBe(of({ target: '/' }, 'ab').payload);
+  expect(of({ method: 'POSTS', target: '/' }, '').payload).not.toBe(
+    of({ method: 'POST', target: 'S/' }, '').payload,
+  );
+  expect(of({ idempotencyKey: 'kauthorization' }, '').id).not.toBe(
+    of({ headers: ['authorization', ''] }, '').id,
+  );
+  expect(of({}, 'ab')).toEqual(identityOf(call(), [Buffer.from('a'), Buffer.from('b')], secret));
+});
+
+test('nothing that is kept tells the credentials, or can be guessed from them without the secret', () => {
+  const headers = ['Authorization', 'Bearer sk_live'];
+  const one = identityOf(call({ headers }), [], secret);
+  expect(one.id).not.toContain('sk_live');
+  expect(identityOf(call({ headers }), [], Buffer.from('another')).id).not.toBe(one.id);
+  // Names are case-insensitive, and a call is the same whatever traces it.
+  const again = ['x-request-id', '2', 'AUTHORIZATION', 'Bearer sk_live'];
+  expect(identityOf(call({ headers: again }), [], secret)).toEqual(one);
+});
+
+test('a repeat that is signed anew is the same one’s; another session or user is not', () => {
+  const id = (...headers: string[]) =>
+    identityOf(call({ headers: ['x-api-key', 'k', ...headers] }), [], secret).id;
+  const one = id('x-signature', 'a', 'x-auth-timestamp', '1');
+  expect(id('x-signature', 'b', 'x-auth-timestamp', '2')).toBe(one);
+  for (const name of ['x-session-id', 'x-user-id', 'x-auth']) expect(id(name, 'a')).not.toBe(id(name, 'b'));
+});
+
+test('a body that ends without a word to its sink does not keep its key in use', () => {
+  const body = new StubBody();
+  const heard: unknown[] = [];
+  const options = {
+    maxBytes: 10,
+    memory: new ByteBudget(10),
+    client: new Abort(),
+    onDone: (recording: unknown) => heard.push(recording),
+  };
+  new RecordedBody(body, options).discard();
+  body.end('broken');
+  expect(heard).toEqual([undefined]);
+  expect(options.client.listenerCount).toBe(0);
+});
+
+const REPLY: StoredReply = { status: 200, statusText: 'OK', headers: [], chunks: [], trailers: [] };
+
+test('of one operation at most one request runs, and whoever waits is woken', () => {
+  const step = fc.record({
+    id: fc.constantFrom('a', 'b'),
+    payload: fc.constantFrom('p', 'q'),
+    stores: fc.boolean(),
+    ends: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => {
+      const store = new ReplyStore({ windowMs: 1_000, maxReplyBytes: 1, memoryBytes: 10_000 }, () => 0);
+      const running = new Map<string, Identity>();
+      const stored = new Map<string, string>();
+      for (const { id, payload, stores, ends } of steps) {
+        const first = running.get(id);
+        const known = first?.payload ?? stored.get(id);
+        const { kind } = store.claim({ id, payload });
+        const usual = first === undefined ? 'stored' : 'running';
+        const equal = known === payload ? usual : 'other_payload';
+        expect(kind).toBe(known === undefined ? 'first' : equal);
+        if (kind === 'first') running.set(id, { id, payload });
+        const now = running.get(id);
+        if (!ends || now === undefined) continue;
+        let woken = 0;
+        store.onFinish(now, () => woken++);
+        store.finish(now, stores ? REPLY : undefined);
+        expect(woken).toBe(1);
+        running.delete(id);
+        if (stores) stored.set(id, now.payload);
+      }
+    }),
+  );
+});
+
+test('a window without keys is warned of', () => {
+  const load = (retry: string) =>
+    loadConfig(
+      'config.yaml',
+      {},
+      () => `upstreams:\n  a:\n    url: https://a.example\n    dedupe: 24h\n${retry}`,
+    );
+  const loaded = load('');
+  expect(loaded.ok && loaded.warnings.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+    expect.stringContaining('no effect with retry.idempotency_key: none'),
+  ]);
+  const keyed = load('    retry: { idempotency_key: pass }\n');
+  expect(keyed.ok && keyed.warnings).toEqual([]);
+});

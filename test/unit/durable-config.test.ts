@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problem.ts';
+
+function load(yaml: string): Config {
+  const loaded = loadConfig('/etc/breakwater/config.yaml', {}, () => yaml);
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+  return loaded.config;
+}
+
+const problems = (yaml: string) => {
+  const loaded = loadConfig('config.yaml', {}, () => yaml);
+  return loaded.ok ? [] : loaded.problems.map(formatProblem);
+};
+
+/** Whether the upstream's routes are durable: the written ones, then the catch-all. */
+const durable = (text: string) =>
+  load(text).upstreams[0]?.routes.map(({ settings }) => settings.durable !== undefined);
+
+const api = (more: string, top = '') => `${top}upstreams:\n  api:\n    url: https://api.example.com\n${more}`;
+
+describe('durable', () => {
+  test.each([
+    ['', [false]],
+    ['    durable: true', [true]],
+    ['    durable: on', [true]],
+    ['    durable: off', [false]],
+    ['    durable: { attempts: 3 }', [true]],
+    ['    durable: { mode: off, attempts: 3 }', [false]],
+    ['    routes: [{ match: { path: /a }, durable: true }]', [true, false]],
+    ['    durable: true\n    routes: [{ match: { path: /a }, durable: off }]', [false, true]],
+    ['    durable: off\n    routes: [{ match: { path: /a }, durable: { attempts: 3 } }]', [true, false]],
+  ])('%j makes routes durable: %j', (written, expected) => {
+    expect(durable(api(written))).toEqual(expected);
+  });
+
+  test('is inherited from defaults', () => {
+    expect(durable(api('', 'defaults: { durable: { attempts: 7 } }\n'))).toEqual([true]);
+  });
+
+  test('has the store beside the file, or where a URL says', () => {
+    expect(load(api('')).durable.store).toBe('/etc/breakwater/breakwater.db');
+    expect(load(api('', 'durable: { store: /data/x.db }\n')).durable.store).toBe('/data/x.db');
+    expect(load(api('', 'durable: { store: "postgres://db/x" }\n')).durable.store).toBe('postgres://db/x');
+  });
+});
+
+test.each([
+  [
+    'durable: { prefix: breakwater }\n',
+    'config.yaml:1:20  durable.prefix: "breakwater" is not a path such as /_breakwater',
+  ],
+  [
+    'durable: { prefix: /a/../b }\n',
+    'config.yaml:1:20  durable.prefix: "/a/../b" is not a path such as /_breakwater',
+  ],
+  [
+    'durable: { callbacks: { allow: ["ftp://x"] } }\n',
+    'config.yaml:1:32  durable.callbacks.allow: "ftp://x" is not a place for callbacks; write for example https://app.internal/hooks/** or *.example.com',
+  ],
+  [
+    'durable: { credentials: encrypted }\n',
+    'config.yaml:1:25  durable.credentials: encrypted needs credentials_key; write for example credentials_key: ${BREAKWATER_CREDENTIALS_KEY}',
+  ],
+  [
+    'durable: { credentials: encrypted, credentials_key: short }\n',
+    'config.yaml:1:53  durable.credentials_key: is not 32 bytes in base64 or hex',
+  ],
+])('%j is refused', (top, problem) => {
+  expect(problems(api('', top))).toEqual([problem]);
+});
+
+test('an upstream cannot be mounted where status and results are', () => {
+  const yaml = api('    mount: { path: /_breakwater }\n    durable: true');
+  expect(problems(yaml)).toEqual([
+    'config.yaml:4:20  upstreams.api.mount.path: /_breakwater is taken by durable.prefix; change one of them',
+  ]);
+  expect(problems(yaml.replace('durable: true', 'durable: off'))).toEqual([]);
+});

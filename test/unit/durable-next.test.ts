@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { decide, deferral } from '../../src/durable/next.ts';
+import type { Ended, Judgement } from '../../src/durable/route.ts';
+import { ProxyError } from '../../src/proxy/errors.ts';
+
+const options = { retentionMs: 1_000, random: () => 0.5 };
+
+const ended = (outcome: Ended['outcome']): Ended => ({
+  outcome,
+  method: 'POST',
+  repeatable: true,
+  attempt: 1,
+  previousMs: 0,
+  now: 10_000,
+  deadlineAt: 100_000,
+});
+const failed = ended({
+  kind: 'error',
+  error: new ProxyError('connection_terminated', 'cut', { sent: 'sent_unknown' }),
+});
+const answered = ended({ kind: 'reply', reply: { status: 503 } as never });
+
+const retry = (asked: boolean): Judgement => ({
+  kind: 'retry',
+  delayMs: 500.2,
+  backoffMs: 400,
+  asked,
+  cost: 1,
+  reason: 'status_503',
+});
+
+describe('what follows an attempt', () => {
+  test('a success is the end, kept for the retention', () => {
+    expect(decide(answered, { kind: 'success' }, options).next).toEqual({
+      kind: 'end',
+      status: 'succeeded',
+      purgeAt: 11_000,
+    });
+  });
+
+  test.each([
+    [false, 'backoff'],
+    [true, 'retry_after'],
+  ] as const)('a retry (asked for: %s) counts and remembers what it must', (asked, reason) => {
+    expect(decide(answered, retry(asked), options)).toEqual({
+      next: { kind: 'wait', dueAt: 10_501, reason, counts: true },
+      waitMs: 500.2,
+      reason,
+      memo: { previousMs: 400, cost: 1 },
+    });
+  });
+
+  test.each([
+    ['attempts', answered, 'exhausted'],
+    ['deadline', answered, 'deadline'],
+    ['not_retryable', answered, 'not_retryable'],
+    // Answered, it is known what became of it; cut off, nobody knows.
+    ['not_idempotent', answered, 'not_retryable'],
+    ['not_idempotent', failed, 'unknown_outcome'],
+  ] as const)('%s ends it as %#', (because, facts, code) => {
+    expect(decide(facts, { kind: 'stop', because }, options).next).toMatchObject({
+      kind: 'end',
+      status: 'failed',
+      error: { code },
+    });
+  });
+});
+
+describe('a deferral', () => {
+  const at = { now: 10_000, deadlineAt: 100_000, random: () => 0.5 };
+  const refused = (code: ProxyError['code'], retryAfterMs?: number) =>
+    deferral({ code, retryAfterMs }, at).next;
+
+  test('counts no attempt, has a reason, and comes back a little later than it is told', () => {
+    expect(refused('breaker_open', 4_000)).toEqual({
+      kind: 'wait',
+      dueAt: 15_000,
+      reason: 'breaker_open',
+      counts: false,
+    });
+    expect(refused('quota', 2_000)).toMatchObject({ dueAt: 12_500, reason: 'quota' });
+    expect(refused('concurrency_limit')).toMatchObject({ dueAt: 11_250, reason: 'concurrency' });
+  });
+
+  test('is never shorter than half a second, but at a shutdown', () => {
+    expect(refused('breaker_open', 0)).toMatchObject({ dueAt: 10_625 });
+    expect(refused('draining')).toMatchObject({ dueAt: 10_000 });
+  });
+
+  test('ends at the deadline, where the request is looked at once more', () => {
+    expect(refused('breaker_open', 1_000_000)).toMatchObject({ dueAt: 100_000 });
+  });
+});

@@ -1,0 +1,111 @@
+import { expect, test } from 'vitest';
+import { Health } from '../../../src/durable/health.ts';
+import type { NewJob } from '../../../src/durable/job.ts';
+import type { ScheduleOptions } from '../../../src/durable/schedules/options.ts';
+import { slotOf } from '../../../src/durable/schedules/run.ts';
+import { Scheduler } from '../../../src/durable/schedules/scheduler.ts';
+import { StoreError } from '../../../src/durable/store/db.ts';
+import type { Store } from '../../../src/durable/store/store.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const DAILY: ScheduleOptions = {
+  name: 'daily',
+  cron: '0 12 * * *',
+  timezone: 'UTC',
+  overlap: 'queue',
+  catchup: 'latest',
+  route: 'api/default',
+  method: 'GET',
+  target: '/',
+  headers: [],
+  body: '',
+  keyHeader: undefined,
+};
+
+/** A computer whose clock can be set: what it shows runs apart from what it counts. */
+class SetClock extends FakeClock {
+  shift = 0;
+
+  override wallTime(): number {
+    return super.wallTime() + this.shift;
+  }
+}
+
+function watch(options: ScheduleOptions) {
+  const clock = new SetClock();
+  const slots = new Map<number, NewJob | undefined>();
+  let failing = false;
+  const store = {
+    lastSlot: async () => {
+      if (failing) throw new StoreError('failed', 'not now');
+      return slots.size === 0 ? undefined : Math.max(...slots.keys());
+    },
+    paused: async () => [],
+    submitSlot: async (_name: string, slotAt: number, job: NewJob | undefined) => {
+      if (slots.has(slotAt)) return false;
+      slots.set(slotAt, job);
+      return true;
+    },
+  };
+  const logger = { error: () => undefined, info: () => undefined, warn: () => undefined };
+  const scheduler = new Scheduler({
+    clock,
+    store: store as unknown as Store,
+    health: new Health({ clock, logger }),
+    logger,
+    observer: { stateChanged: () => undefined },
+    route: () => undefined,
+    submitted: () => undefined,
+  });
+  scheduler.setUp([options]);
+  const HOUR = 3_600_000;
+  const hours = async (count: number) => {
+    for (let minute = 0; minute < count * 60; minute++) {
+      // The look at the store is a few microtasks long.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      await clock.advance(60_000);
+    }
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  };
+  return {
+    clock,
+    hours,
+    scheduler,
+    HOUR,
+    fail: (is: boolean) => (failing = is),
+    runs: () => [...slots.keys()].map((at) => new Date(at).toISOString().slice(5, 16)),
+    jobs: () => [...slots.values()].filter((job) => job !== undefined),
+  };
+}
+
+test('a clock that is set back runs no slot twice, one that is set on runs the latest', async () => {
+  const { clock, hours, runs, HOUR, jobs } = watch(DAILY);
+  await hours(13);
+  expect(runs()).toEqual(['01-01T12:00']);
+  clock.shift = -3 * HOUR;
+  await hours(4);
+  expect(runs()).toEqual(['01-01T12:00']);
+  clock.shift = 72 * HOUR;
+  await hours(1);
+  expect(runs()).toEqual(['01-01T12:00', '01-04T12:00']);
+  expect(jobs().map((job) => new Date(slotOf(job) ?? 0).toISOString().slice(5, 16))).toEqual(runs());
+});
+
+test('a slot that comes while the store fails is run when it works again', async () => {
+  const { hours, runs, fail } = watch(DAILY);
+  fail(true);
+  await hours(13);
+  expect(runs()).toEqual([]);
+  fail(false);
+  await hours(1);
+  expect(runs()).toEqual(['01-01T12:00']);
+});
+
+test('stopped, it makes nothing and waits for nothing', async () => {
+  const { clock, hours, runs, scheduler } = watch(DAILY);
+  await hours(1);
+  scheduler.stop();
+  expect(clock.pending).toBe(0);
+  await hours(24);
+  expect(runs()).toEqual([]);
+});

@@ -1,0 +1,537 @@
+import { describe, expect, test } from 'vitest';
+import type { RouteConfig } from '../../src/config/config.ts';
+import { routeValues } from '../../src/config/effective.ts';
+import { type Good, loadConfig } from '../../src/config/load.ts';
+import { presetFile } from '../../src/config/preset.ts';
+import { quotaReader } from '../../src/http/rate-limit.ts';
+import { askedWaitMs } from '../../src/http/retry-after.ts';
+import type { Reply } from '../../src/http/reply.ts';
+import { Judge } from '../../src/policies/inspection/judge.ts';
+import { classify } from '../../src/policies/retry/classify.ts';
+import { PRESETS } from '../../src/presets/presets.ts';
+import { Router } from '../../src/proxy/router.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+
+function load(preset: string, more = '', files: Record<string, string> = {}): Good {
+  const text = `upstreams:\n  api: { url: https://api.example.com, preset: ${preset}${more} }\n`;
+  const loaded = loadConfig('config.yaml', {}, (path) => files[path] ?? text);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  return loaded;
+}
+
+function routeOf({ config }: Good, method: string, path: string): RouteConfig {
+  const upstreams = config.upstreams.map(({ mount, basePath, routes }) => ({
+    mount,
+    basePath,
+    routes: routes.map((route) => ({ ...route, route })),
+  }));
+  const match = new Router(upstreams).match(method, undefined, `/api${path}`);
+  if (match.kind !== 'route') throw new Error(match.why);
+  return match.route;
+}
+
+interface Seen {
+  readonly status: number;
+  readonly headers?: readonly string[];
+  readonly body?: unknown;
+  readonly call?: string;
+  readonly keyed?: boolean;
+}
+
+/** What becomes of a reply: `retry` or why not, the rule's name, and the wait that was asked for. */
+function outcome(preset: string, { status, headers = [], body = '', call = 'POST /x', keyed }: Seen): string {
+  const [method = '', path = ''] = call.split(' ');
+  const route = routeOf(load(preset), method, path);
+  const { retry, inspection } = route.settings;
+  const json = status < 400 ? ['content-type', 'application/json'] : [];
+  const head = { status, headers: [...headers, ...json] };
+  const judge = new Judge(inspection);
+  const early = judge.byHead(head, NOW);
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const verdict = early === 'body' ? judge.byBody(head, text, NOW) : early;
+  const reply: Pick<Reply, 'status' | 'headers' | 'verdict'> = {
+    ...head,
+    ...(verdict !== undefined && { verdict }),
+  };
+  const idempotencyKey = keyed === true || retry.idempotencyKey === 'inject' ? 'k' : undefined;
+  const made = classify(
+    { kind: 'reply', reply },
+    { method, idempotencyKey, attempt: 1, safe: retry.safe },
+    retry,
+  );
+  const word = made.retry === 'yes' ? 'retry' : made.because;
+  const wait = askedWaitMs(reply, NOW);
+  return [word, verdict?.name, verdict?.throttled === true ? 'throttled' : undefined, wait]
+    .filter((part) => part !== undefined)
+    .join(' ');
+}
+
+const error = (fields: object) => ({ error: fields });
+
+describe('what replies of each API mean', () => {
+  test.each<[string, Seen, string]>([
+    // Stripe
+    [
+      'stripe',
+      { status: 429, body: error({ code: 'lock_timeout', type: 'invalid_request_error' }) },
+      'retry lock_timeout',
+    ],
+    ['stripe', { status: 429, body: error({ code: 'rate_limit' }) }, 'retry rate_limited throttled'],
+    [
+      'stripe',
+      { status: 409, body: error({ code: 'idempotency_key_in_use' }) },
+      'retry idempotency_key_in_use',
+    ],
+    ['stripe', { status: 409, body: error({ code: 'resource_already_exists' }) }, 'not_retryable'],
+    ['stripe', { status: 402, body: error({ code: 'card_declined' }) }, 'not_retryable'],
+    ['stripe', { status: 402, headers: ['Stripe-Should-Retry', 'true'] }, 'retry'],
+    ['stripe', { status: 503, headers: ['Stripe-Should-Retry', 'false'] }, 'veto'],
+    ['stripe', { status: 500 }, 'not_retryable'],
+    // OpenAI
+    [
+      'openai',
+      { status: 429, body: error({ type: 'insufficient_quota', code: 'insufficient_quota' }) },
+      'permanent insufficient_quota throttled',
+    ],
+    [
+      'openai',
+      { status: 429, body: error({ type: 'x', code: 'project_spend_limit_exceeded' }) },
+      'permanent quota_or_spend_limit throttled',
+    ],
+    [
+      'openai',
+      {
+        status: 429,
+        headers: ['retry-after-ms', '1500', 'retry-after', '2'],
+        body: error({ type: 'tokens', code: 'rate_limit_exceeded' }),
+      },
+      'retry rate_limit_exceeded throttled 1500',
+    ],
+    ['openai', { status: 500, call: 'POST /v1/chat/completions' }, 'retry'],
+    ['openai', { status: 500, call: 'POST /v1/responses' }, 'not_retryable'],
+    ['openai', { status: 503, call: 'POST /v1/responses' }, 'not_idempotent'],
+    ['openai', { status: 503, call: 'POST /v1/embeddings', headers: ['x-should-retry', 'false'] }, 'veto'],
+    ['openai', { status: 400, body: error({ code: 'context_length_exceeded' }) }, 'not_retryable'],
+    // Azure OpenAI
+    [
+      'azure-openai',
+      { status: 429, headers: ['x-ms-retry-after-ms', '250'], body: error({ code: '429' }) },
+      'retry rate_limit_exceeded throttled 250',
+    ],
+    ['azure-openai', { status: 503, call: 'POST /openai/deployments/gpt/chat/completions' }, 'retry'],
+    ['azure-openai', { status: 400, body: error({ code: 'content_filter' }) }, 'not_retryable'],
+    // Anthropic
+    ['anthropic', { status: 529, body: { type: 'error', error: { type: 'overloaded_error' } } }, 'retry'],
+    [
+      'anthropic',
+      { status: 429, headers: ['retry-after', '7'], body: error({ type: 'rate_limit_error' }) },
+      'retry rate_limit_error throttled 7000',
+    ],
+    [
+      'anthropic',
+      {
+        status: 429,
+        body: error({ type: 'rate_limit_error', details: { error_code: 'enforced_spend_limit_reached' } }),
+      },
+      'permanent enforced_spend_limit_reached throttled',
+    ],
+    [
+      'anthropic',
+      {
+        status: 400,
+        body: error({
+          type: 'invalid_request_error',
+          message: 'You have reached your specified API usage limits. You will regain access on 2026-02-01.',
+        }),
+      },
+      'permanent own_spend_limit_reached throttled',
+    ],
+    [
+      'anthropic',
+      { status: 400, body: error({ type: 'invalid_request_error', message: 'max_tokens: required' }) },
+      'not_retryable',
+    ],
+    ['anthropic', { status: 500, call: 'POST /v1/messages' }, 'retry'],
+    ['anthropic', { status: 500, call: 'POST /v1/messages/batches' }, 'not_retryable'],
+    // GitHub
+    [
+      'github',
+      {
+        status: 403,
+        body: {
+          message:
+            'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.',
+        },
+      },
+      'retry secondary_rate_limit throttled 60000',
+    ],
+    [
+      'github',
+      {
+        status: 429,
+        headers: ['retry-after', '5'],
+        body: { message: 'You have exceeded a secondary rate limit' },
+      },
+      'retry secondary_rate_limit throttled 5000',
+    ],
+    [
+      'github',
+      {
+        status: 403,
+        headers: ['X-RateLimit-Remaining', '0', 'X-RateLimit-Reset', String(NOW / 1000 + 40)],
+        body: { message: 'API rate limit exceeded for user ID 1.' },
+      },
+      'retry primary_rate_limit throttled 40000',
+    ],
+    [
+      'github',
+      {
+        status: 403,
+        headers: ['X-RateLimit-Remaining', '12'],
+        body: { message: 'Resource not accessible by integration' },
+      },
+      'not_retryable',
+    ],
+    ['github', { status: 404, body: { message: 'Not Found' } }, 'not_retryable'],
+    [
+      'github',
+      {
+        status: 200,
+        call: 'POST /graphql',
+        headers: ['x-ratelimit-remaining', '0', 'x-ratelimit-reset', String(NOW / 1000 + 9)],
+        body: { errors: [{ type: 'RATE_LIMITED' }] },
+      },
+      'retry graphql_rate_limit throttled 9000',
+    ],
+    [
+      'github',
+      { status: 200, call: 'POST /graphql', headers: ['x-ratelimit-remaining', '0'], body: { data: {} } },
+      'success',
+    ],
+    // Slack
+    ['slack', { status: 429, headers: ['Retry-After', '30'] }, 'retry rate_limited throttled 30000'],
+    ['slack', { status: 200, body: { ok: false, error: 'ratelimited' } }, 'success'],
+    ['slack', { status: 503 }, 'not_idempotent'],
+    ['slack', { status: 503, call: 'POST /api/users.list' }, 'retry'],
+    ['slack', { status: 503, call: 'POST /api/chat.postMessage' }, 'not_idempotent'],
+    // Twilio
+    [
+      'twilio',
+      { status: 429, body: { code: 20429, message: 'Too Many Requests', status: 429 } },
+      'retry too_many_requests throttled',
+    ],
+    [
+      'twilio',
+      { status: 429, body: { code: 60203, message: 'Max send attempts reached', status: 429 } },
+      'permanent verify_attempts',
+    ],
+    ['twilio', { status: 503 }, 'not_idempotent'],
+    // Shopify
+    ['shopify', { status: 429, headers: ['Retry-After', '2.0'] }, 'retry call_limit throttled 2000'],
+    [
+      'shopify',
+      {
+        status: 200,
+        call: 'POST /admin/api/2026-01/graphql.json',
+        body: {
+          errors: [{ message: 'Throttled', extensions: { code: 'THROTTLED' } }],
+          extensions: {
+            cost: {
+              requestedQueryCost: 752,
+              actualQueryCost: null,
+              throttleStatus: { maximumAvailable: 1000.0, currentlyAvailable: 652, restoreRate: 50.0 },
+            },
+          },
+        },
+      },
+      'retry throttled throttled 2000',
+    ],
+    [
+      'shopify',
+      {
+        status: 200,
+        call: 'POST /admin/api/2026-01/graphql.json',
+        body: { data: {}, errors: [{ extensions: { code: 'ACCESS_DENIED' } }] },
+      },
+      'success',
+    ],
+    // AWS
+    [
+      'aws',
+      { status: 400, headers: ['x-amzn-ErrorType', 'ThrottlingException:http://internal.amazon.com/coral/'] },
+      'retry throttled throttled',
+    ],
+    [
+      'aws',
+      {
+        status: 400,
+        body: { __type: 'com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException' },
+      },
+      'retry throttled throttled',
+    ],
+    [
+      'aws',
+      { status: 503, body: '<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>x</Message></Error>' },
+      'retry throttled throttled',
+    ],
+    [
+      'aws',
+      { status: 429, headers: ['x-amz-retry-after', '300'], body: { code: 'TooManyRequestsException' } },
+      'retry throttled throttled 300',
+    ],
+    [
+      'aws',
+      { status: 400, call: 'GET /x', body: '<Error><Code>RequestTimeout</Code></Error>' },
+      'retry request_timeout',
+    ],
+    [
+      'aws',
+      { status: 400, body: '<Error><Code>RequestTimeout</Code></Error>' },
+      'not_idempotent request_timeout',
+    ],
+    ['aws', { status: 400, body: { __type: 'ValidationException' } }, 'not_retryable'],
+    // Google
+    [
+      'google',
+      {
+        status: 429,
+        call: 'GET /x',
+        body: error({
+          code: 429,
+          status: 'RESOURCE_EXHAUSTED',
+          details: [
+            { '@type': 'type.googleapis.com/google.rpc.QuotaFailure' },
+            { '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '37s' },
+          ],
+        }),
+      },
+      'retry resource_exhausted throttled 37000',
+    ],
+    [
+      'google',
+      { status: 429, body: error({ status: 'RESOURCE_EXHAUSTED' }) },
+      'not_idempotent resource_exhausted throttled',
+    ],
+    [
+      'google',
+      {
+        status: 503,
+        call: 'GET /x',
+        body: error({ status: 'UNAVAILABLE', details: [{ retryDelay: '1.5s' }] }),
+      },
+      'retry unavailable 1500',
+    ],
+    [
+      'google',
+      { status: 403, call: 'GET /x', body: error({ errors: [{ reason: 'userRateLimitExceeded' }] }) },
+      'retry rate_limited throttled',
+    ],
+    [
+      'google',
+      { status: 403, call: 'GET /x', body: error({ errors: [{ reason: 'dailyLimitExceeded' }] }) },
+      'permanent quota_of_the_day throttled',
+    ],
+    [
+      'google',
+      { status: 403, call: 'GET /x', body: error({ errors: [{ reason: 'insufficientPermissions' }] }) },
+      'not_retryable',
+    ],
+    [
+      'google',
+      { status: 503, call: 'POST /v1beta/models/gemini-2.5-flash:generateContent' },
+      'retry unavailable',
+    ],
+    // Atlassian
+    [
+      'atlassian',
+      {
+        status: 429,
+        call: 'GET /x',
+        headers: ['Retry-After', '12', 'X-RateLimit-Reset', '2026-01-01T00:05Z'],
+      },
+      'retry rate_limited throttled 12000',
+    ],
+    [
+      'atlassian',
+      { status: 429, call: 'GET /x', headers: ['X-RateLimit-Reset', '2026-01-01T00:05Z'] },
+      'retry rate_limited throttled 300000',
+    ],
+    ['atlassian', { status: 503, call: 'GET /x', headers: ['Retry-After', '4'] }, 'retry 4000'],
+    // Discord
+    [
+      'discord',
+      { status: 429, body: { message: 'You are being rate limited.', retry_after: 0.65, global: false } },
+      'retry route_rate_limit 650',
+    ],
+    [
+      'discord',
+      { status: 429, headers: ['Retry-After', '65', 'X-RateLimit-Scope', 'user'] },
+      'retry route_rate_limit 65000',
+    ],
+    [
+      'discord',
+      { status: 429, headers: ['X-RateLimit-Scope', 'global'], body: { retry_after: 2, global: true } },
+      'retry global_rate_limit throttled 2000',
+    ],
+    ['discord', { status: 403, body: { code: 50001 } }, 'not_retryable'],
+  ])('%s %j: %s', (preset, seen, expected) => expect(outcome(preset, seen)).toBe(expected));
+});
+
+describe('what replies of each API say of its quotas', () => {
+  const reading = (bucket: string, remaining: number, limit: number, resetMs: number) => ({
+    bucket,
+    remaining,
+    limit,
+    resetMs,
+  });
+
+  test.each<[string, readonly string[], readonly object[]]>([
+    [
+      'openai',
+      [
+        'x-ratelimit-limit-requests',
+        '60',
+        'x-ratelimit-remaining-requests',
+        '59',
+        'x-ratelimit-reset-requests',
+        '1s',
+        'x-ratelimit-limit-tokens',
+        '150000',
+        'x-ratelimit-remaining-tokens',
+        '149984',
+        'x-ratelimit-reset-tokens',
+        '6m0s',
+      ],
+      [reading('requests', 59, 60, 1_000), { ...reading('tokens', 149_984, 150_000, 360_000), unit: 'cost' }],
+    ],
+    [
+      'azure-openai',
+      [
+        'x-ratelimit-limit-tokens',
+        '-1',
+        'x-ratelimit-remaining-tokens',
+        '-1',
+        'x-ratelimit-reset-tokens',
+        '0',
+        'x-ratelimit-limit-requests',
+        '10',
+        'x-ratelimit-remaining-requests',
+        '9',
+        'x-ratelimit-reset-requests',
+        '7',
+      ],
+      [reading('requests', 9, 10, 7_000)],
+    ],
+    [
+      'anthropic',
+      [
+        'anthropic-ratelimit-requests-limit',
+        '50',
+        'anthropic-ratelimit-requests-remaining',
+        '49',
+        'anthropic-ratelimit-requests-reset',
+        '2026-01-01T00:00:02Z',
+
+        'anthropic-ratelimit-input-tokens-limit',
+        '30000',
+        'anthropic-ratelimit-input-tokens-remaining',
+        '0',
+        'anthropic-ratelimit-input-tokens-reset',
+        '2026-01-01T00:01:00Z',
+      ],
+      [reading('requests', 49, 50, 2_000), { ...reading('input-tokens', 0, 30_000, 60_000), unit: 'cost' }],
+    ],
+    [
+      'github',
+      [
+        'X-RateLimit-Limit',
+        '30',
+        'X-RateLimit-Remaining',
+        '12',
+        'X-RateLimit-Used',
+        '18',
+        'X-RateLimit-Reset',
+        String(NOW / 1000 + 50),
+        'X-RateLimit-Resource',
+        'search',
+      ],
+      [{ ...reading('default', 12, 30, 50_000), resource: 'search' }],
+    ],
+    [
+      'shopify',
+      ['X-Shopify-Shop-Api-Call-Limit', '32/40'],
+      [{ remaining: 8, limit: 40, flows: true, windowMs: 20_000 }],
+    ],
+    [
+      'atlassian',
+      ['X-RateLimit-Limit', '350', 'X-RateLimit-Remaining', '0', 'X-RateLimit-Reset', '2026-01-01T00:02Z'],
+      [reading('default', 0, 350, 120_000)],
+    ],
+    // What the standard says is read whatever the preset.
+    ['twilio', ['RateLimit', '"default";r=3;t=9'], [{ remaining: 3, resetMs: 9_000 }]],
+  ])('%s', (preset, headers, expected) => {
+    const { quota } = routeOf(load(preset), 'POST', '/x').settings;
+    const found = quotaReader(quota.formats)(headers, NOW) ?? [];
+    expect(found).toHaveLength(expected.length);
+    expect(found).toMatchObject(expected);
+  });
+
+  test('Discord’s counts are those of single routes', () => {
+    expect(routeOf(load('discord'), 'GET', '/x').settings.quota.learn).toBe(false);
+  });
+
+  test.each([
+    ['openai', 'openai-organization'],
+    ['azure-openai', 'api-key'],
+    ['anthropic', 'x-api-key'],
+    ['google', 'x-goog-api-key'],
+    ['shopify', 'x-shopify-access-token'],
+    ['github', 'authorization'],
+  ])('%s tells callers apart by %s', (preset, header) => {
+    expect(routeOf(load(preset), 'GET', '/x').settings.quota.credentials).toContain(header);
+  });
+});
+
+test('200 with ratelimited is seen where the user has it looked into', () => {
+  const { settings } = routeOf(load('slack', ', errors: { inspect: all }'), 'POST', '/api/chat.postMessage');
+  const head = { status: 200, headers: ['Content-Type', 'application/json; charset=utf-8'] };
+  const judge = new Judge(settings.inspection);
+  expect(judge.byHead(head, NOW)).toBe('body');
+  expect(judge.byBody(head, '{"ok":false,"error":"ratelimited"}', NOW)).toMatchObject({
+    kind: 'not_processed',
+  });
+  expect(judge.byBody(head, '{"ok":true}', NOW)).toBeUndefined();
+});
+
+describe.each(Object.entries(PRESETS))('%s', (name, preset) => {
+  test('is sound, changes nothing that it does not say, and warns of nothing', () => {
+    expect(load(name).warnings).toEqual([]);
+  });
+
+  test('has a source for every value that it sets, and explain prints it', () => {
+    const loaded = load(name);
+    for (const route of loaded.config.upstreams[0]?.routes ?? []) {
+      const said = routeValues(loaded, route).filter(({ origin }) => origin !== 'built-in');
+      expect(said.length).toBeGreaterThan(0);
+      for (const { origin } of said)
+        expect(origin).toMatch(new RegExp(`^preset ${name} \\(https://\\S+\\)$`));
+    }
+  });
+
+  test('prints as a file that says the same', () => {
+    const file = presetFile(name);
+    if (!('text' in file)) throw new Error(file.problem);
+    const own = load('./own.yaml', '', { 'own.yaml': file.text }).config.upstreams[0]?.routes;
+    expect(own).toEqual(load(name).config.upstreams[0]?.routes);
+  });
+
+  test('names the source of every key that it has', () => {
+    for (const key of Object.keys(preset.sources ?? {})) {
+      const value = key
+        .split('.')
+        .reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], preset);
+      expect([key, value]).not.toEqual([key, undefined]);
+    }
+  });
+});

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { Gcra } from '../../src/policies/quota/gcra.ts';
+
+const SECOND = 1000;
+
+function allows(gcra: Gcra, now: number, units = 1): boolean {
+  if (gcra.readyAt(0, units, now) > now) return false;
+  gcra.take(units, now);
+  return true;
+}
+
+test('one a second, five at once: the published vector', () => {
+  const gcra = new Gcra({ limit: 1, periodMs: SECOND, burst: 5 });
+  expect([1, 2, 3, 4, 5].map(() => allows(gcra, 0))).toEqual([true, true, true, true, true]);
+  expect(gcra.readyAt(0, 1, 0)).toBe(1_000);
+  for (const [at, left] of [
+    [3_000, 2],
+    [3_100, 1],
+    [4_000, 1],
+    [8_000, 4],
+  ] as const) {
+    expect(allows(gcra, at)).toBe(true);
+    expect(Math.floor(gcra.remaining(at) + 1e-9)).toBe(left);
+  }
+});
+
+test('who waits behind others is told when its own turn is', () => {
+  const gcra = new Gcra({ limit: 1, periodMs: SECOND, burst: 2 });
+  expect(gcra.readyAt(0, 1, 500)).toBe(500);
+  expect(gcra.readyAt(1, 1, 500)).toBe(500);
+  expect(gcra.readyAt(2, 1, 500)).toBe(1_500);
+  expect(gcra.readyAt(10, 1, 500)).toBe(9_500);
+});
+
+test('what costs more than a burst waits for a whole one, and is owed afterwards', () => {
+  const gcra = new Gcra({ limit: 10, periodMs: SECOND, burst: 10 });
+  expect(allows(gcra, 0)).toBe(true);
+  expect(gcra.readyAt(0, 50, 0)).toBe(100);
+  expect(allows(gcra, 100, 50)).toBe(true);
+  expect(gcra.remaining(100)).toBe(0);
+  expect(gcra.readyAt(0, 1, 100)).toBe(100 + 4_100);
+});
+
+test('a rate by the second is spread, a longer window may go at once', () => {
+  expect(new Gcra({ limit: 20, periodMs: SECOND, burst: undefined }).burst).toBe(1);
+  expect(new Gcra({ limit: 100, periodMs: SECOND, burst: undefined }).burst).toBe(5);
+  expect(new Gcra({ limit: 1000, periodMs: 86_400_000, burst: undefined }).burst).toBe(1000);
+});
+
+test('a refund gives the turn back, and never more than a burst', () => {
+  const gcra = new Gcra({ limit: 1, periodMs: SECOND, burst: 1 });
+  gcra.take(1, 0);
+  gcra.refund(1);
+  expect(gcra.readyAt(0, 1, 0)).toBe(0);
+  gcra.refund(10);
+  expect(gcra.remaining(0)).toBe(1);
+  gcra.take(1, 0);
+  expect(gcra.readyAt(0, 1, 0)).toBeGreaterThan(0);
+});

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'vitest';
+import type { QuotaReading } from '../../src/http/rate-limit.ts';
+import { FlowMeter } from '../../src/policies/quota/flow-meter.ts';
+import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
+
+const reading = (changes: Partial<QuotaReading>): QuotaReading => ({
+  bucket: 'default',
+  policy: '',
+  resource: '',
+  unit: 'calls',
+  limit: 100,
+  remaining: 50,
+  resetMs: 60_000,
+  windowMs: undefined,
+  flows: false,
+  ...changes,
+});
+
+const seen = { startedAt: 0, unseen: 0 };
+
+describe('a window', () => {
+  const started = () => new WindowMeter(reading({}));
+
+  test('knows nothing at first, and holds nobody', () => {
+    const meter = started();
+    expect(meter.remaining(0)).toBeUndefined();
+    meter.take(1000, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(-Infinity);
+  });
+
+  test('replies out of order cannot raise an estimate', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 40 }), { startedAt: 20, unseen: 0 }, 100);
+    meter.learn(reading({ remaining: 90 }), { startedAt: 10, unseen: 0 }, 110);
+    expect(meter.remaining(110)).toBe(40);
+    // Not even the newest may: others of ours may be on their way.
+    meter.learn(reading({ remaining: 60 }), { startedAt: 30, unseen: 0 }, 120);
+    expect(meter.remaining(120)).toBe(40);
+  });
+
+  test('what was sent since is not in what a reply says', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 40 }), { startedAt: 0, unseen: 15 }, 100);
+    expect(meter.remaining(100)).toBe(25);
+    meter.take(5, 110);
+    expect(meter.remaining(110)).toBe(20);
+  });
+
+  test('nothing left waits for the reset, and is whole again then', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000 }), seen, 1_000);
+    expect(meter.readyAt(0, 1, 1_000)).toBe(6_000);
+    expect(meter.readyAt(9, 1, 1_000)).toBe(6_000);
+    expect(meter.remaining(6_000)).toBe(10);
+  });
+
+  test('who would come after the next window waits for the one after', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000, windowMs: 60_000 }), seen, 0);
+    expect(meter.readyAt(10, 1, 0)).toBe(65_000);
+    expect(meter.readyAt(25, 1, 0)).toBe(125_000);
+  });
+
+  test('a reply to a call that began before the reset tells of the time before it', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000 }), seen, 0);
+    meter.learn(reading({ remaining: 0, limit: 10, resetMs: 1_000 }), { startedAt: 4_900, unseen: 0 }, 5_100);
+    expect(meter.remaining(5_100)).toBe(10);
+    meter.learn(reading({ remaining: 7, limit: 10, resetMs: 5_000 }), { startedAt: 5_050, unseen: 0 }, 5_200);
+    expect(meter.remaining(5_200)).toBe(7);
+    // and the reset that counts now is the one that was told last
+    expect(meter.resetMs(5_200)).toBe(5_000);
+  });
+
+  test('windows that slide: the newest reading takes over at the reset', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 30, resetMs: 10_000 }), { startedAt: 0, unseen: 0 }, 0);
+    meter.learn(reading({ remaining: 33, resetMs: 12_000 }), { startedAt: 8_000, unseen: 0 }, 8_000);
+    expect(meter.remaining(9_999)).toBe(30);
+    meter.take(1, 9_999);
+    expect(meter.remaining(10_000)).toBe(32);
+    expect(meter.resetMs(10_000)).toBe(10_000);
+  });
+
+  test('a reset in whole seconds may seem to move, and is still the same', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 5, limit: 20, resetMs: 1_000 }), { startedAt: 0, unseen: 0 }, 100);
+    meter.learn(reading({ remaining: 0, limit: 20, resetMs: 1_000 }), { startedAt: 900, unseen: 0 }, 950);
+    expect(meter.readyAt(0, 1, 950)).toBe(1_100);
+    expect(meter.remaining(1_100)).toBe(20);
+  });
+
+  test('two resets without a word, and nothing is known any more', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000 }), seen, 0);
+    meter.take(10, 5_000);
+    expect(meter.readyAt(0, 1, 5_001)).toBe(10_000);
+    expect(meter.remaining(10_000)).toBeUndefined();
+    expect(meter.readyAt(0, 1, 10_000)).toBe(-Infinity);
+  });
+
+  test('without a reset nobody can say until when it would hold, so it does not', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 0, resetMs: undefined }), seen, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(-Infinity);
+    // A window in the policy will do.
+    meter.learn(reading({ remaining: 0, resetMs: undefined, windowMs: 30_000 }), seen, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(30_000);
+  });
+
+  test('unknown is unknown', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: undefined }), seen, 0);
+    expect(meter.remaining(0)).toBeUndefined();
+  });
+
+  test('the last tenth is spread over the time that is left, though never by more than a second each', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 10, resetMs: 5_000, windowMs: 10_000 }), seen, 0);
+    meter.take(1, 0);
+    expect(meter.readyAt(0, 1, 0)).toBeCloseTo(5_000 / 9);
+    const slow = started();
+    slow.learn(reading({ remaining: 10, resetMs: 59_000 }), seen, 0);
+    slow.take(1, 0);
+    expect(slow.readyAt(0, 1, 0)).toBe(1_000);
+    // With much to spare for a short rest it goes no faster than the limit over its window.
+    const capped = started();
+    capped.learn(reading({ remaining: 10, resetMs: 100, windowMs: 60_000 }), seen, 0);
+    expect(capped.paceMs(0)).toBe(600);
+  });
+
+  test('a quota of an hour is not spread: to be refused with some left helps nobody', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 10, resetMs: 3_600_000 }), seen, 0);
+    meter.take(1, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(-Infinity);
+  });
+
+  test('gives back what never left, but not what a reply or a reset has told of since', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 50, resetMs: 5_000 }), seen, 0);
+    meter.take(2, 10);
+    meter.refund(1, 10, undefined);
+    expect(meter.remaining(10)).toBe(49);
+    meter.learn(reading({ remaining: 40, resetMs: 5_000 }), { startedAt: 20, unseen: 0 }, 30);
+    meter.refund(1, 10, 25);
+    expect(meter.remaining(30)).toBe(40);
+    meter.refund(1, 10, undefined);
+    expect(meter.remaining(30)).toBe(41);
+    meter.refund(1, 10, undefined);
+    expect(meter.remaining(5_000)).toBe(100);
+    meter.refund(1, 10, undefined);
+    expect(meter.remaining(5_000)).toBe(100);
+  });
+
+  test('what costs more than the limit goes when all of it is there, and is not called back', () => {
+    const meter = started();
+    meter.learn(reading({ remaining: 100, resetMs: 5_000 }), seen, 0);
+    expect(meter.readyAt(0, 500, 0)).toBe(-Infinity);
+    meter.take(500, 0);
+    expect(meter.overdrawn(500, 0)).toBe(false);
+    expect(meter.overdrawn(1, 0)).toBe(true);
+  });
+});
+
+describe('a bucket that leaks', () => {
+  const shopify = (remaining: number) =>
+    reading({ limit: 40, remaining, resetMs: 0, windowMs: 20_000, flows: true });
+
+  test('comes back all the time, up to its size', () => {
+    const meter = new FlowMeter(shopify(8));
+    meter.learn(shopify(8), seen, 0);
+    expect(meter.remaining(0)).toBe(8);
+    expect(meter.remaining(1_000)).toBe(10);
+    expect(meter.resetMs(1_000)).toBe(15_000);
+    expect(meter.remaining(60_000)).toBe(40);
+    expect(meter.readyAt(0, 1, 60_000)).toBe(-Infinity);
+  });
+
+  test('an empty one lets the next go when enough has leaked', () => {
+    const meter = new FlowMeter(shopify(0));
+    meter.learn(shopify(0), seen, 1_000);
+    expect(meter.readyAt(0, 1, 1_000)).toBe(1_500);
+    expect(meter.readyAt(3, 1, 1_000)).toBe(3_000);
+    meter.take(1, 1_500);
+    expect(meter.readyAt(0, 1, 1_500)).toBe(2_000);
+  });
+
+  test('out of order cannot raise it', () => {
+    const meter = new FlowMeter(shopify(8));
+    meter.learn(shopify(8), seen, 0);
+    meter.learn(shopify(30), seen, 0);
+    expect(meter.remaining(0)).toBe(8);
+  });
+});

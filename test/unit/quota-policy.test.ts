@@ -1,0 +1,559 @@
+import { describe, expect, test } from 'vitest';
+import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
+import type { RawHeaders } from '../../src/http/headers.ts';
+import type { QuotaOptions } from '../../src/policies/quota/options.ts';
+import { quotaPolicies } from '../../src/policies/quota/policy.ts';
+import { Quota } from '../../src/policies/quota/quota.ts';
+import { ProxyError } from '../../src/proxy/errors.ts';
+import type { GateCause } from '../../src/proxy/events.ts';
+import type { Send } from '../../src/proxy/pipeline.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { settled, type StubCall, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+
+const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined, counts: 'cost' }] as const;
+
+function setUp(changes: Partial<QuotaOptions> = {}) {
+  const clock = new FakeClock();
+  const closings: { cause: GateCause; closedMs: number; credential: string }[] = [];
+  let draining = false;
+  const options: QuotaOptions = {
+    mode: 'on',
+    windows: [],
+    cost: { fixed: 1, header: undefined, pointer: undefined },
+    learn: true,
+    formats: GENERIC_FORMATS,
+    credentials: ['authorization'],
+    throttled: new Set([429, 503]),
+    queue: 100,
+    waitMs: Infinity,
+    ...changes,
+  };
+  const quota = new Quota(options, {
+    clock,
+    random: () => 0,
+    hash: (text) => `hash of ${text.length}`,
+    draining: () => draining,
+    closed: (cause, closedMs, credential) => closings.push({ cause, closedMs, credential }),
+  });
+  const { send, attempts } = stubUpstream();
+  const { admission, departure } = quotaPolicies(quota, clock);
+  const through = (upstream: Send): Send => admission(departure(upstream));
+  const drain = () => {
+    draining = true;
+    quota.drain();
+  };
+  return { clock, quota, attempts, closings, drain, through, send: through(send) };
+}
+
+type World = ReturnType<typeof setUp>;
+
+async function answer(
+  world: Pick<World, 'attempts'>,
+  index: number,
+  status = 200,
+  headers: RawHeaders = [],
+): Promise<void> {
+  world.attempts[index]?.answer(stubReply(status, headers));
+  await settled();
+}
+
+/** Sends a call that is answered at once. */
+async function exchange(world: World, status: number, headers: RawHeaders, call = stubCall()): Promise<void> {
+  const pending = world.send(call);
+  await settled();
+  await answer(world, world.attempts.length - 1, status, headers);
+  await pending;
+}
+
+const remaining = (world: Pick<World, 'quota' | 'clock'>) =>
+  [...world.quota.lines].flatMap(([, line]) =>
+    line.allowance.meters.map((meter) => meter.remaining(world.clock.now())),
+  );
+
+const LEFT = (left: number, reset = '60') => [
+  'X-RateLimit-Limit',
+  '100',
+  'X-RateLimit-Remaining',
+  String(left),
+  'X-RateLimit-Reset',
+  reset,
+];
+
+async function outcomeOf(pending: Promise<unknown>): Promise<unknown> {
+  return pending.then(
+    () => 'sent',
+    (error: unknown) => error,
+  );
+}
+
+describe('what is not known holds nobody', () => {
+  test('a quiet upstream keeps no state', async () => {
+    const world = setUp();
+    await exchange(world, 200, ['Content-Type', 'text/plain']);
+    await exchange(world, 503, []);
+    expect(world.quota.quiet).toBe(true);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  test('a reply out of a cache tells of another time', async () => {
+    const world = setUp();
+    await exchange(world, 200, [...LEFT(0), 'Age', '30']);
+    await exchange(world, 429, ['Retry-After', '60', 'Age', '30']);
+    expect(world.quota.quiet).toBe(true);
+    await exchange(world, 200, [...LEFT(0), 'Age', '0']);
+    expect(world.quota.quiet).toBe(false);
+  });
+
+  test('learn: false leaves the headers alone; a 429 closes the gate all the same', async () => {
+    const world = setUp({ learn: false });
+    await exchange(world, 200, LEFT(0));
+    expect(world.quota.quiet).toBe(true);
+    await exchange(world, 429, ['Retry-After', '5']);
+    expect(world.closings).toEqual([{ cause: 'retry_after', closedMs: 5_000, credential: '' }]);
+  });
+});
+
+describe('waiting', () => {
+  test('a turn comes by itself, in order, and is reported', async () => {
+    const world = setUp({ windows: ONE_A_SECOND });
+    const calls = [stubCall(), stubCall(), stubCall()];
+    const pending = calls.map((call) => world.send(call));
+    await settled();
+    expect(world.attempts.length).toBe(1);
+    await world.clock.advance(999);
+    expect(world.attempts.length).toBe(1);
+    await world.clock.advance(1);
+    expect(world.attempts.length).toBe(2);
+    await world.clock.advance(1_000);
+    expect(world.attempts.map(({ call }) => call.report)).toEqual(calls.map(({ report }) => report));
+    for (const index of [0, 1, 2]) await answer(world, index);
+    await Promise.all(pending);
+    expect(calls.map(({ events }) => events)).toEqual([
+      [],
+      [{ type: 'quota_waited', waitMs: 1_000, cause: 'window' }],
+      [{ type: 'quota_waited', waitMs: 2_000, cause: 'window' }],
+    ]);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  test('who would come too late is refused at once, with the time when it would be its turn', async () => {
+    const world = setUp({ windows: ONE_A_SECOND });
+    const pending = world.send(stubCall());
+    for (let i = 0; i < 4; i++) void world.send(stubCall()).catch(() => undefined);
+    const late = stubCall({ deadline: 5_000 });
+    const error = await outcomeOf(world.send(late));
+    expect(error).toMatchObject({ code: 'quota', retryAfterMs: 5_000, sent: 'not_sent' });
+    expect(late.events).toEqual([{ type: 'rejected', reason: 'quota', shadow: false }]);
+    expect(world.quota.waiting).toBe(4);
+    world.drain();
+    await answer(world, 0);
+    await pending;
+  });
+
+  test('wait is a limit of its own', async () => {
+    const world = setUp({ windows: ONE_A_SECOND, waitMs: 1_500 });
+    const [first, second, third] = [1, 2, 3].map(() => world.send(stubCall()));
+    expect(await outcomeOf(third as Promise<unknown>)).toMatchObject({ code: 'quota' });
+    await world.clock.advance(1_000);
+    for (const index of [0, 1]) await answer(world, index);
+    await Promise.all([first, second]);
+  });
+
+  test('what is learned meanwhile sends those away at once who would wait in vain', async () => {
+    const world = setUp({ windows: ONE_A_SECOND });
+    const [first, patient, hasty] = [
+      stubCall(),
+      stubCall({ deadline: 90_000 }),
+      stubCall({ deadline: 10_000 }),
+    ];
+    const pending = [first, patient, hasty].map((call) => outcomeOf(world.send(call)));
+    await settled();
+    await answer(world, 0, 429, ['Retry-After', '60']);
+    expect(await pending[2]).toMatchObject({ code: 'quota', retryAfterMs: 60_000 });
+    expect(world.clock.now()).toBe(0);
+    expect(world.quota.waiting).toBe(1);
+    await world.clock.advance(60_000);
+    await answer(world, 1);
+    expect(await pending[1]).toBe('sent');
+  });
+
+  test('a client that leaves, a deadline that passes, a proxy that drains: each leaves the queue at once', async () => {
+    const world = setUp({ windows: ONE_A_SECOND });
+    const calls = [1, 2, 3, 4].map(() => stubCall());
+    const pending = calls.map((call) => outcomeOf(world.send(call)));
+    const gone = new ProxyError('client_gone', 'gone');
+    calls[1]?.signal.abort(gone);
+    expect(await pending[1]).toBe(gone);
+    calls[2]?.signal.abort(new ProxyError('deadline_exceeded', 'late', { sent: 'sent_unknown' }));
+    expect(await pending[2]).toMatchObject({ code: 'quota', sent: 'not_sent' });
+    world.drain();
+    expect(await pending[3]).toMatchObject({ code: 'draining' });
+    expect(await outcomeOf(world.send(stubCall()))).toMatchObject({ code: 'draining' });
+    expect([world.quota.waiting, world.clock.pending]).toEqual([0, 0]);
+    await answer(world, 0);
+  });
+
+  test('clients take turns, by their address and their name', async () => {
+    const world = setUp({ windows: ONE_A_SECOND });
+    const from = (client: string, agent: string) => stubCall({ client, headers: ['User-Agent', agent] });
+    const calls: StubCall[] = [
+      from('a', 'x'),
+      from('a', 'x'),
+      from('a', 'x'),
+      from('a', 'y'),
+      from('b', 'x'),
+    ];
+    for (const call of calls) void world.send(call);
+    for (let i = 0; i < 4; i++) await world.clock.advance(1_000);
+    const order = world.attempts.map(({ call }) => calls.findIndex(({ report }) => report === call.report));
+    expect(order).toEqual([0, 1, 3, 4, 2]);
+  });
+});
+
+describe('credentials', () => {
+  test('each has a quota of its own', async () => {
+    const world = setUp();
+    const as = (secret: string) => stubCall({ headers: ['Authorization', secret] });
+    await exchange(world, 429, ['Retry-After', '60'], as('Bearer a'));
+    expect(await outcomeOf(world.send({ ...as('Bearer a'), deadline: 1_000 }))).toMatchObject({
+      code: 'quota',
+    });
+    await exchange(world, 200, [], as('Bearer longer'));
+    await exchange(world, 200, []);
+    expect(JSON.stringify([...world.quota.lines])).not.toContain('Bearer');
+  });
+
+  test('an API that names its resources has a quota for each', async () => {
+    const formats = [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }];
+    const world = setUp({ formats });
+    const search = () => stubCall({ target: '/search/code?q=x', deadline: 1_000 });
+    const core = () => stubCall({ target: '/repos/a/b', deadline: 1_000 });
+    await exchange(world, 200, [...LEFT(0), 'X-RateLimit-Resource', 'search'], search());
+    await exchange(world, 200, [...LEFT(50), 'X-RateLimit-Resource', 'core'], core());
+    expect(await outcomeOf(world.send(search()))).toMatchObject({ code: 'quota' });
+    await exchange(world, 200, [], core());
+  });
+});
+
+test('a probe that turns out to be about another resource leaves nobody waiting', async () => {
+  const world = setUp({ formats: [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }] });
+  await exchange(world, 429, ['Retry-After', '5']);
+  const pending = [1, 2].map(() => outcomeOf(world.send(stubCall({ target: '/search' }))));
+  await world.clock.advance(5_000);
+  await answer(world, 1, 429, [...LEFT(5), 'X-RateLimit-Resource', 'search', 'Retry-After', '5']);
+  expect(world.attempts.length).toBe(3);
+  await answer(world, 2);
+  expect(await Promise.all(pending)).toEqual(['sent', 'sent']);
+});
+
+describe('what replies say', () => {
+  test('of several policies the most restrictive decides', async () => {
+    const world = setUp();
+    const policies = '"burst";q=100;w=60, "daily";q=1000;w=86400';
+    const left = '"burst";r=99;t=5, "daily";r=0;t=7200';
+    await exchange(world, 200, ['RateLimit-Policy', policies, 'RateLimit', left]);
+    expect(await outcomeOf(world.send(stubCall()))).toMatchObject({ code: 'quota', retryAfterMs: 7_200_000 });
+  });
+
+  test('a quota of tokens counts what a call costs, one of calls counts calls', async () => {
+    const format = (bucket: string, unit: 'calls' | 'cost') => ({
+      bucket,
+      unit,
+      limit: `x-limit-${bucket}`,
+      remaining: `x-left-${bucket}`,
+      reset: `x-reset-${bucket}`,
+    });
+    const formats = [format('requests', 'calls'), format('tokens', 'cost')];
+    const world = setUp({ formats, cost: { fixed: 1, header: 'x-cost', pointer: undefined } });
+    const says =
+      'x-limit-requests 500 x-left-requests 400 x-reset-requests 60s x-limit-tokens 5000 x-left-tokens 1000 x-reset-tokens 60s';
+    const costing = (cost: number) => stubCall({ headers: ['x-cost', String(cost)], deadline: 30_000 });
+    await exchange(world, 200, says.split(' '));
+    expect(await outcomeOf(world.send(costing(1_001)))).toMatchObject({
+      code: 'quota',
+      retryAfterMs: 60_000,
+    });
+    void world.send(costing(600));
+    expect(await outcomeOf(world.send(costing(600)))).toMatchObject({ code: 'quota' });
+    expect(remaining(world)).toEqual([399, 400]);
+  });
+
+  test('a reply that was overtaken cannot raise what is left', async () => {
+    const world = setUp();
+    await exchange(world, 200, LEFT(50));
+    void world.send(stubCall());
+    await world.clock.advance(10);
+    void world.send(stubCall());
+    await settled();
+    await answer(world, 2, 200, LEFT(30));
+    await answer(world, 1, 200, LEFT(80));
+    expect(remaining(world)).toEqual([30]);
+  });
+
+  test('what left after an attempt is not in its reply; what left before it is', async () => {
+    const world = setUp();
+    await exchange(world, 200, LEFT(50));
+    for (let i = 0; i < 5; i++) void world.send(stubCall());
+    await settled();
+    await answer(world, 1, 200, LEFT(49));
+    expect(remaining(world)).toEqual([45]);
+    await answer(world, 5, 200, LEFT(45));
+    expect(remaining(world)).toEqual([45]);
+  });
+
+  test('a cold start counts those that left while nothing was known', async () => {
+    const world = setUp();
+    for (let i = 0; i < 5; i++) void world.send(stubCall());
+    await settled();
+    await answer(world, 0, 200, LEFT(50));
+    expect(remaining(world)).toEqual([46]);
+  });
+
+  test('an attempt of which nothing was sent gives back what it took; one that was cut does not', async () => {
+    const world = setUp({ windows: [{ name: 'x', limit: 2, periodMs: 60_000, burst: 2, counts: 'calls' }] });
+    const pending = [1, 2, 3].map(() => outcomeOf(world.send(stubCall({ deadline: 100_000 }))));
+    await settled();
+    expect(world.attempts.length).toBe(2);
+    world.attempts[0]?.fail(new ProxyError('connection_refused', 'refused', { sent: 'not_sent' }));
+    await settled();
+    expect(world.attempts.length).toBe(3);
+    world.attempts[1]?.fail(new ProxyError('connection_terminated', 'cut', { sent: 'sent_unknown' }));
+    await answer(world, 2);
+    await Promise.all(pending);
+    expect(await outcomeOf(world.send(stubCall({ deadline: 20_000 })))).toMatchObject({ code: 'quota' });
+  });
+
+  test('what waits for a permit when the gate closes is called back, and is first in line', async () => {
+    const world = setUp();
+    const held: Array<() => void> = [];
+    /** Lets one pass at a time, as a concurrency limit of one would. */
+    const limited =
+      (inner: Send): Send =>
+      async (call) => {
+        if (world.attempts.length > 0) await new Promise<void>((resolve) => held.push(resolve));
+        return inner(call);
+      };
+    const { admission, departure } = quotaPolicies(world.quota, world.clock);
+    const { send, attempts } = stubUpstream();
+    const through = admission(limited(departure(send)));
+    world.attempts.push({ call: stubCall(), answer: () => undefined, fail: () => undefined });
+    void through(stubCall());
+    held.shift()?.();
+    await settled();
+    const called = stubCall();
+    void through(called);
+    await settled();
+    attempts[0]?.answer(stubReply(429, ['Retry-After', '5']));
+    await settled();
+    void through(stubCall());
+    held.shift()?.();
+    await settled();
+    expect(attempts.length).toBe(1);
+    expect(world.quota.waiting).toBe(2);
+    await world.clock.advance(5_000);
+    held.shift()?.();
+    await settled();
+    expect(attempts[1]?.call.report).toBe(called.report);
+    attempts[1]?.answer(stubReply());
+    await settled();
+    await world.clock.advance(100);
+    held.shift()?.();
+    await settled();
+    expect(attempts.length).toBe(3);
+  });
+
+  describe('between its turn and its start', () => {
+    /** Holds all attempts back until they are let go, as a concurrency limit would. */
+    function heldUp() {
+      const world = setUp();
+      const held: Array<() => void> = [];
+      const { admission, departure } = quotaPolicies(world.quota, world.clock);
+      const { send, attempts } = stubUpstream();
+      const limited =
+        (inner: Send): Send =>
+        async (call) => {
+          await new Promise<void>((resolve) => held.push(resolve));
+          return inner(call);
+        };
+      const through = admission(limited(departure(send)));
+      const letGo = async () => {
+        held.shift()?.();
+        await settled();
+      };
+      return { ...world, attempts, through, letGo };
+    }
+
+    /** One exchange that has told of 100 left, and `count` calls that have had their turn. */
+    async function admitted(count: number) {
+      const world = heldUp();
+      const first = world.through(stubCall());
+      await world.letGo();
+      await answer(world, 0, 200, LEFT(100));
+      await first;
+      const calls = Array.from({ length: count }, () => stubCall({ deadline: 200_000 }));
+      for (const call of calls) void world.through(call);
+      await settled();
+      return { ...world, calls };
+    }
+
+    test('a gate that closes holds for it too', async () => {
+      const world = await admitted(2);
+      await world.letGo();
+      await answer(world, 1, 429, ['Retry-After', '5']);
+      await world.letGo();
+      expect([world.attempts.length, world.quota.waiting]).toEqual([2, 1]);
+      await world.clock.advance(5_000);
+      await world.letGo();
+      expect(world.attempts[2]?.call.report).toBe(world.calls[1]?.report);
+      await answer(world, 2);
+    });
+
+    test('when less is left than have had their turn, the rest is called back, and counts no more', async () => {
+      const world = await admitted(10);
+      await world.letGo();
+      await answer(world, 1, 200, LEFT(3));
+      for (let i = 0; i < 9; i++) await world.letGo();
+      // Six came back before the three for whom there is room.
+      expect([world.attempts.length, world.quota.waiting]).toEqual([5, 6]);
+      await answer(world, 4, 200, LEFT(0));
+      await world.clock.advance(60_000);
+      for (let i = 0; i < 6; i++) await world.letGo();
+      expect(world.attempts.length).toBe(11);
+      await answer(world, 10, 200, LEFT(70));
+      expect(remaining(world)).toEqual([70]);
+    });
+  });
+
+  test('a probe that is refused on its way gives its place to the next', async () => {
+    const world = setUp();
+    await exchange(world, 429, ['Retry-After', '5']);
+    const pending = [1, 2].map(() => outcomeOf(world.send(stubCall())));
+    await world.clock.advance(5_000);
+    expect(world.attempts.length).toBe(2);
+    world.attempts[1]?.fail(new ProxyError('client_gone', 'gone'));
+    await settled();
+    expect(world.attempts.length).toBe(3);
+    await answer(world, 2);
+    expect(await Promise.all(pending)).toEqual([expect.objectContaining({ code: 'client_gone' }), 'sent']);
+    expect(world.closings.length).toBe(1);
+  });
+
+  test('a probe that meets a 503 without a word is answered: that is the breaker’s business', async () => {
+    const world = setUp();
+    await exchange(world, 429, ['Retry-After', '5']);
+    await world.clock.advance(5_000);
+    await exchange(world, 503, []);
+    await world.clock.advance(100);
+    await exchange(world, 200, []);
+    expect(world.closings.length).toBe(1);
+  });
+
+  test.each<[string, { status: number; verdict?: object; headers?: RawHeaders }, GateCause | undefined]>([
+    ['503 with Retry-After', { status: 503, headers: ['Retry-After', '3'] }, 'retry_after'],
+    ['503 without', { status: 503, headers: [] }, undefined],
+    ['429 without', { status: 429, headers: [] }, 'throttled'],
+    ['Retry-After: 0 says nothing', { status: 429, headers: ['Retry-After', '0'] }, 'throttled'],
+    [
+      'a 429 that is none, by a rule of the API',
+      { status: 429, verdict: { throttled: false, kind: 'retry' }, headers: [] },
+      undefined,
+    ],
+    [
+      'a 200 that is one, by a rule of the API',
+      { status: 200, verdict: { throttled: true, retryAfterMs: 700 }, headers: [] },
+      'retry_after',
+    ],
+    [
+      'a quota that no waiting brings back',
+      { status: 429, verdict: { throttled: true, kind: 'permanent' }, headers: ['Retry-After', '1'] },
+      'permanent',
+    ],
+    [
+      '403 with Retry-After, unless a rule says so',
+      { status: 403, headers: ['Retry-After', '3'] },
+      undefined,
+    ],
+  ])('%s', async (_, { status, verdict, headers }, cause) => {
+    const world = setUp();
+    const pending = world.send(stubCall());
+    await settled();
+    world.attempts[0]?.answer({
+      ...stubReply(status, headers),
+      ...(verdict && {
+        verdict: { name: 'rule', kind: undefined, retryAfterMs: undefined, throttled: false, ...verdict },
+      }),
+    });
+    await pending;
+    expect(world.closings.map((closing) => closing.cause)).toEqual(cause === undefined ? [] : [cause]);
+  });
+
+  test('nobody waits long for a gate of which nobody knows when it opens', async () => {
+    const world = setUp();
+    await exchange(world, 429, []);
+    const probe = outcomeOf(world.send(stubCall()));
+    await world.clock.advance(100);
+    expect(world.attempts.length).toBe(2);
+    const second = outcomeOf(world.send(stubCall()));
+    await world.clock.advance(1_999);
+    expect(world.quota.waiting).toBe(1);
+    await world.clock.advance(1);
+    expect(await second).toMatchObject({ code: 'quota' });
+    await answer(world, 1);
+    expect(await probe).toBe('sent');
+  });
+
+  test('a 429 that says when the quota is whole again needs no guess', async () => {
+    const world = setUp();
+    await exchange(world, 429, LEFT(0, '30'));
+    expect(world.closings).toEqual([]);
+    expect(await outcomeOf(world.send(stubCall({ deadline: 29_000 })))).toMatchObject({
+      code: 'quota',
+      retryAfterMs: 30_000,
+    });
+  });
+});
+
+describe('cost', () => {
+  const windows = [{ name: '100/m', limit: 100, periodMs: 60_000, burst: 100, counts: 'cost' }] as const;
+
+  test('a header says it', async () => {
+    const world = setUp({ windows, cost: { fixed: 1, header: 'x-cost', pointer: undefined } });
+    const costing = (cost: string) => stubCall({ headers: ['X-Cost', cost], deadline: 500 });
+    void world.send(costing('99'));
+    void world.send(costing('nonsense'));
+    await settled();
+    expect(world.attempts.length).toBe(2);
+    expect(await outcomeOf(world.send(costing('1')))).toMatchObject({ code: 'quota' });
+  });
+
+  test('a JSON body says it, where it is whole', async () => {
+    const world = setUp({ windows, cost: { fixed: 10, header: undefined, pointer: '/limits/max~1tokens' } });
+    const sending = (whole: readonly Buffer[] | undefined) => {
+      const call = stubCall({ deadline: 1_000 });
+      return { ...call, body: { ...call.body, whole: () => Promise.resolve(whole) } };
+    };
+    const json = (value: unknown) => [Buffer.from('{"limits":'), Buffer.from(`${JSON.stringify(value)}}`)];
+    void world.send(sending(json({ 'max/tokens': 70 })));
+    void world.send(sending(json({ 'max/tokens': 'many' })));
+    void world.send(sending([Buffer.from('not JSON')]));
+    void world.send(sending(undefined));
+    await settled();
+    expect(world.attempts.length).toBe(4);
+    expect(await outcomeOf(world.send(sending(json({}))))).toMatchObject({ code: 'quota' });
+  });
+});
+
+test('who waits for a quota that was forgotten, for others came in between, is told of a drain too', async () => {
+  const { drain, quota, send } = setUp({ windows: ONE_A_SECOND });
+  const by = (n: number) => stubCall({ headers: ['authorization', 'x'.repeat(n)], deadline: 60_000 });
+  void send(by(1));
+  const waiting = send(by(1));
+  const ended = waiting.catch((error: unknown) => error);
+  for (let n = 2; n <= 1_002; n++) void send(by(n));
+  await settled();
+  expect([...quota.lines].length).toBe(1_000);
+  expect(quota.waiting).toBe(1);
+  drain();
+  expect(await ended).toMatchObject({ code: 'draining' });
+  expect(quota.waiting).toBe(0);
+});
