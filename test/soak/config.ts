@@ -8,6 +8,9 @@ export interface Ports {
   readonly grpc: number;
 }
 
+/** For so long a cached reply is given without asking. */
+export const CACHE_TTL_MS = 1_000;
+
 /** Every policy that holds something between two calls has a route; what is kept is bounded, so that it can come to rest. */
 export const soakConfig = (ports: Ports) => `
 listen: 127.0.0.1:0
@@ -33,7 +36,7 @@ upstreams:
     timeouts: { attempt: 4s, total: 6s }
     concurrency: 100
     routes:
-      - { name: cached, match: { path: /cached/** }, cache: { ttl: 50ms, memory: 64KiB } }
+      - { name: cached, match: { path: /cached/** }, cache: { ttl: ${CACHE_TTL_MS}ms, memory: 64KiB } }
       - { name: once, match: { path: /once/** }, dedupe: { window: 30s, memory: 64KiB }, retry: { idempotency_key: pass } }
       - { name: hedged, match: { path: /hedged/** }, hedge: { after: 20ms, max_extra: 100% } }
       - { name: broken, match: { path: /broken/** }, breaker: off, fallback: { reply: { status: 203, body: instead } } }

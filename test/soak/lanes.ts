@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
+import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { Random } from '../../src/runtime/random.ts';
+import { CACHE_TTL_MS } from './config.ts';
 
 /** One of the ways in which an app uses the proxy: throws where the proxy does not do what it should. */
 export type Lane = (play: Play) => Promise<void>;
@@ -41,9 +43,14 @@ function expectAnswer(got: Pick<Answer, 'status' | 'body'>, status: number, body
   throw new Error(`got ${got.status} ${got.body.slice(0, 200)} in place of ${status} ${body.slice(0, 50)}`);
 }
 
+/** From the upstream, from the cache, and from the cache again once the upstream has said that it still holds. */
 const cached: Lane = async ({ port, random }) => {
   const page = String(Math.floor(random() * 100));
-  for (let i = 0; i < 3; i++) expectAnswer(await call(port, `/well/cached/${page}`), 200, page.padEnd(1_000));
+  const ask = async () => expectAnswer(await call(port, `/well/cached/${page}`), 200, page.padEnd(1_000));
+  await ask();
+  await ask();
+  await pause(CACHE_TTL_MS + 100);
+  await ask();
 };
 
 /** Two at the same time and one after them: one request. */

@@ -15,6 +15,8 @@ const TICK_MS = 50;
 const MOST_AT_ONCE = 64;
 const RELOAD_EVERY_MS = 3_000;
 const RESTART_EVERY_MS = 7_000;
+/** Long enough for the clients of that time to open a breaker. */
+const AWAY_MS = 250;
 
 /** Of all clients, those who speak raw HTTP/1.1 with the upstream that has faults. */
 const RAW_SHARE = 0.75;
@@ -54,7 +56,7 @@ export class Load {
       every(RELOAD_EVERY_MS, () => proxy.reload()),
       every(RESTART_EVERY_MS, async () => {
         await upstream.stop();
-        await pause(100);
+        await pause(AWAY_MS);
         await upstream.start();
       }),
     ]);

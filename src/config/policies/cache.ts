@@ -8,7 +8,7 @@ export const cache = shorthand(
     {
       ttl: durationOrOff(
         'off',
-        'How long a reply is fresh that does not say so itself; 0s: only what replies say of themselves counts; off: nothing is kept.',
+        'How long a reply is fresh that does not say so itself; 0s: only what replies say of themselves counts; off: nothing is kept. HTTP counts freshness in seconds: parts of one are rounded up.',
       ),
       override: flag(false, 'Whether ttl holds whatever a reply says, no-store included.'),
       stale_while_revalidate: duration(
