@@ -77,15 +77,8 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
   };
 
   function read(found: Fields, headers: RawHeaders, nowWallMs: number): readonly QuotaReading[] | undefined {
-    const times: ReplyTimes = {
-      nowWallMs,
-      // Read only for a reset that is a moment: most are spans.
-      get sentWallMs() {
-        const date = headerOf(headers, 'date');
-        return date === undefined ? undefined : httpDateMs(date.trim(), nowWallMs);
-      },
-    };
-    const readings = structured(found, headerOf(headers, 'ratelimit-policy'));
+    const times = new Times(headers, nowWallMs);
+    const readings = structured(found, headers);
     for (const format of formats) {
       const bucket = format.bucket ?? DEFAULT_BUCKET;
       const known = readings.findIndex((reading) => reading.bucket === bucket);
@@ -97,6 +90,22 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
       else if (reading.resetMs !== undefined) readings[known] = reading;
     }
     return readings.length === 0 ? undefined : readings;
+  }
+}
+
+class Times implements ReplyTimes {
+  readonly nowWallMs: number;
+  readonly #headers: RawHeaders;
+
+  constructor(headers: RawHeaders, nowWallMs: number) {
+    this.#headers = headers;
+    this.nowWallMs = nowWallMs;
+  }
+
+  /** Read only for a reset that is a moment: most are spans. */
+  get sentWallMs(): number | undefined {
+    const date = headerOf(this.#headers, 'date');
+    return date === undefined ? undefined : httpDateMs(date.trim(), this.nowWallMs);
   }
 }
 
@@ -113,22 +122,26 @@ function joined(fields: Map<string, string>, name: string, value: string): void 
 }
 
 /** A field of the standard, and beside it what it says about its policies. */
-function structured(found: Fields, policies: string | undefined): QuotaReading[] {
+function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
   const field = found.get('ratelimit');
   if (field === undefined) return [];
-  const known = new Map(rateLimitItems(policies ?? '').map((item) => [item.policy, item]));
+  const policies = rateLimitItems(headerOf(headers, 'ratelimit-policy') ?? '');
+  const known = new Map(policies.map((item) => [item.policy, item]));
   const readings = rateLimitItems(field).map((item): QuotaReading | undefined => {
     const policy = known.get(item.policy);
     // Bytes and calls at once are limits too, but not of calls over time.
     if ((policy?.unit ?? item.unit) !== 'requests' || item.remaining === undefined) return undefined;
     const windowSeconds = policy?.windowSeconds ?? item.windowSeconds;
     return {
-      ...EMPTY,
+      bucket: DEFAULT_BUCKET,
+      unit: 'calls',
       policy: item.policy.slice(0, LONGEST_NAME),
+      resource: '',
       limit: policy?.quota ?? item.quota,
       remaining: item.remaining,
       resetMs: seconds(item.resetSeconds),
       windowMs: windowSeconds === 0 ? undefined : seconds(windowSeconds),
+      flows: false,
     };
   });
   return readings.filter((reading) => reading !== undefined);
@@ -136,50 +149,43 @@ function structured(found: Fields, policies: string | undefined): QuotaReading[]
 
 const seconds = (value: number | undefined): number | undefined => value && value * 1000;
 
-const EMPTY: QuotaReading = {
-  bucket: DEFAULT_BUCKET,
-  unit: 'calls',
-  policy: '',
-  resource: '',
-  limit: undefined,
-  remaining: undefined,
-  resetMs: undefined,
-  windowMs: undefined,
-  flows: false,
-};
-
 function readingOf(
   format: QuotaFormat,
   bucket: string,
   found: Fields,
   times: ReplyTimes,
 ): QuotaReading | undefined {
-  const remaining = amount(valueOf(found, format.remaining));
-  if (remaining === undefined && format.combined === undefined) return undefined;
+  const { combined, resetAs = 'auto', unit = 'calls' } = format;
   const resource = (valueOf(found, format.resource) ?? '').trim().slice(0, LONGEST_NAME);
-  const base = { ...EMPTY, bucket, resource, unit: format.unit ?? 'calls' };
-  if (format.combined !== undefined) return leaking(format.combined, base, found);
-  const limitText = valueOf(found, format.limit);
+  const name = { bucket, unit, policy: '', resource };
+  if (combined !== undefined) return leaking(combined, name, found);
+  const remaining = amount(valueOf(found, format.remaining));
+  if (remaining === undefined) return undefined;
+  const limit = valueOf(found, format.limit);
   const reset = valueOf(found, format.reset);
   return {
-    ...base,
+    bucket,
+    unit,
+    policy: '',
+    resource,
+    limit: limitOf(limit),
     remaining,
-    limit: amount(limitText?.split(/[,;]/, 1)[0]),
-    resetMs: reset === undefined ? undefined : resetAfterMs(reset, format.resetAs ?? 'auto', times),
-    windowMs: windowOf(limitText),
+    resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, times),
+    windowMs: windowOf(limit),
+    flows: false,
   };
 }
 
 /** `used/size`, of which `leakPerSecond` leaks away. */
 function leaking(
   { header, leakPerSecond }: { readonly header: string; readonly leakPerSecond: number },
-  base: QuotaReading,
+  name: Pick<QuotaReading, 'bucket' | 'unit' | 'policy' | 'resource'>,
   found: Fields,
 ): QuotaReading | undefined {
   const [used, size] = (found.get(header) ?? '').split('/').map((text) => amount(text));
   if (used === undefined || size === undefined || size === 0 || !(leakPerSecond > 0)) return undefined;
   return {
-    ...base,
+    ...name,
     limit: size,
     remaining: Math.max(0, size - used),
     resetMs: (used / leakPerSecond) * 1000,
@@ -199,7 +205,12 @@ function amount(text: string | undefined): number | undefined {
 }
 
 /** Early drafts of the standard add the window to the limit: `100, 100;w=60`. */
+function limitOf(text: string | undefined): number | undefined {
+  return amount(text) ?? amount(text?.split(/[,;]/, 1)[0]);
+}
+
 function windowOf(limit: string | undefined): number | undefined {
-  const text = limit === undefined ? undefined : /;\s*w=(\d{1,9})/.exec(limit)?.[1];
-  return text === undefined || Number(text) === 0 ? undefined : Number(text) * 1000;
+  if (limit?.includes(';') !== true) return undefined;
+  const seconds = Number(/;\s*w=(\d{1,9})/.exec(limit)?.[1] ?? 0);
+  return seconds === 0 ? undefined : seconds * 1000;
 }

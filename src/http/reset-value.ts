@@ -61,7 +61,7 @@ function guessed(value: string, times: ReplyTimes): number | undefined {
   const number = delta(value, 1);
   if (number === undefined) return goDurationMs(value) ?? READERS.date(value, times);
   if (number >= SMALLEST_EPOCH_MS) return until(number, times);
-  return number >= SMALLEST_EPOCH_S ? until(number * 1000, times) : READERS.delta_s(value, times);
+  return number >= SMALLEST_EPOCH_S ? until(number * 1000, times) : delta(value, 1000);
 }
 
 function until(atWallMs: number | undefined, { nowWallMs, sentWallMs }: ReplyTimes): number | undefined {
@@ -70,9 +70,11 @@ function until(atWallMs: number | undefined, { nowWallMs, sentWallMs }: ReplyTim
 
 const DECIMAL = /^\d+(?:\.\d+)?$/;
 
-/** Rounded up to a thousandth, because 2.01 · 1000 is 2009.9999999999998. */
+/** To a thousandth, because 2.01 · 1000 is 2009.9999999999998. */
 function delta(value: string, unitMs: number): number | undefined {
-  return DECIMAL.test(value) ? Number((Number(value) * unitMs).toFixed(3)) : undefined;
+  if (!DECIMAL.test(value)) return undefined;
+  const ms = Number(value) * unitMs;
+  return Number.isInteger(ms) ? ms : Number(ms.toFixed(3));
 }
 
 const GO_UNITS: Readonly<Record<string, number>> = {

@@ -1,8 +1,6 @@
-import type { Dispatcher, Pool as PoolType } from 'undici';
-// Not from 'undici' itself: its index loads fetch, mocks, caches and WebSockets as well, which is 10 MB and four fifths
-// of the import's time for a proxy that uses none of them. Its exact version is pinned for that reason.
-import Pool from 'undici/lib/dispatcher/pool.js';
+import type { Dispatcher } from 'undici';
 import { type Connector, type ConnectorDeps, type ConnectorOptions, createConnector } from './connector.ts';
+import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 
 export interface AgentOptions extends ConnectorOptions {
@@ -35,69 +33,31 @@ export interface Agent {
  * very addresses that the socket then connects to, unless allowed.
  */
 export function createAgent(origin: string, options: AgentOptions, deps: ConnectorDeps): Agent {
-  const http1 = createConnector(options, false, deps);
-  const handshakes = createPool(origin, options, http1);
-  const { requests, connections, close } = requestsOf(origin, options, http1, deps);
+  const { http2, connectTimeoutMs, keepAliveMs, maxAgeMs } = options;
+  const { clock } = deps;
+  const connectHttp1 = createConnector(options, false, deps);
+  const http1 = (connect: Connector) => new Http1Pool(origin, { clock, connect, keepAliveMs, maxAgeMs });
+  const http1Only = http2 === 'off' || (http2 === 'auto' && origin.startsWith('http:'));
+  const requests = http1Only
+    ? http1(connectHttp1)
+    : new Http2Pool(origin, {
+        clock,
+        mode: http2,
+        connect: createConnector(options, true, deps),
+        connectHttp1,
+        connectTimeoutMs,
+        keepAliveMs,
+        maxAgeMs,
+        http1,
+      });
+  const handshakes = http1(connectHttp1);
   return {
     requests,
     handshakes,
-    connections: () => connections() + handshakes.stats.connected,
+    connections: () => requests.size + handshakes.size,
     close: () => {
-      close();
-      closeOnce(handshakes);
+      requests.close();
+      handshakes.close();
     },
   };
-}
-
-interface Requests {
-  readonly requests: Sender;
-  readonly connections: () => number;
-  readonly close: () => void;
-}
-
-function requestsOf(origin: string, options: AgentOptions, http1: Connector, deps: ConnectorDeps): Requests {
-  const { http2, connectTimeoutMs, keepAliveMs, maxAgeMs } = options;
-  if (http2 === 'off' || (http2 === 'auto' && origin.startsWith('http:'))) {
-    const pool = createPool(origin, options, http1);
-    return { requests: pool, connections: () => pool.stats.connected, close: () => closeOnce(pool) };
-  }
-  let fallback: PoolType | undefined;
-  const pool = new Http2Pool(origin, {
-    clock: deps.clock,
-    mode: http2,
-    connect: createConnector(options, true, deps),
-    connectHttp1: http1,
-    connectTimeoutMs,
-    keepAliveMs,
-    maxAgeMs,
-    http1: (connect) => (fallback = createPool(origin, options, connect)),
-  });
-  return {
-    requests: pool,
-    connections: () => pool.size + (fallback?.stats.connected ?? 0),
-    close: () => {
-      pool.close();
-      if (fallback !== undefined) closeOnce(fallback);
-    },
-  };
-}
-
-function createPool(origin: string, { keepAliveMs, maxAgeMs }: AgentOptions, connect: Connector): PoolType {
-  return new Pool(origin, {
-    // Our own clock ends what takes too long: undici's timers above a second are half a second coarse.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    // The exchange takes raw header lists, and HTTP/1.1 has a connection for each attempt.
-    allowH2: false,
-    keepAliveTimeout: keepAliveMs,
-    keepAliveMaxTimeout: keepAliveMs,
-    clientTtl: maxAgeMs,
-    pipelining: 1,
-    connect,
-  });
-}
-
-/** A second signal stops us a second time. */
-function closeOnce(pool: PoolType): void {
-  if (!pool.closed) void pool.close();
 }

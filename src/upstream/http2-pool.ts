@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Connector } from './connector.ts';
+import type { Http1Pool } from './http1-pool.ts';
 import { Http2Connection } from './http2-connection.ts';
 import type { Handler, Request } from './http2-exchange.ts';
 
@@ -19,7 +20,7 @@ export interface Http2PoolOptions {
   readonly keepAliveMs: number;
   readonly maxAgeMs: number;
   /** Takes what HTTP/2 is not spoken for, beginning with a connection on which the upstream has just chosen HTTP/1.1. */
-  readonly http1: (connect: Connector) => Dispatcher;
+  readonly http1: (connect: Connector) => Http1Pool;
 }
 
 interface Waiting {
@@ -34,7 +35,7 @@ interface Waiting {
 export class Http2Pool {
   readonly #origin: URL;
   readonly #options: Http2PoolOptions;
-  readonly #http1: Dispatcher;
+  readonly #http1: Http1Pool;
   readonly #connections = new Set<Http2Connection>();
   /** Connections that turned out to speak HTTP/1.1 and have not been taken over yet. */
   readonly #spare: Socket[] = [];
@@ -54,9 +55,9 @@ export class Http2Pool {
     });
   }
 
-  /** Open connections that speak HTTP/2. */
+  /** Open connections, those that turned out to speak HTTP/1.1 included. */
   get size(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#http1.size;
   }
 
   dispatch(request: Request, handler: Handler): boolean {
@@ -70,6 +71,7 @@ export class Http2Pool {
   close(): void {
     this.#closed = true;
     for (const connection of this.#connections) connection.retire();
+    this.#http1.close();
   }
 
   #drain(): void {

@@ -1,7 +1,7 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { type AddressInfo, Socket } from 'node:net';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Connected } from '../../src/upstream/connector.ts';
 import { throughProxy } from '../../src/upstream/proxy-egress.ts';
@@ -13,7 +13,7 @@ import { reply, startHttp2Origin } from '../support/http2-origin.ts';
 import { ok, reset, startOrigin } from '../support/origin.ts';
 import { refusingOrigin, startRawOrigin } from '../support/raw-origin.ts';
 import { startSocketOrigin } from '../support/socket-origin.ts';
-import { startTidy } from '../support/tidy.ts';
+import { startTidy, untilState } from '../support/tidy.ts';
 import { CA } from '../support/tls.ts';
 
 const config = (url: string, connection: object, more = '    allow_private: true\n') =>
@@ -52,19 +52,52 @@ describe('names', () => {
   test('are resolved anew for the connection after max_age', async () => {
     const twins = await startTwins('127.0.0.1', '127.0.0.2');
     const dns = stubDns(['127.0.0.1']);
+    const clock = new FakeClock();
     const { api } = await start(
       config(`http://moving.example:${twins.port}`, { max_age: '1m', keep_alive: '10m' }),
+      clock,
     );
     expect(await (await fetch(api)).text()).toBe('127.0.0.1');
     dns.answer = ['127.0.0.2'];
     await new Promise((resolve) => setImmediate(resolve));
     expect(await (await fetch(api)).text()).toBe('127.0.0.1');
     expect(dns.asked).toHaveLength(1);
-    // undici's own clock.
-    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_001);
-    onTestFinished(() => now.mockRestore());
+    await clock.advance(60_000);
     expect(await (await fetch(api)).text()).toBe('127.0.0.2');
     expect(dns.asked).toHaveLength(2);
+  });
+
+  test('a connection that comes of age in the middle of a reply brings it to its end', async () => {
+    const begun = Promise.withResolvers<ServerResponse>();
+    const ports: (number | undefined)[] = [];
+    const server = createServer((request, response) => {
+      if (ports.push(request.socket.remotePort) === 1) begun.resolve(response);
+      else response.end('next');
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void server.close());
+    const clock = new FakeClock();
+    const { port } = server.address() as AddressInfo;
+    const { proxy, api } = await start(
+      config(
+        `http://127.0.0.1:${port}`,
+        { max_age: '1m', keep_alive: '10m' },
+        '    allow_private: true\n    timeouts: { idle: 10m }\n',
+      ),
+      clock,
+    );
+    const head = fetch(api);
+    const response = await begun.promise;
+    response.write('first, ');
+    const body = (await head).text();
+    await clock.advance(60_000);
+    // Whoever looks for a connection now finds this one too old.
+    const next = fetch(api);
+    response.end('last');
+    expect(await body).toBe('first, last');
+    expect(await (await next).text()).toBe('next');
+    expect(ports[1]).not.toBe(ports[0]);
+    await untilState(proxy, ({ upstreams }) => upstreams.every(({ connections }) => connections === 1));
   });
 
   test('with several addresses: one that refuses is followed by the next within the attempt', async () => {

@@ -48,6 +48,8 @@ export class Quota {
   readonly #forgotten = new Set<Line>();
   /** By the first segment of the path: which of the API's quotas a reply to such a call spoke of. */
   readonly #resources = new Map<string, string>();
+  /** Most apps have one key: it is hashed once, not with every call. */
+  #latest = { secrets: '', hash: '' };
   /** Attempts that left while nothing was known, and their answers that were not throttled. */
   #started = 0;
   #served = new Throughput();
@@ -182,7 +184,9 @@ export class Quota {
       const value = headerOf(headers, name);
       if (value !== undefined) secrets += `${name}:${value}\n`;
     }
-    return secrets === '' ? '' : this.#deps.hash(secrets);
+    if (secrets === '') return '';
+    if (secrets !== this.#latest.secrets) this.#latest = { secrets, hash: this.#deps.hash(secrets) };
+    return this.#latest.hash;
   }
 }
 
