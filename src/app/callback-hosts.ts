@@ -3,6 +3,7 @@ import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../du
 import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
 import { allowsCallback } from '../durable/callbacks/target.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
+import { FieldNames } from '../http/field-names.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';
 import { isPrivateHost } from '../http/private-address.ts';
 import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
@@ -125,7 +126,7 @@ export class CallbackHosts implements CallbackRoutes {
       headTimeoutMs: timeoutMs,
       bodyTimeoutMs: timeoutMs,
       inject: [],
-      drop: new Set(),
+      drop: new FieldNames([]),
       polls: undefined,
       judge: (ended) => judge(ended, { attempts: waitsMs.length + 1, backoff }, random),
       withdraw: () => true,

@@ -1,4 +1,5 @@
 import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../durable/durable.ts';
+import { FieldNames } from '../http/field-names.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
@@ -73,7 +74,7 @@ export class DurableSide {
       calls: { inFlight: 0, tunnels: 0 },
       totalTimeoutMs: Number.POSITIVE_INFINITY,
       maxReplayBytes: 0,
-      headers: { drop: new Set(), add: [] },
+      headers: { drop: new FieldNames([]), add: [] },
       ownRetries: undefined,
       idempotency: { mode: 'none', header: 'idempotency-key' },
     };

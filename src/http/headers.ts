@@ -1,3 +1,5 @@
+import { FieldNames } from './field-names.ts';
+
 /**
  * A header list as it stands on the wire: name, value, name, value … Names keep their case, order and
  * repetitions stay, values are latin1 strings. Both node:http and undici read and write this form without a copy.
@@ -29,7 +31,7 @@ export function hasListed(headers: RawHeaders, name: string, text: string): bool
 }
 
 /** Fields that speak of one connection only (RFC 9110 §7.6.1, plus those that intermediaries are known to treat so). */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+const HOP_BY_HOP = new FieldNames([
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -43,7 +45,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /** Host is the upstream's own, Expect is answered by us (RFC 9110 §10.1.1). */
-const NOT_FORWARDED: ReadonlySet<string> = new Set([
+const NOT_FORWARDED = new FieldNames([
   ...HOP_BY_HOP,
   'host',
   'expect',
@@ -75,13 +77,13 @@ export const OVERRIDING_HEADERS: readonly string[] = [
 
 /** Rules as the data path wants them: what to drop by name, and what to add, flat. */
 export interface CompiledHeaderRules {
-  readonly drop: ReadonlySet<string>;
+  readonly drop: FieldNames;
   readonly add: RawHeaders;
 }
 
 export function compileHeaderRules(rules: HeaderRules): CompiledHeaderRules {
   const set = rules.set.map(([name]) => name.toLowerCase());
-  return { drop: new Set([...NOT_FORWARDED, ...rules.remove, ...set]), add: rules.set.flat() };
+  return { drop: new FieldNames([...NOT_FORWARDED, ...rules.remove, ...set]), add: rules.set.flat() };
 }
 
 /** The client's fields as the upstream gets them: end-to-end fields, then ours; Via is appended, never merged. */
@@ -96,7 +98,7 @@ export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via:
 
 /** What only we can say of a call, `response_headers: true` or not. */
 const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up', 'breakwater-dedupe'] as const;
-const NOT_RETURNED: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...OURS]);
+const NOT_RETURNED = new FieldNames([...HOP_BY_HOP, ...OURS]);
 
 const VIA = '1.1 breakwater';
 
@@ -108,7 +110,7 @@ export function replyHeaders(raw: RawHeaders): string[] {
 }
 
 /** RFC 9110 §8.6: an interim reply has no length. */
-const NOT_IN_INTERIM: ReadonlySet<string> = new Set([...NOT_RETURNED, 'content-length']);
+const NOT_IN_INTERIM = new FieldNames([...NOT_RETURNED, 'content-length']);
 
 /** The fields of an interim reply as the client gets them. */
 export function interimHeaders(raw: RawHeaders): string[] {
@@ -118,12 +120,7 @@ export function interimHeaders(raw: RawHeaders): string[] {
 }
 
 /** Fields that frame or route a message mean nothing behind it, and are read by some all the same (RFC 9110 §6.5.1). */
-const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
-  ...NOT_RETURNED,
-  'content-length',
-  'host',
-  'set-cookie',
-]);
+const NOT_IN_TRAILERS = new FieldNames([...NOT_RETURNED, 'content-length', 'host', 'set-cookie']);
 
 /** What the upstream sent behind its body, as the client gets it. */
 export function replyTrailers(raw: RawHeaders): [name: string, value: string][] {
@@ -135,13 +132,13 @@ export function replyTrailers(raw: RawHeaders): [name: string, value: string][] 
 }
 
 /** Drops `drop` and whatever `Connection` lists, before anything of ours is added (a client must not strip our fields). */
-function withoutHopByHop(raw: RawHeaders, drop: ReadonlySet<string>): string[] {
+function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
   const listed = connectionListed(raw);
   const kept: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
-    const lower = name.toLowerCase();
-    if (!drop.has(lower) && listed?.has(lower) !== true) kept.push(name, raw[i + 1] as string);
+    if (drop.names(name) || listed?.has(name.toLowerCase()) === true) continue;
+    kept.push(name, raw[i + 1] as string);
   }
   return kept;
 }

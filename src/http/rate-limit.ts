@@ -1,3 +1,4 @@
+import { FieldNames } from './field-names.ts';
 import { type RawHeaders, headerOf } from './headers.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
@@ -60,18 +61,15 @@ function generic(prefix: string, reset: string, resetAs: ResetAs = 'auto'): Quot
 /** A quota's name comes from the upstream; a longer one is cut. */
 const LONGEST_NAME = 64;
 
-/** Compiled once per route: each reply is then looked through once, and most are done with by the length of their names. */
+/** Compiled once per route: each reply is then looked through once. */
 export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
-  const wanted = new Set(['ratelimit', ...formats.flatMap(headersOf)]);
-  const lengths = new Set([...wanted].map((name) => name.length));
+  const wanted = new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]);
 
   return (headers, nowWallMs) => {
     let found: Map<string, string> | undefined;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
-      if (!lengths.has(name.length)) continue;
-      const lower = name.toLowerCase();
-      if (wanted.has(lower)) joined((found ??= new Map()), lower, headers[i + 1] as string);
+      if (wanted.names(name)) joined((found ??= new Map()), name.toLowerCase(), headers[i + 1] as string);
     }
     return found === undefined ? undefined : read(found, headers, nowWallMs);
   };

@@ -40,7 +40,18 @@ export const systemClock: Clock = {
 };
 
 function startTimer(ms: number, callback: () => void): Timer {
-  // Not unref'd: that is two calls into libuv for each timer of each call, and a proxy ends by `exit` anyway.
-  const timeout = setTimeout(callback, Math.min(ms, MAX_TIMER_MS));
-  return { cancel: () => clearTimeout(timeout) };
+  return new SystemTimer(ms, callback);
+}
+
+class SystemTimer implements Timer {
+  readonly #timeout: NodeJS.Timeout;
+
+  constructor(ms: number, callback: () => void) {
+    // Not unref'd: that is two calls into libuv for each timer of each call, and a proxy ends by `exit` anyway.
+    this.#timeout = setTimeout(callback, Math.min(ms, MAX_TIMER_MS));
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timeout);
+  }
 }

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
+import { FieldNames } from '../../src/http/field-names.ts';
 import type { Reply } from '../../src/http/reply.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { combine } from '../../src/proxy/observer.ts';
@@ -23,7 +24,7 @@ async function start(send: Route['send'], onEnded: () => void = () => undefined)
     totalTimeoutMs: 1_000,
     ownRetries: undefined,
     maxReplayBytes: 0,
-    headers: { drop: new Set(), add: [] },
+    headers: { drop: new FieldNames([]), add: [] },
     idempotency: { mode: 'none', header: 'idempotency-key' },
   };
   const mounted = {

@@ -6,10 +6,10 @@ import type { Clock } from '../../runtime/clock.ts';
 
 /** Ends a call that has no head at its deadline, waits included. After the head the body may take its time. */
 export function deadline(clock: Clock): Policy {
-  return (next: Send) => async (call: Call) => {
+  return (next: Send) => (call: Call) => {
     if (call.deadline === Infinity) return next(call);
     const ms = call.deadline - clock.now();
-    if (ms <= 0) throw exceeded('not_sent');
+    if (ms <= 0) return Promise.reject(exceeded('not_sent'));
     return withTimeout(next, call, { clock, ms, error: () => exceeded('sent_unknown') });
   };
 }
