@@ -41,7 +41,7 @@ const OWNER: Readonly<Record<string, readonly string[]>> = {
   'pino-pretty': ['runtime'],
   yaml: ['config'],
   zod: ['config'],
-  'lru-cache': ['policies'],
+  'lru-cache': ['policies', 'app'],
   'http-cache-semantics': ['policies'],
   pg: ['durable'],
   croner: ['durable'],

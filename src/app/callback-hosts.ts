@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { LRUCache } from 'lru-cache';
 import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../durable/callbacks/options.ts';
 import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
 import { allowsCallback } from '../durable/callbacks/target.ts';
@@ -25,6 +26,9 @@ export interface CallbackHostsDeps {
   readonly clock: Clock;
   readonly random: Random;
 }
+
+/** With wildcards allowed, clients name the origins: those that were delivered to longest ago are forgotten first. */
+const MOST_ORIGINS = 256;
 
 /** A receiver that is one of ours: a few connections at a time are enough. */
 const DELIVERIES_AT_ONCE = 8;
@@ -58,10 +62,16 @@ const BREAKER: Omit<BreakerOptions, 'probeLeaseMs'> = {
 /** Its state shows in the callbacks that wait for it: hosts are no label of a metric. */
 const UNOBSERVED = { changed: () => undefined, stale: () => undefined };
 
+interface Host {
+  readonly route: DurableRoute;
+  readonly agent: Agent;
+}
+
 /** Delivers callbacks: each origin has connections and a breaker of its own. */
 export class CallbackHosts implements CallbackRoutes {
   readonly #deps: CallbackHostsDeps;
-  readonly #hosts = new Map<string, { readonly route: DurableRoute; readonly agent: Agent }>();
+  /** Their agents are not closed when they are forgotten: deliveries may run on them. What idles there ends by its keep-alive time. */
+  readonly #hosts = new LRUCache<string, Host>({ max: MOST_ORIGINS });
   #options: CallbackOptions | undefined;
 
   constructor(deps: CallbackHostsDeps) {
@@ -71,7 +81,6 @@ export class CallbackHosts implements CallbackRoutes {
   /** New secrets and a new allow-list hold for every delivery to come. */
   setUp(options: CallbackOptions): void {
     const lasting = ({ allow: _allow, secrets: _secrets, ...rest }: CallbackOptions) => rest;
-    // The agents are not closed: deliveries may run on them. What idles there ends by its keep-alive time.
     if (this.#options !== undefined && !isDeepStrictEqual(lasting(options), lasting(this.#options)))
       this.#hosts.clear();
     this.#options = options;
@@ -84,12 +93,16 @@ export class CallbackHosts implements CallbackRoutes {
     return host.route;
   }
 
+  *[Symbol.iterator](): Generator<DurableRoute> {
+    for (const { route } of this.#hosts.values()) yield route;
+  }
+
   close(): void {
     for (const { agent } of this.#hosts.values()) agent.close();
     this.#hosts.clear();
   }
 
-  #create(name: string, options: CallbackOptions) {
+  #create(name: string, options: CallbackOptions): Host {
     const { clock, random } = this.#deps;
     const { allowPrivate, deadlineMs, retentionMs, timeoutMs, waitsMs } = options;
     const origin = name.slice(CALLBACK_ROUTE.length);

@@ -8,7 +8,7 @@ import { choice, integer, text } from './fields.ts';
 import type { Complete, Inherited } from './inherit.ts';
 import type { Report } from './report.ts';
 import type { ProcessInput } from './schema.ts';
-import type { Settings } from './settings.ts';
+import { backoffOptions, type Settings } from './settings.ts';
 import type { Polling } from './until.ts';
 import { checkOwnPath } from './words.ts';
 
@@ -115,7 +115,6 @@ export function durableOptions(
   { durable }: Settings,
   polling: Polling | undefined,
 ): { options: DurableOptions; backoff: BackoffOptions } {
-  const { backoff } = durable;
   return {
     options: {
       attempts: durable.attempts,
@@ -127,14 +126,6 @@ export function durableOptions(
       onUnknown: durable.on_unknown,
       poll: polling?.poll,
     },
-    backoff: {
-      kind: backoff.kind,
-      baseMs: backoff.base,
-      overloadedBaseMs: backoff.overloaded_base,
-      factor: backoff.factor,
-      maxMs: backoff.max,
-      jitter: backoff.jitter,
-      listMs: backoff.list,
-    },
+    backoff: backoffOptions(durable.backoff),
   };
 }

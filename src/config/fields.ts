@@ -180,12 +180,21 @@ export function texts(doc: string, check?: Check, builtIn?: readonly string[]) {
 export function statuses(builtIn: readonly number[], doc: string) {
   const json = { type: 'array', items: { type: 'integer', minimum: 400, maximum: 599 } };
   return field({ kind: 'other', doc, builtIn, type: 'a list of statuses', json }, (found) =>
-    each(found, 'a list such as [502, 503]', (item) => {
-      const parsed = parseNumber(item, 400, 599, 'a status from 400 to 599');
-      if ('problem' in parsed || Number.isInteger(parsed.value)) return parsed;
-      return { problem: `${quote(item)} is not a status from 400 to 599` };
-    }),
+    each(found, 'a list such as [502, 503]', (item) => parseStatus(item, 400)),
   );
+}
+
+/** Statuses that a reply may have: one, or a list. */
+export function replyStatuses(doc: string) {
+  const json = { anyOf: [{ type: 'integer' }, { type: 'array', items: { type: 'integer' } }] };
+  return field({ kind: 'other', doc, builtIn: undefined, type: 'a status or a list', json }, (found) =>
+    each(Array.isArray(found) ? found : [found], 'a status or a list', (item) => parseStatus(item, 200)),
+  );
+}
+
+function parseStatus(found: unknown, from: 200 | 400): Parsed<number> {
+  const known = typeof found === 'number' && Number.isInteger(found) && found >= from && found <= 599;
+  return known ? { value: found } : { problem: `${quote(found)} is not a status from ${from} to 599` };
 }
 
 /** A list of some words. */

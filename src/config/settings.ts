@@ -1,7 +1,7 @@
 import { GENERIC_FORMATS } from '../http/rate-limit.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
-import type { RetryOptions } from '../policies/retry/options.ts';
+import type { BackoffOptions, RetryOptions } from '../policies/retry/options.ts';
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { RouteSettings } from './config.ts';
 import { fallbackOptions } from './fallback.ts';
@@ -82,7 +82,6 @@ function overrideLimits(overrides: Settings['overrides']): OverrideLimits | unde
 }
 
 function retryOptions(retry: Settings['retry']): RetryOptions {
-  const { backoff } = retry;
   return {
     attempts: retry.attempts,
     statuses: new Set(retry.statuses),
@@ -92,17 +91,22 @@ function retryOptions(retry: Settings['retry']): RetryOptions {
     safe: retry.safe,
     idempotencyHeader: retry.idempotency_header.toLowerCase(),
     own: retry.own,
-    backoff: {
-      kind: backoff.kind,
-      baseMs: backoff.base,
-      overloadedBaseMs: backoff.overloaded_base,
-      factor: backoff.factor,
-      maxMs: backoff.max,
-      jitter: backoff.jitter,
-      listMs: backoff.list,
-    },
+    backoff: backoffOptions(retry.backoff),
     retryAfterMaxMs: retry.retry_after.max,
     vetoHeaders: retry.veto_headers.map((name) => name.toLowerCase()),
+  };
+}
+
+/** What backoff is written as, between retries as between attempts of durable requests. */
+export function backoffOptions(backoff: Settings['retry']['backoff']): BackoffOptions {
+  return {
+    kind: backoff.kind,
+    baseMs: backoff.base,
+    overloadedBaseMs: backoff.overloaded_base,
+    factor: backoff.factor,
+    maxMs: backoff.max,
+    jitter: backoff.jitter,
+    listMs: backoff.list,
   };
 }
 

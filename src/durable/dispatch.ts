@@ -142,7 +142,8 @@ export class Dispatch {
   /** Counts refusals in a row: a backlog that the budget does not pay for must not be asked about all the time. */
   #pay(route: string, withdraw: () => boolean): boolean {
     const paid = withdraw();
-    this.#unpaid.set(route, paid ? 0 : (this.#unpaid.get(route) ?? 0) + 1);
+    if (paid) this.#unpaid.delete(route);
+    else this.#unpaid.set(route, (this.#unpaid.get(route) ?? 0) + 1);
     return paid;
   }
 

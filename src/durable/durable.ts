@@ -216,7 +216,7 @@ export class Durable {
       store: watched(store, this.#health),
       owner: dispatch.owner,
       pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,
-      routes: () => this.#routes.all,
+      routes: this.#routes,
       run: (running) => execute(running, deps),
       onBug,
     });

@@ -2,16 +2,22 @@ import type { CallbackOptions, CallbackRoutes } from './callbacks/options.ts';
 import type { DurableRoute } from './route.ts';
 
 /** The routes of the running configuration, and those of callbacks, which come as they are needed. */
-export class RouteTable {
+export class RouteTable implements Iterable<DurableRoute> {
   readonly #callbacks: CallbackRoutes;
-  #routes = new Map<string, DurableRoute>();
+  #routes: ReadonlyMap<string, DurableRoute> = new Map();
 
   constructor(callbacks: CallbackRoutes) {
     this.#callbacks = callbacks;
   }
 
+  *[Symbol.iterator](): Generator<DurableRoute> {
+    yield* this.#routes.values();
+    yield* this.#callbacks;
+  }
+
+  /** By name. */
   get all(): ReadonlyMap<string, DurableRoute> {
-    return this.#routes;
+    return new Map([...this].map((route) => [route.name, route]));
   }
 
   setUp(routes: readonly DurableRoute[], callbacks: CallbackOptions): void {
@@ -20,11 +26,7 @@ export class RouteTable {
   }
 
   get(name: string): DurableRoute | undefined {
-    const known = this.#routes.get(name);
-    if (known !== undefined) return known;
-    const route = this.#callbacks.get(name);
-    if (route !== undefined) this.#routes.set(name, route);
-    return route;
+    return this.#routes.get(name) ?? this.#callbacks.get(name);
   }
 
   close(): void {

@@ -1,8 +1,8 @@
 import type { RawHeaders } from '../http/headers.ts';
 import type { ProxyError } from '../proxy/errors.ts';
-import type { RetryReason } from '../proxy/events.ts';
 import type { Outcome } from '../proxy/outcome.ts';
 import type { Send } from '../proxy/pipeline.ts';
+import type { RetryStep } from '../proxy/retry-step.ts';
 import type { DurableOptions } from './options.ts';
 
 /** A route as durable requests need it. What the policies know of it comes in as functions. */
@@ -66,14 +66,7 @@ export type Judgement =
   | { readonly kind: 'success' }
   /** We ourselves would not send it; the upstream was not touched. */
   | { readonly kind: 'refused'; readonly error: ProxyError }
-  | {
-      readonly kind: 'retry';
-      readonly delayMs: number;
-      readonly backoffMs: number;
-      readonly asked: boolean;
-      readonly cost: number;
-      readonly reason: RetryReason;
-    }
+  | RetryStep
   | {
       readonly kind: 'stop';
       readonly because:

@@ -23,8 +23,8 @@ export interface RunnerDeps {
   readonly owner: string;
   /** Other processes put requests into this store too: it is asked again after so long at most. */
   readonly pollMs: number;
-  /** The routes of the running configuration, by name. */
-  readonly routes: () => ReadonlyMap<string, DurableRoute>;
+  /** Those of the running configuration, and of callbacks. */
+  readonly routes: Iterable<DurableRoute>;
   /** Runs a claimed request up to its settlement. Rejects with a StoreError where that could not be kept, else never. */
   readonly run: (running: Running) => Promise<void>;
   readonly onBug: (error: unknown) => void;
@@ -135,15 +135,16 @@ export class Runner {
     const except: string[] = [];
     let limit = MAX_CLAIM;
     let leaseMs = LEASE_GRACE_MS;
-    const routes = this.#deps.routes();
-    for (const { name, options, headTimeoutMs, bodyTimeoutMs } of routes.values()) {
+    let routes = 0;
+    for (const { name, options, headTimeoutMs, bodyTimeoutMs } of this.#deps.routes) {
+      routes++;
       leaseMs = Math.max(leaseMs, headTimeoutMs + bodyTimeoutMs + LEASE_GRACE_MS);
       const free = options.concurrency - (this.#busy.get(name) ?? 0);
       if (free <= 0) except.push(name);
       else limit = Math.min(limit, free);
     }
     // Without any route there are still those to be ended whose route is gone.
-    const full = routes.size > 0 && except.length === routes.size;
+    const full = routes > 0 && except.length === routes;
     return { except, limit: full ? 0 : limit, leaseMs };
   }
 
@@ -166,7 +167,9 @@ export class Runner {
 
   #end({ job }: Running): void {
     this.#running.delete(job.id);
-    this.#busy.set(job.route, (this.#busy.get(job.route) ?? 1) - 1);
+    const busy = (this.#busy.get(job.route) ?? 1) - 1;
+    if (busy > 0) this.#busy.set(job.route, busy);
+    else this.#busy.delete(job.route);
     this.wake();
     this.#tellIdle();
   }

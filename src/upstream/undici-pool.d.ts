@@ -1,6 +1,6 @@
 declare module 'undici/lib/dispatcher/pool.js' {
-  import { type Dispatcher, Pool } from 'undici';
-  import PoolBase from 'undici/lib/dispatcher/pool-base.js';
+  import type { Dispatcher, Pool } from 'undici';
+  import type PoolBase from 'undici/lib/dispatcher/pool-base.js';
   /** With what it has of its base. */
   export default class extends Pool {
     [PoolBase.kRetireClient](client: Dispatcher): void;

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { parsePointer } from '../../http/json-pointer.ts';
 import type { ErrorRule, ErrorWait, InspectionOptions } from '../../policies/inspection/options.ts';
 import { field, section } from '../field.ts';
-import { choice, flag, text, texts } from '../fields.ts';
+import { choice, flag, replyStatuses, text, texts } from '../fields.ts';
 import type { Complete } from '../inherit.ts';
 import { type Parsed, parseDuration, quote } from '../units.ts';
 import { checkHeaderName } from '../words.ts';
@@ -12,25 +12,6 @@ const means = choice(
   undefined,
   'retry: it passes. not_processed: nothing was done, so that even a POST without a key may be sent again. in_progress: a call under this idempotency key still runs. permanent: never retried.',
 );
-
-const status = field<readonly number[]>(
-  {
-    kind: 'other',
-    doc: 'A status or a list of them; any from 400 on when left out. One below 400 needs inspect: all.',
-    builtIn: undefined,
-    type: 'a status or a list',
-    json: { anyOf: [{ type: 'integer' }, { type: 'array', items: { type: 'integer' } }] },
-  },
-  (found) => {
-    const list: unknown[] = Array.isArray(found) ? found : [found];
-    const wrong = list.find((item) => !isStatus(item));
-    if (wrong !== undefined) return { problem: `${quote(wrong)} is not a status from 200 to 599` };
-    return { value: list as number[] };
-  },
-);
-
-const isStatus = (found: unknown): found is number =>
-  typeof found === 'number' && Number.isInteger(found) && found >= 200 && found <= 599;
 
 const WAIT_TYPE = 'a duration, a JSON pointer, a header or (pointer - pointer) / pointer';
 const POINTS = /^\(\s*(\/\S+)\s*-\s*(\/\S+)\s*\)\s*\/\s+(\/\S+)$/;
@@ -74,7 +55,9 @@ const fitting = texts('Values of which one must fit; * stands for anything, in l
 const rule = section('A kind of error: how it is recognised, and what it means.', {
   name: text(undefined, 'What it is called in the log.'),
   source: text(undefined, 'Where this is known from.'),
-  status,
+  status: replyStatuses(
+    'A status or a list of them; any from 400 on when left out. One below 400 needs inspect: all.',
+  ),
   headers: z
     .record(
       z.string().refine((name) => checkHeaderName(name) === undefined, 'is not the name of a header'),

@@ -4,28 +4,9 @@ import type { Condition, Conditions, Scalar, Test } from '../../durable/until/co
 import type { PollTarget } from '../../durable/until/options.ts';
 import { expressionProblem } from '../expression.ts';
 import { field, section } from '../field.ts';
-import { choice, duration, flag, text } from '../fields.ts';
+import { choice, duration, flag, replyStatuses, text } from '../fields.ts';
 import { type Parsed, quote } from '../units.ts';
 import { checkHeaderName } from '../words.ts';
-
-const statuses = field<readonly number[]>(
-  {
-    kind: 'other',
-    doc: 'A status or a list of them. An error, such as 404, is looked at only where its status is named.',
-    builtIn: undefined,
-    type: 'a status or a list',
-    json: { anyOf: [{ type: 'integer' }, { type: 'array', items: { type: 'integer' } }] },
-  },
-  (found) => {
-    const list: unknown[] = Array.isArray(found) ? found : [found];
-    const wrong = list.find((item) => !isStatus(item));
-    if (wrong !== undefined) return { problem: `${quote(wrong)} is not a status from 200 to 599` };
-    return { value: list as number[] };
-  },
-);
-
-const isStatus = (found: unknown): found is number =>
-  typeof found === 'number' && Number.isInteger(found) && found >= 200 && found <= 599;
 
 function pointer(doc: string) {
   return field<Pointer>(
@@ -95,7 +76,9 @@ function bound(doc: string) {
 }
 
 const condition = section('What a reply must be like; all that is written here must hold.', {
-  status: statuses,
+  status: replyStatuses(
+    'A status or a list of them. An error, such as 404, is looked at only where its status is named.',
+  ),
   header: text(undefined, 'A header to look at.', checkHeaderName),
   json: pointer('A value in the JSON of the reply to look at; * stands for every item of a list.'),
   equals,

@@ -20,8 +20,8 @@ export interface CallbackOptions {
   readonly maxResultBytes: number;
 }
 
-/** The routes by which callbacks are delivered, one for each origin, each with its own breaker. */
-export interface CallbackRoutes {
+/** The routes by which callbacks are delivered, one for each origin of late, each with its own breaker. */
+export interface CallbackRoutes extends Iterable<DurableRoute> {
   /** Undefined where `name` is no callback's. */
   get(name: string): DurableRoute | undefined;
   setUp(options: CallbackOptions): void;

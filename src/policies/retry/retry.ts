@@ -6,6 +6,7 @@ import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
 import type { RetryDenial } from '../../proxy/events.ts';
 import { type Outcome, settle, unwrap } from '../../proxy/outcome.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { RetryStep } from '../../proxy/retry-step.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { RETRY_COST, type RetryBudget } from './budget.ts';
@@ -141,7 +142,7 @@ class RetryLoop {
 
   /** What others have to say; the budget comes last because asking it spends from it. */
   #deny(
-    { cost, delayMs }: Extract<Step, { kind: 'retry' }>,
+    { cost, delayMs }: RetryStep,
     { sendBefore = Infinity }: Call,
     owing: boolean,
   ): RetryDenial | undefined {

@@ -1,5 +1,6 @@
 import { askedWaitMs } from '../../http/retry-after.ts';
-import type { RetryDenial, RetryReason } from '../../proxy/events.ts';
+import type { RetryDenial } from '../../proxy/events.ts';
+import type { RetryStep } from '../../proxy/retry-step.ts';
 import type { Random } from '../../runtime/random.ts';
 import { backoffMs, retryDelayMs } from './backoff.ts';
 import { ASKED_RETRY_COST, RETRY_COST } from './budget.ts';
@@ -25,17 +26,7 @@ export interface Failed {
 
 /** What follows a failed attempt. */
 export type Step =
-  | {
-      readonly kind: 'retry';
-      readonly delayMs: number;
-      /** The jittered backoff alone, which decorrelated jitter grows from. */
-      readonly backoffMs: number;
-      /** Longer than our own backoff because the upstream asked for it. */
-      readonly asked: boolean;
-      /** What it costs the budget, in tokens. */
-      readonly cost: number;
-      readonly reason: RetryReason;
-    }
+  | RetryStep
   | {
       readonly kind: 'stop';
       readonly because: Extract<
