@@ -1,20 +1,28 @@
-/** Longer names share a bit. */
-const LONGEST = 31;
+/** Longer names share a place. */
+const LONGEST = 32;
 
 /** A set of field names, given in lower case, that does not change any more. */
 export class FieldNames extends Set<string> {
-  /** Bit n: there is a name of n characters. */
-  readonly #lengths: number;
+  readonly #byLength: readonly (readonly string[])[];
 
   constructor(names: Iterable<string>) {
     super(names);
-    let lengths = 0;
-    for (const name of this) lengths |= 1 << Math.min(name.length, LONGEST);
-    this.#lengths = lengths;
+    const byLength: string[][] = Array.from({ length: LONGEST + 1 }, () => []);
+    for (const name of this) byLength[placeOf(name)]?.push(name);
+    this.#byLength = byLength;
   }
 
-  /** Whether `name` is one of them, in whatever case it came. Most names are none by their length alone. */
-  names(name: string): boolean {
-    return (this.#lengths & (1 << Math.min(name.length, LONGEST))) !== 0 && this.has(name.toLowerCase());
+  /**
+   * The one that `name` is, in whatever case it came. Most names are none by their length alone, and the others are
+   * compared: to look a text up in a set, that has just come from the wire, it would have to be hashed first.
+   */
+  known(name: string): string | undefined {
+    const candidates = this.#byLength[placeOf(name)] as readonly string[];
+    if (candidates.length === 0) return undefined;
+    const lower = name.toLowerCase();
+    for (const candidate of candidates) if (candidate === lower) return candidate;
+    return undefined;
   }
 }
+
+const placeOf = (name: string): number => Math.min(name.length, LONGEST);

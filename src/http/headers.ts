@@ -137,7 +137,7 @@ function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
   const kept: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
-    if (drop.names(name) || listed?.has(name.toLowerCase()) === true) continue;
+    if (drop.known(name) !== undefined || listed?.has(name.toLowerCase()) === true) continue;
     kept.push(name, raw[i + 1] as string);
   }
   return kept;

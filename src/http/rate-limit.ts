@@ -1,3 +1,4 @@
+import { digits } from './digits.ts';
 import { FieldNames } from './field-names.ts';
 import { type RawHeaders, headerOf } from './headers.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
@@ -69,7 +70,8 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
     let found: Map<string, string> | undefined;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i] as string;
-      if (wanted.names(name)) joined((found ??= new Map()), name.toLowerCase(), headers[i + 1] as string);
+      const known = wanted.known(name);
+      if (known !== undefined) joined((found ??= new Map()), known, headers[i + 1] as string);
     }
     return found === undefined ? undefined : read(found, headers, nowWallMs);
   };
@@ -198,6 +200,8 @@ const valueOf = (found: Fields, name: string | undefined): string | undefined =>
 /** A number of units, whole or not; undefined for -1 and whatever else is none. */
 function amount(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
+  const whole = digits(text);
+  if (whole !== undefined) return whole;
   const value = text.trim();
   return /^\d{1,15}(?:\.\d+)?$/.test(value) ? Number(value) : undefined;
 }

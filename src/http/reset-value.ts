@@ -1,3 +1,4 @@
+import { digits } from './digits.ts';
 import { httpDateMs } from './retry-after.ts';
 
 /**
@@ -72,8 +73,9 @@ const DECIMAL = /^\d+(?:\.\d+)?$/;
 
 /** To a thousandth, because 2.01 · 1000 is 2009.9999999999998. */
 function delta(value: string, unitMs: number): number | undefined {
-  if (!DECIMAL.test(value)) return undefined;
-  const ms = Number(value) * unitMs;
+  const number = digits(value) ?? (DECIMAL.test(value) ? Number(value) : undefined);
+  if (number === undefined) return undefined;
+  const ms = number * unitMs;
   return Number.isInteger(ms) ? ms : Number(ms.toFixed(3));
 }
 

@@ -103,8 +103,7 @@ export class Line {
   }
 
   /** What was just learned may have made waiting pointless for some: they are told now. */
-  sweep(): void {
-    const now = this.#options.clock.now();
+  sweep(now: number): void {
     const at = this.#known(0, 1, now);
     if (this.#queue.size > 0 && at > this.#swept) {
       this.#swept = at;

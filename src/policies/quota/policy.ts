@@ -60,7 +60,8 @@ class Admission {
     try {
       const reply = await next(call);
       const unseen = Math.max(0, this.#quota.quietStarted - before - 1);
-      this.#quota.heard(call, reply, { startedAt, unseen, cost: 1, line: undefined });
+      const sight = { startedAt, unseen, cost: 1, line: undefined };
+      this.#quota.heard(call, reply, sight, this.#clock.now());
       return reply;
     } catch (error) {
       if (error !== CALLED_BACK) throw error;
@@ -93,7 +94,7 @@ class Admission {
     const now = this.#clock.now();
     const { cost } = taken;
     const sight = { startedAt: taken.left?.at ?? now, unseen: allowance.unseen(taken), cost, line };
-    if (!this.#quota.heard(call, reply, sight)) allowance.gate.answered(taken.probe, now);
+    if (!this.#quota.heard(call, reply, sight, now)) allowance.gate.answered(taken.probe, now);
     // It may have been another resource's gate that it closed: this one needs another probe.
     else if (taken.probe) allowance.gate.voided(now);
     line.pump();

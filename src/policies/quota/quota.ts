@@ -49,7 +49,7 @@ export class Quota {
   /** By the first segment of the path: which of the API's quotas a reply to such a call spoke of. */
   readonly #resources = new Map<string, string>();
   /** Most apps have one key: it is hashed once, not with every call. */
-  #latest = { secrets: '', hash: '' };
+  #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;
   /** Attempts that left while nothing was known, and their answers that were not throttled. */
   #started = 0;
   #served = new Throughput();
@@ -96,22 +96,24 @@ export class Quota {
   }
 
   lineOf(call: Call): Line {
-    return this.#lineOf(call, this.#resources.get(segmentOf(call.target)) ?? '');
+    const resource = this.#resources.size === 0 ? undefined : this.#resources.get(segmentOf(call.target));
+    return this.#lineOf(call, resource ?? '');
   }
 
   /** Takes in what a reply says. True: it closed the gate, or kept it closed. */
-  heard(call: Call, reply: Reply, sight: Sight): boolean {
+  heard(call: Call, reply: Reply, sight: Sight, now: number): boolean {
     const { clock } = this.#deps;
     const wallMs = clock.wallTime();
     const stop = stopOf(reply, this.options.throttled, wallMs);
     const readings = this.options.learn ? this.#read(reply.headers, wallMs) : undefined;
-    if (sight.line === undefined && stop === undefined) this.#served.count(clock.now());
+    if (sight.line === undefined && stop === undefined) this.#served.count(now);
     if (readings === undefined && stop === undefined) return false;
     // A cache on the way tells of the time when it stored the reply (RFC 9111 §5.1).
     if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
-    const line = this.#learn(call, readings ?? [], sight);
-    const closed = stop !== undefined && this.#close(line, { ...stop, startedAt: sight.startedAt }, call);
-    line.sweep();
+    const line = this.#learn(call, readings ?? [], sight, now);
+    const closed =
+      stop !== undefined && this.#close(line, { ...stop, startedAt: sight.startedAt }, call, now);
+    line.sweep(now);
     return closed;
   }
 
@@ -126,8 +128,7 @@ export class Quota {
   }
 
   /** The line that the reply spoke of. */
-  #learn(call: Call, readings: readonly QuotaReading[], sight: Sight): Line {
-    const now = this.#deps.clock.now();
+  #learn(call: Call, readings: readonly QuotaReading[], sight: Sight, now: number): Line {
     let line = sight.line ?? this.lineOf(call);
     for (const reading of readings) {
       if (reading.resource !== '') {
@@ -140,8 +141,7 @@ export class Quota {
   }
 
   /** True when the gate is closed by it. */
-  #close({ allowance }: Line, closing: Closing, call: Call): boolean {
-    const now = this.#deps.clock.now();
+  #close({ allowance }: Line, closing: Closing, call: Call, now: number): boolean {
     const { cause } = closing;
     // What says when it resets needs no guess of ours.
     if (cause === 'throttled' && allowance.exhausted(now)) return false;
@@ -179,16 +179,17 @@ export class Quota {
 
   /** '' for a call without any. */
   #credentialOf(headers: RawHeaders): string {
-    let secrets = '';
-    for (const name of this.options.credentials) {
-      const value = headerOf(headers, name);
-      if (value !== undefined) secrets += `${name}:${value}\n`;
-    }
-    if (secrets === '') return '';
-    if (secrets !== this.#latest.secrets) this.#latest = { secrets, hash: this.#deps.hash(secrets) };
+    const { credentials } = this.options;
+    const { values, hash } = this.#latest;
+    if (credentials.every((name, i) => headerOf(headers, name) === values[i])) return hash;
+    const found = credentials.map((name) => headerOf(headers, name));
+    const secrets = credentials.flatMap((name, i) => (found[i] === undefined ? [] : `${name}:${found[i]}\n`));
+    this.#latest = { values: found, hash: secrets.length === 0 ? '' : this.#deps.hash(secrets.join('')) };
     return this.#latest.hash;
   }
 }
+
+const NO_CREDENTIAL = { values: [], hash: '' };
 
 /** The counts of one line mean nothing in another; all that a line let through came after what left while nothing was known. */
 function unseenBy({ line: own, unseen }: Sight, line: Line): number {

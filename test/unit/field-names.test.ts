@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { FieldNames } from '../../src/http/field-names.ts';
+
+const LONG = 'x-a-name-that-is-longer-than-all-of-the-others';
+
+test('a name is known in whatever case it came, and only as a whole', () => {
+  const names = new FieldNames(['te', 'content-length', LONG]);
+  expect(names.known('te')).toBe('te');
+  expect(names.known('Content-LENGTH')).toBe('content-length');
+  expect(names.known(LONG.toUpperCase())).toBe(LONG);
+  for (const other of ['', 'tf', 't', 'tea', 'content-lengthy', 'content-weight', `${LONG}s`, LONG.slice(1)])
+    expect(names.known(other)).toBeUndefined();
+  expect([...names]).toEqual(['te', 'content-length', LONG]);
+});
+
+test('an empty set knows no name', () => {
+  expect(new FieldNames([]).known('te')).toBeUndefined();
+});
