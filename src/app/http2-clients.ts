@@ -144,7 +144,7 @@ export class Http2Clients {
   }
 
   #serve(stream: ServerHttp2Stream, raw: readonly string[], socket: Socket): void {
-    const req = new Http2Request(stream, raw);
+    const req = new Http2Request(stream, raw, socket.remoteAddress);
     const res = new Http2Response(stream, req, socket);
     const expectation = headerOf(req.rawHeaders, 'expect')?.toLowerCase();
     if (bytesIn(raw) > MAX_HEAD_BYTES) refuseHead(res);

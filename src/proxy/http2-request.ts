@@ -9,16 +9,18 @@ export class Http2Request implements ClientRequest, ClientConnection {
   readonly url: string;
   readonly rawHeaders: string[];
   readonly grpc: boolean;
+  readonly remoteAddress: string | undefined;
   bytesRead = 0;
   readonly #stream: ServerHttp2Stream;
   #complete: boolean;
 
-  constructor(stream: ServerHttp2Stream, raw: readonly string[]) {
+  constructor(stream: ServerHttp2Stream, raw: readonly string[], remoteAddress: string | undefined) {
     const { method, path, fields } = toHttp1(raw, stream.endAfterHeaders);
     this.method = method;
     this.url = path;
     this.rawHeaders = fields;
     this.grpc = isGrpc(fields);
+    this.remoteAddress = remoteAddress;
     this.#stream = stream;
     this.#complete = stream.endAfterHeaders;
     // node:http2 ends a body as if it were whole also when it was cut.

@@ -40,7 +40,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly #signal: Abort;
   readonly #source: BodySource;
   readonly #options: ExchangeOptions;
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  #listeners: Array<(end: BodyEnd) => void> | undefined;
   #controller: Controller | undefined;
   #interims = 0;
   #held: Interim[] | undefined;
@@ -159,8 +159,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   onEnd(listener: (end: BodyEnd) => void): void {
-    if (this.#end === undefined) this.#listeners.push(listener);
-    else listener(this.#end);
+    if (this.#end !== undefined) listener(this.#end);
+    else if (this.#listeners === undefined) this.#listeners = [listener];
+    else this.#listeners.push(listener);
   }
 
   #flow(): void {
@@ -212,8 +213,10 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#idle?.cancel();
     this.#signal.off(this.#onAbort);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
-    // Emptied too: whoever still holds an exchange that has ended must not hold the whole call with it.
-    for (const listener of this.#listeners.splice(0)) listener(end);
+    const listeners = this.#listeners;
+    // Whoever still holds an exchange that has ended must not hold the whole call with it.
+    this.#listeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) listener(end);
   }
 }
 
@@ -228,7 +231,5 @@ function rawHeaders(controller: Controller): RawHeaders {
 }
 
 function decoded(raw: readonly (Buffer | string)[]): RawHeaders {
-  const headers: string[] = [];
-  for (const entry of raw) headers.push(typeof entry === 'string' ? entry : (entry as Latin1).latin1Slice());
-  return headers;
+  return raw.map((entry) => (typeof entry === 'string' ? entry : (entry as Latin1).latin1Slice()));
 }

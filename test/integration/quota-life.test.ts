@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest';
+import { request } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ok, type OriginExchange, startOrigin, status, type Step } from '../support/origin.ts';
@@ -254,3 +257,43 @@ test('a quota that is used up for good: nobody waits for it, and it is said so',
     'breakwater_quota_gate_closings_total{upstream="api",scope="api",cause="permanent"} 1',
   ]);
 });
+
+/** Sends a request to `path` from a loopback address of its own. */
+const SENDERS = {
+  'HTTP/1.1': (port: number, localAddress: string, path: string) =>
+    request({ port, host: '127.0.0.1', localAddress, path, agent: false }).end(),
+  'HTTP/2': (port: number, localAddress: string, path: string) => {
+    const createConnection = () => connectTcp({ port, host: '127.0.0.1', localAddress });
+    const session = connectHttp2(`http://127.0.0.1:${port}`, { createConnection });
+    onTestFinished(() => session.destroy());
+    session.request({ ':path': path }).resume();
+  },
+};
+
+test.each(Object.entries(SENDERS))(
+  'hosts that wait take turns, however many calls one of them has waiting (%s)',
+  async (_protocol, send) => {
+    const clock = new FakeClock();
+    const origin = await startOrigin(ok());
+    const proxy = await startTidy(
+      `clients: { http2: true }\n${apiConfig(origin, `    timeouts: { total: 60s }\n    quota: 1/s\n`)}`,
+      {
+        clock,
+      },
+    );
+    const [busy, other] = ['127.0.0.1', '127.0.0.2'] as const;
+    for (const [place, sender, path] of [
+      [0, busy, 'first'],
+      [1, busy, 'second'],
+      [2, busy, 'third'],
+      [3, other, 'of another'],
+    ] as const) {
+      send(proxy.port, sender, `/api/${encodeURIComponent(path)}`);
+      await vi.waitUntil(() => origin.requests.length === 1);
+      await waiting(proxy, place);
+    }
+    await passTime(clock, () => origin.requests.length === 4);
+    const order = origin.requests.map(({ url }) => decodeURIComponent(url.slice(1)));
+    expect(order).toEqual(['first', 'second', 'of another', 'third']);
+  },
+);
