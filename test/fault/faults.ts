@@ -2,6 +2,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import { selfSigned } from '../support/certificate.ts';
+import { stubDns } from '../support/dns.ts';
 import { type RawStep, refusingOrigin, startRawOrigin } from '../support/raw-origin.ts';
 import {
   answer,
@@ -123,7 +124,10 @@ const CONNECT: readonly Fault[] = [
   {
     moment: 'connect',
     fault: 'its name does not resolve',
-    upstream: () => Promise.resolve({ url: 'http://name.invalid' }),
+    upstream: () => {
+      stubDns('ENOTFOUND');
+      return Promise.resolve({ url: 'http://name.example' });
+    },
     ...notSent('dns_error', 'dns_error'),
   },
   { moment: 'connect', fault: 'accepted, then reset', upstream: raw(resetOnAccept()), ...TERMINATED },

@@ -44,6 +44,8 @@ export class FakeClock implements Clock {
     const sleeper: Sleeper = { at: this.#now + ms, wake: callback };
     this.#timers.add(sleeper);
     this.#sleepers.push(sleeper);
+    // What is due already waits for no test to move time on: the test may have done so a moment before.
+    if (ms <= 0) setImmediate(() => this.#fire(sleeper));
     return { cancel: () => this.#remove(sleeper) };
   }
   readonly #timers = new Set<Sleeper>();
@@ -81,6 +83,12 @@ export class FakeClock implements Clock {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#now = end;
+  }
+
+  #fire(sleeper: Sleeper): void {
+    if (!this.#timers.has(sleeper)) return;
+    this.#remove(sleeper);
+    sleeper.wake();
   }
 
   #remove(sleeper: Sleeper): void {
