@@ -89,15 +89,26 @@ export class Report {
       const masked = text.replaceAll(value.length < SHORTEST_SECRET ? `"${value}"` : value, (found) =>
         found === value ? expression : `"${expression}"`,
       );
-      return masked.replace(/"([^"]{2,})"/g, (quoted, inner: string) =>
+      const quotes = masked.replace(/"([^"]{2,})"/g, (quoted, inner: string) =>
         value.includes(inner) ? '"…"' : quoted,
       );
+      const advice = quotes.indexOf(ADVICE);
+      return advice >= 0 && showsSome(quotes.slice(advice), value) ? quotes.slice(0, advice) : quotes;
     }, message);
   }
 }
 
 /** Shorter ones are numbers and words that also stand in the message for other reasons. */
 const SHORTEST_SECRET = 4;
+
+/** What a message says that could be written instead, made of what is written. */
+const ADVICE = '; write ';
+
+function showsSome(text: string, secret: string): boolean {
+  for (let i = 0; i + SHORTEST_SECRET <= secret.length; i++)
+    if (text.includes(secret.slice(i, i + SHORTEST_SECRET))) return true;
+  return false;
+}
 
 function isWithin(path: string, known: string): boolean {
   if (known === '' || !path.startsWith(known)) return false;

@@ -780,12 +780,18 @@ describe('secrets', () => {
     'routes: [{ match: { path: "/x/${KEY}**" } }]',
     'routes: [{ match: { path: /x, method: ["a b ${KEY}"] } }]',
     'headers: { remove: ["${KEY} x"] }',
+    'allow: ["GET ${KEY}"]',
     'headers: { set: { a: "${KEY}\\n" } }',
   ])('that are wrong are not repeated: %s', (line) => {
     const text = line.startsWith('url') ? `upstreams:\n  a:\n    ${line}` : upstream(line);
     const found = problems(text, { KEY: SECRET });
     expect(found).not.toEqual([]);
     expect(found.join('\n')).not.toContain(SECRET);
+  });
+
+  test('are not repeated in part by what could be written instead', () => {
+    const found = problems(upstream('breaker: { wait: { max: "${KEY}" } }'), { KEY: '9876543210minutes' });
+    expect(found).toEqual(['config.yaml:4:29  upstreams.a.breaker.wait.max: "${KEY}": "…" is not a unit']);
   });
 
   test('are shown as what stands in the file', () => {
