@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import type { Command, Io } from './cli/io.ts';
-import { packageVersion } from './runtime/process.ts';
+import { packageVersion, tooOldNode } from './runtime/process.ts';
 
-const USAGE = `Breakwater ${packageVersion()}: a sidecar reverse proxy for third-party HTTP APIs
+const USAGE = `Breakwater ${packageVersion}: a sidecar reverse proxy for third-party HTTP APIs
 
 Usage: breakwater COMMAND [options]
 
@@ -30,8 +30,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 };
 
 const io: Io = {
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
+  out: (text) => print(process.stdout, text),
+  err: (text) => print(process.stderr, text),
   env: process.env,
   cwd: process.cwd(),
   onSignal: (signal, listener) => void process.on(signal, listener),
@@ -42,13 +42,28 @@ const io: Io = {
   exitNow: (code) => process.exit(code),
 };
 
+/** Who reads may stop at any time, as `head` does; the command ends then as it would have. */
+function print(stream: NodeJS.WriteStream, text: string): void {
+  if (stream.listenerCount('error') === 0) stream.on('error', unlessUnread);
+  stream.write(text);
+}
+
+function unlessUnread(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
+
 async function run([name = '', ...args]: readonly string[]): Promise<number> {
+  const tooOld = tooOldNode();
+  if (tooOld !== undefined) {
+    io.err(`breakwater: ${tooOld}\n`);
+    return 1;
+  }
   if (['--help', '-h', 'help'].includes(name)) {
     io.out(USAGE);
     return 0;
   }
   if (['--version', '-v'].includes(name)) {
-    io.out(`${packageVersion()}\n`);
+    io.out(`${packageVersion}\n`);
     return 0;
   }
   const load = COMMANDS[name];

@@ -94,6 +94,9 @@ function violation(file: string, target: string, typesOnly: boolean): string | u
     return target.startsWith('node:') ? undefined : `${target} has no owner`;
   }
   const path = join(dirname(file), target);
+  // Who we are and what we need, in one place.
+  if (path === 'package.json')
+    return folder === 'runtime' ? undefined : 'only the runtime reads package.json';
   if (path.startsWith('examples/')) return folder === 'cli' ? undefined : 'only the cli starts the demo';
   const other = folderOf(path);
   if (other === folder) {
@@ -119,4 +122,13 @@ test('nothing of durable requests is loaded before a route asks for them', () =>
   // Which are themselves loaded by no other.
   const lazy = /^src\/app\/(durable|callback-hosts)\.ts →/;
   expect(loaded.filter((line) => !lazy.test(line))).toEqual([]);
+});
+
+test('nothing that an older Node may lack is loaded before its version is looked at', () => {
+  const loaded = (file: string): string[] =>
+    [...readFileSync(file, 'utf8').matchAll(IMPORT)]
+      .filter(([, , type, fixed]) => type === undefined && fixed !== undefined)
+      .map(([, , , fixed = '']) => (fixed.startsWith('.') ? join(dirname(file), fixed) : fixed))
+      .flatMap((target) => [target, ...(target.endsWith('.ts') ? loaded(target) : [])]);
+  expect(loaded('src/main.ts')).toEqual(['src/runtime/process.ts', 'package.json']);
 });

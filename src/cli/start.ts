@@ -46,7 +46,7 @@ export const start: Command = async (args, io) => {
       clock: systemClock,
       random: systemRandom,
       logger,
-      version: packageVersion(),
+      version: packageVersion,
       load: () => {
         const found = load(file, io);
         if (found.ok) watcher?.watch(found.config.files);
@@ -81,10 +81,7 @@ function announce(app: App, { upstreams }: Config, logger: Logger): void {
     const base = 'path' in mount ? `${app.url}${mount.path}` : `Host: ${mount.host}`;
     logger.info({ upstream: name }, `${base} → ${shownUrl(upstream)}`);
   }
-  logger.info(
-    { version: packageVersion(), node: nodeVersion, admin: app.adminUrl },
-    `listening on ${app.url}`,
-  );
+  logger.info({ version: packageVersion, node: nodeVersion, admin: app.adminUrl }, `listening on ${app.url}`);
 }
 
 /** The unreliable API of the README's examples, where the upstream `demo` expects it. */

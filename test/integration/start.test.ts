@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { breakwater, temporaryFolder } from '../support/command.ts';
+import { breakwater, run, temporaryFolder } from '../support/command.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
 
 const config = (url: string, more = '') => `
@@ -108,4 +108,38 @@ test('the command line helps, and says with 2 when it was called wrongly', async
   const startHelp = breakwater('start', '--help');
   expect(await startHelp.ended()).toBe(0);
   expect(startHelp.out).toContain('--demo');
+});
+
+test.each([
+  ['--help'],
+  ['schema'],
+  ['presets'],
+  ['check'],
+  ['explain', 'GET', '/demo/flaky'],
+  ['simulate', 'demo'],
+])('%s ends as it would have when nobody reads on', async (...args) => {
+  const command = breakwater(...args);
+  command.child.stdout?.destroy();
+  expect(await command.ended()).toBe(0);
+  expect(command.err).not.toContain('EPIPE');
+});
+
+test('a wrong call ends as it would have when nobody reads its errors', async () => {
+  const command = breakwater('strat');
+  command.child.stderr?.destroy();
+  expect(await command.ended()).toBe(2);
+});
+
+test.each([
+  ['v20.20.2', 1],
+  ['v24.8.0', 1],
+  ['v24.9.0', 0],
+  ['v26.0.0', 0],
+])('on Node %s it ends with %i', async (version, code) => {
+  const asIf = `data:text/javascript,Object.defineProperty(process, 'version', { value: '${version}' })`;
+  const command = run(process.execPath, ['--import', asIf, 'src/main.ts', '--help']);
+  expect([await command.ended(), command.err]).toEqual([
+    code,
+    code === 0 ? '' : `breakwater: needs Node 24.9 or newer; this is ${version}\n`,
+  ]);
 });
