@@ -91,20 +91,32 @@ async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
     throw new Error('--demo needs an upstream named "demo" with a url such as http://127.0.0.1:8090');
   const { startDemoApi } = await import('../../examples/demo-api/server.ts');
   const { hostname, port } = new URL(demo.origin);
-  return startDemoApi({ host: hostname, port: Number(port) });
+  try {
+    return await startDemoApi({ host: hostname, port: Number(port) });
+  } catch (error) {
+    const failure = listenFailure(
+      error,
+      'the url of the upstream "demo" (DEMO_URL sets it in the shipped config.yaml)',
+    );
+    throw failure === undefined ? error : new Error(`the demo API ${failure}`, { cause: error });
+  }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE:
-    'the address is in use; stop the other process or change "listen" and "admin" in the configuration',
-  EACCES: 'no permission for this port; use one above 1023',
-  EADDRNOTAVAIL: 'this machine has no such address',
+const REASONS: Readonly<Record<string, (setting: string) => string>> = {
+  EADDRINUSE: (setting) => `the address is in use; stop the other process or change ${setting}`,
+  EACCES: () => 'no permission for this port; use one above 1023',
+  EADDRNOTAVAIL: () => 'this machine has no such address',
 };
 
 function startFailure(error: unknown): string {
-  if (!(error instanceof Error)) return `cannot start: ${String(error)}`;
+  const why = error instanceof Error ? error.message : String(error);
+  return listenFailure(error, '"listen" and "admin" in the configuration') ?? `cannot start: ${why}`;
+}
+
+/** What kept a server from listening, and what to do about it; `setting` is what its address is from. */
+function listenFailure(error: unknown, setting: string): string | undefined {
+  if (!(error instanceof Error)) return undefined;
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  const reason = REASONS[code ?? ''];
-  if (reason === undefined) return `cannot start: ${error.message}`;
-  return `cannot listen on ${address}:${port}: ${reason}`;
+  const reason = REASONS[code ?? '']?.(setting);
+  return reason === undefined ? undefined : `cannot listen on ${address}:${port}: ${reason}`;
 }

@@ -79,6 +79,17 @@ test('says which address is taken and what to do about it', async () => {
   );
 });
 
+test('says that the demo API’s address is taken, and what sets it', async () => {
+  const origin = await startOrigin();
+  const folder = temporaryFolder({ 'config.yaml': config(origin.url).replace('api:', 'demo:') });
+  const proxy = breakwater('start', '--demo', '--config', join(folder, 'config.yaml'));
+  expect(await proxy.ended()).toBe(1);
+  expect(proxy.err).toMatch(
+    new RegExp(`the demo API cannot listen on 127.0.0.1:${origin.port}: .* "demo" \\(DEMO_URL `),
+  );
+  expect(proxy.err).not.toContain('"listen"');
+});
+
 test('a wrong config prints every error with place and fix, and exits with 1', async () => {
   const folder = temporaryFolder({
     'config.yaml':
