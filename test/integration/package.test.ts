@@ -27,6 +27,8 @@ test('the packed package works in an empty folder', { timeout: NPM_MS }, async (
   expect(printed.out.trim()).toBe(version);
 
   const shipped = readFileSync(join(installed, 'config.yaml'), 'utf8');
+  const [, schema = ''] = shipped.match(/\$schema=(\S+)/) ?? [];
+  expect(readFileSync(join(installed, schema), 'utf8')).toBe(readFileSync('config.schema.json', 'utf8'));
   const ownPorts = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
   const free = temporaryFolder({
     'config.yaml': `${ownPorts}${shipped.replace(/^(listen|admin):.*$/gm, '')}`,
