@@ -73,10 +73,13 @@ function reachable(host: string): string {
 }
 
 function fromUrl(text: string): Partial<AdminAddress> {
-  const whole = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  const whole = text.includes('://') ? text : `http://${text}`;
   const url = URL.canParse(whole) ? new URL(whole) : undefined;
-  if (url === undefined || url.username !== '')
-    throw new AdminFailure(`--admin "${text}" is not an address such as 127.0.0.1:8081`, 2);
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '')
+    throw new AdminFailure(
+      `--admin "${text}" is not an address such as 127.0.0.1:8081 or http://127.0.0.1:8081`,
+      2,
+    );
   const prefix = url.pathname.replace(/\/+$/, '');
   return prefix === '' ? { url: url.origin } : { url: url.origin, prefix };
 }

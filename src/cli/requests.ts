@@ -139,7 +139,9 @@ const pathOf = (id = ''): string => `/requests/${encodeURIComponent(id)}`;
 
 function problemIn(proxy: AdminAddress, body: Buffer): string {
   const { detail } = parsed<{ detail?: string }>(proxy, body);
-  if (detail !== 'there is nothing here') return detail ?? 'no reason was given';
+  // The interface names its own parameter.
+  if (detail !== 'there is nothing here')
+    return detail?.replace('?force=true', '--force') ?? 'no reason was given';
   return `the proxy at ${proxy.url} has no durable requests under ${proxy.prefix}; no route is durable, or durable.prefix is another`;
 }
 

@@ -139,7 +139,7 @@ describe('a running proxy is told', () => {
     const { setting, paid } = await threeRequests();
     expect(await run(['retry', paid], setting)).toMatchObject({
       code: 1,
-      err: `breakwater: ${paid}: the request has succeeded; ?force=true sends it again\n`,
+      err: `breakwater: ${paid}: the request has succeeded; --force sends it again\n`,
     });
     expect((await run(['retry', paid, '--force'], setting)).code).toBe(0);
   });
@@ -234,6 +234,7 @@ describe('what is wrong is said', () => {
     [['delete', '--limit', '3'], 'delete takes no --limit'],
     [['list', '--sttus', 'x'], "Unknown option '--sttus'"],
     [['list', '--admin', 'http://u:p@h'], 'is not an address'],
+    [['list', '--admin', 'ftp://x'], '--admin "ftp://x" is not an address such as 127.0.0.1:8081'],
   ])('called as %j', async (args, message) => {
     expect(await run(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });
   });
