@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Config, RouteConfig, ServerTls } from './config.ts';
+import { checkErrorRules } from './error-rules.ts';
 import { checkFallbacks } from './fallback.ts';
 import { checkPrefix, durableProcessOptions } from './durable.ts';
 import { builtIn, type Complete, inherit, type Inherited } from './inherit.ts';
@@ -106,6 +107,7 @@ function resolveConfig(
   const resolved = entries.map(([name, upstream]) => resolveUpstream(name, upstream, ground));
   checkMounts(resolved, report);
   checkFallbacks(resolved, origins, report);
+  checkErrorRules(origins, report);
   const config = processConfig(file, process, { report, readFile: lookup.readFile });
   checkPrefix(config.durable.prefix, resolved, report);
   const runs = resolveSchedules(schedules, resolved, report);

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { Preset } from '../presets/preset.ts';
 import { PRESETS } from '../presets/presets.ts';
 import type { Layer } from './inherit.ts';
+import { checkRulesSaySomething } from './error-rules.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { presetSchema, type PresetInput } from './preset-schema.ts';
 import { didYouMean, type Path } from './problem.ts';
@@ -78,14 +79,21 @@ function fromFile(file: string, path: Path, { report, lookup }: Ground): LoadedP
     ? { findings: [], input: undefined }
     : validate(source.value, presetSchema);
   for (const finding of findings) own.finding(finding.path, finding.message, finding.about);
-  input?.routes?.forEach(({ match }, index) => {
-    if (match?.method === undefined && match?.path === undefined)
-      own.problem(['routes', index, 'match'], MATCH_MISSING, 'key');
-  });
+  if (input !== undefined) checkParts(input, own);
   report.adopt(own.problems);
   return layered(input ?? NOTHING, path, {
     name: `preset ${file}`,
     place: (keys) => `${shown}:${source.places.value(keys).line} (preset)`,
+  });
+}
+
+function checkParts({ errors, routes }: PresetInput, report: Report): void {
+  checkRulesSaySomething(errors?.rules, ['errors', 'rules'], report);
+  routes?.forEach((route, index) => {
+    const path = ['routes', index];
+    if (route.match?.method === undefined && route.match?.path === undefined)
+      report.problem([...path, 'match'], MATCH_MISSING, 'key');
+    checkRulesSaySomething(route.errors?.rules, [...path, 'errors', 'rules'], report);
   });
 }
 

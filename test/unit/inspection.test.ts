@@ -42,7 +42,7 @@ describe('a rule fits', () => {
 
   test('by what stands at its pointers: text, numbers and booleans, nothing else', () => {
     const judge = judgeOf(
-      '{ name: n, body: { /code: "20429" } }, { name: b, body: { /ok: "false" } }, { name: star, body: { /list/*/code: x } }',
+      '{ name: n, body: { /code: "20429" }, means: retry }, { name: b, body: { /ok: "false" }, means: retry }, { name: star, body: { /list/*/code: x }, means: retry }',
     );
     expect(nameBy(judge, '{"code":20429}')).toBe('n');
     expect(nameBy(judge, '{"code":"20429"}')).toBe('n');
@@ -53,18 +53,20 @@ describe('a rule fits', () => {
   });
 
   test('by what is its own, not by what every object has', () => {
-    expect(nameBy(judgeOf('{ body: { /constructor/name: "*" } }'), '{}')).toBeUndefined();
+    expect(
+      nameBy(judgeOf('{ body: { /constructor/name: "*" }, means: retry }'), ', means: retry }'),
+    ).toBeUndefined();
   });
 
   test('by text anywhere in the body', () => {
-    const judge = judgeOf('{ name: slow, text: [<Code>SlowDown</Code>, <Code>Busy</Code>] }');
+    const judge = judgeOf('{ name: slow, text: [<Code>SlowDown</Code>, <Code>Busy</Code>], means: retry }');
     expect(nameBy(judge, '<Error><code>busy</code></Error>')).toBe('slow');
     expect(nameBy(judge, '<Error><Code>Gone</Code></Error>')).toBeUndefined();
   });
 
   test('only as a whole, and the first of them counts', () => {
     const judge = judgeOf(
-      '{ name: both, body: { /a: x, /b: y } }, { name: mixed, body: { /a: x }, text: zzz }, { name: first, body: { /a: x } }, { name: second, body: { /a: x } }',
+      '{ name: both, body: { /a: x, /b: y }, means: retry }, { name: mixed, body: { /a: x }, text: zzz, means: retry }, { name: first, body: { /a: x }, means: retry }, { name: second, body: { /a: x }, means: retry }',
     );
     expect(nameBy(judge, '{"a":"x","b":"y"}')).toBe('both');
     expect(nameBy(judge, '{"a":"x","b":"zzz"}')).toBe('mixed');
@@ -73,16 +75,21 @@ describe('a rule fits', () => {
 });
 
 describe('a body is asked for', () => {
-  const judge = judgeOf('{ name: body, body: { /a: x } }, { name: head, status: 503 }');
+  const judge = judgeOf(
+    '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, means: retry }',
+  );
 
   test('only where a rule wants it that fits so far', () => {
     expect(judge.byHead(head(503), NOW)).toBe('body');
     expect(judge.byBody(head(503), '{"a":"y"}', NOW)?.name).toBe('head');
-    expect(judgeOf('{ status: 503, body: { /a: x } }').byHead(head(500), NOW)).toBeUndefined();
+    expect(judgeOf('{ status: 503, body: { /a: x }, means: retry }').byHead(head(500), NOW)).toBeUndefined();
   });
 
   test('never where that is off: rules on the head alone are left', () => {
-    const off = judgeOf('{ name: body, body: { /a: x } }, { name: head, status: 503, wait: /b }', 'off');
+    const off = judgeOf(
+      '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, wait: /b }',
+      'off',
+    );
     expect(off.byHead(head(503), NOW)).toMatchObject({ name: 'head', retryAfterMs: undefined });
     expect(off.byHead(head(500), NOW)).toBeUndefined();
   });
@@ -94,7 +101,7 @@ describe('a body is asked for', () => {
   });
 
   test('of a success only with inspect: all, and only of JSON', () => {
-    const rule = '{ name: hidden, status: 200, body: { /ok: "false" } }';
+    const rule = '{ name: hidden, status: 200, body: { /ok: "false" }, means: retry }';
     const json = head(200, 'content-type', 'application/vnd.api+json; charset=utf-8');
     expect(judgeOf(rule).byHead(json, NOW)).toBeUndefined();
     const all = judgeOf(rule, 'all');

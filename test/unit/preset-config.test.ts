@@ -161,6 +161,17 @@ routes:
     ]);
   });
 
+  test('an error rule that says nothing, of all calls or of an endpoint', () => {
+    const file = `errors: { rules: [{ status: 402 }] }
+routes:
+  - { match: { path: /a }, errors: { rules: [{ status: 409, throttled: true }, { text: gone }] } }
+`;
+    expect(problems('    preset: ./own.yaml\n', { 'etc/own.yaml': file })).toEqual([
+      expect.stringMatching(/^etc\/own\.yaml:1:19 {2}errors\.rules\[0\]: says nothing/),
+      expect.stringMatching(/^etc\/own\.yaml:3:80 {2}routes\[0\]\.errors\.rules\[1\]: says nothing/),
+    ]);
+  });
+
   test('YAML that is none', () => {
     expect(problems('    preset: ./own.yaml\n', { 'etc/own.yaml': 'a: [1\n' })[0]).toMatch(
       /^etc\/own\.yaml:/,

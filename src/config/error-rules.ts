@@ -1,0 +1,52 @@
+import { formatPath, type Path } from './problem.ts';
+import type { Report } from './report.ts';
+import type { Settings } from './settings.ts';
+import type { Origins } from './upstreams.ts';
+
+type Rules = Settings['errors']['rules'];
+type Rule = Rules[number];
+
+/** What a route lets be looked into. */
+type Inspect = Settings['errors']['inspect'];
+
+/** The rules of the file: each says something, and there is a route where it may look for what it asks for. */
+export function checkErrorRules(origins: Origins, report: Report): void {
+  const found = new Map<string, { path: Path; rules: Rules; inspects: Set<Inspect> }>();
+  for (const { values, origins: set } of origins.values()) {
+    const origin = set.get('errors.rules');
+    if (origin === undefined || origin.layer.told !== undefined) continue;
+    const { rules, inspect } = values.errors;
+    const key = formatPath(origin.path);
+    const entry = found.get(key) ?? { path: origin.path, rules, inspects: new Set() };
+    found.set(key, entry);
+    entry.inspects.add(inspect);
+  }
+  for (const { path, rules, inspects } of found.values()) {
+    checkRulesSaySomething(rules, path, report);
+    rules.forEach((rule, index) => {
+      const wanted = needed(rule);
+      if (wanted === undefined || inspects.has('all') || inspects.has(wanted)) return;
+      report.warning(
+        [...path, index],
+        `has no effect, because it looks into bodies that errors.inspect leaves out; write inspect: ${wanted}`,
+      );
+    });
+  }
+}
+
+/** One that says nothing would still end the search. `throttled: false` says that the status alone counts. */
+export function checkRulesSaySomething(rules: Rules | undefined, path: Path, report: Report): void {
+  rules?.forEach(({ means, throttled, wait }, index) => {
+    if (means !== undefined || throttled !== undefined || wait !== undefined) return;
+    report.problem(
+      [...path, index],
+      'says nothing of the errors that it fits, and hides the rules below it; write means, throttled or wait',
+    );
+  });
+}
+
+/** What has to be looked into for a rule to fit; undefined: no body at all. */
+function needed({ status, body, text }: Rule): Inspect | undefined {
+  if (body === undefined && text === undefined) return undefined;
+  return status?.every((one) => one < 400) ? 'all' : 'errors';
+}
