@@ -1,3 +1,5 @@
+import { isOff } from './fields.ts';
+
 /** An HTTP proxy between us and an upstream. */
 export interface EgressProxy {
   readonly protocol: 'http:' | 'https:';
@@ -13,8 +15,8 @@ export type FoundProxy = { readonly proxy: EgressProxy | undefined } | { readonl
 
 /** The proxy on the way to `origin`: `written` is `off`, `env` or a URL. Problems do not repeat what may hold a password. */
 export function egressProxy(written: string, origin: string, env: Env): FoundProxy {
-  if (written === 'off') return { proxy: undefined };
-  if (written !== 'env') return proxyOf(written, '');
+  if (isOff(written)) return { proxy: undefined };
+  if (written !== 'env') return writtenProxy(written);
   const { protocol, hostname, port } = new URL(origin);
   const names = protocol === 'https:' ? ['https_proxy', 'all_proxy'] : ['http_proxy', 'all_proxy'];
   const name = names.flatMap((lower) => [lower, lower.toUpperCase()]).find((one) => env[one]);
@@ -33,10 +35,19 @@ export function shownProxy(proxy: EgressProxy | undefined): string {
 export const shownProxyUrl = (written: string): string =>
   written.replace(/^([a-z]+:\/\/)?[^/]*@/i, '$1[redacted]@');
 
+/** A word alone is rather a slip (`on`) than a host. */
+const SCHEME_OR_PORT = /:\/\/|:\d+\/?$/;
+
+const writtenProxy = (written: string): FoundProxy =>
+  SCHEME_OR_PORT.test(written) ? proxyOf(written, '') : notAProxy('');
+
+const notAProxy = (who: string): FoundProxy => ({
+  problem: `${who}is not a proxy; write off, env or http://host:port`,
+});
+
 function proxyOf(written: string, who: string): FoundProxy {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`);
-  if (url === null || url.hostname === '')
-    return { problem: `${who}is not a proxy; write off, env or http://host:port` };
+  if (url === null || url.hostname === '') return notAProxy(who);
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return {
       problem: `${who}has the scheme ${url.protocol}//; only http:// and https:// proxies are supported`,

@@ -123,6 +123,10 @@ describe('the proxy on the way', () => {
 
   test.each([
     ['off', undefined],
+    ['none', undefined],
+    ['me:pw@proxy.corp:3128/', 'http://proxy.corp:3128'],
+    ['on', 'is not a proxy; write off, env or http://host:port'],
+    ['proxy.corp', 'is not a proxy; write off, env or http://host:port'],
     ['http://proxy.corp:3128', 'http://proxy.corp:3128'],
     ['proxy.corp:3128', 'http://proxy.corp:3128'],
     ['http://proxy.corp', 'http://proxy.corp:80'],
