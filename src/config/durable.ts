@@ -17,6 +17,7 @@ export const durableProcess = section('Durable requests of all routes.', {
   store: text(
     './breakwater.db',
     'Where they are kept: a file beside this one, made when it is missing, or postgres://… for several replicas.',
+    checkStore,
   ),
   prefix: text(
     '/_breakwater',
@@ -84,6 +85,14 @@ function credentialsKey(
     );
   }
   return key;
+}
+
+/** Only its scheme is quoted: the rest may hold a password. */
+function checkStore(store: string): string | undefined {
+  const [scheme] = /^(?:[a-z][a-z0-9+.-]*:\/\/|postgres(?:ql)?:)/i.exec(store) ?? [];
+  return scheme === undefined || isUrl(store)
+    ? undefined
+    : `"${scheme}" is no store; write postgres://… or the path of a file`;
 }
 
 const isUrl = (store: string): boolean => /^postgres(ql)?:\/\//.test(store);

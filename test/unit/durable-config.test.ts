@@ -47,6 +47,10 @@ describe('durable', () => {
 });
 
 test.each([
+  ...['mysql://', 'POSTGRES://', 'postgres:'].map((scheme) => [
+    `durable: { store: "${scheme}me:3cr3t@h/x" }\n`,
+    `config.yaml:1:19  durable.store: "${scheme}" is no store; write postgres://… or the path of a file`,
+  ]),
   [
     'durable: { prefix: breakwater }\n',
     'config.yaml:1:20  durable.prefix: "breakwater" is not a path such as /_breakwater',
