@@ -97,9 +97,16 @@ function checkCron({ cron, timezone }: Partial<Values>, path: Path, report: Repo
     if (parseCron(cron, zone ? (timezone ?? 'UTC') : 'UTC').next(0) === undefined)
       report.problem([...path, 'cron'], `"${cron}" never comes`);
   } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error);
-    report.problem([...path, 'cron'], `"${cron}" is not a cron expression: ${why}`);
+    report.problem([...path, 'cron'], `"${cron}" ${whyNoCron(cron, error)}`);
   }
+}
+
+function whyNoCron(cron: string, error: unknown): string {
+  const { length } = cron.match(/\S+/g) ?? [];
+  if (length !== 5 && length !== 6)
+    return `has ${length} ${length === 1 ? 'field' : 'fields'}; write minute hour day month weekday, or six with the second first`;
+  const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error);
+  return `is not a cron expression: ${why}`;
 }
 
 function isTimezone(name: string): boolean {

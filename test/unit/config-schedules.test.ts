@@ -58,6 +58,12 @@ describe('what is wrong is said at its line', () => {
       `{ cron: "0 0 30 2 *", ${request} }`,
       'config.yaml:9:13  schedules.rates.cron: "0 0 30 2 *" never comes',
     ],
+    [
+      `{ cron: "0 8 * *", ${request} }`,
+      'cron: "0 8 * *" has 4 fields; write minute hour day month weekday, or six with the second first',
+    ],
+    [`{ cron: "0 0 8 * * * 2027", ${request} }`, 'has 7 fields; write minute hour'],
+    [`{ cron: "", ${request} }`, 'has 0 fields; write minute hour'],
     [`{ ${request} }`, 'cron: is missing'],
     [`{ cron: "* * * * *", timezone: Mars/Olympus, ${request} }`, '"Mars/Olympus" is not a time zone'],
     ['{ cron: "* * * * *" }', 'request.path: is missing'],
