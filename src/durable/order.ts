@@ -93,7 +93,7 @@ function notBefore(delay: string | undefined, at: string | undefined, now: numbe
 function deadline(text: string, now: number, mostMs: number): number {
   const at = DURATION.test(text)
     ? now + durationMs('Breakwater-Deadline', text)
-    : moment('Breakwater-Deadline', text);
+    : moment('Breakwater-Deadline', text, 'neither a duration such as 3h nor');
   if (at <= now) throw bad('Breakwater-Deadline has passed already');
   return Math.min(at, now + mostMs);
 }
@@ -114,9 +114,9 @@ function durationMs(name: string, text: string): number {
 /** RFC 3339, with its zone: what is meant without one, nobody knows. */
 const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/;
 
-function moment(name: string, text: string): number {
+function moment(name: string, text: string, not = 'not'): number {
   const at = MOMENT.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw bad(`${name} is not a moment such as 2026-12-01T08:00:00Z`);
+  if (Number.isNaN(at)) throw bad(`${name} is ${not} a moment such as 2026-12-01T08:00:00Z`);
   return at;
 }
 

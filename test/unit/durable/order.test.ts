@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { orderOf } from '../../../src/durable/order.ts';
+
+const rules = { now: 0, deadlineMs: 1_000, callbacks: { allow: [], allowPrivate: false } };
+
+test.each([
+  ['Breakwater-Deadline', 'is neither a duration such as 3h nor a moment such as 2026-12-01T08:00:00Z'],
+  ['Breakwater-Not-Before', 'is not a moment such as 2026-12-01T08:00:00Z'],
+  ['Breakwater-Delay', 'is not a duration such as 10m or 3d, of a year at most'],
+])('%s that cannot be read is told what it may be', (name, message) => {
+  expect(() => orderOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
+});
