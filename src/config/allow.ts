@@ -2,7 +2,7 @@ import type { AllowRule } from '../proxy/allow-list.ts';
 import type { Check } from './fields.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';
-import { checkMethod, checkPathPattern, methodsOf } from './words.ts';
+import { checkMethod, checkPathPattern, methodsOf, oddMethod } from './words.ts';
 
 /** What is wrong with one entry of an allow-list. */
 export const checkAllowed: Check = (entry) => {
@@ -15,6 +15,14 @@ export const checkAllowed: Check = (entry) => {
   return wrong === undefined ? checkPathPattern(path) : checkMethod(wrong);
 };
 
+/** A misspelt method matches no call. */
+export function warnOfMethods(methods: readonly string[] | undefined, path: Path, report: Report): void {
+  for (const method of methods ?? []) {
+    const odd = oddMethod(method);
+    if (odd !== undefined) report.warning(path, odd);
+  }
+}
+
 /** The calls that may be sent; undefined: all. */
 export function allowRules(
   entries: readonly string[] | undefined,
@@ -22,8 +30,11 @@ export function allowRules(
   report: Report,
 ): readonly AllowRule[] | undefined {
   if (entries?.length === 0) report.problem(path, 'allows no call at all; remove it to allow every call');
-  return entries?.map((entry) => {
-    const [methods = '', pattern = ''] = entry.trim().split(/\s+/);
-    return { methods: methodsOf(methods.split(',')), path: pattern };
+  return entries?.map((entry, index) => {
+    const [written = '', pattern = ''] = entry.trim().split(/\s+/);
+    const methods = written.split(',');
+    // One alone may stand there without a list.
+    warnOfMethods(methods, entries.length === 1 ? path : [...path, index], report);
+    return { methods: methodsOf(methods), path: pattern };
   });
 }

@@ -47,19 +47,24 @@ export function section<S extends z.ZodRawShape>(doc: string, shape: S, id?: str
     .register(z.globalRegistry, id === undefined ? { description: doc } : { description: doc, id });
 }
 
+interface Wrong {
+  readonly problem: string;
+}
+
 export interface Words<V> {
   readonly type: string;
   readonly json: Json;
-  /** What a word stands for, or undefined when it is none. */
-  readonly expand: (found: unknown) => V | undefined;
+  /** What a word stands for; undefined when it is none, or what is wrong where there is more to say. */
+  readonly expand: (found: unknown) => V | Wrong | undefined;
 }
 
 /** A section that can also be written as one word: `concurrency: 20` stands for `{ mode: fixed, initial: 20 }`. */
 export function shorthand<S extends z.ZodType>(keys: S, words: Words<z.output<S>>): z.ZodType<z.output<S>> {
   const word = z.unknown().transform((found, context): z.output<S> => {
     const value = words.expand(found);
-    if (value !== undefined) return value;
-    const message = `${quote(found)} is not understood; write ${words.type}`;
+    const wrong = isWrong(value);
+    if (value !== undefined && !wrong) return value;
+    const message = wrong ? value.problem : `${quote(found)} is not understood; write ${words.type}`;
     context.issues.push({ code: 'custom', message, input: found });
     return z.NEVER;
   });
@@ -70,6 +75,9 @@ export function shorthand<S extends z.ZodType>(keys: S, words: Words<z.output<S>
   if (about?.id !== undefined) z.globalRegistry.remove(keys);
   return either as z.ZodType<z.output<S>>;
 }
+
+const isWrong = (value: unknown): value is Wrong =>
+  typeof value === 'object' && value !== null && 'problem' in value;
 
 /** The keys below a schema, whatever wraps it; undefined for a single value. `''` stands for any name or index. */
 export function keysOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {

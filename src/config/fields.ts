@@ -172,7 +172,7 @@ function parseText(found: unknown, check: Check | undefined): Parsed<string> {
 export function texts(doc: string, check?: Check, builtIn?: readonly string[]) {
   const json = { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
   return field({ kind: 'other', doc, builtIn, type: 'text or a list', json }, (found) =>
-    each(typeof found === 'string' ? [found] : found, 'text or a list', (item) => parseText(item, check)),
+    each(typeof found === 'object' ? found : [found], 'text or a list', (item) => parseText(item, check)),
   );
 }
 
@@ -215,15 +215,13 @@ export function address(builtIn: string, doc: string) {
   return field({ kind: 'other', doc, builtIn, type: 'host:port', json: { type: 'string' } }, parseAddress);
 }
 
-function each<T>(found: unknown, wanted: string, parse: (item: unknown) => Parsed<T>): Parsed<T[]> {
+/** Every item by `parse`; all that are wrong are told. */
+export function each<T>(found: unknown, wanted: string, parse: (item: unknown) => Parsed<T>): Parsed<T[]> {
   if (!Array.isArray(found)) return { problem: `${quote(found)} is not a list; write ${wanted}` };
-  const values: T[] = [];
-  for (const item of found) {
-    const parsed = parse(item);
-    if ('problem' in parsed) return parsed;
-    values.push(parsed.value);
-  }
-  return { value: values };
+  const parsed = found.map(parse);
+  const problems = new Set(parsed.flatMap((one) => ('problem' in one ? [one.problem] : [])));
+  if (problems.size > 0) return { problem: [...problems].join('; ') };
+  return { value: parsed.flatMap((one) => ('value' in one ? [one.value] : [])) };
 }
 
 /** `off` and `none`, and `false` for those who come from YAML 1.1, where `off` was a boolean. */

@@ -34,7 +34,9 @@ export class Report {
   }
 
   #keep(problem: Problem): void {
-    this.#problems.set(`${problem.file}:${problem.line}:${problem.column}:${problem.message}`, problem);
+    const key = `${problem.file}:${problem.line}:${problem.column}:${problem.message}`;
+    // An alias brings the same mistake again; it is named where it was written.
+    if (!this.#problems.has(key)) this.#problems.set(key, problem);
   }
 
   problem(path: Path, message: string, about: 'key' | 'value' = 'value'): void {

@@ -1,3 +1,4 @@
+import { warnOfMethods } from './allow.ts';
 import type { RouteConfig } from './config.ts';
 import { type Calls, covers } from './covers.ts';
 import { crossCheck } from './cross-check.ts';
@@ -54,6 +55,7 @@ export function resolveRoutes(
     if (match?.method === undefined && match?.path === undefined) {
       report.problem([...path, index, 'match'], MATCH_MISSING, 'key');
     }
+    warnOfMethods(match?.method, [...path, index, 'match', 'method'], report);
     const name = names[index] ?? CATCH_ALL;
     const route: Layer = { name: `route ${name}`, path: [...path, index], values };
     // What is known of the endpoint holds for a route of the user's that matches nothing else.

@@ -140,6 +140,10 @@ class Reader {
     this.#collect(path, map, found);
     const result: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
     for (const [name, pair] of found) {
+      if (name === '__proto__') {
+        this.#problem([...path, name], this.#position(pair.key), 'cannot be a key; write another name');
+        continue;
+      }
       const value = this.#convert([...path, name], pair.value, this.#position(pair.key));
       if (value !== undefined) result[name] = value;
     }

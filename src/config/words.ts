@@ -1,4 +1,6 @@
+import { METHODS } from 'node:http';
 import type { Check } from './fields.ts';
+import { didYouMean } from './problem.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -47,6 +49,15 @@ export const checkServername: Check = (name) =>
 
 export const checkMethod: Check = (method) =>
   TOKEN.test(method) ? undefined : `"${method}" is not a method; write for example GET or [GET, POST]`;
+
+/** Other methods pass HTTP/2, so that this is only odd. Undefined for one that is known. */
+export function oddMethod(method: string): string | undefined {
+  const sent = method.toUpperCase();
+  if (sent === 'ANY' || sent === '*' || METHODS.includes(sent)) return undefined;
+  const meant = didYouMean(sent, METHODS);
+  const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+  return `no client of HTTP/1.1 can send the method "${method}"${hint}`;
+}
 
 export const checkName: Check = (name) => {
   if (name === CATCH_ALL)

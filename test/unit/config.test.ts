@@ -570,6 +570,18 @@ upstreams:
       'config.yaml:4:12  upstreams.a.quota: "5" is not understood; write off, a window such as 100/s, a list of them or a map of keys',
     ],
     [
+      upstream('quota: [100/m, 100]'),
+      'config.yaml:4:12  upstreams.a.quota: "100" is not a quota; write for example 100/s, 5000/h or 10/15m',
+    ],
+    [
+      upstream('quota: [100/s, 5/x, { limt: 5/s }]'),
+      'config.yaml:4:12  upstreams.a.quota: "x" is not a period; write for example 100/s, 5000/h or 10/15m; "limt" is not a key of a window; it has limit, burst and counts',
+    ],
+    [
+      upstream('quota: 5/x'),
+      'config.yaml:4:12  upstreams.a.quota: "x" is not a period; write for example 100/s, 5000/h or 10/15m',
+    ],
+    [
       upstream('quota: { windows: [100/s, 5/x] }'),
       'config.yaml:4:23  upstreams.a.quota.windows: "x" is not a period; write for example 100/s, 5000/h or 10/15m',
     ],
@@ -597,9 +609,22 @@ upstreams:
       upstream('zzz: 3'),
       'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, preset, mount, allow_private, allow, headers, timeouts, retry, errors, resume, cache, dedupe, quota, breaker, concurrency, hedge, fallback, overrides, signed, durable, request, connection, tls, routes',
     ],
+    [upstream('__proto__: 3'), 'config.yaml:4:5  upstreams.a.__proto__: cannot be a key; write another name'],
     [
-      upstream('__proto__: 3'),
-      'config.yaml:4:5  upstreams.a.__proto__: unknown key; did you mean "connection.proxy"?',
+      `${upstream()}\n  __proto__: { url: https://b.example, retires: 3 }`,
+      'config.yaml:4:3  upstreams.__proto__: cannot be a key; write another name',
+    ],
+    [
+      upstream('retry: { statuses: [200, 999, abc, 503, 200] }'),
+      'config.yaml:4:24  upstreams.a.retry.statuses: "200" is not a status from 400 to 599; "999" is not a status from 400 to 599; "abc" is not a status from 400 to 599',
+    ],
+    [
+      upstream('errors: { rules: [{ means: retry, body: { /ok: true } }] }'),
+      'config.yaml:4:52  upstreams.a.errors.rules[0].body."/ok": "true" is not text; write it in quotes',
+    ],
+    [
+      upstream('errors: { rules: [{ name: typo, status: 402 }, { status: 402, means: retry }] }'),
+      'config.yaml:4:23  upstreams.a.errors.rules[0]: says nothing of the errors that it fits, and hides the rules below it; write means, throttled or wait',
     ],
     [
       upstream('hedge: { percentile: 95%, after: 300ms }'),
@@ -757,6 +782,16 @@ upstreams:
     ]);
   });
 
+  test('what an alias brings again is said once, where it is written', () => {
+    const text = `upstreams:
+  a: &x { url: https://a.example, timeouts: { atempt: 5s } }
+  b: { <<: *x }
+`;
+    expect(problems(text)).toEqual([
+      'config.yaml:2:47  upstreams.a.timeouts.atempt: unknown key; did you mean "attempt"?',
+    ]);
+  });
+
   test('an address that is allowed, and an admin with a token', () => {
     expect(
       problems(
@@ -819,7 +854,38 @@ describe('warnings', () => {
       upstream('routes: [{ match: { path: /a } }, { match: { method: GET, path: /a } }]'),
       'config.yaml:4:39  upstreams.a.routes[1]: is never reached: route a takes its calls; put it first',
     ],
+    [
+      upstream('allow: [ANY /v1/**, "GET,gte /v2/**"]'),
+      'config.yaml:4:25  upstreams.a.allow[1]: no client of HTTP/1.1 can send the method "gte"; did you mean "GET"?',
+    ],
+    [
+      upstream('allow: ZZZZZZ /v1/**'),
+      'config.yaml:4:12  upstreams.a.allow: no client of HTTP/1.1 can send the method "ZZZZZZ"',
+    ],
+    [
+      upstream('routes: [{ match: { method: [any, PSOT] } }]'),
+      'config.yaml:4:33  upstreams.a.routes[0].match.method: no client of HTTP/1.1 can send the method "PSOT"; did you mean "POST"?',
+    ],
+    [
+      upstream('errors: { rules: [{ status: [200, 202], text: busy, means: retry }] }'),
+      'config.yaml:4:23  upstreams.a.errors.rules[0]: has no effect, because it looks into bodies that errors.inspect leaves out; write inspect: all',
+    ],
+    [
+      upstream('errors: { inspect: off, rules: [{ body: { /a: b }, means: retry }] }'),
+      'config.yaml:4:37  upstreams.a.errors.rules[0]: has no effect, because it looks into bodies that errors.inspect leaves out; write inspect: errors',
+    ],
   ])('%j', (text, warning) => expect(warnings(text)).toEqual([warning]));
+
+  test('none of a rule that fits somewhere, by its head or where a route looks further', () => {
+    const rule = '{ status: 200, text: busy, means: retry }';
+    const route = 'routes: [{ match: { path: /a }, errors: { inspect: all } }]';
+    expect(warnings(upstream(`errors: { rules: [${rule}] }`, route))).toEqual([]);
+    expect(warnings(upstream(`errors: { inspect: all, rules: [${rule}] }`))).toEqual([]);
+    expect(warnings(upstream('errors: { rules: [{ status: 200, means: retry }] }'))).toEqual([]);
+    expect(warnings(upstream('errors: { rules: [{ status: [200, 400], text: a, wait: 1s }] }'))).toEqual([]);
+    expect(warnings(upstream('errors: { rules: [{ status: 402, throttled: false }] }'))).toEqual([]);
+    expect(warnings(upstream('preset: slack'))).toEqual([]);
+  });
 
   test('none where a route only lowers what it inherits', () => {
     expect(warnings(upstream('routes: [{ match: { path: /a }, timeouts: { total: 5s } }]'))).toEqual([]);

@@ -1,7 +1,7 @@
 import { field, section, shorthand } from '../field.ts';
-import { choice, decimal, durationOrOff, flag, integer, isOff, text, texts } from '../fields.ts';
+import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields.ts';
 import { parseWindow, type ConfiguredWindow } from '../quota-window.ts';
-import type { Parsed } from '../units.ts';
+import { type Parsed, quote } from '../units.ts';
 import { checkHeaderName } from '../words.ts';
 import { formats } from './quota-formats.ts';
 import { MS } from './timeouts.ts';
@@ -49,10 +49,7 @@ const windows = field<ConfiguredWindow[]>(
 );
 
 function parseWindows(found: unknown): Parsed<ConfiguredWindow[]> {
-  const parsed = (Array.isArray(found) ? found : [found]).map(parseWindow);
-  const problem = parsed.find((one) => 'problem' in one);
-  if (problem !== undefined) return problem;
-  return { value: parsed.flatMap((one) => ('value' in one ? [one.value] : [])) };
+  return each(Array.isArray(found) ? found : [found], 'a list of windows', parseWindow);
 }
 
 export const quota = shorthand(
@@ -92,7 +89,9 @@ export const quota = shorthand(
       if (isOff(found)) return { mode: 'off' as const };
       if (typeof found === 'object' && !Array.isArray(found)) return undefined;
       const parsed = parseWindows(found);
-      return 'value' in parsed ? { mode: 'on' as const, windows: parsed.value } : undefined;
+      if ('value' in parsed) return { mode: 'on' as const, windows: parsed.value };
+      // Only what looks like a window is told what is wrong with it as one.
+      return Array.isArray(found) || quote(found).includes('/') ? parsed : undefined;
     },
   },
 );
