@@ -1,17 +1,14 @@
-import { parseArgs } from 'node:util';
+import { readArguments, whole, words } from '../lib/arguments.ts';
 import { startDemoApi } from './server.ts';
 
-const { values } = parseArgs({
-  options: {
-    port: { type: 'string', default: '8090' },
-    host: { type: 'string', default: '127.0.0.1' },
-    seed: { type: 'string', default: '1' },
-    habits: { type: 'string', default: '' },
-  },
+const { values } = readArguments({
+  port: whole(8090, 0, 65_535),
+  host: words('127.0.0.1'),
+  seed: whole(1),
+  habits: words(''),
 });
 
-const { host, habits } = values;
-const api = await startDemoApi({ port: Number(values.port), host, seed: Number(values.seed), habits });
+const api = await startDemoApi(values);
 console.log(`demo API on ${api.url}; try: curl ${api.url}/`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -2,16 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
-import { parseArgs } from 'node:util';
+import { readArguments } from '../lib/arguments.ts';
 import { type RunningBreakwater, startBreakwater } from './breakwater.ts';
 import { BEFORE_THE_REPLY, type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { configuredRegistry, npmInstall, packagesIn } from './npm.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { 'in-body': { type: 'boolean', default: false } },
-});
-const packageName = positionals[0] ?? 'express';
+const { values, word: packageName = 'express' } = readArguments({ 'in-body': false }, { word: 'package' });
 
 /** With breaks in the body npm itself fails, and begins again with what its cache already has. */
 const MOST_RUNS = values['in-body'] ? 20 : 1;

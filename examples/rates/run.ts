@@ -1,18 +1,10 @@
-import { parseArgs } from 'node:util';
+import { readArguments, whole } from '../lib/arguments.ts';
 import { runRates } from './rates.ts';
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '3' },
-    seed: { type: 'string', default: '1' },
-    fast: { type: 'boolean', default: false },
-  },
-});
+const { values } = readArguments({ runs: whole(3), seed: whole(1), fast: false });
 
 const { readings } = await runRates({
-  runs: Number(values.runs),
-  seed: Number(values.seed),
-  fast: values.fast,
+  ...values,
   say: (line) => console.log(line),
 });
 process.exitCode = readings.every(({ status }) => status === 200) ? 0 : 1;
