@@ -56,7 +56,7 @@ const rule = section('A kind of error: how it is recognised, and what it means.'
   name: text(undefined, 'What it is called in the log.'),
   source: text(undefined, 'Where this is known from.'),
   status: replyStatuses(
-    'A status or a list of them; any from 400 on when left out. One below 400 needs inspect: all.',
+    'A status or a list of them; any from 400 on when left out. Below 400 a rule about the body needs inspect: all.',
   ),
   headers: z
     .record(
