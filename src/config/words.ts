@@ -1,5 +1,5 @@
-import { METHODS } from 'node:http';
 import type { Check } from './fields.ts';
+import { METHODS } from '../runtime/node-http.ts';
 import { didYouMean } from './problem.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */
