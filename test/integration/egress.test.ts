@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { type AddressInfo, Socket } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Connected } from '../../src/upstream/connector.ts';
 import { throughProxy } from '../../src/upstream/proxy-egress.ts';
@@ -98,6 +98,38 @@ describe('names', () => {
     expect(await (await next).text()).toBe('next');
     expect(ports[1]).not.toBe(ports[0]);
     await untilState(proxy, ({ upstreams }) => upstreams.every(({ connections }) => connections === 1));
+  });
+
+  test('each connection comes of age by itself, however many are opened after it', async () => {
+    const ports: (number | undefined)[] = [];
+    const held: ServerResponse[] = [];
+    const server = createServer((request, response) => {
+      ports.push(request.socket.remotePort);
+      if (held.push(response) > 2) response.end();
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void server.close());
+    const clock = new FakeClock();
+    const { port } = server.address() as AddressInfo;
+    const { api } = await start(
+      config(
+        `http://127.0.0.1:${port}`,
+        { max_age: '1m', keep_alive: '10m' },
+        '    allow_private: true\n    timeouts: { attempt: 10m, total: 10m }\n',
+      ),
+      clock,
+    );
+    const older = fetch(api);
+    await vi.waitUntil(() => held.length === 1);
+    await clock.advance(50_000);
+    const younger = fetch(api);
+    await vi.waitUntil(() => held.length === 2);
+    for (const response of held) response.end();
+    for (const call of [older, younger]) await (await call).text();
+    await clock.advance(10_000);
+    await (await fetch(api)).text();
+    expect(ports[2]).toBe(ports[1]);
+    expect(ports[1]).not.toBe(ports[0]);
   });
 
   test('with several addresses: one that refuses is followed by the next within the attempt', async () => {
