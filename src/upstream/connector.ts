@@ -60,8 +60,12 @@ export function createConnector(
   return (target, callback) =>
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null);
-      // An alert that comes after the handshake is an error first and an end second; undici would tell of the end only.
-      socket.once('error', () => socket.destroy());
+      socket.once('error', (failure: NodeJS.ErrnoException) => {
+        // A body that ends with its connection is ended by a close, not by a reset (RFC 9112 §8); to undici both are one.
+        if (failure.code === 'ECONNRESET') failure.code = 'EPIPE';
+        // An alert that comes after the handshake is an error first and an end second; undici would tell of the end only.
+        socket.destroy();
+      });
       callback(null, socket);
     });
 }

@@ -26,6 +26,7 @@ export class Http1Pool {
   readonly #maxAgeMs: number;
   /** When each connection was made, oldest first. */
   readonly #connectedAt = new Map<Dispatcher, number>();
+  #open = 0;
   /** Before this moment none is too old. */
   #nextCheckAt = Infinity;
 
@@ -44,14 +45,15 @@ export class Http1Pool {
       connect,
     });
     this.#pool.on('connect', (_origin, [, connection]) => this.#connected(connection as Dispatcher));
-    this.#pool.on('disconnect', (_origin, [, connection]) =>
-      this.#connectedAt.delete(connection as Dispatcher),
-    );
+    this.#pool.on('disconnect', (_origin, [, connection]) => {
+      this.#open--;
+      this.#connectedAt.delete(connection as Dispatcher);
+    });
   }
 
-  /** Open connections, idle ones included. */
+  /** Open connections: idle ones, and those that are too old and end with their request, included. */
   get size(): number {
-    return this.#pool.stats.connected;
+    return this.#open;
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -67,6 +69,7 @@ export class Http1Pool {
   }
 
   #connected(connection: Dispatcher): void {
+    this.#open++;
     const now = this.#clock.now();
     if (this.#connectedAt.size === 0) this.#nextCheckAt = now + this.#maxAgeMs;
     this.#connectedAt.set(connection, now);

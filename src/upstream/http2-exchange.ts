@@ -46,6 +46,8 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   #length: number | undefined;
   #received = 0;
   #done = false;
+  /** All of the reply is here. */
+  #ended = false;
 
   constructor(carrier: Carrier, handler: Handler) {
     this.#carrier = carrier;
@@ -92,14 +94,22 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   }
 
   #listen(stream: ClientHttp2Stream, method: string): void {
+    // To node:http2 a reset without an error code (RFC 9113 §8.1) ends a body like any end, but for one thing: only at a
+    // true end (END_STREAM) the stream is not closed yet when its body is.
+    const push = stream.push.bind(stream);
+    stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
+      if (chunk === null && !stream.closed) this.#ended = true;
+      return push(chunk, encoding);
+    };
     stream.on('headers', (_headers, _flags, raw) => this.#head(raw));
     stream.on('response', (_headers, flags, raw) => {
       this.#length = lengthOf(raw, method);
       this.#head(raw);
       if (this.#done) return;
       // The head is the whole reply, and is told as such: gRPC knows an error (trailers-only) by that.
-      if ((flags & NGHTTP2_FLAG_END_STREAM) !== 0) this.#onEnd(stream);
-      else stream.on('data', this.#onData);
+      if ((flags & NGHTTP2_FLAG_END_STREAM) === 0) return void stream.on('data', this.#onData);
+      this.#ended = true;
+      this.#onEnd(stream);
     });
     stream.on('trailers', (_headers, _flags, raw) => {
       this.rawTrailers = replyFields(raw).fields;
@@ -128,7 +138,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   /** node:http2 ends a stream as if it were whole also when the connection or the upstream has cut it. */
   #onEnd(stream: ClientHttp2Stream): void {
     if (this.#done) return;
-    const cut = stream.rstCode !== NGHTTP2_NO_ERROR || this.rawHeaders === null;
+    const cut = !this.#ended || stream.rstCode !== NGHTTP2_NO_ERROR || this.rawHeaders === null;
     if (cut) return this.#fail(this.#failureOf(stream, undefined));
     if (this.#length !== undefined && this.#length !== this.#received) {
       const message = `${this.#received} bytes came where ${this.#length} were announced`;

@@ -116,6 +116,10 @@ export class Http2Pool {
     socket.on('error', () => undefined);
     this.#spare.push(socket);
     this.#speakHttp1();
+    // Where an idle connection took the call, nobody would ever end it.
+    setImmediate(() => {
+      for (const surplus of this.#spare.splice(0)) surplus.destroy();
+    });
   }
 
   #connection(socket: Socket): Http2Connection {

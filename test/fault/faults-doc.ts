@@ -34,7 +34,8 @@ ${upstream.join('\n')}
 
 The last attempt that can be made has no timeout of its own: it may use all that is left of the total.
 
-A reset after the head is the same as a close there, whether or not bytes that came before it still arrive.
+A reset after the head is the same as a close there, whether or not bytes that came before it still arrive; only a body whose end is
+that of its connection is whole after a close, and broken after a reset.
 
 ## The client fails
 

@@ -107,6 +107,23 @@ describe('a body that breaks off breaks the client’s connection: it never look
     expect(rawHeader(reply, 'transfer-encoding')).toBe('chunked');
   });
 
+  test('but not where the connection is reset: a reset is no end', async () => {
+    const arrived = Promise.withResolvers<void>();
+    const { client, proxy } = await call({
+      at: 'request',
+      run: async (peer) => {
+        await peer.write('HTTP/1.1 200 OK\r\n\r\nuntil close');
+        await arrived.promise;
+        peer.reset();
+      },
+    });
+    await client.untilText('until close');
+    arrived.resolve();
+    await client.untilClosed();
+    expect(client.received.toString()).not.toContain('0\r\n\r\n');
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'failed', error: 'response_incomplete' });
+  });
+
   test('a reply byte by byte', async () => {
     const { client } = await call(drip());
     expect((await client.readReply()).body.toString()).toBe('dripped');

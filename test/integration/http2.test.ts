@@ -311,9 +311,12 @@ describe('what failed', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ error: 'response_incomplete' });
   });
 
-  test('nor one whose stream is given back without a fault before its length is here', async () => {
-    // :status 200, content-length 9; four bytes; RST_STREAM(NO_ERROR), which no node:http2 server sends.
-    const head = Buffer.from([0x88, 0x0f, 0x0d, 0x01, 0x39]);
+  test.each([
+    ['before its length is here', [0x88, 0x0f, 0x0d, 0x01, 0x39]],
+    ['of a length that nobody said', [0x88]],
+  ])('nor one whose stream is given back without a fault, %s', async (_when, fields) => {
+    // :status 200, content-length 9 or none; four bytes; RST_STREAM(NO_ERROR), which no node:http2 server sends.
+    const head = Buffer.from(fields);
     const frames = [
       frame(4, 0, 0),
       frame(4, 1, 0),

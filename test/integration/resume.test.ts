@@ -210,6 +210,8 @@ describe('what is not the rest leaves the break to be seen', () => {
     ['another length', part({ contentRange: `bytes 100000-${total}/${total + 1}` })],
     ['no range', part({ contentRange: 'none' })],
     ['another coding', part({ fields: ['Content-Encoding: gzip'] })],
+    ['two ETags', part({ fields: ['ETag: "v1"', 'ETag: "v2"'] })],
+    ['two ranges', part({ fields: [`Content-Range: bytes 100000-${total - 1}/${total}`] })],
   ])('%s', async (_, second) => {
     const all = await start([broken, second]);
     const body = await expectBroken(all, 'changed');
