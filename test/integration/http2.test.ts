@@ -1,5 +1,5 @@
 import { createServer as createHttpsServer } from 'node:https';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import { once } from 'node:events';
 import {
@@ -8,7 +8,7 @@ import {
   type AddressInfo,
   type Socket,
 } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Abort } from '../../src/runtime/abort.ts';
 import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import { createAgent } from '../../src/upstream/agent.ts';
@@ -715,4 +715,38 @@ describe('a connection', () => {
     expect(await old.text()).toBe('begun and ended');
     expect(origin.connections).toBe(2);
   });
+});
+
+test('a connection opened to ask what is spoken, and not needed then, does not stay', async () => {
+  const held: ServerResponse[] = [];
+  const server = createHttpsServer(
+    { ...pem('server'), ALPNProtocols: ['http/1.1'] },
+    (_request, response) => {
+      // The second and the third wait for each other, so that there are two connections.
+      if (held.push(response) === 3) for (const one of held.slice(1)) one.end();
+      else if (held.length !== 2) response.end();
+    },
+  );
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const clock = new FakeClock();
+  const { port } = server.address() as AddressInfo;
+  const more =
+    '    timeouts: { attempt: 10m, total: 10m }\n    connection: { http2: auto, max_age: 1m, keep_alive: 10m }\n';
+  const proxy = await startTidy(
+    `upstreams:\n  api:\n    url: https://localhost:${port}\n    allow_private: true\n    tls: { ca: ${JSON.stringify(CA)} }\n${more}`,
+    { clock },
+  );
+  const call = async () => (await fetch(`${proxy.url}/api/`)).text();
+  await call();
+  await clock.advance(50_000);
+  await Promise.all([call(), call()]);
+  await clock.advance(10_000);
+  await call();
+  const open = () =>
+    new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)));
+  await vi.waitFor(async () => expect(await open()).toBe(1));
 });
