@@ -117,7 +117,7 @@ export class Http2Pool {
     this.#spare.push(socket);
     this.#speakHttp1();
     // Where an idle connection took the call, nobody would ever end it.
-    setImmediate(() => {
+    this.#options.clock.timer(0, () => {
       for (const surplus of this.#spare.splice(0)) surplus.destroy();
     });
   }
