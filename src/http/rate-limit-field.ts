@@ -1,3 +1,5 @@
+import { digits } from './digits.ts';
+
 /** One member of the RateLimit or the RateLimit-Policy field. Numbers that are not there, or make no sense, are undefined. */
 export interface RateLimitItem {
   /** The policy that it speaks of. */
@@ -73,4 +75,4 @@ const bare = (text: string): string =>
 
 /** Integers of RFC 9651 §3.3.1 have fifteen digits at most; none of ours is negative. */
 const wholeNumber = (text: string | undefined): number | undefined =>
-  text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  text === undefined ? undefined : digits(text);

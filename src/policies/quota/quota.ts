@@ -17,7 +17,7 @@ import { Throughput } from './throughput.ts';
 export interface QuotaDeps {
   readonly clock: Clock;
   readonly random: Random;
-  /** Tells credentials apart without keeping them. */
+  /** Tells credentials apart in all that is kept, shown and counted. */
   readonly hash: (secret: string) => string;
   readonly draining: () => boolean;
   /** A gate closed that was open. */
@@ -48,7 +48,7 @@ export class Quota {
   readonly #forgotten = new Set<Line>();
   /** By the first segment of the path: which of the API's quotas a reply to such a call spoke of. */
   readonly #resources = new Map<string, string>();
-  /** Most apps have one key: it is hashed once, not with every call. */
+  /** Most apps have one key: it is hashed once, not with every call. The latest is remembered here, and goes nowhere else. */
   #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;
   /** Attempts that left while nothing was known, and their answers that were not throttled. */
   #started = 0;
