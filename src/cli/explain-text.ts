@@ -38,11 +38,22 @@ function retries({ method, retried, schedule }: Explanation): string {
     ['', ...retried.map(({ calls }) => CALLS[calls])],
     ['not sent (DNS, connect, TLS)', ...retried.map(({ notSent }) => yes(notSent))],
     ['sent, no answer (reset, timeout)', ...retried.map(({ sentUnknown }) => yes(sentUnknown))],
-    ['answered', ...retried.map(({ statuses }) => statuses.join(' ') || 'no status')],
+    ['answered', ...retried.map(({ statuses }) => ranges(statuses) || 'no status')],
     ...grpcRow(retried),
   ];
   const attempts = schedule.ordinary.waits.length + 1;
   return `${table(retried.length > 1 ? rows : rows.slice(1))}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is kept.\n`;
+}
+
+/** Three or more numbers in a row are written as a range. */
+function ranges(numbers: readonly number[]): string {
+  const runs: number[][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last?.at(-1) === number - 1) last.push(number);
+    else runs.push([number]);
+  }
+  return runs.map((run) => (run.length < 3 ? run.join(' ') : `${run[0]}-${run.at(-1)}`)).join(' ');
 }
 
 function resumes({ resumes: times }: Explanation): string {

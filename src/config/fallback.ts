@@ -1,3 +1,4 @@
+import { statusSet } from '../http/status.ts';
 import type { FallbackOptions } from '../policies/fallback/options.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import type { Inherited } from './inherit.ts';
@@ -12,7 +13,7 @@ type Written = Settings['fallback'];
 /** What the policy takes; undefined where nothing stands in for the upstream. */
 export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions | undefined {
   const { upstream, path, headers, unsafe, reserve, reply } = fallback;
-  const statuses = new Set(fallback.statuses);
+  const statuses = statusSet(fallback.statuses);
   if (reply.status !== null) {
     const set = pairs(reply.headers);
     if (reply.body !== '' && !set.some(([name]) => name.toLowerCase() === 'content-type')) {
@@ -27,7 +28,7 @@ export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions 
   };
   return {
     statuses,
-    to: { upstream, path, headers: rules, unsafe, reserve, notProcessed: new Set(retry.not_processed) },
+    to: { upstream, path, headers: rules, unsafe, reserve, notProcessed: statusSet(retry.not_processed) },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { WrittenStatus } from '../http/status.ts';
 import { type BuiltIn, field } from './field.ts';
 import { formatDuration, formatSize } from './format.ts';
 import {
@@ -176,11 +177,18 @@ export function texts(doc: string, check?: Check, builtIn?: readonly string[]) {
   );
 }
 
-/** Error statuses of HTTP. */
-export function statuses(builtIn: readonly number[], doc: string) {
-  const json = { type: 'array', items: { type: 'integer', minimum: 400, maximum: 599 } };
-  return field({ kind: 'other', doc, builtIn, type: 'a list of statuses', json }, (found) =>
-    each(found, 'a list such as [502, 503]', (item) => parseStatus(item, 400)),
+/** Error statuses of HTTP, and `5xx` for all server errors that can pass. */
+export function statuses(builtIn: readonly WrittenStatus[], doc: string) {
+  const json = {
+    type: 'array',
+    items: { anyOf: [{ type: 'integer', minimum: 400, maximum: 599 }, { const: '5xx' }] },
+  };
+  return field({ kind: 'other', doc, builtIn, type: 'a list of statuses, or 5xx', json }, (found) =>
+    each(
+      found,
+      'a list such as [429, 5xx]',
+      (item): Parsed<WrittenStatus> => (item === '5xx' ? { value: item } : parseStatus(item, 400)),
+    ),
   );
 }
 

@@ -1,4 +1,5 @@
 import { GENERIC_FORMATS } from '../http/rate-limit.ts';
+import { statusSet } from '../http/status.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { BackoffOptions, RetryOptions } from '../policies/retry/options.ts';
@@ -84,8 +85,8 @@ function overrideLimits(overrides: Settings['overrides']): OverrideLimits | unde
 function retryOptions(retry: Settings['retry']): RetryOptions {
   return {
     attempts: retry.attempts,
-    statuses: new Set(retry.statuses),
-    notProcessed: new Set(retry.not_processed),
+    statuses: statusSet(retry.statuses),
+    notProcessed: statusSet(retry.not_processed),
     grpcStatuses: new Set(retry.grpc_statuses),
     idempotencyKey: retry.idempotency_key,
     safe: retry.safe,

@@ -1,4 +1,5 @@
 import type { AttemptEntry } from './attempt-entry.ts';
+import { isFailing } from '../http/status.ts';
 import { type ErrorCode, isRefusal } from './errors.ts';
 import type { CacheResult } from './events.ts';
 
@@ -48,11 +49,6 @@ export function outcomeOf(record: Ended, { error, status }: Ending): CallOutcome
 
 function isStandIn({ cache, origin }: Ended): boolean {
   return origin === 'fallback' || cache === 'stale_if_error';
-}
-
-/** Statuses by which an API says that it could not, as opposed to "you asked wrongly". */
-function isFailing(status: number): boolean {
-  return status >= 500 || status === 429;
 }
 
 /** A hedge is no retry: nothing had failed. */

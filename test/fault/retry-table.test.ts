@@ -63,7 +63,7 @@ describe.each(COLUMNS)('$name', (column) => {
     expect(origin.requests.length).toBe(repeatable(column) ? 3 : 1);
   });
 
-  test.each([408, 425, 429, 502, 503, 504, 529])('answered %i: by method or key', async (code) => {
+  test.each([408, 425, 429, 502, 503, 504, 522, 529, 530])('answered %i: by method or key', async (code) => {
     const origin = await startOrigin(status(code));
     const result = await call(await proxyFor(origin), column);
     expect(origin.requests.length).toBe(repeatable(column) ? 3 : 1);

@@ -57,12 +57,15 @@ function setUp({
 const json = (status: number, ...headers: string[]): StubReply =>
   stubReply(status, ['Content-Length', '2', ...headers]);
 
-test.each([500, 502, 503, 504, 529])('%i is a failure at its head, body or not', async (status) => {
-  const { answer, state } = setUp();
-  const reply = json(status);
-  expect(await answer(reply)).toBe(reply);
-  expect(state()).toBe('open');
-});
+test.each([500, 502, 503, 504, 520, 522, 524, 529, 530, 555])(
+  '%i is a failure at its head, body or not',
+  async (status) => {
+    const { answer, state } = setUp();
+    const reply = json(status);
+    expect(await answer(reply)).toBe(reply);
+    expect(state()).toBe('open');
+  },
+);
 
 test.each([200, 204, 301, 304, 400, 401, 404, 408, 409, 421, 425, 429, 501])(
   '%i is none, a thousand times',

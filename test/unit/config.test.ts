@@ -4,6 +4,7 @@ import type { Config } from '../../src/config/config.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
+import { statusSet } from '../../src/http/status.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 
@@ -121,7 +122,7 @@ describe('a small file', () => {
           retry: {
             attempts: 3,
             // 500 is retried for GET and HEAD only, which is classify's to know.
-            statuses: new Set([408, 425, 429, 500, 502, 503, 504, 529]),
+            statuses: statusSet([408, 425, 429, '5xx']),
             grpcStatuses: new Set(),
             notProcessed: new Set(),
             idempotencyKey: 'none',

@@ -122,10 +122,10 @@ test.each([
   [
     'POST /pay/charges/7',
     [
-      '                                    with a key                       without a key',
-      '  not sent (DNS, connect, TLS)      yes                              yes',
-      '  sent, no answer (reset, timeout)  yes                              no',
-      '  answered                          408 421 425 429 502 503 504 529  421',
+      '                                    with a key                                       without a key',
+      '  not sent (DNS, connect, TLS)      yes                                              yes',
+      '  sent, no answer (reset, timeout)  yes                                              no',
+      '  answered                          408 421 425 429 502-504 520-527 529 530 598 599  421',
       '  POST is sent at most 2 times, while the budget has tokens and the body is kept.',
     ],
   ],
@@ -134,7 +134,7 @@ test.each([
     [
       '  not sent (DNS, connect, TLS)      yes',
       '  sent, no answer (reset, timeout)  yes',
-      '  answered                          408 421 425 429 500 502 503 504 529',
+      '  answered                          408 421 425 429 500 502-504 507-509 512-599',
       '  GET is sent at most 3 times, while the budget has tokens and the body is kept.',
     ],
   ],
@@ -143,7 +143,7 @@ test.each([
     [
       '  not sent (DNS, connect, TLS)      yes',
       '  sent, no answer (reset, timeout)  yes',
-      '  answered                          408 421 425 429 502 503 504 529',
+      '  answered                          408 421 425 429 502-504 520-527 529 530 598 599',
       '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
     ],
   ],

@@ -39,8 +39,8 @@ export const fallback = shorthand(
       ),
       reserve: percentage('30%', 'Share of the total timeout that is kept for the other upstream.'),
       statuses: statuses(
-        [500, 502, 503, 504, 529],
-        'Statuses that are a failure after the last attempt; no reply always is.',
+        ['5xx'],
+        'Statuses that are a failure after the last attempt; no reply always is. 5xx: every 5xx but 501, 505, 506, 510 and 511.',
       ),
       reply: section('A reply that stands here, in place of another upstream.', {
         status: integerOrOff('off', 'Its status; off: there is no such reply.', 200, 599),

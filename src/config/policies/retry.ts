@@ -48,8 +48,8 @@ export const retry = shorthand(
         100,
       ),
       statuses: statuses(
-        [408, 425, 429, 500, 502, 503, 504, 529],
-        'Answered statuses worth another attempt, where the method may be repeated (500 only for GET and HEAD).',
+        [408, 425, 429, '5xx'],
+        'Answered statuses worth another attempt, where the method may be repeated. 5xx: every 5xx but 501, 505, 506, 510 and 511. 500 and an unknown 5xx only for GET and HEAD.',
       ),
       not_processed: statuses(
         [],

@@ -1,15 +1,13 @@
 import { headerOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { askedWaitMs } from '../../http/retry-after.ts';
+import { isUnwell } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, isConnectFailure, ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Breaker } from './breaker.ts';
 import type { Permit } from './permit.ts';
-
-/** Statuses by which an upstream says that it is not well. A rate limit is about us, not about it, whatever its status. */
-const FAILURES: ReadonlySet<number> = new Set([500, 502, 503, 504, 529]);
 
 export interface CircuitBreakerOptions {
   readonly mode: 'enforce' | 'shadow';
@@ -50,7 +48,8 @@ function settleError(permit: Permit, error: unknown, now: number): void {
 
 function settleReply(permit: Permit, reply: Reply, { call, clock }: { call: Call; clock: Clock }): void {
   const now = clock.now();
-  if (FAILURES.has(reply.status) && reply.verdict?.throttled !== true) {
+  // A rate limit is about the caller, whatever its status.
+  if (isUnwell(reply.status) && reply.verdict?.throttled !== true) {
     const asked = reply.status === 503 ? askedWaitMs(reply, clock.wallTime()) : undefined;
     return permit.fail(now, { retryAfterMs: asked });
   }

@@ -1,4 +1,5 @@
 import type { BodyEnd } from '../../http/reply.ts';
+import { isFailing } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
@@ -108,7 +109,7 @@ function refused(call: Call): ProxyError {
 /** A reply that is cut says nothing about load, whoever cut it; a 429 is a success for nobody. */
 function replyEvidence(status: number, end: BodyEnd): Evidence {
   if (end === 'broken') return 'ignored';
-  return status >= 500 || status === 429 ? 'failure' : 'success';
+  return isFailing(status) ? 'failure' : 'success';
 }
 
 /** Only running out of time is a sign of overload. Whatever fails fast has not waited for anything. */

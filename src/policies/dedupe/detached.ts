@@ -1,6 +1,7 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { RawHeaders } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
+import { isSettled } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Send } from '../../proxy/pipeline.ts';
@@ -72,12 +73,9 @@ export async function sendDetached(
 const hasLeft = (reason: Error | undefined): boolean =>
   reason instanceof ProxyError && reason.code === 'client_gone';
 
-/** The request was not looked at (credentials, a conflict, a limit), or is to be sent again. */
-const NOT_FINAL: ReadonlySet<number> = new Set([401, 403, 408, 409, 421, 425, 429]);
-
 /** Whether a repeat of the request could only do harm: this upstream has processed it, with or without success. */
 function isFinal({ origin, status, verdict }: Reply, retried: ReadonlySet<number>): boolean {
-  if (origin !== undefined || status >= 500 || NOT_FINAL.has(status) || retried.has(status)) return false;
+  if (origin !== undefined || !isSettled(status) || retried.has(status)) return false;
   return verdict === undefined || (verdict.kind === undefined && !verdict.throttled);
 }
 

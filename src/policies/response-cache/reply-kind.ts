@@ -18,6 +18,3 @@ const isPlain = ({ grpc, origin, verdict }: Reply): boolean =>
 
 /** By the upstream itself: another's copy is none of ours. */
 export const isConfirmation = ({ origin, status }: Reply): boolean => status === 304 && origin === undefined;
-
-/** What a stale reply may take the place of. */
-export const isFailing = ({ status }: Reply): boolean => status >= 500 || status === 429;

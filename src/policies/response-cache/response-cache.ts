@@ -1,6 +1,7 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { headersOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
+import { isFailing } from '../../http/status.ts';
 import { isSafe } from '../../http/methods.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
@@ -15,7 +16,7 @@ import { keeping } from './keeping.ts';
 import type { CacheOptions } from './options.ts';
 import { askingWhether, directives, isLookedUp } from './request.ts';
 import { confirms, refreshed, served } from './served.ts';
-import { isConfirmation, isFailing } from './reply-kind.ts';
+import { isConfirmation } from './reply-kind.ts';
 import { type CacheStore, type Entry, type Fetched, type FetchResult, keyOf } from './store.ts';
 
 export interface ResponseCacheDeps {
@@ -150,7 +151,7 @@ class ResponseCache {
       if (asking !== call && isConfirmation(reply)) {
         return await this.#confirmed(key, call, { entry, reply, fetched, asked });
       }
-      if (!isFailing(reply) || !entry.freshness.usableOnError(call)) {
+      if (!isFailing(reply.status) || !entry.freshness.usableOnError(call)) {
         return this.#keep(key, call, reply, { why: whyAsked(entry), fetched, asked });
       }
       reply.body.discard();

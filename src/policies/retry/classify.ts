@@ -1,6 +1,7 @@
 import { forbidsRetry } from '../../http/grpc.ts';
 import { headerOf } from '../../http/headers.ts';
 import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import { isAnswered, isTooMuch, statusClass } from '../../http/status.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { blamesUpstream, type ProxyError } from '../../proxy/errors.ts';
 import type { RetryReason } from '../../proxy/events.ts';
@@ -66,15 +67,14 @@ type Judged = Pick<RetryOptions, 'statuses' | 'notProcessed' | 'grpcStatuses' | 
 type JudgedReply = Extract<ClassifiedOutcome, { kind: 'reply' }>['reply'];
 
 /**
- * True when an attempt pays into the budget: the upstream did its work, though the answer may be a 404 to an absurd question.
- * Not a 5xx, not 408 425 429 (not now), and nothing that this call's retries are for: a failure that paid for
- * its own retry would undo the budget.
+ * True when an attempt pays into the budget: the upstream did its work (`isAnswered`). Nothing that this call's retries
+ * are for pays: a failure that paid for its own retry would undo the budget.
  */
 export function isSuccess(outcome: ClassifiedOutcome, verdict: RetryVerdict): boolean {
   if (verdict === SUCCESS) return true;
   if (verdict !== NOT_RETRYABLE || outcome.kind === 'error') return false;
   const { status, verdict: meaning } = outcome.reply;
-  return status < 500 && !NOT_NOW.has(status) && meaning?.throttled !== true;
+  return isAnswered(status) && meaning?.throttled !== true;
 }
 
 const SUCCESS: RetryVerdict = Object.freeze({ retry: 'no', because: 'success' });
@@ -87,9 +87,6 @@ const CLIENT_GONE: RetryVerdict = Object.freeze({ retry: 'no', because: 'client_
 
 const CONFLICT = 409;
 const MISDIRECTED = 421;
-const INTERNAL_ERROR = 500;
-const NOT_NOW: ReadonlySet<number> = new Set([408, 425, 429]);
-const OVERLOADED: ReadonlySet<number> = new Set([429, 503, 529]);
 
 const isRead = ({ method, safe = false }: ClassifiedCall): boolean =>
   safe || method === 'GET' || method === 'HEAD';
@@ -109,7 +106,7 @@ function ruleOf({ grpc, verdict }: JudgedReply, { grpcStatuses }: Judged): Reply
 }
 
 function answered({ status, grpc, verdict }: JudgedReply): RetryVerdict {
-  const overloaded = OVERLOADED.has(status) || verdict?.throttled === true;
+  const overloaded = isTooMuch(status) || verdict?.throttled === true;
   const reason = grpc === undefined ? (`status_${status}` as const) : (`grpc_${grpc}` as const);
   return { retry: 'yes', transparent: false, overloaded, reason };
 }
@@ -127,8 +124,8 @@ function meaningOf(
   if (status === CONFLICT && call.attempt > 1 && call.idempotencyKey !== undefined) return 'retry';
   if (wish === 'retry') return 'retry';
   if (!options.statuses.has(status)) return 'no_failure';
-  // A 500 may have done half of its work: reading again is harmless, writing again may hit the same half.
-  return status === INTERNAL_ERROR && !isRead(call) ? 'no_failure' : 'retry';
+  // Half of the work may have been done: reading again is harmless, writing again may hit the same half.
+  return statusClass(status) === 'internal' && !isRead(call) ? 'no_failure' : 'retry';
 }
 
 /** What the upstream itself says about sending the call again. */
