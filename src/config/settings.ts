@@ -58,9 +58,6 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
   };
 }
 
-/** Statuses by which any API may say "too many, come back later". */
-const THROTTLED = [429, 503];
-
 function quotaOptions({ cost, wait, credentials, ...rest }: Settings['quota']): QuotaOptions {
   const name = (text: string) => (text === 'off' ? undefined : text);
   return {
@@ -70,7 +67,6 @@ function quotaOptions({ cost, wait, credentials, ...rest }: Settings['quota']): 
     learn: rest.learn,
     formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,
     credentials: credentials.map((header) => header.toLowerCase()),
-    throttled: new Set(THROTTLED),
     queue: rest.queue,
     waitMs: wait ?? Infinity,
   };

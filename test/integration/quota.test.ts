@@ -113,3 +113,20 @@ test('a call whose turn would come after its deadline is refused at once, and sa
   expect(JSON.parse(reply.body.toString())).toMatchObject({ code: 'quota', attempts: 0 });
   expect(origin.requests.length).toBe(1);
 });
+
+test('a 503 with Retry-After is about that call alone: no other path waits', async () => {
+  const origin = await startOrigin(({ request, response }) => {
+    const down = request.url === '/reports/big';
+    response.writeHead(down ? 503 : 200, down ? { 'retry-after': '3600' } : {}).end('ok');
+  });
+  const proxy = await startTidy(apiConfig(origin, '    retry: off\n'), { clock: new FakeClock() });
+  const get = async (path: string) => {
+    const client = await connectRaw(proxy.port);
+    await client.send(`GET /api${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    return (await client.readReply()).status;
+  };
+  expect(await get('/reports/big')).toBe(503);
+  expect(await get('/payments')).toBe(200);
+  expect(await get('/reports/big')).toBe(503);
+  expect(origin.requests.length).toBe(3);
+});

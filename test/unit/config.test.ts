@@ -174,7 +174,6 @@ describe('a small file', () => {
             learn: true,
             formats: GENERIC_FORMATS,
             credentials: ['authorization', 'x-api-key', 'api-key'],
-            throttled: new Set([429, 503]),
             queue: 1000,
             waitMs: Infinity,
           },

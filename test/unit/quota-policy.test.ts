@@ -23,7 +23,6 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     learn: true,
     formats: GENERIC_FORMATS,
     credentials: ['authorization'],
-    throttled: new Set([429, 503]),
     queue: 100,
     waitMs: Infinity,
     ...changes,
@@ -449,8 +448,19 @@ describe('what replies say', () => {
   });
 
   test.each<[string, { status: number; verdict?: object; headers?: RawHeaders }, GateCause | undefined]>([
-    ['503 with Retry-After', { status: 503, headers: ['Retry-After', '3'] }, 'retry_after'],
+    ['503 with Retry-After', { status: 503, headers: ['Retry-After', '3'] }, undefined],
     ['503 without', { status: 503, headers: [] }, undefined],
+    ['529 with Retry-After', { status: 529, headers: ['Retry-After', '3'] }, undefined],
+    [
+      '503 for which a rule knows no more than the wait',
+      { status: 503, verdict: { throttled: false, retryAfterMs: 3_000 }, headers: [] },
+      undefined,
+    ],
+    [
+      'a 503 that a rule calls throttled',
+      { status: 503, verdict: { throttled: true }, headers: ['Retry-After', '3'] },
+      'retry_after',
+    ],
     ['429 without', { status: 429, headers: [] }, 'throttled'],
     ['Retry-After: 0 says nothing', { status: 429, headers: ['Retry-After', '0'] }, 'throttled'],
     [

@@ -31,8 +31,6 @@ export interface QuotaOptions {
   readonly formats: readonly QuotaFormat[];
   /** Lower-case names of the request headers that say on whose behalf a call is made. */
   readonly credentials: readonly string[];
-  /** Statuses that close the gate: with a Retry-After, and 429 without one too. */
-  readonly throttled: ReadonlySet<number>;
   /** Calls of one credential that may wait. */
   readonly queue: number;
   /** Longest wait besides the call's deadline. */

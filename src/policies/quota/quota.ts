@@ -104,7 +104,7 @@ export class Quota {
   heard(call: Call, reply: Reply, sight: Sight, now: number): boolean {
     const { clock } = this.#deps;
     const wallMs = clock.wallTime();
-    const stop = stopOf(reply, this.options.throttled, wallMs);
+    const stop = stopOf(reply, wallMs);
     const readings = this.options.learn ? this.#read(reply.headers, wallMs) : undefined;
     if (sight.line === undefined && stop === undefined) this.#served.count(now);
     if (readings === undefined && stop === undefined) return false;
