@@ -10,13 +10,26 @@ interface Keyed {
   readonly newId: () => string;
 }
 
+/** The field's custom. Keys are kept in an index, and longer ones than this would not fit into every database's. */
+const MAX_KEY_BYTES = 255;
+
+/** The client's key; '' where the field is empty. Throws `bad_request` for one that is too long to be kept. */
+export function keyIn(headers: readonly string[], header: string): string | undefined {
+  const key = headerOf(headers, header);
+  if (key === undefined || key.length <= MAX_KEY_BYTES) return key;
+  throw new ProxyError(
+    'bad_request',
+    `${header} has ${key.length} bytes; at most ${MAX_KEY_BYTES} are taken`,
+  );
+}
+
 /** The key under which a call may be repeated: the client's, or one made here where the route says so. */
 export function idempotencyKey(
   { mode, header }: Route['idempotency'],
   { method, headers, newId }: Keyed,
 ): string | undefined {
   if (mode === 'none' || isIdempotent(method)) return undefined;
-  const given = headerOf(headers, header);
+  const given = keyIn(headers, header);
   if (given !== undefined && given !== '') return given;
   if (mode === 'pass') return undefined;
   if (mode === 'require') {
