@@ -37,6 +37,14 @@ const CUT = 'Cancelled during an attempt: nobody knows whether the upstream has 
 /** A request whose route is gone from the configuration: it may come back. */
 const NO_ROUTE_WAIT_MS = 60_000;
 
+/** An attempt's row without what came from outside. */
+const NOTHING_FOREIGN = {
+  detail: undefined,
+  waitMs: undefined,
+  reason: 'unwritable',
+  replyHead: undefined,
+} as const;
+
 /** What ends without a route is kept for so long. */
 const KEPT_MS = 86_400_000;
 
@@ -74,6 +82,13 @@ export class Dispatch {
     const attempted = await attempt(parts, this.#deps);
     if (!attempted.sent && cost > 0) turn.route.refund(cost);
     return this.#settle(running, route, { attempted, at: now, repeatable, memo, turn });
+  }
+
+  /** The end of a request whose result the store cannot write: what is known of its attempt, in our own words. */
+  unwritable(job: ClaimedJob, { entry, now }: Settlement, route: DurableRoute | undefined): Settlement {
+    const ended = end({ now, retentionMs: route?.options.retentionMs ?? KEPT_MS }, 'unwritable');
+    const settlement = this.#settlement(job, ended, entry && lost(job, now));
+    return { ...settlement, entry: entry && { ...entry, ...NOTHING_FOREIGN } };
   }
 
   /** What comes in place of an attempt: the end, or a wait for the budget, from which `cost` is taken otherwise. */

@@ -5,7 +5,7 @@ import type { Observer } from '../proxy/observer.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
-import type { Job } from './job.ts';
+import type { ClaimedJob, Job } from './job.ts';
 import type { DurableRoute } from './route.ts';
 import type { Running } from './runner.ts';
 import { StoreError } from './store/db.ts';
@@ -36,10 +36,39 @@ export async function execute(running: Running, deps: ExecuteDeps): Promise<void
   if (job.reclaimed) report(job, deps, { type: 'durable_reclaimed', scope: scopeOf(job) });
   deps.changed(job.id);
   const settlement = await deps.dispatch.run(running, route);
-  if (settlement === undefined || !(await keep(settlement, deps))) return;
+  const kept = settlement && (await keepSomehow(job, settlement, deps));
+  if (kept === undefined) return;
   deps.changed(job.id);
-  await tell(job, settlement, deps);
+  await tell(job, kept, deps);
   if (job.kind === 'callback' && job.parent !== null) deps.changed(job.parent);
+}
+
+/**
+ * A result that the store cannot write ends its request with that reason: at the end of its lease it would be sent
+ * again, without end. The last form holds nothing that came from outside. Undefined: it is somebody else's by now.
+ */
+async function keepSomehow(
+  job: ClaimedJob,
+  settlement: Settlement,
+  deps: ExecuteDeps,
+): Promise<Settlement | undefined> {
+  const ended = () => deps.dispatch.unwritable(job, settlement, deps.route(job.route));
+  const forms = [() => settlement, ended, () => ({ ...ended(), also: [] })];
+  for (const [i, form] of forms.entries()) {
+    const offered = form();
+    try {
+      return (await keep(offered, deps)) ? offered : undefined;
+    } catch (error) {
+      if (!isUnwritable(error) || i === forms.length - 1) throw error;
+      const why = i === 0 ? 'what came of a durable request' : 'the callback of a durable request';
+      deps.logger.warn({ id: job.id, error }, `the store cannot keep ${why}`);
+    }
+  }
+  return undefined;
+}
+
+function isUnwritable(error: unknown): boolean {
+  return error instanceof StoreError && error.problem === 'unwritable';
 }
 
 /** The work is done, so its result is worth waiting for a store that fails. False: it is somebody else's by now. */
@@ -49,9 +78,9 @@ async function keep(
 ): Promise<boolean> {
   for (;;) {
     try {
-      return await health.taking(store.settle(settlement));
+      return await health.keeping(store.settle(settlement));
     } catch (error) {
-      if (!(error instanceof StoreError) || stopped()) throw error;
+      if (!(error instanceof StoreError) || isUnwritable(error) || stopped()) throw error;
       await clock.sleep(OFFER_AGAIN_MS, new Abort());
     }
   }

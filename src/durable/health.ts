@@ -11,10 +11,17 @@ export interface HealthDeps {
 /** Nobody sends anything to a process that is not ready: after so long it may be tried again. */
 const TRY_AGAIN_MS = 10_000;
 
-/** Whether the store takes and gives. A full disk still gives, so that only what it takes shows that it is well again. */
+/**
+ * What the store is asked for, by how much its success proves: reads, and what may find nothing to write; ends of what
+ * was accepted, for which the embedded store keeps a reserve; new requests.
+ */
+const PROVES = { giving: 0, keeping: 1, taking: 2 } as const;
+type Asked = keyof typeof PROVES;
+
+/** Whether the store takes and gives. A full disk still gives, so a success clears only a failure that it disproves. */
 export class Health {
   readonly #deps: HealthDeps;
-  #problem: { readonly error: StoreError; readonly of: 'taking' | 'giving'; readonly at: number } | undefined;
+  #problem: { readonly error: StoreError; readonly of: Asked; readonly at: number } | undefined;
 
   constructor(deps: HealthDeps) {
     this.#deps = deps;
@@ -29,19 +36,23 @@ export class Health {
     return this.#watch(work, 'taking');
   }
 
+  /** The same for the end of an attempt. */
+  async keeping<T>(work: Promise<T>): Promise<T> {
+    return this.#watch(work, 'keeping');
+  }
+
   /** The same for what only reads, or may find nothing to write. */
   async giving<T>(work: Promise<T>): Promise<T> {
     return this.#watch(work, 'giving');
   }
 
-  async #watch<T>(work: Promise<T>, of: 'taking' | 'giving'): Promise<T> {
+  async #watch<T>(work: Promise<T>, of: Asked): Promise<T> {
     try {
       const result = await work;
-      if (this.#problem !== undefined && (of === 'taking' || this.#problem.of === 'giving'))
-        this.#recovered();
+      if (this.#problem !== undefined && PROVES[of] >= PROVES[this.#problem.of]) this.#recovered();
       return result;
     } catch (error) {
-      if (error instanceof StoreError) this.#failed(error, of);
+      if (error instanceof StoreError && error.problem !== 'unwritable') this.#failed(error, of);
       throw error;
     }
   }
@@ -51,10 +62,11 @@ export class Health {
     this.#deps.logger.info({}, 'the store of durable requests works again');
   }
 
-  #failed(error: StoreError, of: 'taking' | 'giving'): void {
-    const known = this.#problem?.error.problem === error.problem;
-    this.#problem = { error, of, at: this.#deps.clock.now() };
-    if (known) return;
+  #failed(error: StoreError, of: Asked): void {
+    const known = this.#problem?.error.problem === error.problem ? this.#problem : undefined;
+    const most = known !== undefined && PROVES[known.of] > PROVES[of] ? known.of : of;
+    this.#problem = { error, of: most, at: this.#deps.clock.now() };
+    if (known !== undefined) return;
     this.#deps.logger.error(
       { problem: error.problem },
       `the store of durable requests fails: ${error.message}`,

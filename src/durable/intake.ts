@@ -4,6 +4,7 @@ import { headerOf, type RawHeaders } from '../http/headers.ts';
 import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
+import { keyIn } from '../proxy/idempotency-key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { unguessableId } from '../runtime/random.ts';
 import type { Credentials } from './credentials.ts';
@@ -83,7 +84,7 @@ export class Intake {
       await this.#checkBacklog();
       submitted = await health.taking(store.submit(job));
     } catch (error) {
-      throw error instanceof StoreError ? unavailable(error) : error;
+      throw error instanceof StoreError ? refusalOf(error) : error;
     }
     if (submitted.kind === 'accepted') this.#backlog++;
     if (submitted.kind !== 'conflict') return submitted;
@@ -130,13 +131,20 @@ export function unavailable(error: StoreError): ProxyError {
   return new ProxyError('store_unavailable', message, { retryAfterMs: STORE_RETRY_MS, cause: error });
 }
 
+/** What a client is told whose request is not in the store. */
+function refusalOf(error: StoreError): ProxyError {
+  if (error.problem !== 'unwritable') return unavailable(error);
+  const message = 'the store of durable requests cannot keep a request like this; nothing was promised';
+  return new ProxyError('bad_request', message, { cause: error });
+}
+
 function iterate(source: BodySource): AsyncIterable<Buffer> | Iterable<Buffer> {
   if (source === undefined) return [];
   return Buffer.isBuffer(source) ? [source] : source;
 }
 
 function givenKey(headers: RawHeaders, { idempotencyHeader }: DurableRoute): string | null {
-  return headerOf(headers, idempotencyHeader) || null;
+  return keyIn(headers, idempotencyHeader) || null;
 }
 
 function tooLarge(maxBytes: number): ProxyError {

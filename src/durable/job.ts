@@ -26,6 +26,7 @@ export type JobErrorCode =
   | 'not_retryable'
   | 'condition_failed'
   | 'unknown_outcome'
+  | 'unwritable'
   | 'cancelled';
 
 /** A `callback` delivers the end of a `request`; a `scheduled` one was made by a schedule. */

@@ -76,6 +76,7 @@ const TITLES: Readonly<Record<JobErrorCode, string>> = {
   not_retryable: 'The reply says no, and asking again would not change it',
   condition_failed: 'The reply says that it has failed',
   unknown_outcome: 'Nobody knows whether the upstream has acted on it, and it may not be repeated',
+  unwritable: 'The store could not keep what came of it, so that it is not sent again',
   cancelled: 'Cancelled',
 };
 

@@ -78,6 +78,47 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       }
     });
 
+    test('any text can be kept: what no database takes is replaced, and the same text finds it again', async () => {
+      const store = await open();
+      const odd = 'a\0b\uD800c';
+      const kept = 'a\uFFFDb\uFFFDc';
+      const strange = {
+        idempotencyKey: odd,
+        orderKey: odd,
+        labels: [odd],
+        memo: odd,
+        parent: odd,
+        target: odd,
+      };
+      const headers = ['X-Odd', odd];
+      expect(await store.submit(newJob('req_1', { ...strange, upstreamKey: odd, headers }))).toMatchObject({
+        kind: 'accepted',
+      });
+      expect(await store.submit(newJob('req_2', strange))).toEqual({ kind: 'repeat', id: 'req_1' });
+      const found = await store.list({ label: odd, orderKey: odd, parent: odd, limit: 9 });
+      expect(found).toMatchObject([{ id: 'req_1', idempotencyKey: kept, orderKey: kept, memo: kept }]);
+      expect(await store.get(odd)).toBeUndefined();
+      await claim(store, 'a', 1_000);
+      const long = odd.repeat(250_000);
+      const response = {
+        status: 500,
+        statusText: long,
+        headers: ['X-Odd', odd],
+        body: Buffer.of(0),
+        truncated: false,
+      };
+      const error = { code: 'condition_failed', title: long } as const;
+      const end: Next = { kind: 'end', status: 'failed', error, purgeAt: 9_000 };
+      const row = { ...entry(1), error: odd, detail: long };
+      expect(await store.settle(settlement('req_1', { entry: row, response, next: end, memo: odd }))).toBe(
+        true,
+      );
+      const title = (await store.get('req_1'))?.error?.title ?? '';
+      expect([title.length, title.startsWith(kept), title.endsWith('…')]).toEqual([2_000, true, true]);
+      expect((await store.response('req_1'))?.statusText).toHaveLength(2_000);
+      expect((await store.attempts('req_1'))[0]?.detail).toBe(title);
+    });
+
     test('accepts a key once: the same payload is a repeat, another a conflict', async () => {
       const store = await open();
       const keyed = (id: string, more = {}) => newJob(id, { idempotencyKey: 'order-7781', ...more });

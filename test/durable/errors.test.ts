@@ -17,6 +17,8 @@ test.each([
   [{ errcode: IOERR_READ }, 'failed', false],
   [{ errcode: IOERR_FSYNC }, 'failed', true],
   [{ errcode: 1 }, 'failed', false],
+  [{ errcode: 18 }, 'unwritable', false],
+  [{ errcode: 2067 }, 'unwritable', false],
   [{ code: 'EROFS' }, 'read_only', false],
   [{ code: 'ENOENT' }, 'failed', false],
 ])('SQLite: %j is %s; nothing more is promised: %s', (error, problem, ends) => {
@@ -39,7 +41,10 @@ test.each([
   ['EAI_AGAIN', 'unreachable'],
   ['57014', 'failed'],
   ['28P01', 'failed'],
-  ['23505', 'failed'],
+  ['42P01', 'failed'],
+  ['23505', 'unwritable'],
+  ['22021', 'unwritable'],
+  ['54000', 'unwritable'],
 ])('PostgreSQL: %s is %s', (code, problem) => {
   const error = Object.assign(new Error('what it says'), { code });
   expect(storeErrorOf(error, 'postgres://db/x')).toMatchObject({

@@ -44,6 +44,7 @@ export const ERROR_CODES = [
   'not_retryable',
   'condition_failed',
   'unknown_outcome',
+  'unwritable',
   'cancelled',
 ] as const;
 

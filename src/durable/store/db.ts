@@ -33,8 +33,16 @@ export interface DbOptions {
   readonly onCommit?: ((ms: number, batches: number) => void) | undefined;
 }
 
-/** Why the store cannot take or give anything now. */
-export type StoreProblem = 'full' | 'read_only' | 'corrupt' | 'locked' | 'unreachable' | 'closed' | 'failed';
+/** Why the store cannot take or give anything now; `unwritable`: this batch alone is at fault, and the store is well. */
+export type StoreProblem =
+  | 'full'
+  | 'read_only'
+  | 'corrupt'
+  | 'locked'
+  | 'unreachable'
+  | 'closed'
+  | 'unwritable'
+  | 'failed';
 
 /** The database would not; nothing of the batch is in it. */
 export class StoreError extends Error {

@@ -8,6 +8,11 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StoreProblem])[] = 
   ['55P03', 'locked'],
   ['57P0', 'unreachable'],
   ['08', 'unreachable'],
+  // Cardinality, data, integrity, and a program's limit (an index's longest row): the statement's own.
+  ['21', 'unwritable'],
+  ['22', 'unwritable'],
+  ['23', 'unwritable'],
+  ['54', 'unwritable'],
   ['XX001', 'corrupt'],
   ['XX002', 'corrupt'],
   ['ECONN', 'unreachable'],

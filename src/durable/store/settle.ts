@@ -2,6 +2,7 @@ import type { AttemptRow, StoredResponse } from '../job.ts';
 import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { insertJob } from './insert.ts';
+import { shownText } from './storable.ts';
 import type { Settlement } from './store.ts';
 
 /**
@@ -43,7 +44,7 @@ function standing({ id, owner, attempt, now, entry, memo = '', next }: Settlemen
     return { sql: WAIT, params, gate: true };
   }
   const { status, purgeAt, error } = next;
-  const why = [error?.code ?? null, error?.title ?? null];
+  const why = [error?.code ?? null, error === undefined ? null : shownText(error.title)];
   return { sql: END, params: [...fence, status, now, purgeAt, ...why, sent, memo], gate: true };
 }
 
@@ -65,7 +66,7 @@ function outcomeOf(row: AttemptRow): Statement['params'] {
   return [
     row.status ?? null,
     row.error ?? null,
-    row.detail ?? null,
+    row.detail === undefined ? null : shownText(row.detail),
     row.waitMs ?? null,
     row.reason ?? null,
     row.reclaimed ? 1 : 0,
@@ -87,7 +88,7 @@ function responseRow(id: string, response: StoredResponse): Statement[] {
         VALUES (${SEQ}, $2, $3, $4, $5, $6)
         ON CONFLICT (seq) DO UPDATE SET status = excluded.status, status_text = excluded.status_text,
           headers = excluded.headers, body = excluded.body, truncated = excluded.truncated`,
-      params: [id, status, statusText, JSON.stringify(headers), body, cut],
+      params: [id, status, shownText(statusText), JSON.stringify(headers), body, cut],
     },
   ];
 }

@@ -8,6 +8,7 @@ import { BACKLOG, COUNTS, jobStatement, listStatement, rowsOf } from './list.ts'
 import { moveBatch, PAUSED, pauseBatch, resumeBatch } from './routes.ts';
 import { attemptOf, claimedOf, jobOf, number, optional, requestOf, responseOf, text } from './rows.ts';
 import { settleBatch } from './settle.ts';
+import { storable } from './storable.ts';
 import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
 import { sweepBatch } from './sweep.ts';
 
@@ -184,13 +185,9 @@ export class SqlStore implements Store {
     return text(row as Row, 'value');
   }
 
-  /** Moments may come with fractions of a millisecond; only PostgreSQL would mind. */
   #run(statements: readonly Statement[]): ReturnType<Db['batch']> {
     return this.#db.batch(
-      statements.map((statement) => ({
-        ...statement,
-        params: statement.params.map((value) => (typeof value === 'number' ? Math.round(value) : value)),
-      })),
+      statements.map((statement) => ({ ...statement, params: statement.params.map(storable) })),
     );
   }
 

@@ -8,10 +8,17 @@ const PROBLEMS: Readonly<Record<number | string, StoreProblem>> = {
   8: 'read_only',
   11: 'corrupt',
   13: 'full',
+  // TOOBIG, CONSTRAINT, MISMATCH, RANGE: the statement's own.
+  18: 'unwritable',
+  19: 'unwritable',
+  20: 'unwritable',
+  25: 'unwritable',
   26: 'corrupt',
   EACCES: 'read_only',
   EPERM: 'read_only',
   EROFS: 'read_only',
+  // Node could not bind a parameter.
+  ERR_INVALID_ARG_TYPE: 'unwritable',
 };
 
 const MEANING: Readonly<Partial<Record<StoreProblem, string>>> = {

@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest';
+import { Credentials } from '../../../src/durable/credentials.ts';
+import { Dispatch } from '../../../src/durable/dispatch.ts';
+import { execute, type ExecuteDeps } from '../../../src/durable/execute.ts';
+import { Health } from '../../../src/durable/health.ts';
+import { type ClaimedJob, jobOf } from '../../../src/durable/job.ts';
+import type { Running } from '../../../src/durable/runner.ts';
+import { StoreError } from '../../../src/durable/store/db.ts';
+import type { Settlement, Store } from '../../../src/durable/store/store.ts';
+import { Abort } from '../../../src/runtime/abort.ts';
+import { newJob, settlement } from '../../durable/jobs.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+
+const unwritable = () => new StoreError('unwritable', 'durable store x: invalid byte sequence');
+
+/** Runs one claimed request whose attempt came to `result`, on a store that answers each settlement by `settle`. */
+function executing(result: Settlement, settle: (offered: Settlement) => Promise<boolean>) {
+  const clock = new FakeClock();
+  const logs: string[] = [];
+  const log = (_: object, message: string) => void logs.push(message);
+  const health = new Health({ clock, logger: { error: log, info: log } });
+  const offered: Settlement[] = [];
+  const observer = { stateChanged: () => {} } as unknown as ExecuteDeps['observer'];
+  const dispatch = new Dispatch({
+    clock,
+    random: seededRandom(1),
+    observer,
+    owner: 'a',
+    credentials: new Credentials('00', () => undefined),
+    callbacks: (_job, end) => [newJob(`callback of ${end.status} after ${end.attempts}`)],
+  });
+  dispatch.run = () => Promise.resolve(result);
+  const store = {
+    settle: (one: Settlement) => {
+      offered.push(one);
+      return settle(one);
+    },
+  } as unknown as Store;
+  const job: ClaimedJob = {
+    ...jobOf(newJob('req_1')),
+    headers: [],
+    body: new Uint8Array(),
+    reclaimed: false,
+    attempt: 1,
+  };
+  const running: Running = { job, signal: new Abort(), cancelled: false, ended: Promise.resolve() };
+  const done = execute(running, {
+    clock,
+    store,
+    health,
+    observer,
+    logger: { info: log, warn: log },
+    dispatch,
+    route: () => undefined,
+    changed: () => {},
+    logged: () => false,
+    stopped: () => false,
+  });
+  return { clock, done, health, logs, offered };
+}
+
+test('a result that the store cannot write ends the request with that reason; the store is well', async () => {
+  const strange = settlement('req_1', {
+    entry: { ...settlement('req_1').entry!, status: 503, detail: 'strange' },
+    next: { kind: 'wait', dueAt: 9, reason: 'backoff', counts: true },
+  });
+  const { done, health, logs, offered } = executing(strange, ({ next }) =>
+    next.kind === 'wait' ? Promise.reject(unwritable()) : Promise.resolve(true),
+  );
+  await done;
+  expect(offered).toHaveLength(2);
+  expect(offered[1]).toMatchObject({
+    attempt: 1,
+    entry: { n: 1, status: 503, detail: undefined, reason: 'unwritable' },
+    response: undefined,
+    next: { kind: 'end', status: 'failed', error: { code: 'unwritable' } },
+    also: [{ id: 'callback of failed after 1' }],
+  });
+  expect(health.well).toBe(true);
+  expect(logs).toEqual(['the store cannot keep what came of a durable request']);
+});
+
+test('where its callback cannot be written either, the request ends without', async () => {
+  const { done, logs, offered } = executing(settlement('req_1'), ({ also, response, next }) =>
+    next.kind === 'end' && next.status === 'failed' && also?.length === 0 && response === undefined
+      ? Promise.resolve(true)
+      : Promise.reject(unwritable()),
+  );
+  await done;
+  expect(offered).toHaveLength(3);
+  expect(logs).toHaveLength(2);
+});
+
+test('an end that the store cannot take now is written later, and is what it was', async () => {
+  const problems = [new StoreError('full', 'full'), new StoreError('unreachable', 'gone')];
+  const { clock, done, health, offered } = executing(settlement('req_1'), () => {
+    const problem = problems.shift();
+    return problem === undefined ? Promise.resolve(true) : Promise.reject(problem);
+  });
+  for (let n = 0; n < 2; n++) {
+    await clock.untilAsleep();
+    expect(health.well).toBe(false);
+    await clock.advance(1_000);
+  }
+  await done;
+  expect(offered).toHaveLength(3);
+  expect(new Set(offered).size).toBe(1);
+  expect(health.well).toBe(true);
+});
