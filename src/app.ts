@@ -211,6 +211,8 @@ export class App {
   #apply(config: Config): void {
     const { logger } = this.#deps;
     const { admin, listen: address } = this.#config;
+    // It is applied all the same: a store that was away is tried again.
+    const unchanged = isDeepStrictEqual(this.#config, config);
     if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
       logger.warn({}, 'listen and admin addresses change only with a restart; the running ones stay');
     }
@@ -225,7 +227,10 @@ export class App {
     this.#assembly = this.#assemble(config);
     this.#durable.setUp(this.#durableSetup()).catch((error: unknown) => logger.error({ error }, 'no store'));
     this.#metrics.retain(new Set(config.upstreams.map(({ name }) => name)));
-    logger.info({ upstreams: config.upstreams.length }, 'configuration reloaded');
+    logger.info(
+      { upstreams: config.upstreams.length },
+      unchanged ? 'configuration read again; nothing in it has changed' : 'configuration reloaded',
+    );
   }
 
   #durableSetup() {

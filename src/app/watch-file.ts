@@ -1,52 +1,98 @@
-import { type FSWatcher, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { type Digests, digestOf, sameDigests, unreadable } from '../config/digests.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 
-/** Editors and orchestrators write in several steps, and a certificate with its key in two files; the last one counts. */
+/** A change is noticed within this time. */
+const LOOK_MS = 1_000;
+
+/** Editors write in several steps, and a certificate and its key are two files: a change counts once it stays for this long. */
 const SETTLE_MS = 100;
 
+/** A file as it was at the last look. */
+interface Seen {
+  /** Device, inode, size and times. */
+  readonly identity: string;
+  readonly digest: string;
+  /** The content was read again after `identity` had been seen: no write of the same clock tick was missed. */
+  readonly confirmed: boolean;
+}
+
 /**
- * Calls back after one of `files` has changed and all have come to rest. It is the folders that are watched: editors
- * replace a file, and Kubernetes swaps a symbolic link beside it (`..data`), either of which a watch on the file itself
- * would lose.
+ * Calls back after the content of a file differs from what was loaded, and stays the same for a moment.
+ *
+ * It polls instead of using inotify: a file that is mounted alone, a symbolic link whose target is edited, a network
+ * share and a system without free watches give no events, and lost events cannot be told from no events. A file that has
+ * not changed costs one `stat` a second.
  */
 export class FileWatch {
   readonly #clock: Clock;
   readonly #onChange: () => void;
-  #watchers: readonly FSWatcher[] = [];
-  #settling: Timer | undefined;
+  readonly #seen = new Map<string, Seen>();
+  #loaded: Digests;
+  #candidate: Digests | undefined;
+  #timer: Timer | undefined;
+  #closed = false;
 
-  constructor(files: readonly string[], clock: Clock, onChange: () => void) {
+  /** `loaded`: the digests of what is in effect, taken from the bytes that were loaded. */
+  constructor(loaded: Digests, clock: Clock, onChange: () => void) {
+    this.#loaded = loaded;
     this.#clock = clock;
     this.#onChange = onChange;
-    this.watch(files);
+    this.#lookIn(LOOK_MS);
   }
 
-  /** Other files from now on. */
-  watch(files: readonly string[]): void {
-    this.#closeAll();
-    const folders = Map.groupBy(files, (file) => dirname(file));
-    this.#watchers = [...folders].map(([folder, inside]) => this.#watchFolder(folder, inside));
+  /** Takes over the files of another load, accepted or refused. */
+  loaded(digests: Digests): void {
+    this.#loaded = digests;
+    this.#candidate = undefined;
+    for (const path of this.#seen.keys()) if (!digests.has(path)) this.#seen.delete(path);
   }
 
   close(): void {
-    this.#settling?.cancel();
-    this.#closeAll();
+    this.#closed = true;
+    this.#timer?.cancel();
   }
 
-  #closeAll(): void {
-    for (const watcher of this.#watchers) watcher.close();
+  #lookIn(ms: number): void {
+    if (!this.#closed) this.#timer = this.#clock.timer(ms, () => void this.#look());
   }
 
-  #watchFolder(folder: string, files: readonly string[]): FSWatcher {
-    const names = new Set([...files.map((file) => basename(file)), '..data']);
-    const watcher = watch(folder, { persistent: false }, (_event, name) => {
-      if (name !== null && !names.has(name)) return;
-      this.#settling?.cancel();
-      this.#settling = this.#clock.timer(SETTLE_MS, this.#onChange);
-    });
-    // A folder that goes away takes its watch along; SIGHUP still reloads.
-    watcher.on('error', () => watcher.close());
-    return watcher;
+  async #look(): Promise<void> {
+    const before = this.#loaded;
+    const found = await this.#digests();
+    // A reload that came while the files were read has newer digests: compare with those at the next look.
+    const changed = !this.#closed && this.#loaded === before && !sameDigests(found, before);
+    const settled = changed && this.#candidate !== undefined && sameDigests(found, this.#candidate);
+    this.#candidate = changed ? found : undefined;
+    if (settled) {
+      // Also where the reload refuses it: the same content is not tried again.
+      this.loaded(found);
+      this.#onChange();
+    }
+    this.#lookIn(changed && !settled ? SETTLE_MS : LOOK_MS);
+  }
+
+  async #digests(): Promise<Digests> {
+    const digests = new Map<string, string>();
+    for (const [path, loaded] of this.#loaded) digests.set(path, await this.#digest(path, loaded));
+    return digests;
+  }
+
+  async #digest(path: string, loaded: string): Promise<string> {
+    try {
+      const file = await stat(path, { bigint: true });
+      // A pipe or a device gives its content once.
+      if (!file.isFile()) return loaded;
+      const identity = [file.dev, file.ino, file.size, file.mtimeNs, file.ctimeNs].join();
+      const seen = this.#seen.get(path);
+      const same = seen?.identity === identity;
+      if (same && seen.confirmed) return seen.digest;
+      const digest = digestOf(await readFile(path, 'utf8'));
+      this.#seen.set(path, { identity, digest, confirmed: same });
+      return digest;
+    } catch (error) {
+      this.#seen.delete(path);
+      return unreadable(error);
+    }
   }
 }

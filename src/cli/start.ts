@@ -1,6 +1,7 @@
 import { App, type LoadResult } from '../app.ts';
 import { FileWatch } from '../app/watch-file.ts';
 import type { Config } from '../config/config.ts';
+import type { Digests } from '../config/digests.ts';
 import { shownUrl } from '../config/effective.ts';
 import { formatProblem } from '../config/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -49,13 +50,13 @@ export const start: Command = async (args, io) => {
       version: packageVersion,
       load: () => {
         const found = load(file, io);
-        if (found.ok) watcher?.watch(found.config.files);
+        watcher?.loaded(found.files);
         return found;
       },
     });
     for (const warning of loaded.warnings) logger.warn({}, warning);
     announce(app, config, logger);
-    watcher = new FileWatch(config.files, systemClock, () => void app.reload());
+    watcher = new FileWatch(loaded.files, systemClock, () => void app.reload());
     io.onSignal('SIGHUP', () => void app.reload());
     const code = await stopReason(io, logger);
     watcher.close();
@@ -69,10 +70,11 @@ export const start: Command = async (args, io) => {
   }
 };
 
-function load(file: string, io: Io): LoadResult {
+function load(file: string, io: Io): LoadResult & { readonly files: Digests } {
   const loaded = loadFor(io, file);
-  if (!loaded.ok) return { ok: false, errors: loaded.problems.map(formatProblem) };
-  return { ok: true, config: loaded.config, warnings: loaded.warnings.map(formatProblem) };
+  const { files } = loaded;
+  if (!loaded.ok) return { ok: false, errors: loaded.problems.map(formatProblem), files };
+  return { ok: true, config: loaded.config, warnings: loaded.warnings.map(formatProblem), files };
 }
 
 function announce(app: App, { upstreams }: Config, logger: Logger): void {

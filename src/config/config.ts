@@ -19,8 +19,6 @@ import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/re
 export interface Config {
   /** Path of the file it came from, as given. */
   readonly file: string;
-  /** All files that it was made from, as given or beside `file`; a change of one is a change of the configuration. */
-  readonly files: readonly string[];
   readonly listen: Address;
   /** Apps connect by HTTPS. */
   readonly tls: ServerTls | undefined;

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Config, RouteConfig, ServerTls } from './config.ts';
 import { checkErrorRules } from './error-rules.ts';
 import { checkFallbacks } from './fallback.ts';
+import { type Digests, digestOf, unreadable } from './digests.ts';
 import { checkPrefix, durableProcessOptions } from './durable.ts';
 import { builtIn, type Complete, inherit, type Inherited } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
@@ -20,7 +21,12 @@ import { validate } from './validate.ts';
 
 export type Loaded = Good | Bad;
 
-export interface Good {
+interface ReadFiles {
+  /** Each file that was read or was to be read, as given or joined to the folder of the config file. */
+  readonly files: Digests;
+}
+
+export interface Good extends ReadFiles {
   readonly ok: true;
   /** Frozen to the last value. */
   readonly config: Config;
@@ -31,7 +37,7 @@ export interface Good {
   readonly warnings: readonly Problem[];
 }
 
-interface Bad {
+interface Bad extends ReadFiles {
   readonly ok: false;
   /** All of them, in the order of the file. */
   readonly problems: readonly Problem[];
@@ -48,6 +54,25 @@ export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
   readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
 ): Loaded {
+  const files = new Map<string, string>();
+  const noting: ReadFile = (path) => {
+    try {
+      const text = readFile(path);
+      files.set(path, digestOf(text));
+      return text;
+    } catch (error) {
+      files.set(path, unreadable(error));
+      throw error;
+    }
+  };
+  return { ...load(file, env, noting), files };
+}
+
+function load(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: ReadFile,
+): Omit<Good, 'files'> | Omit<Bad, 'files'> {
   let text: string;
   try {
     text = readFile(file);
@@ -56,12 +81,7 @@ export function loadConfig(
     return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
   }
   const beside = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
-  const files = new Set([file]);
-  const readBeside = (path: string): string => {
-    files.add(beside(path));
-    return readFile(beside(path));
-  };
-  const lookup: Lookup = { env, readFile: readBeside, beside };
+  const lookup: Lookup = { env, readFile: (path) => readFile(beside(path)), beside };
   const source = readSource(file, text, lookup);
   const report = new Report(file, source.places);
   for (const problem of source.problems) report.add(problem);
@@ -76,7 +96,7 @@ export function loadConfig(
   if (report.problems.length > 0) return { ok: false, problems: report.problems };
   return {
     ok: true,
-    config: deepFreeze({ ...config, files: [...files] }),
+    config: deepFreeze(config),
     origins,
     places: source.places,
     warnings: report.warnings,
@@ -87,7 +107,7 @@ function resolveConfig(
   file: string,
   input: FileInput,
   { report, origins, lookup }: Pick<Ground, 'report' | 'origins' | 'lookup'>,
-): Omit<Config, 'files'> {
+): Config {
   const { defaults = {}, upstreams = {}, schedules = {}, ...process } = input;
   const ground: Ground = {
     report,
@@ -118,7 +138,7 @@ function processConfig(
   file: string,
   input: ProcessInput,
   source: PemSource,
-): Omit<Config, 'file' | 'files' | 'upstreams' | 'schedules'> {
+): Omit<Config, 'file' | 'upstreams' | 'schedules'> {
   const { report } = source;
   const { admin_token: token, ...rest } = input;
   const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
