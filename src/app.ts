@@ -100,8 +100,8 @@ export class App {
       draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,
       bodyTimeoutMs: () => this.#config.clients.bodyTimeoutMs,
-      onBug: (error, { info }) =>
-        logger.error({ error, id: info.id, route: info.route }, 'a call failed: a bug'),
+      onBug: (error, record) =>
+        logger.error({ error, id: record?.info.id, route: record?.info.route }, 'a call failed: a bug'),
     });
   }
 
@@ -172,6 +172,7 @@ export class App {
         serve,
         clock: this.#deps.clock,
         malformed: (socket, why) => this.#listener.malformed(socket, why),
+        onAcceptError: (error) => this.#deps.logger.warn({ error }, 'a connection could not be accepted'),
       },
     );
     this.#phase = 'ready';

@@ -29,6 +29,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schema: async () => (await import('./cli/schema.ts')).schema,
 };
 
+// The configuration is read later, so this signal asks for nothing new; without a listener it would kill the process.
+if (process.argv[2] === 'start') process.on('SIGHUP', () => undefined);
+
 const io: Io = {
   out: (text) => print(process.stdout, text),
   err: (text) => print(process.stderr, text),

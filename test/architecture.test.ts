@@ -133,3 +133,9 @@ test('nothing that an older Node may lack is loaded before its version is looked
       .flatMap((target) => [target, ...(target.endsWith('.ts') ? loaded(target) : [])]);
   expect(loaded('src/main.ts')).toEqual(['src/runtime/process.ts', 'package.json']);
 });
+
+test('only one file calls what throws on a closed stream of HTTP/2', () => {
+  const calls = /\.(?:respond|respondWithFD|respondWithFile|additionalHeaders|sendTrailers|pushStream)\(/;
+  const callers = files.filter((file) => calls.test(readFileSync(file, 'utf8')));
+  expect(callers).toEqual(['src/proxy/http2-stream.ts']);
+});

@@ -30,15 +30,22 @@ export async function startAdmin({ host, port, token, deps }: AdminOptions): Pro
   const server = createServer(
     { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
     (req, res) => {
-      void answer({ req, res }, token, deps).then((response) => {
-        if (response !== undefined) send(req, res, response);
-      });
+      answer({ req, res }, token, deps)
+        .then((response) => response && send(req, res, response))
+        .catch((error: unknown) => {
+          // Unheard, it would end the process.
+          deps.logger.error({ error, path: pathOf(req) }, 'admin response failed: a bug');
+          res.destroy();
+        });
     },
   );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
+  server.on('error', (error) =>
+    deps.logger.warn({ error }, 'the admin server could not accept a connection'),
+  );
   const address = server.address();
   const bound = typeof address === 'object' && address !== null ? address : { address: host, port };
   const name = bound.address.includes(':') ? `[${bound.address}]` : bound.address;
@@ -103,6 +110,8 @@ function send(
   { status, contentType, body, headers }: AdminResponse,
 ): void {
   if (res.destroyed) return;
+  // An answer that fails within its body is cut, so that it does not look whole.
+  if (res.headersSent) return void res.destroy();
   // A body that was refused unread would be taken for the next request.
   if (!req.complete) res.shouldKeepAlive = false;
   res.writeHead(status, {

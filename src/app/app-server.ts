@@ -19,6 +19,8 @@ export interface Handlers extends ClientErrorDeps {
   readonly handle: RequestListener;
   readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
   readonly serve: (parties: Parties) => void;
+  /** A connection could not be accepted; those that are open go on. */
+  readonly onAcceptError: (error: Error) => void;
 }
 
 type Limits = Pick<ClientOptions, 'headTimeoutMs' | 'maxConnections'>;
@@ -71,6 +73,7 @@ export async function listen(
     : undefined;
   server.listen(address.port, address.host);
   await once(server, 'listening');
+  server.on('error', handlers.onAcceptError);
   return { http1: server, http2: http2Clients };
 }
 

@@ -126,7 +126,7 @@ export class Http2Clients {
     session.on('stream', (stream, _headers, _flags, raw) => {
       // An error of the connection is each of its streams' too; unheard, it would end the process.
       stream.on('error', () => undefined);
-      // Reset in the same breath: nobody waits, and its close may have been told already.
+      // The client reset it in the same packet: it waits for no answer, and the close may have been told already.
       if (stream.destroyed) return;
       idle.cancel();
       streams++;
@@ -149,7 +149,7 @@ export class Http2Clients {
     const expectation = headerOf(req.rawHeaders, 'expect')?.toLowerCase();
     if (bytesIn(raw) > MAX_HEAD_BYTES) refuseHead(res);
     else if (req.method === 'CONNECT') refuseConnectStream(res);
-    else if (expectation === '100-continue') stream.additionalHeaders({ ':status': 100 });
+    else if (expectation === '100-continue') res.writeInterim(100, []);
     else if (expectation !== undefined) refuseExpectation(req, res);
     if (!res.headersSent) this.#deps.serve({ req, res });
   }

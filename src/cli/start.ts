@@ -33,6 +33,7 @@ export const start: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
   const { config: file, demo: withDemo } = called.values;
+  const onHangup = hangups(io);
   const loaded = load(file, io);
   if (!loaded.ok) {
     for (const error of loaded.errors) io.err(`${error}\n`);
@@ -41,9 +42,11 @@ export const start: Command = async (args, io) => {
   const { config } = loaded;
   const logger = await createLogger({ level: config.log.level });
   let watcher: FileWatch | undefined;
+  // Before the start, which may take long: process 1 of a container never gets a signal that has no listener.
+  const stopping = stopReason(io, logger);
   try {
     const demo = withDemo ? await startDemo(config) : undefined;
-    const app = await App.start(config, {
+    const starting = App.start(config, {
       clock: systemClock,
       random: systemRandom,
       logger,
@@ -54,11 +57,14 @@ export const start: Command = async (args, io) => {
         return found;
       },
     });
+    const app = await Promise.race([starting, stopping]);
+    // Told to stop before any call could come: there is nothing to drain.
+    if (typeof app === 'number') return app;
     for (const warning of loaded.warnings) logger.warn({}, warning);
     announce(app, config, logger);
     watcher = new FileWatch(loaded.files, systemClock, () => void app.reload());
-    io.onSignal('SIGHUP', () => void app.reload());
-    const code = await stopReason(io, logger);
+    onHangup(() => void app.reload());
+    const code = await stopping;
     watcher.close();
     await app.stop();
     await demo?.close();
@@ -69,6 +75,20 @@ export const start: Command = async (args, io) => {
     return 1;
   }
 };
+
+/** Listens for SIGHUP from now on. A signal that comes before the result is called with a listener counts then. */
+function hangups(io: Io): (listener: () => void) => void {
+  let asked = false;
+  let told: (() => void) | undefined;
+  io.onSignal('SIGHUP', () => {
+    if (told === undefined) asked = true;
+    else told();
+  });
+  return (listener) => {
+    told = listener;
+    if (asked) listener();
+  };
+}
 
 function load(file: string, io: Io): LoadResult & { readonly files: Digests } {
   const loaded = loadFor(io, file);

@@ -26,7 +26,7 @@ export interface ExchangeDeps extends IncomingDeps {
   /** Whether replies carry `breakwater-…` fields. */
   readonly responseHeaders: () => boolean;
   /** An error that is no ProxyError: our own fault, to be logged with its stack. */
-  readonly onBug: (error: unknown, record: CallRecord) => void;
+  readonly onBug: (error: unknown, record?: CallRecord) => void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -92,19 +92,28 @@ export class ClientExchange {
     this.#signal.abort(error);
   }
 
-  /** Answers in the upstream's place; `undefined` means that we have a bug. The first refusal counts. */
+  /** Answers in the upstream's place; `undefined` means that we have a bug. The first refusal counts. Never throws. */
   refuse(error: ProxyError | undefined): void {
     if (this.#ending.error !== undefined) return;
     const res = this.#res;
     this.#ending.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
+    try {
+      this.#sendProblem(error);
+    } catch (bug) {
+      this.#deps.onBug(bug, this.#record);
+      res.destroy();
+    }
+  }
+
+  #sendProblem(error: ProxyError | undefined): void {
     const problem = this.#problem(error);
     const headers = [...problem.headers];
     this.#tellClients(headers, error?.code);
     this.#addOwnHeaders(headers, 'proxy');
     this.#ending.status = problem.status;
     this.#writeHead(problem.sentStatus, '', headers);
-    res.end(this.#req.method === 'HEAD' ? undefined : problem.body);
+    this.#res.end(this.#req.method === 'HEAD' ? undefined : problem.body);
   }
 
   #problem(error: ProxyError | undefined): Problem {
@@ -115,18 +124,24 @@ export class ClientExchange {
   /** The response has ended, one way or the other. */
   close(): void {
     const finished = this.#tunnel?.finished ?? this.#res.writableFinished;
-    if (!finished && this.#ending.error === undefined) {
-      const gone = new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' });
-      this.#signal.abort(gone);
-      // Unless it was we who went: a shutdown that cuts what still runs.
-      this.#ending.error = this.#signal.reason instanceof ProxyError ? this.#signal.reason.code : gone.code;
-    }
-    // How the body broke off is known to whoever broke it.
     const { errored, grpcStatus } = this.#res;
+    if (!finished && this.#ending.error === undefined) this.#ending.error = this.#cut(errored);
+    // How the body broke off is known to whoever broke it.
     if (grpcStatus !== undefined) this.#ending.status = httpStatusOf(grpcStatus);
     if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#ending.error = errored.code;
     this.#incoming.dispose();
     this.#record.finish(this.#ending);
+  }
+
+  /** Ends the call without a finished response; says by whose doing. */
+  #cut(errored: Error | null): ErrorCode {
+    // A reply that the client's protocol cannot say, a shutdown that cuts what still runs: all else is the client's going.
+    const unsayable = errored instanceof ProxyError && errored.code === 'protocol_error';
+    const why = unsayable
+      ? errored
+      : new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' });
+    this.#signal.abort(why);
+    return this.#signal.reason instanceof ProxyError ? this.#signal.reason.code : why.code;
   }
 
   #answer(reply: Reply, route: Route): void {

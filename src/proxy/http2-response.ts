@@ -6,6 +6,7 @@ import type { ClientResponse } from './client.ts';
 import { ProxyError } from './errors.ts';
 import { grpcTrailers } from './grpc-problem.ts';
 import type { Http2Request } from './http2-request.ts';
+import { ClientStream } from './http2-stream.ts';
 
 type Trailers = readonly [name: string, value: string][];
 
@@ -31,7 +32,8 @@ export class Http2Response
   destroyed = false;
   errored: Error | null = null;
   grpcStatus: GrpcStatus | undefined;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: ClientStream;
+  readonly #events: ServerHttp2Stream;
   readonly #request: Http2Request;
   #head: string[] | undefined;
   #bodyless = false;
@@ -41,7 +43,8 @@ export class Http2Response
   constructor(stream: ServerHttp2Stream, request: Http2Request, socket: Socket) {
     super();
     this.#request = request;
-    this.#stream = stream;
+    this.#stream = new ClientStream(stream);
+    this.#events = stream;
     this.socket = socket;
     stream.on('drain', () => this.emit('drain'));
     stream.on('wantTrailers', () => this.#sendTrailers());
@@ -52,7 +55,7 @@ export class Http2Response
   }
 
   get writableLength(): number {
-    return this.#stream.writableLength;
+    return this.#events.writableLength;
   }
 
   writeHead(status: number, ...rest: [string[]] | [string, string[]]): this {
@@ -64,19 +67,15 @@ export class Http2Response
   }
 
   writeInterim(status: number, headers: readonly string[]): void {
-    if (this.destroyed || this.#stream.destroyed) return;
+    if (this.destroyed) return;
     const pairs: [string, string][] = [];
     for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
-    try {
-      this.#stream.additionalHeaders({ ':status': status, ...grouped(pairs) });
-    } catch {
-      // What HTTP/2 cannot say is only a hint.
-    }
+    this.#stream.interim({ ':status': status, ...grouped(pairs) });
   }
 
   write(chunk: Uint8Array): boolean {
     this.#begin(this.#bodyless);
-    if (this.#bodyless || chunk.length === 0 || this.#stream.destroyed) return true;
+    if (this.#bodyless || chunk.length === 0) return true;
     return this.#stream.write(chunk);
   }
 
@@ -89,45 +88,45 @@ export class Http2Response
     this.writableEnded = true;
     if (body === undefined && this.#trailers.length === 0) this.#bodyless ||= this.#head !== undefined;
     this.#begin(this.#bodyless);
-    if (this.#bodyless || this.#stream.destroyed) return;
-    this.#stream.end(body);
+    if (!this.#bodyless) this.#stream.end(body);
   }
 
   /** A body that is cut never ends in good order: the stream is reset, or for gRPC ends with an error in its trailers. */
   destroy(error?: Error): void {
     if (this.destroyed) return;
+    if (!(error instanceof ProxyError) || !this.#canTell()) return this.#reset(error);
     this.destroyed = true;
-    this.errored = error ?? null;
-    if (!(error instanceof ProxyError) || !this.#canTell()) {
-      this.#stream.destroy(error ?? new Error('the response is cut'));
-      return;
-    }
+    this.errored = error;
     this.#trailers = grpcTrailers(error);
     this.#stream.end();
+  }
+
+  #reset(error?: Error): void {
+    this.destroyed = true;
+    this.errored = error ?? null;
+    this.#stream.destroy(error ?? new Error('the response is cut'));
   }
 
   /** Whether a client of gRPC would get trailers now: its head is out, and it reads. */
   #canTell(): boolean {
     const { grpc } = this.#request;
     const begun = this.headersSent && this.#head === undefined && !this.#bodyless;
-    return grpc && begun && !this.#stream.destroyed && !this.#stream.writableNeedDrain;
+    return grpc && begun && !this.#stream.gone && !this.#events.writableNeedDrain;
   }
 
   #begin(endStream: boolean): void {
     const head = this.#head;
     this.#head = undefined;
-    if (head === undefined || this.#stream.destroyed) return;
-    this.#stream.respond(head, endStream ? { endStream } : { waitForTrailers: true });
+    if (head === undefined) return;
+    const failed = this.#stream.head(head, endStream ? { endStream } : { waitForTrailers: true });
+    if (failed !== undefined) this.#reset(unsayable(failed));
   }
 
   #sendTrailers(): void {
-    try {
-      // None at all is an empty frame that ends the stream.
-      this.#stream.sendTrailers(grouped(this.#trailers));
-      this.#finish();
-    } catch (error) {
-      this.destroy(error as Error);
-    }
+    // None at all is an empty frame that ends the stream.
+    const failed = this.#stream.trailers(grouped(this.#trailers));
+    if (failed === undefined) this.#finish();
+    else this.#reset(unsayable(failed));
   }
 
   /** The stream closes when the request is here, too; whoever waits for this response need not wait for that. */
@@ -142,6 +141,11 @@ export class Http2Response
     this.destroyed = true;
     this.emit('close');
   }
+}
+
+/** A reply that came by HTTP/1.1 may hold what HTTP/2 cannot say. */
+function unsayable(cause: Error): ProxyError {
+  return new ProxyError('protocol_error', `HTTP/2 cannot say this reply: ${cause.message}`, { cause });
 }
 
 /** Node takes what is neither a head nor a body only as an object. */

@@ -59,7 +59,7 @@ export class Listener {
     for (const { signal } of this.#running) signal.abort(reason);
   }
 
-  /** Never throws: whatever goes wrong in one call is answered there and harms no other. */
+  /** Never throws: an error in one call ends that call and no other. */
   readonly handle = (req: ClientRequest, res: ClientResponse): void => this.#serve({ req, res });
 
   /** The same for a call that came by another protocol. */
@@ -105,7 +105,17 @@ export class Listener {
     });
   }
 
+  /** An event handler calls this: an error that left it would end the process. */
   #begin(parties: Parties): void {
+    try {
+      this.#open(parties);
+    } catch (error) {
+      this.#deps.onBug(error);
+      parties.res.destroy();
+    }
+  }
+
+  #open(parties: Parties): void {
     const { req, res } = parties;
     const { clock, newId, observer, router } = this.#deps;
     const method = req.method as string;

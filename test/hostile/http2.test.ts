@@ -108,6 +108,58 @@ test('an error of the connection in the same packet as a request ends that conne
   await expectServed(proxy, origin);
 });
 
+describe('a stream that its client has reset is nobody else’s trouble', () => {
+  const reset = (code: keyof typeof CODES) =>
+    frame('rst', { stream: 1, payload: Buffer.from([0, 0, 0, CODES[code]]) });
+  const CODES = { noError: 0, cancel: 8 };
+  const whole = FLAG.endHeaders | FLAG.endStream;
+  const expecting = (value: string) => Buffer.concat([get('/api/'), field('expect', value)]);
+
+  test.each([
+    ['a path without a route', get('/none'), whole],
+    ['a path without a route, its body not here', get('/none'), FLAG.endHeaders],
+    ['an expectation that is met', expecting('100-continue'), FLAG.endHeaders],
+    ['an expectation that is not', expecting('200-ok'), whole],
+    ['CONNECT', Buffer.concat([field(':method', 'CONNECT'), field(':authority', 'x')]), FLAG.endHeaders],
+    ['a route', get('/api/'), whole],
+  ] as const)('%s, in the first packet of a connection', async (_what, payload, flags) => {
+    const origin = await startOrigin();
+    const proxy = await startTidy(`clients: { http2: true }\n${apiConfig(origin)}`);
+    for (const code of ['noError', 'cancel'] as const) {
+      const client = await connectRaw(proxy.port);
+      const head = frame('headers', { flags, stream: 1, payload });
+      await client.send(Buffer.concat([PREFACE, frame('settings', {}), head, reset(code)]));
+      await expectServed(proxy, origin);
+      expect([goaways(client), client.end]).toEqual([[], undefined]);
+      client.abort();
+    }
+  });
+
+  test('while its body is held back', async () => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const { client, origin, proxy } = await start(async ({ response }) => {
+      asked.resolve();
+      await answer.promise;
+      response.end('late');
+    });
+    const head = Buffer.concat([
+      Buffer.from([0x83, 0x86]),
+      field(':path', '/api/'),
+      field(':authority', 'x'),
+    ]);
+    const piece = frame('data', { stream: 1, payload: Buffer.alloc(16_000) });
+    await client.send(frame('headers', { flags: FLAG.endHeaders, stream: 1, payload: head }));
+    await client.send(Buffer.concat([piece, piece, piece]));
+    await asked.promise;
+    await client.send(reset('noError'));
+    answer.resolve();
+    await proxy.untilEnded(1);
+    await expectServed(proxy, origin);
+    expect([goaways(client), client.end]).toEqual([[], undefined]);
+  });
+});
+
 test('a path with bytes that belong encoded is refused', async () => {
   const { client, origin, proxy } = await start();
   const asked = { flags: FLAG.endHeaders | FLAG.endStream, stream: 1, payload: get('/api/\xa6') };

@@ -126,6 +126,7 @@ describe('a slow client', () => {
       { address: { host: '127.0.0.1', port: 0 }, tls: undefined, http2: false, ...limits },
       {
         handle: () => undefined,
+        onAcceptError: () => undefined,
         serve: () => undefined,
         upgrade: () => undefined,
         malformed: () => false,

@@ -67,6 +67,32 @@ test('reads a preset of one’s own again when it changes, and refuses a wrong o
   await proxy.untilPrinted(/configuration refused; the running one stays/);
 });
 
+test('SIGHUP while the configuration is read for the start reads it once more after the start', async () => {
+  const origin = await startOrigin();
+  // Sends the signal at the first look at the file, and never again.
+  const preload = `
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const read = fs.readFileSync;
+    fs.readFileSync = (path, ...rest) => {
+      if (String(path).endsWith('config.yaml')) {
+        fs.readFileSync = read;
+        syncBuiltinESMExports();
+        process.kill(process.pid, 'SIGHUP');
+      }
+      return read(path, ...rest);
+    };
+    syncBuiltinESMExports();
+  `;
+  const folder = temporaryFolder({ 'config.yaml': config(origin.url), 'preload.mjs': preload });
+  const args = ['src/main.ts', 'start', '--config', join(folder, 'config.yaml')];
+  const proxy = run(process.execPath, ['--import', join(folder, 'preload.mjs'), ...args]);
+  await proxy.untilPrinted(/listening on/);
+  await proxy.untilPrinted(/configuration reloaded/);
+  proxy.child.kill('SIGTERM');
+  expect(await proxy.ended()).toBe(0);
+});
+
 test('says which address is taken and what to do about it', async () => {
   const origin = await startOrigin();
   const folder = temporaryFolder({

@@ -15,7 +15,11 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { stubReply } from '../support/stub-call.ts';
 
-async function start(send: Route['send'], onEnded: () => void = () => undefined) {
+async function start(
+  send: Route['send'],
+  onEnded: () => void = () => undefined,
+  router: (usual: Router<Route>) => Router<Route> = (usual) => usual,
+) {
   const route: Route = {
     upstream: 'api',
     name: 'default',
@@ -32,7 +36,7 @@ async function start(send: Route['send'], onEnded: () => void = () => undefined)
     basePath: '',
     routes: [{ methods: undefined, path: '/**', route }],
   };
-  const router = new Router([mounted]);
+  const usual = new Router([mounted]);
   const bugs: unknown[] = [];
   const ended: CallRecord[] = [];
   const changes = new Changes();
@@ -48,7 +52,7 @@ async function start(send: Route['send'], onEnded: () => void = () => undefined)
     memory: new ByteBudget(0),
     newId: () => 'id',
     via: '1.1 test',
-    router: () => router,
+    router: () => router(usual),
     responseHeaders: () => true,
     draining: () => false,
     bodyTimeoutMs: () => 60_000,
@@ -65,7 +69,7 @@ async function start(send: Route['send'], onEnded: () => void = () => undefined)
   });
   const client = await connectRaw((server.address() as AddressInfo).port);
   await client.send('GET /x HTTP/1.1\r\nhost: x\r\n\r\n');
-  await changes.until(() => listener.inFlight > 0 || ended.length > 0);
+  await changes.until(() => listener.inFlight > 0 || ended.length > 0 || bugs.length > 0);
   const untilEnded = () => changes.until(() => ended.length > 0);
   return { client, bugs, ended, untilEnded, listener };
 }
@@ -116,4 +120,17 @@ test('a reply whose head cannot be written is let go, and answered with 500', as
   });
   expect((await client.readReply()).status).toBe(500);
   expect([bugs.length, end]).toEqual([1, 'discarded']);
+});
+
+test('a bug before a call exists closes its connection, is told to the log, and leaves no event handler', async () => {
+  const bug = new TypeError('router');
+  const { client, bugs, listener } = await start(
+    () => Promise.reject(new Error('not asked')),
+    () => undefined,
+    () => {
+      throw bug;
+    },
+  );
+  await client.untilClosed();
+  expect([bugs, listener.inFlight]).toEqual([[bug], 0]);
 });
