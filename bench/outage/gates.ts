@@ -92,6 +92,15 @@ export const EXTRA_GATES: readonly Gate[] = [
   flaky(0.3, 60, { serviceMs: 250, faultMs: 120_000, endMs: 120_000 }),
 ];
 
+/** What must hold at plain defaults too, which cut no attempt after a second. */
+export const PLAIN_GATES: readonly Gate[] = [
+  ...[...GATES, ...EXTRA_GATES].filter(({ fault }) => fault.kind !== 'flaky'),
+  { ...flaky(0.5, 20), bounds: { rescued: 0.9 } },
+];
+
+/** Of these, what the defaults do not hold yet: shown, but no gate. */
+export const OPEN_PLAIN: ReadonlySet<Gate['name']> = new Set(['brownout', 'blackhole', 'flaky 0.5 at 20/s']);
+
 export async function measure(
   subject: Subject,
   { fault, changes }: Pick<Gate, 'fault' | 'changes'>,

@@ -48,11 +48,11 @@ export function figuresOf(run: Run, attempts: number): Figures {
 }
 
 /** Counts over [`fromMs`, `toMs`): requests by their arrival, attempts by theirs. */
-export function phase({ calls, attemptTimes }: Run, fromMs: number, toMs: number): Phase {
+export function phase({ calls, reached }: Run, fromMs: number, toMs: number): Phase {
   const arrived = calls.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
   const requests = arrived.length;
   const successes = arrived.filter(({ ok }) => ok).length;
-  const attempts = attemptTimes.filter((at) => at >= fromMs && at < toMs).length;
+  const attempts = reached.filter(({ atMs }) => atMs >= fromMs && atMs < toMs).length;
   return {
     requests,
     successes,
@@ -106,7 +106,8 @@ function rescuedShare({ scenario, calls }: Run, attempts: number): number | unde
   const { fault, faultAtMs, faultMs } = scenario;
   if (fault.kind !== 'flaky') return undefined;
   const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
-  const unlucky = (call: SimulatedCall, n: number) => isUnlucky(scenario, call.target, n);
+  const unlucky = (call: SimulatedCall, n: number) =>
+    isUnlucky(scenario.seed, fault.share, { target: call.target, attempt: n });
   const withoutRetries = during.filter((call) => !unlucky(call, 1)).length;
   const atBest = during.filter((call) =>
     Array.from({ length: attempts }).some((_, i) => !unlucky(call, i + 1)),

@@ -16,7 +16,7 @@ const BEFORE_MS = 20_000;
 const AFTER_MS = 60_000;
 
 /** The run from shortly before the fault to the end of the minute after it, in `count` equal buckets. */
-export function seriesOf({ calls, attemptTimes, scenario }: Run, count: number): Bucket[] {
+export function seriesOf({ calls, reached, scenario }: Run, count: number): Bucket[] {
   const { faultAtMs, faultMs, endMs } = scenario;
   const fromMs = Math.max(0, faultAtMs - BEFORE_MS);
   const bucketMs = (Math.min(endMs, faultAtMs + faultMs + AFTER_MS) - fromMs) / count;
@@ -31,7 +31,7 @@ export function seriesOf({ calls, attemptTimes, scenario }: Run, count: number):
     add(requests, atMs);
     if (ok) add(successes, atMs);
   }
-  for (const at of attemptTimes) add(attempts, at);
+  for (const { atMs } of reached) add(attempts, atMs);
   const perSecond = (n: number | undefined) => ((n ?? 0) * 1_000) / bucketMs;
   return Array.from({ length: count }, (_, index) => ({
     atSeconds: (fromMs + index * bucketMs - faultAtMs) / 1_000,

@@ -1,9 +1,11 @@
-import { combine } from '../proxy/observer.ts';
+import { combine, type Observer } from '../proxy/observer.ts';
+import type { Send } from '../proxy/pipeline.ts';
 import { Client, type SimulatedCall } from './client.ts';
 import type { Scenario } from './scenario.ts';
-import { exponential, seededRandom, subSeed } from './seeded-random.ts';
+import { seededRandom, subSeed } from './seeded-random.ts';
 import { type Sidecar, startSidecar, type Subject } from './sidecar.ts';
-import { SimulatedUpstream } from './upstream.ts';
+import { type Arrival, trafficOf } from './traffic.ts';
+import { type Reached, SimulatedUpstream } from './upstream.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** All that happened in one simulation. */
@@ -11,8 +13,8 @@ export interface Run {
   readonly scenario: Scenario;
   /** In the order of their arrival. */
   readonly calls: readonly SimulatedCall[];
-  /** When each attempt reached the upstream, in order. */
-  readonly attemptTimes: readonly number[];
+  /** Each attempt that reached the upstream, in order. */
+  readonly reached: readonly Reached[];
   /** Requests that the upstream served to the end, and those of them that nobody waited for any more. */
   readonly served: number;
   readonly wasted: number;
@@ -35,53 +37,83 @@ export async function simulate(
   scenario: Scenario,
   options: SimulateOptions = {},
 ): Promise<Run> {
-  const { seed, callers, endMs } = scenario;
-  const clock = new VirtualClock();
-  const upstream = new SimulatedUpstream(scenario, clock);
-  const observer = combine();
-  const sidecars = Array.from({ length: callers }, (_, index) => {
+  const { seed } = scenario;
+  return run(subject, scenario, (index, { clock, observer, upstream }) => {
     const random = seededRandom(subSeed(seed, `sidecar ${index}`));
-    const sidecar = startSidecar(subject, { clock, random, observer, upstream: upstream.send });
+    const sidecar = startSidecar(subject, { clock, random, observer, upstream });
     options.onSidecar?.(sidecar);
     return sidecar;
   });
-  const client = new Client(subject.route, { upstream: subject.upstream.name, clock, observer });
-  const calls: SimulatedCall[] = [];
-  const failed: unknown[] = [];
-  startArrivals(scenario, clock, (n, caller) => {
-    const call: SimulatedCall = {
-      target: `/${n}`,
-      atMs: clock.now(),
-      ok: false,
-      attempts: 0,
-      ms: 0,
-      failure: undefined,
-    };
-    calls.push(call);
-    const sidecar = sidecars[caller] as Sidecar;
-    client.call(sidecar.send, call).catch((bug: unknown) => failed.push(bug));
-  });
-  const { totalTimeoutMs } = subject.route.settings;
-  await clock.run(endMs + Math.min(totalTimeoutMs, 3_600_000) + SPARE_MS);
-  if (failed.length > 0) throw failed[0];
-  const { attemptTimes, served, wasted } = upstream;
-  return { scenario, calls, attemptTimes, served, wasted };
 }
 
-/** A Poisson process whose arrivals are dealt to callers at random, which makes each caller's a Poisson process too. */
-function startArrivals(
+/** The same clients at the same upstream, without a proxy between them. */
+export async function simulateDirect(subject: Subject, scenario: Scenario): Promise<Run> {
+  return run(withoutOwnRetries(subject), scenario, (_, { upstream }) => ({ send: upstream }));
+}
+
+/** No proxy means that none tells the SDKs not to retry. */
+function withoutOwnRetries({ upstream, route }: Subject): Subject {
+  const { settings } = route;
+  return {
+    upstream,
+    route: { ...route, settings: { ...settings, retry: { ...settings.retry, own: false } } },
+  };
+}
+
+interface Place {
+  readonly clock: VirtualClock;
+  readonly observer: Observer;
+  readonly upstream: Send;
+}
+
+/** What calls go through: a proxy, or nothing. */
+type Way = Pick<Sidecar, 'send'>;
+
+async function run(
+  { route, upstream: { name } }: Subject,
   scenario: Scenario,
+  wayOf: (index: number, place: Place) => Way,
+): Promise<Run> {
+  const clock = new VirtualClock();
+  const arrivals = new Map<string, Arrival>();
+  const upstream = new SimulatedUpstream(scenario, clock, (target) => arrivals.get(target) as Arrival);
+  const observer = combine();
+  const place = { clock, observer, upstream: upstream.send };
+  const ways = Array.from({ length: scenario.callers }, (_, index) => wayOf(index, place));
+  const random = seededRandom(subSeed(scenario.seed, 'clients'));
+  const client = new Client(route, { upstream: name, clients: scenario.clients, random, clock, observer });
+  const calls: SimulatedCall[] = [];
+  const failed: unknown[] = [];
+  startTraffic(trafficOf(scenario), clock, (arrival) => {
+    const call = callOf(arrival);
+    calls.push(call);
+    arrivals.set(arrival.target, arrival);
+    const { send } = ways[arrival.caller] as Way;
+    client.call(send, arrival, call).catch((bug: unknown) => failed.push(bug));
+  });
+  const { totalTimeoutMs } = route.settings;
+  await clock.run(scenario.endMs + Math.min(totalTimeoutMs, 3_600_000) + SPARE_MS);
+  if (failed.length > 0) throw failed[0];
+  const { reached, served, wasted } = upstream;
+  return { scenario, calls, reached, served, wasted };
+}
+
+function callOf({ atMs, endpoint, target }: Arrival): SimulatedCall {
+  const { path } = endpoint;
+  return { target, path, atMs, ok: false, tries: 0, attempts: 0, ms: 0, failure: undefined };
+}
+
+/** One timer at a time: a heap of all calls to come would slow everything down. */
+function startTraffic(
+  traffic: Iterator<Arrival>,
   clock: VirtualClock,
-  arrive: (n: number, caller: number) => void,
+  arrive: (arrival: Arrival) => void,
 ): void {
-  const { seed, callers, endMs, ratePerSecond } = scenario;
-  const random = seededRandom(subSeed(seed, 'arrivals'));
-  let n = 0;
   const next = () => {
-    const gapMs = exponential(1_000 / ratePerSecond, random);
-    if (clock.now() + gapMs >= endMs) return;
-    clock.timer(gapMs, () => {
-      arrive(n++, Math.floor(random() * callers));
+    const { done, value } = traffic.next();
+    if (done) return;
+    clock.timer(value.atMs - clock.now(), () => {
+      arrive(value);
       next();
     });
   };

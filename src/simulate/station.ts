@@ -4,8 +4,13 @@ export interface StationOptions {
   readonly workers: number;
   /** Places to wait in, besides those being served. */
   readonly queue: number;
-  /** How long the next request takes; asked when a worker begins it. */
+}
+
+/** A request. */
+interface Job {
+  /** Asked when a worker begins it. */
   readonly serviceMs: () => number;
+  readonly onServed: () => void;
 }
 
 /**
@@ -16,7 +21,7 @@ export class Station {
   readonly #clock: Clock;
   readonly #options: StationOptions;
   /** Served from `#head` on; shifting an array of hundreds at each step would cost more than the serving. */
-  #waiting: Array<() => void> = [];
+  #waiting: Job[] = [];
   #head = 0;
   #busy = 0;
 
@@ -26,16 +31,17 @@ export class Station {
   }
 
   /** False when the queue is full: `onServed` will not be called. */
-  offer(onServed: () => void): boolean {
-    if (this.#busy < this.#options.workers) this.#serve(onServed);
-    else if (this.#waiting.length - this.#head < this.#options.queue) this.#waiting.push(onServed);
+  offer(serviceMs: () => number, onServed: () => void): boolean {
+    const job = { serviceMs, onServed };
+    if (this.#busy < this.#options.workers) this.#serve(job);
+    else if (this.#waiting.length - this.#head < this.#options.queue) this.#waiting.push(job);
     else return false;
     return true;
   }
 
-  #serve(onServed: () => void): void {
+  #serve({ serviceMs, onServed }: Job): void {
     this.#busy++;
-    this.#clock.timer(this.#options.serviceMs(), () => {
+    this.#clock.timer(serviceMs(), () => {
       this.#busy--;
       const next = this.#next();
       if (next !== undefined) this.#serve(next);
@@ -43,7 +49,7 @@ export class Station {
     });
   }
 
-  #next(): (() => void) | undefined {
+  #next(): Job | undefined {
     const next = this.#waiting[this.#head];
     if (next === undefined) return undefined;
     this.#head++;

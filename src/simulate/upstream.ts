@@ -1,47 +1,58 @@
-import type { RawHeaders } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { simulatedReply } from './reply.ts';
-import type { Scenario } from './scenario.ts';
-import { exponential, seededRandom, subSeed } from './seeded-random.ts';
+import type { Endpoint, Scenario } from './scenario.ts';
 import { Station } from './station.ts';
-import { Weather } from './weather.ts';
+import { serviceOf } from './traffic.ts';
+import { type Asked, type Treatment, Weather } from './weather.ts';
 
 /** Room to wait for five seconds of work. */
 const QUEUE_SECONDS = 5;
 /** A refusal at once still travels. */
 const REFUSAL_MS = 1;
 
+/** What an upstream knows a call by. */
+export interface Known {
+  readonly endpoint: Endpoint;
+  readonly key: string | undefined;
+}
+
+/** One attempt that reached the upstream. */
+export interface Reached {
+  readonly atMs: number;
+  readonly path: string;
+}
+
 /**
  * The upstream of RPB-1 behind a `Send` like that of the data path: as many workers as the capacity takes (10 for 100
  * requests per second of 100 ms), exponential service times, a queue of five seconds of work, 503 beyond it.
  */
 export class SimulatedUpstream {
-  /** When each attempt reached it. */
-  readonly attemptTimes: number[] = [];
+  readonly reached: Reached[] = [];
   /** Requests served to the end, and those of them that nobody waited for any more. */
   served = 0;
   wasted = 0;
   readonly #clock: Clock;
+  readonly #scenario: Scenario;
   readonly #weather: Weather;
   readonly #station: Station;
+  readonly #meanMs: number;
+  readonly #known: (target: string) => Known;
+  readonly #seen = new Map<string, number>();
 
-  constructor(scenario: Scenario, clock: Clock) {
+  constructor(scenario: Scenario, clock: Clock, known: (target: string) => Known) {
     this.#clock = clock;
+    this.#scenario = scenario;
     this.#weather = new Weather(scenario);
-    const { capacityPerSecond, seed, serviceMs } = scenario;
-    const random = seededRandom(subSeed(seed, 'service'));
+    this.#known = known;
+    const { capacityPerSecond, serviceMs } = scenario;
     const workers = Math.max(1, Math.round((capacityPerSecond * serviceMs) / 1_000));
     // Workers are whole, so the capacity is kept and the time gives way.
-    const meanMs = (workers * 1_000) / capacityPerSecond;
-    this.#station = new Station(clock, {
-      workers,
-      queue: Math.ceil(QUEUE_SECONDS * capacityPerSecond),
-      serviceMs: () => exponential(meanMs, random) * this.#weather.slowdown(clock.now()),
-    });
+    this.#meanMs = Number.isFinite(workers) ? (workers * 1_000) / capacityPerSecond : serviceMs;
+    this.#station = new Station(clock, { workers, queue: Math.ceil(QUEUE_SECONDS * capacityPerSecond) });
   }
 
   /** One attempt, reported as the real innermost Send reports it. */
@@ -49,7 +60,6 @@ export class SimulatedUpstream {
     const { attempt, report, signal } = call;
     const startedAt = this.#clock.now();
     if (signal.aborted) throw signal.reason;
-    this.attemptTimes.push(startedAt);
     report({ type: 'attempt_started', attempt });
     try {
       const reply = await this.#exchange(call);
@@ -63,31 +73,70 @@ export class SimulatedUpstream {
     }
   };
 
-  #exchange({ signal, target, attempt }: Call): Promise<Reply> {
+  #exchange({ signal, target }: Call): Promise<Reply> {
+    const now = this.#clock.now();
+    const { endpoint, key } = this.#known(target);
+    const attempt = (this.#seen.get(target) ?? 0) + 1;
+    this.#seen.set(target, attempt);
+    const asked = { endpoint, target, attempt, key };
+    const treatment = this.#weather.treat(asked, now, this.#clock.wallTime());
+    if (!(treatment.kind === 'break' && treatment.code === 'connection_refused'))
+      this.reached.push({ atMs: now, path: endpoint.path });
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason);
       signal.on(onAbort);
-      const answer = (status: number, headers: RawHeaders = []) => {
-        signal.off(onAbort);
-        resolve(simulatedReply(status, headers));
+      const done: Ends = {
+        answer: (status, headers = []) => {
+          signal.off(onAbort);
+          resolve(simulatedReply(status, headers));
+        },
+        fail: (error) => {
+          signal.off(onAbort);
+          reject(error);
+        },
+        abandoned: () => signal.aborted,
       };
-      const refuse = (status: number, headers?: RawHeaders) =>
-        this.#clock.timer(REFUSAL_MS, () => answer(status, headers));
-      const treatment = this.#weather.treat(target, attempt, this.#clock.now());
-      if (treatment.kind === 'silence') return;
-      if (treatment.kind === 'refuse') {
-        const { status, retryAfterSeconds } = treatment;
-        return void refuse(
-          status,
-          retryAfterSeconds === undefined ? [] : ['Retry-After', String(retryAfterSeconds)],
-        );
-      }
-      const taken = this.#station.offer(() => {
-        this.served++;
-        if (signal.aborted) this.wasted++;
-        answer(200);
-      });
-      if (!taken) refuse(503);
+      this.#handle(treatment, done, () => this.#serviceMs(asked));
     });
   }
+
+  #serviceMs(asked: Asked): number {
+    const usual = serviceOf(this.#scenario, asked.endpoint, { ...asked, meanMs: this.#meanMs });
+    return usual * this.#weather.slowdown(asked, this.#clock.now());
+  }
+
+  #handle(treatment: Treatment, done: Ends, serviceMs: () => number): void {
+    switch (treatment.kind) {
+      case 'serve':
+        return this.#serve(treatment, done, serviceMs);
+      case 'refuse': {
+        const { afterMs = REFUSAL_MS, headers, status } = treatment;
+        return void this.#clock.timer(afterMs, () => done.answer(status, headers));
+      }
+      case 'break': {
+        const sent = treatment.code === 'connection_refused' ? 'not_sent' : 'sent_unknown';
+        const error = new ProxyError(treatment.code, 'simulated', { sent });
+        return void this.#clock.timer(REFUSAL_MS, () => done.fail(error));
+      }
+      case 'silence':
+        if (!Number.isFinite(treatment.ms)) return;
+        return void this.#clock.timer(treatment.ms, () => this.#serve({ headers: [] }, done, serviceMs));
+    }
+  }
+
+  #serve({ headers }: { readonly headers: readonly string[] }, done: Ends, serviceMs: () => number): void {
+    const taken = this.#station.offer(serviceMs, () => {
+      this.served++;
+      if (done.abandoned()) this.wasted++;
+      done.answer(200, headers);
+    });
+    if (!taken) this.#clock.timer(REFUSAL_MS, () => done.answer(503));
+  }
+}
+
+/** How an attempt can end. */
+interface Ends {
+  readonly answer: (status: number, headers?: readonly string[]) => void;
+  readonly fail: (error: ProxyError) => void;
+  readonly abandoned: () => boolean;
 }

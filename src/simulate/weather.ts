@@ -1,80 +1,123 @@
+import { type Endpoint, endpointsOf, type Scenario } from './scenario.ts';
 import { rollOf } from './seeded-random.ts';
-import type { Scenario } from './scenario.ts';
+import { Tally } from './tally.ts';
+import { type Effect, type Limits, type Trouble, troublesOf } from './trouble.ts';
 
-/** What the upstream does with an attempt: serve it in its turn, refuse it at once, or keep silent. */
+/** An attempt, as far as an upstream looks at it. */
+export interface Asked {
+  readonly endpoint: Endpoint;
+  readonly target: string;
+  /** The how manieth of this call that comes here. */
+  readonly attempt: number;
+  readonly key?: string | undefined;
+}
+
+/** What the upstream does with an attempt: serve it in its turn, refuse it, break the connection, or keep silent for so long. */
 export type Treatment =
-  | { readonly kind: 'serve' }
-  | { readonly kind: 'refuse'; readonly status: 503 | 429; readonly retryAfterSeconds?: number }
-  | { readonly kind: 'silence' };
+  | { readonly kind: 'serve'; readonly headers: readonly string[] }
+  | {
+      readonly kind: 'refuse';
+      readonly status: number;
+      readonly headers: readonly string[];
+      readonly afterMs?: number;
+    }
+  | { readonly kind: 'break'; readonly code: 'connection_refused' | 'connection_terminated' }
+  | { readonly kind: 'silence'; readonly ms: number };
 
-const SERVE: Treatment = { kind: 'serve' };
-const DOWN: Treatment = { kind: 'refuse', status: 503 };
-
-/** Faults that treat every attempt alike. A brownout shows in the time that serving takes. */
-const STEADY = {
-  brownout: SERVE,
-  outage: DOWN,
-  blackhole: { kind: 'silence' },
-  exhausted: { kind: 'refuse', status: 429 },
-} as const satisfies Partial<Record<Scenario['fault']['kind'], Treatment>>;
-
-const BROWNOUT_SLOWDOWN = 10;
-/** The quota of a rate-limited upstream: this share of its capacity, counted in windows of this length. */
-const QUOTA_SHARE = 0.5;
-const QUOTA_WINDOW_MS = 5_000;
-/** A flapping upstream changes its mind this often. */
-const FLAP_MS = 2_000;
+const SERVE: Treatment = { kind: 'serve', headers: [] };
+const NO_HEADERS: readonly string[] = [];
 
 /** The fault as it is at any moment. */
 export class Weather {
   readonly #scenario: Scenario;
-  #quota = { window: -1, used: 0 };
+  readonly #troubles: ReadonlyMap<Endpoint, readonly Trouble[]>;
+  readonly #concerned = new Map<Trouble, number>();
+  readonly #tallies = new Map<Limits, Map<string, Tally>>();
 
   constructor(scenario: Scenario) {
     this.#scenario = scenario;
+    this.#troubles = new Map(endpointsOf(scenario).map((one) => [one, troublesOf(scenario, one)]));
   }
 
-  slowdown(now: number): number {
-    return this.#scenario.fault.kind === 'brownout' && this.#faultAgeMs(now) !== undefined
-      ? BROWNOUT_SLOWDOWN
-      : 1;
+  /** How many times slower a worker is with an attempt that it begins now. */
+  slowdown(asked: Asked, now: number): number {
+    const age = this.#ageMs(now);
+    if (age === undefined) return 1;
+    const slow = this.#find(asked, age, (effect) => effect.kind === 'slows');
+    return slow?.kind === 'slows' ? slow.times : 1;
   }
 
-  treat(target: string, attempt: number, now: number): Treatment {
-    const age = this.#faultAgeMs(now);
+  /** `wallMs`: `now` by the calendar, for replies that name a moment. */
+  treat(asked: Asked, now: number, wallMs: number = now): Treatment {
+    const age = this.#ageMs(now);
     if (age === undefined) return SERVE;
-    const { fault } = this.#scenario;
-    if (fault.kind === 'flapping') return Math.floor(age / FLAP_MS) % 2 === 0 ? DOWN : SERVE;
-    if (fault.kind === 'flaky') return isUnlucky(this.#scenario, target, attempt) ? DOWN : SERVE;
-    if (fault.kind === 'rate-limited') return this.#count(age);
-    return STEADY[fault.kind];
+    const effect = this.#find(asked, age, ({ kind }) => kind !== 'slows');
+    return effect === undefined ? SERVE : this.#treatment(effect, asked, { age, wallMs });
   }
 
   /** How long the fault has lasted; undefined outside of it. */
-  #faultAgeMs(now: number): number | undefined {
+  #ageMs(now: number): number | undefined {
     const age = now - this.#scenario.faultAtMs;
     return age >= 0 && age < this.#scenario.faultMs ? age : undefined;
   }
 
-  #count(age: number): Treatment {
-    const window = Math.floor(age / QUOTA_WINDOW_MS);
-    if (window !== this.#quota.window) this.#quota = { window, used: 0 };
-    this.#quota.used++;
-    const quota = (QUOTA_SHARE * this.#scenario.capacityPerSecond * QUOTA_WINDOW_MS) / 1_000;
-    if (this.#quota.used <= quota) return SERVE;
-    const left = (window + 1) * QUOTA_WINDOW_MS - age;
-    return { kind: 'refuse', status: 429, retryAfterSeconds: Math.ceil(left / 1_000) };
+  #find(asked: Asked, age: number, wanted: (effect: Effect) => boolean): Effect | undefined {
+    const troubles = this.#troubles.get(asked.endpoint) ?? [];
+    return troubles.find((one, index) => wanted(one.does) && this.#concerns(one, index, asked, age))?.does;
+  }
+
+  #concerns(trouble: Trouble, index: number, { target, attempt }: Asked, age: number): boolean {
+    const { everyMs, most, share } = trouble;
+    if (everyMs !== undefined && Math.floor(age / everyMs) % 2 === 1) return false;
+    if (share !== undefined && !isUnlucky(this.#scenario.seed, share, { target, attempt, index }))
+      return false;
+    if (most === undefined) return true;
+    const before = this.#concerned.get(trouble) ?? 0;
+    this.#concerned.set(trouble, before + 1);
+    return before < most;
+  }
+
+  #treatment(effect: Effect, asked: Asked, at: { readonly age: number; readonly wallMs: number }): Treatment {
+    switch (effect.kind) {
+      case 'answers':
+        return { ...effect, kind: 'refuse', headers: effect.headers ?? NO_HEADERS };
+      case 'slows':
+        return SERVE;
+      case 'hangs':
+        return {
+          kind: 'silence',
+          ms: effect.untilOver === true ? this.#scenario.faultMs - at.age : Number.POSITIVE_INFINITY,
+        };
+      case 'breaks':
+        return { kind: 'break', code: effect.code };
+      case 'limits': {
+        const { allowed, headers } = this.#tallyOf(effect, asked).count(at.age, at.wallMs);
+        return allowed ? { kind: 'serve', headers } : { kind: 'refuse', status: 429, headers };
+      }
+    }
+  }
+
+  #tallyOf(limits: Limits, { endpoint, key = '' }: Asked): Tally {
+    const name = limits.per === 'key' ? key : endpoint.path;
+    const tallies = this.#tallies.get(limits) ?? new Map<string, Tally>();
+    this.#tallies.set(limits, tallies);
+    const tally = tallies.get(name) ?? new Tally(limits);
+    tallies.set(name, tally);
+    return tally;
   }
 }
 
+/** Which attempt of which call; `index`: of the trouble, among those of its endpoint. */
+interface Luck {
+  readonly target: string;
+  readonly attempt: number;
+  readonly index?: number;
+}
+
 /**
- * Whether a flaky upstream fails this attempt: decided by the attempt's name alone and not by its time, so that what could
- * have been rescued at best is known exactly.
+ * Whether a trouble of this share concerns an attempt. The attempt's name alone decides, and not its time: so it is known
+ * exactly how many calls could have been rescued at best.
  */
-export function isUnlucky(
-  { fault, seed }: Pick<Scenario, 'fault' | 'seed'>,
-  target: string,
-  attempt: number,
-): boolean {
-  return fault.kind === 'flaky' && rollOf(seed, `${target}#${attempt}`) < fault.share;
+export function isUnlucky(seed: number, share: number, { target, attempt, index = 0 }: Luck): boolean {
+  return rollOf(seed, `${target}#${attempt}${index === 0 ? '' : `#${index}`}`) < share;
 }

@@ -1,7 +1,17 @@
 import { expect, test } from 'vitest';
 import { ABLATIONS } from '../../bench/outage/ablations.ts';
-import { subjectWith } from '../../bench/outage/default-policy.ts';
-import { EXTRA_GATES, type Gate, GATES, measure, readings, SEEDS } from '../../bench/outage/gates.ts';
+import { plainSubject, subjectWith } from '../../bench/outage/default-policy.ts';
+import {
+  EXTRA_GATES,
+  type Gate,
+  GATES,
+  measure,
+  OPEN_PLAIN,
+  PLAIN_GATES,
+  readings,
+  SEEDS,
+} from '../../bench/outage/gates.ts';
+import { judge, OPEN, ROWS } from '../../bench/outage/rows.ts';
 
 /** Virtual time: some 260 simulated seconds take under a second, more on a busy machine. */
 const TIMEOUT_MS = 120_000;
@@ -26,6 +36,25 @@ test.each(gates.map((gate) => [gate.name, gate] as const))(
   'the shipped defaults hold the gate: %s',
   async (_name, gate) => {
     expect(await broken(shipped, gate)).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
+
+test.each(PLAIN_GATES.filter(({ name }) => !OPEN_PLAIN.has(name)).map((gate) => [gate.name, gate] as const))(
+  'and without any timeout written: %s',
+  async (_name, gate) => {
+    expect(await broken(plainSubject(), gate)).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
+
+test.each(ROWS.filter(({ id }) => !OPEN.has(id)).map((row) => [row.id, row.name, row] as const))(
+  'the shipped defaults in situation %s: %s',
+  async (_id, _name, row) => {
+    for (const seed of SEEDS) {
+      const missed = (await judge(row, seed)).filter(({ holds }) => !holds);
+      expect(missed.map(({ text }) => `seed ${seed}: ${text}`)).toEqual([]);
+    }
   },
   TIMEOUT_MS,
 );

@@ -15,9 +15,17 @@ const SCENARIO = outageScenario({ kind: 'outage' }, { faultAtMs: 10_000, faultMs
 function steady(ok: (atMs: number) => boolean, scenario: Scenario = SCENARIO): Run {
   const calls: SimulatedCall[] = [];
   for (let atMs = 0; atMs < scenario.endMs; atMs += 100) {
-    calls.push({ target: `/${calls.length}`, atMs, ok: ok(atMs), attempts: 1, ms: 1, failure: undefined });
+    const call = {
+      target: `/${calls.length}`,
+      path: '/{n}',
+      tries: 1,
+      attempts: 1,
+      ms: 1,
+      failure: undefined,
+    };
+    calls.push({ ...call, atMs, ok: ok(atMs) });
   }
-  return { scenario, calls, attemptTimes: calls.flatMap(({ atMs }) => [atMs, atMs]), served: 10, wasted: 1 };
+  return { scenario, calls, reached: calls.flatMap((call) => [call, call]), served: 10, wasted: 1 };
 }
 
 describe('figures', () => {
@@ -44,7 +52,7 @@ describe('figures', () => {
   );
 
   test('an empty minute is a success, and no load at all is no amplification', () => {
-    const run: Run = { ...steady(() => true), calls: [], attemptTimes: [], served: 0, wasted: 0 };
+    const run: Run = { ...steady(() => true), calls: [], reached: [], served: 0, wasted: 0 };
     expect(figuresOf(run, 3)).toMatchObject({ during: { success: 1, attemptsPerRequest: 0 }, wasted: 0 });
   });
 
@@ -53,7 +61,7 @@ describe('figures', () => {
       { kind: 'flaky', share: 0.5 },
       { faultAtMs: 0, faultMs: 115_000, endMs: 115_000, seed: 4 },
     );
-    const bad = (atMs: number, attempt: number) => isUnlucky(flaky, `/${atMs / 100}`, attempt);
+    const bad = (atMs: number, attempt: number) => isUnlucky(4, 0.5, { target: `/${atMs / 100}`, attempt });
     const within = (attempts: number) => (atMs: number) =>
       [1, 2, 3].slice(0, attempts).some((n) => !bad(atMs, n));
     expect(figuresOf(steady(within(3), flaky), 3).rescued).toBe(1);

@@ -4,7 +4,13 @@ import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';
 import { Abort } from '../../src/runtime/abort.ts';
-import { type Fault, outageScenario, parseFault } from '../../src/simulate/scenario.ts';
+import {
+  type Endpoint,
+  endpointsOf,
+  type Fault,
+  outageScenario,
+  parseFault,
+} from '../../src/simulate/scenario.ts';
 import { combine } from '../../src/proxy/observer.ts';
 import { subjectWith } from '../../bench/outage/default-policy.ts';
 import { exponential, rollOf, seededRandom, subSeed } from '../../src/simulate/seeded-random.ts';
@@ -12,7 +18,10 @@ import { Station } from '../../src/simulate/station.ts';
 import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
 import { startSidecar } from '../../src/simulate/sidecar.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
-import { isUnlucky, Weather } from '../../src/simulate/weather.ts';
+import { simulate, simulateDirect } from '../../src/simulate/simulate.ts';
+import { trafficOf } from '../../src/simulate/traffic.ts';
+import type { Effect, Limits, Trouble } from '../../src/simulate/trouble.ts';
+import { type Asked, isUnlucky, Weather } from '../../src/simulate/weather.ts';
 
 describe('the virtual clock', () => {
   test('runs events in the order of their time, and those of one moment in the order they were made', async () => {
@@ -103,10 +112,13 @@ describe('seeded luck', () => {
 describe('the station', () => {
   test('serves so many at a time, in their order, and refuses beyond its queue', async () => {
     const clock = new VirtualClock();
-    const station = new Station(clock, { workers: 2, queue: 3, serviceMs: () => 10 });
+    const station = new Station(clock, { workers: 2, queue: 3 });
     const served: string[] = [];
     const taken = Array.from({ length: 6 }, (_, i) =>
-      station.offer(() => served.push(`${i} at ${clock.now()}`)),
+      station.offer(
+        () => 10,
+        () => served.push(`${i} at ${clock.now()}`),
+      ),
     );
     await clock.run(Infinity);
     expect(taken).toEqual([true, true, true, true, true, false]);
@@ -115,14 +127,21 @@ describe('the station', () => {
 
   test('keeps its order over thousands', async () => {
     const clock = new VirtualClock();
-    const station = new Station(clock, { workers: 1, queue: 5_000, serviceMs: () => 1 });
+    const station = new Station(clock, { workers: 1, queue: 5_000 });
     const served: number[] = [];
-    for (let i = 0; i < 4_000; i++) station.offer(() => served.push(i));
+    for (let i = 0; i < 4_000; i++)
+      station.offer(
+        () => 1,
+        () => served.push(i),
+      );
     await clock.run(Infinity);
     expect(served).toEqual(Array.from({ length: 4_000 }, (_, i) => i));
   });
 });
 
+const [endpoint = { path: '' }] = endpointsOf({});
+const known = () => ({ endpoint, key: undefined });
+const asked = (target = '/', attempt = 1) => ({ endpoint, target, attempt });
 const scenario = (fault: Fault) => outageScenario(fault, { faultAtMs: 1_000, faultMs: 20_000 });
 
 describe('faults', () => {
@@ -146,37 +165,43 @@ describe('faults', () => {
     '%s begins and ends on time',
     (kind) => {
       const weather = new Weather(scenario({ kind }));
-      const kinds = [999, 1_000, 21_000].map((now) => weather.treat('/', 1, now).kind);
+      const kinds = [999, 1_000, 21_000].map((now) => weather.treat(asked(), now).kind);
       expect(kinds).toEqual(['serve', kind === 'blackhole' ? 'silence' : 'refuse', 'serve']);
     },
   );
 
   test('flapping changes every two seconds', () => {
     const weather = new Weather(scenario({ kind: 'flapping' }));
-    const kinds = [1_000, 2_999, 3_000, 4_999, 5_000].map((now) => weather.treat('/', 1, now).kind);
+    const kinds = [1_000, 2_999, 3_000, 4_999, 5_000].map((now) => weather.treat(asked(), now).kind);
     expect(kinds).toEqual(['refuse', 'refuse', 'serve', 'serve', 'refuse']);
   });
 
   test('a brownout is ten times slower, only while it lasts', () => {
     const weather = new Weather(scenario({ kind: 'brownout' }));
-    expect([0, 1_000, 20_999, 21_000].map((now) => weather.slowdown(now))).toEqual([1, 10, 10, 1]);
-    expect(new Weather(scenario({ kind: 'outage' })).slowdown(1_000)).toBe(1);
+    expect([0, 1_000, 20_999, 21_000].map((now) => weather.slowdown(asked(), now))).toEqual([1, 10, 10, 1]);
+    expect(new Weather(scenario({ kind: 'outage' })).slowdown(asked(), 1_000)).toBe(1);
   });
 
   test('a rate limit lets half the capacity through, then says when the window ends', () => {
     const weather = new Weather(scenario({ kind: 'rate-limited' }));
-    for (let i = 0; i < 250; i++) expect(weather.treat('/', 1, 1_000).kind).toBe('serve');
-    expect(weather.treat('/', 1, 2_500)).toEqual({ kind: 'refuse', status: 429, retryAfterSeconds: 4 });
-    expect(weather.treat('/', 1, 6_000).kind).toBe('serve');
+    for (let i = 0; i < 250; i++) expect(weather.treat(asked(), 1_000).kind).toBe('serve');
+    expect(weather.treat(asked(), 2_500)).toEqual({
+      kind: 'refuse',
+      status: 429,
+      headers: ['Retry-After', '4'],
+    });
+    expect(weather.treat(asked(), 6_000).kind).toBe('serve');
   });
 
   test('bad luck belongs to the attempt, whenever it comes', () => {
     const flaky = scenario({ kind: 'flaky', share: 0.3 });
     const weather = new Weather(flaky);
-    const unlucky = Array.from({ length: 5_000 }, (_, i) => isUnlucky(flaky, `/${i}`, 1 + (i % 3)));
+    const unlucky = Array.from({ length: 5_000 }, (_, i) =>
+      isUnlucky(1, 0.3, { target: `/${i}`, attempt: 1 + (i % 3) }),
+    );
     expect(unlucky.filter(Boolean).length / 5_000).toBeCloseTo(0.3, 1);
     unlucky.forEach((bad, i) => {
-      const kinds = [1_000, 9_999].map((now) => weather.treat(`/${i}`, 1 + (i % 3), now).kind);
+      const kinds = [1_000, 9_999].map((now) => weather.treat(asked(`/${i}`, 1 + (i % 3)), now).kind);
       expect(kinds).toEqual(bad ? ['refuse', 'refuse'] : ['serve', 'serve']);
     });
   });
@@ -207,7 +232,11 @@ function call(target: string, changes: Partial<Call> = {}): Call & { readonly ev
 describe('the simulated upstream', () => {
   test('answers like the real one, and reports each attempt', async () => {
     const clock = new VirtualClock();
-    const upstream = new SimulatedUpstream(outageScenario({ kind: 'outage' }, { faultAtMs: 5_000 }), clock);
+    const upstream = new SimulatedUpstream(
+      outageScenario({ kind: 'outage' }, { faultAtMs: 5_000 }),
+      clock,
+      known,
+    );
     const calm = call('/1');
     const down = call('/2', { attempt: 2 });
     const statuses: number[] = [];
@@ -215,7 +244,7 @@ describe('the simulated upstream', () => {
     clock.timer(5_000, () => void upstream.send(down).then(({ status }) => statuses.push(status)));
     await clock.run(Infinity);
     expect(statuses).toEqual([200, 503]);
-    expect(upstream.attemptTimes).toEqual([0, 5_000]);
+    expect(upstream.reached.map(({ atMs }) => atMs)).toEqual([0, 5_000]);
     expect(calm.events.map(({ type }) => type)).toEqual(['attempt_started', 'attempt_answered']);
     expect(down.events).toEqual([
       { type: 'attempt_started', attempt: 2 },
@@ -226,7 +255,11 @@ describe('the simulated upstream', () => {
 
   test('works on for those who have left, and counts it as waste', async () => {
     const clock = new VirtualClock();
-    const upstream = new SimulatedUpstream(outageScenario({ kind: 'brownout' }, { faultAtMs: 0 }), clock);
+    const upstream = new SimulatedUpstream(
+      outageScenario({ kind: 'brownout' }, { faultAtMs: 0 }),
+      clock,
+      known,
+    );
     const left = call('/1');
     const error = new ProxyError('attempt_timeout', 'late', { sent: 'sent_unknown' });
     let failed: unknown;
@@ -244,7 +277,11 @@ describe('the simulated upstream', () => {
 
   test('a blackhole keeps silent until the caller gives up', async () => {
     const clock = new VirtualClock();
-    const upstream = new SimulatedUpstream(outageScenario({ kind: 'blackhole' }, { faultAtMs: 0 }), clock);
+    const upstream = new SimulatedUpstream(
+      outageScenario({ kind: 'blackhole' }, { faultAtMs: 0 }),
+      clock,
+      known,
+    );
     const waiting = call('/1');
     let ended: unknown;
     upstream.send(waiting).then(
@@ -264,6 +301,7 @@ describe('the simulated upstream', () => {
     const upstream = new SimulatedUpstream(
       outageScenario({ kind: 'outage' }, { capacityPerSecond: 100 }),
       clock,
+      known,
     );
     const statuses: number[] = [];
     for (let i = 0; i < 600; i++)
@@ -278,10 +316,140 @@ describe('the simulated upstream', () => {
 
 test('a sidecar ties its budget to its breaker, as the proxy does', () => {
   const clock = new VirtualClock();
-  const upstream = new SimulatedUpstream(outageScenario({ kind: 'outage' }), clock);
+  const upstream = new SimulatedUpstream(outageScenario({ kind: 'outage' }), clock, known);
   const world = { clock, random: seededRandom(1), observer: combine(), upstream: upstream.send };
   const [scope, ...others] = startSidecar(subjectWith(), world).scopes;
   expect(others).toEqual([]);
   expect(scope?.budget).toBeDefined();
   expect(scope?.guard?.budget).toBe(scope?.budget);
+});
+
+describe('troubles of an endpoint', () => {
+  const fault = { faultAtMs: 0, faultMs: 60_000 };
+  const weatherOf = (...troubles: Trouble[]) => {
+    const one: Endpoint = { path: '/one', troubles };
+    const other: Endpoint = { path: '/other', troubles: [] };
+    const weather = new Weather(outageScenario({ kind: 'own' }, { ...fault, endpoints: [one, other] }));
+    return (now: number, at: Partial<Asked> = {}) =>
+      weather.treat({ endpoint: one, target: '/one', attempt: 1, ...at }, now, now);
+  };
+  const refused: Effect = { kind: 'answers', status: 503, headers: ['Retry-After', '3600'] };
+
+  test('are its own, and only as many as said', () => {
+    const treat = weatherOf({ does: refused, most: 1 });
+    expect(treat(0)).toMatchObject({ kind: 'refuse', status: 503, headers: ['Retry-After', '3600'] });
+    expect(treat(1).kind).toBe('serve');
+  });
+
+  test('a connection breaks, or no answer comes before the fault is over', () => {
+    expect(weatherOf({ does: { kind: 'breaks', code: 'connection_refused' } })(0).kind).toBe('break');
+    expect(weatherOf({ does: { kind: 'hangs', untilOver: true } })(20_000)).toEqual({
+      kind: 'silence',
+      ms: 40_000,
+    });
+  });
+
+  const limits = (changes: Partial<Limits>): Trouble => ({
+    does: {
+      kind: 'limits',
+      per: 'key',
+      refill: 'window',
+      requests: 2,
+      windowMs: 10_000,
+      tells: 'x-ratelimit',
+      ...changes,
+    },
+  });
+
+  test('a window says what is left, counts each key alone, and is whole again at its end', () => {
+    const treat = weatherOf(limits({}));
+    const fields = (left: string, reset: string) => [
+      'X-RateLimit-Limit',
+      '2',
+      'X-RateLimit-Remaining',
+      left,
+      'X-RateLimit-Reset',
+      reset,
+    ];
+    expect(treat(0, { key: 'a' })).toEqual({ kind: 'serve', headers: fields('1', '10') });
+    expect(treat(1_000, { key: 'a' })).toEqual({ kind: 'serve', headers: fields('0', '9') });
+    const last = { kind: 'refuse', status: 429, headers: [...fields('0', '8'), 'Retry-After', '8'] };
+    expect(treat(2_000, { key: 'a' })).toEqual(last);
+    expect(treat(2_000, { key: 'b' }).kind).toBe('serve');
+    expect(treat(10_000, { key: 'a' }).kind).toBe('serve');
+  });
+
+  test('a bucket flows back one by one, and its reset is when it is full', () => {
+    const treat = weatherOf(limits({ refill: 'bucket', tells: 'openai' }));
+    treat(0);
+    treat(0);
+    expect(treat(0)).toMatchObject({ kind: 'refuse', status: 429 });
+    expect(treat(5_000)).toEqual({
+      kind: 'serve',
+      headers: [
+        'X-RateLimit-Limit-Requests',
+        '2',
+        'X-RateLimit-Remaining-Requests',
+        '0',
+        'X-RateLimit-Reset-Requests',
+        '10000ms',
+      ],
+    });
+    expect(treat(5_001).kind).toBe('refuse');
+  });
+});
+
+describe('traffic', () => {
+  const endpoints: readonly Endpoint[] = [{ path: '/often', weight: 3 }, { path: '/orders/{n}' }];
+  const load = outageScenario({ kind: 'own' }, { endMs: 100_000, ratePerSecond: 10, endpoints });
+
+  test('comes by weight, each call with a name of its own', () => {
+    const all = [...trafficOf(load)];
+    const often = all.filter(({ endpoint: one }) => one.path === '/often');
+    expect(often.length / all.length).toBeCloseTo(0.75, 1);
+    expect(new Set(all.map(({ target }) => target)).size).toBe(all.length);
+    expect(all.map(({ target }) => target).join(' ')).toMatch(/\/often\?n=\d+ .*\/orders\/\d+/);
+  });
+
+  test('has its bursts, also where nothing else comes', () => {
+    const bursts = [
+      { atMs: 5_000, calls: 2 },
+      { atMs: 1_000, calls: 1 },
+    ];
+    const times = (ratePerSecond: number) =>
+      [...trafficOf({ ...load, ratePerSecond, bursts })].map(({ atMs }) => atMs);
+    expect(times(0)).toEqual([1_000, 5_000, 5_000]);
+    const mixed = times(10);
+    expect(mixed).toEqual(mixed.toSorted((a, b) => a - b));
+    expect(mixed.filter((at) => at === 5_000)).toHaveLength(2);
+  });
+});
+
+describe('clients', () => {
+  const hung = outageScenario(
+    { kind: 'blackhole' },
+    { faultAtMs: 0, faultMs: 4_500, endMs: 1, ratePerSecond: 0, bursts: [{ atMs: 0, calls: 1 }] },
+  );
+
+  test('without a proxy, one that never gives up never ends', async () => {
+    const { calls } = await simulateDirect(subjectWith(), hung);
+    expect(calls).toMatchObject([{ ok: false, tries: 1, attempts: 0, failure: undefined }]);
+  });
+
+  test('give up, and their SDK tries again later', async () => {
+    const clients = { giveUpMs: 1_000, retries: 5 };
+    const { calls, reached } = await simulateDirect(subjectWith(), { ...hung, clients });
+    expect(calls).toMatchObject([{ ok: true, failure: undefined }]);
+    expect(reached.length).toBe(calls[0]?.tries);
+    // A second, and half a second, a second, two seconds between.
+    expect(reached.length).toBe(4);
+  });
+
+  test('a proxy that has tried all tells the SDK not to', async () => {
+    const down = { ...hung, fault: { kind: 'outage' }, clients: { retries: 2 } } as const;
+    const [through] = (await simulate(subjectWith(), down)).calls;
+    expect(through).toMatchObject({ ok: false, tries: 1, attempts: 3 });
+    const [direct] = (await simulateDirect(subjectWith(), down)).calls;
+    expect(direct).toMatchObject({ ok: false, tries: 3, attempts: 3 });
+  });
 });

@@ -15,6 +15,8 @@ export class Child {
     const child = new Child(
       fork(fileURLToPath(new URL(script, import.meta.url)), {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        // JSON has no word for an infinite capacity.
+        serialization: 'advanced',
       }),
     );
     return [child, await child.#answer<Hello>()];

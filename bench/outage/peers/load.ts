@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Scenario } from '../../../src/simulate/scenario.ts';
-import { exponential, seededRandom, subSeed } from '../../../src/simulate/seeded-random.ts';
+import { type Arrival, trafficOf } from '../../../src/simulate/traffic.ts';
 import { percentile } from '../../lib/stats.ts';
 import { type Client, DEADLINE_MS } from './contender.ts';
 import { CONTENDERS } from './contenders/all.ts';
@@ -20,31 +19,23 @@ async function run({ contender: name, origin, scenario, startAt }: LoadAsk): Pro
   const now = clockFrom(startAt);
   const lags: number[] = [];
   const calls: Promise<LoadedCall>[] = [];
-  for (const [n, atMs] of arrivals(scenario).entries()) {
+  for (const arrival of trafficOf(scenario)) {
+    const { atMs } = arrival;
     for (let waitMs = atMs - now(); waitMs > 0; waitMs = atMs - now()) await sleep(waitMs);
     lags.push(now() - atMs);
-    calls.push(call(client, `/${n}`, atMs, now));
+    calls.push(call(client, arrival, now));
   }
   const done = await Promise.all(calls);
   await client.close();
   return { calls: done, lagP99Ms: percentile(lags, 0.99), lagMaxMs: Math.max(...lags) };
 }
 
-/** The arrival times of a Poisson process, in ms; the same for every contender. */
-function arrivals({ seed, ratePerSecond, endMs }: Scenario): number[] {
-  const random = seededRandom(subSeed(seed, 'arrivals'));
-  const times: number[] = [];
-  for (let at = 0; ; times.push(at)) {
-    at += exponential(1_000 / ratePerSecond, random);
-    if (at >= endMs) return times;
-  }
-}
-
 /** Never rejects, and ends at the deadline even if the contender does not. */
-async function call(client: Client, target: string, atMs: number, now: () => number): Promise<LoadedCall> {
+async function call(client: Client, arrival: Arrival, now: () => number): Promise<LoadedCall> {
+  const { atMs, target, endpoint } = arrival;
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const { promise: late, resolve: giveUp } = Promise.withResolvers<number>();
   signal.addEventListener('abort', () => giveUp(0), { once: true });
   const status = await Promise.race([late, client.call(target, signal).catch(() => 0)]);
-  return { target, atMs, ms: now() - atMs, status };
+  return { target, path: endpoint.path, atMs, ms: now() - atMs, status };
 }

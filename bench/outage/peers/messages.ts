@@ -1,4 +1,5 @@
 import type { Scenario } from '../../../src/simulate/scenario.ts';
+import type { Reached } from '../../../src/simulate/upstream.ts';
 
 /** One scenario, beginning at the same moment for everybody (epoch milliseconds). */
 export interface Begin {
@@ -9,8 +10,8 @@ export interface Begin {
 export type UpstreamAsk = ({ readonly do: 'begin' } & Begin) | { readonly do: 'report' };
 
 export interface UpstreamReport {
-  /** When each attempt reached it, in ms from the start. */
-  readonly attemptTimes: readonly number[];
+  /** Each attempt that reached it, times in ms from the start. */
+  readonly reached: readonly Reached[];
   readonly served: number;
   /** Of those served, the ones whose connection had been closed meanwhile. */
   readonly wasted: number;
@@ -23,6 +24,7 @@ export interface LoadAsk extends Begin {
 
 export interface LoadedCall {
   readonly target: string;
+  readonly path: string;
   /** When it was to arrive, in ms from the start; `ms` counts from here, so that a late load process hides nothing. */
   readonly atMs: number;
   readonly ms: number;

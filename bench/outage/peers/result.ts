@@ -27,11 +27,13 @@ interface Second {
 
 /** Judged by the code that judges the simulation, so that the two cannot differ in what a figure means. */
 export function resultOf(scenario: Scenario, contender: Contender, { load, upstream }: Observed): Result {
-  const calls: SimulatedCall[] = load.calls.map(({ target, atMs, ms, status }) => ({
+  const calls: SimulatedCall[] = load.calls.map(({ target, path, atMs, ms, status }) => ({
     target,
+    path,
     atMs,
     ms,
     ok: status === 200,
+    tries: 1,
     attempts: 0, // only the upstream knows, and it is asked
     failure: status === 200 ? undefined : `status_${status}`,
   }));
@@ -69,14 +71,14 @@ export function timeToRecover(
   return `> ${(scenario.endMs - scenario.faultAtMs - scenario.faultMs) / 1_000 - CONFIRMATION_SECONDS}`;
 }
 
-function secondsOf({ scenario, calls, attemptTimes }: Run): Second[] {
+function secondsOf({ scenario, calls, reached }: Run): Second[] {
   return Array.from({ length: Math.round(scenario.endMs / 1_000) }, (_, second) => {
     const within = (at: number) => Math.floor(at / 1_000) === second;
     const arrived = calls.filter(({ atMs }) => within(atMs));
     const good = arrived.filter(({ ok }) => ok).length;
     return {
       success: arrived.length === 0 ? undefined : good / arrived.length,
-      attempts: attemptTimes.filter(within).length,
+      attempts: reached.filter(({ atMs }) => within(atMs)).length,
     };
   });
 }

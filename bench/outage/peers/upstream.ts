@@ -1,8 +1,9 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Scenario } from '../../../src/simulate/scenario.ts';
-import { exponential, rollOf, subSeed } from '../../../src/simulate/seeded-random.ts';
-import { Weather } from '../../../src/simulate/weather.ts';
+import { type Arrival, serviceOf, trafficOf } from '../../../src/simulate/traffic.ts';
+import type { Reached } from '../../../src/simulate/upstream.ts';
+import { type Asked, Weather } from '../../../src/simulate/weather.ts';
 import { ExactStation } from './exact-station.ts';
 import { clockFrom, type UpstreamAsk, type UpstreamReport } from './messages.ts';
 
@@ -14,50 +15,63 @@ const WORKERS = 10;
 const QUEUE_SECONDS = 5;
 
 class UpstreamRun {
-  readonly attemptTimes: number[] = [];
+  readonly reached: Reached[] = [];
   served = 0;
   wasted = 0;
   readonly #scenario: Scenario;
   readonly #weather: Weather;
   readonly #clock: () => number;
   readonly #station: ExactStation;
-  readonly #serviceSeed: number;
+  readonly #arrivals: ReadonlyMap<string, Arrival>;
   readonly #seen = new Map<string, number>();
 
   constructor(scenario: Scenario, startAt: number) {
     this.#scenario = scenario;
     this.#weather = new Weather(scenario);
     this.#clock = clockFrom(startAt);
-    this.#serviceSeed = subSeed(scenario.seed, 'service');
+    this.#arrivals = new Map(Array.from(trafficOf(scenario), (one) => [one.target, one]));
     this.#station = new ExactStation({ workers: WORKERS, queue: QUEUE_SECONDS * scenario.capacityPerSecond });
   }
 
   serve(target: string, res: ServerResponse): void {
     const now = this.#clock();
+    const arrival = this.#arrivals.get(target);
+    if (arrival === undefined) return answer(res, 404);
+    const { endpoint, key } = arrival;
     const attempt = (this.#seen.get(target) ?? 0) + 1;
     this.#seen.set(target, attempt);
-    this.attemptTimes.push(now);
-    const treatment = this.#weather.treat(target, attempt, now);
-    if (treatment.kind === 'silence') return;
-    if (treatment.kind === 'refuse') return answer(res, treatment.status);
-    // By name, so that the same attempt of the same call takes as long for every contender.
-    const roll = rollOf(this.#serviceSeed, `${target}#${attempt}`);
+    this.reached.push({ atMs: now, path: endpoint.path });
+    const asked = { endpoint, target, attempt, key };
+    const treatment = this.#weather.treat(asked, now, Date.now());
+    switch (treatment.kind) {
+      case 'refuse':
+        return answer(res, treatment.status, treatment.headers);
+      case 'break':
+        return void res.destroy();
+      case 'silence':
+        if (!Number.isFinite(treatment.ms)) return;
+        return void setTimeout(() => this.#work(asked, res, []), treatment.ms);
+      case 'serve':
+        return this.#work(asked, res, treatment.headers);
+    }
+  }
+
+  #work(asked: Asked, res: ServerResponse, headers: readonly string[]): void {
+    const now = this.#clock();
     const meanMs = (WORKERS * 1_000) / this.#scenario.capacityPerSecond;
-    const endsAt = this.#station.offer(
-      now,
-      (at) => exponential(meanMs, () => roll) * this.#weather.slowdown(at),
-    );
+    const usualMs = serviceOf(this.#scenario, asked.endpoint, { ...asked, meanMs });
+    const endsAt = this.#station.offer(now, (at) => usualMs * this.#weather.slowdown(asked, at));
     if (endsAt === undefined) return answer(res, 503);
     setTimeout(() => {
       this.served++;
       if (res.destroyed) this.wasted++;
-      else answer(res, 200);
+      else answer(res, 200, headers);
     }, endsAt - now);
   }
 
   get report(): UpstreamReport {
-    const { attemptTimes, served, wasted } = this;
-    return { attemptTimes, served, wasted };
+    const { reached, served, wasted } = this;
+    return { reached, served, wasted };
   }
 }
 
@@ -76,7 +90,8 @@ process.on('message', (ask: UpstreamAsk) => {
 });
 process.on('disconnect', () => process.exit());
 
-function answer(res: ServerResponse, status: number): void {
+function answer(res: ServerResponse, status: number, headers: readonly string[] = []): void {
   const body = `{"status":${status}}\n`;
-  res.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
+  const all = ['content-type', 'application/json', 'content-length', String(body.length), ...headers];
+  res.writeHead(status, all).end(body);
 }
