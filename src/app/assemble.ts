@@ -139,7 +139,8 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
   const budget = scopes.budget(name, settings.budget);
-  const side = { ...deps, route, config, policies, budget, send };
+  const { limit } = scopes.limiter(name, settings.concurrency);
+  const side = { ...deps, route, config, policies, budget, limit, send };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };

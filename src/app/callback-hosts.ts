@@ -136,6 +136,7 @@ export class CallbackHosts implements CallbackRoutes {
       safe: true,
       idempotencyHeader: 'webhook-id',
       send,
+      room: () => Infinity,
       headTimeoutMs: timeoutMs,
       bodyTimeoutMs: timeoutMs,
       inject: [],

@@ -1,6 +1,7 @@
 import type { RouteConfig } from '../config/config.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
 import { attemptPipeline, type Policies } from '../policies/order.ts';
+import type { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import { waitRange } from '../policies/retry/backoff.ts';
 import type { RetryBudget } from '../policies/retry/budget.ts';
 import { classify, isSuccess } from '../policies/retry/classify.ts';
@@ -17,6 +18,7 @@ export interface DurableParts {
   /** The route's own, of which every policy but retry is taken. */
   readonly policies: Policies;
   readonly budget: RetryBudget;
+  readonly limit: Pick<ConcurrencyLimit, 'limit' | 'inFlight'>;
   readonly send: Send;
   readonly clock: Clock;
   readonly random: Random;
@@ -28,7 +30,7 @@ const BODY_IDLE_TIMES = 2;
 
 /** A route's second pipeline over the same breaker, budget and limits; undefined where requests cannot be handed over. */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {
-  const { route, config, policies, budget, send, clock, polls } = parts;
+  const { route, config, policies, budget, limit, send, clock, polls } = parts;
   const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;
   if (durable === undefined) return undefined;
   const { backoff, options } = durable;
@@ -41,6 +43,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     safe: retry.safe,
     idempotencyHeader: retry.idempotencyHeader,
     send: attemptPipeline(policies, send),
+    room: () => limit.limit - limit.inFlight,
     headTimeoutMs: totalTimeoutMs,
     bodyTimeoutMs: BODY_IDLE_TIMES * idleTimeoutMs,
     inject: route.headers.add,

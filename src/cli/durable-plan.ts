@@ -9,7 +9,8 @@ export interface DurablePlan {
   readonly attempts: number;
   readonly deadlineMs: number;
   readonly retentionMs: number;
-  readonly concurrency: number;
+  /** Undefined: adaptive. */
+  readonly concurrency: number | undefined;
   readonly onUnknown: 'hold' | 'retry';
   readonly schedule: Pick<Schedule, 'waits' | 'sum'>;
   /** Undefined where every good reply is the final one. */
@@ -42,7 +43,7 @@ export function describeDurable(plan: DurablePlan | undefined): string {
       : [...rows.slice(0, FIRST_SHOWN), ['…', '', '', ''], ...rows.slice(-1)];
   return [
     '\nHanded over with Prefer: respond-async\n',
-    `  at most ${plan.attempts} attempts within ${formatDuration(plan.deadlineMs)}, ${plan.concurrency} at once; `,
+    `  at most ${plan.attempts} attempts within ${formatDuration(plan.deadlineMs)}, ${plan.concurrency ?? 'as many as the upstream bears'} at once; `,
     `the result is kept for ${formatDuration(plan.retentionMs)}\n`,
     table([['', 'min', 'median', 'max'], ...shown, ['in all', ...cells(sum)]], [1, 2, 3]),
     sum.minMs > plan.deadlineMs ? '  The deadline ends it before the last attempt.\n' : '',

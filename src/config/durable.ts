@@ -131,7 +131,7 @@ export function durableOptions(
       retentionMs: durable.retention,
       maxBodyBytes: durable.max_body,
       maxResultBytes: durable.max_result,
-      concurrency: durable.concurrency,
+      concurrency: durable.concurrency ?? undefined,
       onUnknown: durable.on_unknown,
       poll: polling?.poll,
     },

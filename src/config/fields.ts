@@ -1,5 +1,5 @@
 import type { WrittenStatus } from '../http/status.ts';
-import { type BuiltIn, field } from './field.ts';
+import { type BuiltIn, type Field, field } from './field.ts';
 import { formatDuration, formatSize } from './format.ts';
 import {
   type Parsed,
@@ -102,17 +102,30 @@ export function integer(builtIn: number, doc: string, min: number, max: number) 
   });
 }
 
+/** A word that stands in place of a number. */
+interface Word {
+  readonly shown: string;
+  readonly all: readonly string[];
+  readonly fits: (found: unknown) => boolean;
+}
+
+const OFF: Word = { shown: 'off', all: ['off', 'none'], fits: (found) => isOff(found) };
+const ADAPTIVE: Word = { shown: 'adaptive', all: ['adaptive'], fits: (found) => found === 'adaptive' };
+
 /** A whole number, or null for `off`. */
-export function integerOrOff(builtIn: number | 'off', doc: string, min: number, max: number) {
-  const type = `a whole number from ${min} to ${max}, or off`;
-  const json = {
-    anyOf: [
-      { enum: ['off', 'none'] },
-      { type: ['integer', 'string'], minimum: min, maximum: max, pattern: '^\\d+$|\\$\\{' },
-    ],
-  };
-  return field<number | null>({ kind: 'other', doc, builtIn, type, json }, (found) => {
-    if (isOff(found)) return { value: null };
+export const integerOrOff = (builtIn: number | 'off', doc: string, min: number, max: number) =>
+  integerOr(OFF, { builtIn, doc }, min, max);
+
+/** A whole number, or null for `adaptive`, the built-in value. */
+export const integerOrAdaptive = (doc: string, min: number, max: number) =>
+  integerOr(ADAPTIVE, { builtIn: 'adaptive', doc }, min, max);
+
+function integerOr(word: Word, about: Pick<Field, 'builtIn' | 'doc'>, min: number, max: number) {
+  const type = `a whole number from ${min} to ${max}, or ${word.shown}`;
+  const number = { type: ['integer', 'string'], minimum: min, maximum: max, pattern: '^\\d+$|\\$\\{' };
+  const json = { anyOf: [{ enum: word.all }, number] };
+  return field<number | null>({ ...about, kind: 'other', type, json }, (found) => {
+    if (word.fits(found)) return { value: null };
     const parsed = parseNumber(found, min, max, type);
     return 'value' in parsed && !Number.isInteger(parsed.value)
       ? { problem: `${quote(found)} is not ${type}` }

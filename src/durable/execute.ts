@@ -5,9 +5,11 @@ import type { Observer } from '../proxy/observer.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
-import type { ClaimedJob, Job } from './job.ts';
+import type { ClaimedJob, Job, WaitReason } from './job.ts';
+import type { Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
 import type { Running } from './runner.ts';
+import { isFailing } from '../http/status.ts';
 import { StoreError } from './store/db.ts';
 import type { Settlement, Store } from './store/store.ts';
 import { polling, pollStateOf } from './until/state.ts';
@@ -30,17 +32,26 @@ export interface ExecuteDeps {
 const OFFER_AGAIN_MS = 1_000;
 
 /** Runs a claimed request, keeps what came of it, and tells of it. */
-export async function execute(running: Running, deps: ExecuteDeps): Promise<void> {
+export async function execute(running: Running, deps: ExecuteDeps): Promise<Sign> {
   const { job } = running;
   const route = deps.route(job.route);
   if (job.reclaimed) report(job, deps, { type: 'durable_reclaimed', scope: scopeOf(job) });
   deps.changed(job.id);
   const settlement = await deps.dispatch.run(running, route);
   const kept = settlement && (await keepSomehow(job, settlement, deps));
-  if (kept === undefined) return;
+  if (kept === undefined) return 'none';
   deps.changed(job.id);
   await tell(job, kept, deps);
   if (job.kind === 'callback' && job.parent !== null) deps.changed(job.parent);
+  return signOf(kept);
+}
+
+/** Reasons for which our own guards did not let an attempt through. */
+const REFUSED: ReadonlySet<string> = new Set<WaitReason>(['breaker_open', 'concurrency', 'quota']);
+
+function signOf({ entry, next }: Settlement): Sign {
+  if (entry === undefined) return next.kind === 'wait' && REFUSED.has(next.reason) ? 'refused' : 'none';
+  return entry.status === undefined || isFailing(entry.status) ? 'none' : 'well';
 }
 
 /**

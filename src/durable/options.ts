@@ -12,8 +12,8 @@ export interface DurableOptions {
   readonly maxBodyBytes: number;
   /** Of a longer reply, this much is kept. */
   readonly maxResultBytes: number;
-  /** Attempts under way at once. */
-  readonly concurrency: number;
+  /** Attempts under way at once; undefined: as many as the upstream bears. */
+  readonly concurrency: number | undefined;
   /** What is done with a request that may not be repeated and of which nobody knows whether it arrived. */
   readonly onUnknown: 'hold' | 'retry';
   /** Undefined where every good reply is the final one. */

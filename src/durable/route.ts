@@ -18,6 +18,8 @@ export interface DurableRoute {
   readonly idempotencyHeader: string;
   /** One attempt with the route's own breaker, limits and timeouts. */
   readonly send: Send;
+  /** Free permits of the limit of all calls of this upstream; Infinity while nothing limits them. */
+  readonly room: () => number;
   /** Longest time to the head, waits for a permit included. */
   readonly headTimeoutMs: number;
   /** Longest time from the head to the end of the body. */

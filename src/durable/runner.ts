@@ -2,6 +2,7 @@ import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClaimedJob } from './job.ts';
+import { Places, type Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
@@ -26,7 +27,7 @@ export interface RunnerDeps {
   /** Those of the running configuration, and of callbacks. */
   readonly routes: Iterable<DurableRoute>;
   /** Runs a claimed request up to its settlement. Rejects with a StoreError where that could not be kept, else never. */
-  readonly run: (running: Running) => Promise<void>;
+  readonly run: (running: Running) => Promise<Sign>;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -36,8 +37,14 @@ export const LONGEST_SLEEP_MS = 3_600_000;
 /** The store is asked again after this when it failed, or when what is due could not be had. */
 const ASK_AGAIN_MS = 1_000;
 
-/** More are fetched in a second look; so many bodies at once are enough. */
+/** More are fetched in a second look. */
 const MAX_CLAIM = 64;
+
+/** Of all routes: each attempt holds a connection. */
+const MAX_RUNNING = 1_000;
+
+/** Request bodies of all that runs. A claim asks for no more than fit, each taken to be as long as its route allows. */
+const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /** What a claim may take longer than its attempt: the commit, and clocks that disagree. */
 const LEASE_GRACE_MS = 15_000;
@@ -54,7 +61,8 @@ const SHUTTING_DOWN = new ProxyError('draining', 'the proxy is shutting down', {
 export class Runner {
   readonly #deps: RunnerDeps;
   readonly #running = new Map<string, Running>();
-  readonly #busy = new Map<string, number>();
+  readonly #places = new Map<string, Places>();
+  #bodyBytes = 0;
   readonly #onIdle: Array<() => void> = [];
   #timer: Timer | undefined;
   #looking = false;
@@ -120,10 +128,11 @@ export class Runner {
   async #fill(): Promise<void> {
     const { clock, owner, store } = this.#deps;
     while (!this.#stopped) {
-      const { except, limit, leaseMs } = this.#places();
-      if (limit === 0) return;
+      const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
+      // Without room too: the end of what runs wakes us.
       this.#askedAt = now;
+      if (limit === 0) return;
       const jobs = await store.claim({ owner, now, leaseUntil: Math.ceil(now + leaseMs), limit, except });
       for (const job of jobs) this.#start(job);
       if (jobs.length < limit) return;
@@ -131,21 +140,34 @@ export class Runner {
   }
 
   /** As many as every route that is not full has room for, so that whatever is claimed can begin at once. */
-  #places(): { except: string[]; limit: number; leaseMs: number } {
+  #room(): { except: string[]; limit: number; leaseMs: number } {
     const except: string[] = [];
-    let limit = MAX_CLAIM;
+    let limit = Math.min(MAX_CLAIM, MAX_RUNNING - this.#running.size);
     let leaseMs = LEASE_GRACE_MS;
     let routes = 0;
-    for (const { name, options, headTimeoutMs, bodyTimeoutMs } of this.#deps.routes) {
+    let longest = 1;
+    for (const { name, options, room, headTimeoutMs, bodyTimeoutMs } of this.#deps.routes) {
       routes++;
       leaseMs = Math.max(leaseMs, headTimeoutMs + bodyTimeoutMs + LEASE_GRACE_MS);
-      const free = options.concurrency - (this.#busy.get(name) ?? 0);
-      if (free <= 0) except.push(name);
-      else limit = Math.min(limit, free);
+      const free = this.#placesOf(name).free({ concurrency: options.concurrency, room: room() });
+      if (free === 0) {
+        except.push(name);
+        continue;
+      }
+      limit = Math.min(limit, free);
+      longest = Math.max(longest, options.maxBodyBytes);
     }
     // Without any route there are still those to be ended whose route is gone.
     const full = routes > 0 && except.length === routes;
-    return { except, limit: full ? 0 : limit, leaseMs };
+    const left = MAX_BODY_BYTES - this.#bodyBytes;
+    if (full || left <= 0) limit = 0;
+    return { except, limit: Math.min(limit, Math.max(1, Math.floor(left / longest))), leaseMs };
+  }
+
+  #placesOf(route: string): Places {
+    let places = this.#places.get(route);
+    if (places === undefined) this.#places.set(route, (places = new Places()));
+    return places;
   }
 
   #start(job: ClaimedJob): void {
@@ -156,20 +178,23 @@ export class Runner {
       ended: Promise.resolve(),
     };
     this.#running.set(job.id, running);
-    this.#busy.set(job.route, (this.#busy.get(job.route) ?? 0) + 1);
+    this.#placesOf(job.route).take();
+    this.#bodyBytes += job.body.length;
     // It was being claimed when all was cut: it goes back unsent.
     if (this.#cut) running.signal.abort(SHUTTING_DOWN);
     running.ended = this.#deps
       .run(running)
-      .catch((error: unknown) => this.#deps.onBug(error))
-      .then(() => this.#end(running));
+      .catch((error: unknown): Sign => {
+        this.#deps.onBug(error);
+        return 'none';
+      })
+      .then((sign) => this.#end(running, sign));
   }
 
-  #end({ job }: Running): void {
+  #end({ job }: Running, sign: Sign): void {
     this.#running.delete(job.id);
-    const busy = (this.#busy.get(job.route) ?? 1) - 1;
-    if (busy > 0) this.#busy.set(job.route, busy);
-    else this.#busy.delete(job.route);
+    this.#placesOf(job.route).release(sign);
+    this.#bodyBytes -= job.body.length;
     this.wake();
     this.#tellIdle();
   }

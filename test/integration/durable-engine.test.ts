@@ -100,6 +100,47 @@ test('no more attempts of a route run at once than it says, and a full route kee
   expect(await client.done(other)).toMatchObject({ status: 'succeeded' });
 });
 
+/** Holds its replies until it is told to give them. */
+async function startHolding() {
+  const open: (() => void)[] = [];
+  const origin = await startOrigin(({ response }) => {
+    open.push(() => response.end());
+  });
+  const release = () => {
+    for (const end of open.splice(0)) end();
+  };
+  return { origin, release };
+}
+
+test('without a number, the attempts at once grow with each good answer', async () => {
+  const { origin, release } = await startHolding();
+  const client = await startDurable(durableConfig(origin, { more: '    concurrency: off' }));
+  const accepted = await Promise.all(Array.from({ length: 150 }, () => client.accepted()));
+  // 32 at once, then 64, then the rest.
+  for (const sentSoFar of [32, 96, 150]) {
+    await origin.untilRequests(sentSoFar);
+    expect(origin.requests.length).toBe(sentSoFar);
+    release();
+  }
+  for (const location of accepted) expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
+});
+
+test('where a limit exists, durable attempts leave a place to a live call', async () => {
+  const { origin, release } = await startHolding();
+  const client = await startDurable(
+    durableConfig(origin, { more: '    concurrency: { mode: fixed, initial: 4, queue: 0 }' }),
+  );
+  const accepted = await Promise.all(Array.from({ length: 10 }, () => client.accepted()));
+  await origin.untilRequests(3);
+  const live = fetch(`${client.proxy.url}/api/live`);
+  await origin.untilRequests(4);
+  expect(origin.requests.map(({ url }) => url)).toEqual(['/orders', '/orders', '/orders', '/live']);
+  const giving = setInterval(release, 5);
+  onTestFinished(() => clearInterval(giving));
+  expect((await live).status).toBe(200);
+  for (const location of accepted) expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
+});
+
 test("the callers' credentials are not stored; encrypted where asked for, and sent with every attempt", async () => {
   const secret = 'Bearer a-secret-that-nobody-may-find';
   const origin = await startOrigin(status(503), ok());

@@ -285,11 +285,13 @@ describe('promise: remarks on why it waits', () => {
     const client = await startDurable(
       durableConfig(origin, { more: '    concurrency: { mode: fixed, initial: 1, queue: 0 }' }),
     );
-    await client.accepted();
+    const live = fetch(`${client.proxy.url}/api/live`).catch(() => undefined);
     await origin.untilRequests(1);
-    const second = await client.accepted();
-    await client.until(second, ({ next }) => next?.reason === 'concurrency');
+    const location = await client.accepted();
+    await client.until(location, ({ next }) => next?.reason === 'concurrency');
     expect(origin.requests).toHaveLength(1);
+    await client.proxy.app.stop(0);
+    await live;
   });
 
   test('retry_after: as long as the upstream asks', async () => {

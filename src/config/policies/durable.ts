@@ -1,6 +1,6 @@
 import { section, shorthand } from '../field.ts';
 import { submitted, until } from './until.ts';
-import { choice, decimal, duration, durations, integer, isOff, size } from '../fields.ts';
+import { choice, decimal, duration, durations, integer, integerOrAdaptive, isOff, size } from '../fields.ts';
 
 const backoff = section('Waits between attempts.', {
   kind: choice(
@@ -40,7 +40,11 @@ export const durable = shorthand(
       retention: duration('24h', 'The result is kept for so long after the end.', { max: MAX_KEPT_MS }),
       max_body: size('1MiB', 'A larger request body is refused with 413.', 2 ** 28),
       max_result: size('8MiB', 'Of a longer reply, this much is kept, and marked as truncated.', 2 ** 28),
-      concurrency: integer(8, 'Attempts of this route under way at once.', 1, 1_000),
+      concurrency: integerOrAdaptive(
+        'Attempts of this route under way at once. adaptive: more with each good answer, as far as the limit of all calls of the upstream (`concurrency`) has room.',
+        1,
+        1_000,
+      ),
       on_unknown: choice(
         ['hold', 'retry'],
         'hold',
