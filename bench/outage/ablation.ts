@@ -1,6 +1,6 @@
 /**
  * `node bench/outage/ablation.ts [--all]`: the default policy with one rule switched off at a time, and the gates that
- * break without it. Ends with 1 if one of the five rules turns out to be unnecessary.
+ * break without it. Ends with 1 if one of the six rules turns out to be unnecessary.
  */
 import { ABLATIONS, type Ablation, MORE_ABLATIONS } from './ablations.ts';
 import { subjectWith } from './default-policy.ts';

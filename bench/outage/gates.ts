@@ -90,6 +90,8 @@ export const EXTRA_GATES: readonly Gate[] = [
     bounds: { during: 1.1, after: 1.1, successAfter: 0.95 },
   },
   flaky(0.3, 60, { serviceMs: 250, faultMs: 120_000, endMs: 120_000 }),
+  // Half of the attempts fail: the most that a budget of one retry per success can pay for.
+  { ...flaky(0.5, 20), bounds: { rescued: 0.9 } },
 ];
 
 /** What must hold at plain defaults too, which cut no attempt after a second. */

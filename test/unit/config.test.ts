@@ -143,7 +143,7 @@ describe('a small file', () => {
           },
           inspection: { inspect: 'errors', rules: [] },
           resumeAttempts: 0,
-          budget: { cap: 10, ratio: 0.5, tricklePerSecond: 0.1 },
+          budget: { cap: 10, ratio: 1, tricklePerSecond: 0.1 },
           breaker: {
             mode: 'enforce',
             windowMs: 10_000,

@@ -69,7 +69,7 @@ describe('for people', () => {
     expect(out).toMatch(/success +during the fault +\d+\.\d % +\d+\.\d %\n/);
     expect(out).toMatch(/the minute after +9\d\.\d % +9\d\.\d %\n/);
     expect(out).toMatch(/time to recover +[0-5] s +[0-5] s\n/);
-    expect(out).toMatch(/\d+ \+ 1 · \(10 \+ 0\.1 · \d+\) \+ 0\.5 · \d+ = \d+; there were \d+\./);
+    expect(out).toMatch(/\d+ \+ 1 · \(10 \+ 0\.1 · \d+\) \+ 1 · \d+ = \d+; there were \d+\./);
     expect(out).toMatch(/Failed during the fault: breaker_open \d+/);
     expect(out).toMatch(/100 % ▕█+/);
     expect(out).toContain('└── outage ──┘');

@@ -85,7 +85,7 @@ export const retry = shorthand(
       }).optional(),
       budget: section('Retries of an upstream are paid for by its successes.', {
         cap: decimal(10, 'Most tokens that are kept; a retry costs one.', 0, 1_000_000),
-        ratio: decimal(0.5, 'Tokens earned by a successful attempt.', 0, 10),
+        ratio: decimal(1, 'Tokens earned by a successful attempt.', 0, 10),
         trickle: rate('0.1/s', 'Tokens earned by time alone, while the breaker is closed.'),
       }).optional(),
     },

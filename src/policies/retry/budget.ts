@@ -19,7 +19,8 @@ const FLOAT_ERROR = 1e-3;
  * Keeps retries a fraction of what succeeds, so that an outage is never amplified: over every window of `t` seconds,
  * attempts ≤ requests + cap + ratio · successes + tricklePerSecond · t, where a retry that the upstream asked for counts
  * half and an attempt of which nothing was sent not at all. Paid for by success and not by request, because a budget that
- * requests fill is full exactly when everything fails. Starts full. A window in which tokens withdrawn before
+ * requests fill is full exactly when everything fails. By default `ratio` is 1: a call whose attempts fail with probability p
+ * needs p + p² retries and brings 1 − p³ successes, so that 1 pays for all of them up to p = 0.54. Starts full. A window in which tokens withdrawn before
  * it are refunded may see that many more retries: they take the place of those that were not made.
  */
 export class RetryBudget {
