@@ -1,6 +1,7 @@
 import type { RouteSettings } from '../config/config.ts';
 import { ASKED_RETRY_COST, RETRY_COST } from '../policies/retry/budget.ts';
 import type { Scenario } from './scenario.ts';
+import { asksToWait } from './trouble.ts';
 
 /** What the retry budget guarantees over any stretch of time, whatever happens in it. */
 export interface Bound {
@@ -18,11 +19,12 @@ type Policy = Pick<RouteSettings, 'retry' | 'budget'>;
  */
 export function attemptsBound(
   { retry, budget: { cap, ratio, tricklePerSecond } }: Policy,
-  { fault, callers }: Pick<Scenario, 'fault' | 'callers'>,
+  scenario: Pick<Scenario, 'fault' | 'callers' | 'capacityPerSecond' | 'endpoints'>,
   over: { readonly requests: number; readonly successes: number; readonly ms: number },
 ): Bound {
   const { requests, successes, ms } = over;
-  const perToken = fault.kind === 'rate-limited' ? RETRY_COST / ASKED_RETRY_COST : RETRY_COST;
+  const { callers } = scenario;
+  const perToken = asksToWait(scenario) ? RETRY_COST / ASKED_RETRY_COST : RETRY_COST;
   const seconds = ms / 1_000;
   const funded = requests + perToken * (callers * (cap + tricklePerSecond * seconds) + ratio * successes);
   const most = requests * retry.attempts;

@@ -1,4 +1,4 @@
-import type { Endpoint, Scenario } from './scenario.ts';
+import { type Endpoint, endpointsOf, type Scenario } from './scenario.ts';
 
 /** What an upstream does to some attempts while the fault lasts: a fault as data. */
 export interface Trouble {
@@ -52,11 +52,24 @@ const FLAP_MS = 2_000;
 const DOWN: Effect = { kind: 'answers', status: 503 };
 
 /** What goes wrong at an endpoint: its own troubles, or those that the scenario's fault stands for. */
-export function troublesOf(scenario: Scenario, endpoint: Endpoint): readonly Trouble[] {
+export function troublesOf(scenario: Troubled, endpoint: Endpoint): readonly Trouble[] {
   return endpoint.troubles ?? spelledOut(scenario);
 }
 
-function spelledOut({ fault, capacityPerSecond }: Scenario): readonly Trouble[] {
+type Troubled = Pick<Scenario, 'fault' | 'capacityPerSecond' | 'endpoints'>;
+
+/** Whether any reply may have a Retry-After. */
+export function asksToWait(scenario: Troubled): boolean {
+  return endpointsOf(scenario)
+    .flatMap((endpoint) => troublesOf(scenario, endpoint))
+    .some(({ does }) =>
+      does.kind === 'limits'
+        ? does.tells !== 'nothing'
+        : does.kind === 'answers' && does.headers?.includes('Retry-After'),
+    );
+}
+
+function spelledOut({ fault, capacityPerSecond }: Troubled): readonly Trouble[] {
   switch (fault.kind) {
     case 'brownout':
       return [{ does: { kind: 'slows', times: BROWNOUT_SLOWDOWN } }];

@@ -78,7 +78,7 @@ describe('figures', () => {
 
 describe('the bound', () => {
   const settings = builtInSettings();
-  const outage = { fault: { kind: 'outage' }, callers: 4 } as const;
+  const outage = { fault: { kind: 'outage' }, callers: 4, capacityPerSecond: 100 } as const;
 
   test('is the budget: cap and trickle per caller, a share of the successes', () => {
     const bound = attemptsBound(settings, outage, { requests: 1_000, successes: 100, ms: 30_000 });

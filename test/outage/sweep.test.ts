@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { judgeSeed } from '../../bench/outage/sweep/judge.ts';
+
+/** A short form of `node bench/outage/sweep.ts`, which takes the first 500. */
+const SEEDS = Array.from({ length: 100 }, (_, i) => i + 1);
+const TIMEOUT_MS = 300_000;
+
+test(
+  'no random combination of fault, load and settings has more attempts than the budget allows',
+  async () => {
+    for (const seed of SEEDS) {
+      const { attempts, bound } = await judgeSeed(seed);
+      expect({ seed, beyond: Math.max(0, attempts - bound) }).toEqual({ seed, beyond: 0 });
+    }
+  },
+  TIMEOUT_MS,
+);
