@@ -16,7 +16,7 @@ export interface DurableApi {
 }
 
 /** Whether `path` is the interface's to answer. */
-export function isDurablePath(path: string, durable: DurableApi | undefined): durable is DurableApi {
+export function decideDurablePath(path: string, durable: DurableApi | undefined): durable is DurableApi {
   return durable?.prefix !== undefined && path.startsWith(`${durable.prefix}/`);
 }
 

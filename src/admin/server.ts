@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from '../runtime/node-http.ts';
 import type { AdminDeps } from './deps.ts';
-import { answerDurable, isDurablePath } from './durable.ts';
+import { answerDurable, decideDurablePath } from './durable.ts';
 import { checkAccess, checkHost } from './guard.ts';
 import { isPage, pageFile } from './page.ts';
 import { AdminProblem, type AdminResponse } from './response.ts';
@@ -71,7 +71,7 @@ async function answer(
   deps: AdminDeps,
 ): Promise<AdminResponse | undefined> {
   try {
-    if (isDurablePath(pathOf(req), deps.durable)) {
+    if (decideDurablePath(pathOf(req), deps.durable)) {
       await answerDurable({ req, res }, token, deps.durable);
       return undefined;
     }

@@ -12,6 +12,26 @@ export function covers(wide: Calls, narrow: Calls): boolean {
   return methodsFit && pathCovers(wide.path.split('/').slice(1), narrow.path.split('/').slice(1));
 }
 
+/** True when some call is matched by both; also true where that cannot be ruled out. */
+export function overlap(one: Calls, other: Calls): boolean {
+  const methods = one.methods;
+  const methodsMeet =
+    methods === undefined || (other.methods?.some((method) => methods.includes(method)) ?? true);
+  return methodsMeet && pathsOverlap(one.path.split('/').slice(1), other.path.split('/').slice(1));
+}
+
+function pathsOverlap(one: readonly string[], other: readonly string[]): boolean {
+  const [first, ...rest] = one;
+  const [second, ...others] = other;
+  if (first === '**') return pathsOverlap(rest, other) || (second !== undefined && pathsOverlap(one, others));
+  if (second === '**') return pathsOverlap(other, one);
+  if (first === undefined || second === undefined) return first === second;
+  return segmentsOverlap(first, second) && pathsOverlap(rest, others);
+}
+
+const segmentsOverlap = (one: string, other: string): boolean =>
+  one === other || [one, other].some((segment) => isAny(segment) || segment.includes('*'));
+
 function pathCovers(wide: readonly string[], narrow: readonly string[]): boolean {
   const [first, ...rest] = wide;
   if (first === undefined) return narrow.length === 0;

@@ -16,8 +16,14 @@ interface Pair {
 
 /** What cannot be above what. */
 const PAIRS: readonly Pair[] = [
-  { low: 'retry.backoff.base', high: 'retry.backoff.max', unit: 'duration', bends: 'low' },
-  { low: 'retry.backoff.overloaded_base', high: 'retry.backoff.max', unit: 'duration', bends: 'low' },
+  ...['retry', 'durable'].flatMap((section): Pair[] =>
+    ['base', 'overloaded_base'].map((base) => ({
+      low: `${section}.backoff.${base}`,
+      high: `${section}.backoff.max`,
+      unit: 'duration',
+      bends: 'low',
+    })),
+  ),
   { low: 'breaker.wait.min', high: 'breaker.wait.max', unit: 'duration', bends: 'low' },
   { low: 'concurrency.min', high: 'concurrency.max', unit: 'count', bends: 'low' },
   { low: 'concurrency.initial', high: 'concurrency.max', unit: 'count', bends: 'low' },
@@ -30,20 +36,28 @@ const PAIRS: readonly Pair[] = [
  */
 export function crossCheck(settings: Inherited<Settings>, report: Report): void {
   for (const pair of PAIRS) checkPair(settings, pair, report);
-  const { values, origins } = settings;
-  const { backoff } = values.retry;
-  const list = origins.get('retry.backoff.list');
-  const kind = origins.get('retry.backoff.kind');
-  if (backoff.kind === 'list' && backoff.list.length === 0 && kind !== undefined) {
-    report.problem(kind.path, 'list needs its waits; write for example list: [100ms, 1s, 5s]');
-  } else if (backoff.kind !== 'list' && list !== undefined && isWritten(list)) {
-    report.warning(list.path, `has no effect with kind: ${backoff.kind}; write kind: list`);
-  }
+  checkBackoff('retry', settings, report);
+  checkBackoff('durable', settings, report);
   checkFallback(settings, report);
   checkHedge(settings, report);
   checkTimeouts(settings, report);
   checkDedupe(settings, report);
   checkSwitchedOff(settings, report);
+}
+
+function checkBackoff(
+  section: 'retry' | 'durable',
+  { values, origins }: Inherited<Settings>,
+  report: Report,
+): void {
+  const { backoff } = values[section];
+  const list = origins.get(`${section}.backoff.list`);
+  const kind = origins.get(`${section}.backoff.kind`);
+  if (backoff.kind === 'list' && backoff.list.length === 0 && kind !== undefined) {
+    report.problem(kind.path, 'list needs its waits; write for example list: [100ms, 1s, 5s]');
+  } else if (backoff.kind !== 'list' && list !== undefined && isWritten(list)) {
+    report.warning(list.path, `has no effect with kind: ${backoff.kind}; write kind: list`);
+  }
 }
 
 function checkPair({ values, origins }: Inherited<Settings>, pair: Pair, report: Report): void {

@@ -108,15 +108,20 @@ function keyBytes(text: string): string | undefined {
 
 /**
  * Whether a route is durable: as `mode` says, or because another key of `durable` is written at the same place or
- * further inside.
+ * further inside. That key then counts as the origin of `mode: on`, so that `explain` shows what runs.
  */
-export function isDurable({ values, origins }: Inherited<Settings>): boolean {
+export function decideDurable(route: Inherited<Settings>): boolean {
+  const { values, origins } = route;
   if (values.durable.mode === 'on') return true;
   const mode = origins.get('durable.mode');
-  return [...origins].some(
+  const written = [...origins].find(
     ([key, { depth, layer }]) =>
       key.startsWith('durable.') && layer.name !== undefined && depth > (mode?.depth ?? 0),
   );
+  if (written === undefined) return false;
+  values.durable.mode = 'on';
+  origins.set('durable.mode', written[1]);
+  return true;
 }
 
 /** A durable route's settings, and the backoff that its attempts follow. */

@@ -25,7 +25,7 @@ export interface Origin {
 export interface Inherited<T> {
   readonly values: T;
   /** By the dotted path of each single value: `retry.backoff.base`. */
-  readonly origins: ReadonlyMap<string, Origin>;
+  readonly origins: Map<string, Origin>;
 }
 
 /** Everything set: what remains of a schema's type once the built-in values lie below it. */

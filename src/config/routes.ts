@@ -1,8 +1,8 @@
 import { warnOfMethods } from './allow.ts';
 import type { RouteConfig } from './config.ts';
-import { type Calls, covers } from './covers.ts';
+import { type Calls, covers, overlap } from './covers.ts';
 import { crossCheck } from './cross-check.ts';
-import { durableOptions, isDurable } from './durable.ts';
+import { durableOptions, decideDurable } from './durable.ts';
 import { headerRules } from './header-rules.ts';
 import { inherit, type Layer } from './inherit.ts';
 import type { PresetRoute } from './preset.ts';
@@ -16,8 +16,8 @@ import type { Ground } from './upstreams.ts';
 import { CATCH_ALL, MATCH_MISSING, methodsOf } from './words.ts';
 
 interface RouteGround extends Ground {
-  /** The upstream has an allow-list. */
-  readonly restricted: boolean;
+  /** The upstream's allow-list; undefined: there is none. */
+  readonly allow: readonly Calls[] | undefined;
 }
 
 interface Routes {
@@ -49,6 +49,9 @@ export function resolveRoutes(
       [...path, index],
       `is never reached: route ${names[earlier]} takes its calls; put it first`,
     ),
+  );
+  warnAboutDenied(calls, ground.allow, (index) =>
+    report.warning([...path, index], 'is never reached: allow has none of its calls; add them to allow'),
   );
   const written = inputs.map((input, index) => {
     const { name: _name, match, ...values } = input;
@@ -104,12 +107,12 @@ interface RouteParts {
 
 function resolveRoute(
   { name, calls, layers, alone }: RouteParts,
-  { report, origins, restricted }: RouteGround,
+  { report, origins, allow }: RouteGround,
 ): RouteConfig {
   const inherited = inherit<SharedInput>(layers);
   crossCheck(inherited, report);
-  const durable = isDurable(inherited);
-  const headers = headerRules(layers, restricted, report);
+  const durable = decideDurable(inherited);
+  const headers = headerRules(layers, allow !== undefined, report);
   checkSigned(inherited, { headers, durable }, report);
   const polling = pollingOf(inherited, durable, report);
   const own = (alone?.values ?? {}) as Partial<Record<'retry' | 'breaker' | 'concurrency', object>>;
@@ -133,6 +136,16 @@ function resolveRoute(
 
 function callsOf(match: RouteInput['match']): Calls {
   return { methods: methodsOf(match?.method), path: match?.path ?? '/**' };
+}
+
+function warnAboutDenied(
+  routes: readonly Calls[],
+  allow: readonly Calls[] | undefined,
+  warn: (index: number) => void,
+): void {
+  routes.forEach((route, index) => {
+    if (allow?.some((rule) => overlap(rule, route)) === false) warn(index);
+  });
 }
 
 function warnAboutShadows(routes: readonly Calls[], warn: (index: number, earlier: number) => void): void {

@@ -53,5 +53,8 @@ function wrongWith(url: URL, written: string): string | undefined {
   }
   if (/[?#]/.test(written)) return 'holds a query or a fragment; the client sends those';
   if (url.hostname === '') return 'has no host';
+  const placeholder = /[{<][^{}<>]*[}>]|%7B|%3C/i.exec(`${url.hostname}${url.pathname}`);
+  if (placeholder !== null)
+    return 'holds a placeholder, which would be sent as it is; write ${NAME} for an environment variable, in quotes';
   return undefined;
 }

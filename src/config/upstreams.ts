@@ -34,17 +34,18 @@ export function resolveUpstream(name: string, input: UpstreamInput, ground: Grou
   const own: Layer = { name: path.join('.'), path, values: shared };
   const inherited = inherit<SharedInput>([...outer, own]);
   const place = upstreamUrl(url, [...path, 'url'], allowPrivate, report);
+  const allowed = allowRules(allow, [...path, 'allow'], report);
   return {
     name,
     ...place,
     privatePath: report.replaced([...path, 'url']),
     mount: mountOf(name, mount, [...path, 'mount'], report),
     allowPrivate,
-    allow: allowRules(allow, [...path, 'allow'], report),
+    allow: allowed,
     connection: connectionOptions(inherited, place.origin, ground),
     routes: resolveRoutes(
       { path, outer, own, inputs: routes, known: belowBase(known?.routes ?? [], place.basePath) },
-      { ...ground, restricted: allow !== undefined },
+      { ...ground, allow: allowed },
     ),
   };
 }

@@ -67,17 +67,52 @@ export const checkName: Check = (name) => {
     : `"${name}" is not a name; write up to 63 letters, digits, _ . or -`;
 };
 
-/** What is wrong with a route's path. */
+/**
+ * A path pattern is literal text with `*`, `**` and `:name`. The syntax of regular expressions, OpenAPI and other routers
+ * would be taken literally and would match no call.
+ */
 export const checkPathPattern: Check = (path) => {
+  if (path.startsWith('^') || path.endsWith('$'))
+    return `"${path}" is a regular expression; a pattern always matches the whole path: write for example /v1/**`;
   if (!path.startsWith('/')) return `"${path}" does not start with /; write /${path}`;
   if (/[?#\s]/.test(path)) return `"${path}" holds ?, # or a space; only the path is matched, not the query`;
-  const segments = path.slice(1).split('/');
-  if (segments.some((segment) => segment === '.' || segment === '..')) return `"${path}" holds a dot segment`;
-  const odd = segments.find((segment) => segment !== '**' && segment.includes('**'));
-  return odd === undefined
-    ? undefined
-    : `"${path}": "${odd}" is not a segment; ** stands alone between slashes`;
+  for (const segment of path.slice(1).split('/')) {
+    const wrong = segmentProblem(segment);
+    if (wrong !== undefined) return `"${path}": ${wrong}`;
+  }
+  return undefined;
 };
+
+/** Segments that match no call, or other calls than meant, each with what to write. */
+const SEGMENT_PROBLEMS: readonly (readonly [RegExp, string])[] = [
+  [/^\.\.?$/, 'is a dot segment; no path keeps one'],
+  [/\*\*./, 'is not a segment; ** stands alone between slashes'],
+  [/.\*\*/, 'is not a segment; ** stands alone between slashes'],
+  [/\{.*\}/, 'would be taken literally; write :id, or * for any segment'],
+  [/\|/, 'would be taken literally; write one route for each alternative'],
+  [/^\.[*+]$/, 'is a regular expression; write * or **'],
+  [/^:(?!\w+$)/, 'would match every segment: a name takes the whole segment; write * for a part of it'],
+];
+
+function segmentProblem(segment: string): string | undefined {
+  const found = SEGMENT_PROBLEMS.find(([syntax]) => syntax.test(segment));
+  if (found !== undefined) return `"${segment}" ${found[1]}`;
+  const never = /[^\w\-.~!$&'()*+,;=:@%]/u.exec(segment)?.[0];
+  if (never !== undefined)
+    return `"${never}" is never in a path as it is sent; write ${percentEncoded(never)}`;
+  const odd = segment.match(/%.{0,2}/g)?.find((encoded) => normalised(encoded) !== encoded);
+  return odd && `"${odd}" never matches, because paths are normalised; write ${normalised(odd)}`;
+}
+
+/** As the router has a percent-encoded character when it matches (RFC 3986 §6.2.2). */
+function normalised(encoded: string): string {
+  if (!/^%[0-9a-f]{2}$/i.test(encoded)) return `%25${encoded.slice(1)}`;
+  const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16));
+  return /[\w\-.~]/.test(character) ? character : encoded.toUpperCase();
+}
+
+const percentEncoded = (character: string): string =>
+  [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 
 /** Methods as they are matched: upper-case; undefined: any. */
 export function methodsOf(written: readonly string[] | undefined): readonly string[] | undefined {

@@ -36,7 +36,6 @@ describe('a small file', () => {
   test('has the built-in values of the process', () => {
     expect(rest).toEqual({
       file: 'config.yaml',
-      files: ['config.yaml'],
       tls: undefined,
       listen: { host: '127.0.0.1', port: 8080 },
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
