@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { ClientRequest, ClientResponse } from '../proxy/client.ts';
+import { METHODS_SERVED } from '../proxy/client-exchange.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 
@@ -47,12 +48,11 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
 }
 
 const NO_FORWARD_PROXY = 'this is not a forward proxy';
-const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 /** CONNECT makes a forward proxy, which this is not; its target is none that could be forwarded. */
 export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
   socket.on('error', () => undefined);
-  answer(socket, 405, NO_FORWARD_PROXY, `allow: ${ALLOWED}\r\n`);
+  answer(socket, 405, NO_FORWARD_PROXY, `allow: ${METHODS_SERVED}\r\n`);
   socket.destroySoon();
 }
 
@@ -64,7 +64,7 @@ export function refuseExpectation(_req: ClientRequest, res: ClientResponse): voi
 
 /** CONNECT on a stream of HTTP/2, where there is a response to write to. */
 export function refuseConnectStream(res: ClientResponse): void {
-  refuse(res, 405, NO_FORWARD_PROXY, ['allow', ALLOWED]);
+  refuse(res, 405, NO_FORWARD_PROXY, ['allow', METHODS_SERVED]);
 }
 
 /** Fields that are too long, all together. */

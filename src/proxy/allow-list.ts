@@ -1,4 +1,4 @@
-import { MAX_DECODINGS, pathPattern, resolveDots } from './request-path.ts';
+import { climbs, dotsBesideSeparator, MAX_DECODINGS, pathPattern, resolveDots } from './request-path.ts';
 
 /** Calls that may be sent. */
 export interface AllowRule {
@@ -51,9 +51,8 @@ function readings(path: string): string[] | undefined {
     if (POISON.test(decoded)) return undefined;
     for (let taken = 0; taken < 1 << LIBERTIES.length; taken++) {
       const read = LIBERTIES.reduce((text, liberty, i) => ((taken >> i) & 1 ? liberty(text) : text), decoded);
-      const resolved = resolveDots(read);
-      if (resolved === undefined) return undefined;
-      found.add(resolved);
+      if (climbs(read) || dotsBesideSeparator(read)) return undefined;
+      found.add(resolveDots(read));
     }
     const next = decoded.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
       String.fromCharCode(Number.parseInt(hex, 16)),

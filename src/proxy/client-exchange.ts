@@ -4,6 +4,7 @@ import { replyHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Interim, Reply } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
+import { STATUS_CODES } from '../runtime/node-http.ts';
 import { type ErrorCode, ProxyError } from './errors.ts';
 import { addVeto, isFinal } from './client-retries.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
@@ -28,6 +29,9 @@ export interface ExchangeDeps extends IncomingDeps {
   /** An error that is no ProxyError: our own fault, to be logged with its stack. */
   readonly onBug: (error: unknown, record?: CallRecord) => void;
 }
+
+/** What may be asked here; which of it an upstream knows is its own matter. */
+export const METHODS_SERVED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 const NOTHING = new Uint8Array(0);
 
@@ -104,6 +108,15 @@ export class ClientExchange {
       this.#deps.onBug(bug, this.#record);
       res.destroy();
     }
+  }
+
+  /** `OPTIONS *` is about this server, and no upstream is asked. */
+  answerOptions(): void {
+    const headers = ['allow', METHODS_SERVED, 'content-length', '0'];
+    this.#addOwnHeaders(headers, 'proxy');
+    this.#ending.status = 200;
+    this.#writeHead(200, '', headers);
+    this.#res.end();
   }
 
   #sendProblem(error: ProxyError | undefined): void {
@@ -196,9 +209,10 @@ export class ClientExchange {
 
   #writeHead(status: number, statusText: string, headers: string[]): void {
     if (this.#deps.draining()) this.#res.shouldKeepAlive = false;
-    // Octets beyond ASCII mean nothing in a reason phrase (RFC 9112 §4), and undici has decoded them by guess.
-    if (!/^[\t\x20-\x7e]+$/.test(statusText)) this.#res.writeHead(status, headers);
-    else this.#res.writeHead(status, statusText, headers);
+    // Octets beyond ASCII mean nothing in a reason phrase (RFC 9112 §4), and undici has decoded them by guess. An empty
+    // phrase is allowed there; of a status that it does not know, node:http would make "unknown".
+    const phrase = /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
+    this.#res.writeHead(status, phrase, headers);
   }
 
   /** A failure that has been dealt with here is not to be multiplied by the client's SDK. */

@@ -6,6 +6,7 @@ import { EMPTY_BODY, type RequestBody } from '../http/request-body.ts';
 import { StreamedBody } from '../http/streamed-body.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { endOfTurn } from '../runtime/turn.ts';
 import { watchBody } from './body-watch.ts';
 import type { Call } from './call.ts';
 import { clientRetries } from './client-retries.ts';
@@ -35,8 +36,9 @@ export interface IncomingDeps {
 }
 
 /**
- * A body declared up to this size is awaited before the first attempt: the client's slowness then is not the
- * upstream's, and one buffer costs undici less than a stream. Larger and chunked ones stream.
+ * A body declared up to this size mostly comes in the same packets as its head. One buffer costs undici less than a
+ * stream, so such a body has one turn of the event loop to be here. One that is slower streams, like all that are larger:
+ * the upstream may answer before it is whole.
  */
 const MAX_AWAITED_BYTES = 64 * 1024;
 
@@ -137,8 +139,9 @@ export class IncomingCall {
     this.#body = body;
     this.#stopWatching = watchBody(req, { clock, idleMs: bodyTimeoutMs(), onStall });
     if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
-    await body.settled();
-    if (!req.complete) throw new ProxyError('client_gone', 'the client broke off its request body');
+    await Promise.race([body.settled(), new Promise<void>(endOfTurn)]);
+    if (req.destroyed && !req.complete)
+      throw new ProxyError('client_gone', 'the client broke off its request body');
   }
 }
 

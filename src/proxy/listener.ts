@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { headerOf } from '../http/headers.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Socket } from 'node:net';
 import { watchBody } from './body-watch.ts';
@@ -8,6 +7,7 @@ import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchan
 import { ProxyError } from './errors.ts';
 import { flawOf } from './malformed.ts';
 import { CallRecord } from './record.ts';
+import { asksServer, requestTarget } from './request-target.ts';
 import type { Route } from './route.ts';
 import { type Listed, Roster } from './roster.ts';
 import type { Router } from './router.ts';
@@ -119,8 +119,8 @@ export class Listener {
     const { req, res } = parties;
     const { clock, newId, observer, router } = this.#deps;
     const method = req.method as string;
-    const target = req.url as string;
-    const match = router().match(method, headerOf(req.rawHeaders, 'host'), target);
+    const { host, target } = requestTarget(req);
+    const match = router().match(method, host, target);
     const { upstream, name, calls } = 'route' in match ? match.route : NO_ROUTE;
     // In the log the upstream's name stands for the mount.
     const path = 'route' in match ? match.path : target;
@@ -143,6 +143,7 @@ export class Listener {
     });
     const flaw = flawOf(req);
     if (flaw !== undefined) exchange.end(flaw);
+    else if (asksServer(method, target)) exchange.answerOptions();
     else if (parties.upgrade !== undefined && this.#deps.draining()) {
       // A request is soon over; a tunnel would only be cut.
       exchange.refuse(new ProxyError('draining', 'the proxy is shutting down'));

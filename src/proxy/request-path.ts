@@ -28,32 +28,66 @@ export function decodeUnreserved(path: string): string {
 /** Upstreams behind another proxy may decode this often. */
 export const MAX_DECODINGS = 3;
 
-/** Whether dots that are encoded more than once climb for an upstream that decodes more than once. */
-export function climbsDecoded(path: string): boolean {
+/**
+ * Whether a path could climb above its start, for any server. Servers differ in what they take for a separator (`%2F`,
+ * `\\`, `%5C`). Some cut parameters off a segment (`..;a=b`) or merge slashes before they resolve dots, and some decode more
+ * than once. What climbs in one of these readings climbs.
+ */
+export function climbs(path: string): boolean {
+  if (climbsOnce(path)) return true;
   let decoded = path;
   for (let i = 1; i < MAX_DECODINGS && decoded.includes('%25'); i++) {
     decoded = decodeUnreserved(decoded.replaceAll('%25', '%'));
-    if (resolveDots(decoded) === undefined) return true;
+    if (climbsOnce(decoded)) return true;
   }
   return false;
 }
 
+/** What only some servers take for one. */
+const SEPARATOR = /\\|%2F|%5C/;
+
 /**
- * The path with `.` and `..` resolved (RFC 3986 §5.2.4), or undefined when it could climb above its start: upstreams
- * differ in what they take for a separator (`%2F`, `\`, `%5C`), and some cut parameters off a segment (`..;a=b`) or
- * merge slashes before they resolve. What climbs for any of them does not pass.
+ * Whether `..` stands beside a separator that only some servers know. Which of those a server knows makes too many readings
+ * to list.
  */
-export function resolveDots(path: string): string | undefined {
-  if (path === '') return '/';
-  if (!path.includes('.')) return path;
+export function dotsBesideSeparator(path: string): boolean {
+  return path.split('/').some((segment) => {
+    const parts = segment.split(SEPARATOR);
+    return parts.length > 1 && parts.some((part) => step(part) === -1);
+  });
+}
+
+/** Takes of each segment the reading that ends lowest, so that no mixture of readings is lower. */
+function climbsOnce(path: string): boolean {
+  if (!path.includes('.')) return false;
   let depth = 0;
   for (const segment of path.split('/')) {
-    const parts = segment.split(/\\|%2F|%5C/).map((part) => part.replace(/(?:;|%3B).*/, ''));
-    if (parts.length > 1 && parts.includes('..')) return undefined;
-    if (parts[0] === '..') depth--;
-    else if (parts[0] !== '.' && parts[0] !== '') depth++;
-    if (depth < 0) return undefined;
+    const parts = segment.split(SEPARATOR).map(step);
+    let lowest = 0;
+    let end = 0;
+    for (const part of parts) {
+      end += part;
+      lowest = Math.min(lowest, end);
+    }
+    if (depth + lowest < 0) return true;
+    // As one segment with encoded separators in it, it is one step down.
+    depth += parts.length > 1 ? Math.min(end, 1) : end;
+    if (depth < 0) return true;
   }
+  return false;
+}
+
+/** How far a segment leads down: an empty one may be merged away. */
+function step(segment: string): -1 | 0 | 1 {
+  const name = segment.replace(/(?:;|%3B).*/, '');
+  if (name === '..') return -1;
+  return name === '.' || name === '' ? 0 : 1;
+}
+
+/** The path with `.` and `..` resolved (RFC 3986 §5.2.4); what climbs above its start stays there. */
+export function resolveDots(path: string): string {
+  if (path === '') return '/';
+  if (!path.includes('.')) return path;
   const resolved: string[] = [];
   const segments = path.split('/').slice(1);
   segments.forEach((segment, index) => {

@@ -1,5 +1,5 @@
 import { type AllowRule, allowList } from './allow-list.ts';
-import { climbsDecoded, decodeUnreserved, pathPattern, resolveDots } from './request-path.ts';
+import { climbs, decodeUnreserved, pathPattern, resolveDots } from './request-path.ts';
 
 /** Where an upstream is reached: below a path ('' is the root) or under a Host of its own. */
 export type Mount = { readonly path: string } | { readonly host: string };
@@ -40,6 +40,8 @@ interface Compiled<R> {
   readonly mountPath: string;
   readonly host: string | undefined;
   readonly basePath: string;
+  /** The upstream's mount, its base path or its allow-list is a bound that a path could climb out of. */
+  readonly bounded: boolean;
   readonly allows: ((method: string, path: string) => boolean) | undefined;
   readonly routes: readonly {
     readonly methods: ReadonlySet<string> | undefined;
@@ -79,10 +81,11 @@ export class Router<R> {
     if (upstream === undefined) return { kind: 'none', why: `no upstream is mounted at ${shown(plain)}` };
 
     const rest = plain.slice(upstream.mountPath.length);
-    const below = resolveDots(rest);
-    if (below === undefined || climbsDecoded(rest)) {
+    // A path may climb where there is nothing that it could leave.
+    if (upstream.bounded && climbs(rest)) {
       return { kind: 'bad_target', why: 'the path climbs out of its mount' };
     }
+    const below = resolveDots(rest);
     const found = upstream.routes.find(
       ({ methods, path }) => (methods === undefined || methods.has(method)) && path.test(below),
     );
@@ -112,9 +115,11 @@ function isBelow(path: string, { mountPath }: Compiled<unknown>): boolean {
 }
 
 function compileUpstream<R>({ mount, basePath, allow, routes }: MountedUpstream<R>): Compiled<R> {
+  const mountPath = 'path' in mount ? mount.path.replace(/\/$/, '') : '';
   return {
     allows: allow && allowList(allow),
-    mountPath: 'path' in mount ? mount.path.replace(/\/$/, '') : '',
+    bounded: mountPath !== '' || basePath !== '' || allow !== undefined,
+    mountPath,
     host: 'host' in mount ? mount.host.toLowerCase() : undefined,
     basePath,
     routes: routes.map(({ methods, path, route }) => ({

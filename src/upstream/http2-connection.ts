@@ -18,6 +18,12 @@ export interface Http2ConnectionOptions {
 /** More at once go on another connection, so that one lost packet does not hold all of them up. */
 const MAX_STREAMS = 100;
 
+/**
+ * Pairs of a reply's head, its status too. Node's default is 128, and it resets a stream that has more. By HTTP/1.1 the bytes
+ * alone are bounded; so many fields need more of them.
+ */
+const MAX_HEADER_PAIRS = 4_096;
+
 /** undici's, which keeps a stream of 100 Mbit/s going over 20 ms. */
 const WINDOW_BYTES = 256 * 1024;
 
@@ -42,6 +48,7 @@ export class Http2Connection implements Carrier {
     this.#bornAt = options.clock.now();
     const session = connect(options.origin, {
       createConnection: () => socket,
+      maxHeaderListPairs: MAX_HEADER_PAIRS,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
     this.session = session;

@@ -3,7 +3,6 @@ import type { FakeClock } from '../support/fake-clock.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { type RawOrigin, startRawOrigin } from '../support/raw-origin.ts';
 import { hangBeforeHead, stallAfter } from '../support/raw-steps.ts';
-import { untilState } from '../support/tidy.ts';
 
 interface Scene {
   readonly client: RawClient;
@@ -81,20 +80,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
     error: 'client_gone',
   },
   {
-    fault: 'leaves in its own body, which is awaited (declared, up to 64 KiB)',
-    upstream: silent,
-    act: async ({ client, proxy }) => {
-      await client.send(upload('content-length: 10', 'part'));
-      await untilState(proxy, ({ replay_bytes }) => replay_bytes === 4);
-      client.abort();
-    },
-    told: 'nothing',
-    upstreamGot: '0 begun, 0 whole',
-    outcome: 'client_gone',
-    error: 'client_gone',
-  },
-  {
-    fault: 'leaves in its own body, which streams',
+    fault: 'leaves in its own body',
     upstream: silent,
     act: async (scene) => {
       await begin(scene);

@@ -155,10 +155,9 @@ const REQUEST_LINES = [
     'a reply': 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
   }),
   ...all(declined(400), {
-    'the absolute form': get('http://example.com/api/x'),
-    'the absolute form of our own address': get('http://app/api/x'),
     'the absolute form of a file': get('file:///etc/passwd'),
-    'an asterisk': 'OPTIONS * HTTP/1.1\r\nHost: app\r\n\r\n',
+    'the absolute form with user information': get('http://app@example.com/api/x'),
+    'the absolute form without a host': get('http:///api/x'),
     'an asterisk that is no OPTIONS': get('*'),
   }),
   ...all(refused(405), {
@@ -166,6 +165,8 @@ const REQUEST_LINES = [
     'CONNECT to ourselves': 'CONNECT app:80 HTTP/1.1\r\nHost: app\r\n\r\n',
   }),
   ...all(passed('GET /x'), {
+    'the absolute form': get('http://example.com/api/x'),
+    'the absolute form of our own address': get('http://app/api/x'),
     'empty lines before it': `\r\n\r\n${get('/api/x')}`,
     'two spaces before the version': 'GET /api/x  HTTP/1.1\r\nHost: app\r\n\r\n',
     // Nobody is deceived: it is HTTP for us and for the upstream.

@@ -130,25 +130,22 @@ describe('a client that leaves', () => {
   });
 
   test.each([
-    ['declared and awaited', 'content-length: 100', 'part', 0],
-    ['declared and streamed', 'content-length: 100000', 'part', 1],
-    ['chunked', 'transfer-encoding: chunked', '4\r\npart\r\n', 1],
+    ['declared and small', 'content-length: 100', 'part'],
+    ['declared and large', 'content-length: 100000', 'part'],
+    ['chunked', 'transfer-encoding: chunked', '4\r\npart\r\n'],
   ])(
     'in the middle of its upload, %s: at most one request, never whole, never again',
-    async (_name, framing, part, requests) => {
+    async (_name, framing, part) => {
       const clock = new FakeClock();
       const origin = await startOrigin(async ({ body }) => void (await body()));
       const proxy = await startTidy(apiConfig(origin), { clock });
       const client = await connectRaw(proxy.port);
       await client.send(`PUT /api/ HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n${part}`);
-      if (requests > 0) await origin.until((seen) => seen.requests[0]?.body.toString() === 'part');
-      else await untilState(proxy, ({ replay_bytes }) => replay_bytes === 4);
+      await origin.until((seen) => seen.requests[0]?.body.toString() === 'part');
       client.abort();
-      expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, attempts: requests });
+      expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, attempts: 1 });
       await origin.until(({ openConnections }) => openConnections === 0);
-      expect(origin.requests.map(({ complete }) => complete)).toEqual(
-        Array.from({ length: requests }, () => false),
-      );
+      expect(origin.requests.map(({ complete }) => complete)).toEqual([false]);
       expect(clock.pending).toBe(0);
     },
   );

@@ -39,6 +39,17 @@ async function start(
 }
 
 describe('a call over HTTP/2', () => {
+  test('carries a reply of many fields, as HTTP/1.1 does', async () => {
+    const names = Array.from({ length: 500 }, (_, i) => `x-${i}`);
+    const origin = await startHttp2Origin([
+      reply('ok', Object.fromEntries(names.map((name) => [name, 'v']))),
+    ]);
+    const { api } = await start(origin);
+    const answer = await fetch(`${api}/`);
+    expect(answer.status).toBe(200);
+    expect(names.filter((name) => answer.headers.get(name) !== 'v')).toEqual([]);
+  });
+
   test('carries method, target, fields and body there, status, fields and body back', async () => {
     const origin = await startHttp2Origin([
       ({ stream }) => {

@@ -88,7 +88,7 @@ test('SIGHUP while the configuration is read for the start reads it once more af
   const args = ['src/main.ts', 'start', '--config', join(folder, 'config.yaml')];
   const proxy = run(process.execPath, ['--import', join(folder, 'preload.mjs'), ...args]);
   await proxy.untilPrinted(/listening on/);
-  await proxy.untilPrinted(/configuration reloaded/);
+  await proxy.untilPrinted(/configuration read again/);
   proxy.child.kill('SIGTERM');
   expect(await proxy.ended()).toBe(0);
 });

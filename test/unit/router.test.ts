@@ -81,6 +81,31 @@ describe('nothing climbs out of its mount', () => {
   );
 });
 
+describe('dots beside a separator that only some servers know', () => {
+  test.each(['/api/x%2F..%2Fy', '/api/a/b%5C..%5C..%5Cc', '/api/a%2Fb/../c', '/api/a/..%2Fc'])(
+    '%s stays below its mount in every reading, and passes as it is',
+    (from) => expect(match(from).kind).toBe('route'),
+  );
+
+  test.each(['/..', '/../x', '/a%2F..%2F..%2Fx', '/%252e%252e%252fx', '/..;/x'])(
+    '%s passes where there is nothing to leave',
+    (path) => {
+      const root = {
+        mount: { path: '/' },
+        basePath: '',
+        routes: [{ methods: undefined, path: '/**', route: 'r' }],
+      };
+      expect(new Router([root]).match('GET', undefined, path)).toMatchObject({ kind: 'route', target: path });
+      const bounds = [
+        { ...root, basePath: '/v2' },
+        { ...root, allow: [{ methods: undefined, path: '/**' }] },
+      ];
+      for (const bound of bounds)
+        expect(new Router([bound]).match('GET', undefined, path).kind).toBe('bad_target');
+    },
+  );
+});
+
 describe('what is not a path is refused', () => {
   test.each(['*', 'http://shop.local/x', 'shop.local:443', ''])('%s', (from) =>
     expect(match(from)).toMatchObject({ kind: 'bad_target' }),
