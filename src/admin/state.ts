@@ -54,9 +54,10 @@ function quotaJson({ waiting, gatesClosed, credentials }: QuotaSnapshot) {
   return { waiting, gates_closed: gatesClosed, credentials: credentials.map(credentialJson) };
 }
 
-function credentialJson({ credential, waiting, gate, buckets }: CredentialSnapshot) {
+function credentialJson({ credential, limited, waiting, gate, buckets }: CredentialSnapshot) {
   return {
     credential,
+    limited,
     waiting,
     gate: gate && { cause: gate.cause, retry_after_ms: Math.ceil(gate.retryAfterMs) },
     buckets: buckets.map(bucketJson),

@@ -151,6 +151,7 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
 /** Whether a policy of the route may want a request's body a second time, or to read it itself. */
 function sendsAgain({ retry, overrides, fallback, dedupe, quota }: RouteSettings): boolean {
   if (retry.attempts > 1 || (overrides?.attempts ?? 1) > 1) return true;
-  if (dedupe.windowMs !== undefined || quota.cost.pointer !== undefined) return true;
+  if (dedupe.windowMs !== undefined) return true;
+  if (quota.cost.pointer !== undefined || quota.scope.startsWith('/')) return true;
   return fallback !== undefined && 'upstream' in fallback.to;
 }

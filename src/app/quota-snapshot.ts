@@ -1,3 +1,4 @@
+import type { Allowance } from '../policies/quota/allowance.ts';
 import type { Line } from '../policies/quota/line.ts';
 import type { Quota } from '../policies/quota/quota.ts';
 import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../proxy/snapshot.ts';
@@ -6,7 +7,7 @@ import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../proxy
 const MOST_SHOWN = 100;
 
 export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
-  const all = Array.from(quota.lines, ([credential, line]) => credentialSnapshot(credential, line, now));
+  const all = [...quota.lines].flatMap(([credential, line]) => lineSnapshot(credential, line, now));
   const scarcest = new Map<string, BucketSnapshot>();
   for (const bucket of all.flatMap(({ buckets }) => buckets)) {
     const known = scarcest.get(bucket.bucket);
@@ -20,18 +21,29 @@ export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
   };
 }
 
-function credentialSnapshot(credential: string, line: Line, now: number): CredentialSnapshot {
-  const { gate, windows, meters } = line.allowance;
+/** What holds for all calls of the credential, and then what holds for some. */
+function lineSnapshot(credential: string, { account, size }: Line, now: number): CredentialSnapshot[] {
+  const whole = { credential, waiting: size, ...allowanceSnapshot(account.whole, now) };
+  const parts = Array.from(account.parts, ([limited, allowance]) => ({
+    credential,
+    limited,
+    waiting: 0,
+    ...allowanceSnapshot(allowance, now),
+  }));
+  return [whole, ...parts].filter(
+    ({ buckets, gate, waiting }) => waiting > 0 || gate !== undefined || buckets.length > 0,
+  );
+}
+
+function allowanceSnapshot({ gate, windows, meters }: Allowance, now: number) {
   const retryAfterMs = gate.closedMs(now);
   return {
-    credential,
-    waiting: line.size,
-    gate: retryAfterMs === undefined ? undefined : { cause: gate.cause ?? 'probing', retryAfterMs },
+    gate: retryAfterMs === undefined ? undefined : { cause: gate.cause ?? 'throttled', retryAfterMs },
     buckets: [
-      ...windows.map(({ name, gcra }) => ({
+      ...windows.map(({ name, limit, gcra }) => ({
         bucket: name,
         policy: '',
-        limit: gcra.burst,
+        limit,
         remaining: gcra.remaining(now),
         resetMs: gcra.resetMs(now),
       })),

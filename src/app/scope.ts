@@ -10,7 +10,7 @@ import { ReplyStore } from '../policies/dedupe/store.ts';
 import type { Admit } from '../policies/concurrency/policy.ts';
 import { WaitQueue } from '../policies/concurrency/queue.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
-import { Quota } from '../policies/quota/quota.ts';
+import { type GateClosed, Quota } from '../policies/quota/quota.ts';
 import { HedgeAllowance } from '../policies/hedge/allowance.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
@@ -21,7 +21,7 @@ import type { BudgetOptions } from '../policies/retry/options.ts';
 import { Trip } from '../policies/retry/trip.ts';
 import type { Call } from '../proxy/call.ts';
 import { callerFields, framed } from '../proxy/caller.ts';
-import type { BreakerCause, BreakerState, GateCause } from '../proxy/events.ts';
+import type { BreakerCause, BreakerState } from '../proxy/events.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Observer } from '../proxy/observer.ts';
 import type { Abort } from '../runtime/abort.ts';
@@ -200,14 +200,8 @@ export class Scopes {
     const scope = this.#scopeOf(route, options, this.#shared.quota);
     const { clock, draining, observer, random } = this.#deps;
     const [upstream, { name }] = [this.#upstream, scope];
-    const closed = (cause: GateCause, closedMs: number, credential: string) =>
-      observer.stateChanged(upstream, {
-        type: 'quota_gate_closed',
-        scope: name,
-        cause,
-        closedMs,
-        credential,
-      });
+    const closed = (gate: GateClosed) =>
+      observer.stateChanged(upstream, { type: 'quota_gate_closed', scope: name, ...gate });
     scope.quota = this.#deps.state.keep(
       `${name} quota`,
       options,

@@ -64,6 +64,7 @@ function quotaOptions({ cost, wait, credentials, ...rest }: Settings['quota']): 
     mode: rest.mode,
     windows: rest.windows,
     cost: { fixed: cost.fixed, header: name(cost.header)?.toLowerCase(), pointer: name(cost.body) },
+    scope: rest.scope,
     learn: rest.learn,
     formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,
     credentials: credentials.map((header) => header.toLowerCase()),

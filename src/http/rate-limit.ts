@@ -17,6 +17,8 @@ export interface QuotaFormat {
   readonly reset?: string;
   /** `auto` when left out. */
   readonly resetAs?: ResetAs;
+  /** It flows back all the time, and the reset is the moment when it is full again (OpenAI, Anthropic), not the end of a window. */
+  readonly flows?: boolean;
   /** One header that says `used/size`, of which so much leaks away all the time (Shopify). In place of the four above. */
   readonly combined?: { readonly header: string; readonly leakPerSecond: number };
   /** The header that names which of several quotas of the same form a reply speaks of (GitHub's core, search, graphql). */
@@ -37,7 +39,7 @@ export interface QuotaReading {
   readonly resetMs: number | undefined;
   /** The time that `limit` is for. */
   readonly windowMs: number | undefined;
-  /** It flows back all the time, `limit` within `windowMs`, instead of coming back whole at the reset. */
+  /** It flows back all the time, `limit` within `windowMs` (or what is missing until the reset), instead of coming back whole at the reset. */
   readonly flows: boolean;
 }
 
@@ -155,7 +157,7 @@ function readingOf(
   found: Fields,
   times: ReplyTimes,
 ): QuotaReading | undefined {
-  const { combined, resetAs = 'auto', unit = 'calls' } = format;
+  const { combined, resetAs = 'auto', unit = 'calls', flows = false } = format;
   const resource = (valueOf(found, format.resource) ?? '').trim().slice(0, LONGEST_NAME);
   const name = { bucket, unit, policy: '', resource };
   if (combined !== undefined) return leaking(combined, name, found);
@@ -172,7 +174,7 @@ function readingOf(
     remaining,
     resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, times),
     windowMs: windowOf(limit),
-    flows: false,
+    flows: flows && (limitOf(limit) ?? 0) > 0,
   };
 }
 

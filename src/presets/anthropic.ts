@@ -19,11 +19,15 @@ export const anthropic: Preset = {
     timeouts: SDK,
     'retry.veto_headers': SDK,
     quota: LIMITS,
+    'quota.wait': SDK,
     'quota.credentials': 'https://platform.claude.com/docs/en/api/overview',
   },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { not_processed: [529], veto_headers: ['x-should-retry'] },
+  // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.
   quota: {
+    scope: '/model',
+    wait: '2m',
     credentials: ['x-api-key', 'authorization'],
     formats: ['requests', 'input-tokens', 'output-tokens'].map((bucket) => ({
       bucket,
@@ -32,6 +36,7 @@ export const anthropic: Preset = {
       remaining: `anthropic-ratelimit-${bucket}-remaining`,
       reset: `anthropic-ratelimit-${bucket}-reset`,
       reset_as: 'date',
+      flows: true,
     })),
   },
   errors: {

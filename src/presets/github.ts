@@ -37,6 +37,7 @@ export const github: Preset = {
   timeouts: { attempt: '15s', total: '2m' },
   retry: { retry_after: { max: '75s' } },
   quota: {
+    wait: '75s',
     formats: [
       {
         limit: 'x-ratelimit-limit',

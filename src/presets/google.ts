@@ -19,7 +19,7 @@ export const google: Preset = {
   sources: { 'quota.credentials': 'https://cloud.google.com/docs/authentication/api-keys-use' },
   timeouts: { total: '90s' },
   retry: { retry_after: { max: '65s' } },
-  quota: { credentials: ['authorization', 'x-goog-api-key'] },
+  quota: { wait: '65s', credentials: ['authorization', 'x-goog-api-key'] },
   errors: {
     rules: [
       {

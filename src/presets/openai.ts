@@ -48,11 +48,15 @@ export const openai: Preset = {
     timeouts: SDK,
     'retry.veto_headers': SDK,
     quota: 'https://platform.openai.com/docs/guides/rate-limits',
+    'quota.wait': SDK,
     'quota.credentials': 'https://platform.openai.com/docs/api-reference/authentication',
   },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { veto_headers: ['x-should-retry'] },
+  // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.
   quota: {
+    scope: '/model',
+    wait: '2m',
     credentials: ['authorization', 'openai-organization', 'openai-project'],
     formats: ['requests', 'tokens'].map((bucket) => ({
       bucket,
@@ -61,6 +65,7 @@ export const openai: Preset = {
       remaining: `x-ratelimit-remaining-${bucket}`,
       reset: `x-ratelimit-reset-${bucket}`,
       reset_as: 'go_duration',
+      flows: true,
     })),
   },
   errors: { rules: UNPAID },

@@ -25,6 +25,8 @@ export interface PresetValues {
   readonly retry?: PresetRetry;
   readonly quota?: {
     readonly learn?: boolean;
+    readonly scope?: string;
+    readonly wait?: string;
     readonly credentials?: readonly string[];
     readonly formats?: readonly PresetQuotaFormat[];
   };
@@ -49,7 +51,12 @@ interface PresetRetry {
 /** How one of its quotas stands in the headers of its replies. */
 type PresetQuotaFormat = Partial<
   Readonly<Record<'bucket' | 'limit' | 'remaining' | 'reset' | 'resource' | 'used', string>>
-> & { readonly unit?: 'calls' | 'cost'; readonly reset_as?: ResetAs; readonly leak?: number };
+> & {
+  readonly unit?: 'calls' | 'cost';
+  readonly reset_as?: ResetAs;
+  readonly leak?: number;
+  readonly flows?: boolean;
+};
 
 /** One kind of error: how it is recognised, and what it means. The first that fits counts. */
 export interface PresetErrorRule {

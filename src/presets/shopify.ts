@@ -8,7 +8,9 @@ export const shopify: Preset = {
     '`THROTTLED` behind a 200 of GraphQL, with the wait that its points need; a 429 of the REST API is a wait and no more.',
   source: REST,
   sources: { 'quota.credentials': 'https://shopify.dev/docs/api/usage/authentication' },
+  // One bucket for each app and store.
   quota: {
+    scope: 'credential',
     credentials: ['x-shopify-access-token', 'authorization'],
     formats: [{ used: 'x-shopify-shop-api-call-limit', leak: 2 }],
   },
@@ -20,6 +22,8 @@ export const shopify: Preset = {
       name: 'graphql',
       source: GRAPHQL,
       match: { method: 'POST', path: '/admin/api/*/graphql.json' },
+      // It counts points, apart from the calls of the REST API.
+      quota: { scope: 'path' },
       errors: {
         inspect: 'all',
         rules: [

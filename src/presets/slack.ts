@@ -17,6 +17,8 @@ export const slack: Preset = {
   source: LIMITS,
   timeouts: { total: '90s' },
   retry: { retry_after: { max: '65s' } },
+  // Each method of the API has its own limit, and each of them is a path.
+  quota: { scope: 'path', wait: '65s' },
   errors: {
     rules: [
       { name: 'rate_limited', source: LIMITS, status: 429, means: 'not_processed', throttled: true },

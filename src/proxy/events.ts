@@ -172,6 +172,8 @@ export type StateEvent =
       readonly closedMs: number;
       /** A short hash; '' for calls without one. */
       readonly credential: string;
+      /** Whose calls wait, as `GET /reports/*`; '' for all of the credential. */
+      readonly limited: string;
     }
   | DurableEvent;
 

@@ -18,19 +18,26 @@ export function logState(logger: Logger, upstream: string, event: StateEvent): v
 }
 
 const GATE_WORDS = {
-  retry_after: 'a reply said how long to wait',
-  throttled: 'a reply said too many',
+  retry_after: 'replies said how long to wait',
+  throttled: 'replies said too many',
   permanent: 'used up for good, says the upstream',
 } as const;
 
 function logGate(
   logger: Logger,
   upstream: string,
-  { scope, cause, closedMs, credential }: Extract<StateEvent, { type: 'quota_gate_closed' }>,
+  { scope, cause, closedMs, credential, limited }: Extract<StateEvent, { type: 'quota_gate_closed' }>,
 ): void {
   const where = scope === upstream ? upstream : `${upstream} (${scope})`;
   logger.warn(
-    { upstream, scope, cause, closed_ms: Math.round(closedMs), credential: credential || undefined },
-    `quota of ${where}: all callers wait for ${shownDuration(closedMs)}: ${GATE_WORDS[cause]}`,
+    {
+      upstream,
+      scope,
+      cause,
+      closed_ms: Math.round(closedMs),
+      credential: credential || undefined,
+      limited: limited || undefined,
+    },
+    `quota of ${where}: ${limited || 'all calls'} of one credential must wait for ${shownDuration(closedMs)}, unless a probe is answered: ${GATE_WORDS[cause]}`,
   );
 }

@@ -69,7 +69,7 @@ export interface LimitSnapshot {
 export interface QuotaSnapshot {
   /** Attempts that wait, for whatever credential. */
   readonly waiting: number;
-  /** Credentials whose gate is closed. */
+  /** Gates that are closed, of credentials and of what they ask for. */
   readonly gatesClosed: number;
   /** Of each bucket the credential that has least. */
   readonly scarcest: readonly BucketSnapshot[];
@@ -79,12 +79,14 @@ export interface QuotaSnapshot {
 
 /** What one credential may do. */
 export interface CredentialSnapshot {
-  /** A short hash (with the API's name for the quota behind it, where it has one); '' for calls without a credential. */
+  /** A short hash; '' for calls without a credential. */
   readonly credential: string;
+  /** What it holds for, as `GET /reports/*`; undefined for all calls of the credential. */
+  readonly limited?: string | undefined;
   readonly waiting: number;
   readonly buckets: readonly BucketSnapshot[];
   /** Undefined while calls pass. */
-  readonly gate: { readonly cause: GateCause | 'probing'; readonly retryAfterMs: number } | undefined;
+  readonly gate: { readonly cause: GateCause; readonly retryAfterMs: number } | undefined;
 }
 
 /** One quota: a configured window, or one that the upstream speaks of. */

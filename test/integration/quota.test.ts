@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, startOrigin, status } from '../support/origin.ts';
+import { startOrigin, status } from '../support/origin.ts';
 import { passTime, startQuotaOrigin } from '../support/quota-origin.ts';
 import { connectRaw, type RawReply } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
-import { startTidy } from '../support/tidy.ts';
+import { startTidy, untilState } from '../support/tidy.ts';
 
 const LONG = '    timeouts: { attempt: 10s, total: 60s }\n';
 
@@ -60,58 +60,83 @@ test('200 calls at once, 20 a second allowed and said in headers: learned from t
   expect(took).toBeLessThanOrEqual(11_000);
 });
 
-test('after Retry-After: 5, 100 calls make no attempt for 5 s, then one, then a paced stream', async () => {
+/** Sends one call after the other, and waits for each reply. */
+async function inTurn(proxy: Breakwater, paths: readonly string[]): Promise<number[]> {
+  const seen: number[] = [];
+  for (const path of paths) {
+    const client = await connectRaw(proxy.port);
+    await client.send(`GET /api${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    seen.push((await client.readReply()).status);
+  }
+  return seen;
+}
+
+test('a limit of 5 s: 100 calls wait while one asks after 1 s, and go as a paced stream after it', async () => {
   const clock = new FakeClock();
   const seen: number[] = [];
-  const origin = await startOrigin(status(429, { 'retry-after': '5' }), ({ response }) => {
+  const origin = await startOrigin(({ response }) => {
     seen.push(clock.now());
-    // The probe takes its time: nobody else may go while it is out.
-    clock.timer(seen.length === 1 ? 300 : 0, () => response.end('ok'));
+    if (clock.now() >= 5_000) return void response.end('ok');
+    const left = String(Math.ceil((5_000 - clock.now()) / 1_000));
+    response.writeHead(429, { 'retry-after': left }).end();
   });
   const proxy = await startTidy(
     apiConfig(origin, `${LONG}    retry: off\n    concurrency: { queue: 200, wait: 60s }\n`),
     { clock },
   );
-  const first = await connectRaw(proxy.port);
-  await first.send(request());
-  expect((await first.readReply()).status).toBe(429);
+  expect(await inTurn(proxy, ['/', '/'])).toEqual([429, 429]);
   const replies = await burst(proxy, 100);
   await passTime(clock, () => replies.length === 100);
-  expect(statuses(replies)).toEqual(new Set([200]));
-  expect(seen.length).toBe(100);
-  const [probe = 0, second = 0] = seen;
-  expect(probe).toBeGreaterThanOrEqual(5_000);
-  expect(probe).toBeLessThanOrEqual(5_500);
-  expect(second).toBeGreaterThanOrEqual(probe + 300);
+  expect(replies.filter(({ status: code }) => code === 200).length).toBe(99);
+  const closed = seen.filter((at) => at < 5_000);
+  expect(closed.length).toBe(3);
+  expect(closed[2]).toBeGreaterThanOrEqual(1_000);
+  const [, second = 0, ...rest] = seen.filter((at) => at >= 5_000);
+  expect(second).toBeLessThanOrEqual(5_700);
   // Never more than a few in the first moments, ten times as fast a few seconds later.
-  const within = (ms: number) => seen.filter((at) => at >= second && at < second + ms).length;
-  expect(within(1_000)).toBeLessThanOrEqual(16);
-  expect(within(1_000)).toBeGreaterThanOrEqual(8);
-  const together = seen.map((at) => seen.filter((other) => other === at).length);
-  expect(Math.max(...together.slice(0, 10))).toBe(1);
+  const within = rest.filter((at) => at < second + 1_000).length;
+  expect(within).toBeLessThanOrEqual(16);
+  expect(within).toBeGreaterThanOrEqual(8);
+});
+
+test('one endpoint is limited: the others of the credential never notice', async () => {
+  const origin = await startOrigin(({ request, response }) => {
+    const limited = request.url === '/limited';
+    const said =
+      request.url === '/said' ? { 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': '900' } : {};
+    response.writeHead(limited ? 429 : 200, limited ? { 'retry-after': '900' } : said).end('ok');
+  });
+  const proxy = await startTidy(apiConfig(origin, '    retry: off\n'), { clock: new FakeClock() });
+  const paths = ['/limited', '/said', '/limited', '/payments', '/users/1', '/payments'];
+  expect(await inTurn(proxy, paths)).toEqual([429, 200, 429, 200, 200, 200]);
 });
 
 test('a call whose turn would come after its deadline is refused at once, and says when to come back', async () => {
   const clock = new FakeClock();
-  const origin = await startOrigin(status(429, { 'retry-after': '20' }), ok());
+  const origin = await startOrigin(status(429, { 'retry-after': '20' }));
   const proxy = await startTidy(
     apiConfig(origin, '    timeouts: { attempt: 5s, total: 10s }\n    retry: off\n'),
     {
       clock,
     },
   );
-  await burst(proxy, 1);
-  await proxy.untilEnded(1);
+  expect(await inTurn(proxy, ['/', '/'])).toEqual([429, 429]);
+  const probe = await burst(proxy, 1);
+  await passTime(clock, () => probe.length === 1);
+  const asked = clock.now();
+  // The next probe is due within the deadline: one may wait for it.
+  await (await connectRaw(proxy.port)).send(request());
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.waiting === 1);
   const client = await connectRaw(proxy.port);
   await client.send(request());
   const reply = await client.readReply();
-  expect(clock.now()).toBe(0);
+  expect(clock.now()).toBe(asked);
   expect(reply.status).toBe(429);
   expect(rawHeader(reply, 'content-type')).toBe('application/problem+json');
   expect(rawHeader(reply, 'proxy-status')).toContain('error=http_request_error');
   expect(Number(rawHeader(reply, 'retry-after'))).toBeGreaterThanOrEqual(20);
   expect(JSON.parse(reply.body.toString())).toMatchObject({ code: 'quota', attempts: 0 });
-  expect(origin.requests.length).toBe(1);
+  expect(origin.requests.length).toBe(3);
 });
 
 test('a 503 with Retry-After is about that call alone: no other path waits', async () => {
@@ -120,13 +145,5 @@ test('a 503 with Retry-After is about that call alone: no other path waits', asy
     response.writeHead(down ? 503 : 200, down ? { 'retry-after': '3600' } : {}).end('ok');
   });
   const proxy = await startTidy(apiConfig(origin, '    retry: off\n'), { clock: new FakeClock() });
-  const get = async (path: string) => {
-    const client = await connectRaw(proxy.port);
-    await client.send(`GET /api${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
-    return (await client.readReply()).status;
-  };
-  expect(await get('/reports/big')).toBe(503);
-  expect(await get('/payments')).toBe(200);
-  expect(await get('/reports/big')).toBe(503);
-  expect(origin.requests.length).toBe(3);
+  expect(await inTurn(proxy, ['/reports/big', '/payments', '/reports/big'])).toEqual([503, 200, 503]);
 });

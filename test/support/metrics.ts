@@ -90,6 +90,7 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
     cause: 'retry_after',
     closedMs: 5_000,
     credential: '',
+    limited: '',
   });
   metrics.stateChanged('demo', { type: 'durable_deferred', scope: 'demo/orders', reason: 'quota' });
   metrics.stateChanged('', { type: 'store_committed', scope: '', ms: 2 });

@@ -1,114 +1,237 @@
-import { expect, test } from 'vitest';
-import { Gate } from '../../src/policies/quota/gate.ts';
+import { describe, expect, test } from 'vitest';
+import { type Closing, Gate } from '../../src/policies/quota/gate.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 
-const gateOf = (roll = 0, served = new Throughput()) => new Gate(() => roll, served);
+const gateOf = (roll = 0, served = new Throughput(), whole = false) => new Gate(() => roll, served, whole);
 
-test('Retry-After closes it for that long, and up to a tenth more so that not all come at once', () => {
-  const gate = gateOf();
-  expect(gate.close({ cause: 'retry_after', askedMs: 5_000, startedAt: 0 }, 100)).toBe(true);
-  expect(gate.readyAt(0, 100, 0)).toBe(5_100);
-  const late = gateOf(0.999);
-  late.close({ cause: 'retry_after', askedMs: 5_000, startedAt: 0 }, 100);
-  expect(late.readyAt(0, 100, 0)).toBeCloseTo(5_599.5);
+const refusal = (startedAt: number, changes: Partial<Closing> = {}): Closing => ({
+  cause: 'retry_after',
+  askedMs: 60_000,
+  startedAt,
+  scope: 'GET /a',
+  ...changes,
 });
 
-test('then one, and nobody else until it is answered; then ever faster; then as before', () => {
+/** Two refusals in a row, the second answered at `now`. */
+function close(gate: Gate, now: number, changes: Partial<Closing> = {}): void {
+  gate.refused(refusal(now - 1, changes), now);
+  gate.refused(refusal(now - 0.5, changes), now);
+}
+
+describe('evidence', () => {
+  test('one refusal among successes closes nothing; two in a row do', () => {
+    const gate = gateOf();
+    gate.answered(0, 1);
+    expect(gate.refused(refusal(2), 3)).toBe(false);
+    expect(gate.readyAt(5, 3, 0)).toBe(-Infinity);
+    gate.answered(4, 5);
+    expect(gate.refused(refusal(6), 7)).toBe(false);
+    expect(gate.refused(refusal(8), 9)).toBe(true);
+    expect(gate.closed).toBe(true);
+  });
+
+  test('a success that left before the first refusal contradicts nothing', () => {
+    const gate = gateOf();
+    gate.refused(refusal(10), 12);
+    gate.answered(10, 13);
+    expect(gate.refused(refusal(14), 15)).toBe(true);
+  });
+
+  test('an API that refuses by chance must refuse more often in a row', () => {
+    const gate = gateOf();
+    let now = 0;
+    for (let n = 0; n < 40; n++) {
+      gate.refused(refusal(now, { cause: 'throttled', askedMs: undefined }), now + 1);
+      gate.answered(now + 2, now + 3);
+      now += 10;
+    }
+    for (let n = 0; n < 4; n++) expect(gate.refused(refusal(now++), now++)).toBe(false);
+    expect(gate.refused(refusal(now++), now++)).toBe(true);
+  });
+
+  test('a refusal of more than a minute ago does not count', () => {
+    const gate = gateOf();
+    gate.refused(refusal(0), 1);
+    expect(gate.refused(refusal(70_000), 70_001)).toBe(false);
+  });
+
+  test('of a whole credential it needs three scopes, or two with two refusals each', () => {
+    const three = gateOf(0, undefined, true);
+    for (const [at, scope] of ['a', 'a', 'a', 'b'].entries())
+      expect(three.refused(refusal(at, { scope }), at)).toBe(at === 3);
+    const wide = gateOf(0, undefined, true);
+    for (const [at, scope] of ['a', 'b', 'c'].entries())
+      expect(wide.refused(refusal(at, { scope }), at)).toBe(at === 2);
+    const one = gateOf(0, undefined, true);
+    for (let at = 0; at < 20; at++) expect(one.refused(refusal(at, { scope: 'a' }), at)).toBe(false);
+  });
+
+  test('a quota that waiting does not bring back closes at once', () => {
+    const gate = gateOf();
+    expect(gate.refused(refusal(0, { cause: 'permanent' }), 1)).toBe(true);
+    expect(gate.closedMs(1)).toBe(300_000);
+    expect(gate.knownAt(1, 1, 0)).toBe(300_001);
+  });
+});
+
+describe('probes of a closed gate', () => {
+  test('go after a second, then ever more seldom: at most four in the first minute', () => {
+    const gate = gateOf();
+    close(gate, 0, { askedMs: 900_000 });
+    const probes: number[] = [];
+    for (let now = 0; now <= 600_000; now += 10) {
+      if (gate.readyAt(0, now, 0) > now) continue;
+      expect(gate.pass(now)).toBe(true);
+      probes.push(now);
+      gate.refused(refusal(now, { askedMs: 900_000 - now }), now + 5);
+    }
+    expect(probes).toEqual([1_000, 5_010, 21_020, 85_030, 341_040]);
+  });
+
+  test('the time that the upstream named is kept: one goes then', () => {
+    const gate = gateOf();
+    close(gate, 0, { askedMs: 3_000 });
+    gate.pass(1_000);
+    gate.refused(refusal(1_000, { askedMs: 2_000 }), 1_005);
+    expect(gate.readyAt(0, 1_005, 0)).toBe(3_005);
+  });
+
+  test('one that hangs is followed by others', () => {
+    const gate = gateOf();
+    close(gate, 0);
+    gate.pass(1_000);
+    expect(gate.readyAt(0, 1_001, 0)).toBe(5_000);
+  });
+
+  test('one that comes to nothing gives its place to the next', () => {
+    const gate = gateOf();
+    close(gate, 0);
+    gate.pass(1_000);
+    gate.voided(1_200);
+    expect(gate.readyAt(0, 1_200, 0)).toBe(1_200);
+    expect(gate.pass(1_200)).toBe(true);
+  });
+
+  test('one that is answered before the time proves the belief wrong: all pass at once', () => {
+    const gate = gateOf();
+    close(gate, 0);
+    gate.pass(1_000);
+    gate.answered(1_000, 1_200);
+    expect(gate.isOpen).toBe(true);
+  });
+
+  test('an answer to what was on its way when it closed opens nothing', () => {
+    const gate = gateOf();
+    close(gate, 100);
+    gate.answered(99.9, 200);
+    expect(gate.closed).toBe(true);
+  });
+
+  test('a scope that the evidence does not cover has probes of its own', () => {
+    const gate = gateOf(0, undefined, true);
+    for (const scope of ['a', 'b', 'c']) gate.refused(refusal(1, { scope }), 2);
+    expect([gate.isStranger('a'), gate.isStranger('d')]).toEqual([false, true]);
+    expect(gate.readyAt(3, 3, 0, true)).toBe(-Infinity);
+    expect(gate.pass(3, true)).toBe(true);
+    expect(gate.readyAt(0, 4, 0, true)).toBe(1_002);
+    gate.refused(refusal(3, { scope: 'd' }), 5);
+    expect(gate.isStranger('d')).toBe(false);
+  });
+});
+
+describe('who would wait too long', () => {
+  test('is not refused for a belief that no probe has tested', () => {
+    const gate = gateOf();
+    close(gate, 0);
+    expect(gate.knownAt(3, 1, 0)).toBe(-Infinity);
+    gate.pass(1_000);
+    gate.refused(refusal(1_000), 1_005);
+    expect(gate.knownAt(0, 1_005, 0)).toBe(5_005);
+    expect(gate.knownAt(1, 1_005, 0)).toBe(61_005);
+  });
+});
+
+test('after the time one goes, and then ever more; then as before', () => {
   const gate = gateOf();
-  gate.close({ cause: 'retry_after', askedMs: 5_000, startedAt: 0 }, 0);
-  expect(gate.pass(5_000)).toBe(true);
-  expect(gate.readyAt(0, 5_000, 0)).toBe(Infinity);
-  expect(gate.closedMs(5_000)).toBe(0);
-  gate.answered(true, 5_200);
+  close(gate, 0, { askedMs: 900 });
+  expect(gate.pass(900)).toBe(true);
+  gate.answered(900, 1_000);
   expect(gate.closed).toBe(false);
-  expect(gate.readyAt(0, 5_200, 0)).toBe(5_100);
-  expect(gate.pass(5_200)).toBe(false);
-  expect(gate.readyAt(0, 5_200, 0)).toBe(5_300);
-  expect(gate.readyAt(0, 6_200, 0)).toBe(5_250);
+  expect(gate.readyAt(0, 1_000, 0)).toBe(1_000);
+  expect(gate.pass(1_000)).toBe(false);
+  expect(gate.readyAt(0, 1_000, 0)).toBe(1_100);
+  expect(gate.readyAt(0, 2_000, 0)).toBe(1_050);
   // What is known to be too fast is not gone beyond.
-  expect(gate.readyAt(0, 6_200, 700)).toBe(5_900);
-  expect(gate.readyAt(0, 10_200, 700)).toBe(5_900);
-  gate.idle(10_199);
+  expect(gate.readyAt(0, 2_000, 700)).toBe(1_700);
+  gate.idle(5_999);
   expect(gate.isOpen).toBe(false);
-  // As long as calls wait it stays paced; when nobody does, it is open.
-  gate.idle(10_200);
-  expect(gate.readyAt(0, 10_200, 700)).toBe(-Infinity);
+  gate.idle(6_000);
   expect(gate.isOpen).toBe(true);
+});
+
+test('while calls go one at a time, one refusal closes it again', () => {
+  const gate = gateOf();
+  close(gate, 0, { askedMs: 900 });
+  gate.pass(900);
+  gate.answered(900, 1_000);
+  gate.refused(refusal(1_001), 1_002);
+  expect(gate.closed).toBe(true);
 });
 
 test('a busy upstream goes on at half of what it served', () => {
   const served = new Throughput();
   const gate = gateOf(0, served);
   for (let i = 0; i < 200; i++) served.count(500);
-  gate.close({ cause: 'retry_after', askedMs: 1_000, startedAt: 0 }, 900);
-  gate.pass(1_900);
-  gate.answered(true, 1_900);
-  expect(gate.readyAt(0, 1_900, 0)).toBe(1_910);
-  expect(gate.readyAt(9, 1_900, 0)).toBe(2_000);
+  close(gate, 900, { askedMs: 500 });
+  gate.pass(1_400);
+  gate.answered(1_400, 1_400);
+  expect(gate.readyAt(0, 1_400, 0)).toBe(1_410);
+  expect(gate.readyAt(9, 1_400, 0)).toBe(1_500);
   // Up to what it served it doubles, beyond that it grows slowly.
-  expect(gate.readyAt(0, 2_900, 0)).toBe(1_905);
-  expect(gate.readyAt(0, 3_900, 0)).toBeCloseTo(1_900 + 5 / 1.1);
+  expect(gate.readyAt(0, 2_400, 0)).toBe(1_405);
+  expect(gate.readyAt(0, 3_400, 0)).toBeCloseTo(1_400 + 5 / 1.1);
 });
 
-test('a probe that is throttled too closes it again; one that comes to nothing gives its place to the next', () => {
+test('without a word on how long: short, and longer each time; after long, a tenth of its age', () => {
   const gate = gateOf();
-  gate.close({ cause: 'retry_after', askedMs: 1_000, startedAt: 0 }, 0);
-  gate.pass(1_000);
-  expect(gate.close({ cause: 'retry_after', askedMs: 2_000, startedAt: 1_000 }, 1_100)).toBe(false);
-  expect(gate.readyAt(0, 1_100, 0)).toBe(3_100);
-  gate.pass(3_100);
-  gate.voided(3_200);
-  expect(gate.readyAt(0, 3_200, 0)).toBe(3_200);
-  expect(gate.cause).toBe('retry_after');
-  expect(gate.pass(3_200)).toBe(true);
-});
-
-test('without a word on how long: short, and longer each time; those on their way add nothing', () => {
-  const gate = gateOf();
-  const closed: number[] = [];
+  const word = { cause: 'throttled', askedMs: undefined } as const;
+  close(gate, 0, word);
+  const waits: number[] = [];
   let now = 0;
-  for (let i = 0; i < 10; i++) {
-    gate.close({ cause: 'throttled', startedAt: now }, now + 1);
-    const at = gate.readyAt(0, now + 1, 0);
-    closed.push(at - now - 1);
-    // Twenty others left before it closed.
-    for (let other = 0; other < 20; other++) gate.close({ cause: 'throttled', startedAt: now }, now + 2);
-    expect(gate.readyAt(0, now + 2, 0)).toBe(at);
+  for (let n = 0; n < 8; n++) {
+    const at = gate.readyAt(0, now, 0);
+    waits.push(at - now);
     gate.pass(at);
+    gate.refused(refusal(at, word), at);
     now = at;
   }
-  expect(closed).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000, 2_000, 2_000]);
-  gate.answered(true, now);
-  gate.close({ cause: 'throttled', startedAt: now }, now + 1);
-  expect(gate.readyAt(0, now + 1, 0) - now - 1).toBe(100);
+  expect(waits).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000, 2_000]);
+  gate.refused(refusal(300_000, word), 300_000);
+  expect(gate.readyAt(0, 300_000, 0)).toBe(330_000);
+  gate.answered(330_000, 330_000);
+  close(gate, 340_000, word);
+  expect(gate.readyAt(0, 340_000, 0)).toBe(340_100);
 });
 
-test('what left before it closed and says "too many" now says nothing new, whatever has become of the gate', () => {
+test('what was on its way when it closed knows at most of a later end', () => {
   const gate = gateOf();
-  gate.close({ cause: 'throttled', startedAt: 0 }, 10);
-  gate.pass(110);
-  gate.close({ cause: 'throttled', startedAt: 5 }, 120);
-  expect(gate.readyAt(0, 120, 0)).toBe(Infinity);
-  gate.answered(true, 130);
-  gate.close({ cause: 'throttled', startedAt: 5 }, 140);
-  expect(gate.closed).toBe(false);
+  close(gate, 10, { askedMs: 5_000 });
+  gate.refused(refusal(5, { askedMs: 1_000 }), 20);
+  expect(gate.closedMs(20)).toBe(4_990);
+  gate.refused(refusal(5, { askedMs: 9_000 }), 20);
+  expect(gate.closedMs(20)).toBe(9_000);
+  expect(gate.readyAt(0, 20, 0)).toBe(1_010);
 });
 
-test('the longest wait asked for counts, and a shorter one takes nothing back', () => {
-  const gate = gateOf();
-  gate.close({ cause: 'retry_after', askedMs: 5_000, startedAt: 0 }, 0);
-  expect(gate.close({ cause: 'retry_after', askedMs: 1_000, startedAt: 0 }, 10)).toBe(false);
-  expect(gate.readyAt(0, 10, 0)).toBe(5_000);
-  gate.close({ cause: 'retry_after', askedMs: 9_000, startedAt: 0 }, 10);
-  expect(gate.readyAt(0, 10, 0)).toBe(9_010);
+test('a tenth at most is added, so that not all come at once', () => {
+  const gate = gateOf(0.999);
+  close(gate, 0, { askedMs: 5_000 });
+  expect(gate.closedMs(0)).toBeCloseTo(5_499.5);
+  expect(gate.readyAt(0, 0, 0)).toBeCloseTo(1_099.9);
 });
 
-test('an absurd wait is asked about once an hour; a quota that is used up for good every five minutes', () => {
+test('an absurd wait is taken for an hour', () => {
   const gate = gateOf();
-  gate.close({ cause: 'retry_after', askedMs: 1e10, startedAt: 0 }, 0);
-  expect(gate.readyAt(0, 0, 0)).toBe(3_600_000);
-  const spent = gateOf();
-  spent.close({ cause: 'permanent', askedMs: 1_000, startedAt: 0 }, 0);
-  expect(spent.readyAt(0, 0, 0)).toBe(300_000);
-  expect(spent.cause).toBe('permanent');
+  close(gate, 0, { askedMs: 1e10 });
+  expect(gate.closedMs(0)).toBe(3_600_000);
 });

@@ -32,13 +32,13 @@ test('who waits behind others is told when its own turn is', () => {
   expect(gcra.readyAt(10, 1, 500)).toBe(9_500);
 });
 
-test('what costs more than a burst waits for a whole one, and is owed afterwards', () => {
+test('what costs more than a burst waits for a whole one, and takes no more', () => {
   const gcra = new Gcra({ limit: 10, periodMs: SECOND, burst: 10 });
   expect(allows(gcra, 0)).toBe(true);
   expect(gcra.readyAt(0, 50, 0)).toBe(100);
   expect(allows(gcra, 100, 50)).toBe(true);
   expect(gcra.remaining(100)).toBe(0);
-  expect(gcra.readyAt(0, 1, 100)).toBe(100 + 4_100);
+  expect(gcra.readyAt(0, 1, 100)).toBe(200);
 });
 
 test('a rate by the second is spread, a longer window may go at once', () => {
@@ -56,4 +56,21 @@ test('a refund gives the turn back, and never more than a burst', () => {
   expect(gcra.remaining(0)).toBe(1);
   gcra.take(1, 0);
   expect(gcra.readyAt(0, 1, 0)).toBeGreaterThan(0);
+});
+
+test('no cost closes a window for longer than the burst takes', () => {
+  const gcra = new Gcra({ limit: 20, periodMs: SECOND, burst: 40 });
+  expect(allows(gcra, 0, 1e12)).toBe(true);
+  expect(gcra.readyAt(0, 1, 0)).toBe(50);
+  gcra.refund(1e12);
+  expect(gcra.remaining(0)).toBe(40);
+});
+
+test('what is left of a spread window is told by its limit, not by what may go at once', () => {
+  const gcra = new Gcra({ limit: 20, periodMs: SECOND, burst: undefined });
+  expect(gcra.remaining(0)).toBe(20);
+  for (let n = 0; n < 10; n++) gcra.take(1, n * 50);
+  expect(gcra.remaining(500)).toBe(10);
+  expect(gcra.remaining(1_500)).toBe(15);
+  expect(gcra.remaining(2_000)).toBe(20);
 });

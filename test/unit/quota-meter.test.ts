@@ -159,6 +159,8 @@ describe('a window', () => {
     expect(meter.readyAt(0, 500, 0)).toBe(-Infinity);
     meter.take(500, 0);
     expect(meter.overdrawn(500, 0)).toBe(false);
+    expect(meter.remaining(0)).toBe(0);
+    meter.take(1, 0);
     expect(meter.overdrawn(1, 0)).toBe(true);
   });
 });
@@ -191,5 +193,38 @@ describe('a bucket that leaks', () => {
     meter.learn(shopify(8), seen, 0);
     meter.learn(shopify(30), seen, 0);
     expect(meter.remaining(0)).toBe(8);
+  });
+});
+
+describe('a bucket whose reset is the moment when it is full again', () => {
+  const bucket = (remaining: number, resetMs: number, limit = 30) =>
+    reading({ limit, remaining, resetMs, flows: true });
+
+  test('lets the next go when one is back, not when all are', () => {
+    const meter = new FlowMeter(bucket(0, 30_000));
+    meter.learn(bucket(0, 30_000), seen, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(1_000);
+    expect(meter.readyAt(0, 5, 0)).toBe(5_000);
+  });
+
+  test('a bucket of a day at nothing holds for seconds', () => {
+    const meter = new FlowMeter(bucket(0, 86_400_000, 10_000));
+    meter.learn(bucket(0, 86_400_000, 10_000), seen, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(8_640);
+  });
+
+  test('the rate is read where the reset is far, because a near one is rounded too much', () => {
+    const meter = new FlowMeter(bucket(0, 30_000));
+    meter.learn(bucket(0, 30_000), seen, 0);
+    meter.learn(bucket(29, 2_000), seen, 29_000);
+    meter.take(29, 29_000);
+    expect(meter.readyAt(0, 1, 29_000)).toBe(30_000);
+  });
+
+  test('a whole bucket says nothing of its rate, and holds nobody', () => {
+    const meter = new FlowMeter(bucket(30, 0));
+    meter.learn(bucket(30, 0), seen, 0);
+    meter.take(31, 0);
+    expect(meter.readyAt(0, 1, 1)).toBe(-Infinity);
   });
 });

@@ -3,7 +3,7 @@ import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import type { QuotaOptions } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
-import { Quota } from '../../src/policies/quota/quota.ts';
+import { type GateClosed, Quota } from '../../src/policies/quota/quota.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { GateCause } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
@@ -14,12 +14,13 @@ const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined
 
 function setUp(changes: Partial<QuotaOptions> = {}) {
   const clock = new FakeClock();
-  const closings: { cause: GateCause; closedMs: number; credential: string }[] = [];
+  const closings: GateClosed[] = [];
   let draining = false;
   const options: QuotaOptions = {
     mode: 'on',
     windows: [],
     cost: { fixed: 1, header: undefined, pointer: undefined },
+    scope: 'auto',
     learn: true,
     formats: GENERIC_FORMATS,
     credentials: ['authorization'],
@@ -32,7 +33,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     random: () => 0,
     hash: (text) => `hash of ${text.length}`,
     draining: () => draining,
-    closed: (cause, closedMs, credential) => closings.push({ cause, closedMs, credential }),
+    closed: (closed) => closings.push(closed),
   });
   const { send, attempts } = stubUpstream();
   const { admission, departure } = quotaPolicies(quota, clock);
@@ -64,9 +65,19 @@ async function exchange(world: World, status: number, headers: RawHeaders, call 
   await pending;
 }
 
+/** Two refusals in a row, which are evidence of a limit. */
+async function limited(world: World, headers: RawHeaders, call = () => stubCall()): Promise<void> {
+  for (let n = 0; n < 2; n++) {
+    await exchange(world, 429, headers, call());
+    await world.clock.advance(1);
+  }
+}
+
 const remaining = (world: Pick<World, 'quota' | 'clock'>) =>
-  [...world.quota.lines].flatMap(([, line]) =>
-    line.allowance.meters.map((meter) => meter.remaining(world.clock.now())),
+  [...world.quota.lines].flatMap(([, { account }]) =>
+    [account.whole, ...[...account.parts].map(([, part]) => part)].flatMap(({ meters }) =>
+      meters.map((meter) => meter.remaining(world.clock.now())),
+    ),
   );
 
 const LEFT = (left: number, reset = '60') => [
@@ -77,6 +88,9 @@ const LEFT = (left: number, reset = '60') => [
   'X-RateLimit-Reset',
   reset,
 ];
+
+/** One such reply closes the gate. */
+const PERMANENT = { name: 'rule', kind: 'permanent', retryAfterMs: undefined, throttled: true } as const;
 
 async function outcomeOf(pending: Promise<unknown>): Promise<unknown> {
   return pending.then(
@@ -107,8 +121,10 @@ describe('what is not known holds nobody', () => {
     const world = setUp({ learn: false });
     await exchange(world, 200, LEFT(0));
     expect(world.quota.quiet).toBe(true);
-    await exchange(world, 429, ['Retry-After', '5']);
-    expect(world.closings).toEqual([{ cause: 'retry_after', closedMs: 5_000, credential: '' }]);
+    await limited(world, ['Retry-After', '5']);
+    expect(world.closings).toEqual([
+      { cause: 'retry_after', closedMs: 5_000, credential: '', limited: 'GET /' },
+    ]);
   });
 });
 
@@ -158,21 +174,25 @@ describe('waiting', () => {
     await Promise.all([first, second]);
   });
 
-  test('what is learned meanwhile sends those away at once who would wait in vain', async () => {
-    const world = setUp({ windows: ONE_A_SECOND });
-    const [first, patient, hasty] = [
+  test('what a probe proves sends those away at once who would wait too long', async () => {
+    const world = setUp();
+    await limited(world, ['Retry-After', '60']);
+    const [probe, patient, hasty] = [
       stubCall(),
       stubCall({ deadline: 90_000 }),
       stubCall({ deadline: 10_000 }),
     ];
-    const pending = [first, patient, hasty].map((call) => outcomeOf(world.send(call)));
+    const pending = [probe, patient, hasty].map((call) => outcomeOf(world.send(call)));
     await settled();
-    await answer(world, 0, 429, ['Retry-After', '60']);
+    // A belief that no probe has tested refuses nobody.
+    expect(world.quota.waiting).toBe(3);
+    await world.clock.advance(1_000);
+    expect(world.attempts.length).toBe(3);
+    await answer(world, 2, 429, ['Retry-After', '60']);
     expect(await pending[2]).toMatchObject({ code: 'quota', retryAfterMs: 60_000 });
-    expect(world.clock.now()).toBe(0);
     expect(world.quota.waiting).toBe(1);
     await world.clock.advance(60_000);
-    await answer(world, 1);
+    await answer(world, 3);
     expect(await pending[1]).toBe('sent');
   });
 
@@ -213,10 +233,9 @@ describe('credentials', () => {
   test('each has a quota of its own', async () => {
     const world = setUp();
     const as = (secret: string) => stubCall({ headers: ['Authorization', secret] });
-    await exchange(world, 429, ['Retry-After', '60'], as('Bearer a'));
-    expect(await outcomeOf(world.send({ ...as('Bearer a'), deadline: 1_000 }))).toMatchObject({
-      code: 'quota',
-    });
+    await limited(world, ['Retry-After', '60'], () => as('Bearer a'));
+    void world.send(as('Bearer a'));
+    expect(world.quota.waiting).toBe(1);
     await exchange(world, 200, [], as('Bearer longer'));
     await exchange(world, 200, []);
     expect(JSON.stringify([...world.quota.lines])).not.toContain('Bearer');
@@ -229,19 +248,51 @@ describe('credentials', () => {
     const core = () => stubCall({ target: '/repos/a/b', deadline: 1_000 });
     await exchange(world, 200, [...LEFT(0), 'X-RateLimit-Resource', 'search'], search());
     await exchange(world, 200, [...LEFT(50), 'X-RateLimit-Resource', 'core'], core());
+    // The first that would be refused tests whether it is true.
+    void world.send(search());
+    await settled();
+    expect(world.attempts.length).toBe(3);
     expect(await outcomeOf(world.send(search()))).toMatchObject({ code: 'quota' });
     await exchange(world, 200, [], core());
+  });
+
+  test('a resource holds no path that is not known to belong to it', async () => {
+    const world = setUp({ formats: [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }] });
+    const to = (target: string) => stubCall({ target });
+    await exchange(world, 200, [...LEFT(0), 'X-RateLimit-Resource', 'code_search'], to('/search/code?q=x'));
+    await exchange(world, 200, [...LEFT(9), 'X-RateLimit-Resource', 'search'], to('/search/issues?q=x'));
+    await exchange(
+      world,
+      200,
+      [...LEFT(0), 'X-RateLimit-Resource', 'dependency_sbom'],
+      to('/repos/a/b/sbom'),
+    );
+    await exchange(world, 200, [...LEFT(50), 'X-RateLimit-Resource', 'core'], to('/repos/a/b'));
+    await exchange(world, 200, [], to('/repos/a/c'));
+    expect(world.quota.waiting).toBe(0);
+  });
+
+  test('what is not known is presumed to belong to what most paths belong to, until a reply says otherwise', async () => {
+    const world = setUp({ formats: [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }] });
+    const to = (target: string) => stubCall({ target, deadline: 1_000 });
+    await exchange(world, 200, [...LEFT(1), 'X-RateLimit-Resource', 'core'], to('/repos/a'));
+    await exchange(world, 200, [...LEFT(0), 'X-RateLimit-Resource', 'core'], to('/repos/b'));
+    const search = world.send(to('/search/code'));
+    expect(await outcomeOf(world.send(to('/repos/c')))).toMatchObject({ code: 'quota' });
+    await answer(world, 2, 200, [...LEFT(9), 'X-RateLimit-Resource', 'search']);
+    await search;
+    await exchange(world, 200, [], to('/search/code'));
   });
 });
 
 test('a probe that turns out to be about another resource leaves nobody waiting', async () => {
   const world = setUp({ formats: [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }] });
-  await exchange(world, 429, ['Retry-After', '5']);
-  const pending = [1, 2].map(() => outcomeOf(world.send(stubCall({ target: '/search' }))));
-  await world.clock.advance(5_000);
-  await answer(world, 1, 429, [...LEFT(5), 'X-RateLimit-Resource', 'search', 'Retry-After', '5']);
-  expect(world.attempts.length).toBe(3);
-  await answer(world, 2);
+  await limited(world, ['Retry-After', '5']);
+  const pending = [1, 2].map(() => outcomeOf(world.send(stubCall())));
+  await world.clock.advance(1_000);
+  await answer(world, 2, 429, [...LEFT(5), 'X-RateLimit-Resource', 'search', 'Retry-After', '5']);
+  expect(world.attempts.length).toBe(4);
+  await answer(world, 3);
   expect(await Promise.all(pending)).toEqual(['sent', 'sent']);
 });
 
@@ -251,6 +302,7 @@ describe('what replies say', () => {
     const policies = '"burst";q=100;w=60, "daily";q=1000;w=86400';
     const left = '"burst";r=99;t=5, "daily";r=0;t=7200';
     await exchange(world, 200, ['RateLimit-Policy', policies, 'RateLimit', left]);
+    void world.send(stubCall());
     expect(await outcomeOf(world.send(stubCall()))).toMatchObject({ code: 'quota', retryAfterMs: 7_200_000 });
   });
 
@@ -268,13 +320,14 @@ describe('what replies say', () => {
       'x-limit-requests 500 x-left-requests 400 x-reset-requests 60s x-limit-tokens 5000 x-left-tokens 1000 x-reset-tokens 60s';
     const costing = (cost: number) => stubCall({ headers: ['x-cost', String(cost)], deadline: 30_000 });
     await exchange(world, 200, says.split(' '));
-    expect(await outcomeOf(world.send(costing(1_001)))).toMatchObject({
+    void world.send(costing(600));
+    // The first that would be refused tests whether it is true.
+    void world.send(costing(401));
+    expect(await outcomeOf(world.send(costing(600)))).toMatchObject({
       code: 'quota',
       retryAfterMs: 60_000,
     });
-    void world.send(costing(600));
-    expect(await outcomeOf(world.send(costing(600)))).toMatchObject({ code: 'quota' });
-    expect(remaining(world)).toEqual([399, 400]);
+    expect(remaining(world)).toEqual([398, 0]);
   });
 
   test('a reply that was overtaken cannot raise what is left', async () => {
@@ -325,6 +378,7 @@ describe('what replies say', () => {
   test('what waits for a permit when the gate closes is called back, and is first in line', async () => {
     const world = setUp();
     const held: Array<() => void> = [];
+    const closing = { ...stubReply(429), verdict: PERMANENT };
     /** Lets one pass at a time, as a concurrency limit of one would. */
     const limited =
       (inner: Send): Send =>
@@ -342,14 +396,14 @@ describe('what replies say', () => {
     const called = stubCall();
     void through(called);
     await settled();
-    attempts[0]?.answer(stubReply(429, ['Retry-After', '5']));
+    attempts[0]?.answer(closing);
     await settled();
     void through(stubCall());
     held.shift()?.();
     await settled();
     expect(attempts.length).toBe(1);
     expect(world.quota.waiting).toBe(2);
-    await world.clock.advance(5_000);
+    await world.clock.advance(1_000);
     held.shift()?.();
     await settled();
     expect(attempts[1]?.call.report).toBe(called.report);
@@ -398,10 +452,11 @@ describe('what replies say', () => {
     test('a gate that closes holds for it too', async () => {
       const world = await admitted(2);
       await world.letGo();
-      await answer(world, 1, 429, ['Retry-After', '5']);
+      world.attempts[1]?.answer({ ...stubReply(429), verdict: PERMANENT });
+      await settled();
       await world.letGo();
       expect([world.attempts.length, world.quota.waiting]).toEqual([2, 1]);
-      await world.clock.advance(5_000);
+      await world.clock.advance(1_000);
       await world.letGo();
       expect(world.attempts[2]?.call.report).toBe(world.calls[1]?.report);
       await answer(world, 2);
@@ -425,21 +480,21 @@ describe('what replies say', () => {
 
   test('a probe that is refused on its way gives its place to the next', async () => {
     const world = setUp();
-    await exchange(world, 429, ['Retry-After', '5']);
+    await limited(world, ['Retry-After', '5']);
     const pending = [1, 2].map(() => outcomeOf(world.send(stubCall())));
-    await world.clock.advance(5_000);
-    expect(world.attempts.length).toBe(2);
-    world.attempts[1]?.fail(new ProxyError('client_gone', 'gone'));
-    await settled();
+    await world.clock.advance(1_000);
     expect(world.attempts.length).toBe(3);
-    await answer(world, 2);
+    world.attempts[2]?.fail(new ProxyError('client_gone', 'gone'));
+    await settled();
+    expect(world.attempts.length).toBe(4);
+    await answer(world, 3);
     expect(await Promise.all(pending)).toEqual([expect.objectContaining({ code: 'client_gone' }), 'sent']);
     expect(world.closings.length).toBe(1);
   });
 
   test('a probe that meets a 503 without a word is answered: that is the breaker’s business', async () => {
     const world = setUp();
-    await exchange(world, 429, ['Retry-After', '5']);
+    await limited(world, ['Retry-After', '5']);
     await world.clock.advance(5_000);
     await exchange(world, 503, []);
     await world.clock.advance(100);
@@ -485,30 +540,32 @@ describe('what replies say', () => {
     ],
   ])('%s', async (_, { status, verdict, headers }, cause) => {
     const world = setUp();
-    const pending = world.send(stubCall());
-    await settled();
-    world.attempts[0]?.answer({
-      ...stubReply(status, headers),
-      ...(verdict && {
-        verdict: { name: 'rule', kind: undefined, retryAfterMs: undefined, throttled: false, ...verdict },
-      }),
-    });
-    await pending;
+    for (const index of [0, 1]) {
+      void world.send(stubCall());
+      await settled();
+      world.attempts[index]?.answer({
+        ...stubReply(status, headers),
+        ...(verdict && {
+          verdict: { name: 'rule', kind: undefined, retryAfterMs: undefined, throttled: false, ...verdict },
+        }),
+      });
+      await settled();
+    }
     expect(world.closings.map((closing) => closing.cause)).toEqual(cause === undefined ? [] : [cause]);
   });
 
   test('nobody waits long for a gate of which nobody knows when it opens', async () => {
     const world = setUp();
-    await exchange(world, 429, []);
+    await limited(world, []);
     const probe = outcomeOf(world.send(stubCall()));
     await world.clock.advance(100);
-    expect(world.attempts.length).toBe(2);
+    expect(world.attempts.length).toBe(3);
     const second = outcomeOf(world.send(stubCall()));
     await world.clock.advance(1_999);
     expect(world.quota.waiting).toBe(1);
     await world.clock.advance(1);
     expect(await second).toMatchObject({ code: 'quota' });
-    await answer(world, 1);
+    await answer(world, 2);
     expect(await probe).toBe('sent');
   });
 
@@ -516,6 +573,7 @@ describe('what replies say', () => {
     const world = setUp();
     await exchange(world, 429, LEFT(0, '30'));
     expect(world.closings).toEqual([]);
+    void world.send(stubCall({ deadline: 29_000 }));
     expect(await outcomeOf(world.send(stubCall({ deadline: 29_000 })))).toMatchObject({
       code: 'quota',
       retryAfterMs: 30_000,

@@ -109,8 +109,9 @@ function waits({ waiting, gates_closed: gates }) {
 }
 
 /** @param {Quota['credentials'][number]} credential */
-function credentialOf({ credential, waiting, gate, buckets }) {
-  const who = h('code', {}, credential === '' ? 'no credential' : credential);
+function credentialOf({ credential, limited, waiting, gate, buckets }) {
+  const name = credential === '' ? 'no credential' : credential;
+  const who = h('code', {}, limited === undefined ? name : `${name}: ${limited}`);
   const closed =
     gate &&
     h(

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { QuotaFormat } from '../../http/rate-limit.ts';
 import { section } from '../field.ts';
-import { choice, decimal, text } from '../fields.ts';
+import { choice, decimal, flag, text } from '../fields.ts';
 import { checkHeaderName } from '../words.ts';
 
 const header = (doc: string) => text(undefined, doc, checkHeaderName);
@@ -24,6 +24,10 @@ const format = section('How one of its quotas stands in the headers of its repli
   remaining: header('The header with what is left of it.'),
   reset: header('The header with when it is whole again.'),
   reset_as: choice(RESETS, undefined, 'How that is written; auto finds out by the look of it.'),
+  flows: flag(
+    undefined,
+    'It flows back all the time, and the reset is the moment when it is full again; otherwise it comes back whole at the reset.',
+  ),
   resource: header('The header that names which of several quotas a reply speaks of.'),
   used: header('A header with used/size, of which so much flows back all the time; in place of the others.'),
   leak: decimal(undefined, 'How much of it flows back in a second.', 0.001, 1_000_000),
@@ -43,7 +47,10 @@ export function quotaFormats(written: z.output<typeof formats>): readonly QuotaF
     const named = Object.fromEntries(
       Object.entries({ ...rest, resetAs })
         .filter(([, value]) => value !== undefined)
-        .map(([key, value]) => [key, key === 'bucket' ? value : value?.toLowerCase()]),
+        .map(([key, value]) => [
+          key,
+          typeof value === 'string' && key !== 'bucket' ? value.toLowerCase() : value,
+        ]),
     );
     return used === undefined
       ? named

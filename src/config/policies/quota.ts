@@ -1,5 +1,6 @@
 import { field, section, shorthand } from '../field.ts';
 import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields.ts';
+import type { LimitScope } from '../../policies/quota/scope.ts';
 import { parseWindow, type ConfiguredWindow } from '../quota-window.ts';
 import { type Parsed, quote } from '../units.ts';
 import { checkHeaderName } from '../words.ts';
@@ -52,6 +53,25 @@ function parseWindows(found: unknown): Parsed<ConfiguredWindow[]> {
   return each(Array.isArray(found) ? found : [found], 'a list of windows', parseWindow);
 }
 
+const limitScope = field<LimitScope>(
+  {
+    kind: 'other',
+    doc: 'What a learned limit holds for. auto: the path at first, and the whole credential when it is met elsewhere too; path: no more than the path; credential: all at once; a JSON pointer such as /model: as auto, by what a JSON body that is kept names there.',
+    builtIn: 'auto',
+    type: 'auto, path, credential or a JSON pointer',
+    json: { type: 'string' },
+  },
+  (found) => {
+    const text = String(found as string);
+    if (text === 'auto' || text === 'path' || text === 'credential') return { value: text };
+    return checkPointer(text) === undefined && isPointer(text)
+      ? { value: text }
+      : { problem: `${quote(found ?? null)} is not auto, path, credential or a JSON pointer such as /model` };
+  },
+);
+
+const isPointer = (text: string): text is `/${string}` => text.startsWith('/');
+
 export const quota = shorthand(
   section(
     "The upstream's rate limit: calls wait for it rather than fail, and it is learned from replies.",
@@ -67,6 +87,7 @@ export const quota = shorthand(
           checkPointer,
         ),
       }).optional(),
+      scope: limitScope,
       learn: flag(
         true,
         'Whether replies are read for what is left (RateLimit, X-RateLimit-… and their kin).',
@@ -78,7 +99,11 @@ export const quota = shorthand(
         ['authorization', 'x-api-key', 'api-key'],
       ),
       queue: integer(1000, 'Calls of one credential that may wait.', 0, 100_000),
-      wait: durationOrOff('off', 'Longest wait; off: as long as timeouts.total allows.', MS),
+      wait: durationOrOff(
+        '30s',
+        'Longest wait; what would wait longer is refused at once. off: as long as timeouts.total allows.',
+        MS,
+      ),
     },
     'quota',
   ),

@@ -5,24 +5,25 @@ import { Gcra } from './gcra.ts';
 import { FlowMeter } from './flow-meter.ts';
 import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
-import { Throughput } from './throughput.ts';
+import { ProbeTimes } from './probe-times.ts';
+import type { Throughput } from './throughput.ts';
 import { WindowMeter } from './window-meter.ts';
 
 /** An upstream that speaks of more quotas than this at once is not believed. */
 const MOST_METERS = 8;
 
-interface Window {
-  readonly name: string;
-  readonly counts: QuotaWindow['counts'];
+interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'counts'> {
   readonly gcra: Gcra;
 }
 
-/** What one attempt has taken. */
+/** What one attempt has taken of one allowance. */
 export interface Taken {
   readonly at: number;
   readonly cost: number;
   /** It tests a closed gate. */
   readonly probe: boolean;
+  /** It tests meters that say that nothing is left. */
+  readonly risked: boolean;
   /** When the attempt left, and how much had been taken by then by those that had left; undefined before. */
   left: { readonly at: number; readonly mark: number } | undefined;
 }
@@ -34,21 +35,39 @@ export interface CallSight {
   readonly cost: number;
 }
 
-/** What one credential may use of an upstream: the most restrictive of its windows, of what is learned, and of the gate. */
+/** How an attempt passes: as a call whose scope no evidence covers, or as a risk (see `mayRisk`). */
+export interface Passing {
+  readonly stranger: boolean;
+  readonly risked: boolean;
+}
+
+export interface AllowanceOptions {
+  readonly windows: readonly QuotaWindow[];
+  readonly random: Random;
+  /** What the upstream answered so far. */
+  readonly served: Throughput;
+  /** It is for all scopes of a credential. */
+  readonly whole: boolean;
+}
+
+/** What may be used of an upstream by one credential, or within one scope of it: the most restrictive of its windows, of what is learned, and of the gate. */
 export class Allowance {
   readonly gate: Gate;
   readonly #windows: readonly Window[];
   readonly #meters = new Map<string, Meter>();
+  /** Meters that were proved wrong; they count again after a refusal. */
+  readonly #doubted = new Set<string>();
+  #risks = new ProbeTimes();
   /** Calls let through, and those of them that have left. */
   #admitted = 0;
   #started = 0;
 
-  /** `served`: what the upstream answered so far. */
-  constructor(windows: readonly QuotaWindow[], random: Random, served: Throughput = new Throughput()) {
-    this.gate = new Gate(random, served);
+  constructor({ windows, random, served, whole }: AllowanceOptions) {
+    this.gate = new Gate(random, served, whole);
     this.#windows = windows.map((window) => {
-      const { counts, name } = window;
-      return { name, counts, gcra: new Gcra(window) };
+      const { counts, limit, name } = window;
+      const gcra = new Gcra(window);
+      return { name, limit: Math.max(limit, gcra.burst), counts, gcra };
     });
   }
 
@@ -66,11 +85,20 @@ export class Allowance {
   }
 
   /** When an attempt may leave once `ahead` like it have left; not in the past. Infinity: that hangs on the probe. */
-  readyAt(ahead: number, cost: number, now: number): number {
-    let at = Math.max(now, this.gate.readyAt(ahead, now, this.gate.isOpen ? 0 : this.#paceMs(now)));
-    for (const { counts, gcra } of this.#windows) {
-      at = Math.max(at, gcra.readyAt(ahead * unitsOf(counts, cost), unitsOf(counts, cost), now));
-    }
+  readyAt(ahead: number, cost: number, now: number, stranger = false): number {
+    const gateAt = this.gate.readyAt(ahead, now, this.#gatePaceMs(now), stranger);
+    return Math.max(gateAt, this.countedAt(ahead, cost, now));
+  }
+
+  /** The same as far as it is known. */
+  knownAt(ahead: number, cost: number, now: number, stranger = false): number {
+    const gateAt = this.gate.knownAt(ahead, now, this.#gatePaceMs(now), stranger);
+    return Math.max(gateAt, this.countedAt(ahead, cost, now));
+  }
+
+  /** When windows and meters alone would let it leave. */
+  countedAt(ahead: number, cost: number, now: number): number {
+    let at = this.#windowsAt(ahead, cost, now);
     for (const meter of this.#meters.values()) {
       const units = unitsOf(meter.unit, cost);
       at = Math.max(at, meter.readyAt(ahead * units, units, now));
@@ -78,20 +106,34 @@ export class Allowance {
     return at;
   }
 
-  /** To be called at `readyAt` or later. */
-  take(cost: number, now: number): Taken {
+  /**
+   * Rule "what is learned may delay; it refuses only what the evidence covers": a call that would be refused because of a meter is sent all
+   * the same, when a test of the meter is due. It has nothing to lose.
+   */
+  mayRisk(cost: number, now: number): boolean {
+    if (this.gate.readyAt(0, now, 0) > now || this.#windowsAt(0, cost, now) > now) return false;
+    return this.countedAt(0, cost, now) <= now || this.#risks.due(now);
+  }
+
+  /** To be called at `readyAt` or later, or where `mayRisk`. */
+  take(cost: number, now: number, { stranger, risked }: Passing): Taken {
+    const tests = risked && this.countedAt(0, cost, now) > now;
+    if (tests) this.#risks.probed(now);
     for (const { counts, gcra } of this.#windows) gcra.take(unitsOf(counts, cost), now);
     for (const meter of this.#meters.values()) meter.take(unitsOf(meter.unit, cost), now);
     this.#admitted++;
-    return { at: now, cost, probe: this.gate.pass(now), left: undefined };
+    return { at: now, cost, probe: this.gate.pass(now, stranger), risked: tests, left: undefined };
   }
 
-  /** The attempt is about to leave. False: it must not, because of what was learned since; give it back. */
-  start(taken: Taken, now: number): boolean {
-    const stop = this.gate.closed ? !taken.probe : this.#overdrawn(taken.cost, now);
-    if (stop) return false;
+  /** Whether the attempt must not leave, because of what was learned since it was let through. */
+  holds(taken: Taken, now: number): boolean {
+    if (this.gate.closed) return !taken.probe;
+    return !taken.risked && this.#overdrawn(taken.cost, now);
+  }
+
+  /** The attempt leaves. */
+  start(taken: Taken, now: number): void {
     taken.left = { at: now, mark: ++this.#started };
-    return true;
   }
 
   /** Nothing of the attempt reached the upstream. */
@@ -110,24 +152,61 @@ export class Allowance {
   }
 
   learn(reading: QuotaReading, { startedAt, unseen, cost }: CallSight, now: number): void {
-    const key = `${reading.bucket}\n${reading.policy}`;
+    const key = meterKey(reading);
+    // One that was proved wrong is believed again when it says something else.
+    if (reading.remaining !== 0) this.#doubted.delete(key);
+    if (this.#doubted.has(key)) return;
     let meter = this.#meters.get(key);
     if (meter === undefined) {
       if (this.#meters.size >= MOST_METERS) return;
       meter = reading.flows ? new FlowMeter(reading) : new WindowMeter(reading);
       this.#meters.set(key, meter);
     }
-    meter.learn(reading, { startedAt, unseen: unseen * unitsOf(meter.unit, cost) }, now);
+    const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);
+    meter.learn(reading, { startedAt, unseen: unseen * units }, now);
   }
 
-  /** True when calls passed before. */
-  close(closing: Closing, now: number): boolean {
-    return this.gate.close(closing, now);
+  /** What a reading was taken for holds here no longer. */
+  forget(reading: QuotaReading): void {
+    this.#meters.delete(meterKey(reading));
+  }
+
+  /** An attempt was not refused; `taken` is what it had of this allowance. */
+  answered(startedAt: number, taken: Taken | undefined, now: number): void {
+    this.gate.answered(startedAt, now);
+    if (taken?.risked !== true) return;
+    for (const [key, meter] of this.#meters) {
+      if (meter.remaining(now) !== 0) continue;
+      this.#doubted.add(key);
+      this.#meters.delete(key);
+    }
+    this.#risks = new ProbeTimes();
+  }
+
+  /** An attempt was refused: what its reply says is to be believed. */
+  believe(): void {
+    this.#doubted.clear();
+  }
+
+  /** An attempt was refused. True when the gate was open and is closed by it. */
+  refused(closing: Closing, now: number): boolean {
+    // What says when it resets needs no guess of ours.
+    if (closing.cause === 'throttled' && this.exhausted(now)) return false;
+    return this.gate.refused(closing, now);
   }
 
   /** Whether a meter says that nothing is left until its reset. */
   exhausted(now: number): boolean {
     return this.meters.some((meter) => meter.resetMs(now) !== undefined && meter.remaining(now) === 0);
+  }
+
+  #windowsAt(ahead: number, cost: number, now: number): number {
+    let at = now;
+    for (const { counts, gcra } of this.#windows) {
+      const units = unitsOf(counts, cost);
+      at = Math.max(at, gcra.readyAt(ahead * Math.min(units, gcra.burst), units, now));
+    }
+    return at;
   }
 
   #overdrawn(cost: number, now: number): boolean {
@@ -136,7 +215,8 @@ export class Allowance {
     return false;
   }
 
-  #paceMs(now: number): number {
+  #gatePaceMs(now: number): number {
+    if (this.gate.isOpen) return 0;
     let pace = 0;
     for (const meter of this.#meters.values()) {
       if (meter.unit === 'calls') pace = Math.max(pace, meter.paceMs(now));
@@ -146,3 +226,5 @@ export class Allowance {
 }
 
 const unitsOf = (counts: QuotaWindow['counts'], cost: number): number => (counts === 'calls' ? 1 : cost);
+
+const meterKey = ({ bucket, policy }: QuotaReading): string => `${bucket}\n${policy}`;

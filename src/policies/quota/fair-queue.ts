@@ -25,12 +25,12 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** How many will be served before one that `client` would add now. */
-  ahead(client: string): number {
-    const mine = this.#lanes.get(client)?.length ?? 0;
+  /** How many that count will be served before one that `client` would add now. */
+  ahead(client: string, counts: (entry: T) => boolean): number {
+    const mine = this.#counted(this.#lanes.get(client), counts);
     let ahead = 0;
     // All of its own, and of every other client as many as have a turn until then.
-    for (const lane of this.#lanes.values()) ahead += Math.min(lane.length, mine + 1);
+    for (const lane of this.#lanes.values()) ahead += Math.min(this.#counted(lane, counts), mine + 1);
     return ahead;
   }
 
@@ -46,20 +46,22 @@ export class FairQueue<T> {
     return place;
   }
 
-  /** The one whose turn it is. */
-  head(): T | undefined {
-    for (const lane of this.#lanes.values()) return lane[0]?.entry;
-    return undefined;
-  }
-
-  /** Takes the head out; its client's next turn comes after everybody else's. */
-  shift(): T | undefined {
+  /**
+   * Takes out the first that may go, in the order of turns; its client's next turn comes after everybody else's. `may`: `no` lets those
+   * behind it go before it, `stop` does not.
+   */
+  shift(may: (entry: T) => 'yes' | 'no' | 'stop'): T | undefined {
     for (const [client, lane] of this.#lanes) {
-      const place = lane.shift();
-      this.#size--;
-      this.#lanes.delete(client);
-      if (lane.length > 0) this.#lanes.set(client, lane);
-      return place?.entry;
+      for (const [index, { entry }] of lane.entries()) {
+        const answer = may(entry);
+        if (answer === 'stop') return undefined;
+        if (answer === 'no') continue;
+        lane.splice(index, 1);
+        this.#size--;
+        this.#lanes.delete(client);
+        if (lane.length > 0) this.#lanes.set(client, lane);
+        return entry;
+      }
     }
     return undefined;
   }
@@ -77,6 +79,12 @@ export class FairQueue<T> {
   /** All, in no particular order. */
   entries(): T[] {
     return [...this.#lanes.values()].flatMap((lane) => lane.map(({ entry }) => entry));
+  }
+
+  #counted(lane: readonly Place<T>[] | undefined, counts: (entry: T) => boolean): number {
+    let counted = 0;
+    for (const { entry } of lane ?? []) if (counts(entry)) counted++;
+    return counted;
   }
 
   #makeRoom(mine: number): boolean {

@@ -1,6 +1,9 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import { LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
 
+/** A rate that was read from a reset is kept until one comes that lies at least this share as far ahead: a near one is rounded too much. */
+const AS_FAR = 0.5;
+
 /** A quota that flows back all the time, as a bucket that leaks: an estimate that is too low heals by itself. */
 export class FlowMeter implements Meter {
   readonly bucket: string;
@@ -12,22 +15,36 @@ export class FlowMeter implements Meter {
   #at = -Infinity;
   #unitMs: number;
   #learnedAt = -Infinity;
+  /** How far ahead the reset lay that the rate was read from. */
+  #readFromMs = 0;
 
   constructor(reading: QuotaReading) {
     this.bucket = reading.bucket;
     this.policy = reading.policy;
     this.unit = reading.unit;
     this.limit = reading.limit ?? 1;
-    this.#unitMs = unitMs(reading.limit, reading.windowMs);
+    this.#unitMs = 0;
   }
 
   learn(reading: QuotaReading, { unseen }: Sight, now: number): void {
     if (reading.remaining === undefined) return;
     this.#flow(now);
+    if (reading.limit !== this.limit) this.#readFromMs = 0;
     this.limit = reading.limit ?? this.limit;
-    this.#unitMs = unitMs(reading.limit, reading.windowMs);
+    this.#readRate(reading);
     this.#left = Math.min(this.#left, reading.remaining - unseen);
     this.#learnedAt = now;
+  }
+
+  /** Where the window is not told, the reset is the moment when the bucket is full again: it says how fast the rest comes back. */
+  #readRate({ limit, remaining = 0, resetMs = 0, windowMs }: QuotaReading): void {
+    if (windowMs !== undefined) {
+      this.#unitMs = unitMs(limit, windowMs);
+      return;
+    }
+    const missing = this.limit - remaining;
+    if (missing <= 0 || resetMs <= 0 || resetMs < AS_FAR * this.#readFromMs) return;
+    [this.#unitMs, this.#readFromMs] = [resetMs / missing, resetMs];
   }
 
   readyAt(ahead: number, units: number, now: number): number {
@@ -38,17 +55,18 @@ export class FlowMeter implements Meter {
 
   take(units: number, now: number): void {
     this.#flow(now);
-    this.#left -= units;
+    this.#left -= Math.min(units, this.limit);
   }
 
   refund(units: number, _takenAt: number, leftAt: number | undefined): void {
     if (leftAt === undefined || this.#learnedAt < leftAt)
-      this.#left = Math.min(this.limit, this.#left + units);
+      this.#left = Math.min(this.limit, this.#left + Math.min(units, this.limit));
   }
 
   overdrawn(units: number, now: number): boolean {
     this.#flow(now);
-    return this.#left + units < Math.min(units, this.limit);
+    const own = Math.min(units, this.limit);
+    return this.#left + own < own;
   }
 
   remaining(now: number): number {

@@ -1,87 +1,92 @@
 import type { GateCause } from '../../proxy/events.ts';
 import type { Random } from '../../runtime/random.ts';
+import { Evidence } from './evidence.ts';
+import { gapMs, ProbeTimes } from './probe-times.ts';
+import { jitterMs, rampRate } from './ramp.ts';
 import type { Throughput } from './throughput.ts';
 
-/** The first wait after a throttled reply that does not say how long, and the longest; it doubles in between. */
+/** The first wait after a refusal that does not say how long; it doubles up to the longest. */
 const UNASKED_MIN_MS = 100;
 const UNASKED_MAX_MS = 2_000;
 
-/** A Retry-After beyond this is asked about once an hour: one probe costs little, and an absurd header must not shut us up for a year. */
+/** The longest such wait grows with the age of the closure, up to a minute: an upstream that is closed for long is asked seldom. */
+const UNASKED_SHARE = 0.1;
+const UNASKED_LONGEST_MS = 60_000;
+
+/** A Retry-After beyond this is asked about once an hour: one probe costs little, and a wrong header must not stop us for a year. */
 const LONGEST_CLOSED_MS = 3_600_000;
 
-/** How long a quota is taken for exhausted that no waiting brings back (billing, a spent budget). */
+/** For how long a quota is taken for exhausted that no waiting brings back (billing, a spent budget). */
 const PERMANENT_MS = 5 * 60_000;
-
-/** Right after the probe calls go at half the rate that the upstream served before it was too much, a second, and at least this. */
-const FIRST_SHARE = 0.5;
-const FIRST_RATE = 10;
-
-/** The rate doubles every second up to what was served before (or this), and grows by a tenth a second from there. */
-const KNEE_RATE = 20;
-const GROWTH = 1.1;
 
 /** For this long at least, and as long as calls wait: to let them all go at once would be too much again. */
 const RAMP_MS = 5000;
 
-/** Calls a second, `sinceMs` after the probe was answered, to an upstream that served `served` a second before. */
-function rampRate(sinceMs: number, served: number): number {
-  const first = Math.max(FIRST_RATE, FIRST_SHARE * served);
-  const knee = Math.max(KNEE_RATE, served);
-  const doubled = first * 2 ** (sinceMs / 1000);
-  return doubled < knee ? doubled : knee * GROWTH ** (sinceMs / 1000 - Math.log2(knee / first));
-}
+/** A Retry-After is rounded up to whole seconds: what is answered in the last of them does not prove it wrong. */
+const ROUNDING_MS = 1000;
 
-/** As after a Retry-After in a retry: a tenth on top, so that all who were told the same do not come at the same moment. */
-function jitterMs(waitMs: number, random: Random): number {
-  return random() * Math.min(5000, Math.max(50, 0.1 * waitMs));
-}
-
-/** Why and for how long to close. */
+/** A reply that says "too many". */
 export interface Closing {
   readonly cause: GateCause;
   /** What the upstream asked for; undefined: nothing. */
   readonly askedMs?: number | undefined;
-  /** When the attempt left that was throttled. */
+  /** When the attempt left that was refused. */
   readonly startedAt: number;
+  /** What the call asked for. */
+  readonly scope: string;
 }
 
 /**
- * - `open`: all pass → `closed` when a reply says "too many".
- * - `closed`: none passes until `until` → `probing` with the first that passes then.
- * - `probing`: one is on its way, none else passes → `paced` when it is answered, `closed` when it is throttled
- *   too, and again due at once when it says nothing (never sent, client gone).
- * - `paced`: one at a time, sooner and sooner → `open` after five seconds and when nobody waits.
+ * - `open`: all pass → `closed` when refusals are evidence of a limit.
+ * - `closed`: probes pass, the first after a second at most, then ever more seldom → `open` when one is answered before `until`, because
+ *   the belief was wrong; `paced` when one is answered after it.
+ * - `paced`: one at a time, sooner and sooner → `open` after five seconds and when nobody waits, `closed` at the first refusal.
  */
 type State =
   | { readonly name: 'open' }
-  | { readonly name: 'closed'; readonly until: number; readonly cause: GateCause }
-  | { readonly name: 'probing'; readonly cause: GateCause }
+  | {
+      readonly name: 'closed';
+      /** Until when, by the upstream's word or our guess. */
+      readonly until: number;
+      /** The same without what is added to spread the callers. */
+      readonly named: number;
+      readonly cause: GateCause;
+      readonly probeAt: number;
+      readonly probes: number;
+      /** Probes that were refused: the belief is firm. */
+      readonly failed: number;
+    }
   | { readonly name: 'paced'; readonly since: number };
+
+type Closed = Extract<State, { name: 'closed' }>;
 
 const OPEN: State = { name: 'open' };
 
-/** Closes for all callers of a quota when one of them was told to wait. */
+/** Holds back the callers of a quota when some of them were refused. */
 export class Gate {
   readonly #random: Random;
+  readonly #served: Throughput;
+  readonly #evidence: Evidence;
   #state: State = OPEN;
-  /** Since when nothing was throttled without a word on how long. */
+  /** Refusals without a word on how long since the last answer. */
   #unasked = 0;
   #passedAt = -Infinity;
   /** Answers a second when it closed. */
   #servedBefore = 0;
-  /** Answers that were not throttled. */
-  readonly #served: Throughput;
   #closedAt = -Infinity;
+  /** For scopes that the evidence does not cover. */
+  #strangers = new ProbeTimes();
 
-  /** `served`: what the upstream answered so far. */
-  constructor(random: Random, served: Throughput) {
+  /** `served`: the answers so far that were not refused. `whole`: it is for all scopes of a credential. */
+  constructor(random: Random, served: Throughput, whole = false) {
     this.#random = random;
     this.#served = served;
+    this.#evidence = new Evidence(whole);
   }
 
   /** `paced` counts as open: calls pass. */
   get closed(): boolean {
-    return this.#state.name === 'closed' || this.#state.name === 'probing';
+    return this.#state.name === 'closed';
   }
 
   get isOpen(): boolean {
@@ -93,84 +98,145 @@ export class Gate {
     return 'cause' in this.#state ? this.#state.cause : undefined;
   }
 
-  /** Until a probe may pass; 0 while one is under way, undefined while calls pass. */
+  /** How long it stays closed if no probe is answered before; undefined while calls pass. */
   closedMs(now: number): number | undefined {
-    if (!this.closed) return undefined;
-    return this.#state.name === 'closed' ? Math.max(0, this.#state.until - now) : 0;
+    return this.#state.name === 'closed' ? Math.max(0, this.#state.until - now) : undefined;
   }
 
-  /** Nobody knows how long it stays closed: to wait for it longer than for a moment is in vain. */
+  /** Nobody knows how long it stays closed: nobody waits for it longer than for a moment. */
   get isUnknown(): boolean {
     return this.cause === 'throttled';
   }
 
+  /** Whether the evidence does not cover `scope`. */
+  isStranger(scope: string): boolean {
+    return this.closed && !this.#evidence.covers(scope);
+  }
+
   /**
-   * When one may pass once `ahead` have passed before it; Infinity while that hangs on the probe. `paceMs`: what else is
-   * known to be too fast.
+   * When one may pass once `ahead` have passed before it; Infinity while that hangs on the probes before. `paceMs`: what else is known to
+   * be too fast. `stranger`: see `isStranger`.
    */
-  readyAt(ahead: number, now: number, paceMs: number): number {
-    switch (this.#state.name) {
+  readyAt(ahead: number, now: number, paceMs: number, stranger = false): number {
+    const state = this.#state;
+    switch (state.name) {
       case 'open':
         return -Infinity;
       case 'closed':
-        return this.#state.until;
-      case 'probing':
-        return Infinity;
+        if (stranger && this.#strangers.due(now)) return -Infinity;
+        return ahead === 0 ? state.probeAt : Infinity;
       case 'paced':
-        return this.#passedAt + (ahead + 1) * Math.max(paceMs, this.#rampMs(now - this.#state.since));
+        return this.#passedAt + (ahead + 1) * Math.max(paceMs, this.#rampMs(now - state.since));
     }
   }
 
-  /** One passes, at `readyAt` or later. True: it is the probe, and must be settled. */
-  pass(now: number): boolean {
+  /**
+   * The same as far as it is known, for those who could not wait so long: -Infinity where it is not. Nobody is refused for a belief that no
+   * probe has tested.
+   */
+  knownAt(ahead: number, now: number, paceMs: number, stranger = false): number {
+    const state = this.#state;
+    if (state.name !== 'closed') return this.readyAt(ahead, now, paceMs);
+    const firm = state.cause === 'permanent' || state.failed > 0;
+    if (!firm || state.cause === 'throttled') return -Infinity;
+    const at = this.readyAt(ahead, now, paceMs, stranger);
+    return at === Infinity ? Math.max(state.probeAt, state.until) : at;
+  }
+
+  /** One passes, at `readyAt` or later. True: it is a probe, and must be settled. */
+  pass(now: number, stranger = false): boolean {
+    const state = this.#state;
     this.#passedAt = now;
-    if (this.#state.name !== 'closed') return false;
-    this.#state = { name: 'probing', cause: this.#state.cause };
+    if (state.name !== 'closed') return false;
+    if (now < state.probeAt && stranger) this.#strangers.probed(now);
+    else this.#state = { ...state, probes: state.probes + 1, probeAt: now + gapMs(state.probes + 1) };
     return true;
   }
 
-  /** An attempt was answered and not throttled. */
-  answered(probe: boolean, now: number): void {
-    this.#served.count(now);
-    if (probe && this.#state.name === 'probing') this.#state = { name: 'paced', since: now };
-    if (this.#state.name === 'open' || this.#state.name === 'paced') this.#unasked = 0;
+  /** An attempt that left at `startedAt` was not refused. */
+  answered(startedAt: number, now: number): void {
+    const state = this.#state;
+    if (state.name !== 'closed') {
+      this.#evidence.served(startedAt);
+      this.#unasked = 0;
+      return;
+    }
+    // What was on its way when it closed says nothing about now.
+    if (startedAt <= this.#closedAt) return;
+    const wrong = now < state.named - ROUNDING_MS || (state.cause === 'throttled' && state.failed === 0);
+    if (wrong) this.#evidence.served(startedAt);
+    else this.#evidence.forget();
+    this.#state = wrong ? OPEN : { name: 'paced', since: now };
+    this.#unasked = 0;
   }
 
   /** The probe came to nothing: the next one takes its place. */
   voided(now: number): void {
-    if (this.#state.name !== 'probing') return;
-    this.#state = { name: 'closed', until: now, cause: this.#state.cause };
+    if (this.#state.name !== 'closed') return;
+    this.#state = { ...this.#state, probeAt: Math.min(this.#state.probeAt, now) };
   }
 
-  /** True when it was open before: to be closed again on its way there is the same story going on. */
-  close({ cause, askedMs, startedAt }: Closing, now: number): boolean {
-    const { isOpen, closed } = this;
-    const waitMs = this.#waitMs(cause, askedMs, startedAt);
-    if (waitMs === undefined) return false;
-    const until = now + waitMs + jitterMs(waitMs, this.#random);
-    if (this.#state.name === 'closed' && this.#state.until >= until) return false;
-    if (!closed) {
-      this.#closedAt = now;
-      this.#servedBefore = this.#served.perSecond(now);
+  /** An attempt was refused. True when the gate was open and is closed by it. */
+  refused(closing: Closing, now: number): boolean {
+    const state = this.#state;
+    const onItsWay = closing.startedAt <= this.#closedAt;
+    if (state.name === 'closed') {
+      this.#state = onItsWay ? this.#longer(state, closing, now) : this.#failed(state, closing, now);
+      this.#evidence.confirmed(closing.scope);
+      return false;
     }
-    this.#state = { name: 'closed', until, cause };
-    return isOpen;
-  }
-
-  /** Undefined: what was on its way when it closed says nothing new. */
-  #waitMs(cause: GateCause, askedMs: number | undefined, startedAt: number): number | undefined {
-    if (cause === 'permanent') return PERMANENT_MS;
-    if (askedMs !== undefined && askedMs > 0) return Math.min(askedMs, LONGEST_CLOSED_MS);
-    if (startedAt <= this.#closedAt || this.#state.name === 'closed') return undefined;
-    return Math.min(UNASKED_MAX_MS, UNASKED_MIN_MS * 2 ** Math.min(this.#unasked++, 20));
-  }
-
-  #rampMs(sinceMs: number): number {
-    return 1000 / rampRate(sinceMs, this.#servedBefore);
+    if (onItsWay) return false;
+    const enough = this.#evidence.refused(closing.scope, closing.startedAt, now);
+    if (!enough && state.name === 'open' && closing.cause !== 'permanent') return false;
+    this.#close(closing, now);
+    return state.name === 'open';
   }
 
   /** Nobody waits. */
   idle(now: number): void {
     if (this.#state.name === 'paced' && now - this.#state.since >= RAMP_MS) this.#state = OPEN;
+  }
+
+  #close(closing: Closing, now: number): void {
+    const { cause } = closing;
+    this.#closedAt = now;
+    this.#servedBefore = this.#served.perSecond(now);
+    this.#strangers = new ProbeTimes();
+    const { named, until } = this.#end(closing, now);
+    const soon = now + gapMs(0) + jitterMs(gapMs(0), this.#random);
+    const probeAt = cause === 'throttled' ? until : Math.min(until, soon);
+    this.#state = { name: 'closed', until, named, cause, probeAt, probes: 0, failed: 0 };
+  }
+
+  /** What was on its way when it closed knows at most of a later end. */
+  #longer(state: Closed, { askedMs, cause }: Closing, now: number): Closed {
+    if (askedMs === undefined) return state;
+    const named = now + Math.min(askedMs, LONGEST_CLOSED_MS);
+    if (named <= state.until) return state;
+    return { ...state, until: named, named, cause: state.cause === 'throttled' ? cause : state.cause };
+  }
+
+  #failed(state: Closed, closing: Closing, now: number): Closed {
+    const { named, until } = this.#end(closing, now);
+    const { cause } = closing;
+    const probeAt = cause === 'throttled' ? until : Math.min(until, now + gapMs(state.probes));
+    return { ...state, until, named, cause, probeAt, failed: state.failed + 1 };
+  }
+
+  #end({ cause, askedMs }: Closing, now: number): Pick<Closed, 'named' | 'until'> {
+    const waitMs = this.#waitMs(cause, askedMs, now);
+    return { named: now + waitMs, until: now + waitMs + jitterMs(waitMs, this.#random) };
+  }
+
+  #waitMs(cause: GateCause, askedMs: number | undefined, now: number): number {
+    if (cause === 'permanent') return PERMANENT_MS;
+    if (askedMs !== undefined && askedMs > 0) return Math.min(askedMs, LONGEST_CLOSED_MS);
+    const longest = Math.max(UNASKED_MAX_MS, UNASKED_SHARE * (now - this.#closedAt));
+    const doubled = UNASKED_MIN_MS * 2 ** Math.min(this.#unasked++, 20);
+    return Math.min(UNASKED_LONGEST_MS, longest, doubled);
+  }
+
+  #rampMs(sinceMs: number): number {
+    return 1000 / rampRate(sinceMs, this.#servedBefore);
   }
 }

@@ -14,16 +14,26 @@ const SPREAD_BURST = 0.05;
  * With a written burst, `limit` units per period pass behind it. Without one, a window of a second or less lets a twentieth
  * go at once and is that much slower, so that no stretch of its period ever sees more than `limit`; a longer window lets all
  * of it go at once, because to be refused at the eleventh of a thousand calls a day helps nobody.
+ *
+ * Rule "a cost above the burst is the burst": what claims to cost more waits for a whole burst and takes it, and no more. Otherwise one
+ * call could close the window for years.
  */
 export class Gcra {
   readonly burst: number;
   readonly #intervalMs: number;
+  readonly #limit: number;
+  readonly #periodMs: number;
   #tat = -Infinity;
+  /** What was taken in the latest two periods, for those who look at it. */
+  #period = -Infinity;
+  #used = 0;
+  #usedBefore = 0;
 
   constructor({ limit, periodMs, burst }: Pick<QuotaWindow, 'limit' | 'periodMs' | 'burst'>) {
     const spread = burst === undefined && periodMs <= SPREAD_PERIOD_MS;
     this.burst = burst ?? (spread ? Math.max(1, Math.floor(limit * SPREAD_BURST)) : limit);
     this.#intervalMs = periodMs / (spread ? limit - this.burst + 1 : limit);
+    [this.#limit, this.#periodMs] = [limit, periodMs];
   }
 
   /** When `units` may pass once `ahead` have passed before them; more than a whole burst waits for a whole burst. */
@@ -33,22 +43,42 @@ export class Gcra {
   }
 
   take(units: number, now: number): void {
-    this.#tat = Math.max(now, this.#tat) + units * this.#intervalMs;
+    const taken = Math.min(units, this.burst);
+    this.#tat = Math.max(now, this.#tat) + taken * this.#intervalMs;
+    this.#roll(now);
+    this.#used += taken;
   }
 
   /** Gives back what was taken and not used. */
   refund(units: number): void {
-    this.#tat -= units * this.#intervalMs;
+    const taken = Math.min(units, this.burst);
+    this.#tat -= taken * this.#intervalMs;
+    this.#used = Math.max(0, this.#used - taken);
   }
 
-  /** Units that may pass now, 0 to `burst`. */
+  /** Of the limit as it is written: what the latest period has not used; and not more than the rate has brought back. */
   remaining(now: number): number {
-    const owed = Math.max(0, this.#tat - now) / this.#intervalMs;
-    return Math.max(0, Math.min(this.burst, this.burst - owed));
+    if (this.burst >= this.#limit) return this.#back(now);
+    this.#roll(now);
+    const share = 1 - (now / this.#periodMs - this.#period);
+    return Math.max(0, Math.min(this.#limit, this.#limit - this.#used - this.#usedBefore * share));
   }
 
   /** Milliseconds until all of the burst is there again. */
   resetMs(now: number): number {
     return Math.max(0, this.#tat - now);
+  }
+
+  /** Units that may pass now, 0 to `burst`. */
+  #back(now: number): number {
+    const owed = Math.max(0, this.#tat - now) / this.#intervalMs;
+    return Math.max(0, Math.min(this.burst, this.burst - owed));
+  }
+
+  #roll(now: number): void {
+    const period = Math.floor(now / this.#periodMs);
+    if (period === this.#period) return;
+    this.#usedBefore = period === this.#period + 1 ? this.#used : 0;
+    [this.#period, this.#used] = [period, 0];
   }
 }

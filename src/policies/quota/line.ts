@@ -3,8 +3,11 @@ import { ProxyError } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/events.ts';
 import { headerOf } from '../../http/headers.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
-import type { Allowance, Taken } from './allowance.ts';
+import type { Account } from './account.ts';
 import { FairQueue } from './fair-queue.ts';
+import type { Stated } from './stated.ts';
+import { FIRST, TOLERANCE_MS, Turn } from './turn.ts';
+import type { Ahead, Pass, Way } from './way.ts';
 
 export interface LineOptions {
   readonly clock: Clock;
@@ -17,6 +20,7 @@ export interface LineOptions {
 
 /** A call that waits. */
 interface Waiter {
+  readonly shape: string;
   readonly cost: number;
   /** From this moment on it is no longer served. */
   readonly leaveBy: number;
@@ -30,27 +34,27 @@ const UNKNOWN_WAIT_MS = 2000;
 /** Where and how a call waits. */
 interface Seat {
   readonly client: string;
+  readonly shape: string;
   readonly cost: number;
   readonly leaveBy: number;
   readonly again: boolean;
 }
 
-/** Sums of fractions of a millisecond do not meet exactly; a timer is coarser than this. */
-const TOLERANCE_MS = 1e-3;
+const SECOND: Ahead = { whole: 1, part: 1 };
 
-/** An allowance and the calls that wait for it. */
+/** The quotas of a credential, and the calls that wait for them. Those of a scope that is free go before those of one that is not. */
 export class Line {
-  readonly allowance: Allowance;
+  readonly account: Account;
   readonly #options: LineOptions;
   readonly #queue: FairQueue<Waiter>;
   #timer: Timer | undefined;
-  /** Those who would have to wait beyond this have been sent away. */
-  #swept = 0;
 
-  constructor(allowance: Allowance, options: LineOptions) {
-    this.allowance = allowance;
+  constructor(account: Account, options: LineOptions) {
+    this.account = account;
     this.#options = options;
-    this.#queue = new FairQueue(options.queue, ({ refuse }) => refuse(this.#refusal(FULL)));
+    this.#queue = new FairQueue(options.queue, (waiter) => {
+      waiter.refuse(this.#refusal(FULL, this.account.way(waiter.shape), SECOND, 1));
+    });
   }
 
   get size(): number {
@@ -58,58 +62,62 @@ export class Line {
   }
 
   /** Nobody waits, and two more calls could leave at once. */
-  get hasRoom(): boolean {
+  hasRoom(shape: string): boolean {
     const now = this.#options.clock.now();
-    return this.#queue.size === 0 && this.allowance.readyAt(1, 1, now) - now <= TOLERANCE_MS;
+    return this.#queue.size === 0 && this.account.way(shape).readyAt(SECOND, 1, now) - now <= TOLERANCE_MS;
   }
 
   /** Settles when the call may leave; rejects when that would be too late. `again`: it was called back. */
-  enter(call: Call, cost: number, again: boolean): Taken | Promise<Taken> {
+  enter(call: Call, { shape, cost }: Stated, again: boolean): Pass | Promise<Pass> {
     const { clock, draining, waitMs } = this.#options;
     const now = clock.now();
-    if (this.#queue.size === 0) this.allowance.gate.idle(now);
-    if (this.#queue.size === 0 && this.allowance.readyAt(0, cost, now) - now <= TOLERANCE_MS) {
-      return this.allowance.take(cost, now);
+    const way = this.account.way(shape);
+    if (this.#queue.size === 0) {
+      way.idle(now);
+      if (way.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return way.take(cost, now, false);
     }
     const client = clientOf(call);
-    const ahead = again ? 0 : this.#queue.ahead(client);
-    const patienceMs = this.allowance.gate.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
+    const ahead = again ? FIRST : this.#ahead(client, way, now);
+    const patienceMs = way.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
     const leaveBy = Math.min(call.deadline, now + patienceMs);
     if (draining()) return Promise.reject(report(call, DRAINING()));
-    if (this.#known(ahead, cost, now) >= leaveBy) {
-      return Promise.reject(report(call, this.#refusal('it would free up too late', ahead, cost)));
+    if (way.knownAt(ahead, cost, now) >= leaveBy) {
+      if (way.mayRisk(cost, now)) return way.take(cost, now, true);
+      return Promise.reject(report(call, this.#refusal('it would free up too late', way, ahead, cost)));
     }
-    return this.#wait(call, { client, cost, leaveBy, again });
+    return this.#wait(call, { client, shape, cost, leaveBy, again });
   }
 
-  /** Lets go whoever may, and comes back when the next one may. */
+  /** Lets go all who may, and comes back when the next one may. */
   pump(): void {
-    const { clock } = this.#options;
     if (this.#queue.size === 0 && this.#timer === undefined) return;
+    const { clock } = this.#options;
     this.#timer?.cancel();
     this.#timer = undefined;
-    for (;;) {
-      const head = this.#queue.head();
-      if (head === undefined) return;
+    while (this.#queue.size > 0) {
       const now = clock.now();
-      const at = this.allowance.readyAt(0, head.cost, now);
-      if (at - now > TOLERANCE_MS) {
-        if (at !== Infinity) this.#timer = clock.timer(at - now, () => this.pump());
-        return;
+      const turn = new Turn(this.account, now);
+      const waiter = this.#queue.shift((entry) => turn.may(entry));
+      if (waiter !== undefined) {
+        waiter.admit();
+        continue;
       }
-      this.#queue.shift();
-      head.admit();
+      if (turn.nextAt !== Infinity) this.#timer = clock.timer(turn.nextAt - now, () => this.pump());
+      return;
     }
   }
 
   /** What was just learned may have made waiting pointless for some: they are told now. */
   sweep(now: number): void {
-    const at = this.#known(0, 1, now);
-    if (this.#queue.size > 0 && at > this.#swept) {
-      this.#swept = at;
-      for (const { leaveBy, refuse } of this.#queue.entries()) {
-        if (at >= leaveBy) refuse(this.#refusal('it will free up too late'));
-      }
+    if (this.#queue.size === 0) return;
+    /** By shape, for the first in line and for all behind it. */
+    const known = new Map<string, number>();
+    for (const { shape, leaveBy, refuse } of this.#queue.entries()) {
+      const at = known.get(shape);
+      const way = this.account.way(shape);
+      if (at === undefined) known.set(shape, way.knownAt(SECOND, 1, now));
+      if ((at ?? way.knownAt(FIRST, 1, now)) >= leaveBy)
+        refuse(this.#refusal('it will free up too late', way, SECOND, 1));
     }
     this.pump();
   }
@@ -119,30 +127,36 @@ export class Line {
     for (const { refuse } of this.#queue.entries()) refuse(DRAINING());
   }
 
-  /** Nobody knows how a probe ends: to wait for it is no known wait. */
-  #known(ahead: number, cost: number, now: number): number {
-    const at = this.allowance.readyAt(ahead, cost, now);
-    return at === Infinity ? now : at;
+  /** Those who could leave, were it not for the whole credential, and those of the same scope. */
+  #ahead(client: string, { scope }: Way, now: number): Ahead {
+    if (this.#queue.size === 0) return FIRST;
+    const turn = new Turn(this.account, now);
+    return {
+      whole: this.#queue.ahead(client, (entry) => turn.isFree(entry)),
+      part: this.#queue.ahead(client, ({ shape }) => this.account.way(shape).scope === scope),
+    };
   }
 
-  #refusal(why: string, ahead = this.#queue.size, cost = 1): ProxyError {
+  #refusal(why: string, way: Way, ahead: Ahead, cost: number): ProxyError {
     const now = this.#options.clock.now();
-    const { gate } = this.allowance;
-    const closed = gate.closed ? CLOSED[gate.cause === 'permanent' ? 'permanent' : 'throttled'] : USED_UP;
-    const retryAfterMs = this.#known(ahead, cost, now) - now;
+    const cause = way.closed?.gate.cause;
+    const closed = cause === undefined ? USED_UP : CLOSED[cause === 'permanent' ? 'permanent' : 'throttled'];
+    const probedAt = way.readyAt(FIRST, cost, now);
+    const at = Math.max(way.knownAt(ahead, cost, now), probedAt === Infinity ? now : probedAt);
+    const retryAfterMs = at - now;
     return new ProxyError('quota', `${closed}; ${why}`, { retryAfterMs });
   }
 
-  #wait(call: Call, { client, cost, leaveBy, again }: Seat): Promise<Taken> {
+  #wait(call: Call, { client, shape, cost, leaveBy, again }: Seat): Promise<Pass> {
     const { clock } = this.#options;
     const since = clock.now();
-    const cause = this.#cause(since);
+    const cause = this.#cause(shape, since);
     return new Promise((resolve, reject) => {
       if (call.signal.aborted) return reject(call.signal.reason);
       let waiting = true;
       const admit = () => {
         stopWaiting();
-        resolve(this.allowance.take(cost, clock.now()));
+        resolve(this.account.way(shape).take(cost, clock.now(), false));
       };
       const refuse = (error: Error) => {
         // Those before it may have made room for it meanwhile.
@@ -151,9 +165,10 @@ export class Line {
         reject(error instanceof ProxyError ? report(call, error) : error);
         this.pump();
       };
-      const place = this.#queue.push(client, { cost, leaveBy, admit, refuse }, again);
-      if (place === undefined) return reject(report(call, this.#refusal(FULL)));
-      const onTime = () => refuse(this.#refusal('it did not free up in time'));
+      const refusal = (why: string) => this.#refusal(why, this.account.way(shape), SECOND, cost);
+      const place = this.#queue.push(client, { shape, cost, leaveBy, admit, refuse }, again);
+      if (place === undefined) return reject(report(call, refusal(FULL)));
+      const onTime = () => refuse(refusal('it did not free up in time'));
       const onAbort = () => {
         const reason = call.signal.reason as Error;
         // A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream.
@@ -173,9 +188,10 @@ export class Line {
     });
   }
 
-  #cause(now: number): QuotaWait {
-    if (!this.allowance.gate.isOpen) return 'gate';
-    return this.allowance.exhausted(now) ? 'learned' : 'window';
+  #cause(shape: string, now: number): QuotaWait {
+    const way = this.account.way(shape);
+    if (way.closed !== undefined) return 'gate';
+    return way.exhausted(now) ? 'learned' : 'window';
   }
 }
 

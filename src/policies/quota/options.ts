@@ -1,4 +1,5 @@
 import type { QuotaFormat } from '../../http/rate-limit.ts';
+import type { LimitScope } from './scope.ts';
 
 /** So much in so long. */
 export interface QuotaWindow {
@@ -26,7 +27,12 @@ export interface QuotaOptions {
   readonly mode: 'on' | 'off';
   readonly windows: readonly QuotaWindow[];
   readonly cost: CostOptions;
-  /** Whether replies are read for what they say about quotas. A 429 closes the gate either way. */
+  /**
+   * What a learned limit holds for. `auto`: the call's path at first, and the whole credential when it is met elsewhere too; `path`: never
+   * more than that; `credential`: the whole credential at once; a pointer: as `auto`, by what the body names.
+   */
+  readonly scope: LimitScope;
+  /** Whether replies are read for what they say about quotas. Refusals close the gate either way. */
   readonly learn: boolean;
   readonly formats: readonly QuotaFormat[];
   /** Lower-case names of the request headers that say on whose behalf a call is made. */

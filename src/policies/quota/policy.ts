@@ -3,9 +3,11 @@ import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { Taken } from './allowance.ts';
+import type { Sight } from './account.ts';
 import type { Line } from './line.ts';
 import type { Quota } from './quota.ts';
+import { shapeOf } from './scope.ts';
+import { giveBack, type Pass, start, voided } from './way.ts';
 
 /** Sends an attempt back to the queue that was let through and has not left yet; nobody outside sees it. */
 const CALLED_BACK = new Error('called back to wait for the quota');
@@ -41,7 +43,8 @@ function departs(quota: Quota, { ticket }: Call): boolean {
 /** Leave to send one attempt. */
 interface Leave {
   readonly line: Line;
-  readonly taken: Taken;
+  readonly pass: Pass;
+  readonly shape: string;
 }
 
 class Admission {
@@ -60,7 +63,8 @@ class Admission {
     try {
       const reply = await next(call);
       const unseen = Math.max(0, this.#quota.quietStarted - before - 1);
-      const sight = { startedAt, unseen, cost: 1, line: undefined };
+      const shape = shapeOf(call.method, call.target);
+      const sight: Sight = { startedAt, unseen, cost: 1, shape, pass: undefined };
       this.#quota.heard(call, reply, sight, this.#clock.now());
       return reply;
     } catch (error) {
@@ -71,40 +75,39 @@ class Admission {
 
   /** `again`: it was let through before, and called back. */
   async inTurn(next: Send, call: Call, again: boolean): Promise<Reply> {
-    const stated = this.#quota.costOf(call);
-    const cost = typeof stated === 'number' ? stated : await stated;
+    const stated = this.#quota.statedBy(call);
+    const { cost, shape } = stated instanceof Promise ? await stated : stated;
     for (let front = again; ; front = true) {
       const line = this.#quota.lineOf(call);
-      const entered = line.enter(call, cost, front);
-      const taken = entered instanceof Promise ? await entered : entered;
-      const ticket = { start: () => line.allowance.start(taken, this.#clock.now()) };
+      const entered = line.enter(call, { shape, cost }, front);
+      const pass = entered instanceof Promise ? await entered : entered;
+      const ticket = { start: () => start(pass, this.#clock.now()) };
       try {
         const reply = await next({ ...call, ticket });
-        this.#answered(call, reply, { line, taken });
+        this.#answered(call, reply, { line, pass, shape });
         return reply;
       } catch (error) {
-        this.#failed(error, { line, taken });
+        this.#failed(error, { line, pass, shape });
         if (error !== CALLED_BACK) throw error;
       }
     }
   }
 
-  #answered(call: Call, reply: Reply, { line, taken }: Leave): void {
-    const { allowance } = line;
+  #answered(call: Call, reply: Reply, { line, pass, shape }: Leave): void {
     const now = this.#clock.now();
-    const { cost } = taken;
-    const sight = { startedAt: taken.left?.at ?? now, unseen: allowance.unseen(taken), cost, line };
-    if (!this.#quota.heard(call, reply, sight, now)) allowance.gate.answered(taken.probe, now);
-    // It may have been another resource's gate that it closed: this one needs another probe.
-    else if (taken.probe) allowance.gate.voided(now);
+    const { allowance, taken } = pass.whole;
+    const startedAt = taken.left?.at ?? now;
+    const sight: Sight = { startedAt, unseen: allowance.unseen(taken), cost: pass.cost, shape, pass };
+    if (!this.#quota.heard(call, reply, sight, now)) voided(pass, now);
     line.pump();
   }
 
-  #failed(error: unknown, { line, taken }: Leave): void {
+  #failed(error: unknown, { line, pass }: Leave): void {
     const now = this.#clock.now();
-    const unsent = taken.left === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
-    if (unsent) line.allowance.giveBack(taken, now);
-    else if (taken.probe) line.allowance.gate.voided(now);
+    const { left } = pass.whole.taken;
+    const unsent = left === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
+    if (unsent) giveBack(pass, now);
+    else voided(pass, now);
     line.pump();
   }
 }

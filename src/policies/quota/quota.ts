@@ -6,13 +6,23 @@ import type { Call } from '../../proxy/call.ts';
 import type { GateCause } from '../../proxy/events.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
-import { Allowance, type CallSight } from './allowance.ts';
-import type { Closing } from './gate.ts';
-import { costOf } from './cost.ts';
+import { Account, type Sight } from './account.ts';
+import type { Allowance } from './allowance.ts';
 import { Line } from './line.ts';
 import type { QuotaOptions } from './options.ts';
+import { shapeOf } from './scope.ts';
+import { type Stated, statedBy } from './stated.ts';
 import { stopOf } from './throttled.ts';
 import { Throughput } from './throughput.ts';
+
+/** A gate that closed. */
+export interface GateClosed {
+  readonly cause: GateCause;
+  readonly closedMs: number;
+  readonly credential: string;
+  /** Whose calls wait: see `shapeOf`; '' for all of the credential. */
+  readonly limited: string;
+}
 
 export interface QuotaDeps {
   readonly clock: Clock;
@@ -21,21 +31,21 @@ export interface QuotaDeps {
   readonly hash: (secret: string) => string;
   readonly draining: () => boolean;
   /** A gate closed that was open. */
-  readonly closed: (cause: GateCause, closedMs: number, credential: string) => void;
+  readonly closed: (closed: GateClosed) => void;
 }
 
-/** What an attempt can have seen, and the line that let it through; undefined where nothing was known then. */
-export interface Sight extends CallSight {
-  readonly line: Line | undefined;
+/** What a reply says of quotas. */
+interface Said {
+  readonly readings: readonly QuotaReading[];
+  readonly stop: ReturnType<typeof stopOf>;
 }
 
 /** Credentials whose quotas are known at once; the one that was used longest ago is forgotten first. */
 const MOST_CREDENTIALS = 1000;
 
-/** First segments of paths whose resource is known. */
-const MOST_RESOURCES = 256;
+const NO_READINGS: readonly QuotaReading[] = [];
 
-/** The quotas of an upstream: a line for each credential (and resource, where the API tells them apart) that something is known of. */
+/** The quotas of an upstream: a line for each credential that something is known of. */
 export class Quota {
   readonly options: QuotaOptions;
   readonly #deps: QuotaDeps;
@@ -46,8 +56,6 @@ export class Quota {
   });
   /** Lines that calls may still wait in. */
   readonly #forgotten = new Set<Line>();
-  /** By the first segment of the path: which of the API's quotas a reply to such a call spoke of. */
-  readonly #resources = new Map<string, string>();
   /** Most apps have one key: it is hashed once, not with every call. The latest is remembered here, and goes nowhere else. */
   #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;
   /** Attempts that left while nothing was known, and their answers that were not throttled. */
@@ -60,9 +68,10 @@ export class Quota {
     this.#read = quotaReader(options.formats);
   }
 
-  /** Nothing is known that could hold a call: the usual state, which costs nothing. */
+  /** Nothing is known that could hold a call: the usual state, which costs nothing. Where the body names the scope, it is read first. */
   get quiet(): boolean {
-    return this.#lines.size === 0 && this.options.windows.length === 0;
+    const { scope, windows } = this.options;
+    return this.#lines.size === 0 && windows.length === 0 && !scope.startsWith('/');
   }
 
   /** By credential, a short hash of it. */
@@ -86,35 +95,62 @@ export class Quota {
     return this.#started;
   }
 
-  costOf(call: Call): number | Promise<number> {
-    return costOf(call, this.options.cost);
+  statedBy(call: Call): Stated | Promise<Stated> {
+    return statedBy(call, this.options);
   }
 
   /** Whether an attempt beside others would leave at once, and the next one too. */
   hasRoom(call: Call): boolean {
-    return this.quiet || this.lineOf(call).hasRoom;
+    return this.quiet || this.lineOf(call).hasRoom(shapeOf(call.method, call.target));
+  }
+
+  /** Takes in what a reply says. True: it says something about the gates that the attempt tested. */
+  heard(call: Call, reply: Reply, sight: Sight, now: number): boolean {
+    const wallMs = this.#deps.clock.wallTime();
+    const stop = stopOf(reply, wallMs);
+    const readings = this.options.learn ? this.#read(reply.headers, wallMs) : undefined;
+    if (readings === undefined && stop === undefined && this.#isNothing(call, sight, now)) return true;
+    // A cache on the way tells of the time when it stored the reply (RFC 9111 §5.1).
+    if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
+    this.#tell(call, { readings: readings ?? NO_READINGS, stop }, sight, now);
+    return true;
+  }
+
+  #tell(call: Call, { readings, stop }: Said, sight: Sight, now: number): void {
+    const line = this.lineOf(call);
+    const { account } = line;
+    if (stop === undefined) account.answered(readings, sight, now);
+    else this.#report(call, account, account.refused(readings, stop, sight, now), now);
+    if (readings.length > 0 || stop !== undefined) line.sweep(now);
+  }
+
+  /** Whether a reply without a word on quotas changes nothing, because nothing is known of its credential. */
+  #isNothing(call: Call, { pass }: Sight, now: number): boolean {
+    if (pass !== undefined) return false;
+    this.#served.count(now);
+    return !this.#lines.has(this.#credentialOf(call.headers));
   }
 
   lineOf(call: Call): Line {
-    const resource = this.#resources.size === 0 ? undefined : this.#resources.get(segmentOf(call.target));
-    return this.#lineOf(call, resource ?? '');
+    const credential = this.#credentialOf(call.headers);
+    let line = this.#lines.get(credential);
+    if (line === undefined) {
+      const { clock, draining, random } = this.#deps;
+      const { queue, waitMs } = this.options;
+      const account = new Account(this.options, random, this.#takeServed());
+      line = new Line(account, { clock, queue, waitMs, draining });
+      this.#lines.set(credential, line);
+      for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
+    }
+    return line;
   }
 
-  /** Takes in what a reply says. True: it closed the gate, or kept it closed. */
-  heard(call: Call, reply: Reply, sight: Sight, now: number): boolean {
-    const { clock } = this.#deps;
-    const wallMs = clock.wallTime();
-    const stop = stopOf(reply, wallMs);
-    const readings = this.options.learn ? this.#read(reply.headers, wallMs) : undefined;
-    if (sight.line === undefined && stop === undefined) this.#served.count(now);
-    if (readings === undefined && stop === undefined) return false;
-    // A cache on the way tells of the time when it stored the reply (RFC 9111 §5.1).
-    if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
-    const line = this.#learn(call, readings ?? [], sight, now);
-    const closed =
-      stop !== undefined && this.#close(line, { ...stop, startedAt: sight.startedAt }, call, now);
-    line.sweep(now);
-    return closed;
+  /** By an operator's word: forgets what was learned and used. Those who wait may go as the windows allow. */
+  reset(): void {
+    for (const line of this.#all()) {
+      line.account.reset();
+      line.pump();
+    }
   }
 
   /** Ends all waits. */
@@ -127,47 +163,13 @@ export class Quota {
     yield* this.#forgotten;
   }
 
-  /** The line that the reply spoke of. */
-  #learn(call: Call, readings: readonly QuotaReading[], sight: Sight, now: number): Line {
-    let line = sight.line ?? this.lineOf(call);
-    for (const reading of readings) {
-      if (reading.resource !== '') {
-        this.#knowResource(call.target, reading.resource);
-        line = this.#lineOf(call, reading.resource);
-      }
-      line.allowance.learn(reading, { ...sight, unseen: unseenBy(sight, line) }, now);
-    }
-    return line;
-  }
-
-  /** True when the gate is closed by it. */
-  #close({ allowance }: Line, closing: Closing, call: Call, now: number): boolean {
-    const { cause } = closing;
-    // What says when it resets needs no guess of ours.
-    if (cause === 'throttled' && allowance.exhausted(now)) return false;
-    if (allowance.close(closing, now)) {
-      this.#deps.closed(cause, allowance.gate.closedMs(now) ?? 0, this.#credentialOf(call.headers));
-    }
-    return allowance.gate.closed;
-  }
-
-  #knowResource(target: string, resource: string): void {
-    if (this.#resources.size >= MOST_RESOURCES) this.#resources.clear();
-    this.#resources.set(segmentOf(target), resource);
-  }
-
-  #lineOf(call: Call, resource: string): Line {
+  #report(call: Call, account: Account, closed: Allowance | undefined, now: number): void {
+    const { cause, closedMs } = closedBy(closed, now);
+    if (cause === undefined) return;
     const credential = this.#credentialOf(call.headers);
-    const key = resource === '' ? credential : `${credential} ${resource}`;
-    let line = this.#lines.get(key);
-    if (line === undefined) {
-      const { clock, draining, random } = this.#deps;
-      const { queue, waitMs, windows } = this.options;
-      line = new Line(new Allowance(windows, random, this.#takeServed()), { clock, queue, waitMs, draining });
-      this.#lines.set(key, line);
-      for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
-    }
-    return line;
+    let limited = '';
+    for (const [scope, allowance] of account.parts) if (allowance === closed) limited = scope;
+    this.#deps.closed({ cause, closedMs, credential, limited });
   }
 
   /** The first line goes on with what was counted while there was none; one that comes later knows nothing yet. */
@@ -191,14 +193,7 @@ export class Quota {
 
 const NO_CREDENTIAL = { values: [], hash: '' };
 
-/** The counts of one line mean nothing in another; all that a line let through came after what left while nothing was known. */
-function unseenBy({ line: own, unseen }: Sight, line: Line): number {
-  if (own === undefined) return unseen + line.allowance.admitted;
-  return own === line ? unseen : 0;
-}
-
-/** `/search/code?q=x` → `search` */
-function segmentOf(target: string): string {
-  const end = target.slice(1).search(/[/?]/);
-  return end < 0 ? target.slice(1) : target.slice(1, end + 1);
+/** Undefined where none was. */
+function closedBy(closed: Allowance | undefined, now: number) {
+  return { cause: closed?.gate.cause, closedMs: closed?.gate.closedMs(now) ?? 0 };
 }

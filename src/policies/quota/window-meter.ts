@@ -86,19 +86,26 @@ export class WindowMeter implements Meter {
   take(units: number, now: number): void {
     this.#roll(now);
     this.#takenAt = now;
-    this.#left -= units;
-    if (this.#newest !== undefined) this.#newest.left -= units;
+    this.#change(-units);
   }
 
   refund(units: number, takenAt: number, leftAt: number | undefined): void {
     if (takenAt < this.#since || (leftAt !== undefined && this.#learnedAt >= leftAt)) return;
-    this.#left += units;
-    if (this.#newest !== undefined) this.#newest.left += units;
+    this.#change(units);
+  }
+
+  /** A call that claims to cost more than the limit takes the limit. */
+  #change(units: number): void {
+    const most = this.limit ?? Infinity;
+    const change = Math.max(-most, Math.min(most, units));
+    this.#left += change;
+    if (this.#newest !== undefined) this.#newest.left += change;
   }
 
   overdrawn(units: number, now: number): boolean {
     this.#roll(now);
-    return this.#left + units < Math.min(units, this.limit ?? Infinity);
+    const own = Math.min(units, this.limit ?? Infinity);
+    return this.#left + own < own;
   }
 
   remaining(now: number): number | undefined {

@@ -1,0 +1,25 @@
+/** The wait before the second probe, and how it grows: 1, 4, 16 … s. In the first minute that is at most four probes. */
+const FIRST_GAP_MS = 1000;
+const GROWTH = 4;
+
+/** None is longer: an hour. */
+const LONGEST_GAP_MS = 3_600_000;
+
+/** The time to the probe after `probes` others. */
+export function gapMs(probes: number): number {
+  return Math.min(LONGEST_GAP_MS, FIRST_GAP_MS * GROWTH ** probes);
+}
+
+/** When a belief may be tested: at once, and then ever more seldom. */
+export class ProbeTimes {
+  #at = -Infinity;
+  #probes = 0;
+
+  due(now: number): boolean {
+    return now >= this.#at;
+  }
+
+  probed(now: number): void {
+    this.#at = now + gapMs(this.#probes++);
+  }
+}
