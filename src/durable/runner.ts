@@ -31,8 +31,8 @@ export interface RunnerDeps {
   readonly onBug: (error: unknown) => void;
 }
 
-/** Longer sleeps would overflow a timer, and miss a clock that was set. */
-export const LONGEST_SLEEP_MS = 3_600_000;
+/** Due times go by the wall clock. A timer follows neither a clock that was set nor a process that stood still. */
+export const LONGEST_SLEEP_MS = 60_000;
 
 /** The store is asked again after this when it failed, or when what is due could not be had. */
 const ASK_AGAIN_MS = 1_000;
