@@ -4,6 +4,7 @@
  * - the client: `client_gone`, `bad_request`, `too_many_fields`, `request_timeout` (in its body), `route_not_found`,
  *   `idempotency_key_required`, `idempotency_key_reused`, `idempotency_key_in_use`, `egress_denied` (not on the allow-list), `not_cached` (`only-if-cached`)
  * - the proxy would not: `breaker_open`, `concurrency_limit`, `quota`, `draining`, `proxy_loop`, `address_prohibited`,
+ *   `out_of_sockets` (this machine has no file descriptor or port left for a connection),
  *   `signature_age` (it waited for longer than its signature holds),
  *   `body_not_kept` (a retry whose request body is no longer here), `hedge_lost` (another attempt of
  *   the call was answered first)
@@ -30,6 +31,7 @@ export type ErrorCode =
   | 'draining'
   | 'proxy_loop'
   | 'address_prohibited'
+  | 'out_of_sockets'
   | 'body_not_kept'
   | 'payload_too_large'
   | 'callback_forbidden'
@@ -99,6 +101,7 @@ const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'draining',
   'proxy_loop',
   'address_prohibited',
+  'out_of_sockets',
   'body_not_kept',
   'payload_too_large',
   'callback_forbidden',

@@ -20,6 +20,7 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, GrpcStatus>>> = {
   concurrency_limit: 'resource_exhausted',
   proxy_loop: 'internal',
   address_prohibited: 'permission_denied',
+  out_of_sockets: 'resource_exhausted',
   attempt_timeout: 'deadline_exceeded',
   deadline_exceeded: 'deadline_exceeded',
 };

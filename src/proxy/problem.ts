@@ -53,6 +53,7 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
     title: 'Upstream address prohibited',
     proxyStatus: 'destination_ip_prohibited',
   },
+  out_of_sockets: { status: 503, title: 'Proxy out of sockets', proxyStatus: 'proxy_internal_error' },
   body_not_kept: {
     status: 502,
     title: 'Request body not kept for a retry',

@@ -14,9 +14,11 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ETIMEDOUT: 'connect_timeout',
   EHOSTUNREACH: 'connection_failed',
   ENETUNREACH: 'connection_failed',
-  EADDRNOTAVAIL: 'connection_failed',
-  EMFILE: 'connection_failed',
-  ENFILE: 'connection_failed',
+  // What this machine lacks: file descriptors, buffers, ports. No upstream is to blame.
+  EADDRNOTAVAIL: 'out_of_sockets',
+  EMFILE: 'out_of_sockets',
+  ENFILE: 'out_of_sockets',
+  ENOBUFS: 'out_of_sockets',
   ECONNRESET: 'connection_terminated',
   EPIPE: 'connection_terminated',
   UND_ERR_SOCKET: 'connection_terminated',
@@ -58,8 +60,12 @@ export function toProxyError(cause: unknown, sent: Sent): ProxyError {
   const known = systemCode(found);
   const code = codeOf(found, known, sent);
   const seen = HANDSHAKE_ALERT.test(known) ? 'not_sent' : sent;
-  return new ProxyError(code, messageOf(found, code), { cause, sent: seen });
+  const retryAfterMs = code === 'out_of_sockets' ? COME_BACK_MS : undefined;
+  return new ProxyError(code, messageOf(found, code), { cause, sent: seen, retryAfterMs });
 }
+
+/** Other calls give sockets back meanwhile. */
+const COME_BACK_MS = 1_000;
 
 /**
  * With TLS 1.3 a client has ended its handshake, and may have sent its request, when the upstream says that it wants
@@ -101,6 +107,7 @@ function codeOf(cause: unknown, code: string, sent: Sent): ErrorCode {
 
 function messageOf(cause: unknown, code: ErrorCode): string {
   if (!(cause instanceof Error)) return String(cause);
+  if (code === 'out_of_sockets') return `this machine has no socket left for it: ${cause.message}`;
   if (code === 'tls_certificate_error') return `${cause.message} (${systemCode(cause)})`;
   // OpenSSL's whole sentence is its own function, file and line.
   if (code.startsWith('tls_') && 'reason' in cause) return `TLS: ${String(cause.reason)}`;

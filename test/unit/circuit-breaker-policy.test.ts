@@ -96,20 +96,24 @@ test.each<ErrorCode>([
   expect(state()).toBe('open');
 });
 
-test.each<ErrorCode>(['client_gone', 'concurrency_limit', 'breaker_open', 'draining', 'address_prohibited'])(
-  '%s says nothing about the upstream, and a probe gives its place back',
-  async (code) => {
-    const { fail, state, answer, clock } = setUp();
-    await fail(new ProxyError(code, 'not the upstream'));
-    expect(state()).toBe('closed');
-    await answer(json(500));
-    await clock.advance(500);
-    await fail(new ProxyError(code, 'not the upstream'));
-    expect(state()).toBe('half_open');
-    (await answer(json(200))).body.discard();
-    expect(state()).toBe('closed');
-  },
-);
+test.each<ErrorCode>([
+  'client_gone',
+  'concurrency_limit',
+  'breaker_open',
+  'draining',
+  'address_prohibited',
+  'out_of_sockets',
+])('%s says nothing about the upstream, and a probe gives its place back', async (code) => {
+  const { fail, state, answer, clock } = setUp();
+  await fail(new ProxyError(code, 'not the upstream'));
+  expect(state()).toBe('closed');
+  await answer(json(500));
+  await clock.advance(500);
+  await fail(new ProxyError(code, 'not the upstream'));
+  expect(state()).toBe('half_open');
+  (await answer(json(200))).body.discard();
+  expect(state()).toBe('closed');
+});
 
 test('a bug of ours is passed on and not held against the upstream', async () => {
   const { fail, answer, state, clock } = setUp();

@@ -247,6 +247,7 @@ describe('not the upstream', () => {
     'draining',
     'proxy_loop',
     'address_prohibited',
+    'out_of_sockets',
   ];
   test.each(OURS)('%s is our own no', (code) => {
     for (const sent of ['not_sent', 'sent_unknown'] as const) {

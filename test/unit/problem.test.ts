@@ -30,6 +30,7 @@ const ANSWERS: Readonly<Record<ErrorCode, readonly [status: number, proxyStatus:
   draining: [503, 'destination_unavailable'],
   proxy_loop: [502, 'proxy_loop_detected'],
   address_prohibited: [502, 'destination_ip_prohibited'],
+  out_of_sockets: [503, 'proxy_internal_error'],
   body_not_kept: [502, 'proxy_internal_response'],
   payload_too_large: [413, 'http_request_error'],
   callback_forbidden: [403, 'http_request_error'],
