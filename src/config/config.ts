@@ -47,6 +47,7 @@ export interface ClientOptions {
   readonly headTimeoutMs: number;
   /** Gap in a request's body. */
   readonly bodyTimeoutMs: number;
+  readonly sendTimeoutMs: number;
   /** HTTP/2 is spoken too. */
   readonly http2: boolean;
   readonly maxConnections: number;

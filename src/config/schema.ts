@@ -175,6 +175,11 @@ const processKeys = {
       'A request whose body pauses for longer, without being held back, is answered with 408.',
       MS,
     ),
+    send_timeout: duration(
+      '60s',
+      'A client that takes nothing of a response for longer, although bytes wait for it, is cut off, and the upstream with it.',
+      MS,
+    ),
     http2: flag(
       false,
       'Apps may speak HTTP/2 too, on the same port: chosen by ALPN with tls, by prior knowledge (h2c) without. gRPC needs it. Changes with a restart.',

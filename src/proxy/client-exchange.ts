@@ -17,6 +17,7 @@ import { fallbackStatus, type Problem, problemOf } from './problem.ts';
 import type { Ending } from './call-outcome.ts';
 import type { CallRecord } from './record.ts';
 import type { Route } from './route.ts';
+import { watchSend } from './send-watch.ts';
 import type { Tunnel } from './tunnel.ts';
 import { type Handshake, switchProtocols } from './upgrade.ts';
 
@@ -24,6 +25,8 @@ export interface ExchangeDeps extends IncomingDeps {
   readonly observer: Observer;
   /** From then on every response closes its connection. */
   readonly draining: () => boolean;
+  /** A client that takes nothing of a response for so long, although bytes wait for it, is cut off. */
+  readonly sendTimeoutMs: () => number;
   /** Whether replies carry `breakwater-…` fields. */
   readonly responseHeaders: () => boolean;
   /** An error that is no ProxyError: our own fault, to be logged with its stack. */
@@ -51,6 +54,7 @@ export class ClientExchange {
   readonly #incoming: IncomingCall;
   #route: Route | undefined;
   #tunnel: Tunnel | undefined;
+  #stopWatching: (() => void) | undefined;
   #ending: { status: number; origin: Ending['origin']; error: Ending['error'] } = {
     status: 0,
     origin: 'proxy',
@@ -142,6 +146,7 @@ export class ClientExchange {
     // How the body broke off is known to whoever broke it.
     if (grpcStatus !== undefined) this.#ending.status = httpStatusOf(grpcStatus);
     if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#ending.error = errored.code;
+    this.#stopWatching?.();
     this.#incoming.dispose();
     this.#record.finish(this.#ending);
   }
@@ -171,9 +176,22 @@ export class ClientExchange {
     this.#writeHead(received, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(res);
+    this.#watchSend();
     // A stream's head must not wait for the stream's first byte. (With bytes on their way the head goes along.)
     // (`flushHeaders` would write it as UTF-8, of which two bytes are not the one byte that came.)
     if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.write(NOTHING);
+  }
+
+  /** Most responses are with the kernel by now, and need no timer. */
+  #watchSend(): void {
+    const res = this.#res;
+    if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
+    const { clock, sendTimeoutMs } = this.#deps;
+    this.#stopWatching = watchSend(res, {
+      clock,
+      idleMs: sendTimeoutMs(),
+      onStall: (error) => this.end(error),
+    });
   }
 
   #tellStory({ status, origin }: Reply, received: number, headers: string[]): void {

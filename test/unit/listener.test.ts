@@ -56,6 +56,7 @@ async function start(
     responseHeaders: () => true,
     draining: () => false,
     bodyTimeoutMs: () => 60_000,
+    sendTimeoutMs: () => 60_000,
     onBug: (error) => bugs.push(error),
   });
   const server = createServer((req, res) => {
