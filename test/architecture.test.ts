@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 
 /** Which folders of src/ may import which others. `main.ts` and `app.ts` count as folders of their own. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  runtime: [],
+  // The log asks which names hold a secret.
+  runtime: ['http'],
   http: [],
   proxy: ['http', 'runtime'],
   policies: ['proxy', 'http', 'runtime'],

@@ -4,6 +4,7 @@ import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../du
 import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
 import { allowsCallback } from '../durable/callbacks/target.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
+import { RECOGNISED } from '../http/credentials.ts';
 import { FieldNames } from '../http/field-names.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';
 import { isPrivateHost } from '../http/private-address.ts';
@@ -141,6 +142,7 @@ export class CallbackHosts implements CallbackRoutes {
       bodyTimeoutMs: timeoutMs,
       inject: [],
       drop: new FieldNames([]),
+      names: RECOGNISED,
       polls: undefined,
       judge: (ended) => judge(ended, { attempts: waitsMs.length + 1, backoff }, random),
       withdraw: () => true,

@@ -1,4 +1,5 @@
 import type { RouteConfig } from '../config/config.ts';
+import { CredentialNames } from '../http/credentials.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
 import { attemptPipeline, type Policies } from '../policies/order.ts';
 import type { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
@@ -48,6 +49,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     bodyTimeoutMs: BODY_IDLE_TIMES * idleTimeoutMs,
     inject: route.headers.add,
     drop: route.headers.drop,
+    names: new CredentialNames(config.settings.identity),
     polls,
     judge: (ended) => judge(ended, rules, budget, parts.random),
     withdraw: (cost) => budget.withdraw(clock.now(), cost),

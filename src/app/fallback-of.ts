@@ -3,7 +3,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { fallback } from '../policies/fallback/fallback.ts';
 import { type HeaderRules, headerOf } from '../http/headers.ts';
 import { type MountedUpstream, Router } from '../proxy/router.ts';
-import { queryWithoutCredentials, withoutCredentials } from '../http/credentials.ts';
+import { CredentialNames, queryWithoutSecrets, withoutSecrets } from '../http/credentials.ts';
 import { isSafe } from '../http/methods.ts';
 import type { FallbackUpstream } from '../policies/fallback/options.ts';
 import { ProxyError } from '../proxy/errors.ts';
@@ -29,7 +29,10 @@ export function fallbackOf(
   const options = settings.fallback;
   if (options === undefined) return undefined;
   const { to } = options;
-  const send = 'upstream' in to ? sendTo(to, { ...deps, basePath, injected: headers }) : NOWHERE;
+  const send =
+    'upstream' in to
+      ? sendTo(to, { ...deps, basePath, injected: headers, names: new CredentialNames(settings.identity) })
+      : NOWHERE;
   return fallback(options, { ...deps, send });
 }
 
@@ -39,6 +42,8 @@ interface SendDeps extends FallbackDeps {
   readonly basePath: string;
   /** What the first upstream's rules put into the request. */
   readonly injected: HeaderRules;
+  /** What the first upstream takes for a credential. */
+  readonly names: CredentialNames;
 }
 
 /**
@@ -46,7 +51,7 @@ interface SendDeps extends FallbackDeps {
  * connections. Neither the credentials that the client sent nor what the first upstream's rules put in go with it.
  */
 function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
-  const { clock, newId, basePath } = deps;
+  const { clock, newId, basePath, names } = deps;
   const own = new Set(to.headers.set.map(([name]) => name.toLowerCase()));
   const dropped = new Set([
     ...deps.injected.set.map(([name]) => name.toLowerCase()),
@@ -57,15 +62,20 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
 
   return async (call) => {
     router ??= routerOf(deps.mounted.get(to.upstream));
-    const match = router.match(call.method, undefined, targetOf(to.path, call.target.slice(basePath.length)));
+    const match = router.match(
+      call.method,
+      undefined,
+      targetOf(to.path, call.target.slice(basePath.length), names),
+    );
     if (match.kind !== 'route') {
       throw new ProxyError(match.kind === 'denied' ? 'egress_denied' : 'route_not_found', match.why);
     }
     const { route, target } = match;
     const { drop, add } = route.headers;
     const foreign = isSafe(call.method) ? CONDITIONS : NONE;
-    const headers = withoutCredentials(
+    const headers = withoutSecrets(
       call.headers,
+      names,
       (name) => dropped.has(name) || drop.has(name) || foreign.has(name),
     );
     for (let i = 0; i < add.length; i += 2) {
@@ -97,11 +107,11 @@ const CONDITIONS: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-s
 const NONE: ReadonlySet<string> = new Set();
 
 /** `**` in `path` stands for the client's path; its query is added, without what looks like a key. */
-function targetOf(path: string, below: string): string {
+function targetOf(path: string, below: string, names: CredentialNames): string {
   const mark = below.indexOf('?');
   const clientPath = mark < 0 ? below : below.slice(0, mark);
   const target = path.endsWith('/**') ? path.slice(0, -3) + (clientPath || '/') : path;
-  const query = mark < 0 ? '' : queryWithoutCredentials(below.slice(mark + 1));
+  const query = mark < 0 ? '' : queryWithoutSecrets(below.slice(mark + 1), names);
   if (query === '') return target;
   return `${target}${target.includes('?') ? '&' : '?'}${query}`;
 }

@@ -1,4 +1,5 @@
 import type { RouteConfig } from '../config/config.ts';
+import { CredentialNames } from '../http/credentials.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
 import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
@@ -39,8 +40,9 @@ export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps)
   const replies = scopes.replies(name, settings.dedupe);
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
+  const names = new CredentialNames(settings.identity);
   return {
-    dedupe: replies && dedupe({ ...replies, clock, memory, maxReplyBytes, retried }),
+    dedupe: replies && dedupe({ ...replies, clock, memory, maxReplyBytes, retried, names }),
     deadline: deadline(clock),
     ...cachesOf(route, scopes, deps),
     retry: retry(settings.retry, {

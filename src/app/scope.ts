@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { CredentialNames, framed } from '../http/credentials.ts';
 import type { RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
 import { Breaker } from '../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
@@ -20,7 +21,6 @@ import { RetryBudget } from '../policies/retry/budget.ts';
 import type { BudgetOptions } from '../policies/retry/options.ts';
 import { Trip } from '../policies/retry/trip.ts';
 import type { Call } from '../proxy/call.ts';
-import { callerFields, framed } from '../proxy/caller.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Observer } from '../proxy/observer.ts';
@@ -178,7 +178,8 @@ export class Scopes {
     );
     scope.cache = store;
     const asked = [this.#origin, ...headers.set.flat()];
-    const callerOf = (call: Call) => HASH(framed([...asked, ...callerFields(call)]).join(''));
+    const names = new CredentialNames(settings.identity);
+    const callerOf = (call: Call) => HASH(framed([...asked, ...names.identityOf(call)]).join(''));
     return { store, callerOf, running: this.#detached };
   }
 

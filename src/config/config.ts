@@ -1,3 +1,4 @@
+import type { IdentityOptions } from '../http/credentials.ts';
 import type { HeaderRules } from '../http/headers.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import type { CacheOptions } from '../policies/response-cache/options.ts';
@@ -142,6 +143,8 @@ export interface RouteSettings {
   readonly cache: CacheOptions;
   readonly dedupe: DedupeOptions;
   readonly quota: QuotaOptions;
+  /** Names of headers and query parameters that say who calls, besides those that names tell by themselves. */
+  readonly identity: IdentityOptions;
   /** No attempt leaves later than this after its call came in, because its signature grows old; undefined: any time. */
   readonly signedMaxAgeMs: number | undefined;
   /** Undefined where requests cannot be handed over. */

@@ -1,6 +1,7 @@
 import type { AllowRule } from '../proxy/allow-list.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { shownProxy, shownProxyUrl } from './egress.ts';
+import { CredentialNames, REDACTED } from '../http/credentials.ts';
 import { isList, type Kind, keysOf, leafOf } from './field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from './format.ts';
 import type { Inherited, Origin } from './inherit.ts';
@@ -18,14 +19,13 @@ export interface EffectiveValue {
   readonly origin: string;
 }
 
-const REDACTED = '[redacted]';
-
 /** All settings of a route, in the order of the schema. */
 export function routeValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {
   const inherited = origins.get(route);
   if (inherited === undefined) return [];
+  const names = new CredentialNames(route.settings.identity);
   return leavesOf(sharedSchema, []).flatMap(({ path, kind }) => {
-    if (path.at(-1) === '') return mapValues(path.slice(0, -1), inherited, { config, places });
+    if (path.at(-1) === '') return mapValues(path.slice(0, -1), inherited, { config, places, names });
     const origin = inherited.origins.get(path.join('.'));
     if (origin === undefined) return [];
     const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], inherited.values);
@@ -41,14 +41,14 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
 function mapValues(
   path: readonly string[],
   { origins, values }: Inherited<unknown>,
-  at: Pick<Good, 'config' | 'places'>,
+  at: Pick<Good, 'config' | 'places'> & { readonly names: CredentialNames },
 ): EffectiveValue[] {
   const found = path.reduce<unknown>((outer, key) => (outer as Item | undefined)?.[key], values);
   return Object.entries((found ?? {}) as Item).flatMap(([name, value]) => {
     const key = [...path, name].join('.');
     const origin = origins.get(key);
     if (origin === undefined) return [];
-    const secret = at.places.replaced(origin.path).length > 0 || SECRET_HEADER.test(name);
+    const secret = at.places.replaced(origin.path).length > 0 || at.names.isSecret(name);
     return [{ key, shown: secret ? REDACTED : String(value), origin: toldBy(origin, key, at) }];
   });
 }
@@ -146,6 +146,7 @@ const shownRule = ({ methods, path }: AllowRule): string => `${methods?.join() ?
 /** What a route changes of a request's headers, and who says so. */
 export function headerValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {
   const { set, remove } = route.headers;
+  const names = new CredentialNames(route.settings.identity);
   const value = (key: string, show: (path: Path) => string): EffectiveValue => {
     const origin = origins.get(route)?.origins.get(key);
     if (origin === undefined) return { key, shown: show([]), origin: 'allow' };
@@ -155,7 +156,7 @@ export function headerValues({ config, origins, places }: Good, route: RouteConf
   return [
     ...set.map(([header, text]) =>
       value(`headers.set.${header}`, (path) => {
-        const secret = places.replaced(path).length > 0 || SECRET_HEADER.test(header);
+        const secret = places.replaced(path).length > 0 || names.isSecret(header);
         return secret ? REDACTED : text;
       }),
     ),
@@ -167,9 +168,6 @@ export function headerValues({ config, origins, places }: Good, route: RouteConf
 export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): string {
   return `${origin}${privatePath && basePath !== '' ? `/${REDACTED}` : basePath}`;
 }
-
-/** Headers whose values are nobody's business, however they came into the file. */
-const SECRET_HEADER = /auth|api-?_?key|token|secret|cookie|password|signature|credential/i;
 
 function written({ config, places }: Good, path: Path, layer: string): string {
   return places.has(path) ? `${config.file}:${places.value(path).line} (${layer})` : 'built-in';

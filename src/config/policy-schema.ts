@@ -7,6 +7,7 @@ import { dedupe } from './policies/dedupe.ts';
 import { errors } from './policies/errors.ts';
 import { fallback } from './policies/fallback.ts';
 import { hedge } from './policies/hedge.ts';
+import { identity } from './policies/identity.ts';
 import { overrides } from './policies/overrides.ts';
 import { quota } from './policies/quota.ts';
 import { resume } from './policies/resume.ts';
@@ -29,6 +30,7 @@ export const policies = {
   overrides: overrides.optional(),
   signed: signed.optional(),
   durable: durable.optional(),
+  identity: identity.optional(),
   request: section('The request body.', {
     max_replay: size(
       '1MiB',

@@ -4,6 +4,7 @@ import { type Calls, covers, overlap } from './covers.ts';
 import { crossCheck } from './cross-check.ts';
 import { durableOptions, decideDurable } from './durable.ts';
 import { headerRules } from './header-rules.ts';
+import { countInjected } from './identity.ts';
 import { inherit, type Layer } from './inherit.ts';
 import type { PresetRoute } from './preset.ts';
 import type { Path } from './problem.ts';
@@ -113,6 +114,7 @@ function resolveRoute(
   crossCheck(inherited, report);
   const durable = decideDurable(inherited);
   const headers = headerRules(layers, allow !== undefined, report);
+  countInjected(inherited, headers);
   checkSigned(inherited, { headers, durable }, report);
   const polling = pollingOf(inherited, durable, report);
   const own = (alone?.values ?? {}) as Partial<Record<'retry' | 'breaker' | 'concurrency', object>>;

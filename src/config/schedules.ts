@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { parseCron } from '../durable/schedules/cron.ts';
 import type { ScheduleOptions } from '../durable/schedules/options.ts';
-import { isCredential } from '../http/credentials.ts';
+import { CredentialNames, takeSecrets } from '../http/credentials.ts';
 import { Router } from '../proxy/router.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { section } from './field.ts';
@@ -135,7 +135,14 @@ function find(
     return undefined;
   }
   const { upstream, route } = match.route;
-  if (route.settings.durable !== undefined) return { upstream, route, target: match.target };
+  if (route.settings.durable !== undefined) {
+    if (takeSecrets(match.target, new CredentialNames(route.settings.identity)).taken.length > 0)
+      report.warning(
+        place,
+        'holds a secret in its query, which is stored in plain text; send it as a header, by headers.set of the upstream',
+      );
+    return { upstream, route, target: match.target };
+  }
   report.problem(
     place,
     `leads to route ${route.name} of upstream ${upstream.name}, which is not durable; write durable: true there`,
@@ -168,9 +175,13 @@ function optionsOf(name: string, values: Values, ground: Ground): ScheduleOption
   };
 }
 
-function headersOf(written: Values['request']['headers'] | undefined, { path, report }: Ground): string[] {
+function headersOf(
+  written: Values['request']['headers'] | undefined,
+  { path, report, route }: Ground,
+): string[] {
+  const names = new CredentialNames(route.settings.identity);
   return Object.entries(written ?? {}).flatMap(([name, value]) => {
-    const secret = isCredential(name)
+    const secret = names.isSecret(name)
       ? 'would be kept in the store; set it in headers.set of the upstream'
       : undefined;
     const problem = checkHeaderName(name) ?? secret;

@@ -6,6 +6,7 @@ import type { BackoffOptions, RetryOptions } from '../policies/retry/options.ts'
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { RouteSettings } from './config.ts';
 import { fallbackOptions } from './fallback.ts';
+import { identityOptions } from './identity.ts';
 import { hedgeOptions } from './hedge.ts';
 import type { Complete } from './inherit.ts';
 import { inspectionOptions } from './policies/errors.ts';
@@ -54,6 +55,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     hedge: hedgeOptions(settings.hedge),
     overrides: overrideLimits(settings.overrides),
     quota: quotaOptions(quota),
+    identity: identityOptions(settings),
     signedMaxAgeMs: settings.signed.max_age ?? undefined,
   };
 }

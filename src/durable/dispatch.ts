@@ -72,13 +72,25 @@ export class Dispatch {
     const repeatable = isRepeatable(turn.job, turn.route);
     if (job.reclaimed && !repeatable)
       return this.#settlement(job, end(times, 'unknown_outcome'), lost(job, now));
+    return this.#send(running, route, { turn, repeatable, now });
+  }
+
+  async #send(
+    running: Running,
+    route: DurableRoute,
+    { turn, repeatable, now }: { readonly turn: Turn; readonly repeatable: boolean; readonly now: number },
+  ): Promise<Settlement | undefined> {
+    const { job, signal } = running;
+    // Without its secrets a request may mean something else: it waits for the right key.
+    const opened = this.#deps.credentials.open(turn.job, !isRequest(turn));
+    if (opened === undefined) return this.#settlement(job, noRoute(job, now));
     const memo = memoOf(job);
     const { cost } = memo;
-    const hindered = this.#hindrance(turn, cost, times);
+    const hindered = this.#hindrance(turn, cost, { now, retentionMs: route.options.retentionMs });
     if (hindered !== undefined) return this.#settlement(job, hindered);
 
-    const headers = this.#deps.credentials.open(turn.job.headers);
-    const parts = { job: turn.job, headers, route: turn.route, repeatable, signal: running.signal };
+    const { headers, target } = opened;
+    const parts = { job: { ...turn.job, target }, headers, route: turn.route, repeatable, signal };
     const attempted = await attempt(parts, this.#deps);
     if (!attempted.sent && cost > 0) turn.route.refund(cost);
     return this.#settle(running, route, { attempted, at: now, repeatable, memo, turn });

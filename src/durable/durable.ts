@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import { RECOGNISED } from '../http/credentials.ts';
+import { type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
@@ -13,7 +14,7 @@ import type { Random } from '../runtime/random.ts';
 import { callbackOf, type RequestEnd } from './callbacks/callback.ts';
 import type { CallbackRoutes } from './callbacks/options.ts';
 import { warnOfClock } from './clock-check.ts';
-import { Credentials } from './credentials.ts';
+import { Credentials, type Sealable } from './credentials.ts';
 import { Dispatch } from './dispatch.ts';
 import { Ending } from './ending.ts';
 import { execute } from './execute.ts';
@@ -160,7 +161,7 @@ export class Durable {
       path,
       query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
       headers,
-      caller: this.#credentials.callerOf(headers),
+      callerFor: (name: string) => this.#callerFor(name, { headers, target }),
       admin,
       signal,
     };
@@ -189,6 +190,13 @@ export class Durable {
     await idle;
     this.#routes.close();
     await this.#deps.store.close();
+  }
+
+  /** Who calls, as a request of that route would have said it: what the route does not pass on says nothing. */
+  #callerFor(name: string, { headers, target }: Sealable): string {
+    const route = this.#routes.get(name);
+    const passed = route === undefined ? headers : withoutFields(headers, (field) => route.drop.has(field));
+    return this.#credentials.callerOf({ headers: passed, target }, route?.names ?? RECOGNISED);
   }
 
   readonly #callbacks = (job: Job, end: RequestEnd): readonly NewJob[] =>

@@ -54,18 +54,21 @@ export class Intake {
     const body = await this.#read(call, maxBodyBytes);
     const now = clock.wallTime();
     const sha256 = hash(body);
+    const sealed = credentials.seal(
+      { headers: withoutOrder(call.headers), target: call.target },
+      route.names,
+    );
     const job: NewJob = {
       id: `req_${unguessableId()}`,
       kind: 'request',
       route: route.name,
       method: call.method,
-      target: call.target,
-      headers: credentials.seal(withoutOrder(call.headers)),
+      ...sealed,
       body,
       sha256,
-      caller: credentials.callerOf(call.headers),
+      caller: credentials.callerOf(call, route.names),
       idempotencyKey: givenKey(call.headers, route),
-      fingerprint: hash(`${call.method} ${call.target} ${sha256}`),
+      fingerprint: hash(`${call.method} ${sealed.target} ${sha256}`),
       upstreamKey: call.idempotencyKey ?? null,
       parent: null,
       memo: '',

@@ -47,7 +47,7 @@ export interface NewJob {
   readonly body: Uint8Array;
   /** SHA-256 of the body, hex. */
   readonly sha256: string;
-  /** Who may read it: a hash of the caller's credentials; '' for a caller without any. */
+  /** Who sent it: a hash of the caller's credentials and accounts (`Credentials.callerOf`); '' for a caller without any. */
   readonly caller: string;
   /** The client's Idempotency-Key; null without. Unique per (caller, route). */
   readonly idempotencyKey: string | null;

@@ -1,3 +1,4 @@
+import type { CredentialNames } from '../http/credentials.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { Outcome } from '../proxy/outcome.ts';
@@ -28,6 +29,8 @@ export interface DurableRoute {
   readonly inject: RawHeaders;
   /** Lower-case names of fields that are not sent. */
   readonly drop: ReadonlySet<string>;
+  /** Which of its fields and parameters are secrets, and which tell callers apart. */
+  readonly names: CredentialNames;
   /** What an attempt's outcome means; the one function that the synchronous retry asks too. */
   readonly judge: (ended: Ended) => Judgement;
   /** Pays for a further attempt from the retry budget of all calls; false: not now. */

@@ -20,6 +20,16 @@ export function headersOf(headers: RawHeaders, name: string): string[] {
   return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
 }
 
+/** The fields without those that `drops`, asked by lower-case name, refuses. */
+export function withoutFields(headers: RawHeaders, drops: (name: string) => boolean): string[] {
+  const left: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (!drops(name.toLowerCase())) left.push(name, headers[i + 1] as string);
+  }
+  return left;
+}
+
 /** Whether any of the fields called `name` (given in lower case) holds `text`. */
 export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {

@@ -2,6 +2,7 @@ import type { Preset, PresetRoute } from './preset.ts';
 
 const ERRORS = 'https://platform.claude.com/docs/en/api/errors';
 const LIMITS = 'https://platform.claude.com/docs/en/api/rate-limits';
+const OVERVIEW = 'https://platform.claude.com/docs/en/api/overview';
 const SDK = 'https://github.com/anthropics/anthropic-sdk-typescript/blob/main/src/client.ts';
 
 const answers = (name: string, path: string): PresetRoute => ({
@@ -20,8 +21,10 @@ export const anthropic: Preset = {
     'retry.veto_headers': SDK,
     quota: LIMITS,
     'quota.wait': SDK,
-    'quota.credentials': 'https://platform.claude.com/docs/en/api/overview',
+    'quota.credentials': OVERVIEW,
+    identity: OVERVIEW,
   },
+  identity: { secrets: ['x-api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { not_processed: [529], veto_headers: ['x-should-retry'] },
   // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.

@@ -2,6 +2,7 @@ import type { Preset, PresetRoute } from './preset.ts';
 
 const ERROR_MODEL = 'https://cloud.google.com/apis/design/errors';
 const DRIVE = 'https://developers.google.com/workspace/drive/api/guides/handle-errors';
+const KEYS = 'https://cloud.google.com/docs/authentication/api-keys-use';
 const GEMINI = 'https://ai.google.dev/api/generate-content';
 
 const answers = (name: string, path: string): PresetRoute => ({
@@ -16,7 +17,15 @@ export const google: Preset = {
   about:
     'The wait of `RetryInfo`, rate limits behind a 403, quotas of a day; long answers of Gemini, which may be asked for again.',
   source: ERROR_MODEL,
-  sources: { 'quota.credentials': 'https://cloud.google.com/docs/authentication/api-keys-use' },
+  sources: {
+    'quota.credentials': KEYS,
+    'identity.secrets': KEYS,
+    'identity.accounts': 'https://cloud.google.com/apis/docs/system-parameters',
+  },
+  identity: {
+    secrets: ['key', 'access_token', 'x-goog-api-key'],
+    accounts: ['x-goog-user-project', 'login-customer-id'],
+  },
   timeouts: { total: '90s' },
   retry: { retry_after: { max: '65s' } },
   quota: { wait: '65s', credentials: ['authorization', 'x-goog-api-key'] },

@@ -1,6 +1,7 @@
 import type { Preset, PresetErrorRule, PresetRoute } from './preset.ts';
 
 const ERRORS = 'https://platform.openai.com/docs/guides/error-codes';
+const AUTHENTICATION = 'https://platform.openai.com/docs/api-reference/authentication';
 const SDK = 'https://github.com/openai/openai-node/blob/master/src/client.ts';
 
 /** Refused for money: waiting does not bring it back. Old errors say so in their type, new ones in their code. */
@@ -49,8 +50,10 @@ export const openai: Preset = {
     'retry.veto_headers': SDK,
     quota: 'https://platform.openai.com/docs/guides/rate-limits',
     'quota.wait': SDK,
-    'quota.credentials': 'https://platform.openai.com/docs/api-reference/authentication',
+    'quota.credentials': AUTHENTICATION,
+    identity: AUTHENTICATION,
   },
+  identity: { accounts: ['openai-organization', 'openai-project'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { veto_headers: ['x-should-retry'] },
   // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.

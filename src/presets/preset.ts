@@ -30,6 +30,7 @@ export interface PresetValues {
     readonly credentials?: readonly string[];
     readonly formats?: readonly PresetQuotaFormat[];
   };
+  readonly identity?: Partial<Readonly<Record<'secrets' | 'accounts' | 'ignore', readonly string[]>>>;
   readonly errors?: {
     readonly inspect?: 'errors' | 'all' | 'off';
     readonly rules?: readonly PresetErrorRule[];

@@ -1,13 +1,24 @@
 import type { Preset } from './preset.ts';
 
 const REST = 'https://shopify.dev/docs/api/admin-rest/usage/rate-limits';
+const AUTHENTICATION = 'https://shopify.dev/docs/api/usage/authentication';
 const GRAPHQL = 'https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits';
 
 export const shopify: Preset = {
   about:
     '`THROTTLED` behind a 200 of GraphQL, with the wait that its points need; a 429 of the REST API is a wait and no more.',
   source: REST,
-  sources: { 'quota.credentials': 'https://shopify.dev/docs/api/usage/authentication' },
+  sources: {
+    'quota.credentials': AUTHENTICATION,
+    identity: AUTHENTICATION,
+  },
+  identity: {
+    secrets: [
+      'x-shopify-access-token',
+      'x-shopify-storefront-access-token',
+      'shopify-storefront-private-token',
+    ],
+  },
   // One bucket for each app and store.
   quota: {
     scope: 'credential',

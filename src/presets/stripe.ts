@@ -13,7 +13,9 @@ export const stripe: Preset = {
     'retry.idempotency_key': KEYS,
     'retry.idempotency_header': KEYS,
     'retry.veto_headers': SDK,
+    identity: 'https://docs.stripe.com/connect/authentication',
   },
+  identity: { accounts: ['stripe-account', 'stripe-context'] },
   timeouts: { attempt: '80s', total: '2m' },
   retry: {
     idempotency_key: 'inject',

@@ -35,7 +35,7 @@ function logGate(
       scope,
       cause,
       closed_ms: Math.round(closedMs),
-      credential: credential || undefined,
+      credential_hash: credential || undefined,
       limited: limited || undefined,
     },
     `quota of ${where}: ${limited || 'all calls'} of one credential must wait for ${shownDuration(closedMs)}, unless a probe is answered: ${GATE_WORDS[cause]}`,

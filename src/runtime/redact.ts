@@ -1,19 +1,10 @@
-/** What stands in a log line or a dump where a secret was. */
-export const REDACTED = '[redacted]';
-
-const SECRET_NAME =
-  /^(?:authorization|proxy-authorization|cookie|set-cookie)$|(?:^|[-_.])(?:token|secret|password|passwd)$|key$/i;
+import { isSecret, REDACTED } from '../http/credentials.ts';
 
 /** User and password in a URL. */
 const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/?#\s@]+@/gi;
 
 /** Deeper structures than this are cut; it also ends cycles. */
 const MAX_DEPTH = 6;
-
-/** True for names of headers and fields whose value nobody may see: credentials, cookies, `…-token`, `…-secret`, `…key`. */
-export function isSecretName(name: string): boolean {
-  return SECRET_NAME.test(name);
-}
 
 /**
  * A copy of `fields` that is safe to print: values under secret names are replaced, so are user and password in URLs;
@@ -27,7 +18,7 @@ function redactObject(fields: object, depth: number): Record<string, unknown> {
   const safe: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    if (isSecretName(name)) safe[name] = REDACTED;
+    if (isSecret(name)) safe[name] = REDACTED;
     else if (name === 'headers' && Array.isArray(value)) safe[name] = redactHeaders(value);
     else safe[name] = redactValue(value, depth + 1);
   }
@@ -46,7 +37,7 @@ function redactValue(value: unknown, depth: number): unknown {
 function redactHeaders(headers: readonly unknown[]): unknown[] {
   return headers.map((item, index) => {
     if (Array.isArray(item)) return redactHeaders(item); // [name, value] pairs
-    return index % 2 === 1 && isSecretName(String(headers[index - 1])) ? REDACTED : redactValue(item, 1);
+    return index % 2 === 1 && isSecret(String(headers[index - 1])) ? REDACTED : redactValue(item, 1);
   });
 }
 

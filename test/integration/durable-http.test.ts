@@ -275,13 +275,13 @@ describe('monitor and response', () => {
   test('neither monitor nor list shows a query, which may hold secrets; the upstream gets it', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
-    const location = await client.accepted({}, {}, '/api/orders?token=hush');
+    const location = await client.accepted({}, {}, '/api/orders?name=hush');
     const monitor = await client.done(location);
     expect(monitor).toMatchObject({ request: { path: '/orders?…' } });
     expect(JSON.stringify(monitor) + (await (await client.admin('GET', '/requests')).text())).not.toContain(
       'hush',
     );
-    expect(origin.requests[0]?.url).toBe('/orders?token=hush');
+    expect(origin.requests[0]?.url).toBe('/orders?name=hush');
   });
 
   test('the response of what is not done is 202 and the monitor', async () => {

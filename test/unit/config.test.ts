@@ -183,6 +183,7 @@ describe('a small file', () => {
             queue: 1000,
             waitMs: 30_000,
           },
+          identity: { secretNames: [], accountNames: [], ignoredNames: [] },
         },
       },
     ]);
@@ -613,7 +614,7 @@ upstreams:
     ],
     [
       upstream('zzz: 3'),
-      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, preset, mount, allow_private, allow, headers, timeouts, retry, errors, resume, cache, dedupe, quota, breaker, concurrency, hedge, fallback, overrides, signed, durable, request, connection, tls, routes',
+      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, preset, mount, allow_private, allow, headers, timeouts, retry, errors, resume, cache, dedupe, quota, breaker, concurrency, hedge, fallback, overrides, signed, durable, identity, request, connection, tls, routes',
     ],
     [upstream('__proto__: 3'), 'config.yaml:4:5  upstreams.a.__proto__: cannot be a key; write another name'],
     [

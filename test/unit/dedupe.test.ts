@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { RECOGNISED } from '../../src/http/credentials.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { identityOf } from '../../src/policies/dedupe/identity.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
@@ -8,7 +9,8 @@ import { ReplyStore, type Identity, type StoredReply } from '../../src/policies/
 import { Abort } from '../../src/runtime/abort.ts';
 import { stubCall, StubBody } from '../support/stub-call.ts';
 
-const secret = Buffer.from('secret');
+const names = RECOGNISED;
+const secret = { secret: Buffer.from('secret'), names };
 const call = (changes = {}) => stubCall({ method: 'POST', idempotencyKey: 'k', ...changes });
 
 test('what is one thing is not taken for two that look alike when joined', () => {
@@ -27,7 +29,7 @@ test('nothing that is kept tells the credentials, or can be guessed from them wi
   const headers = ['Authorization', 'Bearer sk_live'];
   const one = identityOf(call({ headers }), [], secret);
   expect(one.id).not.toContain('sk_live');
-  expect(identityOf(call({ headers }), [], Buffer.from('another')).id).not.toBe(one.id);
+  expect(identityOf(call({ headers }), [], { secret: Buffer.from('another'), names }).id).not.toBe(one.id);
   // Names are case-insensitive, and a call is the same whatever traces it.
   const again = ['x-request-id', '2', 'AUTHORIZATION', 'Bearer sk_live'];
   expect(identityOf(call({ headers: again }), [], secret)).toEqual(one);

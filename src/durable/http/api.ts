@@ -1,4 +1,5 @@
 import type { Reply } from '../../http/reply.ts';
+import { isPrivate } from '../credentials.ts';
 import { StoreError } from '../store/db.ts';
 import type { Job } from '../job.ts';
 import { json, problem } from './answer.ts';
@@ -79,13 +80,16 @@ async function ofOne(id: string, what: string, call: ApiCall, deps: ApiDeps): Pr
   const handle = methods[methodOf(call)];
   if (handle === undefined) return notAllowed(methods);
   const job = await deps.store.get(id);
-  if (job === undefined || !mayRead(job, call)) return problem(404, 'there is no such request');
+  if (job === undefined || !(await mayRead(job, call, deps))) return problem(404, 'there is no such request');
   if (job.erased && job.purgeAt !== undefined && job.purgeAt <= deps.clock.wallTime()) return gone();
   return handle(job, call, deps);
 }
 
-function mayRead(job: Job, { admin, caller }: ApiCall): boolean {
-  return admin || job.caller === '' || job.caller === caller;
+/** A callback belongs to the caller of the request that it tells of, and that one knows the route. */
+async function mayRead(job: Job, { admin, callerFor }: ApiCall, { store }: ApiDeps): Promise<boolean> {
+  if (admin || !isPrivate(job.caller)) return true;
+  const told = job.kind === 'callback' && job.parent !== null ? await store.get(job.parent) : undefined;
+  return job.caller === callerFor((told ?? job).route);
 }
 
 async function guarded({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {

@@ -14,8 +14,8 @@ export interface ApiCall {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: RawHeaders;
-  /** Who calls, as `Credentials.callerOf` says. */
-  readonly caller: string;
+  /** Who calls, as a request of that route would have said it (`Credentials.callerOf`). */
+  readonly callerFor: (route: string) => string;
   /** The caller has the admin token, or came in by the admin listener. */
   readonly admin: boolean;
   readonly signal: Abort;

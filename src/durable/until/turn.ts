@@ -1,4 +1,4 @@
-import type { RawHeaders } from '../../http/headers.ts';
+import { withoutFields } from '../../http/headers.ts';
 import type { ClaimedJob } from '../job.ts';
 import type { DurableRoute } from '../route.ts';
 import { type PollState, polling } from './state.ts';
@@ -30,13 +30,4 @@ function question(job: ClaimedJob, target: string, { drop, idempotencyHeader }: 
   const drops = (name: string) => drop.has(name) || name === idempotencyHeader || OF_THE_REQUEST.test(name);
   const headers = withoutFields(job.headers, drops);
   return { ...job, method: 'GET', target, headers, body: new Uint8Array(), upstreamKey: null };
-}
-
-function withoutFields(headers: RawHeaders, drops: (name: string) => boolean): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (!drops(name.toLowerCase())) kept.push(name, headers[i + 1] as string);
-  }
-  return kept;
 }

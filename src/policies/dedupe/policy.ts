@@ -1,4 +1,5 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
+import type { CredentialNames } from '../../http/credentials.ts';
 import { isGrpc } from '../../http/grpc.ts';
 import { MemoryBody } from '../../http/memory-body.ts';
 import type { Reply } from '../../http/reply.ts';
@@ -25,6 +26,8 @@ export interface DedupeDeps extends Replies {
   /** Bounds the request bodies that are held for calls whose client may leave. */
   readonly memory: ByteBudget;
   readonly maxReplyBytes: number;
+  /** What tells callers apart. */
+  readonly names: CredentialNames;
   /** Statuses that may yet become another. */
   readonly retried: ReadonlySet<number>;
 }
@@ -66,8 +69,8 @@ interface Answering extends DedupeDeps {
 }
 
 async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Answering): Promise<Reply> {
-  const { store, secret, release } = deps;
-  const identity = identityOf(call, body, secret);
+  const { store, release } = deps;
+  const identity = identityOf(call, body, deps);
   for (;;) {
     const standing = store.claim(identity);
     switch (standing.kind) {

@@ -1,0 +1,35 @@
+import { CredentialNames, type IdentityOptions, RECOGNISED } from '../http/credentials.ts';
+import type { HeaderRules } from '../http/headers.ts';
+import type { Inherited } from './inherit.ts';
+import type { Settings } from './settings.ts';
+
+/** The names that a route adds. Those of `quota.credentials` are secrets everywhere, unless they are known as accounts. */
+export function identityOptions({ identity, quota }: Settings): IdentityOptions {
+  const secrets = lowerCase(identity.secrets);
+  const accounts = lowerCase(identity.accounts);
+  const ignored = lowerCase(identity.ignore);
+  const known = (name: string) => RECOGNISED.isIdentity(name) || accounts.includes(name);
+  const more = lowerCase(quota.credentials).filter((name) => !known(name));
+  return { secretNames: [...secrets, ...more], accountNames: accounts, ignoredNames: ignored };
+}
+
+/**
+ * Where a route injects a credential, the upstream counts the call against that one. A credential that the client
+ * made up must not bring it a fresh quota, so only injected fields count, unless the file itself names others.
+ */
+export function countInjected({ values, origins }: Inherited<Settings>, { set }: HeaderRules): void {
+  const layer = origins.get('quota.credentials')?.layer;
+  const isWritten = layer?.name !== undefined && layer.told === undefined;
+  const injected = injectedSecrets({ set }, new CredentialNames(identityOptions(values)));
+  if (isWritten || injected.length === 0) return;
+  const names = lowerCase(set.map(([name]) => name));
+  const counted = lowerCase(values.quota.credentials).filter((name) => names.includes(name));
+  values.quota.credentials = [...new Set([...counted, ...injected])];
+}
+
+/** Names, in lower case, of the credentials that header rules put into each call. */
+export function injectedSecrets({ set }: Pick<HeaderRules, 'set'>, names: CredentialNames): string[] {
+  return lowerCase(set.map(([name]) => name).filter((name) => names.isSecret(name)));
+}
+
+const lowerCase = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());

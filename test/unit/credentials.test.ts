@@ -1,0 +1,179 @@
+import { globSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { shownConfig } from '../../src/app/shown-config.ts';
+import { routeValues } from '../../src/config/effective.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import {
+  CredentialNames,
+  isSecret,
+  queryWithoutSecrets,
+  RECOGNISED,
+  withoutSecrets,
+} from '../../src/http/credentials.ts';
+import { redact } from '../../src/runtime/redact.ts';
+
+/** As the documentation of the APIs names them. */
+const SECRETS = [
+  ['Authorization', 'Proxy-Authorization', 'Cookie', 'X-Api-Key', 'api-key', 'apikey', 'X-Auth-Token'],
+  ['X-Shopify-Access-Token', 'X-Shopify-Storefront-Access-Token', 'PRIVATE-TOKEN', 'JOB-TOKEN'],
+  ['X-Goog-Api-Key', 'X-Goog-IAP-JWT-Assertion', 'Cf-Access-Jwt-Assertion', 'PayPal-Auth-Assertion'],
+  ['X-Vault-Token', 'DD-API-KEY', 'DD-APPLICATION-KEY', 'xi-api-key', 'Ocp-Apim-Subscription-Key'],
+  ['X-RapidAPI-Key', 'X-Master-Key', 'X-Postmark-Server-Token', 'X-Figma-Token', 'X-Honeycomb-Team'],
+  ['X-Amz-Security-Token', 'CB-ACCESS-KEY', 'CB-ACCESS-SIGN', 'CB-ACCESS-PASSPHRASE', 'API-Sign'],
+  ['X-Plex-Token', 'X-Client-Secret', 'X-Session-Id', 'X-CSRF-Token', 'X-Query-Key', 'X-MBX-APIKEY'],
+  ['key', 'api_key', 'apiKey', 'access_token', 'token', 'sig', 'X-Amz-Signature', 'hapikey', 'client_secret'],
+].flat();
+
+const ACCOUNTS = [
+  ['Stripe-Account', 'Stripe-Context', 'OpenAI-Organization', 'OpenAI-Project', 'Xero-Tenant-Id', 'Sudo'],
+  ['X-Client-Id', 'Client-Id', 'X-Algolia-Application-Id', 'login-customer-id', 'x-goog-user-project'],
+  ['Dropbox-API-Select-User', 'As-User', 'X-Org', 'X-Impersonate', 'X-Workspace'],
+].flat();
+
+const NEITHER = [
+  ['Accept', 'User-Agent', 'Idempotency-Key', 'X-Idempotency-Key', 'Sec-WebSocket-Key', 'Content-Type'],
+  ['X-Request-Id', 'traceparent', 'X-Cloud-Trace-Context', 'Correlation-Context', 'X-Client-Request-Id'],
+  ['X-Stripe-Client-User-Agent', 'page_token', 'nextPageToken', 'continuation-token', 'max_tokens', 'author'],
+  ['X-Routing-Key', 'partitionKey', 'sort_key', 'keyword', ':authority', 'If-Match', 'X-Client-Version'],
+].flat();
+
+describe('by their names alone', () => {
+  test.each(SECRETS)('%s is a secret', (name) => {
+    expect(RECOGNISED.isSecret(name)).toBe(true);
+    expect(RECOGNISED.isIdentity(name)).toBe(true);
+  });
+
+  test.each(ACCOUNTS)('%s says for whom a call is, and is no secret', (name) => {
+    expect(RECOGNISED.isIdentity(name)).toBe(true);
+    expect(RECOGNISED.isSecret(name)).toBe(false);
+  });
+
+  test.each(NEITHER)('%s is neither', (name) => expect(RECOGNISED.isIdentity(name)).toBe(false));
+});
+
+test('a long name is judged in linear time', () => {
+  for (const part of ['key', 'a-key', 'author', '-', 'page', 'idempotency'])
+    expect(typeof isSecret(part.repeat(20_000 / part.length))).toBe('boolean');
+});
+
+test('a flood of names is not remembered without end, and each is judged all the same', () => {
+  const names = new CredentialNames();
+  for (let i = 0; i < 2_000; i++) expect(names.isSecret(`x-${i}`)).toBe(false);
+  expect(names.isSecret('x-token')).toBe(true);
+});
+
+const CONFIG = (more: string) => `
+upstreams:
+  pay:
+    url: https://api.example.com
+${more}`;
+
+function load(more: string) {
+  const loaded = loadConfig('config.yaml', {}, () => CONFIG(more));
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  return loaded;
+}
+
+const settingsOf = (more: string) => load(more).config.upstreams[0]?.routes.at(-1)?.settings;
+const namesOf = (more: string) => new CredentialNames(settingsOf(more)?.identity);
+
+test('a route’s quota.credentials are secrets everywhere; accounts among them stay accounts', () => {
+  const names = namesOf('    quota: { credentials: [x-honey, OpenAI-Organization] }');
+  expect(names.isSecret('X-Honey')).toBe(true);
+  expect(names.isSecret('openai-organization')).toBe(false);
+  expect(names.isIdentity('openai-organization')).toBe(true);
+});
+
+test('identity adds names, and takes back those that only look like one', () => {
+  const names = namesOf(
+    '    identity: { secrets: X-Honey, accounts: [x-shop], ignore: [x-session-affinity, key] }',
+  );
+  expect(names.isSecret('x-honey')).toBe(true);
+  expect(names.isIdentity('X-Shop')).toBe(true);
+  expect(names.isIdentity('X-Session-Affinity')).toBe(false);
+  expect(names.isIdentity('key')).toBe(false);
+  expect(names.isSecret('Authorization')).toBe(true);
+});
+
+test.each([
+  ['stripe', 'stripe-context', 'accountNames'],
+  ['shopify', 'x-shopify-access-token', 'secretNames'],
+  ['google', 'key', 'secretNames'],
+  ['openai', 'openai-project', 'accountNames'],
+] as const)('preset %s names %s', (preset, name, list) =>
+  expect(settingsOf(`    preset: ${preset}`)?.identity[list]).toContain(name),
+);
+
+describe('where a credential is injected', () => {
+  const set = 'headers: { set: { Authorization: Bearer mine } }';
+
+  test('one that the client makes up has no quota of its own', () =>
+    expect(settingsOf(`    ${set}`)?.quota.credentials).toEqual(['authorization']));
+
+  test('an injected one that quota.credentials does not name counts', () =>
+    expect(settingsOf('    headers: { set: { Private-Token: mine } }')?.quota.credentials).toEqual([
+      'private-token',
+    ]));
+
+  test('those of a preset do not count either, unless they are injected too', () => {
+    expect(settingsOf(`    preset: openai\n    ${set}`)?.quota.credentials).toEqual(['authorization']);
+    const both = 'headers: { set: { authorization: Bearer mine, openai-project: p } }';
+    expect(settingsOf(`    preset: openai\n    ${both}`)?.quota.credentials).toEqual([
+      'authorization',
+      'openai-project',
+    ]);
+  });
+
+  test('those that the file itself names count', () =>
+    expect(
+      settingsOf(`    ${set}\n    quota: { credentials: [authorization, x-tenant] }`)?.quota.credentials,
+    ).toEqual(['authorization', 'x-tenant']));
+
+  test('without one, all count', () =>
+    expect(settingsOf('    allow_private: false')?.quota.credentials).toEqual([
+      'authorization',
+      'x-api-key',
+      'api-key',
+    ]));
+});
+
+test.each(SECRETS)('%s is nowhere shown, and goes to no other upstream', (name) => {
+  const value = 'hunter2';
+  expect(JSON.stringify(redact({ [name]: value, headers: [name, value] }))).not.toContain(value);
+  expect(withoutSecrets([name, value, 'accept', '*/*'], RECOGNISED, () => false)).toEqual(['accept', '*/*']);
+  expect(queryWithoutSecrets(`a=1&${name}=${value}`, RECOGNISED)).toBe('a=1');
+  const loaded = load(`    headers: { set: { ${name}: ${value} } }`);
+  expect(JSON.stringify(shownConfig(loaded.config))).not.toContain(value);
+  const route = loaded.config.upstreams[0]?.routes[0];
+  expect(JSON.stringify(route && routeValues(loaded, route))).not.toContain(value);
+});
+
+/** Words of which at least two stand in any list of secret names. */
+const WORDS =
+  /authorization|cookie|api-?_?key|token|secret|passw|signature|credential|bearer|account|tenant|workspace/gi;
+
+/** They name headers for other reasons than to say which are secret. */
+const OTHER_LISTS = [
+  'src/http/credentials.ts',
+  // What counts a call against a quota by default.
+  'src/config/policies/quota.ts',
+  // Headers that a proxy never forwards or stores, by their own rules.
+  'src/http/headers.ts',
+];
+
+test('no other file decides by a list of its own what is secret', () => {
+  const second = globSync('src/**/*.ts')
+    .filter((file) => !OTHER_LISTS.includes(file) && !file.startsWith('src/presets/'))
+    .filter((file) =>
+      listsIn(readFileSync(file, 'utf8')).some(
+        (list) => new Set((list.match(WORDS) ?? []).map((word) => word.toLowerCase())).size > 1,
+      ),
+    );
+  expect(second).toEqual([]);
+});
+
+/** Regular expressions, and the lists of texts in sets and arrays. */
+function listsIn(source: string): string[] {
+  const code = source.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+  return [...code.matchAll(/\[(?:\s*'[^'\n]*',?)+\s*\]|\/[^/\n]+\|[^/\n]+\/[a-z]*/g)].map(([text]) => text);
+}
