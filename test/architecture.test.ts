@@ -42,6 +42,7 @@ const OWNER: Readonly<Record<string, readonly string[]>> = {
   'pino-pretty': ['runtime'],
   yaml: ['config'],
   zod: ['config'],
+  'ipaddr.js': ['http'],
   'lru-cache': ['policies', 'app'],
   'http-cache-semantics': ['policies'],
   pg: ['durable'],

@@ -1,48 +1,32 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
-/** Addresses that are not a third party's on the public internet (IANA special-purpose registries, RFC 6890). */
-const IPV4: readonly (readonly [string, number])[] = [
-  ['0.0.0.0', 8], // this host
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10], // carrier-grade NAT, also cloud-internal services
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16], // link-local, the clouds' metadata service
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15], // benchmarking
-  ['224.0.0.0', 4], // multicast
-  ['240.0.0.0', 4], // reserved, broadcast
-];
+/** The only part of IPv6 that is assigned as global unicast (IANA's IPv6 address space). */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 
-const IPV6: readonly (readonly [string, number])[] = [
-  ['::', 128],
-  ['::1', 128],
-  ['fc00::', 7], // unique local, AWS's metadata service fd00:ec2::254
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
-];
+/** The NAT64 prefix whose last 32 bits are a public IPv4 address (RFC 6052 §2.1). `64:ff9b:1::/48` is for local use. */
+const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
 
-function build(): BlockList {
-  const list = new BlockList();
-  for (const [net, prefix] of IPV4) {
-    list.addSubnet(net, prefix, 'ipv4'); // also matches ::ffff:a.b.c.d
-    list.addSubnet(`64:ff9b::${net}`, 96 + prefix, 'ipv6'); // NAT64 (RFC 6052) leads to the same place
-    list.addSubnet(`::${net}`, 96 + prefix, 'ipv6'); // IPv4-compatible, deprecated and still parsed
-  }
-  for (const [net, prefix] of IPV6) list.addSubnet(net, prefix, 'ipv6');
-  return list;
+/**
+ * True for every address that is not plain unicast on the public internet, by the registries of RFC 6890: loopback, private,
+ * link-local and metadata, shared, documentation, benchmarking, multicast, reserved, and IPv6 tunnels that lead to an IPv4
+ * address of their own (6to4, Teredo). An IPv4 address inside IPv6 counts as itself. True for text that is no address.
+ */
+export function isPrivateAddress(address: string): boolean {
+  if (isIP(address) === 0) return true;
+  const parsed = ipaddr.parse(address);
+  return !isPublic(parsed instanceof ipaddr.IPv6 ? (embeddedIPv4(parsed) ?? parsed) : parsed);
 }
 
-let blocked: BlockList | undefined;
+function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  if (address.range() !== 'unicast') return false;
+  return address instanceof ipaddr.IPv4 || address.match(GLOBAL_UNICAST);
+}
 
-/** True for loopback, private, link-local, metadata, multicast and reserved addresses, and for what is no address at all. */
-export function isPrivateAddress(address: string): boolean {
-  const family = isIP(address);
-  if (family === 0) return true;
-  blocked ??= build();
-  return blocked.check(address, family === 4 ? 'ipv4' : 'ipv6');
+/** The IPv4 address that an IPv6 address stands for: mapped, compatible (deprecated, but still parsed) or by NAT64. */
+function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
+  const embedded = address.range() === 'ipv4Mapped' || address.match(NAT64);
+  return embedded ? new ipaddr.IPv4(address.toByteArray().slice(-4)) : undefined;
 }
 
 const LOCAL_NAMES: ReadonlySet<string> = new Set(['localhost', 'metadata', 'metadata.google.internal']);

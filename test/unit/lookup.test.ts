@@ -56,25 +56,25 @@ describe('private addresses', () => {
   });
 
   test('are left out where there are public ones too', async () => {
-    const lookup = lookupOf(answers(v4('10.0.0.1'), v4('203.0.113.1'), v6('::1')));
-    expect(await ask(lookup)).toEqual([v4('203.0.113.1')]);
-    expect(await ask(lookup, {})).toEqual(['203.0.113.1', 4]);
+    const lookup = lookupOf(answers(v4('10.0.0.1'), v4('93.184.216.1'), v6('::1')));
+    expect(await ask(lookup)).toEqual([v4('93.184.216.1')]);
+    expect(await ask(lookup, {})).toEqual(['93.184.216.1', 4]);
   });
 });
 
 describe('the order', () => {
   test('begins with another address each time', async () => {
-    const lookup = lookupOf(answers(v4('203.0.113.1'), v4('203.0.113.2'), v4('203.0.113.3')));
+    const lookup = lookupOf(answers(v4('93.184.216.1'), v4('93.184.216.2'), v4('93.184.216.3')));
     const firsts = [];
     for (let i = 0; i < 4; i++) firsts.push(((await ask(lookup)) as LookupAddress[])[0]?.address);
-    expect(firsts).toEqual(['203.0.113.1', '203.0.113.2', '203.0.113.3', '203.0.113.1']);
-    expect(await ask(lookup, {})).toEqual(['203.0.113.2', 4]);
+    expect(firsts).toEqual(['93.184.216.1', '93.184.216.2', '93.184.216.3', '93.184.216.1']);
+    expect(await ask(lookup, {})).toEqual(['93.184.216.2', 4]);
   });
 
   test('keeps the family first that the system put first, and loses no address', async () => {
-    const lookup = lookupOf(answers(v6('2001:db8::1'), v4('203.0.113.1'), v6('2001:db8::2')));
-    expect(await ask(lookup)).toEqual([v6('2001:db8::1'), v6('2001:db8::2'), v4('203.0.113.1')]);
-    expect(await ask(lookup)).toEqual([v6('2001:db8::2'), v6('2001:db8::1'), v4('203.0.113.1')]);
+    const lookup = lookupOf(answers(v6('2606:4700::1'), v4('93.184.216.1'), v6('2606:4700::2')));
+    expect(await ask(lookup)).toEqual([v6('2606:4700::1'), v6('2606:4700::2'), v4('93.184.216.1')]);
+    expect(await ask(lookup)).toEqual([v6('2606:4700::2'), v6('2606:4700::1'), v4('93.184.216.1')]);
   });
 });
 
@@ -101,7 +101,7 @@ describe('no address', () => {
     expect([clock.pending, heard.length]).toEqual([1, 0]);
     await clock.advance(1);
     expect(heard).toEqual([expect.objectContaining({ code: 'dns_timeout', sent: 'not_sent' })]);
-    late(null, [v4('203.0.113.1')]);
+    late(null, [v4('93.184.216.1')]);
     expect(heard).toHaveLength(1);
   });
 });
@@ -110,7 +110,7 @@ test('the resolver is asked for all addresses, with the socket’s other wishes'
   let seen: unknown;
   const lookup = lookupOf((_name, options, answered) => {
     seen = options;
-    answered(null, [v4('203.0.113.1')]);
+    answered(null, [v4('93.184.216.1')]);
   });
   await ask(lookup, { family: 4, hints: 32 });
   expect(seen).toEqual({ family: 4, hints: 32, all: true });

@@ -27,6 +27,34 @@ test.each([
   '::ffff:a00:1',
   '::127.0.0.1',
   '64:ff9b::10.0.0.1',
+  // The rest of the registries for special purposes (IANA, RFC 6890), one address each.
+  '192.0.0.9',
+  '192.0.2.1',
+  '192.31.196.1',
+  '192.52.193.1',
+  '192.88.99.1',
+  '192.175.48.1',
+  '198.51.100.1',
+  '203.0.113.1',
+  '240.0.0.1',
+  '::ffff:0:127.0.0.1',
+  '::ffff:0:8.8.8.8',
+  '64:ff9b::7f00:1',
+  '64:ff9b:1::7f00:1',
+  '64:ff9b:1::808:808',
+  '100::1',
+  '100:0:0:1::1',
+  '2001::1',
+  '2001:1::1',
+  '2001:2::1',
+  '2001:10::1',
+  '2001:20::1',
+  '2001:db8::1',
+  '2002:a9fe:a9fe::',
+  '2002:808:808::',
+  '3fff::1',
+  '5f00::1',
+  '4000::1',
 ])('%s leads inside', (address) => expect(isPrivateAddress(address)).toBe(true));
 
 test.each([
@@ -39,6 +67,8 @@ test.each([
   '2606:4700::1111',
   '::ffff:8.8.8.8',
   '64:ff9b::8.8.8.8',
+  '::8.8.8.8',
+  '2a00:1450:4001::1',
 ])('%s leads outside', (address) => expect(isPrivateAddress(address)).toBe(false));
 
 test('what is no address is not trusted', () => expect(isPrivateAddress('example.com')).toBe(true));
