@@ -18,7 +18,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-const LISTEN_TIMEOUT_MS = 10_000;
+const LISTEN_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 2_000;
 const STDERR_KEPT = 4_000;
 /** Exactly the processes that we started; nothing else is ever signalled. */

@@ -8,15 +8,21 @@ import { killAll, stopAll } from '../lib/process.ts';
 import { chart } from './peers/chart.ts';
 import { ATTEMPT_TIMEOUT_MS } from './peers/contender.ts';
 import { CONTENDERS } from './peers/contenders/all.ts';
-import { type Plan, plans, warmUp } from './peers/plan.ts';
+import { type Plan, plans, situations, warmUp } from './peers/plan.ts';
 import { resultOf } from './peers/result.ts';
 import { Stand } from './peers/stand.ts';
-import { headlineTable, type Measured, scenarioTable, settingsTable } from './peers/tables.ts';
+import {
+  headlineTable,
+  type Measured,
+  scenarioTable,
+  settingsTable,
+  situationTable,
+} from './peers/tables.ts';
 
 const USAGE = `node bench/outage/peers.ts [options]
-  --quick           shorter times (two minutes); not for publishing
+  --quick           shorter times (three minutes); not for publishing
   --only A,B        only these contenders
-  --scenario A,B    only these of brownout, outage, blackhole, flaky
+  --scenario A,B    only these of brownout, outage, blackhole, flaky, one-503, few-503, half, hang, burst
   --seed N          default 1
   --trigger S       seconds of brownout, outage and blackhole instead of 10
   --json FILE       everything that was measured
@@ -40,7 +46,7 @@ const { values: flags } = parseArgs({
 });
 
 /** Beyond this something hangs. */
-const LIMIT_MS = 480_000;
+const LIMIT_MS = 720_000;
 const HEAD_START_MS = 1_000;
 /** A load process later than a quarter of the attempt timeout has itself become a part of the outage. */
 const LATE_MS = ATTEMPT_TIMEOUT_MS / 4;
@@ -62,7 +68,7 @@ async function measure(stands: readonly Stand[], plan: Plan, dir: string): Promi
   progress(`${plan.name}: ${scenario.endMs / 1_000} s`);
   const begin = { scenario, startAt: Date.now() + HEAD_START_MS };
   const observed = await Promise.all(runs.map((run) => run(begin)));
-  const results = observed.map((one, i) => resultOf(scenario, (stands[i] as Stand).contender, one));
+  const results = observed.map((one, i) => resultOf(plan, (stands[i] as Stand).contender, one));
   return { plan, results };
 }
 
@@ -76,7 +82,8 @@ async function measureAll(dir: string): Promise<Measured[]> {
     await measure(stands, warmUp(Number(flags.seed)), dir);
     const measured: Measured[] = [];
     const triggerMs = flags.trigger === undefined ? undefined : 1_000 * Number(flags.trigger);
-    for (const plan of plans(flags.quick, Number(flags.seed), triggerMs)) {
+    const seed = Number(flags.seed);
+    for (const plan of [...plans(flags.quick, seed, triggerMs), ...situations(flags.quick, seed)]) {
       if (wanted(flags.scenario, plan.name)) measured.push(await measure(stands, plan, dir));
     }
     return measured;
@@ -92,11 +99,14 @@ function report({ about, measured }: Report): string {
   return [
     about,
     ...(absent.length === 0 ? [] : [`Not installed: ${absent.join(', ')}.`]),
-    headlineTable(measured, contenders),
-    ...measured.map(scenarioTable),
+    ...(measured.some(isFault) ? [headlineTable(measured, contenders)] : []),
+    ...(measured.every(isFault) ? [] : [situationTable(measured, contenders)]),
+    ...measured.filter(isFault).map(scenarioTable),
     settingsTable(contenders),
   ].join('\n\n');
 }
+
+const isFault = ({ plan }: Measured): boolean => plan.situation === undefined;
 
 function about(measured: readonly Measured[], loadBefore: number): string {
   const commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim();
@@ -121,7 +131,7 @@ function lateness(measured: readonly Measured[]): { p99Ms: number; maxMs: number
 
 function writeCharts(measured: readonly Measured[], dir: string): void {
   mkdirSync(dir, { recursive: true });
-  for (const one of measured) writeFileSync(join(dir, `${one.plan.name}.svg`), chart(one));
+  for (const one of measured.filter(isFault)) writeFileSync(join(dir, `${one.plan.name}.svg`), chart(one));
 }
 
 function publish(text: string): void {

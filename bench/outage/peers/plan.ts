@@ -1,9 +1,18 @@
 import { DEADLINE_MS } from './contender.ts';
 import { outageScenario, type Scenario } from '../../../src/simulate/scenario.ts';
+import type { Effect } from '../../../src/simulate/trouble.ts';
 
 export interface Plan {
   readonly name: string;
   readonly scenario: Scenario;
+  /** Of the situations of RPB-2, which share one table. */
+  readonly situation?: Situation;
+}
+
+/** What its cell in the table shows. */
+export interface Situation {
+  readonly title: string;
+  readonly shows: 'success' | 'elsewhere' | 'return' | 'slowest';
 }
 
 interface Times {
@@ -51,3 +60,77 @@ export function plans(quick: boolean, seed: number, trigger?: number): Plan[] {
     { name: 'flaky', scenario: outageScenario({ kind: 'flaky', share: FLAKY_SHARE }, always) },
   ];
 }
+
+/** The troubles of RPB-2 that make sense for every contender: GETs only, and nothing that takes longer than an attempt may. */
+export function situations(quick: boolean, seed: number): Plan[] {
+  const seconds = quick ? 10 : 30;
+  const plan = (name: string, situation: Situation, changes: Partial<Scenario>): Plan => ({
+    name,
+    situation,
+    scenario: outageScenario({ kind: 'own' }, { ...during(1_000 * seconds), seed, ...changes }),
+  });
+  return [
+    plan(
+      'one-503',
+      { title: 'one 503, Retry-After 3600: success of other paths', shows: 'elsewhere' },
+      {
+        endpoints: [
+          { path: TROUBLED, troubles: [{ does: asks('3600'), most: 1 }] },
+          { path: '/orders/{n}', weight: 9, troubles: [] },
+        ],
+      },
+    ),
+    plan(
+      'few-503',
+      { title: '2 % random 503, Retry-After 60: success', shows: 'success' },
+      { endpoints: [{ path: '/orders/{n}', troubles: [{ does: asks('60'), share: 0.02 }] }] },
+    ),
+    plan(
+      'half',
+      { title: '50 % random 503: success', shows: 'success' },
+      {
+        endpoints: [
+          { path: '/orders/{n}', troubles: [{ does: { kind: 'answers', status: 503 }, share: 0.5 }] },
+        ],
+      },
+    ),
+    plan(
+      'hang',
+      { title: `hangs for ${quick ? 4 : 10} s: first 200 after its end, success after`, shows: 'return' },
+      {
+        ratePerSecond: 40,
+        ...(quick ? { faultMs: 4_000, endMs: 17_000 } : { faultMs: 10_000, endMs: 35_000 }),
+        endpoints: [{ path: '/orders/{n}', troubles: [{ does: { kind: 'hangs' } }] }],
+      },
+    ),
+    plan(
+      'burst',
+      { title: '300 at once, 500 ms each: success, slowest', shows: 'slowest' },
+      {
+        ratePerSecond: 5,
+        bursts: [{ atMs: 5_000, calls: 300 }],
+        faultMs: 0,
+        endMs: 8_000,
+        serviceMs: 500,
+        capacityPerSecond: 1_000,
+        endpoints: [{ path: '/orders/{n}', service: { mix: [{ share: 1, ms: 500 }] }, troubles: [] }],
+      },
+    ),
+  ];
+}
+
+/** The path to which something happens where it happens to one only. */
+export const TROUBLED = '/reports/big';
+
+const asks = (seconds: string): Effect => ({
+  kind: 'answers',
+  status: 503,
+  headers: ['Retry-After', seconds],
+});
+
+const during = (ms: number) => ({
+  faultAtMs: 3_000,
+  faultMs: ms + DEADLINE_MS,
+  endMs: 3_000 + ms,
+  ratePerSecond: FLAKY_RATE,
+});

@@ -4,6 +4,7 @@ import type { Scenario } from '../../../src/simulate/scenario.ts';
 import type { Run } from '../../../src/simulate/simulate.ts';
 import { percentile } from '../../lib/stats.ts';
 import type { Contender } from './contender.ts';
+import { type Plan, type Situation, TROUBLED } from './plan.ts';
 import type { Observed } from './stand.ts';
 
 /** What one contender did in one scenario. */
@@ -12,6 +13,8 @@ export interface Result {
   readonly figures: Figures;
   /** Of the callers that came in the trigger, to their reply or to the deadline. */
   readonly p99Ms: number;
+  /** Of a situation: its cell in the table. */
+  readonly cell: string | undefined;
   readonly seconds: readonly Second[];
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
@@ -26,7 +29,11 @@ interface Second {
 }
 
 /** Judged by the code that judges the simulation, so that the two cannot differ in what a figure means. */
-export function resultOf(scenario: Scenario, contender: Contender, { load, upstream }: Observed): Result {
+export function resultOf(
+  { scenario, situation }: Plan,
+  contender: Contender,
+  { load, upstream }: Observed,
+): Result {
   const calls: SimulatedCall[] = load.calls.map(({ target, path, atMs, ms, status }) => ({
     target,
     path,
@@ -47,10 +54,35 @@ export function resultOf(scenario: Scenario, contender: Contender, { load, upstr
       during.map(({ ms }) => ms),
       0.99,
     ),
+    cell: situation && cellOf(situation, run),
     seconds: secondsOf(run),
     lagP99Ms: load.lagP99Ms,
     lagMaxMs: load.lagMaxMs,
   };
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+const shareOf = (calls: readonly SimulatedCall[]): number =>
+  calls.filter(({ ok }) => ok).length / calls.length;
+
+function cellOf({ shows }: Situation, { calls, scenario }: Run): string {
+  const over = scenario.faultAtMs + scenario.faultMs;
+  switch (shows) {
+    case 'success':
+      return percent(shareOf(calls));
+    case 'elsewhere':
+      return percent(shareOf(calls.filter(({ path }) => path !== TROUBLED)));
+    case 'return': {
+      const ends = calls.filter(({ ok }) => ok).map(({ atMs, ms }) => atMs + ms - over);
+      const first = Math.min(...ends.filter((ms) => ms >= 0));
+      return `${(first / 1_000).toFixed(1)} s, ${percent(shareOf(calls.filter(({ atMs }) => atMs >= over)))}`;
+    }
+    case 'slowest': {
+      const slowest = Math.max(...calls.filter(({ ok }) => ok).map(({ ms }) => ms));
+      return `${percent(shareOf(calls))}, ${(slowest / 1_000).toFixed(1)} s`;
+    }
+  }
 }
 
 /** What the judge needs beyond a moment to say that it was the recovery: six windows of five seconds. */

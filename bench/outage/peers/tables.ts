@@ -10,15 +10,27 @@ export interface Measured {
 
 /** The figures on which the decision for a contender hangs, all scenarios in one row. */
 export function headlineTable(measured: readonly Measured[], contenders: readonly Contender[]): string {
+  const faults = measured.filter(({ plan }) => plan.situation === undefined);
   const cells = (contender: Contender) =>
-    measured.map(({ plan, results }) => {
+    faults.map(({ plan, results }) => {
       const result = results.find((one) => one.contender === contender.name);
       if (result === undefined) return '–';
       return plan.name === 'flaky' ? percent(result.figures.during.success) : triple(plan, result);
     });
-  const titles = measured.map(({ plan: { name } }) => (name === 'flaky' ? 'flaky: success' : name));
+  const titles = faults.map(({ plan: { name } }) => (name === 'flaky' ? 'flaky: success' : name));
   return markdownTable(
     ['AF / TTR / success after', ...titles],
+    contenders.map((contender) => [contender.name, ...cells(contender)]),
+  );
+}
+
+/** The situations of RPB-2, a column each. */
+export function situationTable(measured: readonly Measured[], contenders: readonly Contender[]): string {
+  const situations = measured.filter(({ plan }) => plan.situation !== undefined);
+  const cells = ({ name }: Contender) =>
+    situations.map(({ results }) => results.find((one) => one.contender === name)?.cell ?? '–');
+  return markdownTable(
+    ['', ...situations.map(({ plan }) => plan.situation?.title ?? plan.name)],
     contenders.map((contender) => [contender.name, ...cells(contender)]),
   );
 }

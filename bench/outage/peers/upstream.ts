@@ -11,7 +11,6 @@ import { clockFrom, type UpstreamAsk, type UpstreamReport } from './messages.ts'
  * The upstream of RPB-1 as an HTTP server on a port of the system's choice: 10 workers, exponential service of 100 ms, a
  * queue of 500, 503 beyond it; it works on for callers who have gone. Told by its parent when a scenario begins; ends with it.
  */
-const WORKERS = 10;
 const QUEUE_SECONDS = 5;
 
 class UpstreamRun {
@@ -22,6 +21,7 @@ class UpstreamRun {
   readonly #weather: Weather;
   readonly #clock: () => number;
   readonly #station: ExactStation;
+  readonly #workers: number;
   readonly #arrivals: ReadonlyMap<string, Arrival>;
   readonly #seen = new Map<string, number>();
 
@@ -30,7 +30,11 @@ class UpstreamRun {
     this.#weather = new Weather(scenario);
     this.#clock = clockFrom(startAt);
     this.#arrivals = new Map(Array.from(trafficOf(scenario), (one) => [one.target, one]));
-    this.#station = new ExactStation({ workers: WORKERS, queue: QUEUE_SECONDS * scenario.capacityPerSecond });
+    this.#workers = Math.round((scenario.capacityPerSecond * scenario.serviceMs) / 1_000);
+    this.#station = new ExactStation({
+      workers: this.#workers,
+      queue: QUEUE_SECONDS * scenario.capacityPerSecond,
+    });
   }
 
   serve(target: string, res: ServerResponse): void {
@@ -58,7 +62,7 @@ class UpstreamRun {
 
   #work(asked: Asked, res: ServerResponse, headers: readonly string[]): void {
     const now = this.#clock();
-    const meanMs = (WORKERS * 1_000) / this.#scenario.capacityPerSecond;
+    const meanMs = (this.#workers * 1_000) / this.#scenario.capacityPerSecond;
     const usualMs = serviceOf(this.#scenario, asked.endpoint, { ...asked, meanMs });
     const endsAt = this.#station.offer(now, (at) => usualMs * this.#weather.slowdown(asked, at));
     if (endsAt === undefined) return answer(res, 503);

@@ -1,6 +1,6 @@
 import type { Contender } from '../contender.ts';
 import { axiosWithRetry } from './axios-retry.ts';
-import { breakwater } from './breakwater.ts';
+import { breakwater, breakwaterPlain } from './breakwater.ts';
 import { caddy } from './caddy.ts';
 import { cockatiel } from './cockatiel.ts';
 import { gotRetry } from './got.ts';
@@ -14,6 +14,7 @@ import { undiciRetryAgent } from './undici-retry-agent.ts';
 export const CONTENDERS: readonly Contender[] = [
   noRetry,
   breakwater,
+  breakwaterPlain,
   nginx,
   nginxMaxFails,
   haproxy,
