@@ -78,6 +78,13 @@ test('with nothing left to pay for it, a client’s retry goes through and is no
   }
 });
 
+test('a client that calls each request a retry takes half of the budget at most', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, trickle: 0/s } }\n'));
+  for (let i = 0; i < 20; i++) expect((await fetch(`${proxy.url}/api/`, again)).status).toBe(200);
+  expect(await tokens(proxy)).toBe(5);
+});
+
 test('tokens that come in while a client’s unpaid retry runs do not make it two', async () => {
   const clock = new FakeClock();
   const exchanges: OriginExchange[] = [];

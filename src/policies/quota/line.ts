@@ -1,7 +1,6 @@
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/events.ts';
-import { headerOf } from '../../http/headers.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import type { Account } from './account.ts';
 import { FairQueue } from './fair-queue.ts';
@@ -209,7 +208,7 @@ function report(call: Call, error: ProxyError): ProxyError {
   return error;
 }
 
-/** Who is treated as one in the queue: the host that called, and the program there by its own word. */
-function clientOf(call: Call): string {
-  return `${call.client ?? ''}\n${headerOf(call.headers, 'user-agent') ?? ''}`;
+/** Who is treated as one in the queue: the host that called. All else a caller could choose anew for each call. */
+function clientOf({ client = '' }: Call): string {
+  return client;
 }

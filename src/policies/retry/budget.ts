@@ -48,9 +48,21 @@ export class RetryBudget {
 
   /** Takes `cost` tokens, or nothing and says false: then do not retry. */
   withdraw(now: number, cost: number = RETRY_COST): boolean {
+    return this.#take(now, cost, 0);
+  }
+
+  /**
+   * The same for what a client says that it has done. The lower half is not for it: a client that calls each request a retry
+   * would otherwise take the retries of all others.
+   */
+  withdrawForClient(now: number, cost: number = RETRY_COST): boolean {
+    return this.#take(now, cost, this.#cap / 2);
+  }
+
+  #take(now: number, cost: number, keep: number): boolean {
     this.#accrue(now);
     const micro = whole(cost * MICRO);
-    if (micro > this.#tokens) return false;
+    if (micro + keep > this.#tokens) return false;
     this.#tokens -= micro;
     return true;
   }

@@ -111,11 +111,11 @@ class RetryLoop {
     return unwrap(outcome);
   }
 
-  /** A client's retry costs what ours do. With nothing left to pay for it, it goes through all the same, but only once. */
+  /** A client's retry costs what ours do. Where the budget's upper half cannot pay for it, it goes through all the same, but only once. */
   #charge({ clientRetries = 0 }: Call): { paid: number; owing: boolean } {
     const { budget, clock } = this.#deps;
     if (clientRetries === 0) return FREE;
-    const owing = !budget.withdraw(clock.now(), RETRY_COST);
+    const owing = !budget.withdrawForClient(clock.now());
     return { paid: owing ? 0 : RETRY_COST, owing };
   }
 
