@@ -18,6 +18,8 @@ export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 
 export class DurableSide {
   readonly #deps: DurableSideDeps;
   #durable: Durable | undefined;
+  /** One opening at a time: a store that is opened twice is held twice. */
+  #opening: Promise<void> = Promise.resolve();
   #store: string | undefined;
   #prefix = '';
   #closed = false;
@@ -42,15 +44,23 @@ export class DurableSide {
   }
 
   /** Follows the configuration; rejects with a StoreError where the store cannot be opened. */
-  async setUp(setup: DurableSetup): Promise<void> {
+  setUp(setup: DurableSetup): Promise<void> {
     const { prefix, store } = setup.process;
     this.#prefix = prefix;
+    if (setup.routes.length > 0) this.#store ??= store;
+    const done = this.#opening.then(() => this.#follow(setup));
+    this.#opening = done.catch(() => undefined);
+    return done;
+  }
+
+  async #follow(setup: DurableSetup): Promise<void> {
+    const { store } = setup.process;
     if (this.#durable !== undefined) {
       if (store !== this.#store)
         this.#deps.logger.warn({}, 'durable.store changes only with a restart; the running one stays');
       return this.#durable.setUp(setup);
     }
-    if (setup.routes.length === 0) return;
+    if (setup.routes.length === 0 || this.#closed) return;
     this.#store = store;
     const { openDurable } = await import('./durable.ts');
     const durable = await openDurable(setup, this.#deps);
@@ -86,6 +96,7 @@ export class DurableSide {
 
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#opening;
     await this.#durable?.close();
   }
 
