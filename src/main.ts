@@ -19,15 +19,17 @@ Exit codes: 0 fine, 1 failed, 2 called wrongly.
 `;
 
 /** Loaded on demand: starting the proxy should not pay for the other commands. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import('./cli/start.ts')).start,
-  check: async () => (await import('./cli/check.ts')).check,
-  explain: async () => (await import('./cli/explain.ts')).explain,
-  simulate: async () => (await import('./cli/simulate.ts')).simulate,
-  presets: async () => (await import('./cli/presets.ts')).presets,
-  requests: async () => (await import('./cli/requests.ts')).requests,
-  schema: async () => (await import('./cli/schema.ts')).schema,
-};
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map(
+  Object.entries<() => Promise<Command>>({
+    start: async () => (await import('./cli/start.ts')).start,
+    check: async () => (await import('./cli/check.ts')).check,
+    explain: async () => (await import('./cli/explain.ts')).explain,
+    simulate: async () => (await import('./cli/simulate.ts')).simulate,
+    presets: async () => (await import('./cli/presets.ts')).presets,
+    requests: async () => (await import('./cli/requests.ts')).requests,
+    schema: async () => (await import('./cli/schema.ts')).schema,
+  }),
+);
 
 // The configuration is read later, so this signal asks for nothing new; without a listener it would kill the process.
 if (process.argv[2] === 'start') process.on('SIGHUP', () => undefined);
@@ -69,7 +71,7 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
     io.out(`${packageVersion}\n`);
     return 0;
   }
-  const load = COMMANDS[name];
+  const load = COMMANDS.get(name);
   if (load === undefined) {
     io.err(name === '' ? USAGE : `breakwater: no command "${name}"\n\n${USAGE}`);
     return 2;

@@ -141,3 +141,13 @@ test('only one file calls what throws on a closed stream of HTTP/2', () => {
   const callers = files.filter((file) => calls.test(readFileSync(file, 'utf8')));
   expect(callers).toEqual(['src/proxy/http2-stream.ts']);
 });
+
+/** `toString` and `constructor` are in every object: what comes from outside is looked up in a Map, or after `Object.hasOwn`. */
+test.each(files)('%s looks nothing up by text in a plain table', (file) => {
+  const source = readFileSync(file, 'utf8');
+  const tables = [...source.matchAll(/^(?:export )?const (\w+): Readonly<Record<(?:number \| )?string\b/gm)];
+  const lookups = tables.flatMap(([, name]) =>
+    source.split('\n').filter((line) => line.includes(`${name}[`)),
+  );
+  expect(lookups.filter((line) => !line.includes('Object.hasOwn('))).toEqual([]);
+});

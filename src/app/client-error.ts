@@ -7,11 +7,13 @@ import type { Clock } from '../runtime/clock.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 
 /** What node's parser could not read, told by the code of its error; all else is a 400. */
-const STATUSES: Readonly<Record<string, number>> = {
-  HPE_HEADER_OVERFLOW: 431,
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-};
+const STATUSES: ReadonlyMap<string, number> = new Map(
+  Object.entries<number>({
+    HPE_HEADER_OVERFLOW: 431,
+    HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+    ERR_HTTP_REQUEST_TIMEOUT: 408,
+  }),
+);
 
 /** What follows a request that was to be the last (also by `Connection: close` among its trailers) is nobody's. */
 const AFTER_THE_LAST = 'HPE_CLOSED_CONNECTION';
@@ -35,7 +37,7 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
     const { code = '' } = error;
     // The parser tells the same error again with each piece that still comes.
     if (answered.has(socket)) return;
-    const status = STATUSES[code] ?? (code.startsWith('HPE_') ? 400 : undefined);
+    const status = STATUSES.get(code) ?? (code.startsWith('HPE_') ? 400 : undefined);
     if (status === undefined || !socket.writable) return void socket.destroy();
     answered.add(socket);
     const why = error.reason ?? error.message;

@@ -124,11 +124,13 @@ async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
   }
 }
 
-const REASONS: Readonly<Record<string, (setting: string) => string>> = {
-  EADDRINUSE: (setting) => `the address is in use; stop the other process or change ${setting}`,
-  EACCES: () => 'no permission for this port; use one above 1023',
-  EADDRNOTAVAIL: () => 'this machine has no such address',
-};
+const REASONS: ReadonlyMap<string, (setting: string) => string> = new Map(
+  Object.entries<(setting: string) => string>({
+    EADDRINUSE: (setting) => `the address is in use; stop the other process or change ${setting}`,
+    EACCES: () => 'no permission for this port; use one above 1023',
+    EADDRNOTAVAIL: () => 'this machine has no such address',
+  }),
+);
 
 function startFailure(error: unknown): string {
   const why = error instanceof Error ? error.message : String(error);
@@ -139,6 +141,6 @@ function startFailure(error: unknown): string {
 function listenFailure(error: unknown, setting: string): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  const reason = REASONS[code ?? '']?.(setting);
+  const reason = REASONS.get(code ?? '')?.(setting);
   return reason === undefined ? undefined : `cannot listen on ${address}:${port}: ${reason}`;
 }

@@ -3,14 +3,16 @@ import { headerOf, type RawHeaders } from './headers.ts';
 
 type Limit = { readonly maxOutputLength: number };
 
-const DECODERS: Readonly<Record<string, (bytes: Buffer, limit: Limit) => Buffer>> = {
-  identity: (bytes) => bytes,
-  gzip: gunzipSync,
-  'x-gzip': gunzipSync,
-  deflate: inflateSync,
-  br: brotliDecompressSync,
-  zstd: zstdDecompressSync,
-};
+const DECODERS: ReadonlyMap<string, (bytes: Buffer, limit: Limit) => Buffer> = new Map(
+  Object.entries<(bytes: Buffer, limit: Limit) => Buffer>({
+    identity: (bytes) => bytes,
+    gzip: gunzipSync,
+    'x-gzip': gunzipSync,
+    deflate: inflateSync,
+    br: brotliDecompressSync,
+    zstd: zstdDecompressSync,
+  }),
+);
 
 /**
  * A body's text, unpacked where it came packed; undefined where it cannot be, or unpacks to more than `maxBytes`: that is a
@@ -19,7 +21,7 @@ const DECODERS: Readonly<Record<string, (bytes: Buffer, limit: Limit) => Buffer>
 export function decoded(bytes: Buffer, headers: RawHeaders, maxBytes: number): string | undefined {
   const coding = headerOf(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
   try {
-    return DECODERS[coding]?.(bytes, { maxOutputLength: maxBytes }).toString('utf8');
+    return DECODERS.get(coding)?.(bytes, { maxOutputLength: maxBytes }).toString('utf8');
   } catch {
     return undefined;
   }

@@ -55,19 +55,21 @@ export function forbidsRetry(headers: RawHeaders): boolean {
   return pushback !== undefined && !/^\d+$/.test(pushback.trim());
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1_000,
-  m: 1,
-  u: 0.001,
-  n: 0.000_001,
-};
+const UNIT_MS: ReadonlyMap<string, number> = new Map(
+  Object.entries<number>({
+    H: 3_600_000,
+    M: 60_000,
+    S: 1_000,
+    m: 1,
+    u: 0.001,
+    n: 0.000_001,
+  }),
+);
 
 /** The client's patience in milliseconds; undefined where it is not told, or not in gRPC's way. */
 export function grpcTimeoutMs(headers: RawHeaders): number | undefined {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(headerOf(headers, 'grpc-timeout') ?? '') ?? [];
-  return digits === undefined || unit === undefined ? undefined : Number(digits) * (UNIT_MS[unit] ?? 0);
+  return digits === undefined || unit === undefined ? undefined : Number(digits) * (UNIT_MS.get(unit) ?? 0);
 }
 
 /** What a further attempt is sent with: how many came before it (the client's own too), and the time that is left. */

@@ -79,15 +79,17 @@ function delta(value: string, unitMs: number): number | undefined {
   return Number.isInteger(ms) ? ms : Number(ms.toFixed(3));
 }
 
-const GO_UNITS: Readonly<Record<string, number>> = {
-  h: 3_600_000,
-  m: 60_000,
-  s: 1000,
-  ms: 1,
-  us: 1e-3,
-  µs: 1e-3,
-  ns: 1e-6,
-};
+const GO_UNITS: ReadonlyMap<string, number> = new Map(
+  Object.entries<number>({
+    h: 3_600_000,
+    m: 60_000,
+    s: 1000,
+    ms: 1,
+    us: 1e-3,
+    µs: 1e-3,
+    ns: 1e-6,
+  }),
+);
 const GO_DURATION = /^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+$/;
 const GO_PART = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g;
 
@@ -95,7 +97,8 @@ const GO_PART = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g;
 function goDurationMs(value: string): number | undefined {
   if (!GO_DURATION.test(value)) return undefined;
   let ms = 0;
-  for (const [, digits, unit = ''] of value.matchAll(GO_PART)) ms += Number(digits) * (GO_UNITS[unit] ?? NaN);
+  for (const [, digits, unit = ''] of value.matchAll(GO_PART))
+    ms += Number(digits) * (GO_UNITS.get(unit) ?? NaN);
   return Number(ms.toFixed(3));
 }
 

@@ -150,7 +150,8 @@ function unsayable(cause: Error): ProxyError {
 
 /** Node takes what is neither a head nor a body only as an object. */
 function grouped(pairs: Trailers): OutgoingHttpHeaders {
-  const fields: Record<string, string[]> = {};
+  // Names come from outside: "constructor" is one like any other.
+  const fields = Object.create(null) as Record<string, string[]>;
   for (const [name, value] of pairs) (fields[name.toLowerCase()] ??= []).push(value);
   return fields;
 }

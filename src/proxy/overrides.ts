@@ -71,11 +71,11 @@ function attemptsIn(text: string): number {
   return attempts >= 1 ? attempts : bad('breakwater-attempts', text, 'a whole number, at least 1');
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000 };
+const UNITS: ReadonlyMap<string, number> = new Map(Object.entries({ ms: 1, s: 1_000, m: 60_000 }));
 
 function durationIn(text: string): number {
   const [, digits, unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)$/.exec(text) ?? [];
-  const ms = Number(digits ?? 0) * (UNITS[unit] ?? 0);
+  const ms = Number(digits ?? 0) * (UNITS.get(unit) ?? 0);
   return ms >= 1
     ? ms
     : bad('breakwater-timeout', text, 'a duration of at least 1ms, such as 500ms, 2.5s or 1m');

@@ -1,38 +1,40 @@
 import { RequestBodyBroken, RequestBodyNotKept } from '../http/request-body.ts';
 import { type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
 
-const CODES: Readonly<Record<string, ErrorCode>> = {
-  ECONNREFUSED: 'connection_refused',
-  ENOTFOUND: 'dns_error',
-  ENODATA: 'dns_error',
-  EAI_FAIL: 'dns_error',
-  EAI_NONAME: 'dns_error',
-  // The resolver's "try again": it had no answer in time.
-  EAI_AGAIN: 'dns_timeout',
-  ETIMEOUT: 'dns_timeout',
-  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
-  ETIMEDOUT: 'connect_timeout',
-  EHOSTUNREACH: 'connection_failed',
-  ENETUNREACH: 'connection_failed',
-  // What this machine lacks: file descriptors, buffers, ports. No upstream is to blame.
-  EADDRNOTAVAIL: 'out_of_sockets',
-  EMFILE: 'out_of_sockets',
-  ENFILE: 'out_of_sockets',
-  ENOBUFS: 'out_of_sockets',
-  ECONNRESET: 'connection_terminated',
-  EPIPE: 'connection_terminated',
-  UND_ERR_SOCKET: 'connection_terminated',
-  UND_ERR_CLOSED: 'connection_terminated',
-  UND_ERR_DESTROYED: 'connection_terminated',
-  // Lengths that contradict one another, or the coding. (A body shorter than its length is told by its end.)
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'protocol_error',
-  UND_ERR_HEADERS_OVERFLOW: 'protocol_error',
-  // nghttp2 could make nothing of what came.
-  ERR_HTTP2_ERROR: 'protocol_error',
-  // undici will not put on the wire what the client sent: a header or target that node:http let through.
-  UND_ERR_INVALID_ARG: 'bad_request',
-  UND_ERR_NOT_SUPPORTED: 'bad_request',
-};
+const CODES: ReadonlyMap<string, ErrorCode> = new Map(
+  Object.entries<ErrorCode>({
+    ECONNREFUSED: 'connection_refused',
+    ENOTFOUND: 'dns_error',
+    ENODATA: 'dns_error',
+    EAI_FAIL: 'dns_error',
+    EAI_NONAME: 'dns_error',
+    // The resolver's "try again": it had no answer in time.
+    EAI_AGAIN: 'dns_timeout',
+    ETIMEOUT: 'dns_timeout',
+    UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+    ETIMEDOUT: 'connect_timeout',
+    EHOSTUNREACH: 'connection_failed',
+    ENETUNREACH: 'connection_failed',
+    // What this machine lacks: file descriptors, buffers, ports. No upstream is to blame.
+    EADDRNOTAVAIL: 'out_of_sockets',
+    EMFILE: 'out_of_sockets',
+    ENFILE: 'out_of_sockets',
+    ENOBUFS: 'out_of_sockets',
+    ECONNRESET: 'connection_terminated',
+    EPIPE: 'connection_terminated',
+    UND_ERR_SOCKET: 'connection_terminated',
+    UND_ERR_CLOSED: 'connection_terminated',
+    UND_ERR_DESTROYED: 'connection_terminated',
+    // Lengths that contradict one another, or the coding. (A body shorter than its length is told by its end.)
+    UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'protocol_error',
+    UND_ERR_HEADERS_OVERFLOW: 'protocol_error',
+    // nghttp2 could make nothing of what came.
+    ERR_HTTP2_ERROR: 'protocol_error',
+    // undici will not put on the wire what the client sent: a header or target that node:http let through.
+    UND_ERR_INVALID_ARG: 'bad_request',
+    UND_ERR_NOT_SUPPORTED: 'bad_request',
+  }),
+);
 
 /** Families of codes, after the single ones: certificates (node:tls and OpenSSL's verification), alerts, TLS itself. */
 const PATTERNS: readonly (readonly [RegExp, ErrorCode])[] = [
@@ -102,7 +104,7 @@ function codeOf(cause: unknown, code: string, sent: Sent): ErrorCode {
   if (cause instanceof Error && cause.name === 'HTTPParserError') return 'protocol_error';
   // "bad response" is a 100 that nobody asked for, "bad upgrade" such a 101; the code is that of any lost connection.
   if (cause instanceof Error && /^bad (?:response|upgrade)$/.test(cause.message)) return 'protocol_error';
-  return CODES[code] ?? PATTERNS.find(([pattern]) => pattern.test(code))?.[1] ?? 'connection_terminated';
+  return CODES.get(code) ?? PATTERNS.find(([pattern]) => pattern.test(code))?.[1] ?? 'connection_terminated';
 }
 
 function messageOf(cause: unknown, code: ErrorCode): string {

@@ -2,10 +2,27 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { ask, connectHttp2 } from '../support/http2-client.ts';
 import { hang, ok, startOrigin, status } from '../support/origin.ts';
 import { sendRaw } from '../support/durable-raw.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
+
+test.each(['toString', 'constructor', '__proto__', 'hasOwnProperty'])(
+  '%s is a method and a path like any other that is unknown here',
+  async (name) => {
+    const client = await startDurable(
+      durableConfig(await startOrigin(ok()), { top: 'clients: { http2: true }' }),
+    );
+    const session = connectHttp2(client.proxy.url);
+    const call = async (method: string, path: string) =>
+      (await ask(session, { ':method': method, ':path': `/_breakwater${path}` })).status;
+    expect(await call(name, '/openapi.json')).toBe(405);
+    expect(await call(name, `/requests/req_${'0'.repeat(32)}`)).toBe(405);
+    expect(await call('GET', `/${name}`)).toBe(404);
+    expect(await call('GET', `/requests/req_1/${name.toLowerCase()}`)).toBe(404);
+  },
+);
 
 describe('submission', () => {
   test('is answered with 202, where to look, and what was applied; our own fields are not forwarded', async () => {

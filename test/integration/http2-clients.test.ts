@@ -23,6 +23,17 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     return { proxy, client: connectHttp2(proxy.url) };
   };
 
+  test('gets a trailer whatever its name', async () => {
+    const origin = await startOrigin(({ response }) => {
+      response.writeHead(200, { trailer: 'constructor' });
+      response.addTrailers([['constructor', 'x']]);
+      response.end('whole');
+    });
+    const { client } = await start(origin);
+    const answered = await ask(client, { ':path': '/api/things', te: 'trailers' });
+    expect(answered).toMatchObject({ status: 200, body: 'whole', trailers: ['constructor', 'x'], reset: 0 });
+  });
+
   test('is served as one of HTTP/1.1 is: retries, fields, body', async () => {
     const origin = await startOrigin(
       status(503),

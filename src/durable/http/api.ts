@@ -21,24 +21,28 @@ import {
 type OfOne = (job: Job, call: ApiCall, deps: ApiDeps) => Promise<Reply>;
 
 /** By what follows the id. */
-const OF_ONE: Readonly<Record<string, Readonly<Record<string, OfOne>>>> = {
-  '': { GET: getRequest, DELETE: deleteRequest },
-  response: { GET: getResponse },
-  attempts: { GET: getAttempts },
-  cancel: { POST: cancelRequest },
-  retry: { POST: retryRequest },
-};
+const OF_ONE: ReadonlyMap<string, Readonly<Record<string, OfOne>>> = new Map(
+  Object.entries<Readonly<Record<string, OfOne>>>({
+    '': { GET: getRequest, DELETE: deleteRequest },
+    response: { GET: getResponse },
+    attempts: { GET: getAttempts },
+    cancel: { POST: cancelRequest },
+    retry: { POST: retryRequest },
+  }),
+);
 
 type OfMany = (call: ApiCall, deps: ApiDeps) => Promise<Reply>;
 
-const OF_MANY: Readonly<Record<string, Readonly<Record<string, OfMany>>>> = {
-  '/requests': { GET: listRequests },
-  '/requests/retry': { POST: (call, deps) => changeMany('retry', call, deps) },
-  '/requests/cancel': { POST: (call, deps) => changeMany('cancel', call, deps) },
-  '/schedules': { GET: (_call, deps) => listSchedules(deps) },
-  '/backup': { POST: (_call, deps) => backUp(deps) },
-  '/routes': { GET: (_call, deps) => listRoutes(deps) },
-};
+const OF_MANY: ReadonlyMap<string, Readonly<Record<string, OfMany>>> = new Map(
+  Object.entries<Readonly<Record<string, OfMany>>>({
+    '/requests': { GET: listRequests },
+    '/requests/retry': { POST: (call, deps) => changeMany('retry', call, deps) },
+    '/requests/cancel': { POST: (call, deps) => changeMany('cancel', call, deps) },
+    '/schedules': { GET: (_call, deps) => listSchedules(deps) },
+    '/backup': { POST: (_call, deps) => backUp(deps) },
+    '/routes': { GET: (_call, deps) => listRoutes(deps) },
+  }),
+);
 
 /** Answers a call of the HTTP interface. Rejects only when the call is aborted, or with a bug. */
 export async function answerApi(call: ApiCall, deps: ApiDeps): Promise<Reply> {
@@ -54,7 +58,7 @@ export async function answerApi(call: ApiCall, deps: ApiDeps): Promise<Reply> {
 async function dispatch(call: ApiCall, deps: ApiDeps): Promise<Reply> {
   const { path } = call;
   if (path === '/openapi.json') return only(call, { GET: () => json(200, openapi(deps.prefix())) });
-  const many = OF_MANY[path];
+  const many = OF_MANY.get(path);
   if (many !== undefined) return guarded(call, () => only(call, many, deps));
   const route = /^\/routes\/(.+)\/(pause|resume)$/.exec(path);
   if (route !== null) {
@@ -75,9 +79,9 @@ function ofSchedule(name: string, what: string, call: ApiCall, deps: ApiDeps): P
 
 /** Whoever could not have made the request is not even told that there is one. */
 async function ofOne(id: string, what: string, call: ApiCall, deps: ApiDeps): Promise<Reply> {
-  const methods = OF_ONE[what];
+  const methods = OF_ONE.get(what);
   if (methods === undefined) return nothingHere();
-  const handle = methods[methodOf(call)];
+  const handle = handlerOf(methods, call);
   if (handle === undefined) return notAllowed(methods);
   const job = await deps.store.get(id);
   if (job === undefined || !(await mayRead(job, call, deps))) return problem(404, 'there is no such request');
@@ -104,11 +108,15 @@ async function only<D extends unknown[]>(
   methods: Readonly<Record<string, (call: ApiCall, ...rest: D) => Reply | Promise<Reply>>>,
   ...rest: D
 ): Promise<Reply> {
-  const handle = methods[methodOf(call)];
+  const handle = handlerOf(methods, call);
   return handle === undefined ? notAllowed(methods) : handle(call, ...rest);
 }
 
-const methodOf = ({ method }: ApiCall): string => (method === 'HEAD' ? 'GET' : method);
+/** A method is any token: `toString` is none of ours. */
+function handlerOf<H>(methods: Readonly<Record<string, H>>, { method }: ApiCall): H | undefined {
+  const asked = method === 'HEAD' ? 'GET' : method;
+  return Object.hasOwn(methods, asked) ? methods[asked] : undefined;
+}
 
 function notAllowed(methods: object): Reply {
   const allow = Object.keys(methods).join(', ');

@@ -2,24 +2,26 @@ import type { StoreProblem } from './db.ts';
 import type { Failure } from './sqlite-protocol.ts';
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html) that say what is the matter, and the file system's own. */
-const PROBLEMS: Readonly<Record<number | string, StoreProblem>> = {
-  5: 'locked',
-  6: 'locked',
-  8: 'read_only',
-  11: 'corrupt',
-  13: 'full',
-  // TOOBIG, CONSTRAINT, MISMATCH, RANGE: the statement's own.
-  18: 'unwritable',
-  19: 'unwritable',
-  20: 'unwritable',
-  25: 'unwritable',
-  26: 'corrupt',
-  EACCES: 'read_only',
-  EPERM: 'read_only',
-  EROFS: 'read_only',
-  // Node could not bind a parameter.
-  ERR_INVALID_ARG_TYPE: 'unwritable',
-};
+const PROBLEMS: ReadonlyMap<string, StoreProblem> = new Map(
+  Object.entries<StoreProblem>({
+    5: 'locked',
+    6: 'locked',
+    8: 'read_only',
+    11: 'corrupt',
+    13: 'full',
+    // TOOBIG, CONSTRAINT, MISMATCH, RANGE: the statement's own.
+    18: 'unwritable',
+    19: 'unwritable',
+    20: 'unwritable',
+    25: 'unwritable',
+    26: 'corrupt',
+    EACCES: 'read_only',
+    EPERM: 'read_only',
+    EROFS: 'read_only',
+    // Node could not bind a parameter.
+    ERR_INVALID_ARG_TYPE: 'unwritable',
+  }),
+);
 
 const MEANING: Readonly<Partial<Record<StoreProblem, string>>> = {
   locked: 'another process has it open',
@@ -31,7 +33,7 @@ const MEANING: Readonly<Partial<Record<StoreProblem, string>>> = {
 /** What SQLite or the file system complained of, in words for people. */
 export function failureOf(error: unknown, file: string): Failure {
   const { errcode, code = '', message } = error as { errcode?: number; code?: string; message?: string };
-  const problem = PROBLEMS[errcode === undefined ? code : errcode & 0xff] ?? 'failed';
+  const problem = PROBLEMS.get(errcode === undefined ? code : String(errcode & 0xff)) ?? 'failed';
   const meaning = MEANING[problem];
   return {
     problem,
