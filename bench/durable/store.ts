@@ -98,7 +98,13 @@ async function waitingChild(file: string): Promise<void> {
   const claims: number[] = [];
   for (let i = 0; i < CLAIMS; i++) {
     const begunAt = performance.now();
-    const claimed = await store.claim({ owner: 'bench', now: 1_000_000, leaseUntil: FAR, limit: 50 });
+    const claimed = await store.claim({
+      owner: 'bench',
+      now: 1_000_000,
+      leaseNow: 1_000_000,
+      leaseMs: FAR,
+      limit: 50,
+    });
     claims.push(performance.now() - begunAt);
     if (claimed.length > 0) throw new Error('nothing is due');
   }

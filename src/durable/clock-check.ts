@@ -2,7 +2,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Store } from './store/store.ts';
 
-/** Leases have three times this to spare. */
+/** Waits are counted in seconds. */
 const CLOCK_OFF_MS = 5_000;
 
 export interface ClockCheckDeps {
@@ -11,13 +11,13 @@ export interface ClockCheckDeps {
   readonly store: Pick<Store, 'wallTime'>;
 }
 
-/** A replica whose clock is ahead would take over what others still run, and send it again. */
+/** Leases go by the store's clock; what waits is due by this one. */
 export async function warnOfClock({ clock, logger, store }: ClockCheckDeps): Promise<void> {
   const ms = Math.round(clock.wallTime() - (await store.wallTime()));
   if (Math.abs(ms) < CLOCK_OFF_MS) return;
   const where = `${Math.abs(ms)} ms ${ms > 0 ? 'ahead of' : 'behind'} the store's`;
   logger.warn(
     { clock_off_ms: ms },
-    `this computer's clock is ${where}: requests may be sent twice, or late; set it by NTP`,
+    `this computer's clock is ${where}: durable requests may be sent too early or too late; set it by NTP`,
   );
 }

@@ -204,6 +204,7 @@ export class Durable {
 
   #newRunner(dispatch: Dispatch): Runner {
     const { clock, logger, observer, shared, store } = this.#deps;
+    const leaseEpoch = clock.wallTime() - clock.now();
     const onBug = (error: unknown) => {
       if (!(error instanceof StoreError)) logger.error({ error }, 'a durable request failed: a bug');
     };
@@ -223,6 +224,7 @@ export class Durable {
       clock,
       store: watched(store, this.#health),
       owner: dispatch.owner,
+      leaseNow: () => (shared ? undefined : leaseEpoch + clock.now()),
       pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,
       routes: this.#routes,
       run: (running) => execute(running, deps),

@@ -22,6 +22,8 @@ export interface RunnerDeps {
   readonly store: Pick<Store, 'claim' | 'nextDueAt'>;
   /** This process, anew at each start. */
   readonly owner: string;
+  /** The clock of leases; undefined: the store's own. */
+  readonly leaseNow: () => number | undefined;
   /** Other processes put requests into this store too: it is asked again after so long at most. */
   readonly pollMs: number;
   /** Those of the running configuration, and of callbacks. */
@@ -49,6 +51,12 @@ const MAX_BODY_BYTES = 64 * 1024 * 1024;
 /** What a claim may take longer than its attempt: the commit, and clocks that disagree. */
 const LEASE_GRACE_MS = 15_000;
 
+/**
+ * A store that was out of reach was so for others too. Their attempts went on meanwhile: whoever lives writes what came
+ * of them first, and only then is the rest abandoned.
+ */
+const RECLAIM_AFTER_MS = 15_000;
+
 const SHUTTING_DOWN = new ProxyError('draining', 'the proxy is shutting down', { sent: 'sent_unknown' });
 
 /**
@@ -69,6 +77,8 @@ export class Runner {
   #again = false;
   #stopped = false;
   #cut = false;
+  /** By the monotonic clock; nothing is taken over before. */
+  #reclaimsAt = Number.NEGATIVE_INFINITY;
   /** What was due then has been asked for. */
   #askedAt = 0;
 
@@ -116,7 +126,8 @@ export class Runner {
       } while (this.#again && !this.#stopped);
       if (!this.#stopped) await this.#sleep();
     } catch (error) {
-      if (!(error instanceof StoreError)) this.#deps.onBug(error);
+      if (error instanceof StoreError) this.#reclaimsAt = this.#deps.clock.now() + RECLAIM_AFTER_MS;
+      else this.#deps.onBug(error);
       this.#wakeAfter(ASK_AGAIN_MS);
     }
     this.#looking = false;
@@ -126,14 +137,16 @@ export class Runner {
 
   /** Claims until all places are taken or nothing is due. */
   async #fill(): Promise<void> {
-    const { clock, owner, store } = this.#deps;
+    const { clock, leaseNow, owner, store } = this.#deps;
     while (!this.#stopped) {
       const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
       // Without room too: the end of what runs wakes us.
       this.#askedAt = now;
       if (limit === 0) return;
-      const jobs = await store.claim({ owner, now, leaseUntil: Math.ceil(now + leaseMs), limit, except });
+      const lease = { leaseNow: leaseNow(), leaseMs, running: [...this.#running.keys()] };
+      const reclaims = clock.now() >= this.#reclaimsAt;
+      const jobs = await store.claim({ owner, now, ...lease, reclaims, limit, except });
       for (const job of jobs) this.#start(job);
       if (jobs.length < limit) return;
     }

@@ -15,7 +15,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   };
   /** Claimed by `owner` at `now`, for a lease of 1000 ms. */
   const claim = (store: Store, owner: string, now: number, limit = 100) =>
-    store.claim({ owner, now, leaseUntil: now + 1_000, limit });
+    store.claim({ owner, now, leaseNow: now, leaseMs: 1_000, limit });
   const ids = (jobs: readonly { readonly id: string }[]) => jobs.map(({ id }) => id);
   const waits = (dueAt: number, more: Partial<Extract<Next, { kind: 'wait' }>> = {}): Next => ({
     kind: 'wait',
@@ -221,9 +221,8 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const store = await open();
       for (const route of ['full', 'busy', 'free']) await store.submit(newJob(route, { route }));
       const except = ['full', 'busy'];
-      expect(ids(await store.claim({ owner: 'a', now: 1_000, leaseUntil: 2_000, limit: 9, except }))).toEqual(
-        ['free'],
-      );
+      const due = { owner: 'a', now: 1_000, leaseNow: 1_000, leaseMs: 1_000 };
+      expect(ids(await store.claim({ ...due, limit: 9, except }))).toEqual(['free']);
       expect(ids(await claim(store, 'a', 1_000)).sort()).toEqual(['busy', 'full']);
     });
 
@@ -248,6 +247,43 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.settle(settlement('req_1', { owner: 'heir', attempt: 2 }))).toBe(true);
       expect(await store.settle(settlement('req_1', { owner: 'heir', attempt: 2 }))).toBe(false);
       expect(await store.get('req_1')).toMatchObject({ status: 'succeeded', attempt: 2, counted: 1 });
+    });
+  });
+
+  describe('leases', () => {
+    const HOUR = 3_600_000;
+    const running = async () => {
+      const store = await open();
+      for (const id of ['req_1', 'req_2']) await store.submit(newJob(id, { deadlineAt: 9 * HOUR }));
+      await claim(store, 'a', 1_000);
+      return store;
+    };
+    const later = { owner: 'b', now: 2 * HOUR, leaseNow: 2 * HOUR, leaseMs: 1_000, limit: 9 };
+
+    test('of what the claiming process runs end nothing', async () => {
+      const store = await running();
+      expect(ids(await store.claim({ ...later, running: ['req_1', 'req_9'] }))).toEqual(['req_2']);
+      expect(await store.settle(settlement('req_1'))).toBe(true);
+    });
+
+    test('end by their own clock, and what waits is due by the wall clock', async () => {
+      const store = await running();
+      await store.submit(newJob('waits', { dueAt: HOUR, deadlineAt: 9 * HOUR }));
+      expect(ids(await store.claim({ ...later, leaseNow: 1_999 }))).toEqual(['waits']);
+      await store.submit(newJob('waits too', { dueAt: HOUR, deadlineAt: 9 * HOUR }));
+      const back = { ...later, now: 0, leaseNow: 2_000 };
+      expect(ids(await store.claim({ ...back, reclaims: false }))).toEqual([]);
+      expect(ids(await store.claim(back)).sort()).toEqual(['req_1', 'req_2']);
+    });
+
+    test('go by the clock of the database where no other is given', async () => {
+      const store = await open();
+      await store.submit(newJob('req_1'));
+      const mine = { ...later, now: 1_000, leaseNow: undefined, leaseMs: HOUR };
+      expect(ids(await store.claim(mine))).toEqual(['req_1']);
+      const wakeAt = (await store.nextDueAt()) ?? 0;
+      expect(Math.abs(wakeAt - HOUR - (await store.wallTime()))).toBeLessThan(60_000);
+      expect(ids(await store.claim({ ...mine, now: wakeAt + HOUR }))).toEqual([]);
     });
   });
 

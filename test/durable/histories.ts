@@ -127,7 +127,7 @@ export class Player {
   }
 
   async #claim(owner: string, limit: number): Promise<number> {
-    const claim = { owner, now: this.#now, leaseUntil: this.#now + LEASE_MS, limit };
+    const claim = { owner, now: this.#now, leaseNow: this.#now, leaseMs: LEASE_MS, limit };
     const runningBefore = new Set(
       this.#model.live.filter(({ status }) => status === 'running').map(({ id }) => id),
     );

@@ -37,7 +37,13 @@ test('kill -9, again and again: what was accepted is there, what ended has ended
   // Whoever ran when its process died runs again at once, without waiting for a lease.
   const store = await openStore(file);
   for (;;) {
-    const claimed = await store.claim({ owner: 'heir', now: 2_000, leaseUntil: 9_000, limit: 500 });
+    const claimed = await store.claim({
+      owner: 'heir',
+      now: 2_000,
+      leaseNow: 2_000,
+      leaseMs: 7_000,
+      limit: 500,
+    });
     if (claimed.length === 0) break;
     await Promise.all(
       claimed.map(async ({ id, attempt }) => {

@@ -48,7 +48,7 @@ export class Model {
     });
   }
 
-  claim({ owner, now, leaseUntil, limit }: Claim): Expected[] {
+  claim({ owner, now, leaseMs, limit }: Claim): Expected[] {
     for (const job of this.live)
       if (job.status !== 'running' && job.wake <= now && this.paused.has(job.route)) {
         job.parked = 'paused';
@@ -59,7 +59,7 @@ export class Model {
       .sort((a, b) => a.wake - b.wake || a.seq - b.seq)
       .slice(0, limit);
     for (const job of due)
-      Object.assign(job, { status: 'running', owner, attempt: job.attempt + 1, wake: leaseUntil });
+      Object.assign(job, { status: 'running', owner, attempt: job.attempt + 1, wake: now + leaseMs });
     return due;
   }
 

@@ -15,7 +15,7 @@ let settled = 0;
 async function lane(): Promise<void> {
   for (;;) {
     const now = Date.now();
-    const claimed = await store.claim({ owner, now, leaseUntil: now + Number(lease), limit: 25 });
+    const claimed = await store.claim({ owner, now, leaseNow: undefined, leaseMs: Number(lease), limit: 25 });
     if (claimed.length === 0 && (await store.backlog()) === 0) return;
     if (claimed.length > 0 && settled >= Number(holdAfter)) {
       process.stdout.write('held');

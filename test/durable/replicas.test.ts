@@ -29,7 +29,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
     });
     return stores;
   }
-  const due = { now: 3_000, leaseUntil: 900_000, limit: 1_000 };
+  const due = { now: 3_000, leaseNow: 3_000, leaseMs: 900_000, limit: 1_000 };
 
   test('of what both accept at once under one key, one is in flight', async () => {
     const [one, two] = await pair();
@@ -61,7 +61,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
     await Promise.all(KEYS.map((key) => one.submit(newJob(key))));
     for (let i = 0; i < 20; i++) {
       await one.pause(route, 1_000);
-      const claim = two.claim({ owner: 'a', now: 3_000, leaseUntil: 3_000, limit: 5 });
+      const claim = two.claim({ owner: 'a', now: 3_000, leaseNow: 3_000, leaseMs: 0, limit: 5 });
       await Promise.all([claim, one.resume(route, 2_000)]);
     }
     // Nothing was left aside: what was claimed meanwhile is due again, for its lease was none.

@@ -112,10 +112,16 @@ describe('one process', () => {
     const file = place();
     const store = await openStore(file);
     for (const id of ['req_1', 'req_2']) await store.submit(newJob(id));
-    await store.claim({ owner: 'first boot', now: 1_000, leaseUntil: 900_000, limit: 1 });
+    await store.claim({ owner: 'first boot', now: 1_000, leaseNow: 1_000, leaseMs: 900_000, limit: 1 });
     await store.close();
     const next = await opened(file);
-    const claimed = await next.claim({ owner: 'second boot', now: 1_001, leaseUntil: 900_000, limit: 9 });
+    const claimed = await next.claim({
+      owner: 'second boot',
+      now: 1_001,
+      leaseNow: 1_001,
+      leaseMs: 900_000,
+      limit: 9,
+    });
     expect(claimed.map(({ id, reclaimed, attempt }) => ({ id, reclaimed, attempt }))).toEqual([
       { id: 'req_1', reclaimed: true, attempt: 2 },
       { id: 'req_2', reclaimed: false, attempt: 1 },

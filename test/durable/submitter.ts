@@ -26,7 +26,13 @@ async function submit(lane: number): Promise<never> {
 async function run(lane: number): Promise<never> {
   for (;;) {
     const owner = `${round} ${lane}`;
-    for (const { id, attempt } of await store.claim({ owner, now: 2_000, leaseUntil: 9_000, limit: 8 }))
+    for (const { id, attempt } of await store.claim({
+      owner,
+      now: 2_000,
+      leaseNow: 2_000,
+      leaseMs: 7_000,
+      limit: 8,
+    }))
       if (await store.settle(settlement(id, { owner, attempt }))) say('ended', id);
   }
 }

@@ -446,3 +446,14 @@ async function untilTimer(clock: FakeClock, ms: number): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+test('two reloads at once that make it durable open the store once', async () => {
+  const origin = await startOrigin(ok());
+  const yaml = durableConfig(origin);
+  const client = await startDurable(yaml.replace(/ {4}durable: .*\n/, ''));
+  client.proxy.rewrite(yaml);
+  await Promise.all([client.proxy.app.reload(), client.proxy.app.reload()]);
+  while ((await client.submit()).status !== 202);
+  // The second opening would have found the file locked.
+  expect(client.proxy.logs.filter(({ level }) => level === 'error')).toEqual([]);
+});

@@ -24,26 +24,34 @@ const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status =
 
 /**
  * What is due becomes running, with `wake_at` as its lease: the same look that finds due requests finds those whose
- * process died, so no sweeper, heartbeat or leader is needed. Bodies come along.
+ * process died, so no sweeper, heartbeat or leader is needed. Bodies come along. Two clocks: what waits is due by the
+ * wall clock, what runs is abandoned by the clock of leases, and never while the claiming process itself runs it.
  * Materialized: PostgreSQL might look again for each row it updates, and would find others each time.
  */
 export function claimDue(claim: Claim, dialect: Dialect): Statement {
-  const { owner, now, leaseUntil, limit, except = [] } = claim;
-  const left = except.map((_, i) => `$${i + 5}`).join(', ');
+  const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;
+  const left = except.map((_, i) => `$${i + 8}`).join(', ');
   return {
-    sql: `WITH due AS MATERIALIZED (
+    sql: `WITH lease AS MATERIALIZED (SELECT coalesce(CAST($5 AS BIGINT), ${dialect.now}) AS moment),
+      due AS MATERIALIZED (
         SELECT seq FROM breakwater_job
-        WHERE wake_at <= $3 ${left && `AND route NOT IN (${left})`} AND ${GOES_ON}
+        WHERE wake_at <= (SELECT CASE WHEN moment > $3 THEN moment ELSE CAST($3 AS BIGINT) END FROM lease)
+          ${left && `AND route NOT IN (${left})`} AND ${GOES_ON}
+          AND CASE WHEN status = 'running'
+            THEN CAST($7 AS BIGINT) = 1 AND wake_at <= (SELECT moment FROM lease)
+              AND id NOT IN (${dialect.textsOf('$6')})
+            ELSE wake_at <= $3 END
         ORDER BY wake_at, seq LIMIT $4 ${dialect.skipLocked})
       UPDATE breakwater_job
-      SET status = 'running', reason = NULL, owner = $1, wake_at = $2, attempt = attempt + 1,
+      SET status = 'running', reason = NULL, owner = $1, attempt = attempt + 1,
+        wake_at = (SELECT moment FROM lease) + CAST($2 AS BIGINT),
         reclaimed = CASE WHEN status = 'running' THEN 1 ELSE 0 END,
         started_at = coalesce(started_at, $3)
       WHERE seq IN (SELECT seq FROM due)
       RETURNING *,
         (SELECT headers FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS headers,
         (SELECT body FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS body`,
-    params: [owner, leaseUntil, now, limit, ...except],
+    params: [owner, leaseMs, now, limit, leaseNow, JSON.stringify(running), reclaims ? 1 : 0, ...except],
   };
 }
 

@@ -8,6 +8,8 @@ export interface Dialect {
   readonly number: string;
   /** At the end of a SELECT whose rows are changed next: rows that another replica is changing are passed over. */
   readonly skipLocked: string;
+  /** The texts of a JSON array that is given as one parameter, as rows. */
+  textsOf(param: string): string;
   /** At the end of a SELECT whose rows must stay as they are until the transaction's end. */
   readonly share: string;
   /** The database's own clock, in milliseconds since 1970. */
@@ -26,6 +28,7 @@ const SQLITE: Dialect = {
   skipLocked: '',
   share: '',
   now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+  textsOf: (param) => `SELECT value FROM json_each(${param})`,
   lock: () => [],
   lockOrderOf: () => [],
   giveBack: (pages) => [{ sql: `PRAGMA incremental_vacuum(${pages})`, params: [] }],
@@ -37,6 +40,7 @@ const POSTGRES: Dialect = {
   skipLocked: 'FOR UPDATE SKIP LOCKED',
   share: 'FOR SHARE',
   now: 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)',
+  textsOf: (param) => `SELECT json_array_elements_text(CAST(${param} AS json))`,
   lock: (key) => [
     { sql: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', params: [`breakwater:${key}`] },
   ],

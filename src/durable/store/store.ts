@@ -21,8 +21,17 @@ export interface Claim {
   /** This process, anew at each start. */
   readonly owner: string;
   readonly now: number;
-  /** Until then the result must be in, or another may claim it. */
-  readonly leaseUntil: number;
+  /**
+   * Now, by the clock of leases, which no setting of the wall clock moves; undefined: the database's own, which all who
+   * share it go by.
+   */
+  readonly leaseNow: number | undefined;
+  /** After so long without a result another may claim it. */
+  readonly leaseMs: number;
+  /** Ids of what this process runs: it is alive, so whatever their leases say, none of them is abandoned. */
+  readonly running?: readonly string[] | undefined;
+  /** False: nothing is taken over now, however old its lease. */
+  readonly reclaims?: boolean | undefined;
   readonly limit: number;
   /** Routes that have no place free now: none of theirs, so that a full route does not keep others waiting. */
   readonly except?: readonly string[] | undefined;

@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { DurableRoute } from '../../../src/durable/route.ts';
+import { Runner, type Running } from '../../../src/durable/runner.ts';
+import { StoreError } from '../../../src/durable/store/db.ts';
+import { openStore } from '../../../src/durable/store/open.ts';
+import type { Claim } from '../../../src/durable/store/store.ts';
+import { newJob, settlement } from '../../durable/jobs.ts';
+import { temporaryFolder } from '../../support/command.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+/** A wall clock that can be set while time stands still. */
+class SetClock extends FakeClock {
+  setBy = 0;
+  override wallTime(): number {
+    return super.wallTime() + this.setBy;
+  }
+}
+
+const ROUTE = {
+  name: 'payments/charges',
+  headTimeoutMs: 1_000,
+  bodyTimeoutMs: 1_000,
+  options: { concurrency: 8, maxBodyBytes: 1_000 },
+  room: () => 100,
+} as DurableRoute;
+
+/** A runner on an embedded store, whose attempts end when the test says so. */
+async function running() {
+  const clock = new SetClock();
+  const store = await openStore(join(temporaryFolder(), 'store.db'));
+  const epoch = clock.wallTime();
+  const claims: Claim[] = [];
+  const problem: { error: StoreError | undefined } = { error: undefined };
+  const runs: { running: Running; end: () => void }[] = [];
+  const looked: (() => void)[] = [];
+  const runner = new Runner({
+    clock,
+    owner: 'a',
+    leaseNow: () => epoch + clock.now(),
+    pollMs: 1_000,
+    routes: [ROUTE],
+    store: {
+      claim: async (claim) => {
+        claims.push(claim);
+        if (problem.error !== undefined) throw problem.error;
+        return store.claim(claim);
+      },
+      nextDueAt: async () => {
+        const at = await store.nextDueAt();
+        setImmediate(() => looked.splice(0).forEach((resolve) => resolve()));
+        return at;
+      },
+    },
+    run: (one) => new Promise((resolve) => runs.push({ running: one, end: () => resolve('none') })),
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  onTestFinished(async () => {
+    for (const { end } of runs) end();
+    await runner.drain();
+    await store.close();
+  });
+  /** Looks once more, and resolves when that is over. */
+  const look = () =>
+    new Promise<void>((resolve) => {
+      looked.push(resolve);
+      runner.wake();
+    });
+  const submit = (id: string) =>
+    store.submit(newJob(id, { createdAt: epoch, dueAt: epoch, deadlineAt: epoch + 86_400_000 }));
+  return { claims, clock, look, problem, runner, runs, store, submit };
+}
+
+test('what runs here is never taken for abandoned: not when the clock is set, not when its lease is over', async () => {
+  const { clock, look, runs, store, submit } = await running();
+  await submit('req_1');
+  await look();
+  clock.setBy = 2 * 3_600_000;
+  await look();
+  await clock.advance(3_600_000);
+  await look();
+  expect(runs.map(({ running: { job } }) => [job.id, job.attempt])).toEqual([['req_1', 1]]);
+  expect(await store.settle(settlement('req_1'))).toBe(true);
+});
+
+test('a lease that nobody here holds ends by the monotonic clock alone', async () => {
+  const { clock, look, runs, store, submit } = await running();
+  await submit('req_1');
+  const now = clock.wallTime();
+  await store.claim({ owner: 'gone', now, leaseNow: now, leaseMs: 10_000, limit: 1 });
+  clock.setBy = 2 * 3_600_000;
+  await look();
+  expect(runs).toEqual([]);
+  await clock.advance(10_000);
+  await look();
+  expect(runs.map(({ running: { job } }) => [job.id, job.attempt, job.reclaimed])).toEqual([
+    ['req_1', 2, true],
+  ]);
+});
+
+test('after a failure of the store those who live write their ends first', async () => {
+  const { claims, clock, look, problem, submit } = await running();
+  await look();
+  problem.error = new StoreError('unreachable', 'gone');
+  await submit('req_1');
+  await clock.advance(1_000);
+  problem.error = undefined;
+  await look();
+  expect(claims.map(({ reclaims }) => reclaims)).toEqual([true, true, false]);
+  await clock.advance(15_000);
+  await look();
+  expect(claims.at(-1)?.reclaims).toBe(true);
+});
