@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -291,6 +295,79 @@ describe('trouble', () => {
     await again.close();
   });
 
+  test.skipIf(!canMount())(
+    'a full disk: what was accepted is sent and ends, also after a restart',
+    async () => {
+      const folder = mounted('size=32m');
+      const file = join(folder, 'store.db');
+      const first = await openStore(file);
+      const body = Buffer.alloc(2_000, 'b');
+      const ids = Array.from({ length: 60 }, (_, i) => `req_${i}`);
+      for (const id of ids) await first.submit(newJob(id, { body }));
+      fillUp(folder);
+      const due = { owner: 'a', now: 2_000, leaseNow: 2_000, leaseMs: 60_000 };
+      const response = {
+        status: 200,
+        statusText: '',
+        headers: [],
+        body: Buffer.alloc(20_000, 'r'),
+        truncated: false,
+      };
+      const deliver = async (store: Store, limit: number) => {
+        const claimed = await store.claim({ ...due, limit });
+        for (const { id, attempt } of claimed)
+          expect(await store.settle(settlement(id, { attempt, response }))).toBe(true);
+        return claimed.map(({ id }) => id);
+      };
+      const sent: string[] = [];
+      for (let n = 0; n < 3; n++) {
+        await expect(
+          first.submit(newJob('refused', { body: Buffer.alloc(9_000_000) })),
+        ).rejects.toMatchObject({ problem: 'full' });
+        sent.push(...(await deliver(first, 10)));
+        // Whatever is given up, somebody else may take.
+        fillUp(folder);
+      }
+      await first.close();
+      fillUp(folder);
+      const next = await openStore(file);
+      onTestFinished(() => next.close());
+      await expect(next.submit(newJob('refused'))).rejects.toMatchObject({ problem: 'full' });
+      sent.push(...(await deliver(next, 60)));
+      expect(sent.sort()).toEqual(ids.toSorted());
+      for (const id of ids) expect(await next.get(id)).toMatchObject({ status: 'succeeded', attempt: 1 });
+      rmSync(join(folder, 'filler'));
+      expect(await next.submit(newJob('after', { body }))).toMatchObject({ kind: 'accepted' });
+      expect(statSync(`${file}-reserve`).size).toBeGreaterThan(1_000_000);
+    },
+  );
+
+  test.each([
+    ['cut short', (file: string) => truncateSync(file, 20_480)],
+    ['emptied', (file: string) => truncateSync(file, 0)],
+    ['written over', (file: string) => writeFileSync(file, garbage, { flag: 'r+' })],
+    ['robbed of its WAL', (file: string) => truncateSync(`${file}-wal`, 0)],
+  ])('a file that is %s while it is open is noticed at once: nothing more is promised', async (_, spoil) => {
+    const file = await filled();
+    const store = await opened(file);
+    await store.submit(newJob('req_before'));
+    spoil(file);
+    const refused = { problem: 'corrupt', message: expect.stringContaining('another program') as string };
+    await expect(store.submit(newJob('req_new'))).rejects.toMatchObject(refused);
+    await expect(store.submit(newJob('req_new'))).rejects.toMatchObject(refused);
+  });
+
+  test('what it does itself to its file alarms nobody: growing, checkpoints, giving space back', async () => {
+    const store = await opened(place());
+    for (let round = 0; round < 3; round++) {
+      const ids = Array.from({ length: 60 }, (_, i) => `req_${round}_${i}`);
+      for (const id of ids) await store.submit(newJob(id, { body: Buffer.alloc(100_000) }));
+      for (const id of ids) await store.cancel(id, 2_000, 3_000);
+      while ((await store.sweep(4_000, 20)) > 0);
+    }
+    expect(await store.backlog()).toBe(0);
+  });
+
   test.skipIf(process.getuid?.() === 0 && !canMount())(
     'a place that cannot be written is refused with the reason',
     async () => {
@@ -322,6 +399,19 @@ async function filled(bytes = 1_000): Promise<string> {
   );
   await store.close();
   return file;
+}
+
+/** Until not a byte more can be written. */
+function fillUp(folder: string): void {
+  const filler = openSync(join(folder, 'filler'), 'a');
+  for (let bytes = 65_536; bytes >= 1; ) {
+    try {
+      writeSync(filler, Buffer.alloc(bytes));
+    } catch {
+      bytes = Math.floor(bytes / 16);
+    }
+  }
+  closeSync(filler);
 }
 
 /** A small file system of this test's own. */

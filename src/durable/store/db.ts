@@ -11,6 +11,12 @@ export interface Statement {
 
 export type Row = Readonly<Record<string, Value>>;
 
+/**
+ * What a batch is for, where space is short: new requests are refused first, then no attempt is begun; the ends of attempts,
+ * and all that people ask for, go on to the last. PostgreSQL's disk is its server's business.
+ */
+export type Purpose = 'accept' | 'begin' | 'finish';
+
 /** A database, as the store needs it. */
 export interface Db {
   /** The few places where the dialects differ ask for it. */
@@ -20,7 +26,7 @@ export interface Db {
    * of it is on disk; when it rejects (`StoreError`), none of it is, unless the connection broke while it was being
    * committed: that nobody knows. Batches may share a commit.
    */
-  batch(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]>;
+  batch(statements: readonly Statement[], purpose?: Purpose): Promise<readonly (readonly Row[])[]>;
   /** A consistent copy at `file`, which must not exist. Rejects where the database has means of its own. */
   backup(file: string): Promise<void>;
   /** Bytes on disk; undefined where it is not ours to know. */

@@ -12,8 +12,10 @@ import { dirname } from 'node:path';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteVersion } from '../../runtime/process.ts';
 import type { Row } from './db.ts';
+import { Reserve } from './reserve.ts';
 import { breaksTrust, failureOf } from './sqlite-errors.ts';
 import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
+import { Unchanged } from './unchanged.ts';
 
 /** Before it a WAL file could be reset while it was read: https://sqlite.org/releaselog/3_51_3.html */
 const OLDEST = [3, 51, 3] as const;
@@ -34,7 +36,8 @@ export class SqliteFile {
   readonly #file: string;
   readonly #texts: string[] = [];
   readonly #prepared: StatementSync[] = [];
-  readonly #identity: string;
+  readonly #reserve: Reserve;
+  readonly #unchanged: Unchanged;
   #broken: Failure | undefined;
   /** Settles when no backup is being taken; never rejects. */
   #copied: Promise<void> = Promise.resolve();
@@ -45,14 +48,16 @@ export class SqliteFile {
     refuseReadOnly(file);
     createPrivate(file);
     this.#db = new DatabaseSync(file);
+    this.#reserve = new Reserve(file);
     try {
       this.#refuseOldSqlite();
-      for (const pragma of this.#pragmas()) this.#db.exec(`PRAGMA ${pragma}`);
-      this.#db.exec('BEGIN IMMEDIATE; COMMIT');
+      this.#takeHold();
       this.#refuseDamage();
-      this.#identity = identityOf(file);
+      this.#reserve.refill();
+      this.#unchanged = new Unchanged(file);
     } catch (error) {
       this.#db.close();
+      this.#reserve.close();
       throw error;
     }
   }
@@ -64,8 +69,52 @@ export class SqliteFile {
 
   /** Runs the batches in one transaction with one fsync; one that fails takes no other with it. */
   run(batches: readonly SentBatch[]): Answer[] {
-    if (identityOf(this.#file) !== this.#identity) this.#broken ??= goneOf(this.#file);
+    const how = this.#unchanged.problem();
+    if (how !== undefined) this.#broken ??= touched(this.#file, how);
     if (this.#broken !== undefined) return failed(batches, this.#broken);
+    const whole = this.#reserve.refill();
+    const refused = batches.filter(({ purpose }) => purpose === 'accept' && !whole);
+    const answers = this.#committed(batches.filter((batch) => !refused.includes(batch)));
+    this.#unchanged.remember();
+    return [...answers, ...failed(refused, low(this.#file))];
+  }
+
+  /** What a full disk refused is tried again with a piece of the reserve; requests that are new are not. */
+  #committed(batches: readonly SentBatch[]): Answer[] {
+    if (batches.length === 0) return [];
+    const answers = this.#commit(batches);
+    const full = batches.filter(({ purpose }, i) => purpose !== 'accept' && isFull(answers[i]));
+    const [first] = full;
+    if (first === undefined) return answers;
+    const purpose = full.every((batch) => batch.purpose === 'begin') ? 'begin' : 'finish';
+    if (!this.#reserve.draw(this.#needs(full), purpose)) return answers;
+    this.#checkpoint();
+    const again = new Map(this.#committed(full).map((answer) => [answer.id, answer]));
+    return answers.map((answer) => again.get(answer.id) ?? answer);
+  }
+
+  /** The pages and their copies in the WAL, and what the WAL holds for a file that could not grow. */
+  #needs(batches: readonly SentBatch[]): number {
+    const params = batches.flatMap(({ statements }) => statements.flatMap((statement) => statement.params));
+    const bytes = params.reduce<number>(
+      (sum, value) => sum + (value instanceof Uint8Array ? value.length : 0),
+      0,
+    );
+    const pragma = (name: string) => Number(this.#db.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+    const grown = pragma('page_count') * pragma('page_size') - statSync(this.#file).size;
+    return 3 * bytes + Math.max(0, grown);
+  }
+
+  /** So that the WAL begins again at its start, in space that it has. */
+  #checkpoint(): void {
+    try {
+      this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch {
+      // The disk is still too full for it: the next piece may be enough.
+    }
+  }
+
+  #commit(batches: readonly SentBatch[]): Answer[] {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       const answers = batches.map((batch) => this.#one(batch));
@@ -95,6 +144,8 @@ export class SqliteFile {
   async close(): Promise<void> {
     await this.#copied;
     this.#db.close();
+    this.#unchanged.close();
+    this.#reserve.close();
   }
 
   async #copy(file: string): Promise<void> {
@@ -139,6 +190,19 @@ export class SqliteFile {
 
   #statement(text: number): StatementSync {
     return (this.#prepared[text] ??= this.#db.prepare(this.#texts[text] as string));
+  }
+
+  /** The lock, and a WAL that can be written. A full disk gets pieces of the reserve for it. */
+  #takeHold(): void {
+    for (;;) {
+      try {
+        for (const pragma of this.#pragmas()) this.#db.exec(`PRAGMA ${pragma}`);
+        this.#db.exec('BEGIN IMMEDIATE; COMMIT');
+        return;
+      } catch (error) {
+        if (!isFullDisk(error) || !this.#reserve.draw(0, 'finish')) throw error;
+      }
+    }
   }
 
   /** Their order matters: the lock's mode before the WAL is opened, auto_vacuum before the first page is written. */
@@ -193,15 +257,33 @@ function refuseReadOnly(file: string): void {
   if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK);
 }
 
-/** Under its name, the file and its WAL are still those that are open: others would be found after a restart. */
-function identityOf(file: string): string {
-  const inode = (name: string) => statSync(name, { throwIfNoEntry: false })?.ino ?? 0;
-  return `${inode(file)} ${inode(`${file}-wal`)}`;
+const TOUCHED = {
+  replaced: {
+    problem: 'failed',
+    what: 'it was removed or replaced while it was open; restart to begin with what is there',
+  },
+  changed: {
+    problem: 'corrupt',
+    what: 'it was cut short or written to by another program while it was open; restart to have it checked',
+  },
+} as const;
+
+function touched(file: string, how: keyof typeof TOUCHED): Failure {
+  const { problem, what } = TOUCHED[how];
+  return { problem, message: `durable store ${file}: ${what}` };
 }
 
-function goneOf(file: string): Failure {
-  const what = 'it was removed or replaced while it was open; restart to begin with what is there';
-  return { problem: 'failed', message: `durable store ${file}: ${what}` };
+/** While the reserve is given up, its space is for what was accepted. */
+function low(file: string): Failure {
+  return { problem: 'full', message: `durable store ${file}: the disk is full, and nothing new is accepted` };
+}
+
+function isFull(answer: Answer | undefined): boolean {
+  return answer !== undefined && 'failure' in answer && answer.failure.problem === 'full';
+}
+
+function isFullDisk(error: unknown): boolean {
+  return failureOf(error, '').problem === 'full';
 }
 
 function failed(batches: readonly SentBatch[], failure: Failure): Answer[] {

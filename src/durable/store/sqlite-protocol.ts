@@ -1,4 +1,4 @@
-import type { Row, StoreProblem, Value } from './db.ts';
+import type { Purpose, Row, StoreProblem, Value } from './db.ts';
 
 /** A statement on its way to the worker: its text goes once, its number each time. */
 export interface SentStatement {
@@ -10,6 +10,7 @@ export interface SentStatement {
 export interface SentBatch {
   readonly id: number;
   readonly statements: readonly SentStatement[];
+  readonly purpose: Purpose;
 }
 
 export type ToWorker =

@@ -1,6 +1,14 @@
 import { Worker } from 'node:worker_threads';
 import { endOfTurn } from '../../runtime/turn.ts';
-import { type Db, type DbOptions, type Row, type Statement, StoreError, type Value } from './db.ts';
+import {
+  type Db,
+  type DbOptions,
+  type Purpose,
+  type Row,
+  type Statement,
+  StoreError,
+  type Value,
+} from './db.ts';
 import {
   type Answer,
   type FromWorker,
@@ -65,8 +73,13 @@ class SqliteDb implements Db {
     });
   }
 
-  async batch(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
-    const answer = await this.#ask((id) => this.#gather({ id, statements: statements.map(this.#sent) }));
+  async batch(
+    statements: readonly Statement[],
+    purpose: Purpose = 'finish',
+  ): Promise<readonly (readonly Row[])[]> {
+    const answer = await this.#ask((id) =>
+      this.#gather({ id, statements: statements.map(this.#sent), purpose }),
+    );
     return 'rows' in answer ? answer.rows : [];
   }
 
