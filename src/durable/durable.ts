@@ -75,7 +75,7 @@ const POLL_SHARED_MS = 1_000;
 export class Durable {
   readonly #deps: DurableDeps;
   readonly #health: Health;
-  readonly #watch = new Watch();
+  readonly #watch: Watch;
   readonly #credentials: Credentials;
   readonly #intake: Intake;
   readonly #runner: Runner;
@@ -104,6 +104,8 @@ export class Durable {
     this.#routes.setUp(setup.routes, setup.process.callbacks);
     const { clock, observer, random } = deps;
     const health = (this.#health = new Health(deps));
+    const standings = (ids: readonly string[]) => health.giving(deps.store.standings(ids));
+    this.#watch = new Watch(deps.shared ? { clock, standings } : undefined);
     const credentials = new Credentials(secret, () => this.#setup.process.credentialsKey);
     this.#credentials = credentials;
     this.#intake = new Intake({ ...deps, health, credentials, process: () => this.#setup.process });
@@ -177,6 +179,7 @@ export class Durable {
   drain(): Promise<void> {
     this.#closing = true;
     this.#watch.changedAll();
+    this.#watch.close();
     this.#sweeper.stop();
     this.#scheduler.stop();
     return this.#runner.drain();
@@ -237,7 +240,6 @@ export class Durable {
     return {
       clock,
       store,
-      shared,
       storeFile: shared ? undefined : this.#setup.process.store,
       watch: this.#watch,
       prefix: () => this.#setup.process.prefix,

@@ -665,6 +665,18 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await listed({ status: ['succeeded'] })).toEqual([]);
     });
 
+    test('how several stand, in one answer', async () => {
+      const store = await open();
+      for (const id of ['req_1', 'req_2', "req_'"]) await store.submit(newJob(id));
+      await claim(store, 'a', 1_000, 1);
+      const found = await store.standings(['req_1', "req_'", 'unknown']);
+      expect(found.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
+        { id: "req_'", status: 'queued', attempt: 0, dueAt: 1_000, reason: undefined },
+        { id: 'req_1', status: 'running', attempt: 1, dueAt: 1_000, reason: undefined },
+      ]);
+      expect(await store.standings([])).toEqual([]);
+    });
+
     test('counts by route and status, the oldest due of each, and the backlog', async () => {
       const store = await open();
       await store.submit(newJob('a', { route: 'one', dueAt: 700 }));

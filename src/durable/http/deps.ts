@@ -26,8 +26,6 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly store: Store;
   readonly watch: Watch;
-  /** Other processes work on the same store. */
-  readonly shared: boolean;
   /** Where the embedded store is; undefined where it is PostgreSQL. */
   readonly storeFile: string | undefined;
   readonly prefix: () => string;

@@ -3,20 +3,18 @@ import type { Reply } from '../../http/reply.ts';
 import { preferencesOf } from '../../proxy/prefer.ts';
 import type { Job } from '../job.ts';
 import { empty, etagOf, json, matchesEtag, problem, replay } from './answer.ts';
+import { sameStanding } from '../watch.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
 import { attemptJson, isDone, monitorJson } from './monitor.ts';
 
 /** Beyond this a client had better ask again. */
 const LONGEST_WAIT_MS = 600_000;
 
-/** Another process may bring a request to its end, and nobody here hears of it: looked at this often while one waits. */
-const LOOK_EVERY_MS = 1_000;
-
 /** `GET /requests/{id}`: waits, if the client would, until it is done, or differs from what the client has. */
 export async function getRequest(job: Job, call: ApiCall, deps: ApiDeps): Promise<Reply> {
   const known = headerOf(call.headers, 'if-none-match');
   let found = await shown(job, deps);
-  const same = (now: Job) => !isDone(now) && (known === undefined || sameState(now, job));
+  const same = (now: Job) => !isDone(now) && (known === undefined || sameStanding(now, job));
   const news = known !== undefined && !matchesEtag(known, found.etag);
   const now = news ? job : await untilChanged(job, call, deps, same);
   if (now !== job) found = await shown(now, deps);
@@ -158,13 +156,10 @@ export async function waitWhile(job: Job, { ms, signal, same }: Wait, deps: ApiD
       found = (await store.get(job.id)) ?? found;
       const left = until - clock.now();
       if (!same(found) || left <= 0 || deps.closing()) return found;
-      await sight.next(deps.shared ? Math.min(left, LOOK_EVERY_MS) : left, { clock, signal });
+      sight.saw(found);
+      await sight.next(left, { clock, signal });
     }
   } finally {
     sight.close();
   }
-}
-
-function sameState(a: Job, b: Job): boolean {
-  return a.status === b.status && a.attempt === b.attempt && a.dueAt === b.dueAt && a.reason === b.reason;
 }

@@ -1,4 +1,5 @@
 import type { Statement, Value } from './db.ts';
+import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
 import type { Filter } from './store.ts';
 
@@ -65,4 +66,11 @@ export function rowsOf(table: 'request' | 'response' | 'attempt', id: string): S
 
 export function jobStatement(id: string): Statement {
   return { sql: 'SELECT * FROM breakwater_job WHERE id = $1', params: [id] };
+}
+
+export function standingsStatement(ids: readonly string[], dialect: Dialect): Statement {
+  return {
+    sql: `SELECT id, status, attempt, due_at, reason FROM breakwater_job WHERE id IN (${dialect.textsOf('$1')})`,
+    params: [JSON.stringify(ids)],
+  };
 }

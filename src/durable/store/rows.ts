@@ -9,6 +9,7 @@ import type {
   WaitReason,
 } from '../job.ts';
 import type { Row } from './db.ts';
+import type { Standing } from './store.ts';
 
 /* From rows to what they mean. What is read was written by the statements beside this file. */
 
@@ -55,11 +56,21 @@ export function jobOf(row: Row): Job {
     createdAt: number(row, 'created_at'),
     dueAt: number(row, 'due_at'),
     deadlineAt: number(row, 'deadline_at'),
-    ...standingOf(row),
+    ...progressOf(row),
   };
 }
 
-function standingOf(row: Row) {
+export function standingOf(row: Row): Standing {
+  return {
+    id: text(row, 'id'),
+    status: text(row, 'status') as JobStatus,
+    attempt: number(row, 'attempt'),
+    dueAt: number(row, 'due_at'),
+    reason: optional<string>(row, 'reason') as WaitReason | undefined,
+  };
+}
+
+function progressOf(row: Row) {
   const code = optional<string>(row, 'error_code') as JobErrorCode | undefined;
   const status = optional<number>(row, 'response_status');
   return {

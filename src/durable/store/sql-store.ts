@@ -1,12 +1,22 @@
 import type { Job, NewJob, StoredResponse } from '../job.ts';
 import { cancelBatch, eraseBatch, hurryBatch, reviveBatch } from './change.ts';
 import { claimDue, NEXT_WAKE, parkPaused } from './claim.ts';
-import { type Db, type Row, type Statement, StoreError } from './db.ts';
+import { type Db, type Purpose, type Row, type Statement, StoreError } from './db.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { insertJob, keyHolder } from './insert.ts';
-import { BACKLOG, COUNTS, jobStatement, listStatement, rowsOf } from './list.ts';
+import { BACKLOG, COUNTS, jobStatement, listStatement, rowsOf, standingsStatement } from './list.ts';
 import { moveBatch, PAUSED, pauseBatch, resumeBatch } from './routes.ts';
-import { attemptOf, claimedOf, jobOf, number, optional, requestOf, responseOf, text } from './rows.ts';
+import {
+  attemptOf,
+  claimedOf,
+  jobOf,
+  number,
+  optional,
+  requestOf,
+  responseOf,
+  standingOf,
+  text,
+} from './rows.ts';
 import { settleBatch } from './settle.ts';
 import { storable } from './storable.ts';
 import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
@@ -32,7 +42,7 @@ export class SqlStore implements Store {
     for (let tries = 0; tries < SUBMIT_TRIES; tries++) {
       const before = keyHolder(job);
       const insert = insertJob(job, this.#dialect);
-      const results = await this.#run([...before, ...insert]);
+      const results = await this.#run([...before, ...insert], 'accept');
       const gate = before.length + insert.findIndex((statement) => statement.gate === true);
       if (results[gate]?.length === 1) return { kind: 'accepted', id: job.id };
       const holder = results[before.length - 1]?.[0];
@@ -44,10 +54,8 @@ export class SqlStore implements Store {
   }
 
   async claim(claim: Claim) {
-    const [, rows = []] = await this.#run([
-      parkPaused(claim.now, this.#dialect),
-      claimDue(claim, this.#dialect),
-    ]);
+    const batch = [parkPaused(claim.now, this.#dialect), claimDue(claim, this.#dialect)];
+    const [, rows = []] = await this.#run(batch, 'begin');
     return rows.map(claimedOf).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
   }
 
@@ -65,6 +73,10 @@ export class SqlStore implements Store {
   async get(id: string) {
     const [row] = await this.#rows(jobStatement(id));
     return row && jobOf(row);
+  }
+
+  async standings(ids: readonly string[]) {
+    return (await this.#rows(standingsStatement(ids, this.#dialect))).map(standingOf);
   }
 
   async response(id: string): Promise<StoredResponse | undefined> {
@@ -147,7 +159,7 @@ export class SqlStore implements Store {
       gate: true,
     };
     const insert = job === undefined ? [] : insertJob(job, this.#dialect);
-    const [rows = []] = await this.#run([slot, ...insert]);
+    const [rows = []] = await this.#run([slot, ...insert], job === undefined ? 'finish' : 'accept');
     return rows.length === 1;
   }
 
@@ -185,10 +197,9 @@ export class SqlStore implements Store {
     return text(row as Row, 'value');
   }
 
-  #run(statements: readonly Statement[]): ReturnType<Db['batch']> {
-    return this.#db.batch(
-      statements.map((statement) => ({ ...statement, params: statement.params.map(storable) })),
-    );
+  #run(statements: readonly Statement[], purpose?: Purpose): ReturnType<Db['batch']> {
+    const clean = statements.map((statement) => ({ ...statement, params: statement.params.map(storable) }));
+    return this.#db.batch(clean, purpose);
   }
 
   async #rows(statement: Statement): Promise<readonly Row[]> {

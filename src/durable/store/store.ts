@@ -88,6 +88,9 @@ export interface Filter {
   readonly limit: number;
 }
 
+/** By what those who wait for a request know that it has come to something new. */
+export type Standing = Pick<Job, 'id' | 'status' | 'attempt' | 'dueAt' | 'reason'>;
+
 /** Whether something could be done to a request, and if not, how it stands. */
 export type Changed =
   | { readonly kind: 'changed'; readonly job: Job }
@@ -108,6 +111,8 @@ export interface Store {
   nextDueAt(): Promise<number | undefined>;
 
   get(id: string): Promise<Job | undefined>;
+  /** How these stand; those that are unknown are left out. */
+  standings(ids: readonly string[]): Promise<readonly Standing[]>;
   response(id: string): Promise<StoredResponse | undefined>;
   request(id: string): Promise<Pick<ClaimedJob, 'headers' | 'body'> | undefined>;
   attempts(id: string): Promise<readonly AttemptRow[]>;
