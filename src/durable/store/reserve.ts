@@ -28,15 +28,14 @@ export class Reserve {
     this.#folder = dirname(file);
     this.#fd = openSync(`${file}-reserve`, 'a', 0o600);
     this.#size = fstatSync(this.#fd).size;
-    const { blocks, bsize } = statfsSync(this.#folder);
-    this.#target = Math.min(RESERVE_BYTES, Math.floor((blocks * bsize) / SHARE_OF_DISK));
+    this.#target = Math.min(RESERVE_BYTES, Math.floor(this.#space().total / SHARE_OF_DISK));
   }
 
   /** Fills it up where the disk has room again, and more than that; false: it is not whole, so nothing new is accepted. */
   refill(): boolean {
     const missing = this.#target - this.#size;
     if (missing <= 0) return true;
-    if (this.#free() < missing + this.#target / 2) return false;
+    if (this.#space().free < missing + this.#target / 2) return false;
     try {
       // Bytes at random: some file systems keep no zeros.
       const chunk = randomBytes(CHUNK_BYTES);
@@ -61,8 +60,13 @@ export class Reserve {
     closeSync(this.#fd);
   }
 
-  #free(): number {
-    const { bavail, bsize } = statfsSync(this.#folder);
-    return bavail * bsize;
+  /** Where nobody can tell, there is no reserve. */
+  #space(): { readonly free: number; readonly total: number } {
+    try {
+      const { bavail, blocks, bsize } = statfsSync(this.#folder);
+      return { free: bavail * bsize, total: blocks * bsize };
+    } catch {
+      return { free: 0, total: 0 };
+    }
   }
 }

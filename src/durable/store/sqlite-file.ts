@@ -47,8 +47,8 @@ export class SqliteFile {
     this.#file = file;
     refuseReadOnly(file);
     createPrivate(file);
-    this.#db = new DatabaseSync(file);
     this.#reserve = new Reserve(file);
+    this.#db = new DatabaseSync(file);
     try {
       this.#refuseOldSqlite();
       this.#takeHold();

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { Credentials } from '../../../src/durable/credentials.ts';
+import { Health } from '../../../src/durable/health.ts';
+import { Intake, type IntakeDeps } from '../../../src/durable/intake.ts';
+import type { DurableRoute } from '../../../src/durable/route.ts';
+import { StoreError, type StoreProblem } from '../../../src/durable/store/db.ts';
+import { ByteBudget } from '../../../src/http/byte-budget.ts';
+import { EMPTY_BODY } from '../../../src/http/request-body.ts';
+import type { Call } from '../../../src/proxy/call.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+/** A store that refuses every request with `problem`. */
+function intake(problem: StoreProblem) {
+  const clock = new FakeClock();
+  const health = new Health({ clock, logger: { error: () => {}, info: () => {} } });
+  const deps = {
+    clock,
+    health,
+    credentials: new Credentials('00', () => undefined),
+    memory: new ByteBudget(1_000_000),
+    process: () => ({ backlog: 10, callbacks: { allow: [], allowPrivate: false } }),
+    store: {
+      backlog: () => Promise.resolve(0),
+      submit: () =>
+        Promise.reject(new StoreError(problem, 'index row size 2816 exceeds the maximum: secret')),
+    },
+  } as unknown as IntakeDeps;
+  const route = {
+    name: 'api/default',
+    idempotencyHeader: 'idempotency-key',
+    options: { deadlineMs: 60_000, maxBodyBytes: 1_000 },
+  } as DurableRoute;
+  const take = (headers: string[] = []) =>
+    new Intake(deps).take(route, {
+      method: 'POST',
+      target: '/',
+      headers,
+      body: EMPTY_BODY,
+    } as unknown as Call);
+  return { health, take };
+}
+
+test('a request that cannot be written is refused as it is; the store is well', async () => {
+  const { health, take } = intake('unwritable');
+  await expect(take()).rejects.toMatchObject({
+    code: 'bad_request',
+    message: 'the store of durable requests cannot keep a request like this; nothing was promised',
+  });
+  expect(health.well).toBe(true);
+});
+
+test('a store that fails says so', async () => {
+  const { health, take } = intake('full');
+  await expect(take()).rejects.toMatchObject({ code: 'store_unavailable' });
+  expect(health.well).toBe(false);
+});
+
+test('a key of more than 255 bytes is refused on every route that keeps it', async () => {
+  const { take } = intake('full');
+  await expect(take(['Idempotency-Key', 'k'.repeat(256)])).rejects.toMatchObject({ code: 'bad_request' });
+});
