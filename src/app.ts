@@ -191,6 +191,7 @@ export class App {
       readiness: () => (this.#durable.healthy ? this.#phase : 'store_failed'),
       durable: this.#durable,
       forceBreaker: (upstream, force) => this.#forceBreaker(upstream, force),
+      resetQuota: (upstream) => this.#resetQuota(upstream),
       reload: () => this.reload(),
       config: () => shownConfig(this.#config),
     };
@@ -247,6 +248,12 @@ export class App {
 
   /** Given to everything that lives longer than one configuration. */
   readonly #delegate: Observer = delegate(() => this.#observer);
+
+  #resetQuota(name: string): boolean {
+    const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
+    for (const { quota } of upstream?.scopes ?? []) quota?.reset();
+    return upstream !== undefined;
+  }
 
   #forceBreaker(name: string, force: BreakerForce): boolean {
     const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);

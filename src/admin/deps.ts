@@ -23,6 +23,8 @@ export interface AdminDeps {
   readonly durable?: DurableApi | undefined;
   /** False when there is no such upstream. */
   forceBreaker(upstream: string, force: BreakerForce): boolean;
+  /** Forgets what was learned and used of its quotas. False when there is no such upstream. */
+  resetQuota(upstream: string): boolean;
   reload(): Promise<ReloadResult>;
   /** The effective configuration, redacted. */
   config(): unknown;

@@ -35,6 +35,7 @@ const ROUTES: readonly AdminRoute[] = [
   { method: 'GET', path: /^\/api\/config$/, handle: ({ deps }) => json(200, deps.config()) },
   { method: 'POST', path: /^\/api\/reload$/, handle: reload },
   { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/breaker$/, handle: forceBreaker },
+  { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/quota$/, handle: resetQuota },
 ];
 
 /** The route for a request. Throws 404 for a path that nobody knows, 405 for a method that it does not take. */
@@ -88,6 +89,17 @@ async function forceBreaker({ req, deps, name }: AdminRequest): Promise<AdminRes
   if (!deps.forceBreaker(name, force)) throw new AdminProblem(404, `there is no upstream "${name}"`);
   deps.logger.warn({ upstream: name, force }, `breaker of ${name} set to ${force} by the admin API`);
   return json(200, { upstream: name, force });
+}
+
+async function resetQuota({ req, deps, name }: AdminRequest): Promise<AdminResponse> {
+  checkIntent(req);
+  if ((await requestJson(req))['reset'] !== true) throw new AdminProblem(400, '"reset" must be true');
+  if (!deps.resetQuota(name)) throw new AdminProblem(404, `there is no upstream "${name}"`);
+  deps.logger.warn(
+    { upstream: name },
+    `quota of ${name} reset by the admin API: what was learned and used is forgotten`,
+  );
+  return json(200, { upstream: name, reset: true });
 }
 
 function isForce(value: unknown): value is BreakerForce {

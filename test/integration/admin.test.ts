@@ -39,6 +39,9 @@ class FakeDeps implements AdminDeps {
     this.forced.push([upstream, force]);
     return true;
   }
+  resetQuota(upstream: string) {
+    return upstream === 'demo';
+  }
   async reload(): Promise<ReloadResult> {
     this.reloaded++;
     return this.reloads.shift() ?? { ok: true };

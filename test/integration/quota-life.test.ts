@@ -318,3 +318,19 @@ test.each(Object.entries(SENDERS))(
     expect(order).toEqual(['first', 'second', 'of another', 'third']);
   },
 );
+
+test('an operator resets a quota: those who wait go at once', async () => {
+  const { proxy } = await start([ok()], '    retry: off\n    quota: 1/h\n');
+  const reset = (name: string, body: string) =>
+    fetch(`${proxy.adminUrl}/api/upstreams/${name}/quota`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', connection: 'close' },
+      body,
+    });
+  expect((await (await send(proxy)).readReply()).status).toBe(200);
+  expect((await (await send(proxy)).readReply()).status).toBe(429);
+  expect((await reset('api', '{"reset":true}')).status).toBe(200);
+  expect((await (await send(proxy)).readReply()).status).toBe(200);
+  expect((await reset('api', '{}')).status).toBe(400);
+  expect((await reset('none', '{"reset":true}')).status).toBe(404);
+});
