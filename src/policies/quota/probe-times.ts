@@ -1,9 +1,9 @@
-/** The wait before the second probe, and how it grows: 1, 4, 16 … s. In the first minute that is at most four probes. */
+/** The wait before a probe, and how it grows: 1, 4, 16, 25, 25 … s. In a minute that is at most four probes. */
 const FIRST_GAP_MS = 1000;
 const GROWTH = 4;
 
-/** None is longer: an hour. */
-const LONGEST_GAP_MS = 3_600_000;
+/** None is longer: a belief that is wrong, or has become so, costs no more. */
+const LONGEST_GAP_MS = 25_000;
 
 /** The time to the probe after `probes` others. */
 export function gapMs(probes: number): number {
