@@ -5,6 +5,7 @@ import { Intake, type IntakeDeps } from '../../../src/durable/intake.ts';
 import type { DurableRoute } from '../../../src/durable/route.ts';
 import { StoreError, type StoreProblem } from '../../../src/durable/store/db.ts';
 import { ByteBudget } from '../../../src/http/byte-budget.ts';
+import { CredentialNames } from '../../../src/http/credentials.ts';
 import { EMPTY_BODY } from '../../../src/http/request-body.ts';
 import type { Call } from '../../../src/proxy/call.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -28,6 +29,7 @@ function intake(problem: StoreProblem) {
   const route = {
     name: 'api/default',
     idempotencyHeader: 'idempotency-key',
+    names: new CredentialNames(),
     options: { deadlineMs: 60_000, maxBodyBytes: 1_000 },
   } as DurableRoute;
   const take = (headers: string[] = []) =>
