@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../durable/callbacks/options.ts';
 import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
 import { allowsCallback } from '../durable/callbacks/target.ts';
+import { FORBIDDEN_CALLBACK, refusalOf } from '../durable/fates.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
 import { RECOGNISED } from '../http/credentials.ts';
 import { FieldNames } from '../http/field-names.ts';
@@ -16,7 +17,7 @@ import { waitRange } from '../policies/retry/backoff.ts';
 import type { BackoffOptions } from '../policies/retry/options.ts';
 import { nextStep } from '../policies/retry/step.ts';
 import type { Call } from '../proxy/call.ts';
-import { blamesUpstream, ProxyError } from '../proxy/errors.ts';
+import { ProxyError } from '../proxy/errors.ts';
 import { compose, type Policy } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
@@ -36,6 +37,9 @@ const DELIVERIES_AT_ONCE = 8;
 
 /** Of what a receiver answers, this much is kept. */
 const KEPT_REPLY_BYTES = 2_048;
+
+/** And it is waited for no longer than this: the head has said whether the callback is taken. */
+const BODY_MS = 1_000;
 
 const CONNECTION = {
   connectTimeoutMs: 5_000,
@@ -139,7 +143,8 @@ export class CallbackHosts implements CallbackRoutes {
       send,
       room: () => Infinity,
       headTimeoutMs: timeoutMs,
-      bodyTimeoutMs: timeoutMs,
+      bodyTimeoutMs: Math.min(timeoutMs, BODY_MS),
+      headDecides: true,
       inject: [],
       drop: new FieldNames([]),
       names: RECOGNISED,
@@ -212,8 +217,8 @@ function judge(
     if (status === 410) return { kind: 'stop', because: 'not_retryable' };
   } else {
     const { error } = outcome;
-    if (FORBIDDEN.has(error.code)) return { kind: 'stop', because: 'not_retryable' };
-    if (!blamesUpstream(error)) return { kind: 'refused', error };
+    const refusal = error.code === 'address_prohibited' ? FORBIDDEN_CALLBACK : refusalOf(error);
+    if (refusal !== undefined) return { kind: 'refused', error, refusal };
   }
   const reason = outcome.kind === 'reply' ? (`status_${outcome.reply.status}` as const) : outcome.error.code;
   const verdict = { retry: 'yes', transparent: false, overloaded: false, reason } as const;
@@ -224,5 +229,3 @@ function judge(
     random,
   );
 }
-
-const FORBIDDEN: ReadonlySet<ProxyError['code']> = new Set(['callback_forbidden', 'address_prohibited']);

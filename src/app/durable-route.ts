@@ -1,6 +1,8 @@
 import type { RouteConfig } from '../config/config.ts';
 import { CredentialNames } from '../http/credentials.ts';
+import { refusalOf } from '../durable/fates.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
+import { TURNED_AWAY } from '../http/status.ts';
 import { attemptPipeline, type Policies } from '../policies/order.ts';
 import type { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import { waitRange } from '../policies/retry/backoff.ts';
@@ -29,13 +31,22 @@ export interface DurableParts {
 /** A body has as long as it may twice stand still: somewhere an attempt must end, for its lease does. */
 const BODY_IDLE_TIMES = 2;
 
+/** The retry rules of a route for its durable requests: who waits for a call may send it again, here nobody else would. */
+export function durableRules(
+  retry: RetryOptions,
+  { backoff, options: { attempts } }: NonNullable<RouteConfig['settings']['durable']>,
+): RetryOptions {
+  const notProcessed = new Set([...retry.notProcessed, ...TURNED_AWAY]);
+  return { ...retry, backoff, attempts, notProcessed, retryAfterMaxMs: Number.POSITIVE_INFINITY };
+}
+
 /** A route's second pipeline over the same breaker, budget and limits; undefined where requests cannot be handed over. */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {
   const { route, config, policies, budget, limit, send, clock, polls } = parts;
   const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;
   if (durable === undefined) return undefined;
   const { backoff, options } = durable;
-  const rules = { ...retry, backoff, attempts: options.attempts, retryAfterMaxMs: Number.POSITIVE_INFINITY };
+  const rules = durableRules(retry, durable);
   return {
     name: `${route.upstream}/${route.name}`,
     upstream: route.upstream,
@@ -47,6 +58,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     room: () => limit.limit - limit.inFlight,
     headTimeoutMs: totalTimeoutMs,
     bodyTimeoutMs: BODY_IDLE_TIMES * idleTimeoutMs,
+    headDecides: false,
     inject: route.headers.add,
     drop: route.headers.drop,
     names: new CredentialNames(config.settings.identity),
@@ -68,6 +80,9 @@ export function acceptingRoute(route: Route, { options }: DurableRoute, accept: 
 function judge(ended: Ended, rules: RetryOptions, budget: RetryBudget, random: Random): Judgement {
   const { outcome, method, repeatable, attempt } = ended;
   const call = { method, attempt, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
+  const refusal = outcome.kind === 'error' ? refusalOf(outcome.error) : undefined;
+  if (outcome.kind === 'error' && refusal !== undefined)
+    return { kind: 'refused', error: outcome.error, refusal };
   const verdict = classify(outcome, call, rules);
   if (isSuccess(outcome, verdict)) budget.deposit();
   if (verdict.retry === 'yes')
@@ -77,7 +92,14 @@ function judge(ended: Ended, rules: RetryOptions, budget: RetryBudget, random: R
       random,
     );
   if (verdict.because === 'success') return { kind: 'success' };
-  if (verdict.because === 'rejected' && outcome.kind === 'error')
-    return { kind: 'refused', error: outcome.error };
-  return { kind: 'stop', because: verdict.because === 'not_idempotent' ? 'not_idempotent' : 'not_retryable' };
+  return { kind: 'stop', because: STOPS[verdict.because] };
 }
+
+const STOPS = {
+  not_idempotent: 'not_idempotent',
+  veto: 'veto',
+  permanent: 'permanent',
+  not_retryable: 'not_retryable',
+  rejected: 'not_retryable',
+  client_gone: 'not_retryable',
+} as const;

@@ -8,6 +8,7 @@ import { type Outcome, settle } from '../proxy/outcome.ts';
 import { CallRecord } from '../proxy/record.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { refusalOf } from './fates.ts';
 import type { ClaimedJob, StoredResponse } from './job.ts';
 import type { DurableRoute, Ended } from './route.ts';
 
@@ -41,14 +42,29 @@ export async function attempt(parts: AttemptParts, { clock, observer }: AttemptD
   const { upstream, route: name } = route;
   const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
   const record = new CallRecord(info, clock, observer);
-  const outcome = await settle(route.send, callOf(parts, record, clock.now()));
+  const came = await settle(route.send, callOf(parts, record, clock.now()));
+  const outcome = withoutDeadline(came, record.attempts > 0);
   const kept = outcome.kind === 'reply' ? await receive(outcome.reply, parts, clock) : undefined;
   return {
     outcome: kept === 'broken' ? brokenBody(signal) : outcome,
     response: kept === 'broken' ? undefined : kept,
-    sent: record.attempts > 0 || outcome.kind === 'reply',
+    sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error)),
     ms: clock.now() - record.startedAt,
   };
+}
+
+/** We refused it after its attempt had begun: the address was looked up, or the process began to stop. */
+function isUnsent(error: ProxyError): boolean {
+  return error.sent === 'not_sent' && refusalOf(error)?.kind === 'wait';
+}
+
+/** An attempt's limit of time is not the request's deadline: no turn came within it, or the upstream was slow. */
+function withoutDeadline(outcome: Outcome, begun: boolean): Outcome {
+  if (outcome.kind === 'reply' || outcome.error.code !== 'deadline_exceeded') return outcome;
+  const error = begun
+    ? new ProxyError('attempt_timeout', 'no head within the total timeout', { sent: 'sent_unknown' })
+    : new ProxyError('concurrency_limit', 'no turn came within the total timeout');
+  return { kind: 'error', error };
 }
 
 function callOf(
@@ -95,9 +111,10 @@ async function receive(
     reply.body.pipeTo(sink);
   });
   timer.cancel();
-  if (end === 'broken' && !sink.truncated) return 'broken';
+  const cut = end === 'broken';
+  if (cut && !sink.truncated && !route.headDecides) return 'broken';
   const { status, statusText, headers } = reply;
-  return { status, statusText, headers, body: sink.bytes(), truncated: sink.truncated };
+  return { status, statusText, headers, body: sink.bytes(), truncated: cut || sink.truncated };
 }
 
 function brokenBody({ reason }: Abort): Outcome {

@@ -1,10 +1,10 @@
 import { isIdempotent } from '../http/methods.ts';
-import { ProxyError } from '../proxy/errors.ts';
 import type { Observer } from '../proxy/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import { attempt, type Attempted } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
+import { noBudget, SEALED, type WaitRefusal } from './fates.ts';
 import type { ClaimedJob, Job, NewJob } from './job.ts';
 import { type Decision, deferral, end, type Memo } from './next.ts';
 import type { DurableRoute, Ended } from './route.ts';
@@ -12,7 +12,7 @@ import type { Running } from './runner.ts';
 import type { Credentials } from './credentials.ts';
 import { lost, type Made, parsedMemo, settlementOf } from './settlement.ts';
 import type { Settlement } from './store/store.ts';
-import type { PollState } from './until/state.ts';
+import { type PollState, polling } from './until/state.ts';
 import { afterAttempt, type PollDecision } from './until/step.ts';
 import { type Turn, turnOf } from './until/turn.ts';
 
@@ -31,6 +31,9 @@ const BUDGET_WAIT_MS = 10_000;
 
 /** And so much more for each request before it that was told the same. */
 const PER_UNPAID_MS = 50;
+
+const UNREADABLE =
+  'the stored credentials cannot be read: durable.credentials_key is missing, or is not the one that they were stored with';
 
 const CUT = 'Cancelled during an attempt: nobody knows whether the upstream has acted on it';
 
@@ -66,79 +69,85 @@ export class Dispatch {
     const { job } = running;
     const now = this.#deps.clock.wallTime();
     const turn = route && turnOf(job, route);
-    if (route === undefined || turn === undefined) return this.#settlement(job, noRoute(job, now));
+    const made = job.reclaimed ? lost(job) : undefined;
+    if (route === undefined || turn === undefined) return this.#settlement(job, noRoute(job, now), made);
     const times = { now, retentionMs: route.options.retentionMs };
-    if (typeof turn === 'string') return this.#settlement(job, end(times, 'not_retryable', turn));
-    const repeatable = isRepeatable(turn.job, turn.route);
-    if (job.reclaimed && !repeatable)
-      return this.#settlement(job, end(times, 'unknown_outcome'), lost(job, now));
-    return this.#send(running, route, { turn, repeatable, now });
+    if (typeof turn === 'string') return this.#settlement(job, end(times, 'not_retryable', turn), made);
+    const start = { route, at: now, turn, memo: memoOf(job), repeatable: isRepeatable(turn.job, turn.route) };
+    // An attempt whose process is gone is a failed attempt: it counts, and the next one waits as after any other.
+    if (made !== undefined) return this.#settlement(job, this.#decide(job, { ...start, ...made }), made);
+    return this.#send(running, start);
   }
 
-  async #send(
-    running: Running,
-    route: DurableRoute,
-    { turn, repeatable, now }: { readonly turn: Turn; readonly repeatable: boolean; readonly now: number },
-  ): Promise<Settlement | undefined> {
-    const { job, signal } = running;
-    // Without its secrets a request may mean something else: it waits for the right key.
+  async #send(running: Running, start: Start): Promise<Settlement | undefined> {
+    const { job } = running;
+    const { memo, repeatable, turn } = start;
     const opened = this.#deps.credentials.open(turn.job, !isRequest(turn));
-    if (opened === undefined) return this.#settlement(job, noRoute(job, now));
-    const memo = memoOf(job);
-    const { cost } = memo;
-    const hindered = this.#hindrance(turn, cost, { now, retentionMs: route.options.retentionMs });
+    const hindered = this.#hindrance(start, opened === undefined);
     if (hindered !== undefined) return this.#settlement(job, hindered);
-
-    const { headers, target } = opened;
-    const parts = { job: { ...turn.job, target }, headers, route: turn.route, repeatable, signal };
+    const { headers, target } = opened ?? turn.job;
+    const parts = {
+      job: { ...turn.job, target },
+      headers,
+      route: turn.route,
+      repeatable,
+      signal: running.signal,
+    };
     const attempted = await attempt(parts, this.#deps);
-    if (!attempted.sent && cost > 0) turn.route.refund(cost);
-    return this.#settle(running, route, { attempted, at: now, repeatable, memo, turn });
+    if (!attempted.sent && memo.cost > 0) turn.route.refund(memo.cost);
+    return this.#settle(running, { ...start, attempted });
   }
 
   /** The end of a request whose result the store cannot write: what is known of its attempt, in our own words. */
   unwritable(job: ClaimedJob, { entry, now }: Settlement, route: DurableRoute | undefined): Settlement {
     const ended = end({ now, retentionMs: route?.options.retentionMs ?? KEPT_MS }, 'unwritable');
-    const settlement = this.#settlement(job, ended, entry && lost(job, now));
+    const settlement = this.#settlement(job, ended, entry && { ...lost(job), n: entry.n });
     return { ...settlement, entry: entry && { ...entry, ...NOTHING_FOREIGN } };
   }
 
-  /** What comes in place of an attempt: the end, or a wait for the budget, from which `cost` is taken otherwise. */
-  #hindrance(
-    { job, route, before }: Turn,
-    cost: number,
-    times: { readonly now: number; readonly retentionMs: number },
-  ): Decision | undefined {
-    const late = times.now >= job.deadlineAt;
-    // Whoever polls asks once more when its time is over: it may have come to its end meanwhile.
-    if (late && before === undefined) return end(times, 'deadline');
-    if (cost === 0 || this.#pay(job.route, () => route.withdraw(cost))) return undefined;
-    return late ? end(times, 'deadline') : this.#noBudget(job, times.now);
+  /** What comes in place of an attempt: the end, or a wait. It takes the attempt's cost from the budget otherwise. */
+  #hindrance({ route, turn, memo, at: now }: Start, sealed: boolean): Decision | undefined {
+    const { job, before } = turn;
+    const late = now >= job.deadlineAt;
+    const tooLate = () => {
+      const why = memo.obstacle && `The deadline has passed. Before it: ${memo.obstacle}`;
+      return end({ now, retentionMs: route.options.retentionMs }, 'deadline', why);
+    };
+    const wait = (refusal: WaitRefusal, message: string) =>
+      late ? tooLate() : deferral({ message, retryAfterMs: undefined }, refusal, this.#times(job, now));
+    // A request that is polled is asked about once more when its time is over: it may have come to its end meanwhile.
+    if (late && before === undefined) return tooLate();
+    if (sealed) return wait(SEALED, UNREADABLE);
+    if (memo.cost === 0 || this.#pay(job.route, () => turn.route.withdraw(memo.cost))) return undefined;
+    return wait(noBudget(BUDGET_WAIT_MS + (this.#unpaid.get(job.route) ?? 0) * PER_UNPAID_MS), 'no budget');
   }
 
-  #settle(running: Running, route: DurableRoute, facts: Facts): Settlement | undefined {
+  #times({ deadlineAt }: ClaimedJob, now: number) {
+    return { now, deadlineAt, random: this.#deps.random };
+  }
+
+  #settle(running: Running, facts: Facts): Settlement | undefined {
     const { job, cancelled } = running;
     const { attempted, at, turn } = facts;
     const { response, sent } = attempted;
     if (sent && !cancelled && isCut(attempted)) return undefined;
     const made = sent ? { attempted, at } : undefined;
-    if (cancelled && response === undefined)
-      return this.#settlement(job, this.#cancelled(route, facts), made);
-    const decision = this.#decide(job, route, facts);
+    if (cancelled && response === undefined) return this.#settlement(job, this.#cancelled(facts), made);
+    const decision = this.#decide(job, facts);
     this.#tellPolled(job, turn, decision);
     const shown = made && { ...made, ...shownOf(decision, turn.before) };
     const goesOn = decision.next.kind === 'wait';
-    return this.#settlement(job, cancelled && goesOn ? this.#cancelled(route, facts) : decision, shown);
+    return this.#settlement(job, cancelled && goesOn ? this.#cancelled(facts) : decision, shown);
   }
 
-  #cancelled({ options: { retentionMs } }: DurableRoute, { attempted, turn }: Facts): Decision {
-    const times = { now: this.#deps.clock.wallTime(), retentionMs };
+  #cancelled({ attempted, route, turn }: Facts): Decision {
+    const times = { now: this.#deps.clock.wallTime(), retentionMs: route.options.retentionMs };
     const unknown = attempted.sent && attempted.response === undefined && isRequest(turn);
     return end(times, 'cancelled', unknown ? CUT : undefined);
   }
 
-  #decide(job: ClaimedJob, { options, polls }: DurableRoute, facts: Facts): PollDecision {
-    const { attempted, repeatable, memo, turn } = facts;
+  #decide(job: ClaimedJob, { attempted, repeatable, memo, route, turn }: Facts): PollDecision {
+    const { options, polls } = route;
     const ended: Ended = {
       outcome: attempted.outcome,
       method: turn.job.method,
@@ -173,25 +182,21 @@ export class Dispatch {
     else this.#unpaid.set(route, (this.#unpaid.get(route) ?? 0) + 1);
     return paid;
   }
-
-  #noBudget({ deadlineAt, route }: ClaimedJob, now: number): Decision {
-    const retryAfterMs = BUDGET_WAIT_MS + (this.#unpaid.get(route) ?? 0) * PER_UNPAID_MS;
-    const refused = new ProxyError('concurrency_limit', 'no budget', { retryAfterMs });
-    const decision = deferral(refused, { now, deadlineAt, random: this.#deps.random });
-    return {
-      ...decision,
-      reason: 'budget',
-      next: { ...decision.next, reason: 'budget' } as Decision['next'],
-    };
-  }
 }
 
-interface Facts {
-  readonly attempted: Attempted;
+/** A request before its attempt. */
+interface Start {
+  /** Its own; what is polled may go by another one. */
+  readonly route: DurableRoute;
+  readonly turn: Turn;
+  /** Wall-clock milliseconds. */
   readonly at: number;
   readonly repeatable: boolean;
   readonly memo: Memo;
-  readonly turn: Turn;
+}
+
+interface Facts extends Start {
+  readonly attempted: Attempted;
 }
 
 /** And not a question about it. */
@@ -210,21 +215,31 @@ export function isRepeatable(
   { method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>,
   { options, safe }: DurableRoute,
 ): boolean {
-  return safe || isIdempotent(method) || upstreamKey !== null || options.onUnknown === 'retry';
+  return safe || options.onUnknown === 'retry' || isRepeatableByItself({ method, upstreamKey });
 }
 
-function noRoute({ deadlineAt }: ClaimedJob, now: number): Decision {
+const isRepeatableByItself = ({ method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>): boolean =>
+  isIdempotent(method) || upstreamKey !== null;
+
+/** It has been taken, and only the question what has become of it is sent. */
+const isAsked = ({ memo }: ClaimedJob): boolean => polling(memo)?.target !== undefined;
+
+function noRoute(job: ClaimedJob, now: number): Decision {
+  const { deadlineAt } = job;
+  // Whether the route takes the risk is not known any more.
+  if (job.reclaimed && !isAsked(job) && !isRepeatableByItself(job))
+    return end({ now, retentionMs: KEPT_MS }, 'unknown_outcome');
   if (now >= deadlineAt) return end({ now, retentionMs: KEPT_MS }, 'deadline');
   const next = {
     kind: 'wait',
     dueAt: Math.min(now + NO_ROUTE_WAIT_MS, deadlineAt),
     reason: 'paused',
-    counts: false,
+    counts: job.reclaimed,
   } as const;
   return { next, waitMs: NO_ROUTE_WAIT_MS, reason: 'paused', memo: undefined };
 }
 
 function memoOf(job: ClaimedJob): Memo {
-  const { previousMs = 0, cost = 1 } = parsedMemo(job) as Partial<Memo>;
-  return { previousMs, cost: job.counted > 0 ? cost : 0 };
+  const { previousMs = 0, cost = 1, obstacle } = parsedMemo(job) as Partial<Memo>;
+  return { previousMs, cost: job.counted > 0 ? cost : 0, obstacle };
 }

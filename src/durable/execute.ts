@@ -6,10 +6,12 @@ import { Abort } from '../runtime/abort.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
 import type { ClaimedJob, Job, WaitReason } from './job.ts';
+import { isForAPerson, type Memo } from './next.ts';
 import type { Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
 import type { Running } from './runner.ts';
 import { isFailing } from '../http/status.ts';
+import { parsedMemo } from './settlement.ts';
 import { StoreError } from './store/db.ts';
 import type { Settlement, Store } from './store/store.ts';
 import { polling, pollStateOf } from './until/state.ts';
@@ -101,8 +103,7 @@ async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promis
   const { next, now, entry, memo = job.memo } = settlement;
   const scope = scopeOf(job);
   if (next.kind === 'wait') {
-    if (entry === undefined && next.reason !== 'polling')
-      report(job, deps, { type: 'durable_deferred', scope, reason: next.reason });
+    if (entry === undefined && next.reason !== 'polling') tellDeferred(job, settlement, next.reason, deps);
     await moveBacklog(job, { next, entry }, deps);
     return;
   }
@@ -115,6 +116,18 @@ async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promis
       : { type: 'durable_ended', scope, status: next.status, ms },
   );
   if (deps.logged()) await logEnd(job, { next, ms, polls: pollStateOf(memo)?.count }, deps);
+}
+
+/** A request that waits for a person is said in the log, once for each attempt to send it. */
+function tellDeferred(job: Job, { memo = '{}' }: Settlement, reason: WaitReason, deps: ExecuteDeps): void {
+  report(job, deps, { type: 'durable_deferred', scope: scopeOf(job), reason });
+  if (!isForAPerson(reason)) return;
+  const { obstacle = reason } = parsedMemo({ memo }) as Partial<Memo>;
+  const { id, method, route } = job;
+  deps.logger.warn(
+    { id, method, route, reason },
+    `durable ${method} ${route} waits and is not sent: ${obstacle}`,
+  );
 }
 
 function callbackOutcome(

@@ -6,28 +6,37 @@ import type { RawHeaders } from '../http/headers.ts';
  */
 export type JobStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 
-/** Why a request that is not running waits. Only `backoff` and `retry_after` follow an attempt that counts. */
-export type WaitReason =
-  | 'backoff'
-  | 'retry_after'
-  | 'breaker_open'
-  | 'quota'
-  | 'budget'
-  | 'concurrency'
-  | 'paused'
-  | 'not_before'
-  | 'key'
-  | 'polling';
+/**
+ * Why a request that is not running waits. Only `backoff` and `retry_after` follow an attempt that counts. Waiting alone does
+ * not end `address` (the upstream's name leads to a forbidden address) and `credentials` (the stored ones cannot be read).
+ */
+export const WAIT_REASONS = [
+  'backoff',
+  'retry_after',
+  'breaker_open',
+  'quota',
+  'budget',
+  'concurrency',
+  'address',
+  'credentials',
+  'paused',
+  'not_before',
+  'key',
+  'polling',
+] as const;
+export type WaitReason = (typeof WAIT_REASONS)[number];
 
 /** Why a request ended without success. */
-export type JobErrorCode =
-  | 'exhausted'
-  | 'deadline'
-  | 'not_retryable'
-  | 'condition_failed'
-  | 'unknown_outcome'
-  | 'unwritable'
-  | 'cancelled';
+export const JOB_ERROR_CODES = [
+  'exhausted',
+  'deadline',
+  'not_retryable',
+  'condition_failed',
+  'unknown_outcome',
+  'unwritable',
+  'cancelled',
+] as const;
+export type JobErrorCode = (typeof JOB_ERROR_CODES)[number];
 
 /** A `callback` delivers the end of a `request`; a `scheduled` one was made by a schedule. */
 export type JobKind = 'request' | 'callback' | 'scheduled';

@@ -1,5 +1,7 @@
+import { leavesOpen } from '../http/status.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { Random } from '../runtime/random.ts';
+import type { WaitRefusal } from './fates.ts';
 import type { JobErrorCode, WaitReason } from './job.ts';
 import type { Ended, Judgement } from './route.ts';
 import type { Next } from './store/store.ts';
@@ -19,6 +21,8 @@ export interface Memo {
   readonly previousMs: number;
   /** What it will take from the retry budget. */
   readonly cost: number;
+  /** What a person has to change before it can be sent; undefined where nothing. */
+  readonly obstacle?: string | undefined;
   /** Undefined before the first good answer, and where that is the final one. */
   readonly poll?: PollState | undefined;
 }
@@ -34,8 +38,12 @@ export function decide(ended: Ended, judgement: Judgement, options: DecideOption
   switch (judgement.kind) {
     case 'success':
       return end({ now, ...options }, 'succeeded');
-    case 'refused':
-      return deferral(judgement.error, { now, deadlineAt, random: options.random });
+    case 'refused': {
+      const { error, refusal } = judgement;
+      if (refusal.kind === 'wait')
+        return deferral(error, refusal, { now, deadlineAt, random: options.random });
+      return end({ now, ...options }, refusal.code, `It was not sent: ${error.message}`);
+    }
     case 'retry': {
       const { delayMs, backoffMs, asked, cost } = judgement;
       const reason = asked ? 'retry_after' : 'backoff';
@@ -43,11 +51,11 @@ export function decide(ended: Ended, judgement: Judgement, options: DecideOption
         next: { kind: 'wait', dueAt: Math.ceil(now + delayMs), reason, counts: true },
         waitMs: delayMs,
         reason,
-        memo: { previousMs: backoffMs, cost },
+        memo: { previousMs: backoffMs, cost, obstacle: undefined },
       };
     }
     case 'stop':
-      return end({ now, ...options }, failure(ended, judgement.because));
+      return failure(ended, judgement.because, options);
   }
 }
 
@@ -80,42 +88,64 @@ const TITLES: Readonly<Record<JobErrorCode, string>> = {
   cancelled: 'Cancelled',
 };
 
-function failure({ outcome }: Ended, because: Extract<Judgement, { kind: 'stop' }>['because']): JobErrorCode {
+type Because = Extract<Judgement, { kind: 'stop' }>['because'];
+
+function failure(ended: Ended, because: Because, options: DecideOptions): Decision {
+  const [code, title] = failureOf(ended, because);
+  return end({ now: ended.now, ...options }, code, title);
+}
+
+function failureOf(ended: Ended, because: Because): [JobErrorCode, title?: string | undefined] {
   switch (because) {
     case 'attempts':
-      return 'exhausted';
+      return ['exhausted'];
     case 'deadline':
-      return 'deadline';
+      return ['deadline'];
     case 'not_idempotent':
-      // Answered, it is known what became of it.
-      return outcome.kind === 'error' ? 'unknown_outcome' : 'not_retryable';
+      return ['unknown_outcome', unknownTitle(ended)];
     case 'not_retryable':
+      return notRetryable(ended);
+    case 'veto':
+      return ['not_retryable', 'The reply says that the request is not to be repeated'];
+    case 'permanent':
     case 'retry_after_too_long':
     case 'body_not_replayable':
-      return 'not_retryable';
+      return ['not_retryable'];
   }
 }
 
-/** Where nobody says when to come back. */
-const COME_BACK_MS = 1_000;
+/** A reply that leaves the outcome open says only that something broke, at a moment that is not known. All others say no. */
+function notRetryable(ended: Ended): [JobErrorCode, title?: string | undefined] {
+  const { outcome, repeatable } = ended;
+  if (outcome.kind === 'error') return ['unknown_outcome'];
+  const { status } = outcome.reply;
+  if (!leavesOpen(status)) return ['not_retryable'];
+  if (!repeatable) return ['unknown_outcome', unknownTitle(ended)];
+  return ['not_retryable', `The reply is a ${status}, and by the rules of the route that is not repeated`];
+}
+
+/** Undefined without a reply: then the usual sentence holds. */
+function unknownTitle({ outcome }: Ended): string | undefined {
+  if (outcome.kind === 'error') return undefined;
+  return `The reply, a ${outcome.reply.status}, does not say whether the upstream has acted on it; without an idempotency key it is not repeated`;
+}
 
 /** Waits are spread upwards by up to this share, so that those who were refused together do not return together. */
 const SPREAD = 0.5;
 
 /** Nothing was sent: the request waits, with a reason, and no attempt is counted. */
 export function deferral(
-  { code, retryAfterMs }: Pick<ProxyError, 'code' | 'retryAfterMs'>,
+  { message, retryAfterMs }: Pick<ProxyError, 'message' | 'retryAfterMs'>,
+  { reason, comeBackMs }: WaitRefusal,
   { now, deadlineAt, random }: { now: number; deadlineAt: number; random: Random },
 ): Decision {
-  const reason = reasonOf(code);
-  const floorMs = code === 'draining' ? 0 : Math.max(retryAfterMs ?? COME_BACK_MS, COME_BACK_MS / 2);
+  const floorMs = Math.max(retryAfterMs ?? comeBackMs, comeBackMs / 2);
   const waitMs = floorMs * (1 + SPREAD * random());
   // At the deadline it is looked at once more, and ends.
   const dueAt = Math.min(Math.ceil(now + waitMs), deadlineAt);
-  return { next: { kind: 'wait', dueAt, reason, counts: false }, waitMs, reason, memo: undefined };
+  const memo = isForAPerson(reason) ? { obstacle: message } : undefined;
+  return { next: { kind: 'wait', dueAt, reason, counts: false }, waitMs, reason, memo };
 }
 
-function reasonOf(code: ProxyError['code']): WaitReason {
-  if (code === 'breaker_open') return 'breaker_open';
-  return code.startsWith('quota') || code.startsWith('rate') ? 'quota' : 'concurrency';
-}
+/** Waiting alone does not help: a person has to change something. */
+export const isForAPerson = (reason: WaitReason): boolean => reason === 'address' || reason === 'credentials';

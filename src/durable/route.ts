@@ -4,6 +4,7 @@ import type { ProxyError } from '../proxy/errors.ts';
 import type { Outcome } from '../proxy/outcome.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { RetryStep } from '../proxy/retry-step.ts';
+import type { Refusal } from './fates.ts';
 import type { DurableOptions } from './options.ts';
 
 /** A route as durable requests need it. What the policies know of it comes in as functions. */
@@ -25,6 +26,8 @@ export interface DurableRoute {
   readonly headTimeoutMs: number;
   /** Longest time from the head to the end of the body. */
   readonly bodyTimeoutMs: number;
+  /** The head of a reply is all that matters: what is missing of its body, or comes late, changes nothing. */
+  readonly headDecides: boolean;
   /** Fields that are added at dispatch. */
   readonly inject: RawHeaders;
   /** Lower-case names of fields that are not sent. */
@@ -70,7 +73,7 @@ export interface Ended {
 export type Judgement =
   | { readonly kind: 'success' }
   /** We ourselves would not send it; the upstream was not touched. */
-  | { readonly kind: 'refused'; readonly error: ProxyError }
+  | { readonly kind: 'refused'; readonly error: ProxyError; readonly refusal: Refusal }
   | RetryStep
   | {
       readonly kind: 'stop';
@@ -79,6 +82,10 @@ export type Judgement =
         | 'deadline'
         | 'not_idempotent'
         | 'not_retryable'
+        /** By the rules of the API no repetition changes it. */
+        | 'permanent'
+        /** The reply says that it is not to be repeated. */
+        | 'veto'
         | 'retry_after_too_long'
         | 'body_not_replayable';
     };

@@ -8,6 +8,8 @@ import type { Settlement } from './store/store.ts';
 /** An attempt that was made, and how much of it is shown and kept. */
 export interface Made {
   readonly attempted: Attempted;
+  /** The attempt's number where it is not the one that was claimed. */
+  readonly n?: number;
   /** Wall-clock milliseconds. */
   readonly at: number;
   /** What was wrong with a good answer. */
@@ -35,8 +37,8 @@ export function settlementOf(
 ): Settlement {
   const { next, memo } = decision;
   const response = made?.attempted.response;
-  const attempts = made === undefined ? job.attempt - 1 : job.attempt;
   const stays = next.kind === 'wait' && made?.keepsFirst === true;
+  const attempts = made === undefined ? job.attempt - 1 : numberOf(job, made);
   return {
     id: job.id,
     owner,
@@ -50,13 +52,12 @@ export function settlementOf(
   };
 }
 
-function rowOf(
-  job: ClaimedJob,
-  { next, waitMs, reason }: Decision,
-  { attempted, at, detail }: Made,
-): AttemptRow {
+const numberOf = ({ attempt }: ClaimedJob, { n = attempt }: Made): number => n;
+
+function rowOf(job: ClaimedJob, { next, waitMs, reason }: Decision, made: Made): AttemptRow {
+  const { attempted, at, detail } = made;
   return {
-    n: job.attempt,
+    n: numberOf(job, made),
     at,
     ms: attempted.ms,
     ...outcomeFields(attempted, detail),
@@ -73,15 +74,17 @@ function outcomeFields({ outcome }: Attempted, detail: string | undefined) {
   return { status: undefined, error: code, detail: message };
 }
 
-/** The attempt of which nobody knows how it ended. */
-export function lost(job: ClaimedJob, now: number): Made {
+/** The attempt before this claim, of which nobody knows how it ended. */
+export function lost({ attempt, startedAt = 0, dueAt }: ClaimedJob): Made {
   const error = new ProxyError('connection_terminated', 'the process that made this attempt is gone', {
     sent: 'sent_unknown',
   });
   const outcome = { kind: 'error', error } as const;
   return {
     attempted: { outcome, response: undefined, sent: true, ms: 0 },
-    at: job.startedAt ?? now,
+    n: attempt - 1,
+    // It began when it was due or later; the first one's beginning is known.
+    at: Math.max(startedAt, dueAt),
   };
 }
 

@@ -69,6 +69,7 @@ const UNWELL: Trait = { ...NONE, internal: true, gateway: true, overloaded: true
 const FAILING: Trait = { ...UNWELL, too_many: true, unsupported: true };
 const ANSWERED: Trait = { ...NONE, success: true, wrong: true, refused: true };
 const SETTLED: Trait = { ...NONE, success: true, wrong: true };
+const OPEN: Trait = { ...UNWELL, later: true };
 const TOO_MUCH: Trait = { ...NONE, too_many: true, overloaded: true };
 
 /** The upstream is not well. A rate limit is about the caller, and a missing function about the request. */
@@ -82,6 +83,12 @@ export const isAnswered = (status: number): boolean => ANSWERED[statusClass(stat
 
 /** The upstream has looked at the request and decided: the same request again can only do harm. */
 export const isSettled = (status: number): boolean => SETTLED[statusClass(status)];
+
+/** It does not say whether the upstream has acted on the request. 408 is one: some servers say it in the middle of their work. */
+export const leavesOpen = (status: number): boolean => OPEN[statusClass(status)];
+
+/** Too Early (RFC 8470 §5.2) and Too Many Requests (RFC 6585 §4): the request was turned away unprocessed. */
+export const TURNED_AWAY: readonly number[] = [425, 429];
 
 /** A retry should wait longer than after bad luck. */
 export const isTooMuch = (status: number): boolean => TOO_MUCH[statusClass(status)];

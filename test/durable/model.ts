@@ -72,12 +72,12 @@ export class Model {
     const job = this.#of(claim.id);
     if (job.status !== 'running' || job.owner !== claim.owner || job.attempt !== claim.attempt) return false;
     job.owner = undefined;
+    if (!sent) job.attempt--;
     if (next.kind === 'end') {
       if (sent) job.counted++;
       this.#end(job, next.status, now);
       return true;
     }
-    if (!sent) job.attempt--;
     if (next.counts) job.counted++;
     job.status = job.attempt > 0 ? 'waiting' : 'queued';
     job.due = job.wake = next.dueAt;

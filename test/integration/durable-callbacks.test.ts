@@ -130,6 +130,27 @@ test('only 2xx is a success: redirects are not followed, and what nobody takes i
   expect(await client.monitor(location)).toMatchObject({ status: 'succeeded' });
 });
 
+test('the head of a 2xx is the success, though its body never ends', async () => {
+  const origin = await startOrigin(ok());
+  const receiver = await startOrigin(({ response }) => void response.writeHead(200).write('still'));
+  const client = await startDurable(config(origin, receiver));
+  const location = await client.accepted(to(receiver));
+  expect(await told(client, location)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(receiver.requests).toHaveLength(1);
+});
+
+test('the head of a 2xx is the success, though its body breaks off', async () => {
+  const origin = await startOrigin(ok());
+  const receiver = await startOrigin(({ response, request }) => {
+    response.writeHead(200, { 'content-length': '100' }).write('half');
+    setImmediate(() => request.socket.end());
+  });
+  const client = await startDurable(config(origin, receiver));
+  const location = await client.accepted(to(receiver));
+  expect(await told(client, location)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(receiver.requests).toHaveLength(1);
+});
+
 test('410 stops at once', async () => {
   const origin = await startOrigin(ok());
   const receiver = await startOrigin(status(410));

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parsePointer } from '../../src/http/json-pointer.ts';
+import { refusalOf } from '../../src/durable/fates.ts';
 import type { StoredResponse } from '../../src/durable/job.ts';
 import type { Judgement } from '../../src/durable/route.ts';
 import type { PollState } from '../../src/durable/until/state.ts';
@@ -94,7 +95,10 @@ class World {
 
   #judgement({ kind }: Event): Judgement {
     if (kind === 'pending') return { kind: 'success' };
-    if (kind === 'refused') return { kind: 'refused', error: new ProxyError('breaker_open', '') };
+    if (kind === 'refused') {
+      const error = new ProxyError('breaker_open', '');
+      return { kind: 'refused', error, refusal: refusalOf(error) ?? expect.unreachable() };
+    }
     if (this.counted + 1 >= ATTEMPTS) return { kind: 'stop', because: 'attempts' };
     if (this.now + BACKOFF_MS >= DEADLINE) return { kind: 'stop', because: 'deadline' };
     return {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { decide, deferral } from '../../src/durable/next.ts';
+import { refusalOf } from '../../src/durable/fates.ts';
+import { decide } from '../../src/durable/next.ts';
 import type { Ended, Judgement } from '../../src/durable/route.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 
@@ -18,7 +19,8 @@ const failed = ended({
   kind: 'error',
   error: new ProxyError('connection_terminated', 'cut', { sent: 'sent_unknown' }),
 });
-const answered = ended({ kind: 'reply', reply: { status: 503 } as never });
+const replied = (status: number) => ended({ kind: 'reply', reply: { status } as never });
+const answered = replied(503);
 
 const retry = (asked: boolean): Judgement => ({
   kind: 'retry',
@@ -54,9 +56,17 @@ describe('what follows an attempt', () => {
     ['attempts', answered, 'exhausted'],
     ['deadline', answered, 'deadline'],
     ['not_retryable', answered, 'not_retryable'],
-    // Answered, it is known what became of it; cut off, nobody knows.
-    ['not_idempotent', answered, 'not_retryable'],
+    ['permanent', answered, 'not_retryable'],
+    ['veto', answered, 'not_retryable'],
+    ['not_idempotent', answered, 'unknown_outcome'],
     ['not_idempotent', failed, 'unknown_outcome'],
+    ['not_retryable', failed, 'unknown_outcome'],
+    ['not_retryable', replied(402), 'not_retryable'],
+    ['not_retryable', { ...replied(402), repeatable: false }, 'not_retryable'],
+    // A reply that something broke does not say that nothing was done.
+    ['not_retryable', { ...replied(500), repeatable: false }, 'unknown_outcome'],
+    ['not_retryable', { ...replied(501), repeatable: false }, 'not_retryable'],
+    ['not_retryable', { ...replied(408), repeatable: false }, 'unknown_outcome'],
   ] as const)('%s ends it as %#', (because, facts, code) => {
     expect(decide(facts, { kind: 'stop', because }, options).next).toMatchObject({
       kind: 'end',
@@ -67,9 +77,11 @@ describe('what follows an attempt', () => {
 });
 
 describe('a deferral', () => {
-  const at = { now: 10_000, deadlineAt: 100_000, random: () => 0.5 };
-  const refused = (code: ProxyError['code'], retryAfterMs?: number) =>
-    deferral({ code, retryAfterMs }, at).next;
+  const refused = (code: ProxyError['code'], retryAfterMs?: number) => {
+    const error = new ProxyError(code, 'why', { retryAfterMs });
+    const refusal = refusalOf(error) ?? expect.unreachable();
+    return decide(ended({ kind: 'error', error }), { kind: 'refused', error, refusal }, options).next;
+  };
 
   test('counts no attempt, has a reason, and comes back a little later than it is told', () => {
     expect(refused('breaker_open', 4_000)).toEqual({
@@ -85,6 +97,23 @@ describe('a deferral', () => {
   test('is never shorter than half a second, but at a shutdown', () => {
     expect(refused('breaker_open', 0)).toMatchObject({ dueAt: 10_625 });
     expect(refused('draining')).toMatchObject({ dueAt: 10_000 });
+  });
+
+  test('for which a person has to change something comes back after a minute and remembers why', () => {
+    expect(refused('address_prohibited')).toEqual({
+      kind: 'wait',
+      dueAt: 85_000,
+      reason: 'address',
+      counts: false,
+    });
+  });
+
+  test('that would be the same each time is the end, with a true reason', () => {
+    expect(refused('callback_forbidden')).toMatchObject({
+      kind: 'end',
+      status: 'failed',
+      error: { code: 'not_retryable', title: 'It was not sent: why' },
+    });
   });
 
   test('ends at the deadline, where the request is looked at once more', () => {

@@ -69,6 +69,8 @@ const REASONS = {
   quota: 'quota',
   budget: 'retry budget',
   concurrency: 'no free place',
+  address: 'address forbidden',
+  credentials: 'credentials unreadable',
   paused: 'route paused',
   not_before: 'not before',
   key: 'earlier of its key',

@@ -1,3 +1,5 @@
+import { JOB_ERROR_CODES, WAIT_REASONS } from '../job.ts';
+
 /** JSON schemas (2020-12) of what the HTTP interface answers. */
 
 const text = (description: string) => ({ type: 'string', description });
@@ -24,29 +26,6 @@ const STATUS = words(
   ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'],
   'Accepted and not begun, under way, begun and to be continued, or one of three ends.',
 );
-
-export const REASONS = [
-  'backoff',
-  'retry_after',
-  'breaker_open',
-  'quota',
-  'budget',
-  'concurrency',
-  'paused',
-  'not_before',
-  'key',
-  'polling',
-] as const;
-
-export const ERROR_CODES = [
-  'exhausted',
-  'deadline',
-  'not_retryable',
-  'condition_failed',
-  'unknown_outcome',
-  'unwritable',
-  'cancelled',
-] as const;
 
 const LINKS = ['self', 'response', 'attempts', 'cancel', 'retry'];
 
@@ -97,7 +76,7 @@ const monitor = object(
       'On a route with until or then, from its first good answer on.',
     ),
     next: object(
-      { at: moment('When it is due.'), reason: words(REASONS, 'Why it waits.') },
+      { at: moment('When it is due.'), reason: words(WAIT_REASONS, 'Why it waits.') },
       ['reason'],
       'Left out while it runs and at its end.',
     ),
@@ -115,7 +94,7 @@ const monitor = object(
     error: object({
       type: text('about:blank'),
       title: text('In a few words.'),
-      code: words(ERROR_CODES, 'Why it ended without success.'),
+      code: words(JOB_ERROR_CODES, 'Why it ended without success.'),
     }),
     callback: object(
       {
@@ -158,7 +137,7 @@ const attempt = object(
     error: text('What went wrong without an answer.'),
     detail: text('What the system said of it.'),
     wait_ms: count('The wait that was chosen after it.'),
-    reason: words([...REASONS, ...ERROR_CODES], 'Why it was followed by a wait, or by the end.'),
+    reason: words([...WAIT_REASONS, ...JOB_ERROR_CODES], 'Why it was followed by a wait, or by the end.'),
     reclaimed: { type: 'boolean', description: 'One before it began, and nobody knows how it ended.' },
     reply: text('The beginning of a reply that was not the result.'),
   },

@@ -24,7 +24,7 @@ export function settleBatch(settlement: Settlement, dialect: Dialect): Statement
 
 const FENCE = `WHERE id = $1 AND owner = $2 AND attempt = $3 AND status = 'running' RETURNING seq`;
 
-/** A deferral gives the attempt's number back: nothing was sent under it. */
+/** A claim under which nothing was sent gives its attempt's number back. */
 const WAIT = `UPDATE breakwater_job
   SET status = CASE WHEN attempt - $7 > 0 THEN 'waiting' ELSE 'queued' END,
     attempt = attempt - $7, counted = counted * $9 + $6, wake_at = $4, due_at = $4, reason = $5, owner = NULL,
@@ -32,20 +32,19 @@ const WAIT = `UPDATE breakwater_job
 
 const END = `UPDATE breakwater_job
   SET status = $4, finished_at = $5, purge_at = $6, error_code = $7, error_title = $8, counted = counted + $9,
-    wake_at = NULL, reason = NULL, owner = NULL, memo = coalesce(nullif($10, ''), memo) ${FENCE}`;
+    attempt = attempt - $11, wake_at = NULL, reason = NULL, owner = NULL, memo = coalesce(nullif($10, ''), memo) ${FENCE}`;
 
 function standing({ id, owner, attempt, now, entry, memo = '', next }: Settlement): Statement {
   const fence = [id, owner, attempt];
-  const sent = entry === undefined ? 0 : 1;
+  const [sent, unused] = entry === undefined ? [0, 1] : [1, attempt - entry.n];
   if (next.kind === 'wait') {
-    const counts = next.counts ? 1 : 0;
     const kept = next.afresh === true ? 0 : 1;
-    const params = [...fence, next.dueAt, next.reason, counts, 1 - sent, memo, kept];
+    const params = [...fence, next.dueAt, next.reason, Number(next.counts), unused, memo, kept];
     return { sql: WAIT, params, gate: true };
   }
   const { status, purgeAt, error } = next;
   const why = [error?.code ?? null, error === undefined ? null : shownText(error.title)];
-  return { sql: END, params: [...fence, status, now, purgeAt, ...why, sent, memo], gate: true };
+  return { sql: END, params: [...fence, status, now, purgeAt, ...why, sent, memo, unused], gate: true };
 }
 
 const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
