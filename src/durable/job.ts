@@ -134,6 +134,7 @@ export interface AttemptRow {
   /** What was decided after it. */
   readonly waitMs: number | undefined;
   readonly reason: WaitReason | JobErrorCode | undefined;
+  /** Its process died, or its lease ran out: nobody knows how it ended. */
   readonly reclaimed: boolean;
   /** The first 2 KiB of a reply that was not kept as the result. */
   readonly replyHead: Uint8Array | undefined;

@@ -128,8 +128,9 @@ function isDay(date: string): boolean {
 
 function orderKey(key: string | undefined): string | null {
   if (key === undefined) return null;
-  if (key === '' || key.length > MAX_KEY_LENGTH)
-    throw bad(`Breakwater-Key must have 1 to ${MAX_KEY_LENGTH} characters`);
+  // Control characters mark the keys that we make ourselves.
+  if (key === '' || key.length > MAX_KEY_LENGTH || /\p{Cc}/u.test(key))
+    throw bad(`Breakwater-Key must have 1 to ${MAX_KEY_LENGTH} characters, and no control character`);
   return key;
 }
 

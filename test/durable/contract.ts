@@ -774,7 +774,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   describe('schedules', () => {
     test('a slot is taken once, with its request', async () => {
       const store = await open();
-      expect(await store.lastSlot('rates')).toBeUndefined();
+      expect(await store.lastSlot('rates', 200_000)).toEqual({ due: undefined, ahead: undefined });
       const taken = await Promise.all(
         Array.from({ length: 8 }, (_, i) => store.submitSlot('rates', 60_000, newJob(`req_${i}`))),
       );
@@ -782,14 +782,17 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.backlog()).toBe(1);
       expect(await store.submitSlot('rates', 120_000, newJob('next'))).toBe(true);
       expect(await store.submitSlot('other', 60_000, newJob('other'))).toBe(true);
-      expect(await store.lastSlot('rates')).toBe(120_000);
+      expect(await store.lastSlot('rates', 120_000)).toEqual({ due: 120_000, ahead: undefined });
+      // By a clock that was ahead.
+      expect(await store.lastSlot('rates', 119_999)).toEqual({ due: 60_000, ahead: 120_000 });
     });
 
     test('a slot that is left out is taken too', async () => {
       const store = await open();
       expect(await store.submitSlot('rates', 60_000, undefined)).toBe(true);
       expect(await store.submitSlot('rates', 60_000, newJob('late'))).toBe(false);
-      expect([await store.lastSlot('rates'), await store.backlog()]).toEqual([60_000, 0]);
+      const { due } = await store.lastSlot('rates', 60_000);
+      expect([due, await store.backlog()]).toEqual([60_000, 0]);
     });
   });
 
@@ -872,8 +875,11 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     test('the last slot of a schedule is remembered for ever', async () => {
       const store = await open();
       for (const at of [1, 2, 3]) await store.submitSlot('s', at, newJob(`req_${at}`));
-      await store.sweep(90 * 24 * 3_600_000, 100);
-      expect(await store.lastSlot('s')).toBe(3);
+      const now = 90 * 24 * 3_600_000;
+      // Made while a clock was ahead: it is not the last one.
+      await store.submitSlot('s', now + 1, newJob('ahead'));
+      await store.sweep(now, 100);
+      expect(await store.lastSlot('s', now)).toEqual({ due: 3, ahead: now + 1 });
       expect(await store.submitSlot('s', 3, newJob('again'))).toBe(false);
     });
   });

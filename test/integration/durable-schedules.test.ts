@@ -257,3 +257,16 @@ test('what a schedule brings is in the cache of its route, for all who read ther
   await client.done(await client.accepted({}, { method: 'DELETE' }, '/api/fx/latest?base=EUR'));
   expect(await read()).toEqual(['third', 'upstream']);
 });
+
+test('a key that a client names like a schedule does not hold up its runs', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(ok());
+  const client = await startDurable(config(origin, `${RATES}, overlap: queue`), { clock });
+  await ended(client, 1);
+  await client.accepted({ 'breakwater-key': 'schedule:rates', 'breakwater-delay': '1h' });
+  await minutes(clock, 2);
+  await ended(client, 2);
+  expect(results(client)).toEqual(['started', 'started']);
+  const [rates] = await schedules(client);
+  expect(await client.monitor(rates?.last?.href ?? '')).not.toHaveProperty('key');
+});

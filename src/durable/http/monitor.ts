@@ -29,7 +29,7 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
     done,
     route: job.route,
     labels: job.labels,
-    key: job.orderKey ?? undefined,
+    key: job.kind === 'request' ? (job.orderKey ?? undefined) : undefined,
     request: {
       method: job.method,
       path: withoutQuery(job.target),

@@ -138,7 +138,7 @@ const attempt = object(
     detail: text('What the system said of it.'),
     wait_ms: count('The wait that was chosen after it.'),
     reason: words([...WAIT_REASONS, ...JOB_ERROR_CODES], 'Why it was followed by a wait, or by the end.'),
-    reclaimed: { type: 'boolean', description: 'One before it began, and nobody knows how it ended.' },
+    reclaimed: { type: 'boolean', description: 'Its process died, and nobody knows how it ended.' },
     reply: text('The beginning of a reply that was not the result.'),
   },
   ['status', 'error', 'detail', 'wait_ms', 'reason', 'reply'],

@@ -3,7 +3,7 @@ import type { Slots } from './cron.ts';
 export interface Missed {
   /** `latest`: the last slot that nobody ran is run late, those before it are not; `none`: what was missed is missed. */
   readonly catchup: 'latest' | 'none';
-  /** The last slot that any process has run; undefined when none ever was. */
+  /** The last slot up to now that any process has run; undefined when none was. */
   readonly lastSlotAt: number | undefined;
   /** Since when this schedule has been watched here. */
   readonly watchedSince: number;

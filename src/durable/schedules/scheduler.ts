@@ -28,7 +28,10 @@ export interface SchedulerDeps {
 export interface Watched {
   readonly options: ScheduleOptions;
   readonly slots: Slots;
-  readonly since: number;
+  /** Earlier than it was, once the clock has been set back. */
+  since: number;
+  /** The slot yet to come that was run already, and that the log has told of. */
+  ahead: number | undefined;
   timer: Timer | undefined;
 }
 
@@ -38,7 +41,7 @@ const LONGEST_SLEEP_MS = 60_000;
 /** A store that fails is asked again after this. */
 const ASK_AGAIN_MS = 1_000;
 
-/** What a schedule is called where routes are paused. */
+/** What a schedule is called where routes are paused. No upstream's route has such a name: it would hold a slash. */
 export const pausedName = (schedule: string): string => `schedule:${schedule}`;
 
 /** Makes the requests of all schedules, each slot's once, whoever else works on the same store. */
@@ -88,7 +91,8 @@ export class Scheduler {
 
   #begin(options: ScheduleOptions): Watched {
     const since = this.#deps.clock.wallTime();
-    return { options, since, slots: parseCron(options.cron, options.timezone), timer: undefined };
+    const slots = parseCron(options.cron, options.timezone);
+    return { options, since, slots, ahead: undefined, timer: undefined };
   }
 
   /** Never rejects. */
@@ -107,11 +111,14 @@ export class Scheduler {
   }
 
   /** Makes the run of the slot that is due, if any, unless another process was first. */
-  async #serve({ options, slots, since }: Watched): Promise<void> {
+  async #serve(watched: Watched): Promise<void> {
     const { clock, health, store, submitted } = this.#deps;
+    const { options, slots } = watched;
     const { name, catchup } = options;
-    const lastSlotAt = await health.giving(store.lastSlot(name));
-    const slotAt = dueSlot(slots, { catchup, lastSlotAt, watchedSince: since }, clock.wallTime());
+    const now = clock.wallTime();
+    const { due: lastSlotAt, ahead } = await health.giving(store.lastSlot(name, now));
+    this.#noteClock(watched, ahead, now);
+    const slotAt = dueSlot(slots, { catchup, lastSlotAt, watchedSince: watched.since }, now);
     if (slotAt === undefined || this.#stopped) return;
     const result = await this.#resultOf(options);
     // What is skipped is taken too, so that nobody runs it later.
@@ -119,6 +126,21 @@ export class Scheduler {
     if (!(await health.taking(store.submitSlot(name, slotAt, job)))) return;
     this.#tell(options, slotAt, result);
     if (job !== undefined) submitted();
+  }
+
+  /**
+   * Slots that were run while a clock was ahead are not run again, and do not count as the last: the slots before them go
+   * on by the corrected time.
+   */
+  #noteClock(watched: Watched, ahead: number | undefined, now: number): void {
+    watched.since = Math.min(watched.since, now);
+    if (ahead !== undefined && ahead !== watched.ahead) {
+      const { name, route } = watched.options;
+      const slot = new Date(ahead).toISOString();
+      const message = `schedule ${name}: the slot ${slot} is yet to come and was run already: the clock was ahead, here or in another process. The slots before it are run by the clock as it is now`;
+      this.#deps.logger.warn({ schedule: name, route, slot }, message);
+    }
+    watched.ahead = ahead;
   }
 
   async #resultOf({ name, overlap }: ScheduleOptions): Promise<SlotResult> {

@@ -163,10 +163,12 @@ export class SqlStore implements Store {
     return rows.length === 1;
   }
 
-  async lastSlot(schedule: string): Promise<number | undefined> {
-    const sql = 'SELECT max(slot_at) AS slot_at FROM breakwater_slot WHERE schedule = $1';
-    const [row] = await this.#rows({ sql, params: [schedule] });
-    return row && optional<number>(row, 'slot_at');
+  async lastSlot(schedule: string, now: number) {
+    const latest = (which: string) =>
+      `(SELECT max(slot_at) FROM breakwater_slot WHERE schedule = $1 AND slot_at ${which} $2)`;
+    const sql = `SELECT ${latest('<=')} AS due, ${latest('>')} AS ahead`;
+    const [row = {}] = await this.#rows({ sql, params: [schedule, now] });
+    return { due: optional<number>(row, 'due'), ahead: optional<number>(row, 'ahead') };
   }
 
   async sweep(now: number, limit: number): Promise<number> {

@@ -158,7 +158,8 @@ export interface Store {
 
   /** True for exactly one caller per (schedule, slot), across all processes; the job, if any, is submitted in the same transaction. */
   submitSlot(schedule: string, slotAt: number, job: NewJob | undefined): Promise<boolean>;
-  lastSlot(schedule: string): Promise<number | undefined>;
+  /** The latest slot up to `now`, and the latest of all: a later one was made while a clock was ahead. */
+  lastSlot(schedule: string, now: number): Promise<{ due: number | undefined; ahead: number | undefined }>;
 
   /** Forgets what has outlived its retention, in small batches; how many. */
   sweep(now: number, limit: number): Promise<number>;

@@ -4,7 +4,7 @@ import type { Dialect } from './dialect.ts';
 /** A request that was forgotten is still known by its id for this long: "gone" says more than "unknown". */
 const KNOWN_AS_GONE_MS = 24 * 3_600_000;
 
-/** The last slot of each schedule stays for ever. */
+/** The last slot of each schedule stays for ever; one that is yet to come, by a clock that was ahead, is not the last. */
 const SLOTS_KEPT_MS = 30 * 24 * 3_600_000;
 
 /** Pages given back to the file system at a time. */
@@ -38,8 +38,9 @@ export function sweepBatch(now: number, limit: number, dialect: Dialect): Statem
     },
     {
       sql: `DELETE FROM breakwater_slot WHERE slot_at <= $1 AND slot_at < (
-        SELECT max(later.slot_at) FROM breakwater_slot AS later WHERE later.schedule = breakwater_slot.schedule)`,
-      params: [now - SLOTS_KEPT_MS],
+        SELECT max(later.slot_at) FROM breakwater_slot AS later
+        WHERE later.schedule = breakwater_slot.schedule AND later.slot_at <= $2)`,
+      params: [now - SLOTS_KEPT_MS, now],
     },
     ...dialect.giveBack(VACUUM_PAGES),
   ];

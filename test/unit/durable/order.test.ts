@@ -10,3 +10,8 @@ test.each([
 ])('%s that cannot be read is told what it may be', (name, message) => {
   expect(() => orderOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
 });
+
+test('a key that could be one of our own is refused', () => {
+  expect(() => orderOf(['Breakwater-Key', '\u0001schedule:refresh'], rules)).toThrow('no control character');
+  expect(orderOf(['Breakwater-Key', 'schedule:refresh'], rules).orderKey).toBe('schedule:refresh');
+});

@@ -36,9 +36,11 @@ function watch(options: ScheduleOptions) {
   const slots = new Map<number, NewJob | undefined>();
   let failing = false;
   const store = {
-    lastSlot: async () => {
+    lastSlot: async (_name: string, now: number) => {
       if (failing) throw new StoreError('failed', 'not now');
-      return slots.size === 0 ? undefined : Math.max(...slots.keys());
+      const latest = (found: number[]) => (found.length === 0 ? undefined : Math.max(...found));
+      const all = [...slots.keys()];
+      return { due: latest(all.filter((at) => at <= now)), ahead: latest(all.filter((at) => at > now)) };
     },
     paused: async () => [],
     submitSlot: async (_name: string, slotAt: number, job: NewJob | undefined) => {
@@ -47,7 +49,9 @@ function watch(options: ScheduleOptions) {
       return true;
     },
   };
-  const logger = { error: () => undefined, info: () => undefined, warn: () => undefined };
+  const warnings: string[] = [];
+  const warn = (_fields: object, message: string) => void warnings.push(message);
+  const logger = { error: () => undefined, info: () => undefined, warn };
   const scheduler = new Scheduler({
     clock,
     store: store as unknown as Store,
@@ -72,6 +76,7 @@ function watch(options: ScheduleOptions) {
     hours,
     scheduler,
     HOUR,
+    warnings,
     fail: (is: boolean) => (failing = is),
     runs: () => [...slots.keys()].map((at) => new Date(at).toISOString().slice(5, 16)),
     jobs: () => [...slots.values()].filter((job) => job !== undefined),
@@ -89,6 +94,42 @@ test('a clock that is set back runs no slot twice, one that is set on runs the l
   await hours(1);
   expect(runs()).toEqual(['01-01T12:00', '01-04T12:00']);
   expect(jobs().map((job) => new Date(slotOf(job) ?? 0).toISOString().slice(5, 16))).toEqual(runs());
+});
+
+const HOURLY: ScheduleOptions = { ...DAILY, name: 'hourly', cron: '0 * * * *' };
+
+test('runs made while the clock was ahead do not silence the schedule when it is set right', async () => {
+  const { clock, hours, runs, HOUR, warnings } = watch(HOURLY);
+  await hours(1.5);
+  clock.shift = 24 * HOUR;
+  await hours(2);
+  const ahead = ['01-02T01:00', '01-02T02:00', '01-02T03:00'];
+  expect(runs()).toEqual(['01-01T00:00', '01-01T01:00', ...ahead]);
+  clock.shift = 0;
+  await hours(2);
+  expect(runs()).toEqual([
+    '01-01T00:00',
+    '01-01T01:00',
+    ...ahead,
+    '01-01T03:00',
+    '01-01T04:00',
+    '01-01T05:00',
+  ]);
+  // Said once, not at each look.
+  expect(warnings).toEqual([
+    expect.stringContaining('01-02T03:00:00.000Z is yet to come and was run already'),
+  ]);
+});
+
+test('a schedule that began to be watched while the clock was ahead runs when it is set right', async () => {
+  const { clock, hours, runs, HOUR, scheduler } = watch(HOURLY);
+  scheduler.setUp([]);
+  clock.shift = 24 * HOUR;
+  scheduler.setUp([{ ...HOURLY, catchup: 'none' }]);
+  await hours(1 / 60);
+  clock.shift = 0;
+  await hours(2);
+  expect(runs()).toEqual(['01-01T00:00', '01-02T00:00', '01-01T01:00', '01-01T02:00']);
 });
 
 test('a slot that comes while the store fails is run when it works again', async () => {
