@@ -3,7 +3,6 @@ import { LRUCache } from 'lru-cache';
 import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../durable/callbacks/options.ts';
 import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
 import { allowsCallback } from '../durable/callbacks/target.ts';
-import { FORBIDDEN_CALLBACK, refusalOf } from '../durable/fates.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
 import { RECOGNISED } from '../http/credentials.ts';
 import { FieldNames } from '../http/field-names.ts';
@@ -215,10 +214,6 @@ function judge(
     const { status } = outcome.reply;
     if (status >= 200 && status < 300) return { kind: 'success' };
     if (status === 410) return { kind: 'stop', because: 'not_retryable' };
-  } else {
-    const { error } = outcome;
-    const refusal = error.code === 'address_prohibited' ? FORBIDDEN_CALLBACK : refusalOf(error);
-    if (refusal !== undefined) return { kind: 'refused', error, refusal };
   }
   const reason = outcome.kind === 'reply' ? (`status_${outcome.reply.status}` as const) : outcome.error.code;
   const verdict = { retry: 'yes', transparent: false, overloaded: false, reason } as const;

@@ -1,6 +1,5 @@
 import type { RouteConfig } from '../config/config.ts';
 import { CredentialNames } from '../http/credentials.ts';
-import { refusalOf } from '../durable/fates.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
 import { TURNED_AWAY } from '../http/status.ts';
 import { attemptPipeline, type Policies } from '../policies/order.ts';
@@ -80,9 +79,6 @@ export function acceptingRoute(route: Route, { options }: DurableRoute, accept: 
 function judge(ended: Ended, rules: RetryOptions, budget: RetryBudget, random: Random): Judgement {
   const { outcome, method, repeatable, attempt } = ended;
   const call = { method, attempt, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
-  const refusal = outcome.kind === 'error' ? refusalOf(outcome.error) : undefined;
-  if (outcome.kind === 'error' && refusal !== undefined)
-    return { kind: 'refused', error: outcome.error, refusal };
   const verdict = classify(outcome, call, rules);
   if (isSuccess(outcome, verdict)) budget.deposit();
   if (verdict.retry === 'yes')

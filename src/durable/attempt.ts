@@ -48,14 +48,14 @@ export async function attempt(parts: AttemptParts, { clock, observer }: AttemptD
   return {
     outcome: kept === 'broken' ? brokenBody(signal) : outcome,
     response: kept === 'broken' ? undefined : kept,
-    sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error)),
+    sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error, job)),
     ms: clock.now() - record.startedAt,
   };
 }
 
 /** We refused it after its attempt had begun: the address was looked up, or the process began to stop. */
-function isUnsent(error: ProxyError): boolean {
-  return error.sent === 'not_sent' && refusalOf(error)?.kind === 'wait';
+function isUnsent(error: ProxyError, job: ClaimedJob): boolean {
+  return error.sent === 'not_sent' && refusalOf(error, job)?.kind === 'wait';
 }
 
 /** An attempt's limit of time is not the request's deadline: no turn came within it, or the upstream was slow. */

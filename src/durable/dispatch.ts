@@ -4,10 +4,10 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import { attempt, type Attempted } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
-import { noBudget, SEALED, type WaitRefusal } from './fates.ts';
+import { noBudget, refusalOf, SEALED, type WaitRefusal } from './fates.ts';
 import type { ClaimedJob, Job, NewJob } from './job.ts';
 import { type Decision, deferral, end, type Memo } from './next.ts';
-import type { DurableRoute, Ended } from './route.ts';
+import type { DurableRoute, Ended, Judgement } from './route.ts';
 import type { Running } from './runner.ts';
 import type { Credentials } from './credentials.ts';
 import { lost, type Made, parsedMemo, settlementOf } from './settlement.ts';
@@ -157,7 +157,7 @@ export class Dispatch {
       now: this.#deps.clock.wallTime(),
       deadlineAt: job.deadlineAt,
     };
-    const judgement = turn.route.judge(ended);
+    const judgement = judge(job, ended, turn.route);
     const submitted = polls && { ground: polls, target: job.target };
     const { response } = attempted;
     const { poll, retentionMs } = options;
@@ -182,6 +182,14 @@ export class Dispatch {
     else this.#unpaid.set(route, (this.#unpaid.get(route) ?? 0) + 1);
     return paid;
   }
+}
+
+/** What we would not send ourselves, the table of fates knows; the rest the route judges. */
+function judge(job: ClaimedJob, ended: Ended, route: DurableRoute): Judgement {
+  const { outcome } = ended;
+  const refusal = outcome.kind === 'error' ? refusalOf(outcome.error, job) : undefined;
+  if (outcome.kind === 'reply' || refusal === undefined) return route.judge(ended);
+  return { kind: 'refused', error: outcome.error, refusal };
 }
 
 /** A request before its attempt. */

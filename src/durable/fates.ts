@@ -1,5 +1,5 @@
 import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
-import type { JobErrorCode, WaitReason } from './job.ts';
+import type { Job, JobErrorCode, WaitReason } from './job.ts';
 
 /** What we ourselves would not send: the request waits and no attempt counts, or it ends. */
 export type Refusal =
@@ -21,7 +21,7 @@ export type Fate =
 const ATTEMPT: Fate = { kind: 'attempt' };
 
 /** The request itself is at fault: a later attempt would meet the same refusal. */
-const NEVER: Fate = { kind: 'end', code: 'not_retryable' };
+const NEVER: Refusal = { kind: 'end', code: 'not_retryable' };
 
 const SOON_MS = 1_000;
 
@@ -81,8 +81,12 @@ export const FATES: Readonly<Record<ErrorCode, Fate>> = {
 };
 
 /** Undefined for a failed attempt, which the retry rules judge. */
-export function refusalOf({ code }: Pick<ProxyError, 'code'>): Refusal | undefined {
-  const fate = FATES[code];
+export function refusalOf(
+  { code }: Pick<ProxyError, 'code'>,
+  { kind }: Pick<Job, 'kind'> = { kind: 'request' },
+): Refusal | undefined {
+  // A client names where a callback goes, so nobody is waited for who would allow that address.
+  const fate = kind === 'callback' && code === 'address_prohibited' ? NEVER : FATES[code];
   return fate.kind === 'attempt' ? undefined : fate;
 }
 
@@ -91,6 +95,3 @@ export const noBudget = (comeBackMs: number): WaitRefusal => ({ kind: 'wait', re
 
 /** The stored credentials cannot be read: without them the upstream would refuse the request for good. */
 export const SEALED: WaitRefusal = { kind: 'wait', reason: 'credentials', comeBackMs: PERSON_MS };
-
-/** Where a callback may go is not the operator's choice alone: what is forbidden ends at once. */
-export const FORBIDDEN_CALLBACK: Refusal = { kind: 'end', code: 'not_retryable' };

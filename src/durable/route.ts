@@ -34,7 +34,7 @@ export interface DurableRoute {
   readonly drop: ReadonlySet<string>;
   /** Which of its fields and parameters are secrets, and which tell callers apart. */
   readonly names: CredentialNames;
-  /** What an attempt's outcome means; the one function that the synchronous retry asks too. */
+  /** What an attempt's outcome means, where it is no refusal of our own; the one function that the synchronous retry asks too. */
   readonly judge: (ended: Ended) => Judgement;
   /** Pays for a further attempt from the retry budget of all calls; false: not now. */
   readonly withdraw: (cost: number) => boolean;
