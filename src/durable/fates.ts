@@ -53,6 +53,7 @@ export const FATES: Readonly<Record<ErrorCode, Fate>> = {
   concurrency_limit: waits('concurrency'),
   quota: waits('quota'),
   signature_age: waits('concurrency'),
+  out_of_sockets: waits('concurrency'),
   draining: waits('concurrency', 0),
   proxy_loop: NEVER,
   // A name may lead elsewhere for an hour, and a configuration can be corrected: what was accepted is not given up for that.

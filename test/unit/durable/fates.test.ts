@@ -23,6 +23,7 @@ test('a request waits only for what can pass', () => {
     concurrency_limit: 'concurrency',
     quota: 'quota',
     signature_age: 'concurrency',
+    out_of_sockets: 'concurrency',
     draining: 'concurrency',
     address_prohibited: 'address',
     backlog_full: 'concurrency',
