@@ -49,7 +49,7 @@ const CONNECTION = {
   tls: { ca: undefined, cert: undefined, key: undefined, servername: undefined, minVersion: 'TLSv1.2' },
 } as const;
 
-const BREAKER: Omit<BreakerOptions, 'probeLeaseMs'> = {
+const BREAKER: BreakerOptions = {
   mode: 'enforce',
   windowMs: 60_000,
   minRequests: 10,
@@ -111,7 +111,7 @@ export class CallbackHosts implements CallbackRoutes {
     const { allowPrivate, deadlineMs, retentionMs, timeoutMs, waitsMs } = options;
     const origin = name.slice(CALLBACK_ROUTE.length);
     const agent = createAgent(origin, { ...CONNECTION, allowPrivate }, { clock });
-    const breaker = new Breaker({ ...BREAKER, probeLeaseMs: timeoutMs }, random, UNOBSERVED);
+    const breaker = new Breaker(BREAKER, random, UNOBSERVED);
     const send = compose(
       [
         this.#permitted(origin),

@@ -9,6 +9,7 @@ import { deadline } from '../policies/deadline/deadline.ts';
 import { inspection } from '../policies/inspection/inspection.ts';
 import { hedge } from '../policies/hedge/hedge.ts';
 import type { Policies } from '../policies/order.ts';
+import { pacePolicies } from '../policies/pace/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';
 import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
@@ -68,12 +69,11 @@ export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps)
     hedge: hedgeOf({ name, settings }, scopes, deps),
     quota: quota && quotaPolicies(quota, clock),
     signed: signedOf(settings, clock),
+    pace: pacePolicies(scopes.pace(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
     concurrency:
       settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
-    attemptTimeout: attemptTimeout(settings.attemptTimeoutMs, clock),
-    inspection:
-      settings.inspection.rules.length === 0 ? undefined : inspection(settings.inspection, { clock, memory }),
+    ...innermostOf(settings, { clock, memory }),
   };
 }
 
@@ -83,6 +83,17 @@ function cachesOf(route: RouteConfig, scopes: Scopes, { clock, memory }: PolicyD
   return {
     responseCache: cache && responseCache(options, { ...cache, clock, memory, totalTimeoutMs }),
     cacheRefill: cache && durable && cacheRefill(options, { ...cache, clock, memory }),
+  };
+}
+
+/** What is closest to the upstream, each only where something is written for it. */
+function innermostOf(
+  { attemptTimeoutMs, inspection: rules }: RouteConfig['settings'],
+  deps: Pick<PolicyDeps, 'clock' | 'memory'>,
+) {
+  return {
+    attemptTimeout: attemptTimeoutMs === undefined ? undefined : attemptTimeout(attemptTimeoutMs, deps.clock),
+    inspection: rules.rules.length === 0 ? undefined : inspection(rules, deps),
   };
 }
 

@@ -15,6 +15,7 @@ import { type GateClosed, Quota } from '../policies/quota/quota.ts';
 import { HedgeAllowance } from '../policies/hedge/allowance.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
+import { Pace } from '../policies/pace/pace.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
@@ -135,15 +136,12 @@ export class Scopes {
   }
 
   guard(route: string, options: BreakerOptions): Guard {
-    const { probeLeaseMs } = this.#shared.breaker;
-    // The lease follows the route's attempt timeout; alone it is no reason for a breaker of its own.
-    const scope = this.#scopeOf(route, { ...options, probeLeaseMs }, this.#shared.breaker);
-    const own = scope.name === this.#upstream ? this.#shared.breaker : options;
+    const scope = this.#scopeOf(route, options, this.#shared.breaker);
     const names = { upstream: this.#upstream, scope: scope.name };
     scope.guard = this.#deps.state.keep(
       `${scope.name} breaker`,
-      own,
-      () => new Guard(names, own, this.#deps),
+      options,
+      () => new Guard(names, options, this.#deps),
     );
     return scope.guard;
   }
@@ -155,6 +153,13 @@ export class Scopes {
       allowance: new HedgeAllowance(maxExtra),
       latency: 'percentile' in after ? new Latency(after.percentile) : undefined,
     }));
+  }
+
+  /** What is usual on a route. */
+  pace(route: string): Pace {
+    const { state } = this.#deps;
+    const pulse = state.keep(`${this.#upstream} pulse`, undefined, () => ({ answeredAt: -Infinity }));
+    return state.keep(`${this.#upstream}/${route} pace`, undefined, () => new Pace(pulse));
   }
 
   limiter(route: string, options: ConcurrencyOptions): Limiter {

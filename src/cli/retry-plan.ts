@@ -59,7 +59,7 @@ export interface Schedule {
   readonly sum: WaitRange;
   /** When the last attempt starts at the latest: every wait and every attempt before it at its longest. */
   readonly lastStartsMs: number;
-  /** When the call ends at the latest: the last attempt may use all that is left. */
+  /** When the call ends at the latest. */
   readonly endsMs: number;
 }
 
@@ -98,8 +98,9 @@ export function longestFailedAttempt(
   { connection }: UpstreamConfig,
   { settings }: RouteConfig,
 ): number {
-  if (rules.some(({ sentUnknown }) => sentUnknown)) return settings.attemptTimeoutMs;
-  // Such a call is not timed out for the sake of an attempt that may not follow; only an answer, or no connection, ends it.
+  const { attemptTimeoutMs = settings.totalTimeoutMs } = settings;
+  if (rules.some(({ sentUnknown }) => sentUnknown)) return attemptTimeoutMs;
+  // A timeout of such an attempt is not followed by another; only an answer, or no connection, is.
   const late = rules.some(({ statuses }) => statuses.some((status) => status !== MISDIRECTED));
-  return late ? settings.totalTimeoutMs : connection.connectTimeoutMs;
+  return late ? attemptTimeoutMs : connection.connectTimeoutMs;
 }

@@ -122,7 +122,8 @@ export interface RouteConfig {
 }
 
 export interface RouteSettings {
-  readonly attemptTimeoutMs: number;
+  /** Undefined: none is written, and an attempt may use all the time of its call. */
+  readonly attemptTimeoutMs: number | undefined;
   readonly idleTimeoutMs: number;
   readonly totalTimeoutMs: number;
   /** A request body up to this size is kept so that it can be sent again. */

@@ -26,18 +26,17 @@ const PAIRS: readonly Pair[] = [
   ),
   { low: 'breaker.wait.min', high: 'breaker.wait.max', unit: 'duration', bends: 'low' },
   { low: 'concurrency.min', high: 'concurrency.max', unit: 'count', bends: 'low' },
-  { low: 'concurrency.initial', high: 'concurrency.max', unit: 'count', bends: 'low' },
-  { low: 'concurrency.min', high: 'concurrency.initial', unit: 'count', bends: 'high' },
 ];
 
 /**
  * Reports settings that contradict each other. A built-in value that only a written one contradicts is bent to it:
- * `concurrency: { max: 5 }` need not say `initial: 5` too.
+ * `retry: { backoff: { max: 1s } }` need not say `base: 1s` too.
  */
 export function crossCheck(settings: Inherited<Settings>, report: Report): void {
   for (const pair of PAIRS) checkPair(settings, pair, report);
   checkBackoff('retry', settings, report);
   checkBackoff('durable', settings, report);
+  checkConcurrency(settings, report);
   checkFallback(settings, report);
   checkHedge(settings, report);
   checkTimeouts(settings, report);
@@ -61,7 +60,7 @@ function checkBackoff(
 }
 
 function checkPair({ values, origins }: Inherited<Settings>, pair: Pair, report: Report): void {
-  // A fixed limit knows neither bound, and one that is off knows nothing.
+  // A fixed limit does not fall, and one that is off does nothing.
   if (pair.low.startsWith('concurrency') && values.concurrency.mode !== 'adaptive') return;
   const low = numberAt(values, pair.low);
   const high = numberAt(values, pair.high);
@@ -98,13 +97,21 @@ function contradiction(
 function checkTimeouts({ values, origins }: Inherited<Settings>, report: Report): void {
   const { attempt, total } = values.timeouts;
   const [attemptOrigin, totalOrigin] = [origins.get('timeouts.attempt'), origins.get('timeouts.total')];
-  if (attempt <= total || attemptOrigin === undefined || totalOrigin === undefined) return;
+  if (attempt === null || attempt <= total || attemptOrigin === undefined || totalOrigin === undefined)
+    return;
   // A route that only lowers `total` knows what it does.
   if (attemptOrigin.depth < totalOrigin.depth) return;
   report.warning(
     attemptOrigin.path,
     `${formatDuration(attempt)} is never reached, because total is ${formatDuration(total)}; raise timeouts.total`,
   );
+}
+
+/** A fixed limit is a number. */
+function checkConcurrency({ values, origins }: Inherited<Settings>, report: Report): void {
+  const mode = origins.get('concurrency.mode');
+  if (mode === undefined || values.concurrency.mode !== 'fixed' || values.concurrency.max !== null) return;
+  report.problem(mode.path, 'fixed needs a number; write for example concurrency: 20');
 }
 
 /** Without a key there is nothing to tell equal requests by. */
@@ -150,7 +157,9 @@ function valueAt(values: object, path: string): unknown {
   return path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], values);
 }
 
-const numberAt = (values: object, path: string): number => valueAt(values, path) as number;
+/** What is off is no bound. */
+const numberAt = (values: object, path: string): number =>
+  (valueAt(values, path) as number | null) ?? Infinity;
 
 function setAt(values: object, path: string, value: number): void {
   const keys: Path = path.split('.');

@@ -58,7 +58,7 @@ export interface Words<V> {
   readonly expand: (found: unknown) => V | Wrong | undefined;
 }
 
-/** A section that can also be written as one word: `concurrency: 20` stands for `{ mode: fixed, initial: 20 }`. */
+/** A section that can also be written as one word: `concurrency: 20` stands for `{ mode: fixed, max: 20 }`. */
 export function shorthand<S extends z.ZodType>(keys: S, words: Words<z.output<S>>): z.ZodType<z.output<S>> {
   const word = z.unknown().transform((found, context): z.output<S> => {
     const value = words.expand(found);

@@ -20,7 +20,7 @@ export type Settings = Complete<SharedInput>;
 export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {
   const { timeouts, retry, errors, resume, breaker, cache, concurrency, dedupe, quota, request } = settings;
   return {
-    attemptTimeoutMs: timeouts.attempt,
+    attemptTimeoutMs: timeouts.attempt ?? undefined,
     idleTimeoutMs: timeouts.idle,
     totalTimeoutMs: timeouts.total,
     maxReplayBytes: request.max_replay,
@@ -28,7 +28,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     inspection: inspectionOptions(errors),
     resumeAttempts: resume.attempts,
     budget: { cap: retry.budget.cap, ratio: retry.budget.ratio, tricklePerSecond: retry.budget.trickle },
-    breaker: breakerOptions(breaker, timeouts.attempt),
+    breaker: breakerOptions(breaker),
     cache: {
       ttlMs: cache.ttl ?? undefined,
       override: cache.override,
@@ -44,9 +44,8 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     },
     concurrency: {
       mode: concurrency.mode,
-      initial: concurrency.initial,
       min: concurrency.min,
-      max: concurrency.max,
+      max: concurrency.max ?? Infinity,
       queue: concurrency.queue,
       waitMs: concurrency.wait,
       latencyCeilingMs: concurrency.latency_ceiling ?? undefined,
@@ -110,7 +109,7 @@ export function backoffOptions(backoff: Settings['retry']['backoff']): BackoffOp
   };
 }
 
-function breakerOptions(breaker: Settings['breaker'], probeLeaseMs: number): BreakerOptions {
+function breakerOptions(breaker: Settings['breaker']): BreakerOptions {
   const { slow, wait } = breaker;
   return {
     mode: breaker.mode,
@@ -124,6 +123,5 @@ function breakerOptions(breaker: Settings['breaker'], probeLeaseMs: number): Bre
     waitRatio: wait.ratio,
     minWaitMs: wait.min,
     maxWaitMs: wait.max,
-    probeLeaseMs,
   };
 }

@@ -83,11 +83,21 @@ function expected(type: string): string {
 /** Known to the design, unknown to this version: worth a better word than "did you mean". */
 const LATER: ReadonlySet<string> = new Set(['coalesce', 'tracing']);
 
+/** Keys of earlier versions, and what is written instead. */
+const RENAMED: ReadonlyMap<string, string> = new Map([
+  [
+    'concurrency.initial',
+    'there is no such key any more: without signs of overload nothing is limited; write max for a limit from the start',
+  ],
+]);
+
 function unknownKey(path: Path, key: string, whole: z.ZodType): string {
   const schema = path.reduce<z.ZodType | undefined>((at, part) => at && below(at, part), whole);
   if (key === 'connect' && path.at(-1) === 'timeouts') {
     return 'unknown key in a route; all routes of an upstream share its connections, so write it there';
   }
+  const renamed = RENAMED.get(`${String(path.at(-1))}.${key}`);
+  if (renamed !== undefined) return renamed;
   if (LATER.has(key)) return 'not available in this version';
   const known = namesBelow(schema);
   const meant = didYouMean(key, known);

@@ -79,7 +79,6 @@ function callOf(
     body: storedBody(job.body),
     idempotencyKey: job.upstreamKey ?? undefined,
     attempt: job.attempt,
-    // A request that may not be repeated gets all the time there is: to break it off helps nobody.
     lastAttempt: !repeatable,
     deadline: now + route.headTimeoutMs,
     signal,

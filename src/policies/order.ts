@@ -1,4 +1,5 @@
 import { compose, type Policy, type Send } from '../proxy/pipeline.ts';
+import type { PacePolicies } from './pace/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
 import type { SignedPolicies } from './signed/signed.ts';
 
@@ -15,9 +16,10 @@ export interface Policies {
   readonly resume: Policy | undefined;
   readonly hedge?: Policy | undefined;
   readonly quota: QuotaPolicies | undefined;
+  readonly pace?: PacePolicies | undefined;
   readonly circuitBreaker: Policy | undefined;
   readonly concurrency: Policy | undefined;
-  readonly attemptTimeout: Policy;
+  readonly attemptTimeout: Policy | undefined;
   readonly inspection: Policy | undefined;
 }
 
@@ -39,6 +41,8 @@ export interface Policies {
  * - `quota`: inside retry, because waiting for it is no attempt, and a retry waits its turn like all others; outside the
  *   breaker, so that who waits here is not told by a breaker that opened and closed meanwhile. Its other end,
  *   `departure`, is inside the concurrency limit: what waited there for a permit meets what was learned meanwhile.
+ * - `pace`: outside the breaker and the limit, which ask its watch what an attempt's silence says. Its other end, `departure`,
+ *   is inside all that waits, because only the upstream's own time counts.
  * - `circuitBreaker`: inside retry, so that each attempt counts and none passes once it is open; outside the
  *   concurrency limit, so that a refused attempt does not queue for a permit first.
  * - `concurrency`: inside retry, because a call asleep in backoff must not hold a permit.
@@ -46,7 +50,7 @@ export interface Policies {
  * - `inspection`: innermost, so that all others see what a reply means, and its reading of a body has the attempt's time limit.
  */
 export function pipeline(policies: Policies, upstream: Send): Send {
-  const { quota, signed } = policies;
+  const { pace, quota, signed } = policies;
   const present = [
     policies.dedupe,
     policies.deadline,
@@ -57,10 +61,12 @@ export function pipeline(policies: Policies, upstream: Send): Send {
     policies.resume,
     policies.hedge,
     quota?.admission,
+    pace?.admission,
     policies.circuitBreaker,
     policies.concurrency,
     quota?.departure,
     signed?.departure,
+    pace?.departure,
     policies.attemptTimeout,
     policies.inspection,
   ].filter((policy) => policy !== undefined);

@@ -6,7 +6,6 @@ export const atlassian: Preset = {
   about:
     'Rate limits that say when in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
   source: LIMITS,
-  timeouts: { total: '90s' },
   retry: { retry_after: { max: '65s' } },
   quota: {
     formats: [

@@ -26,7 +26,6 @@ export const google: Preset = {
     secrets: ['key', 'access_token', 'x-goog-api-key'],
     accounts: ['x-goog-user-project', 'login-customer-id'],
   },
-  timeouts: { total: '90s' },
   retry: { retry_after: { max: '65s' } },
   quota: { wait: '65s', credentials: ['authorization', 'x-goog-api-key'] },
   errors: {

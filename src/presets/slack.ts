@@ -17,7 +17,6 @@ export const slack: Preset = {
   source: LIMITS,
   sources: { identity: 'https://docs.slack.dev/authentication/tokens' },
   identity: { secrets: ['token'] },
-  timeouts: { total: '90s' },
   retry: { retry_after: { max: '65s' } },
   // Each method of the API has its own limit, and each of them is a path.
   quota: { scope: 'path', wait: '65s' },

@@ -4,6 +4,7 @@ import { isIdempotent } from '../http/methods.ts';
 import type { Interim } from '../http/reply.ts';
 import type { RequestBody } from '../http/request-body.ts';
 import type { Abort } from '../runtime/abort.ts';
+import type { AttemptWatch } from './attempt-watch.ts';
 import type { CallOverrides } from './overrides.ts';
 import type { CallEvent } from './events.ts';
 
@@ -31,10 +32,7 @@ export interface Call {
   readonly overrides?: CallOverrides | undefined;
   /** 1 for the first try. */
   readonly attempt: number;
-  /**
-   * No other attempt could follow a timeout of this one: it may use all the time that is left, and its interim replies need
-   * not wait for its head.
-   */
+  /** No other attempt follows when this one brings no reply, so its interim replies need not wait for its head. */
   readonly lastAttempt: boolean;
   /** The moment by which the head must be here, on `clock.now()`'s scale. */
   readonly deadline: number;
@@ -47,6 +45,8 @@ export interface Call {
   readonly client?: string | undefined;
   /** What this attempt has taken of the upstream's quota. `start`: just before it leaves; false calls it back. */
   readonly ticket?: { start(): boolean } | undefined;
+  /** Of this attempt; undefined outside of an attempt. */
+  readonly watch?: AttemptWatch | undefined;
   readonly report: (event: CallEvent) => void;
   /** Takes an interim reply to the client at once; undefined where nobody wants one. */
   readonly onInterim?: ((interim: Interim) => void) | undefined;

@@ -48,6 +48,7 @@ export type BreakerCause =
   | 'wait_over'
   | 'probe_failed'
   | 'probe_hung'
+  | 'probe_answered'
   | 'probes_succeeded'
   | 'forced';
 

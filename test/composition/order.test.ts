@@ -177,7 +177,7 @@ test('retry outside circuit breaker: each attempt counts, and the one that opens
 
 test('retry outside concurrency: a call in backoff holds no permit', async () => {
   const more =
-    '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 5s, jitter: none } }\n';
+    '    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 5s, jitter: none } }\n';
   const { clock, proxy } = await start([status(503), ok('other'), ok('retried')], more);
   const client = await send(proxy);
   await clock.untilAsleep();
@@ -189,7 +189,7 @@ test('retry outside concurrency: a call in backoff holds no permit', async () =>
 
 test('circuit breaker outside concurrency: what it refuses does not queue for a permit first', async () => {
   const more =
-    '    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s, attempt: 900s }\n';
+    '    concurrency: { mode: fixed, max: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s, attempt: 900s }\n';
   const { exchanges, step } = held();
   const { origin, proxy } = await start([step], more);
   const first = await send(proxy);
@@ -209,7 +209,7 @@ test('circuit breaker outside concurrency: what it refuses does not queue for a 
 
 test('circuit breaker outside concurrency: our own refusal of a permit is not the upstream’s failure', async () => {
   const more =
-    '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n    breaker: { min_requests: 1, failure_rate: 1%, consecutive_failures: 1 }\n';
+    '    concurrency: { mode: fixed, max: 1, queue: 0 }\n    breaker: { min_requests: 1, failure_rate: 1%, consecutive_failures: 1 }\n';
   const { exchanges, step } = held();
   const { origin, proxy } = await start([step], more);
   const first = await send(proxy);
@@ -226,7 +226,7 @@ test('circuit breaker outside concurrency: our own refusal of a permit is not th
 
 test('concurrency outside attempt timeout: the wait for a permit is not charged to the attempt', async () => {
   const more =
-    '    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 60s }\n    timeouts: { attempt: 1s, total: 1000s }\n';
+    '    concurrency: { mode: fixed, max: 1, queue: 5, wait: 60s }\n    timeouts: { attempt: 1s, total: 1000s }\n';
   const { exchanges, step } = held();
   const { clock, origin, proxy } = await start([step], more);
   const first = await send(proxy);
@@ -246,7 +246,7 @@ test('concurrency outside attempt timeout: the wait for a permit is not charged 
 
 test('attempt timeout around the upstream: the request is really cancelled, and the next one answers', async () => {
   const more =
-    '    timeouts: { attempt: 1s }\n    concurrency: { initial: 10 }\n    retry: { backoff: { base: 1s, jitter: none } }\n';
+    '    timeouts: { attempt: 1s }\n    concurrency: { max: 10 }\n    retry: { backoff: { base: 1s, jitter: none } }\n';
   const { clock, origin, proxy } = await start([hang(), ok('second')], more);
   const client = await send(proxy);
   await origin.untilRequests(1);
@@ -255,7 +255,7 @@ test('attempt timeout around the upstream: the request is really cancelled, and 
   await clock.advance(1);
   await origin.until(({ openConnections }) => openConnections === 0);
   // Running out of time is the evidence that lowers the limit.
-  expect((await scopeOf(proxy))?.concurrency).toMatchObject({ limit: 9, in_flight: 0 });
+  expect((await scopeOf(proxy))?.concurrency).toMatchObject({ limit: 10, in_flight: 0 });
   await clock.untilAsleep();
   await clock.advance(1_000);
   const reply = await client.readReply();

@@ -3,16 +3,8 @@ import type { Fault } from './faults.ts';
 
 /** The page of the docs that the tables are. */
 export function renderFaults(faults: readonly Fault[], clientFaults: readonly ClientFault[]): string {
-  const upstream = faults.map(({ moment, fault, idempotent, post, proxyStatus, result, outcome, waits }) =>
-    row([
-      moment,
-      fault,
-      idempotent,
-      post,
-      code(proxyStatus),
-      waits === 'attempt' ? `${code(result)}; of the last \`deadline_exceeded\`` : code(result),
-      code(outcome),
-    ]),
+  const upstream = faults.map(({ moment, fault, idempotent, post, proxyStatus, result, outcome }) =>
+    row([moment, fault, idempotent, post, code(proxyStatus), code(result), code(outcome)]),
   );
   const client = clientFaults.map(({ fault, told, upstreamGot, outcome, error }) =>
     row([fault, told, upstreamGot, code(outcome), code(error)]),
@@ -32,7 +24,7 @@ upstream's own reply, returned as it came.
 |---|---|---|---|---|---|---|
 ${upstream.join('\n')}
 
-The last attempt that can be made has no timeout of its own: it may use all that is left of the total.
+An attempt timeout that is written is kept on the last attempt too.
 
 A reset after the head is the same as a close there, whether or not bytes that came before it still arrive; only a body whose end is
 that of its connection is whole after a close, and broken after a reset.

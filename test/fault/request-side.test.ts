@@ -175,7 +175,7 @@ describe('the last word is the upstream’s', () => {
 
   test('when a retry would have to wait for a permit that does not come', async () => {
     const more =
-      '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { trickle: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
+      '    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { trickle: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
     const { clock, client, origin, proxy } = await start(
       [status(503, { 'x-one': '1' }, 'busy'), hang()],
       more,

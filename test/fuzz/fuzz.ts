@@ -23,7 +23,7 @@ upstreams:
     allow_private: true
     retry: off
     breaker: off
-    concurrency: { mode: fixed, initial: 100, queue: 100, wait: 10s }
+    concurrency: { mode: fixed, max: 100, queue: 100, wait: 10s }
     timeouts: { attempt: 1s, total: 1s, idle: 1s }
 `;
 

@@ -302,7 +302,7 @@ describe('an upstream that speaks out of turn', () => {
       { at: 'request', run: (current) => void (peer = current) },
       answer(replyBytes(200, [], 'mine')),
     );
-    const more = '    retry: off\n    concurrency: { mode: fixed, initial: 1, queue: 10, wait: 20s }\n';
+    const more = '    retry: off\n    concurrency: { mode: fixed, max: 1, queue: 10, wait: 20s }\n';
     const proxy = await startTidy(apiConfig(origin, more));
     const clients = await Promise.all(Array.from({ length: 5 }, () => connectRaw(proxy.port)));
     for (const client of clients) await client.send(get());

@@ -34,7 +34,7 @@ describe('a client that leaves', () => {
     expect(await scopeOf(proxy)).toMatchObject({
       breaker: { state: 'closed' },
       budget_tokens: 10,
-      concurrency: { limit: 20, in_flight: 0, queued: 0 },
+      concurrency: { limit: null, in_flight: 0, queued: 0 },
     });
     expect(proxy.states).toEqual([]);
   });
@@ -111,7 +111,7 @@ describe('a client that leaves', () => {
       response.end('done');
     });
     const more =
-      '    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s }\n';
+      '    concurrency: { mode: fixed, max: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s }\n';
     const proxy = await startTidy(apiConfig(origin, more), { clock });
     const [first, leaver, second] = await Promise.all([1, 2, 3].map(() => connectRaw(proxy.port)));
     await first?.send(GET.replace('/api/', '/api/first'));

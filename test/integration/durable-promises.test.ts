@@ -286,7 +286,7 @@ describe('promise: remarks on why it waits', () => {
   test('quota, concurrency: what would exceed it waits without an attempt', async () => {
     const origin = await startOrigin(hang());
     const client = await startDurable(
-      durableConfig(origin, { more: '    concurrency: { mode: fixed, initial: 1, queue: 0 }' }),
+      durableConfig(origin, { more: '    concurrency: { mode: fixed, max: 1, queue: 0 }' }),
     );
     const live = fetch(`${client.proxy.url}/api/live`).catch(() => undefined);
     await origin.untilRequests(1);

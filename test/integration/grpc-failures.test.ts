@@ -232,8 +232,8 @@ describe('an error of our own is told in the terms of gRPC', () => {
 
   test.each([
     ['500m', 500],
-    ['2H', 30_000],
-    ['soon', 30_000],
+    ['2H', 600_000],
+    ['soon', 600_000],
   ])('a deadline of %s: DEADLINE_EXCEEDED after %d ms, and the server is told to stop', async (said, ms) => {
     const clock = new FakeClock();
     const origin = await startHttp2Origin([() => undefined], { plain: true });
@@ -281,7 +281,7 @@ describe('an error of our own is told in the terms of gRPC', () => {
   test('a limit that is full: RESOURCE_EXHAUSTED; a route that is not there: UNIMPLEMENTED', async () => {
     const { client, proxy } = await start(
       { down: (call) => void call.write('begun') },
-      '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n',
+      '    concurrency: { mode: fixed, max: 1, queue: 0 }\n',
     );
     const running = client.down('hello', new Metadata());
     running.on('error', () => undefined);

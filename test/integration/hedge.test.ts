@@ -224,7 +224,7 @@ describe('there is no hedge', () => {
   });
 
   test('for an attempt that still waits for a permit: it is not the upstream that is slow', async () => {
-    const more = `${AFTER}    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 20s }\n    timeouts: { total: 1000s, attempt: 900s }\n`;
+    const more = `${AFTER}    concurrency: { mode: fixed, max: 1, queue: 5, wait: 20s }\n    timeouts: { total: 1000s, attempt: 900s }\n`;
     const { clock, held, hedges, origin, proxy, send } = await start(more);
     const first = send({ method: 'POST' });
     await origin.untilRequests(1);
@@ -241,7 +241,7 @@ describe('there is no hedge', () => {
 });
 
 test('a hedge that gets no permit was none: what it cost is given back', async () => {
-  const more = `${AFTER}    concurrency: { mode: fixed, initial: 1, queue: 0 }\n    retry: { budget: { trickle: 0/s } }\n`;
+  const more = `${AFTER}    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { budget: { trickle: 0/s } }\n`;
   const { held, hedges, origin, proxy, slow } = await start(more);
   const sent = slow();
   await metric(hedges, ['refused 1']);
@@ -283,7 +283,7 @@ test('by percentile: nothing before a hundred answers, then what is slower than 
 });
 
 test('the loser is counted neither by the breaker nor by the limit', async () => {
-  const more = `${AFTER}    breaker: { min_requests: 1, failure_rate: 1%, consecutive_failures: 1 }\n    concurrency: { initial: 10 }\n`;
+  const more = `${AFTER}    breaker: { min_requests: 1, failure_rate: 1%, consecutive_failures: 1 }\n    concurrency: { max: 10 }\n`;
   const { held, origin, proxy, slow } = await start(more);
   const sent = slow();
   await origin.untilRequests(2);

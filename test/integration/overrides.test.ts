@@ -99,7 +99,7 @@ test.each([
   ['x-request-timeout-ms', '99999', 30_000],
 ])('%s: %s has the call end after %d ms', async (name, value, ms) => {
   const clock = new FakeClock();
-  const more = `${ALL}    retry: off\n    timeouts: { attempt: 5s, total: 30s }\n`;
+  const more = `${ALL}    retry: off\n    timeouts: { total: 30s }\n`;
   const { origin, send } = await start([hang()], more, clock);
   const sent = send({ [name]: value });
   await origin.untilRequests(1);

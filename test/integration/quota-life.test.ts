@@ -206,7 +206,7 @@ test('what a call costs is read from its body', async () => {
 });
 
 test('quota outside concurrency: who waits for the quota holds no permit', async () => {
-  const more = '    retry: off\n    quota: 1/s\n    concurrency: { mode: fixed, initial: 1, queue: 0 }\n';
+  const more = '    retry: off\n    quota: 1/s\n    concurrency: { mode: fixed, max: 1, queue: 0 }\n';
   const { proxy, clock } = await start([ok('1'), ok('2')], more);
   expect((await (await send(proxy)).readReply()).body.toString()).toBe('1');
   const second = await send(proxy);
@@ -218,7 +218,7 @@ test('quota outside concurrency: who waits for the quota holds no permit', async
 
 test('quota outside concurrency: what waits for a permit when the gate closes does not go', async () => {
   const exchanges: OriginExchange[] = [];
-  const more = '    retry: off\n    concurrency: { mode: fixed, initial: 1, queue: 5, wait: 20s }\n';
+  const more = '    retry: off\n    concurrency: { mode: fixed, max: 1, queue: 5, wait: 20s }\n';
   const { proxy, clock, origin } = await start([(exchange) => void exchanges.push(exchange)], more);
   const first = await send(proxy);
   await origin.untilRequests(1);

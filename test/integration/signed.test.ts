@@ -58,7 +58,7 @@ const verifying =
 
 const RETRIES =
   'retry: { attempts: 9, backoff: { kind: constant, base: 4s, overloaded_base: 4s, jitter: none } }';
-const ONE_AT_A_TIME = 'concurrency: { mode: fixed, initial: 1, wait: 30s }';
+const ONE_AT_A_TIME = 'concurrency: { mode: fixed, max: 1, wait: 30s }';
 const settings = (...lines: string[]) => lines.map((line) => `    ${line}\n`).join('');
 
 async function get(proxy: Breakwater) {

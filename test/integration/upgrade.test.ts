@@ -421,9 +421,7 @@ describe('the handshake', () => {
   test('holds a permit of the concurrency limit, its tunnel does not', async () => {
     const waiting: OriginHandshake[] = [];
     const origin = await startSocketOrigin((handshake) => void waiting.push(handshake));
-    const proxy = await startTidy(
-      apiConfig(origin, '    concurrency: { mode: fixed, initial: 1, queue: 0 }\n'),
-    );
+    const proxy = await startTidy(apiConfig(origin, '    concurrency: { mode: fixed, max: 1, queue: 0 }\n'));
     const first = connectTo(proxy);
     await origin.until(() => waiting.length === 1);
     const { status, headers } = await connectTo(proxy).refused();

@@ -16,7 +16,6 @@ const OPTIONS: BreakerOptions = {
   waitRatio: 0.1,
   minWaitMs: 500,
   maxWaitMs: 15_000,
-  probeLeaseMs: 10_000,
 };
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
@@ -299,19 +298,83 @@ test('a cancelled probe gives its place back and proves nothing', () => {
   expect(breaker.state(600)).toBe('closed');
 });
 
-test('a hung probe reopens with the next wait, counted from the end of its lease', () => {
-  const { breaker, fail, changes, stale } = setUp();
+test('a hung probe is followed by another: the wait counts from the start of the first', () => {
+  const { breaker, fail, changes } = setUp();
   fail(20, 0);
-  const hung = acquire(breaker, 20_000);
-  expect(breaker.tryAcquire(30_000)).toBeUndefined();
-  expect(breaker.state(30_000)).toBe('half_open');
-  expect(breaker.state(30_001)).toBe('open');
+  const hung = breaker.tryAcquire(30_000, 2_000);
+  expect(breaker.tryAcquire(32_000)).toBeUndefined();
+  expect(breaker.state(32_000)).toBe('half_open');
+  expect(breaker.state(32_001)).toBe('open');
   expect(changes.at(-1)).toBe('half_open → open: probe_hung');
-  expect(breaker.retryAfterMs(30_001)).toBe(2_999);
-  hung.fail(31_000);
-  expect(stale()).toBe(1);
-  expect(breaker.retryAfterMs(31_000)).toBe(2_000);
+  expect(breaker.retryAfterMs(32_001)).toBe(999);
+  hung?.fail(32_500);
+  expect(breaker.retryAfterMs(32_500)).toBe(500);
   expect(breaker.tryAcquire(33_000)?.probe).toBe(true);
+});
+
+test('the late good answer of a hung probe counts as the probe’s success', () => {
+  const { breaker, fail, succeed, changes } = setUp();
+  fail(20, 0);
+  const hung = breaker.tryAcquire(30_000, 2_000);
+  expect(breaker.state(32_001)).toBe('open');
+  hung?.succeed(32_100);
+  expect(changes.at(-1)).toBe('open → half_open: probe_answered');
+  succeed(2, 32_100);
+  expect(breaker.state(32_100)).toBe('closed');
+});
+
+test('an upstream whose answers to probes take longer than a lease is found well by late answers alone', () => {
+  const { breaker, fail, changes } = setUp();
+  fail(20, 0);
+  const probes = [500, 3_000, 6_000].map((at) => {
+    breaker.state(at);
+    return breaker.tryAcquire(at, 2_000);
+  });
+  for (const [index, probe] of probes.entries()) probe?.succeed(8_100 + index);
+  expect(changes.at(-1)).toBe('half_open → closed: probes_succeeded');
+});
+
+test('a probe of an outage that is over is not heard in the next one', () => {
+  const { breaker, fail, succeed, changes, stale } = setUp();
+  fail(20, 0);
+  const hung = breaker.tryAcquire(500, 2_000);
+  breaker.state(3_000);
+  succeed(3, 3_000);
+  fail(20, 60_000);
+  hung?.succeed(60_001);
+  expect(changes.at(-1)).toBe('closed → open: failure_rate');
+  expect(stale()).toBe(1);
+});
+
+test('a suspected attempt counts as a failure, and as a success when it is answered well after all', () => {
+  const { breaker, changes } = setUp();
+  const permits = Array.from({ length: 40 }, () => acquire(breaker, 0));
+  for (const permit of permits.slice(0, 15)) permit.suspect(100);
+  for (const permit of permits.slice(0, 15)) permit.succeed(200);
+  for (const permit of permits.slice(15, 30)) permit.suspect(300);
+  expect(breaker.state(300)).toBe('closed');
+  for (const permit of permits.slice(30)) permit.suspect(400);
+  expect(breaker.state(400)).toBe('closed');
+  expect(changes).toEqual([]);
+});
+
+test('suspected attempts open it like any other failure, each of them once', () => {
+  const { breaker, changes } = setUp();
+  const permits = Array.from({ length: 20 }, () => acquire(breaker, 0));
+  for (const permit of permits.slice(0, 19)) {
+    permit.suspect(100);
+    permit.fail(200);
+  }
+  expect(breaker.state(200)).toBe('closed');
+  permits.at(-1)?.suspect(200);
+  expect(changes).toEqual(['closed → open: failure_rate']);
+});
+
+test('a probe is not suspected: it has its lease', () => {
+  const { breaker, fail } = setUp();
+  fail(20, 0);
+  breaker.tryAcquire(500)?.suspect(1_000);
+  expect(breaker.state(1_000)).toBe('half_open');
 });
 
 test('a hung probe that nobody noticed for an hour holds nobody up', () => {
@@ -327,9 +390,9 @@ test('a probe with a good head is no longer hung: its lease ends as a success', 
   fail(20, 0);
   const download = acquire(breaker, 500);
   download.answer(600);
-  expect(breaker.tryAcquire(10_500)).toBeUndefined();
-  succeed(2, 10_501);
-  expect(breaker.state(10_501)).toBe('closed');
+  expect(breaker.tryAcquire(2_500)).toBeUndefined();
+  succeed(2, 2_501);
+  expect(breaker.state(2_501)).toBe('closed');
   download.fail(60_000);
   expect(stale()).toBe(0);
 });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import { Breaker } from '../../src/policies/circuit-breaker/breaker.ts';
 import { circuitBreaker } from '../../src/policies/circuit-breaker/policy.ts';
+import { AttemptWatch } from '../../src/proxy/attempt-watch.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type StubReply, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
@@ -28,7 +29,6 @@ function setUp({
       waitRatio: 0.1,
       minWaitMs: 500,
       maxWaitMs: 15_000,
-      probeLeaseMs: 10_000,
     },
     () => 0.5,
     { changed: () => {}, stale: () => {} },
@@ -239,15 +239,68 @@ test('a probe whose body outlasts its lease has succeeded', async () => {
   expect(state()).toBe('closed');
 });
 
-test('a probe without a head at the end of its lease has hung', async () => {
+test('a probe without a head at the end of its lease is followed by another, and its late answer counts', async () => {
   const { answer, guarded, attempts, state, clock } = setUp();
   await answer(json(500));
   await clock.advance(500);
   const hung = guarded(stubCall());
-  await clock.advance(10_001);
-  expect(state()).toBe('open');
-  attempts.at(-1)?.answer(json(200));
+  await clock.advance(2_001);
+  const second = guarded(stubCall());
+  expect(attempts.length).toBe(3);
+  attempts[1]?.answer(json(200));
   (await hung).body.discard();
   await settled();
+  expect(state()).toBe('closed');
+  attempts[2]?.fail(new ProxyError('attempt_timeout', 'late', { sent: 'sent_unknown' }));
+  await expect(second).rejects.toMatchObject({ code: 'attempt_timeout' });
+  expect(state()).toBe('closed');
+});
+
+// --- what the watch of an attempt says ---
+
+function watched(clock: FakeClock, usualMs?: number) {
+  const patienceMs = usualMs === undefined ? Infinity : 3_000;
+  const expectation = { patienceMs, usualMs, totalMs: 600_000, usual: { record: () => {} } };
+  const watch = new AttemptWatch(expectation, { answeredAt: Number.NEGATIVE_INFINITY }, clock);
+  return stubCall({ watch });
+}
+
+test('19 clients with a deadline of 5 ms open nothing; those that had their time do', async () => {
+  const { clock, guarded, attempts, state } = setUp();
+  const giveUp = async (ms: number) => {
+    const call = watched(clock, 100);
+    const pending = guarded(call);
+    call.watch?.start(call);
+    await clock.advance(ms);
+    attempts.at(-1)?.fail(new ProxyError('deadline_exceeded', 'late', { sent: 'sent_unknown' }));
+    await expect(pending).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  };
+  for (let i = 0; i < 19; i++) await giveUp(5);
+  expect(state()).toBe('closed');
+  await giveUp(3_000);
   expect(state()).toBe('open');
+});
+
+test('a suspected attempt is a failure before it ends', async () => {
+  const { clock, guarded, attempts, state } = setUp();
+  const call = watched(clock, 100);
+  const pending = guarded(call);
+  call.watch?.start(call);
+  await clock.advance(3_000);
+  expect(state()).toBe('open');
+  attempts.at(-1)?.answer(json(200));
+  (await pending).body.discard();
+});
+
+test('a probe is known as one to those further in, and its lease is learned', async () => {
+  const { answer, clock, guarded, attempts, state } = setUp();
+  await answer(json(500));
+  await clock.advance(500);
+  const probe = watched(clock, 100);
+  guarded(probe).catch(() => {});
+  expect(probe.watch?.probe).toBe(true);
+  await clock.advance(501);
+  expect(state()).toBe('half_open');
+  guarded(watched(clock, 100)).catch(() => {});
+  expect(attempts.length).toBe(3);
 });

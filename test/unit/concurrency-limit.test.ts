@@ -1,14 +1,13 @@
 import { expect, test } from 'vitest';
-import { ConcurrencyLimit, type Evidence } from '../../src/policies/concurrency/limit.ts';
+import { ConcurrencyLimit } from '../../src/policies/concurrency/limit.ts';
 import { Median } from '../../src/policies/concurrency/median.ts';
 import type { ConcurrencyOptions } from '../../src/policies/concurrency/options.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const OPTIONS: ConcurrencyOptions = {
   mode: 'adaptive',
-  initial: 20,
   min: 1,
-  max: 200,
+  max: 20,
   queue: 100,
   waitMs: 100,
   latencyCeilingMs: undefined,
@@ -24,15 +23,31 @@ function fill(limit: ConcurrencyLimit, most = 1_000): number {
   return taken;
 }
 
-/** `times` attempts one after the other beside `others` that stay. */
-function rounds(limit: ConcurrencyLimit, times: number, evidence: Evidence): void {
-  for (let i = 0; i < times; i++) {
-    expect(limit.tryAcquire()).toBe(true);
-    limit.release(evidence, 10, i * 1_000);
-  }
+/** Signs of overload at `now`: so many that they are no exception. */
+function overload(limit: ConcurrencyLimit, now: number, times = 4): void {
+  for (let i = 0; i < times; i++) limit.release('overload', 1_000, now);
 }
 
-test('gives as many permits as the limit, and one for each that comes back', () => {
+/** One that has fallen to `to`, with as many permits out. */
+function fallen(to: number, changes: Partial<ConcurrencyOptions> = {}): ConcurrencyLimit {
+  const limit = limitWith({ max: Infinity, ...changes });
+  fill(limit, Math.ceil(to / 0.9) + 3);
+  overload(limit, 0);
+  expect(limit.limit).toBe(to);
+  while (limit.inFlight > to) limit.release('ignored', 0, 0);
+  fill(limit);
+  return limit;
+}
+
+test('without evidence of overload nothing is limited', () => {
+  const limit = limitWith({ max: Infinity });
+  expect(fill(limit, 5_000)).toBe(5_000);
+  for (let i = 0; i < 2_500; i++) limit.release('success', 3_000, i);
+  for (let i = 0; i < 2_500; i++) limit.release('failure', 10, i);
+  expect([limit.limit, limit.inFlight]).toEqual([Infinity, 0]);
+});
+
+test('a number that is written is a limit at once; each permit that comes back is given again', () => {
   const limit = limitWith();
   expect(fill(limit)).toBe(20);
   expect(limit.inFlight).toBe(20);
@@ -40,32 +55,75 @@ test('gives as many permits as the limit, and one for each that comes back', () 
   expect(fill(limit)).toBe(1);
 });
 
+test('with evidence it falls from what was in flight', () => {
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 103);
+  overload(limit, 0);
+  expect([limit.limit, limit.inFlight]).toEqual([90, 99]);
+  expect(limit.tryAcquire()).toBe(false);
+});
+
+test('a few slow attempts among many are no evidence', () => {
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 1_000);
+  for (let i = 0; i < 200; i++) {
+    limit.release(i % 10 === 0 ? 'overload' : 'success', 50, i * 1_000);
+    limit.tryAcquire();
+  }
+  expect(limit.limit).toBe(Infinity);
+});
+
+test('a minute of success without a sign of overload lifts it, and silence does not', () => {
+  const limit = fallen(9);
+  limit.release('success', 10, 59_999);
+  expect(limit.limit).toBe(9);
+  limit.release('ignored', 10, 3_600_000);
+  expect(limit.limit).toBe(9);
+  limit.release('success', 10, 3_600_001);
+  expect(limit.limit).toBe(Infinity);
+});
+
+test('lifted, it is what the operator has written', () => {
+  const limit = fallen(9, { max: 13 });
+  limit.release('success', 10, 60_000);
+  expect(limit.limit).toBe(13);
+});
+
+test('a probe has a permit beyond the limit', () => {
+  const limit = limitWith({ max: 1 });
+  expect(limit.tryAcquire()).toBe(true);
+  limit.acquireReserved();
+  expect(limit.inFlight).toBe(2);
+  limit.release('success', 10, 0);
+  expect(limit.tryAcquire()).toBe(false);
+});
+
 test('50 simultaneous timeouts lower it once', () => {
-  const limit = limitWith({ initial: 50 });
+  const limit = limitWith({ max: 50 });
   fill(limit);
-  for (let i = 0; i < 50; i++) limit.release('overload', 10_000, 0);
-  expect(limit.limit).toBe(45);
+  overload(limit, 0, 50);
+  expect(limit.limit).toBe(42);
   expect(limit.inFlight).toBe(0);
 });
 
 test('it falls again after 100 ms, not before', () => {
-  const limit = limitWith({ initial: 100 });
-  fill(limit);
-  limit.release('overload', 1_000, 0);
-  limit.release('overload', 1_000, 99);
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 103);
+  overload(limit, 0);
+  overload(limit, 99, 1);
   expect(limit.limit).toBe(90);
-  limit.release('overload', 1_000, 100);
+  overload(limit, 100, 1);
   expect(limit.limit).toBe(81);
 });
 
 test('where replies take longer than 100 ms, it falls once per median latency', () => {
-  const limit = limitWith({ initial: 100 });
-  fill(limit);
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 104);
   limit.release('failure', 800, 0);
-  limit.release('overload', 1_000, 0);
-  limit.release('overload', 1_000, 799);
+  overload(limit, 0);
+  overload(limit, 799, 1);
   expect(limit.limit).toBe(90);
-  limit.release('overload', 1_000, 800);
+  overload(limit, 800, 1);
   expect(limit.limit).toBe(81);
 });
 
@@ -79,62 +137,63 @@ test('fast failures and ignored results neither lower nor raise it', () => {
 });
 
 test('grows by one per limit of successes, while at least half of it is in use', () => {
-  const limit = limitWith({ initial: 10 });
-  fill(limit, 5);
+  const limit = fallen(9);
+  while (limit.inFlight > 4) limit.release('ignored', 0, 0);
   for (let i = 0; i < 12; i++) {
     limit.release('success', 10, 0);
     limit.tryAcquire();
   }
-  expect(limit.limit).toBe(10);
+  expect(limit.limit).toBe(9);
   fill(limit, 1);
   for (let i = 0; i < 12; i++) {
     limit.release('success', 10, 0);
     limit.tryAcquire();
   }
-  expect(limit.limit).toBe(11);
-});
-
-test('an app that needs less than half of it does not make it grow', () => {
-  const limit = limitWith({ initial: 10 });
-  fill(limit, 3);
-  rounds(limit, 1_000, 'success');
   expect(limit.limit).toBe(10);
 });
 
 test('grows from 1, though the last permit is the only one', () => {
-  const limit = limitWith({ initial: 1 });
-  rounds(limit, 1, 'success');
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 4);
+  overload(limit, 0);
+  expect(limit.limit).toBe(1);
+  limit.tryAcquire();
+  limit.release('success', 10, 1_000);
   expect(limit.limit).toBe(2);
 });
 
 test('stays within its bounds', () => {
-  const limit = limitWith({ initial: 3, min: 2, max: 4 });
-  for (let i = 0; i < 100; i++) {
+  const limit = limitWith({ min: 2, max: 4 });
+  fill(limit);
+  overload(limit, 0);
+  for (let i = 1; i < 50; i++) {
+    limit.tryAcquire();
+    overload(limit, i * 1_000, 1);
+  }
+  expect(limit.limit).toBe(2);
+  for (let i = 0; i < 50; i++) {
     fill(limit);
-    while (limit.inFlight > 0) limit.release('success', 10, i * 1_000);
+    while (limit.inFlight > 0) limit.release('success', 10, 50_000);
   }
   expect(limit.limit).toBe(4);
-  rounds(limit, 100, 'overload');
-  expect(limit.limit).toBe(2);
-  expect(limitWith({ initial: 500 }).limit).toBe(200);
-  expect(limitWith({ initial: 0 }).limit).toBe(1);
 });
 
 test('latency above the ceiling is evidence, of a success and of a failure', () => {
   for (const evidence of ['success', 'failure'] as const) {
     const limit = limitWith({ latencyCeilingMs: 500 });
     fill(limit);
-    limit.release(evidence, 500, 0);
+    for (let i = 0; i < 8; i++) limit.release(evidence, 500, 0);
     expect(limit.limit).toBe(20);
-    limit.release(evidence, 501, 0);
-    expect(limit.limit).toBe(18);
+    fill(limit);
+    for (let i = 0; i < 4; i++) limit.release(evidence, 501, 0);
+    expect(limit.limit).toBe(15);
   }
 });
 
 test('a fall takes no permit back, and gives none until enough came home', () => {
-  const limit = limitWith();
-  fill(limit);
-  limit.release('overload', 1_000, 0);
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 23);
+  overload(limit, 0);
   expect([limit.limit, limit.inFlight]).toEqual([18, 19]);
   expect(limit.tryAcquire()).toBe(false);
   limit.release('ignored', 0, 0);
@@ -144,7 +203,7 @@ test('a fall takes no permit back, and gives none until enough came home', () =>
 });
 
 test('fixed: never moves', () => {
-  const limit = limitWith({ mode: 'fixed', initial: 300 });
+  const limit = limitWith({ mode: 'fixed', max: 300 });
   expect(fill(limit)).toBe(300);
   for (let i = 0; i < 150; i++) limit.release('overload', 1_000, i * 1_000);
   for (let i = 0; i < 150; i++) limit.release('success', 1_000, i * 1_000);
@@ -180,35 +239,34 @@ test('a first latency of 0 does not hold the median at 0', () => {
 });
 
 test('a wait without a sign of overload extends the limit by one, up to its maximum', () => {
-  const limit = limitWith({ initial: 2, max: 3 });
-  fill(limit);
-  expect(limit.tryExtend(0)).toBe(true);
-  expect([limit.limit, limit.inFlight]).toEqual([3, 3]);
-  expect(limit.tryExtend(0)).toBe(false);
-  expect(limit.limit).toBe(3);
+  const limit = fallen(2, { max: 6 });
+  for (let to = 3; to < 6; to++) expect(limit.tryExtend(1)).toBe(true);
+  expect(limit.tryExtend(1)).toBe(true);
+  expect([limit.limit, limit.inFlight]).toEqual([6, 6]);
+  expect(limit.tryExtend(1)).toBe(false);
+  expect(limit.limit).toBe(6);
 });
 
 test('a sign of overload during the wait, even one that lowers nothing, leaves it as it is', () => {
-  const limit = limitWith({ initial: 10 });
-  fill(limit);
-  limit.release('overload', 1_000, 1_000);
-  limit.release('overload', 1_000, 1_050);
+  const limit = fallen(9);
+  overload(limit, 1_000, 1);
+  overload(limit, 1_050, 1);
   fill(limit);
   expect(limit.tryExtend(1_050)).toBe(false);
   expect(limit.tryExtend(1_051)).toBe(true);
-  expect(limit.limit).toBe(10);
+  expect(limit.limit).toBe(9);
 });
 
 test('a limit that fell below what is under way is not extended past it', () => {
-  const limit = limitWith({ initial: 100 });
-  fill(limit);
-  limit.release('overload', 1_000, 0);
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 103);
+  overload(limit, 0);
   expect(limit.tryExtend(1)).toBe(false);
   expect(limit.limit).toBe(90);
 });
 
 test('a fixed one is never extended', () => {
-  const limit = limitWith({ mode: 'fixed', initial: 1 });
+  const limit = limitWith({ mode: 'fixed', max: 1 });
   fill(limit);
   expect(limit.tryExtend(0)).toBe(false);
 });

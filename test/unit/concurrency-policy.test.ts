@@ -3,17 +3,17 @@ import { ConcurrencyLimit } from '../../src/policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../../src/policies/concurrency/options.ts';
 import { concurrencyLimit } from '../../src/policies/concurrency/policy.ts';
 import { WaitQueue } from '../../src/policies/concurrency/queue.ts';
+import { AttemptWatch } from '../../src/proxy/attempt-watch.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
-function setUp({ initial = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyOptions> = {}) {
+function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyOptions> = {}) {
   const clock = new FakeClock();
   const options: ConcurrencyOptions = {
     mode: 'fixed',
-    initial,
     min: 1,
-    max: 200,
+    max,
     queue: capacity,
     waitMs: 100,
     latencyCeilingMs: undefined,
@@ -24,6 +24,16 @@ function setUp({ initial = 1, queue: capacity = 4, ...others }: Partial<Concurre
   const { send, attempts } = stubUpstream();
   const policy = concurrencyLimit(limit, { queue, waitMs: options.waitMs, clock });
   return { clock, limit, queue, attempts, policy, send: policy(send), upstream: send };
+}
+
+/** An adaptive limit that has fallen to `to`. */
+function fallenTo(to: number, changes: Partial<ConcurrencyOptions> = {}) {
+  const all = setUp({ mode: 'adaptive', max: Infinity, ...changes });
+  const { limit } = all;
+  for (let i = 0; i < to + 4; i++) limit.tryAcquire();
+  while (limit.inFlight > 0) limit.release(limit.inFlight > to ? 'overload' : 'ignored', 1_000, -1);
+  expect(limit.limit).toBe(to);
+  return all;
 }
 
 const REJECTED = { type: 'rejected', reason: 'concurrency_limit', shadow: false };
@@ -110,20 +120,20 @@ test('waits no longer than configured, then is refused; the upstream is not touc
 });
 
 test('a wait that brought no sign of overload ends with a permit while the adaptive limit may grow', async () => {
-  const { send, limit, queue, attempts, clock } = setUp({ mode: 'adaptive', initial: 1, max: 3 });
-  void send(stubCall());
-  const waiting = [send(stubCall()), send(stubCall()), send(stubCall())];
+  const { send, limit, queue, attempts, clock } = fallenTo(3, { max: 8, queue: 6 });
+  for (let i = 0; i < 3; i++) void send(stubCall());
+  const waiting = Array.from({ length: 6 }, () => send(stubCall()));
   for (const promise of waiting) promise.catch(() => {});
   await clock.advance(100);
-  expect([attempts.length, limit.limit, queue.size]).toEqual([3, 3, 0]);
-  await expect(waiting[2]).rejects.toMatchObject({ code: 'concurrency_limit' });
+  expect([attempts.length, limit.limit, queue.size]).toEqual([8, 8, 0]);
+  await expect(waiting[5]).rejects.toMatchObject({ code: 'concurrency_limit' });
 
   for (const attempt of attempts) attempt.answer(stubReply());
   for (const promise of [waiting[0], waiting[1]]) (await promise)?.body.discard();
 });
 
 test('one that brought a sign of overload ends with a refusal', async () => {
-  const { send, attempts, clock } = setUp({ mode: 'adaptive', initial: 2 });
+  const { send, attempts, clock } = fallenTo(2);
   send(stubCall()).catch(() => {});
   void send(stubCall());
   await clock.advance(1);
@@ -206,7 +216,7 @@ test('an entry found past its time is passed over, and no permit is lost', async
 });
 
 test('when the limit grows, two are let in for one who leaves', async () => {
-  const { send, attempts, limit } = setUp({ mode: 'adaptive', initial: 1 });
+  const { send, attempts, limit } = fallenTo(1);
   const first = send(stubCall());
   void send(stubCall()).catch(() => {});
   void send(stubCall()).catch(() => {});
@@ -219,7 +229,7 @@ test('when the limit grows, two are let in for one who leaves', async () => {
 // --- evidence ---
 
 async function limitAfter(settle: (attempt: ReturnType<typeof stubUpstream>['attempts'][number]) => void) {
-  const { send, attempts, limit, clock } = setUp({ mode: 'adaptive', initial: 10 });
+  const { send, attempts, limit, clock } = setUp({ mode: 'adaptive', max: 10 });
   const pending = Array.from({ length: 10 }, () => send(stubCall()));
   await clock.advance(1_000);
   for (const attempt of attempts) settle(attempt);
@@ -230,12 +240,12 @@ async function limitAfter(settle: (attempt: ReturnType<typeof stubUpstream>['att
   return limit;
 }
 
-test.each(['attempt_timeout', 'deadline_exceeded'] as const)('%s is evidence of overload', async (code) => {
-  const limit = await limitAfter((attempt) => attempt.fail(new ProxyError(code, 'late')));
-  expect(limit.limit).toBe(9);
+test('timeouts of attempts are evidence of overload', async () => {
+  const limit = await limitAfter((attempt) => attempt.fail(new ProxyError('attempt_timeout', 'late')));
+  expect(limit.limit).toBe(6);
 });
 
-test.each(['connection_refused', 'connection_terminated', 'client_gone'] as const)(
+test.each(['connection_refused', 'connection_terminated', 'client_gone', 'deadline_exceeded'] as const)(
   '%s is none',
   async (code) => {
     const limit = await limitAfter((attempt) => attempt.fail(new ProxyError(code, 'gone')));
@@ -250,7 +260,7 @@ test.each([
   [500, 5],
   [503, 5],
 ])('%i: the limit is %i after 10 of them at a limit of 5', async (status, expected) => {
-  const { send, attempts, limit } = setUp({ mode: 'adaptive', initial: 5 });
+  const { send, attempts, limit } = fallenTo(5);
   for (let i = 0; i < 2; i++) {
     const pending = Array.from({ length: 5 }, () => send(stubCall()));
     for (const attempt of attempts.splice(0)) attempt.answer(stubReply(status));
@@ -260,7 +270,7 @@ test.each([
 });
 
 test('a body that was cut is no success', async () => {
-  const { send, attempts, limit } = setUp({ mode: 'adaptive', initial: 1 });
+  const { send, attempts, limit } = fallenTo(1);
   const reply = stubReply();
   const pending = send(stubCall());
   attempts[0]?.answer(reply);
@@ -270,12 +280,7 @@ test('a body that was cut is no success', async () => {
 });
 
 test('latency is the time to the head, without wait and body', async () => {
-  const { send, attempts, limit, clock } = setUp({
-    mode: 'adaptive',
-    initial: 1,
-    latencyCeilingMs: 60,
-    min: 1,
-  });
+  const { send, attempts, limit, clock } = fallenTo(1, { latencyCeilingMs: 60 });
   const first = send(stubCall());
   const waiting = send(stubCall());
   await clock.advance(50);
@@ -289,4 +294,48 @@ test('latency is the time to the head, without wait and body', async () => {
   attempts[1]?.answer(stubReply());
   (await waiting).body.discard();
   expect(limit.limit).toBe(2);
+});
+
+// --- what the watch of an attempt says ---
+
+const EXPECTATION = { patienceMs: 3_000, usualMs: 100, totalMs: 600_000, usual: { record: () => {} } };
+
+function watched(clock: FakeClock, changes: Parameters<typeof stubCall>[0] = {}) {
+  const watch = new AttemptWatch(EXPECTATION, { answeredAt: 0 }, clock);
+  return { watch, call: stubCall({ ...changes, watch }) };
+}
+
+test('an attempt that is suspected to hang gives its permit back, once', async () => {
+  const { send, limit, attempts, clock } = setUp();
+  const { watch, call } = watched(clock);
+  const pending = send(call);
+  watch.start(call);
+  const waiting = send(stubCall({ deadline: 1e9 }));
+  waiting.catch(() => {});
+  await clock.advance(2_950);
+  const third = send(stubCall({ deadline: 1e9 }));
+  await clock.advance(50);
+  await settled();
+  expect([attempts.length, limit.inFlight]).toEqual([2, 1]);
+  attempts[0]?.answer(stubReply());
+  (await pending).body.discard();
+  expect(limit.inFlight).toBe(1);
+  attempts[1]?.answer(stubReply());
+  (await third).body.discard();
+  expect(limit.inFlight).toBe(0);
+});
+
+test('a probe waits behind nobody, and its silence does not lower the limit', async () => {
+  const { send, limit, attempts, clock } = setUp({ mode: 'adaptive', max: 2 });
+  void send(stubCall());
+  void send(stubCall());
+  for (let i = 0; i < 10; i++) {
+    const { watch, call } = watched(clock);
+    watch.probe = true;
+    const pending = send(call);
+    expect(attempts.length).toBe(3);
+    attempts.pop()?.fail(new ProxyError('attempt_timeout', 'late', { sent: 'sent_unknown' }));
+    await expect(pending).rejects.toMatchObject({ code: 'attempt_timeout' });
+  }
+  expect([limit.limit, limit.inFlight]).toEqual([2, 2]);
 });

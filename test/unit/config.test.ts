@@ -120,9 +120,9 @@ describe('a small file', () => {
             memoryBytes: 64 * 1024 * 1024,
           },
           dedupe: { windowMs: undefined, maxReplyBytes: 1024 * 1024, memoryBytes: 64 * 1024 * 1024 },
-          attemptTimeoutMs: 10_000,
+          attemptTimeoutMs: undefined,
           idleTimeoutMs: 60_000,
-          totalTimeoutMs: 30_000,
+          totalTimeoutMs: 600_000,
           maxReplayBytes: 2 ** 20,
           retry: {
             attempts: 3,
@@ -161,13 +161,11 @@ describe('a small file', () => {
             waitRatio: 0.05,
             minWaitMs: 500,
             maxWaitMs: 15_000,
-            probeLeaseMs: 10_000,
           },
           concurrency: {
             mode: 'adaptive',
-            initial: 20,
             min: 1,
-            max: 200,
+            max: Infinity,
             queue: 1_000,
             waitMs: 3_000,
             latencyCeilingMs: undefined,
@@ -213,7 +211,7 @@ test('a route carries what it says, as numbers', () => {
         '    retry: { statuses: [503], not_processed: [429], idempotency_key: inject, idempotency_header: X-Key, retry_after: { max: 1m },',
         '      backoff: { kind: list, list: [1s, 5s] }, budget: { cap: 3, ratio: 0.1, trickle: 6/m } }',
         '    breaker: { mode: shadow, slow: { duration: 5s, rate: 50% }, wait: { ratio: 0.2, min: 1s, max: 1m } }',
-        '    concurrency: { mode: fixed, initial: 4, queue: 0, wait: 0s, latency_ceiling: 3s }',
+        '    concurrency: { mode: fixed, max: 4, queue: 0, wait: 0s, latency_ceiling: 3s }',
       ),
     ).upstreams[0]?.routes ?? [];
   expect(route).toMatchObject({
@@ -240,9 +238,8 @@ test('a route carries what it says, as numbers', () => {
         waitRatio: 0.2,
         minWaitMs: 1_000,
         maxWaitMs: 60_000,
-        probeLeaseMs: 1_500,
       },
-      concurrency: { mode: 'fixed', initial: 4, queue: 0, waitMs: 0, latencyCeilingMs: 3_000 },
+      concurrency: { mode: 'fixed', max: 4, queue: 0, waitMs: 0, latencyCeilingMs: 3_000 },
     },
   });
 });
@@ -353,7 +350,7 @@ test('numbers and switches can come from the environment', () => {
   expect(responseHeaders).toBe(false);
   expect(upstreams[0]?.routes[0]?.settings).toMatchObject({
     retry: { attempts: 7 },
-    concurrency: { mode: 'fixed', initial: 9 },
+    concurrency: { mode: 'fixed', max: 9 },
   });
 });
 
@@ -363,10 +360,11 @@ test('a mount below a path has no slash at its end', () => {
   expect(mountOf('/')).toEqual({ path: '' });
 });
 
-test('a fixed limit may be any, and a written bound moves the built-in start', () => {
+test('a number is a fixed limit; an adaptive one has no bound unless one is written', () => {
   const limitOf = (line: string) => config(upstream(line)).upstreams[0]?.routes[0]?.settings.concurrency;
-  expect(limitOf('concurrency: 500')).toMatchObject({ mode: 'fixed', initial: 500 });
-  expect(limitOf('concurrency: { min: 30 }')).toMatchObject({ initial: 30, min: 30 });
+  expect(limitOf('concurrency: 500')).toMatchObject({ mode: 'fixed', max: 500 });
+  expect(limitOf('concurrency: { max: 30 }')).toMatchObject({ mode: 'adaptive', max: 30 });
+  expect(limitOf('concurrency: { min: 30 }')).toMatchObject({ mode: 'adaptive', min: 30, max: Infinity });
 });
 
 test('files are read beside the config', () => {
@@ -565,8 +563,16 @@ upstreams:
       'config.yaml:4:25  upstreams.a.concurrency.min: 5 is above max, which is 2; lower it or raise max',
     ],
     [
-      upstream('concurrency: { initial: 5, min: 9 }'),
-      'config.yaml:4:37  upstreams.a.concurrency.min: 9 is above initial, which is 5; lower it or raise initial',
+      upstream('concurrency: { initial: 5 }'),
+      'config.yaml:4:20  upstreams.a.concurrency.initial: there is no such key any more: without signs of overload nothing is limited; write max for a limit from the start',
+    ],
+    [
+      upstream('concurrency: { mode: fixed }'),
+      'config.yaml:4:26  upstreams.a.concurrency.mode: fixed needs a number; write for example concurrency: 20',
+    ],
+    [
+      upstream('concurrency: { max: 5, min: 9 }'),
+      'config.yaml:4:33  upstreams.a.concurrency.min: 9 is above max, which is 5; lower it or raise max',
     ],
     [
       upstream('allow_private: maybe'),
@@ -846,8 +852,8 @@ describe('secrets', () => {
 describe('warnings', () => {
   test.each([
     [
-      upstream('timeouts: { attempt: 60s }'),
-      'config.yaml:4:26  upstreams.a.timeouts.attempt: 1m is never reached, because total is 30s; raise timeouts.total',
+      upstream('timeouts: { attempt: 60m }'),
+      'config.yaml:4:26  upstreams.a.timeouts.attempt: 1h is never reached, because total is 10m; raise timeouts.total',
     ],
     [
       upstream('retry: { backoff: { list: [1s] } }'),

@@ -38,7 +38,7 @@ upstreams:
 test('a value comes from the innermost layer that has it, and says where it is written', () => {
   const values = valuesOf(load(LAYERS), 'stripe', 'charges');
   expect(values['timeouts.attempt']).toBe('3s · config.yaml:3 (defaults)');
-  expect(values['timeouts.total']).toBe('30s · built-in');
+  expect(values['timeouts.total']).toBe('10m · built-in');
   expect(values['retry.attempts']).toBe('5 · config.yaml:5 (defaults)');
   expect(values['retry.backoff.base']).toBe('70ms · config.yaml:11 (upstreams.stripe)');
   expect(values['retry.backoff.jitter']).toBe('equal · config.yaml:6 (defaults)');
@@ -93,19 +93,16 @@ upstreams:
   const [again, rest] = loaded.config.upstreams[0]?.routes ?? [];
   expect(rest?.settings.retry.attempts).toBe(1);
   expect(rest?.settings.breaker.mode).toBe('off');
-  expect(rest?.settings.concurrency).toMatchObject({ mode: 'fixed', initial: 7 });
+  expect(rest?.settings.concurrency).toMatchObject({ mode: 'fixed', max: 7 });
   expect(valuesOf(loaded, 'a', 'default')['retry.attempts']).toBe('1 · config.yaml:2 (defaults)');
   expect(again?.settings.retry.attempts).toBe(2);
   expect(again?.settings.breaker.mode).toBe('shadow');
-  expect(again?.settings.concurrency).toMatchObject({ mode: 'adaptive', initial: 7 });
+  expect(again?.settings.concurrency).toMatchObject({ mode: 'adaptive', max: 7 });
 });
 
 test('a written bound bends the built-in value beside it', () => {
-  const { config } = load(
-    'upstreams: { a: { url: https://a.example, concurrency: { max: 5 }, retry: { backoff: { max: 50ms } } } }',
-  );
+  const { config } = load('upstreams: { a: { url: https://a.example, retry: { backoff: { max: 50ms } } } }');
   const settings = config.upstreams[0]?.routes[0]?.settings;
-  expect(settings?.concurrency).toMatchObject({ initial: 5, max: 5 });
   expect(settings?.retry.backoff).toMatchObject({ baseMs: 50, overloadedBaseMs: 50, maxMs: 50 });
 });
 

@@ -140,7 +140,7 @@ describe('the scenario', () => {
     const flaky = ['--fault', 'flaky=0.5', ...SMALL];
     const { config: write } = await report('api', '--route', 'write', ...flaky);
     const { config: charge, defaults } = await report('api', '--route', 'charge', ...flaky);
-    expect(write.figures.whole.attempts).toBe(write.figures.whole.requests);
+    expect(write.figures.whole.attempts).toBeLessThanOrEqual(write.figures.whole.requests);
     expect(charge.figures.whole.attempts).toBeGreaterThan(charge.figures.whole.requests);
     const ask = await report('api', '--route', 'ask', ...flaky);
     expect(ask.config.figures.whole.attempts).toBeGreaterThan(ask.config.figures.whole.requests);

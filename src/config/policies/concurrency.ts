@@ -1,21 +1,25 @@
 import { section, shorthand } from '../field.ts';
-import { choice, duration, durationOrOff, integer, isOff } from '../fields.ts';
+import { choice, duration, durationOrOff, integer, integerOrOff, isOff } from '../fields.ts';
 import { MS } from './timeouts.ts';
 
 const LIMIT_MAX = 100_000;
 
 export const concurrency = shorthand(
   section(
-    'How many attempts run at once; the rest waits its turn.',
+    'How many attempts run at once; the rest waits. Without a written number there is no limit until the upstream shows signs of overload.',
     {
       mode: choice(
         ['adaptive', 'fixed', 'off'],
         'adaptive',
-        'adaptive follows signs of overload; fixed stays at initial.',
+        'adaptive falls with signs of overload, grows with successes, and is lifted after a minute without such signs; fixed stays at max.',
       ),
-      initial: integer(20, 'The limit at the start.', 1, LIMIT_MAX),
       min: integer(1, 'It never falls below this.', 1, LIMIT_MAX),
-      max: integer(200, 'It never grows above this.', 1, LIMIT_MAX),
+      max: integerOrOff(
+        'off',
+        'The limit from the start; off: none without signs of overload.',
+        1,
+        LIMIT_MAX,
+      ),
       queue: integer(1_000, 'Calls that may wait for their turn.', 0, LIMIT_MAX),
       wait: duration(
         '3s',
@@ -23,7 +27,7 @@ export const concurrency = shorthand(
       ),
       latency_ceiling: durationOrOff(
         'off',
-        'A reply that takes longer to its head counts as overload; off: only timeouts do.',
+        'A reply that takes longer to its head counts as overload; off: only silence does.',
         MS,
       ),
     },
@@ -38,12 +42,12 @@ export const concurrency = shorthand(
   },
 );
 
-type ConcurrencyWord = { mode: 'adaptive' | 'off' } | { mode: 'fixed'; initial: number };
+type ConcurrencyWord = { mode: 'adaptive' | 'off' } | { mode: 'fixed'; max: number };
 
 function expandConcurrency(found: unknown): ConcurrencyWord | undefined {
   if (isOff(found)) return { mode: 'off' };
   if (found === 'adaptive') return { mode: 'adaptive' };
   const number = typeof found === 'string' && /^\d+$/.test(found) ? Number(found) : found;
   const fits = typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= LIMIT_MAX;
-  return fits ? { mode: 'fixed', initial: number } : undefined;
+  return fits ? { mode: 'fixed', max: number } : undefined;
 }

@@ -3,10 +3,10 @@ import type { Policy } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Ends an attempt that has no head after `timeoutMs`; the last attempt may use all that the deadline leaves. */
+/** Ends an attempt that has no head after `timeoutMs`, whether or not another attempt may follow. */
 export function attemptTimeout(timeoutMs: number, clock: Clock): Policy {
   const timeout = { clock, ms: timeoutMs, error };
-  return (next) => (call) => (call.lastAttempt ? next(call) : withTimeout(next, call, timeout));
+  return (next) => (call) => withTimeout(next, call, timeout);
 
   function error(): ProxyError {
     return new ProxyError('attempt_timeout', `no head after ${timeoutMs} ms`, { sent: 'sent_unknown' });

@@ -2,7 +2,7 @@ import type { BreakerCause, BreakerState } from '../../proxy/events.ts';
 import type { Random } from '../../runtime/random.ts';
 import { FailureRun } from './failure-run.ts';
 import type { BreakerOptions } from './options.ts';
-import { type FailureDetail, Permit, type Settle } from './permit.ts';
+import { type FailureDetail, type Judge, Permit, type Verdict } from './permit.ts';
 import { probeWaitMs } from './probe-wait.ts';
 import { OutcomeWindow } from './window.ts';
 
@@ -18,14 +18,20 @@ export interface BreakerObserver {
  * - open → half_open: `wait_over`
  * - half_open → closed: `probes_succeeded`
  * - half_open → open: `probe_failed`, `probe_hung`
+ * - open → half_open: `probe_answered`, by a probe that was taken for hung
  * - any → closed or open, and forced → closed: `forced`
  *
  * `since` is the beginning of the outage; only closing ends it. `until` is Infinity where an operator forced it.
+ * `successes` counts good probes in a row. A probe that hangs changes nothing about it, for it may still be answered.
  */
-type State =
-  | { readonly name: 'closed' }
-  | { readonly name: 'open'; readonly since: number; readonly until: number }
-  | HalfOpen;
+type State = { readonly name: 'closed' } | Open | HalfOpen;
+
+interface Open {
+  readonly name: 'open';
+  readonly since: number;
+  readonly until: number;
+  readonly successes: number;
+}
 
 interface HalfOpen {
   readonly name: 'half_open';
@@ -34,6 +40,15 @@ interface HalfOpen {
   readonly leaseEndsAt: number;
   readonly successes: number;
 }
+
+interface Ended {
+  readonly verdict: Verdict;
+  readonly now: number;
+  readonly failure: FailureDetail | undefined;
+}
+
+/** How long a probe may go without a verdict before another is sent, where nobody says what is usual. */
+const PROBE_LEASE_MS = 2_000;
 
 /**
  * A circuit breaker without I/O or timers: ask for a permit, then say how it went. What time brings about it
@@ -82,14 +97,17 @@ export class Breaker {
     }
   }
 
-  /** A permit to be settled exactly once, or undefined: the upstream must not be touched. */
-  tryAcquire(now: number): Permit | undefined {
+  /**
+   * A permit to be settled exactly once, or undefined: the upstream must not be touched. A probe without a verdict after
+   * `leaseMs` is followed by another.
+   */
+  tryAcquire(now: number, leaseMs: number = PROBE_LEASE_MS): Permit | undefined {
     this.#advance(now);
     const state = this.#state;
-    if (state.name === 'closed') return new Permit(this.#settle, this.#epoch, now, false);
+    if (state.name === 'closed') return new Permit(this.#judge, this.#epoch, now);
     if (state.name === 'open' || state.probe !== undefined) return undefined;
-    const probe = new Permit(this.#settle, this.#epoch, now, true);
-    this.#become({ ...state, probe, leaseEndsAt: now + this.#options.probeLeaseMs });
+    const probe = new Permit(this.#judge, this.#epoch, now, state.since);
+    this.#become({ ...state, probe, leaseEndsAt: now + leaseMs });
     return probe;
   }
 
@@ -99,7 +117,7 @@ export class Breaker {
     this.#forced = to !== 'auto';
     this.#window.clear();
     this.#run.clear();
-    if (to === 'open') this.#become({ name: 'open', since: now, until: Infinity }, 'forced');
+    if (to === 'open') this.#become({ name: 'open', since: now, until: Infinity, successes: 0 }, 'forced');
     else this.#become({ name: 'closed' }, 'forced');
   }
 
@@ -108,31 +126,44 @@ export class Breaker {
     const state = this.#state;
     if (state.name === 'closed') return;
     if (state.name === 'open') {
-      if (now >= state.until) this.#halfOpen(state.since);
+      if (now >= state.until) this.#halfOpen(state, 'wait_over');
     } else if (state.probe !== undefined && now > state.leaseEndsAt) {
       // A body may take longer than a lease, and holding the place until its end would keep a well upstream closed off.
       if (state.probe.answered) return state.probe.succeed(now);
-      this.#open(state.leaseEndsAt, 'probe_hung');
+      this.#probeHung(state, state.probe);
       this.#advance(now);
     }
   }
 
-  readonly #settle: Settle = (permit, verdict, now, failure) => {
+  readonly #settle: Judge['settle'] = (permit, verdict, now, failure) => {
+    const state = this.#state;
+    // A probe is heard for as long as its outage lasts, even if it was taken for hung.
+    const heard = state.name !== 'closed' && permit.probeOf === state.since;
+    if (heard && !this.#forced) return this.#probeEnded(state, permit, { verdict, now, failure });
     if (permit.epoch !== this.#epoch) {
       if (verdict !== 'ignored') this.#observer.stale();
-      return;
-    }
-    if (this.#forced) return;
-    const state = this.#state;
-    const slow = this.#isSlow(permit.latencyMs(now));
-    if (state.name === 'half_open') {
-      if (verdict === 'ignored') this.#become({ ...state, probe: undefined });
-      else if (verdict === 'failure' || slow) this.#open(now, 'probe_failed', failure);
-      else this.#probeSucceeded(state);
-    } else if (verdict !== 'ignored') {
-      this.#record(now, slow, failure);
+    } else if (!this.#forced && verdict !== 'ignored') {
+      this.#record(now, this.#isSlow(permit.latencyMs(now)), failure);
     }
   };
+
+  /** An attempt that counts as a failure because of its silence has been answered well. It now counts as a success. */
+  readonly #redeem: Judge['redeem'] = (permit, failedAt, now) => {
+    if (permit.epoch !== this.#epoch || this.#forced) return this.#observer.stale();
+    this.#window.redeem(failedAt, now);
+    this.#run.clear();
+  };
+
+  readonly #judge: Judge = { settle: this.#settle, redeem: this.#redeem };
+
+  #probeEnded(state: Open | HalfOpen, permit: Permit, { verdict, now, failure }: Ended): void {
+    const good = verdict === 'success' && !this.#isSlow(permit.latencyMs(now));
+    if (good) return this.#probeSucceeded(state, permit);
+    // Of one that hung, silence has been counted.
+    if (state.name !== 'half_open' || state.probe !== permit) return;
+    if (verdict === 'ignored') this.#become({ ...state, probe: undefined });
+    else this.#open(now, 'probe_failed', failure);
+  }
 
   #record(now: number, slow: boolean, failure: FailureDetail | undefined): void {
     this.#window.record(now, failure !== undefined, slow);
@@ -157,23 +188,33 @@ export class Breaker {
     return this.#options.slow !== undefined && latencyMs > this.#options.slow.durationMs;
   }
 
-  #probeSucceeded(state: HalfOpen): void {
+  #probeSucceeded(state: Open | HalfOpen, permit: Permit): void {
     const successes = state.successes + 1;
-    if (successes < this.#options.probes) return this.#become({ ...state, probe: undefined, successes });
-    this.#window.clear();
-    this.#run.clear();
-    this.#become({ name: 'closed' }, 'probes_succeeded');
+    if (successes >= this.#options.probes) {
+      this.#window.clear();
+      this.#run.clear();
+      return this.#become({ name: 'closed' }, 'probes_succeeded');
+    }
+    if (state.name === 'open') return this.#halfOpen({ ...state, successes }, 'probe_answered');
+    const probe = state.probe === permit ? undefined : state.probe;
+    this.#become({ ...state, probe, successes });
   }
 
-  #halfOpen(since: number): void {
-    const fresh = { probe: undefined, leaseEndsAt: 0, successes: 0 };
-    this.#become({ name: 'half_open', since, ...fresh }, 'wait_over');
+  /** The wait for the next probe counts from the beginning of the one that hangs, which is a wait too. */
+  #probeHung({ since, leaseEndsAt, successes }: HalfOpen, { startedAt }: Permit): void {
+    const wait = probeWaitMs(startedAt - since, undefined, this.#options, this.#random);
+    const until = Math.max(leaseEndsAt, startedAt + wait);
+    this.#become({ name: 'open', since, until, successes }, 'probe_hung');
+  }
+
+  #halfOpen({ since, successes }: Open, cause: BreakerCause): void {
+    this.#become({ name: 'half_open', since, successes, probe: undefined, leaseEndsAt: 0 }, cause);
   }
 
   #open(now: number, cause: BreakerCause, failure?: FailureDetail): void {
     const since = this.#state.name === 'closed' ? now : this.#state.since;
     const wait = probeWaitMs(now - since, failure?.retryAfterMs, this.#options, this.#random);
-    this.#become({ name: 'open', since, until: now + wait }, cause);
+    this.#become({ name: 'open', since, until: now + wait, successes: 0 }, cause);
   }
 
   /** The only way to a new state. A new name begins a new epoch, and needs a cause. */

@@ -19,6 +19,4 @@ export interface BreakerOptions {
   /** … but within these bounds. */
   readonly minWaitMs: number;
   readonly maxWaitMs: number;
-  /** How long a probe may go without a verdict: the route's attempt timeout. */
-  readonly probeLeaseMs: number;
 }

@@ -7,24 +7,34 @@ export interface FailureDetail {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** Receives each permit's first verdict; `latencyMs` is the time to the head, or to the failure. */
-export type Settle = (permit: Permit, verdict: Verdict, now: number, failure?: FailureDetail) => void;
+/** Whoever gave a permit hears what becomes of it. */
+export interface Judge {
+  /** The permit's first verdict. */
+  readonly settle: (permit: Permit, verdict: Verdict, now: number, failure?: FailureDetail) => void;
+  /** It was settled as failed at `failedAt` because of its silence, and has been answered well since. */
+  readonly redeem: (permit: Permit, failedAt: number, now: number) => void;
+}
 
 /** Leave to send one attempt, given in one epoch of a breaker. Settling it twice is harmless: only the first counts. */
 export class Permit {
-  /** It tests a half-open breaker. */
-  readonly probe: boolean;
   readonly epoch: number;
-  readonly #settle: Settle;
-  readonly #startedAt: number;
+  readonly startedAt: number;
+  /** The beginning of the outage whose end it tests; undefined: it is no probe. */
+  readonly probeOf: number | undefined;
+  readonly #judge: Judge;
   #headAt: number | undefined;
   #settled = false;
+  #suspectedAt: number | undefined;
 
-  constructor(settle: Settle, epoch: number, startedAt: number, probe: boolean) {
-    this.#settle = settle;
+  constructor(judge: Judge, epoch: number, startedAt: number, probeOf?: number) {
+    this.#judge = judge;
     this.epoch = epoch;
-    this.#startedAt = startedAt;
-    this.probe = probe;
+    this.startedAt = startedAt;
+    this.probeOf = probeOf;
+  }
+
+  get probe(): boolean {
+    return this.probeOf !== undefined;
   }
 
   /** A good head has come; the body may still spoil it. */
@@ -34,7 +44,7 @@ export class Permit {
 
   /** From the start to the head, or to `now` without one. */
   latencyMs(now: number): number {
-    return (this.#headAt ?? now) - this.#startedAt;
+    return (this.#headAt ?? now) - this.startedAt;
   }
 
   /** Notes a good head whose body is still to come: latency ends here, and a probe no longer counts as hung. */
@@ -43,16 +53,25 @@ export class Permit {
   }
 
   succeed(now: number): void {
-    if (this.#first()) this.#settle(this, 'success', now);
+    if (this.#first()) this.#judge.settle(this, 'success', now);
+    else if (this.#suspectedAt !== undefined) this.#judge.redeem(this, this.#suspectedAt, now);
+    this.#suspectedAt = undefined;
   }
 
   fail(now: number, failure: FailureDetail = {}): void {
-    if (this.#first()) this.#settle(this, 'failure', now, failure);
+    if (this.#first()) this.#judge.settle(this, 'failure', now, failure);
+  }
+
+  /** It is suspected to hang, and counts as failed unless it is answered well later. A probe has its lease instead. */
+  suspect(now: number): void {
+    if (this.probe || this.#settled) return;
+    this.fail(now);
+    this.#suspectedAt = now;
   }
 
   /** Counts for neither side (the client left, say); a probe gives its place back. */
   ignore(now: number): void {
-    if (this.#first()) this.#settle(this, 'ignored', now);
+    if (this.#first()) this.#judge.settle(this, 'ignored', now);
   }
 
   #first(): boolean {

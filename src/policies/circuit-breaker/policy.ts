@@ -2,6 +2,7 @@ import { headerOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { askedWaitMs } from '../../http/retry-after.ts';
 import { isUnwell } from '../../http/status.ts';
+import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, isConnectFailure, ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
@@ -18,18 +19,23 @@ export interface CircuitBreakerOptions {
 export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreakerOptions): Policy {
   const shadow = mode === 'shadow';
   return (next) => async (call) => {
-    const permit = breaker.tryAcquire(clock.now());
+    const { watch } = call;
+    const permit = breaker.tryAcquire(clock.now(), probeLeaseMs(watch));
     if (permit === undefined) {
       call.report({ type: 'rejected', reason: 'breaker_open', shadow });
       if (shadow) return next(call);
       const wait = breaker.retryAfterMs(clock.now());
       throw new ProxyError('breaker_open', 'the circuit breaker is open', { retryAfterMs: wait });
     }
+    if (watch !== undefined) {
+      watch.probe = permit.probe;
+      watch.onSuspected(() => permit.suspect(clock.now()));
+    }
     let reply: Reply;
     try {
       reply = await next(call);
     } catch (error) {
-      settleError(permit, error, clock.now());
+      settleError(permit, error, { watch, now: clock.now() });
       throw error;
     }
     settleReply(permit, reply, { call, clock });
@@ -37,9 +43,25 @@ export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreaker
   };
 }
 
+/** A healthy upstream answers a probe within this many times the usual. If not, another probe costs it little. */
+const LEASE_FACTOR = 2;
+const MIN_LEASE_MS = 500;
+const MAX_LEASE_MS = 2_000;
+
+function probeLeaseMs(watch: AttemptWatch | undefined): number {
+  const usualMs = watch?.expectation.usualMs ?? MAX_LEASE_MS;
+  return Math.min(MAX_LEASE_MS, Math.max(MIN_LEASE_MS, LEASE_FACTOR * usualMs));
+}
+
+interface Judged {
+  readonly watch: AttemptWatch | undefined;
+  readonly now: number;
+}
+
 /** A bug of ours (anything but a ProxyError) is not held against the upstream, nor may it keep a probe's place. */
-function settleError(permit: Permit, error: unknown, now: number): void {
-  if (error instanceof ProxyError && blamesUpstream(error)) {
+function settleError(permit: Permit, error: unknown, { watch, now }: Judged): void {
+  if (watch?.saysNothing(error) === true) return permit.ignore(now);
+  if (error instanceof ProxyError && (blamesUpstream(error) || watch?.ranOut(error) === true)) {
     permit.fail(now, { connect: isConnectFailure(error) });
   } else {
     permit.ignore(now);

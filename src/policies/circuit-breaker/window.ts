@@ -39,6 +39,15 @@ export class OutcomeWindow {
     }
   }
 
+  /** A failure that was recorded at `recordedAt` was none after all. */
+  redeem(recordedAt: number, now: number): void {
+    this.roll(now);
+    const bucket = Math.floor(recordedAt / this.#bucketMs);
+    if (bucket <= this.#newest - BUCKETS || this.#failures[bucket % BUCKETS] === 0) return;
+    this.#failures[bucket % BUCKETS] = (this.#failures[bucket % BUCKETS] as number) - 1;
+    this.#total.failures--;
+  }
+
   /** Drops what is too old at `now`. */
   roll(now: number): void {
     const newest = Math.floor(now / this.#bucketMs);

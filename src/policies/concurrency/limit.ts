@@ -4,37 +4,48 @@ import type { ConcurrencyOptions } from './options.ts';
 /** TCP halves its window; a tenth less is enough against an upstream that many others load too. */
 const DECREASE = 0.9;
 
-/** Attempts that time out together are one piece of evidence, even where replies come faster than this. */
+/** Attempts that hang together are one piece of evidence, even where replies come faster than this. */
 const MIN_DECREASE_INTERVAL_MS = 100;
 
+/** The limit is lifted when attempts have succeeded for so long without a sign of overload. */
+const RELEASE_MS = 60_000;
+
 /**
- * What an attempt said about the upstream's load. `overload`: it timed out. `failure`: answered, but not well, which
- * is no sign of overload unless it was slow (rates of failure are the breaker's business). `ignored`: says nothing.
+ * A share of slow attempts below this is not overload: some calls take longer than most. Overload slows down all. The
+ * share follows the last dozen or so of attempts.
+ */
+const OVERLOADED_SHARE = 0.2;
+const SHARE_STEP = 1 / 16;
+
+/**
+ * What an attempt said about the upstream's load. `overload`: no head came within its time. `failure`: answered, but not
+ * well, which is no sign of overload unless it was slow (rates of failure are the breaker's business). `ignored`: says nothing.
  */
 export type Evidence = 'success' | 'failure' | 'overload' | 'ignored';
 
 /**
  * How many attempts may be under way at once, learned by AIMD (Chiu and Jain 1989, as in TCP) from overload evidence
- * only: a limit that falls on every error mistakes random failures for load.
- * A fall never takes permits back; it only keeps new ones from being given.
+ * only: a limit that falls on every error mistakes random failures for load. Without evidence there is no limit: it begins
+ * at what was in flight when the evidence came. A fall never takes permits back; it only keeps new ones from being given.
  */
 export class ConcurrencyLimit {
   readonly #options: ConcurrencyOptions;
   readonly #median = new Median();
   #limit: number;
   #inFlight = 0;
+  /** Share of the recent attempts that were a sign of overload. */
+  #overloaded = 0;
   #decreasedAt = -Infinity;
   #overloadAt = -Infinity;
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
-    const { mode, initial, min, max } = options;
-    this.#limit = mode === 'adaptive' ? Math.min(max, Math.max(min, initial)) : initial;
+    this.#limit = options.mode === 'off' ? Infinity : options.max;
   }
 
-  /** Whole attempts; Infinity when off. */
+  /** Whole attempts; Infinity while nothing limits. */
   get limit(): number {
-    return this.#options.mode === 'off' ? Infinity : Math.floor(this.#limit);
+    return Math.floor(this.#limit);
   }
 
   get inFlight(): number {
@@ -48,10 +59,15 @@ export class ConcurrencyLimit {
     return true;
   }
 
+  /** A permit beyond the limit, for a probe: without it, nobody would learn that the upstream is back. */
+  acquireReserved(): void {
+    this.#inFlight++;
+  }
+
   /**
    * For a call that has waited since `since` for as long as it could: a permit beyond the limit, which grows by it, unless
-   * a sign of overload came meanwhile or `max` is reached. Otherwise calls that take long would keep an idle upstream's
-   * limit where it began: it learns from the ends of calls only (TCP's slow start has the same purpose).
+   * a sign of overload came meanwhile or `max` is reached. Otherwise calls that take long would keep the limit where it
+   * fell to: it learns from the ends of calls only (TCP's slow start has the same purpose).
    */
   tryExtend(since: number): boolean {
     const { mode, max } = this.#options;
@@ -67,23 +83,29 @@ export class ConcurrencyLimit {
     // Counted with the one that leaves: otherwise a limit of 1 always looks idle and never grows.
     const inFlight = this.#inFlight--;
     if (this.#options.mode !== 'adaptive' || evidence === 'ignored') return;
+    const overload = evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity);
+    this.#overloaded += SHARE_STEP * ((overload ? 1 : 0) - this.#overloaded);
     if (evidence !== 'overload') this.#median.add(latencyMs);
-    if (evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity))
-      this.#decrease(now);
-    else if (evidence === 'success') this.#increase(inFlight);
+    if (overload) this.#onOverload(inFlight, now);
+    else if (evidence === 'success') this.#onSuccess(inFlight, now);
   }
 
   /** One more per limit's worth of successes, and only while at least half of it is in use: an idle app proves nothing. */
-  #increase(inFlight: number): void {
-    if (inFlight * 2 < this.#limit) return;
-    this.#limit = Math.min(this.#options.max, this.#limit + 1 / this.#limit);
+  #onSuccess(inFlight: number, now: number): void {
+    const { max } = this.#options;
+    if (now - this.#overloadAt >= RELEASE_MS) this.#limit = max;
+    else if (inFlight * 2 >= this.#limit) this.#limit = Math.min(max, this.#limit + 1 / this.#limit);
   }
 
   /** Once per round trip: what was under way at the last decrease cannot have felt it yet. */
-  #decrease(now: number): void {
+  #onOverload(inFlight: number, now: number): void {
+    if (this.#overloaded < OVERLOADED_SHARE) return;
     this.#overloadAt = now;
     if (now - this.#decreasedAt < Math.max(MIN_DECREASE_INTERVAL_MS, this.#median.value)) return;
     this.#decreasedAt = now;
-    this.#limit = Math.max(this.#options.min, this.#limit * DECREASE);
+    const { max, min } = this.#options;
+    // It falls from what was in flight. Later, what is in flight says less: after an outage it may be nothing.
+    const from = this.#limit === max ? Math.min(max, inFlight) : this.#limit;
+    this.#limit = Math.max(min, from * DECREASE);
   }
 }

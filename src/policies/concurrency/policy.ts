@@ -1,5 +1,6 @@
 import type { BodyEnd } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
+import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
@@ -26,26 +27,38 @@ export interface ConcurrencyLimitOptions {
 
 /**
  * Lets as many attempts through as `limit` allows, has a few wait for a moment and refuses the rest.
- * A permit is held until the reply's body has ended.
+ * A permit is held until the reply's body has ended, or until the attempt is suspected to hang.
  */
 export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLimitOptions): Policy {
   const { queue, clock } = options;
 
   return (next) => async (call) => {
-    if (!limit.tryAcquire()) await waitForPermit(call, limit, options);
+    const { watch } = call;
+    if (watch?.probe === true) limit.acquireReserved();
+    else if (!limit.tryAcquire()) await waitForPermit(call, limit, options);
     const startedAt = clock.now();
+    let held = true;
+    // Its permit comes back at once: whatever the upstream still does for it, nobody else should wait for that.
+    watch?.onSuspected(() => release('overload', clock.now() - startedAt));
     try {
       const reply = await next(call);
       const latencyMs = clock.now() - startedAt;
       reply.body.onEnd((end) => release(replyEvidence(reply.status, end), latencyMs));
       return reply;
     } catch (error) {
-      release(errorEvidence(error), clock.now() - startedAt);
+      release(errorEvidence(error, watch), clock.now() - startedAt);
       throw error;
+    }
+
+    function release(evidence: Evidence, latencyMs: number): void {
+      if (!held) return;
+      held = false;
+      // A probe says whether the upstream is well, and not what it can bear.
+      give(watch?.probe === true && evidence === 'overload' ? 'ignored' : evidence, latencyMs);
     }
   };
 
-  function release(evidence: Evidence, latencyMs: number): void {
+  function give(evidence: Evidence, latencyMs: number): void {
     const now = clock.now();
     limit.release(evidence, latencyMs, now);
     while (queue.size > 0 && limit.tryAcquire()) {
@@ -113,7 +126,7 @@ function replyEvidence(status: number, end: BodyEnd): Evidence {
 }
 
 /** Only running out of time is a sign of overload. Whatever fails fast has not waited for anything. */
-function errorEvidence(error: unknown): Evidence {
+function errorEvidence(error: unknown, watch: AttemptWatch | undefined): Evidence {
   if (!(error instanceof ProxyError)) return 'ignored';
-  return error.code === 'attempt_timeout' || error.code === 'deadline_exceeded' ? 'overload' : 'ignored';
+  return error.code === 'attempt_timeout' || watch?.ranOut(error) === true ? 'overload' : 'ignored';
 }

@@ -119,7 +119,6 @@ export class RestOfBody {
       ...call,
       headers: restHeaders(call.headers, download, at),
       attempt: call.attempt + this.#tries,
-      // The call's own deadline has done its work at the head: the attempt's timeout has to end this one.
       lastAttempt: false,
       deadline: clock.now() + totalTimeoutMs,
       onInterim: undefined,

@@ -1,0 +1,54 @@
+import type { Reply } from '../../http/reply.ts';
+import { AttemptWatch } from '../../proxy/attempt-watch.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { expectationOf, type Pace } from './pace.ts';
+
+/** The two ends of a watch: it is known to all who judge an attempt, and it runs once the attempt leaves. */
+export interface PacePolicies {
+  readonly admission: Policy;
+  readonly departure: Policy;
+}
+
+export interface PaceOptions {
+  /** Undefined where no attempt timeout is written. */
+  readonly attemptTimeoutMs: number | undefined;
+  readonly totalTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** Watches each attempt, and learns from it how long attempts of its kind take. */
+export function pacePolicies(
+  pace: Pace,
+  { attemptTimeoutMs, totalTimeoutMs, clock }: PaceOptions,
+): PacePolicies {
+  const totalMs = Math.min(totalTimeoutMs, attemptTimeoutMs ?? totalTimeoutMs);
+
+  const admission: Policy = (next) => (call) => {
+    const expectation = expectationOf(pace.usualOf(call), totalMs);
+    return next({ ...call, watch: new AttemptWatch(expectation, pace.pulse, clock) });
+  };
+
+  const departure: Policy = (next) => async (call) => {
+    const { watch } = call;
+    if (watch === undefined) return next(call);
+    watch.start(call);
+    const startedAt = clock.now();
+    try {
+      const reply = await next(call);
+      watch.answered();
+      if (isGood(reply)) watch.learn(clock.now() - startedAt);
+      return reply;
+    } catch (error) {
+      watch.stop();
+      throw error;
+    }
+  };
+
+  return { admission, departure };
+}
+
+/** Failures come faster or slower than answers, and say nothing of how long an answer takes. */
+function isGood({ status, verdict }: Reply): boolean {
+  return status < 500 && status !== 429 && verdict?.throttled !== true;
+}

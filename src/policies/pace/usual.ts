@@ -1,0 +1,64 @@
+/** With fewer samples than this, nothing is known. */
+const MIN_SAMPLES = 20;
+
+/** At this many samples all counts are halved, so that the last thousand or so count, whatever the traffic. */
+const MAX_SAMPLES = 1_024;
+
+/** Neighbouring buckets differ by this factor. What is built on the estimate is a multiple of it, so this is enough. */
+const GROWTH = 1.4;
+/** From one millisecond to over ten minutes. */
+const BUCKETS = 41;
+
+/** The quantiles are computed again after so many new samples. */
+const REFRESH = 16;
+
+/**
+ * How long attempts of one kind take to their head: counts in logarithmic buckets. It forgets by number of samples and not
+ * by time, so that an hour without traffic changes nothing.
+ */
+export class Usual {
+  readonly #counts = new Uint16Array(BUCKETS);
+  #total = 0;
+  #stale = 0;
+  #most: number | undefined;
+  #nearlyAll: number | undefined;
+
+  /** One attempt that was answered well after `ms`. */
+  record(ms: number): void {
+    const bucket = ms <= 1 ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / Math.log(GROWTH)));
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    if (++this.#total >= MAX_SAMPLES) this.#halve();
+    if (this.#total < MIN_SAMPLES || --this.#stale > 0) return;
+    this.#stale = REFRESH;
+    this.#most = this.#quantile(0.9);
+    this.#nearlyAll = this.#quantile(0.99);
+  }
+
+  /** The time within which nine in ten are answered; undefined while too little is known. */
+  get most(): number | undefined {
+    return this.#most;
+  }
+
+  /** The same for ninety-nine in a hundred. */
+  get nearlyAll(): number | undefined {
+    return this.#nearlyAll;
+  }
+
+  #halve(): void {
+    this.#total = 0;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      this.#counts[bucket] = (this.#counts[bucket] as number) >> 1;
+      this.#total += this.#counts[bucket] as number;
+    }
+  }
+
+  /** The upper bound of the bucket in which it lies: rather too long than too short. */
+  #quantile(share: number): number {
+    let left = Math.ceil(share * this.#total);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      left -= this.#counts[bucket] as number;
+      if (left <= 0) return GROWTH ** bucket;
+    }
+    return GROWTH ** (BUCKETS - 1);
+  }
+}

@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest';
+import { expectationOf, Pace, stuckMs } from '../../src/policies/pace/pace.ts';
+import { pacePolicies } from '../../src/policies/pace/policy.ts';
+import { shapeOf } from '../../src/policies/pace/shape.ts';
+import { Usual } from '../../src/policies/pace/usual.ts';
+import { compose } from '../../src/proxy/pipeline.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+
+const usualOf = (...samples: [times: number, ms: number][]): Usual => {
+  const usual = new Usual();
+  for (const [times, ms] of samples) for (let i = 0; i < times; i++) usual.record(ms);
+  return usual;
+};
+/** Buckets are wide, and their upper bound counts. */
+const within = (value: number | undefined, ms: number): boolean =>
+  value !== undefined && value >= ms && value <= 1.4 * ms;
+
+test('nothing is known of fewer than twenty', () => {
+  expect(usualOf([19, 50]).most).toBeUndefined();
+  expect(within(usualOf([20, 50]).most, 50)).toBe(true);
+});
+
+test('nine in ten, and ninety-nine in a hundred', () => {
+  const usual = usualOf([885, 50], [80, 2_000], [20, 15_000]);
+  expect(within(usual.most, 50)).toBe(true);
+  expect(within(usual.nearlyAll, 15_000)).toBe(true);
+});
+
+test('half of them slow: the slow ones are usual', () => {
+  expect(within(usualOf([100, 50], [100, 8_000]).most, 8_000)).toBe(true);
+});
+
+test('it follows a lasting change, and forgets by number', () => {
+  const usual = usualOf([5_000, 50]);
+  for (let i = 0; i < 200; i++) usual.record(5_000);
+  expect(within(usual.most, 5_000)).toBe(true);
+  for (let i = 0; i < 4_000; i++) usual.record(50);
+  expect(within(usual.most, 50)).toBe(true);
+});
+
+test.each([0, 0.2, 1, 1e9])('a time of %d ms is counted', (ms) => {
+  expect(Number.isFinite(usualOf([20, ms]).most)).toBe(true);
+});
+
+test.each([
+  ['/users/17', '/users/18'],
+  ['/v1/charges/ch_3Oabc9', '/v1/charges/ch_4Nxyz1'],
+  ['/a?x=1', '/a?y=2'],
+  [`/a/${'x'.repeat(25)}`, `/a/${'y'.repeat(30)}`],
+])('%s and %s have one shape', (one, other) => {
+  expect(shapeOf('GET', one)).toBe(shapeOf('GET', other));
+});
+
+test.each([
+  ['/users', '/reports'],
+  ['/users/17', '/users/17/posts'],
+  ['/v1/a', '/v2/a'],
+  ['/', '/a'],
+])('%s and %s have two', (one, other) => {
+  expect(shapeOf('GET', one)).not.toBe(shapeOf('GET', other));
+});
+
+test('a method is a part of the shape', () => {
+  expect(shapeOf('GET', '/a')).not.toBe(shapeOf('POST', '/a'));
+});
+
+test('what is kept is bounded: shapes beyond the first 64 are one', () => {
+  const pace = new Pace({ answeredAt: 0 });
+  const name = (n: number) => `/${String.fromCharCode(97 + (n % 26), 97 + Math.floor(n / 26))}`;
+  const kept = Array.from({ length: 300 }, (_, n) => pace.usualOf({ method: 'GET', target: name(n) }));
+  expect(new Set(kept).size).toBe(65);
+});
+
+test('the usual time times four, and no less than some seconds', () => {
+  expect(expectationOf(new Usual(), 600_000).patienceMs).toBe(Infinity);
+  expect(expectationOf(usualOf([100, 50]), 600_000).patienceMs).toBe(2_000);
+  expect(within(expectationOf(usualOf([100, 15_000]), 600_000).patienceMs, 60_000)).toBe(true);
+});
+
+test('an attempt is stuck far beyond what nearly all take, and not before 20 s', () => {
+  expect(stuckMs(new Usual())).toBeUndefined();
+  expect(stuckMs(usualOf([100, 50]))).toBe(20_000);
+  expect(within(stuckMs(usualOf([100, 50], [32, 15_000])), 60_000)).toBe(true);
+});
+
+test('good answers alone teach what is usual, and they are timed from the departure', async () => {
+  const clock = new FakeClock();
+  const pace = new Pace({ answeredAt: Number.NEGATIVE_INFINITY });
+  const { send, attempts } = stubUpstream();
+  const options = { attemptTimeoutMs: undefined, totalTimeoutMs: 600_000, clock };
+  const { admission, departure } = pacePolicies(pace, options);
+  const policy = compose(
+    [admission, (next) => async (call) => (await clock.advance(500), next(call)), departure],
+    send,
+  );
+  for (const status of [200, 503, 429, 404]) {
+    for (let i = 0; i < 20; i++) {
+      const target = `/s${'abcd'[[200, 503, 429, 404].indexOf(status)]}`;
+      const pending = policy(stubCall({ target }));
+      while (attempts.length === 0) await Promise.resolve();
+      await clock.advance(100);
+      attempts.pop()?.answer(stubReply(status));
+      (await pending).body.discard();
+    }
+  }
+  const most = (target: string) => pace.usualOf({ method: 'GET', target }).most;
+  expect(within(most('/sa'), 100)).toBe(true);
+  expect([most('/sb'), most('/sc')]).toEqual([undefined, undefined]);
+  expect(within(most('/sd'), 100)).toBe(true);
+  expect([pace.pulse.answeredAt, clock.pending]).toEqual([clock.now(), 0]);
+});
