@@ -31,7 +31,7 @@ export interface DurableParts {
 const BODY_IDLE_TIMES = 2;
 
 /** The retry rules of a route for its durable requests: who waits for a call may send it again, here nobody else would. */
-export function durableRules(
+function durableRules(
   retry: RetryOptions,
   { backoff, options: { attempts } }: NonNullable<RouteConfig['settings']['durable']>,
 ): RetryOptions {

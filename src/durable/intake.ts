@@ -54,10 +54,9 @@ export class Intake {
     const body = await this.#read(call, maxBodyBytes);
     const now = clock.wallTime();
     const sha256 = hash(body);
-    const sealed = credentials.seal(
-      { headers: withoutOrder(call.headers), target: call.target },
-      route.names,
-    );
+    // Our own fields are no credentials, whatever their names look like (`Breakwater-Key`).
+    const sent = { headers: withoutOrder(call.headers), target: call.target };
+    const sealed = credentials.seal(sent, route.names);
     const job: NewJob = {
       id: `req_${unguessableId()}`,
       kind: 'request',
@@ -66,7 +65,7 @@ export class Intake {
       ...sealed,
       body,
       sha256,
-      caller: credentials.callerOf(call, route.names),
+      caller: credentials.callerOf(sent, route.names),
       idempotencyKey: givenKey(call.headers, route),
       fingerprint: hash(`${call.method} ${sealed.target} ${sha256}`),
       upstreamKey: call.idempotencyKey ?? null,
