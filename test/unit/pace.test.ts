@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expectationOf, Pace, stuckMs } from '../../src/policies/pace/pace.ts';
+import { expectationOf, Pace } from '../../src/policies/pace/pace.ts';
 import { pacePolicies } from '../../src/policies/pace/policy.ts';
 import { shapeOf } from '../../src/policies/pace/shape.ts';
 import { Usual } from '../../src/policies/pace/usual.ts';
@@ -21,10 +21,9 @@ test('nothing is known of fewer than twenty', () => {
   expect(within(usualOf([20, 50]).most, 50)).toBe(true);
 });
 
-test('nine in ten, and ninety-nine in a hundred', () => {
+test('nine in ten, whatever the slowest take', () => {
   const usual = usualOf([885, 50], [80, 2_000], [20, 15_000]);
   expect(within(usual.most, 50)).toBe(true);
-  expect(within(usual.nearlyAll, 15_000)).toBe(true);
 });
 
 test('half of them slow: the slow ones are usual', () => {
@@ -76,12 +75,6 @@ test('the usual time times four, and no less than some seconds', () => {
   expect(expectationOf(new Usual(), 600_000).patienceMs).toBe(Infinity);
   expect(expectationOf(usualOf([100, 50]), 600_000).patienceMs).toBe(2_000);
   expect(within(expectationOf(usualOf([100, 15_000]), 600_000).patienceMs, 60_000)).toBe(true);
-});
-
-test('an attempt is stuck far beyond what nearly all take, and not before 20 s', () => {
-  expect(stuckMs(new Usual())).toBeUndefined();
-  expect(stuckMs(usualOf([100, 50]))).toBe(20_000);
-  expect(within(stuckMs(usualOf([100, 50], [32, 15_000])), 60_000)).toBe(true);
 });
 
 test('good answers alone teach what is usual, and they are timed from the departure', async () => {

@@ -9,15 +9,6 @@ const MIN_PATIENCE_MS = 2_000;
 /** A suspected attempt has taken this many times as long as nine in ten do. */
 const PATIENCE_FACTOR = 4;
 
-/**
- * A second attempt is begun beside a silent one after this long at the earliest. It is more than a slow report takes (15 s)
- * and less than most clients wait (30 s and more).
- */
-const MIN_STUCK_MS = 20_000;
-
-/** … and when it has taken this many times as long as ninety-nine in a hundred do. */
-const STUCK_FACTOR = 4;
-
 /** Shapes that are told apart on one route. All others are one. */
 const MAX_SHAPES = 64;
 
@@ -48,9 +39,4 @@ export function expectationOf(usual: Usual, totalMs: number): Expectation {
   const patienceMs =
     most === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_PATIENCE_MS, PATIENCE_FACTOR * most);
   return { patienceMs, usualMs: most, totalMs, usual };
-}
-
-/** After this long without a head an attempt is stuck; undefined while too little is known to say so. */
-export function stuckMs({ nearlyAll }: Usual): number | undefined {
-  return nearlyAll === undefined ? undefined : Math.max(MIN_STUCK_MS, STUCK_FACTOR * nearlyAll);
 }

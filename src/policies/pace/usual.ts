@@ -9,7 +9,7 @@ const GROWTH = 1.4;
 /** From one millisecond to over ten minutes. */
 const BUCKETS = 41;
 
-/** The quantiles are computed again after so many new samples. */
+/** The quantile is computed again after so many new samples. */
 const REFRESH = 16;
 
 /**
@@ -21,7 +21,6 @@ export class Usual {
   #total = 0;
   #stale = 0;
   #most: number | undefined;
-  #nearlyAll: number | undefined;
 
   /** One attempt that was answered well after `ms`. */
   record(ms: number): void {
@@ -31,17 +30,11 @@ export class Usual {
     if (this.#total < MIN_SAMPLES || --this.#stale > 0) return;
     this.#stale = REFRESH;
     this.#most = this.#quantile(0.9);
-    this.#nearlyAll = this.#quantile(0.99);
   }
 
   /** The time within which nine in ten are answered; undefined while too little is known. */
   get most(): number | undefined {
     return this.#most;
-  }
-
-  /** The same for ninety-nine in a hundred. */
-  get nearlyAll(): number | undefined {
-    return this.#nearlyAll;
   }
 
   #halve(): void {
