@@ -64,7 +64,7 @@ export interface NewJob {
   readonly fingerprint: string;
   /** The one key that all attempts carry to the upstream; null where the route trusts none. */
   readonly upstreamKey: string | null;
-  /** Requests of one key run one at a time, in the order of their acceptance; null: no order. */
+  /** Requests of one key, caller and route run one at a time, in the order of their acceptance; null: no order. */
   readonly orderKey: string | null;
   readonly labels: readonly string[];
   readonly createdAt: number;

@@ -2,9 +2,25 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { AttemptRow, StoredResponse } from '../../src/durable/job.ts';
 import { openStore } from '../../src/durable/store/open.ts';
+import { openPostgres } from '../../src/durable/store/postgres.ts';
+import { openSqlite } from '../../src/durable/store/sqlite.ts';
 import type { Filter, Next, Store } from '../../src/durable/store/store.ts';
 import { histories, Player } from './histories.ts';
 import { entry, newJob, settlement } from './jobs.ts';
+
+/** As a process of before left it: one queue for all callers of a key, in which all but the first request wait. */
+async function backToSchema2(place: string): Promise<void> {
+  const db = await (/^postgres/.test(place) ? openPostgres(place, {}) : openSqlite(place));
+  const statements = [
+    'DROP INDEX breakwater_job_order',
+    'ALTER TABLE breakwater_job DROP COLUMN order_queue',
+    'CREATE INDEX breakwater_job_order ON breakwater_job (order_key, reason, seq)',
+    'DELETE FROM breakwater_schema WHERE version > 2',
+    `UPDATE breakwater_job SET reason = 'key', wake_at = deadline_at WHERE id <> 'one'`,
+  ];
+  await db.batch(statements.map((sql) => ({ sql, params: [] })));
+  await db.close();
+}
 
 /** What a store promises, whatever it stands on. `where` gives an empty place each time. */
 export function contract(where: () => Promise<string>, numRuns: number): void {
@@ -437,6 +453,39 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 5_000))).toEqual(['three']);
     });
 
+    test('a key belongs to one caller and one route; a schedule has a queue that no client can name', async () => {
+      const store = await open();
+      const scheduled = { kind: 'scheduled', parent: 'refresh', orderKey: 'schedule:refresh' } as const;
+      await store.submit(keyed('one'));
+      await store.submit(keyed('other caller', { caller: 'b' }));
+      await store.submit(keyed('other route', { route: 'payments/refunds' }));
+      await store.submit(newJob('client', { caller: '', orderKey: 'schedule:refresh' }));
+      await store.submit(newJob('run 1', scheduled));
+      for (const more of [{}, { caller: 'b' }]) await store.submit(keyed(`behind ${more.caller}`, more));
+      await store.submit(newJob('run 2', scheduled));
+      const first = ['client', 'one', 'other caller', 'other route', 'run 1'];
+      expect(ids(await claim(store, 'a', 1_000)).sort()).toEqual(first);
+      await store.settle(settlement('other caller', { now: 1_100 }));
+      await store.settle(settlement('run 1', { now: 1_100 }));
+      expect(ids(await claim(store, 'a', 1_100)).sort()).toEqual(['behind b', 'run 2']);
+      expect(await store.list({ orderKey: 'customer-42', limit: 9 })).toHaveLength(5);
+    });
+
+    test('a store of schema 2 is brought to queues of caller and route, and no request stays behind', async () => {
+      const place = await where();
+      const old = await openStore(place);
+      for (const id of ['one', 'two']) await old.submit(keyed(id));
+      for (const id of ['other 1', 'other 2']) await old.submit(keyed(id, { caller: 'b', dueAt: 1_300 }));
+      await old.close();
+      await backToSchema2(place);
+      const store = await open(place);
+      expect(ids(await claim(store, 'a', 1_200))).toEqual(['one']);
+      expect(ids(await claim(store, 'a', 1_300))).toEqual(['other 1']);
+      await store.settle(settlement('one', { now: 1_400 }));
+      await store.settle(settlement('other 1', { now: 1_400 }));
+      expect(ids(await claim(store, 'a', 1_400)).sort()).toEqual(['other 2', 'two']);
+    });
+
     test('one cancelled in the middle lets nobody overtake', async () => {
       const store = await open();
       for (const id of ['one', 'two', 'three']) await store.submit(keyed(id));
@@ -683,15 +732,14 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       await store.submit(newJob('b', { route: 'one', dueAt: 600 }));
       await store.submit(newJob('c', { route: 'two', dueAt: 100 }));
       await store.submit(newJob('d', { route: 'two', dueAt: 500, orderKey: 'k' }));
-      await store.submit(newJob('e', { route: 'three', dueAt: 400, orderKey: 'k' }));
+      await store.submit(newJob('e', { route: 'two', dueAt: 400, orderKey: 'k' }));
       await claim(store, 'a', 100);
       const counted = (await store.counts()).toSorted((a, b) =>
         `${a.route}${a.status}`.localeCompare(`${b.route}${b.status}`),
       );
       expect(counted).toEqual([
         { route: 'one', status: 'queued', count: 2, oldestDueAt: 600 },
-        { route: 'three', status: 'queued', count: 1, oldestDueAt: 1_000_000 },
-        { route: 'two', status: 'queued', count: 1, oldestDueAt: 500 },
+        { route: 'two', status: 'queued', count: 2, oldestDueAt: 500 },
         { route: 'two', status: 'running', count: 1, oldestDueAt: undefined },
       ]);
       expect(await store.backlog()).toBe(5);

@@ -142,7 +142,7 @@ export class Player {
     }
     const keys = this.#model.live
       .filter(({ status }) => status === 'running')
-      .flatMap(({ orderKey }) => orderKey ?? []);
+      .flatMap(({ orderKey, route }) => (orderKey === null ? [] : `${route} ${orderKey}`));
     equal(new Set(keys).size, keys.length);
     return given.length;
   }

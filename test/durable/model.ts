@@ -33,7 +33,7 @@ export class Model {
   }
 
   submit(id: string, more: { route: string; orderKey: string | null; due: number }): void {
-    const parked = this.#busy(more.orderKey) ? 'key' : undefined;
+    const parked = this.#busy(more) ? 'key' : undefined;
     this.jobs.push({
       ...more,
       seq: this.jobs.length,
@@ -95,7 +95,7 @@ export class Model {
     const job = this.#of(id);
     if (job.status === 'running' || (job.status === 'succeeded' && !force)) return false;
     if (FINAL.has(job.status)) {
-      const busy = this.#busy(job.orderKey);
+      const busy = this.#busy(job);
       Object.assign(job, { status: 'queued', counted: 0, due: now, wake: now, parked: undefined, ends: 0 });
       if (busy) Object.assign(job, { parked: 'key', wake: DEADLINE });
       return true;
@@ -131,16 +131,22 @@ export class Model {
   #end(job: Expected, status: Expected['status'], now: number): void {
     Object.assign(job, { status, wake: Number.POSITIVE_INFINITY, parked: undefined, owner: undefined });
     job.ends++;
-    if (job.orderKey === null) return;
-    const queue = this.live.filter(({ orderKey }) => orderKey === job.orderKey);
+    const queue = this.#queue(job);
     const [first] = queue;
     if (first === undefined || queue.some(({ parked }) => parked !== 'key')) return;
     first.parked = undefined;
     first.wake = Math.max(first.due, now);
   }
 
-  #busy(orderKey: string | null): boolean {
-    return orderKey !== null && this.live.some((job) => job.orderKey === orderKey);
+  #busy(job: Pick<Expected, 'orderKey' | 'route'>): boolean {
+    return this.#queue(job).length > 0;
+  }
+
+  /** All requests of a history have one caller. */
+  #queue({ orderKey, route }: Pick<Expected, 'orderKey' | 'route'>): Expected[] {
+    return orderKey === null
+      ? []
+      : this.live.filter((job) => job.orderKey === orderKey && job.route === route);
   }
 
   #of(id: string): Expected {

@@ -179,6 +179,30 @@ test('a request that may not be repeated, and ran when the process died, is held
   expect(await second.done(location)).toMatchObject({ status: 'succeeded' });
 });
 
+test('promise: the key of one caller holds up no other caller and no other route', async () => {
+  const origin = await startOrigin(hang());
+  const client = await startDurable(
+    durableConfig(origin, { more: '    routes: [{ name: other, match: { path: /other } }]' }),
+  );
+  const key = { 'breakwater-key': 'customer-42' };
+  const as = (who: string) => ({ authorization: `Bearer ${who}`, ...key });
+  await client.accepted(as('a'));
+  await origin.untilRequests(1);
+  const behind = await client.accepted(as('a'));
+  await client.accepted(as('b'));
+  await client.accepted(as('a'), {}, '/api/other');
+  await origin.untilRequests(3);
+  expect(await client.monitor(behind, as('a'))).toMatchObject({
+    status: 'queued',
+    key: 'customer-42',
+    next: { reason: 'key' },
+  });
+  const listed = (await (await client.admin('GET', '/_breakwater/requests?key=customer-42')).json()) as {
+    requests: [];
+  };
+  expect(listed.requests).toHaveLength(4);
+});
+
 test('promise: one in flight per key, in the order of acceptance', async () => {
   let inFlight = 0;
   let most = 0;

@@ -55,7 +55,7 @@ const REVIVE = `UPDATE breakwater_job
     started_at = NULL, finished_at = NULL, purge_at = NULL, error_code = NULL, error_title = NULL,
     response_status = NULL, response_bytes = NULL, response_truncated = NULL
   FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
-    WHERE order_key = (SELECT order_key FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL) AS busy) AS turn
+    WHERE order_queue = (SELECT order_queue FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL) AS busy) AS turn
   WHERE id = $1 AND erased = 0 AND (status IN ('failed', 'cancelled') OR (status = 'succeeded' AND $4 = 1))
   RETURNING *`;
 

@@ -16,7 +16,7 @@ export interface Dialect {
   readonly now: string;
   /** Keeps all other transactions that name the same key out until this one ends. SQLite runs one at a time anyway. */
   lock(key: string): readonly Statement[];
-  /** The same for the order key of the request with this id, if it has one. */
+  /** The same for the queue of the request with this id, if it is in one. */
   lockOrderOf(id: string): readonly Statement[];
   /** Gives freed pages back to the file system; PostgreSQL does by itself what can be done. */
   giveBack(pages: number): readonly Statement[];
@@ -46,8 +46,8 @@ const POSTGRES: Dialect = {
   ],
   lockOrderOf: (id) => [
     {
-      sql: `SELECT pg_advisory_xact_lock(hashtextextended('breakwater:key:' || order_key, 0))
-        FROM breakwater_job WHERE id = $1 AND order_key IS NOT NULL`,
+      sql: `SELECT pg_advisory_xact_lock(hashtextextended('breakwater:key:' || order_queue, 0))
+        FROM breakwater_job WHERE id = $1 AND order_queue IS NOT NULL`,
       params: [id],
     },
   ],

@@ -14,26 +14,37 @@ const KEY_KEPT_MS = 24 * 3_600_000;
  */
 const INSERT = `INSERT INTO breakwater_job (
     id, kind, route, method, target, bytes, sha256, caller, idempotency_key, fingerprint, upstream_key, order_key,
-    labels, callback_url, parent, memo, status, reason, created_at, due_at, deadline_at, wake_at)
+    labels, callback_url, parent, memo, status, reason, created_at, due_at, deadline_at, wake_at, order_queue)
   SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT),
     CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT),
     CAST($13 AS TEXT), CAST($14 AS TEXT), CAST($15 AS TEXT), CAST($16 AS TEXT), 'queued',
     CASE WHEN turn.busy THEN 'key' WHEN CAST($18 AS BIGINT) > CAST($17 AS BIGINT) THEN 'not_before' END,
     CAST($17 AS BIGINT), CAST($18 AS BIGINT), CAST($19 AS BIGINT),
-    CASE WHEN turn.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END
+    CASE WHEN turn.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END, CAST($20 AS TEXT)
   FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
-    WHERE order_key = CAST($12 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS turn
+    WHERE order_queue = CAST($20 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS turn
   WHERE true
   ON CONFLICT DO NOTHING
   RETURNING seq`;
 
 const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
 
+/**
+ * Requests of one queue run one at a time. A client's key is a name within one caller and one route: the same name means
+ * something else to another caller. No client can name the queue of a schedule. The line break separates the parts,
+ * because none of them can hold one. The migration to schema 3 says the same in SQL.
+ */
+export function queueOf({ kind, caller, route, orderKey }: NewJob): string | null {
+  if (orderKey === null) return null;
+  return kind === 'scheduled' ? orderKey : `${caller}\n${route}\n${orderKey}`;
+}
+
 /** Takes the request in. The gate shuts where its Idempotency-Key is in use. */
 export function insertJob(job: NewJob, dialect: Dialect): Statement[] {
+  const queue = queueOf(job);
   return [
-    ...(job.orderKey === null ? [] : dialect.lock(`key:${job.orderKey}`)),
-    { sql: INSERT, params: columns(job), gate: true },
+    ...(queue === null ? [] : dialect.lock(`key:${queue}`)),
+    { sql: INSERT, params: [...columns(job), queue], gate: true },
     {
       sql: `INSERT INTO breakwater_request (seq, headers, body) VALUES (${SEQ}, $2, $3)`,
       params: [job.id, JSON.stringify(job.headers), job.body],

@@ -104,6 +104,21 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // Callbacks by their request, runs by their schedule.
   ['CREATE INDEX breakwater_job_parent ON breakwater_job (parent, seq) WHERE parent IS NOT NULL'],
+  // An order key is a name within one caller and one route (`queueOf`). One queue of before may become several: the
+  // first request of each is woken where nothing of its queue is under way.
+  [
+    'ALTER TABLE breakwater_job ADD COLUMN order_queue TEXT',
+    'DROP INDEX breakwater_job_order',
+    `UPDATE breakwater_job
+      SET order_queue = CASE WHEN kind = 'scheduled' THEN order_key ELSE caller || '\n' || route || '\n' || order_key END
+      WHERE order_key IS NOT NULL`,
+    `CREATE INDEX breakwater_job_order ON breakwater_job (order_queue, reason, seq)
+      WHERE order_queue IS NOT NULL AND wake_at IS NOT NULL`,
+    `UPDATE breakwater_job SET wake_at = due_at, reason = CASE WHEN due_at > created_at THEN 'not_before' END
+      WHERE reason = 'key' AND wake_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM breakwater_job AS other
+        WHERE other.order_queue = breakwater_job.order_queue AND other.wake_at IS NOT NULL
+          AND (other.reason IS NULL OR other.reason <> 'key' OR other.seq < breakwater_job.seq))`,
+  ],
 ];
 
 /** The version that this code reads and writes. */

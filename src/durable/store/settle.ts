@@ -93,11 +93,12 @@ function responseRow(id: string, response: StoredResponse): Statement[] {
 }
 
 /**
- * Where nothing of this request's order key is under way, the first of those that wait for their turn has it. Asked so that
+ * Where nothing of this request's queue is under way, the first of those that wait for their turn has it. Asked so that
  * an index answers, however long the queue is.
  */
 export function wakeNext(id: string, now: number): Statement {
-  const queue = 'order_key = (SELECT order_key FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL';
+  const queue =
+    'order_queue = (SELECT order_queue FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL';
   const none = (reason: string) => `NOT EXISTS (SELECT 1 FROM breakwater_job WHERE ${queue} AND ${reason})`;
   return {
     sql: `UPDATE breakwater_job
