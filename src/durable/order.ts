@@ -128,7 +128,7 @@ function isDay(date: string): boolean {
 
 function orderKey(key: string | undefined): string | null {
   if (key === undefined) return null;
-  // Control characters mark the keys that we make ourselves.
+  // A line break separates the key from its caller and route (`queueOf`).
   if (key === '' || key.length > MAX_KEY_LENGTH || /\p{Cc}/u.test(key))
     throw bad(`Breakwater-Key must have 1 to ${MAX_KEY_LENGTH} characters, and no control character`);
   return key;

@@ -17,7 +17,7 @@ const SECRET =
 
 /** Parts of names that look like the above and open nothing. They are cut out before the rest is judged. */
 const HARMLESS =
-  /(?:idempotency|partition|sort|order|routing|cache|surrogate|public|primary|foreign|object|shard|group|message|event|search|websocket|row)[-_]?keys?|(?:page|next|continuation|cursor|sync|delta|skip|resume|sequence|max)[-_]?tokens?|author(?!i[sz])|authorit(?:y|ies)|credential[-_]?hash|keyword|keyboard|(?:key|secret)s?[-_]?(?:header|name)s?$/gi;
+  /(?:breakwater|idempotency|partition|sort|order|routing|cache|surrogate|public|primary|foreign|object|shard|group|message|event|search|websocket|row)[-_]?keys?|(?:page|next|continuation|cursor|sync|delta|skip|resume|sequence|max)[-_]?tokens?|author(?!i[sz])|authorit(?:y|ies)|credential[-_]?hash|keyword|keyboard|(?:key|secret)s?[-_]?(?:header|name)s?$/gi;
 
 /** Names that say for whom a call is and hold no secret: `Stripe-Account`, `OpenAI-Organization`, GitLab's `Sudo`. */
 const ACCOUNT =

@@ -10,7 +10,7 @@ import { entry, newJob, settlement } from './jobs.ts';
 
 /** As a process of before left it: one queue for all callers of a key, in which all but the first request wait. */
 async function backToSchema2(place: string): Promise<void> {
-  const db = await (/^postgres/.test(place) ? openPostgres(place, {}) : openSqlite(place));
+  const db = await (place.startsWith('postgres') ? openPostgres(place, {}) : openSqlite(place));
   const statements = [
     'DROP INDEX breakwater_job_order',
     'ALTER TABLE breakwater_job DROP COLUMN order_queue',

@@ -197,7 +197,7 @@ test('promise: the key of one caller holds up no other caller and no other route
     key: 'customer-42',
     next: { reason: 'key' },
   });
-  const listed = (await (await client.admin('GET', '/_breakwater/requests?key=customer-42')).json()) as {
+  const listed = (await (await client.admin('GET', '/requests?key=customer-42')).json()) as {
     requests: [];
   };
   expect(listed.requests).toHaveLength(4);

@@ -31,6 +31,7 @@ const ACCOUNTS = [
 ].flat();
 
 const NEITHER = [
+  'breakwater-key',
   ['Accept', 'User-Agent', 'Idempotency-Key', 'X-Idempotency-Key', 'Sec-WebSocket-Key', 'Content-Type'],
   ['X-Request-Id', 'traceparent', 'X-Cloud-Trace-Context', 'Correlation-Context', 'X-Client-Request-Id'],
   ['X-Stripe-Client-User-Agent', 'page_token', 'nextPageToken', 'continuation-token', 'max_tokens', 'author'],

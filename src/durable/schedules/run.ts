@@ -9,9 +9,6 @@ export interface RunParts {
   readonly deadlineMs: number;
 }
 
-/** In no key that a client can send, so that nobody else can stand in the order of a schedule's runs. */
-const OURS = '\u0001';
-
 /** One run of a schedule, as a durable request of its route. */
 export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: RunParts): NewJob {
   const { name, route, method, target, headers, overlap, keyHeader } = schedule;
@@ -34,7 +31,7 @@ export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: Ru
     idempotencyKey: null,
     fingerprint: hash(`${method} ${target} ${sha256}`),
     upstreamKey: keyHeader === undefined ? null : key,
-    orderKey: overlap === 'queue' ? `${OURS}schedule:${name}` : null,
+    orderKey: overlap === 'queue' ? `schedule:${name}` : null,
     labels: [],
     createdAt,
     dueAt: createdAt,

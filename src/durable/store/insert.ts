@@ -34,9 +34,9 @@ const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
  * something else to another caller. No client can name the queue of a schedule. The line break separates the parts,
  * because none of them can hold one. The migration to schema 3 says the same in SQL.
  */
-export function queueOf({ kind, caller, route, orderKey }: NewJob): string | null {
+export function queueOf({ kind, caller, route, orderKey, parent }: NewJob): string | null {
   if (orderKey === null) return null;
-  return kind === 'scheduled' ? orderKey : `${caller}\n${route}\n${orderKey}`;
+  return kind === 'scheduled' ? `schedule:${parent}` : `${caller}\n${route}\n${orderKey}`;
 }
 
 /** Takes the request in. The gate shuts where its Idempotency-Key is in use. */

@@ -110,7 +110,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     'ALTER TABLE breakwater_job ADD COLUMN order_queue TEXT',
     'DROP INDEX breakwater_job_order',
     `UPDATE breakwater_job
-      SET order_queue = CASE WHEN kind = 'scheduled' THEN order_key ELSE caller || '\n' || route || '\n' || order_key END
+      SET order_queue = CASE WHEN kind = 'scheduled' THEN 'schedule:' || parent ELSE caller || '\n' || route || '\n' || order_key END
       WHERE order_key IS NOT NULL`,
     `CREATE INDEX breakwater_job_order ON breakwater_job (order_queue, reason, seq)
       WHERE order_queue IS NOT NULL AND wake_at IS NOT NULL`,

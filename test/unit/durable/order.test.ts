@@ -11,7 +11,7 @@ test.each([
   expect(() => orderOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
 });
 
-test('a key that could be one of our own is refused', () => {
-  expect(() => orderOf(['Breakwater-Key', '\u0001schedule:refresh'], rules)).toThrow('no control character');
+test('a key that could be taken for one of another caller is refused', () => {
+  expect(() => orderOf(['Breakwater-Key', 'b\npay/charges\nkey'], rules)).toThrow('no control character');
   expect(orderOf(['Breakwater-Key', 'schedule:refresh'], rules).orderKey).toBe('schedule:refresh');
 });
