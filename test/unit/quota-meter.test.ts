@@ -227,4 +227,16 @@ describe('a bucket whose reset is the moment when it is full again', () => {
     meter.take(31, 0);
     expect(meter.readyAt(0, 1, 1)).toBe(-Infinity);
   });
+
+  test('is believed for a day at most, then a reply is needed that says it again', () => {
+    const day = 86_400_000;
+    const meter = new FlowMeter(bucket(29, 20 * day));
+    meter.learn(bucket(29, 20 * day), seen, 0);
+    meter.take(40, 0);
+    meter.take(1, 0);
+    expect(meter.readyAt(0, 1, 0)).toBe(day);
+    expect(meter.readyAt(0, 1, day)).toBe(-Infinity);
+    meter.take(31, day);
+    expect(meter.readyAt(0, 1, day + 1)).toBe(-Infinity);
+  });
 });

@@ -83,17 +83,17 @@ describe('the bound', () => {
   test('is the budget: cap and trickle per caller, a share of the successes', () => {
     const bound = attemptsBound(settings, outage, { requests: 1_000, successes: 100, ms: 30_000 });
     expect(bound).toEqual({
-      attempts: 1_102,
-      attemptsPerRequest: 1.102,
-      formula: '1000 + 4 · (10 + 0.1 · 30) + 0.5 · 100',
+      attempts: 1_152,
+      attemptsPerRequest: 1.152,
+      formula: '1000 + 4 · (10 + 0.1 · 30) + 1 · 100',
     });
   });
 
   test('is twice the tokens where the upstream asks for the wait, whose price is half', () => {
     const limited = { ...outage, fault: { kind: 'rate-limited' } } as const;
     const bound = attemptsBound(settings, limited, { requests: 1_000, successes: 100, ms: 30_000 });
-    expect(bound.attempts).toBe(1_204);
-    expect(bound.formula).toBe('1000 + 2 · (4 · (10 + 0.1 · 30) + 0.5 · 100)');
+    expect(bound.attempts).toBe(1_304);
+    expect(bound.formula).toBe('1000 + 2 · (4 · (10 + 0.1 · 30) + 1 · 100)');
   });
 
   test('is never more than the attempts that each call may have', () => {
@@ -109,7 +109,7 @@ describe('the warning', () => {
 
   test('comes when load and retries together are above the capacity, and says what would do', () => {
     expect(overloadWarning(settings, load)).toBe(
-      '80/s · (1 + 0.5) + 0.1/s = 120.1/s is above the stated capacity of 100/s, so retries could sustain an outage but for the breaker and the adaptive limit; retry.budget.ratio 0.24 or less rules it out',
+      '80/s · (1 + 1) + 0.1/s = 160.1/s is above the stated capacity of 100/s, so retries could sustain an outage but for the breaker and the adaptive limit; retry.budget.ratio 0.24 or less rules it out',
     );
   });
 
@@ -126,7 +126,7 @@ describe('the warning', () => {
   });
 
   test.each([
-    ['there is room for the retries', settings, { ...load, capacityPerSecond: 121 }],
+    ['there is room for the retries', settings, { ...load, capacityPerSecond: 161 }],
     ['there are none', { ...settings, retry: { ...settings.retry, attempts: 1 } }, load],
     ['they are few', { ...settings, budget: { ...settings.budget, ratio: 0.2 } }, load],
   ])('does not come when %s', (_why, given, at) => expect(overloadWarning(given, at)).toBeUndefined());

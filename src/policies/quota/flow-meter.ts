@@ -1,5 +1,5 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
-import { LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
+import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
 
 /** A rate that was read from a reset is kept until one comes that lies at least this share as far ahead: a near one is rounded too much. */
 const AS_FAR = 0.5;
@@ -50,7 +50,7 @@ export class FlowMeter implements Meter {
   readyAt(ahead: number, units: number, now: number): number {
     this.#flow(now);
     const missing = ahead + Math.min(units, this.limit) - this.#left;
-    return missing <= 0 ? -Infinity : now + missing * this.#unitMs;
+    return missing <= 0 ? -Infinity : Math.min(now + missing * this.#unitMs, this.#forgottenAt);
   }
 
   take(units: number, now: number): void {
@@ -83,7 +83,13 @@ export class FlowMeter implements Meter {
     return Math.min(LONGEST_PACE_MS, this.#unitMs);
   }
 
+  /** From then on nothing is known. */
+  get #forgottenAt(): number {
+    return this.#learnedAt + LONGEST_HOLD_MS;
+  }
+
   #flow(now: number): void {
+    if (now >= this.#forgottenAt) [this.#unitMs, this.#readFromMs] = [0, 0];
     const flowed = this.#unitMs === 0 ? this.limit : (now - this.#at) / this.#unitMs;
     if (this.#at !== -Infinity) this.#left = Math.min(this.limit, this.#left + flowed);
     this.#at = now;

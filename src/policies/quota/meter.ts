@@ -31,6 +31,9 @@ export interface Meter {
   paceMs(now: number): number;
 }
 
+/** A quota is believed for this long at most; then a reply is needed that says it again. */
+export const LONGEST_HOLD_MS = 24 * 3_600_000;
+
 /** Pacing never holds a call for longer: to use up what is left is better than to be refused with some left. */
 export const LONGEST_PACE_MS = 1000;
 

@@ -1,8 +1,5 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
-import { LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
-
-/** A quota is believed for this long at most; then a reply is needed that says it again. */
-const LONGEST_HOLD_MS = 24 * 3_600_000;
+import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
 
 /** When this share of a quota is left, it is spread over the time to its reset, if that is near. */
 const SCARCE = 0.1;
