@@ -34,6 +34,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map(
 // The configuration is read later, so this signal asks for nothing new; without a listener it would kill the process.
 if (process.argv[2] === 'start') process.on('SIGHUP', () => undefined);
 
+// libuv reads this at the first use of its pool. Lookups of names that hang may hold 12 threads (`shared-lookups.ts`).
+process.env['UV_THREADPOOL_SIZE'] ??= '16';
+
 const io: Io = {
   out: (text) => print(process.stdout, text),
   err: (text) => print(process.stderr, text),

@@ -2,7 +2,8 @@ import type { SecureVersion } from 'node:tls';
 import type { buildConnector } from 'undici';
 import connectorOf from 'undici/lib/core/connect.js';
 import type { Clock } from '../runtime/clock.ts';
-import { createLookup, type Resolve } from './lookup.ts';
+import { createLookup } from './lookup.ts';
+import type { Resolve } from './shared-lookups.ts';
 import { type EgressProxy, throughProxy } from './proxy-egress.ts';
 
 /** Opens a connection, up to the end of its TLS handshake. */

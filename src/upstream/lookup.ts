@@ -1,13 +1,9 @@
-import { lookup as systemResolve, type LookupAddress, type LookupOptions } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { isPrivateAddress } from '../http/private-address.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
-
-type Answered = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
-
-/** Finds all addresses of a name; `dns.lookup` is one. */
-export type Resolve = (hostname: string, options: LookupOptions & { all: true }, answered: Answered) => void;
+import { type Answered, type Resolve, systemLookups } from './shared-lookups.ts';
 
 export interface LookupRules {
   readonly allowPrivate: boolean;
@@ -23,7 +19,7 @@ export interface LookupRules {
  * asks no one again.
  */
 export function createLookup({ allowPrivate, timeoutMs, clock, resolve }: LookupRules): LookupFunction {
-  const ask = resolve ?? (systemResolve as Resolve);
+  const ask = resolve ?? systemLookups.resolve;
   let turn = 0;
   return (hostname, options, callback) => {
     const late = clock.timer(timeoutMs, () =>

@@ -6,7 +6,8 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { request } from '../runtime/node-http.ts';
 import { toProxyError } from './failure.ts';
-import { createLookup, type Resolve } from './lookup.ts';
+import { createLookup } from './lookup.ts';
+import type { Resolve } from './shared-lookups.ts';
 
 /** The HTTP proxy that stands between us and the upstreams. */
 export interface EgressProxy {

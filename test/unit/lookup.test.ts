@@ -1,6 +1,7 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { describe, expect, test } from 'vitest';
-import { createLookup, type Resolve } from '../../src/upstream/lookup.ts';
+import { createLookup } from '../../src/upstream/lookup.ts';
+import type { Resolve } from '../../src/upstream/shared-lookups.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const v4 = (address: string): LookupAddress => ({ address, family: 4 });
