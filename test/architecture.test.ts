@@ -43,6 +43,7 @@ const OWNER: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config'],
   zod: ['config'],
   'ipaddr.js': ['http'],
+  re2js: ['http'],
   'lru-cache': ['policies', 'app'],
   'http-cache-semantics': ['policies'],
   pg: ['durable'],

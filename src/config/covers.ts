@@ -1,3 +1,5 @@
+import { fitsParts } from '../http/wildcard.ts';
+
 /** Calls of a route: upper-case methods, undefined for any, and a path pattern. */
 export interface Calls {
   readonly methods: readonly string[] | undefined;
@@ -51,6 +53,5 @@ function segmentCovers(wide: string, narrow: string): boolean {
   if (narrow === '**') return false;
   if (isAny(wide) || wide === narrow) return true;
   if (isAny(narrow) || narrow.includes('*')) return false;
-  const parts = wide.split('*').map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`).test(narrow);
+  return fitsParts(narrow, wide.split('*'));
 }

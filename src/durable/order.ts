@@ -1,7 +1,7 @@
 import type { RawHeaders } from '../http/headers.ts';
 import { isPrivateHost } from '../http/private-address.ts';
 import { ProxyError } from '../proxy/errors.ts';
-import { preferencesIn } from '../proxy/prefer.ts';
+import { splitUnquoted } from '../http/quoted.ts';
 import type { CallbackOptions } from './callbacks/options.ts';
 import { allowsCallback } from './callbacks/target.ts';
 
@@ -75,7 +75,7 @@ export function withoutOrder(headers: RawHeaders): string[] {
 const OURS = /^\s*(respond-async|wait|handling)\s*(=|;|$)/i;
 
 function otherPreferences(value: string): string {
-  const parts = preferencesIn(value).filter((part) => !OURS.test(part));
+  const parts = splitUnquoted(value, ',').filter((part) => !OURS.test(part));
   return parts
     .map((part) => part.trim())
     .filter((part) => part !== '')

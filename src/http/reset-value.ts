@@ -91,7 +91,7 @@ const GO_UNITS: ReadonlyMap<string, number> = new Map(
   }),
 );
 const GO_DURATION = /^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+$/;
-const GO_PART = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g;
+const GO_PART = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/gy;
 
 /** As Go's `time.ParseDuration` reads it, signs apart. */
 function goDurationMs(value: string): number | undefined {

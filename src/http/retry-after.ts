@@ -59,14 +59,13 @@ function secondsOrDate(value: string, headers: RawHeaders, nowWallMs: number): n
 /** Month names, three letters each: the index of a name is three times the month. */
 const MONTHS = 'janfebmaraprmayjunjulaugsepoctnovdec';
 
-const TIME = String.raw`(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)`;
 const DATE_FORMS: readonly RegExp[] = [
   // IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT
-  new RegExp(String.raw`^[a-z]{3}, (?<day>\d\d) (?<month>[a-z]{3}) (?<year>\d{4}) ${TIME} gmt$`, 'i'),
+  /^[a-z]{3}, (?<day>\d\d) (?<month>[a-z]{3}) (?<year>\d{4}) (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d) gmt$/i,
   // RFC 850: Sunday, 06-Nov-94 08:49:37 GMT
-  new RegExp(String.raw`^[a-z]{6,9}, (?<day>\d\d)-(?<month>[a-z]{3})-(?<year>\d\d) ${TIME} gmt$`, 'i'),
+  /^[a-z]{6,9}, (?<day>\d\d)-(?<month>[a-z]{3})-(?<year>\d\d) (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d) gmt$/i,
   // asctime: Sun Nov  6 08:49:37 1994
-  new RegExp(String.raw`^[a-z]{3} (?<month>[a-z]{3}) (?<day>[ \d]\d) ${TIME} (?<year>\d{4})$`, 'i'),
+  /^[a-z]{3} (?<month>[a-z]{3}) (?<day>[ \d]\d) (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d) (?<year>\d{4})$/i,
 ];
 
 /** Milliseconds since the epoch of an HTTP-date in any of its three forms (RFC 9110 §5.6.7). The day's name is not checked. */

@@ -1,4 +1,5 @@
-import { climbs, dotsBesideSeparator, MAX_DECODINGS, pathPattern, resolveDots } from './request-path.ts';
+import { pathPattern } from './path-pattern.ts';
+import { climbs, dotsBesideSeparator, MAX_DECODINGS, resolveDots } from './request-path.ts';
 
 /** Calls that may be sent. */
 export interface AllowRule {
@@ -20,7 +21,7 @@ export function allowList(rules: readonly AllowRule[]): (method: string, path: s
   }));
   return (method, path) => {
     const patterns = compiled.filter(({ methods }) => methods === undefined || methods.has(method));
-    const allowed = (reading: string) => patterns.some((rule) => rule.path.test(reading));
+    const allowed = (reading: string) => patterns.some((rule) => rule.path(reading));
     return ODD.test(path) ? (readings(path)?.every(allowed) ?? false) : allowed(path === '' ? '/' : path);
   };
 }

@@ -1,5 +1,6 @@
 import { headersOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from './errors.ts';
+import { preferencesOf } from './prefer.ts';
 
 /** What clients may ask for, and how much of it. */
 export interface OverrideLimits {
@@ -42,7 +43,7 @@ export function readOverrides(headers: RawHeaders, limits: OverrideLimits): Call
     idempotent: read('breakwater-idempotent', limits.idempotent, booleanIn),
     waitMs: least(
       read('x-request-timeout-ms', limits.wait, millisecondsIn),
-      read('prefer', limits.wait, waitIn),
+      limits.wait ? preferredWaitMs(headers) : undefined,
     ),
   };
   return Object.values(asked).every((value) => value === undefined) ? undefined : asked;
@@ -99,9 +100,9 @@ function millisecondsIn(text: string): number {
 }
 
 /** RFC 7240 §4.3, in whole seconds. Preferences that are not understood are to be ignored, so none is refused; the first counts. */
-function waitIn(text: string): number | undefined {
-  const seconds = /(?:^|[,\s])wait\s*=\s*"?(\d{1,9})(?![\w.])/i.exec(text)?.[1];
-  return seconds === undefined || Number(seconds) === 0 ? undefined : Number(seconds) * 1_000;
+function preferredWaitMs(headers: RawHeaders): number | undefined {
+  const seconds = preferencesOf(headers)?.waitSeconds ?? 0;
+  return seconds === 0 ? undefined : seconds * 1_000;
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {

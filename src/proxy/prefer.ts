@@ -1,4 +1,5 @@
 import { headerOf, type RawHeaders } from '../http/headers.ts';
+import { splitUnquoted } from '../http/quoted.ts';
 import { ProxyError } from './errors.ts';
 import type { Route } from './route.ts';
 
@@ -27,13 +28,8 @@ export function preferencesOf(headers: RawHeaders): Preferences | undefined {
   };
 }
 
-/** Its members, as they are written; a comma within quotes is none (RFC 9110 §5.6.1). */
-export function preferencesIn(field: string): string[] {
-  return field.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? [];
-}
-
 function addAll(field: string, found: Map<string, string>): void {
-  for (const part of preferencesIn(field)) {
+  for (const part of splitUnquoted(field, ',')) {
     const [name = '', value = ''] = (part.split(';', 1)[0] as string).split('=', 2);
     const key = name.trim().toLowerCase();
     if (!found.has(key)) found.set(key, value.trim().replace(/^"(.*)"$/, '$1'));

@@ -1,21 +1,3 @@
-/** `/v1/*` is one segment, `/v1/**` is /v1 and everything below it, `:name` is one segment. */
-export function pathPattern(pattern: string): RegExp {
-  const source = pattern
-    .split('/')
-    .slice(1)
-    .map((segment) => {
-      if (segment === '**') return '(?:/.*)?';
-      if (segment === '*' || segment.startsWith(':')) return '/[^/]+';
-      return `/${segment.split('*').map(escaped).join('[^/]*')}`;
-    })
-    .join('');
-  return new RegExp(`^${source}$`);
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-}
-
 /** RFC 3986 §6.2.2.2: only what never needed encoding is decoded, so no separator can appear. */
 export function decodeUnreserved(path: string): string {
   if (!path.includes('%')) return path;

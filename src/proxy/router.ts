@@ -1,5 +1,6 @@
 import { type AllowRule, allowList } from './allow-list.ts';
-import { climbs, decodeUnreserved, pathPattern, resolveDots } from './request-path.ts';
+import { pathPattern } from './path-pattern.ts';
+import { climbs, decodeUnreserved, resolveDots } from './request-path.ts';
 
 /** Where an upstream is reached: below a path ('' is the root) or under a Host of its own. */
 export type Mount = { readonly path: string } | { readonly host: string };
@@ -45,7 +46,7 @@ interface Compiled<R> {
   readonly allows: ((method: string, path: string) => boolean) | undefined;
   readonly routes: readonly {
     readonly methods: ReadonlySet<string> | undefined;
-    readonly path: RegExp;
+    readonly path: (path: string) => boolean;
     readonly route: R;
   }[];
 }
@@ -87,7 +88,7 @@ export class Router<R> {
     }
     const below = resolveDots(rest);
     const found = upstream.routes.find(
-      ({ methods, path }) => (methods === undefined || methods.has(method)) && path.test(below),
+      ({ methods, path }) => (methods === undefined || methods.has(method)) && path(below),
     );
     if (found === undefined) return { kind: 'none', why: `no route matches ${method} ${shown(below)}` };
     const match = matched(upstream, found.route, target);

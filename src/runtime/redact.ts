@@ -1,7 +1,7 @@
 import { isSecret, REDACTED } from '../http/credentials.ts';
 
-/** User and password in a URL. */
-const USER_INFO = /(\b[a-z][a-z0-9+.-]*:\/\/)[^/?#\s@]+@/gi;
+/** User and password in a URL. The scheme is not looked at: to look for its beginning takes the square of the text's length. */
+const USER_INFO = /:\/\/[^/?#\s@]+@/g;
 
 /** Deeper structures than this are cut; it also ends cycles. */
 const MAX_DEPTH = 6;
@@ -26,7 +26,7 @@ function redactObject(fields: object, depth: number): Record<string, unknown> {
 }
 
 function redactValue(value: unknown, depth: number): unknown {
-  if (typeof value === 'string') return value.replace(USER_INFO, `$1${REDACTED}@`);
+  if (typeof value === 'string') return value.replace(USER_INFO, `://${REDACTED}@`);
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= MAX_DEPTH) return '…';
   if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));

@@ -73,7 +73,8 @@ const COME_BACK_MS = 1_000;
  * With TLS 1.3 a client has ended its handshake, and may have sent its request, when the upstream says that it wants
  * another certificate. No server reads a request before its own handshake has ended.
  */
-const HANDSHAKE_ALERT = /_ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/;
+const HANDSHAKE_ALERT =
+  /_ALERT_(?:(?:BAD_|NO_|UNSUPPORTED_)?CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)/;
 
 const DEPENDS_ON_SENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'attempt_timeout',

@@ -4,7 +4,7 @@ import { inspectionOptions } from '../../src/config/policies/errors.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { decoded } from '../../src/http/decoded.ts';
 import { Judge } from '../../src/policies/inspection/judge.ts';
-import { fits } from '../../src/policies/inspection/wildcard.ts';
+import { fits } from '../../src/http/wildcard.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 

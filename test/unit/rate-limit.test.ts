@@ -86,7 +86,7 @@ describe('the RateLimit field', () => {
 
   test('a list without end is cut short', () => {
     expect(rateLimitItems('"a";r=1,'.repeat(200))).toHaveLength(8);
-    expect(rateLimitItems(`"a";r=1,${'"\\'.repeat(8_000)}`)).toEqual([]);
+    expect(rateLimitItems(`"a";r=1,${'"\\,'.repeat(8_000)}`)).toHaveLength(8);
   });
 
   test('two policies are two quotas, each with its own window', () => {

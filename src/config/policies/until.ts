@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type Pointer, parsePointer } from '../../http/json-pointer.ts';
 import type { Condition, Conditions, Scalar, Test } from '../../durable/until/condition.ts';
 import type { PollTarget } from '../../durable/until/options.ts';
-import { expressionProblem } from '../expression.ts';
+import { type Expression, parseExpression } from '../../http/expression.ts';
 import { field, section } from '../field.ts';
 import { choice, duration, flag, replyStatuses, text } from '../fields.ts';
 import { type Parsed, quote } from '../units.ts';
@@ -51,18 +51,16 @@ const oneOf = field<readonly Scalar[]>(
       : { problem: `${quote(found)} is not a list of values; write for example [settled, captured]` },
 );
 
-const matches = field<RegExp>(
+const matches = field<Expression>(
   {
     kind: 'other',
-    doc: 'A regular expression found in it, as ^paid; at most one group and two of * + ? {}, so that no text takes long to look through.',
+    doc: 'A regular expression found in it, as ^paid, in the syntax of RE2: without look-around and back references, so that no text takes long to look through.',
     builtIn: undefined,
     type: 'a regular expression',
     json: { type: 'string' },
   },
-  (found) => {
-    const problem = typeof found === 'string' ? expressionProblem(found) : `${quote(found)} is not text`;
-    return problem === undefined ? { value: new RegExp(found as string, 'u') } : { problem };
-  },
+  (found) =>
+    typeof found === 'string' ? parseExpression(found) : { problem: `${quote(found)} is not text` },
 );
 
 function bound(doc: string) {

@@ -1,3 +1,4 @@
+import type { Expression } from '../../http/expression.ts';
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
 import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
 
@@ -9,7 +10,7 @@ export interface Test {
   readonly equals?: Scalar | undefined;
   readonly in?: readonly Scalar[] | undefined;
   /** Found anywhere in the text; the expression says where with `^` and `$`. */
-  readonly matches?: RegExp | undefined;
+  readonly matches?: Expression | undefined;
   readonly exists?: boolean | undefined;
   readonly gte?: number | undefined;
   readonly lte?: number | undefined;
@@ -104,7 +105,8 @@ function same(value: unknown, expected: Scalar): boolean {
 /** Longer texts match nothing: whoever writes them must not decide how long the looking takes. */
 const MAX_TEXT = 256;
 
-const found = (expression: RegExp, text: string): boolean => text.length <= MAX_TEXT && expression.test(text);
+const found = (expression: Expression, text: string): boolean =>
+  text.length <= MAX_TEXT && expression.test(text);
 
 const asText = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 

@@ -4,7 +4,7 @@ import type { Reply, ReplyVerdict } from '../../http/reply.ts';
 import { resetAfterMs } from '../../http/reset-value.ts';
 import { httpDateMs, retryAfterMs } from '../../http/retry-after.ts';
 import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
-import { fits } from './wildcard.ts';
+import { fits } from '../../http/wildcard.ts';
 
 type Head = Pick<Reply, 'status' | 'headers'>;
 

@@ -26,12 +26,17 @@ export function namedScope(kind: string, name: string): string {
 const NUMBER = /^\d+$/;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 /** `ch_3MmlLrLkdIwHu7ix0snN0B15`, and hashes in hexadecimal form. */
-const TOKEN = /^(?=\w*\d)\w{12,}$/;
+const TOKEN = /^\w{12,}$/;
 /** Random text in base64url has all three. */
-const RANDOM = /^(?=.*\d)(?=.*[a-z])(?=.*[A-Z])[\w-]{20,}$/;
+const RANDOM = /^[\w-]{20,}$/;
 
 function shapeOfSegment(segment: string): string {
   if (segment.length > LONGEST_NAME) return '*';
-  const isId = NUMBER.test(segment) || UUID.test(segment) || TOKEN.test(segment) || RANDOM.test(segment);
+  const isId = NUMBER.test(segment) || UUID.test(segment) || isToken(segment) || isRandom(segment);
   return isId ? '*' : segment;
 }
+
+const isToken = (segment: string): boolean => TOKEN.test(segment) && /\d/.test(segment);
+
+const isRandom = (segment: string): boolean =>
+  RANDOM.test(segment) && /\d/.test(segment) && /[a-z]/.test(segment) && /[A-Z]/.test(segment);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Expression } from '../../../src/http/expression.ts';
 import {
   type Condition,
   type Conditions,
@@ -57,8 +58,8 @@ describe('a condition', () => {
     ['"null" is not null', json('/n', { equals: null }), { n: 'null' }, false],
     ['in', json('/s', { in: ['a', 'b'] }), { s: 'b' }, true],
     ['in, another value', json('/s', { in: ['a', 'b'] }), { s: 'c' }, false],
-    ['matches', json('/s', { matches: /^pa/ }), { s: 'paid' }, true],
-    ['matches, not', json('/s', { matches: /^ai/ }), { s: 'paid' }, false],
+    ['matches', json('/s', { matches: new Expression('^pa') }), { s: 'paid' }, true],
+    ['matches, not', json('/s', { matches: new Expression('^ai') }), { s: 'paid' }, false],
     ['gte and lte', json('/n', { gte: 1, lte: 3 }), { n: 3 }, true],
     ['gte and lte, beyond', json('/n', { gte: 1, lte: 3 }), { n: 3.1 }, false],
     ['gte of what is no number', json('/n', { gte: 1 }), { n: 'x' }, false],
