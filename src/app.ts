@@ -11,6 +11,7 @@ import { followTls } from './app/server-tls.ts';
 import { shownConfig } from './app/shown-config.ts';
 import { stateSource } from './app/state-source.ts';
 import type { Config } from './config/config.ts';
+import { formatDuration } from './config/format.ts';
 import { ByteBudget } from './http/byte-budget.ts';
 import { headerOf } from './http/headers.ts';
 import { Metrics } from './metrics/registry.ts';
@@ -39,8 +40,11 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
 
-/** After SIGTERM the listener stays open this long, so that who just looked us up is not refused. */
+/** The drain begins with this pause, so that a client that is about to connect is not refused. */
 const GRACE_MS = 500;
+
+/** `leaving`: all is served, but `/readyz` asks clients to go elsewhere. `draining`: what runs may end. */
+type Phase = 'starting' | 'ready' | 'leaving' | 'draining';
 
 /** The proxy, running: composition root of everything that is not a command. */
 export class App {
@@ -54,7 +58,7 @@ export class App {
   #config: Config;
   #observer: Observer;
   #assembly: Assembly;
-  #phase: 'starting' | 'ready' | 'draining' = 'starting';
+  #phase: Phase = 'starting';
   #server: AppServer | undefined;
   #admin: AdminServer | undefined;
 
@@ -97,6 +101,7 @@ export class App {
       memory: this.#memory,
       via: `1.1 breakwater-${newId().slice(0, 8)}`,
       router: () => this.#assembly.router,
+      leaving: () => this.#phase === 'leaving' || this.#phase === 'draining',
       draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,
       bodyTimeoutMs: () => this.#config.clients.bodyTimeoutMs,
@@ -128,6 +133,20 @@ export class App {
     for (const warning of loaded.warnings) logger.warn({}, warning);
     this.#apply(loaded.config);
     return Promise.resolve(loaded);
+  }
+
+  /** As an operator asks for it: serves for `drain_delay` with readiness false, then drains for `drain_timeout`. */
+  async leave(): Promise<void> {
+    const { drainDelayMs } = this.#config;
+    this.#phase = 'leaving';
+    if (drainDelayMs > 0) {
+      this.#deps.logger.info(
+        {},
+        `calls are served for another ${formatDuration(drainDelayMs)} (drain_delay)`,
+      );
+      await this.#pause(drainDelayMs);
+    }
+    await this.stop();
   }
 
   /**

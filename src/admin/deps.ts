@@ -18,8 +18,8 @@ export interface AdminDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly state: StateSource;
   readonly recent: { list(): readonly RecentCall[] };
-  /** `ready` from listening until draining, unless the store of durable requests fails. */
-  readiness(): 'starting' | 'ready' | 'draining' | 'store_failed';
+  /** `ready` from listening until SIGTERM, unless the store of durable requests fails. */
+  readiness(): 'starting' | 'ready' | 'leaving' | 'draining' | 'store_failed';
   readonly durable?: DurableApi | undefined;
   /** False when there is no such upstream. */
   forceBreaker(upstream: string, force: BreakerForce): boolean;

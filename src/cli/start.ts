@@ -16,7 +16,8 @@ const USAGE = {
   text: `Usage: breakwater start [--config FILE] [--demo]
 
 Runs the proxy. A change of the file or SIGHUP reloads the configuration; a wrong one is refused and the running one
-stays. SIGTERM or SIGINT drains: running calls get drain_timeout; a second signal ends at once.
+stays. SIGTERM or SIGINT drains: calls are accepted for drain_delay, then running calls get drain_timeout; a second signal
+ends at once.
 
   -c, --config FILE   the configuration (default config.yaml)
       --demo          also run the unreliable demo API where the upstream "demo" expects it
@@ -66,7 +67,8 @@ export const start: Command = async (args, io) => {
     onHangup(() => void app.reload());
     const code = await stopping;
     watcher.close();
-    await app.stop();
+    // After a bug, no call may begin in a process whose state is unknown.
+    await (code === 0 ? app.leave() : app.stop());
     await demo?.close();
     logger.info({}, 'stopped');
     return code;

@@ -32,7 +32,9 @@ export interface Config {
   readonly clients: ClientOptions;
   /** Bodies kept for replay may take this much memory in all. */
   readonly replayMemoryBytes: number;
-  /** After SIGTERM, running calls get this long. */
+  /** After SIGTERM, everything is served for this long, with readiness false. */
+  readonly drainDelayMs: number;
+  /** After that, running calls get this long. */
   readonly drainTimeoutMs: number;
   /** Whether replies carry the `breakwater-…` headers. */
   readonly responseHeaders: boolean;

@@ -167,6 +167,7 @@ function processConfig(
       maxConnections: clients.max_connections,
     },
     replayMemoryBytes: values.replay_memory,
+    drainDelayMs: values.drain_delay,
     drainTimeoutMs: values.drain_timeout,
     responseHeaders: values.response_headers,
     durable: durableProcessOptions(file, values.durable, report),

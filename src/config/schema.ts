@@ -187,7 +187,11 @@ const processKeys = {
     max_connections: integer(10_000, 'Connections beyond these are closed at once.', 1, 1_000_000),
   }).optional(),
   durable: durableProcess.optional(),
-  drain_timeout: duration('30s', 'After SIGTERM, running calls get this long.'),
+  drain_delay: duration(
+    '0s',
+    'After SIGTERM, connections and calls are accepted for this long, while /readyz says 503. Then drain_timeout begins.',
+  ),
+  drain_timeout: duration('30s', 'After SIGTERM and drain_delay, running calls get this long.'),
   replay_memory: size(
     '64MiB',
     'All bodies kept for another attempt, and replies on their way into memory, together take no more than this.',

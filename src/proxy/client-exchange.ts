@@ -23,7 +23,9 @@ import { type Handshake, switchProtocols } from './upgrade.ts';
 
 export interface ExchangeDeps extends IncomingDeps {
   readonly observer: Observer;
-  /** From then on every response closes its connection. */
+  /** The process is told to end: every response closes its connection, so that the client's next one goes elsewhere. */
+  readonly leaving: () => boolean;
+  /** No tunnel may begin any more. */
   readonly draining: () => boolean;
   /** A client that takes nothing of a response for so long, although bytes wait for it, is cut off. */
   readonly sendTimeoutMs: () => number;
@@ -226,7 +228,7 @@ export class ClientExchange {
   }
 
   #writeHead(status: number, statusText: string, headers: string[]): void {
-    if (this.#deps.draining()) this.#res.shouldKeepAlive = false;
+    if (this.#deps.leaving()) this.#res.shouldKeepAlive = false;
     // Octets beyond ASCII mean nothing in a reason phrase (RFC 9112 §4), and undici has decoded them by guess. An empty
     // phrase is allowed there; of a status that it does not know, node:http would make "unknown".
     const phrase = /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');

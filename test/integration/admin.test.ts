@@ -15,7 +15,7 @@ interface Answer {
 }
 
 class FakeDeps implements AdminDeps {
-  readiness_: 'starting' | 'ready' | 'draining' = 'ready';
+  readiness_: 'starting' | 'ready' | 'leaving' | 'draining' = 'ready';
   reloads: ReloadResult[] = [];
   reloaded = 0;
   readonly forced: [string, BreakerForce][] = [];
@@ -89,6 +89,7 @@ describe('health', () => {
   test.each([
     ['starting', 503],
     ['ready', 200],
+    ['leaving', 503],
     ['draining', 503],
   ] as const)('%s: %i', async (readiness, status) => {
     deps.readiness_ = readiness;

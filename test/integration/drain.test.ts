@@ -2,11 +2,12 @@ import { request } from 'undici';
 import { expect, test } from 'vitest';
 import { startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, startOrigin, status } from '../support/origin.ts';
+import { hang, ok, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 
-const config = (url: string) => `
+const config = (url: string, more = '') => `
 drain_timeout: 10s
+${more}
 upstreams:
   api: { url: "${url}", allow_private: true }
 `;
@@ -67,4 +68,35 @@ test('what still runs after drain_timeout is answered with 503 and cut off from 
   await clock.advance(1_000);
   await stopped;
   await origin.until(({ openConnections }) => openConnections === 0);
+});
+
+test('for drain_delay, connections and calls are accepted and retries go on; then drain_timeout begins', async () => {
+  const origin = await startOrigin(ok('one'), status(503), ok('two'), hang());
+  const clock = new FakeClock();
+  const proxy = await startBreakwater(config(origin.url, 'drain_delay: 1m'), { clock });
+  const stopped = proxy.app.leave();
+  const ready = await fetch(`${proxy.adminUrl}/readyz`);
+  expect([ready.status, await ready.text()]).toEqual([503, 'leaving\n']);
+  const client = await connectRaw(proxy.port);
+  await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+  const reply = await client.readReply();
+  expect(reply.body.toString()).toBe('one');
+  expect(reply.rawHeaders.join(' ').toLowerCase()).toContain('connection close');
+
+  const retried = fetch(`${proxy.url}/api/`);
+  // One sleeps for drain_delay already.
+  while (clock.sleeping < 2) await new Promise((resolve) => setImmediate(resolve));
+  await clock.advance(30_000);
+  expect(await (await retried).text()).toBe('two');
+
+  const last = request(`${proxy.url}/api/`);
+  await origin.untilRequests(4);
+  await clock.advance(30_000);
+  expect(await (await fetch(`${proxy.adminUrl}/readyz`)).text()).toBe('draining\n');
+  await clock.advance(10_000);
+  const cut = await last;
+  expect(cut.statusCode).toBe(503);
+  await cut.body.dump();
+  await clock.advance(1_000);
+  await stopped;
 });

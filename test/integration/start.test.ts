@@ -28,6 +28,23 @@ test('starts, serves, drains on SIGTERM and exits with 0', async () => {
   expect(proxy.out).toContain('stopped');
 });
 
+test('SIGTERM lets new connections in for drain_delay, with readiness false; a second one ends it', async () => {
+  const origin = await startOrigin(ok('hello'));
+  const { proxy, url } = await started(config(origin.url, 'drain_delay: 1h\n'));
+  const [, admin = ''] = await proxy.untilPrinted(/"admin":"([^"]+)"/);
+  proxy.child.kill('SIGTERM');
+  await proxy.untilPrinted(/served for another 1h \(drain_delay\)/);
+  expect((await fetch(`${admin}/readyz`)).status).toBe(503);
+  const reply = await fetch(`${url}/api/x`);
+  expect([reply.status, reply.headers.get('connection'), await reply.text()]).toEqual([
+    200,
+    'close',
+    'hello',
+  ]);
+  proxy.child.kill('SIGTERM');
+  expect(await proxy.ended()).toBe(1);
+});
+
 test('reloads on SIGHUP and when the file changes, and refuses a wrong one', async () => {
   const first = await startOrigin(ok('first'));
   const second = await startOrigin(ok('second'));

@@ -48,6 +48,7 @@ describe('a small file', () => {
         maxConnections: 10_000,
       },
       replayMemoryBytes: 64 * 2 ** 20,
+      drainDelayMs: 0,
       drainTimeoutMs: 30_000,
       responseHeaders: true,
       schedules: [],

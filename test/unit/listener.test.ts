@@ -54,6 +54,7 @@ async function start(
     via: '1.1 test',
     router: () => router(usual),
     responseHeaders: () => true,
+    leaving: () => false,
     draining: () => false,
     bodyTimeoutMs: () => 60_000,
     sendTimeoutMs: () => 60_000,
