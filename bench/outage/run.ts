@@ -37,7 +37,7 @@ const all: readonly Judged[] = [
   ...ROWS.map((row) => ({
     group: row.id,
     name: row.name,
-    open: OPEN.has(row.id),
+    open: OPEN.has(row.name),
     judge: (seed: number) => judge(row, seed),
   })),
 ];

@@ -96,7 +96,8 @@ export class Client {
     const { ending, retryAfterMs } = await this.#perform(send, call);
     leaving?.cancel();
     record.finish(ending);
-    const ok = record.outcome === 'ok' || record.outcome === 'rescued';
+    // The record takes a 404 for a good answer. This upstream means every status from 400 on as a failure.
+    const ok = ending.error === undefined && ending.status < 400;
     return {
       ok,
       attempts: record.attempts,

@@ -25,9 +25,11 @@ describe('evidence', () => {
     expect(gate.refused(refusal(2), 3)).toBe(false);
     expect(gate.readyAt(5, 3, 0)).toBe(-Infinity);
     gate.answered(4, 5);
-    expect(gate.refused(refusal(6), 7)).toBe(false);
-    expect(gate.refused(refusal(8), 9)).toBe(true);
-    expect(gate.closed).toBe(true);
+    const other = gateOf();
+    other.answered(4, 5);
+    expect(other.refused(refusal(6), 7)).toBe(false);
+    expect(other.refused(refusal(8), 9)).toBe(true);
+    expect([gate.closed, other.closed]).toEqual([false, true]);
   });
 
   test('a success that left before the first refusal contradicts nothing', () => {
@@ -45,7 +47,7 @@ describe('evidence', () => {
       gate.answered(now + 2, now + 3);
       now += 10;
     }
-    for (let n = 0; n < 4; n++) expect(gate.refused(refusal(now++), now++)).toBe(false);
+    for (let n = 0; n < 5; n++) expect(gate.refused(refusal(now++), now++)).toBe(false);
     expect(gate.refused(refusal(now++), now++)).toBe(true);
   });
 
@@ -169,13 +171,25 @@ test('after the time one goes, and then ever more; then as before', () => {
   expect(gate.isOpen).toBe(true);
 });
 
-test('while calls go one at a time, one refusal closes it again', () => {
+test('while calls go one at a time, refusals in a row close it again, and a single one does not', () => {
   const gate = gateOf();
   close(gate, 0, { askedMs: 900 });
   gate.pass(900);
   gate.answered(900, 1_000);
   gate.refused(refusal(1_001), 1_002);
+  expect(gate.closed).toBe(false);
+  gate.refused(refusal(1_101), 1_102);
   expect(gate.closed).toBe(true);
+});
+
+test('past the named time nothing is known while a probe is under way, however firm the belief was', () => {
+  const gate = gateOf();
+  close(gate, 0, { askedMs: 1_000 });
+  gate.pass(1_100);
+  gate.refused(refusal(1_100, { askedMs: 1_000 }), 1_101);
+  expect(gate.knownAt(0, 1_200, 0)).toBeGreaterThan(1_200);
+  gate.pass(2_300);
+  expect(gate.knownAt(0, 2_301, 0)).toBe(-Infinity);
 });
 
 test('a busy upstream goes on at half of what it served', () => {

@@ -23,6 +23,8 @@ export interface Verdict {
 const POINTS = 3;
 /** A fault that concerns everybody has to be noticed first. */
 const NOTICE_MS = 15_000;
+/** A 429 to everybody that names a moment is believed; when it was wrong, a probe says so, and there are few a minute. */
+const PROBED_AFTER_MS = 30_000;
 
 export async function judgeSeed(seed: number): Promise<Verdict> {
   const drawn = draw(seed);
@@ -49,8 +51,18 @@ export async function judgeSeed(seed: number): Promise<Verdict> {
 function judgedIn({ scenario, systemic }: Case): (call: SimulatedCall) => boolean {
   if (!systemic) return () => true;
   const { faultAtMs, faultMs } = scenario;
-  const until = faultAtMs + (comesAndGoes(scenario) ? faultMs : Math.min(faultMs, NOTICE_MS));
-  return ({ atMs }) => atMs < faultAtMs || atMs >= until;
+  const noticed = faultAtMs + (comesAndGoes(scenario) ? faultMs : Math.min(faultMs, NOTICE_MS));
+  const over = faultAtMs + faultMs;
+  const probed = over + (closesTheKey(scenario) ? PROBED_AFTER_MS : 0);
+  return ({ atMs }) => atMs < faultAtMs || (atMs >= noticed && atMs < over) || atMs >= probed;
+}
+
+function closesTheKey({ endpoints = [] }: Scenario): boolean {
+  return endpoints.some(({ troubles = [] }) =>
+    troubles.some(({ does }) =>
+      does.kind === 'answers' ? does.status === 429 && does.headers?.length !== 0 : does.kind === 'limits',
+    ),
+  );
 }
 
 function comesAndGoes({ endpoints = [] }: Scenario): boolean {

@@ -2,14 +2,17 @@
 const MEMORY = 20;
 
 /** A share below this cannot be told from none. */
-const LEAST_SHARE = 0.1;
+const LEAST_SHARE = 0.03;
 
-/** So unlikely must it be that refusals in a row are bad luck. */
-const DOUBT = 0.02;
+/**
+ * So unlikely must it be that refusals in a row are bad luck. A refusal is answered faster than a success, so that refusals come in a row more
+ * often than by their share; and a busy client rolls these dice ten times a second.
+ */
+const DOUBT = 0.001;
 
-/** Two in a row at least; more than five tell nothing new. */
+/** Two in a row at least; more than six tell nothing new. */
 const FEWEST = 2;
-const MOST = 5;
+const MOST = 6;
 
 /** A refusal counts for this long. */
 const FRESH_MS = 60_000;
@@ -22,8 +25,8 @@ const PAIR_REFUSALS = 4;
 
 /**
  * Tells a limit from bad luck. Rule "what is learned may delay; it refuses only what the evidence covers": one refusal is no limit. A
- * limit is so many refusals in a row, with no success that left later than the first of them, as are unlikely (2 %) at the share of random
- * refusals that was seen. Where an API refuses one call in five by chance, three in a row are needed, otherwise two.
+ * limit is so many refusals in a row, with no success that left later than the first of them, as are unlikely (one in a thousand) at the share
+ * of random refusals that was seen. Where an API refuses one call in five by chance, five in a row are needed, where it never does two.
  *
  * `whole`: the evidence is for a limit of the whole credential. It must come from several scopes.
  */

@@ -40,7 +40,7 @@ export interface Closing {
  * - `open`: all pass → `closed` when refusals are evidence of a limit.
  * - `closed`: probes pass, the first after a second at most, then ever more seldom → `open` when one is answered before `until`, because
  *   the belief was wrong; `paced` when one is answered after it.
- * - `paced`: one at a time, sooner and sooner → `open` after five seconds and when nobody waits, `closed` at the first refusal.
+ * - `paced`: one at a time, sooner and sooner → `open` after five seconds and when nobody waits, `closed` when refusals are evidence of a limit.
  */
 type State =
   | { readonly name: 'open' }
@@ -138,7 +138,8 @@ export class Gate {
     const state = this.#state;
     if (state.name !== 'closed') return this.readyAt(ahead, now, paceMs);
     const firm = state.cause === 'permanent' || state.failed > 0;
-    if (!firm || state.cause === 'throttled') return -Infinity;
+    // Past its end by the upstream's own word only the probe under way can tell, and it may do so at once.
+    if (!firm || state.cause === 'throttled' || state.until <= now) return -Infinity;
     const at = this.readyAt(ahead, now, paceMs, stranger);
     return at === Infinity ? Math.max(state.probeAt, state.until) : at;
   }
@@ -187,7 +188,8 @@ export class Gate {
     }
     if (onItsWay) return false;
     const enough = this.#evidence.refused(closing.scope, closing.startedAt, now);
-    if (!enough && state.name === 'open' && closing.cause !== 'permanent') return false;
+    // Between answers one refusal is no limit while calls are paced either: a random one would close the gate again and again.
+    if (!enough && closing.cause !== 'permanent') return false;
     this.#close(closing, now);
     return state.name === 'open';
   }
