@@ -1,10 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { buildConnector } from 'undici';
 import connectorOf from 'undici/lib/core/connect.js';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { request } from '../runtime/node-http.ts';
 import { toProxyError } from './failure.ts';
 import { createLookup } from './lookup.ts';
 import type { Resolve } from './shared-lookups.ts';
@@ -66,32 +64,71 @@ export function throughProxy(proxy: EgressProxy, secure: Connector, options: Opt
   };
 }
 
+/** An honest answer to CONNECT has a head of a few lines. */
+const MAX_HEAD_BYTES = 16 * 1024;
+const HEAD_END = '\r\n\r\n';
+
+/**
+ * Asks for a tunnel and reads the head of the answer. node:http cannot be used: it takes an interim answer (1xx, RFC 9110
+ * §15.2), which a proxy may send first, for the final one.
+ */
 function openTunnel(
   socket: Socket,
   authority: string,
   authorization: string | undefined,
   done: (refusal?: Error) => void,
 ): void {
-  const connect = request({
-    method: 'CONNECT',
-    path: authority,
-    headers: {
-      host: authority,
-      connection: 'keep-alive',
-      ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }),
-    },
-    createConnection: () => socket,
-  });
-  connect.on('error', done);
-  connect.on('connect', ({ statusCode = 0, statusMessage }: IncomingMessage, _socket, head: Buffer) => {
-    if (statusCode < 200 || statusCode > 299) {
-      const said = `${statusCode} ${statusMessage ?? ''}`.trim();
-      return done(new ProxyError('egress_proxy_refused', `answered ${said} to CONNECT ${authority}`));
+  let received = Buffer.alloc(0);
+  socket.on('data', onData).on('error', finish).on('close', onClose);
+  socket.write(connectRequest(authority, authorization));
+
+  function onData(chunk: Buffer): void {
+    received = Buffer.concat([received, chunk]);
+    for (;;) {
+      const end = received.indexOf(HEAD_END);
+      if (end < 0) {
+        if (received.length > MAX_HEAD_BYTES) finish(strange(authority));
+        return;
+      }
+      const status = STATUS_LINE.exec(received.toString('latin1', 0, end).split('\r\n', 1)[0] ?? '');
+      received = received.subarray(end + HEAD_END.length);
+      if (status === null || status[1] === '101') return finish(strange(authority));
+      if (!status[1]?.startsWith('1')) return answered(status);
     }
-    if (head.length > 0) socket.unshift(head);
-    done();
-  });
-  connect.end();
+  }
+  function answered([, code = '', reason = '']: RegExpExecArray): void {
+    if (!code.startsWith('2')) {
+      const said = `${code} ${reason}`.trim();
+      return finish(new ProxyError('egress_proxy_refused', `answered ${said} to CONNECT ${authority}`));
+    }
+    finish();
+  }
+  function onClose(): void {
+    finish(
+      new ProxyError(
+        'connection_terminated',
+        `closed the connection before it answered CONNECT ${authority}`,
+      ),
+    );
+  }
+  function finish(refusal?: Error): void {
+    socket.off('data', onData).off('error', finish).off('close', onClose);
+    socket.pause();
+    // What follows the head comes from the other end of the tunnel.
+    if (refusal === undefined && received.length > 0) socket.unshift(received);
+    done(refusal);
+  }
+}
+
+/** RFC 9112 §4. */
+const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d)(?: (.{0,200}).*)?$/;
+
+const strange = (authority: string): ProxyError =>
+  new ProxyError('protocol_error', `answered CONNECT ${authority} with something that is not HTTP/1.1`);
+
+function connectRequest(authority: string, authorization: string | undefined): string {
+  const credentials = authorization === undefined ? '' : `Proxy-Authorization: ${authorization}\r\n`;
+  return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credentials}\r\n`;
 }
 
 function authorityOf({ hostname, protocol, port }: buildConnector.Options): string {

@@ -64,4 +64,4 @@ export class SharedLookups {
 }
 
 /** The system's resolver (hosts file, search domains, nsswitch), shared by all upstreams of the process. */
-export const systemLookups = new SharedLookups(lookup as Resolve);
+export const systemLookups = new SharedLookups((...asked) => (lookup as Resolve)(...asked));

@@ -268,6 +268,25 @@ describe('through an egress proxy', () => {
     expect(await (await fetch(api)).text()).toBe('settled');
   });
 
+  test('interim answers before the tunnel are passed over', async () => {
+    const origin = await startOrigin(ok('through'));
+    const interim = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n';
+    const egress = await startEgressProxy({ interim });
+    const { api } = await start(config(origin.url, { proxy: `http://${egress.address}` }));
+    expect(await (await fetch(api)).text()).toBe('through');
+  });
+
+  test('an answer to CONNECT whose head does not end is refused', async () => {
+    const origin = await startRawOrigin({
+      at: 'head',
+      run: (peer) => void peer.write(`HTTP/1.1 200 OK\r\nx: ${'a'.repeat(17_000)}`),
+    });
+    const { api } = await start(
+      config('https://api.test', { proxy: origin.url }, '    retry: { attempts: 1 }\n'),
+    );
+    expect((await fetch(api)).headers.get('proxy-status')).toContain('error=http_protocol_error');
+  });
+
   test('a handshake that ends too late is told of once, and its connection is closed', async () => {
     const clock = new FakeClock();
     const egress = await startEgressProxy({

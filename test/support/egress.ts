@@ -17,6 +17,8 @@ export interface EgressOptions {
   readonly secure?: boolean;
   /** Answers in place of a tunnel. */
   readonly refuse?: (socket: Socket) => void;
+  /** Interim answers, sent before the tunnel's, byte by byte. */
+  readonly interim?: string;
   /** Tells of the tunnel together with the first bytes that come out of it. */
   readonly eager?: boolean;
   /** Where a name leads to, for names that only the proxy knows. */
@@ -29,6 +31,7 @@ const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 export async function startEgressProxy({
   secure = false,
   refuse,
+  interim = '',
   eager = false,
   hosts = {},
 }: EgressOptions = {}): Promise<EgressStub> {
@@ -43,6 +46,7 @@ export async function startEgressProxy({
     const { hostname, port } = new URL(`http://${request.url}`);
     const far = connect(Number(port), hosts[hostname] ?? hostname);
     const join = (first: string | Buffer) => {
+      for (const byte of Buffer.from(interim)) socket.write(Uint8Array.of(byte));
       socket.write(Buffer.concat([ESTABLISHED, Buffer.from(first)]));
       if (head.length > 0) far.write(head);
       socket.pipe(far).pipe(socket);
