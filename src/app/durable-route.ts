@@ -1,12 +1,12 @@
 import type { RouteConfig } from '../config/config.ts';
 import { CredentialNames } from '../http/credentials.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
-import { TURNED_AWAY } from '../http/status.ts';
 import { attemptPipeline, type Policies } from '../policies/order.ts';
 import type { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import { waitRange } from '../policies/retry/backoff.ts';
 import type { RetryBudget } from '../policies/retry/budget.ts';
 import { classify, isSuccess } from '../policies/retry/classify.ts';
+import { durableRules } from '../policies/retry/durable-rules.ts';
 import type { RetryOptions } from '../policies/retry/options.ts';
 import { nextStep } from '../policies/retry/step.ts';
 import type { Send } from '../proxy/pipeline.ts';
@@ -29,15 +29,6 @@ export interface DurableParts {
 
 /** A body has as long as it may twice stand still: somewhere an attempt must end, for its lease does. */
 const BODY_IDLE_TIMES = 2;
-
-/** The retry rules of a route for its durable requests: who waits for a call may send it again, here nobody else would. */
-function durableRules(
-  retry: RetryOptions,
-  { backoff, options: { attempts } }: NonNullable<RouteConfig['settings']['durable']>,
-): RetryOptions {
-  const notProcessed = new Set([...retry.notProcessed, ...TURNED_AWAY]);
-  return { ...retry, backoff, attempts, notProcessed, retryAfterMaxMs: Number.POSITIVE_INFINITY };
-}
 
 /** A route's second pipeline over the same breaker, budget and limits; undefined where requests cannot be handed over. */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {

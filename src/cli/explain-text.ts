@@ -2,7 +2,8 @@ import { formatDuration } from '../config/format.ts';
 import type { WaitRange } from '../policies/retry/backoff.ts';
 import { describeDurable } from './durable-plan.ts';
 import type { Explanation } from './explain.ts';
-import type { RetryRule, Schedule } from './retry-plan.ts';
+import type { Schedule } from './retry-plan.ts';
+import { describeRules } from './retry-rules-text.ts';
 import { table } from './table.ts';
 
 /** An explanation for people. */
@@ -26,48 +27,16 @@ export function describe(explanation: Explanation): string {
   ].join('');
 }
 
-const CALLS: Readonly<Record<RetryRule['calls'], string>> = {
-  all: '',
-  with_key: 'with a key',
-  without_key: 'without a key',
-};
-
 function retries({ method, retried, schedule }: Explanation): string {
   if (retried.length === 0) return '  never: retry.attempts is 1\n';
-  const rows = [
-    ['', ...retried.map(({ calls }) => CALLS[calls])],
-    ['not sent (DNS, connect, TLS)', ...retried.map(({ notSent }) => yes(notSent))],
-    ['sent, no answer (reset, timeout)', ...retried.map(({ sentUnknown }) => yes(sentUnknown))],
-    ['answered', ...retried.map(({ statuses }) => ranges(statuses) || 'no status')],
-    ...grpcRow(retried),
-  ];
   const attempts = schedule.ordinary.waits.length + 1;
-  return `${table(retried.length > 1 ? rows : rows.slice(1))}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is kept.\n`;
-}
-
-/** Three or more numbers in a row are written as a range. */
-function ranges(numbers: readonly number[]): string {
-  const runs: number[][] = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last?.at(-1) === number - 1) last.push(number);
-    else runs.push([number]);
-  }
-  return runs.map((run) => (run.length < 3 ? run.join(' ') : `${run[0]}-${run.at(-1)}`)).join(' ');
+  return `${describeRules(retried)}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is kept.\n`;
 }
 
 function resumes({ resumes: times }: Explanation): string {
   if (times === 0) return '';
   return `  A download (200, strong ETag) that breaks is continued at most ${times} times, while the budget has tokens.\n`;
 }
-
-/** Said only where it is asked for: most APIs are not gRPC. */
-function grpcRow(retried: readonly RetryRule[]): string[][] {
-  if (retried.every(({ grpc }) => grpc.length === 0)) return [];
-  return [['answered by gRPC, nothing else before', ...retried.map(({ grpc }) => grpc.join(' '))]];
-}
-
-const yes = (is: boolean): string => (is ? 'yes' : 'no');
 
 function waits({ schedule, totalTimeoutMs, retryAfterMaxMs }: Explanation): string {
   return [

@@ -116,7 +116,7 @@ function find({ config }: Good, { method, host, target }: Request): Found | { re
 }
 
 function explanationOf(loaded: Good, method: string, { upstream, route, target }: Found): Explanation {
-  const retried = retryRules(method, route);
+  const retried = retryRules(method, route.settings.retry);
   const failedAttemptMs = longestFailedAttempt(retried, upstream, route);
   return {
     method,
@@ -132,7 +132,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     totalTimeoutMs: route.settings.totalTimeoutMs,
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
-    durable: durablePlan(route),
+    durable: durablePlan(method, route),
     schedules: schedulesOn(`${upstream.name}/${route.name}`, loaded),
     schedule: {
       ordinary: retrySchedule(route, failedAttemptMs, false),

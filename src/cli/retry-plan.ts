@@ -18,8 +18,7 @@ export interface RetryRule {
 }
 
 /** Asks the policy itself, so that this can never say anything else than what happens. */
-export function retryRules(method: string, { settings }: RouteConfig): RetryRule[] {
-  const { retry } = settings;
+export function retryRules(method: string, retry: RetryOptions): RetryRule[] {
   if (retry.attempts === 1) return [];
   const ruleOf = (calls: RetryRule['calls'], idempotencyKey: string | undefined): RetryRule => {
     const retried = (outcome: ClassifiedOutcome): boolean =>

@@ -342,3 +342,36 @@ test('presets prints them all, or one as a file, and says which there are', asyn
   expect((await run(presets, ['a', 'b'])).code).toBe(2);
   expect((await run(presets, ['--help'])).out).toContain('Usage: breakwater presets [NAME]');
 });
+
+test.each([
+  ['POST', '', ['timeout)  no\n', '  421 425 429\n'], 'Another failure that leaves its outcome open'],
+  [
+    'POST',
+    'retry: { idempotency_key: pass, not_processed: [423] },',
+    ['with a key ', '530 598 599  421 423 425 429\n'],
+    'Without a key, another failure that leaves its outcome open',
+  ],
+  ['POST', 'retry: { idempotency_key: inject },', ['timeout)  yes\n', ' 502-504 '], undefined],
+  ['PUT', '', ['timeout)  yes\n', ' 502-504 '], undefined],
+])(
+  'the durable plan of a %s with "%s" says after what it is sent again',
+  async (method, more, lines, held) => {
+    const config = `upstreams: { fx: { url: https://api.example.com, ${more} durable: true } }\n`;
+    const { out } = await run(explain, [method, '/fx/latest'], config);
+    const plan = out.slice(out.indexOf('Handed over'));
+    expect(plan).toContain('at most 50 attempts');
+    for (const line of lines) expect(plan).toContain(line);
+    expect(plan.includes('ends it as unknown_outcome')).toBe(held !== undefined);
+    expect(plan).toContain(held ?? '');
+  },
+);
+
+test('with on_unknown: retry a POST without a key is planned as one that may be repeated', async () => {
+  const durable = async (more: string) => {
+    const config = `upstreams: { fx: { url: https://api.example.com, durable: { mode: on${more} } } }\n`;
+    const { out } = await run(explain, ['POST', '/fx/latest', '--json'], config);
+    return (JSON.parse(out) as { durable: { retried: { sentUnknown: boolean }[] } }).durable.retried;
+  };
+  expect(await durable('')).toMatchObject([{ calls: 'all', sentUnknown: false, statuses: [421, 425, 429] }]);
+  expect(await durable(', on_unknown: retry')).toMatchObject([{ calls: 'all', sentUnknown: true }]);
+});
