@@ -29,6 +29,8 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Log lines that were lost so far. */
+  readonly droppedLogLines?: (() => number) | undefined;
   readonly version: string;
   /** Told of everything besides metrics, recent calls and log. */
   readonly observer?: Partial<Observer> | undefined;
@@ -82,7 +84,8 @@ export class App {
     this.#memory = new ByteBudget(config.replayMemoryBytes);
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, clock);
     const durable = () => this.#durable.snapshot();
-    this.#metrics = new Metrics({ version, nodeVersion, state: { ...state, durable } });
+    const { droppedLogLines } = deps;
+    this.#metrics = new Metrics({ version, nodeVersion, state: { ...state, durable, droppedLogLines } });
     this.#recent = new RecentCalls(clock, { slowMs: config.log.slowMs });
     this.#observer = this.#observers(config);
     this.#durable = new DurableSide({

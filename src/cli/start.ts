@@ -51,6 +51,7 @@ export const start: Command = async (args, io) => {
       clock: systemClock,
       random: systemRandom,
       logger,
+      droppedLogLines: () => logger.droppedLines(),
       version: packageVersion,
       load: () => {
         const found = load(file, io);
@@ -75,6 +76,8 @@ export const start: Command = async (args, io) => {
   } catch (error) {
     io.err(`${startFailure(error)}\n`);
     return 1;
+  } finally {
+    await logger.flushed();
   }
 };
 

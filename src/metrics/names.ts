@@ -18,6 +18,11 @@ export const DURATION_BUCKETS: readonly number[] = [
 ];
 
 export const COUNTERS = {
+  logLinesDropped: {
+    name: 'breakwater_log_lines_dropped_total',
+    help: 'Log lines that were lost, because nothing read them from stdout.',
+    labels: [],
+  },
   requests: {
     name: 'breakwater_requests_total',
     help: 'Calls that ended, by the status the client got ("none": it left before a head; for gRPC the one that its error stands for) and the outcome.',

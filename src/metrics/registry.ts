@@ -21,6 +21,7 @@ export class Metrics implements Observer {
   readonly #families = createFamilies();
   /** By upstream, then by route. */
   readonly #routes = new Map<string, Map<string, RouteMetrics>>();
+  readonly #droppedLines = this.#families.counters.logLinesDropped.add({});
   #lastLoad: LastLoad = { successful: false, successAt: 0 };
   #exposition: Promise<Exposition> | undefined;
 
@@ -90,6 +91,7 @@ export class Metrics implements Observer {
 
   /** Everything, for a scrape. */
   async text(): Promise<string> {
+    this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
     return (await this.warm()).text();
   }
 

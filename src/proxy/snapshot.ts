@@ -6,6 +6,8 @@ export interface StateSource {
   upstreams(): Iterable<UpstreamSnapshot>;
   /** Memory that request bodies kept for replay take now. */
   replayBytes(): number;
+  /** Log lines that were lost since the start. */
+  droppedLogLines?: (() => number) | undefined;
   /** Undefined without durable requests, or where their store does not answer. */
   durable?(): Promise<DurableSnapshot | undefined>;
 }

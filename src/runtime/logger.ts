@@ -1,4 +1,6 @@
-import { type DestinationStream, destination as fileDestination, type Logger as Pino, pino } from 'pino';
+import { type DestinationStream, type Logger as Pino, pino } from 'pino';
+import { systemClock } from './clock.ts';
+import { LineBuffer } from './line-buffer.ts';
 import { redact } from './redact.ts';
 
 /** What the rest of the proxy knows of logging: fields first, then a sentence. */
@@ -8,6 +10,14 @@ export interface Logger {
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
   setLevel(level: LogLevel): void;
+}
+
+/** The log of a process, which ends with it. */
+export interface ProcessLogger extends Logger {
+  /** Lines that were lost, because the reader of stdout stalled or has gone. */
+  droppedLines(): number;
+  /** Resolves once all lines are out, and after one second at the latest: a stalled reader must not hold the exit. */
+  flushed(): Promise<void>;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -22,22 +32,20 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream | undefined;
 }
 
-/**
- * Lines that wait for a stdout that nobody reads take at most this much memory; the newest beyond it are dropped.
- * Blocking instead would let a stalled log reader stop the proxy.
- */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** The exit waits for a slow reader of the log for this long. */
+const LAST_FLUSH_MS = 1_000;
 
 /** What the sentence of a call's line has told already. */
 const HIDDEN_WHEN_PRETTY =
   'method,path,upstream,route,outcome,status,origin,gave_up,ms,head_ms,queued_ms,attempts,scope,from,to,cause';
 
-/** A logger that writes JSON lines, or colourful ones to a terminal, with secrets redacted. Waiting lines are flushed at exit. */
-export async function createLogger(options: LoggerOptions): Promise<Logger> {
+/** A logger that writes JSON lines, or colourful ones to a terminal, with secrets redacted. */
+export async function createLogger(options: LoggerOptions): Promise<ProcessLogger> {
   const pretty = options.pretty ?? (options.destination === undefined && process.stdout.isTTY);
-  const stream = pretty
-    ? await prettyStream(options.destination)
-    : (options.destination ?? fileDestination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }));
+  const lines = new LineBuffer(process.stdout, (dropped) =>
+    log.warn({ dropped }, 'log lines were dropped, because nothing read them'),
+  );
+  const stream = pretty ? await prettyStream(options.destination) : (options.destination ?? lines);
   const log: Pino = pino(
     {
       level: options.level,
@@ -55,6 +63,12 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
     setLevel: (level) => {
       log.level = level;
     },
+    droppedLines: () => lines.dropped,
+    flushed: () =>
+      Promise.race([
+        lines.flushed(),
+        new Promise<void>((resolve) => systemClock.timer(LAST_FLUSH_MS, resolve)),
+      ]),
   };
 }
 
