@@ -1,3 +1,5 @@
+import { ByteBudget } from '../http/byte-budget.ts';
+import { Gathered } from '../http/gathered.ts';
 import type { IncomingMessage } from 'node:http';
 import { AdminProblem } from './response.ts';
 
@@ -23,15 +25,13 @@ function parse(body: string): unknown {
 }
 
 async function readBody(req: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
+  const body = new Gathered(new ByteBudget(MAX_BODY_BYTES));
   // A rest that nobody wants must not be destroyed with the iterator, or the refusal could not be sent.
   for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) {
+    if (body.bytes + chunk.length > MAX_BODY_BYTES) {
       throw new AdminProblem(413, `the body is larger than ${MAX_BODY_BYTES} bytes`);
     }
-    chunks.push(chunk);
+    body.add(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(body.chunks()).toString('utf8');
 }

@@ -1,3 +1,5 @@
+import type { ByteBudget } from '../http/byte-budget.ts';
+import { Gathered } from '../http/gathered.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Reply } from '../http/reply.ts';
 import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/request-body.ts';
@@ -14,6 +16,8 @@ import type { DurableRoute, Ended } from './route.ts';
 
 export interface AttemptDeps {
   readonly clock: Clock;
+  /** Counts the replies that are taken in. */
+  readonly memory: ByteBudget;
   readonly observer: Observer;
 }
 
@@ -37,14 +41,15 @@ export interface AttemptParts {
 }
 
 /** One attempt of a durable request, from its first byte out to the last byte in. Never rejects but for a bug. */
-export async function attempt(parts: AttemptParts, { clock, observer }: AttemptDeps): Promise<Attempted> {
+export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<Attempted> {
+  const { clock, observer } = deps;
   const { job, route, signal } = parts;
   const { upstream, route: name } = route;
   const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
   const record = new CallRecord(info, clock, observer);
   const came = await settle(route.send, callOf(parts, record, clock.now()));
   const outcome = withoutDeadline(came, record.attempts > 0);
-  const kept = outcome.kind === 'reply' ? await receive(outcome.reply, parts, clock) : undefined;
+  const kept = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
   return {
     outcome: kept === 'broken' ? brokenBody(signal) : outcome,
     response: kept === 'broken' ? undefined : kept,
@@ -98,9 +103,9 @@ const ENOUGH = new ProxyError('client_gone', 'as much of the reply is here as is
 async function receive(
   reply: Reply,
   { route, signal }: AttemptParts,
-  clock: Clock,
+  { clock, memory }: AttemptDeps,
 ): Promise<StoredResponse | 'broken'> {
-  const sink = new Collector(route.options.maxResultBytes, () => signal.abort(ENOUGH));
+  const sink = new Collector(route.options.maxResultBytes, memory, () => signal.abort(ENOUGH));
   const late = new ProxyError('idle_timeout', `the body took longer than ${route.bodyTimeoutMs} ms`, {
     sent: 'sent_unknown',
   });
@@ -111,9 +116,10 @@ async function receive(
   });
   timer.cancel();
   const cut = end === 'broken';
+  const body = sink.take();
   if (cut && !sink.truncated && !route.headDecides) return 'broken';
   const { status, statusText, headers } = reply;
-  return { status, statusText, headers, body: sink.bytes(), truncated: cut || sink.truncated };
+  return { status, statusText, headers, body, truncated: cut || sink.truncated };
 }
 
 function brokenBody({ reason }: Abort): Outcome {
@@ -128,11 +134,11 @@ function brokenBody({ reason }: Abort): Outcome {
 class Collector implements BodySink {
   readonly #max: number;
   readonly #onFull: () => void;
-  readonly #chunks: Uint8Array[] = [];
-  #size = 0;
+  readonly #log: Gathered;
   truncated = false;
 
-  constructor(max: number, onFull: () => void) {
+  constructor(max: number, memory: ByteBudget, onFull: () => void) {
+    this.#log = new Gathered(memory);
     this.#max = max;
     this.#onFull = onFull;
   }
@@ -143,9 +149,9 @@ class Collector implements BodySink {
 
   write(chunk: Uint8Array): boolean {
     if (this.truncated) return true;
-    const room = this.#max - this.#size;
-    this.#chunks.push(chunk.length > room ? chunk.subarray(0, room) : chunk);
-    this.#size += Math.min(chunk.length, room);
+    const room = this.#max - this.#log.bytes;
+    // It was accepted, so it goes on also where the budget is spent. New bodies wait for it then.
+    this.#log.add(chunk.length > room ? chunk.subarray(0, room) : chunk);
     if (chunk.length > room) {
       this.truncated = true;
       this.#onFull();
@@ -153,8 +159,11 @@ class Collector implements BodySink {
     return true;
   }
 
-  bytes(): Uint8Array {
-    return Buffer.concat(this.#chunks);
+  /** All of it; the collector is empty then. */
+  take(): Uint8Array {
+    const bytes = Buffer.concat(this.#log.chunks());
+    this.#log.release();
+    return bytes;
   }
 
   end(): void {}

@@ -1,3 +1,4 @@
+import type { ByteBudget } from '../http/byte-budget.ts';
 import { isIdempotent } from '../http/methods.ts';
 import type { Observer } from '../proxy/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -18,6 +19,7 @@ import { type Turn, turnOf } from './until/turn.ts';
 
 export interface DispatchDeps {
   readonly clock: Clock;
+  readonly memory: ByteBudget;
   readonly random: Random;
   readonly observer: Observer;
   readonly owner: string;

@@ -102,14 +102,14 @@ export class Durable {
     this.#setup = setup;
     this.#routes = new RouteTable(deps.callbackRoutes);
     this.#routes.setUp(setup.routes, setup.process.callbacks);
-    const { clock, observer, random } = deps;
+    const { clock, observer, random, memory } = deps;
     const health = (this.#health = new Health(deps));
     const standings = (ids: readonly string[]) => health.giving(deps.store.standings(ids));
     this.#watch = new Watch(deps.shared ? { clock, standings } : undefined);
     const credentials = new Credentials(secret, () => this.#setup.process.credentialsKey);
     this.#credentials = credentials;
     this.#intake = new Intake({ ...deps, health, credentials, process: () => this.#setup.process });
-    const parts = { clock, random, observer, credentials, callbacks: this.#callbacks };
+    const parts = { clock, random, observer, memory, credentials, callbacks: this.#callbacks };
     this.#runner = this.#newRunner(new Dispatch({ ...parts, owner: randomUUID() }));
     this.#sweeper = new Sweeper({ ...deps, health });
     this.#scheduler = new Scheduler({

@@ -1,5 +1,6 @@
 import { hash as digest } from 'node:crypto';
 import type { ByteBudget } from '../http/byte-budget.ts';
+import { Gathered } from '../http/gathered.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';
 import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
@@ -111,19 +112,17 @@ export class Intake {
     const { memory } = this.#deps;
     const declared = Number(headerOf(headers, 'content-length') ?? 0);
     if (declared > maxBytes) throw tooLarge(maxBytes);
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const taken = new Gathered(memory);
     try {
       for await (const chunk of iterate(body.open())) {
-        if (size + chunk.length > maxBytes) throw tooLarge(maxBytes);
-        if (!memory.tryTake(chunk.length)) throw noMemory();
-        size += chunk.length;
-        chunks.push(chunk);
+        if (taken.bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);
+        if (!taken.tryAdd(chunk)) throw noMemory();
       }
+      const chunks = taken.chunks();
+      return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     } finally {
-      memory.give(size);
+      taken.release();
     }
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
   }
 }
 

@@ -1,11 +1,12 @@
+import { type Place, start } from './gathered.ts';
 import type { BodyReader } from './request-body.ts';
 
 /** What a reader reads from. */
 export interface ReadLog {
-  /** The chunk at `index`, 'wait' while it may still come, or undefined at the end. */
-  chunkAt(index: number): Buffer | 'wait' | undefined;
-  /** `reader` has taken the chunk before its index, or wants one that is not here yet. */
-  progressed(reader: Reader, chunk: Buffer | undefined): void;
+  /** What follows `place`, which is moved behind it; 'wait' while it may still come, or undefined at the end. */
+  next(place: Place): Buffer | 'wait' | undefined;
+  /** `reader` has taken bytes, or wants some that are not here yet. */
+  progressed(reader: Reader): void;
   closed(reader: Reader): void;
 }
 
@@ -14,7 +15,7 @@ const DONE: Next = { done: true, value: undefined };
 
 /** One attempt's way through a body, at its own pace. */
 export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
-  index = 0;
+  readonly place = start();
   readonly #log: ReadLog;
   #waiting: PromiseWithResolvers<Next> | undefined;
   #closed = false;
@@ -36,7 +37,7 @@ export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
     const ready = this.#take();
     if (ready !== undefined) return Promise.resolve(ready);
     this.#waiting = Promise.withResolvers<Next>();
-    this.#log.progressed(this, undefined);
+    this.#log.progressed(this);
     return this.#waiting.promise;
   }
 
@@ -69,11 +70,10 @@ export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
 
   #take(): Next | undefined {
     if (this.#closed) return DONE;
-    const chunk = this.#log.chunkAt(this.index);
+    const chunk = this.#log.next(this.place);
     if (chunk === 'wait') return undefined;
     if (chunk === undefined) return DONE;
-    this.index++;
-    this.#log.progressed(this, chunk);
+    this.#log.progressed(this);
     return { done: false, value: chunk };
   }
 }

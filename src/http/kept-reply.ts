@@ -1,4 +1,5 @@
 import type { ByteBudget } from './byte-budget.ts';
+import { Gathered } from './gathered.ts';
 import { MemoryBody } from './memory-body.ts';
 import type { BodyEnd, BodySink, Reply } from './reply.ts';
 
@@ -11,15 +12,13 @@ const MAX_KEPT_BYTES = 64 * 1024;
  */
 export class KeptReply implements BodySink {
   readonly #reply: Reply;
-  readonly #memory: ByteBudget;
-  #chunks: Uint8Array[] = [];
-  #taken = 0;
+  readonly #log: Gathered;
   #end: BodyEnd | undefined;
   #overflow = false;
 
   constructor(reply: Reply, memory: ByteBudget) {
     this.#reply = reply;
-    this.#memory = memory;
+    this.#log = new Gathered(memory);
     reply.body.onEnd((end) => {
       this.#end = end;
     });
@@ -28,7 +27,7 @@ export class KeptReply implements BodySink {
 
   /** The whole reply, or undefined when its body was too large, broke off or is still coming. Ends the keeping. */
   take(): Reply | undefined {
-    const chunks = this.#chunks;
+    const chunks = this.#log.chunks();
     const whole = this.#end === 'complete' && !this.#overflow;
     this.drop();
     return whole ? { ...this.#reply, body: new MemoryBody(chunks) } : undefined;
@@ -37,9 +36,7 @@ export class KeptReply implements BodySink {
   /** Gives the memory back; what is still coming is cut with its next byte. */
   drop(): void {
     this.#overflow = true;
-    this.#memory.give(this.#taken);
-    this.#taken = 0;
-    this.#chunks = [];
+    this.#log.release();
   }
 
   // --- the sink's side ---
@@ -49,11 +46,7 @@ export class KeptReply implements BodySink {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#taken + chunk.length > MAX_KEPT_BYTES || !this.#memory.tryTake(chunk.length)) this.drop();
-    else {
-      this.#taken += chunk.length;
-      this.#chunks.push(chunk);
-    }
+    if (this.#log.bytes + chunk.length > MAX_KEPT_BYTES || !this.#log.tryAdd(chunk)) this.drop();
     return true;
   }
 

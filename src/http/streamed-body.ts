@@ -1,5 +1,6 @@
 import type { ByteBudget } from './byte-budget.ts';
 import { Reader, type ReadLog } from './body-reader.ts';
+import { Gathered, type Place } from './gathered.ts';
 import { type BodySource, type RequestBody, RequestBodyBroken, RequestBodyNotKept } from './request-body.ts';
 
 /** The side of node:http's IncomingMessage that a body is read from. */
@@ -22,6 +23,9 @@ export interface ReplayOptions {
 /** The client is held back when this much has arrived that no attempt has read. */
 const MAX_AHEAD_BYTES = 256 * 1024;
 
+/** The same while the budget of all bodies is spent. */
+const LEAST_AHEAD_BYTES = 16 * 1024;
+
 /**
  * A body kept while it streams: one writer (the client), readers with offsets of their own (the attempts).
  * Over the cap, or when the process-wide budget is used up, it stops keeping: the running attempt goes on,
@@ -31,16 +35,13 @@ export class StreamedBody implements RequestBody, ReadLog {
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
   readonly #readers = new Set<Reader>();
-  /** Chunks from number `#dropped` on. */
-  #chunks: Buffer[] = [];
-  #dropped = 0;
-  #kept = 0;
+  readonly #log: Gathered;
+  /** All of it was handed out, and is not kept. */
+  #gone = false;
   #keeping: boolean;
   #disposed = false;
-  /** Index after the last chunk that any reader has taken. */
+  /** Bytes that some reader has taken. */
   #furthest = 0;
-  /** Bytes that have arrived and that no reader has taken. */
-  #ahead = 0;
   #end: 'open' | 'complete' | 'broken' = 'open';
   #onSettled: (() => void) | undefined;
   #onWhole: ((chunks: readonly Buffer[] | undefined) => void) | undefined;
@@ -49,6 +50,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   constructor(stream: BodyStream, options: ReplayOptions) {
     this.#stream = stream;
     this.#options = options;
+    this.#log = new Gathered(options.memory);
     this.#arrivedAt = options.now();
     this.#keeping = options.maxBytes > 0;
     if (this.#keeping && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopKeeping('cap');
@@ -58,7 +60,9 @@ export class StreamedBody implements RequestBody, ReadLog {
   }
 
   get replayable(): boolean {
-    return this.#dropped === 0 && this.#end !== 'broken' && (this.#keeping || this.#furthest === 0);
+    return (
+      !this.#gone && !this.#log.dropped && this.#end !== 'broken' && (this.#keeping || this.#furthest === 0)
+    );
   }
 
   broughtOnAt(now: number): number {
@@ -95,10 +99,8 @@ export class StreamedBody implements RequestBody, ReadLog {
   dispose(): void {
     this.#tellWhole();
     for (const reader of this.#readers) reader.close();
-    this.#options.memory.give(this.#kept);
-    this.#kept = 0;
     this.#keeping = false;
-    this.#chunks = [];
+    this.#log.release();
     this.#disposed = true;
     // What the client still sends is read and dropped, so that its connection can carry the next request.
     if (this.#end === 'open') this.#stream.resume();
@@ -106,28 +108,22 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   /** All here: needs no reader, and a lone buffer costs undici less than an iteration. Several are not joined: that is a copy. */
   #openWhole(): BodySource {
-    const chunks = this.#chunks;
-    if (!this.#keeping) {
-      this.#dropped = chunks.length;
-      if (this.#readers.size === 0) this.#chunks = [];
-    }
+    const chunks = this.#log.chunks();
+    this.#gone = !this.#keeping;
     return chunks.length === 1 ? chunks[0] : chunks;
   }
 
-  chunkAt(index: number): Buffer | 'wait' | undefined {
-    const chunk = this.#chunks[index - this.#dropped];
+  next(place: Place): Buffer | 'wait' | undefined {
+    const chunk = this.#log.next(place);
     if (chunk !== undefined) return chunk;
     if (this.#end === 'broken') throw new RequestBodyBroken();
     return this.#end === 'complete' ? undefined : 'wait';
   }
 
-  progressed(reader: Reader, chunk: Buffer | undefined): void {
-    if (chunk !== undefined && reader.index - 1 >= this.#furthest) {
-      this.#furthest = reader.index;
-      this.#ahead -= chunk.length;
-    }
+  progressed(reader: Reader): void {
+    this.#furthest = Math.max(this.#furthest, reader.place.bytes);
     if (!this.#keeping) this.#dropRead();
-    if (this.#ahead <= MAX_AHEAD_BYTES && this.#end === 'open') this.#stream.resume();
+    if (!this.#tooFarAhead() && this.#end === 'open') this.#stream.resume();
   }
 
   closed(reader: Reader): void {
@@ -137,31 +133,35 @@ export class StreamedBody implements RequestBody, ReadLog {
   #onData(chunk: Buffer): void {
     if (this.#disposed) return;
     this.#arrivedAt = this.#options.now();
-    if (this.#keeping) this.#keep(chunk.length);
-    this.#chunks.push(chunk);
-    this.#ahead += chunk.length;
+    if (!this.#keep(chunk)) this.#log.add(chunk);
     // What is awaited whole is bounded by the cap instead.
-    if (this.#ahead > MAX_AHEAD_BYTES && this.#onWhole === undefined) this.#stream.pause();
+    if (this.#onWhole === undefined && this.#tooFarAhead()) this.#stream.pause();
     for (const reader of this.#readers) reader.wake();
   }
 
-  #keep(bytes: number): void {
-    if (this.#kept + bytes > this.#options.maxBytes) return this.#stopKeeping('cap');
-    if (!this.#options.memory.tryTake(bytes)) return this.#stopKeeping('memory');
-    this.#kept += bytes;
+  #tooFarAhead(): boolean {
+    const most = this.#options.memory.spent ? LEAST_AHEAD_BYTES : MAX_AHEAD_BYTES;
+    return this.#log.bytes - this.#furthest > most;
+  }
+
+  #keep(chunk: Buffer): boolean {
+    if (!this.#keeping) return false;
+    const { maxBytes } = this.#options;
+    const fits = this.#log.bytes + chunk.length <= maxBytes;
+    if (fits && this.#log.tryAdd(chunk)) return true;
+    this.#stopKeeping(fits ? 'memory' : 'cap');
+    return false;
   }
 
   #stopKeeping(reason: 'cap' | 'memory'): void {
     this.#keeping = false;
-    this.#options.memory.give(this.#kept);
-    this.#kept = 0;
     this.#options.onNotKept(reason);
     this.#tellWhole();
     this.#dropRead();
   }
 
   #wholeNow(): readonly Buffer[] | undefined {
-    return this.#end === 'complete' && this.#keeping ? this.#chunks : undefined;
+    return this.#end === 'complete' && this.#keeping ? this.#log.chunks() : undefined;
   }
 
   #tellWhole(): void {
@@ -171,12 +171,8 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   #dropRead(): void {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const reader of this.#readers) lowest = Math.min(lowest, reader.index);
-    if (lowest === Number.POSITIVE_INFINITY) lowest = this.#furthest;
-    const drop = lowest - this.#dropped;
-    if (drop <= 0) return;
-    this.#chunks.splice(0, drop);
-    this.#dropped = lowest;
+    for (const reader of this.#readers) lowest = Math.min(lowest, reader.place.bytes);
+    this.#log.dropBefore(Math.min(lowest, this.#furthest));
   }
 
   #onEnd(end: 'complete' | 'broken'): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Coalesced } from '../http/coalesced.ts';
 import { httpStatusOf } from '../http/grpc.ts';
 import { replyHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
@@ -177,7 +178,7 @@ export class ClientExchange {
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
-    reply.body.pipeTo(res);
+    reply.body.pipeTo(new Coalesced(res));
     this.#watchSend();
     // A stream's head must not wait for the stream's first byte. (With bytes on their way the head goes along.)
     // (`flushHeaders` would write it as UTF-8, of which two bytes are not the one byte that came.)

@@ -1,4 +1,5 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
+import { Gathered } from '../http/gathered.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 
@@ -18,26 +19,20 @@ export interface RecorderOptions {
   readonly onDone: (recording: Recording | undefined) => void;
 }
 
-const SMALL_BYTES = 1_024;
-const MAX_SMALL = 256;
-
 /** A body that is recorded while it passes, and to its end also when the client has left. */
 export class RecordedBody implements ReplyBody, BodySink {
   readonly #body: ReplyBody;
   readonly #options: RecorderOptions;
   #sink: BodySink | undefined;
-  #chunks: Uint8Array[] | undefined = [];
-  /** The last chunks, while they are small. */
-  #small: Uint8Array[] = [];
+  #log: Gathered | undefined;
   #trailers: Trailers = [];
-  #bytes = 0;
-  #taken = 0;
   #drain: (() => void) | undefined;
   #done = false;
 
   constructor(body: ReplyBody, options: RecorderOptions) {
     this.#body = body;
     this.#options = options;
+    this.#log = new Gathered(options.memory);
     options.client.on(this.#onClientGone);
     body.onEnd((end) => {
       if (end !== 'complete') this.#finish(undefined);
@@ -53,7 +48,7 @@ export class RecordedBody implements ReplyBody, BodySink {
 
   /** Nobody takes it now, but a repeat of the request will. */
   discard(): void {
-    if (this.#chunks === undefined) this.#body.discard();
+    if (this.#log === undefined) this.#body.discard();
     else this.#body.pipeTo(this);
   }
 
@@ -64,11 +59,10 @@ export class RecordedBody implements ReplyBody, BodySink {
   // --- the upstream's side ---
 
   get destroyed(): boolean {
-    return this.#chunks === undefined && this.#client === undefined;
+    return this.#log === undefined && this.#client === undefined;
   }
 
   write(chunk: Uint8Array): boolean {
-    this.#bytes += chunk.length;
     this.#keep(chunk);
     return this.#client?.write(chunk) ?? true;
   }
@@ -79,8 +73,7 @@ export class RecordedBody implements ReplyBody, BodySink {
   }
 
   end(): void {
-    this.#gather();
-    const chunks = this.#chunks;
+    const chunks = this.#log?.chunks();
     this.#finish(chunks && { chunks, trailers: this.#trailers });
     this.#client?.end();
   }
@@ -95,25 +88,10 @@ export class RecordedBody implements ReplyBody, BodySink {
     this.#sink?.on(event, listener);
   }
 
-  /** An object takes more memory than a small chunk: many of them become one. */
   #keep(chunk: Uint8Array): void {
-    if (this.#chunks === undefined) return;
-    const { maxBytes, memory } = this.#options;
-    if (this.#bytes > maxBytes || !memory.tryTake(chunk.length)) return this.#finish(undefined);
-    this.#taken += chunk.length;
-    if (chunk.length < SMALL_BYTES) {
-      if (this.#small.push(chunk) >= MAX_SMALL) this.#gather();
-      return;
-    }
-    this.#gather();
-    this.#chunks?.push(chunk);
-  }
-
-  #gather(): void {
-    const small = this.#small;
-    if (small.length === 0) return;
-    this.#small = [];
-    this.#chunks?.push(small.length === 1 ? (small[0] as Uint8Array) : Buffer.concat(small));
+    if (this.#log === undefined) return;
+    const fits = this.#log.bytes + chunk.length <= this.#options.maxBytes;
+    if (!fits || !this.#log.tryAdd(chunk)) this.#finish(undefined);
   }
 
   get #client(): BodySink | undefined {
@@ -126,9 +104,8 @@ export class RecordedBody implements ReplyBody, BodySink {
   #finish(recording: Recording | undefined): void {
     if (this.#done) return;
     this.#done = true;
-    this.#chunks = undefined;
-    this.#small = [];
-    this.#options.memory.give(this.#taken);
+    this.#log?.release();
+    this.#log = undefined;
     this.#options.client.off(this.#onClientGone);
     this.#options.onDone(recording);
   }

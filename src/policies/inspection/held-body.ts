@@ -1,4 +1,5 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
+import { Gathered } from '../../http/gathered.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
@@ -11,10 +12,8 @@ export const MAX_HELD_BYTES = 64 * 1024;
  */
 export class HeldBody implements ReplyBody, BodySink {
   readonly #body: ReplyBody;
-  readonly #memory: ByteBudget;
-  #chunks: Uint8Array[] = [];
+  readonly #held: Gathered;
   #bytes = 0;
-  #taken = 0;
   #sink: BodySink | undefined;
   #onRead: ((bytes: Buffer | undefined) => void) | undefined;
   #resume: (() => void) | undefined;
@@ -24,7 +23,7 @@ export class HeldBody implements ReplyBody, BodySink {
 
   constructor(body: ReplyBody, memory: ByteBudget) {
     this.#body = body;
-    this.#memory = memory;
+    this.#held = new Gathered(memory);
   }
 
   /** The whole body, or undefined where it breaks off, is too large, or is not here after `ms`. Call once, first of all. */
@@ -80,9 +79,8 @@ export class HeldBody implements ReplyBody, BodySink {
     this.#bytes += chunk.length;
     // Read to its end for the connection's sake; once it is too long for that, `destroyed` cuts it.
     if (this.#discarded) return true;
-    this.#chunks.push(chunk);
-    const affordable = this.#memory.tryTake(chunk.length);
-    if (affordable) this.#taken += chunk.length;
+    const affordable = this.#held.tryAdd(chunk);
+    if (!affordable) this.#held.add(chunk);
     if (!affordable || this.#bytes > MAX_HELD_BYTES) this.#read(undefined);
     return this.#onRead !== undefined;
   }
@@ -94,7 +92,7 @@ export class HeldBody implements ReplyBody, BodySink {
   end(): void {
     this.#end = { error: undefined };
     if (this.#sink !== undefined) this.#finish(this.#sink, undefined);
-    else if (this.#onRead !== undefined) this.#read(Buffer.concat(this.#chunks));
+    else if (this.#onRead !== undefined) this.#read(Buffer.concat(this.#held.chunks()));
   }
 
   destroy(error: Error = new Error('the body broke off')): void {
@@ -114,11 +112,9 @@ export class HeldBody implements ReplyBody, BodySink {
   }
 
   /** Hands over what is held, and gives its memory back. */
-  #release(): Uint8Array[] {
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    this.#memory.give(this.#taken);
-    this.#taken = 0;
+  #release(): readonly Uint8Array[] {
+    const chunks = this.#held.chunks();
+    this.#held.release();
     return chunks;
   }
 }

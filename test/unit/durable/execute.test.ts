@@ -1,3 +1,4 @@
+import { ByteBudget } from '../../../src/http/byte-budget.ts';
 import { expect, test } from 'vitest';
 import { Credentials } from '../../../src/durable/credentials.ts';
 import { Dispatch } from '../../../src/durable/dispatch.ts';
@@ -23,6 +24,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
   const offered: Settlement[] = [];
   const observer = { stateChanged: () => {} } as unknown as ExecuteDeps['observer'];
   const dispatch = new Dispatch({
+    memory: new ByteBudget(1_000_000),
     clock,
     random: seededRandom(1),
     observer,

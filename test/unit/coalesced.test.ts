@@ -1,0 +1,68 @@
+import { expect, test, vi } from 'vitest';
+import { Coalesced } from '../../src/http/coalesced.ts';
+import { settled } from '../support/stub-call.ts';
+
+function setUp() {
+  const events: string[] = [];
+  const drains: (() => void)[] = [];
+  const sink = {
+    destroyed: false,
+    ready: true,
+    write: (chunk: Uint8Array) => {
+      events.push(Buffer.from(chunk).toString());
+      return sink.ready;
+    },
+    end: () => events.push('END'),
+    destroy: () => events.push('DESTROYED'),
+    on: (_: 'drain', listener: () => void) => drains.push(listener),
+  };
+  return { sink, events, drains, coalesced: new Coalesced(sink) };
+}
+
+const letters = 'abcdefghijklmnop';
+
+test('the first small chunks go on at once, later ones of one turn go on together', async () => {
+  const { events, coalesced } = setUp();
+  for (const letter of `${letters}123`) coalesced.write(Buffer.from(letter));
+  expect(events).toEqual(letters.split(''));
+  await settled();
+  expect(events).toEqual([...letters.split(''), '123']);
+  coalesced.write(Buffer.from('4'));
+  coalesced.end();
+  expect(events.slice(-2)).toEqual(['4', 'END']);
+});
+
+test('a large chunk comes after the small ones before it', () => {
+  const { events, coalesced } = setUp();
+  for (const letter of `${letters}1`) coalesced.write(Buffer.from(letter));
+  coalesced.write(Buffer.alloc(2_000, 'L'));
+  expect(events.slice(-2)).toEqual(['1', 'L'.repeat(2_000)]);
+});
+
+test('ten thousand bytes of one packet are one write', async () => {
+  const { events, coalesced } = setUp();
+  for (let i = 0; i < 10_000; i++) coalesced.write(Buffer.from('x'));
+  await settled();
+  expect(events.length).toBe(17);
+  expect(events.join('')).toBe('x'.repeat(10_000));
+});
+
+test('what the sink says of its room is passed on, also when it says so later', async () => {
+  const { sink, drains, coalesced } = setUp();
+  const drained = vi.fn<() => void>();
+  coalesced.on('drain', drained);
+  for (const letter of letters) expect(coalesced.write(Buffer.from(letter))).toBe(true);
+  sink.ready = false;
+  expect(coalesced.write(Buffer.from('1'))).toBe(true);
+  await settled();
+  expect(coalesced.write(Buffer.from('2'))).toBe(false);
+  for (const drain of drains) drain();
+  expect([drained.mock.calls.length, coalesced.write(Buffer.from('3'))]).toEqual([1, true]);
+});
+
+test('what came before the end is sent, also before an end by force', () => {
+  const { events, coalesced } = setUp();
+  for (const letter of `${letters}1`) coalesced.write(Buffer.from(letter));
+  coalesced.destroy();
+  expect(events.slice(-2)).toEqual(['1', 'DESTROYED']);
+});
