@@ -3,7 +3,7 @@ import { FieldNames } from './field-names.ts';
 import { type RawHeaders, headerOf } from './headers.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
-import { httpDateMs } from './retry-after.ts';
+import { sentWallMs } from './http-date.ts';
 
 /** How an API says in the headers of its replies what is left of one of its quotas. All names in lower case. */
 export interface QuotaFormat {
@@ -106,8 +106,7 @@ class Times implements ReplyTimes {
 
   /** Read only for a reset that is a moment: most are spans. */
   get sentWallMs(): number | undefined {
-    const date = headerOf(this.#headers, 'date');
-    return date === undefined ? undefined : httpDateMs(date.trim(), this.nowWallMs);
+    return sentWallMs(this.#headers, this.nowWallMs);
   }
 }
 

@@ -1,5 +1,5 @@
 import { digits } from './digits.ts';
-import { httpDateMs } from './retry-after.ts';
+import { httpDateMs } from './http-date.ts';
 
 /**
  * How an API writes the moment at which its quota is whole again. `auto` finds out by the look of it. `go_duration`: 1m30.951s.

@@ -1,8 +1,9 @@
 import { headerOf } from '../../http/headers.ts';
+import { sentWallMs } from '../../http/http-date.ts';
 import { valuesAt } from '../../http/json-pointer.ts';
 import type { Reply, ReplyVerdict } from '../../http/reply.ts';
 import { resetAfterMs } from '../../http/reset-value.ts';
-import { httpDateMs, retryAfterMs } from '../../http/retry-after.ts';
+import { retryAfterMs } from '../../http/retry-after.ts';
 import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
 import { fits } from '../../http/wildcard.ts';
 
@@ -123,7 +124,5 @@ function moment(
   nowWallMs: number,
 ): number | undefined {
   if (found === undefined) return undefined;
-  const date = headerOf(headers, 'date');
-  const sentWallMs = date === undefined ? undefined : httpDateMs(date.trim(), nowWallMs);
-  return resetAfterMs(String(found), 'auto', { nowWallMs, sentWallMs });
+  return resetAfterMs(String(found), 'auto', { nowWallMs, sentWallMs: sentWallMs(headers, nowWallMs) });
 }
