@@ -45,7 +45,6 @@ const OWNER: Readonly<Record<string, readonly string[]>> = {
   'ipaddr.js': ['http'],
   re2js: ['http'],
   'lru-cache': ['policies', 'app'],
-  'http-cache-semantics': ['policies'],
   pg: ['durable'],
   croner: ['durable'],
 };

@@ -184,7 +184,10 @@ export class Scopes {
     scope.cache = store;
     const asked = [this.#origin, ...headers.set.flat()];
     const names = new CredentialNames(settings.identity);
-    const callerOf = (call: Call) => HASH(framed([...asked, ...names.identityOf(call)]).join(''));
+    const callerOf = (call: Call) => {
+      const identity = names.identityOf(call);
+      return { id: HASH(framed([...asked, ...identity]).join('')), known: identity.length > 0 };
+    };
     return { store, callerOf, running: this.#detached };
   }
 

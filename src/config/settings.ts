@@ -34,6 +34,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
       override: cache.override,
       staleWhileRevalidateMs: cache.stale_while_revalidate,
       staleIfErrorMs: cache.stale_if_error,
+      vary: cache.vary.map((name) => name.toLowerCase()),
       maxReplyBytes: cache.max_reply,
       memoryBytes: cache.memory,
     },

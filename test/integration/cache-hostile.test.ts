@@ -72,7 +72,75 @@ describe('whose reply it is', () => {
   });
 });
 
+describe('a reply that depends on a header which its Vary does not name', () => {
+  test.each([
+    'accept',
+    'accept-language',
+    'stripe-version',
+    'anthropic-version',
+    'x-github-api-version',
+    'openai-beta',
+    'prefer',
+    'x-region',
+  ])('is not shared across %s', async (name) => {
+    const { proxy } = await start('{ ttl: 1m, vary: [X-Region] }', ...bodies('a', 'b'));
+    expect((await get(proxy, { headers: { [name]: 'a' } })).body).toBe('a');
+    expect((await get(proxy, { headers: { [name]: 'b' } })).body).toBe('b');
+    expect((await get(proxy, { headers: { [name]: 'a' } })).body).toBe('a');
+  });
+
+  test('is shared across values that mean the same, and across other headers', async () => {
+    const { origin, proxy } = await start('1m', ...bodies('a', 'b'));
+    await get(proxy, { headers: { accept: 'text/csv, text/html; q=0.5', 'x-page': '1' } });
+    expect((await get(proxy, { headers: { accept: 'text/csv,text/html;q=0.5' } })).body).toBe('a');
+    expect(origin.requests.length).toBe(1);
+  });
+
+  test('a coded body goes only to a client that takes its coding', async () => {
+    const { origin, proxy } = await start('1m', ok('coded', { 'content-encoding': 'x-own' }), ok('plain'));
+    const ask = async (coding: string) => (await get(proxy, { headers: { 'accept-encoding': coding } })).body;
+    expect(await ask('x-own')).toBe('coded');
+    expect(await ask('identity')).toBe('plain');
+    expect([await ask('x-own'), await ask('identity'), await ask('br, x-own;q=0')]).toEqual([
+      'plain',
+      'plain',
+      'plain',
+    ]);
+    expect(origin.requests.length).toBe(2);
+  });
+});
+
+describe('a private reply', () => {
+  const OWN = { 'cache-control': 'private, max-age=60' };
+
+  test('is not kept where nothing says who the caller is', async () => {
+    const { proxy } = await start('on', ok('a', OWN), ok('b', OWN));
+    expect((await get(proxy, { headers: { 'x-lane': '1' } })).body).toBe('a');
+    expect((await get(proxy, { headers: { 'x-lane': '2' } })).body).toBe('b');
+  });
+
+  test('is kept for a known caller', async () => {
+    const { proxy } = await start('on', ok('a', OWN), ok('b', OWN));
+    const ask = async (key: string) => (await get(proxy, { headers: { 'x-api-key': key } })).body;
+    expect([await ask('1'), await ask('2'), await ask('1')]).toEqual(['a', 'b', 'a']);
+  });
+});
+
+test('a change by one caller drops what is kept for all callers', async () => {
+  const { proxy } = await start('1m', ok('old'), status(204), ok('new'));
+  const as = (key: string, init: RequestInit = {}) => get(proxy, { ...init, headers: { 'x-api-key': key } });
+  await as('reader');
+  await as('writer', { method: 'PUT', body: 'new' });
+  expect((await as('reader')).body).toBe('new');
+});
+
 describe('not kept', () => {
+  test('what the API may take for another request', async () => {
+    const { proxy } = await start('1m', ...bodies('a', 'b'));
+    const headers = { 'x-http-method-override': 'DELETE' };
+    expect([(await get(proxy, { headers })).body, (await get(proxy)).body]).toEqual(['a', 'b']);
+  });
+
   test('what a request with a body asked for', async () => {
     const { origin, proxy } = await start('1m', ...bodies('a', 'b'));
     const search = (body: string) => {
@@ -167,9 +235,9 @@ test('an error behind a 200 is not kept', async () => {
 });
 
 test('of one target eight variants are kept, the newest', async () => {
-  const steps = Array.from({ length: 10 }, (_, n) => ok(String(n), { vary: 'accept' }));
+  const steps = Array.from({ length: 10 }, (_, n) => ok(String(n), { vary: 'x-kind' }));
   const { origin, proxy } = await start('1m', ...steps);
-  const ask = async (n: number) => (await get(proxy, { headers: { accept: `text/${n}` } })).body;
+  const ask = async (n: number) => (await get(proxy, { headers: { 'x-kind': String(n) } })).body;
   for (let n = 0; n < 9; n++) expect(await ask(n)).toBe(String(n));
   expect([await ask(8), await ask(1), await ask(0)]).toEqual(['8', '1', '9']);
   expect(origin.requests.length).toBe(10);
@@ -186,7 +254,7 @@ describe('for how long', () => {
       20,
     ],
     ['private means its caller', 'on', { 'cache-control': 'private, max-age=10', vary: 'authorization' }, 10],
-    ['s-maxage is for shared caches', 'on', { 'cache-control': 's-maxage=60, max-age=10' }, 10],
+    ['s-maxage speaks before max-age', 'on', { 'cache-control': 'max-age=60, s-maxage=10' }, 10],
     ['less than a second counts as one', '300ms', {}, 1],
     [
       'its own stale-if-error counts',
@@ -263,6 +331,22 @@ describe('conditions of a client', () => {
     await get(proxy);
     expect((await ask(proxy, 'if-none-match: "1"')).status).toBe(404);
     expect(origin.requests.length).toBe(1);
+  });
+
+  test.each(['2050', 'Fri, 01 Jan 2027 00:00:00 UTC', ''])(
+    'a date that is none (%s) is no condition',
+    async (date) => {
+      const { proxy } = await start('1m', ok('body', { 'last-modified': LAST }));
+      await get(proxy);
+      expect((await ask(proxy, `if-modified-since: ${date}`)).status).toBe(200);
+    },
+  );
+
+  test('a tag with a comma is one tag', async () => {
+    const { proxy } = await start('1m', ok('body', { etag: '"a,b"' }));
+    await get(proxy);
+    expect((await ask(proxy, 'if-none-match: "x", "a,b"')).status).toBe(304);
+    expect((await ask(proxy, 'if-none-match: "b"')).status).toBe(200);
   });
 
   test('a tag that is not the kept one’s counts, whatever the date', async () => {
@@ -386,7 +470,7 @@ describe('who waits for another’s fetch', () => {
       response.writeHead(200);
       response.write('part');
     };
-    const { clock, origin, proxy } = await start('1m', stuck, ok('whole'));
+    const { clock, origin, proxy } = await start('1m\n    timeouts: { total: 30s }', stuck, ok('whole'));
     const first = await fetch(`${proxy.url}/api/fx`);
     const second = get(proxy);
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.in_flight === 2);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Freshness, rulesFrom } from '../../src/policies/response-cache/freshness.ts';
+import { Freshness } from '../../src/policies/response-cache/freshness.ts';
+import type { Key } from '../../src/policies/response-cache/key.ts';
 import { CacheStore, type Entry, type FetchResult } from '../../src/policies/response-cache/store.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -10,42 +11,47 @@ const OPTIONS = {
   override: false,
   staleWhileRevalidateMs: 0,
   staleIfErrorMs: 0,
+  vary: [],
   maxReplyBytes: 1_000,
   memoryBytes: 100_000,
 };
 
+const keyOf = (id: string, target = id): Key => ({ id, target, callerKnown: false });
+const K = keyOf('k');
+
 function entry(size: number, vary: Entry['vary'] = []): Entry {
-  const freshness = new Freshness({ status: 200, headers: [] }, OPTIONS, rulesFrom(new FakeClock()));
+  const arrival = { now: 0, wallMs: 0, callerKnown: false };
+  const freshness = new Freshness({ status: 200, headers: [] }, OPTIONS, arrival);
   const chunks = [new Uint8Array(size)];
   return { status: 200, statusText: '', headers: [], chunks, trailers: [], freshness, vary };
 }
 
 test('the bound counts bodies, keys and what Vary names; one with the same fields takes the place of the other', () => {
   const store = new CacheStore(100_000);
-  store.put('k', entry(100), 0);
+  store.put(K, entry(100), 0);
   const one = store.bytes;
-  store.put('k', entry(100), 0);
+  store.put(K, entry(100), 0);
   expect(store.bytes).toBe(one);
-  store.put('k'.repeat(5_001), entry(100), 0);
+  store.put(keyOf('k'.repeat(5_001)), entry(100), 0);
   expect(store.bytes).toBe(2 * one + 5_000);
-  store.put('v', entry(100, [['accept', 'x'.repeat(4_994)]]), 0);
+  store.put(keyOf('v'), entry(100, [['accept', 'x'.repeat(4_994)]]), 0);
   expect(store.bytes).toBe(3 * one + 10_000);
-  store.put('large', entry(100_000), 0);
-  expect(store.find('large', stubCall())).toBeUndefined();
+  store.put(keyOf('large'), entry(100_000), 0);
+  expect(store.find(keyOf('large'), stubCall())).toBeUndefined();
 });
 
 test('a fetch that is over says nothing to those who wait for the next', async () => {
   const store = new CacheStore(1_000);
   const clock = new FakeClock();
-  const first = store.beginFetch('k');
+  const first = store.beginFetch(K);
   first?.('left');
-  const second = store.beginFetch('k');
+  const second = store.beginFetch(K);
   const heard: FetchResult[] = [];
   const waiting = store
-    .untilFetched('k', stubCall({ deadline: 1_000 }), clock)
+    .untilFetched(K, stubCall({ deadline: 1_000 }), clock)
     .then((result) => heard.push(result));
   first?.('failed');
-  expect(store.beginFetch('k')).toBeUndefined();
+  expect(store.beginFetch(K)).toBeUndefined();
   second?.('kept');
   await waiting;
   expect(heard).toEqual(['kept']);
@@ -55,12 +61,12 @@ test('a fetch that is over says nothing to those who wait for the next', async (
 test('who has left does not wait, and who leaves waits no longer', async () => {
   const store = new CacheStore(1_000);
   const clock = new FakeClock();
-  const fetched = store.beginFetch('k');
+  const fetched = store.beginFetch(K);
   const signal = new Abort();
-  const waiting = store.untilFetched('k', stubCall({ deadline: 1_000, signal }), clock);
+  const waiting = store.untilFetched(K, stubCall({ deadline: 1_000, signal }), clock);
   signal.abort(new Error('gone'));
   await expect(waiting).rejects.toThrow('gone');
-  await expect(store.untilFetched('k', stubCall({ deadline: 1_000, signal }), clock)).rejects.toThrow('gone');
+  await expect(store.untilFetched(K, stubCall({ deadline: 1_000, signal }), clock)).rejects.toThrow('gone');
   expect([clock.pending, signal.listenerCount]).toEqual([0, 0]);
   fetched?.('kept');
 });

@@ -30,6 +30,7 @@ const OTHER: Readonly<Record<string, string>> = {
   'quota.cost.header': 'x-cost',
   'quota.cost.body': '/max_tokens',
   'quota.credentials': '[x-caller]',
+  'cache.vary': '[x-region]',
   'identity.secrets': '[x-own-secret]',
   'identity.accounts': '[x-own-account]',
   'identity.ignore': '[x-token]',

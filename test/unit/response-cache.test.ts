@@ -15,6 +15,7 @@ const OPTIONS = {
   override: false,
   staleWhileRevalidateMs: 0,
   staleIfErrorMs: 60_000,
+  vary: [],
   maxReplyBytes: 1_000,
   memoryBytes: 100_000,
 };
@@ -37,7 +38,7 @@ function setUp(answer: () => Reply, options = OPTIONS) {
     clock,
     memory: new ByteBudget(1_000_000),
     totalTimeoutMs: 30_000,
-    callerOf: () => 'me',
+    callerOf: () => ({ id: 'me', known: true }),
   })(upstream);
   const get = async (): Promise<Reply> => {
     const reply = await send(stubCall({ deadline: clock.now() + 30_000 }));

@@ -1,6 +1,7 @@
 import { section, shorthand } from '../field.ts';
-import { durationOrOff, duration, flag, isOff, size } from '../fields.ts';
+import { durationOrOff, duration, flag, isOff, size, texts } from '../fields.ts';
 import { parseDuration } from '../units.ts';
+import { checkHeaderName } from '../words.ts';
 
 export const cache = shorthand(
   section(
@@ -18,6 +19,11 @@ export const cache = shorthand(
       stale_if_error: duration(
         '0s',
         'For how long a reply that is no longer fresh stands in for an error, an open breaker or a used-up quota.',
+      ),
+      vary: texts(
+        'More request headers by which the API chooses a reply. Content negotiation, version and language headers count by themselves, and so does what Vary names.',
+        checkHeaderName,
+        [],
       ),
       max_reply: size('1MiB', 'A larger reply is not kept.', 2 ** 30),
       memory: size('64MiB', 'All kept replies together; those longest unused give way.', 2 ** 40),

@@ -1,87 +1,193 @@
-import CachePolicy from 'http-cache-semantics';
+import { deltaSeconds, Directives } from '../../http/cache-control.ts';
 import { headerOf, headersOf, type RawHeaders } from '../../http/headers.ts';
+import { httpDateMs, sentWallMs } from '../../http/http-date.ts';
+import { membersOf } from '../../http/lists.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { CacheOptions } from './options.ts';
-import type { Clock } from '../../runtime/clock.ts';
-import { directives } from './request.ts';
+import { asksForFresh } from './request.ts';
 
-type Fields = Record<string, string>;
+/*
+ * RFC 9111 for a shared cache whose kept replies are each for one identity. All directives for shared caches count:
+ * `s-maxage`, `proxy-revalidate`. `private` and `Authorization` keep a reply from other callers; the key of a known caller does
+ * the same, so that such a reply is kept for that caller. CDN-Cache-Control (RFC 9213) is for caches that the API's operator
+ * can purge. This is none: the field shortens and forbids, and never lengthens or allows.
+ */
 
 /** `fresh`: may be given as it is. `stale`: may be given while another is fetched. `old`: must be checked first. */
 export type Age = 'fresh' | 'stale' | 'old';
 
-/** The library's rules on a clock of ours. */
-export type Rules = typeof CachePolicy;
+/** How a reply came here. */
+export interface Arrival {
+  /** On the clock's scale. */
+  readonly now: number;
+  readonly wallMs: number;
+  /** Something in its request says who the caller is, so that no other caller is given it. */
+  readonly callerKnown: boolean;
+}
 
-/** Ages do not change with the wall clock; it is for replies that have an Expires and no Date. */
-export function rulesFrom(clock: Pick<Clock, 'now' | 'wallTime'>): Rules {
-  const epoch = clock.wallTime() - clock.now();
-  return class extends CachePolicy {
-    // Declared nowhere, and documented to be replaced.
-    now(): number {
-      return epoch + clock.now();
-    }
-  };
+type Head = Readonly<{ status: number; headers: RawHeaders }>;
+
+/** In seconds. */
+interface Terms {
+  /** By what it says of itself, or by the route's options. */
+  readonly allowed: boolean;
+  readonly lifetime: number;
+  readonly staleWhileRevalidate: number;
+  readonly staleIfError: number;
+  /** Whether a client may have it when it is stale by asking so. */
+  readonly maxStale: boolean;
 }
 
 /** How long one reply may be given again (RFC 9111, RFC 5861): what it says of itself, and what the route's options add. */
 export class Freshness {
-  readonly #policy: CachePolicy;
-  /** By what the reply says, nothing that a client says can make it be given when it is no longer fresh. */
-  readonly #neverStale: boolean;
+  readonly #status: number;
+  readonly #terms: Terms;
+  /** When it was made or last confirmed, on the clock's scale: its age does not change with the wall clock. */
+  readonly #madeAt: number;
+  readonly #arrivedAt: number;
   /** What the upstream is asked by whether it is still good. */
   readonly validators: RawHeaders;
 
-  constructor(reply: { status: number; headers: RawHeaders }, options: CacheOptions, rules: Rules) {
-    const { status } = reply;
-    const fields = fieldsOf(reply.headers);
-    const control = lifetimeOf(fields, HAS_TTL.has(status) ? options : { ...options, ttlMs: 0 });
-    this.#neverStale = FORBIDS_STALE.test(control);
-    fields['cache-control'] = this.#neverStale ? withoutStale(control) : withStale(control, options);
-    // Kept apart per caller, so that it is each caller's private cache; and nothing is guessed from Last-Modified.
-    const how = { shared: false, cacheHeuristic: 0 };
-    this.#policy = new rules(NO_REQUEST, { status, headers: fields }, how);
-    this.validators = validatorsOf(reply.headers);
+  constructor(head: Head, options: CacheOptions, arrival: Arrival) {
+    this.#status = head.status;
+    this.#terms = options.override && hasTtl(head, options) ? byTtl(options) : bySelf(head, options, arrival);
+    this.#arrivedAt = arrival.now;
+    this.#madeAt = arrival.now - ageOf(head.headers) * 1_000;
+    this.validators = validatorsOf(head.headers);
   }
 
   /** Whether it may be kept, and is worth it: by its status and directives, and because it can be given again or checked. */
   get storable(): boolean {
-    return this.#policy.storable() && (this.#policy.timeToLive() > 0 || this.validators.length > 0);
+    const { allowed, staleIfError, staleWhileRevalidate } = this.#terms;
+    if (!allowed || !UNDERSTOOD.has(this.#status)) return false;
+    const usable = this.#left(this.#arrivedAt) + Math.max(staleIfError, staleWhileRevalidate) > 0;
+    return usable || (this.validators.length > 0 && !TEMPORARY.has(this.#status));
   }
 
   /** Seconds since the upstream made or last confirmed it. */
-  get ageSeconds(): number {
-    return Math.max(0, Math.round(this.#policy.age()));
+  ageSeconds(now: number): number {
+    return Math.round(this.#age(now));
   }
 
   /** Seconds until it is stale; negative since then. */
-  get ttlSeconds(): number {
-    return Math.round(this.#policy.maxAge() - this.#policy.age());
+  ttlSeconds(now: number): number {
+    return Math.round(this.#left(now));
   }
 
-  of(call: Call): Age {
-    if (this.#neverStale && this.#policy.stale()) return 'old';
-    const { response, revalidation } = this.#policy.evaluateRequest(requestOf(call));
-    if (response === undefined) return 'old';
-    return revalidation === undefined ? 'fresh' : 'stale';
+  of(call: Call, now: number): Age {
+    const asked = new Directives(call.headers);
+    const left = this.#left(now);
+    if (asksForFresh(call, asked)) return 'old';
+    if (this.#age(now) > (asked.seconds('max-age') ?? Infinity)) return 'old';
+    if (left < (asked.seconds('min-fresh') ?? -Infinity)) return 'old';
+    if (left > 0 || (this.#terms.maxStale && takesStale(asked, -left))) return 'fresh';
+    return left + this.#terms.staleWhileRevalidate > 0 ? 'stale' : 'old';
   }
 
   /** Whether `call` may get it in place of an error of the upstream. */
-  usableOnError(call: Call): boolean {
-    if (directives(call).includes('no-cache')) return false;
-    const { policy } = this.#policy.revalidatedPolicy(NO_REQUEST, { status: 503, headers: {} });
-    return policy === this.#policy;
+  usableOnError(call: Call, now: number): boolean {
+    if (asksForFresh(call, new Directives(call.headers))) return false;
+    return this.#left(now) + this.#terms.staleIfError > 0;
+  }
+
+  #age(now: number): number {
+    return (now - this.#madeAt) / 1_000;
+  }
+
+  #left(now: number): number {
+    return this.#terms.lifetime - this.#age(now);
   }
 }
 
-/** Nothing of a request is kept: variants are found by `varyOf`, and callers are kept apart by their key. */
-const NO_REQUEST = { url: '', method: 'GET', headers: {} };
+const takesStale = (asked: Directives, by: number): boolean =>
+  asked.isBare('max-stale') || by <= (asked.seconds('max-stale') ?? -Infinity);
 
-function requestOf(call: Call) {
-  const pragma = headerOf(call.headers, 'pragma')?.toLowerCase();
-  const headers: Fields = { 'cache-control': directives(call) };
-  if (pragma !== undefined) headers['pragma'] = pragma;
-  return { ...NO_REQUEST, headers };
+/** Statuses whose meaning for a cache is known (RFC 9111 §3). 206 is missing: parts are not kept. */
+const UNDERSTOOD: ReadonlySet<number> = new Set([
+  200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501,
+]);
+
+/** They may be kept only for as long as they say. */
+const TEMPORARY: ReadonlySet<number> = new Set([302, 303, 307]);
+
+/** Statuses of which `ttl` speaks: no errors, and no redirect that may be another the next time (RFC 9110 §15.1). */
+const HAS_TTL: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308]);
+
+const hasTtl = ({ status }: Head, { ttlMs = 0 }: CacheOptions): boolean => ttlMs > 0 && HAS_TTL.has(status);
+
+const seconds = (ms: number) => Math.ceil(ms / 1_000);
+
+function byTtl({ ttlMs = 0, staleIfErrorMs, staleWhileRevalidateMs }: CacheOptions): Terms {
+  return {
+    allowed: true,
+    lifetime: seconds(ttlMs),
+    staleIfError: seconds(staleIfErrorMs),
+    staleWhileRevalidate: seconds(staleWhileRevalidateMs),
+    maxStale: true,
+  };
+}
+
+function bySelf(head: Head, options: CacheOptions, { callerKnown, wallMs }: Arrival): Terms {
+  const own = new Directives(head.headers);
+  const cdn = new Directives(head.headers, 'cdn-cache-control');
+  const says = (...names: string[]): boolean => names.some((name) => own.has(name) || cdn.has(name));
+  const toCheck = says('no-cache') || isPragmaNoCache(head.headers, own);
+  const lifetime = Math.min(lifetimeOf(head, own, { options, wallMs }), maxAgeOf(cdn) ?? Infinity);
+  return {
+    allowed: !forbids(own) && !forbids(cdn) && (callerKnown || !says('private')),
+    lifetime: toCheck ? 0 : lifetime,
+    ...(toCheck || says('must-revalidate', 'proxy-revalidate') ? NEVER_STALE : staleOf(own, cdn, options)),
+    // `s-maxage` forbids it too (RFC 9111 §5.2.2.10). Only the API itself and the operator may allow what it forbids.
+    maxStale: !toCheck && !says('must-revalidate', 'proxy-revalidate', 's-maxage'),
+  };
+}
+
+const NEVER_STALE = { staleIfError: 0, staleWhileRevalidate: 0 };
+
+function staleOf(own: Directives, cdn: Directives, options: CacheOptions): typeof NEVER_STALE {
+  const least = (name: string, ms: number): number =>
+    Math.min(own.seconds(name) ?? seconds(ms), cdn.seconds(name) ?? Infinity);
+  return {
+    staleIfError: least('stale-if-error', options.staleIfErrorMs),
+    staleWhileRevalidate: least('stale-while-revalidate', options.staleWhileRevalidateMs),
+  };
+}
+
+/** With must-understand, no-store is only for caches that do not know the status (RFC 9111 §5.2.2.3). */
+const forbids = (directives: Directives): boolean =>
+  directives.has('no-store') && !directives.has('must-understand');
+
+/** Pragma stands in for a missing Cache-Control only. */
+const isPragmaNoCache = (headers: RawHeaders, own: Directives): boolean =>
+  own.none && headersOf(headers, 'pragma').some((value) => /\bno-cache\b/i.test(value));
+
+/** The age at which a shared cache has to take it for stale. */
+const maxAgeOf = (directives: Directives): number | undefined =>
+  directives.seconds('s-maxage') ?? directives.seconds('max-age');
+
+interface LifetimeParts {
+  readonly options: CacheOptions;
+  readonly wallMs: number;
+}
+
+/** Nothing is guessed from Last-Modified. */
+function lifetimeOf(head: Head, own: Directives, { options, wallMs }: LifetimeParts): number {
+  const said = maxAgeOf(own) ?? expiresIn(head.headers, wallMs);
+  return said ?? (hasTtl(head, options) ? seconds(options.ttlMs ?? 0) : 0);
+}
+
+/** One that is no date is over already (RFC 9111 §5.3); so is one that came more than once, unless all are the same. */
+function expiresIn(headers: RawHeaders, wallMs: number): number | undefined {
+  const [expires, ...more] = headersOf(headers, 'expires');
+  if (expires === undefined) return undefined;
+  const at = more.every((other) => other === expires) ? httpDateMs(expires.trim(), wallMs) : undefined;
+  return at === undefined ? 0 : Math.max(0, (at - (sentWallMs(headers, wallMs) ?? wallMs)) / 1_000);
+}
+
+/** The first of a list counts; one that is no number counts as none (RFC 9111 §5.1). */
+function ageOf(headers: RawHeaders): number {
+  const [first = ''] = membersOf(headerOf(headers, 'age') ?? '');
+  return deltaSeconds(first) ?? 0;
 }
 
 function validatorsOf(headers: RawHeaders): RawHeaders {
@@ -92,55 +198,3 @@ function validatorsOf(headers: RawHeaders): RawHeaders {
     ...(since === undefined ? [] : ['if-modified-since', since]),
   ];
 }
-
-/** What the library is to know of a reply. A field that came more than once is joined (RFC 9110 §5.3). */
-const KNOWN = ['cache-control', 'pragma', 'expires', 'date', 'age'];
-
-function fieldsOf(headers: RawHeaders): Fields {
-  const fields: Fields = {};
-  for (const name of KNOWN) {
-    const values = headersOf(headers, name);
-    if (values.length > 0) fields[name] = values.join(', ');
-  }
-  // One that is no number would make it younger than it is, or is nonsense.
-  if (!/^\d+$/.test(fields['age'] ?? '')) delete fields['age'];
-  return fields;
-}
-
-/** Statuses of which `ttl` speaks: no errors, and no redirect that may be another the next time (RFC 9110 §15.1). */
-const HAS_TTL: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308]);
-const SAYS_FRESHNESS = /\b(?:max-age|s-maxage|no-cache|no-store)\b/;
-const FORBIDS_STALE = /\b(?:must-revalidate|no-cache)\b/;
-const seconds = (ms: number) => Math.ceil(ms / 1_000);
-
-/** The reply's own Cache-Control, or the route's `ttl` in its terms. */
-function lifetimeOf(fields: Fields, { ttlMs = 0, override }: CacheOptions): string {
-  // The library knows directives in lower case only, and Pragma only where there is no Cache-Control at all.
-  const own =
-    fields['cache-control']?.toLowerCase() ?? (/no-cache/i.test(fields['pragma'] ?? '') ? 'no-cache' : '');
-  if (ttlMs === 0) return own;
-  if (override) return `max-age=${seconds(ttlMs)}`;
-  const says = SAYS_FRESHNESS.test(own) || fields['expires'] !== undefined;
-  return says ? own : joined(own, `max-age=${seconds(ttlMs)}`);
-}
-
-/** With must-revalidate the library would ask every time; all that is demanded is that nothing stale is given (RFC 9111 §5.2.2.2). */
-function withoutStale(control: string): string {
-  return control
-    .split(',')
-    .filter((directive) => !/^\s*(?:must-revalidate|stale-)/.test(directive))
-    .join(',');
-}
-
-function withStale(control: string, { staleWhileRevalidateMs, staleIfErrorMs }: CacheOptions): string {
-  const more = [
-    ['stale-while-revalidate', staleWhileRevalidateMs],
-    ['stale-if-error', staleIfErrorMs],
-  ] as const;
-  return more.reduce(
-    (all, [name, ms]) => (ms > 0 && !all.includes(name) ? joined(all, `${name}=${seconds(ms)}`) : all),
-    control,
-  );
-}
-
-const joined = (before: string, more: string): string => (before === '' ? more : `${before}, ${more}`);

@@ -7,6 +7,8 @@ export interface CacheOptions {
   readonly staleWhileRevalidateMs: number;
   /** 0: only as long as a reply itself allows it. */
   readonly staleIfErrorMs: number;
+  /** More request fields, in lower case, by which the API chooses a reply. */
+  readonly vary: readonly string[];
   /** A larger reply is not kept. */
   readonly maxReplyBytes: number;
   /** All kept replies together. */

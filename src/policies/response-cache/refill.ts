@@ -1,16 +1,17 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isSafe } from '../../http/methods.ts';
+import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { rulesFrom } from './freshness.ts';
 import { keeping } from './keeping.ts';
 import type { CacheOptions } from './options.ts';
 import { isLookedUp } from './request.ts';
-import { type CacheStore, keyOf } from './store.ts';
+import { type Caller, keyOf } from './key.ts';
+import type { CacheStore } from './store.ts';
 
 export interface RefillDeps {
   readonly store: CacheStore;
-  readonly callerOf: Parameters<typeof keyOf>[1];
+  readonly callerOf: (call: Call) => Caller;
   readonly clock: Clock;
   readonly memory: ByteBudget;
 }
@@ -20,17 +21,17 @@ export interface RefillDeps {
  * and what they change is dropped. The reply itself passes as it came.
  */
 export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Policy {
-  const rules = rulesFrom(clock);
+  const parts = { callerOf, vary: options.vary };
   return (next) => async (call) => {
-    const key = keyOf(call, callerOf);
+    const key = keyOf(call, parts);
     const { changes: asked } = store;
     const reply = await next(call);
     if (!isSafe(call.method)) {
-      if (reply.status < 400) store.drop(key);
+      if (reply.status < 400) store.drop(call.target);
       return reply;
     }
     if (call.method !== 'GET' || !isLookedUp(call)) return reply;
-    const body = keeping(call, reply, { store, memory, options, rules, key, asked, onDone: () => {} });
+    const body = keeping(call, reply, { store, memory, options, clock, key, asked, onDone: () => {} });
     return body === undefined ? reply : { ...reply, body };
   };
 }

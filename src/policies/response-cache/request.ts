@@ -1,20 +1,25 @@
-import { headerOf, headersOf } from '../../http/headers.ts';
+import { Directives } from '../../http/cache-control.ts';
+import { headerOf, headersOf, OVERRIDING_HEADERS } from '../../http/headers.ts';
 import { EMPTY_BODY } from '../../http/request-body.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Entry } from './store.ts';
 
-/** The request's Cache-Control, lower-case. */
-export const directives = ({ headers }: Call): string =>
-  headersOf(headers, 'cache-control').join(', ').toLowerCase();
+export const wants = ({ headers }: Call, directive: 'no-store' | 'only-if-cached'): boolean =>
+  new Directives(headers).has(directive);
+
+/** Whether the client takes only what the upstream says now. Pragma is an old form of it (RFC 9111 §5.4). */
+export const asksForFresh = ({ headers }: Call, asked: Directives): boolean =>
+  asked.has('no-cache') || headersOf(headers, 'pragma').some((value) => /\bno-cache\b/i.test(value));
 
 /**
  * Whether the cache is for this call: not those whose reply would be a part of the whole, or that want nothing kept, or
- * whose body may say what they ask for (some search APIs take one with GET).
+ * whose body may say what they ask for (some search APIs take one with GET), or that the API may take for another request.
  */
 export function isLookedUp(call: Call): boolean {
   if (call.upgrade !== undefined || (call.method !== 'GET' && call.method !== 'HEAD')) return false;
   if (call.body !== EMPTY_BODY || headerOf(call.headers, 'range') !== undefined) return false;
-  return !directives(call).includes('no-store');
+  if (OVERRIDING_HEADERS.some((name) => headerOf(call.headers, name) !== undefined)) return false;
+  return !wants(call, 'no-store');
 }
 
 /** Whether the client has a copy of its own, or wants to act on a certain one only. */

@@ -11,18 +11,19 @@ import type { Recording } from '../../proxy/recorded-body.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { Freshness, type Rules, rulesFrom } from './freshness.ts';
-import { keeping } from './keeping.ts';
+import { Freshness } from './freshness.ts';
+import { arrivalOf, keeping } from './keeping.ts';
+import { type Caller, type Key, type KeyParts, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
-import { askingWhether, directives, isLookedUp } from './request.ts';
+import { askingWhether, isLookedUp, wants } from './request.ts';
 import { confirms, refreshed, served } from './served.ts';
 import { isConfirmation } from './reply-kind.ts';
-import { type CacheStore, type Entry, type Fetched, type FetchResult, keyOf } from './store.ts';
+import { type CacheStore, type Entry, type Fetched, type FetchResult, varyOf } from './store.ts';
 
 export interface ResponseCacheDeps {
   readonly store: CacheStore;
   /** Tells callers apart by what identifies them, without keeping it. */
-  readonly callerOf: (call: Call) => string;
+  readonly callerOf: (call: Call) => Caller;
   /** Holds the signals of what is fetched in the background: a shutdown ends it by these. */
   readonly running: Set<Abort>;
   readonly clock: Clock;
@@ -48,27 +49,27 @@ class ResponseCache {
   readonly #next: Send;
   readonly #options: CacheOptions;
   readonly #deps: ResponseCacheDeps;
-  readonly #rules: Rules;
+  readonly #keyParts: KeyParts;
 
   constructor(next: Send, options: CacheOptions, deps: ResponseCacheDeps) {
     this.#next = next;
     this.#options = options;
     this.#deps = deps;
-    this.#rules = rulesFrom(deps.clock);
+    this.#keyParts = { callerOf: deps.callerOf, vary: options.vary };
   }
 
   send(call: Call): Promise<Reply> {
-    const key = keyOf(call, this.#deps.callerOf);
-    if (!isSafe(call.method)) return this.#change(key, call);
+    const key = keyOf(call, this.#keyParts);
+    if (!isSafe(call.method)) return this.#change(call);
     return isLookedUp(call) ? this.#lookUp(key, call) : this.#bypass(call);
   }
 
-  async #lookUp(key: string, call: Call): Promise<Reply> {
+  async #lookUp(key: Key, call: Call): Promise<Reply> {
     for (;;) {
       const entry = this.#deps.store.find(key, call);
       const given = entry && this.#fromKept(key, entry, call);
       if (given !== undefined) return given;
-      if (directives(call).includes('only-if-cached')) throw onlyIfCached(call);
+      if (wants(call, 'only-if-cached')) throw onlyIfCached(call);
       if (call.method === 'HEAD') return this.#bypass(call);
       const fetched = this.#deps.store.beginFetch(key) ?? (await this.#afterOther(key, call));
       if (fetched === 'failed') return this.#onError(entry, call) ?? this.#fetch(key, call, entry, ALONE);
@@ -77,22 +78,22 @@ class ResponseCache {
   }
 
   /** After another's fetch: how to fetch for oneself, `failed` if there is little hope of it, undefined to look again. */
-  async #afterOther(key: string, call: Call): Promise<Fetched | 'failed' | undefined> {
+  async #afterOther(key: Key, call: Call): Promise<Fetched | 'failed' | undefined> {
     const result = await this.#deps.store.untilFetched(key, call, this.#deps.clock);
     if (result === 'failed') return result;
     return result === 'not_kept' ? ALONE : undefined;
   }
 
-  #fromKept(key: string, entry: Entry, call: Call): Reply | undefined {
-    const age = entry.freshness.of(call);
+  #fromKept(key: Key, entry: Entry, call: Call): Reply | undefined {
+    const age = entry.freshness.of(call, this.#deps.clock.now());
     if (age === 'old') return undefined;
     return age === 'fresh' ? this.#give(entry, call, 'hit') : this.#giveAndFetch(key, entry, call);
   }
 
   /** A call that may have changed what is kept (RFC 9111 §4.4). */
-  async #change(key: string, call: Call): Promise<Reply> {
+  async #change(call: Call): Promise<Reply> {
     const reply = await this.#next(call);
-    if (reply.status < 400) this.#deps.store.drop(key);
+    if (reply.status < 400) this.#deps.store.drop(call.target);
     return reply;
   }
 
@@ -103,17 +104,17 @@ class ResponseCache {
 
   #give(entry: Entry, call: Call, result: CacheResult): Reply {
     call.report({ type: 'cache', result });
-    return served(entry, call, result);
+    return served(entry, call, { result, clock: this.#deps.clock });
   }
 
-  #giveAndFetch(key: string, entry: Entry, call: Call): Reply {
+  #giveAndFetch(key: Key, entry: Entry, call: Call): Reply {
     const fetched = this.#deps.store.beginFetch(key);
     if (fetched !== undefined) void this.#refetch(key, entry, call, fetched);
     return this.#give(entry, call, 'stale');
   }
 
   /** In the background, to a deadline of its own; nobody waits for it, so that nobody is told when it fails. */
-  async #refetch(key: string, entry: Entry, call: Call, fetched: Fetched): Promise<void> {
+  async #refetch(key: Key, entry: Entry, call: Call, fetched: Fetched): Promise<void> {
     const { clock, running, totalTimeoutMs: ms } = this.#deps;
     const signal = new Abort();
     const error = () => new ProxyError('deadline_exceeded', 'no reply in time', { sent: 'sent_unknown' });
@@ -142,7 +143,7 @@ class ResponseCache {
   }
 
   /** Sends the call, asking whether what is kept is still good, and keeps what comes. Calls `fetched` once. */
-  async #fetch(key: string, call: Call, entry: Entry | undefined, fetched: Fetched): Promise<Reply> {
+  async #fetch(key: Key, call: Call, entry: Entry | undefined, fetched: Fetched): Promise<Reply> {
     const { changes: asked } = this.#deps.store;
     const asking = askingWhether(entry, call);
     try {
@@ -151,8 +152,8 @@ class ResponseCache {
       if (asking !== call && isConfirmation(reply)) {
         return await this.#confirmed(key, call, { entry, reply, fetched, asked });
       }
-      if (!isFailing(reply.status) || !entry.freshness.usableOnError(call)) {
-        return this.#keep(key, call, reply, { why: whyAsked(entry), fetched, asked });
+      if (!isFailing(reply.status) || !entry.freshness.usableOnError(call, this.#deps.clock.now())) {
+        return this.#keep(key, call, reply, { why: whyAsked(entry, this.#deps.clock.now()), fetched, asked });
       }
       reply.body.discard();
       fetched('failed');
@@ -166,20 +167,22 @@ class ResponseCache {
   }
 
   #onError(entry: Entry | undefined, call: Call): Reply | undefined {
-    if (entry?.freshness.usableOnError(call) !== true) return undefined;
+    if (entry?.freshness.usableOnError(call, this.#deps.clock.now()) !== true) return undefined;
     return this.#give(entry, call, 'stale_if_error');
   }
 
   /** A 304 renews what is kept. One that is about something else, whatever that is, is no answer at all. */
-  #confirmed(key: string, call: Call, { entry, reply, fetched, asked }: Confirming): Promise<Reply> | Reply {
+  #confirmed(key: Key, call: Call, { entry, reply, fetched, asked }: Confirming): Promise<Reply> | Reply {
     reply.body.discard();
     if (!confirms(reply.headers, entry.headers)) return this.#fetch(key, call, undefined, fetched);
     const headers = refreshed(entry.headers, reply.headers);
-    const freshness = new Freshness({ status: entry.status, headers }, this.#options, this.#rules);
-    const renewed = { ...entry, headers, freshness };
-    const { store } = this.#deps;
-    if (freshness.storable) store.put(key, renewed, asked);
-    else store.forget(key, entry);
+    const { clock, store } = this.#deps;
+    const head = { status: entry.status, headers };
+    const freshness = new Freshness(head, this.#options, arrivalOf(key, clock));
+    const vary = varyOf(headers, call);
+    const renewed = { ...entry, headers, freshness, vary: vary ?? entry.vary };
+    store.forget(key, entry);
+    if (freshness.storable && vary !== undefined) store.put(key, renewed, asked);
     fetched('kept');
     const given = this.#give(renewed, call, 'revalidated');
     const cookies = headersOf(reply.headers, 'set-cookie').flatMap((value) => ['Set-Cookie', value]);
@@ -187,11 +190,11 @@ class ResponseCache {
   }
 
   /** Passes the reply on, and keeps it once it is whole if it may be kept. */
-  #keep(key: string, call: Call, reply: Reply, { why, fetched, asked }: Keeping): Reply {
+  #keep(key: Key, call: Call, reply: Reply, { why, fetched, asked }: Keeping): Reply {
     call.report({ type: 'cache', result: 'miss' });
-    const { store, memory } = this.#deps;
+    const { clock, store, memory } = this.#deps;
     const onDone = (recording: Recording | undefined) => fetched(keptOr(recording, call));
-    const parts = { store, memory, options: this.#options, rules: this.#rules, key, asked, onDone };
+    const parts = { store, memory, options: this.#options, clock, key, asked, onDone };
     const body = keeping(call, reply, parts);
     const headers = [...reply.headers, 'Cache-Status', `breakwater; fwd=${why}${body ? '; stored' : ''}`];
     if (body === undefined) {
@@ -203,7 +206,8 @@ class ResponseCache {
 }
 
 /** By RFC 9211: a fresh one was not good enough for the request. */
-const whyAsked = ({ freshness }: Entry): string => (freshness.ttlSeconds > 0 ? 'request' : 'stale');
+const whyAsked = ({ freshness }: Entry, now: number): string =>
+  freshness.ttlSeconds(now) > 0 ? 'request' : 'stale';
 
 /** Who fetches for nobody else. */
 const ALONE: Fetched = () => {};

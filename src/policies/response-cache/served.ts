@@ -2,7 +2,10 @@ import { headerOf, type RawHeaders } from '../../http/headers.ts';
 import { MemoryBody } from '../../http/memory-body.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
+import { httpDateMs } from '../../http/http-date.ts';
+import { entityTagsOf } from '../../http/lists.ts';
 import type { CacheResult } from '../../proxy/events.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { Entry } from './store.ts';
 
 const NOT_MODIFIED = 304;
@@ -23,17 +26,23 @@ const STATUS: Partial<Record<CacheResult, string>> = {
   stale_if_error: 'hit; fwd=stale; detail=stale-if-error',
 };
 
+interface Giving {
+  readonly result: CacheResult;
+  readonly clock: Pick<Clock, 'now' | 'wallTime'>;
+}
+
 /** A kept reply as `call` gets it: without its body for HEAD, and as 304 for a client that has the same already. */
-export function served(entry: Entry, call: Call, result: CacheResult): Reply {
+export function served(entry: Entry, call: Call, { result, clock }: Giving): Reply {
+  const now = clock.now();
   const { status, statusText, chunks, trailers, freshness } = entry;
   const headers = [
     ...without(entry.headers, AGE),
     'Age',
-    String(freshness.ageSeconds),
+    String(freshness.ageSeconds(now)),
     'Cache-Status',
-    `breakwater; ${STATUS[result] ?? 'hit'}; ttl=${freshness.ttlSeconds}`,
+    `breakwater; ${STATUS[result] ?? 'hit'}; ttl=${freshness.ttlSeconds(now)}`,
   ];
-  if (status === 200 && hasSame(call, entry)) {
+  if (status === 200 && hasSame(call, entry, clock.wallTime())) {
     const head = without(headers, WITHOUT_BODY);
     return { status: NOT_MODIFIED, statusText: '', headers: head, body: new MemoryBody([]), origin: 'cache' };
   }
@@ -44,17 +53,20 @@ export function served(entry: Entry, call: Call, result: CacheResult): Reply {
 const AGE: ReadonlySet<string> = new Set(['age']);
 
 /** The client's own conditions (RFC 9110 §13.2.2): If-Modified-Since counts only without If-None-Match. */
-function hasSame(call: Call, entry: Entry): boolean {
+function hasSame(call: Call, entry: Entry, wallMs: number): boolean {
   const tags = headerOf(call.headers, 'if-none-match');
   if (tags !== undefined) {
     const tag = headerOf(entry.headers, 'etag');
     return (
       tags.trim() === '*' ||
-      (tag !== undefined && tags.split(',').some((each) => weakly(each) === weakly(tag)))
+      (tag !== undefined && entityTagsOf(tags).some((each) => weakly(each) === weakly(tag)))
     );
   }
-  const since = Date.parse(headerOf(call.headers, 'if-modified-since') ?? '');
-  return Date.parse(headerOf(entry.headers, 'last-modified') ?? '') <= since;
+  const [since, last] = [
+    headerOf(call.headers, 'if-modified-since'),
+    headerOf(entry.headers, 'last-modified'),
+  ].map((date) => httpDateMs(date?.trim() ?? '', wallMs));
+  return last !== undefined && since !== undefined && last <= since;
 }
 
 const weakly = (tag: string): string => tag.trim().replace(/^W\//, '');

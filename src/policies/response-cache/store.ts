@@ -1,9 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import { headersOf, type RawHeaders } from '../../http/headers.ts';
+import { sameCoding, takesCodingOf } from '../../http/codings.ts';
+import type { RawHeaders } from '../../http/headers.ts';
+import { membersOf } from '../../http/lists.ts';
 import type { Trailers } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Freshness } from './freshness.ts';
+import { type Key, valueOf } from './key.ts';
 
 /** A reply that is kept, whole and as it came. */
 export interface Entry {
@@ -15,6 +18,12 @@ export interface Entry {
   readonly freshness: Freshness;
   /** The request's fields that the reply depends on, with the values that it was made for (`Vary`). */
   readonly vary: readonly (readonly [name: string, value: string | undefined])[];
+}
+
+/** What is kept under one key. */
+interface Kept {
+  readonly target: string;
+  readonly variants: readonly Entry[];
 }
 
 /** What an entry takes besides its body: objects, and a string per name and value. */
@@ -35,7 +44,9 @@ export type Fetched = (result: FetchResult) => void;
 
 /** Kept replies by key, bounded in bytes: the longest unused give way. Also who fetches what right now. */
 export class CacheStore {
-  readonly #entries: LRUCache<string, readonly Entry[]>;
+  readonly #entries: LRUCache<string, Kept>;
+  /** The keys of what is kept of a target, whoever the caller. */
+  readonly #keysOf = new Map<string, Set<string>>();
   readonly #fetching = new Map<string, Set<Fetched>>();
   /** When each target was last changed, counted in changes. */
   readonly #changed = new LRUCache<string, number>({ max: MAX_CHANGES });
@@ -44,7 +55,10 @@ export class CacheStore {
   constructor(memoryBytes: number) {
     this.#entries = new LRUCache({
       maxSize: Math.max(1, memoryBytes),
-      sizeCalculation: (variants, key) => variants.reduce((sum, entry) => sum + sizeOf(entry), key.length),
+      sizeCalculation: ({ variants }, id) => variants.reduce((sum, entry) => sum + sizeOf(entry), id.length),
+      dispose: ({ target }, id, reason) => {
+        if (reason !== 'set') this.#unlist(target, id);
+      },
     });
   }
 
@@ -57,48 +71,52 @@ export class CacheStore {
     return this.#changes;
   }
 
-  /** The newest whose request had the same fields. */
-  find(key: string, { headers }: Call): Entry | undefined {
+  /** The newest whose request had the same fields, in a coding that the client takes. */
+  find({ id }: Key, { headers }: Call): Entry | undefined {
     return this.#entries
-      .get(key)
-      ?.find(({ vary }) => vary.every(([name, value]) => valueOf(headers, name) === value));
+      .get(id)
+      ?.variants.find(
+        (entry) =>
+          takesCodingOf(headers, entry.headers) &&
+          entry.vary.every(([name, value]) => valueOf(headers, name) === value),
+      );
   }
 
-  /** Takes the place of the one with the same fields, unless what it tells of was changed while it was on its way. */
-  put(key: string, entry: Entry, asked: number): void {
-    if ((this.#changed.get(key) ?? 0) > asked) return;
-    const others = (this.#entries.peek(key) ?? []).filter(({ vary }) => !sameVary(vary, entry.vary));
-    this.#entries.set(key, [entry, ...others].slice(0, MAX_VARIANTS));
+  /** Takes the place of the one with the same fields and coding, unless what it tells of was changed while it was on its way. */
+  put(key: Key, entry: Entry, asked: number): void {
+    if ((this.#changed.get(key.target) ?? 0) > asked) return;
+    const others = this.#variantsOf(key).filter((other) => !sameVariant(other, entry));
+    this.#set(key, [entry, ...others].slice(0, MAX_VARIANTS));
   }
 
   /** Leaves the other variants. */
-  forget(key: string, entry: Entry): void {
-    const others = (this.#entries.peek(key) ?? []).filter((other) => other !== entry);
-    if (others.length > 0) this.#entries.set(key, others);
-    else this.#entries.delete(key);
+  forget(key: Key, entry: Entry): void {
+    const others = this.#variantsOf(key).filter((other) => other !== entry);
+    if (others.length > 0) this.#set(key, others);
+    else this.#entries.delete(key.id);
   }
 
-  /** Something has changed what is kept; what is on its way may tell of the time before. */
-  drop(key: string): void {
-    this.#changed.set(key, ++this.#changes);
-    this.#entries.delete(key);
+  /** Something has changed the target, for all callers (RFC 9111 §4.4); what is on its way may tell of the time before. */
+  drop(target: string): void {
+    this.#changed.set(target, ++this.#changes);
+    for (const id of this.#keysOf.get(target) ?? []) this.#entries.delete(id);
   }
 
   /** For the first, who is to call what it gets; undefined for the others, who may wait for that by `onFetched`. */
-  beginFetch(key: string): Fetched | undefined {
-    if (this.#fetching.has(key)) return undefined;
+  beginFetch({ id }: Key): Fetched | undefined {
+    if (this.#fetching.has(id)) return undefined;
     const waiting = new Set<Fetched>();
-    this.#fetching.set(key, waiting);
+    this.#fetching.set(id, waiting);
     return (result) => {
-      if (this.#fetching.get(key) !== waiting) return;
-      this.#fetching.delete(key);
+      if (this.#fetching.get(id) !== waiting) return;
+      this.#fetching.delete(id);
       for (const wake of waiting) wake(result);
     };
   }
 
   /** Waits for the fetch that runs, for half of the call's time at most: one that hangs is not to take all with it. */
-  untilFetched(key: string, { signal, deadline }: Call, clock: Clock): Promise<FetchResult> {
-    const waiting = this.#fetching.get(key);
+  untilFetched({ id }: Key, { signal, deadline }: Call, clock: Clock): Promise<FetchResult> {
+    const waiting = this.#fetching.get(id);
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as Error);
       const end = () => {
@@ -119,11 +137,28 @@ export class CacheStore {
       signal.on(onAbort);
     });
   }
-}
 
-/** Under what replies are kept: for whom, and of what. */
-export function keyOf(call: Call, callerOf: (call: Call) => string): string {
-  return `${callerOf(call)} ${call.target}`;
+  #variantsOf({ id }: Key): readonly Entry[] {
+    return this.#entries.peek(id)?.variants ?? [];
+  }
+
+  #set({ id, target }: Key, variants: readonly Entry[]): void {
+    this.#entries.set(id, { target, variants });
+    // What is larger than all memory is not taken.
+    if (this.#entries.has(id)) this.#list(target, id);
+    else this.#unlist(target, id);
+  }
+
+  #list(target: string, id: string): void {
+    const ids = this.#keysOf.get(target);
+    if (ids === undefined) this.#keysOf.set(target, new Set([id]));
+    else ids.add(id);
+  }
+
+  #unlist(target: string, id: string): void {
+    const ids = this.#keysOf.get(target);
+    if (ids?.delete(id) === true && ids.size === 0) this.#keysOf.delete(target);
+  }
 }
 
 /** What `Vary` names, as this request has it; undefined when no other request can be the same (`*`). */
@@ -131,19 +166,14 @@ export function varyOf(headers: RawHeaders, call: Call): Entry['vary'] | undefin
   const names = new Set<string>();
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i]?.toLowerCase() !== 'vary') continue;
-    for (const name of (headers[i + 1] as string).toLowerCase().split(',')) names.add(name.trim());
+    for (const name of membersOf(headers[i + 1] as string)) names.add(name.toLowerCase());
   }
   return names.has('*') ? undefined : [...names].map((name) => [name, valueOf(call.headers, name)] as const);
 }
 
-/** All lines of a field as one (RFC 9110 §5.3). */
-function valueOf(headers: RawHeaders, name: string): string | undefined {
-  const values = headersOf(headers, name);
-  return values.length === 0 ? undefined : values.join(', ');
-}
-
-function sameVary(a: Entry['vary'], b: Entry['vary']): boolean {
-  return a.length === b.length && a.every(([name, value], i) => b[i]?.[0] === name && b[i][1] === value);
+function sameVariant(a: Entry, b: Entry): boolean {
+  const sameFields = a.vary.every(([name, value], i) => b.vary[i]?.[0] === name && b.vary[i][1] === value);
+  return sameFields && a.vary.length === b.vary.length && sameCoding(a.headers, b.headers);
 }
 
 function sizeOf({ chunks, headers, vary }: Entry): number {
