@@ -1,5 +1,6 @@
 import type { DurableRoute } from '../durable/route.ts';
 import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
+import { addedCredentials, strangerRules } from '../config/identity.ts';
 import { compileHeaderRules } from '../http/headers.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
@@ -7,6 +8,7 @@ import type { Call } from '../proxy/call.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../proxy/router.ts';
+import { StrangerGuard } from '../proxy/strangers.ts';
 import { idSource } from '../runtime/random.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
@@ -43,7 +45,7 @@ export interface Assembly {
 export function assemble(config: Config, deps: AssembleDeps): Assembly {
   deps.state.begin();
   const mounted = new Map<string, MountedUpstream<Route>>();
-  const all = { ...deps, mounted, newId: idSource() };
+  const all = { ...deps, config, mounted, newId: idSource() };
   const built = config.upstreams.map((upstream) => assembleUpstream(upstream, all));
   for (const [index, { name }] of config.upstreams.entries()) {
     mounted.set(name, (built[index] as (typeof built)[number]).mounted);
@@ -64,6 +66,7 @@ export function assemble(config: Config, deps: AssembleDeps): Assembly {
 }
 
 interface Deps extends AssembleDeps {
+  readonly config: Config;
   readonly newId: () => string;
   /** All upstreams, once the last is built. */
   readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
@@ -135,6 +138,7 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
     overrides,
     safe: retry.safe,
     headers: compileHeaderRules(config.headers),
+    guard: guardOf(config, upstream, deps.config),
     ownRetries: retry.own && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
@@ -146,6 +150,12 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
   if (durable === undefined) return { route, durable };
   const accept = (call: Call) => deps.durable.accept(durable.name, call);
   return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
+}
+
+/** A route whose calls get no credential from us gives nothing to a stranger. */
+function guardOf(route: RouteConfig, upstream: UpstreamConfig, config: Config): StrangerGuard | undefined {
+  if (addedCredentials(route, upstream, config.upstreams).length === 0) return undefined;
+  return new StrangerGuard(strangerRules(config, upstream));
 }
 
 /** Whether a policy of the route may want a request's body a second time, or to read it itself. */

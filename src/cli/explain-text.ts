@@ -21,11 +21,15 @@ export function describe(explanation: Explanation): string {
     retries(explanation),
     resumes(explanation),
     explanation.retried.length === 0 ? '' : waits(explanation),
+    whoMayUseIt(explanation),
     describeDurable(explanation.durable),
     ...explanation.schedules.map((schedule) => `  Made by schedule ${schedule}\n`),
     `\nWhat an outage would do to it: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
+
+const whoMayUseIt = ({ strangers }: Explanation): string =>
+  strangers.length === 0 ? '' : `\nWho may use it\n${strangers.map((line) => `  ${line}\n`).join('')}`;
 
 function retries({ method, retried, schedule }: Explanation): string {
   if (retried.length === 0) return '  never: retry.attempts is 1\n';

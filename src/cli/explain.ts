@@ -6,6 +6,7 @@ import {
   shownUrl,
   upstreamValues,
 } from '../config/effective.ts';
+import { addedCredentials, strangerRules } from '../config/identity.ts';
 import type { Good } from '../config/load.ts';
 import { Router } from '../proxy/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
@@ -50,6 +51,8 @@ export interface Explanation {
   readonly retryAfterMaxMs: number;
   /** How often the rest of a body that breaks is asked for. */
   readonly resumes: number;
+  /** Whom it refuses because it adds a credential, a line each. */
+  readonly strangers: readonly string[];
   /** Undefined where requests cannot be handed over. */
   readonly durable: DurablePlan | undefined;
   /** What is made by schedule on this route, a line each. */
@@ -132,6 +135,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     totalTimeoutMs: route.settings.totalTimeoutMs,
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
+    strangers: strangers(loaded, upstream, route),
     durable: durablePlan(method, route),
     schedules: schedulesOn(`${upstream.name}/${route.name}`, loaded),
     schedule: {
@@ -139,6 +143,21 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
       overloaded: retrySchedule(route, failedAttemptMs, true),
     },
   };
+}
+
+/** Who is refused where a credential is added. */
+function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
+  const added = addedCredentials(route, upstream, config.upstreams);
+  if (added.length === 0) return [];
+  const { browsers, hosts } = strangerRules(config, upstream);
+  const names = ['IP addresses', 'names without a dot', '*.localhost', '*.internal', ...(hosts ?? [])];
+  return [
+    `It adds ${added.join(', ')}.`,
+    browsers ? 'Web pages may use it (clients.browsers: allow).' : 'Web pages get 403 (clients.browsers).',
+    hosts === undefined
+      ? 'Host may be any name (clients.hosts).'
+      : `Host may be ${names.join(', ')} (clients.hosts).`,
+  ];
 }
 
 /** Queries may hold secrets. */

@@ -54,6 +54,10 @@ export interface ClientOptions {
   /** HTTP/2 is spoken too. */
   readonly http2: boolean;
   readonly maxConnections: number;
+  /** Web pages may use routes that add a credential. */
+  readonly browsers: boolean;
+  /** Names for the `Host` of such a route, in lower case; undefined: any. */
+  readonly hosts: readonly string[] | undefined;
 }
 
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';

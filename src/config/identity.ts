@@ -2,6 +2,8 @@ import { CredentialNames, type IdentityOptions, RECOGNISED } from '../http/crede
 import type { HeaderRules } from '../http/headers.ts';
 import type { Inherited } from './inherit.ts';
 import type { Settings } from './settings.ts';
+import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
+import type { StrangerRules } from '../proxy/strangers.ts';
 
 /** The names that a route adds. Those of `quota.credentials` are secrets everywhere, unless they are known as accounts. */
 export function identityOptions({ identity, quota }: Settings): IdentityOptions {
@@ -30,6 +32,44 @@ export function countInjected({ values, origins }: Inherited<Settings>, { set }:
 /** Names, in lower case, of the credentials that header rules put into each call. */
 export function injectedSecrets({ set }: Pick<HeaderRules, 'set'>, names: CredentialNames): string[] {
   return lowerCase(set.map(([name]) => name).filter((name) => names.isSecret(name)));
+}
+
+/**
+ * What a route adds to its calls that opens something at the upstream, or at the one that stands in for it: for people.
+ * Empty: a caller gets no more by it than it has itself.
+ */
+export function addedCredentials(
+  route: RouteConfig,
+  upstream: UpstreamConfig,
+  upstreams: readonly UpstreamConfig[],
+): string[] {
+  const { fallback } = route.settings;
+  const to = fallback !== undefined && 'upstream' in fallback.to ? fallback.to : undefined;
+  const other = upstreams.find(({ name }) => name === to?.upstream);
+  const there = other?.routes.flatMap((standIn) => ownCredentials(standIn, other)) ?? [];
+  const forOther = to === undefined ? [] : injectedSecrets(to.headers, namesOf(route));
+  return [...new Set([...ownCredentials(route, upstream), ...forOther, ...there])];
+}
+
+function ownCredentials(route: RouteConfig, { basePath, connection, privatePath }: UpstreamConfig): string[] {
+  return [
+    ...injectedSecrets(route.headers, namesOf(route)),
+    ...(privatePath && basePath !== '' ? ['the path of url'] : []),
+    ...(connection.tls.key === undefined ? [] : ['a client certificate']),
+  ];
+}
+
+const namesOf = ({ settings }: RouteConfig): CredentialNames => new CredentialNames(settings.identity);
+
+/** Who may use the routes of an upstream that add a credential. SDKs may keep the upstream's own host as theirs. */
+export function strangerRules(
+  { clients, upstreams }: Pick<Config, 'clients' | 'upstreams'>,
+  upstream: UpstreamConfig,
+): StrangerRules {
+  const mounts = upstreams.flatMap(({ mount }) => ('host' in mount ? mount.host : []));
+  const own = new URL(upstream.origin).hostname;
+  const hosts = clients.hosts && [...new Set([...clients.hosts, ...mounts, own])];
+  return { browsers: clients.browsers, hosts };
 }
 
 const lowerCase = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Config, RouteConfig, ServerTls } from './config.ts';
+import type { Address, Config, RouteConfig, ServerTls, UpstreamConfig } from './config.ts';
 import { checkErrorRules } from './error-rules.ts';
 import { checkFallbacks } from './fallback.ts';
 import { type Digests, digestOf, unreadable } from './digests.ts';
 import { checkPrefix, durableProcessOptions } from './durable.ts';
+import { addedCredentials } from './identity.ts';
 import { builtIn, type Complete, inherit, type Inherited } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { checkMounts } from './mount.ts';
@@ -130,6 +131,7 @@ function resolveConfig(
   checkErrorRules(origins, report);
   const config = processConfig(file, process, { report, readFile: lookup.readFile });
   checkPrefix(config.durable.prefix, resolved, report);
+  warnOfOpenCredentials(config.listen, resolved, report);
   const runs = resolveSchedules(schedules, resolved, report);
   return { file, ...config, upstreams: resolved, schedules: runs };
 }
@@ -145,10 +147,16 @@ function processConfig(
   const { values } = inherit<ProcessInput>(layers);
   const { listen, admin, log, clients } = values;
   const open = token === undefined && !report.knows(['admin_token']);
-  if (open && admin.host !== 'localhost' && !isLoopback(admin.host)) {
+  if (open && !isLoopback(admin.host)) {
     report.problem(
       ['admin'],
       `${admin.host} can be reached from outside; set admin_token, or write 127.0.0.1:${admin.port}`,
+    );
+  }
+  if (token !== undefined && token.length < SHORTEST_TOKEN && !isLoopback(admin.host)) {
+    report.problem(
+      ['admin_token'],
+      `has fewer than ${SHORTEST_TOKEN} characters, and ${admin.host} can be reached from outside; write a longer one, for example of: openssl rand -hex 16`,
     );
   }
   if (listen.port === admin.port && listen.port !== 0 && listen.host === admin.host) {
@@ -165,6 +173,8 @@ function processConfig(
       sendTimeoutMs: clients.send_timeout,
       http2: clients.http2,
       maxConnections: clients.max_connections,
+      browsers: clients.browsers === 'allow',
+      hosts: knownHosts(clients.hosts, listen.host),
     },
     replayMemoryBytes: values.replay_memory,
     drainDelayMs: values.drain_delay,
@@ -183,7 +193,34 @@ function serverTls(written: Complete<ProcessInput>['tls'], source: PemSource): S
   return cert === undefined || key === undefined ? undefined : { cert, key, minVersion: written.min_version };
 }
 
-const isLoopback = (host: string): boolean => /^(127\.\d+\.\d+\.\d+|::1)$/.test(host);
+/** A shorter one can be guessed by whoever reaches the admin address. */
+const SHORTEST_TOKEN = 16;
+
+/** Everyone who reaches the port uses the credentials that the routes add. */
+function warnOfOpenCredentials(
+  { host }: Address,
+  upstreams: readonly UpstreamConfig[],
+  report: Report,
+): void {
+  if (isLoopback(host)) return;
+  const adding = upstreams.filter((upstream) =>
+    upstream.routes.some((route) => addedCredentials(route, upstream, upstreams).length > 0),
+  );
+  if (adding.length === 0) return;
+  const names = adding.map(({ name }) => name).join(', ');
+  report.warning(
+    ['listen'],
+    `${host} can be reached from outside, and calls of ${names} get a credential: everyone who reaches the port can use it; listen on 127.0.0.1, or let only your apps reach the port`,
+  );
+}
+
+/** Names in a network may be anything; on loopback a foreign one comes from a web page whose name was rebound. */
+function knownHosts(written: readonly string[] | null | undefined, listen: string): string[] | undefined {
+  if (written === null || written === undefined) return isLoopback(listen) ? [] : undefined;
+  return written.map((name) => name.toLowerCase());
+}
+
+const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;

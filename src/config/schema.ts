@@ -13,6 +13,7 @@ import {
   checkName,
   checkPathPattern,
   checkServername,
+  checkHostName,
   checkToken,
   NAME_PATTERN,
   WHAT_A_NAME_IS,
@@ -153,7 +154,7 @@ const processKeys = {
   admin: address('127.0.0.1:8081', 'Where /metrics, /healthz, /readyz and the admin API are.'),
   admin_token: text(
     undefined,
-    'Bearer token of the admin API; required when admin is reachable from outside.',
+    'Bearer token of the admin API; required when admin is reachable from outside, and then of 16 characters at least.',
     checkToken,
   ),
   log: section('What is logged.', {
@@ -185,6 +186,15 @@ const processKeys = {
       'Apps may speak HTTP/2 too, on the same port: chosen by ALPN with tls, by prior knowledge (h2c) without. gRPC needs it. Changes with a restart.',
     ),
     max_connections: integer(10_000, 'Connections beyond these are closed at once.', 1, 1_000_000),
+    browsers: choice(
+      ['refuse', 'allow'],
+      'refuse',
+      'Web pages (a foreign Sec-Fetch-Site or Origin) on routes that add a credential; refuse: they get 403.',
+    ),
+    hosts: texts(
+      'More names that Host may have on routes that add a credential; *.example.com is all names below. Always allowed: IP addresses, names without a dot, *.localhost, *.internal, hosts of mounts, and the host of the upstream. Others get 403. Without this, any name is allowed where listen is not loopback.',
+      checkHostName,
+    ),
   }).optional(),
   durable: durableProcess.optional(),
   drain_delay: duration(

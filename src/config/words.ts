@@ -43,6 +43,12 @@ export const checkHeaderValue: Check = (value) =>
 export const checkToken: Check = (token) =>
   token === '' ? 'is empty; that would open the admin API' : checkHeaderValue(token);
 
+/** `*.` stands for all names below. */
+export const checkHostName: Check = (name) =>
+  /^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name)
+    ? undefined
+    : `"${name}" is not a host name without port; write for example app.example.com or *.example.com`;
+
 /** SNI carries names only (RFC 6066 §3). */
 export const checkServername: Check = (name) =>
   /^(?=.*[a-z_-])[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name) ? undefined : `"${name}" is not a host name`;

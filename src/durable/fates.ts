@@ -48,6 +48,7 @@ export const FATES: Readonly<Record<ErrorCode, Fate>> = {
   idempotency_key_reused: NEVER,
   idempotency_key_in_use: waits('concurrency'),
   egress_denied: NEVER,
+  client_forbidden: NEVER,
   not_cached: NEVER,
   breaker_open: waits('breaker_open'),
   concurrency_limit: waits('concurrency'),

@@ -71,6 +71,7 @@ const FINAL_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'quota',
   'deadline_exceeded',
   'egress_denied',
+  'client_forbidden',
   'proxy_loop',
   'address_prohibited',
 ]);

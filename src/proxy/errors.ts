@@ -2,7 +2,8 @@
  * Every way a call can fail without an upstream's reply. The HTTP status is decided at the edge (`problem.ts`).
  *
  * - the client: `client_gone`, `bad_request`, `too_many_fields`, `request_timeout` (in its body), `route_not_found`,
- *   `idempotency_key_required`, `idempotency_key_reused`, `idempotency_key_in_use`, `egress_denied` (not on the allow-list), `not_cached` (`only-if-cached`)
+ *   `idempotency_key_required`, `idempotency_key_reused`, `idempotency_key_in_use`, `egress_denied` (not on the allow-list), `client_forbidden` (a web page, or an unknown Host, where a credential is added),
+ *   `not_cached` (`only-if-cached`)
  * - the proxy would not: `breaker_open`, `concurrency_limit`, `quota`, `draining`, `proxy_loop`, `address_prohibited`,
  *   `out_of_sockets` (this machine has no file descriptor or port left for a connection),
  *   `signature_age` (it waited for longer than its signature holds),
@@ -23,6 +24,7 @@ export type ErrorCode =
   | 'idempotency_key_reused'
   | 'idempotency_key_in_use'
   | 'egress_denied'
+  | 'client_forbidden'
   | 'not_cached'
   | 'breaker_open'
   | 'concurrency_limit'
@@ -93,6 +95,7 @@ const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'idempotency_key_reused',
   'idempotency_key_in_use',
   'egress_denied',
+  'client_forbidden',
   'not_cached',
   'breaker_open',
   'concurrency_limit',

@@ -13,6 +13,7 @@ const STATUSES: Partial<Readonly<Record<ErrorCode, GrpcStatus>>> = {
   idempotency_key_reused: 'invalid_argument',
   idempotency_key_in_use: 'aborted',
   egress_denied: 'permission_denied',
+  client_forbidden: 'permission_denied',
   quota: 'resource_exhausted',
   payload_too_large: 'resource_exhausted',
   backlog_full: 'resource_exhausted',

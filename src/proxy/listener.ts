@@ -147,8 +147,12 @@ export class Listener {
     else if (parties.upgrade !== undefined && this.#deps.draining()) {
       // A request is soon over; a tunnel would only be cut.
       exchange.refuse(new ProxyError('draining', 'the proxy is shutting down'));
-    } else if (match.kind === 'route') void exchange.run(match.route, match.target);
-    else exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
+    } else if (match.kind !== 'route') exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
+    else {
+      const stranger = match.route.guard?.refusal(req.rawHeaders, host);
+      if (stranger === undefined) void exchange.run(match.route, match.target);
+      else exchange.refuse(stranger);
+    }
   }
 
   /** The rest of a body whose request is answered already is read and dropped, for as long as it comes. */

@@ -23,6 +23,7 @@ const ANSWERS: Readonly<Record<ErrorCode, Answer>> = {
     proxyStatus: 'http_request_error',
   },
   egress_denied: { status: 403, title: 'Not allowed', proxyStatus: 'http_request_denied' },
+  client_forbidden: { status: 403, title: 'Client not allowed', proxyStatus: 'http_request_denied' },
   not_cached: { status: 504, title: 'Not in the cache', proxyStatus: 'http_request_error' },
   idempotency_key_reused: {
     status: 422,

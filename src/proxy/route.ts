@@ -1,6 +1,7 @@
 import type { CompiledHeaderRules } from '../http/headers.ts';
 import type { OverrideLimits } from './overrides.ts';
 import type { Send } from './pipeline.ts';
+import type { StrangerGuard } from './strangers.ts';
 
 /** A match and its pipeline, built once: all that the listener needs to know. */
 export interface Route {
@@ -17,6 +18,8 @@ export interface Route {
   /** Calls change nothing at the upstream, whatever their method. */
   readonly safe?: boolean | undefined;
   readonly headers: CompiledHeaderRules;
+  /** Undefined where calls get no credential from us. */
+  readonly guard?: StrangerGuard | undefined;
   /** Where retries are ours alone: the fields (lower-case) by which a reply tells SDKs not to retry too. */
   readonly ownRetries: { readonly veto: readonly string[] } | undefined;
   readonly idempotency: {

@@ -46,6 +46,8 @@ describe('a small file', () => {
         sendTimeoutMs: 60_000,
         http2: false,
         maxConnections: 10_000,
+        browsers: false,
+        hosts: [],
       },
       replayMemoryBytes: 64 * 2 ** 20,
       drainDelayMs: 0,
@@ -809,7 +811,7 @@ upstreams:
   test('an address that is allowed, and an admin with a token', () => {
     expect(
       problems(
-        'admin: 0.0.0.0:1\nadmin_token: t\nupstreams: { a: { url: http://10.0.0.1, allow_private: true } }',
+        'admin: 0.0.0.0:1\nadmin_token: 0123456789abcdef\nupstreams: { a: { url: http://10.0.0.1, allow_private: true } }',
       ),
     ).toEqual([]);
   });

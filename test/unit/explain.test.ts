@@ -375,3 +375,15 @@ test('with on_unknown: retry a POST without a key is planned as one that may be 
   expect(await durable('')).toMatchObject([{ calls: 'all', sentUnknown: false, statuses: [421, 425, 429] }]);
   expect(await durable(', on_unknown: retry')).toMatchObject([{ calls: 'all', sentUnknown: true }]);
 });
+
+test('tells who is refused where a credential is added, and nothing where none is', async () => {
+  const args = ['POST', '/pay/keyed', '--config', 'config.yaml'];
+  const { out } = await run(explain, args, CONFIG);
+  expect(sectionOf(out, 'Who may use it')).toEqual([
+    '  It adds authorization.',
+    '  Web pages get 403 (clients.browsers).',
+    '  Host may be IP addresses, names without a dot, *.localhost, *.internal, hook.local, pay.example (clients.hosts).',
+  ]);
+  const open = CONFIG.replace('authorization: literal', 'x-lang: de').replace('x-lang: en, ', '');
+  expect((await run(explain, args, open)).out).not.toContain('Who may use it');
+});

@@ -44,6 +44,7 @@ test.each<ErrorCode>([
   'request_timeout',
   'idempotency_key_required',
   'egress_denied',
+  'client_forbidden',
   'draining',
   'proxy_loop',
   'address_prohibited',

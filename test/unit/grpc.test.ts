@@ -124,6 +124,7 @@ test.each<[ErrorCode, string]>([
   ['idempotency_key_in_use', '10'],
   ['route_not_found', '12'],
   ['egress_denied', '7'],
+  ['client_forbidden', '7'],
 ])('%s is %s', (code, status) =>
   expect(grpcTrailers(new ProxyError(code, 'why'))).toEqual([
     ['grpc-status', status],

@@ -23,6 +23,7 @@ const ANSWERS: Readonly<Record<ErrorCode, readonly [status: number, proxyStatus:
   idempotency_key_reused: [422, 'http_request_error'],
   idempotency_key_required: [400, 'http_request_error'],
   egress_denied: [403, 'http_request_denied'],
+  client_forbidden: [403, 'http_request_denied'],
   breaker_open: [503, 'destination_unavailable'],
   concurrency_limit: [503, 'connection_limit_reached'],
   quota: [429, 'http_request_error'],
