@@ -100,9 +100,6 @@ export const PLAIN_GATES: readonly Gate[] = [
   { ...flaky(0.5, 20), bounds: { rescued: 0.9 } },
 ];
 
-/** Of these, what the defaults do not hold yet: shown, but no gate. */
-export const OPEN_PLAIN: ReadonlySet<Gate['name']> = new Set(['brownout']);
-
 export async function measure(
   subject: Subject,
   { fault, changes }: Pick<Gate, 'fault' | 'changes'>,

@@ -63,6 +63,13 @@ test('with evidence it falls from what was in flight', () => {
   expect(limit.tryAcquire()).toBe(false);
 });
 
+test('what has piled up since the attempt left counts for nothing', () => {
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 500);
+  for (let i = 0; i < 4; i++) limit.release('overload', 2_000, 0, 10);
+  expect(limit.limit).toBe(9);
+});
+
 test('a few slow attempts among many are no evidence', () => {
   const limit = limitWith({ max: Infinity });
   fill(limit, 1_000);

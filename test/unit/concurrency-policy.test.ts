@@ -242,7 +242,7 @@ async function limitAfter(settle: (attempt: ReturnType<typeof stubUpstream>['att
 
 test('timeouts of attempts are evidence of overload', async () => {
   const limit = await limitAfter((attempt) => attempt.fail(new ProxyError('attempt_timeout', 'late')));
-  expect(limit.limit).toBe(6);
+  expect(limit.limit).toBe(9);
 });
 
 test.each(['connection_refused', 'connection_terminated', 'client_gone', 'deadline_exceeded'] as const)(
@@ -338,4 +338,12 @@ test('a probe waits behind nobody, and its silence does not lower the limit', as
     await expect(pending).rejects.toMatchObject({ code: 'attempt_timeout' });
   }
   expect([limit.limit, limit.inFlight]).toEqual([2, 2]);
+});
+
+test('the limit begins at what was under way when the attempts that hang left', async () => {
+  const { send, limit, attempts } = setUp({ mode: 'adaptive', max: Infinity });
+  const ended = Array.from({ length: 100 }, () => send(stubCall()).catch(() => {}));
+  for (const attempt of attempts.slice(0, 10)) attempt.fail(new ProxyError('attempt_timeout', 'late'));
+  await Promise.all(ended.slice(0, 10));
+  expect(limit.limit).toBe(9);
 });

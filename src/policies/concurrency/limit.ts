@@ -5,7 +5,7 @@ import type { ConcurrencyOptions } from './options.ts';
 const DECREASE = 0.9;
 
 /** Attempts that hang together are one piece of evidence, even where replies come faster than this. */
-const MIN_DECREASE_INTERVAL_MS = 100;
+const TOGETHER_MS = 100;
 
 /** The limit is lifted when attempts have succeeded for so long without a sign of overload. */
 const RELEASE_MS = 60_000;
@@ -25,8 +25,9 @@ export type Evidence = 'success' | 'failure' | 'overload' | 'ignored';
 
 /**
  * How many attempts may be under way at once, learned by AIMD (Chiu and Jain 1989, as in TCP) from overload evidence
- * only: a limit that falls on every error mistakes random failures for load. Without evidence there is no limit: it begins
- * at what was in flight when the evidence came. A fall never takes permits back; it only keeps new ones from being given.
+ * only: a limit that falls on every error mistakes random failures for load. Without evidence there is no limit. It begins at
+ * what was in flight when the attempt left that gives the evidence: until the evidence comes, what hangs piles up, and that
+ * pile is no measure of what the upstream can do. A fall never takes permits back; it only keeps new ones from being given.
  */
 export class ConcurrencyLimit {
   readonly #options: ConcurrencyOptions;
@@ -35,7 +36,9 @@ export class ConcurrencyLimit {
   #inFlight = 0;
   /** Share of the recent attempts that were a sign of overload. */
   #overloaded = 0;
-  #decreasedAt = -Infinity;
+  #fellAt = -Infinity;
+  /** The last fall was the first since there was no limit, or since it was at `max`. */
+  #isFirst = false;
   #overloadAt = -Infinity;
 
   constructor(options: ConcurrencyOptions) {
@@ -78,15 +81,15 @@ export class ConcurrencyLimit {
     return this.tryAcquire();
   }
 
-  /** `latencyMs` is the time to the head, or to the failure. */
-  release(evidence: Evidence, latencyMs: number, now: number): void {
+  /** `latencyMs` is the time to the head, or to the failure. `amid` attempts were under way when it left, itself included. */
+  release(evidence: Evidence, latencyMs: number, now: number, amid = this.#inFlight): void {
     // Counted with the one that leaves: otherwise a limit of 1 always looks idle and never grows.
     const inFlight = this.#inFlight--;
     if (this.#options.mode !== 'adaptive' || evidence === 'ignored') return;
     const overload = evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity);
     this.#overloaded += SHARE_STEP * ((overload ? 1 : 0) - this.#overloaded);
     if (evidence !== 'overload') this.#median.add(latencyMs);
-    if (overload) this.#onOverload(inFlight, now);
+    if (overload) this.#onOverload(amid, now);
     else if (evidence === 'success') this.#onSuccess(inFlight, now);
   }
 
@@ -97,15 +100,22 @@ export class ConcurrencyLimit {
     else if (inFlight * 2 >= this.#limit) this.#limit = Math.min(max, this.#limit + 1 / this.#limit);
   }
 
-  /** Once per round trip: what was under way at the last decrease cannot have felt it yet. */
-  #onOverload(inFlight: number, now: number): void {
+  /**
+   * Once per round trip: what was under way at the last fall cannot have felt it yet. Only the first fall looks at `amid`,
+   * which may be nothing after an outage. It takes the largest of the attempts that hang together.
+   */
+  #onOverload(amid: number, now: number): void {
     if (this.#overloaded < OVERLOADED_SHARE) return;
     this.#overloadAt = now;
-    if (now - this.#decreasedAt < Math.max(MIN_DECREASE_INTERVAL_MS, this.#median.value)) return;
-    this.#decreasedAt = now;
     const { max, min } = this.#options;
-    // It falls from what was in flight. Later, what is in flight says less: after an outage it may be nothing.
-    const from = this.#limit === max ? Math.min(max, inFlight) : this.#limit;
-    this.#limit = Math.max(min, from * DECREASE);
+    const sinceMs = now - this.#fellAt;
+    const fallen = Math.max(min, DECREASE * Math.min(max, amid));
+    if (sinceMs < TOGETHER_MS) {
+      if (this.#isFirst) this.#limit = Math.max(this.#limit, fallen);
+    } else if (sinceMs >= this.#median.value) {
+      this.#fellAt = now;
+      this.#isFirst = this.#limit === max;
+      this.#limit = this.#isFirst ? fallen : Math.max(min, DECREASE * this.#limit);
+    }
   }
 }

@@ -37,6 +37,7 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLi
     if (watch?.probe === true) limit.acquireReserved();
     else if (!limit.tryAcquire()) await waitForPermit(call, limit, options);
     const startedAt = clock.now();
+    const amid = limit.inFlight;
     let held = true;
     // Its permit comes back at once: whatever the upstream still does for it, nobody else should wait for that.
     watch?.onSuspected(() => release('overload', clock.now() - startedAt));
@@ -54,13 +55,13 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLi
       if (!held) return;
       held = false;
       // A probe says whether the upstream is well, and not what it can bear.
-      give(watch?.probe === true && evidence === 'overload' ? 'ignored' : evidence, latencyMs);
+      give(watch?.probe === true && evidence === 'overload' ? 'ignored' : evidence, latencyMs, amid);
     }
   };
 
-  function give(evidence: Evidence, latencyMs: number): void {
+  function give(evidence: Evidence, latencyMs: number, amid: number): void {
     const now = clock.now();
-    limit.release(evidence, latencyMs, now);
+    limit.release(evidence, latencyMs, now, amid);
     while (queue.size > 0 && limit.tryAcquire()) {
       const admit = queue.take(now);
       if (admit === undefined) limit.release('ignored', 0, now);
