@@ -110,6 +110,13 @@ describe('a reply that depends on a header which its Vary does not name', () => 
   });
 });
 
+test('a coding that nobody asked for is given again to the same request', async () => {
+  const { proxy } = await start('1m', ok('coded', { 'content-encoding': 'x-own' }), ok('other'));
+  await get(proxy, { headers: { 'accept-encoding': 'identity' } });
+  expect((await get(proxy, { headers: { 'accept-encoding': 'identity' } })).body).toBe('coded');
+  expect((await get(proxy, { headers: { 'accept-encoding': 'br' } })).body).toBe('other');
+});
+
 describe('a private reply', () => {
   const OWN = { 'cache-control': 'private, max-age=60' };
 

@@ -23,7 +23,16 @@ function entry(size: number, vary: Entry['vary'] = []): Entry {
   const arrival = { now: 0, wallMs: 0, callerKnown: false };
   const freshness = new Freshness({ status: 200, headers: [] }, OPTIONS, arrival);
   const chunks = [new Uint8Array(size)];
-  return { status: 200, statusText: '', headers: [], chunks, trailers: [], freshness, vary };
+  return {
+    status: 200,
+    statusText: '',
+    headers: [],
+    chunks,
+    trailers: [],
+    freshness,
+    encodings: undefined,
+    vary,
+  };
 }
 
 test('the bound counts bodies, keys and what Vary names; one with the same fields takes the place of the other', () => {

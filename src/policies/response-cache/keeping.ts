@@ -4,7 +4,7 @@ import type { Call } from '../../proxy/call.ts';
 import { RecordedBody, type Recording } from '../../proxy/recorded-body.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Arrival, Freshness } from './freshness.ts';
-import type { Key } from './key.ts';
+import { type Key, valueOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { fits } from './reply-kind.ts';
 import { type CacheStore, varyOf } from './store.ts';
@@ -31,6 +31,7 @@ export function keeping(call: Call, reply: Reply, parts: KeepingParts): Recorded
   const { status, statusText, headers } = reply;
   const freshness = new Freshness(reply, options, arrivalOf(key, clock));
   const vary = varyOf(headers, call);
+  const encodings = valueOf(call.headers, 'accept-encoding');
   if (!freshness.storable || vary === undefined || !fits(reply, options)) return undefined;
   return new RecordedBody(reply.body, {
     maxBytes: options.maxReplyBytes,
@@ -38,7 +39,7 @@ export function keeping(call: Call, reply: Reply, parts: KeepingParts): Recorded
     client: call.signal,
     onDone: (recording) => {
       if (recording !== undefined)
-        store.put(key, { status, statusText, headers, ...recording, freshness, vary }, asked);
+        store.put(key, { status, statusText, headers, ...recording, freshness, encodings, vary }, asked);
       onDone(recording);
     },
   });

@@ -16,6 +16,8 @@ export interface Entry {
   readonly chunks: readonly Uint8Array[];
   readonly trailers: Trailers;
   readonly freshness: Freshness;
+  /** The Accept-Encoding of its request (`valueOf`). */
+  readonly encodings: string | undefined;
   /** The request's fields that the reply depends on, with the values that it was made for (`Vary`). */
   readonly vary: readonly (readonly [name: string, value: string | undefined])[];
 }
@@ -77,8 +79,7 @@ export class CacheStore {
       .get(id)
       ?.variants.find(
         (entry) =>
-          takesCodingOf(headers, entry.headers) &&
-          entry.vary.every(([name, value]) => valueOf(headers, name) === value),
+          takes(headers, entry) && entry.vary.every(([name, value]) => valueOf(headers, name) === value),
       );
   }
 
@@ -170,6 +171,10 @@ export function varyOf(headers: RawHeaders, call: Call): Entry['vary'] | undefin
   }
   return names.has('*') ? undefined : [...names].map((name) => [name, valueOf(call.headers, name)] as const);
 }
+
+/** Some APIs send a coding that nobody asked for: to the same request they would send it again. */
+const takes = (headers: RawHeaders, entry: Entry): boolean =>
+  takesCodingOf(headers, entry.headers) || valueOf(headers, 'accept-encoding') === entry.encodings;
 
 function sameVariant(a: Entry, b: Entry): boolean {
   const sameFields = a.vary.every(([name, value], i) => b.vary[i]?.[0] === name && b.vary[i][1] === value);
