@@ -40,15 +40,19 @@ function scopeJson({
     breaker: breaker && {
       state: breaker.state,
       cause: breaker.cause,
+      forced: breaker.forced || undefined,
       retry_after_ms: breaker.retryAfterMs === undefined ? undefined : Math.ceil(breaker.retryAfterMs),
     },
     budget_tokens: budgetTokens,
     cache_bytes: cacheBytes,
     stored_reply_bytes: storedReplyBytes,
-    concurrency: limit && { limit: limit.limit, in_flight: limit.inFlight, queued: limit.queued },
+    concurrency: limit && { limit: finite(limit.limit), in_flight: limit.inFlight, queued: limit.queued },
     quota: quota && quotaJson(quota),
   };
 }
+
+/** JSON has no infinity: what limits nothing is left out. */
+const finite = (limit: number): number | undefined => (Number.isFinite(limit) ? limit : undefined);
 
 function quotaJson({ waiting, gatesClosed, credentials }: QuotaSnapshot) {
   return { waiting, gates_closed: gatesClosed, credentials: credentials.map(credentialJson) };

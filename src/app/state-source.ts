@@ -53,6 +53,7 @@ function breakerSnapshot(guard: Scope['guard'], now: number): BreakerSnapshot | 
   const breaker = guard?.breaker;
   if (breaker === undefined) return undefined;
   const state = breaker.state(now);
-  const retryAfterMs = state === 'closed' ? undefined : breaker.retryAfterMs(now);
-  return { state, cause: guard?.cause, retryAfterMs };
+  const { forced } = breaker;
+  const retryAfterMs = state === 'closed' || forced ? undefined : breaker.retryAfterMs(now);
+  return { state, cause: guard?.cause, forced, retryAfterMs };
 }

@@ -58,11 +58,14 @@ export interface BreakerSnapshot {
   readonly state: BreakerState;
   /** Why it is in this state; undefined when it has never changed. */
   readonly cause: BreakerCause | undefined;
-  /** Until the next probe; undefined while closed. */
+  /** An operator holds the state, until an operator releases it. */
+  readonly forced: boolean;
+  /** Until the next probe; undefined while closed or forced. */
   readonly retryAfterMs: number | undefined;
 }
 
 export interface LimitSnapshot {
+  /** Infinity while nothing limits. */
   readonly limit: number;
   readonly inFlight: number;
   readonly queued: number;

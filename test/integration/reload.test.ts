@@ -12,7 +12,12 @@ const breakerOf = async (proxy: Breakwater) => {
   const state = (await (await fetch(`${proxy.adminUrl}/api/state`)).json()) as {
     upstreams: {
       name: string;
-      scopes: { scope: string; breaker: { state: string }; budget_tokens: number }[];
+      scopes: {
+        scope: string;
+        breaker: { state: string; forced?: boolean; retry_after_ms?: number };
+        concurrency: { limit?: number };
+        budget_tokens: number;
+      }[];
     }[];
   };
   return state.upstreams[0]?.scopes[0];
@@ -105,6 +110,23 @@ test('an unchanged upstream keeps its breaker, budget and connections; a changed
   expect(renewed?.budget_tokens).toBeLessThan(9);
   expect((await get(`${proxy.url}/api/`)).status).toBe(200);
   expect(origin.connections).toBe(1);
+});
+
+test('a forced breaker is said to be forced, and no time of a probe is named', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startBreakwater(apiConfig(origin));
+  expect((await breakerOf(proxy))?.breaker).not.toHaveProperty('forced');
+  await forceOpen(proxy);
+  const { breaker } = (await breakerOf(proxy)) ?? {};
+  expect(breaker).toMatchObject({ state: 'open', forced: true });
+  expect(breaker).not.toHaveProperty('retry_after_ms');
+});
+
+test('a limit that limits nothing is left out of the state', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startBreakwater(apiConfig(origin));
+  await get(`${proxy.url}/api/`);
+  expect((await breakerOf(proxy))?.concurrency).not.toHaveProperty('limit');
 });
 
 test('an upstream that a reload took away is gone from routes, state and metrics', async () => {

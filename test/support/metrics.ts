@@ -29,7 +29,7 @@ export function upstream(
 ): UpstreamSnapshot {
   const scope = {
     scope: name,
-    breaker: { state: 'open', cause: 'failure_rate', retryAfterMs: 1499.2 } as const,
+    breaker: { state: 'open', cause: 'failure_rate', forced: false, retryAfterMs: 1499.2 } as const,
     budgetTokens: 7.5,
     cacheBytes: 2048,
     storedReplyBytes: 1024,

@@ -84,7 +84,8 @@ function scopeOf(scope, named) {
 /** @param {Scope} scope @returns {Child[]} */
 function breakerOf({ breaker }) {
   if (breaker === undefined) return [];
-  const { state, cause, retry_after_ms: probe } = breaker;
+  const { state, cause, forced, retry_after_ms: probe } = breaker;
+  if (forced) return [pill(state), ' forced, until an operator sets it to auto'];
   const until = probe !== undefined && probe > 0 && `, probe in ${duration(probe)}`;
   return [pill(state), ' ', cause?.replaceAll('_', ' '), until];
 }
@@ -94,6 +95,7 @@ function concurrencyOf({ concurrency }) {
   if (concurrency === undefined) return [];
   const { limit, in_flight: inFlight, queued } = concurrency;
   const more = queued > 0 ? `, ${queued} queued` : '';
+  if (limit === undefined) return [`${inFlight} in flight, no limit${more}`];
   return [meter(inFlight, limit), `${inFlight} of ${Math.floor(limit)}${more}`];
 }
 

@@ -21,6 +21,11 @@ const page = new Page({ show, ask: askSoon });
 let timer;
 let asking = false;
 let again = false;
+/**
+ * What is shown as readiness while the server does not answer.
+ * @type {'unknown' | 'unreachable' | undefined}
+ */
+let away;
 /** When the server last answered. */
 let answeredAt = 0;
 
@@ -53,10 +58,12 @@ function askSoon() {
 /** @param {unknown} error */
 function troubled(error) {
   if (error instanceof Refused && error.status === 401) {
+    away = 'unknown';
     reached('The admin token is missing or wrong.', false);
     askToken(askSoon, token.get() !== undefined);
     return;
   }
+  away = 'unreachable';
   const why = error instanceof Refused ? `It answers: ${error.message}.` : 'It is not reachable.';
   const since = answeredAt === 0 ? '' : ` What is shown is from ${ago(answeredAt, page.now())}.`;
   reached(`${why}${since} Trying again …`, false);
@@ -64,19 +71,21 @@ function troubled(error) {
 
 /**
  * @param {string} trouble
- * @param {boolean} live
+ * @param {boolean} answered
  */
-function reached(trouble, live) {
+function reached(trouble, answered) {
+  if (answered) away = undefined;
   const banner = byId('trouble');
   if (banner.textContent !== trouble) banner.textContent = trouble;
   banner.hidden = trouble === '';
-  document.body.classList.toggle('stale', !live);
+  document.body.classList.toggle('stale', !answered);
 }
 
 function show() {
   const { state, prefix } = page;
   const readiness = byId('readiness');
-  const said = state?.readiness ?? 'unknown';
+  // A state from before says nothing about a proxy that does not answer now.
+  const said = away ?? state?.readiness ?? 'unknown';
   readiness.textContent = said.replace('_', ' ');
   readiness.className = `pill is-${said}`;
   for (const id of ['durable-part', 'routes-part', 'to-queue', 'to-routes']) byId(id).hidden = prefix === '';
