@@ -108,6 +108,7 @@ export class App {
       draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,
       bodyTimeoutMs: () => this.#config.clients.bodyTimeoutMs,
+      minBytesPerSecond: () => this.#config.clients.minBytesPerSecond,
       sendTimeoutMs: () => this.#config.clients.sendTimeoutMs,
       onBug: (error, record) =>
         logger.error({ error, id: record?.info.id, route: record?.info.route }, 'a call failed: a bug'),

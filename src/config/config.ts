@@ -51,6 +51,8 @@ export interface ClientOptions {
   /** Gap in a request's body. */
   readonly bodyTimeoutMs: number;
   readonly sendTimeoutMs: number;
+  /** Of an upload or a response that waits for the client; 0: no minimum. */
+  readonly minBytesPerSecond: number;
   /** HTTP/2 is spoken too. */
   readonly http2: boolean;
   readonly maxConnections: number;

@@ -170,6 +170,7 @@ function processConfig(
     clients: {
       headTimeoutMs: clients.head_timeout,
       bodyTimeoutMs: clients.body_timeout,
+      minBytesPerSecond: clients.min_rate,
       sendTimeoutMs: clients.send_timeout,
       http2: clients.http2,
       maxConnections: clients.max_connections,

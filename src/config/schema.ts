@@ -181,6 +181,11 @@ const processKeys = {
       'A client that takes nothing of a response for longer, although bytes wait for it, is cut off, and the upstream with it.',
       MS,
     ),
+    min_rate: size(
+      '240B',
+      'Bytes a second that a client must send of an upload, or take of a response, while the proxy waits for it. Averaged over body_timeout and send_timeout; too slow twice in a row is 408 or a cut. Neither gRPC uploads nor silent upstreams count. 0B: no minimum.',
+      2 ** 30,
+    ),
     http2: flag(
       false,
       'Apps may speak HTTP/2 too, on the same port: chosen by ALPN with tls, by prior knowledge (h2c) without. gRPC needs it. Changes with a restart.',

@@ -65,10 +65,18 @@ export class StreamedBody implements RequestBody, ReadLog {
     );
   }
 
+  /** An attempt waits for bytes that the client has not sent, or all of them are waited for. */
+  get awaited(): boolean {
+    return this.#end === 'open' && (this.#onWhole !== undefined || this.#readerWaits());
+  }
+
   broughtOnAt(now: number): number {
-    if (this.#end !== 'open') return this.#arrivedAt;
-    for (const reader of this.#readers) if (reader.waiting) return now;
-    return this.#arrivedAt;
+    return this.#end === 'open' && this.#readerWaits() ? now : this.#arrivedAt;
+  }
+
+  #readerWaits(): boolean {
+    for (const reader of this.#readers) if (reader.waiting) return true;
+    return false;
   }
 
   /** Settles when the last byte is here or the client has gone. */

@@ -1,20 +1,27 @@
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { ClientRequest } from './client.ts';
 import { ProxyError } from './errors.ts';
+import { MinRate } from './min-rate.ts';
 
 export interface BodyWatch {
   readonly clock: Clock;
   readonly idleMs: number;
+  readonly minBytesPerSecond: number;
+  /** Something waits for the next bytes, and the client owes them. */
+  readonly awaited: () => boolean;
   readonly onStall: (error: ProxyError) => void;
 }
 
 /**
  * Tells once when a client has sent nothing of its unfinished body for `idleMs` to twice that, although it was not held
- * back. Looking now and then costs nothing per chunk. Gives the way to stop watching.
+ * back, or has sent less than the minimum rate in two such times. Looking now and then costs nothing per chunk.
+ * Gives the way to stop watching.
  */
-export function watchBody(req: ClientRequest, { clock, idleMs, onStall }: BodyWatch): () => void {
+export function watchBody(req: ClientRequest, watch: BodyWatch): () => void {
+  const { clock, idleMs, minBytesPerSecond, onStall } = watch;
   const { socket } = req;
   let seen = socket.bytesRead;
+  const rate = new MinRate(minBytesPerSecond, idleMs, seen);
   let timer: Timer;
   const look = () => {
     if (req.complete) return;
@@ -22,6 +29,10 @@ export function watchBody(req: ClientRequest, { clock, idleMs, onStall }: BodyWa
       return onStall(new ProxyError('request_timeout', `nothing of the request body came for ${idleMs} ms`));
     }
     seen = socket.bytesRead;
+    if (rate.tooSlow(seen, watch.awaited())) {
+      const why = `less than ${minBytesPerSecond} bytes a second of the request body came`;
+      return onStall(new ProxyError('request_timeout', why));
+    }
     timer = clock.timer(idleMs, look);
   };
   timer = clock.timer(idleMs, look);

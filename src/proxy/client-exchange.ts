@@ -75,7 +75,15 @@ export class ClientExchange {
     const onStall = (error: ProxyError) => this.end(error);
     const onInterim = (interim: Interim) => writeInterims(res, [interim]);
     this.#incoming = new IncomingCall(
-      { req, upgrade: upgrade?.protocol, record, signal, onStall, onInterim },
+      {
+        req,
+        upgrade: upgrade?.protocol,
+        record,
+        signal,
+        onStall,
+        onInterim,
+        answered: () => res.headersSent,
+      },
       deps,
     );
   }
@@ -189,10 +197,11 @@ export class ClientExchange {
   #watchSend(): void {
     const res = this.#res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
-    const { clock, sendTimeoutMs } = this.#deps;
+    const { clock, minBytesPerSecond, sendTimeoutMs } = this.#deps;
     this.#stopWatching = watchSend(res, {
       clock,
       idleMs: sendTimeoutMs(),
+      minBytesPerSecond: minBytesPerSecond(),
       onStall: (error) => this.end(error),
     });
   }

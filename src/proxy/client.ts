@@ -35,6 +35,8 @@ export interface ClientResponse extends BodySink {
   readonly socket: Socket | null;
   readonly headersSent: boolean;
   readonly writableLength: number;
+  /** Bytes of the body that have left; undefined where the socket counts for this response alone. */
+  readonly bytesTaken?: number;
   readonly writableEnded: boolean;
   /** All of it has been sent. */
   readonly writableFinished: boolean;

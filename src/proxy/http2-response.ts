@@ -37,6 +37,7 @@ export class Http2Response
   readonly #request: Http2Request;
   #head: string[] | undefined;
   #bodyless = false;
+  #written = 0;
   #trailers: Trailers = [];
   #closed = false;
 
@@ -58,6 +59,10 @@ export class Http2Response
     return this.#events.writableLength;
   }
 
+  get bytesTaken(): number {
+    return this.#written - this.#events.writableLength;
+  }
+
   writeHead(status: number, ...rest: [string[]] | [string, string[]]): this {
     if (status > LAST_STATUS) throw new ProxyError('protocol_error', `HTTP/2 has no status ${status}`);
     this.#head = [':status', String(status), ...known(rest.at(-1) as string[])];
@@ -76,6 +81,7 @@ export class Http2Response
   write(chunk: Uint8Array): boolean {
     this.#begin(this.#bodyless);
     if (this.#bodyless || chunk.length === 0) return true;
+    this.#written += chunk.length;
     return this.#stream.write(chunk);
   }
 

@@ -33,6 +33,8 @@ export interface IncomingDeps {
   readonly via: string;
   /** A client that sends nothing of its body for so long, while nobody holds it back, is sent away. */
   readonly bodyTimeoutMs: () => number;
+  /** What a client must send or take, while the proxy waits for it. */
+  readonly minBytesPerSecond: () => number;
 }
 
 /**
@@ -48,6 +50,8 @@ interface Incoming {
   readonly record: CallRecord;
   readonly signal: Abort;
   readonly onInterim: (interim: Interim) => void;
+  /** The response has begun: from there on, request and response may be a conversation. */
+  readonly answered: () => boolean;
   /** The client's body has paused for too long. */
   readonly onStall: (error: ProxyError) => void;
 }
@@ -127,8 +131,8 @@ export class IncomingCall {
   }
 
   async #receiveBody(route: Route, declaredBytes: number | undefined): Promise<void> {
-    const { clock, bodyTimeoutMs, memory } = this.#deps;
-    const { req, record, onStall } = this.#incoming;
+    const { clock, bodyTimeoutMs, memory, minBytesPerSecond } = this.#deps;
+    const { req, record, onStall, answered } = this.#incoming;
     const body = new StreamedBody(req, {
       declaredBytes,
       now: () => clock.now(),
@@ -137,7 +141,14 @@ export class IncomingCall {
       onNotKept: (reason) => record.report({ type: 'body_not_kept', reason }),
     });
     this.#body = body;
-    this.#stopWatching = watchBody(req, { clock, idleMs: bodyTimeoutMs(), onStall });
+    this.#stopWatching = watchBody(req, {
+      clock,
+      idleMs: bodyTimeoutMs(),
+      minBytesPerSecond: minBytesPerSecond(),
+      // A stream of messages has no rate: gRPC's may be silent for long.
+      awaited: () => req.grpc !== true && !answered() && body.awaited,
+      onStall,
+    });
     if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
     await Promise.race([body.settled(), new Promise<void>(endOfTurn)]);
     if (req.destroyed && !req.complete)

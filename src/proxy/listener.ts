@@ -157,9 +157,15 @@ export class Listener {
 
   /** The rest of a body whose request is answered already is read and dropped, for as long as it comes. */
   #dropRest(req: ClientRequest): void {
-    const { clock, bodyTimeoutMs } = this.#deps;
+    const { clock, bodyTimeoutMs, minBytesPerSecond } = this.#deps;
     const { socket } = req;
-    const stop = watchBody(req, { clock, idleMs: bodyTimeoutMs(), onStall: () => socket.destroy() });
+    const stop = watchBody(req, {
+      clock,
+      idleMs: bodyTimeoutMs(),
+      minBytesPerSecond: minBytesPerSecond(),
+      awaited: () => true,
+      onStall: () => socket.destroy(),
+    });
     // node:http forgets a request that is answered: its connection's end no longer ends it.
     const done = () => {
       stop();

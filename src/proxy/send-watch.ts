@@ -1,19 +1,25 @@
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { ClientResponse } from './client.ts';
 import { ProxyError } from './errors.ts';
+import { MinRate } from './min-rate.ts';
 
 export interface SendWatch {
   readonly clock: Clock;
   readonly idleMs: number;
+  readonly minBytesPerSecond: number;
   readonly onStall: (error: ProxyError) => void;
 }
 
 /**
- * Tells once when bytes have waited for the client for `idleMs` to twice that, and it took none of them. A client that reads
- * slowly is fine, and so is a stream that has nothing to send. Looking now and then costs nothing per chunk. Gives the way
- * to stop watching.
+ * Tells once when bytes have waited for the client for `idleMs` to twice that, and it took none of them, or less than the
+ * minimum rate in two such times. A stream that has nothing to send is fine. Looking now and then costs nothing per chunk.
+ * Gives the way to stop watching.
  */
-export function watchSend(res: ClientResponse, { clock, idleMs, onStall }: SendWatch): () => void {
+export function watchSend(
+  res: ClientResponse,
+  { clock, idleMs, minBytesPerSecond, onStall }: SendWatch,
+): () => void {
+  const rate = new MinRate(minBytesPerSecond, idleMs, taken(res));
   let drained = false;
   let waiting = res.writableLength;
   let timer: Timer;
@@ -27,10 +33,19 @@ export function watchSend(res: ClientResponse, { clock, idleMs, onStall }: SendW
         new ProxyError('client_gone', `the client took nothing of the response for ${idleMs} ms`),
       );
     }
+    if (rate.tooSlow(taken(res), left > 0 && waiting > 0)) {
+      const why = `the client took less than ${minBytesPerSecond} bytes a second of the response`;
+      return onStall(new ProxyError('client_gone', why));
+    }
     drained = false;
     waiting = left;
     timer = clock.timer(idleMs, look);
   };
   timer = clock.timer(idleMs, look);
   return () => timer.cancel();
+}
+
+/** How much of the response has left the process. A connection of HTTP/1.1 carries one response at a time. */
+function taken({ bytesTaken, socket }: ClientResponse): number {
+  return bytesTaken ?? (socket === null ? 0 : socket.bytesWritten - socket.writableLength);
 }

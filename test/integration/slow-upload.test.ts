@@ -83,3 +83,43 @@ test('a small body that is here with its head goes as one', async () => {
   expect((await client.readReply()).status).toBe(200);
   expect(opened.mock.results.map(({ value }) => String(value))).toEqual(['body']);
 });
+
+const paced = (url: string) => `clients: { body_timeout: 9s, min_rate: 10B }\n${config(url)}`;
+
+/** Uploads `piece` at the start and in each of `windows` times of body_timeout. */
+async function upload(piece: string, windows: number, answered = false) {
+  const origin = await startOrigin(async ({ response, body }) => {
+    if (answered) response.flushHeaders();
+    response.end(`got ${(await body()).length}`);
+  });
+  const clock = new FakeClock();
+  const proxy = await startBreakwater(paced(origin.url), { clock });
+  const client = await connectRaw(proxy.port);
+  await client.send(HEAD);
+  for (let sent = 1; sent <= windows + 1; sent++) {
+    await client.send(`${piece.length.toString(16)}\r\n${piece}\r\n`);
+    await origin.until(({ requests }) => requests[0]?.body.length === piece.length * sent);
+    // So that each piece comes in the middle of a window.
+    await clock.advance(sent === 1 ? 4_000 : 9_000);
+  }
+  return client;
+}
+
+test('a client that sends a few bytes of its upload now and then is answered with 408', async () => {
+  const client = await upload('abc', 2);
+  const reply = await client.readReply();
+  expect(reply.status).toBe(408);
+  expect(JSON.parse(reply.body.toString())).toMatchObject({
+    code: 'request_timeout',
+    detail: 'less than 10 bytes a second of the request body came',
+  });
+});
+
+test.each([
+  ['sends enough in each window', 'x'.repeat(150), false],
+  ['sends little after the response has begun, as in a conversation,', 'abc', true],
+])('a client that %s is not cut off', async (_name, piece, answered) => {
+  const client = await upload(piece, 4, answered);
+  await client.send('0\r\n\r\n');
+  expect((await client.readReply()).body.toString()).toBe(`got ${5 * piece.length}`);
+});

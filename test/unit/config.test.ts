@@ -44,6 +44,7 @@ describe('a small file', () => {
         headTimeoutMs: 60_000,
         bodyTimeoutMs: 60_000,
         sendTimeoutMs: 60_000,
+        minBytesPerSecond: 240,
         http2: false,
         maxConnections: 10_000,
         browsers: false,

@@ -57,6 +57,7 @@ async function start(
     leaving: () => false,
     draining: () => false,
     bodyTimeoutMs: () => 60_000,
+    minBytesPerSecond: () => 240,
     sendTimeoutMs: () => 60_000,
     onBug: (error) => bugs.push(error),
   });

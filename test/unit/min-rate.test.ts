@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import type { ClientResponse } from '../../src/proxy/client.ts';
+import { MinRate } from '../../src/proxy/min-rate.ts';
+import { watchSend } from '../../src/proxy/send-watch.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+/** 100 bytes in each window. */
+const rule = () => new MinRate(10, 10_000, 0);
+
+test('two slow windows in a row are too slow', () => {
+  const rate = rule();
+  expect([rate.tooSlow(99, true), rate.tooSlow(198, true)]).toEqual([false, true]);
+});
+
+test('the minimum itself is fast enough', () => {
+  const rate = rule();
+  expect([100, 200, 300, 400].map((moved) => rate.tooSlow(moved, true))).not.toContain(true);
+});
+
+test('a window in which nothing was awaited, or enough moved, begins the count again', () => {
+  const rate = rule();
+  expect(rate.tooSlow(1, true)).toBe(false);
+  expect(rate.tooSlow(1, false)).toBe(false);
+  expect(rate.tooSlow(2, true)).toBe(false);
+  expect(rate.tooSlow(500, true)).toBe(false);
+  expect(rate.tooSlow(501, true)).toBe(false);
+  expect(rate.tooSlow(502, true)).toBe(true);
+});
+
+test('0 is no minimum', () => {
+  const rate = new MinRate(0, 10_000, 0);
+  expect([rate.tooSlow(0, true), rate.tooSlow(0, true), rate.tooSlow(0, true)]).not.toContain(true);
+});
+
+/** A response of which `taken` bytes have left and `left` wait. */
+function watched(change: (res: { bytesTaken: number; writableLength: number }) => void) {
+  const clock = new FakeClock();
+  const told: string[] = [];
+  const res = { bytesTaken: 0, writableLength: 500, socket: null, on: () => undefined };
+  watchSend(res as unknown as ClientResponse, {
+    clock,
+    idleMs: 10_000,
+    minBytesPerSecond: 10,
+    onStall: ({ code, message }) => told.push(`${code}: ${message}`),
+  });
+  const window = async () => {
+    change(res);
+    await clock.advance(10_000);
+  };
+  return { told, window };
+}
+
+test('a client that takes a few bytes of a waiting response in each window is cut off', async () => {
+  const { told, window } = watched((res) => {
+    res.bytesTaken += 50;
+    res.writableLength -= 50;
+  });
+  await window();
+  expect(told).toEqual([]);
+  await window();
+  expect(told).toEqual(['client_gone: the client took less than 10 bytes a second of the response']);
+});
+
+test('a stream whose upstream has little to say is not cut off', async () => {
+  const { told, window } = watched((res) => {
+    res.bytesTaken += 5;
+    res.writableLength = 0;
+  });
+  for (let windows = 0; windows < 5; windows++) await window();
+  expect(told).toEqual([]);
+});
