@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import type { Random } from '../../src/runtime/random.ts';
 import type { Breakwater } from '../support/breakwater.ts';
 import { seededRandom } from '../support/seeded-random.ts';
@@ -51,34 +52,85 @@ interface Played {
 }
 
 /** Plays all rounds against a proxy in front of an origin that answers with `reply`. */
-export async function fuzz({ http2 = false, reply, payload, exchange, check }: Game): Promise<Played> {
-  const replies = seededRandom(SEED ^ 0x5eed);
-  const origin = await startEchoOrigin((request) => reply(request, replies));
-  const proxy = await startTidy(CONFIG(origin, http2));
+export async function fuzz(game: Game): Promise<Played> {
+  const origin = await startEchoOrigin(replies(game.reply));
+  const proxy = await startTidy(CONFIG(origin, game.http2 ?? false));
   const tokens = new Set<string>();
   const failures: string[] = [];
+  const running = new Map<number, string>();
+  const strays = watchStrays(running);
+  const play = async (round: Round, sent: string) => {
+    running.set(round.number, sent);
+    try {
+      game.check(await game.exchange(proxy.port, sent), round, tokens);
+    } catch (error) {
+      failures.push(failureOf(round.number, String(error), sent));
+    }
+    running.delete(round.number);
+  };
   let next = 0;
   const worker = async () => {
     for (let number = next++; number < ROUNDS && failures.length === 0; number = next++) {
-      const random = seededRandom(SEED + number);
-      const token = `T${Math.floor(random() * 2 ** 48)
-        .toString(16)
-        .padStart(12, '0')}T`;
-      tokens.add(token);
-      const round = { number, token, random };
-      const sent = payload(round);
-      if (ONLY !== undefined && Number(ONLY) !== number) continue;
-      try {
-        check(await exchange(proxy.port, sent), round, tokens);
-      } catch (error) {
-        failures.push(
-          `FUZZ_SEED=${SEED} FUZZ_ROUND=${number}: ${String(error)}\nsent ${JSON.stringify(sent)}`,
-        );
-      }
+      const round = roundOf(number);
+      tokens.add(round.token);
+      const sent = game.payload(round);
+      if (ONLY === undefined || Number(ONLY) === number) await play(round, sent);
     }
   };
   await Promise.all(Array.from({ length: WORKERS }, worker));
+  await strays.attribute((number, sent) => play(roundOf(number), sent), failures);
   return { origin, proxy, failures };
+}
+
+function roundOf(number: number): Round {
+  const random = seededRandom(SEED + number);
+  const token = `T${Math.floor(random() * 2 ** 48)
+    .toString(16)
+    .padStart(12, '0')}T`;
+  return { number, token, random };
+}
+
+/** A round's replies depend on the round alone: on its token, and on how many of its requests came before. */
+function replies(reply: Game['reply']): (request: string) => string {
+  const asked = new Map<string, number>();
+  return (request) => {
+    const token = tokenIn(request);
+    const before = asked.get(token) ?? 0;
+    asked.set(token, before + 1);
+    return reply(request, seededRandom((SEED ^ Number.parseInt(token.slice(5, 12), 16)) + before));
+  };
+}
+
+const failureOf = (number: number, why: string, sent: string): string =>
+  `FUZZ_SEED=${SEED} FUZZ_ROUND=${number}: ${why}\nsent ${JSON.stringify(sent)}`;
+
+/** Exceptions that left an event handler: they would end the process. Every round that runs then is a suspect. */
+function watchStrays(running: ReadonlyMap<number, string>) {
+  const suspects = new Map<number, string>();
+  const strays: string[] = [];
+  const others = process.listeners('uncaughtException');
+  const onStray = (error: Error) => {
+    strays.push(error.stack ?? String(error));
+    for (const [number, sent] of running) suspects.set(number, sent);
+  };
+  process.removeAllListeners('uncaughtException').on('uncaughtException', onStray);
+  onTestFinished(() => {
+    process.off('uncaughtException', onStray);
+    for (const other of others) process.on('uncaughtException', other);
+  });
+  return {
+    /** Plays each suspect alone, and names the one that does it again. */
+    attribute: async (play: (number: number, sent: string) => Promise<void>, failures: string[]) => {
+      const [first] = strays;
+      if (first === undefined) return;
+      for (const [number, sent] of suspects) {
+        const before = strays.length;
+        await play(number, sent);
+        if (strays.length > before) return void failures.push(failureOf(number, first, sent));
+      }
+      failures.push(`FUZZ_SEED=${SEED}, none of rounds ${[...suspects.keys()].join()} alone: ${first}`);
+    },
+  };
 }
 
 /** What went wrong, the proxy at rest again; the upstream has to get no more than what the proxy says it sent. */

@@ -75,6 +75,80 @@ function bodyFrames(stream: number, body: Buffer, random: Random): Buffer[] {
   }
 }
 
+type Act = (stream: number, head: Buffer, random: Random) => readonly Buffer[];
+
+const ENDS = FLAG.endHeaders | FLAG.endStream;
+const uint32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+};
+const open = (stream: number, head: Buffer, flags: number = ENDS) =>
+  frame('headers', { flags, stream, payload: head });
+const reset = (stream: number, random: Random) =>
+  frame('rst', { stream, payload: uint32(pick([0, 1, 2, 5, 7, 8, 11, 13, 99, 2 ** 32 - 1], random)) });
+const times = (count: number, made: (n: number) => Buffer) =>
+  Array.from({ length: count }, (_, n) => made(n));
+
+/** What a client does that means harm, each act with a stream of its own. */
+const ACTS: readonly Act[] = [
+  // Reset in the write that opened it, also for what has no route or an expectation.
+  (stream, head, random) => [open(stream, head), reset(stream, random)],
+  (stream, _head, random) => [open(stream, get('/none')), reset(stream, random)],
+  (stream, _head, random) => [open(stream, get('/none')), ...(random() < 0.5 ? [reset(stream, random)] : [])],
+  (stream, head, random) => {
+    const expects = Buffer.concat([head, field('expect', pick(['100-continue', 'magic', ''], random))]);
+    return [open(stream, expects, pick([FLAG.endHeaders, ENDS], random)), reset(stream, random)];
+  },
+  // Windows of nothing, and of too much.
+  (stream, head, random) => [
+    open(stream, head),
+    frame('windowUpdate', { stream: pick([0, stream], random), payload: uint32(0) }),
+  ],
+  (stream, head) => [
+    open(stream, head),
+    ...times(3, () => frame('windowUpdate', { stream, payload: uint32(2 ** 31 - 1) })),
+  ],
+  // On a stream that is closed, or never was open.
+  (stream, head, random) => [
+    open(stream, head),
+    frame('data', { stream: pick([stream, stream + 100], random), payload: Buffer.from('late') }),
+  ],
+  (stream, head, random) => [open(stream, head), reset(stream, random), open(stream, head)],
+  // Floods.
+  (stream, head, random) => [
+    frame('headers', { stream, payload: head }),
+    ...times(below(40, random), () => frame('continuation', { stream })),
+    frame('continuation', { flags: FLAG.endHeaders, stream }),
+  ],
+  (stream, head, random) => [
+    open(stream, head),
+    ...times(below(60, random), (n) => frame('settings', { payload: setting(4, n % 2 === 0 ? 0 : 65_535) })),
+  ],
+  (stream, head, random) => [
+    ...times(below(30, random), () =>
+      frame('priority', {
+        stream,
+        payload: Buffer.concat([uint32(pick([0, stream], random)), Buffer.of(16)]),
+      }),
+    ),
+    open(stream, head),
+  ],
+  // It goes away, and asks all the same.
+  (stream, head, random) => [
+    frame('goaway', { payload: Buffer.concat([uint32(0), uint32(below(14, random))]) }),
+    open(stream, head),
+  ],
+];
+
+/** A session of such acts, in one write. */
+export function hostileSession(token: string, random: Random): Buffer[] {
+  const frames = [PREFACE, frame('settings', { payload: setting(3, 100) })];
+  const acts = 1 + below(6, random);
+  for (let n = 0; n < acts; n++) frames.push(...pick(ACTS, random)(2 * n + 1, get(`/api/${token}`), random));
+  return frames;
+}
+
 type Wound = (frames: Buffer[], at: number, random: Random) => void;
 
 /** What is wrong with one frame, or with the order of all. */

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { framesIn, TYPE } from '../support/http2-frames.ts';
 import { expectOnly, FINE, fuzz, HANG_MS, type Round, settled, tokenIn } from './fuzz.ts';
-import { mutateFrames, validSession } from './http2-traffic.ts';
+import { hostileSession, mutateFrames, validSession } from './http2-traffic.ts';
 import { strictMessage } from './strict-http.ts';
 import { validReply } from './traffic.ts';
 
@@ -74,4 +74,19 @@ test('clients that send nearly HTTP/2', { timeout: 600_000 }, async () => {
   });
   expect(await settled(done)).toEqual(FINE);
   expect(heapBytes() - before).toBeLessThan(MOST_GROWTH_BYTES);
+});
+
+test('clients that mean harm by HTTP/2', { timeout: 600_000 }, async () => {
+  const done = await fuzz({
+    http2: true,
+    reply: (request, random) => validReply(tokenIn(request), random),
+    payload: ({ token, random }) => {
+      const frames = hostileSession(token, random);
+      return (random() < 0.8 ? Buffer.concat(frames) : mutateFrames(frames, random)).toString('latin1');
+    },
+    exchange,
+    check,
+  });
+  const { played: _, ...rest } = FINE;
+  expect(await settled(done)).toMatchObject(rest);
 });

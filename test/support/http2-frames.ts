@@ -5,6 +5,7 @@ export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 export const TYPE = {
   data: 0,
   headers: 1,
+  priority: 2,
   rst: 3,
   settings: 4,
   ping: 6,
