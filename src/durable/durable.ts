@@ -223,8 +223,11 @@ export class Durable {
       logged: () => this.#setup.logged,
       stopped: () => this.#closed,
     };
+    const onSetBack = (count: number) =>
+      logger.warn({ count }, 'the clock was set back: requests that wait keep the length of their wait');
     return new Runner({
       clock,
+      onSetBack,
       store: watched(store, this.#health),
       owner: dispatch.owner,
       leaseNow: () => (shared ? undefined : leaseEpoch + clock.now()),

@@ -104,7 +104,7 @@ async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promis
   const scope = scopeOf(job);
   if (next.kind === 'wait') {
     if (entry === undefined && next.reason !== 'polling') tellDeferred(job, settlement, next.reason, deps);
-    await moveBacklog(job, { next, entry }, deps);
+    await moveBacklog(job, { next, entry, now }, deps);
     return;
   }
   const ms = now - job.createdAt;
@@ -147,7 +147,7 @@ const RAMP = { minMs: 5_000, maxMs: 5 * 60_000, perRequestMs: 10 };
  */
 async function moveBacklog(
   job: Job,
-  { next, entry }: Pick<Settlement, 'next' | 'entry'>,
+  { next, entry, now }: Pick<Settlement, 'next' | 'entry' | 'now'>,
   { health, store }: ExecuteDeps,
 ): Promise<void> {
   if (next.kind !== 'wait' || next.reason !== 'breaker_open' || entry !== undefined) return;
@@ -156,7 +156,7 @@ async function moveBacklog(
   try {
     const backlog = await health.giving(store.backlog());
     const spreadMs = Math.min(RAMP.maxMs, Math.max(RAMP.minMs, backlog * RAMP.perRequestMs));
-    const move = { route: job.route, until: next.dueAt, spreadMs, reason: next.reason };
+    const move = { route: job.route, until: next.dueAt, now, spreadMs, reason: next.reason };
     await health.giving(store.moveDue(move));
   } catch (error) {
     // Then each of them is refused and put off by itself.

@@ -75,9 +75,14 @@ export class Health {
 }
 
 /** What the runner asks of the store, so that one that fails is noticed. */
-export function watched(store: Store, health: Health): Pick<Store, 'claim' | 'nextDueAt'> {
+export function watched(
+  store: Store,
+  health: Health,
+): Pick<Store, 'claim' | 'nextDueAt' | 'setBack' | 'wallTime'> {
   return {
     claim: (claim) => health.giving(store.claim(claim)),
     nextDueAt: () => health.giving(store.nextDueAt()),
+    setBack: (now) => health.giving(store.setBack(now)),
+    wallTime: () => health.giving(store.wallTime()),
   };
 }

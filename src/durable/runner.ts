@@ -1,6 +1,7 @@
 import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { ProxyError } from '../proxy/errors.ts';
+import { ClockJumps } from './clock-jumps.ts';
 import type { ClaimedJob } from './job.ts';
 import { Places, type Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
@@ -19,7 +20,7 @@ export interface Running {
 
 export interface RunnerDeps {
   readonly clock: Clock;
-  readonly store: Pick<Store, 'claim' | 'nextDueAt'>;
+  readonly store: Pick<Store, 'claim' | 'nextDueAt' | 'setBack' | 'wallTime'>;
   /** This process, anew at each start. */
   readonly owner: string;
   /** The clock of leases; undefined: the store's own. */
@@ -30,11 +31,16 @@ export interface RunnerDeps {
   readonly routes: Iterable<DurableRoute>;
   /** Runs a claimed request up to its settlement. Rejects with a StoreError where that could not be kept, else never. */
   readonly run: (running: Running) => Promise<Sign>;
+  /** So many requests waited by a clock that was set back since. */
+  readonly onSetBack: (count: number) => void;
   readonly onBug: (error: unknown) => void;
 }
 
 /** Due times go by the wall clock. A timer follows neither a clock that was set nor a process that stood still. */
 export const LONGEST_SLEEP_MS = 60_000;
+
+/** A clock that was set back by less puts off a wait by no more. */
+const SET_BACK_MS = 5_000;
 
 /** The store is asked again after this when it failed, or when what is due could not be had. */
 const ASK_AGAIN_MS = 1_000;
@@ -81,9 +87,13 @@ export class Runner {
   #reclaimsAt = Number.NEGATIVE_INFINITY;
   /** What was due then has been asked for. */
   #askedAt = 0;
+  readonly #jumps: ClockJumps;
+  /** At the start too: the clock may have been set while nothing ran here. */
+  #setBack = true;
 
   constructor(deps: RunnerDeps) {
     this.#deps = deps;
+    this.#jumps = new ClockJumps(deps.clock);
   }
 
   get size(): number {
@@ -122,6 +132,7 @@ export class Runner {
     try {
       do {
         this.#again = false;
+        await this.#followClock();
         await this.#fill();
       } while (this.#again && !this.#stopped);
       if (!this.#stopped) await this.#sleep();
@@ -133,6 +144,18 @@ export class Runner {
     this.#looking = false;
     if (this.#again) this.wake();
     this.#tellIdle();
+  }
+
+  /** Where several clocks work on a store, the one that is ahead is believed: the other may be the one that is wrong. */
+  async #followClock(): Promise<void> {
+    const { clock, leaseNow, onSetBack, store } = this.#deps;
+    if (this.#jumps.look() < -SET_BACK_MS) this.#setBack = true;
+    if (!this.#setBack) return;
+    const shared = leaseNow() === undefined;
+    const now = shared ? Math.max(clock.wallTime(), await store.wallTime()) : clock.wallTime();
+    const count = await store.setBack(now);
+    this.#setBack = false;
+    if (count > 0) onSetBack(count);
   }
 
   /** Claims until all places are taken or nothing is due. */

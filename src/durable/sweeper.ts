@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { ClockJumps } from './clock-jumps.ts';
 import type { Health } from './health.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
@@ -11,6 +12,12 @@ export interface SweeperDeps {
 
 const SWEEP_EVERY_MS = 60_000;
 
+/** A clock that is set forward may be wrong, and what is forgotten does not come back: it has this long to be corrected. */
+const DISTRUST_MS = 3_600_000;
+
+/** Less than any retention; a process that stood still for longer waits too, and nothing is lost by that. */
+const JUMP_MS = 60_000;
+
 /** Small, so that requests are not kept waiting behind it. */
 const BATCH = 200;
 
@@ -19,9 +26,13 @@ export class Sweeper {
   readonly #deps: SweeperDeps;
   #timer: Timer | undefined;
   #stopped = false;
+  readonly #jumps: ClockJumps;
+  /** By the monotonic clock. */
+  #trustsAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: SweeperDeps) {
     this.#deps = deps;
+    this.#jumps = new ClockJumps(deps.clock);
   }
 
   start(): void {
@@ -36,6 +47,8 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     const { clock, health, store } = this.#deps;
+    if (this.#jumps.look() > JUMP_MS) this.#trustsAt = clock.now() + DISTRUST_MS;
+    if (clock.now() < this.#trustsAt) return;
     try {
       let swept = BATCH;
       while (swept >= BATCH && !this.#stopped)

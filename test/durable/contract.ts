@@ -14,6 +14,7 @@ async function backToSchema2(place: string): Promise<void> {
   const statements = [
     'DROP INDEX breakwater_job_order',
     'ALTER TABLE breakwater_job DROP COLUMN order_queue',
+    'ALTER TABLE breakwater_job DROP COLUMN set_at',
     'CREATE INDEX breakwater_job_order ON breakwater_job (order_key, reason, seq)',
     'DELETE FROM breakwater_schema WHERE version > 2',
     `UPDATE breakwater_job SET reason = 'key', wake_at = deadline_at WHERE id <> 'one'`,
@@ -515,7 +516,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.nextDueAt()).toBe(5_000);
       expect(ids(await claim(store, 'a', 5_000))).toEqual(['two']);
       const { route } = newJob('');
-      await store.moveDue({ route, until: 9_000, spreadMs: 0, reason: 'quota' });
+      await store.moveDue({ route, until: 9_000, now: 5_000, spreadMs: 0, reason: 'quota' });
       const error = { code: 'deadline', title: '' } as const;
       const next: Next = { kind: 'end', status: 'failed', error, purgeAt: 9_000 };
       await store.settle(settlement('two', { entry: undefined, next, now: 5_000 }));
@@ -757,7 +758,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       await store.submit(newJob('later', { dueAt: 9_000 }));
       await store.submit(newJob('elsewhere', { route: 'other', dueAt: 100 }));
       const route = newJob('').route;
-      const move = { route, until: 5_000, spreadMs: 1_000, reason: 'breaker_open' as const };
+      const move = { route, until: 5_000, now: 1, spreadMs: 1_000, reason: 'breaker_open' as const };
       expect(await store.moveDue(move)).toBe(10);
       for (let i = 0; i < 10; i++)
         expect(await store.get(`req_${i}`)).toMatchObject({
@@ -780,7 +781,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const store = await open();
       for (const id of ['one', 'two']) await store.submit(newJob(id, { orderKey: 'k' }));
       const { route } = newJob('');
-      expect(await store.moveDue({ route, until: 5_000, spreadMs: 0, reason: 'quota' })).toBe(1);
+      expect(await store.moveDue({ route, until: 5_000, now: 5_000, spreadMs: 0, reason: 'quota' })).toBe(1);
       expect(ids(await claim(store, 'a', 90_000))).toEqual(['one']);
     });
 
@@ -816,6 +817,73 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await claim(store, 'a', 2_000)).toEqual([]);
       await store.resume('p', 3_000);
       expect(ids(await claim(store, 'a', 3_000))).toEqual(['two']);
+    });
+  });
+
+  describe('a clock that is set back', () => {
+    const BEFORE = 900_000;
+    const NOW = 100_000;
+    const submitted = (id: string, more: Partial<Parameters<typeof newJob>[1]> = {}) =>
+      newJob(id, { createdAt: BEFORE, dueAt: BEFORE, deadlineAt: 2_000_000, ...more });
+
+    test('makes no wait longer, and begins what was due; what a client named stays', async () => {
+      const store = await open();
+      for (const id of ['waits', 'moved']) await store.submit(submitted(id, { route: id }));
+      await claim(store, 'a', BEFORE, 1);
+      await store.settle(
+        settlement('waits', {
+          now: BEFORE,
+          next: waits(BEFORE + 5_000, { counts: false }),
+          entry: undefined,
+        }),
+      );
+      const move = { until: BEFORE + 9_000, now: BEFORE, spreadMs: 0, reason: 'quota' as const };
+      expect(await store.moveDue({ ...move, route: 'moved' })).toBe(1);
+      await store.submit(submitted('due'));
+      await store.submit(submitted('named', { dueAt: BEFORE + 60_000 }));
+      await store.submit(submitted('new', { createdAt: NOW, dueAt: NOW }));
+      await store.submit(submitted('running', { dueAt: 1 }));
+      await store.claim({ owner: 'b', now: 2, leaseNow: BEFORE, leaseMs: 1_000, limit: 1 });
+
+      expect(await store.setBack(BEFORE - 5_000)).toBe(0);
+      expect(await store.setBack(NOW)).toBe(3);
+      expect(await store.setBack(NOW)).toBe(0);
+      const dueAt = async (id: string) => (await store.get(id))?.dueAt;
+      expect(await dueAt('waits')).toBe(NOW + 5_000);
+      expect(await dueAt('moved')).toBe(NOW + 9_000);
+      expect(await dueAt('due')).toBe(NOW);
+      expect(await dueAt('named')).toBe(BEFORE + 60_000);
+      expect(ids(await claim(store, 'c', NOW)).toSorted()).toEqual(['due', 'new']);
+      const later = { owner: 'd', now: NOW + 9_000, leaseNow: NOW, leaseMs: 1_000, limit: 9 };
+      expect(ids(await store.claim(later)).toSorted()).toEqual(['moved', 'waits']);
+    });
+
+    test('leaves a longer wait shorter by what has passed of it, never longer', async () => {
+      const store = await open();
+      await store.submit(submitted('req_1'));
+      await claim(store, 'a', BEFORE);
+      await store.settle(settlement('req_1', { now: BEFORE, next: waits(BEFORE + 60_000) }));
+      expect(await store.setBack(BEFORE - 30_000)).toBe(1);
+      expect(await store.get('req_1')).toMatchObject({ dueAt: BEFORE + 30_000, reason: 'backoff' });
+    });
+
+    test('holds up nobody whose turn comes, or who was tried again, or whose route is resumed', async () => {
+      const store = await open();
+      for (const id of ['one', 'two', 'three']) await store.submit(submitted(id, { orderKey: 'k' }));
+      await store.submit(submitted('later', { orderKey: 'k', dueAt: BEFORE + 60_000 }));
+      await store.submit(submitted('paused', { route: 'p' }));
+      await store.pause('p', BEFORE);
+      await claim(store, 'a', BEFORE);
+      await store.retry('three', { now: BEFORE + 1, deadlineAt: 2_000_000, force: false });
+      for (const id of ['one', 'two', 'three']) {
+        expect(await store.setBack(NOW)).toBe(0);
+        expect(await store.get(id)).toMatchObject({ status: 'running' });
+        await store.settle(settlement(id, { now: NOW }));
+        await claim(store, 'a', NOW);
+      }
+      expect(await store.get('later')).toMatchObject({ status: 'queued', reason: 'not_before' });
+      await store.resume('p', NOW);
+      expect(ids(await claim(store, 'a', NOW))).toEqual(['paused']);
     });
   });
 

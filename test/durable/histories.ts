@@ -179,7 +179,13 @@ export class Player {
     const until = this.#now + ms;
     const expected = this.#model.moveDue(this.#route(route), until, spreadMs);
     equal(
-      await this.#store.moveDue({ route: this.#route(route), until, spreadMs, reason: 'breaker_open' }),
+      await this.#store.moveDue({
+        route: this.#route(route),
+        until,
+        now: this.#now,
+        spreadMs,
+        reason: 'breaker_open',
+      }),
       expected,
     );
   }

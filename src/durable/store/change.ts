@@ -39,7 +39,7 @@ export function eraseBatch(id: string, now: number, purgeAt: number, dialect: Di
 
 /** Where its turn in its key's order has not come: `due_at` alone. */
 const HURRY = `UPDATE breakwater_job
-  SET due_at = $2, wake_at = CASE WHEN reason = 'key' THEN wake_at ELSE $2 END,
+  SET due_at = $2, set_at = $2, wake_at = CASE WHEN reason = 'key' THEN wake_at ELSE $2 END,
     reason = CASE WHEN reason = 'key' THEN reason END
   WHERE id = $1 AND status IN ('queued', 'waiting') RETURNING *`;
 
@@ -49,7 +49,7 @@ export function hurryBatch(id: string, now: number): Statement[] {
 
 /** Where its key is busy it has to wait for its turn, which comes before that of what was accepted later. */
 const REVIVE = `UPDATE breakwater_job
-  SET status = 'queued', counted = 0, due_at = $2, deadline_at = $3,
+  SET status = 'queued', counted = 0, due_at = $2, set_at = $2, deadline_at = $3,
     wake_at = CASE WHEN turn.busy THEN CAST($3 AS BIGINT) ELSE CAST($2 AS BIGINT) END,
     reason = CASE WHEN turn.busy THEN 'key' END,
     started_at = NULL, finished_at = NULL, purge_at = NULL, error_code = NULL, error_title = NULL,

@@ -14,13 +14,13 @@ const KEY_KEPT_MS = 24 * 3_600_000;
  */
 const INSERT = `INSERT INTO breakwater_job (
     id, kind, route, method, target, bytes, sha256, caller, idempotency_key, fingerprint, upstream_key, order_key,
-    labels, callback_url, parent, memo, status, reason, created_at, due_at, deadline_at, wake_at, order_queue)
+    labels, callback_url, parent, memo, status, reason, created_at, due_at, deadline_at, wake_at, order_queue, set_at)
   SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT),
     CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT),
     CAST($13 AS TEXT), CAST($14 AS TEXT), CAST($15 AS TEXT), CAST($16 AS TEXT), 'queued',
     CASE WHEN turn.busy THEN 'key' WHEN CAST($18 AS BIGINT) > CAST($17 AS BIGINT) THEN 'not_before' END,
     CAST($17 AS BIGINT), CAST($18 AS BIGINT), CAST($19 AS BIGINT),
-    CASE WHEN turn.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END, CAST($20 AS TEXT)
+    CASE WHEN turn.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END, CAST($20 AS TEXT), CAST($17 AS BIGINT)
   FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
     WHERE order_queue = CAST($20 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS turn
   WHERE true

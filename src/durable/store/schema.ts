@@ -8,6 +8,7 @@ import { type Dialect, dialectOf } from './dialect.ts';
  * `wake_at` drives everything: the moment when a request may be claimed. For one that runs it is the end of its lease,
  * so that looking for due requests finds the abandoned ones too; for one whose turn in its key's order has not come it is
  * its deadline. PARKED while its route is paused; NULL once it has ended. `due_at` is the moment it was meant for.
+ * `set_at` is what the wall clock said when these two were set: if the clock says less later, it was set back.
  */
 
 /**
@@ -119,6 +120,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
         WHERE other.order_queue = breakwater_job.order_queue AND other.wake_at IS NOT NULL
           AND (other.reason IS NULL OR other.reason <> 'key' OR other.seq < breakwater_job.seq))`,
   ],
+  ['ALTER TABLE breakwater_job ADD COLUMN set_at BIGINT'],
 ];
 
 /** The version that this code reads and writes. */

@@ -27,7 +27,7 @@ const FENCE = `WHERE id = $1 AND owner = $2 AND attempt = $3 AND status = 'runni
 /** A claim under which nothing was sent gives its attempt's number back. */
 const WAIT = `UPDATE breakwater_job
   SET status = CASE WHEN attempt - $7 > 0 THEN 'waiting' ELSE 'queued' END,
-    attempt = attempt - $7, counted = counted * $9 + $6, wake_at = $4, due_at = $4, reason = $5, owner = NULL,
+    attempt = attempt - $7, counted = counted * $9 + $6, wake_at = $4, due_at = $4, set_at = $10, reason = $5, owner = NULL,
     memo = coalesce(nullif($8, ''), memo) ${FENCE}`;
 
 const END = `UPDATE breakwater_job
@@ -39,7 +39,7 @@ function standing({ id, owner, attempt, now, entry, memo = '', next }: Settlemen
   const [sent, unused] = entry === undefined ? [0, 1] : [1, attempt - entry.n];
   if (next.kind === 'wait') {
     const kept = next.afresh === true ? 0 : 1;
-    const params = [...fence, next.dueAt, next.reason, Number(next.counts), unused, memo, kept];
+    const params = [...fence, next.dueAt, next.reason, Number(next.counts), unused, memo, kept, now];
     return { sql: WAIT, params, gate: true };
   }
   const { status, purgeAt, error } = next;
@@ -92,9 +92,12 @@ function responseRow(id: string, response: StoredResponse): Statement[] {
   ];
 }
 
+const LATER = 'due_at > $2 AND due_at > coalesce(set_at, created_at)';
+
 /**
  * Where nothing of this request's queue is under way, the first of those that wait for their turn has it. Asked so that
- * an index answers, however long the queue is.
+ * an index answers, however long the queue is. It waits further only for a moment that was ahead when it was set: a clock
+ * that was set back puts nothing off.
  */
 export function wakeNext(id: string, now: number): Statement {
   const queue =
@@ -102,8 +105,10 @@ export function wakeNext(id: string, now: number): Statement {
   const none = (reason: string) => `NOT EXISTS (SELECT 1 FROM breakwater_job WHERE ${queue} AND ${reason})`;
   return {
     sql: `UPDATE breakwater_job
-      SET wake_at = CASE WHEN due_at > $2 THEN due_at ELSE $2 END,
-        reason = CASE WHEN due_at > $2 THEN 'not_before' END
+      SET wake_at = CASE WHEN ${LATER} THEN due_at ELSE $2 END,
+        due_at = CASE WHEN ${LATER} OR due_at < $2 THEN due_at ELSE $2 END,
+        set_at = CASE WHEN ${LATER} THEN set_at ELSE $2 END,
+        reason = CASE WHEN ${LATER} THEN 'not_before' END
       WHERE seq = (SELECT min(seq) FROM breakwater_job WHERE ${queue} AND reason = 'key')
         AND ${none('reason IS NULL')} AND ${none(`reason < 'key'`)} AND ${none(`reason > 'key'`)}`,
     params: [id, now],

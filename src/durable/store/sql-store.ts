@@ -17,6 +17,7 @@ import {
   standingOf,
   text,
 } from './rows.ts';
+import { setBack } from './set-back.ts';
 import { settleBatch } from './settle.ts';
 import { storable } from './storable.ts';
 import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
@@ -63,6 +64,10 @@ export class SqlStore implements Store {
     const batch = settleBatch(settlement, this.#dialect);
     const results = await this.#run(batch);
     return results[batch.findIndex((statement) => statement.gate === true)]?.length === 1;
+  }
+
+  async setBack(now: number): Promise<number> {
+    return (await this.#rows(setBack(now, this.#dialect))).length;
   }
 
   async nextDueAt(): Promise<number | undefined> {

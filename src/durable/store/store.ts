@@ -107,6 +107,8 @@ export interface Store {
   claim(claim: Claim): Promise<readonly ClaimedJob[]>;
   /** False when the attempt is not the caller's any more; then nothing was changed. */
   settle(settlement: Settlement): Promise<boolean>;
+  /** The clock says `now` and was set back: what waits by the clock of before waits no longer than was chosen; how many. */
+  setBack(now: number): Promise<number>;
   /** The moment of the next due request; undefined when nothing waits. */
   nextDueAt(): Promise<number | undefined>;
 
@@ -149,6 +151,7 @@ export interface Store {
   moveDue(move: {
     readonly route: string;
     readonly until: number;
+    readonly now: number;
     readonly spreadMs: number;
     readonly reason: WaitReason;
   }): Promise<number>;

@@ -7,15 +7,7 @@ import { openStore } from '../../../src/durable/store/open.ts';
 import type { Claim } from '../../../src/durable/store/store.ts';
 import { newJob, settlement } from '../../durable/jobs.ts';
 import { temporaryFolder } from '../../support/command.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
-
-/** A wall clock that can be set while time stands still. */
-class SetClock extends FakeClock {
-  setBy = 0;
-  override wallTime(): number {
-    return super.wallTime() + this.setBy;
-  }
-}
+import { SetClock } from '../../support/set-clock.ts';
 
 const ROUTE = {
   name: 'payments/charges',
@@ -26,7 +18,7 @@ const ROUTE = {
 } as DurableRoute;
 
 /** A runner on an embedded store, whose attempts end when the test says so. */
-async function running() {
+async function running(pollMs = 1_000) {
   const clock = new SetClock();
   const store = await openStore(join(temporaryFolder(), 'store.db'));
   const epoch = clock.wallTime();
@@ -34,11 +26,12 @@ async function running() {
   const problem: { error: StoreError | undefined } = { error: undefined };
   const runs: { running: Running; end: () => void }[] = [];
   const looked: (() => void)[] = [];
+  const setBacks: number[] = [];
   const runner = new Runner({
     clock,
     owner: 'a',
     leaseNow: () => epoch + clock.now(),
-    pollMs: 1_000,
+    pollMs,
     routes: [ROUTE],
     store: {
       claim: async (claim) => {
@@ -46,6 +39,8 @@ async function running() {
         if (problem.error !== undefined) throw problem.error;
         return store.claim(claim);
       },
+      setBack: (now) => store.setBack(now),
+      wallTime: () => store.wallTime(),
       nextDueAt: async () => {
         const at = await store.nextDueAt();
         setImmediate(() => looked.splice(0).forEach((resolve) => resolve()));
@@ -53,6 +48,7 @@ async function running() {
       },
     },
     run: (one) => new Promise((resolve) => runs.push({ running: one, end: () => resolve('none') })),
+    onSetBack: (count) => setBacks.push(count),
     onBug: (error) => {
       throw error;
     },
@@ -70,7 +66,7 @@ async function running() {
     });
   const submit = (id: string) =>
     store.submit(newJob(id, { createdAt: epoch, dueAt: epoch, deadlineAt: epoch + 86_400_000 }));
-  return { claims, clock, look, problem, runner, runs, store, submit };
+  return { claims, clock, epoch, look, problem, runner, runs, setBacks, store, submit };
 }
 
 test('what runs here is never taken for abandoned: not when the clock is set, not when its lease is over', async () => {
@@ -98,6 +94,47 @@ test('a lease that nobody here holds ends by the monotonic clock alone', async (
   expect(runs.map(({ running: { job } }) => [job.id, job.attempt, job.reclaimed])).toEqual([
     ['req_1', 2, true],
   ]);
+});
+
+test('a clock that is set back a day makes no wait a day longer, while we run and at the start', async () => {
+  const DAY = 86_400_000;
+  const { clock, epoch, look, runs, setBacks, store, submit } = await running();
+  clock.setBy = DAY;
+  for (const id of ['req_1', 'req_2'])
+    await store.submit(
+      newJob(id, { createdAt: epoch + DAY, dueAt: epoch + DAY, deadlineAt: epoch + 2 * DAY }),
+    );
+  const now = epoch + DAY;
+  await store.claim({ owner: 'b', now, leaseNow: now, leaseMs: 1_000, limit: 1 });
+  const next = { kind: 'wait', dueAt: now + 20_000, reason: 'backoff', counts: true } as const;
+  await store.settle(settlement('req_1', { owner: 'b', now, next }));
+  // The process that set both is gone, and the clock was corrected before this one started.
+  clock.setBy = 0;
+  await look();
+  expect(setBacks).toEqual([2]);
+  expect(runs.map(({ running: { job } }) => job.id)).toEqual(['req_2']);
+  // Set back once more, while we run.
+  clock.setBy = -DAY;
+  await look();
+  expect(setBacks).toEqual([2, 1]);
+  await clock.advance(20_000);
+  await look();
+  expect(runs.map(({ running: { job } }) => job.id)).toEqual(['req_2', 'req_1']);
+  await submit('req_3');
+  await look();
+  expect(setBacks).toEqual([2, 1]);
+});
+
+test('a clock that is set three hours forward is noticed within a minute', async () => {
+  const { clock, epoch, look, runs, store } = await running(600_000);
+  await look();
+  const dueAt = epoch + 3 * 3_600_000;
+  await store.submit(newJob('req_1', { createdAt: epoch, dueAt, deadlineAt: epoch + 86_400_000 }));
+  await look();
+  expect(clock.deadlines).toEqual([60_000]);
+  clock.setBy = 3 * 3_600_000;
+  await clock.advance(60_000);
+  await expect.poll(() => runs.map(({ running: { job } }) => job.id)).toEqual(['req_1']);
 });
 
 test('after a failure of the store those who live write their ends first', async () => {

@@ -6,7 +6,7 @@ import { slotOf } from '../../../src/durable/schedules/run.ts';
 import { Scheduler } from '../../../src/durable/schedules/scheduler.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Store } from '../../../src/durable/store/store.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { SetClock } from '../../support/set-clock.ts';
 
 const DAILY: ScheduleOptions = {
   name: 'daily',
@@ -21,15 +21,6 @@ const DAILY: ScheduleOptions = {
   body: '',
   keyHeader: undefined,
 };
-
-/** A computer whose clock can be set: what it shows runs apart from what it counts. */
-class SetClock extends FakeClock {
-  shift = 0;
-
-  override wallTime(): number {
-    return super.wallTime() + this.shift;
-  }
-}
 
 function watch(options: ScheduleOptions) {
   const clock = new SetClock();
@@ -87,10 +78,10 @@ test('a clock that is set back runs no slot twice, one that is set on runs the l
   const { clock, hours, runs, HOUR, jobs } = watch(DAILY);
   await hours(13);
   expect(runs()).toEqual(['01-01T12:00']);
-  clock.shift = -3 * HOUR;
+  clock.setBy = -3 * HOUR;
   await hours(4);
   expect(runs()).toEqual(['01-01T12:00']);
-  clock.shift = 72 * HOUR;
+  clock.setBy = 72 * HOUR;
   await hours(1);
   expect(runs()).toEqual(['01-01T12:00', '01-04T12:00']);
   expect(jobs().map((job) => new Date(slotOf(job) ?? 0).toISOString().slice(5, 16))).toEqual(runs());
@@ -101,11 +92,11 @@ const HOURLY: ScheduleOptions = { ...DAILY, name: 'hourly', cron: '0 * * * *' };
 test('runs made while the clock was ahead do not silence the schedule when it is set right', async () => {
   const { clock, hours, runs, HOUR, warnings } = watch(HOURLY);
   await hours(1.5);
-  clock.shift = 24 * HOUR;
+  clock.setBy = 24 * HOUR;
   await hours(2);
   const ahead = ['01-02T01:00', '01-02T02:00', '01-02T03:00'];
   expect(runs()).toEqual(['01-01T00:00', '01-01T01:00', ...ahead]);
-  clock.shift = 0;
+  clock.setBy = 0;
   await hours(2);
   expect(runs()).toEqual([
     '01-01T00:00',
@@ -124,10 +115,10 @@ test('runs made while the clock was ahead do not silence the schedule when it is
 test('a schedule that began to be watched while the clock was ahead runs when it is set right', async () => {
   const { clock, hours, runs, HOUR, scheduler } = watch(HOURLY);
   scheduler.setUp([]);
-  clock.shift = 24 * HOUR;
+  clock.setBy = 24 * HOUR;
   scheduler.setUp([{ ...HOURLY, catchup: 'none' }]);
   await hours(1 / 60);
-  clock.shift = 0;
+  clock.setBy = 0;
   await hours(2);
   expect(runs()).toEqual(['01-01T00:00', '01-02T00:00', '01-01T01:00', '01-01T02:00']);
 });
