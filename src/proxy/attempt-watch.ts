@@ -11,7 +11,7 @@ export interface Expectation {
   /** What the route itself allows: for an attempt, or else for the whole call. */
   readonly totalMs: number;
   /** Takes the time to a good head. */
-  readonly usual: { record(ms: number): void };
+  readonly usual: { begin(): boolean; record(ms: number, first: boolean): void; forget(): void };
 }
 
 /** When the upstream last answered anything at all. */
@@ -49,6 +49,8 @@ export class AttemptWatch {
   #startedAt = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
   #suspected = false;
+  /** It is one of the first of its kind. */
+  #first = false;
   #listeners: Array<() => void> | undefined;
 
   constructor(expectation: Expectation, pulse: Pulse, clock: Clock) {
@@ -71,6 +73,7 @@ export class AttemptWatch {
   start({ body }: Pick<Call, 'body'>): void {
     this.#body = body;
     this.#startedAt = this.#clock.now();
+    this.#first = this.expectation.usual.begin();
     const { patienceMs } = this.expectation;
     if (patienceMs !== Number.POSITIVE_INFINITY) this.#wait(patienceMs);
   }
@@ -87,9 +90,11 @@ export class AttemptWatch {
     this.stop();
   }
 
-  /** A good head came after `ms`. */
-  learn(ms: number): void {
-    this.expectation.usual.record(ms);
+  /** A good head came after `ms`; undefined: none came. */
+  learn(ms: number | undefined): void {
+    const { usual } = this.expectation;
+    if (ms !== undefined) usual.record(ms, this.#first);
+    else if (this.#first) usual.forget();
   }
 
   /** How long the upstream has kept silent. The time in which the client still sends its body does not count. */

@@ -8,7 +8,7 @@ const COLD: Expectation = {
   patienceMs: Infinity,
   usualMs: undefined,
   totalMs: 600_000,
-  usual: { record: () => {} },
+  usual: { begin: () => false, record: () => {}, forget: () => {} },
 };
 const WARM: Expectation = { ...COLD, patienceMs: 3_000, usualMs: 100 };
 

@@ -457,3 +457,40 @@ test('auto changes nothing where nothing was forced', () => {
   breaker.force('auto', 0);
   expect(breaker.state(0)).toBe('open');
 });
+
+test('the first probe goes alone; after a good one the others go beside each other', () => {
+  const { breaker, fail } = setUp();
+  fail(20, 0);
+  const first = acquire(breaker, 600);
+  expect(breaker.tryAcquire(600)).toBeUndefined();
+  first.succeed(700);
+  const second = acquire(breaker, 700);
+  const third = acquire(breaker, 700);
+  expect(breaker.tryAcquire(700)).toBeUndefined();
+  third.succeed(750);
+  expect(breaker.tryAcquire(750)).toBeUndefined();
+  second.succeed(800);
+  expect(breaker.state(800)).toBe('closed');
+});
+
+test('one of two probes beside each other hangs: it is followed by another', () => {
+  const { breaker, fail, changes } = setUp();
+  fail(20, 0);
+  acquire(breaker, 600).succeed(600);
+  expect(breaker.tryAcquire(700, 2_000)?.probe).toBe(true);
+  breaker.tryAcquire(701, 2_000)?.succeed(800);
+  expect(breaker.state(2_702)).toBe('half_open');
+  expect(changes).toContain('half_open → open: probe_hung');
+  expect(breaker.tryAcquire(4_000)?.probe).toBe(true);
+});
+
+test('one of two probes beside each other fails: it opens', () => {
+  const { breaker, fail } = setUp();
+  fail(20, 0);
+  acquire(breaker, 600).succeed(600);
+  const [second, third] = [acquire(breaker, 700), acquire(breaker, 700)];
+  third.fail(710);
+  second.succeed(720);
+  expect(breaker.retryAfterMs(720)).toBeGreaterThanOrEqual(0);
+  expect(breaker.state(720)).not.toBe('closed');
+});

@@ -260,7 +260,12 @@ test('a probe without a head at the end of its lease is followed by another, and
 
 function watched(clock: FakeClock, usualMs?: number) {
   const patienceMs = usualMs === undefined ? Infinity : 3_000;
-  const expectation = { patienceMs, usualMs, totalMs: 600_000, usual: { record: () => {} } };
+  const expectation = {
+    patienceMs,
+    usualMs,
+    totalMs: 600_000,
+    usual: { begin: () => false, record: () => {}, forget: () => {} },
+  };
   const watch = new AttemptWatch(expectation, { answeredAt: Number.NEGATIVE_INFINITY }, clock);
   return stubCall({ watch });
 }

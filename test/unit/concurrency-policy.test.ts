@@ -298,7 +298,12 @@ test('latency is the time to the head, without wait and body', async () => {
 
 // --- what the watch of an attempt says ---
 
-const EXPECTATION = { patienceMs: 3_000, usualMs: 100, totalMs: 600_000, usual: { record: () => {} } };
+const EXPECTATION = {
+  patienceMs: 3_000,
+  usualMs: 100,
+  totalMs: 600_000,
+  usual: { begin: () => false, record: () => {}, forget: () => {} },
+};
 
 function watched(clock: FakeClock, changes: Parameters<typeof stubCall>[0] = {}) {
   const watch = new AttemptWatch(EXPECTATION, { answeredAt: 0 }, clock);

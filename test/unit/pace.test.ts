@@ -9,7 +9,7 @@ import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 const usualOf = (...samples: [times: number, ms: number][]): Usual => {
   const usual = new Usual();
-  for (const [times, ms] of samples) for (let i = 0; i < times; i++) usual.record(ms);
+  for (const [times, ms] of samples) for (let i = 0; i < times; i++) usual.record(ms, true);
   return usual;
 };
 /** Buckets are wide, and their upper bound counts. */
@@ -30,11 +30,36 @@ test('half of them slow: the slow ones are usual', () => {
   expect(within(usualOf([100, 50], [100, 8_000]).most, 8_000)).toBe(true);
 });
 
+test('fast answers come first and prove nothing: the first attempts count, and nine in ten of them', () => {
+  const usual = new Usual();
+  expect(Array.from({ length: 40 }, () => usual.begin()).filter(Boolean)).toHaveLength(22);
+  for (let i = 0; i < 11; i++) usual.record(50, true);
+  expect([usual.begin(), usual.most]).toEqual([false, undefined]);
+  for (let i = 0; i < 9; i++) usual.record(8_000, true);
+  expect(within(usual.most, 8_000)).toBe(true);
+});
+
+test('answers of others than the first count only once something is known', () => {
+  const usual = new Usual();
+  for (let i = 0; i < 100; i++) usual.record(50, false);
+  expect(usual.most).toBeUndefined();
+  for (let i = 0; i < 20; i++) usual.record(50, true);
+  for (let i = 0; i < 40; i++) usual.record(8_000, false);
+  expect(within(usual.most, 8_000)).toBe(true);
+});
+
+test('an attempt that fails leaves its place to another', () => {
+  const usual = new Usual();
+  for (let i = 0; i < 22; i++) usual.begin();
+  usual.forget();
+  expect([usual.begin(), usual.begin()]).toEqual([true, false]);
+});
+
 test('it follows a lasting change, and forgets by number', () => {
   const usual = usualOf([5_000, 50]);
-  for (let i = 0; i < 200; i++) usual.record(5_000);
+  for (let i = 0; i < 200; i++) usual.record(5_000, true);
   expect(within(usual.most, 5_000)).toBe(true);
-  for (let i = 0; i < 4_000; i++) usual.record(50);
+  for (let i = 0; i < 4_000; i++) usual.record(50, true);
   expect(within(usual.most, 50)).toBe(true);
 });
 

@@ -36,7 +36,9 @@ interface Open {
 interface HalfOpen {
   readonly name: 'half_open';
   readonly since: number;
-  readonly probe: Permit | undefined;
+  /** Those without a verdict. */
+  readonly probes: readonly Permit[];
+  /** Of the newest. */
   readonly leaseEndsAt: number;
   readonly successes: number;
 }
@@ -93,7 +95,7 @@ export class Breaker {
       case 'open':
         return this.#forced ? maxWaitMs : state.until - now;
       case 'half_open':
-        return state.probe === undefined ? 0 : minWaitMs;
+        return this.#hasRoom(state) ? 0 : minWaitMs;
     }
   }
 
@@ -105,10 +107,15 @@ export class Breaker {
     this.#advance(now);
     const state = this.#state;
     if (state.name === 'closed') return new Permit(this.#judge, this.#epoch, now);
-    if (state.name === 'open' || state.probe !== undefined) return undefined;
+    if (state.name === 'open' || !this.#hasRoom(state)) return undefined;
     const probe = new Permit(this.#judge, this.#epoch, now, state.since);
-    this.#become({ ...state, probe, leaseEndsAt: now + leaseMs });
+    this.#become({ ...state, probes: [...state.probes, probe], leaseEndsAt: now + leaseMs });
     return probe;
+  }
+
+  /** The first probe goes alone. Once one is answered well, the others that are needed go beside each other. */
+  #hasRoom({ probes, successes }: HalfOpen): boolean {
+    return probes.length < (successes === 0 ? 1 : this.#options.probes - successes);
   }
 
   /** `open` and `closed` hold until `auto`, which starts anew as closed: what was seen before says little. */
@@ -127,12 +134,15 @@ export class Breaker {
     if (state.name === 'closed') return;
     if (state.name === 'open') {
       if (now >= state.until) this.#halfOpen(state, 'wait_over');
-    } else if (state.probe !== undefined && now > state.leaseEndsAt) {
-      // A body may take longer than a lease, and holding the place until its end would keep a well upstream closed off.
-      if (state.probe.answered) return state.probe.succeed(now);
-      this.#probeHung(state, state.probe);
-      this.#advance(now);
+      return;
     }
+    const newest = state.probes.at(-1);
+    if (newest === undefined || now <= state.leaseEndsAt) return;
+    // A body may take longer than a lease, and holding the place until its end would keep a well upstream closed off.
+    const answered = state.probes.find((probe) => probe.answered);
+    if (answered === undefined) this.#probeHung(state, newest);
+    else answered.succeed(now);
+    this.#advance(now);
   }
 
   readonly #settle: Judge['settle'] = (permit, verdict, now, failure) => {
@@ -160,8 +170,8 @@ export class Breaker {
     const good = verdict === 'success' && !this.#isSlow(permit.latencyMs(now));
     if (good) return this.#probeSucceeded(state, permit);
     // Of one that hung, silence has been counted.
-    if (state.name !== 'half_open' || state.probe !== permit) return;
-    if (verdict === 'ignored') this.#become({ ...state, probe: undefined });
+    if (state.name !== 'half_open' || !state.probes.includes(permit)) return;
+    if (verdict === 'ignored') this.#become({ ...state, probes: without(state.probes, permit) });
     else this.#open(now, 'probe_failed', failure);
   }
 
@@ -196,8 +206,7 @@ export class Breaker {
       return this.#become({ name: 'closed' }, 'probes_succeeded');
     }
     if (state.name === 'open') return this.#halfOpen({ ...state, successes }, 'probe_answered');
-    const probe = state.probe === permit ? undefined : state.probe;
-    this.#become({ ...state, probe, successes });
+    this.#become({ ...state, probes: without(state.probes, permit), successes });
   }
 
   /** The wait for the next probe counts from the beginning of the one that hangs, which is a wait too. */
@@ -208,7 +217,7 @@ export class Breaker {
   }
 
   #halfOpen({ since, successes }: Open, cause: BreakerCause): void {
-    this.#become({ name: 'half_open', since, successes, probe: undefined, leaseEndsAt: 0 }, cause);
+    this.#become({ name: 'half_open', since, successes, probes: [], leaseEndsAt: 0 }, cause);
   }
 
   #open(now: number, cause: BreakerCause, failure?: FailureDetail): void {
@@ -225,4 +234,8 @@ export class Breaker {
     this.#epoch++;
     this.#observer.changed(from, next.name, cause);
   }
+}
+
+function without(probes: readonly Permit[], ended: Permit): readonly Permit[] {
+  return probes.filter((probe) => probe !== ended);
 }

@@ -37,10 +37,11 @@ export function pacePolicies(
     try {
       const reply = await next(call);
       watch.answered();
-      if (isGood(reply)) watch.learn(clock.now() - startedAt);
+      watch.learn(isGood(reply) ? clock.now() - startedAt : undefined);
       return reply;
     } catch (error) {
       watch.stop();
+      watch.learn(undefined);
       throw error;
     }
   };

@@ -1,6 +1,9 @@
 /** With fewer samples than this, nothing is known. */
 const MIN_SAMPLES = 20;
 
+/** The first samples come from as many attempts as this, nine in ten of which must be answered. */
+const FIRST = Math.floor(MIN_SAMPLES / 0.9);
+
 /** At this many samples all counts are halved, so that the last thousand or so count, whatever the traffic. */
 const MAX_SAMPLES = 1_024;
 
@@ -21,9 +24,27 @@ export class Usual {
   #total = 0;
   #stale = 0;
   #most: number | undefined;
+  /** Of the first attempts: those that are under way or have been answered well. */
+  #first = 0;
 
-  /** One attempt that was answered well after `ms`. */
-  record(ms: number): void {
+  /**
+   * An attempt leaves. True if it is one of the first. Until something is known, only these count: fast answers come before
+   * slow ones, so that the first answers would say that all are fast.
+   */
+  begin(): boolean {
+    if (this.#most !== undefined || this.#first >= FIRST) return false;
+    this.#first++;
+    return true;
+  }
+
+  /** One of the first was not answered well: another takes its place. */
+  forget(): void {
+    this.#first--;
+  }
+
+  /** One attempt that was answered well after `ms`; `first`: what `begin` said of it. */
+  record(ms: number, first: boolean): void {
+    if (!first && this.#most === undefined) return;
     const bucket = ms <= 1 ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / Math.log(GROWTH)));
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
     if (++this.#total >= MAX_SAMPLES) this.#halve();
