@@ -18,6 +18,20 @@ function close(gate: Gate, now: number, changes: Partial<Closing> = {}): void {
   gate.refused(refusal(now - 0.5, changes), now);
 }
 
+/** Until 4 s calls are refused by chance: this share of them. */
+function erratic(gate: Gate, share: number): void {
+  for (let now = 0; now < 4_000; now += 10) {
+    if (now % Math.round(10 / share) === 0) gate.refused(refusal(now), now + 1);
+    else gate.answered(now, now + 1);
+  }
+}
+
+/** As many refusals in a row as it takes; the last is answered at `now`. */
+function closeErratic(gate: Gate, now: number, changes: Partial<Closing> = {}): void {
+  for (let n = 7; n >= 0 && !gate.closed; n--) gate.refused(refusal(now - n, changes), now);
+  expect(gate.closed).toBe(true);
+}
+
 describe('evidence', () => {
   test('one refusal among successes closes nothing; two in a row do', () => {
     const gate = gateOf();
@@ -35,7 +49,7 @@ describe('evidence', () => {
   test('a success that left before the first refusal contradicts nothing', () => {
     const gate = gateOf();
     gate.refused(refusal(10), 12);
-    gate.answered(10, 13);
+    gate.answered(9, 13);
     expect(gate.refused(refusal(14), 15)).toBe(true);
   });
 
@@ -47,8 +61,26 @@ describe('evidence', () => {
       gate.answered(now + 2, now + 3);
       now += 10;
     }
-    for (let n = 0; n < 5; n++) expect(gate.refused(refusal(now++), now++)).toBe(false);
+    for (let n = 0; n < 7; n++) expect(gate.refused(refusal(now++), now++)).toBe(false);
     expect(gate.refused(refusal(now++), now++)).toBe(true);
+  });
+
+  test('where calls are many more are needed, because bad luck closes a gate once a minute at most', () => {
+    const served = new Throughput();
+    const gate = gateOf(0, served);
+    for (let i = 0; i < 20; i++) served.count(500);
+    for (let n = 0; n < 2; n++) expect(gate.refused(refusal(600 + n), 600 + n)).toBe(false);
+    expect(gate.refused(refusal(604), 604)).toBe(true);
+  });
+
+  test('never more than eight', () => {
+    const served = new Throughput();
+    const gate = gateOf(0, served);
+    erratic(gate, 0.5);
+    for (let i = 0; i < 1_000; i++) served.count(10_000);
+    let inRow = 1;
+    while (!gate.refused(refusal(10_000 + inRow), 10_000 + inRow)) inRow++;
+    expect(inRow).toBe(8);
   });
 
   test('a refusal of more than a minute ago does not count', () => {
@@ -192,10 +224,51 @@ test('past the named time nothing is known while a probe is under way, however f
   expect(gate.knownAt(0, 2_301, 0)).toBe(-Infinity);
 });
 
+describe('an API that refuses at random', () => {
+  test('is opened at once when a short closure is over: it was bad luck', () => {
+    const gate = gateOf();
+    erratic(gate, 0.25);
+    closeErratic(gate, 5_000, { askedMs: 1_000 });
+    gate.pass(6_000);
+    gate.answered(6_000, 6_001);
+    expect(gate.isOpen).toBe(true);
+  });
+
+  test('also when some probes were refused, as many as are usual', () => {
+    const stateAfter = (failed: number) => {
+      const gate = gateOf();
+      erratic(gate, 0.25);
+      closeErratic(gate, 5_000, { askedMs: 300 });
+      for (let n = 1; n <= failed; n++) {
+        gate.pass(5_000 + 300 * n);
+        gate.refused(refusal(5_000 + 300 * n, { askedMs: 300 }), 5_000 + 300 * n);
+      }
+      gate.pass(8_000);
+      gate.answered(8_000, 8_001);
+      return gate.isOpen;
+    };
+    expect([stateAfter(2), stateAfter(5)]).toEqual([true, false]);
+  });
+
+  test('goes on one at a time after a long closure, which one refusal does not close again', () => {
+    const gate = gateOf();
+    erratic(gate, 0.25);
+    closeErratic(gate, 5_000, { askedMs: 6_000 });
+    gate.pass(11_000);
+    gate.answered(11_000, 11_001);
+    expect([gate.isOpen, gate.closed]).toEqual([false, false]);
+    gate.refused(refusal(11_100), 11_101);
+    expect(gate.closed).toBe(false);
+    closeErratic(gate, 11_200);
+  });
+});
+
 test('a busy upstream goes on at half of what it served', () => {
   const served = new Throughput();
   const gate = gateOf(0, served);
   for (let i = 0; i < 200; i++) served.count(500);
+  // At this rate two refusals in a row are bad luck.
+  gate.refused(refusal(898), 899);
   close(gate, 900, { askedMs: 500 });
   gate.pass(1_400);
   gate.answered(1_400, 1_400);

@@ -1,18 +1,24 @@
 /** The share of random refusals is taken over about so many answers. */
-const MEMORY = 20;
+const MEMORY = 50;
+
+/** In the beginning it is as if so many had been answered before. */
+const PRIOR = 10;
 
 /** A share below this cannot be told from none. */
 const LEAST_SHARE = 0.03;
 
-/**
- * So unlikely must it be that refusals in a row are bad luck. A refusal is answered faster than a success, so that refusals come in a row more
- * often than by their share; and a busy client rolls these dice ten times a second.
- */
+/** So unlikely must it be that refusals in a row are bad luck, where calls are few. */
 const DOUBT = 0.001;
 
-/** Two in a row at least; more than six tell nothing new. */
+/** Where calls are many, bad luck may close a gate about once in this time. */
+const MISTAKE_EVERY_S = 60;
+
+/** Two in a row at least; more than eight tell nothing new. */
 const FEWEST = 2;
-const MOST = 6;
+const MOST = 8;
+
+/** An API of which this share was refused by chance is known to do that. */
+const ERRATIC_SHARE = 0.05;
 
 /** A refusal counts for this long. */
 const FRESH_MS = 60_000;
@@ -25,8 +31,9 @@ const PAIR_REFUSALS = 4;
 
 /**
  * Tells a limit from bad luck. Rule "what is learned may delay; it refuses only what the evidence covers": one refusal is no limit. A
- * limit is so many refusals in a row, with no success that left later than the first of them, as are unlikely (one in a thousand) at the share
- * of random refusals that was seen. Where an API refuses one call in five by chance, five in a row are needed, where it never does two.
+ * limit is so many refusals in a row, with no success that left later than the first of them, as are unlikely at the share of random
+ * refusals that was seen and at the rate of calls. Where an API never does that two in a row are needed, at twenty calls a second three; where it refuses one call in
+ * five by chance, five. A refusal is answered faster than a success, so that refusals come in a row more often than by their share.
  *
  * `whole`: the evidence is for a limit of the whole credential. It must come from several scopes.
  */
@@ -38,19 +45,20 @@ export class Evidence {
   #latestAt = -Infinity;
   /** Of the answers, those that were refused by chance. */
   #share = 0;
+  #answers = PRIOR;
 
   constructor(whole: boolean) {
     this.#whole = whole;
   }
 
   /** True when it is enough. */
-  refused(scope: string, startedAt: number, now: number): boolean {
+  refused(scope: string, startedAt: number, now: number, perSecond: number): boolean {
     if (now - this.#latestAt > FRESH_MS) this.#restart();
     this.#latestAt = now;
     if (this.#inRow === 0) this.#firstLeftAt = startedAt;
     this.#inRow++;
     if (this.#whole) this.#scopes.add(scope);
-    return this.#inRow >= this.#needed && (!this.#whole || this.#isWide);
+    return this.#inRow >= this.#needed(perSecond) && (!this.#whole || this.#isWide);
   }
 
   /** A limit that is known was met here too. */
@@ -65,26 +73,37 @@ export class Evidence {
 
   /** An attempt that left at `startedAt` was not refused. */
   served(startedAt: number): void {
-    if (this.#inRow > 0 && startedAt > this.#firstLeftAt) {
-      for (let n = 0; n < this.#inRow; n++) this.#share += (1 - this.#share) / MEMORY;
+    if (this.#inRow > 0 && startedAt >= this.#firstLeftAt) {
+      for (let n = this.#inRow; n > 0; n--) this.#count(1);
       this.#restart();
     }
-    this.#share -= this.#share / MEMORY;
+    this.#count(0);
   }
 
-  /** The limit was real, and is over. */
+  /** The limit is over. */
   forget(): void {
     this.#restart();
   }
 
-  get #needed(): number {
+  /** Whether so many refusals in a row are usual for this API, because it refuses at random. */
+  isUsual(refusals: number): boolean {
+    return this.#share >= ERRATIC_SHARE && refusals < this.#needed(0);
+  }
+
+  #needed(perSecond: number): number {
     const share = Math.max(LEAST_SHARE, this.#share);
-    return Math.min(MOST, Math.max(FEWEST, Math.ceil(Math.log(DOUBT) / Math.log(share))));
+    const doubt = Math.min(DOUBT, 1 / (perSecond * MISTAKE_EVERY_S));
+    return Math.min(MOST, Math.max(FEWEST, Math.ceil(Math.log(doubt) / Math.log(share))));
   }
 
   get #isWide(): boolean {
     const { size } = this.#scopes;
     return size >= SCOPES || (size >= PAIR && this.#inRow >= PAIR_REFUSALS);
+  }
+
+  #count(refused: 0 | 1): void {
+    this.#answers = Math.min(MEMORY, this.#answers + 1);
+    this.#share += (refused - this.#share) / this.#answers;
   }
 
   #restart(): void {

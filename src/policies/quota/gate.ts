@@ -25,6 +25,9 @@ const RAMP_MS = 5000;
 /** A Retry-After is rounded up to whole seconds: what is answered in the last of them does not prove it wrong. */
 const ROUNDING_MS = 1000;
 
+/** Where an API refuses at random, a closure that ends so soon was bad luck. */
+const SHORT_MS = 5000;
+
 /** A reply that says "too many". */
 export interface Closing {
   readonly cause: GateCause;
@@ -39,7 +42,7 @@ export interface Closing {
 /**
  * - `open`: all pass → `closed` when refusals are evidence of a limit.
  * - `closed`: probes pass, the first after a second at most, then ever more seldom → `open` when one is answered before `until`, because
- *   the belief was wrong; `paced` when one is answered after it.
+ *   the belief was wrong, or soon and the API refuses at random; otherwise `paced`.
  * - `paced`: one at a time, sooner and sooner → `open` after five seconds and when nobody waits, `closed` when refusals are evidence of a limit.
  */
 type State =
@@ -164,7 +167,8 @@ export class Gate {
     }
     // What was on its way when it closed says nothing about now.
     if (startedAt <= this.#closedAt) return;
-    const wrong = now < state.named - ROUNDING_MS || (state.cause === 'throttled' && state.failed === 0);
+    const luck = now - this.#closedAt <= SHORT_MS && this.#evidence.isUsual(state.failed);
+    const wrong = luck || isWrong(state, now);
     if (wrong) this.#evidence.served(startedAt);
     else this.#evidence.forget();
     this.#state = wrong ? OPEN : { name: 'paced', since: now };
@@ -187,7 +191,8 @@ export class Gate {
       return false;
     }
     if (onItsWay) return false;
-    const enough = this.#evidence.refused(closing.scope, closing.startedAt, now);
+    const { scope, startedAt } = closing;
+    const enough = this.#evidence.refused(scope, startedAt, now, this.#served.perSecond(now));
     // Between answers one refusal is no limit while calls are paced either: a random one would close the gate again and again.
     if (!enough && closing.cause !== 'permanent') return false;
     this.#close(closing, now);
@@ -241,4 +246,9 @@ export class Gate {
   #rampMs(sinceMs: number): number {
     return 1000 / rampRate(sinceMs, this.#servedBefore);
   }
+}
+
+/** Its end was not near, or only a guess that no probe has tested. */
+function isWrong({ named, cause, failed }: Closed, now: number): boolean {
+  return now < named - ROUNDING_MS || (cause === 'throttled' && failed === 0);
 }
