@@ -147,7 +147,7 @@ describe('a small file', () => {
               jitter: 'full',
               listMs: [],
             },
-            retryAfterMaxMs: 30_000,
+            retryAfterMaxMs: 90_000,
             vetoHeaders: ['x-should-retry', 'stripe-should-retry'],
           },
           inspection: { inspect: 'errors', rules: [] },

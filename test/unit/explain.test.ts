@@ -182,7 +182,7 @@ test('shows each wait and their sum, for ordinary failures and for overload', as
     '  after 429, 503, 529, before attempt 2  0ms   500ms     1s',
     '  after 429, 503, 529, before attempt 3  0ms      1s     2s',
     '  after 429, 503, 529, in all            0ms    1.5s     3s',
-    '  A Retry-After that asks for more takes the place of a wait, up to 30s.',
+    '  A Retry-After that asks for more takes the place of a wait, up to 90s.',
   ]);
 });
 

@@ -81,7 +81,10 @@ export const retry = shorthand(
       ),
       backoff: backoff.optional(),
       retry_after: section('Waits that the upstream asks for.', {
-        max: duration('30s', 'A Retry-After beyond this is not waited for: the reply goes to the client.'),
+        max: duration(
+          '90s',
+          'A Retry-After beyond this is not waited for: the reply goes to the client. The default covers a minute; SDKs wait as long.',
+        ),
       }).optional(),
       budget: section('Retries of an upstream are paid for by its successes.', {
         cap: decimal(10, 'Most tokens that are kept; a retry costs one.', 0, 1_000_000),
