@@ -2,7 +2,9 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { BackoffOptions } from '../policies/retry/options.ts';
 import type { DurableOptions, DurableProcess } from '../durable/options.ts';
 import type { UpstreamConfig } from './config.ts';
+import { type Calls, overlap } from './covers.ts';
 import { section } from './field.ts';
+import { isIdempotent } from '../http/methods.ts';
 import { callbackOptions, callbacks } from './callbacks.ts';
 import { choice, integer, text } from './fields.ts';
 import type { Complete, Inherited } from './inherit.ts';
@@ -122,6 +124,32 @@ export function decideDurable(route: Inherited<Settings>): boolean {
   values.durable.mode = 'on';
   origins.set('durable.mode', written[1]);
   return true;
+}
+
+/** Methods that are not safe to repeat; a route without `match.method` takes them too. */
+const WITHOUT_METHOD: readonly string[] = ['POST', 'PATCH'];
+
+const KEYLESS = [
+  'a POST or PATCH without an idempotency key ends at the first failure that leaves its outcome open;',
+  'write retry.idempotency_key: inject if this API knows idempotency keys (or pass, where clients send their own),',
+  'or none if it knows none',
+].join(' ');
+
+/**
+ * Many attempts are planned and the first failure ends it. Said only where nobody has decided: a preset or the user may
+ * have written what a key means, or what becomes of an open outcome.
+ */
+export function warnOfKeyless(
+  { values, origins }: Inherited<Settings>,
+  { calls, allow }: { readonly calls: Calls; readonly allow: readonly Calls[] | undefined },
+  report: Report,
+): void {
+  const methods = (calls.methods ?? WITHOUT_METHOD).filter((method) => !isIdempotent(method));
+  const sent = allow === undefined || allow.some((rule) => overlap(rule, { ...calls, methods }));
+  if (values.retry.safe || methods.length === 0 || !sent) return;
+  const decided = ['retry.idempotency_key', 'durable.on_unknown'];
+  if (decided.some((key) => origins.get(key)?.layer.name !== undefined)) return;
+  report.warning(origins.get('durable.mode')?.path ?? ['durable'], KEYLESS);
 }
 
 /** A durable route's settings, and the backoff that its attempts follow. */

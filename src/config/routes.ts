@@ -2,7 +2,7 @@ import { warnOfMethods } from './allow.ts';
 import type { RouteConfig } from './config.ts';
 import { type Calls, covers, overlap } from './covers.ts';
 import { crossCheck } from './cross-check.ts';
-import { durableOptions, decideDurable } from './durable.ts';
+import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
 import { headerRules } from './header-rules.ts';
 import { countInjected } from './identity.ts';
 import { inherit, type Layer } from './inherit.ts';
@@ -113,6 +113,7 @@ function resolveRoute(
   const inherited = inherit<SharedInput>(layers);
   crossCheck(inherited, report);
   const durable = decideDurable(inherited);
+  if (durable) warnOfKeyless(inherited, { calls, allow }, report);
   const headers = headerRules(layers, allow !== undefined, report);
   countInjected(inherited, headers);
   checkSigned(inherited, { headers, durable }, report);

@@ -82,3 +82,37 @@ test('an upstream cannot be mounted where status and results are', () => {
   ]);
   expect(problems(yaml.replace('durable: true', 'durable: off'))).toEqual([]);
 });
+
+describe('a durable route that takes a POST and says nothing of idempotency keys', () => {
+  const warnings = (yaml: string) => {
+    const loaded = loadConfig('config.yaml', {}, () => yaml);
+    if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
+    return loaded.warnings.map(formatProblem);
+  };
+
+  test('is warned of, once, where it was made durable, with what to write', () => {
+    const [warning, ...more] = warnings(api('    durable: true\n    routes: [{ match: { path: /a } }]'));
+    expect(warning).toMatch(/^config\.yaml:4:5 {2}upstreams\.api\.durable.*retry\.idempotency_key: inject/);
+    expect(more).toEqual([]);
+  });
+
+  test.each([
+    '    durable: true\n    retry: { idempotency_key: inject }',
+    '    durable: true\n    retry: { idempotency_key: none }',
+    '    durable: { on_unknown: hold }',
+    '    durable: { on_unknown: retry }',
+    '    durable: true\n    retry: { safe: true }',
+    '    durable: true\n    allow: [GET /**, DELETE /a]',
+    '    routes: [{ match: { path: /a, method: [GET, PUT, DELETE] }, durable: true }]',
+    '    routes: [{ match: { path: /a, method: POST } }]',
+  ])('is not warned of where that is decided, or where no POST comes: %j', (written) => {
+    expect(warnings(api(written))).toEqual([]);
+  });
+
+  test.each([
+    '    durable: true\n    allow: [GET /**, POST /a]',
+    '    routes: [{ match: { path: /a, method: [GET, PATCH] }, durable: true }]',
+  ])('is warned of where one POST or PATCH comes: %j', (written) => {
+    expect(warnings(api(written))).toHaveLength(1);
+  });
+});
