@@ -57,6 +57,8 @@ export interface ReplyBody {
   discard(): void;
   /** Calls back once, when the body has ended for whatever reason. Never throws. */
   onEnd(listener: (end: BodyEnd) => void): void;
+  /** Calls back once, when the one who takes the body next holds the upstream back. Absent where no upstream can be held back. */
+  onHeldBack?(listener: () => void): void;
 }
 
 /** Fields behind a body, as the client gets them. */

@@ -48,6 +48,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #sent: Sent = 'not_sent';
   #discarded = false;
   #drained = 0;
+  #onHeldBack: (() => void) | undefined;
   #idle: Timer | undefined;
   #lastByteAt = 0;
   #heldBack = false;
@@ -113,6 +114,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       if (this.#sink.write(chunk)) return;
       this.#heldBack = true;
       controller.pause();
+      this.#onHeldBack?.();
+      this.#onHeldBack = undefined;
       return;
     }
     this.#drained += chunk.length;
@@ -162,6 +165,10 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#end !== undefined) listener(this.#end);
     else if (this.#listeners === undefined) this.#listeners = [listener];
     else this.#listeners.push(listener);
+  }
+
+  onHeldBack(listener: () => void): void {
+    this.#onHeldBack = listener;
   }
 
   #flow(): void {

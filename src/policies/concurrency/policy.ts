@@ -27,7 +27,8 @@ export interface ConcurrencyLimitOptions {
 
 /**
  * Lets as many attempts through as `limit` allows, has a few wait for a moment and refuses the rest.
- * A permit is held until the reply's body has ended, or until the attempt is suspected to hang.
+ * A permit stands for the upstream's work. It is held until the reply's body has ended, until the attempt is suspected to
+ * hang, or until the client holds the body back: a client that does not read must keep nobody out.
  */
 export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLimitOptions): Policy {
   const { queue, clock } = options;
@@ -44,6 +45,7 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLi
     try {
       const reply = await next(call);
       const latencyMs = clock.now() - startedAt;
+      reply.body.onHeldBack?.(() => release(replyEvidence(reply.status, 'complete'), latencyMs));
       reply.body.onEnd((end) => release(replyEvidence(reply.status, end), latencyMs));
       return reply;
     } catch (error) {

@@ -67,6 +67,10 @@ export class HeldBody implements ReplyBody, BodySink {
     this.#body.onEnd(listener);
   }
 
+  onHeldBack(listener: () => void): void {
+    this.#body.onHeldBack?.(listener);
+  }
+
   // --- the sink's side ---
 
   get destroyed(): boolean {
