@@ -21,6 +21,7 @@ export function describe(explanation: Explanation): string {
     retries(explanation),
     resumes(explanation),
     explanation.retried.length === 0 ? '' : waits(explanation),
+    silence(explanation),
     whoMayUseIt(explanation),
     describeDurable(explanation.durable),
     ...explanation.schedules.map((schedule) => `  Made by schedule ${schedule}\n`),
@@ -35,6 +36,16 @@ function retries({ method, retried, schedule }: Explanation): string {
   if (retried.length === 0) return '  never: retry.attempts is 1\n';
   const attempts = schedule.ordinary.waits.length + 1;
   return `${describeRules(retried)}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is kept.\n`;
+}
+
+/** No key shows this rule, because it holds where a key is left out. */
+function silence({ attemptTimeoutMs }: Explanation): string {
+  if (attemptTimeoutMs !== undefined) return '';
+  return [
+    '\nWhen an attempt is silent\n',
+    '  No attempt is cut, because timeouts.attempt is not written. Silence is judged by what is usual for the path: after\n',
+    '  four times the time of nine in ten, and after 2 s at least, it counts as a failure until its answer comes.\n',
+  ].join('');
 }
 
 function resumes({ resumes: times }: Explanation): string {

@@ -48,6 +48,8 @@ export interface Explanation {
   readonly values: readonly EffectiveValue[];
   readonly retried: readonly RetryRule[];
   readonly totalTimeoutMs: number;
+  /** Undefined where none is written. */
+  readonly attemptTimeoutMs: number | undefined;
   readonly retryAfterMaxMs: number;
   /** How often the rest of a body that breaks is asked for. */
   readonly resumes: number;
@@ -133,6 +135,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     ],
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
+    attemptTimeoutMs: route.settings.attemptTimeoutMs,
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
     strangers: strangers(loaded, upstream, route),

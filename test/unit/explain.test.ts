@@ -387,3 +387,13 @@ test('tells who is refused where a credential is added, and nothing where none i
   const open = CONFIG.replace('authorization: literal', 'x-lang: de').replace('x-lang: en, ', '');
   expect((await run(explain, args, open)).out).not.toContain('Who may use it');
 });
+
+test('without a written attempt timeout it says how silence is judged, and nothing of it with one', async () => {
+  const plain = 'upstreams:\n  pay: { url: https://pay.example }\n';
+  const heading = 'When an attempt is silent';
+  expect(sectionOf((await run(explain, ['GET', '/pay/a'], plain)).out, heading).join(' ')).toContain(
+    'usual for the path',
+  );
+  const written = `defaults: { timeouts: { attempt: 2s } }\n${plain}`;
+  expect((await run(explain, ['GET', '/pay/a'], written)).out).not.toContain(heading);
+});
