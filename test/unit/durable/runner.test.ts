@@ -18,7 +18,7 @@ const ROUTE = {
 } as DurableRoute;
 
 /** A runner on an embedded store, whose attempts end when the test says so. */
-async function running(pollMs = 1_000) {
+async function running(pollMs = 1_000, shared = false) {
   const clock = new SetClock();
   const store = await openStore(join(temporaryFolder(), 'store.db'));
   const epoch = clock.wallTime();
@@ -30,7 +30,7 @@ async function running(pollMs = 1_000) {
   const runner = new Runner({
     clock,
     owner: 'a',
-    leaseNow: () => epoch + clock.now(),
+    leaseNow: () => (shared ? undefined : epoch + clock.now()),
     pollMs,
     routes: [ROUTE],
     store: {
@@ -149,4 +149,13 @@ test('after a failure of the store those who live write their ends first', async
   await clock.advance(15_000);
   await look();
   expect(claims.at(-1)?.reclaims).toBe(true);
+});
+
+test('on a shared store the clock counts as set back only if the clock of the store says so too', async () => {
+  const { clock, epoch, look, runs, setBacks, store } = await running(1_000, true);
+  await store.submit(newJob('req_1', { createdAt: epoch, dueAt: epoch, deadlineAt: epoch + 86_400_000 }));
+  clock.setBy = -86_400_000;
+  await look();
+  expect(setBacks).toEqual([]);
+  expect(runs).toEqual([]);
 });
