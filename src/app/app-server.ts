@@ -3,6 +3,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Address, ClientOptions, ServerTls } from '../config/config.ts';
 import type { Parties } from '../proxy/client-exchange.ts';
+import { joinWhilePaused } from '../proxy/joined-while-paused.ts';
 import { wantsTunnel } from '../proxy/upgrade.ts';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
@@ -52,13 +53,14 @@ export async function listen(
     requireHostHeader: false,
     shouldUpgradeCallback: wantsTunnel,
   };
+  const handle: RequestListener = (req, res) => {
+    joinWhilePaused(req);
+    handlers.handle(req, res);
+  };
   const server: Server =
     tls === undefined
-      ? createServer(options, handlers.handle)
-      : (await import('node:https')).createServer(
-          { ...options, ...secureOptions(tls, http2) },
-          handlers.handle,
-        );
+      ? createServer(options, handle)
+      : (await import('node:https')).createServer({ ...options, ...secureOptions(tls, http2) }, handle);
   // Fields beyond node's 2000 would be dropped without a word, those that frame the body too. 16 KiB of them are the limit.
   server.maxHeadersCount = 0;
   limitClients(server, limits);

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { isGrpc } from '../http/grpc.ts';
 import type { ClientConnection, ClientRequest } from './client.ts';
+import { joinWhilePaused } from './joined-while-paused.ts';
 
 /** A request on a stream of HTTP/2, told as HTTP/1.1 tells it. The stream is its connection, too: there is one for each. */
 export class Http2Request implements ClientRequest, ClientConnection {
@@ -23,6 +24,7 @@ export class Http2Request implements ClientRequest, ClientConnection {
     this.remoteAddress = remoteAddress;
     this.#stream = stream;
     this.#complete = stream.endAfterHeaders;
+    joinWhilePaused(stream);
     // node:http2 ends a body as if it were whole also when it was cut.
     stream.on('end', () => {
       this.#complete = !stream.aborted && stream.rstCode === 0;
