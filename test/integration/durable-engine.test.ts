@@ -128,7 +128,7 @@ test('without a number, the attempts at once grow with each good answer', async 
 test('where a limit exists, durable attempts leave a place to a live call', async () => {
   const { origin, release } = await startHolding();
   const client = await startDurable(
-    durableConfig(origin, { more: '    concurrency: { mode: fixed, initial: 4, queue: 0 }' }),
+    durableConfig(origin, { more: '    concurrency: { mode: fixed, max: 4, queue: 0 }' }),
   );
   const accepted = await Promise.all(Array.from({ length: 10 }, () => client.accepted()));
   await origin.untilRequests(3);
@@ -389,13 +389,15 @@ test.each(['', '    routes: [{ name: other, match: { path: /other } }]'])(
 test('an attempt that takes too long is broken off, and followed by another', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(hang(), ok());
-  const client = await startDurable(durableConfig(origin), { clock });
+  const client = await startDurable(durableConfig(origin, { more: '    timeouts: { attempt: 10s }' }), {
+    clock,
+  });
   const location = await client.accepted();
   await origin.untilRequests(1);
   await clock.advance(10_000);
   const waiting = await client.until(location, ({ status: now }) => now === 'waiting');
   expect(waiting.attempts).toMatchObject({ made: 1, last: { error: 'attempt_timeout' } });
-  await untilTimer(clock, 1);
+  await clock.untilWaiting('runner.ts', 1);
   await clock.advance(1);
   expect(await client.until(location, ({ done }) => done)).toMatchObject({ status: 'succeeded' });
 });
@@ -415,14 +417,14 @@ test('one that may not be repeated is not broken off as long as there is time', 
   expect(await client.until(location, ({ done }) => done)).toMatchObject({ status: 'succeeded' });
 });
 
-test('what is due in a month wakes the runner every hour, for no timer is that long', async () => {
+test('for what is due in a month the runner looks every minute, because the clock may be set', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok());
   const client = await startDurable(durableConfig(origin, { durable: 'deadline: 60d' }), { clock });
   const location = await client.accepted({ 'breakwater-delay': '30d' });
-  for (let hour = 0; hour < 3; hour++) {
-    await untilTimer(clock, 3_600_000);
-    await clock.advance(3_600_000);
+  for (let minute = 0; minute < 3; minute++) {
+    await clock.untilWaiting('runner.ts', 60_000);
+    await clock.advance(60_000);
   }
   expect(await client.monitor(location)).toMatchObject({ status: 'queued', next: { reason: 'not_before' } });
   expect(origin.requests).toEqual([]);
@@ -438,14 +440,6 @@ test('a quota that is used up puts a request off until it has room, without an a
   expect(Date.parse(next?.at ?? '') - Date.now()).toBeGreaterThan(10 * 60_000);
   expect(origin.requests).toHaveLength(1);
 });
-
-/** Resolves once something is to happen after `ms`. */
-async function untilTimer(clock: FakeClock, ms: number): Promise<void> {
-  const at = clock.now() + ms;
-  while (!clock.deadlines.some((deadline) => Math.abs(deadline - at) < 1)) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 test('two reloads at once that make it durable open the store once', async () => {
   const origin = await startOrigin(ok());

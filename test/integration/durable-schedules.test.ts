@@ -4,7 +4,7 @@ import { temporaryFolder } from '../support/command.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, ok, type Origin, startOrigin, status } from '../support/origin.ts';
-import { minutes, untilTimers } from '../support/schedules.ts';
+import { minutes, untilScheduled } from '../support/schedules.ts';
 
 const RATES = 'cron: "*/2 * * * *", request: { path: "/api/fx/latest?base=EUR" }';
 
@@ -144,7 +144,7 @@ test.each([
 
   const after = await startDurable(yaml, { clock });
   await ended(after, runs);
-  await untilTimers(clock, 60_000, 2);
+  await untilScheduled(clock);
   expect(origin.requests).toHaveLength(1 + runs);
   const [rates] = await schedules(after);
   expect(rates?.last).toMatchObject({
@@ -215,7 +215,7 @@ test('every run of a POST has a key of its own slot', async () => {
     'cron: "0 0 1 1 *", request: { method: POST, path: /api/report, headers: { accept: text/csv } }';
   const client = await startDurable(config(origin, schedule), { clock });
   await origin.untilRequests(1);
-  await untilTimers(clock, 1, 1);
+  await clock.untilWaiting('runner.ts', 1);
   await clock.advance(1);
   await ended(client, 1);
   const keys = origin.requests.map(({ headers }) => [headers['idempotency-key'], headers.accept]);

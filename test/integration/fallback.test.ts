@@ -240,6 +240,7 @@ describe('another upstream', () => {
     const { backup, proxy, send } = await start({
       first: [reset()],
       second: [status(503), ok('second try')],
+      other: '    retry: { budget: { ratio: 0.5 } }\n',
     });
     expect(await (await send()).text()).toBe('second try');
     expect(backup.requests.length).toBe(2);

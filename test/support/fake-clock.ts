@@ -4,6 +4,8 @@ import type { Clock, Timer } from '../../src/runtime/clock.ts';
 interface Sleeper {
   readonly at: number;
   readonly wake: () => void;
+  /** Its stack tells who waits. It is formatted when it is read. */
+  readonly begun: Error;
 }
 
 /** A clock that stands still until told otherwise. */
@@ -33,6 +35,7 @@ export class FakeClock implements Clock {
           signal.off(cancel);
           resolve();
         },
+        begun: new Error('begun here'),
       };
       signal.on(cancel);
       this.#sleepers.push(sleeper);
@@ -41,7 +44,7 @@ export class FakeClock implements Clock {
   }
 
   timer(ms: number, callback: () => void): Timer {
-    const sleeper: Sleeper = { at: this.#now + ms, wake: callback };
+    const sleeper: Sleeper = { at: this.#now + ms, wake: callback, begun: new Error('begun here') };
     this.#timers.add(sleeper);
     this.#sleepers.push(sleeper);
     // What is due already waits for no test to move time on: the test may have done so a moment before.
@@ -58,6 +61,13 @@ export class FakeClock implements Clock {
   /** When they end, on the scale of `now`. */
   get deadlines(): readonly number[] {
     return this.#sleepers.map(({ at }) => at);
+  }
+
+  /** Resolves once code of this file waits for `ms` from now. Others may wait for the same moment, so counting is not enough. */
+  async untilWaiting(file: string, ms: number): Promise<void> {
+    const at = this.#now + ms;
+    const waits = (sleeper: Sleeper) => sleeper.at === at && sleeper.begun.stack?.includes(`/${file}:`);
+    while (!this.#sleepers.some(waits)) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Sleeps alone. */
