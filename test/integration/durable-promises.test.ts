@@ -40,9 +40,9 @@ test('promise: exponential backoff, per-route policy, immediate first attempt, t
     expect(monitor.plan[0]).toBe(monitor.next?.at);
     expect(monitor.plan).toHaveLength(3 - n);
     // The runner sleeps for a minute at most.
-    await untilTimer(clock, Math.min(wait, 60_000));
+    await clock.untilWaiting('runner.ts', Math.min(wait, 60_000));
     await clock.advance(wait - 1);
-    if (wait > 60_000) await untilTimer(clock, 1);
+    if (wait > 60_000) await clock.untilWaiting('runner.ts', 1);
     expect(origin.requests).toHaveLength(n + 1);
     await clock.advance(1);
   }
@@ -385,8 +385,3 @@ test('promise: the true schedule is shown', async () => {
     },
   });
 });
-
-/** Resolves once the runner sleeps until what is due after `ms`. */
-async function untilTimer(clock: FakeClock, ms: number): Promise<void> {
-  while (!clock.deadlines.includes(clock.now() + ms)) await new Promise((resolve) => setImmediate(resolve));
-}
