@@ -5,6 +5,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { createLookup } from './lookup.ts';
 import type { Resolve } from './shared-lookups.ts';
 import { type EgressProxy, throughProxy } from './proxy-egress.ts';
+import { VERIFIED } from './verified.ts';
 
 /** Opens a connection, up to the end of its TLS handshake. */
 export type Connector = buildConnector.connector;
@@ -47,6 +48,7 @@ export function createConnector(
     allowH2: offerHttp2,
     preferH2: true,
     minVersion: tls.minVersion,
+    ...VERIFIED,
     ...set('ca', tls.ca),
     ...set('cert', tls.cert),
     ...set('key', tls.key),

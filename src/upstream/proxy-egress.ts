@@ -6,6 +6,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { toProxyError } from './failure.ts';
 import { createLookup } from './lookup.ts';
 import type { Resolve } from './shared-lookups.ts';
+import { VERIFIED } from './verified.ts';
 
 /** The HTTP proxy that stands between us and the upstreams. */
 export interface EgressProxy {
@@ -33,7 +34,7 @@ export function throughProxy(proxy: EgressProxy, secure: Connector, options: Opt
   const { clock, timeoutMs, resolve } = options;
   // The proxy itself was named by the operator, and is inside as a rule.
   const lookup = createLookup({ allowPrivate: true, timeoutMs, clock, resolve });
-  const toProxy = connectorOf({ timeout: timeoutMs, allowH2: false, lookup });
+  const toProxy = connectorOf({ ...VERIFIED, timeout: timeoutMs, allowH2: false, lookup });
   const address = { protocol: proxy.protocol, hostname: proxy.hostname, port: String(proxy.port) };
   const where = `egress proxy ${proxy.hostname}:${proxy.port}`;
   return (target, callback) => {

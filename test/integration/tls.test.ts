@@ -15,7 +15,7 @@ import {
   type Socket,
 } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { NO_WAIT, startBreakwater } from '../support/breakwater.ts';
 import { ok, startOrigin } from '../support/origin.ts';
 import { CA, OTHER_CA, pem } from '../support/tls.ts';
@@ -114,6 +114,14 @@ test.each(REFUSED)('%s is refused before anything is sent, and named', async (_w
   expect(proxyStatus).toMatch(named);
   expect(`${JSON.parse(body).code} ${body}`).toMatch(named);
   expect(logged).toMatch(named);
+  expect(origin.requests).toBe(0);
+});
+
+test('no variable of the environment turns the verification off', async () => {
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const origin = await startSecure();
+  expect(await ask(config(origin.port))).toMatchObject({ status: 502 });
   expect(origin.requests).toBe(0);
 });
 
