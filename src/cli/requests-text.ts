@@ -1,3 +1,4 @@
+import { terminalText } from '../runtime/terminal.ts';
 import { table } from './table.ts';
 
 /** What is shown of a request's status monitor. */
@@ -71,7 +72,7 @@ export function describeRequest(monitor: Monitor, attempts: Attempts, now: numbe
     ['callback', [callback?.url, callback?.status].filter((part) => part !== undefined).join(', ')],
   ];
   const known = table(rows.filter(([, value]) => value !== ''));
-  return `${monitor.id}\n${known}\n${describeAttempts(attempts, now)}`;
+  return `${terminalText(monitor.id)}\n${known}\n${describeAttempts(attempts, now)}`;
 }
 
 /** One line each, with the wait that was chosen after it. */
@@ -92,7 +93,7 @@ export function describeAttempts({ attempts }: Attempts, now: number): string {
 export function inShort(monitor: Monitor, now: number): string {
   const then = upcoming(monitor, now) ?? result(monitor);
   const erased = monitor.erased === true ? ' (erased)' : '';
-  return `${monitor.status}${then === '' ? '' : `: ${then}`}${erased}`;
+  return terminalText(`${monitor.status}${then === '' ? '' : `: ${then}`}${erased}`);
 }
 
 function upcoming({ next }: Monitor, now: number): string | undefined {

@@ -1,4 +1,5 @@
 import { systemClock } from '../runtime/clock.ts';
+import { terminalLines, terminalText } from '../runtime/terminal.ts';
 import { type AdminAddress, adminAddress, AdminFailure, callAdmin } from './admin-api.ts';
 import { readArgs, wrong } from './args.ts';
 import type { Command, Io } from './io.ts';
@@ -20,6 +21,8 @@ interface Asked {
   readonly force: boolean;
   readonly json: boolean;
   readonly io: Io;
+  /** Takes a stored body, byte for byte. */
+  readonly outRaw: (text: string) => void;
 }
 
 interface Action {
@@ -38,7 +41,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 };
 
 /** Shows and steers the durable requests of a running proxy. */
-export const requests: Command = async (args, io) => {
+export const requests: Command = async (args, bare) => {
+  const io = forTerminal(bare);
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
   const { values } = called;
@@ -51,13 +55,23 @@ export const requests: Command = async (args, io) => {
   try {
     const query = queryOf(filters);
     const { force, json } = values;
-    return await action.run({ proxy: adminAddress(values, io), ids, query, force, json, io });
+    const outRaw = (text: string) => bare.out(text);
+    return await action.run({ proxy: adminAddress(values, io), ids, query, force, json, io, outRaw });
   } catch (error) {
     if (!(error instanceof AdminFailure)) throw error;
     io.err(`breakwater: ${error.message}\n`);
     return error.exit;
   }
 };
+
+/** What a proxy tells may come from its upstreams and clients. */
+function forTerminal(io: Io): Io {
+  return {
+    ...io,
+    out: (text) => io.out(terminalLines(text)),
+    err: (text) => io.err(terminalLines(text)),
+  };
+}
 
 async function list({ proxy, query, json, io }: Asked): Promise<number> {
   const page = await asked<{ requests: Monitor[]; cursor?: string }>(proxy, 'GET', `/requests${query}`);
@@ -83,7 +97,7 @@ async function attempts({ proxy, ids, json, io }: Asked): Promise<number> {
   return 0;
 }
 
-async function response({ proxy, ids, io }: Asked): Promise<number> {
+async function response({ proxy, ids, io, outRaw }: Asked): Promise<number> {
   const path = pathOf(ids[0]);
   const monitor = await asked<Monitor>(proxy, 'GET', path);
   if (monitor.response === undefined || !monitor.done || monitor.erased)
@@ -91,7 +105,7 @@ async function response({ proxy, ids, io }: Asked): Promise<number> {
   const { status, body } = await callAdmin(proxy, 'GET', `${path}/response`);
   io.err(`${status}, ${body.length} bytes\n`);
   try {
-    io.out(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    outRaw(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch {
     throw new AdminFailure(`the body is not text; fetch ${proxy.url}${proxy.prefix}${path}/response`);
   }
@@ -141,7 +155,9 @@ function problemIn(proxy: AdminAddress, body: Buffer): string {
   const { detail } = parsed<{ detail?: string }>(proxy, body);
   // The interface names its own parameter.
   if (detail !== 'there is nothing here')
-    return detail?.replace('?force=true', '--force') ?? 'no reason was given';
+    return detail === undefined
+      ? 'no reason was given'
+      : terminalText(detail.replace('?force=true', '--force'));
   return `the proxy at ${proxy.url} has no durable requests under ${proxy.prefix}; no route is durable, or durable.prefix is another`;
 }
 

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { Digests } from '../config/digests.ts';
 import { shownUrl } from '../config/effective.ts';
 import { formatProblem } from '../config/problem.ts';
+import { redact } from '../proxy/redact.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { nodeVersion, packageVersion } from '../runtime/process.ts';
@@ -41,7 +42,7 @@ export const start: Command = async (args, io) => {
     return 1;
   }
   const { config } = loaded;
-  const logger = await createLogger({ level: config.log.level });
+  const logger = await createLogger({ level: config.log.level, redact });
   let watcher: FileWatch | undefined;
   // Before the start, which may take long: process 1 of a container never gets a signal that has no listener.
   const stopping = stopReason(io, logger);

@@ -1,5 +1,8 @@
-/** Rows in aligned columns, two spaces apart, indented by two. `right`: the columns that are aligned to the right. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+import { terminalText } from '../runtime/terminal.ts';
+
+/** Rows in aligned columns, two spaces apart, indented by two. `right`: the columns that are aligned to the right. A cell is one line. */
+export function table(texts: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const rows = texts.map((row) => row.map(terminalText));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));

@@ -1,7 +1,7 @@
 import { type DestinationStream, type Logger as Pino, pino } from 'pino';
 import { systemClock } from './clock.ts';
 import { LineBuffer } from './line-buffer.ts';
-import { redact } from './redact.ts';
+import { terminalLines, terminalText } from './terminal.ts';
 
 /** What the rest of the proxy knows of logging: fields first, then a sentence. */
 export interface Logger {
@@ -26,6 +26,8 @@ export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface LoggerOptions {
   readonly level: LogLevel;
+  /** A copy of a line's fields without secrets. */
+  readonly redact: (fields: LogFields) => Record<string, unknown>;
   /** For human eyes; default: when stdout is a terminal. */
   readonly pretty?: boolean | undefined;
   /** Takes one finished line at a time; default stdout. */
@@ -45,13 +47,17 @@ export async function createLogger(options: LoggerOptions): Promise<ProcessLogge
   const lines = new LineBuffer(process.stdout, (dropped) =>
     log.warn({ dropped }, 'log lines were dropped, because nothing read them'),
   );
+  const { redact } = options;
   const stream = pretty ? await prettyStream(options.destination) : (options.destination ?? lines);
   const log: Pino = pino(
     {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (level) => ({ level }), log: pretty ? withoutErrorCode : redact },
+      formatters: {
+        level: (level) => ({ level }),
+        log: pretty ? (fields) => withoutErrorCode(redact(fields)) : redact,
+      },
     },
     stream,
   );
@@ -73,8 +79,7 @@ export async function createLogger(options: LoggerOptions): Promise<ProcessLogge
 }
 
 /** An error's code has been told too, and pino-pretty would spend a line of its own on it; an Error with its stack stays. */
-function withoutErrorCode(fields: LogFields): Record<string, unknown> {
-  const { error, ...others } = redact(fields);
+function withoutErrorCode({ error, ...others }: LogFields): Record<string, unknown> {
   return typeof error === 'string' ? others : { ...others, error };
 }
 
@@ -91,5 +96,12 @@ async function prettyStream(to: DestinationStream | undefined): Promise<Destinat
     colorize: to === undefined,
   });
   const target: DestinationStream = to ?? process.stdout;
-  return { write: (line) => target.write(format(line)) };
+  return { write: (line) => target.write(format(JSON.parse(line, forTerminal))) };
+}
+
+/** pino-pretty prints strings as they are. A stack has lines of its own. */
+function forTerminal(name: string, value: unknown): unknown {
+  if (typeof value === 'string') return name === 'stack' ? terminalLines(value) : terminalText(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [terminalText(key), inner]));
 }

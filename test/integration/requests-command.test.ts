@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { requests } from '../../src/cli/requests.ts';
-import { describeList, describeRequest, type Monitor, roughly } from '../../src/cli/requests-text.ts';
+import {
+  describeList,
+  describeRequest,
+  inShort,
+  type Monitor,
+  roughly,
+} from '../../src/cli/requests-text.ts';
 import { breakwater, temporaryFolder } from '../support/command.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
@@ -310,4 +316,57 @@ test('the texts, to the letter', () => {
     '2 h',
     '12 d',
   ]);
+});
+
+describe('what a terminal would obey is shown as text', () => {
+  const odd = '\u001b[2J\u009b31m\u202e\nreq_forged  succeeded';
+  const shown = String.raw`\u001b[2J\u009b31m\u202e\u000areq_forged  succeeded`;
+  const admin = (url: string) => ['--admin', url];
+
+  test('in tables: a text from outside is one cell of one row', () => {
+    const monitor: Monitor = {
+      id: 'req_1',
+      status: 'failed',
+      done: true,
+      route: 'api/default',
+      labels: [odd],
+      key: odd,
+      request: { method: 'PUT', path: '/x', bytes: 1 },
+      created_at: '2026-01-01T00:00:00Z',
+      deadline: '2026-01-02T00:00:00Z',
+      attempts: { made: 1 },
+      plan: [],
+      error: { code: odd, title: odd },
+    };
+    const attempts = { attempts: [{ n: 1, at: monitor.created_at, ms: 1, error: odd, reason: odd }] };
+    for (const [text, times] of [
+      [describeList([monitor], 0), 2],
+      [describeRequest(monitor, attempts, 0), 6],
+      [inShort(monitor, 0), 1],
+    ] as const) {
+      // oxlint-disable-next-line no-control-regex
+      expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|^\s*req_forged/m);
+      expect(text.split(shown)).toHaveLength(times + 1);
+    }
+  });
+
+  test('in a problem', async () => {
+    const origin = await startOrigin(status(409, {}, JSON.stringify({ detail: odd })));
+    const ran = await run(['attempts', 'x', ...admin(origin.url)]);
+    expect(ran).toEqual({ code: 1, out: '', err: `breakwater: ${shown}\n` });
+  });
+
+  test('in JSON, whose values stay what they were', async () => {
+    const origin = await startOrigin(ok(JSON.stringify({ attempts: [], odd })));
+    const { out } = await run(['attempts', 'x', '--json', ...admin(origin.url)]);
+    expect(JSON.parse(out)).toEqual({ attempts: [], odd });
+    expect(out).not.toMatch(/[\u009b\u202e]/);
+  });
+
+  test('but not in the body of a response, which is given byte for byte', async () => {
+    const monitor = { id: 'x', status: 'succeeded', done: true, response: { status: 200, bytes: 9 } };
+    const origin = await startOrigin(ok(JSON.stringify(monitor)), ok(odd));
+    const { code, out } = await run(['response', 'x', ...admin(origin.url)]);
+    expect([code, out]).toEqual([0, odd]);
+  });
 });

@@ -11,7 +11,7 @@ import { allowList } from '../../src/proxy/allow-list.ts';
 import { pathPattern } from '../../src/proxy/path-pattern.ts';
 import { preferencesOf } from '../../src/proxy/prefer.ts';
 import { Router } from '../../src/proxy/router.ts';
-import { redact } from '../../src/runtime/redact.ts';
+import { redact } from '../../src/proxy/redact.ts';
 
 /**
  * The rule: what meets outside text takes time in proportion to its length. A text that takes the square of it stops the

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Observer } from '../../src/proxy/observer.ts';
 import { callLine, callMessage, logCalls } from '../../src/proxy/log-line.ts';
 import { combine } from '../../src/proxy/observer.ts';
+import { redact } from '../../src/proxy/redact.ts';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';
 import { Heard, rescuedStory, Story } from '../support/record.ts';
 
@@ -117,6 +118,7 @@ describe('which calls are logged', () => {
     lines = [];
     logger = await createLogger({
       level: 'debug',
+      redact,
       pretty: false,
       destination: { write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[number]) },
     });
@@ -178,15 +180,16 @@ describe('which calls are logged', () => {
 });
 
 describe('logger', () => {
-  const written = async (fields: Record<string, unknown>, pretty = false) => {
+  const written = async (fields: Record<string, unknown>, pretty = false, message = 'hello') => {
     let out = '';
     const logger = await createLogger({
       level: 'info',
+      redact,
       pretty,
       destination: { write: (line) => void (out += line) },
     });
     logger.debug({}, 'below the level');
-    logger.warn(fields, 'hello');
+    logger.warn(fields, message);
     return out;
   };
 
@@ -264,10 +267,24 @@ describe('logger', () => {
     expect(out).toMatch(/Error: boom\n\s+at /);
   });
 
+  test('for a terminal shows what it would obey as text, and keeps the lines of a stack alone', async () => {
+    const odd = '\u001b[2J\u009b31m\u007f\u202eexe.\r\nWARN forged';
+    const error = new Error('boom');
+    error.stack = `Error: boom\n    at \u001b[31mhere\n    at there`;
+    const out = await written({ id: odd, [odd]: 1, request: { list: [odd] }, error }, true, odd);
+    // oxlint-disable-next-line no-control-regex
+    expect(out).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    const shown = String.raw`\u001b[2J\u009b31m\u007f\u202eexe.\u000d\u000aWARN forged`;
+    expect(out.split(shown)).toHaveLength(5);
+    expect(out).not.toMatch(/^\s*WARN forged/m);
+    expect(out).toMatch(/Error: boom\n\s+at \\u001b\[31mhere\n\s+at there/);
+  });
+
   test('takes another level while it runs', async () => {
     const lines: string[] = [];
     const logger = await createLogger({
       level: 'warn',
+      redact,
       pretty: false,
       destination: { write: (line) => void lines.push(line) },
     });
