@@ -1,5 +1,6 @@
 import { headerOf } from '../../http/headers.ts';
 import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
+import { climbs } from '../../proxy/request-path.ts';
 import type { StoredResponse } from '../job.ts';
 import type { PollGround } from '../route.ts';
 import { jsonOf } from './observe.ts';
@@ -39,21 +40,24 @@ function fromPath(
       path += part;
       continue;
     }
+    const at = `the reply, a ${response.status}, has`;
     const segment = segmentOf(valuesAt(json, part)[0]);
     if (segment === undefined)
-      return {
-        problem: `the reply, a ${response.status}, has nothing at /${part.join('/')} to make the path of the poll of`,
-      };
+      return { problem: `${at} nothing at /${part.join('/')} to make the path of the poll of` };
+    // Some servers decode `%2F` before they resolve `..`.
+    if (climbs(segment))
+      return { problem: `${at} a value at /${part.join('/')} that climbs out of the path of the poll` };
     path += segment;
   }
   return within(submitted.ground.basePath + path, 'the path of the poll', submitted);
 }
 
-/** One segment of a path, whatever the value holds. */
+/** One segment of a path. Text that UTF-8 cannot hold (a lone surrogate) makes none. */
 function segmentOf(value: unknown): string | undefined {
   if (typeof value !== 'number' && typeof value !== 'string') return undefined;
   const text = String(value);
-  return text === '' || text === '.' || text === '..' ? undefined : encodeURIComponent(text);
+  const usable = text !== '' && text !== '.' && text !== '..' && text.isWellFormed();
+  return usable ? encodeURIComponent(text) : undefined;
 }
 
 /** RFC 9110 §10.2.2: a reference, resolved against what was sent. */
