@@ -118,6 +118,7 @@ describe('a small file', () => {
           cache: {
             ttlMs: undefined,
             override: false,
+            vary: [],
             staleWhileRevalidateMs: 0,
             staleIfErrorMs: 0,
             maxReplyBytes: 1024 * 1024,
