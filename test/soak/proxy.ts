@@ -31,11 +31,12 @@ export class SoakedProxy {
   adminUrl = '';
   exit: string | undefined;
 
-  constructor(config: string) {
+  constructor(config: string, nodeOptions: readonly string[] = []) {
     this.#folder = mkdtempSync(join(tmpdir(), 'breakwater-soak-'));
     const file = join(this.#folder, 'config.yaml');
     writeFileSync(file, config);
     const args = [
+      ...nodeOptions,
       '--expose-gc',
       '--trace-warnings',
       '--import',
