@@ -201,6 +201,7 @@ describe('after a restart with the same file', () => {
     await origin.untilRequests(2);
     await first.proxy.app.stop(0);
     const second = await start(origin, store, clock);
+    await pass(await second.until(location, ({ next }) => next?.reason === 'backoff'), clock);
     expect((await second.done(location)).status).toBe('succeeded');
     expect(lines(origin)).toEqual(['POST /orders', 'GET /jobs/1', 'GET /jobs/1']);
   });
