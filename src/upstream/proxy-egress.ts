@@ -99,7 +99,7 @@ function openTunnel(
   }
   function answered([, code = '', reason = '']: RegExpExecArray): void {
     if (!code.startsWith('2')) {
-      const said = `${code} ${reason}`.trim();
+      const said = `${code} ${reason.slice(0, 200)}`.trim();
       return finish(new ProxyError('egress_proxy_refused', `answered ${said} to CONNECT ${authority}`));
     }
     finish();
@@ -122,7 +122,7 @@ function openTunnel(
 }
 
 /** RFC 9112 §4. */
-const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d)(?: (.{0,200}).*)?$/;
+const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d)(?: (.*))?$/;
 
 const strange = (authority: string): ProxyError =>
   new ProxyError('protocol_error', `answered CONNECT ${authority} with something that is not HTTP/1.1`);

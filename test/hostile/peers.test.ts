@@ -39,10 +39,10 @@ describe('a slow client', () => {
   });
 
   test.each([
-    ['awaited', 'Content-Length: 10', 'part', 0],
-    ['streamed', 'Content-Length: 100000', 'part', 1],
-    ['chunked', 'Transfer-Encoding: chunked', '4\r\npart\r\n', 1],
-  ])('whose body stops is told so, and the upstream let go: %s', async (_name, framing, part, requests) => {
+    ['small', 'Content-Length: 10', 'part'],
+    ['large', 'Content-Length: 100000', 'part'],
+    ['chunked', 'Transfer-Encoding: chunked', '4\r\npart\r\n'],
+  ])('whose body stops is told so, and the upstream let go: %s', async (_name, framing, part) => {
     const clock = new FakeClock();
     const origin = await startOrigin(hang());
     const proxy = await startTidy(
@@ -51,15 +51,14 @@ describe('a slow client', () => {
     );
     const client = await connectRaw(proxy.port);
     await client.send(`PUT /api/x HTTP/1.1\r\nHost: app\r\n${framing}\r\n\r\n${part}`);
-    if (requests > 0) await origin.until((seen) => seen.requests[0]?.body.toString() === 'part');
-    else while ((await stateOf(proxy)).replay_bytes !== 4);
+    await origin.until((seen) => seen.requests[0]?.body.toString() === 'part');
     await clock.advance(4_999);
     expect(proxy.ended.length).toBe(0);
     // The first look sees the bytes that have come since the head, the second that there are no more.
     await clock.advance(5_001);
     const reply = await client.readReply();
     expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([408, 'request_timeout']);
-    expect(rawHeader(reply, 'breakwater-attempts')).toBe(String(requests));
+    expect(rawHeader(reply, 'breakwater-attempts')).toBe('1');
     await client.untilClosed();
     await origin.until(({ openConnections }) => openConnections === 0);
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 408, error: 'request_timeout' });
@@ -261,7 +260,9 @@ describe('too much of everything', () => {
     const clock = new FakeClock();
     const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(1_000);
     const origin = await startRawOrigin(answer(hints));
-    const proxy = await startTidy(apiConfig(origin, '    retry: off\n'), { clock });
+    const proxy = await startTidy(apiConfig(origin, '    retry: off\n    timeouts: { attempt: 30s }\n'), {
+      clock,
+    });
     const client = await connectRaw(proxy.port);
     await client.send(get());
     await origin.until(({ requests }) => requests.length === 1);

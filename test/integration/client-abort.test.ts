@@ -34,7 +34,7 @@ describe('a client that leaves', () => {
     expect(await scopeOf(proxy)).toMatchObject({
       breaker: { state: 'closed' },
       budget_tokens: 10,
-      concurrency: { limit: null, in_flight: 0, queued: 0 },
+      concurrency: { in_flight: 0, queued: 0 },
     });
     expect(proxy.states).toEqual([]);
   });

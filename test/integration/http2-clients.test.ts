@@ -69,7 +69,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
 
   test('is told by problem+json what the proxy itself has to say', async () => {
     const origin = await startOrigin(hang());
-    const { client } = await start(origin, '    retry: off\n    timeouts: { total: 50ms, attempt: 50ms }\n');
+    const { client } = await start(origin, '    retry: off\n    timeouts: { total: 50ms }\n');
     expect(await ask(client, { ':path': '/nowhere' })).toMatchObject({
       status: 404,
       headers: { 'content-type': 'application/problem+json', 'breakwater-origin': 'proxy' },
