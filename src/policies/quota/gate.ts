@@ -129,7 +129,7 @@ export class Gate {
         if (stranger && this.#strangers.due(now)) return -Infinity;
         return ahead === 0 ? state.probeAt : Infinity;
       case 'paced':
-        return this.#passedAt + (ahead + 1) * Math.max(paceMs, this.#rampMs(now - state.since));
+        return this.#passedAt + (ahead + 1) * Math.max(paceMs, this.#rampMs(state.since, now));
     }
   }
 
@@ -243,8 +243,8 @@ export class Gate {
     return Math.min(UNASKED_LONGEST_MS, longest, doubled);
   }
 
-  #rampMs(sinceMs: number): number {
-    return 1000 / rampRate(sinceMs, this.#servedBefore);
+  #rampMs(since: number, now: number): number {
+    return 1000 / rampRate(now - since, this.#servedBefore, this.#served.perSecond(now));
   }
 }
 

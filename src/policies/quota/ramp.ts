@@ -8,12 +8,18 @@ const FIRST_RATE = 10;
 const KNEE_RATE = 20;
 const GROWTH = 1.1;
 
-/** Calls a second, `sinceMs` after the probe was answered, to an upstream that served `served` a second before. */
-export function rampRate(sinceMs: number, served: number): number {
+/**
+ * Calls a second, `sinceMs` after the probe was answered, to an upstream that served `served` a second before the limit and
+ * serves `serving` now. The rate is never more than a tenth above what the upstream has shown that it serves: calls that have
+ * waited would overload it otherwise.
+ */
+export function rampRate(sinceMs: number, served: number, serving: number): number {
   const first = Math.max(FIRST_RATE, FIRST_SHARE * served);
   const knee = Math.max(KNEE_RATE, served);
   const doubled = first * 2 ** (sinceMs / 1000);
-  return doubled < knee ? doubled : knee * GROWTH ** (sinceMs / 1000 - Math.log2(knee / first));
+  if (doubled < knee) return doubled;
+  const grown = knee * GROWTH ** (sinceMs / 1000 - Math.log2(knee / first));
+  return Math.min(grown, GROWTH * Math.max(knee, serving));
 }
 
 /** As after a Retry-After in a retry: a tenth on top, so that all who were told the same do not come at the same moment. */
