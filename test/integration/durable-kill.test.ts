@@ -71,7 +71,7 @@ async function start(folder: string): Promise<{ child: Running; url: string }> {
 }
 
 test('promise: survives kill -9: whatever was accepted is found afterwards and ends, under one key', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const origin = await faultyOrigin();
   const folder = temporaryFolder({
