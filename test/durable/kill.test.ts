@@ -8,7 +8,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 const ROUNDS = Number(process.env['BREAKWATER_KILL_ROUNDS'] ?? 20);
 
 test('kill -9, again and again: what was accepted is there, what ended has ended', {
-  timeout: ROUNDS * 5_000,
+  timeout: ROUNDS * 15_000,
 }, async () => {
   const folder = temporaryFolder();
   const [file, log] = [join(folder, 'store.db'), join(folder, 'promises')];
