@@ -22,7 +22,7 @@ let timer;
 let asking = false;
 let again = false;
 /**
- * What is shown as readiness while the server does not answer.
+ * Shown in place of the readiness while the server does not answer.
  * @type {'unknown' | 'unreachable' | undefined}
  */
 let away;
