@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { FairQueue } from '../../src/policies/quota/fair-queue.ts';
-import { Gcra } from '../../src/policies/quota/gcra.ts';
 import { Allowance } from '../../src/policies/quota/allowance.ts';
+import { Gcra } from '../../src/policies/quota/gcra.ts';
 import type { QuotaWindow } from '../../src/policies/quota/options.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
+import { FairQueue } from '../../src/runtime/fair-queue.ts';
 
 const PLAINLY = { stranger: false, risked: false };
 
