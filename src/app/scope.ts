@@ -1,29 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
-import { CredentialNames, framed } from '../http/credentials.ts';
 import type { RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
+import { CredentialNames, framed } from '../http/credentials.ts';
 import { Breaker } from '../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
+import { type PermitQueue, permitQueue } from '../policies/concurrency/policy.ts';
 import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { Replies } from '../policies/dedupe/policy.ts';
 import { ReplyStore } from '../policies/dedupe/store.ts';
-import type { Admit } from '../policies/concurrency/policy.ts';
-import { WaitQueue } from '../policies/concurrency/queue.ts';
-import type { QuotaOptions } from '../policies/quota/options.ts';
-import { type GateClosed, Quota } from '../policies/quota/quota.ts';
 import { HedgeAllowance } from '../policies/hedge/allowance.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
 import { Pace } from '../policies/pace/pace.ts';
+import type { QuotaOptions } from '../policies/quota/options.ts';
+import { type GateClosed, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
 import type { BudgetOptions } from '../policies/retry/options.ts';
 import { Trip } from '../policies/retry/trip.ts';
 import type { Call } from '../proxy/call.ts';
-import type { BreakerCause, BreakerState } from '../proxy/events.ts';
 import { ProxyError } from '../proxy/errors.ts';
+import type { BreakerCause, BreakerState } from '../proxy/events.ts';
 import type { Observer } from '../proxy/observer.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -45,7 +44,7 @@ const HASH = keyedHash();
 /** A concurrency limit and those who wait for it. */
 export interface Limiter {
   readonly limit: ConcurrencyLimit;
-  readonly queue: WaitQueue<Admit>;
+  readonly queue: PermitQueue;
 }
 
 /** What hedges of a route are judged by. */
@@ -166,7 +165,7 @@ export class Scopes {
     const scope = this.#scopeOf(route, options, this.#shared.concurrency);
     scope.limiter = this.#deps.state.keep(`${scope.name} concurrency`, options, () => ({
       limit: new ConcurrencyLimit(options),
-      queue: new WaitQueue<Admit>(options.queue),
+      queue: permitQueue(options.queue),
     }));
     return scope.limiter;
   }

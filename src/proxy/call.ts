@@ -5,8 +5,8 @@ import type { Interim } from '../http/reply.ts';
 import type { RequestBody } from '../http/request-body.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
-import type { CallOverrides } from './overrides.ts';
 import type { CallEvent } from './events.ts';
+import type { CallOverrides } from './overrides.ts';
 
 /** One client request on its way to an upstream. Immutable: a policy passes on a changed copy. */
 export interface Call {
@@ -62,4 +62,9 @@ export function isRepeatable(
   if (call.upgrade !== undefined) return false;
   const { idempotencyKey, method, overrides, safe = false } = call;
   return overrides?.idempotent ?? (safe || idempotencyKey !== undefined || isIdempotent(method));
+}
+
+/** Which calls count as one client where clients take turns: those of one host. A caller could change anything else with each call. */
+export function clientOf({ client = '' }: Pick<Call, 'client'>): string {
+  return client;
 }

@@ -1,31 +1,43 @@
-/** A place in the queue, to be kept for `remove`. */
+/** A place in the queue, for `remove`. */
 export interface Place<T> {
   readonly client: string;
   readonly entry: T;
+  /** It comes before all others of its client. */
+  readonly again: boolean;
+}
+
+export interface FairQueueOptions<T> {
+  /** Entries of all clients together. */
+  readonly capacity: number;
+  /**
+   * Which entry of a client is served first. `adaptive`: the oldest until the queue is more than half full, then the newest. When not
+   * all can be served in time, those that have waited longest are lost anyway ("adaptive LIFO": Maurer, "Fail at Scale",
+   * ACM Queue 2015).
+   */
+  readonly order: 'oldest' | 'adaptive';
+  /** Called with an entry that lost its place to an entry of another client. */
+  readonly evict: (entry: T) => void;
 }
 
 /**
- * A bounded queue that is first in, first out for each client and takes turns between clients. Where it is full, the client
- * with most places gives one up to a client with fewer: who sends a thousand calls keeps nobody else out.
+ * A bounded queue in which clients take turns. Where it is full, the client with most places gives one up to a client with
+ * fewer: a client that sends a thousand calls keeps no other client out.
  */
 export class FairQueue<T> {
-  readonly #capacity: number;
+  readonly #options: FairQueueOptions<T>;
   /** In the order of turns: a Map keeps it. */
   readonly #lanes = new Map<string, Place<T>[]>();
-  readonly #evict: (entry: T) => void;
   #size = 0;
 
-  /** `evict` is told of an entry that lost its place. */
-  constructor(capacity: number, evict: (entry: T) => void) {
-    this.#capacity = capacity;
-    this.#evict = evict;
+  constructor(options: FairQueueOptions<T>) {
+    this.#options = options;
   }
 
   get size(): number {
     return this.#size;
   }
 
-  /** How many that count will be served before one that `client` would add now. */
+  /** How many that count will be served before one that `client` would add now, where the oldest is served first. */
   ahead(client: string, counts: (entry: T) => boolean): number {
     const mine = this.#counted(this.#lanes.get(client), counts);
     let ahead = 0;
@@ -34,11 +46,11 @@ export class FairQueue<T> {
     return ahead;
   }
 
-  /** Undefined when full. `again`: it has had its turn and was called back, so it comes before all others of its client. */
+  /** Undefined when full. `again`: it had its turn before, so it comes before all others of its client. */
   push(client: string, entry: T, again: boolean): Place<T> | undefined {
     const lane = this.#lanes.get(client) ?? [];
-    if (this.#size >= this.#capacity && !this.#makeRoom(lane.length)) return undefined;
-    const place = { client, entry };
+    if (this.#size >= this.#options.capacity && !this.#makeRoom(lane.length)) return undefined;
+    const place = { client, entry, again };
     if (again) lane.unshift(place);
     else lane.push(place);
     this.#lanes.set(client, lane);
@@ -47,12 +59,16 @@ export class FairQueue<T> {
   }
 
   /**
-   * Takes out the first that may go, in the order of turns; its client's next turn comes after everybody else's. `may`: `no` lets those
-   * behind it go before it, `stop` does not.
+   * Takes out the first that may go, in the order of turns; its client's next turn comes after those of all others. `may`: `no` lets
+   * those behind it go before it, `stop` does not.
    */
   shift(may: (entry: T) => 'yes' | 'no' | 'stop'): T | undefined {
+    const newestFirst = this.#newestFirst;
     for (const [client, lane] of this.#lanes) {
-      for (const [index, { entry }] of lane.entries()) {
+      const first = newestFirst ? firstNew(lane) : lane.length;
+      for (let turn = 0; turn < lane.length; turn++) {
+        const index = turn < first ? turn : lane.length - 1 - (turn - first);
+        const { entry } = lane[index] as Place<T>;
         const answer = may(entry);
         if (answer === 'stop') return undefined;
         if (answer === 'no') continue;
@@ -81,19 +97,31 @@ export class FairQueue<T> {
     return [...this.#lanes.values()].flatMap((lane) => lane.map(({ entry }) => entry));
   }
 
+  get #newestFirst(): boolean {
+    const { capacity, order } = this.#options;
+    return order === 'adaptive' && this.#size * 2 > capacity;
+  }
+
   #counted(lane: readonly Place<T>[] | undefined, counts: (entry: T) => boolean): number {
     let counted = 0;
     for (const { entry } of lane ?? []) if (counts(entry)) counted++;
     return counted;
   }
 
+  /** Evicts what the longest lane would serve last. */
   #makeRoom(mine: number): boolean {
     let longest: Place<T>[] = [];
     for (const lane of this.#lanes.values()) if (lane.length > longest.length) longest = lane;
-    const place = longest.length > mine + 1 ? longest.at(-1) : undefined;
-    if (place === undefined) return false;
-    this.remove(place);
-    this.#evict(place.entry);
+    if (longest.length <= mine + 1) return false;
+    const last = this.#newestFirst ? (longest[firstNew(longest)] ?? longest.at(-1)) : longest.at(-1);
+    this.remove(last as Place<T>);
+    this.#options.evict((last as Place<T>).entry);
     return true;
   }
+}
+
+/** The index behind those that had their turn before. */
+function firstNew(lane: readonly Place<unknown>[]): number {
+  const index = lane.findIndex(({ again }) => !again);
+  return index < 0 ? lane.length : index;
 }

@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ConcurrencyLimit, type Evidence } from '../../src/policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../../src/policies/concurrency/options.ts';
-import { concurrencyLimit } from '../../src/policies/concurrency/policy.ts';
-import { type Place, WaitQueue } from '../../src/policies/concurrency/queue.ts';
+import { concurrencyLimit, permitQueue } from '../../src/policies/concurrency/policy.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {
@@ -82,62 +81,13 @@ test('the limit stays within its bounds, permits within the limit, and only evid
   );
 });
 
-const queueStep = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({ do: fc.constant('push' as const), staysMs: fc.integer({ min: 0, max: 60 }) }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('take' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('leave' as const), pick: fc.nat() }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 30 }) }),
-  },
-);
-
-test('the queue does what a list would', () => {
-  fc.assert(
-    fc.property(fc.nat(8), fc.array(queueStep, { maxLength: 200, size: 'max' }), (capacity, sequence) => {
-      const queue = new WaitQueue<number>(capacity);
-      let list: Array<Place<number>> = [];
-      const places: Array<Place<number>> = [];
-      const taken: unknown[] = [];
-      const expectedly: unknown[] = [];
-      let now = 0;
-      for (const [number, next] of sequence.entries()) {
-        if (next.do === 'wait') now += next.ms;
-        else if (next.do === 'push') {
-          const place = queue.push(number, now + next.staysMs);
-          taken.push(place !== undefined);
-          expectedly.push(list.length < capacity);
-          if (place === undefined) continue;
-          list.push(place);
-          places.push(place);
-        } else if (next.do === 'leave' && places.length > 0) {
-          const leaver = places[next.pick % places.length]!;
-          queue.remove(leaver);
-          list = list.filter((place) => place !== leaver);
-        } else if (next.do === 'take') {
-          let expected: Place<number> | undefined;
-          do expected = list.length * 2 > capacity ? list.pop() : list.shift();
-          while (expected !== undefined && expected.leaveBy <= now);
-          taken.push(queue.take(now));
-          expectedly.push(expected?.entry);
-        }
-        expect(queue.size).toBe(list.length);
-      }
-      expect(taken).toEqual(expectedly);
-    }),
-    { seed: SEED, numRuns: 200 },
-  );
-});
-
 const policyStep = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       do: fc.constant('arrive' as const),
       deadlineMs: fc.integer({ min: 0, max: 2_000 }),
+      client: fc.constantFrom('one', 'two', 'three'),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('answer' as const), pick: fc.nat() }) },
@@ -162,7 +112,7 @@ test('whatever happens to calls, permits come back exactly once and nothing is l
       async (given, sequence) => {
         const clock = new FakeClock();
         const limit = new ConcurrencyLimit({ ...given, mode: 'fixed' });
-        const queue = new WaitQueue<() => void>(given.queue);
+        const queue = permitQueue(given.queue);
         const upstream = stubUpstream();
         const send = concurrencyLimit(limit, { queue, waitMs: given.waitMs, clock })(upstream.send);
         const calls: StubCall[] = [];
@@ -178,7 +128,7 @@ test('whatever happens to calls, permits come back exactly once and nothing is l
         };
         for (const next of sequence) {
           if (next.do === 'arrive') {
-            const call = stubCall({ deadline: clock.now() + next.deadlineMs });
+            const call = stubCall({ deadline: clock.now() + next.deadlineMs, client: next.client });
             calls.push(call);
             pending.push(send(call).catch((error: unknown) => failures.push(error)));
           } else if (next.do === 'answer') answer(takeOne(upstream.attempts, next.pick));

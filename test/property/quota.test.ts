@@ -5,7 +5,6 @@ import { Gcra } from '../../src/policies/quota/gcra.ts';
 import type { QuotaWindow } from '../../src/policies/quota/options.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
-import { FairQueue } from '../../src/runtime/fair-queue.ts';
 
 const PLAINLY = { stranger: false, risked: false };
 
@@ -183,96 +182,4 @@ test('all that an allowance lets through within a window is what the window says
     ),
     { numRuns: 50 },
   );
-});
-
-const ANY = () => 'yes' as const;
-
-const step = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('push' as const), client: fc.integer({ min: 0, max: 4 }) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('shift' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), which: fc.nat(20) }) },
-);
-
-test('the queue is bounded, loses nobody without saying so, and is first in, first out for each client', () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 1, max: 10 }),
-      fc.array(step, { maxLength: 200, size: 'max' }),
-      (capacity, steps) => {
-        const evicted: number[] = [];
-        const queue = new FairQueue<{ id: number; client: string }>(capacity, ({ id }) => evicted.push(id));
-        const inside = new Map<number, { client: string; entry: { id: number; client: string } }>();
-        const lastOut = new Map<string, number>();
-        const wrong: string[] = [];
-        let id = 0;
-        for (const one of steps) {
-          if (one.kind === 'push') {
-            const entry = { id: ++id, client: String(one.client) };
-            const place = queue.push(entry.client, entry, false);
-            for (const gone of evicted.splice(0)) inside.delete(gone);
-            if (place !== undefined) inside.set(entry.id, place);
-          } else if (one.kind === 'shift') {
-            const out = queue.shift(ANY);
-            if (out === undefined) continue;
-            if (out.id <= (lastOut.get(out.client) ?? 0)) wrong.push(`${out.id} out of order`);
-            lastOut.set(out.client, out.id);
-            inside.delete(out.id);
-          } else {
-            const place = [...inside.values()][one.which];
-            if (place === undefined) continue;
-            queue.remove(place);
-            queue.remove(place);
-            inside.delete(place.entry.id);
-          }
-          expect(queue.size).toBe(inside.size);
-          expect(queue.size).toBeLessThanOrEqual(capacity);
-          expect(queue.entries().length).toBe(queue.size);
-        }
-        expect(wrong).toEqual([]);
-      },
-    ),
-  );
-});
-
-test('clients take turns: who has ten waiting gets no more than who has one', () => {
-  fc.assert(
-    fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 2, maxLength: 6 }), (lanes) => {
-      const queue = new FairQueue<string>(1_000, () => undefined);
-      lanes.forEach((count, client) => {
-        for (let i = 0; i < count; i++) queue.push(String(client), String(client), false);
-      });
-      const got = new Map<string, number>();
-      const fewest = Math.min(...lanes);
-      for (let turn = 0; turn < fewest * lanes.length; turn++) {
-        const client = queue.shift(ANY) ?? '';
-        got.set(client, (got.get(client) ?? 0) + 1);
-      }
-      expect([...got.values()]).toEqual(lanes.map(() => fewest));
-    }),
-  );
-});
-
-test('a full queue takes in a client that has less than its share', () => {
-  const evicted: string[] = [];
-  const queue = new FairQueue<string>(10, (entry) => evicted.push(entry));
-  for (let i = 0; i < 10; i++) queue.push('many', `many ${i}`, false);
-  expect(queue.push('many', 'many more', false)).toBeUndefined();
-  expect(queue.ahead('few', () => true)).toBe(1);
-  expect(queue.push('few', 'few', false)).toBeDefined();
-  expect(evicted).toEqual(['many 9']);
-  expect([queue.shift(ANY), queue.shift(ANY)]).toEqual(['many 0', 'few']);
-});
-
-test('who may go does so before those who may not, unless they wait for what all share', () => {
-  const queue = new FairQueue<string>(10, () => undefined);
-  for (const entry of ['held 1', 'held 2', 'free 1']) queue.push('a', entry, false);
-  queue.push('b', 'free 2', false);
-  const free = (entry: string) => (entry.startsWith('free') ? 'yes' : 'no');
-  expect([queue.shift(free), queue.shift(free), queue.shift(free)]).toEqual(['free 1', 'free 2', undefined]);
-  queue.push('b', 'free 3', false);
-  expect(queue.shift((entry) => (entry.startsWith('free') ? 'yes' : 'stop'))).toBeUndefined();
-  expect(queue.size).toBe(3);
 });

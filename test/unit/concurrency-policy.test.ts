@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
+import type { Reply } from '../../src/http/reply.ts';
 import { ConcurrencyLimit } from '../../src/policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../../src/policies/concurrency/options.ts';
-import { concurrencyLimit } from '../../src/policies/concurrency/policy.ts';
-import { WaitQueue } from '../../src/policies/concurrency/queue.ts';
+import { concurrencyLimit, permitQueue } from '../../src/policies/concurrency/policy.ts';
 import { AttemptWatch } from '../../src/proxy/attempt-watch.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { type StubAttempt, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyOptions> = {}) {
   const clock = new FakeClock();
@@ -20,7 +20,7 @@ function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyO
     ...others,
   };
   const limit = new ConcurrencyLimit(options);
-  const queue = new WaitQueue<() => void>(capacity);
+  const queue = permitQueue(capacity);
   const { send, attempts } = stubUpstream();
   const policy = concurrencyLimit(limit, { queue, waitMs: options.waitMs, clock });
   return { clock, limit, queue, attempts, policy, send: policy(send), upstream: send };
@@ -210,10 +210,41 @@ test('an entry found past its time is passed over, and no permit is lost', async
   const reply = await first;
   // As when a busy event loop runs a socket's callback before the timer that was due first.
   let touched = false;
-  queue.push(() => (touched = true), 0);
+  const touch = () => (touched = true);
+  queue.push('', { leaveBy: 0, admit: touch, refuse: touch }, false);
   reply.body.discard();
-  expect([touched, limit.inFlight, queue.size]).toEqual([false, 0, 0]);
+  expect([touched, limit.inFlight]).toEqual([false, 0]);
 });
+
+test('clients take turns, and one that fills the queue gives a place up to another', async () => {
+  const { send, attempts, queue } = setUp({ queue: 3 });
+  const first = send(stubCall({ client: 'greedy' }));
+  const greedy = Array.from({ length: 3 }, () => stubCall({ client: 'greedy' }));
+  const waiting = greedy.map((call) => send(call));
+  for (const promise of waiting) promise.catch(() => {});
+  const modest = stubCall({ client: 'modest' });
+  void send(modest);
+  await expect(waiting[0]).rejects.toMatchObject({ code: 'concurrency_limit' });
+  expect(greedy[0]?.events).toEqual([{ type: 'queued', waitMs: 0 }, REJECTED]);
+  expect(queue.size).toBe(3);
+  const order = [];
+  let reply = await answered(first, attempts.at(-1));
+  for (let turn = 0; turn < 2; turn++) {
+    reply.body.discard();
+    await settled();
+    order.push(attempts.at(-1)?.call.client);
+    const next = stubReply();
+    attempts.at(-1)?.answer(next);
+    await settled();
+    reply = next;
+  }
+  expect(order).toEqual(['greedy', 'modest']);
+});
+
+async function answered(pending: Promise<Reply>, attempt: StubAttempt | undefined): Promise<Reply> {
+  attempt?.answer(stubReply());
+  return pending;
+}
 
 test('when the limit grows, two are let in for one who leaves', async () => {
   const { send, attempts, limit } = fallenTo(1);

@@ -1,12 +1,12 @@
 import type { BodyEnd } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
 import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
-import type { Call } from '../../proxy/call.ts';
+import { type Call, clientOf } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { FairQueue } from '../../runtime/fair-queue.ts';
 import type { ConcurrencyLimit, Evidence } from './limit.ts';
-import type { WaitQueue } from './queue.ts';
 
 /** A wait in the queue is at most this share of the time left, so that what follows it still has a chance. */
 const DEADLINE_SHARE = 0.1;
@@ -14,12 +14,26 @@ const DEADLINE_SHARE = 0.1;
 /** What a refused caller is told. Nobody knows when a permit comes back; this is longer than most are held. */
 const RETRY_AFTER_MS = 1_000;
 
-/** Hands a permit to the call that waits for it. */
-export type Admit = () => void;
+/** A call that waits for a permit. */
+interface Waiter {
+  /** On the clock's scale; from this moment on it is not admitted. */
+  readonly leaveBy: number;
+  /** Hands it a permit. */
+  readonly admit: () => void;
+  /** It loses its place. */
+  readonly refuse: () => void;
+}
+
+/** Where the calls wait that share a limit. */
+export type PermitQueue = FairQueue<Waiter>;
+
+export function permitQueue(capacity: number): PermitQueue {
+  return new FairQueue({ capacity, order: 'adaptive', evict: ({ refuse }) => refuse() });
+}
 
 export interface ConcurrencyLimitOptions {
-  /** Shared by all who share the limit: whoever leaves lets in whoever waits. */
-  readonly queue: WaitQueue<Admit>;
+  /** Shared by all that share the limit: an attempt that ends lets in one that waits. */
+  readonly queue: PermitQueue;
   /** Longest wait for a permit. */
   readonly waitMs: number;
   readonly clock: Clock;
@@ -65,9 +79,10 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: ConcurrencyLi
     const now = clock.now();
     limit.release(evidence, latencyMs, now, amid);
     while (queue.size > 0 && limit.tryAcquire()) {
-      const admit = queue.take(now);
-      if (admit === undefined) limit.release('ignored', 0, now);
-      else admit();
+      // A timer that is late has left some in the queue whose time is over.
+      const waiter = queue.shift(({ leaveBy }) => (now < leaveBy ? 'yes' : 'no'));
+      if (waiter === undefined) return void limit.release('ignored', 0, now);
+      waiter.admit();
     }
   }
 }
@@ -82,7 +97,8 @@ function waitForPermit(
   const patienceMs = Math.min(waitMs, DEADLINE_SHARE * (call.deadline - since));
   return new Promise((resolve, reject) => {
     if (call.signal.aborted) return reject(call.signal.reason);
-    const place = patienceMs > 0 ? queue.push(onAdmit, since + patienceMs) : undefined;
+    const waiter = { leaveBy: since + patienceMs, admit: onAdmit, refuse: onEvicted };
+    const place = patienceMs > 0 ? queue.push(clientOf(call), waiter, false) : undefined;
     if (place === undefined) return reject(refused(call));
     const timer = clock.timer(patienceMs, onTimeout);
     call.signal.on(onAbort);
@@ -90,6 +106,10 @@ function waitForPermit(
     function onAdmit(): void {
       stopWaiting();
       resolve();
+    }
+    function onEvicted(): void {
+      stopWaiting();
+      reject(refused(call));
     }
     function onTimeout(): void {
       stopWaiting();

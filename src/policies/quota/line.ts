@@ -1,4 +1,4 @@
-import type { Call } from '../../proxy/call.ts';
+import { type Call, clientOf } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/events.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
@@ -51,8 +51,10 @@ export class Line {
   constructor(account: Account, options: LineOptions) {
     this.account = account;
     this.#options = options;
-    this.#queue = new FairQueue(options.queue, (waiter) => {
-      waiter.refuse(this.#refusal(FULL, this.account.way(waiter.shape), SECOND, 1));
+    this.#queue = new FairQueue({
+      capacity: options.queue,
+      order: 'oldest',
+      evict: ({ refuse, shape }) => refuse(this.#refusal(FULL, this.account.way(shape), SECOND, 1)),
     });
   }
 
@@ -206,9 +208,4 @@ const DRAINING = (): ProxyError => new ProxyError('draining', 'the proxy is shut
 function report(call: Call, error: ProxyError): ProxyError {
   if (error.code === 'quota') call.report({ type: 'rejected', reason: 'quota', shadow: false });
   return error;
-}
-
-/** Who is treated as one in the queue: the host that called. All else a caller could choose anew for each call. */
-function clientOf({ client = '' }: Call): string {
-  return client;
 }
