@@ -5,7 +5,7 @@ import { Breaker } from '../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
-import { type PermitQueue, permitQueue } from '../policies/concurrency/policy.ts';
+import { type PermitQueue, permitQueue } from '../policies/concurrency/permits.ts';
 import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { Replies } from '../policies/dedupe/policy.ts';
 import { ReplyStore } from '../policies/dedupe/store.ts';

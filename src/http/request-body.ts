@@ -5,6 +5,8 @@ export type BodySource = Buffer | readonly Buffer[] | BodyReader | undefined;
 export interface RequestBody {
   /** Whether an attempt may (still) be started from the first byte. */
   readonly replayable: boolean;
+  /** Its client still sends it. */
+  readonly arriving: boolean;
   /**
    * When the client last brought its upload on, on the scale of `now`: now itself while an attempt waits for its next
    * bytes, -Infinity without a body. What times an upstream counts from here.
@@ -25,6 +27,7 @@ export interface BodyReader extends AsyncIterable<Buffer> {
 
 export const EMPTY_BODY: RequestBody = {
   replayable: true,
+  arriving: false,
   broughtOnAt: () => Number.NEGATIVE_INFINITY,
   open: () => undefined,
   whole: () => Promise.resolve([]),
@@ -37,6 +40,7 @@ export function wholeBody(chunks: readonly Buffer[], from: RequestBody): Request
   if (first === undefined) return from;
   return {
     replayable: true,
+    arriving: false,
     broughtOnAt: (now) => from.broughtOnAt(now),
     open: () => (chunks.length === 1 ? first : chunks),
     whole: () => Promise.resolve(chunks),

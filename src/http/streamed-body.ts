@@ -1,5 +1,5 @@
-import type { ByteBudget } from './byte-budget.ts';
 import { Reader, type ReadLog } from './body-reader.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import { Gathered, type Place } from './gathered.ts';
 import { type BodySource, type RequestBody, RequestBodyBroken, RequestBodyNotKept } from './request-body.ts';
 
@@ -63,6 +63,10 @@ export class StreamedBody implements RequestBody, ReadLog {
     return (
       !this.#gone && !this.#log.dropped && this.#end !== 'broken' && (this.#keeping || this.#furthest === 0)
     );
+  }
+
+  get arriving(): boolean {
+    return this.#end === 'open';
   }
 
   /** An attempt waits for bytes that the client has not sent, or all of them are waited for. */

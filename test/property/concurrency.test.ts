@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ConcurrencyLimit, type Evidence } from '../../src/policies/concurrency/limit.ts';
 import type { ConcurrencyOptions } from '../../src/policies/concurrency/options.ts';
-import { concurrencyLimit, permitQueue } from '../../src/policies/concurrency/policy.ts';
+import { permitQueue } from '../../src/policies/concurrency/permits.ts';
+import { concurrencyLimit } from '../../src/policies/concurrency/policy.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {

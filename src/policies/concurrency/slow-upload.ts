@@ -1,0 +1,101 @@
+import { headerOf } from '../../http/headers.ts';
+import type { BodyReader, BodySource, RequestBody } from '../../http/request-body.ts';
+import type { Call } from '../../proxy/call.ts';
+import { MinRate } from '../../proxy/min-rate.ts';
+import type { Clock, Timer } from '../../runtime/clock.ts';
+
+/** An upload that brings less than this in each of two looks, while its upstream waits for it, is slow. */
+const SLOW_BYTES_PER_SECOND = 16 * 1024;
+const LOOK_MS = 1_000;
+
+export interface SlowUploadOptions {
+  readonly clock: Clock;
+  /** Called once, when the upload is found to be slow. */
+  readonly onSlow: () => void;
+  /** Settles when the upload may be brought to its end; rejects where it may not. */
+  readonly mayEnd: () => Promise<void>;
+}
+
+/**
+ * The body of one attempt, while its client still sends it. It tells when the client keeps the upstream waiting, and holds the
+ * last bytes back until the attempt may end its upload: from then on the upstream has work.
+ */
+export class SlowUpload implements RequestBody {
+  readonly #body: RequestBody;
+  readonly #declaredBytes: number;
+  readonly #options: SlowUploadOptions;
+  readonly #rate = new MinRate(SLOW_BYTES_PER_SECOND, LOOK_MS, 0);
+  #timer: Timer | undefined;
+  #passed = 0;
+  #awaited = false;
+  #closed = false;
+  /** When the last bytes were let go; Infinity while they are held back. */
+  #heldUntil = Number.NEGATIVE_INFINITY;
+
+  constructor({ body, headers }: Pick<Call, 'body' | 'headers'>, options: SlowUploadOptions) {
+    this.#body = body;
+    this.#declaredBytes = Number(headerOf(headers, 'content-length') ?? Number.POSITIVE_INFINITY);
+    this.#options = options;
+  }
+
+  get replayable(): boolean {
+    return this.#body.replayable;
+  }
+
+  get arriving(): boolean {
+    return this.#body.arriving;
+  }
+
+  /** The time in which the last bytes are held back is not the upstream's. */
+  broughtOnAt(now: number): number {
+    return Math.max(this.#body.broughtOnAt(now), Math.min(now, this.#heldUntil));
+  }
+
+  open(): BodySource {
+    const source = this.#body.open();
+    if (source === undefined || !('close' in source)) return source;
+    this.#timer ??= this.#options.clock.timer(LOOK_MS, this.#look);
+    const close = () => {
+      this.#closed = true;
+      source.close();
+    };
+    return { close, [Symbol.asyncIterator]: () => this.#read(source) };
+  }
+
+  whole(): Promise<readonly Buffer[] | undefined> {
+    return this.#body.whole();
+  }
+
+  /** Ends what this attempt does to it. The body itself belongs to the call. */
+  dispose(): void {
+    this.#timer?.cancel();
+  }
+
+  async *#read(source: BodyReader): AsyncGenerator<Buffer, undefined> {
+    this.#awaited = true;
+    for await (const chunk of source) {
+      this.#awaited = false;
+      this.#passed += chunk.length;
+      // The last byte of a known length is the end, whatever follows.
+      if (this.#passed >= this.#declaredBytes) await this.#end();
+      yield chunk;
+      this.#awaited = true;
+    }
+    this.#awaited = false;
+    if (!this.#closed) await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#heldUntil = Number.POSITIVE_INFINITY;
+    try {
+      await this.#options.mayEnd();
+    } finally {
+      this.#heldUntil = this.#options.clock.now();
+    }
+  }
+
+  readonly #look = (): void => {
+    if (this.#rate.tooSlow(this.#passed, this.#awaited)) return void this.#options.onSlow();
+    this.#timer = this.#options.clock.timer(LOOK_MS, this.#look);
+  };
+}
