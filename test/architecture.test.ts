@@ -59,7 +59,7 @@ const READERS: ReadonlySet<string> = new Set([
   'src/durable/callbacks/sign.ts',
   'src/durable/callbacks/target.ts',
   'src/durable/schedules/cron.ts',
-  'src/proxy/router.ts',
+  'src/routing/router.ts',
 ]);
 
 /** The one place that knows all policies: it puts them in order. */

@@ -4,7 +4,7 @@
  */
 import { ABLATIONS, type Ablation, MORE_ABLATIONS } from './ablations.ts';
 import { subjectWith } from './default-policy.ts';
-import { EXTRA_GATES, type Gate, GATES, measure, readings, SEEDS } from './gates.ts';
+import { EXTRA_GATES, GATES, type Gate, measure, readings, SEEDS } from './gates.ts';
 
 /** The worst seed's broken bounds; undefined when the gate holds for all of them. */
 async function brokenBy({ config, tamper }: Ablation, gate: Gate): Promise<string | undefined> {

@@ -3,13 +3,13 @@ import type { Subject } from '../../src/simulate/sidecar.ts';
 import { simulate, simulateDirect } from '../../src/simulate/simulate.ts';
 import type { Effect, Trouble } from '../../src/simulate/trouble.ts';
 import {
-  after,
   ALL,
+  after,
   amplify,
   at,
   attempts,
-  back,
   type Bound,
+  back,
   during,
   elsewhere,
   fail,

@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util';
 import { plainSubject, subjectWith } from './default-policy.ts';
 import {
   EXTRA_GATES,
-  type Gate,
   GATES,
+  type Gate,
   measure,
   PLAIN_GATES,
   type Reading,

@@ -1,4 +1,4 @@
-import { BadParameter, durationMs, durationRange, integer, oneOf, share, type Range } from './parameters.ts';
+import { BadParameter, durationMs, durationRange, integer, oneOf, type Range, share } from './parameters.ts';
 
 /** What the API does with one request. A `reply` below 300 is the resource itself, any other an error in JSON. */
 export type Action =

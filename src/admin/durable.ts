@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DurableCall } from '../durable/durable.ts';
-import type { Reply } from '../http/reply.ts';
 import { replyHeaders } from '../http/headers.ts';
+import type { Reply } from '../http/reply.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { Abort } from '../runtime/abort.ts';
 import { checkAccess } from './guard.ts';

@@ -1,6 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { Gathered } from '../http/gathered.ts';
-import type { IncomingMessage } from 'node:http';
 import { AdminProblem } from './response.ts';
 
 /** Far above any request of the admin API. */

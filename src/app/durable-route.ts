@@ -1,8 +1,8 @@
 import type { RouteConfig } from '../config/config.ts';
-import { CredentialNames } from '../http/credentials.ts';
 import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
-import { attemptPipeline, type Policies } from '../policies/order.ts';
+import { CredentialNames } from '../http/credentials.ts';
 import type { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
+import { attemptPipeline, type Policies } from '../policies/order.ts';
 import { waitRange } from '../policies/retry/backoff.ts';
 import type { RetryBudget } from '../policies/retry/budget.ts';
 import { classify, isSuccess } from '../policies/retry/classify.ts';

@@ -1,15 +1,15 @@
 import type { RouteConfig } from '../config/config.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { fallback } from '../policies/fallback/fallback.ts';
-import { type HeaderRules, headerOf } from '../http/headers.ts';
-import { type MountedUpstream, Router } from '../proxy/router.ts';
 import { CredentialNames, queryWithoutSecrets, withoutSecrets } from '../http/credentials.ts';
+import { type HeaderRules, headerOf } from '../http/headers.ts';
 import { isSafe } from '../http/methods.ts';
+import { fallback } from '../policies/fallback/fallback.ts';
 import type { FallbackUpstream } from '../policies/fallback/options.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';
 import type { Policy, Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
+import { type MountedUpstream, Router } from '../routing/router.ts';
 import type { Clock } from '../runtime/clock.ts';
 
 interface FallbackDeps {

@@ -1,13 +1,13 @@
 import type { RouteConfig } from '../config/config.ts';
-import { CredentialNames } from '../http/credentials.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
+import { CredentialNames } from '../http/credentials.ts';
 import { attemptTimeout } from '../policies/attempt-timeout/attempt-timeout.ts';
 import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
 import { concurrencyLimit } from '../policies/concurrency/policy.ts';
-import { dedupe } from '../policies/dedupe/policy.ts';
 import { deadline } from '../policies/deadline/deadline.ts';
-import { inspection } from '../policies/inspection/inspection.ts';
+import { dedupe } from '../policies/dedupe/policy.ts';
 import { hedge } from '../policies/hedge/hedge.ts';
+import { inspection } from '../policies/inspection/inspection.ts';
 import type { Policies } from '../policies/order.ts';
 import { pacePolicies } from '../policies/pace/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';

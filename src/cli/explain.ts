@@ -8,15 +8,15 @@ import {
 } from '../config/effective.ts';
 import { addedCredentials, strangerRules } from '../config/identity.ts';
 import type { Good } from '../config/load.ts';
-import { Router } from '../proxy/router.ts';
+import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import { type DurablePlan, durablePlan } from './durable-plan.ts';
 import { describe } from './explain-text.ts';
 import type { Command } from './io.ts';
 import {
   longestFailedAttempt,
-  retryRules,
   type RetryRule,
+  retryRules,
   retrySchedule,
   type Schedule,
 } from './retry-plan.ts';

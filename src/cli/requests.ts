@@ -1,6 +1,6 @@
 import { systemClock } from '../runtime/clock.ts';
 import { terminalLines, terminalText } from '../runtime/terminal.ts';
-import { type AdminAddress, adminAddress, AdminFailure, callAdmin } from './admin-api.ts';
+import { type AdminAddress, AdminFailure, adminAddress, callAdmin } from './admin-api.ts';
 import { readArgs, wrong } from './args.ts';
 import type { Command, Io } from './io.ts';
 import { filtersOf, mistakeIn, queryOf, type Takes, USAGE } from './requests-args.ts';

@@ -1,5 +1,5 @@
-import { App, type LoadResult } from '../app.ts';
 import { FileWatch } from '../app/watch-file.ts';
+import { App, type LoadResult } from '../app.ts';
 import type { Config } from '../config/config.ts';
 import type { Digests } from '../config/digests.ts';
 import { shownUrl } from '../config/effective.ts';

@@ -1,4 +1,4 @@
-import type { AllowRule } from '../proxy/allow-list.ts';
+import type { AllowRule } from '../routing/allow-list.ts';
 import type { Check } from './fields.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';

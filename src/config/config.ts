@@ -1,20 +1,20 @@
+import type { DurableOptions, DurableProcess } from '../durable/options.ts';
+import type { ScheduleOptions } from '../durable/schedules/options.ts';
 import type { IdentityOptions } from '../http/credentials.ts';
 import type { HeaderRules } from '../http/headers.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
-import type { CacheOptions } from '../policies/response-cache/options.ts';
-import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
-import type { AllowRule } from '../proxy/allow-list.ts';
-import type { InspectionOptions } from '../policies/inspection/options.ts';
-import type { OverrideLimits } from '../proxy/overrides.ts';
+import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { FallbackOptions } from '../policies/fallback/options.ts';
-import type { DurableOptions, DurableProcess } from '../durable/options.ts';
-import type { ScheduleOptions } from '../durable/schedules/options.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
-import type { Mount } from '../proxy/router.ts';
-import type { EgressProxy } from './egress.ts';
+import type { InspectionOptions } from '../policies/inspection/options.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
+import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
+import type { OverrideLimits } from '../proxy/overrides.ts';
+import type { AllowRule } from '../routing/allow-list.ts';
+import type { Mount } from '../routing/router.ts';
+import type { EgressProxy } from './egress.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
 export interface Config {

@@ -1,6 +1,6 @@
 import { checkFallback } from './fallback.ts';
-import { checkHedge } from './hedge.ts';
 import { formatDuration } from './format.ts';
+import { checkHedge } from './hedge.ts';
 import type { Inherited, Origin } from './inherit.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';

@@ -1,11 +1,11 @@
 import { dirname, isAbsolute, join } from 'node:path';
-import type { BackoffOptions } from '../policies/retry/options.ts';
 import type { DurableOptions, DurableProcess } from '../durable/options.ts';
-import type { UpstreamConfig } from './config.ts';
-import { type Calls, overlap } from './covers.ts';
-import { section } from './field.ts';
 import { isIdempotent } from '../http/methods.ts';
+import type { BackoffOptions } from '../policies/retry/options.ts';
+import { type Calls, overlap } from '../routing/pattern-covers.ts';
 import { callbackOptions, callbacks } from './callbacks.ts';
+import type { UpstreamConfig } from './config.ts';
+import { section } from './field.ts';
 import { choice, integer, text } from './fields.ts';
 import type { Complete, Inherited } from './inherit.ts';
 import type { Report } from './report.ts';

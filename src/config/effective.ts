@@ -1,7 +1,7 @@
-import type { AllowRule } from '../proxy/allow-list.ts';
+import { CredentialNames, REDACTED } from '../http/credentials.ts';
+import type { AllowRule } from '../routing/allow-list.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { shownProxy, shownProxyUrl } from './egress.ts';
-import { CredentialNames, REDACTED } from '../http/credentials.ts';
 import { isList, type Kind, keysOf, leafOf } from './field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from './format.ts';
 import type { Inherited, Origin } from './inherit.ts';

@@ -4,8 +4,8 @@ import type { RouteConfig, UpstreamConfig } from './config.ts';
 import type { Inherited } from './inherit.ts';
 import { didYouMean } from './problem.ts';
 import type { Report } from './report.ts';
-import type { Origins } from './upstreams.ts';
 import type { Settings } from './settings.ts';
+import type { Origins } from './upstreams.ts';
 import { checkHeaderName } from './words.ts';
 
 type Written = Settings['fallback'];

@@ -1,9 +1,9 @@
 import { CredentialNames, type IdentityOptions, RECOGNISED } from '../http/credentials.ts';
 import type { HeaderRules } from '../http/headers.ts';
+import type { StrangerRules } from '../proxy/strangers.ts';
+import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import type { Inherited } from './inherit.ts';
 import type { Settings } from './settings.ts';
-import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
-import type { StrangerRules } from '../proxy/strangers.ts';
 
 /** The names that a route adds. Those of `quota.credentials` are secrets everywhere, unless they are known as accounts. */
 export function identityOptions({ identity, quota }: Settings): IdentityOptions {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Address, Config, RouteConfig, ServerTls, UpstreamConfig } from './config.ts';
-import { checkErrorRules } from './error-rules.ts';
-import { checkFallbacks } from './fallback.ts';
 import { type Digests, digestOf, unreadable } from './digests.ts';
 import { checkPrefix, durableProcessOptions } from './durable.ts';
+import { checkErrorRules } from './error-rules.ts';
+import { checkFallbacks } from './fallback.ts';
 import { addedCredentials } from './identity.ts';
-import { builtIn, type Complete, inherit, type Inherited } from './inherit.ts';
+import { builtIn, type Complete, type Inherited, inherit } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { checkMounts } from './mount.ts';
 import { identity, type PemSource } from './pem.ts';

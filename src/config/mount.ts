@@ -1,4 +1,4 @@
-import type { Mount } from '../proxy/router.ts';
+import type { Mount } from '../routing/router.ts';
 import type { UpstreamConfig } from './config.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';

@@ -4,6 +4,7 @@ import { breaker } from './policies/breaker.ts';
 import { cache } from './policies/cache.ts';
 import { concurrency } from './policies/concurrency.ts';
 import { dedupe } from './policies/dedupe.ts';
+import { durable } from './policies/durable.ts';
 import { errors } from './policies/errors.ts';
 import { fallback } from './policies/fallback.ts';
 import { hedge } from './policies/hedge.ts';
@@ -11,7 +12,6 @@ import { identity } from './policies/identity.ts';
 import { overrides } from './policies/overrides.ts';
 import { quota } from './policies/quota.ts';
 import { resume } from './policies/resume.ts';
-import { durable } from './policies/durable.ts';
 import { retry } from './policies/retry.ts';
 import { signed } from './policies/signed.ts';
 

@@ -1,16 +1,16 @@
 import { stringify } from 'yaml';
 import type { Preset } from '../presets/preset.ts';
 import { PRESETS } from '../presets/presets.ts';
-import type { Layer } from './inherit.ts';
 import { checkRulesSaySomething } from './error-rules.ts';
+import type { Layer } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
-import { presetSchema, type PresetInput } from './preset-schema.ts';
+import { type PresetInput, presetSchema } from './preset-schema.ts';
 import { didYouMean, type Path } from './problem.ts';
 import { Report } from './report.ts';
 import type { RouteInput } from './schema.ts';
-import { MATCH_MISSING } from './words.ts';
 import { readSource } from './source.ts';
 import { validate } from './validate.ts';
+import { MATCH_MISSING } from './words.ts';
 
 /** A preset as an upstream inherits it. */
 export interface LoadedPreset {

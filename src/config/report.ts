@@ -1,5 +1,5 @@
-import { formatPath, type Path, type Problem } from './problem.ts';
 import type { Places } from './places.ts';
+import { formatPath, type Path, type Problem } from './problem.ts';
 
 /** Collects what is wrong, each with its place; the same thing at the same place is said once. */
 export class Report {

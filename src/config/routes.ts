@@ -1,6 +1,6 @@
+import { type Calls, covers, overlap } from '../routing/pattern-covers.ts';
 import { warnOfMethods } from './allow.ts';
 import type { RouteConfig } from './config.ts';
-import { type Calls, covers, overlap } from './covers.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
 import { headerRules } from './header-rules.ts';

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { parseCron } from '../durable/schedules/cron.ts';
 import type { ScheduleOptions } from '../durable/schedules/options.ts';
 import { CredentialNames, takeSecrets } from '../http/credentials.ts';
-import { Router } from '../proxy/router.ts';
+import { Router } from '../routing/router.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { section } from './field.ts';
 import { choice, text } from './fields.ts';

@@ -3,17 +3,17 @@ import { checkAllowed } from './allow.ts';
 import { durableProcess } from './durable.ts';
 import { section } from './field.ts';
 import { address, choice, duration, flag, integer, size, text, texts } from './fields.ts';
-import { schedules } from './schedules.ts';
-import { policies } from './policy-schema.ts';
 import { MS, routeTimeouts } from './policies/timeouts.ts';
+import { policies } from './policy-schema.ts';
+import { schedules } from './schedules.ts';
 import {
   checkHeaderName,
   checkHeaderValue,
+  checkHostName,
   checkMethod,
   checkName,
   checkPathPattern,
   checkServername,
-  checkHostName,
   checkToken,
   NAME_PATTERN,
   WHAT_A_NAME_IS,

@@ -6,8 +6,8 @@ import type { BackoffOptions, RetryOptions } from '../policies/retry/options.ts'
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { RouteSettings } from './config.ts';
 import { fallbackOptions } from './fallback.ts';
-import { identityOptions } from './identity.ts';
 import { hedgeOptions } from './hedge.ts';
+import { identityOptions } from './identity.ts';
 import type { Complete } from './inherit.ts';
 import { inspectionOptions } from './policies/errors.ts';
 import { quotaFormats } from './policies/quota-formats.ts';

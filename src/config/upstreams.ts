@@ -1,7 +1,7 @@
 import { allowRules } from './allow.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { connectionOptions } from './connection.ts';
-import { inherit, type Inherited, type Layer } from './inherit.ts';
+import { type Inherited, inherit, type Layer } from './inherit.ts';
 import type { Lookup } from './interpolate.ts';
 import { mountOf } from './mount.ts';
 import { loadPreset } from './preset.ts';

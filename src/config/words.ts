@@ -1,5 +1,5 @@
-import type { Check } from './fields.ts';
 import { METHODS } from '../runtime/node-http.ts';
+import type { Check } from './fields.ts';
 import { didYouMean } from './problem.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */

@@ -1,7 +1,7 @@
-import { StoreError } from './store/db.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Store } from './store/store.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { StoreError } from './store/db.ts';
+import type { Store } from './store/store.ts';
 
 export interface HealthDeps {
   readonly clock: Clock;

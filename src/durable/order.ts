@@ -1,7 +1,7 @@
 import type { RawHeaders } from '../http/headers.ts';
 import { isPrivateHost } from '../http/private-address.ts';
-import { ProxyError } from '../proxy/errors.ts';
 import { splitUnquoted } from '../http/quoted.ts';
+import { ProxyError } from '../proxy/errors.ts';
 import type { CallbackOptions } from './callbacks/options.ts';
 import { allowsCallback } from './callbacks/target.ts';
 

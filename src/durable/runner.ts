@@ -1,6 +1,6 @@
+import { ProxyError } from '../proxy/errors.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
-import { ProxyError } from '../proxy/errors.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import type { ClaimedJob } from './job.ts';
 import { Places, type Sign } from './places.ts';

@@ -1,9 +1,9 @@
 import { digits } from './digits.ts';
 import { FieldNames } from './field-names.ts';
-import { type RawHeaders, headerOf } from './headers.ts';
+import { headerOf, type RawHeaders } from './headers.ts';
+import { sentWallMs } from './http-date.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
-import { sentWallMs } from './http-date.ts';
 
 /** How an API says in the headers of its replies what is left of one of its quotas. All names in lower case. */
 export interface QuotaFormat {

@@ -15,8 +15,8 @@ import type {
   UpstreamSnapshot,
 } from '../proxy/snapshot.ts';
 import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
-import type { Families } from './families.ts';
 import { DURABLE_GAUGES } from './durable-names.ts';
+import type { Families } from './families.ts';
 import { GAUGES, UNWANTED_DEFAULTS } from './gauge-names.ts';
 import { DURATION_BUCKETS, type MetricSpec } from './names.ts';
 

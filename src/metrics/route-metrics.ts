@@ -1,5 +1,5 @@
-import type { CallEvent } from '../proxy/events.ts';
 import type { CallOutcome } from '../proxy/call-outcome.ts';
+import type { CallEvent } from '../proxy/events.ts';
 import type { CallRecord } from '../proxy/record.ts';
 import { CounterBy, type CounterCell, type Family, type HistogramCell } from './cells.ts';
 import type { Families } from './families.ts';

@@ -1,5 +1,5 @@
-import type { AttemptEntry } from './attempt-entry.ts';
 import { isFailing } from '../http/status.ts';
+import type { AttemptEntry } from './attempt-entry.ts';
 import { type ErrorCode, isRefusal } from './errors.ts';
 import type { CacheResult } from './events.ts';
 

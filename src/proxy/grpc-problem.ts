@@ -1,4 +1,4 @@
-import { grpcMessage, grpcNumber, type GrpcStatus } from '../http/grpc.ts';
+import { type GrpcStatus, grpcMessage, grpcNumber } from '../http/grpc.ts';
 import type { ErrorCode, ProxyError } from './errors.ts';
 import type { Problem } from './problem.ts';
 

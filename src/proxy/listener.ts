@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { Abort } from '../runtime/abort.ts';
 import type { Socket } from 'node:net';
+import type { Router } from '../routing/router.ts';
+import { Abort } from '../runtime/abort.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
@@ -8,9 +9,8 @@ import { ProxyError } from './errors.ts';
 import { flawOf } from './malformed.ts';
 import { CallRecord } from './record.ts';
 import { asksServer, requestTarget } from './request-target.ts';
-import type { Route } from './route.ts';
 import { type Listed, Roster } from './roster.ts';
-import type { Router } from './router.ts';
+import type { Route } from './route.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {

@@ -1,9 +1,9 @@
 import type { Logger } from '../runtime/logger.ts';
+import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
+import type { CallOutcome } from './call-outcome.ts';
 import type { QuotaWait } from './events.ts';
 import { logState } from './log-state.ts';
 import type { Observer } from './observer.ts';
-import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
-import type { CallOutcome } from './call-outcome.ts';
 import { type CallRecord, notable } from './record.ts';
 import { shownDuration } from './shown-duration.ts';
 

@@ -1,5 +1,5 @@
-import type { ClientRequest } from './client.ts';
 import { headerOf } from '../http/headers.ts';
+import type { ClientRequest } from './client.ts';
 
 /** What a request asks for, and of whom. */
 export interface RequestTarget {

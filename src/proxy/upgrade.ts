@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse as Response } from 'node:http';
 import type { Socket } from 'node:net';
-import { Tunnel, type TunnelOptions } from './tunnel.ts';
 import { ServerResponse } from '../runtime/node-http.ts';
+import { Tunnel, type TunnelOptions } from './tunnel.ts';
 
 /** What a connection can become. Others, h2c first of all, would be spoken past every rule of the proxy. */
 const PROTOCOL = 'websocket';

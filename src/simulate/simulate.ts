@@ -3,7 +3,7 @@ import type { Send } from '../proxy/pipeline.ts';
 import { Client, type SimulatedCall } from './client.ts';
 import type { Scenario } from './scenario.ts';
 import { seededRandom, subSeed } from './seeded-random.ts';
-import { type Sidecar, startSidecar, type Subject } from './sidecar.ts';
+import { type Sidecar, type Subject, startSidecar } from './sidecar.ts';
 import { type Arrival, trafficOf } from './traffic.ts';
 import { type Reached, SimulatedUpstream } from './upstream.ts';
 import { VirtualClock } from './virtual-clock.ts';

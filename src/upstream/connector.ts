@@ -3,8 +3,8 @@ import type { buildConnector } from 'undici';
 import connectorOf from 'undici/lib/core/connect.js';
 import type { Clock } from '../runtime/clock.ts';
 import { createLookup } from './lookup.ts';
-import type { Resolve } from './shared-lookups.ts';
 import { type EgressProxy, throughProxy } from './proxy-egress.ts';
+import type { Resolve } from './shared-lookups.ts';
 import { VERIFIED } from './verified.ts';
 
 /** Opens a connection, up to the end of its TLS handshake. */

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { type RawHeaders, replyTrailers } from '../http/headers.ts';
 import { framingFlaw, framingOf } from '../http/framing.ts';
+import { type RawHeaders, replyTrailers } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
 import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';

@@ -1,5 +1,5 @@
-import { addAbortSignal, PassThrough } from 'node:stream';
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
+import { addAbortSignal, PassThrough } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/request-body.ts';
 import { ProxyError } from '../proxy/errors.ts';

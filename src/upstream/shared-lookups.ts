@@ -1,4 +1,4 @@
-import { lookup, type LookupAddress, type LookupOptions } from 'node:dns';
+import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 
 export type Answered = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
 

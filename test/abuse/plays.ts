@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { FLAG, frame, get, PREFACE } from '../support/http2-frames.ts';
 import { pause } from '../soak/proxy.ts';
+import { FLAG, frame, get, PREFACE } from '../support/http2-frames.ts';
 import { uploadByFrames } from './http2-upload.ts';
 import { ONE_BYTE_CHUNKS } from './upstream.ts';
 

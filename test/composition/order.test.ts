@@ -2,7 +2,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { HeldBody } from '../../src/policies/inspection/held-body.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, type OriginExchange, startOrigin, status, type Step } from '../support/origin.ts';
+import { hang, type OriginExchange, ok, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { settled } from '../support/stub-call.ts';

@@ -6,7 +6,7 @@ import {
   startBreakwater,
 } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, reset, startOrigin, status, type Step } from '../support/origin.ts';
+import { hang, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { refusingOrigin } from '../support/raw-origin.ts';

@@ -5,8 +5,8 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startTidy } from '../support/tidy.ts';
-import { type ClientFault, CLIENT_FAULTS } from './client-faults.ts';
-import { type Fault, FAULTS, type FaultyUpstream } from './faults.ts';
+import { CLIENT_FAULTS, type ClientFault } from './client-faults.ts';
+import { FAULTS, type Fault, type FaultyUpstream } from './faults.ts';
 import { renderFaults } from './faults-doc.ts';
 
 const DOC = 'docs/faults.md';

@@ -1,5 +1,5 @@
 import type { Random } from '../../src/runtime/random.ts';
-import { field, FLAG, frame, get, PREFACE, setting, TYPE } from '../support/http2-frames.ts';
+import { FLAG, field, frame, get, PREFACE, setting, TYPE } from '../support/http2-frames.ts';
 
 const PADDED = 8;
 const KINDS = Object.keys(TYPE) as readonly (keyof typeof TYPE)[];

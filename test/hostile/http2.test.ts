@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { constants } from 'node:http2';
 import { describe, expect, test } from 'vitest';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
-import { field, FLAG, frame, framesIn, get, PREFACE, setting, TYPE } from '../support/http2-frames.ts';
 import { ask, connectHttp2 } from '../support/http2-client.ts';
-import { ok, type Origin, startOrigin, type Step } from '../support/origin.ts';
+import { FLAG, field, frame, framesIn, get, PREFACE, setting, TYPE } from '../support/http2-frames.ts';
+import { type Origin, ok, type Step, startOrigin } from '../support/origin.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
 import { startTidy, untilState } from '../support/tidy.ts';
 

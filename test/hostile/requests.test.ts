@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { apiConfig } from '../support/breakwater.ts';
 import { connectRaw, type RawClient, type RawReply } from '../support/raw-client.ts';
-import { rawHeader, type RawMessage } from '../support/raw-http.ts';
+import { type RawMessage, rawHeader } from '../support/raw-http.ts';
 import { type RawOrigin, startRawOrigin } from '../support/raw-origin.ts';
 import { answer } from '../support/raw-steps.ts';
 import { startTidy } from '../support/tidy.ts';

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, startOrigin, status, type Step } from '../support/origin.ts';
+import { hang, ok, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 

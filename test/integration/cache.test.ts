@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, reset, startOrigin, status, type Step } from '../support/origin.ts';
+import { ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';

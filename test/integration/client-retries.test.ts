@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, type OriginExchange, reset, startOrigin, status } from '../support/origin.ts';
+import { type OriginExchange, ok, reset, startOrigin, status } from '../support/origin.ts';
 import { startTidy, stateOf } from '../support/tidy.ts';
 
 const tokens = async (proxy: Breakwater) => (await stateOf(proxy)).upstreams[0]?.scopes[0]?.budget_tokens;

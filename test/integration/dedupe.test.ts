@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, type OriginExchange, reset, startOrigin, status, type Step } from '../support/origin.ts';
+import { type OriginExchange, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';

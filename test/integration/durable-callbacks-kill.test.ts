@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
 import { type Running, run, temporaryFolder } from '../support/command.ts';
-import { ok, type OriginExchange, startOrigin } from '../support/origin.ts';
+import { type OriginExchange, ok, startOrigin } from '../support/origin.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 3).toString('base64')}`;

@@ -5,10 +5,10 @@ import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/command.ts';
 import { type DurableClient, durableConfig, type Monitor, startDurable } from '../support/durable.ts';
 import {
-  type Origin,
-  type RecordedRequest,
   hang,
+  type Origin,
   ok,
+  type RecordedRequest,
   reset,
   startOrigin,
   status,

@@ -3,14 +3,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { StoreError } from '../../src/durable/store/db.ts';
 import { Ending } from '../../src/durable/ending.ts';
-import { SqlStore } from '../../src/durable/store/sql-store.ts';
-import { FakeClock } from '../support/fake-clock.ts';
-import { openStore } from '../../src/durable/store/open.ts';
 import type { NewJob } from '../../src/durable/job.ts';
+import { StoreError } from '../../src/durable/store/db.ts';
+import { openStore } from '../../src/durable/store/open.ts';
+import { SqlStore } from '../../src/durable/store/sql-store.ts';
 import { breakwater, temporaryFolder } from '../support/command.ts';
 import { durableConfig, startDurable } from '../support/durable.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { hang, type Origin, ok, startOrigin, status } from '../support/origin.ts';
 
 function job(n: number): NewJob {

@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { durableConfig, startDurable } from '../support/durable.ts';
+import { sendRaw } from '../support/durable-raw.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ask, connectHttp2 } from '../support/http2-client.ts';
 import { hang, ok, startOrigin, status } from '../support/origin.ts';
-import { sendRaw } from '../support/durable-raw.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
 

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { breakwater, temporaryFolder } from '../support/command.ts';
 import { durableConfig, type Monitor, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { early, hang, ok, type OriginExchange, reset, startOrigin, status } from '../support/origin.ts';
+import { early, hang, type OriginExchange, ok, reset, startOrigin, status } from '../support/origin.ts';
 
 /* What people use job queues for when they call an unreliable API, promise by promise. */
 

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { MISSING, type PostgresServer, startPostgres } from '../durable/postgres-server.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 import { type DurableConfig, durableConfig, startDurable } from '../support/durable.ts';
-import { hang, ok, type Origin, startOrigin, status } from '../support/origin.ts';
+import { hang, type Origin, ok, startOrigin, status } from '../support/origin.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from '../support/command.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, type Origin, startOrigin, status } from '../support/origin.ts';
+import { hang, type Origin, ok, startOrigin, status } from '../support/origin.ts';
 import { minutes, untilScheduled } from '../support/schedules.ts';
 
 const RATES = 'cron: "*/2 * * * *", request: { path: "/api/fx/latest?base=EUR" }';

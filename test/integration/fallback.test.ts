@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { early, hang, ok, type Origin, reset, startOrigin, status, type Step } from '../support/origin.ts';
+import { early, hang, type Origin, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy, stateOf } from '../support/tidy.ts';
 

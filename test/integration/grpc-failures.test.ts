@@ -1,6 +1,6 @@
-import { Metadata, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js';
 import { once } from 'node:events';
 import { constants } from 'node:http2';
+import { Metadata, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { type BreakwaterOptions, NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';

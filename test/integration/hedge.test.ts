@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Breakwater, NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type OriginExchange, startOrigin, type Step } from '../support/origin.ts';
+import { type OriginExchange, type Step, startOrigin } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { request as httpsRequest } from 'node:https';
 import { constants } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
 import { describe, expect, test } from 'vitest';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ask, connectHttp2 } from '../support/http2-client.ts';
 import { framesIn, TYPE } from '../support/http2-frames.ts';
-import { hang, ok, startOrigin, type Step, status } from '../support/origin.ts';
+import { hang, ok, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startRawOrigin } from '../support/raw-origin.ts';
 import { answer, truncate } from '../support/raw-steps.ts';

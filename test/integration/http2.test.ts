@@ -1,24 +1,24 @@
-import { createServer as createHttpsServer } from 'node:https';
+import { once } from 'node:events';
 import { request as httpRequest, type ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
-import { once } from 'node:events';
+import { createServer as createHttpsServer } from 'node:https';
 import {
+  type AddressInfo,
   connect as connectTcp,
   createServer as createTcpServer,
-  type AddressInfo,
   type Socket,
 } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Abort } from '../../src/runtime/abort.ts';
 import { EMPTY_BODY } from '../../src/http/request-body.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { createAgent } from '../../src/upstream/agent.ts';
 import { upstreamSend } from '../../src/upstream/send.ts';
-import { stubCall } from '../support/stub-call.ts';
 import { type Breakwater, type BreakwaterOptions, NO_WAIT } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type Http2Origin, type Http2Step, reply, startHttp2Origin } from '../support/http2-origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
+import { stubCall } from '../support/stub-call.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 import { CA, pem } from '../support/tls.ts';
 

@@ -4,7 +4,7 @@ import { apiConfig } from '../support/breakwater.ts';
 import { connectHttp2 } from '../support/http2-client.ts';
 import { startHttp2Origin } from '../support/http2-origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
-import { startRawOrigin, type RawStep } from '../support/raw-origin.ts';
+import { type RawStep, startRawOrigin } from '../support/raw-origin.ts';
 import { answer, breakAfter, replyBytes } from '../support/raw-steps.ts';
 import { startTidy } from '../support/tidy.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startBreakwater } from '../support/breakwater.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
-import { ok, type Origin, startOrigin, status } from '../support/origin.ts';
+import { type Origin, ok, startOrigin, status } from '../support/origin.ts';
 
 const FOLDER = 'src/admin/dashboard';
 const source = (name: string) => readFileSync(join(FOLDER, name), 'utf8');

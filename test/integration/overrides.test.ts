@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, reset, startOrigin, status, type Step } from '../support/origin.ts';
+import { hang, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 import { startTidy } from '../support/tidy.ts';
 
 const ALL = '    overrides: { attempts: 5, timeout: 60s, retry_on: true, idempotent: true, wait: true }\n';

@@ -4,11 +4,11 @@ import { connect as connectTcp } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, type OriginExchange, startOrigin, status, type Step } from '../support/origin.ts';
+import { type OriginExchange, ok, type Step, startOrigin, status } from '../support/origin.ts';
 import { passTime } from '../support/quota-origin.ts';
-import { refusingOrigin } from '../support/raw-origin.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
+import { refusingOrigin } from '../support/raw-origin.ts';
 import { type QuotaState, startTidy, stateOf, untilState } from '../support/tidy.ts';
 
 const WAITED = { 'retry-after': '5' };

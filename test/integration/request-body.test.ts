@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { early, hang, ok, type OriginExchange, startOrigin, status } from '../support/origin.ts';
+import { early, hang, type OriginExchange, ok, startOrigin, status } from '../support/origin.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startRawOrigin } from '../support/raw-origin.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
-import { DOWNLOAD, part, type PartOptions } from '../support/cut-origin.ts';
+import { DOWNLOAD, type PartOptions, part } from '../support/cut-origin.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { connectHttp2 } from '../support/http2-client.ts';
 import { startHttp2Origin } from '../support/http2-origin.ts';

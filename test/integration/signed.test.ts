@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, type OriginExchange, startOrigin, status, type Step } from '../support/origin.ts';
+import { type OriginExchange, ok, type Step, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startTidy, untilState } from '../support/tidy.ts';

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import {
-  Agent as HttpsAgent,
   createServer,
+  Agent as HttpsAgent,
   get as httpsGet,
   request as httpsRequest,
   type ServerOptions,

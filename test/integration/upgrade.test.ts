@@ -12,8 +12,8 @@ import { Changes } from '../support/changes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ok, startOrigin } from '../support/origin.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
-import { answer, hangBeforeHead, replyBytes, resetAfterRequest } from '../support/raw-steps.ts';
 import { startRawOrigin } from '../support/raw-origin.ts';
+import { answer, hangBeforeHead, replyBytes, resetAfterRequest } from '../support/raw-steps.ts';
 import { echo, type OriginHandshake, startSocketOrigin } from '../support/socket-origin.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 

@@ -3,8 +3,8 @@ import { ABLATIONS } from '../../bench/outage/ablations.ts';
 import { plainSubject, subjectWith } from '../../bench/outage/default-policy.ts';
 import {
   EXTRA_GATES,
-  type Gate,
   GATES,
+  type Gate,
   measure,
   PLAIN_GATES,
   readings,

@@ -1,9 +1,9 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 
 const SEED = 20_260_102;
 

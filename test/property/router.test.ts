@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Router } from '../../src/proxy/router.ts';
+import { Router } from '../../src/routing/router.ts';
 
 const SEED = 20_260_101;
 const router = new Router([

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parsePointer } from '../../src/http/json-pointer.ts';
 import { refusalOf } from '../../src/durable/fates.ts';
 import type { StoredResponse } from '../../src/durable/job.ts';
 import type { Judgement } from '../../src/durable/route.ts';
 import type { PollState } from '../../src/durable/until/state.ts';
 import { afterAttempt } from '../../src/durable/until/step.ts';
+import { parsePointer } from '../../src/http/json-pointer.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 

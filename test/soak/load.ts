@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Random } from '../../src/runtime/random.ts';
 import { count, playClient, type Tally } from './client.ts';
-import { type Lane, LANES, type Play } from './lanes.ts';
+import { LANES, type Lane, type Play } from './lanes.ts';
 import { pause, type SoakedProxy } from './proxy.ts';
 import type { FaultyUpstream } from './upstream.ts';
 

@@ -1,3 +1,4 @@
+import type * as grpc from '@grpc/grpc-js';
 import {
   type Client,
   type ClientOptions,
@@ -6,14 +7,13 @@ import {
   type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
-  makeGenericClientConstructor,
   Metadata,
   type MethodDefinition,
+  makeGenericClientConstructor,
   Server,
   ServerCredentials,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
-import type * as grpc from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
 import { CA } from './tls.ts';
 

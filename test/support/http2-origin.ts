@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import {
   createSecureServer,
   createServer,
-  type IncomingHttpHeaders,
   type Http2Session,
+  type IncomingHttpHeaders,
   type SecureServerOptions,
   type ServerHttp2Stream,
 } from 'node:http2';

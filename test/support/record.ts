@@ -1,7 +1,7 @@
+import type { Ending } from '../../src/proxy/call-outcome.ts';
 import type { ErrorCode } from '../../src/proxy/errors.ts';
 import type { CallEvent, RetryReason, StateEvent } from '../../src/proxy/events.ts';
 import type { Observer } from '../../src/proxy/observer.ts';
-import type { Ending } from '../../src/proxy/call-outcome.ts';
 import { type CallInfo, CallRecord } from '../../src/proxy/record.ts';
 import { FakeClock } from './fake-clock.ts';
 

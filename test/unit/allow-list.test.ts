@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { allowList } from '../../src/proxy/allow-list.ts';
+import { allowList } from '../../src/routing/allow-list.ts';
 
 const allows = allowList([
   { methods: ['GET'], path: '/v1/**' },

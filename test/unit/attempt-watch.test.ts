@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import { AttemptWatch, type Expectation } from '../../src/proxy/attempt-watch.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
-import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const COLD: Expectation = {

@@ -1,12 +1,12 @@
-import { GRPC_STATUSES, type GrpcStatus, httpStatusOf } from '../../src/http/grpc.ts';
 import { describe, expect, test } from 'vitest';
+import { GRPC_STATUSES, type GrpcStatus, httpStatusOf } from '../../src/http/grpc.ts';
+import type { ReplyVerdict } from '../../src/http/reply.ts';
 import {
   type ClassifiedCall,
   classify,
   isSuccess,
   type RetryVerdict,
 } from '../../src/policies/retry/classify.ts';
-import type { ReplyVerdict } from '../../src/http/reply.ts';
 import { type ErrorCode, ProxyError, type Sent } from '../../src/proxy/errors.ts';
 
 const options = {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RECOGNISED } from '../../src/http/credentials.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { identityOf } from '../../src/policies/dedupe/identity.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
+import { RECOGNISED } from '../../src/http/credentials.ts';
+import { identityOf } from '../../src/policies/dedupe/identity.ts';
+import { type Identity, ReplyStore, type StoredReply } from '../../src/policies/dedupe/store.ts';
 import { RecordedBody } from '../../src/proxy/recorded-body.ts';
-import { ReplyStore, type Identity, type StoredReply } from '../../src/policies/dedupe/store.ts';
 import { Abort } from '../../src/runtime/abort.ts';
-import { stubCall, StubBody } from '../support/stub-call.ts';
+import { StubBody, stubCall } from '../support/stub-call.ts';
 
 const names = RECOGNISED;
 const secret = { secret: Buffer.from('secret'), names };

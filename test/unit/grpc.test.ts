@@ -9,8 +9,8 @@ import {
   grpcTimeoutMs,
   httpStatusOf,
 } from '../../src/http/grpc.ts';
-import { grpcTrailers } from '../../src/proxy/grpc-problem.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
+import { grpcTrailers } from '../../src/proxy/grpc-problem.ts';
 
 test('statuses have the numbers and the HTTP statuses of google.rpc.Code', () => {
   expect(GRPC_STATUSES.map((status) => [grpcNumber(status), status, httpStatusOf(status)])).toEqual([

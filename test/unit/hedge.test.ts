@@ -8,7 +8,7 @@ import type { Call } from '../../src/proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { settled, type StubAttempt, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { type StubAttempt, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 interface Setting {
   readonly share?: number;

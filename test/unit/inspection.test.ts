@@ -1,10 +1,10 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { inspectionOptions } from '../../src/config/policies/errors.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { inspectionOptions } from '../../src/config/policies/errors.ts';
 import { decoded } from '../../src/http/decoded.ts';
-import { Judge } from '../../src/policies/inspection/judge.ts';
 import { fits } from '../../src/http/wildcard.ts';
+import { Judge } from '../../src/policies/inspection/judge.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 

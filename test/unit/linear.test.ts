@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { expressionsInSource, provedExpressions } from '../support/linear-expressions.ts';
 import { withoutOrder } from '../../src/durable/order.ts';
 import { isSecret } from '../../src/http/credentials.ts';
 import { Expression } from '../../src/http/expression.ts';
@@ -7,11 +6,12 @@ import { rateLimitItems } from '../../src/http/rate-limit-field.ts';
 import { resetAfterMs } from '../../src/http/reset-value.ts';
 import { retryAfterMs } from '../../src/http/retry-after.ts';
 import { fits } from '../../src/http/wildcard.ts';
-import { allowList } from '../../src/proxy/allow-list.ts';
-import { pathPattern } from '../../src/proxy/path-pattern.ts';
 import { preferencesOf } from '../../src/proxy/prefer.ts';
-import { Router } from '../../src/proxy/router.ts';
 import { redact } from '../../src/proxy/redact.ts';
+import { allowList } from '../../src/routing/allow-list.ts';
+import { pathPattern } from '../../src/routing/path-pattern.ts';
+import { Router } from '../../src/routing/router.ts';
+import { expressionsInSource, provedExpressions } from '../support/linear-expressions.ts';
 
 /**
  * The rule: what meets outside text takes time in proportion to its length. A text that takes the square of it stops the

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Observer } from '../../src/proxy/observer.ts';
 import { callLine, callMessage, logCalls } from '../../src/proxy/log-line.ts';
+import type { Observer } from '../../src/proxy/observer.ts';
 import { combine } from '../../src/proxy/observer.ts';
 import { redact } from '../../src/proxy/redact.ts';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { HistogramCell } from '../../src/metrics/cells.ts';
-import { GAUGES } from '../../src/metrics/gauge-names.ts';
 import { DURABLE_GAUGES } from '../../src/metrics/durable-names.ts';
+import { GAUGES } from '../../src/metrics/gauge-names.ts';
 import { COUNTERS, HISTOGRAMS } from '../../src/metrics/names.ts';
 import type { Metrics } from '../../src/metrics/registry.ts';
 import { everythingHappens, FakeState, metricsOf, upstream } from '../support/metrics.ts';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { covers } from '../../src/config/covers.ts';
 import { routeValues } from '../../src/config/effective.ts';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
+import { covers } from '../../src/routing/pattern-covers.ts';
 
 const OWN = `source: https://example.com/docs
 sources: { retry.attempts: https://example.com/retries }

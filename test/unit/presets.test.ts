@@ -4,12 +4,12 @@ import { routeValues } from '../../src/config/effective.ts';
 import { type Good, loadConfig } from '../../src/config/load.ts';
 import { presetFile } from '../../src/config/preset.ts';
 import { quotaReader } from '../../src/http/rate-limit.ts';
-import { askedWaitMs } from '../../src/http/retry-after.ts';
 import type { Reply } from '../../src/http/reply.ts';
+import { askedWaitMs } from '../../src/http/retry-after.ts';
 import { Judge } from '../../src/policies/inspection/judge.ts';
 import { classify } from '../../src/policies/retry/classify.ts';
 import { PRESETS } from '../../src/presets/presets.ts';
-import { Router } from '../../src/proxy/router.ts';
+import { Router } from '../../src/routing/router.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 

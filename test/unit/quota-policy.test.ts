@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
+import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { QuotaOptions } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
 import { type GateClosed, Quota } from '../../src/policies/quota/quota.ts';
@@ -8,7 +8,7 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import type { GateCause } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { settled, type StubCall, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { type StubCall, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined, counts: 'cost' }] as const;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { pathPattern } from '../../src/proxy/path-pattern.ts';
-import { type Match, type MountedUpstream, Router } from '../../src/proxy/router.ts';
+import { pathPattern } from '../../src/routing/path-pattern.ts';
+import { type Match, type MountedUpstream, Router } from '../../src/routing/router.ts';
 
 const all = (route: string) => [{ methods: undefined, path: '/**', route }];
 

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { subjectWith } from '../../bench/outage/default-policy.ts';
 import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';
+import { combine } from '../../src/proxy/observer.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import {
   type Endpoint,
@@ -11,16 +13,14 @@ import {
   outageScenario,
   parseFault,
 } from '../../src/simulate/scenario.ts';
-import { combine } from '../../src/proxy/observer.ts';
-import { subjectWith } from '../../bench/outage/default-policy.ts';
 import { exponential, rollOf, seededRandom, subSeed } from '../../src/simulate/seeded-random.ts';
-import { Station } from '../../src/simulate/station.ts';
-import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
 import { startSidecar } from '../../src/simulate/sidecar.ts';
-import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { simulate, simulateDirect } from '../../src/simulate/simulate.ts';
+import { Station } from '../../src/simulate/station.ts';
 import { trafficOf } from '../../src/simulate/traffic.ts';
 import type { Effect, Limits, Trouble } from '../../src/simulate/trouble.ts';
+import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
+import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { type Asked, isUnlucky, Weather } from '../../src/simulate/weather.ts';
 
 describe('the virtual clock', () => {

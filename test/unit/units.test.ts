@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { formatDuration, formatPercentage, formatRate, formatSize } from '../../src/config/format.ts';
 import {
+  type Parsed,
   parseAddress,
   parseDuration,
-  type Parsed,
   parsePercentage,
   parseRate,
   parseSize,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { FileWatch } from '../../src/app/watch-file.ts';
 import { digestOf, unreadable } from '../../src/config/digests.ts';
-import { FakeClock } from '../support/fake-clock.ts';
 import { temporaryFolder } from '../support/command.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 /** A watch of one file that holds `one`; `looks` lets it look so many times. */
 function watched(path: (folder: string) => string = (folder) => join(folder, 'config.yaml')) {

@@ -1,6 +1,6 @@
 import type { Plan } from './plan.ts';
-import type { Measured } from './tables.ts';
 import { type Result, timeToRecover } from './result.ts';
+import type { Measured } from './tables.ts';
 
 const COLUMNS = 3;
 const PANEL = { width: 250, height: 92, left: 34, top: 22, gapX: 72, gapY: 46 };

@@ -1,6 +1,6 @@
-import { DEADLINE_MS } from './contender.ts';
 import { outageScenario, type Scenario } from '../../../src/simulate/scenario.ts';
 import type { Effect } from '../../../src/simulate/trouble.ts';
+import { DEADLINE_MS } from './contender.ts';
 
 export interface Plan {
   readonly name: string;

@@ -1,5 +1,5 @@
-import { markdownTable } from './markdown.ts';
 import type { Contender } from './contender.ts';
+import { markdownTable } from './markdown.ts';
 import type { Plan } from './plan.ts';
 import { type Result, timeToRecover } from './result.ts';
 

@@ -2,8 +2,8 @@
 
 import { changeOne, possible } from './changes.js';
 import { button, facts, follows, h, pill } from './dom.js';
-import { labelledTimeline } from './timeline-view.js';
 import { outcomeOf } from './timeline.js';
+import { labelledTimeline } from './timeline-view.js';
 import { because, duration, size } from './words.js';
 
 /** @import { Attempt, Monitor } from './types.d.ts' */

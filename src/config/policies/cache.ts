@@ -1,5 +1,5 @@
 import { section, shorthand } from '../field.ts';
-import { durationOrOff, duration, flag, isOff, size, texts } from '../fields.ts';
+import { duration, durationOrOff, flag, isOff, size, texts } from '../fields.ts';
 import { parseDuration } from '../units.ts';
 import { checkHeaderName } from '../words.ts';
 

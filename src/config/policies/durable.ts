@@ -1,6 +1,6 @@
 import { section, shorthand } from '../field.ts';
-import { submitted, until } from './until.ts';
 import { choice, decimal, duration, durations, integer, integerOrAdaptive, isOff, size } from '../fields.ts';
+import { submitted, until } from './until.ts';
 
 const backoff = section('Waits between attempts.', {
   kind: choice(

@@ -1,7 +1,7 @@
+import type { LimitScope } from '../../policies/quota/scope.ts';
 import { field, section, shorthand } from '../field.ts';
 import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields.ts';
-import type { LimitScope } from '../../policies/quota/scope.ts';
-import { parseWindow, type ConfiguredWindow } from '../quota-window.ts';
+import { type ConfiguredWindow, parseWindow } from '../quota-window.ts';
 import { type Parsed, quote } from '../units.ts';
 import { checkHeaderName } from '../words.ts';
 import { formats } from './quota-formats.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { type Pointer, parsePointer } from '../../http/json-pointer.ts';
 import type { Condition, Conditions, Scalar, Test } from '../../durable/until/condition.ts';
 import type { PollTarget } from '../../durable/until/options.ts';
 import { type Expression, parseExpression } from '../../http/expression.ts';
+import { type Pointer, parsePointer } from '../../http/json-pointer.ts';
 import { field, section } from '../field.ts';
 import { choice, duration, flag, replyStatuses, text } from '../fields.ts';
 import { type Parsed, quote } from '../units.ts';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { allowList } from '../../proxy/allow-list.ts';
-import { decodeUnreserved } from '../../proxy/request-path.ts';
+import { allowList } from '../../routing/allow-list.ts';
+import { decodeUnreserved } from '../../routing/request-path.ts';
 
 /** What the configuration says of where callbacks may go. */
 export interface CallbackRule {

@@ -1,13 +1,12 @@
 import type { Reply } from '../../http/reply.ts';
 import { isPrivate } from '../credentials.ts';
-import { StoreError } from '../store/db.ts';
 import type { Job } from '../job.ts';
+import { StoreError } from '../store/db.ts';
 import { json, problem } from './answer.ts';
 import { backUp } from './backup.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
 import { changeMany, listRequests, listRoutes, pauseRoute } from './fleet.ts';
 import { openapi } from './openapi.ts';
-import { changeSchedule, lastResult, listSchedules } from './schedules.ts';
 import {
   cancelRequest,
   deleteRequest,
@@ -17,6 +16,7 @@ import {
   gone,
   retryRequest,
 } from './requests.ts';
+import { changeSchedule, lastResult, listSchedules } from './schedules.ts';
 
 type OfOne = (job: Job, call: ApiCall, deps: ApiDeps) => Promise<Reply>;
 

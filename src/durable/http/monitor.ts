@@ -1,7 +1,7 @@
 import type { AttemptRow, Job } from '../job.ts';
 import type { DurableRoute } from '../route.ts';
 import { typicalPollDelayMs } from '../until/delay.ts';
-import { polling, type PollState, pollStateOf } from '../until/state.ts';
+import { type PollState, polling, pollStateOf } from '../until/state.ts';
 
 export interface MonitorParts {
   readonly prefix: string;

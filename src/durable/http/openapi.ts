@@ -1,7 +1,7 @@
 import {
   ADMIN,
-  answer,
   ANYTHING,
+  answer,
   CALLER,
   ETAG,
   type Json,
@@ -10,8 +10,8 @@ import {
   PENDING,
   problems,
   query,
-  ref,
   RETRY_AFTER,
+  ref,
 } from './openapi-parts.ts';
 import { SCHEMAS } from './schemas.ts';
 

@@ -1,6 +1,6 @@
 import { headerOf } from '../../http/headers.ts';
 import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
-import { climbs } from '../../proxy/request-path.ts';
+import { climbs } from '../../routing/request-path.ts';
 import type { StoredResponse } from '../job.ts';
 import type { PollGround } from '../route.ts';
 import { jsonOf } from './observe.ts';

@@ -5,8 +5,8 @@ import { isSettled } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Send } from '../../proxy/pipeline.ts';
-import { Abort } from '../../runtime/abort.ts';
 import { RecordedBody } from '../../proxy/recorded-body.ts';
+import { Abort } from '../../runtime/abort.ts';
 import type { StoredReply } from './store.ts';
 
 export interface DetachedOptions {

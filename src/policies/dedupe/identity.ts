@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
-import type { Call } from '../../proxy/call.ts';
 import { type CredentialNames, framed } from '../../http/credentials.ts';
+import type { Call } from '../../proxy/call.ts';
 import type { Identity } from './store.ts';
 
 /**

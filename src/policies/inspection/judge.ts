@@ -4,8 +4,8 @@ import { valuesAt } from '../../http/json-pointer.ts';
 import type { Reply, ReplyVerdict } from '../../http/reply.ts';
 import { resetAfterMs } from '../../http/reset-value.ts';
 import { retryAfterMs } from '../../http/retry-after.ts';
-import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
 import { fits } from '../../http/wildcard.ts';
+import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
 
 type Head = Pick<Reply, 'status' | 'headers'>;
 

@@ -1,8 +1,8 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
+import { FlowMeter } from './flow-meter.ts';
 import { type Closing, Gate } from './gate.ts';
 import { Gcra } from './gcra.ts';
-import { FlowMeter } from './flow-meter.ts';
 import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
 import { ProbeTimes } from './probe-times.ts';

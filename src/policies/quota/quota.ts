@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
-import { type QuotaReader, quotaReader, type QuotaReading } from '../../http/rate-limit.ts';
+import { type QuotaReader, type QuotaReading, quotaReader } from '../../http/rate-limit.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { GateCause } from '../../proxy/events.ts';

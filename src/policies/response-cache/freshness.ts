@@ -1,4 +1,4 @@
-import { deltaSeconds, Directives } from '../../http/cache-control.ts';
+import { Directives, deltaSeconds } from '../../http/cache-control.ts';
 import { headerOf, headersOf, type RawHeaders } from '../../http/headers.ts';
 import { httpDateMs, sentWallMs } from '../../http/http-date.ts';
 import { membersOf } from '../../http/lists.ts';

@@ -4,9 +4,9 @@ import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { keeping } from './keeping.ts';
+import { type Caller, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isLookedUp } from './request.ts';
-import { type Caller, keyOf } from './key.ts';
 import type { CacheStore } from './store.ts';
 
 export interface RefillDeps {

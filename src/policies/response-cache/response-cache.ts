@@ -1,8 +1,8 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { headersOf } from '../../http/headers.ts';
+import { isSafe } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
-import { isSafe } from '../../http/methods.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { CacheResult, CallEvent } from '../../proxy/events.ts';
@@ -15,9 +15,9 @@ import { Freshness } from './freshness.ts';
 import { arrivalOf, keeping } from './keeping.ts';
 import { type Caller, type Key, type KeyParts, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
+import { isConfirmation } from './reply-kind.ts';
 import { askingWhether, isLookedUp, wants } from './request.ts';
 import { confirms, refreshed, served } from './served.ts';
-import { isConfirmation } from './reply-kind.ts';
 import { type CacheStore, type Entry, type Fetched, type FetchResult, varyOf } from './store.ts';
 
 export interface ResponseCacheDeps {

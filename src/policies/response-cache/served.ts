@@ -1,9 +1,9 @@
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import { httpDateMs } from '../../http/http-date.ts';
+import { entityTagsOf } from '../../http/lists.ts';
 import { MemoryBody } from '../../http/memory-body.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import { httpDateMs } from '../../http/http-date.ts';
-import { entityTagsOf } from '../../http/lists.ts';
 import type { CacheResult } from '../../proxy/events.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Entry } from './store.ts';

@@ -3,7 +3,7 @@ import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
 import type { ResumeDenial } from '../../proxy/events.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
-import { type Breakable, type ResumeDeps, RestOfBody } from './rest.ts';
+import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
 
 /**
  * Continues a download that breaks in the middle: the client sees one body, byte for byte, or a broken one, never a

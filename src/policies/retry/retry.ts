@@ -1,6 +1,6 @@
+import type { ByteBudget } from '../../http/byte-budget.ts';
 import { KeptReply } from '../../http/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
-import type { ByteBudget } from '../../http/byte-budget.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
 import type { RetryDenial } from '../../proxy/events.ts';

@@ -9,9 +9,9 @@ import {
   listQuery,
   matching,
   runningFirst,
-  searchOf,
   SPANS,
   STATUSES,
+  searchOf,
   UNFINISHED,
 } from '../../../src/admin/dashboard/filters.js';
 

@@ -1,13 +1,13 @@
-import { ByteBudget } from '../../../src/http/byte-budget.ts';
 import { expect, test } from 'vitest';
 import { Credentials } from '../../../src/durable/credentials.ts';
 import { Dispatch } from '../../../src/durable/dispatch.ts';
-import { execute, type ExecuteDeps } from '../../../src/durable/execute.ts';
+import { type ExecuteDeps, execute } from '../../../src/durable/execute.ts';
 import { Health } from '../../../src/durable/health.ts';
 import { type ClaimedJob, jobOf } from '../../../src/durable/job.ts';
 import type { Running } from '../../../src/durable/runner.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Settlement, Store } from '../../../src/durable/store/store.ts';
+import { ByteBudget } from '../../../src/http/byte-budget.ts';
 import { Abort } from '../../../src/runtime/abort.ts';
 import { newJob, settlement } from '../../durable/jobs.ts';
 import { FakeClock } from '../../support/fake-clock.ts';

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { Health } from '../../../src/durable/health.ts';
-import { Sweeper } from '../../../src/durable/sweeper.ts';
 import type { Store } from '../../../src/durable/store/store.ts';
+import { Sweeper } from '../../../src/durable/sweeper.ts';
 import { SetClock } from '../../support/set-clock.ts';
 
 const MINUTE = 60_000;

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { Expression } from '../../../src/http/expression.ts';
 import {
   type Condition,
   type Conditions,
@@ -7,6 +6,7 @@ import {
   type PolledReply,
 } from '../../../src/durable/until/condition.ts';
 import { askedPollDelayMs, pollDelayMs } from '../../../src/durable/until/delay.ts';
+import { Expression } from '../../../src/http/expression.ts';
 import { parsePointer, valuesAt } from '../../../src/http/json-pointer.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 

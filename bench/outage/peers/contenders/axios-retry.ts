@@ -1,6 +1,6 @@
+import { Agent } from 'node:http';
 import axios from 'axios';
 import axiosRetry, { exponentialDelay } from 'axios-retry';
-import { Agent } from 'node:http';
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type Command, freePort } from '../../../lib/process.ts';
-import { type Contender, packageJsonVersion, type Place, written } from '../contender.ts';
+import { type Contender, type Place, packageJsonVersion, written } from '../contender.ts';
 import { plainClient } from '../plain-client.ts';
 
 /** The built-in policy with RPB-1's timeouts and nothing else; and with nothing at all. */

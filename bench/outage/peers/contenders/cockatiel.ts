@@ -1,11 +1,11 @@
 import {
-  circuitBreaker,
   ConsecutiveBreaker,
+  circuitBreaker,
   ExponentialBackoff,
   handleAll,
   retry,
-  timeout,
   TimeoutStrategy,
+  timeout,
   wrap,
 } from 'cockatiel';
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';

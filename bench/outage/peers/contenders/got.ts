@@ -1,5 +1,5 @@
-import got from 'got';
 import { Agent } from 'node:http';
+import got from 'got';
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
 
 /** All defaults: 2 retries, after 1 s and 2 s plus up to 100 ms; timeouts are retried. */

@@ -1,5 +1,5 @@
-import CircuitBreaker from 'opossum';
 import { setTimeout as sleep } from 'node:timers/promises';
+import CircuitBreaker from 'opossum';
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
 import { plainClient, successOnly } from '../plain-client.ts';
 
