@@ -138,7 +138,7 @@ test('nothing that an older Node may lack is loaded before its version is looked
 test('only one file calls what throws on a closed stream of HTTP/2', () => {
   const calls = /\.(?:respond|respondWithFD|respondWithFile|additionalHeaders|sendTrailers|pushStream)\(/;
   const callers = files.filter((file) => calls.test(readFileSync(file, 'utf8')));
-  expect(callers).toEqual(['src/proxy/http2-stream.ts']);
+  expect(callers).toEqual(['src/server/http2-stream.ts']);
 });
 
 /** `toString` and `constructor` are in every object: what comes from outside is looked up in a Map, or after `Object.hasOwn`. */

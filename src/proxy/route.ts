@@ -1,7 +1,7 @@
 import type { CompiledHeaderRules } from '../http/headers.ts';
+import type { StrangerGuard } from '../server/strangers.ts';
 import type { OverrideLimits } from './overrides.ts';
 import type { Send } from './pipeline.ts';
-import type { StrangerGuard } from './strangers.ts';
 
 /** A match and its pipeline, built once: all that the listener needs to know. */
 export interface Route {

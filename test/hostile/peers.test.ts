@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { listen } from '../../src/app/app-server.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { listen } from '../../src/server/server.ts';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, type OriginExchange, ok, startOrigin } from '../support/origin.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { addVeto, clientRetries, isFinal } from '../../src/proxy/client-retries.ts';
+import { addVeto, clientRetries, isFinal } from '../../src/server/client-retries.ts';
 
 test.each([
   [[], 0],

@@ -10,7 +10,7 @@ import {
   httpStatusOf,
 } from '../../src/http/grpc.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
-import { grpcTrailers } from '../../src/proxy/grpc-problem.ts';
+import { grpcTrailers } from '../../src/server/grpc-problem.ts';
 
 test('statuses have the numbers and the HTTP statuses of google.rpc.Code', () => {
   expect(GRPC_STATUSES.map((status) => [grpcNumber(status), status, httpStatusOf(status)])).toEqual([

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { joinWhilePaused } from '../../src/proxy/joined-while-paused.ts';
+import { joinWhilePaused } from '../../src/server/joined-while-paused.ts';
 
 const BYTES = 60_000;
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { ClientResponse } from '../../src/proxy/client.ts';
-import { MinRate } from '../../src/proxy/min-rate.ts';
-import { watchSend } from '../../src/proxy/send-watch.ts';
+import type { ClientResponse } from '../../src/server/client.ts';
+import { MinRate } from '../../src/server/min-rate.ts';
+import { watchSend } from '../../src/server/send-watch.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** 100 bytes in each window. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { addedCredentials, strangerRules } from '../../src/config/identity.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { StrangerGuard } from '../../src/proxy/strangers.ts';
+import { StrangerGuard } from '../../src/server/strangers.ts';
 
 const guard = (browsers: boolean, hosts?: readonly string[]) => new StrangerGuard({ browsers, hosts });
 const code = (one: StrangerGuard, host: string | undefined, ...headers: string[]) =>

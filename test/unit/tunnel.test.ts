@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { Tunnel } from '../../src/proxy/tunnel.ts';
 import { Abort } from '../../src/runtime/abort.ts';
+import { Tunnel } from '../../src/server/tunnel.ts';
 import { tunnelReply } from '../../src/upstream/tunnel.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 

@@ -3,11 +3,11 @@ import type { performServerHandshake, ServerHttp2Session, ServerHttp2Stream } fr
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { headerOf } from '../http/headers.ts';
-import type { Parties } from '../proxy/client-exchange.ts';
-import { Http2Request } from '../proxy/http2-request.ts';
-import { Http2Response } from '../proxy/http2-response.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { refuseConnectStream, refuseExpectation, refuseHead } from './client-error.ts';
+import type { Parties } from './client-exchange.ts';
+import { Http2Request } from './http2-request.ts';
+import { Http2Response } from './http2-response.ts';
 import { isSecure } from './server-tls.ts';
 
 export interface Http2ClientsDeps {

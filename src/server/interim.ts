@@ -1,7 +1,7 @@
 import { interimHeaders } from '../http/headers.ts';
 import type { Interim } from '../http/reply.ts';
+import type { Call } from '../proxy/call.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
-import type { Call } from './call.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 
 /**

@@ -1,6 +1,6 @@
+import { ProxyError } from '../proxy/errors.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { ClientResponse } from './client.ts';
-import { ProxyError } from './errors.ts';
 import { MinRate } from './min-rate.ts';
 
 export interface SendWatch {

@@ -1,5 +1,5 @@
 import { type GrpcStatus, grpcMessage, grpcNumber } from '../http/grpc.ts';
-import type { ErrorCode, ProxyError } from './errors.ts';
+import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
 import type { Problem } from './problem.ts';
 
 /** Where it is not UNAVAILABLE: what the client may try again, later or elsewhere. */

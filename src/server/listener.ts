@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { ProxyError } from '../proxy/errors.ts';
+import { CallRecord } from '../proxy/record.ts';
+import type { Route } from '../proxy/route.ts';
 import type { Router } from '../routing/router.ts';
 import { Abort } from '../runtime/abort.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
-import { ProxyError } from './errors.ts';
 import { flawOf } from './malformed.ts';
-import { CallRecord } from './record.ts';
 import { asksServer, requestTarget } from './request-target.ts';
 import { type Listed, Roster } from './roster.ts';
-import type { Route } from './route.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {

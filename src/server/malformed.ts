@@ -1,6 +1,6 @@
 import { framingFlaw, framingOf } from '../http/framing.ts';
+import { ProxyError } from '../proxy/errors.ts';
 import type { ClientRequest } from './client.ts';
-import { ProxyError } from './errors.ts';
 
 /** RFC 9110 §7.2, with the host of RFC 3986 §3.2.2; a comma would make two of it where fields are joined. */
 const HOST = /^(?:[\w\-.~!$&'()*+;=%]*|\[[\da-f:.]+\])(?::\d{0,5})?$/i;

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { proxyStatus } from '../http/proxy-status.ts';
-import type { ClientRequest, ClientResponse } from '../proxy/client.ts';
-import { METHODS_SERVED } from '../proxy/client-exchange.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
+import type { ClientRequest, ClientResponse } from './client.ts';
+import { METHODS_SERVED } from './client-exchange.ts';
 
 /** What node's parser could not read, told by the code of its error; all else is a 400. */
 const STATUSES: ReadonlyMap<string, number> = new Map(

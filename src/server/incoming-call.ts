@@ -4,25 +4,25 @@ import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
 import type { Interim } from '../http/reply.ts';
 import { EMPTY_BODY, type RequestBody } from '../http/request-body.ts';
 import { StreamedBody } from '../http/streamed-body.ts';
-import type { Abort } from '../runtime/abort.ts';
-import type { Clock } from '../runtime/clock.ts';
-import { endOfTurn } from '../runtime/turn.ts';
-import { watchBody } from './body-watch.ts';
-import type { Call } from './call.ts';
-import type { ClientRequest } from './client.ts';
-import { clientRetries } from './client-retries.ts';
-import { ProxyError } from './errors.ts';
-import { idempotencyKey } from './idempotency-key.ts';
-import { takesInterim } from './interim.ts';
+import type { Call } from '../proxy/call.ts';
+import { ProxyError } from '../proxy/errors.ts';
+import { idempotencyKey } from '../proxy/idempotency-key.ts';
 import {
   type CallOverrides,
   type OverrideLimits,
   readOverrides,
   shownOverrides,
   totalTimeoutMs,
-} from './overrides.ts';
-import type { CallRecord } from './record.ts';
-import type { Route } from './route.ts';
+} from '../proxy/overrides.ts';
+import type { CallRecord } from '../proxy/record.ts';
+import type { Route } from '../proxy/route.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { endOfTurn } from '../runtime/turn.ts';
+import { watchBody } from './body-watch.ts';
+import type { ClientRequest } from './client.ts';
+import { clientRetries } from './client-retries.ts';
+import { takesInterim } from './interim.ts';
 
 export interface IncomingDeps {
   readonly clock: Clock;

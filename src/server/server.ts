@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Address, ClientOptions, ServerTls } from '../config/config.ts';
-import type { Parties } from '../proxy/client-exchange.ts';
-import { joinWhilePaused } from '../proxy/joined-while-paused.ts';
-import { wantsTunnel } from '../proxy/upgrade.ts';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
-import { Http2Clients } from './http2-clients.ts';
+import type { Parties } from './client-exchange.ts';
+import { Http2Clients } from './http2-server.ts';
+import { joinWhilePaused } from './joined-while-paused.ts';
 import { isSecure, secureOptions } from './server-tls.ts';
+import { wantsTunnel } from './upgrade.ts';
 
 /** Longer than any HTTP client keeps an idle connection, so that it is never we who close one just as it is used again. */
 const KEEP_ALIVE_MS = 10 * 60_000;

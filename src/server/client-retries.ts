@@ -1,6 +1,6 @@
 import type { RawHeaders } from '../http/headers.ts';
-import type { ErrorCode } from './errors.ts';
-import type { ResumeDenial } from './events.ts';
+import type { ErrorCode } from '../proxy/errors.ts';
+import type { ResumeDenial } from '../proxy/events.ts';
 
 /** A field by which a client says that it has sent this before, and how many retries its value tells of. */
 interface Sign {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { headerOf, headersOf, type RawHeaders } from '../http/headers.ts';
-import { ProxyError } from './errors.ts';
+import { ProxyError } from '../proxy/errors.ts';
 
 /** Who may use a route that puts a credential into its calls. */
 export interface StrangerRules {
