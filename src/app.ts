@@ -12,10 +12,7 @@ import type { Config } from './config/config.ts';
 import { formatDuration } from './config/format.ts';
 import { ByteBudget } from './http/byte-budget.ts';
 import { headerOf } from './http/headers.ts';
-import { Metrics } from './metrics/registry.ts';
 import { ProxyError } from './proxy/errors.ts';
-import { logCalls } from './proxy/log-line.ts';
-import { combine, delegate, type Observer } from './proxy/observer.ts';
 import { Abort } from './runtime/abort.ts';
 import type { Clock } from './runtime/clock.ts';
 import type { Logger } from './runtime/logger.ts';
@@ -24,6 +21,9 @@ import { idSource, type Random } from './runtime/random.ts';
 import { Listener } from './server/listener.ts';
 import { type AppServer, closeServer, cutClients, limitClients, listen, urlOf } from './server/server.ts';
 import { followTls } from './server/server-tls.ts';
+import { logCalls } from './telemetry/call-log.ts';
+import { Metrics } from './telemetry/metrics/registry.ts';
+import { combine, delegate, type Observer } from './telemetry/observer.ts';
 
 export interface AppDeps {
   readonly clock: Clock;

@@ -1,5 +1,5 @@
-import type { StateSource } from '../proxy/snapshot.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { StateSource } from '../telemetry/snapshot.ts';
 import type { DurableApi } from './durable.ts';
 import type { RecentCall } from './recent.ts';
 

@@ -1,7 +1,7 @@
-import { type CallLine, callLine, callMessage } from '../proxy/log-line.ts';
-import type { Observer } from '../proxy/observer.ts';
-import { type CallRecord, notable } from '../proxy/record.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { type CallLine, callLine, callMessage } from '../telemetry/call-log.ts';
+import { type CallRecord, notable } from '../telemetry/call-record.ts';
+import type { Observer } from '../telemetry/observer.ts';
 
 /** A notable call as `/api/state` shows it. */
 export interface RecentCall extends CallLine {

@@ -4,7 +4,7 @@ import type {
   QuotaSnapshot,
   ScopeSnapshot,
   UpstreamSnapshot,
-} from '../proxy/snapshot.ts';
+} from '../telemetry/snapshot.ts';
 import type { AdminDeps } from './deps.ts';
 
 /** The body of `GET /api/state`. Names as in config and log: snake_case, units in the name. */

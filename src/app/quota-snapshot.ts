@@ -1,7 +1,7 @@
 import type { Allowance } from '../policies/quota/allowance.ts';
 import type { Line } from '../policies/quota/line.ts';
 import type { Quota } from '../policies/quota/quota.ts';
-import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../proxy/snapshot.ts';
+import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../telemetry/snapshot.ts';
 
 /** More than anybody reads; the gauges know all. */
 const MOST_SHOWN = 100;

@@ -23,11 +23,11 @@ import { Trip } from '../policies/retry/trip.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';
-import type { Observer } from '../proxy/observer.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { keyedHash } from '../runtime/keyed-hash.ts';
 import { newSecret, type Random } from '../runtime/random.ts';
+import type { Observer } from '../telemetry/observer.ts';
 import type { KeptState } from './kept-state.ts';
 
 export interface ScopeDeps {

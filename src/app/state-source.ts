@@ -1,6 +1,6 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
-import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../proxy/snapshot.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import type { RunningUpstream } from './assemble.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
 import type { Scope } from './scope.ts';

@@ -1,8 +1,8 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { isIdempotent } from '../http/methods.ts';
-import type { Observer } from '../proxy/observer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
+import type { Observer } from '../telemetry/observer.ts';
 import { type Attempted, attempt } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';

@@ -1,9 +1,9 @@
 import { isFailing } from '../http/status.ts';
 import type { CallbackOutcome } from '../proxy/events.ts';
-import type { Observer } from '../proxy/observer.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Observer } from '../telemetry/observer.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
 import type { ClaimedJob, Job, WaitReason } from './job.ts';

@@ -1,4 +1,4 @@
-import type { DurableSnapshot } from '../proxy/snapshot.ts';
+import type { DurableSnapshot } from '../telemetry/snapshot.ts';
 import { CALLBACK_ROUTE } from './callbacks/options.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';

@@ -14,11 +14,11 @@ import {
   shownOverrides,
   totalTimeoutMs,
 } from '../proxy/overrides.ts';
-import type { CallRecord } from '../proxy/record.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { endOfTurn } from '../runtime/turn.ts';
+import type { CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientRequest } from './client.ts';
 import { clientRetries } from './client-retries.ts';

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../proxy/errors.ts';
-import { CallRecord } from '../proxy/record.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Router } from '../routing/router.ts';
 import { Abort } from '../runtime/abort.ts';
+import { CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';

@@ -1,7 +1,7 @@
 import type { RawHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
-import type { CallRecord } from '../proxy/record.ts';
+import type { CallRecord } from '../telemetry/call-record.ts';
 
 /** What a client is told when the proxy answers itself: status, title and the error type of RFC 9209 §2.3. */
 interface Answer {

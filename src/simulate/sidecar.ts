@@ -4,10 +4,10 @@ import { type Scope, Scopes } from '../app/scope.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
-import type { Observer } from '../proxy/observer.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
+import type { Observer } from '../telemetry/observer.ts';
 
 /** Whose behaviour is looked at: a route of an upstream, as configured. */
 export interface Subject {

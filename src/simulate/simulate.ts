@@ -1,5 +1,5 @@
-import { combine, type Observer } from '../proxy/observer.ts';
 import type { Send } from '../proxy/pipeline.ts';
+import { combine, type Observer } from '../telemetry/observer.ts';
 import { Client, type SimulatedCall } from './client.ts';
 import type { Scenario } from './scenario.ts';
 import { seededRandom, subSeed } from './seeded-random.ts';

@@ -1,5 +1,5 @@
-import { Metrics } from '../../src/metrics/registry.ts';
-import type { DurableSnapshot, StateSource, UpstreamSnapshot } from '../../src/proxy/snapshot.ts';
+import { Metrics } from '../../src/telemetry/metrics/registry.ts';
+import type { DurableSnapshot, StateSource, UpstreamSnapshot } from '../../src/telemetry/snapshot.ts';
 import { rescuedStory, Story } from './record.ts';
 
 /** A state that a test may change between two scrapes. */

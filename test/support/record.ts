@@ -1,8 +1,8 @@
-import type { Ending } from '../../src/proxy/call-outcome.ts';
 import type { ErrorCode } from '../../src/proxy/errors.ts';
 import type { CallEvent, RetryReason, StateEvent } from '../../src/proxy/events.ts';
-import type { Observer } from '../../src/proxy/observer.ts';
-import { type CallInfo, CallRecord } from '../../src/proxy/record.ts';
+import type { Ending } from '../../src/telemetry/call-outcome.ts';
+import { type CallInfo, CallRecord } from '../../src/telemetry/call-record.ts';
+import type { Observer } from '../../src/telemetry/observer.ts';
 import { FakeClock } from './fake-clock.ts';
 
 /** What an observer heard, in order. */

@@ -10,7 +10,7 @@ import {
   RECOGNISED,
   withoutSecrets,
 } from '../../src/http/credentials.ts';
-import { redact } from '../../src/proxy/redact.ts';
+import { redact } from '../../src/telemetry/redact.ts';
 
 /** As the documentation of the APIs names them. */
 const SECRETS = [

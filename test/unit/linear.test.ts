@@ -7,10 +7,10 @@ import { resetAfterMs } from '../../src/http/reset-value.ts';
 import { retryAfterMs } from '../../src/http/retry-after.ts';
 import { fits } from '../../src/http/wildcard.ts';
 import { preferencesOf } from '../../src/proxy/prefer.ts';
-import { redact } from '../../src/proxy/redact.ts';
 import { allowList } from '../../src/routing/allow-list.ts';
 import { pathPattern } from '../../src/routing/path-pattern.ts';
 import { Router } from '../../src/routing/router.ts';
+import { redact } from '../../src/telemetry/redact.ts';
 import { expressionsInSource, provedExpressions } from '../support/linear-expressions.ts';
 
 /**

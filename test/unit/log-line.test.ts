@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { callLine, callMessage, logCalls } from '../../src/proxy/log-line.ts';
-import type { Observer } from '../../src/proxy/observer.ts';
-import { combine } from '../../src/proxy/observer.ts';
-import { redact } from '../../src/proxy/redact.ts';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';
+import { callLine, callMessage, logCalls } from '../../src/telemetry/call-log.ts';
+import type { Observer } from '../../src/telemetry/observer.ts';
+import { combine } from '../../src/telemetry/observer.ts';
+import { redact } from '../../src/telemetry/redact.ts';
 import { Heard, rescuedStory, Story } from '../support/record.ts';
 
 describe('message', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { headerOf } from '../../src/http/headers.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
-import { combine } from '../../src/proxy/observer.ts';
-import { CallRecord } from '../../src/proxy/record.ts';
 import { problemOf } from '../../src/server/problem.ts';
+import { CallRecord } from '../../src/telemetry/call-record.ts';
+import { combine } from '../../src/telemetry/observer.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 function recordOf(): CallRecord {

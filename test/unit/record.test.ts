@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CallEvent } from '../../src/proxy/events.ts';
-import { combine } from '../../src/proxy/observer.ts';
-import { notable } from '../../src/proxy/record.ts';
+import { notable } from '../../src/telemetry/call-record.ts';
+import { combine } from '../../src/telemetry/observer.ts';
 import { Heard, rescuedStory, Story } from '../support/record.ts';
 
 describe('attempts', () => {

@@ -4,7 +4,6 @@ import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';
-import { combine } from '../../src/proxy/observer.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import {
   type Endpoint,
@@ -22,6 +21,7 @@ import type { Effect, Limits, Trouble } from '../../src/simulate/trouble.ts';
 import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { type Asked, isUnlucky, Weather } from '../../src/simulate/weather.ts';
+import { combine } from '../../src/telemetry/observer.ts';
 
 describe('the virtual clock', () => {
   test('runs events in the order of their time, and those of one moment in the order they were made', async () => {

@@ -1,6 +1,6 @@
 import type { GrpcStatus } from '../http/grpc.ts';
-import type { ErrorCode } from './errors.ts';
-import type { QuotaWait, RetryReason } from './events.ts';
+import type { ErrorCode } from '../proxy/errors.ts';
+import type { QuotaWait, RetryReason } from '../proxy/events.ts';
 
 /** A wait for the upstream's quota. */
 export interface QuotaTime {

@@ -1,6 +1,6 @@
-import type { CallOutcome } from '../proxy/call-outcome.ts';
-import type { CallEvent } from '../proxy/events.ts';
-import type { CallRecord } from '../proxy/record.ts';
+import type { CallEvent } from '../../proxy/events.ts';
+import type { CallOutcome } from '../call-outcome.ts';
+import type { CallRecord } from '../call-record.ts';
 import { CounterBy, type CounterCell, type Family, type HistogramCell } from './cells.ts';
 import type { Families } from './families.ts';
 

@@ -1,4 +1,4 @@
-import type { MetricSpec } from './names.ts';
+import type { MetricSpec } from './catalog.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,5 +1,5 @@
+import { COUNTERS, DURATION_BUCKETS, HISTOGRAMS, type MetricSpec } from './catalog.ts';
 import { CounterCell, Family, HistogramCell, type Labels } from './cells.ts';
-import { COUNTERS, DURATION_BUCKETS, HISTOGRAMS, type MetricSpec } from './names.ts';
 
 /** Everything that is counted as it happens (gauges are read at the scrape instead). */
 export interface Families {

@@ -1,5 +1,5 @@
-import type { CallEvent, StateEvent } from './events.ts';
-import type { CallRecord } from './record.ts';
+import type { CallEvent, StateEvent } from '../proxy/events.ts';
+import type { CallRecord } from './call-record.ts';
 
 /** Whoever listens to what happens in the proxy: metrics, log, recent calls. It must neither throw nor keep a call waiting. */
 export interface Observer {

@@ -1,4 +1,4 @@
-import type { BreakerCause, BreakerState, GateCause } from './events.ts';
+import type { BreakerCause, BreakerState, GateCause } from '../proxy/events.ts';
 
 /** What may be read of the policies' state at any moment: by a scrape, and by the admin API. */
 export interface StateSource {

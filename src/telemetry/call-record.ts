@@ -1,8 +1,8 @@
+import type { ErrorCode } from '../proxy/errors.ts';
+import type { CacheResult, CallEvent, DedupeResult, ResumeDenial } from '../proxy/events.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';
-import type { ErrorCode } from './errors.ts';
-import type { CacheResult, CallEvent, DedupeResult, ResumeDenial } from './events.ts';
 import type { Observer } from './observer.ts';
 
 /** What a call is, known before anything happens to it. */

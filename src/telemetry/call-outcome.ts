@@ -1,7 +1,7 @@
 import { isFailing } from '../http/status.ts';
+import { type ErrorCode, isRefusal } from '../proxy/errors.ts';
+import type { CacheResult } from '../proxy/events.ts';
 import type { AttemptEntry } from './attempt-entry.ts';
-import { type ErrorCode, isRefusal } from './errors.ts';
-import type { CacheResult } from './events.ts';
 
 /**
  * How a call ended, in one word. `rescued`: succeeded after at least one retry; `fallback`: another upstream,

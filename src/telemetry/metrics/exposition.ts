@@ -13,12 +13,12 @@ import type {
   ScopeSnapshot,
   StateSource,
   UpstreamSnapshot,
-} from '../proxy/snapshot.ts';
+} from '../snapshot.ts';
+import { DURATION_BUCKETS, type MetricSpec } from './catalog.ts';
 import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
 import { DURABLE_GAUGES } from './durable-names.ts';
 import type { Families } from './families.ts';
 import { GAUGES, UNWANTED_DEFAULTS } from './gauge-names.ts';
-import { DURATION_BUCKETS, type MetricSpec } from './names.ts';
 
 export interface LastLoad {
   readonly successful: boolean;

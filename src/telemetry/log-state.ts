@@ -1,5 +1,5 @@
+import type { StateEvent } from '../proxy/events.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { StateEvent } from './events.ts';
 import { shownDuration } from './shown-duration.ts';
 
 const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed: 'closed' } as const;

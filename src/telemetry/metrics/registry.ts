@@ -1,7 +1,7 @@
-import type { CallEvent, DurableEvent, StateEvent } from '../proxy/events.ts';
-import type { Observer } from '../proxy/observer.ts';
-import type { CallRecord } from '../proxy/record.ts';
-import type { StateSource } from '../proxy/snapshot.ts';
+import type { CallEvent, DurableEvent, StateEvent } from '../../proxy/events.ts';
+import type { CallRecord } from '../call-record.ts';
+import type { Observer } from '../observer.ts';
+import type { StateSource } from '../snapshot.ts';
 import type { CounterCell, Family, Labels } from './cells.ts';
 import type { Exposition, LastLoad } from './exposition.ts';
 import { createFamilies } from './families.ts';
