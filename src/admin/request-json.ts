@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { Gathered } from '../http/bodies/gathered.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
-import { Gathered } from '../http/gathered.ts';
 import { AdminProblem } from './response.ts';
 
 /** Far above any request of the admin API. */

@@ -1,8 +1,8 @@
+import { Gathered } from '../http/bodies/gathered.ts';
+import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { Gathered } from '../http/gathered.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Reply } from '../http/reply.ts';
-import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { type Outcome, settle } from '../proxy/outcome.ts';

@@ -1,8 +1,8 @@
 import { hash as digest } from 'node:crypto';
+import { Gathered } from '../http/bodies/gathered.ts';
+import type { BodySource } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { Gathered } from '../http/gathered.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';
-import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { keyIn } from '../proxy/idempotency-key.ts';

@@ -1,8 +1,8 @@
+import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { GrpcCall } from '../http/grpc.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { isIdempotent } from '../http/methods.ts';
 import type { Interim } from '../http/reply.ts';
-import type { RequestBody } from '../http/request-body.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
 import type { CallEvent } from './events.ts';

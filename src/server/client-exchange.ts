@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Coalesced } from '../http/coalesced.ts';
+import { Coalesced } from '../http/bodies/coalesced.ts';
 import { httpStatusOf } from '../http/grpc.ts';
 import { replyHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
+import type { BodyStream } from '../http/bodies/streamed-body.ts';
 import type { GrpcStatus } from '../http/grpc.ts';
 import type { BodySink } from '../http/reply.ts';
-import type { BodyStream } from '../http/streamed-body.ts';
 
 /** What a request came on, as far as its call minds: a connection of HTTP/1.1 (a Socket is one), or a stream of HTTP/2. */
 export interface ClientConnection {

@@ -1,9 +1,9 @@
+import { EMPTY_BODY, type RequestBody } from '../http/bodies/request-body.ts';
+import { StreamedBody } from '../http/bodies/streamed-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { type GrpcCall, grpcTimeoutMs } from '../http/grpc.ts';
 import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
 import type { Interim } from '../http/reply.ts';
-import { EMPTY_BODY, type RequestBody } from '../http/request-body.ts';
-import { StreamedBody } from '../http/streamed-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';

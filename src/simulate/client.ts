@@ -1,6 +1,6 @@
 import type { RouteConfig } from '../config/config.ts';
+import { EMPTY_BODY } from '../http/bodies/request-body.ts';
 import { headerOf } from '../http/headers.ts';
-import { EMPTY_BODY } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';

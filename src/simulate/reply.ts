@@ -1,5 +1,5 @@
+import { MemoryBody } from '../http/bodies/memory-body.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import { MemoryBody } from '../http/memory-body.ts';
 import type { BodySink, Reply } from '../http/reply.ts';
 
 const BYTES = [Buffer.from('ok')];

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { BodySource } from '../http/bodies/request-body.ts';
 import { framingFlaw, framingOf } from '../http/framing.ts';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
-import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';

@@ -1,4 +1,4 @@
-import { RequestBodyBroken, RequestBodyNotKept } from '../http/request-body.ts';
+import { RequestBodyBroken, RequestBodyNotKept } from '../http/bodies/request-body.ts';
 import { type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
 
 const CODES: ReadonlyMap<string, ErrorCode> = new Map(

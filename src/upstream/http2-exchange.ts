@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import { addAbortSignal, PassThrough } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { BodySource } from '../http/request-body.ts';
+import type { BodySource } from '../http/bodies/request-body.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { toProxyError } from './failure.ts';
 import { fieldsOf, lengthOf, replyFields, resetName } from './http2-fields.ts';

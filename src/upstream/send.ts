@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
+import type { BodySource } from '../http/bodies/request-body.ts';
 import { furtherAttempt, grpcStatusOf, httpStatusOf } from '../http/grpc.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
-import type { BodySource } from '../http/request-body.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';

@@ -9,7 +9,7 @@ import {
   type Socket,
 } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { EMPTY_BODY } from '../../src/http/request-body.ts';
+import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { createAgent } from '../../src/upstream/agent.ts';
 import { upstreamSend } from '../../src/upstream/send.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { StreamedBody } from '../../src/http/streamed-body.ts';
+import { StreamedBody } from '../../src/http/bodies/streamed-body.ts';
 import { startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { early, startOrigin } from '../support/origin.ts';

@@ -1,6 +1,6 @@
+import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
-import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';

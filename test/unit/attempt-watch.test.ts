@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EMPTY_BODY } from '../../src/http/request-body.ts';
+import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { AttemptWatch, type Expectation } from '../../src/proxy/attempt-watch.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';

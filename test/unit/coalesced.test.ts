@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { Coalesced } from '../../src/http/coalesced.ts';
+import { Coalesced } from '../../src/http/bodies/coalesced.ts';
 import { settled } from '../support/stub-call.ts';
 
 function setUp() {

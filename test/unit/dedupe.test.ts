@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
+import { RecordedBody } from '../../src/http/bodies/recorded-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { RECOGNISED } from '../../src/http/credentials.ts';
 import { identityOf } from '../../src/policies/dedupe/identity.ts';
 import { type Identity, ReplyStore, type StoredReply } from '../../src/policies/dedupe/store.ts';
-import { RecordedBody } from '../../src/proxy/recorded-body.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { StubBody, stubCall } from '../support/stub-call.ts';
 

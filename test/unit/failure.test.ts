@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RequestBodyBroken, RequestBodyNotKept } from '../../src/http/request-body.ts';
+import { RequestBodyBroken, RequestBodyNotKept } from '../../src/http/bodies/request-body.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { toProxyError } from '../../src/upstream/failure.ts';
 

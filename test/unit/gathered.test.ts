@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { Gathered, start } from '../../src/http/bodies/gathered.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import { Gathered, start } from '../../src/http/gathered.ts';
 
 const SEED = 20_261_129;
 const setUp = (limit = 1e9) => {

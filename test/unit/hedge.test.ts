@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import { EMPTY_BODY } from '../../src/http/request-body.ts';
 import { HedgeAllowance } from '../../src/policies/hedge/allowance.ts';
 import { hedge } from '../../src/policies/hedge/hedge.ts';
 import { Latency } from '../../src/policies/hedge/latency.ts';

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
+import { RecordedBody, type Recording } from '../../src/http/bodies/recorded-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import { RecordedBody, type Recording } from '../../src/proxy/recorded-body.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { StubBody } from '../support/stub-call.ts';
 

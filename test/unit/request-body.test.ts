@@ -1,13 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { ByteBudget } from '../../src/http/byte-budget.ts';
 import {
   type BodyReader,
   EMPTY_BODY,
   RequestBodyBroken,
   RequestBodyNotKept,
-} from '../../src/http/request-body.ts';
-import { type ReplayOptions, StreamedBody } from '../../src/http/streamed-body.ts';
+} from '../../src/http/bodies/request-body.ts';
+import { type ReplayOptions, StreamedBody } from '../../src/http/bodies/streamed-body.ts';
+import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { settled } from '../support/stub-call.ts';
 
 const KIB = 1024;

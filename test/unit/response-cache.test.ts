@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { MemoryBody } from '../../src/http/bodies/memory-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import { MemoryBody } from '../../src/http/memory-body.ts';
 import type { Reply } from '../../src/http/reply.ts';
 import { responseCache } from '../../src/policies/response-cache/response-cache.ts';
 import { CacheStore } from '../../src/policies/response-cache/store.ts';

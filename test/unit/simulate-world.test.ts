@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { subjectWith } from '../../bench/outage/default-policy.ts';
-import { EMPTY_BODY } from '../../src/http/request-body.ts';
+import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';

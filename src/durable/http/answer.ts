@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
+import { MemoryBody } from '../../http/bodies/memory-body.ts';
 import type { RawHeaders } from '../../http/headers.ts';
-import { MemoryBody } from '../../http/memory-body.ts';
 import type { Reply } from '../../http/reply.ts';
 import { STATUS_CODES } from '../../runtime/node-http.ts';
 import type { StoredResponse } from '../job.ts';

@@ -1,3 +1,4 @@
+import { RecordedBody } from '../../http/bodies/recorded-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { RawHeaders } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
@@ -5,7 +6,6 @@ import { isSettled } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Send } from '../../proxy/pipeline.ts';
-import { RecordedBody } from '../../proxy/recorded-body.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { StoredReply } from './store.ts';
 

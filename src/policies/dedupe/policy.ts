@@ -1,9 +1,9 @@
+import { MemoryBody } from '../../http/bodies/memory-body.ts';
+import { wholeBody } from '../../http/bodies/request-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { CredentialNames } from '../../http/credentials.ts';
 import { isGrpc } from '../../http/grpc.ts';
-import { MemoryBody } from '../../http/memory-body.ts';
 import type { Reply } from '../../http/reply.ts';
-import { wholeBody } from '../../http/request-body.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';

@@ -1,6 +1,6 @@
+import { KeptReply } from '../../http/bodies/kept-reply.ts';
+import { MemoryBody } from '../../http/bodies/memory-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import { KeptReply } from '../../http/kept-reply.ts';
-import { MemoryBody } from '../../http/memory-body.ts';
 import { isIdempotent } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';

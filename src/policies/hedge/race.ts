@@ -1,4 +1,4 @@
-import { KeptReply } from '../../http/kept-reply.ts';
+import { KeptReply } from '../../http/bodies/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../proxy/errors.ts';

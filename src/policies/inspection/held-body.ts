@@ -1,5 +1,5 @@
+import { Gathered } from '../../http/bodies/gathered.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import { Gathered } from '../../http/gathered.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';
 

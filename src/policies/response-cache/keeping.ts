@@ -1,7 +1,7 @@
+import { RecordedBody, type Recording } from '../../http/bodies/recorded-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import { RecordedBody, type Recording } from '../../proxy/recorded-body.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Arrival, Freshness } from './freshness.ts';
 import { type Key, valueOf } from './key.ts';

@@ -1,6 +1,6 @@
+import { EMPTY_BODY } from '../../http/bodies/request-body.ts';
 import { Directives } from '../../http/cache-control.ts';
 import { headerOf, headersOf, OVERRIDING_HEADERS } from '../../http/headers.ts';
-import { EMPTY_BODY } from '../../http/request-body.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Entry } from './store.ts';
 

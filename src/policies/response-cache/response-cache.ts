@@ -1,3 +1,4 @@
+import type { Recording } from '../../http/bodies/recorded-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { headersOf } from '../../http/headers.ts';
 import { isSafe } from '../../http/methods.ts';
@@ -7,7 +8,6 @@ import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { CacheResult, CallEvent } from '../../proxy/events.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
-import type { Recording } from '../../proxy/recorded-body.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';

@@ -1,7 +1,7 @@
+import { MemoryBody } from '../../http/bodies/memory-body.ts';
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
 import { httpDateMs } from '../../http/http-date.ts';
 import { entityTagsOf } from '../../http/lists.ts';
-import { MemoryBody } from '../../http/memory-body.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { CacheResult } from '../../proxy/events.ts';

@@ -1,5 +1,5 @@
+import { KeptReply } from '../../http/bodies/kept-reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import { KeptReply } from '../../http/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';

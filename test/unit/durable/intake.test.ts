@@ -4,9 +4,9 @@ import { Health } from '../../../src/durable/health.ts';
 import { Intake, type IntakeDeps } from '../../../src/durable/intake.ts';
 import type { DurableRoute } from '../../../src/durable/route.ts';
 import { StoreError, type StoreProblem } from '../../../src/durable/store/db.ts';
+import { EMPTY_BODY } from '../../../src/http/bodies/request-body.ts';
 import { ByteBudget } from '../../../src/http/byte-budget.ts';
 import { CredentialNames } from '../../../src/http/credentials.ts';
-import { EMPTY_BODY } from '../../../src/http/request-body.ts';
 import type { Call } from '../../../src/proxy/call.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 

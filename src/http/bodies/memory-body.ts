@@ -1,4 +1,4 @@
-import type { BodyEnd, BodySink, ReplyBody, Trailers } from './reply.ts';
+import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
 
 /** A body that is all here, and can be given to as many as want it. */
 export class MemoryBody implements ReplyBody {

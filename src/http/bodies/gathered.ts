@@ -1,4 +1,4 @@
-import type { ByteBudget } from './byte-budget.ts';
+import type { ByteBudget } from '../byte-budget.ts';
 
 /** A block is no larger than this. */
 const MAX_BLOCK_BYTES = 16 * 1024;

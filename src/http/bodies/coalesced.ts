@@ -1,4 +1,4 @@
-import type { BodySink, Trailers } from './reply.ts';
+import type { BodySink, Trailers } from '../reply.ts';
 
 /** Larger chunks are passed on as they are. */
 const SMALL_BYTES = 1_024;

@@ -1,7 +1,7 @@
-import type { ByteBudget } from '../http/byte-budget.ts';
-import { Gathered } from '../http/gathered.ts';
-import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../http/reply.ts';
-import type { Abort } from '../runtime/abort.ts';
+import type { Abort } from '../../runtime/abort.ts';
+import type { ByteBudget } from '../byte-budget.ts';
+import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
+import { Gathered } from './gathered.ts';
 
 /** The bytes of a whole body. */
 export interface Recording {

@@ -1,5 +1,5 @@
+import type { ByteBudget } from '../byte-budget.ts';
 import { Reader, type ReadLog } from './body-reader.ts';
-import type { ByteBudget } from './byte-budget.ts';
 import { Gathered, type Place } from './gathered.ts';
 import { type BodySource, type RequestBody, RequestBodyBroken, RequestBodyNotKept } from './request-body.ts';
 

@@ -1,7 +1,7 @@
-import type { ByteBudget } from './byte-budget.ts';
+import type { ByteBudget } from '../byte-budget.ts';
+import type { BodyEnd, BodySink, Reply } from '../reply.ts';
 import { Gathered } from './gathered.ts';
 import { MemoryBody } from './memory-body.ts';
-import type { BodyEnd, BodySink, Reply } from './reply.ts';
 
 /** A failed reply is kept up to this size: error bodies are small, and larger ones are not worth a connection. */
 const MAX_KEPT_BYTES = 64 * 1024;
