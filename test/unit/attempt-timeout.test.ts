@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { attemptTimeout } from '../../src/policies/attempt-timeout/attempt-timeout.ts';
+import { attemptTimeout } from '../../src/policies/timeouts/attempt-timeout.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';

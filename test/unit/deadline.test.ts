@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deadline } from '../../src/policies/deadline/deadline.ts';
+import { deadline } from '../../src/policies/timeouts/deadline.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';

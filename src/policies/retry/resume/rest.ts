@@ -1,18 +1,18 @@
-import type { Reply } from '../../http/reply.ts';
-import type { Call } from '../../proxy/call.ts';
-import type { ProxyError } from '../../proxy/errors.ts';
-import type { ResumeDenial } from '../../proxy/events.ts';
-import { type Outcome, settle } from '../../proxy/outcome.ts';
-import type { Send } from '../../proxy/pipeline.ts';
-import type { Clock } from '../../runtime/clock.ts';
-import type { Random } from '../../runtime/random.ts';
-import type { RetryBudget } from './budget.ts';
-import { classify, type RetryVerdict } from './classify.ts';
+import type { Reply } from '../../../http/reply.ts';
+import type { Call } from '../../../proxy/call.ts';
+import type { ProxyError } from '../../../proxy/errors.ts';
+import type { ResumeDenial } from '../../../proxy/events.ts';
+import { type Outcome, settle } from '../../../proxy/outcome.ts';
+import type { Send } from '../../../proxy/pipeline.ts';
+import type { Clock } from '../../../runtime/clock.ts';
+import type { Random } from '../../../runtime/random.ts';
+import type { RetryBudget } from '../budget.ts';
+import { classify, type RetryVerdict } from '../classify.ts';
+import type { RetryOptions } from '../options.ts';
+import { refusalOf } from '../retry.ts';
+import { nextStep, type Step } from '../step.ts';
+import type { Trip } from '../trip.ts';
 import { type Download, restHeaders, wholeLength } from './download.ts';
-import type { RetryOptions } from './options.ts';
-import { refusalOf } from './retry.ts';
-import { nextStep, type Step } from './step.ts';
-import type { Trip } from './trip.ts';
 
 export interface ResumeDeps {
   /** Requests for the rest of one body, failed ones included. */

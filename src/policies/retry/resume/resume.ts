@@ -1,7 +1,7 @@
-import type { BodyEnd, BodySink, ReplyBody } from '../../http/reply.ts';
-import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
-import type { ResumeDenial } from '../../proxy/events.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { BodyEnd, BodySink, ReplyBody } from '../../../http/reply.ts';
+import { type ErrorCode, ProxyError } from '../../../proxy/errors.ts';
+import type { ResumeDenial } from '../../../proxy/events.ts';
+import type { Policy } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
 import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
 

@@ -1,7 +1,7 @@
-import { contentRange, strongEtag } from '../../http/content-range.ts';
-import { headerOf, type RawHeaders } from '../../http/headers.ts';
-import type { Reply } from '../../http/reply.ts';
-import type { Call } from '../../proxy/call.ts';
+import { contentRange, strongEtag } from '../../../http/content-range.ts';
+import { headerOf, type RawHeaders } from '../../../http/headers.ts';
+import type { Reply } from '../../../http/reply.ts';
+import type { Call } from '../../../proxy/call.ts';
 
 /** What is known of a body that could be continued if it broke. */
 export interface Download {
