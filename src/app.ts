@@ -9,7 +9,7 @@ import { KeptState } from './app/kept-state.ts';
 import { shownConfig } from './app/shown-config.ts';
 import { stateSource } from './app/state-source.ts';
 import type { Config } from './config/config.ts';
-import { formatDuration } from './config/format.ts';
+import { formatDuration } from './config/fields/format.ts';
 import { ByteBudget } from './http/byte-budget.ts';
 import { headerOf } from './http/headers.ts';
 import { ProxyError } from './proxy/errors.ts';

@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../config/config.ts';
-import { formatDuration } from '../config/format.ts';
+import { formatDuration } from '../config/fields/format.ts';
 import { durableRules } from '../policies/retry/durable-rules.ts';
 import { describePolling, type PollPlan, pollPlan } from './poll-plan.ts';
 import { type RetryRule, retryRules, type Schedule, scheduleOf } from './retry-plan.ts';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../config/format.ts';
+import { formatDuration } from '../config/fields/format.ts';
 import type { WaitRange } from '../policies/retry/backoff.ts';
 import { describeDurable } from './durable-plan.ts';
 import type { Explanation } from './explain.ts';

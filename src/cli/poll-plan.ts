@@ -1,5 +1,5 @@
 import type { DurableSettings } from '../config/config.ts';
-import { formatDuration } from '../config/format.ts';
+import { formatDuration } from '../config/fields/format.ts';
 
 type PollOptions = NonNullable<DurableSettings['options']['poll']>;
 type PollTarget = NonNullable<PollOptions['target']>;

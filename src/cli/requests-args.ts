@@ -1,4 +1,4 @@
-import { parseDuration } from '../config/units.ts';
+import { parseDuration } from '../config/fields/units.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ADMIN_HELP, ADMIN_OPTIONS } from './admin-api.ts';
 

@@ -1,4 +1,4 @@
-import { formatDuration } from '../config/format.ts';
+import { formatDuration } from '../config/fields/format.ts';
 import { bars, bracket } from '../simulate/chart.ts';
 import type { Phase } from '../simulate/figures.ts';
 import type { Report, Result } from '../simulate/report.ts';

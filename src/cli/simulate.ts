@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { type Parsed, parseDuration } from '../config/units.ts';
+import { type Parsed, parseDuration } from '../config/fields/units.ts';
 import { simulationReport } from '../simulate/report.ts';
 import { FAULT_WORDS, outageScenario, parseFault, type Scenario } from '../simulate/scenario.ts';
 import type { Subject } from '../simulate/sidecar.ts';

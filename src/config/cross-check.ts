@@ -1,5 +1,5 @@
 import { checkFallback } from './fallback.ts';
-import { formatDuration } from './format.ts';
+import { formatDuration } from './fields/format.ts';
 import { checkHedge } from './hedge.ts';
 import type { Inherited, Origin } from './inherit.ts';
 import type { Path } from './problem.ts';

@@ -5,14 +5,14 @@ import type { BackoffOptions } from '../policies/retry/options.ts';
 import { type Calls, overlap } from '../routing/pattern-covers.ts';
 import { callbackOptions, callbacks } from './callbacks.ts';
 import type { UpstreamConfig } from './config.ts';
-import { section } from './field.ts';
-import { choice, integer, text } from './fields.ts';
+import { section } from './fields/field.ts';
+import { choice, integer, text } from './fields/fields.ts';
+import { checkOwnPath } from './fields/words.ts';
 import type { Complete, Inherited } from './inherit.ts';
 import type { Report } from './report.ts';
 import type { ProcessInput } from './schema.ts';
 import { backoffOptions, type Settings } from './settings.ts';
 import type { Polling } from './until.ts';
-import { checkOwnPath } from './words.ts';
 
 /** What durable requests of all routes have in common. */
 export const durableProcess = section('Durable requests of all routes.', {

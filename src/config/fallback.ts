@@ -1,12 +1,12 @@
 import { statusSet } from '../http/status.ts';
 import type { FallbackOptions } from '../policies/fallback/options.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
+import { checkHeaderName } from './fields/words.ts';
 import type { Inherited } from './inherit.ts';
 import { didYouMean } from './problem.ts';
 import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';
 import type { Origins } from './upstreams.ts';
-import { checkHeaderName } from './words.ts';
 
 type Written = Settings['fallback'];
 

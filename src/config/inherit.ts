@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { keysOf, leafOf } from './field.ts';
+import { keysOf, leafOf } from './fields/field.ts';
 import type { Path } from './problem.ts';
 
 /** Values as one part of the file (or nobody) set them. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { fieldOf } from './field.ts';
+import { fieldOf } from './fields/field.ts';
 import { fileSchema } from './schema.ts';
 
 /** JSON Schema (draft 2020-12) of config.yaml as it is written, for editors. */

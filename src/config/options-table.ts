@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { type BuiltIn, isList, keysOf, leafOf } from './field.ts';
+import { type BuiltIn, isList, keysOf, leafOf } from './fields/field.ts';
 import { fileSchema } from './schema.ts';
 
 /** Every key of config.yaml as a Markdown table, for docs/keys.md. */

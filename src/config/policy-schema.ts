@@ -1,5 +1,5 @@
-import { section } from './field.ts';
-import { size } from './fields.ts';
+import { section } from './fields/field.ts';
+import { size } from './fields/fields.ts';
 import { breaker } from './policies/breaker.ts';
 import { cache } from './policies/cache.ts';
 import { concurrency } from './policies/concurrency.ts';

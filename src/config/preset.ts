@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { Preset } from '../presets/preset.ts';
 import { PRESETS } from '../presets/presets.ts';
 import { checkRulesSaySomething } from './error-rules.ts';
+import { MATCH_MISSING } from './fields/words.ts';
 import type { Layer } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
 import { type PresetInput, presetSchema } from './preset-schema.ts';
@@ -10,7 +11,6 @@ import { Report } from './report.ts';
 import type { RouteInput } from './schema.ts';
 import { readSource } from './source.ts';
 import { validate } from './validate.ts';
-import { MATCH_MISSING } from './words.ts';
 
 /** A preset as an upstream inherits it. */
 export interface LoadedPreset {

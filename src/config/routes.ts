@@ -3,6 +3,7 @@ import { warnOfMethods } from './allow.ts';
 import type { RouteConfig } from './config.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
+import { CATCH_ALL, MATCH_MISSING, methodsOf } from './fields/words.ts';
 import { headerRules } from './header-rules.ts';
 import { countInjected } from './identity.ts';
 import { inherit, type Layer } from './inherit.ts';
@@ -14,7 +15,6 @@ import { routeSettings } from './settings.ts';
 import { checkSigned } from './signed.ts';
 import { pollingOf } from './until.ts';
 import type { Ground } from './upstreams.ts';
-import { CATCH_ALL, MATCH_MISSING, methodsOf } from './words.ts';
 
 interface RouteGround extends Ground {
   /** The upstream's allow-list; undefined: there is none. */

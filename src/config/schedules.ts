@@ -4,12 +4,18 @@ import type { ScheduleOptions } from '../durable/schedules/options.ts';
 import { CredentialNames, takeSecrets } from '../http/credentials.ts';
 import { Router } from '../routing/router.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
-import { section } from './field.ts';
-import { choice, text } from './fields.ts';
+import { section } from './fields/field.ts';
+import { choice, text } from './fields/fields.ts';
+import {
+  checkHeaderName,
+  checkHeaderValue,
+  checkMethod,
+  NAME_PATTERN,
+  WHAT_A_NAME_IS,
+} from './fields/words.ts';
 import { builtIn, type Complete, inherit } from './inherit.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';
-import { checkHeaderName, checkHeaderValue, checkMethod, NAME_PATTERN, WHAT_A_NAME_IS } from './words.ts';
 
 const schedule = section('A request that is made again and again, as a durable request of its route.', {
   cron: text(

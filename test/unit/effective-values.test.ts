@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { z } from 'zod';
 import type { RouteConfig } from '../../src/config/config.ts';
 import { routeValues } from '../../src/config/effective.ts';
-import { type Field, isList, keysOf, leafOf } from '../../src/config/field.ts';
+import { type Field, isList, keysOf, leafOf } from '../../src/config/fields/field.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { sharedSchema } from '../../src/config/schema.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatDuration, formatPercentage, formatRate, formatSize } from '../../src/config/format.ts';
+import { formatDuration, formatPercentage, formatRate, formatSize } from '../../src/config/fields/format.ts';
 import {
   type Parsed,
   parseAddress,
@@ -7,7 +7,7 @@ import {
   parsePercentage,
   parseRate,
   parseSize,
-} from '../../src/config/units.ts';
+} from '../../src/config/fields/units.ts';
 
 const valueOf = <T>(parsed: Parsed<T>): T | string => ('value' in parsed ? parsed.value : parsed.problem);
 

@@ -1,5 +1,5 @@
-import { section, shorthand } from '../field.ts';
-import { choice, decimal, duration, durationOrOff, integer, isOff, percentage } from '../fields.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { choice, decimal, duration, durationOrOff, integer, isOff, percentage } from '../fields/fields.ts';
 import { MS } from './timeouts.ts';
 
 const slow = shorthand(

@@ -1,7 +1,7 @@
-import { section, shorthand } from '../field.ts';
-import { duration, durationOrOff, flag, isOff, size, texts } from '../fields.ts';
-import { parseDuration } from '../units.ts';
-import { checkHeaderName } from '../words.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { duration, durationOrOff, flag, isOff, size, texts } from '../fields/fields.ts';
+import { parseDuration } from '../fields/units.ts';
+import { checkHeaderName } from '../fields/words.ts';
 
 export const cache = shorthand(
   section(

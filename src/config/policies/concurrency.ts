@@ -1,5 +1,5 @@
-import { section, shorthand } from '../field.ts';
-import { choice, duration, durationOrOff, integer, integerOrOff, isOff } from '../fields.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { choice, duration, durationOrOff, integer, integerOrOff, isOff } from '../fields/fields.ts';
 import { MS } from './timeouts.ts';
 
 const LIMIT_MAX = 100_000;

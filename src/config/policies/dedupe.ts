@@ -1,6 +1,6 @@
-import { section, shorthand } from '../field.ts';
-import { durationOrOff, isOff, size } from '../fields.ts';
-import { parseDuration } from '../units.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { durationOrOff, isOff, size } from '../fields/fields.ts';
+import { parseDuration } from '../fields/units.ts';
 import { MS } from './timeouts.ts';
 
 export const dedupe = shorthand(

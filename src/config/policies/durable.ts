@@ -1,5 +1,14 @@
-import { section, shorthand } from '../field.ts';
-import { choice, decimal, duration, durations, integer, integerOrAdaptive, isOff, size } from '../fields.ts';
+import { section, shorthand } from '../fields/field.ts';
+import {
+  choice,
+  decimal,
+  duration,
+  durations,
+  integer,
+  integerOrAdaptive,
+  isOff,
+  size,
+} from '../fields/fields.ts';
 import { submitted, until } from './until.ts';
 
 const backoff = section('Waits between attempts.', {

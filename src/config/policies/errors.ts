@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { parsePointer } from '../../http/json-pointer.ts';
 import type { ErrorRule, ErrorWait, InspectionOptions } from '../../policies/inspection/options.ts';
-import { field, section } from '../field.ts';
-import { choice, flag, replyStatuses, text, texts } from '../fields.ts';
+import { field, section } from '../fields/field.ts';
+import { choice, flag, replyStatuses, text, texts } from '../fields/fields.ts';
+import { type Parsed, parseDuration, quote } from '../fields/units.ts';
+import { checkHeaderName } from '../fields/words.ts';
 import type { Complete } from '../inherit.ts';
-import { type Parsed, parseDuration, quote } from '../units.ts';
-import { checkHeaderName } from '../words.ts';
 
 const means = choice(
   ['retry', 'permanent', 'not_processed', 'in_progress'],

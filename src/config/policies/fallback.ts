@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { section, shorthand } from '../field.ts';
-import { flag, integerOrOff, isOff, percentage, statuses, text, texts } from '../fields.ts';
-import { checkHeaderName, checkHeaderValue } from '../words.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { flag, integerOrOff, isOff, percentage, statuses, text, texts } from '../fields/fields.ts';
+import { checkHeaderName, checkHeaderValue } from '../fields/words.ts';
 
 const checkTarget = (path: string): string | undefined => {
   if (!path.startsWith('/')) return `"${path}" does not start with /; write /${path}`;

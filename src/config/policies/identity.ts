@@ -1,5 +1,5 @@
-import { section } from '../field.ts';
-import { texts } from '../fields.ts';
+import { section } from '../fields/field.ts';
+import { texts } from '../fields/fields.ts';
 
 /** Header and parameter names: what `checkHeaderName` refuses in addition cannot be told from here. */
 const checkFieldName = (name: string): string | undefined =>

@@ -1,5 +1,5 @@
-import { section, shorthand } from '../field.ts';
-import { durationOrOff, flag, integerOrOff, isOff } from '../fields.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { durationOrOff, flag, integerOrOff, isOff } from '../fields/fields.ts';
 import { MS } from './timeouts.ts';
 
 export const overrides = shorthand(

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { QuotaFormat } from '../../http/rate-limit.ts';
-import { section } from '../field.ts';
-import { choice, decimal, flag, text } from '../fields.ts';
-import { checkHeaderName } from '../words.ts';
+import { section } from '../fields/field.ts';
+import { choice, decimal, flag, text } from '../fields/fields.ts';
+import { checkHeaderName } from '../fields/words.ts';
 
 const header = (doc: string) => text(undefined, doc, checkHeaderName);
 

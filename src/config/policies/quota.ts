@@ -1,9 +1,9 @@
 import type { LimitScope } from '../../policies/quota/scope.ts';
-import { field, section, shorthand } from '../field.ts';
-import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields.ts';
+import { field, section, shorthand } from '../fields/field.ts';
+import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields/fields.ts';
+import { type Parsed, quote } from '../fields/units.ts';
+import { checkHeaderName } from '../fields/words.ts';
 import { type ConfiguredWindow, parseWindow } from '../quota-window.ts';
-import { type Parsed, quote } from '../units.ts';
-import { checkHeaderName } from '../words.ts';
 import { formats } from './quota-formats.ts';
 import { MS } from './timeouts.ts';
 

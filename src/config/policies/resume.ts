@@ -1,5 +1,5 @@
-import { section, shorthand } from '../field.ts';
-import { integer, isOff } from '../fields.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { integer, isOff } from '../fields/fields.ts';
 
 /** What `resume: true` means. */
 const WHEN_ON = 3;

@@ -1,5 +1,5 @@
 import { GRPC_STATUSES } from '../../http/grpc.ts';
-import { section, shorthand } from '../field.ts';
+import { section, shorthand } from '../fields/field.ts';
 import {
   choice,
   decimal,
@@ -13,8 +13,8 @@ import {
   text,
   texts,
   words,
-} from '../fields.ts';
-import { checkHeaderName } from '../words.ts';
+} from '../fields/fields.ts';
+import { checkHeaderName } from '../fields/words.ts';
 
 const backoff = section('Waits between attempts.', {
   kind: choice(

@@ -1,5 +1,5 @@
-import { section, shorthand } from '../field.ts';
-import { durationOrOff, isOff } from '../fields.ts';
+import { section, shorthand } from '../fields/field.ts';
+import { durationOrOff, isOff } from '../fields/fields.ts';
 import { MS } from './timeouts.ts';
 
 /** What `signed: true` means. SigV4 allows 15 minutes for most services; others that sign a Date allow 5. */

@@ -1,4 +1,4 @@
-import { duration, durationOrOff } from '../fields.ts';
+import { duration, durationOrOff } from '../fields/fields.ts';
 
 /** A time in which nothing can happen is a mistake. */
 export const MS = { min: 1 };

@@ -3,10 +3,10 @@ import type { Condition, Conditions, Scalar, Test } from '../../durable/until/co
 import type { PollTarget } from '../../durable/until/options.ts';
 import { type Expression, parseExpression } from '../../http/expression.ts';
 import { type Pointer, parsePointer } from '../../http/json-pointer.ts';
-import { field, section } from '../field.ts';
-import { choice, duration, flag, replyStatuses, text } from '../fields.ts';
-import { type Parsed, quote } from '../units.ts';
-import { checkHeaderName } from '../words.ts';
+import { field, section } from '../fields/field.ts';
+import { choice, duration, flag, replyStatuses, text } from '../fields/fields.ts';
+import { type Parsed, quote } from '../fields/units.ts';
+import { checkHeaderName } from '../fields/words.ts';
 
 function pointer(doc: string) {
   return field<Pointer>(

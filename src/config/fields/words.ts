@@ -1,6 +1,6 @@
-import { METHODS } from '../runtime/node-http.ts';
+import { METHODS } from '../../runtime/node-http.ts';
+import { didYouMean } from '../problem.ts';
 import type { Check } from './fields.ts';
-import { didYouMean } from './problem.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;

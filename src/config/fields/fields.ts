@@ -1,4 +1,4 @@
-import type { WrittenStatus } from '../http/status.ts';
+import type { WrittenStatus } from '../../http/status.ts';
 import { type BuiltIn, type Field, field } from './field.ts';
 import { formatDuration, formatSize } from './format.ts';
 import {
