@@ -5,8 +5,8 @@ import { isPrivateHost } from '../http/private-address.ts';
 import { section } from './fields/field.ts';
 import { type Check, duration, durations, flag, size, texts } from './fields/fields.ts';
 import type { Complete } from './inherit.ts';
+import type { ProcessInput } from './keys/schema.ts';
 import type { Report } from './report.ts';
-import type { ProcessInput } from './schema.ts';
 
 const checkRule: Check = (text) =>
   callbackRule(text) === undefined

@@ -9,8 +9,8 @@ import { section } from './fields/field.ts';
 import { choice, integer, text } from './fields/fields.ts';
 import { checkOwnPath } from './fields/words.ts';
 import type { Complete, Inherited } from './inherit.ts';
+import type { ProcessInput } from './keys/schema.ts';
 import type { Report } from './report.ts';
-import type { ProcessInput } from './schema.ts';
 import { backoffOptions, type Settings } from './settings.ts';
 import type { Polling } from './until.ts';
 

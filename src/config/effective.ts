@@ -5,11 +5,11 @@ import { shownProxy, shownProxyUrl } from './egress.ts';
 import { isList, type Kind, keysOf, leafOf } from './fields/field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from './fields/format.ts';
 import type { Inherited, Origin } from './inherit.ts';
+import { type ConfiguredWindow, formatWindow } from './keys/quota-window.ts';
+import { sharedSchema } from './keys/schema.ts';
 import type { Good } from './load.ts';
 import { shownPem } from './pem.ts';
 import type { Path } from './problem.ts';
-import { type ConfiguredWindow, formatWindow } from './quota-window.ts';
-import { sharedSchema } from './schema.ts';
 
 /** One value that is in effect, as it would be written, and who set it. Secrets are not shown. */
 export interface EffectiveValue {

@@ -5,10 +5,10 @@ import { checkRulesSaySomething } from './error-rules.ts';
 import { MATCH_MISSING } from './fields/words.ts';
 import type { Layer } from './inherit.ts';
 import { type Lookup, reasonOf } from './interpolate.ts';
-import { type PresetInput, presetSchema } from './preset-schema.ts';
+import { type PresetInput, presetSchema } from './keys/preset-schema.ts';
+import type { RouteInput } from './keys/schema.ts';
 import { didYouMean, type Path } from './problem.ts';
 import { Report } from './report.ts';
-import type { RouteInput } from './schema.ts';
 import { readSource } from './source.ts';
 import { validate } from './validate.ts';
 

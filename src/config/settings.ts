@@ -9,9 +9,9 @@ import { fallbackOptions } from './fallback.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
 import type { Complete } from './inherit.ts';
-import { inspectionOptions } from './policies/errors.ts';
-import { quotaFormats } from './policies/quota-formats.ts';
-import type { SharedInput } from './schema.ts';
+import { inspectionOptions } from './keys/errors.ts';
+import { quotaFormats } from './keys/quota-formats.ts';
+import type { SharedInput } from './keys/schema.ts';
 
 /** Every setting of a route and of its upstream's connections, as written or inherited. */
 export type Settings = Complete<SharedInput>;

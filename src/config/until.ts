@@ -2,7 +2,7 @@ import type { PollDelay } from '../durable/until/delay.ts';
 import type { PollOptions } from '../durable/until/options.ts';
 import { formatDuration } from './fields/format.ts';
 import type { Inherited, Origin } from './inherit.ts';
-import { CONDITION_KEYS, conditionProblem, conditionsOf } from './policies/until.ts';
+import { CONDITION_KEYS, conditionProblem, conditionsOf } from './keys/until.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';
 import type { Settings } from './settings.ts';

@@ -3,12 +3,12 @@ import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { connectionOptions } from './connection.ts';
 import { type Inherited, inherit, type Layer } from './inherit.ts';
 import type { Lookup } from './interpolate.ts';
+import type { SharedInput, UpstreamInput } from './keys/schema.ts';
 import { mountOf } from './mount.ts';
 import { loadPreset } from './preset.ts';
 import type { Path } from './problem.ts';
 import type { Report } from './report.ts';
 import { belowBase, resolveRoutes } from './routes.ts';
-import type { SharedInput, UpstreamInput } from './schema.ts';
 import type { Settings } from './settings.ts';
 import { upstreamUrl } from './upstream-url.ts';
 

@@ -157,7 +157,7 @@ const WORDS =
 const OTHER_LISTS = [
   'src/http/credentials.ts',
   // What counts a call against a quota by default.
-  'src/config/policies/quota.ts',
+  'src/config/keys/quota.ts',
   // Headers that a proxy never forwards or stores, by their own rules.
   'src/http/headers.ts',
 ];

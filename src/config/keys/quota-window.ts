@@ -1,5 +1,5 @@
-import type { QuotaWindow } from '../policies/quota/options.ts';
-import { type Parsed, parseDuration, quote } from './fields/units.ts';
+import type { QuotaWindow } from '../../policies/quota/options.ts';
+import { type Parsed, parseDuration, quote } from '../fields/units.ts';
 
 /** A window as the rest of the program takes it, and as it was written. */
 export type ConfiguredWindow = QuotaWindow;

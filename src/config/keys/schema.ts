@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { checkAllowed } from './allow.ts';
-import { durableProcess } from './durable.ts';
-import { section } from './fields/field.ts';
-import { address, choice, duration, flag, integer, size, text, texts } from './fields/fields.ts';
+import { checkAllowed } from '../allow.ts';
+import { durableProcess } from '../durable.ts';
+import { section } from '../fields/field.ts';
+import { address, choice, duration, flag, integer, size, text, texts } from '../fields/fields.ts';
 import {
   checkHeaderName,
   checkHeaderValue,
@@ -14,10 +14,10 @@ import {
   checkToken,
   NAME_PATTERN,
   WHAT_A_NAME_IS,
-} from './fields/words.ts';
-import { MS, routeTimeouts } from './policies/timeouts.ts';
+} from '../fields/words.ts';
+import { schedules } from '../schedules.ts';
 import { policies } from './policy-schema.ts';
-import { schedules } from './schedules.ts';
+import { MS, routeTimeouts } from './timeouts.ts';
 
 /**
  * Every key of config.yaml: its type, its built-in value and what it means (those of the policies are in policies/).

@@ -1,19 +1,19 @@
-import { section } from './fields/field.ts';
-import { size } from './fields/fields.ts';
-import { breaker } from './policies/breaker.ts';
-import { cache } from './policies/cache.ts';
-import { concurrency } from './policies/concurrency.ts';
-import { dedupe } from './policies/dedupe.ts';
-import { durable } from './policies/durable.ts';
-import { errors } from './policies/errors.ts';
-import { fallback } from './policies/fallback.ts';
-import { hedge } from './policies/hedge.ts';
-import { identity } from './policies/identity.ts';
-import { overrides } from './policies/overrides.ts';
-import { quota } from './policies/quota.ts';
-import { resume } from './policies/resume.ts';
-import { retry } from './policies/retry.ts';
-import { signed } from './policies/signed.ts';
+import { section } from '../fields/field.ts';
+import { size } from '../fields/fields.ts';
+import { breaker } from './breaker.ts';
+import { cache } from './cache.ts';
+import { concurrency } from './concurrency.ts';
+import { dedupe } from './dedupe.ts';
+import { durable } from './durable.ts';
+import { errors } from './errors.ts';
+import { fallback } from './fallback.ts';
+import { hedge } from './hedge.ts';
+import { identity } from './identity.ts';
+import { overrides } from './overrides.ts';
+import { quota } from './quota.ts';
+import { resume } from './resume.ts';
+import { retry } from './retry.ts';
+import { signed } from './signed.ts';
 
 /** The keys of every policy, as they stand in `defaults`, in an upstream and in a route. One file each in policies/. */
 export const policies = {

@@ -3,8 +3,8 @@ import { field, section, shorthand } from '../fields/field.ts';
 import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields/fields.ts';
 import { type Parsed, quote } from '../fields/units.ts';
 import { checkHeaderName } from '../fields/words.ts';
-import { type ConfiguredWindow, parseWindow } from '../quota-window.ts';
 import { formats } from './quota-formats.ts';
+import { type ConfiguredWindow, parseWindow } from './quota-window.ts';
 import { MS } from './timeouts.ts';
 
 const LIMIT_JSON = {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { section } from './fields/field.ts';
-import { text } from './fields/fields.ts';
+import { section } from '../fields/field.ts';
+import { text } from '../fields/fields.ts';
 import { routeSections, sharedSections } from './schema.ts';
 
 const source = text(undefined, 'Where this is known from.');
