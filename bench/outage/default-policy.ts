@@ -1,6 +1,6 @@
 import type { RouteConfig } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
 import type { Subject } from '../../src/simulate/sidecar.ts';
 
 /** What RPB-1 prescribes. */

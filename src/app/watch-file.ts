@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { type Digests, digestOf, sameDigests, unreadable } from '../config/digests.ts';
+import { type Digests, digestOf, sameDigests, unreadable } from '../config/read/digests.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 
 /** A change is noticed within this time. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { type Loaded, loadConfig } from '../config/load.ts';
-import { formatProblem, type Problem } from '../config/problem.ts';
+import { formatProblem, type Problem } from '../config/read/problem.ts';
 import type { Io } from './io.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;

@@ -1,9 +1,9 @@
 import { FileWatch } from '../app/watch-file.ts';
 import { App, type LoadResult } from '../app.ts';
 import type { Config } from '../config/config.ts';
-import type { Digests } from '../config/digests.ts';
 import { shownUrl } from '../config/effective.ts';
-import { formatProblem } from '../config/problem.ts';
+import type { Digests } from '../config/read/digests.ts';
+import { formatProblem } from '../config/read/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { nodeVersion, packageVersion } from '../runtime/process.ts';

@@ -6,7 +6,7 @@ import { section } from './fields/field.ts';
 import { type Check, duration, durations, flag, size, texts } from './fields/fields.ts';
 import type { Complete } from './inherit.ts';
 import type { ProcessInput } from './keys/schema.ts';
-import type { Report } from './report.ts';
+import type { Report } from './read/report.ts';
 
 const checkRule: Check = (text) =>
   callbackRule(text) === undefined

@@ -10,7 +10,7 @@ import { choice, integer, text } from './fields/fields.ts';
 import { checkOwnPath } from './fields/words.ts';
 import type { Complete, Inherited } from './inherit.ts';
 import type { ProcessInput } from './keys/schema.ts';
-import type { Report } from './report.ts';
+import type { Report } from './read/report.ts';
 import { backoffOptions, type Settings } from './settings.ts';
 import type { Polling } from './until.ts';
 

@@ -9,7 +9,7 @@ import { type ConfiguredWindow, formatWindow } from './keys/quota-window.ts';
 import { sharedSchema } from './keys/schema.ts';
 import type { Good } from './load.ts';
 import { shownPem } from './pem.ts';
-import type { Path } from './problem.ts';
+import type { Path } from './read/problem.ts';
 
 /** One value that is in effect, as it would be written, and who set it. Secrets are not shown. */
 export interface EffectiveValue {

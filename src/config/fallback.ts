@@ -3,8 +3,8 @@ import type { FallbackOptions } from '../policies/fallback/options.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { checkHeaderName } from './fields/words.ts';
 import type { Inherited } from './inherit.ts';
-import { didYouMean } from './problem.ts';
-import type { Report } from './report.ts';
+import { didYouMean } from './read/problem.ts';
+import type { Report } from './read/report.ts';
 import type { Settings } from './settings.ts';
 import type { Origins } from './upstreams.ts';
 

@@ -1,24 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Address, Config, RouteConfig, ServerTls, UpstreamConfig } from './config.ts';
-import { type Digests, digestOf, unreadable } from './digests.ts';
 import { checkPrefix, durableProcessOptions } from './durable.ts';
 import { checkErrorRules } from './error-rules.ts';
 import { checkFallbacks } from './fallback.ts';
 import { addedCredentials } from './identity.ts';
 import { builtIn, type Complete, type Inherited, inherit } from './inherit.ts';
-import { type Lookup, reasonOf } from './interpolate.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
 import { checkMounts } from './mount.ts';
 import { identity, type PemSource } from './pem.ts';
-import type { Places } from './places.ts';
-import type { Problem } from './problem.ts';
-import { Report } from './report.ts';
+import { type Digests, digestOf, unreadable } from './read/digests.ts';
+import { type Lookup, reasonOf } from './read/interpolate.ts';
+import type { Places } from './read/places.ts';
+import type { Problem } from './read/problem.ts';
+import { Report } from './read/report.ts';
+import { readSource } from './read/source.ts';
+import { validate } from './read/validate.ts';
 import { resolveSchedules } from './schedules.ts';
 import type { Settings } from './settings.ts';
-import { readSource } from './source.ts';
 import { type Ground, type Origins, resolveUpstream } from './upstreams.ts';
-import { validate } from './validate.ts';
 
 export type Loaded = Good | Bad;
 

@@ -4,13 +4,13 @@ import { PRESETS } from '../presets/presets.ts';
 import { checkRulesSaySomething } from './error-rules.ts';
 import { MATCH_MISSING } from './fields/words.ts';
 import type { Layer } from './inherit.ts';
-import { type Lookup, reasonOf } from './interpolate.ts';
 import { type PresetInput, presetSchema } from './keys/preset-schema.ts';
 import type { RouteInput } from './keys/schema.ts';
-import { didYouMean, type Path } from './problem.ts';
-import { Report } from './report.ts';
-import { readSource } from './source.ts';
-import { validate } from './validate.ts';
+import { type Lookup, reasonOf } from './read/interpolate.ts';
+import { didYouMean, type Path } from './read/problem.ts';
+import { Report } from './read/report.ts';
+import { readSource } from './read/source.ts';
+import { validate } from './read/validate.ts';
 
 /** A preset as an upstream inherits it. */
 export interface LoadedPreset {

@@ -9,7 +9,7 @@ import { countInjected } from './identity.ts';
 import { inherit, type Layer } from './inherit.ts';
 import type { RouteInput, SharedInput } from './keys/schema.ts';
 import type { PresetRoute } from './preset.ts';
-import type { Path } from './problem.ts';
+import type { Path } from './read/problem.ts';
 import { routeNames } from './route-name.ts';
 import { routeSettings } from './settings.ts';
 import { checkSigned } from './signed.ts';

@@ -14,8 +14,8 @@ import {
   WHAT_A_NAME_IS,
 } from './fields/words.ts';
 import { builtIn, type Complete, inherit } from './inherit.ts';
-import type { Path } from './problem.ts';
-import type { Report } from './report.ts';
+import type { Path } from './read/problem.ts';
+import type { Report } from './read/report.ts';
 
 const schedule = section('A request that is made again and again, as a durable request of its route.', {
   cron: text(

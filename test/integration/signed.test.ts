@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type OriginExchange, ok, type Step, startOrigin, status } from '../support/origin.ts';

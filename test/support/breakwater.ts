@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
 import type { StateEvent } from '../../src/proxy/events.ts';
 import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';

@@ -4,7 +4,7 @@ import type { Config } from '../../src/config/config.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import { statusSet } from '../../src/http/status.ts';
 

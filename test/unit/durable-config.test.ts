@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
 
 function load(yaml: string): Config {
   const loaded = loadConfig('/etc/breakwater/config.yaml', {}, () => yaml);

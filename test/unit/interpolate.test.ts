@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { interpolate, type Lookup } from '../../src/config/interpolate.ts';
+import { interpolate, type Lookup } from '../../src/config/read/interpolate.ts';
 
 const lookup: Lookup = {
   env: { KEY: 'k-1', EMPTY: '', DOLLAR: '$KEY ${KEY}' },

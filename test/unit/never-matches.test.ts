@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkPathPattern } from '../../src/config/fields/words.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problem.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
 import { Router } from '../../src/routing/router.ts';
 
 describe('a path pattern that can match no call is refused, with what to write', () => {

@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, write
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { FileWatch } from '../../src/app/watch-file.ts';
-import { digestOf, unreadable } from '../../src/config/digests.ts';
+import { digestOf, unreadable } from '../../src/config/read/digests.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 

@@ -1,5 +1,5 @@
 import { METHODS } from '../../runtime/node-http.ts';
-import { didYouMean } from '../problem.ts';
+import { didYouMean } from '../read/problem.ts';
 import type { Check } from './fields.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */

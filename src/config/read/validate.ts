@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { emptyOf, keysOf } from './fields/field.ts';
+import { emptyOf, keysOf } from '../fields/field.ts';
 import { didYouMean, type Path } from './problem.ts';
 
 /** A problem before its place is known. `key`: it is about the key, not about its value. */
