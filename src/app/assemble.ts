@@ -1,5 +1,5 @@
 import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
-import { addedCredentials, strangerRules } from '../config/identity.ts';
+import { addedCredentials, strangerRules } from '../config/resolve/identity.ts';
 import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules } from '../http/headers.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { nextSlots } from '../config/schedules.ts';
+import { nextSlots } from '../config/resolve/schedules.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import type { Command } from './io.ts';

@@ -6,8 +6,8 @@ import {
   shownUrl,
   upstreamValues,
 } from '../config/effective.ts';
-import { addedCredentials, strangerRules } from '../config/identity.ts';
 import type { Good } from '../config/load.ts';
+import { addedCredentials, strangerRules } from '../config/resolve/identity.ts';
 import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import { type DurablePlan, durablePlan } from './durable-plan.ts';

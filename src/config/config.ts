@@ -14,7 +14,7 @@ import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/re
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowRule } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
-import type { EgressProxy } from './egress.ts';
+import type { EgressProxy } from './resolve/egress.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
 export interface Config {

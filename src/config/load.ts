@@ -1,14 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Address, Config, RouteConfig, ServerTls, UpstreamConfig } from './config.ts';
-import { checkPrefix, durableProcessOptions } from './durable.ts';
-import { checkErrorRules } from './error-rules.ts';
-import { checkFallbacks } from './fallback.ts';
-import { addedCredentials } from './identity.ts';
-import { builtIn, type Complete, type Inherited, inherit } from './inherit.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
-import { checkMounts } from './mount.ts';
-import { identity, type PemSource } from './pem.ts';
 import { type Digests, digestOf, unreadable } from './read/digests.ts';
 import { type Lookup, reasonOf } from './read/interpolate.ts';
 import type { Places } from './read/places.ts';
@@ -16,9 +9,16 @@ import type { Problem } from './read/problem.ts';
 import { Report } from './read/report.ts';
 import { readSource } from './read/source.ts';
 import { validate } from './read/validate.ts';
-import { resolveSchedules } from './schedules.ts';
-import type { Settings } from './settings.ts';
-import { type Ground, type Origins, resolveUpstream } from './upstreams.ts';
+import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
+import { checkErrorRules } from './resolve/error-rules.ts';
+import { checkFallbacks } from './resolve/fallback.ts';
+import { addedCredentials } from './resolve/identity.ts';
+import { builtIn, type Complete, type Inherited, inherit } from './resolve/inherit.ts';
+import { checkMounts } from './resolve/mount.ts';
+import { identity, type PemSource } from './resolve/pem.ts';
+import { resolveSchedules } from './resolve/schedules.ts';
+import type { Settings } from './resolve/settings.ts';
+import { type Ground, type Origins, resolveUpstream } from './resolve/upstreams.ts';
 
 export type Loaded = Good | Bad;
 

@@ -9,7 +9,7 @@ import { presets } from '../../src/cli/presets.ts';
 import { schema } from '../../src/cli/schema.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { renderOptionsTable } from '../../src/config/options-table.ts';
-import { presetTable } from '../../src/config/preset.ts';
+import { presetTable } from '../../src/config/resolve/preset.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'breakwater-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { addedCredentials, strangerRules } from '../../src/config/identity.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { addedCredentials, strangerRules } from '../../src/config/resolve/identity.ts';
 import { StrangerGuard } from '../../src/server/strangers.ts';
 
 const guard = (browsers: boolean, hosts?: readonly string[]) => new StrangerGuard({ browsers, hosts });

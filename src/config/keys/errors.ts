@@ -5,7 +5,7 @@ import { field, section } from '../fields/field.ts';
 import { choice, flag, replyStatuses, text, texts } from '../fields/fields.ts';
 import { type Parsed, parseDuration, quote } from '../fields/units.ts';
 import { checkHeaderName } from '../fields/words.ts';
-import type { Complete } from '../inherit.ts';
+import type { Complete } from '../resolve/inherit.ts';
 
 const means = choice(
   ['retry', 'permanent', 'not_processed', 'in_progress'],

@@ -1,6 +1,4 @@
 import * as z from 'zod';
-import { checkAllowed } from '../allow.ts';
-import { durableProcess } from '../durable.ts';
 import { section } from '../fields/field.ts';
 import { address, choice, duration, flag, integer, size, text, texts } from '../fields/fields.ts';
 import {
@@ -15,7 +13,9 @@ import {
   NAME_PATTERN,
   WHAT_A_NAME_IS,
 } from '../fields/words.ts';
-import { schedules } from '../schedules.ts';
+import { checkAllowed } from '../resolve/allow.ts';
+import { durableProcess } from '../resolve/durable.ts';
+import { schedules } from '../resolve/schedules.ts';
 import { policies } from './policy-schema.ts';
 import { MS, routeTimeouts } from './timeouts.ts';
 

@@ -1,5 +1,5 @@
-import { formatPath, type Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
+import { formatPath, type Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 import type { Settings } from './settings.ts';
 import type { Origins } from './upstreams.ts';
 

@@ -1,6 +1,6 @@
-import { isPrivateHost } from '../http/private-address.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
+import { isPrivateHost } from '../../http/private-address.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 
 export interface UpstreamUrl {
   readonly origin: string;

@@ -1,16 +1,16 @@
 import { dirname, isAbsolute, join } from 'node:path';
-import type { DurableOptions, DurableProcess } from '../durable/options.ts';
-import { isIdempotent } from '../http/methods.ts';
-import type { BackoffOptions } from '../policies/retry/options.ts';
-import { type Calls, overlap } from '../routing/pattern-covers.ts';
+import type { DurableOptions, DurableProcess } from '../../durable/options.ts';
+import { isIdempotent } from '../../http/methods.ts';
+import type { BackoffOptions } from '../../policies/retry/options.ts';
+import { type Calls, overlap } from '../../routing/pattern-covers.ts';
+import type { UpstreamConfig } from '../config.ts';
+import { section } from '../fields/field.ts';
+import { choice, integer, text } from '../fields/fields.ts';
+import { checkOwnPath } from '../fields/words.ts';
+import type { ProcessInput } from '../keys/schema.ts';
+import type { Report } from '../read/report.ts';
 import { callbackOptions, callbacks } from './callbacks.ts';
-import type { UpstreamConfig } from './config.ts';
-import { section } from './fields/field.ts';
-import { choice, integer, text } from './fields/fields.ts';
-import { checkOwnPath } from './fields/words.ts';
 import type { Complete, Inherited } from './inherit.ts';
-import type { ProcessInput } from './keys/schema.ts';
-import type { Report } from './read/report.ts';
 import { backoffOptions, type Settings } from './settings.ts';
 import type { Polling } from './until.ts';
 

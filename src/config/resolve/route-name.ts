@@ -1,5 +1,5 @@
-import { CATCH_ALL } from './fields/words.ts';
-import type { RouteInput } from './keys/schema.ts';
+import { CATCH_ALL } from '../fields/words.ts';
+import type { RouteInput } from '../keys/schema.ts';
 
 /** Metric labels and log fields hold names; longer ones help nobody. */
 const MAX_LENGTH = 60;

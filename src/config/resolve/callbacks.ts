@@ -1,12 +1,12 @@
-import type { CallbackOptions } from '../durable/callbacks/options.ts';
-import { webhookKey } from '../durable/callbacks/sign.ts';
-import { callbackRule } from '../durable/callbacks/target.ts';
-import { isPrivateHost } from '../http/private-address.ts';
-import { section } from './fields/field.ts';
-import { type Check, duration, durations, flag, size, texts } from './fields/fields.ts';
+import type { CallbackOptions } from '../../durable/callbacks/options.ts';
+import { webhookKey } from '../../durable/callbacks/sign.ts';
+import { callbackRule } from '../../durable/callbacks/target.ts';
+import { isPrivateHost } from '../../http/private-address.ts';
+import { section } from '../fields/field.ts';
+import { type Check, duration, durations, flag, size, texts } from '../fields/fields.ts';
+import type { ProcessInput } from '../keys/schema.ts';
+import type { Report } from '../read/report.ts';
 import type { Complete } from './inherit.ts';
-import type { ProcessInput } from './keys/schema.ts';
-import type { Report } from './read/report.ts';
 
 const checkRule: Check = (text) =>
   callbackRule(text) === undefined

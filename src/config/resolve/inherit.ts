@@ -1,6 +1,6 @@
 import type * as z from 'zod';
-import { keysOf, leafOf } from './fields/field.ts';
-import type { Path } from './read/problem.ts';
+import { keysOf, leafOf } from '../fields/field.ts';
+import type { Path } from '../read/problem.ts';
 
 /** Values as one part of the file (or nobody) set them. */
 export interface Layer {

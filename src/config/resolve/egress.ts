@@ -1,4 +1,4 @@
-import { isOff } from './fields/fields.ts';
+import { isOff } from '../fields/fields.ts';
 
 /** An HTTP proxy between us and an upstream. */
 export interface EgressProxy {

@@ -1,10 +1,10 @@
-import type { PollDelay } from '../durable/until/delay.ts';
-import type { PollOptions } from '../durable/until/options.ts';
-import { formatDuration } from './fields/format.ts';
+import type { PollDelay } from '../../durable/until/delay.ts';
+import type { PollOptions } from '../../durable/until/options.ts';
+import { formatDuration } from '../fields/format.ts';
+import { CONDITION_KEYS, conditionProblem, conditionsOf } from '../keys/until.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 import type { Inherited, Origin } from './inherit.ts';
-import { CONDITION_KEYS, conditionProblem, conditionsOf } from './keys/until.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
 import type { Settings } from './settings.ts';
 
 type Written = Settings['durable']['until'];

@@ -1,17 +1,17 @@
-import { GENERIC_FORMATS } from '../http/rate-limit.ts';
-import { statusSet } from '../http/status.ts';
-import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
-import type { QuotaOptions } from '../policies/quota/options.ts';
-import type { BackoffOptions, RetryOptions } from '../policies/retry/options.ts';
-import type { OverrideLimits } from '../proxy/overrides.ts';
-import type { RouteSettings } from './config.ts';
+import { GENERIC_FORMATS } from '../../http/rate-limit.ts';
+import { statusSet } from '../../http/status.ts';
+import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
+import type { QuotaOptions } from '../../policies/quota/options.ts';
+import type { BackoffOptions, RetryOptions } from '../../policies/retry/options.ts';
+import type { OverrideLimits } from '../../proxy/overrides.ts';
+import type { RouteSettings } from '../config.ts';
+import { inspectionOptions } from '../keys/errors.ts';
+import { quotaFormats } from '../keys/quota-formats.ts';
+import type { SharedInput } from '../keys/schema.ts';
 import { fallbackOptions } from './fallback.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
 import type { Complete } from './inherit.ts';
-import { inspectionOptions } from './keys/errors.ts';
-import { quotaFormats } from './keys/quota-formats.ts';
-import type { SharedInput } from './keys/schema.ts';
 
 /** Every setting of a route and of its upstream's connections, as written or inherited. */
 export type Settings = Complete<SharedInput>;

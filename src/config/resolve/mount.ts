@@ -1,8 +1,8 @@
-import type { Mount } from '../routing/router.ts';
-import type { UpstreamConfig } from './config.ts';
-import type { UpstreamInput } from './keys/schema.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
+import type { Mount } from '../../routing/router.ts';
+import type { UpstreamConfig } from '../config.ts';
+import type { UpstreamInput } from '../keys/schema.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 
 /** Where an upstream is reached; `/<name>` when nothing is written. */
 export function mountOf(name: string, written: UpstreamInput['mount'], path: Path, report: Report): Mount {

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { reasonOf } from './read/interpolate.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
+import { reasonOf } from '../read/interpolate.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 
 /** A certificate with its key, as one of the two sides of a TLS connection shows it. */
 export interface Identity {

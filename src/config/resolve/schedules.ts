@@ -1,21 +1,21 @@
 import * as z from 'zod';
-import { parseCron } from '../durable/schedules/cron.ts';
-import type { ScheduleOptions } from '../durable/schedules/options.ts';
-import { CredentialNames, takeSecrets } from '../http/credentials.ts';
-import { Router } from '../routing/router.ts';
-import type { RouteConfig, UpstreamConfig } from './config.ts';
-import { section } from './fields/field.ts';
-import { choice, text } from './fields/fields.ts';
+import { parseCron } from '../../durable/schedules/cron.ts';
+import type { ScheduleOptions } from '../../durable/schedules/options.ts';
+import { CredentialNames, takeSecrets } from '../../http/credentials.ts';
+import { Router } from '../../routing/router.ts';
+import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import { section } from '../fields/field.ts';
+import { choice, text } from '../fields/fields.ts';
 import {
   checkHeaderName,
   checkHeaderValue,
   checkMethod,
   NAME_PATTERN,
   WHAT_A_NAME_IS,
-} from './fields/words.ts';
+} from '../fields/words.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 import { builtIn, type Complete, inherit } from './inherit.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
 
 const schedule = section('A request that is made again and again, as a durable request of its route.', {
   cron: text(

@@ -1,16 +1,16 @@
 import { stringify } from 'yaml';
-import type { Preset } from '../presets/preset.ts';
-import { PRESETS } from '../presets/presets.ts';
+import type { Preset } from '../../presets/preset.ts';
+import { PRESETS } from '../../presets/presets.ts';
+import { MATCH_MISSING } from '../fields/words.ts';
+import { type PresetInput, presetSchema } from '../keys/preset-schema.ts';
+import type { RouteInput } from '../keys/schema.ts';
+import { type Lookup, reasonOf } from '../read/interpolate.ts';
+import { didYouMean, type Path } from '../read/problem.ts';
+import { Report } from '../read/report.ts';
+import { readSource } from '../read/source.ts';
+import { validate } from '../read/validate.ts';
 import { checkRulesSaySomething } from './error-rules.ts';
-import { MATCH_MISSING } from './fields/words.ts';
 import type { Layer } from './inherit.ts';
-import { type PresetInput, presetSchema } from './keys/preset-schema.ts';
-import type { RouteInput } from './keys/schema.ts';
-import { type Lookup, reasonOf } from './read/interpolate.ts';
-import { didYouMean, type Path } from './read/problem.ts';
-import { Report } from './read/report.ts';
-import { readSource } from './read/source.ts';
-import { validate } from './read/validate.ts';
 
 /** A preset as an upstream inherits it. */
 export interface LoadedPreset {

@@ -1,8 +1,8 @@
-import { type HeaderRules, OVERRIDING_HEADERS } from '../http/headers.ts';
-import { checkHeaderName } from './fields/words.ts';
+import { type HeaderRules, OVERRIDING_HEADERS } from '../../http/headers.ts';
+import { checkHeaderName } from '../fields/words.ts';
+import type { HeadersInput } from '../keys/schema.ts';
+import type { Report } from '../read/report.ts';
 import type { Layer } from './inherit.ts';
-import type { HeadersInput } from './keys/schema.ts';
-import type { Report } from './read/report.ts';
 
 /**
  * What the layers of a route say about headers, the last word on each name counting: a route adds to what its upstream

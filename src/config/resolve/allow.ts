@@ -1,8 +1,8 @@
-import type { AllowRule } from '../routing/allow-list.ts';
-import type { Check } from './fields/fields.ts';
-import { checkMethod, checkPathPattern, methodsOf, oddMethod } from './fields/words.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
+import type { AllowRule } from '../../routing/allow-list.ts';
+import type { Check } from '../fields/fields.ts';
+import { checkMethod, checkPathPattern, methodsOf, oddMethod } from '../fields/words.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 
 /** What is wrong with one entry of an allow-list. */
 export const checkAllowed: Check = (entry) => {

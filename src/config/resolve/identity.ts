@@ -1,7 +1,7 @@
-import { CredentialNames, type IdentityOptions, RECOGNISED } from '../http/credentials.ts';
-import type { HeaderRules } from '../http/headers.ts';
-import type { StrangerRules } from '../server/strangers.ts';
-import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
+import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/credentials.ts';
+import type { HeaderRules } from '../../http/headers.ts';
+import type { StrangerRules } from '../../server/strangers.ts';
+import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
 import type { Inherited } from './inherit.ts';
 import type { Settings } from './settings.ts';
 

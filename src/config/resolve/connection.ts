@@ -1,8 +1,8 @@
-import type { UpstreamConfig } from './config.ts';
+import type { UpstreamConfig } from '../config.ts';
+import type { Path } from '../read/problem.ts';
 import { egressProxy } from './egress.ts';
 import type { Inherited } from './inherit.ts';
 import { certificates, identity, type WrittenPem } from './pem.ts';
-import type { Path } from './read/problem.ts';
 import type { Settings } from './settings.ts';
 import type { Ground } from './upstreams.ts';
 

@@ -1,13 +1,13 @@
+import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import type { SharedInput, UpstreamInput } from '../keys/schema.ts';
+import type { Lookup } from '../read/interpolate.ts';
+import type { Path } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 import { allowRules } from './allow.ts';
-import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { connectionOptions } from './connection.ts';
 import { type Inherited, inherit, type Layer } from './inherit.ts';
-import type { SharedInput, UpstreamInput } from './keys/schema.ts';
 import { mountOf } from './mount.ts';
 import { loadPreset } from './preset.ts';
-import type { Lookup } from './read/interpolate.ts';
-import type { Path } from './read/problem.ts';
-import type { Report } from './read/report.ts';
 import { belowBase, resolveRoutes } from './routes.ts';
 import type { Settings } from './settings.ts';
 import { upstreamUrl } from './upstream-url.ts';

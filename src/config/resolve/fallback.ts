@@ -1,10 +1,10 @@
-import { statusSet } from '../http/status.ts';
-import type { FallbackOptions } from '../policies/fallback/options.ts';
-import type { RouteConfig, UpstreamConfig } from './config.ts';
-import { checkHeaderName } from './fields/words.ts';
+import { statusSet } from '../../http/status.ts';
+import type { FallbackOptions } from '../../policies/fallback/options.ts';
+import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import { checkHeaderName } from '../fields/words.ts';
+import { didYouMean } from '../read/problem.ts';
+import type { Report } from '../read/report.ts';
 import type { Inherited } from './inherit.ts';
-import { didYouMean } from './read/problem.ts';
-import type { Report } from './read/report.ts';
 import type { Settings } from './settings.ts';
 import type { Origins } from './upstreams.ts';
 
