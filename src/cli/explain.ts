@@ -1,13 +1,13 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
+import type { Good } from '../config/load.ts';
+import { addedCredentials, strangerRules } from '../config/resolve/identity.ts';
 import {
   type EffectiveValue,
   headerValues,
   routeValues,
   shownUrl,
   upstreamValues,
-} from '../config/effective.ts';
-import type { Good } from '../config/load.ts';
-import { addedCredentials, strangerRules } from '../config/resolve/identity.ts';
+} from '../config/show/effective.ts';
 import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import { type DurablePlan, durablePlan } from './durable-plan.ts';

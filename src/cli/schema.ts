@@ -1,5 +1,5 @@
-import { configJsonSchema } from '../config/json-schema.ts';
-import { renderOptionsTable } from '../config/options-table.ts';
+import { configJsonSchema } from '../config/show/json-schema.ts';
+import { renderOptionsTable } from '../config/show/options-table.ts';
 import { readArgs } from './args.ts';
 import type { Command } from './io.ts';
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
-import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { renderOptionsTable } from '../../src/config/options-table.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
+import { configJsonSchema } from '../../src/config/show/json-schema.ts';
+import { renderOptionsTable } from '../../src/config/show/options-table.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import { statusSet } from '../../src/http/status.ts';
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { shownConfig } from '../../src/app/shown-config.ts';
 import type { Config } from '../../src/config/config.ts';
-import { routeValues, upstreamValues } from '../../src/config/effective.ts';
 import { type Good, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import { egressProxy } from '../../src/config/resolve/egress.ts';
+import { routeValues, upstreamValues } from '../../src/config/show/effective.ts';
+import { shownConfig } from '../../src/config/show/redacted-config.ts';
 import { CA, CA_FILE, OTHER_CA, pem, pemFiles } from '../support/tls.ts';
 
 type Env = Readonly<Record<string, string>>;

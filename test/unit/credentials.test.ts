@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { shownConfig } from '../../src/app/shown-config.ts';
-import { routeValues } from '../../src/config/effective.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { routeValues } from '../../src/config/show/effective.ts';
+import { shownConfig } from '../../src/config/show/redacted-config.ts';
 import {
   CredentialNames,
   isSecret,

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { z } from 'zod';
 import type { RouteConfig } from '../../src/config/config.ts';
-import { routeValues } from '../../src/config/effective.ts';
 import { type Field, isList, keysOf, leafOf } from '../../src/config/fields/field.ts';
 import { sharedSchema } from '../../src/config/keys/schema.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
+import { routeValues } from '../../src/config/show/effective.ts';
 
 /** Every single value that a route can have, by its dotted key. */
 function leaves(schema: z.ZodType, path: readonly string[] = []): [string, Field][] {

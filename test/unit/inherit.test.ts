@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { routeValues } from '../../src/config/effective.ts';
 import { type Good, loadConfig } from '../../src/config/load.ts';
+import { routeValues } from '../../src/config/show/effective.ts';
 
 function load(text: string): Good {
   const loaded = loadConfig('config.yaml', {}, () => text);

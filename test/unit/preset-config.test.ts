@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { routeValues } from '../../src/config/effective.ts';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
+import { routeValues } from '../../src/config/show/effective.ts';
 import { covers } from '../../src/routing/pattern-covers.ts';
 
 const OWN = `source: https://example.com/docs

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { renderOptionsTable } from '../../src/config/options-table.ts';
 import { presetTable } from '../../src/config/resolve/preset.ts';
+import { renderOptionsTable } from '../../src/config/show/options-table.ts';
 
 const readme = readFileSync('README.md', 'utf8');
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { fieldOf } from './fields/field.ts';
-import { fileSchema } from './keys/schema.ts';
+import { fieldOf } from '../fields/field.ts';
+import { fileSchema } from '../keys/schema.ts';
 
 /** JSON Schema (draft 2020-12) of config.yaml as it is written, for editors. */
 export function configJsonSchema(): object {

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
-import { type BuiltIn, isList, keysOf, leafOf } from './fields/field.ts';
-import { fileSchema } from './keys/schema.ts';
+import { type BuiltIn, isList, keysOf, leafOf } from '../fields/field.ts';
+import { fileSchema } from '../keys/schema.ts';
 
 /** Every key of config.yaml as a Markdown table, for docs/keys.md. */
 export function renderOptionsTable(): string {

@@ -1,15 +1,15 @@
-import { CredentialNames, REDACTED } from '../http/credentials.ts';
-import type { AllowRule } from '../routing/allow-list.ts';
-import type { RouteConfig, UpstreamConfig } from './config.ts';
-import { isList, type Kind, keysOf, leafOf } from './fields/field.ts';
-import { formatDuration, formatPercentage, formatRate, formatSize } from './fields/format.ts';
-import { type ConfiguredWindow, formatWindow } from './keys/quota-window.ts';
-import { sharedSchema } from './keys/schema.ts';
-import type { Good } from './load.ts';
-import type { Path } from './read/problem.ts';
-import { shownProxy, shownProxyUrl } from './resolve/egress.ts';
-import type { Inherited, Origin } from './resolve/inherit.ts';
-import { shownPem } from './resolve/pem.ts';
+import { CredentialNames, REDACTED } from '../../http/credentials.ts';
+import type { AllowRule } from '../../routing/allow-list.ts';
+import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import { isList, type Kind, keysOf, leafOf } from '../fields/field.ts';
+import { formatDuration, formatPercentage, formatRate, formatSize } from '../fields/format.ts';
+import { type ConfiguredWindow, formatWindow } from '../keys/quota-window.ts';
+import { sharedSchema } from '../keys/schema.ts';
+import type { Good } from '../load.ts';
+import type { Path } from '../read/problem.ts';
+import { shownProxy, shownProxyUrl } from '../resolve/egress.ts';
+import type { Inherited, Origin } from '../resolve/inherit.ts';
+import { shownPem } from '../resolve/pem.ts';
 
 /** One value that is in effect, as it would be written, and who set it. Secrets are not shown. */
 export interface EffectiveValue {

@@ -1,5 +1,5 @@
-import type { Config } from '../config/config.ts';
-import { isSecret, REDACTED } from '../http/credentials.ts';
+import { isSecret, REDACTED } from '../../http/credentials.ts';
+import type { Config } from '../config.ts';
 
 /** The effective configuration for the admin API: header values, keys and the token may be secrets and are not shown. */
 export function shownConfig(config: Config): unknown {
