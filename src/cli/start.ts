@@ -1,9 +1,9 @@
-import { FileWatch } from '../app/watch-file.ts';
 import { App, type LoadResult } from '../app.ts';
 import type { Config } from '../config/config.ts';
 import type { Digests } from '../config/read/digests.ts';
 import { formatProblem } from '../config/read/problem.ts';
 import { shownUrl } from '../config/show/effective.ts';
+import { FileWatch } from '../config/watch-file.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
 import { nodeVersion, packageVersion } from '../runtime/process.ts';

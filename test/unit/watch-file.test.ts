@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { FileWatch } from '../../src/app/watch-file.ts';
 import { digestOf, unreadable } from '../../src/config/read/digests.ts';
+import { FileWatch } from '../../src/config/watch-file.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import { type Digests, digestOf, sameDigests, unreadable } from '../config/read/digests.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { type Digests, digestOf, sameDigests, unreadable } from './read/digests.ts';
 
 /** A change is noticed within this time. */
 const LOOK_MS = 1_000;
