@@ -117,7 +117,7 @@ test('nothing of durable requests is loaded before a route asks for them', () =>
   const loaded = outside.flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(static_)]
       .map(([, target = '']) => join(dirname(file), target))
-      .filter((target) => folderOf(target) === 'durable' || target === 'src/app/durable.ts')
+      .filter((target) => folderOf(target) === 'durable' || target === 'src/app/durable/durable.ts')
       .filter((target) => !READERS.has(target))
       .map((target) => `${file} → ${target}`),
   );

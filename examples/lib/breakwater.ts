@@ -1,4 +1,4 @@
-import { App } from '../../src/app.ts';
+import { App } from '../../src/app/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';

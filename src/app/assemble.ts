@@ -13,12 +13,12 @@ import { StrangerGuard } from '../server/strangers.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
 import { sendEither } from '../upstream/tunnel.ts';
-import { acceptingRoute, durableRoute } from './durable-route.ts';
-import type { DurableSide } from './durable-side.ts';
-import { fallbackOf } from './fallback-of.ts';
-import { policiesOf } from './policies-of.ts';
-import { PollRoutes } from './poll-routes.ts';
-import { type Scope, type ScopeDeps, Scopes } from './scope.ts';
+import { policiesOf } from './build-policies.ts';
+import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
+import type { DurableSide } from './durable/durable-side.ts';
+import { PollRoutes } from './durable/poll-routes.ts';
+import { fallbackOf } from './fallback-upstream.ts';
+import { type Scope, type ScopeDeps, Scopes } from './policy-state.ts';
 
 export interface AssembleDeps extends ScopeDeps {
   readonly memory: ByteBudget;

@@ -2,8 +2,8 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import type { RunningUpstream } from './assemble.ts';
+import type { Scope } from './policy-state.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
-import type { Scope } from './scope.ts';
 
 /** The running upstreams as scrapes and the admin API see them; asked anew each time, so that a reload shows at once. */
 export function stateSource(

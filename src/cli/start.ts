@@ -1,4 +1,4 @@
-import { App, type LoadResult } from '../app.ts';
+import { App, type LoadResult } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import type { Digests } from '../config/read/digests.ts';
 import { formatProblem } from '../config/read/problem.ts';

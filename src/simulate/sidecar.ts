@@ -1,6 +1,6 @@
+import { policiesOf } from '../app/build-policies.ts';
 import { KeptState } from '../app/kept-state.ts';
-import { policiesOf } from '../app/policies-of.ts';
-import { type Scope, Scopes } from '../app/scope.ts';
+import { type Scope, Scopes } from '../app/policy-state.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest';
-import { App } from '../../src/app.ts';
+import { App } from '../../src/app/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import type { StateEvent } from '../../src/proxy/events.ts';

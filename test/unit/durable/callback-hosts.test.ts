@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { CallbackHosts } from '../../../src/app/callback-hosts.ts';
+import { CallbackHosts } from '../../../src/app/durable/callback-delivery.ts';
 import { RouteTable } from '../../../src/durable/route-table.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';

@@ -1,6 +1,6 @@
-import { Durable, type DurableDeps, type DurableSetup } from '../durable/durable.ts';
-import { openStore } from '../durable/store/open.ts';
-import { CallbackHosts } from './callback-hosts.ts';
+import { Durable, type DurableDeps, type DurableSetup } from '../../durable/durable.ts';
+import { openStore } from '../../durable/store/open.ts';
+import { CallbackHosts } from './callback-delivery.ts';
 
 export type OpenDeps = Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'>;
 

@@ -1,27 +1,31 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
-import { CALLBACK_ROUTE, type CallbackOptions, type CallbackRoutes } from '../durable/callbacks/options.ts';
-import { signatureHeaders, webhookKey } from '../durable/callbacks/sign.ts';
-import { allowsCallback } from '../durable/callbacks/target.ts';
-import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
-import { RECOGNISED } from '../http/credentials.ts';
-import { FieldNames } from '../http/field-names.ts';
-import { headerOf, type RawHeaders } from '../http/headers.ts';
-import { isPrivateHost } from '../http/private-address.ts';
-import { Breaker } from '../policies/circuit-breaker/breaker.ts';
-import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
-import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
-import { waitRange } from '../policies/retry/backoff.ts';
-import type { BackoffOptions } from '../policies/retry/options.ts';
-import { nextStep } from '../policies/retry/step.ts';
-import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
-import type { Call } from '../proxy/call.ts';
-import { ProxyError } from '../proxy/errors.ts';
-import { compose, type Policy } from '../proxy/pipeline.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { Random } from '../runtime/random.ts';
-import { type Agent, createAgent } from '../upstream/agent.ts';
-import { upstreamSend } from '../upstream/send.ts';
+import {
+  CALLBACK_ROUTE,
+  type CallbackOptions,
+  type CallbackRoutes,
+} from '../../durable/callbacks/options.ts';
+import { signatureHeaders, webhookKey } from '../../durable/callbacks/sign.ts';
+import { allowsCallback } from '../../durable/callbacks/target.ts';
+import type { DurableRoute, Ended, Judgement } from '../../durable/route.ts';
+import { RECOGNISED } from '../../http/credentials.ts';
+import { FieldNames } from '../../http/field-names.ts';
+import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import { isPrivateHost } from '../../http/private-address.ts';
+import { Breaker } from '../../policies/circuit-breaker/breaker.ts';
+import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
+import { circuitBreaker } from '../../policies/circuit-breaker/policy.ts';
+import { waitRange } from '../../policies/retry/backoff.ts';
+import type { BackoffOptions } from '../../policies/retry/options.ts';
+import { nextStep } from '../../policies/retry/step.ts';
+import { attemptTimeout } from '../../policies/timeouts/attempt-timeout.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import { compose, type Policy } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Random } from '../../runtime/random.ts';
+import { type Agent, createAgent } from '../../upstream/agent.ts';
+import { upstreamSend } from '../../upstream/send.ts';
 
 export interface CallbackHostsDeps {
   readonly clock: Clock;

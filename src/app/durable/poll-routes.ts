@@ -1,6 +1,6 @@
-import type { RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
-import type { DurableRoute } from '../durable/route.ts';
-import { Router } from '../routing/router.ts';
+import type { RouteConfig, RouteSettings, UpstreamConfig } from '../../config/config.ts';
+import type { DurableRoute } from '../../durable/route.ts';
+import { Router } from '../../routing/router.ts';
 import { type DurableParts, durableRoute } from './durable-route.ts';
 
 /** A route of an upstream, durable or not: what `durableRoute` needs of it. */

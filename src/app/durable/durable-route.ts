@@ -1,18 +1,18 @@
-import type { RouteConfig } from '../config/config.ts';
-import type { DurableRoute, Ended, Judgement } from '../durable/route.ts';
-import { CredentialNames } from '../http/credentials.ts';
-import type { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
-import { attemptPipeline, type Policies } from '../policies/order.ts';
-import { waitRange } from '../policies/retry/backoff.ts';
-import type { RetryBudget } from '../policies/retry/budget.ts';
-import { classify, isSuccess } from '../policies/retry/classify.ts';
-import { durableRules } from '../policies/retry/durable-rules.ts';
-import type { RetryOptions } from '../policies/retry/options.ts';
-import { nextStep } from '../policies/retry/step.ts';
-import type { Send } from '../proxy/pipeline.ts';
-import type { Route } from '../proxy/route.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { Random } from '../runtime/random.ts';
+import type { RouteConfig } from '../../config/config.ts';
+import type { DurableRoute, Ended, Judgement } from '../../durable/route.ts';
+import { CredentialNames } from '../../http/credentials.ts';
+import type { ConcurrencyLimit } from '../../policies/concurrency/limit.ts';
+import { attemptPipeline, type Policies } from '../../policies/order.ts';
+import { waitRange } from '../../policies/retry/backoff.ts';
+import type { RetryBudget } from '../../policies/retry/budget.ts';
+import { classify, isSuccess } from '../../policies/retry/classify.ts';
+import { durableRules } from '../../policies/retry/durable-rules.ts';
+import type { RetryOptions } from '../../policies/retry/options.ts';
+import { nextStep } from '../../policies/retry/step.ts';
+import type { Send } from '../../proxy/pipeline.ts';
+import type { Route } from '../../proxy/route.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Random } from '../../runtime/random.ts';
 
 export interface DurableParts {
   readonly route: Route;

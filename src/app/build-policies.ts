@@ -19,7 +19,7 @@ import { deadline } from '../policies/timeouts/deadline.ts';
 import type { Policy } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import type { Scopes } from './scope.ts';
+import type { Scopes } from './policy-state.ts';
 
 export interface PolicyDeps {
   readonly clock: Clock;

@@ -1,11 +1,11 @@
-import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../durable/durable.ts';
-import { FieldNames } from '../http/field-names.ts';
-import type { Reply } from '../http/reply.ts';
-import type { Call } from '../proxy/call.ts';
-import { ProxyError } from '../proxy/errors.ts';
-import type { Route } from '../proxy/route.ts';
-import type { Logger } from '../runtime/logger.ts';
-import type { DurableSnapshot } from '../telemetry/snapshot.ts';
+import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../../durable/durable.ts';
+import { FieldNames } from '../../http/field-names.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Route } from '../../proxy/route.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
 
 /** What the engine is opened with, once it is needed. */
 export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'> {
