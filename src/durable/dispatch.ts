@@ -6,16 +6,16 @@ import type { Observer } from '../telemetry/observer.ts';
 import { type Attempted, attempt } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';
+import { type Decision, deferral, end, type Memo } from './decision.ts';
 import { noBudget, refusalOf, SEALED, type WaitRefusal } from './fates.ts';
 import type { ClaimedJob, Job, NewJob } from './job.ts';
-import { type Decision, deferral, end, type Memo } from './next.ts';
 import type { DurableRoute, Ended, Judgement } from './route.ts';
 import type { Running } from './runner.ts';
 import { lost, type Made, parsedMemo, settlementOf } from './settlement.ts';
 import type { Settlement } from './store/store.ts';
+import { type Turn, turnOf } from './until/next-request.ts';
 import { type PollState, polling } from './until/state.ts';
 import { afterAttempt, type PollDecision } from './until/step.ts';
-import { type Turn, turnOf } from './until/turn.ts';
 
 export interface DispatchDeps {
   readonly clock: Clock;

@@ -13,10 +13,11 @@ import type { Observer } from '../telemetry/observer.ts';
 import type { DurableSnapshot } from '../telemetry/snapshot.ts';
 import { callbackOf, type RequestEnd } from './callbacks/callback.ts';
 import type { CallbackRoutes } from './callbacks/options.ts';
+import { Ending } from './cancellation.ts';
+import { Watch } from './change-notifier.ts';
 import { warnOfClock } from './clock-check.ts';
 import { Credentials, type Sealable } from './credentials.ts';
 import { Dispatch } from './dispatch.ts';
-import { Ending } from './ending.ts';
 import { execute } from './execute.ts';
 import { Health, watched } from './health.ts';
 import { answerApi } from './http/api.ts';
@@ -34,7 +35,6 @@ import { snapshotOf } from './snapshot.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
 import { Sweeper } from './sweeper.ts';
-import { Watch } from './watch.ts';
 
 export interface DurableDeps {
   readonly clock: Clock;

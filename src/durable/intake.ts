@@ -12,10 +12,10 @@ import type { Credentials } from './credentials.ts';
 import type { Health } from './health.ts';
 import type { NewJob } from './job.ts';
 import type { DurableProcess } from './options.ts';
-import { orderOf, withoutOrder } from './order.ts';
 import type { DurableRoute } from './route.ts';
 import { StoreError } from './store/db.ts';
 import type { Store, Submitted } from './store/store.ts';
+import { orderOf, withoutOrder } from './submission-options.ts';
 
 export interface IntakeDeps {
   readonly clock: Clock;

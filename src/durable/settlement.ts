@@ -1,8 +1,8 @@
 import { ProxyError } from '../proxy/errors.ts';
 import type { Attempted } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
+import type { Decision } from './decision.ts';
 import type { AttemptRow, ClaimedJob, Job, NewJob } from './job.ts';
-import type { Decision } from './next.ts';
 import type { Settlement } from './store/store.ts';
 
 /** An attempt that was made, and how much of it is shown and kept. */

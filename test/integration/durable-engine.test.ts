@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { Ending } from '../../src/durable/ending.ts';
+import { Ending } from '../../src/durable/cancellation.ts';
 import type { NewJob } from '../../src/durable/job.ts';
 import { StoreError } from '../../src/durable/store/db.ts';
 import { openStore } from '../../src/durable/store/open.ts';

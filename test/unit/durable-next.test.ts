@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { decide } from '../../src/durable/decision.ts';
 import { refusalOf } from '../../src/durable/fates.ts';
-import { decide } from '../../src/durable/next.ts';
 import type { Ended, Judgement } from '../../src/durable/route.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withoutOrder } from '../../src/durable/order.ts';
+import { withoutOrder } from '../../src/durable/submission-options.ts';
 import { isSecret } from '../../src/http/credentials.ts';
 import { Expression } from '../../src/http/expression.ts';
 import { rateLimitItems } from '../../src/http/rate-limit-field.ts';

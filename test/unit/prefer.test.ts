@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withoutOrder } from '../../src/durable/order.ts';
+import { withoutOrder } from '../../src/durable/submission-options.ts';
 import { preferencesOf } from '../../src/proxy/prefer.ts';
 
 const said = (...values: string[]) => preferencesOf(values.flatMap((value) => ['Prefer', value]));

@@ -1,11 +1,11 @@
 import type { RawHeaders } from '../../http/headers.ts';
 import type { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { Ending } from '../ending.ts';
+import type { Ending } from '../cancellation.ts';
+import type { Watch } from '../change-notifier.ts';
 import type { DurableRoute } from '../route.ts';
 import type { Scheduler } from '../schedules/scheduler.ts';
 import type { Store } from '../store/store.ts';
-import type { Watch } from '../watch.ts';
 
 /** A call of the HTTP interface, however it came in. */
 export interface ApiCall {

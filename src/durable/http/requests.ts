@@ -1,8 +1,8 @@
 import { headerOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { preferencesOf } from '../../proxy/prefer.ts';
+import { sameStanding } from '../change-notifier.ts';
 import type { Job } from '../job.ts';
-import { sameStanding } from '../watch.ts';
 import { empty, etagOf, json, matchesEtag, problem, replay } from './answer.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
 import { attemptJson, isDone, monitorJson } from './monitor.ts';

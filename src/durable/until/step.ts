@@ -1,7 +1,7 @@
 import { retryAfterMs } from '../../http/retry-after.ts';
 import type { DurableEvent } from '../../proxy/events.ts';
+import { type DecideOptions, type Decision, decide, end } from '../decision.ts';
 import type { StoredResponse } from '../job.ts';
-import { type DecideOptions, type Decision, decide, end } from '../next.ts';
 import type { Ended, Judgement } from '../route.ts';
 import { judge, type PolledReply } from './condition.ts';
 import { askedPollDelayMs, pollDelayMs } from './delay.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { orderOf } from '../../../src/durable/order.ts';
+import { orderOf } from '../../../src/durable/submission-options.ts';
 
 const rules = { now: 0, deadlineMs: 1_000, callbacks: { allow: [], allowPrivate: false } };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { Watch } from '../../../src/durable/change-notifier.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Standing } from '../../../src/durable/store/store.ts';
-import { Watch } from '../../../src/durable/watch.ts';
 import { Abort } from '../../../src/runtime/abort.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
