@@ -1,73 +1,18 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
-
-/** Which folders of src/ may import which others. `main.ts` and `app.ts` count as folders of their own. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  runtime: [],
-  http: [],
-  proxy: ['http', 'runtime'],
-  policies: ['proxy', 'http', 'runtime'],
-  upstream: ['proxy', 'http', 'runtime'],
-  metrics: ['proxy'],
-  presets: ['http', 'policies', 'proxy'],
-  durable: ['proxy', 'http', 'runtime'],
-  config: ['http', 'policies', 'proxy', 'presets', 'durable', 'runtime'],
-  admin: ['proxy', 'config', 'metrics', 'runtime', 'http', 'durable'],
-  // The pipelines of the data path in virtual time: app's assembly of policies, never its servers.
-  simulate: ['app', 'config', 'policies', 'proxy', 'http', 'runtime'],
-  cli: ['app', 'simulate', 'config', 'policies', 'proxy', 'runtime'],
-  app: [
-    'runtime',
-    'http',
-    'proxy',
-    'policies',
-    'upstream',
-    'metrics',
-    'config',
-    'admin',
-    'durable',
-    'presets',
-  ],
-  main: ['app', 'cli', 'config', 'runtime'],
-};
-
-/** Each third-party package has one owner. */
-const OWNER: Readonly<Record<string, readonly string[]>> = {
-  undici: ['upstream'],
-  'http-proxy-3': ['upstream'],
-  'prom-client': ['metrics'],
-  pino: ['runtime'],
-  'pino-pretty': ['runtime'],
-  yaml: ['config'],
-  zod: ['config'],
-  'ipaddr.js': ['http'],
-  re2js: ['http'],
-  'lru-cache': ['policies', 'app'],
-  pg: ['durable'],
-  croner: ['durable'],
-};
-
-/** `config` sees what policies are set to, never what they do. */
-const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {
-  config: ['policies', 'proxy', 'durable'],
-  presets: ['http', 'policies', 'proxy'],
-};
-
-/** … but it asks those who know what a text means, so that what is wrong with one is said at its line. */
-const READERS: ReadonlySet<string> = new Set([
-  'src/durable/callbacks/sign.ts',
-  'src/durable/callbacks/target.ts',
-  'src/durable/schedules/cron.ts',
-  'src/routing/router.ts',
-]);
+import { OWNER, READERS, ROOMS } from './support/import-table.ts';
 
 /** The one place that knows all policies: it puts them in order. */
 const ORDER = 'src/policies/order.ts';
 
 const IMPORT =
   /^(import|export)\s(type\s)?(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/gm;
-const folderOf = (file: string) => (relative('src', file).split('/')[0] ?? '').replace(/\.ts$/, '');
+/** Its folder below src/; of config/ the folder inside, which is a room of its own. */
+function roomOf(file: string): string {
+  const [first = '', second = '', ...deeper] = relative('src', file).split('/');
+  return first === 'config' && deeper.length > 0 ? `${first}/${second}` : first.replace(/\.ts$/, '');
+}
 
 const policyOf = (file: string) => relative('src', file).split('/')[1];
 const packageOf = (target: string) => target.split('/', target.startsWith('@') ? 2 : 1).join('/');
@@ -87,7 +32,8 @@ function violations(file: string): string[] {
 }
 
 function violation(file: string, target: string, typesOnly: boolean): string | undefined {
-  const folder = folderOf(file);
+  const folder = roomOf(file);
+  const room = ROOMS[folder];
   if (!target.startsWith('.')) {
     const owners = OWNER[packageOf(target)];
     if (owners !== undefined)
@@ -100,29 +46,71 @@ function violation(file: string, target: string, typesOnly: boolean): string | u
   if (path === 'package.json')
     return folder === 'runtime' ? undefined : 'only the runtime reads package.json';
   if (path.startsWith('examples/')) return folder === 'cli' ? undefined : 'only the cli starts the demo';
-  const other = folderOf(path);
+  const other = roomOf(path);
   if (other === folder) {
     const strays = folder === 'policies' && file !== ORDER && policyOf(path) !== policyOf(file);
     return strays ? `${target}: policies never import each other` : undefined;
   }
-  if (MAY_IMPORT[folder]?.includes(other) !== true) return `${target}: ${folder} may not import ${other}`;
-  if (TYPES_ONLY[folder]?.includes(other) === true && !typesOnly && !READERS.has(path))
+  if (room?.imports.includes(other) !== true) return `${target}: ${folder} may not import ${other}`;
+  if (room.typesOnly?.includes(other) === true && !typesOnly && !READERS.has(path))
     return `${target}: types only`;
   return undefined;
 }
 
+test('no file imports itself by way of others, not even for a type', () => {
+  const imports = new Map(files.map((file) => [file, importsOf(file)]));
+  expect(circlesIn(imports)).toEqual([]);
+});
+
+test('every room is in the table, and every row of the table is a room', () =>
+  expect([...new Set(files.map(roomOf))].toSorted()).toEqual(Object.keys(ROOMS).toSorted()));
+
+test('the table has no row that allows more than is used', () => {
+  const used = new Set(
+    files.flatMap((file) => importsOf(file).map((to) => `${roomOf(file)} → ${roomOf(to)}`)),
+  );
+  const allowed = Object.entries(ROOMS).flatMap(([room, { imports }]) =>
+    imports.map((other) => `${room} → ${other}`),
+  );
+  expect(allowed.filter((row) => !used.has(row))).toEqual([]);
+});
+
+/** The files of src/ that `file` imports, types included. */
+function importsOf(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(IMPORT)]
+    .map(([, , , fixed, dynamic]) => fixed ?? dynamic ?? '')
+    .filter((target) => target.startsWith('.'))
+    .map((target) => join(dirname(file), target))
+    .filter((target) => files.includes(target));
+}
+
+/** Files that import each other, each circle once, from a depth-first search. */
+function circlesIn(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) return void circles.push([...path.slice(start), file].join(' → '));
+    if (done.has(file)) return;
+    for (const next of imports.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file, []);
+  return circles;
+}
+
 test('nothing of durable requests is loaded before a route asks for them', () => {
   const static_ = /^import\s(?!type\s)[^'"]*?from\s+['"]([^'"]+)['"]/gm;
-  const outside = files.filter((file) => folderOf(file) !== 'durable');
+  const outside = files.filter((file) => roomOf(file) !== 'durable');
   const loaded = outside.flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(static_)]
       .map(([, target = '']) => join(dirname(file), target))
-      .filter((target) => folderOf(target) === 'durable' || target === 'src/app/durable/durable.ts')
+      .filter((target) => roomOf(target) === 'durable' || target === 'src/app/durable/durable.ts')
       .filter((target) => !READERS.has(target))
       .map((target) => `${file} → ${target}`),
   );
   // Which are themselves loaded by no other.
-  const lazy = /^src\/app\/(durable|callback-hosts)\.ts →/;
+  const lazy = /^src\/app\/durable\/(durable|callback-delivery)\.ts →/;
   expect(loaded.filter((line) => !lazy.test(line))).toEqual([]);
 });
 

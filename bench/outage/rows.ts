@@ -1,7 +1,7 @@
+import type { Effect, Trouble } from '../../src/simulate/effect.ts';
 import { type Endpoint, outageScenario, type Scenario } from '../../src/simulate/scenario.ts';
 import type { Subject } from '../../src/simulate/sidecar.ts';
 import { simulate, simulateDirect } from '../../src/simulate/simulate.ts';
-import type { Effect, Trouble } from '../../src/simulate/trouble.ts';
 import {
   ALL,
   after,

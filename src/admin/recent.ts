@@ -1,7 +1,6 @@
 import type { Clock } from '../runtime/clock.ts';
 import { type CallLine, callLine, callMessage } from '../telemetry/call-log.ts';
-import { type CallRecord, notable } from '../telemetry/call-record.ts';
-import type { Observer } from '../telemetry/observer.ts';
+import { type CallRecord, notable, type Observer } from '../telemetry/call-record.ts';
 
 /** A notable call as `/api/state` shows it. */
 export interface RecentCall extends CallLine {

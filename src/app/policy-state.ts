@@ -27,7 +27,7 @@ import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { keyedHash } from '../runtime/keyed-hash.ts';
 import { newSecret, type Random } from '../runtime/random.ts';
-import type { Observer } from '../telemetry/observer.ts';
+import type { Observer } from '../telemetry/call-record.ts';
 import type { KeptState } from './kept-state.ts';
 
 export interface ScopeDeps {

@@ -1,7 +1,7 @@
 import { formatDuration } from '../config/fields/format.ts';
 import type { WaitRange } from '../policies/retry/backoff.ts';
 import { describeDurable } from './durable-plan.ts';
-import type { Explanation } from './explain.ts';
+import type { Explanation } from './explanation.ts';
 import type { Schedule } from './retry-plan.ts';
 import { describeRules } from './retry-rules-text.ts';
 import { table } from './table.ts';

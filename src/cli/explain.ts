@@ -1,25 +1,14 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
 import { addedCredentials, strangerRules } from '../config/resolve/identity.ts';
-import {
-  type EffectiveValue,
-  headerValues,
-  routeValues,
-  shownUrl,
-  upstreamValues,
-} from '../config/show/effective.ts';
+import { headerValues, routeValues, shownUrl, upstreamValues } from '../config/show/effective.ts';
 import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
-import { type DurablePlan, durablePlan } from './durable-plan.ts';
+import { durablePlan } from './durable-plan.ts';
 import { describe } from './explain-text.ts';
+import type { Explanation } from './explanation.ts';
 import type { Command } from './io.ts';
-import {
-  longestFailedAttempt,
-  type RetryRule,
-  retryRules,
-  retrySchedule,
-  type Schedule,
-} from './retry-plan.ts';
+import { longestFailedAttempt, retryRules, retrySchedule } from './retry-plan.ts';
 
 const USAGE = {
   text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--json]
@@ -37,30 +26,6 @@ Exit codes: 0 explained, 1 no route takes it or the configuration is wrong, 2 ca
   options: { ...CONFIG_OPTION, host: { type: 'string' }, json: { type: 'boolean', default: false } },
   words: ['METHOD', 'PATH'],
 } as const;
-
-/** What happens to a request, and why. */
-export interface Explanation {
-  readonly method: string;
-  readonly upstream: string;
-  readonly route: string;
-  /** Where the attempt goes; a part that may be secret is redacted. */
-  readonly url: string;
-  readonly values: readonly EffectiveValue[];
-  readonly retried: readonly RetryRule[];
-  readonly totalTimeoutMs: number;
-  /** Undefined where none is written. */
-  readonly attemptTimeoutMs: number | undefined;
-  readonly retryAfterMaxMs: number;
-  /** How often the rest of a body that breaks is asked for. */
-  readonly resumes: number;
-  /** Whom it refuses because it adds a credential, a line each. */
-  readonly strangers: readonly string[];
-  /** Undefined where requests cannot be handed over. */
-  readonly durable: DurablePlan | undefined;
-  /** What is made by schedule on this route, a line each. */
-  readonly schedules: readonly string[];
-  readonly schedule: { readonly ordinary: Schedule; readonly overloaded: Schedule };
-}
 
 export const explain: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);

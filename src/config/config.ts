@@ -14,6 +14,7 @@ import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/re
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowRule } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
+import type { Address, ClientOptions, ServerTls, TlsVersion } from '../server/options.ts';
 import type { EgressProxy } from './resolve/egress.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
@@ -44,30 +45,7 @@ export interface Config {
   readonly schedules: readonly ScheduleOptions[];
 }
 
-/** What apps may do to us. */
-export interface ClientOptions {
-  /** From the connection, or the first byte of a later request, to the end of its head. */
-  readonly headTimeoutMs: number;
-  /** Gap in a request's body. */
-  readonly bodyTimeoutMs: number;
-  readonly sendTimeoutMs: number;
-  /** Of an upload or a response that waits for the client; 0: no minimum. */
-  readonly minBytesPerSecond: number;
-  /** HTTP/2 is spoken too. */
-  readonly http2: boolean;
-  readonly maxConnections: number;
-  /** Web pages may use routes that add a credential. */
-  readonly browsers: boolean;
-  /** Names for the `Host` of such a route, in lower case; undefined: any. */
-  readonly hosts: readonly string[] | undefined;
-}
-
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface UpstreamConfig {
   readonly name: string;
@@ -85,15 +63,6 @@ export interface UpstreamConfig {
   /** In order; the last one, named `default`, matches everything. */
   readonly routes: readonly RouteConfig[];
 }
-
-/** PEM texts. */
-export interface ServerTls {
-  readonly cert: string;
-  readonly key: string;
-  readonly minVersion: TlsVersion;
-}
-
-type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
 interface ConnectionOptions {
   readonly connectTimeoutMs: number;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Address, Config, RouteConfig, ServerTls, UpstreamConfig } from './config.ts';
+import type { Address, ServerTls } from '../server/options.ts';
+import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
 import { type Digests, digestOf, unreadable } from './read/digests.ts';
 import { type Lookup, reasonOf } from './read/interpolate.ts';
@@ -12,13 +13,13 @@ import { validate } from './read/validate.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
 import { checkErrorRules } from './resolve/error-rules.ts';
 import { checkFallbacks } from './resolve/fallback.ts';
+import type { Ground, Origins, Settings } from './resolve/ground.ts';
 import { addedCredentials } from './resolve/identity.ts';
 import { builtIn, type Complete, type Inherited, inherit } from './resolve/inherit.ts';
 import { checkMounts } from './resolve/mount.ts';
 import { identity, type PemSource } from './resolve/pem.ts';
 import { resolveSchedules } from './resolve/schedules.ts';
-import type { Settings } from './resolve/settings.ts';
-import { type Ground, type Origins, resolveUpstream } from './resolve/upstreams.ts';
+import { resolveUpstream } from './resolve/upstreams.ts';
 
 export type Loaded = Good | Bad;
 

@@ -2,7 +2,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { isIdempotent } from '../http/methods.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import type { Observer } from '../telemetry/observer.ts';
+import type { Observer } from '../telemetry/call-record.ts';
 import { type Attempted, attempt } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';

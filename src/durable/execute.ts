@@ -3,7 +3,7 @@ import type { CallbackOutcome } from '../proxy/events.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Observer } from '../telemetry/observer.ts';
+import type { Observer } from '../telemetry/call-record.ts';
 import { isForAPerson, type Memo } from './decision.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';

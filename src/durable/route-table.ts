@@ -1,5 +1,13 @@
-import type { CallbackOptions, CallbackRoutes } from './callbacks/options.ts';
+import type { CallbackOptions } from './callbacks/options.ts';
 import type { DurableRoute } from './route.ts';
+
+/** The routes by which callbacks are delivered, one for each origin of late, each with its own breaker. */
+export interface CallbackRoutes extends Iterable<DurableRoute> {
+  /** Undefined where `name` is no callback's. */
+  get(name: string): DurableRoute | undefined;
+  setUp(options: CallbackOptions): void;
+  close(): void;
+}
 
 /** The routes of the running configuration, and those of callbacks, which come as they are needed. */
 export class RouteTable implements Iterable<DurableRoute> {

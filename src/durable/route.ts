@@ -1,9 +1,8 @@
 import type { CredentialNames } from '../http/credentials.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { ProxyError } from '../proxy/errors.ts';
-import type { Outcome } from '../proxy/outcome.ts';
-import type { Send } from '../proxy/pipeline.ts';
-import type { RetryStep } from '../proxy/retry-step.ts';
+import type { RetryStep } from '../proxy/events.ts';
+import type { Outcome, Send } from '../proxy/pipeline.ts';
 import type { Refusal } from './fates.ts';
 import type { DurableOptions } from './options.ts';
 

@@ -1,5 +1,5 @@
+import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
-import type { Call } from './call.ts';
 import { type ErrorCode, ProxyError } from './errors.ts';
 
 /** What is known beforehand of the time that an attempt takes to its head. */
@@ -45,7 +45,7 @@ export class AttemptWatch {
   readonly expectation: Expectation;
   readonly #pulse: Pulse;
   readonly #clock: Clock;
-  #body: Call['body'] | undefined;
+  #body: RequestBody | undefined;
   #startedAt = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
   #suspected = false;
@@ -70,7 +70,7 @@ export class AttemptWatch {
   }
 
   /** The attempt leaves now. */
-  start({ body }: Pick<Call, 'body'>): void {
+  start({ body }: { readonly body: RequestBody }): void {
     this.#body = body;
     this.#startedAt = this.#clock.now();
     this.#first = this.expectation.usual.begin();

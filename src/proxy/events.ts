@@ -206,3 +206,16 @@ export type DurableEvent =
   /** The process that ran it is gone. */
   | { readonly type: 'durable_reclaimed'; readonly scope: string }
   | { readonly type: 'store_committed'; readonly scope: ''; readonly ms: number };
+
+/** Another attempt, and when: what follows a failed one in a call as in a durable request. */
+export interface RetryStep {
+  readonly kind: 'retry';
+  readonly delayMs: number;
+  /** The jittered backoff alone, which decorrelated jitter grows from. */
+  readonly backoffMs: number;
+  /** Longer than our own backoff because the upstream asked for it. */
+  readonly asked: boolean;
+  /** What it costs the budget, in tokens. */
+  readonly cost: number;
+  readonly reason: RetryReason;
+}

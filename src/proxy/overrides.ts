@@ -1,6 +1,6 @@
 import { headersOf, type RawHeaders } from '../http/headers.ts';
+import { preferencesOf } from '../http/preferences.ts';
 import { ProxyError } from './errors.ts';
-import { preferencesOf } from './prefer.ts';
 
 /** What clients may ask for, and how much of it. */
 export interface OverrideLimits {

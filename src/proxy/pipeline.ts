@@ -1,5 +1,6 @@
 import type { Reply } from '../http/reply.ts';
 import type { Call } from './call.ts';
+import { ProxyError } from './errors.ts';
 
 /** Sends a call onward. Settles when the reply's head is here; rejects with a ProxyError (anything else is a bug). */
 export type Send = (call: Call) => Promise<Reply>;
@@ -10,4 +11,23 @@ export type Policy = (next: Send) => Send;
 /** Builds a route's pipeline. The first policy is outermost: it sees the call first and the reply last. */
 export function compose(policies: readonly Policy[], upstream: Send): Send {
   return policies.reduceRight((next, policy) => policy(next), upstream);
+}
+
+/** What came of one attempt, as a value, so that a policy can decide before it throws. */
+export type Outcome =
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly kind: 'error'; readonly error: ProxyError };
+
+export async function settle(send: Send, call: Call): Promise<Outcome> {
+  try {
+    return { kind: 'reply', reply: await send(call) };
+  } catch (error) {
+    if (error instanceof ProxyError) return { kind: 'error', error };
+    throw error; // a bug, not an outcome
+  }
+}
+
+export function unwrap(outcome: Outcome): Reply {
+  if (outcome.kind === 'error') throw outcome.error;
+  return outcome.reply;
 }

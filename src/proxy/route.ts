@@ -1,7 +1,13 @@
-import type { CompiledHeaderRules } from '../http/headers.ts';
-import type { StrangerGuard } from '../server/strangers.ts';
+import type { CompiledHeaderRules, RawHeaders } from '../http/headers.ts';
+import type { ProxyError } from './errors.ts';
 import type { OverrideLimits } from './overrides.ts';
 import type { Send } from './pipeline.ts';
+
+/** Decides which clients may use a route. */
+export interface ClientGuard {
+  /** Why the request is refused; undefined if it is served. `host`: the host it was made for. */
+  refusal(headers: RawHeaders, host: string | undefined): ProxyError | undefined;
+}
 
 /** A match and its pipeline, built once: all that the listener needs to know. */
 export interface Route {
@@ -19,7 +25,7 @@ export interface Route {
   readonly safe?: boolean | undefined;
   readonly headers: CompiledHeaderRules;
   /** Undefined where calls get no credential from us. */
-  readonly guard?: StrangerGuard | undefined;
+  readonly guard?: ClientGuard | undefined;
   /** Where retries are ours alone: the fields (lower-case) by which a reply tells SDKs not to retry too. */
   readonly ownRetries: { readonly veto: readonly string[] } | undefined;
   readonly idempotency: {

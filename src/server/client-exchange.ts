@@ -1,17 +1,16 @@
 import type { Socket } from 'node:net';
 import { Coalesced } from '../http/bodies/coalesced.ts';
 import { httpStatusOf } from '../http/grpc.ts';
-import { replyHeaders } from '../http/headers.ts';
+import { type RawHeaders, replyHeaders } from '../http/headers.ts';
+import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Interim, Reply } from '../http/reply.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
-import { preferred } from '../proxy/prefer.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 import type { Ending } from '../telemetry/call-outcome.ts';
-import type { CallRecord } from '../telemetry/call-record.ts';
-import type { Observer } from '../telemetry/observer.ts';
+import type { CallRecord, Observer } from '../telemetry/call-record.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 import { addVeto, isFinal } from './client-retries.ts';
 import { grpcProblem } from './grpc-problem.ts';
@@ -261,4 +260,13 @@ export class ClientExchange {
     if (gaveUp !== undefined) headers.push('breakwater-gave-up', gaveUp);
     if (dedupe !== undefined) headers.push('breakwater-dedupe', dedupe);
   }
+}
+
+/** `route`, or its durable half if the client prefers that. Throws `bad_request` if the client insists and there is none. */
+function preferred(route: Route, headers: RawHeaders): Route {
+  const preferences = preferencesOf(headers);
+  if (preferences?.respondAsync !== true) return route;
+  if (route.durable !== undefined) return route.durable;
+  if (!preferences.strict) return route;
+  throw new ProxyError('bad_request', 'this route cannot respond later: it is not durable');
 }

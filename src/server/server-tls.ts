@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
-import type { ServerTls } from '../config/config.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { ServerTls } from './options.ts';
 
 /** A client that has not ended its TLS handshake by then is not going to. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;

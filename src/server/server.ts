@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Address, ClientOptions, ServerTls } from '../config/config.ts';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
 import type { Parties } from './client-exchange.ts';
 import { Http2Clients } from './http2-server.ts';
 import { joinWhilePaused } from './joined-while-paused.ts';
+import type { Address, ClientOptions, ServerTls } from './options.ts';
 import { isSecure, secureOptions } from './server-tls.ts';
 import { wantsTunnel } from './upgrade.ts';
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { headerOf, headersOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
+import type { ClientGuard } from '../proxy/route.ts';
 
 /** Who may use a route that puts a credential into its calls. */
 export interface StrangerRules {
@@ -18,7 +19,7 @@ export interface StrangerRules {
  * reaches a loopback address too, and sends what a page tells it to. The page shows in `Sec-Fetch-Site` or `Origin`, and a
  * name that was rebound to this address shows in `Host`. No page can forge these three.
  */
-export class StrangerGuard {
+export class StrangerGuard implements ClientGuard {
   readonly #browsers: boolean;
   readonly #names: ReadonlySet<string> | undefined;
   readonly #suffixes: readonly string[];

@@ -1,4 +1,4 @@
-import type { Trouble } from './trouble.ts';
+import type { Trouble } from './effect.ts';
 
 const PLAIN = ['brownout', 'outage', 'blackhole', 'rate-limited', 'exhausted', 'flapping'] as const;
 

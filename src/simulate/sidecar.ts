@@ -7,7 +7,7 @@ import { pipeline } from '../policies/order.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import type { Observer } from '../telemetry/observer.ts';
+import type { Observer } from '../telemetry/call-record.ts';
 
 /** Whose behaviour is looked at: a route of an upstream, as configured. */
 export interface Subject {

@@ -1,5 +1,6 @@
 import type { Send } from '../proxy/pipeline.ts';
-import { combine, type Observer } from '../telemetry/observer.ts';
+import type { Observer } from '../telemetry/call-record.ts';
+import { combine } from '../telemetry/observer.ts';
 import { Client, type SimulatedCall } from './client.ts';
 import type { Scenario } from './scenario.ts';
 import { seededRandom, subSeed } from './seeded-random.ts';

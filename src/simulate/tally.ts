@@ -1,4 +1,4 @@
-import type { Limits, Tells } from './trouble.ts';
+import type { Limits, Tells } from './effect.ts';
 
 /** Whether a quota had room for an attempt, and what the reply says of it. */
 export interface Counted {

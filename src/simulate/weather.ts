@@ -1,7 +1,8 @@
+import type { Effect, Limits, Trouble } from './effect.ts';
 import { type Endpoint, endpointsOf, type Scenario } from './scenario.ts';
 import { rollOf } from './seeded-random.ts';
 import { Tally } from './tally.ts';
-import { type Effect, type Limits, type Trouble, troublesOf } from './trouble.ts';
+import { troublesOf } from './trouble.ts';
 
 /** An attempt, as far as an upstream looks at it. */
 export interface Asked {

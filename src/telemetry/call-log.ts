@@ -2,9 +2,8 @@ import type { QuotaWait } from '../proxy/events.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import type { CallOutcome } from './call-outcome.ts';
-import { type CallRecord, notable } from './call-record.ts';
+import { type CallRecord, notable, type Observer } from './call-record.ts';
 import { logState } from './log-state.ts';
-import type { Observer } from './observer.ts';
 import { shownDuration } from './shown-duration.ts';
 
 /** The structured form of one call, as logged and as shown among the recent calls. */

@@ -1,9 +1,8 @@
 import type { ErrorCode } from '../proxy/errors.ts';
-import type { CacheResult, CallEvent, DedupeResult, ResumeDenial } from '../proxy/events.ts';
+import type { CacheResult, CallEvent, DedupeResult, ResumeDenial, StateEvent } from '../proxy/events.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';
-import type { Observer } from './observer.ts';
 
 /** What a call is, known before anything happens to it. */
 export interface CallInfo {
@@ -15,6 +14,16 @@ export interface CallInfo {
   readonly method: string;
   /** Path and query below the mount, as the client sent them. */
   readonly target: string;
+}
+
+/** Listens to what happens in the proxy: metrics, log, recent calls. It must neither throw nor wait. */
+export interface Observer {
+  /** After the record has taken the event in. */
+  callEvent(record: CallRecord, event: CallEvent): void;
+  /** Once per call, when the last byte is out, the client has gone or the call was refused. */
+  callEnded(record: CallRecord): void;
+  /** A change outside any call. */
+  stateChanged(upstream: string, event: StateEvent): void;
 }
 
 type Event<T extends CallEvent['type']> = Extract<CallEvent, { type: T }>;

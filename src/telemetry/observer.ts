@@ -1,15 +1,4 @@
-import type { CallEvent, StateEvent } from '../proxy/events.ts';
-import type { CallRecord } from './call-record.ts';
-
-/** Whoever listens to what happens in the proxy: metrics, log, recent calls. It must neither throw nor keep a call waiting. */
-export interface Observer {
-  /** After the record has taken the event in. */
-  callEvent(record: CallRecord, event: CallEvent): void;
-  /** Once per call, when the last byte is out, the client has gone or the call was refused. */
-  callEnded(record: CallRecord): void;
-  /** A change outside any call. */
-  stateChanged(upstream: string, event: StateEvent): void;
-}
+import type { Observer } from './call-record.ts';
 
 /** One observer that tells all `observers`, in their order; each may leave out what it does not care for. */
 export function combine(...observers: readonly Partial<Observer>[]): Observer {

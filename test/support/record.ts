@@ -1,8 +1,7 @@
 import type { ErrorCode } from '../../src/proxy/errors.ts';
 import type { CallEvent, RetryReason, StateEvent } from '../../src/proxy/events.ts';
 import type { Ending } from '../../src/telemetry/call-outcome.ts';
-import { type CallInfo, CallRecord } from '../../src/telemetry/call-record.ts';
-import type { Observer } from '../../src/telemetry/observer.ts';
+import { type CallInfo, CallRecord, type Observer } from '../../src/telemetry/call-record.ts';
 import { FakeClock } from './fake-clock.ts';
 
 /** What an observer heard, in order. */

@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { inspectionOptions } from '../../src/config/keys/errors.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { inspectionOptions } from '../../src/config/resolve/error-rules.ts';
 import { decoded } from '../../src/http/decoded.ts';
 import { fits } from '../../src/http/wildcard.ts';
 import { Judge } from '../../src/policies/inspection/judge.ts';

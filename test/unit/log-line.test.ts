@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createLogger, type Logger } from '../../src/runtime/logger.ts';
 import { callLine, callMessage, logCalls } from '../../src/telemetry/call-log.ts';
-import type { Observer } from '../../src/telemetry/observer.ts';
+import type { Observer } from '../../src/telemetry/call-record.ts';
 import { combine } from '../../src/telemetry/observer.ts';
 import { redact } from '../../src/telemetry/redact.ts';
 import { Heard, rescuedStory, Story } from '../support/record.ts';

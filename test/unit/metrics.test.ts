@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { COUNTERS, HISTOGRAMS } from '../../src/telemetry/metrics/catalog.ts';
+import { COUNTERS, DURABLE_GAUGES, GAUGES, HISTOGRAMS } from '../../src/telemetry/metrics/catalog.ts';
 import { HistogramCell } from '../../src/telemetry/metrics/cells.ts';
-import { DURABLE_GAUGES } from '../../src/telemetry/metrics/durable-names.ts';
-import { GAUGES } from '../../src/telemetry/metrics/gauge-names.ts';
 import type { Metrics } from '../../src/telemetry/metrics/registry.ts';
 import { everythingHappens, FakeState, metricsOf, upstream } from '../support/metrics.ts';
 import { rescuedStory, Story } from '../support/record.ts';

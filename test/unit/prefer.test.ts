@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { withoutOrder } from '../../src/durable/submission-options.ts';
-import { preferencesOf } from '../../src/proxy/prefer.ts';
+import { preferencesOf } from '../../src/http/preferences.ts';
 
 const said = (...values: string[]) => preferencesOf(values.flatMap((value) => ['Prefer', value]));
 

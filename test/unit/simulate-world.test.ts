@@ -5,6 +5,7 @@ import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CallEvent } from '../../src/proxy/events.ts';
 import { Abort } from '../../src/runtime/abort.ts';
+import type { Effect, Limits, Trouble } from '../../src/simulate/effect.ts';
 import {
   type Endpoint,
   endpointsOf,
@@ -17,7 +18,6 @@ import { startSidecar } from '../../src/simulate/sidecar.ts';
 import { simulate, simulateDirect } from '../../src/simulate/simulate.ts';
 import { Station } from '../../src/simulate/station.ts';
 import { trafficOf } from '../../src/simulate/traffic.ts';
-import type { Effect, Limits, Trouble } from '../../src/simulate/trouble.ts';
 import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { type Asked, isUnlucky, Weather } from '../../src/simulate/weather.ts';

@@ -1,5 +1,5 @@
+import type { Effect } from '../../../src/simulate/effect.ts';
 import { outageScenario, type Scenario } from '../../../src/simulate/scenario.ts';
-import type { Effect } from '../../../src/simulate/trouble.ts';
 import { DEADLINE_MS } from './contender.ts';
 
 export interface Plan {

@@ -1,3 +1,4 @@
+import type { Effect, Limits, Trouble } from '../../../src/simulate/effect.ts';
 import {
   type Endpoint,
   outageScenario,
@@ -5,7 +6,6 @@ import {
   type Service,
 } from '../../../src/simulate/scenario.ts';
 import { seededRandom, subSeed } from '../../../src/simulate/seeded-random.ts';
-import type { Effect, Limits, Trouble } from '../../../src/simulate/trouble.ts';
 
 /** A combination of fault, load and settings that a seed stands for. */
 export interface Case {

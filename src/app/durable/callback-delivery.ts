@@ -1,13 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
-import {
-  CALLBACK_ROUTE,
-  type CallbackOptions,
-  type CallbackRoutes,
-} from '../../durable/callbacks/options.ts';
+import { CALLBACK_ROUTE, type CallbackOptions } from '../../durable/callbacks/options.ts';
 import { signatureHeaders, webhookKey } from '../../durable/callbacks/sign.ts';
 import { allowsCallback } from '../../durable/callbacks/target.ts';
 import type { DurableRoute, Ended, Judgement } from '../../durable/route.ts';
+import type { CallbackRoutes } from '../../durable/route-table.ts';
 import { RECOGNISED } from '../../http/credentials.ts';
 import { FieldNames } from '../../http/field-names.ts';
 import { headerOf, type RawHeaders } from '../../http/headers.ts';

@@ -1,5 +1,5 @@
 import { METHODS } from '../../runtime/node-http.ts';
-import { didYouMean } from '../read/problem.ts';
+import { didYouMean } from './did-you-mean.ts';
 import type { Check } from './fields.ts';
 
 /** Names of upstreams: they become paths, metric labels and file-safe words. */
@@ -132,3 +132,14 @@ export const checkOwnPath: Check = (path) =>
   /^(\/[A-Za-z0-9\-._~]+)+$/.test(path) && !/\/\.\.?(\/|$)/.test(path)
     ? undefined
     : `"${path}" is not a path such as /_breakwater`;
+
+/** What is wrong with one entry of an allow-list. */
+export const checkAllowed: Check = (entry) => {
+  const [methods = '', path, ...more] = entry.trim().split(/\s+/);
+  if (path === undefined || more.length > 0) {
+    const example = methods.startsWith('/') ? `GET ${methods}, or ANY ${methods}` : 'GET /v1/**';
+    return `"${entry}" is not a method and a path; write for example ${example}`;
+  }
+  const wrong = methods.split(',').find((method) => checkMethod(method) !== undefined);
+  return wrong === undefined ? checkPathPattern(path) : checkMethod(wrong);
+};

@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import { parsePointer } from '../../http/json-pointer.ts';
-import type { ErrorRule, ErrorWait, InspectionOptions } from '../../policies/inspection/options.ts';
+import type { ErrorWait } from '../../policies/inspection/options.ts';
 import { field, section } from '../fields/field.ts';
 import { choice, flag, replyStatuses, text, texts } from '../fields/fields.ts';
 import { type Parsed, parseDuration, quote } from '../fields/units.ts';
 import { checkHeaderName } from '../fields/words.ts';
-import type { Complete } from '../resolve/inherit.ts';
 
 const means = choice(
   ['retry', 'permanent', 'not_processed', 'in_progress'],
@@ -99,24 +98,5 @@ export const errors = section(
   'errors',
 );
 
-type Written = z.output<typeof errors>;
-
-/** Rules as the policy takes them. */
-export function inspectionOptions({ inspect, rules = [] }: Complete<Written> | Written): InspectionOptions {
-  return { inspect: inspect ?? 'errors', rules: rules.map(ruleOf) };
-}
-
-function ruleOf(written: z.output<typeof rule>): ErrorRule {
-  const entries = (map: Record<string, string[] | undefined> = {}): [string, string[]][] =>
-    Object.entries(map).map(([key, found = []]) => [key, found]);
-  return {
-    name: written.name,
-    statuses: written.status,
-    headers: entries(written.headers).map(([name, found]) => [name.toLowerCase(), found]),
-    body: entries(written.body).map(([pointer, found]) => [parsePointer(pointer) ?? [], found]),
-    text: written.text ?? [],
-    means: written.means,
-    throttled: written.throttled ?? false,
-    wait: written.wait,
-  };
-}
+export type ErrorsInput = z.output<typeof errors>;
+export type RuleInput = z.output<typeof rule>;

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { section } from '../fields/field.ts';
 import { address, choice, duration, flag, integer, size, text, texts } from '../fields/fields.ts';
 import {
+  checkAllowed,
   checkHeaderName,
   checkHeaderValue,
   checkHostName,
@@ -13,10 +14,9 @@ import {
   NAME_PATTERN,
   WHAT_A_NAME_IS,
 } from '../fields/words.ts';
-import { checkAllowed } from '../resolve/allow.ts';
-import { durableProcess } from '../resolve/durable.ts';
-import { schedules } from '../resolve/schedules.ts';
+import { durableProcess } from './durable-process.ts';
 import { policies } from './policy-schema.ts';
+import { schedules } from './schedules.ts';
 import { MS, routeTimeouts } from './timeouts.ts';
 
 /**

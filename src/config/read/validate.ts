@@ -1,6 +1,7 @@
 import type * as z from 'zod';
+import { didYouMean } from '../fields/did-you-mean.ts';
 import { emptyOf, keysOf } from '../fields/field.ts';
-import { didYouMean, type Path } from './problem.ts';
+import type { Path } from './problem.ts';
 
 /** A problem before its place is known. `key`: it is about the key, not about its value. */
 interface Finding {

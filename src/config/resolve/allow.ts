@@ -1,19 +1,7 @@
 import type { AllowRule } from '../../routing/allow-list.ts';
-import type { Check } from '../fields/fields.ts';
-import { checkMethod, checkPathPattern, methodsOf, oddMethod } from '../fields/words.ts';
+import { methodsOf, oddMethod } from '../fields/words.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
-
-/** What is wrong with one entry of an allow-list. */
-export const checkAllowed: Check = (entry) => {
-  const [methods = '', path, ...more] = entry.trim().split(/\s+/);
-  if (path === undefined || more.length > 0) {
-    const example = methods.startsWith('/') ? `GET ${methods}, or ANY ${methods}` : 'GET /v1/**';
-    return `"${entry}" is not a method and a path; write for example ${example}`;
-  }
-  const wrong = methods.split(',').find((method) => checkMethod(method) !== undefined);
-  return wrong === undefined ? checkPathPattern(path) : checkMethod(wrong);
-};
 
 /** A misspelt method matches no call. */
 export function warnOfMethods(methods: readonly string[] | undefined, path: Path, report: Report): void {

@@ -1,10 +1,9 @@
 import type { UpstreamConfig } from '../config.ts';
 import type { Path } from '../read/problem.ts';
 import { egressProxy } from './egress.ts';
+import type { Ground, Settings } from './ground.ts';
 import type { Inherited } from './inherit.ts';
 import { certificates, identity, type WrittenPem } from './pem.ts';
-import type { Settings } from './settings.ts';
-import type { Ground } from './upstreams.ts';
 
 type ConnectionOptions = UpstreamConfig['connection'];
 type Rules = Pick<Ground, 'report' | 'lookup'>;

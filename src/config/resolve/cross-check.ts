@@ -2,9 +2,9 @@ import { formatDuration } from '../fields/format.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
 import { checkFallback } from './fallback.ts';
+import type { Settings } from './ground.ts';
 import { checkHedge } from './hedge.ts';
 import type { Inherited, Origin } from './inherit.ts';
-import type { Settings } from './settings.ts';
 
 interface Pair {
   readonly low: string;

@@ -4,45 +4,14 @@ import { isIdempotent } from '../../http/methods.ts';
 import type { BackoffOptions } from '../../policies/retry/options.ts';
 import { type Calls, overlap } from '../../routing/pattern-covers.ts';
 import type { UpstreamConfig } from '../config.ts';
-import { section } from '../fields/field.ts';
-import { choice, integer, text } from '../fields/fields.ts';
-import { checkOwnPath } from '../fields/words.ts';
+import { isUrl } from '../keys/durable-process.ts';
 import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
-import { callbackOptions, callbacks } from './callbacks.ts';
+import { callbackOptions } from './callbacks.ts';
+import type { Settings } from './ground.ts';
 import type { Complete, Inherited } from './inherit.ts';
-import { backoffOptions, type Settings } from './settings.ts';
+import { backoffOptions } from './settings.ts';
 import type { Polling } from './until.ts';
-
-/** What durable requests of all routes have in common. */
-export const durableProcess = section('Durable requests of all routes.', {
-  store: text(
-    './breakwater.db',
-    'Where they are kept: a file beside this one, made when it is missing, or postgres://… for several replicas.',
-    checkStore,
-  ),
-  prefix: text(
-    '/_breakwater',
-    'Where status and results are, on the address that apps connect to.',
-    checkOwnPath,
-  ),
-  backlog: integer(
-    100_000,
-    'Requests that have not ended; beyond these, new ones are refused with 429.',
-    1,
-    100_000_000,
-  ),
-  callbacks: callbacks.optional(),
-  credentials: choice(
-    ['none', 'encrypted'],
-    'none',
-    "Whether the caller's Authorization, Cookie and API keys are kept for the attempts to come; with none, inject them by headers.set.",
-  ),
-  credentials_key: text(
-    undefined,
-    'What they are encrypted with (AES-256-GCM): 32 bytes in base64 or hex, from the environment.',
-  ),
-});
 
 /** What is kept of the process-wide keys. */
 export function durableProcessOptions(
@@ -90,15 +59,6 @@ function credentialsKey(
 }
 
 /** Only its scheme is quoted: the rest may hold a password. */
-function checkStore(store: string): string | undefined {
-  const [scheme] = /^(?:[a-z][a-z0-9+.-]*:\/\/|postgres(?:ql)?:)/i.exec(store) ?? [];
-  return scheme === undefined || isUrl(store)
-    ? undefined
-    : `"${scheme}" is no store; write postgres://… or the path of a file`;
-}
-
-const isUrl = (store: string): boolean => /^postgres(ql)?:\/\//.test(store);
-
 const KEY_BYTES = 32;
 
 /** Hex, because a frozen configuration cannot hold bytes. */

@@ -1,7 +1,10 @@
+import { parsePointer } from '../../http/json-pointer.ts';
+import type { ErrorRule, InspectionOptions } from '../../policies/inspection/options.ts';
+import type { ErrorsInput, RuleInput } from '../keys/errors.ts';
 import { formatPath, type Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
-import type { Settings } from './settings.ts';
-import type { Origins } from './upstreams.ts';
+import type { Origins, Settings } from './ground.ts';
+import type { Complete } from './inherit.ts';
 
 type Rules = Settings['errors']['rules'];
 type Rule = Rules[number];
@@ -49,4 +52,27 @@ export function checkRulesSaySomething(rules: Rules | undefined, path: Path, rep
 function needed({ status, body, text }: Rule): Inspect | undefined {
   if (body === undefined && text === undefined) return undefined;
   return status?.every((one) => one < 400) ? 'all' : 'errors';
+}
+
+/** Rules as the policy takes them. */
+export function inspectionOptions({
+  inspect,
+  rules = [],
+}: Complete<ErrorsInput> | ErrorsInput): InspectionOptions {
+  return { inspect: inspect ?? 'errors', rules: rules.map(ruleOf) };
+}
+
+function ruleOf(written: RuleInput): ErrorRule {
+  const entries = (map: Record<string, string[] | undefined> = {}): [string, string[]][] =>
+    Object.entries(map).map(([key, found = []]) => [key, found]);
+  return {
+    name: written.name,
+    statuses: written.status,
+    headers: entries(written.headers).map(([name, found]) => [name.toLowerCase(), found]),
+    body: entries(written.body).map(([pointer, found]) => [parsePointer(pointer) ?? [], found]),
+    text: written.text ?? [],
+    means: written.means,
+    throttled: written.throttled ?? false,
+    wait: written.wait,
+  };
 }

@@ -1,12 +1,11 @@
 import { statusSet } from '../../http/status.ts';
 import type { FallbackOptions } from '../../policies/fallback/options.ts';
 import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import { didYouMean } from '../fields/did-you-mean.ts';
 import { checkHeaderName } from '../fields/words.ts';
-import { didYouMean } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
+import type { Origins, Settings } from './ground.ts';
 import type { Inherited } from './inherit.ts';
-import type { Settings } from './settings.ts';
-import type { Origins } from './upstreams.ts';
 
 type Written = Settings['fallback'];
 

@@ -1,7 +1,7 @@
 import type { HedgeOptions } from '../../policies/hedge/options.ts';
 import type { Report } from '../read/report.ts';
+import type { Settings } from './ground.ts';
 import type { Inherited } from './inherit.ts';
-import type { Settings } from './settings.ts';
 
 /** What the policy takes; undefined where it is off. */
 export function hedgeOptions({

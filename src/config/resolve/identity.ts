@@ -2,8 +2,8 @@ import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/cr
 import type { HeaderRules } from '../../http/headers.ts';
 import type { StrangerRules } from '../../server/strangers.ts';
 import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
+import type { Settings } from './ground.ts';
 import type { Inherited } from './inherit.ts';
-import type { Settings } from './settings.ts';
 
 /** The names that a route adds. Those of `quota.credentials` are secrets everywhere, unless they are known as accounts. */
 export function identityOptions({ identity, quota }: Settings): IdentityOptions {

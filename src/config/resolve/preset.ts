@@ -1,11 +1,12 @@
 import { stringify } from 'yaml';
 import type { Preset } from '../../presets/preset.ts';
 import { PRESETS } from '../../presets/presets.ts';
+import { didYouMean } from '../fields/did-you-mean.ts';
 import { MATCH_MISSING } from '../fields/words.ts';
 import { type PresetInput, presetSchema } from '../keys/preset-schema.ts';
 import type { RouteInput } from '../keys/schema.ts';
 import { type Lookup, reasonOf } from '../read/interpolate.ts';
-import { didYouMean, type Path } from '../read/problem.ts';
+import type { Path } from '../read/problem.ts';
 import { Report } from '../read/report.ts';
 import { readSource } from '../read/source.ts';
 import { validate } from '../read/validate.ts';

@@ -6,6 +6,7 @@ import type { Path } from '../read/problem.ts';
 import { warnOfMethods } from './allow.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
+import type { Ground } from './ground.ts';
 import { headerRules } from './header-rules.ts';
 import { countInjected } from './identity.ts';
 import { inherit, type Layer } from './inherit.ts';
@@ -14,7 +15,6 @@ import { routeNames } from './route-name.ts';
 import { routeSettings } from './settings.ts';
 import { checkSigned } from './signed.ts';
 import { pollingOf } from './until.ts';
-import type { Ground } from './upstreams.ts';
 
 interface RouteGround extends Ground {
   /** The upstream's allow-list; undefined: there is none. */

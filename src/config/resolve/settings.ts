@@ -5,16 +5,12 @@ import type { QuotaOptions } from '../../policies/quota/options.ts';
 import type { BackoffOptions, RetryOptions } from '../../policies/retry/options.ts';
 import type { OverrideLimits } from '../../proxy/overrides.ts';
 import type { RouteSettings } from '../config.ts';
-import { inspectionOptions } from '../keys/errors.ts';
 import { quotaFormats } from '../keys/quota-formats.ts';
-import type { SharedInput } from '../keys/schema.ts';
+import { inspectionOptions } from './error-rules.ts';
 import { fallbackOptions } from './fallback.ts';
+import type { Settings } from './ground.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
-import type { Complete } from './inherit.ts';
-
-/** Every setting of a route and of its upstream's connections, as written or inherited. */
-export type Settings = Complete<SharedInput>;
 
 /** Turns what the file says into what the policies take. */
 export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {

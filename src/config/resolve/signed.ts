@@ -1,7 +1,7 @@
 import { type HeaderRules, OVERRIDING_HEADERS } from '../../http/headers.ts';
 import type { Report } from '../read/report.ts';
+import type { Settings } from './ground.ts';
 import type { Inherited } from './inherit.ts';
-import type { Settings } from './settings.ts';
 
 /** What of a route stands against passing signed calls on as they are, and seeing their age. */
 export interface BesideSigned {

@@ -4,8 +4,8 @@ import { formatDuration } from '../fields/format.ts';
 import { CONDITION_KEYS, conditionProblem, conditionsOf } from '../keys/until.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
+import type { Settings } from './ground.ts';
 import type { Inherited, Origin } from './inherit.ts';
-import type { Settings } from './settings.ts';
 
 type Written = Settings['durable']['until'];
 

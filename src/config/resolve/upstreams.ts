@@ -1,28 +1,14 @@
-import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import type { UpstreamConfig } from '../config.ts';
 import type { SharedInput, UpstreamInput } from '../keys/schema.ts';
-import type { Lookup } from '../read/interpolate.ts';
 import type { Path } from '../read/problem.ts';
-import type { Report } from '../read/report.ts';
 import { allowRules } from './allow.ts';
 import { connectionOptions } from './connection.ts';
-import { type Inherited, inherit, type Layer } from './inherit.ts';
+import type { Ground } from './ground.ts';
+import { inherit, type Layer } from './inherit.ts';
 import { mountOf } from './mount.ts';
 import { loadPreset } from './preset.ts';
 import { belowBase, resolveRoutes } from './routes.ts';
-import type { Settings } from './settings.ts';
 import { upstreamUrl } from './upstream-url.ts';
-
-/** Each route's values as the file has them, and who set them; those of an upstream's connections are in every route of it. */
-export type Origins = ReadonlyMap<RouteConfig, Inherited<Settings>>;
-
-/** What an upstream's values rest on. */
-export interface Ground {
-  readonly builtIn: Layer;
-  readonly defaults: Layer;
-  readonly report: Report;
-  readonly origins: Map<RouteConfig, Inherited<Settings>>;
-  readonly lookup: Lookup;
-}
 
 /** An upstream with its routes, everything inherited and checked. */
 export function resolveUpstream(name: string, input: UpstreamInput, ground: Ground): UpstreamConfig {

@@ -1,5 +1,3 @@
-import type { DurableRoute } from '../route.ts';
-
 /** How the ends of requests are told. */
 export interface CallbackOptions {
   /** Where a callback may go, as `callbackRule` reads it; empty: nowhere. */
@@ -18,14 +16,6 @@ export interface CallbackOptions {
   readonly retentionMs: number;
   /** A result up to so long is sent along. */
   readonly maxResultBytes: number;
-}
-
-/** The routes by which callbacks are delivered, one for each origin of late, each with its own breaker. */
-export interface CallbackRoutes extends Iterable<DurableRoute> {
-  /** Undefined where `name` is no callback's. */
-  get(name: string): DurableRoute | undefined;
-  setUp(options: CallbackOptions): void;
-  close(): void;
 }
 
 /** Before the origin in the name of a callback's route. */

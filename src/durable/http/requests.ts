@@ -1,6 +1,6 @@
 import { headerOf } from '../../http/headers.ts';
+import { preferencesOf } from '../../http/preferences.ts';
 import type { Reply } from '../../http/reply.ts';
-import { preferencesOf } from '../../proxy/prefer.ts';
 import { sameStanding } from '../change-notifier.ts';
 import type { Job } from '../job.ts';
 import { empty, etagOf, json, matchesEtag, problem, replay } from './answer.ts';

@@ -1,6 +1,6 @@
+import { preferencesOf } from '../../http/preferences.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import { preferencesOf } from '../../proxy/prefer.ts';
 import type { Job } from '../job.ts';
 import type { ApiDeps } from './deps.ts';
 import { isDone } from './monitor.ts';

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { SlotResult } from '../../proxy/events.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { Observer } from '../../telemetry/observer.ts';
+import type { Observer } from '../../telemetry/call-record.ts';
 import type { Health } from '../health.ts';
 import type { Job } from '../job.ts';
 import type { DurableRoute } from '../route.ts';

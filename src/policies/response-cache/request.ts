@@ -1,8 +1,7 @@
 import { EMPTY_BODY } from '../../http/bodies/request-body.ts';
 import { Directives } from '../../http/cache-control.ts';
-import { headerOf, headersOf, OVERRIDING_HEADERS } from '../../http/headers.ts';
+import { headerOf, headersOf, OVERRIDING_HEADERS, type RawHeaders } from '../../http/headers.ts';
 import type { Call } from '../../proxy/call.ts';
-import type { Entry } from './store.ts';
 
 export const wants = ({ headers }: Call, directive: 'no-store' | 'only-if-cached'): boolean =>
   new Directives(headers).has(directive);
@@ -28,9 +27,13 @@ const hasCondition = ({ headers }: Call): boolean =>
     (name) => headerOf(headers, name) !== undefined,
   );
 
-/** The call with the question whether what is kept is still good; the call itself where it cannot be asked. */
-export function askingWhether(entry: Entry | undefined, call: Call): Call {
-  if (entry === undefined || hasCondition(call)) return call;
-  const { validators } = entry.freshness;
+interface Cached {
+  readonly freshness: { readonly validators: RawHeaders };
+}
+
+/** The call made conditional on what is cached; the call itself if nothing is, or if the client sent conditions of its own. */
+export function revalidating(cached: Cached | undefined, call: Call): Call {
+  if (cached === undefined || hasCondition(call)) return call;
+  const { validators } = cached.freshness;
   return validators.length === 0 ? call : { ...call, headers: [...call.headers, ...validators] };
 }

@@ -16,7 +16,7 @@ import { arrivalOf, keeping } from './keeping.ts';
 import { type Caller, type Key, type KeyParts, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isConfirmation } from './reply-kind.ts';
-import { askingWhether, isLookedUp, wants } from './request.ts';
+import { isLookedUp, revalidating, wants } from './request.ts';
 import { confirms, refreshed, served } from './served.ts';
 import { type CacheStore, type Entry, type Fetched, type FetchResult, varyOf } from './store.ts';
 
@@ -145,7 +145,7 @@ class ResponseCache {
   /** Sends the call, asking whether what is kept is still good, and keeps what comes. Calls `fetched` once. */
   async #fetch(key: Key, call: Call, entry: Entry | undefined, fetched: Fetched): Promise<Reply> {
     const { changes: asked } = this.#deps.store;
-    const asking = askingWhether(entry, call);
+    const asking = revalidating(entry, call);
     try {
       const reply = await this.#next(asking);
       if (entry === undefined) return this.#keep(key, call, reply, { why: 'uri-miss', fetched, asked });

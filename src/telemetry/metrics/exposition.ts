@@ -14,11 +14,9 @@ import type {
   StateSource,
   UpstreamSnapshot,
 } from '../snapshot.ts';
-import { DURATION_BUCKETS, type MetricSpec } from './catalog.ts';
+import { DURABLE_GAUGES, DURATION_BUCKETS, GAUGES, type MetricSpec, UNWANTED_DEFAULTS } from './catalog.ts';
 import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
-import { DURABLE_GAUGES } from './durable-names.ts';
 import type { Families } from './families.ts';
-import { GAUGES, UNWANTED_DEFAULTS } from './gauge-names.ts';
 
 export interface LastLoad {
   readonly successful: boolean;

@@ -1,6 +1,5 @@
 import type { CallEvent, DurableEvent, StateEvent } from '../../proxy/events.ts';
-import type { CallRecord } from '../call-record.ts';
-import type { Observer } from '../observer.ts';
+import type { CallRecord, Observer } from '../call-record.ts';
 import type { StateSource } from '../snapshot.ts';
 import type { CounterCell, Family, Labels } from './cells.ts';
 import type { Exposition, LastLoad } from './exposition.ts';

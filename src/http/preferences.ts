@@ -1,7 +1,5 @@
-import { headerOf, type RawHeaders } from '../http/headers.ts';
-import { splitUnquoted } from '../http/quoted.ts';
-import { ProxyError } from './errors.ts';
-import type { Route } from './route.ts';
+import { headerOf, type RawHeaders } from './headers.ts';
+import { splitUnquoted } from './quoted.ts';
 
 /** What a client would like (RFC 7240), as far as we know how to. */
 export interface Preferences {
@@ -34,13 +32,4 @@ function addAll(field: string, found: Map<string, string>): void {
     const key = name.trim().toLowerCase();
     if (!found.has(key)) found.set(key, value.trim().replace(/^"(.*)"$/, '$1'));
   }
-}
-
-/** `route`, or the one that sees the call through where the client prefers that. Throws where it insists in vain. */
-export function preferred(route: Route, headers: RawHeaders): Route {
-  const preferences = preferencesOf(headers);
-  if (preferences?.respondAsync !== true) return route;
-  if (route.durable !== undefined) return route.durable;
-  if (!preferences.strict) return route;
-  throw new ProxyError('bad_request', 'this route cannot respond later: it is not durable');
 }

@@ -1,0 +1,149 @@
+/** A folder of src/, and what the folders above it may rely on. */
+export interface Room {
+  /** One line for docs/architecture.md. */
+  readonly holds: string;
+  /** The other rooms that its files may import. */
+  readonly imports: readonly string[];
+  /** Of those, the rooms whose types alone may be imported. */
+  readonly typesOnly?: readonly string[];
+}
+
+/** What a configuration sets. It sees their options, never their behaviour. */
+const OPTIONS_OF = ['policies', 'proxy', 'durable', 'server'] as const;
+
+/** Which folders of src/ may import which others, from the lowest to the highest. */
+export const ROOMS: Readonly<Record<string, Room>> = {
+  runtime: { holds: 'clock, randomness, logger, abort signals, process: all that is ambient', imports: [] },
+  http: { holds: 'knowledge of HTTP, without policy and without I/O', imports: ['runtime'] },
+  routing: { holds: 'which route a request takes: patterns, allow-lists, the router', imports: ['http'] },
+  proxy: {
+    holds: 'the seam between server, policies and upstream: call, pipeline, errors, events, route',
+    imports: ['http', 'runtime'],
+  },
+  telemetry: {
+    holds: 'what is observed of calls: records, log lines, metrics',
+    imports: ['proxy', 'http', 'runtime'],
+  },
+  policies: {
+    holds: 'when and how an attempt is made: one folder each, put in order by order.ts',
+    imports: ['proxy', 'http', 'runtime'],
+  },
+  upstream: {
+    holds: 'one attempt on one connection: DNS, TLS, HTTP/1.1, HTTP/2, egress proxies',
+    imports: ['proxy', 'http', 'runtime'],
+  },
+  server: {
+    holds: "the client's side of a call: listeners, HTTP/2, bodies, tunnels, problem replies",
+    imports: ['telemetry', 'routing', 'proxy', 'http', 'runtime'],
+  },
+  presets: {
+    holds: 'what is known about APIs, one data file each',
+    imports: ['http'],
+    typesOnly: ['http'],
+  },
+  durable: {
+    holds: 'requests that are accepted, stored and carried out later',
+    imports: ['telemetry', 'routing', 'proxy', 'http', 'runtime'],
+  },
+  'config/fields': { holds: 'how one value is written and read', imports: ['http', 'runtime'] },
+  'config/keys': {
+    holds: 'which keys exist, with defaults and documentation',
+    imports: ['config/fields', 'http', 'policies', 'durable'],
+    typesOnly: ['policies', 'durable'],
+  },
+  'config/read': {
+    holds: 'text to values: YAML, interpolation, places in the file, problems',
+    imports: ['config/fields'],
+  },
+  'config/resolve': {
+    holds: 'values to settings: inheritance, presets, checks across keys',
+    imports: [
+      'config',
+      'config/read',
+      'config/keys',
+      'config/fields',
+      'presets',
+      'routing',
+      'http',
+      ...OPTIONS_OF,
+    ],
+    typesOnly: OPTIONS_OF,
+  },
+  'config/show': {
+    holds: 'settings to text: explain, the JSON schema, docs/keys.md',
+    imports: ['config', 'config/resolve', 'config/read', 'config/keys', 'config/fields', 'routing', 'http'],
+  },
+  config: {
+    holds: 'the type of a checked configuration, and its loading',
+    imports: ['config/resolve', 'config/read', 'config/keys', 'routing', 'http', 'runtime', ...OPTIONS_OF],
+    typesOnly: OPTIONS_OF,
+  },
+  admin: {
+    holds: 'the admin API and the page',
+    imports: ['durable', 'telemetry', 'proxy', 'http', 'runtime'],
+  },
+  app: {
+    holds: 'assembly: which parts make a running proxy',
+    imports: [
+      'admin',
+      'config',
+      'config/fields',
+      'config/resolve',
+      'config/show',
+      'durable',
+      'policies',
+      'proxy',
+      'routing',
+      'server',
+      'telemetry',
+      'upstream',
+      'http',
+      'runtime',
+    ],
+  },
+  simulate: {
+    holds: 'the same policies in virtual time, without servers',
+    imports: ['app', 'config', 'policies', 'proxy', 'server', 'telemetry', 'http', 'runtime'],
+  },
+  cli: {
+    holds: 'the commands',
+    imports: [
+      'app',
+      'simulate',
+      'config',
+      'config/fields',
+      'config/read',
+      'config/resolve',
+      'config/show',
+      'policies',
+      'proxy',
+      'routing',
+      'telemetry',
+      'runtime',
+    ],
+  },
+  main: { holds: 'the entry point', imports: ['cli', 'runtime'] },
+};
+
+/** Each third-party package has one owner. */
+export const OWNER: Readonly<Record<string, readonly string[]>> = {
+  undici: ['upstream'],
+  'http-proxy-3': ['upstream'],
+  'prom-client': ['telemetry'],
+  pino: ['runtime'],
+  'pino-pretty': ['runtime'],
+  yaml: ['config/read', 'config/resolve'],
+  zod: ['config/fields', 'config/keys', 'config/read', 'config/resolve', 'config/show'],
+  'ipaddr.js': ['http'],
+  re2js: ['http'],
+  'lru-cache': ['policies', 'app'],
+  pg: ['durable'],
+  croner: ['durable'],
+};
+
+/** The config asks those who know what a text means, so that a mistake is reported at its line. */
+export const READERS: ReadonlySet<string> = new Set([
+  'src/durable/callbacks/sign.ts',
+  'src/durable/callbacks/target.ts',
+  'src/durable/schedules/cron.ts',
+]);
