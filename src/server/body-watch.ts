@@ -1,7 +1,7 @@
+import { MinRate } from '../http/bodies/min-rate.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { ClientRequest } from './client.ts';
-import { MinRate } from './min-rate.ts';
 
 export interface BodyWatch {
   readonly clock: Clock;

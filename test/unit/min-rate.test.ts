@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { MinRate } from '../../src/http/bodies/min-rate.ts';
 import type { ClientResponse } from '../../src/server/client.ts';
-import { MinRate } from '../../src/server/min-rate.ts';
 import { watchSend } from '../../src/server/send-watch.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 

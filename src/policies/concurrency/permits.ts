@@ -72,7 +72,10 @@ export class Permits {
     while (queue.size > 0 && this.#limit.tryAcquire()) {
       // A timer that is late has left some in the queue whose time is over.
       const waiter = queue.shift(({ leaveBy }) => (now < leaveBy ? 'yes' : 'no'));
-      if (waiter === undefined) return void this.#limit.release('ignored', 0, now);
+      if (waiter === undefined) {
+        this.#limit.release('ignored', 0, now);
+        return;
+      }
       waiter.admit();
     }
   }

@@ -1,7 +1,7 @@
+import { MinRate } from '../../http/bodies/min-rate.ts';
+import type { BodyReader, BodySource, RequestBody } from '../../http/bodies/request-body.ts';
 import { headerOf } from '../../http/headers.ts';
-import type { BodyReader, BodySource, RequestBody } from '../../http/request-body.ts';
 import type { Call } from '../../proxy/call.ts';
-import { MinRate } from '../../proxy/min-rate.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 
 /** An upload that brings less than this in each of two looks, while its upstream waits for it, is slow. */
@@ -95,7 +95,7 @@ export class SlowUpload implements RequestBody {
   }
 
   readonly #look = (): void => {
-    if (this.#rate.tooSlow(this.#passed, this.#awaited)) return void this.#options.onSlow();
+    if (this.#rate.tooSlow(this.#passed, this.#awaited)) return this.#options.onSlow();
     this.#timer = this.#options.clock.timer(LOOK_MS, this.#look);
   };
 }
