@@ -15,4 +15,4 @@ function withTable(text, name, table) {
 writeFileSync('config.schema.json', printed('schema'));
 const write = (file, name, table) => writeFileSync(file, withTable(readFileSync(file, 'utf8'), name, table));
 write('docs/keys.md', 'keys', printed('schema', '--markdown'));
-write('README.md', 'presets', printed('presets'));
+write('docs/configuration.md', 'presets', printed('presets'));

@@ -10,7 +10,7 @@ import { startSocketOrigin } from '../support/socket-origin.ts';
 import { startTidy } from '../support/tidy.ts';
 
 /**
- * The README's list of what the proxy changes in a message, complete: everything goes through, and what comes out is
+ * The list in docs/messages.md of what the proxy changes in a message, complete: everything goes through, and what comes out is
  * exactly what went in but for these fields. Whoever adds to them has to say so there.
  */
 
@@ -227,9 +227,9 @@ test('over HTTP/2 on both sides nothing else changes but what HTTP/2 writes othe
   session.close();
 });
 
-test('the README names each of these fields', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  const [, rest = ''] = readme.split('\n## What the proxy changes in a message\n');
+test('docs/messages.md names each of these fields', () => {
+  const page = readFileSync('docs/messages.md', 'utf8');
+  const [, rest = ''] = page.split('\n## What the proxy changes in a message\n');
   const [section = ''] = rest.split('\n## ');
   const written = new Set(
     [...section.matchAll(/`([\w-]+)(?::[^`]*)?`/g)].map(([, name]) => name?.toLowerCase()),

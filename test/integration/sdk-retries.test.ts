@@ -29,7 +29,7 @@ describe.each(sdks)('%s', (sdk) => {
   });
 });
 
-test("the README's table is the one that the example prints", async () => {
-  const [shown] = /^\| the API \|.*?(?=\n\n)/ms.exec(readFileSync('README.md', 'utf8')) ?? [];
+test('the table in docs/retries.md is the one that the example prints', async () => {
+  const [shown] = /^\| the API \|.*?(?=\n\n)/ms.exec(readFileSync('docs/retries.md', 'utf8')) ?? [];
   expect(await table()).toBe(shown);
 });

@@ -196,8 +196,8 @@ test.each([
   expect(covers({ methods: ['POST'], path: wide }, { methods: undefined, path: narrow })).toBe(false);
 });
 
-test('the example of the README is sound', () => {
-  const blocks = [...readFileSync('README.md', 'utf8').matchAll(/```yaml\n(.*?)```/gs)].map(
+test('the example in docs/configuration.md is sound', () => {
+  const blocks = [...readFileSync('docs/configuration.md', 'utf8').matchAll(/```yaml\n(.*?)```/gs)].map(
     ([, text = '']) => text,
   );
   const own = blocks.find((text) => text.startsWith('# search-api.yaml')) ?? '';

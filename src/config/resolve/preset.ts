@@ -129,7 +129,7 @@ function sourceOf(key: string, sources: Readonly<Record<string, string | undefin
   return undefined;
 }
 
-/** The built-in presets, as a table for the README. */
+/** The built-in presets, as a table for docs/configuration.md. */
 export function presetTable(): string {
   const rows = Object.entries(PRESETS).map(
     ([name, { about, source }]) => `| \`${name}\` | ${about} | [source](${source}) |`,

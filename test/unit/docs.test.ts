@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/read/problem.ts';
+import { presetTable } from '../../src/config/resolve/preset.ts';
+import { renderOptionsTable } from '../../src/config/show/options-table.ts';
+import { blocks, brokenLinks, pages } from '../support/markdown.ts';
+
+const PAGES = pages();
+const BLOCKS = PAGES.flatMap(blocks);
+
+describe('generated parts are fresh (npm run docs)', () => {
+  test.each([
+    ['docs/keys.md', renderOptionsTable],
+    ['docs/configuration.md', presetTable],
+  ])('%s', (page, render) => {
+    expect(readFileSync(page, 'utf8')).toContain(render().trim());
+  });
+});
+
+test('the README has at most 250 lines', () => {
+  expect(readFileSync('README.md', 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(250);
+});
+
+test.each(PAGES)('%s: each relative link leads to a file or a heading', (page) => {
+  expect(brokenLinks(page)).toEqual([]);
+});
+
+test('each page of docs/ is in the index', () => {
+  const index = readFileSync('docs/README.md', 'utf8');
+  const listed = PAGES.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md');
+  expect(listed.filter((page) => !index.includes(`](${page.slice('docs/'.length)})`))).toEqual([]);
+});
+
+test.each(BLOCKS.filter(({ language }) => language === 'json'))('$place is JSON', ({ text }) => {
+  expect(() => JSON.parse(text)).not.toThrow();
+});
+
+/** Values for all that the examples take from outside. */
+const ENVIRONMENT: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    BLOCKS.flatMap(({ text }) => [...text.matchAll(/\$\{(\w+)\}/g)]).map(([, name = '']) => [
+      name,
+      'from-outside',
+    ]),
+  ),
+  CALLBACK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+};
+
+const indented = (text: string, spaces: number): string => text.replace(/^(?=.)/gm, ' '.repeat(spaces));
+
+const UPSTREAM = 'upstreams:\n  example:\n    url: https://api.example.com\n';
+
+/** Where a fragment may stand in a file, most usual first. */
+const PLACES: readonly ((text: string) => string)[] = [
+  (text) => text,
+  (text) => `${text}\n${UPSTREAM}`,
+  (text) => `${UPSTREAM}${indented(text, 4)}`,
+  (text) => `${UPSTREAM}    routes:\n${indented(text, 6)}`,
+];
+
+const PRESET = /^# ([\w-]+\.yaml): the keys of an upstream/;
+
+/** Presets of the examples themselves. */
+const FILES = new Map(
+  BLOCKS.flatMap(({ text }) => {
+    const [, name] = PRESET.exec(text) ?? [];
+    return name === undefined ? [] : [[name, text] as const];
+  }),
+);
+
+const complaints = (text: string): string[] => {
+  const readFile = (path: string): string =>
+    path === 'config.yaml' ? text : (FILES.get(path) ?? `${path}-0123456789`);
+  const loaded = loadConfig('config.yaml', ENVIRONMENT, readFile);
+  return (loaded.ok ? loaded.warnings : loaded.problems).map(formatProblem);
+};
+
+const EXAMPLES = BLOCKS.filter(({ language, text }) => language === 'yaml' && !PRESET.test(text));
+
+test('there are examples in many pages', () => {
+  expect(new Set(EXAMPLES.map(({ place }) => place.split(':')[0])).size).toBeGreaterThan(8);
+});
+
+test.each(EXAMPLES)('$place passes `breakwater check`', ({ text }) => {
+  const [fewest] = PLACES.map((place) => complaints(place(text))).sort((a, b) => a.length - b.length);
+  expect(fewest).toEqual([]);
+});
