@@ -36,8 +36,8 @@ upstreams:
         retry: { idempotency_key: pass } # the API knows keys and charges once
         durable:
           backoff: { base: ${seconds(1)}, overloaded_base: ${seconds(1)}, max: ${seconds(8)} }
-          then: # its answer is only a receipt: a payment that is pending
-            poll: "/payments/{json:/id}"
+          poll: # its answer is only a receipt: a payment that is pending
+            target: "/payments/{json:/id}"
             until:
               success: [{ json: /status, in: [settled] }]
               failure: [{ json: /status, in: [declined] }]

@@ -18,7 +18,7 @@ upstreams:
     mount: { path: / }
     allow_private: true
     retry:
-      own: ${own}
+      limit_client_retries: ${own}
       backoff: { base: 0ms, overloaded_base: 0ms }
 `);
 }

@@ -82,7 +82,7 @@ export class App {
     this.#config = config;
     this.#deps = deps;
     const { clock, logger, version } = deps;
-    this.#memory = new ByteBudget(config.replayMemoryBytes);
+    this.#memory = new ByteBudget(config.bodyMemoryBytes);
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, clock);
     const durable = () => this.#durable.snapshot();
     const { droppedLogLines } = deps;
@@ -248,7 +248,7 @@ export class App {
       limitClients(this.#server.http1, config.clients);
     }
     this.#config = config;
-    this.#memory.limit = config.replayMemoryBytes;
+    this.#memory.limit = config.bodyMemoryBytes;
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);
     this.#assembly = this.#assemble(config);

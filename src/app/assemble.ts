@@ -139,7 +139,7 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
     safe: retry.safe,
     headers: compileHeaderRules(config.headers),
     guard: guardOf(config, upstream, deps.config),
-    ownRetries: retry.own && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
+    ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
   const budget = scopes.budget(name, settings.budget);

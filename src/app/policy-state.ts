@@ -53,7 +53,7 @@ export interface Hedging {
   readonly latency: Latency | undefined;
 }
 
-/** A circuit breaker (or none) with what hangs on its changes: calls in backoff, the budget's trickle, the reports. */
+/** A circuit breaker (or none) with what hangs on its changes: calls in backoff, the budget's refill, the reports. */
 export class Guard {
   readonly breaker: Breaker | undefined;
   readonly trip: Trip;

@@ -29,7 +29,7 @@ export function durablePlan(method: string, { settings }: RouteConfig): DurableP
   const schedule = scheduleOf({ attempts, backoff }, false);
   const poll = options.poll && pollPlan(options.poll);
   const rules = durableRules(settings.retry, settings.durable);
-  // By `on_unknown: retry` the route takes each request for one that may be repeated, as it does one with a key.
+  // By `on_unknown_outcome: retry` the route takes each request for one that may be repeated, as it does one with a key.
   const retried = retryRules(method, onUnknown === 'retry' ? { ...rules, idempotencyKey: 'inject' } : rules);
   return { attempts, deadlineMs, retentionMs, concurrency, onUnknown, retried, schedule, poll };
 }

@@ -123,8 +123,8 @@ function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfi
     `It adds ${added.join(', ')}.`,
     browsers ? 'Web pages may use it (clients.browsers: allow).' : 'Web pages get 403 (clients.browsers).',
     hosts === undefined
-      ? 'Host may be any name (clients.hosts).'
-      : `Host may be ${names.join(', ')} (clients.hosts).`,
+      ? 'Host may be any name (clients.allowed_hosts).'
+      : `Host may be ${names.join(', ')} (clients.allowed_hosts).`,
   ];
 }
 

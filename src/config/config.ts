@@ -32,7 +32,7 @@ export interface Config {
   };
   readonly clients: ClientOptions;
   /** Bodies kept for replay may take this much memory in all. */
-  readonly replayMemoryBytes: number;
+  readonly bodyMemoryBytes: number;
   /** After SIGTERM, everything is served for this long, with readiness false. */
   readonly drainDelayMs: number;
   /** After that, running calls get this long. */

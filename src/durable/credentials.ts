@@ -108,7 +108,7 @@ function encrypt(secrets: readonly Pair[], key: string): string {
 function refused(taken: readonly (readonly [at: number, pair: string])[]): ProxyError {
   const names = taken.map(([, pair]) => pair.split('=', 1)[0]).join(', ');
   const fix =
-    'send it as a header that headers.set injects, set durable.credentials: encrypted, or, if it is no secret, list it in identity.ignore';
+    'send it as a header that headers.set injects, set durable.credentials: encrypted, or, if it is no secret, list it in identity.ignored_names';
   return new ProxyError(
     'bad_request',
     `the query parameter ${names} holds a secret, which this proxy does not store: ${fix}`,

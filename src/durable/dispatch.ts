@@ -28,7 +28,7 @@ export interface DispatchDeps {
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
 
-/** Where the budget has nothing left: about what ten seconds of its trickle bring. */
+/** Where the budget has nothing left: about what ten seconds of its refill bring. */
 const BUDGET_WAIT_MS = 10_000;
 
 /** And so much more for each request before it that was told the same. */

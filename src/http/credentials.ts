@@ -10,7 +10,7 @@ export const REDACTED = '[redacted]';
 
 /**
  * Names of headers, query parameters and fields whose value is a secret, as far as a name can tell. A false alarm costs
- * little (`identity.ignore` ends it); a miss gives a secret away.
+ * little (`identity.ignored_names` ends it); a miss gives a secret away.
  */
 const SECRET =
   /auth|key|token(?!s)|secret|cookie|passw|passphrase|passcode|signature|credential|session|jwt|assertion|bearer|[-_](?:access|api)[-_]sign$|^(?:api-sign|sig|sign|sid|pwd|pass|appid|x-honeycomb-team)$/i;

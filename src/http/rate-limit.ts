@@ -18,7 +18,7 @@ export interface QuotaFormat {
   /** `auto` when left out. */
   readonly resetAs?: ResetAs;
   /** It flows back all the time, and the reset is the moment when it is full again (OpenAI, Anthropic), not the end of a window. */
-  readonly flows?: boolean;
+  readonly continuous?: boolean;
   /** One header that says `used/size`, of which so much leaks away all the time (Shopify). In place of the four above. */
   readonly combined?: { readonly header: string; readonly leakPerSecond: number };
   /** The header that names which of several quotas of the same form a reply speaks of (GitHub's core, search, graphql). */
@@ -40,7 +40,7 @@ export interface QuotaReading {
   /** The time that `limit` is for. */
   readonly windowMs: number | undefined;
   /** It flows back all the time, `limit` within `windowMs` (or what is missing until the reset), instead of coming back whole at the reset. */
-  readonly flows: boolean;
+  readonly continuous: boolean;
 }
 
 /** Reads the quotas of a reply; undefined, as for most replies, when it says nothing of any. */
@@ -142,7 +142,7 @@ function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
       remaining: item.remaining,
       resetMs: seconds(item.resetSeconds),
       windowMs: windowSeconds === 0 ? undefined : seconds(windowSeconds),
-      flows: false,
+      continuous: false,
     };
   });
   return readings.filter((reading) => reading !== undefined);
@@ -156,7 +156,7 @@ function readingOf(
   found: Fields,
   times: ReplyTimes,
 ): QuotaReading | undefined {
-  const { combined, resetAs = 'auto', unit = 'calls', flows = false } = format;
+  const { combined, resetAs = 'auto', unit = 'calls', continuous = false } = format;
   const resource = (valueOf(found, format.resource) ?? '').trim().slice(0, LONGEST_NAME);
   const name = { bucket, unit, policy: '', resource };
   if (combined !== undefined) return leaking(combined, name, found);
@@ -173,7 +173,7 @@ function readingOf(
     remaining,
     resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, times),
     windowMs: windowOf(limit),
-    flows: flows && (limitOf(limit) ?? 0) > 0,
+    continuous: continuous && (limitOf(limit) ?? 0) > 0,
   };
 }
 
@@ -191,7 +191,7 @@ function leaking(
     remaining: Math.max(0, size - used),
     resetMs: (used / leakPerSecond) * 1000,
     windowMs: (size / leakPerSecond) * 1000,
-    flows: true,
+    continuous: true,
   };
 }
 

@@ -21,17 +21,17 @@ export const anthropic: Preset = {
     'retry.veto_headers': SDK,
     quota: LIMITS,
     'quota.wait': SDK,
-    'quota.credentials': OVERVIEW,
+    'quota.credential_headers': OVERVIEW,
     identity: OVERVIEW,
   },
-  identity: { secrets: ['x-api-key'] },
+  identity: { secret_names: ['x-api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { not_processed: [529], veto_headers: ['x-should-retry'] },
   // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.
   quota: {
     scope: '/model',
     wait: '2m',
-    credentials: ['x-api-key', 'authorization'],
+    credential_headers: ['x-api-key', 'authorization'],
     formats: ['requests', 'input-tokens', 'output-tokens'].map((bucket) => ({
       bucket,
       unit: bucket === 'requests' ? 'calls' : 'cost',
@@ -39,7 +39,7 @@ export const anthropic: Preset = {
       remaining: `anthropic-ratelimit-${bucket}-remaining`,
       reset: `anthropic-ratelimit-${bucket}-reset`,
       reset_as: 'date',
-      flows: true,
+      continuous: true,
     })),
   },
   errors: {

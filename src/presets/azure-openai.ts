@@ -16,7 +16,7 @@ export const azureOpenai: Preset = {
   about: 'As OpenAI, at the paths of deployments; its waits in milliseconds are read anyway.',
   source: LIMITS,
   sources: { timeouts: SDK, 'quota.wait': SDK, 'retry.veto_headers': SDK, identity: SDK },
-  identity: { secrets: ['api-key'] },
+  identity: { secret_names: ['api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { veto_headers: ['x-should-retry'] },
   // It has sent -1, which means unknown, and resets of 0 (github.com/openai/openai-dotnet/issues/838).
@@ -24,7 +24,7 @@ export const azureOpenai: Preset = {
   quota: {
     scope: '/model',
     wait: '2m',
-    credentials: ['api-key', 'authorization'],
+    credential_headers: ['api-key', 'authorization'],
     formats: ['requests', 'tokens'].map((bucket) => ({
       bucket,
       unit: bucket === 'tokens' ? 'cost' : 'calls',

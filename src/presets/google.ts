@@ -18,16 +18,16 @@ export const google: Preset = {
     'The wait of `RetryInfo`, rate limits behind a 403, quotas of a day; long answers of Gemini, which may be asked for again.',
   source: ERROR_MODEL,
   sources: {
-    'quota.credentials': KEYS,
-    'identity.secrets': KEYS,
-    'identity.accounts': 'https://cloud.google.com/apis/docs/system-parameters',
+    'quota.credential_headers': KEYS,
+    'identity.secret_names': KEYS,
+    'identity.account_names': 'https://cloud.google.com/apis/docs/system-parameters',
   },
   identity: {
-    secrets: ['key', 'access_token', 'x-goog-api-key'],
-    accounts: ['x-goog-user-project', 'login-customer-id'],
+    secret_names: ['key', 'access_token', 'x-goog-api-key'],
+    account_names: ['x-goog-user-project', 'login-customer-id'],
   },
   retry: { retry_after: { max: '65s' } },
-  quota: { wait: '65s', credentials: ['authorization', 'x-goog-api-key'] },
+  quota: { wait: '65s', credential_headers: ['authorization', 'x-goog-api-key'] },
   errors: {
     rules: [
       {

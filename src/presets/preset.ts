@@ -27,10 +27,12 @@ export interface PresetValues {
     readonly learn?: boolean;
     readonly scope?: string;
     readonly wait?: string;
-    readonly credentials?: readonly string[];
+    readonly credential_headers?: readonly string[];
     readonly formats?: readonly PresetQuotaFormat[];
   };
-  readonly identity?: Partial<Readonly<Record<'secrets' | 'accounts' | 'ignore', readonly string[]>>>;
+  readonly identity?: Partial<
+    Readonly<Record<'secret_names' | 'account_names' | 'ignored_names', readonly string[]>>
+  >;
   readonly errors?: {
     readonly inspect?: 'errors' | 'all' | 'off';
     readonly rules?: readonly PresetErrorRule[];
@@ -56,7 +58,7 @@ type PresetQuotaFormat = Partial<
   readonly unit?: 'calls' | 'cost';
   readonly reset_as?: ResetAs;
   readonly leak?: number;
-  readonly flows?: boolean;
+  readonly continuous?: boolean;
 };
 
 /** One kind of error: how it is recognised, and what it means. The first that fits counts. */

@@ -9,11 +9,11 @@ export const shopify: Preset = {
     '`THROTTLED` behind a 200 of GraphQL, with the wait that its points need; a 429 of the REST API is a wait and no more.',
   source: REST,
   sources: {
-    'quota.credentials': AUTHENTICATION,
+    'quota.credential_headers': AUTHENTICATION,
     identity: AUTHENTICATION,
   },
   identity: {
-    secrets: [
+    secret_names: [
       'x-shopify-access-token',
       'x-shopify-storefront-access-token',
       'shopify-storefront-private-token',
@@ -22,7 +22,7 @@ export const shopify: Preset = {
   // One bucket for each app and store.
   quota: {
     scope: 'credential',
-    credentials: ['x-shopify-access-token', 'authorization'],
+    credential_headers: ['x-shopify-access-token', 'authorization'],
     formats: [{ used: 'x-shopify-shop-api-call-limit', leak: 2 }],
   },
   errors: {

@@ -16,7 +16,7 @@ export const slack: Preset = {
     'A 429 is a wait and no more, for half a minute as a rule; POSTs that only read may be repeated. With `errors: { inspect: all }`, `ratelimited` behind a 200 too.',
   source: LIMITS,
   sources: { identity: 'https://docs.slack.dev/authentication/tokens' },
-  identity: { secrets: ['token'] },
+  identity: { secret_names: ['token'] },
   retry: { retry_after: { max: '65s' } },
   // Each method of the API has its own limit, and each of them is a path.
   quota: { scope: 'path', wait: '65s' },

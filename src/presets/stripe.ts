@@ -15,7 +15,7 @@ export const stripe: Preset = {
     'retry.veto_headers': SDK,
     identity: 'https://docs.stripe.com/connect/authentication',
   },
-  identity: { accounts: ['stripe-account', 'stripe-context'] },
+  identity: { account_names: ['stripe-account', 'stripe-context'] },
   timeouts: { attempt: '80s', total: '2m' },
   retry: {
     idempotency_key: 'inject',

@@ -35,7 +35,7 @@ export class StrangerGuard implements ClientGuard {
     if (!this.#browsers && isForeignPage(headers, host))
       return refused('web pages may not use it, because it adds a credential', 'clients.browsers: allow');
     if (this.#names === undefined || host === undefined || this.#knows(nameOf(host))) return undefined;
-    return refused('it adds a credential, and its Host is unknown here', 'clients.hosts');
+    return refused('it adds a credential, and its Host is unknown here', 'clients.allowed_hosts');
   }
 
   #knows(name: string): boolean {

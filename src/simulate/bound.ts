@@ -14,11 +14,11 @@ export interface Bound {
 type Policy = Pick<RouteSettings, 'retry' | 'budget'>;
 
 /**
- * attempts ≤ requests + callers · (cap + trickle · t) + ratio · successes, and never more than `retry.attempts` each. A retry
+ * attempts ≤ requests + callers · (cap + refill · t) + ratio · successes, and never more than `retry.attempts` each. A retry
  * that waits as long as the upstream asked costs half, so where it asks, the budget buys twice as many.
  */
 export function attemptsBound(
-  { retry, budget: { cap, ratio, tricklePerSecond } }: Policy,
+  { retry, budget: { cap, ratio, refillPerSecond } }: Policy,
   scenario: Pick<Scenario, 'fault' | 'callers' | 'capacityPerSecond' | 'endpoints'>,
   over: { readonly requests: number; readonly successes: number; readonly ms: number },
 ): Bound {
@@ -26,10 +26,10 @@ export function attemptsBound(
   const { callers } = scenario;
   const perToken = asksToWait(scenario) ? RETRY_COST / ASKED_RETRY_COST : RETRY_COST;
   const seconds = ms / 1_000;
-  const funded = requests + perToken * (callers * (cap + tricklePerSecond * seconds) + ratio * successes);
+  const funded = requests + perToken * (callers * (cap + refillPerSecond * seconds) + ratio * successes);
   const most = requests * retry.attempts;
   const attempts = Math.floor(Math.min(funded, most));
-  const tokens = `${callers} · (${cap} + ${tricklePerSecond} · ${Math.round(seconds)}) + ${ratio} · ${successes}`;
+  const tokens = `${callers} · (${cap} + ${refillPerSecond} · ${Math.round(seconds)}) + ${ratio} · ${successes}`;
   return {
     attempts,
     attemptsPerRequest: requests === 0 ? 0 : attempts / requests,
@@ -53,13 +53,13 @@ export function overloadWarning(settings: RouteSettings, load: Load): string | u
   }
   const { retry, budget } = settings;
   const ratio = Math.min(budget.ratio, retry.attempts - 1);
-  const trickle = retry.attempts > 1 ? callers * budget.tricklePerSecond : 0;
-  const reached = ratePerSecond * (1 + ratio) + trickle;
+  const refill = retry.attempts > 1 ? callers * budget.refillPerSecond : 0;
+  const reached = ratePerSecond * (1 + ratio) + refill;
   if (ratio === 0 || reached <= capacityPerSecond) return undefined;
-  const sum = `${shown(ratePerSecond)}/s · (1 + ${shown(ratio)})${trickle > 0 ? ` + ${shown(trickle)}/s` : ''} = ${shown(reached)}/s`;
+  const sum = `${shown(ratePerSecond)}/s · (1 + ${shown(ratio)})${refill > 0 ? ` + ${shown(refill)}/s` : ''} = ${shown(reached)}/s`;
   const above = `${sum} is above the stated capacity of ${shown(capacityPerSecond)}/s, so retries could sustain an outage`;
   const guards = guardsOf(settings);
-  const safe = (capacityPerSecond - trickle) / ratePerSecond - 1;
+  const safe = (capacityPerSecond - refill) / ratePerSecond - 1;
   const advice = safe > 0 ? `; retry.budget.ratio ${floor2(safe)} or less rules it out` : '';
   return guards === ''
     ? `${above}, and no breaker or adaptive limit is there to end it${advice}`

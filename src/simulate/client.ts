@@ -108,7 +108,7 @@ export class Client {
 
   /** SDKs mind the proxy's word that nothing more is to be tried. */
   #mayTryAgain({ gaveUp }: CallRecord, { error, status }: Ending): boolean {
-    if (this.#route.settings.retry.own && isFinal(gaveUp, error as ErrorCode)) return false;
+    if (this.#route.settings.retry.limitClientRetries && isFinal(gaveUp, error as ErrorCode)) return false;
     return error !== undefined || isRetriedBySdks(status);
   }
 

@@ -57,7 +57,7 @@ function withoutOwnRetries({ upstream, route }: Subject): Subject {
   const { settings } = route;
   return {
     upstream,
-    route: { ...route, settings: { ...settings, retry: { ...settings.retry, own: false } } },
+    route: { ...route, settings: { ...settings, retry: { ...settings.retry, limitClientRetries: false } } },
   };
 }
 

@@ -86,7 +86,7 @@ describe('backoff', () => {
   test('a retry costs one token, and a success pays one', async () => {
     const { clock, client, proxy } = await start(
       [status(503), ok()],
-      `${RETRY.replace(' } }', ' }, budget: { trickle: 0/s } }')}`,
+      `${RETRY.replace(' } }', ' }, budget: { refill: 0/s } }')}`,
     );
     const tokens = async () => (await stateOf(proxy)).upstreams[0]?.scopes[0]?.budget_tokens;
     await clock.untilAsleep();
@@ -99,7 +99,7 @@ describe('backoff', () => {
 
 describe('Retry-After', () => {
   test('is a floor with a spread above it, and such a retry costs half', async () => {
-    const more = RETRY.replace(' } }', ' }, budget: { trickle: 0/s } }');
+    const more = RETRY.replace(' } }', ' }, budget: { refill: 0/s } }');
     const { clock, origin, client, proxy } = await start([status(503, { 'retry-after': '5' }), ok()], more);
     await clock.untilAsleep();
     await clock.advance(5_249);
@@ -159,7 +159,7 @@ describe('the last word is the upstream’s', () => {
   test('when the budget is', async () => {
     const { client, origin } = await startNow(
       [status(503, {}, 'no')],
-      '    retry: { attempts: 5, budget: { cap: 2, trickle: 0/s } }\n',
+      '    retry: { attempts: 5, budget: { cap: 2, refill: 0/s } }\n',
     );
     const reply = await client.readReply();
     expect([reply.status, reply.body.toString()]).toEqual([503, 'no']);
@@ -168,7 +168,7 @@ describe('the last word is the upstream’s', () => {
   });
 
   test('a connection that was refused costs no budget', async () => {
-    const more = '    retry: { budget: { cap: 0, trickle: 0/s } }\n    breaker: off\n';
+    const more = '    retry: { budget: { cap: 0, refill: 0/s } }\n    breaker: off\n';
     const proxy = await startTidy(apiConfig(await refusingOrigin(), more));
     const reply = await callOf(proxy);
     expect(rawHeader(reply, 'breakwater-attempts')).toBe('3');
@@ -177,7 +177,7 @@ describe('the last word is the upstream’s', () => {
 
   test('when a retry would have to wait for a permit that does not come', async () => {
     const more =
-      '    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { trickle: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
+      '    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { refill: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
     const { clock, client, origin, proxy } = await start(
       [status(503, { 'x-one': '1' }, 'busy'), hang()],
       more,
@@ -199,7 +199,7 @@ describe('the last word is the upstream’s', () => {
   });
 
   const OPENING =
-    '    breaker: { min_requests: 2, failure_rate: 50% }\n    retry: { backoff: { overloaded_base: 10s, jitter: none }, budget: { trickle: 0/s } }\n';
+    '    breaker: { min_requests: 2, failure_rate: 50% }\n    retry: { backoff: { overloaded_base: 10s, jitter: none }, budget: { refill: 0/s } }\n';
 
   test('when the breaker opens, those asleep wake with their reply whole', async () => {
     const bytes = Buffer.from(Uint8Array.from({ length: 60_000 }, (_, i) => i % 256));

@@ -84,7 +84,7 @@ describe('a client that leaves', () => {
   test('in backoff: nothing more is sent, and the token comes back', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(status(503, {}, 'no'));
-    const more = '    retry: { backoff: { overloaded_base: 1s }, budget: { trickle: 0/s } }\n';
+    const more = '    retry: { backoff: { overloaded_base: 1s }, budget: { refill: 0/s } }\n';
     const proxy = await startTidy(apiConfig(origin, more), { clock });
     const client = await connectRaw(proxy.port);
     await client.send(GET);

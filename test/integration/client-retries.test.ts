@@ -52,7 +52,7 @@ test('whether a POST may be repeated is the client’s to know: it is not told t
 
 test('a client’s retry is paid for from the budget, counted and told in the log', async () => {
   const origin = await startOrigin(ok());
-  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, trickle: 0/s } }\n'));
+  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, refill: 0/s } }\n'));
   await fetch(`${proxy.url}/api/`);
   expect(await tokens(proxy)).toBe(10);
   await fetch(`${proxy.url}/api/`, again);
@@ -68,7 +68,7 @@ test('a client’s retry is paid for from the budget, counted and told in the lo
 test('with nothing left to pay for it, a client’s retry goes through and is not multiplied', async () => {
   const origin = await startOrigin(status(503));
   const proxy = await startTidy(
-    apiConfig(origin, '    retry: { budget: { cap: 1, ratio: 0, trickle: 0/s } }\n'),
+    apiConfig(origin, '    retry: { budget: { cap: 1, ratio: 0, refill: 0/s } }\n'),
   );
   // The only token pays for the client's retry, and none is left for ours.
   for (const requests of [1, 2]) {
@@ -80,7 +80,7 @@ test('with nothing left to pay for it, a client’s retry goes through and is no
 
 test('a client that calls each request a retry takes half of the budget at most', async () => {
   const origin = await startOrigin(ok());
-  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, trickle: 0/s } }\n'));
+  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, refill: 0/s } }\n'));
   for (let i = 0; i < 20; i++) expect((await fetch(`${proxy.url}/api/`, again)).status).toBe(200);
   expect(await tokens(proxy)).toBe(5);
 });
@@ -89,7 +89,7 @@ test('tokens that come in while a client’s unpaid retry runs do not make it tw
   const clock = new FakeClock();
   const exchanges: OriginExchange[] = [];
   const origin = await startOrigin(status(503), (exchange) => void exchanges.push(exchange));
-  const more = '    retry: { budget: { cap: 1, ratio: 0, trickle: 1/s } }\n    concurrency: off\n';
+  const more = '    retry: { budget: { cap: 1, ratio: 0, refill: 1/s } }\n    concurrency: off\n';
   const proxy = await startTidy(apiConfig(origin, more), { clock });
   await fetch(`${proxy.url}/api/`, again);
   const pending = fetch(`${proxy.url}/api/`, again);
@@ -103,7 +103,7 @@ test('tokens that come in while a client’s unpaid retry runs do not make it tw
 
 test('the charge is given back where we refuse the call', async () => {
   const origin = await startOrigin(ok());
-  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, trickle: 0/s } }\n'));
+  const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, refill: 0/s } }\n'));
   await fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -114,7 +114,11 @@ test('the charge is given back where we refuse the call', async () => {
 });
 
 test.each([
-  ['own: false', '    retry: { own: false, budget: { ratio: 0, trickle: 0/s } }\n', 3],
+  [
+    'limit_client_retries: false',
+    '    retry: { limit_client_retries: false, budget: { ratio: 0, refill: 0/s } }\n',
+    3,
+  ],
   ['retry: off', '    retry: off\n', 1],
 ])('%s: none of this', async (_name, more, attempts) => {
   const origin = await startOrigin(status(503));

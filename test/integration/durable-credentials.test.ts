@@ -25,8 +25,8 @@ describe.each([
   ['DD-API-KEY', ''],
   ['Cf-Access-Jwt-Assertion', ''],
   ['X-Honeycomb-Team', ''],
-  ['X-My-Own', '    quota: { credentials: [x-my-own] }'],
-  ['X-My-Own', '    identity: { secrets: [x-my-own] }'],
+  ['X-My-Own', '    quota: { credential_headers: [x-my-own] }'],
+  ['X-My-Own', '    identity: { secret_names: [x-my-own] }'],
 ])('a request that carries only %s', (name, more) => {
   test.each([false, true])('is read only by those who have it; encrypted: %s', async (keeps) => {
     const store = join(temporaryFolder(), 'store.db');

@@ -102,7 +102,7 @@ test('promise: filter by error class: what is no use to repeat is not repeated',
 
 test('a request of which nobody knows whether it arrived is sent again where the route says so', async () => {
   const origin = await startOrigin(reset(), ok());
-  const client = await startDurable(durableConfig(origin, { durable: 'on_unknown: retry' }));
+  const client = await startDurable(durableConfig(origin, { durable: 'on_unknown_outcome: retry' }));
   expect(await client.done(await client.accepted({}, POST))).toMatchObject({
     status: 'succeeded',
     attempts: { made: 2 },
@@ -277,7 +277,7 @@ describe('promise: remarks on why it waits', () => {
   test('budget: a retry that the budget does not pay for waits, and is no attempt', async () => {
     const origin = await startOrigin(status(502), status(502), ok());
     const client = await startDurable(
-      durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, trickle: 0.001/s },'),
+      durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, refill: 0.001/s },'),
     );
     const location = await client.accepted();
     expect(await client.until(location, ({ next }) => next?.reason === 'budget')).toMatchObject({
@@ -299,7 +299,7 @@ describe('promise: remarks on why it waits', () => {
     };
     const origin = await startOrigin(opened, ok());
     const client = await startDurable(
-      durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, trickle: 0.001/s },'),
+      durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, refill: 0.001/s },'),
     );
     const location = await client.accepted();
     await client.until(location, ({ next }) => next?.reason === 'breaker_open');

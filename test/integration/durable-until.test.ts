@@ -171,7 +171,7 @@ test('a POST without a key is not sent again to ask', async () => {
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }));
   const end = await client.done(await client.accepted({}, { method: 'POST' }));
   expect(end).toMatchObject({ status: 'failed', error: { code: 'not_retryable' } });
-  expect(end.error?.title).toContain('let then say what to poll');
+  expect(end.error?.title).toContain('let durable.poll.target say what to poll');
   expect(origin.requests).toHaveLength(1);
 });
 

@@ -160,7 +160,7 @@ test('a success that says that it is none is judged where the route says so, and
 test('without memory to hold a body it passes unjudged', async () => {
   const origin = await startOrigin(status(429, json, NO_MONEY));
   const proxy = await startTidy(
-    `replay_memory: 1B\n${apiConfig(origin, `    retry: { attempts: 2 }${RULES}`)}`,
+    `body_memory: 1B\n${apiConfig(origin, `    retry: { attempts: 2 }${RULES}`)}`,
   );
   const reply = await fetch(`${proxy.url}/api/x`);
   expect([await reply.text(), reply.headers.get('breakwater-gave-up')]).toEqual([NO_MONEY, 'attempts']);

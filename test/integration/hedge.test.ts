@@ -242,7 +242,7 @@ describe('there is no hedge', () => {
 });
 
 test('a hedge that gets no permit was none: what it cost is given back', async () => {
-  const more = `${AFTER}    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { budget: { trickle: 0/s } }\n`;
+  const more = `${AFTER}    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { budget: { refill: 0/s } }\n`;
   const { held, hedges, origin, proxy, slow } = await start(more);
   const sent = slow();
   await metric(hedges, ['refused 1']);

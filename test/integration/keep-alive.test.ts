@@ -163,7 +163,7 @@ describe('no connection at all', () => {
     const asked: ((addresses: readonly string[]) => void)[] = [];
     resolving((_name, callback) => void asked.push(callback));
     const more =
-      '    timeouts: { attempt: 1s, connect: 60s }\n    retry: { idempotency_key: pass, backoff: { base: 10ms, jitter: none }, budget: { trickle: 0/s } }\n';
+      '    timeouts: { attempt: 1s, connect: 60s }\n    retry: { idempotency_key: pass, backoff: { base: 10ms, jitter: none }, budget: { refill: 0/s } }\n';
     const { client, proxy } = await connected({ url: `http://slow.example:${origin.port}` }, more, clock);
     await client.send(POST.replace('host: x', 'host: x\r\nidempotency-key: k'));
     while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));

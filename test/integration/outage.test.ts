@@ -71,7 +71,7 @@ test.each(['503', 'reset'] as const)(
     const touched = origin.requests.length - before.requests;
     const during = answers.filter(({ at }) => at >= CALM_S * 1000 && at < (CALM_S + 30) * 1000);
 
-    // The published bound: requests + cap + trickle; nothing succeeds. In fact it is one second of requests (the breaker
+    // The published bound: requests + cap + refill; nothing succeeds. In fact it is one second of requests (the breaker
     // opens after ten failures in a row that span it), what the budget adds, and at most two probes a second.
     expect(touched).toBeLessThanOrEqual(asked - before.asked + 10 + 0.1 * 30);
     expect(touched).toBeLessThanOrEqual(RPS + 10 + 0.1 * 30 + 30 / 0.5);

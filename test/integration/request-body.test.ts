@@ -134,9 +134,9 @@ describe('a body over the cap goes on, and is not sent again', () => {
   });
 });
 
-test('all bodies together keep no more than replay_memory, and give it back', async () => {
+test('all bodies together keep no more than body_memory, and give it back', async () => {
   const origin = await startOrigin(hang(), status(503), ok());
-  const { proxy, client } = await connected(`replay_memory: 1KiB\n${apiConfig(origin)}`);
+  const { proxy, client } = await connected(`body_memory: 1KiB\n${apiConfig(origin)}`);
   await client.send(`${head('PUT', length(1_000))}${'a'.repeat(1_000)}`);
   await origin.untilRequests(1);
   expect((await stateOf(proxy)).replay_bytes).toBe(1_000);

@@ -278,7 +278,7 @@ describe('the policies', () => {
   test('the retry budget pays for each', async () => {
     const all = await start(
       [broken, part({ cut: 10 })],
-      `${ON}    retry: { budget: { cap: 1, ratio: 0, trickle: 0/s } }\n`,
+      `${ON}    retry: { budget: { cap: 1, ratio: 0, refill: 0/s } }\n`,
     );
     await expectBroken(all, 'budget');
     expect(all.origin.requests.length).toBe(2);

@@ -41,7 +41,7 @@ test('the form of a foreign page and a rebound Host are refused, and nothing lea
   expect(refused.body).toContain('clients.browsers: allow');
   const rebound = await raw(proxy, '/pay/charges', 'host: evil.example', 'origin: http://evil.example');
   expect(rebound.status).toBe(403);
-  expect(rebound.body).toContain('clients.hosts');
+  expect(rebound.body).toContain('clients.allowed_hosts');
   expect(refused.body + rebound.body).not.toContain('sk_live');
   expect(origin.requests).toHaveLength(0);
   expect((await proxy.untilEnded(2))[0]).toMatchObject({ outcome: 'rejected', rejected: 'client_forbidden' });
@@ -65,9 +65,9 @@ test('the host of an absolute target counts, not the field', async () => {
   expect((await raw(proxy, 'http://localhost/pay/x', 'host: evil.example')).status).toBe(200);
 });
 
-test('clients.hosts and clients.browsers open it, by a reload too', async () => {
+test('clients.allowed_hosts and clients.browsers open it, by a reload too', async () => {
   const { origin, proxy } = await start();
-  proxy.rewrite(config(origin, ', browsers: allow, hosts: app.example'));
+  proxy.rewrite(config(origin, ', browsers: allow, allowed_hosts: app.example'));
   await proxy.app.reload();
   expect((await raw(proxy, '/pay/charges', ...FORM)).status).toBe(200);
   expect((await raw(proxy, '/pay/charges', 'host: APP.example:80')).status).toBe(200);

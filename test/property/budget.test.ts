@@ -11,7 +11,7 @@ const decimal = (max: number) => fc.integer({ min: 0, max: max * 100 }).map((hun
 const options: fc.Arbitrary<BudgetOptions> = fc.record({
   cap: fc.oneof(decimal(20), fc.constantFrom(0, 1, 10)),
   ratio: fc.oneof(decimal(2), fc.constantFrom(0, 0.1, 0.5, 0.6)),
-  tricklePerSecond: fc.oneof(decimal(5), fc.constantFrom(0, 0.1)),
+  refillPerSecond: fc.oneof(decimal(5), fc.constantFrom(0, 0.1)),
 });
 
 type Step =
@@ -91,7 +91,7 @@ function play(
  */
 const FLOAT_ERROR = 1e-7;
 
-test('over every window, attempts ≤ requests + cap + ratio · successes + trickle · t', () => {
+test('over every window, attempts ≤ requests + cap + ratio · successes + refill · t', () => {
   const steps = history(
     { arbitrary: plain('request', 'success', 'retry'), weight: 6 },
     { arbitrary: plain('refund'), weight: 1 },
@@ -99,12 +99,12 @@ test('over every window, attempts ≤ requests + cap + ratio · successes + tric
     { arbitrary: trickling, weight: 1 },
   );
   fc.assert(
-    fc.property(options, steps, ({ cap, ratio, tricklePerSecond }, played) => {
+    fc.property(options, steps, ({ cap, ratio, refillPerSecond }, played) => {
       // The window with the most attempts to spare ends now and began where this was lowest.
       let lowest = Number.POSITIVE_INFINITY;
       let most = 0;
-      play(new RetryBudget({ cap, ratio, tricklePerSecond }), played, (at) => {
-        const spent = at.attempts - at.requests - ratio * at.successes - tricklePerSecond * at.closedSeconds;
+      play(new RetryBudget({ cap, ratio, refillPerSecond }), played, (at) => {
+        const spent = at.attempts - at.requests - ratio * at.successes - refillPerSecond * at.closedSeconds;
         lowest = Math.min(lowest, spent);
         most = Math.max(most, spent - lowest);
       });
@@ -134,7 +134,7 @@ test('holds from nothing to the cap at all times, and is full again after idling
       expect(most).toBeLessThanOrEqual(given.cap);
       budget.trickling(true, last);
       const rested = budget.tokens(last + HOUR);
-      expect(rested).toBe(given.tricklePerSecond > 0 ? given.cap : budget.tokens(last));
+      expect(rested).toBe(given.refillPerSecond > 0 ? given.cap : budget.tokens(last));
     }),
     { seed: SEED, numRuns: 500 },
   );
@@ -149,8 +149,8 @@ test('gives all that it promises: a refusal means that less than one token was l
     },
   );
   fc.assert(
-    fc.property(options, steps, ({ cap, ratio, tricklePerSecond }, played) => {
-      const budget = new RetryBudget({ cap, ratio, tricklePerSecond });
+    fc.property(options, steps, ({ cap, ratio, refillPerSecond }, played) => {
+      const budget = new RetryBudget({ cap, ratio, refillPerSecond });
       let tokens = cap;
       const wrong: object[] = [];
       for (let now = 0, i = 0; i < played.length; i++) {
@@ -159,7 +159,7 @@ test('gives all that it promises: a refusal means that less than one token was l
           tokens = Math.min(cap, tokens + ratio);
           budget.deposit();
         } else if (step?.do === 'wait') {
-          tokens = Math.min(cap, tokens + (tricklePerSecond * step.ms) / 1000);
+          tokens = Math.min(cap, tokens + (refillPerSecond * step.ms) / 1000);
           now += step.ms;
         } else {
           const granted = budget.withdraw(now);

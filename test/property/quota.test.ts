@@ -102,7 +102,7 @@ test('an estimate never rises between two resets, whatever the replies and their
   });
   fc.assert(
     fc.property(fc.array(told, { minLength: 1, maxLength: 50, size: 'max' }), (list) => {
-      const about = { bucket: 'b', policy: '', resource: '', unit: 'calls' as const, flows: false };
+      const about = { bucket: 'b', policy: '', resource: '', unit: 'calls' as const, continuous: false };
       const meter = new WindowMeter(about);
       let before = Infinity;
       list.forEach(({ remaining, resetMs, startedAt, unseen }, index) => {
@@ -126,7 +126,7 @@ test('whatever replies say, everybody’s turn is a time, and the first comes wi
     remaining: fc.option(fc.nat(100), { nil: undefined }),
     resetMs: fc.option(fc.nat(31 * 86_400_000), { nil: undefined }),
     windowMs: fc.option(fc.integer({ min: 1, max: 86_400_000 }), { nil: undefined }),
-    flows: fc.boolean(),
+    continuous: fc.boolean(),
     policy: fc.constantFrom('a', 'b'),
     afterMs: fc.nat(100_000),
     takes: fc.nat(5),
@@ -140,8 +140,9 @@ test('whatever replies say, everybody’s turn is a time, and the first comes wi
         const startedAt = now;
         now += afterMs;
         const about = { bucket: 'b', resource: '', unit: 'calls' as const };
-        const flows = told.flows && told.limit !== undefined && told.limit > 0 && told.windowMs !== undefined;
-        allowance.learn({ ...about, ...told, flows }, { startedAt, unseen, cost: 1 }, now);
+        const continuous =
+          told.continuous && told.limit !== undefined && told.limit > 0 && told.windowMs !== undefined;
+        allowance.learn({ ...about, ...told, continuous }, { startedAt, unseen, cost: 1 }, now);
         for (let i = 0; i < takes; i++) allowance.take(1, now, PLAINLY);
         const at = allowance.readyAt(0, 1, now);
         expect(at).toBeGreaterThanOrEqual(now);

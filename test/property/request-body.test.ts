@@ -81,7 +81,7 @@ function serve(req: IncomingMessage, res: ServerResponse, state: State): void {
 test('each attempt that completes sees exactly the client’s bytes, wherever the one before it broke', async () => {
   const { state, url } = await startFailing();
   const proxy = await startBreakwater(
-    apiConfig({ url }, '    breaker: off\n    retry: { budget: { cap: 100000, trickle: 1000/s } }\n'),
+    apiConfig({ url }, '    breaker: off\n    retry: { budget: { cap: 100000, refill: 1000/s } }\n'),
   );
   await fc.assert(
     fc.asyncProperty(plan, async ({ pieces, chunked, slow, failures, large }) => {

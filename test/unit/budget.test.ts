@@ -4,7 +4,7 @@ import type { BudgetOptions } from '../../src/policies/retry/options.ts';
 
 const HOUR = 3_600_000;
 const budget = (options: Partial<BudgetOptions> = {}) =>
-  new RetryBudget({ cap: 10, ratio: 0.5, tricklePerSecond: 0.1, ...options });
+  new RetryBudget({ cap: 10, ratio: 0.5, refillPerSecond: 0.1, ...options });
 
 /** Withdraws until refused. */
 function drain(from: RetryBudget, now = 0): number {
@@ -15,14 +15,14 @@ function drain(from: RetryBudget, now = 0): number {
 
 /** `successes` deposits into an emptied budget that time does not fill. */
 function earned(ratio: number, successes: number): number {
-  const from = budget({ cap: 5000, ratio, tricklePerSecond: 0 });
+  const from = budget({ cap: 5000, ratio, refillPerSecond: 0 });
   drain(from);
   for (let i = 0; i < successes; i++) from.deposit();
   return drain(from);
 }
 
 describe('success', () => {
-  test('starts full: ten retries, then none', () => expect(drain(budget({ tricklePerSecond: 0 }))).toBe(10));
+  test('starts full: ten retries, then none', () => expect(drain(budget({ refillPerSecond: 0 }))).toBe(10));
 
   test.each([
     [0.6, 10, 6],
@@ -84,7 +84,7 @@ describe('cost', () => {
   });
 });
 
-describe('trickle', () => {
+describe('refill', () => {
   test('0.1 per second: a retry every 10 s', () => {
     const from = budget();
     drain(from);
@@ -95,7 +95,7 @@ describe('trickle', () => {
   });
 
   test('being asked often loses nothing: each step earns less than a millionth', () => {
-    const from = budget({ tricklePerSecond: 0.001 });
+    const from = budget({ refillPerSecond: 0.001 });
     drain(from);
     for (let ms = 0; ms < 10_000; ms++) from.tokens(ms / 4);
     expect(from.tokens(2_500)).toBe(0.0025);
@@ -128,7 +128,7 @@ describe('trickle', () => {
   });
 
   test('being told again that it is on costs no fraction', () => {
-    const from = budget({ tricklePerSecond: 0.001 });
+    const from = budget({ refillPerSecond: 0.001 });
     drain(from);
     for (let ms = 0; ms < 10_000; ms++) from.trickling(true, ms / 4);
     expect(from.tokens(2_500)).toBe(0.0025);
@@ -141,7 +141,7 @@ describe('trickle', () => {
     expect(from.tokens(HOUR - 60_000)).toBe(0);
   });
 
-  test('everything failing at 100 rps for an hour: the cap and the trickle, no more', () => {
+  test('everything failing at 100 rps for an hour: the cap and the refill, no more', () => {
     const from = budget();
     let retries = 0;
     for (let now = 0; now < HOUR; now += 10) if (from.withdraw(now)) retries++;
@@ -151,7 +151,7 @@ describe('trickle', () => {
 
 describe('values at the ends', () => {
   test('empty: never a retry', () => {
-    const from = budget({ cap: 0, ratio: 0, tricklePerSecond: 0 });
+    const from = budget({ cap: 0, ratio: 0, refillPerSecond: 0 });
     from.deposit();
     from.refund();
     expect(from.withdraw(HOUR)).toBe(false);
@@ -159,7 +159,7 @@ describe('values at the ends', () => {
   });
 
   test('a cap of nothing keeps nothing', () => {
-    const from = budget({ cap: 0, ratio: 1, tricklePerSecond: 100 });
+    const from = budget({ cap: 0, ratio: 1, refillPerSecond: 100 });
     from.deposit();
     expect(from.withdraw(HOUR)).toBe(false);
   });
@@ -173,12 +173,12 @@ describe('values at the ends', () => {
     expect(from.tokens(HOUR)).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('infinite ratio or trickle fill to the cap', () => {
-    const rich = budget({ ratio: Number.POSITIVE_INFINITY, tricklePerSecond: 0 });
+  test('infinite ratio or refill fill to the cap', () => {
+    const rich = budget({ ratio: Number.POSITIVE_INFINITY, refillPerSecond: 0 });
     drain(rich);
     rich.deposit();
     expect(rich.tokens(0)).toBe(10);
-    const quick = budget({ tricklePerSecond: Number.POSITIVE_INFINITY });
+    const quick = budget({ refillPerSecond: Number.POSITIVE_INFINITY });
     expect(drain(quick)).toBe(10);
     expect(quick.withdraw(0)).toBe(false);
     expect(quick.tokens(1)).toBe(10);

@@ -50,7 +50,7 @@ describe('a small file', () => {
         browsers: false,
         hosts: [],
       },
-      replayMemoryBytes: 64 * 2 ** 20,
+      bodyMemoryBytes: 64 * 2 ** 20,
       drainDelayMs: 0,
       drainTimeoutMs: 30_000,
       responseHeaders: true,
@@ -136,7 +136,7 @@ describe('a small file', () => {
             grpcStatuses: new Set(),
             notProcessed: new Set(),
             idempotencyKey: 'none',
-            own: true,
+            limitClientRetries: true,
             safe: false,
             idempotencyHeader: 'idempotency-key',
             backoff: {
@@ -153,7 +153,7 @@ describe('a small file', () => {
           },
           inspection: { inspect: 'errors', rules: [] },
           resumeAttempts: 0,
-          budget: { cap: 10, ratio: 1, tricklePerSecond: 0.1 },
+          budget: { cap: 10, ratio: 1, refillPerSecond: 0.1 },
           breaker: {
             mode: 'enforce',
             windowMs: 10_000,
@@ -182,7 +182,7 @@ describe('a small file', () => {
             scope: 'auto',
             learn: true,
             formats: GENERIC_FORMATS,
-            credentials: ['authorization', 'x-api-key', 'api-key'],
+            credentialHeaders: ['authorization', 'x-api-key', 'api-key'],
             queue: 1000,
             waitMs: 30_000,
           },
@@ -214,7 +214,7 @@ test('a route carries what it says, as numbers', () => {
         '    timeouts: { attempt: 1.5s, idle: 2m, total: 5s }',
         '    request: { max_replay: 64KiB }',
         '    retry: { statuses: [503], not_processed: [429], idempotency_key: inject, idempotency_header: X-Key, retry_after: { max: 1m },',
-        '      backoff: { kind: list, list: [1s, 5s] }, budget: { cap: 3, ratio: 0.1, trickle: 6/m } }',
+        '      backoff: { kind: list, list: [1s, 5s] }, budget: { cap: 3, ratio: 0.1, refill: 6/m } }',
         '    breaker: { mode: shadow, slow: { duration: 5s, rate: 50% }, wait: { ratio: 0.2, min: 1s, max: 1m } }',
         '    concurrency: { mode: fixed, max: 4, queue: 0, wait: 0s, latency_ceiling: 3s }',
       ),
@@ -236,7 +236,7 @@ test('a route carries what it says, as numbers', () => {
         retryAfterMaxMs: 60_000,
         backoff: { kind: 'list', listMs: [1_000, 5_000] },
       },
-      budget: { cap: 3, ratio: 0.1, tricklePerSecond: 0.1 },
+      budget: { cap: 3, ratio: 0.1, refillPerSecond: 0.1 },
       breaker: {
         mode: 'shadow',
         slow: { durationMs: 5_000, rate: 0.5 },
@@ -569,7 +569,7 @@ upstreams:
     ],
     [
       upstream('concurrency: { initial: 5 }'),
-      'config.yaml:4:20  upstreams.a.concurrency.initial: there is no such key any more: without signs of overload nothing is limited; write max for a limit from the start',
+      'config.yaml:4:20  upstreams.a.concurrency.initial: this key no longer exists; write max for a limit from the start, or remove it',
     ],
     [
       upstream('concurrency: { mode: fixed }'),

@@ -78,8 +78,8 @@ function load(more: string) {
 const settingsOf = (more: string) => load(more).config.upstreams[0]?.routes.at(-1)?.settings;
 const namesOf = (more: string) => new CredentialNames(settingsOf(more)?.identity);
 
-test('a route’s quota.credentials are secrets everywhere; accounts among them stay accounts', () => {
-  const names = namesOf('    quota: { credentials: [x-honey, OpenAI-Organization] }');
+test('a route’s quota.credential_headers are secrets everywhere; accounts among them stay accounts', () => {
+  const names = namesOf('    quota: { credential_headers: [x-honey, OpenAI-Organization] }');
   expect(names.isSecret('X-Honey')).toBe(true);
   expect(names.isSecret('openai-organization')).toBe(false);
   expect(names.isIdentity('openai-organization')).toBe(true);
@@ -87,7 +87,7 @@ test('a route’s quota.credentials are secrets everywhere; accounts among them 
 
 test('identity adds names, and takes back those that only look like one', () => {
   const names = namesOf(
-    '    identity: { secrets: X-Honey, accounts: [x-shop], ignore: [x-session-affinity, key] }',
+    '    identity: { secret_names: X-Honey, account_names: [x-shop], ignored_names: [x-session-affinity, key] }',
   );
   expect(names.isSecret('x-honey')).toBe(true);
   expect(names.isIdentity('X-Shop')).toBe(true);
@@ -109,17 +109,17 @@ describe('where a credential is injected', () => {
   const set = 'headers: { set: { Authorization: Bearer mine } }';
 
   test('one that the client makes up has no quota of its own', () =>
-    expect(settingsOf(`    ${set}`)?.quota.credentials).toEqual(['authorization']));
+    expect(settingsOf(`    ${set}`)?.quota.credentialHeaders).toEqual(['authorization']));
 
-  test('an injected one that quota.credentials does not name counts', () =>
-    expect(settingsOf('    headers: { set: { Private-Token: mine } }')?.quota.credentials).toEqual([
+  test('an injected one that quota.credential_headers does not name counts', () =>
+    expect(settingsOf('    headers: { set: { Private-Token: mine } }')?.quota.credentialHeaders).toEqual([
       'private-token',
     ]));
 
   test('those of a preset do not count either, unless they are injected too', () => {
-    expect(settingsOf(`    preset: openai\n    ${set}`)?.quota.credentials).toEqual(['authorization']);
+    expect(settingsOf(`    preset: openai\n    ${set}`)?.quota.credentialHeaders).toEqual(['authorization']);
     const both = 'headers: { set: { authorization: Bearer mine, openai-project: p } }';
-    expect(settingsOf(`    preset: openai\n    ${both}`)?.quota.credentials).toEqual([
+    expect(settingsOf(`    preset: openai\n    ${both}`)?.quota.credentialHeaders).toEqual([
       'authorization',
       'openai-project',
     ]);
@@ -127,11 +127,12 @@ describe('where a credential is injected', () => {
 
   test('those that the file itself names count', () =>
     expect(
-      settingsOf(`    ${set}\n    quota: { credentials: [authorization, x-tenant] }`)?.quota.credentials,
+      settingsOf(`    ${set}\n    quota: { credential_headers: [authorization, x-tenant] }`)?.quota
+        .credentialHeaders,
     ).toEqual(['authorization', 'x-tenant']));
 
   test('without one, all count', () =>
-    expect(settingsOf('    allow_private: false')?.quota.credentials).toEqual([
+    expect(settingsOf('    allow_private: false')?.quota.credentialHeaders).toEqual([
       'authorization',
       'x-api-key',
       'api-key',

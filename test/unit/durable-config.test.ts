@@ -99,8 +99,8 @@ describe('a durable route that takes a POST and says nothing of idempotency keys
   test.each([
     '    durable: true\n    retry: { idempotency_key: inject }',
     '    durable: true\n    retry: { idempotency_key: none }',
-    '    durable: { on_unknown: hold }',
-    '    durable: { on_unknown: retry }',
+    '    durable: { on_unknown_outcome: hold }',
+    '    durable: { on_unknown_outcome: retry }',
     '    durable: true\n    retry: { safe: true }',
     '    durable: true\n    allow: [GET /**, DELETE /a]',
     '    routes: [{ match: { path: /a, method: [GET, PUT, DELETE] }, durable: true }]',

@@ -24,16 +24,16 @@ const OTHER: Readonly<Record<string, string>> = {
   'retry.grpc_statuses': '[unavailable]',
   'retry.idempotency_header': 'x-key',
   'retry.veto_headers': '[x-veto]',
-  'retry.budget.trickle': '7/s',
+  'retry.budget.refill': '7/s',
   'concurrency.mode': 'off',
   'quota.windows': '[7/s]',
   'quota.cost.header': 'x-cost',
   'quota.cost.body': '/max_tokens',
-  'quota.credentials': '[x-caller]',
+  'quota.credential_headers': '[x-caller]',
   'cache.vary': '[x-region]',
-  'identity.secrets': '[x-own-secret]',
-  'identity.accounts': '[x-own-account]',
-  'identity.ignore': '[x-token]',
+  'identity.secret_names': '[x-own-secret]',
+  'identity.account_names': '[x-own-account]',
+  'identity.ignored_names': '[x-token]',
   'fallback.upstream': 'spare',
   'fallback.path': '/other/**',
   'fallback.headers.remove': '[x-a]',
@@ -44,7 +44,7 @@ const OTHER: Readonly<Record<string, string>> = {
 
 /** These are read from files, or need a whole document: tests of their own show them. */
 const ELSEWHERE =
-  /^(durable\.(then|until)\..*|connection\..*|timeouts\.connect|tls\..*|(retry|durable)\.backoff\.list)$/;
+  /^(durable\.(poll|until)\..*|connection\..*|timeouts\.connect|tls\..*|(retry|durable)\.backoff\.list)$/;
 
 /** Other keys without which a key has no effect. */
 const WITH: readonly (readonly [RegExp, string])[] = [

@@ -81,7 +81,7 @@ test('lists every value with the line that set it, in columns', async () => {
   expect(columns).toContainEqual(['retry.attempts', '2', 'config.yaml:11 (route charges)']);
   expect(columns).toContainEqual(['breaker.failure_rate', '80%', 'built-in']);
   expect(columns).toContainEqual(['request.max_replay', '1MiB', 'built-in']);
-  expect(columns).toContainEqual(['retry.budget.trickle', '0.1/s', 'built-in']);
+  expect(columns).toContainEqual(['retry.budget.refill', '0.1/s', 'built-in']);
   expect(new Set(columns.map(({ length }) => length))).toEqual(new Set([3]));
   const starts = (column: string) =>
     new Set(values.map((line) => line.indexOf(column)).filter((at) => at > 0));
@@ -366,14 +366,14 @@ test.each([
   },
 );
 
-test('with on_unknown: retry a POST without a key is planned as one that may be repeated', async () => {
+test('with on_unknown_outcome: retry a POST without a key is planned as one that may be repeated', async () => {
   const durable = async (more: string) => {
     const config = `upstreams: { fx: { url: https://api.example.com, durable: { mode: on${more} } } }\n`;
     const { out } = await run(explain, ['POST', '/fx/latest', '--json'], config);
     return (JSON.parse(out) as { durable: { retried: { sentUnknown: boolean }[] } }).durable.retried;
   };
   expect(await durable('')).toMatchObject([{ calls: 'all', sentUnknown: false, statuses: [421, 425, 429] }]);
-  expect(await durable(', on_unknown: retry')).toMatchObject([{ calls: 'all', sentUnknown: true }]);
+  expect(await durable(', on_unknown_outcome: retry')).toMatchObject([{ calls: 'all', sentUnknown: true }]);
 });
 
 test('tells who is refused where a credential is added, and nothing where none is', async () => {
@@ -382,7 +382,7 @@ test('tells who is refused where a credential is added, and nothing where none i
   expect(sectionOf(out, 'Who may use it')).toEqual([
     '  It adds authorization.',
     '  Web pages get 403 (clients.browsers).',
-    '  Host may be IP addresses, names without a dot, *.localhost, *.internal, hook.local, pay.example (clients.hosts).',
+    '  Host may be IP addresses, names without a dot, *.localhost, *.internal, hook.local, pay.example (clients.allowed_hosts).',
   ]);
   const open = CONFIG.replace('authorization: literal', 'x-lang: de').replace('x-lang: en, ', '');
   expect((await run(explain, args, open)).out).not.toContain('Who may use it');

@@ -461,7 +461,7 @@ describe('what replies of each API say of its quotas', () => {
     [
       'shopify',
       ['X-Shopify-Shop-Api-Call-Limit', '32/40'],
-      [{ remaining: 8, limit: 40, flows: true, windowMs: 20_000 }],
+      [{ remaining: 8, limit: 40, continuous: true, windowMs: 20_000 }],
     ],
     [
       'atlassian',
@@ -489,7 +489,7 @@ describe('what replies of each API say of its quotas', () => {
     ['shopify', 'x-shopify-access-token'],
     ['github', 'authorization'],
   ])('%s tells callers apart by %s', (preset, header) => {
-    expect(routeOf(load(preset), 'GET', '/x').settings.quota.credentials).toContain(header);
+    expect(routeOf(load(preset), 'GET', '/x').settings.quota.credentialHeaders).toContain(header);
   });
 });
 

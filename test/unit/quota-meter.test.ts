@@ -12,7 +12,7 @@ const reading = (changes: Partial<QuotaReading>): QuotaReading => ({
   remaining: 50,
   resetMs: 60_000,
   windowMs: undefined,
-  flows: false,
+  continuous: false,
   ...changes,
 });
 
@@ -167,7 +167,7 @@ describe('a window', () => {
 
 describe('a bucket that leaks', () => {
   const shopify = (remaining: number) =>
-    reading({ limit: 40, remaining, resetMs: 0, windowMs: 20_000, flows: true });
+    reading({ limit: 40, remaining, resetMs: 0, windowMs: 20_000, continuous: true });
 
   test('comes back all the time, up to its size', () => {
     const meter = new FlowMeter(shopify(8));
@@ -198,7 +198,7 @@ describe('a bucket that leaks', () => {
 
 describe('a bucket whose reset is the moment when it is full again', () => {
   const bucket = (remaining: number, resetMs: number, limit = 30) =>
-    reading({ limit, remaining, resetMs, flows: true });
+    reading({ limit, remaining, resetMs, continuous: true });
 
   test('lets the next go when one is back, not when all are', () => {
     const meter = new FlowMeter(bucket(0, 30_000));

@@ -23,7 +23,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     scope: 'auto',
     learn: true,
     formats: GENERIC_FORMATS,
-    credentials: ['authorization'],
+    credentialHeaders: ['authorization'],
     queue: 100,
     waitMs: Infinity,
     ...changes,

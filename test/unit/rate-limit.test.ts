@@ -99,7 +99,7 @@ describe('the RateLimit field', () => {
       'ratelimit',
       '"daily";r=3;t=7200',
     ];
-    const expected = { bucket: 'default', unit: 'calls', resource: '', flows: false };
+    const expected = { bucket: 'default', unit: 'calls', resource: '', continuous: false };
     expect(read(headers, NOW)).toEqual([
       { ...expected, policy: 'burst', limit: 100, remaining: 99, resetMs: 5_000, windowMs: 60_000 },
       { ...expected, policy: 'daily', limit: 1000, remaining: 3, resetMs: 7_200_000, windowMs: DAY_MS },
@@ -169,7 +169,7 @@ describe('headers', () => {
     const header = 'x-shopify-shop-api-call-limit';
     const read = quotaReader([{ combined: { header, leakPerSecond: 2 } }]);
     expect(read(['X-Shopify-Shop-Api-Call-Limit', '32/40'], NOW)).toMatchObject([
-      { limit: 40, remaining: 8, resetMs: 16_000, windowMs: 20_000, flows: true },
+      { limit: 40, remaining: 8, resetMs: 16_000, windowMs: 20_000, continuous: true },
     ]);
     for (const bad of ['32', '/', 'a/40', '1/0', '-1/40']) expect(read([header, bad], NOW)).toBeUndefined();
     expect(read([header, '41/40'], NOW)).toMatchObject([{ remaining: 0 }]);

@@ -11,7 +11,7 @@ upstreams:
     url: https://api.example
     timeouts: { attempt: 1s, total: 8s }
     routes:
-      - { name: bold, match: { path: /bold }, retry: { budget: { ratio: 3, trickle: 100/s } }, breaker: off, concurrency: off }
+      - { name: bold, match: { path: /bold }, retry: { budget: { ratio: 3, refill: 100/s } }, breaker: off, concurrency: off }
       - { name: write, match: { method: POST, path: /write } }
       - { name: charge, match: { method: POST, path: /charge }, retry: { idempotency_key: inject } }
       - { name: ask, match: { method: POST, path: /ask }, retry: { safe: true } }

@@ -80,7 +80,7 @@ describe('the bound', () => {
   const settings = builtInSettings();
   const outage = { fault: { kind: 'outage' }, callers: 4, capacityPerSecond: 100 } as const;
 
-  test('is the budget: cap and trickle per caller, a share of the successes', () => {
+  test('is the budget: cap and refill per caller, a share of the successes', () => {
     const bound = attemptsBound(settings, outage, { requests: 1_000, successes: 100, ms: 30_000 });
     expect(bound).toEqual({
       attempts: 1_152,
@@ -131,7 +131,7 @@ describe('the warning', () => {
     ['they are few', { ...settings, budget: { ...settings.budget, ratio: 0.2 } }, load],
   ])('does not come when %s', (_why, given, at) => expect(overloadWarning(given, at)).toBeUndefined());
 
-  test('the trickle of many callers counts', () => {
+  test('the refill of many callers counts', () => {
     const few = { ...settings, budget: { ...settings.budget, ratio: 0.2 } };
     expect(overloadWarning(few, { ...load, callers: 80 })).toContain('+ 8/s = 104/s');
   });

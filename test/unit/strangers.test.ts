@@ -117,7 +117,7 @@ test.each([
   ['listen: localhost:8080', ['keyed.local', 'keyed.example.com']],
   ['listen: 0.0.0.0:8080', undefined],
   [
-    'listen: 0.0.0.0:8080\nclients: { hosts: App.Example }',
+    'listen: 0.0.0.0:8080\nclients: { allowed_hosts: App.Example }',
     ['app.example', 'keyed.local', 'keyed.example.com'],
   ],
 ])('%j knows the hosts %j', (head, hosts) => {
@@ -125,13 +125,13 @@ test.each([
   expect(strangerRules(config, config.upstreams[1] as never)).toEqual({ browsers: false, hosts });
 });
 
-test('a port in clients.hosts is refused at its line', () => {
+test('a port in clients.allowed_hosts is refused at its line', () => {
   const loaded = loadConfig(
     'config.yaml',
     {},
-    () => `clients:\n  hosts: [app.example:80]\nupstreams: { a: { url: https://a.example.com } }`,
+    () => `clients:\n  allowed_hosts: [app.example:80]\nupstreams: { a: { url: https://a.example.com } }`,
   );
-  expect(loaded).toMatchObject({ ok: false, problems: [{ line: 2, path: 'clients.hosts' }] });
+  expect(loaded).toMatchObject({ ok: false, problems: [{ line: 2, path: 'clients.allowed_hosts' }] });
 });
 
 describe('reachable from outside', () => {

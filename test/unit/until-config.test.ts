@@ -53,8 +53,8 @@ describe('until', () => {
     expect(delay('{ max: 500ms }')).toEqual({ minMs: 500, maxMs: 500 });
   });
 
-  test('a route’s then takes the place of the upstream’s until', () => {
-    const route = `    routes: [{ match: { path: /a }, durable: { then: { poll: "header:Location", until: { ${SUCCESS} } } } }]`;
+  test('a route’s poll takes the place of the upstream’s until', () => {
+    const route = `    routes: [{ match: { path: /a }, durable: { poll: { target: "header:Location", until: { ${SUCCESS} } } } }]`;
     const found = optionsOf(`    durable: { until: { ${SUCCESS} } }\n${route}`);
     expect(found?.map((options) => options?.poll?.target)).toEqual([
       { from: 'header', name: 'location' },
@@ -62,9 +62,9 @@ describe('until', () => {
     ]);
   });
 
-  test('then takes a path with values of the reply', () => {
-    const then = `{ then: { poll: "/v1/payments/{json:/data/id}/status?full=1", until: { ${SUCCESS} } } }`;
-    expect(optionsOf(`    durable: ${then}`)?.[0]?.poll?.target).toEqual({
+  test('poll.target takes a path with values of the reply', () => {
+    const polled = `{ poll: { target: "/v1/payments/{json:/data/id}/status?full=1", until: { ${SUCCESS} } } }`;
+    expect(optionsOf(`    durable: ${polled}`)?.[0]?.poll?.target).toEqual({
       from: 'path',
       parts: ['/v1/payments/', ['data', 'id'], '/status?full=1'],
     });
@@ -93,20 +93,20 @@ describe('until', () => {
     ],
     [`{ until: { ${SUCCESS}, delay: { min: 1ms } } }`, 'until.delay.min: "1ms" is too short'],
     [
-      `{ until: { ${SUCCESS} }, then: { poll: header:a, until: { ${SUCCESS} } } }`,
-      'until: stands beside then',
+      `{ until: { ${SUCCESS} }, poll: { target: header:a, until: { ${SUCCESS} } } }`,
+      'until: stands beside poll',
     ],
-    [`{ then: { until: { ${SUCCESS} } } }`, 'durable.then: says not what to poll'],
-    ['{ then: { poll: header:location } }', 'durable.then: has no success'],
+    [`{ poll: { until: { ${SUCCESS} } } }`, 'durable.poll: says not what to poll'],
+    ['{ poll: { target: header:location } }', 'durable.poll: has no success'],
     [
-      `{ then: { poll: location, until: { ${SUCCESS} } } }`,
-      'then.poll: "location" is not header:location or a path',
+      `{ poll: { target: location, until: { ${SUCCESS} } } }`,
+      'poll.target: "location" is not header:location or a path',
     ],
     [
-      `{ then: { poll: "/a/{id}", until: { ${SUCCESS} } } }`,
-      'then.poll: "/a/{id}" is not header:location or a path',
+      `{ poll: { target: "/a/{id}", until: { ${SUCCESS} } } }`,
+      'poll.target: "/a/{id}" is not header:location or a path',
     ],
-    [`{ then: { poll: "/a/{json:/*/id}", until: { ${SUCCESS} } } }`, 'then.poll: '],
+    [`{ poll: { target: "/a/{json:/*/id}", until: { ${SUCCESS} } } }`, 'poll.target: '],
     [`{ mode: off, until: { ${SUCCESS} } }`, 'durable.until: has no effect, because durable is off here'],
   ])('%s: %s', (written, problem) => {
     const found = problems(written);

@@ -9,7 +9,7 @@ import {
   isOff,
   size,
 } from '../fields/fields.ts';
-import { submitted, until } from './until.ts';
+import { poll, until } from './until.ts';
 
 const backoff = section('Waits between attempts.', {
   kind: choice(
@@ -54,14 +54,13 @@ export const durable = shorthand(
         1,
         1_000,
       ),
-      on_unknown: choice(
+      on_unknown_outcome: choice(
         ['hold', 'retry'],
         'hold',
         'A POST or PATCH without a key of which nobody knows whether it arrived. hold: it ends as unknown_outcome, for a person to decide; retry: it is sent again.',
       ),
       until: until.optional(),
-      // oxlint-disable-next-line unicorn/no-thenable -- it is no function, so nobody can wait for it
-      then: submitted.optional(),
+      poll: poll.optional(),
     },
     'durable',
   ),

@@ -8,17 +8,17 @@ const checkFieldName = (name: string): string | undefined =>
 export const identity = section(
   'Who calls. Most names tell it by themselves (authorization, x-api-key, key, stripe-account); these are for all others.',
   {
-    secrets: texts(
+    secret_names: texts(
       'Headers and query parameters that hold a secret: never stored in plain text, shown, or sent to another upstream; they tell callers apart.',
       checkFieldName,
       [],
     ),
-    accounts: texts(
+    account_names: texts(
       'Headers that say for whom a call is, and are no secret: they tell callers apart.',
       checkFieldName,
       [],
     ),
-    ignore: texts(
+    ignored_names: texts(
       'Headers and query parameters that are neither, although their name looks like it.',
       checkFieldName,
       [],

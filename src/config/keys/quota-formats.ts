@@ -24,13 +24,15 @@ const format = section('How one of its quotas stands in the headers of its repli
   remaining: header('The header with what is left of it.'),
   reset: header('The header with when it is whole again.'),
   reset_as: choice(RESETS, undefined, 'How that is written; auto finds out by the look of it.'),
-  flows: flag(
+  continuous: flag(
     undefined,
-    'It flows back all the time, and the reset is the moment when it is full again; otherwise it comes back whole at the reset.',
+    'It continuous back all the time, and the reset is the moment when it is full again; otherwise it comes back whole at the reset.',
   ),
   resource: header('The header that names which of several quotas a reply speaks of.'),
-  used: header('A header with used/size, of which so much flows back all the time; in place of the others.'),
-  leak: decimal(undefined, 'How much of it flows back in a second.', 0.001, 1_000_000),
+  used: header(
+    'A header with used/size, of which so much continuous back all the time; in place of the others.',
+  ),
+  leak: decimal(undefined, 'How much of it continuous back in a second.', 0.001, 1_000_000),
 });
 
 export const formats = z

@@ -93,7 +93,7 @@ export const quota = shorthand(
         'Whether replies are read for what is left (RateLimit, X-RateLimit-… and their kin).',
       ),
       formats,
-      credentials: texts(
+      credential_headers: texts(
         'Request headers that say on whose behalf a call is made; each value has a quota of its own.',
         checkHeaderName,
         ['authorization', 'x-api-key', 'api-key'],

@@ -70,7 +70,7 @@ export const retry = shorthand(
         'Whether calls change nothing there, whatever their method: they may be repeated like a GET.',
       ),
       idempotency_header: text('idempotency-key', 'The header that carries it.', checkHeaderName),
-      own: flag(
+      limit_client_retries: flag(
         true,
         "Whether retries are the proxy's alone: a client's own are charged to the budget, and a reply after which nothing more is to be tried tells SDKs so.",
       ),
@@ -89,7 +89,7 @@ export const retry = shorthand(
       budget: section('Retries of an upstream are paid for by its successes.', {
         cap: decimal(10, 'Most tokens that are kept; a retry costs one.', 0, 1_000_000),
         ratio: decimal(1, 'Tokens earned by a successful attempt.', 0, 10),
-        trickle: rate('0.1/s', 'Tokens earned by time alone, while the breaker is closed.'),
+        refill: rate('0.1/s', 'Tokens earned by time alone, while the breaker is closed.'),
       }).optional(),
     },
     'retry',

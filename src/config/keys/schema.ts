@@ -196,7 +196,7 @@ const processKeys = {
       'refuse',
       'Web pages (a foreign Sec-Fetch-Site or Origin) on routes that add a credential; refuse: they get 403.',
     ),
-    hosts: texts(
+    allowed_hosts: texts(
       'More names that Host may have on routes that add a credential; *.example.com is all names below. Always allowed: IP addresses, names without a dot, *.localhost, *.internal, hosts of mounts, and the host of the upstream. Others get 403. Without this, any name is allowed where listen is not loopback.',
       checkHostName,
     ),
@@ -207,7 +207,7 @@ const processKeys = {
     'After SIGTERM, connections and calls are accepted for this long, while /readyz says 503. Then drain_timeout begins.',
   ),
   drain_timeout: duration('30s', 'After SIGTERM and drain_delay, running calls get this long.'),
-  replay_memory: size(
+  body_memory: size(
     '64MiB',
     'All bodies kept for another attempt, and replies on their way into memory, together take no more than this.',
     2 ** 40,

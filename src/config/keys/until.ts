@@ -117,21 +117,21 @@ export const until = section(
   'until',
 );
 
-const POLL_TYPE = 'header:location or a path such as /payments/{json:/id}/status';
+const TARGET_TYPE = 'header:location or a path such as /payments/{json:/id}/status';
 
-const poll = field<PollTarget>(
+const target = field<PollTarget>(
   {
     kind: 'other',
     doc: 'What is polled with GET: header:location, header:operation-location, or a path below the URL of the upstream, with values of the JSON of the reply. Always on the same upstream.',
     builtIn: undefined,
-    type: POLL_TYPE,
+    type: TARGET_TYPE,
     json: { type: 'string', pattern: '^(header:|/)' },
   },
-  (found) => parsePoll(found),
+  (found) => parseTarget(found),
 );
 
-function parsePoll(found: unknown): Parsed<PollTarget> {
-  const problem = { problem: `${quote(found)} is not ${POLL_TYPE}` };
+function parseTarget(found: unknown): Parsed<PollTarget> {
+  const problem = { problem: `${quote(found)} is not ${TARGET_TYPE}` };
   if (typeof found !== 'string') return problem;
   if (found.startsWith('header:')) {
     const name = found.slice('header:'.length);
@@ -156,10 +156,10 @@ const one = (found: Pointer | undefined): Pointer | undefined =>
   found?.includes('*') === true ? undefined : found;
 
 /** Submit once, then poll something else. */
-export const submitted = section(
+export const poll = section(
   'The reply is only a receipt: what it points to is polled until it is final, and the request never sent again.',
-  { poll, until: until.optional() },
-  'then',
+  { target, until: until.optional() },
+  'poll',
 );
 
 type WrittenCondition = z.output<typeof condition>;

@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { didYouMean } from '../fields/did-you-mean.ts';
 import { emptyOf, keysOf } from '../fields/field.ts';
 import type { Path } from './problem.ts';
+import { formerKey } from './renamed.ts';
 
 /** A problem before its place is known. `key`: it is about the key, not about its value. */
 interface Finding {
@@ -84,21 +85,13 @@ function expected(type: string): string {
 /** Known to the design, unknown to this version: worth a better word than "did you mean". */
 const LATER: ReadonlySet<string> = new Set(['coalesce', 'tracing']);
 
-/** Keys of earlier versions, and what is written instead. */
-const RENAMED: ReadonlyMap<string, string> = new Map([
-  [
-    'concurrency.initial',
-    'there is no such key any more: without signs of overload nothing is limited; write max for a limit from the start',
-  ],
-]);
-
 function unknownKey(path: Path, key: string, whole: z.ZodType): string {
   const schema = path.reduce<z.ZodType | undefined>((at, part) => at && below(at, part), whole);
   if (key === 'connect' && path.at(-1) === 'timeouts') {
     return 'unknown key in a route; all routes of an upstream share its connections, so write it there';
   }
-  const renamed = RENAMED.get(`${String(path.at(-1))}.${key}`);
-  if (renamed !== undefined) return renamed;
+  const former = formerKey(path, key);
+  if (former !== undefined) return former;
   if (LATER.has(key)) return 'not available in this version';
   const known = namesBelow(schema);
   const meant = didYouMean(key, known);

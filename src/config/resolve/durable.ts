@@ -107,7 +107,7 @@ export function warnOfKeyless(
   const methods = (calls.methods ?? WITHOUT_METHOD).filter((method) => !isIdempotent(method));
   const sent = allow === undefined || allow.some((rule) => overlap(rule, { ...calls, methods }));
   if (values.retry.safe || methods.length === 0 || !sent) return;
-  const decided = ['retry.idempotency_key', 'durable.on_unknown'];
+  const decided = ['retry.idempotency_key', 'durable.on_unknown_outcome'];
   if (decided.some((key) => origins.get(key)?.layer.name !== undefined)) return;
   report.warning(origins.get('durable.mode')?.path ?? ['durable'], KEYLESS);
 }
@@ -125,7 +125,7 @@ export function durableOptions(
       maxBodyBytes: durable.max_body,
       maxResultBytes: durable.max_result,
       concurrency: durable.concurrency ?? undefined,
-      onUnknown: durable.on_unknown,
+      onUnknown: durable.on_unknown_outcome,
       poll: polling?.poll,
     },
     backoff: backoffOptions(durable.backoff),

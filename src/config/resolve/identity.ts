@@ -5,13 +5,13 @@ import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
 import type { Settings } from './ground.ts';
 import type { Inherited } from './inherit.ts';
 
-/** The names that a route adds. Those of `quota.credentials` are secrets everywhere, unless they are known as accounts. */
+/** The names that a route adds. Those of `quota.credential_headers` are secrets everywhere, unless they are known as accounts. */
 export function identityOptions({ identity, quota }: Settings): IdentityOptions {
-  const secrets = lowerCase(identity.secrets);
-  const accounts = lowerCase(identity.accounts);
-  const ignored = lowerCase(identity.ignore);
+  const secrets = lowerCase(identity.secret_names);
+  const accounts = lowerCase(identity.account_names);
+  const ignored = lowerCase(identity.ignored_names);
   const known = (name: string) => RECOGNISED.isIdentity(name) || accounts.includes(name);
-  const more = lowerCase(quota.credentials).filter((name) => !known(name));
+  const more = lowerCase(quota.credential_headers).filter((name) => !known(name));
   return { secretNames: [...secrets, ...more], accountNames: accounts, ignoredNames: ignored };
 }
 
@@ -20,13 +20,13 @@ export function identityOptions({ identity, quota }: Settings): IdentityOptions 
  * made up must not bring it a fresh quota, so only injected fields count, unless the file itself names others.
  */
 export function countInjected({ values, origins }: Inherited<Settings>, { set }: HeaderRules): void {
-  const layer = origins.get('quota.credentials')?.layer;
+  const layer = origins.get('quota.credential_headers')?.layer;
   const isWritten = layer?.name !== undefined && layer.told === undefined;
   const injected = injectedSecrets({ set }, new CredentialNames(identityOptions(values)));
   if (isWritten || injected.length === 0) return;
   const names = lowerCase(set.map(([name]) => name));
-  const counted = lowerCase(values.quota.credentials).filter((name) => names.includes(name));
-  values.quota.credentials = [...new Set([...counted, ...injected])];
+  const counted = lowerCase(values.quota.credential_headers).filter((name) => names.includes(name));
+  values.quota.credential_headers = [...new Set([...counted, ...injected])];
 }
 
 /** Names, in lower case, of the credentials that header rules put into each call. */

@@ -23,7 +23,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     retry: retryOptions(retry),
     inspection: inspectionOptions(errors),
     resumeAttempts: resume.attempts,
-    budget: { cap: retry.budget.cap, ratio: retry.budget.ratio, tricklePerSecond: retry.budget.trickle },
+    budget: { cap: retry.budget.cap, ratio: retry.budget.ratio, refillPerSecond: retry.budget.refill },
     breaker: breakerOptions(breaker),
     cache: {
       ttlMs: cache.ttl ?? undefined,
@@ -56,7 +56,12 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
   };
 }
 
-function quotaOptions({ cost, wait, credentials, ...rest }: Settings['quota']): QuotaOptions {
+function quotaOptions({
+  cost,
+  wait,
+  credential_headers: credentialHeaders,
+  ...rest
+}: Settings['quota']): QuotaOptions {
   const name = (text: string) => (text === 'off' ? undefined : text);
   return {
     mode: rest.mode,
@@ -65,7 +70,7 @@ function quotaOptions({ cost, wait, credentials, ...rest }: Settings['quota']): 
     scope: rest.scope,
     learn: rest.learn,
     formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,
-    credentials: credentials.map((header) => header.toLowerCase()),
+    credentialHeaders: credentialHeaders.map((header) => header.toLowerCase()),
     queue: rest.queue,
     waitMs: wait ?? Infinity,
   };
@@ -86,7 +91,7 @@ function retryOptions(retry: Settings['retry']): RetryOptions {
     idempotencyKey: retry.idempotency_key,
     safe: retry.safe,
     idempotencyHeader: retry.idempotency_header.toLowerCase(),
-    own: retry.own,
+    limitClientRetries: retry.limit_client_retries,
     backoff: backoffOptions(retry.backoff),
     retryAfterMaxMs: retry.retry_after.max,
     vetoHeaders: retry.veto_headers.map((name) => name.toLowerCase()),

@@ -16,11 +16,11 @@ export interface Polling {
 }
 
 const UNTIL = 'durable.until';
-const THEN = 'durable.then';
+const POLL = 'durable.poll';
 
 /** One of the two ways, as it was written furthest inside. */
 interface Chosen {
-  /** `durable.until` or `durable.then`. */
+  /** `durable.until` or `durable.poll`. */
   readonly section: string;
   /** Where its conditions are. */
   readonly until: string;
@@ -43,9 +43,9 @@ export function pollingOf(
     report.warning(sectionPath(origin, section), message);
     return undefined;
   }
-  if (section === THEN && target === undefined) {
-    const message = 'says not what to poll; write for example poll: header:location';
-    report.problem(sectionPath(origin, THEN), message, 'key');
+  if (section === POLL && target === undefined) {
+    const message = 'says not what to poll; write for example target: header:location';
+    report.problem(sectionPath(origin, POLL), message, 'key');
   }
   checkConditions(chosen, settings, report);
   const deadline = settings.origins.get(`${until}.deadline`);
@@ -60,17 +60,17 @@ export function pollingOf(
 }
 
 function choose(settings: Inherited<Settings>, report: Report): Chosen | undefined {
-  const { until, then } = settings.values.durable;
-  const origins = [deepest(settings, `${UNTIL}.`), deepest(settings, `${THEN}.`)] as const;
-  const [ofUntil, ofThen] = origins;
-  if (ofUntil !== undefined && ofUntil.depth === ofThen?.depth) {
-    const message = 'stands beside then, which has an until of its own; keep one of the two';
+  const { until, poll } = settings.values.durable;
+  const origins = [deepest(settings, `${UNTIL}.`), deepest(settings, `${POLL}.`)] as const;
+  const [ofUntil, ofPoll] = origins;
+  if (ofUntil !== undefined && ofUntil.depth === ofPoll?.depth) {
+    const message = 'stands beside poll, which has an until of its own; keep one of the two';
     report.problem(sectionPath(ofUntil, UNTIL), message, 'key');
   }
-  if (ofThen !== undefined && ofThen.depth >= (ofUntil?.depth ?? 0)) {
+  if (ofPoll !== undefined && ofPoll.depth >= (ofUntil?.depth ?? 0)) {
     // What nothing is built in for may be missing, whatever the type says.
-    const target = then.poll as PollOptions['target'];
-    return { section: THEN, until: `${THEN}.until`, written: then.until, target, origin: ofThen };
+    const target = poll.target as PollOptions['target'];
+    return { section: POLL, until: `${POLL}.until`, written: poll.until, target, origin: ofPoll };
   }
   return ofUntil && { section: UNTIL, until: UNTIL, written: until, target: undefined, origin: ofUntil };
 }

@@ -9,8 +9,8 @@ export function shownConfig(config: Config): unknown {
   return JSON.parse(JSON.stringify({ ...config, upstreams }, shown));
 }
 
-/** `quota.credentials` lists names of headers. */
-const HEADER_NAMES = 'credentials';
+/** `quota.credential_headers` lists names of headers. */
+const HEADER_NAMES = 'credentialHeaders';
 
 const isText = (value: unknown): boolean => typeof value === 'string' || Array.isArray(value);
 

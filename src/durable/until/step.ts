@@ -95,7 +95,7 @@ function ask(
 }
 
 const NOT_TO_ASK =
-  'It is not final, and without an idempotency key it may not be sent again to ask; let then say what to poll';
+  'It is not final, and without an idempotency key it may not be sent again to ask; let durable.poll.target say what to poll';
 
 function wait(
   { ended: { now, deadlineAt }, poll }: PollAttempt,

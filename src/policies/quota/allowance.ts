@@ -159,7 +159,7 @@ export class Allowance {
     let meter = this.#meters.get(key);
     if (meter === undefined) {
       if (this.#meters.size >= MOST_METERS) return;
-      meter = reading.flows ? new FlowMeter(reading) : new WindowMeter(reading);
+      meter = reading.continuous ? new FlowMeter(reading) : new WindowMeter(reading);
       this.#meters.set(key, meter);
     }
     const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);

@@ -36,7 +36,7 @@ export interface QuotaOptions {
   readonly learn: boolean;
   readonly formats: readonly QuotaFormat[];
   /** Lower-case names of the request headers that say on whose behalf a call is made. */
-  readonly credentials: readonly string[];
+  readonly credentialHeaders: readonly string[];
   /** Calls of one credential that may wait. */
   readonly queue: number;
   /** Longest wait besides the call's deadline. */

@@ -181,11 +181,13 @@ export class Quota {
 
   /** '' for a call without any. */
   #credentialOf(headers: RawHeaders): string {
-    const { credentials } = this.options;
+    const { credentialHeaders } = this.options;
     const { values, hash } = this.#latest;
-    if (credentials.every((name, i) => headerOf(headers, name) === values[i])) return hash;
-    const found = credentials.map((name) => headerOf(headers, name));
-    const secrets = credentials.flatMap((name, i) => (found[i] === undefined ? [] : `${name}:${found[i]}\n`));
+    if (credentialHeaders.every((name, i) => headerOf(headers, name) === values[i])) return hash;
+    const found = credentialHeaders.map((name) => headerOf(headers, name));
+    const secrets = credentialHeaders.flatMap((name, i) =>
+      found[i] === undefined ? [] : `${name}:${found[i]}\n`,
+    );
     this.#latest = { values: found, hash: secrets.length === 0 ? '' : this.#deps.hash(secrets.join('')) };
     return this.#latest.hash;
   }

@@ -29,7 +29,7 @@ export class SharedLimits {
   heard(reading: QuotaReading, scope: string, startedAt: number, now: number): Meaning {
     const { bucket, policy, limit, remaining, resetMs } = reading;
     // What flows back rises and falls by itself.
-    if (reading.flows || remaining === undefined || resetMs === undefined) return 'own';
+    if (reading.continuous || remaining === undefined || resetMs === undefined) return 'own';
     const told = { scope, limit, remaining, resetAt: now + resetMs, heardAt: now };
     return this.#compare(`${bucket}\n${policy}`, told, startedAt);
   }

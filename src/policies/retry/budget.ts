@@ -17,7 +17,7 @@ const FLOAT_ERROR = 1e-3;
 
 /**
  * Keeps retries a fraction of what succeeds, so that an outage is never amplified: over every window of `t` seconds,
- * attempts ≤ requests + cap + ratio · successes + tricklePerSecond · t, where a retry that the upstream asked for counts
+ * attempts ≤ requests + cap + ratio · successes + refillPerSecond · t, where a retry that the upstream asked for counts
  * half and an attempt of which nothing was sent not at all. Paid for by success and not by request, because a budget that
  * requests fill is full exactly when everything fails. By default `ratio` is 1: a call whose attempts fail with probability p
  * needs p + p² retries and brings 1 − p³ successes, so that 1 pays for all of them up to p = 0.54. Starts full. A window in which tokens withdrawn before
@@ -31,13 +31,13 @@ export class RetryBudget {
   #trickling = true;
   /** Since when time is counted, and what it has brought since: one product per stretch, so that no fraction is lost or made. */
   #since = 0;
-  #trickled = 0;
+  #refilled = 0;
 
-  constructor({ cap, ratio, tricklePerSecond }: BudgetOptions) {
+  constructor({ cap, ratio, refillPerSecond }: BudgetOptions) {
     this.#cap = whole(cap * MICRO);
     this.#perSuccess = whole(ratio * MICRO);
     // Finite, because no time at an infinite rate would be NaN tokens, and NaN refuses nothing.
-    this.#perMs = Math.min(Number.MAX_SAFE_INTEGER, (tricklePerSecond * MICRO) / 1000);
+    this.#perMs = Math.min(Number.MAX_SAFE_INTEGER, (refillPerSecond * MICRO) / 1000);
     this.#tokens = this.#cap;
   }
 
@@ -89,15 +89,15 @@ export class RetryBudget {
   #accrue(now: number): void {
     if (!this.#trickling) return;
     const earned = whole(Math.max(0, now - this.#since) * this.#perMs);
-    this.#add(earned - this.#trickled);
-    this.#trickled = earned;
+    this.#add(earned - this.#refilled);
+    this.#refilled = earned;
     // A full bucket keeps no fraction either, or the guarantee would be off by it.
     if (this.#tokens === this.#cap) this.#restart(now);
   }
 
   #restart(now: number): void {
     this.#since = now;
-    this.#trickled = 0;
+    this.#refilled = 0;
   }
 
   #add(micro: number): void {

@@ -21,7 +21,7 @@ export interface BudgetOptions {
   /** Tokens earned by each successful attempt. */
   readonly ratio: number;
   /** Tokens earned by time alone while the breaker is closed. */
-  readonly tricklePerSecond: number;
+  readonly refillPerSecond: number;
 }
 
 /**
@@ -45,7 +45,7 @@ export interface RetryOptions {
   /** Lower-case header name. */
   readonly idempotencyHeader: string;
   /** A client's own retries are charged to the budget, and the client is told when to stop. */
-  readonly own: boolean;
+  readonly limitClientRetries: boolean;
   readonly backoff: BackoffOptions;
   /** A wait asked for beyond this is not waited: the reply goes through instead. */
   readonly retryAfterMaxMs: number;

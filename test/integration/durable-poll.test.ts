@@ -6,10 +6,10 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { hang, startOrigin, status } from '../support/origin.ts';
 import { CONDITIONS, pass, pending, says, settled, waiting } from '../support/polling.ts';
 
-/* `then`: submitted once, and what the reply points to is polled. */
+/* `durable.poll`: submitted once, and what the reply points to is polled. */
 
-const then = (poll: string, deadline = '3d') => `then: {
-      poll: ${poll},
+const polls = (target: string, deadline = '3d') => `poll: {
+      target: ${target},
       until: { ${CONDITIONS}, delay: { min: 2s, max: 2m }, deadline: ${deadline} } }`;
 
 const PAYMENT = { method: 'POST', body: '{"amount":100}' };
@@ -24,7 +24,7 @@ const lines = (origin: { requests: readonly { method?: string; url?: string }[] 
 test('a payment: submitted once, polled by its id, its last reply is the response', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(says({ id: 17, status: 'new' }, {}, 201), pending, status(503), settled);
-  const durable = then('"/v1/payments/{json:/id}/status"');
+  const durable = polls('"/v1/payments/{json:/id}/status"');
   const client = await startDurable(durableConfig(origin, { durable }), { clock });
   const location = await client.accepted(HEADERS, PAYMENT, '/api/v1/payments');
 
@@ -73,7 +73,7 @@ test('an operation as Azure has them: its own address, its own route and credent
       - name: operations
         match: { path: /operations/* }
         headers: { set: { x-route: operations } }`;
-  const yaml = durableConfig(origin, { durable: then('header:Operation-Location'), more });
+  const yaml = durableConfig(origin, { durable: polls('header:Operation-Location'), more });
   const client = await startDurable(yaml.replace(`url: ${origin.url}`, `url: ${origin.url}/ai`), { clock });
   const location = await client.accepted({}, PAYMENT, '/api/analyze');
   expect(await pass(await waiting(client, location, 0), clock)).toBe(10_000);
@@ -95,7 +95,7 @@ describe('where a reply may point', () => {
     ['?page=2', '/base/v1/jobs?page=2'],
   ])('%s is polled as %s', async (location, path) => {
     const origin = await startOrigin(status(202, { location }), settled);
-    const config = durableConfig(origin, { durable: then('header:location').replace('2s', '100ms') });
+    const config = durableConfig(origin, { durable: polls('header:location').replace('2s', '100ms') });
     const client = await startDurable(config.replace(`url: ${origin.url}`, `url: ${origin.url}/base`));
     const at = await client.accepted({}, PAYMENT, '/api/v1/jobs');
     expect(await client.done(at)).toMatchObject({ status: 'succeeded' });
@@ -114,7 +114,7 @@ describe('where a reply may point', () => {
     const origin = await startOrigin(status(202, { location }));
     const allow = '    allow: [POST /v1/jobs, GET /v1/*]';
     const config = durableConfig(origin, {
-      durable: then('header:location').replace('2s', '100ms'),
+      durable: polls('header:location').replace('2s', '100ms'),
       more: allow,
     });
     const client = await startDurable(config.replace(`url: ${origin.url}`, `url: ${origin.url}/base`));
@@ -134,7 +134,7 @@ describe('where a reply may point', () => {
     [{ id: 'a b?c' }, 'GET /jobs/a%20b%3Fc/status'],
   ])('a value %j stays one segment', async (value, line) => {
     const origin = await startOrigin(says(value), settled);
-    const durable = then('"/jobs/{json:/id}/status"').replace('2s', '100ms');
+    const durable = polls('"/jobs/{json:/id}/status"').replace('2s', '100ms');
     const client = await startDurable(durableConfig(origin, { durable }));
     await client.done(await client.accepted({}, PAYMENT));
     expect(lines(origin)[1]).toBe(line);
@@ -146,7 +146,7 @@ describe('where a reply may point', () => {
     async (id) => {
       for (const basePath of ['', '/base']) {
         const origin = await startOrigin(says({ id }), settled);
-        const yaml = durableConfig(origin, { durable: then('"/jobs/{json:/id}/status"') });
+        const yaml = durableConfig(origin, { durable: polls('"/jobs/{json:/id}/status"') });
         const client = await startDurable(
           yaml.replace(`url: ${origin.url}`, `url: ${origin.url}${basePath}`),
         );
@@ -162,7 +162,7 @@ describe('where a reply may point', () => {
     async (value) => {
       const origin = await startOrigin(says(value));
       const client = await startDurable(
-        durableConfig(origin, { durable: then('"/jobs/{json:/id}/status"') }),
+        durableConfig(origin, { durable: polls('"/jobs/{json:/id}/status"') }),
       );
       const end = await client.done(await client.accepted({}, PAYMENT));
       expect(end.error?.title).toContain('has nothing at /id to make the path of the poll of');
@@ -172,7 +172,7 @@ describe('where a reply may point', () => {
 
 describe('after a restart with the same file', () => {
   const start = async (origin: { url: string }, store: string, clock: FakeClock) =>
-    startDurable(durableConfig(origin, { durable: then('header:location'), store }), { clock });
+    startDurable(durableConfig(origin, { durable: polls('header:location'), store }), { clock });
 
   test.each([0, 1])('after %i polls, polling goes on, and nothing is submitted again', async (polls) => {
     const store = join(temporaryFolder(), 'store.db');
@@ -216,7 +216,7 @@ test('retried after its deadline, it is polled on and not submitted again; after
     status(202, { location: '/jobs/2' }),
     settled,
   );
-  const client = await startDurable(durableConfig(origin, { durable: then('header:location', '3s') }), {
+  const client = await startDurable(durableConfig(origin, { durable: polls('header:location', '3s') }), {
     clock,
   });
   const location = await client.accepted(HEADERS, PAYMENT);
@@ -240,7 +240,7 @@ test('a reload that no longer says what to poll neither submits again nor takes 
   const clock = new FakeClock();
   const origin = await startOrigin(status(202, { location: '/jobs/1' }), pending);
   const store = join(temporaryFolder(), 'store.db');
-  const client = await startDurable(durableConfig(origin, { durable: then('header:location'), store }), {
+  const client = await startDurable(durableConfig(origin, { durable: polls('header:location'), store }), {
     clock,
   });
   const location = await client.accepted({}, PAYMENT);
@@ -255,7 +255,7 @@ test('a reload that no longer says what to poll neither submits again nor takes 
 test('an error before the submit is taken is the business of the other loop', async () => {
   const origin = await startOrigin(status(503), status(503), status(202, { location: '/jobs/1' }), settled);
   const client = await startDurable(
-    durableConfig(origin, { durable: then('header:location').replace('2s', '100ms') }),
+    durableConfig(origin, { durable: polls('header:location').replace('2s', '100ms') }),
   );
   const end = await client.done(await client.accepted(HEADERS, PAYMENT));
   expect(end).toMatchObject({ status: 'succeeded', attempts: { made: 4 }, polls: { count: 1 } });
