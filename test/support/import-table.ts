@@ -128,7 +128,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 /** Each third-party package has one owner. */
 export const OWNER: Readonly<Record<string, readonly string[]>> = {
   undici: ['upstream'],
-  'http-proxy-3': ['upstream'],
   'prom-client': ['telemetry'],
   pino: ['runtime'],
   'pino-pretty': ['runtime'],
