@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { headerOf } from '../http/headers.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { outliveStreams } from '../runtime/http2-handles.ts';
 import { refuseConnectStream, refuseExpectation, refuseHead } from './client-error.ts';
 import type { Parties } from './client-exchange.ts';
 import { Http2Request } from './http2-request.ts';
@@ -113,6 +114,7 @@ export class Http2Clients {
     // A server of HTTP/1.1 lets clients close their side and still answers; a session would not notice its end.
     socket.allowHalfOpen = false;
     const session = this.#handshake(socket, SESSION);
+    outliveStreams(session);
     this.#sessions.add(session);
     let streams = 0;
     let idle: Timer = clock.timer(headTimeoutMs(), () => session.destroy());

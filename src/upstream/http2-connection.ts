@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { outliveStreams } from '../runtime/http2-handles.ts';
 import { type Carrier, type Handler, Http2Exchange, type Request } from './http2-exchange.ts';
 
 export interface Http2ConnectionOptions {
@@ -52,6 +53,7 @@ export class Http2Connection implements Carrier {
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
     this.session = session;
+    outliveStreams(session);
     session.on('remoteSettings', () => {
       this.#met = true;
       options.onChange();
