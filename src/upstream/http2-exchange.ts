@@ -22,8 +22,13 @@ export interface Carrier {
   released(): void;
 }
 
-const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } =
-  constants;
+const {
+  NGHTTP2_ENHANCE_YOUR_CALM,
+  NGHTTP2_FLAG_END_STREAM,
+  NGHTTP2_HTTP_1_1_REQUIRED,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_REFUSED_STREAM,
+} = constants;
 
 /** RFC 9113 §8.7: the upstream has not begun to process the request. */
 const NOT_LOOKED_AT: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED]);
@@ -159,7 +164,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
 
   #failureOf({ rstCode, id = 0 }: ClientHttp2Stream, cause: Error | undefined): Error {
     if (rstCode === NGHTTP2_HTTP_1_1_REQUIRED) this.#carrier.http1Required();
-    const said = `the upstream reset the stream: ${resetName(rstCode)}`;
+    const said = this.#resetBy(rstCode);
     if (NOT_LOOKED_AT.has(rstCode ?? 0) || id > this.#carrier.lastStreamId)
       return new ProxyError('connection_terminated', said, { cause, sent: 'not_sent' });
     // A reset; CANCEL is no error to node:http2, and is also what it says when the connection is gone.
@@ -168,6 +173,14 @@ export class Http2Exchange implements Dispatcher.DispatchController {
       return new ProxyError('connection_terminated', what, { cause, sent: 'sent_unknown' });
     }
     return cause;
+  }
+
+  /** node:http2 resets a stream by this code where the head of its reply exceeds our limits, and tells it like a reset of the peer. */
+  #resetBy(code: number | undefined): string {
+    const name = resetName(code);
+    if (code !== NGHTTP2_ENHANCE_YOUR_CALM || this.rawHeaders !== null)
+      return `the upstream reset the stream: ${name}`;
+    return `the stream was reset: ${name}; by the upstream, or by the proxy because the reply has too many or too long fields`;
   }
 
   async #upload(stream: ClientHttp2Stream, body: AsyncIterable<Buffer>): Promise<void> {

@@ -257,6 +257,21 @@ describe('what failed', () => {
     expect([got.headers.get('breakwater-attempts'), await got.text()]).toEqual(['2', 'third']);
   });
 
+  test('a reply of too many fields is not called the upstream’s reset', async () => {
+    const names = Array.from({ length: 5_000 }, (_, i) => `x-${i}`);
+    const origin = await startHttp2Origin(
+      [reply('ok', Object.fromEntries(names.map((name) => [name, 'v'])))],
+      { maxSendHeaderBlockLength: 1_000_000 },
+    );
+    const { api, proxy } = await start(origin, { more: SHORT });
+    expect((await fetch(api)).status).toBe(502);
+    expect((await proxy.untilEnded(1))[0]?.entries[0]).toMatchObject({
+      error: 'connection_terminated',
+      detail:
+        'the stream was reset: ENHANCE_YOUR_CALM; by the upstream, or by the proxy because the reply has too many or too long fields',
+    });
+  });
+
   test('so is a connection that breaks before the head', async () => {
     const origin: Http2Origin = await startHttp2Origin([
       () => origin.cut(),
