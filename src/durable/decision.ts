@@ -2,7 +2,7 @@ import { leavesOpen } from '../http/status.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { Random } from '../runtime/random.ts';
 import type { WaitRefusal } from './fates.ts';
-import type { JobErrorCode, WaitReason } from './job.ts';
+import { type JobErrorCode, type WaitReason, waitCause } from './job.ts';
 import type { Ended, Judgement } from './route.ts';
 import type { Next } from './store/store.ts';
 import type { PollState } from './until/state.ts';
@@ -143,9 +143,6 @@ export function deferral(
   const waitMs = floorMs * (1 + SPREAD * random());
   // At the deadline it is looked at once more, and ends.
   const dueAt = Math.min(Math.ceil(now + waitMs), deadlineAt);
-  const memo = isForAPerson(reason) ? { obstacle: message } : undefined;
+  const memo = waitCause(reason) === 'person' ? { obstacle: message } : undefined;
   return { next: { kind: 'wait', dueAt, reason, counts: false }, waitMs, reason, memo };
 }
-
-/** Waiting alone does not help: a person has to change something. */
-export const isForAPerson = (reason: WaitReason): boolean => reason === 'address' || reason === 'credentials';

@@ -4,10 +4,10 @@ import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Observer } from '../telemetry/call-record.ts';
-import { isForAPerson, type Memo } from './decision.ts';
+import type { Memo } from './decision.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
-import type { ClaimedJob, Job, WaitReason } from './job.ts';
+import { type ClaimedJob, type Job, type WaitReason, waitCause } from './job.ts';
 import type { Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
 import type { Running } from './runner.ts';
@@ -48,11 +48,9 @@ export async function execute(running: Running, deps: ExecuteDeps): Promise<Sign
   return signOf(kept);
 }
 
-/** Reasons for which our own guards did not let an attempt through. */
-const REFUSED: ReadonlySet<string> = new Set<WaitReason>(['breaker_open', 'concurrency', 'quota']);
-
 function signOf({ entry, next }: Settlement): Sign {
-  if (entry === undefined) return next.kind === 'wait' && REFUSED.has(next.reason) ? 'refused' : 'none';
+  if (entry === undefined)
+    return next.kind === 'wait' && waitCause(next.reason) === 'refusal' ? 'refused' : 'none';
   return entry.status === undefined || isFailing(entry.status) ? 'none' : 'well';
 }
 
@@ -121,7 +119,7 @@ async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promis
 /** A request that waits for a person is said in the log, once for each attempt to send it. */
 function tellDeferred(job: Job, { memo = '{}' }: Settlement, reason: WaitReason, deps: ExecuteDeps): void {
   report(job, deps, { type: 'durable_deferred', scope: scopeOf(job), reason });
-  if (!isForAPerson(reason)) return;
+  if (waitCause(reason) !== 'person') return;
   const { obstacle = reason } = parsedMemo({ memo }) as Partial<Memo>;
   const { id, method, route } = job;
   deps.logger.warn(

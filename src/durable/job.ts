@@ -7,24 +7,34 @@ import type { RawHeaders } from '../http/headers.ts';
 export type JobStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 
 /**
- * Why a request that is not running waits. Only `backoff` and `retry_after` follow an attempt that counts. Waiting alone does
- * not end `address` (the upstream's name leads to a forbidden address) and `credentials` (the stored ones cannot be read).
+ * What put a request off. `attempt`: a failed attempt, which counts. `refusal`: this proxy refused the attempt (breaker, quota,
+ * concurrency). `person`: waiting alone does not help. `time`: its time has not come, or other requests go first.
  */
-export const WAIT_REASONS = [
-  'backoff',
-  'retry_after',
-  'breaker_open',
-  'quota',
-  'budget',
-  'concurrency',
-  'address',
-  'credentials',
-  'paused',
-  'not_before',
-  'key',
-  'polling',
-] as const;
-export type WaitReason = (typeof WAIT_REASONS)[number];
+type WaitCause = 'attempt' | 'refusal' | 'person' | 'time';
+
+const WAIT_CAUSES = {
+  backoff: 'attempt',
+  retry_after: 'attempt',
+  breaker_open: 'refusal',
+  quota: 'refusal',
+  budget: 'time',
+  concurrency: 'refusal',
+  /** The upstream's name leads to a forbidden address. */
+  address: 'person',
+  /** The stored credentials cannot be read. */
+  credentials: 'person',
+  paused: 'time',
+  not_before: 'time',
+  key: 'time',
+  polling: 'time',
+} as const satisfies Record<string, WaitCause>;
+
+/** Why a request that is not running waits. */
+export type WaitReason = keyof typeof WAIT_CAUSES;
+
+export const WAIT_REASONS = Object.keys(WAIT_CAUSES) as readonly WaitReason[];
+
+export const waitCause = (reason: WaitReason): WaitCause => WAIT_CAUSES[reason];
 
 /** Why a request ended without success. */
 export const JOB_ERROR_CODES = [
