@@ -1,6 +1,6 @@
 import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
-import { type ErrorCode, ProxyError } from './errors.ts';
+import { isCutShort, ProxyError } from './errors.ts';
 
 /** What is known beforehand of the time that an attempt takes to its head. */
 export interface Expectation {
@@ -27,9 +27,6 @@ const USUAL_MARGIN = 1.5;
 
 /** An attempt begins a little later than its call, so it never has quite all of the call's time. */
 const TOTAL_SHARE = 0.9;
-
-/** Ends of an attempt that come from our side or the client's. They say something only after a long enough wait. */
-const CUT_SHORT: ReadonlySet<ErrorCode> = new Set(['client_gone', 'deadline_exceeded', 'hedge_lost']);
 
 /**
  * What the silence of one attempt says about the upstream. It is asked by all who judge attempts (the breaker, the
@@ -104,12 +101,12 @@ export class AttemptWatch {
 
   /** True for an end that says nothing about the upstream, because the attempt was cut short too early. */
   saysNothing(error: unknown): boolean {
-    return error instanceof ProxyError && CUT_SHORT.has(error.code) && !this.#hadItsTime();
+    return error instanceof ProxyError && isCutShort(error) && !this.#hadItsTime();
   }
 
   /** True for an attempt that was cut short after it had its time. */
   ranOut(error: unknown): boolean {
-    return error instanceof ProxyError && CUT_SHORT.has(error.code) && this.#hadItsTime();
+    return error instanceof ProxyError && isCutShort(error) && this.#hadItsTime();
   }
 
   #hadItsTime(): boolean {

@@ -1,60 +1,7 @@
-/**
- * Every way a call can fail without an upstream's reply. The HTTP status is decided at the edge (`problem.ts`).
- *
- * - the client: `client_gone`, `bad_request`, `too_many_fields`, `request_timeout` (in its body), `route_not_found`,
- *   `idempotency_key_required`, `idempotency_key_reused`, `idempotency_key_in_use`, `egress_denied` (not on the allow-list), `client_forbidden` (a web page, or an unknown Host, where a credential is added),
- *   `not_cached` (`only-if-cached`)
- * - the proxy would not: `breaker_open`, `concurrency_limit`, `quota`, `draining`, `proxy_loop`, `address_prohibited`,
- *   `out_of_sockets` (this machine has no file descriptor or port left for a connection),
- *   `signature_age` (it waited for longer than its signature holds),
- *   `body_not_kept` (a retry whose request body is no longer here), `hedge_lost` (another attempt of
- *   the call was answered first)
- * - a durable request that is not accepted: `payload_too_large`, `callback_forbidden`,
- *   `backlog_full`, `store_unavailable`
- * - time ran out: `attempt_timeout`, `deadline_exceeded`, `idle_timeout` (in a body)
- * - the upstream's side: all others
- */
-export type ErrorCode =
-  | 'client_gone'
-  | 'bad_request'
-  | 'too_many_fields'
-  | 'request_timeout'
-  | 'route_not_found'
-  | 'idempotency_key_required'
-  | 'idempotency_key_reused'
-  | 'idempotency_key_in_use'
-  | 'egress_denied'
-  | 'client_forbidden'
-  | 'not_cached'
-  | 'breaker_open'
-  | 'concurrency_limit'
-  | 'quota'
-  | 'signature_age'
-  | 'draining'
-  | 'proxy_loop'
-  | 'address_prohibited'
-  | 'out_of_sockets'
-  | 'body_not_kept'
-  | 'payload_too_large'
-  | 'callback_forbidden'
-  | 'backlog_full'
-  | 'store_unavailable'
-  | 'hedge_lost'
-  | 'attempt_timeout'
-  | 'deadline_exceeded'
-  | 'idle_timeout'
-  | 'dns_error'
-  | 'dns_timeout'
-  | 'connect_timeout'
-  | 'connection_refused'
-  | 'connection_failed'
-  | 'tls_certificate_error'
-  | 'tls_protocol_error'
-  | 'tls_alert_received'
-  | 'egress_proxy_refused'
-  | 'connection_terminated'
-  | 'protocol_error'
-  | 'response_incomplete';
+import { type AttemptEnd, type DurableRefusal, type ErrorCode, factsOf } from './error-table.ts';
+import type { RetryDenial } from './gave-up.ts';
+
+export type { ErrorCode } from './error-table.ts';
 
 /**
  * What the upstream may have seen of an attempt that brought no reply.
@@ -85,59 +32,61 @@ export class ProxyError extends Error {
   }
 }
 
-const NOT_THE_UPSTREAMS_FAULT: ReadonlySet<ErrorCode> = new Set([
-  'client_gone',
-  'bad_request',
-  'too_many_fields',
-  'request_timeout',
-  'route_not_found',
-  'idempotency_key_required',
-  'idempotency_key_reused',
-  'idempotency_key_in_use',
-  'egress_denied',
-  'client_forbidden',
-  'not_cached',
-  'breaker_open',
-  'concurrency_limit',
-  'quota',
-  'signature_age',
-  'draining',
-  'proxy_loop',
-  'address_prohibited',
-  'out_of_sockets',
-  'body_not_kept',
-  'payload_too_large',
-  'callback_forbidden',
-  'backlog_full',
-  'store_unavailable',
-  'hedge_lost',
-]);
+type Coded = Pick<ProxyError, 'code'>;
 
 /** True when the failure says something about the upstream; false for the client's leaving and our own refusals. */
-export function blamesUpstream(error: ProxyError): boolean {
-  return !NOT_THE_UPSTREAMS_FAULT.has(error.code);
+export function blamesUpstream({ code }: Coded): boolean {
+  return factsOf(code).blame === 'upstream';
 }
-
-const CONNECT_CLASS: ReadonlySet<ErrorCode> = new Set([
-  'dns_error',
-  'dns_timeout',
-  'connect_timeout',
-  'connection_refused',
-  'connection_failed',
-  'tls_certificate_error',
-  'tls_protocol_error',
-  'tls_alert_received',
-  'egress_proxy_refused',
-]);
-
-/** True when no connection came about: DNS, TCP or TLS. */
-export function isConnectFailure(error: ProxyError): boolean {
-  return CONNECT_CLASS.has(error.code);
-}
-
-/** Neither the upstream's fault nor a refusal: somebody left, or a body could no longer be had. */
-const ENDED_OTHERWISE: ReadonlySet<ErrorCode> = new Set(['client_gone', 'hedge_lost', 'body_not_kept']);
 
 /** True for what we would not do, with the upstream untouched. */
-export const isRefusal = (code: ErrorCode): boolean =>
-  NOT_THE_UPSTREAMS_FAULT.has(code) && !ENDED_OTHERWISE.has(code);
+export function isRefusal(code: ErrorCode): boolean {
+  const { blame } = factsOf(code);
+  return blame === 'client' || blame === 'proxy';
+}
+
+/** True if the client should not try again either. */
+export const isFinalError = (code: ErrorCode): boolean => factsOf(code).final;
+
+/** True if a policy has reported it as a `rejected` event. */
+export function isReported(code: ErrorCode): boolean {
+  const facts = factsOf(code);
+  return facts.blame !== 'upstream' && facts.reported;
+}
+
+/** True if a fallback can answer: the upstream failed or was not asked. False if the call is at fault or we shut down. */
+export function failsOver({ code }: Coded): boolean {
+  const facts = factsOf(code);
+  return facts.blame === 'upstream' || facts.fallback;
+}
+
+/** The reason that is given where this refusal ends the retries of a call. */
+export function gaveUpBecause({ code }: Coded): RetryDenial {
+  const facts = factsOf(code);
+  return facts.blame === 'upstream' ? 'refused' : facts.gaveUp;
+}
+
+/** What a durable request does; undefined for a failed attempt, which the retry rules judge. */
+export function durableRefusal({ code }: Coded): DurableRefusal | undefined {
+  const facts = factsOf(code);
+  return facts.blame === 'upstream' ? undefined : facts.durable;
+}
+
+const endsAs = ({ code }: Coded, ...ends: readonly AttemptEnd[]): boolean =>
+  ends.includes(factsOf(code).attempt);
+
+/** True when no connection came about: DNS, TCP or TLS. */
+export const isConnectFailure = (error: Coded): boolean => endsAs(error, 'unconnected');
+
+/** True for an attempt that the client or this proxy stopped waiting for: it says something only after a long enough wait. */
+export const isCutShort = (error: Coded): boolean => endsAs(error, 'cut_short', 'client_left');
+
+/** True for an end that can come before or after the first byte of the request: how far the attempt got decides `sent`. */
+export const dependsOnProgress = (error: Coded): boolean => endsAs(error, 'overdue', 'cut_short');
+
+/** True for a body that broke in a way that another connection can repair. */
+export const isResumable = (error: Coded): boolean => endsAs(error, 'broken', 'stalled');
+
+/** True for a silence of the upstream that makes its connection suspect. */
+export const isSilence = (error: Coded): boolean =>
+  blamesUpstream(error) && endsAs(error, 'overdue', 'stalled', 'cut_short');

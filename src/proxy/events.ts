@@ -1,25 +1,7 @@
 import type { GrpcStatus } from '../http/grpc.ts';
-import type { ErrorCode, Sent } from './errors.ts';
-
-/** Why a failed attempt was not followed by another. */
-export type RetryDenial =
-  | 'attempts'
-  | 'not_idempotent'
-  | 'body_not_replayable'
-  | 'veto'
-  | 'permanent'
-  | 'retry_after_too_long'
-  | 'signature_age'
-  | 'deadline'
-  | 'breaker'
-  | 'concurrency'
-  | 'quota'
-  | 'draining'
-  | 'budget'
-  | 'client_gone';
-
-/** Why a body that broke was not continued. `changed`: the upstream answered, but not with the rest of that body. */
-export type ResumeDenial = RetryDenial | 'changed';
+import type { ErrorCode, ReportedRefusal } from './error-table.ts';
+import type { Sent } from './errors.ts';
+import type { ResumeDenial, RetryDenial } from './gave-up.ts';
 
 /**
  * How a call fared with the cache. `stale`: given while another is fetched; `revalidated`: the upstream said that it is still
@@ -138,7 +120,7 @@ type CallEventKind =
   /** A local refusal; the upstream was not touched. A shadow breaker reports one and lets the call pass. */
   | {
       readonly type: 'rejected';
-      readonly reason: 'breaker_open' | 'concurrency_limit' | 'quota' | 'signature_age';
+      readonly reason: ReportedRefusal;
       readonly shadow: boolean;
     }
   /** The client asked for something else than its route says; `value` is what of it is allowed. */

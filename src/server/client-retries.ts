@@ -1,6 +1,6 @@
 import type { RawHeaders } from '../http/headers.ts';
-import type { ErrorCode } from '../proxy/errors.ts';
-import type { ResumeDenial } from '../proxy/events.ts';
+import { type ErrorCode, isFinalError } from '../proxy/errors.ts';
+import { isFinalReason, type ResumeDenial } from '../proxy/gave-up.ts';
 
 /** A field by which a client says that it has sent this before, and how many retries its value tells of. */
 interface Sign {
@@ -40,45 +40,9 @@ export function clientRetries(headers: RawHeaders): number {
   return most;
 }
 
-/**
- * The end of a call after which its client should not try either: all has been tried, or trying does harm. Left out is
- * what the client knows better (whether a POST may be repeated, a body that it still has) or where another time may be
- * another proxy (`draining`).
- */
-const FINAL: Readonly<Record<ResumeDenial, boolean>> = {
-  attempts: true,
-  veto: true,
-  permanent: true,
-  retry_after_too_long: true,
-  deadline: true,
-  breaker: true,
-  concurrency: true,
-  quota: true,
-  budget: true,
-  not_idempotent: false,
-  body_not_replayable: false,
-  changed: false,
-  // A client that signs anew may well try again.
-  signature_age: false,
-  draining: false,
-  client_gone: false,
-};
-
-/** The same of a call that did not come so far. */
-const FINAL_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'breaker_open',
-  'concurrency_limit',
-  'quota',
-  'deadline_exceeded',
-  'egress_denied',
-  'client_forbidden',
-  'proxy_loop',
-  'address_prohibited',
-]);
-
 /** Whether a failed call ends here for its client too. `gaveUp` and `error`: why there was no (other) attempt. */
 export function isFinal(gaveUp: ResumeDenial | undefined, error?: ErrorCode): boolean {
-  return (gaveUp !== undefined && FINAL[gaveUp]) || (error !== undefined && FINAL_ERRORS.has(error));
+  return (gaveUp !== undefined && isFinalReason(gaveUp)) || (error !== undefined && isFinalError(error));
 }
 
 /** Tells SDKs not to retry, by `no` in each of `fields`: lower-case names; the upstream's own, which may say the opposite, give way. */

@@ -1,34 +1,11 @@
-import { type GrpcStatus, grpcMessage, grpcNumber } from '../http/grpc.ts';
-import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
+import { grpcMessage, grpcNumber } from '../http/grpc.ts';
+import { factsOf } from '../proxy/error-table.ts';
+import type { ProxyError } from '../proxy/errors.ts';
 import type { Problem } from './problem.ts';
-
-/** Where it is not UNAVAILABLE: what the client may try again, later or elsewhere. */
-const STATUSES: Partial<Readonly<Record<ErrorCode, GrpcStatus>>> = {
-  client_gone: 'cancelled',
-  bad_request: 'internal',
-  too_many_fields: 'resource_exhausted',
-  request_timeout: 'cancelled',
-  route_not_found: 'unimplemented',
-  idempotency_key_required: 'invalid_argument',
-  idempotency_key_reused: 'invalid_argument',
-  idempotency_key_in_use: 'aborted',
-  egress_denied: 'permission_denied',
-  client_forbidden: 'permission_denied',
-  quota: 'resource_exhausted',
-  payload_too_large: 'resource_exhausted',
-  backlog_full: 'resource_exhausted',
-  callback_forbidden: 'permission_denied',
-  concurrency_limit: 'resource_exhausted',
-  proxy_loop: 'internal',
-  address_prohibited: 'permission_denied',
-  out_of_sockets: 'resource_exhausted',
-  attempt_timeout: 'deadline_exceeded',
-  deadline_exceeded: 'deadline_exceeded',
-};
 
 /** How gRPC says that a call failed: these fields are its whole answer, or what follows a body that broke off. Undefined is a bug. */
 export function grpcTrailers(error: ProxyError | undefined): [name: string, value: string][] {
-  const status = error === undefined ? 'internal' : (STATUSES[error.code] ?? 'unavailable');
+  const status = error === undefined ? 'internal' : factsOf(error.code).grpc;
   const text =
     error === undefined ? 'the proxy failed; its log says more' : `${error.code}: ${error.message}`;
   return [

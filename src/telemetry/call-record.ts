@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../proxy/errors.ts';
-import type { CacheResult, CallEvent, DedupeResult, ResumeDenial, StateEvent } from '../proxy/events.ts';
+import type { CacheResult, CallEvent, DedupeResult, StateEvent } from '../proxy/events.ts';
+import type { ResumeDenial } from '../proxy/gave-up.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';

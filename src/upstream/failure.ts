@@ -1,5 +1,5 @@
 import { RequestBodyBroken, RequestBodyNotKept } from '../http/bodies/request-body.ts';
-import { type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
+import { dependsOnProgress, type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
 
 const CODES: ReadonlyMap<string, ErrorCode> = new Map(
   Object.entries<ErrorCode>({
@@ -76,15 +76,9 @@ const COME_BACK_MS = 1_000;
 const HANDSHAKE_ALERT =
   /_ALERT_(?:(?:BAD_|NO_|UNSUPPORTED_)?CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)/;
 
-const DEPENDS_ON_SENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'attempt_timeout',
-  'deadline_exceeded',
-  'hedge_lost',
-]);
-
 function withSent(error: ProxyError, sent: Sent): ProxyError {
   // Our own refusals come before any byte; only what waited for the upstream depends on how far it got.
-  if (!DEPENDS_ON_SENT.has(error.code)) return error;
+  if (!dependsOnProgress(error)) return error;
   return new ProxyError(error.code, error.message, { cause: error, sent, retryAfterMs: error.retryAfterMs });
 }
 

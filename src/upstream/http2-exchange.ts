@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node
 import { addAbortSignal, PassThrough } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
-import { ProxyError } from '../proxy/errors.ts';
+import { isSilence, ProxyError } from '../proxy/errors.ts';
 import { toProxyError } from './failure.ts';
 import { fieldsOf, lengthOf, replyFields, resetName } from './http2-fields.ts';
 
@@ -32,8 +32,6 @@ const {
 
 /** RFC 9113 §8.7: the upstream has not begun to process the request. */
 const NOT_LOOKED_AT: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED]);
-
-const TIMEOUTS: ReadonlySet<string> = new Set(['attempt_timeout', 'deadline_exceeded', 'idle_timeout']);
 
 /**
  * One request on one stream, told to the handler as undici tells those of HTTP/1.1. (Not undici's own HTTP/2: of a reply
@@ -94,7 +92,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     if (this.#done) return;
     this.aborted = true;
     this.reason = reason;
-    if (reason instanceof ProxyError && TIMEOUTS.has(reason.code)) this.#carrier.suspect();
+    if (reason instanceof ProxyError && isSilence(reason)) this.#carrier.suspect();
     this.#fail(reason);
   }
 

@@ -4,7 +4,7 @@ import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isIdempotent } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import { blamesUpstream, type ErrorCode, ProxyError } from '../../proxy/errors.ts';
+import { failsOver, ProxyError } from '../../proxy/errors.ts';
 import type { FallbackResult } from '../../proxy/events.ts';
 import { type Outcome, type Policy, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
@@ -78,14 +78,6 @@ function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean):
     const body = new MemoryBody(chunks);
     return { status: to.status, statusText: '', headers, body, origin: 'fallback' };
   };
-}
-
-/** Refusals of our own after which another may do what the upstream was not even asked for. */
-const NOT_ASKED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['breaker_open', 'concurrency_limit', 'quota']);
-
-/** The upstream's failure, or that it was spared; not what is wrong with the call itself, nor our shutting down. */
-function failsOver(error: ProxyError): boolean {
-  return blamesUpstream(error) || NOT_ASKED.has(error.code);
 }
 
 /** The first upstream's outcome, in what of the time is not kept for the other. */

@@ -3,7 +3,7 @@ import { headerOf } from '../../http/headers.ts';
 import type { Reply, ReplyVerdict } from '../../http/reply.ts';
 import { isAnswered, isTooMuch, statusClass } from '../../http/status.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
-import { blamesUpstream, type ProxyError } from '../../proxy/errors.ts';
+import { blamesUpstream, isCutShort, type ProxyError } from '../../proxy/errors.ts';
 import type { RetryReason } from '../../proxy/events.ts';
 import type { RetryOptions } from './options.ts';
 
@@ -94,7 +94,8 @@ const isRead = ({ method, safe = false }: ClassifiedCall): boolean =>
 function classifyError(error: ProxyError, call: ClassifiedCall): RetryVerdict {
   if (error.code === 'client_gone') return CLIENT_GONE;
   if (!blamesUpstream(error)) return REJECTED;
-  if (error.code === 'deadline_exceeded') return NOT_RETRYABLE;
+  // No time is left.
+  if (isCutShort(error)) return NOT_RETRYABLE;
   const transparent = error.sent === 'not_sent';
   if (!transparent && !isRepeatable(call)) return NOT_IDEMPOTENT;
   return { retry: 'yes', transparent, overloaded: false, reason: error.code };

@@ -2,8 +2,9 @@ import { KeptReply } from '../../http/bodies/kept-reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
-import { type ErrorCode, ProxyError } from '../../proxy/errors.ts';
-import type { RetryDenial, RetryStep } from '../../proxy/events.ts';
+import { gaveUpBecause, ProxyError } from '../../proxy/errors.ts';
+import type { RetryStep } from '../../proxy/events.ts';
+import type { RetryDenial } from '../../proxy/gave-up.ts';
 import { type Outcome, type Policy, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
@@ -183,25 +184,12 @@ function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
   return unwrap(outcome);
 }
 
-const REFUSALS: Partial<Readonly<Record<ErrorCode, RetryDenial>>> = {
-  concurrency_limit: 'concurrency',
-  quota: 'quota',
-  body_not_kept: 'body_not_replayable',
-  draining: 'draining',
-  signature_age: 'signature_age',
-};
-
 /** We refused our own retry: the upstream's last word then tells the client more than our refusal does. */
 function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
   if (outcome.kind === 'reply') return unwrap(outcome);
   const { error } = outcome;
-  call.report({ type: 'retry_denied', reason: refusalOf(error) });
+  call.report({ type: 'retry_denied', reason: gaveUpBecause(error) });
   return last.take(error);
-}
-
-/** What a refusal of our own is called where it ends the retries. */
-export function refusalOf({ code }: ProxyError): RetryDenial {
-  return REFUSALS[code] ?? 'breaker';
 }
 
 /** A failed outcome put aside during backoff, to be the answer after all if no attempt brings a better one. */

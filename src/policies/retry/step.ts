@@ -1,5 +1,6 @@
 import { askedWaitMs } from '../../http/retry-after.ts';
-import type { RetryDenial, RetryStep } from '../../proxy/events.ts';
+import type { RetryStep } from '../../proxy/events.ts';
+import type { RetryDenial } from '../../proxy/gave-up.ts';
 import type { Random } from '../../runtime/random.ts';
 import { backoffMs, retryDelayMs } from './backoff.ts';
 import { ASKED_RETRY_COST, RETRY_COST } from './budget.ts';

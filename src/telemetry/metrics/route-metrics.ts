@@ -1,3 +1,4 @@
+import { isReported } from '../../proxy/errors.ts';
 import type { CallEvent } from '../../proxy/events.ts';
 import type { CallOutcome } from '../call-outcome.ts';
 import type { CallRecord } from '../call-record.ts';
@@ -16,14 +17,6 @@ const METHODS: ReadonlySet<string> = new Set([
   'TRACE',
   'CONNECT',
   'QUERY',
-]);
-
-/** Refusals that are counted when they happen, because one that ends a retry does not end the call as a refusal. */
-const COUNTED_AS_EVENT: ReadonlySet<string> = new Set([
-  'breaker_open',
-  'concurrency_limit',
-  'quota',
-  'signature_age',
 ]);
 
 /** Status and outcome together are the number that finds a series of a method: no string is built to look it up. */
@@ -133,7 +126,7 @@ export class RouteMetrics {
     if (record.clientRetries > 0) this.#clientRetries.value++;
     if (record.outcome === 'rescued') this.#rescued.value++;
     const { rejected } = record;
-    if (record.outcome === 'rejected' && rejected !== undefined && !COUNTED_AS_EVENT.has(rejected)) {
+    if (record.outcome === 'rejected' && rejected !== undefined && !isReported(rejected)) {
       this.#rejected.inc(rejected);
     }
   }

@@ -1,22 +1,24 @@
 import { expect, test } from 'vitest';
-import { FATES, type Fate, refusalOf } from '../../../src/durable/fates.ts';
-import { WAIT_REASONS } from '../../../src/durable/job.ts';
-import { blamesUpstream, type ErrorCode, ProxyError } from '../../../src/proxy/errors.ts';
+import { refusalOf } from '../../../src/durable/fates.ts';
+import { ERROR_CODES } from '../../../src/proxy/error-table.ts';
+import { blamesUpstream } from '../../../src/proxy/errors.ts';
 
-const rows = Object.entries(FATES) as [ErrorCode, Fate][];
-
-test.each(rows)('%s counts as an attempt exactly if it says something about the upstream', (code, fate) => {
-  expect(fate.kind === 'attempt').toBe(blamesUpstream(new ProxyError(code, '')));
-  expect(refusalOf({ code })).toEqual(fate.kind === 'attempt' ? undefined : fate);
+test.each(ERROR_CODES)('%s counts as an attempt exactly if it says something about the upstream', (code) => {
+  expect(refusalOf({ code }) === undefined).toBe(blamesUpstream({ code }));
 });
 
-test('each wait has a reason that the interface knows', () => {
-  const reasons = rows.flatMap(([, fate]) => (fate.kind === 'wait' ? [fate.reason] : []));
-  expect(WAIT_REASONS).toEqual(expect.arrayContaining(reasons));
+test('a callback does not wait for an address that no operator is going to allow', () => {
+  const never = { kind: 'end', code: 'not_retryable' };
+  expect(refusalOf({ code: 'address_prohibited' }, { kind: 'callback' })).toEqual(never);
+  expect(refusalOf({ code: 'address_prohibited' })).toMatchObject({ kind: 'wait' });
+  expect(refusalOf({ code: 'quota' }, { kind: 'callback' })).toMatchObject({ kind: 'wait' });
 });
 
 test('a request waits only for what can pass', () => {
-  const waiting = rows.flatMap(([code, fate]) => (fate.kind === 'wait' ? [[code, fate.reason]] : []));
+  const waiting = ERROR_CODES.flatMap((code) => {
+    const refusal = refusalOf({ code });
+    return refusal?.kind === 'wait' ? [[code, refusal.reason]] : [];
+  });
   expect(Object.fromEntries(waiting)).toEqual({
     idempotency_key_in_use: 'concurrency',
     breaker_open: 'breaker_open',

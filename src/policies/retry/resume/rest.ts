@@ -1,14 +1,13 @@
 import type { Reply } from '../../../http/reply.ts';
 import type { Call } from '../../../proxy/call.ts';
-import type { ProxyError } from '../../../proxy/errors.ts';
-import type { ResumeDenial } from '../../../proxy/events.ts';
+import { gaveUpBecause, type ProxyError } from '../../../proxy/errors.ts';
+import type { ResumeDenial } from '../../../proxy/gave-up.ts';
 import { type Outcome, type Send, settle } from '../../../proxy/pipeline.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Random } from '../../../runtime/random.ts';
 import type { RetryBudget } from '../budget.ts';
 import { classify, type RetryVerdict } from '../classify.ts';
 import type { RetryOptions } from '../options.ts';
-import { refusalOf } from '../retry.ts';
 import { nextStep, type Step } from '../step.ts';
 import type { Trip } from '../trip.ts';
 import { type Download, restHeaders, wholeLength } from './download.ts';
@@ -127,7 +126,7 @@ export class RestOfBody {
   #final(outcome: Outcome, because: string): ResumeDenial {
     if (outcome.kind === 'error' && because === 'rejected') {
       this.#deps.budget.refund(this.#paid);
-      return refusalOf(outcome.error);
+      return gaveUpBecause(outcome.error);
     }
     return because === 'client_gone' || because === 'veto' ? because : 'changed';
   }

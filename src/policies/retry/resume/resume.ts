@@ -1,6 +1,6 @@
 import type { BodyEnd, BodySink, ReplyBody } from '../../../http/reply.ts';
-import { type ErrorCode, ProxyError } from '../../../proxy/errors.ts';
-import type { ResumeDenial } from '../../../proxy/events.ts';
+import { isResumable, ProxyError } from '../../../proxy/errors.ts';
+import type { ResumeDenial } from '../../../proxy/gave-up.ts';
 import type { Policy } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
 import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
@@ -18,15 +18,8 @@ export function resume(deps: ResumeDeps): Policy {
   };
 }
 
-/** Ways to break that another connection may mend. What is no HTTP any more, and what we ended ourselves, is none. */
-const MENDABLE: ReadonlySet<ErrorCode> = new Set([
-  'connection_terminated',
-  'response_incomplete',
-  'idle_timeout',
-]);
-
 const isMendable = (reason: Error | undefined): reason is ProxyError =>
-  reason instanceof ProxyError && MENDABLE.has(reason.code);
+  reason instanceof ProxyError && isResumable(reason);
 
 /**
  * A body in parts, each from an attempt of its own, as one. It is the sink of the part that flows; nothing is kept, so

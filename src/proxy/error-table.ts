@@ -1,0 +1,410 @@
+import type { GrpcStatus } from '../http/grpc.ts';
+import type { ProxyErrorType } from '../http/proxy-status.ts';
+import type { RetryDenial } from './gave-up.ts';
+
+/** How an attempt ends with an error. */
+export type AttemptEnd =
+  /** No attempt was under way. */
+  | 'none'
+  /** No connection: DNS, TCP or TLS failed. */
+  | 'unconnected'
+  /** The connection or the reply broke off. */
+  | 'broken'
+  /** The reply was not valid HTTP. */
+  | 'invalid'
+  /** No head within the attempt's own time. */
+  | 'overdue'
+  /** No byte of the body for too long. */
+  | 'stalled'
+  /** This proxy stopped waiting: the call's time was over, or another attempt was answered first. */
+  | 'cut_short'
+  /** The client stopped waiting. */
+  | 'client_left';
+
+/** What a durable request does when an attempt of it is refused. No attempt is counted. */
+export type DurableRefusal =
+  | {
+      readonly kind: 'wait';
+      readonly reason: 'breaker_open' | 'concurrency' | 'quota' | 'address';
+      /** The wait if the refusal gives none; otherwise half of this is the shortest wait. */
+      readonly comeBackMs: number;
+    }
+  | { readonly kind: 'end'; readonly code: 'not_retryable' | 'cancelled' };
+
+/** What the client gets. */
+interface Answer {
+  /** Of an HTTP reply. */
+  readonly status: number;
+  /** Of the problem details (RFC 9457 §3.1.3). */
+  readonly title: string;
+  /** Of the Proxy-Status field (RFC 9209 §2.3). */
+  readonly proxyStatus: ProxyErrorType;
+  /** Of a gRPC reply. */
+  readonly grpc: GrpcStatus;
+  /** Whether the client should not try again either, also where no attempt was made. */
+  readonly final: boolean;
+}
+
+/** It counts against the upstream: the retry rules judge it, a fallback can answer, a durable request counts an attempt. */
+interface UpstreamFailure {
+  readonly blame: 'upstream';
+  readonly attempt: Exclude<AttemptEnd, 'none' | 'client_left'>;
+}
+
+/** It says nothing about the upstream. */
+interface OtherFailure {
+  /** `client`: its request cannot be served. `proxy`: our refusal. `nobody`: neither a mistake nor a refusal. */
+  readonly blame: 'client' | 'proxy' | 'nobody';
+  readonly attempt: 'none' | 'cut_short' | 'client_left';
+  /** The reason that is given where this ends the retries of a call. */
+  readonly gaveUp: RetryDenial;
+  readonly durable: DurableRefusal;
+  /** Whether a fallback can answer, because the upstream was not asked. */
+  readonly fallback: boolean;
+  /** Whether a policy reports it as a `rejected` event, which counts it even where it only ends the retries. */
+  readonly reported: boolean;
+}
+
+/** Everything that depends on an error's code. */
+export type ErrorFacts = Answer & (UpstreamFailure | OtherFailure);
+
+/** A later attempt would meet the same refusal. */
+const NEVER = { kind: 'end', code: 'not_retryable' } as const;
+
+/** What is refused now can be possible after this. */
+const SOON_MS = 1_000;
+
+/** A person has to change something first. */
+const PERSON_MS = 60_000;
+
+/** The client's request is at fault. */
+const CLIENT = {
+  proxyStatus: 'http_request_error',
+  blame: 'client',
+  attempt: 'none',
+  final: false,
+  gaveUp: 'refused',
+  durable: NEVER,
+  fallback: false,
+  reported: false,
+} as const;
+
+/** This proxy cannot send it now, or will not. */
+const REFUSAL = {
+  blame: 'proxy',
+  attempt: 'none',
+  final: false,
+  gaveUp: 'refused',
+  durable: { kind: 'wait', reason: 'concurrency', comeBackMs: SOON_MS },
+  fallback: false,
+  reported: false,
+} as const;
+
+const NOBODY = { ...REFUSAL, blame: 'nobody' } as const;
+
+const UNCONNECTED = {
+  grpc: 'unavailable',
+  blame: 'upstream',
+  attempt: 'unconnected',
+  final: false,
+} as const;
+
+const EXCHANGE = { grpc: 'unavailable', blame: 'upstream', final: false } as const;
+
+/**
+ * THE table: every way in which a call can fail without an upstream's reply, and all that follows from its code. A new code
+ * costs one row here. A group (`...CLIENT`) gives what its rows have in common; a row overrides what differs.
+ */
+const ERRORS = {
+  // --- the client ---
+  client_gone: {
+    ...NOBODY,
+    // Only the log shows this: the client has gone. nginx made 499 customary for it.
+    status: 499,
+    title: 'Client closed the request',
+    proxyStatus: 'http_request_error',
+    grpc: 'cancelled',
+    attempt: 'client_left',
+    gaveUp: 'client_gone',
+    durable: { kind: 'end', code: 'cancelled' },
+  },
+  bad_request: { ...CLIENT, status: 400, title: 'Bad request', grpc: 'internal' },
+  too_many_fields: { ...CLIENT, status: 431, title: 'Too many header fields', grpc: 'resource_exhausted' },
+  /** The client sends its body too slowly. */
+  request_timeout: { ...CLIENT, status: 408, title: 'Request body timed out', grpc: 'cancelled' },
+  route_not_found: {
+    ...CLIENT,
+    status: 404,
+    title: 'No route',
+    proxyStatus: 'destination_not_found',
+    grpc: 'unimplemented',
+  },
+  idempotency_key_required: {
+    ...CLIENT,
+    status: 400,
+    title: 'Idempotency key required',
+    grpc: 'invalid_argument',
+  },
+  idempotency_key_reused: {
+    ...CLIENT,
+    status: 422,
+    title: 'Idempotency key used for another request',
+    grpc: 'invalid_argument',
+  },
+  idempotency_key_in_use: {
+    ...CLIENT,
+    status: 409,
+    title: 'First request with this idempotency key still runs',
+    grpc: 'aborted',
+    durable: REFUSAL.durable,
+  },
+  /** The allow-list of the upstream does not have this call. */
+  egress_denied: {
+    ...CLIENT,
+    status: 403,
+    title: 'Not allowed',
+    proxyStatus: 'http_request_denied',
+    grpc: 'permission_denied',
+    final: true,
+  },
+  /** A web page, or an unknown Host, on a route that adds a credential. */
+  client_forbidden: {
+    ...CLIENT,
+    status: 403,
+    title: 'Client not allowed',
+    proxyStatus: 'http_request_denied',
+    grpc: 'permission_denied',
+    final: true,
+  },
+  /** `Cache-Control: only-if-cached`, and nothing fresh is cached. */
+  not_cached: { ...CLIENT, status: 504, title: 'Not in the cache', grpc: 'unavailable' },
+  payload_too_large: {
+    ...CLIENT,
+    status: 413,
+    title: 'Request body too large',
+    grpc: 'resource_exhausted',
+  },
+  callback_forbidden: { ...CLIENT, status: 403, title: 'Callback not allowed', grpc: 'permission_denied' },
+
+  // --- this proxy ---
+  breaker_open: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Circuit breaker open',
+    proxyStatus: 'destination_unavailable',
+    grpc: 'unavailable',
+    final: true,
+    gaveUp: 'breaker',
+    durable: { kind: 'wait', reason: 'breaker_open', comeBackMs: SOON_MS },
+    fallback: true,
+    reported: true,
+  },
+  concurrency_limit: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Concurrency limit reached',
+    proxyStatus: 'connection_limit_reached',
+    grpc: 'resource_exhausted',
+    final: true,
+    gaveUp: 'concurrency',
+    fallback: true,
+    reported: true,
+  },
+  quota: {
+    ...REFUSAL,
+    status: 429,
+    title: 'Quota used up',
+    proxyStatus: 'http_request_error',
+    grpc: 'resource_exhausted',
+    final: true,
+    gaveUp: 'quota',
+    durable: { kind: 'wait', reason: 'quota', comeBackMs: SOON_MS },
+    fallback: true,
+    reported: true,
+  },
+  /** The call waited for longer than its signature is valid. */
+  signature_age: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Signature too old to be sent',
+    proxyStatus: 'proxy_internal_response',
+    grpc: 'unavailable',
+    gaveUp: 'signature_age',
+    reported: true,
+  },
+  draining: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Shutting down',
+    proxyStatus: 'destination_unavailable',
+    grpc: 'unavailable',
+    gaveUp: 'draining',
+    durable: { kind: 'wait', reason: 'concurrency', comeBackMs: 0 },
+  },
+  proxy_loop: {
+    ...REFUSAL,
+    status: 502,
+    title: 'Proxy loop',
+    proxyStatus: 'proxy_loop_detected',
+    grpc: 'internal',
+    final: true,
+    durable: NEVER,
+  },
+  address_prohibited: {
+    ...REFUSAL,
+    status: 502,
+    title: 'Upstream address prohibited',
+    proxyStatus: 'destination_ip_prohibited',
+    grpc: 'permission_denied',
+    final: true,
+    // A name can lead elsewhere for an hour, and a configuration can be corrected: an accepted request outlasts both.
+    durable: { kind: 'wait', reason: 'address', comeBackMs: PERSON_MS },
+  },
+  /** This machine has no file descriptor or port left for a connection. */
+  out_of_sockets: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Proxy out of sockets',
+    proxyStatus: 'proxy_internal_error',
+    grpc: 'resource_exhausted',
+  },
+  backlog_full: {
+    ...REFUSAL,
+    status: 429,
+    title: 'Backlog full',
+    proxyStatus: 'http_request_error',
+    grpc: 'resource_exhausted',
+  },
+  store_unavailable: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Store unavailable',
+    proxyStatus: 'proxy_internal_error',
+    grpc: 'unavailable',
+  },
+
+  // --- neither a mistake nor a refusal ---
+  /** A retry needs the request body, which is no longer in memory. */
+  body_not_kept: {
+    ...NOBODY,
+    status: 502,
+    title: 'Request body not kept for a retry',
+    proxyStatus: 'proxy_internal_response',
+    grpc: 'unavailable',
+    gaveUp: 'body_not_replayable',
+    durable: NEVER,
+  },
+  /** Another attempt of the call was answered first, so no client sees this. */
+  hedge_lost: {
+    ...NOBODY,
+    status: 502,
+    title: 'Overtaken',
+    proxyStatus: 'proxy_internal_response',
+    grpc: 'unavailable',
+    attempt: 'cut_short',
+  },
+
+  // --- the upstream ---
+  dns_error: { ...UNCONNECTED, status: 502, title: 'Upstream name not resolved', proxyStatus: 'dns_error' },
+  dns_timeout: {
+    ...UNCONNECTED,
+    status: 504,
+    title: 'Upstream name not resolved in time',
+    proxyStatus: 'dns_timeout',
+  },
+  connect_timeout: {
+    ...UNCONNECTED,
+    status: 504,
+    title: 'Upstream connection timed out',
+    proxyStatus: 'connection_timeout',
+  },
+  connection_refused: {
+    ...UNCONNECTED,
+    status: 502,
+    title: 'Upstream refused the connection',
+    proxyStatus: 'connection_refused',
+  },
+  connection_failed: {
+    ...UNCONNECTED,
+    status: 502,
+    title: 'Upstream unreachable',
+    proxyStatus: 'destination_ip_unroutable',
+  },
+  tls_certificate_error: {
+    ...UNCONNECTED,
+    status: 502,
+    title: 'Upstream certificate not accepted',
+    proxyStatus: 'tls_certificate_error',
+  },
+  tls_protocol_error: { ...UNCONNECTED, status: 502, title: 'TLS failed', proxyStatus: 'tls_protocol_error' },
+  tls_alert_received: {
+    ...UNCONNECTED,
+    status: 502,
+    title: 'Upstream refused TLS',
+    proxyStatus: 'tls_alert_received',
+  },
+  egress_proxy_refused: {
+    ...UNCONNECTED,
+    status: 502,
+    title: 'Egress proxy refused the tunnel',
+    proxyStatus: 'destination_unavailable',
+  },
+  attempt_timeout: {
+    ...EXCHANGE,
+    status: 504,
+    title: 'Upstream timed out',
+    proxyStatus: 'http_response_timeout',
+    grpc: 'deadline_exceeded',
+    attempt: 'overdue',
+  },
+  deadline_exceeded: {
+    ...EXCHANGE,
+    status: 504,
+    title: 'Deadline exceeded',
+    proxyStatus: 'http_response_timeout',
+    grpc: 'deadline_exceeded',
+    attempt: 'cut_short',
+    final: true,
+  },
+  idle_timeout: {
+    ...EXCHANGE,
+    status: 502,
+    title: 'Upstream stalled',
+    proxyStatus: 'connection_read_timeout',
+    attempt: 'stalled',
+  },
+  connection_terminated: {
+    ...EXCHANGE,
+    status: 502,
+    title: 'Upstream closed the connection',
+    proxyStatus: 'connection_terminated',
+    attempt: 'broken',
+  },
+  protocol_error: {
+    ...EXCHANGE,
+    status: 502,
+    title: 'Upstream sent an invalid response',
+    proxyStatus: 'http_protocol_error',
+    attempt: 'invalid',
+  },
+  response_incomplete: {
+    ...EXCHANGE,
+    status: 502,
+    title: 'Upstream cut its response short',
+    proxyStatus: 'http_response_incomplete',
+    attempt: 'broken',
+  },
+} as const satisfies Record<string, ErrorFacts>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The refusals that policies report as events when they happen. */
+export type ReportedRefusal = {
+  [Code in ErrorCode]: (typeof ERRORS)[Code] extends { readonly reported: true } ? Code : never;
+}[ErrorCode];
+
+/** The row of a code. */
+export const factsOf = (code: ErrorCode): ErrorFacts => ERRORS[code];
+
+/** All codes, in the order of the table. */
+export const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
