@@ -20,7 +20,7 @@ function checkToken(authorization: string | undefined, token: string): void {
   if (hasToken(authorization, token)) return;
   const given = bearer(authorization);
   const error = given === undefined ? '' : ', error="invalid_token"';
-  throw new AdminProblem(401, 'this server needs its admin token as a bearer token', {
+  throw new AdminProblem(401, 'the admin token is required as a bearer token', {
     headers: { 'www-authenticate': `Bearer realm="breakwater admin"${error}` },
   });
 }
@@ -56,7 +56,7 @@ function checkOrigin({ headers }: IncomingMessage): void {
   const site = headers['sec-fetch-site'] ?? 'none';
   const foreign = site !== 'same-origin' && site !== 'none' && headers['sec-fetch-mode'] !== 'navigate';
   if (foreign || (origin !== undefined && hostOf(origin) !== host?.toLowerCase()))
-    throw new AdminProblem(403, 'requests of other web pages are not accepted');
+    throw new AdminProblem(403, 'requests from other web pages are not accepted');
 }
 
 function hostOf(origin: string): string | undefined {
@@ -69,7 +69,7 @@ export function checkHost(host: string | undefined): void {
   if (isIP(name) !== 0 || name.toLowerCase() === 'localhost') return;
   throw new AdminProblem(
     421,
-    'without an admin token this server answers to localhost and IP addresses only',
+    'without an admin token, the host of the request must be localhost or an IP address',
   );
 }
 

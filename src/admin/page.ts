@@ -68,9 +68,9 @@ export function isPage(path: string): boolean {
 /** A file of the monitor page, read when it is asked for: nobody who never looks pays for it. */
 export async function pageFile(method: string, path: string): Promise<AdminResponse> {
   const [name, contentType] = FILES.get(path) ?? [];
-  if (name === undefined || contentType === undefined) throw new AdminProblem(404, 'there is nothing here');
+  if (name === undefined || contentType === undefined) throw new AdminProblem(404, 'there is no such path');
   if (method !== 'GET' && method !== 'HEAD')
-    throw new AdminProblem(405, `${path} takes GET and HEAD only`, { headers: { allow: 'GET, HEAD' } });
+    throw new AdminProblem(405, `${path} allows GET and HEAD only`, { headers: { allow: 'GET, HEAD' } });
   // Beside this module in the source tree, and beside the bundle, where the build copies the folder.
   const body = await readFile(new URL(`./dashboard/${name}`, import.meta.url), 'utf8');
   return { status: 200, contentType, body, headers: HEADERS };

@@ -48,18 +48,18 @@ export function findRoute(
     if (match === null) continue;
     const allowed = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];
     if (allowed.includes(method)) return { route, name: decoded(match[1] ?? '') };
-    throw new AdminProblem(405, `${path} takes ${allowed.join(' and ')} only`, {
+    throw new AdminProblem(405, `${path} allows ${allowed.join(' and ')} only`, {
       headers: { allow: allowed.join(', ') },
     });
   }
-  throw new AdminProblem(404, 'there is nothing here');
+  throw new AdminProblem(404, 'there is no such path');
 }
 
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw new AdminProblem(404, 'there is nothing here');
+    throw new AdminProblem(404, 'there is no such path');
   }
 }
 
@@ -77,7 +77,7 @@ async function reload({ req, deps }: AdminRequest): Promise<AdminResponse> {
   await requestJson(req);
   const result = await deps.reload();
   if (result.ok) return json(200, { reloaded: true });
-  throw new AdminProblem(422, 'the configuration has errors; the running one stays', {
+  throw new AdminProblem(422, 'the configuration has errors; the running configuration stays in effect', {
     members: { errors: result.errors },
   });
 }
@@ -97,7 +97,7 @@ async function resetQuota({ req, deps, name }: AdminRequest): Promise<AdminRespo
   if (!deps.resetQuota(name)) throw new AdminProblem(404, `there is no upstream "${name}"`);
   deps.logger.warn(
     { upstream: name },
-    `quota of ${name} reset by the admin API: what was learned and used is forgotten`,
+    `quota of ${name} reset by the admin API: learned limits and counted usage are cleared`,
   );
   return json(200, { upstream: name, reset: true });
 }

@@ -79,7 +79,7 @@ async function answer(
   } catch (error) {
     if (error instanceof AdminProblem) return error.response;
     deps.logger.error({ error, path: pathOf(req) }, 'admin request failed: a bug');
-    return new AdminProblem(500, 'this is a bug; the log has its details').response;
+    return new AdminProblem(500, 'internal error, which is a bug; the log has the details').response;
   }
 }
 

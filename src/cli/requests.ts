@@ -154,7 +154,7 @@ const pathOf = (id = ''): string => `/requests/${encodeURIComponent(id)}`;
 function problemIn(proxy: AdminAddress, body: Buffer): string {
   const { detail } = parsed<{ detail?: string }>(proxy, body);
   // The interface names its own parameter.
-  if (detail !== 'there is nothing here')
+  if (detail !== 'there is no such path')
     return detail === undefined
       ? 'no reason was given'
       : terminalText(detail.replace('?force=true', '--force'));

@@ -66,8 +66,8 @@ function isUnsent(error: ProxyError, job: ClaimedJob): boolean {
 function withoutDeadline(outcome: Outcome, begun: boolean): Outcome {
   if (outcome.kind === 'reply' || outcome.error.code !== 'deadline_exceeded') return outcome;
   const error = begun
-    ? new ProxyError('attempt_timeout', 'no head within the total timeout', { sent: 'sent_unknown' })
-    : new ProxyError('concurrency_limit', 'no turn came within the total timeout');
+    ? new ProxyError('attempt_timeout', 'no reply head within the total timeout', { sent: 'sent_unknown' })
+    : new ProxyError('concurrency_limit', 'no permit became free within the total timeout');
   return { kind: 'error', error };
 }
 
@@ -95,7 +95,7 @@ function storedBody({ buffer, byteOffset, length }: Uint8Array): RequestBody {
 }
 
 /** Ends the reading of a body of which enough is here; it says nothing about the upstream. */
-const ENOUGH = new ProxyError('client_gone', 'as much of the reply is here as is kept', {
+const ENOUGH = new ProxyError('client_gone', 'the reply is longer than the stored maximum', {
   sent: 'sent_unknown',
 });
 
@@ -105,7 +105,7 @@ async function receive(
   { clock, memory }: AttemptDeps,
 ): Promise<StoredResponse | 'broken'> {
   const sink = new Collector(route.options.maxResultBytes, memory, () => signal.abort(ENOUGH));
-  const late = new ProxyError('idle_timeout', `the body took longer than ${route.bodyTimeoutMs} ms`, {
+  const late = new ProxyError('idle_timeout', `the reply body took longer than ${route.bodyTimeoutMs} ms`, {
     sent: 'sent_unknown',
   });
   const timer = clock.timer(route.bodyTimeoutMs, () => signal.abort(late));
@@ -125,7 +125,9 @@ function brokenBody({ reason }: Abort): Outcome {
   const error =
     reason instanceof ProxyError
       ? reason
-      : new ProxyError('response_incomplete', 'the reply broke off', { sent: 'sent_unknown' });
+      : new ProxyError('response_incomplete', 'the reply ended before its body was complete', {
+          sent: 'sent_unknown',
+        });
   return { kind: 'error', error };
 }
 

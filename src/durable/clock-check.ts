@@ -15,9 +15,9 @@ export interface ClockCheckDeps {
 export async function warnOfClock({ clock, logger, store }: ClockCheckDeps): Promise<void> {
   const ms = Math.round(clock.wallTime() - (await store.wallTime()));
   if (Math.abs(ms) < CLOCK_OFF_MS) return;
-  const where = `${Math.abs(ms)} ms ${ms > 0 ? 'ahead of' : 'behind'} the store's`;
+  const where = `${Math.abs(ms)} ms ${ms > 0 ? 'ahead of' : 'behind'} the clock of the durable store`;
   logger.warn(
     { clock_off_ms: ms },
-    `this computer's clock is ${where}: durable requests may be sent too early or too late; set it by NTP`,
+    `the clock of this machine is ${where}: durable requests may be sent too early or too late; synchronise it with NTP`,
   );
 }

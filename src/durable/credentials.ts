@@ -111,7 +111,7 @@ function refused(taken: readonly (readonly [at: number, pair: string])[]): Proxy
     'send it as a header that headers.set injects, set durable.credentials: encrypted, or, if it is no secret, list it in identity.ignored_names';
   return new ProxyError(
     'bad_request',
-    `the query parameter ${names} holds a secret, which this proxy does not store: ${fix}`,
+    `the query parameter ${names} contains a secret, which is not stored: ${fix}`,
   );
 }
 

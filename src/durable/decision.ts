@@ -42,7 +42,7 @@ export function decide(ended: Ended, judgement: Judgement, options: DecideOption
       const { error, refusal } = judgement;
       if (refusal.kind === 'wait')
         return deferral(error, refusal, { now, deadlineAt, random: options.random });
-      return end({ now, ...options }, refusal.code, `It was not sent: ${error.message}`);
+      return end({ now, ...options }, refusal.code, `Not sent: ${error.message}`);
     }
     case 'retry': {
       const { delayMs, backoffMs, asked, cost } = judgement;
@@ -79,12 +79,13 @@ export function end(
 }
 
 const TITLES: Readonly<Record<JobErrorCode, string>> = {
-  exhausted: 'All attempts have failed',
+  exhausted: 'All attempts failed',
   deadline: 'The deadline has passed',
-  not_retryable: 'The reply says no, and asking again would not change it',
-  condition_failed: 'The reply says that it has failed',
-  unknown_outcome: 'Nobody knows whether the upstream has acted on it, and it may not be repeated',
-  unwritable: 'The store could not keep what came of it, so that it is not sent again',
+  not_retryable: 'The reply is a permanent error; retrying would not change it',
+  condition_failed: 'The reply reports a failure',
+  unknown_outcome:
+    'Outcome unknown: the upstream may have processed the request, and repeating it is not safe',
+  unwritable: 'The store could not save the result; the request is not sent again',
   cancelled: 'Cancelled',
 };
 
@@ -106,7 +107,7 @@ function failureOf(ended: Ended, because: Because): [JobErrorCode, title?: strin
     case 'not_retryable':
       return notRetryable(ended);
     case 'veto':
-      return ['not_retryable', 'The reply says that the request is not to be repeated'];
+      return ['not_retryable', 'The reply forbids a retry'];
     case 'permanent':
     case 'retry_after_too_long':
     case 'body_not_replayable':
@@ -121,13 +122,13 @@ function notRetryable(ended: Ended): [JobErrorCode, title?: string | undefined] 
   const { status } = outcome.reply;
   if (!leavesOpen(status)) return ['not_retryable'];
   if (!repeatable) return ['unknown_outcome', unknownTitle(ended)];
-  return ['not_retryable', `The reply is a ${status}, and by the rules of the route that is not repeated`];
+  return ['not_retryable', `The upstream replied ${status}, which the rules of the route do not retry`];
 }
 
 /** Undefined without a reply: then the usual sentence holds. */
 function unknownTitle({ outcome }: Ended): string | undefined {
   if (outcome.kind === 'error') return undefined;
-  return `The reply, a ${outcome.reply.status}, does not say whether the upstream has acted on it; without an idempotency key it is not repeated`;
+  return `Outcome unknown: the upstream replied ${outcome.reply.status} and may have processed the request; without an idempotency key it is not repeated`;
 }
 
 /** Waits are spread upwards by up to this share, so that those who were refused together do not return together. */

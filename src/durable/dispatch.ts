@@ -35,9 +35,9 @@ const BUDGET_WAIT_MS = 10_000;
 const PER_UNPAID_MS = 50;
 
 const UNREADABLE =
-  'the stored credentials cannot be read: durable.credentials_key is missing, or is not the one that they were stored with';
+  'the stored credentials cannot be decrypted: durable.credentials_key is missing or was changed';
 
-const CUT = 'Cancelled during an attempt: nobody knows whether the upstream has acted on it';
+const CUT = 'Cancelled during an attempt. Outcome unknown: the upstream may have processed the request';
 
 /** A request whose route is gone from the configuration: it may come back. */
 const NO_ROUTE_WAIT_MS = 60_000;
@@ -112,7 +112,7 @@ export class Dispatch {
     const { job, before } = turn;
     const late = now >= job.deadlineAt;
     const tooLate = () => {
-      const why = memo.obstacle && `The deadline has passed. Before it: ${memo.obstacle}`;
+      const why = memo.obstacle && `The deadline has passed. The request was not sent: ${memo.obstacle}`;
       return end({ now, retentionMs: route.options.retentionMs }, 'deadline', why);
     };
     const wait = (refusal: WaitRefusal, message: string) =>

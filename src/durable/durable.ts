@@ -137,13 +137,13 @@ export class Durable {
   async accept(name: string, call: Call): Promise<Reply> {
     const route = this.#routes.get(name);
     if (route === undefined || this.#closed)
-      throw new ProxyError('draining', 'durable requests are not accepted any more');
+      throw new ProxyError('draining', 'durable requests are no longer accepted');
     const { job, submitted } = await this.#intake.take(route, call);
     if (submitted.kind === 'accepted') this.#runner.wake();
     const repeat = submitted.kind === 'repeat';
     try {
       const known = repeat ? await this.#health.giving(this.#deps.store.get(submitted.id)) : jobOf(job);
-      if (known === undefined) throw new StoreError('failed', `${submitted.id} has just been forgotten`);
+      if (known === undefined) throw new StoreError('failed', `${submitted.id} was just deleted`);
       return await answerSubmission({ job: known, repeat }, call, this.#api);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
@@ -223,7 +223,10 @@ export class Durable {
       stopped: () => this.#closed,
     };
     const onSetBack = (count: number) =>
-      logger.warn({ count }, 'the clock was set back: requests that wait keep the length of their wait');
+      logger.warn(
+        { count },
+        'the clock was set back: the waits of waiting requests start again now, at the same length',
+      );
     return new Runner({
       clock,
       onSetBack,

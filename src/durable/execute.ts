@@ -71,8 +71,11 @@ async function keepSomehow(
       return (await keep(offered, deps)) ? offered : undefined;
     } catch (error) {
       if (!isUnwritable(error) || i === forms.length - 1) throw error;
-      const why = i === 0 ? 'what came of a durable request' : 'the callback of a durable request';
-      deps.logger.warn({ id: job.id, error }, `the store cannot keep ${why}`);
+      const what = i === 0 ? 'result' : 'callback';
+      deps.logger.warn(
+        { id: job.id, error },
+        `the durable store cannot save the ${what} of a durable request`,
+      );
     }
   }
   return undefined;
@@ -124,7 +127,7 @@ function tellDeferred(job: Job, { memo = '{}' }: Settlement, reason: WaitReason,
   const { id, method, route } = job;
   deps.logger.warn(
     { id, method, route, reason },
-    `durable ${method} ${route} waits and is not sent: ${obstacle}`,
+    `durable ${method} ${route} waits and is not sent until this is fixed: ${obstacle}`,
   );
 }
 

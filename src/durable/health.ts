@@ -59,7 +59,7 @@ export class Health {
 
   #recovered(): void {
     this.#problem = undefined;
-    this.#deps.logger.info({}, 'the store of durable requests works again');
+    this.#deps.logger.info({}, 'the durable store works again');
   }
 
   #failed(error: StoreError, of: Asked): void {
@@ -67,10 +67,7 @@ export class Health {
     const most = known !== undefined && PROVES[known.of] > PROVES[of] ? known.of : of;
     this.#problem = { error, of: most, at: this.#deps.clock.now() };
     if (known !== undefined) return;
-    this.#deps.logger.error(
-      { problem: error.problem },
-      `the store of durable requests fails: ${error.message}`,
-    );
+    this.#deps.logger.error({ problem: error.problem }, `the durable store fails: ${error.message}`);
   }
 }
 

@@ -91,7 +91,7 @@ export class Intake {
     }
     if (submitted.kind === 'accepted') this.#backlog++;
     if (submitted.kind !== 'conflict') return submitted;
-    const message = 'this idempotency key was used for another request: another method, target or body';
+    const message = 'this idempotency key was used for a request with another method, target or body';
     throw new ProxyError('idempotency_key_reused', message);
   }
 
@@ -103,9 +103,8 @@ export class Intake {
     }
     const { backlog } = process();
     if (this.#backlog < backlog) return;
-    throw new ProxyError('backlog_full', `${this.#backlog} requests have not ended, and no more are kept`, {
-      retryAfterMs: FULL_RETRY_MS,
-    });
+    const message = `the backlog is full: ${this.#backlog} durable requests have not ended`;
+    throw new ProxyError('backlog_full', message, { retryAfterMs: FULL_RETRY_MS });
   }
 
   async #read({ headers, body }: Call, maxBytes: number): Promise<Buffer> {
@@ -128,14 +127,14 @@ export class Intake {
 
 /** A failing store as its client is told. A connection may break at the commit itself: then nobody knows. */
 export function unavailable(error: StoreError): ProxyError {
-  const message = `the store of durable requests fails (${error.problem}); nothing was promised`;
+  const message = `the durable store fails (${error.problem}); acceptance of the request is not confirmed`;
   return new ProxyError('store_unavailable', message, { retryAfterMs: STORE_RETRY_MS, cause: error });
 }
 
 /** What a client is told whose request is not in the store. */
 function refusalOf(error: StoreError): ProxyError {
   if (error.problem !== 'unwritable') return unavailable(error);
-  const message = 'the store of durable requests cannot keep a request like this; nothing was promised';
+  const message = 'the durable store cannot save this request; it was not accepted';
   return new ProxyError('bad_request', message, { cause: error });
 }
 
@@ -149,11 +148,14 @@ function givenKey(headers: RawHeaders, { idempotencyHeader }: DurableRoute): str
 }
 
 function tooLarge(maxBytes: number): ProxyError {
-  return new ProxyError('payload_too_large', `this route keeps request bodies of up to ${maxBytes} bytes`);
+  return new ProxyError(
+    'payload_too_large',
+    `the request body is larger than ${maxBytes} bytes, the limit of this durable route`,
+  );
 }
 
 function noMemory(): ProxyError {
-  return new ProxyError('store_unavailable', 'too many request bodies are being taken in', {
+  return new ProxyError('store_unavailable', 'too many request bodies are being received at once', {
     retryAfterMs: 1_000,
   });
 }

@@ -76,9 +76,13 @@ function outcomeFields({ outcome }: Attempted, detail: string | undefined) {
 
 /** The attempt before this claim, of which nobody knows how it ended. */
 export function lost({ attempt, startedAt = 0, dueAt }: ClaimedJob): Made {
-  const error = new ProxyError('connection_terminated', 'the process that made this attempt is gone', {
-    sent: 'sent_unknown',
-  });
+  const error = new ProxyError(
+    'connection_terminated',
+    'the process that made this attempt stopped, or lost its lease',
+    {
+      sent: 'sent_unknown',
+    },
+  );
   const outcome = { kind: 'error', error } as const;
   return {
     attempted: { outcome, response: undefined, sent: true, ms: 0 },

@@ -36,7 +36,7 @@ export function orderOf(headers: RawHeaders, { now, deadlineMs, callbacks }: Ord
   const asked = field('deadline');
   // A request may have less time than its route gives, never more.
   const deadlineAt = asked === undefined ? now + deadlineMs : deadline(asked, now, deadlineMs);
-  if (dueAt >= deadlineAt) throw bad('the request would not be due before its deadline');
+  if (dueAt >= deadlineAt) throw bad('the request would become due only at its deadline or later');
   const callback = field('callback');
   return {
     callbackUrl: callback === undefined ? null : callbackUrl(callback, callbacks),
@@ -50,7 +50,7 @@ export function orderOf(headers: RawHeaders, { now, deadlineMs, callbacks }: Ord
 /** Undefined without the field. Which of two was meant, nobody knows. */
 function only(headers: RawHeaders, name: string): string | undefined {
   const [value, other] = valuesOf(headers, name);
-  if (other !== undefined) throw bad(`${name} may be sent once`);
+  if (other !== undefined) throw bad(`${name} must not be sent more than once`);
   return value?.trim();
 }
 
@@ -84,7 +84,7 @@ function otherPreferences(value: string): string {
 
 function notBefore(delay: string | undefined, at: string | undefined, now: number): number {
   if (delay !== undefined && at !== undefined)
-    throw bad('Breakwater-Delay and Breakwater-Not-Before cannot both be kept; send one of them');
+    throw bad('Breakwater-Delay and Breakwater-Not-Before cannot be combined; send one of them');
   if (delay !== undefined) return now + durationMs('Breakwater-Delay', delay);
   if (at === undefined) return now;
   return Math.max(now, moment('Breakwater-Not-Before', at));
@@ -93,8 +93,8 @@ function notBefore(delay: string | undefined, at: string | undefined, now: numbe
 function deadline(text: string, now: number, mostMs: number): number {
   const at = DURATION.test(text)
     ? now + durationMs('Breakwater-Deadline', text)
-    : moment('Breakwater-Deadline', text, 'neither a duration such as 3h nor');
-  if (at <= now) throw bad('Breakwater-Deadline has passed already');
+    : moment('Breakwater-Deadline', text, 'a duration such as 3h or a time');
+  if (at <= now) throw bad('Breakwater-Deadline is in the past');
   return Math.min(at, now + mostMs);
 }
 
@@ -107,16 +107,16 @@ const LONGEST_MS = 366 * UNIT_MS.d;
 function durationMs(name: string, text: string): number {
   const [, number, unit] = DURATION.exec(text) ?? [];
   const ms = Math.round(Number(number) * UNIT_MS[(unit ?? 's') as keyof typeof UNIT_MS]);
-  if (!(ms <= LONGEST_MS)) throw bad(`${name} is not a duration such as 10m or 3d, of a year at most`);
+  if (!(ms <= LONGEST_MS)) throw bad(`${name} must be a duration such as 10m or 3d, at most 366d`);
   return ms;
 }
 
 /** RFC 3339, with its zone: what is meant without one, nobody knows. */
 const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/;
 
-function moment(name: string, text: string, not = 'not'): number {
+function moment(name: string, text: string, kind = 'a time'): number {
   const at = MOMENT.test(text) && isDay(text.slice(0, 10)) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(at)) throw bad(`${name} is ${not} a moment such as 2026-12-01T08:00:00Z`);
+  if (Number.isNaN(at)) throw bad(`${name} must be ${kind} such as 2026-12-01T08:00:00Z`);
   return at;
 }
 
@@ -130,7 +130,7 @@ function orderKey(key: string | undefined): string | null {
   if (key === undefined) return null;
   // A line break separates the key from its caller and route (`queueOf`).
   if (key === '' || key.length > MAX_KEY_LENGTH || /\p{Cc}/u.test(key))
-    throw bad(`Breakwater-Key must have 1 to ${MAX_KEY_LENGTH} characters, and no control character`);
+    throw bad(`Breakwater-Key must have 1 to ${MAX_KEY_LENGTH} characters and no control characters`);
   return key;
 }
 
@@ -140,20 +140,24 @@ function labels(text: string): string[] {
     .map((label) => label.trim())
     .filter((label) => label !== '');
   if (found.length > MAX_LABELS || found.some((label) => label.length > MAX_LABEL_LENGTH))
-    throw bad(`Breakwater-Label takes up to ${MAX_LABELS} labels of ${MAX_LABEL_LENGTH} characters`);
+    throw bad(
+      `Breakwater-Label takes at most ${MAX_LABELS} labels of at most ${MAX_LABEL_LENGTH} characters each`,
+    );
   return [...new Set(found)];
 }
 
 function callbackUrl(text: string, { allow, allowPrivate }: OrderRules['callbacks']): string {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || text.length > MAX_CALLBACK_LENGTH)
-    throw bad('Breakwater-Callback is not an http or https URL');
+    throw bad(
+      `Breakwater-Callback must be an http or https URL of at most ${MAX_CALLBACK_LENGTH} characters`,
+    );
   if (url.username !== '' || url.password !== '')
-    throw bad('Breakwater-Callback holds a user or a password, which would be stored');
+    throw bad('Breakwater-Callback must not contain a user name or password, because the URL is stored');
   if (!allowsCallback(allow, url) || (!allowPrivate && isPrivateHost(url.hostname)))
     throw new ProxyError(
       'callback_forbidden',
-      `callbacks to this place on ${url.hostname} are not allowed; durable.callbacks in the configuration says who is`,
+      `callbacks to this URL on ${url.hostname} are not allowed; durable.callbacks.allow in the configuration lists what is`,
     );
   url.hash = '';
   return url.href;

@@ -99,7 +99,7 @@ describe('one process', () => {
     const refused = async () => {
       const second = other();
       expect(await second.ended()).toBe(0);
-      expect(second.out).toContain(`locked durable store ${file}: another process has it open`);
+      expect(second.out).toContain(`locked durable store ${file}: another process has the file open`);
     };
     await refused();
     // Nor does a second one in this process loosen the first one's locks.
@@ -143,7 +143,7 @@ describe('upkeep', () => {
     const [, during] = await Promise.all([store.backup(copy), store.submit(newJob('req_2'))]);
     expect(during).toMatchObject({ kind: 'accepted' });
     await expect(store.backup(copy)).rejects.toMatchObject({
-      message: expect.stringContaining(`${copy} exists`) as string,
+      message: expect.stringContaining(`${copy} already exists`) as string,
     });
     await expect(store.backup('/nowhere/at/all')).rejects.toMatchObject({ name: 'StoreError' });
     const restored = await opened(copy);
@@ -190,7 +190,7 @@ describe('upkeep', () => {
     db.close();
     await expect(openStore(file)).rejects.toMatchObject({
       problem: 'failed',
-      message: expect.stringContaining('schema 99, of a newer Breakwater') as string,
+      message: expect.stringContaining('schema 99, made by a newer Breakwater') as string,
     });
   });
 });

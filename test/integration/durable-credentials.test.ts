@@ -63,7 +63,7 @@ test.each(['key', 'api_key', 'access_token'])('a secret in ?%s is encrypted, or 
   const refusal = await without.submit({}, {}, path);
   expect(refusal.status).toBe(400);
   const { detail } = (await refusal.json()) as { detail: string };
-  expect(detail).toContain(`the query parameter ${name} holds a secret`);
+  expect(detail).toContain(`the query parameter ${name} contains a secret`);
   expect(detail).not.toContain(HUSH);
 });
 

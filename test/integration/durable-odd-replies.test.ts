@@ -32,7 +32,7 @@ describe.each([
     const client = await startDurable(durableConfig(origin, { store: await store(), durable: UNTIL }));
     const ended = await client.done(await client.accepted());
     expect(ended).toMatchObject({ status: 'failed', error: { code: 'condition_failed' } });
-    expect(ended.error?.title).toMatch(/^The reply says that it has failed: no \uFFFD such \uFFFD thing x+$/);
+    expect(ended.error?.title).toMatch(/^The reply reports a failure: no \uFFFD such \uFFFD thing x+$/);
     expect(origin.requests).toHaveLength(1);
     expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(200);
   });

@@ -40,7 +40,7 @@ test('an obstacle that stays until the deadline is named by the end', async () =
   await clock.advance(30_000);
   expect(await done).toMatchObject({
     status: 'failed',
-    error: { code: 'deadline', title: expect.stringContaining(`Before it: ${hostname()}`) },
+    error: { code: 'deadline', title: expect.stringContaining(`was not sent: ${hostname()}`) },
     attempts: { made: 0 },
   });
 });
@@ -60,7 +60,7 @@ test.each([408, 500, 502, 503, 504])(
     const location = await client.accepted({}, POST);
     expect(await client.done(location)).toMatchObject({
       status: 'failed',
-      error: { code: 'unknown_outcome', title: expect.stringContaining(`a ${code}, does not say`) },
+      error: { code: 'unknown_outcome', title: expect.stringContaining(`the upstream replied ${code} and may have processed`) },
       attempts: { made: 1 },
       response: { status: code },
     });

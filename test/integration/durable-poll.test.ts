@@ -103,13 +103,13 @@ describe('where a reply may point', () => {
   });
 
   test.each([
-    ['https://elsewhere.example/x', 'leads to https://elsewhere.example, and polls stay on the upstream'],
-    ['//elsewhere.example/x', 'leads to http://elsewhere.example'],
-    ['/admin', "leads out of the path of the upstream's URL"],
-    ['/base/../admin', 'leads out of the path'],
-    ['/base/%2e%2e/admin', 'leads out of the path'],
+    ['https://elsewhere.example/x', 'points to https://elsewhere.example, but only the same upstream is polled'],
+    ['//elsewhere.example/x', 'points to http://elsewhere.example'],
+    ['/admin', "points outside the path of the upstream's URL"],
+    ['/base/../admin', 'points outside the path'],
+    ['/base/%2e%2e/admin', 'points outside the path'],
     ['/base/secret/1', "is not on this upstream's allow-list"],
-    ['', 'has no location to poll'],
+    ['', 'has no location header to poll'],
   ])('%s is not followed', async (location, why) => {
     const origin = await startOrigin(status(202, { location }));
     const allow = '    allow: [POST /v1/jobs, GET /v1/*]';
@@ -151,7 +151,7 @@ describe('where a reply may point', () => {
           yaml.replace(`url: ${origin.url}`, `url: ${origin.url}${basePath}`),
         );
         const end = await client.done(await client.accepted({}, PAYMENT));
-        expect(end.error?.title).toContain('has a value at /id that climbs out of the path of the poll');
+        expect(end.error?.title).toContain('reply would lead out of the poll path');
         expect(origin.requests).toHaveLength(1);
       }
     },
@@ -165,7 +165,7 @@ describe('where a reply may point', () => {
         durableConfig(origin, { durable: polls('"/jobs/{json:/id}/status"') }),
       );
       const end = await client.done(await client.accepted({}, PAYMENT));
-      expect(end.error?.title).toContain('has nothing at /id to make the path of the poll of');
+      expect(end.error?.title).toContain('has no usable value at /id for the poll path');
     },
   );
 });

@@ -78,7 +78,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
       const reply = await other.call(method, path);
       expect([reply.status, await reply.json()]).toEqual([
         409,
-        expect.objectContaining({ detail: 'the request runs in another process' }),
+        expect.objectContaining({ detail: 'the request is running in another process' }),
       ]);
     }
     expect((await owner.call('POST', `${location}/cancel`)).status).toBe(200);
@@ -115,7 +115,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     await db.end();
     expect(await other.done(location)).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
     expect(other.proxy.logs.map(({ message }) => message)).toContainEqual(
-      expect.stringMatching(/clock is 3\d{6} ms ahead of the store's/),
+      expect.stringMatching(/machine is 3\d{6} ms ahead of the clock of the durable store/),
     );
     expect(early.proxy.logs.filter(({ message }) => message.includes('clock'))).toEqual([]);
     expect(await (await early.call('GET', `${location}/response`)).text()).toBe('done');

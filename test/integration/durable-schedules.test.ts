@@ -101,7 +101,7 @@ test('promise: overlap policy: skip leaves slots out while a run goes on, also f
   expect(origin.requests).toHaveLength(1);
   expect((await client.admin('POST', '/schedules/rates/run')).status).toBe(409);
   expect(client.proxy.logs.map(({ message }) => message)).toContain(
-    'schedule rates: no run at 2026-01-01T00:02:00.000Z: the run before goes on',
+    'schedule rates: slot 2026-01-01T00:02:00.000Z is skipped: the previous run is still in progress',
   );
 });
 

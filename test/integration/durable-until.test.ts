@@ -51,9 +51,9 @@ test.each([
   [
     'declined',
     says({ status: 'declined', failure_reason: 'no funds' }),
-    'The reply says that it has failed: no funds',
+    'The reply reports a failure: no funds',
   ],
-  ['a 404', status(404), 'The reply says that it has failed'],
+  ['a 404', status(404), 'The reply reports a failure'],
 ])('%s: failed, with what the reply says', async (_, step, title) => {
   const origin = await startOrigin(step);
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }));
@@ -171,7 +171,7 @@ test('a POST without a key is not sent again to ask', async () => {
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }));
   const end = await client.done(await client.accepted({}, { method: 'POST' }));
   expect(end).toMatchObject({ status: 'failed', error: { code: 'not_retryable' } });
-  expect(end.error?.title).toContain('let durable.poll.target say what to poll');
+  expect(end.error?.title).toContain('set durable.poll.target');
   expect(origin.requests).toHaveLength(1);
 });
 
@@ -198,7 +198,7 @@ test('what is no JSON, or too much of it, is no answer, and the attempt says so'
   const { attempts } = (await (await client.call('GET', `${location}/attempts`)).json()) as {
     attempts: { detail?: string }[];
   };
-  expect(attempts[0]?.detail).toBe('the body is no JSON of up to 1 MiB');
+  expect(attempts[0]?.detail).toBe('the body is not JSON of at most 1 MiB');
 });
 
 test('cancelled while it is polled', async () => {

@@ -145,7 +145,7 @@ describe('a running proxy is told', () => {
     const { setting, paid } = await threeRequests();
     expect(await run(['retry', paid], setting)).toMatchObject({
       code: 1,
-      err: `breakwater: ${paid}: the request has succeeded; --force sends it again\n`,
+      err: `breakwater: ${paid}: the request succeeded; --force sends it again\n`,
     });
     expect((await run(['retry', paid, '--force'], setting)).code).toBe(0);
   });
@@ -154,7 +154,7 @@ describe('a running proxy is told', () => {
     const { client, setting, paid, refused, waiting } = await threeRequests();
     const { code, out, err } = await run(['cancel', paid, waiting], setting);
     expect([code, out]).toEqual([1, expect.stringContaining(`${waiting}: cancelled`)]);
-    expect(err).toBe(`breakwater: ${paid}: the request is succeeded already\n`);
+    expect(err).toBe(`breakwater: ${paid}: the request is already succeeded\n`);
     expect(await run(['delete', refused, paid], setting)).toEqual({
       code: 0,
       out: `${refused}: deleted\n${paid}: deleted\n`,
@@ -248,7 +248,7 @@ describe('what is wrong is said', () => {
   test('a filter that the proxy does not understand is a wrong call', async () => {
     const { setting } = await threeRequests();
     const { code, err } = await run(['list', '--status', 'done'], setting);
-    expect([code, err]).toEqual([2, expect.stringContaining('status "done" is none of queued, running')]);
+    expect([code, err]).toEqual([2, expect.stringContaining('status "done" is not one of queued, running')]);
   });
 
   test('a configuration that is wrong, with its places', async () => {

@@ -112,7 +112,7 @@ describe('a deferral', () => {
     expect(refused('callback_forbidden')).toMatchObject({
       kind: 'end',
       status: 'failed',
-      error: { code: 'not_retryable', title: 'It was not sent: why' },
+      error: { code: 'not_retryable', title: 'Not sent: why' },
     });
   });
 

@@ -34,17 +34,17 @@ export function changeOne(what, { id, status, request }, prefix) {
       path: self,
       verb: 'Delete',
       danger: true,
-      says: `${name} is cancelled if it has not ended, and its bodies are erased. This cannot be undone.`,
+      says: `${name} is cancelled if it has not finished, and its bodies are erased. This cannot be undone.`,
     };
   if (what === 'cancel') {
     const cut =
-      status === 'running' ? ' Its attempt is cut, and nobody knows whether the API has acted on it.' : '';
+      status === 'running' ? ' Its attempt is aborted, and the API may already have processed it.' : '';
     return {
       method: 'POST',
       path: `${self}/cancel`,
       verb: 'Cancel',
       danger: true,
-      says: `${name} ends here.${cut}`,
+      says: `${name} is cancelled.${cut}`,
     };
   }
   const force = status === 'succeeded';
@@ -67,10 +67,10 @@ export function retryVerb(status) {
  * @param {string} status
  */
 function retrySays(name, status) {
-  if (status === 'succeeded') return `${name} has succeeded, and is sent once more all the same.`;
+  if (status === 'succeeded') return `${name} has succeeded. It is sent again.`;
   if (retryVerb(status) === 'Replay')
-    return `${name} starts over, with all its attempts, under the same id and key.`;
-  return `${name} is sent now, instead of when it is due.`;
+    return `${name} starts again with all its attempts, under the same id and idempotency key.`;
+  return `${name} is sent now, before it is due.`;
 }
 
 /** The most that one bulk call changes. */
@@ -89,11 +89,11 @@ export function changeAll(what, filters, { prefix, now, matches }) {
   const which =
     matches === undefined
       ? 'Every request that matches the filter'
-      : `${count(matches)} requests: all that match the filter, not only those listed. Each`;
+      : `${count(matches)} requests match the filter, including those that are not listed. Each`;
   const ends =
     what === 'cancel'
-      ? 'is cancelled; what runs or has ended is left alone'
-      : 'is sent now or once more; what runs or has succeeded is left alone';
+      ? 'is cancelled, unless it is running or has finished'
+      : 'is sent now or again, unless it is running or has succeeded';
   return {
     method: 'POST',
     path: `${prefix}/requests/${what}?${query}`,
@@ -114,16 +114,16 @@ export function changeRoute({ name, paused }, prefix) {
     path: `${prefix}/routes/${encodeURIComponent(name)}/${paused ? 'resume' : 'pause'}`,
     verb: paused ? 'Resume' : 'Pause',
     says: paused
-      ? `What has become due on ${name} meanwhile is sent.`
-      : `Nothing that is due on ${name} is sent until it is resumed. Requests are still accepted; calls that wait for their answer are not concerned.`,
+      ? `Requests of ${name} that became due during the pause are sent.`
+      : `Due requests of ${name} are not sent until it is resumed. Requests are still accepted. Calls without Prefer: respond-async are not affected.`,
   };
 }
 
 /** @type {Readonly<Record<string, string>>} */
 const FORCE_SAYS = {
-  open: 'refuses every call until you change it again',
-  closed: 'lets every call through, however many fail, until you change it again',
-  auto: 'decides by itself again',
+  open: 'rejects every call until you change it',
+  closed: 'passes every call, whatever fails, until you change it',
+  auto: 'opens and closes automatically again',
 };
 
 /**
@@ -150,9 +150,9 @@ export function changeBreaker(upstream, force) {
  */
 export function changeSchedule(what, name, prefix) {
   const says = {
-    run: `${name} makes a request now, besides its slots.`,
-    pause: `${name} makes no requests until it is resumed.`,
-    resume: `${name} goes on with its next slot.`,
+    run: `${name} creates a request now, in addition to its slots.`,
+    pause: `${name} creates no requests until it is resumed.`,
+    resume: `${name} continues with its next slot.`,
   };
   const verb = { run: 'Run now', pause: 'Pause', resume: 'Resume' }[what];
   return {

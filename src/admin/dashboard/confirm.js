@@ -28,12 +28,7 @@ export function confirmChange(changes, done) {
     many
       ? h('ul', { class: 'says' }, ...changes.map(({ says }) => h('li', {}, says)))
       : h('p', { class: 'says' }, first.says),
-    h(
-      'details',
-      { open: !many },
-      h('summary', {}, 'The same from a terminal'),
-      h('pre', { tabindex: 0 }, commands),
-    ),
+    h('details', { open: !many }, h('summary', {}, 'As a curl command'), h('pre', { tabindex: 0 }, commands)),
     output,
     h('div', { class: 'buttons' }, copying(commands), no, yes),
   );
@@ -102,11 +97,11 @@ export function askToken(then, wrong) {
   };
   input.addEventListener('keydown', ({ key }) => key === 'Enter' && take());
   dialog.replaceChildren(
-    h('h2', {}, wrong ? 'That token was not taken' : 'Admin token'),
+    h('h2', {}, wrong ? 'The token was rejected' : 'Admin token'),
     h(
       'p',
       {},
-      'This server wants its admin token (admin_token of the configuration). It is kept until this tab is closed.',
+      'This server requires the admin token (admin_token in the configuration). The browser keeps it until you close this tab.',
     ),
     h('label', { for: 'token-value' }, 'Token'),
     input,

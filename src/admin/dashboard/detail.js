@@ -55,7 +55,7 @@ function factsOf(page, monitor) {
     ['Ended', moment(monitor.finished_at)],
     ['Planned', ...planned],
     ['Deadline', !monitor.done && moment(monitor.deadline)],
-    ['Forgotten', moment(monitor.purge_at)],
+    ['Deleted', moment(monitor.purge_at)],
     ...relativesOf(page, monitor),
   ]);
 }
@@ -64,10 +64,10 @@ function factsOf(page, monitor) {
 
 /** @param {Monitor} monitor @returns {Fact[]} */
 function endOf({ error, response }) {
-  const cut = response?.truncated ? ', cut off' : '';
+  const cut = response?.truncated ? ', incomplete' : '';
   return [
     ['Error', error && `${error.title} (${because(error.code)})`],
-    ['Answer', response && `${response.status}, ${size(response.bytes)}${cut}`],
+    ['Response', response && `${response.status}, ${size(response.bytes)}${cut}`],
   ];
 }
 
@@ -82,7 +82,7 @@ function relativesOf(page, { callback, kind, parent }) {
   return [
     ['Callback', callback?.url, ' ', status && pill(status), ' ', own !== undefined && opening(page, own)],
     [
-      kind === 'scheduled' ? 'Schedule' : 'Tells of',
+      kind === 'scheduled' ? 'Schedule' : 'Callback of',
       parent,
       ' ',
       parent?.startsWith('req_') && opening(page, parent),
@@ -113,8 +113,10 @@ function moment(at) {
 
 /** @param {readonly Attempt[]} attempts */
 function attemptTable(attempts) {
-  if (attempts.length === 0) return h('p', { class: 'quiet' }, 'No attempt has ended yet.');
-  const head = ['n', 'began', 'took', 'came to', 'then'].map((name) => h('th', { scope: 'col' }, name));
+  if (attempts.length === 0) return h('p', { class: 'quiet' }, 'No attempt has finished yet.');
+  const head = ['attempt', 'started', 'duration', 'result', 'then'].map((name) =>
+    h('th', { scope: 'col' }, name),
+  );
   return h(
     'div',
     { class: 'scroll' },

@@ -76,7 +76,7 @@ function scopeOf(scope, named) {
       (one) => /** @type {[string, ...Child[]]} */ (['', ...credentialOf(one)]),
     ),
     ['cache', cached !== undefined && size(cached)],
-    ['kept replies', stored !== undefined && size(stored)],
+    ['idempotent replies', stored !== undefined && size(stored)],
   ]);
   return h('section', {}, named && h('h4', {}, scope.scope), list);
 }
@@ -85,7 +85,7 @@ function scopeOf(scope, named) {
 function breakerOf({ breaker }) {
   if (breaker === undefined) return [];
   const { state, cause, forced, retry_after_ms: probe } = breaker;
-  if (forced) return [pill(state), ' forced, until an operator sets it to auto'];
+  if (forced) return [pill(state), ' forced by an operator until it is set to auto'];
   const until = probe !== undefined && probe > 0 && `, probe in ${duration(probe)}`;
   return [pill(state), ' ', cause?.replaceAll('_', ' '), until];
 }
@@ -104,7 +104,7 @@ function concurrencyOf({ concurrency }) {
 /** @param {Quota} quota */
 function waits({ waiting, gates_closed: gates }) {
   const parts = [
-    waiting > 0 ? `${count(waiting)} waiting` : 'nobody waits',
+    waiting > 0 ? `${count(waiting)} waiting` : 'no calls waiting',
     ...(gates > 0 ? [`${gates} gates closed`] : []),
   ];
   return h('span', { class: gates > 0 ? 'trouble' : '' }, parts.join(', '));

@@ -64,9 +64,10 @@ function troubled(error) {
     return;
   }
   away = 'unreachable';
-  const why = error instanceof Refused ? `It answers: ${error.message}.` : 'It is not reachable.';
-  const since = answeredAt === 0 ? '' : ` What is shown is from ${ago(answeredAt, page.now())}.`;
-  reached(`${why}${since} Trying again …`, false);
+  const why =
+    error instanceof Refused ? `The server answered: ${error.message}.` : 'The server is not reachable.';
+  const since = answeredAt === 0 ? '' : ` The data is from ${ago(answeredAt, page.now())}.`;
+  reached(`${why}${since} Retrying …`, false);
 }
 
 /**

@@ -87,7 +87,7 @@ function row(page, monitor, open) {
 function madeOf({ attempts: { made, max } }) {
   return h(
     'span',
-    { class: 'made', title: 'attempts made, of at most' },
+    { class: 'made', title: 'attempts made / maximum' },
     max === undefined ? String(made) : `${made}/${max}`,
   );
 }
@@ -95,13 +95,9 @@ function madeOf({ attempts: { made, max } }) {
 /** @param {Monitor} monitor */
 function when(monitor) {
   const { status, next, finished_at: finished, error } = monitor;
-  if (status === 'running')
-    return [h('span', {}, 'an attempt is'), h('span', { class: 'reason' }, 'under way')];
+  if (status === 'running') return [h('span', {}, 'attempt'), h('span', { class: 'reason' }, 'in progress')];
   if (next !== undefined)
-    return [
-      follows(next.at, 'countdown'),
-      h('span', { class: 'reason' }, because(next.reason) || 'its turn'),
-    ];
+    return [follows(next.at, 'countdown'), h('span', { class: 'reason' }, because(next.reason) || 'due')];
   return [
     follows(finished, 'ago'),
     h('span', { class: 'reason', title: error?.title }, because(error?.code) || endedWith(monitor)),

@@ -56,7 +56,7 @@ function tiles(page, sums, due) {
   return h(
     'div',
     { class: 'tiles' },
-    tile('not ended', UNFINISHED, open),
+    tile('unfinished', UNFINISHED, open),
     ...sums.map(({ status, sum }) => tile(status, [status], sum)),
     tile('all', [], all),
     h('div', { class: 'tile fact' }, h('b', {}, oldest ? follows(due, 'ago') : '–'), 'oldest due'),
@@ -98,7 +98,7 @@ function card(page, route) {
     h(
       'div',
       { class: 'tags' },
-      ...(parts.length === 0 ? [h('span', { class: 'quiet' }, 'nothing here')] : parts),
+      ...(parts.length === 0 ? [h('span', { class: 'quiet' }, 'no requests')] : parts),
     ),
     due !== undefined &&
       Date.parse(due) <= page.now() &&

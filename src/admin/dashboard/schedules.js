@@ -32,9 +32,9 @@ function card(page, schedule) {
   const known = facts([
     ['when', h('code', {}, cron), ` ${timezone}`],
     ['what', `${method} on ${route}`],
-    ['next', paused ? 'not while it is paused' : next[0] !== undefined && follows(next[0], 'countdown')],
+    ['next', paused ? 'paused' : next[0] !== undefined && follows(next[0], 'countdown')],
     ['last', ...runOf(page, last)],
-    ['last good', ...(good?.id === last?.id ? [] : runOf(page, good))],
+    ['last success', ...(good?.id === last?.id ? [] : runOf(page, good))],
   ]);
   return h(
     'li',

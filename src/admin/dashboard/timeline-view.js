@@ -18,7 +18,7 @@ const DRAWN = new WeakMap();
  */
 export function timelineOf(monitor, attempts, now) {
   const all = placed(segments(monitor, attempts, now));
-  const planned = all.at(-1)?.kind === 'planned' ? ', and those planned' : '';
+  const planned = all.at(-1)?.kind === 'planned' ? ', and planned ones' : '';
   const label = `${attempts.length} attempts${planned}`;
   const marker = svg('line', { class: 'now', y1: 0, y2: HEIGHT });
   const line = svg('svg', { class: 'timeline', role: 'img', 'aria-label': label, height: HEIGHT });

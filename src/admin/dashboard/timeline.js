@@ -51,7 +51,7 @@ function underWay({ at, now, attempts, reason }) {
   const to = Math.max(now, start);
   return [
     ...waits,
-    { kind: 'running', tone: 'none', from: start, to, label: '', title: `attempt ${n} is under way` },
+    { kind: 'running', tone: 'none', from: start, to, label: '', title: `attempt ${n} is in progress` },
   ];
 }
 
@@ -65,7 +65,7 @@ function ahead(monitor, since, now) {
   const [first, ...rest] = monitor.plan.map((moment) => Date.parse(moment));
   const next = monitor.next === undefined ? first : Date.parse(monitor.next.at);
   if (monitor.done || next === undefined) return [];
-  const why = because(monitor.next?.reason) || 'its turn';
+  const why = because(monitor.next?.reason) || 'due';
   // What is overdue comes now at the earliest.
   const soonest = Math.max(next, now, since);
   const created = Date.parse(monitor.created_at);
@@ -89,7 +89,7 @@ const plan = (at) => ({
   from: at,
   to: at,
   label: '',
-  title: 'an attempt, as planned',
+  title: 'planned attempt',
 });
 
 /**
@@ -120,7 +120,7 @@ function bar(attempt, from, to) {
 export function outcomeOf({ status, error, reclaimed }) {
   if (error !== undefined) return status === undefined ? error : `${status}, ${error}`;
   if (status !== undefined) return String(status);
-  return reclaimed ? 'cut off by a restart' : 'no answer';
+  return reclaimed ? 'lost in a restart' : 'no reply';
 }
 
 /** Percent that each kind takes at least, or it could not be seen beside a wait of days. */

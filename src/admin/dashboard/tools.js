@@ -115,7 +115,7 @@ function ofChosen(page, chosen) {
     { class: 'buttons' },
     h('span', {}, `${chosen.length} selected:`),
     ...buttons,
-    button('none', none, { class: 'link' }),
+    button('clear selection', none, { class: 'link' }),
   );
 }
 
@@ -137,7 +137,7 @@ function ofAll(page, matches) {
   return h(
     'div',
     { class: 'buttons' },
-    button('select all listed', every, { class: 'link' }),
+    button('select all on this page', every, { class: 'link' }),
     button(matches === undefined ? 'Run all that match …' : `Run all ${count(matches)} …`, all('retry'), {
       class: 'small',
     }),
@@ -161,10 +161,10 @@ function showMore(page) {
     h(
       'div',
       { class: 'quiet' },
-      listed > 0 && `${count(listed)}${of} listed. `,
+      listed > 0 && `${count(listed)}${of} shown. `,
       full &&
         page.filters.limit < most &&
-        button(`list up to ${most}`, () => page.filter({ limit: most }), { class: 'link' }),
+        button(`show up to ${most}`, () => page.filter({ limit: most }), { class: 'link' }),
     ),
   );
 }

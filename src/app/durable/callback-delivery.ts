@@ -163,7 +163,7 @@ export class CallbackHosts implements CallbackRoutes {
       const { allow = [], allowPrivate = false } = this.#options ?? {};
       const url = new URL(origin + call.target);
       if (allowsCallback(allow, url) && (allowPrivate || !isPrivateHost(url.hostname))) return next(call);
-      const message = 'durable.callbacks does not allow this place any more';
+      const message = 'durable.callbacks.allow no longer includes this URL';
       return Promise.reject(new ProxyError('callback_forbidden', message));
     };
   }

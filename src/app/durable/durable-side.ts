@@ -57,7 +57,10 @@ export class DurableSide {
     const { store } = setup.process;
     if (this.#durable !== undefined) {
       if (store !== this.#store)
-        this.#deps.logger.warn({}, 'durable.store changes only with a restart; the running one stays');
+        this.#deps.logger.warn(
+          {},
+          'a change of durable.store takes effect only after a restart; the current store stays in use',
+        );
       return this.#durable.setUp(setup);
     }
     if (setup.routes.length === 0 || this.#closed) return;
@@ -102,7 +105,7 @@ export class DurableSide {
 
   #running(): Durable {
     if (this.#durable !== undefined) return this.#durable;
-    throw new ProxyError('store_unavailable', 'the store of durable requests is not open', {
+    throw new ProxyError('store_unavailable', 'the durable store is not open', {
       retryAfterMs: 5_000,
     });
   }

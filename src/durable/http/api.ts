@@ -50,7 +50,7 @@ export async function answerApi(call: ApiCall, deps: ApiDeps): Promise<Reply> {
     return await dispatch(call, deps);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const detail = `the store of durable requests fails (${error.problem})`;
+    const detail = `the durable store fails (${error.problem})`;
     return problem(503, detail, { code: 'store_unavailable', headers: ['retry-after', '5'] });
   }
 }
@@ -98,9 +98,13 @@ async function mayRead(job: Job, { admin, callerFor }: ApiCall, { store }: ApiDe
 
 async function guarded({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {
   if (admin) return answer();
-  return problem(401, 'this needs the admin token as a bearer token; the admin listener takes it too', {
-    headers: ['www-authenticate', 'Bearer realm="breakwater admin"'],
-  });
+  return problem(
+    401,
+    'the admin token is required as a bearer token; the admin listener serves this path too',
+    {
+      headers: ['www-authenticate', 'Bearer realm="breakwater admin"'],
+    },
+  );
 }
 
 async function only<D extends unknown[]>(
@@ -120,11 +124,11 @@ function handlerOf<H>(methods: Readonly<Record<string, H>>, { method }: ApiCall)
 
 function notAllowed(methods: object): Reply {
   const allow = Object.keys(methods).join(', ');
-  return problem(405, `only ${allow} here`, { headers: ['allow', allow] });
+  return problem(405, `this path allows ${allow} only`, { headers: ['allow', allow] });
 }
 
 function nothingHere(): Reply {
-  return problem(404, 'there is nothing here; openapi.json says what there is');
+  return problem(404, 'there is no such path; see openapi.json');
 }
 
 function decoded(text: string): string {

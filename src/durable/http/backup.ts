@@ -5,7 +5,7 @@ import type { ApiDeps } from './deps.ts';
 /** `POST /backup`: a consistent copy of the embedded store, beside it, while it goes on working. */
 export async function backUp({ clock, store, storeFile }: ApiDeps): Promise<Reply> {
   if (storeFile === undefined)
-    return problem(409, 'PostgreSQL is backed up by its own means, such as pg_dump');
+    return problem(409, 'a PostgreSQL store is backed up with the tools of PostgreSQL, such as pg_dump');
   // To the millisecond: the name is not taken.
   const moment = new Date(clock.wallTime()).toISOString().replaceAll(/[-:.]/g, '');
   const file = `${storeFile}.${moment}.backup`;

@@ -58,7 +58,7 @@ export async function changeMany(
   { query }: ApiCall,
   deps: ApiDeps,
 ): Promise<Reply> {
-  if (!query.has('limit')) return problem(400, 'limit is missing: how many may be changed at most');
+  if (!query.has('limit')) return problem(400, 'limit is missing: the maximum number of requests to change');
   const filter = filterOf(query, MAX_BULK, MAX_BULK);
   if (typeof filter === 'string') return problem(400, filter);
   const now = Math.floor(deps.clock.wallTime());
@@ -113,10 +113,11 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
   const unknown = [...query.keys()].find((name) => !PARAMETERS.has(name));
   if (unknown !== undefined) return `unknown parameter "${unknown}"`;
   // PostgreSQL knows no such text.
-  if ([...query.values()].some((value) => value.includes('\0'))) return 'a parameter holds a NUL character';
+  if ([...query.values()].some((value) => value.includes('\0')))
+    return 'a parameter contains a NUL character';
   const status = query.getAll('status').flatMap((value) => value.split(','));
   const wrong = status.find((one) => !STATUSES.has(one));
-  if (wrong !== undefined) return `status "${wrong}" is none of ${[...STATUSES].join(', ')}`;
+  if (wrong !== undefined) return `status "${wrong}" is not one of ${[...STATUSES].join(', ')}`;
   const sort = query.get('sort') ?? 'newest';
   const unsorted = sortProblem(sort, query);
   if (unsorted !== undefined) return unsorted;
@@ -139,9 +140,9 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
 }
 
 function sortProblem(sort: string, query: URLSearchParams): string | undefined {
-  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is neither newest nor next`;
+  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is not one of newest, next`;
   // The order changes while one pages.
-  return sort === 'next' && query.has('cursor') ? 'sort=next has no cursor' : undefined;
+  return sort === 'next' && query.has('cursor') ? 'sort=next cannot be combined with cursor' : undefined;
 }
 
 function textsOf(query: URLSearchParams) {
@@ -159,12 +160,14 @@ function whole(query: URLSearchParams, name: string, most: number): number | str
   const text = query.get(name);
   if (text === null) return undefined;
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  return value <= most && (value > 0 || name !== 'limit') ? value : `${name} is not a number up to ${most}`;
+  return value <= most && (value > 0 || name !== 'limit')
+    ? value
+    : `${name} must be a whole number of at most ${most}`;
 }
 
 function moment(query: URLSearchParams, name: string): number | string | undefined {
   const text = query.get(name);
   if (text === null) return undefined;
   const at = Date.parse(text);
-  return Number.isNaN(at) ? `${name} is not a moment such as 2026-12-01T08:00:00Z` : at;
+  return Number.isNaN(at) ? `${name} must be a time such as 2026-12-01T08:00:00Z` : at;
 }

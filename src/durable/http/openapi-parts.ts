@@ -12,24 +12,27 @@ export function answer(description: string, schema: keyof typeof SCHEMAS, header
 }
 
 export const RETRY_AFTER = {
-  description: 'Seconds until it is worth asking again.',
+  description: 'Seconds to wait before the next poll.',
   schema: { type: 'string' },
 };
-export const ETAG = { description: 'Of what is shown.', schema: { type: 'string' } };
-const LOCATION = { description: 'The status monitor.', schema: { type: 'string' } };
+export const ETAG = { description: 'Identifies this representation.', schema: { type: 'string' } };
+const LOCATION = { description: 'Path of the status monitor.', schema: { type: 'string' } };
 
 export const MONITOR = answer('The request.', 'Monitor');
-export const PENDING = answer('Not done yet.', 'Monitor', { 'Retry-After': RETRY_AFTER, Location: LOCATION });
+export const PENDING = answer('Not finished yet.', 'Monitor', {
+  'Retry-After': RETRY_AFTER,
+  Location: LOCATION,
+});
 
 const PROBLEMS: Readonly<Record<number, string>> = {
-  400: 'A parameter is wrong.',
-  401: 'The admin token is missing.',
-  404: 'There is no such thing, or not for this caller.',
-  409: 'It is not in a state to be changed so.',
-  410: 'It has been erased.',
-  502: 'It has failed, and there was no reply.',
-  503: 'The store fails.',
-  504: 'Its deadline has passed, and there was no reply.',
+  400: 'A parameter is not valid.',
+  401: 'The admin token is missing or wrong.',
+  404: 'Not found, or made by another caller.',
+  409: 'Its current status does not allow this.',
+  410: 'Erased.',
+  502: 'The request failed without a reply.',
+  503: 'The durable store fails.',
+  504: 'The deadline passed without a reply.',
 };
 
 export function problems(...statuses: readonly number[]): Json {

@@ -48,7 +48,7 @@ export async function resultOf(job: Job, deps: ApiDeps, more: readonly string[] 
 function withoutReply({ id, attempt, error, status }: Job, headers: readonly string[]): Reply {
   if (status === 'cancelled')
     return problem(409, 'the request was cancelled', { code: 'cancelled', headers });
-  const detail = error?.title ?? 'the request has failed without a reply';
+  const detail = error?.title ?? 'the request failed without a reply';
   return problem(error?.code === 'deadline' ? 504 : 502, detail, {
     code: error?.code ?? 'failed',
     headers,
@@ -92,20 +92,22 @@ function notAgain(job: Job): Reply {
   if (job.erased) return gone();
   const detail =
     job.status === 'succeeded'
-      ? 'the request has succeeded; ?force=true sends it again'
+      ? 'the request succeeded; ?force=true sends it again'
       : `the request is ${job.status}`;
   return problem(409, detail, { code: job.status });
 }
 
 /** `DELETE /requests/{id}`. */
 export async function deleteRequest(job: Job, _call: ApiCall, deps: ApiDeps): Promise<Reply> {
-  if (!(await deps.ending.erase(job))) return problem(409, 'the request runs in another process');
+  if (!(await deps.ending.erase(job))) return problem(409, 'the request is running in another process');
   deps.changed(job.id);
   return empty(204);
 }
 
 function doneAlready(job: Job): Reply {
-  const detail = isDone(job) ? `the request is ${job.status} already` : 'the request runs in another process';
+  const detail = isDone(job)
+    ? `the request is already ${job.status}`
+    : 'the request is running in another process';
   return problem(409, detail, { code: job.status });
 }
 

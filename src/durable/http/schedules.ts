@@ -76,13 +76,14 @@ async function runNow(watched: Watched, deps: ApiDeps): Promise<Reply> {
   const id = await deps.schedules.run(watched);
   const job = id === undefined ? undefined : await deps.store.get(id);
   if (job !== undefined) return accepted(job, deps);
-  return problem(409, 'the run before goes on, and with overlap: skip there is one at a time');
+  return problem(409, 'the previous run is still in progress, and overlap: skip allows one run at a time');
 }
 
 /** `GET /schedules/{name}/response`: the last good result, for whoever wants to read it. */
 export async function lastResult(name: string, deps: ApiDeps): Promise<Reply> {
   if (!deps.schedules.all.has(name)) return problem(404, `there is no schedule "${name}"`);
   const job = await lastGood(name, deps);
-  if (job === undefined || job.erased) return problem(404, 'no run has succeeded yet, or its result is gone');
+  if (job === undefined || job.erased)
+    return problem(404, 'no run has succeeded yet, or its result was deleted');
   return resultOf(job, deps, ['last-modified', new Date(job.finishedAt ?? job.createdAt).toUTCString()]);
 }

@@ -24,42 +24,46 @@ function object(properties: Record<string, object>, optional: readonly string[] 
 
 const STATUS = words(
   ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled'],
-  'Accepted and not begun, under way, begun and to be continued, or one of three ends.',
+  'queued: no attempt yet. running: an attempt is in progress. waiting: a further attempt follows. The others are final.',
 );
 
 const LINKS = ['self', 'response', 'attempts', 'cancel', 'retry'];
 
 const monitor = object(
   {
-    id: { type: 'string', pattern: '^req_[0-9a-f]{32}$', description: 'Whoever knows it may ask for it.' },
+    id: {
+      type: 'string',
+      pattern: '^req_[0-9a-f]{32}$',
+      description: 'Gives access to the request, unless it was submitted with credentials.',
+    },
     status: STATUS,
-    done: { type: 'boolean', description: 'Whether it has ended.' },
-    route: text('Upstream and route.'),
+    done: { type: 'boolean', description: 'Whether the status is final.' },
+    route: text('Name of the route, as upstream/route.'),
     labels: { type: 'array', items: { type: 'string' }, description: 'From Breakwater-Label.' },
-    key: text('From Breakwater-Key: requests of one key run one at a time.'),
+    key: text('From Breakwater-Key: requests with the same key run one at a time.'),
     request: object({
-      method: text('As it is sent.'),
-      path: text('Below the upstream, without the query.'),
-      bytes: count('Of the body.'),
-      sha256: text('Of the body, hex.'),
+      method: text('HTTP method.'),
+      path: text('Path sent to the upstream, without the query.'),
+      bytes: count('Size of the body.'),
+      sha256: text('SHA-256 of the body, hex.'),
     }),
     created_at: moment('When it was accepted.'),
     started_at: moment('When the first attempt began.'),
-    finished_at: moment('When it ended.'),
-    deadline: moment('No attempt begins later.'),
-    purge_at: moment('When it is forgotten.'),
+    finished_at: moment('When it reached a final status.'),
+    deadline: moment('No attempt begins after this.'),
+    purge_at: moment('When it is deleted.'),
     attempts: object(
       {
-        made: count('So far; what was put off does not count.'),
-        max: count('The most that are made; left out where the route is gone.'),
+        made: count('Attempts made so far. Deferrals, where nothing was sent, do not count.'),
+        max: count('Maximum number of attempts; absent if the route was removed.'),
         last: object(
           {
             n: count('1 for the first.'),
             at: moment('When it began.'),
-            ms: count('How long it took.'),
-            status: count('What was answered; left out without an answer.'),
-            error: text('What went wrong without an answer.'),
-            retry_after_ms: count('The wait that the upstream asked for.'),
+            ms: count('Its duration in milliseconds.'),
+            status: count('HTTP status of the reply; absent without a reply.'),
+            error: text('Error code; only without a reply.'),
+            retry_after_ms: count('The wait that the upstream asked for, in milliseconds.'),
           },
           ['status', 'error', 'retry_after_ms'],
         ),
@@ -68,47 +72,47 @@ const monitor = object(
     ),
     polls: object(
       {
-        count: count('Good answers, the final one included.'),
-        seen: count('How many of the latest said the same.'),
-        last: moment('When the latest came.'),
+        count: count('Successful replies so far, the final one included.'),
+        seen: count('Latest successive replies with the same state.'),
+        last: moment('When the latest arrived.'),
       },
       ['last'],
-      'On a route with until or then, from its first good answer on.',
+      'On a route with until or then, after its first successful reply.',
     ),
     next: object(
-      { at: moment('When it is due.'), reason: words(WAIT_REASONS, 'Why it waits.') },
+      { at: moment('When it is due.'), reason: words(WAIT_REASONS, 'Why the request waits.') },
       ['reason'],
-      'Left out while it runs and at its end.',
+      'Absent while running and once finished.',
     ),
     plan: {
       type: 'array',
-      items: moment('If all before it fail at once.'),
-      description: 'When the attempts to come begin.',
+      items: moment('Assumes that the attempts before it fail at once.'),
+      description: 'Expected start of the next attempts.',
     },
     response: object({
-      status: count('What the upstream answered.'),
-      bytes: count('Of the body, as it is kept.'),
-      truncated: { type: 'boolean', description: 'More had come than is kept.' },
-      href: text('Where it is.'),
+      status: count('HTTP status of the upstream.'),
+      bytes: count('Size of the stored body.'),
+      truncated: { type: 'boolean', description: 'Whether the stored body is incomplete.' },
+      href: text('Path of the stored response.'),
     }),
     error: object({
       type: text('about:blank'),
-      title: text('In a few words.'),
+      title: text('Short description.'),
       code: words(JOB_ERROR_CODES, 'Why it ended without success.'),
     }),
     callback: object(
       {
-        url: text('Where its end is told, without the query.'),
+        url: text('URL that the callback goes to, without the query.'),
         status: STATUS,
-        attempts: count('Deliveries so far.'),
-        href: text('The callback, a request of its own.'),
+        attempts: count('Delivery attempts so far.'),
+        href: text('Path of the callback, which is a request of its own.'),
       },
       ['status', 'attempts', 'href'],
-      'Status, attempts and href are there once the request has ended.',
+      'status, attempts and href are present once the request has finished.',
     ),
-    kind: words(['callback', 'scheduled'], 'Left out where a client has made it.'),
-    parent: text('The request whose end this callback tells, or the schedule that made it.'),
-    erased: { type: 'boolean', description: 'Its bodies are gone.' },
+    kind: words(['callback', 'scheduled'], 'Absent if a client submitted it.'),
+    parent: text('The request that this callback reports, or the schedule that created this run.'),
+    erased: { type: 'boolean', description: 'Its bodies were erased.' },
     links: object(Object.fromEntries(LINKS.map((name) => [name, text('A path on this server.')]))),
   },
   [
@@ -132,57 +136,60 @@ const attempt = object(
   {
     n: count('1 for the first.'),
     at: moment('When it began.'),
-    ms: count('How long it took.'),
-    status: count('What was answered; left out without an answer.'),
-    error: text('What went wrong without an answer.'),
-    detail: text('What the system said of it.'),
-    wait_ms: count('The wait that was chosen after it.'),
-    reason: words([...WAIT_REASONS, ...JOB_ERROR_CODES], 'Why it was followed by a wait, or by the end.'),
-    reclaimed: { type: 'boolean', description: 'Its process died, and nobody knows how it ended.' },
-    reply: text('The beginning of a reply that was not the result.'),
+    ms: count('Its duration in milliseconds.'),
+    status: count('HTTP status of the reply; absent without a reply.'),
+    error: text('Error code; only without a reply.'),
+    detail: text('Details of the error.'),
+    wait_ms: count('The wait after it, in milliseconds.'),
+    reason: words([...WAIT_REASONS, ...JOB_ERROR_CODES], 'Why the request waited or ended after it.'),
+    reclaimed: {
+      type: 'boolean',
+      description: 'Its process died or lost its lease, so its outcome is unknown.',
+    },
+    reply: text('First 2 KiB of a reply that is not the result.'),
   },
   ['status', 'error', 'detail', 'wait_ms', 'reason', 'reply'],
 );
 
 const route = object(
   {
-    name: text('Upstream and route.'),
-    paused: { type: 'boolean', description: 'What is due is kept back.' },
+    name: text('Name of the route, as upstream/route.'),
+    paused: { type: 'boolean', description: 'Whether due requests are held back.' },
     requests: {
       type: 'object',
-      additionalProperties: count('In this state.'),
-      description: 'How many, by status.',
+      additionalProperties: count('Requests with this status.'),
+      description: 'Number of requests by status.',
     },
-    oldest_due_at: moment('Left out where nothing is due.'),
+    oldest_due_at: moment('Absent if no request waits.'),
   },
   ['oldest_due_at'],
 );
 
 const run = object(
   {
-    id: text('Of the durable request.'),
+    id: text('Id of the durable request.'),
     status: STATUS,
-    slot: moment('Left out of a run by hand.'),
-    created_at: moment('When it was made.'),
-    finished_at: moment('When it ended.'),
-    href: text('The request.'),
+    slot: moment('Absent for a manual run.'),
+    created_at: moment('When it was created.'),
+    finished_at: moment('When it finished.'),
+    href: text('Path of the request.'),
   },
   ['slot', 'finished_at'],
 );
 
 const schedule = object(
   {
-    name: text('In the configuration.'),
-    cron: text('When.'),
-    timezone: text('IANA.'),
-    route: text('Upstream and route.'),
-    method: text('Of its request.'),
-    overlap: words(['skip', 'queue'], 'What becomes of a slot while the run before goes on.'),
-    catchup: words(['latest', 'none'], 'What becomes of slots that came while no process was there.'),
-    paused: { type: 'boolean', description: 'Its slots are left out.' },
-    next: { type: 'array', items: moment('A slot.'), description: 'The slots to come.' },
+    name: text('Name in the configuration.'),
+    cron: text('Cron expression.'),
+    timezone: text('IANA time zone.'),
+    route: text('Name of the route, as upstream/route.'),
+    method: text('Method of its requests.'),
+    overlap: words(['skip', 'queue'], 'What happens to a slot while the previous run is in progress.'),
+    catchup: words(['latest', 'none'], 'What happens to slots missed while no process was running.'),
+    paused: { type: 'boolean', description: 'Whether its slots are skipped.' },
+    next: { type: 'array', items: moment('Time of a slot.'), description: 'The next slots.' },
     last: { ...run, description: 'Its latest run.' },
-    last_success: { ...run, description: 'Its latest good run.' },
+    last_success: { ...run, description: 'Its latest successful run.' },
   },
   ['last', 'last_success'],
 );
@@ -192,39 +199,42 @@ const problem = {
   description: 'RFC 9457.',
   properties: {
     type: text('about:blank'),
-    title: text('The status in words.'),
+    title: text('Reason phrase of the status.'),
     status: count('The HTTP status.'),
-    detail: text('What is wrong.'),
-    code: text('For programs.'),
+    detail: text('Explanation for people.'),
+    code: text('Error code for programs.'),
   },
   required: ['type', 'title', 'status', 'detail'],
 };
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
-const PAUSED = { type: 'boolean', description: 'From now on.' };
+const PAUSED = { type: 'boolean', description: 'Whether it is paused now.' };
 
 export const SCHEMAS = {
   Monitor: monitor,
   Attempts: object({
-    request: text('Its id.'),
-    attempts: { type: 'array', items: ref('Attempt'), description: 'In their order.' },
+    request: text('Id of the request.'),
+    attempts: { type: 'array', items: ref('Attempt'), description: 'Oldest first.' },
   }),
   Attempt: attempt,
   List: object(
     {
       requests: { type: 'array', items: ref('Monitor'), description: 'Newest first.' },
-      cursor: text('For the next page; left out on the last.'),
+      cursor: text('Pass it to get the next page; absent on the last page.'),
     },
     ['cursor'],
   ),
-  Changed: object({ matched: count('By the filter.'), changed: count('Of these.') }),
+  Changed: object({
+    matched: count('Requests that match the filter.'),
+    changed: count('Requests that were changed.'),
+  }),
   Route: route,
-  Routes: object({ routes: { type: 'array', items: ref('Route'), description: 'The durable ones.' } }),
-  Paused: object({ route: text('Its name.'), paused: PAUSED }),
+  Routes: object({ routes: { type: 'array', items: ref('Route'), description: 'The durable routes.' } }),
+  Paused: object({ route: text('Name of the route.'), paused: PAUSED }),
   Schedule: schedule,
   Schedules: object({ schedules: { type: 'array', items: ref('Schedule'), description: 'All of them.' } }),
-  PausedSchedule: object({ schedule: text('Its name.'), paused: PAUSED }),
-  Backup: object({ file: text('The copy, whole: a store like any other.') }),
+  PausedSchedule: object({ schedule: text('Name of the schedule.'), paused: PAUSED }),
+  Backup: object({ file: text('Path of the copy, which is a complete store.') }),
   Problem: problem,
 };

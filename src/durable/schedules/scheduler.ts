@@ -137,7 +137,7 @@ export class Scheduler {
     if (ahead !== undefined && ahead !== watched.ahead) {
       const { name, route } = watched.options;
       const slot = new Date(ahead).toISOString();
-      const message = `schedule ${name}: the slot ${slot} is yet to come and was run already: the clock was ahead, here or in another process. The slots before it are run by the clock as it is now`;
+      const message = `schedule ${name}: the future slot ${slot} has already run, because the clock was ahead here or in another process; earlier slots run by the corrected clock`;
       this.#deps.logger.warn({ schedule: name, route, slot }, message);
     }
     watched.ahead = ahead;
@@ -168,7 +168,7 @@ export class Scheduler {
     observer.stateChanged('', { type: 'schedule_slot', scope: name, result });
     if (result === 'started') return;
     const slot = new Date(slotAt).toISOString();
-    const why = result === 'paused' ? 'it is paused' : 'the run before goes on';
-    logger.info({ schedule: name, route, slot, result }, `schedule ${name}: no run at ${slot}: ${why}`);
+    const why = result === 'paused' ? 'the schedule is paused' : 'the previous run is still in progress';
+    logger.info({ schedule: name, route, slot, result }, `schedule ${name}: slot ${slot} is skipped: ${why}`);
   }
 }

@@ -104,7 +104,7 @@ class PostgresDb implements Db {
   }
 
   backup(): Promise<void> {
-    const message = `durable store ${this.#name}: PostgreSQL is backed up by its own means (pg_dump)`;
+    const message = `durable store ${this.#name}: back up PostgreSQL with its own tools (pg_dump)`;
     return Promise.reject(new StoreError('failed', message));
   }
 
@@ -149,7 +149,11 @@ class PostgresDb implements Db {
     try {
       await client.query('COMMIT');
     } catch (error) {
-      throw storeErrorOf(error, this.#name, '; while committing, so it may have happened');
+      throw storeErrorOf(
+        error,
+        this.#name,
+        '; this happened during COMMIT, so the transaction may be committed',
+      );
     }
     return rows;
   }

@@ -144,7 +144,7 @@ export async function migrate(db: Db): Promise<void> {
   if (version > SCHEMA_VERSION)
     throw new StoreError(
       'failed',
-      `the durable store has schema ${version}, of a newer Breakwater; this one knows up to ${SCHEMA_VERSION}`,
+      `the durable store has schema ${version}, made by a newer Breakwater; this version supports schemas up to ${SCHEMA_VERSION}`,
     );
   await db.batch([secret()]);
 }

@@ -51,7 +51,10 @@ export class SqlStore implements Store {
       const same = text(holder, 'fingerprint') === job.fingerprint;
       return { kind: same ? 'repeat' : 'conflict', id: text(holder, 'id') };
     }
-    throw new StoreError('failed', `${job.id} is taken, or its Idempotency-Key changes hands all the time`);
+    throw new StoreError(
+      'failed',
+      `the id ${job.id} is in use, or the holder of its Idempotency-Key changed on every try`,
+    );
   }
 
   async claim(claim: Claim) {

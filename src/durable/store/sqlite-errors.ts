@@ -24,9 +24,9 @@ const PROBLEMS: ReadonlyMap<string, StoreProblem> = new Map(
 );
 
 const MEANING: Readonly<Partial<Record<StoreProblem, string>>> = {
-  locked: 'another process has it open',
-  read_only: 'it cannot be written',
-  corrupt: 'it is damaged or no database',
+  locked: 'another process has the file open',
+  read_only: 'the file is not writable',
+  corrupt: 'the file is damaged or is not a database',
   full: 'the disk is full',
 };
 

@@ -149,7 +149,7 @@ export class SqliteFile {
   }
 
   async #copy(file: string): Promise<void> {
-    if (existsSync(file)) throw new Error(`${file} exists`);
+    if (existsSync(file)) throw new Error(`${file} already exists`);
     // Under its name it is whole, or not there.
     const partial = `${file}.partial`;
     rmSync(partial, { force: true });
@@ -260,11 +260,11 @@ function refuseReadOnly(file: string): void {
 const TOUCHED = {
   replaced: {
     problem: 'failed',
-    what: 'it was removed or replaced while it was open; restart to begin with what is there',
+    what: 'the file was removed or replaced while it was open; restart to use the file that is there now',
   },
   changed: {
     problem: 'corrupt',
-    what: 'it was cut short or written to by another program while it was open; restart to have it checked',
+    what: 'the file was truncated or written by another program while it was open; restart to have it checked',
   },
 } as const;
 
@@ -275,7 +275,10 @@ function touched(file: string, how: keyof typeof TOUCHED): Failure {
 
 /** While the reserve is given up, its space is for what was accepted. */
 function low(file: string): Failure {
-  return { problem: 'full', message: `durable store ${file}: the disk is full, and nothing new is accepted` };
+  return {
+    problem: 'full',
+    message: `durable store ${file}: the disk is full; no new requests are accepted`,
+  };
 }
 
 function isFull(answer: Answer | undefined): boolean {

@@ -62,7 +62,7 @@ function afterPoll(attempt: PollAttempt, options: DecideOptions): PollDecision {
   const memo = { poll: { ...state, over: true as const } };
   const times = { now: ended.now, retentionMs: options.retentionMs };
   if (verdict.kind === 'success') return { ...end(times, 'succeeded'), memo, result: 'success' };
-  const why = verdict.message && `The reply says that it has failed: ${verdict.message}`;
+  const why = verdict.message && `The reply reports a failure: ${verdict.message}`;
   return { ...end(times, 'condition_failed', why), memo, result: 'failure' };
 }
 
@@ -85,7 +85,7 @@ function ask(
   const state = counted(before, stateOf(poll.conditions, reply), ended.now);
   const told = {
     result: state.seen > 1 ? ('unchanged' as const) : ('changed' as const),
-    detail: lacksJson(poll.conditions, reply) ? 'the body is no JSON of up to 1 MiB' : undefined,
+    detail: lacksJson(poll.conditions, reply) ? 'the body is not JSON of at most 1 MiB' : undefined,
   };
   if (poll.target === undefined && !ended.repeatable) {
     const times = { now: ended.now, retentionMs: options.retentionMs };
@@ -95,7 +95,7 @@ function ask(
 }
 
 const NOT_TO_ASK =
-  'It is not final, and without an idempotency key it may not be sent again to ask; let durable.poll.target say what to poll';
+  'The reply is not final, and without an idempotency key the request must not be sent again to poll; set durable.poll.target';
 
 function wait(
   { ended: { now, deadlineAt }, poll }: PollAttempt,

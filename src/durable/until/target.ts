@@ -24,7 +24,7 @@ export function targetOf(poll: PollTarget, response: StoredResponse, submitted: 
   if (poll.from === 'path') return fromPath(poll.parts, response, submitted);
   const value = headerOf(response.headers, poll.name)?.trim();
   if (value === undefined || value === '')
-    return { problem: `the reply, a ${response.status}, has no ${poll.name} to poll` };
+    return { problem: `the ${response.status} reply has no ${poll.name} header to poll` };
   return within(value, poll.name, submitted);
 }
 
@@ -40,16 +40,17 @@ function fromPath(
       path += part;
       continue;
     }
-    const at = `the reply, a ${response.status}, has`;
+    const reply = `the ${response.status} reply`;
+    const pointer = `/${part.join('/')}`;
     const segment = segmentOf(valuesAt(json, part)[0]);
     if (segment === undefined)
-      return { problem: `${at} nothing at /${part.join('/')} to make the path of the poll of` };
+      return { problem: `${reply} has no usable value at ${pointer} for the poll path` };
     // Some servers decode `%2F` before they resolve `..`.
     if (climbs(segment))
-      return { problem: `${at} a value at /${part.join('/')} that climbs out of the path of the poll` };
+      return { problem: `the value at ${pointer} in ${reply} would lead out of the poll path` };
     path += segment;
   }
-  return within(submitted.ground.basePath + path, 'the path of the poll', submitted);
+  return within(submitted.ground.basePath + path, 'the poll path', submitted);
 }
 
 /** One segment of a path. Text that UTF-8 cannot hold (a lone surrogate) makes none. */
@@ -63,11 +64,11 @@ function segmentOf(value: unknown): string | undefined {
 /** RFC 9110 §10.2.2: a reference, resolved against what was sent. */
 function within(reference: string, name: string, { ground: { origin, basePath }, target }: Submitted): Found {
   const url = reference.length > MAX_TARGET ? null : URL.parse(reference, `${origin}${target}`);
-  if (url === null) return { problem: `${name} is no address that could be polled` };
+  if (url === null) return { problem: `${name} is not a valid URL to poll` };
   if (url.origin !== origin)
-    return { problem: `${name} leads to ${url.origin}, and polls stay on the upstream they began on` };
+    return { problem: `${name} points to ${url.origin}, but only the same upstream is polled` };
   const { pathname, search } = url;
   if (pathname !== basePath && !pathname.startsWith(`${basePath}/`))
-    return { problem: `${name} leads out of the path of the upstream's URL` };
+    return { problem: `${name} points outside the path of the upstream's URL` };
   return { target: pathname + search };
 }

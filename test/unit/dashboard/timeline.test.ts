@@ -38,7 +38,7 @@ describe('what has been', () => {
       'attempt bad 0–1 503',
       'wait 1–10 backoff',
       'attempt bad 10–11 503',
-      'wait 11–41 asked to wait',
+      'wait 11–41 Retry-After',
       'attempt good 41–42 200',
     ]);
   });
@@ -61,8 +61,8 @@ describe('what has been', () => {
     [{ status: 503 }, '503'],
     [{ error: 'timeout' }, 'timeout'],
     [{ status: 200, error: 'body_cut' }, '200, body_cut'],
-    [{ reclaimed: true }, 'cut off by a restart'],
-    [{}, 'no answer'],
+    [{ reclaimed: true }, 'lost in a restart'],
+    [{}, 'no reply'],
   ])('%j came to: %s', (more, text) =>
     expect(outcomeOf({ status: undefined, error: undefined, reclaimed: false, ...more })).toBe(text),
   );
@@ -136,7 +136,7 @@ describe('what is to come', () => {
   test('a route that is gone plans nothing, and its next attempt is shown all the same', () =>
     expect(
       told(segments(monitor({ status: 'queued', next: { at: iso(5), reason: undefined } }), [], at(0))),
-    ).toEqual(['wait 0–5 its turn', 'planned 5–5']));
+    ).toEqual(['wait 0–5 due', 'planned 5–5']));
 });
 
 test('placed: in order, without gap or overlap, 100 % in all, and nothing too thin to be seen', () => {

@@ -57,7 +57,7 @@ test('thousands are told apart', () =>
 
 test('a reason that nobody knows is shown as it is, whatever it is called', () =>
   expect([because('retry_after'), because('tired'), because('constructor'), because(undefined)]).toEqual([
-    'asked to wait',
+    'Retry-After',
     'tired',
     'constructor',
     '',

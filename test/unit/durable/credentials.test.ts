@@ -81,7 +81,7 @@ test('a poll gets the secret parameters that it does not name itself', () => {
 
 test('without a key a secret parameter is refused: the rest could ask for something else', () => {
   expect(() => without.seal(request([], '/items?key=12'), RECOGNISED)).toThrow(
-    /parameter key holds a secret/,
+    /parameter key contains a secret/,
   );
   const names = new CredentialNames({ secretNames: [], accountNames: [], ignoredNames: ['key'] });
   expect(without.seal(request([], '/items?key=12'), names)).toEqual(request([], '/items?key=12'));

@@ -80,7 +80,7 @@ test('a result that the store cannot write ends the request with that reason; th
     also: [{ id: 'callback of failed after 1' }],
   });
   expect(health.well).toBe(true);
-  expect(logs).toEqual(['the store cannot keep what came of a durable request']);
+  expect(logs).toEqual(['the durable store cannot save the result of a durable request']);
 });
 
 test('where its callback cannot be written either, the request ends without', async () => {

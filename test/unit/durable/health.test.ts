@@ -17,7 +17,7 @@ test('on a full disk ends and reads succeed, and nothing new is taken: it is wel
   await expect(watched.giving(fails('full'))).rejects.toThrow('full');
   await watched.giving(Promise.resolve());
   await watched.keeping(Promise.resolve());
-  expect([watched.well, logs]).toEqual([false, ['the store of durable requests fails: full']]);
+  expect([watched.well, logs]).toEqual([false, ['the durable store fails: full']]);
   await watched.taking(Promise.resolve());
   expect([watched.well, logs.length]).toEqual([true, 2]);
 });

@@ -46,7 +46,7 @@ test('a request that cannot be written is refused as it is; the store is well', 
   const { health, take } = intake('unwritable');
   await expect(take()).rejects.toMatchObject({
     code: 'bad_request',
-    message: 'the store of durable requests cannot keep a request like this; nothing was promised',
+    message: 'the durable store cannot save this request; it was not accepted',
   });
   expect(health.well).toBe(true);
 });

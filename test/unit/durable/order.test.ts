@@ -4,9 +4,9 @@ import { orderOf } from '../../../src/durable/submission-options.ts';
 const rules = { now: 0, deadlineMs: 1_000, callbacks: { allow: [], allowPrivate: false } };
 
 test.each([
-  ['Breakwater-Deadline', 'is neither a duration such as 3h nor a moment such as 2026-12-01T08:00:00Z'],
-  ['Breakwater-Not-Before', 'is not a moment such as 2026-12-01T08:00:00Z'],
-  ['Breakwater-Delay', 'is not a duration such as 10m or 3d, of a year at most'],
+  ['Breakwater-Deadline', 'must be a duration such as 3h or a time such as 2026-12-01T08:00:00Z'],
+  ['Breakwater-Not-Before', 'must be a time such as 2026-12-01T08:00:00Z'],
+  ['Breakwater-Delay', 'must be a duration such as 10m or 3d, at most 366d'],
 ])('%s that cannot be read is told what it may be', (name, message) => {
   expect(() => orderOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
 });

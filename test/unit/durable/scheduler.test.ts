@@ -108,7 +108,7 @@ test('runs made while the clock was ahead do not silence the schedule when it is
   ]);
   // Said once, not at each look.
   expect(warnings).toEqual([
-    expect.stringContaining('01-02T03:00:00.000Z is yet to come and was run already'),
+    expect.stringContaining('the future slot 2026-01-02T03:00:00.000Z has already run'),
   ]);
 });
 
