@@ -12,6 +12,8 @@ Usage: breakwater COMMAND [options]
   simulate UPSTREAM     what the configuration would do in an outage, in virtual time
   presets [NAME]        what is known about APIs, with sources
   requests ACTION       durable requests of a running proxy: list, show, retry, cancel, delete
+  breaker UPSTREAM      force the circuit breaker of a running proxy open or closed, or back to auto
+  quota reset UPSTREAM  clear the learned limits and counted usage of a running proxy
   schema                print the configuration's JSON Schema
 
 Each command takes --config FILE (default config.yaml) and --help.
@@ -27,6 +29,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map(
     simulate: async () => (await import('./cli/simulate.ts')).simulate,
     presets: async () => (await import('./cli/presets.ts')).presets,
     requests: async () => (await import('./cli/requests.ts')).requests,
+    breaker: async () => (await import('./cli/upstream-commands.ts')).breaker,
+    quota: async () => (await import('./cli/upstream-commands.ts')).quota,
     schema: async () => (await import('./cli/schema.ts')).schema,
   }),
 );

@@ -89,18 +89,34 @@ export interface Answer {
   readonly body: Buffer;
 }
 
-/** Calls the durable requests' interface; `path` is below its prefix. Throws an AdminFailure when that is not what answers. */
+export interface AdminCall {
+  readonly method: string;
+  /** Path and query on the admin listener. */
+  readonly path: string;
+  /** Sent as JSON. Undefined: no body. */
+  readonly body?: object | undefined;
+}
+
+/** Calls the API of durable requests; `path` is below its prefix. Throws an AdminFailure as `callAdmin` does. */
+export function callDurable(proxy: AdminAddress, method: string, path: string): Promise<Answer> {
+  return callAdmin(proxy, { method, path: `${proxy.prefix}${path}` });
+}
+
+/** Calls the admin listener. Throws an AdminFailure without an answer within 30 s, and after 401; returns any other answer. */
 export async function callAdmin(
-  { url, prefix, token }: AdminAddress,
-  method: string,
-  path: string,
+  { url, token }: AdminAddress,
+  { method, path, body }: AdminCall,
 ): Promise<Answer> {
   const abort = new AbortController();
   const timer = systemClock.timer(TIMEOUT_MS, () => abort.abort());
   try {
-    const reply = await fetch(`${url}${prefix}${path}`, {
+    const reply = await fetch(`${url}${path}`, {
       method,
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
       // The token is for this address only.
       redirect: 'manual',
       signal: abort.signal,
@@ -114,6 +130,20 @@ export async function callAdmin(
   } finally {
     timer.cancel();
   }
+}
+
+/** The JSON of an answer. Throws an AdminFailure where it is none: then something else answers at that address. */
+export function jsonIn<T>({ url }: AdminAddress, body: Buffer): T {
+  try {
+    return JSON.parse(body.toString()) as T;
+  } catch {
+    throw new AdminFailure(`what answers at ${url} is not the admin listener of Breakwater`);
+  }
+}
+
+/** The `detail` of a problem (RFC 9457). Throws as `jsonIn` does. */
+export function detailIn(proxy: AdminAddress, body: Buffer): string | undefined {
+  return jsonIn<{ detail?: string }>(proxy, body).detail;
 }
 
 function unauthorised(url: string, token: string | undefined): AdminFailure {

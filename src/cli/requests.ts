@@ -1,6 +1,6 @@
 import { systemClock } from '../runtime/clock.ts';
 import { terminalLines, terminalText } from '../runtime/terminal.ts';
-import { type AdminAddress, AdminFailure, adminAddress, callAdmin } from './admin-api.ts';
+import { type AdminAddress, AdminFailure, adminAddress, callDurable, detailIn, jsonIn } from './admin-api.ts';
 import { readArgs, wrong } from './args.ts';
 import type { Command, Io } from './io.ts';
 import { filtersOf, mistakeIn, queryOf, type Takes, USAGE } from './requests-args.ts';
@@ -102,7 +102,7 @@ async function response({ proxy, ids, io, outRaw }: Asked): Promise<number> {
   const monitor = await asked<Monitor>(proxy, 'GET', path);
   if (monitor.response === undefined || !monitor.done || monitor.erased)
     throw new AdminFailure(`there is no response: ${inShort(monitor, systemClock.wallTime())}`);
-  const { status, body } = await callAdmin(proxy, 'GET', `${path}/response`);
+  const { status, body } = await callDurable(proxy, 'GET', `${path}/response`);
   io.err(`${status}, ${body.length} bytes\n`);
   try {
     outRaw(new TextDecoder('utf-8', { fatal: true }).decode(body));
@@ -131,10 +131,10 @@ async function change(what: 'retry' | 'cancel', call: Asked): Promise<number> {
 async function eachOf({ proxy, ids, io }: Asked, method: string, what: string): Promise<number> {
   let code = 0;
   for (const id of ids) {
-    const { status, body } = await callAdmin(proxy, method, `${pathOf(id)}${what}`);
+    const { status, body } = await callDurable(proxy, method, `${pathOf(id)}${what}`);
     if (status === 204) io.out(`${id}: deleted\n`);
     else if (status < 300)
-      io.out(`${id}: ${inShort(parsed<Monitor>(proxy, body), systemClock.wallTime())}\n`);
+      io.out(`${id}: ${inShort(jsonIn<Monitor>(proxy, body), systemClock.wallTime())}\n`);
     else {
       io.err(`breakwater: ${id}: ${problemIn(proxy, body)}\n`);
       code = 1;
@@ -144,29 +144,21 @@ async function eachOf({ proxy, ids, io }: Asked, method: string, what: string): 
 }
 
 async function asked<T>(proxy: AdminAddress, method: string, path: string): Promise<T> {
-  const { status, body } = await callAdmin(proxy, method, path);
-  if (status < 300) return parsed<T>(proxy, body);
+  const { status, body } = await callDurable(proxy, method, path);
+  if (status < 300) return jsonIn<T>(proxy, body);
   throw new AdminFailure(problemIn(proxy, body), status === 400 ? 2 : 1);
 }
 
 const pathOf = (id = ''): string => `/requests/${encodeURIComponent(id)}`;
 
 function problemIn(proxy: AdminAddress, body: Buffer): string {
-  const { detail } = parsed<{ detail?: string }>(proxy, body);
+  const detail = detailIn(proxy, body);
   // The interface names its own parameter.
   if (detail !== 'there is no such path')
     return detail === undefined
       ? 'no reason was given'
       : terminalText(detail.replace('?force=true', '--force'));
   return `the proxy at ${proxy.url} has no durable requests under ${proxy.prefix}; no route is durable, or durable.prefix is another`;
-}
-
-function parsed<T>({ url }: AdminAddress, body: Buffer): T {
-  try {
-    return JSON.parse(body.toString()) as T;
-  } catch {
-    throw new AdminFailure(`what answers at ${url} is not the admin listener of Breakwater`);
-  }
 }
 
 function printed(value: unknown, io: Io): number {
