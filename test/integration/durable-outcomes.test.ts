@@ -60,7 +60,10 @@ test.each([408, 500, 502, 503, 504])(
     const location = await client.accepted({}, POST);
     expect(await client.done(location)).toMatchObject({
       status: 'failed',
-      error: { code: 'unknown_outcome', title: expect.stringContaining(`the upstream replied ${code} and may have processed`) },
+      error: {
+        code: 'unknown_outcome',
+        title: expect.stringContaining(`the upstream replied ${code} and may have processed`),
+      },
       attempts: { made: 1 },
       response: { status: code },
     });

@@ -103,7 +103,10 @@ describe('where a reply may point', () => {
   });
 
   test.each([
-    ['https://elsewhere.example/x', 'points to https://elsewhere.example, but only the same upstream is polled'],
+    [
+      'https://elsewhere.example/x',
+      'points to https://elsewhere.example, but only the same upstream is polled',
+    ],
     ['//elsewhere.example/x', 'points to http://elsewhere.example'],
     ['/admin', "points outside the path of the upstream's URL"],
     ['/base/../admin', 'points outside the path'],

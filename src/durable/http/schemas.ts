@@ -77,7 +77,7 @@ const monitor = object(
         last: moment('When the latest arrived.'),
       },
       ['last'],
-      'On a route with until or then, after its first successful reply.',
+      'On a route that polls (durable.until, durable.poll), after its first successful reply.',
     ),
     next: object(
       { at: moment('When it is due.'), reason: words(WAIT_REASONS, 'Why the request waits.') },
