@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// `npm run docs`: writes what the config's schema documents to where people and editors read it.
+// `npm run docs`: writes the generated parts of the documentation, and the JSON Schema for editors.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { ownersTable, roomsTable } from '../test/support/import-table.ts';
 
 const printed = (...args) => execFileSync(process.execPath, ['src/main.ts', ...args], { encoding: 'utf8' });
 
@@ -16,3 +17,5 @@ writeFileSync('config.schema.json', printed('schema'));
 const write = (file, name, table) => writeFileSync(file, withTable(readFileSync(file, 'utf8'), name, table));
 write('docs/keys.md', 'keys', printed('schema', '--markdown'));
 write('docs/configuration.md', 'presets', printed('presets'));
+write('docs/architecture.md', 'rooms', roomsTable());
+write('docs/architecture.md', 'owners', ownersTable());

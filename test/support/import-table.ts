@@ -146,3 +146,18 @@ export const READERS: ReadonlySet<string> = new Set([
   'src/durable/callbacks/target.ts',
   'src/durable/schedules/cron.ts',
 ]);
+
+/** `ROOMS` in Markdown, from the lowest to the highest, for docs/architecture.md. */
+export function roomsTable(): string {
+  const rows = Object.entries(ROOMS).map(([room, { holds, imports, typesOnly = [] }]) => {
+    const shown = imports.map((other) => (typesOnly.includes(other) ? `${other} (types)` : other));
+    return `| \`${room}\` | ${holds} | ${shown.join(', ') || '–'} |`;
+  });
+  return ['| room | holds | may import |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/** `OWNER` in Markdown. */
+export function ownersTable(): string {
+  const rows = Object.entries(OWNER).map(([name, rooms]) => `| ${name} | ${rooms.join(', ')} |`);
+  return ['| package | used in |', '| --- | --- |', ...rows].join('\n');
+}

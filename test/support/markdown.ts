@@ -73,3 +73,10 @@ export function brokenLinks(page: string): string[] {
     return statSync(target).isDirectory() || !anchors(target).has(anchor);
   });
 }
+
+/** The files of this repository that a page names in code (as `src/app/app.ts`) and that do not exist. */
+export function missingFiles(page: string): string[] {
+  const text = readFileSync(page, 'utf8');
+  const named = [...text.matchAll(/`((?:src|test|docs|examples|bench|monitoring|\.ci)\/[\w./-]+)`/g)];
+  return named.map(([, path = '']) => path).filter((path) => !existsSync(path));
+}

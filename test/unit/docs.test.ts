@@ -4,7 +4,8 @@ import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import { presetTable } from '../../src/config/resolve/preset.ts';
 import { renderOptionsTable } from '../../src/config/show/options-table.ts';
-import { blocks, brokenLinks, pages } from '../support/markdown.ts';
+import { ownersTable, roomsTable } from '../support/import-table.ts';
+import { blocks, brokenLinks, missingFiles, pages } from '../support/markdown.ts';
 
 const PAGES = pages();
 const BLOCKS = PAGES.flatMap(blocks);
@@ -13,6 +14,8 @@ describe('generated parts are fresh (npm run docs)', () => {
   test.each([
     ['docs/keys.md', renderOptionsTable],
     ['docs/configuration.md', presetTable],
+    ['docs/architecture.md', roomsTable],
+    ['docs/architecture.md', ownersTable],
   ])('%s', (page, render) => {
     expect(readFileSync(page, 'utf8')).toContain(render().trim());
   });
@@ -24,6 +27,10 @@ test('the README has at most 250 lines', () => {
 
 test.each(PAGES)('%s: each relative link leads to a file or a heading', (page) => {
   expect(brokenLinks(page)).toEqual([]);
+});
+
+test.each(PAGES)('%s: each file that it names exists', (page) => {
+  expect(missingFiles(page)).toEqual([]);
 });
 
 test('each page of docs/ is in the index', () => {
