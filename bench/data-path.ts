@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { BARE, type Contender, contenders, startOrigin } from './lib/contenders.ts';
+import { BARE, type Contender, contenders, PROTOTYPE, startOrigin } from './lib/contenders.ts';
 import { residentBytes } from './lib/proc.ts';
 import { freePort, killAll, stopAll } from './lib/process.ts';
 import { type Plan, runRounds, warmUp } from './lib/rounds.ts';
@@ -87,7 +87,8 @@ async function measure(tempDir: string): Promise<Report> {
 
 function wanted({ name }: Contender): boolean {
   const only = flags.only?.toLowerCase().split(',');
-  return only === undefined || name === BARE || only.includes(name.toLowerCase());
+  if (only === undefined) return name !== PROTOTYPE;
+  return name === BARE || only.includes(name.toLowerCase());
 }
 
 function machine(): Pick<Report, 'date' | 'node' | 'cpu' | 'commit' | 'loadBefore'> {

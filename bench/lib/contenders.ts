@@ -18,6 +18,8 @@ export interface Launched extends Running {
 export const BARE = 'bare dispatch';
 export const BREAKWATER = 'Breakwater';
 export const HTTP_PROXY_3 = 'http-proxy-3';
+/** Takes part only if it is named by --only. */
+export const PROTOTYPE = 'raw relay';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -28,6 +30,7 @@ export function contenders(tempDir: string, fromSource: boolean): Contender[] {
   return [
     make(BARE, node('bench/peers/bare-dispatch.ts')),
     breakwater(tempDir, fromSource),
+    make(PROTOTYPE, node('bench/peers/raw-relay.ts')),
     make(HTTP_PROXY_3, node('bench/peers/http-proxy-3.ts')),
     make('@fastify/http-proxy', node('bench/peers/fastify-http-proxy.ts')),
     make('nginx', nginx, notOnPath('nginx')),
