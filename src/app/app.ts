@@ -8,7 +8,7 @@ import { formatDuration } from '../config/fields/format.ts';
 import { shownConfig } from '../config/show/redacted-config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { headerOf } from '../http/headers.ts';
-import { ProxyError } from '../proxy/errors.ts';
+import { shuttingDown } from '../proxy/errors.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -171,7 +171,7 @@ export class App {
     await this.#pause(grace);
     const closed = closeServer(this.#server);
     await Promise.race([drained, this.#pause(timeoutMs - grace)]);
-    this.#listener.abortAll(new ProxyError('draining', 'the proxy is shutting down'));
+    this.#listener.abortAll(shuttingDown());
     // Time for what was just cut to be answered.
     await Promise.race([drained, this.#pause(grace)]);
     cutClients(this.#server);

@@ -21,7 +21,7 @@ import { RetryBudget } from '../policies/retry/budget.ts';
 import type { BudgetOptions } from '../policies/retry/options.ts';
 import { Trip } from '../policies/retry/trip.ts';
 import type { Call } from '../proxy/call.ts';
-import { ProxyError } from '../proxy/errors.ts';
+import { shuttingDown } from '../proxy/errors.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -220,7 +220,7 @@ export class Scopes {
 
   /** Ends the calls that go on without their client. */
   endDetached(): void {
-    const stopped = new ProxyError('draining', 'the proxy is shutting down');
+    const stopped = shuttingDown();
     for (const signal of this.#detached) signal.abort(stopped);
   }
 

@@ -4,7 +4,7 @@ import { RECOGNISED } from '../http/credentials.ts';
 import { type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
-import { ProxyError } from '../proxy/errors.ts';
+import { shuttingDown } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -136,8 +136,7 @@ export class Durable {
   /** Accepts `call` for the route of that name: 202, or the result itself if it comes soon enough. Rejects with a ProxyError. */
   async accept(name: string, call: Call): Promise<Reply> {
     const route = this.#routes.get(name);
-    if (route === undefined || this.#closed)
-      throw new ProxyError('draining', 'durable requests are no longer accepted');
+    if (route === undefined || this.#closed) throw shuttingDown();
     const { job, submitted } = await this.#intake.take(route, call);
     if (submitted.kind === 'accepted') this.#runner.wake();
     const repeat = submitted.kind === 'repeat';

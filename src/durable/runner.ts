@@ -1,4 +1,4 @@
-import { ProxyError } from '../proxy/errors.ts';
+import { shuttingDown } from '../proxy/errors.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { ClockJumps } from './clock-jumps.ts';
@@ -63,7 +63,7 @@ const LEASE_GRACE_MS = 15_000;
  */
 const RECLAIM_AFTER_MS = 15_000;
 
-const SHUTTING_DOWN = new ProxyError('draining', 'the proxy is shutting down', { sent: 'sent_unknown' });
+const SHUTTING_DOWN = shuttingDown('sent_unknown');
 
 /**
  * Takes due requests out of the store, as many as there are free places, and runs them. Sleeps until the next is due or

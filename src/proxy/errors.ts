@@ -32,6 +32,10 @@ export class ProxyError extends Error {
   }
 }
 
+/** The refusal of what would begin, or is still under way, while the proxy shuts down. */
+export const shuttingDown = (sent: Sent = 'not_sent'): ProxyError =>
+  new ProxyError('draining', 'the proxy is shutting down', { sent });
+
 type Coded = Pick<ProxyError, 'code'>;
 
 /** True when the failure says something about the upstream; false for the client's leaving and our own refusals. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { ProxyError } from '../proxy/errors.ts';
+import { ProxyError, shuttingDown } from '../proxy/errors.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Router } from '../routing/router.ts';
 import { Abort } from '../runtime/abort.ts';
@@ -146,7 +146,7 @@ export class Listener {
     else if (asksServer(method, target)) exchange.answerOptions();
     else if (parties.upgrade !== undefined && this.#deps.draining()) {
       // A request is soon over; a tunnel would only be cut.
-      exchange.refuse(new ProxyError('draining', 'the proxy is shutting down'));
+      exchange.refuse(shuttingDown());
     } else if (match.kind !== 'route') exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
     else {
       const stranger = match.route.guard?.refusal(req.rawHeaders, host);

@@ -1,5 +1,5 @@
 import { type Call, clientOf } from '../../proxy/call.ts';
-import { ProxyError } from '../../proxy/errors.ts';
+import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/events.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
@@ -81,7 +81,7 @@ export class Line {
     const ahead = again ? FIRST : this.#ahead(client, way, now);
     const patienceMs = way.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
     const leaveBy = Math.min(call.deadline, now + patienceMs);
-    if (draining()) return Promise.reject(report(call, DRAINING()));
+    if (draining()) return Promise.reject(report(call, shuttingDown()));
     if (way.knownAt(ahead, cost, now) >= leaveBy) {
       if (way.mayRisk(cost, now)) return way.take(cost, now, true);
       return Promise.reject(report(call, this.#refusal('it would free up too late', way, ahead, cost)));
@@ -125,7 +125,7 @@ export class Line {
 
   /** Sends everyone away. */
   drain(): void {
-    for (const { refuse } of this.#queue.entries()) refuse(DRAINING());
+    for (const { refuse } of this.#queue.entries()) refuse(shuttingDown());
   }
 
   /** Those who could leave, were it not for the whole credential, and those of the same scope. */
@@ -202,8 +202,6 @@ const CLOSED = {
   throttled: 'the upstream asked its callers to wait',
   permanent: 'the upstream says that the quota is used up for good',
 } as const;
-
-const DRAINING = (): ProxyError => new ProxyError('draining', 'the proxy is shutting down');
 
 function report(call: Call, error: ProxyError): ProxyError {
   if (error.code === 'quota') call.report({ type: 'rejected', reason: 'quota', shadow: false });
