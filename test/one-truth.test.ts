@@ -65,3 +65,17 @@ describe('what follows from an error code is in proxy/error-table.ts alone', () 
     });
   }
 });
+
+test.each([
+  ['the refusal while the proxy shuts down', /new ProxyError\(\s*'draining'/g, ['src/proxy/errors.ts']],
+  ['the kinds of backoff', /\bfibonacci\b/g, ['src/policies/retry/growth.ts', 'src/config/keys/backoff.ts']],
+  ['the kinds of jitter', /'equal',\s*'decorrelated'|'decorrelated',\s*'none'/g, []],
+  [
+    'the spread of a wait that the upstream asks for',
+    /random\(\) \* (?:spread|Math\.min)/g,
+    ['src/http/retry-after.ts'],
+  ],
+])('%s', (_, pattern, homes) => {
+  const texts = [...sources].filter(([, source]) => source.match(pattern) !== null).map(([file]) => file);
+  expect(texts.toSorted()).toEqual(homes.toSorted());
+});

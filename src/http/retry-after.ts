@@ -1,5 +1,6 @@
 import { headerOf, type RawHeaders } from './headers.ts';
 import { httpDateMs, sentWallMs } from './http-date.ts';
+import type { Random } from '../runtime/random.ts';
 import type { Reply } from './reply.ts';
 
 /** A wait longer than this is a mistake or an epoch timestamp, not a wish. */
@@ -37,6 +38,14 @@ export function askedWaitMs(
   nowWallMs: number,
 ): number | undefined {
   return retryAfterMs(headers, nowWallMs) ?? verdict?.retryAfterMs;
+}
+
+/**
+ * What is added to a wait that the upstream asks for: up to a tenth, where a tenth is 50 ms at least and 5 s at most. Callers
+ * that got the same Retry-After would otherwise all return at the same moment.
+ */
+export function askedSpreadMs(waitMs: number, random: Random): number {
+  return random() * Math.min(5_000, Math.max(50, 0.1 * waitMs));
 }
 
 /** Digits only: `Number` would also take '', '0x10', '1e9' and 'Infinity'. */

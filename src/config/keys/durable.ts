@@ -1,33 +1,9 @@
 import { section, shorthand } from '../fields/field.ts';
-import {
-  choice,
-  decimal,
-  duration,
-  durations,
-  integer,
-  integerOrAdaptive,
-  isOff,
-  size,
-} from '../fields/fields.ts';
+import { choice, duration, integer, integerOrAdaptive, isOff, size } from '../fields/fields.ts';
+import { backoffKeys } from './backoff.ts';
 import { poll, until } from './until.ts';
 
-const backoff = section('Waits between attempts.', {
-  kind: choice(
-    ['exponential', 'linear', 'constant', 'fibonacci', 'list'],
-    'exponential',
-    'How the wait grows from one attempt to the next.',
-  ),
-  base: duration('1s', 'The first wait, before jitter.'),
-  overloaded_base: duration('5s', 'The first wait after 429, 503 and 529.'),
-  factor: decimal(2, 'By how much an exponential wait grows each time.', 1, 100),
-  max: duration('10m', 'The longest wait, before jitter.'),
-  jitter: choice(
-    ['full', 'equal', 'decorrelated', 'none'],
-    'equal',
-    'Randomness: anything up to the wait, its upper half, a random walk, or none.',
-  ),
-  list: durations([], 'The waits of kind list; the last one repeats.'),
-});
+const backoff = backoffKeys({ base: '1s', overloadedBase: '5s', max: '10m', jitter: 'equal' });
 
 /** Long waits are of the store's making: they need no timer. */
 const MAX_KEPT_MS = 366 * 86_400_000;

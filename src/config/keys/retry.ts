@@ -4,7 +4,6 @@ import {
   choice,
   decimal,
   duration,
-  durations,
   flag,
   integer,
   isOff,
@@ -15,27 +14,9 @@ import {
   words,
 } from '../fields/fields.ts';
 import { checkHeaderName } from '../fields/words.ts';
+import { backoffKeys } from './backoff.ts';
 
-const backoff = section('Waits between attempts.', {
-  kind: choice(
-    ['exponential', 'linear', 'constant', 'fibonacci', 'list'],
-    'exponential',
-    'How the wait grows from one retry to the next.',
-  ),
-  base: duration('100ms', 'The first wait, before jitter.'),
-  overloaded_base: duration(
-    '1s',
-    'The first wait after 429, 503 and 529, by which an API says that it has too much to do.',
-  ),
-  factor: decimal(2, 'By how much an exponential wait grows each time.', 1, 100),
-  max: duration('10s', 'The longest wait, before jitter.'),
-  jitter: choice(
-    ['full', 'equal', 'decorrelated', 'none'],
-    'full',
-    'Randomness: anything up to the wait, its upper half, a random walk, or none.',
-  ),
-  list: durations([], 'The waits of kind list; the last one repeats.'),
-});
+const backoff = backoffKeys({ base: '100ms', overloadedBase: '1s', max: '10s', jitter: 'full' });
 
 export const retry = shorthand(
   section(

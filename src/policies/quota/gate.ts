@@ -1,8 +1,9 @@
+import { askedSpreadMs } from '../../http/retry-after.ts';
 import type { GateCause } from '../../proxy/events.ts';
 import type { Random } from '../../runtime/random.ts';
 import { Evidence } from './evidence.ts';
 import { gapMs, ProbeTimes } from './probe-times.ts';
-import { jitterMs, rampRate } from './ramp.ts';
+import { rampRate } from './ramp.ts';
 import type { Throughput } from './throughput.ts';
 
 /** The first wait after a refusal that does not say how long; it doubles up to the longest. */
@@ -210,7 +211,7 @@ export class Gate {
     this.#servedBefore = this.#served.perSecond(now);
     this.#strangers = new ProbeTimes();
     const { named, until } = this.#end(closing, now);
-    const soon = now + gapMs(0) + jitterMs(gapMs(0), this.#random);
+    const soon = now + gapMs(0) + askedSpreadMs(gapMs(0), this.#random);
     const probeAt = cause === 'throttled' ? until : Math.min(until, soon);
     this.#state = { name: 'closed', until, named, cause, probeAt, probes: 0, failed: 0 };
   }
@@ -232,7 +233,7 @@ export class Gate {
 
   #end({ cause, askedMs }: Closing, now: number): Pick<Closed, 'named' | 'until'> {
     const waitMs = this.#waitMs(cause, askedMs, now);
-    return { named: now + waitMs, until: now + waitMs + jitterMs(waitMs, this.#random) };
+    return { named: now + waitMs, until: now + waitMs + askedSpreadMs(waitMs, this.#random) };
   }
 
   #waitMs(cause: GateCause, askedMs: number | undefined, now: number): number {

@@ -1,5 +1,3 @@
-import type { Random } from '../../runtime/random.ts';
-
 /** Right after the end of a limit calls go at half the rate that the upstream served before it, a second, and at least this. */
 const FIRST_SHARE = 0.5;
 const FIRST_RATE = 10;
@@ -20,9 +18,4 @@ export function rampRate(sinceMs: number, served: number, serving: number): numb
   if (doubled < knee) return doubled;
   const grown = knee * GROWTH ** (sinceMs / 1000 - Math.log2(knee / first));
   return Math.min(grown, GROWTH * Math.max(knee, serving));
-}
-
-/** As after a Retry-After in a retry: a tenth on top, so that all who were told the same do not come at the same moment. */
-export function jitterMs(waitMs: number, random: Random): number {
-  return random() * Math.min(5000, Math.max(50, 0.1 * waitMs));
 }

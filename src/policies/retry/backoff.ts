@@ -1,4 +1,6 @@
+import { askedSpreadMs } from '../../http/retry-after.ts';
 import type { Random } from '../../runtime/random.ts';
+import { grown, growthMs } from './growth.ts';
 import type { BackoffOptions } from './options.ts';
 
 /** Which wait of a call this is. */
@@ -26,15 +28,13 @@ const DECORRELATED_REACH = 3;
 
 /**
  * The longest wait before retry number `retry` (1-based), in milliseconds: what `kind` grows to, before jitter, and never
- * more than `maxMs`. A list has no base, so overload does not change it; decorrelated jitter grows by itself, whatever the kind.
+ * more than `maxMs`. Decorrelated jitter grows by itself, whatever the kind.
  */
 export function backoffCeilingMs(retry: number, options: BackoffOptions, overloaded: boolean): number {
   const max = longest(options);
   if (options.jitter === 'decorrelated')
     return Math.min(max, grown(base(options, overloaded), DECORRELATED_REACH ** retry));
-  if (options.kind === 'list')
-    return Math.min(max, options.listMs[Math.min(retry, options.listMs.length) - 1] ?? 0);
-  return Math.min(max, grown(base(options, overloaded), growth(retry, options)));
+  return Math.min(max, growthMs(options.kind, retry, { ...options, baseMs: base(options, overloaded) }));
 }
 
 /** One draw of the wait before a retry, in milliseconds: at least 0, at most `maxMs`, spread even where the growth has reached the cap. */
@@ -52,9 +52,6 @@ export function backoffMs(step: BackoffStep, options: BackoffOptions, random: Ra
   }
 }
 
-/** The spread that keeps callers who were told the same moment from all coming back in it. */
-const ASKED_SPREAD = { share: 0.1, minMs: 50, maxMs: 5_000 };
-
 /** The wait before a retry: Retry-After is a floor, never a cap, and what lies above it is spread by a tenth (50 ms to 5 s). */
 export function retryDelayMs(wait: {
   readonly backoffMs: number;
@@ -62,9 +59,7 @@ export function retryDelayMs(wait: {
   readonly random: Random;
 }): number {
   if (wait.retryAfterMs === undefined) return wait.backoffMs;
-  const { share, minMs, maxMs } = ASKED_SPREAD;
-  const spread = Math.min(maxMs, Math.max(minMs, share * wait.retryAfterMs));
-  return Math.max(wait.retryAfterMs, wait.backoffMs) + wait.random() * spread;
+  return Math.max(wait.retryAfterMs, wait.backoffMs) + askedSpreadMs(wait.retryAfterMs, wait.random);
 }
 
 /**
@@ -98,28 +93,6 @@ function longest(options: BackoffOptions): number {
 /** The least that a decorrelated wait can be. */
 function lowest(options: BackoffOptions, overloaded: boolean): number {
   return Math.min(base(options, overloaded), longest(options));
-}
-
-/** `baseMs · times`, where 0 · Infinity is 0: a huge retry number overflows the growth, and a zero base stays zero. */
-function grown(baseMs: number, times: number): number {
-  return baseMs === 0 || times === 0 ? 0 : baseMs * times;
-}
-
-const GOLDEN_RATIO = (1 + Math.sqrt(5)) / 2;
-
-function growth(retry: number, { kind, factor }: BackoffOptions): number {
-  switch (kind) {
-    case 'exponential':
-      return factor ** (retry - 1);
-    case 'linear':
-      return retry;
-    case 'fibonacci':
-      // Binet's formula: 1, 1, 2, 3, 5 … exact to the 70th, and no loop for a huge retry number to spin in.
-      return Math.round(GOLDEN_RATIO ** retry / Math.sqrt(5));
-    case 'constant':
-    case 'list':
-      return 1;
-  }
 }
 
 /** `min(max, U(lowest, 3 · previous))`; the first wait follows one of `lowest`. */

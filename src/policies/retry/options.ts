@@ -1,6 +1,6 @@
 import type { GrpcStatus } from '../../http/grpc.ts';
+import type { BackoffKind } from './growth.ts';
 
-export type BackoffKind = 'exponential' | 'linear' | 'constant' | 'fibonacci' | 'list';
 export type Jitter = 'full' | 'equal' | 'decorrelated' | 'none';
 
 export interface BackoffOptions {

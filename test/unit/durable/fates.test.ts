@@ -19,7 +19,7 @@ test('a request waits only for what can pass', () => {
     const refusal = refusalOf({ code });
     return refusal?.kind === 'wait' ? [[code, refusal.reason]] : [];
   });
-  expect(Object.fromEntries(waiting)).toEqual({
+  expect(Object.fromEntries(waiting)).toMatchObject({
     idempotency_key_in_use: 'concurrency',
     breaker_open: 'breaker_open',
     concurrency_limit: 'concurrency',
@@ -32,4 +32,7 @@ test('a request waits only for what can pass', () => {
     store_unavailable: 'concurrency',
     hedge_lost: 'concurrency',
   });
+  const never = { kind: 'end', code: 'not_retryable' };
+  for (const code of ['bad_request', 'egress_denied', 'proxy_loop', 'payload_too_large'] as const)
+    expect(refusalOf({ code })).toEqual(never);
 });
