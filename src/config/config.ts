@@ -22,7 +22,7 @@ export interface Config {
   /** Path of the file it came from, as given. */
   readonly file: string;
   readonly listen: Address;
-  /** Apps connect by HTTPS. */
+  /** Undefined: apps connect without TLS. */
   readonly tls: ServerTls | undefined;
   readonly admin: Address & { readonly token: string | undefined };
   readonly log: {
@@ -31,17 +31,17 @@ export interface Config {
     readonly slowMs: number;
   };
   readonly clients: ClientOptions;
-  /** Bodies kept for replay may take this much memory in all. */
+  /** Memory for all buffered bodies together. */
   readonly bodyMemoryBytes: number;
-  /** After SIGTERM, everything is served for this long, with readiness false. */
+  /** After SIGTERM, calls are accepted for this long, while readiness is false. */
   readonly drainDelayMs: number;
-  /** After that, running calls get this long. */
+  /** After that, running calls may take this long. */
   readonly drainTimeoutMs: number;
   /** Whether replies carry the `breakwater-…` headers. */
   readonly responseHeaders: boolean;
   readonly durable: DurableProcess;
   readonly upstreams: readonly UpstreamConfig[];
-  /** Requests that are made again and again. */
+  /** Requests that are sent on a schedule. */
   readonly schedules: readonly ScheduleOptions[];
 }
 
@@ -53,7 +53,7 @@ export interface UpstreamConfig {
   readonly origin: string;
   /** Path of the URL without a trailing slash; '' for none. */
   readonly basePath: string;
-  /** `${…}` had a part in the URL, so its path may be the secret of a webhook. */
+  /** A part of the URL came by `${…}`, so its path may be the secret of a webhook. */
   readonly privatePath: boolean;
   readonly mount: Mount;
   readonly allowPrivate: boolean;
@@ -91,41 +91,41 @@ export interface RouteConfig {
   readonly methods: readonly string[] | undefined;
   /** Pattern below the mount: `/v1/charges/:id`, `*` one segment, `**` any rest. */
   readonly path: string;
-  /** The upstream's and its own. */
+  /** Rules of the upstream and of the route. */
   readonly headers: HeaderRules;
   readonly settings: RouteSettings;
-  /** What the route itself sets, and so has to itself; otherwise it shares the one of its upstream. */
+  /** Which sections the route itself writes. It then has its own state; otherwise it shares that of its upstream. */
   readonly own: { readonly budget: boolean; readonly breaker: boolean; readonly concurrency: boolean };
 }
 
 export interface RouteSettings {
-  /** Undefined: none is written, and an attempt may use all the time of its call. */
+  /** Undefined: an attempt may take all the time of its call. */
   readonly attemptTimeoutMs: number | undefined;
   readonly idleTimeoutMs: number;
   readonly totalTimeoutMs: number;
-  /** A request body up to this size is kept so that it can be sent again. */
+  /** A request body up to this size is buffered, so that it can be sent again. */
   readonly maxReplayBytes: number;
   readonly retry: RetryOptions;
   readonly inspection: InspectionOptions;
-  /** Requests for the rest of a body that breaks; 0 for none. */
+  /** How often the rest of a broken response body is requested; 0: never. */
   readonly resumeAttempts: number;
   readonly budget: BudgetOptions;
   readonly breaker: BreakerOptions;
   readonly concurrency: ConcurrencyOptions;
-  /** Undefined where no attempt has a second one beside it. */
+  /** Undefined: no hedging. */
   readonly hedge: HedgeOptions | undefined;
-  /** Undefined where nothing stands in for the upstream. */
+  /** Undefined: no fallback. */
   readonly fallback: FallbackOptions | undefined;
-  /** Undefined where clients may override nothing. */
+  /** Undefined: clients may override nothing. */
   readonly overrides: OverrideLimits | undefined;
   readonly cache: CacheOptions;
   readonly dedupe: DedupeOptions;
   readonly quota: QuotaOptions;
-  /** Names of headers and query parameters that say who calls, besides those that names tell by themselves. */
+  /** More names of headers and query parameters that identify the caller. */
   readonly identity: IdentityOptions;
-  /** No attempt leaves later than this after its call came in, because its signature grows old; undefined: any time. */
+  /** No attempt is sent later than this after its call arrived, because its signature expires; undefined: no limit. */
   readonly signedMaxAgeMs: number | undefined;
-  /** Undefined where requests cannot be handed over. */
+  /** Undefined: the route does not accept durable requests. */
   readonly durable: DurableSettings | undefined;
 }
 

@@ -13,7 +13,7 @@ import { validate } from './read/validate.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
 import { checkErrorRules } from './resolve/error-rules.ts';
 import { checkFallbacks } from './resolve/fallback.ts';
-import type { Ground, Origins, Settings } from './resolve/ground.ts';
+import type { Origins, ResolveContext, Settings } from './resolve/context.ts';
 import { addedCredentials } from './resolve/identity.ts';
 import { builtIn, type Complete, type Inherited, inherit } from './resolve/inherit.ts';
 import { checkMounts } from './resolve/mount.ts';
@@ -24,32 +24,32 @@ import { resolveUpstream } from './resolve/upstreams.ts';
 export type Loaded = Good | Bad;
 
 interface ReadFiles {
-  /** Each file that was read or was to be read, as given or joined to the folder of the config file. */
+  /** Each file that was or should have been read: as given, or joined to the folder of the config file. */
   readonly files: Digests;
 }
 
 export interface Good extends ReadFiles {
   readonly ok: true;
-  /** Frozen to the last value. */
+  /** Deeply frozen. */
   readonly config: Config;
-  /** Who set which value, and where. */
+  /** Which layer set which value, and where. */
   readonly origins: Origins;
   readonly places: Places;
-  /** Odd, but not wrong. */
+  /** Valid, but probably not intended. */
   readonly warnings: readonly Problem[];
 }
 
 interface Bad extends ReadFiles {
   readonly ok: false;
-  /** All of them, in the order of the file. */
+  /** All problems, in the order of the file. */
   readonly problems: readonly Problem[];
 }
 
 type ReadFile = (path: string) => string;
 
 /**
- * Reads, checks and completes a config file. Never throws for what is in the file: every problem is reported with its place.
- * `readFile` gets `file` as given, and the paths of `${file:…}` joined to its folder.
+ * Reads and checks a config file, and fills in built-in values. Never throws for the content of the file: every problem is
+ * reported with its place. `readFile` gets `file` as given, and the paths of `${file:…}` joined to its folder.
  */
 export function loadConfig(
   file: string,
@@ -108,10 +108,10 @@ function load(
 function resolveConfig(
   file: string,
   input: FileInput,
-  { report, origins, lookup }: Pick<Ground, 'report' | 'origins' | 'lookup'>,
+  { report, origins, lookup }: Pick<ResolveContext, 'report' | 'origins' | 'lookup'>,
 ): Config {
   const { defaults = {}, upstreams = {}, schedules = {}, ...process } = input;
-  const ground: Ground = {
+  const context: ResolveContext = {
     report,
     origins,
     lookup,
@@ -122,11 +122,11 @@ function resolveConfig(
   if (entries.length === 0) {
     report.problem(
       ['upstreams'],
-      'there is no upstream; write for example upstreams: { demo: { url: https://api.example.com } }',
+      'no upstream is configured; write for example upstreams: { demo: { url: https://api.example.com } }',
       'key',
     );
   }
-  const resolved = entries.map(([name, upstream]) => resolveUpstream(name, upstream, ground));
+  const resolved = entries.map(([name, upstream]) => resolveUpstream(name, upstream, context));
   checkMounts(resolved, report);
   checkFallbacks(resolved, origins, report);
   checkErrorRules(origins, report);
@@ -151,17 +151,17 @@ function processConfig(
   if (open && !isLoopback(admin.host)) {
     report.problem(
       ['admin'],
-      `${admin.host} can be reached from outside; set admin_token, or write 127.0.0.1:${admin.port}`,
+      `${admin.host} can be reached from other machines; set admin_token, or write 127.0.0.1:${admin.port}`,
     );
   }
   if (token !== undefined && token.length < SHORTEST_TOKEN && !isLoopback(admin.host)) {
     report.problem(
       ['admin_token'],
-      `has fewer than ${SHORTEST_TOKEN} characters, and ${admin.host} can be reached from outside; write a longer one, for example of: openssl rand -hex 16`,
+      `has fewer than ${SHORTEST_TOKEN} characters, and ${admin.host} can be reached from other machines; write a longer one, made for example by: openssl rand -hex 16`,
     );
   }
   if (listen.port === admin.port && listen.port !== 0 && listen.host === admin.host) {
-    report.problem(['admin'], `port ${admin.port} is taken by listen; write another`);
+    report.problem(['admin'], `port ${admin.port} is already used by listen; write another one`);
   }
   return {
     listen,
@@ -195,10 +195,10 @@ function serverTls(written: Complete<ProcessInput>['tls'], source: PemSource): S
   return cert === undefined || key === undefined ? undefined : { cert, key, minVersion: written.min_version };
 }
 
-/** A shorter one can be guessed by whoever reaches the admin address. */
+/** In characters. A shorter token can be guessed by trying. */
 const SHORTEST_TOKEN = 16;
 
-/** Everyone who reaches the port uses the credentials that the routes add. */
+/** Every client that reaches the port can use the credentials that routes add. */
 function warnOfOpenCredentials(
   { host }: Address,
   upstreams: readonly UpstreamConfig[],
@@ -212,11 +212,11 @@ function warnOfOpenCredentials(
   const names = adding.map(({ name }) => name).join(', ');
   report.warning(
     ['listen'],
-    `${host} can be reached from outside, and calls of ${names} get a credential: everyone who reaches the port can use it; listen on 127.0.0.1, or let only your apps reach the port`,
+    `${host} can be reached from other machines, and the routes of ${names} add a credential, so every client that reaches the port can use it; listen on 127.0.0.1, or let only your apps reach the port`,
   );
 }
 
-/** Names in a network may be anything; on loopback a foreign one comes from a web page whose name was rebound. */
+/** Undefined: any name. In a network names may be anything; on loopback a foreign name comes from a web page by DNS rebinding. */
 function knownHosts(written: readonly string[] | null | undefined, listen: string): string[] | undefined {
   if (written === null || written === undefined) return isLoopback(listen) ? [] : undefined;
   return written.map((name) => name.toLowerCase());

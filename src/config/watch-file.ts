@@ -2,27 +2,27 @@ import { readFile, stat } from 'node:fs/promises';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { type Digests, digestOf, sameDigests, unreadable } from './read/digests.ts';
 
-/** A change is noticed within this time. */
+/** Interval of polling: a change is noticed within this time. */
 const LOOK_MS = 1_000;
 
-/** Editors write in several steps, and a certificate and its key are two files: a change counts once it stays for this long. */
+/** A change counts once it is stable for this long: editors write in steps, and a certificate and its key are two files. */
 const SETTLE_MS = 100;
 
-/** A file as it was at the last look. */
+/** The state of a file at the last poll. */
 interface Seen {
   /** Device, inode, size and times. */
   readonly identity: string;
   readonly digest: string;
-  /** The content was read again after `identity` had been seen: no write of the same clock tick was missed. */
+  /** The content was read again after `identity` was seen, so that no write in the same clock tick is missed. */
   readonly confirmed: boolean;
 }
 
 /**
- * Calls back after the content of a file differs from what was loaded, and stays the same for a moment.
+ * Calls back when the content of a file differs from what was loaded, and is stable.
  *
- * It polls instead of using inotify: a file that is mounted alone, a symbolic link whose target is edited, a network
- * share and a system without free watches give no events, and lost events cannot be told from no events. A file that has
- * not changed costs one `stat` a second.
+ * It polls instead of using inotify. A file that is mounted alone, a symbolic link whose target is edited, a network share
+ * and a system without free watches give no events, and lost events cannot be detected. A file that has not changed costs
+ * one `stat` a second.
  */
 export class FileWatch {
   readonly #clock: Clock;
@@ -33,7 +33,7 @@ export class FileWatch {
   #timer: Timer | undefined;
   #closed = false;
 
-  /** `loaded`: the digests of what is in effect, taken from the bytes that were loaded. */
+  /** `loaded`: digests of the bytes that were loaded. */
   constructor(loaded: Digests, clock: Clock, onChange: () => void) {
     this.#loaded = loaded;
     this.#clock = clock;
@@ -41,7 +41,7 @@ export class FileWatch {
     this.#lookIn(LOOK_MS);
   }
 
-  /** Takes over the files of another load, accepted or refused. */
+  /** Watches the files of another load, accepted or refused. */
   loaded(digests: Digests): void {
     this.#loaded = digests;
     this.#candidate = undefined;
@@ -60,12 +60,12 @@ export class FileWatch {
   async #look(): Promise<void> {
     const before = this.#loaded;
     const found = await this.#digests();
-    // A reload that came while the files were read has newer digests: compare with those at the next look.
+    // A reload while the files were read has newer digests: compare with those at the next poll.
     const changed = !this.#closed && this.#loaded === before && !sameDigests(found, before);
     const settled = changed && this.#candidate !== undefined && sameDigests(found, this.#candidate);
     this.#candidate = changed ? found : undefined;
     if (settled) {
-      // Also where the reload refuses it: the same content is not tried again.
+      // Even if the reload refuses it: the same content is not tried again.
       this.loaded(found);
       this.#onChange();
     }
@@ -81,7 +81,7 @@ export class FileWatch {
   async #digest(path: string, loaded: string): Promise<string> {
     try {
       const file = await stat(path, { bigint: true });
-      // A pipe or a device gives its content once.
+      // A pipe or a device can be read only once.
       if (!file.isFile()) return loaded;
       const identity = [file.dev, file.ino, file.size, file.mtimeNs, file.ctimeNs].join();
       const seen = this.#seen.get(path);

@@ -56,11 +56,11 @@ describe('what is wrong is said at its line', () => {
     ],
     [
       `{ cron: "0 0 30 2 *", ${request} }`,
-      'config.yaml:9:13  schedules.rates.cron: "0 0 30 2 *" never comes',
+      'config.yaml:9:13  schedules.rates.cron: "0 0 30 2 *" matches no date; write for example "*/2 * * * *"',
     ],
     [
       `{ cron: "0 8 * *", ${request} }`,
-      'cron: "0 8 * *" has 4 fields; write minute hour day month weekday, or six with the second first',
+      'cron: "0 8 * *" has 4 fields; write minute hour day month weekday, with an optional second in front',
     ],
     [`{ cron: "0 0 8 * * * 2027", ${request} }`, 'has 7 fields; write minute hour'],
     [`{ cron: "", ${request} }`, 'has 0 fields; write minute hour'],
@@ -72,11 +72,11 @@ describe('what is wrong is said at its line', () => {
     ['{ cron: "* * * * *", request: { method: POST, path: /fx/rates/a } }', 'is not durable'],
     [
       '{ cron: "* * * * *", request: { path: /fx/rates/a, headers: { authorization: Bearer 3cr3t } } }',
-      'would be kept in the store',
+      'would be stored in plain text',
     ],
     [
       '{ cron: "* * * * *", request: { path: /fx/rates/a, headers: { host: a } } }',
-      'is written by the proxy itself',
+      'the proxy writes it itself',
     ],
   ])('%s', (schedule, message) => {
     const found = problems(schedule);

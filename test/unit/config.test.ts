@@ -305,7 +305,7 @@ test('the nearer way to hedge counts, and one that cannot happen is warned of', 
   expect(hedges).toEqual([{ after: { ms: 300 }, maxExtra: 0.05 }, undefined, usual, usual]);
   const loaded = loadConfig('config.yaml', {}, () => text);
   expect(loaded.ok && loaded.warnings.map(({ message }) => message)).toEqual([
-    'has no effect, because retry.attempts is 1: a hedge is an attempt too',
+    'has no effect, because retry.attempts is 1 and the second attempt counts too; write retry.attempts: 2 or more',
   ]);
 });
 
@@ -419,16 +419,16 @@ upstreams:
 `;
     expect(problems(text)).toEqual([
       'config.yaml:3:20  upstreams.stripe.retry.backoff.base: "200" has no unit; write 200ms or 200s',
-      'config.yaml:4:9  listen: "8080" has no host; write 127.0.0.1:8080, or 0.0.0.0:8080 to be reached from outside',
+      'config.yaml:4:9  listen: "8080" has no host; write 127.0.0.1:8080, or 0.0.0.0:8080 to be reachable from other machines',
       'config.yaml:5:1  retries: unknown key; did you mean "defaults.retry"?',
       'config.yaml:9:5  upstreams.stripe.retires: unknown key; did you mean "retry"?',
       'config.yaml:12:17  upstreams.stripe.retry.statuses: "99" is not a status from 400 to 599',
       'config.yaml:13:38  upstreams.stripe.headers.set.authorization: environment variable STRIPE_KEY is not set; set it, or write ${STRIPE_KEY:-default}',
       'config.yaml:15:38  upstreams.stripe.routes[0].match.path: "v1" does not start with /; write /v1',
-      'config.yaml:16:21  upstreams.stripe.routes[0].timeouts.connect: unknown key in a route; all routes of an upstream share its connections, so write it there',
+      'config.yaml:16:21  upstreams.stripe.routes[0].timeouts.connect: not allowed in a route, because all routes of an upstream share its connections; write it in the upstream',
       'config.yaml:16:43  upstreams.stripe.routes[0].timeouts.attempt: "5" has no unit; write 5ms or 5s',
-      'config.yaml:18:10  upstreams.other.url: 127.0.0.1 is a private address; write allow_private: true beside url if that is meant',
-      'config.yaml:19:20  upstreams.other.mount.path: /stripe is taken by upstreams.stripe (line 7); mount one of them elsewhere',
+      'config.yaml:18:10  upstreams.other.url: 127.0.0.1 is a private address; write allow_private: true next to url if this is intended',
+      'config.yaml:19:20  upstreams.other.mount.path: /stripe is already used by upstreams.stripe (line 7); change one of the two',
       'config.yaml:20:29  upstreams.other.breaker.wait.min: 20s is above max, which is 15s; lower it or raise max',
     ]);
   });
@@ -447,18 +447,27 @@ upstreams:
     ['upstreams:\n\ta: 1\n', /^config\.yaml:2:1 {2}Tabs are not allowed/],
     [
       upstream('headers: { set: { a: ${KEY} } }'),
-      /^config\.yaml:4:\d+ .*write values with \$\{…\} in quotes$/,
+      /^config\.yaml:4:\d+ .*write values with \$\{…\} in quotes inside \{ \} and \[ \]$/,
     ],
-    ['a: 1\n---\nb: 2\n', /^config\.yaml:2:1 {2}a second document/],
-    [upstream('retry: *nope'), /^config\.yaml:4:12 {2}upstreams\.a\.retry: there is no anchor &nope above$/],
-    [upstream('retry: { <<: 5 }'), /^config\.yaml:4:14 {2}upstreams\.a\.retry\.<<: only maps can be merged$/],
-    [upstream('retry: &r { backoff: *r }'), /upstreams\.a\.retry\.backoff: this alias contains itself$/],
-    [upstream('retry: &r { <<: *r }'), /upstreams\.a\.retry\.<<: this alias contains itself$/],
+    ['a: 1\n---\nb: 2\n', /^config\.yaml:2:1 {2}a second YAML document/],
+    [
+      upstream('retry: *nope'),
+      /^config\.yaml:4:12 {2}upstreams\.a\.retry: there is no anchor &nope above this line; write it, or remove the alias$/,
+    ],
+    [
+      upstream('retry: { <<: 5 }'),
+      /^config\.yaml:4:14 {2}upstreams\.a\.retry\.<<: only maps can be merged; write an alias of a map$/,
+    ],
+    [
+      upstream('retry: &r { backoff: *r }'),
+      /upstreams\.a\.retry\.backoff: this alias contains itself; remove it$/,
+    ],
+    [upstream('retry: &r { <<: *r }'), /upstreams\.a\.retry\.<<: this alias contains itself; remove it$/],
   ])('YAML that is none: %j', (text, first) => expect(problems(text, { KEY: 'k' })[0]).toMatch(first));
 
   test('goes on behind a key that is there twice', () => {
     expect(problems(upstream('retry: off', 'retry: off', 'breaker: on'))).toEqual([
-      'config.yaml:5:5  this key is here twice; keep one',
+      'config.yaml:5:5  this key is written twice; remove one',
       'config.yaml:6:14  upstreams.a.breaker: "on" is not understood; write off or a map of keys',
     ]);
   });
@@ -492,7 +501,7 @@ upstreams:
     expect(problems(upstream('retry: { attempts: "${N}" }'))).toHaveLength(1);
     expect(problems(upstream('headers: { remove: [a, "${N}"] }'))).toHaveLength(1);
     expect(problems(upstream('routes: [5]'))).toEqual([
-      'config.yaml:4:14  upstreams.a.routes[0]: a map of keys belongs here',
+      'config.yaml:4:14  upstreams.a.routes[0]: must be a map of keys',
     ]);
   });
 
@@ -505,15 +514,15 @@ upstreams:
   });
 
   test.each([
-    ['[]', 'config.yaml:1:1  a map of keys belongs here'],
+    ['[]', 'config.yaml:1:1  the file must be a map of keys'],
     [
       '',
-      'config.yaml:1:1  upstreams: there is no upstream; write for example upstreams: { demo: { url: https://api.example.com } }',
+      'config.yaml:1:1  upstreams: no upstream is configured; write for example upstreams: { demo: { url: https://api.example.com } }',
     ],
-    ['upstreams: { a: 5 }', 'config.yaml:1:17  upstreams.a: a map of keys belongs here'],
+    ['upstreams: { a: 5 }', 'config.yaml:1:17  upstreams.a: must be a map of keys'],
     [
       upstream('routes: { a: 1 }'),
-      'config.yaml:4:13  upstreams.a.routes: a list (lines that start with "- ") belongs here',
+      'config.yaml:4:13  upstreams.a.routes: must be a list (lines that start with "- ")',
     ],
     [
       upstream('retry: { attempts: }'),
@@ -549,7 +558,7 @@ upstreams:
     ],
     [
       upstream('breaker: { failure_rate: 0% }'),
-      'config.yaml:4:30  upstreams.a.breaker.failure_rate: "0%" would always be reached; write more',
+      'config.yaml:4:30  upstreams.a.breaker.failure_rate: "0%" is always reached; write more than 0%',
     ],
     [
       upstream('breaker: { slow: 5s }'),
@@ -581,7 +590,7 @@ upstreams:
     ],
     [
       upstream('allow_private: maybe'),
-      'config.yaml:4:20  upstreams.a.allow_private: "maybe" is neither true nor false',
+      'config.yaml:4:20  upstreams.a.allow_private: "maybe" is not true or false',
     ],
     [
       upstream('quota: 5'),
@@ -605,7 +614,7 @@ upstreams:
     ],
     [
       upstream('quota: { windows: { limit: 0/s } }'),
-      'config.yaml:4:23  upstreams.a.quota.windows: "0/s" lets nothing through; write for example 100/s, 5000/h or 10/15m',
+      'config.yaml:4:23  upstreams.a.quota.windows: "0/s" allows no calls; write for example 100/s, 5000/h or 10/15m',
     ],
     [
       upstream('quota: { windows: { limit: 5/s, burst: 0 } }'),
@@ -625,7 +634,7 @@ upstreams:
     ],
     [
       upstream('zzz: 3'),
-      'config.yaml:4:5  upstreams.a.zzz: unknown key; there are url, preset, mount, allow_private, allow, headers, timeouts, retry, errors, resume, cache, dedupe, quota, breaker, concurrency, hedge, fallback, overrides, signed, durable, identity, request, connection, tls, routes',
+      'config.yaml:4:5  upstreams.a.zzz: unknown key; write one of url, preset, mount, allow_private, allow, headers, timeouts, retry, errors, resume, cache, dedupe, quota, breaker, concurrency, hedge, fallback, overrides, signed, durable, identity, request, connection, tls, routes',
     ],
     [upstream('__proto__: 3'), 'config.yaml:4:5  upstreams.a.__proto__: cannot be a key; write another name'],
     [
@@ -642,11 +651,11 @@ upstreams:
     ],
     [
       upstream('errors: { rules: [{ name: typo, status: 402 }, { status: 402, means: retry }] }'),
-      'config.yaml:4:23  upstreams.a.errors.rules[0]: says nothing of the errors that it fits, and hides the rules below it; write means, throttled or wait',
+      'config.yaml:4:23  upstreams.a.errors.rules[0]: has no meaning, and hides the rules below it; write means, throttled or wait',
     ],
     [
       upstream('hedge: { percentile: 95%, after: 300ms }'),
-      'config.yaml:4:31  upstreams.a.hedge.after: stands beside percentile; keep one of the two',
+      'config.yaml:4:31  upstreams.a.hedge.after: cannot be combined with percentile; remove one',
     ],
     [
       upstream('hedge: { percentile: 100% }'),
@@ -658,19 +667,19 @@ upstreams:
     ],
     [
       upstream('fallback: { upstream: a }'),
-      'config.yaml:4:27  upstreams.a.fallback.upstream: a cannot stand in for itself; write fallback: off there',
+      'config.yaml:4:27  upstreams.a.fallback.upstream: a cannot be its own fallback; write another upstream, or fallback: off',
     ],
     [
       `${upstream('fallback: { upstream: b }')}\n  b: { url: https://b.example, fallback: { upstream: c } }\n  c: { url: https://c.example }`,
-      'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fallback upstream of its own; only one may follow',
+      'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fallback upstream itself, and fallbacks cannot be chained; write another upstream',
     ],
     [
       `${upstream('fallback: { upstream: b, reply: { status: 200 } }')}\n  b: { url: https://b.example }`,
-      'config.yaml:4:17  upstreams.a.fallback.upstream: stands beside reply; keep one of the two',
+      'config.yaml:4:17  upstreams.a.fallback.upstream: cannot be combined with reply; remove one',
     ],
     [
       upstream('fallback: { reply: { status: 200, headers: { content-length: "3" } } }'),
-      'config.yaml:4:50  upstreams.a.fallback.reply.headers.content-length: "content-length" is written by the proxy itself',
+      'config.yaml:4:50  upstreams.a.fallback.reply.headers.content-length: "content-length" cannot be set, because the proxy writes it itself; remove it',
     ],
     [
       upstream('fallback: { path: x }'),
@@ -686,19 +695,19 @@ upstreams:
     ],
     [
       upstream('allow: []'),
-      'config.yaml:4:12  upstreams.a.allow: allows no call at all; remove it to allow every call',
+      'config.yaml:4:12  upstreams.a.allow: is an empty list, which allows no call; remove it to allow every call',
     ],
     [
       upstream('headers: { set: { host: a } }'),
-      'config.yaml:4:23  upstreams.a.headers.set.host: "host" is written by the proxy itself',
+      'config.yaml:4:23  upstreams.a.headers.set.host: "host" cannot be set, because the proxy writes it itself; remove it',
     ],
     [
       upstream('headers: { set: { "a b": a } }'),
-      'config.yaml:4:23  upstreams.a.headers.set."a b": "a b" is not a header name',
+      'config.yaml:4:23  upstreams.a.headers.set."a b": "a b" is not a header name; write for example x-api-key',
     ],
     [
       upstream('headers: { set: { X-A: a, x-a: b } }'),
-      'config.yaml:4:31  upstreams.a.headers.set.x-a: is the same header as "X-A"; keep one',
+      'config.yaml:4:31  upstreams.a.headers.set.x-a: is the same header as "X-A"; remove one',
     ],
     [
       upstream('headers: { set: { a: 007 } }'),
@@ -706,7 +715,7 @@ upstreams:
     ],
     [
       upstream('headers: { set: { a: "b\\nc: d" } }'),
-      'config.yaml:4:26  upstreams.a.headers.set.a: holds a character that a header cannot carry, such as a line break',
+      'config.yaml:4:26  upstreams.a.headers.set.a: contains a character that is not allowed in a header, such as a line break; remove it',
     ],
     [
       upstream('mount: { path: a }'),
@@ -714,23 +723,23 @@ upstreams:
     ],
     [
       upstream('mount: { path: /a//b }'),
-      'config.yaml:4:20  upstreams.a.mount.path: "/a//b" holds an empty segment',
+      'config.yaml:4:20  upstreams.a.mount.path: "/a//b" contains an empty segment; write one / instead of //',
     ],
     [
       upstream('mount: { path: /a/.. }'),
-      'config.yaml:4:20  upstreams.a.mount.path: "/a/.." holds a dot segment',
+      'config.yaml:4:20  upstreams.a.mount.path: "/a/.." contains a dot segment; remove it',
     ],
     [
       upstream('mount: { path: "/a?b" }'),
-      'config.yaml:4:20  upstreams.a.mount.path: "/a?b" holds a character that is not plain path text',
+      'config.yaml:4:20  upstreams.a.mount.path: "/a?b" contains a character that is not allowed in a path; remove it',
     ],
     [
       upstream('mount: { host: "a:80" }'),
-      'config.yaml:4:20  upstreams.a.mount.host: "a:80" has a port; the host alone is compared',
+      'config.yaml:4:20  upstreams.a.mount.host: "a:80" has a port; write the host without it',
     ],
     [
       upstream('mount: { path: /a, host: a }'),
-      'config.yaml:4:24  upstreams.a.mount.host: stands beside path; keep one of the two',
+      'config.yaml:4:24  upstreams.a.mount.host: cannot be combined with path; remove one',
     ],
     [
       upstream('routes: [{ name: x }]'),
@@ -738,15 +747,15 @@ upstreams:
     ],
     [
       upstream('routes: [{ name: default, match: { path: /a } }]'),
-      'config.yaml:4:22  upstreams.a.routes[0].name: "default" is the route of all other calls; set its values in the upstream itself',
+      'config.yaml:4:22  upstreams.a.routes[0].name: "default" is the built-in route of all other calls; write another name, or set the values in the upstream itself',
     ],
     [
       upstream('routes: [{ name: x, match: { path: /a } }, { name: x, match: { path: /b } }]'),
-      'config.yaml:4:56  upstreams.a.routes[1].name: "x" is the name of an earlier route; names tell routes apart in logs and metrics',
+      'config.yaml:4:56  upstreams.a.routes[1].name: "x" is already the name of an earlier route; write another name',
     ],
     [
       upstream('routes: [{ match: { path: /a/b** } }]'),
-      'config.yaml:4:31  upstreams.a.routes[0].match.path: "/a/b**": "b**" is not a segment; ** stands alone between slashes',
+      'config.yaml:4:31  upstreams.a.routes[0].match.path: "/a/b**": "b**" is not a segment; write ** alone between slashes',
     ],
     [
       upstream('routes: [{ match: { method: "GE T" } }]'),
@@ -758,19 +767,19 @@ upstreams:
     ],
     [
       'upstreams: { "A b": { url: https://a.example } }',
-      'config.yaml:1:14  upstreams."A b": a name has up to 63 letters a-z, digits, _ and - (^[a-z0-9][a-z0-9_-]{0,62}$)',
+      'config.yaml:1:14  upstreams."A b": is not a valid name; write up to 63 of a-z, 0-9, _ and -, with a letter or a digit first',
     ],
     [
       `admin: 0.0.0.0:8081\n${upstream()}`,
-      'config.yaml:1:8  admin: 0.0.0.0 can be reached from outside; set admin_token, or write 127.0.0.1:8081',
+      'config.yaml:1:8  admin: 0.0.0.0 can be reached from other machines; set admin_token, or write 127.0.0.1:8081',
     ],
     [
       `admin: 0.0.0.0:8081\nadmin_token: ""\n${upstream()}`,
-      'config.yaml:2:14  admin_token: is empty; that would open the admin API',
+      'config.yaml:2:14  admin_token: is empty, which would open the admin API; write a token, or remove the key',
     ],
     [
       `listen: 127.0.0.1:8081\n${upstream()}`,
-      'config.yaml:1:1  admin: port 8081 is taken by listen; write another',
+      'config.yaml:1:1  admin: port 8081 is already used by listen; write another one',
     ],
   ])('%j', (text, problem) => expect(problems(text)).toEqual([problem]));
 
@@ -778,21 +787,24 @@ upstreams:
     ['api.stripe.com/v1', 'has no scheme; write https:// in front of it'],
     ['api.stripe.com:443', 'has no scheme; write https:// in front of it'],
     ['ftp://a.example', 'ftp:// is not supported; write https:// or http://'],
-    ['https://a.example?x', 'holds a query or a fragment; the client sends those'],
-    ['https://a.example/#', 'holds a query or a fragment; the client sends those'],
+    ['https://a.example?x', 'contains a query or a fragment; remove it, because clients send their own'],
+    ['https://a.example/#', 'contains a query or a fragment; remove it, because clients send their own'],
     ['https://', 'is not a URL; write for example https://api.example.com'],
     [
       'http://localhost:3000',
-      'localhost is a private address; write allow_private: true beside url if that is meant',
+      'localhost is a private address; write allow_private: true next to url if this is intended',
     ],
     [
       'http://0x7f.1',
-      '127.0.0.1 is a private address; write allow_private: true beside url if that is meant',
+      '127.0.0.1 is a private address; write allow_private: true next to url if this is intended',
     ],
-    ['http://[::1]:80', '[::1] is a private address; write allow_private: true beside url if that is meant'],
+    [
+      'http://[::1]:80',
+      '[::1] is a private address; write allow_private: true next to url if this is intended',
+    ],
     [
       'http://169.254.169.254',
-      '169.254.169.254 is a private address; write allow_private: true beside url if that is meant',
+      '169.254.169.254 is a private address; write allow_private: true next to url if this is intended',
     ],
   ])('the URL %s', (url, problem) => {
     expect(problems(`upstreams: { a: { url: "${url}" } }`)).toEqual([
@@ -858,7 +870,7 @@ describe('warnings', () => {
   test.each([
     [
       upstream('timeouts: { attempt: 60m }'),
-      'config.yaml:4:26  upstreams.a.timeouts.attempt: 1h is never reached, because total is 10m; raise timeouts.total',
+      'config.yaml:4:26  upstreams.a.timeouts.attempt: 1h is never reached, because timeouts.total is 10m; lower it, or raise timeouts.total',
     ],
     [
       upstream('retry: { backoff: { list: [1s] } }'),
@@ -870,7 +882,7 @@ describe('warnings', () => {
     ],
     [
       upstream('routes: [{ match: { path: /a } }, { match: { method: GET, path: /a } }]'),
-      'config.yaml:4:39  upstreams.a.routes[1]: is never reached: route a takes its calls; put it first',
+      'config.yaml:4:39  upstreams.a.routes[1]: is never used, because route a above takes all its calls; move it up',
     ],
     [
       upstream('allow: [ANY /v1/**, "GET,gte /v2/**"]'),
@@ -886,11 +898,11 @@ describe('warnings', () => {
     ],
     [
       upstream('errors: { rules: [{ status: [200, 202], text: busy, means: retry }] }'),
-      'config.yaml:4:23  upstreams.a.errors.rules[0]: has no effect, because it looks into bodies that errors.inspect leaves out; write inspect: all',
+      'config.yaml:4:23  upstreams.a.errors.rules[0]: has no effect, because it needs bodies that errors.inspect does not read; write inspect: all',
     ],
     [
       upstream('errors: { inspect: off, rules: [{ body: { /a: b }, means: retry }] }'),
-      'config.yaml:4:37  upstreams.a.errors.rules[0]: has no effect, because it looks into bodies that errors.inspect leaves out; write inspect: errors',
+      'config.yaml:4:37  upstreams.a.errors.rules[0]: has no effect, because it needs bodies that errors.inspect does not read; write inspect: errors',
     ],
   ])('%j', (text, warning) => expect(warnings(text)).toEqual([warning]));
 
@@ -981,7 +993,7 @@ describe('the shipped files', () => {
   test('its examples are sound, and work with the keys they name', () => {
     const examples = shipped
       .slice(examplesAt)
-      .replace(/^ {2}# ?( *[A-Z_]+=.*| *(?:Real APIs|What is known).*)?/gm, (_, prose) =>
+      .replace(/^ {2}# ?( *[A-Z_]+=.*| *(?:Real APIs|Presets hold).*)?/gm, (_, prose) =>
         prose === undefined ? '  ' : '  # ',
       );
     const env = { STRIPE_SECRET_KEY: 's', OPENAI_API_KEY: 'o', GITHUB_TOKEN: 'g' };
@@ -1052,7 +1064,7 @@ test('the table of options has every key once, with its default', () => {
   const places = rows.map((row) => row.split('|').slice(1, 3).join());
   expect(new Set(places).size).toBe(keys.length);
   expect(rows).toContain(
-    '| `timeouts.connect` | defaults, upstream | a duration | `2s` | Time to connect: DNS, TCP and TLS. Per upstream, because its routes share connections. |',
+    '| `timeouts.connect` | defaults, upstream | a duration | `2s` | Time to connect: DNS, TCP and TLS. Not for single routes, because the routes of an upstream share connections. |',
   );
   expect(rows.filter((row) => row.split('|').length !== 7)).toEqual([]);
   for (const key of ['listen', 'url', 'headers.set.<name>', 'retry.budget.cap', 'match.path'])

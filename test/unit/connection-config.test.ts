@@ -71,18 +71,27 @@ describe('tls of an upstream', () => {
   test.each<[object, string]>([
     [
       { ca: pemFiles('client').key },
-      'ca: holds no certificate, or a broken one; write PEM, or the path of a PEM file',
+      'ca: contains no valid certificate; write PEM text, or the path of a PEM file',
     ],
-    [{ ca: broken }, 'ca: holds no certificate, or a broken one; write PEM, or the path of a PEM file'],
-    [{ ca: CA + broken }, 'ca: holds no certificate, or a broken one; write PEM, or the path of a PEM file'],
-    [{ cert: pemFiles('client').cert }, 'cert: needs its key beside it'],
-    [{ key: pemFiles('client').key }, 'key: needs its certificate beside it (cert)'],
-    [{ cert: pem('client').cert, key: pem('server').key }, 'key: is not the key of the certificate in cert'],
-    [{ ...pem('client'), key: CA }, 'key: holds no private key in PEM form, or one with a passphrase'],
-    [{ servername: '127.0.0.1' }, 'servername: "127.0.0.1" is not a host name'],
-    [{ servername: 'a b' }, 'servername: "a b" is not a host name'],
+    [{ ca: broken }, 'ca: contains no valid certificate; write PEM text, or the path of a PEM file'],
+    [{ ca: CA + broken }, 'ca: contains no valid certificate; write PEM text, or the path of a PEM file'],
+    [{ cert: pemFiles('client').cert }, 'cert: needs its key; write key too'],
+    [{ key: pemFiles('client').key }, 'key: needs its certificate; write cert too'],
+    [
+      { cert: pem('client').cert, key: pem('server').key },
+      'key: is not the private key of the certificate in cert; write the one that belongs to it',
+    ],
+    [
+      { ...pem('client'), key: CA },
+      'key: contains no private key that can be used; write one in PEM form, without a passphrase',
+    ],
+    [
+      { servername: '127.0.0.1' },
+      'servername: "127.0.0.1" is not a host name; write for example api.example.com',
+    ],
+    [{ servername: 'a b' }, 'servername: "a b" is not a host name; write for example api.example.com'],
     [{ min_version: 'TLSv1.1' }, 'min_version: "TLSv1.1" is not one of TLSv1.2, TLSv1.3'],
-    [{ verify: false }, 'verify: unknown key; there are ca, cert, key, servername, min_version'],
+    [{ verify: false }, 'verify: unknown key; write one of ca, cert, key, servername, min_version'],
   ])('%j', (tls, problem) => expect(problems(upstream({ tls }))).toEqual([`upstreams.a.tls.${problem}`]));
 
   test('is nothing without https, and that is said where the upstream itself sets it', () => {
@@ -91,8 +100,8 @@ describe('tls of an upstream', () => {
       'http://a.example',
     );
     expect(warnings(plain)).toEqual([
-      'upstreams.a.tls.min_version: has no effect, because url begins with http://',
-      'upstreams.a.connection.http2: has no effect, because url begins with http://; require speaks HTTP/2 without TLS',
+      'upstreams.a.tls.min_version: has no effect, because url begins with http://; remove it',
+      'upstreams.a.connection.http2: has no effect, because url begins with http://; write require for HTTP/2 without TLS',
     ]);
     expect(
       warnings(`defaults: { tls: { min_version: TLSv1.3 } }\n${upstream({}, 'http://a.example')}`),
@@ -107,7 +116,7 @@ describe('tls where apps connect', () => {
     expect(config.tls).toEqual({ ...pem('server'), minVersion: 'TLSv1.2' });
     expect(good(`tls: { min_version: TLSv1.3 }\n${upstream({})}`).config.tls).toBeUndefined();
     expect(problems(`tls: { cert: ${CA_FILE} }\n${upstream({})}`)).toEqual([
-      'tls.cert: needs its key beside it',
+      'tls.cert: needs its key; write key too',
     ]);
   });
 });
@@ -132,7 +141,7 @@ describe('the proxy on the way', () => {
     ['http://proxy.corp', 'http://proxy.corp:80'],
     ['https://proxy.corp', 'https://proxy.corp:443'],
     ['http://[::1]:3128', 'http://::1:3128'],
-    ['socks5://proxy.corp', 'has the scheme socks5://; only http:// and https:// proxies are supported'],
+    ['socks5://proxy.corp', 'has the scheme socks5://, which is not supported; write http:// or https://'],
     ['http://', 'is not a proxy; write off, env or http://host:port'],
   ])('%s', (written, expected) => expect(url(written)).toBe(expected));
 
@@ -178,7 +187,7 @@ describe('the proxy on the way', () => {
     [
       { HTTPS_PROXY: 'ftp://u:p@a' },
       'https://api.example.com',
-      'environment variable HTTPS_PROXY has the scheme ftp://; only http:// and https:// proxies are supported',
+      'environment variable HTTPS_PROXY has the scheme ftp://, which is not supported; write http:// or https://',
     ],
   ])('env: %j for %s', (env, origin, expected) => expect(url('env', env, origin)).toBe(expected));
 

@@ -49,19 +49,19 @@ describe('durable', () => {
 test.each([
   ...['mysql://', 'POSTGRES://', 'postgres:'].map((scheme) => [
     `durable: { store: "${scheme}me:3cr3t@h/x" }\n`,
-    `config.yaml:1:19  durable.store: "${scheme}" is no store; write postgres://… or the path of a file`,
+    `config.yaml:1:19  durable.store: "${scheme}" is not a supported store; write postgres://… or the path of a file`,
   ]),
   [
     'durable: { prefix: breakwater }\n',
-    'config.yaml:1:20  durable.prefix: "breakwater" is not a path such as /_breakwater',
+    'config.yaml:1:20  durable.prefix: "breakwater" is not a path; write for example /_breakwater',
   ],
   [
     'durable: { prefix: /a/../b }\n',
-    'config.yaml:1:20  durable.prefix: "/a/../b" is not a path such as /_breakwater',
+    'config.yaml:1:20  durable.prefix: "/a/../b" is not a path; write for example /_breakwater',
   ],
   [
     'durable: { callbacks: { allow: ["ftp://x"] } }\n',
-    'config.yaml:1:32  durable.callbacks.allow: "ftp://x" is not a place for callbacks; write for example https://app.internal/hooks/** or *.example.com',
+    'config.yaml:1:32  durable.callbacks.allow: "ftp://x" is not a callback URL; write for example https://app.internal/hooks/** or *.example.com',
   ],
   [
     'durable: { credentials: encrypted }\n',
@@ -69,7 +69,7 @@ test.each([
   ],
   [
     'durable: { credentials: encrypted, credentials_key: short }\n',
-    'config.yaml:1:53  durable.credentials_key: is not 32 bytes in base64 or hex',
+    'config.yaml:1:53  durable.credentials_key: is not a key; write 32 bytes in base64 or hex, made for example by: openssl rand -base64 32',
   ],
 ])('%j is refused', (top, problem) => {
   expect(problems(api('', top))).toEqual([problem]);
@@ -78,7 +78,7 @@ test.each([
 test('an upstream cannot be mounted where status and results are', () => {
   const yaml = api('    mount: { path: /_breakwater }\n    durable: true');
   expect(problems(yaml)).toEqual([
-    'config.yaml:4:20  upstreams.api.mount.path: /_breakwater is taken by durable.prefix; change one of them',
+    'config.yaml:4:20  upstreams.api.mount.path: /_breakwater is already used by durable.prefix; change one of the two',
   ]);
   expect(problems(yaml.replace('durable: true', 'durable: off'))).toEqual([]);
 });

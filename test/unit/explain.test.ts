@@ -337,7 +337,7 @@ test('presets prints them all, or one as a file, and says which there are', asyn
   expect((await run(check, [], copied)).code).toBe(0);
   expect(await run(presets, ['slak'])).toMatchObject({
     code: 1,
-    err: '"slak" is no preset; did you mean "slack"?\n',
+    err: '"slak" is not a preset; did you mean "slack"?\n',
   });
   expect((await run(presets, ['a', 'b'])).code).toBe(2);
   expect((await run(presets, ['--help'])).out).toContain('Usage: breakwater presets [NAME]');

@@ -9,15 +9,15 @@ describe('a path pattern that can match no call is refused, with what to write',
     ['/v1/charges/{id}', 'write :id, or * for any segment'],
     ['/v1/{id}.json', 'write :id, or * for any segment'],
     ['/v1/(a|b)', 'write one route for each alternative'],
-    ['^/v1/.*', 'a pattern always matches the whole path: write for example /v1/**'],
-    ['/v1/x$', 'a pattern always matches the whole path: write for example /v1/**'],
+    ['^/v1/.*', 'not a path pattern; write for example /v1/**'],
+    ['/v1/x$', 'not a path pattern; write for example /v1/**'],
     ['/v1/.*', '".*" is a regular expression; write * or **'],
     ['/v1/.+', '".+" is a regular expression; write * or **'],
-    ['/v1/[a-z]', '"[" is never in a path as it is sent; write %5B'],
-    ['/v1/a\\.json', '"\\" is never in a path as it is sent; write %5C'],
+    ['/v1/[a-z]', '"[" is never in a path unencoded; write %5B'],
+    ['/v1/a\\.json', '"\\" is never in a path unencoded; write %5C'],
     ['/v1/:id.json', 'a name takes the whole segment; write * for a part of it'],
     ['/v1/:id(\\d+)', 'a name takes the whole segment; write * for a part of it'],
-    ['/v1/café', '"é" is never in a path as it is sent; write %C3%A9'],
+    ['/v1/café', '"é" is never in a path unencoded; write %C3%A9'],
     ['/v1/a%2fb', '"%2f" never matches, because paths are normalised; write %2F'],
     ['/v1/%41', '"%41" never matches, because paths are normalised; write A'],
     ['/v1/100%', '"%" never matches, because paths are normalised; write %25'],
@@ -64,7 +64,7 @@ test('a route that the allow-list denies as a whole is warned of', () => {
   const of = (allow: string, match: string) =>
     load(`url: https://a.example, allow: ["${allow}"], routes: [{ match: { ${match} } }]`);
   expect(of('GET /v1/**', 'path: /v2/x')).toEqual([
-    'config.yaml:2:64  upstreams.a.routes[0]: is never reached: allow has none of its calls; add them to allow',
+    'config.yaml:2:64  upstreams.a.routes[0]: is never used, because allow permits none of its calls; add them to allow',
   ]);
   expect(of('GET /v1/**', 'method: POST, path: /v1/x')).toHaveLength(1);
   expect(of('GET /v1/*/x', 'path: "/v1/:id/x"')).toEqual([]);

@@ -120,10 +120,10 @@ test('built-in values give way to a preset’s as they do to written ones, and w
 describe('what is wrong is told with its place', () => {
   test('a name that there is not', () => {
     expect(problems('    preset: stirpe\n')).toEqual([
-      'etc/config.yaml:4:13  upstreams.api.preset: "stirpe" is no preset; did you mean "stripe"?',
+      'etc/config.yaml:4:13  upstreams.api.preset: "stirpe" is not a preset; did you mean "stripe"?',
     ]);
     expect(problems('    preset: my-own-thing\n')[0]).toMatch(
-      /is no preset; there are stripe, .*, discord, and files of your own: \.\/my-own-thing\.yaml$/,
+      /is not a preset; write one of stripe, .*, discord, or the path of a preset file such as \.\/my-own-thing\.yaml$/,
     );
     expect(problems('    preset: constructor\n')).toHaveLength(1);
   });
@@ -148,12 +148,12 @@ routes:
       expect.stringMatching(/^etc\/config\.yaml:5:5 {2}upstreams\.api\.bogus: unknown key/),
       'etc/own.yaml:1:1  retires: unknown key; did you mean "retry"?',
       'etc/own.yaml:4:17  errors.rules[0].status: "700" is not a status from 200 to 599',
-      'etc/own.yaml:4:30  errors.rules[0].body.code: is no JSON pointer; write for example /error/code',
+      'etc/own.yaml:4:30  errors.rules[0].body.code: is not a JSON pointer; write for example /error/code',
       'etc/own.yaml:4:48  errors.rules[0].means: "permanently" is not one of retry, permanent, not_processed, in_progress',
       expect.stringMatching(
         /^etc\/own\.yaml:4:67 {2}errors\.rules\[0\]\.wait: "5" is not a duration, a JSON pointer/,
       ),
-      'etc/own.yaml:5:20  errors.rules[1].headers."x y": is not the name of a header',
+      'etc/own.yaml:5:20  errors.rules[1].headers."x y": is not a header name',
       expect.stringMatching(/^etc\/own\.yaml:5:38 {2}errors\.rules\[1\]\.wait: "\(\/a - \/b\)" is not/),
       'etc/own.yaml:5:49  errors.rules[1].texts: unknown key; did you mean "text"?',
       'etc/own.yaml:7:22  routes[0].match.path: "search" does not start with /; write /search',
@@ -167,8 +167,8 @@ routes:
   - { match: { path: /a }, errors: { rules: [{ status: 409, throttled: true }, { text: gone }] } }
 `;
     expect(problems('    preset: ./own.yaml\n', { 'etc/own.yaml': file })).toEqual([
-      expect.stringMatching(/^etc\/own\.yaml:1:19 {2}errors\.rules\[0\]: says nothing/),
-      expect.stringMatching(/^etc\/own\.yaml:3:80 {2}routes\[0\]\.errors\.rules\[1\]: says nothing/),
+      expect.stringMatching(/^etc\/own\.yaml:1:19 {2}errors\.rules\[0\]: has no meaning/),
+      expect.stringMatching(/^etc\/own\.yaml:3:80 {2}routes\[0\]\.errors\.rules\[1\]: has no meaning/),
     ]);
   });
 

@@ -143,7 +143,7 @@ describe('reachable from outside', () => {
     };
     expect(problems('0.0.0.0:8081', 'fifteen-letters')).toEqual([
       expect.stringMatching(
-        /^2: has fewer than 16 characters, and 0\.0\.0\.0 can be reached from outside; write/,
+        /^2: has fewer than 16 characters, and 0\.0\.0\.0 can be reached from other machines; write/,
       ),
     ]);
     expect(problems('0.0.0.0:8081', 'sixteen--letters')).toEqual([]);
@@ -153,7 +153,7 @@ describe('reachable from outside', () => {
   test('added credentials are warned of, with the names of the upstreams', () => {
     const warnings = (head: string) => load(`${head}${UPSTREAMS}`).warnings.map(({ message }) => message);
     expect(warnings('listen: 0.0.0.0:8080')).toEqual([
-      expect.stringContaining('calls of keyed, hook, backed get a credential'),
+      expect.stringContaining('the routes of keyed, hook, backed add a credential'),
     ]);
     expect(warnings('')).toEqual([]);
   });

@@ -74,12 +74,15 @@ describe('until', () => {
     ['{ until: { failure: [{ status: 404 }] } }', '4:16  upstreams.api.durable.until: has no success'],
     [
       '{ until: { success: [{ json: status, equals: a }] } }',
-      '.success[0].json: "status" is no JSON pointer',
+      '.success[0].json: "status" is not a JSON pointer',
     ],
-    ['{ until: { success: [{ json: /status }] } }', 'until.success[0].json: is compared with nothing'],
-    ['{ until: { success: [{ equals: paid }] } }', 'success[0].equals: has nothing to look at'],
-    ['{ until: { success: [{ json: /a, header: b, equals: c }] } }', 'success[0].json: stands beside header'],
-    ['{ until: { success: [{}] } }', 'success[0]: holds for nothing'],
+    ['{ until: { success: [{ json: /status }] } }', 'until.success[0].json: has no comparison'],
+    ['{ until: { success: [{ equals: paid }] } }', 'success[0].equals: has no value to compare'],
+    [
+      '{ until: { success: [{ json: /a, header: b, equals: c }] } }',
+      'success[0].json: cannot be combined with header',
+    ],
+    ['{ until: { success: [{}] } }', 'success[0]: has no condition'],
     ['{ until: { success: [{ status: 99 }] } }', 'success[0].status: "99" is not a status from 200 to 599'],
     [
       '{ until: { success: [{ json: /a, matches: "(?=a)" }] } }',
@@ -94,9 +97,9 @@ describe('until', () => {
     [`{ until: { ${SUCCESS}, delay: { min: 1ms } } }`, 'until.delay.min: "1ms" is too short'],
     [
       `{ until: { ${SUCCESS} }, poll: { target: header:a, until: { ${SUCCESS} } } }`,
-      'until: stands beside poll',
+      'until: cannot be combined with poll',
     ],
-    [`{ poll: { until: { ${SUCCESS} } } }`, 'durable.poll: says not what to poll'],
+    [`{ poll: { until: { ${SUCCESS} } } }`, 'durable.poll: has no target'],
     ['{ poll: { target: header:location } }', 'durable.poll: has no success'],
     [
       `{ poll: { target: location, until: { ${SUCCESS} } } }`,

@@ -4,14 +4,14 @@ import { type Parsed, quote } from './units.ts';
 // A parser compiled for each of a few hundred small schemas costs more than it saves: each is used once, at start and reload.
 z.config({ jitless: true });
 
-/** What a key is, for messages, `explain`, the options table and the JSON Schema. */
+/** A key, as messages, `explain`, the options table and the JSON Schema describe it. */
 export interface Field {
   readonly kind: Kind;
-  /** In one sentence; the only place where a key is documented. */
+  /** The documentation of the key. docs/keys.md and config.schema.json are generated from it. */
   readonly doc: string;
-  /** Built-in value as it would be written in the file; undefined: there is none. */
+  /** Built-in value as the file would have it; undefined: none. */
   readonly builtIn: BuiltIn | undefined;
-  /** What may be written, in words. */
+  /** The allowed values, in words. */
   readonly type: string;
 }
 
@@ -20,12 +20,12 @@ export type BuiltIn = string | number | boolean | readonly (string | number)[];
 
 type Json = Record<string, unknown>;
 
-/** The fields of every schema made here. */
+/** The field of every schema that `field` made. */
 const registered = z.registry<Field>();
 
 export const fieldOf = (schema: z.core.$ZodType): Field | undefined => registered.get(schema);
 
-/** A value that `parse` turns from what stands in the file into what the program uses. `json`: how an editor checks it. */
+/** The schema of a single value. `parse` turns the value in the file into the value that the program uses. `json`: its JSON Schema, for editors. */
 export function field<T>(about: Field & { readonly json: Json }, parse: (found: unknown) => Parsed<T>) {
   const { json, ...rest } = about;
   const schema = z.unknown().transform((found, context): T => {
@@ -40,7 +40,7 @@ export function field<T>(about: Field & { readonly json: Json }, parse: (found: 
   return schema.optional();
 }
 
-/** Keys that belong together; every one may be left out. `id`: it stands in several places, and once in the JSON Schema. */
+/** The schema of a map of keys, all optional. `id`: the name of its definition in the JSON Schema, for a section that is used in several places. */
 export function section<S extends z.ZodRawShape>(doc: string, shape: S, id?: string) {
   return z
     .strictObject(shape)
@@ -54,11 +54,11 @@ interface Wrong {
 export interface Words<V> {
   readonly type: string;
   readonly json: Json;
-  /** What a word stands for; undefined when it is none, or what is wrong where there is more to say. */
+  /** The section that a word stands for; a problem; or undefined for a value that is not understood. */
   readonly expand: (found: unknown) => V | Wrong | undefined;
 }
 
-/** A section that can also be written as one word: `concurrency: 20` stands for `{ mode: fixed, max: 20 }`. */
+/** The schema of a section that can also be one value: `concurrency: 20` stands for `{ mode: fixed, max: 20 }`. */
 export function shorthand<S extends z.ZodType>(keys: S, words: Words<z.output<S>>): z.ZodType<z.output<S>> {
   const word = z.unknown().transform((found, context): z.output<S> => {
     const value = words.expand(found);
@@ -79,7 +79,7 @@ export function shorthand<S extends z.ZodType>(keys: S, words: Words<z.output<S>
 const isWrong = (value: unknown): value is Wrong =>
   typeof value === 'object' && value !== null && 'problem' in value;
 
-/** The keys below a schema, whatever wraps it; undefined for a single value. `''` stands for any name or index. */
+/** The keys of a section, in optional and shorthand wrappers too; undefined for a single value. The key `''` is any name or index. */
 export function keysOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
   if (schema instanceof z.ZodOptional) return keysOf(schema.unwrap() as z.ZodType);
   if (schema instanceof z.ZodUnion) return keysOf(schema.options.at(-1) as z.ZodType);
@@ -89,21 +89,21 @@ export function keysOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> |
   return undefined;
 }
 
-/** Whether it is a list of sections. */
+/** True for a list of sections. */
 export function isList(schema: z.ZodType): boolean {
   return schema instanceof z.ZodOptional
     ? isList(schema.unwrap() as z.ZodType)
     : schema instanceof z.ZodArray;
 }
 
-/** What stands for nothing at all: an empty list or map; undefined for a single value. */
+/** The empty list or map of a schema; undefined for a single value. */
 export function emptyOf(schema: z.ZodType): object | undefined {
   if (schema instanceof z.ZodOptional) return emptyOf(schema.unwrap() as z.ZodType);
   if (schema instanceof z.ZodArray) return [];
   return keysOf(schema) && {};
 }
 
-/** The schema of a single value, out of its wrapping. */
+/** The field of a single value, in an optional wrapper too; undefined for a section. */
 export function leafOf(schema: z.ZodType): Field | undefined {
   return fieldOf(schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema);
 }

@@ -16,10 +16,10 @@ interface Range {
   readonly max?: number;
 }
 
-/** Waits beyond 2³¹−1 ms overflow Node's timers; no wait in a proxy is meant to be longer. */
+/** Node's timers overflow beyond 2³¹−1 ms (24.8 days). */
 const MAX_DURATION_MS = 24 * 86_400_000;
 
-/** For editors: a number with its unit, or something that `${…}` will fill in. */
+/** JSON Schema of a number with its unit, or of a text with `${…}`. */
 const withUnit = (units: string) => ({ type: 'string', pattern: `^\\d+(\\.\\d+)?\\s*(${units})$|\\$\\{` });
 const DURATION_JSON = withUnit('ms|s|m|h|d');
 
@@ -74,7 +74,7 @@ export function percentage(builtIn: string, doc: string) {
   return field({ kind: 'percentage', doc, builtIn, type: 'a percentage', json: withUnit('%') }, (found) => {
     const parsed = parsePercentage(found);
     return 'value' in parsed && parsed.value === 0
-      ? { problem: '"0%" would always be reached; write more' }
+      ? { problem: '"0%" is always reached; write more than 0%' }
       : parsed;
   });
 }
@@ -102,7 +102,7 @@ export function integer(builtIn: number, doc: string, min: number, max: number) 
   });
 }
 
-/** A word that stands in place of a number. */
+/** A word that may be written in place of a number. */
 interface Word {
   readonly shown: string;
   readonly all: readonly string[];
@@ -139,7 +139,7 @@ export function decimal(builtIn: number | undefined, doc: string, min: number, m
   return field({ kind: 'other', doc, builtIn, type, json }, (found) => parseNumber(found, min, max, type));
 }
 
-/** Digits in quotes count too: that is what `${NAME}` leaves behind. */
+/** Accepts digits in quotes too: `${NAME}` gives a text. */
 function parseNumber(found: unknown, min: number, max: number, type: string): Parsed<number> {
   const number = typeof found === 'string' && /^-?\d+(\.\d+)?$/.test(found.trim()) ? Number(found) : found;
   const fits = typeof number === 'number' && number >= min && number <= max;
@@ -161,11 +161,11 @@ export function flag(builtIn: boolean | undefined, doc: string) {
   return field<boolean>({ kind: 'other', doc, builtIn, type: 'true or false', json }, (found) => {
     if (found === true || found === 'true') return { value: true };
     if (found === false || found === 'false') return { value: false };
-    return { problem: `${quote(found)} is neither true nor false` };
+    return { problem: `${quote(found)} is not true or false` };
   });
 }
 
-/** What is wrong with a text, or undefined. */
+/** Gives the problem of a text, or undefined if it is valid. */
 export type Check = (found: string) => string | undefined;
 
 export function text(builtIn: string | undefined, doc: string, check?: Check) {
@@ -174,9 +174,9 @@ export function text(builtIn: string | undefined, doc: string, check?: Check) {
   );
 }
 
-/** A number is no text: YAML reads 007 as 7 and 1.10 as 1.1. */
+/** Numbers are refused: YAML reads 007 as 7 and 1.10 as 1.1. */
 function parseText(found: unknown, check: Check | undefined): Parsed<string> {
-  if (typeof found === 'object') return { problem: `${quote(found)} where text is expected` };
+  if (typeof found === 'object') return { problem: `${quote(found)} is not text` };
   if (typeof found !== 'string') return { problem: `${quote(found)} is not text; write it in quotes` };
   const problem = check?.(found);
   return problem === undefined ? { value: found } : { problem };
@@ -236,7 +236,7 @@ export function address(builtIn: string, doc: string) {
   return field({ kind: 'other', doc, builtIn, type: 'host:port', json: { type: 'string' } }, parseAddress);
 }
 
-/** Every item by `parse`; all that are wrong are told. */
+/** Reads every item by `parse`. The problem names all wrong items. */
 export function each<T>(found: unknown, wanted: string, parse: (item: unknown) => Parsed<T>): Parsed<T[]> {
   if (!Array.isArray(found)) return { problem: `${quote(found)} is not a list; write ${wanted}` };
   const parsed = found.map(parse);
@@ -245,5 +245,5 @@ export function each<T>(found: unknown, wanted: string, parse: (item: unknown) =
   return { value: parsed.flatMap((one) => ('value' in one ? [one.value] : [])) };
 }
 
-/** `off` and `none`, and `false` for those who come from YAML 1.1, where `off` was a boolean. */
+/** True for `off`, `none` and `false`: `off` was a boolean in YAML 1.1. */
 export const isOff = (found: unknown): boolean => found === 'off' || found === 'none' || found === false;

@@ -1,9 +1,9 @@
 import { isIPv6 } from 'node:net';
 
-/** What came of reading a value: the value, or what is wrong with it and how to write it right. */
+/** A parsed value, or its problem and the fix. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
-/** A value as the user wrote it, for messages. */
+/** A value as it is quoted in messages. */
 export function quote(found: unknown): string {
   if (found === null) return 'nothing';
   if (Array.isArray(found)) return 'a list';
@@ -11,19 +11,19 @@ export function quote(found: unknown): string {
   return `"${String(found as string | number | boolean)}"`;
 }
 
-/** A scalar as text; lists and maps have none. */
+/** A scalar as text; '' for lists and maps. */
 function textOf(found: unknown): string {
   return typeof found === 'object' ? '' : String(found as string | number | boolean).trim();
 }
 
 interface Unit {
-  /** Spellings that people try, and the one to write. */
+  /** Other spellings, and the unit to write. */
   readonly aliases: Readonly<Record<string, string>>;
   readonly factors: Readonly<Record<string, number>>;
-  /** How a reader calls it: `a duration`. */
+  /** The name in messages: `a duration`. */
   readonly called: string;
   readonly example: string;
-  /** Two ways to complete a bare number. */
+  /** Two units to suggest for a bare number. */
   readonly suggest: readonly [string, string];
 }
 
@@ -106,7 +106,7 @@ function parseUnit(found: unknown, unit: Unit): Parsed<number> {
   }
   const factor = entry(unit.factors, name);
   if (factor === undefined) return { problem: unknownUnit(text, digits, name, unit) };
-  if (digits.startsWith('-')) return { problem: `"${text}" is negative; ${unit.called} is zero or more` };
+  if (digits.startsWith('-')) return { problem: `"${text}" is negative; write 0 or more` };
   return { value: factor < 1 ? Number(digits) * factor : exact(Number(digits) * factor) };
 }
 
@@ -117,7 +117,7 @@ function unknownUnit(text: string, digits: string, name: string, unit: Unit): st
   return `"${text}" is not ${unit.called}; write for example ${unit.example}`;
 }
 
-/** Names come from the file: `constructor` is no unit. */
+/** Looks at own properties only: names come from the file, and `constructor` is not a unit. */
 function entry<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
@@ -134,7 +134,7 @@ export function parsePercentage(found: unknown): Parsed<number> {
   if (match[2] === '') {
     return { problem: `"${text}" has no unit; write ${number <= 1 ? exact(number * 100) : number}%` };
   }
-  if (number > 100) return { problem: `"${text}" is more than 100%` };
+  if (number > 100) return { problem: `"${text}" is more than 100%; write at most 100%` };
   return { value: exact(number / 100) };
 }
 
@@ -146,18 +146,19 @@ export function parseAddress(found: unknown): Parsed<{ host: string; port: numbe
   const port = /^:?(\d+)$/.exec(text)?.[1];
   if (port !== undefined) {
     return {
-      problem: `"${text}" has no host; write 127.0.0.1:${port}, or 0.0.0.0:${port} to be reached from outside`,
+      problem: `"${text}" has no host; write 127.0.0.1:${port}, or 0.0.0.0:${port} to be reachable from other machines`,
     };
   }
   const [, bracketed, name, digits = ''] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d+)$/i.exec(text) ?? [];
   const host = bracketed ?? name ?? '';
   if (!isIPv6(host) && !HOST.test(host)) return { problem: notAnAddress(found, text) };
-  if (Number(digits) > 65_535) return { problem: `"${text}": port ${digits} is above 65535` };
+  if (Number(digits) > 65_535)
+    return { problem: `"${text}": port ${digits} is above 65535; write a lower one` };
   return { value: { host, port: Number(digits) } };
 }
 
 function notAnAddress(found: unknown, text: string): string {
   const bare = /^([0-9a-f:]*:[0-9a-f:]*):(\d+)$/i.exec(text);
-  if (bare !== null) return `"${text}": an IPv6 address stands in brackets; write [${bare[1]}]:${bare[2]}`;
+  if (bare !== null) return `"${text}": an IPv6 address needs brackets; write [${bare[1]}]:${bare[2]}`;
   return `${quote(found)} is not an address; write host:port, for example 127.0.0.1:8080 or [::1]:8080`;
 }

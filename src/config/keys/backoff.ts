@@ -3,21 +3,21 @@ import type { Jitter } from '../../policies/retry/options.ts';
 import { section } from '../fields/field.ts';
 import { choice, decimal, duration, durations } from '../fields/fields.ts';
 
-/** Each kind, and how the wait grows. */
+/** Each kind of backoff, and how the wait grows. */
 const KINDS: Readonly<Record<BackoffKind, string>> = {
-  exponential: 'times the factor',
+  exponential: 'by factor',
   linear: 'by the base',
   constant: 'not at all',
   fibonacci: 'as the Fibonacci numbers',
-  list: 'as the list says',
+  list: 'the waits of list',
 };
 
-/** Each kind of jitter, and what it draws. */
+/** Each kind of jitter, and the range of the wait. */
 const JITTERS: Readonly<Record<Jitter, string>> = {
-  full: 'anything up to the wait',
+  full: 'from 0 to the wait',
   equal: 'its upper half',
   decorrelated: 'a random walk',
-  none: 'no randomness',
+  none: 'exactly the wait',
 };
 
 const words = <W extends string>(table: Readonly<Record<W, string>>) => Object.keys(table) as W[];
@@ -34,7 +34,7 @@ interface Defaults {
   readonly jitter: Jitter;
 }
 
-/** The keys of a backoff, with the defaults of the section that has them. */
+/** The keys of a backoff, with the defaults of its section. */
 export function backoffKeys({ base, overloadedBase, max, jitter }: Defaults) {
   return section('Waits between attempts.', {
     kind: choice(
@@ -43,13 +43,10 @@ export function backoffKeys({ base, overloadedBase, max, jitter }: Defaults) {
       `How the wait grows from one attempt to the next. ${explained(KINDS)}.`,
     ),
     base: duration(base, 'The first wait, before jitter.'),
-    overloaded_base: duration(
-      overloadedBase,
-      'The first wait after 429, 503 and 529, by which an API says that it has too much to do.',
-    ),
-    factor: decimal(2, 'By how much an exponential wait grows each time.', 1, 100),
+    overloaded_base: duration(overloadedBase, 'The first wait after 429, 503 and 529, which mean overload.'),
+    factor: decimal(2, 'Factor by which an exponential wait grows.', 1, 100),
     max: duration(max, 'The longest wait, before jitter.'),
     jitter: choice(words(JITTERS), jitter, `Randomness of the wait. ${explained(JITTERS)}.`),
-    list: durations([], 'The waits of kind list; the last one repeats.'),
+    list: durations([], 'The waits of kind: list. The last one repeats.'),
   });
 }

@@ -3,13 +3,13 @@ import { choice, decimal, duration, durationOrOff, integer, isOff, percentage } 
 import { MS } from './timeouts.ts';
 
 const slow = shorthand(
-  section('Slow replies as a sign of failure.', {
+  section('Opens the breaker when too many replies are slow.', {
     duration: durationOrOff(
       'off',
-      'An attempt whose head took longer than this is slow; off: no attempt is.',
+      'An attempt is slow if its response head takes longer than this. off: slow replies do not open the breaker.',
       MS,
     ),
-    rate: percentage('80%', 'Share of slow attempts in the window that opens the breaker.'),
+    rate: percentage('80%', 'Share of slow attempts in the window at which the breaker opens.'),
   }),
   {
     type: 'off or { duration: 5s, rate: 80% }',
@@ -20,27 +20,32 @@ const slow = shorthand(
 
 export const breaker = shorthand(
   section(
-    'Stops calls to an upstream that fails, and finds out when it is back.',
+    'Circuit breaker: stops calls to an upstream that fails, and probes until it is back.',
     {
       mode: choice(
         ['enforce', 'shadow', 'off'],
         'enforce',
-        'shadow only reports what it would have refused.',
+        'enforce: calls are refused while the breaker is open. shadow: refusals are only reported.',
       ),
-      window: duration('10s', 'Attempts of this long are looked at.', { min: 100 }),
-      min_requests: integer(20, 'Fewer attempts than this in the window prove nothing.', 1, 1_000_000),
-      failure_rate: percentage('80%', 'Share of failures in the window that opens it.'),
-      slow: slow.optional(),
-      connect_failures: integer(5, 'Failures in a row to connect that open it.', 1, 1_000_000),
-      consecutive_failures: integer(
-        10,
-        'Failures in a row that open it, once they span a second.',
+      window: duration('10s', 'Time over which attempts are counted.', { min: 100 }),
+      min_requests: integer(
+        20,
+        'With fewer attempts in the window, no rate opens the breaker.',
         1,
         1_000_000,
       ),
-      probes: integer(3, 'Successful probes in a row that close it.', 1, 1_000),
-      wait: section('How long it stays open before a probe.', {
-        ratio: decimal(0.05, "The wait as a share of the outage's age.", 0, 10),
+      failure_rate: percentage('80%', 'Share of failed attempts in the window at which the breaker opens.'),
+      slow: slow.optional(),
+      connect_failures: integer(5, 'Consecutive failures to connect that open the breaker.', 1, 1_000_000),
+      consecutive_failures: integer(
+        10,
+        'Consecutive failures that open the breaker, if they span at least one second.',
+        1,
+        1_000_000,
+      ),
+      probes: integer(3, 'Consecutive successful probes that close the breaker.', 1, 1_000),
+      wait: section('How long the breaker stays open before the next probe.', {
+        ratio: decimal(0.05, 'The wait as a share of the time since the outage began.', 0, 10),
         min: duration('500ms', 'The shortest wait.', MS),
         max: duration('15s', 'The longest wait.', MS),
       }).optional(),

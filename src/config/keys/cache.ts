@@ -5,28 +5,32 @@ import { checkHeaderName } from '../fields/words.ts';
 
 export const cache = shorthand(
   section(
-    'Replies to GET are given again while they are fresh (RFC 9111), to the caller that got them.',
+    'Response cache (RFC 9111): fresh replies to GET are served again to the caller that got them.',
     {
       ttl: durationOrOff(
         'off',
-        'How long a reply is fresh that does not say so itself; 0s: only what replies say of themselves counts; off: nothing is kept. HTTP counts freshness in seconds: parts of one are rounded up.',
+        'How long a reply is fresh if it does not state a lifetime. 0s: only replies that state one are cached. off: no cache. Rounded up to whole seconds, because HTTP counts freshness in seconds.',
       ),
-      override: flag(false, 'Whether ttl holds whatever a reply says, no-store included.'),
+      override: flag(false, 'true: ttl replaces the lifetime that a reply states, and even no-store.'),
       stale_while_revalidate: duration(
         '0s',
-        'For how long a reply that is no longer fresh is still given while another is fetched.',
+        'How long a stale reply is still served while a new one is fetched.',
       ),
       stale_if_error: duration(
         '0s',
-        'For how long a reply that is no longer fresh stands in for an error, an open breaker or a used-up quota.',
+        'How long a stale reply is served in place of an error, an open breaker or an exhausted quota.',
       ),
       vary: texts(
-        'More request headers by which the API chooses a reply. Content negotiation, version and language headers count by themselves, and so does what Vary names.',
+        'More request headers on which the reply depends. Headers for content negotiation, version and language always count, and so do those that Vary names.',
         checkHeaderName,
         [],
       ),
-      max_reply: size('1MiB', 'A larger reply is not kept.', 2 ** 30),
-      memory: size('64MiB', 'All kept replies together; those longest unused give way.', 2 ** 40),
+      max_reply: size('1MiB', 'A larger reply is not cached.', 2 ** 30),
+      memory: size(
+        '64MiB',
+        'Memory for all cached replies. The least recently used ones are evicted.',
+        2 ** 40,
+      ),
     },
     'cache',
   ),

@@ -6,28 +6,28 @@ const LIMIT_MAX = 100_000;
 
 export const concurrency = shorthand(
   section(
-    'How many attempts run at once; the rest waits. Without a written number there is no limit until the upstream shows signs of overload.',
+    'Limits how many attempts run at once. More calls wait in a queue. Without max there is no limit until the upstream shows signs of overload.',
     {
       mode: choice(
         ['adaptive', 'fixed', 'off'],
         'adaptive',
-        'adaptive falls with signs of overload, grows with successes, and is lifted after a minute without such signs; fixed stays at max.',
+        'adaptive: the limit falls with signs of overload, grows with successes, and is lifted after a minute without such signs. fixed: the limit is always max.',
       ),
-      min: integer(1, 'It never falls below this.', 1, LIMIT_MAX),
+      min: integer(1, 'The adaptive limit does not fall below this.', 1, LIMIT_MAX),
       max: integerOrOff(
         'off',
-        'The limit from the start; off: none without signs of overload.',
+        'The highest limit, from the start. off: no limit until there are signs of overload.',
         1,
         LIMIT_MAX,
       ),
-      queue: integer(1_000, 'Calls that may wait for their turn.', 0, LIMIT_MAX),
+      queue: integer(1_000, 'How many calls may wait.', 0, LIMIT_MAX),
       wait: duration(
         '3s',
-        'Longest wait for a turn, and never more than a tenth of the time that is left. Without a sign of overload meanwhile, an adaptive limit below max then grows by one and lets the call through.',
+        'Longest wait, but at most a tenth of the time that the call has left. If there was no sign of overload, an adaptive limit below max then grows by one and the call is sent.',
       ),
       latency_ceiling: durationOrOff(
         'off',
-        'A reply that takes longer to its head counts as overload; off: only silence does.',
+        'A response head that takes longer counts as overload. off: only a missing reply does.',
         MS,
       ),
     },

@@ -5,15 +5,19 @@ import { MS } from './timeouts.ts';
 
 export const dedupe = shorthand(
   section(
-    'Equal requests under one idempotency key are sent once.',
+    'Idempotent replay: equal requests with one idempotency key are sent once.',
     {
       window: durationOrOff(
         'off',
-        'For how long a repeat (same key, method, target, body and credentials) gets the reply of the first again. Needs retry.idempotency_key: pass, inject or require, and that the client sends keys.',
+        'How long a repeated request (same key, method, target, body and credentials) gets the first reply again. Needs retry.idempotency_key: pass, inject or require, and clients that send keys.',
         MS,
       ),
-      max_reply: size('1MiB', 'A larger reply is not kept.', 2 ** 30),
-      memory: size('64MiB', 'All kept replies together; those longest unused give way.', 2 ** 40),
+      max_reply: size('1MiB', 'A larger reply is not stored.', 2 ** 30),
+      memory: size(
+        '64MiB',
+        'Memory for all stored replies. The least recently used ones are evicted.',
+        2 ** 40,
+      ),
     },
     'dedupe',
   ),

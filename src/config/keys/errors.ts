@@ -9,7 +9,7 @@ import { checkHeaderName } from '../fields/words.ts';
 const means = choice(
   ['retry', 'permanent', 'not_processed', 'in_progress'],
   undefined,
-  'retry: it passes. not_processed: nothing was done, so that even a POST without a key may be sent again. in_progress: a call under this idempotency key still runs. permanent: never retried.',
+  'retry: a temporary error. not_processed: the API did nothing, so even a POST without a key may be sent again. in_progress: a call with this idempotency key still runs. permanent: never retried.',
 );
 
 const WAIT_TYPE = 'a duration, a JSON pointer, a header or (pointer - pointer) / pointer';
@@ -18,7 +18,7 @@ const POINTS = /^\(\s*(\/\S+)\s*-\s*(\/\S+)\s*\)\s*\/\s+(\/\S+)$/;
 const wait = field<ErrorWait>(
   {
     kind: 'other',
-    doc: 'How long to wait where Retry-After does not say: a duration; a JSON pointer or a header whose value is seconds or has a unit (a header also a time); or (needed - available) / rate, each a JSON pointer.',
+    doc: 'How long to wait if there is no Retry-After: a duration; a JSON pointer or header whose value is seconds or has a unit (for a header, also a date); or (needed - available) / rate, each a JSON pointer.',
     builtIn: undefined,
     type: WAIT_TYPE,
     json: { type: 'string' },
@@ -49,17 +49,17 @@ function pointerWait(found: string): ErrorWait | undefined {
   return { from: 'points', needed, available, perSecond };
 }
 
-const fitting = texts('Values of which one must fit; * stands for anything, in large or small letters.');
+const fitting = texts('One of these values must match. * is any text; upper and lower case are equal.');
 
-const rule = section('A kind of error: how it is recognised, and what it means.', {
-  name: text(undefined, 'What it is called in the log.'),
-  source: text(undefined, 'Where this is known from.'),
+const rule = section('An error rule: which replies it matches, and what they mean.', {
+  name: text(undefined, 'Name in the log.'),
+  source: text(undefined, 'Documentation of this error.'),
   status: replyStatuses(
-    'A status or a list of them; any from 400 on when left out. Below 400 a rule about the body needs inspect: all.',
+    'A status or a list of them. Default: every status from 400. A rule for a body below 400 needs inspect: all.',
   ),
   headers: z
     .record(
-      z.string().refine((name) => checkHeaderName(name) === undefined, 'is not the name of a header'),
+      z.string().refine((name) => checkHeaderName(name) === undefined, 'is not a header name'),
       fitting,
     )
     .register(z.globalRegistry, { description: 'By header.' })
@@ -70,29 +70,31 @@ const rule = section('A kind of error: how it is recognised, and what it means.'
         .string()
         .refine(
           (pointer) => pointer !== '' && parsePointer(pointer) !== undefined,
-          'is no JSON pointer; write for example /error/code',
+          'is not a JSON pointer; write for example /error/code',
         ),
       fitting,
     )
-    .register(z.globalRegistry, { description: 'By JSON pointer, in which * is any member.' })
+    .register(z.globalRegistry, {
+      description: 'By JSON pointer, in which * is any member of a list or map.',
+    })
     .optional(),
-  text: texts('Texts of which one stands somewhere in the body.'),
+  text: texts('One of these texts must be in the body.'),
   means,
-  throttled: flag(undefined, 'It is a rate limit or quota that speaks, whatever the status.'),
+  throttled: flag(undefined, 'true: the error is a rate limit or quota, whatever its status.'),
   wait,
 });
 
 export const errors = section(
-  'What error replies mean on this API, beyond their status.',
+  'Error rules: what error replies of this API mean, beyond their status.',
   {
     inspect: choice(
       ['errors', 'all', 'off'],
       'errors',
-      'Whose bodies are looked into, up to 64 KiB and for at most 1s, where a rule asks for it; all: JSON of successes too.',
+      'Which bodies are read for the rules, up to 64 KiB and for at most 1s. errors: only of errors. all: also JSON of successes.',
     ),
     rules: z
       .array(rule)
-      .register(z.globalRegistry, { description: 'The first that fits counts.' })
+      .register(z.globalRegistry, { description: 'The first rule that matches decides.' })
       .optional(),
   },
   'errors',

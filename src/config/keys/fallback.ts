@@ -5,9 +5,11 @@ import { checkHeaderName, checkHeaderValue } from '../fields/words.ts';
 
 const checkTarget = (path: string): string | undefined => {
   if (!path.startsWith('/')) return `"${path}" does not start with /; write /${path}`;
-  if (/[#\s]/.test(path)) return `"${path}" holds # or a space`;
+  if (/[#\s]/.test(path)) return `"${path}" contains # or a space; write a path without them`;
   const rest = path.endsWith('/**') ? path.slice(0, -3) : path;
-  return rest.includes('**') ? `"${path}": ** stands at the end, for the client's path` : undefined;
+  return rest.includes('**')
+    ? `"${path}": ** is allowed only as the last segment; write for example /other/**`
+    : undefined;
 };
 
 const headerMap = (doc: string) =>
@@ -18,34 +20,37 @@ const headerMap = (doc: string) =>
 
 export const fallback = shorthand(
   section(
-    'What answers when a call has finally failed, or its breaker is open.',
+    'What answers when the last attempt has failed or the breaker is open.',
     {
-      upstream: text('off', 'Another upstream, with its own routes, header rules and allow-list; or off.'),
+      upstream: text(
+        'off',
+        'Name of another upstream; its own routes, header rules and allow-list apply. Or off.',
+      ),
       path: text(
         '/**',
-        "Path there, below its mount: /** at the end stands for the client's path. The query goes along.",
+        "Path there, below its mount. /** at the end is the client's path. The query is added.",
         checkTarget,
       ),
       headers: section(
-        'Changes to what the other upstream is sent. Credentials meant for the first never are.',
+        'Changes to the headers for the other upstream. It never gets the credentials of the first.',
         {
           set: headerMap('A header for the other upstream.'),
-          remove: texts('Headers that it does not get.', checkHeaderName),
+          remove: texts('Headers that the other upstream does not get.', checkHeaderName),
         },
       ).optional(),
       unsafe: flag(
         false,
-        'Whether the other upstream also gets a POST or PATCH that the first one may have processed.',
+        'true: the other upstream also gets a POST or PATCH that the first one may have processed.',
       ),
-      reserve: percentage('30%', 'Share of the total timeout that is kept for the other upstream.'),
+      reserve: percentage('30%', 'Share of timeouts.total that is reserved for the other upstream.'),
       statuses: statuses(
         ['5xx'],
-        'Statuses that are a failure after the last attempt; no reply always is. 5xx: every 5xx but 501, 505, 506, 510 and 511.',
+        'Statuses that count as failure after the last attempt. No reply always counts. 5xx: every 5xx but 501, 505, 506, 510 and 511.',
       ),
-      reply: section('A reply that stands here, in place of another upstream.', {
-        status: integerOrOff('off', 'Its status; off: there is no such reply.', 200, 599),
-        headers: headerMap('A header of it. Content-Type is made when left out.'),
-        body: text('', 'Its body.'),
+      reply: section('A fixed reply, in place of another upstream.', {
+        status: integerOrOff('off', 'Status of the fixed reply. off: no fixed reply.', 200, 599),
+        headers: headerMap('A header of the fixed reply. Content-Type is guessed from the body if left out.'),
+        body: text('', 'Body of the fixed reply.'),
       }).optional(),
     },
     'fallback',

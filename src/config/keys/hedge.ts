@@ -4,14 +4,14 @@ import { MS } from './timeouts.ts';
 
 export const hedge = shorthand(
   section(
-    'A second attempt beside one that is slower than most; the first good answer counts. For calls that may be repeated.',
+    'Hedging: a second attempt while the first is slow. The first good reply is used. Only for calls that may be repeated.',
     {
       percentile: percentageOrOff(
         'off',
-        'Started after the time in which this share of attempts is answered, once 100 are known (95% is usual).',
+        'The second attempt starts when this share of attempts would have been answered (95% is usual). Needs 100 known attempts.',
       ),
-      after: durationOrOff('off', 'Or started after a fixed time.', MS),
-      max_extra: percentage('2%', 'Hedges are at most this share of the attempts.'),
+      after: durationOrOff('off', 'The second attempt starts after this fixed time instead.', MS),
+      max_extra: percentage('2%', 'Second attempts are at most this share of all attempts.'),
     },
     'hedge',
   ),

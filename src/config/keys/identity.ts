@@ -1,25 +1,23 @@
 import { section } from '../fields/field.ts';
 import { texts } from '../fields/fields.ts';
 
-/** Header and parameter names: what `checkHeaderName` refuses in addition cannot be told from here. */
+/** `checkHeaderName` would be too strict: the name may be that of a query parameter. */
 const checkFieldName = (name: string): string | undefined =>
-  /^[^\s=&?#]+$/.test(name) ? undefined : 'is no name of a header or of a query parameter';
+  /^[^\s=&?#]+$/.test(name)
+    ? undefined
+    : 'is not a name of a header or query parameter; write the name, not a value';
 
 export const identity = section(
-  'Who calls. Most names tell it by themselves (authorization, x-api-key, key, stripe-account); these are for all others.',
+  'Which headers and query parameters identify the caller. Common names (authorization, x-api-key, key, stripe-account) are known; add others here.',
   {
     secret_names: texts(
-      'Headers and query parameters that hold a secret: never stored in plain text, shown, or sent to another upstream; they tell callers apart.',
+      'Names of headers and query parameters that hold a secret. They identify the caller, and are never stored in plain text, shown, or sent to another upstream.',
       checkFieldName,
       [],
     ),
-    account_names: texts(
-      'Headers that say for whom a call is, and are no secret: they tell callers apart.',
-      checkFieldName,
-      [],
-    ),
+    account_names: texts('Names of headers that identify the caller but are not secret.', checkFieldName, []),
     ignored_names: texts(
-      'Headers and query parameters that are neither, although their name looks like it.',
+      'Names of headers and query parameters that look like a secret or an account but are neither.',
       checkFieldName,
       [],
     ),

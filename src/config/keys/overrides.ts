@@ -4,25 +4,27 @@ import { MS } from './timeouts.ts';
 
 export const overrides = shorthand(
   section(
-    'What a client may ask for one call, by request headers. They are not passed on, allowed or not.',
+    'What a client may change for one call, by request headers. The upstream never gets these headers.',
     {
-      attempts: integerOrOff('off', 'The most attempts that breakwater-attempts: 5 may ask for.', 1, 100),
+      attempts: integerOrOff(
+        'off',
+        'Highest number that breakwater-attempts: 5 may ask for. off: the header is ignored.',
+        1,
+        100,
+      ),
       timeout: durationOrOff(
         'off',
-        'The longest total timeout that breakwater-timeout: 90s may ask for.',
+        'Longest total timeout that breakwater-timeout: 90s may ask for. off: the header is ignored.',
         MS,
       ),
-      retry_on: flag(
-        false,
-        'Whether breakwater-retry-on: 404,503 (or none) takes the place of retry.statuses.',
-      ),
+      retry_on: flag(false, 'true: breakwater-retry-on: 404,503 (or none) replaces retry.statuses.'),
       idempotent: flag(
         false,
-        'Whether breakwater-idempotent: true makes any call one that may be sent again, and false none.',
+        'true: breakwater-idempotent: true allows any call to be sent again, and breakwater-idempotent: false forbids it.',
       ),
       wait: flag(
         false,
-        'Whether Prefer: wait=10 and x-request-timeout-ms: 10000 shorten the total timeout. Both are passed on.',
+        'true: Prefer: wait=10 and x-request-timeout-ms: 10000 shorten the total timeout. Both are passed on.',
       ),
     },
     'overrides',

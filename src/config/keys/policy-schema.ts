@@ -15,7 +15,7 @@ import { resume } from './resume.ts';
 import { retry } from './retry.ts';
 import { signed } from './signed.ts';
 
-/** The keys of every policy, as they stand in `defaults`, in an upstream and in a route. One file each in policies/. */
+/** The keys of every policy, in `defaults`, in an upstream and in a route. */
 export const policies = {
   retry: retry.optional(),
   errors: errors.optional(),
@@ -34,7 +34,7 @@ export const policies = {
   request: section('The request body.', {
     max_replay: size(
       '1MiB',
-      'A body up to this size is kept while it streams, so that it can be sent again.',
+      'A body up to this size is buffered while it is sent, so that it can be sent again.',
       2 ** 30,
     ),
   }).optional(),

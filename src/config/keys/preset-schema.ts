@@ -3,13 +3,13 @@ import { section } from '../fields/field.ts';
 import { text } from '../fields/fields.ts';
 import { routeSections, sharedSections } from './schema.ts';
 
-const source = text(undefined, 'Where this is known from.');
+const source = text(undefined, 'Documentation of these facts.');
 
-/** What a preset may say, built in or a user's own: the keys of an upstream, with the source of each fact. */
+/** The keys of a preset, built in or a user's own: those of an upstream, with the source of each fact. */
 export const presetSchema = section('What is known about an API.', {
-  about: text(undefined, 'In one sentence.'),
+  about: text(undefined, 'What the preset knows, in one sentence.'),
   source,
-  sources: z.record(z.string(), text(undefined, 'Where this key is known from.')).optional(),
+  sources: z.record(z.string(), text(undefined, 'Documentation of this key.')).optional(),
   ...sharedSections,
   routes: z
     .array(section('An endpoint that is treated in its own way.', { source, ...routeSections }))

@@ -17,33 +17,33 @@ const RESETS = [
   'minute_date',
 ] as const;
 
-const format = section('How one of its quotas stands in the headers of its replies.', {
-  bucket: text(undefined, 'Tells it from other quotas of the same API: a label of metrics.'),
-  unit: choice(['calls', 'cost'], undefined, 'What is counted: calls, or what quota.cost says.'),
+const format = section('Which response headers describe one quota of the API.', {
+  bucket: text(undefined, 'Name of the quota, in metrics.'),
+  unit: choice(['calls', 'cost'], undefined, 'What is counted. calls: calls. cost: the cost by quota.cost.'),
   limit: header('The header with the limit.'),
-  remaining: header('The header with what is left of it.'),
-  reset: header('The header with when it is whole again.'),
-  reset_as: choice(RESETS, undefined, 'How that is written; auto finds out by the look of it.'),
+  remaining: header('The header with the amount that is left.'),
+  reset: header('The header with the time of the reset.'),
+  reset_as: choice(RESETS, undefined, 'Format of the reset. auto: guessed from its value.'),
   continuous: flag(
     undefined,
-    'It continuous back all the time, and the reset is the moment when it is full again; otherwise it comes back whole at the reset.',
+    'true: the quota refills all the time (a token bucket), and the reset is when it is full. false: it refills at the reset.',
   ),
-  resource: header('The header that names which of several quotas a reply speaks of.'),
+  resource: header('The header that says which of several quotas a reply describes.'),
   used: header(
-    'A header with used/size, of which so much continuous back all the time; in place of the others.',
+    'A header with used/size, such as 10/40, in place of limit, remaining and reset. leak says how fast it refills.',
   ),
-  leak: decimal(undefined, 'How much of it continuous back in a second.', 0.001, 1_000_000),
+  leak: decimal(undefined, 'How much of used refills in a second. Default: 1.', 0.001, 1_000_000),
 });
 
 export const formats = z
   .array(format)
   .register(z.globalRegistry, {
     description:
-      'Headers to learn from, besides the RateLimit field of the standard; X-RateLimit-… and its kin when left out.',
+      'Response headers to learn from, in addition to the standard RateLimit field. Default: X-RateLimit-… and similar headers.',
   })
   .optional();
 
-/** As the policy takes it; undefined where nothing is written. */
+/** Options of the quota policy; undefined if nothing is written. */
 export function quotaFormats(written: z.output<typeof formats>): readonly QuotaFormat[] | undefined {
   return written?.map(({ reset_as: resetAs, used, leak, ...rest }) => {
     const named = Object.fromEntries(

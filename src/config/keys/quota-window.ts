@@ -1,7 +1,7 @@
 import type { QuotaWindow } from '../../policies/quota/options.ts';
 import { type Parsed, parseDuration, quote } from '../fields/units.ts';
 
-/** A window as the rest of the program takes it, and as it was written. */
+/** A window of the quota policy. */
 export type ConfiguredWindow = QuotaWindow;
 
 const EXAMPLE = 'write for example 100/s, 5000/h or 10/15m';
@@ -21,7 +21,7 @@ const PERIODS: Readonly<Record<string, string>> = {
 
 const MOST_UNITS = 1e12;
 
-/** `100/s`, `10/15m` or `{ limit: 100/s, burst: 20, counts: cost }`. */
+/** Reads `100/s`, `10/15m` or `{ limit: 100/s, burst: 20, counts: cost }`. */
 export function parseWindow(found: unknown): Parsed<ConfiguredWindow> {
   if (typeof found !== 'object' || found === null) return parseLimit(found);
   const { limit, burst, counts = 'cost', ...rest } = found as Record<string, unknown>;
@@ -49,7 +49,7 @@ function parseLimit(found: unknown): Parsed<ConfiguredWindow> {
   const span = parseDuration(Object.hasOwn(PERIODS, period) ? PERIODS[period] : period);
   if ('problem' in span || span.value === 0) return { problem: `"${period}" is not a period; ${EXAMPLE}` };
   const limit = Number(digits);
-  if (limit < 1 || limit > MOST_UNITS) return { problem: `${quote(found)} lets nothing through; ${EXAMPLE}` };
+  if (limit < 1 || limit > MOST_UNITS) return { problem: `${quote(found)} allows no calls; ${EXAMPLE}` };
   const name = `${limit}/${shortPeriod(span.value)}`;
   return { value: { name, limit, periodMs: span.value, burst: undefined, counts: 'cost' } };
 }
@@ -69,7 +69,7 @@ function shortPeriod(ms: number): string {
   return `${ms}ms`;
 }
 
-/** As it would be written. */
+/** A window as config.yaml has it. */
 export function formatWindow({ name, burst, counts }: ConfiguredWindow): string {
   const more = [
     ...(burst === undefined ? [] : [`burst: ${burst}`]),

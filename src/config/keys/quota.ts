@@ -9,7 +9,7 @@ import { MS } from './timeouts.ts';
 
 const LIMIT_JSON = {
   title: 'limit',
-  description: 'So much in so long: 100/s, 5000/h, 10/15m.',
+  description: 'An amount per time: 100/s, 5000/h, 10/15m.',
   type: 'string',
   pattern: '^\\d+\\s*/\\s*\\d*\\s*[a-z]+$|\\$\\{',
 };
@@ -22,13 +22,13 @@ const WINDOW_JSON = {
         limit: LIMIT_JSON,
         burst: {
           title: 'burst',
-          description: 'How much may go at once after a pause.',
+          description: 'How much may be used at once after a pause.',
           type: ['integer', 'string'],
           minimum: 1,
         },
         counts: {
           title: 'counts',
-          description: 'calls: each is one; cost: each is what it costs.',
+          description: 'calls: each call counts as 1. cost: each call counts by quota.cost.',
           enum: ['calls', 'cost'],
         },
       },
@@ -41,7 +41,7 @@ const WINDOW_JSON = {
 const windows = field<ConfiguredWindow[]>(
   {
     kind: 'window',
-    doc: 'What the API allows, the most restrictive decides: 100/s, 5000/h, 10/15m or { limit: 100/s, burst: 20, counts: cost }. burst: how much may go at once; counts: calls counts each as one.',
+    doc: 'Limits of the API; the strictest decides: 100/s, 5000/h, 10/15m or { limit: 100/s, burst: 20, counts: cost }. burst: how much may be used at once. counts: calls counts each call as 1.',
     builtIn: [],
     type: 'a list of windows',
     json: { anyOf: [WINDOW_JSON, { type: 'array', items: WINDOW_JSON }] },
@@ -56,7 +56,7 @@ function parseWindows(found: unknown): Parsed<ConfiguredWindow[]> {
 const limitScope = field<LimitScope>(
   {
     kind: 'other',
-    doc: 'What a learned limit holds for. auto: the path at first, and the whole credential when it is met elsewhere too; path: no more than the path; credential: all at once; a JSON pointer such as /model: as auto, by what a JSON body that is kept names there.',
+    doc: 'What a learned limit applies to. auto: first the path; the whole credential once another path hits it too. path: only the path. credential: the whole credential at once. A JSON pointer such as /model: as auto, for each value in the JSON body of the request.',
     builtIn: 'auto',
     type: 'auto, path, credential or a JSON pointer',
     json: { type: 'string' },
@@ -74,34 +74,34 @@ const isPointer = (text: string): text is `/${string}` => text.startsWith('/');
 
 export const quota = shorthand(
   section(
-    "The upstream's rate limit: calls wait for it rather than fail, and it is learned from replies.",
+    "The upstream's rate limit: calls wait instead of failing. Limits are learned from replies.",
     {
-      mode: choice(['on', 'off'], 'on', 'off neither waits nor learns.'),
+      mode: choice(['on', 'off'], 'on', 'off: calls do not wait, and nothing is learned.'),
       windows,
-      cost: section('What a call costs, where that is not 1.', {
-        fixed: decimal(1, 'What a call costs that does not say.', 0, 1_000_000_000),
-        header: text('off', 'A request header that says what its call costs.', checkHeaderName),
+      cost: section('What a call costs, if not 1.', {
+        fixed: decimal(1, 'Cost of a call that names none.', 0, 1_000_000_000),
+        header: text('off', 'A request header with the cost of its call.', checkHeaderName),
         body: text(
           'off',
-          'Where a JSON body that is kept (up to 256 KiB) says what its call costs, such as /max_tokens (RFC 6901).',
+          'JSON pointer (RFC 6901) to the cost in a buffered JSON request body of up to 256 KiB, such as /max_tokens.',
           checkPointer,
         ),
       }).optional(),
       scope: limitScope,
       learn: flag(
         true,
-        'Whether replies are read for what is left (RateLimit, X-RateLimit-… and their kin).',
+        'Whether limits are learned from response headers (RateLimit, X-RateLimit-… and similar).',
       ),
       formats,
       credential_headers: texts(
-        'Request headers that say on whose behalf a call is made; each value has a quota of its own.',
+        'Names of request headers with the credential that the API counts by. Each value has its own quota.',
         checkHeaderName,
         ['authorization', 'x-api-key', 'api-key'],
       ),
-      queue: integer(1000, 'Calls of one credential that may wait.', 0, 100_000),
+      queue: integer(1000, 'How many calls of one credential may wait.', 0, 100_000),
       wait: durationOrOff(
         '30s',
-        'Longest wait; what would wait longer is refused at once. off: as long as timeouts.total allows.',
+        'Longest wait. A call that would wait longer is refused at once. off: as long as timeouts.total allows.',
         MS,
       ),
     },
@@ -115,7 +115,7 @@ export const quota = shorthand(
       if (typeof found === 'object' && !Array.isArray(found)) return undefined;
       const parsed = parseWindows(found);
       if ('value' in parsed) return { mode: 'on' as const, windows: parsed.value };
-      // Only what looks like a window is told what is wrong with it as one.
+      // A value that looks like a window gets the message about windows.
       return Array.isArray(found) || quote(found).includes('/') ? parsed : undefined;
     },
   },

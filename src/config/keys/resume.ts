@@ -1,14 +1,14 @@
 import { section, shorthand } from '../fields/field.ts';
 import { integer, isOff } from '../fields/fields.ts';
 
-/** What `resume: true` means. */
+/** `resume: true`. */
 const WHEN_ON = 3;
 
 export const resume = shorthand(
-  section('Downloads that break in the middle.', {
+  section('Continues downloads that break in the middle.', {
     attempts: integer(
       0,
-      'How often the rest of a body that breaks is asked for (GET, 200, strong ETag; If-Range), so that the client sees one whole body; 0 (or resume: off): never, true: 3 times.',
+      'How often the rest of a broken body is requested (GET, 200, strong ETag; by If-Range). The client sees one whole body. 0 or resume: off: never. resume: true: 3 times.',
       0,
       100,
     ),

@@ -1,46 +1,43 @@
 import * as z from 'zod';
 import { section } from '../fields/field.ts';
 import { choice, text } from '../fields/fields.ts';
-import { checkHeaderValue, checkMethod, NAME_PATTERN, WHAT_A_NAME_IS } from '../fields/words.ts';
+import { checkHeaderValue, checkMethod, NAME_PATTERN, NAME_PROBLEM } from '../fields/words.ts';
 
-export const schedule = section(
-  'A request that is made again and again, as a durable request of its route.',
-  {
-    cron: text(
+export const schedule = section('A request that is sent on a schedule, as a durable request of its route.', {
+  cron: text(
+    undefined,
+    'When: minute hour day month weekday, such as "*/2 * * * *". With six fields, the first is the second.',
+  ),
+  timezone: text('UTC', 'Time zone of cron, such as Europe/Berlin.'),
+  request: section('The request to send.', {
+    method: text('GET', 'Method.', checkMethod),
+    path: text(
       undefined,
-      'When: minute hour day month weekday, such as "*/2 * * * *"; with six fields the first is the second.',
+      'Path and query as an app would send them, such as /fx/latest. The route must be durable.',
     ),
-    timezone: text('UTC', 'Of the cron expression, such as Europe/Berlin.'),
-    request: section('What is sent.', {
-      method: text('GET', 'Its method.', checkMethod),
-      path: text(
-        undefined,
-        'Path and query as an app would send them, /fx/latest; its route has to be durable.',
-      ),
-      headers: z
-        .record(z.string(), text(undefined, 'A header of the request.', checkHeaderValue))
-        .register(z.globalRegistry, {
-          description: 'Its headers; credentials belong to headers.set of the upstream.',
-        })
-        .optional(),
-      body: text(undefined, 'Its body; none when left out.'),
-    }).optional(),
-    overlap: choice(
-      ['skip', 'queue'],
-      'skip',
-      'While the run before goes on: leave the slot out, or run it afterwards.',
-    ),
-    catchup: choice(
-      ['latest', 'none'],
-      'latest',
-      'What was missed while nothing ran: the latest slot is run late, or none.',
-    ),
-  },
-);
+    headers: z
+      .record(z.string(), text(undefined, 'A header of the request.', checkHeaderValue))
+      .register(z.globalRegistry, {
+        description: 'Headers. Write credentials into headers.set of the upstream instead.',
+      })
+      .optional(),
+    body: text(undefined, 'Body. Default: no body.'),
+  }).optional(),
+  overlap: choice(
+    ['skip', 'queue'],
+    'skip',
+    'What to do at a time when the previous run has not ended. skip: no run. queue: run after it.',
+  ),
+  catchup: choice(
+    ['latest', 'none'],
+    'latest',
+    'What to do about runs missed while the proxy was down. latest: run the latest one late. none: run none.',
+  ),
+});
 
 export const schedules = z
-  .record(z.string().regex(NAME_PATTERN, WHAT_A_NAME_IS), schedule)
+  .record(z.string().regex(NAME_PATTERN, NAME_PROBLEM), schedule)
   .register(z.globalRegistry, {
-    description: 'Requests that are made again and again, each under a name of its own.',
+    description: 'Requests that are sent on a schedule, by name.',
   })
   .optional();

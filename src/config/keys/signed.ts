@@ -2,16 +2,16 @@ import { section, shorthand } from '../fields/field.ts';
 import { durationOrOff, isOff } from '../fields/fields.ts';
 import { MS } from './timeouts.ts';
 
-/** What `signed: true` means. SigV4 allows 15 minutes for most services; others that sign a Date allow 5. */
+/** `signed: true`. SigV4 allows 15 minutes for most services; others that sign a Date allow 5. */
 const WHEN_ON_MS = 240_000;
 
 export const signed = shorthand(
   section(
-    'Calls whose signature covers headers and target (AWS SigV4, HMAC with Date): nothing of them is changed, and they are not sent late.',
+    'Calls with a signature over headers and target (AWS SigV4, HMAC with Date). They are not changed, and not sent after the signature is too old.',
     {
       max_age: durationOrOff(
         'off',
-        'No attempt leaves later than this after the call came in, whatever it waited for; true: 4m. Off: calls are not signed.',
+        'No attempt is sent later than this after the call arrived. signed: true: 4m. off: calls are not signed.',
         MS,
       ),
     },

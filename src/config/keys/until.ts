@@ -14,7 +14,7 @@ function pointer(doc: string) {
     (found) => {
       const value = typeof found === 'string' ? parsePointer(found) : undefined;
       return value === undefined
-        ? { problem: `${quote(found)} is no JSON pointer; write for example /status` }
+        ? { problem: `${quote(found)} is not a JSON pointer; write for example /status` }
         : { value };
     },
   );
@@ -26,7 +26,7 @@ const isScalar = (found: unknown): found is Scalar =>
 const equals = field<Scalar>(
   {
     kind: 'other',
-    doc: 'The value that it must have; 7 fits "7" too.',
+    doc: 'The value must be equal to this. 7 also matches "7".',
     builtIn: undefined,
     type: 'a text, a number, true or false',
     json: { type: ['string', 'number', 'boolean'] },
@@ -34,13 +34,13 @@ const equals = field<Scalar>(
   (found) =>
     isScalar(found)
       ? { value: found }
-      : { problem: `${quote(found)} is no single value; write in for a list` },
+      : { problem: `${quote(found)} is not a single value; write in: for a list` },
 );
 
 const oneOf = field<readonly Scalar[]>(
   {
     kind: 'other',
-    doc: 'The values of which it must have one.',
+    doc: 'The value must be one of these.',
     builtIn: undefined,
     type: 'a list of values',
     json: { type: 'array', items: { type: ['string', 'number', 'boolean', 'null'] } },
@@ -54,7 +54,7 @@ const oneOf = field<readonly Scalar[]>(
 const matches = field<Expression>(
   {
     kind: 'other',
-    doc: 'A regular expression found in it, as ^paid, in the syntax of RE2: without look-around and back references, so that no text takes long to look through.',
+    doc: 'The value must match this regular expression, such as ^paid. RE2 syntax: no look-around and no back references, so that matching is always fast.',
     builtIn: undefined,
     type: 'a regular expression',
     json: { type: 'string' },
@@ -73,44 +73,44 @@ function bound(doc: string) {
   );
 }
 
-const condition = section('What a reply must be like; all that is written here must hold.', {
+const condition = section('A condition on a reply. All keys that are written must hold.', {
   status: replyStatuses(
-    'A status or a list of them. An error, such as 404, is looked at only where its status is named.',
+    'A status or a list of them. An error status, such as 404, matches only if it is named here.',
   ),
-  header: text(undefined, 'A header to look at.', checkHeaderName),
-  json: pointer('A value in the JSON of the reply to look at; * stands for every item of a list.'),
+  header: text(undefined, 'A response header to compare.', checkHeaderName),
+  json: pointer('JSON pointer to the value to compare. * is every item of a list.'),
   equals,
   in: oneOf,
   matches,
-  exists: flag(undefined, 'Whether it must be there at all.'),
-  gte: bound('It must be a number not below this.'),
-  lte: bound('It must be a number not above this.'),
+  exists: flag(undefined, 'true: the value must exist. false: it must not exist.'),
+  gte: bound('The value must be a number of at least this.'),
+  lte: bound('The value must be a number of at most this.'),
   items: choice(
     ['any', 'all'],
     undefined,
-    'With * in the pointer: whether one item is enough; any when left out.',
+    'With * in the pointer: any: one item must match. all: every item must match. Default: any.',
   ),
-  message: pointer('Where the reply says why, for the error that is shown.'),
+  message: pointer('JSON pointer to the reason in the reply, for the error that is shown.'),
 });
 
 const alternatives = (description: string) =>
   z.array(condition).register(z.globalRegistry, { description }).optional();
 
-/** Conditions under which a good reply is the final one. */
+/** Conditions that make a successful reply the final one. */
 export const until = section(
-  'A good reply need not be the final one: ask again until one of these holds.',
+  'The request is sent again until a successful reply meets one of these conditions.',
   {
-    success: alternatives('The reply is the result. One of the list is enough; failure is looked at first.'),
-    failure: alternatives('The request has failed, with the code condition_failed.'),
-    delay: section('Waits between polls; a Retry-After takes their place, up to max.', {
-      min: duration('2s', 'The shortest.', { min: 100 }),
-      max: duration('2m', 'The longest; the waits double on the way, at random between min and there.', {
+    success: alternatives('If one of these holds, the reply is the result. failure is checked first.'),
+    failure: alternatives('If one of these holds, the request has failed with the code condition_failed.'),
+    delay: section('Waits between polls. A Retry-After replaces them, up to max.', {
+      min: duration('2s', 'The shortest wait.', { min: 100 }),
+      max: duration('2m', 'The longest wait. Waits double from min to max, with jitter.', {
         min: 100,
       }),
     }).optional(),
     deadline: duration(
       '24h',
-      'In place of durable.deadline where it is written: the time from acceptance to the end of it all. The last poll is made exactly then.',
+      'Replaces durable.deadline if written: time from acceptance to the end. The last poll is sent exactly at the deadline.',
       { min: 1_000, max: 366 * 86_400_000 },
     ),
   },
@@ -122,7 +122,7 @@ const TARGET_TYPE = 'header:location or a path such as /payments/{json:/id}/stat
 const target = field<PollTarget>(
   {
     kind: 'other',
-    doc: 'What is polled with GET: header:location, header:operation-location, or a path below the URL of the upstream, with values of the JSON of the reply. Always on the same upstream.',
+    doc: 'What to poll with GET: header:location, header:operation-location, or a path below the URL of the upstream, with values from the JSON of the reply. Always on the same upstream.',
     builtIn: undefined,
     type: TARGET_TYPE,
     json: { type: 'string', pattern: '^(header:|/)' },
@@ -144,7 +144,7 @@ function parseTarget(found: unknown): Parsed<PollTarget> {
   return parts === undefined ? problem : { value: { from: 'path', parts } };
 }
 
-/** Text and pointers by turns. */
+/** Literal text and pointers, alternating. */
 function partsOf(path: string): (string | Pointer)[] | undefined {
   const pieces = path.split(/\{json:(\/[^{}]*)\}/);
   const parts = pieces.map((piece, index) => (index % 2 === 0 ? plain(piece) : one(parsePointer(piece))));
@@ -155,9 +155,9 @@ const plain = (piece: string): string | undefined => (/[{}]/.test(piece) ? undef
 const one = (found: Pointer | undefined): Pointer | undefined =>
   found?.includes('*') === true ? undefined : found;
 
-/** Submit once, then poll something else. */
+/** The request is sent once, and another URL is polled. */
 export const poll = section(
-  'The reply is only a receipt: what it points to is polled until it is final, and the request never sent again.',
+  'The request is sent once. Then the target in its reply is polled until a condition holds.',
   { target, until: until.optional() },
   'poll',
 );
@@ -165,23 +165,25 @@ export const poll = section(
 type WrittenCondition = z.output<typeof condition>;
 type Lists = { readonly [K in 'success' | 'failure']?: readonly WrittenCondition[] | undefined };
 
-/** What is wrong with a condition as a whole, by the key to blame; '' for none of them. */
+/** A problem of a condition as a whole, and the key that causes it ('' for no single key). */
 export function conditionProblem(written: WrittenCondition): { key: string; problem: string } | undefined {
   const subjects = (['header', 'json'] as const).filter((key) => written[key] !== undefined);
   const test = TESTS.find((key) => written[key] !== undefined);
   const [subject, other] = subjects;
   if (other !== undefined)
-    return { key: other, problem: 'stands beside header; write two entries, or keep one of the two' };
+    return {
+      key: other,
+      problem: 'cannot be combined with header in one entry; write two entries, or remove one',
+    };
   if (subject !== undefined && test === undefined)
     return {
       key: subject,
-      problem: 'is compared with nothing; write equals, in, matches, exists, gte or lte beside it',
+      problem: 'has no comparison; add equals, in, matches, exists, gte or lte',
     };
   if (subject !== undefined) return undefined;
-  if (test !== undefined)
-    return { key: test, problem: 'has nothing to look at; write json or header beside it' };
+  if (test !== undefined) return { key: test, problem: 'has no value to compare; add json or header' };
   return written.status === undefined
-    ? { key: '', problem: 'holds for nothing; write status, header or json' }
+    ? { key: '', problem: 'has no condition; write status, header or json' }
     : undefined;
 }
 
@@ -189,7 +191,7 @@ const TESTS = ['equals', 'in', 'matches', 'exists', 'gte', 'lte'] as const;
 
 export const CONDITION_KEYS: readonly string[] = ['status', 'header', 'json', ...TESTS];
 
-/** As the engine takes them. */
+/** The conditions as options of the polling engine. */
 export function conditionsOf({ success = [], failure = [] }: Lists): Conditions {
   return { success: success.map(conditionOf), failure: failure.map(conditionOf) };
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 
-/** Each file that a configuration was read from, and a digest of its text. */
+/** The files of a configuration, and a digest of the text of each. */
 export type Digests = ReadonlyMap<string, string>;
 
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 
-/** Stands for a file that cannot be read, so that its return is a change. */
+/** The digest of a file that cannot be read, so that its return counts as a change. */
 export const unreadable = (error: unknown): string =>
   `unreadable: ${error instanceof Error && 'code' in error ? String(error.code) : 'unknown'}`;
 

@@ -1,20 +1,20 @@
-/** Where `${…}` gets its values from. */
+/** The sources of `${…}`. */
 export interface Lookup {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Reads a text file; throws when it cannot. */
   readonly readFile: (path: string) => string;
-  /** The path as seen from where the program runs, for messages; as it is when left out. */
+  /** The path relative to the working directory, for messages. Default: the path itself. */
   readonly beside?: (path: string) => string;
 }
 
 export interface Interpolated {
   readonly text: string;
-  /** Something came from outside the file, so the text may be a secret. */
+  /** A part came from outside the file, so the text may be a secret. */
   readonly replaced: boolean;
   readonly problems: readonly string[];
 }
 
-/** `$$`, `${…}`, or a `${` that nobody closed. */
+/** `$$`, `${…}`, or a `${` without its `}`. */
 const EXPRESSION = /\$(?:\$|\{([^}]*)(\}?))/g;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
@@ -65,11 +65,11 @@ function fromFile(path: string, lookup: Lookup): { value: string } | { problem: 
   }
 }
 
-/** A file error in words. */
+/** The reason of a file error, in words. */
 export function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return 'no such file';
   if (code === 'EACCES') return 'permission denied';
-  if (code === 'EISDIR') return 'it is a folder';
+  if (code === 'EISDIR') return 'is a folder';
   return error instanceof Error ? error.message : String(error);
 }

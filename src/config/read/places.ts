@@ -1,15 +1,15 @@
 import type { Path, Position } from './problem.ts';
 
-/** Where a key and its value stand. */
+/** Positions of a key and of its value. */
 export interface Place {
   readonly key: Position;
   readonly value: Position;
   readonly replaced: Replaced | undefined;
 }
 
-/** A value that `${…}` brought in; it may be a secret. */
+/** A value that came by `${…}`; it may be a secret. */
 export interface Replaced {
-  /** What stands in the file. */
+  /** The text in the file. */
   readonly expression: string;
   readonly value: string;
 }
@@ -17,7 +17,7 @@ export interface Replaced {
 /** The beginning of the file. */
 export const TOP: Place = { key: { line: 1, column: 1 }, value: { line: 1, column: 1 }, replaced: undefined };
 
-/** Where every key and value of a file is written. A merged value is where its anchor has it. */
+/** Positions of every key and value of a file. A merged value has the position of its anchor. */
 export class Places {
   readonly #places = new Map<string, Place>();
 
@@ -29,7 +29,7 @@ export class Places {
     return this.#places.has(keyOf(path));
   }
 
-  /** What is not written (a missing key, or what a shorthand stands for) is where the nearest thing above it is. */
+  /** Position of a value. A value that is not written has the position of the nearest key above it. */
   value(path: Path): Position {
     const exact = this.#places.get(keyOf(path));
     return exact === undefined ? this.key(path) : exact.value;
@@ -43,7 +43,7 @@ export class Places {
     return TOP.key;
   }
 
-  /** The values that `${…}` brought in at a path; a list may hold several. */
+  /** The values at a path that came by `${…}`; a list may have several. */
   replaced(path: Path): readonly Replaced[] {
     const own = this.#places.get(keyOf(path));
     if (own?.replaced !== undefined) return [own.replaced];

@@ -1,10 +1,10 @@
 export interface Position {
-  /** 1-based; 0 when the file could not be read at all. */
+  /** 1-based; 0 if the file could not be read. */
   readonly line: number;
   readonly column: number;
 }
 
-/** One thing that is wrong with (or odd about) a configuration, and what to do about it. */
+/** An error or a warning about a configuration, with the fix. */
 export interface Problem extends Position {
   readonly file: string;
   /** `upstreams.stripe.routes[0].retry`; empty for the file as a whole. */

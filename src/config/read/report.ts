@@ -1,7 +1,7 @@
 import type { Places } from './places.ts';
 import { formatPath, type Path, type Problem } from './problem.ts';
 
-/** Collects what is wrong, each with its place; the same thing at the same place is said once. */
+/** Collects problems and warnings with their places. The same message at the same place is reported once. */
 export class Report {
   readonly #file: string;
   readonly #places: Places;
@@ -22,26 +22,26 @@ export class Report {
     return inOrder(this.#warnings, this.#file);
   }
 
-  /** Keeps a problem that was found while reading, and so knows its place already. */
+  /** Adds a problem that was found while the file was read, and already has its place. */
   add(problem: Problem): void {
     this.#unread.add(problem.path);
     this.#keep(problem);
   }
 
-  /** Keeps what another file has. */
+  /** Adds the problems of another file. */
   adopt(problems: readonly Problem[]): void {
     for (const problem of problems) this.#keep(problem);
   }
 
   #keep(problem: Problem): void {
     const key = `${problem.file}:${problem.line}:${problem.column}:${problem.message}`;
-    // An alias brings the same mistake again; it is named where it was written.
+    // An alias repeats a mistake; it is reported where it is written.
     if (!this.#problems.has(key)) this.#problems.set(key, problem);
   }
 
   problem(path: Path, message: string, about: 'key' | 'value' = 'value'): void {
     const problem = this.#at(path, message, about);
-    // What follows from something that is already known to be wrong, around it or in it, is not called wrong again.
+    // A consequence of a known problem, around it or inside it, is not reported again.
     for (const { file, path: known } of this.#problems.values()) {
       if (file !== this.#file) continue;
       if (isWithin(problem.path, known) || isWithin(known, problem.path)) return;
@@ -49,7 +49,7 @@ export class Report {
     this.#keep(problem);
   }
 
-  /** A problem beside others around it: each wrong value is one, unless a part of it could not even be read. */
+  /** Adds a wrong value even if a value around it is wrong too, unless a part of it could not be read. */
   finding(path: Path, message: string, about: 'key' | 'value'): void {
     const problem = this.#at(path, message, about);
     const unread = [...this.#unread].some((part) => isWithin(part, problem.path));
@@ -61,7 +61,7 @@ export class Report {
     this.#warnings.set(`${warning.line}:${warning.column}:${warning.message}`, warning);
   }
 
-  /** True when the value at `path` is already known to be wrong, and so is not what it says. */
+  /** True if the value at `path` already has a problem, so that it was left out. */
   knows(path: Path): boolean {
     const text = formatPath(path);
     return [...this.#problems.values()].some(
@@ -69,7 +69,7 @@ export class Report {
     );
   }
 
-  /** True when `${…}` brought in the value at `path` or a part of it: it may be a secret. */
+  /** True if the value at `path`, or a part of it, came by `${…}`: it may be a secret. */
   replaced(path: Path): boolean {
     return this.#places.replaced(path).length > 0;
   }
@@ -84,7 +84,7 @@ export class Report {
     return { file: this.#file, ...position, path: formatPath(path), message: this.#masked(path, message) };
   }
 
-  /** What `${…}` brought in is shown as the expression, and parts of it not at all: it may be a secret. */
+  /** Replaces values that came by `${…}` by their expression, and hides parts of them: they may be secret. */
   #masked(path: Path, message: string): string {
     return this.#places.replaced(path).reduce((text, { value, expression }) => {
       if (value === '') return text;
@@ -100,10 +100,10 @@ export class Report {
   }
 }
 
-/** Shorter ones are numbers and words that also stand in the message for other reasons. */
+/** Shorter values are numbers and words that a message may contain for other reasons. */
 const SHORTEST_SECRET = 4;
 
-/** What a message says that could be written instead, made of what is written. */
+/** Begins the advice of a message, which may repeat a part of the value. */
 const ADVICE = '; write ';
 
 function showsSome(text: string, secret: string): boolean {
@@ -117,7 +117,7 @@ function isWithin(path: string, known: string): boolean {
   return path.length === known.length || path[known.length] === '.' || path[known.length] === '[';
 }
 
-/** By line and column; those of other files after those of `first`. */
+/** Sorted by line and column. Problems of other files come after those of `first`. */
 function inOrder(problems: ReadonlyMap<string, Problem>, first: string): readonly Problem[] {
   const rank = ({ file }: Problem): string => (file === first ? '' : file);
   return [...problems.values()].sort(

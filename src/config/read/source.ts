@@ -22,11 +22,11 @@ export interface Source {
   readonly value: unknown;
   readonly places: Places;
   readonly problems: readonly Problem[];
-  /** The text cannot be understood; `value` means nothing. */
+  /** The text cannot be parsed; `value` is empty. */
   readonly fatal: boolean;
 }
 
-/** Aliases can make a small file large; no honest config has more values than this. */
+/** Aliases can unfold a small file to many values. No real config has more than this. */
 const MAX_VALUES = 100_000;
 
 /** Reads YAML 1.2 with anchors, aliases and `<<` merge keys. */
@@ -44,7 +44,7 @@ class Reader {
   readonly #doc;
   readonly #places = new Places();
   readonly #problems: Problem[] = [];
-  /** What each alias stands for. `Alias.resolve` walks the whole document each time. */
+  /** The node of each alias. `Alias.resolve` would walk the whole document each time. */
   readonly #targets: ReadonlyMap<Alias, Node>;
   readonly #open = new Set<Node>();
   #values = 0;
@@ -68,14 +68,12 @@ class Reader {
   #syntax({ code, message, pos }: YAMLError): void {
     const { line, col } = this.#lines.linePos(pos[0]);
     const written = this.#text.split('\n')[line - 1] ?? '';
-    const hint = /[[{,:]\s*\$\{/.test(written)
-      ? '; inside { } and [ ], write values with ${…} in quotes'
-      : '';
+    const hint = /[[{,:]\s*\$\{/.test(written) ? '; write values with ${…} in quotes inside { } and [ ]' : '';
     const said =
       code === 'DUPLICATE_KEY'
-        ? 'this key is here twice; keep one'
+        ? 'this key is written twice; remove one'
         : code === 'MULTIPLE_DOCS'
-          ? 'a second document starts here; keep one'
+          ? 'a second YAML document starts here; write only one'
           : message;
     this.#problems.push({ file: this.#file, line, column: col, path: '', message: said + hint });
   }
@@ -107,23 +105,24 @@ class Reader {
     return converted;
   }
 
-  /** Follows an alias; undefined when there is nothing, or nothing sound, to convert. */
+  /** Follows an alias; undefined if there is no node or it cannot be converted. */
   #resolve(path: Path, written: Node | null, key: Position): Node | undefined {
     if (written === null) return undefined;
     const node = isAlias(written) ? this.#targets.get(written) : written;
     this.#values += 1;
     const problem = this.#unsound(written, node);
     if (problem === undefined) return node;
-    // Once: the other thousands of the same kind would say nothing more.
+    // Reported once: thousands of the same problem would help no reader.
     if (this.#values <= MAX_VALUES + 1)
       this.#problem(path, written === node ? key : this.#position(written), problem);
     return undefined;
   }
 
   #unsound(written: Node, node: Node | undefined): string | undefined {
-    if (node === undefined) return `there is no anchor &${isAlias(written) ? written.source : ''} above`;
-    if (this.#open.has(node)) return 'this alias contains itself';
-    return this.#values > MAX_VALUES ? 'the aliases unfold to too many values' : undefined;
+    if (node === undefined)
+      return `there is no anchor &${isAlias(written) ? written.source : ''} above this line; write it, or remove the alias`;
+    if (this.#open.has(node)) return 'this alias contains itself; remove it';
+    return this.#values > MAX_VALUES ? 'the aliases unfold to too many values; use fewer' : undefined;
   }
 
   #scalar(path: Path, { key, value }: Pick<Place, 'key' | 'value'>, written: unknown): unknown {
@@ -174,13 +173,14 @@ class Reader {
       : [source];
     return sources.flatMap((merged) => {
       if (isMap(merged)) return [merged as Mapping];
-      if (merged !== undefined) this.#problem(below, position, 'only maps can be merged');
+      if (merged !== undefined)
+        this.#problem(below, position, 'only maps can be merged; write an alias of a map');
       return [];
     });
   }
 }
 
-/** An alias stands for the last anchor of its name above it; the same name may be given twice (YAML 1.2.2 §7.1). */
+/** The node of each alias: the last anchor of that name above it. A name may be used twice (YAML 1.2.2 §7.1). */
 function aliasTargets(doc: Document): ReadonlyMap<Alias, Node> {
   const anchors = new Map<string, Node>();
   const targets = new Map<Alias, Node>();

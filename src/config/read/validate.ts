@@ -4,7 +4,7 @@ import { emptyOf, keysOf } from '../fields/field.ts';
 import type { Path } from './problem.ts';
 import { formerKey } from './renamed.ts';
 
-/** A problem before its place is known. `key`: it is about the key, not about its value. */
+/** A problem whose line is not known yet. `key`: it is about the key, not about its value. */
 interface Finding {
   readonly path: Path;
   readonly about: 'key' | 'value';
@@ -13,24 +13,24 @@ interface Finding {
 
 export interface Validated<T> {
   readonly findings: readonly Finding[];
-  /** What is sound in the file; undefined when nothing can be made of it. */
+  /** The valid part of the file; undefined if nothing is usable. */
   readonly input: T | undefined;
 }
 
-/** Wrong values are taken out and the rest is read again; more rounds than this would mean that taking out does not help. */
+/** Wrong values are removed and the rest is parsed again. After so many rounds removing does not help. */
 const MAX_ROUNDS = 4;
 
-/** Checks a file's values one by one; what is wrong is reported and left out, so that the rest can be checked further. */
+/** Checks every value of a file. Wrong values are reported and removed, so that the rest can be checked too. */
 export function validate<S extends z.ZodType>(value: unknown, schema: S): Validated<z.output<S>> {
   const findings: Finding[] = [];
   let rest = withoutEmptySections(value, schema);
   if (!isMap(rest)) {
     return {
-      findings: [{ path: [], about: 'value', message: `${expected('object')} belongs here` }],
+      findings: [{ path: [], about: 'value', message: `the file must be ${expected('object')}` }],
       input: undefined,
     };
   }
-  // A place for anchors: what stands under x-… is only ever looked at through its aliases.
+  // Keys x-… hold anchors: their content is used only by aliases.
   rest = Object.fromEntries(Object.entries(rest).filter(([key]) => !key.startsWith('x-')));
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const result = schema.safeParse(rest, { reportInput: true });
@@ -67,14 +67,14 @@ function translate(issue: z.core.$ZodIssue, prefix: Path, schema: z.ZodType): Fi
     }));
   }
   if (issue.code === 'invalid_union') {
-    // The last branch is the section, the first its words.
+    // The last branch is the section, the first one its shorthand.
     const branch = isMap(issue.input) ? issue.errors.at(-1) : issue.errors[0];
     return (branch ?? []).flatMap((inner) => translate(inner, path, schema));
   }
   if (issue.code === 'invalid_key') {
     return [{ path, about: 'key', message: issue.issues[0]?.message ?? issue.message }];
   }
-  const message = issue.code === 'invalid_type' ? `${expected(issue.expected)} belongs here` : issue.message;
+  const message = issue.code === 'invalid_type' ? `must be ${expected(issue.expected)}` : issue.message;
   return [{ path, about: 'value', message }];
 }
 
@@ -82,17 +82,17 @@ function expected(type: string): string {
   return type === 'array' ? 'a list (lines that start with "- ")' : 'a map of keys';
 }
 
-/** Known to the design, unknown to this version: worth a better word than "did you mean". */
+/** Planned keys: a better message than "did you mean". */
 const LATER: ReadonlySet<string> = new Set(['coalesce', 'tracing']);
 
 function unknownKey(path: Path, key: string, whole: z.ZodType): string {
   const schema = path.reduce<z.ZodType | undefined>((at, part) => at && below(at, part), whole);
   if (key === 'connect' && path.at(-1) === 'timeouts') {
-    return 'unknown key in a route; all routes of an upstream share its connections, so write it there';
+    return 'not allowed in a route, because all routes of an upstream share its connections; write it in the upstream';
   }
   const former = formerKey(path, key);
   if (former !== undefined) return former;
-  if (LATER.has(key)) return 'not available in this version';
+  if (LATER.has(key)) return 'not available in this version; remove it';
   const known = namesBelow(schema);
   const meant = didYouMean(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
@@ -105,10 +105,10 @@ function unknownKey(path: Path, key: string, whole: z.ZodType): string {
   );
   const first = inside.find(([inner]) => inner === meantInside);
   if (first !== undefined) return `unknown key; did you mean "${first[1]}"?`;
-  return `unknown key; there are ${known.join(', ')}`;
+  return `unknown key; write one of ${known.join(', ')}`;
 }
 
-/** The keys that can be written below a schema; of records, none is known beforehand. */
+/** The keys of a section; none for maps whose keys are names. */
 function namesBelow(schema: z.ZodType | undefined): string[] {
   return Object.keys((schema && keysOf(schema)) ?? {}).filter((name) => name !== '');
 }
@@ -118,7 +118,7 @@ function below(schema: z.ZodType, part: string | number): z.ZodType | undefined 
   return typeof part === 'string' ? (keys?.[part] ?? keys?.['']) : keys?.[''];
 }
 
-/** A copy without what stands at `path`; an item of a list becomes an empty one, so that the others keep their index. */
+/** A copy without the value at `path`. An item of a list becomes an empty map, so that the others keep their index. */
 function without(value: unknown, path: Path): unknown {
   const [first, ...rest] = path;
   if (first === undefined) return {};

@@ -5,6 +5,7 @@ import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
 import type { Complete } from './inherit.ts';
 
+/** Options of callbacks. Reports missing secrets and private addresses. */
 export function callbackOptions(
   written: Complete<ProcessInput>['durable']['callbacks'],
   report: Report,
@@ -15,7 +16,7 @@ export function callbackOptions(
   if (allow.length > 0 && secrets.length === 0 && !report.knows([...path, 'secrets'])) {
     report.problem(
       path,
-      'are always signed; write for example secrets: ["${CALLBACK_SECRET}"], made by: echo whsec_$(openssl rand -base64 32)',
+      'secrets is missing, because callbacks are always signed; write for example secrets: ["${CALLBACK_SECRET}"], made by: echo whsec_$(openssl rand -base64 32)',
       'key',
     );
   }
@@ -23,7 +24,7 @@ export function callbackOptions(
   if (inside !== undefined && !written.allow_private)
     report.problem(
       [...path, 'allow'],
-      `"${inside}" is a private address; write allow_private: true beside allow if that is meant`,
+      `"${inside}" is a private address; write allow_private: true next to allow if this is intended`,
     );
   return {
     allow,

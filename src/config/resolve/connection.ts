@@ -1,14 +1,14 @@
 import type { UpstreamConfig } from '../config.ts';
 import type { Path } from '../read/problem.ts';
 import { egressProxy } from './egress.ts';
-import type { Ground, Settings } from './ground.ts';
+import type { ResolveContext, Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';
 import { certificates, identity, type WrittenPem } from './pem.ts';
 
 type ConnectionOptions = UpstreamConfig['connection'];
-type Rules = Pick<Ground, 'report' | 'lookup'>;
+type Rules = Pick<ResolveContext, 'report' | 'lookup'>;
 
-/** How an upstream is connected to, with the files read that the configuration names. */
+/** Options of the connections to an upstream. Reads the PEM files that the configuration names. */
 export function connectionOptions(
   { values, origins }: Inherited<Settings>,
   origin: string,
@@ -36,16 +36,17 @@ export function connectionOptions(
   };
 }
 
-/** What is inherited may be meant for others; what the upstream itself says is meant for it. */
+/** Warns only of keys of the upstream itself: inherited ones may be intended for other upstreams. */
 function warnWithoutTls({ values, origins }: Inherited<Settings>, origin: string, { report }: Rules): void {
   if (!origin.startsWith('http:')) return;
   for (const [key, { path, layer }] of origins) {
     if (layer.path[0] !== 'upstreams') continue;
-    if (key.startsWith('tls.')) report.warning(path, 'has no effect, because url begins with http://');
+    if (key.startsWith('tls.'))
+      report.warning(path, 'has no effect, because url begins with http://; remove it');
     if (key === 'connection.http2' && values.connection.http2 === 'auto')
       report.warning(
         path,
-        'has no effect, because url begins with http://; require speaks HTTP/2 without TLS',
+        'has no effect, because url begins with http://; write require for HTTP/2 without TLS',
       );
   }
 }

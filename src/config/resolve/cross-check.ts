@@ -2,7 +2,7 @@ import { formatDuration } from '../fields/format.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
 import { checkFallback } from './fallback.ts';
-import type { Settings } from './ground.ts';
+import type { Settings } from './context.ts';
 import { checkHedge } from './hedge.ts';
 import type { Inherited, Origin } from './inherit.ts';
 
@@ -10,26 +10,26 @@ interface Pair {
   readonly low: string;
   readonly high: string;
   readonly unit: 'duration' | 'count';
-  /** The one that bends when it is built-in and the other is written. */
-  readonly bends: 'low' | 'high';
+  /** The one that is adjusted if it is built-in and the other is written. */
+  readonly adjusts: 'low' | 'high';
 }
 
-/** What cannot be above what. */
+/** Pairs of settings whose low one must not be above the high one. */
 const PAIRS: readonly Pair[] = [
   ...['retry', 'durable'].flatMap((section): Pair[] =>
     ['base', 'overloaded_base'].map((base) => ({
       low: `${section}.backoff.${base}`,
       high: `${section}.backoff.max`,
       unit: 'duration',
-      bends: 'low',
+      adjusts: 'low',
     })),
   ),
-  { low: 'breaker.wait.min', high: 'breaker.wait.max', unit: 'duration', bends: 'low' },
-  { low: 'concurrency.min', high: 'concurrency.max', unit: 'count', bends: 'low' },
+  { low: 'breaker.wait.min', high: 'breaker.wait.max', unit: 'duration', adjusts: 'low' },
+  { low: 'concurrency.min', high: 'concurrency.max', unit: 'count', adjusts: 'low' },
 ];
 
 /**
- * Reports settings that contradict each other. A built-in value that only a written one contradicts is bent to it:
+ * Reports settings that contradict each other. A built-in value is adjusted to a written one instead:
  * `retry: { backoff: { max: 1s } }` need not say `base: 1s` too.
  */
 export function crossCheck(settings: Inherited<Settings>, report: Report): void {
@@ -60,14 +60,14 @@ function checkBackoff(
 }
 
 function checkPair({ values, origins }: Inherited<Settings>, pair: Pair, report: Report): void {
-  // A fixed limit does not fall, and one that is off does nothing.
+  // min has no effect on a fixed limit or without a limit.
   if (pair.low.startsWith('concurrency') && values.concurrency.mode !== 'adaptive') return;
   const low = numberAt(values, pair.low);
   const high = numberAt(values, pair.high);
   const [lowOrigin, highOrigin] = [origins.get(pair.low), origins.get(pair.high)];
   if (low <= high || lowOrigin === undefined || highOrigin === undefined) return;
-  if (pair.bends === 'low' && !isWritten(lowOrigin)) return setAt(values, pair.low, high);
-  if (pair.bends === 'high' && !isWritten(highOrigin)) return setAt(values, pair.high, low);
+  if (pair.adjusts === 'low' && !isWritten(lowOrigin)) return setAt(values, pair.low, high);
+  if (pair.adjusts === 'high' && !isWritten(highOrigin)) return setAt(values, pair.high, low);
   const { path, message } = contradiction(pair, { low, high, lowOrigin, highOrigin });
   report.problem(path, message);
 }
@@ -79,7 +79,7 @@ interface Sides {
   readonly highOrigin: Origin;
 }
 
-/** The one that was written further inside is called wrong: it met the other there. */
+/** The problem is reported at the value that was written in the inner layer: its author could see the other one. */
 function contradiction(
   pair: Pair,
   { low, high, lowOrigin, highOrigin }: Sides,
@@ -99,33 +99,33 @@ function checkTimeouts({ values, origins }: Inherited<Settings>, report: Report)
   const [attemptOrigin, totalOrigin] = [origins.get('timeouts.attempt'), origins.get('timeouts.total')];
   if (attempt === null || attempt <= total || attemptOrigin === undefined || totalOrigin === undefined)
     return;
-  // A route that only lowers `total` knows what it does.
+  // A route that only lowers `total` may do so on purpose.
   if (attemptOrigin.depth < totalOrigin.depth) return;
   report.warning(
     attemptOrigin.path,
-    `${formatDuration(attempt)} is never reached, because total is ${formatDuration(total)}; raise timeouts.total`,
+    `${formatDuration(attempt)} is never reached, because timeouts.total is ${formatDuration(total)}; lower it, or raise timeouts.total`,
   );
 }
 
-/** A fixed limit is a number. */
+/** Reports a fixed limit without a number. */
 function checkConcurrency({ values, origins }: Inherited<Settings>, report: Report): void {
   const mode = origins.get('concurrency.mode');
   if (mode === undefined || values.concurrency.mode !== 'fixed' || values.concurrency.max !== null) return;
   report.problem(mode.path, 'fixed needs a number; write for example concurrency: 20');
 }
 
-/** Without a key there is nothing to tell equal requests by. */
+/** Warns of dedupe on an API without idempotency keys: nothing would identify equal requests. */
 function checkDedupe({ values, origins }: Inherited<Settings>, report: Report): void {
   const window = origins.get('dedupe.window');
   if (window === undefined || values.dedupe.window === null || values.retry.idempotency_key !== 'none')
     return;
   report.warning(
     window.path,
-    'has no effect with retry.idempotency_key: none; write pass or require if this API knows idempotency keys',
+    'has no effect with retry.idempotency_key: none; write pass or require if this API uses idempotency keys',
   );
 }
 
-/** Settings below a switch that a layer further out has turned off. */
+/** Sections with the key and the value that turn them off. */
 const SWITCHES: readonly (readonly [string, string, unknown, string])[] = [
   ['retry', 'retry.attempts', 1, 'attempts'],
   ['breaker', 'breaker.mode', 'off', 'mode'],
@@ -140,7 +140,9 @@ function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Repo
     if (switched === undefined || valueAt(values, key) !== off) continue;
     const useless = [...origins].find(
       ([path, origin]) =>
-        path.startsWith(`${section}.`) && origin.depth > switched.depth && origin.layer.told === undefined,
+        path.startsWith(`${section}.`) &&
+        origin.depth > switched.depth &&
+        origin.layer.describe === undefined,
     );
     if (useless === undefined) continue;
     report.warning(
@@ -157,7 +159,7 @@ function valueAt(values: object, path: string): unknown {
   return path.split('.').reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], values);
 }
 
-/** What is off is no bound. */
+/** A value that is off is no bound. */
 const numberAt = (values: object, path: string): number =>
   (valueAt(values, path) as number | null) ?? Infinity;
 

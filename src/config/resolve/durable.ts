@@ -8,12 +8,12 @@ import { isUrl } from '../keys/durable-process.ts';
 import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
 import { callbackOptions } from './callbacks.ts';
-import type { Settings } from './ground.ts';
+import type { Settings } from './context.ts';
 import type { Complete, Inherited } from './inherit.ts';
 import { backoffOptions } from './settings.ts';
 import type { Polling } from './until.ts';
 
-/** What is kept of the process-wide keys. */
+/** Options of durable requests that hold for the whole process. */
 export function durableProcessOptions(
   file: string,
   written: Complete<ProcessInput>['durable'],
@@ -29,14 +29,14 @@ export function durableProcessOptions(
   };
 }
 
-/** An upstream that is mounted where status and results are could not be reached there. */
+/** Reports an upstream that is mounted at the path of status and results: it could not be reached. */
 export function checkPrefix(prefix: string, upstreams: readonly UpstreamConfig[], report: Report): void {
   if (!upstreams.some(({ routes }) => routes.some(({ settings }) => settings.durable !== undefined))) return;
   for (const { name, mount } of upstreams) {
     if (!('path' in mount) || mount.path !== prefix) continue;
     report.problem(
       ['upstreams', name, 'mount', 'path'],
-      `${prefix} is taken by durable.prefix; change one of them`,
+      `${prefix} is already used by durable.prefix; change one of the two`,
     );
   }
 }
@@ -47,7 +47,11 @@ function credentialsKey(
 ): string | undefined {
   const path = ['durable', 'credentials_key'];
   const key = text === undefined ? undefined : keyBytes(text);
-  if (text !== undefined && key === undefined) report.problem(path, 'is not 32 bytes in base64 or hex');
+  if (text !== undefined && key === undefined)
+    report.problem(
+      path,
+      'is not a key; write 32 bytes in base64 or hex, made for example by: openssl rand -base64 32',
+    );
   if (credentials === 'none') return undefined;
   if (text === undefined && !report.knows(path)) {
     report.problem(
@@ -58,10 +62,10 @@ function credentialsKey(
   return key;
 }
 
-/** Only its scheme is quoted: the rest may hold a password. */
+/** AES-256. */
 const KEY_BYTES = 32;
 
-/** Hex, because a frozen configuration cannot hold bytes. */
+/** The key in hex, because a configuration is deeply frozen and a Buffer cannot be. */
 function keyBytes(text: string): string | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
   const bytes = Buffer.from(text, 'base64');
@@ -69,8 +73,8 @@ function keyBytes(text: string): string | undefined {
 }
 
 /**
- * Whether a route is durable: as `mode` says, or because another key of `durable` is written at the same place or
- * further inside. That key then counts as the origin of `mode: on`, so that `explain` shows what runs.
+ * Whether a route is durable: by `mode`, or because another key of `durable` is written in the same layer or in an inner
+ * one. That key then becomes the origin of `mode: on`, so that `explain` shows it.
  */
 export function decideDurable(route: Inherited<Settings>): boolean {
   const { values, origins } = route;
@@ -86,18 +90,18 @@ export function decideDurable(route: Inherited<Settings>): boolean {
   return true;
 }
 
-/** Methods that are not safe to repeat; a route without `match.method` takes them too. */
+/** Methods that may not be repeated; a route without `match.method` takes them too. */
 const WITHOUT_METHOD: readonly string[] = ['POST', 'PATCH'];
 
 const KEYLESS = [
-  'a POST or PATCH without an idempotency key ends at the first failure that leaves its outcome open;',
-  'write retry.idempotency_key: inject if this API knows idempotency keys (or pass, where clients send their own),',
-  'or none if it knows none',
+  'a POST or PATCH without an idempotency key ends as unknown_outcome at the first failure that leaves its outcome open;',
+  'write retry.idempotency_key: inject if this API supports idempotency keys (or pass if clients send their own),',
+  'or none if it does not',
 ].join(' ');
 
 /**
- * Many attempts are planned and the first failure ends it. Said only where nobody has decided: a preset or the user may
- * have written what a key means, or what becomes of an open outcome.
+ * Warns of durable POSTs that the first failure would end, although many attempts are configured. No warning if a preset or
+ * the file sets `idempotency_key` or `on_unknown_outcome`: then it is a decision.
  */
 export function warnOfKeyless(
   { values, origins }: Inherited<Settings>,
@@ -112,7 +116,7 @@ export function warnOfKeyless(
   report.warning(origins.get('durable.mode')?.path ?? ['durable'], KEYLESS);
 }
 
-/** A durable route's settings, and the backoff that its attempts follow. */
+/** Options of a durable route, and the backoff between its attempts. */
 export function durableOptions(
   { durable }: Settings,
   polling: Polling | undefined,

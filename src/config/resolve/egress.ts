@@ -1,6 +1,6 @@
 import { isOff } from '../fields/fields.ts';
 
-/** An HTTP proxy between us and an upstream. */
+/** An HTTP proxy between this one and an upstream. */
 export interface EgressProxy {
   readonly protocol: 'http:' | 'https:';
   readonly hostname: string;
@@ -13,7 +13,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 export type FoundProxy = { readonly proxy: EgressProxy | undefined } | { readonly problem: string };
 
-/** The proxy on the way to `origin`: `written` is `off`, `env` or a URL. Problems do not repeat what may hold a password. */
+/** The proxy to use for `origin`. `written`: `off`, `env` or a URL. Problems do not quote it: it may contain a password. */
 export function egressProxy(written: string, origin: string, env: Env): FoundProxy {
   if (isOff(written)) return { proxy: undefined };
   if (written !== 'env') return writtenProxy(written);
@@ -31,26 +31,26 @@ export function shownProxy(proxy: EgressProxy | undefined): string {
   return proxy === undefined ? 'none' : `${proxy.protocol}//${bracketed(proxy.hostname)}:${proxy.port}`;
 }
 
-/** What is written, without user and password. */
+/** The URL in the file, without user and password. */
 export const shownProxyUrl = (written: string): string =>
   written.replace(/^([a-z]+:\/\/)?[^/]*@/i, '$1[redacted]@');
 
-/** A word alone is rather a slip (`on`) than a host. */
+/** A single word is probably a mistake (`on`), not a host. */
 const SCHEME_OR_PORT = /:\/\/|:\d+\/?$/;
 
 const writtenProxy = (written: string): FoundProxy =>
   SCHEME_OR_PORT.test(written) ? proxyOf(written, '') : notAProxy('');
 
-const notAProxy = (who: string): FoundProxy => ({
-  problem: `${who}is not a proxy; write off, env or http://host:port`,
+const notAProxy = (subject: string): FoundProxy => ({
+  problem: `${subject}is not a proxy; write off, env or http://host:port`,
 });
 
-function proxyOf(written: string, who: string): FoundProxy {
+function proxyOf(written: string, subject: string): FoundProxy {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(written) ? written : `http://${written}`);
-  if (url === null || url.hostname === '') return notAProxy(who);
+  if (url === null || url.hostname === '') return notAProxy(subject);
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return {
-      problem: `${who}has the scheme ${url.protocol}//; only http:// and https:// proxies are supported`,
+      problem: `${subject}has the scheme ${url.protocol}//, which is not supported; write http:// or https://`,
     };
   const { protocol, hostname, username, password, port } = url;
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
@@ -63,7 +63,7 @@ function proxyOf(written: string, who: string): FoundProxy {
   return { proxy };
 }
 
-/** As curl reads NO_PROXY: names with everything below them, a leading dot or `*.` changes nothing, a port may follow, `*` is all. */
+/** Reads NO_PROXY as curl does: names include all names below them, a leading dot or `*.` changes nothing, a port may follow, `*` is all. */
 function isException(hostname: string, port: string, list: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
   return list

@@ -3,21 +3,21 @@ import type { ErrorRule, InspectionOptions } from '../../policies/inspection/opt
 import type { ErrorsInput, RuleInput } from '../keys/errors.ts';
 import { formatPath, type Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
-import type { Origins, Settings } from './ground.ts';
+import type { Origins, Settings } from './context.ts';
 import type { Complete } from './inherit.ts';
 
 type Rules = Settings['errors']['rules'];
 type Rule = Rules[number];
 
-/** What a route lets be looked into. */
+/** Which bodies a route reads. */
 type Inspect = Settings['errors']['inspect'];
 
-/** The rules of the file: each says something, and there is a route where it may look for what it asks for. */
+/** Reports rules of the file that say nothing, and warns of rules that no route could apply. */
 export function checkErrorRules(origins: Origins, report: Report): void {
   const found = new Map<string, { path: Path; rules: Rules; inspects: Set<Inspect> }>();
   for (const { values, origins: set } of origins.values()) {
     const origin = set.get('errors.rules');
-    if (origin === undefined || origin.layer.told !== undefined) continue;
+    if (origin === undefined || origin.layer.describe !== undefined) continue;
     const { rules, inspect } = values.errors;
     const key = formatPath(origin.path);
     const entry = found.get(key) ?? { path: origin.path, rules, inspects: new Set() };
@@ -31,30 +31,30 @@ export function checkErrorRules(origins: Origins, report: Report): void {
       if (wanted === undefined || inspects.has('all') || inspects.has(wanted)) return;
       report.warning(
         [...path, index],
-        `has no effect, because it looks into bodies that errors.inspect leaves out; write inspect: ${wanted}`,
+        `has no effect, because it needs bodies that errors.inspect does not read; write inspect: ${wanted}`,
       );
     });
   }
 }
 
-/** One that says nothing would still end the search. `throttled: false` says that the status alone counts. */
+/** Reports rules without means, throttled and wait: they would hide the rules below them. `throttled: false` alone is meaningful. */
 export function checkRulesSaySomething(rules: Rules | undefined, path: Path, report: Report): void {
   rules?.forEach(({ means, throttled, wait }, index) => {
     if (means !== undefined || throttled !== undefined || wait !== undefined) return;
     report.problem(
       [...path, index],
-      'says nothing of the errors that it fits, and hides the rules below it; write means, throttled or wait',
+      'has no meaning, and hides the rules below it; write means, throttled or wait',
     );
   });
 }
 
-/** What has to be looked into for a rule to fit; undefined: no body at all. */
+/** Which bodies a rule needs; undefined: none. */
 function needed({ status, body, text }: Rule): Inspect | undefined {
   if (body === undefined && text === undefined) return undefined;
   return status?.every((one) => one < 400) ? 'all' : 'errors';
 }
 
-/** Rules as the policy takes them. */
+/** Error rules as options of the policy. */
 export function inspectionOptions({
   inspect,
   rules = [],

@@ -4,12 +4,12 @@ import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import { didYouMean } from '../fields/did-you-mean.ts';
 import { checkHeaderName } from '../fields/words.ts';
 import type { Report } from '../read/report.ts';
-import type { Origins, Settings } from './ground.ts';
+import type { Origins, Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';
 
 type Written = Settings['fallback'];
 
-/** What the policy takes; undefined where nothing stands in for the upstream. */
+/** Options of the fallback policy; undefined: no fallback. */
 export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions | undefined {
   const { upstream, path, headers, unsafe, reserve, reply } = fallback;
   const statuses = statusSet(fallback.statuses);
@@ -35,7 +35,7 @@ function contentType(body: string): string {
   return /^\s*[[{]/.test(body) ? 'application/json' : 'text/plain; charset=utf-8';
 }
 
-/** A layer further in may write the same name with other capitals: the last one counts. */
+/** An inner layer may write the same name in other letters: the last one wins. */
 function pairs(headers: Readonly<Record<string, string | undefined>> = {}): [string, string][] {
   const byName = new Map<string, [string, string]>();
   for (const [name, value] of Object.entries(headers)) {
@@ -44,14 +44,14 @@ function pairs(headers: Readonly<Record<string, string | undefined>> = {}): [str
   return [...byName.values()];
 }
 
-/** The nearer of two ways counts; side by side they contradict each other. */
+/** Of upstream and reply, the one in the inner layer wins. Both in one layer are a problem. */
 export function checkFallback({ values, origins }: Inherited<Settings>, report: Report): void {
   const { fallback } = values as { fallback: { -readonly [K in keyof Written]: Written[K] } };
   checkNames(origins, report);
   const [upstream, status] = [origins.get('fallback.upstream'), origins.get('fallback.reply.status')];
   if (fallback.upstream === 'off' || fallback.reply.status === null || !upstream || !status) return;
   if (upstream.depth === status.depth) {
-    report.problem(upstream.path, 'stands beside reply; keep one of the two', 'key');
+    report.problem(upstream.path, 'cannot be combined with reply; remove one', 'key');
   } else if (upstream.depth > status.depth) {
     fallback.reply = { ...fallback.reply, status: null };
   } else {
@@ -67,7 +67,7 @@ function checkNames(origins: Inherited<Settings>['origins'], report: Report): vo
   }
 }
 
-/** A fallback leads to an upstream that there is, and from there no further. */
+/** Reports fallbacks to an unknown upstream, to the same one, or to one that has a fallback itself. */
 export function checkFallbacks(upstreams: readonly UpstreamConfig[], origins: Origins, report: Report): void {
   const leadOn = new Set(upstreams.filter(({ routes }) => routes.some(upstreamOf)).map(({ name }) => name));
   const names = upstreams.map(({ name }) => name);
@@ -77,17 +77,23 @@ export function checkFallbacks(upstreams: readonly UpstreamConfig[], origins: Or
       const origin = origins.get(route)?.origins.get('fallback.upstream');
       if (to === undefined || origin === undefined) continue;
       if (to === name)
-        report.problem(origin.path, `${name} cannot stand in for itself; write fallback: off there`);
+        report.problem(
+          origin.path,
+          `${name} cannot be its own fallback; write another upstream, or fallback: off`,
+        );
       else if (!names.includes(to)) report.problem(origin.path, unknown(to, names));
       else if (leadOn.has(to))
-        report.problem(origin.path, `${to} has a fallback upstream of its own; only one may follow`);
+        report.problem(
+          origin.path,
+          `${to} has a fallback upstream itself, and fallbacks cannot be chained; write another upstream`,
+        );
     }
   }
 }
 
 function unknown(to: string, names: readonly string[]): string {
   const meant = didYouMean(to, names);
-  return `there is no upstream "${to}"; ${meant === undefined ? `there are ${names.join(', ')}` : `did you mean "${meant}"?`}`;
+  return `there is no upstream "${to}"; ${meant === undefined ? `write one of ${names.join(', ')}` : `did you mean "${meant}"?`}`;
 }
 
 function upstreamOf({ settings }: RouteConfig): string | undefined {

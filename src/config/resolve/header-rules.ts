@@ -5,8 +5,8 @@ import type { Report } from '../read/report.ts';
 import type { Layer } from './inherit.ts';
 
 /**
- * What the layers of a route say about headers, the last word on each name counting: a route adds to what its upstream
- * sets and removes, and takes back what it names itself.
+ * Header rules of a route from all its layers. The innermost layer decides for each name; a route adds to the rules of its
+ * upstream.
  */
 export function headerRules(layers: readonly Layer[], restricted: boolean, report: Report): HeaderRules {
   const set = new Map<string, readonly [string, string]>();
@@ -31,7 +31,8 @@ function checkedSet({ path }: Layer, { set = {} }: HeadersInput, report: Report)
     const twin = good.find(([other]) => other.toLowerCase() === name.toLowerCase());
     const place = [...path, 'headers', 'set', name];
     if (problem !== undefined) report.problem(place, problem, 'key');
-    else if (twin !== undefined) report.problem(place, `is the same header as "${twin[0]}"; keep one`, 'key');
+    else if (twin !== undefined)
+      report.problem(place, `is the same header as "${twin[0]}"; remove one`, 'key');
     else good.push([name, value]);
   }
   return good;

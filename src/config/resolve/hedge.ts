@@ -1,9 +1,9 @@
 import type { HedgeOptions } from '../../policies/hedge/options.ts';
 import type { Report } from '../read/report.ts';
-import type { Settings } from './ground.ts';
+import type { Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';
 
-/** What the policy takes; undefined where it is off. */
+/** Options of the hedging policy; undefined: off. */
 export function hedgeOptions({
   percentile,
   after,
@@ -15,18 +15,21 @@ export function hedgeOptions({
 
 type Written = { -readonly [K in keyof Settings['hedge']]: Settings['hedge'][K] | null };
 
-/** The nearer of the two ways counts; side by side they contradict each other. */
+/** Of percentile and after, the one in the inner layer wins. Both in one layer are a problem. */
 export function checkHedge({ values, origins }: Inherited<Settings>, report: Report): void {
   const hedge: Written = values.hedge;
   const [percentile, after] = [origins.get('hedge.percentile'), origins.get('hedge.after')];
   if (percentile === undefined || after === undefined) return;
   if (hedge.percentile !== null && hedge.after !== null) {
     if (percentile.depth === after.depth)
-      return report.problem(after.path, 'stands beside percentile; keep one of the two', 'key');
+      return report.problem(after.path, 'cannot be combined with percentile; remove one', 'key');
     hedge[percentile.depth < after.depth ? 'percentile' : 'after'] = null;
   }
   const inEffect = hedge.after === null ? percentile : after;
   if (hedgeOptions(values.hedge) !== undefined && values.retry.attempts === 1) {
-    report.warning(inEffect.path, 'has no effect, because retry.attempts is 1: a hedge is an attempt too');
+    report.warning(
+      inEffect.path,
+      'has no effect, because retry.attempts is 1 and the second attempt counts too; write retry.attempts: 2 or more',
+    );
   }
 }

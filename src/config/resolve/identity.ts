@@ -2,10 +2,10 @@ import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/cr
 import type { HeaderRules } from '../../http/headers.ts';
 import type { StrangerRules } from '../../server/strangers.ts';
 import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
-import type { Settings } from './ground.ts';
+import type { Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';
 
-/** The names that a route adds. Those of `quota.credential_headers` are secrets everywhere, unless they are known as accounts. */
+/** Names that identify callers of a route. Those in `quota.credential_headers` count as secrets, unless they are known as accounts. */
 export function identityOptions({ identity, quota }: Settings): IdentityOptions {
   const secrets = lowerCase(identity.secret_names);
   const accounts = lowerCase(identity.account_names);
@@ -16,12 +16,12 @@ export function identityOptions({ identity, quota }: Settings): IdentityOptions 
 }
 
 /**
- * Where a route injects a credential, the upstream counts the call against that one. A credential that the client
- * made up must not bring it a fresh quota, so only injected fields count, unless the file itself names others.
+ * If a route injects a credential, the upstream counts calls by that one. A credential that the client invented must not
+ * give it a new quota. So only injected fields count, unless the file names others.
  */
 export function countInjected({ values, origins }: Inherited<Settings>, { set }: HeaderRules): void {
   const layer = origins.get('quota.credential_headers')?.layer;
-  const isWritten = layer?.name !== undefined && layer.told === undefined;
+  const isWritten = layer?.name !== undefined && layer.describe === undefined;
   const injected = injectedSecrets({ set }, new CredentialNames(identityOptions(values)));
   if (isWritten || injected.length === 0) return;
   const names = lowerCase(set.map(([name]) => name));
@@ -29,14 +29,14 @@ export function countInjected({ values, origins }: Inherited<Settings>, { set }:
   values.quota.credential_headers = [...new Set([...counted, ...injected])];
 }
 
-/** Names, in lower case, of the credentials that header rules put into each call. */
+/** Lower-case names of the credentials that header rules add to each call. */
 export function injectedSecrets({ set }: Pick<HeaderRules, 'set'>, names: CredentialNames): string[] {
   return lowerCase(set.map(([name]) => name).filter((name) => names.isSecret(name)));
 }
 
 /**
- * What a route adds to its calls that opens something at the upstream, or at the one that stands in for it: for people.
- * Empty: a caller gets no more by it than it has itself.
+ * Credentials that a route adds to its calls, for its upstream or its fallback upstream, as texts for people. Empty: the
+ * route gives a caller no access that it does not have itself.
  */
 export function addedCredentials(
   route: RouteConfig,
@@ -61,7 +61,7 @@ function ownCredentials(route: RouteConfig, { basePath, connection, privatePath 
 
 const namesOf = ({ settings }: RouteConfig): CredentialNames => new CredentialNames(settings.identity);
 
-/** Who may use the routes of an upstream that add a credential. SDKs may keep the upstream's own host as theirs. */
+/** Which clients may use routes that add a credential. SDKs may send the upstream's own name as Host. */
 export function strangerRules(
   { clients, upstreams }: Pick<Config, 'clients' | 'upstreams'>,
   upstream: UpstreamConfig,

@@ -2,23 +2,23 @@ import type * as z from 'zod';
 import { keysOf, leafOf } from '../fields/field.ts';
 import type { Path } from '../read/problem.ts';
 
-/** Values as one part of the file (or nobody) set them. */
+/** The values that one part of the file sets, or the built-in ones. */
 export interface Layer {
   /** `defaults`, `upstreams.stripe`, `route charges`; undefined for the built-in values. */
   readonly name: string | undefined;
-  /** Where its keys stand in the file. */
+  /** Path of its keys in the file. */
   readonly path: Path;
   readonly values: object;
-  /** Where a key's value comes from, for layers that are not in the file itself. */
-  readonly told?: (key: string) => string;
+  /** Describes the origin of a key, for layers that are not in the file itself (presets). */
+  readonly describe?: (key: string) => string;
 }
 
-/** Who set a value. */
+/** Where a value was set. */
 export interface Origin {
   readonly layer: Layer;
   /** The key's full path in the file. */
   readonly path: Path;
-  /** 0 for built-in; a layer further inside has a higher one. */
+  /** 0 for built-in values; higher for inner layers. */
   readonly depth: number;
 }
 
@@ -28,14 +28,14 @@ export interface Inherited<T> {
   readonly origins: Map<string, Origin>;
 }
 
-/** Everything set: what remains of a schema's type once the built-in values lie below it. */
+/** A schema's type in which every key has a value. */
 export type Complete<T> = T extends readonly unknown[]
   ? T
   : T extends object
     ? { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
     : T;
 
-/** Merges section by section; the last layer that set a value wins. The first must be complete. Lists are values. */
+/** Merges layers section by section. The last layer that sets a value wins; the first must be complete. Lists are not merged. */
 export function inherit<T>(layers: readonly Layer[]): Inherited<Complete<T>> {
   const values = {};
   const origins = new Map<string, Origin>();
@@ -60,11 +60,11 @@ export function inherit<T>(layers: readonly Layer[]): Inherited<Complete<T>> {
 const isSection = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The built-in values of a schema as they would stand in a file. */
+/** The built-in values of a schema, in the form of the file. */
 function builtInText(schema: z.ZodType): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [key, child] of Object.entries(keysOf(schema) ?? {})) {
-    if (key === '') continue; // of lists and of names that anybody may choose, nothing is built in
+    if (key === '') continue; // nothing is built in for lists, and for maps whose keys are names
     const leaf = leafOf(child);
     const value = leaf === undefined ? builtInText(child) : leaf.builtIn;
     if (value !== undefined && (leaf !== undefined || Object.keys(value).length > 0)) result[key] = value;
@@ -72,7 +72,7 @@ function builtInText(schema: z.ZodType): Record<string, unknown> {
   return result;
 }
 
-/** The built-in values, read by the same rules as a file. */
+/** The built-in values as a layer. They are parsed like a file. */
 export function builtIn(schema: z.ZodType): Layer {
   return { name: undefined, path: [], values: schema.parse(builtInText(schema)) as object };
 }

@@ -4,11 +4,11 @@ import type { UpstreamInput } from '../keys/schema.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
 
-/** Where an upstream is reached; `/<name>` when nothing is written. */
+/** The mount of an upstream; `/<name>` if none is written. */
 export function mountOf(name: string, written: UpstreamInput['mount'], path: Path, report: Report): Mount {
   const { path: below, host } = written ?? {};
   if (below !== undefined && host !== undefined) {
-    report.problem([...path, 'host'], 'stands beside path; keep one of the two', 'key');
+    report.problem([...path, 'host'], 'cannot be combined with path; remove one', 'key');
   }
   if (below !== undefined) {
     const problem = wrongPath(below);
@@ -23,23 +23,23 @@ export function mountOf(name: string, written: UpstreamInput['mount'], path: Pat
 
 function wrongPath(path: string): string | undefined {
   if (!path.startsWith('/')) return `"${path}" does not start with /; write /${path}`;
-  // Routers compare the path as it is sent; these would never be equal to anything.
+  // The router compares the path as it is sent, where these characters are percent-encoded.
   if (!/^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/.test(path))
-    return `"${path}" holds a character that is not plain path text`;
-  if (path.includes('//')) return `"${path}" holds an empty segment`;
+    return `"${path}" contains a character that is not allowed in a path; remove it`;
+  if (path.includes('//')) return `"${path}" contains an empty segment; write one / instead of //`;
   return path.split('/').some((part) => part === '.' || part === '..')
-    ? `"${path}" holds a dot segment`
+    ? `"${path}" contains a dot segment; remove it`
     : undefined;
 }
 
 function wrongHost(host: string): string | undefined {
-  if (/^[a-z0-9.-]+:\d+$/i.test(host)) return `"${host}" has a port; the host alone is compared`;
+  if (/^[a-z0-9.-]+:\d+$/i.test(host)) return `"${host}" has a port; write the host without it`;
   return /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\.?|\[[0-9a-f:.]+\])$/i.test(host)
     ? undefined
     : `"${host}" is not a host name; write for example stripe.local`;
 }
 
-/** Two upstreams in one place: only one of them could be reached. */
+/** Reports two upstreams with the same mount: only one could be reached. */
 export function checkMounts(upstreams: readonly UpstreamConfig[], report: Report): void {
   const taken = new Map<string, string>();
   for (const { name, mount } of upstreams) {
@@ -50,7 +50,7 @@ export function checkMounts(upstreams: readonly UpstreamConfig[], report: Report
       const where = report.line(['upstreams', other]);
       report.problem(
         ['upstreams', name, 'mount', 'path' in mount ? 'path' : 'host'],
-        `${place} is taken by upstreams.${other} (${where}); mount one of them elsewhere`,
+        `${place} is already used by upstreams.${other} (${where}); change one of the two`,
       );
     }
   }

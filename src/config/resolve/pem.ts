@@ -3,7 +3,7 @@ import { reasonOf } from '../read/interpolate.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
 
-/** A certificate with its key, as one of the two sides of a TLS connection shows it. */
+/** A certificate and its private key, of a client or a server. */
 export interface Identity {
   readonly cert: string | undefined;
   readonly key: string | undefined;
@@ -15,7 +15,7 @@ export interface PemSource {
   readonly report: Report;
 }
 
-/** Where a value was written, and what. */
+/** A written value and its path. */
 export interface WrittenPem {
   readonly text: string | undefined;
   readonly path: Path;
@@ -23,33 +23,37 @@ export interface WrittenPem {
 
 const BLOCK = /-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g;
 
-/** What is shown in place of a PEM that stands in the file itself, or came into it by `${file:…}`. */
+/** A PEM text is too long to show, and may be secret. */
 export const shownPem = (text: string): string => (isPem(text) ? '[PEM]' : text);
 
 const isPem = (text: string): boolean => text.includes('-----BEGIN ');
 
-/** One or more certificates, from a file or as they are written. */
+/** One or more certificates, from a file or from PEM text. */
 export function certificates({ text, path }: WrittenPem, source: PemSource): string | undefined {
   const pem = pemOf(text, path, source);
   if (pem === undefined) return undefined;
   const blocks = pem.match(BLOCK) ?? [];
   if (blocks.length > 0 && blocks.every(isCertificate)) return pem;
-  source.report.problem(path, 'holds no certificate, or a broken one; write PEM, or the path of a PEM file');
+  source.report.problem(path, 'contains no valid certificate; write PEM text, or the path of a PEM file');
   return undefined;
 }
 
-/** A certificate and its key, both or none, which belong together. */
+/** A certificate and its key. Reports one without the other, and a key of another certificate. */
 export function identity(cert: WrittenPem, key: WrittenPem, source: PemSource): Identity {
   const { report } = source;
   const pair = { cert: certificates(cert, source), key: privateKey(key, source) };
-  if (cert.text !== undefined && key.text === undefined) report.problem(cert.path, 'needs its key beside it');
+  if (cert.text !== undefined && key.text === undefined)
+    report.problem(cert.path, 'needs its key; write key too');
   if (key.text !== undefined && cert.text === undefined)
-    report.problem(key.path, 'needs its certificate beside it (cert)');
+    report.problem(key.path, 'needs its certificate; write cert too');
   if (pair.cert === undefined || pair.key === undefined) return { cert: undefined, key: undefined };
-  // The first is ours; the rest leads to whoever signed it.
+  // The first certificate is the server's or client's own; the rest is its chain.
   const [own = ''] = pair.cert.match(BLOCK) ?? [];
   if (new X509Certificate(own).checkPrivateKey(createPrivateKey(pair.key))) return pair;
-  report.problem(key.path, 'is not the key of the certificate in cert');
+  report.problem(
+    key.path,
+    'is not the private key of the certificate in cert; write the one that belongs to it',
+  );
   return pair;
 }
 
@@ -60,7 +64,10 @@ function privateKey({ text, path }: WrittenPem, source: PemSource): string | und
     createPrivateKey(pem);
     return pem;
   } catch {
-    source.report.problem(path, 'holds no private key in PEM form, or one with a passphrase');
+    source.report.problem(
+      path,
+      'contains no private key that can be used; write one in PEM form, without a passphrase',
+    );
     return undefined;
   }
 }

@@ -25,17 +25,17 @@ export interface PresetRoute {
   readonly layer: Layer;
 }
 
-/** What stands for a preset whose name or file is wrong, so that the rest can be checked. */
+/** Replaces a preset whose name or file is wrong, so that the rest can be checked. */
 const NOTHING: PresetInput = {};
 
-interface Ground {
+interface PresetContext {
   readonly report: Report;
   readonly lookup: Lookup;
 }
 
 /** The preset that `written` at `path` names: a built-in one, or a file beside the configuration. */
-export function loadPreset(written: string, path: Path, ground: Ground): LoadedPreset {
-  return isFile(written) ? fromFile(written, path, ground) : builtInPreset(written, path, ground.report);
+export function loadPreset(written: string, path: Path, context: PresetContext): LoadedPreset {
+  return isFile(written) ? fromFile(written, path, context) : builtInPreset(written, path, context.report);
 }
 
 const isFile = (written: string): boolean => /\/|\.ya?ml$/i.test(written);
@@ -53,8 +53,8 @@ function builtInPreset(name: string, path: Path, report: Report): LoadedPreset {
 function unknown(name: string): string {
   const names = Object.keys(PRESETS);
   const meant = didYouMean(name, names);
-  if (meant !== undefined) return `"${name}" is no preset; did you mean "${meant}"?`;
-  return `"${name}" is no preset; there are ${names.join(', ')}, and files of your own: ./${name}.yaml`;
+  if (meant !== undefined) return `"${name}" is not a preset; did you mean "${meant}"?`;
+  return `"${name}" is not a preset; write one of ${names.join(', ')}, or the path of a preset file such as ./${name}.yaml`;
 }
 
 function checked(name: string, preset: Preset): PresetInput {
@@ -64,7 +64,7 @@ function checked(name: string, preset: Preset): PresetInput {
   return input;
 }
 
-function fromFile(file: string, path: Path, { report, lookup }: Ground): LoadedPreset {
+function fromFile(file: string, path: Path, { report, lookup }: PresetContext): LoadedPreset {
   let text: string;
   try {
     text = lookup.readFile(file);
@@ -98,16 +98,16 @@ function checkParts({ errors, routes }: PresetInput, report: Report): void {
   });
 }
 
-interface Told {
+interface PresetOrigin {
   readonly name: string;
-  /** Who says the value at `keys` in the preset, for `explain`. */
+  /** Describes where the preset sets `keys`, for `explain`. */
   readonly place: (keys: Path, source: string | undefined) => string;
 }
 
-function layered(input: PresetInput, path: Path, { name, place }: Told): LoadedPreset {
+function layered(input: PresetInput, path: Path, { name, place }: PresetOrigin): LoadedPreset {
   const { about: _about, source, sources = {}, routes = [], ...values } = input;
   return {
-    layer: { name, path, values, told: (key) => place(key.split('.'), sourceOf(key, sources) ?? source) },
+    layer: { name, path, values, describe: (key) => place(key.split('.'), sourceOf(key, sources) ?? source) },
     routes: routes.map(({ name: route, match, source: ofRoute = source, ...rest }, index) => ({
       name: route,
       match,
@@ -115,7 +115,7 @@ function layered(input: PresetInput, path: Path, { name, place }: Told): LoadedP
         name,
         path,
         values: rest,
-        told: (key) => place(['routes', index, ...key.split('.')], ofRoute),
+        describe: (key) => place(['routes', index, ...key.split('.')], ofRoute),
       },
     })),
   };
@@ -137,7 +137,7 @@ export function presetTable(): string {
   return ['| Preset | What it knows | |', '| --- | --- | --- |', ...rows, ''].join('\n');
 }
 
-/** A built-in preset as a file, to read or to begin one of your own with. */
+/** A built-in preset as YAML, to read or to start a preset file from. */
 export function presetFile(name: string): { readonly text: string } | { readonly problem: string } {
   const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
   return preset === undefined

@@ -1,13 +1,13 @@
 import { CATCH_ALL } from '../fields/words.ts';
 import type { RouteInput } from '../keys/schema.ts';
 
-/** Metric labels and log fields hold names; longer ones help nobody. */
+/** Names are metric labels and log fields, so they stay short. */
 const MAX_LENGTH = 60;
 
 /**
- * A name for each route, unique in its upstream: the given one, or one made from method and path
- * (`POST /v1/charges/:id` is `post-v1-charges-id`), with a number behind it when it is taken. Two given names that are
- * the same are reported.
+ * A name for each route, unique in its upstream: the written one, or one made from method and path
+ * (`POST /v1/charges/:id` is `post-v1-charges-id`), with a number at the end if it is taken. Two equal written
+ * names are reported.
  */
 export function routeNames(
   routes: readonly RouteInput[],
@@ -17,7 +17,7 @@ export function routeNames(
   routes.forEach(({ name }, index) => {
     if (name === undefined) return;
     if (taken.has(name))
-      report(index, `"${name}" is the name of an earlier route; names tell routes apart in logs and metrics`);
+      report(index, `"${name}" is already the name of an earlier route; write another name`);
     taken.add(name);
   });
   return routes.map(({ name, match }) => name ?? unique(madeName(match), taken));

@@ -6,7 +6,7 @@ import type { Path } from '../read/problem.ts';
 import { warnOfMethods } from './allow.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
-import type { Ground } from './ground.ts';
+import type { ResolveContext } from './context.ts';
 import { headerRules } from './header-rules.ts';
 import { countInjected } from './identity.ts';
 import { inherit, type Layer } from './inherit.ts';
@@ -16,31 +16,31 @@ import { routeSettings } from './settings.ts';
 import { checkSigned } from './signed.ts';
 import { pollingOf } from './until.ts';
 
-interface RouteGround extends Ground {
-  /** The upstream's allow-list; undefined: there is none. */
+interface RouteContext extends ResolveContext {
+  /** The upstream's allow-list; undefined: none. */
   readonly allow: readonly Calls[] | undefined;
 }
 
 interface Routes {
-  /** The upstream's. */
+  /** Path of the upstream in the file. */
   readonly path: Path;
-  /** Built-in values, defaults and the preset's. */
+  /** Built-in values, defaults and preset. */
   readonly outer: readonly Layer[];
-  /** What the upstream itself says. */
+  /** The upstream's own values. */
   readonly own: Layer;
   readonly inputs: readonly RouteInput[];
   readonly known: readonly KnownRoute[];
 }
 
-/** The user's routes, then those of the preset, then the one of all other calls. */
+/** All routes of an upstream: those of the file, then those of the preset, then the one for all other calls. */
 export function resolveRoutes(
   { path: upstream, outer, own, inputs, known }: Routes,
-  ground: RouteGround,
+  context: RouteContext,
 ): RouteConfig[] {
-  const { report } = ground;
+  const { report } = context;
   const path: Path = [...upstream, 'routes'];
   const calls = inputs.map(({ match }) => callsOf(match));
-  // Where the user's routes take all of its calls, none is left for the preset's.
+  // A preset's route is left out if a route of the file takes all its calls.
   const added = known.filter((route) => !calls.some((earlier) => covers(earlier, route.calls)));
   const names = routeNames([...inputs, ...withoutTaken(added, inputs)], (index, message) =>
     report.problem([...path, index, 'name'], message),
@@ -48,11 +48,14 @@ export function resolveRoutes(
   warnAboutShadows(calls, (index, earlier) =>
     report.warning(
       [...path, index],
-      `is never reached: route ${names[earlier]} takes its calls; put it first`,
+      `is never used, because route ${names[earlier]} above takes all its calls; move it up`,
     ),
   );
-  warnAboutDenied(calls, ground.allow, (index) =>
-    report.warning([...path, index], 'is never reached: allow has none of its calls; add them to allow'),
+  warnAboutDenied(calls, context.allow, (index) =>
+    report.warning(
+      [...path, index],
+      'is never used, because allow permits none of its calls; add them to allow',
+    ),
   );
   const written = inputs.map((input, index) => {
     const { name: _name, match, ...values } = input;
@@ -62,18 +65,18 @@ export function resolveRoutes(
     warnOfMethods(match?.method, [...path, index, 'match', 'method'], report);
     const name = names[index] ?? CATCH_ALL;
     const route: Layer = { name: `route ${name}`, path: [...path, index], values };
-    // What is known of the endpoint holds for a route of the user's that matches nothing else.
+    // A route of the file inherits from the preset's route for the same endpoint.
     const endpoint = known.filter(({ calls: wide }) => covers(wide, callsOf(match))).slice(0, 1);
     const layers = [...outer, ...endpoint.map(({ layer }) => layer), own, route];
-    return resolveRoute({ name, calls: callsOf(match), layers, alone: route }, ground);
+    return resolveRoute({ name, calls: callsOf(match), layers, alone: route }, context);
   });
   const preset = added.map((route, index) => {
     const name = names[inputs.length + index] ?? CATCH_ALL;
-    // What the user writes for the upstream wins over all that a preset says.
+    // Values of the upstream in the file win over those of a preset's route.
     const layers = [...outer, route.layer, own];
-    return resolveRoute({ name, calls: route.calls, layers, alone: route.layer }, ground);
+    return resolveRoute({ name, calls: route.calls, layers, alone: route.layer }, context);
   });
-  const rest = resolveRoute({ name: CATCH_ALL, calls: callsOf(undefined), layers: [...outer, own] }, ground);
+  const rest = resolveRoute({ name: CATCH_ALL, calls: callsOf(undefined), layers: [...outer, own] }, context);
   return [...written, ...preset, rest];
 }
 
@@ -81,7 +84,7 @@ interface KnownRoute extends PresetRoute {
   readonly calls: Calls;
 }
 
-/** Presets have whole paths; where the upstream's URL brings a part of them, that part is not in the call. */
+/** The routes of a preset below `basePath`: presets have whole paths, and calls do not have the part that url adds. */
 export function belowBase(routes: readonly PresetRoute[], basePath: string): KnownRoute[] {
   return routes.map((route) => {
     const { methods, path } = callsOf(route.match);
@@ -90,7 +93,7 @@ export function belowBase(routes: readonly PresetRoute[], basePath: string): Kno
   });
 }
 
-/** A name that the user gave to another route is not the preset's to take. */
+/** The routes of a preset, without names that routes of the file have. */
 function withoutTaken(routes: readonly KnownRoute[], inputs: readonly RouteInput[]): RouteInput[] {
   const taken = new Set(inputs.map(({ name }) => name));
   return routes.map(({ name, match, calls: { path } }) =>
@@ -102,13 +105,13 @@ interface RouteParts {
   readonly name: string;
   readonly calls: Calls;
   readonly layers: readonly Layer[];
-  /** The one that is the route's alone. */
+  /** The layer of the route itself. */
   readonly alone?: Layer;
 }
 
 function resolveRoute(
   { name, calls, layers, alone }: RouteParts,
-  { report, origins, allow }: RouteGround,
+  { report, origins, allow }: RouteContext,
 ): RouteConfig {
   const inherited = inherit<SharedInput>(layers);
   crossCheck(inherited, report);

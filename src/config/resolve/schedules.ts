@@ -13,7 +13,7 @@ import { builtIn, type Complete, inherit } from './inherit.ts';
 type Written = z.output<typeof schedule>;
 type Values = Complete<Written>;
 
-/** Every schedule with the route that it runs on; what is wrong is reported at its line. */
+/** Every schedule with its route. Problems are reported at their lines. */
 export function resolveSchedules(
   written: Readonly<Record<string, Written>>,
   upstreams: readonly UpstreamConfig[],
@@ -52,19 +52,23 @@ function checkCron({ cron, timezone }: Partial<Values>, path: Path, report: Repo
     return;
   }
   const zone = isTimezone(timezone ?? 'UTC');
-  if (!zone) report.problem([...path, 'timezone'], `"${timezone}" is not a time zone such as Europe/Berlin`);
+  if (!zone)
+    report.problem(
+      [...path, 'timezone'],
+      `"${timezone}" is not a time zone; write for example Europe/Berlin`,
+    );
   try {
     if (parseCron(cron, zone ? (timezone ?? 'UTC') : 'UTC').next(0) === undefined)
-      report.problem([...path, 'cron'], `"${cron}" never comes`);
+      report.problem([...path, 'cron'], `"${cron}" matches no date; write for example "*/2 * * * *"`);
   } catch (error) {
-    report.problem([...path, 'cron'], `"${cron}" ${whyNoCron(cron, error)}`);
+    report.problem([...path, 'cron'], `"${cron}" ${cronProblem(cron, error)}`);
   }
 }
 
-function whyNoCron(cron: string, error: unknown): string {
+function cronProblem(cron: string, error: unknown): string {
   const { length } = cron.match(/\S+/g) ?? [];
   if (length !== 5 && length !== 6)
-    return `has ${length} ${length === 1 ? 'field' : 'fields'}; write minute hour day month weekday, or six with the second first`;
+    return `has ${length} ${length === 1 ? 'field' : 'fields'}; write minute hour day month weekday, with an optional second in front`;
   const why = error instanceof Error ? error.message.replace(/^CronPattern: /, '') : String(error);
   return `is not a cron expression: ${why}`;
 }
@@ -99,26 +103,26 @@ function find(
     if (takeSecrets(match.target, new CredentialNames(route.settings.identity)).taken.length > 0)
       report.warning(
         place,
-        'holds a secret in its query, which is stored in plain text; send it as a header, by headers.set of the upstream',
+        'contains a secret in its query, which is stored in plain text; send it as a header, by headers.set of the upstream',
       );
     return { upstream, route, target: match.target };
   }
   report.problem(
     place,
-    `leads to route ${route.name} of upstream ${upstream.name}, which is not durable; write durable: true there`,
+    `is a call of route ${route.name} of upstream ${upstream.name}, which is not durable; write durable: true in that route`,
   );
   return undefined;
 }
 
-interface Ground extends Target {
+interface ScheduleContext extends Target {
   readonly target: string;
   readonly path: Path;
   readonly report: Report;
 }
 
-function optionsOf(name: string, values: Values, ground: Ground): ScheduleOptions {
+function optionsOf(name: string, values: Values, context: ScheduleContext): ScheduleOptions {
   const { cron, timezone, overlap, catchup, request } = values;
-  const { upstream, route, target } = ground;
+  const { upstream, route, target } = context;
   const { idempotencyKey, idempotencyHeader } = route.settings.retry;
   return {
     name,
@@ -129,7 +133,7 @@ function optionsOf(name: string, values: Values, ground: Ground): ScheduleOption
     route: `${upstream.name}/${route.name}`,
     method: request.method.toUpperCase(),
     target,
-    headers: headersOf(request.headers, ground),
+    headers: headersOf(request.headers, context),
     body: (request.body as string | undefined) ?? '',
     keyHeader: idempotencyKey === 'none' ? undefined : idempotencyHeader,
   };
@@ -137,12 +141,12 @@ function optionsOf(name: string, values: Values, ground: Ground): ScheduleOption
 
 function headersOf(
   written: Values['request']['headers'] | undefined,
-  { path, report, route }: Ground,
+  { path, report, route }: ScheduleContext,
 ): string[] {
   const names = new CredentialNames(route.settings.identity);
   return Object.entries(written ?? {}).flatMap(([name, value]) => {
     const secret = names.isSecret(name)
-      ? 'would be kept in the store; set it in headers.set of the upstream'
+      ? 'is a secret, and would be stored in plain text; write it into headers.set of the upstream'
       : undefined;
     const problem = checkHeaderName(name) ?? secret;
     if (problem !== undefined) report.problem([...path, 'request', 'headers', name], problem, 'key');
@@ -150,7 +154,7 @@ function headersOf(
   });
 }
 
-/** The slots of a schedule after `after`, as `check` shows them. */
+/** The next `count` run times of a schedule after `after`, in milliseconds since the epoch. */
 export function nextSlots({ cron, timezone }: ScheduleOptions, after: number, count: number): number[] {
   const slots = parseCron(cron, timezone);
   const found: number[] = [];

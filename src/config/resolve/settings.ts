@@ -8,11 +8,11 @@ import type { RouteSettings } from '../config.ts';
 import { quotaFormats } from '../keys/quota-formats.ts';
 import { inspectionOptions } from './error-rules.ts';
 import { fallbackOptions } from './fallback.ts';
-import type { Settings } from './ground.ts';
+import type { Settings } from './context.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
 
-/** Turns what the file says into what the policies take. */
+/** The settings of a route as options of the policies. */
 export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {
   const { timeouts, retry, errors, resume, breaker, cache, concurrency, dedupe, quota, request } = settings;
   return {
@@ -98,7 +98,7 @@ function retryOptions(retry: Settings['retry']): RetryOptions {
   };
 }
 
-/** What backoff is written as, between retries as between attempts of durable requests. */
+/** Options of a backoff, of retries and of durable requests. */
 export function backoffOptions(backoff: Settings['retry']['backoff']): BackoffOptions {
   return {
     kind: backoff.kind,

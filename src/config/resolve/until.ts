@@ -4,12 +4,12 @@ import { formatDuration } from '../fields/format.ts';
 import { CONDITION_KEYS, conditionProblem, conditionsOf } from '../keys/until.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
-import type { Settings } from './ground.ts';
+import type { Settings } from './context.ts';
 import type { Inherited, Origin } from './inherit.ts';
 
 type Written = Settings['durable']['until'];
 
-/** How a durable route polls; `deadlineMs` takes the place of the route's own where it is written. */
+/** How a durable route polls. `deadlineMs` replaces the deadline of the route; undefined: not written. */
 export interface Polling {
   readonly poll: PollOptions;
   readonly deadlineMs: number | undefined;
@@ -18,18 +18,18 @@ export interface Polling {
 const UNTIL = 'durable.until';
 const POLL = 'durable.poll';
 
-/** One of the two ways, as it was written furthest inside. */
+/** The one of until and poll that is in effect: that of the inner layer. */
 interface Chosen {
   /** `durable.until` or `durable.poll`. */
   readonly section: string;
-  /** Where its conditions are. */
+  /** Key of the section with its conditions. */
   readonly until: string;
   readonly written: Written;
   readonly target: PollOptions['target'];
   readonly origin: Origin;
 }
 
-/** Undefined where every good reply is the final one. Reports what contradicts itself. */
+/** Options of polling; undefined if every successful reply is final. Reports contradictions. */
 export function pollingOf(
   settings: Inherited<Settings>,
   durable: boolean,
@@ -39,12 +39,12 @@ export function pollingOf(
   if (chosen === undefined) return undefined;
   const { section, until, written, target, origin } = chosen;
   if (!durable) {
-    const message = 'has no effect, because durable is off here; write mode: on beside it';
+    const message = 'has no effect, because durable is off here; write durable: { mode: on } here';
     report.warning(sectionPath(origin, section), message);
     return undefined;
   }
   if (section === POLL && target === undefined) {
-    const message = 'says not what to poll; write for example target: header:location';
+    const message = 'has no target; write for example target: header:location';
     report.problem(sectionPath(origin, POLL), message, 'key');
   }
   checkConditions(chosen, settings, report);
@@ -64,11 +64,11 @@ function choose(settings: Inherited<Settings>, report: Report): Chosen | undefin
   const origins = [deepest(settings, `${UNTIL}.`), deepest(settings, `${POLL}.`)] as const;
   const [ofUntil, ofPoll] = origins;
   if (ofUntil !== undefined && ofUntil.depth === ofPoll?.depth) {
-    const message = 'stands beside poll, which has an until of its own; keep one of the two';
+    const message = 'cannot be combined with poll, which has its own until; remove one';
     report.problem(sectionPath(ofUntil, UNTIL), message, 'key');
   }
   if (ofPoll !== undefined && ofPoll.depth >= (ofUntil?.depth ?? 0)) {
-    // What nothing is built in for may be missing, whatever the type says.
+    // The target has no built-in value, so it may be missing, although the type says otherwise.
     const target = poll.target as PollOptions['target'];
     return { section: POLL, until: `${POLL}.until`, written: poll.until, target, origin: ofPoll };
   }
@@ -83,14 +83,14 @@ function checkConditions(
   const lists: Partial<Written> = written;
   if (lists.success?.[0] === undefined) {
     const message =
-      'has no success, so that nothing could ever be final; write for example success: [{ json: /status, in: [settled] }]';
+      'has no success, so no reply could be final; write for example success: [{ json: /status, in: [settled] }]';
     report.problem(sectionPath(origin, section), message, 'key');
   }
   for (const name of ['success', 'failure'] as const) {
     const at = origins.get(`${until}.${name}`)?.path ?? [];
     lists[name]?.forEach((one, index) => {
       const found = conditionProblem(one);
-      // A key that is written and wrong is missing here.
+      // A key with a problem of its own is missing here.
       if (found === undefined || CONDITION_KEYS.some((key) => report.knows([...at, index, key]))) return;
       const key = found.key === '' ? [] : [found.key];
       report.problem([...at, index, ...key], found.problem, 'key');
@@ -98,7 +98,7 @@ function checkConditions(
   }
 }
 
-/** What is built in bends to what is written; of two that are, the one further inside is called wrong. */
+/** A built-in wait is adjusted to a written one. Of two written ones, that of the inner layer is reported. */
 function delayOf(
   { until, written: { delay } }: Chosen,
   { origins }: Inherited<Settings>,
@@ -116,7 +116,7 @@ function delayOf(
   return { minMs: delay.max, maxMs: delay.max };
 }
 
-/** Who wrote something below `prefix`, furthest inside. */
+/** The origin of the innermost value below `prefix`. */
 function deepest({ origins }: Inherited<Settings>, prefix: string): Origin | undefined {
   return [...origins]
     .filter(([key, { layer }]) => key.startsWith(prefix) && layer.name !== undefined)
@@ -124,7 +124,7 @@ function deepest({ origins }: Inherited<Settings>, prefix: string): Origin | und
     .sort((a, b) => b.depth - a.depth)[0];
 }
 
-/** Where the section is written that holds the key. */
+/** Path of the section of a key. */
 function sectionPath({ layer, path }: Origin, key: string): Path {
   const length = layer.path.length + key.split('.').length;
   return path.slice(0, length);

@@ -10,7 +10,7 @@ export interface UpstreamUrl {
 
 const NOWHERE: UpstreamUrl = { origin: 'http://invalid.invalid', basePath: '' };
 
-/** Reads an upstream's URL. Messages never repeat it: it may hold a credential. */
+/** Reads the URL of an upstream. Messages do not quote it: it may contain a credential. */
 export function upstreamUrl(
   written: string | undefined,
   path: Path,
@@ -30,7 +30,7 @@ export function upstreamUrl(
   if (!allowPrivate && isPrivateHost(url.hostname)) {
     report.problem(
       path,
-      `${url.hostname} is a private address; write allow_private: true beside url if that is meant`,
+      `${url.hostname} is a private address; write allow_private: true next to url if this is intended`,
     );
   }
   return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') };
@@ -49,12 +49,13 @@ function wrongWith(url: URL, written: string): string | undefined {
       : `${url.protocol}// is not supported; write https:// or http://`;
   }
   if (url.username !== '' || url.password !== '') {
-    return 'holds credentials; set an authorization header instead: headers: { set: { authorization: "Basic ${BASIC_AUTH}" } }';
+    return 'contains credentials; set an authorization header instead: headers: { set: { authorization: "Basic ${BASIC_AUTH}" } }';
   }
-  if (/[?#]/.test(written)) return 'holds a query or a fragment; the client sends those';
-  if (url.hostname === '') return 'has no host';
+  if (/[?#]/.test(written))
+    return 'contains a query or a fragment; remove it, because clients send their own';
+  if (url.hostname === '') return 'has no host; write for example https://api.example.com';
   const placeholder = /[{<][^{}<>]*[}>]|%7B|%3C/i.exec(`${url.hostname}${url.pathname}`);
   if (placeholder !== null)
-    return 'holds a placeholder, which would be sent as it is; write ${NAME} for an environment variable, in quotes';
+    return 'contains a placeholder, which would be sent literally; write ${NAME}, in quotes, for an environment variable';
   return undefined;
 }

@@ -3,20 +3,20 @@ import type { SharedInput, UpstreamInput } from '../keys/schema.ts';
 import type { Path } from '../read/problem.ts';
 import { allowRules } from './allow.ts';
 import { connectionOptions } from './connection.ts';
-import type { Ground } from './ground.ts';
+import type { ResolveContext } from './context.ts';
 import { inherit, type Layer } from './inherit.ts';
 import { mountOf } from './mount.ts';
 import { loadPreset } from './preset.ts';
 import { belowBase, resolveRoutes } from './routes.ts';
 import { upstreamUrl } from './upstream-url.ts';
 
-/** An upstream with its routes, everything inherited and checked. */
-export function resolveUpstream(name: string, input: UpstreamInput, ground: Ground): UpstreamConfig {
+/** An upstream with its routes, inherited and checked. */
+export function resolveUpstream(name: string, input: UpstreamInput, context: ResolveContext): UpstreamConfig {
   const path: Path = ['upstreams', name];
-  const { report } = ground;
+  const { report } = context;
   const { url, preset, mount, allow_private: allowPrivate = false, allow, routes = [], ...shared } = input;
-  const known = preset === undefined ? undefined : loadPreset(preset, [...path, 'preset'], ground);
-  const outer = [ground.builtIn, ground.defaults, ...(known === undefined ? [] : [known.layer])];
+  const known = preset === undefined ? undefined : loadPreset(preset, [...path, 'preset'], context);
+  const outer = [context.builtIn, context.defaults, ...(known === undefined ? [] : [known.layer])];
   const own: Layer = { name: path.join('.'), path, values: shared };
   const inherited = inherit<SharedInput>([...outer, own]);
   const place = upstreamUrl(url, [...path, 'url'], allowPrivate, report);
@@ -28,10 +28,10 @@ export function resolveUpstream(name: string, input: UpstreamInput, ground: Grou
     mount: mountOf(name, mount, [...path, 'mount'], report),
     allowPrivate,
     allow: allowed,
-    connection: connectionOptions(inherited, place.origin, ground),
+    connection: connectionOptions(inherited, place.origin, context),
     routes: resolveRoutes(
       { path, outer, own, inputs: routes, known: belowBase(known?.routes ?? [], place.basePath) },
-      { ...ground, allow: allowed },
+      { ...context, allow: allowed },
     ),
   };
 }

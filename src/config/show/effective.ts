@@ -11,7 +11,7 @@ import { shownProxy, shownProxyUrl } from '../resolve/egress.ts';
 import type { Inherited, Origin } from '../resolve/inherit.ts';
 import { shownPem } from '../resolve/pem.ts';
 
-/** One value that is in effect, as it would be written, and who set it. Secrets are not shown. */
+/** One value in effect, in the form of the file, and where it was set. Secrets are redacted. */
 export interface EffectiveValue {
   readonly key: string;
   readonly shown: string;
@@ -19,7 +19,7 @@ export interface EffectiveValue {
   readonly origin: string;
 }
 
-/** All settings of a route, in the order of the schema. */
+/** The settings of a route, in the order of the schema. */
 export function routeValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {
   const inherited = origins.get(route);
   if (inherited === undefined) return [];
@@ -30,14 +30,14 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
     if (origin === undefined) return [];
     const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], inherited.values);
     const key = path.join('.');
-    const told = toldBy(origin, key, { config, places });
-    if (kind === 'list') return listed(key, value as readonly Item[], told);
+    const from = originText(origin, key, { config, places });
+    if (kind === 'list') return listed(key, value as readonly Item[], from);
     const secret = path.at(-1) === 'body' && places.replaced(origin.path).length > 0;
-    return [{ key, shown: secret ? REDACTED : withoutSecrets(show(value, kind), path), origin: told }];
+    return [{ key, shown: secret ? REDACTED : withoutSecrets(show(value, kind), path), origin: from }];
   });
 }
 
-/** A line for each name in a map of headers. */
+/** One value for each name in a map of headers. */
 function mapValues(
   path: readonly string[],
   { origins, values }: Inherited<unknown>,
@@ -49,31 +49,31 @@ function mapValues(
     const origin = origins.get(key);
     if (origin === undefined) return [];
     const secret = at.places.replaced(origin.path).length > 0 || at.names.isSecret(name);
-    return [{ key, shown: secret ? REDACTED : String(value), origin: toldBy(origin, key, at) }];
+    return [{ key, shown: secret ? REDACTED : String(value), origin: originText(origin, key, at) }];
   });
 }
 
-function toldBy(
+function originText(
   { layer, path }: Origin,
   key: string,
   { config, places }: Pick<Good, 'config' | 'places'>,
 ): string {
   if (layer.name === undefined) return 'built-in';
-  return layer.told?.(key) ?? `${config.file}:${places.value(path).line} (${layer.name})`;
+  return layer.describe?.(key) ?? `${config.file}:${places.value(path).line} (${layer.name})`;
 }
 
 type Item = Readonly<Record<string, unknown>>;
 
-/** A line each for the maps of a list; one that names a source of its own has that. */
-function listed(key: string, items: readonly Item[], told: string): EffectiveValue[] {
+/** One value for each map of a list, with its own source if it names one. */
+function listed(key: string, items: readonly Item[], from: string): EffectiveValue[] {
   return items.map(({ source, ...rest }, index) => ({
     key: `${key}[${index}]`,
     shown: flow(rest),
-    origin: typeof source === 'string' ? told.replace(/ \(http.*\)$/, ` (${source})`) : told,
+    origin: typeof source === 'string' ? from.replace(/ \(http.*\)$/, ` (${source})`) : from,
   }));
 }
 
-/** As YAML would have it in one line. */
+/** A value as YAML in one line. */
 function flow(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return String(value);
@@ -82,7 +82,7 @@ function flow(value: unknown): string {
     .join(', ')} }`;
 }
 
-/** A PEM would fill the page even where it is no secret; a proxy's URL may hold a password. */
+/** A PEM is too long to show, and may be secret. The URL of a proxy may contain a password. */
 function withoutSecrets(shown: string, path: readonly string[]): string {
   if (shown === '') return '""';
   return path.at(-1) === 'proxy' ? shownProxyUrl(shown) : shownPem(shown);
@@ -121,7 +121,7 @@ function show(value: unknown, kind: Kind): string {
   }
 }
 
-/** What is set for an upstream alone: where it is, how it is reached, where it is mounted, what may be called. */
+/** The settings that only upstreams have: url, proxy, mount, allow_private, allow. */
 export function upstreamValues(loaded: Good, upstream: UpstreamConfig): EffectiveValue[] {
   const { name, mount, allowPrivate, allow, connection } = upstream;
   const path: Path = ['upstreams', name];
@@ -143,7 +143,7 @@ export function upstreamValues(loaded: Good, upstream: UpstreamConfig): Effectiv
 
 const shownRule = ({ methods, path }: AllowRule): string => `${methods?.join() ?? 'ANY'} ${path}`;
 
-/** What a route changes of a request's headers, and who says so. */
+/** The changes of a route to request headers, and where each was set. */
 export function headerValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {
   const { set, remove } = route.headers;
   const names = new CredentialNames(route.settings.identity);
@@ -164,7 +164,7 @@ export function headerValues({ config, origins, places }: Good, route: RouteConf
   ];
 }
 
-/** The upstream's URL; a path that came through `${…}` may be the secret of a webhook. */
+/** The upstream's URL. A path that came by `${…}` is redacted: it may be the secret of a webhook. */
 export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): string {
   return `${origin}${privatePath && basePath !== '' ? `/${REDACTED}` : basePath}`;
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { fieldOf } from '../fields/field.ts';
 import { fileSchema } from '../keys/schema.ts';
 
-/** JSON Schema (draft 2020-12) of config.yaml as it is written, for editors. */
+/** JSON Schema (draft 2020-12) of config.yaml, for editors. */
 export function configJsonSchema(): object {
   const { $schema, ...rest } = z.toJSONSchema(fileSchema, { io: 'input', override: annotate });
   return { $schema, title: 'Breakwater config.yaml', ...rest, patternProperties: { '^x-': true } };
@@ -21,9 +21,9 @@ const annotate: Override = ({ zodSchema, jsonSchema, path }) => {
     delete jsonSchema.id; // its $defs entry has the name already, and as a keyword it belongs to draft 4
   }
   if (jsonSchema.type === 'object') {
-    // Nothing is required of most sections, for it may come from the layer above; but an upstream has its URL.
+    // Most keys are optional, because an outer layer may set them. Only an upstream needs its URL.
     if (jsonSchema.title === 'upstream') jsonSchema.required = ['url'];
-    // A section whose keys are all commented out is null.
+    // A section whose keys are all commented out is null in YAML.
     else Object.assign(jsonSchema, { type: ['object', 'null'] });
   }
 };

@@ -23,7 +23,7 @@ interface Row {
   readonly doc: string;
 }
 
-/** Keys of upstreams first, then those that defaults, upstreams and routes have in common, then those of routes. */
+/** Keys of upstreams, then keys that defaults, upstreams and routes share, then keys of routes. */
 function settingRows(): (Row & { where: string })[] {
   const defaults = rowsOf(at(fileSchema, ['defaults']), []);
   const upstream = rowsOf(at(fileSchema, ['upstreams', '']), [], ['routes']);

@@ -1,7 +1,7 @@
 import { isSecret, REDACTED } from '../../http/credentials.ts';
 import type { Config } from '../config.ts';
 
-/** The effective configuration for the admin API: header values, keys and the token may be secrets and are not shown. */
+/** The effective configuration for the admin API. Header values, keys and the token are redacted: they may be secrets. */
 export function shownConfig(config: Config): unknown {
   const upstreams = config.upstreams.map((upstream) =>
     upstream.privatePath ? { ...upstream, basePath: REDACTED } : upstream,
@@ -25,8 +25,8 @@ function shown(key: string, value: unknown): unknown {
 function shownText(key: string, text: string): string {
   if (text.includes('-----BEGIN ')) return '[PEM]';
   if (key === 'body') return `[${Buffer.byteLength(text)} bytes]`;
-  // What a schedule asks for: its query may be a secret.
+  // The query of a schedule may be a secret.
   if (key === 'target') return text.replace(/\?.*/, `?${REDACTED}`);
-  // A database's user and password.
+  // User and password of a database.
   return key === 'store' ? text.replace(/:\/\/[^/]*@/, `://${REDACTED}@`) : text;
 }

@@ -4,14 +4,14 @@ import type { Lookup } from '../read/interpolate.ts';
 import type { Report } from '../read/report.ts';
 import type { Complete, Inherited, Layer } from './inherit.ts';
 
-/** Every setting of a route and of its upstream's connections, as written or inherited. */
+/** Every setting of a route and of its upstream's connections, written or inherited. */
 export type Settings = Complete<SharedInput>;
 
-/** Each route's values as the file has them, and who set them; those of an upstream's connections are in every route of it. */
+/** The values of each route in the form of the file, and where each was set. Settings of connections are in every route of their upstream. */
 export type Origins = ReadonlyMap<RouteConfig, Inherited<Settings>>;
 
-/** What an upstream's values rest on. */
-export interface Ground {
+/** What is needed to resolve an upstream: the outer layers, the report, and the sources of `${…}`. */
+export interface ResolveContext {
   readonly builtIn: Layer;
   readonly defaults: Layer;
   readonly report: Report;
