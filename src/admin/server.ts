@@ -59,14 +59,14 @@ export async function startAdmin({ host, port, token, deps }: AdminOptions): Pro
   };
 }
 
-interface Parties {
+interface RequestAndResponse {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
 }
 
 /** Never rejects. Undefined: answered already. */
 async function answer(
-  { req, res }: Parties,
+  { req, res }: RequestAndResponse,
   token: string | undefined,
   deps: AdminDeps,
 ): Promise<AdminResponse | undefined> {

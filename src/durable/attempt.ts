@@ -9,9 +9,9 @@ import { type Outcome, settle } from '../proxy/pipeline.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { CallRecord, type Observer } from '../telemetry/call-record.ts';
-import { refusalOf } from './fates.ts';
 import type { ClaimedJob, StoredResponse } from './job.ts';
-import type { DurableRoute, Ended } from './route.ts';
+import { refusalOf } from './refusal.ts';
+import type { AttemptResult, DurableRoute } from './route.ts';
 
 export interface AttemptDeps {
   readonly clock: Clock;
@@ -21,9 +21,9 @@ export interface AttemptDeps {
 }
 
 /** What an attempt has brought. */
-export interface Attempted {
-  readonly outcome: Ended['outcome'];
-  /** Whole, or as much of it as is kept; undefined without a reply, or when its body broke off. */
+export interface FinishedAttempt {
+  readonly outcome: AttemptResult['outcome'];
+  /** Whole, or as much of it as is stored; undefined without a reply, or when its body broke off. */
   readonly response: StoredResponse | undefined;
   /** Whether anything was sent: without, it was no attempt. */
   readonly sent: boolean;
@@ -32,7 +32,7 @@ export interface Attempted {
 
 export interface AttemptParts {
   readonly job: ClaimedJob;
-  /** With the caller's credentials, if they are kept; what the route injects is added here. */
+  /** With the caller's credentials, if they are stored; what the route injects is added here. */
   readonly headers: RawHeaders;
   readonly route: DurableRoute;
   readonly repeatable: boolean;
@@ -40,18 +40,18 @@ export interface AttemptParts {
 }
 
 /** One attempt of a durable request, from its first byte out to the last byte in. Never rejects but for a bug. */
-export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<Attempted> {
+export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<FinishedAttempt> {
   const { clock, observer } = deps;
   const { job, route, signal } = parts;
   const { upstream, route: name } = route;
   const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
   const record = new CallRecord(info, clock, observer);
-  const came = await settle(route.send, callOf(parts, record, clock.now()));
-  const outcome = withoutDeadline(came, record.attempts > 0);
-  const kept = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
+  const settled = await settle(route.send, callOf(parts, record, clock.now()));
+  const outcome = withoutDeadline(settled, record.attempts > 0);
+  const stored = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
   return {
-    outcome: kept === 'broken' ? brokenBody(signal) : outcome,
-    response: kept === 'broken' ? undefined : kept,
+    outcome: stored === 'broken' ? brokenBody(signal) : outcome,
+    response: stored === 'broken' ? undefined : stored,
     sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error, job)),
     ms: clock.now() - record.startedAt,
   };
@@ -62,7 +62,7 @@ function isUnsent(error: ProxyError, job: ClaimedJob): boolean {
   return error.sent === 'not_sent' && refusalOf(error, job)?.kind === 'wait';
 }
 
-/** An attempt's limit of time is not the request's deadline: no turn came within it, or the upstream was slow. */
+/** An attempt's limit of time is not the request's deadline: no turn settled within it, or the upstream was slow. */
 function withoutDeadline(outcome: Outcome, begun: boolean): Outcome {
   if (outcome.kind === 'reply' || outcome.error.code !== 'deadline_exceeded') return outcome;
   const error = begun
@@ -95,7 +95,7 @@ function storedBody({ buffer, byteOffset, length }: Uint8Array): RequestBody {
 }
 
 /** Ends the reading of a body of which enough is here; it says nothing about the upstream. */
-const ENOUGH = new ProxyError('client_gone', 'the reply is longer than the stored maximum', {
+const BODY_LIMIT_REACHED = new ProxyError('client_gone', 'the reply is longer than the stored maximum', {
   sent: 'sent_unknown',
 });
 
@@ -104,7 +104,7 @@ async function receive(
   { route, signal }: AttemptParts,
   { clock, memory }: AttemptDeps,
 ): Promise<StoredResponse | 'broken'> {
-  const sink = new Collector(route.options.maxResultBytes, memory, () => signal.abort(ENOUGH));
+  const sink = new Collector(route.options.maxResultBytes, memory, () => signal.abort(BODY_LIMIT_REACHED));
   const late = new ProxyError('idle_timeout', `the reply body took longer than ${route.bodyTimeoutMs} ms`, {
     sent: 'sent_unknown',
   });

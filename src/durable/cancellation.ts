@@ -2,14 +2,14 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Job, NewJob } from './job.ts';
-import type { Running } from './runner.ts';
+import type { RunningJob } from './runner.ts';
 import type { Filter, Store } from './store/store.ts';
 
-export interface EndingDeps {
+export interface CancellationDeps {
   readonly clock: Clock;
   readonly store: Store;
   /** What runs in this process. */
-  readonly running: (id: string) => Running | undefined;
+  readonly running: (id: string) => RunningJob | undefined;
   /** How long the results of a route are kept; undefined where the route is gone. */
   readonly retentionMs: (route: string) => number | undefined;
   /** What comes into being with the end of a request. */
@@ -17,13 +17,13 @@ export interface EndingDeps {
 }
 
 /** What was cancelled without a route is kept for so long. */
-const KEPT_MS = 86_400_000;
+const DEFAULT_RETENTION_MS = 86_400_000;
 
 /** Ends requests before their time. */
-export class Ending {
-  readonly #deps: EndingDeps;
+export class Cancellation {
+  readonly #deps: CancellationDeps;
 
-  constructor(deps: EndingDeps) {
+  constructor(deps: CancellationDeps) {
     this.#deps = deps;
   }
 
@@ -80,6 +80,6 @@ export class Ending {
 
   #times({ route }: Job): { now: number; purgeAt: number } {
     const now = Math.floor(this.#deps.clock.wallTime());
-    return { now, purgeAt: now + (this.#deps.retentionMs(route) ?? KEPT_MS) };
+    return { now, purgeAt: now + (this.#deps.retentionMs(route) ?? DEFAULT_RETENTION_MS) };
   }
 }

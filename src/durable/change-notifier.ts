@@ -1,54 +1,54 @@
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { StoreError } from './store/db.ts';
-import type { Standing } from './store/store.ts';
+import type { JobProgress } from './store/store.ts';
 
 /** Other processes change requests too, and tell nobody here. */
-export interface Elsewhere {
+export interface SharedStore {
   readonly clock: Clock;
-  readonly standings: (ids: readonly string[]) => Promise<readonly Standing[]>;
+  readonly progress: (ids: readonly string[]) => Promise<readonly JobProgress[]>;
 }
 
 /** How often the store is asked what has become of all that is waited for: one question, however many wait. */
-const LOOK_EVERY_MS = 1_000;
+const POLL_EVERY_MS = 1_000;
 
 /** Tells those who wait for a request that something has become of it. */
-export class Watch {
-  readonly #observed = new Map<string, Set<Sight>>();
-  readonly #elsewhere: Elsewhere | undefined;
+export class ChangeNotifier {
+  readonly #subscriptions = new Map<string, Set<Subscription>>();
+  readonly #shared: SharedStore | undefined;
   #timer: Timer | undefined;
   #closed = false;
 
-  constructor(elsewhere?: Elsewhere) {
-    this.#elsewhere = elsewhere;
+  constructor(shared?: SharedStore) {
+    this.#shared = shared;
   }
 
   /** How many are looked at. */
   get size(): number {
-    return this.#observed.size;
+    return this.#subscriptions.size;
   }
 
   /** From now on no change of `id` is missed; to be closed. */
-  look(id: string): Sight {
-    const sight = new Sight(() => {
-      const others = this.#observed.get(id);
-      others?.delete(sight);
-      if (others?.size === 0) this.#observed.delete(id);
+  subscribe(id: string): Subscription {
+    const subscription = new Subscription(() => {
+      const all = this.#subscriptions.get(id);
+      all?.delete(subscription);
+      if (all?.size === 0) this.#subscriptions.delete(id);
     });
-    const others = this.#observed.get(id);
-    if (others === undefined) this.#observed.set(id, new Set([sight]));
-    else others.add(sight);
-    this.#lookElsewhere();
-    return sight;
+    const all = this.#subscriptions.get(id);
+    if (all === undefined) this.#subscriptions.set(id, new Set([subscription]));
+    else all.add(subscription);
+    this.#schedulePoll();
+    return subscription;
   }
 
   changed(id: string): void {
-    for (const sight of this.#observed.get(id) ?? []) sight.changed();
+    for (const subscription of this.#subscriptions.get(id) ?? []) subscription.changed();
   }
 
   /** Everybody, because nothing more is going to become of anything here. */
   changedAll(): void {
-    for (const id of this.#observed.keys()) this.changed(id);
+    for (const id of this.#subscriptions.keys()) this.changed(id);
   }
 
   close(): void {
@@ -56,40 +56,40 @@ export class Watch {
     this.#timer?.cancel();
   }
 
-  #lookElsewhere(): void {
-    if (this.#elsewhere === undefined || this.#timer !== undefined || this.#closed) return;
-    const { clock, standings } = this.#elsewhere;
-    this.#timer = clock.timer(LOOK_EVERY_MS, () => void this.#compare(standings));
+  #schedulePoll(): void {
+    if (this.#shared === undefined || this.#timer !== undefined || this.#closed) return;
+    const { clock, progress } = this.#shared;
+    this.#timer = clock.timer(POLL_EVERY_MS, () => void this.#poll(progress));
   }
 
-  #compareWith(standing: Standing): void {
-    for (const sight of this.#observed.get(standing.id) ?? []) sight.compare(standing);
+  #notifyIfChanged(progress: JobProgress): void {
+    for (const subscription of this.#subscriptions.get(progress.id) ?? []) subscription.compare(progress);
   }
 
   /** Never rejects: a store that fails tells nothing new, and whoever waits meets it at the end of the wait. */
-  async #compare(standings: Elsewhere['standings']): Promise<void> {
+  async #poll(progressOf: SharedStore['progress']): Promise<void> {
     try {
-      const ids = [...this.#observed.keys()];
-      for (const standing of ids.length === 0 ? [] : await standings(ids)) this.#compareWith(standing);
+      const ids = [...this.#subscriptions.keys()];
+      for (const progress of ids.length === 0 ? [] : await progressOf(ids)) this.#notifyIfChanged(progress);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     } finally {
       this.#timer = undefined;
-      if (this.size > 0) this.#lookElsewhere();
+      if (this.size > 0) this.#schedulePoll();
     }
   }
 }
 
 /** Whether nothing has become of a request between two looks. */
-export function sameStanding(a: Standing, b: Standing): boolean {
+export function sameProgress(a: JobProgress, b: JobProgress): boolean {
   return a.status === b.status && a.attempt === b.attempt && a.dueAt === b.dueAt && a.reason === b.reason;
 }
 
-/** One look at one request. */
-export class Sight {
+/** One subscribe at one request. */
+export class Subscription {
   readonly close: () => void;
   #dirty = false;
-  #seen: Standing | undefined;
+  #seen: JobProgress | undefined;
   #wake: (() => void) | undefined;
 
   constructor(close: () => void) {
@@ -97,12 +97,12 @@ export class Sight {
   }
 
   /** What its owner has found, and waits for a change of. */
-  saw(standing: Standing): void {
-    this.#seen = standing;
+  observed(progress: JobProgress): void {
+    this.#seen = progress;
   }
 
-  compare(standing: Standing): void {
-    if (this.#seen !== undefined && !sameStanding(this.#seen, standing)) this.changed();
+  compare(progress: JobProgress): void {
+    if (this.#seen !== undefined && !sameProgress(this.#seen, progress)) this.changed();
   }
 
   changed(): void {
@@ -110,8 +110,8 @@ export class Sight {
     this.#wake?.();
   }
 
-  /** Resolves after the next change since the last time, or after `ms`; rejects when `signal` aborts. */
-  async next(ms: number, { clock, signal }: { clock: Clock; signal: Abort }): Promise<void> {
+  /** Resolves after the nextChange change since the last time, or after `ms`; rejects when `signal` aborts. */
+  async nextChange(ms: number, { clock, signal }: { clock: Clock; signal: Abort }): Promise<void> {
     if (signal.aborted) throw signal.reason;
     if (!this.#dirty) await this.#sleep(ms, clock, signal);
     this.#dirty = false;

@@ -1,9 +1,9 @@
 import { leavesOpen } from '../http/status.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { Random } from '../runtime/random.ts';
-import type { WaitRefusal } from './fates.ts';
 import { type JobErrorCode, type WaitReason, waitCause } from './job.ts';
-import type { Ended, Judgement } from './route.ts';
+import type { WaitRefusal } from './refusal.ts';
+import type { AttemptResult, Classification } from './route.ts';
 import type { Next } from './store/store.ts';
 import type { PollState } from './until/state.ts';
 
@@ -13,11 +13,11 @@ export interface Decision {
   /** The wait that was chosen; undefined at the end. */
   readonly waitMs: number | undefined;
   readonly reason: WaitReason | JobErrorCode | undefined;
-  readonly memo: Partial<Memo> | undefined;
+  readonly runnerState: Partial<RunnerState> | undefined;
 }
 
 /** What a further attempt must know of the one before. */
-export interface Memo {
+export interface RunnerState {
   readonly previousMs: number;
   /** What it will take from the retry budget. */
   readonly cost: number;
@@ -33,29 +33,33 @@ export interface DecideOptions {
 }
 
 /** THE decision after an attempt of a durable request: when another one follows, or how the request ends. */
-export function decide(ended: Ended, judgement: Judgement, options: DecideOptions): Decision {
-  const { now, deadlineAt } = ended;
-  switch (judgement.kind) {
+export function decide(
+  result: AttemptResult,
+  classification: Classification,
+  options: DecideOptions,
+): Decision {
+  const { now, deadlineAt } = result;
+  switch (classification.kind) {
     case 'success':
       return end({ now, ...options }, 'succeeded');
     case 'refused': {
-      const { error, refusal } = judgement;
+      const { error, refusal } = classification;
       if (refusal.kind === 'wait')
         return deferral(error, refusal, { now, deadlineAt, random: options.random });
       return end({ now, ...options }, refusal.code, `Not sent: ${error.message}`);
     }
     case 'retry': {
-      const { delayMs, backoffMs, asked, cost } = judgement;
+      const { delayMs, backoffMs, asked, cost } = classification;
       const reason = asked ? 'retry_after' : 'backoff';
       return {
         next: { kind: 'wait', dueAt: Math.ceil(now + delayMs), reason, counts: true },
         waitMs: delayMs,
         reason,
-        memo: { previousMs: backoffMs, cost, obstacle: undefined },
+        runnerState: { previousMs: backoffMs, cost, obstacle: undefined },
       };
     }
     case 'stop':
-      return failure(ended, judgement.because, options);
+      return failure(result, classification.because, options);
   }
 }
 
@@ -71,11 +75,16 @@ export function end(
       next: { kind: 'end', status: how, purgeAt },
       waitMs: undefined,
       reason: undefined,
-      memo: undefined,
+      runnerState: undefined,
     };
   const status = how === 'cancelled' ? 'cancelled' : 'failed';
   const error = { code: how, title: title ?? TITLES[how] };
-  return { next: { kind: 'end', status, error, purgeAt }, waitMs: undefined, reason: how, memo: undefined };
+  return {
+    next: { kind: 'end', status, error, purgeAt },
+    waitMs: undefined,
+    reason: how,
+    runnerState: undefined,
+  };
 }
 
 const TITLES: Readonly<Record<JobErrorCode, string>> = {
@@ -89,23 +98,23 @@ const TITLES: Readonly<Record<JobErrorCode, string>> = {
   cancelled: 'Cancelled',
 };
 
-type Because = Extract<Judgement, { kind: 'stop' }>['because'];
+type Because = Extract<Classification, { kind: 'stop' }>['because'];
 
-function failure(ended: Ended, because: Because, options: DecideOptions): Decision {
-  const [code, title] = failureOf(ended, because);
-  return end({ now: ended.now, ...options }, code, title);
+function failure(result: AttemptResult, because: Because, options: DecideOptions): Decision {
+  const [code, title] = failureOf(result, because);
+  return end({ now: result.now, ...options }, code, title);
 }
 
-function failureOf(ended: Ended, because: Because): [JobErrorCode, title?: string | undefined] {
+function failureOf(result: AttemptResult, because: Because): [JobErrorCode, title?: string | undefined] {
   switch (because) {
     case 'attempts':
       return ['exhausted'];
     case 'deadline':
       return ['deadline'];
     case 'not_idempotent':
-      return ['unknown_outcome', unknownTitle(ended)];
+      return ['unknown_outcome', unknownTitle(result)];
     case 'not_retryable':
-      return notRetryable(ended);
+      return notRetryable(result);
     case 'veto':
       return ['not_retryable', 'The reply forbids a retry'];
     case 'permanent':
@@ -116,17 +125,17 @@ function failureOf(ended: Ended, because: Because): [JobErrorCode, title?: strin
 }
 
 /** A reply that leaves the outcome open says only that something broke, at a moment that is not known. All others say no. */
-function notRetryable(ended: Ended): [JobErrorCode, title?: string | undefined] {
-  const { outcome, repeatable } = ended;
+function notRetryable(result: AttemptResult): [JobErrorCode, title?: string | undefined] {
+  const { outcome, repeatable } = result;
   if (outcome.kind === 'error') return ['unknown_outcome'];
   const { status } = outcome.reply;
   if (!leavesOpen(status)) return ['not_retryable'];
-  if (!repeatable) return ['unknown_outcome', unknownTitle(ended)];
+  if (!repeatable) return ['unknown_outcome', unknownTitle(result)];
   return ['not_retryable', `The upstream replied ${status}, which the rules of the route do not retry`];
 }
 
 /** Undefined without a reply: then the usual sentence holds. */
-function unknownTitle({ outcome }: Ended): string | undefined {
+function unknownTitle({ outcome }: AttemptResult): string | undefined {
   if (outcome.kind === 'error') return undefined;
   return `Outcome unknown: the upstream replied ${outcome.reply.status} and may have processed the request; without an idempotency key it is not repeated`;
 }
@@ -144,6 +153,6 @@ export function deferral(
   const waitMs = floorMs * (1 + SPREAD * random());
   // At the deadline it is looked at once more, and ends.
   const dueAt = Math.min(Math.ceil(now + waitMs), deadlineAt);
-  const memo = waitCause(reason) === 'person' ? { obstacle: message } : undefined;
-  return { next: { kind: 'wait', dueAt, reason, counts: false }, waitMs, reason, memo };
+  const runnerState = waitCause(reason) === 'person' ? { obstacle: message } : undefined;
+  return { next: { kind: 'wait', dueAt, reason, counts: false }, waitMs, reason, runnerState };
 }

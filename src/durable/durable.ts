@@ -12,13 +12,13 @@ import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import type { DurableSnapshot } from '../telemetry/snapshot.ts';
 import { callbackOf, type RequestEnd } from './callbacks/callback.ts';
-import { Ending } from './cancellation.ts';
-import { Watch } from './change-notifier.ts';
+import { Cancellation } from './cancellation.ts';
+import { ChangeNotifier } from './change-notifier.ts';
 import { warnOfClock } from './clock-check.ts';
 import { Credentials, type Sealable } from './credentials.ts';
 import { Dispatch } from './dispatch.ts';
 import { execute } from './execute.ts';
-import { Health, watched } from './health.ts';
+import { Health, monitoredStore } from './health.ts';
 import { answerApi } from './http/api.ts';
 import type { ApiDeps } from './http/deps.ts';
 import { answerSubmission } from './http/submission.ts';
@@ -74,7 +74,7 @@ const POLL_SHARED_MS = 1_000;
 export class Durable {
   readonly #deps: DurableDeps;
   readonly #health: Health;
-  readonly #watch: Watch;
+  readonly #notifier: ChangeNotifier;
   readonly #credentials: Credentials;
   readonly #intake: Intake;
   readonly #runner: Runner;
@@ -103,8 +103,8 @@ export class Durable {
     this.#routes.setUp(setup.routes, setup.process.callbacks);
     const { clock, observer, random, memory } = deps;
     const health = (this.#health = new Health(deps));
-    const standings = (ids: readonly string[]) => health.giving(deps.store.standings(ids));
-    this.#watch = new Watch(deps.shared ? { clock, standings } : undefined);
+    const progress = (ids: readonly string[]) => health.reading(deps.store.progress(ids));
+    this.#notifier = new ChangeNotifier(deps.shared ? { clock, progress } : undefined);
     const credentials = new Credentials(secret, () => this.#setup.process.credentialsKey);
     this.#credentials = credentials;
     this.#intake = new Intake({ ...deps, health, credentials, process: () => this.#setup.process });
@@ -122,7 +122,7 @@ export class Durable {
 
   /** False while the store fails: then nothing can be accepted. */
   get healthy(): boolean {
-    return this.#health.well;
+    return this.#health.healthy;
   }
 
   /** Another configuration from now on. What runs ends as it began. */
@@ -141,7 +141,7 @@ export class Durable {
     if (submitted.kind === 'accepted') this.#runner.wake();
     const repeat = submitted.kind === 'repeat';
     try {
-      const known = repeat ? await this.#health.giving(this.#deps.store.get(submitted.id)) : jobOf(job);
+      const known = repeat ? await this.#health.reading(this.#deps.store.get(submitted.id)) : jobOf(job);
       if (known === undefined) throw new StoreError('failed', `${submitted.id} was just deleted`);
       return await answerSubmission({ job: known, repeat }, call, this.#api);
     } catch (error) {
@@ -176,8 +176,8 @@ export class Durable {
   /** Nothing new is begun, nobody is kept waiting; resolves when nothing runs any more. */
   drain(): Promise<void> {
     this.#closing = true;
-    this.#watch.changedAll();
-    this.#watch.close();
+    this.#notifier.changedAll();
+    this.#notifier.close();
     this.#sweeper.stop();
     this.#scheduler.stop();
     return this.#runner.drain();
@@ -217,7 +217,7 @@ export class Durable {
       dispatch,
       health: this.#health,
       route: (name: string) => this.#routes.get(name),
-      changed: (id: string) => this.#watch.changed(id),
+      changed: (id: string) => this.#notifier.changed(id),
       logged: () => this.#setup.logged,
       stopped: () => this.#closed,
     };
@@ -229,7 +229,7 @@ export class Durable {
     return new Runner({
       clock,
       onSetBack,
-      store: watched(store, this.#health),
+      store: monitoredStore(store, this.#health),
       owner: dispatch.owner,
       leaseNow: () => (shared ? undefined : leaseEpoch + clock.now()),
       pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,
@@ -245,12 +245,12 @@ export class Durable {
       clock,
       store,
       storeFile: shared ? undefined : this.#setup.process.store,
-      watch: this.#watch,
+      notifier: this.#notifier,
       prefix: () => this.#setup.process.prefix,
       routes: () => this.#routes.all,
       closing: () => this.#closing,
       schedules: this.#scheduler,
-      ending: new Ending({
+      cancellation: new Cancellation({
         clock,
         store,
         running: (id) => this.#runner.running(id),
@@ -258,7 +258,7 @@ export class Durable {
         callbacks: this.#callbacks,
       }),
       changed: (id) => {
-        if (id !== undefined) this.#watch.changed(id);
+        if (id !== undefined) this.#notifier.changed(id);
         this.#runner.wake();
       },
     };

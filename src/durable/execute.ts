@@ -4,14 +4,14 @@ import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Observer } from '../telemetry/call-record.ts';
-import type { Memo } from './decision.ts';
+import type { RunnerState } from './decision.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
 import { type ClaimedJob, type Job, type WaitReason, waitCause } from './job.ts';
-import type { Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
-import type { Running } from './runner.ts';
-import { parsedMemo } from './settlement.ts';
+import type { RunningJob } from './runner.ts';
+import { parsedState } from './settlement.ts';
+import type { AttemptFeedback } from './slow-start.ts';
 import { StoreError } from './store/db.ts';
 import type { Settlement, Store } from './store/store.ts';
 import { polling, pollStateOf } from './until/state.ts';
@@ -31,44 +31,44 @@ export interface ExecuteDeps {
 }
 
 /** A result that the store would not take is offered again after this. */
-const OFFER_AGAIN_MS = 1_000;
+const SETTLE_AGAIN_MS = 1_000;
 
 /** Runs a claimed request, keeps what came of it, and tells of it. */
-export async function execute(running: Running, deps: ExecuteDeps): Promise<Sign> {
+export async function execute(running: RunningJob, deps: ExecuteDeps): Promise<AttemptFeedback> {
   const { job } = running;
   const route = deps.route(job.route);
   if (job.reclaimed) report(job, deps, { type: 'durable_reclaimed', scope: scopeOf(job) });
   deps.changed(job.id);
   const settlement = await deps.dispatch.run(running, route);
-  const kept = settlement && (await keepSomehow(job, settlement, deps));
-  if (kept === undefined) return 'none';
+  const settled = settlement && (await settleInSomeForm(job, settlement, deps));
+  if (settled === undefined) return 'none';
   deps.changed(job.id);
-  await tell(job, kept, deps);
+  await reportResult(job, settled, deps);
   if (job.kind === 'callback' && job.parent !== null) deps.changed(job.parent);
-  return signOf(kept);
+  return feedbackOf(settled);
 }
 
-function signOf({ entry, next }: Settlement): Sign {
+function feedbackOf({ entry, next }: Settlement): AttemptFeedback {
   if (entry === undefined)
     return next.kind === 'wait' && waitCause(next.reason) === 'refusal' ? 'refused' : 'none';
-  return entry.status === undefined || isFailing(entry.status) ? 'none' : 'well';
+  return entry.status === undefined || isFailing(entry.status) ? 'none' : 'success';
 }
 
 /**
  * A result that the store cannot write ends its request with that reason: at the end of its lease it would be sent
  * again, without end. The last form holds nothing that came from outside. Undefined: it is somebody else's by now.
  */
-async function keepSomehow(
+async function settleInSomeForm(
   job: ClaimedJob,
   settlement: Settlement,
   deps: ExecuteDeps,
 ): Promise<Settlement | undefined> {
-  const ended = () => deps.dispatch.unwritable(job, settlement, deps.route(job.route));
-  const forms = [() => settlement, ended, () => ({ ...ended(), also: [] })];
+  const unwritable = () => deps.dispatch.unwritable(job, settlement, deps.route(job.route));
+  const forms = [() => settlement, unwritable, () => ({ ...unwritable(), callbacks: [] })];
   for (const [i, form] of forms.entries()) {
     const offered = form();
     try {
-      return (await keep(offered, deps)) ? offered : undefined;
+      return (await settleWithRetry(offered, deps)) ? offered : undefined;
     } catch (error) {
       if (!isUnwritable(error) || i === forms.length - 1) throw error;
       const what = i === 0 ? 'result' : 'callback';
@@ -86,26 +86,26 @@ function isUnwritable(error: unknown): boolean {
 }
 
 /** The work is done, so its result is worth waiting for a store that fails. False: it is somebody else's by now. */
-async function keep(
+async function settleWithRetry(
   settlement: Settlement,
   { clock, health, store, stopped }: ExecuteDeps,
 ): Promise<boolean> {
   for (;;) {
     try {
-      return await health.keeping(store.settle(settlement));
+      return await health.finishing(store.settle(settlement));
     } catch (error) {
       if (!(error instanceof StoreError) || isUnwritable(error) || stopped()) throw error;
-      await clock.sleep(OFFER_AGAIN_MS, new Abort());
+      await clock.sleep(SETTLE_AGAIN_MS, new Abort());
     }
   }
 }
 
-async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promise<void> {
-  const { next, now, entry, memo = job.memo } = settlement;
+async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps): Promise<void> {
+  const { next, now, entry, runnerState = job.runnerState } = settlement;
   const scope = scopeOf(job);
   if (next.kind === 'wait') {
-    if (entry === undefined && next.reason !== 'polling') tellDeferred(job, settlement, next.reason, deps);
-    await moveBacklog(job, { next, entry, now }, deps);
+    if (entry === undefined && next.reason !== 'polling') reportDeferral(job, settlement, next.reason, deps);
+    await deferBacklog(job, { next, entry, now }, deps);
     return;
   }
   const ms = now - job.createdAt;
@@ -116,14 +116,19 @@ async function tell(job: Job, settlement: Settlement, deps: ExecuteDeps): Promis
       ? { type: 'callback_ended', scope, outcome: callbackOutcome(settlement, next.status) }
       : { type: 'durable_ended', scope, status: next.status, ms },
   );
-  if (deps.logged()) await logEnd(job, { next, ms, polls: pollStateOf(memo)?.count }, deps);
+  if (deps.logged()) await logEnd(job, { next, ms, polls: pollStateOf(runnerState)?.count }, deps);
 }
 
 /** A request that waits for a person is said in the log, once for each attempt to send it. */
-function tellDeferred(job: Job, { memo = '{}' }: Settlement, reason: WaitReason, deps: ExecuteDeps): void {
+function reportDeferral(
+  job: Job,
+  { runnerState = '{}' }: Settlement,
+  reason: WaitReason,
+  deps: ExecuteDeps,
+): void {
   report(job, deps, { type: 'durable_deferred', scope: scopeOf(job), reason });
   if (waitCause(reason) !== 'person') return;
-  const { obstacle = reason } = parsedMemo({ memo }) as Partial<Memo>;
+  const { obstacle = reason } = parsedState({ runnerState }) as Partial<RunnerState>;
   const { id, method, route } = job;
   deps.logger.warn(
     { id, method, route, reason },
@@ -146,19 +151,19 @@ const RAMP = { minMs: 5_000, maxMs: 5 * 60_000, perRequestMs: 10 };
  * What an open breaker refused, it would refuse the whole backlog of that route: all of it waits, and comes back over
  * some time, so that an upstream that has just recovered meets a ramp and not a herd.
  */
-async function moveBacklog(
+async function deferBacklog(
   job: Job,
   { next, entry, now }: Pick<Settlement, 'next' | 'entry' | 'now'>,
   { health, store }: ExecuteDeps,
 ): Promise<void> {
   if (next.kind !== 'wait' || next.reason !== 'breaker_open' || entry !== undefined) return;
   // A poll may have met the breaker of another route.
-  if (polling(job.memo)?.target !== undefined) return;
+  if (polling(job.runnerState)?.target !== undefined) return;
   try {
-    const backlog = await health.giving(store.backlog());
+    const backlog = await health.reading(store.backlog());
     const spreadMs = Math.min(RAMP.maxMs, Math.max(RAMP.minMs, backlog * RAMP.perRequestMs));
     const move = { route: job.route, until: next.dueAt, now, spreadMs, reason: next.reason };
-    await health.giving(store.moveDue(move));
+    await health.reading(store.moveDue(move));
   } catch (error) {
     // Then each of them is refused and put off by itself.
     if (!(error instanceof StoreError)) throw error;

@@ -15,7 +15,7 @@ import type { DurableProcess } from './options.ts';
 import type { DurableRoute } from './route.ts';
 import { StoreError } from './store/db.ts';
 import type { Store, Submitted } from './store/store.ts';
-import { orderOf, withoutOrder } from './submission-options.ts';
+import { submissionOptionsOf, withoutSubmissionFields } from './submission-options.ts';
 
 export interface IntakeDeps {
   readonly clock: Clock;
@@ -51,12 +51,12 @@ export class Intake {
     const { clock, credentials, process } = this.#deps;
     const { deadlineMs, maxBodyBytes } = route.options;
     const { callbacks } = process();
-    const order = orderOf(call.headers, { now: clock.wallTime(), deadlineMs, callbacks });
+    const options = submissionOptionsOf(call.headers, { now: clock.wallTime(), deadlineMs, callbacks });
     const body = await this.#read(call, maxBodyBytes);
     const now = clock.wallTime();
     const sha256 = hash(body);
     // Our own fields are no credentials, whatever their names look like (`Breakwater-Key`).
-    const sent = { headers: withoutOrder(call.headers), target: call.target };
+    const sent = { headers: withoutSubmissionFields(call.headers), target: call.target };
     const sealed = credentials.seal(sent, route.names);
     const job: NewJob = {
       id: `req_${unguessableId()}`,
@@ -71,11 +71,11 @@ export class Intake {
       fingerprint: hash(`${call.method} ${sealed.target} ${sha256}`),
       upstreamKey: call.idempotencyKey ?? null,
       parent: null,
-      memo: '',
+      runnerState: '',
       createdAt: Math.floor(now),
-      ...order,
-      dueAt: Math.floor(order.dueAt),
-      deadlineAt: Math.floor(order.deadlineAt),
+      ...options,
+      dueAt: Math.floor(options.dueAt),
+      deadlineAt: Math.floor(options.deadlineAt),
     };
     return { job, submitted: await this.#commit(job) };
   }
@@ -85,7 +85,7 @@ export class Intake {
     let submitted: Submitted;
     try {
       await this.#checkBacklog();
-      submitted = await health.taking(store.submit(job));
+      submitted = await health.accepting(store.submit(job));
     } catch (error) {
       throw error instanceof StoreError ? refusalOf(error) : error;
     }
@@ -99,7 +99,7 @@ export class Intake {
     const { clock, health, store, process } = this.#deps;
     if (clock.now() - this.#countedAt > COUNT_EVERY_MS) {
       this.#countedAt = clock.now();
-      this.#backlog = await health.giving(store.backlog());
+      this.#backlog = await health.reading(store.backlog());
     }
     const { backlog } = process();
     if (this.#backlog < backlog) return;

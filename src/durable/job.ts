@@ -86,7 +86,7 @@ export interface NewJob {
   /** The request whose end this callback tells, or the schedule that made it; null otherwise. */
   readonly parent: string | null;
   /** What only the runner understands (poll-until state, schedule slot), kept as JSON. */
-  readonly memo: string;
+  readonly runnerState: string;
 }
 
 /** A request as it is in the store, without its bodies. */

@@ -3,8 +3,8 @@ import type { RawHeaders } from '../http/headers.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { RetryStep } from '../proxy/events.ts';
 import type { Outcome, Send } from '../proxy/pipeline.ts';
-import type { Refusal } from './fates.ts';
 import type { DurableOptions } from './options.ts';
+import type { Refusal } from './refusal.ts';
 
 /** A route as durable requests need it. What the policies know of it comes in as functions. */
 export interface DurableRoute {
@@ -34,18 +34,18 @@ export interface DurableRoute {
   /** Which of its fields and parameters are secrets, and which tell callers apart. */
   readonly names: CredentialNames;
   /** What an attempt's outcome means, where it is no refusal of our own; the one function that the synchronous retry asks too. */
-  readonly judge: (ended: Ended) => Judgement;
+  readonly classify: (result: AttemptResult) => Classification;
   /** Pays for a further attempt from the retry budget of all calls; false: not now. */
   readonly withdraw: (cost: number) => boolean;
   readonly refund: (cost: number) => void;
   /** Undefined where nothing else than the request itself is polled. */
-  readonly polls: PollGround | undefined;
+  readonly polls: PollUpstream | undefined;
   /** What the wait before retry number `retry` (1-based) can be. */
   readonly waitRange: (retry: number) => { readonly medianMs: number };
 }
 
 /** Where a reply may say that it can be asked about. */
-export interface PollGround {
+export interface PollUpstream {
   /** Of the upstream: scheme, host and port. */
   readonly origin: string;
   /** Path of the upstream's URL, without a trailing slash. */
@@ -55,7 +55,7 @@ export interface PollGround {
 }
 
 /** An attempt that has ended, and where its request stands. */
-export interface Ended {
+export interface AttemptResult {
   readonly outcome: Outcome;
   readonly method: string;
   /** Sending it twice means no more than sending it once: by its method, its key, or because the route says so. */
@@ -69,7 +69,7 @@ export interface Ended {
   readonly deadlineAt: number;
 }
 
-export type Judgement =
+export type Classification =
   | { readonly kind: 'success' }
   /** We ourselves would not send it; the upstream was not touched. */
   | { readonly kind: 'refused'; readonly error: ProxyError; readonly refusal: Refusal }

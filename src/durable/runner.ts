@@ -3,13 +3,13 @@ import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import type { ClaimedJob } from './job.ts';
-import { Places, type Sign } from './places.ts';
 import type { DurableRoute } from './route.ts';
+import { type AttemptFeedback, SlowStart } from './slow-start.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
 
 /** A request that runs here. */
-export interface Running {
+export interface RunningJob {
   readonly job: ClaimedJob;
   readonly signal: Abort;
   /** A person wants it ended. */
@@ -30,7 +30,7 @@ export interface RunnerDeps {
   /** Those of the running configuration, and of callbacks. */
   readonly routes: Iterable<DurableRoute>;
   /** Runs a claimed request up to its settlement. Rejects with a StoreError where that could not be kept, else never. */
-  readonly run: (running: Running) => Promise<Sign>;
+  readonly run: (running: RunningJob) => Promise<AttemptFeedback>;
   /** So many requests waited by a clock that was set back since. */
   readonly onSetBack: (count: number) => void;
   readonly onBug: (error: unknown) => void;
@@ -43,7 +43,7 @@ export const LONGEST_SLEEP_MS = 60_000;
 const SET_BACK_MS = 5_000;
 
 /** The store is asked again after this when it failed, or when what is due could not be had. */
-const ASK_AGAIN_MS = 1_000;
+const RETRY_MS = 1_000;
 
 /** More are fetched in a second look. */
 const MAX_CLAIM = 64;
@@ -66,7 +66,7 @@ const RECLAIM_AFTER_MS = 15_000;
 const SHUTTING_DOWN = shuttingDown('sent_unknown');
 
 /**
- * Takes due requests out of the store, as many as there are free places, and runs them. Sleeps until the next is due or
+ * Takes due requests out of the store, as many as there are free slowStart, and runs them. Sleeps until the next is due or
  * until it is told of a new one.
  *
  * - running → draining: nothing new is claimed; what runs may end
@@ -74,19 +74,19 @@ const SHUTTING_DOWN = shuttingDown('sent_unknown');
  */
 export class Runner {
   readonly #deps: RunnerDeps;
-  readonly #running = new Map<string, Running>();
-  readonly #places = new Map<string, Places>();
+  readonly #running = new Map<string, RunningJob>();
+  readonly #slowStarts = new Map<string, SlowStart>();
   #bodyBytes = 0;
   readonly #onIdle: Array<() => void> = [];
   #timer: Timer | undefined;
   #looking = false;
-  #again = false;
+  #lookAgain = false;
   #stopped = false;
-  #cut = false;
+  #aborted = false;
   /** By the monotonic clock; nothing is taken over before. */
   #reclaimsAt = Number.NEGATIVE_INFINITY;
   /** What was due then has been asked for. */
-  #askedAt = 0;
+  #claimedUpTo = 0;
   readonly #jumps: ClockJumps;
   /** At the start too: the clock may have been set while nothing ran here. */
   #setBack = true;
@@ -100,14 +100,14 @@ export class Runner {
     return this.#running.size;
   }
 
-  running(id: string): Running | undefined {
+  running(id: string): RunningJob | undefined {
     return this.#running.get(id);
   }
 
   /** Something may be due. */
   wake(): void {
     if (this.#stopped) return;
-    if (this.#looking) this.#again = true;
+    if (this.#looking) this.#lookAgain = true;
     else void this.#look();
   }
 
@@ -121,7 +121,7 @@ export class Runner {
 
   /** Cuts what still runs: the store knows that it was under way. */
   cut(): void {
-    this.#cut = true;
+    this.#aborted = true;
     for (const { signal } of this.#running.values()) signal.abort(SHUTTING_DOWN);
   }
 
@@ -131,19 +131,19 @@ export class Runner {
     this.#timer?.cancel();
     try {
       do {
-        this.#again = false;
+        this.#lookAgain = false;
         await this.#followClock();
         await this.#fill();
-      } while (this.#again && !this.#stopped);
+      } while (this.#lookAgain && !this.#stopped);
       if (!this.#stopped) await this.#sleep();
     } catch (error) {
       if (error instanceof StoreError) this.#reclaimsAt = this.#deps.clock.now() + RECLAIM_AFTER_MS;
       else this.#deps.onBug(error);
-      this.#wakeAfter(ASK_AGAIN_MS);
+      this.#wakeAfter(RETRY_MS);
     }
     this.#looking = false;
-    if (this.#again) this.wake();
-    this.#tellIdle();
+    if (this.#lookAgain) this.wake();
+    this.#notifyIdle();
   }
 
   /** Where several clocks work on a store, the one that is ahead is believed: the other may be the one that is wrong. */
@@ -158,14 +158,14 @@ export class Runner {
     if (count > 0) onSetBack(count);
   }
 
-  /** Claims until all places are taken or nothing is due. */
+  /** Claims until all slowStart are taken or nothing is due. */
   async #fill(): Promise<void> {
     const { clock, leaseNow, owner, store } = this.#deps;
     while (!this.#stopped) {
       const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
       // Without room too: the end of what runs wakes us.
-      this.#askedAt = now;
+      this.#claimedUpTo = now;
       if (limit === 0) return;
       const lease = { leaseNow: leaseNow(), leaseMs, running: [...this.#running.keys()] };
       const reclaims = clock.now() >= this.#reclaimsAt;
@@ -185,7 +185,7 @@ export class Runner {
     for (const { name, options, room, headTimeoutMs, bodyTimeoutMs } of this.#deps.routes) {
       routes++;
       leaseMs = Math.max(leaseMs, headTimeoutMs + bodyTimeoutMs + LEASE_GRACE_MS);
-      const free = this.#placesOf(name).free({ concurrency: options.concurrency, room: room() });
+      const free = this.#slowStartOf(name).free({ concurrency: options.concurrency, room: room() });
       if (free === 0) {
         except.push(name);
         continue;
@@ -200,42 +200,42 @@ export class Runner {
     return { except, limit: Math.min(limit, Math.max(1, Math.floor(left / longest))), leaseMs };
   }
 
-  #placesOf(route: string): Places {
-    let places = this.#places.get(route);
-    if (places === undefined) this.#places.set(route, (places = new Places()));
-    return places;
+  #slowStartOf(route: string): SlowStart {
+    let slowStart = this.#slowStarts.get(route);
+    if (slowStart === undefined) this.#slowStarts.set(route, (slowStart = new SlowStart()));
+    return slowStart;
   }
 
   #start(job: ClaimedJob): void {
-    const running: Running = {
+    const running: RunningJob = {
       job,
       signal: new Abort(),
       cancelled: false,
       ended: Promise.resolve(),
     };
     this.#running.set(job.id, running);
-    this.#placesOf(job.route).take();
+    this.#slowStartOf(job.route).take();
     this.#bodyBytes += job.body.length;
     // It was being claimed when all was cut: it goes back unsent.
-    if (this.#cut) running.signal.abort(SHUTTING_DOWN);
+    if (this.#aborted) running.signal.abort(SHUTTING_DOWN);
     running.ended = this.#deps
       .run(running)
-      .catch((error: unknown): Sign => {
+      .catch((error: unknown): AttemptFeedback => {
         this.#deps.onBug(error);
         return 'none';
       })
-      .then((sign) => this.#end(running, sign));
+      .then((feedback) => this.#end(running, feedback));
   }
 
-  #end({ job }: Running, sign: Sign): void {
+  #end({ job }: RunningJob, feedback: AttemptFeedback): void {
     this.#running.delete(job.id);
-    this.#placesOf(job.route).release(sign);
+    this.#slowStartOf(job.route).release(feedback);
     this.#bodyBytes -= job.body.length;
     this.wake();
-    this.#tellIdle();
+    this.#notifyIdle();
   }
 
-  #tellIdle(): void {
+  #notifyIdle(): void {
     if (!this.#stopped || this.#running.size > 0 || this.#looking) return;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
@@ -245,7 +245,7 @@ export class Runner {
     const dueAt = await store.nextDueAt();
     const ms = dueAt === undefined ? LONGEST_SLEEP_MS : Math.max(0, dueAt - clock.wallTime());
     // What was due and could not be had belongs to a full route: the end of one of its attempts wakes us.
-    const wait = dueAt !== undefined && dueAt <= this.#askedAt ? ASK_AGAIN_MS : ms;
+    const wait = dueAt !== undefined && dueAt <= this.#claimedUpTo ? RETRY_MS : ms;
     this.#wakeAfter(Math.min(wait, pollMs, LONGEST_SLEEP_MS));
   }
 

@@ -1,13 +1,13 @@
 import { ProxyError } from '../proxy/errors.ts';
-import type { Attempted } from './attempt.ts';
+import type { FinishedAttempt } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Decision } from './decision.ts';
 import type { AttemptRow, ClaimedJob, Job, NewJob } from './job.ts';
 import type { Settlement } from './store/store.ts';
 
-/** An attempt that was made, and how much of it is shown and kept. */
-export interface Made {
-  readonly attempted: Attempted;
+/** An attempt that was recorded, and how much of it is shown and kept. */
+export interface RecordedAttempt {
+  readonly finished: FinishedAttempt;
   /** The attempt's number where it is not the one that was claimed. */
   readonly n?: number;
   /** Wall-clock milliseconds. */
@@ -17,7 +17,7 @@ export interface Made {
   /** It said what the one before had said: it is counted elsewhere, and is no row of its own. */
   readonly unchanged?: boolean;
   /** The reply that is there already stays while the request waits. */
-  readonly keepsFirst?: boolean;
+  readonly retainsReply?: boolean;
 }
 
 export interface SettlementDeps extends Pick<Settlement, 'owner' | 'now'> {
@@ -28,54 +28,55 @@ export interface SettlementDeps extends Pick<Settlement, 'owner' | 'now'> {
 /** Of a reply that is not the result, this much is shown with its attempt. */
 const SHOWN_REPLY_BYTES = 2_048;
 
-/** A decision as the store takes it; `made` is undefined where nothing was sent. */
+/** A decision as the store takes it; `recorded` is undefined where nothing was sent. */
 export function settlementOf(
   job: ClaimedJob,
   decision: Decision,
-  made: Made | undefined,
+  recorded: RecordedAttempt | undefined,
   { owner, now, callbacks }: SettlementDeps,
 ): Settlement {
-  const { next, memo } = decision;
-  const response = made?.attempted.response;
-  const stays = next.kind === 'wait' && made?.keepsFirst === true;
-  const attempts = made === undefined ? job.attempt - 1 : numberOf(job, made);
+  const { next, runnerState } = decision;
+  const response = recorded?.finished.response;
+  const stays = next.kind === 'wait' && recorded?.retainsReply === true;
+  const attempts = recorded === undefined ? job.attempt - 1 : numberOf(job, recorded);
   return {
     id: job.id,
     owner,
     attempt: job.attempt,
     now,
-    entry: made === undefined || made.unchanged === true ? undefined : rowOf(job, decision, made),
+    entry: recorded === undefined || recorded.unchanged === true ? undefined : rowOf(job, decision, recorded),
     response: stays ? undefined : response,
-    memo: memo === undefined ? undefined : JSON.stringify({ ...parsedMemo(job), ...memo }),
+    runnerState:
+      runnerState === undefined ? undefined : JSON.stringify({ ...parsedState(job), ...runnerState }),
     next,
-    also: next.kind === 'end' ? callbacks(job, { ...next, now, attempts, response }) : undefined,
+    callbacks: next.kind === 'end' ? callbacks(job, { ...next, now, attempts, response }) : undefined,
   };
 }
 
-const numberOf = ({ attempt }: ClaimedJob, { n = attempt }: Made): number => n;
+const numberOf = ({ attempt }: ClaimedJob, { n = attempt }: RecordedAttempt): number => n;
 
-function rowOf(job: ClaimedJob, { next, waitMs, reason }: Decision, made: Made): AttemptRow {
-  const { attempted, at, detail } = made;
+function rowOf(job: ClaimedJob, { next, waitMs, reason }: Decision, recorded: RecordedAttempt): AttemptRow {
+  const { finished, at, detail } = recorded;
   return {
-    n: numberOf(job, made),
+    n: numberOf(job, recorded),
     at,
-    ms: attempted.ms,
-    ...outcomeFields(attempted, detail),
+    ms: finished.ms,
+    ...outcomeFields(finished, detail),
     waitMs,
     reason,
     reclaimed: job.reclaimed,
-    replyHead: next.kind === 'wait' ? attempted.response?.body.subarray(0, SHOWN_REPLY_BYTES) : undefined,
+    replyHead: next.kind === 'wait' ? finished.response?.body.subarray(0, SHOWN_REPLY_BYTES) : undefined,
   };
 }
 
-function outcomeFields({ outcome }: Attempted, detail: string | undefined) {
+function outcomeFields({ outcome }: FinishedAttempt, detail: string | undefined) {
   if (outcome.kind === 'reply') return { status: outcome.reply.status, error: undefined, detail };
   const { code, message } = outcome.error;
   return { status: undefined, error: code, detail: message };
 }
 
 /** The attempt before this claim, of which nobody knows how it ended. */
-export function lost({ attempt, startedAt = 0, dueAt }: ClaimedJob): Made {
+export function lostAttempt({ attempt, startedAt = 0, dueAt }: ClaimedJob): RecordedAttempt {
   const error = new ProxyError(
     'connection_terminated',
     'the process that made this attempt stopped, or lost its lease',
@@ -85,13 +86,13 @@ export function lost({ attempt, startedAt = 0, dueAt }: ClaimedJob): Made {
   );
   const outcome = { kind: 'error', error } as const;
   return {
-    attempted: { outcome, response: undefined, sent: true, ms: 0 },
+    finished: { outcome, response: undefined, sent: true, ms: 0 },
     n: attempt - 1,
     // It began when it was due or later; the first one's beginning is known.
     at: Math.max(startedAt, dueAt),
   };
 }
 
-export function parsedMemo({ memo }: Pick<ClaimedJob, 'memo'>): object {
-  return memo === '' ? {} : (JSON.parse(memo) as object);
+export function parsedState({ runnerState }: Pick<ClaimedJob, 'runnerState'>): object {
+  return runnerState === '' ? {} : (JSON.parse(runnerState) as object);
 }

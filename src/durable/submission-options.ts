@@ -6,7 +6,7 @@ import type { CallbackOptions } from './callbacks/options.ts';
 import { allowsCallback } from './callbacks/target.ts';
 
 /** What a client asks of us with its request, besides sending it. */
-export interface Order {
+export interface SubmissionOptions {
   readonly callbackUrl: string | null;
   /** Wall-clock milliseconds. */
   readonly dueAt: number;
@@ -15,7 +15,7 @@ export interface Order {
   readonly labels: readonly string[];
 }
 
-export interface OrderRules {
+export interface SubmissionRules {
   readonly now: number;
   readonly deadlineMs: number;
   readonly callbacks: Pick<CallbackOptions, 'allow' | 'allowPrivate'>;
@@ -30,7 +30,10 @@ const MAX_LABEL_LENGTH = 64;
 const MAX_CALLBACK_LENGTH = 2_000;
 
 /** Reads the `Breakwater-…` fields. Throws `bad_request` or `callback_forbidden`. */
-export function orderOf(headers: RawHeaders, { now, deadlineMs, callbacks }: OrderRules): Order {
+export function submissionOptionsOf(
+  headers: RawHeaders,
+  { now, deadlineMs, callbacks }: SubmissionRules,
+): SubmissionOptions {
   const field = (name: string) => only(headers, `${PREFIX}${name}`);
   const dueAt = notBefore(field('delay'), field('not-before'), now);
   const asked = field('deadline');
@@ -59,7 +62,7 @@ function valuesOf(headers: RawHeaders, name: string): string[] {
 }
 
 /** The fields without ours, and without the preferences that were meant for us. */
-export function withoutOrder(headers: RawHeaders): string[] {
+export function withoutSubmissionFields(headers: RawHeaders): string[] {
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
@@ -146,7 +149,7 @@ function labels(text: string): string[] {
   return [...new Set(found)];
 }
 
-function callbackUrl(text: string, { allow, allowPrivate }: OrderRules['callbacks']): string {
+function callbackUrl(text: string, { allow, allowPrivate }: SubmissionRules['callbacks']): string {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || text.length > MAX_CALLBACK_LENGTH)
     throw bad(

@@ -52,7 +52,7 @@ export class Sweeper {
     try {
       let swept = BATCH;
       while (swept >= BATCH && !this.#stopped)
-        swept = await health.giving(store.sweep(clock.wallTime(), BATCH));
+        swept = await health.reading(store.sweep(clock.wallTime(), BATCH));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     }

@@ -63,7 +63,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         dueAt: 1_700_000_000_123,
         callbackUrl: 'http://127.0.0.1/hook',
         parent: 'nightly',
-        memo: '{"polls":3}',
+        runnerState: '{"polls":3}',
       });
       expect(await store.submit(job)).toEqual({ kind: 'accepted', id: 'req_1' });
       const { headers, body: _, ...told } = job;
@@ -103,7 +103,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         idempotencyKey: odd,
         orderKey: odd,
         labels: [odd],
-        memo: odd,
+        runnerState: odd,
         parent: odd,
         target: odd,
       };
@@ -113,7 +113,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       });
       expect(await store.submit(newJob('req_2', strange))).toEqual({ kind: 'repeat', id: 'req_1' });
       const found = await store.list({ label: odd, orderKey: odd, parent: odd, limit: 9 });
-      expect(found).toMatchObject([{ id: 'req_1', idempotencyKey: kept, orderKey: kept, memo: kept }]);
+      expect(found).toMatchObject([{ id: 'req_1', idempotencyKey: kept, orderKey: kept, runnerState: kept }]);
       expect(await store.get(odd)).toBeUndefined();
       await claim(store, 'a', 1_000);
       const long = odd.repeat(250_000);
@@ -127,9 +127,9 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const error = { code: 'condition_failed', title: long } as const;
       const end: Next = { kind: 'end', status: 'failed', error, purgeAt: 9_000 };
       const row = { ...entry(1), error: odd, detail: long };
-      expect(await store.settle(settlement('req_1', { entry: row, response, next: end, memo: odd }))).toBe(
-        true,
-      );
+      expect(
+        await store.settle(settlement('req_1', { entry: row, response, next: end, runnerState: odd })),
+      ).toBe(true);
       const title = (await store.get('req_1'))?.error?.title ?? '';
       expect([title.length, title.startsWith(kept), title.endsWith('…')]).toEqual([2_000, true, true]);
       expect((await store.response('req_1'))?.statusText).toHaveLength(2_000);
@@ -254,7 +254,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const late = settlement('req_1', {
         owner: 'dead',
         response: { status: 200, statusText: '', headers: [], body: Buffer.from('late'), truncated: false },
-        also: [newJob('callback')],
+        callbacks: [newJob('callback')],
       });
       expect(await store.settle(late)).toBe(false);
       expect(await store.settle({ ...late, owner: 'heir' })).toBe(false);
@@ -322,7 +322,9 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         replyHead: Uint8Array.of(0, 255, 10),
       };
       const next = waits(1_500, { reason: 'retry_after' });
-      expect(await store.settle(settlement('req_1', { entry: row, next, memo: '{"polls":1}' }))).toBe(true);
+      expect(await store.settle(settlement('req_1', { entry: row, next, runnerState: '{"polls":1}' }))).toBe(
+        true,
+      );
       expect(await store.get('req_1')).toMatchObject({
         status: 'waiting',
         reason: 'retry_after',
@@ -330,7 +332,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         attempt: 1,
         counted: 1,
         owner: undefined,
-        memo: '{"polls":1}',
+        runnerState: '{"polls":1}',
         finishedAt: undefined,
       });
       const [stored] = await store.attempts('req_1');
@@ -409,8 +411,11 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'a', 1_000);
-      const also = [newJob('cb_1', { kind: 'callback', parent: 'req_1', labels: ['x'] }), newJob('cb_2')];
-      expect(await store.settle(settlement('req_1', { next: FAILED, also }))).toBe(true);
+      const callbacks = [
+        newJob('cb_1', { kind: 'callback', parent: 'req_1', labels: ['x'] }),
+        newJob('cb_2'),
+      ];
+      expect(await store.settle(settlement('req_1', { next: FAILED, callbacks }))).toBe(true);
       expect(await store.get('req_1')).toMatchObject({
         status: 'failed',
         error: { code: 'exhausted', title: 'all attempts failed' },
@@ -630,7 +635,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       await claim(store, 'a', 1_000);
       const rows = { entry: { ...entry(1), replyHead: body, detail: 'secret' }, response };
       await store.settle(settlement('req_1', rows));
-      await store.submit(newJob('req_2', { body, memo: '"secret"' }));
+      await store.submit(newJob('req_2', { body, runnerState: '"secret"' }));
       for (const id of ['req_1', 'req_2']) {
         const status = id === 'req_1' ? 'succeeded' : 'cancelled';
         const job = { status, erased: true };
@@ -719,12 +724,12 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const store = await open();
       for (const id of ['req_1', 'req_2', "req_'"]) await store.submit(newJob(id));
       await claim(store, 'a', 1_000, 1);
-      const found = await store.standings(['req_1', "req_'", 'unknown']);
+      const found = await store.progress(['req_1', "req_'", 'unknown']);
       expect(found.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
         { id: "req_'", status: 'queued', attempt: 0, dueAt: 1_000, reason: undefined },
         { id: 'req_1', status: 'running', attempt: 1, dueAt: 1_000, reason: undefined },
       ]);
-      expect(await store.standings([])).toEqual([]);
+      expect(await store.progress([])).toEqual([]);
     });
 
     test('counts by route and status, the oldest due of each, and the backlog', async () => {
@@ -961,7 +966,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.sweep(3_003, 3)).toBe(3);
       expect(await store.sweep(3_003, 3)).toBe(1);
       expect(await store.sweep(3_003, 3)).toBe(0);
-      expect(await store.get('req_0')).toMatchObject({ erased: true, status: 'succeeded', memo: '' });
+      expect(await store.get('req_0')).toMatchObject({ erased: true, status: 'succeeded', runnerState: '' });
       expect(await store.request('req_0')).toBeUndefined();
       expect(await store.response('req_0')).toBeUndefined();
       expect(await store.attempts('req_0')).toEqual([]);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { storeErrorOf } from '../../src/durable/store/postgres-errors.ts';
-import { breaksTrust, failureOf } from '../../src/durable/store/sqlite-errors.ts';
+import { failureOf, losesDurability } from '../../src/durable/store/sqlite-errors.ts';
 
 const IOERR_FSYNC = 1034;
 const IOERR_READ = 266;
@@ -25,7 +25,7 @@ test.each([
   const failure = failureOf(Object.assign(new Error('what it says'), error), '/data/store.db');
   expect(failure).toMatchObject({ problem, message: expect.stringContaining('/data/store.db') as string });
   expect(failure.message).toContain('what it says');
-  expect(breaksTrust(error)).toBe(ends);
+  expect(losesDurability(error)).toBe(ends);
 });
 
 test.each([

@@ -23,7 +23,7 @@ export function newJob(id: string, more: Partial<NewJob> = {}): NewJob {
     deadlineAt: 1_000_000,
     callbackUrl: null,
     parent: null,
-    memo: '{}',
+    runnerState: '{}',
     ...more,
   };
 }

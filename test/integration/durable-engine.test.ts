@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { Ending } from '../../src/durable/cancellation.ts';
+import { Cancellation } from '../../src/durable/cancellation.ts';
 import type { NewJob } from '../../src/durable/job.ts';
 import { StoreError } from '../../src/durable/store/db.ts';
 import { openStore } from '../../src/durable/store/open.ts';
@@ -35,7 +35,7 @@ function job(n: number): NewJob {
     deadlineAt: now + 86_400_000,
     callbackUrl: null,
     parent: null,
-    memo: '',
+    runnerState: '',
   };
 }
 
@@ -349,8 +349,8 @@ test('who is cancelled while the end of an attempt is being kept is cancelled, i
   const full = () => Promise.reject(new StoreError('full', 'the disk is full'));
   const settle = vi.spyOn(SqlStore.prototype, 'settle').mockImplementationOnce(full);
   const asked = Promise.withResolvers<void>();
-  const cancelling = vi.spyOn(Ending.prototype, 'cancel').mockImplementationOnce(function (
-    this: Ending,
+  const cancelling = vi.spyOn(Cancellation.prototype, 'cancel').mockImplementationOnce(function (
+    this: Cancellation,
     job,
   ) {
     cancelling.mockRestore();

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { refusalOf } from '../../src/durable/fates.ts';
+import { refusalOf } from '../../src/durable/refusal.ts';
 import type { StoredResponse } from '../../src/durable/job.ts';
-import type { Judgement } from '../../src/durable/route.ts';
+import type { Classification } from '../../src/durable/route.ts';
 import type { PollState } from '../../src/durable/until/state.ts';
 import { afterAttempt } from '../../src/durable/until/step.ts';
 import { parsePointer } from '../../src/http/json-pointer.ts';
@@ -57,11 +57,11 @@ class World {
   readonly random = seededRandom(7);
 
   step(happens: Event) {
-    const judgement = this.#judgement(happens);
+    const classification = this.#classification(happens);
     const outcome = { kind: 'error', error: new ProxyError('connection_refused', '') } as const;
     const decision = afterAttempt(
       {
-        ended: {
+        result: {
           outcome,
           method: 'GET',
           repeatable: true,
@@ -70,7 +70,7 @@ class World {
           now: this.now,
           deadlineAt: DEADLINE,
         },
-        judgement,
+        classification,
         response:
           happens.kind === 'pending'
             ? reply(
@@ -84,16 +84,16 @@ class World {
       },
       { retentionMs: RETENTION, random: this.random },
     );
-    this.before = decision.memo?.poll ?? this.before;
+    this.before = decision.runnerState?.poll ?? this.before;
     if (decision.next.kind === 'end') this.ended = true;
     else {
-      this.counted = (decision.next.afresh === true ? 0 : this.counted) + (decision.next.counts ? 1 : 0);
+      this.counted = (decision.next.resetsCount === true ? 0 : this.counted) + (decision.next.counts ? 1 : 0);
       this.now = decision.next.dueAt;
     }
     return decision;
   }
 
-  #judgement({ kind }: Event): Judgement {
+  #classification({ kind }: Event): Classification {
     if (kind === 'pending') return { kind: 'success' };
     if (kind === 'refused') {
       const error = new ProxyError('breaker_open', '');

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../src/durable/decision.ts';
-import { refusalOf } from '../../src/durable/fates.ts';
-import type { Ended, Judgement } from '../../src/durable/route.ts';
+import { refusalOf } from '../../src/durable/refusal.ts';
+import type { AttemptResult, Classification } from '../../src/durable/route.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 
 const options = { retentionMs: 1_000, random: () => 0.5 };
 
-const ended = (outcome: Ended['outcome']): Ended => ({
+const resultOf = (outcome: AttemptResult['outcome']): AttemptResult => ({
   outcome,
   method: 'POST',
   repeatable: true,
@@ -15,14 +15,14 @@ const ended = (outcome: Ended['outcome']): Ended => ({
   now: 10_000,
   deadlineAt: 100_000,
 });
-const failed = ended({
+const failed = resultOf({
   kind: 'error',
   error: new ProxyError('connection_terminated', 'cut', { sent: 'sent_unknown' }),
 });
-const replied = (status: number) => ended({ kind: 'reply', reply: { status } as never });
+const replied = (status: number) => resultOf({ kind: 'reply', reply: { status } as never });
 const answered = replied(503);
 
-const retry = (asked: boolean): Judgement => ({
+const retry = (asked: boolean): Classification => ({
   kind: 'retry',
   delayMs: 500.2,
   backoffMs: 400,
@@ -48,7 +48,7 @@ describe('what follows an attempt', () => {
       next: { kind: 'wait', dueAt: 10_501, reason, counts: true },
       waitMs: 500.2,
       reason,
-      memo: { previousMs: 400, cost: 1 },
+      runnerState: { previousMs: 400, cost: 1 },
     });
   });
 
@@ -80,7 +80,7 @@ describe('a deferral', () => {
   const refused = (code: ProxyError['code'], retryAfterMs?: number) => {
     const error = new ProxyError(code, 'why', { retryAfterMs });
     const refusal = refusalOf(error) ?? expect.unreachable();
-    return decide(ended({ kind: 'error', error }), { kind: 'refused', error, refusal }, options).next;
+    return decide(resultOf({ kind: 'error', error }), { kind: 'refused', error, refusal }, options).next;
   };
 
   test('counts no attempt, has a reason, and comes back a little later than it is told', () => {

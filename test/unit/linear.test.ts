@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withoutOrder } from '../../src/durable/submission-options.ts';
+import { withoutSubmissionFields } from '../../src/durable/submission-options.ts';
 import { isSecret } from '../../src/http/credentials.ts';
 import { Expression } from '../../src/http/expression.ts';
 import { preferencesOf } from '../../src/http/preferences.ts';
@@ -48,7 +48,7 @@ const MATCHERS: readonly (readonly [string, (text: string) => unknown, readonly 
   ['the router', (text) => router.match('GET', 'a', `/api/v1/${text}`), ['-', '/a', '..;/', '%2525', '/x']],
   ['a wildcard', (text) => fits(text, ['*a*a*b*a*', 'a*aab*a']), ['a', 'ab']],
   ['Prefer', (text) => preferencesOf(['prefer', text]), ['"', '"\\', '""', ',', '=', 'a="b",']],
-  ['Prefer as it is forwarded', (text) => withoutOrder(['prefer', text]), ['"', ' ', 'wait ']],
+  ['Prefer as it is forwarded', (text) => withoutSubmissionFields(['prefer', text]), ['"', ' ', 'wait ']],
   ['RateLimit', rateLimitItems, ['"', '"\\', '";', ',', ' limit=']],
   ['a reset', (text) => resetAfterMs(text, 'auto', times), ['1', '1h', '1.1', '1h1']],
   ['Retry-After', (text) => retryAfterMs(['retry-after', text], 0), ['1', 'a', 'sun, ']],

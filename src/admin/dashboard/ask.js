@@ -69,7 +69,7 @@ async function askAttempts(page) {
   const next = async () => {
     for (let monitor = missing.shift(); monitor !== undefined; monitor = missing.shift()) {
       const answer = await ifThere(get(`${page.prefix}/requests/${encodeURIComponent(monitor.id)}/attempts`));
-      page.attempts.set(monitor.id, { stands: standsAs(monitor), rows: answer?.attempts ?? [] });
+      page.attempts.set(monitor.id, { version: versionOf(monitor), rows: answer?.attempts ?? [] });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, next));
@@ -82,10 +82,10 @@ async function askAttempts(page) {
 function wanted(page, monitor) {
   if (monitor.attempts.made === 0) return false;
   if (!page.visible.has(monitor.id) && page.filters.id !== monitor.id) return false;
-  return page.attempts.get(monitor.id)?.stands !== standsAs(monitor);
+  return page.attempts.get(monitor.id)?.version !== versionOf(monitor);
 }
 
 /** @param {Monitor} monitor */
-function standsAs({ status, attempts, started_at: started }) {
+function versionOf({ status, attempts, started_at: started }) {
   return `${status} ${attempts.made} ${started ?? ''}`;
 }

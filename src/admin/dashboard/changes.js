@@ -13,7 +13,7 @@ import { count } from './words.js';
  * @param {Pick<Monitor, 'status' | 'erased'>} monitor
  * @returns {What[]}
  */
-export function possible({ status, erased }) {
+export function allowedChanges({ status, erased }) {
   if (erased) return [];
   if (status === 'running') return ['cancel', 'delete'];
   return status === 'waiting' || status === 'queued' ? ['retry', 'cancel', 'delete'] : ['retry', 'delete'];
@@ -34,7 +34,7 @@ export function changeOne(what, { id, status, request }, prefix) {
       path: self,
       verb: 'Delete',
       danger: true,
-      says: `${name} is cancelled if it has not finished, and its bodies are erased. This cannot be undone.`,
+      description: `${name} is cancelled if it has not finished, and its bodies are erased. This cannot be undone.`,
     };
   if (what === 'cancel') {
     const cut =
@@ -44,7 +44,7 @@ export function changeOne(what, { id, status, request }, prefix) {
       path: `${self}/cancel`,
       verb: 'Cancel',
       danger: true,
-      says: `${name} is cancelled.${cut}`,
+      description: `${name} is cancelled.${cut}`,
     };
   }
   const force = status === 'succeeded';
@@ -53,7 +53,7 @@ export function changeOne(what, { id, status, request }, prefix) {
     path: `${self}/retry${force ? '?force=true' : ''}`,
     verb: retryVerb(status),
     danger: force,
-    says: retrySays(name, status),
+    description: retryDescription(name, status),
   };
 }
 
@@ -66,7 +66,7 @@ export function retryVerb(status) {
  * @param {string} name
  * @param {string} status
  */
-function retrySays(name, status) {
+function retryDescription(name, status) {
   if (status === 'succeeded') return `${name} has succeeded. It is sent again.`;
   if (retryVerb(status) === 'Replay')
     return `${name} starts again with all its attempts, under the same id and idempotency key.`;
@@ -99,7 +99,7 @@ export function changeAll(what, filters, { prefix, now, matches }) {
     path: `${prefix}/requests/${what}?${query}`,
     verb: what === 'cancel' ? 'Cancel all that match' : 'Run all that match',
     danger: true,
-    says: `${which} ${ends}.`,
+    description: `${which} ${ends}.`,
   };
 }
 
@@ -113,14 +113,14 @@ export function changeRoute({ name, paused }, prefix) {
     method: 'POST',
     path: `${prefix}/routes/${encodeURIComponent(name)}/${paused ? 'resume' : 'pause'}`,
     verb: paused ? 'Resume' : 'Pause',
-    says: paused
+    description: paused
       ? `Requests of ${name} that became due during the pause are sent.`
       : `Due requests of ${name} are not sent until it is resumed. Requests are still accepted. Calls without Prefer: respond-async are not affected.`,
   };
 }
 
 /** @type {Readonly<Record<string, string>>} */
-const FORCE_SAYS = {
+const FORCE_DESCRIPTIONS = {
   open: 'rejects every call until you change it',
   closed: 'passes every call, whatever fails, until you change it',
   auto: 'opens and closes automatically again',
@@ -138,7 +138,7 @@ export function changeBreaker(upstream, force) {
     body: { force },
     verb: `Set to ${force}`,
     danger: force !== 'auto',
-    says: `The circuit breaker of ${upstream} ${FORCE_SAYS[force]}.`,
+    description: `The circuit breaker of ${upstream} ${FORCE_DESCRIPTIONS[force]}.`,
   };
 }
 
@@ -149,7 +149,7 @@ export function changeBreaker(upstream, force) {
  * @returns {Change}
  */
 export function changeSchedule(what, name, prefix) {
-  const says = {
+  const descriptions = {
     run: `${name} creates a request now, in addition to its slots.`,
     pause: `${name} creates no requests until it is resumed.`,
     resume: `${name} continues with its next slot.`,
@@ -159,6 +159,6 @@ export function changeSchedule(what, name, prefix) {
     method: 'POST',
     path: `${prefix}/schedules/${encodeURIComponent(name)}/${what}`,
     verb,
-    says: says[what],
+    description: descriptions[what],
   };
 }

@@ -1,6 +1,6 @@
 /* All that is known about one request, and what can be done with it. Bodies are shown only when asked for. */
 
-import { changeOne, possible } from './changes.js';
+import { allowedChanges, changeOne } from './changes.js';
 import { button, facts, follows, h, pill } from './dom.js';
 import { outcomeOf } from './timeline.js';
 import { labelledTimeline } from './timeline-view.js';
@@ -14,7 +14,7 @@ import { because, duration, size } from './words.js';
  * @param {Page} page
  * @param {Monitor} monitor
  */
-export function detailSays(page, monitor) {
+export function detailContent(page, monitor) {
   return page.opened?.id === monitor.id ? page.opened : monitor.id;
 }
 
@@ -25,7 +25,7 @@ export function detailSays(page, monitor) {
 export function detailOf(page, listed) {
   const monitor = page.opened?.id === listed.id ? page.opened : listed;
   const attempts = page.attemptsOf(monitor);
-  const buttons = possible(monitor).map((what) => {
+  const buttons = allowedChanges(monitor).map((what) => {
     const change = changeOne(what, monitor, page.prefix);
     return button(change.verb, () => page.change([change]), { class: change.danger ? 'danger' : '' });
   });

@@ -79,28 +79,28 @@ export function follows(moment, how) {
   return h('time', { datetime: moment, 'data-how': how, title: new Date(moment).toLocaleString() });
 }
 
-/** @type {WeakMap<Element, Map<string, { readonly said: string, readonly node: HTMLElement }>>} */
-const KEPT = new WeakMap();
+/** @type {WeakMap<Element, Map<string, { readonly shownContent: string, readonly node: HTMLElement }>>} */
+const RENDERED = new WeakMap();
 
 /**
  * Shows one child per item and keeps those that have not changed, so that scrolling, selected text and the focus stay.
  * @template T
  * @param {Element} parent
  * @param {readonly T[]} items
- * @param {{ key: (item: T) => string, says: (item: T) => unknown, make: (item: T) => HTMLElement }} how `says`: all that `make` shows.
+ * @param {{ key: (item: T) => string, content: (item: T) => unknown, make: (item: T) => HTMLElement }} how `content`: all that `make` shows.
  */
-export function keep(parent, items, { key, says, make }) {
-  const before = KEPT.get(parent) ?? new Map();
+export function renderList(parent, items, { key, content, make }) {
+  const before = RENDERED.get(parent) ?? new Map();
   const after = new Map();
   const focus = focusIn(parent, before);
   for (const item of items) {
-    const said = JSON.stringify(says(item));
+    const shownContent = JSON.stringify(content(item));
     const old = before.get(key(item));
-    const shown = old?.said === said ? old : { said, node: make(item) };
-    keepOpened(old?.node, shown.node);
+    const shown = old?.shownContent === shownContent ? old : { shownContent, node: make(item) };
+    restoreOpened(old?.node, shown.node);
     after.set(key(item), shown);
   }
-  KEPT.set(parent, after);
+  RENDERED.set(parent, after);
   arrange(
     parent,
     [...after.values()].map(({ node }) => node),
@@ -115,7 +115,7 @@ export function keep(parent, items, { key, says, make }) {
  * @param {Element | undefined} from
  * @param {Element} to
  */
-function keepOpened(from, to) {
+function restoreOpened(from, to) {
   if (from === undefined || from === to) return;
   const before = [...from.querySelectorAll('details')];
   for (const [i, one] of [...to.querySelectorAll('details')].entries()) if (before[i]?.open) one.open = true;
@@ -163,11 +163,11 @@ function refocus(where, name) {
 /**
  * One thing shown in `parent`, made anew only when it says something else.
  * @param {Element} parent
- * @param {unknown} says
+ * @param {unknown} content
  * @param {() => HTMLElement} make
  */
-export function keepOne(parent, says, make) {
-  keep(parent, [says], { key: () => 'only', says: (it) => it, make });
+export function renderOne(parent, content, make) {
+  renderList(parent, [content], { key: () => 'only', content: (it) => it, make });
 }
 
 /**

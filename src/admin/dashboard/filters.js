@@ -142,7 +142,7 @@ export function matching(filters, routes) {
  * @param {readonly T[]} fresh
  * @returns {T[]}
  */
-export function held(shown, fresh) {
+export function refreshInPlace(shown, fresh) {
   const byId = new Map(fresh.map((one) => [one.id, one]));
   return shown.map((one) => byId.get(one.id) ?? one);
 }

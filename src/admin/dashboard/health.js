@@ -1,7 +1,7 @@
 /* Breakers, budgets, limits, quotas and caches: why something waits. */
 
 import { changeBreaker } from './changes.js';
-import { button, byId, facts, h, keep, pill } from './dom.js';
+import { button, byId, facts, h, pill, renderList } from './dom.js';
 import { count, duration, size } from './words.js';
 
 /** @import { Child } from './dom.js' */
@@ -10,9 +10,9 @@ import { count, duration, size } from './words.js';
 
 /** @param {Page} page */
 export function showHealth(page) {
-  keep(byId('upstreams'), page.state?.upstreams ?? [], {
+  renderList(byId('upstreams'), page.state?.upstreams ?? [], {
     key: ({ name }) => name,
-    says: (upstream) => upstream,
+    content: (upstream) => upstream,
     make: (upstream) => card(page, upstream),
   });
 }
@@ -71,7 +71,7 @@ function scopeOf(scope, named) {
     ['breaker', ...breakerOf(scope)],
     ['retry budget', tokens !== undefined && `${tokens.toFixed(1)} tokens`],
     ['concurrency', ...concurrencyOf(scope)],
-    ['quota', quota && waits(quota)],
+    ['quota', quota && quotaSummary(quota)],
     ...(quota?.credentials ?? []).map(
       (one) => /** @type {[string, ...Child[]]} */ (['', ...credentialOf(one)]),
     ),
@@ -102,7 +102,7 @@ function concurrencyOf({ concurrency }) {
 /** @typedef {NonNullable<Scope['quota']>} Quota */
 
 /** @param {Quota} quota */
-function waits({ waiting, gates_closed: gates }) {
+function quotaSummary({ waiting, gates_closed: gates }) {
   const parts = [
     waiting > 0 ? `${count(waiting)} waiting` : 'no calls waiting',
     ...(gates > 0 ? [`${gates} gates closed`] : []),

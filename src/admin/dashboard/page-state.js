@@ -2,7 +2,7 @@
 
 import { now } from './api.js';
 import { confirmChange } from './confirm.js';
-import { filtersOf, held, runningFirst, searchOf } from './filters.js';
+import { filtersOf, refreshInPlace, runningFirst, searchOf } from './filters.js';
 
 /** @import { Attempt, Change, Monitor, RouteRow, Schedule, State } from './types.d.ts' */
 /** @import { Filters } from './filters.js' */
@@ -26,17 +26,17 @@ export class Page {
   allRecent = false;
   /** Ids of the lines that are on the screen. @type {Set<string>} */
   visible = new Set();
-  /** @type {Map<string, { readonly stands: string, readonly rows: readonly Attempt[] }>} */
+  /** @type {Map<string, { readonly version: string, readonly rows: readonly Attempt[] }>} */
   attempts = new Map();
   #show;
   #ask;
-  #sight;
+  #intersections;
 
   /** @param {{ show: () => void, ask: () => void }} hooks `ask`: the server, at once. */
   constructor({ show, ask }) {
     this.#show = show;
     this.#ask = ask;
-    this.#sight = new IntersectionObserver((entries) => this.#seen(entries));
+    this.#intersections = new IntersectionObserver((entries) => this.#seen(entries));
     addEventListener('popstate', () => {
       this.filters = filtersOf(location.search);
       this.list = { requests: [] };
@@ -60,14 +60,16 @@ export class Page {
   }
 
   /** The lines stay where they are while somebody reads or selects. */
-  get holds() {
+  get frozen() {
     return this.selected.size > 0 || this.filters.id !== '';
   }
 
   /** @param {readonly Monitor[]} requests As they are now. */
   take(requests) {
     const shown = this.list.requests;
-    this.list = { requests: this.holds && shown.length > 0 ? held(shown, requests) : runningFirst(requests) };
+    this.list = {
+      requests: this.frozen && shown.length > 0 ? refreshInPlace(shown, requests) : runningFirst(requests),
+    };
   }
 
   /** @param {Partial<Filters>} change */
@@ -109,7 +111,7 @@ export class Page {
 
   /** A line is on the screen now: its attempts are worth asking for. @param {HTMLElement} line */
   watch(line) {
-    this.#sight.observe(line);
+    this.#intersections.observe(line);
   }
 
   /** @param {readonly IntersectionObserverEntry[]} entries */
@@ -117,7 +119,7 @@ export class Page {
     const before = this.visible.size;
     for (const { target, isIntersecting } of entries) {
       const id = target instanceof HTMLElement ? (target.dataset['id'] ?? '') : '';
-      if (!target.isConnected) this.#sight.unobserve(target);
+      if (!target.isConnected) this.#intersections.unobserve(target);
       else if (isIntersecting) this.visible.add(id);
       else this.visible.delete(id);
     }

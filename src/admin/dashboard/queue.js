@@ -1,7 +1,7 @@
 /* The durable requests that match the filters: one line each, the opened one with all that is known about it. */
 
-import { detailOf, detailSays } from './detail.js';
-import { byId, follows, h, keep, pill } from './dom.js';
+import { detailContent, detailOf } from './detail.js';
+import { byId, follows, h, pill, renderList } from './dom.js';
 import { timelineOf } from './timeline-view.js';
 import { because } from './words.js';
 
@@ -21,18 +21,18 @@ export function showQueue(page) {
     return { monitor: open && opened !== undefined ? opened : monitor, open };
   });
   if (opened !== undefined && !listed) items.unshift({ monitor: opened, open: true });
-  keep(byId('queue'), items, {
+  renderList(byId('queue'), items, {
     key: ({ monitor }) => monitor.id,
-    says: ({ monitor, open }) => [
+    content: ({ monitor, open }) => [
       monitor,
       page.attemptsOf(monitor),
       page.selected.has(monitor.id),
-      open && detailSays(page, monitor),
+      open && detailContent(page, monitor),
     ],
     make: ({ monitor, open }) => row(page, monitor, open),
   });
   byId('queue-empty').hidden = items.length > 0;
-  byId('queue-held').hidden = !page.holds;
+  byId('queue-frozen').hidden = !page.frozen;
 }
 
 /**

@@ -1,6 +1,6 @@
 /* The last calls that were retried, rejected, failed or slow. */
 
-import { byId, follows, h, keep } from './dom.js';
+import { byId, follows, h, renderList } from './dom.js';
 
 /** @import { RecentCall } from './types.d.ts' */
 /** @import { Page } from './page-state.js' */
@@ -8,9 +8,9 @@ import { byId, follows, h, keep } from './dom.js';
 /** @param {Page} page */
 export function showRecent(page) {
   const calls = page.state?.recent ?? [];
-  keep(byId('recent'), calls.slice(0, page.allRecent ? calls.length : 15), {
+  renderList(byId('recent'), calls.slice(0, page.allRecent ? calls.length : 15), {
     key: ({ id, at }) => `${id} ${at}`,
-    says: (call) => call,
+    content: (call) => call,
     make: row,
   });
   byId('recent-empty').hidden = calls.length > 0;

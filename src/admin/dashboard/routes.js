@@ -1,7 +1,7 @@
 /* The durable routes: how much is where, since when the oldest is due, pause and resume. And the sums of all. */
 
 import { changeRoute } from './changes.js';
-import { button, byId, follows, h, keep, keepOne } from './dom.js';
+import { button, byId, follows, h, renderList, renderOne } from './dom.js';
 import { STATUSES, sameStatuses, UNFINISHED } from './filters.js';
 import { count } from './words.js';
 
@@ -10,9 +10,9 @@ import { count } from './words.js';
 
 /** @param {Page} page */
 export function showRoutes(page) {
-  keep(byId('routes'), page.routes, {
+  renderList(byId('routes'), page.routes, {
     key: ({ name }) => name,
-    says: (route) => [route, page.filters.route === route.name],
+    content: (route) => [route, page.filters.route === route.name],
     make: (route) => card(page, route),
   });
   const shown = page.filters.route;
@@ -22,7 +22,7 @@ export function showRoutes(page) {
     sum: counted.reduce((sum, { requests }) => sum + (requests[status] ?? 0), 0),
   }));
   const due = counted.flatMap(({ oldest_due_at: at }) => at ?? []).sort()[0];
-  keepOne(byId('sums'), [sums, page.filters.status, due], () => tiles(page, sums, due));
+  renderOne(byId('sums'), [sums, page.filters.status, due], () => tiles(page, sums, due));
 }
 
 /**

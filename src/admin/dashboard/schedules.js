@@ -1,7 +1,7 @@
 /* Requests that come again and again: last, next, run now. */
 
 import { changeSchedule } from './changes.js';
-import { button, byId, facts, follows, h, keep, pill } from './dom.js';
+import { button, byId, facts, follows, h, pill, renderList } from './dom.js';
 
 /** @import { Child } from './dom.js' */
 /** @import { Schedule, ScheduleRun } from './types.d.ts' */
@@ -11,9 +11,9 @@ import { button, byId, facts, follows, h, keep, pill } from './dom.js';
 export function showSchedules(page) {
   const { schedules = [] } = page;
   byId('schedules-part').hidden = schedules.length === 0;
-  keep(byId('schedules'), schedules, {
+  renderList(byId('schedules'), schedules, {
     key: ({ name }) => name,
-    says: (one) => one,
+    content: (one) => one,
     make: (one) => card(page, one),
   });
 }

@@ -1,7 +1,7 @@
 /* Filters above the queue, and what is done to many requests at once. */
 
-import { changeAll, changeOne, possible } from './changes.js';
-import { button, byId, h, keepOne } from './dom.js';
+import { allowedChanges, changeAll, changeOne } from './changes.js';
+import { button, byId, h, renderOne } from './dom.js';
 import { DEFAULTS, LIMITS, matching, SPANS } from './filters.js';
 import { count } from './words.js';
 
@@ -34,13 +34,13 @@ export function showTools(page) {
   const { filters, routes } = page;
   const names = routes.map(({ name }) => name);
   if (filters.route !== '' && !names.includes(filters.route)) names.push(filters.route);
-  keepOne(byId('filter-route-place'), [names], () =>
+  renderOne(byId('filter-route-place'), [names], () =>
     choice('filter-route', [
       ['', 'every route'],
       ...names.map((name) => /** @type {[string, string]} */ ([name, name])),
     ]),
   );
-  keepOne(byId('filter-since-place'), 'fixed', () =>
+  renderOne(byId('filter-since-place'), 'fixed', () =>
     choice('filter-since', [
       ['', 'any time'],
       ...Object.keys(SPANS).map((span) => /** @type {[string, string]} */ ([span, `last ${span}`])),
@@ -77,7 +77,7 @@ function fill(id, value) {
 function showBulk(page) {
   const chosen = page.list.requests.filter(({ id }) => page.selected.has(id));
   const matches = matching(page.filters, page.routes);
-  keepOne(
+  renderOne(
     byId('bulk'),
     [chosen.map(({ id, status }) => [id, status]), matches, page.filters, page.list.requests.length > 0],
     () => (chosen.length > 0 ? ofChosen(page, chosen) : ofAll(page, matches)),
@@ -98,7 +98,8 @@ const CHOSEN = [
 function ofChosen(page, chosen) {
   const buttons = CHOSEN.map(([what, label]) => {
     const able = chosen.filter(
-      (monitor) => possible(monitor).includes(what) && !(what === 'retry' && monitor.status === 'succeeded'),
+      (monitor) =>
+        allowedChanges(monitor).includes(what) && !(what === 'retry' && monitor.status === 'succeeded'),
     );
     const act = () => page.change(able.map((monitor) => changeOne(what, monitor, page.prefix)));
     return button(`${label} (${able.length})`, act, {
@@ -157,7 +158,7 @@ function showMore(page) {
   const full = listed >= page.filters.limit;
   const [, most] = LIMITS;
   const of = matches !== undefined && matches > listed ? ` of ${count(matches)}` : full ? ' or more' : '';
-  keepOne(byId('more'), [listed, of, full, page.filters.limit], () =>
+  renderOne(byId('more'), [listed, of, full, page.filters.limit], () =>
     h(
       'div',
       { class: 'quiet' },

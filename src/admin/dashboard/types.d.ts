@@ -45,6 +45,6 @@ export interface Change {
   /** What the button says. */
   readonly verb: string;
   /** What is going to happen, in a sentence. */
-  readonly says: string;
+  readonly description: string;
   readonly danger?: boolean;
 }

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { CALLBACK_ROUTE, type CallbackOptions } from '../../durable/callbacks/options.ts';
 import { signatureHeaders, webhookKey } from '../../durable/callbacks/sign.ts';
 import { allowsCallback } from '../../durable/callbacks/target.ts';
-import type { DurableRoute, Ended, Judgement } from '../../durable/route.ts';
+import type { AttemptResult, Classification, DurableRoute } from '../../durable/route.ts';
 import type { CallbackRoutes } from '../../durable/route-table.ts';
 import { RECOGNISED } from '../../http/credentials.ts';
 import { FieldNames } from '../../http/field-names.ts';
@@ -149,7 +149,7 @@ export class CallbackHosts implements CallbackRoutes {
       drop: new FieldNames([]),
       names: RECOGNISED,
       polls: undefined,
-      judge: (ended) => judge(ended, { attempts: waitsMs.length + 1, backoff }, random),
+      classify: (result) => classifyResult(result, { attempts: waitsMs.length + 1, backoff }, random),
       withdraw: () => true,
       refund: () => undefined,
       waitRange: (n) => waitRange(n, backoff, false),
@@ -205,12 +205,12 @@ function backoffOf(waitsMs: readonly number[]): BackoffOptions {
  * Standard Webhooks 1.0.0: only 2xx is a success, a redirect is none, 410 says that nobody wants to hear of it any more; all
  * else may be a receiver that is just being repaired.
  */
-function judge(
-  ended: Ended,
+function classifyResult(
+  result: AttemptResult,
   rules: { readonly attempts: number; readonly backoff: BackoffOptions },
   random: Random,
-): Judgement {
-  const { outcome } = ended;
+): Classification {
+  const { outcome } = result;
   if (outcome.kind === 'reply') {
     const { status } = outcome.reply;
     if (status >= 200 && status < 300) return { kind: 'success' };
@@ -218,9 +218,9 @@ function judge(
   }
   const reason = outcome.kind === 'reply' ? (`status_${outcome.reply.status}` as const) : outcome.error.code;
   const verdict = { retry: 'yes', transparent: false, overloaded: false, reason } as const;
-  const now = { wallNow: ended.now, deadline: ended.deadlineAt };
+  const now = { wallNow: result.now, deadline: result.deadlineAt };
   return nextStep(
-    { ...ended, ...now, verdict, replayable: true },
+    { ...result, ...now, verdict, replayable: true },
     { ...rules, retryAfterMaxMs: Number.POSITIVE_INFINITY },
     random,
   );

@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../../config/config.ts';
-import type { DurableRoute, Ended, Judgement } from '../../durable/route.ts';
+import type { AttemptResult, Classification, DurableRoute } from '../../durable/route.ts';
 import { CredentialNames } from '../../http/credentials.ts';
 import type { ConcurrencyLimit } from '../../policies/concurrency/limit.ts';
 import { attemptPipeline, type Policies } from '../../policies/order.ts';
@@ -53,7 +53,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     drop: route.headers.drop,
     names: new CredentialNames(config.settings.identity),
     polls,
-    judge: (ended) => judge(ended, rules, budget, parts.random),
+    classify: (result) => classifyResult(result, rules, budget, parts.random),
     withdraw: (cost) => budget.withdraw(clock.now(), cost),
     refund: (cost) => budget.refund(cost),
     waitRange: (n) => waitRange(n, backoff, false),
@@ -67,14 +67,19 @@ export function acceptingRoute(route: Route, { options }: DurableRoute, accept: 
 }
 
 /** The verdict and the step of the synchronous retry; what succeeds pays into the same budget. */
-function judge(ended: Ended, rules: RetryOptions, budget: RetryBudget, random: Random): Judgement {
-  const { outcome, method, repeatable, attempt } = ended;
+function classifyResult(
+  result: AttemptResult,
+  rules: RetryOptions,
+  budget: RetryBudget,
+  random: Random,
+): Classification {
+  const { outcome, method, repeatable, attempt } = result;
   const call = { method, attempt, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
   const verdict = classify(outcome, call, rules);
   if (isSuccess(outcome, verdict)) budget.deposit();
   if (verdict.retry === 'yes')
     return nextStep(
-      { ...ended, verdict, replayable: true, deadline: ended.deadlineAt, wallNow: ended.now },
+      { ...result, verdict, replayable: true, deadline: result.deadlineAt, wallNow: result.now },
       rules,
       random,
     );

@@ -57,7 +57,7 @@ export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: Cal
       deadlineAt: now + callbacks.deadlineMs,
       callbackUrl: null,
       parent: job.id,
-      memo: '',
+      runnerState: '',
     },
   ];
 }

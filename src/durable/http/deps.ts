@@ -1,8 +1,8 @@
 import type { RawHeaders } from '../../http/headers.ts';
 import type { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { Ending } from '../cancellation.ts';
-import type { Watch } from '../change-notifier.ts';
+import type { Cancellation } from '../cancellation.ts';
+import type { ChangeNotifier } from '../change-notifier.ts';
 import type { DurableRoute } from '../route.ts';
 import type { Scheduler } from '../schedules/scheduler.ts';
 import type { Store } from '../store/store.ts';
@@ -25,14 +25,14 @@ export interface ApiCall {
 export interface ApiDeps {
   readonly clock: Clock;
   readonly store: Store;
-  readonly watch: Watch;
+  readonly notifier: ChangeNotifier;
   /** Where the embedded store is; undefined where it is PostgreSQL. */
   readonly storeFile: string | undefined;
   readonly prefix: () => string;
   readonly routes: () => ReadonlyMap<string, DurableRoute>;
   /** True once the proxy drains: nobody is kept waiting any more. */
   readonly closing: () => boolean;
-  readonly ending: Ending;
+  readonly cancellation: Cancellation;
   readonly schedules: Scheduler;
   /** Something may be due, and those who wait for `id` look again. */
   readonly changed: (id?: string) => void;

@@ -66,7 +66,7 @@ export async function changeMany(
   const result =
     what === 'retry'
       ? await deps.store.retryAll(filter, { now, deadlineAt: now + deadlineMs })
-      : await deps.ending.cancelAll(filter, retentionMs);
+      : await deps.cancellation.cancelAll(filter, retentionMs);
   deps.changed();
   return json(200, result);
 }

@@ -42,7 +42,7 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
     deadline: iso(job.deadlineAt),
     purge_at: iso(job.purgeAt),
     attempts: { made: job.attempt, max: route?.options.attempts, last: last && lastJson(last) },
-    polls: pollsJson(pollStateOf(job.memo)),
+    polls: pollsJson(pollStateOf(job.runnerState)),
     next: nextJson(job),
     plan: planned(job, route),
     response: job.response && { ...job.response, href: `${self}/response` },
@@ -98,7 +98,7 @@ const planned = (job: Job, route: DurableRoute | undefined): string[] =>
 
 /** When it is polled if nothing changes, at last at the deadline; undefined where it is not. */
 function plannedPolls(job: Job, route: DurableRoute | undefined): string[] | undefined {
-  const polls = polling(job.memo);
+  const polls = polling(job.runnerState);
   const delay = route?.options.poll?.delay;
   if (polls === undefined || delay === undefined || isDone(job) || job.counted > 0) return undefined;
   if (job.status === 'running') return [];

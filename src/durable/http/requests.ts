@@ -1,7 +1,7 @@
 import { headerOf } from '../../http/headers.ts';
 import { preferencesOf } from '../../http/preferences.ts';
 import type { Reply } from '../../http/reply.ts';
-import { sameStanding } from '../change-notifier.ts';
+import { sameProgress } from '../change-notifier.ts';
 import type { Job } from '../job.ts';
 import { empty, etagOf, json, matchesEtag, problem, replay } from './answer.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
@@ -14,7 +14,7 @@ const LONGEST_WAIT_MS = 600_000;
 export async function getRequest(job: Job, call: ApiCall, deps: ApiDeps): Promise<Reply> {
   const known = headerOf(call.headers, 'if-none-match');
   let found = await shown(job, deps);
-  const same = (now: Job) => !isDone(now) && (known === undefined || sameStanding(now, job));
+  const same = (now: Job) => !isDone(now) && (known === undefined || sameProgress(now, job));
   const news = known !== undefined && !matchesEtag(known, found.etag);
   const now = news ? job : await untilChanged(job, call, deps, same);
   if (now !== job) found = await shown(now, deps);
@@ -68,7 +68,7 @@ export async function getAttempts(job: Job, _call: ApiCall, deps: ApiDeps): Prom
 
 /** `POST /requests/{id}/cancel`. */
 export async function cancelRequest(job: Job, _call: ApiCall, deps: ApiDeps): Promise<Reply> {
-  const changed = await deps.ending.cancel(job);
+  const changed = await deps.cancellation.cancel(job);
   if (changed === undefined) return doneAlready((await deps.store.get(job.id)) ?? job);
   deps.changed(job.id);
   return json(200, (await shown(changed, deps)).body);
@@ -99,7 +99,7 @@ function notAgain(job: Job): Reply {
 
 /** `DELETE /requests/{id}`. */
 export async function deleteRequest(job: Job, _call: ApiCall, deps: ApiDeps): Promise<Reply> {
-  if (!(await deps.ending.erase(job))) return problem(409, 'the request is running in another process');
+  if (!(await deps.cancellation.erase(job))) return problem(409, 'the request is running in another process');
   deps.changed(job.id);
   return empty(204);
 }
@@ -148,20 +148,20 @@ export interface Wait {
 
 /** Looks again at each change, until `same` is over or time is. */
 export async function waitWhile(job: Job, { ms, signal, same }: Wait, deps: ApiDeps): Promise<Job> {
-  const { clock, store, watch } = deps;
+  const { clock, store, notifier } = deps;
   if (ms <= 0 || !same(job)) return job;
   const until = clock.now() + Math.min(ms, LONGEST_WAIT_MS);
-  const sight = watch.look(job.id);
+  const subscription = notifier.subscribe(job.id);
   let found = job;
   try {
     for (;;) {
       found = (await store.get(job.id)) ?? found;
       const left = until - clock.now();
       if (!same(found) || left <= 0 || deps.closing()) return found;
-      sight.saw(found);
-      await sight.next(left, { clock, signal });
+      subscription.observed(found);
+      await subscription.nextChange(left, { clock, signal });
     }
   } finally {
-    sight.close();
+    subscription.close();
   }
 }

@@ -1,7 +1,7 @@
 import type { Reply } from '../../http/reply.ts';
 import type { Job } from '../job.ts';
 import { slotOf } from '../schedules/run.ts';
-import { pausedName, type Watched } from '../schedules/scheduler.ts';
+import { type ActiveSchedule, pausedName } from '../schedules/scheduler.ts';
 import { json, problem } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { accepted, resultOf } from './requests.ts';
@@ -13,12 +13,12 @@ const SHOWN_RUNS = 3;
 export async function listSchedules(deps: ApiDeps): Promise<Reply> {
   const paused = new Set(await deps.store.paused());
   const schedules = await Promise.all(
-    [...deps.schedules.all.values()].map((watched) => scheduleJson(watched, paused, deps)),
+    [...deps.schedules.all.values()].map((schedule) => scheduleJson(schedule, paused, deps)),
   );
   return json(200, { schedules });
 }
 
-async function scheduleJson({ options, slots }: Watched, paused: ReadonlySet<string>, deps: ApiDeps) {
+async function scheduleJson({ options, slots }: ActiveSchedule, paused: ReadonlySet<string>, deps: ApiDeps) {
   const { name, cron, timezone, route, method, overlap, catchup } = options;
   const [last] = await deps.store.list({ kind: 'scheduled', parent: name, limit: 1 });
   const good = await lastGood(name, deps);
@@ -37,7 +37,7 @@ async function scheduleJson({ options, slots }: Watched, paused: ReadonlySet<str
   };
 }
 
-function upcoming(slots: Watched['slots'], now: number): string[] {
+function upcoming(slots: ActiveSchedule['slots'], now: number): string[] {
   const runs: string[] = [];
   for (let at = slots.next(now); at !== undefined && runs.length < SHOWN_RUNS; at = slots.next(at))
     runs.push(new Date(at).toISOString());
@@ -63,17 +63,17 @@ async function lastGood(name: string, { store }: ApiDeps): Promise<Job | undefin
 
 /** `POST /schedules/{name}/run`, `…/pause`, `…/resume`. */
 export async function changeSchedule(name: string, what: string, deps: ApiDeps): Promise<Reply> {
-  const watched = deps.schedules.all.get(name);
-  if (watched === undefined) return problem(404, `there is no schedule "${name}"`);
-  if (what === 'run') return runNow(watched, deps);
+  const schedule = deps.schedules.all.get(name);
+  if (schedule === undefined) return problem(404, `there is no schedule "${name}"`);
+  if (what === 'run') return runNow(schedule, deps);
   const now = Math.floor(deps.clock.wallTime());
   if (what === 'pause') await deps.store.pause(pausedName(name), now);
   else await deps.store.resume(pausedName(name), now);
   return json(200, { schedule: name, paused: what === 'pause' });
 }
 
-async function runNow(watched: Watched, deps: ApiDeps): Promise<Reply> {
-  const id = await deps.schedules.run(watched);
+async function runNow(schedule: ActiveSchedule, deps: ApiDeps): Promise<Reply> {
+  const id = await deps.schedules.run(schedule);
   const job = id === undefined ? undefined : await deps.store.get(id);
   if (job !== undefined) return accepted(job, deps);
   return problem(409, 'the previous run is still in progress, and overlap: skip allows one run at a time');

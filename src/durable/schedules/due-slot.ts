@@ -1,6 +1,6 @@
 import type { Slots } from './cron.ts';
 
-export interface Missed {
+export interface SlotHistory {
   /** `latest`: the last slot that nobody ran is run late, those before it are not; `none`: what was missed is missed. */
   readonly catchup: 'latest' | 'none';
   /** The last slot up to now that any process has run; undefined when none was. */
@@ -12,7 +12,7 @@ export interface Missed {
 /** The slot to run now, if any. A slot that came while a process watched is always due; an older one by `catchup`. */
 export function dueSlot(
   slots: Slots,
-  { catchup, lastSlotAt, watchedSince }: Missed,
+  { catchup, lastSlotAt, watchedSince }: SlotHistory,
   now: number,
 ): number | undefined {
   const latest = slots.latest(now);

@@ -38,13 +38,13 @@ export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: Ru
     deadlineAt: createdAt + deadlineMs,
     callbackUrl: null,
     parent: name,
-    memo: slotAt === undefined ? '' : JSON.stringify({ slotAt }),
+    runnerState: slotAt === undefined ? '' : JSON.stringify({ slotAt }),
   };
 }
 
 /** The slot that a run was for. */
-export function slotOf({ memo }: Pick<Job, 'memo'>): number | undefined {
-  return memo === '' ? undefined : (JSON.parse(memo) as { slotAt?: number }).slotAt;
+export function slotOf({ runnerState }: Pick<Job, 'runnerState'>): number | undefined {
+  return runnerState === '' ? undefined : (JSON.parse(runnerState) as { slotAt?: number }).slotAt;
 }
 
 function hash(data: string | Uint8Array): string {

@@ -24,8 +24,8 @@ export interface SchedulerDeps {
   readonly submitted: () => void;
 }
 
-/** A schedule as it is watched here. */
-export interface Watched {
+/** A schedule as it is schedule here. */
+export interface ActiveSchedule {
   readonly options: ScheduleOptions;
   readonly slots: Slots;
   /** Earlier than it was, once the clock has been set back. */
@@ -39,7 +39,7 @@ export interface Watched {
 const LONGEST_SLEEP_MS = 60_000;
 
 /** A store that fails is asked again after this. */
-const ASK_AGAIN_MS = 1_000;
+const RETRY_MS = 1_000;
 
 /** What a schedule is called where routes are paused. No upstream's route has such a name: it would hold a slash. */
 export const pausedName = (schedule: string): string => `schedule:${schedule}`;
@@ -47,84 +47,90 @@ export const pausedName = (schedule: string): string => `schedule:${schedule}`;
 /** Makes the requests of all schedules, each slot's once, whoever else works on the same store. */
 export class Scheduler {
   readonly #deps: SchedulerDeps;
-  #watched: ReadonlyMap<string, Watched> = new Map();
+  #schedule: ReadonlyMap<string, ActiveSchedule> = new Map();
   #stopped = false;
 
   constructor(deps: SchedulerDeps) {
     this.#deps = deps;
   }
 
-  get all(): ReadonlyMap<string, Watched> {
-    return this.#watched;
+  get all(): ReadonlyMap<string, ActiveSchedule> {
+    return this.#schedule;
   }
 
   /** Those that did not change go on. */
   setUp(schedules: readonly ScheduleOptions[]): void {
-    const before = this.#watched;
-    this.#watched = new Map(
+    const before = this.#schedule;
+    this.#schedule = new Map(
       schedules.map((options) => {
         const known = before.get(options.name);
         return [
           options.name,
-          isDeepStrictEqual(known?.options, options) && known ? known : this.#begin(options),
+          isDeepStrictEqual(known?.options, options) && known ? known : this.#activate(options),
         ];
       }),
     );
-    for (const [name, watched] of before) if (this.#watched.get(name) !== watched) watched.timer?.cancel();
-    for (const [name, watched] of this.#watched) if (before.get(name) !== watched) void this.#look(watched);
+    for (const [name, schedule] of before)
+      if (this.#schedule.get(name) !== schedule) schedule.timer?.cancel();
+    for (const [name, schedule] of this.#schedule)
+      if (before.get(name) !== schedule) void this.#look(schedule);
   }
 
   stop(): void {
     this.#stopped = true;
-    for (const { timer } of this.#watched.values()) timer?.cancel();
+    for (const { timer } of this.#schedule.values()) timer?.cancel();
   }
 
   /** A run now, besides its slots. Undefined where one goes on that it must not overlap; rejects with a StoreError. */
-  async run({ options }: Watched): Promise<string | undefined> {
+  async run({ options }: ActiveSchedule): Promise<string | undefined> {
     const { health, store, submitted } = this.#deps;
-    if (options.overlap === 'skip' && (await this.#underWay(options.name)) !== undefined) return undefined;
+    if (options.overlap === 'skip' && (await this.#unfinishedRun(options.name)) !== undefined)
+      return undefined;
     const job = this.#job(options, undefined);
-    await health.taking(store.submit(job));
+    await health.accepting(store.submit(job));
     submitted();
     return job.id;
   }
 
-  #begin(options: ScheduleOptions): Watched {
+  #activate(options: ScheduleOptions): ActiveSchedule {
     const since = this.#deps.clock.wallTime();
     const slots = parseCron(options.cron, options.timezone);
     return { options, since, slots, ahead: undefined, timer: undefined };
   }
 
   /** Never rejects. */
-  async #look(watched: Watched): Promise<void> {
+  async #look(schedule: ActiveSchedule): Promise<void> {
     let wait: number;
     try {
-      await this.#serve(watched);
+      await this.#runDueSlot(schedule);
       const now = this.#deps.clock.wallTime();
-      wait = (watched.slots.next(now) ?? Number.POSITIVE_INFINITY) - now;
+      wait = (schedule.slots.next(now) ?? Number.POSITIVE_INFINITY) - now;
     } catch (error) {
       if (!(error instanceof StoreError)) this.#deps.logger.error({ error }, 'a schedule failed: a bug');
-      wait = ASK_AGAIN_MS;
+      wait = RETRY_MS;
     }
-    if (this.#stopped || this.#watched.get(watched.options.name) !== watched) return;
-    watched.timer = this.#deps.clock.timer(Math.min(wait, LONGEST_SLEEP_MS), () => void this.#look(watched));
+    if (this.#stopped || this.#schedule.get(schedule.options.name) !== schedule) return;
+    schedule.timer = this.#deps.clock.timer(
+      Math.min(wait, LONGEST_SLEEP_MS),
+      () => void this.#look(schedule),
+    );
   }
 
   /** Makes the run of the slot that is due, if any, unless another process was first. */
-  async #serve(watched: Watched): Promise<void> {
+  async #runDueSlot(schedule: ActiveSchedule): Promise<void> {
     const { clock, health, store, submitted } = this.#deps;
-    const { options, slots } = watched;
+    const { options, slots } = schedule;
     const { name, catchup } = options;
     const now = clock.wallTime();
-    const { due: lastSlotAt, ahead } = await health.giving(store.lastSlot(name, now));
-    this.#noteClock(watched, ahead, now);
-    const slotAt = dueSlot(slots, { catchup, lastSlotAt, watchedSince: watched.since }, now);
+    const { due: lastSlotAt, ahead } = await health.reading(store.lastSlot(name, now));
+    this.#checkClock(schedule, ahead, now);
+    const slotAt = dueSlot(slots, { catchup, lastSlotAt, watchedSince: schedule.since }, now);
     if (slotAt === undefined || this.#stopped) return;
     const result = await this.#resultOf(options);
     // What is skipped is taken too, so that nobody runs it later.
     const job = result === 'started' ? this.#job(options, slotAt) : undefined;
-    if (!(await health.taking(store.submitSlot(name, slotAt, job)))) return;
-    this.#tell(options, slotAt, result);
+    if (!(await health.accepting(store.submitSlot(name, slotAt, job)))) return;
+    this.#report(options, slotAt, result);
     if (job !== undefined) submitted();
   }
 
@@ -132,28 +138,28 @@ export class Scheduler {
    * Slots that were run while a clock was ahead are not run again, and do not count as the last: the slots before them go
    * on by the corrected time.
    */
-  #noteClock(watched: Watched, ahead: number | undefined, now: number): void {
-    watched.since = Math.min(watched.since, now);
-    if (ahead !== undefined && ahead !== watched.ahead) {
-      const { name, route } = watched.options;
+  #checkClock(schedule: ActiveSchedule, ahead: number | undefined, now: number): void {
+    schedule.since = Math.min(schedule.since, now);
+    if (ahead !== undefined && ahead !== schedule.ahead) {
+      const { name, route } = schedule.options;
       const slot = new Date(ahead).toISOString();
       const message = `schedule ${name}: the future slot ${slot} has already run, because the clock was ahead here or in another process; earlier slots run by the corrected clock`;
       this.#deps.logger.warn({ schedule: name, route, slot }, message);
     }
-    watched.ahead = ahead;
+    schedule.ahead = ahead;
   }
 
   async #resultOf({ name, overlap }: ScheduleOptions): Promise<SlotResult> {
     const { health, store } = this.#deps;
-    if ((await health.giving(store.paused())).includes(pausedName(name))) return 'paused';
-    if (overlap === 'skip' && (await this.#underWay(name)) !== undefined) return 'overlap';
+    if ((await health.reading(store.paused())).includes(pausedName(name))) return 'paused';
+    if (overlap === 'skip' && (await this.#unfinishedRun(name)) !== undefined) return 'overlap';
     return 'started';
   }
 
-  async #underWay(name: string): Promise<Job | undefined> {
+  async #unfinishedRun(name: string): Promise<Job | undefined> {
     const { health, store } = this.#deps;
     const status = ['queued', 'running', 'waiting'] as const;
-    const [job] = await health.giving(store.list({ kind: 'scheduled', parent: name, status, limit: 1 }));
+    const [job] = await health.reading(store.list({ kind: 'scheduled', parent: name, status, limit: 1 }));
     return job;
   }
 
@@ -163,7 +169,7 @@ export class Scheduler {
     return runOf(options, { slotAt, now: clock.wallTime(), deadlineMs });
   }
 
-  #tell({ name, route }: ScheduleOptions, slotAt: number, result: SlotResult): void {
+  #report({ name, route }: ScheduleOptions, slotAt: number, result: SlotResult): void {
     const { logger, observer } = this.#deps;
     observer.stateChanged('', { type: 'schedule_slot', scope: name, result });
     if (result === 'started') return;

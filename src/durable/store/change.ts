@@ -38,35 +38,35 @@ export function eraseBatch(id: string, now: number, purgeAt: number, dialect: Di
 }
 
 /** Where its turn in its key's order has not come: `due_at` alone. */
-const HURRY = `UPDATE breakwater_job
+const SEND_NOW = `UPDATE breakwater_job
   SET due_at = $2, set_at = $2, wake_at = CASE WHEN reason = 'key' THEN wake_at ELSE $2 END,
     reason = CASE WHEN reason = 'key' THEN reason END
   WHERE id = $1 AND status IN ('queued', 'waiting') RETURNING *`;
 
-export function hurryBatch(id: string, now: number): Statement[] {
-  return [{ sql: HURRY, params: [id, now], gate: true }];
+export function sendNowBatch(id: string, now: number): Statement[] {
+  return [{ sql: SEND_NOW, params: [id, now], gate: true }];
 }
 
 /** Where its key is busy it has to wait for its turn, which comes before that of what was accepted later. */
-const REVIVE = `UPDATE breakwater_job
+const RESTART = `UPDATE breakwater_job
   SET status = 'queued', counted = 0, due_at = $2, set_at = $2, deadline_at = $3,
-    wake_at = CASE WHEN turn.busy THEN CAST($3 AS BIGINT) ELSE CAST($2 AS BIGINT) END,
-    reason = CASE WHEN turn.busy THEN 'key' END,
+    wake_at = CASE WHEN queue.busy THEN CAST($3 AS BIGINT) ELSE CAST($2 AS BIGINT) END,
+    reason = CASE WHEN queue.busy THEN 'key' END,
     started_at = NULL, finished_at = NULL, purge_at = NULL, error_code = NULL, error_title = NULL,
     response_status = NULL, response_bytes = NULL, response_truncated = NULL
   FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
-    WHERE order_queue = (SELECT order_queue FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL) AS busy) AS turn
+    WHERE order_queue = (SELECT order_queue FROM breakwater_job WHERE id = $1) AND wake_at IS NOT NULL) AS busy) AS queue
   WHERE id = $1 AND erased = 0 AND (status IN ('failed', 'cancelled') OR (status = 'succeeded' AND $4 = 1))
   RETURNING *`;
 
-export function reviveBatch(
+export function restartBatch(
   id: string,
   change: { readonly now: number; readonly deadlineAt: number; readonly force: boolean },
   dialect: Dialect,
 ): Statement[] {
   return [
     ...dialect.lockOrderOf(id),
-    { sql: REVIVE, params: [id, change.now, change.deadlineAt, change.force ? 1 : 0], gate: true },
+    { sql: RESTART, params: [id, change.now, change.deadlineAt, change.force ? 1 : 0], gate: true },
     {
       sql: 'DELETE FROM breakwater_response WHERE seq = (SELECT seq FROM breakwater_job WHERE id = $1)',
       params: [id],

@@ -6,7 +6,7 @@ import type { Dialect } from './dialect.ts';
 export const PARKED: number = Number.MAX_SAFE_INTEGER;
 
 /** An Idempotency-Key stands for its request at least this long, however short the retention. */
-const KEY_KEPT_MS = 24 * 3_600_000;
+const MIN_KEY_RETENTION_MS = 24 * 3_600_000;
 
 /**
  * A request of a key whose turn has not come yet sleeps until its deadline, to be ended then; the end of the one before it
@@ -18,11 +18,11 @@ const INSERT = `INSERT INTO breakwater_job (
   SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT),
     CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT),
     CAST($13 AS TEXT), CAST($14 AS TEXT), CAST($15 AS TEXT), CAST($16 AS TEXT), 'queued',
-    CASE WHEN turn.busy THEN 'key' WHEN CAST($18 AS BIGINT) > CAST($17 AS BIGINT) THEN 'not_before' END,
+    CASE WHEN queue.busy THEN 'key' WHEN CAST($18 AS BIGINT) > CAST($17 AS BIGINT) THEN 'not_before' END,
     CAST($17 AS BIGINT), CAST($18 AS BIGINT), CAST($19 AS BIGINT),
-    CASE WHEN turn.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END, CAST($20 AS TEXT), CAST($17 AS BIGINT)
+    CASE WHEN queue.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END, CAST($20 AS TEXT), CAST($17 AS BIGINT)
   FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
-    WHERE order_queue = CAST($20 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS turn
+    WHERE order_queue = CAST($20 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS queue
   WHERE true
   ON CONFLICT DO NOTHING
   RETURNING seq`;
@@ -73,7 +73,7 @@ function columns(job: NewJob): Statement['params'] {
     JSON.stringify(job.labels),
     job.callbackUrl,
     job.parent,
-    job.memo,
+    job.runnerState,
     job.createdAt,
     job.dueAt,
     job.deadlineAt,
@@ -89,7 +89,7 @@ export function keyHolder(job: NewJob): Statement[] {
     {
       sql: `UPDATE breakwater_job SET idempotency_key = NULL
         WHERE ${named} AND purge_at <= $4 AND created_at <= $5`,
-      params: [...key, job.createdAt, job.createdAt - KEY_KEPT_MS],
+      params: [...key, job.createdAt, job.createdAt - MIN_KEY_RETENTION_MS],
     },
     { sql: `SELECT id, fingerprint FROM breakwater_job WHERE ${named}`, params: key },
   ];

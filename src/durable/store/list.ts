@@ -68,7 +68,7 @@ export function jobStatement(id: string): Statement {
   return { sql: 'SELECT * FROM breakwater_job WHERE id = $1', params: [id] };
 }
 
-export function standingsStatement(ids: readonly string[], dialect: Dialect): Statement {
+export function progressStatement(ids: readonly string[], dialect: Dialect): Statement {
   return {
     sql: `SELECT id, status, attempt, due_at, reason FROM breakwater_job WHERE id IN (${dialect.textsOf('$1')})`,
     params: [JSON.stringify(ids)],

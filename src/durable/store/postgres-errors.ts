@@ -29,10 +29,10 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StoreProblem])[] = 
 const LOST = /terminated|timeout|not queryable/i;
 
 /** Two transactions stood in each other's way and this one gave in; nothing of it happened. */
-const GAVE_IN: ReadonlySet<string> = new Set(['40001', '40P01']);
+const SERIALIZATION_FAILURES: ReadonlySet<string> = new Set(['40001', '40P01']);
 
-export function gaveIn(error: unknown): boolean {
-  return GAVE_IN.has(codeOf(error));
+export function isSerializationFailure(error: unknown): boolean {
+  return SERIALIZATION_FAILURES.has(codeOf(error));
 }
 
 /** Which store complained of what. The error itself goes no further: it may hold what was to be stored, or the URL. */

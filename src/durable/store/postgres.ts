@@ -1,7 +1,7 @@
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { systemClock } from '../../runtime/clock.ts';
 import { type Db, type DbOptions, type Row, type Statement, StoreError } from './db.ts';
-import { gaveIn, storeErrorOf } from './postgres-errors.ts';
+import { isSerializationFailure, storeErrorOf } from './postgres-errors.ts';
 
 /** Each holds a connection; PostgreSQL's own default is 100 for all. */
 const CONNECTIONS = 10;
@@ -98,7 +98,7 @@ class PostgresDb implements Db {
       try {
         return await this.#once(statements);
       } catch (error) {
-        if (!gaveIn(error) || tries === TRIES) throw storeErrorOf(error, this.#name);
+        if (!isSerializationFailure(error) || tries === TRIES) throw storeErrorOf(error, this.#name);
       }
     }
   }

@@ -9,7 +9,7 @@ import type {
   WaitReason,
 } from '../job.ts';
 import type { Row } from './db.ts';
-import type { Standing } from './store.ts';
+import type { JobProgress } from './store.ts';
 
 /* From rows to what they mean. What is read was written by the statements beside this file. */
 
@@ -52,15 +52,15 @@ export function jobOf(row: Row): Job {
     labels: list(row, 'labels'),
     callbackUrl: row['callback_url'] as string | null,
     parent: row['parent'] as string | null,
-    memo: text(row, 'memo'),
+    runnerState: text(row, 'memo'),
     createdAt: number(row, 'created_at'),
     dueAt: number(row, 'due_at'),
     deadlineAt: number(row, 'deadline_at'),
-    ...progressOf(row),
+    ...mutableFieldsOf(row),
   };
 }
 
-export function standingOf(row: Row): Standing {
+export function progressOf(row: Row): JobProgress {
   return {
     id: text(row, 'id'),
     status: text(row, 'status') as JobStatus,
@@ -70,7 +70,7 @@ export function standingOf(row: Row): Standing {
   };
 }
 
-function progressOf(row: Row) {
+function mutableFieldsOf(row: Row) {
   const code = optional<string>(row, 'error_code') as JobErrorCode | undefined;
   const status = optional<number>(row, 'response_status');
   return {

@@ -10,15 +10,15 @@ import type { Settlement } from './store.ts';
  * fence: the request runs, under this owner, at this very attempt.
  */
 export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
-  const { id, entry, response, next, now, also = [] } = settlement;
+  const { id, entry, response, next, now, callbacks = [] } = settlement;
   const ends = next.kind === 'end';
   return [
     ...(ends ? dialect.lockOrderOf(id) : []),
-    standing(settlement),
+    jobUpdate(settlement),
     ...(entry === undefined ? [] : [attemptRow(id, entry)]),
     ...(response === undefined ? [] : responseRow(id, response)),
     ...(ends ? [wakeNext(id, now)] : []),
-    ...also.flatMap((job) => insertJob(job, dialect)),
+    ...callbacks.flatMap((job) => insertJob(job, dialect)),
   ];
 }
 
@@ -34,17 +34,30 @@ const END = `UPDATE breakwater_job
   SET status = $4, finished_at = $5, purge_at = $6, error_code = $7, error_title = $8, counted = counted + $9,
     attempt = attempt - $11, wake_at = NULL, reason = NULL, owner = NULL, memo = coalesce(nullif($10, ''), memo) ${FENCE}`;
 
-function standing({ id, owner, attempt, now, entry, memo = '', next }: Settlement): Statement {
+function jobUpdate({ id, owner, attempt, now, entry, runnerState = '', next }: Settlement): Statement {
   const fence = [id, owner, attempt];
   const [sent, unused] = entry === undefined ? [0, 1] : [1, attempt - entry.n];
   if (next.kind === 'wait') {
-    const kept = next.afresh === true ? 0 : 1;
-    const params = [...fence, next.dueAt, next.reason, Number(next.counts), unused, memo, kept, now];
+    const keptCount = next.resetsCount === true ? 0 : 1;
+    const params = [
+      ...fence,
+      next.dueAt,
+      next.reason,
+      Number(next.counts),
+      unused,
+      runnerState,
+      keptCount,
+      now,
+    ];
     return { sql: WAIT, params, gate: true };
   }
   const { status, purgeAt, error } = next;
   const why = [error?.code ?? null, error === undefined ? null : shownText(error.title)];
-  return { sql: END, params: [...fence, status, now, purgeAt, ...why, sent, memo, unused], gate: true };
+  return {
+    sql: END,
+    params: [...fence, status, now, purgeAt, ...why, sent, runnerState, unused],
+    gate: true,
+  };
 }
 
 const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';

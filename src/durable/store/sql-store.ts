@@ -1,10 +1,10 @@
 import type { Job, NewJob, StoredResponse } from '../job.ts';
-import { cancelBatch, eraseBatch, hurryBatch, reviveBatch } from './change.ts';
+import { cancelBatch, eraseBatch, restartBatch, sendNowBatch } from './change.ts';
 import { claimDue, NEXT_WAKE, parkPaused } from './claim.ts';
 import { type Db, type Purpose, type Row, type Statement, StoreError } from './db.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { insertJob, keyHolder } from './insert.ts';
-import { BACKLOG, COUNTS, jobStatement, listStatement, rowsOf, standingsStatement } from './list.ts';
+import { BACKLOG, COUNTS, jobStatement, listStatement, progressStatement, rowsOf } from './list.ts';
 import { moveBatch, PAUSED, pauseBatch, resumeBatch } from './routes.ts';
 import {
   attemptOf,
@@ -12,9 +12,9 @@ import {
   jobOf,
   number,
   optional,
+  progressOf,
   requestOf,
   responseOf,
-  standingOf,
   text,
 } from './rows.ts';
 import { setBack } from './set-back.ts';
@@ -83,8 +83,8 @@ export class SqlStore implements Store {
     return row && jobOf(row);
   }
 
-  async standings(ids: readonly string[]) {
-    return (await this.#rows(standingsStatement(ids, this.#dialect))).map(standingOf);
+  async progress(ids: readonly string[]) {
+    return (await this.#rows(progressStatement(ids, this.#dialect))).map(progressOf);
   }
 
   async response(id: string): Promise<StoredResponse | undefined> {
@@ -120,8 +120,8 @@ export class SqlStore implements Store {
     return row === undefined ? 0 : number(row, 'count');
   }
 
-  cancel(id: string, now: number, purgeAt: number, also: readonly NewJob[] = []): Promise<Changed> {
-    const inserts = also.flatMap((job) => insertJob(job, this.#dialect));
+  cancel(id: string, now: number, purgeAt: number, callbacks: readonly NewJob[] = []): Promise<Changed> {
+    const inserts = callbacks.flatMap((job) => insertJob(job, this.#dialect));
     return this.#change(id, [...cancelBatch(id, now, purgeAt, this.#dialect), ...inserts]);
   }
 
@@ -130,16 +130,16 @@ export class SqlStore implements Store {
   }
 
   async retry(id: string, change: Parameters<Store['retry']>[1]): Promise<Changed> {
-    const hurried = await this.#change(id, hurryBatch(id, change.now));
-    return hurried.kind === 'refused' ? this.#change(id, reviveBatch(id, change, this.#dialect)) : hurried;
+    const sentNow = await this.#change(id, sendNowBatch(id, change.now));
+    return sentNow.kind === 'refused' ? this.#change(id, restartBatch(id, change, this.#dialect)) : sentNow;
   }
 
   retryAll(filter: Filter, change: { readonly now: number; readonly deadlineAt: number }) {
     return this.#all(filter, ({ id }) => this.retry(id, { ...change, force: false }));
   }
 
-  cancelAll(filter: Filter, now: number, purgeAt: number, also?: (job: Job) => readonly NewJob[]) {
-    return this.#all(filter, (job) => this.cancel(job.id, now, purgeAt, also?.(job)));
+  cancelAll(filter: Filter, now: number, purgeAt: number, callbacks?: (job: Job) => readonly NewJob[]) {
+    return this.#all(filter, (job) => this.cancel(job.id, now, purgeAt, callbacks?.(job)));
   }
 
   async moveDue(move: Parameters<Store['moveDue']>[0]): Promise<number> {

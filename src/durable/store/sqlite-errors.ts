@@ -42,13 +42,13 @@ export function failureOf(error: unknown, file: string): Failure {
 }
 
 /** SQLITE_CORRUPT, _NOTADB; SQLITE_IOERR_FSYNC, _DIR_FSYNC. */
-const NOT_TO_BE_TRUSTED: ReadonlySet<number> = new Set([26, 1034, 1290]);
+const NOT_DURABLE: ReadonlySet<number> = new Set([26, 1034, 1290]);
 
 /**
  * Whether nothing more may be promised on this file: a damaged one may give back nothing of it, and after an fsync that
  * failed the kernel may have dropped pages of earlier commits too (https://wiki.postgresql.org/wiki/Fsync_Errors).
  */
-export function breaksTrust(error: unknown): boolean {
+export function losesDurability(error: unknown): boolean {
   const { errcode = 0 } = error as { errcode?: number };
-  return NOT_TO_BE_TRUSTED.has(errcode) || (errcode & 0xff) === 11;
+  return NOT_DURABLE.has(errcode) || (errcode & 0xff) === 11;
 }

@@ -13,9 +13,9 @@ import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteVersion } from '../../runtime/process.ts';
 import type { Row } from './db.ts';
 import { Reserve } from './reserve.ts';
-import { breaksTrust, failureOf } from './sqlite-errors.ts';
+import { failureOf, losesDurability } from './sqlite-errors.ts';
 import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
-import { Unchanged } from './unchanged.ts';
+import { TamperCheck } from './tamper-check.ts';
 
 /** Before it a WAL file could be reset while it was read: https://sqlite.org/releaselog/3_51_3.html */
 const OLDEST = [3, 51, 3] as const;
@@ -37,7 +37,7 @@ export class SqliteFile {
   readonly #texts: string[] = [];
   readonly #prepared: StatementSync[] = [];
   readonly #reserve: Reserve;
-  readonly #unchanged: Unchanged;
+  readonly #tamperCheck: TamperCheck;
   #broken: Failure | undefined;
   /** Settles when no backup is being taken; never rejects. */
   #copied: Promise<void> = Promise.resolve();
@@ -54,7 +54,7 @@ export class SqliteFile {
       this.#takeHold();
       this.#refuseDamage();
       this.#reserve.refill();
-      this.#unchanged = new Unchanged(file);
+      this.#tamperCheck = new TamperCheck(file);
     } catch (error) {
       this.#db.close();
       this.#reserve.close();
@@ -69,13 +69,13 @@ export class SqliteFile {
 
   /** Runs the batches in one transaction with one fsync; one that fails takes no other with it. */
   run(batches: readonly SentBatch[]): Answer[] {
-    const how = this.#unchanged.problem();
+    const how = this.#tamperCheck.problem();
     if (how !== undefined) this.#broken ??= touched(this.#file, how);
     if (this.#broken !== undefined) return failed(batches, this.#broken);
     const whole = this.#reserve.refill();
     const refused = batches.filter(({ purpose }) => purpose === 'accept' && !whole);
     const answers = this.#committed(batches.filter((batch) => !refused.includes(batch)));
-    this.#unchanged.remember();
+    this.#tamperCheck.remember();
     return [...answers, ...failed(refused, low(this.#file))];
   }
 
@@ -144,7 +144,7 @@ export class SqliteFile {
   async close(): Promise<void> {
     await this.#copied;
     this.#db.close();
-    this.#unchanged.close();
+    this.#tamperCheck.close();
     this.#reserve.close();
   }
 
@@ -223,7 +223,7 @@ export class SqliteFile {
 
   #failure(error: unknown): Failure {
     const failure = failureOf(error, this.#file);
-    if (breaksTrust(error)) this.#broken = failure;
+    if (losesDurability(error)) this.#broken = failure;
     return failure;
   }
 

@@ -43,14 +43,14 @@ export interface WorkerData {
 }
 
 /** Below this a copy is cheaper than the bookkeeping of a transfer. */
-const WORTH_A_TRANSFER_BYTES = 16 * 1024;
+const MIN_TRANSFER_BYTES = 16 * 1024;
 
 /**
  * The bytes as a message should carry them: a view of a larger buffer (node's pool, a socket's chunk) would take all of
  * that buffer along. Large ones are copied here and moved then; the caller keeps what it gave.
  */
-export function portable(bytes: Uint8Array, transfer: ArrayBuffer[]): Uint8Array {
-  if (bytes.byteLength < WORTH_A_TRANSFER_BYTES)
+export function transferable(bytes: Uint8Array, transfer: ArrayBuffer[]): Uint8Array {
+  if (bytes.byteLength < MIN_TRANSFER_BYTES)
     return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
   const copy = new Uint8Array(bytes);
   transfer.push(copy.buffer);
@@ -58,11 +58,11 @@ export function portable(bytes: Uint8Array, transfer: ArrayBuffer[]): Uint8Array
 }
 
 /** Moves the large blobs of rows that nobody else holds. */
-export function movable(rows: readonly Row[], transfer: ArrayBuffer[]): void {
+export function addTransfers(rows: readonly Row[], transfer: ArrayBuffer[]): void {
   for (const row of rows) {
     for (const name in row) {
       const value = row[name];
-      if (value instanceof Uint8Array && value.byteLength >= WORTH_A_TRANSFER_BYTES)
+      if (value instanceof Uint8Array && value.byteLength >= MIN_TRANSFER_BYTES)
         transfer.push(value.buffer as ArrayBuffer);
     }
   }

@@ -4,8 +4,8 @@ import { failureOf } from './sqlite-errors.ts';
 import { SqliteFile } from './sqlite-file.ts';
 import {
   type Answer,
+  addTransfers,
   type FromWorker,
-  movable,
   type SentBatch,
   type ToWorker,
   type WorkerData,
@@ -56,7 +56,8 @@ function commit(db: SqliteFile, batches: readonly SentBatch[]): void {
   const answers = db.run(batches);
   const commitMs = systemClock.now() - begunAt;
   const transfer: ArrayBuffer[] = [];
-  for (const answer of answers) if ('rows' in answer) for (const rows of answer.rows) movable(rows, transfer);
+  for (const answer of answers)
+    if ('rows' in answer) for (const rows of answer.rows) addTransfers(rows, transfer);
   send({ kind: 'answers', answers, commitMs }, transfer);
 }
 

@@ -12,9 +12,9 @@ import {
 import {
   type Answer,
   type FromWorker,
-  portable,
   type SentBatch,
   type ToWorker,
+  transferable,
   type WorkerData,
 } from './sqlite-protocol.ts';
 
@@ -131,12 +131,12 @@ class SqliteDb implements Db {
 
   readonly #sent = ({ sql, params, gate }: Statement): SentBatch['statements'][number] => ({
     text: this.#textOf(sql),
-    params: params.map(this.#portable),
+    params: params.map(this.#transferable),
     gate: gate === true,
   });
 
-  readonly #portable = (value: Value): Value =>
-    value instanceof Uint8Array ? portable(value, this.#transfer) : value;
+  readonly #transferable = (value: Value): Value =>
+    value instanceof Uint8Array ? transferable(value, this.#transfer) : value;
 
   /** `$1` is a name to SQLite; `?1` is a place. */
   #textOf(sql: string): number {

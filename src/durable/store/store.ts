@@ -46,7 +46,7 @@ export type Next =
       /** Whether the attempt counts against the route's limit. */
       readonly counts: boolean;
       /** What came was a good answer: the counting begins anew. */
-      readonly afresh?: boolean | undefined;
+      readonly resetsCount?: boolean | undefined;
     }
   | {
       readonly kind: 'end';
@@ -65,10 +65,10 @@ export interface Settlement {
   readonly entry: AttemptRow | undefined;
   /** Kept as the result so far; the last one stands. */
   readonly response?: StoredResponse | undefined;
-  readonly memo?: string | undefined;
+  readonly runnerState?: string | undefined;
   readonly next: Next;
   /** Further requests that come into being with this end: its callback. */
-  readonly also?: readonly NewJob[] | undefined;
+  readonly callbacks?: readonly NewJob[] | undefined;
 }
 
 export interface Filter {
@@ -89,7 +89,7 @@ export interface Filter {
 }
 
 /** By what those who wait for a request know that it has come to something new. */
-export type Standing = Pick<Job, 'id' | 'status' | 'attempt' | 'dueAt' | 'reason'>;
+export type JobProgress = Pick<Job, 'id' | 'status' | 'attempt' | 'dueAt' | 'reason'>;
 
 /** Whether something could be done to a request, and if not, how it stands. */
 export type Changed =
@@ -114,7 +114,7 @@ export interface Store {
 
   get(id: string): Promise<Job | undefined>;
   /** How these stand; those that are unknown are left out. */
-  standings(ids: readonly string[]): Promise<readonly Standing[]>;
+  progress(ids: readonly string[]): Promise<readonly JobProgress[]>;
   response(id: string): Promise<StoredResponse | undefined>;
   request(id: string): Promise<Pick<ClaimedJob, 'headers' | 'body'> | undefined>;
   attempts(id: string): Promise<readonly AttemptRow[]>;
@@ -126,8 +126,8 @@ export interface Store {
   /** Requests that have not ended; what the backlog's limit is about. */
   backlog(): Promise<number>;
 
-  /** Waiting or queued: cancelled at once, and `also` comes into being. Running: refused (its owner aborts it first). */
-  cancel(id: string, now: number, purgeAt: number, also?: readonly NewJob[]): Promise<Changed>;
+  /** Waiting or queued: cancelled at once, and `callbacks` comes into being. Running: refused (its owner aborts it first). */
+  cancel(id: string, now: number, purgeAt: number, callbacks?: readonly NewJob[]): Promise<Changed>;
   /** Waiting: due now. Failed, cancelled, or with `force` succeeded: again, under the same id and upstream key, with fresh counts. */
   retry(
     id: string,
@@ -144,7 +144,7 @@ export interface Store {
     filter: Filter,
     now: number,
     purgeAt: number,
-    also?: (job: Job) => readonly NewJob[],
+    callbacks?: (job: Job) => readonly NewJob[],
   ): Promise<{ matched: number; changed: number }>;
 
   /** Moves what is due before `until` on this route to moments spread evenly over `[until, until + spreadMs)`; how many. */

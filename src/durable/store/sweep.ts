@@ -2,10 +2,10 @@ import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 
 /** A request that was forgotten is still known by its id for this long: "gone" says more than "unknown". */
-const KNOWN_AS_GONE_MS = 24 * 3_600_000;
+const GONE_RETENTION_MS = 24 * 3_600_000;
 
 /** The last slot of each schedule stays for ever; one that is yet to come, by a clock that was ahead, is not the last. */
-const SLOTS_KEPT_MS = 30 * 24 * 3_600_000;
+const SLOT_RETENTION_MS = 30 * 24 * 3_600_000;
 
 /** Pages given back to the file system at a time. */
 const VACUUM_PAGES = 512;
@@ -22,7 +22,7 @@ export function sweepBatch(now: number, limit: number, dialect: Dialect): Statem
   return [
     {
       sql: `${outlived(1)} DELETE FROM breakwater_job ${those} RETURNING seq`,
-      params: [now - KNOWN_AS_GONE_MS, limit],
+      params: [now - GONE_RETENTION_MS, limit],
     },
     {
       sql: `${outlived(0)} UPDATE breakwater_job SET erased = 2, memo = '' ${those} RETURNING seq`,
@@ -40,7 +40,7 @@ export function sweepBatch(now: number, limit: number, dialect: Dialect): Statem
       sql: `DELETE FROM breakwater_slot WHERE slot_at <= $1 AND slot_at < (
         SELECT max(later.slot_at) FROM breakwater_slot AS later
         WHERE later.schedule = breakwater_slot.schedule AND later.slot_at <= $2)`,
-      params: [now - SLOTS_KEPT_MS, now],
+      params: [now - SLOT_RETENTION_MS, now],
     },
     ...dialect.giveBack(VACUUM_PAGES),
   ];

@@ -48,13 +48,13 @@ export interface PolledReply {
   readonly error?: boolean | undefined;
 }
 
-export type Judgement =
+export type ConditionResult =
   | { readonly kind: 'success' }
   | { readonly kind: 'failure'; readonly message: string | undefined }
   | { readonly kind: 'pending' };
 
 /** Whether a reply settles what is being polled for. A failure is looked for first: an API may say both. */
-export function judge({ success, failure }: Conditions, reply: PolledReply): Judgement {
+export function evaluate({ success, failure }: Conditions, reply: PolledReply): ConditionResult {
   const failed = failure.find((condition) => holds(condition, reply));
   if (failed !== undefined) return { kind: 'failure', message: messageOf(failed, reply) };
   return { kind: success.some((condition) => holds(condition, reply)) ? 'success' : 'pending' };

@@ -6,12 +6,12 @@ import type { StoredResponse } from '../job.ts';
 import type { Condition, Conditions, PolledReply } from './condition.ts';
 
 /** JSON beyond this is not looked into, packed or unpacked. */
-export const MAX_JUDGED_BYTES = 1_048_576;
+export const MAX_JSON_BYTES = 1_048_576;
 
 /** A reply's JSON; undefined where it is none, or too much of it. The bytes stay as they came. */
 export function jsonOf({ body, headers, truncated }: StoredResponse): unknown {
-  if (truncated || body.byteLength > MAX_JUDGED_BYTES) return undefined;
-  const text = decoded(Buffer.from(body.buffer, body.byteOffset, body.byteLength), headers, MAX_JUDGED_BYTES);
+  if (truncated || body.byteLength > MAX_JSON_BYTES) return undefined;
+  const text = decoded(Buffer.from(body.buffer, body.byteOffset, body.byteLength), headers, MAX_JSON_BYTES);
   try {
     return text === undefined ? undefined : JSON.parse(text);
   } catch {

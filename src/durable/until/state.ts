@@ -1,4 +1,4 @@
-/** What is remembered of polling, in a request's memo. */
+/** What is remembered of polling, in a request's runnerState. */
 export interface PollState {
   /** Path and query that are polled; undefined: the request itself is sent again. */
   readonly target?: string | undefined;
@@ -15,13 +15,13 @@ export interface PollState {
 }
 
 /** Undefined before the first good answer. */
-export function pollStateOf(memo: string): PollState | undefined {
-  return memo === '' ? undefined : (JSON.parse(memo) as { poll?: PollState }).poll;
+export function pollStateOf(runnerState: string): PollState | undefined {
+  return runnerState === '' ? undefined : (JSON.parse(runnerState) as { poll?: PollState }).poll;
 }
 
 /** The state from which the next attempt goes on; undefined where it begins at the beginning. */
-export function polling(memo: string): PollState | undefined {
-  const state = pollStateOf(memo);
+export function polling(runnerState: string): PollState | undefined {
+  const state = pollStateOf(runnerState);
   return state?.over === true ? undefined : state;
 }
 

@@ -2,19 +2,19 @@ import { retryAfterMs } from '../../http/retry-after.ts';
 import type { DurableEvent } from '../../proxy/events.ts';
 import { type DecideOptions, type Decision, decide, end } from '../decision.ts';
 import type { StoredResponse } from '../job.ts';
-import type { Ended, Judgement } from '../route.ts';
-import { judge, type PolledReply } from './condition.ts';
+import type { AttemptResult, Classification } from '../route.ts';
+import { evaluate, type PolledReply } from './condition.ts';
 import { askedPollDelayMs, pollDelayMs } from './delay.ts';
 import { lacksJson, polledReply, stateOf } from './observe.ts';
 import type { PollOptions } from './options.ts';
 import { counted, type PollState } from './state.ts';
 import { type Submitted, targetOf } from './target.ts';
 
-/** An attempt that has ended. */
+/** An attempt that has result. */
 export interface AttemptFacts {
-  readonly ended: Ended;
+  readonly result: AttemptResult;
   /** By the rules of the other loop, which is for errors. */
-  readonly judgement: Judgement;
+  readonly classification: Classification;
   readonly response: StoredResponse | undefined;
   /** Undefined where every good reply is the final one. */
   readonly poll: PollOptions | undefined;
@@ -30,14 +30,14 @@ type PollResult = Extract<DurableEvent, { type: 'durable_polled' }>['result'];
 
 export interface PollDecision extends Decision {
   /** What a poll has brought; undefined where none was answered. */
-  readonly result?: PollResult | undefined;
+  readonly pollResult?: PollResult | undefined;
   /** What was wrong with a good answer. */
   readonly detail?: string | undefined;
 }
 
 /** THE decision after an attempt, with polls or without. */
 export function afterAttempt({ poll, ...facts }: AttemptFacts, options: DecideOptions): PollDecision {
-  if (poll === undefined) return decide(facts.ended, facts.judgement, options);
+  if (poll === undefined) return decide(facts.result, facts.classification, options);
   return afterPoll({ ...facts, poll }, options);
 }
 
@@ -47,62 +47,62 @@ export function afterAttempt({ poll, ...facts }: AttemptFacts, options: DecideOp
  * know no count but the deadline.
  */
 function afterPoll(attempt: PollAttempt, options: DecideOptions): PollDecision {
-  const { ended, judgement, response, poll, before } = attempt;
-  const good = judgement.kind === 'success';
+  const { result, classification, response, poll, before } = attempt;
+  const good = classification.kind === 'success';
   if (poll.target !== undefined && before === undefined)
     return good && response !== undefined
-      ? begin(attempt, response, options)
-      : decide(ended, judgement, options);
+      ? startPolling(attempt, response, options)
+      : decide(result, classification, options);
   if (response === undefined) return afterError(attempt, options);
   const reply = polledReply(response, poll.conditions, !good);
-  const verdict = judge(poll.conditions, reply);
-  if (verdict.kind === 'pending')
-    return good ? ask(attempt, { response, reply }, options) : afterError(attempt, options);
-  const state = counted(before, stateOf(poll.conditions, reply), ended.now);
-  const memo = { poll: { ...state, over: true as const } };
-  const times = { now: ended.now, retentionMs: options.retentionMs };
-  if (verdict.kind === 'success') return { ...end(times, 'succeeded'), memo, result: 'success' };
-  const why = verdict.message && `The reply reports a failure: ${verdict.message}`;
-  return { ...end(times, 'condition_failed', why), memo, result: 'failure' };
+  const evaluated = evaluate(poll.conditions, reply);
+  if (evaluated.kind === 'pending')
+    return good ? continuePolling(attempt, { response, reply }, options) : afterError(attempt, options);
+  const state = counted(before, stateOf(poll.conditions, reply), result.now);
+  const runnerState = { poll: { ...state, over: true as const } };
+  const times = { now: result.now, retentionMs: options.retentionMs };
+  if (evaluated.kind === 'success') return { ...end(times, 'succeeded'), runnerState, pollResult: 'success' };
+  const why = evaluated.message && `The reply reports a failure: ${evaluated.message}`;
+  return { ...end(times, 'condition_failed', why), runnerState, pollResult: 'failure' };
 }
 
 /** The request has been taken: from now on it is asked about, and never sent again. */
-function begin(attempt: PollAttempt, response: StoredResponse, options: DecideOptions): PollDecision {
-  const { ended, poll, submitted } = attempt;
+function startPolling(attempt: PollAttempt, response: StoredResponse, options: DecideOptions): PollDecision {
+  const { result, poll, submitted } = attempt;
   const found = poll.target && submitted && targetOf(poll.target, response, submitted);
   if (found === undefined || 'problem' in found)
-    return end({ now: ended.now, retentionMs: options.retentionMs }, 'not_retryable', found?.problem);
-  const state = { target: found.target, count: 0, seen: 0, last: ended.now, state: '' };
-  return wait(attempt, { response, state }, options);
+    return end({ now: result.now, retentionMs: options.retentionMs }, 'not_retryable', found?.problem);
+  const state = { target: found.target, count: 0, seen: 0, last: result.now, state: '' };
+  return scheduleNextPoll(attempt, { response, state }, options);
 }
 
-function ask(
+function continuePolling(
   attempt: PollAttempt,
   { response, reply }: { response: StoredResponse; reply: PolledReply },
   options: DecideOptions,
 ): PollDecision {
-  const { ended, poll, before } = attempt;
-  const state = counted(before, stateOf(poll.conditions, reply), ended.now);
+  const { result, poll, before } = attempt;
+  const state = counted(before, stateOf(poll.conditions, reply), result.now);
   const told = {
-    result: state.seen > 1 ? ('unchanged' as const) : ('changed' as const),
+    pollResult: state.seen > 1 ? ('unchanged' as const) : ('changed' as const),
     detail: lacksJson(poll.conditions, reply) ? 'the body is not JSON of at most 1 MiB' : undefined,
   };
-  if (poll.target === undefined && !ended.repeatable) {
-    const times = { now: ended.now, retentionMs: options.retentionMs };
-    return { ...end(times, 'not_retryable', NOT_TO_ASK), memo: { poll: state }, ...told };
+  if (poll.target === undefined && !result.repeatable) {
+    const times = { now: result.now, retentionMs: options.retentionMs };
+    return { ...end(times, 'not_retryable', CANNOT_POLL), runnerState: { poll: state }, ...told };
   }
-  return { ...wait(attempt, { response, state }, options), ...told };
+  return { ...scheduleNextPoll(attempt, { response, state }, options), ...told };
 }
 
-const NOT_TO_ASK =
+const CANNOT_POLL =
   'The reply is not final, and without an idempotency key the request must not be sent again to poll; set durable.poll.target';
 
-function wait(
-  { ended: { now, deadlineAt }, poll }: PollAttempt,
+function scheduleNextPoll(
+  { result: { now, deadlineAt }, poll }: PollAttempt,
   { response, state }: { response: StoredResponse; state: PollState },
   { random, retentionMs }: DecideOptions,
 ): Decision {
-  if (now >= deadlineAt) return { ...end({ now, retentionMs }, 'deadline'), memo: { poll: state } };
+  if (now >= deadlineAt) return { ...end({ now, retentionMs }, 'deadline'), runnerState: { poll: state } };
   const remaining = deadlineAt - now;
   const asked = retryAfterMs(response.headers, now);
   // "At once" says no more than nothing: asking in a ring helps nobody.
@@ -112,28 +112,28 @@ function wait(
       : pollDelayMs(state.count + (state.target === undefined ? 0 : 1), poll.delay, remaining, random);
   const dueAt = Math.min(Math.ceil(now + waitMs), deadlineAt);
   return {
-    next: { kind: 'wait', dueAt, reason: 'polling', counts: false, afresh: true },
+    next: { kind: 'wait', dueAt, reason: 'polling', counts: false, resetsCount: true },
     waitMs,
     reason: 'polling',
-    memo: { previousMs: 0, cost: 1, poll: state },
+    runnerState: { previousMs: 0, cost: 1, poll: state },
   };
 }
 
 /** The other loop's turn. While polling, the last try is at the deadline whatever the backoff, and nothing follows it. */
-function afterError({ ended, judgement, before }: PollAttempt, options: DecideOptions): Decision {
-  const decision = decide(ended, judgement, options);
+function afterError({ result, classification, before }: PollAttempt, options: DecideOptions): Decision {
+  const decision = decide(result, classification, options);
   if (before === undefined) return decision;
-  const { now, deadlineAt } = ended;
+  const { now, deadlineAt } = result;
   if (now < deadlineAt) {
-    if (judgement.kind !== 'stop' || judgement.because !== 'deadline') return decision;
+    if (classification.kind !== 'stop' || classification.because !== 'deadline') return decision;
     return {
       next: { kind: 'wait', dueAt: deadlineAt, reason: 'backoff', counts: true },
       waitMs: deadlineAt - now,
       reason: 'backoff',
-      memo: undefined,
+      runnerState: undefined,
     };
   }
-  const stopped = judgement.kind === 'refused' && judgement.error.code === 'draining';
+  const stopped = classification.kind === 'refused' && classification.error.code === 'draining';
   return decision.next.kind === 'end' || stopped
     ? decision
     : end({ now, retentionMs: options.retentionMs }, 'deadline');

@@ -2,13 +2,13 @@ import { headerOf } from '../../http/headers.ts';
 import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
 import { climbs } from '../../routing/request-path.ts';
 import type { StoredResponse } from '../job.ts';
-import type { PollGround } from '../route.ts';
+import type { PollUpstream } from '../route.ts';
 import { jsonOf } from './observe.ts';
 import type { PollTarget } from './options.ts';
 
 /** The request whose reply says where to poll. */
 export interface Submitted {
-  readonly ground: Pick<PollGround, 'origin' | 'basePath'>;
+  readonly upstream: Pick<PollUpstream, 'origin' | 'basePath'>;
   /** Path and query as they were sent. */
   readonly target: string;
 }
@@ -50,7 +50,7 @@ function fromPath(
       return { problem: `the value at ${pointer} in ${reply} would lead out of the poll path` };
     path += segment;
   }
-  return within(submitted.ground.basePath + path, 'the poll path', submitted);
+  return within(submitted.upstream.basePath + path, 'the poll path', submitted);
 }
 
 /** One segment of a path. Text that UTF-8 cannot hold (a lone surrogate) makes none. */
@@ -62,7 +62,11 @@ function segmentOf(value: unknown): string | undefined {
 }
 
 /** RFC 9110 §10.2.2: a reference, resolved against what was sent. */
-function within(reference: string, name: string, { ground: { origin, basePath }, target }: Submitted): Found {
+function within(
+  reference: string,
+  name: string,
+  { upstream: { origin, basePath }, target }: Submitted,
+): Found {
   const url = reference.length > MAX_TARGET ? null : URL.parse(reference, `${origin}${target}`);
   if (url === null) return { problem: `${name} is not a valid URL to poll` };
   if (url.origin !== origin)

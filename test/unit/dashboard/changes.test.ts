@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  allowedChanges,
   changeAll,
   changeBreaker,
   changeOne,
   changeRoute,
   changeSchedule,
-  possible,
 } from '../../../src/admin/dashboard/changes.js';
 import { curlOf, quoted } from '../../../src/admin/dashboard/curl.js';
 import { DEFAULTS } from '../../../src/admin/dashboard/filters.js';
@@ -25,10 +25,12 @@ describe('one request', () => {
     ['failed', ['retry', 'delete']],
     ['cancelled', ['retry', 'delete']],
     ['succeeded', ['retry', 'delete']],
-  ] as const)('%s: %j', (status, what) => expect(possible({ status, erased: undefined })).toEqual(what));
+  ] as const)('%s: %j', (status, what) =>
+    expect(allowedChanges({ status, erased: undefined })).toEqual(what),
+  );
 
   test('what is erased stays as it is', () =>
-    expect(possible({ status: 'failed', erased: true })).toEqual([]));
+    expect(allowedChanges({ status: 'failed', erased: true })).toEqual([]));
 
   test('each as a call', () => {
     const call = (...args: Parameters<typeof changeOne>) => {
@@ -44,13 +46,13 @@ describe('one request', () => {
   test('to send a success once more is said, marked and forced', () => {
     const change = changeOne('retry', one('succeeded'), P);
     expect(change).toMatchObject({ path: '/_breakwater/requests/req_1/retry?force=true', danger: true });
-    expect(change.says).toContain('has succeeded');
+    expect(change.description).toContain('has succeeded');
     expect(changeOne('retry', one('failed'), P).path).not.toContain('force');
   });
 
   test('a running one that is cancelled leaves its outcome unknown, and that is said', () => {
-    expect(changeOne('cancel', one('running'), P).says).toContain('may already have processed it');
-    expect(changeOne('cancel', one('waiting'), P).says).not.toContain('may already have processed it');
+    expect(changeOne('cancel', one('running'), P).description).toContain('may already have processed it');
+    expect(changeOne('cancel', one('waiting'), P).description).not.toContain('may already have processed it');
   });
 });
 
@@ -77,7 +79,9 @@ test('all that match: the filter of the list, without its order and its page', (
   const change = changeAll('retry', filters, { prefix: P, now: 0, matches: undefined });
   expect(change).toMatchObject({ method: 'POST', danger: true });
   expect(change.path).toBe('/_breakwater/requests/retry?status=failed&label=eu&limit=10000');
-  expect(changeAll('cancel', filters, { prefix: P, now: 0, matches: 1_200 }).says).toContain('1\u202f200');
+  expect(changeAll('cancel', filters, { prefix: P, now: 0, matches: 1_200 }).description).toContain(
+    '1\u202f200',
+  );
 });
 
 describe('as curl', () => {

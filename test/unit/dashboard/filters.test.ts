@@ -4,10 +4,10 @@ import {
   DEFAULTS,
   filterQuery,
   filtersOf,
-  held,
   LIMITS,
   listQuery,
   matching,
+  refreshInPlace,
   runningFirst,
   SPANS,
   STATUSES,
@@ -111,7 +111,7 @@ test('a list that is held keeps its lines in their places, and tells what is new
     { id: 'c', n: 2 },
     { id: 'a', n: 2 },
   ];
-  expect(held(shown, fresh)).toEqual([
+  expect(refreshInPlace(shown, fresh)).toEqual([
     { id: 'a', n: 2 },
     { id: 'b', n: 1 },
     { id: 'c', n: 2 },

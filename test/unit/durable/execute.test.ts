@@ -4,7 +4,7 @@ import { Dispatch } from '../../../src/durable/dispatch.ts';
 import { type ExecuteDeps, execute } from '../../../src/durable/execute.ts';
 import { Health } from '../../../src/durable/health.ts';
 import { type ClaimedJob, jobOf } from '../../../src/durable/job.ts';
-import type { Running } from '../../../src/durable/runner.ts';
+import type { RunningJob } from '../../../src/durable/runner.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Settlement, Store } from '../../../src/durable/store/store.ts';
 import { ByteBudget } from '../../../src/http/byte-budget.ts';
@@ -46,7 +46,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
     reclaimed: false,
     attempt: 1,
   };
-  const running: Running = { job, signal: new Abort(), cancelled: false, ended: Promise.resolve() };
+  const running: RunningJob = { job, signal: new Abort(), cancelled: false, ended: Promise.resolve() };
   const done = execute(running, {
     clock,
     store,
@@ -77,15 +77,15 @@ test('a result that the store cannot write ends the request with that reason; th
     entry: { n: 1, status: 503, detail: undefined, reason: 'unwritable' },
     response: undefined,
     next: { kind: 'end', status: 'failed', error: { code: 'unwritable' } },
-    also: [{ id: 'callback of failed after 1' }],
+    callbacks: [{ id: 'callback of failed after 1' }],
   });
-  expect(health.well).toBe(true);
+  expect(health.healthy).toBe(true);
   expect(logs).toEqual(['the durable store cannot save the result of a durable request']);
 });
 
 test('where its callback cannot be written either, the request ends without', async () => {
-  const { done, logs, offered } = executing(settlement('req_1'), ({ also, response, next }) =>
-    next.kind === 'end' && next.status === 'failed' && also?.length === 0 && response === undefined
+  const { done, logs, offered } = executing(settlement('req_1'), ({ callbacks, response, next }) =>
+    next.kind === 'end' && next.status === 'failed' && callbacks?.length === 0 && response === undefined
       ? Promise.resolve(true)
       : Promise.reject(unwritable()),
   );
@@ -102,11 +102,11 @@ test('an end that the store cannot take now is written later, and is what it was
   });
   for (let n = 0; n < 2; n++) {
     await clock.untilAsleep();
-    expect(health.well).toBe(false);
+    expect(health.healthy).toBe(false);
     await clock.advance(1_000);
   }
   await done;
   expect(offered).toHaveLength(3);
   expect(new Set(offered).size).toBe(1);
-  expect(health.well).toBe(true);
+  expect(health.healthy).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { refusalOf } from '../../../src/durable/fates.ts';
+import { refusalOf } from '../../../src/durable/refusal.ts';
 import { ERROR_CODES } from '../../../src/proxy/error-table.ts';
 import { blamesUpstream } from '../../../src/proxy/errors.ts';
 

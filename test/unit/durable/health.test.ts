@@ -13,26 +13,26 @@ const fails = (problem: StoreProblem) => Promise.reject(new StoreError(problem, 
 
 test('on a full disk ends and reads succeed, and nothing new is taken: it is well when something new is', async () => {
   const { logs, watched } = health();
-  await expect(watched.taking(fails('full'))).rejects.toThrow('full');
-  await expect(watched.giving(fails('full'))).rejects.toThrow('full');
-  await watched.giving(Promise.resolve());
-  await watched.keeping(Promise.resolve());
-  expect([watched.well, logs]).toEqual([false, ['the durable store fails: full']]);
-  await watched.taking(Promise.resolve());
-  expect([watched.well, logs.length]).toEqual([true, 2]);
+  await expect(watched.accepting(fails('full'))).rejects.toThrow('full');
+  await expect(watched.reading(fails('full'))).rejects.toThrow('full');
+  await watched.reading(Promise.resolve());
+  await watched.finishing(Promise.resolve());
+  expect([watched.healthy, logs]).toEqual([false, ['the durable store fails: full']]);
+  await watched.accepting(Promise.resolve());
+  expect([watched.healthy, logs.length]).toEqual([true, 2]);
 });
 
 test('a success clears what it disproves', async () => {
   const { watched } = health();
-  await expect(watched.keeping(fails('unreachable'))).rejects.toThrow('unreachable');
-  await watched.giving(Promise.resolve());
-  expect(watched.well).toBe(false);
-  await watched.keeping(Promise.resolve());
-  expect(watched.well).toBe(true);
+  await expect(watched.finishing(fails('unreachable'))).rejects.toThrow('unreachable');
+  await watched.reading(Promise.resolve());
+  expect(watched.healthy).toBe(false);
+  await watched.finishing(Promise.resolve());
+  expect(watched.healthy).toBe(true);
 });
 
 test('one row that cannot be written is not a failed store', async () => {
   const { logs, watched } = health();
-  await expect(watched.taking(fails('unwritable'))).rejects.toThrow('unwritable');
-  expect([watched.well, logs]).toEqual([true, []]);
+  await expect(watched.accepting(fails('unwritable'))).rejects.toThrow('unwritable');
+  expect([watched.healthy, logs]).toEqual([true, []]);
 });

@@ -48,13 +48,13 @@ test('a request that cannot be written is refused as it is; the store is well', 
     code: 'bad_request',
     message: 'the durable store cannot save this request; it was not accepted',
   });
-  expect(health.well).toBe(true);
+  expect(health.healthy).toBe(true);
 });
 
 test('a store that fails says so', async () => {
   const { health, take } = intake('full');
   await expect(take()).rejects.toMatchObject({ code: 'store_unavailable' });
-  expect(health.well).toBe(false);
+  expect(health.healthy).toBe(false);
 });
 
 test('a key of more than 255 bytes is refused on every route that keeps it', async () => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { DurableRoute } from '../../../src/durable/route.ts';
-import { Runner, type Running } from '../../../src/durable/runner.ts';
+import { Runner, type RunningJob } from '../../../src/durable/runner.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import { openStore } from '../../../src/durable/store/open.ts';
 import type { Claim } from '../../../src/durable/store/store.ts';
@@ -24,7 +24,7 @@ async function running(pollMs = 1_000, shared = false) {
   const epoch = clock.wallTime();
   const claims: Claim[] = [];
   const problem: { error: StoreError | undefined } = { error: undefined };
-  const runs: { running: Running; end: () => void }[] = [];
+  const runs: { running: RunningJob; end: () => void }[] = [];
   const looked: (() => void)[] = [];
   const setBacks: number[] = [];
   const runner = new Runner({

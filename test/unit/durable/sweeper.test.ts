@@ -17,7 +17,7 @@ function sweeping() {
       return 0;
     },
   } as unknown as Store;
-  const health = { giving: (promise: Promise<unknown>) => promise } as unknown as Health;
+  const health = { reading: (promise: Promise<unknown>) => promise } as unknown as Health;
   const sweeper = new Sweeper({ clock, store, health });
   onTestFinished(() => sweeper.stop());
   sweeper.start();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type Condition,
   type Conditions,
-  judge,
+  evaluate,
   type PolledReply,
 } from '../../../src/durable/until/condition.ts';
 import { askedPollDelayMs, pollDelayMs } from '../../../src/durable/until/delay.ts';
@@ -74,35 +74,35 @@ describe('a condition', () => {
     ['all of none', json('/i/*/s', { equals: 1 }, 'all'), { i: [] }, false],
     ['no JSON', json('/s', { equals: 1 }), undefined, false],
   ])('%s', (_, condition, body, holds) =>
-    expect(judge(success(condition), reply(body)).kind).toBe(holds ? 'success' : 'pending'),
+    expect(evaluate(success(condition), reply(body)).kind).toBe(holds ? 'success' : 'pending'),
   );
 
   test('its keys are an AND, its list an OR', () => {
     const both: Condition = { ...json('/s', { equals: 'paid' }), statuses: new Set([200]) };
-    expect(judge(success(both), reply({ s: 'paid' }, 201)).kind).toBe('pending');
-    expect(judge(success(both), reply({ s: 'paid' }, 200)).kind).toBe('success');
-    expect(judge(success(both, { statuses: new Set([201]) }), reply({}, 201)).kind).toBe('success');
+    expect(evaluate(success(both), reply({ s: 'paid' }, 201)).kind).toBe('pending');
+    expect(evaluate(success(both), reply({ s: 'paid' }, 200)).kind).toBe('success');
+    expect(evaluate(success(both, { statuses: new Set([201]) }), reply({}, 201)).kind).toBe('success');
   });
 
   test('looks at headers by any case', () => {
     const condition: Condition = { subject: { kind: 'header', name: 'x-state', test: { equals: 'done' } } };
-    expect(judge(success(condition), reply(undefined, 200, ['X-State', 'done'])).kind).toBe('success');
-    expect(judge(success(condition), reply(undefined, 200, [])).kind).toBe('pending');
+    expect(evaluate(success(condition), reply(undefined, 200, ['X-State', 'done'])).kind).toBe('success');
+    expect(evaluate(success(condition), reply(undefined, 200, [])).kind).toBe('pending');
   });
 
-  test('an empty one holds for nothing', () => expect(judge(success({}), reply({})).kind).toBe('pending'));
+  test('an empty one holds for nothing', () => expect(evaluate(success({}), reply({})).kind).toBe('pending'));
 
   test('failure comes first and brings its message', () => {
     const conditions: Conditions = {
       success: [{ statuses: new Set([200]) }],
       failure: [{ ...json('/s', { equals: 'declined' }), message: at('/why') }],
     };
-    expect(judge(conditions, reply({ s: 'declined', why: 'no funds' }))).toEqual({
+    expect(evaluate(conditions, reply({ s: 'declined', why: 'no funds' }))).toEqual({
       kind: 'failure',
       message: 'no funds',
     });
-    expect(judge(conditions, reply({ s: 'declined' }))).toEqual({ kind: 'failure', message: undefined });
-    expect(judge(conditions, reply({ s: 'fine' })).kind).toBe('success');
+    expect(evaluate(conditions, reply({ s: 'declined' }))).toEqual({ kind: 'failure', message: undefined });
+    expect(evaluate(conditions, reply({ s: 'fine' })).kind).toBe('success');
   });
 });
 

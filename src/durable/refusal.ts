@@ -17,7 +17,7 @@ export type WaitRefusal = Extract<Refusal, { kind: 'wait' }>;
 const NEVER: Refusal = { kind: 'end', code: 'not_retryable' };
 
 /** A person has to change something first. */
-const PERSON_MS = 60_000;
+const OPERATOR_MS = 60_000;
 
 /** What the request does after an error; undefined for a failed attempt, which the retry rules judge. */
 export function refusalOf(
@@ -34,4 +34,8 @@ export function refusalOf(
 export const noBudget = (comeBackMs: number): WaitRefusal => ({ kind: 'wait', reason: 'budget', comeBackMs });
 
 /** The stored credentials cannot be read: without them the upstream would refuse the request for good. */
-export const SEALED: WaitRefusal = { kind: 'wait', reason: 'credentials', comeBackMs: PERSON_MS };
+export const UNREADABLE_CREDENTIALS: WaitRefusal = {
+  kind: 'wait',
+  reason: 'credentials',
+  comeBackMs: OPERATOR_MS,
+};

@@ -14,7 +14,7 @@ interface Look {
  * Notices that somebody else has touched the file or its WAL while this process has them open: they were removed, replaced,
  * cut short or written over. SQLite itself may not look at them for hours, for what it needs is in its cache.
  */
-export class Unchanged {
+export class TamperCheck {
   readonly #file: string;
   readonly #fd: number;
   #last: Look;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { Watch } from '../../../src/durable/change-notifier.ts';
+import { ChangeNotifier } from '../../../src/durable/change-notifier.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
-import type { Standing } from '../../../src/durable/store/store.ts';
+import type { JobProgress } from '../../../src/durable/store/store.ts';
 import { Abort } from '../../../src/runtime/abort.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-const queued = (id: string): Standing => ({
+const queued = (id: string): JobProgress => ({
   id,
   status: 'queued',
   attempt: 0,
@@ -15,25 +15,25 @@ const queued = (id: string): Standing => ({
 
 test('3 000 that wait are one question a second, and each is told of its own change', async () => {
   const clock = new FakeClock();
-  const stands = new Map<string, Standing>();
+  const progresses = new Map<string, JobProgress>();
   const asked: number[] = [];
   const problem: { error: StoreError | undefined } = { error: undefined };
-  const watch = new Watch({
+  const watch = new ChangeNotifier({
     clock,
-    standings: async (ids) => {
+    progress: async (ids) => {
       asked.push(ids.length);
       if (problem.error !== undefined) throw problem.error;
-      return ids.flatMap((id) => stands.get(id) ?? []);
+      return ids.flatMap((id) => progresses.get(id) ?? []);
     },
   });
   const woken: string[] = [];
-  const sights = Array.from({ length: 3_000 }, (_, n) => {
+  const subscriptions = Array.from({ length: 3_000 }, (_, n) => {
     const id = `req_${n}`;
-    stands.set(id, queued(id));
-    const sight = watch.look(id);
-    sight.saw(queued(id));
-    void sight.next(600_000, { clock, signal: new Abort() }).then(() => woken.push(id));
-    return sight;
+    progresses.set(id, queued(id));
+    const subscription = watch.subscribe(id);
+    subscription.observed(queued(id));
+    void subscription.nextChange(600_000, { clock, signal: new Abort() }).then(() => woken.push(id));
+    return subscription;
   });
   await clock.advance(2_000);
   expect(asked).toEqual([3_000, 3_000]);
@@ -42,12 +42,12 @@ test('3 000 that wait are one question a second, and each is told of its own cha
   problem.error = new StoreError('unreachable', 'gone');
   await clock.advance(1_000);
   problem.error = undefined;
-  stands.set('req_7', { ...queued('req_7'), status: 'running', attempt: 1 });
-  stands.delete('req_8');
+  progresses.set('req_7', { ...queued('req_7'), status: 'running', attempt: 1 });
+  progresses.delete('req_8');
   await clock.advance(1_000);
   expect(woken).toEqual(['req_7']);
 
-  for (const sight of sights) sight.close();
+  for (const subscription of subscriptions) subscription.close();
   await clock.advance(10_000);
   expect(asked).toHaveLength(4);
   watch.close();
@@ -55,7 +55,7 @@ test('3 000 that wait are one question a second, and each is told of its own cha
 
 test('nobody asks where all changes are made here', async () => {
   const clock = new FakeClock();
-  const sight = new Watch().look('req_1');
+  const subscription = new ChangeNotifier().subscribe('req_1');
   expect(clock.pending).toBe(0);
-  sight.close();
+  subscription.close();
 });

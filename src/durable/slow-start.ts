@@ -1,8 +1,8 @@
 /** What an attempt says about how many may run beside it. `refused`: a guard of our own did not let it through. */
-export type Sign = 'well' | 'refused' | 'none';
+export type AttemptFeedback = 'success' | 'refused' | 'none';
 
 /** What limits the attempts of a route. */
-export interface PlaceLimits {
+export interface SlowStartLimits {
   /** The operator's number; undefined: as many as the upstream bears. */
   readonly concurrency: number | undefined;
   /** Free permits of the upstream's limit, which live calls use too; Infinity while there is no limit. */
@@ -18,12 +18,12 @@ const FIRST_WINDOW = 32;
  * number in each round (TCP's slow start). What limits them in the end is the adaptive limit of all calls. A refusal by
  * our own guards starts again from the beginning.
  */
-export class Places {
+export class SlowStart {
   #busy = 0;
   #window = FIRST_WINDOW;
 
   /** Attempts that may begin now. Of the permits that are left durable work takes half, so that a live call finds one. */
-  free({ concurrency, room }: PlaceLimits): number {
+  free({ concurrency, room }: SlowStartLimits): number {
     const own = (concurrency ?? this.#window) - this.#busy;
     const shared = Math.floor(room / 2);
     // One attempt may always wait for a permit: otherwise live calls could keep durable work from ever running.
@@ -34,9 +34,9 @@ export class Places {
     this.#busy++;
   }
 
-  release(sign: Sign): void {
+  release(feedback: AttemptFeedback): void {
     this.#busy--;
-    if (sign === 'well') this.#window++;
-    else if (sign === 'refused') this.#window = FIRST_WINDOW;
+    if (feedback === 'success') this.#window++;
+    else if (feedback === 'refused') this.#window = FIRST_WINDOW;
   }
 }

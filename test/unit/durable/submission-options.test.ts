@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { orderOf } from '../../../src/durable/submission-options.ts';
+import { submissionOptionsOf } from '../../../src/durable/submission-options.ts';
 
 const rules = { now: 0, deadlineMs: 1_000, callbacks: { allow: [], allowPrivate: false } };
 
@@ -8,10 +8,14 @@ test.each([
   ['Breakwater-Not-Before', 'must be a time such as 2026-12-01T08:00:00Z'],
   ['Breakwater-Delay', 'must be a duration such as 10m or 3d, at most 366d'],
 ])('%s that cannot be read is told what it may be', (name, message) => {
-  expect(() => orderOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
+  expect(() => submissionOptionsOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
 });
 
 test('a key that could be taken for one of another caller is refused', () => {
-  expect(() => orderOf(['Breakwater-Key', 'b\npay/charges\nkey'], rules)).toThrow('no control character');
-  expect(orderOf(['Breakwater-Key', 'schedule:refresh'], rules).orderKey).toBe('schedule:refresh');
+  expect(() => submissionOptionsOf(['Breakwater-Key', 'b\npay/charges\nkey'], rules)).toThrow(
+    'no control character',
+  );
+  expect(submissionOptionsOf(['Breakwater-Key', 'schedule:refresh'], rules).orderKey).toBe(
+    'schedule:refresh',
+  );
 });

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { type AttemptFeedback, SlowStart, type SlowStartLimits } from '../../../src/durable/slow-start.ts';
+
+const UNLIMITED: SlowStartLimits = { concurrency: undefined, room: Infinity };
+
+/** All that are free begin, and each ends so. */
+function round(slowStart: SlowStart, feedback: AttemptFeedback, limits = UNLIMITED): number {
+  const begun = slowStart.free(limits);
+  for (let i = 0; i < begun; i++) slowStart.take();
+  for (let i = 0; i < begun; i++) slowStart.release(feedback);
+  return begun;
+}
+
+test('each round of good answers doubles the attempts at once', () => {
+  const slowStart = new SlowStart();
+  expect([1, 2, 3, 4].map(() => round(slowStart, 'success'))).toEqual([32, 64, 128, 256]);
+});
+
+test('what fails at random does not slow it down; a refusal of our own starts again', () => {
+  const slowStart = new SlowStart();
+  round(slowStart, 'success');
+  expect([1, 2].map(() => round(slowStart, 'none'))).toEqual([64, 64]);
+  slowStart.take();
+  slowStart.release('refused');
+  expect(slowStart.free(UNLIMITED)).toBe(32);
+});
+
+test("an operator's number is a limit, neither more nor less", () => {
+  const slowStart = new SlowStart();
+  const limits = { concurrency: 5, room: Infinity };
+  expect([1, 2].map(() => round(slowStart, 'success', limits))).toEqual([5, 5]);
+  slowStart.take();
+  expect(slowStart.free(limits)).toBe(4);
+  expect(slowStart.free({ ...limits, concurrency: 1 })).toBe(0);
+});
+
+test('where a limit exists, it takes half of what is free, and one at least when none runs', () => {
+  const slowStart = new SlowStart();
+  expect(slowStart.free({ ...UNLIMITED, room: 20 })).toBe(10);
+  expect(slowStart.free({ ...UNLIMITED, room: 1 })).toBe(1);
+  expect(slowStart.free({ ...UNLIMITED, room: -3 })).toBe(1);
+  slowStart.take();
+  expect(slowStart.free({ ...UNLIMITED, room: 3 })).toBe(1);
+  expect(slowStart.free({ ...UNLIMITED, room: 1 })).toBe(0);
+  expect(slowStart.free({ ...UNLIMITED, room: -3 })).toBe(0);
+});
