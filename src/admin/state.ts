@@ -13,7 +13,7 @@ export function stateJson(deps: StateParts) {
   return {
     readiness: deps.readiness(),
     durable: prefix === undefined ? undefined : { prefix },
-    replay_bytes: deps.state.replayBytes(),
+    buffered_body_bytes: deps.state.bufferedBytes(),
     upstreams: Array.from(deps.state.upstreams(), upstreamJson),
     recent: deps.recent.list(),
   };
@@ -26,15 +26,7 @@ function upstreamJson(upstream: UpstreamSnapshot) {
   return { name, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
 }
 
-function scopeJson({
-  scope,
-  breaker,
-  budgetTokens,
-  limit,
-  quota,
-  cacheBytes,
-  storedReplyBytes,
-}: ScopeSnapshot) {
+function scopeJson({ scope, breaker, budgetTokens, limit, quota, cacheBytes, dedupeBytes }: ScopeSnapshot) {
   return {
     scope,
     breaker: breaker && {
@@ -45,7 +37,7 @@ function scopeJson({
     },
     budget_tokens: budgetTokens,
     cache_bytes: cacheBytes,
-    stored_reply_bytes: storedReplyBytes,
+    dedupe_bytes: dedupeBytes,
     concurrency: limit && { limit: finite(limit.limit), in_flight: limit.inFlight, queued: limit.queued },
     quota: quota && quotaJson(quota),
   };

@@ -94,7 +94,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
       clientRetries: 0,
       overrides: undefined,
       deadline: Math.min(call.deadline, clock.now() + route.totalTimeoutMs),
-      report: (event) => call.report({ ...event, at: { upstream: route.upstream, route: route.name } }),
+      journal: call.journal.elsewhere(route.upstream, route.name),
     });
   };
 }

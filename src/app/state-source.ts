@@ -13,7 +13,7 @@ export function stateSource(
 ): StateSource {
   return {
     upstreams: () => upstreams().map((upstream) => upstreamSnapshot(upstream, clock.now())),
-    replayBytes: () => memory.used,
+    bufferedBytes: () => memory.used,
   };
 }
 
@@ -39,7 +39,7 @@ function scopeSnapshot(
     breaker: breakerSnapshot(guard, now),
     budgetTokens: budget?.tokens(now),
     cacheBytes: cache?.bytes,
-    storedReplyBytes: replies?.store.bytes,
+    dedupeBytes: replies?.store.bytes,
     limit: limiter && {
       limit: limiter.limit.limit,
       inFlight: limiter.limit.inFlight,

@@ -86,7 +86,7 @@ function callOf(
     lastAttempt: !repeatable,
     deadline: now + route.headTimeoutMs,
     signal,
-    report: record.report,
+    journal: record,
   };
 }
 

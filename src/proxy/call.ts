@@ -5,7 +5,7 @@ import { isIdempotent } from '../http/methods.ts';
 import type { Interim } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
-import type { CallEvent } from './events.ts';
+import type { Journal } from './journal.ts';
 import type { CallOverrides } from './overrides.ts';
 
 /** One client request on its way to an upstream. Immutable: a policy passes on a changed copy. */
@@ -47,7 +47,9 @@ export interface Call {
   readonly ticket?: { start(): boolean } | undefined;
   /** Of this attempt; undefined outside of an attempt. */
   readonly watch?: AttemptWatch | undefined;
-  readonly report: (event: CallEvent) => void;
+  readonly journal: Journal;
+  /** Told when the attempt leaves for the upstream. */
+  readonly onStart?: (() => void) | undefined;
   /** Takes an interim reply to the client at once; undefined where nobody wants one. */
   readonly onInterim?: ((interim: Interim) => void) | undefined;
 }

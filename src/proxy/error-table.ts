@@ -61,8 +61,6 @@ interface OtherFailure {
   readonly durable: DurableRefusal;
   /** Whether a fallback can answer, because the upstream was not asked. */
   readonly fallback: boolean;
-  /** Whether a policy reports it as a `rejected` event, which counts it even where it only ends the retries. */
-  readonly reported: boolean;
 }
 
 /** Everything that depends on an error's code. */
@@ -86,7 +84,6 @@ const CLIENT = {
   gaveUp: 'refused',
   durable: NEVER,
   fallback: false,
-  reported: false,
 } as const;
 
 /** This proxy cannot send it now, or will not. */
@@ -97,7 +94,6 @@ const REFUSAL = {
   gaveUp: 'refused',
   durable: { kind: 'wait', reason: 'concurrency', comeBackMs: SOON_MS },
   fallback: false,
-  reported: false,
 } as const;
 
 const NOBODY = { ...REFUSAL, blame: 'nobody' } as const;
@@ -197,7 +193,6 @@ const ERRORS = {
     gaveUp: 'breaker',
     durable: { kind: 'wait', reason: 'breaker_open', comeBackMs: SOON_MS },
     fallback: true,
-    reported: true,
   },
   concurrency_limit: {
     ...REFUSAL,
@@ -208,7 +203,6 @@ const ERRORS = {
     final: true,
     gaveUp: 'concurrency',
     fallback: true,
-    reported: true,
   },
   quota: {
     ...REFUSAL,
@@ -220,7 +214,6 @@ const ERRORS = {
     gaveUp: 'quota',
     durable: { kind: 'wait', reason: 'quota', comeBackMs: SOON_MS },
     fallback: true,
-    reported: true,
   },
   /** The call waited for longer than its signature is valid. */
   signature_age: {
@@ -230,7 +223,6 @@ const ERRORS = {
     proxyStatus: 'proxy_internal_response',
     grpc: 'unavailable',
     gaveUp: 'signature_age',
-    reported: true,
   },
   draining: {
     ...REFUSAL,
@@ -397,11 +389,6 @@ const ERRORS = {
 } as const satisfies Record<string, ErrorFacts>;
 
 export type ErrorCode = keyof typeof ERRORS;
-
-/** The refusals that policies report as events when they happen. */
-export type ReportedRefusal = {
-  [Code in ErrorCode]: (typeof ERRORS)[Code] extends { readonly reported: true } ? Code : never;
-}[ErrorCode];
 
 /** The row of a code. */
 export const factsOf = (code: ErrorCode): ErrorFacts => ERRORS[code];

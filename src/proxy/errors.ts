@@ -52,12 +52,6 @@ export function isRefusal(code: ErrorCode): boolean {
 /** True if the client should not try again either. */
 export const isFinalError = (code: ErrorCode): boolean => factsOf(code).final;
 
-/** True if a policy has reported it as a `rejected` event. */
-export function isReported(code: ErrorCode): boolean {
-  const facts = factsOf(code);
-  return facts.blame !== 'upstream' && facts.reported;
-}
-
 /** True if a fallback can answer: the upstream failed or was not asked. False if the call is at fault or we shut down. */
 export function failsOver({ code }: Coded): boolean {
   const facts = factsOf(code);

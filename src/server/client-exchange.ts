@@ -6,6 +6,7 @@ import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Interim, Reply } from '../http/reply.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
+import { NOTED_HEADERS } from '../proxy/notes.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
@@ -206,7 +207,8 @@ export class ClientExchange {
   }
 
   #tellStory({ status, origin }: Reply, received: number, headers: string[]): void {
-    const { attempts, gaveUp } = this.#record;
+    const { attempts } = this.#record;
+    const { gave_up: gaveUp } = this.#record.notes;
     if (origin === 'fallback') headers.push('proxy-status', fallbackStatus(this.#record));
     else if (gaveUp !== undefined && status >= 400) {
       const details = `attempts=${attempts}; gave_up=${gaveUp}`;
@@ -247,7 +249,7 @@ export class ClientExchange {
   /** A failure that has been dealt with here is not to be multiplied by the client's SDK. */
   #tellClients(headers: string[], error?: ErrorCode): void {
     const own = this.#route?.ownRetries;
-    if (own === undefined || !isFinal(this.#record.gaveUp, error)) return;
+    if (own === undefined || !isFinal(this.#record.notes.gave_up, error)) return;
     addVeto(headers, own.veto);
     // gRFC A6: a negative pushback.
     if (this.#req.grpc === true) addVeto(headers, ['grpc-retry-pushback-ms'], '-1');
@@ -255,10 +257,12 @@ export class ClientExchange {
 
   #addOwnHeaders(headers: string[], origin: Ending['origin']): void {
     if (!this.#deps.responseHeaders()) return;
-    const { attempts, dedupe, gaveUp } = this.#record;
+    const { attempts, notes } = this.#record;
     headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);
-    if (gaveUp !== undefined) headers.push('breakwater-gave-up', gaveUp);
-    if (dedupe !== undefined) headers.push('breakwater-dedupe', dedupe);
+    for (const { field, header } of NOTED_HEADERS) {
+      const noted = notes[field];
+      if (noted !== undefined) headers.push(header, String(noted));
+    }
   }
 }
 

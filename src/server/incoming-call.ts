@@ -79,7 +79,6 @@ export class IncomingCall {
     const headers = requestHeaders(req.rawHeaders, route.headers, via);
     const overrides = route.overrides && this.#overrides(route.overrides);
     const key = idempotencyKey(route.idempotency, { method, headers, newId });
-    if (route.ownRetries !== undefined) record.clientRetries = clientRetries(req.rawHeaders);
     const declared = headerOf(req.rawHeaders, 'content-length');
     const chunked = headerOf(req.rawHeaders, 'transfer-encoding') !== undefined;
     if (chunked || (declared !== undefined && declared !== '0')) {
@@ -96,23 +95,30 @@ export class IncomingCall {
       idempotencyKey: key,
       keyedByClient: key !== undefined && headerOf(req.rawHeaders, route.idempotency.header) === key,
       safe: route.safe,
-      clientRetries: record.clientRetries,
+      clientRetries: this.#clientRetries(route),
       overrides,
       attempt: 1,
       lastAttempt: true,
       deadline: deadlineOf(clock.now() + totalTimeoutMs(route.totalTimeoutMs, overrides), grpc),
       signal,
       client: req.socket.remoteAddress,
-      report: record.report,
+      journal: record,
       onInterim: takesInterim(req, upgrade) ? onInterim : undefined,
     };
+  }
+
+  #clientRetries({ ownRetries }: Route): number {
+    const { req, record } = this.#incoming;
+    const retries = ownRetries === undefined ? 0 : clientRetries(req.rawHeaders);
+    if (retries > 0) record.note('client_retries', retries);
+    return retries;
   }
 
   #overrides(limits: OverrideLimits): CallOverrides | undefined {
     const { req, record } = this.#incoming;
     const asked = readOverrides(req.rawHeaders, limits);
     for (const [override, value] of asked === undefined ? [] : shownOverrides(asked)) {
-      record.report({ type: 'overridden', override, value });
+      record.note('override', `${override}=${value}`);
     }
     return asked;
   }
@@ -138,7 +144,7 @@ export class IncomingCall {
       now: () => clock.now(),
       maxBytes: route.maxReplayBytes,
       memory,
-      onNotKept: (reason) => record.report({ type: 'body_not_kept', reason }),
+      onNotKept: (reason) => record.note('body_not_buffered', reason),
     });
     this.#body = body;
     this.#stopWatching = watchBody(req, {

@@ -18,7 +18,8 @@ export interface Problem {
 }
 
 /** The one place where an error becomes an answer; undefined means a bug of ours. */
-export function problemOf(error: ProxyError | undefined, { info, attempts, gaveUp }: CallRecord): Problem {
+export function problemOf(error: ProxyError | undefined, { info, attempts, notes }: CallRecord): Problem {
+  const { gave_up: gaveUp } = notes;
   const answer = error === undefined ? BUG : factsOf(error.code);
   const detail = error?.message ?? 'the proxy failed; its log says more';
   const retryAfter = retryAfterSeconds(error);
@@ -46,8 +47,9 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, gaveU
 }
 
 /** What is said of a reply that another than the upstream made. */
-export function fallbackStatus({ attempts, fallback, gaveUp }: CallRecord): string {
-  const told = [`fallback=${fallback?.to ?? 'static'}`, `attempts=${attempts}`];
+export function fallbackStatus({ attempts, notes }: CallRecord): string {
+  const { fallback_to: to = 'static', gave_up: gaveUp } = notes;
+  const told = [`fallback=${to}`, `attempts=${attempts}`];
   if (gaveUp !== undefined) told.push(`gave_up=${gaveUp}`);
   return proxyStatus({ details: told.join('; ') });
 }

@@ -107,8 +107,9 @@ export class Client {
   }
 
   /** SDKs mind the proxy's word that nothing more is to be tried. */
-  #mayTryAgain({ gaveUp }: CallRecord, { error, status }: Ending): boolean {
-    if (this.#route.settings.retry.limitClientRetries && isFinal(gaveUp, error as ErrorCode)) return false;
+  #mayTryAgain({ notes }: CallRecord, { error, status }: Ending): boolean {
+    if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode))
+      return false;
     return error !== undefined || isRetriedBySdks(status);
   }
 
@@ -135,7 +136,8 @@ export class Client {
     }
   }
 
-  #callOf({ info: { method, target }, report }: CallRecord, { key }: Arrival, clientRetries: number): Call {
+  #callOf(record: CallRecord, { key }: Arrival, clientRetries: number): Call {
+    const { method, target } = record.info;
     const { retry, totalTimeoutMs } = this.#route.settings;
     const keyed = retry.idempotencyKey === 'inject' || retry.idempotencyKey === 'require';
     return {
@@ -151,7 +153,7 @@ export class Client {
       lastAttempt: true,
       deadline: this.#clock.now() + totalTimeoutMs,
       signal: new Abort(),
-      report,
+      journal: record,
     };
   }
 }

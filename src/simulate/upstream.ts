@@ -57,18 +57,18 @@ export class SimulatedUpstream {
 
   /** One attempt, reported as the real innermost Send reports it. */
   readonly send: Send = async (call) => {
-    const { attempt, report, signal } = call;
+    const { attempt, journal, signal } = call;
     const startedAt = this.#clock.now();
     if (signal.aborted) throw signal.reason;
-    report({ type: 'attempt_started', attempt });
+    journal.attemptStarted(attempt);
+    call.onStart?.();
     try {
       const reply = await this.#exchange(call);
-      report({ type: 'attempt_answered', attempt, status: reply.status, ms: this.#clock.now() - startedAt });
+      journal.attemptAnswered(attempt, reply, this.#clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
-      const { code, sent, message: detail } = error;
-      report({ type: 'attempt_failed', attempt, code, sent, detail, ms: this.#clock.now() - startedAt });
+      journal.attemptFailed(attempt, error, this.#clock.now() - startedAt);
       throw error;
     }
   };

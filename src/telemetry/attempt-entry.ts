@@ -1,6 +1,7 @@
 import type { GrpcStatus } from '../http/grpc.ts';
 import type { ErrorCode } from '../proxy/errors.ts';
-import type { QuotaWait, RetryReason } from '../proxy/events.ts';
+import type { RetryReason } from '../proxy/events.ts';
+import type { QuotaWait } from '../proxy/journal.ts';
 
 /** A wait for the upstream's quota. */
 export interface QuotaTime {

@@ -1,4 +1,5 @@
-import type { QuotaWait } from '../proxy/events.ts';
+import type { QuotaWait } from '../proxy/journal.ts';
+import { NOTE_ROWS, type Noted } from '../proxy/notes.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import type { CallOutcome } from './call-outcome.ts';
@@ -6,8 +7,11 @@ import { type CallRecord, notable, type Observer } from './call-record.ts';
 import { logState } from './log-state.ts';
 import { shownDuration } from './shown-duration.ts';
 
+/** The fields that a log line has of what policies noted. */
+type NoteFields = Readonly<Omit<Noted, 'rejected'>>;
+
 /** The structured form of one call, as logged and as shown among the recent calls. */
-export interface CallLine {
+export interface CallLine extends NoteFields {
   readonly id: string;
   readonly method: string;
   /** Without the query, which may hold secrets; `?…` stands for one. */
@@ -18,23 +22,9 @@ export interface CallLine {
   /** Undefined when the client left before a head. */
   readonly status: number | undefined;
   readonly origin: 'upstream' | 'proxy' | 'fallback' | 'cache';
-  readonly fallback: string | undefined;
-  readonly hedge: string | undefined;
   readonly error: string | undefined;
-  readonly gave_up: string | undefined;
   readonly ms: number;
   readonly head_ms: number;
-  readonly queued_ms: number | undefined;
-  readonly overrides: readonly string[] | undefined;
-  readonly quota_ms: number | undefined;
-  readonly body_not_kept: string | undefined;
-  /** What became of it where equal requests are answered once. */
-  readonly cache: string | undefined;
-  readonly dedupe: string | undefined;
-  /** How many times the client says it has sent this before. */
-  readonly client_retries: number | undefined;
-  /** How often a body that broke was continued. */
-  readonly resumed: number | undefined;
   readonly attempts: readonly AttemptLine[];
 }
 
@@ -68,22 +58,29 @@ export function callLine(record: CallRecord): CallLine {
     outcome: record.outcome,
     status: record.status || undefined,
     origin: record.origin,
-    fallback: record.fallback?.result,
-    hedge: record.hedge,
     error: record.error,
-    gave_up: record.gaveUp,
     ms: Math.round(record.ms),
     head_ms: Math.round(record.headMs),
-    queued_ms: Math.round(record.queuedMs) || undefined,
-    overrides: record.overrides,
-    quota_ms: Math.round(record.quotaMs) || undefined,
-    body_not_kept: record.bodyNotKept,
-    cache: record.cache,
-    dedupe: record.dedupe,
-    client_retries: record.clientRetries || undefined,
-    resumed: record.resumed || undefined,
+    ...noteFields(record.notes),
     attempts: record.entries.map(attemptLine),
   };
+}
+
+const LOGGED = [
+  ...new Set(
+    Object.values(NOTE_ROWS).flatMap(({ field, logged }) => (logged === false ? [] : (field ?? []))),
+  ),
+] as readonly (keyof NoteFields)[];
+
+/** What is noted, in the order of `NOTES`. Numbers are whole, and 0 is left out. */
+function noteFields(notes: Noted): NoteFields {
+  const fields: Record<string, unknown> = {};
+  for (const field of LOGGED) {
+    const value = notes[field];
+    const shown = typeof value === 'number' ? Math.round(value) : value;
+    if (shown !== undefined && shown !== 0) fields[field] = shown;
+  }
+  return fields;
 }
 
 function attemptLine(entry: AttemptEntry): AttemptLine {
@@ -120,7 +117,8 @@ export function callMessage(record: CallRecord): string {
   if (record.pending !== undefined)
     steps.push(`a wait of ${shownDuration(record.pending.delayMs)}, not finished`);
   const story = steps.length === 0 ? '' : `: ${steps.join(' → ')}`;
-  const again = record.clientRetries === 0 ? '' : ` (the client's retry ${record.clientRetries})`;
+  const { client_retries: retries = 0 } = record.notes;
+  const again = retries === 0 ? '' : ` (the client's retry ${retries})`;
   return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${verdict(record)}${again}${story}`;
 }
 
@@ -149,7 +147,7 @@ function told(entry: AttemptEntry): string {
 const VERDICTS: Readonly<Record<CallOutcome, (record: CallRecord) => string>> = {
   ok: ({ ms }) => `in ${shownDuration(ms)}`,
   rescued: ({ entries, attempts }) => `rescued on attempt ${entries.at(-1)?.n ?? attempts}`,
-  fallback: ({ fallback, ms }) => `answered by ${fallback?.to ?? 'the fallback'} in ${shownDuration(ms)}`,
+  fallback: ({ notes, ms }) => `answered by ${notes.fallback_to ?? 'the fallback'} in ${shownDuration(ms)}`,
   upstream_error: (record) => `passed on${tries(record)}${gaveUp(record)}`,
   failed: (record) => `failed${tries(record)}${gaveUp(record)}, ${record.error ?? 'no reply'}`,
   rejected: (record) => `rejected${tries(record)}, ${record.error ?? 'no reason'}`,
@@ -166,7 +164,7 @@ function tries({ attempts }: CallRecord): string {
 }
 
 function gaveUp(record: CallRecord): string {
-  return record.gaveUp === undefined ? '' : `, gave up: ${record.gaveUp}`;
+  return record.notes.gave_up === undefined ? '' : `, gave up: ${record.notes.gave_up}`;
 }
 
 function withoutQuery(target: string): string {

@@ -1,6 +1,6 @@
 import { isFailing } from '../http/status.ts';
 import { type ErrorCode, isRefusal } from '../proxy/errors.ts';
-import type { CacheResult } from '../proxy/events.ts';
+import type { Noted } from '../proxy/notes.ts';
 import type { AttemptEntry } from './attempt-entry.ts';
 
 /**
@@ -32,9 +32,8 @@ export interface Ending {
 interface Ended {
   readonly attempts: number;
   readonly entries: readonly AttemptEntry[];
-  readonly gaveUp: string | undefined;
+  readonly notes: Noted;
   readonly origin: Ending['origin'];
-  readonly cache?: CacheResult | undefined;
 }
 
 /** In one word. */
@@ -43,12 +42,12 @@ export function outcomeOf(record: Ended, { error, status }: Ending): CallOutcome
   if (error === 'client_gone') return 'client_gone';
   if (error !== undefined) return record.attempts === 0 && isRefusal(error) ? 'rejected' : 'failed';
   if (isStandIn(record)) return 'fallback';
-  if (record.gaveUp !== undefined || isFailing(status)) return 'upstream_error';
+  if (record.notes.gave_up !== undefined || isFailing(status)) return 'upstream_error';
   return isRetried(record) ? 'rescued' : 'ok';
 }
 
-function isStandIn({ cache, origin }: Ended): boolean {
-  return origin === 'fallback' || cache === 'stale_if_error';
+function isStandIn({ notes, origin }: Ended): boolean {
+  return origin === 'fallback' || notes.cache === 'stale_if_error';
 }
 
 /** A hedge is no retry: nothing had failed. */

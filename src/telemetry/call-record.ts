@@ -1,67 +1,72 @@
-import type { ErrorCode } from '../proxy/errors.ts';
-import type { CacheResult, CallEvent, DedupeResult, StateEvent } from '../proxy/events.ts';
-import type { ResumeDenial } from '../proxy/gave-up.ts';
+import type { Reply } from '../http/reply.ts';
+import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
+import type { RetryReason, StateEvent } from '../proxy/events.ts';
+import type { Journal, QuotaWait } from '../proxy/journal.ts';
+import { NOTE_ROWS, type Noted, type NoteName, type NoteRow, type Notes } from '../proxy/notes.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';
 
 /** What a call is, known before anything happens to it. */
-export interface CallInfo {
+export interface CallInfo extends Place {
   readonly id: string;
-  /** '' when no route matched. */
-  readonly upstream: string;
-  /** '' when no route matched. */
-  readonly route: string;
   readonly method: string;
   /** Path and query below the mount, as the client sent them. */
   readonly target: string;
 }
 
+/** Where something happens. Both are '' if no route matched. */
+export interface Place {
+  readonly upstream: string;
+  readonly route: string;
+}
+
 /** Listens to what happens in the proxy: metrics, log, recent calls. It must neither throw nor wait. */
 export interface Observer {
-  /** After the record has taken the event in. */
-  callEvent(record: CallRecord, event: CallEvent): void;
+  /** `entry` is the new last one of its record. Attempts in the background are left out. */
+  attemptStarted(entry: AttemptEntry, place: Place): void;
+  /** `result`: the status, or the code of the error; `ms`: from the start to the head or the error. */
+  attemptEnded(result: number | ErrorCode, ms: number, place: Place): void;
+  /** After the record has taken the note in. */
+  noted<N extends NoteName>(name: N, value: Notes[N], place: Place): void;
   /** Once per call, when the last byte is out, the client has gone or the call was refused. */
   callEnded(record: CallRecord): void;
   /** A change outside any call. */
   stateChanged(upstream: string, event: StateEvent): void;
 }
 
-type Event<T extends CallEvent['type']> = Extract<CallEvent, { type: T }>;
+/** A retry that was scheduled. */
+interface Pending {
+  readonly attempt: number;
+  readonly delayMs: number;
+  readonly reason: RetryReason;
+}
 
-/** What happened to one call: folds its events into what headers, metrics and the log need, and tells the observer. */
-export class CallRecord {
+/** Which attempts a journal is about. */
+interface View {
+  /** Another upstream than the one that the call was for. */
+  readonly elsewhere: Place | undefined;
+  readonly background: boolean;
+}
+
+const OWN: View = { elsewhere: undefined, background: false };
+
+/** Nothing is noted of most calls. */
+const NOTHING: Noted = Object.freeze({});
+
+/** What happened to one call: folds it into what headers, metrics and the log need, and reports it to the observer. */
+export class CallRecord implements Journal {
   readonly info: CallInfo;
   /** On the scale of `clock.now()`. */
   readonly startedAt: number;
   readonly entries: readonly AttemptEntry[];
-  /** Why the last failed attempt was not followed by another. */
-  gaveUp: ResumeDenial | undefined = undefined;
-  /** How often a body that broke was continued. */
-  resumed = 0;
-  /** The last refusal of our own (not a shadow one), whether or not it ended the call. */
-  rejected: ErrorCode | undefined = undefined;
-  /** Time in the concurrency limit's queue, all attempts together. */
-  queuedMs = 0;
-  /** What became of the last hedge; undefined where none was thought of. */
-  hedge: Event<'hedge'>['result'] | undefined = undefined;
-  /** What became of the fallback; undefined where none was needed. */
-  fallback: Event<'fallback'> | undefined = undefined;
-  /** What the client asked for besides: `attempts=5`. */
-  overrides: string[] | undefined = undefined;
-  /** Time in the quota's queue, all attempts together. */
-  quotaMs = 0;
-  /** A wait there that no attempt has followed yet. */
+  /** What policies noted, by the field of `NOTES`. */
+  notes: Noted = NOTHING;
+  reached = false;
+  /** A wait for the quota that no attempt has followed yet. */
   quotaWait: QuotaTime | undefined = undefined;
-  bodyNotKept: Event<'body_not_kept'>['reason'] | undefined = undefined;
-  /** What became of it where equal requests are answered once; undefined where they are not. */
-  dedupe: DedupeResult | undefined = undefined;
-  /** How it fared with the cache; undefined on a route without one. */
-  cache: CacheResult | undefined = undefined;
-  /** How many times the client says it has sent this before. */
-  clientRetries = 0;
   /** A retry that was scheduled and has not started: what a client that leaves in backoff was waiting for. */
-  pending: Pick<Event<'retry_scheduled'>, 'attempt' | 'delayMs' | 'reason'> | undefined = undefined;
+  pending: Pending | undefined = undefined;
   /** Whole duration, body included; 0 until the end. */
   ms = 0;
   status = 0;
@@ -73,7 +78,9 @@ export class CallRecord {
   readonly #clock: Clock;
   readonly #observer: Observer;
   readonly #entries: AttemptEntry[] = [];
-  #hedge: Event<'hedge_started'> | undefined = undefined;
+  /** The last hedge: its number, and how long the other attempt had taken. */
+  #hedge = 0;
+  #hedgedAfterMs = 0;
 
   constructor(info: CallInfo, clock: Clock, observer: Observer) {
     this.info = info;
@@ -94,13 +101,7 @@ export class CallRecord {
     return used?.ms === undefined ? this.ms : used.atMs + used.ms;
   }
 
-  /** Bound, so that it can be a call's `report`. */
-  readonly report = (event: CallEvent): void => {
-    if (event.background !== true) this.#fold(event);
-    this.#observer.callEvent(this, event);
-  };
-
-  /** Closes the record and tells the observer. Only the first ending counts. */
+  /** Closes the record and reports it to the observer. Only the first ending counts. */
   finish(ending: Ending): void {
     if (this.outcome !== undefined) return;
     this.ms = this.#clock.now() - this.startedAt;
@@ -108,115 +109,193 @@ export class CallRecord {
     this.origin = ending.origin;
     this.error = ending.error;
     this.outcome = outcomeOf(this, ending);
-    if (this.outcome === 'rejected') this.rejected = ending.error as ErrorCode;
+    // A policy has noted its own refusals. All others are known only by how the call ended.
+    if (this.outcome === 'rejected' && this.notes.rejected !== ending.error)
+      this.note('rejected', ending.error as ErrorCode);
     this.#observer.callEnded(this);
   }
 
-  /** What each event changes. */
-  static readonly #FOLD: {
-    readonly [T in CallEvent['type']]: (record: CallRecord, event: Event<T>) => void;
-  } = {
-    attempt_started: (record, event) => record.#start(event),
-    attempt_answered: (record, event) => record.#settle(event),
-    attempt_failed: (record, event) => record.#settle(event),
-    reply_judged: (record, event) => record.#settle(event),
-    retry_scheduled: (record, event) => {
-      record.pending = event;
-    },
-    // Why another upstream's attempts ended tells nothing of the one that the call was for.
-    retry_denied: (record, { reason, at }) => {
-      if (at === undefined) record.gaveUp = reason;
-    },
-    rejected: (record, { reason, shadow, at }) => {
-      if (!shadow && at === undefined) record.rejected = reason;
-    },
-    hedge_started: (record, event) => void (record.#hedge = event),
-    hedge: (record, { result }) => void (record.hedge = result),
-    fallback: (record, event) => void (record.fallback = event),
-    overridden: (record, { override, value }) => {
-      (record.overrides ??= []).push(`${override}=${value}`);
-    },
-    queued: (record, { waitMs }) => {
-      record.queuedMs += waitMs;
-    },
-    cache: (record, { result }) => void (record.cache = result),
-    dedupe: (record, { result }) => {
-      record.dedupe = result;
-    },
-    quota_waited: (record, { waitMs, cause }) => {
-      record.quotaMs += waitMs;
-      record.quotaWait = { ms: (record.quotaWait?.ms ?? 0) + waitMs, cause };
-    },
-    body_not_kept: (record, { reason }) => {
-      record.bodyNotKept = reason;
-    },
-    resume: (record, event) => record.#resume(event),
-  };
-
-  #fold(event: CallEvent): void {
-    (CallRecord.#FOLD[event.type] as (record: CallRecord, event: CallEvent) => void)(this, event);
+  note<N extends NoteName>(name: N, value: Notes[N], { elsewhere, background }: View = OWN): void {
+    const row = NOTE_ROWS[name];
+    if (background && row.background === false) return;
+    const own = elsewhere === undefined || row.ownUpstream !== true;
+    if (own && !background && row.field !== undefined) this.#fold(row.field as keyof Noted, row.fold, value);
+    this.#observer.noted(name, value, elsewhere ?? this.info);
   }
 
-  #start({ attempt, at }: Event<'attempt_started'>): void {
-    this.#entries.push({
+  #fold(field: keyof Noted, fold: NoteRow['fold'], value: string | number): void {
+    const notes: Record<string, unknown> = this.notes === NOTHING ? {} : this.notes;
+    this.notes = notes;
+    if (fold === 'latest') notes[field] = value;
+    else if (fold === 'list') ((notes[field] ??= []) as unknown[]).push(value);
+    else
+      notes[field] = ((notes[field] as number | undefined) ?? 0) + (fold === 'count' ? 1 : (value as number));
+  }
+
+  attemptStarted(attempt: number, { elsewhere, background }: View = OWN): void {
+    if (background) return;
+    const { pending } = this;
+    const entry: AttemptEntry = {
       n: attempt,
-      upstream: at?.upstream,
+      upstream: elsewhere?.upstream,
       atMs: this.#clock.now() - this.startedAt,
       ms: undefined,
       status: undefined,
       grpc: undefined,
       error: undefined,
       detail: undefined,
-      waitMs: this.pending?.delayMs ?? 0,
+      waitMs: pending?.delayMs ?? 0,
       quota: this.quotaWait,
-      reason: this.pending?.reason,
-      hedgedAfterMs: this.#hedge?.attempt === attempt ? this.#hedge.afterMs : undefined,
+      reason: pending?.reason,
+      hedgedAfterMs: this.#hedge === attempt ? this.#hedgedAfterMs : undefined,
       brokeAt: undefined,
-    });
+    };
+    this.#entries.push(entry);
     this.pending = undefined;
     this.quotaWait = undefined;
+    this.#observer.attemptStarted(entry, elsewhere ?? this.info);
   }
 
-  #resume({ atByte, step }: Event<'resume'>): void {
-    if (step.kind === 'decided' && step.result === 'resumed') {
-      this.resumed++;
-      return;
+  attemptAnswered(
+    attempt: number,
+    { status, grpc }: Pick<Reply, 'status' | 'grpc'>,
+    ms: number,
+    view: View = OWN,
+  ): void {
+    if (view === OWN) this.reached = true;
+    const entry = this.#entryOf(attempt, view);
+    if (entry !== undefined) {
+      entry.ms = ms;
+      entry.status = status;
+      entry.grpc = grpc;
     }
+    this.#observer.attemptEnded(status, ms, view.elsewhere ?? this.info);
+  }
+
+  attemptFailed(attempt: number, error: ProxyError, ms: number, view: View = OWN): void {
+    if (view === OWN && error.sent !== 'not_sent') this.reached = true;
+    const entry = this.#entryOf(attempt, view);
+    if (entry !== undefined) {
+      entry.ms = ms;
+      entry.error = error.code;
+      entry.detail = error.message;
+    }
+    this.#observer.attemptEnded(error.code, ms, view.elsewhere ?? this.info);
+  }
+
+  retryScheduled(attempt: number, delayMs: number, reason: RetryReason, { background }: View = OWN): void {
+    if (!background) this.pending = { attempt, delayMs, reason };
+  }
+
+  hedgeStarted(attempt: number, afterMs: number, { background }: View = OWN): void {
+    if (background) return;
+    this.#hedge = attempt;
+    this.#hedgedAfterMs = afterMs;
+  }
+
+  waitedForQuota(ms: number, cause: QuotaWait, view: View = OWN): void {
+    if (!view.background) this.quotaWait = { ms: (this.quotaWait?.ms ?? 0) + ms, cause };
+    this.note('quota_wait', ms, view);
+  }
+
+  ruleMatched(attempt: number, rule: string | undefined, view: View = OWN): void {
+    const entry = this.#entryOf(attempt, view);
+    if (entry !== undefined) entry.detail = rule;
+  }
+
+  bodyBroke(atByte: number, { background }: View = OWN): void {
     // It was the last attempt's body that broke, if that attempt brought any.
     const entry = this.#entries.at(-1);
-    if (entry?.status === 200 || entry?.status === 206) entry.brokeAt ??= atByte;
-    if (step.kind === 'scheduled') this.pending = step;
-    else this.gaveUp = step.result as ResumeDenial;
+    if (!background && (entry?.status === 200 || entry?.status === 206)) entry.brokeAt ??= atByte;
   }
 
-  #settle(event: Event<'attempt_answered' | 'attempt_failed' | 'reply_judged'>): void {
-    let index = this.#entries.length - 1;
-    while (index >= 0 && !isOf(this.#entries[index], event)) index--;
-    const entry = this.#entries[index];
-    if (entry === undefined) return;
-    if (event.type === 'reply_judged') return void (entry.detail = event.rule);
-    entry.ms = event.ms;
-    if (event.type === 'attempt_answered') [entry.status, entry.grpc] = [event.status, event.grpc];
-    else [entry.error, entry.detail] = [event.code, event.detail];
+  elsewhere(upstream: string, route: string): Journal {
+    return new JournalView(this, { elsewhere: { upstream, route }, background: false });
+  }
+
+  inBackground(): Journal {
+    return new JournalView(this, { elsewhere: undefined, background: true });
+  }
+
+  #entryOf(attempt: number, { elsewhere, background }: View): AttemptEntry | undefined {
+    if (background) return undefined;
+    for (let index = this.#entries.length - 1; index >= 0; index--) {
+      const entry = this.#entries[index];
+      if (entry?.n === attempt && entry.upstream === elsewhere?.upstream) return entry;
+    }
+    return undefined;
   }
 }
 
-/** Not one that was overtaken, or has not been told of yet. */
+/** The journal of attempts at another upstream, or in the background. */
+class JournalView implements Journal {
+  readonly #record: CallRecord;
+  readonly #view: View;
+  reached = false;
+
+  constructor(record: CallRecord, view: View) {
+    this.#record = record;
+    this.#view = view;
+  }
+
+  note<N extends NoteName>(name: N, value: Notes[N]): void {
+    this.#record.note(name, value, this.#view);
+  }
+
+  attemptStarted(attempt: number): void {
+    this.#record.attemptStarted(attempt, this.#view);
+  }
+
+  attemptAnswered(attempt: number, reply: Pick<Reply, 'status' | 'grpc'>, ms: number): void {
+    this.reached = true;
+    this.#record.attemptAnswered(attempt, reply, ms, this.#view);
+  }
+
+  attemptFailed(attempt: number, error: ProxyError, ms: number): void {
+    if (error.sent !== 'not_sent') this.reached = true;
+    this.#record.attemptFailed(attempt, error, ms, this.#view);
+  }
+
+  retryScheduled(attempt: number, delayMs: number, reason: RetryReason): void {
+    this.#record.retryScheduled(attempt, delayMs, reason, this.#view);
+  }
+
+  hedgeStarted(attempt: number, afterMs: number): void {
+    this.#record.hedgeStarted(attempt, afterMs, this.#view);
+  }
+
+  waitedForQuota(ms: number, cause: QuotaWait): void {
+    this.#record.waitedForQuota(ms, cause, this.#view);
+  }
+
+  ruleMatched(attempt: number, rule: string | undefined): void {
+    this.#record.ruleMatched(attempt, rule, this.#view);
+  }
+
+  bodyBroke(atByte: number): void {
+    this.#record.bodyBroke(atByte, this.#view);
+  }
+
+  elsewhere(upstream: string, route: string): Journal {
+    return new JournalView(this.#record, { ...this.#view, elsewhere: { upstream, route } });
+  }
+
+  inBackground(): Journal {
+    return new JournalView(this.#record, { ...this.#view, background: true });
+  }
+}
+
+/** Not one that was overtaken, or that is still running. */
 function isUsed({ error, ms }: AttemptEntry): boolean {
   return error !== 'hedge_lost' && ms !== undefined;
-}
-
-function isOf(
-  entry: AttemptEntry | undefined,
-  { attempt, at }: Event<'attempt_answered' | 'attempt_failed' | 'reply_judged'>,
-): boolean {
-  return entry?.n === attempt && entry.upstream === at?.upstream;
 }
 
 /** Retried (`ok` means at the first attempt), by us or by the client, refused, failed, slow to its head, or left by the client after the upstream was bothered: worth a log line. Without an attempt nobody was slow: a long poll waited as asked. */
 export function notable(record: CallRecord, slowMs: number): boolean {
   if (record.outcome === 'client_gone') return record.attempts > 0;
   return (
-    record.outcome !== 'ok' || record.clientRetries > 0 || (record.attempts > 0 && record.headMs >= slowMs)
+    record.outcome !== 'ok' ||
+    (record.notes.client_retries ?? 0) > 0 ||
+    (record.attempts > 0 && record.headMs >= slowMs)
   );
 }

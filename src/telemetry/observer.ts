@@ -1,13 +1,21 @@
 import type { Observer } from './call-record.ts';
 
-/** One observer that tells all `observers`, in their order; each may leave out what it does not care for. */
+/** One observer that informs all `observers`, in their order; each may leave out what it does not need. */
 export function combine(...observers: readonly Partial<Observer>[]): Observer {
-  const onEvent = observers.filter((observer) => observer.callEvent !== undefined);
-  const onEnd = observers.filter((observer) => observer.callEnded !== undefined);
-  const onState = observers.filter((observer) => observer.stateChanged !== undefined);
+  const onStart = observers.filter(({ attemptStarted }) => attemptStarted !== undefined);
+  const onEnded = observers.filter(({ attemptEnded }) => attemptEnded !== undefined);
+  const onNote = observers.filter(({ noted }) => noted !== undefined);
+  const onEnd = observers.filter(({ callEnded }) => callEnded !== undefined);
+  const onState = observers.filter(({ stateChanged }) => stateChanged !== undefined);
   return {
-    callEvent: (record, event) => {
-      for (const observer of onEvent) observer.callEvent?.(record, event);
+    attemptStarted: (entry, place) => {
+      for (const observer of onStart) observer.attemptStarted?.(entry, place);
+    },
+    attemptEnded: (result, ms, place) => {
+      for (const observer of onEnded) observer.attemptEnded?.(result, ms, place);
+    },
+    noted: (name, value, place) => {
+      for (const observer of onNote) observer.noted?.(name, value, place);
     },
     callEnded: (record) => {
       for (const observer of onEnd) observer.callEnded?.(record);
@@ -18,10 +26,12 @@ export function combine(...observers: readonly Partial<Observer>[]): Observer {
   };
 }
 
-/** Tells whoever `current` gives at the time. */
+/** Informs the observer that `current` gives at the time. */
 export function delegate(current: () => Observer): Observer {
   return {
-    callEvent: (record, event) => current().callEvent(record, event),
+    attemptStarted: (entry, place) => current().attemptStarted(entry, place),
+    attemptEnded: (result, ms, place) => current().attemptEnded(result, ms, place),
+    noted: (name, value, place) => current().noted(name, value, place),
     callEnded: (record) => current().callEnded(record),
     stateChanged: (upstream, event) => current().stateChanged(upstream, event),
   };

@@ -4,8 +4,8 @@ import type { BreakerCause, BreakerState, GateCause } from '../proxy/events.ts';
 export interface StateSource {
   /** Every configured upstream, in the order of the configuration. */
   upstreams(): Iterable<UpstreamSnapshot>;
-  /** Memory that request bodies kept for replay take now. */
-  replayBytes(): number;
+  /** Memory that buffered request and reply bodies take now. */
+  bufferedBytes(): number;
   /** Log lines that were lost since the start. */
   droppedLogLines?: (() => number) | undefined;
   /** Undefined without durable requests, or where their store does not answer. */
@@ -47,9 +47,10 @@ export interface ScopeSnapshot {
   /** Undefined where the policy is off. */
   readonly breaker: BreakerSnapshot | undefined;
   readonly budgetTokens: number | undefined;
-  /** What the replies take that answer repeats; undefined where none are kept. */
+  /** Undefined without a cache. */
   readonly cacheBytes?: number | undefined;
-  readonly storedReplyBytes?: number | undefined;
+  /** Undefined without deduplication. */
+  readonly dedupeBytes?: number | undefined;
   readonly limit: LimitSnapshot | undefined;
   readonly quota: QuotaSnapshot | undefined;
 }

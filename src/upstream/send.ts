@@ -17,25 +17,17 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
   return async (call) => {
     const body = openBody(call);
     const startedAt = clock.now();
-    call.report({ type: 'attempt_started', attempt: call.attempt });
+    const { attempt, journal } = call;
+    journal.attemptStarted(attempt);
+    call.onStart?.();
     try {
       const came = await dispatch({ dispatcher, origin, body }, call, options);
       const reply = call.grpc === undefined ? came : judged(came);
-      const ms = clock.now() - startedAt;
-      const { status, grpc } = reply;
-      call.report({ type: 'attempt_answered', attempt: call.attempt, status, grpc, ms });
+      journal.attemptAnswered(attempt, reply, clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
-      const { code, sent, message: detail } = error;
-      call.report({
-        type: 'attempt_failed',
-        attempt: call.attempt,
-        code,
-        sent,
-        detail,
-        ms: clock.now() - startedAt,
-      });
+      journal.attemptFailed(attempt, error, clock.now() - startedAt);
       throw error;
     }
   };

@@ -210,7 +210,7 @@ describe('the last word is the upstream’s', () => {
     await clock.untilAsleep();
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
     // In blocks.
-    expect((await stateOf(proxy)).replay_bytes).toBe(65_536);
+    expect((await stateOf(proxy)).buffered_body_bytes).toBe(65_536);
     const other = await callOf(proxy);
     expect([other.status, rawHeader(other, 'breakwater-gave-up')]).toEqual([500, 'breaker']);
     const reply = await client.readReply();
@@ -227,7 +227,7 @@ describe('the last word is the upstream’s', () => {
     const { clock, client, proxy } = await start([status(503, {}, 'x'.repeat(70_000)), status(500)], OPENING);
     await clock.untilAsleep();
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
-    expect((await stateOf(proxy)).replay_bytes).toBe(0);
+    expect((await stateOf(proxy)).buffered_body_bytes).toBe(0);
     await callOf(proxy);
     const reply = await client.readReply();
     expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([503, 'breaker_open']);

@@ -119,7 +119,7 @@ describe('reading', () => {
     });
     expect(parsed(answer)).toEqual({
       readiness: 'ready',
-      replay_bytes: 4096,
+      buffered_body_bytes: 4096,
       upstreams: [
         {
           name: 'demo',
@@ -132,7 +132,7 @@ describe('reading', () => {
               breaker: { state: 'open', cause: 'failure_rate', retry_after_ms: 1500 },
               budget_tokens: 7.5,
               cache_bytes: 2048,
-              stored_reply_bytes: 1024,
+              dedupe_bytes: 1024,
               concurrency: { limit: 20, in_flight: 3, queued: 2 },
               quota: {
                 waiting: 6,
@@ -158,7 +158,9 @@ describe('reading', () => {
 
   test('/api/state holds the last notable calls, newest first, and no others', async () => {
     const observer = {
-      callEvent: () => {},
+      attemptStarted: () => {},
+      attemptEnded: () => {},
+      noted: () => {},
       stateChanged: () => {},
       callEnded: deps.recent.callEnded.bind(deps.recent),
     };

@@ -555,7 +555,7 @@ test('what is fetched in the background is no part of the call that got a stale 
   await origin.untilRequests(2);
   await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
   const [, record] = await proxy.untilEnded(2);
-  expect([record?.attempts, record?.cache, record?.outcome]).toEqual([0, 'stale', 'ok']);
+  expect([record?.attempts, record?.notes.cache, record?.outcome]).toEqual([0, 'stale', 'ok']);
   const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
   expect(metrics).toContain('breakwater_attempts_total{upstream="api",route="default",result="ok"} 2');
   expect(metrics).not.toContain('result="revalidated"');

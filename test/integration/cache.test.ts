@@ -390,7 +390,7 @@ test('the metric counts, the log line says, and a reload keeps what is kept', as
   await get(proxy);
   await get(proxy, { headers: { range: 'bytes=0-0' } });
   const [miss, hit, revalidated, bypass] = await proxy.untilEnded(4);
-  expect([miss, hit, revalidated, bypass].map((record) => record?.cache)).toEqual([
+  expect([miss, hit, revalidated, bypass].map((record) => record?.notes.cache)).toEqual([
     'miss',
     'hit',
     'revalidated',

@@ -91,7 +91,11 @@ describe('a client that leaves', () => {
     await clock.untilAsleep();
     expect((await scopeOf(proxy))?.budget_tokens).toBe(9);
     client.abort();
-    expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, gaveUp: 'client_gone', attempts: 1 });
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({
+      ...gone,
+      notes: { gave_up: 'client_gone' },
+      attempts: 1,
+    });
     // The record ends with the client; the policies between let go one after the other.
     while (clock.pending > 0) await new Promise((resolve) => setImmediate(resolve));
     expect((await scopeOf(proxy))?.budget_tokens).toBe(10);

@@ -126,6 +126,6 @@ test.each([
   const reply = await fetch(`${proxy.url}/api/`, again);
   expect(vetoes(reply)).toEqual([null, null]);
   expect(origin.requests.length).toBe(attempts);
-  expect((await proxy.untilEnded(1))[0]?.clientRetries).toBe(0);
+  expect((await proxy.untilEnded(1))[0]?.notes.client_retries).toBeUndefined();
   expect(await tokens(proxy)).toBe(11 - attempts);
 });

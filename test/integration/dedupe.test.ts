@@ -301,10 +301,12 @@ test('a request too large to compare is sent each time, and says so', async () =
   const { origin, proxy } = await start([ok()], `${DEDUPE}    request: { max_replay: 1KiB }\n`);
   for (const requests of [1, 2]) {
     const reply = await send(proxy, { body: 'x'.repeat(1_025) });
-    expect(reply.headers.get('breakwater-dedupe')).toBe('body_not_kept');
+    expect(reply.headers.get('breakwater-dedupe')).toBe('body_not_buffered');
     expect(origin.requests.length).toBe(requests);
   }
-  expect((await proxy.untilEnded(2))[0]).toMatchObject({ dedupe: 'body_not_kept', bodyNotKept: 'cap' });
+  expect((await proxy.untilEnded(2))[0]).toMatchObject({
+    notes: { dedupe: 'body_not_buffered', body_not_buffered: 'cap' },
+  });
 });
 
 test('one of unknown length goes on as soon as it is too large', async () => {
@@ -317,7 +319,7 @@ test('one of unknown length goes on as soon as it is too large', async () => {
   await origin.until(({ requests }) => requests[0]?.body.length === 2_049);
   await client.send('0\r\n\r\n');
   const reply = await client.readReply();
-  expect([reply.status, rawHeader(reply, 'breakwater-dedupe')]).toEqual([200, 'body_not_kept']);
+  expect([reply.status, rawHeader(reply, 'breakwater-dedupe')]).toEqual([200, 'body_not_buffered']);
 });
 
 test('a client that leaves in its own body has sent nothing', async () => {
@@ -328,7 +330,8 @@ test('a client that leaves in its own body has sent nothing', async () => {
   );
   await untilState(proxy, ({ upstreams }) => upstreams[0]?.in_flight === 1);
   client.abort();
-  expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'client_gone', dedupe: undefined });
+  const [record] = await proxy.untilEnded(1);
+  expect([record?.outcome, record?.notes.dedupe]).toEqual(['client_gone', undefined]);
   expect(origin.requests.length).toBe(0);
 });
 
@@ -371,7 +374,7 @@ test('keys that are made here, GETs, gRPC and calls without a key are none of th
   }
   for (let i = 0; i < 2; i++) await send(proxy, { headers: { 'content-type': 'application/grpc' } });
   expect(origin.requests.length).toBe(6);
-  expect((await proxy.untilEnded(6)).filter(({ dedupe }) => dedupe !== undefined)).toEqual([]);
+  expect((await proxy.untilEnded(6)).filter(({ notes }) => notes.dedupe !== undefined)).toEqual([]);
 });
 
 test('after the window the request is sent again', async () => {
@@ -389,7 +392,7 @@ test('replies give way to newer ones when their memory is used up', async () => 
   const more = '    retry: { idempotency_key: pass }\n    dedupe: { window: 1h, memory: 4KiB }\n';
   const { origin, proxy } = await start([ok('x'.repeat(1_000))], more);
   for (const key of ['a', 'b', 'c', 'd']) await (await send(proxy, { key })).text();
-  const stored = (await stateOf(proxy)).upstreams[0]?.scopes[0]?.stored_reply_bytes;
+  const stored = (await stateOf(proxy)).upstreams[0]?.scopes[0]?.dedupe_bytes;
   expect(stored).toBeGreaterThan(1_000);
   expect(stored).toBeLessThanOrEqual(4_096);
   expect(replayed(await send(proxy, { key: 'd' }))).toBe('true');
@@ -413,7 +416,9 @@ test('it is counted, logged and warned of where it can do nothing', async () => 
   await proxy.untilEnded(3);
   const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
   for (const result of ['first', 'replayed', 'other_payload'])
-    expect(metrics).toContain(`breakwater_dedupe_total{upstream="api",route="default",result="${result}"} 1`);
+    expect(metrics).toContain(
+      `breakwater_dedupe_requests_total{upstream="api",route="default",result="${result}"} 1`,
+    );
   expect(metrics).toContain(
     'breakwater_rejected_total{upstream="api",route="default",reason="idempotency_key_reused"} 1',
   );

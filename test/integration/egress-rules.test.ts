@@ -45,7 +45,7 @@ describe('the allow-list', () => {
       attempts: 0,
     });
     const [record] = await proxy.untilEnded(1);
-    expect(record).toMatchObject({ outcome: 'rejected', rejected: 'egress_denied' });
+    expect(record).toMatchObject({ outcome: 'rejected', notes: { rejected: 'egress_denied' } });
     const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
     expect(metrics).toContain(
       'breakwater_rejected_total{upstream="api",route="default",reason="egress_denied"} 1',

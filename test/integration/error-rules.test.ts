@@ -44,7 +44,7 @@ test('a permanent error is not retried, goes out as it came, and is counted and 
     await fetch(`${proxy.adminUrl}/metrics`, { headers: { connection: 'close' } })
   ).text();
   expect(metrics).toContain(
-    'breakwater_replies_judged_total{upstream="api",route="default",means="permanent"} 1',
+    'breakwater_error_rule_matches_total{upstream="api",route="default",means="permanent"} 1',
   );
   expect(metrics).toContain(
     'breakwater_retries_denied_total{upstream="api",route="default",reason="permanent"} 1',

@@ -41,7 +41,7 @@ describe('another upstream', () => {
     );
     expect([api.requests.length, backup.requests[0]?.url]).toEqual([3, '/backup/v1/x?q=1']);
     const [record] = await proxy.untilEnded(1);
-    expect(record).toMatchObject({ outcome: 'fallback', status: 200, gaveUp: 'attempts' });
+    expect(record).toMatchObject({ outcome: 'fallback', status: 200, notes: { gave_up: 'attempts' } });
     expect(record?.entries.map(({ upstream, status: code }) => [upstream, code])).toEqual([
       [undefined, 503],
       [undefined, 503],
@@ -88,7 +88,10 @@ describe('another upstream', () => {
     const reply = await send({ method: 'POST', body: 'charge' });
     expect([await reply.text(), headersOf(reply)]).toEqual(['from backup', ['fallback', '1', null]]);
     expect(api.requests.length).toBe(0);
-    expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'fallback', rejected: 'breaker_open' });
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({
+      outcome: 'fallback',
+      notes: { rejected: 'breaker_open' },
+    });
   });
 
   test('gets the body whole, the path rewritten, and neither credentials nor what was put in for the first', async () => {
@@ -145,7 +148,7 @@ describe('another upstream', () => {
     expect(backup.connections).toBe(0);
     expect((await proxy.untilEnded(1))[0]).toMatchObject({
       outcome: 'upstream_error',
-      fallback: { result: 'failed' },
+      notes: { fallback: 'failed' },
     });
   });
 
@@ -162,7 +165,7 @@ describe('another upstream', () => {
     ]);
     expect(reply.headers.get('x-first')).toBe(expected === 503 ? '1' : null);
     await reply.text();
-    expect((await proxy.untilEnded(1))[0]?.fallback?.result).toBe('failed');
+    expect((await proxy.untilEnded(1))[0]?.notes.fallback).toBe('failed');
   });
 
   test('does not get a POST that the first may have processed, with an idempotency key neither', async () => {
@@ -175,7 +178,7 @@ describe('another upstream', () => {
       expect([reply.status, await reply.text()]).toEqual([503, 'down']);
     }
     expect([api.requests.length, backup.requests.length]).toEqual([4, 0]);
-    const results = (await proxy.untilEnded(2)).map(({ fallback }) => fallback?.result);
+    const results = (await proxy.untilEnded(2)).map(({ notes }) => notes.fallback);
     expect(results).toEqual(['not_idempotent', 'not_idempotent']);
   });
 
@@ -207,7 +210,7 @@ describe('another upstream', () => {
     const reply = await send({ method: 'PUT', body: 'x'.repeat(100_000) });
     expect(reply.status).toBe(503);
     expect(backup.connections).toBe(0);
-    expect((await proxy.untilEnded(1))[0]?.fallback?.result).toBe('body_not_replayable');
+    expect((await proxy.untilEnded(1))[0]?.notes.fallback).toBe('body_not_replayable');
   });
 
   test('has its share of the time when the first one takes all it gets', async () => {

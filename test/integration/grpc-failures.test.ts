@@ -100,7 +100,7 @@ describe('a retry by grpc-status', () => {
     const [error] = await once(call, 'error');
     expect(error).toMatchObject({ code: status.UNAVAILABLE, details: 'too late' });
     const [first, second] = await proxy.untilEnded(2);
-    expect(first).toMatchObject({ attempts: 1, outcome: 'ok', status: 400, gaveUp: undefined });
+    expect(first).toMatchObject({ attempts: 1, outcome: 'ok', status: 400, notes: {} });
     // The trailers' word counts, too, though too late for a retry.
     expect(second).toMatchObject({ attempts: 1, outcome: 'upstream_error', status: 503 });
   });

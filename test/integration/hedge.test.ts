@@ -65,7 +65,7 @@ describe('a slow attempt', () => {
     expect(origin.requests[0]?.closed).toBe(true);
     const [record] = await proxy.untilEnded(1);
     await proxy.until(() => record?.entries[0]?.error !== undefined);
-    expect(record).toMatchObject({ outcome: 'ok', hedge: 'won' });
+    expect(record).toMatchObject({ outcome: 'ok', notes: { hedge: 'won' } });
     expect(record?.entries).toMatchObject([
       { n: 1, error: 'hedge_lost', hedgedAfterMs: undefined },
       { n: 2, status: 200, hedgedAfterMs: 300 },

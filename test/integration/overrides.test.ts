@@ -33,7 +33,7 @@ test('off, they are taken away and change nothing, whatever they hold', async ()
   const { headers } = origin.requests[0]!;
   expect(Object.keys(headers).filter((name) => name.startsWith('breakwater-'))).toEqual([]);
   expect(headers).toMatchObject({ 'x-request-timeout-ms': 'x', prefer: 'wait=1' });
-  expect((await proxy.untilEnded(1))[0]?.overrides).toBeUndefined();
+  expect((await proxy.untilEnded(1))[0]?.notes.overrides).toBeUndefined();
 });
 
 test('more attempts than the route has, up to the limit, and not passed on', async () => {

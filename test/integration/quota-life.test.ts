@@ -71,15 +71,15 @@ test('a call that was told to wait is retried behind the gate, and its wait burn
   const record = proxy.ended.find(({ attempts }) => attempts === 1);
   expect(record?.entries[0]?.quota?.cause).toBe('gate');
   // It was the probe, and did not wait for the 5 seconds.
-  expect(record?.quotaMs).toBeGreaterThanOrEqual(1_000);
-  expect(record?.quotaMs).toBeLessThan(2_000);
+  expect(record?.notes.quota_ms).toBeGreaterThanOrEqual(1_000);
+  expect(record?.notes.quota_ms).toBeLessThan(2_000);
   expect(proxy.logs.map(({ message }) => message)).toContainEqual(
     expect.stringMatching(
       /^quota of api: GET \/ of one credential must wait for 5\.\d s, unless a probe is answered: replies said how long to wait$/,
     ),
   );
-  expect(await metricOf(proxy, 'quota_gate_closings_total')).toEqual([
-    'breakwater_quota_gate_closings_total{upstream="api",scope="api",cause="retry_after"} 1',
+  expect(await metricOf(proxy, 'quota_cooldowns_total')).toEqual([
+    'breakwater_quota_cooldowns_total{upstream="api",scope="api",cause="retry_after"} 1',
   ]);
   expect(await metricOf(proxy, 'quota_wait_seconds_count')).toEqual([expect.stringMatching(/ 1$/)]);
 });
@@ -274,8 +274,8 @@ test('a quota that is used up for good: nobody waits for it, and it is said so',
     detail: expect.stringContaining('used up for good'),
   });
   expect(origin.requests.length).toBe(1);
-  expect(await metricOf(proxy, 'quota_gate_closings_total')).toEqual([
-    'breakwater_quota_gate_closings_total{upstream="api",scope="api",cause="permanent"} 1',
+  expect(await metricOf(proxy, 'quota_cooldowns_total')).toEqual([
+    'breakwater_quota_cooldowns_total{upstream="api",scope="api",cause="permanent"} 1',
   ]);
 });
 

@@ -69,9 +69,9 @@ describe('a body over the cap goes on, and is not sent again', () => {
     expect(origin.requests.length).toBe(1);
     expect(origin.requests[0]?.body.toString()).toBe(body);
     const [record] = await proxy.untilEnded(1);
-    expect(record).toMatchObject({ bodyNotKept: 'cap', gaveUp: 'body_not_replayable' });
+    expect(record).toMatchObject({ notes: { body_not_buffered: 'cap', gave_up: 'body_not_replayable' } });
     const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
-    expect(metrics).toMatch(/breakwater_\w*not_kept\w*\{[^}]*reason="cap"[^}]*\} 1/);
+    expect(metrics).toMatch(/breakwater_\w*not_buffered\w*\{[^}]*reason="cap"[^}]*\} 1/);
   });
 
   test('exactly the cap is kept', async () => {
@@ -139,16 +139,19 @@ test('all bodies together keep no more than body_memory, and give it back', asyn
   const { proxy, client } = await connected(`body_memory: 1KiB\n${apiConfig(origin)}`);
   await client.send(`${head('PUT', length(1_000))}${'a'.repeat(1_000)}`);
   await origin.untilRequests(1);
-  expect((await stateOf(proxy)).replay_bytes).toBe(1_000);
+  expect((await stateOf(proxy)).buffered_body_bytes).toBe(1_000);
   const second = await connectRaw(proxy.port);
   await second.send(`${head('PUT', length(100))}${'b'.repeat(100)}`);
   expect((await second.readReply()).status).toBe(503);
-  expect((await proxy.untilEnded(1))[0]).toMatchObject({ bodyNotKept: 'memory', attempts: 1 });
+  expect((await proxy.untilEnded(1))[0]).toMatchObject({
+    notes: { body_not_buffered: 'memory' },
+    attempts: 1,
+  });
   client.abort();
-  await untilState(proxy, ({ replay_bytes }) => replay_bytes === 0);
+  await untilState(proxy, ({ buffered_body_bytes }) => buffered_body_bytes === 0);
   await second.send(`${head('PUT', length(100))}${'b'.repeat(100)}`);
   expect((await second.readReply()).status).toBe(200);
-  expect(proxy.ended.at(-1)?.bodyNotKept).toBeUndefined();
+  expect(proxy.ended.at(-1)?.notes.body_not_buffered).toBeUndefined();
 });
 
 test('a reply that comes before the body is read reaches the client, whose connection stays in step', async () => {
@@ -211,7 +214,7 @@ describe('a large upload', () => {
     await client.send(head('PUT', CHUNKED));
     const piece = 'z'.repeat(256 * 1024);
     for (let sent = 0; sent < 64 * MIB; sent += piece.length) await client.send(chunk(piece));
-    expect((await stateOf(proxy)).replay_bytes).toBe(0);
+    expect((await stateOf(proxy)).buffered_body_bytes).toBe(0);
     await client.send(END);
     expect((await client.readReply()).body.toString()).toBe('taken');
     expect(received).toBe(64 * MIB);
@@ -223,7 +226,7 @@ describe('a large upload', () => {
     await client.send(head('PUT', length(64 * MIB)));
     const sent = await upload(client, 64 * MIB, () => origin.requests.length > 0);
     expect(sent).toBeLessThan(32 * MIB);
-    expect((await stateOf(proxy)).replay_bytes).toBeLessThanOrEqual(MIB);
+    expect((await stateOf(proxy)).buffered_body_bytes).toBeLessThanOrEqual(MIB);
     await origin.close();
     await proxy.untilEnded(1);
     client.abort();

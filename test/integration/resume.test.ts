@@ -36,7 +36,7 @@ async function expectWhole({ client, origin, proxy }: Awaited<ReturnType<typeof 
   const reply = await client.readReply();
   expect([reply.status, reply.body.length, hash(reply.body)]).toEqual([200, DOWNLOAD.length, hash(DOWNLOAD)]);
   const [record] = await proxy.untilEnded(1);
-  expect([record?.outcome, record?.resumed]).toEqual(['rescued', parts - 1]);
+  expect([record?.outcome, record?.notes.resumed]).toEqual(['rescued', parts - 1]);
   expect(origin.requests.length).toBe(parts);
   expect(await metric(proxy, 'resumed')).toBe(String(parts - 1));
   return reply;
@@ -54,7 +54,11 @@ async function expectBroken(
   expect(body.length).toBeLessThan(DOWNLOAD.length);
   await expect(client.readReply()).rejects.toThrow('no whole reply');
   const [record] = await proxy.untilEnded(1);
-  expect([record?.outcome, record?.error, record?.gaveUp]).toEqual(['failed', 'response_incomplete', result]);
+  expect([record?.outcome, record?.error, record?.notes.gave_up]).toEqual([
+    'failed',
+    'response_incomplete',
+    result,
+  ]);
   expect(await metric(proxy, result ?? 'changed')).toBe(result === undefined ? undefined : '1');
   return body;
 }
@@ -82,7 +86,7 @@ describe('a whole body', () => {
     await parts.client.send(GET);
     expect(hash((await parts.client.readReply()).body)).toBe(hash(DOWNLOAD));
     const [record] = await parts.proxy.untilEnded(1);
-    expect([record?.outcome, record?.attempts, record?.resumed]).toEqual(['rescued', 5, 2]);
+    expect([record?.outcome, record?.attempts, record?.notes.resumed]).toEqual(['rescued', 5, 2]);
     expect(await metric(parts.proxy, 'resumed')).toBe('2');
   });
 
@@ -353,7 +357,10 @@ describe('nothing is left', () => {
     await clock.untilAsleep();
     const stopped = proxy.app.stop();
     await client.untilClosed();
-    expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'failed', gaveUp: 'draining' });
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({
+      outcome: 'failed',
+      notes: { gave_up: 'draining' },
+    });
     await clock.advance(60_000);
     await stopped;
     expect(origin.requests.length).toBe(1);
@@ -372,7 +379,7 @@ describe('nothing is left', () => {
     await proxy.untilEnded(1);
     await clock.advance(60_000);
     await stopped;
-    expect([proxy.ended[0]?.gaveUp, origin.requests.length]).toEqual(['draining', 1]);
+    expect([proxy.ended[0]?.notes.gave_up, origin.requests.length]).toEqual(['draining', 1]);
   });
 
   test('a slow reader holds back the second part too', async () => {

@@ -107,7 +107,7 @@ describe('signed calls', () => {
     expect([reply.status, rawHeader(reply, 'breakwater-gave-up')]).toEqual([503, 'signature_age']);
     expect([origin.requests.length, clock.now()]).toEqual([3, 8_000]);
     expect(rawHeader(reply, 'x-should-retry')).toBeUndefined();
-    expect((await proxy.untilEnded(1))[0]).toMatchObject({ gaveUp: 'signature_age' });
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ notes: { gave_up: 'signature_age' } });
     const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
     expect(metrics).toMatch(/breakwater_retries_denied_total\{.*reason="signature_age"\} 1/);
   });

@@ -44,7 +44,10 @@ test('the form of a foreign page and a rebound Host are refused, and nothing lea
   expect(rebound.body).toContain('clients.allowed_hosts');
   expect(refused.body + rebound.body).not.toContain('sk_live');
   expect(origin.requests).toHaveLength(0);
-  expect((await proxy.untilEnded(2))[0]).toMatchObject({ outcome: 'rejected', rejected: 'client_forbidden' });
+  expect((await proxy.untilEnded(2))[0]).toMatchObject({
+    outcome: 'rejected',
+    notes: { rejected: 'client_forbidden' },
+  });
   const metrics = await (await request(`${proxy.adminUrl}/metrics`)).body.text();
   expect(metrics).toContain(
     'breakwater_rejected_total{upstream="pay",route="default",reason="client_forbidden"} 2',

@@ -129,7 +129,7 @@ test('a failed handshake is not_sent: even a POST without a key is tried again, 
   const origin = await startSecure(pem('expired'));
   const yaml = config(origin.port, { ca: CA }).replace('attempts: 1', 'attempts: 3');
   const { proxy } = await ask(yaml, 'POST');
-  expect(proxy.ended[0]).toMatchObject({ attempts: 3, gaveUp: 'attempts' });
+  expect(proxy.ended[0]).toMatchObject({ attempts: 3, notes: { gave_up: 'attempts' } });
 });
 
 test('another name is asked for and verified where servername says so', async () => {

@@ -689,7 +689,7 @@ describe('the end', () => {
     await clock.untilAsleep();
     client.abort();
     const [record] = await proxy.untilEnded(1);
-    expect(record).toMatchObject({ outcome: 'client_gone', gaveUp: 'client_gone' });
+    expect(record).toMatchObject({ outcome: 'client_gone', notes: { gave_up: 'client_gone' } });
   });
 
   test('a client that resets the tunnel resets it upstream', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Holdings } from './probe.ts';
 
 interface State {
-  readonly replay_bytes: number;
+  readonly buffered_body_bytes: number;
   readonly upstreams: readonly {
     readonly in_flight: number;
     readonly connections: number;
@@ -79,7 +79,7 @@ export class SoakedProxy {
 
   /** Calls, tunnels, permits, places in queues, kept bytes and connections that are left, breakers that are not closed. */
   async left(): Promise<Readonly<Record<string, number>>> {
-    const { upstreams, replay_bytes: keptBytes } = await this.state();
+    const { upstreams, buffered_body_bytes: keptBytes } = await this.state();
     const all = upstreams.flatMap(({ scopes }) => scopes);
     const sum = (values: readonly (number | undefined)[]) =>
       values.reduce<number>((total, value) => total + (value ?? 0), 0);

@@ -73,7 +73,9 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
     version: 'test',
     load,
     observer: {
-      callEvent: () => changes.notify(),
+      attemptStarted: () => changes.notify(),
+      attemptEnded: () => changes.notify(),
+      noted: () => changes.notify(),
       callEnded: (record) => {
         ended.push(record);
         changes.notify();

@@ -10,7 +10,7 @@ export class FakeState implements StateSource {
     return this.list;
   }
 
-  replayBytes(): number {
+  bufferedBytes(): number {
     return 4096;
   }
 
@@ -32,7 +32,7 @@ export function upstream(
     breaker: { state: 'open', cause: 'failure_rate', forced: false, retryAfterMs: 1499.2 } as const,
     budgetTokens: 7.5,
     cacheBytes: 2048,
-    storedReplyBytes: 1024,
+    dedupeBytes: 1024,
     limit: { limit: 20, inFlight: 3, queued: 2 },
     quota: {
       waiting: 6,
@@ -61,20 +61,20 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
   (await rescuedStory(metrics)).end();
   const story = await new Story(metrics).attempt('connection_terminated');
   const { record } = story;
-  record.report({ type: 'reply_judged', attempt: 1, means: 'permanent', rule: 'insufficient_quota' });
-  record.report({ type: 'retry_denied', reason: 'budget' });
-  record.clientRetries = 1;
-  record.report({ type: 'cache', result: 'miss' });
-  record.report({ type: 'dedupe', result: 'first' });
-  record.report({ type: 'queued', waitMs: 30 });
-  record.report({ type: 'quota_waited', waitMs: 40, cause: 'gate' });
-  record.report({ type: 'fallback', result: 'answered', to: 'backup' });
-  record.report({ type: 'hedge', result: 'won' });
-  record.report({ type: 'overridden', override: 'attempts', value: '5' });
-  record.report({ type: 'resume', atByte: 1, step: { kind: 'decided', result: 'changed' } });
-  record.report({ type: 'body_not_kept', reason: 'cap' });
-  record.report({ type: 'rejected', reason: 'concurrency_limit', shadow: false });
-  record.report({ type: 'rejected', reason: 'breaker_open', shadow: true });
+  record.note('error_rule', 'permanent');
+  record.note('retry_denied', 'budget');
+  record.note('client_retries', 1);
+  record.note('cache', 'miss');
+  record.note('dedupe', 'first');
+  record.note('queued', 30);
+  record.waitedForQuota(40, 'gate');
+  record.note('fallback', 'answered');
+  record.note('hedge', 'won');
+  record.note('override', 'attempts=5');
+  record.note('resume_denied', 'changed');
+  record.note('body_not_buffered', 'cap');
+  record.note('rejected', 'concurrency_limit');
+  record.note('shadow_rejected', 'breaker_open');
   story.end({ status: 502, origin: 'proxy', error: 'connection_terminated' });
   metrics.stateChanged('demo', {
     type: 'breaker_changed',

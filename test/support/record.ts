@@ -1,17 +1,27 @@
-import type { ErrorCode } from '../../src/proxy/errors.ts';
-import type { CallEvent, RetryReason, StateEvent } from '../../src/proxy/events.ts';
+import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
+import type { RetryReason, StateEvent } from '../../src/proxy/events.ts';
+import type { NoteName } from '../../src/proxy/notes.ts';
 import type { Ending } from '../../src/telemetry/call-outcome.ts';
 import { type CallInfo, CallRecord, type Observer } from '../../src/telemetry/call-record.ts';
 import { FakeClock } from './fake-clock.ts';
 
 /** What an observer heard, in order. */
 export class Heard implements Observer {
-  readonly events: CallEvent[] = [];
+  /** Names of notes, `started`, and how attempts ended. */
+  readonly events: (string | number)[] = [];
   readonly ended: CallRecord[] = [];
   readonly states: StateEvent[] = [];
 
-  callEvent(_record: CallRecord, event: CallEvent): void {
-    this.events.push(event);
+  attemptStarted(): void {
+    this.events.push('started');
+  }
+
+  attemptEnded(result: number | ErrorCode): void {
+    this.events.push(result);
+  }
+
+  noted(name: NoteName): void {
+    this.events.push(name);
   }
 
   callEnded(record: CallRecord): void {
@@ -37,31 +47,16 @@ export class Story {
   /** An attempt that takes `ms` and is answered with a status, or fails with a code. */
   async attempt(result: number | ErrorCode, ms = 10): Promise<this> {
     const attempt = ++this.#attempt;
-    this.record.report({ type: 'attempt_started', attempt });
+    this.record.attemptStarted(attempt);
     await this.clock.advance(ms);
-    if (typeof result === 'number')
-      this.record.report({ type: 'attempt_answered', attempt, status: result, ms });
-    else
-      this.record.report({
-        type: 'attempt_failed',
-        attempt,
-        code: result,
-        sent: 'sent_unknown',
-        detail: '',
-        ms,
-      });
+    if (typeof result === 'number') this.record.attemptAnswered(attempt, { status: result }, ms);
+    else this.record.attemptFailed(attempt, new ProxyError(result, '', { sent: 'sent_unknown' }), ms);
     return this;
   }
 
   /** A backoff of `ms`, slept to its end unless it is `cut`. */
   async wait(ms: number, reason: RetryReason, cut = false): Promise<this> {
-    this.record.report({
-      type: 'retry_scheduled',
-      attempt: this.#attempt + 1,
-      delayMs: ms,
-      reason,
-      asked: false,
-    });
+    this.record.retryScheduled(this.#attempt + 1, ms, reason);
     if (!cut) await this.clock.advance(ms);
     return this;
   }

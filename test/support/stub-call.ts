@@ -2,7 +2,7 @@ import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
 import type { Call } from '../../src/proxy/call.ts';
-import type { CallEvent } from '../../src/proxy/events.ts';
+import type { Journal } from '../../src/proxy/journal.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 
@@ -37,13 +37,44 @@ export function stubReply(status = 200, headers: RawHeaders = ['Content-Length',
   return { status, statusText: '', headers, body: new StubBody() };
 }
 
-export interface StubCall extends Call {
-  readonly events: CallEvent[];
+/** What a journal was told: the note or the method, and its values. */
+export type Entry = readonly [name: string, ...values: unknown[]];
+
+/** A journal that puts its entries into `entries`. */
+export function stubJournal(entries: Entry[]): Journal {
+  const enter =
+    (name: string) =>
+    (...values: unknown[]) =>
+      void entries.push([name, ...values]);
+  const journal: Journal = {
+    note: (name, value) => void entries.push([name, value]),
+    attemptStarted: enter('attemptStarted'),
+    attemptAnswered: (attempt, { status }, ms) => void entries.push(['attemptAnswered', attempt, status, ms]),
+    attemptFailed: (attempt, { code, sent }, ms) =>
+      void entries.push(['attemptFailed', attempt, code, sent, ms]),
+    retryScheduled: enter('retryScheduled'),
+    hedgeStarted: enter('hedgeStarted'),
+    waitedForQuota: enter('waitedForQuota'),
+    ruleMatched: enter('ruleMatched'),
+    bodyBroke: enter('bodyBroke'),
+    get reached() {
+      return entries.some(
+        ([name, , , sent]) => name === 'attemptAnswered' || (name === 'attemptFailed' && sent !== 'not_sent'),
+      );
+    },
+    elsewhere: () => journal,
+    inBackground: () => journal,
+  };
+  return journal;
 }
 
-/** A GET that remembers what was reported about it. */
+export interface StubCall extends Call {
+  readonly entries: Entry[];
+}
+
+/** A GET that remembers what was noted about it. */
 export function stubCall(changes: Partial<Call> = {}): StubCall {
-  const events: CallEvent[] = [];
+  const entries: Entry[] = [];
   return {
     method: 'GET',
     target: '/',
@@ -54,8 +85,8 @@ export function stubCall(changes: Partial<Call> = {}): StubCall {
     lastAttempt: false,
     deadline: 30_000,
     signal: new Abort(),
-    report: (event) => events.push(event),
-    events,
+    journal: stubJournal(entries),
+    entries,
     ...changes,
   };
 }

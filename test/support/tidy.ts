@@ -23,7 +23,7 @@ export interface QuotaState {
 }
 
 interface State {
-  readonly replay_bytes: number;
+  readonly buffered_body_bytes: number;
   readonly upstreams: readonly {
     readonly name: string;
     readonly in_flight: number;
@@ -33,7 +33,7 @@ interface State {
       readonly scope: string;
       readonly breaker?: { readonly state: string };
       readonly budget_tokens?: number;
-      readonly stored_reply_bytes?: number;
+      readonly dedupe_bytes?: number;
       readonly concurrency?: { readonly limit: number; readonly in_flight: number; readonly queued: number };
       readonly quota?: QuotaState;
     }[];
@@ -72,7 +72,7 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
       scopes.flatMap(({ concurrency }) => concurrency ?? []),
     );
     expect({
-      keptBytes: state.replay_bytes,
+      keptBytes: state.buffered_body_bytes,
       permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),
       queued: limits.reduce((sum, limit) => sum + limit.queued, 0),
       waiting: state.upstreams

@@ -146,7 +146,7 @@ test('open: refuses with the time to wait, reports it, and the upstream is not t
     sent: 'not_sent',
     retryAfterMs: 300,
   });
-  expect(call.events).toEqual([{ type: 'rejected', reason: 'breaker_open', shadow: false }]);
+  expect(call.entries).toEqual([['rejected', 'breaker_open']]);
   expect(attempts).toHaveLength(1);
 });
 
@@ -157,7 +157,7 @@ test('shadow: reports the same and lets the call pass, uncounted', async () => {
   const reply = json(200);
   expect(await answer(reply, call)).toBe(reply);
   reply.body.end('complete');
-  expect(call.events).toEqual([{ type: 'rejected', reason: 'breaker_open', shadow: true }]);
+  expect(call.entries).toEqual([['shadow_rejected', 'breaker_open']]);
   expect(attempts).toHaveLength(2);
   expect(state()).toBe('open');
 });

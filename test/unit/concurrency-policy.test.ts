@@ -37,7 +37,7 @@ function fallenTo(to: number, changes: Partial<ConcurrencyOptions> = {}) {
   return all;
 }
 
-const REJECTED = { type: 'rejected', reason: 'concurrency_limit', shadow: false };
+const REJECTED = ['rejected', 'concurrency_limit'];
 
 test('a free permit is given at once, and held until the body has ended', async () => {
   const { send, limit, attempts, clock } = setUp();
@@ -49,7 +49,7 @@ test('a free permit is given at once, and held until the body has ended', async 
   expect(limit.inFlight).toBe(1);
   reply.body.end('complete');
   expect(limit.inFlight).toBe(0);
-  expect(call.events).toEqual([]);
+  expect(call.entries).toEqual([]);
   expect(clock.pending).toBe(0);
 });
 
@@ -78,7 +78,7 @@ test('who waits is let in when a body ends, in order, and the wait is reported',
   reply.body.end('complete');
   await settled();
   expect(attempts.map((attempt) => attempt.call)).toEqual([expect.anything(), second]);
-  expect(second.events).toEqual([{ type: 'queued', waitMs: 40 }]);
+  expect(second.entries).toEqual([['queued', 40]]);
   expect(limit.inFlight).toBe(1);
   attempts[1]?.fail(new ProxyError('connection_terminated', 'reset'));
   await expect(waiting[0]).rejects.toThrow('reset');
@@ -116,7 +116,7 @@ test('waits no longer than configured, then is refused; the upstream is not touc
     sent: 'not_sent',
     retryAfterMs: 1_000,
   });
-  expect(call.events).toEqual([{ type: 'queued', waitMs: 100 }, REJECTED]);
+  expect(call.entries).toEqual([['queued', 100], REJECTED]);
   expect([queue.size, attempts.length, clock.pending]).toEqual([0, 1, 0]);
 });
 
@@ -163,8 +163,8 @@ test('a full queue refuses at once, and so does one where no time is left to wai
   void send(stubCall()).catch(() => {});
   const call = stubCall();
   await expect(send(call)).rejects.toMatchObject({ code: 'concurrency_limit' });
-  expect(call.events).toEqual([REJECTED]);
-  expect(late.events).toEqual([REJECTED]);
+  expect(call.entries).toEqual([REJECTED]);
+  expect(late.entries).toEqual([REJECTED]);
   expect(clock.now()).toBe(0);
 });
 
@@ -176,7 +176,7 @@ test('a client who leaves the queue leaves it at once, with nothing behind', asy
   const gone = new ProxyError('client_gone', 'gone');
   call.signal.abort(gone);
   await expect(waiting).rejects.toBe(gone);
-  expect(call.events).toEqual([{ type: 'queued', waitMs: 0 }]);
+  expect(call.entries).toEqual([['queued', 0]]);
   expect([queue.size, attempts.length, clock.pending, call.signal.listenerCount]).toEqual([0, 1, 0, 0]);
   await expect(send(call)).rejects.toBe(gone);
   expect(queue.size).toBe(0);
@@ -226,7 +226,7 @@ test('clients take turns, and one that fills the queue gives a place up to anoth
   const modest = stubCall({ client: 'modest' });
   void send(modest);
   await expect(waiting[0]).rejects.toMatchObject({ code: 'concurrency_limit' });
-  expect(greedy[0]?.events).toEqual([{ type: 'queued', waitMs: 0 }, REJECTED]);
+  expect(greedy[0]?.entries).toEqual([['queued', 0], REJECTED]);
   expect(queue.size).toBe(3);
   const order = [];
   let reply = await answered(first, attempts.at(-1));

@@ -11,7 +11,6 @@ import {
   isConnectFailure,
   isCutShort,
   isRefusal,
-  isReported,
   isResumable,
   isSilence,
   ProxyError,
@@ -64,11 +63,6 @@ test.each<[string, (error: ProxyError) => boolean, ErrorCode[]]>([
     'a break that another connection repairs',
     isResumable,
     ['connection_terminated', 'idle_timeout', 'response_incomplete'],
-  ],
-  [
-    'reported by a policy',
-    ({ code }) => isReported(code),
-    ['breaker_open', 'concurrency_limit', 'quota', 'signature_age'],
   ],
   [
     'refused, and a fallback can answer',
@@ -129,6 +123,6 @@ test.each<[ErrorCode, string]>([
   await clock.untilAsleep();
   await clock.advance(0);
   expect(await failed).toMatchObject({ code: 'connection_terminated' });
-  expect(call.events.at(-1)).toEqual({ type: 'retry_denied', reason: because });
+  expect(call.entries.at(-1)).toEqual(['retry_denied', because]);
   expect(gaveUpBecause({ code })).toBe(because);
 });

@@ -148,7 +148,7 @@ describe('what is no attempt is not counted as one', () => {
     const call = stubCall();
     call.signal.abort(GONE);
     await expect(send(call)).rejects.toBe(GONE);
-    expect([call.events, dispatcher.dispatch.mock.calls.length]).toEqual([[], 0]);
+    expect([call.entries, dispatcher.dispatch.mock.calls.length]).toEqual([[], 0]);
   });
 });
 

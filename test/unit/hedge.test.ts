@@ -8,7 +8,14 @@ import type { Call } from '../../src/proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type StubAttempt, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import {
+  type Entry,
+  type StubAttempt,
+  settled,
+  stubCall,
+  stubReply,
+  stubUpstream,
+} from '../support/stub-call.ts';
 
 interface Setting {
   readonly share?: number;
@@ -28,7 +35,7 @@ function setUp({ share = 1, latency }: Setting = {}) {
   const after = latency === undefined ? { ms: 300 } : { percentile: 0.95 };
   // As the innermost Send does it.
   const next: Send = (call) => {
-    call.report({ type: 'attempt_started', attempt: call.attempt });
+    call.onStart?.();
     return upstream.send(call);
   };
   const policy = hedge(
@@ -53,8 +60,8 @@ function setUp({ share = 1, latency }: Setting = {}) {
   return { allowance, attempts: upstream.attempts as StubAttempt[], clock, start, tokens: () => tokens };
 }
 
-const results = (events: readonly { readonly type: string }[]) =>
-  events.flatMap((event) => (event.type === 'hedge' && 'result' in event ? [event.result] : []));
+const results = (entries: readonly Entry[]) =>
+  entries.flatMap(([name, result]) => (name === 'hedge' ? [result] : []));
 
 test('one that was overtaken counts as slow: hedging does not make the percentile fall', async () => {
   const latency = new Latency(0.95);
@@ -82,7 +89,7 @@ test('a hedge that is refused on its way costs nothing of the share, nor of the 
   await settled();
   attempts[0]?.answer(stubReply());
   await reply;
-  expect(results(call.events)).toEqual(['refused']);
+  expect(results(call.entries)).toEqual(['refused']);
   expect([tokens(), allowance.take(), allowance.take()]).toEqual([10, true, false]);
 });
 
@@ -140,7 +147,7 @@ test('a bug in one ends both and is no outcome', async () => {
   const sent: Call[] = [];
   const { reply } = start({}, (call) => {
     sent.push(call);
-    call.report({ type: 'attempt_started', attempt: call.attempt });
+    call.onStart?.();
     return ++attempt === 2 ? Promise.reject(new TypeError('a bug')) : new Promise(() => undefined);
   });
   await clock.advance(300);

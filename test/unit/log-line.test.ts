@@ -17,7 +17,7 @@ describe('message', () => {
     const story = await new Story(new Heard(), { method: 'POST', target: '/charges' }).attempt(
       'connection_terminated',
     );
-    story.record.report({ type: 'retry_denied', reason: 'not_idempotent' });
+    story.record.note('retry_denied', 'not_idempotent');
     const record = story.end({ status: 502, origin: 'proxy', error: 'connection_terminated' });
     expect(callMessage(record)).toBe(
       'POST demo/charges 502 failed, gave up: not_idempotent, connection_terminated: connection_terminated',
@@ -28,7 +28,7 @@ describe('message', () => {
     const story = await new Story().attempt(503);
     await story.wait(10, 'status_503');
     await story.attempt(503);
-    story.record.report({ type: 'retry_denied', reason: 'budget' });
+    story.record.note('retry_denied', 'budget');
     expect(callMessage(story.end({ status: 503 }))).toBe(
       'GET demo/flaky 503 passed on after 2 attempts, gave up: budget: 503 → waited 10 ms → 503',
     );
@@ -50,7 +50,7 @@ describe('message', () => {
       'GET demo/flaky client gone after 10 ms: 503 → a wait of 2.0 s, not finished',
     );
     const running = new Story();
-    running.record.report({ type: 'attempt_started', attempt: 1 });
+    running.record.attemptStarted(1);
     expect(callMessage(running.end({ status: 0, error: 'client_gone' }))).toContain(': no answer');
   });
 
@@ -84,14 +84,14 @@ describe('fields', () => {
 
   test('hold a failed attempt by its code, and why it was given up', async () => {
     const story = await new Story().attempt('connection_refused');
-    story.record.report({ type: 'queued', waitMs: 40 });
-    story.record.report({ type: 'body_not_kept', reason: 'cap' });
-    story.record.report({ type: 'retry_denied', reason: 'body_not_replayable' });
+    story.record.note('queued', 40);
+    story.record.note('body_not_buffered', 'cap');
+    story.record.note('retry_denied', 'body_not_replayable');
     const line = callLine(story.end({ status: 502, origin: 'proxy', error: 'connection_refused' }));
     expect(line).toMatchObject({
       gave_up: 'body_not_replayable',
       queued_ms: 40,
-      body_not_kept: 'cap',
+      body_not_buffered: 'cap',
       outcome: 'failed',
     });
     expect(line.attempts).toEqual([{ n: 1, at_ms: 0, ms: 10, error: 'connection_refused' }]);

@@ -1,17 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { COUNTERS, DURABLE_GAUGES, GAUGES, HISTOGRAMS } from '../../src/telemetry/metrics/catalog.ts';
 import { HistogramCell } from '../../src/telemetry/metrics/cells.ts';
+import { METRICS as specs } from '../../src/telemetry/metrics/families.ts';
 import type { Metrics } from '../../src/telemetry/metrics/registry.ts';
 import { everythingHappens, FakeState, metricsOf, upstream } from '../support/metrics.ts';
 import { rescuedStory, Story } from '../support/record.ts';
-
-const specs = [
-  ...Object.values(COUNTERS),
-  ...Object.values(HISTOGRAMS),
-  ...Object.values(GAUGES),
-  ...Object.values(DURABLE_GAUGES),
-];
 
 /** The samples of one metric as `labels value`, without its prefix. */
 async function samples(metrics: Metrics, name: string): Promise<string[]> {
@@ -117,11 +110,11 @@ describe('refusals', () => {
   test('are counted once each; a shadow counts apart', async () => {
     const metrics = metricsOf();
     const breaker = new Story(metrics);
-    breaker.record.report({ type: 'rejected', reason: 'breaker_open', shadow: false });
+    breaker.record.note('rejected', 'breaker_open');
     breaker.end({ status: 503, origin: 'proxy', error: 'breaker_open' });
     new Story(metrics).end({ status: 503, origin: 'proxy', error: 'draining' });
     const shadow = new Story(metrics);
-    shadow.record.report({ type: 'rejected', reason: 'breaker_open', shadow: true });
+    shadow.record.note('shadow_rejected', 'breaker_open');
     (await shadow.attempt(200)).end();
     expect(await samples(metrics, 'rejected_total')).toEqual([
       `{${DEMO},reason="breaker_open"} 1`,
@@ -133,12 +126,14 @@ describe('refusals', () => {
   test('of a further attempt say which rule said no', async () => {
     const metrics = metricsOf();
     const { record } = new Story(metrics);
-    record.report({ type: 'retry_denied', reason: 'budget' });
-    record.report({ type: 'body_not_kept', reason: 'memory' });
-    record.report({ type: 'queued', waitMs: 250 });
+    record.note('retry_denied', 'budget');
+    record.note('body_not_buffered', 'memory');
+    record.note('queued', 250);
     expect(await samples(metrics, 'retries_denied_total')).toEqual([`{${DEMO},reason="budget"} 1`]);
-    expect(await samples(metrics, 'request_bodies_not_kept_total')).toEqual([`{${DEMO},reason="memory"} 1`]);
-    expect(await samples(metrics, 'queue_wait_seconds_sum')).toEqual([`{${DEMO}} 0.25`]);
+    expect(await samples(metrics, 'request_bodies_not_buffered_total')).toEqual([
+      `{${DEMO},reason="memory"} 1`,
+    ]);
+    expect(await samples(metrics, 'concurrency_wait_seconds_sum')).toEqual([`{${DEMO}} 0.25`]);
   });
 });
 
@@ -153,16 +148,16 @@ describe('state', () => {
       `{${scope},state="half_open"} 0`,
     ]);
     expect(await samples(metrics, 'concurrency_limit')).toEqual([`{${scope}} 20`]);
-    expect(await samples(metrics, 'concurrency_inflight')).toEqual([`{${scope}} 3`]);
-    expect(await samples(metrics, 'queue_depth')).toEqual([`{${scope}} 2`]);
+    expect(await samples(metrics, 'concurrency_in_flight')).toEqual([`{${scope}} 3`]);
+    expect(await samples(metrics, 'concurrency_queue_depth')).toEqual([`{${scope}} 2`]);
     expect(await samples(metrics, 'quota_queue_depth')).toEqual([`{${scope}} 6`]);
-    expect(await samples(metrics, 'quota_gate_closed')).toEqual([`{${scope}} 1`]);
+    expect(await samples(metrics, 'quota_cooldowns_active')).toEqual([`{${scope}} 1`]);
     expect(await samples(metrics, 'quota_remaining')).toEqual([`{${scope},bucket="default"} 40`]);
     expect(await samples(metrics, 'quota_limit')).toEqual([`{${scope},bucket="default"} 100`]);
     expect(await samples(metrics, 'quota_reset_seconds')).toEqual([`{${scope},bucket="default"} 2.5`]);
     expect(await samples(metrics, 'upstream_connections')).toEqual(['{upstream="demo"} 4']);
     expect(await samples(metrics, 'tunnels')).toEqual(['{upstream="demo"} 2']);
-    expect(await samples(metrics, 'replay_bytes')).toEqual([' 4096']);
+    expect(await samples(metrics, 'buffered_body_bytes')).toEqual([' 4096']);
     expect(await samples(metrics, 'build_info')).toEqual(['{version="1.2.3",node="v26.0.0"} 1']);
   });
 
@@ -170,7 +165,12 @@ describe('state', () => {
     const state = new FakeState();
     state.list = [upstream('demo', { breaker: undefined, budgetTokens: undefined, limit: undefined })];
     const metrics = metricsOf(state);
-    for (const name of ['breaker_state', 'retry_budget_tokens', 'concurrency_limit', 'queue_depth']) {
+    for (const name of [
+      'breaker_state',
+      'retry_budget_tokens',
+      'concurrency_limit',
+      'concurrency_queue_depth',
+    ]) {
       expect(await samples(metrics, name)).toEqual([]);
     }
   });

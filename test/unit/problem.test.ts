@@ -68,8 +68,8 @@ describe('each code has its answer', () => {
 
 test('what the body and the headers tell', () => {
   const record = recordOf();
-  record.report({ type: 'attempt_started', attempt: 1 });
-  record.report({ type: 'retry_denied', reason: 'budget' });
+  record.attemptStarted(1);
+  record.note('retry_denied', 'budget');
   const problem = problemOf(new ProxyError('breaker_open', 'it is open', { retryAfterMs: 1_200 }), record);
   expect(JSON.parse(String(problem.body))).toEqual({
     type: 'about:blank',

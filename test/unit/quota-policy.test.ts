@@ -140,13 +140,13 @@ describe('waiting', () => {
     await world.clock.advance(1);
     expect(world.attempts.length).toBe(2);
     await world.clock.advance(1_000);
-    expect(world.attempts.map(({ call }) => call.report)).toEqual(calls.map(({ report }) => report));
+    expect(world.attempts.map(({ call }) => call.journal)).toEqual(calls.map(({ journal }) => journal));
     for (const index of [0, 1, 2]) await answer(world, index);
     await Promise.all(pending);
-    expect(calls.map(({ events }) => events)).toEqual([
+    expect(calls.map(({ entries }) => entries)).toEqual([
       [],
-      [{ type: 'quota_waited', waitMs: 1_000, cause: 'window' }],
-      [{ type: 'quota_waited', waitMs: 2_000, cause: 'window' }],
+      [['waitedForQuota', 1_000, 'window']],
+      [['waitedForQuota', 2_000, 'window']],
     ]);
     expect(world.clock.pending).toBe(0);
   });
@@ -158,7 +158,7 @@ describe('waiting', () => {
     const late = stubCall({ deadline: 5_000 });
     const error = await outcomeOf(world.send(late));
     expect(error).toMatchObject({ code: 'quota', retryAfterMs: 5_000, sent: 'not_sent' });
-    expect(late.events).toEqual([{ type: 'rejected', reason: 'quota', shadow: false }]);
+    expect(late.entries).toEqual([['rejected', 'quota']]);
     expect(world.quota.waiting).toBe(4);
     world.drain();
     await answer(world, 0);
@@ -224,7 +224,9 @@ describe('waiting', () => {
     ];
     for (const call of calls) void world.send(call);
     for (let i = 0; i < 4; i++) await world.clock.advance(1_000);
-    const order = world.attempts.map(({ call }) => calls.findIndex(({ report }) => report === call.report));
+    const order = world.attempts.map(({ call }) =>
+      calls.findIndex(({ journal }) => journal === call.journal),
+    );
     expect(order).toEqual([0, 1, 4, 2, 3]);
   });
 });
@@ -406,7 +408,7 @@ describe('what replies say', () => {
     await world.clock.advance(1_000);
     held.shift()?.();
     await settled();
-    expect(attempts[1]?.call.report).toBe(called.report);
+    expect(attempts[1]?.call.journal).toBe(called.journal);
     attempts[1]?.answer(stubReply());
     await settled();
     await world.clock.advance(100);
@@ -458,7 +460,7 @@ describe('what replies say', () => {
       expect([world.attempts.length, world.quota.waiting]).toEqual([2, 1]);
       await world.clock.advance(1_000);
       await world.letGo();
-      expect(world.attempts[2]?.call.report).toBe(world.calls[1]?.report);
+      expect(world.attempts[2]?.call.journal).toBe(world.calls[1]?.journal);
       await answer(world, 2);
     });
 

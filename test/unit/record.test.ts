@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CallEvent } from '../../src/proxy/events.ts';
-import { notable } from '../../src/telemetry/call-record.ts';
+import { type CallRecord, notable } from '../../src/telemetry/call-record.ts';
 import { combine } from '../../src/telemetry/observer.ts';
 import { Heard, rescuedStory, Story } from '../support/record.ts';
 
@@ -32,9 +31,9 @@ describe('attempts', () => {
     const story = new Story();
     await story.attempt(503);
     await story.wait(100, 'status_503');
-    story.record.report({ type: 'rejected', reason: 'breaker_open', shadow: false });
+    story.record.note('rejected', 'breaker_open');
     await story.wait(100, 'breaker_open');
-    story.record.report({ type: 'attempt_started', attempt: 3 });
+    story.record.attemptStarted(3);
     const record = story.end();
     expect(record.attempts).toBe(2);
     expect(record.entries.map(({ n }) => n)).toEqual([1, 3]);
@@ -43,35 +42,37 @@ describe('attempts', () => {
 
   test('a result settles the attempt that it belongs to', () => {
     const { record } = new Story();
-    record.report({ type: 'attempt_started', attempt: 1 });
-    record.report({ type: 'attempt_started', attempt: 2 });
-    record.report({ type: 'attempt_answered', attempt: 1, status: 204, ms: 7 });
-    record.report({ type: 'attempt_answered', attempt: 9, status: 500, ms: 7 });
+    record.attemptStarted(1);
+    record.attemptStarted(2);
+    record.attemptAnswered(1, { status: 204 }, 7);
+    record.attemptAnswered(9, { status: 500 }, 7);
     expect(record.entries.map(({ status }) => status)).toEqual([204, undefined]);
   });
 
-  test('there are as many as attempt_started events, whatever else happens', () => {
+  test('there are as many as attempts that started, whatever else happens', () => {
     const attempt = fc.integer({ min: 1, max: 5 });
-    const event: fc.Arbitrary<CallEvent> = fc.oneof(
-      attempt.map((n): CallEvent => ({ type: 'attempt_started', attempt: n })),
-      attempt.map((n): CallEvent => ({ type: 'attempt_answered', attempt: n, status: 503, ms: 1 })),
-      attempt.map(
-        (n): CallEvent => ({
-          type: 'retry_scheduled',
-          attempt: n,
-          delayMs: 1,
-          reason: 'status_503',
-          asked: true,
+    const event: fc.Arbitrary<{ readonly starts: boolean; readonly tell: (record: CallRecord) => void }> =
+      fc.oneof(
+        attempt.map((n) => ({ starts: true, tell: (record: CallRecord) => record.attemptStarted(n) })),
+        attempt.map((n) => ({
+          starts: false,
+          tell: (record: CallRecord) => record.attemptAnswered(n, { status: 503 }, 1),
+        })),
+        attempt.map((n) => ({
+          starts: false,
+          tell: (record: CallRecord) => record.retryScheduled(n, 1, 'status_503'),
+        })),
+        fc.constant({
+          starts: false,
+          tell: (record: CallRecord) => record.note('rejected', 'concurrency_limit'),
         }),
-      ),
-      fc.constant<CallEvent>({ type: 'rejected', reason: 'concurrency_limit', shadow: false }),
-      fc.constant<CallEvent>({ type: 'retry_denied', reason: 'budget' }),
-    );
+        fc.constant({ starts: false, tell: (record: CallRecord) => record.note('retry_denied', 'budget') }),
+      );
     fc.assert(
       fc.property(fc.array(event, { maxLength: 100, size: 'max' }), (events) => {
         const { record } = new Story();
-        for (const each of events) record.report(each);
-        expect(record.attempts).toBe(events.filter(({ type }) => type === 'attempt_started').length);
+        for (const { tell } of events) tell(record);
+        expect(record.attempts).toBe(events.filter(({ starts }) => starts).length);
       }),
       { seed: 7, numRuns: 50 },
     );
@@ -109,9 +110,9 @@ describe('outcome', () => {
 
   test('a reply that the retry policy called a failure is one, whatever its status', async () => {
     const story = await new Story().attempt(408);
-    story.record.report({ type: 'retry_denied', reason: 'not_idempotent' });
+    story.record.note('retry_denied', 'not_idempotent');
     expect(story.end({ status: 408 }).outcome).toBe('upstream_error');
-    expect(story.record.gaveUp).toBe('not_idempotent');
+    expect(story.record.notes.gave_up).toBe('not_idempotent');
   });
 
   test('only the first ending counts, and is told once', async () => {
@@ -127,24 +128,24 @@ describe('outcome', () => {
 describe('what else it keeps', () => {
   test('refusals that count, not those of a shadow', () => {
     const { record } = new Story();
-    record.report({ type: 'rejected', reason: 'breaker_open', shadow: true });
-    expect(record.rejected).toBeUndefined();
-    record.report({ type: 'rejected', reason: 'concurrency_limit', shadow: false });
-    expect(record.rejected).toBe('concurrency_limit');
+    record.note('shadow_rejected', 'breaker_open');
+    expect(record.notes.rejected).toBeUndefined();
+    record.note('rejected', 'concurrency_limit');
+    expect(record.notes.rejected).toBe('concurrency_limit');
   });
 
   test('the reason of a refusal that no event told', () => {
-    expect(new Story().end({ status: 404, origin: 'proxy', error: 'route_not_found' }).rejected).toBe(
+    expect(new Story().end({ status: 404, origin: 'proxy', error: 'route_not_found' }).notes.rejected).toBe(
       'route_not_found',
     );
   });
 
   test('all waits in the queue, and why the body was not kept', () => {
     const { record } = new Story();
-    record.report({ type: 'queued', waitMs: 30 });
-    record.report({ type: 'queued', waitMs: 12 });
-    record.report({ type: 'body_not_kept', reason: 'memory' });
-    expect([record.queuedMs, record.bodyNotKept]).toEqual([42, 'memory']);
+    record.note('queued', 30);
+    record.note('queued', 12);
+    record.note('body_not_buffered', 'memory');
+    expect(record.notes).toEqual({ queued_ms: 42, body_not_buffered: 'memory' });
   });
 
   test('the whole duration, and the time to the head apart from it', async () => {
@@ -192,13 +193,13 @@ describe('notable', () => {
   });
 });
 
-test('combine tells every observer what it cares for, the record being up to date', async () => {
+test('combine informs every observer of what it listens to', async () => {
   const heard = new Heard();
   const attempts: number[] = [];
-  const observer = combine(heard, { callEvent: (record) => attempts.push(record.attempts) }, {});
+  const observer = combine(heard, { attemptStarted: ({ n }) => attempts.push(n) }, {});
   const story = await new Story(observer).attempt(200);
   story.end();
   observer.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
-  expect(attempts).toEqual([1, 1]);
+  expect(attempts).toEqual([1]);
   expect([heard.events.length, heard.ended.length, heard.states.length]).toEqual([2, 1, 1]);
 });

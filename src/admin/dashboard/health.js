@@ -66,7 +66,7 @@ function steering(page, name) {
  * @param {boolean} named
  */
 function scopeOf(scope, named) {
-  const { budget_tokens: tokens, quota, cache_bytes: cached, stored_reply_bytes: stored } = scope;
+  const { budget_tokens: tokens, quota, cache_bytes: cached, dedupe_bytes: stored } = scope;
   const list = facts([
     ['breaker', ...breakerOf(scope)],
     ['retry budget', tokens !== undefined && `${tokens.toFixed(1)} tokens`],

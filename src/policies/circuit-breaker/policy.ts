@@ -22,7 +22,7 @@ export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreaker
     const { watch } = call;
     const permit = breaker.tryAcquire(clock.now(), probeLeaseMs(watch));
     if (permit === undefined) {
-      call.report({ type: 'rejected', reason: 'breaker_open', shadow });
+      call.journal.note(shadow ? 'shadow_rejected' : 'rejected', 'breaker_open');
       if (shadow) return next(call);
       const wait = breaker.retryAfterMs(clock.now());
       throw new ProxyError('breaker_open', 'the circuit breaker is open', { retryAfterMs: wait });

@@ -191,7 +191,7 @@ function waitForPermit(
       timer.cancel();
       if (place !== undefined) queue.remove(place);
       call.signal.off(onAbort);
-      call.report({ type: 'queued', waitMs: clock.now() - since });
+      call.journal.note('queued', clock.now() - since);
     }
   });
 }
@@ -202,7 +202,7 @@ function abortReason({ signal: { reason } }: Call, refusal: () => ProxyError): u
 }
 
 function refused(call: Call, sent: Sent): ProxyError {
-  call.report({ type: 'rejected', reason: 'concurrency_limit', shadow: false });
+  call.journal.note('rejected', 'concurrency_limit');
   return new ProxyError('concurrency_limit', 'too many calls to this upstream', {
     retryAfterMs: RETRY_AFTER_MS,
     sent,

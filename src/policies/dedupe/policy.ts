@@ -47,7 +47,7 @@ export function dedupe(deps: DedupeDeps): Policy {
     if (call.signal.aborted) throw call.signal.reason;
     const bytes = body?.reduce((sum, chunk) => sum + chunk.length, 0) ?? 0;
     if (body === undefined || !deps.memory.tryTake(bytes)) {
-      call.report({ type: 'dedupe', result: 'body_not_kept' });
+      call.journal.note('dedupe', 'body_not_buffered');
       return next(call);
     }
     let held = true;
@@ -75,7 +75,7 @@ async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Ans
     const standing = store.claim(identity);
     switch (standing.kind) {
       case 'first':
-        call.report({ type: 'dedupe', result: 'first' });
+        call.journal.note('dedupe', 'first');
         return sendDetached(next, call, {
           ...deps,
           onDone: (reply) => {
@@ -84,11 +84,11 @@ async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Ans
           },
         });
       case 'stored':
-        call.report({ type: 'dedupe', result: 'replayed' });
+        call.journal.note('dedupe', 'replayed');
         release();
         return replayOf(standing.reply);
       case 'other_payload':
-        call.report({ type: 'dedupe', result: 'other_payload' });
+        call.journal.note('dedupe', 'other_payload');
         throw new ProxyError(
           'idempotency_key_reused',
           'this idempotency key has been used for a request with another method, target or body',
@@ -113,7 +113,7 @@ async function untilFinished(identity: Identity, call: Call, { store, clock }: D
     store.offFinish(identity, onFinish);
     wake.detach();
   }
-  call.report({ type: 'dedupe', result: 'in_use' });
+  call.journal.note('dedupe', 'in_use');
   throw new ProxyError(
     'idempotency_key_in_use',
     'the first request with this idempotency key still runs; ask again for its reply',

@@ -5,7 +5,7 @@ import { isIdempotent } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import { failsOver, ProxyError } from '../../proxy/errors.ts';
-import type { FallbackResult } from '../../proxy/events.ts';
+import type { FallbackResult } from '../../proxy/notes.ts';
 import { type Outcome, type Policy, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -27,13 +27,12 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
   if ('status' in to) return staticFallback(to, failed);
 
   return (next) => async (call) => {
-    const watched = watch(call);
-    const outcome = await first(next, watched.call, to.reserve, deps.clock);
+    const outcome = await first(next, call, to.reserve, deps.clock);
     if (!failed(outcome)) return unwrap(outcome);
-    const safe = to.unsafe || isSafeElsewhere(outcome, call, to, watched.reached());
+    const safe = to.unsafe || isSafeElsewhere(outcome, call, to);
     const refusal = safe ? whyNot(call, deps.clock.now()) : 'not_idempotent';
     if (refusal === undefined) return second(outcome, call);
-    call.report({ type: 'fallback', result: refusal, to: to.upstream });
+    call.journal.note('fallback', refusal);
     return unwrap(outcome);
   };
 
@@ -45,7 +44,8 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
       const other = await settle(deps.send, call);
       const answered = other.kind === 'reply' && !failed(other);
       const { upstream } = to as FallbackUpstream;
-      call.report({ type: 'fallback', result: answered ? 'answered' : 'failed', to: upstream });
+      if (answered) call.journal.note('fallback_to', upstream);
+      call.journal.note('fallback', answered ? 'answered' : 'failed');
       return answered ? { ...other.reply, origin: 'fallback' } : lastWord(outcome, kept, other);
     } finally {
       kept?.drop();
@@ -74,7 +74,7 @@ function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean):
     const outcome = await settle(next, call);
     if (!failed(outcome)) return unwrap(outcome);
     if (outcome.kind === 'reply') outcome.reply.body.discard();
-    call.report({ type: 'fallback', result: 'answered', to: undefined });
+    call.journal.note('fallback', 'answered');
     const body = new MemoryBody(chunks);
     return { status: to.status, statusText: '', headers, body, origin: 'fallback' };
   };
@@ -99,24 +99,12 @@ function isHarmless({ method, overrides, safe, upgrade }: Call): boolean {
   return upgrade === undefined && (overrides?.idempotent ?? (safe === true || isIdempotent(method)));
 }
 
-/** The call, and whether any byte of it has reached the first upstream. */
-function watch(call: Call): { call: Call; reached: () => boolean } {
-  if (isHarmless(call)) return { call, reached: () => true };
-  let reached = false;
-  const report: Call['report'] = (event) => {
-    if (event.type === 'attempt_answered') reached = true;
-    if (event.type === 'attempt_failed' && event.sent !== 'not_sent') reached = true;
-    call.report(event);
-  };
-  return { call: { ...call, report }, reached: () => reached };
-}
-
 /**
  * Whether what the first upstream may have done does no harm when the other one does it too. An idempotency key does not
  * help: neither knows of the other's keys.
  */
-function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream, reached: boolean): boolean {
-  if (isHarmless(call) || !reached) return true;
+function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream): boolean {
+  if (isHarmless(call) || !call.journal.reached) return true;
   // Without a key nothing but this, or not being sent, is followed by another attempt: so it is true of all of them.
   if (outcome.kind === 'error' || call.idempotencyKey !== undefined) return false;
   const { status, verdict } = outcome.reply;

@@ -1,6 +1,6 @@
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import type { HedgeResult } from '../../proxy/events.ts';
+import type { HedgeResult } from '../../proxy/notes.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
 import type { HedgeDeps } from './deps.ts';
 import type { HedgeOptions } from './options.ts';

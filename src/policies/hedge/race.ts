@@ -2,7 +2,7 @@ import { KeptReply } from '../../http/bodies/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../proxy/errors.ts';
-import type { HedgeResult } from '../../proxy/events.ts';
+import type { HedgeResult } from '../../proxy/notes.ts';
 import { type Outcome, type Send, settle } from '../../proxy/pipeline.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Timer } from '../../runtime/clock.ts';
@@ -88,7 +88,7 @@ export class Race {
     const refusal = this.#deps.mayStart(this.#call);
     if (refusal !== undefined || tally === undefined) return this.#report(refusal ?? 'refused');
     const attempt = this.#call.attempt + ++tally.hedges;
-    this.#call.report({ type: 'hedge_started', attempt, afterMs });
+    this.#call.journal.hedgeStarted(attempt, afterMs);
     this.#hedge = this.#runner(attempt);
     this.#start(this.#hedge);
   }
@@ -160,7 +160,7 @@ export class Race {
   }
 
   #report(result: HedgeResult): void {
-    this.#call.report({ type: 'hedge', result });
+    this.#call.journal.note('hedge', result);
   }
 }
 

@@ -13,9 +13,8 @@ export class Runner {
       ...call,
       // None of its own: what it sends is counted by whoever runs it.
       tally: undefined,
-      report: (event) => {
-        if (event.type === 'attempt_started') this.#startedAt ??= clock.now();
-        call.report(event);
+      onStart: () => {
+        this.#startedAt ??= clock.now();
       },
     };
   }

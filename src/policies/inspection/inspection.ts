@@ -54,6 +54,7 @@ async function lookInto(
 function told(reply: Reply, verdict: ReplyVerdict | undefined, call: Call): Reply {
   if (verdict === undefined) return reply;
   const means = verdict.kind ?? (verdict.throttled ? 'throttled' : 'wait');
-  call.report({ type: 'reply_judged', attempt: call.attempt, means, rule: verdict.name });
+  call.journal.ruleMatched(call.attempt, verdict.name);
+  call.journal.note('error_rule', means);
   return { ...reply, verdict };
 }

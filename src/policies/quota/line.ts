@@ -1,6 +1,6 @@
 import { type Call, clientOf } from '../../proxy/call.ts';
 import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
-import type { QuotaWait } from '../../proxy/events.ts';
+import type { QuotaWait } from '../../proxy/journal.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
 import type { Account } from './account.ts';
@@ -183,7 +183,7 @@ export class Line {
         timer.cancel();
         this.#queue.remove(place);
         call.signal.off(onAbort);
-        call.report({ type: 'quota_waited', waitMs: clock.now() - since, cause });
+        call.journal.waitedForQuota(clock.now() - since, cause);
       };
       this.pump();
     });
@@ -204,6 +204,6 @@ const CLOSED = {
 } as const;
 
 function report(call: Call, error: ProxyError): ProxyError {
-  if (error.code === 'quota') call.report({ type: 'rejected', reason: 'quota', shadow: false });
+  if (error.code === 'quota') call.journal.note('rejected', 'quota');
   return error;
 }

@@ -6,7 +6,7 @@ import type { Reply } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
-import type { CacheResult, CallEvent } from '../../proxy/events.ts';
+import type { CacheResult } from '../../proxy/notes.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
@@ -98,12 +98,12 @@ class ResponseCache {
   }
 
   #bypass(call: Call): Promise<Reply> {
-    call.report({ type: 'cache', result: 'bypass' });
+    call.journal.note('cache', 'bypass');
     return this.#next(call);
   }
 
   #give(entry: Entry, call: Call, result: CacheResult): Reply {
-    call.report({ type: 'cache', result });
+    call.journal.note('cache', result);
     return served(entry, call, { result, clock: this.#deps.clock });
   }
 
@@ -126,9 +126,7 @@ class ResponseCache {
       deadline: clock.now() + ms,
       onInterim: undefined,
       // Its attempts count, but are none of the call that has its reply.
-      report: (event: CallEvent) => {
-        if (event.type !== 'cache') call.report({ ...event, background: true });
-      },
+      journal: call.journal.inBackground(),
     };
     running.add(signal);
     try {
@@ -191,7 +189,7 @@ class ResponseCache {
 
   /** Passes the reply on, and keeps it once it is whole if it may be kept. */
   #keep(key: Key, call: Call, reply: Reply, { why, fetched, asked }: Keeping): Reply {
-    call.report({ type: 'cache', result: 'miss' });
+    call.journal.note('cache', 'miss');
     const { clock, store, memory } = this.#deps;
     const onDone = (recording: Recording | undefined) => fetched(keptOr(recording, call));
     const parts = { store, memory, options: this.#options, clock, key, asked, onDone };
@@ -233,6 +231,6 @@ function keptOr(recording: Recording | undefined, { signal }: Call): FetchResult
 const isUpstreams = (error: unknown): boolean => error instanceof ProxyError && error.code !== 'client_gone';
 
 function onlyIfCached(call: Call): ProxyError {
-  call.report({ type: 'cache', result: 'miss' });
+  call.journal.note('cache', 'miss');
   return new ProxyError('not_cached', 'the request wants a kept reply only, and none is fresh');
 }

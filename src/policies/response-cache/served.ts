@@ -4,7 +4,7 @@ import { httpDateMs } from '../../http/http-date.ts';
 import { entityTagsOf } from '../../http/lists.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import type { CacheResult } from '../../proxy/events.ts';
+import type { CacheResult } from '../../proxy/notes.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Entry } from './store.ts';
 

@@ -80,15 +80,9 @@ class RetryLoop {
         const denial = this.#deny(step, call, charged.owing);
         if (denial !== undefined) return denied(outcome, denial, call);
 
-        const { delayMs, asked, reason } = step;
+        const { delayMs, reason } = step;
         paid = step.cost;
-        call.report({
-          type: 'retry_scheduled',
-          attempt: attempt + 1,
-          delayMs,
-          reason,
-          asked,
-        });
+        call.journal.retryScheduled(attempt + 1, delayMs, reason);
         // Free the failed attempt's connection before the wait, not after it.
         last?.drop();
         last = new KeptOutcome(outcome, this.#deps.memory);
@@ -163,7 +157,7 @@ class RetryLoop {
     } finally {
       if (ended !== undefined) {
         budget.refund(paid);
-        call.report({ type: 'retry_denied', reason: ended });
+        call.journal.note('retry_denied', ended);
       }
     }
     return ended === undefined;
@@ -180,7 +174,7 @@ function sentSoFar({ attempt, tally }: Call): number {
 
 /** The outcome stands, and why. */
 function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
-  call.report({ type: 'retry_denied', reason });
+  call.journal.note('retry_denied', reason);
   return unwrap(outcome);
 }
 
@@ -188,7 +182,7 @@ function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
 function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
   if (outcome.kind === 'reply') return unwrap(outcome);
   const { error } = outcome;
-  call.report({ type: 'retry_denied', reason: gaveUpBecause(error) });
+  call.journal.note('retry_denied', gaveUpBecause(error));
   return last.take(error);
 }
 

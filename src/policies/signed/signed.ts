@@ -27,7 +27,7 @@ export function signedPolicies(maxAgeMs: number, clock: Clock): SignedPolicies {
 }
 
 function tooOld(call: Call, maxAgeMs: number): ProxyError {
-  call.report({ type: 'rejected', reason: 'signature_age', shadow: false });
+  call.journal.note('rejected', 'signature_age');
   const message = `the request waited for ${Math.round(maxAgeMs / 1_000)} s, and its signature may be too old; sign it anew`;
   return new ProxyError('signature_age', message);
 }

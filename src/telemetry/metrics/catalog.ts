@@ -1,3 +1,5 @@
+import type { BucketSnapshot, ScopeSnapshot, UpstreamSnapshot } from '../snapshot.ts';
+
 /** A metric's name, meaning and labels. Label values come from the configuration or from closed sets, never from paths. */
 export interface MetricSpec {
   readonly name: string;
@@ -7,8 +9,9 @@ export interface MetricSpec {
   readonly buckets?: readonly number[];
 }
 
-const ROUTE = ['upstream', 'route'] as const;
-const SCOPE = ['upstream', 'scope'] as const;
+/** Labels of what is counted by route. */
+export const ROUTE = ['upstream', 'route'] as const;
+export const SCOPE = ['upstream', 'scope'] as const;
 
 /** From a local 5 ms to the longest total timeout in use; a stream that lasts longer falls in +Inf. */
 export const DURATION_BUCKETS: readonly number[] = [
@@ -24,117 +27,57 @@ const COMMIT_BUCKETS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 export const COUNTERS = {
   logLinesDropped: {
     name: 'breakwater_log_lines_dropped_total',
-    help: 'Log lines that were lost, because nothing read them from stdout.',
+    help: 'Log lines that were dropped because stdout was not read.',
     labels: [],
   },
   requests: {
     name: 'breakwater_requests_total',
-    help: 'Calls that ended, by the status the client got ("none": it left before a head; for gRPC the one that its error stands for) and the outcome.',
+    help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status they stand for.',
     labels: [...ROUTE, 'method', 'status', 'outcome'],
   },
   attempts: {
     name: 'breakwater_attempts_total',
-    help: 'Attempts against the upstream that ended, by result: ok, 429, 4xx, 5xx or an error code.',
+    help: 'Attempts at the upstream that ended, by result: ok, 429, 4xx, 5xx or an error code.',
     labels: [...ROUTE, 'result'],
   },
   retries: {
     name: 'breakwater_retries_total',
-    help: 'Attempts after the first, by what came of the attempt before.',
+    help: 'Retries that were sent, by the result of the attempt before.',
     labels: [...ROUTE, 'reason'],
-  },
-  clientRetries: {
-    name: 'breakwater_client_retries_total',
-    help: 'Calls that their client said were retries of its own; the budget is charged for them.',
-    labels: ROUTE,
-  },
-  cacheRequests: {
-    name: 'breakwater_cache_requests_total',
-    help: 'Calls on a route with a cache, by how they fared with it.',
-    labels: [...ROUTE, 'result'],
-  },
-  deduped: {
-    name: 'breakwater_dedupe_total',
-    help: 'Calls with an idempotency key where equal ones are answered once, by what became of them.',
-    labels: [...ROUTE, 'result'],
-  },
-  retriesDenied: {
-    name: 'breakwater_retries_denied_total',
-    help: 'Failed attempts that were not followed by another, by the rule that said no.',
-    labels: [...ROUTE, 'reason'],
-  },
-  repliesJudged: {
-    name: 'breakwater_replies_judged_total',
-    help: 'Replies that meant something else than their status says, by what a rule of the API made of them.',
-    labels: [...ROUTE, 'means'],
   },
   rescued: {
     name: 'breakwater_rescued_requests_total',
     help: 'Calls that succeeded after at least one retry.',
     labels: ROUTE,
   },
-  rejected: {
-    name: 'breakwater_rejected_total',
-    help: 'Refusals of the proxy itself, upstream untouched; a retry that was refused counts too.',
-    labels: [...ROUTE, 'reason'],
-  },
-  shadowRejected: {
-    name: 'breakwater_shadow_rejected_total',
-    help: 'What a policy in shadow mode would have refused.',
-    labels: [...ROUTE, 'reason'],
-  },
-  resumes: {
-    name: 'breakwater_resumes_total',
-    help: 'Downloads that broke: resumed, or why the rest was not brought (attempts, budget, breaker, changed …).',
-    labels: [...ROUTE, 'result'],
-  },
-  bodiesNotKept: {
-    name: 'breakwater_request_bodies_not_kept_total',
-    help: 'Request bodies that outgrew the cap of the call or the memory for all, so that their call could not be retried.',
-    labels: [...ROUTE, 'reason'],
-  },
-  overrides: {
-    name: 'breakwater_overrides_total',
-    help: 'What clients asked for their calls in place of what the route says, by what it was.',
-    labels: [...ROUTE, 'override'],
-  },
-  hedges: {
-    name: 'breakwater_hedges_total',
-    help: 'Second attempts beside slow ones: won, lost, failed; or why one was not sent.',
-    labels: [...ROUTE, 'result'],
-  },
-  fallbacks: {
-    name: 'breakwater_fallbacks_total',
-    help: 'Calls that finally failed on a route with a fallback: answered by it, failed there too, or why it was not asked.',
-    labels: [...ROUTE, 'result'],
-  },
   breakerTransitions: {
     name: 'breakwater_breaker_transitions_total',
-    help: 'Changes of breaker state.',
+    help: 'State changes of the breaker, by cause.',
     labels: [...SCOPE, 'from', 'to', 'cause'],
   },
   breakerStaleResults: {
     name: 'breakwater_breaker_stale_results_total',
-    help: 'Results of attempts that the breaker had let through in an earlier state; they changed nothing.',
+    help: 'Results that the breaker ignored, because their attempts began in an earlier state.',
     labels: SCOPE,
   },
   quotaGateClosings: {
-    name: 'breakwater_quota_gate_closings_total',
-    help: 'How often all callers of a quota were stopped because one of them was told to wait; "permanent": waiting will not help.',
+    name: 'breakwater_quota_cooldowns_total',
+    help: 'Times that all calls of a credential were held back because the upstream asked for a wait. permanent: waiting will not help.',
     labels: [...SCOPE, 'cause'],
   },
   durableDeferrals: {
     name: 'breakwater_durable_deferrals_total',
-    help: 'Times that a durable request was due and nothing was sent, by what was in its way.',
+    help: 'Times that a durable request was due and was not sent, by reason.',
     labels: [...ROUTE, 'reason'],
   },
   durablePolls: {
     name: 'breakwater_durable_polls_total',
-    help: 'Good answers to durable requests that need not be the final ones, by what they said; "unchanged": what the one before had said.',
+    help: 'Replies to polls of durable requests, by what they say. unchanged: the same as the reply before.',
     labels: [...ROUTE, 'result'],
   },
   durableReclaimed: {
     name: 'breakwater_durable_reclaimed_total',
-    help: 'Durable requests that were taken over because the process that ran them was gone.',
+    help: 'Durable requests that were taken over from a process that had ended.',
     labels: ROUTE,
   },
   callbacks: {
@@ -144,12 +87,12 @@ export const COUNTERS = {
   },
   scheduleSlots: {
     name: 'breakwater_schedule_slots_total',
-    help: 'Slots of schedules that came: started, or skipped because the run before went on (overlap) or it was paused.',
+    help: 'Runs of schedules that came due: started, or skipped (overlap: the run before was not finished; paused).',
     labels: ['schedule', 'result'],
   },
   configReloads: {
     name: 'breakwater_config_reloads_total',
-    help: 'Attempts to load the configuration, the first included.',
+    help: 'Times that the configuration was loaded, the first included, by result.',
     labels: ['result'],
   },
 } as const satisfies Record<string, MetricSpec>;
@@ -157,123 +100,145 @@ export const COUNTERS = {
 export const HISTOGRAMS = {
   requestDuration: {
     name: 'breakwater_request_duration_seconds',
-    help: 'From the request to the last byte of the reply, waits and retries included.',
+    help: 'Time from the request to the last byte of the reply, waits and retries included.',
     labels: ROUTE,
   },
   attemptDuration: {
     name: 'breakwater_attempt_duration_seconds',
-    help: 'From the start of an attempt to its head or its failure.',
+    help: 'Time from the start of an attempt to the head of its reply or to its failure.',
     labels: ROUTE,
   },
   backoff: {
     name: 'breakwater_backoff_seconds',
-    help: 'Waits before retries that took place.',
+    help: 'Waits before retries that were sent.',
     labels: ROUTE,
   },
   durableTimeToDone: {
     name: 'breakwater_durable_time_to_done_seconds',
-    help: 'From the acceptance of a durable request to its end, by how it ended.',
+    help: 'Time from the acceptance of a durable request to its end, by final status.',
     labels: [...ROUTE, 'status'],
     buckets: LONG_BUCKETS,
   },
   storeCommit: {
     name: 'breakwater_store_commit_seconds',
-    help: 'Commits of the store of durable requests; many requests share one.',
+    help: 'Duration of commits to the store of durable requests. Many requests share one commit.',
     labels: [],
     buckets: COMMIT_BUCKETS,
   },
-  queueWait: {
-    name: 'breakwater_queue_wait_seconds',
-    help: 'Waits for a permit of the concurrency limit.',
-    labels: ROUTE,
-  },
-  quotaWait: {
-    name: 'breakwater_quota_wait_seconds',
-    help: "Waits for the upstream's quota, by attempts that could not go at once.",
-    labels: ROUTE,
-  },
 } as const satisfies Record<string, MetricSpec>;
 
-/** What is read at a scrape. */
-export const GAUGES = {
-  budgetTokens: {
+/** A gauge of one set of policy state: the upstream's, or that of a route that has its own. */
+export interface ScopeGauge {
+  readonly name: string;
+  readonly help: string;
+  /** Undefined: the gauge has no series there. */
+  readonly read: (scope: ScopeSnapshot) => number | undefined;
+}
+
+/** Adding one takes a row here, its value in `ScopeSnapshot` and its source in `app/state-source.ts`. */
+export const SCOPE_GAUGES: readonly ScopeGauge[] = [
+  {
     name: 'breakwater_retry_budget_tokens',
-    help: 'Retries that the budget would pay for now.',
-    labels: SCOPE,
+    help: 'Retries that the retry budget allows now.',
+    read: ({ budgetTokens }) => budgetTokens,
   },
-  breakerState: {
-    name: 'breakwater_breaker_state',
-    help: '1 for the state that the breaker is in, 0 for the others; traffic flows while closed.',
-    labels: [...SCOPE, 'state'],
-  },
-  cacheBytes: {
+  {
     name: 'breakwater_cache_bytes',
-    help: 'Memory taken by replies in the cache.',
-    labels: SCOPE,
+    help: 'Memory taken by cached replies.',
+    read: ({ cacheBytes }) => cacheBytes,
   },
-  storedReplyBytes: {
-    name: 'breakwater_stored_reply_bytes',
-    help: 'Memory taken by replies that are kept for repeats of their request.',
-    labels: SCOPE,
+  {
+    name: 'breakwater_dedupe_bytes',
+    help: 'Memory taken by replies that deduplication replays.',
+    read: ({ dedupeBytes }) => dedupeBytes,
   },
-  concurrencyLimit: {
+  {
     name: 'breakwater_concurrency_limit',
-    help: 'Attempts that may be under way at once.',
-    labels: SCOPE,
+    help: 'Attempts that may be under way at the same time.',
+    read: ({ limit }) => limit?.limit,
   },
-  concurrencyInFlight: {
-    name: 'breakwater_concurrency_inflight',
+  {
+    name: 'breakwater_concurrency_in_flight',
     help: 'Attempts that hold a permit of the concurrency limit.',
-    labels: SCOPE,
+    read: ({ limit }) => limit?.inFlight,
   },
-  queueDepth: {
-    name: 'breakwater_queue_depth',
-    help: 'Attempts that wait for a permit.',
-    labels: SCOPE,
+  {
+    name: 'breakwater_concurrency_queue_depth',
+    help: 'Attempts that wait for a permit of the concurrency limit.',
+    read: ({ limit }) => limit?.queued,
   },
-  quotaRemaining: {
-    name: 'breakwater_quota_remaining',
-    help: 'Units that are left, of the credential that has least; bucket is a window of the configuration, or a quota that the API speaks of.',
-    labels: [...SCOPE, 'bucket'],
-  },
-  quotaLimit: {
-    name: 'breakwater_quota_limit',
-    help: 'Units when the quota is whole.',
-    labels: [...SCOPE, 'bucket'],
-  },
-  quotaReset: {
-    name: 'breakwater_quota_reset_seconds',
-    help: 'Until that quota is whole again.',
-    labels: [...SCOPE, 'bucket'],
-  },
-  quotaGateClosed: {
-    name: 'breakwater_quota_gate_closed',
-    help: 'Credentials whose calls all wait because the upstream said so.',
-    labels: SCOPE,
-  },
-  quotaQueueDepth: {
+  {
     name: 'breakwater_quota_queue_depth',
     help: "Attempts that wait for the upstream's quota.",
-    labels: SCOPE,
+    read: ({ quota }) => quota?.waiting,
   },
-  replayBytes: {
-    name: 'breakwater_replay_bytes',
-    help: 'Memory taken by request bodies kept for replay.',
-    labels: [],
+  {
+    name: 'breakwater_quota_cooldowns_active',
+    help: 'Credentials, and parts of the API under one, whose calls all wait because the upstream asked for it.',
+    read: ({ quota }) => quota?.gatesClosed,
   },
-  upstreamConnections: {
+];
+
+/** A gauge of each quota, with the label `bucket`. */
+interface BucketGauge {
+  readonly name: string;
+  readonly help: string;
+  readonly read: (bucket: BucketSnapshot) => number | undefined;
+}
+
+export const BUCKET_GAUGES: readonly BucketGauge[] = [
+  {
+    name: 'breakwater_quota_remaining',
+    help: 'Units left, for the credential that has the fewest. bucket: a configured window, or a quota named by the API.',
+    read: ({ remaining }) => remaining,
+  },
+  {
+    name: 'breakwater_quota_limit',
+    help: 'Units when the quota is full.',
+    read: ({ limit }) => limit,
+  },
+  {
+    name: 'breakwater_quota_reset_seconds',
+    help: 'Time until the quota is full again.',
+    read: ({ resetMs }) => resetMs && resetMs / 1000,
+  },
+];
+
+/** A gauge of each upstream. */
+interface UpstreamGauge {
+  readonly name: string;
+  readonly help: string;
+  readonly read: (upstream: UpstreamSnapshot) => number;
+}
+
+export const UPSTREAM_GAUGES: readonly UpstreamGauge[] = [
+  {
     name: 'breakwater_upstream_connections',
     help: 'Open connections to the upstream, idle ones included.',
-    labels: ['upstream'],
+    read: ({ connections }) => connections,
   },
-  tunnels: {
+  {
     name: 'breakwater_tunnels',
     help: 'Open WebSocket connections to the upstream.',
-    labels: ['upstream'],
+    read: ({ tunnels }) => tunnels,
+  },
+];
+
+/** Other gauges. All are read at a scrape. */
+export const GAUGES = {
+  breakerState: {
+    name: 'breakwater_breaker_state',
+    help: '1 for the current state of the breaker, 0 for the others. Traffic flows while it is closed.',
+    labels: [...SCOPE, 'state'],
+  },
+  bufferedBytes: {
+    name: 'breakwater_buffered_body_bytes',
+    help: 'Memory taken by request and reply bodies that are buffered. body_memory limits it.',
+    labels: [],
   },
   lastReloadSuccessful: {
     name: 'breakwater_config_last_reload_successful',
-    help: '1 when the newest configuration is the running one, 0 when it was refused.',
+    help: '1 if the newest configuration is the running one, 0 if it was refused.',
     labels: [],
   },
   lastReloadSuccess: {
@@ -283,8 +248,26 @@ export const GAUGES = {
   },
   buildInfo: {
     name: 'breakwater_build_info',
-    help: 'Always 1; the labels say what runs.',
+    help: 'Always 1. The labels are the versions of Breakwater and Node.js.',
     labels: ['version', 'node'],
+  },
+} as const satisfies Record<string, MetricSpec>;
+
+export const DURABLE_GAUGES = {
+  durableRequests: {
+    name: 'breakwater_durable_requests',
+    help: 'Durable requests in the store, by status.',
+    labels: [...ROUTE, 'status'],
+  },
+  durableOldestDue: {
+    name: 'breakwater_durable_oldest_due_seconds',
+    help: 'Time that the oldest due request of the route has been due. 0: none is due.',
+    labels: ROUTE,
+  },
+  storeBytes: {
+    name: 'breakwater_store_bytes',
+    help: 'Disk space of the store of durable requests.',
+    labels: [],
   },
 } as const satisfies Record<string, MetricSpec>;
 
@@ -299,21 +282,3 @@ export const UNWANTED_DEFAULTS: readonly string[] = [
   'nodejs_active_requests_total',
   'nodejs_active_resources_total',
 ];
-
-export const DURABLE_GAUGES = {
-  durableRequests: {
-    name: 'breakwater_durable_requests',
-    help: 'Durable requests in the store, by where they stand.',
-    labels: [...ROUTE, 'status'],
-  },
-  durableOldestDue: {
-    name: 'breakwater_durable_oldest_due_seconds',
-    help: 'For how long the oldest due request of the route has been due; 0 when none is.',
-    labels: ROUTE,
-  },
-  storeBytes: {
-    name: 'breakwater_store_bytes',
-    help: 'What the store of durable requests takes on disk.',
-    labels: [],
-  },
-} as const satisfies Record<string, MetricSpec>;

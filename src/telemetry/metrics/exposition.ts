@@ -7,16 +7,20 @@ import {
   type MetricValueWithName,
   Registry,
 } from 'prom-client';
-import type {
-  BucketSnapshot,
-  DurableSnapshot,
-  ScopeSnapshot,
-  StateSource,
-  UpstreamSnapshot,
-} from '../snapshot.ts';
-import { DURABLE_GAUGES, DURATION_BUCKETS, GAUGES, type MetricSpec, UNWANTED_DEFAULTS } from './catalog.ts';
+import type { DurableSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../snapshot.ts';
+import {
+  BUCKET_GAUGES,
+  DURABLE_GAUGES,
+  DURATION_BUCKETS,
+  GAUGES,
+  type MetricSpec,
+  SCOPE,
+  SCOPE_GAUGES,
+  UNWANTED_DEFAULTS,
+  UPSTREAM_GAUGES,
+} from './catalog.ts';
 import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
-import type { Families } from './families.ts';
+import { allCounters, allHistograms, type Families } from './families.ts';
 
 export interface LastLoad {
   readonly successful: boolean;
@@ -45,13 +49,13 @@ export class Exposition {
   #upstreams: readonly UpstreamSnapshot[] = [];
   #durable: DurableSnapshot | undefined;
 
-  constructor({ counters, histograms }: Families, { state, lastLoad, build }: ExpositionSources) {
+  constructor(families: Families, { state, lastLoad, build }: ExpositionSources) {
     this.#state = state;
-    for (const family of Object.values(counters)) this.#counter(family);
-    for (const family of Object.values(histograms)) this.#registry.registerMetric(new CellHistogram(family));
+    for (const family of allCounters(families)) this.#counter(family);
+    for (const family of allHistograms(families)) this.#registry.registerMetric(new CellHistogram(family));
     this.#stateGauges();
     this.#durableGauges();
-    this.#gauge(GAUGES.replayBytes, () => single(state.replayBytes()));
+    this.#gauge(GAUGES.bufferedBytes, () => single(state.bufferedBytes()));
     this.#gauge(GAUGES.lastReloadSuccessful, () => single(Number(lastLoad().successful)));
     this.#gauge(GAUGES.lastReloadSuccess, () => single(lastLoad().successAt));
     this.#gauge(GAUGES.buildInfo, () => [[build, 1]]);
@@ -82,48 +86,34 @@ export class Exposition {
   }
 
   #stateGauges(): void {
-    this.#scopeGauge(GAUGES.budgetTokens, ({ budgetTokens }) => budgetTokens);
-    this.#scopeGauge(GAUGES.cacheBytes, ({ cacheBytes }) => cacheBytes);
-    this.#scopeGauge(GAUGES.storedReplyBytes, ({ storedReplyBytes }) => storedReplyBytes);
-    this.#scopeGauge(GAUGES.concurrencyLimit, ({ limit }) => limit?.limit);
-    this.#scopeGauge(GAUGES.concurrencyInFlight, ({ limit }) => limit?.inFlight);
-    this.#scopeGauge(GAUGES.queueDepth, ({ limit }) => limit?.queued);
-    this.#scopeGauge(GAUGES.quotaQueueDepth, ({ quota }) => quota?.waiting);
-    this.#scopeGauge(GAUGES.quotaGateClosed, ({ quota }) => quota?.gatesClosed);
-    this.#bucketGauge(GAUGES.quotaRemaining, ({ remaining }) => remaining);
-    this.#bucketGauge(GAUGES.quotaLimit, ({ limit }) => limit);
-    this.#bucketGauge(GAUGES.quotaReset, ({ resetMs }) => resetMs && resetMs / 1000);
+    for (const { name, help, read } of SCOPE_GAUGES) {
+      this.#gauge({ name, help, labels: SCOPE }, () =>
+        this.#eachScope((labels, scope) => {
+          const value = read(scope);
+          return value === undefined ? [] : [[labels, value]];
+        }),
+      );
+    }
+    for (const { name, help, read } of BUCKET_GAUGES) {
+      this.#gauge({ name, help, labels: [...SCOPE, 'bucket'] }, () =>
+        this.#eachScope((labels, { quota }) =>
+          (quota?.scarcest ?? []).flatMap((bucket): Sample[] => {
+            const value = read(bucket);
+            return value === undefined ? [] : [[{ ...labels, bucket: bucket.bucket }, value]];
+          }),
+        ),
+      );
+    }
+    for (const { name, help, read } of UPSTREAM_GAUGES) {
+      this.#gauge({ name, help, labels: ['upstream'] }, () =>
+        this.#upstreams.map((upstream): Sample => [{ upstream: upstream.name }, read(upstream)]),
+      );
+    }
     this.#gauge(GAUGES.breakerState, () =>
       this.#eachScope((labels, { breaker }) =>
         breaker === undefined
           ? []
           : BREAKER_STATES.map((state): Sample => [{ ...labels, state }, state === breaker.state ? 1 : 0]),
-      ),
-    );
-    this.#gauge(GAUGES.upstreamConnections, () =>
-      this.#upstreams.map(({ name, connections }): Sample => [{ upstream: name }, connections]),
-    );
-    this.#gauge(GAUGES.tunnels, () =>
-      this.#upstreams.map(({ name, tunnels }): Sample => [{ upstream: name }, tunnels]),
-    );
-  }
-
-  #scopeGauge(spec: MetricSpec, read: (scope: ScopeSnapshot) => number | undefined): void {
-    this.#gauge(spec, () =>
-      this.#eachScope((labels, scope) => {
-        const value = read(scope);
-        return value === undefined ? [] : [[labels, value]];
-      }),
-    );
-  }
-
-  #bucketGauge(spec: MetricSpec, read: (bucket: BucketSnapshot) => number | undefined): void {
-    this.#gauge(spec, () =>
-      this.#eachScope((labels, { quota }) =>
-        (quota?.scarcest ?? []).flatMap((bucket): Sample[] => {
-          const value = read(bucket);
-          return value === undefined ? [] : [[{ ...labels, bucket: bucket.bucket }, value]];
-        }),
       ),
     );
   }

@@ -1,21 +1,76 @@
-import { COUNTERS, DURATION_BUCKETS, HISTOGRAMS, type MetricSpec } from './catalog.ts';
+import { NOTE_ROWS, type NoteCounter, type NoteHistogram } from '../../proxy/notes.ts';
+import {
+  BUCKET_GAUGES,
+  COUNTERS,
+  DURABLE_GAUGES,
+  DURATION_BUCKETS,
+  GAUGES,
+  HISTOGRAMS,
+  type MetricSpec,
+  ROUTE,
+  SCOPE,
+  SCOPE_GAUGES,
+  UPSTREAM_GAUGES,
+} from './catalog.ts';
 import { CounterCell, Family, HistogramCell, type Labels } from './cells.ts';
 
 /** Everything that is counted as it happens (gauges are read at the scrape instead). */
 export interface Families {
   readonly counters: Readonly<Record<keyof typeof COUNTERS, Family<CounterCell>>>;
   readonly histograms: Readonly<Record<keyof typeof HISTOGRAMS, Family<HistogramCell>>>;
+  /** What policies note, by the metric's entry in the catalogue of notes. */
+  readonly noteCounters: ReadonlyMap<NoteCounter, Family<CounterCell>>;
+  readonly noteHistograms: ReadonlyMap<NoteHistogram, Family<HistogramCell>>;
 }
+
+const rows = Object.values(NOTE_ROWS);
+
+/** Two notes may share a metric. */
+const NOTE_COUNTERS: ReadonlySet<NoteCounter> = new Set(rows.flatMap(({ counter }) => counter ?? []));
+const NOTE_HISTOGRAMS: ReadonlySet<NoteHistogram> = new Set(rows.flatMap(({ histogram }) => histogram ?? []));
 
 export function createFamilies(): Families {
   return {
-    counters: familiesOf(COUNTERS, (labels) => new CounterCell(labels)),
-    histograms: familiesOf(
-      HISTOGRAMS,
-      (labels, { buckets }) => new HistogramCell(labels, buckets ?? DURATION_BUCKETS),
+    counters: familiesOf(COUNTERS, counterCell),
+    histograms: familiesOf(HISTOGRAMS, histogramCell),
+    noteCounters: new Map(
+      Array.from(NOTE_COUNTERS, (counter) => [counter, new Family(noteSpec(counter), counterCell)]),
+    ),
+    noteHistograms: new Map(
+      Array.from(NOTE_HISTOGRAMS, (histogram) => [histogram, new Family(noteSpec(histogram), histogramCell)]),
     ),
   };
 }
+
+function noteSpec({ name, help, label }: NoteCounter): MetricSpec {
+  return { name, help, labels: label === undefined ? ROUTE : [...ROUTE, label] };
+}
+
+/** Every metric of ours, in the order of its kind. */
+export const METRICS: readonly MetricSpec[] = [
+  ...Object.values(COUNTERS),
+  ...Array.from(NOTE_COUNTERS, noteSpec),
+  ...Object.values(HISTOGRAMS),
+  ...Array.from(NOTE_HISTOGRAMS, noteSpec),
+  ...SCOPE_GAUGES.map(({ name, help }) => ({ name, help, labels: SCOPE })),
+  ...BUCKET_GAUGES.map(({ name, help }) => ({ name, help, labels: [...SCOPE, 'bucket'] })),
+  ...UPSTREAM_GAUGES.map(({ name, help }) => ({ name, help, labels: ['upstream'] })),
+  ...Object.values(GAUGES),
+  ...Object.values(DURABLE_GAUGES),
+];
+
+export function allCounters({ counters, noteCounters }: Families): Family<CounterCell>[] {
+  return [...Object.values(counters), ...noteCounters.values()];
+}
+
+export function allHistograms({ histograms, noteHistograms }: Families): Family<HistogramCell>[] {
+  return [...Object.values(histograms), ...noteHistograms.values()];
+}
+
+const counterCell = (labels: Labels): CounterCell => new CounterCell(labels);
+
+const histogramCell = (labels: Labels, { buckets }: MetricSpec): HistogramCell =>
+  new HistogramCell(labels, buckets ?? DURATION_BUCKETS);
 
 function familiesOf<Name extends string, Cell extends { readonly labels: Labels }>(
   specs: Readonly<Record<Name, MetricSpec>>,

@@ -1,9 +1,12 @@
-import type { CallEvent, DurableEvent, StateEvent } from '../../proxy/events.ts';
-import type { CallRecord, Observer } from '../call-record.ts';
+import type { ErrorCode } from '../../proxy/errors.ts';
+import type { DurableEvent, StateEvent } from '../../proxy/events.ts';
+import type { NoteName } from '../../proxy/notes.ts';
+import type { AttemptEntry } from '../attempt-entry.ts';
+import type { CallRecord, Observer, Place } from '../call-record.ts';
 import type { StateSource } from '../snapshot.ts';
 import type { CounterCell, Family, Labels } from './cells.ts';
 import type { Exposition, LastLoad } from './exposition.ts';
-import { createFamilies } from './families.ts';
+import { allCounters, allHistograms, createFamilies } from './families.ts';
 import { RouteMetrics } from './route-metrics.ts';
 
 export interface MetricsOptions {
@@ -29,8 +32,16 @@ export class Metrics implements Observer {
     for (const result of ['success', 'failure']) this.#families.counters.configReloads.add({ result });
   }
 
-  callEvent(record: CallRecord, event: CallEvent): void {
-    this.#routeOf(event.at ?? record.info).event(record, event);
+  attemptStarted(entry: AttemptEntry, place: Place): void {
+    this.#routeOf(place).attemptStarted(entry);
+  }
+
+  attemptEnded(result: number | ErrorCode, ms: number, place: Place): void {
+    this.#routeOf(place).attemptEnded(result, ms);
+  }
+
+  noted(name: NoteName, value: string | number, place: Place): void {
+    this.#routeOf(place).noted(name, value);
   }
 
   callEnded(record: CallRecord): void {
@@ -81,8 +92,8 @@ export class Metrics implements Observer {
       const upstream = labels['upstream'];
       return upstream === undefined || upstream === '' || upstreams.has(upstream);
     };
-    for (const family of Object.values(this.#families.counters)) family.retain(stays);
-    for (const family of Object.values(this.#families.histograms)) family.retain(stays);
+    for (const family of allCounters(this.#families)) family.retain(stays);
+    for (const family of allHistograms(this.#families)) family.retain(stays);
     for (const upstream of this.#routes.keys()) {
       if (upstream !== '' && !upstreams.has(upstream)) this.#routes.delete(upstream);
     }
@@ -104,7 +115,7 @@ export class Metrics implements Observer {
     return this.#exposition;
   }
 
-  #routeOf({ upstream, route }: Pick<CallRecord['info'], 'upstream' | 'route'>): RouteMetrics {
+  #routeOf({ upstream, route }: Place): RouteMetrics {
     let routes = this.#routes.get(upstream);
     if (routes === undefined) this.#routes.set(upstream, (routes = new Map()));
     let metrics = routes.get(route);

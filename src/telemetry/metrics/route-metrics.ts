@@ -1,9 +1,11 @@
-import { isReported } from '../../proxy/errors.ts';
-import type { CallEvent } from '../../proxy/events.ts';
+import type { ErrorCode } from '../../proxy/errors.ts';
+import { NOTE_ROWS, type NoteName } from '../../proxy/notes.ts';
+import type { AttemptEntry } from '../attempt-entry.ts';
 import type { CallOutcome } from '../call-outcome.ts';
 import type { CallRecord } from '../call-record.ts';
 import { CounterBy, type CounterCell, type Family, type HistogramCell } from './cells.ts';
 import type { Families } from './families.ts';
+import { NoteMetrics } from './note-metrics.ts';
 
 /** Methods that get a label of their own (RFC 9110 §9, RFC 5789, and QUERY); a client may invent others without end. */
 const METHODS: ReadonlySet<string> = new Set([
@@ -41,101 +43,48 @@ export class RouteMetrics {
   readonly #attempts: CounterBy;
   readonly #attemptDuration: HistogramCell;
   readonly #retries: CounterBy;
-  readonly #clientRetries: CounterCell;
-  readonly #cache: CounterBy;
-  readonly #dedupe: CounterBy;
-  readonly #denied: CounterBy;
-  readonly #judged: CounterBy;
   readonly #rescued: CounterCell;
   readonly #backoff: HistogramCell;
-  readonly #queueWait: HistogramCell;
-  readonly #quotaWait: HistogramCell;
-  readonly #rejected: CounterBy;
-  readonly #shadowRejected: CounterBy;
-  readonly #resumes: CounterBy;
-  readonly #bodiesNotKept: CounterBy;
-  readonly #overrides: CounterBy;
-  readonly #fallbacks: CounterBy;
-  readonly #hedges: CounterBy;
+  readonly #notes: ReadonlyMap<NoteName, NoteMetrics>;
 
-  constructor({ counters, histograms }: Families, upstream: string, route: string) {
+  constructor(families: Families, upstream: string, route: string) {
     const base = { upstream, route };
+    const { counters, histograms } = families;
     this.#base = base;
     this.#requestFamily = counters.requests;
     this.#requestDuration = histograms.requestDuration.add(base);
     this.#attempts = new CounterBy(counters.attempts, base, 'result');
     this.#attemptDuration = histograms.attemptDuration.add(base);
     this.#retries = new CounterBy(counters.retries, base, 'reason');
-    this.#clientRetries = counters.clientRetries.add(base);
-    this.#cache = new CounterBy(counters.cacheRequests, base, 'result');
-    this.#dedupe = new CounterBy(counters.deduped, base, 'result');
-    this.#denied = new CounterBy(counters.retriesDenied, base, 'reason');
-    this.#judged = new CounterBy(counters.repliesJudged, base, 'means');
     this.#rescued = counters.rescued.add(base);
     this.#backoff = histograms.backoff.add(base);
-    this.#queueWait = histograms.queueWait.add(base);
-    this.#quotaWait = histograms.quotaWait.add(base);
-    this.#rejected = new CounterBy(counters.rejected, base, 'reason');
-    this.#shadowRejected = new CounterBy(counters.shadowRejected, base, 'reason');
-    this.#resumes = new CounterBy(counters.resumes, base, 'result');
-    this.#overrides = new CounterBy(counters.overrides, base, 'override');
-    this.#hedges = new CounterBy(counters.hedges, base, 'result');
-    this.#fallbacks = new CounterBy(counters.fallbacks, base, 'result');
-    this.#bodiesNotKept = new CounterBy(counters.bodiesNotKept, base, 'reason');
+    this.#notes = new Map(
+      Object.entries(NOTE_ROWS).map(([name, row]) => [
+        name as NoteName,
+        new NoteMetrics(row, families, base),
+      ]),
+    );
   }
 
-  event(record: CallRecord, event: CallEvent): void {
-    (this.#on[event.type] as (event: CallEvent, record: CallRecord) => void)(event, record);
+  noted(name: NoteName, value: string | number): void {
+    this.#notes.get(name)?.count(value);
   }
 
-  readonly #on: {
-    readonly [T in CallEvent['type']]: (event: Extract<CallEvent, { type: T }>, record: CallRecord) => void;
-  } = {
-    attempt_started: ({ background }, record) => {
-      if (background !== true) this.#attemptStarted(record);
-    },
-    attempt_answered: ({ status, ms }) => {
-      this.#attempts.inc(resultOf(status));
-      this.#attemptDuration.observe(ms / 1000);
-    },
-    attempt_failed: ({ code, ms }) => {
-      this.#attempts.inc(code);
-      this.#attemptDuration.observe(ms / 1000);
-    },
-    reply_judged: ({ means }) => this.#judged.inc(means),
-    retry_scheduled: () => undefined, // it counts when it takes place
-    retry_denied: ({ reason }) => this.#denied.inc(reason),
-    rejected: ({ reason, shadow }) => (shadow ? this.#shadowRejected : this.#rejected).inc(reason),
-    overridden: ({ override }) => this.#overrides.inc(override),
-    hedge_started: () => undefined, // it counts when its end is known
-    hedge: ({ result }) => this.#hedges.inc(result),
-    fallback: ({ result }) => this.#fallbacks.inc(result),
-    cache: ({ result }) => this.#cache.inc(result),
-    dedupe: ({ result }) => this.#dedupe.inc(result),
-    queued: ({ waitMs }) => this.#queueWait.observe(waitMs / 1000),
-    quota_waited: ({ waitMs }) => this.#quotaWait.observe(waitMs / 1000),
-    body_not_kept: ({ reason }) => this.#bodiesNotKept.inc(reason),
-    resume: ({ step }) => {
-      if (step.kind === 'decided') this.#resumes.inc(step.result);
-    },
-  };
+  attemptStarted({ reason, waitMs }: AttemptEntry): void {
+    if (reason === undefined) return;
+    this.#retries.inc(reason);
+    this.#backoff.observe(waitMs / 1000);
+  }
+
+  attemptEnded(result: number | ErrorCode, ms: number): void {
+    this.#attempts.inc(typeof result === 'number' ? resultOf(result) : result);
+    this.#attemptDuration.observe(ms / 1000);
+  }
 
   ended(record: CallRecord): void {
     this.#requestCell(record).value++;
     this.#requestDuration.observe(record.ms / 1000);
-    if (record.clientRetries > 0) this.#clientRetries.value++;
     if (record.outcome === 'rescued') this.#rescued.value++;
-    const { rejected } = record;
-    if (record.outcome === 'rejected' && rejected !== undefined && !isReported(rejected)) {
-      this.#rejected.inc(rejected);
-    }
-  }
-
-  #attemptStarted(record: CallRecord): void {
-    const entry = record.entries.at(-1);
-    if (entry?.reason === undefined) return;
-    this.#retries.inc(entry.reason);
-    this.#backoff.observe(entry.waitMs / 1000);
   }
 
   #requestCell({ info, status, outcome = 'bug' }: CallRecord): CounterCell {

@@ -83,7 +83,8 @@ export class RestOfBody {
     this.#previousMs = backoffMs;
     this.#paid = cost;
     const attempt = call.attempt + ++this.#tries;
-    call.report({ type: 'resume', atByte, step: { kind: 'scheduled', attempt, delayMs, reason } });
+    call.journal.bodyBroke(atByte);
+    call.journal.retryScheduled(attempt, delayMs, reason);
     let ended: ResumeDenial | undefined = 'client_gone';
     try {
       ended = await trip.sleep(clock, delayMs, call.signal);

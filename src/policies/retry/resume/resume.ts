@@ -1,6 +1,5 @@
 import type { BodyEnd, BodySink, ReplyBody } from '../../../http/reply.ts';
 import { isResumable, ProxyError } from '../../../proxy/errors.ts';
-import type { ResumeDenial } from '../../../proxy/gave-up.ts';
 import type { Policy } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
 import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
@@ -107,23 +106,21 @@ class ResumedBody implements ReplyBody, BodySink {
   // --- between two parts ---
 
   async #mend(broken: ProxyError): Promise<void> {
+    const { journal } = this.#from.call;
     try {
       const rest = await this.#rest.ask(this.#at, broken);
       if ('denial' in rest) {
-        this.#decided(rest.denial);
+        journal.bodyBroke(this.#at);
+        journal.note('resume_denied', rest.denial);
         return this.#break(broken);
       }
-      this.#decided('resumed');
+      journal.note('resumed', 'resumed');
       this.#length = rest.length;
       rest.reply.body.pipeTo(this);
     } catch (bug) {
       // Half a body is out: whatever it was, all that can be done is to let the break be seen.
       this.#break(bug as Error);
     }
-  }
-
-  #decided(result: 'resumed' | ResumeDenial): void {
-    this.#from.call.report({ type: 'resume', atByte: this.#at, step: { kind: 'decided', result } });
   }
 
   /** The client is to see that the body is not whole; one that has gone itself is no fault of the upstream's. */

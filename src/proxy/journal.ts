@@ -1,0 +1,36 @@
+import type { Reply } from '../http/reply.ts';
+import type { ProxyError } from './errors.ts';
+import type { RetryReason } from './events.ts';
+import type { NoteName, Notes } from './notes.ts';
+
+/** Why an attempt waited for the quota: a configured window, limits learned from replies, or a wait that the upstream asked for. */
+export type QuotaWait = 'window' | 'learned' | 'gate';
+
+/** Takes in what happens to one call: the story of its attempts, and what policies note besides. */
+export interface Journal {
+  note<N extends NoteName>(name: N, value: Notes[N]): void;
+
+  /** An attempt leaves for the upstream. Only the innermost Send reports this, and how the attempt ends. */
+  attemptStarted(attempt: number): void;
+  /** `ms`: from its start to the head. */
+  attemptAnswered(attempt: number, reply: Pick<Reply, 'status' | 'grpc'>, ms: number): void;
+  attemptFailed(attempt: number, error: ProxyError, ms: number): void;
+
+  /** The call waits for `delayMs` before `attempt`, because of `reason`. */
+  retryScheduled(attempt: number, delayMs: number, reason: RetryReason): void;
+  /** `attempt` is sent beside one that has taken `afterMs`. */
+  hedgeStarted(attempt: number, afterMs: number): void;
+  /** The next attempt waited `ms` for the quota. */
+  waitedForQuota(ms: number, cause: QuotaWait): void;
+  /** The reply of `attempt` matched an error rule. */
+  ruleMatched(attempt: number, rule: string | undefined): void;
+  /** The body of the last attempt broke after `atByte` bytes of the whole body. */
+  bodyBroke(atByte: number): void;
+
+  /** An attempt has reached the upstream, or may have. */
+  readonly reached: boolean;
+  /** For attempts at another upstream than the one that the call was for. */
+  elsewhere(upstream: string, route: string): Journal;
+  /** For what goes on after the call has its reply: it is counted, and not recorded. */
+  inBackground(): Journal;
+}
