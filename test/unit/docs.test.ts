@@ -33,6 +33,32 @@ test.each(PAGES)('%s: each file that it names exists', (page) => {
   expect(missingFiles(page)).toEqual([]);
 });
 
+/** Words of `code` in a page that match `pattern`. */
+const named = (page: string, pattern: RegExp): string[] =>
+  [...readFileSync(page, 'utf8').matchAll(pattern)].map(([, name = '']) => name);
+
+/** The CHANGELOG names what was renamed. */
+const PRESENT = PAGES.filter((page) => page !== 'CHANGELOG.md');
+
+const KEYS = readFileSync('docs/keys.md', 'utf8');
+const SECTIONS = [...new Set(named('docs/keys.md', /^\| `(\w+)\./gm))].join('|');
+
+test.each(PRESENT)('%s: each configuration key that it names exists', (page) => {
+  const keys = named(page, new RegExp(`\`((?:${SECTIONS})(?:\\.\\w+)+)\``, 'g'));
+  // A key may be a section, or an item of a list.
+  expect(
+    keys.filter(
+      (key) => !KEYS.includes(`\`${key}\``) && !KEYS.includes(`\`${key}.`) && !KEYS.includes(`\`${key}[`),
+    ),
+  ).toEqual([]);
+});
+
+test.each(PRESENT)('%s: each metric that it names exists', (page) => {
+  const metrics = readFileSync('docs/metrics.md', 'utf8');
+  const names = named(page, /`(breakwater_\w+)/g);
+  expect(names.filter((name) => !metrics.includes(name))).toEqual([]);
+});
+
 test('each page of docs/ is in the index', () => {
   const index = readFileSync('docs/README.md', 'utf8');
   const listed = PAGES.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md');
