@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { pause } from '../soak/proxy.ts';
 import { FLAG, frame, get, PREFACE } from '../support/http2-frames.ts';
+import type { Fault } from './faults.ts';
 import { uploadByFrames } from './http2-upload.ts';
 import { ONE_BYTE_CHUNKS } from './upstream.ts';
 
@@ -11,8 +12,15 @@ export interface World {
   readonly scale: number;
   /** A connection that has sent `bytes`; cut off after the play. */
   readonly open: (bytes?: string | Buffer) => Socket;
-  readonly reload: () => void;
+  /** Settles once another configuration serves; rejects where it does not, or where a call that ran meanwhile was lost. */
+  readonly reload: () => Promise<void>;
+  readonly fault: (fault: Fault) => Promise<unknown>;
+  /** How often the upstream was asked for `/slow/ID`. */
+  readonly asked: (id: string) => number;
 }
+
+/** In the long form, as much as a durable reply may have: 8 MiB. */
+const MOST_BLOCKS = 838;
 
 const post = (path: string) => `POST ${path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n`;
 
@@ -28,6 +36,56 @@ async function untilHeldBack(sockets: readonly Socket[]): Promise<void> {
     await pause(1_000);
   }
 }
+
+let latest = 0;
+
+/** The id of a durable request that was accepted; undefined where it was refused for want of room. */
+async function submit({ url }: World): Promise<string | undefined> {
+  const id = String(++latest);
+  const reply = await fetch(`${url}/api/later/slow/${id}`, {
+    method: 'POST',
+    headers: { prefer: 'respond-async', connection: 'close' },
+    body: 'x'.repeat(20_000),
+  });
+  const text = await reply.text();
+  if (reply.status === 503) return undefined;
+  if (reply.status !== 202) throw new Error(`a durable request was answered ${reply.status}: ${text}`);
+  monitors.set(id, new URL(reply.headers.get('location') ?? '/none', url));
+  return id;
+}
+
+/** Where the result of each will be. */
+const monitors = new Map<string, URL>();
+
+/** Rejects where one is refused. */
+async function accept(world: World, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let n = 0; n < count; n++) {
+    const id = await submit(world);
+    if (id === undefined) throw new Error('a durable request was refused');
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** Rejects where one has not ended well in time, or was sent other than once. */
+async function untilDone({ asked }: World, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    let said = '';
+    for (let tries = 0; !said.includes('"done":true'); tries++) {
+      if (tries === PATIENCE_S * 10) throw new Error(`durable request ${id} has not ended: ${said}`);
+      await pause(100);
+      const reply = await fetch(monitors.get(id) as URL, { headers: { connection: 'close' } });
+      said = (await reply.text()).replaceAll(' ', '');
+    }
+    const times = asked(id);
+    if (times !== 1 || !said.includes('"status":200'))
+      throw new Error(`durable request ${id} was sent ${times} times and ended as ${said}`);
+  }
+}
+
+const HOUR_MS = 3_600_000;
+const PATIENCE_S = 120;
 
 /** What hostile peers do. Each settles once it has done its worst; it throws where a proper answer did not come. */
 export const PLAYS: Readonly<Record<string, (world: World) => Promise<void>>> = {
@@ -71,7 +129,7 @@ export const PLAYS: Readonly<Record<string, (world: World) => Promise<void>>> = 
   },
 
   'a durable reply in chunks of one byte': async ({ url, scale }) => {
-    const blocks = Math.min(40 * scale, 800);
+    const blocks = scale === 1 ? 40 : MOST_BLOCKS;
     const options = { method: 'POST', headers: { prefer: 'respond-async', connection: 'close' } };
     const accepted = await fetch(`${url}/api/later/bytes/${blocks}`, options);
     const monitor = new URL(accepted.headers.get('location') ?? '/none', url);
@@ -108,8 +166,32 @@ export const PLAYS: Readonly<Record<string, (world: World) => Promise<void>>> = 
 
   reloads: async ({ reload, scale }) => {
     for (let n = 0; n < 3 * scale; n++) {
-      reload();
-      await pause(50);
+      await reload();
     }
+  },
+
+  'a full disk': async (world) => {
+    const before = await accept(world, 5);
+    await world.fault({ disk: 'full' });
+    const during: string[] = [];
+    for (let refused = false; !refused && during.length < 500; ) {
+      const id = await submit(world);
+      if (id === undefined) refused = true;
+      else during.push(id);
+    }
+    if (during.length === 500) throw new Error('the disk was never full');
+    await pause(1_000);
+    await world.fault({ disk: 'free' });
+    await untilDone(world, [...before, ...during]);
+  },
+
+  'jumps of the clock': async (world) => {
+    const ids = await accept(world, 10 * world.scale);
+    for (const clockOffMs of [2 * HOUR_MS, -24 * HOUR_MS, 0]) {
+      await world.fault({ clockOffMs });
+      ids.push(...(await accept(world, 1)));
+      await pause(500);
+    }
+    await untilDone(world, ids);
   },
 };

@@ -8,7 +8,7 @@ import { startUpstreams } from './upstream.ts';
 /*
  * Hostile clients and hostile upstreams against a process with a heap of 256 MB. After each play it has to live, to answer
  * its probe and to answer others; at the end its memory has to be back. `node test/abuse/run.ts --minutes 30 --scale 4`;
- * all plays once where `--minutes` is 0. The order is random: the seed that is printed repeats it.
+ * all plays once where `--minutes` is 0. A run of minutes reloads the configuration 100 times at least. The order is random: the seed that is printed repeats it.
  */
 
 const { values } = parseArgs({
@@ -19,11 +19,12 @@ const { values } = parseArgs({
   },
 });
 const random = seededRandom(Number(values.seed));
+/** In a run of minutes. */
+const LEAST_RELOADS = 100;
 const SLACK_BYTES = 16 * 1024 * 1024;
 
 const upstreams = await startUpstreams();
-const proxy = new SoakedProxy(
-  `
+const config = (generation: number) => `
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 drain_timeout: 1s
@@ -34,15 +35,15 @@ upstreams:
   api:
     url: http://127.0.0.1:${upstreams.port}
     allow_private: true
-    allow: ["ANY /v1/*-*-*", "ANY /ok", "ANY /bytes/**", "ANY /later/**"]
+    allow: ["ANY /v1/*-*-*", "ANY /ok", "ANY /slow/**", "ANY /bytes/**", "ANY /later/**"]
+    headers: { set: { generation: "${generation}" } }
     routes: [{ match: { path: /later/** }, durable: { mode: on } }]
   silent: # never gets as far as a connection, and so reads nothing
     url: https://127.0.0.1:${upstreams.silentPort}
     allow_private: true
     timeouts: { connect: 20s }
-`,
-  ['--max-old-space-size=256'],
-);
+`;
+const proxy = new SoakedProxy(config(0), ['--max-old-space-size=256', '--import', './test/abuse/faults.ts']);
 await proxy.ready();
 const url = `http://127.0.0.1:${proxy.port}`;
 
@@ -55,7 +56,14 @@ async function play(name: string, act: (world: World) => Promise<void>): Promise
     return socket;
   };
   try {
-    await act({ url, scale: Number(values.scale), open, reload: () => proxy.reload() });
+    await act({
+      url,
+      scale: Number(values.scale),
+      open,
+      reload,
+      fault: (fault) => proxy.tell(fault),
+      asked: (id) => upstreams.slow.get(id) ?? 0,
+    });
     await answers();
   } catch (error) {
     throw new Error(`${name}: ${proxy.exit ?? 'alive'}: ${proxy.complaints.slice(0, 1_000)}`, {
@@ -64,6 +72,28 @@ async function play(name: string, act: (world: World) => Promise<void>): Promise
   } finally {
     for (const socket of sockets) socket.destroy();
   }
+}
+
+let reloads = 0;
+
+/** Rejects where the new configuration does not serve in time, or where a call that ran meanwhile was lost. */
+async function reload(): Promise<void> {
+  const generation = String(++reloads);
+  const running = fetch(`${url}/api/slow/reload`, { headers: { connection: 'close' } });
+  proxy.rewrite(config(reloads));
+  proxy.reload();
+  for (let seen = ''; seen !== generation; await pause(20)) {
+    const reply = await fetch(`${url}/api/ok`, {
+      headers: { connection: 'close' },
+      signal: AbortSignal.timeout(10_000),
+    });
+    await reply.text();
+    if (reply.status !== 200) throw new Error(`a call beside a reload was answered ${reply.status}`);
+    seen = reply.headers.get('generation') ?? '';
+    if (Number(seen) > reloads) throw new Error(`generation ${seen} serves before it was written`);
+  }
+  const { status } = await running;
+  if (status !== 200) throw new Error(`a call that ran during a reload was answered ${status}`);
 }
 
 /** Rejects where a bystander is not answered, or the process not alive. */
@@ -81,6 +111,8 @@ async function answers(): Promise<void> {
 
 /** Rejects where memory that the plays took is not given back. */
 async function memoryIsBack(before: Record<'heapBytes' | 'externalBytes', number>): Promise<void> {
+  // The connections of calls whose client has gone behind an unread upload end by their own time limits.
+  for (let waits = 0; waits < 60 && (await proxy.left())['calls'] !== 0; waits++) await pause(1_000);
   await pause(1_000);
   const after = await proxy.holdings();
   process.stdout.write(
@@ -102,7 +134,8 @@ async function run(): Promise<void> {
       await play(...entry);
       process.stdout.write(`${Date.now() - began} ms: ${entry[0]}\n`);
     }
-  } while (Date.now() < until);
+  } while (Date.now() < until || (Number(values.minutes) > 0 && reloads < LEAST_RELOADS));
+  process.stdout.write(`${reloads} reloads\n`);
   await memoryIsBack({ heapBytes, externalBytes });
   const exit = await proxy.stop();
   if (exit !== '0' || proxy.bugs.length > 0)

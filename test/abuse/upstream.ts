@@ -6,18 +6,33 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 const BLOCK = 10_000;
 export const ONE_BYTE_CHUNKS = Buffer.from('1\r\nx\r\n'.repeat(BLOCK));
 
+const SLOW_MS = 330;
+
 export interface Upstreams {
-  /** `/ok` takes any body. `/bytes/N` sends N times 10 000 bytes in chunks of one byte. */
+  /**
+   * `/ok` takes any body, and says which generation of the configuration sent it. `/bytes/N` sends N times 10 000 bytes in chunks
+   * of one byte. `/slow/ID` takes a third of a second, and is counted.
+   */
   readonly port: number;
+  /** How often each `/slow/ID` was asked for. */
+  readonly slow: ReadonlyMap<string, number>;
   /** Accepts connections and says nothing. */
   readonly silentPort: number;
   stop(): void;
 }
 
 export async function startUpstreams(): Promise<Upstreams> {
+  const slow = new Map<string, number>();
   const server = createHttpServer((req, res) => {
-    const blocks = Number(/\/bytes\/(\d+)/.exec(req.url ?? '')?.[1] ?? 0);
-    req.resume().on('end', () => (blocks === 0 ? res.end('ok') : void sendBytes(res, blocks)));
+    const { generation } = req.headers;
+    if (generation !== undefined) res.setHeader('generation', generation);
+    const [, what, of = ''] = /\/(bytes|slow)\/([^/?]+)/.exec(req.url ?? '') ?? [];
+    req.resume().on('end', () => {
+      if (what === 'bytes') return void sendBytes(res, Number(of));
+      if (what === undefined) return void res.end('ok');
+      slow.set(of, (slow.get(of) ?? 0) + 1);
+      setTimeout(() => res.end('ok'), SLOW_MS);
+    });
   });
   const silent = createServer((socket) => socket.on('error', () => undefined));
   const port = await listen(server);
@@ -27,7 +42,7 @@ export async function startUpstreams(): Promise<Upstreams> {
     server.closeAllConnections();
     silent.close();
   };
-  return { port, silentPort, stop };
+  return { port, slow, silentPort, stop };
 }
 
 async function listen(server: Server): Promise<number> {

@@ -22,6 +22,7 @@ interface State {
 export class SoakedProxy {
   readonly #child: ChildProcess;
   readonly #folder: string;
+  readonly #file: string;
   #log = '';
   /** Lines at level error: bugs. */
   readonly bugs: string[] = [];
@@ -33,8 +34,8 @@ export class SoakedProxy {
 
   constructor(config: string, nodeOptions: readonly string[] = []) {
     this.#folder = mkdtempSync(join(tmpdir(), 'breakwater-soak-'));
-    const file = join(this.#folder, 'config.yaml');
-    writeFileSync(file, config);
+    this.#file = join(this.#folder, 'config.yaml');
+    this.rewrite(config);
     const args = [
       ...nodeOptions,
       '--expose-gc',
@@ -44,7 +45,7 @@ export class SoakedProxy {
       'src/main.ts',
       'start',
       '--config',
-      file,
+      this.#file,
     ];
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
@@ -61,14 +62,24 @@ export class SoakedProxy {
     if (this.exit !== undefined) throw new Error(`the proxy ended with ${this.exit}`);
   }
 
+  /** What the next reload will read. */
+  rewrite(config: string): void {
+    writeFileSync(this.#file, config);
+  }
+
   reload(): void {
     this.#child.kill('SIGHUP');
   }
 
   holdings(): Promise<Holdings> {
+    return this.tell('what do you hold?');
+  }
+
+  /** For what is preloaded into the process; resolves once it has been taken in. */
+  tell(message: string | object): Promise<Holdings> {
     return new Promise((resolve) => {
-      this.#child.once('message', (message) => resolve(message as Holdings));
-      this.#child.send('what do you hold?');
+      this.#child.once('message', (answer) => resolve(answer as Holdings));
+      this.#child.send(message);
     });
   }
 
