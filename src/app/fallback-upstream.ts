@@ -1,7 +1,7 @@
 import type { RouteConfig } from '../config/config.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { CredentialNames, queryWithoutSecrets, withoutSecrets } from '../http/credentials.ts';
-import { type HeaderRules, headerOf } from '../http/headers.ts';
+import { type HeaderRules, headerOf, withoutFields } from '../http/headers.ts';
 import { isSafe } from '../http/methods.ts';
 import { fallback } from '../policies/fallback/fallback.ts';
 import type { FallbackUpstream } from '../policies/fallback/options.ts';
@@ -78,9 +78,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
       names,
       (name) => dropped.has(name) || drop.has(name) || foreign.has(name),
     );
-    for (let i = 0; i < add.length; i += 2) {
-      if (!own.has((add[i] as string).toLowerCase())) headers.push(add[i] as string, add[i + 1] as string);
-    }
+    headers.push(...withoutFields(add, (name) => own.has(name)));
     headers.push(...to.headers.set.flat());
     const { header } = route.idempotency;
     const key = idempotencyKey(route.idempotency, { method: call.method, headers, newId });

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { addSecrets, type CredentialNames, putBack, takeSecrets } from '../http/credentials.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import { type Field, fieldPairs, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 
 /** Holds the secrets of a stored request, encrypted; it never leaves this process. */
@@ -43,12 +43,12 @@ export class Credentials {
    * parameter cannot be left out, because the rest may ask for something else (`DELETE /items?key=1`): it is refused.
    */
   seal({ headers, target }: Sealable, names: CredentialNames): Sealable {
-    const pairs = pairsOf(headers).filter(([name]) => name.toLowerCase() !== SEALED);
+    const pairs = fieldPairs(headers).filter(([name]) => name.toLowerCase() !== SEALED);
     const open = pairs.filter(([name]) => !names.isSecret(name)).flat();
     const stripped = takeSecrets(target, names);
-    const secrets: Pair[] = [
+    const secrets: Field[] = [
       ...pairs.filter(([name]) => names.isSecret(name)),
-      ...stripped.taken.map(([at, pair]) => [`?${at}`, pair] as const),
+      ...stripped.taken.map(([at, pair]): Field => [`?${at}`, pair]),
     ];
     const key = this.#key();
     if (key === undefined && stripped.taken.length > 0) throw refused(stripped.taken);
@@ -61,7 +61,7 @@ export class Credentials {
    * does not name itself. Undefined: its secrets cannot be decrypted, because the key is another one or missing.
    */
   open({ headers, target }: Sealable, poll = false): Sealable | undefined {
-    const pairs = pairsOf(headers);
+    const pairs = fieldPairs(headers);
     const sealed = pairs.find(([name]) => name === SEALED)?.[1];
     if (sealed === undefined) return { headers, target };
     const secrets = this.#decrypt(sealed);
@@ -75,7 +75,7 @@ export class Credentials {
     return { headers: fields, target: poll ? addSecrets(target, taken) : putBack(target, taken) };
   }
 
-  #decrypt(sealed: string): Pair[] | undefined {
+  #decrypt(sealed: string): Field[] | undefined {
     const key = this.#key();
     if (key === undefined) return undefined;
     const bytes = Buffer.from(sealed, 'base64');
@@ -83,7 +83,7 @@ export class Credentials {
       const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key, 'hex'), bytes.subarray(0, 12));
       decipher.setAuthTag(bytes.subarray(12, 28));
       const opened = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
-      return pairsOf(JSON.parse(opened.toString('utf8')) as string[]);
+      return fieldPairs(JSON.parse(opened.toString('utf8')) as string[]);
     } catch {
       return undefined;
     }
@@ -96,9 +96,9 @@ const ACCOUNTS_ONLY = 'accounts:';
 export const isPrivate = (caller: string): boolean => caller !== '' && !caller.startsWith(ACCOUNTS_ONLY);
 
 const hasSecret = (identity: readonly string[], names: CredentialNames): boolean =>
-  identity.some((name, i) => i % 2 === 0 && (name.startsWith('?') || names.isSecret(name)));
+  fieldPairs(identity).some(([name]) => name.startsWith('?') || names.isSecret(name));
 
-function encrypt(secrets: readonly Pair[], key: string): string {
+function encrypt(secrets: readonly Field[], key: string): string {
   const iv = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'hex'), iv);
   const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets.flat()), 'utf8'), cipher.final()]);
@@ -113,13 +113,4 @@ function refused(taken: readonly (readonly [at: number, pair: string])[]): Proxy
     'bad_request',
     `the query parameter ${names} contains a secret, which is not stored: ${fix}`,
   );
-}
-
-type Pair = readonly [name: string, value: string];
-
-function pairsOf(headers: RawHeaders): Pair[] {
-  return Array.from({ length: headers.length / 2 }, (_, i) => [
-    headers[2 * i] as string,
-    headers[2 * i + 1] as string,
-  ]);
 }

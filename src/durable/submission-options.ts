@@ -1,4 +1,4 @@
-import type { RawHeaders } from '../http/headers.ts';
+import { fieldPairs, headersOf, type RawHeaders, withoutFields } from '../http/headers.ts';
 import { isPrivateHost } from '../http/private-address.ts';
 import { splitUnquoted } from '../http/quoted.ts';
 import { ProxyError } from '../proxy/errors.ts';
@@ -46,33 +46,25 @@ export function submissionOptionsOf(
     dueAt,
     deadlineAt,
     orderKey: orderKey(field('key')),
-    labels: labels(valuesOf(headers, `${PREFIX}label`).join(',')),
+    labels: labels(headersOf(headers, `${PREFIX}label`).join(',')),
   };
 }
 
 /** Undefined without the field. Which of two was meant, nobody knows. */
 function only(headers: RawHeaders, name: string): string | undefined {
-  const [value, other] = valuesOf(headers, name);
+  const [value, other] = headersOf(headers, name);
   if (other !== undefined) throw bad(`${name} must not be sent more than once`);
   return value?.trim();
 }
 
-function valuesOf(headers: RawHeaders, name: string): string[] {
-  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
-}
-
 /** The fields without ours, and without the preferences that were meant for us. */
 export function withoutSubmissionFields(headers: RawHeaders): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    const value = headers[i + 1] as string;
-    const lower = name.toLowerCase();
-    if (lower.startsWith(PREFIX)) continue;
-    const left = lower === 'prefer' ? otherPreferences(value) : value;
-    if (lower !== 'prefer' || left !== '') kept.push(name, left);
-  }
-  return kept;
+  const others = withoutFields(headers, (name) => name.startsWith(PREFIX));
+  return fieldPairs(others).flatMap(([name, value]) => {
+    if (name.toLowerCase() !== 'prefer') return [name, value];
+    const left = otherPreferences(value);
+    return left === '' ? [] : [name, left];
+  });
 }
 
 const OURS = /^\s*(respond-async|wait|handling)\s*(=|;|$)/i;

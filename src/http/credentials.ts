@@ -1,4 +1,4 @@
-import { type RawHeaders, withoutFields } from './headers.ts';
+import { fieldPairs, type RawHeaders, withoutFields } from './headers.ts';
 
 /*
  * The one place that knows which names hold a secret and which say for whom a call is. All code that stores, shows,
@@ -106,9 +106,8 @@ export class CredentialNames {
   /** The same in order, without what is made for one message: equal for all messages of one caller. */
   lastingIdentityOf(named: Named): string[] {
     const all = this.identityOf(named);
-    const pairs = Array.from({ length: all.length / 2 }, (_, i) => all.slice(2 * i, 2 * i + 2));
-    return pairs
-      .filter(([name]) => !PER_MESSAGE.test(name as string))
+    return fieldPairs(all)
+      .filter(([name]) => !PER_MESSAGE.test(name))
       .toSorted(byText)
       .flat();
   }

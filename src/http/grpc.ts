@@ -1,4 +1,4 @@
-import { headerOf, type RawHeaders } from './headers.ts';
+import { headerOf, type RawHeaders, withoutFields } from './headers.ts';
 
 /** gRPC's status codes but OK, by number from 1, each with the HTTP status that it stands for (google/rpc/code.proto). */
 const CODES = [
@@ -80,11 +80,7 @@ export function furtherAttempt(
 ): RawHeaders {
   const before = Number(headerOf(headers, 'grpc-previous-rpc-attempts') ?? 0) || 0;
   const ours = new Set(['grpc-previous-rpc-attempts', ...(deadline === undefined ? [] : ['grpc-timeout'])]);
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (!ours.has(name.toLowerCase())) kept.push(name, headers[i + 1] as string);
-  }
+  const kept = withoutFields(headers, (name) => ours.has(name));
   kept.push('grpc-previous-rpc-attempts', String(before + attempt - 1));
   if (deadline !== undefined) kept.push('grpc-timeout', shownTimeout(deadline - now));
   return kept;

@@ -30,6 +30,35 @@ export function withoutFields(headers: RawHeaders, drops: (name: string) => bool
   return left;
 }
 
+/** Removes every field that one of `names` (given in lower case) names, in place. */
+export function removeFields(headers: string[], names: readonly string[]): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    if (names.includes((headers[i] as string).toLowerCase())) headers.splice(i, 2);
+  }
+}
+
+/** One field: its name as it came, and its value. */
+export type Field = [name: string, value: string];
+
+/** The fields one by one. It allocates a pair for each, so code that runs for every call reads the list itself. */
+export function fieldPairs(headers: RawHeaders): Field[] {
+  const pairs: Field[] = [];
+  for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
+  return pairs;
+}
+
+const NO_FIELDS: readonly Field[] = [];
+
+/** The fields that `names` holds, each with its name in lower case. Allocates nothing if there are none, as in most messages. */
+export function knownFields(headers: RawHeaders, names: FieldNames): readonly Field[] {
+  let found: Field[] | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    const known = names.known(headers[i] as string);
+    if (known !== undefined) (found ??= []).push([known, headers[i + 1] as string]);
+  }
+  return found ?? NO_FIELDS;
+}
+
 /** Whether any of the fields called `name` (given in lower case) holds `text`. */
 export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
@@ -133,12 +162,8 @@ export function interimHeaders(raw: RawHeaders): string[] {
 const NOT_IN_TRAILERS = new FieldNames([...NOT_RETURNED, 'content-length', 'host', 'set-cookie']);
 
 /** What the upstream sent behind its body, as the client gets it. */
-export function replyTrailers(raw: RawHeaders): [name: string, value: string][] {
-  const kept = withoutHopByHop(raw, NOT_IN_TRAILERS);
-  return Array.from({ length: kept.length / 2 }, (_, i) => [
-    kept[2 * i] as string,
-    kept[2 * i + 1] as string,
-  ]);
+export function replyTrailers(raw: RawHeaders): Field[] {
+  return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS));
 }
 
 /** Drops `drop` and whatever `Connection` lists, before anything of ours is added (a client must not strip our fields). */

@@ -1,4 +1,4 @@
-import { headerOf, type RawHeaders } from './headers.ts';
+import { headerOf, headersOf, type RawHeaders } from './headers.ts';
 import { splitUnquoted } from './quoted.ts';
 
 /** What a client would like (RFC 7240), as far as we know how to. */
@@ -15,9 +15,7 @@ export interface Preferences {
 export function preferencesOf(headers: RawHeaders): Preferences | undefined {
   if (headerOf(headers, 'prefer') === undefined) return undefined;
   const found = new Map<string, string>();
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === 'prefer') addAll(headers[i + 1] as string, found);
-  }
+  for (const field of headersOf(headers, 'prefer')) addAll(field, found);
   const wait = found.get('wait') ?? '';
   return {
     respondAsync: found.has('respond-async'),

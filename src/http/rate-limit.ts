@@ -1,6 +1,6 @@
 import { digits } from './digits.ts';
 import { FieldNames } from './field-names.ts';
-import { headerOf, type RawHeaders } from './headers.ts';
+import { type Field, headerOf, knownFields, type RawHeaders } from './headers.ts';
 import { sentWallMs } from './http-date.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
@@ -69,13 +69,8 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
   const wanted = new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]);
 
   return (headers, nowWallMs) => {
-    let found: Map<string, string> | undefined;
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = headers[i] as string;
-      const known = wanted.known(name);
-      if (known !== undefined) joined((found ??= new Map()), known, headers[i + 1] as string);
-    }
-    return found === undefined ? undefined : read(found, headers, nowWallMs);
+    const known = knownFields(headers, wanted);
+    return known.length === 0 ? undefined : read(joined(known), headers, nowWallMs);
   };
 
   function read(found: Fields, headers: RawHeaders, nowWallMs: number): readonly QuotaReading[] | undefined {
@@ -117,9 +112,13 @@ const headersOf = ({ remaining, reset, limit, combined, resource }: QuotaFormat)
   [remaining, reset, limit, combined?.header, resource].filter((name) => name !== undefined);
 
 /** A list may come in several lines (RFC 9110 §5.3). */
-function joined(fields: Map<string, string>, name: string, value: string): void {
-  const known = fields.get(name);
-  fields.set(name, known === undefined ? value : `${known},${value}`);
+function joined(known: readonly Field[]): Fields {
+  const fields = new Map<string, string>();
+  for (const [name, value] of known) {
+    const before = fields.get(name);
+    fields.set(name, before === undefined ? value : `${before},${value}`);
+  }
+  return fields;
 }
 
 /** A field of the standard, and beside it what it says about its policies. */

@@ -1,6 +1,6 @@
+import type { Random } from '../runtime/random.ts';
 import { headerOf, type RawHeaders } from './headers.ts';
 import { httpDateMs, sentWallMs } from './http-date.ts';
-import type { Random } from '../runtime/random.ts';
 import type { Reply } from './reply.ts';
 
 /** A wait longer than this is a mistake or an epoch timestamp, not a wish. */

@@ -1,4 +1,4 @@
-import { headerOf } from '../http/headers.ts';
+import { headerOf, removeFields } from '../http/headers.ts';
 import { isIdempotent } from '../http/methods.ts';
 import { ProxyError } from './errors.ts';
 import type { Route } from './route.ts';
@@ -36,10 +36,7 @@ export function idempotencyKey(
     const message = `this route needs the header ${header}: a fresh value per operation, the same on each repeat of it`;
     throw new ProxyError('idempotency_key_required', message);
   }
-  if (given === '') {
-    const at = headers.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === header);
-    headers.splice(at, 2);
-  }
+  if (given === '') removeFields(headers, [header]);
   const made = newId();
   headers.push(header, made);
   return made;

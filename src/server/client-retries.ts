@@ -1,24 +1,19 @@
-import type { RawHeaders } from '../http/headers.ts';
+import { FieldNames } from '../http/field-names.ts';
+import { knownFields, type RawHeaders, removeFields } from '../http/headers.ts';
 import { type ErrorCode, isFinalError } from '../proxy/errors.ts';
 import { isFinalReason, type ResumeDenial } from '../proxy/gave-up.ts';
 
-/** A field by which a client says that it has sent this before, and how many retries its value tells of. */
-interface Sign {
-  /** Lower-case. */
-  readonly name: string;
-  readonly retriesIn: (value: string) => number;
-}
-
 /**
- * Known to be sent by the SDKs that retry by themselves: those that Stainless makes (OpenAI, Anthropic and others), AWS's, Envoy
- * in front of us, and gRPC (gRFC A6). Stripe's SDK says nothing of it.
+ * Fields by which SDKs that retry by themselves count their retries, and how many a value tells of: those that Stainless makes
+ * (OpenAI, Anthropic and others), AWS's, Envoy in front of us, and gRPC (gRFC A6). Stripe's SDK does not count.
  */
-const SIGNS: readonly Sign[] = [
-  { name: 'x-stainless-retry-count', retriesIn: count },
-  { name: 'amz-sdk-request', retriesIn: (value) => count(/\battempt=(\d+)/.exec(value)?.[1] ?? '') - 1 },
-  { name: 'x-envoy-attempt-count', retriesIn: (value) => count(value) - 1 },
-  { name: 'grpc-previous-rpc-attempts', retriesIn: count },
-];
+const SIGNS: ReadonlyMap<string, (value: string) => number> = new Map([
+  ['x-stainless-retry-count', count],
+  ['amz-sdk-request', (value: string) => count(/\battempt=(\d+)/.exec(value)?.[1] ?? '') - 1],
+  ['x-envoy-attempt-count', (value: string) => count(value) - 1],
+  ['grpc-previous-rpc-attempts', count],
+]);
+const SIGN_NAMES = new FieldNames(SIGNS.keys());
 
 /** More than this is nothing that an SDK does. */
 const MOST_RETRIES = 1_000;
@@ -30,12 +25,8 @@ function count(value: string): number {
 /** How many times the client has already retried what it sends now, as far as it says; 0 for a first request. */
 export function clientRetries(headers: RawHeaders): number {
   let most = 0;
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    for (const sign of SIGNS) {
-      if (name.length !== sign.name.length || name.toLowerCase() !== sign.name) continue;
-      most = Math.max(most, sign.retriesIn((headers[i + 1] as string).trim()));
-    }
+  for (const [name, value] of knownFields(headers, SIGN_NAMES)) {
+    most = Math.max(most, SIGNS.get(name)?.(value.trim()) ?? 0);
   }
   return most;
 }
@@ -47,8 +38,6 @@ export function isFinal(gaveUp: ResumeDenial | undefined, error?: ErrorCode): bo
 
 /** Tells SDKs not to retry, by `no` in each of `fields`: lower-case names; the upstream's own, which may say the opposite, give way. */
 export function addVeto(headers: string[], fields: readonly string[], no = 'false'): void {
-  for (let i = headers.length - 2; i >= 0; i -= 2) {
-    if (fields.includes((headers[i] as string).toLowerCase())) headers.splice(i, 2);
-  }
+  removeFields(headers, fields);
   for (const field of fields) headers.push(field, no);
 }

@@ -1,4 +1,5 @@
 import { grpcMessage, grpcNumber } from '../http/grpc.ts';
+import { withoutFields } from '../http/headers.ts';
 import { factsOf } from '../proxy/error-table.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { Problem } from './problem.ts';
@@ -19,10 +20,7 @@ const OF_THE_BODY: ReadonlySet<string> = new Set(['content-type', 'content-lengt
 
 /** A problem as gRPC is told it: HTTP is content, and all is in the head (trailers-only). */
 export function grpcProblem(problem: Problem, error: ProxyError | undefined): Problem {
-  const headers = ['content-type', 'application/grpc', ...grpcTrailers(error).flat()];
-  for (let i = 0; i < problem.headers.length; i += 2) {
-    const name = problem.headers[i] as string;
-    if (!OF_THE_BODY.has(name)) headers.push(name, problem.headers[i + 1] as string);
-  }
+  const others = withoutFields(problem.headers, (name) => OF_THE_BODY.has(name));
+  const headers = ['content-type', 'application/grpc', ...grpcTrailers(error).flat(), ...others];
   return { status: problem.status, sentStatus: 200, headers, body: undefined };
 }

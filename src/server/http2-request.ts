@@ -1,5 +1,6 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { isGrpc } from '../http/grpc.ts';
+import { type Field, fieldPairs } from '../http/headers.ts';
 import type { ClientConnection, ClientRequest } from './client.ts';
 import { joinWhilePaused } from './joined-while-paused.ts';
 
@@ -110,13 +111,10 @@ function toHttp1(raw: readonly string[], bodyless: boolean): Http1Head {
   return { method: pseudo.get(':method') ?? '', path: pseudo.get(':path') ?? '', fields };
 }
 
-type Field = readonly [name: string, value: string];
-
 function split(raw: readonly string[]): { pseudo: ReadonlyMap<string, string>; regular: readonly Field[] } {
   const pseudo = new Map<string, string>();
   const regular: Field[] = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    const field: Field = [raw[i] as string, raw[i + 1] as string];
+  for (const field of fieldPairs(raw)) {
     if (field[0].startsWith(':')) pseudo.set(...field);
     else regular.push(field);
   }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type GrpcStatus, grpcStatusOf } from '../http/grpc.ts';
+import { fieldPairs, headerOf, withoutFields } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientResponse } from './client.ts';
 import { grpcTrailers } from './grpc-problem.ts';
@@ -73,9 +74,7 @@ export class Http2Response
 
   writeInterim(status: number, headers: readonly string[]): void {
     if (this.destroyed) return;
-    const pairs: [string, string][] = [];
-    for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
-    this.#stream.interim({ ':status': status, ...grouped(pairs) });
+    this.#stream.interim({ ':status': status, ...grouped(fieldPairs(headers)) });
   }
 
   write(chunk: Uint8Array): boolean {
@@ -164,6 +163,6 @@ function grouped(pairs: Trailers): OutgoingHttpHeaders {
 
 /** All but the one field of a connection of HTTP/1.1 that is not taken away before (RFC 9113 §8.2.2). */
 function known(fields: readonly string[]): readonly string[] {
-  const unknown = (i: number) => fields[i - (i % 2)]?.toLowerCase() === 'http2-settings';
-  return fields.some((_, i) => unknown(i)) ? fields.filter((_, i) => !unknown(i)) : fields;
+  if (headerOf(fields, 'http2-settings') === undefined) return fields;
+  return withoutFields(fields, (name) => name === 'http2-settings');
 }

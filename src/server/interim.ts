@@ -1,4 +1,4 @@
-import { interimHeaders } from '../http/headers.ts';
+import { fieldPairs, interimHeaders } from '../http/headers.ts';
 import type { Interim } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
@@ -30,6 +30,6 @@ function write(res: ClientResponse, { status, headers }: Interim): void {
   if (fields.some((text) => NOT_A_HEADER.test(text))) return;
   if (res.writeInterim !== undefined) return res.writeInterim(status, fields);
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  for (const [name, value] of fieldPairs(fields)) head += `${name}: ${value}\r\n`;
   res.socket.write(`${head}\r\n`, 'latin1');
 }

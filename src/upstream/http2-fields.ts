@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { headerOf } from '../http/headers.ts';
 
 /** Fields of HTTP/1.1's connection management that the proxy has not taken away already (RFC 9113 §8.2.2). */
 const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['http2-settings', 'host']);
@@ -39,8 +40,8 @@ export function replyFields(raw: readonly string[]): { status: number; fields: s
 export function lengthOf(raw: readonly string[], method: string): number | undefined {
   const { status, fields } = replyFields(raw);
   if (method === 'HEAD' || status === 204 || status === 304) return undefined;
-  const at = fields.indexOf('content-length');
-  return at < 0 || at % 2 === 1 ? undefined : Number(fields[at + 1]);
+  const length = headerOf(fields, 'content-length');
+  return length === undefined ? undefined : Number(length);
 }
 
 /** RFC 9113 §7, by number. */

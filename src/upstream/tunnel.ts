@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { headerOf, type RawHeaders } from '../http/headers.ts';
+import { headerOf, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { Reply, ReplyBody } from '../http/reply.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
@@ -20,15 +20,11 @@ export function tunnelReply(protocol: string, headers: RawHeaders, socket: Socke
   return {
     status: 101,
     statusText: '',
-    headers: withoutLength(headers),
+    // A 101 has no length (RFC 9110 §8.6); with one, its reader would take bytes of the tunnel for a body.
+    headers: withoutFields(headers, (name) => name === 'content-length'),
     body: new NoBody(socket),
     tunnel: socket,
   };
-}
-
-/** A 101 has none (RFC 9110 §8.6); with one, its reader would take bytes of the tunnel for a body. */
-function withoutLength(headers: RawHeaders): RawHeaders {
-  return headers.filter((_, i) => headers[i - (i % 2)]?.toLowerCase() !== 'content-length');
 }
 
 /** Sends handshakes by `handshakes`, all else by `requests`. */

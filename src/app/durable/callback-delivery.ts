@@ -7,7 +7,7 @@ import type { AttemptResult, Classification, DurableRoute } from '../../durable/
 import type { CallbackRoutes } from '../../durable/route-table.ts';
 import { RECOGNISED } from '../../http/credentials.ts';
 import { FieldNames } from '../../http/field-names.ts';
-import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import { headerOf, type RawHeaders, withoutFields } from '../../http/headers.ts';
 import { isPrivateHost } from '../../http/private-address.ts';
 import { Breaker } from '../../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
@@ -182,7 +182,7 @@ export class CallbackHosts implements CallbackRoutes {
 const ID = 'webhook-id';
 
 function withoutId({ headers }: Call): RawHeaders {
-  return headers.filter((_, i) => headers[i - (i % 2)] !== ID);
+  return withoutFields(headers, (name) => name === ID);
 }
 
 function keysOf(secrets: readonly string[]): Uint8Array[] {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { MemoryBody } from '../../http/bodies/memory-body.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import { type RawHeaders, withoutFields } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { STATUS_CODES } from '../../runtime/node-http.ts';
 import type { StoredResponse } from '../job.ts';
@@ -56,11 +56,7 @@ export function replay(
   { status, statusText, headers, body, truncated }: StoredResponse,
   more: RawHeaders,
 ): Reply {
-  const fields: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() !== 'content-length')
-      fields.push(headers[i] as string, headers[i + 1] as string);
-  }
+  const fields = withoutFields(headers, (name) => name === 'content-length');
   if (!BODILESS.has(status)) fields.push('content-length', String(body.length));
   if (truncated) fields.push('breakwater-truncated', 'true');
   return { status, statusText, headers: [...fields, ...more], body: new MemoryBody([body]) };

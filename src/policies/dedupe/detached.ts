@@ -1,6 +1,6 @@
 import { RecordedBody } from '../../http/bodies/recorded-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import { type RawHeaders, withoutFields } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { isSettled } from '../../http/status.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -81,5 +81,5 @@ function isFinal({ origin, status, verdict }: Reply, retried: ReadonlySet<number
 
 /** An upstream that keeps replies itself says so too; once is enough. */
 function withoutReplayed(headers: RawHeaders): RawHeaders {
-  return headers.filter((_text, i) => headers[i - (i % 2)]?.toLowerCase() !== 'idempotent-replayed');
+  return withoutFields(headers, (name) => name === 'idempotent-replayed');
 }

@@ -1,5 +1,5 @@
 import { codingsText } from '../../http/codings.ts';
-import { headersOf, type RawHeaders } from '../../http/headers.ts';
+import { fieldPairs, headersOf, type RawHeaders } from '../../http/headers.ts';
 import { compact, membersOf } from '../../http/lists.ts';
 import type { Call } from '../../proxy/call.ts';
 
@@ -39,12 +39,9 @@ const SELECTS = /^accept(?!-encoding$)|^prefer$|version|beta$|language|locale/;
 
 /** What a request says in such fields: equal for two requests that mean the same. */
 function selectionOf(headers: RawHeaders, vary: readonly string[]): string {
-  const names = new Set<string>();
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = (headers[i] as string).toLowerCase();
-    if (SELECTS.test(name) || vary.includes(name)) names.add(name);
-  }
-  const fields = [...names].sort().map((name) => [name, valueOf(headers, name)]);
+  const names = new Set(fieldPairs(headers).map(([name]) => name.toLowerCase()));
+  const selecting = [...names].filter((name) => SELECTS.test(name) || vary.includes(name));
+  const fields = selecting.sort().map((name) => [name, valueOf(headers, name)]);
   return JSON.stringify(fields.filter(([, value]) => value !== undefined));
 }
 

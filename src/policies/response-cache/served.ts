@@ -1,5 +1,5 @@
 import { MemoryBody } from '../../http/bodies/memory-body.ts';
-import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import { fieldPairs, headerOf, type RawHeaders, withoutFields } from '../../http/headers.ts';
 import { httpDateMs } from '../../http/http-date.ts';
 import { entityTagsOf } from '../../http/lists.ts';
 import type { Reply } from '../../http/reply.ts';
@@ -83,7 +83,7 @@ const NOT_RENEWED: ReadonlySet<string> = new Set([
 /** What a 304 says of the reply takes the place of what was said before, but for what describes the body. */
 export function refreshed(kept: RawHeaders, update: RawHeaders): RawHeaders {
   const news = without(update, NOT_RENEWED);
-  const names = new Set(news.filter((_text, i) => i % 2 === 0).map((name) => name.toLowerCase()));
+  const names = new Set(fieldPairs(news).map(([name]) => name.toLowerCase()));
   // The old age is past, whether or not there is a new one.
   return [...without(kept, names.add('age')), ...news];
 }
@@ -95,5 +95,5 @@ export function confirms(update: RawHeaders, kept: RawHeaders): boolean {
 }
 
 export function without(raw: RawHeaders, names: ReadonlySet<string>): RawHeaders {
-  return raw.filter((_text, i) => !names.has((raw[i - (i % 2)] as string).toLowerCase()));
+  return withoutFields(raw, (name) => names.has(name));
 }

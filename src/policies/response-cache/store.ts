@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { sameCoding, takesCodingOf } from '../../http/codings.ts';
-import type { RawHeaders } from '../../http/headers.ts';
+import { headersOf, type RawHeaders } from '../../http/headers.ts';
 import { membersOf } from '../../http/lists.ts';
 import type { Trailers } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -164,11 +164,8 @@ export class CacheStore {
 
 /** What `Vary` names, as this request has it; undefined when no other request can be the same (`*`). */
 export function varyOf(headers: RawHeaders, call: Call): Entry['vary'] | undefined {
-  const names = new Set<string>();
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() !== 'vary') continue;
-    for (const name of membersOf(headers[i + 1] as string)) names.add(name.toLowerCase());
-  }
+  const members = headersOf(headers, 'vary').flatMap(membersOf);
+  const names = new Set(members.map((name) => name.toLowerCase()));
   return names.has('*') ? undefined : [...names].map((name) => [name, valueOf(call.headers, name)] as const);
 }
 

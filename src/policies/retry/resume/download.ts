@@ -1,5 +1,5 @@
 import { contentRange, strongEtag } from '../../../http/content-range.ts';
-import { headerOf, type RawHeaders } from '../../../http/headers.ts';
+import { headerOf, type RawHeaders, withoutFields } from '../../../http/headers.ts';
 import type { Reply } from '../../../http/reply.ts';
 import type { Call } from '../../../proxy/call.ts';
 
@@ -39,11 +39,7 @@ const REPLACED: ReadonlySet<string> = new Set([
 
 /** The request's fields when it asks for what comes from byte `at` on. */
 export function restHeaders(headers: RawHeaders, { etag }: Download, at: number): RawHeaders {
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string;
-    if (!REPLACED.has(name.toLowerCase())) kept.push(name, headers[i + 1] as string);
-  }
+  const kept = withoutFields(headers, (name) => REPLACED.has(name));
   kept.push('range', `bytes=${at}-`, 'if-range', etag);
   return kept;
 }
