@@ -92,7 +92,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
     error: 'client_gone',
   },
   {
-    fault: 'sends a chunk that is none',
+    fault: 'sends a malformed chunk',
     upstream: silent,
     act: async (scene) => {
       await begin(scene);

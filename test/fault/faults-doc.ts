@@ -12,11 +12,11 @@ export function renderFaults(faults: readonly Fault[], clientFaults: readonly Cl
   return `# What becomes of every fault
 
 <!-- Generated from test/fault/faults.ts and client-faults.ts, whose tests play each row over raw sockets.
-     Write it anew with: UPDATE_DOCS=1 npx vitest run test/fault/table.test.ts -->
+     To generate it again: UPDATE_DOCS=1 npx vitest run test/fault/table.test.ts -->
 
-With the defaults: three attempts, no idempotency key. \`×3\` is the number of attempts, \`cut\` a connection that is
-broken off because the head is out already: a body that breaks never looks whole. A 5xx or 429 without an error type is the
-upstream's own reply, returned as it came.
+With the defaults: three attempts, no idempotency key. \`×3\` is the number of attempts. \`cut\` means that the client's
+connection is broken, because the head has been passed on: a body that breaks never looks whole. A 5xx or 429 without an error
+type is the upstream's own reply, returned as it came.
 
 ## The upstream fails
 
@@ -24,14 +24,14 @@ upstream's own reply, returned as it came.
 |---|---|---|---|---|---|---|
 ${upstream.join('\n')}
 
-An attempt timeout that is written is kept on the last attempt too.
+An attempt timeout that is written holds for the last attempt too.
 
-A reset after the head is the same as a close there, whether or not bytes that came before it still arrive; only a body whose end is
-that of its connection is whole after a close, and broken after a reset.
+A reset after the head is treated like a close there, whether or not bytes that came before it still arrive. There is one exception: a body
+that ends with its connection is whole after a close, and broken after a reset.
 
 ## The client fails
 
-The upstream's connection is closed in each case, and nothing is tried again.
+The upstream's connection is closed in each case, and there is no retry.
 
 | the client … | gets | requests at the upstream | \`requests_total{outcome}\` | error in the log |
 |---|---|---|---|---|

@@ -134,7 +134,7 @@ const CONNECT: readonly Fault[] = [
   { moment: 'connect', fault: 'accepted, then closed', upstream: raw(closeOnAccept()), ...TERMINATED },
   {
     moment: 'TLS',
-    fault: 'a certificate that nobody has signed',
+    fault: 'a certificate of an unknown authority',
     upstream: selfSignedUpstream,
     ...notSent('tls_certificate_error', 'tls_certificate_error'),
   },
@@ -215,7 +215,7 @@ const HEADS: readonly Fault[] = [
     upstream: raw(hangBeforeHead()),
     ...late('attempt'),
   },
-  { moment: 'before the head', fault: 'bytes that are no HTTP', upstream: raw(garbage()), ...PROTOCOL },
+  { moment: 'before the head', fault: 'bytes that are not HTTP', upstream: raw(garbage()), ...PROTOCOL },
   {
     moment: 'before the head',
     fault: 'hints, then silence (attempt timeout)',
@@ -224,7 +224,7 @@ const HEADS: readonly Fault[] = [
   },
   {
     moment: 'before the head',
-    fault: 'a 101 that nobody asked for',
+    fault: 'a 101 without an Upgrade in the request',
     upstream: raw(answer('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n')),
     ...PROTOCOL,
   },
@@ -311,7 +311,7 @@ const BODIES: readonly Fault[] = [
   },
   {
     moment: 'in the body',
-    fault: 'a chunk that is none',
+    fault: 'a malformed chunk',
     upstream: raw(answer(`${CHUNKED}4\r\npart\r\nzz\r\n`)),
     ...CUT,
   },

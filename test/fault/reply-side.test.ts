@@ -50,7 +50,7 @@ describe('a body that breaks off breaks the client’s connection: it never look
       'part',
     ],
     [
-      'a chunk that is none',
+      'a malformed chunk',
       answer('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\nzz\r\n'),
       'part',
     ],
@@ -144,7 +144,7 @@ describe('no reply: what the client is told, and how often it was tried', () => 
     ['garbage', garbage(), 'http_protocol_error'],
     ['headers beyond measure', oversizedHeaders(64 * 1024), 'http_protocol_error'],
     [
-      'a 101 that nobody asked for',
+      'a 101 without an Upgrade in the request',
       answer('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
       'http_protocol_error',
     ],
