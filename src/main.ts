@@ -7,20 +7,20 @@ const USAGE = `Breakwater ${packageVersion}: a sidecar reverse proxy for third-p
 Usage: breakwater COMMAND [options]
 
   start                 run the proxy (SIGHUP reloads the configuration, SIGTERM drains and stops)
-  check                 check the configuration and say everything that is wrong with it
-  explain METHOD PATH   what the proxy would do with a request, and where each value comes from
-  simulate UPSTREAM     what the configuration would do in an outage, in virtual time
-  presets [NAME]        what is known about APIs, with sources
-  requests ACTION       durable requests of a running proxy: list, show, retry, cancel, delete
+  check                 check the configuration and list all its problems
+  explain METHOD PATH   show what the proxy would do with a request, and where each value is set
+  simulate UPSTREAM     simulate an outage of an upstream with this configuration
+  presets [NAME]        print the presets: known facts about APIs, with sources
+  requests ACTION       list, show, retry, cancel or delete durable requests of a running proxy
   breaker UPSTREAM      force the circuit breaker of a running proxy open or closed, or back to auto
   quota reset UPSTREAM  clear the learned limits and counted usage of a running proxy
-  schema                print the configuration's JSON Schema
+  schema                print the JSON Schema of the configuration
 
 Each command takes --config FILE (default config.yaml) and --help.
-Exit codes: 0 fine, 1 failed, 2 called wrongly.
+Exit codes: 0 success, 1 failure, 2 wrong usage.
 `;
 
-/** Loaded on demand: starting the proxy should not pay for the other commands. */
+/** Loaded on demand, so that the start of the proxy does not load the other commands. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map(
   Object.entries<() => Promise<Command>>({
     start: async () => (await import('./cli/start.ts')).start,
@@ -35,7 +35,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map(
   }),
 );
 
-// The configuration is read later, so this signal asks for nothing new; without a listener it would kill the process.
+// SIGHUP kills a process that does not listen for it. The configuration is read later, so there is nothing to reload yet.
 if (process.argv[2] === 'start') process.on('SIGHUP', () => undefined);
 
 // libuv reads this at the first use of its pool. Lookups of names that hang may hold 12 threads (`shared-lookups.ts`).
@@ -54,7 +54,7 @@ const io: Io = {
   exitNow: (code) => process.exit(code),
 };
 
-/** Who reads may stop at any time, as `head` does; the command ends then as it would have. */
+/** The reader may stop at any time, as `head` does. The command then ends as usual. */
 function print(stream: NodeJS.WriteStream, text: string): void {
   if (stream.listenerCount('error') === 0) stream.on('error', unlessUnread);
   stream.write(text);
@@ -80,7 +80,7 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
   }
   const load = COMMANDS.get(name);
   if (load === undefined) {
-    io.err(name === '' ? USAGE : `breakwater: no command "${name}"\n\n${USAGE}`);
+    io.err(name === '' ? USAGE : `breakwater: unknown command "${name}"\n\n${USAGE}`);
     return 2;
   }
   const command = await load();
@@ -88,5 +88,5 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
 }
 
 process.exitCode = await run(process.argv.slice(2));
-// Nothing may keep a finished command alive: a connection that lingers, say.
+// Ends the process even if a connection is still open.
 if (process.argv[2] === 'start') process.exit();

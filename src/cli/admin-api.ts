@@ -2,21 +2,21 @@ import { systemClock } from '../runtime/clock.ts';
 import { loadFor, printProblems } from './args.ts';
 import type { Io } from './io.ts';
 
-/** Where a running proxy's admin listener is. */
+/** The admin listener of a running proxy. */
 export interface AdminAddress {
   /** Without a trailing slash. */
   readonly url: string;
-  /** Of the durable requests' interface. */
+  /** Path of the API of durable requests. */
   readonly prefix: string;
   readonly token: string | undefined;
 }
 
-/** Names the environment variable, because what stands on a command line can be read by everyone on the machine. */
+/** An environment variable, because every user of the machine can read a command line. */
 const TOKEN_VARIABLE = 'BREAKWATER_ADMIN_TOKEN';
 
 const DEFAULT_PREFIX = '/_breakwater';
 
-/** A query over the whole store may take a while; a proxy that hangs is not waited for longer. */
+/** Enough for a query over the whole store. */
 const TIMEOUT_MS = 30_000;
 
 /** Options of every command that talks to a running proxy. */
@@ -25,11 +25,11 @@ export const ADMIN_OPTIONS = {
   admin: { type: 'string' },
 } as const;
 
-export const ADMIN_HELP = `  -c, --config FILE    where the address and the token are from (default config.yaml)
-      --admin ADDRESS  the admin listener instead, as 127.0.0.1:8081 or a URL (whose path is durable.prefix)
-  The token may also come from the environment: ${TOKEN_VARIABLE}.`;
+export const ADMIN_HELP = `  -c, --config FILE    the configuration with the address and the token (default config.yaml)
+      --admin ADDRESS  the admin listener: 127.0.0.1:8081, or a URL whose path is durable.prefix
+  The token can also be in the environment variable ${TOKEN_VARIABLE}.`;
 
-/** What went wrong with a call, for people. */
+/** A failure of a call, with a message for people. */
 export class AdminFailure extends Error {
   readonly exit: 1 | 2;
 
@@ -39,7 +39,7 @@ export class AdminFailure extends Error {
   }
 }
 
-/** Finds the proxy by what the command was given. Prints what is wrong with the configuration, and throws an AdminFailure. */
+/** Finds the proxy by the options of a command. Prints the problems of the configuration, and throws an AdminFailure. */
 export function adminAddress(
   { admin, config: file }: { readonly admin?: string | undefined; readonly config?: string | undefined },
   io: Io,
@@ -49,7 +49,9 @@ export function adminAddress(
   const token = io.env[TOKEN_VARIABLE] || configured.token;
   const { url, prefix = DEFAULT_PREFIX } = { ...configured, ...named };
   if (url === undefined)
-    throw new AdminFailure('the configuration lets the system choose the admin port; name it by --admin');
+    throw new AdminFailure(
+      'the configuration does not fix the admin port; write it with --admin 127.0.0.1:PORT',
+    );
   return { url, prefix, token };
 }
 
@@ -57,7 +59,7 @@ function fromConfig(file: string, io: Io): Partial<AdminAddress> {
   const loaded = loadFor(io, file);
   if (!loaded.ok) {
     printProblems(loaded.problems, io);
-    throw new AdminFailure('without a sound configuration, name the proxy by --admin');
+    throw new AdminFailure('the configuration has problems; correct it, or name the proxy with --admin');
   }
   const { admin, durable } = loaded.config;
   const { token } = admin;
@@ -65,7 +67,7 @@ function fromConfig(file: string, io: Io): Partial<AdminAddress> {
   return { url: `http://${reachable(admin.host)}:${admin.port}`, prefix: durable.prefix, token };
 }
 
-/** Who listens on all addresses is called on loopback. */
+/** A listener on all addresses is reached on loopback. */
 function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';
@@ -132,12 +134,14 @@ export async function callAdmin(
   }
 }
 
-/** The JSON of an answer. Throws an AdminFailure where it is none: then something else answers at that address. */
+/** The JSON of an answer. Throws an AdminFailure if it is not JSON: another server answers at that address. */
 export function jsonIn<T>({ url }: AdminAddress, body: Buffer): T {
   try {
     return JSON.parse(body.toString()) as T;
   } catch {
-    throw new AdminFailure(`what answers at ${url} is not the admin listener of Breakwater`);
+    throw new AdminFailure(
+      `the server at ${url} is not the admin listener of Breakwater; name it with --admin`,
+    );
   }
 }
 
@@ -148,14 +152,16 @@ export function detailIn(proxy: AdminAddress, body: Buffer): string | undefined 
 
 function unauthorised(url: string, token: string | undefined): AdminFailure {
   return token === undefined
-    ? new AdminFailure(`the proxy at ${url} wants its admin token; set ${TOKEN_VARIABLE}`)
-    : new AdminFailure(`the proxy at ${url} does not take this admin token; look at ${TOKEN_VARIABLE}`);
+    ? new AdminFailure(`the proxy at ${url} needs its admin token; set ${TOKEN_VARIABLE}`)
+    : new AdminFailure(
+        `the proxy at ${url} refuses this admin token; correct ${TOKEN_VARIABLE} or admin_token`,
+      );
 }
 
 function noAnswer(url: string, error: unknown, late: boolean): string {
-  if (late) return `the proxy at ${url} did not answer within ${TIMEOUT_MS / 1_000} s`;
+  if (late) return `the proxy at ${url} did not answer within ${TIMEOUT_MS / 1_000} s; try again`;
   const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
   if (cause?.code === 'ECONNREFUSED')
-    return `no proxy runs at ${url}; start it, or name its admin listener by --admin`;
+    return `no proxy runs at ${url}; start it, or name its admin listener with --admin`;
   return `the proxy at ${url} cannot be reached: ${cause?.code ?? cause?.message ?? String(error)}`;
 }

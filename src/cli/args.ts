@@ -10,25 +10,25 @@ type Values<O extends Options> = ReturnType<
   typeof parseArgs<{ options: O; allowPositionals: true }>
 >['values'];
 
-/** Which file to read; every command has it. */
+/** Option of every command that reads the configuration. */
 export const CONFIG_OPTION = { config: { type: 'string', short: 'c', default: 'config.yaml' } } as const;
 
 export interface Usage<O extends Options> {
-  /** What `--help` prints, and what follows a wrong call. */
+  /** Printed by `--help`, and after a wrong call. */
   readonly text: string;
   readonly options: O;
-  /** Names of the words that must be given, in order. */
+  /** Names of the required arguments, in order. */
   readonly words: readonly string[];
-  /** Further words may follow them. */
+  /** More arguments may follow. */
   readonly more?: true;
 }
 
 export type Called<O extends Options> =
   | { readonly values: Values<O>; readonly words: readonly string[] }
-  /** Nothing is left to do. */
+  /** The command is done. */
   | { readonly exit: number };
 
-/** Reads a command's arguments. `--help` prints the usage and is a success; anything unknown or missing is exit code 2. */
+/** Reads the arguments of a command. `--help` prints the usage, with exit code 0. An unknown or missing argument is exit code 2. */
 export function readArgs<O extends Options>(args: readonly string[], usage: Usage<O>, io: Io): Called<O> {
   if (args.includes('--help') || args.includes('-h')) {
     io.out(usage.text);
@@ -49,24 +49,24 @@ export function readArgs<O extends Options>(args: readonly string[], usage: Usag
       io,
     );
   } catch (error) {
-    // Node adds advice about `--`, which is none here.
+    // The first sentence only: Node adds advice about `--` that does not help here.
     const said = error instanceof Error ? error.message : String(error);
     return wrong(said.split('. ')[0] ?? said, usage.text, io);
   }
 }
 
-/** Says what is wrong with a call, and how it is made. */
+/** Prints the problem of a call, and the usage. */
 export function wrong(why: string, usage: string, io: Io): { readonly exit: number } {
   io.err(`breakwater: ${why}\n\n${usage}`);
   return { exit: 2 };
 }
 
-/** Loads the config that a command was given, relative to where it was called. */
+/** Loads a config file; `file` is relative to the working directory of the command. */
 export function loadFor(io: Io, file: string): Loaded {
   return loadConfig(file, io.env, (path) => readFileSync(resolve(io.cwd, path), 'utf8'));
 }
 
-/** One line for each. */
+/** Prints one line for each problem. */
 export function printProblems(problems: readonly Problem[], io: Io, prefix = ''): void {
   for (const problem of problems) io.err(`${prefix}${formatProblem(problem)}\n`);
 }

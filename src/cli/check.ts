@@ -8,18 +8,18 @@ import { table } from './table.ts';
 const USAGE = {
   text: `Usage: breakwater check [--config FILE]
 
-Reads the configuration as start would, and says everything that is wrong with it, each with line and column.
+Reads the configuration as start would, and lists all problems and warnings with line and column.
 
   -c, --config FILE   the configuration (default config.yaml)
   -h, --help          this text
 
-Exit codes: 0 it is fine, 1 it is not, 2 called wrongly.
+Exit codes: 0 no problems, 1 problems, 2 wrong usage.
 `,
   options: CONFIG_OPTION,
   words: [],
 };
 
-/** Says whether the configuration is sound. */
+/** `breakwater check`: lists the problems of the configuration. */
 export const check: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
@@ -37,7 +37,7 @@ export const check: Command = async (args, io) => {
   return 0;
 };
 
-/** So many of the runs to come are shown. */
+/** How many future runs of a schedule are shown. */
 const SHOWN_RUNS = 3;
 
 function schedules(config: Config): string {

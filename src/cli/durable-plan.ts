@@ -6,7 +6,7 @@ import { type RetryRule, retryRules, type Schedule, scheduleOf } from './retry-p
 import { describeRules } from './retry-rules-text.ts';
 import { table } from './table.ts';
 
-/** What becomes of a request that is handed over and whose attempts all fail. */
+/** The plan of a durable request whose attempts all fail. */
 export interface DurablePlan {
   readonly attempts: number;
   readonly deadlineMs: number;
@@ -14,14 +14,14 @@ export interface DurablePlan {
   /** Undefined: adaptive. */
   readonly concurrency: number | undefined;
   readonly onUnknown: 'hold' | 'retry';
-  /** The failures after which it is sent again; empty with one attempt. */
+  /** The failures after which the request is sent again; empty with one attempt. */
   readonly retried: readonly RetryRule[];
   readonly schedule: Pick<Schedule, 'waits' | 'sum'>;
-  /** Undefined where every good reply is the final one. */
+  /** Undefined: every successful reply is final. */
   readonly poll: PollPlan | undefined;
 }
 
-/** Undefined where requests cannot be handed over. */
+/** Undefined if the route does not accept durable requests. */
 export function durablePlan(method: string, { settings }: RouteConfig): DurablePlan | undefined {
   if (settings.durable === undefined) return undefined;
   const { options, backoff } = settings.durable;
@@ -29,17 +29,17 @@ export function durablePlan(method: string, { settings }: RouteConfig): DurableP
   const schedule = scheduleOf({ attempts, backoff }, false);
   const poll = options.poll && pollPlan(options.poll);
   const rules = durableRules(settings.retry, settings.durable);
-  // By `on_unknown_outcome: retry` the route takes each request for one that may be repeated, as it does one with a key.
+  // With `on_unknown_outcome: retry`, every request may be repeated, like one with an idempotency key.
   const retried = retryRules(method, onUnknown === 'retry' ? { ...rules, idempotencyKey: 'inject' } : rules);
   return { attempts, deadlineMs, retentionMs, concurrency, onUnknown, retried, schedule, poll };
 }
 
-/** A plan of many attempts is no promise: some failures end a request without a key at once. */
+/** Some failures end a request without a key at once, however many attempts are planned. */
 function describeResending({ retried }: DurablePlan): string {
   if (retried.length === 0) return '';
   const held = retried.find(({ sentUnknown }) => !sentUnknown);
   return [
-    '  It is sent again after\n',
+    '  The request is sent again after:\n',
     describeRules(retried),
     held === undefined ? '' : describeHeld(held),
   ].join('');
@@ -48,15 +48,15 @@ function describeResending({ retried }: DurablePlan): string {
 function describeHeld({ calls }: RetryRule): string {
   const which = calls === 'without_key' ? 'Without a key, another' : 'Another';
   return [
-    `  ${which} failure that leaves its outcome open ends it as unknown_outcome, at the first attempt too.\n`,
-    '  If this API knows idempotency keys, write retry.idempotency_key: inject.\n',
+    `  ${which} failure that leaves the outcome open ends the request as unknown_outcome, even at the first attempt.\n`,
+    '  If this API supports idempotency keys, write retry.idempotency_key: inject.\n',
   ].join('');
 }
 
-/** Of many waits, the first and the last are shown. */
+/** Of many waits, only so many and the last one are shown. */
 const FIRST_SHOWN = 6;
 
-/** For people. */
+/** The plan as text. */
 export function describeDurable(plan: DurablePlan | undefined): string {
   if (plan === undefined) return '';
   const { waits, sum } = plan.schedule;
@@ -68,12 +68,12 @@ export function describeDurable(plan: DurablePlan | undefined): string {
       ? rows
       : [...rows.slice(0, FIRST_SHOWN), ['…', '', '', ''], ...rows.slice(-1)];
   return [
-    '\nHanded over with Prefer: respond-async\n',
-    `  at most ${plan.attempts} attempts within ${formatDuration(plan.deadlineMs)}, ${plan.concurrency ?? 'as many as the upstream bears'} at once; `,
-    `the result is kept for ${formatDuration(plan.retentionMs)}\n`,
+    '\nDurable request (Prefer: respond-async)\n',
+    `  at most ${plan.attempts} attempts within ${formatDuration(plan.deadlineMs)}, ${plan.concurrency ?? 'an adaptive number'} at once; `,
+    `the result is stored for ${formatDuration(plan.retentionMs)}\n`,
     table([['', 'min', 'median', 'max'], ...shown, ['in all', ...cells(sum)]], [1, 2, 3]),
-    sum.minMs > plan.deadlineMs ? '  The deadline ends it before the last attempt.\n' : '',
-    '  A Retry-After takes the place of a shorter wait; an open breaker, quota, budget and limits put it off without an attempt.\n',
+    sum.minMs > plan.deadlineMs ? '  The deadline ends the request before the last attempt.\n' : '',
+    '  A longer Retry-After replaces a wait. An open breaker, the quota, the budget and limits delay it without using an attempt.\n',
     describeResending(plan),
     describePolling(plan.poll),
   ].join('');

@@ -6,7 +6,7 @@ import type { Schedule } from './retry-plan.ts';
 import { describeRules } from './retry-rules-text.ts';
 import { table } from './table.ts';
 
-/** An explanation for people. */
+/** An explanation as text. */
 export function describe(explanation: Explanation): string {
   const { method, upstream, route, url, values } = explanation;
   return [
@@ -15,42 +15,44 @@ export function describe(explanation: Explanation): string {
       ['upstream', upstream],
       ['route', route],
     ]),
-    '\nValues in effect, and who set them\n',
+    '\nValues in effect, and where they are set\n',
     table(values.map(({ key, shown, origin }) => [key, shown, origin])),
-    '\nWhen it is retried\n',
+    '\nWhen the request is retried\n',
     retries(explanation),
     resumes(explanation),
     explanation.retried.length === 0 ? '' : waits(explanation),
     silence(explanation),
-    whoMayUseIt(explanation),
+    allowedClients(explanation),
     describeDurable(explanation.durable),
-    ...explanation.schedules.map((schedule) => `  Made by schedule ${schedule}\n`),
-    `\nWhat an outage would do to it: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
+    ...explanation.schedules.map((schedule) => `  Sent by schedule ${schedule}\n`),
+    `\nTo see the effect of an outage: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
 
-const whoMayUseIt = ({ strangers }: Explanation): string =>
-  strangers.length === 0 ? '' : `\nWho may use it\n${strangers.map((line) => `  ${line}\n`).join('')}`;
+const allowedClients = ({ strangers }: Explanation): string =>
+  strangers.length === 0
+    ? ''
+    : `\nWhich clients may use the route\n${strangers.map((line) => `  ${line}\n`).join('')}`;
 
 function retries({ method, retried, schedule }: Explanation): string {
   if (retried.length === 0) return '  never: retry.attempts is 1\n';
   const attempts = schedule.ordinary.waits.length + 1;
-  return `${describeRules(retried)}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is kept.\n`;
+  return `${describeRules(retried)}  ${method} is sent at most ${attempts} times, while the budget has tokens and the body is buffered.\n`;
 }
 
-/** No key shows this rule, because it holds where a key is left out. */
+/** The rule that applies if timeouts.attempt is not written: no key shows it. */
 function silence({ attemptTimeoutMs }: Explanation): string {
   if (attemptTimeoutMs !== undefined) return '';
   return [
     '\nWhen an attempt is silent\n',
-    '  No attempt is cut, because timeouts.attempt is not written. Silence is judged by what is usual for the path: after\n',
-    '  four times the time of nine in ten, and after 2 s at least, it counts as a failure until its answer comes.\n',
+    '  Attempts have no timeout, because timeouts.attempt is not written. An attempt without an answer counts as a failure\n',
+    '  after four times the 90th percentile of its path, and after at least 2 s, until its answer comes.\n',
   ].join('');
 }
 
 function resumes({ resumes: times }: Explanation): string {
   if (times === 0) return '';
-  return `  A download (200, strong ETag) that breaks is continued at most ${times} times, while the budget has tokens.\n`;
+  return `  A broken download (200, strong ETag) is continued at most ${times} times, while the budget has tokens.\n`;
 }
 
 function waits({ schedule, totalTimeoutMs, retryAfterMaxMs }: Explanation): string {
@@ -64,9 +66,9 @@ function waits({ schedule, totalTimeoutMs, retryAfterMaxMs }: Explanation): stri
       ],
       [1, 2, 3],
     ),
-    '  A Retry-After that asks for more takes the place of a wait, ',
+    '  A longer Retry-After replaces a wait, ',
     `up to ${formatDuration(retryAfterMaxMs)}.\n`,
-    '\nAt worst, with every wait and every attempt at its longest\n',
+    '\nWorst case: every wait and every attempt takes its longest time\n',
     table([
       ['after failures', worst(schedule.ordinary, totalTimeoutMs)],
       ['after 429, 503, 529', worst(schedule.overloaded, totalTimeoutMs)],

@@ -13,15 +13,15 @@ import { longestFailedAttempt, retryRules, retrySchedule } from './retry-plan.ts
 const USAGE = {
   text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--json]
 
-Says what the proxy would do with a request: which route takes it, where it goes, every value in effect and who set
-it, when it is retried and after which waits. PATH is the path as the app sends it (/stripe/v1/charges), or a URL.
+Shows what the proxy would do with a request: its route, its upstream, all values in effect and where they are set,
+when the request is retried, and after which waits. PATH is the path as the app sends it (/stripe/v1/charges), or a URL.
 
   -c, --config FILE   the configuration (default config.yaml)
-      --host HOST     the request's Host, for upstreams that are mounted by host
-      --json          for machines
+      --host HOST     Host of the request, for upstreams that are mounted by host
+      --json          print JSON
   -h, --help          this text
 
-Exit codes: 0 explained, 1 no route takes it or the configuration is wrong, 2 called wrongly.
+Exit codes: 0 success, 1 no route matches or the configuration has problems, 2 wrong usage.
 `,
   options: { ...CONFIG_OPTION, host: { type: 'string' }, json: { type: 'boolean', default: false } },
   words: ['METHOD', 'PATH'],
@@ -56,7 +56,7 @@ interface Request {
 
 function requestOf(method: string, path: string, host: string | undefined): Request {
   const url = /^https?:\/\//i.test(path) ? URL.parse(path) : null;
-  // Methods are case-sensitive, but nobody who types `get` here means a method of that name.
+  // Methods are case-sensitive, but a user who types `get` means GET.
   const upper = method.toUpperCase();
   if (url === null) return { method: upper, host, target: path };
   return { method: upper, host: host ?? url.host, target: `${url.pathname}${url.search}` };
@@ -113,14 +113,14 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
   };
 }
 
-/** Who is refused where a credential is added. */
+/** Which clients may use a route that adds a credential. */
 function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
   const added = addedCredentials(route, upstream, config.upstreams);
   if (added.length === 0) return [];
   const { browsers, hosts } = strangerRules(config, upstream);
   const names = ['IP addresses', 'names without a dot', '*.localhost', '*.internal', ...(hosts ?? [])];
   return [
-    `It adds ${added.join(', ')}.`,
+    `The route adds ${added.join(', ')}.`,
     browsers ? 'Web pages may use it (clients.browsers: allow).' : 'Web pages get 403 (clients.browsers).',
     hosts === undefined
       ? 'Host may be any name (clients.allowed_hosts).'
@@ -128,7 +128,7 @@ function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfi
   ];
 }
 
-/** Queries may hold secrets. */
+/** The schedules of a route, without queries: these may contain secrets. */
 function schedulesOn(route: string, { config }: Good): string[] {
   return config.schedules
     .filter((schedule) => schedule.route === route)

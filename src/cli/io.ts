@@ -1,16 +1,16 @@
-/** The world as commands see it, so that they can be run by a test. */
+/** The process around a command. Tests replace it. */
 export interface Io {
   out(text: string): void;
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Calls back each time the process is sent one of these signals. */
+  /** Calls `listener` each time the process receives the signal. */
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void): void;
-  /** Calls back with what nobody caught: exceptions and rejections outside any call. */
+  /** Calls `listener` with each uncaught exception and unhandled rejection. */
   onStray(listener: (error: unknown) => void): void;
-  /** Ends the process without further ado. */
+  /** Ends the process at once. */
   exitNow(code: number): void;
 }
 
-/** Runs to its end and gives the exit code: 0 fine, 1 it failed, 2 it was called wrongly. */
+/** Runs a command. Resolves with the exit code: 0 success, 1 failure, 2 wrong usage. */
 export type Command = (args: readonly string[], io: Io) => Promise<number>;

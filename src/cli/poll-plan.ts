@@ -9,7 +9,7 @@ type Scalar = NonNullable<Test['in']>[number];
 
 /** How a request is polled, in words. */
 export interface PollPlan {
-  /** What is asked after the first good answer. */
+  /** The target that is polled after the first successful answer. */
   readonly target: string;
   readonly success: readonly string[];
   readonly failure: readonly string[];
@@ -26,21 +26,21 @@ export function pollPlan({ conditions, delay, target }: PollOptions): PollPlan {
   };
 }
 
-/** For people. */
+/** The plan as text. */
 export function describePolling(plan: PollPlan | undefined): string {
   if (plan === undefined) return '';
   const { target, success, failure, minMs, maxMs } = plan;
   const lines = [
-    `A good answer is not the end: ${target} is polled every ${formatDuration(minMs)} to ${formatDuration(maxMs)}, longer each time,`,
+    `A successful answer is not final: ${target} is polled every ${formatDuration(minMs)} to ${formatDuration(maxMs)}, with growing waits,`,
     `until ${success.join(', or ')}`,
     ...(failure.length === 0 ? [] : [`failed if ${failure.join(', or ')}`]),
-    'Polls use up no attempts; the last one is exactly at the deadline. A Retry-After takes the place of the wait, up to its longest.',
+    'Polls use no attempts. The last poll is exactly at the deadline. A Retry-After replaces the wait, up to the longest wait.',
   ];
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
 function targetText(target: PollTarget): string {
-  if (target.from === 'header') return `what ${target.name} says`;
+  if (target.from === 'header') return `the URL in ${target.name}`;
   return target.parts
     .map((part) => (typeof part === 'string' ? part : `{json:${pointerText(part)}}`))
     .join('');
@@ -59,7 +59,7 @@ function testTexts({ equals, in: list, matches, exists, gte, lte }: Test): strin
     [equals, () => `is ${valueText(equals as Scalar)}`],
     [list, () => `is one of ${(list ?? []).map(valueText).join(', ')}`],
     [matches, () => `matches /${matches?.source}/`],
-    [exists, () => (exists === true ? 'is there' : 'is not there')],
+    [exists, () => (exists === true ? 'exists' : 'does not exist')],
     [gte, () => `is at least ${gte}`],
     [lte, () => `is at most ${lte}`],
   ];

@@ -2,20 +2,20 @@ import { presetFile, presetTable } from '../config/resolve/preset.ts';
 import { readArgs } from './args.ts';
 import type { Command } from './io.ts';
 
-const ABOUT = `Prints what is known about an API, with the source of each fact, as a preset file: the start of one of your own.
+const ABOUT = `Prints a preset: known facts about an API, with the source of each. You can start your own preset file from it:
   breakwater presets stripe > my-stripe.yaml      # and in config.yaml: preset: ./my-stripe.yaml`;
 
-const OPTIONS = '  -h, --help   this text\n\nExit codes: 0 printed, 1 no such preset, 2 called wrongly.\n';
+const OPTIONS = '  -h, --help   this text\n\nExit codes: 0 success, 1 unknown preset, 2 wrong usage.\n';
 
 const LIST = {
-  text: `Usage: breakwater presets [NAME]\n\n${ABOUT}\nWithout a name it prints the table of them all, in Markdown.\n\n${OPTIONS}`,
+  text: `Usage: breakwater presets [NAME]\n\n${ABOUT}\nWithout a name it prints a table of all presets, in Markdown.\n\n${OPTIONS}`,
   options: {},
   words: [],
 } as const;
 
 const ONE = { ...LIST, words: ['NAME'] } as const;
 
-/** Prints the built-in presets, or one of them. */
+/** `breakwater presets`: prints the table of built-in presets, or one of them. */
 export const presets: Command = async (args, io) => {
   const named = args.some((arg) => !arg.startsWith('-'));
   const called = readArgs(args, named ? ONE : LIST, io);

@@ -2,7 +2,7 @@ import { parseDuration } from '../config/fields/units.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ADMIN_HELP, ADMIN_OPTIONS } from './admin-api.ts';
 
-/** How the command is called. */
+/** Usage of `breakwater requests`. */
 export const USAGE = {
   text: `Usage: breakwater requests list [FILTERS]
        breakwater requests show|attempts|response ID
@@ -10,14 +10,15 @@ export const USAGE = {
        breakwater requests retry|cancel FILTERS --limit N
        breakwater requests delete ID…
 
-Looks at the durable requests of a running proxy, and changes what becomes of them.
+Lists and changes the durable requests of a running proxy.
 
-  list       newest first: status, attempts, when the next one is due, and why it waits
-  show       all about one, with each attempt and the wait after it
-  response   the body of what the upstream answered
-  retry      what waits is sent now; what has failed or was cancelled begins again (--force: what has succeeded too)
-  cancel     an attempt that runs is cut, and its outcome unknown
-  delete     cancels, and erases the bodies
+  list       newest first: status, attempts, time of the next attempt, and why it waits
+  show       one request, with each attempt and the wait after it
+  attempts   the attempts of one request
+  response   the body of the upstream's response
+  retry      sends waiting requests now, and restarts failed and cancelled ones (--force: also succeeded ones)
+  cancel     cancels requests; the outcome of a running attempt stays unknown
+  delete     cancels requests, and erases their bodies
 
       --status S,T       queued, running, waiting, succeeded, failed, cancelled
       --route NAME       upstream/route
@@ -25,17 +26,17 @@ Looks at the durable requests of a running proxy, and changes what becomes of th
       --key KEY          its Breakwater-Key
       --kind KIND        request, callback or scheduled
       --parent ID        callbacks of this request, or runs of this schedule
-      --sort ORDER       list: newest (first), or next: what waits, soonest first
-      --since MOMENT     accepted since 2026-12-01T08:00:00Z, or 2h ago
-      --until MOMENT     accepted before
-      --min-attempts N   at least so many were made
-      --limit N          at most so many (list: 50, up to 500; retry and cancel: up to 10000)
-      --cursor C         list: goes on where the page before ended
-      --json             list, show and attempts, for machines
+      --sort ORDER       list: newest (first), or next: waiting requests, soonest first
+      --since TIME       accepted since 2026-12-01T08:00:00Z, or 2h for two hours ago
+      --until TIME       accepted before this time
+      --min-attempts N   with at least N attempts
+      --limit N          at most N requests (list: default 50, up to 500; retry and cancel: up to 10000)
+      --cursor C         list: continue after the previous page
+      --json             list, show and attempts: print JSON
 ${ADMIN_HELP}
   -h, --help             this text
 
-Exit codes: 0 done, 1 no proxy, no such request or refused, 2 called wrongly.
+Exit codes: 0 success, 1 no proxy, unknown request or refused, 2 wrong usage.
 `,
   options: {
     ...ADMIN_OPTIONS,
@@ -58,7 +59,7 @@ Exit codes: 0 done, 1 no proxy, no such request or refused, 2 called wrongly.
   more: true,
 } as const;
 
-/** The options that choose requests; each has the name of the interface's parameter. */
+/** The options that select requests. Each has the name of the parameter of the API. */
 const FILTERS = [
   'status',
   'route',
@@ -76,7 +77,7 @@ const FILTERS = [
 
 export type Filters = Partial<Record<(typeof FILTERS)[number], string>>;
 
-/** What an action is about. */
+/** How an action selects requests. */
 export type Takes = 'filters' | 'one' | 'ids' | 'ids or filters';
 
 /** The filters among the options. */
@@ -86,14 +87,15 @@ export function filtersOf(values: Readonly<Record<string, unknown>>): Filters {
   );
 }
 
-/** What is wrong with a call, to follow the action's name; undefined: nothing. */
+/** The problem of a call, to be printed after the name of the action; undefined: none. */
 export function mistakeIn(takes: Takes, ids: readonly string[], filters: Filters): string | undefined {
-  if (takes === 'filters') return ids.length > 0 ? `takes no "${ids[0]}"; show does` : undefined;
+  if (takes === 'filters')
+    return ids.length > 0 ? `takes no id "${ids[0]}"; write show ${ids[0]}` : undefined;
   const filter = Object.keys(filters)[0];
   if (filter === undefined) return mistakeInIds(takes, ids);
   if (takes !== 'ids or filters') return `takes no --${filter}`;
   if (ids.length > 0) return `takes ids or --${filter}, not both`;
-  return filters.limit === undefined ? 'by filters needs --limit too' : undefined;
+  return filters.limit === undefined ? 'with filters needs --limit too' : undefined;
 }
 
 function mistakeInIds(takes: Takes, ids: readonly string[]): string | undefined {
@@ -101,7 +103,7 @@ function mistakeInIds(takes: Takes, ids: readonly string[]): string | undefined 
   return takes === 'one' && ids.length > 1 ? 'takes one id only' : undefined;
 }
 
-/** The filters as the interface takes them, with a question mark; moments may also be said as how long ago. */
+/** The filters as a query with its question mark. A time may be a duration: so long ago. */
 export function queryOf(filters: Filters): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filters)) {

@@ -1,7 +1,7 @@
 import { terminalText } from '../runtime/terminal.ts';
 import { table } from './table.ts';
 
-/** What is shown of a request's status monitor. */
+/** The status of a durable request, as far as it is shown. */
 export interface Monitor {
   readonly id: string;
   readonly status: string;
@@ -54,7 +54,7 @@ export function describeList(requests: readonly Monitor[], now: number): string 
   ]);
 }
 
-/** Everything about one. */
+/** All about one request. */
 export function describeRequest(monitor: Monitor, attempts: Attempts, now: number): string {
   const { request, labels, key, deadline, plan, callback } = monitor;
   const rows = [
@@ -75,7 +75,7 @@ export function describeRequest(monitor: Monitor, attempts: Attempts, now: numbe
   return `${terminalText(monitor.id)}\n${known}\n${describeAttempts(attempts, now)}`;
 }
 
-/** One line each, with the wait that was chosen after it. */
+/** One line for each attempt, with the wait after it. */
 export function describeAttempts({ attempts }: Attempts, now: number): string {
   if (attempts.length === 0) return 'no attempts yet\n';
   const rows = attempts.map(({ n, at, ms, status, error, wait_ms: wait, reason, reclaimed }) => [
@@ -84,12 +84,12 @@ export function describeAttempts({ attempts }: Attempts, now: number): string {
     roughly(ms),
     status === undefined ? (error ?? '') : String(status),
     wait === undefined ? (reason ?? '') : `waited ${roughly(wait)} (${reason ?? 'no reason'})`,
-    reclaimed === true ? 'begun by a process that was lost' : '',
+    reclaimed === true ? 'started by a process that crashed' : '',
   ]);
-  return table([['ATTEMPT', 'BEGAN', 'TOOK', 'RESULT', 'THEN', ''], ...rows], [0, 2]);
+  return table([['ATTEMPT', 'STARTED', 'TOOK', 'RESULT', 'NEXT', ''], ...rows], [0, 2]);
 }
 
-/** Where it stands, in a few words. */
+/** The status in a few words. */
 export function inShort(monitor: Monitor, now: number): string {
   const then = upcoming(monitor, now) ?? result(monitor);
   const erased = monitor.erased === true ? ' (erased)' : '';

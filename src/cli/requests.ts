@@ -16,12 +16,12 @@ import {
 interface Asked {
   readonly proxy: AdminAddress;
   readonly ids: readonly string[];
-  /** As the interface takes it, with its question mark. */
+  /** Query with its question mark; '' for none. */
   readonly query: string;
   readonly force: boolean;
   readonly json: boolean;
   readonly io: Io;
-  /** Takes a stored body, byte for byte. */
+  /** Prints a stored body, byte for byte. */
   readonly outRaw: (text: string) => void;
 }
 
@@ -40,7 +40,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   delete: { takes: 'ids', run: (asked) => eachOf(asked, 'DELETE', '') },
 };
 
-/** Shows and steers the durable requests of a running proxy. */
+/** `breakwater requests`: lists and changes the durable requests of a running proxy. */
 export const requests: Command = async (args, bare) => {
   const io = forTerminal(bare);
   const called = readArgs(args, USAGE, io);
@@ -48,7 +48,7 @@ export const requests: Command = async (args, bare) => {
   const { values } = called;
   const [name = '', ...ids] = called.words;
   const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-  if (action === undefined) return wrong(`no action "${name}"`, USAGE.text, io).exit;
+  if (action === undefined) return wrong(`unknown action "${name}"`, USAGE.text, io).exit;
   const filters = filtersOf(values);
   const mistake = mistakeIn(action.takes, ids, filters);
   if (mistake !== undefined) return wrong(`${name} ${mistake}`, USAGE.text, io).exit;
@@ -64,7 +64,7 @@ export const requests: Command = async (args, bare) => {
   }
 };
 
-/** What a proxy tells may come from its upstreams and clients. */
+/** Escapes control characters: texts may come from upstreams and clients. */
 function forTerminal(io: Io): Io {
   return {
     ...io,
@@ -77,7 +77,7 @@ async function list({ proxy, query, json, io }: Asked): Promise<number> {
   const page = await asked<{ requests: Monitor[]; cursor?: string }>(proxy, 'GET', `/requests${query}`);
   if (json) return printed(page, io);
   io.out(describeList(page.requests, systemClock.wallTime()));
-  if (page.cursor !== undefined) io.err(`there may be more: --cursor ${page.cursor}\n`);
+  if (page.cursor !== undefined) io.err(`there may be more; continue with --cursor ${page.cursor}\n`);
   return 0;
 }
 
@@ -122,12 +122,12 @@ async function change(what: 'retry' | 'cancel', call: Asked): Promise<number> {
   );
   if (json) return printed(result, io);
   io.out(
-    `${result.changed} of ${result.matched} that match: ${what === 'retry' ? 'sent again' : 'cancelled'}\n`,
+    `${result.changed} of ${result.matched} matching requests ${what === 'retry' ? 'sent again' : 'cancelled'}\n`,
   );
   return 0;
 }
 
-/** One after the other; what cannot be done to one does not keep the others from it. */
+/** Changes one request after the other, even if one of them fails. */
 async function eachOf({ proxy, ids, io }: Asked, method: string, what: string): Promise<number> {
   let code = 0;
   for (const id of ids) {
@@ -153,12 +153,12 @@ const pathOf = (id = ''): string => `/requests/${encodeURIComponent(id)}`;
 
 function problemIn(proxy: AdminAddress, body: Buffer): string {
   const detail = detailIn(proxy, body);
-  // The interface names its own parameter.
+  // The API names its own parameter.
   if (detail !== 'there is no such path')
     return detail === undefined
       ? 'no reason was given'
       : terminalText(detail.replace('?force=true', '--force'));
-  return `the proxy at ${proxy.url} has no durable requests under ${proxy.prefix}; no route is durable, or durable.prefix is another`;
+  return `the proxy at ${proxy.url} has no durable requests under ${proxy.prefix}; write durable: true in a route, or correct durable.prefix`;
 }
 
 function printed(value: unknown, io: Io): number {

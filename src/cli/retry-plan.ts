@@ -6,18 +6,18 @@ import { ProxyError } from '../proxy/errors.ts';
 
 /** Which failures of a call lead to another attempt. */
 export interface RetryRule {
-  /** Which calls: all of the method, or those with or without a key. */
+  /** All calls of the method, or those with or without an idempotency key. */
   readonly calls: 'all' | 'with_key' | 'without_key';
-  /** No request byte left us. */
+  /** Whether a failure before any request byte was sent is retried. */
   readonly notSent: boolean;
-  /** Bytes left, no answer came. */
+  /** Whether a failure after request bytes were sent, without an answer, is retried. */
   readonly sentUnknown: boolean;
   readonly statuses: readonly number[];
-  /** Errors that are all of a reply to gRPC, for which any method is sent again. */
+  /** gRPC errors (trailers-only) after which every call is retried. */
   readonly grpc: readonly string[];
 }
 
-/** Asks the policy itself, so that this can never say anything else than what happens. */
+/** The retry rules of a method. They are asked of the policy itself, so that they are always true. */
 export function retryRules(method: string, retry: RetryOptions): RetryRule[] {
   if (retry.attempts === 1) return [];
   const ruleOf = (calls: RetryRule['calls'], idempotencyKey: string | undefined): RetryRule => {
@@ -36,11 +36,11 @@ export function retryRules(method: string, retry: RetryOptions): RetryRule[] {
   const same =
     withKey.sentUnknown === withoutKey.sentUnknown && withKey.statuses.length === withoutKey.statuses.length;
   if (same || retry.idempotencyKey === 'none') return [{ ...withoutKey, calls: 'all' }];
-  // `inject` makes a key and `require` demands one: no call is without.
+  // With `inject` and `require` every call has a key.
   return retry.idempotencyKey === 'pass' ? [withKey, withoutKey] : [{ ...withKey, calls: 'all' }];
 }
 
-/** Said by a server that does not even look at the request, so it comes at once. */
+/** Sent by a server before it processes the request, so it comes at once. */
 const MISDIRECTED = 421;
 const ERROR_STATUSES = Array.from({ length: 200 }, (_, index) => 400 + index);
 
@@ -51,18 +51,18 @@ function failed(
   return { kind: 'error', error: new ProxyError(code, code, { sent }) };
 }
 
-/** The waits of a call all of whose attempts fail. */
+/** The waits of a call whose attempts all fail. */
 export interface Schedule {
   /** The first is the wait before attempt 2. */
   readonly waits: readonly WaitRange[];
   readonly sum: WaitRange;
-  /** When the last attempt starts at the latest: every wait and every attempt before it at its longest. */
+  /** Latest start of the last attempt: every wait and every earlier attempt takes its longest time. */
   readonly lastStartsMs: number;
-  /** When the call ends at the latest. */
+  /** Latest end of the call. */
   readonly endsMs: number;
 }
 
-/** `overloaded`: after 429, 503 and 529 the first wait is a longer one. */
+/** `overloaded`: after 429, 503 and 529 the first wait is longer. */
 export function retrySchedule(
   { settings }: RouteConfig,
   failedAttemptMs: number,
@@ -91,7 +91,7 @@ export function scheduleOf(
   return { waits, sum };
 }
 
-/** How long an attempt can take that another one follows. */
+/** Longest time of an attempt that is retried. */
 export function longestFailedAttempt(
   rules: readonly RetryRule[],
   { connection }: UpstreamConfig,
@@ -99,7 +99,7 @@ export function longestFailedAttempt(
 ): number {
   const { attemptTimeoutMs = settings.totalTimeoutMs } = settings;
   if (rules.some(({ sentUnknown }) => sentUnknown)) return attemptTimeoutMs;
-  // A timeout of such an attempt is not followed by another; only an answer, or no connection, is.
+  // A timeout is not retried here; only an answer or a failed connection is.
   const late = rules.some(({ statuses }) => statuses.some((status) => status !== MISDIRECTED));
   return late ? attemptTimeoutMs : connection.connectTimeoutMs;
 }

@@ -7,7 +7,7 @@ const CALLS: Readonly<Record<RetryRule['calls'], string>> = {
   without_key: 'without a key',
 };
 
-/** For people: the failures after which another attempt follows, as a table. */
+/** The failures after which a request is sent again, as a table. */
 export function describeRules(rules: readonly RetryRule[]): string {
   const rows = [
     ['', ...rules.map(({ calls }) => CALLS[calls])],
@@ -30,10 +30,10 @@ function ranges(numbers: readonly number[]): string {
   return runs.map((run) => (run.length < 3 ? run.join(' ') : `${run[0]}-${run.at(-1)}`)).join(' ');
 }
 
-/** Said only where it is asked for: most APIs are not gRPC. */
+/** Shown only if it is configured: most APIs are not gRPC. */
 function grpcRow(rules: readonly RetryRule[]): string[][] {
   if (rules.every(({ grpc }) => grpc.length === 0)) return [];
-  return [['answered by gRPC, nothing else before', ...rules.map(({ grpc }) => grpc.join(' '))]];
+  return [['answered with a gRPC error only', ...rules.map(({ grpc }) => grpc.join(' '))]];
 }
 
 const yes = (is: boolean): string => (is ? 'yes' : 'no');

@@ -9,14 +9,14 @@ const USAGE = {
 Prints the JSON Schema (draft 2020-12) of config.yaml, for editors:
   breakwater schema > config.schema.json
 
-  --markdown   all keys as a Markdown table instead
+  --markdown   print all keys as a Markdown table
   -h, --help   this text
 `,
   options: { markdown: { type: 'boolean', default: false } },
   words: [],
 } as const;
 
-/** Prints what can be configured, for machines or for people. */
+/** `breakwater schema`: prints all keys as JSON Schema or as a table. */
 export const schema: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;

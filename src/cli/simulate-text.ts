@@ -6,14 +6,14 @@ import { faultName, RECOVERY_MS } from '../simulate/scenario.ts';
 import type { Bucket } from '../simulate/series.ts';
 import { table } from './table.ts';
 
-/** A simulation for people: the figures, the guarantee, and a chart. */
+/** A simulation as text: figures, guarantee and chart. */
 export function describeSimulation(report: Report): string {
   const { config, defaults, scenario } = report;
   return `${headline(report)}
 
 ${table(rows(config, defaults), [2, 3])}
-  Whatever happens, the retry budget keeps the attempts of such a run at or below
-  ${config.bound.formula} = ${config.bound.attempts}; there were ${config.figures.whole.attempts}.
+  The retry budget guarantees that such a run has at most
+  ${config.bound.formula} = ${config.bound.attempts} attempts. This run had ${config.figures.whole.attempts}.
 ${failures(config)}
 ${chart(config.series, scenario.capacityPerSecond, faultName(scenario.fault), scenario.faultMs / 1_000)}${
   defaults === undefined ? '\n  These are the built-in defaults.\n' : ''
@@ -44,7 +44,7 @@ function rows(config: Result, defaults: Result | undefined): string[][] {
   const rescued =
     config.figures.rescued === undefined
       ? []
-      : [row('rescued', 'of what retries can', (r) => percent(r.figures.rescued ?? 0))];
+      : [row('rescued', 'of what retries could', (r) => percent(r.figures.rescued ?? 0))];
   return [
     ['', '', 'as configured', ...(defaults === undefined ? [] : ['built-in defaults'])],
     row(
@@ -57,7 +57,7 @@ function rows(config: Result, defaults: Result | undefined): string[][] {
       'the minute after',
       factor((r) => r.figures.after),
     ),
-    row('', 'at most, if all failed', (r) => r.worstDuring.attemptsPerRequest.toFixed(2)),
+    row('', 'at most, if all fail', (r) => r.worstDuring.attemptsPerRequest.toFixed(2)),
     row(
       'success',
       'during the fault',

@@ -13,24 +13,24 @@ import { describeSimulation } from './simulate-text.ts';
 const USAGE = {
   text: `Usage: breakwater simulate UPSTREAM [--fault WHAT] [--for 20s] [--rps 80] [options]
 
-Says what the configuration would do while UPSTREAM fails: the real policies, in virtual time, against a simulated
-upstream. A minute of calm, the fault, three minutes to recover; the built-in defaults beside it. The same seed gives
-the same result.
+Shows what the configuration does while UPSTREAM fails: the real policies, in virtual time, against a simulated
+upstream. The run has a minute without a fault, the fault, and three minutes after it. The built-in defaults are shown
+for comparison. The same seed gives the same result.
 
       --fault WHAT      ${FAULT_WORDS.join(' | ')} (default outage)
       --for TIME        how long the fault lasts (default 20s)
-      --rps NUMBER      requests per second, of all callers together (default 80)
-      --callers N       proxies that share the upstream and that load (default 1)
-      --capacity RPS    what the upstream can serve (default rps / 0.8)
-      --latency TIME    its mean time for a request (default 100ms)
-      --route NAME      a route of the upstream (default: the one for all other calls)
-      --seed N          another course of luck (default 1)
+      --rps NUMBER      requests per second of all callers together (default 80)
+      --callers N       number of proxies that share the upstream and the load (default 1)
+      --capacity RPS    requests per second that the upstream can serve (default rps / 0.8)
+      --latency TIME    mean time of the upstream for a request (default 100ms)
+      --route NAME      a route of the upstream (default: default, the route for all other calls)
+      --seed N          seed of all random events (default 1)
   -c, --config FILE     the configuration (default config.yaml)
-      --json            for machines
-      --svg FILE        writes a chart as well
+      --json            print JSON
+      --svg FILE        also write a chart
   -h, --help            this text
 
-Exit codes: 0 simulated, 1 no such upstream or route or the configuration is wrong, 2 called wrongly.
+Exit codes: 0 success, 1 unknown upstream or route, or the configuration has problems, 2 wrong usage.
 `,
   options: {
     ...CONFIG_OPTION,
@@ -48,7 +48,7 @@ Exit codes: 0 simulated, 1 no such upstream or route or the configuration is wro
   words: ['UPSTREAM'],
 } as const;
 
-/** Simulates an outage of an upstream under the user's own configuration. */
+/** `breakwater simulate`: simulates an outage of an upstream with the user's configuration. */
 export const simulate: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
@@ -87,23 +87,23 @@ function write(io: Io, file: string, text: string): number {
 function find({ upstreams }: Config, name: string, routeName: string): Subject | string {
   const upstream = upstreams.find((candidate) => candidate.name === name);
   if (upstream === undefined) {
-    return `there is no upstream "${name}"; there are ${upstreams.map((other) => other.name).join(', ')}`;
+    return `there is no upstream "${name}"; write one of ${upstreams.map((other) => other.name).join(', ')}`;
   }
   const route = upstream.routes.find((candidate) => candidate.name === routeName);
   if (route === undefined) {
-    return `${name} has no route "${routeName}"; there are ${upstream.routes.map((other) => other.name).join(', ')}`;
+    return `${name} has no route "${routeName}"; write one of ${upstream.routes.map((other) => other.name).join(', ')}`;
   }
   return { upstream, route };
 }
 
-/** More calls than this would take minutes and gigabytes, and tell nothing that a tenth of rate and capacity does not. */
+/** More calls would take minutes and gigabytes. A tenth of rate and capacity gives the same picture. */
 const MAX_CALLS = 2_000_000;
 
 type Values = Readonly<Record<'fault' | 'for' | 'rps' | 'callers' | 'latency' | 'seed', string>> & {
   readonly capacity?: string | undefined;
 };
 
-/** The scenario, or what is wrong with the options. */
+/** The scenario, or the problem of the options. */
 function scenarioOf(values: Values): Scenario | string {
   const fault = parseFault(values.fault);
   if (fault === undefined) return `--fault ${values.fault}: write one of ${FAULT_WORDS.join(', ')}`;
@@ -124,9 +124,9 @@ function scenarioOf(values: Values): Scenario | string {
     callers: valueOf(callers),
     seed: valueOf(seed),
   });
-  if (scenario.faultMs <= 0 || scenario.serviceMs <= 0) return '--for and --latency: write more than nothing';
+  if (scenario.faultMs <= 0 || scenario.serviceMs <= 0) return '--for and --latency must be more than 0';
   if ((scenario.endMs / 1_000) * ratePerSecond > MAX_CALLS) {
-    return `more than ${MAX_CALLS} calls: lower --rps and --capacity alike, the picture stays the same; or shorten --for`;
+    return `more than ${MAX_CALLS} calls; lower --rps and --capacity by the same factor, which gives the same picture, or shorten --for`;
   }
   return scenario;
 }

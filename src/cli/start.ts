@@ -16,21 +16,21 @@ import { stopReason } from './stop-reason.ts';
 const USAGE = {
   text: `Usage: breakwater start [--config FILE] [--demo]
 
-Runs the proxy. A change of the file or SIGHUP reloads the configuration; a wrong one is refused and the running one
-stays. SIGTERM or SIGINT drains: calls are accepted for drain_delay, then running calls get drain_timeout; a second signal
-ends at once.
+Runs the proxy. SIGHUP, or a change of the file, reloads the configuration. If the new one has problems, the old one
+stays in effect. SIGTERM or SIGINT drains: calls are accepted for drain_delay, then running calls may take
+drain_timeout. A second signal ends the process at once.
 
   -c, --config FILE   the configuration (default config.yaml)
-      --demo          also run the unreliable demo API where the upstream "demo" expects it
+      --demo          also run the unreliable demo API at the url of the upstream "demo"
   -h, --help          this text
 
-Exit codes: 0 stopped as asked, 1 could not start or ended by a bug, 2 called wrongly.
+Exit codes: 0 stopped by a signal, 1 could not start or stopped after a bug, 2 wrong usage.
 `,
   options: { ...CONFIG_OPTION, demo: { type: 'boolean', default: false } },
   words: [],
 } as const;
 
-/** Runs the proxy until it is told to stop. */
+/** `breakwater start`: runs the proxy until a signal stops it. */
 export const start: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
@@ -44,7 +44,7 @@ export const start: Command = async (args, io) => {
   const { config } = loaded;
   const logger = await createLogger({ level: config.log.level, redact });
   let watcher: FileWatch | undefined;
-  // Before the start, which may take long: process 1 of a container never gets a signal that has no listener.
+  // Before the start, which may take long: process 1 of a container does not receive a signal without a listener.
   const stopping = stopReason(io, logger);
   try {
     const demo = withDemo ? await startDemo(config) : undefined;
@@ -61,7 +61,7 @@ export const start: Command = async (args, io) => {
       },
     });
     const app = await Promise.race([starting, stopping]);
-    // Told to stop before any call could come: there is nothing to drain.
+    // Stopped before any call arrived: there is nothing to drain.
     if (typeof app === 'number') return app;
     for (const warning of loaded.warnings) logger.warn({}, warning);
     announce(app, config, logger);
@@ -82,16 +82,16 @@ export const start: Command = async (args, io) => {
   }
 };
 
-/** Listens for SIGHUP from now on. A signal that comes before the result is called with a listener counts then. */
+/** Listens for SIGHUP from now on. A signal before the returned function gets its listener is delivered then. */
 function hangups(io: Io): (listener: () => void) => void {
   let asked = false;
-  let told: (() => void) | undefined;
+  let notify: (() => void) | undefined;
   io.onSignal('SIGHUP', () => {
-    if (told === undefined) asked = true;
-    else told();
+    if (notify === undefined) asked = true;
+    else notify();
   });
   return (listener) => {
-    told = listener;
+    notify = listener;
     if (asked) listener();
   };
 }
@@ -112,11 +112,13 @@ function announce(app: App, { upstreams }: Config, logger: Logger): void {
   logger.info({ version: packageVersion, node: nodeVersion, admin: app.adminUrl }, `listening on ${app.url}`);
 }
 
-/** The unreliable API of the README's examples, where the upstream `demo` expects it. */
+/** Starts the unreliable API of the README's examples at the URL of the upstream `demo`. */
 async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
   const demo = config.upstreams.find(({ name }) => name === 'demo');
   if (demo === undefined)
-    throw new Error('--demo needs an upstream named "demo" with a url such as http://127.0.0.1:8090');
+    throw new Error(
+      '--demo needs an upstream named "demo"; write upstreams: { demo: { url: http://127.0.0.1:8090, allow_private: true } }',
+    );
   const { startDemoApi } = await import('../../examples/demo-api/server.ts');
   const { hostname, port } = new URL(demo.origin);
   try {
@@ -133,8 +135,8 @@ async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
 const REASONS: ReadonlyMap<string, (setting: string) => string> = new Map(
   Object.entries<(setting: string) => string>({
     EADDRINUSE: (setting) => `the address is in use; stop the other process or change ${setting}`,
-    EACCES: () => 'no permission for this port; use one above 1023',
-    EADDRNOTAVAIL: () => 'this machine has no such address',
+    EACCES: () => 'no permission for this port; write a port above 1023',
+    EADDRNOTAVAIL: () => 'this machine does not have this address; write one of its own, or 127.0.0.1',
   }),
 );
 
@@ -143,7 +145,7 @@ function startFailure(error: unknown): string {
   return listenFailure(error, '"listen" and "admin" in the configuration') ?? `cannot start: ${why}`;
 }
 
-/** What kept a server from listening, and what to do about it; `setting` is what its address is from. */
+/** Why a server could not listen, and the fix; undefined for other errors. `setting`: where its address is set. */
 function listenFailure(error: unknown, setting: string): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };

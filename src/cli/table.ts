@@ -1,6 +1,6 @@
 import { terminalText } from '../runtime/terminal.ts';
 
-/** Rows in aligned columns, two spaces apart, indented by two. `right`: the columns that are aligned to the right. A cell is one line. */
+/** Rows in aligned columns, two spaces apart, indented by two. `right`: columns aligned to the right. Control characters in cells are escaped. */
 export function table(texts: readonly (readonly string[])[], right: readonly number[] = []): string {
   const rows = texts.map((row) => row.map(terminalText));
   const widths: number[] = [];

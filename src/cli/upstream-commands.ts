@@ -17,7 +17,7 @@ const ENDING = `
 ${ADMIN_HELP}
   -h, --help             this text
 
-Exit codes: 0 done, 1 no proxy, no such upstream or refused, 2 called wrongly.
+Exit codes: 0 success, 1 no proxy, unknown upstream or refused, 2 wrong usage.
 `;
 
 const BREAKER = {
@@ -52,17 +52,17 @@ export const breaker: Command = async (args, io) => {
   if ('exit' in called) return called.exit;
   const [upstream = '', force = ''] = called.words;
   if (!STATES.includes(force))
-    return wrong(`no state "${force}", only ${STATES.join(', ')}`, BREAKER.text, io).exit;
+    return wrong(`unknown state "${force}"; write one of ${STATES.join(', ')}`, BREAKER.text, io).exit;
   const call = { path: pathOf(upstream, 'breaker'), body: { force } };
   return change(call, `breaker of ${upstream} set to ${force}`, called.values, io);
 };
 
-/** `breakwater quota reset UPSTREAM`: clears what the quotas of an upstream have learned and counted. */
+/** `breakwater quota reset UPSTREAM`: clears the learned limits and counted usage of an upstream. */
 export const quota: Command = async (args, io) => {
   const called = readArgs(args, QUOTA, io);
   if ('exit' in called) return called.exit;
   const [action = '', upstream = ''] = called.words;
-  if (action !== 'reset') return wrong(`no action "${action}", only reset`, QUOTA.text, io).exit;
+  if (action !== 'reset') return wrong(`unknown action "${action}"; write reset`, QUOTA.text, io).exit;
   const call = { path: pathOf(upstream, 'quota'), body: { reset: true } };
   return change(call, `quota of ${upstream} reset`, called.values, io);
 };

@@ -203,7 +203,7 @@ upstreams:
       await client.send(get());
       await origin.untilRequests(1);
       proxy.child.kill('SIGUSR2');
-      await proxy.untilPrinted(/an exception outside any call/);
+      await proxy.untilPrinted(/exception outside any call/);
       exchanges[0]?.response.end('done');
       expect((await client.readReply()).body.toString()).toBe('done');
       expect(await proxy.ended()).toBe(1);

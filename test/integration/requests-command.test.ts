@@ -166,7 +166,7 @@ describe('a running proxy is told', () => {
   test('to retry or cancel all that match, at most so many', async () => {
     const { client, setting, refused, waiting } = await threeRequests();
     const cancelled = await run(['cancel', '--status', 'queued,waiting', '--limit', '10'], setting);
-    expect([cancelled.code, cancelled.out]).toEqual([0, '1 of 1 that match: cancelled\n']);
+    expect([cancelled.code, cancelled.out]).toEqual([0, '1 of 1 matching requests cancelled\n']);
     expect((await client.monitor(`/_breakwater/requests/${waiting}`)).status).toBe('cancelled');
     const again = await run(['retry', '--status', 'failed', '--limit', '10', '--json'], setting);
     expect(JSON.parse(again.out)).toEqual({ matched: 1, changed: 1 });
@@ -206,7 +206,7 @@ describe('what is wrong is said', () => {
     const { code, err } = await run(['list'], { config: configOf(client) });
     expect([code, err]).toEqual([
       1,
-      expect.stringContaining('has no durable requests under /_breakwater; no'),
+      expect.stringContaining('has no durable requests under /_breakwater; write'),
     ]);
   });
 
@@ -217,10 +217,10 @@ describe('what is wrong is said', () => {
     const env = (token: string) => ({ env: { BREAKWATER_ADMIN_TOKEN: token } });
     expect(await run(named)).toMatchObject({
       code: 1,
-      err: expect.stringContaining('wants its admin token'),
+      err: expect.stringContaining('needs its admin token'),
     });
     const wrong = await run(named, env('other'));
-    expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('does not take this admin token') });
+    expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('refuses this admin token') });
     expect(wrong.err).not.toContain('other');
     expect((await run(named, env('secret-1'))).code).toBe(0);
     expect((await run(['list'], { config: configOf(client, 'admin_token: secret-1') })).code).toBe(0);
@@ -228,14 +228,14 @@ describe('what is wrong is said', () => {
 
   test.each([
     [[], 'ACTION is missing'],
-    [['lst'], 'no action "lst"'],
-    [['constructor'], 'no action "constructor"'],
-    [['list', 'req_1'], 'list takes no "req_1"'],
+    [['lst'], 'unknown action "lst"'],
+    [['constructor'], 'unknown action "constructor"'],
+    [['list', 'req_1'], 'list takes no id "req_1"'],
     [['show'], 'show needs the id of a request'],
     [['show', 'a', 'b'], 'show takes one id only'],
     [['show', '--status', 'failed'], 'show takes no --status'],
     [['retry'], 'retry needs the id'],
-    [['cancel', '--status', 'waiting'], 'cancel by filters needs --limit too'],
+    [['cancel', '--status', 'waiting'], 'cancel with filters needs --limit too'],
     [['cancel', 'a', '--limit', '3'], 'cancel takes ids or --limit, not both'],
     [['delete', '--limit', '3'], 'delete takes no --limit'],
     [['list', '--sttus', 'x'], "Unknown option '--sttus'"],
@@ -253,7 +253,10 @@ describe('what is wrong is said', () => {
 
   test('a configuration that is wrong, with its places', async () => {
     const { code, err } = await run(['list'], { config: 'upstreams: 5' });
-    expect([code, err]).toEqual([1, expect.stringMatching(/config\.yaml:1.*\n.*name the proxy by --admin/s)]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/config\.yaml:1.*\n.*name the proxy with --admin/s),
+    ]);
   });
 });
 
@@ -300,9 +303,9 @@ test('the texts, to the letter', () => {
   attempts  3 of 50
   planned   in 4.2 s, in 3 min
 
-  ATTEMPT  BEGAN      TOOK  RESULT           THEN
+  ATTEMPT  STARTED    TOOK  RESULT           NEXT
         1  90 s ago  12 ms  503              waited 412 ms (backoff)
-        2  90 s ago   10 s  attempt_timeout                           begun by a process that was lost
+        2  90 s ago   10 s  attempt_timeout                           started by a process that crashed
 `);
   expect([0, 999, 1_000, 9_949, 9_950, 119_999, 120_000, 7_199_999, 7_200_000, 1e9].map(roughly)).toEqual([
     '0 ms',

@@ -155,7 +155,7 @@ test('the command line helps, and says with 2 when it was called wrongly', async
   expect(help.out).toContain('explain METHOD PATH');
   const unknown = breakwater('strat');
   expect(await unknown.ended()).toBe(2);
-  expect(unknown.err).toContain('no command "strat"');
+  expect(unknown.err).toContain('unknown command "strat"');
   const option = breakwater('start', '--confg', 'x');
   expect(await option.ended()).toBe(2);
   expect(option.err).toContain('--confg');

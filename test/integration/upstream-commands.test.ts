@@ -81,10 +81,10 @@ describe('what is wrong is said', () => {
   test.each<[string, Command, string[], string]>([
     ['breaker', breaker, [], 'UPSTREAM is missing'],
     ['breaker', breaker, ['api'], 'STATE is missing'],
-    ['breaker', breaker, ['api', 'shut'], 'no state "shut", only open, closed, auto'],
+    ['breaker', breaker, ['api', 'shut'], 'unknown state "shut"; write one of open, closed, auto'],
     ['breaker', breaker, ['api', 'open', 'more'], "unexpected argument 'more'"],
     ['quota', quota, ['reset'], 'UPSTREAM is missing'],
-    ['quota', quota, ['show', 'api'], 'no action "show", only reset'],
+    ['quota', quota, ['show', 'api'], 'unknown action "show"; write reset'],
   ])('%s called with %s %j', async (_name, command, args, message) => {
     const ran = await run(command, args);
     expect(ran).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });

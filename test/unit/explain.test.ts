@@ -73,7 +73,7 @@ test('names upstream, route and the URL the attempt goes to', async () => {
 
 test('lists every value with the line that set it, in columns', async () => {
   const { out } = await run(explain, ['POST', '/pay/charges/7'], CONFIG);
-  const values = sectionOf(out, 'Values in effect, and who set them');
+  const values = sectionOf(out, 'Values in effect, and where they are set');
   const columns = values.map((line) => line.trim().split(/ {2,}/));
   expect(columns).toContainEqual(['url', 'https://pay.example/api', 'config.yaml:6 (upstreams.pay)']);
   expect(columns).toContainEqual(['mount.path', '/pay', 'built-in']);
@@ -91,9 +91,9 @@ test('lists every value with the line that set it, in columns', async () => {
 test('says that a download is continued, and who said so', async () => {
   const { out } = await run(explain, ['GET', '/pay/file'], CONFIG);
   expect(out).toMatch(/resume\.attempts +3 +config\.yaml:15 \(route file\)/);
-  const last = sectionOf(out, 'When it is retried').at(-1);
+  const last = sectionOf(out, 'When the request is retried').at(-1);
   expect(last).toBe(
-    '  A download (200, strong ETag) that breaks is continued at most 3 times, while the budget has tokens.',
+    '  A broken download (200, strong ETag) is continued at most 3 times, while the budget has tokens.',
   );
   const post = await run(explain, ['POST', '/pay/file'], CONFIG);
   expect(post.out).not.toContain('continued');
@@ -101,7 +101,7 @@ test('says that a download is continued, and who said so', async () => {
 
 test('shows no secret: neither what came from outside nor what a header of that name holds', async () => {
   const { out } = await run(explain, ['POST', '/pay/charges/7'], CONFIG);
-  const columns = sectionOf(out, 'Values in effect, and who set them').map((line) =>
+  const columns = sectionOf(out, 'Values in effect, and where they are set').map((line) =>
     line.trim().split(/ {2,}/),
   );
   expect(columns).toContainEqual(['headers.set.x-lang', 'en', 'config.yaml:7 (upstreams.pay)']);
@@ -126,7 +126,7 @@ test.each([
       '  not sent (DNS, connect, TLS)      yes                                              yes',
       '  sent, no answer (reset, timeout)  yes                                              no',
       '  answered                          408 421 425 429 502-504 520-527 529 530 598 599  421',
-      '  POST is sent at most 2 times, while the budget has tokens and the body is kept.',
+      '  POST is sent at most 2 times, while the budget has tokens and the body is buffered.',
     ],
   ],
   [
@@ -135,7 +135,7 @@ test.each([
       '  not sent (DNS, connect, TLS)      yes',
       '  sent, no answer (reset, timeout)  yes',
       '  answered                          408 421 425 429 500 502-504 507-509 512-599',
-      '  GET is sent at most 3 times, while the budget has tokens and the body is kept.',
+      '  GET is sent at most 3 times, while the budget has tokens and the body is buffered.',
     ],
   ],
   [
@@ -144,7 +144,7 @@ test.each([
       '  not sent (DNS, connect, TLS)      yes',
       '  sent, no answer (reset, timeout)  yes',
       '  answered                          408 421 425 429 502-504 520-527 529 530 598 599',
-      '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
+      '  POST is sent at most 3 times, while the budget has tokens and the body is buffered.',
     ],
   ],
   [
@@ -153,23 +153,23 @@ test.each([
       '  not sent (DNS, connect, TLS)      yes',
       '  sent, no answer (reset, timeout)  no',
       '  answered                          421 429',
-      '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
+      '  POST is sent at most 3 times, while the budget has tokens and the body is buffered.',
     ],
   ],
   [
     'POST /pay/grpc',
     [
-      '  not sent (DNS, connect, TLS)           yes',
-      '  sent, no answer (reset, timeout)       no',
-      '  answered                               421',
-      '  answered by gRPC, nothing else before  unavailable aborted',
-      '  POST is sent at most 3 times, while the budget has tokens and the body is kept.',
+      '  not sent (DNS, connect, TLS)      yes',
+      '  sent, no answer (reset, timeout)  no',
+      '  answered                          421',
+      '  answered with a gRPC error only   unavailable aborted',
+      '  POST is sent at most 3 times, while the budget has tokens and the body is buffered.',
     ],
   ],
   ['GET /pay/once', ['  never: retry.attempts is 1']],
 ])('says when %s is retried', async (request, lines) => {
   const { out } = await run(explain, request.split(' '), CONFIG);
-  expect(sectionOf(out, 'When it is retried')).toEqual(lines);
+  expect(sectionOf(out, 'When the request is retried')).toEqual(lines);
 });
 
 test('shows each wait and their sum, for ordinary failures and for overload', async () => {
@@ -182,11 +182,11 @@ test('shows each wait and their sum, for ordinary failures and for overload', as
     '  after 429, 503, 529, before attempt 2  0ms   500ms     1s',
     '  after 429, 503, 529, before attempt 3  0ms      1s     2s',
     '  after 429, 503, 529, in all            0ms    1.5s     3s',
-    '  A Retry-After that asks for more takes the place of a wait, up to 90s.',
+    '  A longer Retry-After replaces a wait, up to 90s.',
   ]);
 });
 
-const WORST = 'At worst, with every wait and every attempt at its longest';
+const WORST = 'Worst case: every wait and every attempt takes its longest time';
 
 test.each([
   // Two attempts of 2 s and the waits.
@@ -283,7 +283,7 @@ schedules:
     new RegExp(`^ {2}schedule rates {2}fx/default {2}next ${slot}, ${slot}, ${slot}$`, 'm'),
   );
   const explained = await run(explain, ['GET', '/fx/latest'], config);
-  expect(explained.out).toContain('  Made by schedule rates: GET /latest?…, 0 0 1 1 * (Europe/Berlin)\n');
+  expect(explained.out).toContain('  Sent by schedule rates: GET /latest?…, 0 0 1 1 * (Europe/Berlin)\n');
 });
 
 test('schema prints the JSON Schema, or the table', async () => {
@@ -323,7 +323,9 @@ test('explain shows the values of a preset with their sources, and calls that ma
   expect(out).toMatch(
     /errors\.rules\[0\] +\{ name: insufficient_quota, .*means: permanent, throttled: true \} +preset openai \(https:\/\/platform/,
   );
-  expect(sectionOf(out, 'When it is retried').join('\n')).toContain('sent, no answer (reset, timeout)  yes');
+  expect(sectionOf(out, 'When the request is retried').join('\n')).toContain(
+    'sent, no answer (reset, timeout)  yes',
+  );
 });
 
 test('presets prints them all, or one as a file, and says which there are', async () => {
@@ -344,12 +346,12 @@ test('presets prints them all, or one as a file, and says which there are', asyn
 });
 
 test.each([
-  ['POST', '', ['timeout)  no\n', '  421 425 429\n'], 'Another failure that leaves its outcome open'],
+  ['POST', '', ['timeout)  no\n', '  421 425 429\n'], 'Another failure that leaves the outcome open'],
   [
     'POST',
     'retry: { idempotency_key: pass, not_processed: [423] },',
     ['with a key ', '530 598 599  421 423 425 429\n'],
-    'Without a key, another failure that leaves its outcome open',
+    'Without a key, another failure that leaves the outcome open',
   ],
   ['POST', 'retry: { idempotency_key: inject },', ['timeout)  yes\n', ' 502-504 '], undefined],
   ['PUT', '', ['timeout)  yes\n', ' 502-504 '], undefined],
@@ -358,10 +360,10 @@ test.each([
   async (method, more, lines, held) => {
     const config = `upstreams: { fx: { url: https://api.example.com, ${more} durable: true } }\n`;
     const { out } = await run(explain, [method, '/fx/latest'], config);
-    const plan = out.slice(out.indexOf('Handed over'));
+    const plan = out.slice(out.indexOf('Durable request'));
     expect(plan).toContain('at most 50 attempts');
     for (const line of lines) expect(plan).toContain(line);
-    expect(plan.includes('ends it as unknown_outcome')).toBe(held !== undefined);
+    expect(plan.includes('ends the request as unknown_outcome')).toBe(held !== undefined);
     expect(plan).toContain(held ?? '');
   },
 );
@@ -379,20 +381,20 @@ test('with on_unknown_outcome: retry a POST without a key is planned as one that
 test('tells who is refused where a credential is added, and nothing where none is', async () => {
   const args = ['POST', '/pay/keyed', '--config', 'config.yaml'];
   const { out } = await run(explain, args, CONFIG);
-  expect(sectionOf(out, 'Who may use it')).toEqual([
-    '  It adds authorization.',
+  expect(sectionOf(out, 'Which clients may use the route')).toEqual([
+    '  The route adds authorization.',
     '  Web pages get 403 (clients.browsers).',
     '  Host may be IP addresses, names without a dot, *.localhost, *.internal, hook.local, pay.example (clients.allowed_hosts).',
   ]);
   const open = CONFIG.replace('authorization: literal', 'x-lang: de').replace('x-lang: en, ', '');
-  expect((await run(explain, args, open)).out).not.toContain('Who may use it');
+  expect((await run(explain, args, open)).out).not.toContain('Which clients may use the route');
 });
 
 test('without a written attempt timeout it says how silence is judged, and nothing of it with one', async () => {
   const plain = 'upstreams:\n  pay: { url: https://pay.example }\n';
   const heading = 'When an attempt is silent';
   expect(sectionOf((await run(explain, ['GET', '/pay/a'], plain)).out, heading).join(' ')).toContain(
-    'usual for the path',
+    '90th percentile of its path',
   );
   const written = `defaults: { timeouts: { attempt: 2s } }\n${plain}`;
   expect((await run(explain, ['GET', '/pay/a'], written)).out).not.toContain(heading);
