@@ -5,28 +5,28 @@ import type { RecentCall } from './recent.ts';
 
 export const FORCES = ['open', 'closed', 'auto'] as const;
 
-/** What an operator may hold a breaker to; `auto` lets it decide again. */
+/** State forced by an operator. `auto` ends the forcing. */
 export type BreakerForce = (typeof FORCES)[number];
 
 export type ReloadResult =
   | { readonly ok: true }
-  /** Every problem of the file, one line each; the running configuration stays. */
+  /** All problems of the file, one line each. The running configuration stays in effect. */
   | { readonly ok: false; readonly errors: readonly string[] };
 
-/** What the admin server shows and sets off. */
+/** State and operations of the admin server. */
 export interface AdminDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly state: StateSource;
   readonly recent: { list(): readonly RecentCall[] };
-  /** `ready` from listening until SIGTERM, unless the store of durable requests fails. */
+  /** `ready` from listening until SIGTERM, unless the durable store fails. */
   readiness(): 'starting' | 'ready' | 'leaving' | 'draining' | 'store_failed';
   readonly durable?: DurableApi | undefined;
-  /** False when there is no such upstream. */
+  /** False if there is no such upstream. */
   forceBreaker(upstream: string, force: BreakerForce): boolean;
-  /** Forgets what was learned and used of its quotas. False when there is no such upstream. */
+  /** Clears the learned limits and counted usage of an upstream's quotas. False if there is no such upstream. */
   resetQuota(upstream: string): boolean;
   reload(): Promise<ReloadResult>;
-  /** The effective configuration, redacted. */
+  /** The effective configuration, with secrets redacted. */
   config(): unknown;
   readonly logger: Pick<Logger, 'warn' | 'error'>;
 }

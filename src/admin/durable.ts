@@ -7,26 +7,26 @@ import { Abort } from '../runtime/abort.ts';
 import { checkAccess } from './guard.ts';
 import { AdminProblem } from './response.ts';
 
-/** The durable requests' HTTP interface, as the admin server passes calls on to it. */
+/** The HTTP API of durable requests, as the admin server uses it. */
 export interface DurableApi {
-  /** Path of its own, without a trailing slash; undefined where no route is durable. */
+  /** Path prefix of the API, without a trailing slash. Undefined without durable routes. */
   readonly prefix: string | undefined;
-  /** Rejects with a ProxyError where there is no store. */
+  /** Rejects with a ProxyError if the store is not open. */
   readonly api: (call: DurableCall) => Promise<Reply>;
 }
 
-/** Whether `path` is the interface's to answer. */
+/** Whether `path` belongs to the API of durable requests. */
 export function decideDurablePath(path: string, durable: DurableApi | undefined): durable is DurableApi {
   return durable?.prefix !== undefined && path.startsWith(`${durable.prefix}/`);
 }
 
 /**
- * What an upstream once answered must not become a page of this server in an operator's browser: it would be free to do
- * whatever the operator can. Further policies only restrict further (CSP §8.1), so that a stored one does not matter.
+ * A stored reply must not run as a page of this server, where it could do whatever the operator can. Several policies
+ * combine to the strictest (CSP §8.1), so a stored policy does not weaken this one.
  */
 const INERT = ['content-security-policy', "sandbox; default-src 'none'", 'x-content-type-options', 'nosniff'];
 
-/** Answers as an operator's call: whoever comes in here may look at everything. Throws an AdminProblem or a bug. */
+/** Answers with operator rights, after checking the access. Throws an AdminProblem, or an error because of a bug. */
 export async function answerDurable(
   { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
   token: string | undefined,

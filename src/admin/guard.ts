@@ -4,11 +4,11 @@ import { isIP } from 'node:net';
 import { AdminProblem } from './response.ts';
 
 /**
- * Throws unless the request comes from whom it should.
+ * Throws unless the caller may use the admin API.
  *
- * With a token: it must be there as `Authorization: Bearer …` (RFC 6750). Without one the server is on loopback, and what
- * threatens it is a web page in a browser on the same machine: a DNS name that is rebound to loopback shows in `Host`. With
- * or without, other web pages than our own may ask nothing.
+ * With a token, it must be sent as `Authorization: Bearer …` (RFC 6750). Without one the server listens on loopback, where
+ * a web page in a local browser could attack it by DNS rebinding, so `Host` is checked. Requests from other web pages are
+ * always refused.
  */
 export function checkAccess(req: IncomingMessage, token: string | undefined): void {
   if (token === undefined) checkHost(req.headers.host);
@@ -25,7 +25,7 @@ function checkToken(authorization: string | undefined, token: string): void {
   });
 }
 
-/** Whether an Authorization carries the admin token; never where there is none. */
+/** Whether an Authorization header carries the admin token. False if no token is configured. */
 export function hasToken(authorization: string | undefined, token: string | undefined): boolean {
   const given = bearer(authorization);
   return token !== undefined && given !== undefined && sameSecret(given, token);
@@ -36,8 +36,8 @@ function bearer(authorization: string | undefined): string | undefined {
 }
 
 /**
- * Throws unless a request that changes something is meant: browsers send JSON to another origin only after asking, which we
- * never allow.
+ * Throws 415 for a change that is not JSON. A browser sends JSON to another origin only after a preflight, which this
+ * server never grants.
  */
 export function checkIntent({ headers }: IncomingMessage): void {
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
@@ -48,8 +48,8 @@ export function checkIntent({ headers }: IncomingMessage): void {
 }
 
 /**
- * Throws for requests of other web pages than our own: browsers say where one that changes something comes from (Origin),
- * and newer ones of each whose server it is (Sec-Fetch-Site). Links to us may be anywhere.
+ * Throws 403 for requests from other web pages. Browsers send Origin with changes, and newer ones send Sec-Fetch-Site
+ * with every request. Links to this server may be anywhere.
  */
 function checkOrigin({ headers }: IncomingMessage): void {
   const { origin, host } = headers;
@@ -63,7 +63,7 @@ function hostOf(origin: string): string | undefined {
   return /^https?:\/\/([^/]+)$/.exec(origin)?.[1];
 }
 
-/** Without a token: throws unless the request was made for this machine's own name or an address. */
+/** Without a token: throws 421 unless the Host is localhost or an IP address. This stops DNS rebinding. */
 export function checkHost(host: string | undefined): void {
   const name = (host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
   if (isIP(name) !== 0 || name.toLowerCase() === 'localhost') return;
@@ -73,7 +73,7 @@ export function checkHost(host: string | undefined): void {
   );
 }
 
-/** Hashing makes both sides equally long, which timingSafeEqual demands, without telling the length. */
+/** Hashing gives both sides the same length, which timingSafeEqual requires, without revealing the length. */
 function sameSecret(a: string, b: string): boolean {
   return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
 }

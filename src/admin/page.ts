@@ -4,7 +4,7 @@ import { AdminProblem, type AdminResponse } from './response.ts';
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
 
-/** Every file of the monitor page there is: no path of a request ever becomes a path of the disk. */
+/** All files of the monitor page. A request path is never used as a file path. */
 const FILES: ReadonlyMap<string, readonly [name: string, contentType: string]> = new Map([
   ['/', ['index.html', 'text/html; charset=utf-8']],
   ['/dashboard/icon.svg', ['icon.svg', 'image/svg+xml']],
@@ -36,10 +36,7 @@ function file(name: string, contentType: string): [string, [string, string]] {
   return [`/dashboard/${name}`, [name, contentType]];
 }
 
-/**
- * Nothing from elsewhere, nothing inline, in no frame; and the page's own script cannot make markup of text, whatever it
- * tries (Trusted Types, where the browser has them).
- */
+/** Only own files, nothing inline, no frames. Trusted Types keep the page's scripts from turning text into markup. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -65,13 +62,13 @@ export function isPage(path: string): boolean {
   return FILES.has(path);
 }
 
-/** A file of the monitor page, read when it is asked for: nobody who never looks pays for it. */
+/** Reads a file of the monitor page at each request, so that unused files cost no memory. */
 export async function pageFile(method: string, path: string): Promise<AdminResponse> {
   const [name, contentType] = FILES.get(path) ?? [];
   if (name === undefined || contentType === undefined) throw new AdminProblem(404, 'there is no such path');
   if (method !== 'GET' && method !== 'HEAD')
     throw new AdminProblem(405, `${path} allows GET and HEAD only`, { headers: { allow: 'GET, HEAD' } });
-  // Beside this module in the source tree, and beside the bundle, where the build copies the folder.
+  // In the source tree the folder is beside this module; the build copies it beside the bundle.
   const body = await readFile(new URL(`./dashboard/${name}`, import.meta.url), 'utf8');
   return { status: 200, contentType, body, headers: HEADERS };
 }

@@ -4,7 +4,7 @@ import { type CallRecord, notable, type Observer } from '../telemetry/call-recor
 
 /** A notable call as `/api/state` shows it. */
 export interface RecentCall extends CallLine {
-  /** When it ended, ISO 8601. */
+  /** End of the call, ISO 8601. */
   readonly at: string;
   readonly message: string;
 }
@@ -15,7 +15,7 @@ export interface RecentOptions {
   readonly capacity?: number;
 }
 
-/** The last notable calls; older ones are overwritten. */
+/** Ring buffer of the latest notable calls. */
 export class RecentCalls implements Pick<Observer, 'callEnded'> {
   readonly #clock: Clock;
   readonly #slowMs: number;

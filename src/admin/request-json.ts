@@ -3,10 +3,10 @@ import { Gathered } from '../http/bodies/gathered.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { AdminProblem } from './response.ts';
 
-/** Far above any request of the admin API. */
+/** Far above any request to the admin API. */
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** The request's JSON object; an empty body is an empty object. */
+/** Reads the request's JSON object. An empty body is an empty object. Throws an AdminProblem. */
 export async function requestJson(req: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
   const body = await readBody(req);
   if (body === '') return {};
@@ -26,7 +26,7 @@ function parse(body: string): unknown {
 
 async function readBody(req: IncomingMessage): Promise<string> {
   const body = new Gathered(new ByteBudget(MAX_BODY_BYTES));
-  // A rest that nobody wants must not be destroyed with the iterator, or the refusal could not be sent.
+  // The iterator must not destroy the request when it stops early, or the error could not be sent.
   for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (body.bytes + chunk.length > MAX_BODY_BYTES) {
       throw new AdminProblem(413, `the body is larger than ${MAX_BODY_BYTES} bytes`);

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from '../runtime/node-http.ts';
 
-/** What a handler answers. */
+/** The response of a handler. */
 export interface AdminResponse {
   readonly status: number;
   readonly contentType: string;
@@ -20,7 +20,7 @@ export function text(status: number, body: string): AdminResponse {
   return { status, contentType: 'text/plain; charset=utf-8', body };
 }
 
-/** A refusal that knows its answer. */
+/** An error with its response: problem details (RFC 9457). */
 export class AdminProblem extends Error {
   readonly response: AdminResponse;
 

@@ -8,7 +8,7 @@ import { stateJson } from './state.ts';
 interface AdminRequest {
   readonly req: IncomingMessage;
   readonly deps: AdminDeps;
-  /** The path's variable part, decoded. */
+  /** The decoded variable part of the path. */
   readonly name: string;
 }
 
@@ -20,7 +20,7 @@ interface AdminRoute {
   readonly handle: Handler;
 }
 
-/** For anyone, token or not: what orchestrators ask. They tell nothing but yes or no. */
+/** Paths that need no token, for orchestrators. They reveal only yes or no. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 const ROUTES: readonly AdminRoute[] = [
@@ -38,7 +38,7 @@ const ROUTES: readonly AdminRoute[] = [
   { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/quota$/, handle: resetQuota },
 ];
 
-/** The route for a request. Throws 404 for a path that nobody knows, 405 for a method that it does not take. */
+/** Finds the route of a request. Throws 404 for an unknown path, 405 for a method that the path does not allow. */
 export function findRoute(
   method: string,
   path: string,

@@ -9,9 +9,9 @@ import { findRoute, OPEN_PATHS } from './routes.ts';
 
 export interface AdminOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 chooses a free port. */
   readonly port: number;
-  /** Undefined only where nobody but this machine can connect. */
+  /** Undefined is allowed only on a loopback address. */
   readonly token: string | undefined;
   readonly deps: AdminDeps;
 }
@@ -22,10 +22,10 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** Nobody needs longer to ask an admin question; it ends connections that never finish one. */
+/** Maximum time for a client to send its request. It closes connections that never finish one. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Starts the admin server: metrics, health, state and the few things that an operator may set off. */
+/** Starts the admin server: metrics, health, state, the monitor page and the operations for operators. */
 export async function startAdmin({ host, port, token, deps }: AdminOptions): Promise<AdminServer> {
   const server = createServer(
     { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
@@ -33,7 +33,7 @@ export async function startAdmin({ host, port, token, deps }: AdminOptions): Pro
       answer({ req, res }, token, deps)
         .then((response) => response && send(req, res, response))
         .catch((error: unknown) => {
-          // Unheard, it would end the process.
+          // Without a handler, the rejection would end the process.
           deps.logger.error({ error, path: pathOf(req) }, 'admin response failed: a bug');
           res.destroy();
         });
@@ -64,7 +64,7 @@ interface RequestAndResponse {
   readonly res: ServerResponse;
 }
 
-/** Never rejects. Undefined: answered already. */
+/** Never rejects. Undefined: the response was already sent. */
 async function answer(
   { req, res }: RequestAndResponse,
   token: string | undefined,
@@ -90,11 +90,12 @@ async function handle(
 ): Promise<AdminResponse> {
   const path = pathOf(req);
   if (isPage(path)) {
-    // A browser cannot send a token for it, and it holds nothing that is not in the package; it asks for the token itself.
+    // A browser cannot send a token when it loads a page. The page contains only public files and asks for the token
+    // itself.
     if (token === undefined) checkHost(req.headers.host);
     return pageFile(req.method ?? '', path);
   }
-  // First of all, so that whoever may not look is not told which paths exist either.
+  // Access is checked first, so that strangers do not learn which paths exist.
   if (!OPEN_PATHS.has(path)) checkAccess(req, token);
   const { route, name } = findRoute(req.method ?? '', path);
   return route.handle({ req, deps, name });
@@ -110,9 +111,9 @@ function send(
   { status, contentType, body, headers }: AdminResponse,
 ): void {
   if (res.destroyed) return;
-  // An answer that fails within its body is cut, so that it does not look whole.
+  // If the response fails after its head, the connection is cut, so that the response does not look complete.
   if (res.headersSent) return void res.destroy();
-  // A body that was refused unread would be taken for the next request.
+  // An unread body would be parsed as the next request.
   if (!req.complete) res.shouldKeepAlive = false;
   res.writeHead(status, {
     'content-type': contentType,

@@ -7,7 +7,7 @@ import type {
 } from '../telemetry/snapshot.ts';
 import type { AdminDeps } from './deps.ts';
 
-/** The body of `GET /api/state`. Names as in config and log: snake_case, units in the name. */
+/** The body of `GET /api/state`. Names are snake_case with the unit, as in the configuration and the log. */
 export function stateJson(deps: StateParts) {
   const prefix = deps.durable?.prefix;
   return {
@@ -43,7 +43,7 @@ function scopeJson({ scope, breaker, budgetTokens, limit, quota, cacheBytes, ded
   };
 }
 
-/** JSON has no infinity: what limits nothing is left out. */
+/** JSON has no infinity, so an infinite limit is omitted. */
 const finite = (limit: number): number | undefined => (Number.isFinite(limit) ? limit : undefined);
 
 function quotaJson({ waiting, gatesClosed, credentials }: QuotaSnapshot) {

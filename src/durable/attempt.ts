@@ -15,31 +15,34 @@ import type { AttemptResult, DurableRoute } from './route.ts';
 
 export interface AttemptDeps {
   readonly clock: Clock;
-  /** Counts the replies that are taken in. */
+  /** Bounds the bytes of all replies that are being collected. */
   readonly memory: ByteBudget;
   readonly observer: Observer;
 }
 
-/** What an attempt has brought. */
+/** The outcome of one attempt. */
 export interface FinishedAttempt {
   readonly outcome: AttemptResult['outcome'];
-  /** Whole, or as much of it as is stored; undefined without a reply, or when its body broke off. */
+  /** Complete, or truncated at `maxResultBytes`. Undefined without a reply, or if its body ended early. */
   readonly response: StoredResponse | undefined;
-  /** Whether anything was sent: without, it was no attempt. */
+  /** False: no byte reached the upstream, so it does not count as an attempt. */
   readonly sent: boolean;
   readonly ms: number;
 }
 
 export interface AttemptParts {
   readonly job: ClaimedJob;
-  /** With the caller's credentials, if they are stored; what the route injects is added here. */
+  /** Includes the caller's stored credentials. The fields that the route injects are added here. */
   readonly headers: RawHeaders;
   readonly route: DurableRoute;
   readonly repeatable: boolean;
   readonly signal: Abort;
 }
 
-/** One attempt of a durable request, from its first byte out to the last byte in. Never rejects but for a bug. */
+/**
+ * Makes one attempt of a durable request, from the first byte sent to the last byte received. Rejects only because of
+ * a bug.
+ */
 export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<FinishedAttempt> {
   const { clock, observer } = deps;
   const { job, route, signal } = parts;
@@ -57,12 +60,15 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
   };
 }
 
-/** We refused it after its attempt had begun: the address was looked up, or the process began to stop. */
+/** The refusal came after the attempt had begun: during the DNS lookup, or because the process was stopping. */
 function isUnsent(error: ProxyError, job: ClaimedJob): boolean {
   return error.sent === 'not_sent' && refusalOf(error, job)?.kind === 'wait';
 }
 
-/** An attempt's limit of time is not the request's deadline: no turn settled within it, or the upstream was slow. */
+/**
+ * The attempt's time limit is not the deadline of the request. If no attempt began, no permit was free; else the
+ * upstream was slow.
+ */
 function withoutDeadline(outcome: Outcome, begun: boolean): Outcome {
   if (outcome.kind === 'reply' || outcome.error.code !== 'deadline_exceeded') return outcome;
   const error = begun
@@ -94,7 +100,7 @@ function storedBody({ buffer, byteOffset, length }: Uint8Array): RequestBody {
   return wholeBody(length === 0 ? [] : [Buffer.from(buffer, byteOffset, length)], EMPTY_BODY);
 }
 
-/** Ends the reading of a body of which enough is here; it says nothing about the upstream. */
+/** Ends the reading of a body that has reached the stored maximum. It says nothing about the upstream. */
 const BODY_LIMIT_REACHED = new ProxyError('client_gone', 'the reply is longer than the stored maximum', {
   sent: 'sent_unknown',
 });
@@ -131,7 +137,7 @@ function brokenBody({ reason }: Abort): Outcome {
   return { kind: 'error', error };
 }
 
-/** Takes a body in, up to a limit. */
+/** Collects a body up to `max` bytes. */
 class Collector implements BodySink {
   readonly #max: number;
   readonly #onFull: () => void;
@@ -151,7 +157,7 @@ class Collector implements BodySink {
   write(chunk: Uint8Array): boolean {
     if (this.truncated) return true;
     const room = this.#max - this.#log.bytes;
-    // It was accepted, so it goes on also where the budget is spent. New bodies wait for it then.
+    // The reply was accepted, so its body is collected even above the budget. New bodies wait for memory then.
     this.#log.add(chunk.length > room ? chunk.subarray(0, room) : chunk);
     if (chunk.length > room) {
       this.truncated = true;
@@ -160,7 +166,7 @@ class Collector implements BodySink {
     return true;
   }
 
-  /** All of it; the collector is empty then. */
+  /** Returns all bytes and empties the collector. */
   take(): Uint8Array {
     const bytes = Buffer.concat(this.#log.chunks());
     this.#log.release();

@@ -8,18 +8,18 @@ import type { Filter, Store } from './store/store.ts';
 export interface CancellationDeps {
   readonly clock: Clock;
   readonly store: Store;
-  /** What runs in this process. */
+  /** The attempt of this request that runs in this process. */
   readonly running: (id: string) => RunningJob | undefined;
-  /** How long the results of a route are kept; undefined where the route is gone. */
+  /** How long the route retains results, in milliseconds. Undefined if the configuration no longer has the route. */
   readonly retentionMs: (route: string) => number | undefined;
-  /** What comes into being with the end of a request. */
+  /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
 
-/** What was cancelled without a route is kept for so long. */
+/** Retention of a cancelled request whose route no longer exists. */
 const DEFAULT_RETENTION_MS = 86_400_000;
 
-/** Ends requests before their time. */
+/** Cancels and erases requests. */
 export class Cancellation {
   readonly #deps: CancellationDeps;
 
@@ -27,7 +27,10 @@ export class Cancellation {
     this.#deps = deps;
   }
 
-  /** Cancels what waits, cuts what runs here. The request afterwards; undefined where it is done or runs elsewhere. */
+  /**
+   * Cancels a waiting request, and aborts an attempt that runs in this process. Returns the request afterwards.
+   * Undefined if it has ended or another process runs it.
+   */
   async cancel(job: Job): Promise<Job | undefined> {
     let cut = false;
     do {
@@ -36,28 +39,28 @@ export class Cancellation {
       const changed = await this.#deps.store.cancel(job.id, now, purgeAt, this.#callbacks(job, now));
       if (changed.kind === 'unknown') return undefined;
       if (changed.kind === 'changed' || (cut && changed.job.status === 'cancelled')) return changed.job;
-      // What was cut may have been decided a moment before, and the next attempt have begun.
+      // The aborted attempt may have been settled just before, so that the next one has begun.
     } while (this.#deps.running(job.id) !== undefined);
     return undefined;
   }
 
-  /** The same for all that match; they are kept for `retentionMs`. */
+  /** Cancels all requests that match. They are retained for `retentionMs`. */
   cancelAll(filter: Filter, retentionMs: number): Promise<{ matched: number; changed: number }> {
     const now = Math.floor(this.#deps.clock.wallTime());
     const callbacks = (job: Job) => this.#callbacks(job, now);
     return this.#deps.store.cancelAll(filter, now, now + retentionMs, callbacks);
   }
 
-  /** Cancels, and erases the bodies; false where it runs elsewhere. */
+  /** Cancels a request and erases its bodies. False if another process runs it. */
   async erase(job: Job): Promise<boolean> {
     const { now, purgeAt } = this.#times(job);
-    // First of all, so that nobody but the one who ended it tells of its end.
+    // Cancelling comes first, so that only the operation that ends the request creates its callback.
     await this.cancel(job);
     const changed = await this.#deps.store.erase(job.id, now, purgeAt);
     return changed.kind !== 'refused';
   }
 
-  /** Resolves with true once the attempt that runs here has been cut, and what came of it is kept. */
+  /** Aborts the attempt that runs here. Resolves with true once its result is stored; false if none runs here. */
   async #cut({ id }: Job): Promise<boolean> {
     const running = this.#deps.running(id);
     if (running === undefined) return false;

@@ -3,16 +3,16 @@ import type { Clock, Timer } from '../runtime/clock.ts';
 import { StoreError } from './store/db.ts';
 import type { JobProgress } from './store/store.ts';
 
-/** Other processes change requests too, and tell nobody here. */
+/** Other processes change requests in the same store without notifying this one. */
 export interface SharedStore {
   readonly clock: Clock;
   readonly progress: (ids: readonly string[]) => Promise<readonly JobProgress[]>;
 }
 
-/** How often the store is asked what has become of all that is waited for: one question, however many wait. */
+/** Interval of the poll. One query asks for all subscribed requests, however many there are. */
 const POLL_EVERY_MS = 1_000;
 
-/** Tells those who wait for a request that something has become of it. */
+/** Notifies subscribers when a request has changed. */
 export class ChangeNotifier {
   readonly #subscriptions = new Map<string, Set<Subscription>>();
   readonly #shared: SharedStore | undefined;
@@ -23,12 +23,12 @@ export class ChangeNotifier {
     this.#shared = shared;
   }
 
-  /** How many are looked at. */
+  /** Number of requests with subscribers. */
   get size(): number {
     return this.#subscriptions.size;
   }
 
-  /** From now on no change of `id` is missed; to be closed. */
+  /** From now on no change of `id` is missed. The caller must close the subscription. */
   subscribe(id: string): Subscription {
     const subscription = new Subscription(() => {
       const all = this.#subscriptions.get(id);
@@ -46,7 +46,7 @@ export class ChangeNotifier {
     for (const subscription of this.#subscriptions.get(id) ?? []) subscription.changed();
   }
 
-  /** Everybody, because nothing more is going to become of anything here. */
+  /** Wakes every subscriber, because no further change will happen in this process. */
   changedAll(): void {
     for (const id of this.#subscriptions.keys()) this.changed(id);
   }
@@ -66,7 +66,9 @@ export class ChangeNotifier {
     for (const subscription of this.#subscriptions.get(progress.id) ?? []) subscription.compare(progress);
   }
 
-  /** Never rejects: a store that fails tells nothing new, and whoever waits meets it at the end of the wait. */
+  /**
+   * Never rejects. If the store fails, subscribers are not notified, and a subscriber meets the error when its own wait ends.
+   */
   async #poll(progressOf: SharedStore['progress']): Promise<void> {
     try {
       const ids = [...this.#subscriptions.keys()];
@@ -80,12 +82,12 @@ export class ChangeNotifier {
   }
 }
 
-/** Whether nothing has become of a request between two looks. */
+/** Whether a request is unchanged between two reads. */
 export function sameProgress(a: JobProgress, b: JobProgress): boolean {
   return a.status === b.status && a.attempt === b.attempt && a.dueAt === b.dueAt && a.reason === b.reason;
 }
 
-/** One subscribe at one request. */
+/** One subscriber's view of one request. */
 export class Subscription {
   readonly close: () => void;
   #dirty = false;
@@ -96,7 +98,7 @@ export class Subscription {
     this.close = close;
   }
 
-  /** What its owner has found, and waits for a change of. */
+  /** Records what the subscriber has read. `nextChange` waits for a difference from it. */
   observed(progress: JobProgress): void {
     this.#seen = progress;
   }
@@ -110,7 +112,7 @@ export class Subscription {
     this.#wake?.();
   }
 
-  /** Resolves after the nextChange change since the last time, or after `ms`; rejects when `signal` aborts. */
+  /** Resolves after a change since the last call, or after `ms`. Rejects when `signal` aborts. */
   async nextChange(ms: number, { clock, signal }: { clock: Clock; signal: Abort }): Promise<void> {
     if (signal.aborted) throw signal.reason;
     if (!this.#dirty) await this.#sleep(ms, clock, signal);

@@ -2,7 +2,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Store } from './store/store.ts';
 
-/** Waits are counted in seconds. */
+/** Due times have a resolution of seconds, so a smaller difference does not matter. */
 const CLOCK_OFF_MS = 5_000;
 
 export interface ClockCheckDeps {
@@ -11,7 +11,7 @@ export interface ClockCheckDeps {
   readonly store: Pick<Store, 'wallTime'>;
 }
 
-/** Leases go by the store's clock; what waits is due by this one. */
+/** Warns if the two clocks differ by 5 s or more. Leases follow the store's clock; due times follow this one. */
 export async function warnOfClock({ clock, logger, store }: ClockCheckDeps): Promise<void> {
   const ms = Math.round(clock.wallTime() - (await store.wallTime()));
   if (Math.abs(ms) < CLOCK_OFF_MS) return;

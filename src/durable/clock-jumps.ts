@@ -1,6 +1,6 @@
 import type { Clock } from '../runtime/clock.ts';
 
-/** Notices that the wall clock was set: the monotonic clock tells how far it should have come. */
+/** Detects that the wall clock was set, by comparing it with the monotonic clock. */
 export class ClockJumps {
   readonly #clock: Pick<Clock, 'now' | 'wallTime'>;
   #aheadMs: number;
@@ -10,7 +10,10 @@ export class ClockJumps {
     this.#aheadMs = this.#read();
   }
 
-  /** How far it was set since the last look; below 0: back. A process that stood still sees its clock set forward. */
+  /**
+   * Milliseconds by which the wall clock was set since the last call; negative if it was set back. A suspended
+   * process sees its clock set forward.
+   */
   look(): number {
     const before = this.#aheadMs;
     this.#aheadMs = this.#read();

@@ -3,10 +3,10 @@ import { addSecrets, type CredentialNames, putBack, takeSecrets } from '../http/
 import { type Field, fieldPairs, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 
-/** Holds the secrets of a stored request, encrypted; it never leaves this process. */
+/** Internal header that holds the encrypted secrets of a stored request. It is never sent. */
 const SEALED = 'breakwater-sealed';
 
-/** A request as far as it may hold secrets. */
+/** The parts of a request that can contain secrets. */
 export interface Sealable {
   readonly headers: RawHeaders;
   /** Path and query. */
@@ -14,22 +14,22 @@ export interface Sealable {
 }
 
 /**
- * Secrets of stored requests. They tell callers apart, by a hash that means nothing without the store's secret. They are
- * stored only under a key from outside (AES-256-GCM), if at all.
+ * Handles secrets of stored requests. Callers are distinguished by an HMAC with the store's secret. Secrets are stored
+ * only if a key is configured, encrypted with AES-256-GCM.
  */
 export class Credentials {
   readonly #secret: Buffer;
   readonly #key: () => string | undefined;
 
-  /** Both in hex; the key, asked for each time, is 32 bytes. Undefined: no secret is stored. */
+  /** Both are hex. The key has 32 bytes and is read at each use. Undefined: no secret is stored. */
   constructor(secret: string, key: () => string | undefined) {
     this.#secret = Buffer.from(secret, 'hex');
     this.#key = key;
   }
 
   /**
-   * Who calls, by all credentials and accounts of the request: '' for a caller without any. Accounts alone are marked:
-   * they separate the keys of callers, but are no secret that a reader could prove itself by.
+   * Identifies the caller by all credentials and accounts of the request; '' without any. A caller with accounts
+   * alone is marked: accounts separate idempotency keys, but they are no proof of identity for reading.
    */
   callerOf(request: Sealable, names: CredentialNames): string {
     const identity = names.lastingIdentityOf(request);
@@ -39,8 +39,8 @@ export class Credentials {
   }
 
   /**
-   * The request as it is stored. Without a key its secret headers are left out: the route is to inject them. A secret
-   * parameter cannot be left out, because the rest may ask for something else (`DELETE /items?key=1`): it is refused.
+   * Returns the request as it is stored. Without a key, secret headers are dropped, because the route injects its
+   * own. A secret parameter is refused: without it the request may mean something else (`DELETE /items?key=1`).
    */
   seal({ headers, target }: Sealable, names: CredentialNames): Sealable {
     const pairs = fieldPairs(headers).filter(([name]) => name.toLowerCase() !== SEALED);
@@ -57,8 +57,8 @@ export class Credentials {
   }
 
   /**
-   * The request as it is sent. `poll`: it asks about the one that was sealed, so it gets the secret parameters that it
-   * does not name itself. Undefined: its secrets cannot be decrypted, because the key is another one or missing.
+   * Returns the request as it is sent. With `poll`, secret parameters of the sealed request are added unless the
+   * target has them. Undefined: the secrets cannot be decrypted, because the key is missing or was changed.
    */
   open({ headers, target }: Sealable, poll = false): Sealable | undefined {
     const pairs = fieldPairs(headers);
@@ -92,7 +92,7 @@ export class Credentials {
 
 const ACCOUNTS_ONLY = 'accounts:';
 
-/** Whether a stored request is read by its caller alone; otherwise by all who know its id. */
+/** Whether only its caller may read a stored request. Otherwise, anyone who knows its id may. */
 export const isPrivate = (caller: string): boolean => caller !== '' && !caller.startsWith(ACCOUNTS_ONLY);
 
 const hasSecret = (identity: readonly string[], names: CredentialNames): boolean =>

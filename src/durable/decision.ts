@@ -7,23 +7,23 @@ import type { AttemptResult, Classification } from './route.ts';
 import type { Next } from './store/store.ts';
 import type { PollState } from './until/state.ts';
 
-/** What follows, and what is remembered of it. */
+/** The decision after an attempt, with the state that the next attempt needs. */
 export interface Decision {
   readonly next: Next;
-  /** The wait that was chosen; undefined at the end. */
+  /** The chosen wait in milliseconds. Undefined if the request ends. */
   readonly waitMs: number | undefined;
   readonly reason: WaitReason | JobErrorCode | undefined;
   readonly runnerState: Partial<RunnerState> | undefined;
 }
 
-/** What a further attempt must know of the one before. */
+/** State of a request that is stored as JSON between its attempts. */
 export interface RunnerState {
   readonly previousMs: number;
-  /** What it will take from the retry budget. */
+  /** Tokens that the next attempt takes from the retry budget. */
   readonly cost: number;
-  /** What a person has to change before it can be sent; undefined where nothing. */
+  /** The change that an operator must make before the request can be sent. Undefined if none. */
   readonly obstacle?: string | undefined;
-  /** Undefined before the first good answer, and where that is the final one. */
+  /** Undefined before the first successful reply, and on routes that do not poll. */
   readonly poll?: PollState | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface DecideOptions {
   readonly random: Random;
 }
 
-/** THE decision after an attempt of a durable request: when another one follows, or how the request ends. */
+/** The decision after an attempt of a durable request: a further attempt, or the end. */
 export function decide(
   result: AttemptResult,
   classification: Classification,
@@ -63,7 +63,7 @@ export function decide(
   }
 }
 
-/** A request that ends without a further attempt; `title`: more than its code says. */
+/** Ends the request without a further attempt. `title` replaces the standard text of the code. */
 export function end(
   { now, retentionMs }: { readonly now: number; readonly retentionMs: number },
   how: 'succeeded' | JobErrorCode,
@@ -124,7 +124,9 @@ function failureOf(result: AttemptResult, because: Because): [JobErrorCode, titl
   }
 }
 
-/** A reply that leaves the outcome open says only that something broke, at a moment that is not known. All others say no. */
+/**
+ * A reply that leaves the outcome open does not say whether the request was processed. All other replies refuse it.
+ */
 function notRetryable(result: AttemptResult): [JobErrorCode, title?: string | undefined] {
   const { outcome, repeatable } = result;
   if (outcome.kind === 'error') return ['unknown_outcome'];
@@ -134,16 +136,16 @@ function notRetryable(result: AttemptResult): [JobErrorCode, title?: string | un
   return ['not_retryable', `The upstream replied ${status}, which the rules of the route do not retry`];
 }
 
-/** Undefined without a reply: then the usual sentence holds. */
+/** Undefined without a reply: the standard text of the code applies. */
 function unknownTitle({ outcome }: AttemptResult): string | undefined {
   if (outcome.kind === 'error') return undefined;
   return `Outcome unknown: the upstream replied ${outcome.reply.status} and may have processed the request; without an idempotency key it is not repeated`;
 }
 
-/** Waits are spread upwards by up to this share, so that those who were refused together do not return together. */
+/** A wait is extended by a random share up to this, so that requests refused together do not return together. */
 const SPREAD = 0.5;
 
-/** Nothing was sent: the request waits, with a reason, and no attempt is counted. */
+/** Nothing was sent: the request waits for `reason`, and no attempt is counted. */
 export function deferral(
   { message, retryAfterMs }: Pick<ProxyError, 'message' | 'retryAfterMs'>,
   { reason, comeBackMs }: WaitRefusal,
@@ -151,7 +153,7 @@ export function deferral(
 ): Decision {
   const floorMs = Math.max(retryAfterMs ?? comeBackMs, comeBackMs / 2);
   const waitMs = floorMs * (1 + SPREAD * random());
-  // At the deadline it is looked at once more, and ends.
+  // The request is checked once more at its deadline, and ends then.
   const dueAt = Math.min(Math.ceil(now + waitMs), deadlineAt);
   const runnerState = waitCause(reason) === 'person' ? { obstacle: message } : undefined;
   return { next: { kind: 'wait', dueAt, reason, counts: false }, waitMs, reason, runnerState };

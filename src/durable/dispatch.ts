@@ -24,14 +24,14 @@ export interface DispatchDeps {
   readonly observer: Observer;
   readonly owner: string;
   readonly credentials: Credentials;
-  /** What comes into being with the end of a request. */
+  /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
 
-/** Where the budget has nothing left: about what ten seconds of its refill bring. */
+/** Wait if the retry budget is empty: the budget refills about one token in ten seconds. */
 const BUDGET_WAIT_MS = 10_000;
 
-/** And so much more for each request before it that was told the same. */
+/** Added for each consecutive refusal by the budget, so that a large backlog does not ask all the time. */
 const PER_REFUSAL_MS = 50;
 
 const CREDENTIALS_UNREADABLE =
@@ -40,10 +40,10 @@ const CREDENTIALS_UNREADABLE =
 const CANCELLED_DURING_ATTEMPT =
   'Cancelled during an attempt. Outcome unknown: the upstream may have processed the request';
 
-/** A request whose route is gone from the configuration: it may come back. */
+/** Wait of a request whose route was removed from the configuration. The route may come back. */
 const NO_ROUTE_WAIT_MS = 60_000;
 
-/** An attempt's row without what came from outside. */
+/** Removes everything that came from the upstream from an attempt's row. */
 const WITHOUT_UPSTREAM_TEXT = {
   detail: undefined,
   waitMs: undefined,
@@ -51,10 +51,10 @@ const WITHOUT_UPSTREAM_TEXT = {
   replyHead: undefined,
 } as const;
 
-/** What ends without a route is kept for so long. */
+/** Retention of a request whose route no longer exists. */
 const DEFAULT_RETENTION_MS = 86_400_000;
 
-/** Runs a claimed request once, unless something is in its way, and says what is to be kept of it. */
+/** Makes one attempt of a claimed request, unless something prevents it, and returns the settlement to store. */
 export class Dispatch {
   readonly #deps: DispatchDeps;
   readonly #refusals = new Map<string, number>();
@@ -67,7 +67,7 @@ export class Dispatch {
     return this.#deps.owner;
   }
 
-  /** Undefined: the store is to find out by itself, for nobody knows what became of it. */
+  /** Undefined: the attempt was cut by the shutdown. Its outcome is unknown, so its lease must run out. */
   async run(running: RunningJob, route: DurableRoute | undefined): Promise<Settlement | undefined> {
     const { job } = running;
     const now = this.#deps.clock.wallTime();
@@ -85,7 +85,7 @@ export class Dispatch {
       runnerState: runnerStateOf(job),
       repeatable: isRepeatable(request.job, request.route),
     };
-    // An attempt whose process is gone is a failed attempt: it counts, and the next one waits as after any other.
+    // The attempt of a process that died is a failed attempt: it counts, and the usual wait follows.
     if (recorded !== undefined)
       return this.#settlement(job, this.#decide(job, { ...start, ...recorded }), recorded);
     return this.#send(running, start);
@@ -110,7 +110,7 @@ export class Dispatch {
     return this.#settle(running, { ...start, finished });
   }
 
-  /** The end of a request whose result the store cannot write: what is known of its attempt, in our own words. */
+  /** The end of a request whose result the store cannot write. It contains nothing that came from the upstream. */
   unwritable(job: ClaimedJob, { entry, now }: Settlement, route: DurableRoute | undefined): Settlement {
     const result = end(
       { now, retentionMs: route?.options.retentionMs ?? DEFAULT_RETENTION_MS },
@@ -120,7 +120,10 @@ export class Dispatch {
     return { ...settlement, entry: entry && { ...entry, ...WITHOUT_UPSTREAM_TEXT } };
   }
 
-  /** What comes in place of an attempt: the end, or a wait. It takes the attempt's cost from the budget otherwise. */
+  /**
+   * Decides without an attempt: the request ends or waits. Undefined: the attempt may begin, and its budget cost is
+   * paid.
+   */
   #withoutAttempt(
     { route, request, runnerState, at: now }: AttemptStart,
     sealed: boolean,
@@ -134,7 +137,7 @@ export class Dispatch {
     };
     const wait = (refusal: WaitRefusal, message: string) =>
       late ? tooLate() : deferral({ message, retryAfterMs: undefined }, refusal, this.#times(job, now));
-    // A request that is polled is asked about once more when its time is over: it may have come to its end meanwhile.
+    // A polled request is polled once more at its deadline, because it may have finished meanwhile.
     if (late && before === undefined) return tooLate();
     if (sealed) return wait(UNREADABLE_CREDENTIALS, CREDENTIALS_UNREADABLE);
     if (runnerState.cost === 0 || this.#withdraw(job.route, () => request.route.withdraw(runnerState.cost)))
@@ -199,7 +202,7 @@ export class Dispatch {
     return settlementOf(job, decision, recorded, { owner, now: clock.wallTime(), callbacks });
   }
 
-  /** Counts refusals in a row: a backlog that the budget does not pay for must not be asked about all the time. */
+  /** Counts consecutive refusals of a route by its retry budget. */
   #withdraw(route: string, withdraw: () => boolean): boolean {
     const paid = withdraw();
     if (paid) this.#refusals.delete(route);
@@ -208,7 +211,7 @@ export class Dispatch {
   }
 }
 
-/** What we would not send ourselves, the table of fates knows; the rest the route judges. */
+/** Refusals by this proxy are classified by the error table, all other results by the route. */
 function classifyResult(job: ClaimedJob, result: AttemptResult, route: DurableRoute): Classification {
   const { outcome } = result;
   const refusal = outcome.kind === 'error' ? refusalOf(outcome.error, job) : undefined;
@@ -218,7 +221,7 @@ function classifyResult(job: ClaimedJob, result: AttemptResult, route: DurableRo
 
 /** A request before its attempt. */
 interface AttemptStart {
-  /** Its own; what is polled may go by another one. */
+  /** The request's own route. A poll may go through another one. */
   readonly route: DurableRoute;
   readonly request: NextRequest;
   /** Wall-clock milliseconds. */
@@ -231,7 +234,7 @@ interface AttemptEnd extends AttemptStart {
   readonly finished: FinishedAttempt;
 }
 
-/** And not a question about it. */
+/** True for the request itself, false for a poll of its result. */
 const isRequest = ({ before }: NextRequest): boolean => before?.target === undefined;
 
 const isShutdown = ({ outcome }: FinishedAttempt): boolean =>
@@ -242,7 +245,7 @@ function recordingOf({ detail, pollResult, next }: PollDecision, before: PollSta
   return { detail, unchanged, retainsReply: unchanged || before?.target !== undefined };
 }
 
-/** Sending it twice means no more than sending it once, or the route takes the risk. */
+/** Whether the request may be sent twice: it is idempotent, or the route accepts the risk. */
 export function isRepeatable(
   { method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>,
   { options, safe }: DurableRoute,
@@ -253,12 +256,12 @@ export function isRepeatable(
 const isRepeatableByItself = ({ method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>): boolean =>
   isIdempotent(method) || upstreamKey !== null;
 
-/** It has been taken, and only the question what has become of it is sent. */
+/** The upstream has accepted the request, and only its result is polled. */
 const isPolled = ({ runnerState }: ClaimedJob): boolean => polling(runnerState)?.target !== undefined;
 
 function noRoute(job: ClaimedJob, now: number): Decision {
   const { deadlineAt } = job;
-  // Whether the route takes the risk is not known any more.
+  // Whether the removed route accepted the risk is unknown.
   if (job.reclaimed && !isPolled(job) && !isRepeatableByItself(job))
     return end({ now, retentionMs: DEFAULT_RETENTION_MS }, 'unknown_outcome');
   if (now >= deadlineAt) return end({ now, retentionMs: DEFAULT_RETENTION_MS }, 'deadline');

@@ -42,35 +42,35 @@ export interface DurableDeps {
   readonly logger: Logger;
   readonly memory: ByteBudget;
   readonly store: Store;
-  /** Other processes work on the same store. */
+  /** Other processes use the same store. */
   readonly shared: boolean;
   readonly callbackRoutes: CallbackRoutes;
 }
 
-/** What the running configuration says. */
+/** The durable part of the running configuration. */
 export interface DurableSetup {
   readonly process: DurableProcess;
   readonly routes: readonly DurableRoute[];
   readonly schedules: readonly ScheduleOptions[];
-  /** Whether an end has a line in the log. */
+  /** Whether the end of a request is logged. */
   readonly logged: boolean;
 }
 
-/** A call of the HTTP interface. */
+/** A call of the HTTP API of durable requests. */
 export interface DurableCall {
   readonly method: string;
-  /** With the prefix and the query. */
+  /** Includes the prefix and the query. */
   readonly target: string;
   readonly headers: RawHeaders;
-  /** The caller has the admin token, or came in where it is not needed. */
+  /** The call has the admin token, or came in through the admin listener. */
   readonly admin: boolean;
   readonly signal: Abort;
 }
 
-/** Where other processes share the store, what they put in is seen after this. */
+/** With a shared store, requests from other processes are noticed after this time at most. */
 const POLL_SHARED_MS = 1_000;
 
-/** Durable requests, from their acceptance to their end. */
+/** Durable requests, from acceptance to their end. */
 export class Durable {
   readonly #deps: DurableDeps;
   readonly #health: Health;
@@ -86,7 +86,7 @@ export class Durable {
   #closing = false;
   #closed = false;
 
-  /** Takes up what the store holds. Rejects with a StoreError where it cannot be read. */
+  /** Continues the requests in the store. Rejects with a StoreError if it cannot be read. */
   static async start(setup: DurableSetup, deps: DurableDeps): Promise<Durable> {
     const durable = new Durable(setup, deps, await deps.store.secret());
     if (deps.shared) await warnOfClock(deps);
@@ -120,12 +120,12 @@ export class Durable {
     this.#api = this.#newApi();
   }
 
-  /** False while the store fails: then nothing can be accepted. */
+  /** False while the store fails: no request can be accepted then. */
   get healthy(): boolean {
     return this.#health.healthy;
   }
 
-  /** Another configuration from now on. What runs ends as it began. */
+  /** Applies a new configuration. Running attempts finish under the old one. */
   setUp(setup: DurableSetup): void {
     this.#setup = setup;
     this.#routes.setUp(setup.routes, setup.process.callbacks);
@@ -133,7 +133,10 @@ export class Durable {
     this.#runner.wake();
   }
 
-  /** Accepts `call` for the route of that name: 202, or the result itself if it comes soon enough. Rejects with a ProxyError. */
+  /**
+   * Accepts `call` for the route `name`. Replies 202, or the result if it arrives within `Prefer: wait`. Rejects with
+   * a ProxyError.
+   */
   async accept(name: string, call: Call): Promise<Reply> {
     const route = this.#routes.get(name);
     if (route === undefined || this.#closed) throw shuttingDown();
@@ -147,12 +150,12 @@ export class Durable {
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       if (repeat) throw unavailable(error);
-      // It is committed, whatever became of the wait for its result.
+      // The request is committed, so a failure of the wait does not change the acceptance.
       return answerSubmission({ job: jobOf(job), repeat }, { headers: [], signal: call.signal }, this.#api);
     }
   }
 
-  /** Answers a call of the HTTP interface. */
+  /** Answers a call of the HTTP API. */
   api({ method, target, headers, admin, signal }: DurableCall): Promise<Reply> {
     const query = target.indexOf('?');
     const path = (query < 0 ? target : target.slice(0, query)).slice(this.#setup.process.prefix.length);
@@ -168,12 +171,12 @@ export class Durable {
     return answerApi(call, this.#api);
   }
 
-  /** For a scrape; undefined where the store does not answer. */
+  /** Counts for the metrics. Undefined if the store does not answer. */
   snapshot(): Promise<DurableSnapshot | undefined> {
     return snapshotOf(this.#deps.store, this.#deps.clock.wallTime());
   }
 
-  /** Nothing new is begun, nobody is kept waiting; resolves when nothing runs any more. */
+  /** Stops claiming requests and releases long polls. Resolves when no attempt is running. */
   drain(): Promise<void> {
     this.#closing = true;
     this.#notifier.changedAll();
@@ -183,7 +186,7 @@ export class Durable {
     return this.#runner.drain();
   }
 
-  /** Cuts what still runs and lets go of the store. */
+  /** Aborts the running attempts and closes the store. */
   async close(): Promise<void> {
     this.#closed = true;
     const idle = this.drain();
@@ -193,7 +196,7 @@ export class Durable {
     await this.#deps.store.close();
   }
 
-  /** Who calls, as a request of that route would have said it: what the route does not pass on says nothing. */
+  /** The caller's identity as a request of that route would have it. Fields that the route drops do not count. */
   #callerFor(name: string, { headers, target }: Sealable): string {
     const route = this.#routes.get(name);
     const passed = route === undefined ? headers : withoutFields(headers, (field) => route.drop.has(field));

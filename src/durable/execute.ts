@@ -24,16 +24,19 @@ export interface ExecuteDeps {
   readonly logger: Pick<Logger, 'info' | 'warn'>;
   readonly dispatch: Dispatch;
   readonly route: (name: string) => DurableRoute | undefined;
-  /** The request has come to something new. */
+  /** Called after each change of a request. */
   readonly changed: (id: string) => void;
   readonly logged: () => boolean;
   readonly stopped: () => boolean;
 }
 
-/** A result that the store would not take is offered again after this. */
+/** Interval at which a result is offered again to a store that fails. */
 const SETTLE_AGAIN_MS = 1_000;
 
-/** Runs a claimed request, keeps what came of it, and tells of it. */
+/**
+ * Makes one attempt of a claimed request, stores its result and reports it. The returned value adjusts the slow
+ * start.
+ */
 export async function execute(running: RunningJob, deps: ExecuteDeps): Promise<AttemptFeedback> {
   const { job } = running;
   const route = deps.route(job.route);
@@ -55,8 +58,8 @@ function feedbackOf({ entry, next }: Settlement): AttemptFeedback {
 }
 
 /**
- * A result that the store cannot write ends its request with that reason: at the end of its lease it would be sent
- * again, without end. The last form holds nothing that came from outside. Undefined: it is somebody else's by now.
+ * Stores a result. If the store cannot write it, the request ends as `unwritable`: otherwise it would be sent again
+ * after each lease. The last form contains nothing from the upstream. Undefined: the lease was lost.
  */
 async function settleInSomeForm(
   job: ClaimedJob,
@@ -85,7 +88,7 @@ function isUnwritable(error: unknown): boolean {
   return error instanceof StoreError && error.problem === 'unwritable';
 }
 
-/** The work is done, so its result is worth waiting for a store that fails. False: it is somebody else's by now. */
+/** Retries until the store accepts the result, because the attempt was already made. False: the lease was lost. */
 async function settleWithRetry(
   settlement: Settlement,
   { clock, health, store, stopped }: ExecuteDeps,
@@ -119,7 +122,7 @@ async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps)
   if (deps.logged()) await logEnd(job, { next, ms, polls: pollStateOf(runnerState)?.count }, deps);
 }
 
-/** A request that waits for a person is said in the log, once for each attempt to send it. */
+/** A request that waits for an operator is logged once for each try to send it. */
 function reportDeferral(
   job: Job,
   { runnerState = '{}' }: Settlement,
@@ -144,12 +147,12 @@ function callbackOutcome(
   return status === 'failed' && entry?.status === 410 ? 'gone' : status;
 }
 
-/** How long it takes, at most and at least, until a backlog that an open breaker has put off is due again. */
+/** Time over which a backlog becomes due again after an open breaker deferred it. */
 const RAMP = { minMs: 5_000, maxMs: 5 * 60_000, perRequestMs: 10 };
 
 /**
- * What an open breaker refused, it would refuse the whole backlog of that route: all of it waits, and comes back over
- * some time, so that an upstream that has just recovered meets a ramp and not a herd.
+ * Defers the whole backlog of a route, because its open breaker would refuse all of it. Due times are spread, so that
+ * a recovering upstream gets a ramp.
  */
 async function deferBacklog(
   job: Job,
@@ -165,12 +168,12 @@ async function deferBacklog(
     const move = { route: job.route, until: next.dueAt, now, spreadMs, reason: next.reason };
     await health.reading(store.moveDue(move));
   } catch (error) {
-    // Then each of them is refused and put off by itself.
+    // Without the move, each request is refused and deferred by itself.
     if (!(error instanceof StoreError)) throw error;
   }
 }
 
-/** One line for each request that has ended, with its attempts. */
+/** Logs one line for each request that has ended, with its attempts. */
 async function logEnd(
   job: Job,
   {
@@ -209,7 +212,7 @@ async function logEnd(
   logger[next.status === 'failed' ? 'warn' : 'info'](fields, message);
 }
 
-/** Hosts of callbacks are no label of a metric: there may be any number of them. */
+/** Callback hosts are not used as metric labels, because their number has no bound. */
 function scopeOf({ kind, route }: Job): string {
   return kind === 'callback' ? '/callbacks' : route;
 }

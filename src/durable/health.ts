@@ -8,17 +8,20 @@ export interface HealthDeps {
   readonly logger: Pick<Logger, 'error' | 'info'>;
 }
 
-/** Nobody sends anything to a process that is not ready: after so long it may be tried again. */
+/** A process that is not ready gets no traffic, so it reports ready again after this time to be tried. */
 const TRY_AGAIN_MS = 10_000;
 
 /**
- * What the store is asked for, by how much its success proves: reads, and what may find nothing to write; ends of what
- * was accepted, for which the embedded store keeps a reserve; new requests.
+ * Operations by how much their success proves. Reads, and writes that may find nothing, prove least. Results of
+ * attempts are next: the embedded store has a disk reserve for them. New requests prove most.
  */
 const PROOF = { reading: 0, finishing: 1, accepting: 2 } as const;
 type Operation = keyof typeof PROOF;
 
-/** Whether the store takes and gives. A full disk still gives, so a success clears only a failure that it disproves. */
+/**
+ * Health of the store. A full disk can still be read, so a success clears only a failure of an operation that proves
+ * no more.
+ */
 export class Health {
   readonly #deps: HealthDeps;
   #problem: { readonly error: StoreError; readonly of: Operation; readonly at: number } | undefined;
@@ -31,17 +34,17 @@ export class Health {
     return this.#problem === undefined || this.#deps.clock.now() - this.#problem.at >= TRY_AGAIN_MS;
   }
 
-  /** Passes on what `work` gives, and remembers whether the store was the trouble. */
+  /** Observes the acceptance of a request. Passes on the result of `work`. */
   async accepting<T>(work: Promise<T>): Promise<T> {
     return this.#observe(work, 'accepting');
   }
 
-  /** The same for the end of an attempt. */
+  /** Observes the storing of an attempt's result. */
   async finishing<T>(work: Promise<T>): Promise<T> {
     return this.#observe(work, 'finishing');
   }
 
-  /** The same for what only reads, or may find nothing to write. */
+  /** Observes a read, or a write that may find nothing to do. */
   async reading<T>(work: Promise<T>): Promise<T> {
     return this.#observe(work, 'reading');
   }
@@ -71,7 +74,7 @@ export class Health {
   }
 }
 
-/** What the runner asks of the store, so that one that fails is noticed. */
+/** The store for the runner, with its health observed. */
 export function monitoredStore(
   store: Store,
   health: Health,

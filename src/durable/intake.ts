@@ -23,20 +23,20 @@ export interface IntakeDeps {
   readonly health: Health;
   readonly credentials: Credentials;
   readonly process: () => DurableProcess;
-  /** Shared by all calls: bounds the bodies that are being taken in. */
+  /** Bounds the bytes of all request bodies that are being received. */
   readonly memory: ByteBudget;
 }
 
-/** The backlog is counted anew after this; in between, what is accepted is added. */
+/** Interval at which the backlog is counted again. In between, accepted requests are added to the count. */
 const COUNT_EVERY_MS = 1_000;
 
-/** Whoever meets a full backlog may come back after this. */
+/** Retry-After while the backlog is full. */
 const FULL_RETRY_MS = 30_000;
 
-/** Whoever meets a store that fails may come back after this. */
+/** Retry-After while the store fails. */
 const STORE_RETRY_MS = 5_000;
 
-/** Takes requests in: checks them, and commits them to the store before anybody is told that they are accepted. */
+/** Accepts requests: checks each one and commits it to the store before the client gets its 202. */
 export class Intake {
   readonly #deps: IntakeDeps;
   #backlog = 0;
@@ -46,7 +46,10 @@ export class Intake {
     this.#deps = deps;
   }
 
-  /** Rejects with a ProxyError where the request is not accepted; then it is not in the store either. */
+  /**
+   * Rejects with a ProxyError if the request is not accepted. It is not in the store then, unless a commit failed
+   * midway.
+   */
   async take(route: DurableRoute, call: Call): Promise<{ job: NewJob; submitted: Submitted }> {
     const { clock, credentials, process } = this.#deps;
     const { deadlineMs, maxBodyBytes } = route.options;
@@ -55,7 +58,7 @@ export class Intake {
     const body = await this.#read(call, maxBodyBytes);
     const now = clock.wallTime();
     const sha256 = hash(body);
-    // Our own fields are no credentials, whatever their names look like (`Breakwater-Key`).
+    // Breakwater's own fields are not credentials, even if their names look like it (`Breakwater-Key`).
     const sent = { headers: withoutSubmissionFields(call.headers), target: call.target };
     const sealed = credentials.seal(sent, route.names);
     const job: NewJob = {
@@ -125,13 +128,13 @@ export class Intake {
   }
 }
 
-/** A failing store as its client is told. A connection may break at the commit itself: then nobody knows. */
+/** The error of a failing store. If the connection broke during COMMIT, the request may have been stored. */
 export function unavailable(error: StoreError): ProxyError {
   const message = `the durable store fails (${error.problem}); acceptance of the request is not confirmed`;
   return new ProxyError('store_unavailable', message, { retryAfterMs: STORE_RETRY_MS, cause: error });
 }
 
-/** What a client is told whose request is not in the store. */
+/** The client's error for a request that was not stored. */
 function refusalOf(error: StoreError): ProxyError {
   if (error.problem !== 'unwritable') return unavailable(error);
   const message = 'the durable store cannot save this request; it was not accepted';

@@ -1,14 +1,15 @@
 import type { RawHeaders } from '../http/headers.ts';
 
 /**
- * Where a request stands. `queued`: accepted, not begun; `waiting`: begun, and the next step lies ahead (always with a
- * reason); `running`: an attempt is under way. The other three are final.
+ * Status of a request. `queued`: accepted, no attempt yet. `running`: an attempt is in progress. `waiting`: a further
+ * attempt follows, always with a reason. The others are final.
  */
 export type JobStatus = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
 
 /**
- * What put a request off. `attempt`: a failed attempt, which counts. `refusal`: this proxy refused the attempt (breaker, quota,
- * concurrency). `person`: waiting alone does not help. `time`: its time has not come, or other requests go first.
+ * Cause of a deferral. `attempt`: a failed attempt, which counts. `refusal`: this proxy refused the attempt
+ * (breaker, quota, concurrency). `person`: an operator must change something. `time`: its time has not come, or other
+ * requests go first.
  */
 type WaitCause = 'attempt' | 'refusal' | 'person' | 'time';
 
@@ -48,48 +49,48 @@ export const JOB_ERROR_CODES = [
 ] as const;
 export type JobErrorCode = (typeof JOB_ERROR_CODES)[number];
 
-/** A `callback` delivers the end of a `request`; a `scheduled` one was made by a schedule. */
+/** A `callback` reports the end of a `request`. A `scheduled` request was created by a schedule. */
 export type JobKind = 'request' | 'callback' | 'scheduled';
 
-/** All moments here are wall-clock milliseconds since 1970. */
+/** All times are wall-clock milliseconds since 1970. */
 export interface NewJob {
-  /** `req_` and 128 random bits. */
+  /** `req_` and 128 random bits in hex. */
   readonly id: string;
   readonly kind: JobKind;
   /** `upstream/route`, as in the configuration. */
   readonly route: string;
   readonly method: string;
-  /** Path and query as the upstream will see them. */
+  /** Path and query as the upstream receives them. */
   readonly target: string;
-  /** As the upstream will see them, without what is injected at dispatch. */
+  /** As the upstream receives them, without the fields that the route injects. */
   readonly headers: RawHeaders;
   readonly body: Uint8Array;
   /** SHA-256 of the body, hex. */
   readonly sha256: string;
-  /** Who sent it: a hash of the caller's credentials and accounts (`Credentials.callerOf`); '' for a caller without any. */
+  /** A hash of the caller's credentials and accounts (`Credentials.callerOf`); '' for a caller without any. */
   readonly caller: string;
-  /** The client's Idempotency-Key; null without. Unique per (caller, route). */
+  /** The client's Idempotency-Key, or null. Unique for each caller and route. */
   readonly idempotencyKey: string | null;
-  /** SHA-256 of method, target and body: the same key with another fingerprint is a conflict. */
+  /** SHA-256 of method, target and body. The same key with another fingerprint is a conflict. */
   readonly fingerprint: string;
-  /** The one key that all attempts carry to the upstream; null where the route trusts none. */
+  /** The idempotency key that all attempts send to the upstream. Null if the route trusts none. */
   readonly upstreamKey: string | null;
-  /** Requests of one key, caller and route run one at a time, in the order of their acceptance; null: no order. */
+  /** Requests with the same key, caller and route run one at a time, in order of acceptance. Null: no order. */
   readonly orderKey: string | null;
   readonly labels: readonly string[];
   readonly createdAt: number;
-  /** Not before. */
+  /** No attempt begins before this. */
   readonly dueAt: number;
   readonly deadlineAt: number;
-  /** Where the end is told; null: nowhere. */
+  /** URL of the callback. Null: no callback. */
   readonly callbackUrl: string | null;
-  /** The request whose end this callback tells, or the schedule that made it; null otherwise. */
+  /** For a callback, the id of its request; for a scheduled request, the name of its schedule; otherwise null. */
   readonly parent: string | null;
-  /** What only the runner understands (poll-until state, schedule slot), kept as JSON. */
+  /** JSON that only the runner reads: `RunnerState`, or the slot of a schedule. The column is named `memo`. */
   readonly runnerState: string;
 }
 
-/** A request as it is in the store, without its bodies. */
+/** A stored request, without its headers and bodies. */
 export interface Job extends Omit<NewJob, 'body' | 'headers'> {
   /** Order of acceptance. */
   readonly seq: number;
@@ -97,25 +98,28 @@ export interface Job extends Omit<NewJob, 'body' | 'headers'> {
   readonly status: JobStatus;
   /** Undefined unless queued or waiting. */
   readonly reason: WaitReason | undefined;
-  /** The process that runs it; undefined unless running. */
+  /** Id of the process that runs it. Undefined unless running. */
   readonly owner: string | undefined;
-  /** The number of the latest attempt: the fence for its result. Deferrals do not raise it for good. */
+  /**
+   * Number of the latest attempt. It fences the result: only the same number can settle. A deferral gives its number
+   * back.
+   */
   readonly attempt: number;
-  /** How many attempts count against the route's limit since the last `retry`. */
+  /** Attempts that count against the route's limit since the last `retry`. */
   readonly counted: number;
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
-  /** When it is forgotten; undefined until it has ended. */
+  /** When the request is deleted. Undefined until it has ended. */
   readonly purgeAt: number | undefined;
   readonly error: { readonly code: JobErrorCode; readonly title: string } | undefined;
   readonly response:
     | { readonly status: number; readonly bytes: number; readonly truncated: boolean }
     | undefined;
-  /** Bodies were erased on request or after retention. */
+  /** The bodies were erased on request or after the retention. */
   readonly erased: boolean;
 }
 
-/** What the upstream answered, byte for byte. */
+/** The reply of the upstream, byte for byte. */
 export interface StoredResponse {
   readonly status: number;
   readonly statusText: string;
@@ -124,33 +128,33 @@ export interface StoredResponse {
   readonly truncated: boolean;
 }
 
-/** A request that this process has just been given to run. */
+/** A request that this process has claimed to run. */
 export interface ClaimedJob extends Job {
   readonly headers: RawHeaders;
   readonly body: Uint8Array;
-  /** An earlier attempt began and nobody knows how it ended: its process died, or its lease ran out. */
+  /** The outcome of the attempt before is unknown: its process died or lost its lease. */
   readonly reclaimed: boolean;
 }
 
-/** One attempt, as it is shown. */
+/** One attempt as the API shows it. */
 export interface AttemptRow {
   readonly n: number;
   readonly at: number;
   readonly ms: number;
   readonly status: number | undefined;
-  /** A ProxyError's code where there was no reply. */
+  /** Code of the ProxyError. Undefined with a reply. */
   readonly error: string | undefined;
   readonly detail: string | undefined;
-  /** What was decided after it. */
+  /** The wait after it in milliseconds. */
   readonly waitMs: number | undefined;
   readonly reason: WaitReason | JobErrorCode | undefined;
-  /** Its process died, or its lease ran out: nobody knows how it ended. */
+  /** Its outcome is unknown: its process died or lost its lease. */
   readonly reclaimed: boolean;
-  /** The first 2 KiB of a reply that was not kept as the result. */
+  /** The first 2 KiB of a reply that is not stored as the result. */
   readonly replyHead: Uint8Array | undefined;
 }
 
-/** A request as it stands right after its acceptance. */
+/** A request directly after its acceptance. */
 export function jobOf({ body, headers: _headers, ...job }: NewJob): Job {
   return {
     ...job,

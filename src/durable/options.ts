@@ -1,34 +1,36 @@
 import type { CallbackOptions } from './callbacks/options.ts';
 import type { PollOptions } from './until/options.ts';
 
-/** What durable requests of one route may do. */
+/** Limits of the durable requests of one route. */
 export interface DurableOptions {
-  /** Attempts in all; deferrals do not count. */
+  /** Maximum number of attempts. Deferrals do not count. */
   readonly attempts: number;
-  /** After acceptance; no attempt begins later. */
+  /** Milliseconds after acceptance. No attempt begins later. */
   readonly deadlineMs: number;
-  /** The result is kept for so long after the end. */
+  /** Milliseconds for which the result is retained after the end. */
   readonly retentionMs: number;
   readonly maxBodyBytes: number;
-  /** Of a longer reply, this much is kept. */
+  /** A longer reply body is truncated to this. */
   readonly maxResultBytes: number;
-  /** Attempts under way at once; undefined: as many as the upstream bears. */
+  /** Maximum number of concurrent attempts. Undefined: adaptive. */
   readonly concurrency: number | undefined;
-  /** What is done with a request that may not be repeated and of which nobody knows whether it arrived. */
+  /**
+   * Handling of a request whose outcome is unknown and which is not safe to repeat: end it, or send it again.
+   */
   readonly onUnknown: 'hold' | 'retry';
-  /** Undefined where every good reply is the final one. */
+  /** Undefined if every successful reply is final. */
   readonly poll: PollOptions | undefined;
 }
 
-/** What durable requests of all routes have in common. */
+/** Options that all durable routes share. */
 export interface DurableProcess {
-  /** A file, or a postgres:// URL. */
+  /** Path of a file, or a postgres:// URL. */
   readonly store: string;
-  /** Path of the HTTP interface, without a trailing slash. */
+  /** Path of the HTTP API, without a trailing slash. */
   readonly prefix: string;
-  /** Requests that have not ended; beyond these, new ones are refused. */
+  /** Maximum number of unfinished requests. Further ones are refused. */
   readonly backlog: number;
   readonly callbacks: CallbackOptions;
-  /** 32 bytes, hex; undefined: the callers' credentials are not kept. */
+  /** 32 bytes in hex. Undefined: credentials of callers are not stored. */
   readonly credentialsKey: string | undefined;
 }

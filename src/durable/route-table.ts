@@ -1,15 +1,15 @@
 import type { CallbackOptions } from './callbacks/options.ts';
 import type { DurableRoute } from './route.ts';
 
-/** The routes by which callbacks are delivered, one for each origin of late, each with its own breaker. */
+/** Routes of the recently used callback origins. Each has its own breaker. */
 export interface CallbackRoutes extends Iterable<DurableRoute> {
-  /** Undefined where `name` is no callback's. */
+  /** Undefined if `name` is not the route of a callback. */
   get(name: string): DurableRoute | undefined;
   setUp(options: CallbackOptions): void;
   close(): void;
 }
 
-/** The routes of the running configuration, and those of callbacks, which come as they are needed. */
+/** The routes of the running configuration, and callback routes, which are created on demand. */
 export class RouteTable implements Iterable<DurableRoute> {
   readonly #callbacks: CallbackRoutes;
   #routes: ReadonlyMap<string, DurableRoute> = new Map();
@@ -23,7 +23,7 @@ export class RouteTable implements Iterable<DurableRoute> {
     yield* this.#callbacks;
   }
 
-  /** By name. */
+  /** All routes by name. */
   get all(): ReadonlyMap<string, DurableRoute> {
     return new Map([...this].map((route) => [route.name, route]));
   }

@@ -6,63 +6,65 @@ import type { Outcome, Send } from '../proxy/pipeline.ts';
 import type { DurableOptions } from './options.ts';
 import type { Refusal } from './refusal.ts';
 
-/** A route as durable requests need it. What the policies know of it comes in as functions. */
+/** A route as durable requests need it. Policies are passed in as functions. */
 export interface DurableRoute {
   /** `upstream/route`. */
   readonly name: string;
   readonly upstream: string;
   readonly route: string;
   readonly options: DurableOptions;
-  /** Its calls change nothing, whatever their method. */
+  /** Requests of this route change nothing, whatever their method. */
   readonly safe: boolean;
   /** Lower-case name of the header that carries the idempotency key. */
   readonly idempotencyHeader: string;
-  /** One attempt with the route's own breaker, limits and timeouts. */
+  /** Makes one attempt through the route's breaker, limits and timeouts. */
   readonly send: Send;
-  /** Free permits of the limit of all calls of this upstream; Infinity while nothing limits them. */
+  /** Free permits of the upstream's concurrency limit, which live calls share. Infinity without a limit. */
   readonly room: () => number;
-  /** Longest time to the head, waits for a permit included. */
+  /** Maximum time to the reply head in milliseconds, including the wait for a permit. */
   readonly headTimeoutMs: number;
-  /** Longest time from the head to the end of the body. */
+  /** Maximum time from the head to the end of the body, in milliseconds. */
   readonly bodyTimeoutMs: number;
-  /** The head of a reply is all that matters: what is missing of its body, or comes late, changes nothing. */
+  /** The reply head alone decides the result. An incomplete or late body changes nothing. */
   readonly headDecides: boolean;
-  /** Fields that are added at dispatch. */
+  /** Fields that are added when the request is sent. */
   readonly inject: RawHeaders;
   /** Lower-case names of fields that are not sent. */
   readonly drop: ReadonlySet<string>;
-  /** Which of its fields and parameters are secrets, and which tell callers apart. */
+  /** Which fields and parameters are secrets, and which identify the caller. */
   readonly names: CredentialNames;
-  /** What an attempt's outcome means, where it is no refusal of our own; the one function that the synchronous retry asks too. */
+  /**
+   * Classifies the result of an attempt that was not refused by this proxy. Synchronous retries use the same rules.
+   */
   readonly classify: (result: AttemptResult) => Classification;
-  /** Pays for a further attempt from the retry budget of all calls; false: not now. */
+  /** Takes `cost` tokens from the retry budget of all calls. False: the budget has too few. */
   readonly withdraw: (cost: number) => boolean;
   readonly refund: (cost: number) => void;
-  /** Undefined where nothing else than the request itself is polled. */
+  /** Undefined if polls repeat the request itself. */
   readonly polls: PollUpstream | undefined;
-  /** What the wait before retry number `retry` (1-based) can be. */
+  /** Possible waits before retry number `retry`, which is 1-based. */
   readonly waitRange: (retry: number) => { readonly medianMs: number };
 }
 
-/** Where a reply may say that it can be asked about. */
+/** The upstream to which polls of results are sent. */
 export interface PollUpstream {
-  /** Of the upstream: scheme, host and port. */
+  /** Scheme, host and port. */
   readonly origin: string;
   /** Path of the upstream's URL, without a trailing slash. */
   readonly basePath: string;
-  /** The route whose policies a poll of this path and query goes through; a text says why there is none. */
+  /** The route that a poll of this path and query goes through, or why there is none. */
   readonly routeOf: (target: string) => DurableRoute | string;
 }
 
-/** An attempt that has ended, and where its request stands. */
+/** The result of an attempt, and the progress of its request. */
 export interface AttemptResult {
   readonly outcome: Outcome;
   readonly method: string;
-  /** Sending it twice means no more than sending it once: by its method, its key, or because the route says so. */
+  /** Whether the request may be sent twice: by its method, its key, or because the route says so. */
   readonly repeatable: boolean;
-  /** How many attempts have counted, this one included. */
+  /** Attempts that count so far, this one included. */
   readonly attempt: number;
-  /** The backoff before this one; 0 for none. */
+  /** The backoff before this attempt in milliseconds; 0 for none. */
   readonly previousMs: number;
   /** Wall-clock milliseconds, as is `deadlineAt`. */
   readonly now: number;
@@ -71,7 +73,7 @@ export interface AttemptResult {
 
 export type Classification =
   | { readonly kind: 'success' }
-  /** We ourselves would not send it; the upstream was not touched. */
+  /** This proxy refused the attempt; the upstream received nothing. */
   | { readonly kind: 'refused'; readonly error: ProxyError; readonly refusal: Refusal }
   | RetryStep
   | {
@@ -81,9 +83,9 @@ export type Classification =
         | 'deadline'
         | 'not_idempotent'
         | 'not_retryable'
-        /** By the rules of the API no repetition changes it. */
+        /** By the error rules of the API, no retry changes the reply. */
         | 'permanent'
-        /** The reply says that it is not to be repeated. */
+        /** The reply forbids a retry. */
         | 'veto'
         | 'retry_after_too_long'
         | 'body_not_replayable';

@@ -8,69 +8,72 @@ import { type AttemptFeedback, SlowStart } from './slow-start.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
 
-/** A request that runs here. */
+/** A request that this process is running. */
 export interface RunningJob {
   readonly job: ClaimedJob;
   readonly signal: Abort;
-  /** A person wants it ended. */
+  /** A client or operator has cancelled it. */
   cancelled: boolean;
-  /** Settles when what came of it is kept. */
+  /** Resolves when its result is stored. */
   ended: Promise<void>;
 }
 
 export interface RunnerDeps {
   readonly clock: Clock;
   readonly store: Pick<Store, 'claim' | 'nextDueAt' | 'setBack' | 'wallTime'>;
-  /** This process, anew at each start. */
+  /** Id of this process, new at each start. */
   readonly owner: string;
-  /** The clock of leases; undefined: the store's own. */
+  /** Time on the clock of leases. Undefined: the store's own clock. */
   readonly leaseNow: () => number | undefined;
-  /** Other processes put requests into this store too: it is asked again after so long at most. */
+  /** Maximum time between two polls of the store, because other processes add requests, too. */
   readonly pollMs: number;
-  /** Those of the running configuration, and of callbacks. */
+  /** Routes of the running configuration, and of callbacks. */
   readonly routes: Iterable<DurableRoute>;
-  /** Runs a claimed request up to its settlement. Rejects with a StoreError where that could not be kept, else never. */
+  /**
+   * Runs a claimed request up to its settlement. Rejects with a StoreError if that could not be stored, and because
+   * of a bug.
+   */
   readonly run: (running: RunningJob) => Promise<AttemptFeedback>;
-  /** So many requests waited by a clock that was set back since. */
+  /** Reports how many waits began by a clock that was set back since. */
   readonly onSetBack: (count: number) => void;
   readonly onBug: (error: unknown) => void;
 }
 
-/** Due times go by the wall clock. A timer follows neither a clock that was set nor a process that stood still. */
+/** Due times follow the wall clock. A timer notices neither a change of the clock nor a suspended process. */
 export const LONGEST_SLEEP_MS = 60_000;
 
-/** A clock that was set back by less puts off a wait by no more. */
+/** A smaller step back of the clock lengthens a wait by at most this. */
 const SET_BACK_MS = 5_000;
 
-/** The store is asked again after this when it failed, or when what is due could not be had. */
+/** Interval to the next claim after the store failed, or if due requests could not be claimed. */
 const RETRY_MS = 1_000;
 
-/** More are fetched in a second look. */
+/** Maximum for one claim. The rest is claimed by the next one. */
 const MAX_CLAIM = 64;
 
-/** Of all routes: each attempt holds a connection. */
+/** Maximum for all routes, because each attempt holds a connection. */
 const MAX_RUNNING = 1_000;
 
-/** Request bodies of all that runs. A claim asks for no more than fit, each taken to be as long as its route allows. */
+/** Bytes of all running request bodies. A claim assumes that each body is as long as its route allows. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-/** What a claim may take longer than its attempt: the commit, and clocks that disagree. */
+/** Time that a claim may take beyond its attempt: the commit, and differences between clocks. */
 const LEASE_GRACE_MS = 15_000;
 
 /**
- * A store that was out of reach was so for others too. Their attempts went on meanwhile: whoever lives writes what came
- * of them first, and only then is the rest abandoned.
+ * Pause of reclaiming after the store was unreachable. Other processes could not store their results either, and they
+ * need this time to do so.
  */
 const RECLAIM_AFTER_MS = 15_000;
 
 const SHUTTING_DOWN = shuttingDown('sent_unknown');
 
 /**
- * Takes due requests out of the store, as many as there are free slowStart, and runs them. Sleeps until the next is due or
- * until it is told of a new one.
+ * Claims due requests while the slow start has room, and runs them. Sleeps until the next one is due or `wake` is
+ * called.
  *
- * - running → draining: nothing new is claimed; what runs may end
- * - draining → stopped: what still runs is cut, and left to the store
+ * - running → draining: nothing more is claimed; running attempts may finish
+ * - draining → stopped: running attempts are aborted, and their leases run out
  */
 export class Runner {
   readonly #deps: RunnerDeps;
@@ -83,12 +86,12 @@ export class Runner {
   #lookAgain = false;
   #stopped = false;
   #aborted = false;
-  /** By the monotonic clock; nothing is taken over before. */
+  /** Monotonic milliseconds. No lease is taken over before. */
   #reclaimsAt = Number.NEGATIVE_INFINITY;
-  /** What was due then has been asked for. */
+  /** Requests that were due at this time were covered by a claim. */
   #claimedUpTo = 0;
   readonly #jumps: ClockJumps;
-  /** At the start too: the clock may have been set while nothing ran here. */
+  /** True at the start, too: the clock may have been set while no process ran. */
   #setBack = true;
 
   constructor(deps: RunnerDeps) {
@@ -104,14 +107,14 @@ export class Runner {
     return this.#running.get(id);
   }
 
-  /** Something may be due. */
+  /** Call this when a request may be due. */
   wake(): void {
     if (this.#stopped) return;
     if (this.#looking) this.#lookAgain = true;
     else void this.#look();
   }
 
-  /** Claims nothing more; resolves when nothing runs. */
+  /** Stops claiming. Resolves when nothing is running. */
   drain(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -119,7 +122,7 @@ export class Runner {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Cuts what still runs: the store knows that it was under way. */
+  /** Aborts the running attempts. Their leases show that their outcome is unknown. */
   cut(): void {
     this.#aborted = true;
     for (const { signal } of this.#running.values()) signal.abort(SHUTTING_DOWN);
@@ -146,7 +149,7 @@ export class Runner {
     this.#notifyIdle();
   }
 
-  /** Where several clocks work on a store, the one that is ahead is believed: the other may be the one that is wrong. */
+  /** With several clocks on one store, the one that is ahead counts, because the other may be wrong. */
   async #followClock(): Promise<void> {
     const { clock, leaseNow, onSetBack, store } = this.#deps;
     if (this.#jumps.look() < -SET_BACK_MS) this.#setBack = true;
@@ -158,13 +161,13 @@ export class Runner {
     if (count > 0) onSetBack(count);
   }
 
-  /** Claims until all slowStart are taken or nothing is due. */
+  /** Claims until there is no room, or nothing is due. */
   async #fill(): Promise<void> {
     const { clock, leaseNow, owner, store } = this.#deps;
     while (!this.#stopped) {
       const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
-      // Without room too: the end of what runs wakes us.
+      // Also without room: the end of a running attempt wakes the runner.
       this.#claimedUpTo = now;
       if (limit === 0) return;
       const lease = { leaseNow: leaseNow(), leaseMs, running: [...this.#running.keys()] };
@@ -175,7 +178,10 @@ export class Runner {
     }
   }
 
-  /** As many as every route that is not full has room for, so that whatever is claimed can begin at once. */
+  /**
+   * The room of the route with the least free room, so that every claimed request can begin at once. Full routes are
+   * excepted.
+   */
   #room(): { except: string[]; limit: number; leaseMs: number } {
     const except: string[] = [];
     let limit = Math.min(MAX_CLAIM, MAX_RUNNING - this.#running.size);
@@ -193,7 +199,7 @@ export class Runner {
       limit = Math.min(limit, free);
       longest = Math.max(longest, options.maxBodyBytes);
     }
-    // Without any route there are still those to be ended whose route is gone.
+    // Without routes, requests of removed routes still have to be ended.
     const full = routes > 0 && except.length === routes;
     const left = MAX_BODY_BYTES - this.#bodyBytes;
     if (full || left <= 0) limit = 0;
@@ -216,7 +222,7 @@ export class Runner {
     this.#running.set(job.id, running);
     this.#slowStartOf(job.route).take();
     this.#bodyBytes += job.body.length;
-    // It was being claimed when all was cut: it goes back unsent.
+    // The claim was in progress during the abort: the request goes back unsent.
     if (this.#aborted) running.signal.abort(SHUTTING_DOWN);
     running.ended = this.#deps
       .run(running)
@@ -244,7 +250,7 @@ export class Runner {
     const { clock, pollMs, store } = this.#deps;
     const dueAt = await store.nextDueAt();
     const ms = dueAt === undefined ? LONGEST_SLEEP_MS : Math.max(0, dueAt - clock.wallTime());
-    // What was due and could not be had belongs to a full route: the end of one of its attempts wakes us.
+    // A due request that was not claimed belongs to a full route. The end of one of its attempts wakes the runner.
     const wait = dueAt !== undefined && dueAt <= this.#claimedUpTo ? RETRY_MS : ms;
     this.#wakeAfter(Math.min(wait, pollMs, LONGEST_SLEEP_MS));
   }

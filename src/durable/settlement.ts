@@ -5,30 +5,30 @@ import type { Decision } from './decision.ts';
 import type { AttemptRow, ClaimedJob, Job, NewJob } from './job.ts';
 import type { Settlement } from './store/store.ts';
 
-/** An attempt that was recorded, and how much of it is shown and kept. */
+/** An attempt that was made, and what is recorded of it. */
 export interface RecordedAttempt {
   readonly finished: FinishedAttempt;
-  /** The attempt's number where it is not the one that was claimed. */
+  /** Its number, if it is not the number of the claim. */
   readonly n?: number;
   /** Wall-clock milliseconds. */
   readonly at: number;
-  /** What was wrong with a good answer. */
+  /** The defect of a successful reply, such as a body that is not JSON. */
   readonly detail?: string | undefined;
-  /** It said what the one before had said: it is counted elsewhere, and is no row of its own. */
+  /** A poll with the same result as before: it is only counted and gets no row. */
   readonly unchanged?: boolean;
-  /** The reply that is there already stays while the request waits. */
+  /** The stored reply of an earlier attempt is retained while the request waits. */
   readonly retainsReply?: boolean;
 }
 
 export interface SettlementDeps extends Pick<Settlement, 'owner' | 'now'> {
-  /** What comes into being with the end of a request. */
+  /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
 
-/** Of a reply that is not the result, this much is shown with its attempt. */
+/** Of a reply that is not the result, this many bytes are shown with its attempt. */
 const SHOWN_REPLY_BYTES = 2_048;
 
-/** A decision as the store takes it; `recorded` is undefined where nothing was sent. */
+/** The settlement for a decision. `recorded` is undefined if nothing was sent. */
 export function settlementOf(
   job: ClaimedJob,
   decision: Decision,
@@ -75,7 +75,7 @@ function outcomeFields({ outcome }: FinishedAttempt, detail: string | undefined)
   return { status: undefined, error: code, detail: message };
 }
 
-/** The attempt before this claim, of which nobody knows how it ended. */
+/** The attempt before this claim, whose outcome is unknown. */
 export function lostAttempt({ attempt, startedAt = 0, dueAt }: ClaimedJob): RecordedAttempt {
   const error = new ProxyError(
     'connection_terminated',
@@ -88,7 +88,7 @@ export function lostAttempt({ attempt, startedAt = 0, dueAt }: ClaimedJob): Reco
   return {
     finished: { outcome, response: undefined, sent: true, ms: 0 },
     n: attempt - 1,
-    // It began when it was due or later; the first one's beginning is known.
+    // It began at its due time or later. Only the start of the first attempt is stored.
     at: Math.max(startedAt, dueAt),
   };
 }

@@ -1,32 +1,36 @@
-/** What an attempt says about how many may run beside it. `refused`: a guard of our own did not let it through. */
+/**
+ * Effect of an attempt on the number of concurrent attempts. `refused`: the breaker, quota or limit of this proxy
+ * refused it.
+ */
 export type AttemptFeedback = 'success' | 'refused' | 'none';
 
-/** What limits the attempts of a route. */
+/** Limits on the attempts of a route. */
 export interface SlowStartLimits {
-  /** The operator's number; undefined: as many as the upstream bears. */
+  /** The configured number. Undefined: adaptive. */
   readonly concurrency: number | undefined;
-  /** Free permits of the upstream's limit, which live calls use too; Infinity while there is no limit. */
+  /** Free permits of the upstream's concurrency limit, which live calls share. Infinity without a limit. */
   readonly room: number;
 }
 
-/** Attempts of a route that run at once before anything is known of its upstream. */
+/** Concurrent attempts of a route before anything is known about its upstream. */
 const FIRST_WINDOW = 32;
 
 /**
- * The attempts of one route that run, and how many more may begin. Durable work is not in a hurry, so a backlog does not
- * fall on the upstream all at once: each good answer makes room for one more beside the one that it ends, which doubles their
- * number in each round (TCP's slow start). What limits them in the end is the adaptive limit of all calls. A refusal by
- * our own guards starts again from the beginning.
+ * Limits the concurrent attempts of one route by a slow start (RFC 5681 §3.1), so that a backlog does not reach the
+ * upstream at once. Each success adds one, which doubles the number in each round. The adaptive limit of all calls is
+ * the upper bound. A refusal by this proxy resets the window.
  */
 export class SlowStart {
   #busy = 0;
   #window = FIRST_WINDOW;
 
-  /** Attempts that may begin now. Of the permits that are left durable work takes half, so that a live call finds one. */
+  /**
+   * Number of attempts that may begin now. At most half of the free permits are used, so that live calls find one.
+   */
   free({ concurrency, room }: SlowStartLimits): number {
     const own = (concurrency ?? this.#window) - this.#busy;
     const shared = Math.floor(room / 2);
-    // One attempt may always wait for a permit: otherwise live calls could keep durable work from ever running.
+    // One attempt may always wait for a permit. Otherwise live calls could block durable requests for ever.
     return Math.max(0, Math.min(own, this.#busy === 0 ? Math.max(1, shared) : shared));
   }
 

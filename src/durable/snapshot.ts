@@ -3,14 +3,14 @@ import { CALLBACK_ROUTE } from './callbacks/options.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
 
-/** What is in the store at `now`; undefined where it does not answer. */
+/** Counts of the store at `now`. Undefined if the store does not answer. */
 export async function snapshotOf(
   store: Pick<Store, 'bytes' | 'counts'>,
   now: number,
 ): Promise<DurableSnapshot | undefined> {
   try {
     const [all, storeBytes] = await Promise.all([store.counts(), store.bytes()]);
-    // Hosts of callbacks are no label of a metric: there may be any number of them.
+    // Callback hosts are not used as metric labels, because their number has no bound.
     const counts = all.map((entry) =>
       entry.route.startsWith(CALLBACK_ROUTE) ? { ...entry, route: '/callbacks' } : entry,
     );

@@ -5,7 +5,7 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { CallbackOptions } from './callbacks/options.ts';
 import { allowsCallback } from './callbacks/target.ts';
 
-/** What a client asks of us with its request, besides sending it. */
+/** Options that a client sends with a durable request, in `Breakwater-…` fields. */
 export interface SubmissionOptions {
   readonly callbackUrl: string | null;
   /** Wall-clock milliseconds. */
@@ -21,7 +21,7 @@ export interface SubmissionRules {
   readonly callbacks: Pick<CallbackOptions, 'allow' | 'allowPrivate'>;
 }
 
-/** All our own fields begin so; none of them is forwarded. */
+/** Prefix of all own fields. None of them is forwarded. */
 const PREFIX = 'breakwater-';
 
 const MAX_KEY_LENGTH = 255;
@@ -37,7 +37,7 @@ export function submissionOptionsOf(
   const field = (name: string) => only(headers, `${PREFIX}${name}`);
   const dueAt = notBefore(field('delay'), field('not-before'), now);
   const asked = field('deadline');
-  // A request may have less time than its route gives, never more.
+  // A client can shorten the deadline of the route, but not extend it.
   const deadlineAt = asked === undefined ? now + deadlineMs : deadline(asked, now, deadlineMs);
   if (dueAt >= deadlineAt) throw bad('the request would become due only at its deadline or later');
   const callback = field('callback');
@@ -50,14 +50,14 @@ export function submissionOptionsOf(
   };
 }
 
-/** Undefined without the field. Which of two was meant, nobody knows. */
+/** Undefined without the field. A second value is refused, because it is ambiguous. */
 function only(headers: RawHeaders, name: string): string | undefined {
   const [value, other] = headersOf(headers, name);
   if (other !== undefined) throw bad(`${name} must not be sent more than once`);
   return value?.trim();
 }
 
-/** The fields without ours, and without the preferences that were meant for us. */
+/** Removes the `Breakwater-…` fields, and the preferences that this proxy handles, from the request. */
 export function withoutSubmissionFields(headers: RawHeaders): string[] {
   const others = withoutFields(headers, (name) => name.startsWith(PREFIX));
   return fieldPairs(others).flatMap(([name, value]) => {
@@ -96,7 +96,7 @@ function deadline(text: string, now: number, mostMs: number): number {
 const DURATION = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d)$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** A year: what lies beyond is a mistake. */
+/** A longer duration is taken for a mistake. */
 const LONGEST_MS = 366 * UNIT_MS.d;
 
 function durationMs(name: string, text: string): number {
@@ -106,7 +106,7 @@ function durationMs(name: string, text: string): number {
   return ms;
 }
 
-/** RFC 3339, with its zone: what is meant without one, nobody knows. */
+/** RFC 3339 with a time zone, because a time without one is ambiguous. */
 const MOMENT = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)$/;
 
 function moment(name: string, text: string, kind = 'a time'): number {
@@ -115,7 +115,7 @@ function moment(name: string, text: string, kind = 'a time'): number {
   return at;
 }
 
-/** Date.parse would take February 30 for March 2. */
+/** Needed because Date.parse reads February 30 as March 2. */
 function isDay(date: string): boolean {
   const at = Date.parse(date);
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(date);

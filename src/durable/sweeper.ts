@@ -12,22 +12,22 @@ export interface SweeperDeps {
 
 const SWEEP_EVERY_MS = 60_000;
 
-/** A clock that is set forward may be wrong, and what is forgotten does not come back: it has this long to be corrected. */
+/** After the clock was set forward, nothing is deleted for this time, so that a wrong clock can be corrected. */
 const DISTRUST_MS = 3_600_000;
 
-/** Less than any retention; a process that stood still for longer waits too, and nothing is lost by that. */
+/** Below any retention. A process that was suspended for longer waits too, which does no harm. */
 const JUMP_MS = 60_000;
 
-/** Small, so that requests are not kept waiting behind it. */
+/** Small, so that requests do not wait long for the store. */
 const BATCH = 200;
 
-/** Has the store forget, a little at a time, what has outlived its retention. */
+/** Deletes requests whose retention has passed, in small batches. */
 export class Sweeper {
   readonly #deps: SweeperDeps;
   #timer: Timer | undefined;
   #stopped = false;
   readonly #jumps: ClockJumps;
-  /** By the monotonic clock. */
+  /** Monotonic milliseconds. */
   #trustsAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: SweeperDeps) {

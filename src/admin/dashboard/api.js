@@ -1,9 +1,9 @@
-/* Calls to the admin server. The token is kept for as long as this tab is open, and nowhere else. */
+/* Calls to the admin server. The token is stored only in this tab's session storage. */
 
 const KEY = 'breakwater-admin-token';
 const TIMEOUT_MS = 10_000;
 
-/** The server has answered, and not with what was asked for. */
+/** The server answered with an error status. */
 export class Refused extends Error {
   /**
    * @param {number} status
@@ -21,14 +21,14 @@ export const token = {
 };
 
 /**
- * The path on this server, wherever a proxy in front may have put it.
+ * The URL of a path on this server, also behind a proxy that adds a prefix.
  * @param {string} path
  */
 export function urlOf(path) {
   return new URL(`.${path}`, new URL('.', location.href)).href;
 }
 
-/** How far the server's clock is ahead of this one's. */
+/** How far the server's clock is ahead of this one, in milliseconds. */
 let skewMs = 0;
 
 export const now = () => Date.now() + skewMs;
@@ -43,7 +43,7 @@ export async function get(path) {
 
 /**
  * @param {import('./types.d.ts').Change} change
- * @returns {Promise<any>} Undefined where there is nothing to say.
+ * @returns {Promise<any>} Undefined for 204.
  */
 export async function send({ method, path, body = {} }) {
   const response = await call(method, path, body);
@@ -75,7 +75,7 @@ async function call(method, path, body) {
   throw new Refused(response.status, String(problem.detail ?? `${response.status} ${response.statusText}`));
 }
 
-/** Dates are whole seconds: less than two of difference is no difference. @param {string | null} date */
+/** Dates have whole seconds, so a difference below two seconds is ignored. @param {string | null} date */
 function follow(date) {
   const ahead = date === null ? 0 : Date.parse(date) - Date.now();
   skewMs = Math.abs(ahead) < 2_000 ? 0 : ahead;

@@ -1,4 +1,4 @@
-/* One round of questions to the server: only what is looked at. */
+/* Loads the data that the page shows. */
 
 import { get, Refused } from './api.js';
 import { listQuery } from './filters.js';
@@ -6,11 +6,11 @@ import { listQuery } from './filters.js';
 /** @import { Monitor } from './types.d.ts' */
 /** @import { Page } from './page-state.js' */
 
-/** Questions at one time: the server has other things to do. */
+/** Maximum number of concurrent requests, to spare the server. */
 const AT_ONCE = 4;
 
 /**
- * Rejects when the server cannot be reached, or refuses the token.
+ * Rejects if the server cannot be reached, or rejects the token.
  * @param {Page} page
  */
 export async function askAll(page) {
@@ -24,7 +24,7 @@ export async function askAll(page) {
     askOpened(page),
   ]);
   page.routes = routes.routes;
-  // The filter may have changed meanwhile; then another round is on its way.
+  // If the filter has changed meanwhile, another round follows.
   if (filters === page.filters) page.take(list.requests);
   await askAttempts(page);
 }
@@ -60,7 +60,7 @@ async function ifThere(answer) {
   }
 }
 
-/** Of the lines on the screen whose attempts are not known as they stand. @param {Page} page */
+/** Loads the attempts of visible requests that have changed. @param {Page} page */
 async function askAttempts(page) {
   const listed = page.opened === undefined ? page.list.requests : [...page.list.requests, page.opened];
   const ids = new Set(listed.map(({ id }) => id));

@@ -1,4 +1,4 @@
-/* Everything that the page can set off, as calls of the HTTP interfaces. Pure. */
+/* Builds the calls for all changes that the page offers. Pure. */
 
 import { filterQuery } from './filters.js';
 import { count } from './words.js';
@@ -9,7 +9,7 @@ import { count } from './words.js';
 /** @typedef {'retry' | 'cancel' | 'delete'} What */
 
 /**
- * What may be done to a request as it stands.
+ * The changes that the status of a request allows.
  * @param {Pick<Monitor, 'status' | 'erased'>} monitor
  * @returns {What[]}
  */
@@ -73,11 +73,11 @@ function retryDescription(name, status) {
   return `${name} is sent now, before it is due.`;
 }
 
-/** The most that one bulk call changes. */
+/** Maximum number of requests that one bulk call changes. */
 const BULK = 10_000;
 
 /**
- * All that match, by the server's own filter.
+ * Changes all requests that match the filter.
  * @param {'retry' | 'cancel'} what
  * @param {Filters} filters
  * @param {{ prefix: string, now: number, matches: number | undefined }} context

@@ -1,4 +1,4 @@
-/* Nothing is changed before a person has seen what, and has said yes. */
+/* Every change is described and confirmed before it is sent. */
 
 import { send, token, urlOf } from './api.js';
 import { curlOf } from './curl.js';
@@ -7,7 +7,7 @@ import { button, byId, h } from './dom.js';
 /** @import { Change } from './types.d.ts' */
 
 /**
- * @param {readonly Change[]} changes Of one kind; the first one's words stand for all.
+ * @param {readonly Change[]} changes Of one kind; the texts of the first one are shown for all.
  * @param {() => void} done
  */
 export function confirmChange(changes, done) {
@@ -74,7 +74,7 @@ function say({ verb }, answer) {
 /** @param {string} text */
 function copying(text) {
   const copy = button('Copy as curl', () => {
-    // Only where the page came by HTTPS or from this machine; elsewhere the text can be selected.
+    // The clipboard needs HTTPS or localhost. Otherwise, the text can be selected.
     const copied = navigator.clipboard?.writeText(text) ?? Promise.reject(new Error('no clipboard'));
     copied.then(
       () => (copy.textContent = 'Copied'),
@@ -84,7 +84,7 @@ function copying(text) {
   return copy;
 }
 
-/** Asks for the admin token, and lets `then` try it. @param {(() => void)} then @param {boolean} wrong */
+/** Asks for the admin token, then calls `then`. @param {(() => void)} then @param {boolean} wrong */
 export function askToken(then, wrong) {
   const dialog = /** @type {HTMLDialogElement} */ (byId('token'));
   if (dialog.open) return;

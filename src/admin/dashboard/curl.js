@@ -1,9 +1,9 @@
-/* The same call for a terminal. Pure. */
+/* Builds the same call as a curl command. Pure. */
 
 /** @import { Change } from './types.d.ts' */
 
 /**
- * For a POSIX shell: what is quoted is taken as it is, whatever it holds.
+ * Quotes an argument for a POSIX shell.
  * @param {string} text
  */
 export function quoted(text) {
@@ -12,7 +12,7 @@ export function quoted(text) {
 
 /**
  * @param {Change} change
- * @param {{ readonly url: string, readonly token: boolean }} options `token`: the server wants one; it is never written out.
+ * @param {{ readonly url: string, readonly token: boolean }} options `token`: the server requires one; the command reads it from the environment.
  */
 export function curlOf({ method, body }, { url, token }) {
   const parts = ['curl', '-X', method, quoted(url)];

@@ -1,4 +1,4 @@
-/* All that is known about one request, and what can be done with it. Bodies are shown only when asked for. */
+/* The details of one request, and its operations. Bodies are shown only on demand. */
 
 import { allowedChanges, changeOne } from './changes.js';
 import { button, facts, follows, h, pill } from './dom.js';
@@ -10,7 +10,7 @@ import { because, duration, size } from './words.js';
 /** @import { Page } from './page-state.js' */
 
 /**
- * What it shows beyond the line above it.
+ * The data on which the details depend.
  * @param {Page} page
  * @param {Monitor} monitor
  */
@@ -146,7 +146,7 @@ function attemptRow(attempt) {
   );
 }
 
-/** What an API answers may hold what is nobody's business. @param {string} text */
+/** A reply can contain confidential data, so it is folded. @param {string} text */
 function hidden(text) {
   return h('details', {}, h('summary', {}, 'show the reply'), h('pre', {}, text));
 }

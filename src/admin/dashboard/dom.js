@@ -1,4 +1,4 @@
-/* The only place that makes elements. Text goes in as text: what came from outside is never markup. */
+/* The only module that creates elements. Text is always inserted as text, so external text never becomes markup. */
 
 /** @typedef {Node | string | number | undefined | false} Child */
 
@@ -70,7 +70,7 @@ export function pill(status) {
 }
 
 /**
- * A text that follows the clock.
+ * A relative time that is updated as time passes.
  * @param {string | undefined} moment
  * @param {'countdown' | 'ago'} how
  */
@@ -83,11 +83,11 @@ export function follows(moment, how) {
 const RENDERED = new WeakMap();
 
 /**
- * Shows one child per item and keeps those that have not changed, so that scrolling, selected text and the focus stay.
+ * Renders one child per item. Unchanged children stay, with their scroll position, selection and focus.
  * @template T
  * @param {Element} parent
  * @param {readonly T[]} items
- * @param {{ key: (item: T) => string, content: (item: T) => unknown, make: (item: T) => HTMLElement }} how `content`: all that `make` shows.
+ * @param {{ key: (item: T) => string, content: (item: T) => unknown, make: (item: T) => HTMLElement }} how `content`: all data that `make` shows.
  */
 export function renderList(parent, items, { key, content, make }) {
   const before = RENDERED.get(parent) ?? new Map();
@@ -105,13 +105,13 @@ export function renderList(parent, items, { key, content, make }) {
     parent,
     [...after.values()].map(({ node }) => node),
   );
-  // Never on to another item: who presses a key would do to it what was meant for the one that is gone.
+  // The focus never moves to another item, where a key press would act on the wrong request.
   const focused = focus && after.get(focus.key);
   if (focused !== undefined) refocus(focused.node, focus?.name ?? '');
 }
 
 /**
- * What a person has unfolded stays unfolded.
+ * Opened details stay open.
  * @param {Element | undefined} from
  * @param {Element} to
  */
@@ -122,7 +122,7 @@ function restoreOpened(from, to) {
 }
 
 /**
- * Moves only what has to move: a moved element loses its focus.
+ * Moves as few elements as possible, because a moved element loses its focus.
  * @param {Element} parent
  * @param {readonly HTMLElement[]} nodes
  */
@@ -137,14 +137,14 @@ function arrange(parent, nodes) {
 }
 
 /**
- * Which item has the focus, and what of it.
+ * The item with the focus, and the focused part of it.
  * @param {Element} parent
- * @param {ReadonlyMap<string, { readonly node: HTMLElement }>} kept
+ * @param {ReadonlyMap<string, { readonly node: HTMLElement }>} rendered
  */
-function focusIn(parent, kept) {
+function focusIn(parent, rendered) {
   const active = document.activeElement;
   if (!(active instanceof HTMLElement) || !parent.contains(active)) return undefined;
-  const entry = [...kept].find(([, { node }]) => node.contains(active));
+  const entry = [...rendered].find(([, { node }]) => node.contains(active));
   return { key: entry?.[0] ?? '', name: active.dataset['focus'] ?? '' };
 }
 
@@ -161,7 +161,7 @@ function refocus(where, name) {
 }
 
 /**
- * One thing shown in `parent`, made anew only when it says something else.
+ * Renders one child, which is replaced only if its content changes.
  * @param {Element} parent
  * @param {unknown} content
  * @param {() => HTMLElement} make
@@ -171,7 +171,7 @@ export function renderOne(parent, content, make) {
 }
 
 /**
- * Names and what belongs to them; a line is there only when its first part is.
+ * A definition list. A line without a first value is omitted.
  * @param {readonly (readonly [name: string, ...what: Child[]])[]} lines
  */
 export function facts(lines) {

@@ -1,9 +1,9 @@
-/* What is looked at, as it stands in the page's address: a link shows another person the same. Pure. */
+/* The filters, stored in the page's URL, so that a link shows the same view. Pure. */
 
 export const UNFINISHED = /** @type {const} */ (['running', 'queued', 'waiting']);
 export const STATUSES = /** @type {const} */ ([...UNFINISHED, 'succeeded', 'failed', 'cancelled']);
 
-/** Milliseconds by what the address says. @type {Readonly<Record<string, number>>} */
+/** Milliseconds by their name in the URL. @type {Readonly<Record<string, number>>} */
 export const SPANS = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000 };
 
 export const LIMITS = /** @type {const} */ ([100, 500]);
@@ -33,7 +33,7 @@ export const DEFAULTS = {
 };
 
 /**
- * Whatever the address says that makes no sense is left out.
+ * Reads the filters of a URL; invalid values are ignored.
  * @param {string} search
  * @returns {Filters}
  */
@@ -63,7 +63,7 @@ function statusesOf(given) {
 }
 
 /**
- * With its question mark, or '' when nothing differs from what is shown at first.
+ * The query with its question mark, or '' for the default filters.
  * @param {Filters} filters
  */
 export function searchOf(filters) {
@@ -87,7 +87,7 @@ export function sameStatuses(a, b) {
 }
 
 /**
- * The same as the server's filter, for lists and for what is done to all that match.
+ * The server's filter parameters, for lists and bulk changes.
  * @param {Filters} filters
  * @param {number} now
  */
@@ -102,7 +102,7 @@ export function filterQuery(filters, now) {
   return query;
 }
 
-/** Soonest first, unless what has ended is among it. @param {Filters} filters */
+/** Whether to sort soonest first: only unfinished requests are shown. @param {Filters} filters */
 export function soonestFirst({ status }) {
   return status.length > 0 && status.every((one) => UNFINISHED.some((open) => open === one));
 }
@@ -119,7 +119,7 @@ export function listQuery(filters, now) {
 }
 
 /**
- * How many requests match, as far as the counts of the routes can tell.
+ * The number of matching requests. Undefined if the counts of the routes do not suffice.
  * @param {Filters} filters
  * @param {readonly { readonly name: string, readonly requests: Readonly<Record<string, number>> }[]} routes
  * @returns {number | undefined}
@@ -135,8 +135,8 @@ export function matching(filters, routes) {
 }
 
 /**
- * While something is selected the lines stay where they are, so that nobody selects what has just moved there. They are
- * still told what is new; what is not listed any more is shown as it was last seen.
+ * Updates the shown lines without moving them, so that a click does not select a line that has just moved there. A
+ * request that is no longer listed keeps its last state.
  * @template {{ readonly id: string }} T
  * @param {readonly T[]} shown
  * @param {readonly T[]} fresh
@@ -148,7 +148,7 @@ export function refreshInPlace(shown, fresh) {
 }
 
 /**
- * What runs is sooner than soon.
+ * Puts running requests before all others.
  * @template {{ readonly status: string }} T
  * @param {readonly T[]} requests
  * @returns {T[]}

@@ -1,4 +1,4 @@
-/* Breakers, budgets, limits, quotas and caches: why something waits. */
+/* Breakers, budgets, limits, quotas and caches: the reasons for waits. */
 
 import { changeBreaker } from './changes.js';
 import { button, byId, facts, h, pill, renderList } from './dom.js';

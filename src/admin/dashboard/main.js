@@ -1,4 +1,4 @@
-/* Asks every two seconds while somebody looks, shows what came, and goes on when the proxy has been away. */
+/* Loads the state every two seconds while the page is visible, shows it, and retries after errors. */
 
 import { Refused, token } from './api.js';
 import { askAll } from './ask.js';
@@ -22,14 +22,14 @@ let timer;
 let asking = false;
 let again = false;
 /**
- * Shown in place of the readiness while the server does not answer.
+ * Shown instead of the readiness while the server does not answer.
  * @type {'unknown' | 'unreachable' | undefined}
  */
 let away;
-/** When the server last answered. */
+/** Time of the server's last answer. */
 let answeredAt = 0;
 
-/** Never two rounds at a time; what is asked for meanwhile is asked once, afterwards. */
+/** One round at a time. A request for another round during a round starts one afterwards. */
 async function round() {
   if (asking) {
     again = true;
@@ -85,7 +85,7 @@ function reached(trouble, answered) {
 function show() {
   const { state, prefix } = page;
   const readiness = byId('readiness');
-  // A state from before says nothing about a proxy that does not answer now.
+  // A state from before an error does not describe a proxy that does not answer now.
   const said = away ?? state?.readiness ?? 'unknown';
   readiness.textContent = said.replace('_', ' ');
   readiness.className = `pill is-${said}`;
@@ -103,7 +103,7 @@ function show() {
   follow();
 }
 
-/** Texts that follow the clock, between two rounds too. */
+/** Updates the texts that depend on the current time, also between rounds. */
 function follow() {
   const at = page.now();
   for (const time of document.querySelectorAll('time[data-how]')) {

@@ -1,4 +1,4 @@
-/* What the page knows and looks at. The parts show it; what they are told to do comes back here. */
+/* The state of the page. The views show it and call its methods. */
 
 import { now } from './api.js';
 import { confirmChange } from './confirm.js';
@@ -7,7 +7,7 @@ import { filtersOf, refreshInPlace, runningFirst, searchOf } from './filters.js'
 /** @import { Attempt, Change, Monitor, RouteRow, Schedule, State } from './types.d.ts' */
 /** @import { Filters } from './filters.js' */
 
-/** What changes with each answer of the server, and whoever wants to know it. */
+/** The loaded data, the filters and the selection. */
 export class Page {
   /** @type {State | undefined} */
   state;
@@ -15,16 +15,16 @@ export class Page {
   routes = [];
   /** @type {{ readonly requests: readonly Monitor[] }} */
   list = { requests: [] };
-  /** The opened request, as its own monitor shows it. @type {Monitor | undefined} */
+  /** The open request. @type {Monitor | undefined} */
   opened;
-  /** Undefined where the server knows none. @type {readonly Schedule[] | undefined} */
+  /** Undefined if the server has none. @type {readonly Schedule[] | undefined} */
   schedules;
   /** @type {Filters} */
   filters = filtersOf(location.search);
   /** @type {Set<string>} */
   selected = new Set();
   allRecent = false;
-  /** Ids of the lines that are on the screen. @type {Set<string>} */
+  /** Ids of the visible lines. @type {Set<string>} */
   visible = new Set();
   /** @type {Map<string, { readonly version: string, readonly rows: readonly Attempt[] }>} */
   attempts = new Map();
@@ -44,12 +44,12 @@ export class Page {
     });
   }
 
-  /** Path of the durable requests' interface; '' where no route is durable. */
+  /** Prefix of the API of durable requests; '' without durable routes. */
   get prefix() {
     return this.state?.durable?.prefix ?? '';
   }
 
-  /** The server's clock. */
+  /** Current time by the server's clock. */
   now() {
     return now();
   }
@@ -59,7 +59,7 @@ export class Page {
     return this.attempts.get(id)?.rows ?? [];
   }
 
-  /** The lines stay where they are while somebody reads or selects. */
+  /** The order of the lines is frozen while a request is open or selected. */
   get frozen() {
     return this.selected.size > 0 || this.filters.id !== '';
   }
@@ -86,7 +86,7 @@ export class Page {
     this.filters = { ...this.filters, id };
     history.pushState(null, '', `${location.pathname}${searchOf(this.filters)}`);
     this.#show();
-    // What is not in the list is shown above it.
+    // A request that is not in the list is shown above it.
     if (id !== '' && !this.list.requests.some((one) => one.id === id)) scrollTo({ top: 0 });
     this.#ask();
   }
@@ -109,7 +109,7 @@ export class Page {
     });
   }
 
-  /** A line is on the screen now: its attempts are worth asking for. @param {HTMLElement} line */
+  /** Observes a line, whose attempts are loaded while it is visible. @param {HTMLElement} line */
   watch(line) {
     this.#intersections.observe(line);
   }

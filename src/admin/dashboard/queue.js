@@ -1,4 +1,4 @@
-/* The durable requests that match the filters: one line each, the opened one with all that is known about it. */
+/* The durable requests that match the filters: one line each, and the details of the open one. */
 
 import { detailContent, detailOf } from './detail.js';
 import { byId, follows, h, pill, renderList } from './dom.js';

@@ -1,4 +1,4 @@
-/* The durable routes: how much is where, since when the oldest is due, pause and resume. And the sums of all. */
+/* The durable routes with their counts, oldest due time, pause and resume, and the totals. */
 
 import { changeRoute } from './changes.js';
 import { button, byId, follows, h, renderList, renderOne } from './dom.js';

@@ -1,4 +1,4 @@
-/* Requests that come again and again: last, next, run now. */
+/* The schedules: last run, next run, run now. */
 
 import { changeSchedule } from './changes.js';
 import { button, byId, facts, follows, h, pill, renderList } from './dom.js';

@@ -7,11 +7,11 @@ import { duration } from './words.js';
 
 const HEIGHT = 22;
 
-/** What is drawn, so that its mark of the present can follow the clock. @type {WeakMap<Element, readonly Placed[]>} */
+/** The drawn segments, for moving the mark of the current time. @type {WeakMap<Element, readonly Placed[]>} */
 const DRAWN = new WeakMap();
 
 /**
- * One line: bars, gaps and what is planned; each says more when pointed at.
+ * One line of bars, gaps and planned attempts, each with a tooltip.
  * @param {Monitor} monitor
  * @param {readonly Attempt[]} attempts
  * @param {number} now
@@ -62,7 +62,7 @@ function shape({ kind, tone, x, width, title }) {
 }
 
 /**
- * The same, larger, with a label in each gap that has room for it.
+ * A larger timeline with labels in wide gaps.
  * @param {Monitor} monitor
  * @param {readonly Attempt[]} attempts
  * @param {number} now
@@ -73,7 +73,7 @@ export function labelledTimeline(monitor, attempts, now) {
     .filter(({ kind, width }) => kind === 'wait' && width > 7)
     .map(({ x, width, label, from, to }) => {
       const box = h('span', { class: 'gap-label' }, `${label} ${duration(to - from)}`);
-      // By the object model, which a policy against inline styles allows.
+      // Styles set through the DOM are allowed by the policy, inline styles are not.
       box.style.left = `${x}%`;
       box.style.width = `${width}%`;
       return box;

@@ -1,4 +1,4 @@
-/* A request's attempts on a time axis: bars are attempts, gaps are waits and say why. Pure. */
+/* The attempts of a request on a time axis: bars are attempts, gaps are waits with their reason. Pure. */
 
 import { because, duration } from './words.js';
 
@@ -6,7 +6,7 @@ import { because, duration } from './words.js';
 
 /**
  * @typedef {object} Segment
- * @property {'attempt' | 'running' | 'wait' | 'planned'} kind `planned` attempts and what leads to them lie ahead.
+ * @property {'attempt' | 'running' | 'wait' | 'planned'} kind `planned`: a future attempt.
  * @property {'good' | 'bad' | 'none'} tone
  * @property {number} from Milliseconds since 1970.
  * @property {number} to
@@ -16,11 +16,11 @@ import { because, duration } from './words.js';
 
 /** @typedef {Segment & { readonly x: number, readonly width: number }} Placed In percent of the whole. */
 
-/** Plans grow exponentially: all of one would squeeze what has happened into a corner. */
+/** Limits the shown future, because plans grow exponentially and would hide the past. */
 const FUTURE_SHARE = 1.5;
 
 /**
- * In order, without overlap, from the moment of acceptance.
+ * The segments in order, without overlap, from the acceptance on.
  * @param {Monitor} monitor
  * @param {readonly Attempt[]} attempts
  * @param {number} now
@@ -66,7 +66,7 @@ function ahead(monitor, since, now) {
   const next = monitor.next === undefined ? first : Date.parse(monitor.next.at);
   if (monitor.done || next === undefined) return [];
   const why = because(monitor.next?.reason) || 'due';
-  // What is overdue comes now at the earliest.
+  // An overdue attempt begins now at the earliest.
   const soonest = Math.max(next, now, since);
   const created = Date.parse(monitor.created_at);
   const horizon = soonest + Math.max(1_000, soonest - created) * FUTURE_SHARE;
@@ -123,14 +123,14 @@ export function outcomeOf({ status, error, reclaimed }) {
   return reclaimed ? 'lost in a restart' : 'no reply';
 }
 
-/** Percent that each kind takes at least, or it could not be seen beside a wait of days. */
+/** Minimum width of each kind in percent, so that it stays visible beside long waits. */
 const LEAST = { attempt: 1.6, running: 2.5, wait: 0.8, planned: 1.6 };
 
-/** What the least widths may take together. */
+/** Maximum sum of the minimum widths in percent. */
 const LEAST_TOGETHER = 60;
 
 /**
- * To scale, except that nothing is too thin to be seen.
+ * Places the segments to scale, with a minimum width.
  * @param {readonly Segment[]} all
  * @returns {Placed[]}
  */
@@ -150,7 +150,7 @@ export function placed(all) {
 }
 
 /**
- * Where `now` is, in percent; undefined when all of it is over or none has begun.
+ * The position of `now` in percent. Undefined before and after the timeline.
  * @param {readonly Placed[]} all
  * @param {number} now
  */

@@ -1,4 +1,4 @@
-/* Filters above the queue, and what is done to many requests at once. */
+/* The filters above the queue, and the bulk operations. */
 
 import { allowedChanges, changeAll, changeOne } from './changes.js';
 import { button, byId, h, renderOne } from './dom.js';
@@ -8,7 +8,7 @@ import { count } from './words.js';
 /** @import { What } from './changes.js' */
 /** @import { Page } from './page-state.js' */
 
-/** The fields that stand in the page from the beginning. @param {Page} page */
+/** Listens to the fields that are part of index.html. @param {Page} page */
 export function listenToFilters(page) {
   const form = byId('filters');
   form.addEventListener('submit', (event) => event.preventDefault());
@@ -67,7 +67,7 @@ function choice(id, options) {
   );
 }
 
-/** What a person is writing is left alone. @param {string} id @param {string} value */
+/** Sets a field, unless it is being edited. @param {string} id @param {string} value */
 function fill(id, value) {
   const field = /** @type {HTMLInputElement} */ (byId(id));
   if (document.activeElement !== field && field.value !== value) field.value = value;

@@ -1,4 +1,4 @@
-/* What the page reads is what the server writes: its types are taken from there. */
+/* The page reads what the server writes, so its types come from there. */
 
 import type { attemptJson, monitorJson } from '../../durable/http/monitor.ts';
 import type { stateJson } from '../state.ts';
@@ -36,15 +36,15 @@ export interface Schedule {
   readonly last_success?: ScheduleRun;
 }
 
-/** A call that changes something, as it is confirmed, shown and sent. */
+/** A call that changes something, for confirmation, display and sending. */
 export interface Change {
   readonly method: 'POST' | 'DELETE';
-  /** On this server, encoded. */
+  /** Encoded path on this server. */
   readonly path: string;
   readonly body?: object;
-  /** What the button says. */
+  /** Label of the button. */
   readonly verb: string;
-  /** What is going to happen, in a sentence. */
+  /** Describes the effect in a sentence. */
   readonly description: string;
   readonly danger?: boolean;
 }

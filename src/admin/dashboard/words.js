@@ -1,4 +1,4 @@
-/* Numbers and moments as a person reads them. Pure: whoever asks says what time it is. */
+/* Formats numbers and times for people. Pure: the caller passes the current time. */
 
 const UNITS = /** @type {const} */ ([
   [86_400_000, 'd'],
@@ -8,7 +8,7 @@ const UNITS = /** @type {const} */ ([
 ]);
 
 /**
- * `340 ms`, `12 s`, `3 min 20 s`, `2 d 4 h`: two units at most, since nobody reads the third.
+ * `340 ms`, `12 s`, `3 min 20 s`, `2 d 4 h`: at most two units.
  * @param {number} ms
  */
 export function duration(ms) {
@@ -24,7 +24,7 @@ export function duration(ms) {
 }
 
 /**
- * How long until `at`; past moments are due.
+ * The time until `at`; a past time is due.
  * @param {number} at
  * @param {number} now
  */
@@ -61,7 +61,7 @@ export function count(value) {
   return String(value).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
-/** Why a request waits, or ended; what is not listed is shown as it is. @type {Readonly<Record<string, string>>} */
+/** Texts for the reasons of waits and ends. Unknown reasons are shown unchanged. @type {Readonly<Record<string, string>>} */
 const REASONS = {
   backoff: 'backoff',
   retry_after: 'Retry-After',

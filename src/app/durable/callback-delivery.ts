@@ -29,16 +29,16 @@ export interface CallbackHostsDeps {
   readonly random: Random;
 }
 
-/** With wildcards allowed, clients name the origins: those that were delivered to longest ago are forgotten first. */
+/** With wildcards allowed, clients choose the origins, so the least recently used ones are dropped. */
 const MOST_ORIGINS = 256;
 
-/** A receiver that is one of ours: a few connections at a time are enough. */
+/** Concurrent deliveries to one origin. A receiver is an application of the operator, so a few are enough. */
 const DELIVERIES_AT_ONCE = 8;
 
-/** Of what a receiver answers, this much is kept. */
+/** Bytes of a receiver's reply that are stored. */
 const KEPT_REPLY_BYTES = 2_048;
 
-/** And it is waited for no longer than this: the head has said whether the callback is taken. */
+/** Maximum wait for the reply body. The head has already decided the result. */
 const BODY_MS = 1_000;
 
 const CONNECTION = {
@@ -64,7 +64,10 @@ const BREAKER: BreakerOptions = {
   maxWaitMs: 300_000,
 };
 
-/** Its state shows in the callbacks that wait for it: hosts are no label of a metric. */
+/**
+ * The breaker is not reported, because callback hosts are not used as metric labels. Waiting callbacks show its
+ * state.
+ */
 const UNOBSERVED = { changed: () => undefined, stale: () => undefined };
 
 interface Host {
@@ -72,10 +75,13 @@ interface Host {
   readonly agent: Agent;
 }
 
-/** Delivers callbacks: each origin has connections and a breaker of its own. */
+/** Delivers callbacks. Each origin has its own connections and breaker. */
 export class CallbackHosts implements CallbackRoutes {
   readonly #deps: CallbackHostsDeps;
-  /** Their agents are not closed when they are forgotten: deliveries may run on them. What idles there ends by its keep-alive time. */
+  /**
+   * Agents of dropped hosts are not closed, because deliveries may use them. Their idle connections end by the
+   * keep-alive time.
+   */
   readonly #hosts = new LRUCache<string, Host>({ max: MOST_ORIGINS });
   #options: CallbackOptions | undefined;
 
@@ -83,7 +89,7 @@ export class CallbackHosts implements CallbackRoutes {
     this.#deps = deps;
   }
 
-  /** New secrets and a new allow-list hold for every delivery to come. */
+  /** New secrets and a new allow-list apply to all later deliveries. */
   setUp(options: CallbackOptions): void {
     const lasting = ({ allow: _allow, secrets: _secrets, ...rest }: CallbackOptions) => rest;
     if (this.#options !== undefined && !isDeepStrictEqual(lasting(options), lasting(this.#options)))
@@ -137,7 +143,7 @@ export class CallbackHosts implements CallbackRoutes {
         onUnknown: 'retry',
         poll: undefined,
       },
-      // The receiver knows a repeat by its webhook-id.
+      // The receiver recognises a repeat by its webhook-id.
       safe: true,
       idempotencyHeader: 'webhook-id',
       send,
@@ -157,7 +163,7 @@ export class CallbackHosts implements CallbackRoutes {
     return { route, agent };
   }
 
-  /** What was allowed when the request came in may not be any more. */
+  /** Checks the URL again, because the allow-list may have changed since the request was accepted. */
   #permitted(origin: string): Policy {
     return (next) => (call) => {
       const { allow = [], allowPrivate = false } = this.#options ?? {};
@@ -202,8 +208,8 @@ function backoffOf(waitsMs: readonly number[]): BackoffOptions {
 }
 
 /**
- * Standard Webhooks 1.0.0: only 2xx is a success, a redirect is none, 410 says that nobody wants to hear of it any more; all
- * else may be a receiver that is just being repaired.
+ * Standard Webhooks 1.0.0: 2xx is a success, 410 means that the receiver wants no more messages. All other replies
+ * are retried, because the receiver may be under repair.
  */
 function classifyResult(
   result: AttemptResult,

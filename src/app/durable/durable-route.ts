@@ -17,7 +17,7 @@ import type { Random } from '../../runtime/random.ts';
 export interface DurableParts {
   readonly route: Route;
   readonly config: RouteConfig;
-  /** The route's own, of which every policy but retry is taken. */
+  /** The policies of the route. All except retry are used. */
   readonly policies: Policies;
   readonly budget: RetryBudget;
   readonly limit: Pick<ConcurrencyLimit, 'limit' | 'inFlight'>;
@@ -27,10 +27,13 @@ export interface DurableParts {
   readonly polls: DurableRoute['polls'];
 }
 
-/** A body has as long as it may twice stand still: somewhere an attempt must end, for its lease does. */
+/** The body may take twice the idle timeout. A limit is needed, because the attempt's lease has one. */
 const BODY_IDLE_TIMES = 2;
 
-/** A route's second pipeline over the same breaker, budget and limits; undefined where requests cannot be handed over. */
+/**
+ * Builds the second pipeline of a route, over the same breaker, budget and limits. Undefined if the route is not
+ * durable.
+ */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {
   const { route, config, policies, budget, limit, send, clock, polls } = parts;
   const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;
@@ -60,13 +63,16 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
   };
 }
 
-/** Takes calls in instead of sending them; what is injected is added at dispatch, so that no secret of ours is stored. */
+/**
+ * Accepts calls instead of sending them. Injected fields are added when the request is sent, so that no configured
+ * secret is stored.
+ */
 export function acceptingRoute(route: Route, { options }: DurableRoute, accept: Send): Route {
   const headers = { drop: route.headers.drop, add: [] };
   return { ...route, send: accept, maxReplayBytes: options.maxBodyBytes, headers };
 }
 
-/** The verdict and the step of the synchronous retry; what succeeds pays into the same budget. */
+/** Uses the rules and the step of the synchronous retry. A success pays into the same budget. */
 function classifyResult(
   result: AttemptResult,
   rules: RetryOptions,

@@ -7,18 +7,18 @@ import type { Route } from '../../proxy/route.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
 
-/** What the engine is opened with, once it is needed. */
+/** Dependencies of the durable requests, which are loaded on demand. */
 export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'> {
   readonly logger: Logger;
-  /** The token by which a caller of the app's listener is an operator; undefined: nobody is. */
+  /** Whether a call on the app's listener has the admin token. Always false without a token. */
   readonly isAdmin: (headers: readonly string[]) => boolean;
 }
 
-/** The app's hold on durable requests: nothing of them is loaded until a route asks for it. */
+/** Connects the app with durable requests. Nothing of them is loaded until a route is durable. */
 export class DurableSide {
   readonly #deps: DurableSideDeps;
   #durable: Durable | undefined;
-  /** One opening at a time: a store that is opened twice is held twice. */
+  /** Serialises openings, because a store must not be opened twice. */
   #opening: Promise<void> = Promise.resolve();
   #store: string | undefined;
   #prefix = '';
@@ -28,22 +28,22 @@ export class DurableSide {
     this.#deps = deps;
   }
 
-  /** True where durable requests are accepted, or not asked for. */
+  /** False while durable requests are configured and their store fails. */
   get healthy(): boolean {
     return this.#durable?.healthy ?? this.#store === undefined;
   }
 
-  /** Path of the HTTP interface; undefined where there is none. */
+  /** Path of the HTTP API. Undefined without durable routes. */
   get prefix(): string | undefined {
     return this.#store === undefined ? undefined : this.#prefix;
   }
 
-  /** Undefined where there is nothing to tell, or the store does not answer. */
+  /** Undefined without durable routes, or if the store does not answer. */
   async snapshot(): Promise<DurableSnapshot | undefined> {
     return this.#durable?.snapshot();
   }
 
-  /** Follows the configuration; rejects with a StoreError where the store cannot be opened. */
+  /** Applies a configuration. Rejects with a StoreError if the store cannot be opened. */
   setUp(setup: DurableSetup): Promise<void> {
     const { prefix, store } = setup.process;
     this.#prefix = prefix;
@@ -74,10 +74,10 @@ export class DurableSide {
   /** Accepts a call for the durable route `name`. */
   readonly accept = async (name: string, call: Call): Promise<Reply> => this.#running().accept(name, call);
 
-  /** Answers a call of the HTTP interface. */
+  /** Answers a call of the HTTP API. */
   readonly api = async (call: DurableCall): Promise<Reply> => this.#running().api(call);
 
-  /** The HTTP interface as a route of its own, on the address that apps connect to. */
+  /** The HTTP API as a route of the app's listener. */
   route(): Route {
     return {
       upstream: '',

@@ -4,7 +4,7 @@ import { CallbackHosts } from './callback-delivery.ts';
 
 export type OpenDeps = Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'>;
 
-/** Opens the store and takes up what it holds. Loaded only where a route is durable. */
+/** Opens the store and continues its requests. Loaded only if a route is durable. */
 export async function openDurable(setup: DurableSetup, deps: OpenDeps): Promise<Durable> {
   const { store: where } = setup.process;
   const onCommit = (ms: number) => deps.observer.stateChanged('', { type: 'store_committed', scope: '', ms });

@@ -3,12 +3,12 @@ import type { DurableRoute } from '../../durable/route.ts';
 import { Router } from '../../routing/router.ts';
 import { type DurableParts, durableRoute } from './durable-route.ts';
 
-/** A route of an upstream, durable or not: what `durableRoute` needs of it. */
+/** The parts of a route from which `durableRoute` builds it, durable or not. */
 export type PollSide = Omit<DurableParts, 'polls'>;
 
 /**
- * Finds the route that a poll goes through: its allow-list, breaker, limits, budget and header rules, with the backoff,
- * attempts and deadline of the durable request that polls.
+ * Finds the route of a poll. Its allow-list, breaker, limits, budget and header rules apply, with backoff, attempts
+ * and deadline of the polling request.
  */
 export class PollRoutes {
   readonly #upstream: UpstreamConfig;
@@ -18,12 +18,12 @@ export class PollRoutes {
     this.#upstream = upstream;
   }
 
-  /** In the order of the configuration. */
+  /** Call it in the order of the configuration. */
   add(side: PollSide): void {
     this.#sides.push(side);
   }
 
-  /** For the requests of a route with these settings. What it returns may be asked once every route is added. */
+  /** The poll upstream for requests of a route with these settings. Use it only after every route was added. */
   of({ settings }: Pick<RouteConfig, 'settings'>): DurableRoute['polls'] {
     if (settings.durable?.options.poll?.target === undefined) return undefined;
     const { origin, basePath } = this.#upstream;
@@ -41,7 +41,7 @@ export class PollRoutes {
     const routes = this.#sides.flatMap((side) => {
       const { settings } = side.config;
       const { durable } = asked;
-      // Its lease is that of the request that polls.
+      // The lease is that of the polling request, so the shorter timeouts apply.
       const totalTimeoutMs = Math.min(settings.totalTimeoutMs, asked.totalTimeoutMs);
       const idleTimeoutMs = Math.min(settings.idleTimeoutMs, asked.idleTimeoutMs);
       const config = { ...side.config, settings: { ...settings, durable, totalTimeoutMs, idleTimeoutMs } };

@@ -4,7 +4,7 @@ import type { Job, NewJob, StoredResponse } from '../job.ts';
 import type { Next } from '../store/store.ts';
 import { CALLBACK_ROUTE, type CallbackOptions } from './options.ts';
 
-/** The end of a request, as its callback tells it. */
+/** The end of a request, as its callback reports it. */
 export interface RequestEnd extends Pick<Extract<Next, { kind: 'end' }>, 'status' | 'error'> {
   readonly now: number;
   readonly attempts: number;
@@ -12,14 +12,14 @@ export interface RequestEnd extends Pick<Extract<Next, { kind: 'end' }>, 'status
 }
 
 export interface CallbackParts {
-  /** Of the HTTP interface. */
+  /** Prefix of the HTTP API. */
   readonly prefix: string;
   readonly callbacks: CallbackOptions;
 }
 
 /**
- * The callback of a request that ends, as a request of its own that is to come into being in the very same transaction:
- * none where nobody asked for it. The message is the same at each delivery; only its time and signature are made anew.
+ * Builds the callback of a request that ends, as a request to be inserted in the same transaction. Empty without a
+ * callback URL. Every delivery has the same message; only its timestamp and signature differ.
  */
 export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackParts): NewJob[] {
   if (job.callbackUrl === null) return [];
@@ -83,7 +83,7 @@ function messageOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackPar
   };
 }
 
-/** An earlier attempt may have left a reply. */
+/** Without a response of its own, the response of an earlier attempt is reported. */
 function responseOf(job: Job, { response }: RequestEnd, { maxResultBytes }: CallbackOptions) {
   if (response === undefined) return job.response;
   const { body, headers, status, truncated } = response;
@@ -96,7 +96,7 @@ function responseOf(job: Job, { response }: RequestEnd, { maxResultBytes }: Call
   };
 }
 
-/** Text stays text; nothing is parsed, so that no number loses digits. */
+/** Text stays text. JSON is not parsed, so that numbers lose no digits. */
 function contentOf({ body, headers }: StoredResponse): { body: string } | { body_base64: string } {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
   const encoded = headerOf(headers, 'content-encoding') !== undefined;

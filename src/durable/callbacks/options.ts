@@ -1,22 +1,22 @@
-/** How the ends of requests are told. */
+/** Options of callbacks. */
 export interface CallbackOptions {
-  /** Where a callback may go, as `callbackRule` reads it; empty: nowhere. */
+  /** Where callbacks may go, in the syntax of `callbackRule`. Empty: nowhere. */
   readonly allow: readonly string[];
-  /** Each signs every delivery, so that receivers can change from one to the next; `whsec_…`. */
+  /** Each secret (`whsec_…`) signs every delivery, so that receivers can rotate secrets. */
   readonly secrets: readonly string[];
-  /** Loopback and private addresses are refused unless this is true. */
+  /** True allows loopback and private addresses. */
   readonly allowPrivate: boolean;
-  /** For one delivery, to the end of its reply. */
+  /** Milliseconds for one delivery, up to the end of its reply. */
   readonly timeoutMs: number;
-  /** Between deliveries; there is one delivery more than there are waits. */
+  /** Waits between deliveries in milliseconds. There is one delivery more than waits. */
   readonly waitsMs: readonly number[];
-  /** No delivery begins later than this after the end of the request. */
+  /** Milliseconds after the end of the request. No delivery begins later. */
   readonly deadlineMs: number;
-  /** A callback is kept for so long after its own end. */
+  /** Milliseconds for which a callback is retained after its own end. */
   readonly retentionMs: number;
-  /** A result up to so long is sent along. */
+  /** A longer result is not included in the message. */
   readonly maxResultBytes: number;
 }
 
-/** Before the origin in the name of a callback's route. */
+/** Prefix of a callback route's name. The origin follows. */
 export const CALLBACK_ROUTE = 'callback:';

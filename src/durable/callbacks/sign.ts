@@ -1,16 +1,16 @@
 import { createHmac } from 'node:crypto';
 
 export interface Signed {
-  /** The same on every delivery of one event, so that the receiver can tell a repeat. */
+  /** The same for every delivery of one event, so that the receiver can detect repeats. */
   readonly id: string;
-  /** Seconds since 1970, of this delivery. */
+  /** Time of this delivery, in seconds since 1970. */
   readonly timestamp: number;
   readonly body: Uint8Array | string;
 }
 
 /**
- * The fields of a signed callback (Standard Webhooks 1.0.0, symmetric `v1`). While a secret is being replaced there is a
- * signature by each, separated by spaces; the receiver takes any that fits.
+ * Returns the fields of a signed callback (Standard Webhooks 1.0.0, symmetric `v1`). With several keys there is one
+ * signature for each, separated by spaces. The receiver accepts any that matches.
  */
 export function signatureHeaders(
   keys: readonly Uint8Array[],
@@ -30,10 +30,12 @@ export function signatureHeaders(
   ];
 }
 
-/** Shortest and longest key, in bytes, by the same specification. */
+/** Minimum and maximum key length in bytes (Standard Webhooks 1.0.0). */
 const KEY_BYTES = { min: 24, max: 64 };
 
-/** A secret as receivers have it: `whsec_` and base64 of 24 to 64 bytes. Undefined when `text` is none. */
+/**
+ * Decodes a secret: `whsec_`, which may be absent, and 24 to 64 bytes in base64. Undefined if `text` is not valid.
+ */
 export function webhookKey(text: string): Uint8Array | undefined {
   const encoded = text.startsWith('whsec_') ? text.slice('whsec_'.length) : text;
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded) || encoded.length % 4 !== 0) return undefined;

@@ -2,22 +2,22 @@ import { isIP } from 'node:net';
 import { allowList } from '../../routing/allow-list.ts';
 import { decodeUnreserved } from '../../routing/request-path.ts';
 
-/** What the configuration says of where callbacks may go. */
+/** One entry of the configured list of callback targets. */
 export interface CallbackRule {
   readonly scheme: 'http:' | 'https:';
-  /** As URLs have it; `*.example.com` takes all below, but not example.com itself. */
+  /** Lower case, as in URLs. `*.example.com` matches all subdomains, but not example.com itself. */
   readonly host: string;
-  /** '' for the scheme's own. */
+  /** '' for the default port of the scheme. */
   readonly port: string;
-  /** A pattern, as in routes. */
+  /** A path pattern, as in routes. */
   readonly path: string;
 }
 
 const RULE = /^(?:(https?):\/\/)?(\*\.)?([a-z0-9][a-z0-9.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?(\/[^?#\s]*)?$/i;
 
 /**
- * Reads `https://app.internal/hooks/**`; scheme and path may be left out (https, every path). Undefined where it cannot be
- * understood.
+ * Parses `https://app.internal/hooks/**`. The default scheme is https, the default path is every path. Undefined if
+ * the text is not valid.
  */
 export function callbackRule(text: string): CallbackRule | undefined {
   const parts = RULE.exec(text);
@@ -26,7 +26,7 @@ export function callbackRule(text: string): CallbackRule | undefined {
 
 function ruleOf([, scheme = 'https', wild = '', host, port = '', path]: RegExpExecArray) {
   const url = URL.parse(`${scheme}://${host}${port}`);
-  // Numbers are addresses to a URL: nothing is below them.
+  // A URL turns numbers into IP addresses, and those have no subdomains.
   if (url === null || (wild !== '' && isIP(url.hostname) !== 0)) return undefined;
   return {
     scheme: url.protocol as CallbackRule['scheme'],

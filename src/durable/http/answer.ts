@@ -5,12 +5,12 @@ import type { Reply } from '../../http/reply.ts';
 import { STATUS_CODES } from '../../runtime/node-http.ts';
 import type { StoredResponse } from '../job.ts';
 
-/** An answer of our own. Undefined members vanish. */
+/** A JSON reply of this proxy. Undefined members are omitted. */
 export function json(status: number, value: unknown, headers: RawHeaders = []): Reply {
   return reply(status, 'application/json; charset=utf-8', `${JSON.stringify(value, null, 2)}\n`, headers);
 }
 
-/** RFC 9457. */
+/** A problem reply (RFC 9457). */
 export function problem(
   status: number,
   detail: string,
@@ -36,12 +36,12 @@ function reply(status: number, type: string, text: string, headers: RawHeaders):
   };
 }
 
-/** Changes with every byte of `value`. */
+/** A strong ETag of the JSON of `value`. */
 export function etagOf(value: unknown): string {
   return `"${hash('sha256', JSON.stringify(value), 'base64url').slice(0, 22)}"`;
 }
 
-/** RFC 9110 §13.1.2. */
+/** Weak comparison with If-None-Match (RFC 9110 §13.1.2). */
 export function matchesEtag(given: string | undefined, etag: string): boolean {
   return (given ?? '')
     .split(',')
@@ -49,8 +49,8 @@ export function matchesEtag(given: string | undefined, etag: string): boolean {
 }
 
 /**
- * What the upstream answered, as it came. Only what would be untrue of this message is left out: the length of a body
- * that was cut, or that a reply to HEAD only spoke of.
+ * The stored reply as it came. Only its Content-Length is replaced, because the stored body may be truncated, and a
+ * reply to HEAD has none.
  */
 export function replay(
   { status, statusText, headers, body, truncated }: StoredResponse,

@@ -20,7 +20,7 @@ import { changeSchedule, lastResult, listSchedules } from './schedules.ts';
 
 type OfOne = (job: Job, call: ApiCall, deps: ApiDeps) => Promise<Reply>;
 
-/** By what follows the id. */
+/** Handlers by the path segment after the id. */
 const OF_ONE: ReadonlyMap<string, Readonly<Record<string, OfOne>>> = new Map(
   Object.entries<Readonly<Record<string, OfOne>>>({
     '': { GET: getRequest, DELETE: deleteRequest },
@@ -44,7 +44,7 @@ const OF_MANY: ReadonlyMap<string, Readonly<Record<string, OfMany>>> = new Map(
   }),
 );
 
-/** Answers a call of the HTTP interface. Rejects only when the call is aborted, or with a bug. */
+/** Answers a call of the HTTP API. Rejects only if the call is aborted, or because of a bug. */
 export async function answerApi(call: ApiCall, deps: ApiDeps): Promise<Reply> {
   try {
     return await dispatch(call, deps);
@@ -71,13 +71,13 @@ async function dispatch(call: ApiCall, deps: ApiDeps): Promise<Reply> {
   return one === null ? nothingHere() : ofOne(one[1] as string, one[2] ?? '', call, deps);
 }
 
-/** The result is for all who might ask the upstream themselves. */
+/** Reading the result needs no admin token: callers of the proxy could ask the upstream themselves. */
 function ofSchedule(name: string, what: string, call: ApiCall, deps: ApiDeps): Promise<Reply> {
   if (what === 'response') return only(call, { GET: () => lastResult(name, deps) });
   return guarded(call, () => only(call, { POST: () => changeSchedule(name, what, deps) }));
 }
 
-/** Whoever could not have made the request is not even told that there is one. */
+/** Another caller gets the same 404 as for an unknown id, so that ids cannot be probed. */
 async function ofOne(id: string, what: string, call: ApiCall, deps: ApiDeps): Promise<Reply> {
   const methods = OF_ONE.get(what);
   if (methods === undefined) return nothingHere();
@@ -89,11 +89,11 @@ async function ofOne(id: string, what: string, call: ApiCall, deps: ApiDeps): Pr
   return handle(job, call, deps);
 }
 
-/** A callback belongs to the caller of the request that it tells of, and that one knows the route. */
+/** A callback belongs to the caller of its request, so the route of that request identifies the caller. */
 async function mayRead(job: Job, { admin, callerFor }: ApiCall, { store }: ApiDeps): Promise<boolean> {
   if (admin || !isPrivate(job.caller)) return true;
-  const told = job.kind === 'callback' && job.parent !== null ? await store.get(job.parent) : undefined;
-  return job.caller === callerFor((told ?? job).route);
+  const parent = job.kind === 'callback' && job.parent !== null ? await store.get(job.parent) : undefined;
+  return job.caller === callerFor((parent ?? job).route);
 }
 
 async function guarded({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {
@@ -116,7 +116,7 @@ async function only<D extends unknown[]>(
   return handle === undefined ? notAllowed(methods) : handle(call, ...rest);
 }
 
-/** A method is any token: `toString` is none of ours. */
+/** An inherited name such as `toString` is a valid method token, but has no handler. */
 function handlerOf<H>(methods: Readonly<Record<string, H>>, { method }: ApiCall): H | undefined {
   const asked = method === 'HEAD' ? 'GET' : method;
   return Object.hasOwn(methods, asked) ? methods[asked] : undefined;

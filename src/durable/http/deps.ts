@@ -7,33 +7,33 @@ import type { DurableRoute } from '../route.ts';
 import type { Scheduler } from '../schedules/scheduler.ts';
 import type { Store } from '../store/store.ts';
 
-/** A call of the HTTP interface, however it came in. */
+/** A call of the HTTP API, through either listener. */
 export interface ApiCall {
   readonly method: string;
-  /** Below the prefix, without the query. */
+  /** Path below the prefix, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: RawHeaders;
-  /** Who calls, as a request of that route would have said it (`Credentials.callerOf`). */
+  /** The caller's identity as a request of that route has it (`Credentials.callerOf`). */
   readonly callerFor: (route: string) => string;
-  /** The caller has the admin token, or came in by the admin listener. */
+  /** The call has the admin token, or came in through the admin listener. */
   readonly admin: boolean;
   readonly signal: Abort;
 }
 
-/** What the HTTP interface works on. */
+/** Dependencies of the HTTP API. */
 export interface ApiDeps {
   readonly clock: Clock;
   readonly store: Store;
   readonly notifier: ChangeNotifier;
-  /** Where the embedded store is; undefined where it is PostgreSQL. */
+  /** Path of the embedded store. Undefined for PostgreSQL. */
   readonly storeFile: string | undefined;
   readonly prefix: () => string;
   readonly routes: () => ReadonlyMap<string, DurableRoute>;
-  /** True once the proxy drains: nobody is kept waiting any more. */
+  /** True while the proxy drains: long polls are answered at once. */
   readonly closing: () => boolean;
   readonly cancellation: Cancellation;
   readonly schedules: Scheduler;
-  /** Something may be due, and those who wait for `id` look again. */
+  /** Call this after a change: wakes the runner, and the subscribers of `id`. */
   readonly changed: (id?: string) => void;
 }

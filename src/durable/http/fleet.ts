@@ -5,7 +5,7 @@ import { json, problem } from './answer.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
 import { monitorJson } from './monitor.ts';
 
-/* What concerns many requests at once. All of it needs the admin token. */
+/* Operations on many requests. All of them need the admin token. */
 
 const STATUSES: ReadonlySet<string> = new Set([
   'queued',
@@ -71,7 +71,7 @@ export async function changeMany(
   return json(200, result);
 }
 
-/** What the route gives, or the most generous of all. */
+/** The longest deadline and retention of the matching routes, at least one day. Milliseconds. */
 function longest(name: string | undefined, { routes }: ApiDeps): { deadlineMs: number; retentionMs: number } {
   const all = [...routes().values()].filter((route) => name === undefined || route.name === name);
   return {
@@ -92,7 +92,7 @@ export async function pauseRoute(name: string, what: 'pause' | 'resume', deps: A
   return json(200, { route: name, paused: what === 'pause' });
 }
 
-/** `GET /routes`: every durable route, how many requests it has in which state, and since when the oldest is due. */
+/** `GET /routes`: lists the durable routes with their counts by status and the oldest due time. */
 export async function listRoutes(deps: ApiDeps): Promise<Reply> {
   const [counts, paused] = await Promise.all([deps.store.counts(), deps.store.paused()]);
   const routes = [...deps.routes().keys()].map((name) => {
@@ -108,11 +108,11 @@ export async function listRoutes(deps: ApiDeps): Promise<Reply> {
   return json(200, { routes });
 }
 
-/** A query as a filter, or what is wrong with it. */
+/** Returns the filter, or what is wrong with the query. */
 function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter | string {
   const unknown = [...query.keys()].find((name) => !PARAMETERS.has(name));
   if (unknown !== undefined) return `unknown parameter "${unknown}"`;
-  // PostgreSQL knows no such text.
+  // PostgreSQL does not support NUL in text.
   if ([...query.values()].some((value) => value.includes('\0')))
     return 'a parameter contains a NUL character';
   const status = query.getAll('status').flatMap((value) => value.split(','));
@@ -141,7 +141,7 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
 
 function sortProblem(sort: string, query: URLSearchParams): string | undefined {
   if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is not one of newest, next`;
-  // The order changes while one pages.
+  // The order changes between two pages.
   return sort === 'next' && query.has('cursor') ? 'sort=next cannot be combined with cursor' : undefined;
 }
 

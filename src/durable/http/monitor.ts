@@ -5,21 +5,21 @@ import { type PollState, polling, pollStateOf } from '../until/state.ts';
 
 export interface MonitorParts {
   readonly prefix: string;
-  /** Undefined when the configuration does not know it any more. */
+  /** Undefined if the configuration no longer has it. */
   readonly route: DurableRoute | undefined;
-  /** The last attempt that was made, if any. */
+  /** The latest attempt that was made. Undefined without one. */
   readonly last: AttemptRow | undefined;
-  /** The request that tells of this one's end, where there is one by now. */
+  /** The callback of this request. Undefined until it exists. */
   readonly callback?: Job | undefined;
 }
 
 export const isDone = ({ status }: Pick<Job, 'status'>): boolean =>
   status === 'succeeded' || status === 'failed' || status === 'cancelled';
 
-/** How many of the attempts to come are shown. */
+/** Maximum number of planned attempts that are shown. */
 const MAX_PLANNED = 5;
 
-/** A durable request as its status monitor shows it. */
+/** The JSON of a durable request. */
 export function monitorJson(job: Job, { prefix, route, last, callback }: MonitorParts) {
   const self = `${prefix}/requests/${job.id}`;
   const done = isDone(job);
@@ -60,7 +60,7 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
   };
 }
 
-/** What made it, where no client did. */
+/** Kind and parent of a request that no client submitted. */
 function madeBy({ kind, parent }: Job) {
   return kind === 'request' ? {} : { kind, parent: parent ?? undefined };
 }
@@ -79,7 +79,7 @@ function nextJson(job: Job) {
   return { at: iso(job.dueAt), reason: job.reason };
 }
 
-/** When the attempts to come begin, if each fails at once and waits as long as its median. */
+/** Expected start times of the next attempts, if each fails at once and its wait is the median. */
 function plan(job: Job, route: DurableRoute | undefined): string[] {
   if (route === undefined || isDone(job)) return [];
   const left = Math.min(MAX_PLANNED, route.options.attempts - job.counted);
@@ -96,7 +96,10 @@ function plan(job: Job, route: DurableRoute | undefined): string[] {
 const planned = (job: Job, route: DurableRoute | undefined): string[] =>
   plannedPolls(job, route) ?? plan(job, route);
 
-/** When it is polled if nothing changes, at last at the deadline; undefined where it is not. */
+/**
+ * Expected times of the next polls, if nothing changes; the last one is at the deadline. Undefined if the request
+ * does not poll.
+ */
 function plannedPolls(job: Job, route: DurableRoute | undefined): string[] | undefined {
   const polls = polling(job.runnerState);
   const delay = route?.options.poll?.delay;
@@ -112,7 +115,7 @@ function plannedPolls(job: Job, route: DurableRoute | undefined): string[] | und
   return moments;
 }
 
-/** Good answers that were not the final one, and it. `seen`: how many of the latest said the same. */
+/** Counts of polls. `seen`: latest successive replies with the same state. */
 function pollsJson(state: PollState | undefined) {
   return (
     state && { count: state.count, seen: state.seen, last: state.count === 0 ? undefined : iso(state.last) }
@@ -130,7 +133,7 @@ function lastJson({ n, at, ms, status, error, waitMs, reason }: AttemptRow) {
   };
 }
 
-/** An attempt as the list of attempts shows it. */
+/** The JSON of an attempt. */
 export function attemptJson(row: AttemptRow) {
   return {
     n: row.n,
@@ -146,7 +149,7 @@ export function attemptJson(row: AttemptRow) {
   };
 }
 
-/** The query may hold secrets. */
+/** A query can contain secrets, so it is not shown. */
 function withoutQuery(target: string): string {
   const query = target.indexOf('?');
   return query < 0 ? target : `${target.slice(0, query)}?…`;

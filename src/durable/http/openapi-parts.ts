@@ -1,6 +1,6 @@
 import type { SCHEMAS } from './schemas.ts';
 
-/* What the descriptions of operations are put together from. */
+/* Building blocks of the OpenAPI document. */
 
 export type Json = Record<string, unknown>;
 
@@ -62,5 +62,5 @@ export function operation(operationId: string, summary: string, more: Json): Jso
   return { operationId, summary, ...more };
 }
 
-/** Bodies are given as they came. */
+/** Stored bodies are returned unchanged, so any media type is possible. */
 export const ANYTHING = { '*/*': { schema: {} } };

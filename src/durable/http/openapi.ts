@@ -218,7 +218,7 @@ const PARAMETERS = {
   },
 };
 
-/** The HTTP interface as OpenAPI 3.1, below `prefix`. */
+/** The OpenAPI 3.1 document of the HTTP API below `prefix`. */
 export function openapi(prefix: string): object {
   return {
     openapi: '3.1.0',

@@ -7,10 +7,10 @@ import { empty, etagOf, json, matchesEtag, problem, replay } from './answer.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
 import { attemptJson, isDone, monitorJson } from './monitor.ts';
 
-/** Beyond this a client had better ask again. */
+/** Maximum duration of a long poll. A client that wants to wait longer asks again. */
 const LONGEST_WAIT_MS = 600_000;
 
-/** `GET /requests/{id}`: waits, if the client would, until it is done, or differs from what the client has. */
+/** `GET /requests/{id}`: with `Prefer: wait`, waits until the request has finished or differs from If-None-Match. */
 export async function getRequest(job: Job, call: ApiCall, deps: ApiDeps): Promise<Reply> {
   const known = headerOf(call.headers, 'if-none-match');
   let found = await shown(job, deps);
@@ -31,14 +31,14 @@ export async function getResponse(job: Job, call: ApiCall, deps: ApiDeps): Promi
   return resultOf(now, deps);
 }
 
-/** Not done: 202 and the monitor. */
+/** 202 with the monitor, for an unfinished request. */
 export async function accepted(job: Job, deps: ApiDeps, more: readonly string[] = []): Promise<Reply> {
   const { body } = await shown(job, deps);
   const location = `${deps.prefix()}/requests/${job.id}`;
   return json(202, body, ['location', location, ...retryAfter(job, deps), ...more]);
 }
 
-/** What a request that is done has come to. */
+/** The stored reply of a finished request, or the problem that explains its absence. */
 export async function resultOf(job: Job, deps: ApiDeps, more: readonly string[] = []): Promise<Reply> {
   if (job.erased) return gone();
   const stored = await deps.store.response(job.id);
@@ -122,14 +122,14 @@ async function shown(job: Job, deps: ApiDeps) {
   return { body, etag: etagOf(body) };
 }
 
-/** Seconds until it is worth asking again: the next step, at least a second, a minute at most. */
+/** Retry-After of an unfinished request: seconds until the next step, between 1 and 60. */
 function retryAfter(job: Job, { clock }: ApiDeps): string[] {
   if (isDone(job)) return [];
   const seconds = Math.ceil((job.dueAt - clock.wallTime()) / 1_000);
   return ['retry-after', String(Math.min(60, Math.max(1, seconds)))];
 }
 
-/** The request as it is, or as it is once `same` is over, for as long as the client would wait. */
+/** Waits while `same` holds, up to the time in `Prefer: wait`. Returns the request as it is then. */
 async function untilChanged(
   job: Job,
   { headers, signal }: ApiCall,
@@ -146,7 +146,7 @@ export interface Wait {
   readonly same: (found: Job) => boolean;
 }
 
-/** Looks again at each change, until `same` is over or time is. */
+/** Reads the request after each change, until `same` is false or `ms` have passed. */
 export async function waitWhile(job: Job, { ms, signal, same }: Wait, deps: ApiDeps): Promise<Job> {
   const { clock, store, notifier } = deps;
   if (ms <= 0 || !same(job)) return job;

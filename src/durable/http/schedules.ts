@@ -6,7 +6,7 @@ import { json, problem } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 import { accepted, resultOf } from './requests.ts';
 
-/** How many of the runs to come are shown. */
+/** Maximum number of next runs that are shown. */
 const SHOWN_RUNS = 3;
 
 /** `GET /schedules`. */
@@ -79,7 +79,7 @@ async function runNow(schedule: ActiveSchedule, deps: ApiDeps): Promise<Reply> {
   return problem(409, 'the previous run is still in progress, and overlap: skip allows one run at a time');
 }
 
-/** `GET /schedules/{name}/response`: the last good result, for whoever wants to read it. */
+/** `GET /schedules/{name}/response`: the response of the last successful run. */
 export async function lastResult(name: string, deps: ApiDeps): Promise<Reply> {
   if (!deps.schedules.all.has(name)) return problem(404, `there is no schedule "${name}"`);
   const job = await lastGood(name, deps);

@@ -1,6 +1,6 @@
 import { JOB_ERROR_CODES, WAIT_REASONS } from '../job.ts';
 
-/** JSON schemas (2020-12) of what the HTTP interface answers. */
+/** JSON schemas (2020-12) of the replies of the HTTP API. */
 
 const text = (description: string) => ({ type: 'string', description });
 const count = (description: string) => ({ type: 'integer', minimum: 0, description });

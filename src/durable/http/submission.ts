@@ -8,11 +8,11 @@ import { accepted, resultOf, waitWhile } from './requests.ts';
 
 export interface Submission {
   readonly job: Job;
-  /** The same key has brought it before. */
+  /** The idempotency key was used before, for the same request. */
   readonly repeat: boolean;
 }
 
-/** What a client is told that has handed over a request: 202, or the result itself if it comes as soon as the client would wait. */
+/** The reply to an accepted request: 202, or the result if it arrives within `Prefer: wait`. */
 export async function answerSubmission(
   { job, repeat }: Submission,
   { headers, signal }: Pick<Call, 'headers' | 'signal'>,

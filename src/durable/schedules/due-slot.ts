@@ -1,15 +1,15 @@
 import type { Slots } from './cron.ts';
 
 export interface SlotHistory {
-  /** `latest`: the last slot that nobody ran is run late, those before it are not; `none`: what was missed is missed. */
+  /** `latest`: the latest missed slot runs late, earlier ones do not run. `none`: missed slots do not run. */
   readonly catchup: 'latest' | 'none';
-  /** The last slot up to now that any process has run; undefined when none was. */
+  /** The latest past slot that any process has run. Undefined if none has run. */
   readonly lastSlotAt: number | undefined;
-  /** Since when this schedule has been watched here. */
+  /** When this process began to watch the schedule. */
   readonly watchedSince: number;
 }
 
-/** The slot to run now, if any. A slot that came while a process watched is always due; an older one by `catchup`. */
+/** Returns the slot to run now. A slot since `watchedSince` always runs; an older one runs by `catchup`. */
 export function dueSlot(
   slots: Slots,
   { catchup, lastSlotAt, watchedSince }: SlotHistory,
@@ -17,7 +17,7 @@ export function dueSlot(
 ): number | undefined {
   const latest = slots.latest(now);
   if (latest === undefined || (lastSlotAt !== undefined && latest <= lastSlotAt)) return undefined;
-  // A schedule that never ran has missed nothing before it was there.
+  // A schedule that never ran has missed no slot.
   const mayBeLate = catchup === 'latest' && lastSlotAt !== undefined;
   return latest >= watchedSince || mayBeLate ? latest : undefined;
 }

@@ -1,23 +1,23 @@
 import type { RawHeaders } from '../../http/headers.ts';
 
-/** A request that is made again and again. */
+/** A request that is created at the times of a cron expression. */
 export interface ScheduleOptions {
   readonly name: string;
-  /** As `parseCron` reads it. */
+  /** In the syntax of `parseCron`. */
   readonly cron: string;
-  /** IANA. */
+  /** IANA time zone. */
   readonly timezone: string;
-  /** While the run before goes on: `skip` the slot, or `queue` behind it. */
+  /** While the previous run is unfinished: `skip` the slot, or `queue` the new run behind it. */
   readonly overlap: 'skip' | 'queue';
-  /** What is done about slots that came while no process was there. */
+  /** Handling of slots that were missed while no process was running. */
   readonly catchup: 'latest' | 'none';
   /** `upstream/route`. */
   readonly route: string;
   readonly method: string;
-  /** What the upstream gets. */
+  /** Path and query sent to the upstream. */
   readonly target: string;
   readonly headers: RawHeaders;
   readonly body: string;
-  /** The header of the idempotency key that each run is given; undefined where the route trusts none. */
+  /** The header that carries the idempotency key of each run. Undefined if the route trusts none. */
   readonly keyHeader: string | undefined;
 }

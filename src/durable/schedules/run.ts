@@ -3,19 +3,19 @@ import type { Job, NewJob } from '../job.ts';
 import type { ScheduleOptions } from './options.ts';
 
 export interface RunParts {
-  /** The slot that it is for; undefined: somebody wants it now. */
+  /** The slot of the run. Undefined for a manual run. */
   readonly slotAt: number | undefined;
   readonly now: number;
   readonly deadlineMs: number;
 }
 
-/** One run of a schedule, as a durable request of its route. */
+/** Builds one run of a schedule, as a durable request of its route. */
 export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: RunParts): NewJob {
   const { name, route, method, target, headers, overlap, keyHeader } = schedule;
   const random = randomBytes(16).toString('hex');
   const body = Buffer.from(schedule.body);
   const sha256 = hash(body);
-  // Of one slot there is one run, whoever makes it.
+  // The key is the same in every process, so that a slot has one run.
   const key = `${name}-${slotAt === undefined ? random : new Date(slotAt).toISOString()}`;
   const createdAt = Math.floor(now);
   return {
@@ -42,7 +42,7 @@ export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: Ru
   };
 }
 
-/** The slot that a run was for. */
+/** The slot of a run. Undefined for a manual run. */
 export function slotOf({ runnerState }: Pick<Job, 'runnerState'>): number | undefined {
   return runnerState === '' ? undefined : (JSON.parse(runnerState) as { slotAt?: number }).slotAt;
 }

@@ -20,31 +20,31 @@ export interface SchedulerDeps {
   readonly logger: Pick<Logger, 'error' | 'info' | 'warn'>;
   readonly observer: Pick<Observer, 'stateChanged'>;
   readonly route: (name: string) => DurableRoute | undefined;
-  /** There is something new to run. */
+  /** Called after a run was stored. */
   readonly submitted: () => void;
 }
 
-/** A schedule as it is schedule here. */
+/** A schedule that this process watches. */
 export interface ActiveSchedule {
   readonly options: ScheduleOptions;
   readonly slots: Slots;
-  /** Earlier than it was, once the clock has been set back. */
+  /** Wall-clock milliseconds. Moved back when the clock is set back. */
   since: number;
-  /** The slot yet to come that was run already, and that the log has told of. */
+  /** A future slot that has already run, and that was logged. */
   ahead: number | undefined;
   timer: Timer | undefined;
 }
 
-/** A clock that is set, or a computer that sleeps, is noticed within this. */
+/** A changed clock, or a suspended machine, is noticed within this time. */
 const LONGEST_SLEEP_MS = 60_000;
 
-/** A store that fails is asked again after this. */
+/** Interval to the next try after the store failed. */
 const RETRY_MS = 1_000;
 
-/** What a schedule is called where routes are paused. No upstream's route has such a name: it would hold a slash. */
+/** Name of a schedule among the paused routes. A route's name always contains a slash, so the two cannot collide. */
 export const pausedName = (schedule: string): string => `schedule:${schedule}`;
 
-/** Makes the requests of all schedules, each slot's once, whoever else works on the same store. */
+/** Creates the requests of all schedules. Each slot runs once, however many processes share the store. */
 export class Scheduler {
   readonly #deps: SchedulerDeps;
   #schedule: ReadonlyMap<string, ActiveSchedule> = new Map();
@@ -58,7 +58,7 @@ export class Scheduler {
     return this.#schedule;
   }
 
-  /** Those that did not change go on. */
+  /** Schedules with unchanged options continue. */
   setUp(schedules: readonly ScheduleOptions[]): void {
     const before = this.#schedule;
     this.#schedule = new Map(
@@ -81,7 +81,10 @@ export class Scheduler {
     for (const { timer } of this.#schedule.values()) timer?.cancel();
   }
 
-  /** A run now, besides its slots. Undefined where one goes on that it must not overlap; rejects with a StoreError. */
+  /**
+   * Creates a run now, in addition to the slots. Undefined if it would overlap an unfinished run. Rejects with a
+   * StoreError.
+   */
   async run({ options }: ActiveSchedule): Promise<string | undefined> {
     const { health, store, submitted } = this.#deps;
     if (options.overlap === 'skip' && (await this.#unfinishedRun(options.name)) !== undefined)
@@ -116,7 +119,7 @@ export class Scheduler {
     );
   }
 
-  /** Makes the run of the slot that is due, if any, unless another process was first. */
+  /** Creates the run of the due slot, unless another process has taken the slot. */
   async #runDueSlot(schedule: ActiveSchedule): Promise<void> {
     const { clock, health, store, submitted } = this.#deps;
     const { options, slots } = schedule;
@@ -127,7 +130,7 @@ export class Scheduler {
     const slotAt = dueSlot(slots, { catchup, lastSlotAt, watchedSince: schedule.since }, now);
     if (slotAt === undefined || this.#stopped) return;
     const result = await this.#resultOf(options);
-    // What is skipped is taken too, so that nobody runs it later.
+    // A skipped slot is taken too, so that no process runs it later.
     const job = result === 'started' ? this.#job(options, slotAt) : undefined;
     if (!(await health.accepting(store.submitSlot(name, slotAt, job)))) return;
     this.#report(options, slotAt, result);
@@ -135,8 +138,8 @@ export class Scheduler {
   }
 
   /**
-   * Slots that were run while a clock was ahead are not run again, and do not count as the last: the slots before them go
-   * on by the corrected time.
+   * Warns of slots that ran while a clock was ahead. They do not run again and do not count as the last slot, so that
+   * earlier slots run by the corrected clock.
    */
   #checkClock(schedule: ActiveSchedule, ahead: number | undefined, now: number): void {
     schedule.since = Math.min(schedule.since, now);

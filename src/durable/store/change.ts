@@ -2,7 +2,9 @@ import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { wakeNext } from './settle.ts';
 
-/* What people do to requests. Each batch ends where its gate shuts: the request is not in a state to be changed so. */
+/*
+ * Statements for cancel, erase and retry. Their gate closes if the status of the request does not allow the change.
+ */
 
 const CANCEL = `UPDATE breakwater_job
   SET status = 'cancelled', error_code = 'cancelled', error_title = 'cancelled on request',
@@ -37,7 +39,7 @@ export function eraseBatch(id: string, now: number, purgeAt: number, dialect: Di
   ];
 }
 
-/** Where its turn in its key's order has not come: `due_at` alone. */
+/** While the request waits for its turn in a key's order, only `due_at` changes. */
 const SEND_NOW = `UPDATE breakwater_job
   SET due_at = $2, set_at = $2, wake_at = CASE WHEN reason = 'key' THEN wake_at ELSE $2 END,
     reason = CASE WHEN reason = 'key' THEN reason END
@@ -47,7 +49,7 @@ export function sendNowBatch(id: string, now: number): Statement[] {
   return [{ sql: SEND_NOW, params: [id, now], gate: true }];
 }
 
-/** Where its key is busy it has to wait for its turn, which comes before that of what was accepted later. */
+/** While its key is busy, the request waits for its turn, before requests that were accepted later. */
 const RESTART = `UPDATE breakwater_job
   SET status = 'queued', counted = 0, due_at = $2, set_at = $2, deadline_at = $3,
     wake_at = CASE WHEN queue.busy THEN CAST($3 AS BIGINT) ELSE CAST($2 AS BIGINT) END,

@@ -3,10 +3,10 @@ import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
 import type { Claim } from './store.ts';
 
-/** One claim puts aside no more than this: the others would wait for it. */
+/** Maximum number of requests that one claim parks, because other statements wait for it. */
 const PARKED_AT_ONCE = 1_000;
 
-/** What is due on a paused route is put aside, once, so that no later claim has to look past it. */
+/** Parks the due requests of paused routes once, so that later claims do not scan them. */
 export function parkPaused(now: number, dialect: Dialect): Statement {
   return {
     sql: `WITH due AS MATERIALIZED (
@@ -19,14 +19,14 @@ export function parkPaused(now: number, dialect: Dialect): Statement {
   };
 }
 
-/** What runs is seen through, paused or not. The route is in the index, the status is not: hence their order. */
+/** Running requests are reclaimed even on a paused route. The route comes first, because it is in the index. */
 const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status = 'running')`;
 
 /**
- * What is due becomes running, with `wake_at` as its lease: the same look that finds due requests finds those whose
- * process died, so no sweeper, heartbeat or leader is needed. Bodies come along. Two clocks: what waits is due by the
- * wall clock, what runs is abandoned by the clock of leases, and never while the claiming process itself runs it.
- * Materialized: PostgreSQL might look again for each row it updates, and would find others each time.
+ * Claims due requests, with `wake_at` as the lease. The same query finds requests whose lease ran out, so no
+ * heartbeat or leader is needed. Waiting requests are due by the wall clock. Leases run out by the lease clock,
+ * except for requests that this process runs. MATERIALIZED keeps PostgreSQL from evaluating the selection again for
+ * each row.
  */
 export function claimDue(claim: Claim, dialect: Dialect): Statement {
   const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;

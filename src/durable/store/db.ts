@@ -1,45 +1,47 @@
-/** What a column holds. Integers stay within 2^53. */
+/** A column's value. Integers are within ±2^53. */
 export type Value = string | number | Uint8Array | null;
 
-/** SQL that both dialects understand, with `$1`, `$2` … for its parameters. */
+/** SQL that both dialects support, with `$1`, `$2` … for its parameters. */
 export interface Statement {
   readonly sql: string;
   readonly params: readonly Value[];
-  /** Where it gives no row, the batch ends there and nothing of it is kept; the rows of this and all later ones are []. */
+  /**
+   * If a gate returns no row, the batch is rolled back and ends. The rows of the gate and of later statements are [].
+   */
   readonly gate?: true;
 }
 
 export type Row = Readonly<Record<string, Value>>;
 
 /**
- * What a batch is for, where space is short: new requests are refused first, then no attempt is begun; the ends of attempts,
- * and all that people ask for, go on to the last. PostgreSQL's disk is its server's business.
+ * Priority of a batch on a full disk: `accept` fails first, then `begin`; `finish` is served last. PostgreSQL manages
+ * its own disk.
  */
 export type Purpose = 'accept' | 'begin' | 'finish';
 
-/** A database, as the store needs it. */
+/** The database interface of the store. */
 export interface Db {
-  /** The few places where the dialects differ ask for it. */
+  /** For the few statements that differ between the dialects. */
   readonly dialect: 'sqlite' | 'postgres';
   /**
-   * Runs the statements in order as one transaction and resolves with the rows of each. When the promise resolves, all
-   * of it is on disk; when it rejects (`StoreError`), none of it is, unless the connection broke while it was being
-   * committed: that nobody knows. Batches may share a commit.
+   * Runs the statements in order as one transaction, and resolves with the rows of each once it is on disk. Rejects
+   * with a StoreError if nothing was stored. If the connection broke during COMMIT, the outcome is unknown. Batches
+   * may share a commit.
    */
   batch(statements: readonly Statement[], purpose?: Purpose): Promise<readonly (readonly Row[])[]>;
-  /** A consistent copy at `file`, which must not exist. Rejects where the database has means of its own. */
+  /** Makes a consistent copy at `file`, which must not exist. Rejects for PostgreSQL, which has its own tools. */
   backup(file: string): Promise<void>;
-  /** Bytes on disk; undefined where it is not ours to know. */
+  /** Bytes on disk. Undefined for PostgreSQL. */
   bytes(): Promise<number | undefined>;
   close(): Promise<void>;
 }
 
 export interface DbOptions {
-  /** Told of each commit: how long it took, and how many batches shared it. */
+  /** Called after each commit with its duration in milliseconds and the number of its batches. */
   readonly onCommit?: ((ms: number, batches: number) => void) | undefined;
 }
 
-/** Why the store cannot take or give anything now; `unwritable`: this batch alone is at fault, and the store is well. */
+/** Why the store fails. `unwritable`: only this batch cannot be stored, and the store works. */
 export type StoreProblem =
   | 'full'
   | 'read_only'
@@ -50,7 +52,7 @@ export type StoreProblem =
   | 'unwritable'
   | 'failed';
 
-/** The database would not; nothing of the batch is in it. */
+/** The database failed; nothing of the batch is stored. */
 export class StoreError extends Error {
   readonly problem: StoreProblem;
 

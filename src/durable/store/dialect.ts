@@ -1,24 +1,26 @@
 import type { Db, Statement } from './db.ts';
 
-/** The few words in which the two databases differ. */
+/** SQL fragments that differ between the two databases. */
 export interface Dialect {
-  /** Type of a primary key that counts up by itself. */
+  /** Type of an auto-increment primary key. */
   readonly serial: string;
-  /** Type of a primary key that is somebody else's number; what SQLite does not call INTEGER costs it a second index. */
+  /** Type of a primary key that references another table's key. SQLite needs INTEGER here to avoid a second index. */
   readonly number: string;
-  /** At the end of a SELECT whose rows are changed next: rows that another replica is changing are passed over. */
+  /** Suffix of a SELECT whose rows are then updated: skips rows that another replica has locked. */
   readonly skipLocked: string;
-  /** The texts of a JSON array that is given as one parameter, as rows. */
+  /** Expands a JSON array parameter into rows of text. */
   textsOf(param: string): string;
-  /** At the end of a SELECT whose rows must stay as they are until the transaction's end. */
+  /** Suffix of a SELECT whose rows must not change until the end of the transaction. */
   readonly share: string;
-  /** The database's own clock, in milliseconds since 1970. */
+  /** The database's clock in milliseconds since 1970. */
   readonly now: string;
-  /** Keeps all other transactions that name the same key out until this one ends. SQLite runs one at a time anyway. */
+  /**
+   * Locks `key` until the end of the transaction. SQLite needs no lock, because it runs one transaction at a time.
+   */
   lock(key: string): readonly Statement[];
-  /** The same for the queue of the request with this id, if it is in one. */
+  /** Locks the order queue of the request with this id, if it has one. */
   lockOrderOf(id: string): readonly Statement[];
-  /** Gives freed pages back to the file system; PostgreSQL does by itself what can be done. */
+  /** Returns freed pages to the file system. PostgreSQL does so by itself. */
   giveBack(pages: number): readonly Statement[];
 }
 

@@ -2,15 +2,15 @@ import type { NewJob } from '../job.ts';
 import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 
-/** `wake_at` of what waits for something else than a moment; the largest integer that JavaScript counts to. */
+/** `wake_at` of a request that waits for an event, not for a time. */
 export const PARKED: number = Number.MAX_SAFE_INTEGER;
 
-/** An Idempotency-Key stands for its request at least this long, however short the retention. */
+/** Minimum time for which an Idempotency-Key identifies its request, even if the retention is shorter. */
 const MIN_KEY_RETENTION_MS = 24 * 3_600_000;
 
 /**
- * A request of a key whose turn has not come yet sleeps until its deadline, to be ended then; the end of the one before it
- * wakes it earlier.
+ * A request that waits for its turn in a key's order sleeps until its deadline, when it must end. The end of the
+ * request before it wakes it earlier.
  */
 const INSERT = `INSERT INTO breakwater_job (
     id, kind, route, method, target, bytes, sha256, caller, idempotency_key, fingerprint, upstream_key, order_key,
@@ -30,16 +30,16 @@ const INSERT = `INSERT INTO breakwater_job (
 const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
 
 /**
- * Requests of one queue run one at a time. A client's key is a name within one caller and one route: the same name means
- * something else to another caller. No client can name the queue of a schedule. The line break separates the parts,
- * because none of them can hold one. The migration to schema 3 says the same in SQL.
+ * Name of the queue whose requests run one at a time. A client's order key belongs to one caller and route, and
+ * cannot name the queue of a schedule. The parts contain no line break, so it separates them. The migration to schema
+ * 3 has the same rule in SQL.
  */
 export function queueOf({ kind, caller, route, orderKey, parent }: NewJob): string | null {
   if (orderKey === null) return null;
   return kind === 'scheduled' ? `schedule:${parent}` : `${caller}\n${route}\n${orderKey}`;
 }
 
-/** Takes the request in. The gate shuts where its Idempotency-Key is in use. */
+/** Inserts a request. The gate closes if its Idempotency-Key is in use. */
 export function insertJob(job: NewJob, dialect: Dialect): Statement[] {
   const queue = queueOf(job);
   return [
@@ -80,7 +80,7 @@ function columns(job: NewJob): Statement['params'] {
   ];
 }
 
-/** Takes the key from a request whose time is over, then shows who has it. */
+/** Releases the key of an expired request, then selects the request that holds the key. */
 export function keyHolder(job: NewJob): Statement[] {
   if (job.idempotencyKey === null) return [];
   const key = [job.caller, job.route, job.idempotencyKey];

@@ -3,7 +3,7 @@ import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
 import type { Filter } from './store.ts';
 
-/** By what is given for it. */
+/** Comparisons by the name of their filter. */
 const COMPARED = [
   ['route', 'route ='],
   ['orderKey', 'order_key ='],
@@ -15,7 +15,10 @@ const COMPARED = [
   ['before', 'seq <'],
 ] as const satisfies readonly (readonly [keyof Filter, string])[];
 
-/** Newest first, unless asked otherwise. The text varies with the conditions alone, so that few statements have to be prepared. */
+/**
+ * Lists requests, newest first by default. The SQL depends only on which filters are set, so that few statements are
+ * prepared.
+ */
 export function listStatement(filter: Filter): Statement {
   const params: Value[] = [];
   const given = (value: Value) => `$${params.push(value)}`;
@@ -37,7 +40,7 @@ export function listStatement(filter: Filter): Statement {
   };
 }
 
-/** Of none is nothing; SQL has no empty list. */
+/** SQL has no empty list, so an empty filter matches nothing explicitly. */
 function oneOf(column: string, values: readonly string[]): string {
   return values.length === 0 ? '1 = 0' : `${column} IN (${values.join(', ')})`;
 }
@@ -54,7 +57,7 @@ export const BACKLOG: Statement = {
   params: [],
 };
 
-/** One table's rows that belong to the request with this id. */
+/** The rows of one table that belong to the request with this id. */
 export function rowsOf(table: 'request' | 'response' | 'attempt', id: string): Statement {
   const order = table === 'attempt' ? 'ORDER BY n' : '';
   return {

@@ -4,8 +4,8 @@ import { SqlStore } from './sql-store.ts';
 import type { Store } from './store.ts';
 
 /**
- * Opens the store at `where`: a file's path, or `postgres://…` for one that several replicas share. Rejects with a
- * StoreError that says what is wrong with it.
+ * Opens the store at `where`: the path of a file, or a `postgres://` URL. Rejects with a StoreError that gives the
+ * reason.
  */
 export async function openStore(where: string, options: DbOptions = {}): Promise<Store> {
   const db = await openDb(where, options);
@@ -19,7 +19,7 @@ export async function openStore(where: string, options: DbOptions = {}): Promise
   return new SqlStore(db);
 }
 
-/** Loaded on demand: who has no durable route pays for neither, who has one pays for one. */
+/** Loaded on demand, so that a process loads only the database driver that it uses. */
 async function openDb(where: string, options: DbOptions): Promise<Db> {
   if (/^postgres(ql)?:/.test(where)) {
     const { openPostgres } = await import('./postgres.ts');
@@ -29,7 +29,7 @@ async function openDb(where: string, options: DbOptions): Promise<Db> {
   return openSqlite(where, options);
 }
 
-/** Nobody else has the file: who ran these requests is gone. */
+/** This process holds the file's lock, so the processes that ran these requests have stopped. */
 async function endLeases(db: Db): Promise<void> {
   await db.batch([{ sql: `UPDATE breakwater_job SET wake_at = 0 WHERE status = 'running'`, params: [] }]);
 }

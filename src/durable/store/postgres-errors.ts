@@ -1,6 +1,8 @@
 import { StoreError, type StoreProblem } from './db.ts';
 
-/** SQLSTATE codes and classes (PostgreSQL manual, appendix A), longest prefix first; and what node says of a connection. */
+/**
+ * SQLSTATE codes and classes (PostgreSQL manual, appendix A), longest prefix first, and Node's codes for connections.
+ */
 const PROBLEMS: readonly (readonly [prefix: string, problem: StoreProblem])[] = [
   ['53100', 'full'],
   ['53300', 'unreachable'],
@@ -8,7 +10,7 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StoreProblem])[] = 
   ['55P03', 'locked'],
   ['57P0', 'unreachable'],
   ['08', 'unreachable'],
-  // Cardinality, data, integrity, and a program's limit (an index's longest row): the statement's own.
+  // Cardinality, data, integrity, and program limits such as the size of an index row: faults of the statement.
   ['21', 'unwritable'],
   ['22', 'unwritable'],
   ['23', 'unwritable'],
@@ -25,17 +27,20 @@ const PROBLEMS: readonly (readonly [prefix: string, problem: StoreProblem])[] = 
   ['ETIMEDOUT', 'unreachable'],
 ];
 
-/** What pg says without a code when a connection ends under it or cannot be had in time. */
+/** Messages of pg without a code, when a connection ends or is not available in time. */
 const LOST = /terminated|timeout|not queryable/i;
 
-/** Two transactions stood in each other's way and this one gave in; nothing of it happened. */
+/** Serialization failure and deadlock: the transaction was rolled back and can be repeated. */
 const SERIALIZATION_FAILURES: ReadonlySet<string> = new Set(['40001', '40P01']);
 
 export function isSerializationFailure(error: unknown): boolean {
   return SERIALIZATION_FAILURES.has(codeOf(error));
 }
 
-/** Which store complained of what. The error itself goes no further: it may hold what was to be stored, or the URL. */
+/**
+ * Converts an error to a StoreError that names the store. The original error is dropped, because it can contain
+ * stored data or the URL.
+ */
 export function storeErrorOf(error: unknown, name: string, during = ''): StoreError {
   if (error instanceof StoreError) return error;
   const message = error instanceof Error ? error.message : String(error);

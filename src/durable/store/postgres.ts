@@ -3,19 +3,19 @@ import { systemClock } from '../../runtime/clock.ts';
 import { type Db, type DbOptions, type Row, type Statement, StoreError } from './db.ts';
 import { isSerializationFailure, storeErrorOf } from './postgres-errors.ts';
 
-/** Each holds a connection; PostgreSQL's own default is 100 for all. */
+/** Maximum number of connections. PostgreSQL's default limit is 100 for all clients. */
 const CONNECTIONS = 10;
 
-/** Until a connection, new or used, is free. */
+/** Maximum wait for a free or new connection. */
 const CONNECT_MS = 5_000;
 
-/** A server that does not answer for so long is as good as gone. */
+/** A query that takes longer is taken for a lost connection. */
 const QUERY_MS = 30_000;
 
-/** Whoever loses against another transaction tries again. */
+/** Maximum number of tries for a transaction that fails by a conflict with another one. */
 const TRIES = 5;
 
-/** 64-bit integers are text to pg; ours stay within 2^53. */
+/** pg returns 64-bit integers as text. The integers of the store are within ±2^53. */
 const INT8 = 20;
 const PARSERS = {
   getTypeParser: ((oid: number, format: 'text') =>
@@ -23,22 +23,22 @@ const PARSERS = {
 };
 
 /**
- * Of the ways to commit only "off" would lose what was acknowledged; what is stricter than "on" stays. Locks of a replica
- * that hangs, or that the network has cut off, are not held for hours.
+ * `synchronous_commit = off` could lose acknowledged requests, so it is raised to `on`; stricter values stay. The
+ * timeouts release the locks of a replica that hangs or lost its network.
  */
 const SETTINGS = `SELECT
   CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
   set_config('statement_timeout', '${QUERY_MS}', false),
   set_config('idle_in_transaction_session_timeout', '${QUERY_MS}', false)`;
 
-/** Its promise is waited for, whatever pg's types say. */
+/** pg awaits the returned promise, although its types do not say so. */
 function prepare(client: ClientBase): unknown {
-  // Whoever uses a connection is told when it ends; but unheard, this event would end the process.
+  // The user of a connection learns of its end from the query. Without a listener, the event would end the process.
   client.on('error', () => undefined);
   return client.query(SETTINGS);
 }
 
-/** Opens a pool of connections; TLS and the rest as the URL says. Connects when first asked for something. */
+/** Opens a pool of connections, configured by the URL. It connects at the first query. */
 export function openPostgres(url: string, options: DbOptions = {}): Db {
   const name = nameOf(url);
   try {
@@ -59,7 +59,7 @@ function poolOf(url: string): Pool {
     types: PARSERS,
     onConnect: prepare,
   });
-  // An idle connection ended: the pool has dropped it, and the next query opens another.
+  // An idle connection ended: the pool has removed it, and the next query opens another.
   pool.on('error', () => undefined);
   return pool;
 }
@@ -113,7 +113,7 @@ class PostgresDb implements Db {
   }
 
   close(): Promise<void> {
-    // The pool forgets who still waits for a connection.
+    // The pool does not wait for queued requests for a connection.
     return (this.#closing ??= Promise.allSettled(this.#running).then(() => this.#pool.end()));
   }
 
@@ -136,7 +136,7 @@ class PostgresDb implements Db {
 
   async #transaction(client: PoolClient, statements: readonly Statement[]): Promise<Row[][]> {
     const [first] = statements;
-    // One statement is a transaction by itself; a gate that shuts has changed nothing.
+    // A single statement is a transaction by itself, and a closed gate has changed nothing.
     if (first !== undefined && statements.length === 1) return [await rowsOf(client, first)];
     const rows: Row[][] = statements.map(() => []);
     await client.query('BEGIN');

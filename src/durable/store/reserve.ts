@@ -4,18 +4,18 @@ import { dirname } from 'node:path';
 
 const RESERVE_BYTES = 8 * 1024 * 1024;
 
-/** Of a small disk no more than this share is kept back. */
+/** The reserve takes at most 1/8 of the disk. */
 const SHARE_OF_DISK = 8;
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** The beginning of attempts leaves this share of the reserve for their ends. */
+/** Attempts may begin until 1/4 of the reserve is left, which is for their results. */
 const FOR_ENDS = 4;
 
 /**
- * Disk space that is kept back beside the store (`store.db-reserve`). On a full disk new requests are refused, and this
- * space is given up piece by piece, so that what was accepted is sent and its end is written. Piece by piece, because other
- * programs may be filling the same disk. It is not synced: a file system counts what was written to it.
+ * Disk space reserved beside the store (`store.db-reserve`). On a full disk new requests are refused, and the reserve
+ * is released in pieces for the accepted ones. Pieces, because other programs may be filling the disk. It is not
+ * synced: the file system counts written bytes anyway.
  */
 export class Reserve {
   readonly #folder: string;
@@ -23,7 +23,7 @@ export class Reserve {
   readonly #target: number;
   #size: number;
 
-  /** Writes nothing yet: the store may be another process's. */
+  /** Writes nothing yet, because another process may hold the store. */
   constructor(file: string) {
     this.#folder = dirname(file);
     this.#fd = openSync(`${file}-reserve`, 'a', 0o600);
@@ -31,13 +31,16 @@ export class Reserve {
     this.#target = Math.min(RESERVE_BYTES, Math.floor(this.#space().total / SHARE_OF_DISK));
   }
 
-  /** Fills it up where the disk has room again, and more than that; false: it is not whole, so nothing new is accepted. */
+  /**
+   * Fills the reserve if the disk has room for it and half of it more. False: the reserve is not full, so new
+   * requests are refused.
+   */
   refill(): boolean {
     const missing = this.#target - this.#size;
     if (missing <= 0) return true;
     if (this.#space().free < missing + this.#target / 2) return false;
     try {
-      // Bytes at random: some file systems keep no zeros.
+      // Random bytes, because some file systems do not store zeros.
       const chunk = randomBytes(CHUNK_BYTES);
       while (this.#size < this.#target)
         this.#size += writeSync(this.#fd, chunk, 0, Math.min(CHUNK_BYTES, this.#target - this.#size));
@@ -47,7 +50,7 @@ export class Reserve {
     return true;
   }
 
-  /** Gives about `bytes` back to the disk, for the beginning of attempts or for their ends; false: there is nothing left for that. */
+  /** Releases about `bytes` of the reserve for the given purpose. False: nothing is left for it. */
   draw(bytes: number, purpose: 'begin' | 'finish'): boolean {
     const floor = purpose === 'begin' ? Math.floor(this.#target / FOR_ENDS) : 0;
     if (this.#size <= floor) return false;
@@ -60,7 +63,7 @@ export class Reserve {
     closeSync(this.#fd);
   }
 
-  /** Where nobody can tell, there is no reserve. */
+  /** Zero if the file system reports no figures; there is no reserve then. */
   #space(): { readonly free: number; readonly total: number } {
     try {
       const { bavail, blocks, bsize } = statfsSync(this.#folder);

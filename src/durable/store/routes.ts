@@ -2,9 +2,9 @@ import type { Statement } from './db.ts';
 import type { Store } from './store.ts';
 
 /**
- * The n-th of m in order of dueness gets `until + n/m · spread`: no herd, and nobody overtakes. Counted beforehand, for
- * ten thousand returned rows would keep the event loop busy. What another replica claimed or ended meanwhile is left alone;
- * that is asked in words that keep SQLite from looking for rows by it, once for each row moved.
+ * Due request n of m moves to `until + n/m · spread`, so the order stays. They are counted first, because returning
+ * ten thousand rows would block the event loop. Rows that another replica claimed or ended are skipped. That
+ * condition is written so that SQLite does not use an index for it.
  */
 export function moveBatch({
   route,
@@ -35,8 +35,8 @@ export function pauseBatch(route: string, now: number): Statement[] {
 }
 
 /**
- * The row's end comes first: a claim that is just putting requests aside holds it, and then these are seen here. They were
- * due when they were put aside. One that is due later now was so by a clock that was set back since.
+ * The paused row is deleted first: a concurrent claim that parks requests holds a lock on it, so those are visible
+ * here. Parked requests were due, so a later due time comes from a clock that was set back since.
  */
 export function resumeBatch(route: string, now: number): Statement[] {
   return [

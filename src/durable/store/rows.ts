@@ -11,7 +11,7 @@ import type {
 import type { Row } from './db.ts';
 import type { JobProgress } from './store.ts';
 
-/* From rows to what they mean. What is read was written by the statements beside this file. */
+/* Conversion of rows. Their contents were written by the statements of this folder. */
 
 export function text(row: Row, column: string): string {
   return row[column] as string;
@@ -21,7 +21,7 @@ export function number(row: Row, column: string): number {
   return row[column] as number;
 }
 
-/** NULL is undefined to the rest of the program. */
+/** Converts NULL to undefined. */
 export function optional<T extends string | number | Uint8Array>(row: Row, column: string): T | undefined {
   return (row[column] ?? undefined) as T | undefined;
 }

@@ -3,17 +3,21 @@ import { type Db, type Statement, StoreError } from './db.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 
 /*
- * What is on disk. Integers are milliseconds, bytes, counts, or 0 and 1.
+ * Integers are milliseconds, bytes, counts, or 0 and 1.
  *
- * `wake_at` drives everything: the moment when a request may be claimed. For one that runs it is the end of its lease,
- * so that looking for due requests finds the abandoned ones too; for one whose turn in its key's order has not come it is
- * its deadline. PARKED while its route is paused; NULL once it has ended. `due_at` is the moment it was meant for.
- * `set_at` is what the wall clock said when these two were set: if the clock says less later, it was set back.
+ * `wake_at` is when a request may be claimed:
+ * - running: the end of its lease, so that the query for due requests finds abandoned ones, too
+ * - waiting for its turn in a key's order: its deadline
+ * - on a paused route: PARKED
+ * - ended: NULL
+ *
+ * `due_at` is the time at which the request should be sent. `set_at` is the wall clock when both were set: if the
+ * clock is behind it later, it was set back.
  */
 
 /**
- * Type names that both understand: SQLite takes any, makes integers of what is called INT and leaves blobs alone.
- * SERIAL and NUMBER are the dialect's own.
+ * Type names that both databases accept: SQLite treats names with INT as integers and leaves blobs unchanged. SERIAL
+ * and NUMBER depend on the dialect.
  */
 const MIGRATIONS: readonly (readonly string[])[] = [
   [
@@ -103,10 +107,10 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       PRIMARY KEY (schedule, slot_at)
     )`,
   ],
-  // Callbacks by their request, runs by their schedule.
+  // Finds callbacks by request, and runs by schedule.
   ['CREATE INDEX breakwater_job_parent ON breakwater_job (parent, seq) WHERE parent IS NOT NULL'],
-  // An order key is a name within one caller and one route (`queueOf`). One queue of before may become several: the
-  // first request of each is woken where nothing of its queue is under way.
+  // An order key belongs to one caller and one route (`queueOf`). One old queue may become several: the first request
+  // of each idle queue is woken.
   [
     'ALTER TABLE breakwater_job ADD COLUMN order_queue TEXT',
     'DROP INDEX breakwater_job_order',
@@ -123,10 +127,10 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ['ALTER TABLE breakwater_job ADD COLUMN set_at BIGINT'],
 ];
 
-/** The version that this code reads and writes. */
+/** The schema version that this code reads and writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 
-/** Brings the schema to our version, whoever else tries at the same moment. Rejects where it is newer than we are. */
+/** Migrates the schema to this version, safely with concurrent processes. Rejects if the schema is newer. */
 export async function migrate(db: Db): Promise<void> {
   const dialect = dialectOf(db);
   await db.batch([
@@ -149,13 +153,13 @@ export async function migrate(db: Db): Promise<void> {
   await db.batch([secret()]);
 }
 
-/** Whoever comes first makes it. */
+/** The first process creates the secret. */
 function secret(): Statement {
   const sql = `INSERT INTO breakwater_fact (name, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING`;
   return { sql, params: [randomBytes(32).toString('hex')] };
 }
 
-/** Lets the migration's statements through exactly once. */
+/** A gate that lets the statements of a migration run exactly once. */
 function step(version: number): Statement {
   const sql = `INSERT INTO breakwater_schema (version)
     SELECT CAST($1 AS BIGINT) WHERE NOT EXISTS (SELECT 1 FROM breakwater_schema WHERE version >= $1)

@@ -2,13 +2,13 @@ import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
 
-/** Clocks of replicas differ by this much without anybody having set them. */
+/** Clocks of replicas may differ by this much without having been set. */
 const CLOCKS_DIFFER_MS = 5_000;
 
 /**
- * The clock was set back: a wait that was chosen by the clock of before would last longer by as much. It keeps its length
- * and begins now. A moment that a client named (`not_before`) stays; so does the deadline for which a request sleeps
- * until its turn in a key comes. Rows that another replica is changing are passed over, because they get a new moment.
+ * After the clock was set back, waits chosen by the old clock would last too long. Each such wait starts again now,
+ * at its full length. A start time named by a client (`not_before`) and the deadline of a request that waits for its
+ * key stay. Locked rows are skipped, because another replica is giving them a new time.
  */
 export function setBack(now: number, dialect: Dialect): Statement {
   return {

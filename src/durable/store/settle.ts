@@ -6,8 +6,8 @@ import { shownText } from './storable.ts';
 import type { Settlement } from './store.ts';
 
 /**
- * The result of an attempt, its effect on the request and whatever follows from its end, as one batch. Its gate is the
- * fence: the request runs, under this owner, at this very attempt.
+ * Stores an attempt's result, the change of its request and the requests that follow, as one batch. The gate is the
+ * fence: the request must be running, under this owner, at this attempt.
  */
 export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
   const { id, entry, response, next, now, callbacks = [] } = settlement;
@@ -24,7 +24,7 @@ export function settleBatch(settlement: Settlement, dialect: Dialect): Statement
 
 const FENCE = `WHERE id = $1 AND owner = $2 AND attempt = $3 AND status = 'running' RETURNING seq`;
 
-/** A claim under which nothing was sent gives its attempt's number back. */
+/** If nothing was sent, the attempt's number is given back. */
 const WAIT = `UPDATE breakwater_job
   SET status = CASE WHEN attempt - $7 > 0 THEN 'waiting' ELSE 'queued' END,
     attempt = attempt - $7, counted = counted * $9 + $6, wake_at = $4, due_at = $4, set_at = $10, reason = $5, owner = NULL,
@@ -108,9 +108,9 @@ function responseRow(id: string, response: StoredResponse): Statement[] {
 const LATER = 'due_at > $2 AND due_at > coalesce(set_at, created_at)';
 
 /**
- * Where nothing of this request's queue is under way, the first of those that wait for their turn has it. Asked so that
- * an index answers, however long the queue is. It waits further only for a moment that was ahead when it was set: a clock
- * that was set back puts nothing off.
+ * Wakes the first request that waits for its turn in the same queue, if no other request of the queue is active. The
+ * conditions use an index, so the length of the queue does not matter. A later due time counts only if it was in the
+ * future when it was set, so that a clock that was set back delays nothing.
  */
 export function wakeNext(id: string, now: number): Statement {
   const queue =

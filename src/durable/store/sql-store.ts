@@ -23,13 +23,13 @@ import { storable } from './storable.ts';
 import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
 import { sweepBatch } from './sweep.ts';
 
-/** Between looking for a key's holder and inserting, another replica may have taken or left it; then once more. */
+/** Another replica may take or release a key between the lookup and the insert; then both are repeated. */
 const SUBMIT_TRIES = 5;
 
-/** Changes of many requests share commits in portions, so that others get their turn in between. */
+/** Bulk changes commit in portions of this many requests, so that other work runs in between. */
 const BULK = 100;
 
-/** The store on a database whose schema is in place. No transaction waits for us: each is one batch. */
+/** The store on a migrated database. Each transaction is one batch, so that no transaction waits for this process. */
 export class SqlStore implements Store {
   readonly #db: Db;
   readonly #dialect: Dialect;

@@ -1,7 +1,7 @@
 import type { StoreProblem } from './db.ts';
 import type { Failure } from './sqlite-protocol.ts';
 
-/** SQLite's primary result codes (https://sqlite.org/rescode.html) that say what is the matter, and the file system's own. */
+/** SQLite's primary result codes (https://sqlite.org/rescode.html), and error codes of the file system. */
 const PROBLEMS: ReadonlyMap<string, StoreProblem> = new Map(
   Object.entries<StoreProblem>({
     5: 'locked',
@@ -9,7 +9,7 @@ const PROBLEMS: ReadonlyMap<string, StoreProblem> = new Map(
     8: 'read_only',
     11: 'corrupt',
     13: 'full',
-    // TOOBIG, CONSTRAINT, MISMATCH, RANGE: the statement's own.
+    // TOOBIG, CONSTRAINT, MISMATCH, RANGE: faults of the statement.
     18: 'unwritable',
     19: 'unwritable',
     20: 'unwritable',
@@ -30,7 +30,7 @@ const MEANING: Readonly<Partial<Record<StoreProblem, string>>> = {
   full: 'the disk is full',
 };
 
-/** What SQLite or the file system complained of, in words for people. */
+/** Converts an error of SQLite or the file system to a message for people. */
 export function failureOf(error: unknown, file: string): Failure {
   const { errcode, code = '', message } = error as { errcode?: number; code?: string; message?: string };
   const problem = PROBLEMS.get(errcode === undefined ? code : String(errcode & 0xff)) ?? 'failed';
@@ -41,12 +41,12 @@ export function failureOf(error: unknown, file: string): Failure {
   };
 }
 
-/** SQLITE_CORRUPT, _NOTADB; SQLITE_IOERR_FSYNC, _DIR_FSYNC. */
+/** SQLITE_NOTADB, SQLITE_IOERR_FSYNC and SQLITE_IOERR_DIR_FSYNC. */
 const NOT_DURABLE: ReadonlySet<number> = new Set([26, 1034, 1290]);
 
 /**
- * Whether nothing more may be promised on this file: a damaged one may give back nothing of it, and after an fsync that
- * failed the kernel may have dropped pages of earlier commits too (https://wiki.postgresql.org/wiki/Fsync_Errors).
+ * Whether the file can no longer store anything safely. A damaged file may lose data. After a failed fsync, the
+ * kernel may have dropped pages of earlier commits, too (https://wiki.postgresql.org/wiki/Fsync_Errors).
  */
 export function losesDurability(error: unknown): boolean {
   const { errcode = 0 } = error as { errcode?: number };

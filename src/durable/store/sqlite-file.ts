@@ -17,20 +17,23 @@ import { failureOf, losesDurability } from './sqlite-errors.ts';
 import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
 import { TamperCheck } from './tamper-check.ts';
 
-/** Before it a WAL file could be reset while it was read: https://sqlite.org/releaselog/3_51_3.html */
+/**
+ * Minimum version. In older ones, a WAL file could be reset while it was read:
+ * https://sqlite.org/releaselog/3_51_3.html
+ */
 const OLDEST = [3, 51, 3] as const;
 
-/** A WAL that grew in a busy hour is cut back to this. */
+/** A longer WAL is truncated to this. */
 const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024;
-/** Larger files are not read through at each start; this takes half a second. */
+/** Larger files are not checked at each start. Checking this size takes half a second. */
 const CHECKED_BYTES = 64 * 1024 * 1024;
 
-/** Copied at a time: 1 MiB. */
+/** Pages copied at a time: 1 MiB. */
 const BACKUP_PAGES = 256;
 
 const CACHE_KIB = 8 * 1024;
 
-/** The file, opened by this process alone. All of it is synchronous: it lives in a thread of its own. */
+/** The file, held by this process alone. All calls are synchronous, because they run in a worker thread. */
 export class SqliteFile {
   readonly #db: DatabaseSync;
   readonly #file: string;
@@ -39,10 +42,10 @@ export class SqliteFile {
   readonly #reserve: Reserve;
   readonly #tamperCheck: TamperCheck;
   #broken: Failure | undefined;
-  /** Settles when no backup is being taken; never rejects. */
+  /** Settles when no backup is in progress. Never rejects. */
   #copied: Promise<void> = Promise.resolve();
 
-  /** Throws SQLite's own error when the file cannot be had. */
+  /** Throws SQLite's own error if the file cannot be opened. */
   constructor(file: string) {
     this.#file = file;
     refuseReadOnly(file);
@@ -62,12 +65,12 @@ export class SqliteFile {
     }
   }
 
-  /** The texts that statements will refer to by number. */
+  /** Adds SQL texts, to which statements refer by number. */
   learn(texts: readonly string[]): void {
     this.#texts.push(...texts);
   }
 
-  /** Runs the batches in one transaction with one fsync; one that fails takes no other with it. */
+  /** Runs the batches in one transaction with one fsync. A batch that fails does not fail the others. */
   run(batches: readonly SentBatch[]): Answer[] {
     const how = this.#tamperCheck.problem();
     if (how !== undefined) this.#broken ??= touched(this.#file, how);
@@ -79,7 +82,10 @@ export class SqliteFile {
     return [...answers, ...failed(refused, low(this.#file))];
   }
 
-  /** What a full disk refused is tried again with a piece of the reserve; requests that are new are not. */
+  /**
+   * Batches that failed on a full disk are repeated with a piece of the reserve, except those that accept new
+   * requests.
+   */
   #committed(batches: readonly SentBatch[]): Answer[] {
     if (batches.length === 0) return [];
     const answers = this.#commit(batches);
@@ -93,7 +99,7 @@ export class SqliteFile {
     return answers.map((answer) => again.get(answer.id) ?? answer);
   }
 
-  /** The pages and their copies in the WAL, and what the WAL holds for a file that could not grow. */
+  /** Bytes to release: the pages, their copies in the WAL, and pages in the WAL for which the file could not grow. */
   #needs(batches: readonly SentBatch[]): number {
     const params = batches.flatMap(({ statements }) => statements.flatMap((statement) => statement.params));
     const bytes = params.reduce<number>(
@@ -105,12 +111,12 @@ export class SqliteFile {
     return 3 * bytes + Math.max(0, grown);
   }
 
-  /** So that the WAL begins again at its start, in space that it has. */
+  /** A checkpoint lets the WAL restart at its beginning, in space that it already has. */
   #checkpoint(): void {
     try {
       this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
     } catch {
-      // The disk is still too full for it: the next piece may be enough.
+      // The disk is still too full for a checkpoint. The next piece of the reserve may be enough.
     }
   }
 
@@ -126,7 +132,7 @@ export class SqliteFile {
     }
   }
 
-  /** Page by page in between the commits, and with them; VACUUM INTO would hold up every one until it is through. */
+  /** Copies page by page between the commits. VACUUM INTO would block all commits until it is finished. */
   backup(file: string): Promise<void> {
     const copied = this.#copied.then(() => this.#copy(file));
     this.#copied = copied.catch(() => undefined);
@@ -140,7 +146,7 @@ export class SqliteFile {
     );
   }
 
-  /** Once a backup that is being taken is whole. */
+  /** Waits for a backup that is in progress. */
   async close(): Promise<void> {
     await this.#copied;
     this.#db.close();
@@ -150,7 +156,7 @@ export class SqliteFile {
 
   async #copy(file: string): Promise<void> {
     if (existsSync(file)) throw new Error(`${file} already exists`);
-    // Under its name it is whole, or not there.
+    // The copy gets its final name only when it is complete.
     const partial = `${file}.partial`;
     rmSync(partial, { force: true });
     try {
@@ -170,7 +176,7 @@ export class SqliteFile {
       this.#db.exec('RELEASE batch');
       return { id: batch.id, rows };
     } catch (error) {
-      // A full disk and the like end the whole transaction; then none of its batches happened.
+      // A full disk, for example, rolls back the whole transaction with all its batches.
       if (!this.#db.isTransaction) throw error;
       this.#db.exec('ROLLBACK TO batch; RELEASE batch');
       return { id: batch.id, failure: this.#failure(error) };
@@ -192,7 +198,7 @@ export class SqliteFile {
     return (this.#prepared[text] ??= this.#db.prepare(this.#texts[text] as string));
   }
 
-  /** The lock, and a WAL that can be written. A full disk gets pieces of the reserve for it. */
+  /** Takes the lock and checks that the WAL is writable. On a full disk it releases pieces of the reserve. */
   #takeHold(): void {
     for (;;) {
       try {
@@ -205,16 +211,16 @@ export class SqliteFile {
     }
   }
 
-  /** Their order matters: the lock's mode before the WAL is opened, auto_vacuum before the first page is written. */
+  /** The order matters: the lock mode before the WAL is opened, auto_vacuum before the first page is written. */
   #pragmas(): readonly string[] {
     return [
       'locking_mode = EXCLUSIVE',
-      // It writes to the file even where it changes nothing; a full disk would not let us open it.
+      // This pragma writes even if it changes nothing, so a full disk would prevent opening the file.
       ...(this.bytes() === 0 ? ['auto_vacuum = INCREMENTAL'] : []),
       'journal_mode = WAL',
       'synchronous = FULL',
       'foreign_keys = ON',
-      // A container whose own files are read-only has nowhere to put the file of a statement's journal.
+      // A container with a read-only file system has no place for temporary files.
       'temp_store = MEMORY',
       `journal_size_limit = ${JOURNAL_LIMIT_BYTES}`,
       `cache_size = ${-CACHE_KIB}`,
@@ -227,7 +233,7 @@ export class SqliteFile {
     return failure;
   }
 
-  /** Better not to start than to accept what a damaged page will hide. */
+  /** Refuses a damaged file at the start, because it could lose accepted requests. */
   #refuseDamage(): void {
     if (this.bytes() > CHECKED_BYTES) return;
     const [first] = this.#db.prepare('PRAGMA quick_check(1)').all();
@@ -244,14 +250,14 @@ export class SqliteFile {
 }
 
 /**
- * Bodies are nobody else's to read. The WAL takes its mode from the file beside it. A file that is there is not touched:
- * closing it would end the locks that this process may have on it (https://sqlite.org/howtocorrupt.html, 2.2).
+ * Creates the file readable by its owner only, because it stores bodies. The WAL gets the same mode. An existing file
+ * is not opened: closing it would release the locks of this process (https://sqlite.org/howtocorrupt.html, 2.2).
  */
 function createPrivate(file: string): void {
   if (!existsSync(file)) closeSync(openSync(file, 'ax', 0o600));
 }
 
-/** SQLite would open it for reading, or call it an I/O error. */
+/** SQLite would open the file read-only, or report an I/O error. */
 function refuseReadOnly(file: string): void {
   accessSync(dirname(file), constants.W_OK | constants.X_OK);
   if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK);
@@ -273,7 +279,7 @@ function touched(file: string, how: keyof typeof TOUCHED): Failure {
   return { problem, message: `durable store ${file}: ${what}` };
 }
 
-/** While the reserve is given up, its space is for what was accepted. */
+/** While the reserve is in use, its space is for accepted requests. */
 function low(file: string): Failure {
   return {
     problem: 'full',

@@ -1,6 +1,6 @@
 import type { Purpose, Row, StoreProblem, Value } from './db.ts';
 
-/** A statement on its way to the worker: its text goes once, its number each time. */
+/** A statement for the worker. Its SQL is sent once; after that, its number is enough. */
 export interface SentStatement {
   readonly text: number;
   readonly params: readonly Value[];
@@ -34,7 +34,7 @@ export type FromWorker =
   | {
       readonly kind: 'answers';
       readonly answers: readonly Answer[];
-      /** Undefined where nothing was committed. */
+      /** Duration of the commit in milliseconds. Undefined without a commit. */
       readonly commitMs: number | undefined;
     };
 
@@ -42,12 +42,12 @@ export interface WorkerData {
   readonly file: string;
 }
 
-/** Below this a copy is cheaper than the bookkeeping of a transfer. */
+/** Below this size a copy is cheaper than a transfer. */
 const MIN_TRANSFER_BYTES = 16 * 1024;
 
 /**
- * The bytes as a message should carry them: a view of a larger buffer (node's pool, a socket's chunk) would take all of
- * that buffer along. Large ones are copied here and moved then; the caller keeps what it gave.
+ * Returns bytes that a message can carry without the rest of a larger buffer (Node's pool, a socket's chunk). Large
+ * ones are copied and the copy is transferred, so the caller's bytes stay valid.
  */
 export function transferable(bytes: Uint8Array, transfer: ArrayBuffer[]): Uint8Array {
   if (bytes.byteLength < MIN_TRANSFER_BYTES)
@@ -57,7 +57,7 @@ export function transferable(bytes: Uint8Array, transfer: ArrayBuffer[]): Uint8A
   return copy;
 }
 
-/** Moves the large blobs of rows that nobody else holds. */
+/** Transfers the large blobs of rows, which nothing else references. */
 export function addTransfers(rows: readonly Row[], transfer: ArrayBuffer[]): void {
   for (const row of rows) {
     for (const name in row) {

@@ -11,9 +11,9 @@ import {
   type WorkerData,
 } from './sqlite-protocol.ts';
 
-/* The thread that owns the SQLite file. While it waits for the disk, batches gather in its mailbox; they share the next fsync. */
+/* The thread that owns the SQLite file. Batches that arrive during an fsync share the next one. */
 
-/** So that the first of a long queue need not wait for the last. */
+/** Limits a commit, so that the first of many batches does not wait for the last. */
 const MAX_BATCHES_PER_COMMIT = 1_000;
 
 const { file } = workerData as WorkerData;
@@ -30,7 +30,7 @@ function open(): SqliteFile | undefined {
   }
 }
 
-/** Everything that is in the mailbox; batches that stand side by side as one commit. */
+/** Handles all queued messages. Consecutive batches share a commit. */
 function drain(db: SqliteFile, first: ToWorker): void {
   let gathered: SentBatch[] = [];
   for (let message: ToWorker | undefined = first; message !== undefined; message = next()) {

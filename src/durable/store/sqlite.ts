@@ -18,7 +18,7 @@ import {
   type WorkerData,
 } from './sqlite-protocol.ts';
 
-/** The worker stands beside this file, in the source and in the bundle. */
+/** The worker is beside this file, both in the source and in the bundle. */
 const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js',
   import.meta.url,
@@ -29,7 +29,7 @@ interface Waiting {
   readonly reject: (error: StoreError) => void;
 }
 
-/** Opens the SQLite file in a thread of its own. Rejects with a StoreError when it cannot be had. */
+/** Opens the SQLite file in a worker thread. Rejects with a StoreError if it cannot be opened. */
 export async function openSqlite(file: string, options: DbOptions = {}): Promise<Db> {
   const worker = new Worker(WORKER, { workerData: { file } satisfies WorkerData, execArgv: [] });
   const db = new SqliteDb(worker, file, options);
@@ -37,7 +37,7 @@ export async function openSqlite(file: string, options: DbOptions = {}): Promise
   return db;
 }
 
-/** The main thread's side: gathers a turn's batches into one message and gives each its answer. */
+/** The main thread's side. Sends the batches of one event loop turn as one message, and distributes the answers. */
 class SqliteDb implements Db {
   readonly dialect = 'sqlite';
   readonly opened: Promise<void>;
@@ -64,7 +64,7 @@ class SqliteDb implements Db {
         if (message.failure === undefined) return resolve();
         reject(new StoreError(message.failure.problem, message.failure.message));
       });
-      // A bug in the worker, or no memory for it: whatever was asked is rejected, and so is all that follows.
+      // The worker failed by a bug or lack of memory: all pending and later calls reject.
       worker.once('error', (error: Error) => {
         this.#ended(new StoreError('failed', `durable store ${file}: ${error.message}`, error));
         reject(this.#end);
@@ -123,7 +123,7 @@ class SqliteDb implements Db {
     this.#worker.postMessage({ kind: 'batches', texts, batches } satisfies ToWorker, transfer);
   }
 
-  /** After what has gathered, so that the order stays. */
+  /** Sends the gathered batches first, to keep the order. */
   #post(message: ToWorker): void {
     this.#flush();
     this.#worker.postMessage(message);
@@ -138,7 +138,7 @@ class SqliteDb implements Db {
   readonly #transferable = (value: Value): Value =>
     value instanceof Uint8Array ? transferable(value, this.#transfer) : value;
 
-  /** `$1` is a name to SQLite; `?1` is a place. */
+  /** In SQLite, `$1` is a named parameter and `?1` a numbered one. */
   #textOf(sql: string): number {
     const known = this.#known.get(sql);
     if (known !== undefined) return known;

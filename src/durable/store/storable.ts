@@ -1,12 +1,12 @@
 import type { Value } from './db.ts';
 
 /*
- * The rule of what a database is given: every parameter passes `storable`, in `SqlStore` and nowhere else. PostgreSQL
- * refuses U+0000 in a text and what has no UTF-8; SQLite ends a text at U+0000 in some functions. Moments may come with
- * fractions of a millisecond, which PostgreSQL refuses for its integers.
+ * Every parameter passes `storable`, in `SqlStore` only. PostgreSQL refuses U+0000 and lone surrogates in text. Some
+ * SQLite functions end text at U+0000. Times may have fractions of milliseconds, which PostgreSQL refuses for
+ * integers.
  */
 
-/** Stands for a character that no database keeps. */
+/** Replaces characters that databases cannot store. */
 const REPLACEMENT = '\uFFFD';
 
 export function storable(value: Value): Value {
@@ -18,10 +18,10 @@ function storableText(text: string): string {
   return text.includes('\0') ? text.replaceAll('\0', REPLACEMENT).toWellFormed() : text.toWellFormed();
 }
 
-/** Of a text that only people read, this much is kept: upstreams write some of them. */
+/** Maximum length of a stored text that only people read. Upstreams write some of these texts. */
 const SHOWN_CHARACTERS = 2_000;
 
-/** A text for people, shortened. */
+/** Shortens a text for people. */
 export function shownText(text: string): string {
   return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS - 1)}…`;
 }

@@ -12,32 +12,32 @@ import type {
 
 export type Submitted =
   | { readonly kind: 'accepted'; readonly id: string }
-  /** The same key and fingerprint: the request that is there already. */
+  /** Same key and fingerprint: the id of the existing request. */
   | { readonly kind: 'repeat'; readonly id: string }
-  /** The same key, another fingerprint. */
+  /** Same key, another fingerprint. */
   | { readonly kind: 'conflict'; readonly id: string };
 
 export interface Claim {
-  /** This process, anew at each start. */
+  /** Id of this process, new at each start. */
   readonly owner: string;
   readonly now: number;
   /**
-   * Now, by the clock of leases, which no setting of the wall clock moves; undefined: the database's own, which all who
-   * share it go by.
+   * Milliseconds on the clock of leases, which does not follow changes of the wall clock. Undefined: the database's
+   * clock, which all replicas share.
    */
   readonly leaseNow: number | undefined;
-  /** After so long without a result another may claim it. */
+  /** Milliseconds after which another process may claim the request. */
   readonly leaseMs: number;
-  /** Ids of what this process runs: it is alive, so whatever their leases say, none of them is abandoned. */
+  /** Ids that this process runs. They are never reclaimed, even if their lease has run out. */
   readonly running?: readonly string[] | undefined;
-  /** False: nothing is taken over now, however old its lease. */
+  /** False: no lease is taken over, however old it is. */
   readonly reclaims?: boolean | undefined;
   readonly limit: number;
-  /** Routes that have no place free now: none of theirs, so that a full route does not keep others waiting. */
+  /** Routes without free room. Their requests are not claimed, so that a full route does not block others. */
   readonly except?: readonly string[] | undefined;
 }
 
-/** What follows an attempt, or a claim that did not become one. */
+/** The decision after an attempt, or after a claim without an attempt. */
 export type Next =
   | {
       readonly kind: 'wait';
@@ -45,7 +45,7 @@ export type Next =
       readonly reason: WaitReason;
       /** Whether the attempt counts against the route's limit. */
       readonly counts: boolean;
-      /** What came was a good answer: the counting begins anew. */
+      /** The reply was successful: the count starts again at zero. */
       readonly resetsCount?: boolean | undefined;
     }
   | {
@@ -55,19 +55,21 @@ export type Next =
       readonly purgeAt: number;
     };
 
-/** The result of a claim. Taken only from the owner of that very attempt: whoever was given up for dead comes too late. */
+/**
+ * The result of a claim. It is stored only if the owner still holds this attempt. After a lost lease it is refused.
+ */
 export interface Settlement {
   readonly id: string;
   readonly owner: string;
   readonly attempt: number;
   readonly now: number;
-  /** Undefined for a deferral: nothing was sent, and the attempt's number is used again. */
+  /** Undefined for a deferral: nothing was sent, and the attempt's number is reused. */
   readonly entry: AttemptRow | undefined;
-  /** Kept as the result so far; the last one stands. */
+  /** Stored as the result so far. A later response replaces it. */
   readonly response?: StoredResponse | undefined;
   readonly runnerState?: string | undefined;
   readonly next: Next;
-  /** Further requests that come into being with this end: its callback. */
+  /** Requests that are inserted with this end: its callback. */
   readonly callbacks?: readonly NewJob[] | undefined;
 }
 
@@ -81,61 +83,69 @@ export interface Filter {
   readonly minAttempts?: number | undefined;
   readonly kind?: JobKind | undefined;
   readonly parent?: string | undefined;
-  /** `seq` of the last one seen; newest first. */
+  /** `seq` of the last request on the previous page. */
   readonly before?: number | undefined;
-  /** Only what has not ended, soonest first, rather than all, newest first. What is due and kept back by a pause comes last. */
+  /** Lists only unfinished requests, soonest first. Requests that a pause holds back come last. */
   readonly soonestFirst?: boolean | undefined;
   readonly limit: number;
 }
 
-/** By what those who wait for a request know that it has come to something new. */
+/** The fields by which a waiting client notices a change. */
 export type JobProgress = Pick<Job, 'id' | 'status' | 'attempt' | 'dueAt' | 'reason'>;
 
-/** Whether something could be done to a request, and if not, how it stands. */
+/** Whether the request was changed; if not, its current state. */
 export type Changed =
   | { readonly kind: 'changed'; readonly job: Job }
   | { readonly kind: 'refused'; readonly job: Job }
   | { readonly kind: 'unknown' };
 
 /**
- * Everything that is known about durable requests, on disk before any promise resolves. Every method rejects with a
- * StoreError when the database would not. The statements are the same in both dialects.
+ * The durable requests. Changes are on disk before a promise resolves. Methods reject with a StoreError if the
+ * database fails. The statements are the same in both dialects.
  */
 export interface Store {
   submit(job: NewJob): Promise<Submitted>;
-  /** Due requests, oldest due first, marked as running. Includes those whose lease has run out. */
+  /** Claims due requests, oldest due first, and marks them as running. Includes requests whose lease has run out. */
   claim(claim: Claim): Promise<readonly ClaimedJob[]>;
-  /** False when the attempt is not the caller's any more; then nothing was changed. */
+  /** False if the caller no longer holds the attempt; nothing was changed then. */
   settle(settlement: Settlement): Promise<boolean>;
-  /** The clock says `now` and was set back: what waits by the clock of before waits no longer than was chosen; how many. */
+  /**
+   * Restarts the waits that began on a clock that was set back since. `now` is the new time. Returns their number.
+   */
   setBack(now: number): Promise<number>;
-  /** The moment of the next due request; undefined when nothing waits. */
+  /** Due time of the next request. Undefined if none waits. */
   nextDueAt(): Promise<number | undefined>;
 
   get(id: string): Promise<Job | undefined>;
-  /** How these stand; those that are unknown are left out. */
+  /** Progress of these requests. Unknown ids are left out. */
   progress(ids: readonly string[]): Promise<readonly JobProgress[]>;
   response(id: string): Promise<StoredResponse | undefined>;
   request(id: string): Promise<Pick<ClaimedJob, 'headers' | 'body'> | undefined>;
   attempts(id: string): Promise<readonly AttemptRow[]>;
   list(filter: Filter): Promise<readonly Job[]>;
-  /** Requests by route and status, and the oldest due moment of each route. */
+  /** Number of requests by route and status, and the oldest due time of each. */
   counts(): Promise<
     readonly { route: string; status: JobStatus; count: number; oldestDueAt: number | undefined }[]
   >;
-  /** Requests that have not ended; what the backlog's limit is about. */
+  /** Number of unfinished requests, which the backlog limit bounds. */
   backlog(): Promise<number>;
 
-  /** Waiting or queued: cancelled at once, and `callbacks` comes into being. Running: refused (its owner aborts it first). */
+  /**
+   * Cancels a queued or waiting request and inserts `callbacks`. A running one is refused: its owner must abort the
+   * attempt first.
+   */
   cancel(id: string, now: number, purgeAt: number, callbacks?: readonly NewJob[]): Promise<Changed>;
-  /** Waiting: due now. Failed, cancelled, or with `force` succeeded: again, under the same id and upstream key, with fresh counts. */
+  /**
+   * Waiting: due now. Failed or cancelled, or succeeded with `force`: starts again, with the same id and upstream key
+   * and reset counts.
+   */
   retry(
     id: string,
     change: { readonly now: number; readonly deadlineAt: number; readonly force: boolean },
   ): Promise<Changed>;
-  /** Cancels what is not running, and erases the bodies. */
+  /** Cancels a request that is not running, and erases its bodies. */
   erase(id: string, now: number, purgeAt: number): Promise<Changed>;
-  /** The same for all that match, at most `filter.limit`; how many matched and how many changed. */
+  /** Retries all requests that match, at most `filter.limit`. Returns how many matched and how many changed. */
   retryAll(
     filter: Filter,
     change: { readonly now: number; readonly deadlineAt: number },
@@ -147,7 +157,7 @@ export interface Store {
     callbacks?: (job: Job) => readonly NewJob[],
   ): Promise<{ matched: number; changed: number }>;
 
-  /** Moves what is due before `until` on this route to moments spread evenly over `[until, until + spreadMs)`; how many. */
+  /** Spreads requests that are due before `until` evenly over `[until, until + spreadMs)`. Returns their number. */
   moveDue(move: {
     readonly route: string;
     readonly until: number;
@@ -159,20 +169,23 @@ export interface Store {
   resume(route: string, now: number): Promise<void>;
   paused(): Promise<readonly string[]>;
 
-  /** True for exactly one caller per (schedule, slot), across all processes; the job, if any, is submitted in the same transaction. */
+  /**
+   * True for exactly one caller for each schedule and slot, across all processes. The job is inserted in the same
+   * transaction.
+   */
   submitSlot(schedule: string, slotAt: number, job: NewJob | undefined): Promise<boolean>;
-  /** The latest slot up to `now`, and the latest of all: a later one was made while a clock was ahead. */
+  /** The latest slot up to `now`, and the latest later one, which ran while a clock was ahead. */
   lastSlot(schedule: string, now: number): Promise<{ due: number | undefined; ahead: number | undefined }>;
 
-  /** Forgets what has outlived its retention, in small batches; how many. */
+  /** Deletes expired requests in small batches. Returns their number. */
   sweep(now: number, limit: number): Promise<number>;
-  /** Embedded store: a consistent copy at `file`. */
+  /** Makes a consistent copy of the embedded store at `file`. */
   backup(file: string): Promise<void>;
-  /** 32 random bytes, hex, made with the store and the same for all who share it: keys the hashes of callers. */
+  /** 32 random bytes in hex, the same for all replicas. Key of the hashes of callers. */
   secret(): Promise<string>;
-  /** Wall-clock milliseconds by the clock of whoever keeps the store. */
+  /** Wall-clock milliseconds of the database. */
   wallTime(): Promise<number>;
-  /** Bytes on disk; undefined where it is not ours to know. */
+  /** Bytes on disk. Undefined for PostgreSQL. */
   bytes(): Promise<number | undefined>;
   close(): Promise<void>;
 }

@@ -1,18 +1,22 @@
 import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 
-/** A request that was forgotten is still known by its id for this long: "gone" says more than "unknown". */
+/** A deleted request is still known by its id for this long, so that the API can answer 410 instead of 404. */
 const GONE_RETENTION_MS = 24 * 3_600_000;
 
-/** The last slot of each schedule stays for ever; one that is yet to come, by a clock that was ahead, is not the last. */
+/**
+ * The last slot of each schedule is always retained. A future slot, from a clock that was ahead, does not count as
+ * the last.
+ */
 const SLOT_RETENTION_MS = 30 * 24 * 3_600_000;
 
-/** Pages given back to the file system at a time. */
+/** Pages returned to the file system at a time. */
 const VACUUM_PAGES = 512;
 
 /**
- * First what is told to nobody any more (bodies, attempts) goes, then, a day later, the row itself; the first two statements
- * give those that went. Rows are marked within the transaction, so that one revived meanwhile keeps its body: marking waits for who changes the row, and finds it live.
+ * Deletes bodies and attempts first, and the row itself a day later. The first two statements return the affected
+ * rows. Rows are marked within the transaction: marking waits for a concurrent retry and then skips the request,
+ * which keeps its body.
  */
 export function sweepBatch(now: number, limit: number, dialect: Dialect): Statement[] {
   const marked = 'WHERE seq IN (SELECT seq FROM breakwater_job WHERE erased = 2 AND purge_at IS NOT NULL)';

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 
-/** SQLite's own header; it names the file's size, and each checkpoint changes it. */
+/** SQLite's header contains the file size and changes at each checkpoint. */
 const HEADER_BYTES = 100;
 
 interface Look {
@@ -11,27 +11,27 @@ interface Look {
 }
 
 /**
- * Notices that somebody else has touched the file or its WAL while this process has them open: they were removed, replaced,
- * cut short or written over. SQLite itself may not look at them for hours, for what it needs is in its cache.
+ * Detects that another program removed, replaced, truncated or overwrote the file or its WAL while this process has
+ * them open. SQLite may not notice for hours, because it reads from its cache.
  */
 export class TamperCheck {
   readonly #file: string;
   readonly #fd: number;
   #last: Look;
 
-  /** Only for a file whose lock is held; to be closed after the database, for closing it ends the locks. */
+  /** Only for a file whose lock is held. Close it after the database, because closing it releases the locks. */
   constructor(file: string) {
     this.#file = file;
     this.#fd = openSync(file, 'r');
     this.#last = this.#look();
   }
 
-  /** What is there now is our own work. */
+  /** Call this after each own change of the file. */
   remember(): void {
     this.#last = this.#look();
   }
 
-  /** What has happened since; undefined: nothing. */
+  /** A change by another program since the last check. Undefined without one. */
   problem(): 'replaced' | 'changed' | undefined {
     const now = this.#look();
     const last = this.#last;

@@ -5,11 +5,11 @@ import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
 /** A value that a condition compares with. */
 export type Scalar = string | number | boolean | null;
 
-/** What is asked of a value. One of them, or several that must all hold. */
+/** Tests of a value. At least one; all must hold. */
 export interface Test {
   readonly equals?: Scalar | undefined;
   readonly in?: readonly Scalar[] | undefined;
-  /** Found anywhere in the text; the expression says where with `^` and `$`. */
+  /** Matches anywhere in the text, unless `^` and `$` anchor it. */
   readonly matches?: Expression | undefined;
   readonly exists?: boolean | undefined;
   readonly gte?: number | undefined;
@@ -25,15 +25,15 @@ export interface Condition {
         readonly kind: 'json';
         readonly pointer: Pointer;
         readonly test: Test;
-        /** With a `*` in the pointer: whether one item is enough. No item at all never is. */
+        /** With `*` in the pointer: whether one item is enough. Without items, the test never holds. */
         readonly items: 'any' | 'all';
       }
     | undefined;
-  /** Where a failure's reason stands in the reply. */
+  /** Where the reply contains the reason of a failure. */
   readonly message?: Pointer | undefined;
 }
 
-/** When a reply that is no error is the final one; each list holds alternatives. */
+/** Which replies are final. The entries of each list are alternatives. */
 export interface Conditions {
   readonly success: readonly Condition[];
   readonly failure: readonly Condition[];
@@ -42,9 +42,9 @@ export interface Conditions {
 export interface PolledReply {
   readonly status: number;
   readonly headers: RawHeaders;
-  /** Undefined when the body is no JSON. */
+  /** Undefined if the body is not JSON. */
   readonly json: unknown;
-  /** It is an error by its route's rules: then only what names its status holds. */
+  /** The route's rules classify it as an error. Then only conditions that name its status can hold. */
   readonly error?: boolean | undefined;
 }
 
@@ -53,7 +53,7 @@ export type ConditionResult =
   | { readonly kind: 'failure'; readonly message: string | undefined }
   | { readonly kind: 'pending' };
 
-/** Whether a reply settles what is being polled for. A failure is looked for first: an API may say both. */
+/** Decides whether a reply is final. Failure conditions come first, because an API may report both. */
 export function evaluate({ success, failure }: Conditions, reply: PolledReply): ConditionResult {
   const failed = failure.find((condition) => holds(condition, reply));
   if (failed !== undefined) return { kind: 'failure', message: messageOf(failed, reply) };
@@ -67,7 +67,7 @@ function holds({ statuses, subject }: Condition, reply: PolledReply): boolean {
     const value = headerOf(reply.headers, subject.name);
     return passes(value, subject.test);
   }
-  // Of what cannot be read, it cannot be said that something is missing in it.
+  // A body that cannot be read cannot prove that a value is missing.
   if (reply.json === undefined) return false;
   const values = valuesAt(reply.json, subject.pointer);
   if (values.length === 0) return passes(undefined, subject.test);
@@ -75,7 +75,7 @@ function holds({ statuses, subject }: Condition, reply: PolledReply): boolean {
   return subject.items === 'all' ? values.every(pass) : values.some(pass);
 }
 
-/** `undefined` stands for what is not there, which passes nothing but `exists: false`. */
+/** `undefined` is a missing value. Only `exists: false` accepts it. */
 function passes(value: unknown, { exists, ...test }: Test): boolean {
   const there = value !== undefined;
   if (exists !== undefined && there !== exists) return false;
@@ -97,12 +97,12 @@ function within(value: unknown, gte: number | undefined, lte: number | undefined
   return number >= (gte ?? -Infinity) && number <= (lte ?? Infinity);
 }
 
-/** A header, and many an API's JSON, says numbers and booleans as text. */
+/** Headers, and the JSON of many APIs, contain numbers and booleans as text. */
 function same(value: unknown, expected: Scalar): boolean {
   return value === expected || (typeof value === 'string' && expected !== null && value === String(expected));
 }
 
-/** Longer texts match nothing: whoever writes them must not decide how long the looking takes. */
+/** A longer text never matches, so that a reply cannot make matching slow. */
 const MAX_TEXT = 256;
 
 const found = (expression: Expression, text: string): boolean =>

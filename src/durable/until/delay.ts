@@ -7,9 +7,9 @@ export interface PollDelay {
 }
 
 /**
- * The wait before the next poll, in milliseconds, after the AWS waiter specification (Smithy, "Waiters"): between `minMs` and a
- * ceiling that doubles with each poll up to `maxMs`. What would leave less than `minMs` until the deadline is the whole
- * rest: the last poll is made exactly then. `poll` is 1 after the first one; `remainingMs` is at least 0.
+ * The wait before the next poll in milliseconds (Smithy waiters). It is random between `minMs` and a ceiling that
+ * doubles with each poll up to `maxMs`. If less than `minMs` would then remain, the wait lasts until the deadline,
+ * when the last poll is made. `poll` is 1 after the first poll; `remainingMs` is at least 0.
  */
 export function pollDelayMs(poll: number, delays: PollDelay, remainingMs: number, random: Random): number {
   const { minMs } = delays;
@@ -17,7 +17,7 @@ export function pollDelayMs(poll: number, delays: PollDelay, remainingMs: number
   return remainingMs - delay <= minMs ? remainingMs : delay;
 }
 
-/** Half of these waits are longer, where the deadline is far. */
+/** The median of the waits, far from the deadline. */
 export function typicalPollDelayMs(poll: number, delays: PollDelay): number {
   return (delays.minMs + ceilingMs(poll, delays)) / 2;
 }
@@ -26,7 +26,7 @@ function ceilingMs(poll: number, { minMs, maxMs }: PollDelay): number {
   return Math.min(maxMs, minMs * 2 ** Math.min(poll - 1, 1_000));
 }
 
-/** An upstream that says when to ask again is believed, up to `maxMs`. */
+/** A Retry-After of the upstream is followed up to `maxMs`. */
 export function askedPollDelayMs(askedMs: number, { maxMs }: PollDelay, remainingMs: number): number {
   return Math.min(askedMs, maxMs, remainingMs);
 }

@@ -3,15 +3,18 @@ import type { ClaimedJob } from '../job.ts';
 import type { DurableRoute } from '../route.ts';
 import { type PollState, polling } from './state.ts';
 
-/** What is sent, and by which route: the request itself, or the pollRequest what has become of it. */
+/** The next request to send, and its route: the request itself, or a poll of its result. */
 export interface NextRequest {
   readonly job: ClaimedJob;
   readonly route: DurableRoute;
-  /** Undefined before the first good answer. */
+  /** Undefined before the first successful reply. */
   readonly before: PollState | undefined;
 }
 
-/** A text says why nothing can be sent. Undefined: the route says no more for what to poll, but may again. */
+/**
+ * A text gives the reason why nothing can be sent. Undefined: the route no longer polls, but a later configuration
+ * may.
+ */
 export function nextRequestOf(job: ClaimedJob, route: DurableRoute): NextRequest | string | undefined {
   const before = polling(job.runnerState);
   if (before?.target === undefined) return { job, route, before };
@@ -21,11 +24,11 @@ export function nextRequestOf(job: ClaimedJob, route: DurableRoute): NextRequest
   return { job: pollRequest(job, before.target, found), route: found, before };
 }
 
-/** Fields that speak of a body, of conditions on another resource, or of the request as one that acts. */
+/** Fields about the body, about conditions on another resource, or about the original request's effect. */
 const NOT_FOR_POLLS =
   /^(content-.*|expect|if-.*|range|transfer-encoding|trailer|prefer|digest|repr-digest|signature|signature-input)$/;
 
-/** With the credentials of the first, and what else says who asks. */
+/** The poll has the credentials of the original request and the other fields that identify the caller. */
 function pollRequest(job: ClaimedJob, target: string, { drop, idempotencyHeader }: DurableRoute): ClaimedJob {
   const drops = (name: string) => drop.has(name) || name === idempotencyHeader || NOT_FOR_POLLS.test(name);
   const headers = withoutFields(job.headers, drops);

@@ -5,10 +5,10 @@ import { valuesAt } from '../../http/json-pointer.ts';
 import type { StoredResponse } from '../job.ts';
 import type { Condition, Conditions, PolledReply } from './condition.ts';
 
-/** JSON beyond this is not looked into, packed or unpacked. */
+/** Maximum size of JSON that is evaluated, before and after decoding. */
 export const MAX_JSON_BYTES = 1_048_576;
 
-/** A reply's JSON; undefined where it is none, or too much of it. The bytes stay as they came. */
+/** The parsed JSON of a reply. Undefined if it is not JSON or too long. The stored bytes are not changed. */
 export function jsonOf({ body, headers, truncated }: StoredResponse): unknown {
   if (truncated || body.byteLength > MAX_JSON_BYTES) return undefined;
   const text = decoded(Buffer.from(body.buffer, body.byteOffset, body.byteLength), headers, MAX_JSON_BYTES);
@@ -19,13 +19,13 @@ export function jsonOf({ body, headers, truncated }: StoredResponse): unknown {
   }
 }
 
-/** A reply as conditions look at it. `error`: it is one by its route's rules. */
+/** A reply as conditions evaluate it. `error`: the route's rules classify it as an error. */
 export function polledReply(response: StoredResponse, conditions: Conditions, error: boolean): PolledReply {
   const json = asksJson(conditions) ? jsonOf(response) : undefined;
   return { status: response.status, headers: response.headers, json, error };
 }
 
-/** The same for two replies in which the conditions would see the same: a timestamp beside them is no news. */
+/** A hash of all values that the conditions read. Other differences, such as a timestamp, do not change it. */
 export function stateOf({ success, failure }: Conditions, reply: PolledReply): string {
   const seen = [...failure, ...success].map((condition) => valueOf(condition, reply));
   const text = JSON.stringify([reply.status, seen]);
@@ -37,7 +37,7 @@ function valueOf({ subject }: Condition, { headers, json }: PolledReply): unknow
   return subject.kind === 'header' ? headerOf(headers, subject.name) : valuesAt(json, subject.pointer);
 }
 
-/** A condition would look into a body in which there is nothing to see. */
+/** Whether a condition needs JSON and the body has none. */
 export function lacksJson(conditions: Conditions, { json }: PolledReply): boolean {
   return json === undefined && asksJson(conditions);
 }

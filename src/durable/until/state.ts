@@ -1,31 +1,31 @@
-/** What is remembered of polling, in a request's runnerState. */
+/** The polling part of a request's `RunnerState`. */
 export interface PollState {
-  /** Path and query that are polled; undefined: the request itself is sent again. */
+  /** Path and query that are polled. Undefined: the request itself is sent again. */
   readonly target?: string | undefined;
-  /** Good answers; errors are none. */
+  /** Number of successful replies. */
   readonly count: number;
-  /** How many of the latest said the same. */
+  /** Latest successive replies with the same state. */
   readonly seen: number;
-  /** Wall-clock milliseconds of the latest. */
+  /** Wall-clock milliseconds of the latest reply. */
   readonly last: number;
-  /** What conditions saw in it. */
+  /** Hash of what the conditions read in it (`stateOf`). */
   readonly state: string;
-  /** It has come to its end: sent again, the request begins at its beginning. */
+  /** Polling has finished. A retry of the request starts again from its beginning. */
   readonly over?: true | undefined;
 }
 
-/** Undefined before the first good answer. */
+/** Undefined before the first successful reply. */
 export function pollStateOf(runnerState: string): PollState | undefined {
   return runnerState === '' ? undefined : (JSON.parse(runnerState) as { poll?: PollState }).poll;
 }
 
-/** The state from which the next attempt goes on; undefined where it begins at the beginning. */
+/** The state from which the next attempt continues. Undefined if it starts from the beginning. */
 export function polling(runnerState: string): PollState | undefined {
   const state = pollStateOf(runnerState);
   return state?.over === true ? undefined : state;
 }
 
-/** One more answer in which `state` was seen. */
+/** The state after one more successful reply with `state`. */
 export function counted(before: PollState | undefined, state: string, now: number): PollState {
   const same = before?.state === state;
   return {

@@ -10,17 +10,17 @@ import type { PollOptions } from './options.ts';
 import { counted, type PollState } from './state.ts';
 import { type Submitted, targetOf } from './target.ts';
 
-/** An attempt that has result. */
+/** An attempt that has ended. */
 export interface AttemptFacts {
   readonly result: AttemptResult;
-  /** By the rules of the other loop, which is for errors. */
+  /** By the retry rules of the route. */
   readonly classification: Classification;
   readonly response: StoredResponse | undefined;
-  /** Undefined where every good reply is the final one. */
+  /** Undefined if every successful reply is final. */
   readonly poll: PollOptions | undefined;
-  /** Undefined before the first good answer. */
+  /** Undefined before the first successful reply. */
   readonly before: PollState | undefined;
-  /** Undefined where nothing else than the request itself is polled. */
+  /** Undefined if polls repeat the request itself. */
   readonly submitted: Submitted | undefined;
 }
 
@@ -29,22 +29,21 @@ type PollAttempt = AttemptFacts & { readonly poll: PollOptions };
 type PollResult = Extract<DurableEvent, { type: 'durable_polled' }>['result'];
 
 export interface PollDecision extends Decision {
-  /** What a poll has brought; undefined where none was answered. */
+  /** The result of a poll. Undefined without a reply. */
   readonly pollResult?: PollResult | undefined;
-  /** What was wrong with a good answer. */
+  /** The defect of a successful reply, such as a body that is not JSON. */
   readonly detail?: string | undefined;
 }
 
-/** THE decision after an attempt, with polls or without. */
+/** The decision after an attempt, with or without polling. */
 export function afterAttempt({ poll, ...facts }: AttemptFacts, options: DecideOptions): PollDecision {
   if (poll === undefined) return decide(facts.result, facts.classification, options);
   return afterPoll({ ...facts, poll }, options);
 }
 
 /**
- * Where a good answer need not be the final one, there are two loops, and neither spends
- * what is the other's: errors go to the retry, whose count begins anew with each good answer; good answers are polls, which
- * know no count but the deadline.
+ * With polling there are two separate loops. Errors go to the retry rules, whose count restarts after each successful
+ * reply. Successful replies are polls, which only the deadline limits.
  */
 function afterPoll(attempt: PollAttempt, options: DecideOptions): PollDecision {
   const { result, classification, response, poll, before } = attempt;
@@ -66,7 +65,7 @@ function afterPoll(attempt: PollAttempt, options: DecideOptions): PollDecision {
   return { ...end(times, 'condition_failed', why), runnerState, pollResult: 'failure' };
 }
 
-/** The request has been taken: from now on it is asked about, and never sent again. */
+/** The upstream has accepted the request: from now on its result is polled, and the request is never sent again. */
 function startPolling(attempt: PollAttempt, response: StoredResponse, options: DecideOptions): PollDecision {
   const { result, poll, submitted } = attempt;
   const found = poll.target && submitted && targetOf(poll.target, response, submitted);
@@ -83,15 +82,15 @@ function continuePolling(
 ): PollDecision {
   const { result, poll, before } = attempt;
   const state = counted(before, stateOf(poll.conditions, reply), result.now);
-  const told = {
+  const shown = {
     pollResult: state.seen > 1 ? ('unchanged' as const) : ('changed' as const),
     detail: lacksJson(poll.conditions, reply) ? 'the body is not JSON of at most 1 MiB' : undefined,
   };
   if (poll.target === undefined && !result.repeatable) {
     const times = { now: result.now, retentionMs: options.retentionMs };
-    return { ...end(times, 'not_retryable', CANNOT_POLL), runnerState: { poll: state }, ...told };
+    return { ...end(times, 'not_retryable', CANNOT_POLL), runnerState: { poll: state }, ...shown };
   }
-  return { ...scheduleNextPoll(attempt, { response, state }, options), ...told };
+  return { ...scheduleNextPoll(attempt, { response, state }, options), ...shown };
 }
 
 const CANNOT_POLL =
@@ -105,7 +104,7 @@ function scheduleNextPoll(
   if (now >= deadlineAt) return { ...end({ now, retentionMs }, 'deadline'), runnerState: { poll: state } };
   const remaining = deadlineAt - now;
   const asked = retryAfterMs(response.headers, now);
-  // "At once" says no more than nothing: asking in a ring helps nobody.
+  // "Retry-After: 0" is ignored, because polling without a wait helps no one.
   const waitMs =
     asked !== undefined && asked > 0
       ? askedPollDelayMs(asked, poll.delay, remaining)
@@ -119,7 +118,9 @@ function scheduleNextPoll(
   };
 }
 
-/** The other loop's turn. While polling, the last try is at the deadline whatever the backoff, and nothing follows it. */
+/**
+ * The retry loop. While polling, the last attempt is at the deadline, whatever the backoff, and nothing follows it.
+ */
 function afterError({ result, classification, before }: PollAttempt, options: DecideOptions): Decision {
   const decision = decide(result, classification, options);
   if (before === undefined) return decision;

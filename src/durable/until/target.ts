@@ -6,20 +6,23 @@ import type { PollUpstream } from '../route.ts';
 import { jsonOf } from './observe.ts';
 import type { PollTarget } from './options.ts';
 
-/** The request whose reply says where to poll. */
+/** The request whose reply names the URL to poll. */
 export interface Submitted {
   readonly upstream: Pick<PollUpstream, 'origin' | 'basePath'>;
-  /** Path and query as they were sent. */
+  /** Path and query as sent. */
   readonly target: string;
 }
 
 export type Found =
-  /** Path and query, on the same upstream and within its base path. */
+  /** Path and query on the same upstream, within its base path. */
   { readonly target: string } | { readonly problem: string };
 
 const MAX_TARGET = 4_000;
 
-/** Where to ask what has become of a request. Never another host, nor a path outside: its credentials go along. */
+/**
+ * Finds the URL of the result. It must stay on the upstream and within its base path, because polls carry the
+ * request's credentials.
+ */
 export function targetOf(poll: PollTarget, response: StoredResponse, submitted: Submitted): Found {
   if (poll.from === 'path') return fromPath(poll.parts, response, submitted);
   const value = headerOf(response.headers, poll.name)?.trim();
@@ -53,7 +56,7 @@ function fromPath(
   return within(submitted.upstream.basePath + path, 'the poll path', submitted);
 }
 
-/** One segment of a path. Text that UTF-8 cannot hold (a lone surrogate) makes none. */
+/** One path segment. Undefined for text that UTF-8 cannot encode (a lone surrogate). */
 function segmentOf(value: unknown): string | undefined {
   if (typeof value !== 'number' && typeof value !== 'string') return undefined;
   const text = String(value);
@@ -61,7 +64,7 @@ function segmentOf(value: unknown): string | undefined {
   return usable ? encodeURIComponent(text) : undefined;
 }
 
-/** RFC 9110 §10.2.2: a reference, resolved against what was sent. */
+/** Resolves a reference against the request's target (RFC 9110 §10.2.2). */
 function within(
   reference: string,
   name: string,
