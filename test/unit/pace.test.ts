@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import { shapeOf } from '../../src/http/path-shape.ts';
 import { expectationOf, Pace } from '../../src/policies/pace/pace.ts';
 import { pacePolicies } from '../../src/policies/pace/policy.ts';
-import { shapeOf } from '../../src/policies/pace/shape.ts';
 import { Usual } from '../../src/policies/pace/usual.ts';
 import { compose } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';

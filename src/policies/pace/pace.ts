@@ -1,6 +1,6 @@
+import { shapeOf } from '../../http/path-shape.ts';
 import type { Expectation, Pulse } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
-import { shapeOf } from './shape.ts';
 import { Usual } from './usual.ts';
 
 /** No attempt is suspected earlier: a healthy API pauses for a second or two now and then. */
