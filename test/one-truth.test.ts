@@ -75,6 +75,11 @@ test.each([
     /random\(\) \* (?:spread|Math\.min)/g,
     ['src/http/retry-after.ts'],
   ],
+  [
+    'which segment of a path is an identifier',
+    /\bfunction (?:\w+Shape|shapeOf)\w*\(|\{8\}-\[/g,
+    ['src/http/path-shape.ts'],
+  ],
 ])('%s', (_, pattern, homes) => {
   const texts = [...sources].filter(([, source]) => source.match(pattern) !== null).map(([file]) => file);
   expect(texts.toSorted()).toEqual(homes.toSorted());

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { shapeOf } from '../../src/http/path-shape.ts';
 import { expectationOf, Pace } from '../../src/policies/pace/pace.ts';
 import { pacePolicies } from '../../src/policies/pace/policy.ts';
 import { Usual } from '../../src/policies/pace/usual.ts';
@@ -65,28 +64,6 @@ test('it follows a lasting change, and forgets by number', () => {
 
 test.each([0, 0.2, 1, 1e9])('a time of %d ms is counted', (ms) => {
   expect(Number.isFinite(usualOf([20, ms]).most)).toBe(true);
-});
-
-test.each([
-  ['/users/17', '/users/18'],
-  ['/v1/charges/ch_3Oabc9', '/v1/charges/ch_4Nxyz1'],
-  ['/a?x=1', '/a?y=2'],
-  [`/a/${'x'.repeat(25)}`, `/a/${'y'.repeat(30)}`],
-])('%s and %s have one shape', (one, other) => {
-  expect(shapeOf('GET', one)).toBe(shapeOf('GET', other));
-});
-
-test.each([
-  ['/users', '/reports'],
-  ['/users/17', '/users/17/posts'],
-  ['/v1/a', '/v2/a'],
-  ['/', '/a'],
-])('%s and %s have two', (one, other) => {
-  expect(shapeOf('GET', one)).not.toBe(shapeOf('GET', other));
-});
-
-test('a method is a part of the shape', () => {
-  expect(shapeOf('GET', '/a')).not.toBe(shapeOf('POST', '/a'));
 });
 
 test('what is kept is bounded: shapes beyond the first 64 are one', () => {

@@ -1,4 +1,4 @@
-import { shapeOf } from '../../http/path-shape.ts';
+import { timingShape } from '../../http/path-shape.ts';
 import type { Expectation, Pulse } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
 import { Usual } from './usual.ts';
@@ -24,7 +24,7 @@ export class Pace {
   }
 
   usualOf({ method, target }: Pick<Call, 'method' | 'target'>): Usual {
-    const shape = shapeOf(method, target);
+    const shape = timingShape(method, target);
     const known = this.#shapes.get(shape);
     if (known !== undefined) return known;
     if (this.#shapes.size >= MAX_SHAPES) return this.#others;

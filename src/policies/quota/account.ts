@@ -60,7 +60,7 @@ export class Account {
     return this.#parts.entries();
   }
 
-  /** `shape`: see `shapeOf`; or the name that the call itself says. */
+  /** `shape`: see `limitShape`; or the name that the call itself says. */
   way(shape: string): Way {
     const scope = this.#resources.get(shape);
     if (scope !== undefined) return new Way(scope, this.#whole, this.#parts.get(scope), false);

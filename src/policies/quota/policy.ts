@@ -6,7 +6,6 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Sight } from './account.ts';
 import type { Line } from './line.ts';
 import type { Quota } from './quota.ts';
-import { shapeOf } from './scope.ts';
 import { giveBack, type Pass, start, voided } from './way.ts';
 
 /** Sends an attempt back to the queue that was let through and has not left yet; nobody outside sees it. */
@@ -63,8 +62,7 @@ class Admission {
     try {
       const reply = await next(call);
       const unseen = Math.max(0, this.#quota.quietStarted - before - 1);
-      const shape = shapeOf(call.method, call.target);
-      const sight: Sight = { startedAt, unseen, cost: 1, shape, pass: undefined };
+      const sight = { startedAt, unseen, cost: 1, pass: undefined };
       this.#quota.heard(call, reply, sight, this.#clock.now());
       return reply;
     } catch (error) {

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
+import { limitShape } from '../../http/path-shape.ts';
 import { type QuotaReader, type QuotaReading, quotaReader } from '../../http/rate-limit.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -10,7 +11,6 @@ import { Account, type Sight } from './account.ts';
 import type { Allowance } from './allowance.ts';
 import { Line } from './line.ts';
 import type { QuotaOptions } from './options.ts';
-import { shapeOf } from './scope.ts';
 import { type Stated, statedBy } from './stated.ts';
 import { stopOf } from './throttled.ts';
 import { Throughput } from './throughput.ts';
@@ -20,7 +20,7 @@ export interface GateClosed {
   readonly cause: GateCause;
   readonly closedMs: number;
   readonly credential: string;
-  /** Whose calls wait: see `shapeOf`; '' for all of the credential. */
+  /** Whose calls wait: see `limitShape`; '' for all of the credential. */
   readonly limited: string;
 }
 
@@ -33,6 +33,9 @@ export interface QuotaDeps {
   /** A gate closed that was open. */
   readonly closed: (closed: GateClosed) => void;
 }
+
+/** `shape` is undefined where nothing was known of quotas: then it is computed only if the reply says something. */
+export type ReplySight = Omit<Sight, 'shape'> & { readonly shape?: string };
 
 /** What a reply says of quotas. */
 interface Said {
@@ -101,18 +104,19 @@ export class Quota {
 
   /** Whether an attempt beside others would leave at once, and the next one too. */
   hasRoom(call: Call): boolean {
-    return this.quiet || this.lineOf(call).hasRoom(shapeOf(call.method, call.target));
+    return this.quiet || this.lineOf(call).hasRoom(limitShape(call.method, call.target));
   }
 
   /** Takes in what a reply says. True: it says something about the gates that the attempt tested. */
-  heard(call: Call, reply: Reply, sight: Sight, now: number): boolean {
+  heard(call: Call, reply: Reply, sight: ReplySight, now: number): boolean {
     const wallMs = this.#deps.clock.wallTime();
     const stop = stopOf(reply, wallMs);
     const readings = this.options.learn ? this.#read(reply.headers, wallMs) : undefined;
     if (readings === undefined && stop === undefined && this.#isNothing(call, sight, now)) return true;
     // A cache on the way tells of the time when it stored the reply (RFC 9111 §5.1).
     if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
-    this.#tell(call, { readings: readings ?? NO_READINGS, stop }, sight, now);
+    const { shape = limitShape(call.method, call.target) } = sight;
+    this.#tell(call, { readings: readings ?? NO_READINGS, stop }, { ...sight, shape }, now);
     return true;
   }
 
@@ -125,7 +129,7 @@ export class Quota {
   }
 
   /** Whether a reply without a word on quotas changes nothing, because nothing is known of its credential. */
-  #isNothing(call: Call, { pass }: Sight, now: number): boolean {
+  #isNothing(call: Call, { pass }: ReplySight, now: number): boolean {
     if (pass !== undefined) return false;
     this.#served.count(now);
     return !this.#lines.has(this.#credentialOf(call.headers));

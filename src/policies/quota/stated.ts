@@ -1,8 +1,9 @@
 import { headerOf } from '../../http/headers.ts';
 import { parsePointer, valuesAt } from '../../http/json-pointer.ts';
+import { limitShape } from '../../http/path-shape.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { QuotaOptions } from './options.ts';
-import { namedScope, shapeOf } from './scope.ts';
+import { namedScope } from './scope.ts';
 
 /** A body beyond this is not read. */
 const LARGEST_BODY_BYTES = 256 * 1024;
@@ -13,7 +14,7 @@ const HIGHEST_COST = 1e12;
 /** What a call says about itself. */
 export interface Stated {
   readonly cost: number;
-  /** What it asks for: see `shapeOf`; or what its body names. */
+  /** What it asks for: see `limitShape`; or what its body names. */
   readonly shape: string;
 }
 
@@ -22,7 +23,7 @@ type Asking = Pick<Call, 'method' | 'target' | 'headers' | 'body'>;
 
 /** What says nothing sensible costs `fixed` and is told by its path. A body is waited for until it is whole, where it has to be read. */
 export function statedBy(call: Asking, { cost, scope }: Asked): Stated | Promise<Stated> {
-  const shape = shapeOf(call.method, call.target);
+  const shape = limitShape(call.method, call.target);
   const inHeader = cost.header === undefined ? undefined : headerOf(call.headers, cost.header);
   const said = inHeader === undefined ? undefined : amount(Number(inHeader.trim() || Number.NaN));
   const costAt = said === undefined ? cost.pointer : undefined;
