@@ -1,6 +1,6 @@
 import type { SimulatedCall } from './client.ts';
 import type { Run } from './simulate.ts';
-import { isUnlucky } from './weather.ts';
+import { isUnlucky } from './fault-schedule.ts';
 
 /** What happened to the calls that arrived in one stretch of time, and what the upstream saw in it. */
 export interface Phase {

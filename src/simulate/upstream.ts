@@ -5,9 +5,9 @@ import type { Send } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { simulatedReply } from './reply.ts';
 import type { Endpoint, Scenario } from './scenario.ts';
-import { Station } from './station.ts';
+import { WorkerQueue } from './worker-queue.ts';
 import { serviceOf } from './traffic.ts';
-import { type Asked, type Treatment, Weather } from './weather.ts';
+import { type Asked, type Treatment, FaultSchedule } from './fault-schedule.ts';
 
 /** Room to wait for five seconds of work. */
 const QUEUE_SECONDS = 5;
@@ -37,8 +37,8 @@ export class SimulatedUpstream {
   wasted = 0;
   readonly #clock: Clock;
   readonly #scenario: Scenario;
-  readonly #weather: Weather;
-  readonly #station: Station;
+  readonly #faults: FaultSchedule;
+  readonly #workers: WorkerQueue;
   readonly #meanMs: number;
   readonly #known: (target: string) => Known;
   readonly #seen = new Map<string, number>();
@@ -46,13 +46,13 @@ export class SimulatedUpstream {
   constructor(scenario: Scenario, clock: Clock, known: (target: string) => Known) {
     this.#clock = clock;
     this.#scenario = scenario;
-    this.#weather = new Weather(scenario);
+    this.#faults = new FaultSchedule(scenario);
     this.#known = known;
     const { capacityPerSecond, serviceMs } = scenario;
     const workers = Math.max(1, Math.round((capacityPerSecond * serviceMs) / 1_000));
     // Workers are whole, so the capacity is kept and the time gives way.
     this.#meanMs = Number.isFinite(workers) ? (workers * 1_000) / capacityPerSecond : serviceMs;
-    this.#station = new Station(clock, { workers, queue: Math.ceil(QUEUE_SECONDS * capacityPerSecond) });
+    this.#workers = new WorkerQueue(clock, { workers, queue: Math.ceil(QUEUE_SECONDS * capacityPerSecond) });
   }
 
   /** One attempt, reported as the real innermost Send reports it. */
@@ -79,7 +79,7 @@ export class SimulatedUpstream {
     const attempt = (this.#seen.get(target) ?? 0) + 1;
     this.#seen.set(target, attempt);
     const asked = { endpoint, target, attempt, key };
-    const treatment = this.#weather.treat(asked, now, this.#clock.wallTime());
+    const treatment = this.#faults.treat(asked, now, this.#clock.wallTime());
     if (!(treatment.kind === 'break' && treatment.code === 'connection_refused'))
       this.reached.push({ atMs: now, path: endpoint.path });
     return new Promise((resolve, reject) => {
@@ -102,7 +102,7 @@ export class SimulatedUpstream {
 
   #serviceMs(asked: Asked): number {
     const usual = serviceOf(this.#scenario, asked.endpoint, { ...asked, meanMs: this.#meanMs });
-    return usual * this.#weather.slowdown(asked, this.#clock.now());
+    return usual * this.#faults.slowdown(asked, this.#clock.now());
   }
 
   #handle(treatment: Treatment, done: Ends, serviceMs: () => number): void {
@@ -125,7 +125,7 @@ export class SimulatedUpstream {
   }
 
   #serve({ headers }: { readonly headers: readonly string[] }, done: Ends, serviceMs: () => number): void {
-    const taken = this.#station.offer(serviceMs, () => {
+    const taken = this.#workers.offer(serviceMs, () => {
       this.served++;
       if (done.abandoned()) this.wasted++;
       done.answer(200, headers);

@@ -7,7 +7,7 @@ import { figuresOf } from '../../src/simulate/figures.ts';
 import { outageScenario, type Scenario } from '../../src/simulate/scenario.ts';
 import { seriesOf } from '../../src/simulate/series.ts';
 import type { Run } from '../../src/simulate/simulate.ts';
-import { isUnlucky } from '../../src/simulate/weather.ts';
+import { isUnlucky } from '../../src/simulate/fault-schedule.ts';
 
 const SCENARIO = outageScenario({ kind: 'outage' }, { faultAtMs: 10_000, faultMs: 5_000, endMs: 115_000 });
 

@@ -15,11 +15,11 @@ import {
 import { exponential, rollOf, seededRandom, subSeed } from '../../src/simulate/seeded-random.ts';
 import { startSidecar } from '../../src/simulate/sidecar.ts';
 import { simulate, simulateDirect } from '../../src/simulate/simulate.ts';
-import { Station } from '../../src/simulate/station.ts';
+import { WorkerQueue } from '../../src/simulate/worker-queue.ts';
 import { trafficOf } from '../../src/simulate/traffic.ts';
 import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
-import { type Asked, isUnlucky, Weather } from '../../src/simulate/weather.ts';
+import { type Asked, isUnlucky, FaultSchedule } from '../../src/simulate/fault-schedule.ts';
 import { combine } from '../../src/telemetry/observer.ts';
 import { type Entry, stubJournal } from '../support/stub-call.ts';
 
@@ -109,13 +109,13 @@ describe('seeded luck', () => {
   });
 });
 
-describe('the station', () => {
+describe('the workers', () => {
   test('serves so many at a time, in their order, and refuses beyond its queue', async () => {
     const clock = new VirtualClock();
-    const station = new Station(clock, { workers: 2, queue: 3 });
+    const workers = new WorkerQueue(clock, { workers: 2, queue: 3 });
     const served: string[] = [];
     const taken = Array.from({ length: 6 }, (_, i) =>
-      station.offer(
+      workers.offer(
         () => 10,
         () => served.push(`${i} at ${clock.now()}`),
       ),
@@ -127,10 +127,10 @@ describe('the station', () => {
 
   test('keeps its order over thousands', async () => {
     const clock = new VirtualClock();
-    const station = new Station(clock, { workers: 1, queue: 5_000 });
+    const workers = new WorkerQueue(clock, { workers: 1, queue: 5_000 });
     const served: number[] = [];
     for (let i = 0; i < 4_000; i++)
-      station.offer(
+      workers.offer(
         () => 1,
         () => served.push(i),
       );
@@ -164,44 +164,44 @@ describe('faults', () => {
   test.each(['outage', 'blackhole', 'exhausted', 'flapping'] as const)(
     '%s begins and ends on time',
     (kind) => {
-      const weather = new Weather(scenario({ kind }));
-      const kinds = [999, 1_000, 21_000].map((now) => weather.treat(asked(), now).kind);
+      const faults = new FaultSchedule(scenario({ kind }));
+      const kinds = [999, 1_000, 21_000].map((now) => faults.treat(asked(), now).kind);
       expect(kinds).toEqual(['serve', kind === 'blackhole' ? 'silence' : 'refuse', 'serve']);
     },
   );
 
   test('flapping changes every two seconds', () => {
-    const weather = new Weather(scenario({ kind: 'flapping' }));
-    const kinds = [1_000, 2_999, 3_000, 4_999, 5_000].map((now) => weather.treat(asked(), now).kind);
+    const faults = new FaultSchedule(scenario({ kind: 'flapping' }));
+    const kinds = [1_000, 2_999, 3_000, 4_999, 5_000].map((now) => faults.treat(asked(), now).kind);
     expect(kinds).toEqual(['refuse', 'refuse', 'serve', 'serve', 'refuse']);
   });
 
   test('a brownout is ten times slower, only while it lasts', () => {
-    const weather = new Weather(scenario({ kind: 'brownout' }));
-    expect([0, 1_000, 20_999, 21_000].map((now) => weather.slowdown(asked(), now))).toEqual([1, 10, 10, 1]);
-    expect(new Weather(scenario({ kind: 'outage' })).slowdown(asked(), 1_000)).toBe(1);
+    const faults = new FaultSchedule(scenario({ kind: 'brownout' }));
+    expect([0, 1_000, 20_999, 21_000].map((now) => faults.slowdown(asked(), now))).toEqual([1, 10, 10, 1]);
+    expect(new FaultSchedule(scenario({ kind: 'outage' })).slowdown(asked(), 1_000)).toBe(1);
   });
 
   test('a rate limit lets half the capacity through, then says when the window ends', () => {
-    const weather = new Weather(scenario({ kind: 'rate-limited' }));
-    for (let i = 0; i < 250; i++) expect(weather.treat(asked(), 1_000).kind).toBe('serve');
-    expect(weather.treat(asked(), 2_500)).toEqual({
+    const faults = new FaultSchedule(scenario({ kind: 'rate-limited' }));
+    for (let i = 0; i < 250; i++) expect(faults.treat(asked(), 1_000).kind).toBe('serve');
+    expect(faults.treat(asked(), 2_500)).toEqual({
       kind: 'refuse',
       status: 429,
       headers: ['Retry-After', '4'],
     });
-    expect(weather.treat(asked(), 6_000).kind).toBe('serve');
+    expect(faults.treat(asked(), 6_000).kind).toBe('serve');
   });
 
   test('bad luck belongs to the attempt, whenever it comes', () => {
     const flaky = scenario({ kind: 'flaky', share: 0.3 });
-    const weather = new Weather(flaky);
+    const faults = new FaultSchedule(flaky);
     const unlucky = Array.from({ length: 5_000 }, (_, i) =>
       isUnlucky(1, 0.3, { target: `/${i}`, attempt: 1 + (i % 3) }),
     );
     expect(unlucky.filter(Boolean).length / 5_000).toBeCloseTo(0.3, 1);
     unlucky.forEach((bad, i) => {
-      const kinds = [1_000, 9_999].map((now) => weather.treat(asked(`/${i}`, 1 + (i % 3)), now).kind);
+      const kinds = [1_000, 9_999].map((now) => faults.treat(asked(`/${i}`, 1 + (i % 3)), now).kind);
       expect(kinds).toEqual(bad ? ['refuse', 'refuse'] : ['serve', 'serve']);
     });
   });
@@ -322,24 +322,24 @@ test('a sidecar ties its budget to its breaker, as the proxy does', () => {
 
 describe('troubles of an endpoint', () => {
   const fault = { faultAtMs: 0, faultMs: 60_000 };
-  const weatherOf = (...troubles: Trouble[]) => {
+  const treatmentOf = (...troubles: Trouble[]) => {
     const one: Endpoint = { path: '/one', troubles };
     const other: Endpoint = { path: '/other', troubles: [] };
-    const weather = new Weather(outageScenario({ kind: 'own' }, { ...fault, endpoints: [one, other] }));
+    const faults = new FaultSchedule(outageScenario({ kind: 'own' }, { ...fault, endpoints: [one, other] }));
     return (now: number, at: Partial<Asked> = {}) =>
-      weather.treat({ endpoint: one, target: '/one', attempt: 1, ...at }, now, now);
+      faults.treat({ endpoint: one, target: '/one', attempt: 1, ...at }, now, now);
   };
   const refused: Effect = { kind: 'answers', status: 503, headers: ['Retry-After', '3600'] };
 
   test('are its own, and only as many as said', () => {
-    const treat = weatherOf({ does: refused, most: 1 });
+    const treat = treatmentOf({ does: refused, most: 1 });
     expect(treat(0)).toMatchObject({ kind: 'refuse', status: 503, headers: ['Retry-After', '3600'] });
     expect(treat(1).kind).toBe('serve');
   });
 
   test('a connection breaks, or no answer comes before the fault is over', () => {
-    expect(weatherOf({ does: { kind: 'breaks', code: 'connection_refused' } })(0).kind).toBe('break');
-    expect(weatherOf({ does: { kind: 'hangs', untilOver: true } })(20_000)).toEqual({
+    expect(treatmentOf({ does: { kind: 'breaks', code: 'connection_refused' } })(0).kind).toBe('break');
+    expect(treatmentOf({ does: { kind: 'hangs', untilOver: true } })(20_000)).toEqual({
       kind: 'silence',
       ms: 40_000,
     });
@@ -358,7 +358,7 @@ describe('troubles of an endpoint', () => {
   });
 
   test('a window says what is left, counts each key alone, and is whole again at its end', () => {
-    const treat = weatherOf(limits({}));
+    const treat = treatmentOf(limits({}));
     const fields = (left: string, reset: string) => [
       'X-RateLimit-Limit',
       '2',
@@ -376,7 +376,7 @@ describe('troubles of an endpoint', () => {
   });
 
   test('a bucket flows back one by one, and its reset is when it is full', () => {
-    const treat = weatherOf(limits({ refill: 'bucket', tells: 'openai' }));
+    const treat = treatmentOf(limits({ refill: 'bucket', tells: 'openai' }));
     treat(0);
     treat(0);
     expect(treat(0)).toMatchObject({ kind: 'refuse', status: 429 });

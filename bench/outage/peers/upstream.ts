@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Scenario } from '../../../src/simulate/scenario.ts';
 import { type Arrival, serviceOf, trafficOf } from '../../../src/simulate/traffic.ts';
 import type { Reached } from '../../../src/simulate/upstream.ts';
-import { type Asked, Weather } from '../../../src/simulate/weather.ts';
+import { type Asked, FaultSchedule } from '../../../src/simulate/fault-schedule.ts';
 import { ExactStation } from './exact-station.ts';
 import { clockFrom, type UpstreamAsk, type UpstreamReport } from './messages.ts';
 
@@ -18,7 +18,7 @@ class UpstreamRun {
   served = 0;
   wasted = 0;
   readonly #scenario: Scenario;
-  readonly #weather: Weather;
+  readonly #faults: FaultSchedule;
   readonly #clock: () => number;
   readonly #station: ExactStation;
   readonly #workers: number;
@@ -27,7 +27,7 @@ class UpstreamRun {
 
   constructor(scenario: Scenario, startAt: number) {
     this.#scenario = scenario;
-    this.#weather = new Weather(scenario);
+    this.#faults = new FaultSchedule(scenario);
     this.#clock = clockFrom(startAt);
     this.#arrivals = new Map(Array.from(trafficOf(scenario), (one) => [one.target, one]));
     this.#workers = Math.round((scenario.capacityPerSecond * scenario.serviceMs) / 1_000);
@@ -46,7 +46,7 @@ class UpstreamRun {
     this.#seen.set(target, attempt);
     this.reached.push({ atMs: now, path: endpoint.path });
     const asked = { endpoint, target, attempt, key };
-    const treatment = this.#weather.treat(asked, now, Date.now());
+    const treatment = this.#faults.treat(asked, now, Date.now());
     switch (treatment.kind) {
       case 'refuse':
         return answer(res, treatment.status, treatment.headers);
@@ -64,7 +64,7 @@ class UpstreamRun {
     const now = this.#clock();
     const meanMs = (this.#workers * 1_000) / this.#scenario.capacityPerSecond;
     const usualMs = serviceOf(this.#scenario, asked.endpoint, { ...asked, meanMs });
-    const endsAt = this.#station.offer(now, (at) => usualMs * this.#weather.slowdown(asked, at));
+    const endsAt = this.#station.offer(now, (at) => usualMs * this.#faults.slowdown(asked, at));
     if (endsAt === undefined) return answer(res, 503);
     setTimeout(() => {
       this.served++;

@@ -7,7 +7,7 @@ export interface Counted {
 }
 
 /** The quota of one API key, or of one endpoint. */
-export class Tally {
+export class QuotaCounter {
   readonly #limits: Limits;
   /** Of this window, or missing from the bucket. */
   #used = 0;

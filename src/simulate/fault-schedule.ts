@@ -1,7 +1,7 @@
 import type { Effect, Limits, Trouble } from './effect.ts';
 import { type Endpoint, endpointsOf, type Scenario } from './scenario.ts';
 import { rollOf } from './seeded-random.ts';
-import { Tally } from './tally.ts';
+import { QuotaCounter } from './quota-counter.ts';
 import { troublesOf } from './trouble.ts';
 
 /** An attempt, as far as an upstream looks at it. */
@@ -29,11 +29,11 @@ const SERVE: Treatment = { kind: 'serve', headers: [] };
 const NO_HEADERS: readonly string[] = [];
 
 /** The fault as it is at any moment. */
-export class Weather {
+export class FaultSchedule {
   readonly #scenario: Scenario;
   readonly #troubles: ReadonlyMap<Endpoint, readonly Trouble[]>;
   readonly #concerned = new Map<Trouble, number>();
-  readonly #tallies = new Map<Limits, Map<string, Tally>>();
+  readonly #counters = new Map<Limits, Map<string, QuotaCounter>>();
 
   constructor(scenario: Scenario) {
     this.#scenario = scenario;
@@ -92,19 +92,19 @@ export class Weather {
       case 'breaks':
         return { kind: 'break', code: effect.code };
       case 'limits': {
-        const { allowed, headers } = this.#tallyOf(effect, asked).count(at.age, at.wallMs);
+        const { allowed, headers } = this.#counterOf(effect, asked).count(at.age, at.wallMs);
         return allowed ? { kind: 'serve', headers } : { kind: 'refuse', status: 429, headers };
       }
     }
   }
 
-  #tallyOf(limits: Limits, { endpoint, key = '' }: Asked): Tally {
+  #counterOf(limits: Limits, { endpoint, key = '' }: Asked): QuotaCounter {
     const name = limits.per === 'key' ? key : endpoint.path;
-    const tallies = this.#tallies.get(limits) ?? new Map<string, Tally>();
-    this.#tallies.set(limits, tallies);
-    const tally = tallies.get(name) ?? new Tally(limits);
-    tallies.set(name, tally);
-    return tally;
+    const counters = this.#counters.get(limits) ?? new Map<string, QuotaCounter>();
+    this.#counters.set(limits, counters);
+    const counter = counters.get(name) ?? new QuotaCounter(limits);
+    counters.set(name, counter);
+    return counter;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../runtime/clock.ts';
 
-export interface StationOptions {
+export interface WorkerQueueOptions {
   readonly workers: number;
   /** Places to wait in, besides those being served. */
   readonly queue: number;
@@ -17,15 +17,15 @@ interface Job {
  * Workers behind one first-in-first-out queue. A request that was taken is served to its end whether or not anybody still
  * waits for it: that is what makes an overload last, and what most servers do.
  */
-export class Station {
+export class WorkerQueue {
   readonly #clock: Clock;
-  readonly #options: StationOptions;
+  readonly #options: WorkerQueueOptions;
   /** Served from `#head` on; shifting an array of hundreds at each step would cost more than the serving. */
   #waiting: Job[] = [];
   #head = 0;
   #busy = 0;
 
-  constructor(clock: Clock, options: StationOptions) {
+  constructor(clock: Clock, options: WorkerQueueOptions) {
     this.#clock = clock;
     this.#options = options;
   }
