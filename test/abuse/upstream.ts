@@ -55,8 +55,11 @@ async function sendBytes(res: ServerResponse, blocks: number): Promise<void> {
   const { socket } = res;
   if (socket === null) return;
   res.writeHead(200, { 'transfer-encoding': 'chunked', connection: 'close' }).flushHeaders();
+  const closed = once(socket, 'close');
   for (let n = 0; n < blocks && !socket.destroyed; n++) {
-    if (!socket.write(ONE_BYTE_CHUNKS)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+    if (socket.write(ONE_BYTE_CHUNKS)) continue;
+    const drained = new AbortController();
+    await Promise.race([once(socket, 'drain', drained), closed]).finally(() => drained.abort());
   }
   socket.end('0\r\n\r\n');
 }
