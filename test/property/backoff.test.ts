@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { backoffCeilingMs, backoffMs, retryDelayMs, waitRange } from '../../src/policies/retry/backoff.ts';
+import { BACKOFF_KINDS } from '../../src/policies/retry/growth.ts';
 import type { BackoffOptions } from '../../src/policies/retry/options.ts';
 
 const SEED = 20_260_115;
@@ -13,7 +14,7 @@ const ms = fc.oneof(
   fc.double({ min: 1e-6, max: 1e12, noNaN: true }),
 );
 const options: fc.Arbitrary<BackoffOptions> = fc.record({
-  kind: fc.constantFrom('exponential', 'linear', 'constant', 'fibonacci', 'list'),
+  kind: fc.constantFrom(...BACKOFF_KINDS),
   baseMs: ms,
   overloadedBaseMs: ms,
   factor: fc.oneof(

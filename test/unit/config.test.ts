@@ -7,6 +7,7 @@ import { configJsonSchema } from '../../src/config/show/json-schema.ts';
 import { renderOptionsTable } from '../../src/config/show/options-table.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import { statusSet } from '../../src/http/status.ts';
+import { BACKOFF_KINDS } from '../../src/policies/retry/growth.ts';
 
 type Env = Readonly<Record<string, string>>;
 
@@ -538,7 +539,7 @@ upstreams:
     ],
     [
       upstream('retry: { backoff: { kind: cubic } }'),
-      'config.yaml:4:31  upstreams.a.retry.backoff.kind: "cubic" is not one of exponential, linear, constant, fibonacci, list',
+      `config.yaml:4:31  upstreams.a.retry.backoff.kind: "cubic" is not one of ${BACKOFF_KINDS.join(', ')}`,
     ],
     [
       upstream('retry: { backoff: { kind: list } }'),

@@ -26,6 +26,8 @@ const GROWTH = {
 
 export type BackoffKind = keyof typeof GROWTH;
 
+export const BACKOFF_KINDS = Object.keys(GROWTH) as readonly BackoffKind[];
+
 /** The wait before retry number `retry` (1-based), in milliseconds, before cap and jitter. */
 export const growthMs = (kind: BackoffKind, retry: number, from: Growing): number =>
   GROWTH[kind](retry, from);
