@@ -157,7 +157,10 @@ export class Scopes {
   /** What is usual on a route. */
   pace(route: string): Pace {
     const { state } = this.#deps;
-    const pulse = state.keep(`${this.#upstream} pulse`, undefined, () => ({ answeredAt: -Infinity }));
+    const pulse = state.keep(`${this.#upstream} pulse`, undefined, () => ({
+      answeredAt: -Infinity,
+      wellAt: -Infinity,
+    }));
     return state.keep(`${this.#upstream}/${route} pace`, undefined, () => new Pace(pulse));
   }
 

@@ -14,9 +14,12 @@ export interface Expectation {
   readonly usual: { begin(): boolean; record(ms: number, first: boolean): void; forget(): void };
 }
 
-/** When the upstream last answered anything at all. */
+/** What the latest answers of an upstream say about the attempts that are still silent. */
 export interface Pulse {
+  /** When the upstream last answered anything at all. */
   answeredAt: number;
+  /** When the attempt left that left last of those answered well. */
+  wellAt: number;
 }
 
 /** Without any answer from the upstream for so long, an attempt that its client gives up counts against the upstream. */
@@ -60,6 +63,11 @@ export class AttemptWatch {
     return this.#suspected;
   }
 
+  /** The upstream has answered an attempt well that left later. The silence of this one is then its own, and not the upstream's. */
+  get overtaken(): boolean {
+    return this.#pulse.wellAt > this.#startedAt;
+  }
+
   /** Calls `listener` once, if the attempt is suspected to hang. */
   onSuspected(listener: () => void): void {
     if (this.#listeners === undefined) this.#listeners = [listener];
@@ -90,8 +98,10 @@ export class AttemptWatch {
   /** A good head came after `ms`; undefined: none came. */
   learn(ms: number | undefined): void {
     const { usual } = this.expectation;
-    if (ms !== undefined) usual.record(ms, this.#first);
-    else if (this.#first) usual.forget();
+    if (ms !== undefined) {
+      this.#pulse.wellAt = Math.max(this.#pulse.wellAt, this.#startedAt);
+      usual.record(ms, this.#first);
+    } else if (this.#first) usual.forget();
   }
 
   /** How long the upstream has kept silent. The time in which the client still sends its body does not count. */
@@ -110,6 +120,7 @@ export class AttemptWatch {
   }
 
   #hadItsTime(): boolean {
+    if (this.overtaken) return false;
     const { patienceMs, totalMs, usualMs = 0 } = this.expectation;
     const silentMs = this.silentMs(this.#clock.now());
     if (silentMs >= Math.min(patienceMs, TOTAL_SHARE * totalMs)) return true;

@@ -14,7 +14,7 @@ const WARM: Expectation = { ...COLD, patienceMs: 3_000, usualMs: 100 };
 
 function setUp(expectation: Expectation) {
   const clock = new FakeClock();
-  const pulse = { answeredAt: Number.NEGATIVE_INFINITY };
+  const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
   const watch = new AttemptWatch(expectation, pulse, clock);
   let suspected = 0;
   watch.onSuspected(() => suspected++);
@@ -44,7 +44,7 @@ test('where too little is known, silence is never suspected', async () => {
 
 test('the time in which the client sends its body is not the upstream’s', async () => {
   const clock = new FakeClock();
-  const watch = new AttemptWatch(WARM, { answeredAt: 0 }, clock);
+  const watch = new AttemptWatch(WARM, { answeredAt: 0, wellAt: 0 }, clock);
   let brought = 0;
   watch.start({ body: { ...EMPTY_BODY, broughtOnAt: () => brought } });
   await clock.advance(2_000);
@@ -78,6 +78,25 @@ test.each<[string, Expectation, number, 'silent' | 'alive', boolean]>([
   for (const code of ['client_gone', 'deadline_exceeded', 'hedge_lost'] as const) {
     expect([watch.ranOut(cut(code)), watch.saysNothing(cut(code))]).toEqual([evidence, !evidence]);
   }
+});
+
+test('the silence of an attempt is its own if one that left later was answered well', async () => {
+  const clock = new FakeClock();
+  const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
+  const [earlier, silent, later] = [0, 1, 2].map(() => new AttemptWatch(WARM, pulse, clock));
+  const leave = async (watch: AttemptWatch | undefined) => {
+    watch?.start({ body: EMPTY_BODY });
+    await clock.advance(10);
+  };
+  for (const watch of [earlier, silent, later]) await leave(watch);
+  await clock.advance(60_000);
+  earlier?.learn(60_030);
+  expect([silent?.overtaken, silent?.ranOut(cut('client_gone'))]).toEqual([false, true]);
+  later?.learn(undefined);
+  expect(silent?.overtaken).toBe(false);
+  later?.learn(60_010);
+  expect([silent?.overtaken, silent?.ranOut(cut('client_gone'))]).toEqual([true, false]);
+  expect(silent?.saysNothing(cut('client_gone'))).toBe(true);
 });
 
 test('an end of its own is judged by others', async () => {

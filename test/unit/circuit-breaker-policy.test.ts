@@ -162,13 +162,10 @@ test('shadow: reports the same and lets the call pass, uncounted', async () => {
   expect(state()).toBe('open');
 });
 
-test('the Retry-After of a 503 keeps it open; that of a 500 is not one', async () => {
-  const asked = setUp();
-  await asked.answer(json(503, 'Retry-After', '20'));
-  expect(asked.breaker.retryAfterMs(0)).toBe(20_000);
-  const other = setUp();
-  await other.answer(json(500, 'Retry-After', '20'));
-  expect(other.breaker.retryAfterMs(0)).toBe(500);
+test('a Retry-After does not delay the first probe', async () => {
+  const { answer, breaker } = setUp();
+  await answer(json(503, 'Retry-After', '20'));
+  expect(breaker.retryAfterMs(0)).toBe(500);
 });
 
 // --- the body ---
@@ -266,8 +263,8 @@ function watched(clock: FakeClock, usualMs?: number) {
     totalMs: 600_000,
     usual: { begin: () => false, record: () => {}, forget: () => {} },
   };
-  const watch = new AttemptWatch(expectation, { answeredAt: Number.NEGATIVE_INFINITY }, clock);
-  return stubCall({ watch });
+  const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
+  return { ...stubCall({ watch: new AttemptWatch(expectation, pulse, clock) }), pulse };
 }
 
 test('19 clients with a deadline of 5 ms open nothing; those that had their time do', async () => {
@@ -293,6 +290,19 @@ test('a suspected attempt is a failure before it ends', async () => {
   call.watch?.start(call);
   await clock.advance(3_000);
   expect(state()).toBe('open');
+  attempts.at(-1)?.answer(json(200));
+  (await pending).body.discard();
+});
+
+test('the silence of an attempt that others have overtaken is no failure', async () => {
+  const { clock, guarded, attempts, state } = setUp();
+  const call = watched(clock, 100);
+  const pending = guarded(call);
+  call.watch?.start(call);
+  await clock.advance(1);
+  call.pulse.wellAt = clock.now();
+  await clock.advance(3_000);
+  expect([call.watch?.suspected, state()]).toEqual([true, 'closed']);
   attempts.at(-1)?.answer(json(200));
   (await pending).body.discard();
 });

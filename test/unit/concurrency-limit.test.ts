@@ -119,8 +119,21 @@ test('it falls again after 100 ms, not before', () => {
   overload(limit, 0);
   overload(limit, 99, 1);
   expect(limit.limit).toBe(90);
+  limit.release('success', 10, 100);
   overload(limit, 100, 1);
   expect(limit.limit).toBe(81);
+});
+
+test('silence alone lowers it once, however long it lasts', () => {
+  const limit = limitWith({ max: Infinity });
+  fill(limit, 113);
+  overload(limit, 0);
+  const once = limit.limit;
+  for (let second = 1; second < 60; second++) overload(limit, second * 1_000, 1);
+  expect(limit.limit).toBe(once);
+  limit.release('failure', 10, 60_000);
+  overload(limit, 60_000, 1);
+  expect(limit.limit).toBeLessThan(once);
 });
 
 test('where replies take longer than 100 ms, it falls once per median latency', () => {
@@ -129,6 +142,7 @@ test('where replies take longer than 100 ms, it falls once per median latency', 
   limit.release('failure', 800, 0);
   overload(limit, 0);
   overload(limit, 799, 1);
+  limit.release('failure', 800, 799);
   expect(limit.limit).toBe(90);
   overload(limit, 800, 1);
   expect(limit.limit).toBe(81);
@@ -256,6 +270,7 @@ test('a wait without a sign of overload extends the limit by one, up to its maxi
 
 test('a sign of overload during the wait, even one that lowers nothing, leaves it as it is', () => {
   const limit = fallen(9);
+  limit.release('failure', 10, 999);
   overload(limit, 1_000, 1);
   overload(limit, 1_050, 1);
   fill(limit);

@@ -338,8 +338,9 @@ const EXPECTATION = {
 };
 
 function watched(clock: FakeClock, changes: Parameters<typeof stubCall>[0] = {}) {
-  const watch = new AttemptWatch(EXPECTATION, { answeredAt: 0 }, clock);
-  return { watch, call: stubCall({ ...changes, watch }) };
+  const pulse = { answeredAt: 0, wellAt: 0 };
+  const watch = new AttemptWatch(EXPECTATION, pulse, clock);
+  return { pulse, watch, call: stubCall({ ...changes, watch }) };
 }
 
 test('an attempt that is suspected to hang gives its permit back, once', async () => {
@@ -360,6 +361,19 @@ test('an attempt that is suspected to hang gives its permit back, once', async (
   attempts[1]?.answer(stubReply());
   (await third).body.discard();
   expect(limit.inFlight).toBe(0);
+});
+
+test('the silence of attempts that others have overtaken gives permits back and lowers no limit', async () => {
+  const { send, limit, clock } = setUp({ mode: 'adaptive', max: 20 });
+  for (let i = 0; i < 10; i++) {
+    const { pulse, watch, call } = watched(clock);
+    send(call).catch(() => {});
+    watch.start(call);
+    pulse.wellAt = clock.now() + 1;
+  }
+  await clock.advance(3_000);
+  await settled();
+  expect([limit.inFlight, limit.limit]).toEqual([0, 20]);
 });
 
 test('a probe waits behind nobody, and its silence does not lower the limit', async () => {

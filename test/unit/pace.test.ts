@@ -67,7 +67,7 @@ test.each([0, 0.2, 1, 1e9])('a time of %d ms is counted', (ms) => {
 });
 
 test('what is kept is bounded: shapes beyond the first 64 are one', () => {
-  const pace = new Pace({ answeredAt: 0 });
+  const pace = new Pace({ answeredAt: 0, wellAt: 0 });
   const name = (n: number) => `/${String.fromCharCode(97 + (n % 26), 97 + Math.floor(n / 26))}`;
   const kept = Array.from({ length: 300 }, (_, n) => pace.usualOf({ method: 'GET', target: name(n) }));
   expect(new Set(kept).size).toBe(65);
@@ -81,7 +81,7 @@ test('the usual time times four, and no less than some seconds', () => {
 
 test('good answers alone teach what is usual, and they are timed from the departure', async () => {
   const clock = new FakeClock();
-  const pace = new Pace({ answeredAt: Number.NEGATIVE_INFINITY });
+  const pace = new Pace({ answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY });
   const { send, attempts } = stubUpstream();
   const options = { attemptTimeoutMs: undefined, totalTimeoutMs: 600_000, clock };
   const { admission, departure } = pacePolicies(pace, options);

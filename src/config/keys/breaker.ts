@@ -36,14 +36,14 @@ export const breaker = shorthand(
       ),
       failure_rate: percentage('80%', 'Share of failed attempts in the window at which the breaker opens.'),
       slow: slow.optional(),
-      connect_failures: integer(5, 'Consecutive failures to connect that open the breaker.', 1, 1_000_000),
+      connect_failures: integer(10, 'Consecutive failures to connect that open the breaker.', 1, 1_000_000),
       consecutive_failures: integer(
         10,
         'Consecutive failures that open the breaker, if they span at least one second.',
         1,
         1_000_000,
       ),
-      probes: integer(3, 'Consecutive successful probes that close the breaker.', 1, 1_000),
+      probes: integer(1, 'Consecutive successful probes that close the breaker.', 1, 1_000),
       wait: section('How long the breaker stays open before the next probe.', {
         ratio: decimal(0.05, 'The wait as a share of the time since the outage began.', 0, 10),
         min: duration('500ms', 'The shortest wait.', MS),

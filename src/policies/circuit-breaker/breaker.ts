@@ -18,7 +18,7 @@ export interface BreakerObserver {
  * - open → half_open: `wait_over`
  * - half_open → closed: `probes_succeeded`
  * - half_open → open: `probe_failed`, `probe_hung`
- * - open → half_open: `probe_answered`, by a probe that was taken for hung
+ * - open → half_open: `probe_answered`, by a probe that was taken for hung, or by an attempt whose silence helped to open it
  * - any → closed or open, and forced → closed: `forced`
  *
  * `since` is the beginning of the outage; only closing ends it. `until` is Infinity where an operator forced it.
@@ -46,7 +46,6 @@ interface HalfOpen {
 interface Ended {
   readonly verdict: Verdict;
   readonly now: number;
-  readonly failure: FailureDetail | undefined;
 }
 
 /** How long a probe may go without a verdict before another is sent, where nobody says what is usual. */
@@ -149,7 +148,7 @@ export class Breaker {
     const state = this.#state;
     // A probe is heard for as long as its outage lasts, even if it was taken for hung.
     const heard = state.name !== 'closed' && permit.probeOf === state.since;
-    if (heard && !this.#forced) return this.#probeEnded(state, permit, { verdict, now, failure });
+    if (heard && !this.#forced) return this.#probeEnded(state, permit, { verdict, now });
     if (permit.epoch !== this.#epoch) {
       if (verdict !== 'ignored') this.#observer.stale();
     } else if (!this.#forced && verdict !== 'ignored') {
@@ -157,22 +156,29 @@ export class Breaker {
     }
   };
 
-  /** An attempt that counts as a failure because of its silence has been answered well. It now counts as a success. */
+  /**
+   * An attempt that counts as a failure because of its silence has been answered well. It now counts as a success. If its silence
+   * helped to open the breaker, it counts as a successful probe: the upstream is slow, and not down.
+   */
   readonly #redeem: Judge['redeem'] = (permit, failedAt, now) => {
-    if (permit.epoch !== this.#epoch || this.#forced) return this.#observer.stale();
+    const state = this.#state;
+    if (this.#forced) return this.#observer.stale();
+    if (state.name !== 'closed' && failedAt <= state.since)
+      return this.#probeEnded(state, permit, SUCCESS(now));
+    if (permit.epoch !== this.#epoch) return this.#observer.stale();
     this.#window.redeem(failedAt, now);
     this.#run.clear();
   };
 
   readonly #judge: Judge = { settle: this.#settle, redeem: this.#redeem };
 
-  #probeEnded(state: Open | HalfOpen, permit: Permit, { verdict, now, failure }: Ended): void {
+  #probeEnded(state: Open | HalfOpen, permit: Permit, { verdict, now }: Ended): void {
     const good = verdict === 'success' && !this.#isSlow(permit.latencyMs(now));
     if (good) return this.#probeSucceeded(state, permit);
     // Of one that hung, silence has been counted.
     if (state.name !== 'half_open' || !state.probes.includes(permit)) return;
     if (verdict === 'ignored') this.#become({ ...state, probes: without(state.probes, permit) });
-    else this.#open(now, 'probe_failed', failure);
+    else this.#open(now, 'probe_failed');
   }
 
   #record(now: number, slow: boolean, failure: FailureDetail | undefined): void {
@@ -180,7 +186,7 @@ export class Breaker {
     if (failure === undefined) this.#run.clear();
     else this.#run.add(now, failure.connect === true);
     const cause = this.#causeToOpen();
-    if (cause !== undefined) this.#open(now, cause, failure);
+    if (cause !== undefined) this.#open(now, cause);
   }
 
   #causeToOpen(): BreakerCause | undefined {
@@ -211,7 +217,7 @@ export class Breaker {
 
   /** The wait for the next probe counts from the beginning of the one that hangs, which is a wait too. */
   #probeHung({ since, leaseEndsAt, successes }: HalfOpen, { startedAt }: Permit): void {
-    const wait = probeWaitMs(startedAt - since, undefined, this.#options, this.#random);
+    const wait = probeWaitMs(startedAt - since, this.#options, this.#random);
     const until = Math.max(leaseEndsAt, startedAt + wait);
     this.#become({ name: 'open', since, until, successes }, 'probe_hung');
   }
@@ -220,9 +226,9 @@ export class Breaker {
     this.#become({ name: 'half_open', since, successes, probes: [], leaseEndsAt: 0 }, cause);
   }
 
-  #open(now: number, cause: BreakerCause, failure?: FailureDetail): void {
+  #open(now: number, cause: BreakerCause): void {
     const since = this.#state.name === 'closed' ? now : this.#state.since;
-    const wait = probeWaitMs(now - since, failure?.retryAfterMs, this.#options, this.#random);
+    const wait = probeWaitMs(now - since, this.#options, this.#random);
     this.#become({ name: 'open', since, until: now + wait, successes: 0 }, cause);
   }
 
@@ -235,6 +241,8 @@ export class Breaker {
     this.#observer.changed(from, next.name, cause);
   }
 }
+
+const SUCCESS = (now: number): Ended => ({ verdict: 'success', now });
 
 function without(probes: readonly Permit[], ended: Permit): readonly Permit[] {
   return probes.filter((probe) => probe !== ended);

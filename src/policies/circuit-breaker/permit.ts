@@ -3,8 +3,6 @@ export type Verdict = 'success' | 'failure' | 'ignored';
 export interface FailureDetail {
   /** No connection came about: DNS, TCP or TLS. */
   readonly connect?: boolean;
-  /** The upstream's own word on when to come back. */
-  readonly retryAfterMs?: number | undefined;
 }
 
 /** Whoever gave a permit hears what becomes of it. */

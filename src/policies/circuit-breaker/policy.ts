@@ -1,6 +1,5 @@
 import { headerOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
-import { askedWaitMs } from '../../http/retry-after.ts';
 import { isUnwell } from '../../http/status.ts';
 import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -29,7 +28,9 @@ export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreaker
     }
     if (watch !== undefined) {
       watch.probe = permit.probe;
-      watch.onSuspected(() => permit.suspect(clock.now()));
+      watch.onSuspected(() => {
+        if (!watch.overtaken) permit.suspect(clock.now());
+      });
     }
     let reply: Reply;
     try {
@@ -71,10 +72,7 @@ function settleError(permit: Permit, error: unknown, { watch, now }: Judged): vo
 function settleReply(permit: Permit, reply: Reply, { call, clock }: { call: Call; clock: Clock }): void {
   const now = clock.now();
   // A rate limit is about the caller, whatever its status.
-  if (isUnwell(reply.status) && reply.verdict?.throttled !== true) {
-    const asked = reply.status === 503 ? askedWaitMs(reply, clock.wallTime()) : undefined;
-    return permit.fail(now, { retryAfterMs: asked });
-  }
+  if (isUnwell(reply.status) && reply.verdict?.throttled !== true) return permit.fail(now);
   if (isOpenEnded(reply)) return permit.succeed(now);
   permit.answer(now);
   reply.body.onEnd((end) => {

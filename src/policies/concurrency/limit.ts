@@ -40,6 +40,8 @@ export class ConcurrencyLimit {
   /** The last fall was the first since there was no limit, or since it was at `max`. */
   #isFirst = false;
   #overloadAt = -Infinity;
+  /** The upstream has answered since the last fall. Silence alone is one piece of evidence, however long it lasts. */
+  #heard = true;
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
@@ -88,7 +90,10 @@ export class ConcurrencyLimit {
     if (this.#options.mode !== 'adaptive' || evidence === 'ignored') return;
     const overload = evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity);
     this.#overloaded += SHARE_STEP * ((overload ? 1 : 0) - this.#overloaded);
-    if (evidence !== 'overload') this.#median.add(latencyMs);
+    if (evidence !== 'overload') {
+      this.#median.add(latencyMs);
+      this.#heard = true;
+    }
     if (overload) this.#onOverload(amid, now);
     else if (evidence === 'success') this.#onSuccess(inFlight, now);
   }
@@ -112,7 +117,8 @@ export class ConcurrencyLimit {
     const fallen = Math.max(min, DECREASE * Math.min(max, amid));
     if (sinceMs < TOGETHER_MS) {
       if (this.#isFirst) this.#limit = Math.max(this.#limit, fallen);
-    } else if (sinceMs >= this.#median.value) {
+    } else if (sinceMs >= this.#median.value && this.#heard) {
+      this.#heard = false;
       this.#fellAt = now;
       this.#isFirst = this.#limit === max;
       this.#limit = this.#isFirst ? fallen : Math.max(min, DECREASE * this.#limit);

@@ -25,7 +25,7 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
     if (turn !== undefined) await turn;
     const permit = new Permit(permits, call, clock);
     // Its permit comes back at once: whatever the upstream still does for it, no other attempt should wait for that.
-    watch?.onSuspected(() => permit.release('overload'));
+    watch?.onSuspected(() => permit.release(watch.overtaken ? 'ignored' : 'overload'));
     const upload = call.body.arriving
       ? new SlowUpload(call, { clock, onSlow: () => permit.lend(), mayEnd: () => permit.regain() })
       : undefined;
