@@ -1,6 +1,6 @@
 /**
  * `node bench/outage/sweep.ts [--seed N] [--count N]`: random combinations of fault, load and settings, each with Breakwater and
- * without it. Prints the worst ten; `--seed` of one with `--count 1` runs it again. Ends with 1 if any is out of its bounds.
+ * without it. Prints the worst ten; `--seed` of one with `--count 1` runs it again. Ends with 1 if any is out of its bounds and no exception explains it.
  */
 import { parseArgs } from 'node:util';
 import { judgeSeed, type Verdict } from './sweep/judge.ts';
@@ -13,7 +13,7 @@ const SHOWN = 10;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds }: Verdict): string {
+function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds, exception }: Verdict): string {
   const { scenario, settings, systemic, seed } = drawn;
   const { endpoints = [], clients, faultAtMs, faultMs, ratePerSecond, capacityPerSecond, callers } = scenario;
   const load = `${ratePerSecond}/s of ${capacityPerSecond.toFixed(1)}/s from ${callers}, clients ${JSON.stringify(clients)}`;
@@ -23,17 +23,23 @@ function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds }:
   );
   return `${holds ? 'ok  ' : 'OUT '}  seed ${seed}: ${percent(ours)}, direct ${percent(direct)}: ${pointsBelow.toFixed(1)} points below; ${attempts} attempts, at most ${bound}
       ${settings === '' ? 'plain' : settings}; ${load}; service ${JSON.stringify(endpoints[0]?.service)}
-      from ${faultAtMs / 1_000} s for ${faultMs / 1_000} s${systemic ? ', systemic' : ''}${troubles.join('')}`;
+      from ${faultAtMs / 1_000} s for ${faultMs / 1_000} s${systemic ? ', systemic' : ''}${troubles.join('')}${exception === undefined ? '' : `\n      exception: ${exception}`}`;
 }
 
 const verdicts: Verdict[] = [];
 for (let seed = first; seed < first + count; seed++) verdicts.push(await judgeSeed(seed));
-/** By how far one is out, whichever bound it is. */
-const badness = ({ pointsBelow, attempts, bound }: Verdict): number =>
-  Math.max(pointsBelow, attempts > bound ? 100 : 0);
+/** Those that nothing explains come first. */
+const badness = ({ holds, pointsBelow }: Verdict): number => pointsBelow + (holds ? 0 : 1_000);
 const worst = verdicts.toSorted((a, b) => badness(b) - badness(a)).slice(0, SHOWN);
 for (const verdict of worst) console.log(described(verdict));
+const explained = Map.groupBy(
+  verdicts.filter(({ exception }) => exception !== undefined),
+  ({ exception }) => exception,
+);
+for (const [exception, all] of explained) console.log(`${all.length} by exception: ${exception}`);
 const out = verdicts.filter(({ holds }) => !holds).length;
 const gained = verdicts.reduce((sum, { pointsBelow }) => sum - pointsBelow, 0) / verdicts.length;
-console.log(`${out} of ${count} out of bounds; on the average ${gained.toFixed(1)} points above no proxy`);
+console.log(
+  `${out} of ${count} out of bounds without an explanation; on the average ${gained.toFixed(1)} points above no proxy`,
+);
 process.exitCode = out === 0 ? 0 : 1;

@@ -19,6 +19,8 @@ export interface Run {
   /** Requests that the upstream served to the end, and those of them that nobody waited for any more. */
   readonly served: number;
   readonly wasted: number;
+  /** Attempts that the upstream turned away because its queue was full. */
+  readonly shed: number;
 }
 
 export interface SimulateOptions {
@@ -95,8 +97,8 @@ async function run(
   const { totalTimeoutMs } = route.settings;
   await clock.run(scenario.endMs + Math.min(totalTimeoutMs, 3_600_000) + SPARE_MS);
   if (failed.length > 0) throw failed[0];
-  const { reached, served, wasted } = upstream;
-  return { scenario, calls, reached, served, wasted };
+  const { reached, served, shed, wasted } = upstream;
+  return { scenario, calls, reached, served, shed, wasted };
 }
 
 function callOf({ atMs, endpoint, target }: Arrival): SimulatedCall {

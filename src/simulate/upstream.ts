@@ -35,6 +35,8 @@ export class SimulatedUpstream {
   /** Requests served to the end, and those of them that nobody waited for any more. */
   served = 0;
   wasted = 0;
+  /** Attempts that it turned away because its queue was full. */
+  shed = 0;
   readonly #clock: Clock;
   readonly #scenario: Scenario;
   readonly #faults: FaultSchedule;
@@ -130,7 +132,9 @@ export class SimulatedUpstream {
       if (done.abandoned()) this.wasted++;
       done.answer(200, headers);
     });
-    if (!taken) this.#clock.timer(REFUSAL_MS, () => done.answer(503));
+    if (taken) return;
+    this.shed++;
+    this.#clock.timer(REFUSAL_MS, () => done.answer(503));
   }
 }
 

@@ -99,6 +99,61 @@ async function outcomeOf(pending: Promise<unknown>): Promise<unknown> {
   );
 }
 
+describe('a meter that holds calls', () => {
+  test('is tested when no reply has come for five seconds, and is forgotten if that is answered', async () => {
+    const world = setUp();
+    await exchange(world, 200, LEFT(0));
+    const pending = [1, 2, 3].map(() => world.send(stubCall({ deadline: 1e9 })));
+    await world.clock.advance(4_999);
+    expect(world.attempts.length).toBe(1);
+    await world.clock.advance(1);
+    expect(world.attempts.length).toBe(2);
+    await answer(world, 1);
+    expect(world.attempts.length).toBe(4);
+    for (const index of [2, 3]) await answer(world, index);
+    await Promise.all(pending);
+  });
+
+  test('is not tested while replies come', async () => {
+    const world = setUp();
+    const slow = world.send(stubCall());
+    await settled();
+    await exchange(world, 200, LEFT(0));
+    const waiting = world.send(stubCall({ deadline: 1e9 }));
+    await world.clock.advance(4_000);
+    await answer(world, 0, 200, LEFT(0, '56'));
+    await slow;
+    await world.clock.advance(4_999);
+    expect(world.attempts.length).toBe(2);
+    await world.clock.advance(1);
+    expect(world.attempts.length).toBe(3);
+    await answer(world, 2);
+    await waiting;
+  });
+
+  test('is tested ever more seldom while it is right', async () => {
+    const world = setUp();
+    await exchange(world, 200, LEFT(0, '600'));
+    for (let n = 0; n < 20; n++) world.send(stubCall({ deadline: 1e9 })).catch(() => {});
+    for (let second = 0; second < 60; second++) {
+      await world.clock.advance(1_000);
+      world.attempts.at(-1)?.answer(stubReply(429, LEFT(0, '600')));
+      await settled();
+    }
+    expect(world.attempts.length - 1).toBeLessThanOrEqual(5);
+    world.drain();
+  });
+
+  test('is forgotten when twenty replies in a row do not speak of it', async () => {
+    const world = setUp();
+    await exchange(world, 200, LEFT(50));
+    for (let n = 0; n < 19; n++) await exchange(world, 200, []);
+    expect(remaining(world)).toEqual([31]);
+    await exchange(world, 200, []);
+    expect(remaining(world)).toEqual([]);
+  });
+});
+
 describe('what is not known holds nobody', () => {
   test('a quiet upstream keeps no state', async () => {
     const world = setUp();

@@ -25,7 +25,7 @@ function steady(ok: (atMs: number) => boolean, scenario: Scenario = SCENARIO): R
     };
     calls.push({ ...call, atMs, ok: ok(atMs) });
   }
-  return { scenario, calls, reached: calls.flatMap((call) => [call, call]), served: 10, wasted: 1 };
+  return { scenario, calls, reached: calls.flatMap((call) => [call, call]), served: 10, shed: 0, wasted: 1 };
 }
 
 describe('figures', () => {

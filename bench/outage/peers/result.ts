@@ -44,7 +44,8 @@ export function resultOf(
     attempts: 0, // only the upstream knows, and it is asked
     failure: status === 200 ? undefined : `status_${status}`,
   }));
-  const run: Run = { scenario, calls, ...upstream };
+  // Real upstreams do not count what they turn away, and no figure asks for it.
+  const run: Run = { scenario, calls, shed: 0, ...upstream };
   const { faultAtMs, faultMs } = scenario;
   const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
   return {

@@ -1,39 +1,44 @@
 import { attemptsBound } from '../../../src/simulate/bound.ts';
-import type { SimulatedCall } from '../../../src/simulate/client.ts';
-import type { Scenario } from '../../../src/simulate/scenario.ts';
 import { type Run, simulate, simulateDirect } from '../../../src/simulate/simulate.ts';
 import { plainSubject } from '../default-policy.ts';
+import { countedIn } from './counted.ts';
 import { type Case, draw } from './draw.ts';
+import { EXCEPTIONS } from './exceptions.ts';
 
-/** A case, and how we and nobody fared in it. */
+/** A case, and what came of it with Breakwater and without. */
 export interface Verdict {
   readonly drawn: Case;
-  /** Shares of the calls that are judged. */
+  /** Shares of the calls that count. */
   readonly ours: number;
   readonly direct: number;
   /** Of a hundred, by which we are below no proxy at all. */
   readonly pointsBelow: number;
+  /** We are more than 3 points below. */
+  readonly below: boolean;
+  /** The name of the exception that explains it; undefined where none does. */
+  readonly exception: string | undefined;
   readonly attempts: number;
   /** The most that the budget allows. */
   readonly bound: number;
+  /** Attempts are within the budget's bound, and success is not below, or an exception explains it. */
   readonly holds: boolean;
 }
 
-/** So much worse than nobody we may be. */
 const POINTS = 3;
-/** A fault that concerns everybody has to be noticed first. */
-const NOTICE_MS = 15_000;
-/** A 429 to everybody that names a moment is believed; when it was wrong, a probe says so, and there are few a minute. */
-const PROBED_AFTER_MS = 30_000;
+
+/** So many calls are luck: retries of both have different bad luck. */
+const LUCK_CALLS = 3;
 
 export async function judgeSeed(seed: number): Promise<Verdict> {
   const drawn = draw(seed);
   const subject = plainSubject({ defaults: drawn.settings });
   const run = await simulate(subject, drawn.scenario);
   const direct = await simulateDirect(subject, drawn.scenario);
-  const judged = judgedIn(drawn);
-  const [ours, theirs] = [successOf(run, judged), successOf(direct, judged)];
-  const pointsBelow = 100 * (theirs - ours);
+  const counts = countedIn(drawn, direct);
+  const [ours, theirs] = [successOf(run, counts), successOf(direct, counts)];
+  const pointsBelow = 100 * (theirs.share - ours.share);
+  const below = pointsBelow > POINTS && theirs.good - ours.good > LUCK_CALLS;
+  const exception = below ? EXCEPTIONS.find(({ applies }) => applies(drawn, direct))?.name : undefined;
   const { settings } = subject.route;
   const requests = run.calls.reduce((sum, { tries }) => sum + tries, 0);
   const ms = drawn.scenario.endMs + settings.totalTimeoutMs;
@@ -43,33 +48,22 @@ export async function judgeSeed(seed: number): Promise<Verdict> {
     ms,
   });
   const attempts = run.reached.length;
-  const holds = pointsBelow <= POINTS && attempts <= bound;
-  return { drawn, ours, direct: theirs, pointsBelow, attempts, bound, holds };
+  const holds = attempts <= bound && (!below || exception !== undefined);
+  return {
+    drawn,
+    ours: ours.share,
+    direct: theirs.share,
+    pointsBelow,
+    below,
+    exception,
+    attempts,
+    bound,
+    holds,
+  };
 }
 
-/** Which calls count. A fault that comes and goes is a new one each time. */
-function judgedIn({ scenario, systemic }: Case): (call: SimulatedCall) => boolean {
-  if (!systemic) return () => true;
-  const { faultAtMs, faultMs } = scenario;
-  const noticed = faultAtMs + (comesAndGoes(scenario) ? faultMs : Math.min(faultMs, NOTICE_MS));
-  const over = faultAtMs + faultMs;
-  const probed = over + (closesTheKey(scenario) ? PROBED_AFTER_MS : 0);
-  return ({ atMs }) => atMs < faultAtMs || (atMs >= noticed && atMs < over) || atMs >= probed;
-}
-
-function closesTheKey({ endpoints = [] }: Scenario): boolean {
-  return endpoints.some(({ troubles = [] }) =>
-    troubles.some(({ does }) =>
-      does.kind === 'answers' ? does.status === 429 && does.headers?.length !== 0 : does.kind === 'limits',
-    ),
-  );
-}
-
-function comesAndGoes({ endpoints = [] }: Scenario): boolean {
-  return endpoints.some(({ troubles = [] }) => troubles.some(({ everyMs }) => everyMs !== undefined));
-}
-
-function successOf({ calls }: Run, judged: (call: SimulatedCall) => boolean): number {
-  const chosen = calls.filter(judged);
-  return chosen.length === 0 ? 1 : chosen.filter(({ ok }) => ok).length / chosen.length;
+function successOf({ calls }: Run, counts: (index: number) => boolean) {
+  const chosen = calls.filter((_, index) => counts(index));
+  const good = chosen.filter(({ ok }) => ok).length;
+  return { good, share: chosen.length === 0 ? 1 : good / chosen.length };
 }

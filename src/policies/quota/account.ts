@@ -76,8 +76,10 @@ export class Account {
     const scope = this.#scopeOf(readings, sight.shape);
     const { pass, startedAt } = sight;
     this.#whole.answered(startedAt, pass?.whole.taken, now);
+    this.#whole.spoken(readings.length > 0);
     const part = this.#parts.peek(scope);
     part?.answered(startedAt, takenOf(pass?.part, part), now);
+    part?.spoken(readings.length > 0);
     // A presumed scope was the wrong one; its probe says nothing.
     if (pass?.part?.taken.probe === true && pass.part.allowance !== part)
       pass.part.allowance.gate.voided(now);
@@ -94,7 +96,7 @@ export class Account {
     const scope = this.#scopeOf(readings, sight.shape);
     const { pass, startedAt } = sight;
     const narrow = this.#narrow(scope);
-    for (const one of [this.#whole, narrow]) one.believe();
+    for (const one of [this.#whole, narrow]) one.believe(now);
     this.#learn(readings, { ...sight, shape: scope }, now);
     if (pass?.part?.taken.probe === true && pass.part.allowance !== narrow)
       pass.part.allowance.gate.voided(now);

@@ -12,6 +12,9 @@ import { WindowMeter } from './window-meter.ts';
 /** An upstream that speaks of more quotas than this at once is not believed. */
 const MOST_METERS = 8;
 
+/** What so many replies in a row do not say any more holds no longer. */
+const FORGOTTEN_AFTER = 20;
+
 interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'counts'> {
   readonly gcra: Gcra;
 }
@@ -35,7 +38,7 @@ export interface CallSight {
   readonly cost: number;
 }
 
-/** How an attempt passes: as a call whose scope no evidence covers, or as a risk (see `mayRisk`). */
+/** How an attempt passes: as a call whose scope no evidence covers, or as a risk (see `riskAt`). */
 export interface Passing {
   readonly stranger: boolean;
   readonly risked: boolean;
@@ -61,6 +64,10 @@ export class Allowance {
   /** Calls let through, and those of them that have left. */
   #admitted = 0;
   #started = 0;
+  /** When the last reply came. */
+  #heardAt = -Infinity;
+  /** Replies since the last one that spoke of a quota. */
+  #silence = 0;
 
   constructor({ windows, random, served, whole }: AllowanceOptions) {
     this.gate = new Gate(random, served, whole);
@@ -107,15 +114,16 @@ export class Allowance {
   }
 
   /**
-   * Rule "what is learned may delay; it refuses only what the evidence covers": a call that would be refused because of a meter is sent all
-   * the same, when a test of the meter is due. It has nothing to lose.
+   * When an attempt may test the meters that hold it; Infinity where something else holds it. Rule "what is learned may delay; it refuses
+   * only what the evidence covers": a call that would be refused because of a meter, or would wait
+   * though no reply has come for `quietMs`, is sent when a test is due.
    */
-  mayRisk(cost: number, now: number): boolean {
-    if (this.gate.readyAt(0, now, 0) > now || this.#windowsAt(0, cost, now) > now) return false;
-    return this.countedAt(0, cost, now) <= now || this.#risks.due(now);
+  riskAt(cost: number, now: number, quietMs: number): number {
+    if (this.gate.readyAt(0, now, 0) > now || this.#windowsAt(0, cost, now) > now) return Infinity;
+    return this.countedAt(0, cost, now) <= now ? now : Math.max(now, this.#risks.at, this.#heardAt + quietMs);
   }
 
-  /** To be called at `readyAt` or later, or where `mayRisk`. */
+  /** To be called at `readyAt` or later, or at `riskAt`. */
   take(cost: number, now: number, { stranger, risked }: Passing): Taken {
     const tests = risked && this.countedAt(0, cost, now) > now;
     if (tests) this.#risks.probed(now);
@@ -152,6 +160,7 @@ export class Allowance {
   }
 
   learn(reading: QuotaReading, { startedAt, unseen, cost }: CallSight, now: number): void {
+    this.#heardAt = now;
     const key = meterKey(reading);
     // One that was proved wrong is believed again when it says something else.
     if (reading.remaining !== 0) this.#doubted.delete(key);
@@ -171,8 +180,17 @@ export class Allowance {
     this.#meters.delete(meterKey(reading));
   }
 
+  /** A reply spoke of a quota, or not. What is said no longer is forgotten. */
+  spoken(ofQuota: boolean): void {
+    this.#silence = ofQuota ? 0 : this.#silence + 1;
+    if (this.#silence < FORGOTTEN_AFTER) return;
+    this.#meters.clear();
+    this.#doubted.clear();
+  }
+
   /** An attempt was not refused; `taken` is what it had of this allowance. */
   answered(startedAt: number, taken: Taken | undefined, now: number): void {
+    this.#heardAt = now;
     this.gate.answered(startedAt, now);
     if (taken?.risked !== true) return;
     for (const [key, meter] of this.#meters) {
@@ -184,7 +202,8 @@ export class Allowance {
   }
 
   /** An attempt was refused: what its reply says is to be believed. */
-  believe(): void {
+  believe(now: number): void {
+    this.#heardAt = now;
     this.#doubted.clear();
   }
 

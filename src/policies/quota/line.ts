@@ -83,7 +83,7 @@ export class Line {
     const leaveBy = Math.min(call.deadline, now + patienceMs);
     if (draining()) return Promise.reject(report(call, shuttingDown()));
     if (way.knownAt(ahead, cost, now) >= leaveBy) {
-      if (way.mayRisk(cost, now)) return way.take(cost, now, true);
+      if (way.riskAt(cost, now) <= now) return way.take(cost, now, true);
       return Promise.reject(report(call, this.#refusal('it would free up too late', way, ahead, cost)));
     }
     return this.#wait(call, { client, shape, cost, leaveBy, again });
@@ -157,7 +157,9 @@ export class Line {
       let waiting = true;
       const admit = () => {
         stopWaiting();
-        resolve(this.account.way(shape).take(cost, clock.now(), false));
+        const now = clock.now();
+        const way = this.account.way(shape);
+        resolve(way.take(cost, now, way.readyAt(FIRST, cost, now) - now > TOLERANCE_MS));
       };
       const refuse = (error: Error) => {
         // Those before it may have made room for it meanwhile.

@@ -15,6 +15,11 @@ export class ProbeTimes {
   #at = -Infinity;
   #probes = 0;
 
+  /** When the next test is due; in the past: now. */
+  get at(): number {
+    return this.#at;
+  }
+
   due(now: number): boolean {
     return now >= this.#at;
   }

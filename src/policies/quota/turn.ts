@@ -4,6 +4,9 @@ import type { Ahead } from './way.ts';
 /** Sums of fractions of a millisecond do not meet exactly; a timer is coarser than this. */
 export const TOLERANCE_MS = 1e-3;
 
+/** A meter that holds calls is tested by one of them when no reply has come for so long: it may be wrong, and no reply would say so. */
+const TEST_AFTER_MS = 5_000;
+
 export const FIRST: Ahead = { whole: 0, part: 0 };
 
 /** What is looked at in a call that waits. */
@@ -32,10 +35,12 @@ export class Turn {
     const way = this.#account.way(shape);
     const at = way.readyAt(FIRST, cost, this.#now);
     if (at - this.#now <= TOLERANCE_MS) return 'yes';
+    const riskAt = way.riskAt(cost, this.#now, TEST_AFTER_MS);
+    if (riskAt <= this.#now) return 'yes';
     // Who waits for a window that all share is not overtaken by those who need less of it.
     const answer = way.isCounted(cost, this.#now, TOLERANCE_MS) ? 'stop' : 'no';
     this.#blocked.set(shape, answer);
-    this.nextAt = Math.min(this.nextAt, at);
+    this.nextAt = Math.min(this.nextAt, at, riskAt);
     return answer;
   }
 

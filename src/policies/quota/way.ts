@@ -54,8 +54,9 @@ export class Way {
     return this.whole.countedAt(0, cost, now) - now > toleranceMs;
   }
 
-  mayRisk(cost: number, now: number): boolean {
-    return this.whole.mayRisk(cost, now) && this.part?.mayRisk(cost, now) !== false;
+  /** When a test of the meters is due that hold it; Infinity where something else holds it. */
+  riskAt(cost: number, now: number, quietMs = 0): number {
+    return Math.max(this.whole.riskAt(cost, now, quietMs), this.part?.riskAt(cost, now, quietMs) ?? now);
   }
 
   take(cost: number, now: number, risked: boolean): Pass {
