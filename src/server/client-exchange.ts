@@ -213,7 +213,7 @@ export class ClientExchange {
     else if (gaveUp !== undefined && status >= 400) {
       const details = `attempts=${attempts}; gave_up=${gaveUp}`;
       headers.push('proxy-status', proxyStatus({ receivedStatus: received, details }));
-      this.#tellClients(headers);
+      this.#tellClients(headers, undefined, received);
     }
     this.#addOwnHeaders(headers, origin ?? 'upstream');
   }
@@ -247,9 +247,9 @@ export class ClientExchange {
   }
 
   /** A failure that has been dealt with here is not to be multiplied by the client's SDK. */
-  #tellClients(headers: string[], error?: ErrorCode): void {
+  #tellClients(headers: string[], error?: ErrorCode, status?: number): void {
     const own = this.#route?.ownRetries;
-    if (own === undefined || !isFinal(this.#record.notes.gave_up, error)) return;
+    if (own === undefined || !isFinal(this.#record.notes.gave_up, error, status)) return;
     addVeto(headers, own.veto);
     // gRFC A6: a negative pushback.
     if (this.#req.grpc === true) addVeto(headers, ['grpc-retry-pushback-ms'], '-1');

@@ -31,8 +31,13 @@ export function clientRetries(headers: RawHeaders): number {
   return most;
 }
 
-/** Whether a failed call ends here for its client too. `gaveUp` and `error`: why there was no (other) attempt. */
-export function isFinal(gaveUp: ResumeDenial | undefined, error?: ErrorCode): boolean {
+/**
+ * Whether a failed call ends here for its client too. `gaveUp` and `error`: why there was no (other) attempt. `status`: of the last reply.
+ * A long Retry-After of a 429 is about the client, which should not try. That of a 5xx is an estimate: the proxy makes no other
+ * attempt, but the client may, as it would without a proxy.
+ */
+export function isFinal(gaveUp: ResumeDenial | undefined, error?: ErrorCode, status?: number): boolean {
+  if (gaveUp === 'retry_after_too_long' && status !== 429) return false;
   return (gaveUp !== undefined && isFinalReason(gaveUp)) || (error !== undefined && isFinalError(error));
 }
 

@@ -108,7 +108,7 @@ export class Client {
 
   /** SDKs mind the proxy's word that nothing more is to be tried. */
   #mayTryAgain({ notes }: CallRecord, { error, status }: Ending): boolean {
-    if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode))
+    if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode, status))
       return false;
     return error !== undefined || isRetriedBySdks(status);
   }

@@ -22,16 +22,12 @@ test.each([
 test('what only the client can know is left to the client', () => {
   for (const reason of ['not_idempotent', 'body_not_replayable', 'draining'] as const)
     expect([reason, isFinal(reason)]).toEqual([reason, false]);
-  for (const reason of [
-    'attempts',
-    'veto',
-    'retry_after_too_long',
-    'deadline',
-    'breaker',
-    'concurrency',
-    'budget',
-  ] as const)
+  for (const reason of ['attempts', 'veto', 'deadline', 'breaker', 'concurrency', 'budget'] as const)
     expect([reason, isFinal(reason)]).toEqual([reason, true]);
+  expect([429, 503].map((status) => isFinal('retry_after_too_long', undefined, status))).toEqual([
+    true,
+    false,
+  ]);
   expect([isFinal(undefined), isFinal(undefined, 'connection_terminated')]).toEqual([false, false]);
   expect([isFinal(undefined, 'breaker_open'), isFinal(undefined, 'deadline_exceeded')]).toEqual([true, true]);
 });
