@@ -1,7 +1,7 @@
 import type { SimulatedCall } from '../../../src/simulate/client.ts';
 import { endpointsOf, type Scenario, type Service } from '../../../src/simulate/scenario.ts';
 import type { Run } from '../../../src/simulate/simulate.ts';
-import type { Effect, Trouble } from '../../../src/simulate/trouble.ts';
+import type { Effect, Trouble } from '../../../src/simulate/effect.ts';
 import type { Case } from './draw.ts';
 
 /** A systemic fault has to be noticed first. */

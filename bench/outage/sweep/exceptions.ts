@@ -1,6 +1,6 @@
 import { endpointsOf } from '../../../src/simulate/scenario.ts';
 import type { Run } from '../../../src/simulate/simulate.ts';
-import type { Trouble } from '../../../src/simulate/trouble.ts';
+import type { Trouble } from '../../../src/simulate/effect.ts';
 import type { Case } from './draw.ts';
 
 /** A kind of case in which Breakwater may be more than 3 points below no proxy at all. */
@@ -9,8 +9,6 @@ export interface Exception {
   readonly applies: (drawn: Case, direct: Run) => boolean;
 }
 
-/** As many 429 that name a moment are in a row by chance, now and then, as a limit would bring. */
-const MANY = 0.3;
 const LONG_WAIT_S = 10;
 
 /** An attempt is suspected after four times the usual time. */
@@ -35,15 +33,11 @@ export const EXCEPTIONS: readonly Exception[] = [
       someTrouble(drawn, ({ does }) => does.kind === 'slows' && does.times > SUSPECTED_TIMES),
   },
   {
-    name: 'calls that are refused at random are told to wait for long, by 429',
+    name: 'a 429 to some calls at random tells them to wait for ten seconds or more',
     applies: (drawn) =>
       someTrouble(
         drawn,
-        (one) =>
-          one.does.kind === 'answers' &&
-          one.does.status === 429 &&
-          (one.share ?? 1) >= MANY &&
-          retryAfterS(one) >= LONG_WAIT_S,
+        (one) => one.does.kind === 'answers' && one.does.status === 429 && retryAfterS(one) >= LONG_WAIT_S,
       ),
   },
   {
