@@ -42,9 +42,9 @@ async function use(where: string): Promise<string> {
   return used.out.trim();
 }
 
-test('the store works from the bundle, its thread included', async () =>
+test('the store and its worker thread work from the bundle', async () =>
   expect(await use(join(temporaryFolder(), 'store.db'))).toBe('64 0 true'));
 
-test.skipIf(MISSING !== undefined)('and so does the one on PostgreSQL', async () =>
+test.skipIf(MISSING !== undefined)('the PostgreSQL store works from the bundle', async () =>
   expect(await use((await server?.freshUrl()) ?? '')).toBe('64 0 false'),
 );

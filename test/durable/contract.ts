@@ -83,7 +83,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.request('req_2')).toBeUndefined();
     });
 
-    test('leaves the body to its owner, be it large or a piece of something larger', async () => {
+    test("does not detach the caller's body, whether it is large or a view of a larger buffer", async () => {
       const store = await open();
       const whole = Buffer.alloc(300_000, 'abc');
       const bodies = [whole, whole.subarray(10, 30), whole.subarray(7, 200_007), Buffer.alloc(0)];
@@ -95,7 +95,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       }
     });
 
-    test('any text can be kept: what no database takes is replaced, and the same text finds it again', async () => {
+    test('any text can be stored: characters that databases refuse are replaced, and the same text finds it again', async () => {
       const store = await open();
       const odd = 'a\0b\uD800c';
       const kept = 'a\uFFFDb\uFFFDc';
@@ -153,7 +153,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.request('req_2')).toBeUndefined();
     });
 
-    test('of many at once with one key accepts one', async () => {
+    test('concurrent submissions with one key: one is accepted', async () => {
       const place = await where();
       const store = await open(place);
       const submitted = await Promise.all(
@@ -165,7 +165,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(submitted.filter(({ kind }) => kind === 'repeat')).toHaveLength(29);
     });
 
-    test('keeps a key for 24 h at least, and until the end of retention', async () => {
+    test('retains a key for at least 24 h, and until the end of the retention', async () => {
       const HOUR = 3_600_000;
       const store = await open();
       const keyed = (id: string, createdAt: number) =>
@@ -184,7 +184,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.submit(keyed('req_5', 90 * HOUR))).toEqual({ kind: 'accepted', id: 'req_5' });
     });
 
-    test('never frees the key of a request that has not ended', async () => {
+    test('never releases the key of an unfinished request', async () => {
       const store = await open();
       await store.submit(newJob('req_1', { idempotencyKey: 'k', createdAt: 0 }));
       expect(
@@ -194,7 +194,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   });
 
   describe('claim', () => {
-    test('gives what is due, oldest due first, to one owner', async () => {
+    test('returns due requests, oldest due first, to one owner', async () => {
       const store = await open();
       for (const [id, dueAt] of [
         ['c', 300],
@@ -220,7 +220,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.nextDueAt()).toBe(501);
     });
 
-    test('of many claims at once gives each request to one', async () => {
+    test('concurrent claims: each request has one owner', async () => {
       const store = await open();
       await Promise.all(Array.from({ length: 50 }, (_, i) => store.submit(newJob(`req_${i}`))));
       const claims = await Promise.all(
@@ -234,7 +234,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(claims.flat()).sort()).toEqual(Array.from({ length: 50 }, (_, i) => `req_${i}`).sort());
     });
 
-    test('leaves out routes without a place', async () => {
+    test('leaves out excepted routes', async () => {
       const store = await open();
       for (const route of ['full', 'busy', 'free']) await store.submit(newJob(route, { route }));
       const except = ['full', 'busy'];
@@ -243,7 +243,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 1_000)).sort()).toEqual(['busy', 'full']);
     });
 
-    test('gives a request again when its lease has run out, and takes nothing from who had it before', async () => {
+    test('reclaims a request after its lease, and refuses the result of the earlier owner', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'dead', 1_000);
@@ -277,13 +277,13 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     };
     const later = { owner: 'b', now: 2 * HOUR, leaseNow: 2 * HOUR, leaseMs: 1_000, limit: 9 };
 
-    test('of what the claiming process runs end nothing', async () => {
+    test('of requests that the claiming process runs do not run out', async () => {
       const store = await running();
       expect(ids(await store.claim({ ...later, running: ['req_1', 'req_9'] }))).toEqual(['req_2']);
       expect(await store.settle(settlement('req_1'))).toBe(true);
     });
 
-    test('end by their own clock, and what waits is due by the wall clock', async () => {
+    test('run out by the lease clock, while waiting requests are due by the wall clock', async () => {
       const store = await running();
       await store.submit(newJob('waits', { dueAt: HOUR, deadlineAt: 9 * HOUR }));
       expect(ids(await store.claim({ ...later, leaseNow: 1_999 }))).toEqual(['waits']);
@@ -293,7 +293,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await store.claim(back)).sort()).toEqual(['req_1', 'req_2']);
     });
 
-    test('go by the clock of the database where no other is given', async () => {
+    test('use the clock of the database if none is given', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       const mine = { ...later, now: 1_000, leaseNow: undefined, leaseMs: HOUR };
@@ -344,7 +344,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await claim(store, 'a', 1_500)).toMatchObject([{ attempt: 2, reclaimed: false, counted: 1 }]);
     });
 
-    test('a deferral burns nothing: the same number, the same count', async () => {
+    test('a deferral uses up nothing: attempt number and count stay', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'a', 1_000);
@@ -374,7 +374,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.attempts('req_1')).toMatchObject([{ ms: 12 }]);
     });
 
-    test('the result is kept byte for byte; the last one stands', async () => {
+    test('the result is stored byte for byte; a later one replaces it', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'a', 1_000);
@@ -407,7 +407,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.nextDueAt()).toBeUndefined();
     });
 
-    test('what follows from an end comes into being with it', async () => {
+    test('the callback of an end is inserted with it', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'a', 1_000);
@@ -428,7 +428,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   describe('order', () => {
     const keyed = (id: string, more = {}) => newJob(id, { orderKey: 'customer-42', ...more });
 
-    test('requests of one key run one at a time, as they were accepted, through every wait', async () => {
+    test('requests of one key run one at a time in order of acceptance, across waits', async () => {
       const store = await open();
       for (const id of ['one', 'two', 'three']) await store.submit(keyed(id));
       await store.submit(newJob('free'));
@@ -445,7 +445,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 1_700))).toEqual(['three']);
     });
 
-    test('the turn passes on when the one before is cancelled or erased, and keeps its not-before', async () => {
+    test('the next request runs after a cancelled or erased one, but not before its own start time', async () => {
       const store = await open();
       await store.submit(keyed('one'));
       await store.submit(keyed('two'));
@@ -477,7 +477,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.list({ orderKey: 'customer-42', limit: 9 })).toHaveLength(5);
     });
 
-    test('a store of schema 2 is brought to queues of caller and route, and no request stays behind', async () => {
+    test('a store of schema 2 is migrated to queues of caller and route, and every request still runs', async () => {
       const place = await where();
       const old = await openStore(place);
       for (const id of ['one', 'two']) await old.submit(keyed(id));
@@ -492,7 +492,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 1_400)).sort()).toEqual(['other 2', 'two']);
     });
 
-    test('one cancelled in the middle lets nobody overtake', async () => {
+    test('a request cancelled in the middle does not change the order of the others', async () => {
       const store = await open();
       for (const id of ['one', 'two', 'three']) await store.submit(keyed(id));
       await store.cancel('two', 1_000, 9_000);
@@ -501,7 +501,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 2_000))).toEqual(['three']);
     });
 
-    test('one that is tried again waits for its turn', async () => {
+    test('a restarted request waits for its turn', async () => {
       const store = await open();
       for (const id of ['one', 'two']) await store.submit(keyed(id));
       await claim(store, 'a', 1_000);
@@ -513,7 +513,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 2_200))).toEqual(['one']);
     });
 
-    test('one whose deadline passes before its turn is given out to be ended, and holds nobody up', async () => {
+    test('a request whose deadline passes before its turn is claimed to be ended, and blocks no other', async () => {
       const store = await open();
       await store.submit(keyed('one', { dueAt: 8_000 }));
       await store.submit(keyed('two', { deadlineAt: 5_000 }));
@@ -531,14 +531,14 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 9_100))).toEqual(['three']);
     });
 
-    test('hurrying what waits for its turn changes no turn', async () => {
+    test('a retry of a request that waits for its turn does not change the order', async () => {
       const store = await open();
       for (const id of ['one', 'two']) await store.submit(keyed(id));
       await store.retry('two', { now: 1_000, deadlineAt: 9_000, force: false });
       expect(ids(await claim(store, 'a', 1_000))).toEqual(['one']);
     });
 
-    test('many submitted and ended at once: one in flight, in order', async () => {
+    test('concurrent submissions and ends: one in flight, in order', async () => {
       const store = await open();
       const submitted: Promise<unknown>[] = [];
       for (let i = 0; i < 20; i++) {
@@ -562,7 +562,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   describe('cancel, retry, erase', () => {
     const CHANGE = { now: 3_000, deadlineAt: 50_000, force: false };
 
-    test('cancels what waits, refuses what runs or is done, knows what it does not know', async () => {
+    test('cancel: waiting is cancelled, running or finished is refused, an unknown id is unknown', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await store.submit(newJob('req_2', { dueAt: 5_000 }));
@@ -580,7 +580,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await claim(store, 'a', 8_000)).toMatchObject([{ id: 'req_1', reclaimed: true }]);
     });
 
-    test('retry makes what waits due now, and leaves its counts', async () => {
+    test('retry makes a waiting request due now and leaves its counts', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'a', 1_000);
@@ -593,7 +593,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.retry('req_1', CHANGE)).toMatchObject({ kind: 'refused' });
     });
 
-    test('retry of what has ended starts again under the same id and key', async () => {
+    test('retry of a finished request starts again under the same id and key', async () => {
       const store = await open();
       await store.submit(newJob('req_1', { upstreamKey: 'stable' }));
       await claim(store, 'a', 1_000);
@@ -627,7 +627,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.retry('req_1', { ...CHANGE, force: true })).toMatchObject({ kind: 'changed' });
     });
 
-    test('erase takes the bodies, and cancels what has not begun', async () => {
+    test('erase removes the bodies and cancels a request that has not begun', async () => {
       const store = await open();
       const body = Buffer.from('secret');
       const response = { status: 200, statusText: '', headers: ['a', 'secret'], body, truncated: false };
@@ -701,7 +701,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       ]);
     });
 
-    test('soonest first: what has not ended, and what a pause keeps back last', async () => {
+    test('soonest first: unfinished requests, those of paused routes last', async () => {
       const store = await open();
       await store.submit(newJob('ended', { dueAt: 10 }));
       await claim(store, 'a', 10);
@@ -720,7 +720,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await listed({ status: ['succeeded'] })).toEqual([]);
     });
 
-    test('how several stand, in one answer', async () => {
+    test('the progress of several requests in one query', async () => {
       const store = await open();
       for (const id of ['req_1', 'req_2', "req_'"]) await store.submit(newJob(id));
       await claim(store, 'a', 1_000, 1);
@@ -732,7 +732,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.progress([])).toEqual([]);
     });
 
-    test('counts by route and status, the oldest due of each, and the backlog', async () => {
+    test('counts by route and status, the oldest due time of each, and the backlog', async () => {
       const store = await open();
       await store.submit(newJob('a', { route: 'one', dueAt: 700 }));
       await store.submit(newJob('b', { route: 'one', dueAt: 600 }));
@@ -755,7 +755,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   });
 
   describe('routes', () => {
-    test('moves a backlog beyond a moment and spreads it evenly, in its order', async () => {
+    test('moves a backlog past a time and spreads it evenly, in order', async () => {
       const store = await open();
       await store.submit(newJob('running', { dueAt: 1 }));
       await claim(store, 'a', 1);
@@ -782,7 +782,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.moveDue({ ...move, route: 'nobody' })).toBe(0);
     });
 
-    test('who waits for its turn in a key is not moved out of it', async () => {
+    test('a request that waits for its turn in a key is not moved', async () => {
       const store = await open();
       for (const id of ['one', 'two']) await store.submit(newJob(id, { orderKey: 'k' }));
       const { route } = newJob('');
@@ -790,7 +790,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 90_000))).toEqual(['one']);
     });
 
-    test('a paused route starts nothing and wakes nobody; resumed, it goes on where it was', async () => {
+    test('a paused route starts nothing and causes no wake-up; after resume it continues', async () => {
       const store = await open();
       await store.submit(newJob('running', { route: 'p' }));
       await claim(store, 'a', 1_000);
@@ -812,7 +812,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 9_000))).toContain('late');
     });
 
-    test('cancelled while paused, it stays cancelled; retried while paused, it stays put', async () => {
+    test('a request cancelled while paused stays cancelled; one retried while paused stays parked', async () => {
       const store = await open();
       await store.pause('p', 0);
       for (const id of ['one', 'two']) await store.submit(newJob(id, { route: 'p' }));
@@ -831,7 +831,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     const submitted = (id: string, more: Partial<Parameters<typeof newJob>[1]> = {}) =>
       newJob(id, { createdAt: BEFORE, dueAt: BEFORE, deadlineAt: 2_000_000, ...more });
 
-    test('makes no wait longer, and begins what was due; what a client named stays', async () => {
+    test('lengthens no wait, and due requests begin; start times named by clients stay', async () => {
       const store = await open();
       for (const id of ['waits', 'moved']) await store.submit(submitted(id, { route: id }));
       await claim(store, 'a', BEFORE, 1);
@@ -863,7 +863,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await store.claim(later)).toSorted()).toEqual(['moved', 'waits']);
     });
 
-    test('leaves a longer wait shorter by what has passed of it, never longer', async () => {
+    test('shortens a long wait by the time that has passed, and never lengthens it', async () => {
       const store = await open();
       await store.submit(submitted('req_1'));
       await claim(store, 'a', BEFORE);
@@ -872,7 +872,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.get('req_1')).toMatchObject({ dueAt: BEFORE + 30_000, reason: 'backoff' });
     });
 
-    test('holds up nobody whose turn comes, or who was tried again, or whose route is resumed', async () => {
+    test('does not delay a request whose turn comes, that is retried, or whose route is resumed', async () => {
       const store = await open();
       for (const id of ['one', 'two', 'three']) await store.submit(submitted(id, { orderKey: 'k' }));
       await store.submit(submitted('later', { orderKey: 'k', dueAt: BEFORE + 60_000 }));
@@ -893,7 +893,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   });
 
   describe('schedules', () => {
-    test('a slot is taken once, with its request', async () => {
+    test('a slot is taken once, together with its request', async () => {
       const store = await open();
       expect(await store.lastSlot('rates', 200_000)).toEqual({ due: undefined, ahead: undefined });
       const taken = await Promise.all(
@@ -908,7 +908,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.lastSlot('rates', 119_999)).toEqual({ due: 60_000, ahead: 120_000 });
     });
 
-    test('a slot that is left out is taken too', async () => {
+    test('a skipped slot is taken too', async () => {
       const store = await open();
       expect(await store.submitSlot('rates', 60_000, undefined)).toBe(true);
       expect(await store.submitSlot('rates', 60_000, newJob('late'))).toBe(false);
@@ -920,7 +920,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   describe('callbacks', () => {
     const told = (id: string, parent: string) => newJob(id, { kind: 'callback', parent });
 
-    test('come into being with the end of their request, or not at all', async () => {
+    test('are inserted with the end of their request, or not at all', async () => {
       const store = await open();
       for (const id of ['waits', 'runs', 'also waits']) await store.submit(newJob(id));
       await claim(store, 'a', 1_000, 1);
@@ -943,7 +943,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   });
 
   describe('sweep', () => {
-    test('forgets bodies after retention and the rest a day later, in small batches', async () => {
+    test('deletes bodies after the retention and the row a day later, in small batches', async () => {
       const DAY = 24 * 3_600_000;
       const store = await open();
       for (let i = 0; i < 5; i++) await store.submit(newJob(`req_${i}`, { labels: ['x'] }));
@@ -983,7 +983,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.request('alive')).toBeDefined();
     });
 
-    test('one that is tried again is not swept', async () => {
+    test('a restarted request is not swept', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
       await claim(store, 'a', 1_000);
@@ -993,7 +993,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.request('req_1')).toBeDefined();
     });
 
-    test('the last slot of a schedule is remembered for ever', async () => {
+    test('the last slot of a schedule is retained for ever', async () => {
       const store = await open();
       for (const at of [1, 2, 3]) await store.submitSlot('s', at, newJob(`req_${at}`));
       const now = 90 * 24 * 3_600_000;
@@ -1005,7 +1005,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     });
   });
 
-  test('random histories of several owners: each request ends once, in order per key, fenced', {
+  test('random histories of several owners: each request ends once, in order of its key, and late results are refused', {
     timeout: 120_000,
   }, async () => {
     const store = await open();
@@ -1016,7 +1016,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     await expect(found).resolves.toBeUndefined();
   });
 
-  test('has one secret for all who share it', async () => {
+  test('has one secret for all processes that share it', async () => {
     const store = await open();
     const [first, second] = await Promise.all([store.secret(), store.secret()]);
     expect(first).toMatch(/^[0-9a-f]{64}$/);
@@ -1024,14 +1024,14 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     expect(await (await open()).secret()).not.toBe(first);
   });
 
-  test('tells the time', async () => {
+  test('returns its wall clock', async () => {
     const before = Date.now();
     const now = await (await open()).wallTime();
     expect(now).toBeGreaterThanOrEqual(before - 1);
     expect(now).toBeLessThanOrEqual(Date.now() + 1);
   });
 
-  test('takes nothing once it is closed', async () => {
+  test('rejects everything after close', async () => {
     const store = await openStore(await where());
     const last = store.submit(newJob('req_1'));
     await store.close();

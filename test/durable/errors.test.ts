@@ -21,7 +21,7 @@ test.each([
   [{ errcode: 2067 }, 'unwritable', false],
   [{ code: 'EROFS' }, 'read_only', false],
   [{ code: 'ENOENT' }, 'failed', false],
-])('SQLite: %j is %s; nothing more is promised: %s', (error, problem, ends) => {
+])('SQLite: %j is %s; the file is no longer safe: %s', (error, problem, ends) => {
   const failure = failureOf(Object.assign(new Error('what it says'), error), '/data/store.db');
   expect(failure).toMatchObject({ problem, message: expect.stringContaining('/data/store.db') as string });
   expect(failure.message).toContain('what it says');
@@ -54,7 +54,7 @@ test.each([
   });
 });
 
-test('PostgreSQL: several addresses that all refuse are one that is unreachable', () => {
+test('PostgreSQL: if all addresses refuse, it is unreachable', () => {
   const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
   expect(storeErrorOf(new AggregateError([refused, refused]), 'x')).toMatchObject({ problem: 'unreachable' });
 });

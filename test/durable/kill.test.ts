@@ -7,7 +7,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 
 const ROUNDS = Number(process.env['BREAKWATER_KILL_ROUNDS'] ?? 20);
 
-test('kill -9, again and again: what was accepted is there, what ended has ended', {
+test('repeated kill -9: accepted requests are still stored, and ended ones stay ended', {
   timeout: ROUNDS * 15_000,
 }, async () => {
   const folder = temporaryFolder();

@@ -59,7 +59,7 @@ async function wire(url: string) {
 describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES'] !== undefined)(
   `PostgreSQL in trouble ${MISSING ?? ''}`,
   () => {
-    test('out of reach: said by name', async () => {
+    test('an unreachable server is named in the error', async () => {
       const opened = openStore('postgres://someone:hunter2@127.0.0.1:1/things');
       await expect(opened).rejects.toMatchObject({
         problem: 'unreachable',
@@ -72,7 +72,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       'postgres://u:hunter2@[broken',
       'postgres://u:hunter2@h:port/db',
       'postgres://u:hunter2@/x?sslrootcert=/no/such',
-    ])('%s is refused without the password', async (url) => {
+    ])('%s is refused, and the error does not contain the password', async (url) => {
       const error = await openStore(url).then(
         () => undefined,
         (thrown: unknown) => thrown,
@@ -81,7 +81,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       expect(JSON.stringify(error) + String((error as Error).stack)).not.toContain('hunter2');
     });
 
-    test('a connection lost in the middle: nothing of the batch, and the next one finds another', async () => {
+    test('a connection lost within a batch: nothing is stored, and the next batch uses another connection', async () => {
       const { url, state } = await wire(await server.freshUrl());
       const db = await bare(url);
       state.cutAt = 'x * 0 + 2';
@@ -96,7 +96,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
     });
 
     test.each([true, false])(
-      'a connection lost while committing is rejected, whether it happened (%s) or not',
+      'a connection lost during COMMIT: the batch rejects, whether it was committed (%s) or not',
       async (happened) => {
         const { url, state } = await wire(await server.freshUrl());
         const db = await bare(url);
@@ -131,7 +131,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       expect(await db.batch([plain('SELECT 1 AS one')])).toEqual([[{ one: 1 }]]);
     });
 
-    test('a server that only reads says so', async () => {
+    test('a read-only server is reported as such', async () => {
       const url = await server.freshUrl();
       await (await openStore(url)).close();
       const reading = new URL(url);
@@ -145,14 +145,14 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       await expect(db.batch([insert])).rejects.toMatchObject({ problem: 'read_only' });
     });
 
-    test('no lock is held for long by who has gone silent', async () => {
+    test('the locks of a silent replica are released after a timeout', async () => {
       const db = await bare(await server.freshUrl());
       const settings = ['statement_timeout', 'idle_in_transaction_session_timeout'];
       const shown = await db.batch(settings.map((name) => plain(`SHOW ${name}`)));
       expect(shown.flat().flatMap((row) => Object.values(row))).toEqual(['30s', '30s']);
     });
 
-    test('commits to disk even where the server is set not to', async () => {
+    test('commits to disk even if the server has synchronous_commit off', async () => {
       const url = new URL(await server.freshUrl());
       url.searchParams.set('options', `${url.searchParams.get('options')} -c synchronous_commit=off`);
       const db = await bare(url.href);
@@ -162,7 +162,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       for (const answer of asked) expect(answer).toEqual([[{ synchronous_commit: 'on' }]]);
     });
 
-    test('who loses a deadlock tries again', async () => {
+    test('a transaction that loses a deadlock is repeated', async () => {
       const url = await server.freshUrl();
       const db = await bare(url);
       await db.batch([plain('INSERT INTO t VALUES (1), (2)')]);
@@ -173,7 +173,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       expect(await rowsOf(db)).toEqual([1, 2]);
     });
 
-    test('the schema is made once, however many start at once; a newer one is left alone', async () => {
+    test('concurrent starts create the schema once; a newer schema is not changed', async () => {
       const url = await server.freshUrl();
       const stores = await Promise.all(Array.from({ length: 6 }, () => openStore(url)));
       const secrets = await Promise.all(stores.map((store) => store.secret()));
@@ -186,7 +186,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       });
     });
 
-    test('is backed up by its own means', async () => {
+    test('backup is refused, because PostgreSQL has its own tools', async () => {
       const store = await openStore(await server.freshUrl());
       onTestFinished(() => store.close());
       await expect(store.backup('/x')).rejects.toMatchObject({

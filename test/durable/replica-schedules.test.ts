@@ -13,7 +13,7 @@ const SLOTS = 3;
 
 // These replicas go by the real time: the waits of PostgreSQL's client do.
 describe.skipIf(MISSING !== undefined)(`schedules of two replicas on PostgreSQL ${MISSING ?? ''}`, () => {
-  test('each slot is fired once, and any replica gives the result', async () => {
+  test('each slot runs once, and every replica returns the result', async () => {
     const origin = await startOrigin(ok('rates'));
     const yaml = durableConfig(origin, {
       store: `"${await server.freshUrl()}"`,

@@ -31,7 +31,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
   }
   const due = { now: 3_000, leaseNow: 3_000, leaseMs: 900_000, limit: 1_000 };
 
-  test('of what both accept at once under one key, one is in flight', async () => {
+  test('two replicas accept requests of one key: one is in flight', async () => {
     const [one, two] = await pair();
     const both = KEYS.flatMap((key) => [
       one.submit(keyed(`1 ${key}`, key)),
@@ -42,7 +42,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
     expect(claimed.map(({ orderKey }) => orderKey ?? '').sort()).toEqual(KEYS.toSorted());
   });
 
-  test('one that is accepted while the one before it ends gets its turn', async () => {
+  test('a request accepted while the one before it ends gets its turn', async () => {
     const [one, two] = await pair();
     await Promise.all(KEYS.map((key) => one.submit(keyed(`1 ${key}`, key))));
     await one.claim({ owner: 'a', ...due });
@@ -55,7 +55,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
     expect(claimed.map(({ orderKey }) => orderKey ?? '').sort()).toEqual(KEYS.toSorted());
   });
 
-  test('what is paused while it is claimed goes on when resumed', async () => {
+  test('a route paused during a claim continues after resume', async () => {
     const [one, two] = await pair();
     const { route } = newJob('');
     await Promise.all(KEYS.map((key) => one.submit(newJob(key))));

@@ -57,7 +57,7 @@ describe('batches', () => {
     expect(commits).toEqual([50]);
   });
 
-  test('that fail take no other with them, and leave nothing of themselves', async () => {
+  test('that fail leave no changes and do not affect other batches', async () => {
     const db = await bare();
     const insert = (x: number) => plain('INSERT INTO t (x) VALUES ($1)', x);
     const results = await Promise.allSettled([
@@ -71,7 +71,7 @@ describe('batches', () => {
     expect(rows).toEqual([{ x: 1 }, { x: 4 }]);
   });
 
-  test('end at a gate that shuts, and leave nothing of themselves', async () => {
+  test('end at a closed gate and leave no changes', async () => {
     const db = await bare();
     const gate: Statement = { ...plain('SELECT 1 FROM t WHERE x = $1', 7), gate: true };
     const insert = plain('INSERT INTO t (x) VALUES (7) RETURNING x');
@@ -87,7 +87,7 @@ describe('batches', () => {
 });
 
 describe('one process', () => {
-  test('refuses a second one, and lets it in afterwards', async () => {
+  test('refuses a second one until it has closed the file', async () => {
     const file = place();
     const store = await openStore(file);
     await store.submit(newJob('req_1'));
@@ -112,7 +112,7 @@ describe('one process', () => {
     expect(third.out.trim()).toBe('req_1');
   });
 
-  test('finds what its predecessor ran due at once, whatever the lease', async () => {
+  test('reclaims the requests of its predecessor at once, whatever their lease', async () => {
     const file = place();
     const store = await openStore(file);
     for (const id of ['req_1', 'req_2']) await store.submit(newJob(id));
@@ -135,7 +135,7 @@ describe('one process', () => {
 });
 
 describe('upkeep', () => {
-  test('a backup is a whole store, taken while it is used', async () => {
+  test('a backup is a complete store, made while the store is in use', async () => {
     const file = place();
     const store = await opened(file);
     await store.submit(newJob('req_1', { body: Buffer.alloc(50_000, 7) }));
@@ -151,7 +151,7 @@ describe('upkeep', () => {
     expect(await restored.secret()).toBe(await store.secret());
   });
 
-  test('a backup is made whole before the store closes', async () => {
+  test('close waits for a backup in progress', async () => {
     const file = await filled(60_000);
     const store = await openStore(file);
     const last = store.backup(`${file}.backup`);
@@ -161,7 +161,7 @@ describe('upkeep', () => {
     expect(existsSync(`${file}.backup.partial`)).toBe(false);
   });
 
-  test('what it writes is for its owner alone', async () => {
+  test('its files are readable by their owner only', async () => {
     const file = place();
     const store = await opened(file);
     await store.submit(newJob('req_1'));
@@ -169,7 +169,7 @@ describe('upkeep', () => {
     for (const end of ['', '-wal', '.backup']) expect(statSync(file + end).mode & 0o777).toBe(0o600);
   });
 
-  test('gives the space of what it forgot back to the file system', async () => {
+  test('returns the space of deleted requests to the file system', async () => {
     const file = place();
     const store = await opened(file);
     for (let i = 0; i < 40; i++) await store.submit(newJob(`req_${i}`, { body: Buffer.alloc(100_000, i) }));
@@ -182,7 +182,7 @@ describe('upkeep', () => {
     expect(statSync(file).size).toBeLessThan(1_000_000);
   });
 
-  test('a schema of a newer version is left alone', async () => {
+  test('a schema of a newer version is not changed', async () => {
     const file = place();
     await (await openStore(file)).close();
     const db = new DatabaseSync(file);
@@ -198,7 +198,7 @@ describe('upkeep', () => {
 describe('trouble', () => {
   const garbage = Buffer.alloc(8_192, 'not a database ');
 
-  test('a file that is no database is refused with the reason, and left as it is', async () => {
+  test('a file that is not a database is refused with the reason and not changed', async () => {
     const file = place();
     writeFileSync(file, garbage);
     await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'corrupt' });
@@ -213,13 +213,13 @@ describe('trouble', () => {
     await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'corrupt' });
   });
 
-  test('a file cut short is refused with the reason', async () => {
+  test('a truncated file is refused with the reason', async () => {
     const file = await filled();
     writeFileSync(file, readFileSync(file).subarray(0, 40_960));
     await expect(openStore(file)).rejects.toMatchObject({ name: 'StoreError', problem: 'corrupt' });
   });
 
-  test('damage that comes to light later ends all promises', async () => {
+  test('damage found later makes the store refuse everything', async () => {
     const file = await filled(60_000);
     const store = await opened(file);
     // Larger than its cache, or it would not look at the file again.
@@ -230,7 +230,7 @@ describe('trouble', () => {
     await expect(store.submit(newJob('req_new'))).rejects.toMatchObject({ problem: 'corrupt' });
   });
 
-  test.each(['', '-wal'])('the file%s is removed while it is open: nothing more is promised', async (end) => {
+  test.each(['', '-wal'])('the file%s is removed while open: the store refuses everything', async (end) => {
     const file = await filled();
     const store = await opened(file);
     await store.submit(newJob('req_before'));
@@ -241,14 +241,14 @@ describe('trouble', () => {
     await expect(store.submit(newJob('req_new'))).rejects.toMatchObject(refused);
   });
 
-  test('a place that is not there is refused with its name', async () => {
+  test('a missing folder is named in the error', async () => {
     await expect(openStore('/nowhere/at/all/store.db')).rejects.toMatchObject({
       problem: 'failed',
       message: expect.stringContaining('/nowhere/at/all/store.db') as string,
     });
   });
 
-  test('no pages left: rejected as full, what was accepted stays, and it goes on once there is room', async () => {
+  test('no pages left: rejected as full, accepted requests stay, and it works again once there is room', async () => {
     const db = await openSqlite(place());
     onTestFinished(() => db.close());
     const insert = (x: number) =>
@@ -267,36 +267,39 @@ describe('trouble', () => {
     await insert(1_000);
   });
 
-  test.skipIf(!canMount())('a full disk: no promise is made, none is broken', async () => {
-    const folder = mounted('size=1m');
-    const file = join(folder, 'store.db');
-    const store = await openStore(file);
-    writeFileSync(join(folder, 'filler'), Buffer.alloc(300_000));
-    const accepted: string[] = [];
-    const problems = new Set<unknown>();
-    for (let round = 0; round < 30; round++) {
-      const ids = Array.from({ length: 16 }, (_, i) => `req_${round}_${i}`);
-      const submits = ids.map((id) => store.submit(newJob(id, { body: Buffer.alloc(4_000, id) })));
-      for (const [i, result] of (await Promise.allSettled(submits)).entries()) {
-        if (result.status === 'fulfilled') accepted.push(ids[i] as string);
-        else problems.add((result.reason as { problem?: string }).problem);
+  test.skipIf(!canMount())(
+    'a full disk: nothing is acknowledged that is not stored, and acknowledged requests stay',
+    async () => {
+      const folder = mounted('size=1m');
+      const file = join(folder, 'store.db');
+      const store = await openStore(file);
+      writeFileSync(join(folder, 'filler'), Buffer.alloc(300_000));
+      const accepted: string[] = [];
+      const problems = new Set<unknown>();
+      for (let round = 0; round < 30; round++) {
+        const ids = Array.from({ length: 16 }, (_, i) => `req_${round}_${i}`);
+        const submits = ids.map((id) => store.submit(newJob(id, { body: Buffer.alloc(4_000, id) })));
+        for (const [i, result] of (await Promise.allSettled(submits)).entries()) {
+          if (result.status === 'fulfilled') accepted.push(ids[i] as string);
+          else problems.add((result.reason as { problem?: string }).problem);
+        }
       }
-    }
-    expect([...problems]).toEqual(['full']);
-    expect(accepted.length).toBeGreaterThan(0);
-    rmSync(join(folder, 'filler'));
-    expect(await store.submit(newJob('after', { body: Buffer.alloc(10) }))).toMatchObject({
-      kind: 'accepted',
-    });
-    await store.close();
-    const again = await openStore(file);
-    const found = new Set((await again.list({ limit: 10_000 })).map(({ id }) => id));
-    expect([...accepted, 'after'].filter((id) => !found.has(id))).toEqual([]);
-    await again.close();
-  });
+      expect([...problems]).toEqual(['full']);
+      expect(accepted.length).toBeGreaterThan(0);
+      rmSync(join(folder, 'filler'));
+      expect(await store.submit(newJob('after', { body: Buffer.alloc(10) }))).toMatchObject({
+        kind: 'accepted',
+      });
+      await store.close();
+      const again = await openStore(file);
+      const found = new Set((await again.list({ limit: 10_000 })).map(({ id }) => id));
+      expect([...accepted, 'after'].filter((id) => !found.has(id))).toEqual([]);
+      await again.close();
+    },
+  );
 
   test.skipIf(!canMount())(
-    'a full disk: what was accepted is sent and ends, also after a restart',
+    'a full disk: accepted requests are sent and end, also after a restart',
     async () => {
       const folder = mounted('size=32m');
       const file = join(folder, 'store.db');
@@ -347,7 +350,7 @@ describe('trouble', () => {
     ['emptied', (file: string) => truncateSync(file, 0)],
     ['written over', (file: string) => writeFileSync(file, garbage, { flag: 'r+' })],
     ['robbed of its WAL', (file: string) => truncateSync(`${file}-wal`, 0)],
-  ])('a file that is %s while it is open is noticed at once: nothing more is promised', async (_, spoil) => {
+  ])('a file that is %s while open is noticed at once: the store refuses everything', async (_, spoil) => {
     const file = await filled();
     const store = await opened(file);
     await store.submit(newJob('req_before'));
@@ -357,7 +360,7 @@ describe('trouble', () => {
     await expect(store.submit(newJob('req_new'))).rejects.toMatchObject(refused);
   });
 
-  test('what it does itself to its file alarms nobody: growing, checkpoints, giving space back', async () => {
+  test('its own changes of the file cause no alarm: growing, checkpoints, returning space', async () => {
     const store = await opened(place());
     for (let round = 0; round < 3; round++) {
       const ids = Array.from({ length: 60 }, (_, i) => `req_${round}_${i}`);
@@ -369,7 +372,7 @@ describe('trouble', () => {
   });
 
   test.skipIf(process.getuid?.() === 0 && !canMount())(
-    'a place that cannot be written is refused with the reason',
+    'a folder that is not writable is refused with the reason',
     async () => {
       const source = await filled();
       const folder = process.getuid?.() === 0 ? mounted('size=10m') : temporaryFolder();

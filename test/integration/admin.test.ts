@@ -81,7 +81,7 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const parsed = ({ body }: Answer) => JSON.parse(body) as Record<string, unknown>;
 
 describe('health', () => {
-  test('the process is alive whatever else', async () => {
+  test('/healthz is 200 in every state', async () => {
     deps.readiness_ = 'draining';
     expect(await ask('GET', '/healthz')).toMatchObject({ status: 200, body: 'ok\n' });
   });
@@ -110,7 +110,7 @@ describe('reading', () => {
     expect(answer.headers['content-length']).toBe('24');
   });
 
-  test('/api/state tells of every upstream and scope', async () => {
+  test('/api/state shows every upstream and scope', async () => {
     const answer = await ask('GET', '/api/state');
     expect(answer.headers).toMatchObject({
       'content-type': 'application/json; charset=utf-8',
@@ -156,7 +156,7 @@ describe('reading', () => {
     });
   });
 
-  test('/api/state holds the last notable calls, newest first, and no others', async () => {
+  test('/api/state shows only the latest notable calls, newest first', async () => {
     const observer = {
       attemptStarted: () => {},
       attemptEnded: () => {},
@@ -184,7 +184,7 @@ describe('reading', () => {
 describe('breaker', () => {
   const force = (body: string, path = '/api/upstreams/demo/breaker') => ask('POST', path, JSON_TYPE, body);
 
-  test.each(['open', 'closed', 'auto'] as const)('is set to %s, and the log says so', async (to) => {
+  test.each(['open', 'closed', 'auto'] as const)('is set to %s and logged', async (to) => {
     const answer = await force(JSON.stringify({ force: to }));
     expect([answer.status, parsed(answer)]).toEqual([200, { upstream: 'demo', force: to }]);
     expect(deps.forced).toEqual([['demo', to]]);
@@ -192,7 +192,7 @@ describe('breaker', () => {
   });
 
   test.each(['{"force":"shut"}', '{}', '', '[]', '"open"', 'null', '{"force":'])(
-    'does not take %s',
+    'rejects %s',
     async (body) => {
       const answer = await force(body);
       expect(answer.status).toBe(400);
@@ -209,12 +209,12 @@ describe('breaker', () => {
 });
 
 describe('reload', () => {
-  test('says that it worked', async () => {
+  test('reports success', async () => {
     const answer = await ask('POST', '/api/reload', JSON_TYPE);
     expect([answer.status, deps.reloaded]).toEqual([200, 1]);
   });
 
-  test('says every error of a file that was refused', async () => {
+  test('reports every error of a refused file', async () => {
     deps.reloads = [{ ok: false, errors: ['config.yaml:3:5 no', 'config.yaml:4:5 no'] }];
     const answer = await ask('POST', '/api/reload', JSON_TYPE, '{}');
     expect(answer.status).toBe(422);
@@ -222,7 +222,7 @@ describe('reload', () => {
   });
 });
 
-describe('what is not there', () => {
+describe('unknown paths and methods', () => {
   test.each([
     '/api',
     '/dashboard',
@@ -253,13 +253,13 @@ describe('what is not there', () => {
   });
 });
 
-describe('who may ask', () => {
+describe('access', () => {
   const withToken = async (token: string) => {
     await admin.close();
     admin = await start(token);
   };
 
-  test('with a token: its bearer, everyone else may ask for health only', async () => {
+  test('with a token: everything with the token, only health without', async () => {
     await withToken('s3cret');
     expect((await ask('GET', '/healthz')).status).toBe(200);
     expect((await ask('GET', '/readyz')).status).toBe(200);
@@ -282,7 +282,7 @@ describe('who may ask', () => {
     },
   );
 
-  test('a wrong token is told from a missing one', async () => {
+  test('a wrong and a missing token have different errors', async () => {
     await withToken('s3cret');
     const { headers } = await ask('GET', '/metrics', { authorization: 'Bearer wrong' });
     expect(headers['www-authenticate']).toContain('error="invalid_token"');
@@ -294,21 +294,21 @@ describe('who may ask', () => {
   );
 
   test.each(['evil.example', 'evil.example:8081', 'localhost.evil.example', '127.0.0.1.evil.example'])(
-    'without a token: not Host %s, which a browser may have been made to send',
+    'without a token: Host %s is refused, because of DNS rebinding',
     async (host) => {
       expect((await ask('GET', '/api/state', { host })).status).toBe(421);
       expect((await ask('GET', '/healthz', { host })).status).toBe(200);
     },
   );
 
-  test('with a token any Host will do: a name in a cluster is one', async () => {
+  test('with a token every Host is accepted, such as a name in a cluster', async () => {
     await withToken('s3cret');
     const answer = await ask('GET', '/metrics', { host: 'breakwater:8081', authorization: 'Bearer s3cret' });
     expect(answer.status).toBe(200);
   });
 
   test.each(['http://127.0.0.1:3000', 'http://evil.example', 'null', 'file://', 'http://127.0.0.1', ''])(
-    'no web page of %s may ask or change anything',
+    'a web page of %s can neither read nor change anything',
     async (origin) => {
       expect((await ask('POST', '/api/reload', { ...JSON_TYPE, origin })).status).toBe(403);
       expect((await ask('GET', '/api/state', { origin })).status).toBe(403);
@@ -320,7 +320,7 @@ describe('who may ask', () => {
   );
 
   test.each(['cross-site', 'same-site'])(
-    'nor one that a browser calls %s; a link may lead here',
+    'requests with Sec-Fetch-Site %s are refused, except navigation',
     async (site) => {
       const from = { 'sec-fetch-site': site };
       expect((await ask('GET', '/api/state', { ...from, 'sec-fetch-mode': 'no-cors' })).status).toBe(403);
@@ -330,7 +330,7 @@ describe('who may ask', () => {
     },
   );
 
-  test('our own page may', async () => {
+  test('the own page is accepted', async () => {
     const own = { ...JSON_TYPE, origin: admin.url, 'sec-fetch-site': 'same-origin' };
     expect((await ask('POST', '/api/reload', own)).status).toBe(200);
     const host = new URL(admin.url).host.replace('127.0.0.1', 'LocalHost');
@@ -339,7 +339,7 @@ describe('who may ask', () => {
     expect(deps.reloaded).toBe(2);
   });
 
-  test('changes are JSON, which no form can send', async () => {
+  test('changes must be JSON, which a form cannot send', async () => {
     for (const type of [
       'text/plain',
       'application/x-www-form-urlencoded',
@@ -357,8 +357,8 @@ describe('who may ask', () => {
   });
 });
 
-describe('hardness', () => {
-  test('64 KiB are read and no more', async () => {
+describe('robustness', () => {
+  test('at most 64 KiB of a body are read', async () => {
     const padded = (bytes: number) => `{"force":"open"${' '.repeat(bytes - 16)}}`;
     expect((await ask('POST', '/api/upstreams/demo/breaker', JSON_TYPE, padded(65_536))).status).toBe(200);
     const tooLarge = await ask('POST', '/api/upstreams/demo/breaker', JSON_TYPE, padded(65_537));
@@ -368,7 +368,7 @@ describe('hardness', () => {
   test.each([
     ['before the body has come', 'POST /nowhere', '', 404],
     ['in the middle of the body', 'POST /api/reload', ' '.repeat(70_000), 413],
-  ])('a refusal %s arrives, and closes the connection', async (_, line, body, status) => {
+  ])('a refusal %s arrives and closes the connection', async (_, line, body, status) => {
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(new URL(admin.url).port), '127.0.0.1');
       let text = '';
@@ -381,7 +381,7 @@ describe('hardness', () => {
     expect(answer.toLowerCase()).toContain('connection: close');
   });
 
-  test('a bug is a 500 that gives nothing away, and a line in the log', async () => {
+  test('a bug is a 500 without details, and a log line', async () => {
     deps.config = () => {
       throw new Error('the password is hunter2');
     };
@@ -392,14 +392,14 @@ describe('hardness', () => {
     expect((await ask('GET', '/healthz')).status).toBe(200);
   });
 
-  test('a port that is taken is an error, not a crash', async () => {
+  test('a port in use is an error, not a crash', async () => {
     const port = Number(new URL(admin.url).port);
     await expect(startAdmin({ host: '127.0.0.1', port, token: undefined, deps })).rejects.toThrow(
       'EADDRINUSE',
     );
   });
 
-  test('close ends connections that are kept open', async () => {
+  test('close ends idle keep-alive connections', async () => {
     const socket = connect(Number(new URL(admin.url).port), '127.0.0.1');
     const closed = new Promise((resolve) => socket.on('close', () => resolve(true)));
     await new Promise((resolve) => socket.on('connect', resolve));
@@ -408,7 +408,7 @@ describe('hardness', () => {
   });
 });
 
-test('the recent calls forget nothing before they are full', async () => {
+test('the recent calls drop nothing before they are full', async () => {
   const recent = new RecentCalls(new FakeClock(), { slowMs: 1000 });
   const record = (await rescuedStory(new Heard())).end();
   for (let i = 0; i < 99; i++) recent.callEnded(record);

@@ -19,7 +19,7 @@ async function start(folder: string): Promise<{ child: Running; url: string }> {
   return { child, url };
 }
 
-test('a process that is killed at any moment leaves no end untold, and tells each under one id', {
+test('a process killed at any moment: every end is reported, each under one id', {
   timeout: 120_000,
 }, async () => {
   const origin = await startOrigin(ok());

@@ -61,7 +61,7 @@ async function told(client: DurableClient, location: string): Promise<Monitor['c
 
 const to = (receiver: Origin, path = '/hooks/pay') => ({ 'breakwater-callback': receiver.url + path });
 
-test('promise: callback when done: the end of a request is told, signed as Standard Webhooks say, with its result', async () => {
+test('promise: callback when done: the end of a request is reported with its result, signed by Standard Webhooks', async () => {
   const origin = await startOrigin(ok('{"id":12345678901234567890}', { 'content-type': 'application/json' }));
   const receiver = await startOrigin(status(204));
   const client = await startDurable(config(origin, receiver));
@@ -103,7 +103,7 @@ test('promise: callback when done: the end of a request is told, signed as Stand
   );
 });
 
-test('a failed delivery is repeated under the same id, signed anew, and never changes its request', async () => {
+test('a failed delivery is repeated with the same id and a new signature, and never changes its request', async () => {
   const origin = await startOrigin(status(404, {}, 'no such order'));
   const receiver = await startOrigin(status(500), reset(), status(200));
   const client = await startDurable(config(origin, receiver));
@@ -118,7 +118,7 @@ test('a failed delivery is repeated under the same id, signed anew, and never ch
   expect(messages[0]).toEqual(messages[2]);
 });
 
-test('only 2xx is a success: redirects are not followed, and what nobody takes is failed in the end', async () => {
+test('only 2xx is a success: redirects are not followed, and an undelivered callback fails', async () => {
   const origin = await startOrigin(ok());
   const elsewhere = await startOrigin(ok());
   const receiver = await startOrigin(status(302, { location: `${elsewhere.url}/hooks/pay` }));
@@ -130,7 +130,7 @@ test('only 2xx is a success: redirects are not followed, and what nobody takes i
   expect(await client.monitor(location)).toMatchObject({ status: 'succeeded' });
 });
 
-test('the head of a 2xx is the success, though its body never ends', async () => {
+test('the head of a 2xx is a success, even if its body never ends', async () => {
   const origin = await startOrigin(ok());
   const receiver = await startOrigin(({ response }) => void response.writeHead(200).write('still'));
   const client = await startDurable(config(origin, receiver));
@@ -139,7 +139,7 @@ test('the head of a 2xx is the success, though its body never ends', async () =>
   expect(receiver.requests).toHaveLength(1);
 });
 
-test('the head of a 2xx is the success, though its body breaks off', async () => {
+test('the head of a 2xx is a success, even if its body ends early', async () => {
   const origin = await startOrigin(ok());
   const receiver = await startOrigin(({ response, request }) => {
     response.writeHead(200, { 'content-length': '100' }).write('half');
@@ -151,7 +151,7 @@ test('the head of a 2xx is the success, though its body breaks off', async () =>
   expect(receiver.requests).toHaveLength(1);
 });
 
-test('410 stops at once', async () => {
+test('a 410 ends the callback at once', async () => {
   const origin = await startOrigin(ok());
   const receiver = await startOrigin(status(410));
   const client = await startDurable(config(origin, receiver));
@@ -162,7 +162,7 @@ test('410 stops at once', async () => {
   );
 });
 
-test('who is cancelled is told of too, waiting, running, in bulk and deleted', async () => {
+test('a cancelled request has a callback too: waiting, running, in bulk and deleted', async () => {
   const origin = await startOrigin(hang());
   const receiver = await startOrigin(ok());
   const client = await startDurable(config(origin, receiver));
@@ -188,7 +188,7 @@ test('who is cancelled is told of too, waiting, running, in bulk and deleted', a
   );
 });
 
-test('while a secret is being replaced each signs; after that the old one does not any more', async () => {
+test('both secrets sign during a rotation, only the new one afterwards', async () => {
   const origin = await startOrigin(ok());
   const receiver = await startOrigin(ok());
   const store = join(temporaryFolder(), 'store.db');
@@ -205,7 +205,7 @@ test('while a secret is being replaced each signs; after that the old one does n
   expect(() => verified(receiver.requests[1], SECRET)).toThrow('No matching signature found');
 });
 
-describe('a place that is not allowed', () => {
+describe('a URL that is not allowed', () => {
   test.each([
     ['another path', (url: string) => `${url}/admin`],
     ['another port', (url: string) => url.replace(/:\d+$/, ':1/hooks/pay')],
@@ -230,7 +230,7 @@ describe('a place that is not allowed', () => {
     expect(origin.requests).toHaveLength(0);
   });
 
-  test('a number is an address like any other', async () => {
+  test('a numeric host is checked as an address', async () => {
     const origin = await startOrigin(ok());
     const receiver = await startOrigin(ok());
     const client = await startDurable(config(origin, receiver));
@@ -242,7 +242,7 @@ describe('a place that is not allowed', () => {
     expect(receiver.requests[0]?.headers['host']).toBe(`127.0.0.1:${receiver.port}`);
   });
 
-  test('a name that leads to a private address, where those are not allowed', async () => {
+  test('a name that resolves to a private address, if those are not allowed', async () => {
     const origin = await startOrigin(ok());
     const receiver = await startOrigin(ok());
     const name = `http://${hostname()}:${receiver.port}`;
@@ -253,7 +253,7 @@ describe('a place that is not allowed', () => {
     expect(receiver.requests).toHaveLength(0);
   });
 
-  test('by the time of its delivery', async () => {
+  test('the list is checked again at delivery', async () => {
     const origin = await startOrigin(hang());
     const receiver = await startOrigin(ok());
     const store = join(temporaryFolder(), 'store.db');
@@ -267,7 +267,7 @@ describe('a place that is not allowed', () => {
   });
 });
 
-test('who may read a request may read its callback, and nobody else', async () => {
+test('exactly the callers that may read a request may read its callback', async () => {
   const origin = await startOrigin(ok());
   const receiver = await startOrigin(ok());
   const client = await startDurable(config(origin, receiver));

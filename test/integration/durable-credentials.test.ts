@@ -28,7 +28,7 @@ describe.each([
   ['X-My-Own', '    quota: { credential_headers: [x-my-own] }'],
   ['X-My-Own', '    identity: { secret_names: [x-my-own] }'],
 ])('a request that carries only %s', (name, more) => {
-  test.each([false, true])('is read only by those who have it; encrypted: %s', async (keeps) => {
+  test.each([false, true])('can be read only with that credential; encrypted: %s', async (keeps) => {
     const store = join(temporaryFolder(), 'store.db');
     const origin = await startOrigin(ok('the result'));
     const process = keeps ? encrypted() : '';
@@ -88,7 +88,7 @@ test.each([
   expect(await readsWith(client, `${first}/response`, of(a))).toBe(200);
 });
 
-test('what the route overwrites says nothing about the caller, when it submits and when it reads', async () => {
+test('fields that the route overwrites do not identify the caller, at submission and at reading', async () => {
   const origin = await startOrigin(ok());
   const client = await startDurable(
     durableConfig(origin, {

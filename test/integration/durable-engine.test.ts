@@ -72,7 +72,7 @@ test('an open breaker moves a backlog of 10 000 and brings it back as a ramp, wi
   expect(origin.requests.length).toBeLessThanOrEqual(32 + 9);
 });
 
-test('no more attempts of a route run at once than it says, and a full route keeps no other waiting', async () => {
+test('a route runs at most its configured number of attempts, and a full route does not block others', async () => {
   let most = 0;
   const open = new Set<() => void>();
   const slow = await startOrigin(({ response }) => {
@@ -112,7 +112,7 @@ async function startHolding() {
   return { origin, release };
 }
 
-test('without a number, the attempts at once grow with each good answer', async () => {
+test('without a configured number, concurrent attempts grow with each success', async () => {
   const { origin, release } = await startHolding();
   const client = await startDurable(durableConfig(origin, { more: '    concurrency: off' }));
   const accepted = await Promise.all(Array.from({ length: 150 }, () => client.accepted()));
@@ -125,7 +125,7 @@ test('without a number, the attempts at once grow with each good answer', async 
   for (const location of accepted) expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
 });
 
-test('where a limit exists, durable attempts leave a place to a live call', async () => {
+test('with a concurrency limit, durable attempts leave a permit for a live call', async () => {
   const { origin, release } = await startHolding();
   const client = await startDurable(
     durableConfig(origin, { more: '    concurrency: { mode: fixed, max: 4, queue: 0 }' }),
@@ -141,7 +141,7 @@ test('where a limit exists, durable attempts leave a place to a live call', asyn
   for (const location of accepted) expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
 });
 
-test("the callers' credentials are not stored; encrypted where asked for, and sent with every attempt", async () => {
+test('the credentials of callers are not stored, or encrypted if configured, and sent with every attempt', async () => {
   const secret = 'Bearer a-secret-that-nobody-may-find';
   const origin = await startOrigin(status(503), ok());
   const mine = { authorization: secret, cookie: 'session=also-secret' };
@@ -168,7 +168,7 @@ test("the callers' credentials are not stored; encrypted where asked for, and se
   }
 });
 
-test('what the route injects is added at dispatch and never stored', async () => {
+test('injected fields are added when the request is sent and never stored', async () => {
   const store = join(temporaryFolder(), 'store.db');
   const origin = await startOrigin(ok());
   const client = await startDurable(
@@ -190,7 +190,7 @@ test('what the route injects is added at dispatch and never stored', async () =>
   db.close();
 });
 
-test('a body that breaks off in the middle is a failed attempt', async () => {
+test('a body that ends early is a failed attempt', async () => {
   const origin = await startOrigin(({ request, response }) => {
     response.writeHead(200, { 'content-length': 10 });
     response.write('half', () => request.socket.destroy());
@@ -204,7 +204,7 @@ test('a body that breaks off in the middle is a failed attempt', async () => {
   expect(attempts[0]).toMatchObject({ error: 'response_incomplete', reason: 'backoff' });
 });
 
-test('draining lets a running attempt end, begins no other, and answers those who wait', async () => {
+test('draining lets a running attempt finish, begins no other, and answers long polls', async () => {
   const store = join(temporaryFolder(), 'store.db');
   let end = () => {};
   const origin = await startOrigin(({ response }) => void (end = () => response.end('in time')));
@@ -224,7 +224,7 @@ test('draining lets a running attempt end, begins no other, and answers those wh
   expect(await after.done(second)).toMatchObject({ status: 'succeeded', attempts: { made: 1 } });
 });
 
-test('a reload keeps what runs and waits, and follows the new configuration', async () => {
+test('a reload keeps running and waiting requests and applies the new configuration', async () => {
   const old = await startOrigin(status(503));
   const renewed = await startOrigin(ok('new'));
   const store = join(temporaryFolder(), 'store.db');
@@ -295,7 +295,7 @@ test('one line is logged for each request that has ended, with its attempts', as
   });
 });
 
-test('with log.requests: none no line is written', async () => {
+test('with log.requests: none nothing is logged', async () => {
   const origin = await startOrigin(ok());
   const client = await startDurable(durableConfig(origin, { top: 'log: { requests: none }' }));
   for (let n = 0; n < 2; n++) await client.done(await client.accepted());
@@ -316,7 +316,7 @@ test('deferrals, ends and the store have metrics', async () => {
   expect(text).toMatch(/breakwater_store_commit_seconds_count [1-9]/);
 });
 
-test('a result that the store would not take at first is offered again, and nothing is sent twice', async () => {
+test('a result that the store refused is offered again, and nothing is sent twice', async () => {
   const origin = await startOrigin(ok('kept after all'));
   const clock = new FakeClock();
   const client = await startDurable(durableConfig(origin), { clock });
@@ -331,7 +331,7 @@ test('a result that the store would not take at first is offered again, and noth
   expect(origin.requests).toHaveLength(1);
 });
 
-test('what is committed is told with 202, though the store fails while its result is waited for', async () => {
+test('a committed request gets its 202, even if the store fails during the wait for its result', async () => {
   const origin = await startOrigin(ok('done'));
   const client = await startDurable(durableConfig(origin));
   const full = () => Promise.reject(new StoreError('failed', 'it broke'));
@@ -342,7 +342,7 @@ test('what is committed is told with 202, though the store fails while its resul
   expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
 });
 
-test('who is cancelled while the end of an attempt is being kept is cancelled, its next attempt too', async () => {
+test('a cancel while a result is being stored cancels the request and its next attempt', async () => {
   const origin = await startOrigin(status(503), hang());
   const clock = new FakeClock();
   const client = await startDurable(durableConfig(origin), { clock });
@@ -368,7 +368,7 @@ test('who is cancelled while the end of an attempt is being kept is cancelled, i
 });
 
 test.each(['', '    routes: [{ name: other, match: { path: /other } }]'])(
-  'whose route a reload took away waits for it, and ends at its deadline; what is left: "%s"',
+  'a request whose route was removed waits for it and ends at its deadline; left: "%s"',
   async (more) => {
     const origin = await startOrigin(ok());
     const clock = new FakeClock();
@@ -386,7 +386,7 @@ test.each(['', '    routes: [{ name: other, match: { path: /other } }]'])(
   },
 );
 
-test('an attempt that takes too long is broken off, and followed by another', async () => {
+test('an attempt that takes too long is aborted, and another follows', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(hang(), ok());
   const client = await startDurable(durableConfig(origin, { more: '    timeouts: { attempt: 10s }' }), {
@@ -402,7 +402,7 @@ test('an attempt that takes too long is broken off, and followed by another', as
   expect(await client.until(location, ({ done }) => done)).toMatchObject({ status: 'succeeded' });
 });
 
-test('one that may not be repeated is not broken off as long as there is time', async () => {
+test('an attempt that must not be repeated is not aborted before the deadline', async () => {
   const clock = new FakeClock();
   const { promise: late, resolve: answer } = Promise.withResolvers<void>();
   const origin = await startOrigin(async ({ response }) => {
@@ -417,7 +417,7 @@ test('one that may not be repeated is not broken off as long as there is time', 
   expect(await client.until(location, ({ done }) => done)).toMatchObject({ status: 'succeeded' });
 });
 
-test('for what is due in a month the runner looks every minute, because the clock may be set', async () => {
+test('for a request due in a month, the runner wakes every minute, because the clock may be set', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok());
   const client = await startDurable(durableConfig(origin, { durable: 'deadline: 60d' }), { clock });
@@ -430,7 +430,7 @@ test('for what is due in a month the runner looks every minute, because the cloc
   expect(origin.requests).toEqual([]);
 });
 
-test('a quota that is used up puts a request off until it has room, without an attempt', async () => {
+test('a used-up quota defers a request without an attempt', async () => {
   const origin = await startOrigin(ok());
   const client = await startDurable(durableConfig(origin, { more: '    quota: [1/h]' }));
   await client.done(await client.accepted());
@@ -441,7 +441,7 @@ test('a quota that is used up puts a request off until it has room, without an a
   expect(origin.requests).toHaveLength(1);
 });
 
-test('two reloads at once that make it durable open the store once', async () => {
+test('two concurrent reloads that add a durable route open the store once', async () => {
   const origin = await startOrigin(ok());
   const yaml = durableConfig(origin);
   const client = await startDurable(yaml.replace(/ {4}durable: .*\n/, ''));

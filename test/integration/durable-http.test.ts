@@ -9,7 +9,7 @@ import { hang, ok, startOrigin, status } from '../support/origin.ts';
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
 
 test.each(['toString', 'constructor', '__proto__', 'hasOwnProperty'])(
-  '%s is a method and a path like any other that is unknown here',
+  '%s is an unknown method and an unknown path',
   async (name) => {
     const client = await startDurable(
       durableConfig(await startOrigin(ok()), { top: 'clients: { http2: true }' }),
@@ -25,7 +25,7 @@ test.each(['toString', 'constructor', '__proto__', 'hasOwnProperty'])(
 );
 
 describe('submission', () => {
-  test('is answered with 202, where to look, and what was applied; our own fields are not forwarded', async () => {
+  test('gets 202 with Location and Preference-Applied; own fields are not forwarded', async () => {
     const origin = await startOrigin(ok('done'));
     const client = await startDurable(
       durableConfig(origin, {
@@ -67,7 +67,7 @@ describe('submission', () => {
     expect(Object.keys(sent?.headers ?? {}).filter((name) => name.startsWith('breakwater'))).toEqual([]);
   });
 
-  test('that may wait is answered with the result itself, if that comes in time', async () => {
+  test('with wait gets the result, if it arrives in time', async () => {
     const origin = await startOrigin(status(503), status(201, { 'x-receipt': '17' }, 'paid'));
     const client = await startDurable(durableConfig(origin));
     const reply = await client.submit({ prefer: 'respond-async, wait=30' });
@@ -77,7 +77,7 @@ describe('submission', () => {
     expect([reply.headers.get('x-receipt'), await reply.text()]).toEqual(['17', 'paid']);
   });
 
-  test('that waits for what does not come in time is answered with 202', async () => {
+  test('with wait gets 202, if the result does not arrive in time', async () => {
     const origin = await startOrigin(hang());
     const client = await startDurable(durableConfig(origin));
     const reply = await client.submit({ prefer: 'respond-async, wait=0' });
@@ -134,7 +134,7 @@ describe('submission', () => {
     ).toBe(202);
   });
 
-  test('may ask for less time than its route gives, not for more', async () => {
+  test('can shorten the deadline of its route, not extend it', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin, { durable: 'deadline: 3h' }));
     const hours = async (deadline: string) => {
@@ -147,7 +147,7 @@ describe('submission', () => {
     expect(await hours('2999-01-01T00:00:00Z')).toBeCloseTo(3, 2);
   });
 
-  test('is refused where a field of ours comes twice; labels may', async () => {
+  test('is refused if an own field is sent twice, except labels', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
     const submit = (...headers: string[]) =>
@@ -207,7 +207,7 @@ describe('idempotency', () => {
     expect(await client.done(first)).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
   });
 
-  test('one key goes upstream on every attempt, a made one too', async () => {
+  test('every attempt sends the same key upstream, also a generated one', async () => {
     const origin = await startOrigin(status(503), status(503), ok());
     const client = await startDurable(
       durableConfig(origin).replace('idempotency_key: pass', 'idempotency_key: inject'),
@@ -242,7 +242,7 @@ describe('monitor and response', () => {
     expect(await after.json()).toMatchObject({ status: 'cancelled', done: true });
   });
 
-  test('the response is what the upstream answered, byte for byte: status, fields, encoding, binary', async () => {
+  test("the response is the upstream's, byte for byte: status, fields, encoding, binary", async () => {
     const bytes = gzipSync(Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 7919) % 256)));
     const fields = {
       'content-type': 'application/octet-stream',
@@ -277,7 +277,7 @@ describe('monitor and response', () => {
     expect(pick(stored.rawHeaders)).toEqual(pick(direct.rawHeaders));
   });
 
-  test('of a reply over max_result the beginning is kept, and said to be cut', async () => {
+  test('a reply over max_result is truncated and marked as such', async () => {
     const origin = await startOrigin(ok('x'.repeat(300_000)));
     const client = await startDurable(durableConfig(origin, { durable: 'max_result: 1000B' }));
     const location = await client.accepted();
@@ -289,7 +289,7 @@ describe('monitor and response', () => {
     expect([reply.headers.get('breakwater-truncated'), (await reply.text()).length]).toEqual(['true', 1000]);
   });
 
-  test('neither monitor nor list shows a query, which may hold secrets; the upstream gets it', async () => {
+  test('neither monitor nor list shows the query, which can contain secrets; the upstream gets it', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
     const location = await client.accepted({}, {}, '/api/orders?name=hush');
@@ -301,14 +301,14 @@ describe('monitor and response', () => {
     expect(origin.requests[0]?.url).toBe('/orders?name=hush');
   });
 
-  test('the response of what is not done is 202 and the monitor', async () => {
+  test('the response of an unfinished request is 202 and the monitor', async () => {
     const origin = await startOrigin(hang());
     const client = await startDurable(durableConfig(origin));
     const reply = await client.call('GET', `${await client.accepted()}/response`);
     expect([reply.status, await reply.json()]).toEqual([202, expect.objectContaining({ done: false })]);
   });
 
-  test('the response of a failure without any reply is a problem of ours', async () => {
+  test('the response of a failure without a reply is a problem of the proxy', async () => {
     const origin = await startOrigin(({ request }) => void request.socket.destroy());
     const client = await startDurable(durableConfig(origin, { durable: 'attempts: 2' }));
     const location = await client.accepted();
@@ -318,7 +318,7 @@ describe('monitor and response', () => {
     expect(await reply.json()).toMatchObject({ code: 'exhausted', attempts: 2 });
   });
 
-  test('the response of a failure with replies is the last of them', async () => {
+  test('the response of a failure with replies is the last reply', async () => {
     const origin = await startOrigin(status(503, {}, 'first'), status(503, {}, 'second'));
     const client = await startDurable(durableConfig(origin, { durable: 'attempts: 2' }));
     const location = await client.accepted();
@@ -327,7 +327,7 @@ describe('monitor and response', () => {
     expect([reply.status, await reply.text()]).toEqual([503, 'second']);
   });
 
-  test('what may not be read by others is not there for them', async () => {
+  test('another caller gets 404', async () => {
     const origin = await startOrigin(ok('secret'));
     const client = await startDurable(durableConfig(origin));
     const mine = { authorization: 'Bearer mine' };
@@ -353,8 +353,8 @@ describe('monitor and response', () => {
   });
 });
 
-describe('what people do to requests', () => {
-  test('cancel ends what waits at once, and cuts what runs', async () => {
+describe('operations on requests', () => {
+  test('cancel ends a waiting request at once and aborts a running attempt', async () => {
     const origin = await startOrigin(hang());
     const client = await startDurable(durableConfig(origin));
     const waiting = await client.accepted({ 'breakwater-delay': '1h' });
@@ -377,7 +377,7 @@ describe('what people do to requests', () => {
     });
   });
 
-  test('retry sends what waits now, what failed again under the same id, what succeeded only by force', async () => {
+  test('retry sends a waiting request now and restarts a failed one; a success needs force', async () => {
     const origin = await startOrigin(ok('1'), status(400), ok('2'), ok('3'));
     const client = await startDurable(durableConfig(origin));
     const delayed = await client.accepted({ 'breakwater-delay': '1h' });
@@ -406,7 +406,7 @@ describe('what people do to requests', () => {
     expect((await client.call('POST', `${location}/retry`)).status).toBe(410);
   });
 
-  test('after its retention it is gone: 410, monitor and response', async () => {
+  test('after its retention monitor and response are 410', async () => {
     const origin = await startOrigin(ok('secret'));
     const clock = new FakeClock();
     const client = await startDurable(durableConfig(origin, { durable: 'retention: 1m' }), { clock });
@@ -449,7 +449,7 @@ describe('what people do to requests', () => {
 });
 
 describe('operators', () => {
-  test('list, filter, page and change many, by the admin listener or with the token', async () => {
+  test('list, filter, page and bulk changes need the admin listener or the token', async () => {
     const origin = await startOrigin(status(400));
     const client = await startDurable(durableConfig(origin, { top: 'admin_token: hush' }));
     const auth = { authorization: 'Bearer hush' };
@@ -486,7 +486,7 @@ describe('operators', () => {
     expect(await (await bulk('cancel?limit=10')).json()).toMatchObject({ changed: 0 });
   });
 
-  test('a backup is a store like any other, taken while the first one works on', async () => {
+  test('a backup is a complete store, made without stopping the first one', async () => {
     const origin = await startOrigin(status(201, {}, 'done'));
     const client = await startDurable(durableConfig(origin));
     const location = await client.accepted();
@@ -500,7 +500,7 @@ describe('operators', () => {
     expect((await client.submit()).status).toBe(202);
   });
 
-  test('a paused route keeps what is due, and says so; resumed, it goes on', async () => {
+  test('a paused route holds back due requests and shows it; after resume it continues', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
     expect((await client.admin('POST', '/routes/api%2Fdefault/pause')).status).toBe(200);
@@ -523,12 +523,12 @@ describe('operators', () => {
     'cursor=-1',
     'since=yesterday',
     'colour=red',
-  ])('a filter that means nothing is refused: %s', async (query) => {
+  ])('an invalid filter is refused: %s', async (query) => {
     const client = await startDurable(durableConfig(await startOrigin()));
     expect((await client.admin('GET', `/requests?${query}`)).status).toBe(400);
   });
 
-  test('no web page may act through the admin listener', async () => {
+  test('web pages cannot act through the admin listener', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
     const reply = await fetch(`${client.proxy.adminUrl}/_breakwater/routes/api/default/pause`, {
@@ -538,7 +538,7 @@ describe('operators', () => {
     expect(reply.status).toBe(403);
   });
 
-  test('other paths and methods are told what there is', async () => {
+  test('other paths and methods get 404 and 405 with what exists', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
     const location = await client.accepted();

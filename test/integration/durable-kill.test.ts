@@ -70,7 +70,7 @@ async function start(folder: string): Promise<{ child: Running; url: string }> {
   return { child, url };
 }
 
-test('promise: survives kill -9: whatever was accepted is found afterwards and ends, under one key', {
+test('promise: survives kill -9: every accepted request is found afterwards and ends, under one key', {
   timeout: 300_000,
 }, async () => {
   const origin = await faultyOrigin();

@@ -23,7 +23,7 @@ const FAILED = replyBytes(
 describe.each([
   ['SQLite', undefined],
   ['PostgreSQL', MISSING],
-])('what upstreams say is kept, whatever it is: %s', (database, missing) => {
+])('any text of an upstream can be stored: %s', (database, missing) => {
   const store = () =>
     database === 'SQLite' ? join(temporaryFolder(), 'store.db') : (server as PostgresServer).freshUrl();
 

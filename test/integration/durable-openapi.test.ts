@@ -120,7 +120,7 @@ test('every documented path answers, and every answer is as documented, field by
   }
 });
 
-test('the document is served to anybody', async () => {
+test('the document needs no token', async () => {
   const origin = await startOrigin();
   const client = await startDurable(durableConfig(origin));
   const reply = await client.call('GET', '/_breakwater/openapi.json');

@@ -12,7 +12,7 @@ const forbidden = (yaml: string, url: string) =>
 
 const POST = { method: 'POST', body: 'pay' };
 
-test('an upstream whose name leads to a forbidden address: the request waits for a person, and no attempt counts', async () => {
+test('an upstream that resolves to a forbidden address: the request waits for an operator, and no attempt counts', async () => {
   const origin = await startOrigin(ok());
   const yaml = durableConfig(origin);
   const client = await startDurable(forbidden(yaml, origin.url));
@@ -30,7 +30,7 @@ test('an upstream whose name leads to a forbidden address: the request waits for
   expect(await client.done(location)).toMatchObject({ status: 'succeeded', attempts: { made: 1 } });
 });
 
-test('an obstacle that stays until the deadline is named by the end', async () => {
+test('an obstacle that remains until the deadline is named in the error', async () => {
   const clock = new FakeClock();
   const url = 'http://127.0.0.1:9';
   const client = await startDurable(forbidden(durableConfig({ url }), url), { clock });
@@ -45,7 +45,7 @@ test('an obstacle that stays until the deadline is named by the end', async () =
   });
 });
 
-test('a POST without a key that was turned away with 429 is sent again', async () => {
+test('a POST without a key is sent again after 429', async () => {
   const origin = await startOrigin(status(429), status(429, { 'retry-after': '0' }), ok('paid'));
   const client = await startDurable(durableConfig(origin));
   const location = await client.accepted({}, POST);
@@ -53,7 +53,7 @@ test('a POST without a key that was turned away with 429 is sent again', async (
 });
 
 test.each([408, 500, 502, 503, 504])(
-  'a POST without a key that was answered with %i is held, for it may have been acted on',
+  'a POST without a key ends after %i, because the upstream may have processed it',
   async (code) => {
     const origin = await startOrigin(status(code, {}, 'why'), ok());
     const client = await startDurable(durableConfig(origin));
@@ -108,7 +108,7 @@ test('with another credentials_key the request waits, is not sent, and goes on w
   expect(origin.requests[0]?.headers).toMatchObject(auth);
 });
 
-test('a process that dies in each attempt: the deaths count, are listed, and have their waits between them', async () => {
+test('a process that dies in each attempt: lost attempts count, are listed and are followed by waits', async () => {
   const store = join(temporaryFolder(), 'store.db');
   const origin = await startOrigin(hang());
   const yaml = durableConfig(origin, { store, durable: 'attempts: 3' });
@@ -136,7 +136,7 @@ test('a process that dies in each attempt: the deaths count, are listed, and hav
   expect(origin.requests).toHaveLength(3);
 });
 
-test('a POST that ran when its process died is held, even if its route is gone afterwards', async () => {
+test('a POST that ran when its process died is not repeated, even if its route was removed', async () => {
   const store = join(temporaryFolder(), 'store.db');
   const origin = await startOrigin(hang(), ok());
   const yaml = durableConfig(origin, { store });

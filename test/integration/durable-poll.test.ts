@@ -21,7 +21,7 @@ const HEADERS = {
 const lines = (origin: { requests: readonly { method?: string; url?: string }[] }) =>
   origin.requests.map(({ method, url }) => `${method} ${url}`);
 
-test('a payment: submitted once, polled by its id, its last reply is the response', async () => {
+test('a payment is submitted once and polled by its id; the last reply is the response', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(says({ id: 17, status: 'new' }, {}, 201), pending, status(503), settled);
   const durable = polls('"/v1/payments/{json:/id}/status"');
@@ -59,7 +59,7 @@ test('a payment: submitted once, polled by its id, its last reply is the respons
   expect(asked?.body.length).toBe(0);
 });
 
-test('an operation as Azure has them: its own address, its own route and credentials, Retry-After', async () => {
+test('an Azure operation has its own URL, route and credentials, and Retry-After', async () => {
   const clock = new FakeClock();
   const accepted = (url: string) =>
     says({}, { 'operation-location': `${url}/ai/operations/9?v=1`, 'retry-after': '10' }, 202);
@@ -88,7 +88,7 @@ test('an operation as Azure has them: its own address, its own route and credent
   ]);
 });
 
-describe('where a reply may point', () => {
+describe('the URL in a reply', () => {
   test.each([
     ['status/9', '/base/v1/status/9'],
     ['/base/x?y=1#z', '/base/x?y=1'],
@@ -145,7 +145,7 @@ describe('where a reply may point', () => {
 
   // A value stays in its own segment. It is not enough that it stays below the base path.
   test.each(['../admin', '..\\admin', '..;a/admin', '..%2Fadmin', '%252e%252e/admin', 'a/../../admin'])(
-    'a value %j climbs and is not followed',
+    'a value %j leaves the path and is not followed',
     async (id) => {
       for (const basePath of ['', '/base']) {
         const origin = await startOrigin(says({ id }), settled);
@@ -161,7 +161,7 @@ describe('where a reply may point', () => {
   );
 
   test.each([{ id: '..' }, { id: '' }, { id: null }, { id: '\ud800' }, {}])(
-    'a value %j is none',
+    'a value %j is not usable',
     async (value) => {
       const origin = await startOrigin(says(value));
       const client = await startDurable(
@@ -194,7 +194,7 @@ describe('after a restart with the same file', () => {
     expect(lines(origin)).toEqual(['POST /orders', 'GET /jobs/1', 'GET /jobs/1', 'GET /jobs/1']);
   });
 
-  test('a poll that was cut is made again; a submit that was answered is not', async () => {
+  test('an aborted poll is repeated; an answered submission is not', async () => {
     const store = join(temporaryFolder(), 'store.db');
     const clock = new FakeClock();
     const origin = await startOrigin(status(202, { location: '/jobs/1' }), hang(), settled);
@@ -210,7 +210,7 @@ describe('after a restart with the same file', () => {
   });
 });
 
-test('retried after its deadline, it is polled on and not submitted again; after a failure it is', async () => {
+test('a retry after the deadline continues polling; after a failure it submits again', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(
     status(202, { location: '/jobs/1' }),
@@ -239,7 +239,7 @@ test('retried after its deadline, it is polled on and not submitted again; after
   ]);
 });
 
-test('a reload that no longer says what to poll neither submits again nor takes a pending answer for the end', async () => {
+test('a reload without a poll target neither submits again nor ends on a pending reply', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(status(202, { location: '/jobs/1' }), pending);
   const store = join(temporaryFolder(), 'store.db');
@@ -255,7 +255,7 @@ test('a reload that no longer says what to poll neither submits again nor takes 
   expect(origin.requests).toHaveLength(1);
 });
 
-test('an error before the submit is taken is the business of the other loop', async () => {
+test('an error before the submission is accepted follows the retry rules', async () => {
   const origin = await startOrigin(status(503), status(503), status(202, { location: '/jobs/1' }), settled);
   const client = await startDurable(
     durableConfig(origin, { durable: polls('header:location').replace('2s', '100ms') }),

@@ -19,7 +19,7 @@ test('promise: submit → id → status → result', async () => {
   expect(await (await client.call('GET', `${location}/response`)).text()).toBe('the result');
 });
 
-test('promise: exponential backoff, per-route policy, immediate first attempt, the next time is told', async () => {
+test('promise: exponential backoff, per-route policy, immediate first attempt, next time shown', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(status(502));
   const yaml = durableConfig(origin).replace(
@@ -56,7 +56,7 @@ test('promise: exponential backoff, per-route policy, immediate first attempt, t
   });
 });
 
-test('promise: limited attempts: exactly as many as the route says, and a deadline ends it before', async () => {
+test('promise: limited attempts: exactly as many as configured, unless the deadline comes first', async () => {
   const origin = await startOrigin(status(503));
   const client = await startDurable(durableConfig(origin, { durable: 'attempts: 3' }));
   expect(await client.done(await client.accepted())).toMatchObject({
@@ -80,7 +80,7 @@ test('promise: limited attempts: exactly as many as the route says, and a deadli
   });
 });
 
-test('promise: filter by error class: what is no use to repeat is not repeated', async () => {
+test('promise: filter by error class: permanent errors are not retried', async () => {
   const origin = await startOrigin(status(400), status(404), reset(), status(500), status(503), ok());
   const client = await startDurable(durableConfig(origin));
   const end = async (headers = {}) => client.done(await client.accepted(headers, POST));
@@ -100,7 +100,7 @@ test('promise: filter by error class: what is no use to repeat is not repeated',
   expect(await end(key('d'))).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
 });
 
-test('a request of which nobody knows whether it arrived is sent again where the route says so', async () => {
+test('a request with unknown outcome is sent again if the route allows it', async () => {
   const origin = await startOrigin(reset(), ok());
   const client = await startDurable(durableConfig(origin, { durable: 'on_unknown_outcome: retry' }));
   expect(await client.done(await client.accepted({}, POST))).toMatchObject({
@@ -136,7 +136,7 @@ test('promise: states can be queried and filtered (min_attempts=2)', async () =>
   expect(found.requests.map(({ id }) => hard.endsWith(id))).toEqual([true]);
 });
 
-test('promise: a final failure is kept and can be replayed, under the same id and key', async () => {
+test('promise: a final failure is retained and can be replayed under the same id and key', async () => {
   const origin = await startOrigin(status(422, {}, 'no such customer'), ok('paid'));
   const client = await startDurable(durableConfig(origin));
   const location = await client.accepted(key('charge-1'), POST);
@@ -147,7 +147,7 @@ test('promise: a final failure is kept and can be replayed, under the same id an
   expect(origin.requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['charge-1', 'charge-1']);
 });
 
-test('promise: stalled work is recovered without a sweeper: what ran when the process died runs again', async () => {
+test('promise: stalled work is recovered without a sweeper: a request that ran when the process died runs again', async () => {
   const store = join(temporaryFolder(), 'store.db');
   const origin = await startOrigin(hang(), ok('recovered'));
   const first = await startDurable(durableConfig(origin, { store }));
@@ -165,7 +165,7 @@ test('promise: stalled work is recovered without a sweeper: what ran when the pr
   ]);
 });
 
-test('a request that may not be repeated, and ran when the process died, is held for a person', async () => {
+test('a request that must not be repeated ends if its process died during it', async () => {
   const store = join(temporaryFolder(), 'store.db');
   const origin = await startOrigin(hang(), ok());
   const first = await startDurable(durableConfig(origin, { store }));
@@ -179,7 +179,7 @@ test('a request that may not be repeated, and ran when the process died, is held
   expect(await second.done(location)).toMatchObject({ status: 'succeeded' });
 });
 
-test('promise: the key of one caller holds up no other caller and no other route', async () => {
+test('promise: the key of one caller blocks no other caller and no other route', async () => {
   const origin = await startOrigin(hang());
   const client = await startDurable(
     durableConfig(origin, { more: '    routes: [{ name: other, match: { path: /other } }]' }),
@@ -203,7 +203,7 @@ test('promise: the key of one caller holds up no other caller and no other route
   expect(listed.requests).toHaveLength(4);
 });
 
-test('promise: one in flight per key, in the order of acceptance', async () => {
+test('promise: one in flight per key, in order of acceptance', async () => {
   let inFlight = 0;
   let most = 0;
   const gates: Array<() => void> = [];
@@ -257,8 +257,8 @@ test('promise: work accepted is never silently lost: no 202 when the store canno
   expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(200);
 });
 
-describe('promise: remarks on why it waits', () => {
-  test('breaker_open: nothing is sent, no attempt is used up', async () => {
+describe('promise: the reason of a wait is shown', () => {
+  test('breaker_open: nothing is sent and no attempt counts', async () => {
     const origin = await startOrigin(ok());
     const client = await startDurable(durableConfig(origin));
     await fetch(`${client.proxy.adminUrl}/api/upstreams/api/breaker`, {
@@ -274,7 +274,7 @@ describe('promise: remarks on why it waits', () => {
     expect(origin.requests).toEqual([]);
   });
 
-  test('budget: a retry that the budget does not pay for waits, and is no attempt', async () => {
+  test('budget: a retry without budget waits and does not count as an attempt', async () => {
     const origin = await startOrigin(status(502), status(502), ok());
     const client = await startDurable(
       durableConfig(origin).replace('retry: {', 'retry: { budget: { cap: 1, ratio: 0, refill: 0.001/s },'),
@@ -286,7 +286,7 @@ describe('promise: remarks on why it waits', () => {
     });
   });
 
-  test('budget: a retry that the breaker did not let out costs nothing', async () => {
+  test('budget: a retry that the breaker refused costs nothing', async () => {
     const force = (state: string) =>
       fetch(`${client.proxy.adminUrl}/api/upstreams/api/breaker`, {
         method: 'POST',
@@ -309,7 +309,7 @@ describe('promise: remarks on why it waits', () => {
     expect(await client.until(location, ended)).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
   });
 
-  test('quota, concurrency: what would exceed it waits without an attempt', async () => {
+  test('quota, concurrency: a request above the limit waits without an attempt', async () => {
     const origin = await startOrigin(hang());
     const client = await startDurable(
       durableConfig(origin, { more: '    concurrency: { mode: fixed, max: 1, queue: 0 }' }),
@@ -335,7 +335,7 @@ describe('promise: remarks on why it waits', () => {
   });
 });
 
-test('promise: what the monitor shows survives a restart, results can be read again and again', async () => {
+test('promise: monitor and results survive a restart, and results can be read repeatedly', async () => {
   const store = join(temporaryFolder(), 'store.db');
   const origin = await startOrigin(status(503), early(200, {}, 'kept'));
   const first = await startDurable(durableConfig(origin, { store }));
@@ -363,7 +363,7 @@ upstreams: { api: { url: https://api.example.com, durable: { attempts: "\${ATTEM
   });
 });
 
-test('promise: the true schedule is shown', async () => {
+test('promise: the planned schedule matches the real one', async () => {
   const file = join(
     temporaryFolder({
       'config.yaml':

@@ -19,7 +19,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     return [await startDurable(yaml), await startDurable(yaml), await startDurable(yaml)] as const;
   }
 
-  test('any of them answers for a request that another accepted, and waits for it', async () => {
+  test('each answers and waits for a request that another accepted', async () => {
     const origin = await startOrigin(status(503, {}, 'not now'), status(201, { 'x-receipt': '17' }, 'paid'));
     const [one, two, third] = await three(origin);
     const key = { 'idempotency-key': 'order-7781', authorization: 'Bearer mine' };
@@ -45,7 +45,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     expect(origin.requests).toHaveLength(2);
   });
 
-  test('a route that is paused on one is paused on all, and goes on wherever it is resumed', async () => {
+  test('a route paused on one is paused on all, and each can resume it', async () => {
     const origin = await startOrigin(ok('done'));
     const [one, two, third] = await three(origin);
     expect((await one.admin('POST', '/routes/api%2Fdefault/pause')).status).toBe(200);
@@ -56,7 +56,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     expect(await one.done(location)).toMatchObject({ status: 'succeeded' });
   });
 
-  test('what waits is cancelled by any of them', async () => {
+  test('each can cancel a waiting request', async () => {
     const origin = await startOrigin(hang());
     const [one, two] = await three(origin);
     const waiting = await one.accepted({ 'breakwater-delay': '1h' });
@@ -64,7 +64,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     expect(await one.monitor(waiting)).toMatchObject({ status: 'cancelled' });
   });
 
-  test('what runs on another one cannot be cut from here, and that is said', async () => {
+  test('an attempt on another proxy cannot be cancelled, and the error says so', async () => {
     const origin = await startOrigin(hang());
     const yaml = durableConfig(origin, { store: await server.freshUrl() });
     const owner = await startDurable(yaml);
@@ -85,7 +85,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     expect(await other.monitor(location)).toMatchObject({ status: 'cancelled' });
   });
 
-  test('what one of them ran when it was killed is run by another after its lease', {
+  test('a request of a killed proxy is run by another after its lease', {
     timeout: 60_000,
   }, async () => {
     const origin = await startOrigin(hang(), ok('done'));

@@ -38,7 +38,7 @@ async function ended(client: DurableClient, count: number): Promise<void> {
 
 // The clock begins at 2026-01-01T00:00:00Z, which is a slot.
 
-test('promise: periodic requests, result kept for later reads: each slot has one run by the rules of its route, and others read the result', async () => {
+test('promise: periodic requests, result stored for later reads: each slot has one run by the rules of its route, and others read the result', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok('first'), ok('second'));
   const client = await startDurable(config(origin), { clock });
@@ -74,7 +74,7 @@ test('promise: periodic requests, result kept for later reads: each slot has one
   );
 });
 
-test('a failed run is retried like any durable request, and the last good result stays readable', async () => {
+test('a failed run is retried like any durable request, and the last successful result stays readable', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok('good'), status(404));
   const client = await startDurable(config(origin), { clock });
@@ -86,7 +86,7 @@ test('a failed run is retried like any durable request, and the last good result
   expect(await (await client.call('GET', '/_breakwater/schedules/rates/response')).text()).toBe('good');
 });
 
-test('promise: overlap policy: skip leaves slots out while a run goes on, also for a run by hand', async () => {
+test('promise: overlap policy: skip skips slots during an unfinished run, also for a manual run', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(hang());
   const client = await startDurable(
@@ -105,7 +105,7 @@ test('promise: overlap policy: skip leaves slots out while a run goes on, also f
   );
 });
 
-test('overlap: queue has every slot run, one at a time', async () => {
+test('overlap: queue runs every slot, one at a time', async () => {
   const clock = new FakeClock();
   let answer = () => undefined as unknown;
   const held = new Promise<void>((resolve) => {
@@ -131,7 +131,7 @@ test('overlap: queue has every slot run, one at a time', async () => {
 test.each([
   ['latest', 1],
   ['none', 0],
-])('catchup: %s runs %i of the slots that were missed', async (catchup, runs) => {
+])('catchup: %s runs %i of the missed slots', async (catchup, runs) => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok());
   const yaml = config(origin, `${RATES}, catchup: ${catchup}`, join(temporaryFolder(), 'store.db'));
@@ -155,7 +155,7 @@ test.each([
   expect(origin.requests).toHaveLength(2 + runs);
 });
 
-test('a schedule can be paused, run by hand and resumed, by operators alone', async () => {
+test('only operators can pause, run and resume a schedule', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok());
   const client = await startDurable(config(origin), { clock });
@@ -184,7 +184,7 @@ test('a schedule can be paused, run by hand and resumed, by operators alone', as
   expect(origin.requests).toHaveLength(3);
 });
 
-test('a reload adds, changes and takes away schedules', async () => {
+test('a reload adds, changes and removes schedules', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok());
   const store = join(temporaryFolder(), 'store.db');
@@ -225,7 +225,7 @@ test('every run of a POST has a key of its own slot', async () => {
   ]);
 });
 
-test('what a schedule brings is in the cache of its route, for all who read there; what it was given stays as it came', async () => {
+test('the result of a schedule fills the cache of its route, and the stored result stays unchanged', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(
     ok('first'),
@@ -258,7 +258,7 @@ test('what a schedule brings is in the cache of its route, for all who read ther
   expect(await read()).toEqual(['third', 'upstream']);
 });
 
-test('a key that a client names like a schedule does not hold up its runs', async () => {
+test('a client key with the name of a schedule does not block its runs', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok());
   const client = await startDurable(config(origin, `${RATES}, overlap: queue`), { clock });

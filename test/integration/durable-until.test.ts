@@ -9,7 +9,7 @@ import { pass, pending, pollsOf, says, settled, UNTIL, waiting, waitOf } from '.
 
 const GET = { method: 'GET', body: null };
 
-test('promise: poll until a payment is settled: pending, pending, settled; changes are attempts, the rest a number', async () => {
+test('promise: poll until a payment is settled: pending, pending, settled; changes are listed, repeats only counted', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(pending, pending, settled);
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }), { clock });
@@ -54,7 +54,7 @@ test.each([
     'The reply reports a failure: no funds',
   ],
   ['a 404', status(404), 'The reply reports a failure'],
-])('%s: failed, with what the reply says', async (_, step, title) => {
+])('%s: failed, with the message of the reply', async (_, step, title) => {
   const origin = await startOrigin(step);
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }));
   const location = await client.accepted({}, GET);
@@ -63,7 +63,7 @@ test.each([
   expect((await client.call('GET', `${location}/response`)).status).toBe(end.response?.status);
 });
 
-test('errors in between are retried by the other loop, and polls give its attempts back', async () => {
+test('errors between polls are retried, and a successful poll resets the attempts', async () => {
   const clock = new FakeClock();
   const flaky = status(503);
   const origin = await startOrigin(pending, flaky, flaky, pending, flaky, flaky, settled);
@@ -99,7 +99,7 @@ test('errors in between are retried by the other loop, and polls give its attemp
   });
 });
 
-test('errors in a row use up the attempts, whatever has been polled before', async () => {
+test('consecutive errors use up the attempts, whatever was polled before', async () => {
   const origin = await startOrigin(pending, status(503));
   const until = UNTIL.replace('min: 2s', 'min: 100ms');
   const client = await startDurable(durableConfig(origin, { durable: `attempts: 3, ${until}` }));
@@ -119,7 +119,7 @@ test.each([
   expect(waitOf(monitor, clock)).toBe(wait);
 });
 
-test('the deadline: one last try exactly then, and its reply is kept', async () => {
+test('the last poll is made exactly at the deadline, and its reply is stored', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(pending, says({ status: 'pending', try: 'last' }));
   const until = UNTIL.replace('3d', '3s');
@@ -135,7 +135,7 @@ test('the deadline: one last try exactly then, and its reply is kept', async () 
   expect(origin.requests).toHaveLength(2);
 });
 
-test('an error near the deadline leaves the last try at the deadline', async () => {
+test('an error near the deadline still allows the last poll at the deadline', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(pending, status(503), settled);
   const until = UNTIL.replace('3d', '10s');
@@ -152,7 +152,7 @@ test('an error near the deadline leaves the last try at the deadline', async () 
   expect(await client.until(location, ({ done }) => done)).toMatchObject({ status: 'succeeded' });
 });
 
-test('a breaker that is open at the last try ends it; nothing is asked in a ring', async () => {
+test('an open breaker at the last poll ends the request without a busy loop', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(pending);
   const until = UNTIL.replace('3d', '3s');
@@ -166,7 +166,7 @@ test('a breaker that is open at the last try ends it; nothing is asked in a ring
   expect(await (await client.call('GET', `${location}/response`)).json()).toEqual({ status: 'pending' });
 });
 
-test('a POST without a key is not sent again to ask', async () => {
+test('a POST without a key is not sent again to poll', async () => {
   const origin = await startOrigin(pending);
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }));
   const end = await client.done(await client.accepted({}, { method: 'POST' }));
@@ -175,7 +175,7 @@ test('a POST without a key is not sent again to ask', async () => {
   expect(origin.requests).toHaveLength(1);
 });
 
-test('a packed reply is judged unpacked and kept as it came', async () => {
+test('a compressed reply is evaluated decompressed and stored as it came', async () => {
   const packed = gzipSync(JSON.stringify({ status: 'settled' }));
   const origin = await startOrigin(status(200, { 'content-encoding': 'gzip' }, packed));
   const client = await startDurable(durableConfig(origin, { durable: UNTIL }));
@@ -186,7 +186,7 @@ test('a packed reply is judged unpacked and kept as it came', async () => {
   });
 });
 
-test('what is no JSON, or too much of it, is no answer, and the attempt says so', async () => {
+test('a body that is not JSON, or too long, is not final, and the attempt says so', async () => {
   const clock = new FakeClock();
   const big = JSON.stringify({ status: 'settled', padding: 'x'.repeat(1_048_576) });
   const origin = await startOrigin(status(200, {}, gzipSync(big)), status(200, {}, big), settled);

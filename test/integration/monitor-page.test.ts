@@ -20,7 +20,7 @@ const pathOf = (name: string) => (name === 'index.html' ? '/' : `/dashboard/${na
 const NO_DURABLE = "upstreams: { api: { url: 'http://127.0.0.1:1', allow_private: true } }";
 
 describe('the files', () => {
-  test('each is there as it is, none may do more than our own scripts can', async () => {
+  test('each is served unchanged, with a policy that allows only own scripts', async () => {
     const { adminUrl } = await startBreakwater(NO_DURABLE);
     for (const name of names) {
       const answer = await fetch(adminUrl + pathOf(name));
@@ -48,7 +48,7 @@ describe('the files', () => {
     }
   });
 
-  test('they are read only', async () => {
+  test('they allow GET and HEAD only', async () => {
     const { adminUrl } = await startBreakwater(NO_DURABLE);
     const answer = await fetch(`${adminUrl}/`, {
       method: 'POST',
@@ -62,7 +62,7 @@ describe('the files', () => {
     ]);
   });
 
-  test('the page names only what is served, and nothing of it is inline', () => {
+  test('the page references only served files, and nothing is inline', () => {
     const html = source('index.html');
     const named = [...html.matchAll(/(?:href|src)="([^"]*)"/g)].map(([, name = '']) => name);
     expect(named.length).toBeGreaterThan(2);
@@ -74,7 +74,7 @@ describe('the files', () => {
     expect(source('page.css')).not.toMatch(/url\(|@import/);
   });
 
-  test.each(scripts)('%s imports its neighbours only, and never makes markup of text', (name) => {
+  test.each(scripts)('%s imports only other page modules, and never makes markup of text', (name) => {
     const text = source(name);
     const imported = [...text.matchAll(/^import .*?from '([^']+)'/gms)].map(([, from = '']) => from);
     for (const from of imported) expect(scripts).toContain(from.replace(/^\.\//, ''));
@@ -83,14 +83,14 @@ describe('the files', () => {
   });
 });
 
-describe('who may look', () => {
-  test('the page is for anyone who may connect, what it shows only with the token', async () => {
+describe('access', () => {
+  test('the page needs no token, its data does', async () => {
     const proxy = await startBreakwater(`admin_token: s3cret\n${NO_DURABLE}`);
     expect((await fetch(`${proxy.adminUrl}/`)).status).toBe(200);
     expect((await fetch(`${proxy.adminUrl}/api/state`)).status).toBe(401);
   });
 
-  test('without a token, not by a name that somebody else may have made', async () => {
+  test('without a token, a foreign Host is refused, because of DNS rebinding', async () => {
     const { adminUrl } = await startBreakwater(NO_DURABLE);
     for (const path of ['/', '/dashboard/main.js', '/api/state'])
       expect([path, await statusOf(adminUrl + path, { host: 'rebound.example' })]).toEqual([path, 421]);
@@ -98,14 +98,14 @@ describe('who may look', () => {
 });
 
 describe('durable requests', () => {
-  test('the state says where they are; without any, that there are none', async () => {
+  test('the state has their prefix, or none without durable routes', async () => {
     const { proxy } = await durable(await startOrigin(ok()));
     expect(await stateOf(proxy.adminUrl)).toMatchObject({ durable: { prefix: '/_breakwater' } });
     const without = await startBreakwater(NO_DURABLE);
     expect(await stateOf(without.adminUrl)).not.toHaveProperty('durable');
   });
 
-  test('soonest first: what has not ended, by when it is next', async () => {
+  test('soonest first: unfinished requests by their next step', async () => {
     const { client } = await durable(await startOrigin(ok()));
     await client.done(await client.accepted());
     const late = await client.accepted({ 'breakwater-delay': '3h' });
@@ -123,7 +123,7 @@ describe('durable requests', () => {
       expect((await client.admin('GET', `/requests?${wrong}`)).status).toBe(400);
   });
 
-  test('other pages may not read, cancel, delete or pause; our own may', async () => {
+  test('other pages cannot read, cancel, delete or pause; the own page can', async () => {
     const { client, proxy } = await durable(await startOrigin(ok()));
     const path = await client.accepted({ 'breakwater-delay': '1h' });
     const own = new URL(proxy.adminUrl).origin;
@@ -143,7 +143,7 @@ describe('durable requests', () => {
     expect((await client.monitor(path)).status).toBe('cancelled');
   });
 
-  test('what an upstream answered is no page of ours', async () => {
+  test('a stored reply is never a page of this server', async () => {
     const evil = '<script>fetch("/_breakwater/requests/cancel?limit=9", { method: "POST" })</script>';
     const stored = { 'content-type': 'text/html', 'content-security-policy': "default-src 'unsafe-inline'" };
     const { client, proxy } = await durable(await startOrigin(status(200, stored, evil)));

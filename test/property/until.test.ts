@@ -141,7 +141,7 @@ function broken(world: World, happens: Event, tally: { errorsInARow: number; pol
   return Object.keys(claims).filter((claim) => claims[claim] === false);
 }
 
-test('neither loop spends what is of the other, and nothing begins after the deadline', () => {
+test('retries and polls do not use up each other, and nothing begins after the deadline', () => {
   fc.assert(
     fc.property(fc.array(event, { maxLength: 300, size: 'max' }), (events) => {
       const world = new World();
@@ -155,7 +155,7 @@ test('neither loop spends what is of the other, and nothing begins after the dea
   );
 });
 
-test('always pending: it ends at the deadline, whose try is the last', () => {
+test('always pending: it ends at the deadline, with the last poll', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(100), { minLength: 1, maxLength: 20 }), (asks) => {
       const world = new World();

@@ -31,8 +31,8 @@ const retry = (asked: boolean): Classification => ({
   reason: 'status_503',
 });
 
-describe('what follows an attempt', () => {
-  test('a success is the end, kept for the retention', () => {
+describe('the decision after an attempt', () => {
+  test('a success ends the request, which is retained', () => {
     expect(decide(answered, { kind: 'success' }, options).next).toEqual({
       kind: 'end',
       status: 'succeeded',
@@ -43,7 +43,7 @@ describe('what follows an attempt', () => {
   test.each([
     [false, 'backoff'],
     [true, 'retry_after'],
-  ] as const)('a retry (asked for: %s) counts and remembers what it must', (asked, reason) => {
+  ] as const)('a retry (asked for: %s) counts, and its state is stored', (asked, reason) => {
     expect(decide(answered, retry(asked), options)).toEqual({
       next: { kind: 'wait', dueAt: 10_501, reason, counts: true },
       waitMs: 500.2,
@@ -83,7 +83,7 @@ describe('a deferral', () => {
     return decide(resultOf({ kind: 'error', error }), { kind: 'refused', error, refusal }, options).next;
   };
 
-  test('counts no attempt, has a reason, and comes back a little later than it is told', () => {
+  test('counts no attempt, has a reason, and returns a little later than asked', () => {
     expect(refused('breaker_open', 4_000)).toEqual({
       kind: 'wait',
       dueAt: 15_000,
@@ -94,12 +94,12 @@ describe('a deferral', () => {
     expect(refused('concurrency_limit')).toMatchObject({ dueAt: 11_250, reason: 'concurrency' });
   });
 
-  test('is never shorter than half a second, but at a shutdown', () => {
+  test('is at least half a second, except at a shutdown', () => {
     expect(refused('breaker_open', 0)).toMatchObject({ dueAt: 10_625 });
     expect(refused('draining')).toMatchObject({ dueAt: 10_000 });
   });
 
-  test('for which a person has to change something comes back after a minute and remembers why', () => {
+  test('that needs an operator returns after a minute with the obstacle', () => {
     expect(refused('address_prohibited')).toEqual({
       kind: 'wait',
       dueAt: 85_000,
@@ -108,7 +108,7 @@ describe('a deferral', () => {
     });
   });
 
-  test('that would be the same each time is the end, with a true reason', () => {
+  test('that would repeat for ever ends the request with the reason', () => {
     expect(refused('callback_forbidden')).toMatchObject({
       kind: 'end',
       status: 'failed',
@@ -116,7 +116,7 @@ describe('a deferral', () => {
     });
   });
 
-  test('ends at the deadline, where the request is looked at once more', () => {
+  test('lasts at most until the deadline, when the request is checked once more', () => {
     expect(refused('breaker_open', 1_000_000)).toMatchObject({ dueAt: 100_000 });
   });
 });

@@ -29,10 +29,10 @@ describe('one request', () => {
     expect(allowedChanges({ status, erased: undefined })).toEqual(what),
   );
 
-  test('what is erased stays as it is', () =>
+  test('an erased request cannot be changed', () =>
     expect(allowedChanges({ status: 'failed', erased: true })).toEqual([]));
 
-  test('each as a call', () => {
+  test('each change as a call', () => {
     const call = (...args: Parameters<typeof changeOne>) => {
       const { method, path, verb } = changeOne(...args);
       return `${verb}: ${method} ${path}`;
@@ -43,20 +43,20 @@ describe('one request', () => {
     expect(call('delete', one('failed'), P)).toBe('Delete: DELETE /_breakwater/requests/req_1');
   });
 
-  test('to send a success once more is said, marked and forced', () => {
+  test('sending a success again is described, marked and forced', () => {
     const change = changeOne('retry', one('succeeded'), P);
     expect(change).toMatchObject({ path: '/_breakwater/requests/req_1/retry?force=true', danger: true });
     expect(change.description).toContain('has succeeded');
     expect(changeOne('retry', one('failed'), P).path).not.toContain('force');
   });
 
-  test('a running one that is cancelled leaves its outcome unknown, and that is said', () => {
+  test('cancelling a running request warns of the unknown outcome', () => {
     expect(changeOne('cancel', one('running'), P).description).toContain('may already have processed it');
     expect(changeOne('cancel', one('waiting'), P).description).not.toContain('may already have processed it');
   });
 });
 
-test('names from outside stay one segment of the path', () => {
+test('external names stay one segment of the path', () => {
   expect(changeOne('delete', one('failed', '../routes/x?y#z'), P).path).toBe(
     '/_breakwater/requests/..%2Froutes%2Fx%3Fy%23z',
   );
@@ -74,7 +74,7 @@ test('a paused route is resumed', () =>
     verb: 'Resume',
   }));
 
-test('all that match: the filter of the list, without its order and its page', () => {
+test('bulk changes use the filter of the list, without its order and limit', () => {
   const filters = { ...DEFAULTS, status: ['failed'], label: 'eu', limit: 500, id: 'req_1' };
   const change = changeAll('retry', filters, { prefix: P, now: 0, matches: undefined });
   expect(change).toMatchObject({ method: 'POST', danger: true });
@@ -85,7 +85,7 @@ test('all that match: the filter of the list, without its order and its page', (
 });
 
 describe('as curl', () => {
-  test('a shell reads back every text as it was', () => {
+  test('a shell reads every quoted text unchanged', () => {
     const texts = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !text.includes('\0'));
     fc.assert(
       fc.property(texts, (text) => {
@@ -101,7 +101,7 @@ describe('as curl', () => {
     );
   });
 
-  test('has what the call has; the token is the shell’s to know', () => {
+  test('contains the call; the token comes from the environment', () => {
     const url = 'http://127.0.0.1:8081/api/upstreams/x/breaker';
     expect(curlOf(changeBreaker('x', 'open'), { url, token: true })).toBe(
       `curl -X POST ${url} -H "Authorization: Bearer $BREAKWATER_ADMIN_TOKEN" -H 'content-type: application/json' -d '{"force":"open"}'`,

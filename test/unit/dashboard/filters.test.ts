@@ -17,13 +17,13 @@ import {
 
 const NOW = Date.UTC(2026, 0, 2);
 
-describe('the address', () => {
-  test('nothing in it: what has not ended', () => {
+describe('the URL', () => {
+  test('empty: unfinished requests', () => {
     expect(filtersOf('')).toEqual(DEFAULTS);
     expect(searchOf(DEFAULTS)).toBe('');
   });
 
-  test('tells every filter, and is read as it was written', () => {
+  test('contains every filter, and is parsed back', () => {
     const filters = fc.record({
       status: fc.subarray([...STATUSES]),
       route: fc.string({ unit: 'grapheme' }),
@@ -50,21 +50,21 @@ describe('the address', () => {
     '?min_attempts=1e9',
     '?limit=100000',
     '?nonsense',
-  ])('%s makes no sense and is left out', (search) => expect(filtersOf(search)).toEqual(DEFAULTS));
+  ])('%s is not valid and ignored', (search) => expect(filtersOf(search)).toEqual(DEFAULTS));
 
-  test('of several states those that there are', () =>
+  test('unknown statuses among known ones are ignored', () =>
     expect(filtersOf('?status=failed,broken,waiting').status).toEqual(['waiting', 'failed']));
 });
 
-describe('the question to the server', () => {
-  test('what has not ended comes soonest first, all else as the server has it', () => {
+describe('the query to the server', () => {
+  test('unfinished requests are sorted soonest first, others newest first', () => {
     expect(listQuery(DEFAULTS, NOW)).toBe('status=running%2Cqueued%2Cwaiting&sort=next&limit=100');
     expect(listQuery({ ...DEFAULTS, status: ['waiting'] }, NOW)).toContain('sort=next');
     expect(listQuery({ ...DEFAULTS, status: ['waiting', 'failed'] }, NOW)).not.toContain('sort');
     expect(listQuery({ ...DEFAULTS, status: [] }, NOW)).toBe('limit=100');
   });
 
-  test('has every filter, as a moment where the address has a span', () => {
+  test('has every filter, with a time for the span of the URL', () => {
     const filters = { ...DEFAULTS, status: ['failed'], route: 'a/b', label: 'x&y', key: 'k', since: '24h' };
     expect(Object.fromEntries(filterQuery({ ...filters, minAttempts: 2, id: 'req_1' }, NOW))).toEqual({
       status: 'failed',
@@ -77,7 +77,7 @@ describe('the question to the server', () => {
   });
 });
 
-describe('how many match', () => {
+describe('number of matches', () => {
   const routes = [
     { name: 'a/b', requests: { waiting: 3, failed: 2 } },
     { name: 'a/c', requests: { waiting: 10, queued: 1 } },
@@ -91,16 +91,15 @@ describe('how many match', () => {
     [{ route: 'gone' }, 0],
   ])('%j: %i', (change, sum) => expect(matching({ ...DEFAULTS, ...change }, routes)).toBe(sum));
 
-  test.each([{ label: 'x' }, { key: 'x' }, { since: '1h' }, { minAttempts: 1 }])(
-    '%j: nobody has counted that',
-    (change) => expect(matching({ ...DEFAULTS, ...change }, routes)).toBeUndefined(),
+  test.each([{ label: 'x' }, { key: 'x' }, { since: '1h' }, { minAttempts: 1 }])('%j: unknown', (change) =>
+    expect(matching({ ...DEFAULTS, ...change }, routes)).toBeUndefined(),
   );
 });
 
-test('the states that have not ended are among all', () =>
+test('the unfinished statuses are among all statuses', () =>
   expect(UNFINISHED.every((one) => STATUSES.includes(one))).toBe(true));
 
-test('a list that is held keeps its lines in their places, and tells what is new of them', () => {
+test('a frozen list keeps the order of its lines and updates them', () => {
   const shown = [
     { id: 'a', n: 1 },
     { id: 'b', n: 1 },
@@ -118,7 +117,7 @@ test('a list that is held keeps its lines in their places, and tells what is new
   ]);
 });
 
-test('what runs comes first, all else as it was', () => {
+test('running requests come first, the order of others stays', () => {
   const given = ['waiting', 'running', 'queued', 'running'].map((status, n) => ({ status, n }));
   expect(runningFirst(given).map(({ n }) => n)).toEqual([1, 3, 0, 2]);
 });

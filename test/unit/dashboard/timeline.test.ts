@@ -30,8 +30,8 @@ const told = (all: readonly Segment[]) =>
 const FIRST = attempt(1, 0, { wait_ms: 9_000, reason: 'backoff' });
 const SECOND = attempt(2, 10, { wait_ms: 30_000, reason: 'retry_after' });
 
-describe('what has been', () => {
-  test('a bar for each attempt, a gap for each wait, which says why', () => {
+describe('the past', () => {
+  test('a bar for each attempt, a gap with its reason for each wait', () => {
     const done = monitor({ status: 'succeeded', done: true });
     const third = attempt(3, 41, { status: 200 });
     expect(told(segments(done, [FIRST, SECOND, third], at(100)))).toEqual([
@@ -49,7 +49,7 @@ describe('what has been', () => {
       'attempt bad 60–61 503',
     ]));
 
-  test('attempts never overlap, though clocks are set back', () => {
+  test('attempts never overlap, even if the clock was set back', () => {
     const back = attempt(2, -30, { ms: 2_000 });
     expect(told(segments(monitor({ done: true, status: 'failed' }), [FIRST, back], at(5)))).toEqual([
       'attempt bad 0–1 503',
@@ -63,18 +63,18 @@ describe('what has been', () => {
     [{ status: 200, error: 'body_cut' }, '200, body_cut'],
     [{ reclaimed: true }, 'lost in a restart'],
     [{}, 'no reply'],
-  ])('%j came to: %s', (more, text) =>
+  ])('the outcome of %j is: %s', (more, text) =>
     expect(outcomeOf({ status: undefined, error: undefined, reclaimed: false, ...more })).toBe(text),
   );
 
-  test('a 200 whose body broke is no success', () => {
+  test('a 200 with an incomplete body is not a success', () => {
     const broken = attempt(1, 0, { status: 200, error: 'body_cut' });
     expect(segments(monitor({ done: true }), [broken], at(1))[0]?.tone).toBe('bad');
   });
 });
 
-describe('what is', () => {
-  test('an attempt under way reaches to the present', () => {
+describe('the present', () => {
+  test('a running attempt reaches to the present', () => {
     const running = monitor({ status: 'running' });
     expect(told(segments(running, [FIRST], at(12)))).toEqual([
       'attempt bad 0–1 503',
@@ -84,7 +84,7 @@ describe('what is', () => {
     expect(told(segments(running, [], at(3)))).toEqual(['running 0–3']);
   });
 
-  test('the present lies in the wait of now', () => {
+  test('the present lies in the current wait', () => {
     const waiting = monitor({ next: { at: iso(10), reason: 'backoff' }, plan: [iso(10)] });
     const all = placed(segments(waiting, [FIRST], at(5)));
     const gap = all[1];
@@ -95,8 +95,8 @@ describe('what is', () => {
   });
 });
 
-describe('what is to come', () => {
-  test('the wait of now with its reason, then what is planned', () => {
+describe('the future', () => {
+  test('the current wait with its reason, then the planned attempts', () => {
     const waiting = monitor({ next: { at: iso(10), reason: 'breaker_open' }, plan: [10, 15, 20].map(iso) });
     expect(told(segments(waiting, [FIRST], at(2)))).toEqual([
       'attempt bad 0–1 503',
@@ -109,7 +109,7 @@ describe('what is to come', () => {
     ]);
   });
 
-  test('a far future does not squeeze the past into a corner', () => {
+  test('a far future does not hide the past', () => {
     const waiting = monitor({ next: { at: iso(10), reason: 'backoff' }, plan: [10, 40, 9_000].map(iso) });
     // 2.5 times as long as up to the next attempt, at most.
     expect(segments(waiting, [FIRST], at(2)).at(-1)?.to).toBe(at(10));
@@ -117,7 +117,7 @@ describe('what is to come', () => {
     expect(segments(closer, [FIRST], at(2)).at(-1)?.to).toBe(at(25));
   });
 
-  test('what is overdue comes now at the earliest', () => {
+  test('an overdue attempt comes now at the earliest', () => {
     const overdue = monitor({ next: { at: iso(10), reason: 'quota' }, plan: [10, 15, 70].map(iso) });
     expect(told(segments(overdue, [FIRST], at(60)))).toEqual([
       'attempt bad 0–1 503',
@@ -128,18 +128,18 @@ describe('what is to come', () => {
     ]);
   });
 
-  test('what is done has no future', () =>
+  test('a finished request has no future', () =>
     expect(
       told(segments(monitor({ status: 'cancelled', done: true, plan: [iso(9)] }), [FIRST], at(2))),
     ).toEqual(['attempt bad 0–1 503']));
 
-  test('a route that is gone plans nothing, and its next attempt is shown all the same', () =>
+  test('a removed route has no plan, but the next attempt is shown', () =>
     expect(
       told(segments(monitor({ status: 'queued', next: { at: iso(5), reason: undefined } }), [], at(0))),
     ).toEqual(['wait 0–5 due', 'planned 5–5']));
 });
 
-test('placed: in order, without gap or overlap, 100 % in all, and nothing too thin to be seen', () => {
+test('placed: in order, without gap or overlap, 100 % in total, with a minimum width', () => {
   const kind = fc.constantFrom<Segment['kind']>('attempt', 'running', 'wait', 'planned');
   const lengths = fc.array(fc.tuple(kind, fc.nat(86_400_000)), { minLength: 1, size: 'max', maxLength: 300 });
   fc.assert(

@@ -48,14 +48,14 @@ test.each([
   [5e15, '4547 TiB'],
 ])('%d bytes: %s', (bytes, text) => expect(size(bytes)).toBe(text));
 
-test('thousands are told apart', () =>
+test('thousands are separated', () =>
   expect([count(999), count(10_000), count(1_234_567)]).toEqual([
     '999',
     '10\u202f000',
     '1\u202f234\u202f567',
   ]));
 
-test('a reason that nobody knows is shown as it is, whatever it is called', () =>
+test('an unknown reason is shown unchanged, whatever its name', () =>
   expect([because('retry_after'), because('tired'), because('constructor'), because(undefined)]).toEqual([
     'Retry-After',
     'tired',

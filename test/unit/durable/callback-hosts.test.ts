@@ -15,7 +15,7 @@ const OPTIONS = {
   maxResultBytes: 1_024,
 };
 
-test('clients name the origins of callbacks: those of long ago are forgotten, those in use are not', () => {
+test('callback origins are named by clients: the least recently used are dropped', () => {
   const hosts = new CallbackHosts({ clock: new FakeClock(), random: seededRandom(1) });
   const table = new RouteTable(hosts);
   onTestFinished(() => table.close());

@@ -3,7 +3,7 @@ import { allowsCallback, callbackRule } from '../../../src/durable/callbacks/tar
 
 const allows = (rule: string, url: string) => allowsCallback([rule], new URL(url));
 
-test('a rule has a scheme, a host, a port and a path; what is left out is https, the scheme’s port, every path', () => {
+test('a rule has scheme, host, port and path; defaults are https, the port of the scheme and every path', () => {
   expect(callbackRule('app.internal')).toEqual({
     scheme: 'https:',
     host: 'app.internal',
@@ -27,9 +27,9 @@ test.each([
   'https://u@app.internal',
   'https://app internal',
   '*.10.0.0.1',
-])('%j is no rule', (text) => expect(callbackRule(text)).toBeUndefined());
+])('%j is not a rule', (text) => expect(callbackRule(text)).toBeUndefined());
 
-test('a wildcard takes all below a host, but neither the host itself nor one that only ends like it', () => {
+test('a wildcard matches subdomains, but neither the host itself nor a host with the same ending', () => {
   expect(allows('*.example.com', 'https://a.example.com/x')).toBe(true);
   expect(allows('*.example.com', 'https://a.b.example.com/x')).toBe(true);
   expect(allows('*.example.com', 'https://example.com/x')).toBe(false);
@@ -38,7 +38,7 @@ test('a wildcard takes all below a host, but neither the host itself nor one tha
   expect(allows('*.example.com', 'https://a.example.com./x')).toBe(false);
 });
 
-test('scheme, port and path have to fit', () => {
+test('scheme, port and path must match', () => {
   expect(allows('app.internal', 'http://app.internal/')).toBe(false);
   expect(allows('app.internal', 'https://app.internal:8443/')).toBe(false);
   expect(allows('app.internal', 'https://app.internal:443/')).toBe(true);

@@ -13,7 +13,7 @@ const queued = (id: string): JobProgress => ({
   reason: undefined,
 });
 
-test('3 000 that wait are one question a second, and each is told of its own change', async () => {
+test('3 000 subscriptions are one query a second, and each is notified of its own change', async () => {
   const clock = new FakeClock();
   const progresses = new Map<string, JobProgress>();
   const asked: number[] = [];
@@ -53,7 +53,7 @@ test('3 000 that wait are one question a second, and each is told of its own cha
   watch.close();
 });
 
-test('nobody asks where all changes are made here', async () => {
+test('without a shared store there are no queries', async () => {
   const clock = new FakeClock();
   const subscription = new ChangeNotifier().subscribe('req_1');
   expect(clock.pending).toBe(0);

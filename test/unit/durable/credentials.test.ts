@@ -12,7 +12,7 @@ const request = (headers: string[], target = '/x') => ({ headers, target });
 const callerOf = (headers: string[], target?: string, names = RECOGNISED) =>
   without.callerOf(request(headers, target), names);
 
-test('a caller is the same in whatever order and letters the credentials come, and whatever else comes', () => {
+test('a caller is the same whatever the order, letter case and other fields', () => {
   const caller = callerOf(MINE);
   expect(caller).toMatch(/^[0-9a-f]{64}$/);
   expect(callerOf(['x-api-key', 'k', 'x-trace', '1', 'authorization', 'Bearer mine'])).toBe(caller);
@@ -28,7 +28,7 @@ test.each([
   ['another tenant', [...MINE, 'Xero-Tenant-Id', 't']],
 ])('%s is another caller', (_, headers) => expect(callerOf(headers)).not.toBe(callerOf(MINE)));
 
-test('a secret parameter alone makes a caller; so does a name that the route adds', () => {
+test('a secret parameter alone identifies a caller; so does a name that the route adds', () => {
   expect(callerOf([], '/x?key=one')).not.toBe('');
   expect(callerOf([], '/x?key=one')).not.toBe(callerOf([], '/x?key=two'));
   expect(callerOf([], '/x?page=1')).toBe('');
@@ -38,7 +38,7 @@ test('a secret parameter alone makes a caller; so does a name that the route add
   expect(callerOf(['X-Shop', 'a'], '/x', names)).not.toBe(callerOf(['X-Shop', 'b'], '/x', names));
 });
 
-test('only a caller with a secret is asked to prove it again', () => {
+test('only a caller with a secret must prove its identity again', () => {
   expect(isPrivate(callerOf(MINE))).toBe(true);
   expect(isPrivate(callerOf([], '/x?key=one'))).toBe(true);
   expect(isPrivate(callerOf(['X-Tenant', 'a']))).toBe(false);
@@ -46,15 +46,15 @@ test('only a caller with a secret is asked to prove it again', () => {
   expect(isPrivate(callerOf([]))).toBe(false);
 });
 
-test('a repeat that is signed again comes from the same caller', () =>
+test('a repeat with a new signature comes from the same caller', () =>
   expect(callerOf([...MINE, 'x-signature', 'a'])).toBe(callerOf([...MINE, 'x-signature', 'b'])));
 
-test('to another store a caller is somebody else', () =>
+test('in another store the same caller has another identity', () =>
   expect(new Credentials(secret('bb'), () => undefined).callerOf(request(MINE), RECOGNISED)).not.toBe(
     callerOf(MINE),
   ));
 
-test('credentials are left out, or sealed and opened again; nothing is opened with another key', () => {
+test('credentials are dropped, or encrypted and decrypted; another key decrypts nothing', () => {
   expect(without.seal(request(MINE), RECOGNISED)).toEqual(request(['Accept', '*/*']));
   const sealed = sealing.seal(request(MINE), RECOGNISED);
   expect(JSON.stringify(sealed)).not.toContain('mine');
@@ -64,14 +64,14 @@ test('credentials are left out, or sealed and opened again; nothing is opened wi
   expect(without.open(request(['Accept', '*/*']))).toEqual(request(['Accept', '*/*']));
 });
 
-test('a secret parameter is sealed, and sent in its place; its name stays readable', () => {
+test('a secret parameter is encrypted and sent in its place; its name stays readable', () => {
   const sent = request(['Accept', '*/*'], '/x?a=1&api_key=s%20ecret&b=&access_token=other&a=[sealed]');
   const sealed = sealing.seal(sent, RECOGNISED);
   expect(sealed.target).toBe('/x?a=1&api_key=[sealed]&b=&access_token=[sealed]&a=[sealed]');
   expect(sealing.open(sealed)).toEqual(sent);
 });
 
-test('a poll gets the secret parameters that it does not name itself', () => {
+test('a poll gets the secret parameters that it does not have', () => {
   const sealed = sealing.seal(request([], '/x?key=secret&a=1'), RECOGNISED);
   const poll = (target: string) => sealing.open({ ...sealed, target }, true)?.target;
   expect(poll('/operations/1')).toBe('/operations/1?key=secret');
@@ -87,7 +87,7 @@ test('without a key a secret parameter is refused: the rest could ask for someth
   expect(without.seal(request([], '/items?key=12'), names)).toEqual(request([], '/items?key=12'));
 });
 
-test('what a client passes off as sealed is not stored', () => {
+test('a sealed header from a client is not stored', () => {
   const [, text = ''] = sealing.seal(request(['Cookie', 'somebody=else']), RECOGNISED).headers;
   const passedOff = request(['Breakwater-Sealed', text, 'Accept', '*/*']);
   expect(sealing.seal(passedOff, RECOGNISED)).toEqual(request(['Accept', '*/*']));

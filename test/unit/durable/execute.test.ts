@@ -62,7 +62,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
   return { clock, done, health, logs, offered };
 }
 
-test('a result that the store cannot write ends the request with that reason; the store is well', async () => {
+test('a result that the store cannot write ends the request with that reason; the store stays healthy', async () => {
   const strange = settlement('req_1', {
     entry: { ...settlement('req_1').entry!, status: 503, detail: 'strange' },
     next: { kind: 'wait', dueAt: 9, reason: 'backoff', counts: true },
@@ -83,7 +83,7 @@ test('a result that the store cannot write ends the request with that reason; th
   expect(logs).toEqual(['the durable store cannot save the result of a durable request']);
 });
 
-test('where its callback cannot be written either, the request ends without', async () => {
+test('if the callback cannot be written either, the request ends without it', async () => {
   const { done, logs, offered } = executing(settlement('req_1'), ({ callbacks, response, next }) =>
     next.kind === 'end' && next.status === 'failed' && callbacks?.length === 0 && response === undefined
       ? Promise.resolve(true)
@@ -94,7 +94,7 @@ test('where its callback cannot be written either, the request ends without', as
   expect(logs).toHaveLength(2);
 });
 
-test('an end that the store cannot take now is written later, and is what it was', async () => {
+test('an end that the failing store refused is written later, unchanged', async () => {
   const problems = [new StoreError('full', 'full'), new StoreError('unreachable', 'gone')];
   const { clock, done, health, offered } = executing(settlement('req_1'), () => {
     const problem = problems.shift();

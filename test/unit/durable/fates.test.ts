@@ -7,14 +7,14 @@ test.each(ERROR_CODES)('%s counts as an attempt exactly if it says something abo
   expect(refusalOf({ code }) === undefined).toBe(blamesUpstream({ code }));
 });
 
-test('a callback does not wait for an address that no operator is going to allow', () => {
+test('a callback does not wait for a forbidden address', () => {
   const never = { kind: 'end', code: 'not_retryable' };
   expect(refusalOf({ code: 'address_prohibited' }, { kind: 'callback' })).toEqual(never);
   expect(refusalOf({ code: 'address_prohibited' })).toMatchObject({ kind: 'wait' });
   expect(refusalOf({ code: 'quota' }, { kind: 'callback' })).toMatchObject({ kind: 'wait' });
 });
 
-test('a request waits only for what can pass', () => {
+test('a request waits only for conditions that can end', () => {
   const waiting = ERROR_CODES.flatMap((code) => {
     const refusal = refusalOf({ code });
     return refusal?.kind === 'wait' ? [[code, refusal.reason]] : [];

@@ -11,7 +11,7 @@ function health() {
 
 const fails = (problem: StoreProblem) => Promise.reject(new StoreError(problem, problem));
 
-test('on a full disk ends and reads succeed, and nothing new is taken: it is well when something new is', async () => {
+test('on a full disk results and reads succeed: only an accepted request makes it healthy again', async () => {
   const { logs, watched } = health();
   await expect(watched.accepting(fails('full'))).rejects.toThrow('full');
   await expect(watched.reading(fails('full'))).rejects.toThrow('full');
@@ -22,7 +22,7 @@ test('on a full disk ends and reads succeed, and nothing new is taken: it is wel
   expect([watched.healthy, logs.length]).toEqual([true, 2]);
 });
 
-test('a success clears what it disproves', async () => {
+test('a success clears the failures that it disproves', async () => {
   const { watched } = health();
   await expect(watched.finishing(fails('unreachable'))).rejects.toThrow('unreachable');
   await watched.reading(Promise.resolve());
@@ -31,7 +31,7 @@ test('a success clears what it disproves', async () => {
   expect(watched.healthy).toBe(true);
 });
 
-test('one row that cannot be written is not a failed store', async () => {
+test('one row that cannot be written does not make the store unhealthy', async () => {
   const { logs, watched } = health();
   await expect(watched.accepting(fails('unwritable'))).rejects.toThrow('unwritable');
   expect([watched.healthy, logs]).toEqual([true, []]);

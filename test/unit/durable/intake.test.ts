@@ -42,7 +42,7 @@ function intake(problem: StoreProblem) {
   return { health, take };
 }
 
-test('a request that cannot be written is refused as it is; the store is well', async () => {
+test('a request that cannot be written is refused; the store stays healthy', async () => {
   const { health, take } = intake('unwritable');
   await expect(take()).rejects.toMatchObject({
     code: 'bad_request',
@@ -51,13 +51,13 @@ test('a request that cannot be written is refused as it is; the store is well', 
   expect(health.healthy).toBe(true);
 });
 
-test('a store that fails says so', async () => {
+test('a failing store is reported as unavailable', async () => {
   const { health, take } = intake('full');
   await expect(take()).rejects.toMatchObject({ code: 'store_unavailable' });
   expect(health.healthy).toBe(false);
 });
 
-test('a key of more than 255 bytes is refused on every route that keeps it', async () => {
+test('a key of more than 255 bytes is refused on every route that stores it', async () => {
   const { take } = intake('full');
   await expect(take(['Idempotency-Key', 'k'.repeat(256)])).rejects.toMatchObject({ code: 'bad_request' });
 });

@@ -69,7 +69,7 @@ async function running(pollMs = 1_000, shared = false) {
   return { claims, clock, epoch, look, problem, runner, runs, setBacks, store, submit };
 }
 
-test('what runs here is never taken for abandoned: not when the clock is set, not when its lease is over', async () => {
+test('own running requests are never reclaimed: not when the clock is set, not after their lease', async () => {
   const { clock, look, runs, store, submit } = await running();
   await submit('req_1');
   await look();
@@ -81,7 +81,7 @@ test('what runs here is never taken for abandoned: not when the clock is set, no
   expect(await store.settle(settlement('req_1'))).toBe(true);
 });
 
-test('a lease that nobody here holds ends by the monotonic clock alone', async () => {
+test('a lease of another process runs out by the monotonic clock alone', async () => {
   const { clock, look, runs, store, submit } = await running();
   await submit('req_1');
   const now = clock.wallTime();
@@ -96,7 +96,7 @@ test('a lease that nobody here holds ends by the monotonic clock alone', async (
   ]);
 });
 
-test('a clock that is set back a day makes no wait a day longer, while we run and at the start', async () => {
+test('a clock set back by a day lengthens no wait, while running and at the start', async () => {
   const DAY = 86_400_000;
   const { clock, epoch, look, runs, setBacks, store, submit } = await running();
   clock.setBy = DAY;
@@ -125,7 +125,7 @@ test('a clock that is set back a day makes no wait a day longer, while we run an
   expect(setBacks).toEqual([2, 1]);
 });
 
-test('a clock that is set three hours forward is noticed within a minute', async () => {
+test('a clock set forward by three hours is noticed within a minute', async () => {
   const { clock, epoch, look, runs, store } = await running(600_000);
   await look();
   const dueAt = epoch + 3 * 3_600_000;
@@ -137,7 +137,7 @@ test('a clock that is set three hours forward is noticed within a minute', async
   await expect.poll(() => runs.map(({ running: { job } }) => job.id)).toEqual(['req_1']);
 });
 
-test('after a failure of the store those who live write their ends first', async () => {
+test('after a store failure, living processes have time to store their results before reclaiming', async () => {
   const { claims, clock, look, problem, submit } = await running();
   await look();
   problem.error = new StoreError('unreachable', 'gone');
@@ -151,7 +151,7 @@ test('after a failure of the store those who live write their ends first', async
   expect(claims.at(-1)?.reclaims).toBe(true);
 });
 
-test('on a shared store the clock counts as set back only if the clock of the store says so too', async () => {
+test('on a shared store, the clock counts as set back only if the clock of the store agrees', async () => {
   const { clock, epoch, look, runs, setBacks, store } = await running(1_000, true);
   await store.submit(newJob('req_1', { createdAt: epoch, dueAt: epoch, deadlineAt: epoch + 86_400_000 }));
   clock.setBy = -86_400_000;

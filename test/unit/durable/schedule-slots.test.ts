@@ -7,14 +7,14 @@ const shown = (at: number | undefined) =>
   at === undefined ? undefined : new Date(at).toISOString().slice(0, 16);
 
 describe('a cron expression', () => {
-  test('names its next and its latest moment, a moment itself being the latest', () => {
+  test('has a next and a latest slot; a slot itself is the latest', () => {
     const slots = parseCron('*/2 * * * *', 'UTC');
     expect(shown(slots.next(utc('2026-01-01T00:00:00')))).toBe('2026-01-01T00:02');
     expect(shown(slots.latest(utc('2026-01-01T00:03:59')))).toBe('2026-01-01T00:02');
     expect(shown(slots.latest(utc('2026-01-01T00:02:00')))).toBe('2026-01-01T00:02');
   });
 
-  test('follows a time zone through its changes', () => {
+  test('follows the changes of a time zone', () => {
     const slots = parseCron('30 2 * * *', 'Europe/Berlin');
     const runs: Array<string | undefined> = [];
     let at = utc('2026-03-27T12:00:00');
@@ -42,31 +42,31 @@ describe('a cron expression', () => {
   );
 });
 
-describe('the slot that is due', () => {
+describe('the due slot', () => {
   const slots: Slots = parseCron('0 * * * *', 'UTC');
   const noon = utc('2026-01-01T12:00:00');
   const hour = 3_600_000;
 
-  test('is the one that has come since the last run, once', () => {
+  test('is the slot since the last run, once', () => {
     const watched = { catchup: 'none' as const, watchedSince: noon - 1 };
     expect(dueSlot(slots, { ...watched, lastSlotAt: noon - hour }, noon)).toBe(noon);
     expect(dueSlot(slots, { ...watched, lastSlotAt: noon }, noon + 1)).toBeUndefined();
     expect(dueSlot(slots, { ...watched, lastSlotAt: undefined }, noon)).toBe(noon);
   });
 
-  test('after a time without anybody watching: the latest, or none', () => {
+  test('after a time without a process: the latest slot, or none', () => {
     const back = { lastSlotAt: noon - 5 * hour, watchedSince: noon + hour / 2 };
     expect(dueSlot(slots, { ...back, catchup: 'latest' }, noon + hour / 2)).toBe(noon);
     expect(dueSlot(slots, { ...back, catchup: 'none' }, noon + hour / 2)).toBeUndefined();
     expect(dueSlot(slots, { ...back, catchup: 'none' }, noon + hour)).toBe(noon + hour);
   });
 
-  test('a schedule that is new has missed nothing', () =>
+  test('a new schedule has missed no slot', () =>
     expect(
       dueSlot(slots, { catchup: 'latest', lastSlotAt: undefined, watchedSince: noon + 1 }, noon + 1),
     ).toBeUndefined());
 
-  test('a clock that went back runs nothing twice', () =>
+  test('a clock that was set back runs no slot twice', () =>
     expect(
       dueSlot(slots, { catchup: 'latest', lastSlotAt: noon, watchedSince: 0 }, noon - hour / 2),
     ).toBeUndefined());

@@ -74,7 +74,7 @@ function watch(options: ScheduleOptions) {
   };
 }
 
-test('a clock that is set back runs no slot twice, one that is set on runs the latest', async () => {
+test('a clock set back runs no slot twice; a clock set forward runs the latest slot', async () => {
   const { clock, hours, runs, HOUR, jobs } = watch(DAILY);
   await hours(13);
   expect(runs()).toEqual(['01-01T12:00']);
@@ -89,7 +89,7 @@ test('a clock that is set back runs no slot twice, one that is set on runs the l
 
 const HOURLY: ScheduleOptions = { ...DAILY, name: 'hourly', cron: '0 * * * *' };
 
-test('runs made while the clock was ahead do not silence the schedule when it is set right', async () => {
+test('runs made while the clock was ahead do not stop the schedule after the correction', async () => {
   const { clock, hours, runs, HOUR, warnings } = watch(HOURLY);
   await hours(1.5);
   clock.setBy = 24 * HOUR;
@@ -112,7 +112,7 @@ test('runs made while the clock was ahead do not silence the schedule when it is
   ]);
 });
 
-test('a schedule that began to be watched while the clock was ahead runs when it is set right', async () => {
+test('a schedule added while the clock was ahead runs after the correction', async () => {
   const { clock, hours, runs, HOUR, scheduler } = watch(HOURLY);
   scheduler.setUp([]);
   clock.setBy = 24 * HOUR;
@@ -123,7 +123,7 @@ test('a schedule that began to be watched while the clock was ahead runs when it
   expect(runs()).toEqual(['01-01T00:00', '01-02T00:00', '01-01T01:00', '01-01T02:00']);
 });
 
-test('a slot that comes while the store fails is run when it works again', async () => {
+test('a slot during a store failure runs after the recovery', async () => {
   const { hours, runs, fail } = watch(DAILY);
   fail(true);
   await hours(13);
@@ -133,7 +133,7 @@ test('a slot that comes while the store fails is run when it works again', async
   expect(runs()).toEqual(['01-01T12:00']);
 });
 
-test('stopped, it makes nothing and waits for nothing', async () => {
+test('after stop it creates no runs and has no timers', async () => {
   const { clock, hours, runs, scheduler } = watch(DAILY);
   await hours(1);
   scheduler.stop();

@@ -14,7 +14,7 @@ const asObject = (raw: readonly string[]) =>
 const body = '{"type":"request.succeeded","data":{"id":"req_1"}}';
 const now = () => Math.floor(Date.now() / 1000);
 
-test('the reference library of Standard Webhooks accepts what is signed, by either secret while one replaces the other', () => {
+test('the reference library of Standard Webhooks accepts the signatures, with either secret during a rotation', () => {
   const fields = asObject(
     signatureHeaders([keyOf(secret(1)), keyOf(secret(2))], { id: 'req_1', timestamp: now(), body }),
   );
@@ -22,7 +22,7 @@ test('the reference library of Standard Webhooks accepts what is signed, by eith
   expect(() => new Webhook(secret(3)).verify(body, fields)).toThrow('No matching signature found');
 });
 
-test('a changed body, id or time is noticed', () => {
+test('a changed body, id or timestamp is detected', () => {
   const fields = asObject(signatureHeaders([keyOf(secret(1))], { id: 'req_1', timestamp: now(), body }));
   const verify = (text: string, changed: object) => () =>
     new Webhook(secret(1)).verify(text, { ...fields, ...changed });
@@ -36,4 +36,4 @@ test.each([
   ['a long one', secret(1, 65)],
   ['no base64', 'whsec_so secret'],
   ['nothing', 'whsec_'],
-])('%s is no secret', (_, text) => expect(webhookKey(text)).toBeUndefined());
+])('%s is not a secret', (_, text) => expect(webhookKey(text)).toBeUndefined());

@@ -11,12 +11,12 @@ function round(slowStart: SlowStart, feedback: AttemptFeedback, limits = UNLIMIT
   return begun;
 }
 
-test('each round of good answers doubles the attempts at once', () => {
+test('each round of successes doubles the concurrent attempts', () => {
   const slowStart = new SlowStart();
   expect([1, 2, 3, 4].map(() => round(slowStart, 'success'))).toEqual([32, 64, 128, 256]);
 });
 
-test('what fails at random does not slow it down; a refusal of our own starts again', () => {
+test('failures do not shrink the window; a refusal by this proxy resets it', () => {
   const slowStart = new SlowStart();
   round(slowStart, 'success');
   expect([1, 2].map(() => round(slowStart, 'none'))).toEqual([64, 64]);
@@ -25,7 +25,7 @@ test('what fails at random does not slow it down; a refusal of our own starts ag
   expect(slowStart.free(UNLIMITED)).toBe(32);
 });
 
-test("an operator's number is a limit, neither more nor less", () => {
+test('a configured number is the exact limit', () => {
   const slowStart = new SlowStart();
   const limits = { concurrency: 5, room: Infinity };
   expect([1, 2].map(() => round(slowStart, 'success', limits))).toEqual([5, 5]);
@@ -34,7 +34,7 @@ test("an operator's number is a limit, neither more nor less", () => {
   expect(slowStart.free({ ...limits, concurrency: 1 })).toBe(0);
 });
 
-test('where a limit exists, it takes half of what is free, and one at least when none runs', () => {
+test('with a concurrency limit it uses half of the free permits, and at least one if none runs', () => {
   const slowStart = new SlowStart();
   expect(slowStart.free({ ...UNLIMITED, room: 20 })).toBe(10);
   expect(slowStart.free({ ...UNLIMITED, room: 1 })).toBe(1);

@@ -7,11 +7,11 @@ test.each([
   ['Breakwater-Deadline', 'must be a duration such as 3h or a time such as 2026-12-01T08:00:00Z'],
   ['Breakwater-Not-Before', 'must be a time such as 2026-12-01T08:00:00Z'],
   ['Breakwater-Delay', 'must be a duration such as 10m or 3d, at most 366d'],
-])('%s that cannot be read is told what it may be', (name, message) => {
+])('an invalid %s gets an error with the valid forms', (name, message) => {
   expect(() => submissionOptionsOf([name, '3x'], rules)).toThrow(`${name} ${message}`);
 });
 
-test('a key that could be taken for one of another caller is refused', () => {
+test('a key with a control character is refused, because it separates callers', () => {
   expect(() => submissionOptionsOf(['Breakwater-Key', 'b\npay/charges\nkey'], rules)).toThrow(
     'no control character',
   );

@@ -24,13 +24,13 @@ function sweeping() {
   return { clock, swept };
 }
 
-test('what has outlived its retention is forgotten once a minute', async () => {
+test('expired requests are deleted once a minute', async () => {
   const { clock, swept } = sweeping();
   await clock.advance(2 * MINUTE);
   expect(swept).toEqual([MINUTE, 2 * MINUTE]);
 });
 
-test('a clock that is set forward has an hour to be corrected before anything is forgotten by it', async () => {
+test('after the clock is set forward, nothing is deleted for an hour', async () => {
   const { clock, swept } = sweeping();
   clock.setBy = 7 * DAY;
   await clock.advance(59 * MINUTE);
@@ -40,7 +40,7 @@ test('a clock that is set forward has an hour to be corrected before anything is
   expect(swept).toEqual([61 * MINUTE]);
 });
 
-test('a clock that stays where it was set is believed in the end', async () => {
+test('a clock that stays ahead is trusted after an hour', async () => {
   const { clock, swept } = sweeping();
   clock.setBy = 7 * DAY;
   await clock.advance(61 * MINUTE);

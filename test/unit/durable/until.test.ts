@@ -77,22 +77,22 @@ describe('a condition', () => {
     expect(evaluate(success(condition), reply(body)).kind).toBe(holds ? 'success' : 'pending'),
   );
 
-  test('its keys are an AND, its list an OR', () => {
+  test('keys combine with AND, list entries with OR', () => {
     const both: Condition = { ...json('/s', { equals: 'paid' }), statuses: new Set([200]) };
     expect(evaluate(success(both), reply({ s: 'paid' }, 201)).kind).toBe('pending');
     expect(evaluate(success(both), reply({ s: 'paid' }, 200)).kind).toBe('success');
     expect(evaluate(success(both, { statuses: new Set([201]) }), reply({}, 201)).kind).toBe('success');
   });
 
-  test('looks at headers by any case', () => {
+  test('reads headers in any letter case', () => {
     const condition: Condition = { subject: { kind: 'header', name: 'x-state', test: { equals: 'done' } } };
     expect(evaluate(success(condition), reply(undefined, 200, ['X-State', 'done'])).kind).toBe('success');
     expect(evaluate(success(condition), reply(undefined, 200, [])).kind).toBe('pending');
   });
 
-  test('an empty one holds for nothing', () => expect(evaluate(success({}), reply({})).kind).toBe('pending'));
+  test('an empty condition never holds', () => expect(evaluate(success({}), reply({})).kind).toBe('pending'));
 
-  test('failure comes first and brings its message', () => {
+  test('failure is checked first and has a message', () => {
     const conditions: Conditions = {
       success: [{ statuses: new Set([200]) }],
       failure: [{ ...json('/s', { equals: 'declined' }), message: at('/why') }],
@@ -127,7 +127,7 @@ describe('the wait before the next poll', () => {
     }
   });
 
-  test('the upstream may ask for another, up to the maximum', () => {
+  test('a Retry-After of the upstream applies up to the maximum', () => {
     expect(askedPollDelayMs(30_000, delay, long)).toBe(30_000);
     expect(askedPollDelayMs(3_600_000, delay, long)).toBe(120_000);
     expect(askedPollDelayMs(30_000, delay, 5_000)).toBe(5_000);
