@@ -82,8 +82,8 @@ function load(
     const message = `cannot be read: ${reasonOf(error)}; name another file with --config`;
     return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
   }
-  const beside = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
-  const lookup: Lookup = { env, readFile: (path) => readFile(beside(path)), beside };
+  const locate = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
+  const lookup: Lookup = { env, readFile: (path) => readFile(locate(path)), locate };
   const source = readSource(file, text, lookup);
   const report = new Report(file, source.places);
   for (const problem of source.problems) report.add(problem);

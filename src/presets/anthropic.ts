@@ -14,7 +14,7 @@ const answers = (name: string, path: string): PresetRoute => ({
 
 export const anthropic: Preset = {
   about:
-    'Long answers and pauses in them, 529 for overload, `x-should-retry`, spend limits; messages may be asked for again.',
+    'Long replies with pauses, 529 for overload, `x-should-retry`, spend limits; messages may be repeated.',
   source: ERRORS,
   sources: {
     timeouts: SDK,
@@ -27,7 +27,7 @@ export const anthropic: Preset = {
   identity: { secret_names: ['x-api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { not_processed: [529], veto_headers: ['x-should-retry'] },
-  // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.
+  // Limits are per model. SDKs wait 10 minutes; limits of a minute justify a wait of two.
   quota: {
     scope: '/model',
     wait: '2m',

@@ -4,7 +4,7 @@ const LIMITS = 'https://developer.atlassian.com/cloud/jira/platform/rate-limitin
 
 export const atlassian: Preset = {
   about:
-    'Rate limits that say when in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
+    'Rate limits with the wait in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
   source: LIMITS,
   retry: { retry_after: { max: '65s' } },
   quota: {

@@ -4,7 +4,7 @@ const SDK =
   'https://github.com/smithy-lang/smithy-typescript/blob/main/packages/service-error-classification/src/constants.ts';
 const S3 = 'https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html';
 
-/** Errors of the SDK's list that mean: not so fast. They may always be repeated. */
+/** Throttling errors of the SDK's list. They may always be repeated. */
 const THROTTLING = [
   'BandwidthLimitExceeded',
   'EC2ThrottledException',
@@ -31,7 +31,7 @@ const THROTTLED = {
 } as const;
 const PASSES = { source: SDK, status: [400, 408, 500, 503], means: 'retry' } as const;
 
-/** An error's name stands in a header, in JSON as `__type` or `code`, behind a namespace or before a URL, or in XML. */
+/** The name of an error is in a header, in JSON as `__type` or `code` (after a namespace or before a URL), or in XML. */
 function named(name: string, codes: readonly string[], meaning: Partial<PresetErrorRule>): PresetErrorRule[] {
   const variants = codes.flatMap((code) => [code, `${code}:*`, `*#${code}`]);
   return [
@@ -42,10 +42,10 @@ function named(name: string, codes: readonly string[], meaning: Partial<PresetEr
   ];
 }
 
-/** Requests are signed for some minutes; a retry within `timeouts.total` is well inside. */
+/** Signatures are valid for some minutes, and a retry within `timeouts.total` is earlier. */
 export const aws: Preset = {
   about:
-    'Throttling and timeouts by name, in whichever of its four places a service puts it, behind 400, 403, 429 and 5xx.',
+    'Throttling and timeouts by the name of the error, in each of the four places where services put it, with 400, 403, 429 and 5xx.',
   source: SDK,
   sources: { 'errors.rules': S3 },
   errors: {

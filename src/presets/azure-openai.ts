@@ -11,15 +11,15 @@ const answers = (name: string, path: string): PresetRoute => ({
   retry: { safe: true },
 });
 
-/** Its waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are read for every API. */
+/** Waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are obeyed for every API, so they need no rule here. */
 export const azureOpenai: Preset = {
-  about: 'As OpenAI, at the paths of deployments; its waits in milliseconds are read anyway.',
+  about: 'As OpenAI, at the paths of deployments.',
   source: LIMITS,
   sources: { timeouts: SDK, 'quota.wait': SDK, 'retry.veto_headers': SDK, identity: SDK },
   identity: { secret_names: ['api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { veto_headers: ['x-should-retry'] },
-  // It has sent -1, which means unknown, and resets of 0 (github.com/openai/openai-dotnet/issues/838).
+  // The API has sent -1, which means unknown, and resets of 0 (github.com/openai/openai-dotnet/issues/838).
   // Limits are per deployment, which the path names, or the model of the body.
   quota: {
     scope: '/model',

@@ -3,9 +3,9 @@ import type { Preset } from './preset.ts';
 const LIMITS = 'https://docs.discord.com/developers/topics/rate-limits';
 
 export const discord: Preset = {
-  about: 'A 429 is a wait and no more, to the millisecond in its body.',
+  about: 'A 429 was never processed, and its body has the wait in milliseconds.',
   source: LIMITS,
-  // Its counts are those of single routes, and are no reason to hold calls to others.
+  // The counts in headers are those of single routes, and must not delay calls to other routes.
   quota: { learn: false },
   errors: {
     rules: [

@@ -4,7 +4,7 @@ const LIMITS = 'https://docs.github.com/en/rest/using-the-rest-api/rate-limits-f
 const GRAPHQL =
   'https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api';
 
-/** Refused at the door: GitHub's own client repeats such calls whatever their method (octokit/plugin-throttling.js). */
+/** Refused before processing: GitHub's own client repeats such calls, whatever their method (octokit/plugin-throttling.js). */
 const REFUSED = { means: 'not_processed', throttled: true } as const;
 
 const RULES: readonly PresetErrorRule[] = [
@@ -28,12 +28,12 @@ const RULES: readonly PresetErrorRule[] = [
 
 export const github: Preset = {
   about:
-    'Primary and secondary limits behind 403 and 429, with the minute or the reset to wait for; limits of GraphQL behind a 200.',
+    'Primary and secondary limits with 403 and 429, with a wait of a minute or until the reset; limits of GraphQL with 200.',
   source: LIMITS,
   sources: {
     'timeouts.attempt': 'https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api',
   },
-  // It ends a call of its own after 10 s; the total leaves room for the minute that a secondary limit asks for.
+  // GitHub ends a call after 10 s. The total leaves time for the minute that a secondary limit asks for.
   timeouts: { attempt: '15s', total: '2m' },
   retry: { retry_after: { max: '75s' } },
   quota: {

@@ -15,7 +15,7 @@ const answers = (name: string, path: string): PresetRoute => ({
 
 export const google: Preset = {
   about:
-    'The wait of `RetryInfo`, rate limits behind a 403, quotas of a day; long answers of Gemini, which may be asked for again.',
+    'The wait in `RetryInfo`, rate limits with 403, daily quotas; long replies of Gemini, which may be repeated.',
   source: ERROR_MODEL,
   sources: {
     'quota.credential_headers': KEYS,

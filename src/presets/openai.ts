@@ -4,7 +4,7 @@ const ERRORS = 'https://platform.openai.com/docs/guides/error-codes';
 const AUTHENTICATION = 'https://platform.openai.com/docs/api-reference/authentication';
 const SDK = 'https://github.com/openai/openai-node/blob/master/src/client.ts';
 
-/** Refused for money: waiting does not bring it back. Old errors say so in their type, new ones in their code. */
+/** Refused because of an unpaid or exhausted quota: waiting does not help. Old errors say so in their type, new ones in their code. */
 export const UNPAID: readonly PresetErrorRule[] = [
   {
     name: 'insufficient_quota',
@@ -33,7 +33,7 @@ export const UNPAID: readonly PresetErrorRule[] = [
   { name: 'rate_limit_exceeded', source: ERRORS, status: 429, means: 'not_processed', throttled: true },
 ];
 
-/** Endpoints that answer and keep nothing: a second call costs, but does no harm, and the SDK makes one too. */
+/** Endpoints that answer and store nothing: a second call costs money but does no harm, and the SDK repeats them too. */
 const answers = (name: string, path: string): PresetRoute => ({
   name,
   source: SDK,
@@ -43,7 +43,7 @@ const answers = (name: string, path: string): PresetRoute => ({
 
 export const openai: Preset = {
   about:
-    'Long answers and pauses in them, `x-should-retry`, quotas that waiting does not bring back; completions and embeddings may be repeated.',
+    'Long replies with pauses, `x-should-retry`, exhausted quotas that are not retried; completions and embeddings may be repeated.',
   source: ERRORS,
   sources: {
     timeouts: SDK,
@@ -56,7 +56,7 @@ export const openai: Preset = {
   identity: { account_names: ['openai-organization', 'openai-project'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { veto_headers: ['x-should-retry'] },
-  // Limits are per model. An SDK waits 10 minutes; a quota of a minute is worth two of them.
+  // Limits are per model. SDKs wait 10 minutes; limits of a minute justify a wait of two.
   quota: {
     scope: '/model',
     wait: '2m',

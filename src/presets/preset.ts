@@ -1,15 +1,15 @@
 import type { ResetAs } from '../http/reset-value.ts';
 
 /**
- * What is known about an API, written as in config.yaml: the keys of an upstream, routes for single endpoints, and
- * where each fact comes from. The schema in config/ is the judge of it, for these files as for those of users.
+ * Known facts about an API, in the form of config.yaml: the keys of an upstream, routes for single endpoints, and the source of
+ * each fact. The schema in config/ checks these files like preset files of users.
  */
 export interface Preset extends PresetValues {
-  /** In one sentence: what the preset knows that the built-in values do not. */
+  /** One sentence: the facts that differ from the built-in values. */
   readonly about: string;
-  /** Where the facts come from that `sources` does not name: the provider's page, or the source of its SDK. */
+  /** Source of all facts that are not in `sources`: a page of the provider, or the code of its SDK. */
   readonly source: string;
-  /** By key: `retry.idempotency_key`, or `timeouts` for all below it. */
+  /** Sources by key: `retry.idempotency_key`, or `timeouts` for all keys below it. */
   readonly sources?: Readonly<Record<string, string>>;
   readonly routes?: readonly PresetRoute[];
 }
@@ -51,7 +51,7 @@ interface PresetRetry {
   readonly veto_headers?: readonly string[];
 }
 
-/** How one of its quotas stands in the headers of its replies. */
+/** The response headers that describe one quota of the API. */
 type PresetQuotaFormat = Partial<
   Readonly<Record<'bucket' | 'limit' | 'remaining' | 'reset' | 'resource' | 'used', string>>
 > & {
@@ -61,16 +61,16 @@ type PresetQuotaFormat = Partial<
   readonly continuous?: boolean;
 };
 
-/** One kind of error: how it is recognised, and what it means. The first that fits counts. */
+/** An error rule: which replies it matches, and what they mean. The first rule that matches decides. */
 export interface PresetErrorRule {
   readonly name: string;
   readonly source?: string;
   readonly status?: number | readonly number[];
-  /** By header: values of which one must fit, `*` standing for anything. */
+  /** By header: one of the values must match; `*` is any text. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  /** By JSON pointer, in which `*` is any member. */
+  /** By JSON pointer, in which `*` is any member of a list or map. */
   readonly body?: Readonly<Record<string, string | readonly string[]>>;
-  /** One of these stands somewhere in the body. */
+  /** One of these texts must be in the body. */
   readonly text?: string | readonly string[];
   readonly means?: 'retry' | 'permanent' | 'not_processed' | 'in_progress';
   readonly throttled?: boolean;

@@ -12,7 +12,7 @@ import { slack } from './slack.ts';
 import { stripe } from './stripe.ts';
 import { twilio } from './twilio.ts';
 
-/** All that are built in, by the name that `preset:` takes. */
+/** The built-in presets, by the name for `preset:`. */
 export const PRESETS: Readonly<Record<string, Preset>> = {
   stripe,
   openai,

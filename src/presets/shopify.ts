@@ -6,7 +6,7 @@ const GRAPHQL = 'https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-lim
 
 export const shopify: Preset = {
   about:
-    '`THROTTLED` behind a 200 of GraphQL, with the wait that its points need; a 429 of the REST API is a wait and no more.',
+    '`THROTTLED` with a 200 of GraphQL, with the wait until its points are available; a 429 of the REST API was never processed.',
   source: REST,
   sources: {
     'quota.credential_headers': AUTHENTICATION,
@@ -33,7 +33,7 @@ export const shopify: Preset = {
       name: 'graphql',
       source: GRAPHQL,
       match: { method: 'POST', path: '/admin/api/*/graphql.json' },
-      // It counts points, apart from the calls of the REST API.
+      // GraphQL counts points, separately from the calls of the REST API.
       quota: { scope: 'path' },
       errors: {
         inspect: 'all',

@@ -13,12 +13,12 @@ const reads = (name: string, path: string): PresetRoute => ({
 
 export const slack: Preset = {
   about:
-    'A 429 is a wait and no more, for half a minute as a rule; POSTs that only read may be repeated. With `errors: { inspect: all }`, `ratelimited` behind a 200 too.',
+    'A 429 was never processed, and usually asks for half a minute; POSTs that only read may be repeated. With `errors: { inspect: all }`, also `ratelimited` with 200.',
   source: LIMITS,
   sources: { identity: 'https://docs.slack.dev/authentication/tokens' },
   identity: { secret_names: ['token'] },
   retry: { retry_after: { max: '65s' } },
-  // Each method of the API has its own limit, and each of them is a path.
+  // Each method of the API is a path, and has its own limit.
   quota: { scope: 'path', wait: '65s' },
   errors: {
     rules: [

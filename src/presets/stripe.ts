@@ -3,10 +3,10 @@ import type { Preset } from './preset.ts';
 const SDK = 'https://github.com/stripe/stripe-node/blob/master/src/RequestSender.ts';
 const KEYS = 'https://docs.stripe.com/api/idempotent_requests';
 
-/** A 500 under a key is kept and sent again by Stripe itself, so POSTs are not repeated after one (`KEYS`). */
+/** Stripe stores a 500 and sends it again for the same key, so POSTs are not repeated after a 500 (`KEYS`). */
 export const stripe: Preset = {
   about:
-    'An idempotency key for every POST, keys in use, lock timeouts, `stripe-should-retry`, the time that its SDK waits.',
+    'An idempotency key for every POST, keys in use, lock timeouts, `stripe-should-retry`, the timeouts of its SDK.',
   source: 'https://docs.stripe.com/error-low-level',
   sources: {
     timeouts: 'https://github.com/stripe/stripe-node/blob/master/src/stripe.core.ts',

@@ -1,7 +1,7 @@
 import { pathPattern } from './path-pattern.ts';
 import { climbs, dotsBesideSeparator, MAX_DECODINGS, resolveDots } from './request-path.ts';
 
-/** Calls that may be sent. */
+/** One entry of an allow-list. */
 export interface AllowRule {
   /** Upper-case; undefined: any. */
   readonly methods: readonly string[] | undefined;
@@ -10,9 +10,9 @@ export interface AllowRule {
 }
 
 /**
- * Whether `rules` let a call pass. `path` is the one below the mount, without query, its unreserved characters decoded.
- * Servers read odd paths in different ways, and nobody knows how this upstream does; so *every* way in which it might be
- * read has to be allowed for its method.
+ * A function that tests whether `rules` allow a call. `path` is below the mount, without query, with unreserved characters
+ * decoded. Servers read unusual paths in different ways, and the way of this upstream is unknown. So *every* way to read the
+ * path must be allowed for the method.
  */
 export function allowList(rules: readonly AllowRule[]): (method: string, path: string) => boolean {
   const compiled = rules.map(({ methods, path }) => ({
@@ -26,17 +26,17 @@ export function allowList(rules: readonly AllowRule[]): (method: string, path: s
   };
 }
 
-/** A path without these is read in one way. */
+/** A path without these can be read in only one way. */
 const ODD = /[%\\;#]|\/\/|\/\./;
 
 /**
- * What no path needs and some server cuts or decodes in its own way: control characters, bytes that are never UTF-8 (the
- * overlong `%C0%AF` is a slash for some) and `%u002F`.
+ * Characters that no path needs, and that some servers cut off or decode in their own way: control characters, bytes that are
+ * never UTF-8 (the overlong `%C0%AF` is a slash for some servers), and `%u002F`.
  */
 // oxlint-disable-next-line no-control-regex
 const POISON = /[\x00-\x1f\x7f\xc0\xc1\xf5-\xff]|%u/i;
 
-/** What a server may do to a path before it looks for its resource, each on its own or together with others. */
+/** Changes that a server may make to a path before it looks for the resource, in any combination. */
 const LIBERTIES: readonly ((path: string) => string)[] = [
   (path) => path.replace(/[?#].*/, ''),
   (path) => path.replaceAll('\\', '/'),
@@ -44,7 +44,7 @@ const LIBERTIES: readonly ((path: string) => string)[] = [
   (path) => path.replace(/\/{2,}/g, '/'),
 ];
 
-/** Every reading of a path, or undefined where one of them is none that should be sent. */
+/** Every way to read a path; undefined if one of them must not be sent. */
 function readings(path: string): string[] | undefined {
   const found = new Set<string>();
   let decoded = path;

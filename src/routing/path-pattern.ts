@@ -1,6 +1,6 @@
 import { fitsParts } from '../http/wildcard.ts';
 
-/** What a segment of a path must be; `from` and `to` are its bounds in the path. */
+/** Tests a segment of a path; `from` and `to` are its bounds in the path. */
 type Segment = (path: string, from: number, to: number) => boolean;
 
 /** `**`: any number of segments. */
@@ -9,10 +9,11 @@ const DEEP = Symbol('**');
 type Step = Segment | typeof DEEP;
 
 /**
- * `/v1/*` is one segment, `/v1/**` is /v1 and everything below it, `:name` is one segment, `*.json` a segment that ends so.
+ * Compiles a path pattern. `/v1/*` is one segment, `/v1/**` is /v1 and everything below it, `:name` is one segment, `*.json` is
+ * a segment with this end.
  *
- * The rule for all that meets outside text: time grows in proportion to the text. A regular expression for `/*-*-*` takes
- * the cube of it. Here a part of a segment is looked for from left to right, and only the last `**` is ever tried again.
+ * Matching takes time in proportion to the path, as for all text from outside. A regular expression for `/*-*-*` would take the
+ * cube of it. Here parts of a segment are searched from left to right, and only the last `**` is tried again.
  */
 export function pathPattern(pattern: string): (path: string) => boolean {
   const steps = pattern.split('/').slice(1).map(stepOf);
@@ -31,9 +32,9 @@ function stepOf(segment: string): Step {
 
 function walk(steps: readonly Step[], path: string): boolean {
   let next = 0;
-  /** Where the next segment begins, with its slash. */
+  /** Start of the next segment, at its slash. */
   let at = 0;
-  /** After the last `**`, and where what it takes ends. */
+  /** The step after the last `**`, and the end of the text that `**` takes. */
   let resume = -1;
   let taken = 0;
   while (at < path.length) {
@@ -58,7 +59,7 @@ function walk(steps: readonly Step[], path: string): boolean {
   return next === steps.length;
 }
 
-/** The end of the segment whose slash is at `at`. */
+/** End of the segment whose slash is at `at`. */
 function endOf(path: string, at: number): number {
   const end = path.indexOf('/', at + 1);
   return end < 0 ? path.length : end;

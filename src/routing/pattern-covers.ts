@@ -1,12 +1,12 @@
 import { fitsParts } from '../http/wildcard.ts';
 
-/** Calls of a route: upper-case methods, undefined for any, and a path pattern. */
+/** The calls of a route: upper-case methods (undefined: any) and a path pattern. */
 export interface Calls {
   readonly methods: readonly string[] | undefined;
   readonly path: string;
 }
 
-/** True when every call that `narrow` matches is matched by `wide` too. */
+/** True if `wide` matches every call that `narrow` matches. */
 export function covers(wide: Calls, narrow: Calls): boolean {
   const methods = wide.methods;
   const methodsFit =
@@ -14,7 +14,7 @@ export function covers(wide: Calls, narrow: Calls): boolean {
   return methodsFit && pathCovers(wide.path.split('/').slice(1), narrow.path.split('/').slice(1));
 }
 
-/** True when some call is matched by both; also true where that cannot be ruled out. */
+/** True if some call may match both. */
 export function overlap(one: Calls, other: Calls): boolean {
   const methods = one.methods;
   const methodsMeet =
@@ -48,7 +48,7 @@ function pathCovers(wide: readonly string[], narrow: readonly string[]): boolean
 
 const isAny = (segment: string): boolean => segment === '*' || segment.startsWith(':');
 
-/** What a star inside a segment (`*.list`) takes of another such star is not looked into. */
+/** Two segments with a star inside (`*.list`) count as covering only if they are equal. */
 function segmentCovers(wide: string, narrow: string): boolean {
   if (narrow === '**') return false;
   if (isAny(wide) || wide === narrow) return true;

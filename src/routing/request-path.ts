@@ -1,4 +1,4 @@
-/** RFC 3986 §6.2.2.2: only what never needed encoding is decoded, so no separator can appear. */
+/** Decodes percent-encoded unreserved characters (RFC 3986 §6.2.2.2). They are no separators, so the structure stays. */
 export function decodeUnreserved(path: string): string {
   if (!path.includes('%')) return path;
   return path.replace(/%([0-9a-f]{2})/gi, (encoded, hex: string) => {
@@ -7,13 +7,13 @@ export function decodeUnreserved(path: string): string {
   });
 }
 
-/** Upstreams behind another proxy may decode this often. */
+/** An upstream behind other proxies may decode a path this many times. */
 export const MAX_DECODINGS = 3;
 
 /**
- * Whether a path could climb above its start, for any server. Servers differ in what they take for a separator (`%2F`,
- * `\\`, `%5C`). Some cut parameters off a segment (`..;a=b`) or merge slashes before they resolve dots, and some decode more
- * than once. What climbs in one of these readings climbs.
+ * Whether any server could read a path as one that leaves its start by `..`. Servers differ in their separators (`%2F`, `\\`,
+ * `%5C`). Some cut parameters off a segment (`..;a=b`) or merge slashes before they resolve dots, and some decode more than
+ * once. A path that leaves its start in one of these ways counts.
  */
 export function climbs(path: string): boolean {
   if (climbsOnce(path)) return true;
@@ -25,12 +25,11 @@ export function climbs(path: string): boolean {
   return false;
 }
 
-/** What only some servers take for one. */
+/** Separators for only some servers. */
 const SEPARATOR = /\\|%2F|%5C/;
 
 /**
- * Whether `..` stands beside a separator that only some servers know. Which of those a server knows makes too many readings
- * to list.
+ * Whether a segment has `..` together with a separator that only some servers know. There would be too many ways to read it.
  */
 export function dotsBesideSeparator(path: string): boolean {
   return path.split('/').some((segment) => {
@@ -39,7 +38,7 @@ export function dotsBesideSeparator(path: string): boolean {
   });
 }
 
-/** Takes of each segment the reading that ends lowest, so that no mixture of readings is lower. */
+/** Uses for each segment the way to read it that ends lowest, so that no combination of ways is lower. */
 function climbsOnce(path: string): boolean {
   if (!path.includes('.')) return false;
   let depth = 0;
@@ -52,21 +51,21 @@ function climbsOnce(path: string): boolean {
       lowest = Math.min(lowest, end);
     }
     if (depth + lowest < 0) return true;
-    // As one segment with encoded separators in it, it is one step down.
+    // Read as one segment with encoded separators, it is one step down.
     depth += parts.length > 1 ? Math.min(end, 1) : end;
     if (depth < 0) return true;
   }
   return false;
 }
 
-/** How far a segment leads down: an empty one may be merged away. */
+/** Steps down by a segment: 0 for an empty one, which a server may remove. */
 function step(segment: string): -1 | 0 | 1 {
   const name = segment.replace(/(?:;|%3B).*/, '');
   if (name === '..') return -1;
   return name === '.' || name === '' ? 0 : 1;
 }
 
-/** The path with `.` and `..` resolved (RFC 3986 §5.2.4); what climbs above its start stays there. */
+/** The path with `.` and `..` resolved (RFC 3986 §5.2.4). `..` at the start is ignored. */
 export function resolveDots(path: string): string {
   if (path === '') return '/';
   if (!path.includes('.')) return path;

@@ -2,16 +2,16 @@ import { type AllowRule, allowList } from './allow-list.ts';
 import { pathPattern } from './path-pattern.ts';
 import { climbs, decodeUnreserved, resolveDots } from './request-path.ts';
 
-/** Where an upstream is reached: below a path ('' is the root) or under a Host of its own. */
+/** The mount of an upstream: a path ('' is the root) or a Host. */
 export type Mount = { readonly path: string } | { readonly host: string };
 
 export interface MountedUpstream<R> {
   readonly mount: Mount;
   /** Path of the upstream's URL without a trailing slash; '' for none. */
   readonly basePath: string;
-  /** What may be called at all; undefined: everything. */
+  /** The allow-list; undefined: every call may be sent. */
   readonly allow?: readonly AllowRule[] | undefined;
-  /** In order; the first that matches wins. */
+  /** The first route that matches wins. */
   readonly routes: readonly RoutePattern<R>[];
 }
 
@@ -27,12 +27,12 @@ export type Match<R> =
   | {
       readonly kind: 'route';
       readonly route: R;
-      /** What the upstream gets: `path` below the path of its URL. */
+      /** Target for the upstream: `path` below the path of its URL. */
       readonly target: string;
       /** Path and query below the mount, as the client sent them. */
       readonly path: string;
     }
-  /** The upstream's allow-list does not hold this call. */
+  /** The upstream's allow-list does not allow this call. */
   | { readonly kind: 'denied'; readonly route: R; readonly path: string; readonly why: string }
   | { readonly kind: 'none'; readonly why: string }
   | { readonly kind: 'bad_target'; readonly why: string };
@@ -41,7 +41,7 @@ interface Compiled<R> {
   readonly mountPath: string;
   readonly host: string | undefined;
   readonly basePath: string;
-  /** The upstream's mount, its base path or its allow-list is a bound that a path could climb out of. */
+  /** The mount, the base path or the allow-list is a bound that `..` in a path could leave. */
   readonly bounded: boolean;
   readonly allows: ((method: string, path: string) => boolean) | undefined;
   readonly routes: readonly {
@@ -52,15 +52,15 @@ interface Compiled<R> {
 }
 
 /**
- * Finds the route of a request. Matching looks at a normalised copy of the path (unreserved characters decoded, dot
- * segments resolved); what is forwarded is the client's own target, byte for byte, below the mount.
+ * Finds the route of a request. Matching uses a normalised copy of the path (unreserved characters decoded, dot segments
+ * resolved). The client's own target below the mount is forwarded, byte for byte.
  */
 export class Router<R> {
   readonly #own: Compiled<R> | undefined;
   readonly #byHost: readonly Compiled<R>[];
   readonly #byPath: readonly Compiled<R>[];
 
-  /** `own`, where given, comes before all upstreams, whatever their Host. */
+  /** `own`: an internal mount that comes before all upstreams, for any Host. */
   constructor(upstreams: readonly MountedUpstream<R>[], own?: MountedUpstream<R>) {
     this.#own = own && compileUpstream(own);
     const compiled = upstreams.map(compileUpstream);
@@ -73,7 +73,10 @@ export class Router<R> {
 
   match(method: string, host: string | undefined, target: string): Match<R> {
     if (target.charCodeAt(0) !== SLASH) {
-      return { kind: 'bad_target', why: 'the request target must be a path; this is not a forward proxy' };
+      return {
+        kind: 'bad_target',
+        why: 'the request target must be a path, because this is not a forward proxy; send for example GET /api/items',
+      };
     }
     const query = target.indexOf('?');
     const rawPath = query < 0 ? target : target.slice(0, query);
@@ -82,9 +85,9 @@ export class Router<R> {
     if (upstream === undefined) return { kind: 'none', why: `no upstream is mounted at ${shown(plain)}` };
 
     const rest = plain.slice(upstream.mountPath.length);
-    // A path may climb where there is nothing that it could leave.
+    // Without a bound, `..` in a path can leave nothing.
     if (upstream.bounded && climbs(rest)) {
-      return { kind: 'bad_target', why: 'the path climbs out of its mount' };
+      return { kind: 'bad_target', why: 'the path leaves its mount by ..; remove the .. segments' };
     }
     const below = resolveDots(rest);
     const found = upstream.routes.find(
@@ -137,7 +140,7 @@ function matched<R>({ mountPath, basePath }: Compiled<R>, route: R, target: stri
   return { kind: 'route' as const, route, target: basePath === '' ? path : basePath + below, path };
 }
 
-/** Cuts the mount off the raw target by segments, for the client may have written its letters in per cent. */
+/** Cuts the mount off the raw target by segments: the client may have percent-encoded its letters. */
 function belowMount(mountPath: string, target: string): string {
   let rest = target;
   for (let segments = mountPath.split('/').length - 1; segments > 0; segments--) {
@@ -146,7 +149,7 @@ function belowMount(mountPath: string, target: string): string {
   return rest;
 }
 
-/** Paths in messages are short: they may hold anything. */
+/** A path as it is shown in messages: short, because it may contain anything. */
 function shown(path: string): string {
   return path.length > 80 ? `${path.slice(0, 80)}…` : path;
 }

@@ -1,9 +1,8 @@
 type Listener = () => void;
 
 /**
- * A one-way switch that ends a call, with a reason. It does what AbortController and AbortSignal do,
- * at a fraction of their cost (an AbortSignal with one listener costs more than the whole retry policy),
- * and a child follows its parent without `AbortSignal.any`.
+ * Ends a call, once, with a reason. It replaces AbortController and AbortSignal at a fraction of their cost: an AbortSignal
+ * with one listener costs more than the whole retry policy. A child follows its parent without `AbortSignal.any`.
  */
 export class Abort {
   #reason: Error | undefined;
@@ -11,7 +10,7 @@ export class Abort {
   readonly #parent: Abort | undefined;
   readonly #follow: Listener | undefined;
 
-  /** A child aborts when its parent does; `detach()` it when its work is done. */
+  /** A child aborts when its parent does. Call `detach()` when the work of the child is done. */
   constructor(parent?: Abort) {
     this.#parent = parent;
     if (parent === undefined) return;
@@ -27,7 +26,7 @@ export class Abort {
     return this.#reason;
   }
 
-  /** How many listeners wait; a finished call leaves none. */
+  /** Number of listeners; 0 after a finished call. */
   get listenerCount(): number {
     return this.#listeners?.length ?? 0;
   }
@@ -42,9 +41,9 @@ export class Abort {
     if (listeners !== undefined) for (const listener of listeners) listener();
   }
 
-  /** Calls `listener` once on abort. Check `aborted` first: a switch that is already thrown never calls. */
+  /** Calls `listener` once on abort. Check `aborted` first: after the abort, a new listener is never called. */
   on(listener: Listener): void {
-    // Most have one, and an array that is pushed into has room for seventeen.
+    // Most have one listener, and `push` into an empty array allocates room for seventeen.
     if (this.#listeners === undefined) this.#listeners = [listener];
     else this.#listeners.push(listener);
   }

@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import type { Abort } from './abort.ts';
 
-/** Time as the proxy sees it. Every wait and every timestamp goes through here. */
+/** The time of the proxy. Every wait and every timestamp uses it. */
 export interface Clock {
   /**
-   * Milliseconds since an arbitrary point; never goes backwards. While the process stands still (stopped, swapped out, or
-   * busy with one thing) this time stands still too: that time is the fault of no upstream and no client.
+   * Milliseconds since an arbitrary point; never goes backwards. It does not advance while the process is stalled (stopped,
+   * swapped out, or blocked), because neither upstream nor client caused that time.
    */
   now(): number;
   /** Milliseconds since the Unix epoch; only for HTTP dates, logs and stored records. */
@@ -20,21 +20,21 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Node's timers overflow to 1 ms beyond this (2³¹−1 ms, 24.8 days); no wait in the proxy is meant to be longer. */
+/** Node's timers overflow to 1 ms beyond this (2³¹−1 ms, 24.8 days). */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Time is looked at this often at least, so that a stall can be told from a quiet time. */
+/** The time is read at least this often, so that a stall is not taken for a quiet time. */
 const BEAT_MS = 500;
 
-/** After a longer time without a look, the process stood still. A busy machine may be late by some hundred milliseconds. */
+/** A longer gap between two reads is a stall. A busy machine may be late by some hundred milliseconds. */
 const STALL_MS = BEAT_MS + 1_000;
 
-/** Time without the stalls. `read` gives real milliseconds, and is called at least every `BEAT_MS` unless all stands still. */
+/** Time without stalls. `read` gives real milliseconds, and is called at least every `BEAT_MS` unless the process is stalled. */
 export class AwakeTime {
   readonly #read: () => number;
   #seenAt: number;
   #asleepMs = 0;
-  /** How many times the process stood still. */
+  /** Number of stalls. */
   stalls = 0;
 
   constructor(read: () => number) {
@@ -45,7 +45,7 @@ export class AwakeTime {
   now(): number {
     const at = this.#read();
     const gapMs = at - this.#seenAt;
-    // A beat is counted as awake, because the stall may have begun at its end; so this never goes backwards.
+    // One beat counts as awake, because the stall may have begun at its end. So the time never goes backwards.
     if (gapMs > STALL_MS) {
       this.stalls++;
       this.#asleepMs += gapMs - BEAT_MS;
@@ -58,7 +58,7 @@ export class AwakeTime {
 const awake = new AwakeTime(() => performance.now());
 let beating = false;
 
-/** Begins with the first timer: without one, nothing can be late. */
+/** Starts the regular reads, with the first timer: without a timer, nothing can be late. */
 function beat(): void {
   if (beating) return;
   beating = true;
@@ -89,7 +89,7 @@ function startTimer(ms: number, callback: () => void): Timer {
   return new SystemTimer(ms, callback);
 }
 
-/** Node fires up to this much early. */
+/** Node's timers may fire this much too early. */
 const EARLY_MS = 1;
 
 class SystemTimer implements Timer {
@@ -104,7 +104,7 @@ class SystemTimer implements Timer {
     this.#callback = callback;
     this.#dueAt = awake.now() + waitMs;
     this.#stalls = awake.stalls;
-    // Not unref'd: that is two calls into libuv for each timer of each call, and a proxy ends by `exit` anyway.
+    // No unref: it costs two calls into libuv for each timer, and the process ends by `exit`.
     this.#timeout = setTimeout(fire, waitMs, this);
   }
 
@@ -113,7 +113,7 @@ class SystemTimer implements Timer {
     clearTimeout(this.#timeout);
   }
 
-  /** Node runs timers before it reads sockets. After a stall, what has come in is read first, and the rest of the time is waited for. */
+  /** Node runs timers before it reads sockets. After a stall, sockets are read first, and then the rest of the time is waited. */
   fire(): void {
     if (this.#cancelled) return;
     const leftMs = this.#dueAt - awake.now();

@@ -1,31 +1,31 @@
-/** A place in the queue, for `remove`. */
+/** An entry in the queue, for `remove`. */
 export interface Place<T> {
   readonly client: string;
   readonly entry: T;
-  /** It comes before all others of its client. */
+  /** The entry was served before, and comes before all others of its client. */
   readonly again: boolean;
 }
 
 export interface FairQueueOptions<T> {
-  /** Entries of all clients together. */
+  /** Most entries of all clients together. */
   readonly capacity: number;
   /**
-   * Which entry of a client is served first. `adaptive`: the oldest until the queue is more than half full, then the newest. When not
-   * all can be served in time, those that have waited longest are lost anyway ("adaptive LIFO": Maurer, "Fail at Scale",
+   * Which entry of a client is served first. `adaptive`: the oldest until the queue is more than half full, then the newest.
+   * If not all can be served in time, those that waited longest are lost anyway ("adaptive LIFO": Maurer, "Fail at Scale",
    * ACM Queue 2015).
    */
   readonly order: 'oldest' | 'adaptive';
-  /** Called with an entry that lost its place to an entry of another client. */
+  /** Called with an entry that was removed in favour of another client. */
   readonly evict: (entry: T) => void;
 }
 
 /**
- * A bounded queue in which clients take turns. Where it is full, the client with most places gives one up to a client with
- * fewer: a client that sends a thousand calls keeps no other client out.
+ * A bounded queue in which clients take turns. If it is full, a client with fewer entries replaces an entry of the client with
+ * most entries. So a client that sends a thousand calls does not block the others.
  */
 export class FairQueue<T> {
   readonly #options: FairQueueOptions<T>;
-  /** In the order of turns: a Map keeps it. */
+  /** In the order of turns, which is the order of insertion. */
   readonly #lanes = new Map<string, Place<T>[]>();
   #size = 0;
 
@@ -37,16 +37,16 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** How many that count will be served before one that `client` would add now, where the oldest is served first. */
+  /** How many entries for which `counts` is true are served before a new one of `client`, if the oldest is served first. */
   ahead(client: string, counts: (entry: T) => boolean): number {
     const mine = this.#counted(this.#lanes.get(client), counts);
     let ahead = 0;
-    // All of its own, and of every other client as many as have a turn until then.
+    // All entries of this client, and of every other client as many as have a turn until then.
     for (const lane of this.#lanes.values()) ahead += Math.min(this.#counted(lane, counts), mine + 1);
     return ahead;
   }
 
-  /** Undefined when full. `again`: it had its turn before, so it comes before all others of its client. */
+  /** Adds an entry; undefined if the queue is full. `again`: it was served before, so it comes before all others of its client. */
   push(client: string, entry: T, again: boolean): Place<T> | undefined {
     const lane = this.#lanes.get(client) ?? [];
     if (this.#size >= this.#options.capacity && !this.#makeRoom(lane.length)) return undefined;
@@ -59,8 +59,8 @@ export class FairQueue<T> {
   }
 
   /**
-   * Takes out the first that may go, in the order of turns; its client's next turn comes after those of all others. `may`: `no` lets
-   * those behind it go before it, `stop` does not.
+   * Removes and returns the first entry that may be served, in the order of turns. The next turn of its client is after those of
+   * all others. `may`: after `no`, later entries are asked; after `stop`, none is.
    */
   shift(may: (entry: T) => 'yes' | 'no' | 'stop'): T | undefined {
     const newestFirst = this.#newestFirst;
@@ -82,7 +82,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Does nothing for a place that is no longer in the queue. */
+  /** Removes an entry. Does nothing if it is no longer in the queue. */
   remove(place: Place<T>): void {
     const lane = this.#lanes.get(place.client);
     const index = lane?.indexOf(place) ?? -1;
@@ -92,7 +92,7 @@ export class FairQueue<T> {
     if (lane.length === 0) this.#lanes.delete(place.client);
   }
 
-  /** All, in no particular order. */
+  /** All entries, in no particular order. */
   entries(): T[] {
     return [...this.#lanes.values()].flatMap((lane) => lane.map(({ entry }) => entry));
   }
@@ -108,7 +108,7 @@ export class FairQueue<T> {
     return counted;
   }
 
-  /** Evicts what the longest lane would serve last. */
+  /** Evicts the entry that the longest lane would serve last. False if no lane is longer than this client's. */
   #makeRoom(mine: number): boolean {
     let longest: Place<T>[] = [];
     for (const lane of this.#lanes.values()) if (lane.length > longest.length) longest = lane;
@@ -120,7 +120,7 @@ export class FairQueue<T> {
   }
 }
 
-/** The index behind those that had their turn before. */
+/** Index of the first entry that was not served before. */
 function firstNew(lane: readonly Place<unknown>[]): number {
   const index = lane.findIndex(({ again }) => !again);
   return index < 0 ? lane.length : index;

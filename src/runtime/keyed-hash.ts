@@ -1,9 +1,9 @@
 import { hash, randomBytes } from 'node:crypto';
 
 /**
- * Tells secrets apart without keeping them: equal texts have equal hashes, and nobody who sees one can find out what it
- * came from, not even by trying (SHA-256 behind 256 bits that this process makes up and forgets, cut to 96: no part of it can be
- * continued). One call of the library, because an Hmac object a call costs as much as the rest of a policy.
+ * A function that hashes secrets, so that they can be compared without storing them. Equal texts have equal hashes. A hash does
+ * not reveal its text, not even by trying: it is SHA-256 with a random prefix of 256 bits that only this process knows, cut to
+ * 96 bits, which prevents length extension. One library call, because an Hmac object costs as much as the rest of a policy.
  */
 export function keyedHash(): (text: string) => string {
   const key = randomBytes(32).toString('hex');

@@ -1,12 +1,12 @@
 import type { Writable } from 'node:stream';
 
-/** Lines that wait for a slow reader take at most this much, in characters. */
+/** Bound of the lines that wait for a slow reader, in characters. */
 const MOST_WAITING = 4 * 1024 * 1024;
 
 /**
- * Writes lines to a stream whose reader may stall, without ever waiting for it: lines beyond the bound are dropped and
- * counted. A pipe behind `process.stdout` does not block; an asynchronous `fs.write` to a full pipe would hold a thread, and
- * the process could not exit before the reader goes on.
+ * Writes lines to a stream whose reader may stall, and never waits for it. Lines beyond the bound are dropped and counted. A
+ * pipe behind `process.stdout` does not block. An asynchronous `fs.write` to a full pipe would hold a thread, and the process
+ * could not exit before the reader continues.
  */
 export class LineBuffer {
   readonly #to: Writable;
@@ -20,12 +20,12 @@ export class LineBuffer {
   #toReport = 0;
   #onFlushed: (() => void)[] = [];
 
-  /** `onDropsEnd`: lines were dropped, and now the stream takes lines again. */
+  /** `onDropsEnd`: called with the number of dropped lines when the stream accepts lines again. */
   constructor(to: Writable, onDropsEnd: (lines: number) => void, mostWaiting: number = MOST_WAITING) {
     this.#to = to;
     this.#onDropsEnd = onDropsEnd;
     this.#mostWaiting = mostWaiting;
-    // The reader has gone: what is still written goes nowhere.
+    // The reader has gone: further lines are dropped.
     to.on('error', () => {
       this.#failed = true;
       this.#settle();
@@ -47,11 +47,11 @@ export class LineBuffer {
     this.#waitingLength += line.length;
     if (this.#writing) return;
     this.#writing = true;
-    // Lines of the same turn go out in one write.
+    // Lines of the same turn of the event loop are one write.
     setImmediate(() => this.#flush());
   }
 
-  /** Resolves once every line has been taken, or the stream has failed. */
+  /** Resolves when every line is written, or the stream has failed. */
   flushed(): Promise<void> {
     if (!this.#writing || this.#failed) return Promise.resolve();
     return new Promise((resolve) => this.#onFlushed.push(resolve));

@@ -3,7 +3,7 @@ import { systemClock } from './clock.ts';
 import { LineBuffer } from './line-buffer.ts';
 import { terminalLines, terminalText } from './terminal.ts';
 
-/** What the rest of the proxy knows of logging: fields first, then a sentence. */
+/** The logger of all other code: fields first, then a sentence. */
 export interface Logger {
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
@@ -12,11 +12,11 @@ export interface Logger {
   setLevel(level: LogLevel): void;
 }
 
-/** The log of a process, which ends with it. */
+/** The logger of the process. */
 export interface ProcessLogger extends Logger {
-  /** Lines that were lost, because the reader of stdout stalled or has gone. */
+  /** Lines that were lost because the reader of stdout stalled or has gone. */
   droppedLines(): number;
-  /** Resolves once all lines are out, and after one second at the latest: a stalled reader must not hold the exit. */
+  /** Resolves when all lines are written, and after at most one second: a stalled reader must not delay the exit. */
   flushed(): Promise<void>;
 }
 
@@ -26,18 +26,18 @@ export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** A copy of a line's fields without secrets. */
+  /** Returns a copy of the fields without secrets. */
   readonly redact: (fields: LogFields) => Record<string, unknown>;
-  /** For human eyes; default: when stdout is a terminal. */
+  /** Coloured text instead of JSON. Default: if stdout is a terminal. */
   readonly pretty?: boolean | undefined;
   /** Takes one finished line at a time; default stdout. */
   readonly destination?: DestinationStream | undefined;
 }
 
-/** The exit waits for a slow reader of the log for this long. */
+/** How long the exit waits for a slow reader of the log. */
 const LAST_FLUSH_MS = 1_000;
 
-/** What the sentence of a call's line has told already. */
+/** Fields whose content is already in the sentence of a call's line. */
 const HIDDEN_WHEN_PRETTY =
   'method,path,upstream,route,outcome,status,origin,gave_up,ms,head_ms,queued_ms,attempts,scope,from,to,cause';
 
@@ -45,7 +45,7 @@ const HIDDEN_WHEN_PRETTY =
 export async function createLogger(options: LoggerOptions): Promise<ProcessLogger> {
   const pretty = options.pretty ?? (options.destination === undefined && process.stdout.isTTY);
   const lines = new LineBuffer(process.stdout, (dropped) =>
-    log.warn({ dropped }, 'log lines were dropped, because nothing read them'),
+    log.warn({ dropped }, 'log lines were dropped, because the reader of stdout was too slow'),
   );
   const { redact } = options;
   const stream = pretty ? await prettyStream(options.destination) : (options.destination ?? lines);
@@ -78,14 +78,14 @@ export async function createLogger(options: LoggerOptions): Promise<ProcessLogge
   };
 }
 
-/** An error's code has been told too, and pino-pretty would spend a line of its own on it; an Error with its stack stays. */
+/** Removes the code of an error, which is in the sentence too: pino-pretty would print it on a separate line. An Error with its stack stays. */
 function withoutErrorCode({ error, ...others }: LogFields): Record<string, unknown> {
   return typeof error === 'string' ? others : { ...others, error };
 }
 
 /**
- * In this thread and synchronous (pino-pretty's own stream is neither): a line is out before the process can die.
- * Loaded only for a terminal, to start fast.
+ * Synchronous and in this thread, unlike the stream of pino-pretty: a line is written before the process can die. Loaded only
+ * for a terminal, for a fast start.
  */
 async function prettyStream(to: DestinationStream | undefined): Promise<DestinationStream> {
   const { prettyFactory } = await import('pino-pretty');
@@ -99,7 +99,7 @@ async function prettyStream(to: DestinationStream | undefined): Promise<Destinat
   return { write: (line) => target.write(format(JSON.parse(line, forTerminal))) };
 }
 
-/** pino-pretty prints strings as they are. A stack has lines of its own. */
+/** Escapes control characters, because pino-pretty prints strings as they are. A stack keeps its line breaks. */
 function forTerminal(name: string, value: unknown): unknown {
   if (typeof value === 'string') return name === 'stack' ? terminalLines(value) : terminalText(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

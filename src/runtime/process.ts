@@ -1,15 +1,15 @@
 import about from '../../package.json' with { type: 'json' };
 
-/** Our own version. */
+/** Version of Breakwater. */
 export const packageVersion: string = about.version;
 
 /** `v26.10.0` */
 export const nodeVersion: string = process.version;
 
-/** `3.53.4`: the SQLite that this node was built with. */
+/** `3.53.4`: the SQLite in this Node. */
 export const sqliteVersion: string = process.versions['sqlite'] ?? '0';
 
-/** What is wrong with a Node that is older than package.json's `engines` asks for. */
+/** A message if Node is older than `engines` in package.json; undefined otherwise. */
 export function tooOldNode(): string | undefined {
   const numbers = (text: string) => text.split(/\D+/).filter(Boolean).map(Number);
   const [major = 0, minor = 0] = numbers(about.engines.node);

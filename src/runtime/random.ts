@@ -5,24 +5,24 @@ export type Random = () => number;
 
 export const systemRandom: Random = Math.random;
 
-/** 32 bytes that nobody can guess. */
+/** 32 random bytes that cannot be guessed. */
 export const newSecret = (): Buffer => randomBytes(32);
 
-/** So many ids are drawn at once: a draw of 16 bytes costs ten times as much as the share of a large one. */
+/** Ids are drawn in batches of this size: a single draw of 16 bytes costs ten times as much. */
 const DRAWN_IDS = 256;
 const ID_BYTES = 16;
 let drawn: Buffer = Buffer.alloc(0);
 
-/** 128 bits that nobody can guess, in 32 hexadecimal digits. */
+/** 128 random bits that cannot be guessed, as 32 hexadecimal digits. */
 export function unguessableId(): string {
   if (drawn.length === 0) drawn = randomBytes(DRAWN_IDS * ID_BYTES);
   const id = drawn.toString('hex', 0, ID_BYTES);
-  // Each is used once, and what is left is no use to whoever sees an id.
+  // Each part is used once, so an id reveals nothing about later ones.
   drawn = drawn.subarray(ID_BYTES);
   return id;
 }
 
-/** Ids that are unique across processes and cost a counter's step: a random prefix per process, then a number. */
+/** A source of ids that are unique across processes and cheap: a random prefix per process, then a counter. */
 export function idSource(): () => string {
   const prefix = randomBytes(9).toString('base64url');
   let count = 0;

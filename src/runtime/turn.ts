@@ -1,4 +1,4 @@
-/** Runs `callback` when the event loop has handled all that has come in by now: the moment to hand on what gathered. */
+/** Runs `callback` when the event loop has handled all input that has arrived by now, to pass on gathered items together. */
 export function endOfTurn(callback: () => void): void {
   setImmediate(callback);
 }

@@ -3,7 +3,7 @@ import { ASKED_RETRY_COST, RETRY_COST } from '../policies/retry/budget.ts';
 import type { Scenario } from './scenario.ts';
 import { asksToWait } from './trouble.ts';
 
-/** What the retry budget guarantees over any stretch of time, whatever happens in it. */
+/** The guarantee of the retry budget over a period, whatever happens in it. */
 export interface Bound {
   readonly attempts: number;
   readonly attemptsPerRequest: number;
@@ -43,8 +43,9 @@ export function attemptsBound(
 type Load = Pick<Scenario, 'ratePerSecond' | 'callers' | 'capacityPerSecond'>;
 
 /**
- * Why this configuration may keep an upstream down that would otherwise be back, or undefined. Retries can add `ratio` per
- * success to the load; while the sum is above the capacity, the budget alone does not end an overload.
+ * A warning if this configuration could keep an upstream overloaded that would otherwise recover; undefined: no warning.
+ * Retries can add `ratio` per success to the load. While the sum exceeds the capacity, the budget alone does not end an
+ * overload.
  */
 export function overloadWarning(settings: RouteSettings, load: Load): string | undefined {
   const { ratePerSecond, callers, capacityPerSecond } = load;

@@ -2,7 +2,7 @@ import type { RouteConfig, RouteSettings } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Subject } from './sidecar.ts';
 
-/** What an upstream gets that says nothing but its URL. */
+/** The settings of an upstream for which only the URL is written. */
 export function builtInSettings(): RouteSettings {
   const loaded = loadConfig('built-in', {}, () => 'upstreams: { any: { url: "https://any.example" } }');
   const settings = loaded.ok ? loaded.config.upstreams[0]?.routes.at(-1)?.settings : undefined;
@@ -10,7 +10,7 @@ export function builtInSettings(): RouteSettings {
   return settings;
 }
 
-/** The same route with the built-in policies. What is known about the API stays: it is a fact, not a choice. */
+/** The same route with built-in policies. Facts about the API (keys, not_processed, safe, error rules) stay. */
 export function withDefaults({ upstream, route }: Subject, builtIn: RouteSettings): Subject {
   const { inspection, retry: own } = route.settings;
   const { idempotencyKey, idempotencyHeader, notProcessed, safe } = own;

@@ -1,7 +1,7 @@
 /** Empty to full in eighths. */
 const EIGHTHS = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/** Bars of `height` lines, one column per value; `max` fills them. An undefined value stays empty; more than nothing is seen. */
+/** A bar chart of `height` lines, one column per value, scaled to `max`. An undefined value is empty; a value above 0 is always visible. */
 export function bars(values: readonly (number | undefined)[], max: number, height: number): string[] {
   return Array.from({ length: height }, (_, line) => {
     const below = (height - 1 - line) * 8;

@@ -14,35 +14,35 @@ import { SINK } from './reply.ts';
 import type { Clients } from './scenario.ts';
 import type { Arrival } from './traffic.ts';
 
-/** What became of one simulated call. */
+/** The result of one simulated call. */
 export interface SimulatedCall {
   readonly target: string;
   /** The endpoint's path. */
   readonly path: string;
   readonly atMs: number;
-  /** It got a good answer. False while it runs, and so for one that never ended. */
+  /** It got a successful answer. False while it runs, so also for a call that never ended. */
   ok: boolean;
-  /** How often the client sent it: once, and once for each try of its SDK. */
+  /** How often the client sent it: once, and once for each retry of its SDK. */
   tries: number;
-  /** All tries together. */
+  /** Attempts at the upstream, of all tries. */
   attempts: number;
-  /** Time to its end, in milliseconds. */
+  /** Duration in milliseconds. */
   ms: number;
-  /** Why it got no good answer: the proxy's error, or the status that came through. */
+  /** Reason of the failure: the proxy's error, or the status of the reply. */
   failure: ErrorCode | 'bug' | `status_${number}` | undefined;
 }
 
-/** What a client saw of one try. */
+/** The result of one try, as the client sees it. */
 interface Seen {
   readonly ok: boolean;
   readonly attempts: number;
   readonly failure: SimulatedCall['failure'];
-  /** Whether its SDK may try again, and the wait that the reply asks for. */
+  /** Whether its SDK may try again, after the wait that the reply asks for. */
   readonly again: boolean;
   readonly retryAfterMs: number | undefined;
 }
 
-/** Does for a call what the listener does in the proxy: makes it, sends it, reads the reply and closes the record. */
+/** Makes a call, sends it, reads the reply and closes the record, as the listener of the proxy does. */
 export class Client {
   readonly #route: RouteConfig;
   readonly #upstream: string;
@@ -69,7 +69,7 @@ export class Client {
     this.#observer = world.observer;
   }
 
-  /** Never rejects but for a bug. Fills `result` in as the call goes. */
+  /** Updates `result` while the call runs. Rejects only after a bug. */
   async call(send: Send, arrival: Arrival, result: SimulatedCall): Promise<void> {
     const startedAt = this.#clock.now();
     const { retries = 0 } = this.#clients;
@@ -95,7 +95,7 @@ export class Client {
     const { ending, retryAfterMs } = await this.#perform(send, call);
     leaving?.cancel();
     record.finish(ending);
-    // The record takes a 404 for a good answer. This upstream means every status from 400 on as a failure.
+    // The record counts a 404 as a success. At this upstream every status from 400 is a failure.
     const ok = ending.error === undefined && ending.status < 400;
     return {
       ok,
@@ -106,7 +106,7 @@ export class Client {
     };
   }
 
-  /** SDKs mind the proxy's word that nothing more is to be tried. */
+  /** SDKs obey the header by which the proxy forbids retries. */
   #mayTryAgain({ notes }: CallRecord, { error, status }: Ending): boolean {
     if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode, status))
       return false;
@@ -145,7 +145,7 @@ export class Client {
       target,
       headers: key === undefined ? NO_HEADERS : ['Authorization', `Bearer ${key}`],
       body: EMPTY_BODY,
-      // A route that passes keys on may or may not get one; the cautious answer is that it does not.
+      // With idempotency_key: pass, clients may or may not send a key. Assume none, which allows fewer retries.
       idempotencyKey: keyed ? target : undefined,
       safe: retry.safe,
       clientRetries,
@@ -160,7 +160,7 @@ export class Client {
 
 const NO_HEADERS: readonly string[] = [];
 
-/** The SDKs that Stainless makes (OpenAI, Anthropic): what they retry, and how long they wait. */
+/** Waits of the SDKs made by Stainless (OpenAI, Anthropic). */
 const SDK = { firstMs: 500, longestMs: 8_000, jitter: 0.25, longestAskedMs: 60_000 };
 
 const isRetriedBySdks = (status: number): boolean =>

@@ -1,17 +1,17 @@
-/** What an upstream does to some attempts while the fault lasts: a fault as data. */
+/** One fault of an upstream as data: which attempts it affects while the scenario's fault lasts, and how. */
 export interface Trouble {
   readonly does: Effect;
-  /** It concerns this share of attempts, at random; all when left out. */
+  /** It affects this share of attempts, at random. Default: all. */
   readonly share?: number;
-  /** It concerns no more than so many attempts; any number when left out. */
+  /** It affects at most this number of attempts. Default: no limit. */
   readonly most?: number;
-  /** It comes and goes: so long there, so long gone. */
+  /** It alternates: this long active, this long inactive. */
   readonly everyMs?: number;
 }
 
 /**
- * `answers`: refuses at once, or after `afterMs`; `slows`: serves, so many times slower; `hangs`: no answer, or one when the fault is over;
- * `breaks`: the connection, before or after the request was sent; `limits`: serves as many as a quota allows.
+ * `answers`: an error at once, or after `afterMs`. `slows`: served so many times slower. `hangs`: no answer, or one after the
+ * end of the fault. `breaks`: the connection fails, before or after the request was sent. `limits`: a quota.
  */
 export type Effect =
   | {
@@ -25,12 +25,12 @@ export type Effect =
   | { readonly kind: 'breaks'; readonly code: 'connection_refused' | 'connection_terminated' }
   | Limits;
 
-/** A quota, and how its replies speak of it. */
+/** A quota, and the headers that describe it. */
 export interface Limits {
   readonly kind: 'limits';
-  /** Whose calls are counted together. `key`: all calls with the same API key, at whatever endpoint. */
+  /** Which calls are counted together. `key`: all calls with the same API key, at any endpoint. */
   readonly per: 'endpoint' | 'key';
-  /** `requests` in each window of `windowMs`, or in a bucket that flows back one by one in `windowMs` altogether. */
+  /** `requests` in each window of `windowMs`, or in a bucket that refills continuously within `windowMs`. */
   readonly refill: 'window' | 'bucket';
   readonly requests: number;
   readonly windowMs: number;

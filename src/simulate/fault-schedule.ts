@@ -4,16 +4,16 @@ import { rollOf } from './seeded-random.ts';
 import { QuotaCounter } from './quota-counter.ts';
 import { troublesOf } from './trouble.ts';
 
-/** An attempt, as far as an upstream looks at it. */
+/** An attempt, as the upstream sees it. */
 export interface Asked {
   readonly endpoint: Endpoint;
   readonly target: string;
-  /** The how manieth of this call that comes here. */
+  /** Number of the attempt of this call, from 1. */
   readonly attempt: number;
   readonly key?: string | undefined;
 }
 
-/** What the upstream does with an attempt: serve it in its turn, refuse it, break the connection, or keep silent for so long. */
+/** How the upstream treats an attempt: serve it, refuse it, break the connection, or be silent for a time. */
 export type Treatment =
   | { readonly kind: 'serve'; readonly headers: readonly string[] }
   | {
@@ -28,7 +28,7 @@ export type Treatment =
 const SERVE: Treatment = { kind: 'serve', headers: [] };
 const NO_HEADERS: readonly string[] = [];
 
-/** The fault as it is at any moment. */
+/** The faults of a scenario at any time. */
 export class FaultSchedule {
   readonly #scenario: Scenario;
   readonly #troubles: ReadonlyMap<Endpoint, readonly Trouble[]>;
@@ -40,7 +40,7 @@ export class FaultSchedule {
     this.#troubles = new Map(endpointsOf(scenario).map((one) => [one, troublesOf(scenario, one)]));
   }
 
-  /** How many times slower a worker is with an attempt that it begins now. */
+  /** Factor by which an attempt that a worker starts now is slower. */
   slowdown(asked: Asked, now: number): number {
     const age = this.#ageMs(now);
     if (age === undefined) return 1;
@@ -48,7 +48,7 @@ export class FaultSchedule {
     return slow?.kind === 'slows' ? slow.times : 1;
   }
 
-  /** `wallMs`: `now` by the calendar, for replies that name a moment. */
+  /** How an attempt is treated. `wallMs`: `now` since the epoch, for replies with a date. */
   treat(asked: Asked, now: number, wallMs: number = now): Treatment {
     const age = this.#ageMs(now);
     if (age === undefined) return SERVE;
@@ -108,7 +108,7 @@ export class FaultSchedule {
   }
 }
 
-/** Which attempt of which call; `index`: of the trouble, among those of its endpoint. */
+/** An attempt, and the index of the trouble in its endpoint. */
 interface Luck {
   readonly target: string;
   readonly attempt: number;
@@ -116,8 +116,8 @@ interface Luck {
 }
 
 /**
- * Whether a trouble of this share concerns an attempt. The attempt's name alone decides, and not its time: so it is known
- * exactly how many calls could have been rescued at best.
+ * Whether a trouble of this share affects an attempt. This depends on the attempt and not on its time, so the best possible
+ * result is known exactly.
  */
 export function isUnlucky(seed: number, share: number, { target, attempt, index = 0 }: Luck): boolean {
   return rollOf(seed, `${target}#${attempt}${index === 0 ? '' : `#${index}`}`) < share;

@@ -2,13 +2,13 @@ import type { SimulatedCall } from './client.ts';
 import type { Run } from './simulate.ts';
 import { isUnlucky } from './fault-schedule.ts';
 
-/** What happened to the calls that arrived in one stretch of time, and what the upstream saw in it. */
+/** Counts of the calls that arrived in one period, and of the attempts at the upstream in it. */
 export interface Phase {
   readonly requests: number;
   readonly successes: number;
   /** Attempts that reached the upstream in this time. */
   readonly attempts: number;
-  /** Share of the requests with a good answer, 0 to 1; 1 without any. */
+  /** Share of the requests that succeeded, 0 to 1; 1 without requests. */
   readonly success: number;
   /** The amplification factor; 0 without requests. */
   readonly attemptsPerRequest: number;
@@ -20,19 +20,19 @@ export interface Figures {
   /** The minute after the fault. */
   readonly after: Phase;
   readonly whole: Phase;
-  /** Seconds from the fault's end until all is well for good measure; undefined: never. */
+  /** Seconds from the end of the fault to the recovery; undefined: never. */
   readonly recoveredAfterSeconds: number | undefined;
-  /** Share of the upstream's work that nobody waited for any more. */
+  /** Share of the upstream's work whose client no longer waited. */
   readonly wasted: number;
-  /** Only of a flaky upstream: of the requests that retries could have saved, the share that were, less what was lost otherwise. */
+  /** Only for a flaky upstream: of the requests that retries could have saved, the share that they saved, minus other losses. */
   readonly rescued: number | undefined;
 }
 
 export const AFTER_MS = 60_000;
-/** Recovered: so many seconds in a row, each beginning a window of so many seconds with so much success. */
+/** Recovered: this many consecutive seconds, each of which begins a window with this rate of success. */
 const RECOVERED = { seconds: 6, windowSeconds: 5, success: 0.95 };
 
-/** The figures of RPB-1. `attempts` is how many attempts a call may have, for what could have been rescued at best. */
+/** The figures of RPB-1. `attempts`: the highest number of attempts of a call, for the best possible result. */
 export function figuresOf(run: Run, attempts: number): Figures {
   const { faultAtMs, faultMs, endMs } = run.scenario;
   const faultEndMs = faultAtMs + faultMs;
@@ -62,7 +62,7 @@ export function phase({ calls, reached }: Run, fromMs: number, toMs: number): Ph
   };
 }
 
-/** The windows look ahead, so a system that is well the moment the fault ends has recovered after 0 s. */
+/** The windows look ahead: a system that succeeds as soon as the fault ends has recovered after 0 s. */
 function recoveredAfterSeconds(run: Run, faultEndMs: number): number | undefined {
   const { seconds, windowSeconds } = RECOVERED;
   const counts = perSecond(run, faultEndMs);

@@ -1,6 +1,6 @@
 import type { Limits, Tells } from './effect.ts';
 
-/** Whether a quota had room for an attempt, and what the reply says of it. */
+/** Whether the quota allows an attempt, and the headers that describe the quota. */
 export interface Counted {
   readonly allowed: boolean;
   readonly headers: readonly string[];
@@ -9,7 +9,7 @@ export interface Counted {
 /** The quota of one API key, or of one endpoint. */
 export class QuotaCounter {
   readonly #limits: Limits;
-  /** Of this window, or missing from the bucket. */
+  /** Used in this window, or taken from the bucket. */
   #used = 0;
   #since = 0;
 
@@ -17,7 +17,7 @@ export class QuotaCounter {
     this.#limits = limits;
   }
 
-  /** `now`: since the fault began. `wallMs`: the same moment by the calendar. */
+  /** Counts an attempt. `now`: milliseconds since the fault began. `wallMs`: the same time since the epoch. */
   count(now: number, wallMs: number): Counted {
     this.#restore(now);
     const { requests, tells } = this.#limits;
@@ -59,7 +59,7 @@ interface State {
   readonly limit: number;
   readonly remaining: number;
   readonly wholeInMs: number;
-  /** Only of a refusal: when there is room for one. */
+  /** Only for a refusal: time until the next attempt is allowed. */
   readonly nextInMs: number | undefined;
   readonly wallMs: number;
 }
@@ -80,14 +80,14 @@ const FIELDS: Readonly<Record<Tells, (state: State) => Fields>> = {
     'X-RateLimit-Reset': seconds(state.wholeInMs),
     ...retryAfter(state),
   }),
-  // Its reset is the moment at which the bucket is full.
+  // The reset is the date at which the bucket is full.
   anthropic: (state) => ({
     'Anthropic-RateLimit-Requests-Limit': String(state.limit),
     'Anthropic-RateLimit-Requests-Remaining': String(state.remaining),
     'Anthropic-RateLimit-Requests-Reset': moment(state.wallMs + state.wholeInMs),
     ...retryAfter(state),
   }),
-  // Its reset is the time until the bucket is full.
+  // The reset is the time until the bucket is full.
   openai: (state) => ({
     'X-RateLimit-Limit-Requests': String(state.limit),
     'X-RateLimit-Remaining-Requests': String(state.remaining),

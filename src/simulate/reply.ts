@@ -14,7 +14,7 @@ export function simulatedReply(status: number, headers: RawHeaders = []): Reply 
   };
 }
 
-/** A client that reads what it gets and keeps nothing. */
+/** A client that reads and discards the body. */
 export const SINK: BodySink = {
   destroyed: false,
   write: () => true,

@@ -8,14 +8,14 @@ import { type Bucket, seriesOf } from './series.ts';
 import type { Subject } from './sidecar.ts';
 import { type Run, simulate } from './simulate.ts';
 
-/** How one configuration fared. */
+/** The result of one configuration. */
 export interface Result {
   readonly figures: Figures;
   /** Over the whole run. */
   readonly bound: Bound;
-  /** During the fault, if nothing at all succeeded in it. */
+  /** During the fault, if nothing succeeded in it. */
   readonly worstDuring: Bound;
-  /** Of the requests that arrived during the fault and failed: why, the most frequent first. */
+  /** Reasons of the requests that arrived during the fault and failed, the most frequent first. */
   readonly failures: readonly (readonly [reason: string, count: number])[];
   readonly series: readonly Bucket[];
 }
@@ -25,7 +25,7 @@ export interface Report {
   readonly route: string;
   readonly scenario: Scenario;
   readonly config: Result;
-  /** The same load and luck with the built-in policies; undefined when those are the ones in use. */
+  /** The same load and seed with the built-in policies; undefined if the route uses these. */
   readonly defaults: Result | undefined;
   readonly warnings: readonly string[];
 }
@@ -33,7 +33,7 @@ export interface Report {
 /** One bucket is one column of a terminal chart. */
 const BUCKETS = 72;
 
-/** Simulates a route as configured, and with the built-in policies beside it. */
+/** Simulates a route as configured, and with the built-in policies for comparison. */
 export async function simulationReport(subject: Subject, scenario: Scenario): Promise<Report> {
   const { upstream, route } = subject;
   const config = await resultOf(subject, scenario);
@@ -68,7 +68,7 @@ async function resultOf(subject: Subject, scenario: Scenario): Promise<Result> {
   };
 }
 
-/** The last call may live for so long, and its budget earns meanwhile. */
+/** Latest end of a call: the budget earns tokens until then. */
 function lastMoment({ endMs }: Scenario, { totalTimeoutMs }: RouteSettings): number {
   return endMs + totalTimeoutMs;
 }

@@ -4,8 +4,8 @@ const PLAIN = ['brownout', 'outage', 'blackhole', 'rate-limited', 'exhausted', '
 
 /**
  * How an upstream fails. `brownout`: ten times slower; `outage`: 503 at once; `blackhole`: no answer; `rate-limited`: half
- * the capacity, beyond it 429 with Retry-After; `exhausted`: 429 to all, without saying until when; `flapping`: two seconds
- * down, two seconds up; `flaky`: this share of attempts gets a 503 at random. `own`: only what the endpoints say for themselves.
+ * the capacity, beyond it 429 with Retry-After; `exhausted`: 429 to all, without Retry-After; `flapping`: two seconds down,
+ * two seconds up; `flaky`: this share of attempts gets a 503 at random; `own`: only the troubles of the endpoints.
  */
 export type Fault =
   | { readonly kind: (typeof PLAIN)[number] }
@@ -14,42 +14,41 @@ export type Fault =
 
 /** Calls of one kind, and how the upstream treats them. */
 export interface Endpoint {
-  /** `{n}` stands for the number of the call. Without it, calls differ in their query only. */
+  /** `{n}` is replaced by the number of the call. Without it, calls differ only in their query. */
   readonly path: string;
-  /** The route's own method when left out. */
+  /** Default: the method of the route. */
   readonly method?: string;
-  /** How often it is called, compared with the others; 1 when left out. */
+  /** Relative frequency of its calls. Default: 1. */
   readonly weight?: number;
   readonly service?: Service;
-  /** What goes wrong here, first match first. The scenario's fault when left out. */
+  /** Faults of this endpoint; the first that matches decides. Default: the fault of the scenario. */
   readonly troubles?: readonly Trouble[];
 }
 
 /**
- * How long a worker takes. `mean`: exponentially distributed; `mix`: exactly one of these times. The scenario's mean when left
- * out.
+ * Service time of a worker. `meanMs`: exponentially distributed. `mix`: exactly one of these times.
  */
 export type Service =
   | { readonly meanMs: number }
   | { readonly mix: readonly { readonly share: number; readonly ms: number }[] };
 
-/** What the callers do by themselves. */
+/** Behaviour of the clients. */
 export interface Clients {
-  /** They leave after so long without a reply; never when left out. */
+  /** They disconnect after this time without a reply. Default: never. */
   readonly giveUpMs?: number;
-  /** How often their SDK tries again; 0 when left out. */
+  /** Retries of their SDK. Default: 0. */
   readonly retries?: number;
-  /** So many API keys are used, each call with one of them; none when left out. */
+  /** Number of API keys, of which each call has one. Default: no keys. */
   readonly keys?: number;
 }
 
-/** So many calls at once. */
+/** Calls that arrive at the same time. */
 export interface Burst {
   readonly atMs: number;
   readonly calls: number;
 }
 
-/** What happens to whom, all times in virtual milliseconds from the start. The same scenario always runs the same. */
+/** A run of the simulation. Times are virtual milliseconds from the start. The same scenario always gives the same result. */
 export interface Scenario {
   readonly fault: Fault;
   readonly faultAtMs: number;
@@ -60,19 +59,19 @@ export interface Scenario {
   readonly ratePerSecond: number;
   /** Proxies that share the upstream and know nothing of each other. */
   readonly callers: number;
-  /** Infinity: it never has to let anybody wait. */
+  /** Infinity: no call ever waits. */
   readonly capacityPerSecond: number;
-  /** Mean time in which a worker of the upstream serves a request, where nothing is wrong. */
+  /** Mean service time of a worker without a fault. */
   readonly serviceMs: number;
   readonly seed: number;
-  /** One, whose calls each have a path of their own, when left out. */
+  /** Default: one endpoint whose calls each have their own path. */
   readonly endpoints?: readonly Endpoint[];
   readonly clients?: Clients;
-  /** Beside the Poisson arrivals. */
+  /** In addition to the Poisson arrivals. */
   readonly bursts?: readonly Burst[];
 }
 
-/** The times of RPB-1: a minute of calm, the fault, three minutes to recover in. */
+/** The times of RPB-1: a minute without a fault, the fault, three minutes to recover. */
 export const CALM_MS = 60_000;
 export const RECOVERY_MS = 180_000;
 
@@ -93,7 +92,7 @@ export function faultName(fault: Fault): string {
   return fault.kind === 'flaky' ? `flaky=${fault.share}` : fault.kind;
 }
 
-/** The scenario of RPB-1 with this fault; without others, at 0.8 of the capacity of 100 requests per second. */
+/** The scenario of RPB-1 with this fault. Default load: 0.8 of a capacity of 100 requests per second. */
 export function outageScenario(fault: Fault, changes: Partial<Scenario> = {}): Scenario {
   const faultAtMs = changes.faultAtMs ?? CALM_MS;
   const faultMs = changes.faultMs ?? 20_000;

@@ -1,6 +1,6 @@
 import type { Random } from '../runtime/random.ts';
 
-/** mulberry32: the same seed gives the same rolls on every machine, and 32 bits of state are enough for a simulation. */
+/** mulberry32: the same seed gives the same numbers on every machine. 32 bits of state are enough for a simulation. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -10,14 +10,14 @@ export function seededRandom(seed: number): Random {
 }
 
 /**
- * A number in [0, 1) that depends on its arguments alone: a roll that stays the same whatever else is rolled, so that
- * two policies meet the same luck.
+ * A number in [0, 1) that depends only on its arguments. It is the same whatever other numbers are drawn, so that two policies
+ * are compared under the same random events.
  */
 export function rollOf(seed: number, text: string): number {
   return mixed(hashOf(seed, text));
 }
 
-/** A seed for a stream of its own: one stream's use does not shift another's. */
+/** A seed for a separate stream: draws from one stream do not change another. */
 export function subSeed(seed: number, stream: string): number {
   return hashOf(seed, stream);
 }

@@ -1,17 +1,17 @@
 import type { Run } from './simulate.ts';
 
-/** What happened in one stretch of a chart. */
+/** Counts of one column of a chart. */
 export interface Bucket {
-  /** Its begin, in seconds from the beginning of the fault. */
+  /** Start, in seconds from the beginning of the fault. */
   readonly atSeconds: number;
-  /** Share of the requests that arrived in it and got a good answer; undefined without any. */
+  /** Share of the requests that arrived in it and succeeded; undefined without requests. */
   readonly success: number | undefined;
   readonly requestsPerSecond: number;
   /** Attempts that reached the upstream. */
   readonly attemptsPerSecond: number;
 }
 
-/** A chart shows so much of the calm before the fault, and of the time after it. */
+/** How much of the time before and after the fault a chart shows. */
 const BEFORE_MS = 20_000;
 const AFTER_MS = 60_000;
 

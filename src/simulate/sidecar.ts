@@ -9,7 +9,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 
-/** Whose behaviour is looked at: a route of an upstream, as configured. */
+/** The simulated route, as configured. */
 export interface Subject {
   readonly upstream: UpstreamConfig;
   readonly route: RouteConfig;
@@ -28,7 +28,7 @@ const MEMORY_BYTES = 64 * 1024 * 1024;
 
 /** One proxy in the simulation: the pipeline of the data path and its state, with a simulated upstream at its end. */
 export interface Sidecar {
-  /** What calls go through; may be wrapped before the first of them. */
+  /** The pipeline. It may be wrapped before the first call. */
   send: Send;
   readonly scopes: readonly Scope[];
 }

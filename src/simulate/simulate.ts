@@ -9,14 +9,14 @@ import { type Arrival, trafficOf } from './traffic.ts';
 import { type Reached, SimulatedUpstream } from './upstream.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
-/** All that happened in one simulation. */
+/** The result of one simulation. */
 export interface Run {
   readonly scenario: Scenario;
   /** In the order of their arrival. */
   readonly calls: readonly SimulatedCall[];
   /** Each attempt that reached the upstream, in order. */
   readonly reached: readonly Reached[];
-  /** Requests that the upstream served to the end, and those of them that nobody waited for any more. */
+  /** Requests that the upstream served, and those of them whose client no longer waited. */
   readonly served: number;
   readonly wasted: number;
   /** Attempts that the upstream turned away because its queue was full. */
@@ -32,8 +32,8 @@ export interface SimulateOptions {
 const SPARE_MS = 60_000;
 
 /**
- * Runs `scenario` in virtual time through the pipelines of the data path. Deterministic: arrivals, service times, bad luck
- * and the policies' jitter each have a stream of their own from the seed, so that two configurations meet the same load.
+ * Runs `scenario` in virtual time through the pipelines of the data path. It is deterministic: arrivals, service times, random
+ * failures and jitter each have a separate stream of the seed, so that two configurations get the same load.
  */
 export async function simulate(
   subject: Subject,
@@ -54,7 +54,7 @@ export async function simulateDirect(subject: Subject, scenario: Scenario): Prom
   return run(withoutOwnRetries(subject), scenario, (_, { upstream }) => ({ send: upstream }));
 }
 
-/** No proxy means that none tells the SDKs not to retry. */
+/** Without a proxy, no header stops the retries of SDKs. */
 function withoutOwnRetries({ upstream, route }: Subject): Subject {
   const { settings } = route;
   return {
@@ -63,26 +63,26 @@ function withoutOwnRetries({ upstream, route }: Subject): Subject {
   };
 }
 
-interface Place {
+interface World {
   readonly clock: VirtualClock;
   readonly observer: Observer;
   readonly upstream: Send;
 }
 
-/** What calls go through: a proxy, or nothing. */
+/** The way of calls to the upstream: through a proxy, or directly. */
 type Way = Pick<Sidecar, 'send'>;
 
 async function run(
   { route, upstream: { name } }: Subject,
   scenario: Scenario,
-  wayOf: (index: number, place: Place) => Way,
+  wayOf: (index: number, world: World) => Way,
 ): Promise<Run> {
   const clock = new VirtualClock();
   const arrivals = new Map<string, Arrival>();
   const upstream = new SimulatedUpstream(scenario, clock, (target) => arrivals.get(target) as Arrival);
   const observer = combine();
-  const place = { clock, observer, upstream: upstream.send };
-  const ways = Array.from({ length: scenario.callers }, (_, index) => wayOf(index, place));
+  const world = { clock, observer, upstream: upstream.send };
+  const ways = Array.from({ length: scenario.callers }, (_, index) => wayOf(index, world));
   const random = seededRandom(subSeed(scenario.seed, 'clients'));
   const client = new Client(route, { upstream: name, clients: scenario.clients, random, clock, observer });
   const calls: SimulatedCall[] = [];
@@ -106,7 +106,7 @@ function callOf({ atMs, endpoint, target }: Arrival): SimulatedCall {
   return { target, path, atMs, ok: false, tries: 0, attempts: 0, ms: 0, failure: undefined };
 }
 
-/** One timer at a time: a heap of all calls to come would slow everything down. */
+/** Starts each call at its arrival. One timer at a time, because a heap of all future calls would be slow. */
 function startTraffic(
   traffic: Iterator<Arrival>,
   clock: VirtualClock,

@@ -21,7 +21,7 @@ interface Panel {
   readonly value: (bucket: Bucket) => number | undefined;
 }
 
-/** Success and upstream load over time as an image of its own, for light and dark pages: solid as configured, dashed the defaults. */
+/** Success and upstream load over time as an SVG image, for light and dark pages. Solid: as configured; dashed: the defaults. */
 export function svgChart(report: Report): string {
   const { config, defaults, scenario, upstream, route } = report;
   const { capacityPerSecond, faultMs } = scenario;

@@ -1,20 +1,20 @@
 import { type Endpoint, endpointsOf, type Scenario } from './scenario.ts';
 import { exponential, rollOf, seededRandom, subSeed } from './seeded-random.ts';
 
-/** A call that is to come. */
+/** A future call. */
 export interface Arrival {
   readonly atMs: number;
-  /** Which of the proxies it goes through. */
+  /** Index of the proxy that it goes through. */
   readonly caller: number;
   readonly endpoint: Endpoint;
   readonly target: string;
-  /** The API key; undefined where none are used. */
+  /** The API key; undefined: no keys are used. */
   readonly key: string | undefined;
 }
 
 /**
- * A Poisson process, and the bursts. Calls are dealt to callers at random, which makes each caller's a Poisson process too.
- * What a call is depends on its number alone.
+ * A Poisson process, and the bursts. Calls are distributed to callers at random, so each caller has a Poisson process too.
+ * The properties of a call depend only on its number.
  */
 export function* trafficOf(scenario: Scenario): Generator<Arrival> {
   const bursts = [...(scenario.bursts ?? [])].sort((a, b) => a.atMs - b.atMs);
@@ -29,7 +29,7 @@ export function* trafficOf(scenario: Scenario): Generator<Arrival> {
   }
 }
 
-/** The last is beyond the end. */
+/** Arrival times. The last one is after the end. */
 function* poisson({ endMs, ratePerSecond, seed }: Scenario): Generator<number> {
   const random = seededRandom(subSeed(seed, 'arrivals'));
   let at = 0;
@@ -60,7 +60,7 @@ function targetOf({ path }: Endpoint, n: number): string {
   return path.includes('{n}') ? path.replace('{n}', String(n)) : `${path}?n=${n}`;
 }
 
-/** The one on which the roll falls. */
+/** The choice that `roll` selects by weight. */
 function chosen<T>(choices: readonly T[], weightOf: (choice: T) => number, roll: number): T {
   let left = roll * choices.reduce((sum, choice) => sum + weightOf(choice), 0);
   for (const choice of choices) {
@@ -70,7 +70,7 @@ function chosen<T>(choices: readonly T[], weightOf: (choice: T) => number, roll:
   return choices.at(-1) as T;
 }
 
-/** How long a worker takes for an attempt, where nothing is wrong; the same for all who ask for the same. */
+/** Service time of an attempt without a fault. It depends only on seed, target and attempt. */
 export function serviceOf(
   { seed }: Pick<Scenario, 'seed'>,
   { service }: Pick<Endpoint, 'service'>,

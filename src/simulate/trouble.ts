@@ -5,12 +5,12 @@ const BROWNOUT_SLOWDOWN = 10;
 /** The quota of a rate-limited upstream: this share of its capacity, counted in windows of this length. */
 const QUOTA_SHARE = 0.5;
 const QUOTA_WINDOW_MS = 5_000;
-/** A flapping upstream changes its mind this often. */
+/** A flapping upstream changes between up and down this often. */
 const FLAP_MS = 2_000;
 
 const DOWN: Effect = { kind: 'answers', status: 503 };
 
-/** What goes wrong at an endpoint: its own troubles, or those that the scenario's fault stands for. */
+/** The faults of an endpoint: its own, or those of the scenario's fault. */
 export function troublesOf(scenario: Troubled, endpoint: Endpoint): readonly Trouble[] {
   return endpoint.troubles ?? spelledOut(scenario);
 }

@@ -9,12 +9,12 @@ import { WorkerQueue } from './worker-queue.ts';
 import { serviceOf } from './traffic.ts';
 import { type Asked, type Treatment, FaultSchedule } from './fault-schedule.ts';
 
-/** Room to wait for five seconds of work. */
+/** The queue holds this many seconds of work. */
 const QUEUE_SECONDS = 5;
-/** A refusal at once still travels. */
+/** Time of an immediate refusal on the network. */
 const REFUSAL_MS = 1;
 
-/** What an upstream knows a call by. */
+/** Properties of a call that the upstream sees. */
 export interface Known {
   readonly endpoint: Endpoint;
   readonly key: string | undefined;
@@ -32,7 +32,7 @@ export interface Reached {
  */
 export class SimulatedUpstream {
   readonly reached: Reached[] = [];
-  /** Requests served to the end, and those of them that nobody waited for any more. */
+  /** Requests served, and those of them whose client no longer waited. */
   served = 0;
   wasted = 0;
   /** Attempts that it turned away because its queue was full. */
@@ -52,12 +52,12 @@ export class SimulatedUpstream {
     this.#known = known;
     const { capacityPerSecond, serviceMs } = scenario;
     const workers = Math.max(1, Math.round((capacityPerSecond * serviceMs) / 1_000));
-    // Workers are whole, so the capacity is kept and the time gives way.
+    // The number of workers is rounded, so the service time is adjusted to the capacity.
     this.#meanMs = Number.isFinite(workers) ? (workers * 1_000) / capacityPerSecond : serviceMs;
     this.#workers = new WorkerQueue(clock, { workers, queue: Math.ceil(QUEUE_SECONDS * capacityPerSecond) });
   }
 
-  /** One attempt, reported as the real innermost Send reports it. */
+  /** One attempt, reported like that of the real innermost Send. */
   readonly send: Send = async (call) => {
     const { attempt, journal, signal } = call;
     const startedAt = this.#clock.now();
@@ -138,7 +138,7 @@ export class SimulatedUpstream {
   }
 }
 
-/** How an attempt can end. */
+/** The ends of an attempt. */
 interface Ends {
   readonly answer: (status: number, headers?: readonly string[]) => void;
   readonly fail: (error: ProxyError) => void;

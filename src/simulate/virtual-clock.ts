@@ -3,12 +3,12 @@ import type { Clock, Timer } from '../runtime/clock.ts';
 import { microtasksDrained } from '../runtime/microtasks.ts';
 import { EventHeap } from './event-heap.ts';
 
-/** What a simulation's clock says when it starts: any date does, as long as it is always the same. */
+/** Start of the clock of a simulation: any fixed date. */
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /**
- * Time that jumps from one event to the next and stands still while code runs. Between two events everything that
- * waits only for promises runs to its end, so the same events in the same order always give the same result.
+ * A clock that jumps from one event to the next and does not advance while code runs. Between two events, all code that waits
+ * only for promises runs to its end. So the same events in the same order always give the same result.
  */
 export class VirtualClock implements Clock {
   readonly #events = new EventHeap();
@@ -46,7 +46,7 @@ export class VirtualClock implements Clock {
     };
   }
 
-  /** Runs until nothing is left to happen up to and including `until`; what would come later is dropped. */
+  /** Runs all events up to and including `until`; later ones are dropped. */
   async run(until: number): Promise<void> {
     await microtasksDrained();
     for (

@@ -2,25 +2,25 @@ import type { Clock } from '../runtime/clock.ts';
 
 export interface WorkerQueueOptions {
   readonly workers: number;
-  /** Places to wait in, besides those being served. */
+  /** How many requests may wait, in addition to those being served. */
   readonly queue: number;
 }
 
-/** A request. */
+/** A request that waits or is served. */
 interface Job {
-  /** Asked when a worker begins it. */
+  /** Called when a worker starts with it. */
   readonly serviceMs: () => number;
   readonly onServed: () => void;
 }
 
 /**
- * Workers behind one first-in-first-out queue. A request that was taken is served to its end whether or not anybody still
- * waits for it: that is what makes an overload last, and what most servers do.
+ * Workers behind one first-in-first-out queue. An accepted request is served to its end even if its client has gone, as most
+ * servers do. This is why an overload lasts.
  */
 export class WorkerQueue {
   readonly #clock: Clock;
   readonly #options: WorkerQueueOptions;
-  /** Served from `#head` on; shifting an array of hundreds at each step would cost more than the serving. */
+  /** Served from `#head` on: shifting an array of hundreds at each step would be slow. */
   #waiting: Job[] = [];
   #head = 0;
   #busy = 0;

@@ -20,7 +20,7 @@ import { schedules } from './schedules.ts';
 import { MS, routeTimeouts } from './timeouts.ts';
 
 /**
- * Every key of config.yaml: its type, its built-in value and its documentation (for the policies, in the files beside this
+ * Every key of config.yaml: its type, its built-in value and its documentation (for the policies, in the files next to this
  * one). The JSON Schema and docs/keys.md are generated from here.
  */
 

@@ -4,7 +4,7 @@ export interface Lookup {
   /** Reads a text file; throws when it cannot. */
   readonly readFile: (path: string) => string;
   /** The path relative to the working directory, for messages. Default: the path itself. */
-  readonly beside?: (path: string) => string;
+  readonly locate?: (path: string) => string;
 }
 
 export interface Interpolated {

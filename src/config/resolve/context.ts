@@ -10,7 +10,7 @@ export type Settings = Complete<SharedInput>;
 /** The values of each route in the form of the file, and where each was set. Settings of connections are in every route of their upstream. */
 export type Origins = ReadonlyMap<RouteConfig, Inherited<Settings>>;
 
-/** What is needed to resolve an upstream: the outer layers, the report, and the sources of `${…}`. */
+/** All that resolving an upstream needs: the outer layers, the report, and the sources of `${…}`. */
 export interface ResolveContext {
   readonly builtIn: Layer;
   readonly defaults: Layer;

@@ -33,7 +33,7 @@ interface PresetContext {
   readonly lookup: Lookup;
 }
 
-/** The preset that `written` at `path` names: a built-in one, or a file beside the configuration. */
+/** The preset that `written` at `path` names: a built-in one, or a file relative to the configuration. */
 export function loadPreset(written: string, path: Path, context: PresetContext): LoadedPreset {
   return isFile(written) ? fromFile(written, path, context) : builtInPreset(written, path, context.report);
 }
@@ -72,7 +72,7 @@ function fromFile(file: string, path: Path, { report, lookup }: PresetContext): 
     report.problem(path, `cannot read ${file}: ${reasonOf(error)}`);
     return layered(NOTHING, path, { name: `preset ${file}`, place: () => file });
   }
-  const shown = lookup.beside?.(file) ?? file;
+  const shown = lookup.locate?.(file) ?? file;
   const source = readSource(shown, text, lookup);
   const own = new Report(shown, source.places);
   for (const problem of source.problems) own.add(problem);
