@@ -71,9 +71,9 @@ function fundByRequest(sidecar: Sidecar): void {
   const deposit = budget!.deposit.bind(budget);
   budget!.deposit = () => {};
   const { send } = sidecar;
-  sidecar.send = (call) => {
+  sidecar.send = (call, attempt) => {
     deposit();
-    return send(call);
+    return send(call, attempt);
   };
 }
 

@@ -4,7 +4,6 @@ import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules } from '../http/headers.ts';
 import { pipeline } from '../policies/order.ts';
-import type { Call } from '../proxy/call.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../routing/router.ts';
@@ -148,7 +147,7 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };
-  const accept = (call: Call) => deps.durable.accept(durable.name, call);
+  const accept: Send = (call, { signal }) => deps.durable.accept(durable.name, call, signal);
   return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
 }
 

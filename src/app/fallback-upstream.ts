@@ -60,7 +60,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
   ]);
   let router: Router<Route> | undefined;
 
-  return async (call) => {
+  return async (call, attempt) => {
     router ??= routerOf(deps.mounted.get(to.upstream));
     const match = router.match(
       call.method,
@@ -82,7 +82,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
     headers.push(...to.headers.set.flat());
     const { header } = route.idempotency;
     const key = idempotencyKey(route.idempotency, { method: call.method, headers, newId });
-    return route.send({
+    const sent = {
       ...call,
       target,
       headers,
@@ -91,9 +91,10 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
       safe: route.safe,
       clientRetries: 0,
       overrides: undefined,
-      deadline: Math.min(call.deadline, clock.now() + route.totalTimeoutMs),
       journal: call.journal.elsewhere(route.upstream, route.name),
-    });
+    };
+    const deadline = Math.min(attempt.deadline, clock.now() + route.totalTimeoutMs);
+    return route.send(sent, attempt.with({ deadline }));
   };
 }
 

@@ -22,7 +22,7 @@ export function retryRules(method: string, retry: RetryOptions): RetryRule[] {
   if (retry.attempts === 1) return [];
   const ruleOf = (calls: RetryRule['calls'], idempotencyKey: string | undefined): RetryRule => {
     const retried = (outcome: ClassifiedOutcome): boolean =>
-      classify(outcome, { method, safe: retry.safe, idempotencyKey, attempt: 1 }, retry).retry === 'yes';
+      classify(outcome, { method, safe: retry.safe, idempotencyKey }, retry, 1).retry === 'yes';
     return {
       calls,
       notSent: retried(failed('connection_refused', 'not_sent')),

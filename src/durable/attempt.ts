@@ -3,6 +3,7 @@ import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/bodies/request-
 import type { ByteBudget } from '../http/byte-budget.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Reply } from '../http/reply.ts';
+import { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { type Outcome, settle } from '../proxy/pipeline.ts';
@@ -49,7 +50,7 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
   const { upstream, route: name } = route;
   const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
   const record = new CallRecord(info, clock, observer);
-  const settled = await settle(route.send, callOf(parts, record, clock.now()));
+  const settled = await settle(route.send, callOf(parts, record), attemptOf(parts, clock.now()));
   const outcome = withoutDeadline(settled, record.attempts > 0);
   const stored = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
   return {
@@ -77,21 +78,22 @@ function withoutDeadline(outcome: Outcome, begun: boolean): Outcome {
   return { kind: 'error', error };
 }
 
-function callOf(
-  { job, headers, route, repeatable, signal }: AttemptParts,
-  record: CallRecord,
-  now: number,
-): Call {
+function attemptOf({ job, route, repeatable, signal }: AttemptParts, now: number): Attempt {
+  return new Attempt({
+    number: job.attempt,
+    last: !repeatable,
+    deadline: now + route.headTimeoutMs,
+    signal,
+  });
+}
+
+function callOf({ job, headers, route }: AttemptParts, record: CallRecord): Call {
   return {
     method: job.method,
     target: job.target,
     headers: [...headers, ...route.inject],
     body: storedBody(job.body),
     idempotencyKey: job.upstreamKey ?? undefined,
-    attempt: job.attempt,
-    lastAttempt: !repeatable,
-    deadline: now + route.headTimeoutMs,
-    signal,
     journal: record,
   };
 }

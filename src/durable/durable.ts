@@ -137,7 +137,7 @@ export class Durable {
    * Accepts `call` for the route `name`. Replies 202, or the result if it arrives within `Prefer: wait`. Rejects with
    * a ProxyError.
    */
-  async accept(name: string, call: Call): Promise<Reply> {
+  async accept(name: string, call: Call, signal: Abort): Promise<Reply> {
     const route = this.#routes.get(name);
     if (route === undefined || this.#closed) throw shuttingDown();
     const { job, submitted } = await this.#intake.take(route, call);
@@ -146,12 +146,12 @@ export class Durable {
     try {
       const known = repeat ? await this.#health.reading(this.#deps.store.get(submitted.id)) : jobOf(job);
       if (known === undefined) throw new StoreError('failed', `${submitted.id} was just deleted`);
-      return await answerSubmission({ job: known, repeat }, call, this.#api);
+      return await answerSubmission({ job: known, repeat }, { headers: call.headers, signal }, this.#api);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       if (repeat) throw unavailable(error);
       // The request is committed, so a failure of the wait does not change the acceptance.
-      return answerSubmission({ job: jobOf(job), repeat }, { headers: [], signal: call.signal }, this.#api);
+      return answerSubmission({ job: jobOf(job), repeat }, { headers: [], signal }, this.#api);
     }
   }
 

@@ -1,9 +1,10 @@
 import type { Reply } from '../http/reply.ts';
+import type { Attempt } from './attempt.ts';
 import type { Call } from './call.ts';
 import { ProxyError } from './errors.ts';
 
 /** Sends a call onward. Settles when the reply's head is here; rejects with a ProxyError (anything else is a bug). */
-export type Send = (call: Call) => Promise<Reply>;
+export type Send = (call: Call, attempt: Attempt) => Promise<Reply>;
 
 /** One behaviour wrapped around everything closer to the upstream. Built once per route. */
 export type Policy = (next: Send) => Send;
@@ -18,9 +19,9 @@ export type Outcome =
   | { readonly kind: 'reply'; readonly reply: Reply }
   | { readonly kind: 'error'; readonly error: ProxyError };
 
-export async function settle(send: Send, call: Call): Promise<Outcome> {
+export async function settle(send: Send, call: Call, attempt: Attempt): Promise<Outcome> {
   try {
-    return { kind: 'reply', reply: await send(call) };
+    return { kind: 'reply', reply: await send(call, attempt) };
   } catch (error) {
     if (error instanceof ProxyError) return { kind: 'error', error };
     throw error; // a bug, not an outcome

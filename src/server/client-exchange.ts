@@ -94,7 +94,8 @@ export class ClientExchange {
     try {
       // A tunnel cannot be put off.
       const chosen = this.#handshake === undefined ? preferred(route, this.#req.rawHeaders) : route;
-      reply = await chosen.send(await this.#incoming.toCall(chosen, target));
+      const call = await this.#incoming.toCall(chosen, target);
+      reply = await chosen.send(call, this.#incoming.firstAttempt(chosen, call));
       this.#answer(reply, route);
     } catch (error) {
       const known = error instanceof ProxyError ? error : undefined;

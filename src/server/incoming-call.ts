@@ -4,6 +4,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { type GrpcCall, grpcTimeoutMs } from '../http/grpc.ts';
 import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
 import type { Interim } from '../http/reply.ts';
+import { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';
@@ -70,8 +71,8 @@ export class IncomingCall {
 
   /** What `route` sends. Rejects with a ProxyError where the request cannot be passed on as it is. */
   async toCall(route: Route, target: string): Promise<Call> {
-    const { clock, newId, via } = this.#deps;
-    const { req, upgrade, signal, record, onInterim } = this.#incoming;
+    const { newId, via } = this.#deps;
+    const { req, upgrade, record } = this.#incoming;
     const method = req.method as string;
     if (hasListed(req.rawHeaders, 'via', via)) {
       throw new ProxyError('proxy_loop', 'this request has passed through this proxy before');
@@ -97,14 +98,19 @@ export class IncomingCall {
       safe: route.safe,
       clientRetries: this.#clientRetries(route),
       overrides,
-      attempt: 1,
-      lastAttempt: true,
-      deadline: deadlineOf(clock.now() + totalTimeoutMs(route.totalTimeoutMs, overrides), grpc),
-      signal,
       client: req.socket.remoteAddress,
       journal: record,
-      onInterim: takesInterim(req, upgrade) ? onInterim : undefined,
     };
+  }
+
+  /** What `call` is sent with: its time begins now. */
+  firstAttempt(route: Route, { grpc, overrides, upgrade }: Call): Attempt {
+    const { req, signal, onInterim } = this.#incoming;
+    return new Attempt({
+      deadline: deadlineOf(this.#deps.clock.now() + totalTimeoutMs(route.totalTimeoutMs, overrides), grpc),
+      signal,
+      onInterim: takesInterim(req, upgrade) ? onInterim : undefined,
+    });
   }
 
   #clientRetries({ ownRetries }: Route): number {

@@ -1,6 +1,7 @@
 import type { RouteConfig } from '../config/config.ts';
 import { EMPTY_BODY } from '../http/bodies/request-body.ts';
 import { headerOf } from '../http/headers.ts';
+import { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
@@ -91,8 +92,9 @@ export class Client {
     const info = { id: target, upstream: this.#upstream, route: this.#route.name, method, target };
     const record = new CallRecord(info, this.#clock, this.#observer);
     const call = this.#callOf(record, arrival, retry);
-    const leaving = this.#leaveLater(call.signal);
-    const { ending, retryAfterMs } = await this.#perform(send, call);
+    const attempt = this.#firstAttempt();
+    const leaving = this.#leaveLater(attempt.signal);
+    const { ending, retryAfterMs } = await this.#perform(send, call, attempt);
     leaving?.cancel();
     record.finish(ending);
     // The record counts a 404 as a success. At this upstream every status from 400 is a failure.
@@ -120,9 +122,13 @@ export class Client {
     return this.#clock.timer(giveUpMs, () => signal.abort(gone));
   }
 
-  async #perform(send: Send, call: Call): Promise<{ ending: Ending; retryAfterMs: number | undefined }> {
+  async #perform(
+    send: Send,
+    call: Call,
+    attempt: Attempt,
+  ): Promise<{ ending: Ending; retryAfterMs: number | undefined }> {
     try {
-      const reply = await send(call);
+      const reply = await send(call, attempt);
       reply.body.pipeTo(SINK);
       const seconds = headerOf(reply.headers, 'retry-after');
       const retryAfterMs = seconds === undefined ? undefined : 1_000 * Number(seconds);
@@ -136,9 +142,14 @@ export class Client {
     }
   }
 
+  #firstAttempt(): Attempt {
+    const { totalTimeoutMs } = this.#route.settings;
+    return new Attempt({ deadline: this.#clock.now() + totalTimeoutMs, signal: new Abort() });
+  }
+
   #callOf(record: CallRecord, { key }: Arrival, clientRetries: number): Call {
     const { method, target } = record.info;
-    const { retry, totalTimeoutMs } = this.#route.settings;
+    const { retry } = this.#route.settings;
     const keyed = retry.idempotencyKey === 'inject' || retry.idempotencyKey === 'require';
     return {
       method,
@@ -149,10 +160,6 @@ export class Client {
       idempotencyKey: keyed ? target : undefined,
       safe: retry.safe,
       clientRetries,
-      attempt: 1,
-      lastAttempt: true,
-      deadline: this.#clock.now() + totalTimeoutMs,
-      signal: new Abort(),
       journal: record,
     };
   }

@@ -1,4 +1,5 @@
 import type { Reply } from '../http/reply.ts';
+import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
@@ -58,24 +59,25 @@ export class SimulatedUpstream {
   }
 
   /** One attempt, reported like that of the real innermost Send. */
-  readonly send: Send = async (call) => {
-    const { attempt, journal, signal } = call;
+  readonly send: Send = async (call, attempt) => {
+    const { journal } = call;
+    const { number, signal } = attempt;
     const startedAt = this.#clock.now();
     if (signal.aborted) throw signal.reason;
-    journal.attemptStarted(attempt);
-    call.onStart?.();
+    journal.attemptStarted(number);
+    attempt.onStart?.();
     try {
-      const reply = await this.#exchange(call);
-      journal.attemptAnswered(attempt, reply, this.#clock.now() - startedAt);
+      const reply = await this.#exchange(call, attempt);
+      journal.attemptAnswered(number, reply, this.#clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
-      journal.attemptFailed(attempt, error, this.#clock.now() - startedAt);
+      journal.attemptFailed(number, error, this.#clock.now() - startedAt);
       throw error;
     }
   };
 
-  #exchange({ signal, target }: Call): Promise<Reply> {
+  #exchange({ target }: Call, { signal }: Attempt): Promise<Reply> {
     const now = this.#clock.now();
     const { endpoint, key } = this.#known(target);
     const attempt = (this.#seen.get(target) ?? 0) + 1;

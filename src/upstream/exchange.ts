@@ -5,6 +5,7 @@ import type { BodySource } from '../http/bodies/request-body.ts';
 import { framingFlaw, framingOf } from '../http/framing.ts';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
+import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
@@ -26,9 +27,6 @@ export interface ExchangeOptions {
   readonly idleTimeoutMs: number;
 }
 
-/** What an exchange needs to know of its call. */
-export type ExchangeCall = Pick<Call, 'signal' | 'upgrade' | 'lastAttempt' | 'onInterim'>;
-
 /**
  * One request on one connection, told by undici's callbacks. `reply` resolves with the head while the socket stays
  * paused there, so that a policy can judge the reply before any body byte is read.
@@ -36,7 +34,8 @@ export type ExchangeCall = Pick<Call, 'signal' | 'upgrade' | 'lastAttempt' | 'on
 export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly reply: Promise<Reply>;
   readonly #settle: PromiseWithResolvers<Reply>;
-  readonly #call: ExchangeCall;
+  readonly #upgrade: Call['upgrade'];
+  readonly #attempt: Attempt;
   readonly #signal: Abort;
   readonly #source: BodySource;
   readonly #options: ExchangeOptions;
@@ -56,17 +55,18 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #error: ProxyError | undefined;
 
   /**
-   * The call's signal has not been aborted; `source` is what undici was given as the request's body, and is closed with
+   * The attempt's signal has not been aborted; `source` is what undici was given as the request's body, and is closed with
    * the exchange.
    */
-  constructor(call: ExchangeCall, source: BodySource, options: ExchangeOptions) {
+  constructor(upgrade: Call['upgrade'], attempt: Attempt, source: BodySource, options: ExchangeOptions) {
     this.#settle = Promise.withResolvers<Reply>();
     this.reply = this.#settle.promise;
-    this.#call = call;
-    this.#signal = call.signal;
+    this.#upgrade = upgrade;
+    this.#attempt = attempt;
+    this.#signal = attempt.signal;
     this.#source = source;
     this.#options = options;
-    call.signal.on(this.#onAbort);
+    attempt.signal.on(this.#onAbort);
   }
 
   // --- undici's side ---
@@ -90,17 +90,17 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   /** All but 100, which is an answer to an expectation that is not passed on (RFC 9110 §15.2). */
   #onInterim(controller: Controller, status: number): void {
-    const { lastAttempt, onInterim } = this.#call;
+    const { last, onInterim } = this.#attempt;
     if (status === 100 || onInterim === undefined || ++this.#interims > MAX_INTERIM) return;
     const interim = { status, headers: rawHeaders(controller) };
-    if (lastAttempt) onInterim(interim);
+    if (last) onInterim(interim);
     else (this.#held ??= []).push(interim);
   }
 
   /** The connection is ours from here on: undici has let go of it. */
   onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
     try {
-      this.#settle.resolve(tunnelReply(this.#call.upgrade ?? '', rawHeaders(controller), socket as Socket));
+      this.#settle.resolve(tunnelReply(this.#upgrade ?? '', rawHeaders(controller), socket as Socket));
     } catch (error) {
       this.#settle.reject(error);
     }

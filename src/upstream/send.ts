@@ -3,6 +3,7 @@ import type { BodySource } from '../http/bodies/request-body.ts';
 import { furtherAttempt, grpcStatusOf, httpStatusOf } from '../http/grpc.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
+import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
@@ -14,28 +15,29 @@ import { toProxyError } from './failure.ts';
 /** The innermost Send: one attempt on one connection of `dispatcher`. It alone reports attempts. */
 export function upstreamSend(dispatcher: Sender, origin: string, options: ExchangeOptions): Send {
   const { clock } = options;
-  return async (call) => {
-    const body = openBody(call);
+  return async (call, attempt) => {
+    const body = openBody(call, attempt);
     const startedAt = clock.now();
-    const { attempt, journal } = call;
-    journal.attemptStarted(attempt);
-    call.onStart?.();
+    const { journal } = call;
+    const { number } = attempt;
+    journal.attemptStarted(number);
+    attempt.onStart?.();
     try {
-      const came = await dispatch({ dispatcher, origin, body }, call, options);
+      const came = await dispatch({ dispatcher, origin, body }, call, attempt, options);
       const reply = call.grpc === undefined ? came : judged(came);
-      journal.attemptAnswered(attempt, reply, clock.now() - startedAt);
+      journal.attemptAnswered(number, reply, clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
-      journal.attemptFailed(attempt, error, clock.now() - startedAt);
+      journal.attemptFailed(number, error, clock.now() - startedAt);
       throw error;
     }
   };
 }
 
 /** What ends here was no attempt: the upstream is not touched. */
-function openBody(call: Call): BodySource {
-  if (call.signal.aborted) throw toProxyError(call.signal.reason, 'not_sent');
+function openBody(call: Call, { signal }: Attempt): BodySource {
+  if (signal.aborted) throw toProxyError(signal.reason, 'not_sent');
   try {
     return call.body.open();
   } catch (error) {
@@ -49,9 +51,9 @@ function judged(reply: Reply): Reply {
   return grpc === undefined ? reply : { ...reply, status: httpStatusOf(grpc), grpc };
 }
 
-function headersOf({ attempt, grpc, headers }: Call, clock: Clock): RawHeaders {
-  if (grpc === undefined || attempt === 1) return headers;
-  return furtherAttempt(headers, grpc, { attempt, now: clock.now() });
+function headersOf({ grpc, headers }: Call, { number }: Attempt, clock: Clock): RawHeaders {
+  if (grpc === undefined || number === 1) return headers;
+  return furtherAttempt(headers, grpc, { attempt: number, now: clock.now() });
 }
 
 interface Destination {
@@ -63,16 +65,17 @@ interface Destination {
 function dispatch(
   { dispatcher, origin, body }: Destination,
   call: Call,
+  attempt: Attempt,
   options: ExchangeOptions,
 ): Promise<Reply> {
-  const exchange = new Exchange(call, body, options);
+  const exchange = new Exchange(call.upgrade, attempt, body, options);
   try {
     dispatcher.dispatch(
       {
         origin,
         path: call.target,
         method: call.method as Dispatcher.HttpMethod,
-        headers: headersOf(call, options.clock) as string[],
+        headers: headersOf(call, attempt, options.clock) as string[],
         body: (body as Buffer | undefined) ?? null,
         upgrade: call.upgrade ?? null,
       },

@@ -29,7 +29,8 @@ export function tunnelReply(protocol: string, headers: RawHeaders, socket: Socke
 
 /** Sends handshakes by `handshakes`, all else by `requests`. */
 export function sendEither(requests: Send, handshakes: Send): Send {
-  return (call) => (call.upgrade === undefined ? requests(call) : handshakes(call));
+  return (call, attempt) =>
+    call.upgrade === undefined ? requests(call, attempt) : handshakes(call, attempt);
 }
 
 /**

@@ -500,7 +500,8 @@ describe('bodies', () => {
       dispose: () => {},
     };
     const call = stubCall({ method: 'POST', target: '/', body, signal });
-    const pending = upstreamSend(agent.requests, origin.url, { clock, idleTimeoutMs: 1_000 })(call);
+    const send = upstreamSend(agent.requests, origin.url, { clock, idleTimeoutMs: 1_000 });
+    const pending = send(call, call.attempt);
     pending.catch(() => {});
     await origin.until(({ requests }) => requests.length === 1);
     expect(await untilStill(() => read)).toBeLessThan(16 * 2 ** 20);

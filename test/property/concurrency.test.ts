@@ -122,7 +122,7 @@ test('whatever happens to calls, permits come back exactly once and nothing is l
         const failures: unknown[] = [];
 
         const answer = (attempt: StubAttempt | undefined) => {
-          if (attempt === undefined || attempt.call.signal.aborted) return;
+          if (attempt === undefined || attempt.attempt.signal.aborted) return;
           const reply = stubReply();
           attempt.answer(reply);
           replies.push(reply);
@@ -131,7 +131,7 @@ test('whatever happens to calls, permits come back exactly once and nothing is l
           if (next.do === 'arrive') {
             const call = stubCall({ deadline: clock.now() + next.deadlineMs, client: next.client });
             calls.push(call);
-            pending.push(send(call).catch((error: unknown) => failures.push(error)));
+            pending.push(send(call, call.attempt).catch((error: unknown) => failures.push(error)));
           } else if (next.do === 'answer') answer(takeOne(upstream.attempts, next.pick));
           else if (next.do === 'fail')
             takeOne(upstream.attempts, next.pick)?.fail(new ProxyError('attempt_timeout', 'late'));

@@ -1,6 +1,7 @@
 import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
+import { Attempt, type AttemptStart } from '../../src/proxy/attempt.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import type { Journal } from '../../src/proxy/journal.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
@@ -70,30 +71,39 @@ export function stubJournal(entries: Entry[]): Journal {
 
 export interface StubCall extends Call {
   readonly entries: Entry[];
+  readonly attempt: Attempt;
+  /** The attempt's. */
+  readonly signal: Abort;
 }
 
-/** A GET that remembers what was noted about it. */
-export function stubCall(changes: Partial<Call> = {}): StubCall {
+/** A GET that remembers what was noted about it, and its first attempt. */
+export function stubCall(changes: Partial<Call & AttemptStart> = {}): StubCall {
   const entries: Entry[] = [];
+  const signal = changes.signal ?? new Abort();
+  const attempt = new Attempt({ last: false, deadline: 30_000, ...changes, signal });
   return {
     method: 'GET',
     target: '/',
     headers: [],
     body: EMPTY_BODY,
     idempotencyKey: undefined,
-    attempt: 1,
-    lastAttempt: false,
-    deadline: 30_000,
-    signal: new Abort(),
     journal: stubJournal(entries),
     entries,
     ...changes,
+    attempt,
+    signal,
   };
+}
+
+/** `send` as tests call it: with the call's own attempt. */
+export function sending(send: Send): (call: StubCall) => Promise<Reply> {
+  return (call) => send(call, call.attempt);
 }
 
 /** One attempt that a test settles by hand. */
 export interface StubAttempt {
   readonly call: Call;
+  readonly attempt: Attempt;
   answer(reply: Reply): void;
   fail(error: Error): void;
 }
@@ -101,19 +111,21 @@ export interface StubAttempt {
 /** An upstream that keeps every attempt waiting until told otherwise; as every Send, it rejects when its signal aborts. */
 export function stubUpstream(): { readonly send: Send; readonly attempts: StubAttempt[] } {
   const attempts: StubAttempt[] = [];
-  const send: Send = (call) =>
+  const send: Send = (call, attempt) =>
     new Promise((resolve, reject) => {
-      if (call.signal.aborted) return reject(call.signal.reason);
-      const onAbort = () => reject(call.signal.reason);
-      call.signal.on(onAbort);
+      const { signal } = attempt;
+      if (signal.aborted) return reject(signal.reason);
+      const onAbort = () => reject(signal.reason);
+      signal.on(onAbort);
       attempts.push({
         call,
+        attempt,
         answer: (reply) => {
-          reply.body.onEnd(() => call.signal.off(onAbort));
+          reply.body.onEnd(() => signal.off(onAbort));
           resolve(reply);
         },
         fail: (error) => {
-          call.signal.off(onAbort);
+          signal.off(onAbort);
           reject(error);
         },
       });

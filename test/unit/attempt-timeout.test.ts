@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { attemptTimeout } from '../../src/policies/timeouts/attempt-timeout.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 const TIMEOUT_MS = 10_000;
 
 function setUp() {
   const clock = new FakeClock();
   const { send, attempts } = stubUpstream();
-  return { clock, attempts, send: attemptTimeout(TIMEOUT_MS, clock)(send) };
+  return { clock, attempts, send: sending(attemptTimeout(TIMEOUT_MS, clock)(send)) };
 }
 
 test('ends an attempt without a head after its time, for good', async () => {
@@ -18,10 +18,10 @@ test('ends an attempt without a head after its time, for good', async () => {
   const pending = send(call);
   pending.catch(() => {});
   await clock.advance(TIMEOUT_MS - 1);
-  expect(attempts[0]?.call.signal.aborted).toBe(false);
+  expect(attempts[0]?.attempt.signal.aborted).toBe(false);
   await clock.advance(1);
   await expect(pending).rejects.toMatchObject({ code: 'attempt_timeout', sent: 'sent_unknown' });
-  expect(attempts[0]?.call.signal.aborted).toBe(true);
+  expect(attempts[0]?.attempt.signal.aborted).toBe(true);
   expect(call.signal.aborted).toBe(false);
   expect([call.signal.listenerCount, clock.pending]).toEqual([0, 0]);
 });
@@ -36,7 +36,7 @@ test('the head stops the clock; the body may take its time', async () => {
   expect(await pending).toBe(reply);
   expect(clock.pending).toBe(0);
   await clock.advance(10 * TIMEOUT_MS);
-  expect(attempts[0]?.call.signal.aborted).toBe(false);
+  expect(attempts[0]?.attempt.signal.aborted).toBe(false);
   reply.body.end('complete');
   expect(call.signal.listenerCount).toBe(0);
 });
@@ -48,7 +48,7 @@ test('a client who leaves before the head ends the attempt with its own reason',
   const gone = new ProxyError('client_gone', 'gone');
   call.signal.abort(gone);
   await expect(pending).rejects.toBe(gone);
-  expect(attempts[0]?.call.signal.reason).toBe(gone);
+  expect(attempts[0]?.attempt.signal.reason).toBe(gone);
   expect([call.signal.listenerCount, clock.pending]).toEqual([0, 0]);
 });
 
@@ -61,7 +61,7 @@ test('a client who leaves in the body is still heard', async () => {
   expect(call.signal.listenerCount).toBe(1);
   const gone = new ProxyError('client_gone', 'gone');
   call.signal.abort(gone);
-  expect(attempts[0]?.call.signal.reason).toBe(gone);
+  expect(attempts[0]?.attempt.signal.reason).toBe(gone);
   expect(call.signal.listenerCount).toBe(0);
 });
 
@@ -79,7 +79,7 @@ test.each([
 
 test('a timeout that is written is kept on the last and only attempt too', async () => {
   const { clock, send } = setUp();
-  const pending = send(stubCall({ lastAttempt: true }));
+  const pending = send(stubCall({ last: true }));
   pending.catch(() => {});
   await clock.advance(TIMEOUT_MS);
   await expect(pending).rejects.toMatchObject({ code: 'attempt_timeout' });
@@ -87,7 +87,7 @@ test('a timeout that is written is kept on the last and only attempt too', async
 
 test('passes everything but the signal on unchanged', async () => {
   const { attempts, send } = setUp();
-  const call = stubCall({ attempt: 2, method: 'PUT' });
+  const call = stubCall({ number: 2, method: 'PUT' });
   const pending = send(call);
   expect({ ...attempts[0]?.call, signal: undefined }).toEqual({ ...call, signal: undefined });
   attempts[0]?.answer(stubReply());

@@ -57,7 +57,7 @@ test('a fetch that is over says nothing to those who wait for the next', async (
   const second = store.beginFetch(K);
   const heard: FetchResult[] = [];
   const waiting = store
-    .untilFetched(K, stubCall({ deadline: 1_000 }), clock)
+    .untilFetched(K, stubCall({ deadline: 1_000 }).attempt, clock)
     .then((result) => heard.push(result));
   first?.('failed');
   expect(store.beginFetch(K)).toBeUndefined();
@@ -72,10 +72,12 @@ test('who has left does not wait, and who leaves waits no longer', async () => {
   const clock = new FakeClock();
   const fetched = store.beginFetch(K);
   const signal = new Abort();
-  const waiting = store.untilFetched(K, stubCall({ deadline: 1_000, signal }), clock);
+  const waiting = store.untilFetched(K, stubCall({ deadline: 1_000, signal }).attempt, clock);
   signal.abort(new Error('gone'));
   await expect(waiting).rejects.toThrow('gone');
-  await expect(store.untilFetched(K, stubCall({ deadline: 1_000, signal }), clock)).rejects.toThrow('gone');
+  await expect(store.untilFetched(K, stubCall({ deadline: 1_000, signal }).attempt, clock)).rejects.toThrow(
+    'gone',
+  );
   expect([clock.pending, signal.listenerCount]).toEqual([0, 0]);
   fetched?.('kept');
 });

@@ -5,7 +5,7 @@ import { circuitBreaker } from '../../src/policies/circuit-breaker/policy.ts';
 import { AttemptWatch } from '../../src/proxy/attempt-watch.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type StubReply, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, settled, stubCall, type StubReply, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 /** A breaker that one failure opens for 500 ms and one probe closes. */
 function setUp({
@@ -34,7 +34,7 @@ function setUp({
     { changed: () => {}, stale: () => {} },
   );
   const { send, attempts } = stubUpstream();
-  const guarded = circuitBreaker(breaker, { mode, clock })(send);
+  const guarded = sending(circuitBreaker(breaker, { mode, clock })(send));
   return {
     clock,
     breaker,
@@ -264,7 +264,9 @@ function watched(clock: FakeClock, usualMs?: number) {
     usual: { begin: () => false, record: () => {}, forget: () => {} },
   };
   const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
-  return { ...stubCall({ watch: new AttemptWatch(expectation, pulse, clock) }), pulse };
+  const call = stubCall();
+  call.attempt.watch = new AttemptWatch(expectation, pulse, clock);
+  return { ...call, pulse };
 }
 
 test('19 clients with a deadline of 5 ms open nothing; those that had their time do', async () => {
@@ -272,7 +274,7 @@ test('19 clients with a deadline of 5 ms open nothing; those that had their time
   const giveUp = async (ms: number) => {
     const call = watched(clock, 100);
     const pending = guarded(call);
-    call.watch?.start(call);
+    call.attempt.watch?.start(call);
     await clock.advance(ms);
     attempts.at(-1)?.fail(new ProxyError('deadline_exceeded', 'late', { sent: 'sent_unknown' }));
     await expect(pending).rejects.toMatchObject({ code: 'deadline_exceeded' });
@@ -287,7 +289,7 @@ test('a suspected attempt is a failure before it ends', async () => {
   const { clock, guarded, attempts, state } = setUp();
   const call = watched(clock, 100);
   const pending = guarded(call);
-  call.watch?.start(call);
+  call.attempt.watch?.start(call);
   await clock.advance(3_000);
   expect(state()).toBe('open');
   attempts.at(-1)?.answer(json(200));
@@ -298,11 +300,11 @@ test('the silence of an attempt that others have overtaken is no failure', async
   const { clock, guarded, attempts, state } = setUp();
   const call = watched(clock, 100);
   const pending = guarded(call);
-  call.watch?.start(call);
+  call.attempt.watch?.start(call);
   await clock.advance(1);
   call.pulse.wellAt = clock.now();
   await clock.advance(3_000);
-  expect([call.watch?.suspected, state()]).toEqual([true, 'closed']);
+  expect([call.attempt.watch?.suspected, state()]).toEqual([true, 'closed']);
   attempts.at(-1)?.answer(json(200));
   (await pending).body.discard();
 });
@@ -313,7 +315,7 @@ test('a probe is known as one to those further in, and its lease is learned', as
   await clock.advance(500);
   const probe = watched(clock, 100);
   guarded(probe).catch(() => {});
-  expect(probe.watch?.probe).toBe(true);
+  expect(probe.attempt.watch?.probe).toBe(true);
   await clock.advance(501);
   expect(state()).toBe('half_open');
   guarded(watched(clock, 100)).catch(() => {});

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { GRPC_STATUSES, type GrpcStatus, httpStatusOf } from '../../src/http/grpc.ts';
 import type { ReplyVerdict } from '../../src/http/reply.ts';
 import {
-  type ClassifiedCall,
-  classify,
+  type ClassifiedCall as Classified,
+  type ClassifiedOutcome,
+  classify as classifyAttempt,
   isSuccess,
   type RetryVerdict,
 } from '../../src/policies/retry/classify.ts';
@@ -15,6 +16,16 @@ const options = {
   vetoHeaders: ['x-should-retry', 'stripe-should-retry'],
   grpcStatuses: new Set<GrpcStatus>(),
 };
+type ClassifiedCall = Classified & { readonly attempt: number };
+
+function classify(
+  outcome: ClassifiedOutcome,
+  { attempt, ...facts }: ClassifiedCall,
+  rules: Parameters<typeof classifyAttempt>[2],
+): RetryVerdict {
+  return classifyAttempt(outcome, facts, rules, attempt);
+}
+
 const call = (method: string, facts: Partial<ClassifiedCall> = {}): ClassifiedCall => ({
   method,
   idempotencyKey: undefined,

@@ -7,7 +7,14 @@ import { concurrencyLimit } from '../../src/policies/concurrency/policy.ts';
 import { AttemptWatch } from '../../src/proxy/attempt-watch.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type StubAttempt, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import {
+  type StubAttempt,
+  sending,
+  settled,
+  stubCall,
+  stubReply,
+  stubUpstream,
+} from '../support/stub-call.ts';
 
 function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyOptions> = {}) {
   const clock = new FakeClock();
@@ -24,7 +31,7 @@ function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyO
   const queue = permitQueue(capacity);
   const { send, attempts } = stubUpstream();
   const policy = concurrencyLimit(limit, { queue, waitMs: options.waitMs, clock });
-  return { clock, limit, queue, attempts, policy, send: policy(send), upstream: send };
+  return { clock, limit, queue, attempts, policy, send: sending(policy(send)), upstream: send };
 }
 
 /** An adaptive limit that has fallen to `to`. */
@@ -91,7 +98,7 @@ test('who waits is let in when a body ends, in order, and the wait is reported',
 
 test('routes that share limit and queue let each other in', async () => {
   const { send, policy, upstream, attempts, limit } = setUp();
-  const otherRoute = policy(upstream);
+  const otherRoute = sending(policy(upstream));
   const first = send(stubCall());
   const waiting = otherRoute(stubCall());
   attempts[0]?.answer(stubReply());
@@ -340,7 +347,9 @@ const EXPECTATION = {
 function watched(clock: FakeClock, changes: Parameters<typeof stubCall>[0] = {}) {
   const pulse = { answeredAt: 0, wellAt: 0 };
   const watch = new AttemptWatch(EXPECTATION, pulse, clock);
-  return { pulse, watch, call: stubCall({ ...changes, watch }) };
+  const call = stubCall(changes);
+  call.attempt.watch = watch;
+  return { pulse, watch, call };
 }
 
 test('an attempt that is suspected to hang gives its permit back, once', async () => {

@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import { deadline } from '../../src/policies/timeouts/deadline.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 function setUp() {
   const clock = new FakeClock();
   const { send, attempts } = stubUpstream();
-  return { clock, attempts, send: deadline(clock)(send) };
+  return { clock, attempts, send: sending(deadline(clock)(send)) };
 }
 
 test('ends a call without a head at its deadline, not a timeout after it came in', async () => {
@@ -17,16 +17,16 @@ test('ends a call without a head at its deadline, not a timeout after it came in
   const pending = send(call);
   pending.catch(() => {});
   await clock.advance(599);
-  expect(attempts[0]?.call.signal.aborted).toBe(false);
+  expect(attempts[0]?.attempt.signal.aborted).toBe(false);
   await clock.advance(1);
   await expect(pending).rejects.toMatchObject({ code: 'deadline_exceeded', sent: 'sent_unknown' });
-  expect(attempts[0]?.call.signal.aborted).toBe(true);
+  expect(attempts[0]?.attempt.signal.aborted).toBe(true);
   expect([call.signal.listenerCount, clock.pending]).toEqual([0, 0]);
 });
 
 test('the last attempt is bound by it too', async () => {
   const { clock, send } = setUp();
-  const pending = send(stubCall({ deadline: 1_000, lastAttempt: true }));
+  const pending = send(stubCall({ deadline: 1_000, last: true }));
   pending.catch(() => {});
   await clock.advance(1_000);
   await expect(pending).rejects.toMatchObject({ code: 'deadline_exceeded' });
@@ -42,10 +42,10 @@ test('after the head it never cuts', async () => {
   expect(await pending).toBe(reply);
   expect(clock.pending).toBe(0);
   await clock.advance(10_000);
-  expect(attempts[0]?.call.signal.aborted).toBe(false);
+  expect(attempts[0]?.attempt.signal.aborted).toBe(false);
   const gone = new ProxyError('client_gone', 'gone');
   call.signal.abort(gone);
-  expect(attempts[0]?.call.signal.reason).toBe(gone);
+  expect(attempts[0]?.attempt.signal.reason).toBe(gone);
 });
 
 test('the end of the body leaves nothing behind', async () => {

@@ -119,7 +119,7 @@ test.each<[ErrorCode, string]>([
     memory: new ByteBudget(0),
   });
   const call = stubCall();
-  const failed = policy(send)(call).catch((error: unknown) => error);
+  const failed = policy(send)(call, call.attempt).catch((error: unknown) => error);
   await clock.untilAsleep();
   await clock.advance(0);
   expect(await failed).toMatchObject({ code: 'connection_terminated' });

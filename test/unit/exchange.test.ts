@@ -6,7 +6,7 @@ import { Abort } from '../../src/runtime/abort.ts';
 import { Exchange } from '../../src/upstream/exchange.ts';
 import { upstreamSend } from '../../src/upstream/send.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { stubCall } from '../support/stub-call.ts';
+import { sending, stubCall } from '../support/stub-call.ts';
 
 const GONE = new ProxyError('client_gone', 'gone');
 
@@ -17,7 +17,10 @@ function start() {
     close: vi.fn<() => void>(),
     [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }),
   };
-  const exchange = new Exchange(stubCall({ signal }), source, { clock, idleTimeoutMs: 1_000 });
+  const exchange = new Exchange(undefined, stubCall({ signal }).attempt, source, {
+    clock,
+    idleTimeoutMs: 1_000,
+  });
   const reply = exchange.reply;
   reply.catch(() => undefined);
   const ends: BodyEnd[] = [];
@@ -147,7 +150,7 @@ describe('what is no attempt is not counted as one', () => {
   test('a call that has ended before its turn came', async () => {
     const call = stubCall();
     call.signal.abort(GONE);
-    await expect(send(call)).rejects.toBe(GONE);
+    await expect(send(call, call.attempt)).rejects.toBe(GONE);
     expect([call.entries, dispatcher.dispatch.mock.calls.length]).toEqual([[], 0]);
   });
 });
@@ -162,5 +165,5 @@ test('what undici will not put on the wire is the client’s mistake, and no byt
     clock: new FakeClock(),
     idleTimeoutMs: 1_000,
   });
-  await expect(send(stubCall())).rejects.toMatchObject({ code: 'bad_request', sent: 'not_sent' });
+  await expect(sending(send)(stubCall())).rejects.toMatchObject({ code: 'bad_request', sent: 'not_sent' });
 });

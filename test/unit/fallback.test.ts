@@ -4,7 +4,7 @@ import { fallback } from '../../src/policies/fallback/fallback.ts';
 import type { FallbackOptions } from '../../src/policies/fallback/options.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { stubCall, stubReply } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply } from '../support/stub-call.ts';
 
 const STATIC: FallbackOptions = { statuses: new Set([503]), to: { status: 200, set: [], body: 'stale' } };
 
@@ -18,7 +18,7 @@ async function outcomeOf(code: ErrorCode | 503, grpc = false): Promise<unknown> 
     code === 503 ? Promise.resolve(stubReply(503)) : Promise.reject(new ProxyError(code, 'why')),
   );
   try {
-    const { origin, status } = await send(stubCall(grpc ? { grpc: { deadline: undefined } } : {}));
+    const { origin, status } = await sending(send)(stubCall(grpc ? { grpc: { deadline: undefined } } : {}));
     return origin ?? status;
   } catch (error) {
     return (error as ProxyError).code;

@@ -4,6 +4,7 @@ import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { HedgeAllowance } from '../../src/policies/hedge/allowance.ts';
 import { hedge } from '../../src/policies/hedge/hedge.ts';
 import { Latency } from '../../src/policies/hedge/latency.ts';
+import type { Attempt, AttemptStart } from '../../src/proxy/attempt.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
@@ -34,9 +35,9 @@ function setUp({ share = 1, latency }: Setting = {}) {
   };
   const after = latency === undefined ? { ms: 300 } : { percentile: 0.95 };
   // As the innermost Send does it.
-  const next: Send = (call) => {
-    call.onStart?.();
-    return upstream.send(call);
+  const next: Send = (call, attempt) => {
+    attempt.onStart?.();
+    return upstream.send(call, attempt);
   };
   const policy = hedge(
     { after, maxExtra: share },
@@ -51,9 +52,9 @@ function setUp({ share = 1, latency }: Setting = {}) {
       failing: new Set([503]),
     },
   );
-  const start = (changes: Partial<Call> = {}, inner: Send = next) => {
+  const start = (changes: Partial<AttemptStart & Call> = {}, inner: Send = next) => {
     const call = stubCall({ tally: { hedges: 0 }, ...changes });
-    const reply = policy(inner)(call);
+    const reply = policy(inner)(call, call.attempt);
     reply.catch(() => undefined);
     return { call, reply };
   };
@@ -122,13 +123,13 @@ test('the loser is told so in a way that blames nobody, and both let go of the c
   await clock.advance(300);
   attempts[1]?.answer(stubReply());
   const won = await reply;
-  const reason = attempts[0]?.call.signal.reason as ProxyError;
+  const reason = attempts[0]?.attempt.signal.reason as ProxyError;
   expect([reason.code, blamesUpstream(reason)]).toEqual(['hedge_lost', false]);
   won.body.discard();
   await settled();
   expect([call.signal.listenerCount, clock.pending]).toEqual([0, 0]);
-  expect(attempts.map((attempt) => attempt.call.attempt)).toEqual([1, 2]);
-  expect(call.tally?.hedges).toBe(1);
+  expect(attempts.map(({ attempt }) => attempt.number)).toEqual([1, 2]);
+  expect(call.attempt.tally?.hedges).toBe(1);
 });
 
 test('a client who leaves in the body of the winner is still heard', async () => {
@@ -138,24 +139,23 @@ test('a client who leaves in the body of the winner is still heard', async () =>
   attempts[1]?.answer(stubReply());
   await reply;
   call.signal.abort(new ProxyError('client_gone', 'left'));
-  expect(attempts[1]?.call.signal.aborted).toBe(true);
+  expect(attempts[1]?.attempt.signal.aborted).toBe(true);
 });
 
 test('a bug in one ends both and is no outcome', async () => {
   const { clock, start } = setUp();
-  let attempt = 0;
-  const sent: Call[] = [];
-  const { reply } = start({}, (call) => {
-    sent.push(call);
-    call.onStart?.();
-    return ++attempt === 2 ? Promise.reject(new TypeError('a bug')) : new Promise(() => undefined);
+  const sent: Attempt[] = [];
+  const { reply } = start({}, (_call, attempt) => {
+    sent.push(attempt);
+    attempt.onStart?.();
+    return sent.length === 2 ? Promise.reject(new TypeError('a bug')) : new Promise(() => undefined);
   });
   await clock.advance(300);
   await expect(reply).rejects.toThrow('a bug');
   expect([sent[0]?.signal.aborted, clock.pending]).toEqual([true, 0]);
 });
 
-test.each([{ lastAttempt: true }, { tally: undefined }])('%j: there is none', async (changes) => {
+test.each([{ last: true }, { tally: undefined }])('%j: there is none', async (changes) => {
   const { attempts, clock, start } = setUp();
   start(changes);
   await clock.advance(10_000);

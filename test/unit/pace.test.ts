@@ -4,7 +4,7 @@ import { pacePolicies } from '../../src/policies/pace/policy.ts';
 import { Usual } from '../../src/policies/pace/usual.ts';
 import { compose } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 const usualOf = (...samples: [times: number, ms: number][]): Usual => {
   const usual = new Usual();
@@ -86,13 +86,17 @@ test('good answers alone teach what is usual, and they are timed from the depart
   const options = { attemptTimeoutMs: undefined, totalTimeoutMs: 600_000, clock };
   const { admission, departure } = pacePolicies(pace, options);
   const policy = compose(
-    [admission, (next) => async (call) => (await clock.advance(500), next(call)), departure],
+    [
+      admission,
+      (next) => async (call, attempt) => (await clock.advance(500), next(call, attempt)),
+      departure,
+    ],
     send,
   );
   for (const status of [200, 503, 429, 404]) {
     for (let i = 0; i < 20; i++) {
       const target = `/s${'abcd'[[200, 503, 429, 404].indexOf(status)]}`;
-      const pending = policy(stubCall({ target }));
+      const pending = sending(policy)(stubCall({ target }));
       while (attempts.length === 0) await Promise.resolve();
       await clock.advance(100);
       attempts.pop()?.answer(stubReply(status));

@@ -55,11 +55,7 @@ function outcome(preset: string, { status, headers = [], body = '', call = 'POST
     ...(verdict !== undefined && { verdict }),
   };
   const idempotencyKey = keyed === true || retry.idempotencyKey === 'inject' ? 'k' : undefined;
-  const made = classify(
-    { kind: 'reply', reply },
-    { method, idempotencyKey, attempt: 1, safe: retry.safe },
-    retry,
-  );
+  const made = classify({ kind: 'reply', reply }, { method, idempotencyKey, safe: retry.safe }, retry, 1);
   const word = made.retry === 'yes' ? 'retry' : made.because;
   const wait = askedWaitMs(reply, NOW);
   return [word, verdict?.name, verdict?.throttled === true ? 'throttled' : undefined, wait]

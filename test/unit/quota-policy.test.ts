@@ -8,7 +8,7 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import type { GateCause } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type StubCall, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { type StubCall, sending, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
 const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined, counts: 'cost' }] as const;
 
@@ -42,7 +42,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     draining = true;
     quota.drain();
   };
-  return { clock, quota, attempts, closings, drain, through, send: through(send) };
+  return { clock, quota, attempts, closings, drain, through, send: sending(through(send)) };
 }
 
 type World = ReturnType<typeof setUp>;
@@ -439,14 +439,20 @@ describe('what replies say', () => {
     /** Lets one pass at a time, as a concurrency limit of one would. */
     const limited =
       (inner: Send): Send =>
-      async (call) => {
+      async (call, attempt) => {
         if (world.attempts.length > 0) await new Promise<void>((resolve) => held.push(resolve));
-        return inner(call);
+        return inner(call, attempt);
       };
     const { admission, departure } = quotaPolicies(world.quota, world.clock);
     const { send, attempts } = stubUpstream();
-    const through = admission(limited(departure(send)));
-    world.attempts.push({ call: stubCall(), answer: () => undefined, fail: () => undefined });
+    const through = sending(admission(limited(departure(send))));
+    const other = stubCall();
+    world.attempts.push({
+      call: other,
+      attempt: other.attempt,
+      answer: () => undefined,
+      fail: () => undefined,
+    });
     void through(stubCall());
     held.shift()?.();
     await settled();
@@ -481,11 +487,11 @@ describe('what replies say', () => {
       const { send, attempts } = stubUpstream();
       const limited =
         (inner: Send): Send =>
-        async (call) => {
+        async (call, attempt) => {
           await new Promise<void>((resolve) => held.push(resolve));
-          return inner(call);
+          return inner(call, attempt);
         };
-      const through = admission(limited(departure(send)));
+      const through = sending(admission(limited(departure(send))));
       const letGo = async () => {
         held.shift()?.();
         await settled();

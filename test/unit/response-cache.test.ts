@@ -8,7 +8,7 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import type { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { settled, stubCall } from '../support/stub-call.ts';
+import { sending, settled, stubCall } from '../support/stub-call.ts';
 
 const OPTIONS = {
   ttlMs: 10_000,
@@ -41,7 +41,7 @@ function setUp(answer: () => Reply, options = OPTIONS) {
     callerOf: () => ({ id: 'me', known: true }),
   })(upstream);
   const get = async (): Promise<Reply> => {
-    const reply = await send(stubCall({ deadline: clock.now() + 30_000 }));
+    const reply = await sending(send)(stubCall({ deadline: clock.now() + 30_000 }));
     reply.body.discard();
     await settled();
     return reply;

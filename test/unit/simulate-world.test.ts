@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { subjectWith } from '../../bench/outage/default-policy.ts';
-import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
-import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import type { Effect, Limits, Trouble } from '../../src/simulate/effect.ts';
@@ -21,7 +19,7 @@ import { SimulatedUpstream } from '../../src/simulate/upstream.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { type Asked, isUnlucky, FaultSchedule } from '../../src/simulate/fault-schedule.ts';
 import { combine } from '../../src/telemetry/observer.ts';
-import { type Entry, stubJournal } from '../support/stub-call.ts';
+import { sending, type StubCall, stubCall } from '../support/stub-call.ts';
 
 describe('the virtual clock', () => {
   test('runs events in the order of their time, and those of one moment in the order they were made', async () => {
@@ -207,27 +205,7 @@ describe('faults', () => {
   });
 });
 
-function call(target: string, changes: Partial<Call> = {}): Call & { readonly entries: Entry[] } {
-  const entries: Entry[] = [];
-  const signal = new Abort();
-  const fixed = {
-    method: 'GET',
-    headers: [],
-    body: EMPTY_BODY,
-    idempotencyKey: undefined,
-    attempt: 1,
-    lastAttempt: true,
-  };
-  return {
-    ...fixed,
-    target,
-    deadline: 8_000,
-    signal,
-    journal: stubJournal(entries),
-    entries,
-    ...changes,
-  };
-}
+const call = (target: string, number = 1): StubCall => stubCall({ target, number, deadline: 8_000 });
 
 describe('the simulated upstream', () => {
   test('answers like the real one, and reports each attempt', async () => {
@@ -238,10 +216,13 @@ describe('the simulated upstream', () => {
       known,
     );
     const calm = call('/1');
-    const down = call('/2', { attempt: 2 });
+    const down = call('/2', 2);
     const statuses: number[] = [];
-    void upstream.send(calm).then(({ status }) => statuses.push(status));
-    clock.timer(5_000, () => void upstream.send(down).then(({ status }) => statuses.push(status)));
+    void upstream.send(calm, calm.attempt).then(({ status }) => statuses.push(status));
+    clock.timer(
+      5_000,
+      () => void upstream.send(down, down.attempt).then(({ status }) => statuses.push(status)),
+    );
     await clock.run(Infinity);
     expect(statuses).toEqual([200, 503]);
     expect(upstream.reached.map(({ atMs }) => atMs)).toEqual([0, 5_000]);
@@ -263,7 +244,7 @@ describe('the simulated upstream', () => {
     const left = call('/1');
     const error = new ProxyError('attempt_timeout', 'late', { sent: 'sent_unknown' });
     let failed: unknown;
-    upstream.send(left).catch((reason: unknown) => (failed = reason));
+    upstream.send(left, left.attempt).catch((reason: unknown) => (failed = reason));
     clock.timer(0.001, () => left.signal.abort(error));
     await clock.run(Infinity);
     expect(failed).toBe(error);
@@ -280,7 +261,7 @@ describe('the simulated upstream', () => {
     );
     const waiting = call('/1');
     let ended: unknown;
-    upstream.send(waiting).then(
+    upstream.send(waiting, waiting.attempt).then(
       () => (ended = 'answered'),
       (error: unknown) => (ended = error),
     );
@@ -301,7 +282,7 @@ describe('the simulated upstream', () => {
     );
     const statuses: number[] = [];
     for (let i = 0; i < 600; i++)
-      void upstream.send(call(`/${i}`)).then(({ status }) => statuses.push(status));
+      void sending(upstream.send)(call(`/${i}`)).then(({ status }) => statuses.push(status));
     await clock.run(Infinity);
     expect(statuses.filter((status) => status === 503)).toHaveLength(90);
     expect(upstream.served).toBe(510);

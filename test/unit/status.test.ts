@@ -82,11 +82,8 @@ test('at the defaults each 5xx is retried as its class says, for each method', (
     vetoHeaders: [],
   };
   const retried = (status: number, method: string, idempotencyKey?: string) =>
-    classify(
-      { kind: 'reply', reply: { status, headers: [] } },
-      { method, idempotencyKey, attempt: 1 },
-      options,
-    ).retry === 'yes';
+    classify({ kind: 'reply', reply: { status, headers: [] } }, { method, idempotencyKey }, options, 1)
+      .retry === 'yes';
   const byMethod = (status: number) =>
     status === 421 || ['later', 'too_many', 'gateway', 'overloaded'].includes(statusClass(status));
   const read = (status: number) => byMethod(status) || statusClass(status) === 'internal';

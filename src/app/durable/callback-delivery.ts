@@ -165,23 +165,24 @@ export class CallbackHosts implements CallbackRoutes {
 
   /** Checks the URL again, because the allow-list may have changed since the request was accepted. */
   #permitted(origin: string): Policy {
-    return (next) => (call) => {
+    return (next) => (call, attempt) => {
       const { allow = [], allowPrivate = false } = this.#options ?? {};
       const url = new URL(origin + call.target);
-      if (allowsCallback(allow, url) && (allowPrivate || !isPrivateHost(url.hostname))) return next(call);
+      if (allowsCallback(allow, url) && (allowPrivate || !isPrivateHost(url.hostname)))
+        return next(call, attempt);
       const message = 'durable.callbacks.allow no longer includes this URL';
       return Promise.reject(new ProxyError('callback_forbidden', message));
     };
   }
 
-  readonly #signed: Policy = (next) => (call) => {
+  readonly #signed: Policy = (next) => (call, attempt) => {
     const body = call.body.open();
     const headers = signatureHeaders(keysOf(this.#options?.secrets ?? []), {
       id: headerOf(call.headers, ID) ?? '',
       timestamp: Math.floor(this.#deps.clock.wallTime() / 1_000),
       body: Buffer.isBuffer(body) ? body : '',
     });
-    return next({ ...call, headers: [...withoutId(call), ...headers] });
+    return next({ ...call, headers: [...withoutId(call), ...headers] }, attempt);
   };
 }
 

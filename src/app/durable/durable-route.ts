@@ -80,8 +80,8 @@ function classifyResult(
   random: Random,
 ): Classification {
   const { outcome, method, repeatable, attempt } = result;
-  const call = { method, attempt, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
-  const verdict = classify(outcome, call, rules);
+  const call = { method, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
+  const verdict = classify(outcome, call, rules, attempt);
   if (isSuccess(outcome, verdict)) budget.deposit();
   if (verdict.retry === 'yes')
     return nextStep(

@@ -6,6 +6,7 @@ import { ProxyError } from '../../proxy/errors.ts';
 import type { Route } from '../../proxy/route.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
+import type { Abort } from '../../runtime/abort.ts';
 
 /** Dependencies of the durable requests, which are loaded on demand. */
 export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'> {
@@ -72,7 +73,8 @@ export class DurableSide {
   }
 
   /** Accepts a call for the durable route `name`. */
-  readonly accept = async (name: string, call: Call): Promise<Reply> => this.#running().accept(name, call);
+  readonly accept = async (name: string, call: Call, signal: Abort): Promise<Reply> =>
+    this.#running().accept(name, call, signal);
 
   /** Answers a call of the HTTP API. */
   readonly api = async (call: DurableCall): Promise<Reply> => this.#running().api(call);
@@ -82,7 +84,7 @@ export class DurableSide {
     return {
       upstream: '',
       name: 'durable',
-      send: async ({ method, target, headers, signal }) =>
+      send: async ({ method, target, headers }, { signal }) =>
         this.api({ method, target, headers, signal, admin: this.#deps.isAdmin(headers) }),
       calls: { inFlight: 0, tunnels: 0 },
       totalTimeoutMs: Number.POSITIVE_INFINITY,

@@ -1,6 +1,7 @@
+import type { RawHeaders } from '../../http/headers.ts';
 import { preferencesOf } from '../../http/preferences.ts';
 import type { Reply } from '../../http/reply.ts';
-import type { Call } from '../../proxy/call.ts';
+import type { Abort } from '../../runtime/abort.ts';
 import type { Job } from '../job.ts';
 import type { ApiDeps } from './deps.ts';
 import { isDone } from './monitor.ts';
@@ -15,7 +16,7 @@ export interface Submission {
 /** The reply to an accepted request: 202, or the result if it arrives within `Prefer: wait`. */
 export async function answerSubmission(
   { job, repeat }: Submission,
-  { headers, signal }: Pick<Call, 'headers' | 'signal'>,
+  { headers, signal }: { readonly headers: RawHeaders; readonly signal: Abort },
   deps: ApiDeps,
 ): Promise<Reply> {
   const seconds = preferencesOf(headers)?.waitSeconds;

@@ -1,8 +1,8 @@
 import { headerOf } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { isUnwell } from '../../http/status.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
-import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, isConnectFailure, ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -17,12 +17,12 @@ export interface CircuitBreakerOptions {
 /** Refuses attempts while `breaker` is open and tells it how the others went; in shadow mode it only says so. */
 export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreakerOptions): Policy {
   const shadow = mode === 'shadow';
-  return (next) => async (call) => {
-    const { watch } = call;
+  return (next) => async (call, attempt) => {
+    const { watch } = attempt;
     const permit = breaker.tryAcquire(clock.now(), probeLeaseMs(watch));
     if (permit === undefined) {
       call.journal.note(shadow ? 'shadow_rejected' : 'rejected', 'breaker_open');
-      if (shadow) return next(call);
+      if (shadow) return next(call, attempt);
       const wait = breaker.retryAfterMs(clock.now());
       throw new ProxyError('breaker_open', 'the circuit breaker is open', { retryAfterMs: wait });
     }
@@ -34,12 +34,12 @@ export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreaker
     }
     let reply: Reply;
     try {
-      reply = await next(call);
+      reply = await next(call, attempt);
     } catch (error) {
       settleError(permit, error, { watch, now: clock.now() });
       throw error;
     }
-    settleReply(permit, reply, { call, clock });
+    settleReply(permit, reply, { attempt, clock });
     return reply;
   };
 }
@@ -69,7 +69,11 @@ function settleError(permit: Permit, error: unknown, { watch, now }: Judged): vo
   }
 }
 
-function settleReply(permit: Permit, reply: Reply, { call, clock }: { call: Call; clock: Clock }): void {
+function settleReply(
+  permit: Permit,
+  reply: Reply,
+  { attempt, clock }: { attempt: Attempt; clock: Clock },
+): void {
   const now = clock.now();
   // A rate limit is about the caller, whatever its status.
   if (isUnwell(reply.status) && reply.verdict?.throttled !== true) return permit.fail(now);
@@ -78,7 +82,7 @@ function settleReply(permit: Permit, reply: Reply, { call, clock }: { call: Call
   reply.body.onEnd((end) => {
     if (end !== 'broken') permit.succeed(clock.now());
     // Nothing on our side but the client's leaving ends a call after its head; what is left is the upstream's doing.
-    else if (call.signal.aborted) permit.ignore(clock.now());
+    else if (attempt.signal.aborted) permit.ignore(clock.now());
     else permit.fail(clock.now());
   });
 }

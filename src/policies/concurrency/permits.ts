@@ -1,3 +1,4 @@
+import type { Attempt } from '../../proxy/attempt.ts';
 import { type Call, clientOf } from '../../proxy/call.ts';
 import { ProxyError, type Sent } from '../../proxy/errors.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -54,14 +55,14 @@ export class Permits {
    * Takes a permit: at once (undefined), or once the promise resolves; it rejects without one. `again`: the attempt has had a permit
    * and is under way.
    */
-  acquire(call: Call, again: boolean): Promise<void> | undefined {
-    if (call.watch?.probe === true) {
+  acquire(call: Call, attempt: Attempt, again: boolean): Promise<void> | undefined {
+    if (attempt.watch?.probe === true) {
       this.#limit.acquireReserved();
       return undefined;
     }
     return this.#limit.tryAcquire()
       ? undefined
-      : waitForPermit(call, this.#limit, { ...this.#options, again });
+      : waitForPermit(call, attempt, this.#limit, { ...this.#options, again });
   }
 
   /** Takes a permit back, once for each that was taken, and lets in what waits. `amid` permits were given when its attempt left. */
@@ -88,6 +89,7 @@ export class Permits {
 export class Permit {
   readonly #permits: Permits;
   readonly #call: Call;
+  readonly #attempt: Attempt;
   readonly #clock: Clock;
   #state: 'held' | 'lent' | 'over' = 'held';
   #startedAt: number;
@@ -95,9 +97,10 @@ export class Permit {
   #latencyMs: number | undefined;
 
   /** One has been acquired for `call`. */
-  constructor(permits: Permits, call: Call, clock: Clock) {
+  constructor(permits: Permits, call: Call, attempt: Attempt, clock: Clock) {
     this.#permits = permits;
     this.#call = call;
+    this.#attempt = attempt;
     this.#clock = clock;
     this.#startedAt = clock.now();
     this.#amid = permits.given;
@@ -126,7 +129,7 @@ export class Permit {
   async regain(): Promise<void> {
     if (this.#state !== 'lent') return;
     try {
-      await this.#permits.acquire(this.#call, true);
+      await this.#permits.acquire(this.#call, this.#attempt, true);
     } catch (error) {
       if (this.#isLent()) throw error;
       return;
@@ -144,7 +147,7 @@ export class Permit {
 
   #giveBack(evidence: Evidence): void {
     // A probe says whether the upstream is well, and not what it can bear.
-    const counted = evidence === 'overload' && this.#call.watch?.probe === true ? 'ignored' : evidence;
+    const counted = evidence === 'overload' && this.#attempt.watch?.probe === true ? 'ignored' : evidence;
     this.#permits.release(counted, this.#latencyMs ?? this.#clock.now() - this.#startedAt, this.#amid);
   }
 }
@@ -155,20 +158,21 @@ export class Permit {
  */
 function waitForPermit(
   call: Call,
+  attempt: Attempt,
   limit: ConcurrencyLimit,
   { queue, waitMs, clock, again }: PermitsOptions & { readonly again: boolean },
 ): Promise<void> {
   const since = clock.now();
   // The deadline of a call whose client is slow moves on with the upload, and is not known here.
-  const patienceMs = again ? waitMs : Math.min(waitMs, DEADLINE_SHARE * (call.deadline - since));
+  const patienceMs = again ? waitMs : Math.min(waitMs, DEADLINE_SHARE * (attempt.deadline - since));
   const refusal = () => refused(call, again ? 'sent_unknown' : 'not_sent');
   return new Promise((resolve, reject) => {
-    if (call.signal.aborted) return reject(call.signal.reason);
+    if (attempt.signal.aborted) return reject(attempt.signal.reason);
     const waiter = { leaveBy: since + patienceMs, admit: onAdmit, refuse: onEvicted };
     const place = patienceMs > 0 ? queue.push(clientOf(call), waiter, again) : undefined;
     if (place === undefined) return reject(refusal());
     const timer = clock.timer(patienceMs, onTimeout);
-    call.signal.on(onAbort);
+    attempt.signal.on(onAbort);
 
     function onAdmit(): void {
       stopWaiting();
@@ -185,19 +189,19 @@ function waitForPermit(
     }
     function onAbort(): void {
       stopWaiting();
-      reject(abortReason(call, refusal));
+      reject(abortReason(attempt, refusal));
     }
     function stopWaiting(): void {
       timer.cancel();
       if (place !== undefined) queue.remove(place);
-      call.signal.off(onAbort);
+      attempt.signal.off(onAbort);
       call.journal.note('queued', clock.now() - since);
     }
   });
 }
 
 /** A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream. */
-function abortReason({ signal: { reason } }: Call, refusal: () => ProxyError): unknown {
+function abortReason({ signal: { reason } }: Attempt, refusal: () => ProxyError): unknown {
   return reason instanceof ProxyError && reason.code === 'deadline_exceeded' ? refusal() : reason;
 }
 

@@ -19,18 +19,18 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
   const permits = new Permits(limit, options);
   const { clock } = options;
 
-  return (next) => async (call) => {
-    const { watch } = call;
-    const turn = permits.acquire(call, false);
+  return (next) => async (call, attempt) => {
+    const { watch } = attempt;
+    const turn = permits.acquire(call, attempt, false);
     if (turn !== undefined) await turn;
-    const permit = new Permit(permits, call, clock);
+    const permit = new Permit(permits, call, attempt, clock);
     // Its permit comes back at once: whatever the upstream still does for it, no other attempt should wait for that.
     watch?.onSuspected(() => permit.release(watch.overtaken ? 'ignored' : 'overload'));
     const upload = call.body.arriving
       ? new SlowUpload(call, { clock, onSlow: () => permit.lend(), mayEnd: () => permit.regain() })
       : undefined;
     try {
-      const reply = await next(upload === undefined ? call : { ...call, body: upload });
+      const reply = await next(upload === undefined ? call : { ...call, body: upload }, attempt);
       permit.answered();
       const { body, status } = reply;
       body.onHeldBack?.(() => permit.release(replyEvidence(status, 'complete')));

@@ -3,6 +3,7 @@ import type { ByteBudget } from '../../http/byte-budget.ts';
 import { type RawHeaders, withoutFields } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import { isSettled } from '../../http/status.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Send } from '../../proxy/pipeline.ts';
@@ -26,9 +27,10 @@ export interface DetachedOptions {
 export async function sendDetached(
   next: Send,
   call: Call,
+  attempt: Attempt,
   { maxReplyBytes, memory, retried, running, onDone }: DetachedOptions,
 ): Promise<Reply> {
-  const { signal: client } = call;
+  const { signal: client } = attempt;
   const work = new Abort();
   let detached = true;
   const follow = () => {
@@ -47,7 +49,7 @@ export async function sendDetached(
   client.on(follow);
   running.add(work);
   try {
-    const reply = await next({ ...call, signal: work });
+    const reply = await next(call, attempt.with({ signal: work }));
     reply.body.onEnd(ended);
     if (!isFinal(reply, retried)) {
       attach();

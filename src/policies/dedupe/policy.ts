@@ -4,6 +4,7 @@ import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { CredentialNames } from '../../http/credentials.ts';
 import { isGrpc } from '../../http/grpc.ts';
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
@@ -41,14 +42,15 @@ const ASK_AGAIN_MS = 1_000;
  * Only keys that a client sent count; one that was made here never comes again. gRPC is left alone: its errors come in trailers.
  */
 export function dedupe(deps: DedupeDeps): Policy {
-  return (next) => async (call) => {
-    if (call.keyedByClient !== true || call.upgrade !== undefined || isGrpc(call.headers)) return next(call);
+  return (next) => async (call, attempt) => {
+    if (call.keyedByClient !== true || call.upgrade !== undefined || isGrpc(call.headers))
+      return next(call, attempt);
     const body = await call.body.whole();
-    if (call.signal.aborted) throw call.signal.reason;
+    if (attempt.signal.aborted) throw attempt.signal.reason;
     const bytes = body?.reduce((sum, chunk) => sum + chunk.length, 0) ?? 0;
     if (body === undefined || !deps.memory.tryTake(bytes)) {
       call.journal.note('dedupe', 'body_not_buffered');
-      return next(call);
+      return next(call, attempt);
     }
     let held = true;
     const release = () => {
@@ -56,7 +58,11 @@ export function dedupe(deps: DedupeDeps): Policy {
       held = false;
     };
     try {
-      return await answer(next, { ...call, body: wholeBody(body, call.body) }, body, { ...deps, release });
+      return await answer(next, { ...call, body: wholeBody(body, call.body) }, body, {
+        ...deps,
+        attempt,
+        release,
+      });
     } catch (error) {
       release();
       throw error;
@@ -65,18 +71,19 @@ export function dedupe(deps: DedupeDeps): Policy {
 }
 
 interface Answering extends DedupeDeps {
+  readonly attempt: Attempt;
   readonly release: () => void;
 }
 
 async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Answering): Promise<Reply> {
-  const { store, release } = deps;
+  const { attempt, store, release } = deps;
   const identity = identityOf(call, body, deps);
   for (;;) {
     const standing = store.claim(identity);
     switch (standing.kind) {
       case 'first':
         call.journal.note('dedupe', 'first');
-        return sendDetached(next, call, {
+        return sendDetached(next, call, attempt, {
           ...deps,
           onDone: (reply) => {
             store.finish(identity, reply);
@@ -100,12 +107,16 @@ async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Ans
 }
 
 /** Waits for the equal request that runs; not beyond the deadline. */
-async function untilFinished(identity: Identity, call: Call, { store, clock }: DedupeDeps): Promise<void> {
-  const wake = new Abort(call.signal);
+async function untilFinished(
+  identity: Identity,
+  call: Call,
+  { attempt, store, clock }: Answering,
+): Promise<void> {
+  const wake = new Abort(attempt.signal);
   const onFinish = () => wake.abort(FINISHED);
   store.onFinish(identity, onFinish);
   try {
-    await clock.sleep(Math.max(0, call.deadline - clock.now()), wake);
+    await clock.sleep(Math.max(0, attempt.deadline - clock.now()), wake);
   } catch (reason) {
     if (reason === FINISHED) return;
     throw reason;

@@ -3,6 +3,7 @@ import { MemoryBody } from '../../http/bodies/memory-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isIdempotent } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { failsOver, ProxyError } from '../../proxy/errors.ts';
 import type { FallbackResult } from '../../proxy/notes.ts';
@@ -26,22 +27,22 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
     outcome.kind === 'reply' ? statuses.has(outcome.reply.status) : failsOver(outcome.error);
   if ('status' in to) return staticFallback(to, failed);
 
-  return (next) => async (call) => {
-    const outcome = await first(next, call, to.reserve, deps.clock);
+  return (next) => async (call, attempt) => {
+    const outcome = await first(next, call, attempt, { reserve: to.reserve, clock: deps.clock });
     if (!failed(outcome)) return unwrap(outcome);
     const safe = to.unsafe || isSafeElsewhere(outcome, call, to);
-    const refusal = safe ? whyNot(call, deps.clock.now()) : 'not_idempotent';
-    if (refusal === undefined) return second(outcome, call);
+    const refusal = safe ? whyNot(call, attempt, deps.clock.now()) : 'not_idempotent';
+    if (refusal === undefined) return second(outcome, call, attempt);
     call.journal.note('fallback', refusal);
     return unwrap(outcome);
   };
 
   /** The other upstream's answer, or what the first one said when the other fails too. */
-  async function second(outcome: Outcome, call: Call): Promise<Reply> {
+  async function second(outcome: Outcome, call: Call, attempt: Attempt): Promise<Reply> {
     // Frees the first upstream's connection.
     const kept = outcome.kind === 'reply' ? new KeptReply(outcome.reply, deps.memory) : undefined;
     try {
-      const other = await settle(deps.send, call);
+      const other = await settle(deps.send, call, attempt);
       const answered = other.kind === 'reply' && !failed(other);
       const { upstream } = to as FallbackUpstream;
       if (answered) call.journal.note('fallback_to', upstream);
@@ -68,10 +69,10 @@ function lastWord(outcome: Outcome, kept: KeptReply | undefined, other: Outcome)
 function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean): Policy {
   const headers = staticHeaders(to);
   const chunks = to.body === '' ? [] : [Buffer.from(to.body)];
-  return (next) => async (call) => {
+  return (next) => async (call, attempt) => {
     // What stands in the configuration is no message of gRPC.
-    if (call.grpc !== undefined) return next(call);
-    const outcome = await settle(next, call);
+    if (call.grpc !== undefined) return next(call, attempt);
+    const outcome = await settle(next, call, attempt);
     if (!failed(outcome)) return unwrap(outcome);
     if (outcome.kind === 'reply') outcome.reply.body.discard();
     call.journal.note('fallback', 'answered');
@@ -81,17 +82,22 @@ function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean):
 }
 
 /** The first upstream's outcome, in what of the time is not kept for the other. */
-function first(next: Send, call: Call, reserve: number, clock: Clock): Promise<Outcome> {
-  const ms = (call.deadline - clock.now()) * (1 - reserve);
-  const early = { ...call, deadline: clock.now() + ms, onInterim: undefined };
+function first(
+  next: Send,
+  call: Call,
+  attempt: Attempt,
+  { reserve, clock }: { readonly reserve: number; readonly clock: Clock },
+): Promise<Outcome> {
+  const ms = (attempt.deadline - clock.now()) * (1 - reserve);
+  const early = attempt.with({ deadline: clock.now() + ms, onInterim: undefined });
   const error = () =>
     new ProxyError('deadline_exceeded', 'no head in the time before the fallback', { sent: 'sent_unknown' });
-  return settle((timed) => withTimeout(next, timed, { clock, ms, error }), early);
+  return settle((sent, timed) => withTimeout(next, sent, timed, { clock, ms, error }), call, early);
 }
 
-function whyNot(call: Call, now: number): FallbackResult | undefined {
+function whyNot(call: Call, { deadline, signal }: Attempt, now: number): FallbackResult | undefined {
   if (!call.body.replayable) return 'body_not_replayable';
-  return call.signal.aborted || now >= call.deadline ? 'deadline' : undefined;
+  return signal.aborted || now >= deadline ? 'deadline' : undefined;
 }
 
 /** As `isRepeatable`, but without what one upstream alone knows of. */

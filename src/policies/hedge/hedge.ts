@@ -1,4 +1,5 @@
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
@@ -15,12 +16,12 @@ export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
   const { allowance, clock, latency } = deps;
   const fixedMs = 'ms' in after ? after.ms : undefined;
 
-  return (next) => (call) => {
-    if (call.lastAttempt || call.tally === undefined) return next(call);
+  return (next) => (call, attempt) => {
+    if (attempt.last || attempt.tally === undefined) return next(call, attempt);
     allowance.attempted();
     const ms = fixedMs ?? latency?.percentileMs(clock.now());
-    if (ms === undefined) return observed(next, call);
-    return new Race(next, call, { ...deps, mayStart }).run(ms);
+    if (ms === undefined) return observed(next, call, attempt);
+    return new Race(next, call, attempt, { ...deps, mayStart }).run(ms);
   };
 
   /** Cheapest question first, and those that spend last. */
@@ -36,9 +37,9 @@ export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
   }
 
   /** While too little is known to hedge, the attempt tells how long one takes. */
-  async function observed(next: Send, call: Call): Promise<Reply> {
-    const runner = new Runner(call, clock);
-    const reply = await next(runner.call);
+  async function observed(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
+    const runner = new Runner(attempt, clock);
+    const reply = await next(call, runner.attempt);
     if (!deps.failing.has(reply.status)) latency?.record(runner.elapsedMs, clock.now());
     return reply;
   }

@@ -1,5 +1,6 @@
 import { KeptReply } from '../../http/bodies/kept-reply.ts';
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../proxy/errors.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
@@ -34,6 +35,7 @@ interface Failed {
 export class Race {
   readonly #next: Send;
   readonly #call: Call;
+  readonly #attempt: Attempt;
   readonly #deps: RaceDeps;
   readonly #result = Promise.withResolvers<Reply>();
   /** Those that have neither been answered nor failed. */
@@ -44,11 +46,12 @@ export class Race {
   #failed: Failed | undefined;
   #over = false;
 
-  constructor(next: Send, call: Call, deps: RaceDeps) {
+  constructor(next: Send, call: Call, attempt: Attempt, deps: RaceDeps) {
     this.#next = next;
     this.#call = call;
+    this.#attempt = attempt;
     this.#deps = deps;
-    this.#primary = this.#runner(call.attempt);
+    this.#primary = this.#runner(attempt.number);
   }
 
   /** Settles with the reply to use; once the attempt has taken `ms`, a second one may start. */
@@ -58,14 +61,14 @@ export class Race {
     return this.#result.promise;
   }
 
-  #runner(attempt: number): Runner {
-    const signal = new Abort(this.#call.signal);
-    return new Runner({ ...this.#call, attempt, signal, onInterim: undefined }, this.#deps.clock);
+  #runner(number: number): Runner {
+    const signal = new Abort(this.#attempt.signal);
+    return new Runner(this.#attempt.with({ number, signal, onInterim: undefined }), this.#deps.clock);
   }
 
   #start(runner: Runner): void {
     this.#running.add(runner);
-    settle(this.#next, runner.call).then(
+    settle(this.#next, this.#call, runner.attempt).then(
       (outcome) => this.#arrived(runner, outcome),
       (bug: unknown) => this.#broke(runner, bug),
     );
@@ -84,10 +87,10 @@ export class Race {
   }
 
   #startHedge(afterMs: number): void {
-    const { tally } = this.#call;
+    const { tally } = this.#attempt;
     const refusal = this.#deps.mayStart(this.#call);
     if (refusal !== undefined || tally === undefined) return this.#report(refusal ?? 'refused');
-    const attempt = this.#call.attempt + ++tally.hedges;
+    const attempt = this.#attempt.number + ++tally.hedges;
     this.#call.journal.hedgeStarted(attempt, afterMs);
     this.#hedge = this.#runner(attempt);
     this.#start(this.#hedge);
@@ -111,7 +114,7 @@ export class Race {
     // One that was overtaken would have taken longer still: leaving it out would make the percentile fall with each hedge.
     if (this.#failed?.runner !== this.#primary) latency?.record(this.#primary.elapsedMs, clock.now());
     this.#end();
-    for (const loser of this.#running) loser.call.signal.abort(lost());
+    for (const loser of this.#running) loser.attempt.signal.abort(lost());
     if (runner === this.#hedge) this.#report('won');
     else if (this.#hedge !== undefined) this.#report(this.#failed === undefined ? 'lost' : 'failed');
     this.#result.resolve(reply);
@@ -121,7 +124,7 @@ export class Race {
   #fail(last: Failed): void {
     const first = this.#failed ?? last;
     const { outcome } = first;
-    if (this.#hedge !== undefined) this.#report(this.#call.signal.aborted ? 'client_gone' : 'failed');
+    if (this.#hedge !== undefined) this.#report(this.#attempt.signal.aborted ? 'client_gone' : 'failed');
     const kept = first.kept?.take();
     this.#end();
     if (first !== last && (kept !== undefined || outcome.kind === 'error')) discard(last.outcome);
@@ -147,9 +150,9 @@ export class Race {
   /** A fault of ours ends the race, and the other attempt with it. */
   #broke(runner: Runner, bug: unknown): void {
     this.#running.delete(runner);
-    runner.call.signal.detach();
+    runner.attempt.signal.detach();
     this.#end();
-    for (const other of this.#running) other.call.signal.abort(lost());
+    for (const other of this.#running) other.attempt.signal.abort(lost());
     this.#result.reject(bug);
   }
 
@@ -184,7 +187,7 @@ function discard(outcome: Outcome): void {
 }
 
 /** Its signal follows the call's until its body has ended, so that a client who leaves in the body is still heard. */
-function letGo({ call }: Runner, outcome: Outcome): void {
-  if (outcome.kind === 'error') call.signal.detach();
-  else outcome.reply.body.onEnd(() => call.signal.detach());
+function letGo({ attempt }: Runner, outcome: Outcome): void {
+  if (outcome.kind === 'error') attempt.signal.detach();
+  else outcome.reply.body.onEnd(() => attempt.signal.detach());
 }

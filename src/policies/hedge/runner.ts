@@ -1,22 +1,21 @@
-import type { Call } from '../../proxy/call.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** An attempt whose start is noticed: the time in our own queues is nothing that a second attempt would shorten. */
 export class Runner {
-  readonly call: Call;
+  readonly attempt: Attempt;
   readonly #clock: Clock;
   #startedAt: number | undefined;
 
-  constructor(call: Call, clock: Clock) {
+  constructor(attempt: Attempt, clock: Clock) {
     this.#clock = clock;
-    this.call = {
-      ...call,
-      // None of its own: what it sends is counted by whoever runs it.
+    this.attempt = attempt.with({
+      // A runner has no hedges of its own. The race counts what it sends.
       tally: undefined,
       onStart: () => {
         this.#startedAt ??= clock.now();
       },
-    };
+    });
   }
 
   /** Undefined while it waits for its turn. */

@@ -1,6 +1,7 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { decoded } from '../../http/decoded.ts';
 import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -26,35 +27,43 @@ export interface InspectionDeps {
  */
 export function inspection(options: InspectionOptions, deps: InspectionDeps): Policy {
   const judge = new Judge(options);
-  return (next) => async (call) => {
-    const reply = await next(call);
+  return (next) => async (call, attempt) => {
+    const reply = await next(call, attempt);
     if (reply.status < judge.from) return reply;
     const verdict = judge.byHead(reply, deps.clock.wallTime());
     if (verdict === undefined) return reply;
-    return verdict === 'body' ? lookInto(reply, call, { judge, ...deps }) : told(reply, verdict, call);
+    return verdict === 'body'
+      ? lookInto(reply, call, attempt, { judge, ...deps })
+      : told(reply, verdict, call, attempt);
   };
 }
 
 async function lookInto(
   reply: Reply,
   call: Call,
+  attempt: Attempt,
   { judge, clock, memory }: InspectionDeps & { readonly judge: Judge },
 ): Promise<Reply> {
   const body = new HeldBody(reply.body, memory);
-  const bytes = await body.read(Math.min(LONGEST_READ_MS, (call.deadline - clock.now()) / 2), clock);
-  if (call.signal.aborted) {
+  const bytes = await body.read(Math.min(LONGEST_READ_MS, (attempt.deadline - clock.now()) / 2), clock);
+  if (attempt.signal.aborted) {
     body.discard();
-    throw call.signal.reason;
+    throw attempt.signal.reason;
   }
   const text = bytes && decoded(bytes, reply.headers, MAX_UNPACKED_BYTES);
   const verdict = judge.byBody(reply, text, clock.wallTime());
-  return told({ ...reply, body }, verdict, call);
+  return told({ ...reply, body }, verdict, call, attempt);
 }
 
-function told(reply: Reply, verdict: ReplyVerdict | undefined, call: Call): Reply {
+function told(
+  reply: Reply,
+  verdict: ReplyVerdict | undefined,
+  { journal }: Call,
+  { number }: Attempt,
+): Reply {
   if (verdict === undefined) return reply;
   const means = verdict.kind ?? (verdict.throttled ? 'throttled' : 'wait');
-  call.journal.ruleMatched(call.attempt, verdict.name);
-  call.journal.note('error_rule', means);
+  journal.ruleMatched(number, verdict.name);
+  journal.note('error_rule', means);
   return { ...reply, verdict };
 }

@@ -24,18 +24,19 @@ export function pacePolicies(
 ): PacePolicies {
   const totalMs = Math.min(totalTimeoutMs, attemptTimeoutMs ?? totalTimeoutMs);
 
-  const admission: Policy = (next) => (call) => {
+  const admission: Policy = (next) => (call, attempt) => {
     const expectation = expectationOf(pace.usualOf(call), totalMs);
-    return next({ ...call, watch: new AttemptWatch(expectation, pace.pulse, clock) });
+    attempt.watch = new AttemptWatch(expectation, pace.pulse, clock);
+    return next(call, attempt);
   };
 
-  const departure: Policy = (next) => async (call) => {
-    const { watch } = call;
-    if (watch === undefined) return next(call);
+  const departure: Policy = (next) => async (call, attempt) => {
+    const { watch } = attempt;
+    if (watch === undefined) return next(call, attempt);
     watch.start(call);
     const startedAt = clock.now();
     try {
-      const reply = await next(call);
+      const reply = await next(call, attempt);
       watch.answered();
       watch.learn(isGood(reply) ? clock.now() - startedAt : undefined);
       return reply;

@@ -1,3 +1,4 @@
+import type { Attempt } from '../../proxy/attempt.ts';
 import { type Call, clientOf } from '../../proxy/call.ts';
 import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/journal.ts';
@@ -69,7 +70,7 @@ export class Line {
   }
 
   /** Settles when the call may leave; rejects when that would be too late. `again`: it was called back. */
-  enter(call: Call, { shape, cost }: Stated, again: boolean): Pass | Promise<Pass> {
+  enter(call: Call, attempt: Attempt, { shape, cost }: Stated, again: boolean): Pass | Promise<Pass> {
     const { clock, draining, waitMs } = this.#options;
     const now = clock.now();
     const way = this.account.way(shape);
@@ -80,13 +81,13 @@ export class Line {
     const client = clientOf(call);
     const ahead = again ? FIRST : this.#ahead(client, way, now);
     const patienceMs = way.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
-    const leaveBy = Math.min(call.deadline, now + patienceMs);
+    const leaveBy = Math.min(attempt.deadline, now + patienceMs);
     if (draining()) return Promise.reject(report(call, shuttingDown()));
     if (way.knownAt(ahead, cost, now) >= leaveBy) {
       if (way.riskAt(cost, now) <= now) return way.take(cost, now, true);
       return Promise.reject(report(call, this.#refusal('it would free up too late', way, ahead, cost)));
     }
-    return this.#wait(call, { client, shape, cost, leaveBy, again });
+    return this.#wait(call, attempt, { client, shape, cost, leaveBy, again });
   }
 
   /** Lets go all who may, and comes back when the next one may. */
@@ -148,12 +149,12 @@ export class Line {
     return new ProxyError('quota', `${closed}; ${why}`, { retryAfterMs });
   }
 
-  #wait(call: Call, { client, shape, cost, leaveBy, again }: Seat): Promise<Pass> {
+  #wait(call: Call, { signal }: Attempt, { client, shape, cost, leaveBy, again }: Seat): Promise<Pass> {
     const { clock } = this.#options;
     const since = clock.now();
     const cause = this.#cause(shape, since);
     return new Promise((resolve, reject) => {
-      if (call.signal.aborted) return reject(call.signal.reason);
+      if (signal.aborted) return reject(signal.reason);
       let waiting = true;
       const admit = () => {
         stopWaiting();
@@ -173,18 +174,18 @@ export class Line {
       if (place === undefined) return reject(report(call, refusal(FULL)));
       const onTime = () => refuse(refusal('it did not free up in time'));
       const onAbort = () => {
-        const reason = call.signal.reason as Error;
+        const reason = signal.reason as Error;
         // A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream.
         if (reason instanceof ProxyError && reason.code === 'deadline_exceeded') onTime();
         else refuse(reason);
       };
       const timer = clock.timer(leaveBy - since, onTime);
-      call.signal.on(onAbort);
+      signal.on(onAbort);
       const stopWaiting = () => {
         waiting = false;
         timer.cancel();
         this.#queue.remove(place);
-        call.signal.off(onAbort);
+        signal.off(onAbort);
         call.journal.waitedForQuota(clock.now() - since, cause);
       };
       this.pump();

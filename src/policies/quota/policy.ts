@@ -1,4 +1,5 @@
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
@@ -26,13 +27,14 @@ export interface QuotaPolicies {
 export function quotaPolicies(quota: Quota, clock: Clock): QuotaPolicies {
   const admission = new Admission(quota, clock);
   return {
-    admission: (next) => (call) =>
-      quota.quiet ? admission.quietly(next, call) : admission.inTurn(next, call, false),
-    departure: (next) => (call) => (departs(quota, call) ? next(call) : Promise.reject(CALLED_BACK)),
+    admission: (next) => (call, attempt) =>
+      quota.quiet ? admission.quietly(next, call, attempt) : admission.inTurn(next, call, attempt, false),
+    departure: (next) => (call, attempt) =>
+      departs(quota, attempt) ? next(call, attempt) : Promise.reject(CALLED_BACK),
   };
 }
 
-function departs(quota: Quota, { ticket }: Call): boolean {
+function departs(quota: Quota, { ticket }: Attempt): boolean {
   if (ticket !== undefined) return ticket.start();
   if (!quota.quiet) return false;
   quota.quietStart();
@@ -56,32 +58,32 @@ class Admission {
   }
 
   /** While nothing is known of any quota: costs a reply's headers being looked through. */
-  async quietly(next: Send, call: Call): Promise<Reply> {
+  async quietly(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
     const startedAt = this.#clock.now();
     const before = this.#quota.quietStarted;
     try {
-      const reply = await next(call);
+      const reply = await next(call, attempt);
       const unseen = Math.max(0, this.#quota.quietStarted - before - 1);
       const sight = { startedAt, unseen, cost: 1, pass: undefined };
       this.#quota.heard(call, reply, sight, this.#clock.now());
       return reply;
     } catch (error) {
       if (error !== CALLED_BACK) throw error;
-      return this.inTurn(next, call, true);
+      return this.inTurn(next, call, attempt, true);
     }
   }
 
   /** `again`: it was let through before, and called back. */
-  async inTurn(next: Send, call: Call, again: boolean): Promise<Reply> {
+  async inTurn(next: Send, call: Call, attempt: Attempt, again: boolean): Promise<Reply> {
     const stated = this.#quota.statedBy(call);
     const { cost, shape } = stated instanceof Promise ? await stated : stated;
     for (let front = again; ; front = true) {
       const line = this.#quota.lineOf(call);
-      const entered = line.enter(call, { shape, cost }, front);
+      const entered = line.enter(call, attempt, { shape, cost }, front);
       const pass = entered instanceof Promise ? await entered : entered;
-      const ticket = { start: () => start(pass, this.#clock.now()) };
+      attempt.ticket = { start: () => start(pass, this.#clock.now()) };
       try {
-        const reply = await next({ ...call, ticket });
+        const reply = await next(call, attempt);
         this.#answered(call, reply, { line, pass, shape });
         return reply;
       } catch (error) {

@@ -1,6 +1,7 @@
 import { RecordedBody, type Recording } from '../../http/bodies/recorded-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Arrival, Freshness } from './freshness.ts';
@@ -26,7 +27,12 @@ export function arrivalOf({ callerKnown }: Key, clock: KeepingParts['clock']): A
 }
 
 /** A body that is kept, with its head, while it passes; undefined where the reply may not be kept. */
-export function keeping(call: Call, reply: Reply, parts: KeepingParts): RecordedBody | undefined {
+export function keeping(
+  call: Call,
+  { signal }: Attempt,
+  reply: Reply,
+  parts: KeepingParts,
+): RecordedBody | undefined {
   const { store, memory, options, clock, key, asked, onDone } = parts;
   const { status, statusText, headers } = reply;
   const freshness = new Freshness(reply, options, arrivalOf(key, clock));
@@ -36,7 +42,7 @@ export function keeping(call: Call, reply: Reply, parts: KeepingParts): Recorded
   return new RecordedBody(reply.body, {
     maxBytes: options.maxReplyBytes,
     memory,
-    client: call.signal,
+    client: signal,
     onDone: (recording) => {
       if (recording !== undefined)
         store.put(key, { status, statusText, headers, ...recording, freshness, encodings, vary }, asked);

@@ -22,16 +22,24 @@ export interface RefillDeps {
  */
 export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Policy {
   const parts = { callerOf, vary: options.vary };
-  return (next) => async (call) => {
+  return (next) => async (call, attempt) => {
     const key = keyOf(call, parts);
     const { changes: asked } = store;
-    const reply = await next(call);
+    const reply = await next(call, attempt);
     if (!isSafe(call.method)) {
       if (reply.status < 400) store.drop(call.target);
       return reply;
     }
     if (call.method !== 'GET' || !isLookedUp(call)) return reply;
-    const body = keeping(call, reply, { store, memory, options, clock, key, asked, onDone: () => {} });
+    const body = keeping(call, attempt, reply, {
+      store,
+      memory,
+      options,
+      clock,
+      key,
+      asked,
+      onDone: () => {},
+    });
     return body === undefined ? reply : { ...reply, body };
   };
 }

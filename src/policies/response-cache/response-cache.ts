@@ -4,6 +4,7 @@ import { headersOf } from '../../http/headers.ts';
 import { isSafe } from '../../http/methods.ts';
 import type { Reply } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { CacheResult } from '../../proxy/notes.ts';
@@ -41,7 +42,7 @@ export interface ResponseCacheDeps {
 export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Policy {
   return (next) => {
     const cache = new ResponseCache(next, options, deps);
-    return (call) => cache.send(call);
+    return (call, attempt) => cache.send(call, attempt);
   };
 }
 
@@ -58,48 +59,49 @@ class ResponseCache {
     this.#keyParts = { callerOf: deps.callerOf, vary: options.vary };
   }
 
-  send(call: Call): Promise<Reply> {
+  send(call: Call, attempt: Attempt): Promise<Reply> {
     const key = keyOf(call, this.#keyParts);
-    if (!isSafe(call.method)) return this.#change(call);
-    return isLookedUp(call) ? this.#lookUp(key, call) : this.#bypass(call);
+    if (!isSafe(call.method)) return this.#change(call, attempt);
+    return isLookedUp(call) ? this.#lookUp(key, call, attempt) : this.#bypass(call, attempt);
   }
 
-  async #lookUp(key: Key, call: Call): Promise<Reply> {
+  async #lookUp(key: Key, call: Call, attempt: Attempt): Promise<Reply> {
     for (;;) {
       const entry = this.#deps.store.find(key, call);
-      const given = entry && this.#fromKept(key, entry, call);
+      const given = entry && this.#fromKept(key, entry, call, attempt);
       if (given !== undefined) return given;
       if (wants(call, 'only-if-cached')) throw onlyIfCached(call);
-      if (call.method === 'HEAD') return this.#bypass(call);
-      const fetched = this.#deps.store.beginFetch(key) ?? (await this.#afterOther(key, call));
-      if (fetched === 'failed') return this.#onError(entry, call) ?? this.#fetch(key, call, entry, ALONE);
-      if (fetched !== undefined) return this.#fetch(key, call, entry, fetched);
+      if (call.method === 'HEAD') return this.#bypass(call, attempt);
+      const fetched = this.#deps.store.beginFetch(key) ?? (await this.#afterOther(key, attempt));
+      if (fetched === 'failed')
+        return this.#onError(entry, call) ?? this.#fetch(key, call, attempt, { entry, fetched: ALONE });
+      if (fetched !== undefined) return this.#fetch(key, call, attempt, { entry, fetched });
     }
   }
 
   /** After another's fetch: how to fetch for oneself, `failed` if there is little hope of it, undefined to look again. */
-  async #afterOther(key: Key, call: Call): Promise<Fetched | 'failed' | undefined> {
-    const result = await this.#deps.store.untilFetched(key, call, this.#deps.clock);
+  async #afterOther(key: Key, attempt: Attempt): Promise<Fetched | 'failed' | undefined> {
+    const result = await this.#deps.store.untilFetched(key, attempt, this.#deps.clock);
     if (result === 'failed') return result;
     return result === 'not_kept' ? ALONE : undefined;
   }
 
-  #fromKept(key: Key, entry: Entry, call: Call): Reply | undefined {
+  #fromKept(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply | undefined {
     const age = entry.freshness.of(call, this.#deps.clock.now());
     if (age === 'old') return undefined;
-    return age === 'fresh' ? this.#give(entry, call, 'hit') : this.#giveAndFetch(key, entry, call);
+    return age === 'fresh' ? this.#give(entry, call, 'hit') : this.#giveAndFetch(key, entry, call, attempt);
   }
 
   /** A call that may have changed what is kept (RFC 9111 §4.4). */
-  async #change(call: Call): Promise<Reply> {
-    const reply = await this.#next(call);
+  async #change(call: Call, attempt: Attempt): Promise<Reply> {
+    const reply = await this.#next(call, attempt);
     if (reply.status < 400) this.#deps.store.drop(call.target);
     return reply;
   }
 
-  #bypass(call: Call): Promise<Reply> {
+  #bypass(call: Call, attempt: Attempt): Promise<Reply> {
     call.journal.note('cache', 'bypass');
-    return this.#next(call);
+    return this.#next(call, attempt);
   }
 
   #give(entry: Entry, call: Call, result: CacheResult): Reply {
@@ -107,30 +109,24 @@ class ResponseCache {
     return served(entry, call, { result, clock: this.#deps.clock });
   }
 
-  #giveAndFetch(key: Key, entry: Entry, call: Call): Reply {
+  #giveAndFetch(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply {
     const fetched = this.#deps.store.beginFetch(key);
-    if (fetched !== undefined) void this.#refetch(key, entry, call, fetched);
+    if (fetched !== undefined) void this.#refetch(key, call, attempt, { entry, fetched });
     return this.#give(entry, call, 'stale');
   }
 
   /** In the background, to a deadline of its own; nobody waits for it, so that nobody is told when it fails. */
-  async #refetch(key: Key, entry: Entry, call: Call, fetched: Fetched): Promise<void> {
+  async #refetch(key: Key, call: Call, attempt: Attempt, fetching: Fetching): Promise<void> {
     const { clock, running, totalTimeoutMs: ms } = this.#deps;
     const signal = new Abort();
     const error = () => new ProxyError('deadline_exceeded', 'no reply in time', { sent: 'sent_unknown' });
-    const fetch: Send = (detached) => this.#fetch(key, detached, entry, fetched);
-    const detached = {
-      ...call,
-      method: 'GET',
-      signal,
-      deadline: clock.now() + ms,
-      onInterim: undefined,
-      // Its attempts count, but are none of the call that has its reply.
-      journal: call.journal.inBackground(),
-    };
+    const fetch: Send = (background, timed) => this.#fetch(key, background, timed, fetching);
+    // Its attempts count, but are none of the call that has its reply.
+    const background = { ...call, method: 'GET', journal: call.journal.inBackground() };
+    const detached = attempt.with({ signal, deadline: clock.now() + ms, onInterim: undefined });
     running.add(signal);
     try {
-      const reply = await withTimeout(fetch, detached, { clock, ms, error });
+      const reply = await withTimeout(fetch, background, detached, { clock, ms, error });
       reply.body.onEnd(() => running.delete(signal));
       // One that is to be kept is read to its end all the same.
       reply.body.discard();
@@ -141,17 +137,19 @@ class ResponseCache {
   }
 
   /** Sends the call, asking whether what is kept is still good, and keeps what comes. Calls `fetched` once. */
-  async #fetch(key: Key, call: Call, entry: Entry | undefined, fetched: Fetched): Promise<Reply> {
+  async #fetch(key: Key, call: Call, attempt: Attempt, { entry, fetched }: Fetching): Promise<Reply> {
     const { changes: asked } = this.#deps.store;
     const asking = revalidating(entry, call);
     try {
-      const reply = await this.#next(asking);
-      if (entry === undefined) return this.#keep(key, call, reply, { why: 'uri-miss', fetched, asked });
+      const reply = await this.#next(asking, attempt);
+      if (entry === undefined)
+        return this.#keep(call, attempt, reply, { key, why: 'uri-miss', fetched, asked });
       if (asking !== call && isConfirmation(reply)) {
-        return await this.#confirmed(key, call, { entry, reply, fetched, asked });
+        return await this.#confirmed(key, call, attempt, { entry, reply, fetched, asked });
       }
       if (!isFailing(reply.status) || !entry.freshness.usableOnError(call, this.#deps.clock.now())) {
-        return this.#keep(key, call, reply, { why: whyAsked(entry, this.#deps.clock.now()), fetched, asked });
+        const why = whyAsked(entry, this.#deps.clock.now());
+        return this.#keep(call, attempt, reply, { key, why, fetched, asked });
       }
       reply.body.discard();
       fetched('failed');
@@ -170,9 +168,15 @@ class ResponseCache {
   }
 
   /** A 304 renews what is kept. One that is about something else, whatever that is, is no answer at all. */
-  #confirmed(key: Key, call: Call, { entry, reply, fetched, asked }: Confirming): Promise<Reply> | Reply {
+  #confirmed(
+    key: Key,
+    call: Call,
+    attempt: Attempt,
+    { entry, reply, fetched, asked }: Confirming,
+  ): Promise<Reply> | Reply {
     reply.body.discard();
-    if (!confirms(reply.headers, entry.headers)) return this.#fetch(key, call, undefined, fetched);
+    if (!confirms(reply.headers, entry.headers))
+      return this.#fetch(key, call, attempt, { entry: undefined, fetched });
     const headers = refreshed(entry.headers, reply.headers);
     const { clock, store } = this.#deps;
     const head = { status: entry.status, headers };
@@ -188,12 +192,12 @@ class ResponseCache {
   }
 
   /** Passes the reply on, and keeps it once it is whole if it may be kept. */
-  #keep(key: Key, call: Call, reply: Reply, { why, fetched, asked }: Keeping): Reply {
+  #keep(call: Call, attempt: Attempt, reply: Reply, { key, why, fetched, asked }: Keeping): Reply {
     call.journal.note('cache', 'miss');
     const { clock, store, memory } = this.#deps;
-    const onDone = (recording: Recording | undefined) => fetched(keptOr(recording, call));
+    const onDone = (recording: Recording | undefined) => fetched(keptOr(recording, attempt));
     const parts = { store, memory, options: this.#options, clock, key, asked, onDone };
-    const body = keeping(call, reply, parts);
+    const body = keeping(call, attempt, reply, parts);
     const headers = [...reply.headers, 'Cache-Status', `breakwater; fwd=${why}${body ? '; stored' : ''}`];
     if (body === undefined) {
       fetched('not_kept');
@@ -210,19 +214,27 @@ const whyAsked = ({ freshness }: Entry, now: number): string =>
 /** Who fetches for nobody else. */
 const ALONE: Fetched = () => {};
 
+/** What is fetched: in place of `entry`, for those who wait for `fetched`. */
+interface Fetching {
+  readonly entry: Entry | undefined;
+  /** Called once. */
+  readonly fetched: Fetched;
+}
+
 interface Keeping {
+  readonly key: Key;
   readonly why: string;
   readonly fetched: Fetched;
   /** `store.changes` when the request left. */
   readonly asked: number;
 }
 
-interface Confirming extends Omit<Keeping, 'why'> {
+interface Confirming extends Omit<Keeping, 'why' | 'key'> {
   readonly entry: Entry;
   readonly reply: Reply;
 }
 
-function keptOr(recording: Recording | undefined, { signal }: Call): FetchResult {
+function keptOr(recording: Recording | undefined, { signal }: Attempt): FetchResult {
   if (recording !== undefined) return 'kept';
   return signal.aborted ? 'left' : 'not_kept';
 }

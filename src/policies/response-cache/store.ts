@@ -3,6 +3,7 @@ import { sameCoding, takesCodingOf } from '../../http/codings.ts';
 import { headersOf, type RawHeaders } from '../../http/headers.ts';
 import { membersOf } from '../../http/lists.ts';
 import type { Trailers } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Freshness } from './freshness.ts';
@@ -116,7 +117,7 @@ export class CacheStore {
   }
 
   /** Waits for the fetch that runs, for half of the call's time at most: one that hangs is not to take all with it. */
-  untilFetched({ id }: Key, { signal, deadline }: Call, clock: Clock): Promise<FetchResult> {
+  untilFetched({ id }: Key, { signal, deadline }: Attempt, clock: Clock): Promise<FetchResult> {
     const waiting = this.#fetching.get(id);
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as Error);

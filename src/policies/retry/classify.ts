@@ -8,10 +8,7 @@ import type { RetryReason } from '../../proxy/events.ts';
 import type { RetryOptions } from './options.ts';
 
 /** What classify looks at in a Call. A key means that the route trusts it. */
-export type ClassifiedCall = Pick<
-  Call,
-  'method' | 'safe' | 'idempotencyKey' | 'upgrade' | 'overrides' | 'attempt'
->;
+export type ClassifiedCall = Pick<Call, 'method' | 'safe' | 'idempotencyKey' | 'upgrade' | 'overrides'>;
 
 /** What classify looks at in an Outcome. */
 export type ClassifiedOutcome =
@@ -45,18 +42,29 @@ export type RetryVerdict =
       readonly reason: RetryReason;
     };
 
-/** Judges one outcome; the table in the README is this function. */
-export function classify(outcome: ClassifiedOutcome, call: ClassifiedCall, options: Judged): RetryVerdict {
+/** Judges the outcome of attempt number `attempt`. */
+export function classify(
+  outcome: ClassifiedOutcome,
+  call: ClassifiedCall,
+  options: Judged,
+  attempt: number,
+): RetryVerdict {
   return outcome.kind === 'error'
     ? classifyError(outcome.error, call)
-    : classifyReply(outcome.reply, call, options);
+    : classifyReply(outcome.reply, call, options, attempt);
 }
 
-function classifyReply(reply: JudgedReply, call: ClassifiedCall, options: Judged): RetryVerdict {
+function classifyReply(
+  reply: JudgedReply,
+  call: ClassifiedCall,
+  options: Judged,
+  attempt: number,
+): RetryVerdict {
   const kind = ruleOf(reply, options);
   if (reply.status < 400 && kind === undefined) return SUCCESS;
   const wish = upstreamsWish(reply, options.vetoHeaders);
-  const meaning = kind ?? meaningOf(reply.status, call, options, wish);
+  const asked = isStillRunning(reply, call, attempt) ? 'retry' : wish;
+  const meaning = kind ?? meaningOf(reply.status, call, options, asked);
   if (meaning === 'permanent') return PERMANENT;
   if (meaning === 'no_failure') return NOT_RETRYABLE;
   if (wish === 'veto') return VETO;
@@ -112,6 +120,15 @@ function answered({ status, grpc, verdict }: JudgedReply): RetryVerdict {
   return { retry: 'yes', transparent: false, overloaded, reason };
 }
 
+/** True if the first attempt still runs under this call's key, so that its result will be there later. */
+function isStillRunning(
+  { status }: JudgedReply,
+  { idempotencyKey }: ClassifiedCall,
+  attempt: number,
+): boolean {
+  return status === CONFLICT && attempt > 1 && idempotencyKey !== undefined;
+}
+
 /** What a status means where the API has no rule for it. */
 function meaningOf(
   status: number,
@@ -121,8 +138,6 @@ function meaningOf(
 ): 'retry' | 'not_processed' | 'no_failure' {
   // A misdirected request was not processed (RFC 9110 §15.5.20): it was the wrong connection, not the wrong request.
   if (status === MISDIRECTED || options.notProcessed.has(status)) return 'not_processed';
-  // The first attempt still runs under this key; its result will be there later.
-  if (status === CONFLICT && call.attempt > 1 && call.idempotencyKey !== undefined) return 'retry';
   if (wish === 'retry') return 'retry';
   if (!options.statuses.has(status)) return 'no_failure';
   // Half of the work may have been done: reading again is harmless, writing again may hit the same half.

@@ -1,6 +1,7 @@
 import { KeptReply } from '../../http/bodies/kept-reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { gaveUpBecause, ProxyError } from '../../proxy/errors.ts';
 import type { RetryStep } from '../../proxy/events.ts';
@@ -28,6 +29,14 @@ export interface RetryDeps {
 type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
 type No = Extract<RetryVerdict, { retry: 'no' }>;
 
+/** One that may by its nature be followed by another. */
+interface FailedAttempt {
+  readonly outcome: Outcome;
+  readonly verdict: Yes;
+  readonly call: Call;
+  readonly attempt: Attempt;
+}
+
 /** A call whose last attempt will not be followed by another. */
 interface Ended {
   readonly outcome: Outcome;
@@ -43,12 +52,12 @@ interface Ended {
  */
 export function retry(options: RetryOptions, deps: RetryDeps): Policy {
   const loop = new RetryLoop(options, deps);
-  return (next) => (call) => {
+  return (next) => (call, attempt) => {
     const { overrides } = call;
-    if (overrides === undefined) return loop.run(next, call);
+    if (overrides === undefined) return loop.run(next, call, attempt);
     // The client's word goes before the route's, where it may have one.
     const { attempts = options.attempts, retryOn: statuses = options.statuses } = overrides;
-    return new RetryLoop({ ...options, attempts, statuses }, deps).run(next, call);
+    return new RetryLoop({ ...options, attempts, statuses }, deps).run(next, call, attempt);
   };
 }
 
@@ -61,33 +70,33 @@ class RetryLoop {
     this.#deps = deps;
   }
 
-  async run(next: Send, call: Call): Promise<Reply> {
+  async run(next: Send, call: Call, all: Attempt): Promise<Reply> {
     let last: KeptOutcome | undefined;
     let previousMs = 0;
     const charged = this.#charge(call);
     let { paid } = charged;
     try {
-      for (let attempt = 1; ; attempt++) {
-        const current = this.#attempt(call, attempt, charged.owing);
-        const outcome = await settle(next, current);
-        attempt = sentSoFar(current);
-        const verdict = classify(outcome, current, this.#options);
+      for (let number = 1; ; number++) {
+        const current = this.#attempt(call, all, number, charged.owing);
+        const outcome = await settle(next, call, current);
+        number = sentSoFar(current);
+        const verdict = classify(outcome, call, this.#options, current.number);
         if (isSuccess(outcome, verdict)) this.#deps.budget.deposit();
         if (verdict.retry === 'no') return this.#end({ outcome, verdict, call, last, paid });
 
-        const step = this.#next(outcome, verdict, current, previousMs);
+        const step = this.#next({ outcome, verdict, call, attempt: current }, previousMs);
         if (step.kind === 'stop') return denied(outcome, step.because, call);
-        const denial = this.#deny(step, call, charged.owing);
+        const denial = this.#deny(step, all, charged.owing);
         if (denial !== undefined) return denied(outcome, denial, call);
 
         const { delayMs, reason } = step;
         paid = step.cost;
-        call.journal.retryScheduled(attempt + 1, delayMs, reason);
+        call.journal.retryScheduled(number + 1, delayMs, reason);
         // Free the failed attempt's connection before the wait, not after it.
         last?.drop();
         last = new KeptOutcome(outcome, this.#deps.memory);
         previousMs = step.backoffMs;
-        if (!(await this.#sleep(delayMs, call, paid))) return last.take();
+        if (!(await this.#sleep(delayMs, call, all, paid))) return last.take();
       }
     } finally {
       last?.drop();
@@ -112,21 +121,21 @@ class RetryLoop {
     return { paid: owing ? 0 : RETRY_COST, owing };
   }
 
-  #attempt(call: Call, attempt: number, owing: boolean): Call {
-    const lastAttempt = owing || attempt >= this.#options.attempts || !isRepeatable(call);
+  #attempt(call: Call, all: Attempt, number: number, owing: boolean): Attempt {
+    const last = owing || number >= this.#options.attempts || !isRepeatable(call);
     const tally = this.#deps.hedged === true ? { hedges: 0 } : undefined;
-    return { ...call, attempt, lastAttempt, tally };
+    return all.with({ number, last, tally });
   }
 
-  #next(outcome: Outcome, verdict: Yes, call: Call, previousMs: number): Step {
+  #next({ outcome, verdict, call, attempt }: FailedAttempt, previousMs: number): Step {
     const { clock, random } = this.#deps;
     const failed = {
       outcome,
       verdict,
-      attempt: sentSoFar(call),
+      attempt: sentSoFar(attempt),
       previousMs,
       replayable: call.body.replayable,
-      deadline: call.deadline,
+      deadline: attempt.deadline,
       now: clock.now(),
       wallNow: clock.wallTime(),
     };
@@ -134,11 +143,7 @@ class RetryLoop {
   }
 
   /** What others have to say; the budget comes last because asking it spends from it. */
-  #deny(
-    { cost, delayMs }: RetryStep,
-    { sendBefore = Infinity }: Call,
-    owing: boolean,
-  ): RetryDenial | undefined {
+  #deny({ cost, delayMs }: RetryStep, { sendBefore }: Attempt, owing: boolean): RetryDenial | undefined {
     const { budget, clock, trip } = this.#deps;
     const now = clock.now();
     if (now + delayMs >= sendBefore) return 'signature_age';
@@ -149,11 +154,11 @@ class RetryLoop {
   }
 
   /** False when the wait became pointless. A token that buys no attempt is given back. */
-  async #sleep(delayMs: number, call: Call, paid: number): Promise<boolean> {
+  async #sleep(delayMs: number, call: Call, { signal }: Attempt, paid: number): Promise<boolean> {
     const { budget, clock, trip } = this.#deps;
     let ended: RetryDenial | undefined = 'client_gone';
     try {
-      ended = await trip.sleep(clock, delayMs, call.signal);
+      ended = await trip.sleep(clock, delayMs, signal);
     } finally {
       if (ended !== undefined) {
         budget.refund(paid);
@@ -168,8 +173,8 @@ class RetryLoop {
 const FREE = { paid: 0, owing: false } as const;
 
 /** Attempts of the whole call, the hedge beside this one included. */
-function sentSoFar({ attempt, tally }: Call): number {
-  return attempt + (tally?.hedges ?? 0);
+function sentSoFar({ number, tally }: Attempt): number {
+  return number + (tally?.hedges ?? 0);
 }
 
 /** The outcome stands, and why. */

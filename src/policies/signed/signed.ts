@@ -18,10 +18,13 @@ export interface SignedPolicies {
  */
 export function signedPolicies(maxAgeMs: number, clock: Clock): SignedPolicies {
   return {
-    admission: (next) => (call) => next({ ...call, sendBefore: clock.now() + maxAgeMs }),
-    departure: (next) => async (call) => {
-      if (clock.now() >= (call.sendBefore ?? Infinity)) throw tooOld(call, maxAgeMs);
-      return next(call);
+    admission: (next) => (call, attempt) => {
+      attempt.sendBefore = clock.now() + maxAgeMs;
+      return next(call, attempt);
+    },
+    departure: (next) => async (call, attempt) => {
+      if (clock.now() >= attempt.sendBefore) throw tooOld(call, maxAgeMs);
+      return next(call, attempt);
     },
   };
 }

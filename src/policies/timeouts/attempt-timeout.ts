@@ -6,7 +6,7 @@ import type { Clock } from '../../runtime/clock.ts';
 /** Ends an attempt that has no head after `timeoutMs`, whether or not another attempt may follow. */
 export function attemptTimeout(timeoutMs: number, clock: Clock): Policy {
   const timeout = { clock, ms: timeoutMs, error };
-  return (next) => (call) => withTimeout(next, call, timeout);
+  return (next) => (call, attempt) => withTimeout(next, call, attempt, timeout);
 
   function error(): ProxyError {
     return new ProxyError('attempt_timeout', `no head after ${timeoutMs} ms`, { sent: 'sent_unknown' });

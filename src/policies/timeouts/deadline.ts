@@ -1,16 +1,15 @@
-import type { Call } from '../../proxy/call.ts';
 import { ProxyError, type Sent } from '../../proxy/errors.ts';
-import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** Ends a call that has no head at its deadline, waits included. After the head the body may take its time. */
 export function deadline(clock: Clock): Policy {
-  return (next: Send) => (call: Call) => {
-    if (call.deadline === Infinity) return next(call);
-    const ms = call.deadline - clock.now();
+  return (next) => (call, attempt) => {
+    if (attempt.deadline === Infinity) return next(call, attempt);
+    const ms = attempt.deadline - clock.now();
     if (ms <= 0) return Promise.reject(exceeded('not_sent'));
-    return withTimeout(next, call, { clock, ms, error: () => exceeded('sent_unknown') });
+    return withTimeout(next, call, attempt, { clock, ms, error: () => exceeded('sent_unknown') });
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Reply } from '../../../http/reply.ts';
+import type { Attempt } from '../../../proxy/attempt.ts';
 import type { Call } from '../../../proxy/call.ts';
 import { gaveUpBecause, type ProxyError } from '../../../proxy/errors.ts';
 import type { ResumeDenial } from '../../../proxy/gave-up.ts';
@@ -28,6 +29,7 @@ export interface ResumeDeps {
 export interface Breakable {
   readonly next: Send;
   readonly call: Call;
+  readonly attempt: Attempt;
   readonly download: Download;
 }
 
@@ -51,19 +53,20 @@ export class RestOfBody {
 
   /** `at`: the first byte that is missing. */
   async ask(at: number, broken: ProxyError): Promise<Rest> {
-    const { next, call, download } = this.#from;
+    const { next, call, attempt, download } = this.#from;
     let outcome: Outcome = { kind: 'error', error: broken };
     let verdict: Yes = { retry: 'yes', transparent: false, overloaded: false, reason: broken.code };
     for (;;) {
       const denial = await this.#wait(outcome, verdict, at);
       if (denial !== undefined) return { denial };
-      outcome = await settle(next, this.#restCall(at));
+      const asking = { ...call, headers: restHeaders(call.headers, download, at) };
+      outcome = await settle(next, asking, this.#nextAttempt());
       if (outcome.kind === 'reply') {
         const length = wholeLength(outcome.reply, download, at);
         if (length !== undefined) return { reply: outcome.reply, length };
         outcome.reply.body.discard();
       }
-      const judged = classify(outcome, call, this.#deps.retry);
+      const judged = classify(outcome, call, this.#deps.retry, attempt.number);
       if (judged.retry === 'no') return { denial: this.#final(outcome, judged.because) };
       verdict = judged;
     }
@@ -72,7 +75,7 @@ export class RestOfBody {
   /** Pays for the next attempt and waits for its time; says why where there is none. */
   async #wait(outcome: Outcome, verdict: Yes, atByte: number): Promise<ResumeDenial | undefined> {
     const { budget, clock, trip } = this.#deps;
-    const { call } = this.#from;
+    const { call, attempt } = this.#from;
     const step = this.#next(outcome, verdict);
     if (step.kind === 'stop') return step.because;
     const { backoffMs, cost, delayMs, reason } = step;
@@ -82,14 +85,14 @@ export class RestOfBody {
     if (!budget.withdraw(now, cost)) return 'budget';
     this.#previousMs = backoffMs;
     this.#paid = cost;
-    const attempt = call.attempt + ++this.#tries;
+    const number = attempt.number + ++this.#tries;
     call.journal.bodyBroke(atByte);
-    call.journal.retryScheduled(attempt, delayMs, reason);
+    call.journal.retryScheduled(number, delayMs, reason);
     let ended: ResumeDenial | undefined = 'client_gone';
     try {
-      ended = await trip.sleep(clock, delayMs, call.signal);
+      ended = await trip.sleep(clock, delayMs, attempt.signal);
     } catch (failure) {
-      if (!call.signal.aborted) throw failure;
+      if (!attempt.signal.aborted) throw failure;
     }
     if (ended !== undefined) budget.refund(cost);
     return ended;
@@ -111,17 +114,15 @@ export class RestOfBody {
     return nextStep(failed, { ...retry, attempts: attempts + 1 }, random);
   }
 
-  #restCall(at: number): Call {
-    const { call, download } = this.#from;
+  #nextAttempt(): Attempt {
+    const { attempt } = this.#from;
     const { clock, totalTimeoutMs } = this.#deps;
-    return {
-      ...call,
-      headers: restHeaders(call.headers, download, at),
-      attempt: call.attempt + this.#tries,
-      lastAttempt: false,
+    return attempt.with({
+      number: attempt.number + this.#tries,
+      last: false,
       deadline: clock.now() + totalTimeoutMs,
       onInterim: undefined,
-    };
+    });
   }
 
   #final(outcome: Outcome, because: string): ResumeDenial {

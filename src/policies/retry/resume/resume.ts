@@ -9,11 +9,11 @@ import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
  * spliced one that the upstream did not vouch for. Each request for the rest is an attempt like others.
  */
 export function resume(deps: ResumeDeps): Policy {
-  return (next) => async (call) => {
-    const reply = await next(call);
+  return (next) => async (call, attempt) => {
+    const reply = await next(call, attempt);
     const download = downloadOf(call, reply);
     if (download === undefined) return reply;
-    return { ...reply, body: new ResumedBody(reply.body, { next, call, download }, deps) };
+    return { ...reply, body: new ResumedBody(reply.body, { next, call, attempt, download }, deps) };
   };
 }
 
@@ -99,7 +99,7 @@ class ResumedBody implements ReplyBody, BodySink {
   /** The part broke. */
   destroy(reason?: Error): void {
     if (this.#end !== undefined) return;
-    if (this.destroyed || this.#from.call.signal.aborted || !isMendable(reason)) this.#break(reason);
+    if (this.destroyed || this.#from.attempt.signal.aborted || !isMendable(reason)) this.#break(reason);
     else void this.#mend(reason);
   }
 

@@ -1,0 +1,63 @@
+import type { Interim } from '../http/reply.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { AttemptWatch } from './attempt-watch.ts';
+
+/** What an attempt begins with. */
+export interface AttemptStart {
+  /** The moment by which the head must be here, on the scale of `clock.now()`. */
+  readonly deadline: number;
+  readonly signal: Abort;
+  /** 1 for the first try; the default. */
+  readonly number?: number;
+  /**
+   * No other attempt follows if this one brings no reply, so its interim replies need not wait for its head. Default true.
+   */
+  readonly last?: boolean;
+  /** Takes an interim reply to the client at once; undefined if nobody wants one. */
+  readonly onInterim?: ((interim: Interim) => void) | undefined;
+  /** Counts the hedges that are sent beside this attempt; undefined: there may be none. */
+  readonly tally?: { hedges: number } | undefined;
+  /** Called when the attempt leaves for the upstream. */
+  readonly onStart?: (() => void) | undefined;
+}
+
+/**
+ * The state of one attempt, which policies pass on together with its call. Outside of `retry` it stands for all attempts of the
+ * call. A policy that changes what the policies inside it see passes on a copy, made by `with`.
+ */
+export class Attempt {
+  readonly number: number;
+  readonly last: boolean;
+  readonly deadline: number;
+  readonly signal: Abort;
+  readonly onInterim: AttemptStart['onInterim'];
+  readonly tally: AttemptStart['tally'];
+  readonly onStart: AttemptStart['onStart'];
+
+  // The two ends of a policy meet here: the outer one sets what the inner one reads.
+
+  /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signed`. */
+  sendBefore = Number.POSITIVE_INFINITY;
+  /** The attempt's share of the quota. `start`: just before it leaves; false sends it back to the queue. Set by `quota`. */
+  ticket: { start(): boolean } | undefined = undefined;
+  /** Judges the upstream's silence. Set by `pace`. */
+  watch: AttemptWatch | undefined = undefined;
+
+  constructor(start: AttemptStart) {
+    this.number = start.number ?? 1;
+    this.last = start.last ?? true;
+    this.deadline = start.deadline;
+    this.signal = start.signal;
+    this.onInterim = start.onInterim;
+    this.tally = start.tally;
+    this.onStart = start.onStart;
+  }
+
+  with(changes: Partial<AttemptStart>): Attempt {
+    const copy = Object.assign(new Attempt(this), changes);
+    copy.sendBefore = this.sendBefore;
+    copy.ticket = this.ticket;
+    copy.watch = this.watch;
+    return copy;
+  }
+}
