@@ -7,8 +7,7 @@ import { AdminProblem } from './response.ts';
  * Throws unless the caller may use the admin API.
  *
  * With a token, it must be sent as `Authorization: Bearer …` (RFC 6750). Without one the server listens on loopback, where
- * a web page in a local browser could attack it by DNS rebinding, so `Host` is checked. Requests from other web pages are
- * always refused.
+ * a local browser could attack it by DNS rebinding, so `Host` is checked. Other web pages are always refused.
  */
 export function checkAccess(req: IncomingMessage, token: string | undefined): void {
   if (token === undefined) checkHost(req.headers.host);

@@ -40,10 +40,7 @@ export interface AttemptParts {
   readonly signal: Abort;
 }
 
-/**
- * Makes one attempt of a durable request, from the first byte sent to the last byte received. Rejects only because of
- * a bug.
- */
+/** Makes one attempt, from the first byte sent to the last byte received. Rejects only because of a bug. */
 export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<FinishedAttempt> {
   const { clock, observer } = deps;
   const { job, route, signal } = parts;

@@ -34,7 +34,7 @@ const BUDGET_WAIT_MS = 10_000;
 /** Added for each consecutive refusal by the budget, so that a large backlog does not ask all the time. */
 const PER_REFUSAL_MS = 50;
 
-const CREDENTIALS_UNREADABLE =
+const CREDENTIALS_MESSAGE =
   'the stored credentials cannot be decrypted: durable.credentials_key is missing or was changed';
 
 const CANCELLED_DURING_ATTEMPT =
@@ -95,8 +95,8 @@ export class Dispatch {
     const { job } = running;
     const { runnerState, repeatable, request } = start;
     const opened = this.#deps.credentials.open(request.job, !isRequest(request));
-    const instead = this.#withoutAttempt(start, opened === undefined);
-    if (instead !== undefined) return this.#settlement(job, instead);
+    const decision = this.#withoutAttempt(start, opened === undefined);
+    if (decision !== undefined) return this.#settlement(job, decision);
     const { headers, target } = opened ?? request.job;
     const parts = {
       job: { ...request.job, target },
@@ -120,10 +120,7 @@ export class Dispatch {
     return { ...settlement, entry: entry && { ...entry, ...WITHOUT_UPSTREAM_TEXT } };
   }
 
-  /**
-   * Decides without an attempt: the request ends or waits. Undefined: the attempt may begin, and its budget cost is
-   * paid.
-   */
+  /** Decides without an attempt: end or wait. Undefined: the attempt may begin, and its budget cost is paid. */
   #withoutAttempt(
     { route, request, runnerState, at: now }: AttemptStart,
     sealed: boolean,
@@ -139,7 +136,7 @@ export class Dispatch {
       late ? tooLate() : deferral({ message, retryAfterMs: undefined }, refusal, this.#times(job, now));
     // A polled request is polled once more at its deadline, because it may have finished meanwhile.
     if (late && before === undefined) return tooLate();
-    if (sealed) return wait(UNREADABLE_CREDENTIALS, CREDENTIALS_UNREADABLE);
+    if (sealed) return wait(UNREADABLE_CREDENTIALS, CREDENTIALS_MESSAGE);
     if (runnerState.cost === 0 || this.#withdraw(job.route, () => request.route.withdraw(runnerState.cost)))
       return undefined;
     return wait(

@@ -133,10 +133,7 @@ export class Durable {
     this.#runner.wake();
   }
 
-  /**
-   * Accepts `call` for the route `name`. Replies 202, or the result if it arrives within `Prefer: wait`. Rejects with
-   * a ProxyError.
-   */
+  /** Replies 202 to a call of the route `name`, or the result within `Prefer: wait`. Rejects with a ProxyError. */
   async accept(name: string, call: Call, signal: Abort): Promise<Reply> {
     const route = this.#routes.get(name);
     if (route === undefined || this.#closed) throw shuttingDown();

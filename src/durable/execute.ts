@@ -33,10 +33,7 @@ export interface ExecuteDeps {
 /** Interval at which a result is offered again to a store that fails. */
 const SETTLE_AGAIN_MS = 1_000;
 
-/**
- * Makes one attempt of a claimed request, stores its result and reports it. The returned value adjusts the slow
- * start.
- */
+/** Makes one attempt of a claimed request, stores its result and reports it. The returned value adjusts the slow start. */
 export async function execute(running: RunningJob, deps: ExecuteDeps): Promise<AttemptFeedback> {
   const { job } = running;
   const route = deps.route(job.route);

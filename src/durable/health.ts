@@ -18,10 +18,7 @@ const TRY_AGAIN_MS = 10_000;
 const PROOF = { reading: 0, finishing: 1, accepting: 2 } as const;
 type Operation = keyof typeof PROOF;
 
-/**
- * Health of the store. A full disk can still be read, so a success clears only a failure of an operation that proves
- * no more.
- */
+/** Health of the store. A full disk can still be read, so a success clears only failures that it disproves. */
 export class Health {
   readonly #deps: HealthDeps;
   #problem: { readonly error: StoreError; readonly of: Operation; readonly at: number } | undefined;

@@ -46,10 +46,7 @@ export class Intake {
     this.#deps = deps;
   }
 
-  /**
-   * Rejects with a ProxyError if the request is not accepted. It is not in the store then, unless a commit failed
-   * midway.
-   */
+  /** Rejects with a ProxyError if the request is not accepted. Unless a COMMIT failed, it is not stored then. */
   async take(route: DurableRoute, call: Call): Promise<{ job: NewJob; submitted: Submitted }> {
     const { clock, credentials, process } = this.#deps;
     const { deadlineMs, maxBodyBytes } = route.options;

@@ -100,10 +100,7 @@ export interface Job extends Omit<NewJob, 'body' | 'headers'> {
   readonly reason: WaitReason | undefined;
   /** Id of the process that runs it. Undefined unless running. */
   readonly owner: string | undefined;
-  /**
-   * Number of the latest attempt. It fences the result: only the same number can settle. A deferral gives its number
-   * back.
-   */
+  /** Number of the latest attempt, which fences its result. A deferral gives its number back. */
   readonly attempt: number;
   /** Attempts that count against the route's limit since the last `retry`. */
   readonly counted: number;

@@ -19,10 +19,7 @@ const NEVER: Refusal = { kind: 'end', code: 'not_retryable' };
 /** Wait until the next check, while an operator has to change something. */
 const OPERATOR_MS = 60_000;
 
-/**
- * Consequence of an error with this code. Undefined: it was a failed attempt, which the retry rules
- * classify.
- */
+/** Consequence of an error with this code. Undefined: it was a failed attempt, which the retry rules classify. */
 export function refusalOf(
   { code }: Pick<ProxyError, 'code'>,
   { kind }: Pick<Job, 'kind'> = { kind: 'request' },

@@ -178,10 +178,7 @@ export class Runner {
     }
   }
 
-  /**
-   * The room of the route with the least free room, so that every claimed request can begin at once. Full routes are
-   * excepted.
-   */
+  /** The least free room of all routes, so that each claimed request can begin at once. Full routes are excepted. */
   #room(): { except: string[]; limit: number; leaseMs: number } {
     const except: string[] = [];
     let limit = Math.min(MAX_CLAIM, MAX_RUNNING - this.#running.size);

@@ -1,7 +1,4 @@
-/**
- * Effect of an attempt on the number of concurrent attempts. `refused`: the breaker, quota or limit of this proxy
- * refused it.
- */
+/** Effect of an attempt on the window. `refused`: by the breaker, quota or limit of this proxy. */
 export type AttemptFeedback = 'success' | 'refused' | 'none';
 
 /** Limits on the attempts of a route. */

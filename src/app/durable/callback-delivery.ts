@@ -64,10 +64,7 @@ const BREAKER: BreakerOptions = {
   maxWaitMs: 300_000,
 };
 
-/**
- * The breaker is not reported, because callback hosts are not used as metric labels. Waiting callbacks show its
- * state.
- */
+/** The breaker is not reported, because callback hosts are not used as metric labels. Waiting callbacks show its state. */
 const UNOBSERVED = { changed: () => undefined, stale: () => undefined };
 
 interface Host {
@@ -78,10 +75,7 @@ interface Host {
 /** Delivers callbacks. Each origin has its own connections and breaker. */
 export class CallbackHosts implements CallbackRoutes {
   readonly #deps: CallbackHostsDeps;
-  /**
-   * Agents of dropped hosts are not closed, because deliveries may use them. Their idle connections end by the
-   * keep-alive time.
-   */
+  /** Agents of dropped hosts stay open for their deliveries. Idle connections end by the keep-alive time. */
   readonly #hosts = new LRUCache<string, Host>({ max: MOST_ORIGINS });
   #options: CallbackOptions | undefined;
 

@@ -30,10 +30,7 @@ export interface DurableParts {
 /** The body may take twice the idle timeout. A limit is needed, because the attempt's lease has one. */
 const BODY_IDLE_TIMES = 2;
 
-/**
- * Builds the second pipeline of a route, over the same breaker, budget and limits. Undefined if the route is not
- * durable.
- */
+/** Builds a route's second pipeline over the same breaker, budget and limits. Undefined if not durable. */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {
   const { route, config, policies, budget, limit, send, clock, polls } = parts;
   const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;

@@ -81,10 +81,7 @@ export class Scheduler {
     for (const { timer } of this.#schedule.values()) timer?.cancel();
   }
 
-  /**
-   * Creates a run now, in addition to the slots. Undefined if it would overlap an unfinished run. Rejects with a
-   * StoreError.
-   */
+  /** Creates a manual run. Undefined if it would overlap an unfinished one. Rejects with a StoreError. */
   async run({ options }: ActiveSchedule): Promise<string | undefined> {
     const { health, store, submitted } = this.#deps;
     if (options.overlap === 'skip' && (await this.#unfinishedRun(options.name)) !== undefined)

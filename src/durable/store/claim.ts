@@ -25,8 +25,8 @@ const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status =
 /**
  * Claims due requests, with `wake_at` as the lease. The same query finds requests whose lease ran out, so no
  * heartbeat or leader is needed. Waiting requests are due by the wall clock. Leases run out by the lease clock,
- * except for requests that this process runs. MATERIALIZED keeps PostgreSQL from evaluating the selection again for
- * each row.
+ * except for requests that this process runs. MATERIALIZED keeps PostgreSQL from repeating the selection for each
+ * row.
  */
 export function claimDue(claim: Claim, dialect: Dialect): Statement {
   const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;

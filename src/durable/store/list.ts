@@ -15,10 +15,7 @@ const COMPARED = [
   ['before', 'seq <'],
 ] as const satisfies readonly (readonly [keyof Filter, string])[];
 
-/**
- * Lists requests, newest first by default. The SQL depends only on which filters are set, so that few statements are
- * prepared.
- */
+/** Lists requests, newest first by default. The SQL depends only on which filters are set, so few are prepared. */
 export function listStatement(filter: Filter): Statement {
   const params: Value[] = [];
   const given = (value: Value) => `$${params.push(value)}`;

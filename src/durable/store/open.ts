@@ -3,10 +3,7 @@ import { migrate } from './schema.ts';
 import { SqlStore } from './sql-store.ts';
 import type { Store } from './store.ts';
 
-/**
- * Opens the store at `where`: the path of a file, or a `postgres://` URL. Rejects with a StoreError that gives the
- * reason.
- */
+/** Opens the store at `where`, a file or a `postgres://` URL. Rejects with a StoreError that gives the reason. */
 export async function openStore(where: string, options: DbOptions = {}): Promise<Store> {
   const db = await openDb(where, options);
   try {

@@ -109,8 +109,8 @@ const LATER = 'due_at > $2 AND due_at > coalesce(set_at, created_at)';
 
 /**
  * Wakes the first request that waits for its turn in the same queue, if no other request of the queue is active. The
- * conditions use an index, so the length of the queue does not matter. A later due time counts only if it was in the
- * future when it was set, so that a clock that was set back delays nothing.
+ * conditions use an index, so the length of the queue does not matter. A due time counts only if it was in the future when
+ * it was set. Otherwise, a clock that was set back would delay requests.
  */
 export function wakeNext(id: string, now: number): Statement {
   const queue =

@@ -82,10 +82,7 @@ export class SqliteFile {
     return [...answers, ...failed(refused, low(this.#file))];
   }
 
-  /**
-   * Batches that failed on a full disk are repeated with a piece of the reserve, except those that accept new
-   * requests.
-   */
+  /** Batches that failed on a full disk are repeated with a piece of the reserve, except those that accept new requests. */
   #committed(batches: readonly SentBatch[]): Answer[] {
     if (batches.length === 0) return [];
     const answers = this.#commit(batches);

@@ -131,8 +131,8 @@ export interface Store {
   backlog(): Promise<number>;
 
   /**
-   * Cancels a queued or waiting request and inserts `callbacks`. A running one is refused: its owner must abort the
-   * attempt first.
+   * Cancels a queued or waiting request and inserts `callbacks`. Refuses a running one: its owner must abort it
+   * first.
    */
   cancel(id: string, now: number, purgeAt: number, callbacks?: readonly NewJob[]): Promise<Changed>;
   /**
@@ -169,10 +169,7 @@ export interface Store {
   resume(route: string, now: number): Promise<void>;
   paused(): Promise<readonly string[]>;
 
-  /**
-   * True for exactly one caller for each schedule and slot, across all processes. The job is inserted in the same
-   * transaction.
-   */
+  /** True for one caller for each schedule and slot, across processes. Inserts the job in the same transaction. */
   submitSlot(schedule: string, slotAt: number, job: NewJob | undefined): Promise<boolean>;
   /** The latest slot up to `now`, and the latest later one, which ran while a clock was ahead. */
   lastSlot(schedule: string, now: number): Promise<{ due: number | undefined; ahead: number | undefined }>;

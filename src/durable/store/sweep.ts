@@ -4,10 +4,7 @@ import type { Dialect } from './dialect.ts';
 /** A deleted request is still known by its id for this long, so that the API can answer 410 instead of 404. */
 const GONE_RETENTION_MS = 24 * 3_600_000;
 
-/**
- * The last slot of each schedule is always retained. A future slot, from a clock that was ahead, does not count as
- * the last.
- */
+/** The last slot of each schedule is always retained. A future slot does not count as the last. */
 const SLOT_RETENTION_MS = 30 * 24 * 3_600_000;
 
 /** Pages returned to the file system at a time. */

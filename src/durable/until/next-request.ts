@@ -11,10 +11,7 @@ export interface NextRequest {
   readonly before: PollState | undefined;
 }
 
-/**
- * A text gives the reason why nothing can be sent. Undefined: the route no longer polls, but a later configuration
- * may.
- */
+/** A text gives the reason why nothing can be sent. Undefined: the route no longer polls, but a later configuration may. */
 export function nextRequestOf(job: ClaimedJob, route: DurableRoute): NextRequest | string | undefined {
   const before = polling(job.runnerState);
   if (before?.target === undefined) return { job, route, before };

@@ -19,10 +19,7 @@ export type Found =
 
 const MAX_TARGET = 4_000;
 
-/**
- * Finds the URL of the result. It must stay on the upstream and within its base path, because polls carry the
- * request's credentials.
- */
+/** Finds the URL of the result, within the upstream's base path only, because polls carry credentials. */
 export function targetOf(poll: PollTarget, response: StoredResponse, submitted: Submitted): Found {
   if (poll.from === 'path') return fromPath(poll.parts, response, submitted);
   const value = headerOf(response.headers, poll.name)?.trim();
