@@ -8,7 +8,7 @@ import type { Filter, Next, Store } from '../../src/durable/store/store.ts';
 import { histories, Player } from './histories.ts';
 import { entry, newJob, settlement } from './jobs.ts';
 
-/** As a process of before left it: one queue for all callers of a key, in which all but the first request wait. */
+/** A store of schema 2: one queue for all callers of a key, in which all but the first request wait. */
 async function backToSchema2(place: string): Promise<void> {
   const db = await (place.startsWith('postgres') ? openPostgres(place, {}) : openSqlite(place));
   const statements = [
@@ -23,14 +23,14 @@ async function backToSchema2(place: string): Promise<void> {
   await db.close();
 }
 
-/** What a store promises, whatever it stands on. `where` gives an empty place each time. */
+/** The contract of a store, for every dialect. `where` returns a new empty place at each call. */
 export function contract(where: () => Promise<string>, numRuns: number): void {
   const open = async (place?: string): Promise<Store> => {
     const store = await openStore(place ?? (await where()));
     onTestFinished(() => store.close());
     return store;
   };
-  /** Claimed by `owner` at `now`, for a lease of 1000 ms. */
+  /** Claimed by `owner` at `now`, with a lease of 1000 ms. */
   const claim = (store: Store, owner: string, now: number, limit = 100) =>
     store.claim({ owner, now, leaseNow: now, leaseMs: 1_000, limit });
   const ids = (jobs: readonly { readonly id: string }[]) => jobs.map(({ id }) => id);
@@ -708,7 +708,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       await store.settle(settlement('ended'));
       await store.submit(newJob('held', { route: 'p', dueAt: 20 }));
       await store.pause('p', 0);
-      // Due, and put aside.
+      // Due, and parked.
       expect(await claim(store, 'a', 30)).toEqual([]);
       for (const [id, dueAt] of Object.entries({ late: 900, soon: 100, between: 500 }))
         await store.submit(newJob(id, { dueAt }));
@@ -803,7 +803,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.nextDueAt()).toBe(1_500);
       expect(ids(await claim(store, 'a', 1_999))).toEqual(['free']);
       expect(await store.get('early')).toMatchObject({ status: 'queued', reason: 'paused', dueAt: 900 });
-      // What ran when the pause came is seen through, by another if need be.
+      // A request that ran when the route was paused is reclaimed nevertheless.
       expect(ids(await claim(store, 'b', 2_000))).toEqual(['running']);
       await store.resume('p', 2_500);
       expect(await store.paused()).toEqual([]);
@@ -997,7 +997,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const store = await open();
       for (const at of [1, 2, 3]) await store.submitSlot('s', at, newJob(`req_${at}`));
       const now = 90 * 24 * 3_600_000;
-      // Made while a clock was ahead: it is not the last one.
+      // Made while a clock was ahead, so it is not the last slot.
       await store.submitSlot('s', now + 1, newJob('ahead'));
       await store.sweep(now, 100);
       expect(await store.lastSlot('s', now)).toEqual({ due: 3, ahead: now + 1 });
@@ -1011,7 +1011,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     const store = await open();
     let runs = 0;
     const property = fc.asyncProperty(histories, (steps) => new Player(store, String(runs++)).play(steps));
-    // No shrinking: what a failed history leaves behind would spoil the next.
+    // No shrinking: the remains of a failed history would spoil the next.
     const found = fc.assert(property, { seed: 20_261_122, numRuns, endOnFailure: true });
     await expect(found).resolves.toBeUndefined();
   });

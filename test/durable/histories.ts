@@ -61,12 +61,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 export const histories: fc.Arbitrary<readonly Step[]> = fc.array(step, { maxLength: 60, size: 'max' });
 
-/** Plays one history against the store and the model; every answer must be the same, and everything must end. */
+/** Plays one history against the store and the model. All answers must be equal, and all requests must end. */
 export class Player {
   readonly #store: Store;
   readonly #model = new Model();
   readonly #run: string;
-  /** Every claim ever given, also those that were taken away since: the dead may speak at any time. */
+  /** All claims ever made, including lost ones, whose owners may still try to settle. */
   readonly #held: { id: string; owner: string; attempt: number }[] = [];
   #now = 1_000;
 
@@ -190,7 +190,7 @@ export class Player {
     );
   }
 
-  /** Whoever held something is dead; one owner sees everything through. */
+  /** All owners have died; one new owner runs everything to its end. */
   async #finish(): Promise<void> {
     for (const route of [0, 1]) await this.#step({ do: 'resume', route });
     this.#now += 10_000;
@@ -200,7 +200,7 @@ export class Player {
     deepEqual(this.#model.live, []);
   }
 
-  /** Each is there as the model has it; what has ended has ended once. */
+  /** Each request is as in the model, and each ended request has ended once. */
   async #compare(): Promise<void> {
     const jobs = await Promise.all(this.#model.jobs.map(({ id }) => this.#store.get(id)));
     const stored = jobs.map(

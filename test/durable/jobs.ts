@@ -1,7 +1,7 @@
 import type { AttemptRow, NewJob } from '../../src/durable/job.ts';
 import type { Settlement } from '../../src/durable/store/store.ts';
 
-/** A request with nothing special about it. */
+/** A plain request. */
 export function newJob(id: string, more: Partial<NewJob> = {}): NewJob {
   return {
     id,
@@ -28,7 +28,7 @@ export function newJob(id: string, more: Partial<NewJob> = {}): NewJob {
   };
 }
 
-/** An attempt that went well. */
+/** A successful attempt. */
 export function entry(n: number): AttemptRow {
   return {
     n,

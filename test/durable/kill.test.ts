@@ -34,7 +34,7 @@ test('repeated kill -9: accepted requests are still stored, and ended ones stay 
   }
   expect(accepted.size).toBeGreaterThan(ROUNDS);
   expect(ended.size).toBeGreaterThan(0);
-  // Whoever ran when its process died runs again at once, without waiting for a lease.
+  // A request that ran when its process died runs again at once, without waiting for its lease.
   const store = await openStore(file);
   for (;;) {
     const claimed = await store.claim({

@@ -1,6 +1,6 @@
 import type { Claim, Next } from '../../src/durable/store/store.ts';
 
-/** One request as it should be. `wake` is when it may be claimed; Infinity: not before something else has happened. */
+/** The expected state of one request. `wake` is when it may be claimed; Infinity: not before another event. */
 export interface Expected {
   readonly seq: number;
   readonly id: string;
@@ -9,19 +9,19 @@ export interface Expected {
   status: 'queued' | 'waiting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
   due: number;
   wake: number;
-  /** Why it waits for something else. */
+  /** The reason why it waits for another event. */
   parked: 'key' | 'paused' | undefined;
   owner: string | undefined;
   attempt: number;
   counted: number;
-  /** How often it has ended since it was accepted or revived. */
+  /** How often it has ended since it was accepted or restarted. */
   ends: number;
 }
 
 const FINAL: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled']);
 
-/** The store's rules, told again without SQL: what every answer is compared with. */
-/** Beyond every history's end. */
+/** The rules of the store without SQL. Every answer of the store is compared with it. */
+/** After the end of every history. */
 export const DEADLINE = 1_000_000;
 
 export class Model {

@@ -3,19 +3,22 @@ import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Why there is no PostgreSQL to test with; undefined where there is. */
+/** Why there is no PostgreSQL to test with. Undefined if there is one. */
 export const MISSING: string | undefined =
   process.env['BREAKWATER_TEST_POSTGRES'] !== undefined || binaries() !== undefined
     ? undefined
     : 'no PostgreSQL: install it, or set BREAKWATER_TEST_POSTGRES';
 
 export interface PostgresServer {
-  /** A URL whose tables nobody else sees: a schema of its own. */
+  /** A URL with a schema of its own, so that tests do not share tables. */
   freshUrl(): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** A server of this test file's own in a temporary folder, behind a Unix socket; or the one that BREAKWATER_TEST_POSTGRES names. */
+/**
+ * A server of this test file in a temporary folder, behind a Unix socket, or the one that BREAKWATER_TEST_POSTGRES
+ * names.
+ */
 export async function startPostgres(): Promise<PostgresServer> {
   const given = process.env['BREAKWATER_TEST_POSTGRES'];
   if (given !== undefined) return { freshUrl: () => freshUrl(given), stop: async () => undefined };
@@ -46,7 +49,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     freshUrl: () => freshUrl(`postgres:///postgres?host=${folder}&user=breakwater`),
     stop: async () => {
       const ended = new Promise((resolve) => server.once('exit', resolve));
-      // "Immediate shutdown": nothing in it is worth a checkpoint.
+      // "Immediate shutdown": its data needs no checkpoint.
       server.kill('SIGQUIT');
       await ended;
       rmSync(folder, { recursive: true, force: true });

@@ -25,7 +25,7 @@ async function bare(url: string): Promise<Db> {
 const rowsOf = async (db: Db) =>
   (await db.batch([plain('SELECT x FROM t ORDER BY x')]))[0]?.map(({ x }) => x);
 
-/** Between us and the server: cuts the connection as soon as it sees `cutAt` go by, before or after passing it on. */
+/** A relay to the server. It cuts the connection when it sees `cutAt`, before or after passing it on. */
 async function wire(url: string) {
   const state = { cutAt: '', passOn: true, cuts: 0 };
   const folder = new URL(url).searchParams.get('host');
@@ -41,7 +41,7 @@ async function wire(url: string) {
       state.cutAt = '';
       state.cuts++;
       client.destroy();
-      // Ended in good order, so that the server does what it was sent.
+      // Closed in good order, so that the server executes what it was sent.
       return state.passOn ? upstream.end(data) : upstream.destroy();
     });
   });
@@ -107,7 +107,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
           problem: 'unreachable',
           message: expect.stringContaining('may have happened') as string,
         });
-        // The server may still be busy with what it was sent last.
+        // The server may still be busy with the last statement.
         await db.batch([plain('LOCK TABLE t IN ACCESS EXCLUSIVE MODE'), plain('SELECT 1')]);
         expect(await rowsOf(db)).toEqual(happened ? [1, 2] : []);
       },

@@ -11,7 +11,7 @@ afterAll(() => server?.stop());
 
 const SLOTS = 3;
 
-// These replicas go by the real time: the waits of PostgreSQL's client do.
+// These replicas use the real time, because the waits of PostgreSQL's client do.
 describe.skipIf(MISSING !== undefined)(`schedules of two replicas on PostgreSQL ${MISSING ?? ''}`, () => {
   test('each slot runs once, and every replica returns the result', async () => {
     const origin = await startOrigin(ok('rates'));
@@ -21,7 +21,7 @@ describe.skipIf(MISSING !== undefined)(`schedules of two replicas on PostgreSQL 
     });
     const replicas = [await startDurable(yaml), await startDurable(yaml)];
     await origin.untilRequests(SLOTS);
-    // Each run has a key of its slot.
+    // The key of each run contains its slot.
     const slots = origin.requests.map(({ headers }) => headers['idempotency-key']);
     expect(slots[0]).toMatch(/^rates-\d{4}-/);
     expect(new Set(slots).size).toBe(slots.length);

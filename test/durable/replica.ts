@@ -3,8 +3,8 @@ import { openStore } from '../../src/durable/store/open.ts';
 import { settlement } from './jobs.ts';
 
 /*
- * One replica of several: claims, runs and settles until nothing is left. What it logs is promised. After `holdAfter` it says
- * `held` and settles nothing more of what it claims, to be killed like that.
+ * One of several replicas: claims, runs and settles until nothing is left. Each line of its log is an acknowledgement. After
+ * `holdAfter` requests it logs `held` and settles nothing more, so that it is killed in this state.
  */
 
 const [where = '', log = '', owner = '', lease = '', holdAfter = 'Infinity'] = process.argv.slice(2);

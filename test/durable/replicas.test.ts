@@ -14,7 +14,7 @@ afterAll(() => server?.stop());
 
 const BACKLOG = 10_000;
 const LEASE_MS = 2_000;
-/** These replicas go by the real time. */
+/** These replicas use the real time. */
 const FAR = 4_000_000_000_000;
 
 const KEYS = Array.from({ length: 100 }, (_, i) => `key ${i}`);
@@ -64,7 +64,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
       const claim = two.claim({ owner: 'a', now: 3_000, leaseNow: 3_000, leaseMs: 0, limit: 5 });
       await Promise.all([claim, one.resume(route, 2_000)]);
     }
-    // Nothing was left aside: what was claimed meanwhile is due again, for its lease was none.
+    // No request was forgotten: those claimed meanwhile are due again, because their lease was 0.
     expect(await two.claim({ owner: 'b', ...due })).toHaveLength(KEYS.length);
   });
 
@@ -106,7 +106,7 @@ describe.skipIf(MISSING !== undefined)(`replicas on PostgreSQL ${MISSING ?? ''}`
       const jobs = await store.list({ limit: BACKLOG + 1 });
       expect(jobs).toHaveLength(BACKLOG);
       expect(jobs.filter(({ status, counted }) => status !== 'succeeded' || counted !== 1)).toEqual([]);
-      // The killed one may have ended requests that it could not tell of any more: those in flight at most.
+      // The killed one may have ended requests without logging it: at most those in flight.
       expect(ended.length).toBeGreaterThanOrEqual(BACKLOG - 50);
       const abandoned = lines.filter((line) => line.endsWith('reclaimed'));
       expect(abandoned.length).toBeGreaterThan(0);

@@ -102,7 +102,7 @@ describe('one process', () => {
       expect(second.out).toContain(`locked durable store ${file}: another process has the file open`);
     };
     await refused();
-    // Nor does a second one in this process loosen the first one's locks.
+    // Neither does a second one in this process release the locks of the first one.
     await expect(openStore(file)).rejects.toMatchObject({ problem: 'locked' });
     await refused();
     await store.submit(newJob('req_2'));
@@ -222,7 +222,7 @@ describe('trouble', () => {
   test('damage found later makes the store refuse everything', async () => {
     const file = await filled(60_000);
     const store = await opened(file);
-    // Larger than its cache, or it would not look at the file again.
+    // Larger than SQLite's cache, so that it reads the file again.
     const bytes = readFileSync(file);
     for (let at = 8_192; at < bytes.length; at += 4_096) bytes.fill(0xa5, at, at + 64);
     writeFileSync(file, bytes);
@@ -328,7 +328,7 @@ describe('trouble', () => {
           first.submit(newJob('refused', { body: Buffer.alloc(9_000_000) })),
         ).rejects.toMatchObject({ problem: 'full' });
         sent.push(...(await deliver(first, 10)));
-        // Whatever is given up, somebody else may take.
+        // Other programs may take the released space.
         fillUp(folder);
       }
       await first.close();
@@ -393,7 +393,7 @@ describe('trouble', () => {
   );
 });
 
-/** A closed store with enough in it to span many pages. */
+/** A closed store that spans many pages. */
 async function filled(bytes = 1_000): Promise<string> {
   const file = place();
   const store = await openStore(file);
@@ -404,7 +404,7 @@ async function filled(bytes = 1_000): Promise<string> {
   return file;
 }
 
-/** Until not a byte more can be written. */
+/** Writes until the disk is full. */
 function fillUp(folder: string): void {
   const filler = openSync(join(folder, 'filler'), 'a');
   for (let bytes = 65_536; bytes >= 1; ) {
@@ -417,7 +417,7 @@ function fillUp(folder: string): void {
   closeSync(filler);
 }
 
-/** A small file system of this test's own. */
+/** A small file system for this test. */
 function mounted(options: string): string {
   const folder = join(temporaryFolder(), 'disk');
   mkdirSync(folder);

@@ -2,12 +2,15 @@ import { openSync, writeSync } from 'node:fs';
 import { openStore } from '../../src/durable/store/open.ts';
 import { newJob, settlement } from './jobs.ts';
 
-/* A process that is to be killed: 64 submit and 4 run, as fast as they can. Each line of the log is a promise. */
+/*
+ * A process that is to be killed: 64 clients submit and 4 run requests, as fast as they can. Each line of the log is
+ * an acknowledgement.
+ */
 
 const [file = '', log = '', round = ''] = process.argv.slice(2);
 const store = await openStore(file);
 const promises = openSync(log, 'a');
-/** Into a file first: what was written to it outlives the process, what waits to go through a pipe does not. */
+/** Written to a file, because data in a pipe would be lost with the process. */
 function say(word: string, id: string): void {
   writeSync(promises, `${word} ${id}\n`);
   process.stdout.write('.');

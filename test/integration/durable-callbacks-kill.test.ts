@@ -24,7 +24,7 @@ test('a process killed at any moment: every end is reported, each under one id',
 }, async () => {
   const origin = await startOrigin(ok());
   const random = seededRandom(11);
-  /** By the id of the request, the ids of the deliveries that were taken. */
+  /** Ids of the accepted deliveries by the id of their request. */
   const told = new Map<string, Set<string>>();
   const seen = new Map<string, Set<string>>();
   let deliveries = 0;
@@ -38,7 +38,7 @@ test('a process killed at any moment: every end is reported, each under one id',
     deliveries++;
     note(seen, data.id, webhookId);
     const roll = random();
-    // Taken, and the process dies before it hears of it, or not taken.
+    // The delivery was accepted and the process died before the reply, or it was not accepted.
     if (roll < 0.3) return void request.socket.destroy();
     if (roll < 0.5) return void response.writeHead(503).end();
     note(told, data.id, webhookId);
@@ -67,7 +67,7 @@ upstreams:
       const { id } = (await reply.json()) as { id: string };
       if (reply.status === 202) accepted.push(id);
     } catch {
-      // It was killed before it answered: nothing was promised.
+      // Killed before it answered: nothing was acknowledged.
     }
   };
   for (let round = 0; round < ROUNDS; round++) {

@@ -234,7 +234,7 @@ describe('a URL that is not allowed', () => {
     const origin = await startOrigin(ok());
     const receiver = await startOrigin(ok());
     const client = await startDurable(config(origin, receiver));
-    // 2130706433 is 127.0.0.1 to every URL parser, and so it is to the allow-list.
+    // 2130706433 is 127.0.0.1 to every URL parser, so the allow-list treats it as such.
     await client.accepted({
       'breakwater-callback': `${receiver.url.replace('127.0.0.1', '2130706433')}/hooks/pay`,
     });

@@ -9,7 +9,7 @@ import { ok, startOrigin } from '../support/origin.ts';
 const HUSH = 'a-secret-that-nobody-may-find';
 const encrypted = () => `credentials: encrypted, credentials_key: ${randomBytes(32).toString('hex')}`;
 
-/** All bytes of the store, its write-ahead log too. */
+/** All bytes of the store, including its write-ahead log. */
 async function stored(client: DurableClient, store: string): Promise<string> {
   await client.proxy.app.stop(0);
   return readFileSync(store, 'latin1');

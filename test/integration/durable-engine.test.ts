@@ -68,7 +68,7 @@ test('an open breaker moves a backlog of 10 000 and brings it back as a ramp, wi
   expect(Math.max(...at) - Math.min(...at)).toBeGreaterThan(3_000);
   expect(Math.min(...at) - Date.now()).toBeGreaterThan(5 * 60_000);
   expect(at).toEqual(at.toSorted((a, b) => b - a));
-  // 32 begin at once. Each of the first 9 failures makes room for one more; the tenth opens the breaker.
+  // 32 begin at once. Each of the first 9 failures lets one more begin; the tenth opens the breaker.
   expect(origin.requests.length).toBeLessThanOrEqual(32 + 9);
 });
 
@@ -100,7 +100,7 @@ test('a route runs at most its configured number of attempts, and a full route d
   expect(await client.done(other)).toMatchObject({ status: 'succeeded' });
 });
 
-/** Holds its replies until it is told to give them. */
+/** An upstream that replies when the test says so. */
 async function startHolding() {
   const open: (() => void)[] = [];
   const origin = await startOrigin(({ response }) => {

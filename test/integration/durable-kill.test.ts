@@ -7,10 +7,10 @@ import { seededRandom } from '../support/seeded-random.ts';
 
 const ROUNDS = 20;
 const SUBMITTERS = 64;
-/** Accepted in one life of the process before it is killed. */
+/** Accepted by one process before it is killed. */
 const PER_ROUND = 100;
 
-/** Fails more often than not, in every way that a moment can fail in. */
+/** An upstream that fails most of the time, in every possible way. */
 async function faultyOrigin(): Promise<Origin> {
   const random = seededRandom(7);
   return startOrigin(async ({ request: req, response, body }) => {
@@ -33,7 +33,7 @@ interface Answer {
   readonly body: string;
 }
 
-/** Undefined when no whole answer came. */
+/** Undefined without a complete answer. */
 function send(
   url: string,
   method: string,
@@ -58,7 +58,7 @@ function send(
   });
 }
 
-/** With what was compiled for the process before, a start takes a third of the time. */
+/** The compile cache of the process before reduces the start time to a third. */
 function started(folder: string): Running {
   const env = { NODE_COMPILE_CACHE: join(folder, 'compiled') };
   return run(process.execPath, ['src/main.ts', 'start', '--config', join(folder, 'config.yaml')], { env });
@@ -89,7 +89,7 @@ upstreams:
     durable: { concurrency: 32, attempts: 1000, backoff: { base: 5ms, overloaded_base: 5ms, max: 50ms } }
 `,
   });
-  // One that ends in good order leaves what it has compiled.
+  // A process that ends in good order writes its compile cache.
   const first = await start(folder);
   first.child.child.kill('SIGTERM');
   expect(await first.child.ended()).toBe(0);
@@ -104,7 +104,7 @@ upstreams:
     const submitter = async () => {
       while (alive) {
         const id = `order-${++order}`;
-        // Every other client brings a key of its own; the others get one.
+        // Every other client sends a key; the others get a generated one.
         const key = order % 2 === 0 ? { 'idempotency-key': id } : undefined;
         const answer = await send(`${url}/api/orders`, 'POST', { prefer: 'respond-async', ...key }, id);
         if (answer?.status === 202) accepted.set(answer.location ?? '', id);

@@ -46,7 +46,7 @@ describe.each([
     const client = await startDurable(
       durableConfig(origin, { store: await store(), durable: 'attempts: 1' }),
     );
-    // Whether the parser takes it or not: one attempt, one end.
+    // Whether the parser accepts it or not: one attempt, one end.
     expect((await client.done(await client.accepted())).done).toBe(true);
     expect(origin.requests).toHaveLength(1);
     expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(200);

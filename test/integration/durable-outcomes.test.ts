@@ -6,7 +6,7 @@ import { durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, ok, startOrigin, status } from '../support/origin.ts';
 
-/** The name of this computer leads to one of its own addresses. */
+/** The name of this machine resolves to one of its own addresses. */
 const forbidden = (yaml: string, url: string) =>
   yaml.replace(url, `http://${hostname()}:${new URL(url).port}`).replace('allow_private: true', '');
 

@@ -6,7 +6,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { hang, startOrigin, status } from '../support/origin.ts';
 import { CONDITIONS, pass, pending, says, settled, waiting } from '../support/polling.ts';
 
-/* `durable.poll`: submitted once, and what the reply points to is polled. */
+/* `durable.poll`: a request is submitted once, and the URL in its reply is polled. */
 
 const polls = (target: string, deadline = '3d') => `poll: {
       target: ${target},
@@ -143,7 +143,7 @@ describe('the URL in a reply', () => {
     expect(lines(origin)[1]).toBe(line);
   });
 
-  // A value stays in its own segment. It is not enough that it stays below the base path.
+  // A value stays one segment; staying below the base path is not enough.
   test.each(['../admin', '..\\admin', '..;a/admin', '..%2Fadmin', '%252e%252e/admin', 'a/../../admin'])(
     'a value %j leaves the path and is not followed',
     async (id) => {

@@ -6,7 +6,7 @@ import { durableConfig, type Monitor, startDurable } from '../support/durable.ts
 import { FakeClock } from '../support/fake-clock.ts';
 import { early, hang, type OriginExchange, ok, reset, startOrigin, status } from '../support/origin.ts';
 
-/* What people use job queues for when they call an unreliable API, promise by promise. */
+/* The features for which people put a job queue in front of an unreliable API, one test each. */
 
 const key = (name: string) => ({ 'idempotency-key': name });
 const POST = { method: 'POST' };
@@ -39,7 +39,7 @@ test('promise: exponential backoff, per-route policy, immediate first attempt, n
     times.push(clock.wallTime() - submittedAt);
     expect(monitor.plan[0]).toBe(monitor.next?.at);
     expect(monitor.plan).toHaveLength(3 - n);
-    // The runner sleeps for a minute at most.
+    // The runner sleeps for at most a minute.
     await clock.untilWaiting('runner.ts', Math.min(wait, 60_000));
     await clock.advance(wait - 1);
     if (wait > 60_000) await clock.untilWaiting('runner.ts', 1);
@@ -90,7 +90,7 @@ test('promise: filter by error class: permanent errors are not retried', async (
     response: { status: 400 },
   });
   expect(await end(key('b'))).toMatchObject({ status: 'failed', response: { status: 404 } });
-  // A POST without a key that was cut off: nobody knows, so nobody repeats it.
+  // A POST without a key that was cut off: its outcome is unknown, so it is not repeated.
   expect(await end()).toMatchObject({
     status: 'failed',
     error: { code: 'unknown_outcome' },
@@ -237,7 +237,7 @@ test('promise: one in flight per key, in order of acceptance', async () => {
 test('promise: work accepted is never silently lost: no 202 when the store cannot commit', async () => {
   const origin = await startOrigin(ok());
   const client = await startDurable(durableConfig(origin));
-  // To its end: a result that is taken says that the store is well.
+  // Up to the settlement: a stored result makes the store healthy again.
   await client.done(await client.accepted());
   const { StoreError } = await import('../../src/durable/store/db.ts');
   const { SqlStore } = await import('../../src/durable/store/sql-store.ts');

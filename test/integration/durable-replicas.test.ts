@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-/** Whole proxies, each with its own connections, on one store. */
+/** Complete proxies, each with its own connections, on one store. */
 describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING ?? ''}`, () => {
   async function three(origin: Origin, config: DurableConfig = {}) {
     const yaml = durableConfig(origin, { ...config, store: await server.freshUrl() });
@@ -39,7 +39,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
       { n: 1, status: 503, reply: 'not now' },
       { n: 2, status: 201 },
     ]);
-    // The caller is the same to all of them, and so is the key.
+    // The caller and the key are the same for all of them.
     expect((await two.call('GET', location, { authorization: 'Bearer other' })).status).toBe(404);
     expect(await third.accepted(key, { method: 'POST' })).toBe(location);
     expect(origin.requests).toHaveLength(2);
@@ -107,7 +107,7 @@ describe.skipIf(MISSING !== undefined)(`proxies that share PostgreSQL ${MISSING 
     expect(origin.requests).toHaveLength(1);
     const later: Clock = { ...systemClock, wallTime: () => systemClock.wallTime() + 3_600_000 };
     const other = await startDurable(yaml, { clock: later });
-    // Its clock is wrong, which it says; leases go by the store's.
+    // Its clock is wrong, which it logs. Leases use the clock of the store.
     expect(await other.monitor(location)).toMatchObject({ status: 'running' });
     const db = new Client({ connectionString: store });
     await db.connect();

@@ -29,7 +29,7 @@ async function schedules(client: DurableClient): Promise<readonly Schedule[]> {
 const results = ({ proxy }: DurableClient) =>
   proxy.states.flatMap((event) => (event.type === 'schedule_slot' ? [event.result] : []));
 
-/** Until all runs so far have ended. */
+/** Waits until all runs have ended. */
 async function ended(client: DurableClient, count: number): Promise<void> {
   await client.proxy.until(
     () => client.proxy.states.filter(({ type }) => type === 'durable_ended').length >= count,
@@ -244,7 +244,7 @@ test('the result of a schedule fills the cache of its route, and the stored resu
   expect(await read()).toEqual(['first', 'cache']);
   await minutes(clock, 2);
   await ended(client, 2);
-  // That run failed: the result before it stands.
+  // That run failed, so the result before it remains.
   expect(await read()).toEqual(['first', 'cache']);
   await minutes(clock, 2);
   await ended(client, 3);

@@ -5,7 +5,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { startOrigin, status } from '../support/origin.ts';
 import { pass, pending, pollsOf, says, settled, UNTIL, waiting, waitOf } from '../support/polling.ts';
 
-/* `until`: a good answer need not be the final one. */
+/* `until`: a successful reply need not be final. */
 
 const GET = { method: 'GET', body: null };
 
@@ -80,7 +80,7 @@ test('errors between polls are retried, and a successful poll resets the attempt
     expect(backoff).toMatchObject({ next: { reason: 'backoff' }, polls: { count: 1 } });
     await pass(backoff, clock);
   }
-  // The wait of the second poll and not of the fourth: the errors were none.
+  // The wait of the second poll and not of the fourth, because errors do not count as polls.
   const second = await waiting(client, location, 2);
   expect(waitOf(second, clock)).toBe(3_000);
   await pass(second, clock);

@@ -151,10 +151,10 @@ describe('durable requests', () => {
     await client.done(path);
     const answer = await fetch(`${proxy.adminUrl}${path}/response`);
     expect(await answer.text()).toBe(evil);
-    // Both policies hold, so that the stricter one wins.
+    // Both policies apply, so the stricter one wins.
     expect(answer.headers.get('content-security-policy')).toContain("sandbox; default-src 'none'");
     expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
-    // Apps get it as it came.
+    // Apps get the reply unchanged.
     const app = await client.call('GET', `${path}/response`);
     expect(app.headers.get('content-security-policy')).toBe("default-src 'unsafe-inline'");
   });
@@ -169,7 +169,7 @@ async function stateOf(adminUrl: string): Promise<unknown> {
   return (await fetch(`${adminUrl}/api/state`)).json();
 }
 
-/** With headers that fetch would not send. */
+/** Sends headers that fetch would not send. */
 function statusOf(url: string, headers: Record<string, string>, method = 'GET'): Promise<number> {
   return new Promise((resolve, reject) => {
     const req = request(url, { method, headers, agent: false }, (res) => {

@@ -9,7 +9,7 @@ import { parsePointer } from '../../src/http/json-pointer.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
-/* The two loops: `retry` counts errors in a row, `until` counts nothing but time. */
+/* The two loops: the retry rules count consecutive errors; polling is limited by time only. */
 
 const ATTEMPTS = 4;
 const MIN_MS = 2_000;
@@ -48,7 +48,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constantFrom('error' as const, 'refused' as const) }),
 );
 
-/** As the retry of a route judges, and as the store counts. */
+/** Classifies as the retry rules of a route, and counts as the store. */
 class World {
   now = 0;
   counted = 0;
@@ -112,7 +112,7 @@ class World {
   }
 }
 
-/** Every claim that one step breaks. */
+/** The properties that one step violates. */
 function broken(world: World, happens: Event, tally: { errorsInARow: number; polls: number }): string[] {
   const at = world.now;
   const wasPolling = world.before !== undefined;

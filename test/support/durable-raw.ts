@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 
-/** A GET whose answer is neither decoded nor merged, nor are its own fields: names and values in turn. */
+/** A GET whose reply is not decoded and whose fields are not merged: names and values in turn. */
 export function sendRaw(
   port: number,
   path: string,

@@ -47,7 +47,7 @@ export interface Monitor {
   readonly [name: string]: unknown;
 }
 
-/** The proxy as a client of durable requests sees it. */
+/** A client of durable requests. */
 export class DurableClient {
   readonly proxy: Breakwater;
 
@@ -55,7 +55,7 @@ export class DurableClient {
     this.proxy = proxy;
   }
 
-  /** A PUT of a few bytes, unless told otherwise. */
+  /** By default, a PUT of a few bytes. */
   submit(
     headers: Record<string, string> = {},
     init: RequestInit = {},
@@ -69,7 +69,7 @@ export class DurableClient {
     });
   }
 
-  /** Hands a request over and returns the path of its monitor. */
+  /** Submits a request and returns the path of its monitor. */
   async accepted(
     headers: Record<string, string> = {},
     init: RequestInit = {},
@@ -106,7 +106,7 @@ export class DurableClient {
     }
   }
 
-  /** A call by the admin listener. */
+  /** A call through the admin listener. */
   admin(method: string, path: string): Promise<Response> {
     return fetch(`${this.proxy.adminUrl}/_breakwater${path}`, { method });
   }

@@ -63,7 +63,7 @@ describe('the decision after an attempt', () => {
     ['not_retryable', failed, 'unknown_outcome'],
     ['not_retryable', replied(402), 'not_retryable'],
     ['not_retryable', { ...replied(402), repeatable: false }, 'not_retryable'],
-    // A reply that something broke does not say that nothing was done.
+    // A reply about an internal error does not exclude that the request was processed.
     ['not_retryable', { ...replied(500), repeatable: false }, 'unknown_outcome'],
     ['not_retryable', { ...replied(501), repeatable: false }, 'not_retryable'],
     ['not_retryable', { ...replied(408), repeatable: false }, 'unknown_outcome'],

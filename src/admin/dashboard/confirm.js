@@ -26,8 +26,8 @@ export function confirmChange(changes, done) {
   dialog.replaceChildren(
     h('h2', { id: 'confirm-title' }, `${first.verb}?`),
     many
-      ? h('ul', { class: 'says' }, ...changes.map(({ description }) => h('li', {}, description)))
-      : h('p', { class: 'says' }, first.description),
+      ? h('ul', { class: 'description' }, ...changes.map(({ description }) => h('li', {}, description)))
+      : h('p', { class: 'description' }, first.description),
     h('details', { open: !many }, h('summary', {}, 'As a curl command'), h('pre', { tabindex: 0 }, commands)),
     output,
     h('div', { class: 'buttons' }, copying(commands), no, yes),

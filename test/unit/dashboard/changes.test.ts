@@ -89,7 +89,7 @@ describe('as curl', () => {
     const texts = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !text.includes('\0'));
     fc.assert(
       fc.property(texts, (text) => {
-        // A lone surrogate is no text that a terminal could be given.
+        // A terminal cannot be given a lone surrogate.
         const given = text.toWellFormed();
         const read = execFileSync('/bin/sh', ['-c', `printf %s ${quoted(given)}`], { encoding: 'utf8' });
         expect(read).toBe(given);

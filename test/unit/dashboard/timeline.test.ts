@@ -111,7 +111,7 @@ describe('the future', () => {
 
   test('a far future does not hide the past', () => {
     const waiting = monitor({ next: { at: iso(10), reason: 'backoff' }, plan: [10, 40, 9_000].map(iso) });
-    // 2.5 times as long as up to the next attempt, at most.
+    // At most 2.5 times the time up to the next attempt.
     expect(segments(waiting, [FIRST], at(2)).at(-1)?.to).toBe(at(10));
     const closer = monitor({ next: { at: iso(10), reason: 'backoff' }, plan: [10, 25, 9_000].map(iso) });
     expect(segments(closer, [FIRST], at(2)).at(-1)?.to).toBe(at(25));

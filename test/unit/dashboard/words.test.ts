@@ -22,7 +22,7 @@ test.each([
 describe('a countdown', () => {
   test.each([
     [NOW + 65_000, 'in 1 min 5 s'],
-    // Rounded up: what has not come is never "in 0 s".
+    // Rounded up, so that a future time is never "in 0 s".
     [NOW + 1, 'in 1 s'],
     [NOW + 2_001, 'in 3 s'],
     [NOW, 'now'],

@@ -15,7 +15,7 @@ import { seededRandom } from '../../support/seeded-random.ts';
 
 const unwritable = () => new StoreError('unwritable', 'durable store x: invalid byte sequence');
 
-/** Runs one claimed request whose attempt came to `result`, on a store that answers each settlement by `settle`. */
+/** Runs one claimed request whose attempt has `result`, on a store that answers each settlement by `settle`. */
 function executing(result: Settlement, settle: (offered: Settlement) => Promise<boolean>) {
   const clock = new FakeClock();
   const logs: string[] = [];

@@ -58,7 +58,7 @@ async function running(pollMs = 1_000, shared = false) {
     await runner.drain();
     await store.close();
   });
-  /** Looks once more, and resolves when that is over. */
+  /** Wakes the runner and waits for its claim. */
   const look = () =>
     new Promise<void>((resolve) => {
       looked.push(resolve);
@@ -108,12 +108,12 @@ test('a clock set back by a day lengthens no wait, while running and at the star
   await store.claim({ owner: 'b', now, leaseNow: now, leaseMs: 1_000, limit: 1 });
   const next = { kind: 'wait', dueAt: now + 20_000, reason: 'backoff', counts: true } as const;
   await store.settle(settlement('req_1', { owner: 'b', now, next }));
-  // The process that set both is gone, and the clock was corrected before this one started.
+  // The process that set both has died, and the clock was corrected before this one started.
   clock.setBy = 0;
   await look();
   expect(setBacks).toEqual([2]);
   expect(runs.map(({ running: { job } }) => job.id)).toEqual(['req_2']);
-  // Set back once more, while we run.
+  // Set back again while the runner runs.
   clock.setBy = -DAY;
   await look();
   expect(setBacks).toEqual([2, 1]);

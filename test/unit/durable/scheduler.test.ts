@@ -56,7 +56,7 @@ function watch(options: ScheduleOptions) {
   const HOUR = 3_600_000;
   const hours = async (count: number) => {
     for (let minute = 0; minute < count * 60; minute++) {
-      // The look at the store is a few microtasks long.
+      // The query of the store takes a few microtasks.
       for (let turn = 0; turn < 20; turn++) await Promise.resolve();
       await clock.advance(60_000);
     }
@@ -106,7 +106,7 @@ test('runs made while the clock was ahead do not stop the schedule after the cor
     '01-01T04:00',
     '01-01T05:00',
   ]);
-  // Said once, not at each look.
+  // Logged once, not at each look.
   expect(warnings).toEqual([
     expect.stringContaining('the future slot 2026-01-02T03:00:00.000Z has already run'),
   ]);

@@ -3,7 +3,7 @@ import { type AttemptFeedback, SlowStart, type SlowStartLimits } from '../../../
 
 const UNLIMITED: SlowStartLimits = { concurrency: undefined, room: Infinity };
 
-/** All that are free begin, and each ends so. */
+/** Begins all attempts that may begin, and ends each with `feedback`. */
 function round(slowStart: SlowStart, feedback: AttemptFeedback, limits = UNLIMITED): number {
   const begun = slowStart.free(limits);
   for (let i = 0; i < begun; i++) slowStart.take();
