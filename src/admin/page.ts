@@ -68,7 +68,7 @@ export async function pageFile(method: string, path: string): Promise<AdminRespo
   if (name === undefined || contentType === undefined) throw new AdminProblem(404, 'there is no such path');
   if (method !== 'GET' && method !== 'HEAD')
     throw new AdminProblem(405, `${path} allows GET and HEAD only`, { headers: { allow: 'GET, HEAD' } });
-  // In the source tree the folder is beside this module; the build copies it beside the bundle.
+  // In the source tree the folder is next to this module; the build copies it next to the bundle.
   const body = await readFile(new URL(`./dashboard/${name}`, import.meta.url), 'utf8');
   return { status: 200, contentType, body, headers: HEADERS };
 }

@@ -123,7 +123,7 @@ export function outcomeOf({ status, error, reclaimed }) {
   return reclaimed ? 'lost in a restart' : 'no reply';
 }
 
-/** Minimum width of each kind in percent, so that it stays visible beside long waits. */
+/** Minimum width of each kind in percent, so that it stays visible next to long waits. */
 const LEAST = { attempt: 1.6, running: 2.5, wait: 0.8, planned: 1.6 };
 
 /** Maximum sum of the minimum widths in percent. */

@@ -114,7 +114,7 @@ const FLEET = {
     }),
   },
   '/backup': {
-    post: operation('backUp', 'Copy the embedded store to a file beside it, without stopping it', {
+    post: operation('backUp', 'Copy the embedded store to a file next to it, without stopping it', {
       ...ADMIN,
       responses: { 201: answer('The path of the copy.', 'Backup'), ...problems(401, 409, 503) },
     }),

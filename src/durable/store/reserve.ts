@@ -13,7 +13,7 @@ const CHUNK_BYTES = 256 * 1024;
 const FOR_ENDS = 4;
 
 /**
- * Disk space reserved beside the store (`store.db-reserve`). On a full disk new requests are refused, and the reserve
+ * Disk space reserved next to the store (`store.db-reserve`). On a full disk new requests are refused, and the reserve
  * is released in pieces for the accepted ones. Pieces, because other programs may be filling the disk. It is not
  * synced: the file system counts written bytes anyway.
  */

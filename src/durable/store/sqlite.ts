@@ -18,7 +18,7 @@ import {
   type WorkerData,
 } from './sqlite-protocol.ts';
 
-/** The worker is beside this file, both in the source and in the bundle. */
+/** The worker is next to this file, both in the source and in the bundle. */
 const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js',
   import.meta.url,
