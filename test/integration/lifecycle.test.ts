@@ -14,7 +14,7 @@ import { startTidy } from '../support/tidy.ts';
 const get = (path = 'x') => `GET /api/${path} HTTP/1.1\r\nHost: app\r\n\r\n`;
 
 describe('drain', () => {
-  test('streams get drain_timeout: who ends within it is whole, who does not is cut for all to see', async () => {
+  test('streams get drain_timeout: one that ends within it is complete, another one is visibly cut', async () => {
     const clock = new FakeClock();
     const streams = new Map<string | undefined, OriginExchange>();
     const origin = await startOrigin((exchange) => {
@@ -69,7 +69,7 @@ describe('drain', () => {
 });
 
 describe('a client that closes its side', () => {
-  test('before its answer is here has gone: the upstream is let go', async () => {
+  test('before the answer arrives has gone: the upstream connection is released', async () => {
     const origin = await startOrigin(hang());
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -81,7 +81,7 @@ describe('a client that closes its side', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'client_gone' });
   });
 
-  test('behind its answer gets it whole, and our end with it', async () => {
+  test('after the answer gets it complete, and the connection ends', async () => {
     const proxy = await startTidy(apiConfig(await startOrigin(ok('all'))));
     const client = await connectRaw(proxy.port);
     await client.send(get());
@@ -90,7 +90,7 @@ describe('a client that closes its side', () => {
     expect(await client.untilClosed()).toBe('fin');
   });
 
-  test('in the middle of a head or a body is no call that an upstream hears of whole', async () => {
+  test('in the middle of a head or a body causes no complete call at an upstream', async () => {
     const origin = await startRawOrigin(answer());
     const proxy = await startTidy(apiConfig(origin));
     for (const part of [
@@ -108,7 +108,7 @@ describe('a client that closes its side', () => {
 });
 
 describe('an upstream that restarts', () => {
-  test('costs the calls that meet it a retry, and those after it nothing', async () => {
+  test('costs calls during the restart a retry, and later calls nothing', async () => {
     const clock = new FakeClock();
     const origin = await startRawOrigin(answer(replyBytes(200, [], 'up')));
     const more = '    retry: { backoff: { kind: constant, base: 100ms, jitter: none } }\n';
@@ -138,7 +138,7 @@ describe('an upstream that restarts', () => {
   });
 });
 
-test('an exception within a call is that call’s 500, with its stack in the log, and nobody else’s', async () => {
+test('an exception within a call is a 500 for that call only, with its stack in the log', async () => {
   const origin = await startOrigin(async ({ request, response }) => {
     if (request.url === '/slow') await released;
     response.writeHead(request.url === '/slow' ? 200 : 503).end('slow');
@@ -149,7 +149,7 @@ test('an exception within a call is that call’s 500, with its stack in the log
   });
   const more = '    retry: { backoff: { kind: constant, overloaded_base: 100ms, jitter: full } }\n';
   const proxy = await startBreakwater(apiConfig(origin, more), {
-    // What a policy relies on fails in the middle of its decision.
+    // A dependency of a policy fails in the middle of its decision.
     random: () => {
       throw new TypeError('secret internals');
     },
@@ -193,7 +193,7 @@ upstreams:
     ['exception', 'throw new Error("stray")'],
     ['rejection', 'Promise.reject(new Error("stray"))'],
   ])(
-    'a stray %s is logged with its stack; what runs ends well, then the process ends with 1',
+    'a stray %s is logged with its stack; running calls finish, then the process ends with 1',
     async (_name, code) => {
       const exchanges: OriginExchange[] = [];
       const origin = await startOrigin((exchange) => void exchanges.push(exchange));
@@ -211,7 +211,7 @@ upstreams:
     },
   );
 
-  test('without a file descriptor left it answers or refuses, and recovers', async () => {
+  test('without a free file descriptor it answers or refuses, and recovers', async () => {
     const origin = await startOrigin(ok());
     const { proxy, port } = await started(
       origin,

@@ -56,7 +56,7 @@ test('reloading under load drops no call', async () => {
   expect(Math.min(seen.get('before') ?? 0, seen.get('after') ?? 0)).toBeGreaterThan(CALLERS);
 });
 
-test('a call that runs during a reload ends on the configuration that it began with', async () => {
+test('a call that runs during a reload keeps its configuration', async () => {
   const slow = await startOrigin(async ({ response }) => {
     await released;
     response.end('from the old upstream');
@@ -76,7 +76,7 @@ test('a call that runs during a reload ends on the configuration that it began w
   expect(await running).toEqual({ status: 200, body: 'from the old upstream' });
 });
 
-test('an invalid file is refused with all its problems, and the running configuration stays', async () => {
+test('an invalid file is refused with all its problems, and the old configuration stays', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startBreakwater(apiConfig(origin));
   proxy.rewrite(apiConfig(origin, '    timeouts: { attempt: 10 }\n    retires: 3\n'));
@@ -88,7 +88,7 @@ test('an invalid file is refused with all its problems, and the running configur
   expect(await get(`${proxy.url}/api/`)).toMatchObject({ status: 200 });
 });
 
-test('an unchanged upstream keeps its breaker, budget and connections; a changed part starts anew', async () => {
+test('an unchanged upstream keeps its breaker, budget and connections; a changed part starts again', async () => {
   const origin = await startOrigin(status(503), status(503), status(503), ok());
   const proxy = await startBreakwater(apiConfig(origin));
   await get(`${proxy.url}/api/`);
@@ -122,14 +122,14 @@ test('a forced breaker is said to be forced, and no time of a probe is named', a
   expect(breaker).not.toHaveProperty('retry_after_ms');
 });
 
-test('a limit that limits nothing is left out of the state', async () => {
+test('a limit without a bound is not in the state', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startBreakwater(apiConfig(origin));
   await get(`${proxy.url}/api/`);
   expect((await breakerOf(proxy))?.concurrency).not.toHaveProperty('limit');
 });
 
-test('an upstream that a reload took away is gone from routes, state and metrics', async () => {
+test('an upstream that a reload removed is gone from routes, state and metrics', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startBreakwater(
     `${apiConfig(origin)}  old:\n    url: ${origin.url}\n    allow_private: true\n`,

@@ -56,8 +56,8 @@ async function threeRequests() {
   return { client, setting: { config: configOf(client) }, paid, refused, waiting };
 }
 
-describe('a running proxy is asked', () => {
-  test('for a list: newest first, with when the next attempt is due and why it waits', async () => {
+describe('reads from a running proxy', () => {
+  test('a list: newest first, with the time of the next attempt and the reason', async () => {
     const { setting, paid, refused, waiting } = await threeRequests();
     const { code, out } = await run(['list'], setting);
     const lines = out.split('\n').map((line) => line.trim().split(/ {2,}/));
@@ -76,7 +76,7 @@ describe('a running proxy is asked', () => {
     expect(lines[3]?.at(-1)).toBe('invoice');
   });
 
-  test('by filters, and page by page', async () => {
+  test('a list by filters, page by page', async () => {
     const { setting, paid, refused, waiting } = await threeRequests();
     const listed = async (...args: string[]) => {
       const { out } = await run(['list', '--json', ...args], setting);
@@ -99,7 +99,7 @@ describe('a running proxy is asked', () => {
     expect((await run(['list', '--label', 'none'], setting)).out).toBe('no requests\n');
   });
 
-  test('for one: where it stands, and every attempt', async () => {
+  test('one request: its status and every attempt', async () => {
     const origin = await startOrigin(status(503), status(429), ok('paid'));
     const client = await startDurable(durableConfig(origin));
     const location = await client.accepted();
@@ -122,7 +122,7 @@ describe('a running proxy is asked', () => {
     expect(JSON.parse(attempts.out)).toMatchObject({ attempts: [{ n: 1 }, { n: 2 }, { n: 3 }] });
   });
 
-  test('for the body that the upstream answered, and nothing else on stdout', async () => {
+  test('the body of the response, and nothing else on stdout', async () => {
     const { setting, paid, waiting } = await threeRequests();
     expect(await run(['response', paid], setting)).toEqual({ code: 0, out: 'paid', err: '200, 4 bytes\n' });
     expect(await run(['response', waiting], setting)).toMatchObject({
@@ -133,15 +133,15 @@ describe('a running proxy is asked', () => {
   });
 });
 
-describe('a running proxy is told', () => {
-  test('to send what waits now', async () => {
+describe('changes requests of a running proxy', () => {
+  test('sends a waiting request now', async () => {
     const { client, setting, waiting } = await threeRequests();
     const { code, out } = await run(['retry', waiting], setting);
     expect([code, out]).toEqual([0, expect.stringMatching(new RegExp(`^${waiting}: queued: now`))]);
     expect((await client.done(`/_breakwater/requests/${waiting}`)).attempts.made).toBe(1);
   });
 
-  test('to send again what has succeeded, only by force', async () => {
+  test('sends a succeeded request again only with --force', async () => {
     const { setting, paid } = await threeRequests();
     expect(await run(['retry', paid], setting)).toMatchObject({
       code: 1,
@@ -150,7 +150,7 @@ describe('a running proxy is told', () => {
     expect((await run(['retry', paid, '--force'], setting)).code).toBe(0);
   });
 
-  test('to cancel and to delete; one that cannot be does not keep the others from it', async () => {
+  test('cancels and deletes requests, even if one of them fails', async () => {
     const { client, setting, paid, refused, waiting } = await threeRequests();
     const { code, out, err } = await run(['cancel', paid, waiting], setting);
     expect([code, out]).toEqual([1, expect.stringContaining(`${waiting}: cancelled`)]);
@@ -163,7 +163,7 @@ describe('a running proxy is told', () => {
     expect((await client.monitor(`/_breakwater/requests/${paid}`)).erased).toBe(true);
   });
 
-  test('to retry or cancel all that match, at most so many', async () => {
+  test('retries or cancels all matching requests, up to the limit', async () => {
     const { client, setting, refused, waiting } = await threeRequests();
     const cancelled = await run(['cancel', '--status', 'queued,waiting', '--limit', '10'], setting);
     expect([cancelled.code, cancelled.out]).toEqual([0, '1 of 1 matching requests cancelled\n']);
@@ -174,8 +174,8 @@ describe('a running proxy is told', () => {
   });
 });
 
-describe('what is wrong is said', () => {
-  test('an id that nobody knows', async () => {
+describe('reports a problem', () => {
+  test('an unknown id', async () => {
     const { setting } = await threeRequests();
     for (const action of ['show', 'attempts', 'response', 'retry', 'cancel', 'delete']) {
       const { code, out, err } = await run([action, 'req_none'], setting);
@@ -183,7 +183,7 @@ describe('what is wrong is said', () => {
     }
   });
 
-  test('no proxy there', async () => {
+  test('no proxy at the address', async () => {
     const origin = await startOrigin();
     const { host } = new URL(origin.url);
     await origin.close();
@@ -194,7 +194,7 @@ describe('what is wrong is said', () => {
     ]);
   });
 
-  test('something else there', async () => {
+  test('another server at the address', async () => {
     const origin = await startOrigin(ok('<html>'));
     const { code, err } = await run(['list', '--admin', origin.url]);
     expect([code, err]).toEqual([1, expect.stringContaining('is not the admin listener of Breakwater')]);
@@ -241,17 +241,17 @@ describe('what is wrong is said', () => {
     [['list', '--sttus', 'x'], "Unknown option '--sttus'"],
     [['list', '--admin', 'http://u:p@h'], 'is not an address'],
     [['list', '--admin', 'ftp://x'], '--admin "ftp://x" is not an address such as 127.0.0.1:8081'],
-  ])('called as %j', async (args, message) => {
+  ])('wrong usage: %j', async (args, message) => {
     expect(await run(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });
   });
 
-  test('a filter that the proxy does not understand is a wrong call', async () => {
+  test('a filter that the proxy refuses is wrong usage', async () => {
     const { setting } = await threeRequests();
     const { code, err } = await run(['list', '--status', 'done'], setting);
     expect([code, err]).toEqual([2, expect.stringContaining('status "done" is not one of queued, running')]);
   });
 
-  test('a configuration that is wrong, with its places', async () => {
+  test('problems of the configuration, with their places', async () => {
     const { code, err } = await run(['list'], { config: 'upstreams: 5' });
     expect([code, err]).toEqual([
       1,
@@ -321,7 +321,7 @@ test('the texts, to the letter', () => {
   ]);
 });
 
-describe('what a terminal would obey is shown as text', () => {
+describe('control characters are shown as text', () => {
   const odd = '\u001b[2J\u009b31m\u202e\nreq_forged  succeeded';
   const shown = String.raw`\u001b[2J\u009b31m\u202e\u000areq_forged  succeeded`;
   const admin = (url: string) => ['--admin', url];
@@ -359,14 +359,14 @@ describe('what a terminal would obey is shown as text', () => {
     expect(ran).toEqual({ code: 1, out: '', err: `breakwater: ${shown}\n` });
   });
 
-  test('in JSON, whose values stay what they were', async () => {
+  test('in JSON, whose values stay equal', async () => {
     const origin = await startOrigin(ok(JSON.stringify({ attempts: [], odd })));
     const { out } = await run(['attempts', 'x', '--json', ...admin(origin.url)]);
     expect(JSON.parse(out)).toEqual({ attempts: [], odd });
     expect(out).not.toMatch(/[\u009b\u202e]/);
   });
 
-  test('but not in the body of a response, which is given byte for byte', async () => {
+  test('but not in the body of a response, which is printed byte for byte', async () => {
     const monitor = { id: 'x', status: 'succeeded', done: true, response: { status: 200, bytes: 9 } };
     const origin = await startOrigin(ok(JSON.stringify(monitor)), ok(odd));
     const { code, out } = await run(['response', 'x', ...admin(origin.url)]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { temporaryFolder } from '../support/command.ts';
 
-test('a reader of the log that stalls holds up neither calls nor the exit', async () => {
+test('a stalled reader of the log delays neither calls nor the exit', async () => {
   const folder = temporaryFolder({
     'config.yaml': `
 listen: 127.0.0.1:0

@@ -28,7 +28,7 @@ test('starts, serves, drains on SIGTERM and exits with 0', async () => {
   expect(proxy.out).toContain('stopped');
 });
 
-test('SIGTERM lets new connections in for drain_delay, with readiness false; a second one ends it', async () => {
+test('SIGTERM accepts new connections for drain_delay, with readiness false; a second one ends the process', async () => {
   const origin = await startOrigin(ok('hello'));
   const { proxy, url } = await started(config(origin.url, 'drain_delay: 1h\n'));
   const [, admin = ''] = await proxy.untilPrinted(/"admin":"([^"]+)"/);
@@ -64,7 +64,7 @@ test('reloads on SIGHUP and when the file changes, and refuses a wrong one', asy
   expect(await body()).toBe('second');
 });
 
-test('reads a preset of one’s own again when it changes, and refuses a wrong one', async () => {
+test('reads a preset file again when it changes, and refuses a wrong one', async () => {
   const origin = await startOrigin(status(503), ok('rescued'), status(503));
   const folder = temporaryFolder({
     'config.yaml': config(origin.url).replace('allow_private', 'preset: ./own.yaml, allow_private'),
@@ -110,7 +110,7 @@ test('SIGHUP while the configuration is read for the start reads it once more af
   expect(await proxy.ended()).toBe(0);
 });
 
-test('says which address is taken and what to do about it', async () => {
+test('names the address in use, and the fix', async () => {
   const origin = await startOrigin();
   const folder = temporaryFolder({
     'config.yaml': config(origin.url).replace('127.0.0.1:0', `127.0.0.1:${origin.port}`),
@@ -122,7 +122,7 @@ test('says which address is taken and what to do about it', async () => {
   );
 });
 
-test('says that the demo API’s address is taken, and what sets it', async () => {
+test('names the demo API’s address in use, and its setting', async () => {
   const origin = await startOrigin();
   const folder = temporaryFolder({ 'config.yaml': config(origin.url).replace('api:', 'demo:') });
   const proxy = breakwater('start', '--demo', '--config', join(folder, 'config.yaml'));
@@ -149,7 +149,7 @@ test('a wrong config prints every error with place and fix, and exits with 1', a
   }
 });
 
-test('the command line helps, and says with 2 when it was called wrongly', async () => {
+test('the command line has help, and exit code 2 for wrong usage', async () => {
   const help = breakwater('--help');
   expect(await help.ended()).toBe(0);
   expect(help.out).toContain('explain METHOD PATH');
@@ -171,14 +171,14 @@ test.each([
   ['check'],
   ['explain', 'GET', '/demo/flaky'],
   ['simulate', 'demo'],
-])('%s ends as it would have when nobody reads on', async (...args) => {
+])('%s ends as usual if its output is not read', async (...args) => {
   const command = breakwater(...args);
   command.child.stdout?.destroy();
   expect(await command.ended()).toBe(0);
   expect(command.err).not.toContain('EPIPE');
 });
 
-test('a wrong call ends as it would have when nobody reads its errors', async () => {
+test('wrong usage ends as usual if its errors are not read', async () => {
   const command = breakwater('strat');
   command.child.stderr?.destroy();
   expect(await command.ended()).toBe(2);

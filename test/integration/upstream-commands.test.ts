@@ -51,7 +51,7 @@ test('quota reset: the usage that was counted is cleared', async () => {
   expect([await call(), origin.requests.length]).toEqual([200, 2]);
 });
 
-describe('what is wrong is said', () => {
+describe('reports a problem', () => {
   test('an upstream that does not exist, whatever its name', async () => {
     const origin = await startOrigin(ok());
     const { adminUrl } = await startBreakwater(apiConfig(origin));
@@ -61,7 +61,7 @@ describe('what is wrong is said', () => {
     expect(await run(quota, ['reset', name, '--admin', adminUrl])).toEqual({ code: 1, out: '', err });
   });
 
-  test('the admin token is needed where the server has one, and is read from the environment', async () => {
+  test('a missing admin token, which is then read from the environment', async () => {
     const origin = await startOrigin(ok());
     const proxy = await startBreakwater(`admin_token: secret-1\n${apiConfig(origin)}`);
     const args = ['api', 'open', '--admin', proxy.adminUrl];
@@ -70,7 +70,7 @@ describe('what is wrong is said', () => {
     expect((await run(breaker, args, { BREAKWATER_ADMIN_TOKEN: 'secret-1' })).code).toBe(0);
   });
 
-  test('something else that answers at the address', async () => {
+  test('another server at the address', async () => {
     const origin = await startOrigin(status(404, {}, 'no'));
     expect(await run(breaker, ['api', 'open', '--admin', origin.url])).toMatchObject({
       code: 1,

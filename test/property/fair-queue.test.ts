@@ -28,7 +28,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), which: fc.nat(20) }) },
 );
 
-test('the queue is bounded, loses nobody without saying so, and is first in, first out for each client', () => {
+test('the queue is bounded, reports every lost entry, and is first in, first out for each client', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 10 }),
@@ -73,7 +73,7 @@ test('the queue is bounded, loses nobody without saying so, and is first in, fir
   );
 });
 
-test('clients take turns: who has ten waiting gets no more than who has one', () => {
+test('clients take turns: a client with ten entries gets no more than a client with one', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 2, maxLength: 6 }), (lanes) => {
       const queue = queueOf(1_000);
@@ -91,7 +91,7 @@ test('clients take turns: who has ten waiting gets no more than who has one', ()
   );
 });
 
-test('a full queue takes in a client that has less than its share', () => {
+test('a full queue accepts a client that has less than its share', () => {
   const evicted: string[] = [];
   const queue = queueOf(10, 'oldest', evicted);
   for (let i = 0; i < 10; i++) queue.push('many', `many ${i}`, false);
@@ -102,7 +102,7 @@ test('a full queue takes in a client that has less than its share', () => {
   expect([queue.shift(ANY), queue.shift(ANY)]).toEqual(['many 0', 'few']);
 });
 
-test('who may go does so before those who may not, unless they wait for what all share', () => {
+test('an entry that may go is served before entries that may not, unless they wait for a shared resource', () => {
   const queue = queueOf(10);
   for (const entry of ['held 1', 'held 2', 'free 1']) queue.push('a', entry, false);
   queue.push('b', 'free 2', false);
@@ -123,14 +123,14 @@ test('the oldest goes first while the queue is at most half full, then the newes
   expect(shiftAll(queue)).toBe('feabcd');
 });
 
-test('one that had its turn before goes first in either order', () => {
+test('an entry that was served before goes first in either order', () => {
   const queue = queueOf(8, 'adaptive');
   for (const entry of 'abcde') queue.push('x', entry, false);
   queue.push('x', 'A', true);
   expect(shiftAll(queue)).toBe('Aeabcd');
 });
 
-test('a full queue gives up what it would serve last', () => {
+test('a full queue evicts the entry that it would serve last', () => {
   const evicted: string[] = [];
   const queue = queueOf(4, 'adaptive', evicted);
   for (const entry of 'abc') queue.push('many', entry, false);
@@ -140,7 +140,7 @@ test('a full queue gives up what it would serve last', () => {
   expect(shiftAll(queue)).toBe('Afbc');
 });
 
-test('a queue without room takes in nothing', () => {
+test('a queue with capacity 0 accepts nothing', () => {
   expect(queueOf(0, 'adaptive').push('a', 'x', false)).toBeUndefined();
 });
 
@@ -150,7 +150,7 @@ const listStep = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave' as const), pick: fc.nat() }) },
 );
 
-test('for one client the queue does what a list would', () => {
+test('for one client the queue behaves like a list', () => {
   fc.assert(
     fc.property(fc.nat(8), fc.array(listStep, { maxLength: 200, size: 'max' }), (capacity, sequence) => {
       const queue = new FairQueue<number>({ capacity, order: 'adaptive', evict: () => undefined });

@@ -36,7 +36,7 @@ const piece = fc.constantFrom(
 );
 const rest = fc.array(piece, { maxLength: 10, size: 'max' }).map((pieces) => pieces.join(''));
 
-test('what is forwarded is the base path and the client’s own bytes', () => {
+test('forwards the base path and the client’s own bytes', () => {
   fc.assert(
     fc.property(rest, (tail) => {
       const found = router.match('GET', undefined, `/api/${tail}`);
@@ -60,7 +60,7 @@ const READINGS: readonly ((path: string) => string)[] = [
   (path) => path.replace(/\/+/g, '/'),
 ];
 
-test('nothing that is forwarded leads out of the base path, in any reading', () => {
+test('no forwarded path leaves the base path, for any server', () => {
   const climbed: string[] = [];
   fc.assert(
     fc.property(rest, fc.subarray([...READINGS]), (tail, readings) => {

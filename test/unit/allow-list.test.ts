@@ -9,7 +9,7 @@ const allows = allowList([
   { methods: ['PUT'], path: '/files/:name' },
 ]);
 
-describe('what is on the list passes', () => {
+describe('a call on the list passes', () => {
   test.each([
     ['GET', '/v1'],
     ['GET', '/v1/charges/ch_1'],
@@ -24,7 +24,7 @@ describe('what is on the list passes', () => {
   ])('%s %s', (method, path) => expect(allows(method, path)).toBe(true));
 });
 
-describe('what is not on it does not', () => {
+describe('a call that is not on the list does not pass', () => {
   test.each([
     ['GET', ''],
     ['GET', '/'],
@@ -39,7 +39,7 @@ describe('what is not on it does not', () => {
   ])('%s %s', (method, path) => expect(allows(method, path)).toBe(false));
 });
 
-describe('nor what some server would read as something that is not on it', () => {
+describe('a call that some server could read as another one does not pass', () => {
   test.each([
     // Dots.
     '/v1/../admin',
@@ -86,7 +86,7 @@ describe('nor what some server would read as something that is not on it', () =>
   );
 });
 
-test('whatever is allowed stays below its prefix for a server that decodes, merges and resolves', () => {
+test('an allowed path stays below its prefix for a server that decodes, merges and resolves', () => {
   const pieces = [
     '..',
     '.',

@@ -23,7 +23,7 @@ function problems(schedule: string): readonly string[] {
   return loaded.ok ? [] : loaded.problems.map(formatProblem);
 }
 
-test('a schedule knows its route and what the upstream gets', () => {
+test('a schedule has its route and its target at the upstream', () => {
   const loaded = load('{ cron: "*/2 * * * *", request: { path: "/fx/rates/latest?base=EUR" } }');
   expect(loaded).toMatchObject({
     ok: true,
@@ -47,7 +47,7 @@ test('a schedule knows its route and what the upstream gets', () => {
   });
 });
 
-describe('what is wrong is said at its line', () => {
+describe('a problem is reported at its line', () => {
   const request = 'request: { path: /fx/rates/latest }';
   test.each([
     [

@@ -193,7 +193,7 @@ describe('a small file', () => {
     ]);
   });
 
-  test('is frozen to the last value', () => {
+  test('is deeply frozen', () => {
     const open: unknown[] = [];
     const visit = (value: unknown): void => {
       if (typeof value !== 'object' || value === null) return;
@@ -205,7 +205,7 @@ describe('a small file', () => {
   });
 });
 
-test('a route carries what it says, as numbers', () => {
+test('a route has its written values as numbers', () => {
   const [route] =
     config(
       upstream(
@@ -250,7 +250,7 @@ test('a route carries what it says, as numbers', () => {
   });
 });
 
-test('a route adds to the header rules of its upstream, and has the last word on a name', () => {
+test('a route adds to the header rules of its upstream, and wins for the same name', () => {
   const [a] = config(
     upstream(
       'headers: { set: { Authorization: a, x-lang: en, x-old: "1" }, remove: [x-internal, cookie] }',
@@ -277,7 +277,7 @@ test('a route adds to the header rules of its upstream, and has the last word on
   ]);
 });
 
-test('the nearer fallback counts, and a route can have none', () => {
+test('the fallback of the inner layer wins, and a route can turn it off', () => {
   const [a] = config(
     `${upstream(
       'fallback: { upstream: b, path: /x/** }',
@@ -293,7 +293,7 @@ test('the nearer fallback counts, and a route can have none', () => {
   ]);
 });
 
-test('the nearer way to hedge counts, and one that cannot happen is warned of', () => {
+test('the hedge of the inner layer wins, and one that cannot happen gives a warning', () => {
   const text = upstream(
     'hedge: { percentile: 95% }',
     'routes:',
@@ -310,7 +310,7 @@ test('the nearer way to hedge counts, and one that cannot happen is warned of', 
   ]);
 });
 
-test('an allow-list has methods and patterns, and takes away what would get around it', () => {
+test('an allow-list has methods and patterns, and removes headers that would get around it', () => {
   const [a] = config(upstream('allow: ["GET /v1/**", "get,POST /v1/charges", ANY /ping]')).upstreams;
   expect(a?.allow).toEqual([
     { methods: ['GET'], path: '/v1/**' },
@@ -360,20 +360,20 @@ test('numbers and switches can come from the environment', () => {
   });
 });
 
-test('a mount below a path has no slash at its end', () => {
+test('the path of a mount has no slash at its end', () => {
   const mountOf = (path: string) => config(upstream(`mount: { path: ${path} }`)).upstreams[0]?.mount;
   expect(mountOf('/a/b/')).toEqual({ path: '/a/b' });
   expect(mountOf('/')).toEqual({ path: '' });
 });
 
-test('a number is a fixed limit; an adaptive one has no bound unless one is written', () => {
+test('a number is a fixed limit; an adaptive limit has no bound unless one is written', () => {
   const limitOf = (line: string) => config(upstream(line)).upstreams[0]?.routes[0]?.settings.concurrency;
   expect(limitOf('concurrency: 500')).toMatchObject({ mode: 'fixed', max: 500 });
   expect(limitOf('concurrency: { max: 30 }')).toMatchObject({ mode: 'adaptive', max: 30 });
   expect(limitOf('concurrency: { min: 30 }')).toMatchObject({ mode: 'adaptive', min: 30, max: Infinity });
 });
 
-test('files are read beside the config', () => {
+test('paths of files are relative to the config file', () => {
   const read: string[] = [];
   const loaded = loadConfig('conf/config.yaml', {}, (path) => {
     read.push(path);
@@ -383,7 +383,7 @@ test('files are read beside the config', () => {
   expect(loaded.ok && loaded.config.admin.token).toBe('a token');
 });
 
-test('errors of gRPC are told by name', () => {
+test('errors of gRPC are written by name', () => {
   const retry = config(upstream('retry: { grpc_statuses: [unavailable, aborted] }')).upstreams[0]?.routes[0];
   expect(retry?.settings.retry.grpcStatuses).toEqual(new Set(['unavailable', 'aborted']));
   expect(problems(upstream('retry: { grpc_statuses: [UNAVAILABLE] }'))[0]).toMatch(
@@ -391,11 +391,11 @@ test('errors of gRPC are told by name', () => {
   );
 });
 
-test('a section with nothing in it, because all is commented out, is empty', () => {
+test('a section whose keys are all commented out is empty', () => {
   expect(config(`defaults:\nlog:\n${upstream('retry:', 'routes:')}`).upstreams[0]?.routes).toHaveLength(1);
 });
 
-describe('says everything that is wrong at once, each in its place', () => {
+describe('reports all problems at once, each with its place', () => {
   test('the whole list', () => {
     const text = `# line 1
 x-slow: &slow
@@ -434,7 +434,7 @@ upstreams:
     ]);
   });
 
-  test('a file that is not there', () => {
+  test('a missing file', () => {
     const loaded = loadConfig('nope.yaml', {}, () => {
       throw Object.assign(new Error('…'), { code: 'ENOENT' });
     });
@@ -464,9 +464,9 @@ upstreams:
       /upstreams\.a\.retry\.backoff: this alias contains itself; remove it$/,
     ],
     [upstream('retry: &r { <<: *r }'), /upstreams\.a\.retry\.<<: this alias contains itself; remove it$/],
-  ])('YAML that is none: %j', (text, first) => expect(problems(text, { KEY: 'k' })[0]).toMatch(first));
+  ])('invalid YAML: %j', (text, first) => expect(problems(text, { KEY: 'k' })[0]).toMatch(first));
 
-  test('goes on behind a key that is there twice', () => {
+  test('continues after a duplicate key', () => {
     expect(problems(upstream('retry: off', 'retry: off', 'breaker: on'))).toEqual([
       'config.yaml:5:5  this key is written twice; remove one',
       'config.yaml:6:14  upstreams.a.breaker: "on" is not understood; write off or a map of keys',
@@ -478,11 +478,11 @@ upstreams:
     ['resume: on', 3],
     ['resume: off', 0],
     ['resume: { attempts: 7 }', 7],
-  ])('%s asks for the rest of a body %i times', (line, attempts) => {
+  ])('%s requests the rest of a body %i times', (line, attempts) => {
     expect(config(upstream(line)).upstreams[0]?.routes[0]?.settings.resumeAttempts).toBe(attempts);
   });
 
-  test('a contradiction is where the further inside of the two is written', () => {
+  test('a contradiction is reported at the value in the inner layer', () => {
     expect(
       problems(
         `defaults: { retry: { backoff: { base: 2s } } }\n${upstream('retry: { backoff: { max: 1s } }')}`,
@@ -492,7 +492,7 @@ upstreams:
     ]);
   });
 
-  test('what follows from another problem is not said', () => {
+  test('the consequence of another problem is not reported', () => {
     expect(problems('upstreams: { a: { url: 5 } }')).toEqual([
       'config.yaml:1:24  upstreams.a.url: "5" is not text; write it in quotes',
     ]);
@@ -813,7 +813,7 @@ upstreams:
     ]);
   });
 
-  test('what an alias brings again is said once, where it is written', () => {
+  test('a problem that an alias repeats is reported once, where it is written', () => {
     const text = `upstreams:
   a: &x { url: https://a.example, timeouts: { atempt: 5s } }
   b: { <<: *x }
@@ -848,19 +848,19 @@ describe('secrets', () => {
     'headers: { remove: ["${KEY} x"] }',
     'allow: ["GET ${KEY}"]',
     'headers: { set: { a: "${KEY}\\n" } }',
-  ])('that are wrong are not repeated: %s', (line) => {
+  ])('that are wrong are not quoted: %s', (line) => {
     const text = line.startsWith('url') ? `upstreams:\n  a:\n    ${line}` : upstream(line);
     const found = problems(text, { KEY: SECRET });
     expect(found).not.toEqual([]);
     expect(found.join('\n')).not.toContain(SECRET);
   });
 
-  test('are not repeated in part by what could be written instead', () => {
+  test('are not quoted in part by the advice', () => {
     const found = problems(upstream('breaker: { wait: { max: "${KEY}" } }'), { KEY: '9876543210minutes' });
     expect(found).toEqual(['config.yaml:4:29  upstreams.a.breaker.wait.max: "${KEY}": "…" is not a unit']);
   });
 
-  test('are shown as what stands in the file', () => {
+  test('are shown as their expression in the file', () => {
     expect(problems(upstream('timeouts: { attempt: "${KEY}" }'), { KEY: SECRET })).toEqual([
       'config.yaml:4:26  upstreams.a.timeouts.attempt: "${KEY}" is not a duration; write for example 500ms, 10s, 5m, 1h or 1d',
     ]);
@@ -907,7 +907,7 @@ describe('warnings', () => {
     ],
   ])('%j', (text, warning) => expect(warnings(text)).toEqual([warning]));
 
-  test('none of a rule that fits somewhere, by its head or where a route looks further', () => {
+  test('no warning for a rule that can match by its head, or in a route that reads more bodies', () => {
     const rule = '{ status: 200, text: busy, means: retry }';
     const route = 'routes: [{ match: { path: /a }, errors: { inspect: all } }]';
     expect(warnings(upstream(`errors: { rules: [${rule}] }`, route))).toEqual([]);
@@ -918,7 +918,7 @@ describe('warnings', () => {
     expect(warnings(upstream('preset: slack'))).toEqual([]);
   });
 
-  test('none where a route only lowers what it inherits', () => {
+  test('no warning where a route only lowers an inherited value', () => {
     expect(warnings(upstream('routes: [{ match: { path: /a }, timeouts: { total: 5s } }]'))).toEqual([]);
     expect(warnings(upstream('retry: off'))).toEqual([]);
   });
@@ -951,7 +951,7 @@ describe('names of routes', () => {
     ]);
   });
 
-  test('are unique: a made one gives way to a given one', () => {
+  test('are unique: a written name wins over a made one', () => {
     expect(
       namesOf(
         '{ match: { path: /a } }',
@@ -967,7 +967,7 @@ describe('names of routes', () => {
   });
 });
 
-test('any method is any method', () => {
+test('ANY and * are any method', () => {
   const routes = config(upstream('routes: [{ match: { method: any, path: /a } }, { match: { path: /b } }]'))
     .upstreams[0]?.routes;
   expect(routes?.map(({ methods }) => methods)).toEqual([undefined, undefined, undefined]);
@@ -977,9 +977,9 @@ describe('the shipped files', () => {
   const shipped = readFileSync('config.yaml', 'utf8');
   const examplesAt = shipped.indexOf('  # Real APIs');
 
-  test('config.yaml is sound as it is, without a key', () => expect(problems(shipped)).toEqual([]));
+  test('config.yaml is valid as it is, without an API key', () => expect(problems(shipped)).toEqual([]));
 
-  test('the values that its comments show are the built-in ones', () => {
+  test('the values in its comments are the built-in ones', () => {
     const end = shipped.indexOf('\nupstreams:');
     const said = shipped
       .slice(0, end)
@@ -991,7 +991,7 @@ describe('the shipped files', () => {
     expect(config(said + shipped.slice(end))).toEqual(config(shipped));
   });
 
-  test('its examples are sound, and work with the keys they name', () => {
+  test('its examples are valid with the keys that they name', () => {
     const examples = shipped
       .slice(examplesAt)
       .replace(/^ {2}# ?( *[A-Z_]+=.*| *(?:Real APIs|Presets hold).*)?/gm, (_, prose) =>
@@ -1008,7 +1008,7 @@ describe('the shipped files', () => {
     expect(warnings(text.replaceAll(/\$\{[A-Z_]+(_KEY|_TOKEN)\}/g, 'k'))).toEqual([]);
   });
 
-  test('config.schema.json is what the schema says', () => {
+  test('config.schema.json is up to date', () => {
     const written: unknown = JSON.parse(readFileSync('config.schema.json', 'utf8'));
     expect(written).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
   });

@@ -34,7 +34,7 @@ const upstream = (sections: object, url = 'https://a.example') =>
 const connectionOf = ({ upstreams }: Config) => upstreams[0]!.connection;
 
 describe('tls of an upstream', () => {
-  test('comes from files, which are among those to be watched', () => {
+  test('comes from files, which are watched', () => {
     const { config, files } = good(
       upstream({
         tls: { ca: CA_FILE, ...pemFiles('client'), servername: 'b.example', min_version: 'TLSv1.3' },
@@ -50,20 +50,20 @@ describe('tls of an upstream', () => {
     expect([...files.keys()]).toEqual(['/etc/breakwater/config.yaml', CA_FILE, cert, key]);
   });
 
-  test('or stands in the file itself, or comes in by ${file:…}', () => {
+  test('or is in the config file itself, or comes by ${file:…}', () => {
     expect(connectionOf(good(upstream({ tls: { ca: CA } })).config).tls.ca).toBe(CA);
     const { config, files } = good(upstream({ tls: { ca: `\${file:${CA_FILE}}` } }));
     expect(connectionOf(config).tls.ca).toBe(CA.trimEnd());
     expect([...files.keys()]).toContain(CA_FILE);
   });
 
-  test('paths are beside the configuration', () => {
+  test('paths are relative to the config file', () => {
     expect(problems(upstream({ tls: { ca: 'tls/ca.pem' } }))).toEqual([
       'upstreams.a.tls.ca: cannot read tls/ca.pem: no such file',
     ]);
   });
 
-  test('several authorities stay one text', () => {
+  test('several authorities are one text', () => {
     expect(connectionOf(good(upstream({ tls: { ca: CA + OTHER_CA } })).config).tls.ca).toBe(CA + OTHER_CA);
   });
 
@@ -94,7 +94,7 @@ describe('tls of an upstream', () => {
     [{ verify: false }, 'verify: unknown key; write one of ca, cert, key, servername, min_version'],
   ])('%j', (tls, problem) => expect(problems(upstream({ tls }))).toEqual([`upstreams.a.tls.${problem}`]));
 
-  test('is nothing without https, and that is said where the upstream itself sets it', () => {
+  test('has no effect without https, and gives a warning where the upstream itself sets it', () => {
     const plain = upstream(
       { tls: { min_version: 'TLSv1.3' }, connection: { http2: 'auto' } },
       'http://a.example',
@@ -110,8 +110,8 @@ describe('tls of an upstream', () => {
   });
 });
 
-describe('tls where apps connect', () => {
-  test('is a certificate with its key, or nothing', () => {
+describe('tls for apps', () => {
+  test('needs a certificate with its key, or neither', () => {
     const { config } = good(`tls: ${JSON.stringify(pemFiles('server'))}\n${upstream({})}`);
     expect(config.tls).toEqual({ ...pem('server'), minVersion: 'TLSv1.2' });
     expect(good(`tls: { min_version: TLSv1.3 }\n${upstream({})}`).config.tls).toBeUndefined();
@@ -121,7 +121,7 @@ describe('tls where apps connect', () => {
   });
 });
 
-describe('the proxy on the way', () => {
+describe('the egress proxy', () => {
   const at = (written: string, env: Env = {}, origin = 'https://api.example.com') =>
     egressProxy(written, origin, env);
   const url = (written: string, env: Env = {}, origin?: string) => {
@@ -145,7 +145,7 @@ describe('the proxy on the way', () => {
     ['http://', 'is not a proxy; write off, env or http://host:port'],
   ])('%s', (written, expected) => expect(url(written)).toBe(expected));
 
-  test('user and password become a header, and are shown nowhere', () => {
+  test('user and password become a header, and are never shown', () => {
     const written = 'http://me:s%40cret@proxy.corp:3128';
     expect(at(written)).toMatchObject({ proxy: { authorization: `Basic ${btoa('me:s@cret')}` } });
     const loaded = good(upstream({ connection: { proxy: written } }));
@@ -191,7 +191,7 @@ describe('the proxy on the way', () => {
     ],
   ])('env: %j for %s', (env, origin, expected) => expect(url('env', env, origin)).toBe(expected));
 
-  test('the environment is not asked unless told to', () => {
+  test('the environment is read only for proxy: env', () => {
     const env = { HTTPS_PROXY: 'http://a:1' };
     expect(connectionOf(good(upstream({}), env).config).proxy).toBeUndefined();
     expect(connectionOf(good(upstream({ connection: { proxy: 'env' } }), env).config).proxy?.hostname).toBe(

@@ -39,7 +39,7 @@ describe('durable', () => {
     expect(durable(api('', 'defaults: { durable: { attempts: 7 } }\n'))).toEqual([true]);
   });
 
-  test('has the store beside the file, or where a URL says', () => {
+  test('has the store relative to the config file, or at a URL', () => {
     expect(load(api('')).durable.store).toBe('/etc/breakwater/breakwater.db');
     expect(load(api('', 'durable: { store: /data/x.db }\n')).durable.store).toBe('/data/x.db');
     expect(load(api('', 'durable: { store: "postgres://db/x" }\n')).durable.store).toBe('postgres://db/x');
@@ -75,7 +75,7 @@ test.each([
   expect(problems(api('', top))).toEqual([problem]);
 });
 
-test('an upstream cannot be mounted where status and results are', () => {
+test('an upstream cannot be mounted at the path of status and results', () => {
   const yaml = api('    mount: { path: /_breakwater }\n    durable: true');
   expect(problems(yaml)).toEqual([
     'config.yaml:4:20  upstreams.api.mount.path: /_breakwater is already used by durable.prefix; change one of the two',
@@ -83,14 +83,14 @@ test('an upstream cannot be mounted where status and results are', () => {
   expect(problems(yaml.replace('durable: true', 'durable: off'))).toEqual([]);
 });
 
-describe('a durable route that takes a POST and says nothing of idempotency keys', () => {
+describe('a durable route for POST without a setting for idempotency keys', () => {
   const warnings = (yaml: string) => {
     const loaded = loadConfig('config.yaml', {}, () => yaml);
     if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
     return loaded.warnings.map(formatProblem);
   };
 
-  test('is warned of, once, where it was made durable, with what to write', () => {
+  test('gives one warning, where it was made durable, with the fix', () => {
     const [warning, ...more] = warnings(api('    durable: true\n    routes: [{ match: { path: /a } }]'));
     expect(warning).toMatch(/^config\.yaml:4:5 {2}upstreams\.api\.durable.*retry\.idempotency_key: inject/);
     expect(more).toEqual([]);
@@ -105,14 +105,14 @@ describe('a durable route that takes a POST and says nothing of idempotency keys
     '    durable: true\n    allow: [GET /**, DELETE /a]',
     '    routes: [{ match: { path: /a, method: [GET, PUT, DELETE] }, durable: true }]',
     '    routes: [{ match: { path: /a, method: POST } }]',
-  ])('is not warned of where that is decided, or where no POST comes: %j', (written) => {
+  ])('gives no warning if keys are set, or if no POST can come: %j', (written) => {
     expect(warnings(api(written))).toEqual([]);
   });
 
   test.each([
     '    durable: true\n    allow: [GET /**, POST /a]',
     '    routes: [{ match: { path: /a, method: [GET, PATCH] }, durable: true }]',
-  ])('is warned of where one POST or PATCH comes: %j', (written) => {
+  ])('gives a warning if one POST or PATCH can come: %j', (written) => {
     expect(warnings(api(written))).toHaveLength(1);
   });
 });

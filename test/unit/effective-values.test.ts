@@ -105,13 +105,13 @@ function load(entries: readonly (readonly [string, string])[]) {
   return { loaded, route, shown: routeValues(loaded, route) };
 }
 
-/** What a route runs with, comparable. */
+/** The settings of a route in a comparable form. */
 const running = ({ settings }: RouteConfig) =>
   JSON.stringify(settings, (_, value: unknown) => (value instanceof Set ? [...value] : value));
 
 const keys = leaves(sharedSchema).filter(([key]) => !ELSEWHERE.test(key));
 
-test.each(keys)('%s: what is written is shown, with its place, and is what runs', (key, about) => {
+test.each(keys)('%s: the written value is shown with its place, and is in effect', (key, about) => {
   const companions = WITH.filter(([pattern]) => pattern.test(key)).map(
     ([, entry]) => entry.split(': ') as [string, string],
   );
@@ -155,7 +155,7 @@ test.each(['retry', 'durable'])('%s.backoff is refused where its values contradi
   expect(() => load(limits)).toThrow(`upstreams.a.${section}.backoff.base: 7m is above max, which is 1m`);
 });
 
-test('without a written value everything shown is built in', () => {
+test('without written values everything is built in', () => {
   const { shown } = load([]);
   expect(shown.length).toBeGreaterThan(60);
   expect(shown.filter(({ origin }) => origin !== 'built-in')).toEqual([]);

@@ -61,7 +61,7 @@ upstreams:
   hook: { url: "\${HOOK}", mount: { host: hook.local } }
 `;
 
-test('names upstream, route and the URL the attempt goes to', async () => {
+test('names upstream, route and the URL of the attempt', async () => {
   const { code, out, err } = await run(explain, ['post', '/pay/charges/7?x=%2F'], CONFIG);
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out.split('\n').slice(0, 3)).toEqual([
@@ -88,7 +88,7 @@ test('lists every value with the line that set it, in columns', async () => {
   expect(starts('built-in').size).toBe(1);
 });
 
-test('says that a download is continued, and who said so', async () => {
+test('says that a download is continued, and where that is set', async () => {
   const { out } = await run(explain, ['GET', '/pay/file'], CONFIG);
   expect(out).toMatch(/resume\.attempts +3 +config\.yaml:15 \(route file\)/);
   const last = sectionOf(out, 'When the request is retried').at(-1);
@@ -99,7 +99,7 @@ test('says that a download is continued, and who said so', async () => {
   expect(post.out).not.toContain('continued');
 });
 
-test('shows no secret: neither what came from outside nor what a header of that name holds', async () => {
+test('shows no secret: neither a value from outside nor the value of a secret header', async () => {
   const { out } = await run(explain, ['POST', '/pay/charges/7'], CONFIG);
   const columns = sectionOf(out, 'Values in effect, and where they are set').map((line) =>
     line.trim().split(/ {2,}/),
@@ -201,13 +201,13 @@ test.each([
   expect(sectionOf(out, WORST)[0]).toBe(`  after failures       ${line}`);
 });
 
-test('connect timeouts, not attempt timeouts, bound what is only retried unsent', async () => {
+test('connect timeouts, not attempt timeouts, bound a call that is only retried if nothing was sent', async () => {
   const config = CONFIG.replace('attempt: 2s', 'attempt: 2s, connect: 1s');
   const { out } = await run(explain, ['POST', '/pay/x'], config);
   expect(sectionOf(out, WORST)[0]).toContain('attempt 3 starts at 2.3s');
 });
 
-test('--json says the same to machines', async () => {
+test('--json prints the same as JSON', async () => {
   const { out } = await run(explain, ['GET', '/pay/x', '--json'], CONFIG);
   expect(JSON.parse(out)).toMatchObject({
     method: 'GET',
@@ -223,7 +223,7 @@ test('--json says the same to machines', async () => {
   });
 });
 
-test('a request that no upstream takes is told why', async () => {
+test('a request that no upstream takes gets the reason', async () => {
   const { code, out, err } = await run(explain, ['GET', '/nope'], CONFIG);
   expect({ code, out, err }).toEqual({
     code: 1,
@@ -238,7 +238,7 @@ test('--host chooses an upstream that is mounted by host', async () => {
   expect(out).toContain('breakwater simulate hook --route default --fault outage');
 });
 
-test('check says that all is well, and how much there is', async () => {
+test('check says ok, with the number of upstreams and routes', async () => {
   expect(await run(check, [], CONFIG)).toEqual({
     code: 0,
     out: 'config.yaml: ok (2 upstreams, 8 routes)\n',
@@ -269,7 +269,7 @@ test('check prints all problems and fails; explain does too', async () => {
   }
 });
 
-test('check shows the runs of schedules to come; explain which are made on a route', async () => {
+test('check shows the next runs of schedules; explain shows the schedules of a route', async () => {
   const config = `
 upstreams: { fx: { url: https://api.example.com, durable: true } }
 schedules:
@@ -297,7 +297,7 @@ test.each([
   ['explain', explain, [], 'METHOD is missing'],
   ['explain', explain, ['GET'], 'PATH is missing'],
   ['schema', schema, ['--config', 'x'], "Unknown option '--config'"],
-])('%s called wrongly is exit code 2, with the usage', async (name, command, args, why) => {
+])('wrong usage of %s is exit code 2, with the usage text', async (name, command, args, why) => {
   const { code, out, err } = await run(command, args, CONFIG);
   expect({ code, out }).toEqual({ code: 2, out: '' });
   expect(err).toContain(`breakwater: ${why}\n\nUsage: breakwater ${name}`);
@@ -328,7 +328,7 @@ test('explain shows the values of a preset with their sources, and calls that ma
   );
 });
 
-test('presets prints them all, or one as a file, and says which there are', async () => {
+test('presets prints all presets, or one as a file, and lists them for an unknown name', async () => {
   const all = await run(presets, []);
   expect([all.code, all.out]).toEqual([0, presetTable()]);
   const one = await run(presets, ['slack']);
@@ -356,7 +356,7 @@ test.each([
   ['POST', 'retry: { idempotency_key: inject },', ['timeout)  yes\n', ' 502-504 '], undefined],
   ['PUT', '', ['timeout)  yes\n', ' 502-504 '], undefined],
 ])(
-  'the durable plan of a %s with "%s" says after what it is sent again',
+  'the durable plan of a %s with "%s" shows after which failures it is sent again',
   async (method, more, lines, held) => {
     const config = `upstreams: { fx: { url: https://api.example.com, ${more} durable: true } }\n`;
     const { out } = await run(explain, [method, '/fx/latest'], config);
@@ -378,7 +378,7 @@ test('with on_unknown_outcome: retry a POST without a key is planned as one that
   expect(await durable(', on_unknown_outcome: retry')).toMatchObject([{ calls: 'all', sentUnknown: true }]);
 });
 
-test('tells who is refused where a credential is added, and nothing where none is', async () => {
+test('shows which clients may use a route that adds a credential', async () => {
   const args = ['POST', '/pay/keyed', '--config', 'config.yaml'];
   const { out } = await run(explain, args, CONFIG);
   expect(sectionOf(out, 'Which clients may use the route')).toEqual([
@@ -390,7 +390,7 @@ test('tells who is refused where a credential is added, and nothing where none i
   expect((await run(explain, args, open)).out).not.toContain('Which clients may use the route');
 });
 
-test('without a written attempt timeout it says how silence is judged, and nothing of it with one', async () => {
+test('explains silent attempts only if no attempt timeout is written', async () => {
   const plain = 'upstreams:\n  pay: { url: https://pay.example }\n';
   const heading = 'When an attempt is silent';
   expect(sectionOf((await run(explain, ['GET', '/pay/a'], plain)).out, heading).join(' ')).toContain(

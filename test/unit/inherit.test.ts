@@ -35,7 +35,7 @@ upstreams:
         retry: { backoff: { max: 2s } }
 `;
 
-test('a value comes from the innermost layer that has it, and says where it is written', () => {
+test('a value comes from the innermost layer that has it, with its place', () => {
   const values = valuesOf(load(LAYERS), 'stripe', 'charges');
   expect(values['timeouts.attempt']).toBe('3s · config.yaml:3 (defaults)');
   expect(values['timeouts.total']).toBe('10m · built-in');
@@ -45,7 +45,7 @@ test('a value comes from the innermost layer that has it, and says where it is w
   expect(values['retry.backoff.max']).toBe('2s · config.yaml:15 (route charges)');
 });
 
-test('a route does not change its neighbours', () => {
+test('a route does not change other routes', () => {
   expect(valuesOf(load(LAYERS), 'stripe', 'default')['retry.backoff.max']).toBe('10s · built-in');
 });
 
@@ -55,7 +55,7 @@ test('every setting has an origin', () => {
   expect(Object.values(values).filter((value) => value.includes('undefined'))).toEqual([]);
 });
 
-test('a merged value is where its anchor has it', () => {
+test('a merged value has the place of its anchor', () => {
   const loaded = load(`
 x-careful: &careful
   attempts: 2
@@ -81,7 +81,7 @@ upstreams:
   expect(valuesOf(loaded, 'b', 'default')['retry.idempotency_header']).toMatch(/^x-one .*:2 /);
 });
 
-test('words stand for keys, which inherit like all others', () => {
+test('shorthands are keys, which are inherited like all others', () => {
   const loaded = load(`
 defaults: { retry: off, breaker: off, concurrency: 7 }
 upstreams:
@@ -100,13 +100,13 @@ upstreams:
   expect(again?.settings.concurrency).toMatchObject({ mode: 'adaptive', max: 7 });
 });
 
-test('a written bound bends the built-in value beside it', () => {
+test('a written bound adjusts the built-in value of its pair', () => {
   const { config } = load('upstreams: { a: { url: https://a.example, retry: { backoff: { max: 50ms } } } }');
   const settings = config.upstreams[0]?.routes[0]?.settings;
   expect(settings?.retry.backoff).toMatchObject({ baseMs: 50, overloadedBaseMs: 50, maxMs: 50 });
 });
 
-test('a route has to itself what it sets, and shares the rest', () => {
+test('a route has its own state for sections that it writes, and shares the rest', () => {
   const { config } = load(`
 upstreams:
   a:

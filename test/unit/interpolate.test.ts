@@ -28,7 +28,7 @@ test.each([
   ['${file:/run/secrets/two}', 'a\nb'],
 ])('%s becomes %s', (text, expected) => expect(textOf(text)).toBe(expected));
 
-test('what comes in is not looked at again', () => expect(textOf('${DOLLAR}')).toBe('$KEY ${KEY}'));
+test('an inserted value is not interpolated again', () => expect(textOf('${DOLLAR}')).toBe('$KEY ${KEY}'));
 
 test.each([
   ['${MISSING}', 'environment variable MISSING is not set; set it, or write ${MISSING:-default}'],
@@ -44,11 +44,11 @@ test.each([
   expect(interpolate(text, lookup).problems).toEqual([problem]);
 });
 
-test('says every missing one', () => {
+test('reports every missing variable', () => {
   expect(interpolate('${A}:${B}', lookup).problems).toHaveLength(2);
 });
 
-test('knows what came from outside, and so may be a secret', () => {
+test('marks a text with a value from outside, which may be a secret', () => {
   expect(interpolate('${KEY}', lookup).replaced).toBe(true);
   expect(interpolate('$$5', lookup).replaced).toBe(false);
 });

@@ -27,7 +27,7 @@ test('lines of one turn go out in one write, in order', async () => {
   expect(written).toEqual(['a\nb\n']);
 });
 
-test('a stalled reader holds up no line; those beyond the bound are counted, and told once it goes on', async () => {
+test('a stalled reader delays no line; lines beyond the bound are counted, and reported when it continues', async () => {
   const { lines, written, reports, turn, take } = stalled(6);
   for (const line of ['a\n', 'b\n', 'c\n', 'd\n', 'e\n']) lines.write(line);
   expect(lines.dropped).toBe(2);
@@ -43,7 +43,7 @@ test('a stalled reader holds up no line; those beyond the bound are counted, and
   expect(lines.dropped).toBe(2);
 });
 
-test('flushed() resolves when all lines are taken, and at once where none wait', async () => {
+test('flushed() resolves when all lines are written, and at once if none waits', async () => {
   const { lines, turn, take } = stalled(100);
   await lines.flushed();
   lines.write('a\n');
@@ -58,7 +58,7 @@ test('flushed() resolves when all lines are taken, and at once where none wait',
   expect(flushed).toBe(true);
 });
 
-test('a reader that has gone ends the waiting, and later lines are counted as lost', async () => {
+test('a reader that has gone ends flushed(), and later lines are counted as lost', async () => {
   const { lines, stream, turn } = stalled(100);
   lines.write('a\n');
   await turn();

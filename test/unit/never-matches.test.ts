@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import { Router } from '../../src/routing/router.ts';
 
-describe('a path pattern that can match no call is refused, with what to write', () => {
+describe('a path pattern that can match no call is refused, with the fix', () => {
   test.each([
     ['/v1/charges/{id}', 'write :id, or * for any segment'],
     ['/v1/{id}.json', 'write :id, or * for any segment'],
@@ -56,11 +56,11 @@ test.each([
   expect(load(`url: "${url}"`).join()).toMatch(/^config\.yaml:2:13 {2}upstreams\.a\.url: /);
 });
 
-test('a placeholder in url is told what to write', () => {
+test('a placeholder in url is refused with the fix', () => {
   expect(load('url: "https://{shop}.myshopify.com"').join()).toContain('write ${NAME}');
 });
 
-test('a route that the allow-list denies as a whole is warned of', () => {
+test('a route that the allow-list denies completely gives a warning', () => {
   const of = (allow: string, match: string) =>
     load(`url: https://a.example, allow: ["${allow}"], routes: [{ match: { ${match} } }]`);
   expect(of('GET /v1/**', 'path: /v2/x')).toEqual([

@@ -52,8 +52,8 @@ const problems = (upstream: string, files?: Record<string, string>): string[] =>
   return loaded.ok ? [] : loaded.problems.map(formatProblem);
 };
 
-describe('a preset lies', () => {
-  test('above the defaults and below what the upstream says, and tells where each value stands', () => {
+describe('a preset is', () => {
+  test('between the defaults and the upstream, and names the place of each value', () => {
     const defaults = 'defaults: { timeouts: { attempt: 1s, idle: 3s } }\n';
     const seen = values(good(`${PRESET}    timeouts: { total: 50s }\n`, defaults), 'default');
     expect(seen['timeouts.attempt']).toBe('7s · etc/own.yaml:3 (preset)');
@@ -62,14 +62,14 @@ describe('a preset lies', () => {
     expect(seen['retry.attempts']).toBe('4 · etc/own.yaml:4 (preset)');
   });
 
-  test('with its routes below the upstream too: what the user writes wins over all that a preset says', () => {
+  test('below the upstream with its routes too: values of the file win over all values of a preset', () => {
     expect(values(good(), 'search')['timeouts.attempt']).toBe('20s · etc/own.yaml:10 (preset)');
     const seen = values(good(`${PRESET}    timeouts: { attempt: 2s }\n`), 'search');
     expect(seen['timeouts.attempt']).toBe('2s · etc/config.yaml:5 (upstreams.api)');
     expect(seen['retry.safe']).toBe('true · etc/own.yaml:9 (preset)');
   });
 
-  test('with what it knows of an endpoint below a route of the user’s for the same', () => {
+  test('below a route of the file for the same endpoint', () => {
     const route = `${PRESET}    routes:\n      - { name: mine, match: { method: POST, path: /search/users }, retry: { attempts: 2 } }\n`;
     const seen = values(good(route), 'mine');
     expect(seen['retry.safe']).toBe('true · etc/own.yaml:9 (preset)');
@@ -82,12 +82,12 @@ describe('the routes of a preset', () => {
   const names = (upstream: string) =>
     good(upstream).config.upstreams[0]?.routes.map(({ name, path }) => `${name} ${path}`);
 
-  test('come after those of the user, without what the URL says already', () => {
+  test('come after those of the file, without the path of the URL', () => {
     const more = `${PRESET}    routes: [{ match: { path: /users } }]\n`;
     expect(names(more)).toEqual(['users /users', 'search /search/**', 'default /**']);
   });
 
-  test('vanish where the user’s routes take all their calls, and give way by name', () => {
+  test('are left out if routes of the file take all their calls, and lose a name that the file uses', () => {
     expect(names(`${PRESET}    routes: [{ match: { path: /search/** } }]\n`)).toEqual([
       'search-all /search/**',
       'default /**',
@@ -100,11 +100,11 @@ describe('the routes of a preset', () => {
   });
 });
 
-test('a file of one’s own is watched as the configuration is', () => {
+test('a preset file is watched like the configuration', () => {
   expect([...good().files.keys()]).toEqual(['etc/config.yaml', 'etc/own.yaml']);
 });
 
-test('built-in values give way to a preset’s as they do to written ones, and warnings spare it', () => {
+test('built-in values are adjusted to those of a preset, which gives no warnings', () => {
   const loaded = load(`${PRESET}    retry: off\n`, { 'etc/own.yaml': 'retry: { backoff: { max: 50ms } }\n' });
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   expect(loaded.config.upstreams[0]?.routes[0]?.settings.retry.backoff).toMatchObject({
@@ -117,8 +117,8 @@ test('built-in values give way to a preset’s as they do to written ones, and w
   });
 });
 
-describe('what is wrong is told with its place', () => {
-  test('a name that there is not', () => {
+describe('a problem is reported with its place', () => {
+  test('an unknown name', () => {
     expect(problems('    preset: stirpe\n')).toEqual([
       'etc/config.yaml:4:13  upstreams.api.preset: "stirpe" is not a preset; did you mean "stripe"?',
     ]);
@@ -128,13 +128,13 @@ describe('what is wrong is told with its place', () => {
     expect(problems('    preset: constructor\n')).toHaveLength(1);
   });
 
-  test('a file that there is not', () => {
+  test('a missing file', () => {
     expect(problems('    preset: ./gone.yaml\n')).toEqual([
       'etc/config.yaml:4:13  upstreams.api.preset: cannot read ./gone.yaml: no such file',
     ]);
   });
 
-  test('what is in the file, each with line and column, after what is in the configuration', () => {
+  test('problems of the file with line and column, after those of the configuration', () => {
     const file = `retires: 3
 errors:
   rules:
@@ -161,7 +161,7 @@ routes:
     ]);
   });
 
-  test('an error rule that says nothing, of all calls or of an endpoint', () => {
+  test('an error rule without a meaning, for all calls or for an endpoint', () => {
     const file = `errors: { rules: [{ status: 402 }] }
 routes:
   - { match: { path: /a }, errors: { rules: [{ status: 409, throttled: true }, { text: gone }] } }
@@ -172,7 +172,7 @@ routes:
     ]);
   });
 
-  test('YAML that is none', () => {
+  test('invalid YAML', () => {
     expect(problems('    preset: ./own.yaml\n', { 'etc/own.yaml': 'a: [1\n' })[0]).toMatch(
       /^etc\/own\.yaml:/,
     );
@@ -196,7 +196,7 @@ test.each([
   expect(covers({ methods: ['POST'], path: wide }, { methods: undefined, path: narrow })).toBe(false);
 });
 
-test('the example in docs/configuration.md is sound', () => {
+test('the example in docs/configuration.md is valid', () => {
   const blocks = [...readFileSync('docs/configuration.md', 'utf8').matchAll(/```yaml\n(.*?)```/gs)].map(
     ([, text = '']) => text,
   );

@@ -39,7 +39,7 @@ interface Seen {
   readonly keyed?: boolean;
 }
 
-/** What becomes of a reply: `retry` or why not, the rule's name, and the wait that was asked for. */
+/** The result of a reply: `retry` or why not, the rule's name, and the wait that was asked for. */
 function outcome(preset: string, { status, headers = [], body = '', call = 'POST /x', keyed }: Seen): string {
   const [method = '', path = ''] = call.split(' ');
   const route = routeOf(load(preset), method, path);
@@ -65,7 +65,7 @@ function outcome(preset: string, { status, headers = [], body = '', call = 'POST
 
 const error = (fields: object) => ({ error: fields });
 
-describe('what replies of each API mean', () => {
+describe('the meaning of replies of each API', () => {
   test.each<[string, Seen, string]>([
     // Stripe
     [
@@ -374,7 +374,7 @@ describe('what replies of each API mean', () => {
   ])('%s %j: %s', (preset, seen, expected) => expect(outcome(preset, seen)).toBe(expected));
 });
 
-describe('what replies of each API say of its quotas', () => {
+describe('quotas in replies of each API', () => {
   const reading = (bucket: string, remaining: number, limit: number, resetMs: number) => ({
     bucket,
     remaining,
@@ -464,7 +464,7 @@ describe('what replies of each API say of its quotas', () => {
       ['X-RateLimit-Limit', '350', 'X-RateLimit-Remaining', '0', 'X-RateLimit-Reset', '2026-01-01T00:02Z'],
       [reading('default', 0, 350, 120_000)],
     ],
-    // What the standard says is read whatever the preset.
+    // Fields of the standard are read with every preset.
     ['twilio', ['RateLimit', '"default";r=3;t=9'], [{ remaining: 3, resetMs: 9_000 }]],
   ])('%s', (preset, headers, expected) => {
     const { quota } = routeOf(load(preset), 'POST', '/x').settings;
@@ -484,12 +484,12 @@ describe('what replies of each API say of its quotas', () => {
     ['google', 'x-goog-api-key'],
     ['shopify', 'x-shopify-access-token'],
     ['github', 'authorization'],
-  ])('%s tells callers apart by %s', (preset, header) => {
+  ])('%s identifies callers by %s', (preset, header) => {
     expect(routeOf(load(preset), 'GET', '/x').settings.quota.credentialHeaders).toContain(header);
   });
 });
 
-test('200 with ratelimited is seen where the user has it looked into', () => {
+test('200 with ratelimited is recognised with inspect: all', () => {
   const { settings } = routeOf(load('slack', ', errors: { inspect: all }'), 'POST', '/api/chat.postMessage');
   const head = { status: 200, headers: ['Content-Type', 'application/json; charset=utf-8'] };
   const judge = new Judge(settings.inspection);
@@ -501,11 +501,11 @@ test('200 with ratelimited is seen where the user has it looked into', () => {
 });
 
 describe.each(Object.entries(PRESETS))('%s', (name, preset) => {
-  test('is sound, changes nothing that it does not say, and warns of nothing', () => {
+  test('is valid, changes only its own keys, and gives no warnings', () => {
     expect(load(name).warnings).toEqual([]);
   });
 
-  test('has a source for every value that it sets, and explain prints it', () => {
+  test('has a source for every value, and explain prints it', () => {
     const loaded = load(name);
     for (const route of loaded.config.upstreams[0]?.routes ?? []) {
       const said = routeValues(loaded, route).filter(({ origin }) => origin !== 'built-in');
@@ -515,7 +515,7 @@ describe.each(Object.entries(PRESETS))('%s', (name, preset) => {
     }
   });
 
-  test('prints as a file that says the same', () => {
+  test('prints as a file with the same meaning', () => {
     const file = presetFile(name);
     if (!('text' in file)) throw new Error(file.problem);
     const own = load('./own.yaml', '', { 'own.yaml': file.text }).config.upstreams[0]?.routes;

@@ -20,7 +20,7 @@ test.each([...RENAMED])('%s is gone, and %s is a key', (old, renamed) => {
   expect(knows(renamed)).toBe(true);
 });
 
-/** What is written for `b.c: 1` is `b: { c: 1 }`; a list holds one item. */
+/** `b.c: 1` is written as `b: { c: 1 }`; a list holds one item. */
 const written = (dotted: string): string =>
   dotted
     .split('.')

@@ -26,7 +26,7 @@ const match = (target: string, method = 'GET', host = '127.0.0.1:8080') => route
 const target = (found: Match<string>) =>
   found.kind === 'route' ? `${found.route} ${found.target}` : found.kind;
 
-describe('what is forwarded is what came, byte for byte below the mount', () => {
+describe('forwards the target below the mount, byte for byte', () => {
   test.each([
     ['/api', 'api /'],
     ['/api/', 'api /'],
@@ -53,7 +53,7 @@ describe('what is forwarded is what came, byte for byte below the mount', () => 
   ])('%s → %s', (from, to) => expect(target(match(from))).toBe(to));
 });
 
-describe('nothing climbs out of its mount', () => {
+describe('no path leaves its mount', () => {
   test.each([
     '/api/..',
     '/api/../shop',
@@ -81,14 +81,14 @@ describe('nothing climbs out of its mount', () => {
   );
 });
 
-describe('dots beside a separator that only some servers know', () => {
+describe('dots with a separator that only some servers know', () => {
   test.each(['/api/x%2F..%2Fy', '/api/a/b%5C..%5C..%5Cc', '/api/a%2Fb/../c', '/api/a/..%2Fc'])(
-    '%s stays below its mount in every reading, and passes as it is',
+    '%s stays below its mount for every server, and passes unchanged',
     (from) => expect(match(from).kind).toBe('route'),
   );
 
   test.each(['/..', '/../x', '/a%2F..%2F..%2Fx', '/%252e%252e%252fx', '/..;/x'])(
-    '%s passes where there is nothing to leave',
+    '%s passes if there is no bound to leave',
     (path) => {
       const root = {
         mount: { path: '/' },
@@ -106,7 +106,7 @@ describe('dots beside a separator that only some servers know', () => {
   );
 });
 
-describe('what is not a path is refused', () => {
+describe('a target that is not a path is refused', () => {
   test.each(['*', 'http://shop.local/x', 'shop.local:443', ''])('%s', (from) =>
     expect(match(from)).toMatchObject({ kind: 'bad_target' }),
   );
@@ -158,7 +158,7 @@ describe('routes: the first that matches by method and path', () => {
     ['GET', '/shop/statics', 'none'],
     ['GET', '/shop/v1/x.json', 'json'],
     ['GET', '/shop/v1/xjson', 'none'],
-    // Looked at in its normal form: nobody walks around a rule by spelling its path another way.
+    // Matched in its normal form, so that another spelling of the path does not get around a rule.
     ['POST', '/shop/v1/%63harges', 'create'],
     ['POST', '/shop/x/../v1/./charges', 'create'],
     ['POST', '/shop/v1/charges?x=/', 'create'],
@@ -168,7 +168,7 @@ describe('routes: the first that matches by method and path', () => {
     expect(found.kind === 'route' ? found.route : found.kind).toBe(route);
   });
 
-  test('why nothing matched is told, in brief', () => {
+  test('the reason why nothing matched is short', () => {
     expect(match('/nowhere')).toEqual({ kind: 'none', why: 'no upstream is mounted at /nowhere' });
     expect(match('/shop/nothing')).toEqual({ kind: 'none', why: 'no route matches GET /nothing' });
     const long = match(`/${'a'.repeat(5_000)}`);
@@ -176,7 +176,7 @@ describe('routes: the first that matches by method and path', () => {
   });
 });
 
-test('a pattern is literal but for its wildcards', () => {
+test('a pattern is literal except for its wildcards', () => {
   expect(pathPattern('/a.b(c)+')('/a.b(c)+')).toBe(true);
   expect(pathPattern('/a.b')('/aXb')).toBe(false);
   expect(pathPattern('/**')('')).toBe(true);

@@ -45,7 +45,7 @@ const SMALL = ['--rps', '8', '--for', '10s'];
 const report = async (...args: string[]) => JSON.parse((await run(...args, '--json')).out) as Report;
 
 describe('the same seed', () => {
-  test('gives the same bytes, and another one others', async () => {
+  test('gives the same output, and another seed a different one', async () => {
     const once = await run('api', ...SMALL, '--json');
     expect(await run('api', ...SMALL, '--json')).toEqual(once);
     expect((await run('api', ...SMALL, '--json', '--seed', '2')).out).not.toBe(once.out);
@@ -57,8 +57,8 @@ describe('the same seed', () => {
   });
 });
 
-describe('for people', () => {
-  test('figures beside those of the defaults, the bound and a chart', async () => {
+describe('as text', () => {
+  test('figures next to those of the defaults, the bound and a chart', async () => {
     const { code, out } = await run('api', '--fault', 'outage');
     expect(code).toBe(0);
     expect(out).toMatch(
@@ -75,19 +75,19 @@ describe('for people', () => {
     expect(out).toContain('└── outage ──┘');
   });
 
-  test('says so when the configuration is the default', async () => {
+  test('says that the configuration is the default', async () => {
     const { out } = await run('plain', ...SMALL);
     expect(out).toContain('These are the built-in defaults.');
     expect(out).not.toContain('built-in defaults  ');
   });
 
-  test('a brownout that a bold configuration sustains, and the default does not', async () => {
+  test('a brownout that an aggressive configuration sustains, and the default does not', async () => {
     const { out, err } = await run('api', '--route', 'bold', '--fault', 'brownout');
     expect(err).toMatch(/^warning: 80\/s · \(1 \+ 2\).*sustain an outage, and no breaker or adaptive limit/);
     expect(out).toMatch(/time to recover +never \(in 180 s\) +\d+ s\n/);
   });
 
-  test('no warning where there is room for the retries', async () => {
+  test('no warning if there is capacity for the retries', async () => {
     expect((await run('api', ...SMALL, '--capacity', '20')).err).toBe('');
   });
 
@@ -99,7 +99,7 @@ describe('for people', () => {
 });
 
 describe('the scenario', () => {
-  test('is what was asked for', async () => {
+  test('has the values of the options', async () => {
     const args = [
       '--fault',
       'flaky=25%',
@@ -127,7 +127,7 @@ describe('the scenario', () => {
     });
   });
 
-  test('the number of callers multiplies what budgets allow', async () => {
+  test('the number of callers multiplies the budgets', async () => {
     const { config: one } = await report('api', '--fault', 'exhausted', '--rps', '40');
     const { config: forty } = await report('api', '--fault', 'exhausted', '--rps', '40', '--callers', '40');
     expect(one.figures.during.attemptsPerRequest).toBeLessThan(1.1);
@@ -136,7 +136,7 @@ describe('the scenario', () => {
     );
   });
 
-  test('a POST is not repeated, but with a key it is, and where it only reads', async () => {
+  test('a POST is repeated only with a key or on a safe route', async () => {
     const flaky = ['--fault', 'flaky=0.5', ...SMALL];
     const { config: write } = await report('api', '--route', 'write', ...flaky);
     const { config: charge, defaults } = await report('api', '--route', 'charge', ...flaky);
@@ -145,7 +145,7 @@ describe('the scenario', () => {
     const ask = await report('api', '--route', 'ask', ...flaky);
     expect(ask.config.figures.whole.attempts).toBeGreaterThan(ask.config.figures.whole.requests);
     expect(ask.defaults?.figures.whole.attempts).toBeGreaterThan(ask.config.figures.whole.requests);
-    // What a key means to the API is a fact, which the defaults do not change.
+    // The meaning of a key is a fact about the API, which the defaults do not change.
     expect(defaults?.figures.whole.attempts).toBeGreaterThan(charge.figures.whole.requests);
   });
 
@@ -168,7 +168,7 @@ test('--svg writes a chart with both configurations', async () => {
   expect(svg).not.toMatch(/NaN|undefined|Infinity/);
 });
 
-test('where nothing arrived the line has a gap', async () => {
+test('a line has a gap if nothing arrived', async () => {
   await run('api', '--rps', '0.2', '--svg', 'gaps.svg');
   const svg = readFileSync(join(folder, 'gaps.svg'), 'utf8');
   expect(svg).not.toMatch(/NaN|undefined|Infinity/);
@@ -200,7 +200,7 @@ test.each([
   [['api', '--callers', '1.5'], '--callers: "1.5" is not a whole number'],
   [['api', '--seed=-1'], '--seed: "-1" is not a whole number'],
   [['api', '--rps', '90000'], 'more than 2000000 calls; lower --rps and --capacity by the same factor'],
-])('%j is called wrongly', async (args, why) => {
+])('%j is wrong usage', async (args, why) => {
   const { code, out, err } = await run(...args);
   expect({ code, out }).toEqual({ code: 2, out: '' });
   expect(err).toContain(`breakwater: ${why}`);

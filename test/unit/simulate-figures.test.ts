@@ -45,18 +45,18 @@ describe('figures', () => {
     // The 5-s window from second 15 on has 48 of 50: 96 %. From second 14 on, 38 of 50.
     [15, (at: number) => at < 10_000 || at >= 30_200],
     [undefined, (at: number) => at < 10_000],
-    // A relapse of a second within the six windows that count starts them anew.
+    // A relapse of a second within the six windows that count starts them again.
     [9, (at: number) => at < 10_000 || (at >= 15_000 && (at < 23_000 || at >= 24_000))],
   ])('recovered after %s s', (seconds, ok) =>
     expect(figuresOf(steady(ok), 3).recoveredAfterSeconds).toBe(seconds),
   );
 
-  test('an empty minute is a success, and no load at all is no amplification', () => {
+  test('a minute without load counts as success, without amplification', () => {
     const run: Run = { ...steady(() => true), calls: [], reached: [], served: 0, wasted: 0 };
     expect(figuresOf(run, 3)).toMatchObject({ during: { success: 1, attemptsPerRequest: 0 }, wasted: 0 });
   });
 
-  test('the rescued share is counted against what this luck allowed', () => {
+  test('the rescued share is relative to the best possible result of this seed', () => {
     const flaky = outageScenario(
       { kind: 'flaky', share: 0.5 },
       { faultAtMs: 0, faultMs: 115_000, endMs: 115_000, seed: 4 },
@@ -80,7 +80,7 @@ describe('the bound', () => {
   const settings = builtInSettings();
   const outage = { fault: { kind: 'outage' }, callers: 4, capacityPerSecond: 100 } as const;
 
-  test('is the budget: cap and refill per caller, a share of the successes', () => {
+  test('is the budget: cap and refill per caller, and a share of the successes', () => {
     const bound = attemptsBound(settings, outage, { requests: 1_000, successes: 100, ms: 30_000 });
     expect(bound).toEqual({
       attempts: 1_152,
@@ -89,7 +89,7 @@ describe('the bound', () => {
     });
   });
 
-  test('is twice the tokens where the upstream asks for the wait, whose price is half', () => {
+  test('counts tokens twice if the upstream asks for the wait, because such a retry costs half', () => {
     const limited = { ...outage, fault: { kind: 'rate-limited' } } as const;
     const bound = attemptsBound(settings, limited, { requests: 1_000, successes: 100, ms: 30_000 });
     expect(bound.attempts).toBe(1_304);
@@ -107,13 +107,13 @@ describe('the warning', () => {
   const settings = builtInSettings();
   const load = { ratePerSecond: 80, callers: 1, capacityPerSecond: 100 };
 
-  test('comes when load and retries together are above the capacity, and says what would do', () => {
+  test('appears if load and retries together exceed the capacity, with the fix', () => {
     expect(overloadWarning(settings, load)).toBe(
       '80/s · (1 + 1) + 0.1/s = 160.1/s is above the stated capacity of 100/s, so retries could sustain an outage but for the breaker and the adaptive limit; retry.budget.ratio 0.24 or less rules it out',
     );
   });
 
-  test('is graver where nothing else ends it', () => {
+  test('is stronger if no breaker and no limit would end the overload', () => {
     const { breaker, concurrency } = settings;
     const bare = {
       ...settings,
@@ -129,9 +129,9 @@ describe('the warning', () => {
     ['there is room for the retries', settings, { ...load, capacityPerSecond: 161 }],
     ['there are none', { ...settings, retry: { ...settings.retry, attempts: 1 } }, load],
     ['they are few', { ...settings, budget: { ...settings.budget, ratio: 0.2 } }, load],
-  ])('does not come when %s', (_why, given, at) => expect(overloadWarning(given, at)).toBeUndefined());
+  ])('does not appear if %s', (_why, given, at) => expect(overloadWarning(given, at)).toBeUndefined());
 
-  test('the refill of many callers counts', () => {
+  test('includes the refill of many callers', () => {
     const few = { ...settings, budget: { ...settings.budget, ratio: 0.2 } };
     expect(overloadWarning(few, { ...load, callers: 80 })).toContain('+ 8/s = 104/s');
   });
@@ -148,10 +148,10 @@ describe('charts', () => {
     expect(bars([0, 1, 4, 8, 12, 16, 99, undefined], 16, 2)).toEqual(['    ▄██ ', ' ▁▄████ ']);
   });
 
-  test('what is there is seen, however small', () => expect(bars([0.001], 1_000, 1)).toEqual(['▁']));
+  test('a small value is visible', () => expect(bars([0.001], 1_000, 1)).toEqual(['▁']));
   test('no scale, no bars', () => expect(bars([0, 0], 0, 1)).toEqual(['  ']));
 
-  test('the bracket holds its name, or has it beside', () => {
+  test('the bracket has its name inside, or next to it', () => {
     expect(bracket(2, 16, 'outage')).toBe('  └── outage ──┘');
     expect(bracket(1, 4, 'outage')).toBe(' └─┘ outage');
   });

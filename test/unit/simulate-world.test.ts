@@ -22,7 +22,7 @@ import { combine } from '../../src/telemetry/observer.ts';
 import { sending, type StubCall, stubCall } from '../support/stub-call.ts';
 
 describe('the virtual clock', () => {
-  test('runs events in the order of their time, and those of one moment in the order they were made', async () => {
+  test('runs events by time, and those of the same time in the order of creation', async () => {
     const clock = new VirtualClock();
     const seen: string[] = [];
     const random = seededRandom(1);
@@ -35,7 +35,7 @@ describe('the virtual clock', () => {
     expect(seen).toEqual(expected.map(({ at, index }) => `${at}/${index}`));
   });
 
-  test('lets everything that waits for promises run before the next event, however long the chain', async () => {
+  test('runs all code that waits for promises before the next event, however long the chain', async () => {
     const clock = new VirtualClock();
     const seen: string[] = [];
     clock.timer(1, () => {
@@ -49,7 +49,7 @@ describe('the virtual clock', () => {
     expect(seen).toEqual(['chain at 1', 'next event']);
   });
 
-  test('does so for what began before it ran', async () => {
+  test('does so for code that started before the clock', async () => {
     const clock = new VirtualClock();
     const seen: string[] = [];
     void (async () => {
@@ -73,13 +73,13 @@ describe('the virtual clock', () => {
     clock.timer(40, note('never')).cancel();
     await clock.run(Infinity);
     expect(ends).toEqual(['slept 10', 'woken 30 enough']);
-    // What was called off does not move time either.
+    // A cancelled timer does not advance the time either.
     expect(clock.now()).toBe(30);
     expect(signal.listenerCount).toBe(0);
     await expect(clock.sleep(1, signal)).rejects.toThrow('enough');
   });
 
-  test('stops at its end, and wall time moves along', async () => {
+  test('stops at its end, and wall time advances too', async () => {
     const clock = new VirtualClock();
     const start = clock.wallTime();
     let late = false;
@@ -90,7 +90,7 @@ describe('the virtual clock', () => {
   });
 });
 
-describe('seeded luck', () => {
+describe('seeded random numbers', () => {
   test('is the same for the same seed and differs between streams', () => {
     const rolls = (seed: number) => Array.from({ length: 5 }, seededRandom(seed));
     expect(rolls(7)).toEqual(rolls(7));
@@ -191,7 +191,7 @@ describe('faults', () => {
     expect(faults.treat(asked(), 6_000).kind).toBe('serve');
   });
 
-  test('bad luck belongs to the attempt, whenever it comes', () => {
+  test('a random failure depends on the attempt, not on its time', () => {
     const flaky = scenario({ kind: 'flaky', share: 0.3 });
     const faults = new FaultSchedule(flaky);
     const unlucky = Array.from({ length: 5_000 }, (_, i) =>
@@ -234,7 +234,7 @@ describe('the simulated upstream', () => {
     expect([calm, down].map(({ signal }) => signal.listenerCount)).toEqual([0, 0]);
   });
 
-  test('works on for those who have left, and counts it as waste', async () => {
+  test('serves requests of clients that have gone, and counts them as waste', async () => {
     const clock = new VirtualClock();
     const upstream = new SimulatedUpstream(
       outageScenario({ kind: 'brownout' }, { faultAtMs: 0 }),
@@ -252,7 +252,7 @@ describe('the simulated upstream', () => {
     expect(left.entries.at(-1)?.slice(0, 4)).toEqual(['attemptFailed', 1, 'attempt_timeout', 'sent_unknown']);
   });
 
-  test('a blackhole keeps silent until the caller gives up', async () => {
+  test('a blackhole is silent until the caller gives up', async () => {
     const clock = new VirtualClock();
     const upstream = new SimulatedUpstream(
       outageScenario({ kind: 'blackhole' }, { faultAtMs: 0 }),
@@ -291,7 +291,7 @@ describe('the simulated upstream', () => {
   });
 });
 
-test('a sidecar ties its budget to its breaker, as the proxy does', () => {
+test('the budget of a sidecar follows its breaker, as in the proxy', () => {
   const clock = new VirtualClock();
   const upstream = new SimulatedUpstream(outageScenario({ kind: 'outage' }), clock, known);
   const world = { clock, random: seededRandom(1), observer: combine(), upstream: upstream.send };
@@ -312,13 +312,13 @@ describe('troubles of an endpoint', () => {
   };
   const refused: Effect = { kind: 'answers', status: 503, headers: ['Retry-After', '3600'] };
 
-  test('are its own, and only as many as said', () => {
+  test('affect only that endpoint, and at most the given number of attempts', () => {
     const treat = treatmentOf({ does: refused, most: 1 });
     expect(treat(0)).toMatchObject({ kind: 'refuse', status: 503, headers: ['Retry-After', '3600'] });
     expect(treat(1).kind).toBe('serve');
   });
 
-  test('a connection breaks, or no answer comes before the fault is over', () => {
+  test('a connection breaks, or no answer comes before the end of the fault', () => {
     expect(treatmentOf({ does: { kind: 'breaks', code: 'connection_refused' } })(0).kind).toBe('break');
     expect(treatmentOf({ does: { kind: 'hangs', untilOver: true } })(20_000)).toEqual({
       kind: 'silence',
@@ -338,7 +338,7 @@ describe('troubles of an endpoint', () => {
     },
   });
 
-  test('a window says what is left, counts each key alone, and is whole again at its end', () => {
+  test('a window reports the rest, counts each key separately, and is reset at its end', () => {
     const treat = treatmentOf(limits({}));
     const fields = (left: string, reset: string) => [
       'X-RateLimit-Limit',
@@ -356,7 +356,7 @@ describe('troubles of an endpoint', () => {
     expect(treat(10_000, { key: 'a' }).kind).toBe('serve');
   });
 
-  test('a bucket flows back one by one, and its reset is when it is full', () => {
+  test('a bucket refills continuously, and its reset is when it is full', () => {
     const treat = treatmentOf(limits({ refill: 'bucket', tells: 'openai' }));
     treat(0);
     treat(0);
@@ -380,7 +380,7 @@ describe('traffic', () => {
   const endpoints: readonly Endpoint[] = [{ path: '/often', weight: 3 }, { path: '/orders/{n}' }];
   const load = outageScenario({ kind: 'own' }, { endMs: 100_000, ratePerSecond: 10, endpoints });
 
-  test('comes by weight, each call with a name of its own', () => {
+  test('is distributed by weight, and each call has its own target', () => {
     const all = [...trafficOf(load)];
     const often = all.filter(({ endpoint: one }) => one.path === '/often');
     expect(often.length / all.length).toBeCloseTo(0.75, 1);
@@ -388,7 +388,7 @@ describe('traffic', () => {
     expect(all.map(({ target }) => target).join(' ')).toMatch(/\/often\?n=\d+ .*\/orders\/\d+/);
   });
 
-  test('has its bursts, also where nothing else comes', () => {
+  test('has bursts, even without other calls', () => {
     const bursts = [
       { atMs: 5_000, calls: 2 },
       { atMs: 1_000, calls: 1 },
@@ -413,7 +413,7 @@ describe('clients', () => {
     expect(calls).toMatchObject([{ ok: false, tries: 1, attempts: 0, failure: undefined }]);
   });
 
-  test('give up, and their SDK tries again later', async () => {
+  test('give up, and their SDK retries later', async () => {
     const clients = { giveUpMs: 1_000, retries: 5 };
     const { calls, reached } = await simulateDirect(subjectWith(), { ...hung, clients });
     expect(calls).toMatchObject([{ ok: true, failure: undefined }]);
@@ -422,7 +422,7 @@ describe('clients', () => {
     expect(reached.length).toBe(4);
   });
 
-  test('a proxy that has tried all tells the SDK not to', async () => {
+  test('a proxy that has used all attempts stops the retries of the SDK', async () => {
     const down = { ...hung, fault: { kind: 'outage' }, clients: { retries: 2 } } as const;
     const [through] = (await simulate(subjectWith(), down)).calls;
     expect(through).toMatchObject({ ok: false, tries: 1, attempts: 3 });

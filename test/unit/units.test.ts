@@ -88,7 +88,7 @@ test.each([
   ['http://a:1', '"http://a:1" is not an address; write host:port, for example 127.0.0.1:8080 or [::1]:8080'],
 ])('address %j', (found, result) => expect(valueOf(parseAddress(found))).toEqual(result));
 
-test('what is shown can be written again', () => {
+test('a formatted value parses to the same value', () => {
   for (const ms of [0, 1, 250, 1_500, 90_000, 60_000, 3_600_000, 5_400_000, 86_400_000]) {
     expect(valueOf(parseDuration(formatDuration(ms)))).toBe(ms);
   }

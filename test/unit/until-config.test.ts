@@ -26,7 +26,7 @@ function optionsOf(written: string, before = '') {
 }
 
 describe('until', () => {
-  test('makes a route durable, with waits and a deadline of its own', () => {
+  test('makes a route durable, with its own waits and deadline', () => {
     const [options] =
       optionsOf(`    durable: { until: { ${SUCCESS}, delay: { max: 1m }, deadline: 3d } }`) ?? [];
     expect(options?.deadlineMs).toBe(3 * 86_400_000);
@@ -40,20 +40,20 @@ describe('until', () => {
     ]);
   });
 
-  test('leaves the deadline of the route where it has none', () => {
+  test('keeps the deadline of the route if it has none', () => {
     expect(optionsOf(`    durable: { deadline: 2h, until: { ${SUCCESS} } }`)?.[0]?.deadlineMs).toBe(
       7_200_000,
     );
   });
 
-  test('what is built in bends to what is written', () => {
+  test('a built-in wait is adjusted to a written one', () => {
     const delay = (text: string) =>
       optionsOf(`    durable: { until: { ${SUCCESS}, delay: ${text} } }`)?.[0]?.poll?.delay;
     expect(delay('{ min: 5m }')).toEqual({ minMs: 300_000, maxMs: 300_000 });
     expect(delay('{ max: 500ms }')).toEqual({ minMs: 500, maxMs: 500 });
   });
 
-  test('a route’s poll takes the place of the upstream’s until', () => {
+  test('the poll of a route replaces the until of the upstream', () => {
     const route = `    routes: [{ match: { path: /a }, durable: { poll: { target: "header:Location", until: { ${SUCCESS} } } } }]`;
     const found = optionsOf(`    durable: { until: { ${SUCCESS} } }\n${route}`);
     expect(found?.map((options) => options?.poll?.target)).toEqual([
@@ -62,7 +62,7 @@ describe('until', () => {
     ]);
   });
 
-  test('poll.target takes a path with values of the reply', () => {
+  test('poll.target can be a path with values of the reply', () => {
     const polled = `{ poll: { target: "/v1/payments/{json:/data/id}/status?full=1", until: { ${SUCCESS} } } }`;
     expect(optionsOf(`    durable: ${polled}`)?.[0]?.poll?.target).toEqual({
       from: 'path',

@@ -24,7 +24,7 @@ function watched(path: (folder: string) => string = (folder) => join(folder, 'co
   return { folder, file, clock, changes, watch, looks };
 }
 
-test('a file that stays the same is no change, however often it is looked at', async () => {
+test('a file that stays the same is no change, however often it is polled', async () => {
   const { changes, looks } = watched();
   await looks(5);
   expect(changes).toEqual([]);
@@ -41,7 +41,7 @@ test('an edit in place is a change once it has settled', async () => {
   expect(changes).toHaveLength(1);
 });
 
-test('content that still changes is waited for', async () => {
+test('content that still changes is not loaded yet', async () => {
   const { file, changes, looks } = watched();
   for (const text of ['two', 'three', 'four']) {
     writeFileSync(file, text);
@@ -62,7 +62,7 @@ test('a write that leaves size and times alone is found by its content', async (
   expect(changes).toHaveLength(1);
 });
 
-test('a file that is touched without a new content is no change', async () => {
+test('a file that is touched without new content is no change', async () => {
   const { file, changes, looks } = watched();
   await looks(2);
   utimesSync(file, 1, 1);
@@ -101,7 +101,7 @@ test('a file that goes away is one change, and so is its return', async () => {
   expect(changes).toHaveLength(2);
 });
 
-test('a change between the load and the first look is found', async () => {
+test('a change between the load and the first poll is found', async () => {
   const { file, changes, looks, watch } = watched();
   writeFileSync(file, 'three');
   // A reload has read `two`, which a moment later is `three`.
@@ -110,7 +110,7 @@ test('a change between the load and the first look is found', async () => {
   expect(changes).toHaveLength(1);
 });
 
-test('a load of other files is looked after from then on', async () => {
+test('the files of a later load are watched from then on', async () => {
   const { folder, file, changes, looks, watch } = watched();
   writeFileSync(join(folder, 'other'), 'x');
   watch.loaded(

@@ -17,7 +17,7 @@ test.each([
   expect(places('a.md', `${found[0]?.toUpperCase()}${found.slice(1)} begins.\n`)).toEqual(['a.md:1']);
 });
 
-test.each(['/** What', '// What', ' * What', '/* Who', '# Whose'])(
+test.each(['/**', '//', ' *', '/*', '#'].flatMap((mark) => [`${mark} What`, `${mark} Whose`]))(
   'a comment that begins with "%s" is found',
   (start) => expect(places('a.ts', `\n${start} follows is a comment.\n`)).toEqual(['a.ts:2']),
 );
