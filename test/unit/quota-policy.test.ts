@@ -674,6 +674,40 @@ describe('cost', () => {
   });
 });
 
+describe('what a learned limit applies to', () => {
+  const at = (target: string, model?: string): StubCall => {
+    const call = stubCall({ target, deadline: 1e9, headers: ['content-type', 'application/json'] });
+    const whole = [Buffer.from(JSON.stringify({ model }))];
+    return { ...call, body: { ...call.body, whole: () => Promise.resolve(whole) } };
+  };
+
+  /** Two refusals of one call close something. Says which of the others leave at once. */
+  async function leaveAtOnce(scope: QuotaOptions['scope'], refused: StubCall, others: readonly StubCall[]) {
+    const world = setUp({ scope });
+    await limited(world, ['Retry-After', '60'], () => refused);
+    expect(world.closings.length).toBe(1);
+    const left: boolean[] = [];
+    for (const call of others) {
+      const before = world.attempts.length;
+      world.send(call).catch(() => {});
+      await settled();
+      left.push(world.attempts.length > before);
+    }
+    world.drain();
+    return left;
+  }
+
+  test('scope: credential: all paths', async () => {
+    expect(await leaveAtOnce('credential', at('/a'), [at('/a'), at('/b')])).toEqual([false, false]);
+    expect(await leaveAtOnce('auto', at('/a'), [at('/a'), at('/b')])).toEqual([false, true]);
+  });
+
+  test('scope: /model: what the body names, whatever the path', async () => {
+    const others = [at('/a', 'large'), at('/b', 'large'), at('/a', 'small')];
+    expect(await leaveAtOnce('/model', at('/a', 'large'), others)).toEqual([false, false, true]);
+  });
+});
+
 test('who waits for a quota that was forgotten, for others came in between, is told of a drain too', async () => {
   const { drain, quota, send } = setUp({ windows: ONE_A_SECOND });
   const by = (n: number) => stubCall({ headers: ['authorization', 'x'.repeat(n)], deadline: 60_000 });

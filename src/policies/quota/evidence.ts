@@ -66,9 +66,9 @@ export class Evidence {
     if (this.#whole) this.#scopes.add(scope);
   }
 
-  /** Whether it was met in this scope. */
+  /** Whether it was met in this scope. A limit that is not made of several scopes covers all of them. */
   covers(scope: string): boolean {
-    return this.#scopes.has(scope);
+    return !this.#whole || this.#scopes.has(scope);
   }
 
   /** An attempt that left at `startedAt` was not refused. */
