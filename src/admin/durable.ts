@@ -35,7 +35,7 @@ export async function answerDurable(
   checkAccess(req, token);
   const { method = '', url: target = '', rawHeaders: headers } = req;
   const signal = new Abort();
-  const gone = () => signal.abort(new ProxyError('client_gone', 'the client went away'));
+  const gone = () => signal.abort(new ProxyError('client_gone', 'the client disconnected'));
   res.once('close', gone);
   const reply = await asked(api({ method, target, headers, admin: true, signal }));
   if (res.destroyed) return reply.body.discard();

@@ -112,7 +112,10 @@ export class App {
       minBytesPerSecond: () => this.#config.clients.minBytesPerSecond,
       sendTimeoutMs: () => this.#config.clients.sendTimeoutMs,
       onBug: (error, record) =>
-        logger.error({ error, id: record?.info.id, route: record?.info.route }, 'a call failed: a bug'),
+        logger.error(
+          { error, id: record?.info.id, route: record?.info.route },
+          'a call failed because of a bug in the proxy',
+        ),
     });
   }
 
@@ -132,7 +135,10 @@ export class App {
     this.#metrics.configLoaded(loaded.ok ? 'success' : 'failure', clock.wallTime());
     if (!loaded.ok) {
       for (const error of loaded.errors) logger.error({}, error);
-      logger.error({ problems: loaded.errors.length }, 'configuration refused; the running one stays');
+      logger.error(
+        { problems: loaded.errors.length },
+        'the new configuration is invalid; the running one stays in use',
+      );
       return Promise.resolve(loaded);
     }
     for (const warning of loaded.warnings) logger.warn({}, warning);
@@ -147,7 +153,7 @@ export class App {
     if (drainDelayMs > 0) {
       this.#deps.logger.info(
         {},
-        `calls are served for another ${formatDuration(drainDelayMs)} (drain_delay)`,
+        `shutting down: calls are served for another ${formatDuration(drainDelayMs)} (drain_delay)`,
       );
       await this.#pause(drainDelayMs);
     }
@@ -241,7 +247,10 @@ export class App {
     // It is applied all the same: a store that was away is tried again.
     const unchanged = isDeepStrictEqual(this.#config, config);
     if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
-      logger.warn({}, 'listen and admin addresses change only with a restart; the running ones stay');
+      logger.warn(
+        {},
+        'changes of listen and admin addresses require a restart; the running ones stay in use',
+      );
     }
     if (this.#server !== undefined) {
       followTls(this.#server.http1, { from: this.#config.tls, to: config.tls, logger });
@@ -252,11 +261,15 @@ export class App {
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);
     this.#assembly = this.#assemble(config);
-    this.#durable.setUp(this.#durableSetup()).catch((error: unknown) => logger.error({ error }, 'no store'));
+    this.#durable
+      .setUp(this.#durableSetup())
+      .catch((error: unknown) =>
+        logger.error({ error }, 'the store of durable requests could not be opened'),
+      );
     this.#metrics.retain(new Set(config.upstreams.map(({ name }) => name)));
     logger.info(
       { upstreams: config.upstreams.length },
-      unchanged ? 'configuration read again; nothing in it has changed' : 'configuration reloaded',
+      unchanged ? 'configuration unchanged after reload' : 'configuration reloaded',
     );
   }
 

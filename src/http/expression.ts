@@ -24,15 +24,15 @@ export class Expression {
 
 /** The expression, or what is wrong with it. */
 export function parseExpression(source: string): { value: Expression } | { problem: string } {
-  if (source === '') return { problem: 'is empty and would be found in everything' };
+  if (source === '') return { problem: 'is empty and would match every text' };
   if (source.length > MAX_LENGTH)
-    return { problem: `has ${source.length} characters; at most ${MAX_LENGTH} are taken` };
+    return { problem: `has ${source.length} characters; the maximum is ${MAX_LENGTH}` };
   try {
     return { value: new Expression(source) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return {
-      problem: `is no regular expression of RE2, which has no look-around and no back references: ${why}`,
+      problem: `is not a valid RE2 expression (look-around and back references are not supported): ${why}`,
     };
   }
 }

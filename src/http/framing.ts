@@ -30,6 +30,6 @@ export function framingOf(headers: RawHeaders): Framing {
  */
 export function framingFlaw({ codings, length }: Framing): string | undefined {
   if (codings !== '' && codings.toLowerCase() !== 'chunked')
-    return 'the only transfer coding understood is chunked';
-  return Number.isSafeInteger(Number(length)) ? undefined : 'the Content-Length is beyond measure';
+    return 'the only supported transfer coding is chunked';
+  return Number.isSafeInteger(Number(length)) ? undefined : 'the Content-Length is too large';
 }

@@ -26,11 +26,13 @@ export function watchBody(req: ClientRequest, watch: BodyWatch): () => void {
   const look = () => {
     if (req.complete) return;
     if (socket.bytesRead === seen && !req.isPaused()) {
-      return onStall(new ProxyError('request_timeout', `nothing of the request body came for ${idleMs} ms`));
+      return onStall(
+        new ProxyError('request_timeout', `no bytes of the request body arrived for ${idleMs} ms`),
+      );
     }
     seen = socket.bytesRead;
     if (rate.tooSlow(seen, watch.awaited())) {
-      const why = `less than ${minBytesPerSecond} bytes a second of the request body came`;
+      const why = `the request body arrived at less than ${minBytesPerSecond} bytes per second`;
       return onStall(new ProxyError('request_timeout', why));
     }
     timer = clock.timer(idleMs, look);

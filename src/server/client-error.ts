@@ -49,7 +49,7 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
   };
 }
 
-const NO_FORWARD_PROXY = 'this is not a forward proxy';
+const NO_FORWARD_PROXY = 'CONNECT is not supported, because this is not a forward proxy';
 
 /** CONNECT makes a forward proxy, which this is not; its target is none that could be forwarded. */
 export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
@@ -61,7 +61,7 @@ export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
 /** RFC 9110 §10.1.1: 100-continue is the only expectation there is. Nobody waits for the body of such a request. */
 export function refuseExpectation(_req: ClientRequest, res: ClientResponse): void {
   res.shouldKeepAlive = false;
-  refuse(res, 417, 'the only expectation understood is 100-continue');
+  refuse(res, 417, 'the only supported expectation is 100-continue');
 }
 
 /** CONNECT on a stream of HTTP/2, where there is a response to write to. */
@@ -71,7 +71,7 @@ export function refuseConnectStream(res: ClientResponse): void {
 
 /** Fields that are too long, all together. */
 export function refuseHead(res: ClientResponse): void {
-  refuse(res, 431, 'the header fields are too long');
+  refuse(res, 431, 'the header fields are larger than 16 KiB');
 }
 
 function refuse(res: ClientResponse, status: number, detail: string, more: readonly string[] = []): void {

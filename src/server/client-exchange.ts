@@ -169,7 +169,7 @@ export class ClientExchange {
     const unsayable = errored instanceof ProxyError && errored.code === 'protocol_error';
     const why = unsayable
       ? errored
-      : new ProxyError('client_gone', 'the client went away', { sent: 'sent_unknown' });
+      : new ProxyError('client_gone', 'the client disconnected', { sent: 'sent_unknown' });
     this.#signal.abort(why);
     return this.#signal.reason instanceof ProxyError ? this.#signal.reason.code : why.code;
   }
@@ -273,5 +273,5 @@ function preferred(route: Route, headers: RawHeaders): Route {
   if (preferences?.respondAsync !== true) return route;
   if (route.durable !== undefined) return route.durable;
   if (!preferences.strict) return route;
-  throw new ProxyError('bad_request', 'this route cannot respond later: it is not durable');
+  throw new ProxyError('bad_request', 'this route is not durable, so it cannot respond asynchronously');
 }

@@ -8,7 +8,9 @@ import type { Problem } from './problem.ts';
 export function grpcTrailers(error: ProxyError | undefined): [name: string, value: string][] {
   const status = error === undefined ? 'internal' : factsOf(error.code).grpc;
   const text =
-    error === undefined ? 'the proxy failed; its log says more' : `${error.code}: ${error.message}`;
+    error === undefined
+      ? 'an internal error occurred; the log of the proxy has the details'
+      : `${error.code}: ${error.message}`;
   return [
     ['grpc-status', String(grpcNumber(status))],
     ['grpc-message', grpcMessage(text)],

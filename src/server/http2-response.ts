@@ -65,7 +65,8 @@ export class Http2Response
   }
 
   writeHead(status: number, ...rest: [string[]] | [string, string[]]): this {
-    if (status > LAST_STATUS) throw new ProxyError('protocol_error', `HTTP/2 has no status ${status}`);
+    if (status > LAST_STATUS)
+      throw new ProxyError('protocol_error', `status ${status} is not valid in HTTP/2`);
     this.#head = [':status', String(status), ...known(rest.at(-1) as string[])];
     this.#bodyless = this.#request.method === 'HEAD' || BODYLESS.has(status);
     this.headersSent = true;
@@ -109,7 +110,7 @@ export class Http2Response
   #reset(error?: Error): void {
     this.destroyed = true;
     this.errored = error ?? null;
-    this.#stream.destroy(error ?? new Error('the response is cut'));
+    this.#stream.destroy(error ?? new Error('the response was aborted'));
   }
 
   /** Whether a client of gRPC would get trailers now: its head is out, and it reads. */
@@ -150,7 +151,7 @@ export class Http2Response
 
 /** A reply that came by HTTP/1.1 may hold what HTTP/2 cannot say. */
 function unsayable(cause: Error): ProxyError {
-  return new ProxyError('protocol_error', `HTTP/2 cannot say this reply: ${cause.message}`, { cause });
+  return new ProxyError('protocol_error', `the reply is not valid in HTTP/2: ${cause.message}`, { cause });
 }
 
 /** Node takes what is neither a head nor a body only as an object. */

@@ -164,7 +164,7 @@ export class IncomingCall {
     if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
     await Promise.race([body.settled(), new Promise<void>(endOfTurn)]);
     if (req.destroyed && !req.complete)
-      throw new ProxyError('client_gone', 'the client broke off its request body');
+      throw new ProxyError('client_gone', 'the client disconnected before its request body was complete');
   }
 }
 

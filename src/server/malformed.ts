@@ -20,7 +20,7 @@ const MAX_FIELDS = 1_000;
  */
 export function flawOf(req: ClientRequest): ProxyError | undefined {
   if (req.rawHeaders.length > 2 * MAX_FIELDS)
-    return new ProxyError('too_many_fields', `a request may have ${MAX_FIELDS} header fields`);
+    return new ProxyError('too_many_fields', `a request can have at most ${MAX_FIELDS} header fields`);
   const ambiguity = ambiguityOf(req);
   return ambiguity === undefined ? undefined : new ProxyError('bad_request', ambiguity);
 }
@@ -28,13 +28,13 @@ export function flawOf(req: ClientRequest): ProxyError | undefined {
 function ambiguityOf(req: ClientRequest): string | undefined {
   const { httpVersion, rawHeaders, url = '' } = req;
   if (!VERSIONS.has(httpVersion))
-    return 'only HTTP/1.1, HTTP/1.0 and, where it is on, HTTP/2 are spoken here';
+    return 'the supported versions are HTTP/1.0, HTTP/1.1 and, if enabled, HTTP/2';
   const old = httpVersion === '1.0';
-  if (!TARGET.test(url)) return 'the request target has characters that have to be encoded';
-  if (url.includes('#')) return 'the request target has a fragment';
+  if (!TARGET.test(url)) return 'the request target contains characters that must be percent-encoded';
+  if (url.includes('#')) return 'the request target contains a fragment';
   const framing = framingOf(rawHeaders);
-  if (!validHost(framing.hosts, old)) return 'a request needs exactly one valid Host';
-  if (framing.codings !== '' && old) return 'HTTP/1.0 has no transfer codings';
+  if (!validHost(framing.hosts, old)) return 'a request must have exactly one valid Host header';
+  if (framing.codings !== '' && old) return 'Transfer-Encoding is not allowed in HTTP/1.0';
   return framingFlaw(framing);
 }
 

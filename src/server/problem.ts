@@ -21,7 +21,7 @@ export interface Problem {
 export function problemOf(error: ProxyError | undefined, { info, attempts, notes }: CallRecord): Problem {
   const { gave_up: gaveUp } = notes;
   const answer = error === undefined ? BUG : factsOf(error.code);
-  const detail = error?.message ?? 'the proxy failed; its log says more';
+  const detail = error?.message ?? 'an internal error occurred; the log of the proxy has the details';
   const retryAfter = retryAfterSeconds(error);
   const code = error?.code ?? 'internal_error';
   const body = {

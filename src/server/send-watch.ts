@@ -30,11 +30,11 @@ export function watchSend(
     const left = res.writableLength;
     if (left > 0 && !drained && waiting > 0 && left >= waiting) {
       return onStall(
-        new ProxyError('client_gone', `the client took nothing of the response for ${idleMs} ms`),
+        new ProxyError('client_gone', `the client read no bytes of the response for ${idleMs} ms`),
       );
     }
     if (rate.tooSlow(taken(res), left > 0 && waiting > 0)) {
-      const why = `the client took less than ${minBytesPerSecond} bytes a second of the response`;
+      const why = `the client read the response at less than ${minBytesPerSecond} bytes per second`;
       return onStall(new ProxyError('client_gone', why));
     }
     drained = false;

@@ -27,9 +27,9 @@ export interface TlsChange {
 /** New connections get the new certificate; those that stand stay as they are. */
 export function followTls(server: Server, { from, to, logger }: TlsChange): void {
   if (isSecure(server) !== (to !== undefined)) {
-    logger.warn({}, 'tls begins and ends only with a restart; the running listener stays as it is');
+    logger.warn({}, 'turning tls on or off requires a restart; the running listener is unchanged');
   } else if (to !== undefined && isSecure(server) && !isDeepStrictEqual(to, from)) {
     server.setSecureContext(to);
-    logger.info({}, 'new connections get the new certificate');
+    logger.info({}, 'new connections use the new certificate');
   }
 }

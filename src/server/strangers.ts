@@ -33,9 +33,9 @@ export class StrangerGuard implements ClientGuard {
   /** Why a request is not served; undefined: it is. `host`: whom it was made for. */
   refusal(headers: RawHeaders, host: string | undefined): ProxyError | undefined {
     if (!this.#browsers && isForeignPage(headers, host))
-      return refused('web pages may not use it, because it adds a credential', 'clients.browsers: allow');
+      return refused('and does not serve web pages', 'set clients.browsers: allow');
     if (this.#names === undefined || host === undefined || this.#knows(nameOf(host))) return undefined;
-    return refused('it adds a credential, and its Host is unknown here', 'clients.allowed_hosts');
+    return refused('and does not serve this Host', 'add the host to clients.allowed_hosts');
   }
 
   #knows(name: string): boolean {
@@ -46,8 +46,8 @@ export class StrangerGuard implements ClientGuard {
   }
 }
 
-function refused(why: string, key: string): ProxyError {
-  return new ProxyError('client_forbidden', `the route refuses this client: ${why}; ${key} opens it`);
+function refused(rule: string, remedy: string): ProxyError {
+  return new ProxyError('client_forbidden', `the route adds a credential ${rule}; to allow it, ${remedy}`);
 }
 
 /**

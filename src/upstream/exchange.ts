@@ -79,10 +79,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
     if (status === 101)
-      return controller.abort(new ProxyError('protocol_error', 'a 101 that names no protocol'));
+      return controller.abort(
+        new ProxyError('protocol_error', 'the upstream answered 101 without naming a protocol'),
+      );
     if (status >= 100 && status < 200) return this.#onInterim(controller, status);
     const headers = rawHeaders(controller);
-    const flaw = status < 100 ? `there is no status ${status}` : framingFlaw(framingOf(headers));
+    const flaw =
+      status < 100 ? `the upstream sent the invalid status ${status}` : framingFlaw(framingOf(headers));
     if (flaw !== undefined) return controller.abort(new ProxyError('protocol_error', flaw));
     controller.pause();
     this.#settle.resolve({ status, statusText, headers, body: this, interim: this.#held });
@@ -126,7 +129,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   /** Whoever took the body has gone, maybe before the call heard of it: that is not the upstream's breaking off. */
   #cut(controller: Controller): void {
     this.#discarded = true;
-    controller.abort(new Error('nobody takes this body'));
+    controller.abort(new Error('the reader of the body is gone'));
   }
 
   onResponseEnd(controller?: Controller): void {
@@ -188,7 +191,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       const left = this.#lastByteAt + idleTimeoutMs - clock.now();
       if (left > 0) return this.#watchIdle(left);
       this.#controller?.abort(
-        new ProxyError('idle_timeout', `no byte of the body for ${idleTimeoutMs} ms`, {
+        new ProxyError('idle_timeout', `no bytes of the response body arrived for ${idleTimeoutMs} ms`, {
           sent: 'sent_unknown',
         }),
       );
@@ -233,7 +236,7 @@ type Latin1 = Buffer & { latin1Slice(): string };
 /** undici hands a Buffer per name and value over; HTTP/1 header bytes are latin1. */
 function rawHeaders(controller: Controller): RawHeaders {
   const raw = controller.rawHeaders;
-  if (!Array.isArray(raw)) throw new TypeError('undici has no raw headers for this reply');
+  if (!Array.isArray(raw)) throw new TypeError('undici gave no raw headers for this reply');
   return decoded(raw);
 }
 

@@ -104,7 +104,7 @@ function codeOf(cause: unknown, code: string, sent: Sent): ErrorCode {
 
 function messageOf(cause: unknown, code: ErrorCode): string {
   if (!(cause instanceof Error)) return String(cause);
-  if (code === 'out_of_sockets') return `this machine has no socket left for it: ${cause.message}`;
+  if (code === 'out_of_sockets') return `this machine is out of sockets: ${cause.message}`;
   if (code === 'tls_certificate_error') return `${cause.message} (${systemCode(cause)})`;
   // OpenSSL's whole sentence is its own function, file and line.
   if (code.startsWith('tls_') && 'reason' in cause) return `TLS: ${String(cause.reason)}`;

@@ -144,7 +144,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     const cut = !this.#ended || stream.rstCode !== NGHTTP2_NO_ERROR || this.rawHeaders === null;
     if (cut) return this.#fail(this.#failureOf(stream, undefined));
     if (this.#length !== undefined && this.#length !== this.#received) {
-      const message = `${this.#received} bytes came where ${this.#length} were announced`;
+      const message = `the body has ${this.#received} bytes, but its content-length is ${this.#length}`;
       return this.#fail(new ProxyError('response_incomplete', message, { sent: 'sent_unknown' }));
     }
     this.#done = true;
@@ -178,7 +178,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     const name = resetName(code);
     if (code !== NGHTTP2_ENHANCE_YOUR_CALM || this.rawHeaders !== null)
       return `the upstream reset the stream: ${name}`;
-    return `the stream was reset: ${name}; by the upstream, or by the proxy because the reply has too many or too long fields`;
+    return `the stream was reset: ${name}; either by the upstream, or because the reply has too many or too large header fields`;
   }
 
   async #upload(stream: ClientHttp2Stream, body: AsyncIterable<Buffer>): Promise<void> {

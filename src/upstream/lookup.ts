@@ -49,7 +49,7 @@ function choose(
   if (addresses.length === 0) return new ProxyError('dns_error', `${hostname} has no address`);
   const allowed = allowPrivate ? addresses : addresses.filter(({ address }) => !isPrivateAddress(address));
   if (allowed.length > 0) return allowed;
-  const message = `${hostname} resolves to a private address; set allow_private: true if that is meant`;
+  const message = `${hostname} resolves to a private address; to allow it, set allow_private: true`;
   return new ProxyError('address_prohibited', message);
 }
 

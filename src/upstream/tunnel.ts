@@ -14,7 +14,7 @@ export function tunnelReply(protocol: string, headers: RawHeaders, socket: Socke
   const chosen = headerOf(headers, 'upgrade');
   if (chosen?.trim().toLowerCase() !== protocol) {
     socket.destroy();
-    const message = `the upstream switched to ${chosen ?? 'nothing'} where ${protocol} was asked for`;
+    const message = `the upstream switched to ${chosen ?? 'no protocol'}, but ${protocol} was requested`;
     throw new ProxyError('protocol_error', message, { sent: 'sent_unknown' });
   }
   return {
@@ -45,7 +45,7 @@ class NoBody implements ReplyBody {
   }
 
   pipeTo(): never {
-    throw new Error('a tunnel is no body');
+    throw new Error('a tunnel has no body');
   }
 
   discard(): void {

@@ -177,7 +177,7 @@ const INTERIM = [
   }),
   ...all(PROTOCOL, {
     'a 101 that nobody asked for': `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n${STRAY}`,
-    'a 101 that names no protocol': `HTTP/1.1 101 Switching Protocols\r\n\r\n${STRAY}`,
+    'the upstream answered 101 without naming a protocol': `HTTP/1.1 101 Switching Protocols\r\n\r\n${STRAY}`,
     'a 100 that nobody asked for': `HTTP/1.1 100 Continue\r\n\r\n${OK}`,
   }),
 ];

@@ -268,7 +268,7 @@ describe('what failed', () => {
     expect((await proxy.untilEnded(1))[0]?.entries[0]).toMatchObject({
       error: 'connection_terminated',
       detail:
-        'the stream was reset: ENHANCE_YOUR_CALM; by the upstream, or by the proxy because the reply has too many or too long fields',
+        'the stream was reset: ENHANCE_YOUR_CALM; either by the upstream, or because the reply has too many or too large header fields',
     });
   });
 

@@ -111,7 +111,7 @@ test('a client that sends a few bytes of its upload now and then is answered wit
   expect(reply.status).toBe(408);
   expect(JSON.parse(reply.body.toString())).toMatchObject({
     code: 'request_timeout',
-    detail: 'less than 10 bytes a second of the request body came',
+    detail: 'the request body arrived at less than 10 bytes per second',
   });
 });
 

@@ -52,7 +52,7 @@ test('reloads on SIGHUP and when the file changes, and refuses a wrong one', asy
   const body = async () => (await fetch(`${url}/api/`)).text();
   expect(await body()).toBe('first');
   proxy.child.kill('SIGHUP');
-  await proxy.untilPrinted(/configuration read again; nothing in it has changed/);
+  await proxy.untilPrinted(/configuration unchanged after reload/);
 
   writeFileSync(file, config(second.url));
   await proxy.untilPrinted(/configuration reloaded/);
@@ -60,7 +60,7 @@ test('reloads on SIGHUP and when the file changes, and refuses a wrong one', asy
 
   writeFileSync(file, config(second.url, 'lissten: 1\n'));
   await proxy.untilPrinted(/config\.yaml:\d+:\d+ {2}lissten: unknown key; did you mean \\"listen\\"/);
-  await proxy.untilPrinted(/configuration refused; the running one stays/);
+  await proxy.untilPrinted(/the new configuration is invalid; the running one stays in use/);
   expect(await body()).toBe('second');
 });
 
@@ -81,7 +81,7 @@ test('reads a preset file again when it changes, and refuses a wrong one', async
 
   writeFileSync(join(folder, 'own.yaml'), 'retry: { save: true }\n');
   await proxy.untilPrinted(/own\.yaml:1:10 {2}retry\.save: unknown key; did you mean \\"safe\\"/);
-  await proxy.untilPrinted(/configuration refused; the running one stays/);
+  await proxy.untilPrinted(/the new configuration is invalid; the running one stays in use/);
 });
 
 test('SIGHUP while the configuration is read for the start reads it once more after the start', async () => {
@@ -105,7 +105,7 @@ test('SIGHUP while the configuration is read for the start reads it once more af
   const args = ['src/main.ts', 'start', '--config', join(folder, 'config.yaml')];
   const proxy = run(process.execPath, ['--import', join(folder, 'preload.mjs'), ...args]);
   await proxy.untilPrinted(/listening on/);
-  await proxy.untilPrinted(/configuration read again/);
+  await proxy.untilPrinted(/configuration unchanged after reload/);
   proxy.child.kill('SIGTERM');
   expect(await proxy.ended()).toBe(0);
 });

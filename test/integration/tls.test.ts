@@ -268,7 +268,7 @@ test('tls does not begin with a reload', async () => {
   proxy.rewrite(listener(origin, pem('server')));
   await proxy.app.reload();
   expect((await fetch(`${proxy.url}/api/`)).status).toBe(200);
-  expect(proxy.logs.map(({ message }) => message).join()).toContain('only with a restart');
+  expect(proxy.logs.map(({ message }) => message).join()).toContain('requires a restart');
 });
 
 test('TLS 1.2 is refused where 1.3 is demanded', async () => {

@@ -48,7 +48,7 @@ describe('private addresses', () => {
     await expect(ask(lookupOf(answers(address)))).rejects.toMatchObject({
       code: 'address_prohibited',
       sent: 'not_sent',
-      message: 'api.example resolves to a private address; set allow_private: true if that is meant',
+      message: 'api.example resolves to a private address; to allow it, set allow_private: true',
     });
   });
 

@@ -58,7 +58,7 @@ test('a client that takes a few bytes of a waiting response in each window is cu
   await window();
   expect(told).toEqual([]);
   await window();
-  expect(told).toEqual(['client_gone: the client took less than 10 bytes a second of the response']);
+  expect(told).toEqual(['client_gone: the client read the response at less than 10 bytes per second']);
 });
 
 test('a stream whose upstream has little to say is not cut off', async () => {

@@ -86,7 +86,7 @@ describe('until', () => {
     ['{ until: { success: [{ status: 99 }] } }', 'success[0].status: "99" is not a status from 200 to 599'],
     [
       '{ until: { success: [{ json: /a, matches: "(?=a)" }] } }',
-      'success[0].matches: is no regular expression of RE2',
+      'success[0].matches: is not a valid RE2 expression',
     ],
     ['{ until: { success: [{ json: /a, in: paid }] } }', 'success[0].in: "paid" is not a list of values'],
     ['{ until: { success: [{ json: /a, gte: "1" }] } }', 'success[0].gte: "1" is not a number'],

@@ -52,7 +52,7 @@ export function wholeBody(chunks: readonly Buffer[], from: RequestBody): Request
 export class RequestBodyNotKept extends Error {
   override readonly name = 'RequestBodyNotKept';
   constructor() {
-    super('the request body has been read and could not be kept');
+    super('the request body has been sent and was not buffered, so it cannot be sent again');
   }
 }
 
@@ -60,6 +60,6 @@ export class RequestBodyNotKept extends Error {
 export class RequestBodyBroken extends Error {
   override readonly name = 'RequestBodyBroken';
   constructor() {
-    super('the client broke off its request body');
+    super('the client disconnected before its request body was complete');
   }
 }
