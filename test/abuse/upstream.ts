@@ -55,11 +55,14 @@ async function sendBytes(res: ServerResponse, blocks: number): Promise<void> {
   const { socket } = res;
   if (socket === null) return;
   res.writeHead(200, { 'transfer-encoding': 'chunked', connection: 'close' }).flushHeaders();
-  const closed = once(socket, 'close');
+  // `once` rejects if the client resets the connection, which these clients do.
+  const closed = once(socket, 'close').catch(() => undefined);
   for (let n = 0; n < blocks && !socket.destroyed; n++) {
     if (socket.write(ONE_BYTE_CHUNKS)) continue;
     const drained = new AbortController();
-    await Promise.race([once(socket, 'drain', drained), closed]).finally(() => drained.abort());
+    const drain = once(socket, 'drain', drained).catch(() => undefined);
+    await Promise.race([drain, closed]);
+    drained.abort();
   }
   socket.end('0\r\n\r\n');
 }
