@@ -191,7 +191,7 @@ export const NOTES = {
     field: 'hedge',
     counter: {
       name: 'breakwater_hedges_total',
-      help: 'Second attempts beside slow ones: won, lost, failed, or why one was not sent.',
+      help: 'Second attempts while the first was slow: won, lost, failed, or why one was not sent.',
       label: 'result',
     },
   },

@@ -206,7 +206,7 @@ describe('a body that stalls', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('each piece starts the wait anew, and no total cuts a stream', async () => {
+  test('each piece restarts the wait, and no total timeout cuts a stream', async () => {
     const clock = new FakeClock();
     let upstream: Peer | undefined;
     const origin = await startRawOrigin({

@@ -25,7 +25,7 @@ const bodies = (...names: string[]) => names.map((name) => ok(name));
 
 describe('whose reply it is', () => {
   test.each(['x-auth', 'x-session-id', 'x-user-id', 'x-customer', 'sudo', 'ocp-apim-subscription-key'])(
-    'callers told apart by %s get their own',
+    'callers with a different %s get their own reply',
     async (name) => {
       const { proxy } = await start('1m', ...bodies('a', 'b'));
       expect((await get(proxy, { headers: { [name]: 'a' } })).body).toBe('a');
@@ -110,7 +110,7 @@ describe('a reply that depends on a header which its Vary does not name', () => 
   });
 });
 
-test('a coding that nobody asked for is given again to the same request', async () => {
+test('a coding that was not requested is served again to the same request', async () => {
   const { proxy } = await start('1m', ok('coded', { 'content-encoding': 'x-own' }), ok('other'));
   await get(proxy, { headers: { 'accept-encoding': 'identity' } });
   expect((await get(proxy, { headers: { 'accept-encoding': 'identity' } })).body).toBe('coded');

@@ -15,7 +15,7 @@ async function scopeOf(proxy: Breakwater) {
 const gone = { outcome: 'client_gone', error: 'client_gone' };
 
 describe('a client that leaves', () => {
-  test('before the head: the attempt is cancelled at the upstream, and nobody is to blame', async () => {
+  test('before the head: the attempt is cancelled at the upstream, and counts as no failure', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(hang());
     const proxy = await startTidy(

@@ -11,7 +11,7 @@ const vetoes = (reply: Response) => [
 ];
 const again = { headers: { 'x-stainless-retry-count': '1' } };
 
-test('when all has been tried, SDKs are told not to try too; what succeeds says nothing', async () => {
+test('a final failure tells SDKs not to retry; a success does not', async () => {
   const origin = await startOrigin(status(503), status(503), status(503), ok());
   const proxy = await startTidy(apiConfig(origin));
   const failed = await fetch(`${proxy.url}/api/`);
@@ -27,7 +27,7 @@ test("an upstream's word that one should retry gives way once it has been done",
   expect(origin.requests.length).toBe(3);
 });
 
-test('a refusal of our own says so too, besides when to come back', async () => {
+test('a refusal by the proxy does so too, with a Retry-After', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startTidy(apiConfig(origin));
   await fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
@@ -40,7 +40,7 @@ test('a refusal of our own says so too, besides when to come back', async () => 
   expect(origin.requests.length).toBe(0);
 });
 
-test('whether a POST may be repeated is the client’s to know: it is not told to stop', async () => {
+test('a client gets no signal to stop where only it knows whether a POST may be repeated', async () => {
   const origin = await startOrigin(reset(), status(503));
   const proxy = await startTidy(apiConfig(origin));
   for (const expected of [502, 503]) {
@@ -50,7 +50,7 @@ test('whether a POST may be repeated is the client’s to know: it is not told t
   }
 });
 
-test('a client’s retry is paid for from the budget, counted and told in the log', async () => {
+test('a client’s retry costs a token of the budget, and is counted and logged', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, refill: 0/s } }\n'));
   await fetch(`${proxy.url}/api/`);

@@ -49,7 +49,7 @@ async function startTwins(...hosts: readonly string[]) {
 }
 
 describe('names', () => {
-  test('are resolved anew for the connection after max_age', async () => {
+  test('are resolved again for the connection after max_age', async () => {
     const twins = await startTwins('127.0.0.1', '127.0.0.2');
     const dns = stubDns(['127.0.0.1']);
     const clock = new FakeClock();
@@ -287,7 +287,7 @@ describe('through an egress proxy', () => {
     expect((await fetch(api)).headers.get('proxy-status')).toContain('error=http_protocol_error');
   });
 
-  test('a handshake that ends too late is told of once, and its connection is closed', async () => {
+  test('a handshake that ends too late is reported once, and its connection is closed', async () => {
     const clock = new FakeClock();
     const egress = await startEgressProxy({
       refuse: (socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\n'),

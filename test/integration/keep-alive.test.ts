@@ -46,7 +46,7 @@ describe('a kept connection that dies as it is used again', () => {
     expect([reply.status, rawHeader(reply, 'breakwater-attempts')]).toEqual([200, '2']);
   });
 
-  test.each(['fin', 'reset'] as const)('a POST is not: nobody knows what became of it (%s)', async (how) => {
+  test.each(['fin', 'reset'] as const)('a POST is not, because its outcome is unknown (%s)', async (how) => {
     const origin = await startRawOrigin(answer(), closeOnReuse(how), answer());
     const { call } = await connected(origin);
     await call(GET);
@@ -121,7 +121,7 @@ describe('no connection at all', () => {
   });
 
   test.each([
-    ['a private address that nobody allowed', ['127.0.0.1'], 'destination_ip_prohibited', '1'],
+    ['a private address that is not allowed', ['127.0.0.1'], 'destination_ip_prohibited', '1'],
     ['no address', [], 'dns_error', '3'],
   ])('a name that leads to %s', async (_name, addresses, error, attempts) => {
     const origin = await startOrigin(ok());
@@ -177,7 +177,7 @@ describe('no connection at all', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('a certificate that nobody vouches for', async () => {
+  test('a certificate of an unknown authority', async () => {
     const origin = await selfSigned();
     const { call } = await connected(origin);
     const reply = await call(GET);

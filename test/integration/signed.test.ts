@@ -92,7 +92,7 @@ describe('signed calls', () => {
     for (const own of names) expect(own.filter((name) => !framing.test(name))).toEqual(sent);
   });
 
-  test('are not sent again once their signature may be too old, and the client may sign anew', async () => {
+  test('are not sent again when their signature may be too old, and the client may sign again', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(status(503));
     const yaml = apiConfig(origin, settings('signed: { max_age: 10s }', 'timeouts: { total: 60s }', RETRIES));

@@ -29,7 +29,7 @@ async function start(more = '') {
 
 const textOf = async (client: RawClient) => (await client.readReply()).body.toString();
 
-test('a client that is slow to upload keeps nobody out of a limited upstream', async () => {
+test('a slow upload does not block other calls of a limited upstream', async () => {
   const { origin, clock, slow, other, arrived, get, release } = await start();
   await slow.send(CHUNKED + chunk('a'));
   await arrived(1);

@@ -4,7 +4,7 @@ import { ok, startOrigin } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy } from '../support/tidy.ts';
 
-test('a client that does not read its reply keeps nobody out of a limited upstream', async () => {
+test('a reply that its client does not read does not block other calls of a limited upstream', async () => {
   const origin = await startOrigin(ok(Buffer.alloc(16 * 1024 * 1024)), ok('small'));
   const proxy = await startTidy(apiConfig(origin, '    concurrency: { mode: fixed, max: 1, wait: 30s }\n'));
   const idle = await connectRaw(proxy.port);
