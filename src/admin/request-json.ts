@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Gathered } from '../http/bodies/gathered.ts';
+import { Gathered } from '../http/bodies/body-buffer.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { AdminProblem } from './response.ts';
 

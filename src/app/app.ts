@@ -23,7 +23,7 @@ import { Metrics } from '../telemetry/metrics/registry.ts';
 import { combine, delegate } from '../telemetry/observer.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
-import { KeptState } from './kept-state.ts';
+import { KeptState } from './retained-state.ts';
 import { stateSource } from './state-source.ts';
 
 export interface AppDeps {

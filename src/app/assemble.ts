@@ -8,7 +8,7 @@ import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
-import { StrangerGuard } from '../server/strangers.ts';
+import { StrangerGuard } from '../server/client-access.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
 import { sendEither } from '../upstream/tunnel.ts';

@@ -28,7 +28,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { keyedHash } from '../runtime/keyed-hash.ts';
 import { newSecret, type Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
-import type { KeptState } from './kept-state.ts';
+import type { KeptState } from './retained-state.ts';
 
 export interface ScopeDeps {
   readonly clock: Clock;

@@ -1,4 +1,4 @@
-import { Gathered } from '../http/bodies/gathered.ts';
+import { Gathered } from '../http/bodies/body-buffer.ts';
 import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import type { RawHeaders } from '../http/headers.ts';

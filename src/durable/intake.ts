@@ -1,5 +1,5 @@
 import { hash as digest } from 'node:crypto';
-import { Gathered } from '../http/bodies/gathered.ts';
+import { Gathered } from '../http/bodies/body-buffer.ts';
 import type { BodySource } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';

@@ -8,9 +8,9 @@ import { CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
-import { flawOf } from './malformed.ts';
+import { flawOf } from './invalid-request.ts';
 import { asksServer, requestTarget } from './request-target.ts';
-import { type Listed, Roster } from './roster.ts';
+import { type Listed, Roster } from './unordered-list.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {

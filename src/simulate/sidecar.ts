@@ -1,5 +1,5 @@
 import { policiesOf } from '../app/build-policies.ts';
-import { KeptState } from '../app/kept-state.ts';
+import { KeptState } from '../app/retained-state.ts';
 import { type Scope, Scopes } from '../app/policy-state.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';

@@ -1,6 +1,6 @@
 import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/credentials.ts';
 import type { HeaderRules } from '../../http/headers.ts';
-import type { StrangerRules } from '../../server/strangers.ts';
+import type { StrangerRules } from '../../server/client-access.ts';
 import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
 import type { Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';

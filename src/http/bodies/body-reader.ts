@@ -1,4 +1,4 @@
-import { type Place, start } from './gathered.ts';
+import { type Place, start } from './body-buffer.ts';
 import type { BodyReader } from './request-body.ts';
 
 /** What a reader reads from. */

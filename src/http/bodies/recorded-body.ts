@@ -1,7 +1,7 @@
 import type { Abort } from '../../runtime/abort.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
-import { Gathered } from './gathered.ts';
+import { Gathered } from './body-buffer.ts';
 
 /** The bytes of a whole body. */
 export interface Recording {

@@ -1,6 +1,6 @@
 import type { ByteBudget } from '../byte-budget.ts';
 import { Reader, type ReadLog } from './body-reader.ts';
-import { Gathered, type Place } from './gathered.ts';
+import { Gathered, type Place } from './body-buffer.ts';
 import { type BodySource, type RequestBody, RequestBodyBroken, RequestBodyNotKept } from './request-body.ts';
 
 /** The side of node:http's IncomingMessage that a body is read from. */

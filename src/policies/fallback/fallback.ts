@@ -1,4 +1,4 @@
-import { KeptReply } from '../../http/bodies/kept-reply.ts';
+import { KeptReply } from '../../http/bodies/buffered-reply.ts';
 import { MemoryBody } from '../../http/bodies/memory-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isIdempotent } from '../../http/methods.ts';

@@ -1,4 +1,4 @@
-import { Gathered } from '../../http/bodies/gathered.ts';
+import { Gathered } from '../../http/bodies/body-buffer.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';

@@ -1,4 +1,4 @@
-import { KeptReply } from '../../http/bodies/kept-reply.ts';
+import { KeptReply } from '../../http/bodies/buffered-reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { KeptState } from '../../src/app/kept-state.ts';
+import { KeptState } from '../../src/app/retained-state.ts';
 
 function load<T>(state: KeptState, key: string, options: unknown, value: T): T {
   state.begin();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Gathered, start } from '../../src/http/bodies/gathered.ts';
+import { Gathered, start } from '../../src/http/bodies/body-buffer.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 
 const SEED = 20_261_129;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { addedCredentials, strangerRules } from '../../src/config/resolve/identity.ts';
-import { StrangerGuard } from '../../src/server/strangers.ts';
+import { StrangerGuard } from '../../src/server/client-access.ts';
 
 const guard = (browsers: boolean, hosts?: readonly string[]) => new StrangerGuard({ browsers, hosts });
 const code = (one: StrangerGuard, host: string | undefined, ...headers: string[]) =>

@@ -1,6 +1,6 @@
 import type { ByteBudget } from '../byte-budget.ts';
 import type { BodyEnd, BodySink, Reply } from '../reply.ts';
-import { Gathered } from './gathered.ts';
+import { Gathered } from './body-buffer.ts';
 import { MemoryBody } from './memory-body.ts';
 
 /** A failed reply is kept up to this size: error bodies are small, and larger ones are not worth a connection. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Roster } from '../../src/server/roster.ts';
+import { Roster } from '../../src/server/unordered-list.ts';
 
 test('a roster holds what was added and not yet deleted, whatever the order', () => {
   const steps = fc.array(fc.record({ add: fc.boolean(), pick: fc.nat() }), { maxLength: 200, size: 'max' });
