@@ -18,7 +18,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Built as by `npm run build`, with an entry point for the test, and without node_modules beside it. */
+/** Built as by `npm run build`, with an entry point for the test, and without node_modules next to it. */
 async function bundled(): Promise<string> {
   const folder = join(mkdtempSync(join(tmpdir(), 'breakwater-bundle-')), 'dist');
   const { output, ...rest } = config as InputOptions & { output: OutputOptions };

@@ -66,9 +66,9 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         runnerState: '{"polls":3}',
       });
       expect(await store.submit(job)).toEqual({ kind: 'accepted', id: 'req_1' });
-      const { headers, body: _, ...told } = job;
+      const { headers, body: _, ...stored } = job;
       expect(await store.get('req_1')).toMatchObject({
-        ...told,
+        ...stored,
         bytes: 1_024,
         status: 'queued',
         reason: 'not_before',
@@ -779,7 +779,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         'req_1',
         'req_2',
       ]);
-      expect(await store.moveDue({ ...move, route: 'nobody' })).toBe(0);
+      expect(await store.moveDue({ ...move, route: 'unknown' })).toBe(0);
     });
 
     test('a request that waits for its turn in a key is not moved', async () => {
@@ -918,7 +918,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
   });
 
   describe('callbacks', () => {
-    const told = (id: string, parent: string) => newJob(id, { kind: 'callback', parent });
+    const callback = (id: string, parent: string) => newJob(id, { kind: 'callback', parent });
 
     test('are inserted with the end of their request, or not at all', async () => {
       const store = await open();
@@ -927,15 +927,19 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const [running] = await store.list({ status: ['running'], limit: 1 });
       const waiting = (await store.list({ status: ['queued'], limit: 2 })).map(({ id }) => id);
       expect(
-        await store.cancel(running?.id ?? '', 2_000, 9_000, [told('no', running?.id ?? '')]),
+        await store.cancel(running?.id ?? '', 2_000, 9_000, [callback('no', running?.id ?? '')]),
       ).toMatchObject({
         kind: 'refused',
       });
       const [one = ''] = waiting;
-      expect(await store.cancel(one, 2_000, 9_000, [told('yes', one)])).toMatchObject({ kind: 'changed' });
-      expect(await store.cancel(one, 2_000, 9_000, [told('again', one)])).toMatchObject({ kind: 'refused' });
+      expect(await store.cancel(one, 2_000, 9_000, [callback('yes', one)])).toMatchObject({
+        kind: 'changed',
+      });
+      expect(await store.cancel(one, 2_000, 9_000, [callback('again', one)])).toMatchObject({
+        kind: 'refused',
+      });
       await store.cancelAll({ status: ['queued'], kind: 'request', limit: 9 }, 2_000, 9_000, ({ id }) => [
-        told(`of ${id}`, id),
+        callback(`of ${id}`, id),
       ]);
       expect(ids(await store.list({ kind: 'callback', limit: 9 }))).toEqual([`of ${waiting[1]}`, 'yes']);
       expect(ids(await store.list({ parent: one, limit: 9 }))).toEqual(['yes']);

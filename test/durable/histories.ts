@@ -167,11 +167,11 @@ export class Player {
   async #change(
     which: number,
     real: (id: string) => Promise<{ kind: string }>,
-    told: (id: string) => boolean,
+    allowed: (id: string) => boolean,
   ): Promise<void> {
     const job = this.#model.jobs[which % this.#model.jobs.length];
     if (job === undefined) return;
-    const expected = told(job.id) ? 'changed' : 'refused';
+    const expected = allowed(job.id) ? 'changed' : 'refused';
     equal((await real(job.id)).kind, expected);
   }
 

@@ -25,7 +25,7 @@ test('a process killed at any moment: every end is reported, each under one id',
   const origin = await startOrigin(ok());
   const random = seededRandom(11);
   /** Ids of the accepted deliveries by the id of their request. */
-  const told = new Map<string, Set<string>>();
+  const delivered = new Map<string, Set<string>>();
   const seen = new Map<string, Set<string>>();
   let deliveries = 0;
   const note = (map: Map<string, Set<string>>, id: string, webhookId: string) =>
@@ -41,7 +41,7 @@ test('a process killed at any moment: every end is reported, each under one id',
     // The delivery was accepted and the process died before the reply, or it was not accepted.
     if (roll < 0.3) return void request.socket.destroy();
     if (roll < 0.5) return void response.writeHead(503).end();
-    note(told, data.id, webhookId);
+    note(delivered, data.id, webhookId);
     response.writeHead(204).end();
   });
   const folder = temporaryFolder({
@@ -80,7 +80,7 @@ upstreams:
     expect(await child.ended()).toBe('SIGKILL');
   }
   await start(folder);
-  await receiver.until(() => accepted.every((id) => told.has(id)));
+  await receiver.until(() => accepted.every((id) => delivered.has(id)));
   expect(accepted.length).toBeGreaterThan(ROUNDS * 5);
   expect([...seen].filter(([, ids]) => ids.size > 1)).toEqual([]);
 });

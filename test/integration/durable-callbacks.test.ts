@@ -42,14 +42,14 @@ interface Message {
   readonly data: Record<string, unknown>;
 }
 
-/** What the receiver makes of it; throws where the signature does not fit. */
+/** Verifies a delivery as its receiver does. Throws if the signature is wrong. */
 function verified(request: RecordedRequest | undefined, secret = SECRET): Message {
   const headers = request?.headers as Record<string, string>;
   return new Webhook(secret).verify(request?.body.toString() ?? '', headers) as Message;
 }
 
 /** The monitor once its callback has ended. */
-async function told(client: DurableClient, location: string): Promise<Monitor['callback']> {
+async function callbackOf(client: DurableClient, location: string): Promise<Monitor['callback']> {
   for (;;) {
     const monitor = await client.done(location);
     const callback = monitor['callback'] as { status?: string; href: string };
@@ -89,7 +89,7 @@ test('promise: callback when done: the end of a request is reported with its res
       },
     },
   });
-  expect(await told(client, location)).toMatchObject({
+  expect(await callbackOf(client, location)).toMatchObject({
     url: `${receiver.url}/hooks/pay?…`,
     status: 'succeeded',
     attempts: 1,
@@ -108,7 +108,7 @@ test('a failed delivery is repeated with the same id and a new signature, and ne
   const receiver = await startOrigin(status(500), reset(), status(200));
   const client = await startDurable(config(origin, receiver));
   const location = await client.accepted(to(receiver));
-  expect(await told(client, location)).toMatchObject({ status: 'succeeded', attempts: 3 });
+  expect(await callbackOf(client, location)).toMatchObject({ status: 'succeeded', attempts: 3 });
   expect(new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
   const messages = receiver.requests.map((request) => verified(request));
   expect(messages[2]).toMatchObject({
@@ -124,7 +124,7 @@ test('only 2xx is a success: redirects are not followed, and an undelivered call
   const receiver = await startOrigin(status(302, { location: `${elsewhere.url}/hooks/pay` }));
   const client = await startDurable(config(origin, receiver));
   const location = await client.accepted(to(receiver));
-  expect(await told(client, location)).toMatchObject({ status: 'failed', attempts: 3 });
+  expect(await callbackOf(client, location)).toMatchObject({ status: 'failed', attempts: 3 });
   expect(receiver.requests).toHaveLength(3);
   expect(elsewhere.requests).toHaveLength(0);
   expect(await client.monitor(location)).toMatchObject({ status: 'succeeded' });
@@ -135,7 +135,7 @@ test('the head of a 2xx is a success, even if its body never ends', async () => 
   const receiver = await startOrigin(({ response }) => void response.writeHead(200).write('still'));
   const client = await startDurable(config(origin, receiver));
   const location = await client.accepted(to(receiver));
-  expect(await told(client, location)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(await callbackOf(client, location)).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(receiver.requests).toHaveLength(1);
 });
 
@@ -147,7 +147,7 @@ test('the head of a 2xx is a success, even if its body ends early', async () => 
   });
   const client = await startDurable(config(origin, receiver));
   const location = await client.accepted(to(receiver));
-  expect(await told(client, location)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(await callbackOf(client, location)).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(receiver.requests).toHaveLength(1);
 });
 
@@ -156,7 +156,7 @@ test('a 410 ends the callback at once', async () => {
   const receiver = await startOrigin(status(410));
   const client = await startDurable(config(origin, receiver));
   const location = await client.accepted(to(receiver));
-  expect(await told(client, location)).toMatchObject({ status: 'failed', attempts: 1 });
+  expect(await callbackOf(client, location)).toMatchObject({ status: 'failed', attempts: 1 });
   expect(client.proxy.states).toContainEqual(
     expect.objectContaining({ type: 'callback_ended', outcome: 'gone' }),
   );
@@ -249,7 +249,7 @@ describe('a URL that is not allowed', () => {
     const yaml = config(origin, { url: name }).replace('allow_private: true, waits', 'waits');
     const client = await startDurable(yaml);
     const location = await client.accepted({ 'breakwater-callback': `${name}/hooks/pay` });
-    expect(await told(client, location)).toMatchObject({ status: 'failed' });
+    expect(await callbackOf(client, location)).toMatchObject({ status: 'failed' });
     expect(receiver.requests).toHaveLength(0);
   });
 
@@ -262,7 +262,7 @@ describe('a URL that is not allowed', () => {
     client.proxy.rewrite(config(origin, receiver, { store, allow: 'https://app.example.com' }));
     expect(await client.proxy.app.reload()).toMatchObject({ ok: true });
     await client.call('POST', `${location}/cancel`);
-    expect(await told(client, location)).toMatchObject({ status: 'failed' });
+    expect(await callbackOf(client, location)).toMatchObject({ status: 'failed' });
     expect(receiver.requests).toHaveLength(0);
   });
 });

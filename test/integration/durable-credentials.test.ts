@@ -6,7 +6,7 @@ import { temporaryFolder } from '../support/command.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { ok, startOrigin } from '../support/origin.ts';
 
-const HUSH = 'a-secret-that-nobody-may-find';
+const HUSH = 'a-secret-that-must-not-leak';
 const encrypted = () => `credentials: encrypted, credentials_key: ${randomBytes(32).toString('hex')}`;
 
 /** All bytes of the store, including its write-ahead log. */

@@ -142,7 +142,7 @@ test('with a concurrency limit, durable attempts leave a permit for a live call'
 });
 
 test('the credentials of callers are not stored, or encrypted if configured, and sent with every attempt', async () => {
-  const secret = 'Bearer a-secret-that-nobody-may-find';
+  const secret = 'Bearer a-secret-that-must-not-leak';
   const origin = await startOrigin(status(503), ok());
   const mine = { authorization: secret, cookie: 'session=also-secret' };
   for (const encrypted of [false, true]) {

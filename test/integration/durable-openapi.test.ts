@@ -77,8 +77,8 @@ test('every documented path answers, and every answer is as documented, field by
 
   await receiver.untilRequests(1);
   const { callback } = await client.monitor(`/_breakwater/requests/${good}`);
-  const told = idOf((callback as { href: string }).href);
-  for (const id of [good, polled, bad, running, waiting, told]) {
+  const delivery = idOf((callback as { href: string }).href);
+  for (const id of [good, polled, bad, running, waiting, delivery]) {
     await call('GET', `/requests/${id}`, '/requests/{id}');
     await call('GET', `/requests/${id}/attempts`, '/requests/{id}/attempts');
     await call('GET', `/requests/${id}/response`, '/requests/{id}/response');

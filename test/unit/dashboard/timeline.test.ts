@@ -19,7 +19,7 @@ const attempt = (n: number, seconds: number, more: Partial<Attempt> = {}) =>
   ({ n, at: iso(seconds), ms: 1_000, status: 503, reclaimed: false, ...more }) as Attempt;
 
 /** `attempt bad 0–1 503`, in seconds from the beginning. */
-const told = (all: readonly Segment[]) =>
+const textsOf = (all: readonly Segment[]) =>
   all.map(({ kind, tone, from, to, label }) =>
     [kind, tone, `${(from - T0) / 1_000}–${(to - T0) / 1_000}`, label]
       .filter((word) => word !== 'none')
@@ -34,7 +34,7 @@ describe('the past', () => {
   test('a bar for each attempt, a gap with its reason for each wait', () => {
     const done = monitor({ status: 'succeeded', done: true });
     const third = attempt(3, 41, { status: 200 });
-    expect(told(segments(done, [FIRST, SECOND, third], at(100)))).toEqual([
+    expect(textsOf(segments(done, [FIRST, SECOND, third], at(100)))).toEqual([
       'attempt bad 0–1 503',
       'wait 1–10 backoff',
       'attempt bad 10–11 503',
@@ -44,14 +44,14 @@ describe('the past', () => {
   });
 
   test('the wait before the first', () =>
-    expect(told(segments(monitor({ status: 'failed', done: true }), [attempt(1, 60)], at(61)))).toEqual([
+    expect(textsOf(segments(monitor({ status: 'failed', done: true }), [attempt(1, 60)], at(61)))).toEqual([
       'wait 0–60 accepted',
       'attempt bad 60–61 503',
     ]));
 
   test('attempts never overlap, even if the clock was set back', () => {
     const back = attempt(2, -30, { ms: 2_000 });
-    expect(told(segments(monitor({ done: true, status: 'failed' }), [FIRST, back], at(5)))).toEqual([
+    expect(textsOf(segments(monitor({ done: true, status: 'failed' }), [FIRST, back], at(5)))).toEqual([
       'attempt bad 0–1 503',
       'attempt bad 1–3 503',
     ]);
@@ -76,12 +76,12 @@ describe('the past', () => {
 describe('the present', () => {
   test('a running attempt reaches to the present', () => {
     const running = monitor({ status: 'running' });
-    expect(told(segments(running, [FIRST], at(12)))).toEqual([
+    expect(textsOf(segments(running, [FIRST], at(12)))).toEqual([
       'attempt bad 0–1 503',
       'wait 1–10 backoff',
       'running 10–12',
     ]);
-    expect(told(segments(running, [], at(3)))).toEqual(['running 0–3']);
+    expect(textsOf(segments(running, [], at(3)))).toEqual(['running 0–3']);
   });
 
   test('the present lies in the current wait', () => {
@@ -98,7 +98,7 @@ describe('the present', () => {
 describe('the future', () => {
   test('the current wait with its reason, then the planned attempts', () => {
     const waiting = monitor({ next: { at: iso(10), reason: 'breaker_open' }, plan: [10, 15, 20].map(iso) });
-    expect(told(segments(waiting, [FIRST], at(2)))).toEqual([
+    expect(textsOf(segments(waiting, [FIRST], at(2)))).toEqual([
       'attempt bad 0–1 503',
       'wait 1–10 breaker open',
       'planned 10–10',
@@ -119,7 +119,7 @@ describe('the future', () => {
 
   test('an overdue attempt comes now at the earliest', () => {
     const overdue = monitor({ next: { at: iso(10), reason: 'quota' }, plan: [10, 15, 70].map(iso) });
-    expect(told(segments(overdue, [FIRST], at(60)))).toEqual([
+    expect(textsOf(segments(overdue, [FIRST], at(60)))).toEqual([
       'attempt bad 0–1 503',
       'wait 1–60 quota',
       'planned 60–60',
@@ -130,12 +130,12 @@ describe('the future', () => {
 
   test('a finished request has no future', () =>
     expect(
-      told(segments(monitor({ status: 'cancelled', done: true, plan: [iso(9)] }), [FIRST], at(2))),
+      textsOf(segments(monitor({ status: 'cancelled', done: true, plan: [iso(9)] }), [FIRST], at(2))),
     ).toEqual(['attempt bad 0–1 503']));
 
   test('a removed route has no plan, but the next attempt is shown', () =>
     expect(
-      told(segments(monitor({ status: 'queued', next: { at: iso(5), reason: undefined } }), [], at(0))),
+      textsOf(segments(monitor({ status: 'queued', next: { at: iso(5), reason: undefined } }), [], at(0))),
     ).toEqual(['wait 0–5 due', 'planned 5–5']));
 });
 
