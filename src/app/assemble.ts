@@ -86,8 +86,7 @@ function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
     createAgent(origin, connection, { clock: deps.clock }),
   );
   const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
-  // The catch-all at the end has the settings that every route has unless it says otherwise.
-  const scopes = new Scopes(upstream, (upstream.routes.at(-1) as RouteConfig).settings, deps);
+  const scopes = new Scopes(upstream, deps);
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
   const routes = upstream.routes.map((config) => {
@@ -141,8 +140,8 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
     ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
-  const budget = scopes.budget(name, settings.budget);
-  const { limit } = scopes.limiter(name, settings.concurrency);
+  const budget = scopes.budget(config);
+  const { limit } = scopes.limiter(config);
   const side = { ...deps, route, config, policies, budget, limit, send };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });

@@ -31,14 +31,14 @@ export interface PolicyDeps {
 export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps): Policies {
   const { name, settings } = route;
   const { clock, random, memory } = deps;
-  const budget = scopes.budget(name, settings.budget);
-  const { breaker, trip } = scopes.guard(name, settings.breaker);
-  const { limit, queue } = scopes.limiter(name, settings.concurrency);
+  const budget = scopes.budget(route);
+  const { breaker, trip } = scopes.guard(route);
+  const { limit, queue } = scopes.limiter(route);
   const { totalTimeoutMs } = settings;
-  const quota = scopes.quota(name, settings.quota);
+  const quota = scopes.quota(route);
   const { mode } = settings.breaker;
   const { waitMs } = settings.concurrency;
-  const replies = scopes.replies(name, settings.dedupe);
+  const replies = scopes.replies(route);
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
   const names = new CredentialNames(settings.identity);
@@ -66,7 +66,7 @@ export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps)
             budget,
             trip,
           }),
-    hedge: hedgeOf({ name, settings }, scopes, deps),
+    hedge: hedgeOf(route, scopes, deps),
     quota: quota && quotaPolicies(quota, clock),
     signed: signedOf(settings, clock),
     pace: pacePolicies(scopes.pace(name), { ...settings, clock }),
@@ -101,17 +101,12 @@ function signedOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: Clock)
   return ms === undefined ? undefined : signedPolicies(ms, clock);
 }
 
-type Hedged = Pick<RouteConfig, 'name' | 'settings'>;
-
-function hedgeOf(
-  { name, settings }: Hedged,
-  scopes: Scopes,
-  { clock, memory }: PolicyDeps,
-): Policy | undefined {
+function hedgeOf(route: RouteConfig, scopes: Scopes, { clock, memory }: PolicyDeps): Policy | undefined {
+  const { name, settings } = route;
   if (settings.hedge === undefined) return undefined;
-  const budget = scopes.budget(name, settings.budget);
-  const { breaker } = scopes.guard(name, settings.breaker);
-  const quota = scopes.quota(name, settings.quota);
+  const budget = scopes.budget(route);
+  const { breaker } = scopes.guard(route);
+  const quota = scopes.quota(route);
   return hedge(settings.hedge, {
     ...scopes.hedging(name, settings.hedge),
     clock,

@@ -1,24 +1,19 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
+import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { CredentialNames, framed } from '../http/credentials.ts';
 import { Breaker } from '../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
-import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
 import { type PermitQueue, permitQueue } from '../policies/concurrency/permits.ts';
-import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { Replies } from '../policies/dedupe/policy.ts';
 import { ReplyStore } from '../policies/dedupe/store.ts';
 import { HedgeAllowance } from '../policies/hedge/allowance.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
 import { Pace } from '../policies/pace/pace.ts';
-import type { QuotaOptions } from '../policies/quota/options.ts';
 import { type GateClosed, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
-import type { BudgetOptions } from '../policies/retry/options.ts';
 import { Trip } from '../policies/retry/trip.ts';
 import type { Call } from '../proxy/call.ts';
 import { shuttingDown } from '../proxy/errors.ts';
@@ -101,23 +96,19 @@ export interface Scope {
 }
 
 /**
- * Finds the state that a route's policies share. Breaker, budget and limit are each the upstream's, unless the route
- * sets its own: then that one is the route's alone.
+ * Finds the state of a route's policies: the upstream's, or the route's own (`RouteConfig.own`).
  */
 export class Scopes {
   readonly #upstream: string;
   readonly #origin: string;
-  readonly #shared: RouteSettings;
   readonly #deps: ScopeDeps;
   readonly #scopes = new Map<string, Scope>();
   /** The signals of calls that go on without a client, whatever a reload has made of their route since. */
   readonly #detached: Set<Abort>;
 
-  /** `shared` is what a route has unless it says otherwise. */
-  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, shared: RouteSettings, deps: ScopeDeps) {
+  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: ScopeDeps) {
     this.#upstream = upstream.name;
     this.#origin = upstream.origin;
-    this.#shared = shared;
     this.#deps = deps;
     this.#detached = deps.state.keep(`${upstream.name} detached`, undefined, () => new Set<Abort>());
     this.#scope(upstream.name);
@@ -128,14 +119,14 @@ export class Scopes {
     return [...this.#scopes.values()];
   }
 
-  budget(route: string, options: BudgetOptions): RetryBudget {
-    const scope = this.#scopeOf(route, options, this.#shared.budget);
+  budget({ name, own, settings: { budget: options } }: RouteConfig): RetryBudget {
+    const scope = this.#scopeOf(name, own.budget);
     scope.budget = this.#deps.state.keep(`${scope.name} budget`, options, () => new RetryBudget(options));
     return scope.budget;
   }
 
-  guard(route: string, options: BreakerOptions): Guard {
-    const scope = this.#scopeOf(route, options, this.#shared.breaker);
+  guard({ name, own, settings: { breaker: options } }: RouteConfig): Guard {
+    const scope = this.#scopeOf(name, own.breaker);
     const names = { upstream: this.#upstream, scope: scope.name };
     scope.guard = this.#deps.state.keep(
       `${scope.name} breaker`,
@@ -164,8 +155,8 @@ export class Scopes {
     return state.keep(`${this.#upstream}/${route} pace`, undefined, () => new Pace(pulse));
   }
 
-  limiter(route: string, options: ConcurrencyOptions): Limiter {
-    const scope = this.#scopeOf(route, options, this.#shared.concurrency);
+  limiter({ name, own, settings: { concurrency: options } }: RouteConfig): Limiter {
+    const scope = this.#scopeOf(name, own.concurrency);
     scope.limiter = this.#deps.state.keep(`${scope.name} concurrency`, options, () => ({
       limit: new ConcurrencyLimit(options),
       queue: permitQueue(options.queue),
@@ -174,10 +165,10 @@ export class Scopes {
   }
 
   /** What is kept outlives a change of the upstream's address or of the route's headers, but is not found any more. */
-  cache({ name, headers, settings }: Pick<RouteConfig, 'name' | 'headers' | 'settings'>): Cache | undefined {
+  cache({ name, own, headers, settings }: RouteConfig): Cache | undefined {
     const options = settings.cache;
     if (options.ttlMs === undefined) return undefined;
-    const scope = this.#scopeOf(name, options, this.#shared.cache);
+    const scope = this.#scopeOf(name, own.cache);
     const store = this.#deps.state.keep(
       `${scope.name} cache`,
       options,
@@ -193,10 +184,10 @@ export class Scopes {
     return { store, callerOf, running: this.#detached };
   }
 
-  replies(route: string, options: DedupeOptions): Replies | undefined {
+  replies({ name, own, settings: { dedupe: options } }: RouteConfig): Replies | undefined {
     if (options.windowMs === undefined) return undefined;
     const { clock, state } = this.#deps;
-    const scope = this.#scopeOf(route, options, this.#shared.dedupe);
+    const scope = this.#scopeOf(name, own.dedupe);
     scope.replies = state.keep(`${scope.name} replies`, options, () => ({
       store: new ReplyStore(options, () => clock.now()),
       secret: newSecret(),
@@ -206,9 +197,9 @@ export class Scopes {
   }
 
   /** Undefined where it is off. */
-  quota(route: string, options: QuotaOptions): Quota | undefined {
+  quota({ name: route, own, settings: { quota: options } }: RouteConfig): Quota | undefined {
     if (options.mode === 'off') return undefined;
-    const scope = this.#scopeOf(route, options, this.#shared.quota);
+    const scope = this.#scopeOf(route, own.quota);
     const { clock, draining, observer, random } = this.#deps;
     const [upstream, { name }] = [this.#upstream, scope];
     const closed = (gate: GateClosed) =>
@@ -232,8 +223,8 @@ export class Scopes {
     for (const { budget, guard } of this.#scopes.values()) if (guard !== undefined) guard.budget = budget;
   }
 
-  #scopeOf(route: string, options: unknown, shared: unknown): Scope {
-    return this.#scope(isDeepStrictEqual(options, shared) ? this.#upstream : `${this.#upstream}/${route}`);
+  #scopeOf(route: string, own: boolean): Scope {
+    return this.#scope(own ? `${this.#upstream}/${route}` : this.#upstream);
   }
 
   #scope(name: string): Scope {

@@ -8,7 +8,7 @@ import { table } from './table.ts';
 
 /** An explanation as text. */
 export function describe(explanation: Explanation): string {
-  const { method, upstream, route, url, values } = explanation;
+  const { method, upstream, route, url, values, state } = explanation;
   return [
     `${method} ${url}\n`,
     table([
@@ -17,6 +17,8 @@ export function describe(explanation: Explanation): string {
     ]),
     '\nValues in effect, and where they are set\n',
     table(values.map(({ key, shown, origin }) => [key, shown, origin])),
+    '\nState of the policies\n',
+    table(state.map(({ key, own }) => [key, own ? `own (${upstream}/${route})` : `shared (${upstream})`])),
     '\nWhen the request is retried\n',
     retries(explanation),
     resumes(explanation),

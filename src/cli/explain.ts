@@ -6,7 +6,7 @@ import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import { durablePlan } from './durable-plan.ts';
 import { describe } from './explain-text.ts';
-import type { Explanation } from './explanation.ts';
+import type { Explanation, PolicyState } from './explanation.ts';
 import type { Command } from './io.ts';
 import { longestFailedAttempt, retryRules, retrySchedule } from './retry-plan.ts';
 
@@ -98,6 +98,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
       ...headerValues(loaded, route),
       ...routeValues(loaded, route),
     ],
+    state: policyState(route),
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
     attemptTimeoutMs: route.settings.attemptTimeoutMs,
@@ -113,7 +114,20 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
   };
 }
 
-/** Which clients may use a route that adds a credential. */
+/** Which clients may use a route that adds a credential. */ /** Of the policies that the route has on. */
+function policyState({ own, settings }: RouteConfig): PolicyState[] {
+  const { breaker, cache, concurrency, dedupe, quota, retry } = settings;
+  const states: readonly (PolicyState & { readonly on: boolean })[] = [
+    { key: 'retry.budget', own: own.budget, on: retry.attempts > 1 },
+    { key: 'cache', own: own.cache, on: cache.ttlMs !== undefined },
+    { key: 'dedupe', own: own.dedupe, on: dedupe.windowMs !== undefined },
+    { key: 'quota', own: own.quota, on: quota.mode !== 'off' },
+    { key: 'breaker', own: own.breaker, on: breaker.mode !== 'off' },
+    { key: 'concurrency', own: own.concurrency, on: concurrency.mode !== 'off' },
+  ];
+  return states.flatMap(({ on, ...state }) => (on ? state : []));
+}
+
 function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
   const added = addedCredentials(route, upstream, config.upstreams);
   if (added.length === 0) return [];

@@ -2,6 +2,13 @@ import type { EffectiveValue } from '../config/show/effective.ts';
 import type { DurablePlan } from './durable-plan.ts';
 import type { RetryRule, Schedule } from './retry-plan.ts';
 
+/** The state of one policy, by the key of its policy. Shared: failures and load of other routes count for it too. */
+export interface PolicyState {
+  readonly key: string;
+  /** The route has it for itself. Otherwise it shares it with the other routes of its upstream. */
+  readonly own: boolean;
+}
+
 /** How the proxy handles a request, and why. */
 export interface Explanation {
   readonly method: string;
@@ -10,6 +17,7 @@ export interface Explanation {
   /** URL of the attempt; a part that may be secret is redacted. */
   readonly url: string;
   readonly values: readonly EffectiveValue[];
+  readonly state: readonly PolicyState[];
   readonly retried: readonly RetryRule[];
   readonly totalTimeoutMs: number;
   /** Undefined: not written. */

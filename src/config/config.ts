@@ -94,8 +94,17 @@ export interface RouteConfig {
   /** Rules of the upstream and of the route. */
   readonly headers: HeaderRules;
   readonly settings: RouteSettings;
-  /** Which sections the route itself writes. It then has its own state; otherwise it shares that of its upstream. */
-  readonly own: { readonly budget: boolean; readonly breaker: boolean; readonly concurrency: boolean };
+  readonly own: OwnState;
+}
+
+/** True for the policy state that a route has for itself. It shares the rest with all routes of its upstream. */
+export interface OwnState {
+  readonly budget: boolean;
+  readonly breaker: boolean;
+  readonly concurrency: boolean;
+  readonly quota: boolean;
+  readonly cache: boolean;
+  readonly dedupe: boolean;
 }
 
 export interface RouteSettings {

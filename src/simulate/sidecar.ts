@@ -37,9 +37,8 @@ export function startSidecar(
   { upstream, route }: Subject,
   { clock, random, observer, upstream: send }: World,
 ): Sidecar {
-  const shared = (upstream.routes.at(-1) as RouteConfig).settings;
   const state = new KeptState();
-  const scopes = new Scopes(upstream, shared, { clock, random, observer, state, draining: () => false });
+  const scopes = new Scopes(upstream, { clock, random, observer, state, draining: () => false });
   const policies = policiesOf(route, scopes, { clock, random, memory: new ByteBudget(MEMORY_BYTES) });
   scopes.connect();
   return { send: pipeline(policies, send), scopes: scopes.all() };

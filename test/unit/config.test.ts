@@ -114,6 +114,9 @@ describe('a small file', () => {
           budget: false,
           breaker: false,
           concurrency: false,
+          quota: false,
+          cache: false,
+          dedupe: false,
         },
         settings: {
           cache: {

@@ -88,6 +88,42 @@ test('lists every value with the line that set it, in columns', async () => {
   expect(starts('built-in').size).toBe(1);
 });
 
+test('says which state the route has for itself, and which it shares', async () => {
+  const config = `
+defaults: { cache: 1m, quota: off }
+upstreams:
+  pay:
+    url: https://pay.example
+    breaker: { failure_rate: 50% }
+    routes:
+      - { name: own, match: { path: /own }, breaker: { failure_rate: 50% }, retry: { budget: { cap: 10 } } }
+      - { name: plain, match: { path: /plain }, retry: { attempts: 2 } }
+      - { name: once, match: { path: /once }, retry: off, quota: 10/s, concurrency: 5 }
+`;
+  const stateOf = async (path: string) =>
+    sectionOf((await run(explain, ['GET', path], config)).out, 'State of the policies').map((line) =>
+      line.trim().split(/ {2,}/),
+    );
+  expect(await stateOf('/pay/own')).toEqual([
+    ['retry.budget', 'own (pay/own)'],
+    ['cache', 'shared (pay)'],
+    ['breaker', 'own (pay/own)'],
+    ['concurrency', 'shared (pay)'],
+  ]);
+  expect(await stateOf('/pay/plain')).toEqual([
+    ['retry.budget', 'shared (pay)'],
+    ['cache', 'shared (pay)'],
+    ['breaker', 'shared (pay)'],
+    ['concurrency', 'shared (pay)'],
+  ]);
+  expect(await stateOf('/pay/once')).toEqual([
+    ['cache', 'shared (pay)'],
+    ['quota', 'own (pay/once)'],
+    ['breaker', 'shared (pay)'],
+    ['concurrency', 'own (pay/once)'],
+  ]);
+});
+
 test('says that a download is continued, and where that is set', async () => {
   const { out } = await run(explain, ['GET', '/pay/file'], CONFIG);
   expect(out).toMatch(/resume\.attempts +3 +config\.yaml:15 \(route file\)/);

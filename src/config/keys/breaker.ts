@@ -20,7 +20,7 @@ const slow = shorthand(
 
 export const breaker = shorthand(
   section(
-    'Circuit breaker: stops calls to an upstream that fails, and probes until it is back.',
+    'Circuit breaker: stops calls to an upstream that fails, and probes until it is back. A route that writes it has its own breaker.',
     {
       mode: choice(
         ['enforce', 'shadow', 'off'],

@@ -74,7 +74,7 @@ const isPointer = (text: string): text is `/${string}` => text.startsWith('/');
 
 export const quota = shorthand(
   section(
-    "The upstream's rate limit: calls wait instead of failing. Limits are learned from replies.",
+    "The upstream's rate limit: calls wait instead of failing. Limits are learned from replies. A route that writes it has its own quota.",
     {
       mode: choice(['on', 'off'], 'on', 'off: calls do not wait, and nothing is learned.'),
       windows,

@@ -62,11 +62,14 @@ export const retry = shorthand(
           'With a longer Retry-After there is no retry: the client gets the reply. The default covers waits of a minute.',
         ),
       }).optional(),
-      budget: section('Retry budget: each retry costs a token, and successes earn tokens.', {
-        cap: decimal(10, 'Most tokens that can be saved. A retry costs one.', 0, 1_000_000),
-        ratio: decimal(1, 'Tokens earned by a successful attempt.', 0, 10),
-        refill: rate('0.1/s', 'Tokens earned by time, while the breaker is closed.'),
-      }).optional(),
+      budget: section(
+        'Retry budget: each retry costs a token, and successes earn tokens. A route that writes it has its own budget.',
+        {
+          cap: decimal(10, 'Most tokens that can be saved. A retry costs one.', 0, 1_000_000),
+          ratio: decimal(1, 'Tokens earned by a successful attempt.', 0, 10),
+          refill: rate('0.1/s', 'Tokens earned by time, while the breaker is closed.'),
+        },
+      ).optional(),
     },
     'retry',
   ),

@@ -6,10 +6,11 @@ import type { Path } from '../read/problem.ts';
 import { warnOfMethods } from './allow.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
-import type { ResolveContext } from './context.ts';
+import type { ResolveContext, Settings } from './context.ts';
 import { headerRules } from './header-rules.ts';
 import { countInjected } from './identity.ts';
-import { inherit, type Layer } from './inherit.ts';
+import { type Inherited, inherit, type Layer } from './inherit.ts';
+import { ownState } from './own-state.ts';
 import type { PresetRoute } from './preset.ts';
 import { routeNames } from './route-name.ts';
 import { routeSettings } from './settings.ts';
@@ -67,17 +68,32 @@ export function resolveRoutes(
     const route: Layer = { name: `route ${name}`, path: [...path, index], values };
     // A route of the file inherits from the preset's route for the same endpoint.
     const endpoint = known.filter(({ calls: wide }) => covers(wide, callsOf(match))).slice(0, 1);
-    const layers = [...outer, ...endpoint.map(({ layer }) => layer), own, route];
-    return resolveRoute({ name, calls: callsOf(match), layers, alone: route }, context);
+    const preset = endpoint.map(({ layer }) => layer);
+    const layers = [...outer, ...preset, own, route];
+    return resolveRoute({ name, calls: callsOf(match), layers, alone: [...preset, route] }, context);
   });
   const preset = added.map((route, index) => {
     const name = names[inputs.length + index] ?? CATCH_ALL;
     // Values of the upstream in the file win over those of a preset's route.
     const layers = [...outer, route.layer, own];
-    return resolveRoute({ name, calls: route.calls, layers, alone: route.layer }, context);
+    return resolveRoute({ name, calls: route.calls, layers, alone: [route.layer] }, context);
   });
-  const rest = resolveRoute({ name: CATCH_ALL, calls: callsOf(undefined), layers: [...outer, own] }, context);
-  return [...written, ...preset, rest];
+  const layers = [...outer, own];
+  const rest = resolveRoute({ name: CATCH_ALL, calls: callsOf(undefined), layers, alone: [] }, context);
+  return withOwnState([...written, ...preset, rest], rest, context);
+}
+
+/** The catch-all route `rest` writes nothing, so it has the upstream's values. */
+function withOwnState(
+  routes: readonly ResolvedRoute[],
+  rest: ResolvedRoute,
+  { origins }: RouteContext,
+): RouteConfig[] {
+  return routes.map(({ route, inherited, alone }) => {
+    const resolved = { ...route, own: ownState(route.settings, rest.route.settings, alone) };
+    origins.set(resolved, inherited);
+    return resolved;
+  });
 }
 
 interface KnownRoute extends PresetRoute {
@@ -105,14 +121,21 @@ interface RouteParts {
   readonly name: string;
   readonly calls: Calls;
   readonly layers: readonly Layer[];
-  /** The layer of the route itself. */
-  readonly alone?: Layer;
+  /** The layers that are about the route alone. */
+  readonly alone: readonly Layer[];
+}
+
+/** A route that does not know yet what state it shares. */
+interface ResolvedRoute {
+  readonly route: Omit<RouteConfig, 'own'>;
+  readonly inherited: Inherited<Settings>;
+  readonly alone: readonly Layer[];
 }
 
 function resolveRoute(
   { name, calls, layers, alone }: RouteParts,
-  { report, origins, allow }: RouteContext,
-): RouteConfig {
+  { report, allow }: RouteContext,
+): ResolvedRoute {
   const inherited = inherit<SharedInput>(layers);
   crossCheck(inherited, report);
   const durable = decideDurable(inherited);
@@ -121,8 +144,7 @@ function resolveRoute(
   countInjected(inherited, headers);
   checkSigned(inherited, { headers, durable }, report);
   const polling = pollingOf(inherited, durable, report);
-  const own = (alone?.values ?? {}) as Partial<Record<'retry' | 'breaker' | 'concurrency', object>>;
-  const route: RouteConfig = {
+  const route = {
     name,
     ...calls,
     headers,
@@ -130,14 +152,8 @@ function resolveRoute(
       ...routeSettings(inherited.values),
       durable: durable ? durableOptions(inherited.values, polling) : undefined,
     },
-    own: {
-      budget: own.retry !== undefined && 'budget' in own.retry,
-      breaker: own.breaker !== undefined,
-      concurrency: own.concurrency !== undefined,
-    },
   };
-  origins.set(route, inherited);
-  return route;
+  return { route, inherited, alone };
 }
 
 function callsOf(match: RouteInput['match']): Calls {

@@ -1,0 +1,29 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { OwnState, RouteSettings } from '../config.ts';
+import type { Layer } from './inherit.ts';
+
+type Written = Partial<Record<'retry' | 'breaker' | 'concurrency' | 'quota', object>>;
+
+/**
+ * Which policy state a route has for itself. What the route writes is its own, whatever the values are: that is how a route
+ * is kept apart from the others. What differs from the upstream for another reason (a preset, an injected credential) cannot be
+ * shared. `layers`: those that are about the route alone.
+ */
+export function ownState(
+  settings: Pick<RouteSettings, keyof OwnState>,
+  shared: Pick<RouteSettings, keyof OwnState>,
+  layers: readonly Layer[],
+): OwnState {
+  const written = (writes: (values: Written) => boolean): boolean =>
+    layers.some(({ values }) => writes(values as Written));
+  const differs = (name: keyof OwnState): boolean => !isDeepStrictEqual(settings[name], shared[name]);
+  return {
+    budget: written(({ retry }) => retry !== undefined && 'budget' in retry) || differs('budget'),
+    breaker: written(({ breaker }) => breaker !== undefined) || differs('breaker'),
+    concurrency: written(({ concurrency }) => concurrency !== undefined) || differs('concurrency'),
+    quota: written(({ quota }) => quota !== undefined) || differs('quota'),
+    // Routes that cache alike see each other's changes.
+    cache: differs('cache'),
+    dedupe: differs('dedupe'),
+  };
+}
