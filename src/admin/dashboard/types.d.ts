@@ -1,6 +1,7 @@
 /* The page reads what the server writes, so its types come from there. */
 
 import type { attemptJson, monitorJson } from '../../durable/http/monitor.ts';
+import type { JobErrorCode, WaitReason } from '../../durable/job.ts';
 import type { stateJson } from '../state.ts';
 
 export type Monitor = ReturnType<typeof monitorJson>;
@@ -8,6 +9,8 @@ export type Attempt = ReturnType<typeof attemptJson>;
 export type State = ReturnType<typeof stateJson>;
 export type Upstream = State['upstreams'][number];
 export type Scope = Upstream['scopes'][number];
+/** Why a request waits or has ended. */
+export type Reason = WaitReason | JobErrorCode;
 export type RecentCall = State['recent'][number];
 
 export interface RouteRow {

@@ -1,5 +1,7 @@
 /* Formats numbers and times for people. Pure: the caller passes the current time. */
 
+/** @import { Reason } from './types.d.ts' */
+
 const UNITS = /** @type {const} */ ([
   [86_400_000, 'd'],
   [3_600_000, 'h'],
@@ -61,7 +63,7 @@ export function count(value) {
   return String(value).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
-/** Texts for the reasons of waits and ends. Unknown reasons are shown unchanged. @type {Readonly<Record<string, string>>} */
+/** Texts for the reasons of waits and ends. @type {Readonly<Record<Reason, string>>} */
 const REASONS = {
   backoff: 'backoff',
   retry_after: 'Retry-After',
@@ -80,11 +82,12 @@ const REASONS = {
   not_retryable: 'not retryable',
   condition_failed: 'condition failed',
   unknown_outcome: 'outcome unknown',
+  unwritable: 'result not stored',
   cancelled: 'cancelled',
 };
 
-/** @param {string | undefined} reason */
+/** Unknown reasons are shown unchanged. @param {string | undefined} reason */
 export function because(reason) {
   if (reason === undefined) return '';
-  return Object.hasOwn(REASONS, reason) ? (REASONS[reason] ?? reason) : reason;
+  return Object.hasOwn(REASONS, reason) ? REASONS[/** @type {Reason} */ (reason)] : reason;
 }
