@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Gathered } from '../http/bodies/body-buffer.ts';
+import { BodyBuffer } from '../http/bodies/body-buffer.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { AdminProblem } from './response.ts';
 
@@ -25,7 +25,7 @@ function parse(body: string): unknown {
 }
 
 async function readBody(req: IncomingMessage): Promise<string> {
-  const body = new Gathered(new ByteBudget(MAX_BODY_BYTES));
+  const body = new BodyBuffer(new ByteBudget(MAX_BODY_BYTES));
   // The iterator must not destroy the request when it stops early, or the error could not be sent.
   for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (body.bytes + chunk.length > MAX_BODY_BYTES) {

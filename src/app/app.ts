@@ -23,7 +23,7 @@ import { Metrics } from '../telemetry/metrics/registry.ts';
 import { combine, delegate } from '../telemetry/observer.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
-import { KeptState } from './retained-state.ts';
+import { RetainedState } from './retained-state.ts';
 import { stateSource } from './state-source.ts';
 
 export interface AppDeps {
@@ -52,7 +52,7 @@ type Phase = 'starting' | 'ready' | 'leaving' | 'draining';
 /** The proxy, running: composition root of everything that is not a command. */
 export class App {
   readonly #deps: AppDeps;
-  readonly #state = new KeptState();
+  readonly #state = new RetainedState();
   readonly #memory: ByteBudget;
   readonly #metrics: Metrics;
   readonly #recent: RecentCalls;
@@ -168,8 +168,8 @@ export class App {
     this.#phase = 'draining';
     const drained = Promise.all([this.#listener.idle(), this.#durable.drain()]);
     for (const { scopes } of this.#assembly.upstreams) {
-      for (const { guard, quota } of scopes) {
-        guard?.trip.wake('draining');
+      for (const { breakerHandle, quota } of scopes) {
+        breakerHandle?.trip.wake('draining');
         quota?.drain();
       }
     }
@@ -295,7 +295,8 @@ export class App {
   #forceBreaker(name: string, force: BreakerForce): boolean {
     const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
     if (upstream === undefined) return false;
-    for (const { guard } of upstream.scopes) guard?.breaker?.force(force, this.#deps.clock.now());
+    for (const { breakerHandle } of upstream.scopes)
+      breakerHandle?.breaker?.force(force, this.#deps.clock.now());
     return true;
   }
 }

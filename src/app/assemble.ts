@@ -1,5 +1,5 @@
 import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
-import { addedCredentials, strangerRules } from '../config/resolve/identity.ts';
+import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
 import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules } from '../http/headers.ts';
@@ -8,7 +8,7 @@ import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
-import { StrangerGuard } from '../server/client-access.ts';
+import { ClientAccess } from '../server/client-access.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
 import { sendEither } from '../upstream/tunnel.ts';
@@ -17,9 +17,9 @@ import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
 import type { DurableSide } from './durable/durable-side.ts';
 import { PollRoutes } from './durable/poll-routes.ts';
 import { fallbackOf } from './fallback-upstream.ts';
-import { type Scope, type ScopeDeps, Scopes } from './policy-state.ts';
+import { PolicyState, type PolicyStateDeps, type ScopeState } from './policy-state.ts';
 
-export interface AssembleDeps extends ScopeDeps {
+export interface AssembleDeps extends PolicyStateDeps {
   readonly memory: ByteBudget;
   readonly durable: Pick<DurableSide, 'accept' | 'prefix' | 'route'>;
 }
@@ -27,7 +27,7 @@ export interface AssembleDeps extends ScopeDeps {
 /** An upstream as it runs: what can be looked at and steered from outside. */
 export interface RunningUpstream {
   readonly name: string;
-  readonly scopes: readonly Scope[];
+  readonly scopes: readonly ScopeState[];
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
   /** No call can be sent after this. */
@@ -82,11 +82,11 @@ function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
   const connection = { ...upstream.connection, allowPrivate };
   // One that a reload replaces is not closed: calls that began on it may still be in backoff. What idles there ends by
   // its keep-alive time.
-  const agent = deps.state.keep(`${name} agent`, { origin, connection }, () =>
+  const agent = deps.state.retain(`${name} agent`, { origin, connection }, () =>
     createAgent(origin, connection, { clock: deps.clock }),
   );
-  const calls = deps.state.keep(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
-  const scopes = new Scopes(upstream, deps);
+  const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
+  const policyState = new PolicyState(upstream, deps);
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
   const routes = upstream.routes.map((config) => {
@@ -95,18 +95,18 @@ function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
       upstreamSend(agent.requests, origin, options),
       upstreamSend(agent.handshakes, origin, options),
     );
-    const built = assembleRoute({ upstream, config, scopes, calls, send, polls }, deps);
+    const built = assembleRoute({ upstream, config, policyState, calls, send, polls }, deps);
     if (built.durable !== undefined) durable.push(built.durable);
     return { methods: config.methods, path: config.path, route: built.route };
   });
-  scopes.connect();
+  policyState.connect();
   const running = {
     name,
-    scopes: scopes.all(),
+    scopes: policyState.all(),
     calls,
     connections: () => agent.connections() + calls.tunnels,
     close: () => {
-      scopes.endDetached();
+      policyState.endDetached();
       agent.close();
     },
   };
@@ -116,16 +116,16 @@ function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
 interface RouteParts {
   readonly upstream: UpstreamConfig;
   readonly config: RouteConfig;
-  readonly scopes: Scopes;
+  readonly policyState: PolicyState;
   readonly calls: Route['calls'];
   readonly send: Send;
   readonly polls: PollRoutes;
 }
 
-function assembleRoute({ upstream, config, scopes, calls, send, polls }: RouteParts, deps: Deps) {
+function assembleRoute({ upstream, config, policyState, calls, send, polls }: RouteParts, deps: Deps) {
   const { name, settings } = config;
   const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
-  const policies = policiesOf(config, scopes, deps);
+  const policies = policiesOf(config, policyState, deps);
   const route: Route = {
     upstream: upstream.name,
     name,
@@ -136,12 +136,12 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
     overrides,
     safe: retry.safe,
     headers: compileHeaderRules(config.headers),
-    guard: guardOf(config, upstream, deps.config),
+    clientCheck: clientCheckOf(config, upstream, deps.config),
     ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
-  const budget = scopes.budget(config);
-  const { limit } = scopes.limiter(config);
+  const budget = policyState.budget(config);
+  const { limit } = policyState.limiter(config);
   const side = { ...deps, route, config, policies, budget, limit, send };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
@@ -151,9 +151,13 @@ function assembleRoute({ upstream, config, scopes, calls, send, polls }: RoutePa
 }
 
 /** A route whose calls get no credential from us gives nothing to a stranger. */
-function guardOf(route: RouteConfig, upstream: UpstreamConfig, config: Config): StrangerGuard | undefined {
+function clientCheckOf(
+  route: RouteConfig,
+  upstream: UpstreamConfig,
+  config: Config,
+): ClientAccess | undefined {
   if (addedCredentials(route, upstream, config.upstreams).length === 0) return undefined;
-  return new StrangerGuard(strangerRules(config, upstream));
+  return new ClientAccess(clientAccessRules(config, upstream));
 }
 
 /** Whether a policy of the route may want a request's body a second time, or to read it itself. */

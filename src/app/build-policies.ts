@@ -19,7 +19,7 @@ import { deadline } from '../policies/timeouts/deadline.ts';
 import type { Policy } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import type { Scopes } from './policy-state.ts';
+import type { PolicyState } from './policy-state.ts';
 
 export interface PolicyDeps {
   readonly clock: Clock;
@@ -27,25 +27,25 @@ export interface PolicyDeps {
   readonly memory: ByteBudget;
 }
 
-/** A route's policies over the state that `scopes` finds for it: the same for the proxy and for `simulate`. */
-export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps): Policies {
+/** A route's policies over the state that `policyState` finds for it: the same for the proxy and for `simulate`. */
+export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: PolicyDeps): Policies {
   const { name, settings } = route;
   const { clock, random, memory } = deps;
-  const budget = scopes.budget(route);
-  const { breaker, trip } = scopes.guard(route);
-  const { limit, queue } = scopes.limiter(route);
+  const budget = policyState.budget(route);
+  const { breaker, trip } = policyState.breakerHandle(route);
+  const { limit, queue } = policyState.limiter(route);
   const { totalTimeoutMs } = settings;
-  const quota = scopes.quota(route);
+  const quota = policyState.quota(route);
   const { mode } = settings.breaker;
   const { waitMs } = settings.concurrency;
-  const replies = scopes.replies(route);
+  const replies = policyState.replies(route);
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
   const names = new CredentialNames(settings.identity);
   return {
     dedupe: replies && dedupe({ ...replies, clock, memory, maxReplyBytes, retried, names }),
     deadline: deadline(clock),
-    ...cachesOf(route, scopes, deps),
+    ...cachesOf(route, policyState, deps),
     retry: retry(settings.retry, {
       clock,
       random,
@@ -66,10 +66,10 @@ export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps)
             budget,
             trip,
           }),
-    hedge: hedgeOf(route, scopes, deps),
+    hedge: hedgeOf(route, policyState, deps),
     quota: quota && quotaPolicies(quota, clock),
     signed: signedOf(settings, clock),
-    pace: pacePolicies(scopes.pace(name), { ...settings, clock }),
+    pace: pacePolicies(policyState.pace(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
     concurrency:
       settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
@@ -77,9 +77,9 @@ export function policiesOf(route: RouteConfig, scopes: Scopes, deps: PolicyDeps)
   };
 }
 
-function cachesOf(route: RouteConfig, scopes: Scopes, { clock, memory }: PolicyDeps) {
+function cachesOf(route: RouteConfig, policyState: PolicyState, { clock, memory }: PolicyDeps) {
   const { cache: options, durable, totalTimeoutMs } = route.settings;
-  const cache = scopes.cache(route);
+  const cache = policyState.cache(route);
   return {
     responseCache: cache && responseCache(options, { ...cache, clock, memory, totalTimeoutMs }),
     cacheRefill: cache && durable && cacheRefill(options, { ...cache, clock, memory }),
@@ -101,14 +101,18 @@ function signedOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: Clock)
   return ms === undefined ? undefined : signedPolicies(ms, clock);
 }
 
-function hedgeOf(route: RouteConfig, scopes: Scopes, { clock, memory }: PolicyDeps): Policy | undefined {
+function hedgeOf(
+  route: RouteConfig,
+  policyState: PolicyState,
+  { clock, memory }: PolicyDeps,
+): Policy | undefined {
   const { name, settings } = route;
   if (settings.hedge === undefined) return undefined;
-  const budget = scopes.budget(route);
-  const { breaker } = scopes.guard(route);
-  const quota = scopes.quota(route);
+  const budget = policyState.budget(route);
+  const { breaker } = policyState.breakerHandle(route);
+  const quota = policyState.quota(route);
   return hedge(settings.hedge, {
-    ...scopes.hedging(name, settings.hedge),
+    ...policyState.hedging(name, settings.hedge),
     clock,
     memory,
     budget: { withdraw: (now) => budget.withdraw(now), refund: () => budget.refund() },

@@ -23,13 +23,13 @@ import type { Clock } from '../runtime/clock.ts';
 import { keyedHash } from '../runtime/keyed-hash.ts';
 import { newSecret, type Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
-import type { KeptState } from './retained-state.ts';
+import type { RetainedState } from './retained-state.ts';
 
-export interface ScopeDeps {
+export interface PolicyStateDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: Observer;
-  readonly state: KeptState;
+  readonly state: RetainedState;
   readonly draining: () => boolean;
 }
 
@@ -49,7 +49,7 @@ export interface Hedging {
 }
 
 /** A circuit breaker (or none) with what hangs on its changes: calls in backoff, the budget's refill, the reports. */
-export class Guard {
+export class BreakerHandle {
   readonly breaker: Breaker | undefined;
   readonly trip: Trip;
   /** Why the breaker is as it is; undefined when it never changed. */
@@ -60,7 +60,7 @@ export class Guard {
   constructor(
     { upstream, scope }: { upstream: string; scope: string },
     options: BreakerOptions,
-    deps: ScopeDeps,
+    deps: PolicyStateDeps,
   ) {
     const { clock, observer, random } = deps;
     const enforced = options.mode === 'enforce';
@@ -84,11 +84,11 @@ export class Guard {
 type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
 
 /** The policy state of one scope, for those who look at it: a route's scope holds only what is its own. */
-export interface Scope {
+export interface ScopeState {
   /** The upstream's name, or `upstream/route`. */
   readonly name: string;
   budget: RetryBudget | undefined;
-  guard: Guard | undefined;
+  breakerHandle: BreakerHandle | undefined;
   limiter: Limiter | undefined;
   cache: CacheStore | undefined;
   replies: Replies | undefined;
@@ -98,48 +98,48 @@ export interface Scope {
 /**
  * Finds the state of a route's policies: the upstream's, or the route's own (`RouteConfig.own`).
  */
-export class Scopes {
+export class PolicyState {
   readonly #upstream: string;
   readonly #origin: string;
-  readonly #deps: ScopeDeps;
-  readonly #scopes = new Map<string, Scope>();
+  readonly #deps: PolicyStateDeps;
+  readonly #scopes = new Map<string, ScopeState>();
   /** The signals of calls that go on without a client, whatever a reload has made of their route since. */
   readonly #detached: Set<Abort>;
 
-  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: ScopeDeps) {
+  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps) {
     this.#upstream = upstream.name;
     this.#origin = upstream.origin;
     this.#deps = deps;
-    this.#detached = deps.state.keep(`${upstream.name} detached`, undefined, () => new Set<Abort>());
+    this.#detached = deps.state.retain(`${upstream.name} detached`, undefined, () => new Set<Abort>());
     this.#scope(upstream.name);
   }
 
   /** The upstream's own first. */
-  all(): readonly Scope[] {
+  all(): readonly ScopeState[] {
     return [...this.#scopes.values()];
   }
 
   budget({ name, own, settings: { budget: options } }: RouteConfig): RetryBudget {
     const scope = this.#scopeOf(name, own.budget);
-    scope.budget = this.#deps.state.keep(`${scope.name} budget`, options, () => new RetryBudget(options));
+    scope.budget = this.#deps.state.retain(`${scope.name} budget`, options, () => new RetryBudget(options));
     return scope.budget;
   }
 
-  guard({ name, own, settings: { breaker: options } }: RouteConfig): Guard {
+  breakerHandle({ name, own, settings: { breaker: options } }: RouteConfig): BreakerHandle {
     const scope = this.#scopeOf(name, own.breaker);
     const names = { upstream: this.#upstream, scope: scope.name };
-    scope.guard = this.#deps.state.keep(
+    scope.breakerHandle = this.#deps.state.retain(
       `${scope.name} breaker`,
       options,
-      () => new Guard(names, options, this.#deps),
+      () => new BreakerHandle(names, options, this.#deps),
     );
-    return scope.guard;
+    return scope.breakerHandle;
   }
 
   /** What a route has seen of its attempts' times, and what it may hedge. */
   hedging(route: string, options: HedgeOptions): Hedging {
     const { after, maxExtra } = options;
-    return this.#deps.state.keep(`${this.#upstream}/${route} hedge`, options, () => ({
+    return this.#deps.state.retain(`${this.#upstream}/${route} hedge`, options, () => ({
       allowance: new HedgeAllowance(maxExtra),
       latency: 'percentile' in after ? new Latency(after.percentile) : undefined,
     }));
@@ -148,16 +148,16 @@ export class Scopes {
   /** What is usual on a route. */
   pace(route: string): Pace {
     const { state } = this.#deps;
-    const pulse = state.keep(`${this.#upstream} pulse`, undefined, () => ({
+    const pulse = state.retain(`${this.#upstream} pulse`, undefined, () => ({
       answeredAt: -Infinity,
       wellAt: -Infinity,
     }));
-    return state.keep(`${this.#upstream}/${route} pace`, undefined, () => new Pace(pulse));
+    return state.retain(`${this.#upstream}/${route} pace`, undefined, () => new Pace(pulse));
   }
 
   limiter({ name, own, settings: { concurrency: options } }: RouteConfig): Limiter {
     const scope = this.#scopeOf(name, own.concurrency);
-    scope.limiter = this.#deps.state.keep(`${scope.name} concurrency`, options, () => ({
+    scope.limiter = this.#deps.state.retain(`${scope.name} concurrency`, options, () => ({
       limit: new ConcurrencyLimit(options),
       queue: permitQueue(options.queue),
     }));
@@ -169,7 +169,7 @@ export class Scopes {
     const options = settings.cache;
     if (options.ttlMs === undefined) return undefined;
     const scope = this.#scopeOf(name, own.cache);
-    const store = this.#deps.state.keep(
+    const store = this.#deps.state.retain(
       `${scope.name} cache`,
       options,
       () => new CacheStore(options.memoryBytes),
@@ -188,7 +188,7 @@ export class Scopes {
     if (options.windowMs === undefined) return undefined;
     const { clock, state } = this.#deps;
     const scope = this.#scopeOf(name, own.dedupe);
-    scope.replies = state.keep(`${scope.name} replies`, options, () => ({
+    scope.replies = state.retain(`${scope.name} replies`, options, () => ({
       store: new ReplyStore(options, () => clock.now()),
       secret: newSecret(),
       running: this.#detached,
@@ -204,7 +204,7 @@ export class Scopes {
     const [upstream, { name }] = [this.#upstream, scope];
     const closed = (gate: GateClosed) =>
       observer.stateChanged(upstream, { type: 'quota_gate_closed', scope: name, ...gate });
-    scope.quota = this.#deps.state.keep(
+    scope.quota = this.#deps.state.retain(
       `${name} quota`,
       options,
       () => new Quota(options, { clock, random, draining, closed, hash: HASH }),
@@ -220,20 +220,21 @@ export class Scopes {
 
   /** Ties what belongs together once all is known; a reload may have renewed one of them and kept the other. */
   connect(): void {
-    for (const { budget, guard } of this.#scopes.values()) if (guard !== undefined) guard.budget = budget;
+    for (const { budget, breakerHandle } of this.#scopes.values())
+      if (breakerHandle !== undefined) breakerHandle.budget = budget;
   }
 
-  #scopeOf(route: string, own: boolean): Scope {
+  #scopeOf(route: string, own: boolean): ScopeState {
     return this.#scope(own ? `${this.#upstream}/${route}` : this.#upstream);
   }
 
-  #scope(name: string): Scope {
+  #scope(name: string): ScopeState {
     let scope = this.#scopes.get(name);
     if (scope === undefined) {
       scope = {
         name,
         budget: undefined,
-        guard: undefined,
+        breakerHandle: undefined,
         limiter: undefined,
         cache: undefined,
         replies: undefined,

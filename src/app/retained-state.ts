@@ -9,7 +9,7 @@ interface Entry {
  * State that outlives a reload as long as what it was made from stays the same: breakers, budgets, limits, pools.
  * A reload asks for everything it needs between `begin` and `commit`; what nobody asked for is forgotten.
  */
-export class KeptState {
+export class RetainedState {
   #current = new Map<string, Entry>();
   #next = new Map<string, Entry>();
 
@@ -18,7 +18,7 @@ export class KeptState {
   }
 
   /** The value under `key` if it was made with equal options, else a new one. */
-  keep<T>(key: string, options: unknown, create: () => T): T {
+  retain<T>(key: string, options: unknown, create: () => T): T {
     const known = this.#next.get(key) ?? this.#current.get(key);
     if (known !== undefined && isDeepStrictEqual(known.options, options)) {
       this.#next.set(key, known);

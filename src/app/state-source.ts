@@ -2,7 +2,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import type { RunningUpstream } from './assemble.ts';
-import type { Scope } from './policy-state.ts';
+import type { ScopeState } from './policy-state.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
 
 /** The running upstreams as scrapes and the admin API see them; asked anew each time, so that a reload shows at once. */
@@ -31,12 +31,12 @@ function upstreamSnapshot(
 }
 
 function scopeSnapshot(
-  { name, budget, guard, limiter, cache, replies, quota }: Scope,
+  { name, budget, breakerHandle, limiter, cache, replies, quota }: ScopeState,
   now: number,
 ): ScopeSnapshot {
   return {
     scope: name,
-    breaker: breakerSnapshot(guard, now),
+    breaker: breakerSnapshot(breakerHandle, now),
     budgetTokens: budget?.tokens(now),
     cacheBytes: cache?.bytes,
     dedupeBytes: replies?.store.bytes,
@@ -49,11 +49,11 @@ function scopeSnapshot(
   };
 }
 
-function breakerSnapshot(guard: Scope['guard'], now: number): BreakerSnapshot | undefined {
-  const breaker = guard?.breaker;
+function breakerSnapshot(handle: ScopeState['breakerHandle'], now: number): BreakerSnapshot | undefined {
+  const breaker = handle?.breaker;
   if (breaker === undefined) return undefined;
   const state = breaker.state(now);
   const { forced } = breaker;
   const retryAfterMs = state === 'closed' || forced ? undefined : breaker.retryAfterMs(now);
-  return { state, cause: guard?.cause, forced, retryAfterMs };
+  return { state, cause: handle?.cause, forced, retryAfterMs };
 }

@@ -1,4 +1,4 @@
-import { Gathered } from '../http/bodies/body-buffer.ts';
+import { BodyBuffer } from '../http/bodies/body-buffer.ts';
 import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import type { RawHeaders } from '../http/headers.ts';
@@ -140,11 +140,11 @@ function brokenBody({ reason }: Abort): Outcome {
 class Collector implements BodySink {
   readonly #max: number;
   readonly #onFull: () => void;
-  readonly #log: Gathered;
+  readonly #log: BodyBuffer;
   truncated = false;
 
   constructor(max: number, memory: ByteBudget, onFull: () => void) {
-    this.#log = new Gathered(memory);
+    this.#log = new BodyBuffer(memory);
     this.#max = max;
     this.#onFull = onFull;
   }

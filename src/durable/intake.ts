@@ -1,5 +1,5 @@
 import { hash as digest } from 'node:crypto';
-import { Gathered } from '../http/bodies/body-buffer.ts';
+import { BodyBuffer } from '../http/bodies/body-buffer.ts';
 import type { BodySource } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';
@@ -111,7 +111,7 @@ export class Intake {
     const { memory } = this.#deps;
     const declared = Number(headerOf(headers, 'content-length') ?? 0);
     if (declared > maxBytes) throw tooLarge(maxBytes);
-    const taken = new Gathered(memory);
+    const taken = new BodyBuffer(memory);
     try {
       for await (const chunk of iterate(body.open())) {
         if (taken.bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);

@@ -28,7 +28,7 @@ export function framingOf(headers: RawHeaders): Framing {
  * What is wrong with the framing of a message that a parser has let through, if anything. A coding beside chunked would
  * be passed on without its name, for nobody here takes it off (RFC 9112 §6.1).
  */
-export function framingFlaw({ codings, length }: Framing): string | undefined {
+export function framingError({ codings, length }: Framing): string | undefined {
   if (codings !== '' && codings.toLowerCase() !== 'chunked')
     return 'the only supported transfer coding is chunked';
   return Number.isSafeInteger(Number(length)) ? undefined : 'the Content-Length is too large';

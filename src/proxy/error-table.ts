@@ -277,10 +277,10 @@ const ERRORS = {
 
   // --- neither a mistake nor a refusal ---
   /** A retry needs the request body, which is no longer in memory. */
-  body_not_kept: {
+  body_not_buffered: {
     ...NOBODY,
     status: 502,
-    title: 'Request body not kept for a retry',
+    title: 'Request body not buffered for a retry',
     proxyStatus: 'proxy_internal_response',
     grpc: 'unavailable',
     gaveUp: 'body_not_replayable',

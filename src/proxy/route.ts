@@ -4,7 +4,7 @@ import type { OverrideLimits } from './overrides.ts';
 import type { Send } from './pipeline.ts';
 
 /** Decides which clients may use a route. */
-export interface ClientGuard {
+export interface ClientCheck {
   /** Why the request is refused; undefined if it is served. `host`: the host it was made for. */
   refusal(headers: RawHeaders, host: string | undefined): ProxyError | undefined;
 }
@@ -25,7 +25,7 @@ export interface Route {
   readonly safe?: boolean | undefined;
   readonly headers: CompiledHeaderRules;
   /** Undefined where calls get no credential from us. */
-  readonly guard?: ClientGuard | undefined;
+  readonly clientCheck?: ClientCheck | undefined;
   /** Where retries are ours alone: the fields (lower-case) by which a reply tells SDKs not to retry too. */
   readonly ownRetries: { readonly veto: readonly string[] } | undefined;
   readonly idempotency: {

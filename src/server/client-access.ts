@@ -1,10 +1,10 @@
 import { isIP } from 'node:net';
 import { headerOf, headersOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
-import type { ClientGuard } from '../proxy/route.ts';
+import type { ClientCheck } from '../proxy/route.ts';
 
 /** Who may use a route that puts a credential into its calls. */
-export interface StrangerRules {
+export interface ClientAccessRules {
   /** Web pages may use it. */
   readonly browsers: boolean;
   /**
@@ -19,12 +19,12 @@ export interface StrangerRules {
  * reaches a loopback address too, and sends what a page tells it to. The page shows in `Sec-Fetch-Site` or `Origin`, and a
  * name that was rebound to this address shows in `Host`. No page can forge these three.
  */
-export class StrangerGuard implements ClientGuard {
+export class ClientAccess implements ClientCheck {
   readonly #browsers: boolean;
   readonly #names: ReadonlySet<string> | undefined;
   readonly #suffixes: readonly string[];
 
-  constructor({ browsers, hosts }: StrangerRules) {
+  constructor({ browsers, hosts }: ClientAccessRules) {
     this.#browsers = browsers;
     this.#names = hosts && new Set(hosts);
     this.#suffixes = (hosts ?? []).filter((name) => name.startsWith('*.')).map((name) => name.slice(1));

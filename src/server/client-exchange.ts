@@ -42,7 +42,7 @@ export const METHODS_SERVED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 const NOTHING = new Uint8Array(0);
 
 /** The client's side of a call; `upgrade` where it asks for a tunnel. */
-export type Parties =
+export type RequestAndResponse =
   | { readonly req: ClientRequest; readonly res: ClientResponse; readonly upgrade?: undefined }
   | Handshake;
 
@@ -64,11 +64,11 @@ export class ClientExchange {
     error: undefined,
   };
 
-  constructor(parties: Parties, record: CallRecord, signal: Abort, deps: ExchangeDeps) {
-    const { req, res, upgrade } = parties;
+  constructor(pair: RequestAndResponse, record: CallRecord, signal: Abort, deps: ExchangeDeps) {
+    const { req, res, upgrade } = pair;
     this.#req = req;
     this.#res = res;
-    this.#handshake = parties.upgrade === undefined ? undefined : parties;
+    this.#handshake = pair.upgrade === undefined ? undefined : pair;
     this.#record = record;
     this.#signal = signal;
     this.#deps = deps;

@@ -6,7 +6,7 @@ import { headerOf } from '../http/headers.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { outliveStreams } from '../runtime/http2-handles.ts';
 import { refuseConnectStream, refuseExpectation, refuseHead } from './client-error.ts';
-import type { Parties } from './client-exchange.ts';
+import type { RequestAndResponse } from './client-exchange.ts';
 import { Http2Request } from './http2-request.ts';
 import { Http2Response } from './http2-response.ts';
 import { isSecure } from './server-tls.ts';
@@ -17,7 +17,7 @@ export interface Http2ClientsDeps {
   readonly headTimeoutMs: () => number;
   /** A connection without calls is closed after this. */
   readonly keepAliveMs: number;
-  readonly serve: (parties: Parties) => void;
+  readonly serve: (pair: RequestAndResponse) => void;
 }
 
 type Handshake = typeof performServerHandshake;

@@ -150,7 +150,7 @@ export class IncomingCall {
       now: () => clock.now(),
       maxBytes: route.maxReplayBytes,
       memory,
-      onNotKept: (reason) => record.note('body_not_buffered', reason),
+      onNotBuffered: (reason) => record.note('body_not_buffered', reason),
     });
     this.#body = body;
     this.#stopWatching = watchBody(req, {

@@ -1,4 +1,4 @@
-import { framingFlaw, framingOf } from '../http/framing.ts';
+import { framingError, framingOf } from '../http/framing.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientRequest } from './client.ts';
 
@@ -18,14 +18,14 @@ const MAX_FIELDS = 1_000;
  * What is wrong with a request that node's parser has let through, if anything: it must not be passed on, and its
  * connection not be used any more, for others would read it in another way (RFC 9112 §3.2, §6.1, §6.3).
  */
-export function flawOf(req: ClientRequest): ProxyError | undefined {
+export function requestError(req: ClientRequest): ProxyError | undefined {
   if (req.rawHeaders.length > 2 * MAX_FIELDS)
     return new ProxyError('too_many_fields', `a request can have at most ${MAX_FIELDS} header fields`);
-  const ambiguity = ambiguityOf(req);
-  return ambiguity === undefined ? undefined : new ProxyError('bad_request', ambiguity);
+  const why = ambiguity(req);
+  return why === undefined ? undefined : new ProxyError('bad_request', why);
 }
 
-function ambiguityOf(req: ClientRequest): string | undefined {
+function ambiguity(req: ClientRequest): string | undefined {
   const { httpVersion, rawHeaders, url = '' } = req;
   if (!VERSIONS.has(httpVersion))
     return 'the supported versions are HTTP/1.0, HTTP/1.1 and, if enabled, HTTP/2';
@@ -35,7 +35,7 @@ function ambiguityOf(req: ClientRequest): string | undefined {
   const framing = framingOf(rawHeaders);
   if (!validHost(framing.hosts, old)) return 'a request must have exactly one valid Host header';
   if (framing.codings !== '' && old) return 'Transfer-Encoding is not allowed in HTTP/1.0';
-  return framingFlaw(framing);
+  return framingError(framing);
 }
 
 /** node:http keeps the first of several and drops the rest. */

@@ -7,10 +7,10 @@ import { Abort } from '../runtime/abort.ts';
 import { CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
-import { ClientExchange, type ExchangeDeps, type Parties } from './client-exchange.ts';
-import { flawOf } from './invalid-request.ts';
+import { ClientExchange, type ExchangeDeps, type RequestAndResponse } from './client-exchange.ts';
+import { requestError } from './invalid-request.ts';
 import { asksServer, requestTarget } from './request-target.ts';
-import { type Listed, Roster } from './unordered-list.ts';
+import { type ListEntry, UnorderedList } from './unordered-list.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {
@@ -22,7 +22,7 @@ export interface ListenerDeps extends ExchangeDeps {
 const MAX_PIPELINED = 100;
 
 /** A call that runs. */
-interface Running extends Listed {
+interface Running extends ListEntry {
   readonly req: ClientRequest;
   readonly res: ClientResponse;
   readonly signal: Abort;
@@ -32,7 +32,7 @@ interface Running extends Listed {
 /** node:http request → Call → Route.send → response. */
 export class Listener {
   readonly #deps: ListenerDeps;
-  readonly #running = new Roster<Running>();
+  readonly #running = new UnorderedList<Running>();
   /** How many requests wait for the answer of one before them. */
   readonly #waiting = new WeakMap<ClientConnection, number>();
   /** Connections whose bytes have no meaning any more. */
@@ -63,7 +63,7 @@ export class Listener {
   readonly handle = (req: ClientRequest, res: ClientResponse): void => this.#serve({ req, res });
 
   /** The same for a call that came by another protocol. */
-  readonly serve = (parties: Parties): void => this.#serve(parties);
+  readonly serve = (pair: RequestAndResponse): void => this.#serve(pair);
 
   /** The same for a request whose connection is to become a tunnel. */
   readonly upgrade = (req: IncomingMessage, socket: Socket, head: Buffer): void =>
@@ -90,33 +90,33 @@ export class Listener {
    * Answers leave in the order of their requests, and calls run in it too, one per connection: a later one may build on
    * an earlier (RFC 9112 §9.3.2), and a thousand sent at once are not a thousand running.
    */
-  #serve(parties: Parties): void {
-    const { req, res } = parties;
+  #serve(pair: RequestAndResponse): void {
+    const { req, res } = pair;
     const { socket } = req;
     // What follows an answer that was to be the last is not served: nobody could be told what became of it.
     if (!socket.writable) return;
-    if (res.socket !== null) return this.#begin(parties);
+    if (res.socket !== null) return this.#begin(pair);
     const waiting = (this.#waiting.get(socket) ?? 0) + 1;
     if (waiting > MAX_PIPELINED) return void socket.destroy();
     this.#waiting.set(socket, waiting);
     res.once('socket', () => {
       this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
-      if (!this.#spoiled.has(socket)) this.#begin(parties);
+      if (!this.#spoiled.has(socket)) this.#begin(pair);
     });
   }
 
   /** An event handler calls this: an error that left it would end the process. */
-  #begin(parties: Parties): void {
+  #begin(pair: RequestAndResponse): void {
     try {
-      this.#open(parties);
+      this.#open(pair);
     } catch (error) {
       this.#deps.onBug(error);
-      parties.res.destroy();
+      pair.res.destroy();
     }
   }
 
-  #open(parties: Parties): void {
-    const { req, res } = parties;
+  #open(pair: RequestAndResponse): void {
+    const { req, res } = pair;
     const { clock, newId, observer, router } = this.#deps;
     const method = req.method as string;
     const { host, target } = requestTarget(req);
@@ -130,8 +130,8 @@ export class Listener {
       observer,
     );
     const signal = new Abort();
-    const exchange = new ClientExchange(parties, record, signal, this.#deps);
-    const running = { req, res, signal, exchange, place: 0 };
+    const exchange = new ClientExchange(pair, record, signal, this.#deps);
+    const running = { req, res, signal, exchange, index: 0 };
     this.#running.add(running);
     calls.inFlight++;
     res.on('close', () => {
@@ -141,17 +141,17 @@ export class Listener {
       if (!req.complete && !req.destroyed) this.#dropRest(req);
       if (this.#running.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     });
-    const flaw = flawOf(req);
-    if (flaw !== undefined) exchange.end(flaw);
+    const invalid = requestError(req);
+    if (invalid !== undefined) exchange.end(invalid);
     else if (asksServer(method, target)) exchange.answerOptions();
-    else if (parties.upgrade !== undefined && this.#deps.draining()) {
+    else if (pair.upgrade !== undefined && this.#deps.draining()) {
       // A request is soon over; a tunnel would only be cut.
       exchange.refuse(shuttingDown());
     } else if (match.kind !== 'route') exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
     else {
-      const stranger = match.route.guard?.refusal(req.rawHeaders, host);
-      if (stranger === undefined) void exchange.run(match.route, match.target);
-      else exchange.refuse(stranger);
+      const refusal = match.route.clientCheck?.refusal(req.rawHeaders, host);
+      if (refusal === undefined) void exchange.run(match.route, match.target);
+      else exchange.refuse(refusal);
     }
   }
 

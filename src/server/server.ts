@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
-import type { Parties } from './client-exchange.ts';
+import type { RequestAndResponse } from './client-exchange.ts';
 import { Http2Clients } from './http2-server.ts';
 import { joinWhilePaused } from './joined-while-paused.ts';
 import type { Address, ClientOptions, ServerTls } from './options.ts';
@@ -19,7 +19,7 @@ const LONGEST_CHECK_INTERVAL_MS = 1_000;
 export interface Handlers extends ClientErrorDeps {
   readonly handle: RequestListener;
   readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
-  readonly serve: (parties: Parties) => void;
+  readonly serve: (pair: RequestAndResponse) => void;
   /** A connection could not be accepted; those that are open go on. */
   readonly onAcceptError: (error: Error) => void;
 }

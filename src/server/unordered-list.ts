@@ -1,6 +1,6 @@
 /** An entry that knows its place. */
-export interface Listed {
-  place: number;
+export interface ListEntry {
+  index: number;
 }
 
 /**
@@ -8,7 +8,7 @@ export interface Listed {
  * old one still holds the entries of its day. Where entries come and go by the thousand, these dead tables form a chain
  * that keeps nearly every one of them alive until a full collection, which cost a third of the proxy's CPU time.
  */
-export class Roster<T extends Listed> {
+export class UnorderedList<T extends ListEntry> {
   readonly #entries: T[] = [];
 
   get size(): number {
@@ -16,7 +16,7 @@ export class Roster<T extends Listed> {
   }
 
   add(entry: T): void {
-    entry.place = this.#entries.length;
+    entry.index = this.#entries.length;
     this.#entries.push(entry);
   }
 
@@ -24,8 +24,8 @@ export class Roster<T extends Listed> {
   delete(entry: T): void {
     const last = this.#entries.pop();
     if (last === undefined || last === entry) return;
-    last.place = entry.place;
-    this.#entries[entry.place] = last;
+    last.index = entry.index;
+    this.#entries[entry.index] = last;
   }
 
   [Symbol.iterator](): Iterator<T> {

@@ -1,6 +1,6 @@
 import { policiesOf } from '../app/build-policies.ts';
-import { KeptState } from '../app/retained-state.ts';
-import { type Scope, Scopes } from '../app/policy-state.ts';
+import { RetainedState } from '../app/retained-state.ts';
+import { PolicyState, type ScopeState } from '../app/policy-state.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
@@ -30,16 +30,16 @@ const MEMORY_BYTES = 64 * 1024 * 1024;
 export interface Sidecar {
   /** The pipeline. It may be wrapped before the first call. */
   send: Send;
-  readonly scopes: readonly Scope[];
+  readonly scopes: readonly ScopeState[];
 }
 
 export function startSidecar(
   { upstream, route }: Subject,
   { clock, random, observer, upstream: send }: World,
 ): Sidecar {
-  const state = new KeptState();
-  const scopes = new Scopes(upstream, { clock, random, observer, state, draining: () => false });
-  const policies = policiesOf(route, scopes, { clock, random, memory: new ByteBudget(MEMORY_BYTES) });
-  scopes.connect();
-  return { send: pipeline(policies, send), scopes: scopes.all() };
+  const state = new RetainedState();
+  const policyState = new PolicyState(upstream, { clock, random, observer, state, draining: () => false });
+  const policies = policiesOf(route, policyState, { clock, random, memory: new ByteBudget(MEMORY_BYTES) });
+  policyState.connect();
+  return { send: pipeline(policies, send), scopes: policyState.all() };
 }

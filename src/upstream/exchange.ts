@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
-import { framingFlaw, framingOf } from '../http/framing.ts';
+import { framingError, framingOf } from '../http/framing.ts';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
 import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
 import type { Attempt } from '../proxy/attempt.ts';
@@ -84,9 +84,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       );
     if (status >= 100 && status < 200) return this.#onInterim(controller, status);
     const headers = rawHeaders(controller);
-    const flaw =
-      status < 100 ? `the upstream sent the invalid status ${status}` : framingFlaw(framingOf(headers));
-    if (flaw !== undefined) return controller.abort(new ProxyError('protocol_error', flaw));
+    const problem =
+      status < 100 ? `the upstream sent the invalid status ${status}` : framingError(framingOf(headers));
+    if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
     controller.pause();
     this.#settle.resolve({ status, statusText, headers, body: this, interim: this.#held });
   }

@@ -1,4 +1,4 @@
-import { RequestBodyBroken, RequestBodyNotKept } from '../http/bodies/request-body.ts';
+import { RequestBodyBroken, RequestBodyNotBuffered } from '../http/bodies/request-body.ts';
 import { dependsOnProgress, type ErrorCode, ProxyError, type Sent } from '../proxy/errors.ts';
 
 const CODES: ReadonlyMap<string, ErrorCode> = new Map(
@@ -56,8 +56,8 @@ export function toProxyError(cause: unknown, sent: Sent): ProxyError {
   if (cause instanceof ProxyError) return cause.sent === sent ? cause : withSent(cause, sent);
   if (cause instanceof RequestBodyBroken)
     return new ProxyError('client_gone', cause.message, { cause, sent });
-  if (cause instanceof RequestBodyNotKept)
-    return new ProxyError('body_not_kept', cause.message, { cause, sent });
+  if (cause instanceof RequestBodyNotBuffered)
+    return new ProxyError('body_not_buffered', cause.message, { cause, sent });
   const found = innermost(cause);
   const known = systemCode(found);
   const code = codeOf(found, known, sent);

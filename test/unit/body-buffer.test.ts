@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Gathered, start } from '../../src/http/bodies/body-buffer.ts';
+import { BodyBuffer, start } from '../../src/http/bodies/body-buffer.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 
 const SEED = 20_261_129;
 const setUp = (limit = 1e9) => {
   const memory = new ByteBudget(limit);
-  return { memory, log: new Gathered(memory) };
+  return { memory, log: new BodyBuffer(memory) };
 };
 
 test('a million bytes that come one by one take little more than a million bytes', () => {
@@ -55,8 +55,8 @@ test('readers at any pace get all bytes in their order, and nothing stays counte
       const got: [Buffer[], Buffer[]] = [[], []];
       const sent: Buffer[] = [];
       let next = 0;
-      const read = (place: typeof quick, into: Buffer[]) => {
-        for (let chunk = log.next(place); chunk !== undefined; chunk = log.next(place))
+      const read = (position: typeof quick, into: Buffer[]) => {
+        for (let chunk = log.next(position); chunk !== undefined; chunk = log.next(position))
           into.push(Buffer.from(chunk));
       };
       for (const { length, large, reads, drops } of steps) {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { addedCredentials, strangerRules } from '../../src/config/resolve/identity.ts';
-import { StrangerGuard } from '../../src/server/client-access.ts';
+import { addedCredentials, clientAccessRules } from '../../src/config/resolve/identity.ts';
+import { ClientAccess } from '../../src/server/client-access.ts';
 
-const guard = (browsers: boolean, hosts?: readonly string[]) => new StrangerGuard({ browsers, hosts });
-const code = (one: StrangerGuard, host: string | undefined, ...headers: string[]) =>
+const guard = (browsers: boolean, hosts?: readonly string[]) => new ClientAccess({ browsers, hosts });
+const code = (one: ClientAccess, host: string | undefined, ...headers: string[]) =>
   one.refusal(headers, host)?.code;
 
 describe('web pages', () => {
@@ -122,7 +122,7 @@ test.each([
   ],
 ])('%j knows the hosts %j', (head, hosts) => {
   const { config } = load(`${head}${UPSTREAMS}`);
-  expect(strangerRules(config, config.upstreams[1] as never)).toEqual({ browsers: false, hosts });
+  expect(clientAccessRules(config, config.upstreams[1] as never)).toEqual({ browsers: false, hosts });
 });
 
 test('a port in clients.allowed_hosts is refused at its line', () => {

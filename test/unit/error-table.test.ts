@@ -72,7 +72,7 @@ test.each<[string, (error: ProxyError) => boolean, ErrorCode[]]>([
   [
     'neither a mistake nor a refusal',
     ({ code }) => factsOf(code).blame === 'nobody',
-    ['body_not_kept', 'client_gone', 'hedge_lost'],
+    ['body_not_buffered', 'client_gone', 'hedge_lost'],
   ],
 ])('%s', (_, holds, codes) => expect(codesThat(holds)).toEqual(codes));
 
@@ -104,7 +104,7 @@ test.each<[ErrorCode, string]>([
   ['quota', 'quota'],
   ['signature_age', 'signature_age'],
   ['draining', 'draining'],
-  ['body_not_kept', 'body_not_replayable'],
+  ['body_not_buffered', 'body_not_replayable'],
   ['address_prohibited', 'refused'],
   ['out_of_sockets', 'refused'],
 ])('a retry that ends with %s gives up because of %s', async (code, because) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RequestBodyBroken, RequestBodyNotKept } from '../../src/http/bodies/request-body.ts';
+import { RequestBodyBroken, RequestBodyNotBuffered } from '../../src/http/bodies/request-body.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { toProxyError } from '../../src/upstream/failure.ts';
 
@@ -132,5 +132,5 @@ describe('what is said', () => {
 
 test('a request body that breaks off is the client’s doing, one that was not kept is ours', () => {
   expect(toProxyError(new RequestBodyBroken(), 'sent_unknown').code).toBe('client_gone');
-  expect(toProxyError(new RequestBodyNotKept(), 'sent_unknown').code).toBe('body_not_kept');
+  expect(toProxyError(new RequestBodyNotBuffered(), 'sent_unknown').code).toBe('body_not_buffered');
 });

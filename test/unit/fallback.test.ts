@@ -48,7 +48,7 @@ test.each<ErrorCode>([
   'draining',
   'proxy_loop',
   'address_prohibited',
-  'body_not_kept',
+  'body_not_buffered',
 ])('%s is not', async (code) => expect(await outcomeOf(code)).toBe(code));
 
 test('a call of gRPC gets no text from the configuration', async () =>

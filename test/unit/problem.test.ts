@@ -32,7 +32,7 @@ const ANSWERS: Readonly<Partial<Record<ErrorCode, readonly [status: number, prox
   proxy_loop: [502, 'proxy_loop_detected'],
   address_prohibited: [502, 'destination_ip_prohibited'],
   out_of_sockets: [503, 'proxy_internal_error'],
-  body_not_kept: [502, 'proxy_internal_response'],
+  body_not_buffered: [502, 'proxy_internal_response'],
   payload_too_large: [413, 'http_request_error'],
   callback_forbidden: [403, 'http_request_error'],
   backlog_full: [429, 'http_request_error'],

@@ -4,7 +4,7 @@ import {
   type BodyReader,
   EMPTY_BODY,
   RequestBodyBroken,
-  RequestBodyNotKept,
+  RequestBodyNotBuffered,
 } from '../../src/http/bodies/request-body.ts';
 import { type ReplayOptions, StreamedBody } from '../../src/http/bodies/streamed-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
@@ -39,7 +39,7 @@ function start(options: Partial<ReplayOptions> = {}) {
     maxBytes: 100,
     memory,
     now: () => clock.now,
-    onNotKept: (reason) => notKept.push(reason),
+    onNotBuffered: (reason) => notKept.push(reason),
     ...options,
   });
   return { client, memory, body, notKept, clock };
@@ -159,7 +159,7 @@ describe('a body that may not be kept goes on, once', () => {
     client.finish();
     await settled();
     expect(first).toEqual({ text: `${tooLarge}${tooLarge}end`, ended: true, failed: undefined });
-    expect(() => body.open()).toThrow(RequestBodyNotKept);
+    expect(() => body.open()).toThrow(RequestBodyNotBuffered);
     body.dispose();
     expect([memory.used, notKept]).toEqual([0, [reason]]);
   });
@@ -191,7 +191,7 @@ describe('a body that may not be kept goes on, once', () => {
     expect(body.replayable).toBe(true);
     expect(wholeOf(body)).toBe(tooLarge);
     expect([body.replayable, notKept]).toEqual([false, ['cap']]);
-    expect(() => body.open()).toThrow(RequestBodyNotKept);
+    expect(() => body.open()).toThrow(RequestBodyNotBuffered);
   });
 
   test('where no policy would send it again nothing is kept, and nothing to be said', async () => {

@@ -1,15 +1,15 @@
 import { expect, test, vi } from 'vitest';
-import { KeptState } from '../../src/app/retained-state.ts';
+import { RetainedState } from '../../src/app/retained-state.ts';
 
-function load<T>(state: KeptState, key: string, options: unknown, value: T): T {
+function load<T>(state: RetainedState, key: string, options: unknown, value: T): T {
   state.begin();
-  const kept = state.keep(key, options, () => value);
+  const kept = state.retain(key, options, () => value);
   state.commit();
   return kept;
 }
 
 test('kept while its options are equal in value; renewed when they are not; forgotten when nobody asks', () => {
-  const state = new KeptState();
+  const state = new RetainedState();
   expect(load(state, 'a', { x: [1] }, 'first')).toBe('first');
   expect(load(state, 'a', { x: [1] }, 'second')).toBe('first');
   expect(load(state, 'a', { x: [2] }, 'third')).toBe('third');
@@ -19,18 +19,18 @@ test('kept while its options are equal in value; renewed when they are not; forg
 });
 
 test('two who ask for the same in one go share it', () => {
-  const state = new KeptState();
+  const state = new RetainedState();
   const create = vi.fn<() => object>(() => ({}));
   state.begin();
-  expect(state.keep('a', 1, create)).toBe(state.keep('a', 1, create));
+  expect(state.retain('a', 1, create)).toBe(state.retain('a', 1, create));
   state.commit();
   expect(create).toHaveBeenCalledOnce();
 });
 
 test('a configuration that is not taken over to its end changes nothing', () => {
-  const state = new KeptState();
+  const state = new RetainedState();
   expect(load(state, 'a', 1, 'kept')).toBe('kept');
   state.begin();
-  state.keep('a', 2, () => 'never committed');
+  state.retain('a', 2, () => 'never committed');
   expect(load(state, 'a', 1, 'new')).toBe('kept');
 });

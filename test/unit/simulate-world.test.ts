@@ -298,7 +298,7 @@ test('the budget of a sidecar follows its breaker, as in the proxy', () => {
   const [scope, ...others] = startSidecar(subjectWith(), world).scopes;
   expect(others).toEqual([]);
   expect(scope?.budget).toBeDefined();
-  expect(scope?.guard?.budget).toBe(scope?.budget);
+  expect(scope?.breakerHandle?.budget).toBe(scope?.budget);
 });
 
 describe('troubles of an endpoint', () => {

@@ -1,39 +1,39 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Roster } from '../../src/server/unordered-list.ts';
+import { UnorderedList } from '../../src/server/unordered-list.ts';
 
-test('a roster holds what was added and not yet deleted, whatever the order', () => {
+test('a list holds the entries that were added and not deleted', () => {
   const steps = fc.array(fc.record({ add: fc.boolean(), pick: fc.nat() }), { maxLength: 200, size: 'max' });
   fc.assert(
     fc.property(steps, (script) => {
-      const roster = new Roster<{ place: number }>();
-      const expected: { place: number }[] = [];
+      const list = new UnorderedList<{ index: number }>();
+      const expected: { index: number }[] = [];
       for (const { add, pick } of script) {
         if (add || expected.length === 0) {
-          const entry = { place: -1 };
-          roster.add(entry);
+          const entry = { index: -1 };
+          list.add(entry);
           expected.push(entry);
         } else {
           const [gone] = expected.splice(pick % expected.length, 1);
-          roster.delete(gone as { place: number });
+          list.delete(gone as { index: number });
         }
-        expect(new Set(roster)).toEqual(new Set(expected));
-        expect(roster.size).toBe(expected.length);
+        expect(new Set(list)).toEqual(new Set(expected));
+        expect(list.size).toBe(expected.length);
       }
     }),
     { numRuns: 50, seed: 1 },
   );
 });
 
-test('who is deleted while all are visited does not make another be missed', () => {
-  const roster = new Roster<{ place: number }>();
-  const entries = Array.from({ length: 5 }, () => ({ place: -1 }));
-  for (const entry of entries) roster.add(entry);
+test('deleting entries during iteration skips none', () => {
+  const list = new UnorderedList<{ index: number }>();
+  const entries = Array.from({ length: 5 }, () => ({ index: -1 }));
+  for (const entry of entries) list.add(entry);
   const seen: unknown[] = [];
-  for (const entry of roster) {
+  for (const entry of list) {
     seen.push(entry);
-    roster.delete(entry);
+    list.delete(entry);
   }
   expect(seen).toEqual(entries);
-  expect(roster.size).toBe(0);
+  expect(list.size).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/credentials.ts';
 import type { HeaderRules } from '../../http/headers.ts';
-import type { StrangerRules } from '../../server/client-access.ts';
+import type { ClientAccessRules } from '../../server/client-access.ts';
 import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
 import type { Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';
@@ -62,10 +62,10 @@ function ownCredentials(route: RouteConfig, { basePath, connection, privatePath 
 const namesOf = ({ settings }: RouteConfig): CredentialNames => new CredentialNames(settings.identity);
 
 /** Which clients may use routes that add a credential. SDKs may send the upstream's own name as Host. */
-export function strangerRules(
+export function clientAccessRules(
   { clients, upstreams }: Pick<Config, 'clients' | 'upstreams'>,
   upstream: UpstreamConfig,
-): StrangerRules {
+): ClientAccessRules {
   const mounts = upstreams.flatMap(({ mount }) => ('host' in mount ? mount.host : []));
   const own = new URL(upstream.origin).hostname;
   const hosts = clients.hosts && [...new Set([...clients.hosts, ...mounts, own])];

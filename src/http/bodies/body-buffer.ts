@@ -7,7 +7,7 @@ const MAX_BLOCK_BYTES = 16 * 1024;
 const SMALL_BYTES = 1_024;
 
 /** How far somebody has read. */
-export interface Place {
+export interface ReadPosition {
   /** Number of the block, counted from the first that ever was. */
   block: number;
   /** In that block. */
@@ -16,7 +16,7 @@ export interface Place {
   bytes: number;
 }
 
-export const start = (): Place => ({ block: 0, offset: 0, bytes: 0 });
+export const start = (): ReadPosition => ({ block: 0, offset: 0, bytes: 0 });
 
 interface Block {
   readonly buffer: Buffer;
@@ -31,7 +31,7 @@ interface Block {
  * blocks. The blocks grow with the body, so that a small body takes little. The budget counts what the blocks take, and
  * not what they hold.
  */
-export class Gathered {
+export class BodyBuffer {
   readonly #memory: ByteBudget;
   #blocks: Block[] = [];
   /** Blocks that were dropped. */
@@ -70,21 +70,21 @@ export class Gathered {
     this.#append(chunk, takes);
   }
 
-  /** What follows `place`, which is moved behind it. */
-  next(place: Place): Buffer | undefined {
+  /** What follows `position`, which is moved behind it. */
+  next(position: ReadPosition): Buffer | undefined {
     // What it had read to its end may be gone.
-    if (place.block < this.#dropped) Object.assign(place, { block: this.#dropped, offset: 0 });
-    let block = this.#blocks[place.block - this.#dropped];
-    if (block !== undefined && place.offset === block.filled) {
-      block = this.#blocks[place.block + 1 - this.#dropped];
+    if (position.block < this.#dropped) Object.assign(position, { block: this.#dropped, offset: 0 });
+    let block = this.#blocks[position.block - this.#dropped];
+    if (block !== undefined && position.offset === block.filled) {
+      block = this.#blocks[position.block + 1 - this.#dropped];
       if (block === undefined) return undefined;
-      place.block++;
-      place.offset = 0;
+      position.block++;
+      position.offset = 0;
     }
     if (block === undefined) return undefined;
-    const chunk = content(block, place.offset);
-    place.offset = block.filled;
-    place.bytes += chunk.length;
+    const chunk = content(block, position.offset);
+    position.offset = block.filled;
+    position.bytes += chunk.length;
     return chunk;
   }
 

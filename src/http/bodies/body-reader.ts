@@ -1,10 +1,10 @@
-import { type Place, start } from './body-buffer.ts';
+import { type ReadPosition, start } from './body-buffer.ts';
 import type { BodyReader } from './request-body.ts';
 
 /** What a reader reads from. */
 export interface ReadLog {
-  /** What follows `place`, which is moved behind it; 'wait' while it may still come, or undefined at the end. */
-  next(place: Place): Buffer | 'wait' | undefined;
+  /** What follows `position`, which is moved behind it; 'wait' while it may still come, or undefined at the end. */
+  next(position: ReadPosition): Buffer | 'wait' | undefined;
   /** `reader` has taken bytes, or wants some that are not here yet. */
   progressed(reader: Reader): void;
   closed(reader: Reader): void;
@@ -15,7 +15,7 @@ const DONE: Next = { done: true, value: undefined };
 
 /** One attempt's way through a body, at its own pace. */
 export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
-  readonly place = start();
+  readonly position = start();
   readonly #log: ReadLog;
   #waiting: PromiseWithResolvers<Next> | undefined;
   #closed = false;
@@ -70,7 +70,7 @@ export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
 
   #take(): Next | undefined {
     if (this.#closed) return DONE;
-    const chunk = this.#log.next(this.place);
+    const chunk = this.#log.next(this.position);
     if (chunk === 'wait') return undefined;
     if (chunk === undefined) return DONE;
     this.#log.progressed(this);

@@ -1,6 +1,6 @@
 import type { ByteBudget } from '../byte-budget.ts';
 import type { BodyEnd, BodySink, Reply } from '../reply.ts';
-import { Gathered } from './body-buffer.ts';
+import { BodyBuffer } from './body-buffer.ts';
 import { MemoryBody } from './memory-body.ts';
 
 /** A failed reply is kept up to this size: error bodies are small, and larger ones are not worth a connection. */
@@ -10,15 +10,15 @@ const MAX_KEPT_BYTES = 64 * 1024;
  * A reply read into memory, so that its connection is free while the call sleeps in backoff, and so that the client
  * still gets it as it came if no later attempt brings another.
  */
-export class KeptReply implements BodySink {
+export class BufferedReply implements BodySink {
   readonly #reply: Reply;
-  readonly #log: Gathered;
+  readonly #log: BodyBuffer;
   #end: BodyEnd | undefined;
   #overflow = false;
 
   constructor(reply: Reply, memory: ByteBudget) {
     this.#reply = reply;
-    this.#log = new Gathered(memory);
+    this.#log = new BodyBuffer(memory);
     reply.body.onEnd((end) => {
       this.#end = end;
     });

@@ -1,7 +1,7 @@
 import type { Abort } from '../../runtime/abort.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
-import { Gathered } from './body-buffer.ts';
+import { BodyBuffer } from './body-buffer.ts';
 
 /** The bytes of a whole body. */
 export interface Recording {
@@ -24,7 +24,7 @@ export class RecordedBody implements ReplyBody, BodySink {
   readonly #body: ReplyBody;
   readonly #options: RecorderOptions;
   #sink: BodySink | undefined;
-  #log: Gathered | undefined;
+  #log: BodyBuffer | undefined;
   #trailers: Trailers = [];
   #drain: (() => void) | undefined;
   #done = false;
@@ -32,7 +32,7 @@ export class RecordedBody implements ReplyBody, BodySink {
   constructor(body: ReplyBody, options: RecorderOptions) {
     this.#body = body;
     this.#options = options;
-    this.#log = new Gathered(options.memory);
+    this.#log = new BodyBuffer(options.memory);
     options.client.on(this.#onClientGone);
     body.onEnd((end) => {
       if (end !== 'complete') this.#finish(undefined);

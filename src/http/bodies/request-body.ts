@@ -12,7 +12,7 @@ export interface RequestBody {
    * bytes, -Infinity without a body. What times an upstream counts from here.
    */
   broughtOnAt(now: number): number;
-  /** Throws `RequestBodyNotKept` or `RequestBodyBroken` where no attempt can be started. */
+  /** Throws `RequestBodyNotBuffered` or `RequestBodyBroken` where no attempt can be started. */
   open(): BodySource;
   /** All of it, once it is here; undefined where it is not kept or breaks off, and then nothing of it has been taken. */
   whole(): Promise<readonly Buffer[] | undefined>;
@@ -49,8 +49,8 @@ export function wholeBody(chunks: readonly Buffer[], from: RequestBody): Request
 }
 
 /** The body outgrew what may be kept after the decision to send it again, and before that attempt. */
-export class RequestBodyNotKept extends Error {
-  override readonly name = 'RequestBodyNotKept';
+export class RequestBodyNotBuffered extends Error {
+  override readonly name = 'RequestBodyNotBuffered';
   constructor() {
     super('the request body has been sent and was not buffered, so it cannot be sent again');
   }

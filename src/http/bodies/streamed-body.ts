@@ -1,7 +1,12 @@
 import type { ByteBudget } from '../byte-budget.ts';
 import { Reader, type ReadLog } from './body-reader.ts';
-import { Gathered, type Place } from './body-buffer.ts';
-import { type BodySource, type RequestBody, RequestBodyBroken, RequestBodyNotKept } from './request-body.ts';
+import { BodyBuffer, type ReadPosition } from './body-buffer.ts';
+import {
+  type BodySource,
+  type RequestBody,
+  RequestBodyBroken,
+  RequestBodyNotBuffered,
+} from './request-body.ts';
 
 /** The side of node:http's IncomingMessage that a body is read from. */
 export interface BodyStream {
@@ -17,7 +22,7 @@ export interface ReplayOptions {
   readonly maxBytes: number;
   readonly memory: ByteBudget;
   readonly now: () => number;
-  readonly onNotKept: (reason: 'cap' | 'memory') => void;
+  readonly onNotBuffered: (reason: 'cap' | 'memory') => void;
 }
 
 /** The client is held back when this much has arrived that no attempt has read. */
@@ -35,7 +40,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
   readonly #readers = new Set<Reader>();
-  readonly #log: Gathered;
+  readonly #log: BodyBuffer;
   /** All of it was handed out, and is not kept. */
   #gone = false;
   #keeping: boolean;
@@ -50,7 +55,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   constructor(stream: BodyStream, options: ReplayOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.#log = new Gathered(options.memory);
+    this.#log = new BodyBuffer(options.memory);
     this.#arrivedAt = options.now();
     this.#keeping = options.maxBytes > 0;
     if (this.#keeping && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopKeeping('cap');
@@ -101,7 +106,7 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   open(): BodySource {
     if (this.#end === 'broken') throw new RequestBodyBroken();
-    if (!this.replayable) throw new RequestBodyNotKept();
+    if (!this.replayable) throw new RequestBodyNotBuffered();
     if (this.#end === 'complete') return this.#openWhole();
     const reader = new Reader(this);
     this.#readers.add(reader);
@@ -125,15 +130,15 @@ export class StreamedBody implements RequestBody, ReadLog {
     return chunks.length === 1 ? chunks[0] : chunks;
   }
 
-  next(place: Place): Buffer | 'wait' | undefined {
-    const chunk = this.#log.next(place);
+  next(position: ReadPosition): Buffer | 'wait' | undefined {
+    const chunk = this.#log.next(position);
     if (chunk !== undefined) return chunk;
     if (this.#end === 'broken') throw new RequestBodyBroken();
     return this.#end === 'complete' ? undefined : 'wait';
   }
 
   progressed(reader: Reader): void {
-    this.#furthest = Math.max(this.#furthest, reader.place.bytes);
+    this.#furthest = Math.max(this.#furthest, reader.position.bytes);
     if (!this.#keeping) this.#dropRead();
     if (!this.#tooFarAhead() && this.#end === 'open') this.#stream.resume();
   }
@@ -167,7 +172,7 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   #stopKeeping(reason: 'cap' | 'memory'): void {
     this.#keeping = false;
-    this.#options.onNotKept(reason);
+    this.#options.onNotBuffered(reason);
     this.#tellWhole();
     this.#dropRead();
   }
@@ -183,7 +188,7 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   #dropRead(): void {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const reader of this.#readers) lowest = Math.min(lowest, reader.place.bytes);
+    for (const reader of this.#readers) lowest = Math.min(lowest, reader.position.bytes);
     this.#log.dropBefore(Math.min(lowest, this.#furthest));
   }
 

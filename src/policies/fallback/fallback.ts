@@ -1,4 +1,4 @@
-import { KeptReply } from '../../http/bodies/buffered-reply.ts';
+import { BufferedReply } from '../../http/bodies/buffered-reply.ts';
 import { MemoryBody } from '../../http/bodies/memory-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isIdempotent } from '../../http/methods.ts';
@@ -40,7 +40,7 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
   /** The other upstream's answer, or what the first one said when the other fails too. */
   async function second(outcome: Outcome, call: Call, attempt: Attempt): Promise<Reply> {
     // Frees the first upstream's connection.
-    const kept = outcome.kind === 'reply' ? new KeptReply(outcome.reply, deps.memory) : undefined;
+    const kept = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, deps.memory) : undefined;
     try {
       const other = await settle(deps.send, call, attempt);
       const answered = other.kind === 'reply' && !failed(other);
@@ -55,7 +55,7 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
 }
 
 /** In this order: the first upstream's error or reply, if it could be kept, for it is what the call was about. */
-function lastWord(outcome: Outcome, kept: KeptReply | undefined, other: Outcome): Reply {
+function lastWord(outcome: Outcome, kept: BufferedReply | undefined, other: Outcome): Reply {
   if (outcome.kind === 'error') {
     if (other.kind === 'reply') other.reply.body.discard();
     throw outcome.error;

@@ -1,4 +1,4 @@
-import { KeptReply } from '../../http/bodies/buffered-reply.ts';
+import { BufferedReply } from '../../http/bodies/buffered-reply.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -21,7 +21,7 @@ interface Failed {
   readonly runner: Runner;
   readonly outcome: Outcome;
   /** Its reply, read so that its connection is free. */
-  readonly kept: KeptReply | undefined;
+  readonly kept: BufferedReply | undefined;
 }
 
 /**
@@ -105,7 +105,7 @@ export class Race {
     }
     if (runner === this.#hedge && isRefusal(outcome)) return this.#unhedge();
     if (this.#running.size === 0) return this.#fail({ runner, outcome, kept: undefined });
-    const kept = outcome.kind === 'reply' ? new KeptReply(outcome.reply, this.#deps.memory) : undefined;
+    const kept = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, this.#deps.memory) : undefined;
     this.#failed = { runner, outcome, kept };
   }
 

@@ -1,4 +1,4 @@
-import { Gathered } from '../../http/bodies/body-buffer.ts';
+import { BodyBuffer } from '../../http/bodies/body-buffer.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -12,7 +12,7 @@ export const MAX_HELD_BYTES = 64 * 1024;
  */
 export class HeldBody implements ReplyBody, BodySink {
   readonly #body: ReplyBody;
-  readonly #held: Gathered;
+  readonly #held: BodyBuffer;
   #bytes = 0;
   #sink: BodySink | undefined;
   #onRead: ((bytes: Buffer | undefined) => void) | undefined;
@@ -23,7 +23,7 @@ export class HeldBody implements ReplyBody, BodySink {
 
   constructor(body: ReplyBody, memory: ByteBudget) {
     this.#body = body;
-    this.#held = new Gathered(memory);
+    this.#held = new BodyBuffer(memory);
   }
 
   /** The whole body, or undefined where it breaks off, is too large, or is not here after `ms`. Call once, first of all. */

@@ -1,4 +1,4 @@
-import { KeptReply } from '../../http/bodies/buffered-reply.ts';
+import { BufferedReply } from '../../http/bodies/buffered-reply.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
@@ -193,11 +193,11 @@ function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
 
 /** A failed outcome put aside during backoff, to be the answer after all if no attempt brings a better one. */
 class KeptOutcome {
-  readonly #reply: KeptReply | undefined;
+  readonly #reply: BufferedReply | undefined;
   readonly #error: ProxyError | undefined;
 
   constructor(outcome: Outcome, memory: ByteBudget) {
-    if (outcome.kind === 'reply') this.#reply = new KeptReply(outcome.reply, memory);
+    if (outcome.kind === 'reply') this.#reply = new BufferedReply(outcome.reply, memory);
     else this.#error = outcome.error;
   }
 
