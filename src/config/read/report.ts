@@ -25,15 +25,15 @@ export class Report {
   /** Adds a problem that was found while the file was read, and already has its place. */
   add(problem: Problem): void {
     this.#unread.add(problem.path);
-    this.#keep(problem);
+    this.#addOnce(problem);
   }
 
   /** Adds the problems of another file. */
   adopt(problems: readonly Problem[]): void {
-    for (const problem of problems) this.#keep(problem);
+    for (const problem of problems) this.#addOnce(problem);
   }
 
-  #keep(problem: Problem): void {
+  #addOnce(problem: Problem): void {
     const key = `${problem.file}:${problem.line}:${problem.column}:${problem.message}`;
     // An alias repeats a mistake; it is reported where it is written.
     if (!this.#problems.has(key)) this.#problems.set(key, problem);
@@ -46,14 +46,14 @@ export class Report {
       if (file !== this.#file) continue;
       if (isWithin(problem.path, known) || isWithin(known, problem.path)) return;
     }
-    this.#keep(problem);
+    this.#addOnce(problem);
   }
 
   /** Adds a wrong value even if a value around it is wrong too, unless a part of it could not be read. */
   finding(path: Path, message: string, about: 'key' | 'value'): void {
     const problem = this.#at(path, message, about);
     const unread = [...this.#unread].some((part) => isWithin(part, problem.path));
-    if (about === 'key' || !unread) this.#keep(problem);
+    if (about === 'key' || !unread) this.#addOnce(problem);
   }
 
   warning(path: Path, message: string): void {
