@@ -124,6 +124,11 @@ test.each(keys)('%s: the written value is shown with its place, and is in effect
   expect(running(after.route)).not.toBe(running(before.route));
 });
 
+test('a value that is adaptive by default is shown as adaptive, not as off', () => {
+  const { shown } = load([]);
+  expect(shown.find(({ key }) => key === 'durable.concurrency')?.shown).toBe('adaptive');
+});
+
 test('a section that makes a route durable is shown as durable.mode: on, with its place', () => {
   const { shown, route } = load([['durable.attempts', '7']]);
   expect(route.settings.durable).toBeDefined();

@@ -13,6 +13,8 @@ export interface Field {
   readonly builtIn: BuiltIn | undefined;
   /** The allowed values, in words. */
   readonly type: string;
+  /** The word for the value null; default `off`. */
+  readonly nullWord?: string;
 }
 
 export type Kind = 'duration' | 'size' | 'rate' | 'percentage' | 'window' | 'other';

@@ -124,7 +124,7 @@ function integerOr(word: Word, about: Pick<Field, 'builtIn' | 'doc'>, min: numbe
   const type = `a whole number from ${min} to ${max}, or ${word.shown}`;
   const number = { type: ['integer', 'string'], minimum: min, maximum: max, pattern: '^\\d+$|\\$\\{' };
   const json = { anyOf: [{ enum: word.all }, number] };
-  return field<number | null>({ ...about, kind: 'other', type, json }, (found) => {
+  return field<number | null>({ ...about, kind: 'other', type, nullWord: word.shown, json }, (found) => {
     if (word.fits(found)) return { value: null };
     const parsed = parseNumber(found, min, max, type);
     return 'value' in parsed && !Number.isInteger(parsed.value)

@@ -24,7 +24,7 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
   const inherited = origins.get(route);
   if (inherited === undefined) return [];
   const names = new CredentialNames(route.settings.identity);
-  return leavesOf(sharedSchema, []).flatMap(({ path, kind }) => {
+  return leavesOf(sharedSchema, []).flatMap(({ path, kind, nullWord = 'off' }) => {
     if (path.at(-1) === '') return mapValues(path.slice(0, -1), inherited, { config, places, names });
     const origin = inherited.origins.get(path.join('.'));
     if (origin === undefined) return [];
@@ -33,7 +33,13 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
     const from = originText(origin, key, { config, places });
     if (kind === 'list') return listed(key, value as readonly Item[], from);
     const secret = path.at(-1) === 'body' && places.replaced(origin.path).length > 0;
-    return [{ key, shown: secret ? REDACTED : withoutSecrets(show(value, kind), path), origin: from }];
+    return [
+      {
+        key,
+        shown: secret ? REDACTED : withoutSecrets(value === null ? nullWord : show(value, kind), path),
+        origin: from,
+      },
+    ];
   });
 }
 
@@ -91,6 +97,7 @@ function withoutSecrets(shown: string, path: readonly string[]): string {
 interface Leaf {
   readonly path: readonly string[];
   readonly kind: Kind | 'list';
+  readonly nullWord?: string | undefined;
 }
 
 function leavesOf(schema: Parameters<typeof keysOf>[0], path: readonly string[]): Leaf[] {
@@ -98,12 +105,13 @@ function leavesOf(schema: Parameters<typeof keysOf>[0], path: readonly string[])
     const leaf = leafOf(child);
     const below = [...path, name];
     if (isList(child)) return [{ path: below, kind: 'list' }];
-    return leaf === undefined ? leavesOf(child, below) : [{ path: below, kind: leaf.kind }];
+    return leaf === undefined
+      ? leavesOf(child, below)
+      : [{ path: below, kind: leaf.kind, nullWord: leaf.nullWord }];
   });
 }
 
 function show(value: unknown, kind: Kind): string {
-  if (value === null) return 'off';
   if (Array.isArray(value)) return `[${value.map((item) => show(item, kind)).join(', ')}]`;
   if (kind === 'window') return formatWindow(value as ConfiguredWindow);
   if (typeof value !== 'number') return String(value as string | boolean);
