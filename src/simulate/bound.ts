@@ -50,7 +50,7 @@ type Load = Pick<Scenario, 'ratePerSecond' | 'callers' | 'capacityPerSecond'>;
 export function overloadWarning(settings: RouteSettings, load: Load): string | undefined {
   const { ratePerSecond, callers, capacityPerSecond } = load;
   if (ratePerSecond >= capacityPerSecond) {
-    return `the load alone, ${shown(ratePerSecond)}/s, is not below the stated capacity of ${shown(capacityPerSecond)}/s`;
+    return `the load alone, ${shown(ratePerSecond)}/s, is not below the stated capacity of ${shown(capacityPerSecond)}/s; lower --rps, or raise --capacity`;
   }
   const { retry, budget } = settings;
   const ratio = Math.min(budget.ratio, retry.attempts - 1);
@@ -58,13 +58,13 @@ export function overloadWarning(settings: RouteSettings, load: Load): string | u
   const reached = ratePerSecond * (1 + ratio) + refill;
   if (ratio === 0 || reached <= capacityPerSecond) return undefined;
   const sum = `${shown(ratePerSecond)}/s · (1 + ${shown(ratio)})${refill > 0 ? ` + ${shown(refill)}/s` : ''} = ${shown(reached)}/s`;
-  const above = `${sum} is above the stated capacity of ${shown(capacityPerSecond)}/s, so retries could sustain an outage`;
+  const above = `${sum} is above the stated capacity of ${shown(capacityPerSecond)}/s`;
   const guards = guardsOf(settings);
   const safe = (capacityPerSecond - refill) / ratePerSecond - 1;
-  const advice = safe > 0 ? `; retry.budget.ratio ${floor2(safe)} or less rules it out` : '';
+  const advice = safe > 0 ? `; write retry.budget.ratio: ${floor2(safe)} or less to exclude this` : '';
   return guards === ''
-    ? `${above}, and no breaker or adaptive limit is there to end it${advice}`
-    : `${above} but for ${guards}${advice}`;
+    ? `${above}, so retries can sustain an outage, and no breaker or adaptive limit ends it${advice}`
+    : `${above}, so without ${guards} retries could sustain an outage${advice}`;
 }
 
 function guardsOf({ breaker, concurrency }: RouteSettings): string {

@@ -667,7 +667,7 @@ upstreams:
     ],
     [
       upstream('fallback: { upstream: b }'),
-      'config.yaml:4:27  upstreams.a.fallback.upstream: there is no upstream "b"; did you mean "a"?',
+      'config.yaml:4:27  upstreams.a.fallback.upstream: there is no upstream "b"; add it, or write fallback: off',
     ],
     [
       upstream('fallback: { upstream: a }'),

@@ -109,7 +109,7 @@ describe('the warning', () => {
 
   test('appears if load and retries together exceed the capacity, with the fix', () => {
     expect(overloadWarning(settings, load)).toBe(
-      '80/s · (1 + 1) + 0.1/s = 160.1/s is above the stated capacity of 100/s, so retries could sustain an outage but for the breaker and the adaptive limit; retry.budget.ratio 0.24 or less rules it out',
+      '80/s · (1 + 1) + 0.1/s = 160.1/s is above the stated capacity of 100/s, so without the breaker and the adaptive limit retries could sustain an outage; write retry.budget.ratio: 0.24 or less to exclude this',
     );
   });
 
@@ -121,7 +121,7 @@ describe('the warning', () => {
       concurrency: { ...concurrency, mode: 'fixed' as const },
     };
     expect(overloadWarning(bare, load)).toContain(
-      'sustain an outage, and no breaker or adaptive limit is there to end it',
+      'so retries can sustain an outage, and no breaker or adaptive limit ends it',
     );
   });
 
@@ -138,7 +138,7 @@ describe('the warning', () => {
 
   test('a load above the capacity needs no retries', () => {
     expect(overloadWarning(settings, { ...load, capacityPerSecond: 80 })).toBe(
-      'the load alone, 80/s, is not below the stated capacity of 80/s',
+      'the load alone, 80/s, is not below the stated capacity of 80/s; lower --rps, or raise --capacity',
     );
   });
 });

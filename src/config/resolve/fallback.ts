@@ -69,31 +69,36 @@ function checkNames(origins: Inherited<Settings>['origins'], report: Report): vo
 
 /** Reports fallbacks to an unknown upstream, to the same one, or to one that has a fallback itself. */
 export function checkFallbacks(upstreams: readonly UpstreamConfig[], origins: Origins, report: Report): void {
-  const leadOn = new Set(upstreams.filter(({ routes }) => routes.some(upstreamOf)).map(({ name }) => name));
-  const names = upstreams.map(({ name }) => name);
   for (const { name, routes } of upstreams) {
+    const others = upstreams.filter((other) => other.name !== name);
     for (const route of routes) {
       const to = upstreamOf(route);
       const origin = origins.get(route)?.origins.get('fallback.upstream');
-      if (to === undefined || origin === undefined) continue;
-      if (to === name)
-        report.problem(
-          origin.path,
-          `${name} cannot be its own fallback; write another upstream, or fallback: off`,
-        );
-      else if (!names.includes(to)) report.problem(origin.path, unknown(to, names));
-      else if (leadOn.has(to))
-        report.problem(
-          origin.path,
-          `${to} has a fallback upstream itself, and fallbacks cannot be chained; write another upstream`,
-        );
+      const problem = to === undefined ? undefined : problemOf(to, name, others);
+      if (problem !== undefined && origin !== undefined) report.problem(origin.path, problem);
     }
   }
 }
 
+function problemOf(to: string, own: string, others: readonly UpstreamConfig[]): string | undefined {
+  if (to === own) return `${own} cannot be its own fallback; write another upstream, or fallback: off`;
+  const target = others.find(({ name }) => name === to);
+  if (target === undefined) {
+    return unknown(
+      to,
+      others.map(({ name }) => name),
+    );
+  }
+  return target.routes.some((route) => upstreamOf(route) !== undefined)
+    ? `${to} has a fallback upstream itself, and fallbacks cannot be chained; write another upstream`
+    : undefined;
+}
+
 function unknown(to: string, names: readonly string[]): string {
   const meant = didYouMean(to, names);
-  return `there is no upstream "${to}"; ${meant === undefined ? `write one of ${names.join(', ')}` : `did you mean "${meant}"?`}`;
+  if (meant !== undefined) return `there is no upstream "${to}"; did you mean "${meant}"?`;
+  const choice = names.length === 0 ? 'add it' : `write one of ${names.join(', ')}`;
+  return `there is no upstream "${to}"; ${choice}, or write fallback: off`;
 }
 
 function upstreamOf({ settings }: RouteConfig): string | undefined {
