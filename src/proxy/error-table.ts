@@ -150,7 +150,7 @@ const ERRORS = {
   idempotency_key_in_use: {
     ...CLIENT,
     status: 409,
-    title: 'First request with this idempotency key still runs',
+    title: 'First request with this idempotency key still running',
     grpc: 'aborted',
     durable: REFUSAL.durable,
   },
@@ -290,7 +290,7 @@ const ERRORS = {
   hedge_lost: {
     ...NOBODY,
     status: 502,
-    title: 'Overtaken',
+    title: 'Hedge lost',
     proxyStatus: 'proxy_internal_response',
     grpc: 'unavailable',
     attempt: 'cut_short',

@@ -19,7 +19,7 @@ export function keyIn(headers: readonly string[], header: string): string | unde
   if (key === undefined || key.length <= MAX_KEY_BYTES) return key;
   throw new ProxyError(
     'bad_request',
-    `${header} has ${key.length} bytes; at most ${MAX_KEY_BYTES} are taken`,
+    `the header ${header} has ${key.length} bytes; the limit is ${MAX_KEY_BYTES}`,
   );
 }
 
@@ -33,7 +33,7 @@ export function idempotencyKey(
   if (given !== undefined && given !== '') return given;
   if (mode === 'pass') return undefined;
   if (mode === 'require') {
-    const message = `this route needs the header ${header}: a fresh value per operation, the same on each repeat of it`;
+    const message = `this route requires the header ${header}: a new value for each operation, the same value for its repeats`;
     throw new ProxyError('idempotency_key_required', message);
   }
   if (given === '') removeFields(headers, [header]);

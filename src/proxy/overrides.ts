@@ -111,5 +111,5 @@ function least(a: number | undefined, b: number | undefined): number | undefined
 
 function bad(name: string, found: string, wanted: string): never {
   const shown = found.length > 40 ? `${found.slice(0, 40)}…` : found;
-  throw new ProxyError('bad_request', `the header ${name} says "${shown}"; write ${wanted}`);
+  throw new ProxyError('bad_request', `the header ${name} has the value "${shown}"; write ${wanted}`);
 }

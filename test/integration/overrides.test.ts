@@ -123,7 +123,10 @@ test.each([
   expect(reply.headers.get('content-type')).toBe('application/problem+json');
   expect([reply.status, await reply.json()]).toMatchObject([
     400,
-    { code: 'bad_request', detail: expect.stringContaining(`the header ${name} says "${value}"; write`) },
+    {
+      code: 'bad_request',
+      detail: expect.stringContaining(`the header ${name} has the value "${value}"; write`),
+    },
   ]);
   expect(origin.requests.length).toBe(0);
 });

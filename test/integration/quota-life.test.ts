@@ -271,7 +271,7 @@ test('a quota that is used up for good: nobody waits for it, and it is said so',
   expect(second.status).toBe(429);
   expect(JSON.parse(second.body.toString())).toMatchObject({
     code: 'quota',
-    detail: expect.stringContaining('used up for good'),
+    detail: expect.stringContaining('waiting does not restore the quota'),
   });
   expect(origin.requests.length).toBe(1);
   expect(await metricOf(proxy, 'quota_cooldowns_total')).toEqual([

@@ -11,7 +11,7 @@ test.each(['pass', 'inject', 'require'] as const)('%s takes a key of up to 255 b
   expect(keyed(mode, 'k'.repeat(255))).toBe('k'.repeat(255));
   const refused = expect.objectContaining({
     code: 'bad_request',
-    message: 'idempotency-key has 256 bytes; at most 255 are taken',
+    message: 'the header idempotency-key has 256 bytes; the limit is 255',
   }) as Error;
   expect(() => keyed(mode, 'k'.repeat(256))).toThrow(refused);
 });

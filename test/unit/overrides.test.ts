@@ -72,7 +72,7 @@ describe('a value that cannot be understood is refused, and its field named', ()
     for (const value of values) {
       const attempt = () => readOverrides([name, value], ALL);
       expect(attempt).toThrow(expect.objectContaining({ code: 'bad_request' }));
-      expect(attempt).toThrow(`the header ${name} says "${value}"`);
+      expect(attempt).toThrow(`the header ${name} has the value "${value}"`);
     }
   });
 

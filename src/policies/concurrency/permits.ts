@@ -207,8 +207,12 @@ function abortReason({ signal: { reason } }: Attempt, refusal: () => ProxyError)
 
 function refused(call: Call, sent: Sent): ProxyError {
   call.journal.note('rejected', 'concurrency_limit');
-  return new ProxyError('concurrency_limit', 'too many calls to this upstream', {
-    retryAfterMs: RETRY_AFTER_MS,
-    sent,
-  });
+  return new ProxyError(
+    'concurrency_limit',
+    'the concurrency limit of this upstream is reached, and no permit became available',
+    {
+      retryAfterMs: RETRY_AFTER_MS,
+      sent,
+    },
+  );
 }

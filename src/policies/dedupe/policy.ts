@@ -98,7 +98,7 @@ async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Ans
         call.journal.note('dedupe', 'other_payload');
         throw new ProxyError(
           'idempotency_key_reused',
-          'this idempotency key has been used for a request with another method, target or body',
+          'this idempotency key was already used for a request with another method, target or body',
         );
       case 'running':
         await untilFinished(identity, call, deps);
@@ -127,7 +127,7 @@ async function untilFinished(
   call.journal.note('dedupe', 'in_use');
   throw new ProxyError(
     'idempotency_key_in_use',
-    'the first request with this idempotency key still runs; ask again for its reply',
+    'the first request with this idempotency key is still running; retry later to get its reply',
     { retryAfterMs: ASK_AGAIN_MS },
   );
 }

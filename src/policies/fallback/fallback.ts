@@ -91,7 +91,9 @@ function first(
   const ms = (attempt.deadline - clock.now()) * (1 - reserve);
   const early = attempt.with({ deadline: clock.now() + ms, onInterim: undefined });
   const error = () =>
-    new ProxyError('deadline_exceeded', 'no head in the time before the fallback', { sent: 'sent_unknown' });
+    new ProxyError('deadline_exceeded', 'no response headers before the time reserved for the fallback', {
+      sent: 'sent_unknown',
+    });
   return settle((sent, timed) => withTimeout(next, sent, timed, { clock, ms, error }), call, early);
 }
 

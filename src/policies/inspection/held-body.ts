@@ -99,7 +99,7 @@ export class HeldBody implements ReplyBody, BodySink {
     else if (this.#onRead !== undefined) this.#read(Buffer.concat(this.#held.chunks()));
   }
 
-  destroy(error: Error = new Error('the body broke off')): void {
+  destroy(error: Error = new Error('the body is incomplete')): void {
     this.#end = { error };
     if (this.#sink !== undefined) this.#finish(this.#sink, error);
     else this.#read(undefined);

@@ -85,7 +85,12 @@ export class Line {
     if (draining()) return Promise.reject(report(call, shuttingDown()));
     if (way.knownAt(ahead, cost, now) >= leaveBy) {
       if (way.riskAt(cost, now) <= now) return way.take(cost, now, true);
-      return Promise.reject(report(call, this.#refusal('it would free up too late', way, ahead, cost)));
+      return Promise.reject(
+        report(
+          call,
+          this.#refusal('no quota is available within the time that this call may wait', way, ahead, cost),
+        ),
+      );
     }
     return this.#wait(call, attempt, { client, shape, cost, leaveBy, again });
   }
@@ -119,7 +124,9 @@ export class Line {
       const way = this.account.way(shape);
       if (at === undefined) known.set(shape, way.knownAt(SECOND, 1, now));
       if ((at ?? way.knownAt(FIRST, 1, now)) >= leaveBy)
-        refuse(this.#refusal('it will free up too late', way, SECOND, 1));
+        refuse(
+          this.#refusal('no quota is available within the time that this call may wait', way, SECOND, 1),
+        );
     }
     this.pump();
   }
@@ -172,7 +179,8 @@ export class Line {
       const refusal = (why: string) => this.#refusal(why, this.account.way(shape), SECOND, cost);
       const place = this.#queue.push(client, { shape, cost, leaveBy, admit, refuse }, again);
       if (place === undefined) return reject(report(call, refusal(FULL)));
-      const onTime = () => refuse(refusal('it did not free up in time'));
+      const onTime = () =>
+        refuse(refusal('no quota became available within the time that this call may wait'));
       const onAbort = () => {
         const reason = signal.reason as Error;
         // A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream.
@@ -199,11 +207,11 @@ export class Line {
   }
 }
 
-const FULL = 'the queue for it is full';
+const FULL = 'the queue of waiting calls is full';
 const USED_UP = 'the quota of this upstream is used up';
 const CLOSED = {
-  throttled: 'the upstream asked its callers to wait',
-  permanent: 'the upstream says that the quota is used up for good',
+  throttled: 'the upstream throttles calls',
+  permanent: 'the upstream reports that waiting does not restore the quota',
 } as const;
 
 function report(call: Call, error: ProxyError): ProxyError {

@@ -119,7 +119,10 @@ class ResponseCache {
   async #refetch(key: Key, call: Call, attempt: Attempt, fetching: Fetching): Promise<void> {
     const { clock, running, totalTimeoutMs: ms } = this.#deps;
     const signal = new Abort();
-    const error = () => new ProxyError('deadline_exceeded', 'no reply in time', { sent: 'sent_unknown' });
+    const error = () =>
+      new ProxyError('deadline_exceeded', 'no response headers before the deadline', {
+        sent: 'sent_unknown',
+      });
     const fetch: Send = (background, timed) => this.#fetch(key, background, timed, fetching);
     // Its attempts count, but are none of the call that has its reply.
     const background = { ...call, method: 'GET', journal: call.journal.inBackground() };
@@ -244,5 +247,5 @@ const isUpstreams = (error: unknown): boolean => error instanceof ProxyError && 
 
 function onlyIfCached(call: Call): ProxyError {
   call.journal.note('cache', 'miss');
-  return new ProxyError('not_cached', 'the request wants a kept reply only, and none is fresh');
+  return new ProxyError('not_cached', 'the request allows only a cached reply, and no fresh one is cached');
 }

@@ -210,7 +210,7 @@ class KeptOutcome {
       refusal ??
       new ProxyError(
         'breaker_open',
-        'the wait for a retry was cut short, and the reply before it was too large to keep',
+        'the backoff was interrupted, and the failed reply was too large to buffer',
       )
     );
   }

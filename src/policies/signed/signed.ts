@@ -31,6 +31,6 @@ export function signedPolicies(maxAgeMs: number, clock: Clock): SignedPolicies {
 
 function tooOld(call: Call, maxAgeMs: number): ProxyError {
   call.journal.note('rejected', 'signature_age');
-  const message = `the request waited for ${Math.round(maxAgeMs / 1_000)} s, and its signature may be too old; sign it anew`;
+  const message = `the request waited ${Math.round(maxAgeMs / 1_000)} s, so its signature may have expired; sign it again`;
   return new ProxyError('signature_age', message);
 }

@@ -9,6 +9,8 @@ export function attemptTimeout(timeoutMs: number, clock: Clock): Policy {
   return (next) => (call, attempt) => withTimeout(next, call, attempt, timeout);
 
   function error(): ProxyError {
-    return new ProxyError('attempt_timeout', `no head after ${timeoutMs} ms`, { sent: 'sent_unknown' });
+    return new ProxyError('attempt_timeout', `no response headers after ${timeoutMs} ms`, {
+      sent: 'sent_unknown',
+    });
   }
 }

@@ -14,5 +14,5 @@ export function deadline(clock: Clock): Policy {
 }
 
 function exceeded(sent: Sent): ProxyError {
-  return new ProxyError('deadline_exceeded', 'no head before the deadline', { sent });
+  return new ProxyError('deadline_exceeded', 'no response headers before the deadline', { sent });
 }

@@ -73,7 +73,7 @@ class ResumedBody implements ReplyBody, BodySink {
 
   write(chunk: Uint8Array): boolean {
     if (this.#at + chunk.length > this.#length) {
-      this.#break(new ProxyError('protocol_error', 'more came than the Content-Range said'));
+      this.#break(new ProxyError('protocol_error', 'the body is longer than its Content-Range'));
       return true;
     }
     this.#at += chunk.length;
@@ -90,7 +90,9 @@ class ResumedBody implements ReplyBody, BodySink {
 
   end(): void {
     if (this.#length !== Infinity && this.#at < this.#length) {
-      return this.destroy(new ProxyError('response_incomplete', 'a part ended before its Content-Range'));
+      return this.destroy(
+        new ProxyError('response_incomplete', 'the body is shorter than its Content-Range'),
+      );
     }
     this.#finish('complete');
     this.#sink?.end();
