@@ -26,6 +26,7 @@ const CHECKED = [
   'SECURITY.md',
   'bench',
   'config.yaml',
+  'docs',
   'examples',
   'src',
   'test',
