@@ -14,7 +14,7 @@ import { type GateClosed, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
-import { Trip } from '../policies/retry/trip.ts';
+import { Trip } from '../policies/retry/backoff-interrupt.ts';
 import type { Call } from '../proxy/call.ts';
 import { shuttingDown } from '../proxy/errors.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';

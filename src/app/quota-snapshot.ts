@@ -1,5 +1,5 @@
-import type { Allowance } from '../policies/quota/allowance.ts';
-import type { Line } from '../policies/quota/line.ts';
+import type { Allowance } from '../policies/quota/limiter.ts';
+import type { Line } from '../policies/quota/quota-queue.ts';
 import type { Quota } from '../policies/quota/quota.ts';
 import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../telemetry/snapshot.ts';
 

@@ -7,7 +7,7 @@ import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
 import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { FallbackOptions } from '../policies/fallback/options.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
-import type { InspectionOptions } from '../policies/inspection/options.ts';
+import type { InspectionOptions } from '../policies/error-rules/options.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';

@@ -1,7 +1,7 @@
 import { compose, type Policy, type Send } from '../proxy/pipeline.ts';
 import type { PacePolicies } from './pace/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
-import type { SignedPolicies } from './signed/signed.ts';
+import type { SignedPolicies } from './signature-age/signature-age.ts';
 
 /** One policy per place; undefined where the route has it off. */
 export interface Policies {

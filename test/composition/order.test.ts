@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { HeldBody } from '../../src/policies/inspection/held-body.ts';
+import { HeldBody } from '../../src/policies/error-rules/peeked-body.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, type OriginExchange, ok, type Step, startOrigin, status } from '../support/origin.ts';

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { HeldBody } from '../../src/policies/inspection/held-body.ts';
+import { HeldBody } from '../../src/policies/error-rules/peeked-body.ts';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ok, reset, type Step, startOrigin, status } from '../support/origin.ts';

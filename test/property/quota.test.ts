@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Allowance } from '../../src/policies/quota/allowance.ts';
+import { Allowance } from '../../src/policies/quota/limiter.ts';
 import { Gcra } from '../../src/policies/quota/gcra.ts';
 import type { QuotaWindow } from '../../src/policies/quota/options.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, vi } from 'vitest';
-import { Trip } from '../../src/policies/retry/trip.ts';
+import { Trip } from '../../src/policies/retry/backoff-interrupt.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { type Breakwater, type BreakwaterOptions, startBreakwater } from './breakwater.ts';
 import { FakeClock } from './fake-clock.ts';

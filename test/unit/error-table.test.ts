@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { RetryBudget } from '../../src/policies/retry/budget.ts';
 import { retry } from '../../src/policies/retry/retry.ts';
-import { Trip } from '../../src/policies/retry/trip.ts';
+import { Trip } from '../../src/policies/retry/backoff-interrupt.ts';
 import { ERROR_CODES, type ErrorCode, factsOf } from '../../src/proxy/error-table.ts';
 import {
   dependsOnProgress,

@@ -6,7 +6,7 @@ import { routeValues } from '../../src/config/show/effective.ts';
 import { quotaReader } from '../../src/http/rate-limit.ts';
 import type { Reply } from '../../src/http/reply.ts';
 import { askedWaitMs } from '../../src/http/retry-after.ts';
-import { Judge } from '../../src/policies/inspection/judge.ts';
+import { Judge } from '../../src/policies/error-rules/rule-matcher.ts';
 import { classify } from '../../src/policies/retry/classify.ts';
 import { PRESETS } from '../../src/presets/presets.ts';
 import { Router } from '../../src/routing/router.ts';

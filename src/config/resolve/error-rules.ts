@@ -1,5 +1,5 @@
 import { parsePointer } from '../../http/json-pointer.ts';
-import type { ErrorRule, InspectionOptions } from '../../policies/inspection/options.ts';
+import type { ErrorRule, InspectionOptions } from '../../policies/error-rules/options.ts';
 import type { ErrorsInput, RuleInput } from '../keys/errors.ts';
 import { formatPath, type Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';

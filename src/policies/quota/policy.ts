@@ -4,10 +4,10 @@ import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { Sight } from './account.ts';
-import type { Line } from './line.ts';
+import type { Sight } from './credential-quota.ts';
+import type { Line } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
-import { giveBack, type Pass, start, voided } from './way.ts';
+import { giveBack, type Pass, start, voided } from './scoped-limiter.ts';
 
 /** Sends an attempt back to the queue that was let through and has not left yet; nobody outside sees it. */
 const CALLED_BACK = new Error('called back to wait for the quota');

@@ -7,12 +7,12 @@ import type { Call } from '../../proxy/call.ts';
 import type { GateCause } from '../../proxy/events.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
-import { Account, type Sight } from './account.ts';
-import type { Allowance } from './allowance.ts';
-import { Line } from './line.ts';
+import { Account, type Sight } from './credential-quota.ts';
+import type { Allowance } from './limiter.ts';
+import { Line } from './quota-queue.ts';
 import type { QuotaOptions } from './options.ts';
-import { type Stated, statedBy } from './stated.ts';
-import { stopOf } from './throttled.ts';
+import { type Stated, statedBy } from './demand.ts';
+import { stopOf } from './throttling.ts';
 import { Throughput } from './throughput.ts';
 
 /** A gate that closed. */

@@ -3,7 +3,7 @@ import { isSafe } from '../../http/methods.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { keeping } from './keeping.ts';
+import { keeping } from './cached-body.ts';
 import { type Caller, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isLookedUp } from './request.ts';

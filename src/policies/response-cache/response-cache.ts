@@ -13,12 +13,12 @@ import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { Freshness } from './freshness.ts';
-import { arrivalOf, keeping } from './keeping.ts';
+import { arrivalOf, keeping } from './cached-body.ts';
 import { type Caller, type Key, type KeyParts, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
-import { isConfirmation } from './reply-kind.ts';
+import { isConfirmation } from './cacheable.ts';
 import { isLookedUp, revalidating, wants } from './request.ts';
-import { confirms, refreshed, served } from './served.ts';
+import { confirms, refreshed, served } from './cached-reply.ts';
 import { type CacheStore, type Entry, type Fetched, type FetchResult, varyOf } from './store.ts';
 
 export interface ResponseCacheDeps {

@@ -13,7 +13,7 @@ import { RETRY_COST, type RetryBudget } from './budget.ts';
 import { classify, isSuccess, type RetryVerdict } from './classify.ts';
 import type { RetryOptions } from './options.ts';
 import { nextStep, type Step } from './step.ts';
-import type { Trip } from './trip.ts';
+import type { Trip } from './backoff-interrupt.ts';
 
 export interface RetryDeps {
   readonly clock: Clock;

@@ -10,7 +10,7 @@ import type { RetryBudget } from '../budget.ts';
 import { classify, type RetryVerdict } from '../classify.ts';
 import type { RetryOptions } from '../options.ts';
 import { nextStep, type Step } from '../step.ts';
-import type { Trip } from '../trip.ts';
+import type { Trip } from '../backoff-interrupt.ts';
 import { type Download, restHeaders, wholeLength } from './download.ts';
 
 export interface ResumeDeps {

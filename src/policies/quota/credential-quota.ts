@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
-import { Allowance, type CallSight } from './allowance.ts';
-import type { Closing } from './gate.ts';
+import { Allowance, type CallSight } from './limiter.ts';
+import type { Closing } from './cooldown.ts';
 import type { QuotaOptions } from './options.ts';
 import { namedScope } from './scope.ts';
 import { SharedLimits } from './shared-limits.ts';
 import type { Throughput } from './throughput.ts';
-import { type Held, type Pass, Way } from './way.ts';
+import { type Held, type Pass, Way } from './scoped-limiter.ts';
 
 /** Scopes of one credential that something is known of; the one that was used longest ago is forgotten first. */
 const MOST_SCOPES = 64;

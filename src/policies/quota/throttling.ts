@@ -1,6 +1,6 @@
 import type { Reply } from '../../http/reply.ts';
 import { askedWaitMs } from '../../http/retry-after.ts';
-import type { Closing } from './gate.ts';
+import type { Closing } from './cooldown.ts';
 
 const TOO_MANY = 429;
 

@@ -4,10 +4,10 @@ import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/journal.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
-import type { Account } from './account.ts';
-import type { Stated } from './stated.ts';
-import { FIRST, TOLERANCE_MS, Turn } from './turn.ts';
-import type { Ahead, Pass, Way } from './way.ts';
+import type { Account } from './credential-quota.ts';
+import type { Stated } from './demand.ts';
+import { FIRST, TOLERANCE_MS, Turn } from './queue-scan.ts';
+import type { Ahead, Pass, Way } from './scoped-limiter.ts';
 
 export interface LineOptions {
   readonly clock: Clock;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Closing, Gate } from '../../src/policies/quota/gate.ts';
+import { type Closing, Gate } from '../../src/policies/quota/cooldown.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 
 const gateOf = (roll = 0, served = new Throughput(), whole = false) => new Gate(() => roll, served, whole);

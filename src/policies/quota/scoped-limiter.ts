@@ -1,4 +1,4 @@
-import type { Allowance, Passing, Taken } from './allowance.ts';
+import type { Allowance, Passing, Taken } from './limiter.ts';
 
 /** What an attempt has taken, of the whole credential and of its scope. */
 export interface Pass {

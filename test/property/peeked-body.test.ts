@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody } from '../../src/http/reply.ts';
-import { HeldBody, MAX_HELD_BYTES } from '../../src/policies/inspection/held-body.ts';
+import { HeldBody, MAX_HELD_BYTES } from '../../src/policies/error-rules/peeked-body.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** An exchange's side: hands out one piece after the other while the sink takes them, as the wire would. */

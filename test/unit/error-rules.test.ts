@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { inspectionOptions } from '../../src/config/resolve/error-rules.ts';
 import { decoded } from '../../src/http/decoded.ts';
 import { fits } from '../../src/http/wildcard.ts';
-import { Judge } from '../../src/policies/inspection/judge.ts';
+import { Judge } from '../../src/policies/error-rules/rule-matcher.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 

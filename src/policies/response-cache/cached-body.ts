@@ -7,7 +7,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { type Arrival, Freshness } from './freshness.ts';
 import { type Key, valueOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
-import { fits } from './reply-kind.ts';
+import { fits } from './cacheable.ts';
 import { type CacheStore, varyOf } from './store.ts';
 
 export interface KeepingParts {

@@ -1,5 +1,5 @@
-import type { Account } from './account.ts';
-import type { Ahead } from './way.ts';
+import type { Account } from './credential-quota.ts';
+import type { Ahead } from './scoped-limiter.ts';
 
 /** Sums of fractions of a millisecond do not meet exactly; a timer is coarser than this. */
 export const TOLERANCE_MS = 1e-3;

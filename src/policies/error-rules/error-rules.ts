@@ -5,8 +5,8 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { HeldBody } from './held-body.ts';
-import { Judge } from './judge.ts';
+import { HeldBody } from './peeked-body.ts';
+import { Judge } from './rule-matcher.ts';
 import type { InspectionOptions } from './options.ts';
 
 /** An error is here at once or nearly so; a reply whose body takes longer is judged by its head. */

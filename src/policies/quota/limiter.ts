@@ -1,7 +1,7 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { FlowMeter } from './flow-meter.ts';
-import { type Closing, Gate } from './gate.ts';
+import { type Closing, Gate } from './cooldown.ts';
 import { Gcra } from './gcra.ts';
 import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
