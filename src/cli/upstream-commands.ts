@@ -25,9 +25,11 @@ const BREAKER = {
 
 Sets the circuit breakers of an upstream in a running proxy, those of its routes included.
 
-  open     reject every call, until it is changed or the proxy restarts
-  closed   pass every call, whatever fails, until it is changed or the proxy restarts
+  open     reject every call
+  closed   pass every call, whatever fails
   auto     open and close automatically again
+
+A forced state lasts until the next such command, a changed configuration of the upstream, or a restart.
 ${ENDING}`,
   options: ADMIN_OPTIONS,
   words: ['UPSTREAM', 'STATE'],
