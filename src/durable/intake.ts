@@ -111,16 +111,16 @@ export class Intake {
     const { memory } = this.#deps;
     const declared = Number(headerOf(headers, 'content-length') ?? 0);
     if (declared > maxBytes) throw tooLarge(maxBytes);
-    const taken = new BodyBuffer(memory);
+    const received = new BodyBuffer(memory);
     try {
       for await (const chunk of iterate(body.open())) {
-        if (taken.bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);
-        if (!taken.tryAdd(chunk)) throw noMemory();
+        if (received.bytes + chunk.length > maxBytes) throw tooLarge(maxBytes);
+        if (!received.tryAdd(chunk)) throw noMemory();
       }
-      const chunks = taken.chunks();
+      const chunks = received.chunks();
       return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     } finally {
-      taken.release();
+      received.release();
     }
   }
 }

@@ -71,17 +71,17 @@ describe('batches', () => {
     expect(rows).toEqual([{ x: 1 }, { x: 4 }]);
   });
 
-  test('end at a closed gate and leave no changes', async () => {
+  test('end at a failed precondition and leave no changes', async () => {
     const db = await bare();
-    const gate: Statement = { ...plain('SELECT 1 FROM t WHERE x = $1', 7), gate: true };
+    const precondition: Statement = { ...plain('SELECT 1 FROM t WHERE x = $1', 7), precondition: true };
     const insert = plain('INSERT INTO t (x) VALUES (7) RETURNING x');
     const after = plain('INSERT INTO t (x) VALUES (8)');
-    expect(await db.batch([plain('INSERT INTO t (x) VALUES (6) RETURNING x'), gate, after])).toEqual([
+    expect(await db.batch([plain('INSERT INTO t (x) VALUES (6) RETURNING x'), precondition, after])).toEqual([
       [{ x: 6 }],
       [],
       [],
     ]);
-    expect(await db.batch([insert, gate, after])).toHaveLength(3);
+    expect(await db.batch([insert, precondition, after])).toHaveLength(3);
     expect((await db.batch([plain('SELECT x FROM t')]))[0]).toEqual([{ x: 7 }, { x: 8 }]);
   });
 });

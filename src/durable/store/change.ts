@@ -3,7 +3,7 @@ import type { Dialect } from './dialect.ts';
 import { wakeNext } from './settle.ts';
 
 /*
- * Statements for cancel, erase and retry. Their gate closes if the status of the request does not allow the change.
+ * Statements for cancel, erase and retry. Their precondition fails if the status of the request does not allow the change.
  */
 
 const CANCEL = `UPDATE breakwater_job
@@ -14,7 +14,7 @@ const CANCEL = `UPDATE breakwater_job
 export function cancelBatch(id: string, now: number, purgeAt: number, dialect: Dialect): Statement[] {
   return [
     ...dialect.lockOrderOf(id),
-    { sql: CANCEL, params: [id, now, purgeAt], gate: true },
+    { sql: CANCEL, params: [id, now, purgeAt], precondition: true },
     wakeNext(id, now),
   ];
 }
@@ -31,7 +31,7 @@ export function eraseBatch(id: string, now: number, purgeAt: number, dialect: Di
   const owned = 'WHERE seq = (SELECT seq FROM breakwater_job WHERE id = $1)';
   return [
     ...dialect.lockOrderOf(id),
-    { sql: ERASE, params: [id, now, purgeAt], gate: true },
+    { sql: ERASE, params: [id, now, purgeAt], precondition: true },
     { sql: `DELETE FROM breakwater_request ${owned}`, params: [id] },
     { sql: `DELETE FROM breakwater_response ${owned}`, params: [id] },
     { sql: `UPDATE breakwater_attempt SET reply_head = NULL, detail = NULL ${owned}`, params: [id] },
@@ -46,7 +46,7 @@ const SEND_NOW = `UPDATE breakwater_job
   WHERE id = $1 AND status IN ('queued', 'waiting') RETURNING *`;
 
 export function sendNowBatch(id: string, now: number): Statement[] {
-  return [{ sql: SEND_NOW, params: [id, now], gate: true }];
+  return [{ sql: SEND_NOW, params: [id, now], precondition: true }];
 }
 
 /** While its key is busy, the request waits for its turn, before requests that were accepted later. */
@@ -68,7 +68,7 @@ export function restartBatch(
 ): Statement[] {
   return [
     ...dialect.lockOrderOf(id),
-    { sql: RESTART, params: [id, change.now, change.deadlineAt, change.force ? 1 : 0], gate: true },
+    { sql: RESTART, params: [id, change.now, change.deadlineAt, change.force ? 1 : 0], precondition: true },
     {
       sql: 'DELETE FROM breakwater_response WHERE seq = (SELECT seq FROM breakwater_job WHERE id = $1)',
       params: [id],

@@ -6,9 +6,9 @@ export interface Statement {
   readonly sql: string;
   readonly params: readonly Value[];
   /**
-   * If a gate returns no row, the batch is rolled back and ends. The rows of the gate and of later statements are [].
+   * If a precondition returns no row, the batch is rolled back and ends. Its rows and those of later statements are [].
    */
-  readonly gate?: true;
+  readonly precondition?: true;
 }
 
 export type Row = Readonly<Record<string, Value>>;

@@ -39,12 +39,12 @@ export function queueOf({ kind, caller, route, orderKey, parent }: NewJob): stri
   return kind === 'scheduled' ? `schedule:${parent}` : `${caller}\n${route}\n${orderKey}`;
 }
 
-/** Inserts a request. The gate closes if its Idempotency-Key is in use. */
+/** Inserts a request. The precondition fails if its Idempotency-Key is in use. */
 export function insertJob(job: NewJob, dialect: Dialect): Statement[] {
   const queue = queueOf(job);
   return [
     ...(queue === null ? [] : dialect.lock(`key:${queue}`)),
-    { sql: INSERT, params: [...columns(job), queue], gate: true },
+    { sql: INSERT, params: [...columns(job), queue], precondition: true },
     {
       sql: `INSERT INTO breakwater_request (seq, headers, body) VALUES (${SEQ}, $2, $3)`,
       params: [job.id, JSON.stringify(job.headers), job.body],

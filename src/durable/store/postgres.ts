@@ -136,13 +136,13 @@ class PostgresDb implements Db {
 
   async #transaction(client: PoolClient, statements: readonly Statement[]): Promise<Row[][]> {
     const [first] = statements;
-    // A single statement is a transaction by itself, and a closed gate has changed nothing.
+    // A single statement is a transaction by itself, and a failed precondition has changed nothing.
     if (first !== undefined && statements.length === 1) return [await rowsOf(client, first)];
     const rows: Row[][] = statements.map(() => []);
     await client.query('BEGIN');
     for (const [i, statement] of statements.entries()) {
       const found = (rows[i] = await rowsOf(client, statement));
-      if (statement.gate !== true || found.length > 0) continue;
+      if (statement.precondition !== true || found.length > 0) continue;
       await client.query('ROLLBACK');
       return rows;
     }

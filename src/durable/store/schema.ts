@@ -159,12 +159,12 @@ function secret(): Statement {
   return { sql, params: [randomBytes(32).toString('hex')] };
 }
 
-/** A gate that lets the statements of a migration run exactly once. */
+/** A precondition that lets the statements of a migration run exactly once. */
 function step(version: number): Statement {
   const sql = `INSERT INTO breakwater_schema (version)
     SELECT CAST($1 AS BIGINT) WHERE NOT EXISTS (SELECT 1 FROM breakwater_schema WHERE version >= $1)
     RETURNING version`;
-  return { sql, params: [version], gate: true };
+  return { sql, params: [version], precondition: true };
 }
 
 function inWordsOf({ serial, number }: Dialect, sql: string): string {

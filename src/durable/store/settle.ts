@@ -6,7 +6,7 @@ import { shownText } from './storable.ts';
 import type { Settlement } from './store.ts';
 
 /**
- * Stores an attempt's result, the change of its request and the requests that follow, as one batch. The gate is the
+ * Stores an attempt's result, the change of its request and the requests that follow, as one batch. The precondition is the
  * fence: the request must be running, under this owner, at this attempt.
  */
 export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
@@ -49,14 +49,14 @@ function jobUpdate({ id, owner, attempt, now, entry, runnerState = '', next }: S
       keptCount,
       now,
     ];
-    return { sql: WAIT, params, gate: true };
+    return { sql: WAIT, params, precondition: true };
   }
   const { status, purgeAt, error } = next;
   const why = [error?.code ?? null, error === undefined ? null : shownText(error.title)];
   return {
     sql: END,
     params: [...fence, status, now, purgeAt, ...why, sent, runnerState, unused],
-    gate: true,
+    precondition: true,
   };
 }
 

@@ -44,8 +44,8 @@ export class SqlStore implements Store {
       const before = keyHolder(job);
       const insert = insertJob(job, this.#dialect);
       const results = await this.#run([...before, ...insert], 'accept');
-      const gate = before.length + insert.findIndex((statement) => statement.gate === true);
-      if (results[gate]?.length === 1) return { kind: 'accepted', id: job.id };
+      const precondition = before.length + insert.findIndex((statement) => statement.precondition === true);
+      if (results[precondition]?.length === 1) return { kind: 'accepted', id: job.id };
       const holder = results[before.length - 1]?.[0];
       if (holder === undefined) continue;
       const same = text(holder, 'fingerprint') === job.fingerprint;
@@ -66,7 +66,7 @@ export class SqlStore implements Store {
   async settle(settlement: Settlement): Promise<boolean> {
     const batch = settleBatch(settlement, this.#dialect);
     const results = await this.#run(batch);
-    return results[batch.findIndex((statement) => statement.gate === true)]?.length === 1;
+    return results[batch.findIndex((statement) => statement.precondition === true)]?.length === 1;
   }
 
   async setBack(now: number): Promise<number> {
@@ -164,7 +164,7 @@ export class SqlStore implements Store {
       sql: `INSERT INTO breakwater_slot (schedule, slot_at) VALUES ($1, $2)
         ON CONFLICT DO NOTHING RETURNING slot_at`,
       params: [schedule, slotAt],
-      gate: true,
+      precondition: true,
     };
     const insert = job === undefined ? [] : insertJob(job, this.#dialect);
     const [rows = []] = await this.#run([slot, ...insert], job === undefined ? 'finish' : 'accept');
@@ -219,7 +219,7 @@ export class SqlStore implements Store {
 
   async #change(id: string, batch: readonly Statement[]): Promise<Changed> {
     const results = await this.#run(batch);
-    const changed = results[batch.findIndex((statement) => statement.gate === true)]?.[0];
+    const changed = results[batch.findIndex((statement) => statement.precondition === true)]?.[0];
     if (changed !== undefined) return { kind: 'changed', job: jobOf(changed) };
     const job = await this.get(id);
     return job === undefined ? { kind: 'unknown' } : { kind: 'refused', job };

@@ -182,9 +182,9 @@ export class SqliteFile {
 
   #rows(statements: readonly SentStatement[]): readonly (readonly Row[])[] {
     const rows: Row[][] = statements.map(() => []);
-    for (const [i, { text, params, gate }] of statements.entries()) {
+    for (const [i, { text, params, precondition }] of statements.entries()) {
       rows[i] = this.#statement(text).all(...params) as Row[];
-      if (!gate || rows[i].length > 0) continue;
+      if (!precondition || rows[i].length > 0) continue;
       this.#db.exec('ROLLBACK TO batch');
       break;
     }

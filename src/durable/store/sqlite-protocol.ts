@@ -4,7 +4,7 @@ import type { Purpose, Row, StoreProblem, Value } from './db.ts';
 export interface SentStatement {
   readonly text: number;
   readonly params: readonly Value[];
-  readonly gate: boolean;
+  readonly precondition: boolean;
 }
 
 export interface SentBatch {

@@ -129,10 +129,10 @@ class SqliteDb implements Db {
     this.#worker.postMessage(message);
   }
 
-  readonly #sent = ({ sql, params, gate }: Statement): SentBatch['statements'][number] => ({
+  readonly #sent = ({ sql, params, precondition }: Statement): SentBatch['statements'][number] => ({
     text: this.#textOf(sql),
     params: params.map(this.#transferable),
-    gate: gate === true,
+    precondition: precondition === true,
   });
 
   readonly #transferable = (value: Value): Value =>
