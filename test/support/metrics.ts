@@ -1,3 +1,4 @@
+import { NOTE_ROWS, type NoteName, type Notes } from '../../src/proxy/notes.ts';
 import { Metrics } from '../../src/telemetry/metrics/registry.ts';
 import type { DurableSnapshot, StateSource, UpstreamSnapshot } from '../../src/telemetry/snapshot.ts';
 import { rescuedStory, Story } from './record.ts';
@@ -56,25 +57,19 @@ export function metricsOf(state: StateSource = new FakeState()): Metrics {
   return new Metrics({ version: '1.2.3', nodeVersion: 'v26.0.0', state });
 }
 
+/** A value of the note's kind. What it says does not matter to the code that folds, logs and counts it. */
+export function sampleOf<N extends NoteName>(name: N): Notes[N] {
+  const { fold, histogram } = NOTE_ROWS[name];
+  const isNumber = histogram !== undefined || fold === 'sum' || name === 'client_retries';
+  return (isNumber ? 1_500 : 'some=value') as Notes[N];
+}
+
 /** Lets everything happen that has a metric. */
 export async function everythingHappens(metrics: Metrics): Promise<void> {
   (await rescuedStory(metrics)).end();
   const story = await new Story(metrics).attempt('connection_terminated');
   const { record } = story;
-  record.note('error_rule', 'permanent');
-  record.note('retry_denied', 'budget');
-  record.note('client_retries', 1);
-  record.note('cache', 'miss');
-  record.note('dedupe', 'first');
-  record.note('queued', 30);
-  record.waitedForQuota(40, 'gate');
-  record.note('fallback', 'answered');
-  record.note('hedge', 'won');
-  record.note('override', 'attempts=5');
-  record.note('resume_denied', 'changed');
-  record.note('body_not_buffered', 'cap');
-  record.note('rejected', 'concurrency_limit');
-  record.note('shadow_rejected', 'breaker_open');
+  for (const name of Object.keys(NOTE_ROWS) as NoteName[]) record.note(name, sampleOf(name));
   story.end({ status: 502, origin: 'proxy', error: 'connection_terminated' });
   metrics.stateChanged('demo', {
     type: 'breaker_changed',

@@ -117,10 +117,8 @@ upstreams:
       - { match: { path: /q }, retry: { budget: { cap: 1 } }, concurrency: 3 }
       - { match: { path: /r }, retry: { attempts: 2 } }
 `);
-  expect(config.upstreams[0]?.routes.map(({ own }) => own)).toEqual([
-    { budget: false, breaker: true, concurrency: false },
-    { budget: true, breaker: false, concurrency: true },
-    { budget: false, breaker: false, concurrency: false },
-    { budget: false, breaker: false, concurrency: false },
-  ]);
+  const own = config.upstreams[0]?.routes.map((route) =>
+    Object.entries(route.own).flatMap(([name, isOwn]) => (isOwn ? name : [])),
+  );
+  expect(own).toEqual([['breaker'], ['budget', 'concurrency'], [], []]);
 });

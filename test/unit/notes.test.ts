@@ -1,28 +1,21 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { replyHeaders } from '../../src/http/headers.ts';
-import { NOTE_ROWS, NOTED_HEADERS, type NoteName, type Notes } from '../../src/proxy/notes.ts';
+import { NOTE_ROWS, NOTED_HEADERS, type NoteName } from '../../src/proxy/notes.ts';
 import { type CallLine, callLine } from '../../src/telemetry/call-log.ts';
 import { METRICS } from '../../src/telemetry/metrics/families.ts';
 import { renderMetricsTable } from '../../src/telemetry/metrics/table.ts';
-import { metricsOf } from '../support/metrics.ts';
+import { metricsOf, sampleOf } from '../support/metrics.ts';
 import { Story } from '../support/record.ts';
 
 const rows = Object.entries(NOTE_ROWS) as [NoteName, (typeof NOTE_ROWS)[NoteName]][];
 
-/** A value of the note's kind. What it says does not matter to the code that folds, logs and counts it. */
-function valueOf<N extends NoteName>(name: N): Notes[N] {
-  const { fold, histogram } = NOTE_ROWS[name];
-  const isNumber = histogram !== undefined || fold === 'sum' || name === 'client_retries';
-  return (isNumber ? 1_500 : 'some=value') as Notes[N];
-}
-
 describe.each(rows)('%s', (name, { field, logged, fold, counter, histogram }) => {
-  const FOLDED = { latest: valueOf(name), sum: 3_000, count: 2, list: [valueOf(name), valueOf(name)] };
+  const FOLDED = { latest: sampleOf(name), sum: 3_000, count: 2, list: [sampleOf(name), sampleOf(name)] };
 
   test('is folded into its field, and the log line has that field', () => {
     const { record } = new Story();
-    for (let i = 0; i < 2; i++) record.note(name, valueOf(name));
+    for (let i = 0; i < 2; i++) record.note(name, sampleOf(name));
     const expected = field === undefined ? {} : { [field]: FOLDED[fold] };
     expect(record.notes).toEqual(expected);
     const { [field as keyof CallLine]: inLog } = callLine(record);
@@ -32,7 +25,7 @@ describe.each(rows)('%s', (name, { field, logged, fold, counter, histogram }) =>
   test('is counted in its metric, once for each time that it is noted', async () => {
     const metrics = metricsOf();
     const { record } = new Story(metrics);
-    for (let i = 0; i < 2; i++) record.note(name, valueOf(name));
+    for (let i = 0; i < 2; i++) record.note(name, sampleOf(name));
     const base = 'upstream="demo",route="default"';
     // Of `name=value`, only the name is a label.
     const label = counter?.label === undefined ? '' : `,${counter.label}="some"`;
@@ -44,7 +37,7 @@ describe.each(rows)('%s', (name, { field, logged, fold, counter, histogram }) =>
 
   test('in the background it is not recorded', () => {
     const { record } = new Story();
-    record.inBackground().note(name, valueOf(name));
+    record.inBackground().note(name, sampleOf(name));
     expect(record.notes).toEqual({});
   });
 });
