@@ -7,15 +7,15 @@ export interface BodyWatch {
   readonly clock: Clock;
   readonly idleMs: number;
   readonly minBytesPerSecond: number;
-  /** Something waits for the next bytes, and the client owes them. */
+  /** Whether the proxy waits for bytes that the client has not sent. */
   readonly awaited: () => boolean;
   readonly onStall: (error: ProxyError) => void;
 }
 
 /**
- * Tells once when a client has sent nothing of its unfinished body for `idleMs` to twice that, although it was not held
- * back, or has sent less than the minimum rate in two such times. Looking now and then costs nothing per chunk.
- * Gives the way to stop watching.
+ * Watches an unfinished request body. Calls `onStall` once: after no byte for `idleMs` to 2 × `idleMs` without
+ * back-pressure, or after two periods of `idleMs` below the minimum rate. Polling adds no cost per chunk.
+ * Returns a function that stops the watch.
  */
 export function watchBody(req: ClientRequest, watch: BodyWatch): () => void {
   const { clock, idleMs, minBytesPerSecond, onStall } = watch;

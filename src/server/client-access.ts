@@ -3,21 +3,21 @@ import { headerOf, headersOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientCheck } from '../proxy/route.ts';
 
-/** Who may use a route that puts a credential into its calls. */
+/** Rules for clients of a route that adds a credential to its calls. */
 export interface ClientAccessRules {
-  /** Web pages may use it. */
+  /** Whether web pages may use the route. */
   readonly browsers: boolean;
   /**
-   * Names that a `Host` may have besides those of this machine and its network, in lower case; `*.example.com` stands for
-   * all names below. Undefined: any name.
+   * Allowed names in `Host`, in lower case, in addition to local ones. `*.example.com` matches all subdomains.
+   * Undefined: every name is allowed.
    */
   readonly hosts: readonly string[] | undefined;
 }
 
 /**
- * A route with a credential works for whoever reaches it. Apps may, web pages may not: a browser on the same machine
- * reaches a loopback address too, and sends what a page tells it to. The page shows in `Sec-Fetch-Site` or `Origin`, and a
- * name that was rebound to this address shows in `Host`. No page can forge these three.
+ * Protects a route that adds a credential from web pages. A browser on the same machine reaches loopback addresses and
+ * sends requests for any page. `Sec-Fetch-Site` and `Origin` reveal the page, and `Host` reveals a DNS name rebound to this
+ * address. A page cannot forge these three fields.
  */
 export class ClientAccess implements ClientCheck {
   readonly #browsers: boolean;
@@ -30,7 +30,7 @@ export class ClientAccess implements ClientCheck {
     this.#suffixes = (hosts ?? []).filter((name) => name.startsWith('*.')).map((name) => name.slice(1));
   }
 
-  /** Why a request is not served; undefined: it is. `host`: whom it was made for. */
+  /** The error for a request that is not allowed; undefined if it is allowed. `host`: the host that it names. */
   refusal(headers: RawHeaders, host: string | undefined): ProxyError | undefined {
     if (!this.#browsers && isForeignPage(headers, host))
       return refused('and does not serve web pages', 'set clients.browsers: allow');
@@ -39,7 +39,7 @@ export class ClientAccess implements ClientCheck {
   }
 
   #knows(name: string): boolean {
-    // Nobody outside can register these names, so no page has one for its own server.
+    // These names cannot be registered publicly, so an attacker's page cannot have one for its own server.
     if (isIP(name) !== 0 || !name.includes('.')) return true;
     if (name.endsWith('.localhost') || name.endsWith('.internal')) return true;
     return this.#names?.has(name) === true || this.#suffixes.some((suffix) => name.endsWith(suffix));
@@ -51,8 +51,8 @@ function refused(rule: string, remedy: string): ProxyError {
 }
 
 /**
- * A browser of today tells by `Sec-Fetch-Site` whose page asks, where the connection is safe or local. Otherwise its
- * `Origin` is compared. `Sec-Fetch-Site` comes first: an app that passes on a browser's fields has another Host.
+ * Whether a page of another site sent the request. Browsers send `Sec-Fetch-Site` on HTTPS and local connections; without
+ * it, `Origin` is compared with `host`. `Sec-Fetch-Site` has priority: an app that forwards a browser's fields has another Host.
  */
 function isForeignPage(headers: RawHeaders, host: string | undefined): boolean {
   const sites = headersOf(headers, 'sec-fetch-site');
@@ -61,14 +61,14 @@ function isForeignPage(headers: RawHeaders, host: string | undefined): boolean {
   return origin !== undefined && !isOwnOrigin(origin, host);
 }
 
-/** A port that is the scheme's own may be left out. */
+/** URL parsing drops the default port of a scheme, so both spellings are equal. */
 function isOwnOrigin(origin: string, host: string | undefined): boolean {
   const { protocol, host: own } = URL.parse(origin) ?? {};
   if (protocol !== 'http:' && protocol !== 'https:') return false;
   return host !== undefined && URL.parse(`${protocol}//${host}`)?.host === own;
 }
 
-/** Without port, brackets and the final dot. */
+/** The host name without port, brackets and final dot, in lower case. */
 function nameOf(host: string): string {
   const name = host.toLowerCase().replace(/:\d*$/, '');
   return name.startsWith('[') ? name.slice(1, -1) : name.replace(/\.$/, '');

@@ -6,7 +6,7 @@ import { STATUS_CODES } from '../runtime/node-http.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 import { METHODS_SERVED } from './client-exchange.ts';
 
-/** What node's parser could not read, told by the code of its error; all else is a 400. */
+/** Status by error code of node's parser. Other parser errors are a 400. */
 const STATUSES: ReadonlyMap<string, number> = new Map(
   Object.entries<number>({
     HPE_HEADER_OVERFLOW: 431,
@@ -15,34 +15,34 @@ const STATUSES: ReadonlyMap<string, number> = new Map(
   }),
 );
 
-/** What follows a request that was to be the last (also by `Connection: close` among its trailers) is nobody's. */
-const AFTER_THE_LAST = 'HPE_CLOSED_CONNECTION';
+/** Bytes after a request that closes the connection (`Connection: close`, also in trailers) belong to no request. */
+const AFTER_LAST_REQUEST = 'HPE_CLOSED_CONNECTION';
 
 /**
- * An answer that is followed at once by the connection's end can be lost: bytes that arrive after it are answered with a
- * reset, which also discards what the client has not read (RFC 9112 §9.6). So we read on for as long as this.
+ * Time to keep reading after an error reply, in milliseconds. If the connection closed at once, bytes that arrive later would
+ * cause a reset, and the client would lose the part of the reply that it has not read (RFC 9112 §9.6).
  */
 const LINGER_MS = 1_000;
 
 export interface ClientErrorDeps {
   readonly clock: Clock;
-  /** Ends the call that runs on a connection, with an answer if there is none yet; false where none runs. */
+  /** Ends the call on a connection, with an error reply if none was sent. False if no call is running there. */
   readonly malformed: (socket: Socket, why: string) => boolean;
 }
 
-/** The listener of `clientError`: what node's parser refuses is answered, and its connection used no more. */
+/** The listener of `clientError`. It answers bytes that node's parser rejects, then closes the connection. */
 export function clientErrors({ clock, malformed }: ClientErrorDeps) {
   const answered = new WeakSet<Socket>();
   return (error: NodeJS.ErrnoException & { reason?: string }, socket: Socket): void => {
     const { code = '' } = error;
-    // The parser tells the same error again with each piece that still comes.
+    // The parser repeats the error for every later chunk.
     if (answered.has(socket)) return;
     const status = STATUSES.get(code) ?? (code.startsWith('HPE_') ? 400 : undefined);
     if (status === undefined || !socket.writable) return void socket.destroy();
     answered.add(socket);
     const why = error.reason ?? error.message;
     if (malformed(socket, why)) return;
-    if (code === AFTER_THE_LAST) return socket.destroySoon();
+    if (code === AFTER_LAST_REQUEST) return socket.destroySoon();
     answer(socket, status, why);
     const timer = clock.timer(LINGER_MS, () => socket.destroy());
     socket.once('close', () => timer.cancel());
@@ -51,25 +51,25 @@ export function clientErrors({ clock, malformed }: ClientErrorDeps) {
 
 const NO_FORWARD_PROXY = 'CONNECT is not supported, because this is not a forward proxy';
 
-/** CONNECT makes a forward proxy, which this is not; its target is none that could be forwarded. */
+/** Answers CONNECT with 405: only a forward proxy supports it. */
 export function refuseConnect(_req: IncomingMessage, socket: Socket): void {
   socket.on('error', () => undefined);
   answer(socket, 405, NO_FORWARD_PROXY, `allow: ${METHODS_SERVED}\r\n`);
   socket.destroySoon();
 }
 
-/** RFC 9110 §10.1.1: 100-continue is the only expectation there is. Nobody waits for the body of such a request. */
+/** Answers an unknown expectation with 417 (RFC 9110 §10.1.1) and closes the connection, because the body is not read. */
 export function refuseExpectation(_req: ClientRequest, res: ClientResponse): void {
   res.shouldKeepAlive = false;
   refuse(res, 417, 'the only supported expectation is 100-continue');
 }
 
-/** CONNECT on a stream of HTTP/2, where there is a response to write to. */
+/** Answers CONNECT on an HTTP/2 stream with 405. */
 export function refuseConnectStream(res: ClientResponse): void {
   refuse(res, 405, NO_FORWARD_PROXY, ['allow', METHODS_SERVED]);
 }
 
-/** Fields that are too long, all together. */
+/** Answers a request head over 16 KiB with 431. */
 export function refuseHead(res: ClientResponse): void {
   refuse(res, 431, 'the header fields are larger than 16 KiB');
 }
@@ -79,7 +79,7 @@ function refuse(res: ClientResponse, status: number, detail: string, more: reado
   res.writeHead(status, [...fields.flat(), ...more]).end(body);
 }
 
-/** There is no response to write to: no request has come about. */
+/** Writes a reply to a connection without a request, where node has no response object. */
 function answer(socket: Socket, status: number, detail: string, more = ''): void {
   const { fields, body } = problem(status, detail);
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
@@ -87,8 +87,8 @@ function answer(socket: Socket, status: number, detail: string, more = ''): void
 }
 
 function problem(status: number, detail: string) {
-  const told = { type: 'about:blank', title: STATUS_CODES[status], status, detail, code: 'bad_request' };
-  const body = `${JSON.stringify(told)}\n`;
+  const details = { type: 'about:blank', title: STATUS_CODES[status], status, detail, code: 'bad_request' };
+  const body = `${JSON.stringify(details)}\n`;
   const fields: [name: string, value: string][] = [
     ['content-type', 'application/problem+json'],
     ['content-length', String(Buffer.byteLength(body))],

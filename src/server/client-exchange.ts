@@ -24,29 +24,29 @@ import { type Handshake, switchProtocols } from './upgrade.ts';
 
 export interface ExchangeDeps extends IncomingDeps {
   readonly observer: Observer;
-  /** The process is told to end: every response closes its connection, so that the client's next one goes elsewhere. */
+  /** Whether the process is shutting down. Every response then closes its connection, so that clients reconnect elsewhere. */
   readonly leaving: () => boolean;
-  /** No tunnel may begin any more. */
+  /** Whether new tunnels are refused. */
   readonly draining: () => boolean;
-  /** A client that takes nothing of a response for so long, although bytes wait for it, is cut off. */
+  /** A client that reads no byte of a waiting response for this long is disconnected. */
   readonly sendTimeoutMs: () => number;
-  /** Whether replies carry `breakwater-…` fields. */
+  /** Whether replies carry `breakwater-…` header fields. */
   readonly responseHeaders: () => boolean;
-  /** An error that is no ProxyError: our own fault, to be logged with its stack. */
+  /** Reports an error that is not a ProxyError: a bug, to be logged with its stack. */
   readonly onBug: (error: unknown, record?: CallRecord) => void;
 }
 
-/** What may be asked here; which of it an upstream knows is its own matter. */
+/** Value of `Allow`. An upstream may support fewer methods. */
 export const METHODS_SERVED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
-const NOTHING = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 
-/** The client's side of a call; `upgrade` where it asks for a tunnel. */
+/** A client's request with its response; `upgrade` if it asks for a tunnel. */
 export type RequestAndResponse =
   | { readonly req: ClientRequest; readonly res: ClientResponse; readonly upgrade?: undefined }
   | Handshake;
 
-/** One request of a client and the response that it gets. */
+/** One request of a client and its response. */
 export class ClientExchange {
   readonly #req: ClientRequest;
   readonly #res: ClientResponse;
@@ -92,7 +92,7 @@ export class ClientExchange {
     let reply: Reply | undefined;
     this.#route = route;
     try {
-      // A tunnel cannot be put off.
+      // A tunnel cannot be answered later.
       const chosen = this.#handshake === undefined ? preferred(route, this.#req.rawHeaders) : route;
       const call = await this.#incoming.toCall(chosen, target);
       reply = await chosen.send(call, this.#incoming.firstAttempt(chosen, call));
@@ -105,14 +105,14 @@ export class ClientExchange {
     }
   }
 
-  /** Answers a client that has made its own call impossible, and lets go of it and of the upstream. */
+  /** Ends a call because of its client: sends the error, aborts the upstream, and closes the connection. */
   end(error: ProxyError): void {
     this.#res.shouldKeepAlive = false;
     this.refuse(error);
     this.#signal.abort(error);
   }
 
-  /** Answers in the upstream's place; `undefined` means that we have a bug. The first refusal counts. Never throws. */
+  /** Sends an error in place of a reply. `undefined` means a bug. Only the first call has an effect. Never throws. */
   refuse(error: ProxyError | undefined): void {
     if (this.#ending.error !== undefined) return;
     const res = this.#res;
@@ -126,7 +126,7 @@ export class ClientExchange {
     }
   }
 
-  /** `OPTIONS *` is about this server, and no upstream is asked. */
+  /** Answers `OPTIONS *`, which is about this server and not about an upstream (RFC 9110 §9.3.7). */
   answerOptions(): void {
     const headers = ['allow', METHODS_SERVED, 'content-length', '0'];
     this.#addOwnHeaders(headers, 'proxy');
@@ -138,7 +138,7 @@ export class ClientExchange {
   #sendProblem(error: ProxyError | undefined): void {
     const problem = this.#problem(error);
     const headers = [...problem.headers];
-    this.#tellClients(headers, error?.code);
+    this.#addRetryVetoes(headers, error?.code);
     this.#addOwnHeaders(headers, 'proxy');
     this.#ending.status = problem.status;
     this.#writeHead(problem.sentStatus, '', headers);
@@ -150,12 +150,12 @@ export class ClientExchange {
     return this.#req.grpc === true ? grpcProblem(problem, error) : problem;
   }
 
-  /** The response has ended, one way or the other. */
+  /** Finishes the record of the call after its response has ended, completely or not. */
   close(): void {
     const finished = this.#tunnel?.finished ?? this.#res.writableFinished;
     const { errored, grpcStatus } = this.#res;
     if (!finished && this.#ending.error === undefined) this.#ending.error = this.#cut(errored);
-    // How the body broke off is known to whoever broke it.
+    // These two say more precisely how the body ended.
     if (grpcStatus !== undefined) this.#ending.status = httpStatusOf(grpcStatus);
     if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#ending.error = errored.code;
     this.#stopWatching?.();
@@ -163,11 +163,11 @@ export class ClientExchange {
     this.#record.finish(this.#ending);
   }
 
-  /** Ends the call without a finished response; says by whose doing. */
+  /** Ends a call whose response is not complete. Returns the reason. */
   #cut(errored: Error | null): ErrorCode {
-    // A reply that the client's protocol cannot say, a shutdown that cuts what still runs: all else is the client's going.
-    const unsayable = errored instanceof ProxyError && errored.code === 'protocol_error';
-    const why = unsayable
+    // Every other cause, except a shutdown, is a client that disconnected.
+    const unrepresentable = errored instanceof ProxyError && errored.code === 'protocol_error';
+    const why = unrepresentable
       ? errored
       : new ProxyError('client_gone', 'the client disconnected', { sent: 'sent_unknown' });
     this.#signal.abort(why);
@@ -176,11 +176,11 @@ export class ClientExchange {
 
   #answer(reply: Reply, route: Route): void {
     const res = this.#res;
-    // The client may have gone while the head came in; close() has then aborted whatever ran.
+    // If the client disconnected before the head arrived, close() has already aborted the call.
     if (res.destroyed || res.headersSent) return reply.body.discard();
     const headers = reply.origin === 'proxy' ? [...reply.headers] : replyHeaders(reply.headers);
     const received = reply.grpc === undefined ? reply.status : 200;
-    this.#tellStory(reply, received, headers);
+    this.#addProxyStatus(reply, received, headers);
     this.#ending.status = reply.status;
     this.#ending.origin = reply.origin ?? 'upstream';
     writeInterims(res, reply.interim);
@@ -189,12 +189,11 @@ export class ClientExchange {
     reply.body.onEnd(this.#onBodyEnd);
     reply.body.pipeTo(new Coalesced(res));
     this.#watchSend();
-    // A stream's head must not wait for the stream's first byte. (With bytes on their way the head goes along.)
-    // (`flushHeaders` would write it as UTF-8, of which two bytes are not the one byte that came.)
-    if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.write(NOTHING);
+    // Sends the head of a stream before its first byte. `flushHeaders` would write latin1 header bytes as UTF-8.
+    if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.write(NO_BYTES);
   }
 
-  /** Most responses are with the kernel by now, and need no timer. */
+  /** Starts the send watch. Most responses have already left for the kernel and need no timer. */
   #watchSend(): void {
     const res = this.#res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
@@ -207,26 +206,26 @@ export class ClientExchange {
     });
   }
 
-  #tellStory({ status, origin }: Reply, received: number, headers: string[]): void {
+  #addProxyStatus({ status, origin }: Reply, received: number, headers: string[]): void {
     const { attempts } = this.#record;
     const { gave_up: gaveUp } = this.#record.notes;
     if (origin === 'fallback') headers.push('proxy-status', fallbackStatus(this.#record));
     else if (gaveUp !== undefined && status >= 400) {
       const details = `attempts=${attempts}; gave_up=${gaveUp}`;
       headers.push('proxy-status', proxyStatus({ receivedStatus: received, details }));
-      this.#tellClients(headers, undefined, received);
+      this.#addRetryVetoes(headers, undefined, received);
     }
     this.#addOwnHeaders(headers, origin ?? 'upstream');
   }
 
-  /** The upstream's side broke; the exchange destroys the response next, for a truncated body never ends cleanly. */
+  /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
   readonly #onBodyEnd = (end: BodyEnd): void => {
     if (end === 'broken' && !this.#signal.aborted) this.#ending.error = 'response_incomplete';
-    // For HTTP/1.0 a body may end with its connection, so that one closed in good order would look whole.
+    // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
     if (end === 'broken' && this.#req.httpVersion === '1.0') this.#res.socket?.resetAndDestroy();
   };
 
-  /** Both have agreed: from here on the connection speaks another protocol. It is the call until it closes. */
+  /** Joins both connections to a tunnel. The call lasts until the tunnel closes. */
   #switch(upstream: Socket, headers: string[], calls: Route['calls']): void {
     this.#tunnel = switchProtocols(this.#handshake as Handshake, upstream, headers, {
       clock: this.#deps.clock,
@@ -241,18 +240,18 @@ export class ClientExchange {
 
   #writeHead(status: number, statusText: string, headers: string[]): void {
     if (this.#deps.leaving()) this.#res.shouldKeepAlive = false;
-    // Octets beyond ASCII mean nothing in a reason phrase (RFC 9112 §4), and undici has decoded them by guess. An empty
-    // phrase is allowed there; of a status that it does not know, node:http would make "unknown".
+    // A reason phrase has no meaning beyond ASCII (RFC 9112 §4), and undici guesses its encoding, so it is replaced.
+    // The empty phrase of an unknown status is valid; node:http would write "unknown".
     const phrase = /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
     this.#res.writeHead(status, phrase, headers);
   }
 
-  /** A failure that has been dealt with here is not to be multiplied by the client's SDK. */
-  #tellClients(headers: string[], error?: ErrorCode, status?: number): void {
+  /** Adds fields that stop retries by the client's SDK. The proxy has retried already, and both would multiply. */
+  #addRetryVetoes(headers: string[], error?: ErrorCode, status?: number): void {
     const own = this.#route?.ownRetries;
     if (own === undefined || !isFinal(this.#record.notes.gave_up, error, status)) return;
     addVeto(headers, own.veto);
-    // gRFC A6: a negative pushback.
+    // A negative pushback forbids retries (gRFC A6).
     if (this.#req.grpc === true) addVeto(headers, ['grpc-retry-pushback-ms'], '-1');
   }
 
@@ -267,7 +266,10 @@ export class ClientExchange {
   }
 }
 
-/** `route`, or its durable half if the client prefers that. Throws `bad_request` if the client insists and there is none. */
+/**
+ * `route`, or its durable counterpart if the client prefers an asynchronous response (RFC 7240).
+ * Throws `bad_request` if the client insists and the route is not durable.
+ */
 function preferred(route: Route, headers: RawHeaders): Route {
   const preferences = preferencesOf(headers);
   if (preferences?.respondAsync !== true) return route;

@@ -4,8 +4,8 @@ import { type ErrorCode, isFinalError } from '../proxy/errors.ts';
 import { isFinalReason, type ResumeDenial } from '../proxy/gave-up.ts';
 
 /**
- * Fields by which SDKs that retry by themselves count their retries, and how many a value tells of: those that Stainless makes
- * (OpenAI, Anthropic and others), AWS's, Envoy in front of us, and gRPC (gRFC A6). Stripe's SDK does not count.
+ * Fields in which SDKs count their retries, and how to read the count. Sources: SDKs made by Stainless (OpenAI, Anthropic),
+ * AWS SDKs, an Envoy in front of this proxy, and gRPC (gRFC A6). Stripe's SDK sends no count.
  */
 const SIGNS: ReadonlyMap<string, (value: string) => number> = new Map([
   ['x-stainless-retry-count', count],
@@ -15,14 +15,14 @@ const SIGNS: ReadonlyMap<string, (value: string) => number> = new Map([
 ]);
 const SIGN_NAMES = new FieldNames(SIGNS.keys());
 
-/** More than this is nothing that an SDK does. */
+/** A higher count is not plausible and is lowered to this. */
 const MOST_RETRIES = 1_000;
 
 function count(value: string): number {
   return /^\d{1,4}$/.test(value) ? Math.min(Number(value), MOST_RETRIES) : 0;
 }
 
-/** How many times the client has already retried what it sends now, as far as it says; 0 for a first request. */
+/** The number of retries that the client has made before this request, as it states; 0 if it states none. */
 export function clientRetries(headers: RawHeaders): number {
   let most = 0;
   for (const [name, value] of knownFields(headers, SIGN_NAMES)) {
@@ -32,16 +32,16 @@ export function clientRetries(headers: RawHeaders): number {
 }
 
 /**
- * Whether a failed call ends here for its client too. `gaveUp` and `error`: why there was no (other) attempt. `status`: of the last reply.
- * A long Retry-After of a 429 is about the client, which should not try. That of a 5xx is an estimate: the proxy makes no other
- * attempt, but the client may, as it would without a proxy.
+ * Whether the client should not retry a failed call. `gaveUp` and `error`: why the proxy made no further attempt.
+ * `status`: that of the last reply. A long Retry-After of a 429 applies to the client. That of a 5xx is an estimate: the
+ * proxy stops, but the client may retry, as it would without a proxy.
  */
 export function isFinal(gaveUp: ResumeDenial | undefined, error?: ErrorCode, status?: number): boolean {
   if (gaveUp === 'retry_after_too_long' && status !== 429) return false;
   return (gaveUp !== undefined && isFinalReason(gaveUp)) || (error !== undefined && isFinalError(error));
 }
 
-/** Tells SDKs not to retry, by `no` in each of `fields`: lower-case names; the upstream's own, which may say the opposite, give way. */
+/** Sets each of `fields` (lower-case names) to `no`, so that SDKs do not retry. Replaces the upstream's own fields. */
 export function addVeto(headers: string[], fields: readonly string[], no = 'false'): void {
   removeFields(headers, fields);
   for (const field of fields) headers.push(field, no);

@@ -3,7 +3,7 @@ import type { BodyStream } from '../http/bodies/streamed-body.ts';
 import type { GrpcStatus } from '../http/grpc.ts';
 import type { BodySink } from '../http/reply.ts';
 
-/** What a request came on, as far as its call minds: a connection of HTTP/1.1 (a Socket is one), or a stream of HTTP/2. */
+/** The connection of a request, as its call needs it: an HTTP/1.1 socket or an HTTP/2 stream. */
 export interface ClientConnection {
   readonly writable: boolean;
   readonly bytesRead: number;
@@ -13,15 +13,15 @@ export interface ClientConnection {
   off(event: 'close', listener: () => void): unknown;
 }
 
-/** A client's request; node:http's IncomingMessage is one. */
+/** A client's request. node:http's IncomingMessage implements it. */
 export interface ClientRequest extends BodyStream {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly httpVersion: string;
   readonly rawHeaders: string[];
-  /** Its answers are to be gRPC's. */
+  /** Whether errors are sent in the form of gRPC. */
   readonly grpc?: boolean;
-  /** All of it has come. */
+  /** Whether all of it has arrived. */
   readonly complete: boolean;
   readonly destroyed: boolean;
   readonly socket: ClientConnection;
@@ -29,23 +29,23 @@ export interface ClientRequest extends BodyStream {
   once(event: 'close', listener: () => void): unknown;
 }
 
-/** Where its answer goes; node:http's ServerResponse is one. */
+/** A client's response. node:http's ServerResponse implements it. */
 export interface ClientResponse extends BodySink {
-  /** Null until it is this response's turn. */
+  /** Null while an earlier response is still being sent on the connection. */
   readonly socket: Socket | null;
   readonly headersSent: boolean;
   readonly writableLength: number;
-  /** Bytes of the body that have left; undefined where the socket counts for this response alone. */
+  /** Bytes of the body that have left the process. Undefined if the socket carries only this response, and counts them. */
   readonly bytesTaken?: number;
   readonly writableEnded: boolean;
-  /** All of it has been sent. */
+  /** Whether all of it has been sent. */
   readonly writableFinished: boolean;
   readonly errored: Error | null;
-  /** The error that the trailers of gRPC told. */
+  /** The error status in gRPC trailers, if any. */
   readonly grpcStatus?: GrpcStatus | undefined;
-  /** False: the connection takes no other request. Only HTTP/1.1 needs to be told. */
+  /** False: the connection closes after this response. Only HTTP/1.1 uses it. */
   shouldKeepAlive: boolean;
-  /** Where an interim reply goes by another way than as text on `socket`. */
+  /** Sends an interim reply. If absent, interim replies are written to `socket` as text. */
   writeInterim?(status: number, headers: readonly string[]): void;
   writeHead(status: number, headers: string[]): this;
   writeHead(status: number, statusText: string, headers: string[]): this;

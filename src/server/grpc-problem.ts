@@ -4,7 +4,7 @@ import { factsOf } from '../proxy/error-table.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { Problem } from './problem.ts';
 
-/** How gRPC says that a call failed: these fields are its whole answer, or what follows a body that broke off. Undefined is a bug. */
+/** An error as gRPC fields: the whole reply (trailers-only), or the trailers of a broken body. `undefined` means a bug. */
 export function grpcTrailers(error: ProxyError | undefined): [name: string, value: string][] {
   const status = error === undefined ? 'internal' : factsOf(error.code).grpc;
   const text =
@@ -17,10 +17,10 @@ export function grpcTrailers(error: ProxyError | undefined): [name: string, valu
   ];
 }
 
-/** What describes the body of problem details, which gRPC has none of. */
+/** Fields that describe the body of problem details. gRPC has no such body. */
 const OF_THE_BODY: ReadonlySet<string> = new Set(['content-type', 'content-length']);
 
-/** A problem as gRPC is told it: HTTP is content, and all is in the head (trailers-only). */
+/** A problem in the form of gRPC: HTTP status 200, and the error in the head (trailers-only). */
 export function grpcProblem(problem: Problem, error: ProxyError | undefined): Problem {
   const others = withoutFields(problem.headers, (name) => OF_THE_BODY.has(name));
   const headers = ['content-type', 'application/grpc', ...grpcTrailers(error).flat(), ...others];

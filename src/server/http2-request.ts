@@ -4,7 +4,7 @@ import { type Field, fieldPairs } from '../http/headers.ts';
 import type { ClientConnection, ClientRequest } from './client.ts';
 import { joinWhilePaused } from './joined-while-paused.ts';
 
-/** A request on a stream of HTTP/2, told as HTTP/1.1 tells it. The stream is its connection, too: there is one for each. */
+/** A request on an HTTP/2 stream, in the form of HTTP/1.1. The stream also acts as its connection. */
 export class Http2Request implements ClientRequest, ClientConnection {
   readonly httpVersion = '2';
   readonly method: string;
@@ -26,7 +26,7 @@ export class Http2Request implements ClientRequest, ClientConnection {
     this.#stream = stream;
     this.#complete = stream.endAfterHeaders;
     joinWhilePaused(stream);
-    // node:http2 ends a body as if it were whole also when it was cut.
+    // node:http2 emits 'end' also for a truncated body.
     stream.on('end', () => {
       this.#complete = !stream.aborted && stream.rstCode === 0;
     });
@@ -97,17 +97,17 @@ interface Http1Head {
 }
 
 /**
- * Pseudo-fields become what they stand for (an authority that `Host` contradicts becomes a second one, which is refused;
- * RFC 9113 §8.3.1), crumbs of Cookie one field (§8.2.3), and a body whose length is not said is one in chunks.
+ * Converts a head to HTTP/1.1. Pseudo-fields become method, path and Host. An authority that contradicts `Host` becomes a
+ * second Host, which is refused (RFC 9113 §8.3.1). Cookie fields are joined (§8.2.3). A body of unknown length is chunked.
  */
 function toHttp1(raw: readonly string[], bodyless: boolean): Http1Head {
   const { pseudo, regular } = split(raw);
   const authority = pseudo.get(':authority');
-  const kept = regular.filter(([name, value]) => name !== 'host' || value !== authority);
-  const fields = joinCookies(kept).flat();
+  const others = regular.filter(([name, value]) => name !== 'host' || value !== authority);
+  const fields = joinCookies(others).flat();
   if (authority !== undefined) fields.push('host', authority);
-  const told = bodyless || regular.some(([name]) => name === 'content-length');
-  if (!told) fields.push('transfer-encoding', 'chunked');
+  const lengthKnown = bodyless || regular.some(([name]) => name === 'content-length');
+  if (!lengthKnown) fields.push('transfer-encoding', 'chunked');
   return { method: pseudo.get(':method') ?? '', path: pseudo.get(':path') ?? '', fields };
 }
 

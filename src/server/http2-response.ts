@@ -11,15 +11,15 @@ import { ClientStream } from './http2-stream.ts';
 
 type Trailers = readonly [name: string, value: string][];
 
-/** These have no body, whatever their fields say (RFC 9110 §6.4.1). */
+/** Statuses without a body, independent of their fields (RFC 9110 §6.4.1). */
 const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** There is no higher status; one hundreds of HTTP/1.1 servers send all the same. */
+/** The highest status of HTTP/2. Some HTTP/1.1 servers send higher ones. */
 const LAST_STATUS = 599;
 
 /**
- * The response on a stream of HTTP/2, written as HTTP/1.1's is. The head waits for the first of `write` and `end`: with
- * `end` it is the whole response, one frame, which is what gRPC calls trailers-only.
+ * The response on an HTTP/2 stream, with the interface of an HTTP/1.1 response. The head is sent with the first `write` or
+ * `end`. A head sent with `end` is one frame, which gRPC calls trailers-only.
  */
 export class Http2Response
   extends EventEmitter<{ drain: []; close: []; socket: [] }>
@@ -67,7 +67,7 @@ export class Http2Response
   writeHead(status: number, ...rest: [string[]] | [string, string[]]): this {
     if (status > LAST_STATUS)
       throw new ProxyError('protocol_error', `status ${status} is not valid in HTTP/2`);
-    this.#head = [':status', String(status), ...known(rest.at(-1) as string[])];
+    this.#head = [':status', String(status), ...withoutHttp2Settings(rest.at(-1) as string[])];
     this.#bodyless = this.#request.method === 'HEAD' || BODYLESS.has(status);
     this.headersSent = true;
     return this;
@@ -97,10 +97,10 @@ export class Http2Response
     if (!this.#bodyless) this.#stream.end(body);
   }
 
-  /** A body that is cut never ends in good order: the stream is reset, or for gRPC ends with an error in its trailers. */
+  /** Aborts the response: resets the stream, or for gRPC ends it with an error in its trailers. */
   destroy(error?: Error): void {
     if (this.destroyed) return;
-    if (!(error instanceof ProxyError) || !this.#canTell()) return this.#reset(error);
+    if (!(error instanceof ProxyError) || !this.#canSendTrailers()) return this.#reset(error);
     this.destroyed = true;
     this.errored = error;
     this.#trailers = grpcTrailers(error);
@@ -113,8 +113,8 @@ export class Http2Response
     this.#stream.destroy(error ?? new Error('the response was aborted'));
   }
 
-  /** Whether a client of gRPC would get trailers now: its head is out, and it reads. */
-  #canTell(): boolean {
+  /** Whether a gRPC client would receive trailers now: its head has been sent, and it is reading. */
+  #canSendTrailers(): boolean {
     const { grpc } = this.#request;
     const begun = this.headersSent && this.#head === undefined && !this.#bodyless;
     return grpc && begun && !this.#stream.gone && !this.#events.writableNeedDrain;
@@ -125,17 +125,17 @@ export class Http2Response
     this.#head = undefined;
     if (head === undefined) return;
     const failed = this.#stream.head(head, endStream ? { endStream } : { waitForTrailers: true });
-    if (failed !== undefined) this.#reset(unsayable(failed));
+    if (failed !== undefined) this.#reset(unrepresentable(failed));
   }
 
   #sendTrailers(): void {
-    // None at all is an empty frame that ends the stream.
+    // Without trailers, this sends an empty frame that ends the stream.
     const failed = this.#stream.trailers(grouped(this.#trailers));
     if (failed === undefined) this.#finish();
-    else this.#reset(unsayable(failed));
+    else this.#reset(unrepresentable(failed));
   }
 
-  /** The stream closes when the request is here, too; whoever waits for this response need not wait for that. */
+  /** Ends the response before its request is complete. The stream itself closes only after both. */
   #finish(): void {
     this.writableFinished = !this.destroyed;
     if (!this.#request.complete) this.#close();
@@ -149,21 +149,21 @@ export class Http2Response
   }
 }
 
-/** A reply that came by HTTP/1.1 may hold what HTTP/2 cannot say. */
-function unsayable(cause: Error): ProxyError {
+/** The error for a reply from HTTP/1.1 that is not valid in HTTP/2. */
+function unrepresentable(cause: Error): ProxyError {
   return new ProxyError('protocol_error', `the reply is not valid in HTTP/2: ${cause.message}`, { cause });
 }
 
-/** Node takes what is neither a head nor a body only as an object. */
+/** Fields as an object, the only form that node accepts for interim heads and trailers. */
 function grouped(pairs: Trailers): OutgoingHttpHeaders {
-  // Names come from outside: "constructor" is one like any other.
+  // Names come from the peer, so the object has no prototype: "constructor" is a valid name.
   const fields = Object.create(null) as Record<string, string[]>;
   for (const [name, value] of pairs) (fields[name.toLowerCase()] ??= []).push(value);
   return fields;
 }
 
-/** All but the one field of a connection of HTTP/1.1 that is not taken away before (RFC 9113 §8.2.2). */
-function known(fields: readonly string[]): readonly string[] {
+/** Removes the only connection field of HTTP/1.1 that was not removed before (RFC 9113 §8.2.2). */
+function withoutHttp2Settings(fields: readonly string[]): readonly string[] {
   if (headerOf(fields, 'http2-settings') === undefined) return fields;
   return withoutFields(fields, (name) => name === 'http2-settings');
 }

@@ -13,45 +13,45 @@ import { isSecure } from './server-tls.ts';
 
 export interface Http2ClientsDeps {
   readonly clock: Clock;
-  /** What begins every connection must be here by then. */
+  /** Time for the first bytes of a connection and for its SETTINGS, in milliseconds. */
   readonly headTimeoutMs: () => number;
-  /** A connection without calls is closed after this. */
+  /** A connection without calls is closed after this time. */
   readonly keepAliveMs: number;
   readonly serve: (pair: RequestAndResponse) => void;
 }
 
 type Handshake = typeof performServerHandshake;
 
-/** How a client begins that knows of HTTP/2 beforehand (RFC 9113 §3.4); no request of HTTP/1.1 has this method. */
+/** The first bytes of a client that uses HTTP/2 with prior knowledge (RFC 9113 §3.4). HTTP/1.1 has no such method. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\n', 'latin1');
 
 /**
- * Bounds for what one connection may ask of us. The rest are node's and nghttp2's own: 1000 streams reset in a burst and
- * 33 a second from then on, 8 CONTINUATION frames, 1000 unread acknowledgements, 10 MB of memory for a session.
+ * Bounds per connection. Other bounds are those of node and nghttp2: 1000 stream resets in a burst and 33 per second after
+ * it, 8 CONTINUATION frames, 1000 unread acknowledgements, 10 MB of memory per session.
  */
 const SESSION = {
   settings: { maxConcurrentStreams: 250, maxHeaderListSize: 32 * 1024, enablePush: false },
-  // As many as HTTP/1.1 may send (`too_many_fields`), and the pseudo-fields.
+  // The bound of HTTP/1.1 (`too_many_fields`), and the pseudo-fields.
   maxHeaderListPairs: 1_004,
-  // Fields go through as the upstream sent them, repetitions too.
+  // Fields are forwarded as the upstream sent them, repetitions included.
   strictSingleValueFields: false,
 };
 
-/** What node's parser allows in HTTP/1.1. A client that does not acknowledge our settings is not held to those. */
+/** The bound of node's HTTP/1.1 parser. Our SETTINGS do not bind a client that has not acknowledged them. */
 const MAX_HEAD_BYTES = 16 * 1024;
 
-/** Apps that speak HTTP/2: on connections of a server for HTTP/1.1, told by ALPN or by their first bytes. */
+/** Serves HTTP/2 on connections of an HTTP/1.1 server. ALPN or the first bytes of a connection decide. */
 export class Http2Clients {
   readonly #deps: Http2ClientsDeps;
   readonly #handshake: Handshake;
   readonly #http1: (socket: Socket) => void;
-  /** Connections that have not said yet what they speak. */
-  readonly #silent = new Set<Socket>();
+  /** Connections whose protocol is not known yet. */
+  readonly #undecided = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  /** Takes `server`'s connections over before any has come, and gives those of HTTP/1.1 back. */
+  /** Takes over the connections of `server`, and passes those of HTTP/1.1 back. Call it before `listen`. */
   static async on(server: Server, deps: Http2ClientsDeps): Promise<Http2Clients> {
-    // Most proxies need it for neither side.
+    // Loaded on demand, because most proxies do not use HTTP/2.
     return new Http2Clients(server, deps, (await import('node:http2')).performServerHandshake);
   }
 
@@ -67,13 +67,13 @@ export class Http2Clients {
     server.on(event, isSecure(server) ? this.#chosen : this.#listen);
   }
 
-  /** Calls that run go on; no other may begin. */
+  /** Accepts no new calls. Running calls continue. */
   retire(): void {
-    for (const socket of this.#silent) socket.destroy();
+    for (const socket of this.#undecided) socket.destroy();
     for (const session of this.#sessions) session.close();
   }
 
-  /** Cuts what is left. */
+  /** Closes all connections at once. */
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
   }
@@ -83,7 +83,7 @@ export class Http2Clients {
     else this.#http1(socket);
   };
 
-  /** Looks at the first bytes; once for a connection, so that a request costs nothing more. */
+  /** Detects the protocol by the first bytes, once per connection. */
   readonly #listen = (socket: Socket): void => {
     const timer = this.#deps.clock.timer(this.#deps.headTimeoutMs(), () => socket.destroy());
     let seen = Buffer.alloc(0);
@@ -102,16 +102,16 @@ export class Http2Clients {
     const cut = () => socket.destroy();
     const done = () => {
       timer.cancel();
-      this.#silent.delete(socket);
+      this.#undecided.delete(socket);
       socket.off('readable', look).off('end', cut).off('close', done).off('error', cut);
     };
-    this.#silent.add(socket);
+    this.#undecided.add(socket);
     socket.on('readable', look).on('end', cut).on('close', done).on('error', cut);
   };
 
   #open(socket: Socket): void {
     const { clock, headTimeoutMs, keepAliveMs } = this.#deps;
-    // A server of HTTP/1.1 lets clients close their side and still answers; a session would not notice its end.
+    // An HTTP/1.1 server allows half-open connections. An HTTP/2 session would not notice the end of such a connection.
     socket.allowHalfOpen = false;
     const session = this.#handshake(socket, SESSION);
     outliveStreams(session);
@@ -126,9 +126,9 @@ export class Http2Clients {
       if (streams === 0) rest();
     });
     session.on('stream', (stream, _headers, _flags, raw) => {
-      // An error of the connection is each of its streams' too; unheard, it would end the process.
+      // A connection error is also emitted on each stream. Without a listener, it would end the process.
       stream.on('error', () => undefined);
-      // The client reset it in the same packet: it waits for no answer, and the close may have been told already.
+      // The client reset the stream in the same packet. 'close' may have been emitted already.
       if (stream.destroyed) return;
       idle.cancel();
       streams++;
@@ -137,7 +137,7 @@ export class Http2Clients {
       });
       this.#serve(stream, raw, socket);
     });
-    // Its streams are told of it too.
+    // Each stream gets the error too.
     session.on('error', () => undefined);
     session.once('close', () => {
       idle.cancel();

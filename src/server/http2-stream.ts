@@ -1,10 +1,9 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2';
 
 /**
- * A client's stream of HTTP/2, as the proxy writes to it. A stream may close at any time, also while its head is handled,
- * and node:http2 then throws where a socket would only drop the bytes. That error would leave an event handler and end the
- * process. The rule (RFC 9113 §5.4.2): an error of a stream concerns that stream alone. So every call that may throw goes
- * through `#attempt`, and nothing else in the proxy writes to such a stream.
+ * The only writer to a client's HTTP/2 stream. A stream can close at any time, and node:http2 then throws, where a socket
+ * would drop the bytes. Such an error would end the process, but it must affect only its stream (RFC 9113 §5.4.2).
+ * So every call that can throw goes through `#attempt`.
  */
 export class ClientStream {
   readonly #stream: ServerHttp2Stream;
@@ -13,27 +12,27 @@ export class ClientStream {
     this.#stream = stream;
   }
 
-  /** Nothing can be sent any more. Between its reset and its `close` event a stream is `closed` and not yet `destroyed`. */
+  /** Whether nothing can be sent. Between its reset and its `close` event, a stream is `closed` but not yet `destroyed`. */
   get gone(): boolean {
     return this.#stream.destroyed || this.#stream.closed;
   }
 
-  /** The error that kept the head from being sent; undefined also where the client has gone. */
+  /** Sends the head. Returns the error that prevented it; undefined also if the client has disconnected. */
   head(fields: readonly string[], options: ServerStreamResponseOptions): Error | undefined {
     return this.#attempt((stream) => stream.respond(fields, options));
   }
 
-  /** An interim head is a hint: one that HTTP/2 cannot say is left out. */
+  /** Sends an interim head. It is only a hint, so one that is not valid in HTTP/2 is dropped. */
   interim(headers: OutgoingHttpHeaders): void {
     this.#attempt((stream) => stream.additionalHeaders(headers));
   }
 
-  /** The error that kept the trailers from being sent. */
+  /** Sends the trailers. Returns the error that prevented it. */
   trailers(trailers: OutgoingHttpHeaders): Error | undefined {
     return this.#attempt((stream) => stream.sendTrailers(trailers));
   }
 
-  /** False: wait for `drain`. */
+  /** False: the buffer is full, so wait for `drain`. */
   write(chunk: Uint8Array): boolean {
     return this.gone || this.#stream.write(chunk);
   }

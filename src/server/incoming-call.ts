@@ -27,21 +27,21 @@ import { takesInterim } from './interim.ts';
 
 export interface IncomingDeps {
   readonly clock: Clock;
-  /** Shared by all calls: what may be kept for replay. */
+  /** The memory of all buffered bodies of the process. */
   readonly memory: ByteBudget;
   readonly newId: () => string;
-  /** Our entry in a request's Via, unique to this process so that a loop is seen. */
+  /** This proxy's entry in Via, unique to the process, so that a loop is detected. */
   readonly via: string;
-  /** A client that sends nothing of its body for so long, while nobody holds it back, is sent away. */
+  /** A client that sends no byte of its body for this long, without back-pressure, gets an error. */
   readonly bodyTimeoutMs: () => number;
-  /** What a client must send or take, while the proxy waits for it. */
+  /** The minimum rate of an upload or download while the proxy waits for the client. 0: no minimum. */
   readonly minBytesPerSecond: () => number;
 }
 
 /**
- * A body declared up to this size mostly comes in the same packets as its head. One buffer costs undici less than a
- * stream, so such a body has one turn of the event loop to be here. One that is slower streams, like all that are larger:
- * the upstream may answer before it is whole.
+ * Bodies up to this size usually arrive in the same packets as their head. The proxy waits one turn of the event loop for
+ * them, because one buffer costs undici less than a stream. Larger and slower bodies are streamed: the upstream may answer
+ * before they are complete.
  */
 const MAX_AWAITED_BYTES = 64 * 1024;
 
@@ -51,13 +51,13 @@ interface Incoming {
   readonly record: CallRecord;
   readonly signal: Abort;
   readonly onInterim: (interim: Interim) => void;
-  /** The response has begun: from there on, request and response may be a conversation. */
+  /** Whether the response has begun. After that, request and response may depend on each other. */
   readonly answered: () => boolean;
-  /** The client's body has paused for too long. */
+  /** Called if the request body stalls or is too slow. */
   readonly onStall: (error: ProxyError) => void;
 }
 
-/** A client's request on its way to becoming a Call. */
+/** Turns a client's request into a Call. */
 export class IncomingCall {
   readonly #incoming: Incoming;
   readonly #deps: IncomingDeps;
@@ -69,7 +69,7 @@ export class IncomingCall {
     this.#deps = deps;
   }
 
-  /** What `route` sends. Rejects with a ProxyError where the request cannot be passed on as it is. */
+  /** The call for `route`. Rejects with a ProxyError if the request cannot be forwarded. */
   async toCall(route: Route, target: string): Promise<Call> {
     const { newId, via } = this.#deps;
     const { req, upgrade, record } = this.#incoming;
@@ -103,7 +103,7 @@ export class IncomingCall {
     };
   }
 
-  /** What `call` is sent with: its time begins now. */
+  /** The first attempt of `call`. Its total timeout begins now. */
   firstAttempt(route: Route, { grpc, overrides, upgrade }: Call): Attempt {
     const { req, signal, onInterim } = this.#incoming;
     return new Attempt({
@@ -136,7 +136,7 @@ export class IncomingCall {
     return { deadline: ms === undefined ? undefined : record.startedAt + ms };
   }
 
-  /** Lets go of the request and of what is kept of its body. */
+  /** Stops the body watch and frees the buffered body. */
   dispose(): void {
     this.#stopWatching?.();
     this.#body.dispose();
@@ -157,7 +157,7 @@ export class IncomingCall {
       clock,
       idleMs: bodyTimeoutMs(),
       minBytesPerSecond: minBytesPerSecond(),
-      // A stream of messages has no rate: gRPC's may be silent for long.
+      // A gRPC stream of messages can be silent for long, so no minimum rate applies.
       awaited: () => req.grpc !== true && !answered() && body.awaited,
       onStall,
     });
@@ -168,7 +168,7 @@ export class IncomingCall {
   }
 }
 
-/** A client of gRPC may wait for less long than its route would. */
+/** The earlier of the route's deadline and that of a gRPC client. */
 function deadlineOf(latest: number, grpc: GrpcCall | undefined): number {
   return grpc?.deadline === undefined ? latest : Math.min(latest, grpc.deadline);
 }

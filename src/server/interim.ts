@@ -5,24 +5,24 @@ import { STATUS_CODES } from '../runtime/node-http.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 
 /**
- * Whether a client is sent interim replies: HTTP/1.0 has none (RFC 9110 §15.2), and what waits for a WebSocket takes the
- * first answer for the last.
+ * Whether interim replies are sent to a client. HTTP/1.0 has none (RFC 9110 §15.2), and WebSocket clients take the first
+ * reply for the final one.
  */
 export function takesInterim(req: ClientRequest, upgrade: Call['upgrade']): boolean {
   return req.httpVersion !== '1.0' && upgrade === undefined;
 }
 
-/** A byte that a header cannot hold; node:http would refuse it, and is not asked here. */
+/** A byte that is not valid in a header. node:http does not check interim heads written as text. */
 const NOT_A_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** Sends them in their order. */
+/** Sends interim replies in order. */
 export function writeInterims(res: ClientResponse, interims: readonly Interim[] = []): void {
   for (const interim of interims) write(res, interim);
 }
 
 /**
- * Sends an interim reply, unless the head of the final one is out. (Not by `writeEarlyHints`, which knows only 103 and
- * throws where it finds no `Link` to its taste.)
+ * Sends an interim reply, unless the final head has been sent. Node's `writeEarlyHints` is not used: it supports only 103
+ * and throws on some values of `Link`.
  */
 function write(res: ClientResponse, { status, headers }: Interim): void {
   if (res.headersSent || res.socket === null || !res.socket.writable) return;

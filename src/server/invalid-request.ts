@@ -2,21 +2,21 @@ import { framingError, framingOf } from '../http/framing.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientRequest } from './client.ts';
 
-/** RFC 9110 §7.2, with the host of RFC 3986 §3.2.2; a comma would make two of it where fields are joined. */
+/** RFC 9110 §7.2, with the host of RFC 3986 §3.2.2, but without commas: joined fields would read as two hosts. */
 const HOST = /^(?:[\w\-.~!$&'()*+;=%]*|\[[\da-f:.]+\])(?::\d{0,5})?$/i;
 
-/** RFC 3986 §2: all else is percent-encoded. HTTP/2 lets any byte through, and upstreams differ in what they read there. */
+/** RFC 3986 §2: other characters must be percent-encoded. HTTP/2 accepts any byte, and upstreams read them differently. */
 const TARGET = /^[\x21-\x7e]*$/;
 
-/** HTTP/2 has no minor version; the 2.0 that node's parser lets through is a claim in a request line. */
+/** HTTP/2 requests have version `2`. Node's parser also accepts `2.0` in an HTTP/1 request line, which is refused. */
 const VERSIONS: ReadonlySet<string> = new Set(['1.1', '1.0', '2']);
 
-/** More fields than any message needs; node's parser bounds their bytes, to 16 KiB of names and values. */
+/** Maximum number of header fields. Node's parser bounds their total size to 16 KiB. */
 const MAX_FIELDS = 1_000;
 
 /**
- * What is wrong with a request that node's parser has let through, if anything: it must not be passed on, and its
- * connection not be used any more, for others would read it in another way (RFC 9112 §3.2, §6.1, §6.3).
+ * The error of an ambiguous request that node's parser has accepted; undefined if it is valid. An ambiguous request must
+ * not be forwarded, and its connection must close, because other servers read it differently (RFC 9112 §3.2, §6.1, §6.3).
  */
 export function requestError(req: ClientRequest): ProxyError | undefined {
   if (req.rawHeaders.length > 2 * MAX_FIELDS)
@@ -38,7 +38,7 @@ function ambiguity(req: ClientRequest): string | undefined {
   return framingError(framing);
 }
 
-/** node:http keeps the first of several and drops the rest. */
+/** Checks all Host fields, because node:http uses the first and drops the others. */
 function validHost([host, ...others]: readonly string[], old: boolean): boolean {
   if (host === undefined) return old;
   return others.length === 0 && HOST.test(host);

@@ -1,20 +1,20 @@
 import { Readable } from 'node:stream';
 
-/** A larger chunk is worth an object of its own. */
+/** Chunks of this size or more are not joined. */
 const SMALL_BYTES = 1_024;
 
 const BLOCK_BYTES = 16 * 1024;
 
 /**
- * Joins small chunks of an upload while it is paused. A client may send its bytes one by one. Node queues each of them as
- * an object of some 400 bytes, counts one byte for it, and asks for more until it has 64 KiB: one paused upload takes 28 MB.
- * The rule: the queue of an upload takes about what its bytes take. Each request comes here before its first byte.
+ * Joins small chunks of an upload while it is paused, so that its queue takes about as much memory as its bytes. Node stores
+ * each chunk as an object of about 400 bytes but counts only its bytes, up to 64 KiB. A client that sends single bytes would
+ * use 28 MB per paused upload. Call it before the first byte arrives.
  */
 export function joinWhilePaused(stream: Readable): void {
   stream.push = pushUntilPaused;
 }
 
-/** Most uploads never pause: until one does, this is all that it costs. */
+/** The cheap path until an upload pauses, which most never do. */
 function pushUntilPaused(this: Readable, chunk: Buffer | null): boolean {
   if (!joins(this, chunk)) return Readable.prototype.push.call(this, chunk);
   this.push = joiningPush(this);
@@ -44,7 +44,7 @@ function joiningPush(stream: Readable): (chunk: Buffer | null) => boolean {
     block ??= Buffer.allocUnsafeSlow(BLOCK_BYTES);
     block.set(chunk, filled);
     filled += chunk.length;
-    // Nothing more is asked for until it is resumed. The rest of the same packet still comes.
+    // Stops reading until the stream is resumed. The rest of the same packet still arrives.
     return false;
   };
 }

@@ -14,14 +14,14 @@ import { type ListEntry, UnorderedList } from './unordered-list.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {
-  /** Asked per request, so that a reload takes effect between two requests and never within one. */
+  /** Called once per request, so that a reload never takes effect in the middle of one. */
   readonly router: () => Router<Route>;
 }
 
-/** A client that sends more requests than this ahead of their answers wants something else than answers. */
+/** Pipelined requests per connection. A client that sends more is disconnected. */
 const MAX_PIPELINED = 100;
 
-/** A call that runs. */
+/** A running call. */
 interface Running extends ListEntry {
   readonly req: ClientRequest;
   readonly res: ClientResponse;
@@ -33,9 +33,9 @@ interface Running extends ListEntry {
 export class Listener {
   readonly #deps: ListenerDeps;
   readonly #running = new UnorderedList<Running>();
-  /** How many requests wait for the answer of one before them. */
+  /** The number of requests per connection that wait for an earlier response. */
   readonly #waiting = new WeakMap<ClientConnection, number>();
-  /** Connections whose bytes have no meaning any more. */
+  /** Connections with a syntax error: later bytes have no meaning. */
   readonly #spoiled = new WeakSet<ClientConnection>();
   readonly #onIdle: Array<() => void> = [];
 
@@ -48,13 +48,13 @@ export class Listener {
     return this.#running.size;
   }
 
-  /** Settles as soon as no call runs. */
+  /** Resolves as soon as no call is running. */
   idle(): Promise<void> {
     if (this.#running.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Ends the calls that still run. */
+  /** Aborts all running calls. */
   abortAll(reason: ProxyError): void {
     for (const { signal } of this.#running) signal.abort(reason);
   }
@@ -62,22 +62,22 @@ export class Listener {
   /** Never throws: an error in one call ends that call and no other. */
   readonly handle = (req: ClientRequest, res: ClientResponse): void => this.#serve({ req, res });
 
-  /** The same for a call that came by another protocol. */
+  /** Serves a request that came over HTTP/2. Never throws. */
   readonly serve = (pair: RequestAndResponse): void => this.#serve(pair);
 
-  /** The same for a request whose connection is to become a tunnel. */
+  /** Serves a request that asks for a tunnel. Never throws. */
   readonly upgrade = (req: IncomingMessage, socket: Socket, head: Buffer): void =>
     this.#serve(handshake(req, socket, head));
 
   /**
-   * What came on `socket` is not HTTP any more. True if a call runs there, whose answer will be the last: at once, if it
-   * was in its own body.
+   * Handles a syntax error on `socket`. True if a call is running there. Its response is then the last on the connection;
+   * an error in its own body ends the call at once.
    */
   malformed(socket: Socket, why: string): boolean {
     const running = [...this.#running].find(({ req }) => req.socket === socket);
     if (running === undefined) return false;
     const { req, res, exchange } = running;
-    // Its answer is complete, and unless it was the last, the nonsense has one of its own.
+    // Its response is complete. The malformed bytes get their own, unless the connection closes anyway.
     if (res.writableEnded) return !res.shouldKeepAlive;
     this.#spoiled.add(socket);
     res.shouldKeepAlive = false;
@@ -87,13 +87,13 @@ export class Listener {
   }
 
   /**
-   * Answers leave in the order of their requests, and calls run in it too, one per connection: a later one may build on
-   * an earlier (RFC 9112 §9.3.2), and a thousand sent at once are not a thousand running.
+   * Runs one call per connection at a time, in the order of the requests. A later request may depend on an earlier one
+   * (RFC 9112 §9.3.2), and pipelining must not multiply running calls.
    */
   #serve(pair: RequestAndResponse): void {
     const { req, res } = pair;
     const { socket } = req;
-    // What follows an answer that was to be the last is not served: nobody could be told what became of it.
+    // A request after the last response of a connection is not served, because its response could not be sent.
     if (!socket.writable) return;
     if (res.socket !== null) return this.#begin(pair);
     const waiting = (this.#waiting.get(socket) ?? 0) + 1;
@@ -105,7 +105,7 @@ export class Listener {
     });
   }
 
-  /** An event handler calls this: an error that left it would end the process. */
+  /** Runs in an event handler, where an uncaught error would end the process. */
   #begin(pair: RequestAndResponse): void {
     try {
       this.#open(pair);
@@ -122,7 +122,7 @@ export class Listener {
     const { host, target } = requestTarget(req);
     const match = router().match(method, host, target);
     const { upstream, name, calls } = 'route' in match ? match.route : NO_ROUTE;
-    // In the log the upstream's name stands for the mount.
+    // The log has the path below the mount, because it names the upstream too.
     const path = 'route' in match ? match.path : target;
     const record = new CallRecord(
       { id: newId(), upstream, route: name, method, target: path },
@@ -145,7 +145,7 @@ export class Listener {
     if (invalid !== undefined) exchange.end(invalid);
     else if (asksServer(method, target)) exchange.answerOptions();
     else if (pair.upgrade !== undefined && this.#deps.draining()) {
-      // A request is soon over; a tunnel would only be cut.
+      // Unlike a request, a tunnel would not end in time and would be cut.
       exchange.refuse(shuttingDown());
     } else if (match.kind !== 'route') exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
     else {
@@ -155,7 +155,7 @@ export class Listener {
     }
   }
 
-  /** The rest of a body whose request is answered already is read and dropped, for as long as it comes. */
+  /** Reads and drops the rest of a body whose request is already answered, as long as it arrives in time. */
   #dropRest(req: ClientRequest): void {
     const { clock, bodyTimeoutMs, minBytesPerSecond } = this.#deps;
     const { socket } = req;
@@ -166,7 +166,7 @@ export class Listener {
       awaited: () => true,
       onStall: () => socket.destroy(),
     });
-    // node:http forgets a request that is answered: its connection's end no longer ends it.
+    // node:http emits no 'close' on an answered request when its connection ends.
     const done = () => {
       stop();
       socket.off('close', done);
@@ -175,7 +175,7 @@ export class Listener {
     socket.once('close', done);
   }
 
-  /** What an observer throws here would otherwise end the process. */
+  /** Catches errors of observers, which would otherwise end the process. */
   #close(exchange: ClientExchange, record: CallRecord): void {
     try {
       exchange.close();

@@ -3,25 +3,26 @@ export interface Address {
   readonly port: number;
 }
 
-/** What apps may do to us. */
+/** Limits for clients (the key `clients`). */
 export interface ClientOptions {
-  /** From the connection, or the first byte of a later request, to the end of its head. */
+  /** From the connection, or the first byte of a later request, to the end of the head. */
   readonly headTimeoutMs: number;
-  /** Gap in a request's body. */
+  /** Longest gap in a request body. */
   readonly bodyTimeoutMs: number;
+  /** Longest time without progress while response bytes wait for the client. */
   readonly sendTimeoutMs: number;
-  /** Of an upload or a response that waits for the client; 0: no minimum. */
+  /** Minimum rate of an upload or response while the proxy waits for the client. 0: no minimum. */
   readonly minBytesPerSecond: number;
-  /** HTTP/2 is spoken too. */
+  /** Whether HTTP/2 is served too. */
   readonly http2: boolean;
   readonly maxConnections: number;
-  /** Web pages may use routes that add a credential. */
+  /** Whether web pages may use routes that add a credential. */
   readonly browsers: boolean;
-  /** Names for the `Host` of such a route, in lower case; undefined: any. */
+  /** Allowed names in `Host` for such routes, in lower case. Undefined: every name. */
   readonly hosts: readonly string[] | undefined;
 }
 
-/** PEM texts. */
+/** Certificate chain and private key of the listener, in PEM. */
 export interface ServerTls {
   readonly cert: string;
   readonly key: string;

@@ -4,20 +4,20 @@ import { factsOf } from '../proxy/error-table.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { CallRecord } from '../telemetry/call-record.ts';
 
-/** What the client gets for an error that is none of the table's. */
+/** The answer to an error that is not in the table. */
 const BUG = { status: 500, title: 'Internal error', proxyStatus: 'proxy_internal_error' } as const;
 
-/** An answer of our own, ready to be written. */
+/** An error reply, ready to be written. */
 export interface Problem {
   readonly status: number;
-  /** What goes out as the status: another one only to gRPC. */
+  /** The status on the wire. It differs from `status` only for gRPC. */
   readonly sentStatus: number;
   readonly headers: RawHeaders;
-  /** RFC 9457 problem details, with the members of ours that a caller may want to read. */
+  /** Problem details (RFC 9457) with members of this proxy. */
   readonly body: Buffer | undefined;
 }
 
-/** The one place where an error becomes an answer; undefined means a bug of ours. */
+/** The only place where an error becomes a reply. `undefined` means a bug. */
 export function problemOf(error: ProxyError | undefined, { info, attempts, notes }: CallRecord): Problem {
   const { gave_up: gaveUp } = notes;
   const answer = error === undefined ? BUG : factsOf(error.code);
@@ -30,7 +30,7 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, notes
     status: answer.status,
     detail,
     code,
-    // Where SDKs look. Stripe's takes any JSON without this member for a success, whatever the status.
+    // SDKs read this member. Stripe's SDK treats JSON without it as a success, whatever the status.
     error: { type: 'api_error', code, message: detail },
     upstream: info.upstream || undefined,
     route: info.route || undefined,
@@ -46,15 +46,15 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, notes
   return { status: answer.status, sentStatus: answer.status, headers, body: bytes };
 }
 
-/** What is said of a reply that another than the upstream made. */
+/** The Proxy-Status of a reply from a fallback. */
 export function fallbackStatus({ attempts, notes }: CallRecord): string {
   const { fallback_to: to = 'static', gave_up: gaveUp } = notes;
-  const told = [`fallback=${to}`, `attempts=${attempts}`];
-  if (gaveUp !== undefined) told.push(`gave_up=${gaveUp}`);
-  return proxyStatus({ details: told.join('; ') });
+  const details = [`fallback=${to}`, `attempts=${attempts}`];
+  if (gaveUp !== undefined) details.push(`gave_up=${gaveUp}`);
+  return proxyStatus({ details: details.join('; ') });
 }
 
-/** Whole seconds, as HTTP wants them, and never zero: nobody should come back at once. */
+/** Whole seconds, as HTTP requires, and at least 1, so that no client retries at once. */
 function retryAfterSeconds(error: ProxyError | undefined): number | undefined {
   if (error?.retryAfterMs === undefined) return undefined;
   return Math.max(1, Math.ceil(error.retryAfterMs / 1000));

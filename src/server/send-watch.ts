@@ -11,9 +11,9 @@ export interface SendWatch {
 }
 
 /**
- * Tells once when bytes have waited for the client for `idleMs` to twice that, and it took none of them, or less than the
- * minimum rate in two such times. A stream that has nothing to send is fine. Looking now and then costs nothing per chunk.
- * Gives the way to stop watching.
+ * Watches a response that waits for its client. Calls `onStall` once: after no progress for `idleMs` to 2 × `idleMs`, or
+ * after two periods of `idleMs` below the minimum rate. A stream with nothing to send does not stall. Polling adds no cost
+ * per chunk. Returns a function that stops the watch.
  */
 export function watchSend(
   res: ClientResponse,
@@ -45,7 +45,7 @@ export function watchSend(
   return () => timer.cancel();
 }
 
-/** How much of the response has left the process. A connection of HTTP/1.1 carries one response at a time. */
+/** Bytes of the response that have left the process. An HTTP/1.1 connection carries one response at a time. */
 function taken({ bytesTaken, socket }: ClientResponse): number {
   return bytesTaken ?? (socket === null ? 0 : socket.bytesWritten - socket.writableLength);
 }

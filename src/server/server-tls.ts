@@ -4,16 +4,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../runtime/logger.ts';
 import type { ServerTls } from './options.ts';
 
-/** A client that has not ended its TLS handshake by then is not going to. */
+/** Maximum time of a client's TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** What a server is created with so that apps connect by HTTPS. */
+/** Options of a server for HTTPS. */
 export function secureOptions({ cert, key, minVersion }: ServerTls, http2: boolean) {
   const ALPNProtocols = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
   return { cert, key, minVersion, ALPNProtocols, handshakeTimeout: HANDSHAKE_TIMEOUT_MS };
 }
 
-/** Whether apps connect to `server` by HTTPS. */
+/** Whether `server` serves HTTPS. */
 export function isSecure(server: Server): server is SecureServer {
   return 'setSecureContext' in server;
 }
@@ -24,7 +24,7 @@ export interface TlsChange {
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }
 
-/** New connections get the new certificate; those that stand stay as they are. */
+/** Applies a changed certificate to new connections. Open connections are not affected. */
 export function followTls(server: Server, { from, to, logger }: TlsChange): void {
   if (isSecure(server) !== (to !== undefined)) {
     logger.warn({}, 'turning tls on or off requires a restart; the running listener is unchanged');

@@ -10,17 +10,17 @@ import type { Address, ClientOptions, ServerTls } from './options.ts';
 import { isSecure, secureOptions } from './server-tls.ts';
 import { wantsTunnel } from './upgrade.ts';
 
-/** Longer than any HTTP client keeps an idle connection, so that it is never we who close one just as it is used again. */
+/** Longer than HTTP clients keep an idle connection, so that the server does not close one that a client is about to use. */
 const KEEP_ALIVE_MS = 10 * 60_000;
 
-/** Heads that take too long are looked for this often, or four times within the time they have. */
+/** The longest interval between checks for slow heads. They are checked at least four times within their timeout. */
 const LONGEST_CHECK_INTERVAL_MS = 1_000;
 
 export interface Handlers extends ClientErrorDeps {
   readonly handle: RequestListener;
   readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
   readonly serve: (pair: RequestAndResponse) => void;
-  /** A connection could not be accepted; those that are open go on. */
+  /** Called if a connection could not be accepted. Open connections are not affected. */
   readonly onAcceptError: (error: Error) => void;
 }
 
@@ -29,7 +29,7 @@ type Limits = Pick<ClientOptions, 'headTimeoutMs' | 'maxConnections'>;
 export interface ListenOptions extends Limits {
   readonly http2: boolean;
   readonly address: Address;
-  /** Apps connect by HTTPS. */
+  /** Undefined: apps connect without TLS. */
   readonly tls: ServerTls | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface AppServer {
   readonly http2: Http2Clients | undefined;
 }
 
-/** Rejects with the system's error when the address cannot be had. */
+/** Starts the server. Rejects with the system's error if the address is not available. */
 export async function listen(
   { address, tls, http2, ...limits }: ListenOptions,
   handlers: Handlers,
@@ -47,9 +47,9 @@ export async function listen(
   const options = {
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: Math.min(LONGEST_CHECK_INTERVAL_MS, Math.ceil(limits.headTimeoutMs / 4)),
-    // An upload may take as long as it takes, as long as it goes on.
+    // An upload has no time limit, only a limit for gaps.
     requestTimeout: 0,
-    // Checked by us, so that the refusal looks like all others.
+    // Checked in invalid-request.ts, so that the reply has the usual form.
     requireHostHeader: false,
     shouldUpgradeCallback: wantsTunnel,
   };
@@ -61,7 +61,7 @@ export async function listen(
     tls === undefined
       ? createServer(options, handle)
       : (await import('node:https')).createServer({ ...options, ...secureOptions(tls, http2) }, handle);
-  // Fields beyond node's 2000 would be dropped without a word, those that frame the body too. 16 KiB of them are the limit.
+  // Node would silently drop fields after the 2000th, framing fields too. Their size stays limited to 16 KiB.
   server.maxHeadersCount = 0;
   limitClients(server, limits);
   server.on('upgrade', handlers.upgrade);
@@ -79,7 +79,7 @@ export async function listen(
   return { http1: server, http2: http2Clients };
 }
 
-/** Takes no more connections and no more calls; settles once those that run have ended. */
+/** Accepts no new connections and calls. Resolves when all running calls have ended. */
 export function closeServer(server: AppServer | undefined): Promise<void> {
   return new Promise((resolve) => {
     if (server === undefined) return resolve();
@@ -88,19 +88,19 @@ export function closeServer(server: AppServer | undefined): Promise<void> {
   });
 }
 
-/** Cuts whatever is still connected. */
+/** Closes all open connections at once. */
 export function cutClients(server: AppServer | undefined): void {
   server?.http1.closeAllConnections();
   server?.http2?.destroy();
 }
 
-/** Takes effect on connections and heads to come. */
+/** Sets the limits for new connections and heads. */
 export function limitClients(server: Server, { headTimeoutMs, maxConnections }: Limits): void {
   server.headersTimeout = headTimeoutMs;
   server.maxConnections = maxConnections;
 }
 
-/** `http://127.0.0.1:8080`, with the port that was really given. */
+/** The URL of the server, with the port that the system has assigned, such as `http://127.0.0.1:8080`. */
 export function urlOf(server: Server): string {
   const { address, family, port } = server.address() as AddressInfo;
   return `${isSecure(server) ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

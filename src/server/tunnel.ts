@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 
-/** Once a side has finished, what is still on its way may take its time, but not stand still for this long. */
+/** After one side has finished, the tunnel is closed if no byte moves for this long. */
 const STANDSTILL_MS = 10_000;
 
-/** A peer that vanished without a word is found out by TCP, for no timeout of ours ends an idle tunnel. */
+/** Idle time before TCP keep-alive probes. Only they detect a vanished peer, because an idle tunnel has no timeout. */
 const PROBE_AFTER_MS = 60_000;
 
 export interface TunnelOptions {
@@ -19,12 +19,11 @@ export interface TunnelOptions {
 }
 
 /**
- * Two connections as one, byte for byte, each side held back by the other. Both come with a listener for 'error'; what
- * counts here is how they close.
+ * Joins two connections byte for byte, with back-pressure. Both must have a listener for 'error'.
  *
- * - open → finishing: a side sends FIN; it is passed on behind the bytes before it, and the way back stays open until
- *   the other side's FIN, or until nothing moves any more
- * - open | finishing → closed: both FINs are through; or a side breaks, or `signal` aborts: both are destroyed
+ * - open → finishing: one side sends FIN, which is forwarded after its bytes. The other direction stays open until its own
+ *   FIN, or until no byte moves.
+ * - open | finishing → closed: both FINs were forwarded. If a side breaks or `signal` aborts, both are destroyed.
  */
 export class Tunnel {
   readonly #client: Socket;
@@ -43,7 +42,7 @@ export class Tunnel {
     if (options.signal.aborted) this.#cut();
   }
 
-  /** One side at least has come to its end in good order. */
+  /** Whether at least one side has ended with a FIN. */
   get finished(): boolean {
     return this.#client.readableEnded || this.#upstream.readableEnded;
   }
@@ -59,7 +58,7 @@ export class Tunnel {
   #onClose(from: Socket, to: Socket): void {
     if (!this.finished && from === this.#upstream) this.#options.onBroken();
     if (from.readableEnded) {
-      // The other side has its FIN. What it still sends has no taker, but its own FIN must be seen.
+      // The other side has the FIN. Its bytes have no receiver, but they are read until its own FIN.
       to.unpipe(from);
       to.resume();
     } else {
@@ -80,7 +79,7 @@ export class Tunnel {
     });
   }
 
-  /** Differs after every byte that came in or went out; once a side is closed, what comes in has no taker and does not count. */
+  /** Changes with every byte that moves. After one side has closed, received bytes have no receiver and do not count. */
   #moved(): string {
     const sides = [this.#client, this.#upstream];
     return sides
