@@ -7,15 +7,15 @@ import { pathToFileURL } from 'node:url';
 
 /** Folders and files that have not been rewritten yet. This list only gets shorter; the goal is an empty list. */
 const NOT_YET = [
-  'bench',
-  'examples',
+  'bench/outage',
   'src/app',
   'src/http',
   'src/policies',
   'src/proxy',
   'src/telemetry',
   'src/upstream',
-  'test',
+  'test/hostile',
+  'test/integration',
 ];
 
 const CHECKED = [
@@ -37,14 +37,15 @@ const CHECKED = [
  * @type {readonly (readonly [RegExp, string])[]}
  */
 const WORDS = [
-  [/\bnobody('s|’s)?\b/i, 'no client, no caller, nothing: name the subject'],
+  // A quoted 'nobody' is a value: the user of that name, for example.
+  [/(?<!['"])\bnobody('s|’s)?\b(?!['"])/i, 'no client, no caller, nothing: name the subject'],
   [/\bwho(m)?(so)?ever\b/i, 'a client that …, every client: name the subject'],
   [/\bin vain\b/i, 'without success'],
   [/\banew\b/i, 'again'],
   [/\bbesides?\b/i, 'next to, with, in addition to, other than'],
   [/\bfares?d?\b/i, 'behaves, succeeds, fails'],
   // Identifiers of this name are fine: the next character shows them.
-  [/(?<!\.)\btold\b(?!\s*[:.,;()=[\]}]|$)/i, 'reported, notified, said, known: which one it is'],
+  [/(?<!\.)\btold\b(?!\s*[:.,;()=[\]{}<>]|$)/i, 'reported, notified, said, known: which one it is'],
   [/\bmanieth\b/i, 'the number of'],
   [/\bwithout a word\b/i, 'without a reason, without Retry-After: what is missing'],
   [/\bfor good measure\b/i, 'leave it out'],

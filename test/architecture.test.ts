@@ -42,7 +42,7 @@ function violation(file: string, target: string, typesOnly: boolean): string | u
     return target.startsWith('node:') ? undefined : `${target} has no owner`;
   }
   const path = join(dirname(file), target);
-  // Who we are and what we need, in one place.
+  // Name and dependencies of the package, in one place.
   if (path === 'package.json')
     return folder === 'runtime' ? undefined : 'only the runtime reads package.json';
   if (path.startsWith('examples/')) return folder === 'cli' ? undefined : 'only the cli starts the demo';

@@ -10,7 +10,7 @@ import { newJob } from '../../test/durable/jobs.ts';
 import { percentile } from '../lib/stats.ts';
 import { table } from '../lib/table.ts';
 
-/* What the embedded store of durable requests gives and costs. bench/README.md says how to read it. */
+/* Throughput and cost of the embedded store of durable requests. bench/README.md says how to read it. */
 
 const { values: flags } = parseArgs({
   options: { seconds: { type: 'string', default: '5' }, child: { type: 'boolean', default: false } },
@@ -75,7 +75,7 @@ async function measure(folder: string): Promise<Figures> {
   };
 }
 
-/** In a process of its own, lest it pays for what came before. */
+/** In a separate process, so that earlier work does not slow it down. */
 async function waiting(folder: string) {
   const file = join(folder, 'waiting.db');
   const filled = await openStore(file);
@@ -117,7 +117,7 @@ async function waitingChild(file: string): Promise<void> {
   );
 }
 
-/** What the store has set itself; everything else is told for whoever wonders. */
+/** Settings of the store itself. The rest is information for the reader. */
 function report(figures: Figures, load: number): string {
   const goal = (what: string, value: number, sign: '≥' | '≤', limit: number) => {
     const met = sign === '≥' ? value >= limit : value <= limit;

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What Linux knows about a running process and its children. Everything here reads /proc, so it is Linux only. */
+/** Figures of Linux about a running process and its children. Everything here reads /proc, so it is Linux only. */
 
 function read(path: string): string {
   try {

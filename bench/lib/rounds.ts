@@ -4,7 +4,7 @@ import type { Scenario } from './scenarios.ts';
 import type { Started } from './startup.ts';
 import { originConnections } from './verify.ts';
 
-/** What one contender did with one scenario in one round. */
+/** The result of one contender in one scenario and one round. */
 export interface Sample {
   readonly contender: string;
   readonly scenario: string;
@@ -54,7 +54,7 @@ export async function warmUp(started: readonly Started[], plan: Plan, originPort
   return WARM_UP_PASSES;
 }
 
-/** A B C, then B C A, and so on, so that a slow minute of the machine or a turn's place in it favours nobody. */
+/** A B C, then B C A, and so on, so that a slow minute of the machine or the order of turns favours no contender. */
 export async function runRounds(
   started: readonly Started[],
   plan: Plan,

@@ -20,7 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'POST 64 KiB', method: 'POST', path: '/1k', body: text(64 * KIB), replyBytes: KIB, requests: 1000 },
 ];
 
-/** What an API client's library usually sends; a proxy's cost grows with the number of fields. */
+/** Usual fields of an API client. The cost of a proxy grows with their number. */
 export const REQUEST_HEADERS = {
   accept: 'application/json',
   'accept-encoding': 'gzip, deflate',

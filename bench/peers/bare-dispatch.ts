@@ -27,7 +27,7 @@ const HOP_BY_HOP = new Set([
   'expect',
 ]);
 
-/** RFC 9110 §7.6.1: the fields that `Connection` names, besides the standard ones. */
+/** RFC 9110 §7.6.1: the fields that `Connection` names, in addition to the standard ones. */
 function namedByConnection(value: string): Set<string> {
   const names = new Set(HOP_BY_HOP);
   for (const name of value.toLowerCase().split(',')) names.add(name.trim());

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { createServer, connect, type Socket } from 'node:net';
 
 /**
- * What a proxy could cost without node:http and undici's client: HTTP/1.1 over node:net on both sides, parsed by llhttp,
+ * The cost of a proxy without node:http and undici's client: HTTP/1.1 over node:net on both sides, parsed by llhttp,
  * which undici ships as WebAssembly. A prototype for a measurement: no policy, timeout, TLS, upgrade or pipelining.
  * `node raw-relay.ts PORT ORIGIN_PORT`. docs/decisions/own-http1.md says what came of it.
  */

@@ -1,4 +1,4 @@
-/** `GET /`: everything the API can be told, with commands to paste. */
+/** `GET /`: everything the API can be asked to do, with commands to paste. */
 export function helpText(url: string): string {
   return `A small, deliberately unreliable HTTP API. Every path answers; the query says how it fails.
 

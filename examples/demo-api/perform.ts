@@ -46,7 +46,7 @@ export async function perform(answer: Answer, response: ServerResponse, world: W
 }
 
 function failureFields(status: number, seen: number): Readonly<Record<string, unknown>> {
-  return { error: `the demo API was told to answer ${status}`, requests_seen: seen };
+  return { error: `the demo API was asked to answer ${status}`, requests_seen: seen };
 }
 
 /** Sends `fields` as JSON on one line, ready for a terminal. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
-/** What a reply says, before `requests_seen` is added. */
+/** Content of a reply, before `requests_seen` is added. */
 export type Resource = Readonly<Record<string, unknown>>;
 
 const CREATES: ReadonlySet<string> = new Set(['/charges', '/payments']);
@@ -17,7 +17,7 @@ export function usualStatus(request: IncomingMessage, path: string): number {
   return CREATES.has(path) && request.method === 'POST' ? 201 : 200;
 }
 
-/** What the API answers when nothing was asked to fail. Every path exists; two of them look like a shop's. */
+/** Replies of the API without a scripted failure. Every path exists; two of them look like a shop's. */
 export function resourceFor(
   request: IncomingMessage,
   path: string,

@@ -21,7 +21,7 @@ const MAX_CYCLES = 1000;
 export class Cycles {
   readonly #counts = new Map<string, number>();
 
-  /** What happens to this request and the how-manieth of its cycle it is, from 1. */
+  /** The step for this request, and its number in the cycle, from 1. */
   arrive(url: string, wish: Wish, random: () => number): { readonly action: Action; readonly seen: number } {
     // A digest, because a URL may be kilobytes long and a thousand of them are kept.
     const key = createHash('sha1').update(url).digest('base64');

@@ -1,6 +1,6 @@
 import { BadParameter, durationMs, durationRange, integer, oneOf, type Range, share } from './parameters.ts';
 
-/** What the API does with one request. A `reply` below 300 is the resource itself, any other an error in JSON. */
+/** How the API handles one request. A `reply` below 300 is the resource itself, any other an error in JSON. */
 export type Action =
   | { readonly kind: 'reply'; readonly status: number; readonly retryAfter: number | undefined }
   /** `reset`: RST before the head; `cut`: RST in the body; `hang`: no answer; `close`: FIN before the head. */

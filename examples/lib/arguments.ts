@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 interface Option<T> {
   /** Its value unless given. */
   readonly usual: T;
-  /** What may be given, for people. */
+  /** The allowed values, as text. */
   readonly takes: string;
   /** Undefined: `text` is none of that. */
   read(text: string): T | undefined;

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 export interface FaultProxyOptions {
   /** Where the bytes go; only protocol, host and port are used. TLS is verified. */
   readonly target: URL;
-  /** Certificates to trust besides the usual ones, in PEM. */
+  /** More certificates to trust, in PEM. */
   readonly ca?: readonly string[];
   /** 3 breaks the third connection, the sixth and so on. */
   readonly breakEvery: number;
@@ -28,7 +28,7 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-/** Those that come before the reply's head is whole: nobody has seen anything of the reply yet. */
+/** Faults before the head of the reply is complete: the client has seen nothing of the reply yet. */
 export const BEFORE_THE_REPLY: readonly Breach[] = ['at connect', 'after the request', 'in the head'];
 
 /** Shorter than any reply's head. */
@@ -175,7 +175,7 @@ function beginsRequest(chunk: Buffer): boolean {
   return /^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(chunk.toString('latin1', 0, 4096));
 }
 
-/** The head as the target wants it: with its own host, and told to close after the last request. */
+/** The head as the target wants it: with its own Host, and `Connection: close` on the last request. */
 function rewriteHead(head: Buffer, host: string, last: boolean): Buffer {
   const text = head.toString('latin1').replace(/\r\nhost: [^\r]*/i, `\r\nhost: ${host}`);
   return Buffer.from(

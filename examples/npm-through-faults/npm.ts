@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The registry that this machine's npm is configured with, and the certificates it is told to trust. */
+/** The registry that this machine's npm is configured with, and the certificates that it trusts. */
 export function configuredRegistry(): { readonly url: URL; readonly ca: readonly string[] } {
   const file = npmConfig('cafile');
   return { url: new URL(npmConfig('registry')), ca: file === 'null' ? [] : [readFileSync(file, 'utf8')] };

@@ -10,7 +10,7 @@ export interface Monitor {
   readonly next?: { readonly at: string; readonly reason?: string };
 }
 
-/** What came of handing a payment over. */
+/** The result of submitting a payment. */
 export interface Accepted {
   readonly id: string;
   /** Where its status is. */
@@ -30,7 +30,7 @@ export class Client {
   readonly #url: string;
   readonly #callback: string;
 
-  /** `url`: Breakwater's address; `callback`: where the end of each payment is to be told. */
+  /** `url`: Breakwater's address; `callback`: where the result of each payment is sent. */
   constructor(url: string, callback: string) {
     this.#url = url;
     this.#callback = callback;
@@ -68,7 +68,7 @@ export class Client {
     }
   }
 
-  /** What the payment API answered in the end, as if it had been called directly. */
+  /** The final answer of the payment API, as if it had been called directly. */
   async result(location: string): Promise<{ readonly status: number; readonly text: string }> {
     const reply = await fetch(`${this.#url + location}/response`);
     return { status: reply.status, text: (await reply.text()).trim() };

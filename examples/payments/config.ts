@@ -1,4 +1,4 @@
-/** What the example's config.yaml says. */
+/** The config.yaml of the example. */
 export interface Setting {
   readonly apiUrl: string;
   /** Where callbacks may go. */

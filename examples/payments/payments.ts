@@ -18,15 +18,15 @@ export interface Options {
   readonly say: (line: string) => void;
 }
 
-/** What became of a payment, as its app knows it. */
+/** The state of a payment, as its app knows it. */
 export interface Paid {
   readonly order: string;
   readonly status: string;
   readonly attempts: number;
   /** The API's answer. */
   readonly result: { readonly status: number; readonly text: string };
-  /** What the callback said. */
-  readonly told: string;
+  /** The state in the callback. */
+  readonly callback: string;
 }
 
 export interface Story {
@@ -96,9 +96,9 @@ async function pay(payment: Payment, { client, receiver, say: tell }: Parties): 
   say(
     `${status} after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}: ${result.status} ${result.text}`,
   );
-  const { type } = await receiver.untilTold(id);
+  const { type } = await receiver.untilCalled(id);
   say(`callback: ${type}, signature verified`);
-  return { order, status, attempts, result, told: type };
+  return { order, status, attempts, result, callback: type };
 }
 
 /** Only the end of an attempt is worth a line. */

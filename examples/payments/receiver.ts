@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 
-/** What a callback says of a request that has ended. */
-export interface Told {
+/** The content of a callback about a request that has ended. */
+export interface Callback {
   readonly type: string;
   readonly data: { readonly id: string; readonly attempts: number };
 }
@@ -12,23 +12,23 @@ export interface Receiver {
   /** Where callbacks are taken. */
   readonly url: string;
   /** The callback about request `id`, once it has come. */
-  untilTold(id: string): Promise<Told>;
+  untilCalled(id: string): Promise<Callback>;
   close(): Promise<void>;
 }
 
 /** The app's side of callbacks: takes those whose signature fits, each once however often it is delivered. */
 export async function startReceiver(secret: string): Promise<Receiver> {
   const webhook = new Webhook(secret);
-  const told = new Map<string, Told>();
-  const waiting = new Map<string, (told: Told) => void>();
+  const callbacks = new Map<string, Callback>();
+  const waiting = new Map<string, (callback: Callback) => void>();
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       try {
         const headers = request.headers as Record<string, string>;
-        const message = webhook.verify(Buffer.concat(chunks).toString(), headers) as Told;
-        told.set(message.data.id, message);
+        const message = webhook.verify(Buffer.concat(chunks).toString(), headers) as Callback;
+        callbacks.set(message.data.id, message);
         waiting.get(message.data.id)?.(message);
         response.writeHead(204).end();
       } catch {
@@ -39,9 +39,9 @@ export async function startReceiver(secret: string): Promise<Receiver> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks/payments`,
-    untilTold: (id) =>
+    untilCalled: (id) =>
       new Promise((resolve) => {
-        const known = told.get(id);
+        const known = callbacks.get(id);
         if (known === undefined) waiting.set(id, resolve);
         else resolve(known);
       }),

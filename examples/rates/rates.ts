@@ -15,7 +15,7 @@ export interface Options {
   readonly say: (line: string) => void;
 }
 
-/** What a reader got. */
+/** The reply for a reader. */
 export interface Reading {
   /** The run before it. */
   readonly slot: string;
@@ -117,7 +117,7 @@ async function monitorOf(url: string): Promise<{ status: string; attempts: { mad
   }
 }
 
-/** What any client does, in any language: it knows neither of the schedule nor of the cache. */
+/** A client in any language does this. It knows neither the schedule nor the cache. */
 async function read(url: string): Promise<Omit<Reading, 'slot'>> {
   const reply = await fetch(url);
   const { at } = (await reply.json()) as { at?: string };

@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What the API does with its nth request, from 0. */
+/** How the API handles its nth request, from 0. */
 export type Fault = (nth: number, response: ServerResponse) => void;
 
 export interface FailingApi {
@@ -11,12 +11,12 @@ export interface FailingApi {
   close(): Promise<void>;
 }
 
-/** An API on this machine that fails as told. */
+/** An API on this machine that fails as scripted. */
 export async function startApi(fault: Fault): Promise<FailingApi> {
   let requests = 0;
   const server = createServer((request, response) => {
     request.resume().on('end', () => fault(requests++, response));
-    // The reset is ours: nobody needs to hear of it.
+    // The reset is intended, so its error is ignored.
     request.on('error', () => undefined);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -33,7 +33,7 @@ export async function startApi(fault: Fault): Promise<FailingApi> {
   };
 }
 
-/** With a wish for haste that OpenAI's and Anthropic's SDKs obey, so that nobody waits for this. */
+/** With a short wait that the SDKs of OpenAI and Anthropic obey, so that the example is fast. */
 const fail =
   (status: number, headers: Record<string, string> = { 'retry-after-ms': '1' }): Fault =>
   (_nth, response) => {

@@ -2,13 +2,13 @@ import { type Proxy, startBreakwater as start } from '../lib/breakwater.ts';
 
 export interface ProxyOptions {
   readonly apiUrl: string;
-  /** Whose API it is taken for. */
+  /** The API that it imitates. */
   readonly preset: string;
   /** It is the one that retries. */
   readonly own: boolean;
 }
 
-/** The waits are short, so that nobody waits for this; everything else is the preset's or built in. */
+/** The waits are short, so that the example is fast. All other values are those of the preset or built in. */
 export function startBreakwater({ apiUrl, preset, own }: ProxyOptions): Promise<Proxy> {
   return start(`
 upstreams:

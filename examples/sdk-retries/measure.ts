@@ -2,10 +2,10 @@ import { FAULTS, type FaultName, startApi } from './api.ts';
 import { startBreakwater } from './breakwater.ts';
 import { SDKS, type SdkName } from './sdks.ts';
 
-/** Who stands between the SDK and the API. */
-export type Between = 'nobody' | 'a proxy that retries too' | 'Breakwater';
+/** The proxy between the SDK and the API. */
+export type Between = 'no proxy' | 'a proxy that retries too' | 'Breakwater';
 
-/** What some operations, one after the other, came to. */
+/** The result of some operations, one after the other. */
 export interface Measured {
   /** Requests that arrived at the API. */
   readonly attempts: number;
@@ -24,7 +24,7 @@ export async function measure(
 ): Promise<Measured> {
   const api = await startApi(FAULTS[fault]);
   const proxy =
-    between === 'nobody'
+    between === 'no proxy'
       ? undefined
       : await startBreakwater({ apiUrl: api.url, preset: sdk, own: between === 'Breakwater' });
   let failed = 0;
@@ -39,7 +39,7 @@ export async function measure(
   }
 }
 
-const BETWEEN: readonly Between[] = ['nobody', 'a proxy that retries too', 'Breakwater'];
+const BETWEEN: readonly Between[] = ['no proxy', 'a proxy that retries too', 'Breakwater'];
 
 /** A single operation tells of a fault that stays; ten of one that comes and goes. */
 const operationsFor = (fault: FaultName) => (fault === 'answers 503 every other time' ? 10 : 1);

@@ -2,10 +2,10 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import Stripe from 'stripe';
 
-/** Two retries, which is what these SDKs do unless told otherwise. */
+/** Two retries, the default of these SDKs. */
 const RETRIES = 2;
 
-/** The SDKs as they are, but for the waits between their retries, which nobody wants to sit through. */
+/** The SDKs as they are, except for shorter waits between their retries. */
 const AT_ONCE = { calculateDefaultRetryTimeoutMillis: () => 1 };
 const NO_DELAY = { getInitialNetworkRetryDelay: () => 0, getMaxNetworkRetryDelay: () => 0 };
 

@@ -20,9 +20,9 @@ interface Seen {
 /**
  * Calls back when the content of a file differs from what was loaded, and is stable.
  *
- * It polls instead of using inotify. A file that is mounted alone, a symbolic link whose target is edited, a network share
- * and a system without free watches give no events, and lost events cannot be detected. A file that has not changed costs
- * one `stat` a second.
+ * It polls instead of using inotify, because lost events cannot be detected. Some files give no events: one that is mounted
+ * alone, the target of a symbolic link, one on a network share, and any file on a system without free watches. A file that
+ * has not changed costs one `stat` a second.
  */
 export class FileWatch {
   readonly #clock: Clock;

@@ -9,8 +9,8 @@ const DEEP = Symbol('**');
 type Step = Segment | typeof DEEP;
 
 /**
- * Compiles a path pattern. `/v1/*` is one segment, `/v1/**` is /v1 and everything below it, `:name` is one segment, `*.json` is
- * a segment with this end.
+ * Compiles a path pattern. `/v1/*` and `/v1/:name` have one segment below /v1. `/v1/**` is /v1 and everything below it.
+ * `*.json` is a segment with this end.
  *
  * Matching takes time in proportion to the path, as for all text from outside. A regular expression for `/*-*-*` would take the
  * cube of it. Here parts of a segment are searched from left to right, and only the last `**` is tried again.

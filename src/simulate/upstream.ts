@@ -28,8 +28,8 @@ export interface Reached {
 }
 
 /**
- * The upstream of RPB-1 behind a `Send` like that of the data path: as many workers as the capacity takes (10 for 100
- * requests per second of 100 ms), exponential service times, a queue of five seconds of work, 503 beyond it.
+ * The upstream of RPB-1 behind a `Send` like that of the data path. It has as many workers as the capacity needs: 10 for 100
+ * requests per second of 100 ms. Service times are exponential. The queue holds five seconds of work; beyond it, 503.
  */
 export class SimulatedUpstream {
   readonly reached: Reached[] = [];

@@ -2,7 +2,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { DatabaseSync } from 'node:sqlite';
 import { isMainThread, Worker, type WorkerOptions } from 'node:worker_threads';
 
-/** What the play does to the process: times are for the wall clock of all threads, `disk` is for the store. */
+/** Faults of the play in the process: times are for the wall clock of all threads, `disk` is for the store. */
 export type Fault = { readonly clockOffMs: number } | { readonly disk: 'full' | 'free' };
 
 /** SQLite's own default. */

@@ -87,7 +87,7 @@ async function untilDone({ asked }: World, ids: readonly string[]): Promise<void
 const HOUR_MS = 3_600_000;
 const PATIENCE_S = 120;
 
-/** What hostile peers do. Each settles once it has done its worst; it throws where a proper answer did not come. */
+/** Plays of hostile peers. Each settles once it has done its worst; it throws where a proper answer did not come. */
 export const PLAYS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   'uploads in chunks of one byte that are held back': async ({ open, scale }) => {
     const sockets = times(6 * scale, () => open(post('/silent/upload')));

@@ -88,7 +88,7 @@ async function reload(): Promise<void> {
       signal: AbortSignal.timeout(10_000),
     });
     await reply.text();
-    if (reply.status !== 200) throw new Error(`a call beside a reload was answered ${reply.status}`);
+    if (reply.status !== 200) throw new Error(`a call during a reload was answered ${reply.status}`);
     seen = reply.headers.get('generation') ?? '';
     if (Number(seen) > reloads) throw new Error(`generation ${seen} serves before it was written`);
   }

@@ -12,7 +12,7 @@ interface Scene {
   readonly bodyTimeoutMs: number;
 }
 
-/** What a client does to its own call. The upstream is always let go. */
+/** Faults that a client causes in its own call. The upstream is always let go. */
 export interface ClientFault {
   readonly fault: string;
   readonly upstream: () => Promise<RawOrigin>;

@@ -21,7 +21,7 @@ import {
   stallAfter,
 } from '../support/raw-steps.ts';
 
-/** What the upstream side does; `steps` counts how often it has done so. */
+/** The act of the upstream side; `steps` counts it. */
 export interface FaultyUpstream {
   readonly url: string;
   readonly stepsTaken?: number;
@@ -38,7 +38,7 @@ export type Moment =
   | 'in the body'
   | 'at the end';
 
-/** What is expected of a call that meets the fault: `502 ×3` is the status and the attempts, `cut` a broken connection. */
+/** The expected result of a call with the fault: `502 ×3` is the status and the attempts, `cut` a broken connection. */
 export interface Fault {
   readonly moment: Moment;
   readonly fault: string;
@@ -343,5 +343,5 @@ const BODIES: readonly Fault[] = [
   { moment: 'at the end', fault: 'none, byte by byte', upstream: raw(drip()), ...FINE },
 ];
 
-/** Every fault of an upstream that is told apart, by the moment at which it comes. */
+/** Every distinct fault of an upstream, by the time at which it comes. */
 export const FAULTS: readonly Fault[] = [...CONNECT, ...REQUEST_BODY, ...HEADS, ...BODIES];

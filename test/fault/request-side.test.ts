@@ -42,7 +42,7 @@ const RETRY =
   '    retry: { backoff: { kind: exponential, base: 100ms, overloaded_base: 1s, jitter: full } }\n';
 
 describe('backoff', () => {
-  test('is waited, grows, and is told', async () => {
+  test('is waited, grows, and is reported', async () => {
     const { clock, origin, client, proxy } = await start([status(502), status(503), ok('third')], RETRY);
     await clock.untilAsleep();
     await clock.advance(49);

@@ -136,7 +136,7 @@ describe.each(FAULTS)('$moment: $fault', (fault) => {
 });
 
 describe.each(CLIENT_FAULTS)('the client $fault', (fault: ClientFault) => {
-  test(`is told ${fault.told}`, async () => {
+  test(`the client gets ${fault.told}`, async () => {
     const { upstream, act, told, upstreamGot, outcome, error } = fault;
     const origin = await upstream();
     const clock = new FakeClock();
@@ -155,7 +155,7 @@ describe.each(CLIENT_FAULTS)('the client $fault', (fault: ClientFault) => {
   });
 });
 
-test('the table in the docs is this one; UPDATE_DOCS=1 writes it anew', () => {
+test('the table in the docs is this one; UPDATE_DOCS=1 writes it again', () => {
   const rendered = renderFaults(FAULTS, CLIENT_FAULTS);
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(DOC, rendered);
   expect(readFileSync(DOC, 'utf8')).toBe(rendered);

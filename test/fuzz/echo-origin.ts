@@ -6,7 +6,7 @@ export interface EchoOrigin {
   readonly url: string;
   /** Requests whose head and body came whole. */
   readonly requests: number;
-  /** What the proxy sent that is no HTTP. */
+  /** Bytes of the proxy that are not HTTP. */
   readonly flaws: readonly string[];
   readonly openConnections: number;
 }

@@ -29,7 +29,7 @@ function exchange(port: number, sent: string): Promise<string> {
   });
 }
 
-/** Everything that came back is HTTP, but for an end that may be cut, and speaks of nobody else. */
+/** Everything that came back is HTTP, except for an end that may be cut, and mentions no other client. */
 function check(received: string, round: Round, tokens: ReadonlySet<string>): void {
   for (let at = 0; at < received.length; ) {
     const message = strictMessage(received, at, 'reply');

@@ -34,7 +34,7 @@ export interface Round {
   readonly random: Random;
 }
 
-/** What is played, bytes as latin1. */
+/** The bytes to play, as latin1. */
 export interface Game {
   readonly http2?: boolean;
   readonly reply: (request: string, random: Random) => string;
@@ -133,7 +133,7 @@ function watchStrays(running: ReadonlyMap<number, string>) {
   };
 }
 
-/** What went wrong, the proxy at rest again; the upstream has to get no more than what the proxy says it sent. */
+/** Problems, when the proxy is at rest again; the upstream has to get no more than what the proxy says it sent. */
 export async function settled({ origin, proxy, failures }: Played) {
   await untilState(proxy, ({ upstreams }) => upstreams[0]?.in_flight === 0);
   const attempts = proxy.ended.reduce((sum, record) => sum + record.attempts, 0);
@@ -150,7 +150,7 @@ export const FINE = { failures: [], flaws: [], smuggled: 0, played: true };
 
 export const tokenIn = (request: string) => /T[\da-f]{12}T/.exec(request)?.[0] ?? 'none';
 
-/** Who else is spoken of in `text`. */
+/** Other clients that `text` mentions. */
 export function expectOnly({ token }: Round, text: string, tokens: ReadonlySet<string>): void {
   for (const [other] of text.matchAll(/T[\da-f]{12}T/g)) {
     if (other !== token && tokens.has(other)) throw new Error(`got the reply of ${other}`);

@@ -90,7 +90,7 @@ const reset = (stream: number, random: Random) =>
 const times = (count: number, made: (n: number) => Buffer) =>
   Array.from({ length: count }, (_, n) => made(n));
 
-/** What a client does that means harm, each act with a stream of its own. */
+/** Acts of a hostile client, each with its own stream. */
 const ACTS: readonly Act[] = [
   // Reset in the write that opened it, also for what has no route or an expectation.
   (stream, head, random) => [open(stream, head), reset(stream, random)],
@@ -151,7 +151,7 @@ export function hostileSession(token: string, random: Random): Buffer[] {
 
 type Wound = (frames: Buffer[], at: number, random: Random) => void;
 
-/** What is wrong with one frame, or with the order of all. */
+/** Problems of one frame, or of the order of all. */
 const WOUNDS: readonly Wound[] = [
   // Gone, twice, elsewhere, cut off.
   (frames, at) => void frames.splice(at, 1),
@@ -165,7 +165,7 @@ const WOUNDS: readonly Wound[] = [
   (frames, at, random) => change(frames, at, below(frames[at]?.length ?? 0, random), 1 << below(8, random)),
   (frames, at, random) => change(frames, at, below(9, random), 1 << below(8, random)),
   (frames, at, random) => change(frames, at, below(9, random), below(256, random)),
-  // A frame that nobody sends here.
+  // A frame that no peer sends here.
   (frames, at, random) => {
     const payload = Buffer.from(Array.from({ length: below(40, random) }, () => below(256, random)));
     const stream = pick([0, 1, 2, 3, 5, 99, 2 ** 31 - 1], random);

@@ -8,10 +8,10 @@ import { hostileSession, mutateFrames, validSession } from './http2-traffic.ts';
 import { strictMessage } from './strict-http.ts';
 import { validReply } from './traffic.ts';
 
-/** Who has heard nothing for so long has heard all, and closes his side. It bounds the time; nothing is asserted by it. */
+/** A client that has received nothing for this long has received all, and closes its side. It bounds the time; nothing is asserted by it. */
 const QUIET_MS = 150;
 
-/** What a thousand sessions may leave behind: code that was compiled, pools that were filled. */
+/** Bytes that a thousand sessions may leave behind: code that was compiled, pools that were filled. */
 const MOST_GROWTH_BYTES = 24 * 2 ** 20;
 
 /** Plays `sent`; gives what came back until the proxy closed the connection, which it has to once its client has. */

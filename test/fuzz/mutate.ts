@@ -1,8 +1,8 @@
 import type { Random } from '../../src/runtime/random.ts';
 
 /**
- * What parsers stumble over, put in at any place. No `Upgrade`: node:http loses what comes in one packet behind one that it
- * was told to ignore, so that the rest of a round would be waited for.
+ * Texts that break parsers, inserted at any place. No `Upgrade`: node:http loses what comes in one packet behind one that it
+ * ignores, so that the rest of a round would never arrive.
  */
 const TOKENS = [
   '\r',

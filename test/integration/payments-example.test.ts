@@ -6,7 +6,7 @@ import { run } from '../support/command.ts';
 const SPEED = 200;
 
 describe('payments by way of an API that fails most of the time', () => {
-  test.each([1, 2, 3])('end well, each made once and told once (seed %i)', async (seed) => {
+  test.each([1, 2, 3])('end well, each made once, with one callback (seed %i)', async (seed) => {
     const lines: string[] = [];
     const { paid, seen } = await runPayments({
       payments: 4,
@@ -15,14 +15,14 @@ describe('payments by way of an API that fails most of the time', () => {
       say: (line) => lines.push(line),
     });
     const orders = ['order-1', 'order-2', 'order-3', 'order-4'];
-    expect(paid.map(({ order, status, told }) => [order, status, told])).toEqual(
+    expect(paid.map(({ order, status, callback }) => [order, status, callback])).toEqual(
       orders.map((order) => [order, 'succeeded', 'request.succeeded']),
     );
     // Submitted twice each, and still: every attempt carried the order's own key, and its one success ended them.
     for (const { order, result } of paid) {
       const outcomes = seen.filter(({ idempotency_key: key }) => key === order).map(({ outcome }) => outcome);
       expect(outcomes).toEqual([...Array(outcomes.length - 1).fill('503'), '201']);
-      // The receipt was a pending payment; what was fetched and told is the settled one.
+      // The receipt was a pending payment; the fetched one and that of the callback are settled.
       expect([result.status, JSON.parse(result.text)]).toMatchObject([200, { status: 'settled' }]);
     }
     expect(seen.length).toBeGreaterThan(4);

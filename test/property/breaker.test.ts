@@ -89,7 +89,7 @@ class Drive {
   }
 }
 
-test('lets nobody through while open, and all through while closed', () => {
+test('passes no call while open, and every call while closed', () => {
   fc.assert(
     fc.property(steps, (sequence) => {
       const drive = new Drive();
@@ -247,7 +247,7 @@ test('whatever happened, an hour later a well upstream is trusted again after it
   );
 });
 
-test('once forced nothing moves it, until auto starts it anew as closed', () => {
+test('once forced nothing moves it, until auto starts it again as closed', () => {
   fc.assert(
     fc.property(steps, fc.constantFrom('open' as const, 'closed' as const), steps, (before, force, after) => {
       const drive = new Drive();

@@ -76,7 +76,7 @@ class Client implements BodySink {
     this.#full = full;
   }
 
-  /** What was held comes at once; after that, nothing while it is full. */
+  /** Held bytes come at once; after that, nothing while it is full. */
   minded = false;
   /** It was written to after its end, or while it was full. */
   pushed = false;
@@ -142,7 +142,7 @@ test('every byte comes out once and in order, however it came in, and the memory
         const read = await pending;
         const fits = how === 'complete' && whole.length <= MAX_HELD_BYTES;
         expect(read === undefined || (fits && read.equals(whole))).toBe(true);
-        // Nobody takes it yet: no more than one piece is let in to lie here.
+        // It is not read yet: at most one piece is accepted and buffered here.
         const before = wire.left;
         wire.arrived = pieces.length;
         wire.flow();

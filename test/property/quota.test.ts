@@ -30,7 +30,7 @@ function passes(gcra: Gcra, list: readonly { afterMs: number; units: number }[])
   for (const { afterMs, units } of list) {
     now = Math.max(now + afterMs, gcra.readyAt(0, units, now + afterMs));
     gcra.take(units, now);
-    // What claims to cost more than a burst counts as one.
+    // A cost above a burst counts as a burst.
     for (let unit = 0; unit < Math.min(units, gcra.burst); unit++) at.push(now);
   }
   return at;

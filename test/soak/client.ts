@@ -15,15 +15,15 @@ const UPLOAD = `PUT /api/upload HTTP/1.1\r\nHost: app\r\nContent-Length: 300000\
 const HALF = UPLOAD.slice(0, 100_000);
 
 export interface Tally {
-  /** What was played, by its name. */
+  /** The number of plays, by name. */
   plays: Record<string, number>;
   replies: Record<string, number>;
-  /** Who answered those who sent proper requests and waited. */
+  /** The server that answered proper requests whose client waited. */
   answeredBy: Record<string, number>;
   problems: string[];
 }
 
-/** What is added to a tally's count. */
+/** The amount that is added to the count of a tally. */
 export function count(counts: Record<string, number>, what: string): void {
   counts[what] = (counts[what] ?? 0) + 1;
 }
@@ -75,7 +75,7 @@ function leave(socket: Socket, sent: string, random: Random): void {
   socket.write(sent, 'latin1', () => setTimeout(() => socket.resetAndDestroy(), random() * 50));
 }
 
-/** Takes nothing for a while, so that whoever sends is held back. */
+/** Reads nothing for a while, so that the sender is held back. */
 function readSlowly(socket: Socket, sent: string): void {
   socket.pause();
   socket.write(sent + TAIL, 'latin1');
@@ -102,7 +102,7 @@ function exchange(port: number, act: (socket: Socket) => void): Promise<string |
   });
 }
 
-/** The heads of all replies, which have to be HTTP, and speak of nobody else. */
+/** The heads of all replies, which have to be HTTP, and mention no other client. */
 function judge(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): string[] {
   const heads: string[] = [];
   try {

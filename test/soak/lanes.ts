@@ -12,7 +12,7 @@ export type Lane = (play: Play) => Promise<void>;
 export interface Play {
   readonly port: number;
   readonly token: string;
-  /** All that are under way: an upstream that garbles makes tokens that nobody has. */
+  /** All that are under way: an upstream that garbles makes tokens of no call. */
   readonly tokens: ReadonlySet<string>;
   readonly random: Random;
 }
@@ -95,7 +95,7 @@ const durable: Lane = async ({ port, token }) => {
   expectAnswer(await call(port, `${at}/response`), 200, `${token} done`);
 };
 
-/** A third of them leaves without a word. */
+/** A third of them leaves without a close frame. */
 const webSocket: Lane = async ({ port, token, random }) => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/well/socket`);
   await once(socket, 'open');
@@ -150,7 +150,7 @@ function askHttp2(
   );
 }
 
-/** Streams beside each other on one connection, to an upstream with faults and to one without; one is given up. */
+/** Concurrent streams on one connection, to an upstream with faults and to one without; one is given up. */
 const http2: Lane = ({ port, token, tokens, random }) =>
   overHttp2(port, async (session) => {
     const given = session.request({ ':path': `/api/${token}` });

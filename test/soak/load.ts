@@ -98,7 +98,7 @@ export class Load {
   }
 }
 
-/** What takes longer hangs: every timeout of the soaked proxy is far below. */
+/** A longer call hangs: every timeout of the soaked proxy is far below. */
 const HANG_MS = 25_000;
 
 async function inTime(played: Promise<void>): Promise<void> {

@@ -1,13 +1,13 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 
-/** What a process holds, once its garbage is collected. */
+/** Resources of a process after garbage collection. */
 export interface Holdings {
   readonly heapBytes: number;
   readonly externalBytes: number;
   readonly rssBytes: number;
   /** The most that it ever was. */
   readonly peakRssBytes: number;
-  /** What each open file descriptor leads to, numbers of sockets left out; none where /proc does not tell. */
+  /** The target of each open file descriptor, without the numbers of sockets; none where /proc does not tell. */
   readonly descriptors: readonly string[];
   /** How many of each kind keep, or could keep, the event loop busy. */
   readonly resources: Readonly<Record<string, number>>;

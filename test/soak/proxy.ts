@@ -62,7 +62,7 @@ export class SoakedProxy {
     if (this.exit !== undefined) throw new Error(`the proxy ended with ${this.exit}`);
   }
 
-  /** What the next reload will read. */
+  /** The configuration for the next reload. */
   rewrite(config: string): void {
     writeFileSync(this.#file, config);
   }
@@ -106,7 +106,7 @@ export class SoakedProxy {
     };
   }
 
-  /** What the counters of `metric` whose labels have `label` say together. */
+  /** The sum of the counters of `metric` whose labels have `label`. */
   async counted(metric: string, label = ''): Promise<number> {
     const reply = await fetch(`${this.adminUrl}/metrics`, { headers: { connection: 'close' } });
     const lines = (await reply.text()).split('\n');

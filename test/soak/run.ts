@@ -38,7 +38,7 @@ const upstream = new FaultyUpstream(random);
 const well = new WellUpstream(random);
 const tally: Tally = { plays: {}, replies: {}, answeredBy: {}, problems: [] };
 
-/** What differs from where it began, in words. */
+/** Differences from the start, in words. */
 function differences(before: Holdings, after: Holdings): string[] {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   const grown = [
@@ -93,7 +93,7 @@ async function soak(): Promise<readonly string[]> {
   ];
 }
 
-/** What is open after the last restart closes by calls alone: a probe may meet a fault of the upstream, some tens in a row do not. */
+/** A breaker that is open after the last restart closes only by calls: a probe may meet a fault of the upstream, some tens in a row do not. */
 async function recover(proxy: SoakedProxy): Promise<void> {
   const { port } = proxy;
   const headers = { connection: 'close' };
@@ -110,7 +110,7 @@ async function recover(proxy: SoakedProxy): Promise<void> {
   }
 }
 
-/** What a soak that never came to it would say nothing about. */
+/** Conditions without which a soak proves nothing. */
 async function happenings(proxy: SoakedProxy): Promise<Readonly<Record<string, number>>> {
   return {
     retried: await proxy.counted('retries_total'),

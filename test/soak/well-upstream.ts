@@ -110,7 +110,7 @@ export class WellUpstream {
     res.writeHead(left < 0 ? 429 : 200, head).end(token);
   }
 
-  /** What was sent comes back, with a status behind it; some streams are refused, some connections taken away. */
+  /** Sent bytes come back, followed by a status; some streams are refused, some connections taken away. */
   #stream(stream: ServerHttp2Stream): void {
     const roll = this.#random();
     stream.on('error', () => undefined);

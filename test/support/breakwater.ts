@@ -24,7 +24,7 @@ export interface Breakwater {
   untilEnded(count: number): Promise<readonly CallRecord[]>;
   /** Resolves once `condition` holds; asked again at every event. */
   until(condition: () => boolean): Promise<void>;
-  /** What the next reload will read. */
+  /** The configuration for the next reload. */
   rewrite(yaml: string): void;
 }
 

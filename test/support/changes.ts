@@ -2,7 +2,7 @@
 export class Changes {
   #waiting: Array<() => void> = [];
 
-  /** Something has changed: whoever waits looks again. */
+  /** Something has changed: all waiting conditions are checked again. */
   notify(): void {
     for (const look of this.#waiting.splice(0)) look();
   }

@@ -12,7 +12,7 @@ export interface PartOptions {
   readonly cut?: number;
   /** FIN, RST, or nothing more without an end. */
   readonly how?: 'fin' | 'reset' | 'stall';
-  /** Fields besides those that the range and the framing ask for; an ETag takes the place of `"v1"`. */
+  /** More fields than those for the range and the framing; an ETag takes the place of `"v1"`. */
   readonly fields?: readonly string[];
   /** The size of chunks; a Content-Length when left out. */
   readonly chunks?: number;

@@ -8,7 +8,7 @@ interface Sleeper {
   readonly begun: Error;
 }
 
-/** A clock that stands still until told otherwise. */
+/** A clock that stands still until a test advances it. */
 export class FakeClock implements Clock {
   #now = 0;
   #sleepers: Sleeper[] = [];
@@ -47,7 +47,7 @@ export class FakeClock implements Clock {
     const sleeper: Sleeper = { at: this.#now + ms, wake: callback, begun: new Error('begun here') };
     this.#timers.add(sleeper);
     this.#sleepers.push(sleeper);
-    // What is due already waits for no test to move time on: the test may have done so a moment before.
+    // A timer that is already due fires at once: the test may have advanced the time a moment before.
     if (ms <= 0) setImmediate(() => this.#fire(sleeper));
     return { cancel: () => this.#remove(sleeper) };
   }

@@ -12,7 +12,7 @@ import { Http2Connection } from '../../src/upstream/http2-connection.ts';
 const ROUNDS = 10;
 const fields = Array.from({ length: 5_000 }, (_, i) => [`x${i}`, '\\~{']);
 
-/** What has closed is unreachable only after a few turns. */
+/** Closed objects are unreachable only after a few turns. */
 async function collect(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 2));

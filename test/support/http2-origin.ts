@@ -35,7 +35,7 @@ export interface Http2Origin {
   readonly connections: number;
   readonly openConnections: number;
   until(condition: (origin: Http2Origin) => boolean): Promise<void>;
-  /** Cuts every connection without a word of HTTP. */
+  /** Cuts every connection without a GOAWAY. */
   cut(how?: 'reset' | 'fin'): void;
 }
 

@@ -8,7 +8,7 @@ export interface Room {
   readonly typesOnly?: readonly string[];
 }
 
-/** What a configuration sets. It sees their options, never their behaviour. */
+/** Rooms that the configuration sets up. It sees their options, never their behaviour. */
 const OPTIONS_OF = ['policies', 'proxy', 'durable', 'server'] as const;
 
 /** Which folders of src/ may import which others, from the lowest to the highest. */

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 export interface Block {
   /** As `docs/quotas.md:12`. */
   readonly place: string;
-  /** What follows the fence: `yaml`, `sh`, '' … */
+  /** The text after the fence: `yaml`, `sh`, '' … */
   readonly language: string;
   /** Without the indentation that all its lines share. */
   readonly text: string;

@@ -26,7 +26,7 @@ export interface OriginExchange {
   readonly body: () => Promise<Buffer>;
 }
 
-/** What the origin does with one request. */
+/** How the origin handles one request. */
 export type Step = (exchange: OriginExchange) => void | Promise<void>;
 
 /** Answers once the request's body is here. */

@@ -5,7 +5,7 @@ import { type Origin, type OriginExchange, startOrigin } from './origin.ts';
 export interface Enforced {
   readonly limit: number;
   readonly periodMs: number;
-  /** What it says besides, with the units left and the time to the reset; nothing when left out. */
+  /** More headers, from the units left and the time to the reset. Default: none. */
   readonly says?: (left: number, resetMs: number) => OutgoingHttpHeaders;
 }
 

@@ -44,7 +44,7 @@ export function neverRead(): RawStep {
   return { at: 'accept', run: (peer) => void peer.socket.pause() };
 }
 
-/** What a server does whose idle timeout meets the next request on its way: the connection dies at the first byte. */
+/** A server whose idle timeout ends while the next request is on its way: the connection dies at the first byte. */
 export function closeOnReuse(how: 'fin' | 'reset'): RawStep {
   return { at: 'first_byte', run: (peer) => (how === 'fin' ? void peer.socket.destroy() : peer.reset()) };
 }

@@ -5,7 +5,7 @@ import type { Ending } from '../../src/telemetry/call-outcome.ts';
 import { type CallInfo, CallRecord, type Observer } from '../../src/telemetry/call-record.ts';
 import { FakeClock } from './fake-clock.ts';
 
-/** What an observer heard, in order. */
+/** The events of an observer, in order. */
 export class Heard implements Observer {
   /** Names of notes, `started`, and how attempts ended. */
   readonly events: (string | number)[] = [];

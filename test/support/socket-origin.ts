@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { Changes } from './changes.ts';
 
-/** What the origin does with one handshake; without `accept` nothing is answered. */
+/** How the origin handles one handshake; without `accept` nothing is answered. */
 export interface OriginHandshake {
   readonly request: IncomingMessage;
   /** The bare connection. */

@@ -38,7 +38,7 @@ export function stubReply(status = 200, headers: RawHeaders = ['Content-Length',
   return { status, statusText: '', headers, body: new StubBody() };
 }
 
-/** What a journal was told: the note or the method, and its values. */
+/** The entries of a journal: the note or the method, and its values. */
 export type Entry = readonly [name: string, ...values: unknown[]];
 
 /** A journal that puts its entries into `entries`. */
@@ -108,7 +108,7 @@ export interface StubAttempt {
   fail(error: Error): void;
 }
 
-/** An upstream that keeps every attempt waiting until told otherwise; as every Send, it rejects when its signal aborts. */
+/** An upstream that keeps every attempt waiting until the test answers it; as every Send, it rejects when its signal aborts. */
 export function stubUpstream(): { readonly send: Send; readonly attempts: StubAttempt[] } {
   const attempts: StubAttempt[] = [];
   const send: Send = (call, attempt) =>

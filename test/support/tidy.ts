@@ -4,7 +4,7 @@ import { Abort } from '../../src/runtime/abort.ts';
 import { type Breakwater, type BreakwaterOptions, startBreakwater } from './breakwater.ts';
 import { FakeClock } from './fake-clock.ts';
 
-/** What an upstream's quotas are, as far as is known. */
+/** The known quotas of an upstream. */
 export interface QuotaState {
   readonly waiting: number;
   readonly gates_closed: number;
@@ -40,13 +40,13 @@ interface State {
   }[];
 }
 
-/** What the admin API tells now. */
+/** The current state from the admin API. */
 export async function stateOf(proxy: Breakwater): Promise<State> {
   const reply = await fetch(`${proxy.adminUrl}/api/state`, { headers: { connection: 'close' } });
   return (await reply.json()) as State;
 }
 
-/** Resolves once the proxy's state is as `condition` wants it; asked again and again, for nobody announces it. */
+/** Resolves once the proxy's state is as `condition` wants it; it is polled, because no event announces it. */
 export async function untilState(proxy: Breakwater, condition: (state: State) => boolean): Promise<State> {
   for (;;) {
     const state = await stateOf(proxy);

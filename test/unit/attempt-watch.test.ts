@@ -24,7 +24,7 @@ function setUp(expectation: Expectation) {
 
 const cut = (code: ErrorCode) => new ProxyError(code, code, { sent: 'sent_unknown' });
 
-test('silence beyond its patience is told once, and its timer is gone after a head', async () => {
+test('silence beyond its patience is reported once, and its timer is gone after a head', async () => {
   const { clock, watch, suspected } = setUp(WARM);
   await clock.advance(2_999);
   expect(suspected()).toBe(0);

@@ -112,7 +112,7 @@ test('latency is the time to the head, however long the body takes', () => {
   expect(breaker.state(5_000)).toBe('closed');
 });
 
-test('5 connect failures in a row open; any other result in between starts anew', () => {
+test('5 connect failures in a row open; any other result in between restarts the count', () => {
   const { breaker, fail, succeed, changes } = setUp();
   fail(4, 0, { connect: true });
   succeed(1, 0);
@@ -133,7 +133,7 @@ test('10 failures in a row open once they span a second', () => {
   expect(changes).toEqual(['closed → open: consecutive_failures']);
 });
 
-test('a success in between starts the run anew', () => {
+test('a success in between restarts the count', () => {
   const { breaker, fail, succeed } = setUp();
   fail(9, 0);
   succeed(1, 500);
@@ -209,7 +209,7 @@ test('waits at outage ages of 0, 10, 60 and 300 s: 0.5, 1, 6 and 15 s ± 20 %', 
   }
 });
 
-test('the age is that of the outage: failed probes do not start it anew, closing does', () => {
+test('the age is that of the outage: failed probes do not restart it, closing does', () => {
   const { breaker, fail, succeed } = setUp();
   fail(20, 0);
   acquire(breaker, 10_000).fail(10_000);
@@ -382,7 +382,7 @@ test('a probe is not suspected: it has its lease', () => {
   expect(breaker.state(1_000)).toBe('half_open');
 });
 
-test('a hung probe that nobody noticed for an hour holds nobody up', () => {
+test('a hung probe that went unnoticed for an hour delays no call', () => {
   const { breaker, fail, changes } = setUp();
   fail(20, 0);
   acquire(breaker, 500);
@@ -418,7 +418,7 @@ test('an answer from before the change moves nothing, either way', () => {
 
 // --- by hand ---
 
-test('forced open stays open for ever and lets nobody through', () => {
+test('forced open stays open for ever and passes no call', () => {
   const { breaker, changes } = setUp();
   const running = acquire(breaker, 0);
   breaker.force('open', 0);
@@ -444,7 +444,7 @@ test('forcing the state that it is in is no change', () => {
   expect(changes).toEqual(['closed → open: forced']);
 });
 
-test('auto starts anew as closed', () => {
+test('auto starts again as closed', () => {
   const { breaker, fail, changes } = setUp();
   fail(19, 0);
   breaker.force('open', 0);
@@ -463,7 +463,7 @@ test('auto changes nothing where nothing was forced', () => {
   expect(breaker.state(0)).toBe('open');
 });
 
-test('the first probe goes alone; after a good one the others go beside each other', () => {
+test('the first probe goes alone; after a successful one the others run concurrently', () => {
   const { breaker, fail } = setUp();
   fail(20, 0);
   const first = acquire(breaker, 600);
@@ -478,7 +478,7 @@ test('the first probe goes alone; after a good one the others go beside each oth
   expect(breaker.state(800)).toBe('closed');
 });
 
-test('one of two probes beside each other hangs: it is followed by another', () => {
+test('one of two concurrent probes hangs: it is followed by another', () => {
   const { breaker, fail, changes } = setUp();
   fail(20, 0);
   acquire(breaker, 600).succeed(600);
@@ -489,7 +489,7 @@ test('one of two probes beside each other hangs: it is followed by another', () 
   expect(breaker.tryAcquire(4_000)?.probe).toBe(true);
 });
 
-test('one of two probes beside each other fails: it opens', () => {
+test('one of two concurrent probes fails: it opens', () => {
   const { breaker, fail } = setUp();
   fail(20, 0);
   acquire(breaker, 600).succeed(600);

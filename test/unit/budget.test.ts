@@ -127,7 +127,7 @@ describe('refill', () => {
     expect(from.tokens(HOUR + 5_000)).toBe(2);
   });
 
-  test('being told again that it is on costs no fraction', () => {
+  test('turning it on again costs no fraction', () => {
     const from = budget({ refillPerSecond: 0.001 });
     drain(from);
     for (let ms = 0; ms < 10_000; ms++) from.trickling(true, ms / 4);

@@ -266,7 +266,7 @@ describe('not the upstream', () => {
     }
   });
   test.each(['not_sent', 'sent_unknown'] as const)(
-    'nobody waits for a client that left, time that is over (%s)',
+    'no retry for a client that has left, or after the deadline (%s)',
     (sent) => {
       expect(word(classify(failure('client_gone', sent), call('GET'), options))).toBe('client_gone');
       expect(word(classify(failure('deadline_exceeded', sent), call('GET'), options))).toBe('not_retryable');

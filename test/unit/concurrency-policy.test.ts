@@ -385,7 +385,7 @@ test('the silence of attempts that others have overtaken gives permits back and 
   expect([limit.inFlight, limit.limit]).toEqual([0, 20]);
 });
 
-test('a probe waits behind nobody, and its silence does not lower the limit', async () => {
+test('a probe waits behind no call, and its silence does not lower the limit', async () => {
   const { send, limit, attempts, clock } = setUp({ mode: 'adaptive', max: 2 });
   void send(stubCall());
   void send(stubCall());

@@ -157,7 +157,7 @@ const WORDS =
 /** They name headers for other reasons than to say which are secret. */
 const OTHER_LISTS = [
   'src/http/credentials.ts',
-  // What counts a call against a quota by default.
+  // The default headers that a quota counts by.
   'src/config/keys/quota.ts',
   // Headers that a proxy never forwards or stores, by their own rules.
   'src/http/headers.ts',

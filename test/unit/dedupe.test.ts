@@ -35,7 +35,7 @@ test('nothing that is kept tells the credentials, or can be guessed from them wi
   expect(identityOf(call({ headers: again }), [], secret)).toEqual(one);
 });
 
-test('a repeat that is signed anew is the same one’s; another session or user is not', () => {
+test('a repeat with a new signature has the same key; another session or user has not', () => {
   const id = (...headers: string[]) =>
     identityOf(call({ headers: ['x-api-key', 'k', ...headers] }), [], secret).id;
   const one = id('x-signature', 'a', 'x-auth-timestamp', '1');
@@ -43,7 +43,7 @@ test('a repeat that is signed anew is the same one’s; another session or user 
   for (const name of ['x-session-id', 'x-user-id', 'x-auth']) expect(id(name, 'a')).not.toBe(id(name, 'b'));
 });
 
-test('a body that ends without a word to its sink does not keep its key in use', () => {
+test('a body that ends without a signal to its sink does not keep its key in use', () => {
   const body = new StubBody();
   const heard: unknown[] = [];
   const options = {
@@ -60,7 +60,7 @@ test('a body that ends without a word to its sink does not keep its key in use',
 
 const REPLY: StoredReply = { status: 200, statusText: 'OK', headers: [], chunks: [], trailers: [] };
 
-test('of one operation at most one request runs, and whoever waits is woken', () => {
+test('of one operation at most one request runs, and all waiting requests continue', () => {
   const step = fc.record({
     id: fc.constantFrom('a', 'b'),
     payload: fc.constantFrom('p', 'q'),

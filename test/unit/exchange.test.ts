@@ -80,7 +80,7 @@ describe('the request’s body is let go, and nothing is left', () => {
   });
 });
 
-describe('a body that nobody can take whole is never taken for whole', () => {
+describe('a body that cannot be received completely never counts as complete', () => {
   test('one that broke before it was poured breaks what it is poured into', () => {
     const { exchange, undici, sink } = start();
     exchange.onRequestStart(undici);

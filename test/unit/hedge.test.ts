@@ -117,7 +117,7 @@ test('its time counts from when the client last brought its upload on', async ()
   expect(attempts.length).toBe(2);
 });
 
-test('the loser is told so in a way that blames nobody, and both let go of the call’s signal', async () => {
+test('the loser is cancelled without counting as a failure, and both release the call’s signal', async () => {
   const { attempts, clock, start } = setUp();
   const { call, reply } = start();
   await clock.advance(300);

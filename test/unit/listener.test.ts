@@ -77,7 +77,7 @@ async function start(
   return { client, bugs, ended, untilEnded, listener };
 }
 
-test('a bug is answered with 500, told to whoever logs, and to nobody else', async () => {
+test('a bug is answered with 500, and its detail goes only to the log', async () => {
   const bug = new TypeError('secret internals');
   const { client, bugs, ended, listener } = await start(() => Promise.reject(bug));
   const reply = await client.readReply();
@@ -125,7 +125,7 @@ test('a reply whose head cannot be written is let go, and answered with 500', as
   expect([bugs.length, end]).toEqual([1, 'discarded']);
 });
 
-test('a bug before a call exists closes its connection, is told to the log, and leaves no event handler', async () => {
+test('a bug before a call exists closes its connection, is logged, and leaves no event handler', async () => {
   const bug = new TypeError('router');
   const { client, bugs, listener } = await start(
     () => Promise.reject(new Error('not asked')),

@@ -214,7 +214,7 @@ describe('reload', () => {
     expect(await samples(metrics, 'config_last_reload_success_timestamp_seconds')).toEqual([' 1767225900']);
   });
 
-  test('that removes an upstream removes its gauges at once, and its counters when told', async () => {
+  test('that removes an upstream removes its gauges at once, and its counters on demand', async () => {
     const state = new FakeState();
     state.list = [upstream('demo'), upstream('old')];
     const metrics = metricsOf(state);

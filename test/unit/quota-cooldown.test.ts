@@ -195,7 +195,7 @@ test('after the time one goes, and then ever more; then as before', () => {
   expect(gate.pass(1_000)).toBe(false);
   expect(gate.readyAt(0, 1_000, 0)).toBe(1_100);
   expect(gate.readyAt(0, 2_000, 0)).toBe(1_050);
-  // What is known to be too fast is not gone beyond.
+  // The pace stays below a rate that is known to be too fast.
   expect(gate.readyAt(0, 2_000, 700)).toBe(1_700);
   gate.idle(5_999);
   expect(gate.isOpen).toBe(false);
@@ -279,7 +279,7 @@ test('a busy upstream goes on at half of what it served', () => {
   expect(gate.readyAt(0, 3_400, 0)).toBeCloseTo(1_400 + 5 / 1.1);
 });
 
-test('without a word on how long: short, and longer each time; after long, a tenth of its age', () => {
+test('without Retry-After: short, and longer each time; after long, a tenth of its age', () => {
   const gate = gateOf();
   const word = { cause: 'throttled', askedMs: undefined } as const;
   close(gate, 0, word);

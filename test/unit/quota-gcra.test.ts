@@ -24,7 +24,7 @@ test('one a second, five at once: the published vector', () => {
   }
 });
 
-test('who waits behind others is told when its own turn is', () => {
+test('a call that waits behind others gets the time of its own turn', () => {
   const gcra = new Gcra({ limit: 1, periodMs: SECOND, burst: 2 });
   expect(gcra.readyAt(0, 1, 500)).toBe(500);
   expect(gcra.readyAt(1, 1, 500)).toBe(500);
@@ -66,7 +66,7 @@ test('no cost closes a window for longer than the burst takes', () => {
   expect(gcra.remaining(0)).toBe(40);
 });
 
-test('what is left of a spread window is told by its limit, not by what may go at once', () => {
+test('the rest of a spread window is known by its limit, not by its burst', () => {
   const gcra = new Gcra({ limit: 20, periodMs: SECOND, burst: undefined });
   expect(gcra.remaining(0)).toBe(20);
   for (let n = 0; n < 10; n++) gcra.take(1, n * 50);

@@ -21,7 +21,7 @@ const seen = { startedAt: 0, unseen: 0 };
 describe('a window', () => {
   const started = () => new WindowMeter(reading({}));
 
-  test('knows nothing at first, and holds nobody', () => {
+  test('knows nothing at first, and holds no call', () => {
     const meter = started();
     expect(meter.remaining(0)).toBeUndefined();
     meter.take(1000, 0);
@@ -68,7 +68,7 @@ describe('a window', () => {
     expect(meter.remaining(5_100)).toBe(10);
     meter.learn(reading({ remaining: 7, limit: 10, resetMs: 5_000 }), { startedAt: 5_050, unseen: 0 }, 5_200);
     expect(meter.remaining(5_200)).toBe(7);
-    // and the reset that counts now is the one that was told last
+    // and the reset that counts now is the last one reported
     expect(meter.resetMs(5_200)).toBe(5_000);
   });
 
@@ -90,7 +90,7 @@ describe('a window', () => {
     expect(meter.remaining(1_100)).toBe(20);
   });
 
-  test('two resets without a word, and nothing is known any more', () => {
+  test('after two resets without a report, nothing is known any more', () => {
     const meter = started();
     meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000 }), seen, 0);
     meter.take(10, 5_000);
@@ -99,7 +99,7 @@ describe('a window', () => {
     expect(meter.readyAt(0, 1, 10_000)).toBe(-Infinity);
   });
 
-  test('without a reset nobody can say until when it would hold, so it does not', () => {
+  test('without a reset its end is unknown, so it holds no call', () => {
     const meter = started();
     meter.learn(reading({ remaining: 0, resetMs: undefined }), seen, 0);
     expect(meter.readyAt(0, 1, 0)).toBe(-Infinity);
@@ -129,14 +129,14 @@ describe('a window', () => {
     expect(capped.paceMs(0)).toBe(600);
   });
 
-  test('a quota of an hour is not spread: to be refused with some left helps nobody', () => {
+  test('a quota of an hour is not spread: a refusal with some quota left helps no client', () => {
     const meter = started();
     meter.learn(reading({ remaining: 10, resetMs: 3_600_000 }), seen, 0);
     meter.take(1, 0);
     expect(meter.readyAt(0, 1, 0)).toBe(-Infinity);
   });
 
-  test('gives back what never left, but not what a reply or a reset has told of since', () => {
+  test('gives back what was never sent, but not what a later reply or reset has counted', () => {
     const meter = started();
     meter.learn(reading({ remaining: 50, resetMs: 5_000 }), seen, 0);
     meter.take(2, 10);
@@ -221,7 +221,7 @@ describe('a bucket whose reset is the moment when it is full again', () => {
     expect(meter.readyAt(0, 1, 29_000)).toBe(30_000);
   });
 
-  test('a whole bucket says nothing of its rate, and holds nobody', () => {
+  test('a full bucket says nothing about its rate, and holds no call', () => {
     const meter = new FlowMeter(bucket(30, 0));
     meter.learn(bucket(30, 0), seen, 0);
     meter.take(31, 0);

@@ -154,7 +154,7 @@ describe('a meter that holds calls', () => {
   });
 });
 
-describe('what is not known holds nobody', () => {
+describe('an unknown limit holds no call', () => {
   test('a quiet upstream keeps no state', async () => {
     const world = setUp();
     await exchange(world, 200, ['Content-Type', 'text/plain']);
@@ -239,7 +239,7 @@ describe('waiting', () => {
     ];
     const pending = [probe, patient, hasty].map((call) => outcomeOf(world.send(call)));
     await settled();
-    // A belief that no probe has tested refuses nobody.
+    // A belief that no probe has tested refuses no call.
     expect(world.quota.waiting).toBe(3);
     await world.clock.advance(1_000);
     expect(world.attempts.length).toBe(3);
@@ -342,7 +342,7 @@ describe('credentials', () => {
   });
 });
 
-test('a probe that turns out to be about another resource leaves nobody waiting', async () => {
+test('a probe that turns out to be about another resource leaves no call waiting', async () => {
   const world = setUp({ formats: [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }] });
   await limited(world, ['Retry-After', '5']);
   const pending = [1, 2].map(() => outcomeOf(world.send(stubCall())));
@@ -499,7 +499,7 @@ describe('what replies say', () => {
       return { ...world, attempts, through, letGo };
     }
 
-    /** One exchange that has told of 100 left, and `count` calls that have had their turn. */
+    /** One exchange that has reported 100 left, and `count` calls that have had their turn. */
     async function admitted(count: number) {
       const world = heldUp();
       const first = world.through(stubCall());
@@ -555,7 +555,7 @@ describe('what replies say', () => {
     expect(world.closings.length).toBe(1);
   });
 
-  test('a probe that meets a 503 without a word is answered: that is the breaker’s business', async () => {
+  test('a probe with a 503 without Retry-After counts as answered: that concerns the breaker', async () => {
     const world = setUp();
     await limited(world, ['Retry-After', '5']);
     await world.clock.advance(5_000);
@@ -617,7 +617,7 @@ describe('what replies say', () => {
     expect(world.closings.map((closing) => closing.cause)).toEqual(cause === undefined ? [] : [cause]);
   });
 
-  test('nobody waits long for a gate of which nobody knows when it opens', async () => {
+  test('no call waits long for a gate whose opening time is unknown', async () => {
     const world = setUp();
     await limited(world, []);
     const probe = outcomeOf(world.send(stubCall()));
@@ -708,7 +708,7 @@ describe('what a learned limit applies to', () => {
   });
 });
 
-test('who waits for a quota that was forgotten, for others came in between, is told of a drain too', async () => {
+test('a call that waits for a quota that was evicted is refused by a drain too', async () => {
   const { drain, quota, send } = setUp({ windows: ONE_A_SECOND });
   const by = (n: number) => stubCall({ headers: ['authorization', 'x'.repeat(n)], deadline: 60_000 });
   void send(by(1));

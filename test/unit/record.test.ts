@@ -115,7 +115,7 @@ describe('outcome', () => {
     expect(story.record.notes.gave_up).toBe('not_idempotent');
   });
 
-  test('only the first ending counts, and is told once', async () => {
+  test('only the first end counts, and is reported once', async () => {
     const heard = new Heard();
     const story = await new Story(heard).attempt(200);
     story.end();
@@ -134,7 +134,7 @@ describe('what else it keeps', () => {
     expect(record.notes.rejected).toBe('concurrency_limit');
   });
 
-  test('the reason of a refusal that no event told', () => {
+  test('the reason of a refusal without an event', () => {
     expect(new Story().end({ status: 404, origin: 'proxy', error: 'route_not_found' }).notes.rejected).toBe(
       'route_not_found',
     );

@@ -289,7 +289,7 @@ describe('a client that leaves in the middle', () => {
     expect(() => body.open()).toThrow(RequestBodyBroken);
   });
 
-  test('and settles whoever waits for the last byte', async () => {
+  test('and settles all that wait for the last byte', async () => {
     const { client, body } = start();
     const waiting = body.settled();
     client.leave();

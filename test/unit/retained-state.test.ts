@@ -8,7 +8,7 @@ function load<T>(state: RetainedState, key: string, options: unknown, value: T):
   return kept;
 }
 
-test('kept while its options are equal in value; renewed when they are not; forgotten when nobody asks', () => {
+test('kept while its options are equal in value; renewed when they are not; forgotten when it is not requested', () => {
   const state = new RetainedState();
   expect(load(state, 'a', { x: [1] }, 'first')).toBe('first');
   expect(load(state, 'a', { x: [1] }, 'second')).toBe('first');

@@ -4,7 +4,7 @@ import { missingTests } from '../support/cited-tests.ts';
 
 const DOCUMENT = readFileSync('docs/security.md', 'utf8');
 
-/** What an attacker can, what not and why, and the tests. */
+/** Rows: what an attacker can do, cannot do and why, and the tests. */
 const ROWS = DOCUMENT.split('\n')
   .filter((line) => line.startsWith('| ') && !line.startsWith('| Can |'))
   .map((line) => line.slice(2, -2).split(' | '));

@@ -13,7 +13,7 @@ import { classify } from '../../src/policies/retry/classify.ts';
 
 const ERROR_STATUSES = Array.from({ length: 200 }, (_, i) => 400 + i);
 
-/** What RFC 9110, RFC 6585 and the gateways say of single statuses; all others count as 400 or 500. */
+/** Statuses defined by RFC 9110, RFC 6585 and gateways; all others count as 400 or 500. */
 const LISTED: Readonly<Record<number, StatusClass>> = {
   401: 'refused',
   403: 'refused',

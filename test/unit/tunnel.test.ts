@@ -15,7 +15,7 @@ test('a call that was cut in the moment of the switch leaves no tunnel', async (
   expect([client.destroyed, upstream.destroyed]).toEqual([true, true]);
 });
 
-test('a tunnel that nobody takes is closed', () => {
+test('a tunnel that is not taken is closed', () => {
   const socket = new Socket();
   const reply = tunnelReply('websocket', ['Upgrade', 'WebSocket'], socket);
   expect(reply.tunnel).toBe(socket);
@@ -23,7 +23,7 @@ test('a tunnel that nobody takes is closed', () => {
   expect(socket.destroyed).toBe(true);
 });
 
-test('a tunnel that breaks before anybody has taken it harms nobody', async () => {
+test('a tunnel that breaks before it is taken causes no error', async () => {
   const socket = new Socket();
   tunnelReply('websocket', ['Upgrade', 'websocket'], socket);
   const closed = new Promise((resolve) => socket.once('close', resolve));

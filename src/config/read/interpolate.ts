@@ -19,8 +19,8 @@ const EXPRESSION = /\$(?:\$|\{([^}]*)(\}?))/g;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 /**
- * Replaces `${NAME}`, `${NAME:-default}` (also when NAME is empty, as in a shell) and `${file:path}` (one trailing
- * newline trimmed); `$$` is a dollar sign. Every expression that cannot be replaced is one problem.
+ * Replaces `${NAME}`, `${NAME:-default}` and `${file:path}`; `$$` is a dollar sign. The default also replaces an empty NAME, as
+ * in a shell. One newline at the end of a file is removed. Every expression that cannot be replaced is one problem.
  */
 export function interpolate(text: string, lookup: Lookup): Interpolated {
   if (!text.includes('$')) return { text, replaced: false, problems: [] };

@@ -5,9 +5,8 @@ import type { RouteInput } from '../keys/schema.ts';
 const MAX_LENGTH = 60;
 
 /**
- * A name for each route, unique in its upstream: the written one, or one made from method and path
- * (`POST /v1/charges/:id` is `post-v1-charges-id`), with a number at the end if it is taken. Two equal written
- * names are reported.
+ * A name for each route, unique in its upstream: the written one, or one made from method and path. `POST /v1/charges/:id`
+ * becomes `post-v1-charges-id`. A made name gets a number at the end if it is taken. Two equal written names are reported.
  */
 export function routeNames(
   routes: readonly RouteInput[],
