@@ -33,7 +33,7 @@ export interface AppDeps {
   /** Log lines that were lost so far. */
   readonly droppedLogLines?: (() => number) | undefined;
   readonly version: string;
-  /** Told of everything besides metrics, recent calls and log. */
+  /** Observes all events, in addition to metrics, recent calls and log. */
   readonly observer?: Partial<Observer> | undefined;
   /** Reads the configuration again; every problem as a line for people. */
   readonly load: () => LoadResult;

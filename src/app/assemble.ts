@@ -51,7 +51,7 @@ export function assemble(config: Config, deps: AssembleDeps): Assembly {
   }
   deps.state.commit();
   const durable = built.flatMap((one) => one.durable);
-  // What was accepted before a reload took all durable routes away can still be asked for.
+  // Requests that were accepted before a reload removed all durable routes can still be queried.
   const asked = durable.length > 0 || deps.durable.prefix !== undefined;
   const own = asked ? ownMount(config.durable.prefix, deps.durable.route()) : undefined;
   return {

@@ -86,7 +86,7 @@ function cachesOf(route: RouteConfig, policyState: PolicyState, { clock, memory 
   };
 }
 
-/** What is closest to the upstream, each only where something is written for it. */
+/** The policies closest to the upstream, each only if it is configured. */
 function innermostOf(
   { attemptTimeoutMs, inspection: rules }: RouteConfig['settings'],
   deps: Pick<PolicyDeps, 'clock' | 'memory'>,

@@ -40,9 +40,9 @@ const NOWHERE: Send = () => Promise.reject(new Error('a static fallback sends no
 
 interface SendDeps extends FallbackDeps {
   readonly basePath: string;
-  /** What the first upstream's rules put into the request. */
+  /** Headers that the first upstream's rules set. */
   readonly injected: HeaderRules;
-  /** What the first upstream takes for a credential. */
+  /** Names of credentials of the first upstream. */
   readonly names: CredentialNames;
 }
 

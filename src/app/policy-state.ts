@@ -42,7 +42,7 @@ export interface Limiter {
   readonly queue: PermitQueue;
 }
 
-/** What hedges of a route are judged by. */
+/** Statistics on which hedges of a route are based. */
 export interface Hedging {
   readonly allowance: HedgeAllowance;
   readonly latency: Latency | undefined;
@@ -136,7 +136,7 @@ export class PolicyState {
     return scope.breakerHandle;
   }
 
-  /** What a route has seen of its attempts' times, and what it may hedge. */
+  /** Times of the attempts of a route, and the budget of its hedges. */
   hedging(route: string, options: HedgeOptions): Hedging {
     const { after, maxExtra } = options;
     return this.#deps.state.retain(`${this.#upstream}/${route} hedge`, options, () => ({
@@ -145,7 +145,7 @@ export class PolicyState {
     }));
   }
 
-  /** What is usual on a route. */
+  /** Usual times of a route. */
   pace(route: string): Pace {
     const { state } = this.#deps;
     const pulse = state.retain(`${this.#upstream} pulse`, undefined, () => ({
@@ -164,7 +164,7 @@ export class PolicyState {
     return scope.limiter;
   }
 
-  /** What is kept outlives a change of the upstream's address or of the route's headers, but is not found any more. */
+  /** Stored replies survive a change of the upstream's address or of the route's headers, but are not found any more. */
   cache({ name, own, headers, settings }: RouteConfig): Cache | undefined {
     const options = settings.cache;
     if (options.ttlMs === undefined) return undefined;

@@ -21,7 +21,7 @@ export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
   };
 }
 
-/** What holds for all calls of the credential, and then what holds for some. */
+/** Limits for all calls of the credential first, then limits for some calls. */
 function lineSnapshot(credential: string, { account, size }: Line, now: number): CredentialSnapshot[] {
   const whole = { credential, waiting: size, ...allowanceSnapshot(account.whole, now) };
   const parts = Array.from(account.parts, ([limited, allowance]) => ({

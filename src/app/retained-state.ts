@@ -7,7 +7,7 @@ interface Entry {
 
 /**
  * State that outlives a reload as long as what it was made from stays the same: breakers, budgets, limits, pools.
- * A reload asks for everything it needs between `begin` and `commit`; what nobody asked for is forgotten.
+ * A reload asks for everything it needs between `begin` and `commit`; state that was not requested is dropped.
  */
 export class RetainedState {
   #current = new Map<string, Entry>();

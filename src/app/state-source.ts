@@ -5,7 +5,7 @@ import type { RunningUpstream } from './assemble.ts';
 import type { ScopeState } from './policy-state.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
 
-/** The running upstreams as scrapes and the admin API see them; asked anew each time, so that a reload shows at once. */
+/** The running upstreams as scrapes and the admin API see them; read again each time, so that a reload shows at once. */
 export function stateSource(
   upstreams: () => readonly RunningUpstream[],
   memory: ByteBudget,

@@ -16,7 +16,7 @@ async function start(...steps: Step[]) {
   return { origin, proxy, client };
 }
 
-/** What goes on is served as if nothing had been. */
+/** The connection is served as before. */
 async function expectServed(proxy: Breakwater, origin: Origin): Promise<void> {
   const before = origin.requests.length;
   expect(await ask(connectHttp2(proxy.url), { ':path': '/api/after' })).toMatchObject({
@@ -108,7 +108,7 @@ test('an error of the connection in the same packet as a request ends that conne
   await expectServed(proxy, origin);
 });
 
-describe('a stream that its client has reset is nobody else’s trouble', () => {
+describe('a stream that its client has reset affects no other stream', () => {
   const reset = (code: keyof typeof CODES) =>
     frame('rst', { stream: 1, payload: Buffer.from([0, 0, 0, CODES[code]]) });
   const CODES = { noError: 0, cancel: 8 };
@@ -209,7 +209,7 @@ test.each([
   client.abort();
 });
 
-test('a client that keeps to our settings is told 431', async () => {
+test('a client that respects the settings gets 431', async () => {
   const { origin, proxy } = await start();
   const client = connectHttp2(proxy.url);
   const long = await ask(client, { ':path': '/api/', 'x-long': 'y'.repeat(17_000) });
@@ -229,7 +229,7 @@ describe('who floods and does not read what comes back loses the connection', ()
     client.socket.pause();
     const many = Buffer.concat(Array.from({ length: 100 }, () => piece));
     const before = process.memoryUsage().rss;
-    // Closed by a reset, which a paused socket is told of by its writes.
+    // Closed by a reset, which a paused socket notices by its writes.
     client.socket.on('error', () => client.socket.destroy());
     await flood(client, () => many, 100_000);
     expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
@@ -237,7 +237,7 @@ describe('who floods and does not read what comes back loses the connection', ()
   });
 });
 
-test('who gives no window for an answer holds its upstream back, and nobody else', async () => {
+test('a client without a window for an answer delays only its own upstream', async () => {
   let sent = 0;
   const held = Promise.withResolvers<void>();
   const { client, origin, proxy } = await start(async ({ response }) => {
@@ -255,7 +255,7 @@ test('who gives no window for an answer holds its upstream back, and nobody else
   await client.send(Buffer.concat([none, frame('headers', asked)]));
   await held.promise;
   await expectServed(proxy, origin);
-  // What the kernel holds on both connections, and a little of our own.
+  // Bytes that the kernel holds on both connections, and a few of the proxy.
   expect(sent).toBeLessThan(16 * 2 ** 20);
   client.abort();
   await origin.until(({ requests }) => requests[0]?.closed === true);

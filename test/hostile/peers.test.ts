@@ -13,7 +13,7 @@ import { startTidy, stateOf } from '../support/tidy.ts';
 const get = (path = 'x') => `GET /api/${path} HTTP/1.1\r\nHost: app\r\n\r\n`;
 
 describe('a slow client', () => {
-  test('whose head does not come is told so', async () => {
+  test('whose head does not come gets 408', async () => {
     const proxy = await startTidy(`clients: { head_timeout: 40ms }\n${apiConfig(await startOrigin(ok()))}`);
     const client = await connectRaw(proxy.port);
     await client.send('GET /api/x HTTP/1.1\r\nHost: a');
@@ -42,7 +42,7 @@ describe('a slow client', () => {
     ['small', 'Content-Length: 10', 'part'],
     ['large', 'Content-Length: 100000', 'part'],
     ['chunked', 'Transfer-Encoding: chunked', '4\r\npart\r\n'],
-  ])('whose body stops is told so, and the upstream let go: %s', async (_name, framing, part) => {
+  ])('whose body stops gets 408, and the upstream is released: %s', async (_name, framing, part) => {
     const clock = new FakeClock();
     const origin = await startOrigin(hang());
     const proxy = await startTidy(
@@ -137,7 +137,7 @@ describe('a slow client', () => {
     await client.send('nonsense\r\n\r\n');
     expect((await client.readReply()).status).toBe(400);
     const left = () => new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
-    // What still comes must not be answered with a reset, which could take the answer away.
+    // Later bytes must not be answered with a reset, which could destroy the answer.
     await client.send('more nonsense');
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     await clock.advance(999);
@@ -273,7 +273,7 @@ describe('too much of everything', () => {
 });
 
 describe('an upstream that speaks out of turn', () => {
-  test('on a connection that nobody uses: it is closed, and the next call has its own', async () => {
+  test('on an idle connection: it is closed, and the next call has its own', async () => {
     let peer: Peer | undefined;
     const origin = await startRawOrigin(
       {

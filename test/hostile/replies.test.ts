@@ -16,7 +16,7 @@ const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
 
 const request = (method = 'GET') => `${method} /api/x HTTP/1.1\r\nHost: app\r\n\r\n`;
 
-/** What the client gets, in a few words. */
+/** The reply for the client, in a few words. */
 function expected({ verdict }: HostileReply): string {
   if (verdict.kind === 'cut') return 'cut';
   if (verdict.kind === 'failed') return `502 proxy 1 application/problem+json ${verdict.error}`;
@@ -64,7 +64,7 @@ async function start(reply: HostileReply, dripping = false) {
   return { origin, proxy, client };
 }
 
-/** Whoever calls next gets his own reply. Gives the number of connections that it took. */
+/** The next caller gets its own reply. Returns the number of connections that it took. */
 async function callNext(proxy: Breakwater, origin: RawOrigin): Promise<readonly [string, number]> {
   const next = await connectRaw(proxy.port);
   await next.send(request());

@@ -1,4 +1,4 @@
-/** What a hostile or broken upstream answers to a GET, byte for byte (latin1), and what the client gets. */
+/** Answers of a hostile or broken upstream to a GET, byte for byte (latin1), and the reply for the client. */
 export interface HostileReply {
   readonly name: string;
   readonly bytes: string;
@@ -19,7 +19,7 @@ export type ReplyVerdict =
 const PROTOCOL: ReplyVerdict = { kind: 'failed', error: 'http_protocol_error' };
 const CUT: ReplyVerdict = { kind: 'cut', status: 200 };
 const passed = (body: string, status = 200): ReplyVerdict => ({ kind: 'passed', status, body, reused: true });
-/** The reply is fine; what follows it is nobody's, and taints the connection. */
+/** The reply is valid; the bytes after it belong to no request, and taint the connection. */
 const tainted = (body: string, status = 200): ReplyVerdict => ({
   kind: 'passed',
   status,
@@ -63,7 +63,7 @@ const STATUS_LINES = [
     'a reason in another encoding': reply('Content-Length: 2\r\n', 'ok', 'HTTP/1.1 200 \xd0\x9e\xd0\x9a'),
   }),
   ...all(passed('ok', 999), {
-    'a status that nobody knows': reply('Content-Length: 2\r\n', 'ok', 'HTTP/1.1 999 No'),
+    'an unknown status': reply('Content-Length: 2\r\n', 'ok', 'HTTP/1.1 999 No'),
   }),
 ];
 
@@ -110,7 +110,7 @@ const LENGTHS = [
   },
   { name: 'no length at all', bytes: reply('', 'ok'), verdict: tainted('ok'), fin: true },
   ...all(tainted('ok'), {
-    // Nobody is deceived: the form is HTTP/1.1's.
+    // This deceives no peer: the form is that of HTTP/1.1.
     'HTTP/2.0': reply('Content-Length: 2\r\n', 'ok', 'HTTP/2.0 200 OK'),
     'chunks in HTTP/1.0': reply('Transfer-Encoding: chunked\r\n', '2\r\nok\r\n0\r\n\r\n', 'HTTP/1.0 200 OK'),
   }),
@@ -136,7 +136,7 @@ const CHUNKS = [
   }),
 ];
 
-/** What follows a whole reply must reach nobody: neither this client nor the next on the same connection. */
+/** Bytes after a complete reply must reach no client: neither this one nor the next on the same connection. */
 const STRAYS = [
   ...all(tainted('ok'), {
     'two replies to one request': OK + STRAY,
@@ -173,12 +173,12 @@ const INTERIM = [
   ...all(passed('ok'), {
     'a thousand hints': 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'.repeat(1_000) + OK,
     'a 102 first': `HTTP/1.1 102 Processing\r\n\r\n${OK}`,
-    'an interim status that nobody knows': `HTTP/1.1 199 Whatever\r\n\r\n${OK}`,
+    'an unknown interim status': `HTTP/1.1 199 Whatever\r\n\r\n${OK}`,
   }),
   ...all(PROTOCOL, {
-    'a 101 that nobody asked for': `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n${STRAY}`,
+    'a 101 that was not requested': `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n${STRAY}`,
     'the upstream answered 101 without naming a protocol': `HTTP/1.1 101 Switching Protocols\r\n\r\n${STRAY}`,
-    'a 100 that nobody asked for': `HTTP/1.1 100 Continue\r\n\r\n${OK}`,
+    'a 100 that was not requested': `HTTP/1.1 100 Continue\r\n\r\n${OK}`,
   }),
 ];
 

@@ -7,7 +7,7 @@ import { answer } from '../support/raw-steps.ts';
 import { startTidy } from '../support/tidy.ts';
 import { HOSTILE_REQUESTS, type HostileRequest } from './requests.ts';
 
-/** Follows every payload: whoever takes the payload's end for its beginning, or goes on after an error, serves it. */
+/** Follows every payload: a proxy that mistakes the end of the payload, or continues after an error, serves it. */
 const SMUGGLED = 'GET /api/smuggled HTTP/1.1\r\nHost: app\r\n\r\n';
 
 /** Larger payloads would take a turn of the event loop per byte for nothing. */
@@ -16,7 +16,7 @@ const MAX_DRIPPED_BYTES = 1_000;
 const SET = '    headers: { set: { x-ours: ours } }\n';
 
 /**
- * node:http loses what comes in the same packet behind a request whose `Upgrade` it was told to ignore. Nobody pipelines
+ * node:http loses what comes in the same packet behind a request whose `Upgrade` it ignores. No client pipelines
  * behind an upgrade, for it may come about.
  */
 const isLossy = (bytes: string) => /^Connection: Upgrade/m.test(bytes);
@@ -27,7 +27,7 @@ const isFollowed = (bytes: string) => !/\/1\.0\r\n/.test(bytes) && !isLossy(byte
 interface Outcome {
   readonly replies: readonly string[];
   readonly closed: boolean;
-  /** What the upstream got, with the fields that are ours. */
+  /** Requests at the upstream, with the fields of the proxy. */
   readonly upstream: readonly string[];
   readonly touched: boolean;
 }

@@ -1,4 +1,4 @@
-/** What a hostile client sends, byte for byte (latin1), and what must become of it. */
+/** Requests of a hostile client, byte for byte (latin1), and the expected result. */
 export interface HostileRequest {
   readonly name: string;
   readonly bytes: string;
@@ -136,7 +136,7 @@ const REQUEST_LINES = [
     'a version of two digits': 'GET /api/x HTTP/1.10\r\nHost: app\r\n\r\n',
     'a version in lower case': 'GET /api/x http/1.1\r\nHost: app\r\n\r\n',
     'a method in lower case': 'get /api/x HTTP/1.1\r\nHost: app\r\n\r\n',
-    'a method that nobody knows': 'FROB /api/x HTTP/1.1\r\nHost: app\r\n\r\n',
+    'an unknown method': 'FROB /api/x HTTP/1.1\r\nHost: app\r\n\r\n',
     'a method with a control character': 'GE\x01T /api/x HTTP/1.1\r\nHost: app\r\n\r\n',
     'a space before the method': ' GET /api/x HTTP/1.1\r\nHost: app\r\n\r\n',
     'a tab for a space': 'GET\t/api/x\tHTTP/1.1\r\nHost: app\r\n\r\n',
@@ -169,7 +169,7 @@ const REQUEST_LINES = [
     'the absolute form of our own address': get('http://app/api/x'),
     'empty lines before it': `\r\n\r\n${get('/api/x')}`,
     'two spaces before the version': 'GET /api/x  HTTP/1.1\r\nHost: app\r\n\r\n',
-    // Nobody is deceived: it is HTTP for us and for the upstream.
+    // This deceives no peer: it is HTTP for the proxy and for the upstream.
     'another protocol of the same form': 'GET /api/x RTSP/1.0\r\nHost: app\r\n\r\n',
   }),
 ];
@@ -225,7 +225,7 @@ const CHUNKS = [
   }),
 ];
 
-/** What leads out of a mount, however it is written. */
+/** Paths that leave a mount, in every spelling. */
 const PATHS = [
   ...all(declined(400), {
     plain: get('/api/../admin'),
@@ -273,7 +273,7 @@ const CONNECTION = [
       '/api/x',
       'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n',
     ),
-    'an upgrade that nobody asked the connection for': get('/api/x', 'Upgrade: h2c\r\n'),
+    'an upgrade that Connection does not name': get('/api/x', 'Upgrade: h2c\r\n'),
   }),
   ...all(passed('POST /x xx'), {
     'an upgrade with a body': post(
@@ -282,7 +282,7 @@ const CONNECTION = [
     ),
   }),
   ...all(refused(417), {
-    'an expectation that nobody meets': get('/api/x', 'Expect: the-spanish-inquisition\r\n'),
+    'an unknown expectation': get('/api/x', 'Expect: the-spanish-inquisition\r\n'),
     'an expectation with a body that stops': post('Expect: nothing\r\nContent-Length: 999\r\n', 'part'),
   }),
 ];

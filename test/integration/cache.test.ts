@@ -324,7 +324,7 @@ describe('a reply that is no longer fresh', () => {
 });
 
 describe('calls at one time', () => {
-  /** Answers when told to. */
+  /** Answers when the test releases it. */
   function gate() {
     const { promise, resolve } = Promise.withResolvers<void>();
     const held =

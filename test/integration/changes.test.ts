@@ -11,7 +11,7 @@ import { startTidy } from '../support/tidy.ts';
 
 /**
  * The list in docs/messages.md of what the proxy changes in a message, complete: everything goes through, and what comes out is
- * exactly what went in but for these fields. Whoever adds to them has to say so there.
+ * exactly what went in but for these fields. A change that adds a field must list it there.
  */
 
 /** Of a request: those of one connection, those that are said to us, and those that we answer. */

@@ -91,7 +91,7 @@ test.each([
   ['authorization', 'Bearer b'],
   ['x-api-key', 'b'],
   ['stripe-account', 'acct_b'],
-])('callers are told apart by %s', async (name, value) => {
+])('callers are identified by %s', async (name, value) => {
   const { origin, proxy } = await start([ok('of a'), ok('of b')]);
   expect(await (await send(proxy, { headers: { [name]: 'a' } })).text()).toBe('of a');
   const other = await send(proxy, { headers: { [name]: value } });
@@ -115,7 +115,7 @@ test('a repeat that comes while the first runs waits for its reply', async () =>
   expect(origin.requests.length).toBe(1);
 });
 
-test('at its deadline it is told to ask again', async () => {
+test('at its deadline it gets 409 with Retry-After', async () => {
   const { exchanges, step, until } = held();
   const clock = new FakeClock();
   const more = `${DEDUPE}    timeouts: { total: 30s, attempt: 29s }\n`;

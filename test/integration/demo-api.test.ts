@@ -62,7 +62,7 @@ async function start(seed = 1) {
   return { time, api, call, reply };
 }
 
-describe('what a path can be told', () => {
+describe('options of a path', () => {
   test('a script is played one step per request to that path and query, and again', async () => {
     const { reply, call } = await start();
     const target = '/orders/42?script=503,429:2,200';

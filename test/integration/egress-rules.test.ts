@@ -111,7 +111,7 @@ describe('the allow-list', () => {
   });
 });
 
-test('a route has header rules of its own beside those of its upstream', async () => {
+test('a route has its own header rules in addition to those of its upstream', async () => {
   const { origin, proxy } = await start(
     [
       '    headers: { set: { authorization: Bearer a, x-team: core }, remove: [x-internal] }',

@@ -91,7 +91,7 @@ describe('names', () => {
     response.write('first, ');
     const body = (await head).text();
     await clock.advance(60_000);
-    // Whoever looks for a connection now finds this one too old.
+    // A call that needs a connection now finds this one too old.
     expect(await (await fetch(api)).text()).toBe('next');
     await untilState(proxy, ({ upstreams }) => upstreams.every(({ connections }) => connections === 2));
     response.end('last');
@@ -134,7 +134,7 @@ describe('names', () => {
 
   test('with several addresses: one that refuses is followed by the next within the attempt', async () => {
     const twins = await startTwins('127.0.0.2');
-    // Nobody listens at this one: at 127.0.0.1 the port may have gone to another server.
+    // No server listens at this one: at 127.0.0.1 the port may have gone to another server.
     stubDns(['127.0.0.3', '127.0.0.2']);
     const { api } = await start(config(`http://two.example:${twins.port}`, {}));
     const answer = await fetch(api, { method: 'POST' });

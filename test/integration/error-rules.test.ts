@@ -29,7 +29,7 @@ async function start(steps: readonly Step[], more = RULES, clock?: FakeClock) {
   return { origin, proxy };
 }
 
-test('a permanent error is not retried, goes out as it came, and is counted and told', async () => {
+test('a permanent error is not retried, passes unchanged, and is counted and logged', async () => {
   const { origin, proxy } = await start([status(429, json, NO_MONEY), ok()]);
   const reply = await fetch(`${proxy.url}/api/x`);
   expect([reply.status, reply.headers.get('breakwater-gave-up'), await reply.text()]).toEqual([

@@ -288,7 +288,7 @@ describe('a reply from the configuration', () => {
     await api.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('does not hide what is wrong with the call, nor a large failing body that nobody reads', async () => {
+  test('does not hide an error of the call, nor a large failing body that is not read', async () => {
     const big = 'x'.repeat(500_000);
     const { api, send } = await start({
       first: [status(404), status(500, {}, big)],

@@ -199,7 +199,7 @@ describe('a retry by grpc-status', () => {
   });
 });
 
-describe('an error of our own is told in the terms of gRPC', () => {
+describe('an error of the proxy is a gRPC status', () => {
   test('an upstream that is down: UNAVAILABLE, with the attempts that were made', async () => {
     const origin = await refusingOrigin();
     const proxy = await startTidy(config(origin.url));
@@ -234,27 +234,30 @@ describe('an error of our own is told in the terms of gRPC', () => {
     ['500m', 500],
     ['2H', 600_000],
     ['soon', 600_000],
-  ])('a deadline of %s: DEADLINE_EXCEEDED after %d ms, and the server is told to stop', async (said, ms) => {
-    const clock = new FakeClock();
-    const origin = await startHttp2Origin([() => undefined], { plain: true });
-    const proxy = await startTidy(config(origin.url), { clock });
-    const session = connectHttp2(proxy.url);
-    const call = { ':method': 'POST', ':path': '/test.Echo/Unary', 'content-type': 'application/grpc' };
-    const pending = ask(session, { ...call, 'grpc-timeout': said }, 'x');
-    await origin.until(({ requests }) => requests.length === 1);
-    await clock.advance(ms - 1);
-    expect(proxy.ended).toHaveLength(0);
-    await clock.advance(1);
-    expect((await pending).headers).toMatchObject({ 'grpc-status': '4', 'breakwater-attempts': '1' });
-    await origin.until(({ requests }) => requests[0]?.reset === constants.NGHTTP2_CANCEL);
-    expect(origin.requests[0]?.headers['grpc-timeout']).toBe(said);
-    session.destroy();
-    origin.cut();
-    while (clock.pending > 0) {
-      await clock.advance(600_000);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  });
+  ])(
+    'a deadline of %s: DEADLINE_EXCEEDED after %d ms, and the server call is cancelled',
+    async (said, ms) => {
+      const clock = new FakeClock();
+      const origin = await startHttp2Origin([() => undefined], { plain: true });
+      const proxy = await startTidy(config(origin.url), { clock });
+      const session = connectHttp2(proxy.url);
+      const call = { ':method': 'POST', ':path': '/test.Echo/Unary', 'content-type': 'application/grpc' };
+      const pending = ask(session, { ...call, 'grpc-timeout': said }, 'x');
+      await origin.until(({ requests }) => requests.length === 1);
+      await clock.advance(ms - 1);
+      expect(proxy.ended).toHaveLength(0);
+      await clock.advance(1);
+      expect((await pending).headers).toMatchObject({ 'grpc-status': '4', 'breakwater-attempts': '1' });
+      await origin.until(({ requests }) => requests[0]?.reset === constants.NGHTTP2_CANCEL);
+      expect(origin.requests[0]?.headers['grpc-timeout']).toBe(said);
+      session.destroy();
+      origin.cut();
+      while (clock.pending > 0) {
+        await clock.advance(600_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  );
 
   test('a server that breaks off in the middle: UNAVAILABLE in the trailers', async () => {
     const origin = await startHttp2Origin(

@@ -7,7 +7,7 @@ import { startRawOrigin } from '../support/raw-origin.ts';
 import { answer, informational, replyBytes } from '../support/raw-steps.ts';
 import { startTidy } from '../support/tidy.ts';
 
-/** What a client's bytes become at the upstream, and the upstream's at the client. */
+/** Bytes of a client as the upstream gets them, and bytes of the upstream as the client gets them. */
 async function through(request: string, reply = replyBytes(200, [], 'ok'), more = '') {
   const origin = await startRawOrigin(answer(reply));
   const proxy = await startTidy(apiConfig(origin, more));
@@ -67,7 +67,7 @@ describe('to the upstream', () => {
     expect(lines).toContain('Authorization: Bearer ours');
   });
 
-  test('an Upgrade that Connection does not name is nobody’s wish', async () => {
+  test('an Upgrade that Connection does not name is ignored', async () => {
     const { lines, answered } = await through(get(['Upgrade: websocket']));
     expect(answered.status).toBe(200);
     expect(lines.join('\n').toLowerCase()).not.toContain('upgrade');

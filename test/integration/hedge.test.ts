@@ -5,7 +5,7 @@ import { type OriginExchange, type Step, startOrigin } from '../support/origin.t
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
-/** Answers quickly until told otherwise, then holds every request for the test to answer. */
+/** Answers quickly until the test holds it, then keeps every request for the test to answer. */
 function switched() {
   const held: OriginExchange[] = [];
   const state = { hold: false };
@@ -52,7 +52,7 @@ const answer = (exchange: OriginExchange | undefined, status: number, body: stri
   exchange?.response.writeHead(status, { 'content-length': Buffer.byteLength(body) }).end(body);
 
 describe('a slow attempt', () => {
-  test('gets a second one beside it; the first good answer counts, and the other’s connection is freed', async () => {
+  test('gets a concurrent second one; the first successful answer is used, and the connection of the other is freed', async () => {
     const { held, hedges, origin, proxy, slow } = await start();
     const sent = slow();
     await origin.untilRequests(2);

@@ -55,7 +55,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(origin.requests[1]?.rawHeaders.join('|')).not.toContain('|:');
   });
 
-  test('sends bodies, of a length that is told or not', async () => {
+  test('sends bodies, with or without a length', async () => {
     const origin = await startOrigin(async ({ body, response }) => void response.end(await body()));
     const { client } = await start(origin);
     const large = 'x'.repeat(1_000_000);
@@ -67,7 +67,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(origin.requests[0]?.url).toBe('/things?q=%2F');
   });
 
-  test('is told by problem+json what the proxy itself has to say', async () => {
+  test('gets errors of the proxy as problem+json', async () => {
     const origin = await startOrigin(hang());
     const { client } = await start(origin, '    retry: off\n    timeouts: { total: 50ms }\n');
     expect(await ask(client, { ':path': '/nowhere' })).toMatchObject({
@@ -101,7 +101,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(Object.keys(reply.headers)).not.toContain('http2-settings');
   });
 
-  test('is told of a status that HTTP/2 does not have', async () => {
+  test('gets an error for a status that HTTP/2 does not have', async () => {
     const odd = 'HTTP/1.1 799 Odd\r\ncontent-length: 3\r\n\r\nodd';
     const { client } = await start(await startRawOrigin(answer(odd)));
     const reply = await ask(client, { ':path': '/api/' });
@@ -340,7 +340,7 @@ test('what still runs after drain_timeout is cut', async () => {
   await stopped;
 });
 
-test('nor does an upload that nobody waits for keep a proxy from stopping', async () => {
+test('nor does an abandoned upload keep a proxy from stopping', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(({ response }) => void response.end('enough'));
   const proxy = await startBreakwater(ON + apiConfig(origin), { clock });

@@ -339,7 +339,7 @@ describe('what failed', () => {
 
   test.each([
     ['before its length is here', [0x88, 0x0f, 0x0d, 0x01, 0x39]],
-    ['of a length that nobody said', [0x88]],
+    ['of an unknown length', [0x88]],
   ])('nor one whose stream is given back without a fault, %s', async (_when, fields) => {
     // :status 200, content-length 9 or none; four bytes; RST_STREAM(NO_ERROR), which no node:http2 server sends.
     const head = Buffer.from(fields);
@@ -631,7 +631,7 @@ async function untilIdle(proxy: Breakwater): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A way to `origin` that can be frozen: what is sent then reaches nobody. */
+/** A way to `origin` that can be frozen: bytes that are sent then arrive nowhere. */
 async function startRelay(origin: { port: number }): Promise<{ url: string; freeze(): void }> {
   const pairs: [Socket, Socket][] = [];
   const server = createTcpServer((near) => {

@@ -175,7 +175,7 @@ describe('what is passed on', () => {
     stream.close();
   });
 
-  test('not after the head: what comes late is the next message, which nobody asked for', async () => {
+  test('not after the head: later bytes are the next message, which was not requested', async () => {
     const { client } = await start([answer(bytes(replyBytes(200, [], 'ok'), hint('/late')))]);
     await client.send(GET);
     expect((await client.readReply()).body.toString()).toBe('ok');

@@ -39,7 +39,7 @@ test('the packed package works in an empty folder', { timeout: NPM_MS }, async (
   });
   const [, url = ''] = await proxy.untilPrinted(/listening on (http:[^"]+)/);
   expect((await fetch(`${url}/no-such-mount`)).status).toBe(404);
-  // The monitor page's files are beside the bundle.
+  // The files of the monitor page are next to the bundle.
   const [, admin = ''] = proxy.out.match(/"admin":"(http:[^"]+)"/) ?? [];
   for (const name of readdirSync('src/admin/dashboard').filter((entry) =>
     /\.(html|css|js|svg)$/.test(entry),

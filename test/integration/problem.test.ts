@@ -164,7 +164,7 @@ describe('idempotency keys', () => {
     expect(origin.requests.at(-1)?.headers['idempotency-key']).not.toBe(keys[0]);
   });
 
-  test('an empty one is none, and does not stay beside the one that is made', async () => {
+  test('an empty one counts as missing, and is replaced by a new one', async () => {
     const origin = await startOrigin(ok());
     const { client } = await call(config(origin, 'inject'), post('Idempotency-Key: \r\n'));
     await client.readReply();

@@ -45,7 +45,7 @@ async function limit(proxy: Breakwater, headers = ''): Promise<void> {
   for (const _ of LIMITED) await (await send(proxy, headers)).readReply();
 }
 
-test('a call that was told to wait is retried behind the gate, and its wait burns no attempt', async () => {
+test('a call with a Retry-After is retried behind the gate, and its wait uses no attempt', async () => {
   const { clock, origin, proxy } = await start([...LIMITED, ok('probe'), ok('second')]);
   const first = await send(proxy);
   await clock.untilAsleep();
@@ -255,7 +255,7 @@ test('quota outside the breaker: waiting is no failure, and the refusal is not t
   expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.breaker?.state).toBe('closed');
 });
 
-test('a quota that is used up for good: nobody waits for it, and it is said so', async () => {
+test('a quota that is used up for good: no call waits for it, and the reply says so', async () => {
   const rule =
     '    errors: { rules: [{ status: 429, body: { /code: insufficient_quota }, means: permanent, throttled: true }] }\n';
   const { proxy, origin } = await start(

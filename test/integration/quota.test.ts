@@ -24,7 +24,7 @@ async function burst(proxy: Breakwater, count: number, headers = ''): Promise<Ra
 
 const statuses = (replies: readonly RawReply[]) => new Set(replies.map((reply) => reply.status));
 
-test('200 calls at once, 20 a second allowed and configured: nobody sees a 429, the upstream neither, in 10 s', async () => {
+test('200 calls at once, 20 a second allowed and configured: no client gets a 429, and the upstream sends none, in 10 s', async () => {
   const clock = new FakeClock();
   const { origin, seen } = await startQuotaOrigin(clock, { limit: 20, periodMs: 1_000 });
   const proxy = await startTidy(apiConfig(origin, `${LONG}    quota: 20/s\n`), { clock });
@@ -37,7 +37,7 @@ test('200 calls at once, 20 a second allowed and configured: nobody sees a 429, 
   expect(took).toBeLessThanOrEqual(11_000);
 });
 
-test('200 calls at once, 20 a second allowed and said in headers: learned from the first reply, nobody sees a 429', async () => {
+test('200 calls at once, 20 a second allowed and said in headers: learned from the first reply, no client gets a 429', async () => {
   const clock = new FakeClock();
   const { origin, seen } = await startQuotaOrigin(clock, {
     limit: 20,

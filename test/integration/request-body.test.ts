@@ -183,7 +183,7 @@ test('a truncated upload never looks whole to the upstream, however the upstream
 });
 
 describe('a large upload', () => {
-  /** Sends `bytes` as fast as they are taken; `stuck` tells how many were when nobody took more. */
+  /** Sends `bytes` as fast as they are taken; `stuck` is their number when no more were taken. */
   async function upload(client: RawClient, bytes: number, held: () => boolean) {
     let sent = 0;
     const piece = Buffer.alloc(64 * 1024, 'u');

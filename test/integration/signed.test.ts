@@ -12,7 +12,7 @@ import { startTidy, untilState } from '../support/tidy.ts';
 const KEY = 'secret';
 const BODY = '{"amount":100}';
 
-/** What SigV4 and its kin sign: method, target, some fields as they are, and the body. */
+/** SigV4 and similar schemes sign method, target, some fields as they are, and the body. */
 const SIGNED = ['host', 'date', 'x-amz-date', 'content-type', 'x-custom'] as const;
 
 function signature(method: string, target: string, field: (name: string) => string, body: string): string {
@@ -87,7 +87,7 @@ describe('signed calls', () => {
     expect([reply.status, rawHeader(reply, 'breakwater-attempts')]).toEqual([201, '3']);
     const names = origin.requests.map(({ rawHeaders }) => rawHeaders.filter((_, i) => i % 2 === 0));
     const sent = ['date', 'x-amz-date', 'content-type', 'x-custom', 'Authorization', 'via'];
-    // What is ours: the upstream's Host, the connection's own fields, Via. Nothing else.
+    // Fields of the proxy: the upstream's Host, those of the connection, Via. Nothing else.
     const framing = /^(host|connection|content-length)$/i;
     for (const own of names) expect(own.filter((name) => !framing.test(name))).toEqual(sent);
   });
@@ -133,7 +133,7 @@ describe('signed calls', () => {
     expect(origin.requests.length).toBe(1);
     const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
     expect(metrics).toMatch(/breakwater_rejected_total\{.*reason="signature_age"\} 1/);
-    // Another, signed anew, goes.
+    // Another one, with a new signature, is sent.
     expect((await (await get(proxy)).readReply()).status).toBe(200);
   });
 
@@ -207,7 +207,7 @@ describe('signed: in the configuration', () => {
     ['resume: true', 'write resume: off'],
     ['cache: 2m', 'write cache: off'],
     ['durable: on', 'durable requests outlive their signature'],
-  ])('refuses %s beside it', (line, message) => {
+  ])('refuses %s together with it', (line, message) => {
     expect(problems('signed: true', line)).toEqual([expect.stringMatching(/^config\.yaml:4:/)]);
     expect(problems('signed: true', line)[0]).toContain(message);
     expect(problems('signed: off', line)).toEqual([]);

@@ -27,7 +27,7 @@ test('a stream’s head comes before its first event, and each event as it is wr
 });
 
 describe('a client that does not read', () => {
-  /** Writes for as long as somebody takes it; `stuck` resolves when nobody does. */
+  /** Writes while the reader accepts bytes; `stuck` resolves when it stops. */
   function pour(bytes: number) {
     const state = { written: 0, stuck: Promise.withResolvers<void>() };
     const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -81,7 +81,7 @@ describe('a client that does not read', () => {
     expect((await proxy.untilEnded(1))[0]?.outcome).toBe(before.length === 0 ? 'ok' : 'rescued');
   });
 
-  test('is not the upstream’s gap: the idle timeout waits for whoever holds it back', async () => {
+  test('is not a pause of the upstream: the idle timeout waits for a slow client', async () => {
     const { state, step } = pour(64 * MIB);
     const clock = new FakeClock();
     const origin = await startOrigin(step);

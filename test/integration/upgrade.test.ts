@@ -69,7 +69,7 @@ async function shake(proxy: Breakwater, bytes = handshakeBytes()): Promise<RawCl
   return client;
 }
 
-/** What follows the head of the 101. */
+/** Bytes after the head of the 101. */
 function tunnelled(client: RawClient): string {
   const text = client.received.toString('latin1');
   return text.slice(text.indexOf('\r\n\r\n') + 4);
@@ -543,7 +543,7 @@ describe('what is no handshake', () => {
     for (const { headers } of origin.requests) expect(headers).not.toHaveProperty('upgrade');
   });
 
-  test('a 101 that nobody asked for is a 502', async () => {
+  test('a 101 that was not requested is a 502', async () => {
     const origin = await startRawOrigin(answer(SWITCHED));
     const proxy = await startTidy(apiConfig(origin, '    retry: off\n'));
     expect((await request(`${proxy.url}/api/`)).statusCode).toBe(502);
@@ -632,7 +632,7 @@ describe('the end', () => {
     },
   );
 
-  test('an upstream that speaks on when nobody is left to listen is cut', async () => {
+  test('an upstream that still sends after its client has gone is cut', async () => {
     const clock = new FakeClock();
     const { far, client, proxy } = await bareTunnel({ clock });
     far.removeAllListeners('end');
