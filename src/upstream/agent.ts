@@ -4,33 +4,33 @@ import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 
 export interface AgentOptions extends ConnectorOptions {
-  /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
+  /** An idle connection is closed after this time, or earlier if the upstream's Keep-Alive field says so. */
   readonly keepAliveMs: number;
-  /** A connection older than this takes no new attempt, so that DNS changes are followed. */
+  /** A connection older than this gets no new attempts, so that changes in DNS take effect. */
   readonly maxAgeMs: number;
   readonly http2: 'off' | 'auto' | 'require';
 }
 
-/** What sends requests: undici's Dispatcher, as far as it is used here. */
+/** Sends requests: the part of undici's Dispatcher that is used here. */
 export type Sender = Pick<Dispatcher, 'dispatch'>;
 
 /** All connections to one upstream. */
 export interface Agent {
   readonly requests: Sender;
   /**
-   * Where handshakes go: HTTP/1.1 only, and always on a new connection, because a handshake that meets its end on a
-   * connection that the upstream had just given up must not be sent again.
+   * Sends WebSocket handshakes, over HTTP/1.1 and always on a new connection. On a reused one, the upstream may just have
+   * closed it, and a handshake must not be repeated.
    */
   readonly handshakes: Sender;
-  /** Open connections, idle ones included; those that have become tunnels are not. */
+  /** The number of open connections, idle ones included, tunnels excluded. */
   connections(): number;
-  /** No call can be sent after this. */
+  /** Closes idle connections. No call can be sent after this. */
   close(): void;
 }
 
 /**
- * Connections are kept alive and used again, TLS is verified, and private addresses are refused after resolving, on the
- * very addresses that the socket then connects to, unless allowed.
+ * Creates the connections to one upstream. They are reused, and TLS is verified. Unless allowed, private addresses are
+ * refused after DNS resolution, on the same addresses to which the socket connects.
  */
 export function createAgent(origin: string, options: AgentOptions, deps: ConnectorDeps): Agent {
   const { http2, connectTimeoutMs, keepAliveMs, maxAgeMs } = options;

@@ -11,20 +11,21 @@ import { VERIFIED } from './verified.ts';
 export type Connector = buildConnector.connector;
 export type Connected = buildConnector.Callback;
 
-/** TLS to an upstream. It is always verified; what Node trusts is Mozilla's list and NODE_EXTRA_CA_CERTS. */
+/** TLS to an upstream. It is always verified. By default, Mozilla's list and NODE_EXTRA_CA_CERTS are trusted. */
 export interface TlsOptions {
-  /** PEM; trusted in place of Node's list. */
+  /** PEM; trusted instead of the default list. */
   readonly ca: string | undefined;
-  /** PEM; our own certificate with its chain, for upstreams that ask for one, and its key. */
+  /** PEM; the client certificate with its chain. */
   readonly cert: string | undefined;
+  /** PEM; the private key of `cert`. */
   readonly key: string | undefined;
-  /** The name to ask for (SNI) and to verify, where it is not the URL's host. */
+  /** The name to send (SNI) and to verify. Default: the host of the URL. */
   readonly servername: string | undefined;
   readonly minVersion: SecureVersion;
 }
 
 export interface ConnectorOptions {
-  /** To the end of the TLS handshake. */
+  /** From the start to the end of the TLS handshake. */
   readonly connectTimeoutMs: number;
   readonly allowPrivate: boolean;
   readonly tls: TlsOptions;
@@ -37,7 +38,10 @@ export interface ConnectorDeps {
   readonly resolve?: Resolve | undefined;
 }
 
-/** `offerHttp2`: HTTP/2 first, then HTTP/1.1 (ALPN); the socket's `alpnProtocol` tells what the upstream chose. */
+/**
+ * Creates a connector. With `offerHttp2`, ALPN offers HTTP/2 first, then HTTP/1.1; the socket's `alpnProtocol` has the
+ * upstream's choice.
+ */
 export function createConnector(
   { connectTimeoutMs, allowPrivate, tls, proxy }: ConnectorOptions,
   offerHttp2: boolean,
@@ -64,9 +68,9 @@ export function createConnector(
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null);
       socket.once('error', (failure: NodeJS.ErrnoException) => {
-        // A body that ends with its connection is ended by a close, not by a reset (RFC 9112 §8); to undici both are one.
+        // Only a close may end a body without length, not a reset (RFC 9112 §8). undici treats ECONNRESET like a close.
         if (failure.code === 'ECONNRESET') failure.code = 'EPIPE';
-        // An alert that comes after the handshake is an error first and an end second; undici would tell of the end only.
+        // A TLS alert after the handshake causes 'error', then 'end'. undici would report only the end.
         socket.destroy();
       });
       callback(null, socket);

@@ -15,21 +15,21 @@ import { tunnelReply } from './tunnel.ts';
 
 type Controller = Dispatcher.DispatchController;
 
-/** A discarded body up to this size is read to its end, to keep the connection; a larger one is cut. */
+/** A discarded body up to this size is read, so that its connection can be reused. A larger one is aborted. */
 const MAX_DRAIN_BYTES = 64 * 1024;
 
-/** More interim replies than this to one attempt are dropped: they are held in memory, and nobody sends that many. */
+/** Interim replies per attempt. More are dropped, because they are buffered in memory. */
 const MAX_INTERIM = 16;
 
 export interface ExchangeOptions {
   readonly clock: Clock;
-  /** Longest gap between two pieces of a body that somebody waits for. */
+  /** Longest gap between two chunks of a body while a reader waits for it. */
   readonly idleTimeoutMs: number;
 }
 
 /**
- * One request on one connection, told by undici's callbacks. `reply` resolves with the head while the socket stays
- * paused there, so that a policy can judge the reply before any body byte is read.
+ * One request on one connection, driven by undici's callbacks. `reply` resolves with the head and leaves the socket paused,
+ * so that policies can classify the reply before any byte of the body is read.
  */
 export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly reply: Promise<Reply>;
@@ -42,7 +42,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #listeners: Array<(end: BodyEnd) => void> | undefined;
   #controller: Controller | undefined;
   #interims = 0;
-  #held: Interim[] | undefined;
+  #bufferedInterims: Interim[] | undefined;
   #sink: BodySink | undefined;
   #sent: Sent = 'not_sent';
   #discarded = false;
@@ -50,14 +50,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #onHeldBack: (() => void) | undefined;
   #idle: Timer | undefined;
   #lastByteAt = 0;
-  #heldBack = false;
+  #paused = false;
   #end: BodyEnd | undefined;
   #error: ProxyError | undefined;
 
-  /**
-   * The attempt's signal has not been aborted; `source` is what undici was given as the request's body, and is closed with
-   * the exchange.
-   */
+  /** The signal of `attempt` must not be aborted. `source` is the request body that undici sends; the exchange closes it. */
   constructor(upgrade: Call['upgrade'], attempt: Attempt, source: BodySource, options: ExchangeOptions) {
     this.#settle = Promise.withResolvers<Reply>();
     this.reply = this.#settle.promise;
@@ -88,19 +85,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       status < 100 ? `the upstream sent the invalid status ${status}` : framingError(framingOf(headers));
     if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
     controller.pause();
-    this.#settle.resolve({ status, statusText, headers, body: this, interim: this.#held });
+    this.#settle.resolve({ status, statusText, headers, body: this, interim: this.#bufferedInterims });
   }
 
-  /** All but 100, which is an answer to an expectation that is not passed on (RFC 9110 §15.2). */
+  /** Forwards interim replies, except 100: it answers an expectation, which is not forwarded (RFC 9110 §15.2). */
   #onInterim(controller: Controller, status: number): void {
     const { last, onInterim } = this.#attempt;
     if (status === 100 || onInterim === undefined || ++this.#interims > MAX_INTERIM) return;
     const interim = { status, headers: rawHeaders(controller) };
     if (last) onInterim(interim);
-    else (this.#held ??= []).push(interim);
+    else (this.#bufferedInterims ??= []).push(interim);
   }
 
-  /** The connection is ours from here on: undici has let go of it. */
+  /** undici has handed over the connection. */
   onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
     try {
       this.#settle.resolve(tunnelReply(this.#upgrade ?? '', rawHeaders(controller), socket as Socket));
@@ -113,21 +110,21 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseData(controller: Controller, chunk: Buffer): void {
     if (this.#idle !== undefined) this.#lastByteAt = this.#options.clock.now();
     if (this.#sink !== undefined) {
-      if (this.#sink.destroyed) return this.#cut(controller);
+      if (this.#sink.destroyed) return this.#abandon(controller);
       if (this.#sink.write(chunk)) return;
-      this.#heldBack = true;
+      this.#paused = true;
       controller.pause();
       this.#onHeldBack?.();
       this.#onHeldBack = undefined;
       return;
     }
     this.#drained += chunk.length;
-    // Bytes that come before anybody takes them (undici may push them on when the upstream has closed) are lost: break off.
+    // Bytes before `pipeTo` would be lost. undici can emit them, although paused, when the upstream closes.
     if (!this.#discarded || this.#drained > MAX_DRAIN_BYTES) controller.abort(new Error('body discarded'));
   }
 
-  /** Whoever took the body has gone, maybe before the call heard of it: that is not the upstream's breaking off. */
-  #cut(controller: Controller): void {
+  /** Aborts because the sink is destroyed, which may precede the abort of the call. It is not the upstream's failure. */
+  #abandon(controller: Controller): void {
     this.#discarded = true;
     controller.abort(new Error('the reader of the body is gone'));
   }
@@ -151,7 +148,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   // --- the pipeline's side ---
 
   pipeTo(sink: BodySink): void {
-    // undici tells the end of a reply to HEAD together with its head, paused or not.
+    // undici reports the end of a reply to HEAD together with its head, even if paused.
     if (this.#end === 'complete') return void sink.end();
     if (this.#end !== undefined) return void sink.destroy(this.#error);
     this.#sink = sink;
@@ -176,18 +173,18 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #flow(): void {
     this.#controller?.resume();
-    // Most bodies are here by now, in the same packet as their head, and need no timer.
+    // Most bodies arrive in the same packet as their head, and need no timer.
     if (this.#end !== undefined) return;
     this.#lastByteAt = this.#options.clock.now();
     this.#watchIdle(this.#options.idleTimeoutMs);
   }
 
-  /** One timer, set again when it fires early, instead of one reset per chunk. */
+  /** Uses one timer and restarts it if it fires early, instead of a reset per chunk. */
   #watchIdle(ms: number): void {
     const { clock, idleTimeoutMs } = this.#options;
     this.#idle = clock.timer(ms, () => {
-      // While the client holds us back, the gap is not the upstream's.
-      if (this.#heldBack) this.#lastByteAt = clock.now();
+      // During back-pressure from the client, the upstream is not responsible for the gap.
+      if (this.#paused) this.#lastByteAt = clock.now();
       const left = this.#lastByteAt + idleTimeoutMs - clock.now();
       if (left > 0) return this.#watchIdle(left);
       this.#controller?.abort(
@@ -199,15 +196,15 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   readonly #onDrain = (): void => {
-    if (!this.#heldBack) return;
-    this.#heldBack = false;
+    if (!this.#paused) return;
+    this.#paused = false;
     if (this.#idle !== undefined) this.#lastByteAt = this.#options.clock.now();
     this.#controller?.resume();
   };
 
   readonly #onAbort = (): void => {
     const reason = this.#abortReason();
-    // Still queued in the pool: there is no controller yet, and the caller must not wait for one.
+    // Without a controller, the request is still queued in the pool, and the caller must not wait.
     this.#settle.reject(reason);
     if (this.#controller === undefined) this.#finish('discarded');
     else this.#controller.abort(reason);
@@ -224,16 +221,16 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#signal.off(this.#onAbort);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
     const listeners = this.#listeners;
-    // Whoever still holds an exchange that has ended must not hold the whole call with it.
+    // A reference to an ended exchange must not keep the whole call in memory.
     this.#listeners = undefined;
     if (listeners !== undefined) for (const listener of listeners) listener(end);
   }
 }
 
-/** Node's own decoder, documented nowhere and used everywhere: `toString('latin1')` takes twice as long to get to it. */
+/** Node's undocumented latin1 decoder. `toString('latin1')` calls it and takes twice as long. */
 type Latin1 = Buffer & { latin1Slice(): string };
 
-/** undici hands a Buffer per name and value over; HTTP/1 header bytes are latin1. */
+/** Decodes undici's header list, which has a Buffer per name and value. HTTP/1 header bytes are latin1. */
 function rawHeaders(controller: Controller): RawHeaders {
   const raw = controller.rawHeaders;
   if (!Array.isArray(raw)) throw new TypeError('undici gave no raw headers for this reply');

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
-// Not from 'undici' itself: its index loads fetch, mocks, caches and WebSockets as well, which is 10 MB and four fifths
-// of the import's time for a proxy that uses none of them. Its exact version is pinned for that reason.
+// A deep import: undici's index also loads fetch, mocks, caches and WebSockets, which takes 10 MB and 80 % of the import
+// time. The exact version of undici is pinned for that reason.
 import Pool from 'undici/lib/dispatcher/pool.js';
 import PoolBase from 'undici/lib/dispatcher/pool-base.js';
 import type { Clock } from '../runtime/clock.ts';
@@ -9,35 +9,34 @@ import type { Connector } from './connector.ts';
 export interface Http1PoolOptions {
   readonly clock: Clock;
   readonly connect: Connector;
-  /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
+  /** An idle connection is closed after this time, or earlier if the upstream's Keep-Alive field says so. */
   readonly keepAliveMs: number;
-  /** A connection older than this takes no new request. */
+  /** A connection older than this gets no new requests. */
   readonly maxAgeMs: number;
 }
 
 /**
- * HTTP/1.1 connections to one origin, one for each request that runs. undici has an age limit too (`clientTtl`), but asks
- * the wall clock for the age of every busy connection whenever one is looked for: at thirty at once, a twentieth of what a
- * call costs.
+ * HTTP/1.1 connections to one origin, one per running request. undici's own age limit (`clientTtl`) is not used. It reads
+ * the wall clock for every busy connection at each dispatch: with 30 connections, 5 % of the cost of a call.
  */
 export class Http1Pool {
   readonly #pool: Pool;
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
-  /** When each connection was made, oldest first. */
+  /** The opening time of each connection, oldest first. */
   readonly #connectedAt = new Map<Dispatcher, number>();
   #open = 0;
-  /** Before this moment none is too old. */
+  /** No connection is too old before this time. */
   #nextCheckAt = Infinity;
 
   constructor(origin: string, { clock, connect, keepAliveMs, maxAgeMs }: Http1PoolOptions) {
     this.#clock = clock;
     this.#maxAgeMs = maxAgeMs;
     this.#pool = new Pool(origin, {
-      // Our own clock ends what takes too long: undici's timers above a second are half a second coarse.
+      // The proxy has its own timeouts. undici's timers above one second are inexact by half a second.
       headersTimeout: 0,
       bodyTimeout: 0,
-      // The exchange takes raw header lists, and HTTP/1.1 has a connection for each attempt.
+      // HTTP/2 has its own pool, and the exchange needs raw header lists.
       allowH2: false,
       keepAliveTimeout: keepAliveMs,
       keepAliveMaxTimeout: keepAliveMs,
@@ -51,7 +50,7 @@ export class Http1Pool {
     });
   }
 
-  /** Open connections: idle ones, and those that are too old and end with their request, included. */
+  /** The number of open connections, idle and retired ones included. */
   get size(): number {
     return this.#open;
   }
@@ -62,9 +61,9 @@ export class Http1Pool {
     return this.#pool.dispatch(options, handler);
   }
 
-  /** Nothing can be sent after this. */
+  /** No request can be sent after this. */
   close(): void {
-    // A second signal stops us a second time.
+    // A second signal of the system calls this a second time.
     if (!this.#pool.closed) void this.#pool.close();
   }
 
@@ -75,7 +74,7 @@ export class Http1Pool {
     this.#connectedAt.set(connection, now);
   }
 
-  /** They finish the request that they have. */
+  /** Retires connections that are too old. They finish their current request. */
   #retire(now: number): void {
     for (const [connection, at] of this.#connectedAt) {
       this.#nextCheckAt = at + this.#maxAgeMs;

@@ -2,51 +2,51 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { outliveStreams } from '../runtime/http2-handles.ts';
-import { type Carrier, type Handler, Http2Exchange, type Request } from './http2-exchange.ts';
+import { type StreamOwner, type Handler, Http2Exchange, type Request } from './http2-exchange.ts';
 
 export interface Http2ConnectionOptions {
   readonly origin: URL;
   readonly clock: Clock;
   readonly keepAliveMs: number;
   readonly maxAgeMs: number;
-  /** How long a silent upstream may take to answer a PING. */
+  /** Time for the answer to a PING, in milliseconds. */
   readonly pingTimeoutMs: number;
-  /** Requests may be waiting, and there may be room for them, here or nowhere. */
+  /** Called when the capacity changes or the connection closes, so that waiting requests can be dispatched. */
   readonly onChange: () => void;
   readonly onHttp1Required: () => void;
 }
 
-/** More at once go on another connection, so that one lost packet does not hold all of them up. */
+/** Streams per connection. More requests use another connection, so that one lost packet does not delay them all. */
 const MAX_STREAMS = 100;
 
 /**
- * Pairs of a reply's head, its status too. Node's default is 128, and it resets a stream that has more. By HTTP/1.1 the bytes
- * alone are bounded; so many fields need more of them.
+ * Fields in a reply head, pseudo-fields included. Node resets a stream with more; its default is 128. HTTP/1.1 bounds only
+ * the bytes, and its bound is reached before this number.
  */
 const MAX_HEADER_PAIRS = 4_096;
 
-/** undici's, which keeps a stream of 100 Mbit/s going over 20 ms. */
+/** The flow-control window of a stream, as in undici: enough for 100 Mbit/s at 20 ms. */
 const WINDOW_BYTES = 256 * 1024;
 
 /**
- * One connection that carries many requests. It takes no more of them (and closes after the last) once it is too old, has
- * idled, was told to go away, or leaves a PING unanswered.
+ * One HTTP/2 connection with many streams. It takes no new requests, and closes after the last one, once it is too old, has
+ * been idle, or received GOAWAY. An unanswered PING destroys it.
  */
-export class Http2Connection implements Carrier {
+export class Http2Connection implements StreamOwner {
   readonly session: ClientHttp2Session;
   lastStreamId = Number.POSITIVE_INFINITY;
   readonly #options: Http2ConnectionOptions;
-  readonly #bornAt: number;
+  readonly #openedAt: number;
   #streams = 0;
-  /** Its settings are here: until then it is not known how many streams the upstream allows. */
-  #met = false;
+  /** Whether SETTINGS have arrived. Before that, the upstream's stream limit is not known. */
+  #settingsReceived = false;
   #retired = false;
   #idle: Timer | undefined;
   #ping: Timer | undefined;
 
   constructor(socket: Socket, options: Http2ConnectionOptions) {
     this.#options = options;
-    this.#bornAt = options.clock.now();
+    this.#openedAt = options.clock.now();
     const session = connect(options.origin, {
       createConnection: () => socket,
       maxHeaderListPairs: MAX_HEADER_PAIRS,
@@ -55,14 +55,14 @@ export class Http2Connection implements Carrier {
     this.session = session;
     outliveStreams(session);
     session.on('remoteSettings', () => {
-      this.#met = true;
+      this.#settingsReceived = true;
       options.onChange();
     });
     session.on('goaway', (_code, lastStreamId) => {
       this.lastStreamId = Math.min(this.lastStreamId, lastStreamId);
       this.retire();
     });
-    // Each stream is told of it too.
+    // Each stream gets the error too.
     session.on('error', () => undefined);
     session.on('close', () => {
       this.#retired = true;
@@ -76,27 +76,29 @@ export class Http2Connection implements Carrier {
     return this.session.destroyed;
   }
 
-  /** Whether another request may be sent here now. */
-  get room(): boolean {
+  /** Whether another request can be sent now. */
+  get hasCapacity(): boolean {
     const { clock, maxAgeMs } = this.#options;
-    if (!this.#retired && clock.now() - this.#bornAt > maxAgeMs) this.retire();
+    if (!this.#retired && clock.now() - this.#openedAt > maxAgeMs) this.retire();
     if (this.#retired || this.#ping !== undefined || this.session.closed || this.closed) return false;
-    const allowed = this.#met ? (this.session.remoteSettings.maxConcurrentStreams ?? MAX_STREAMS) : 1;
+    const allowed = this.#settingsReceived
+      ? (this.session.remoteSettings.maxConcurrentStreams ?? MAX_STREAMS)
+      : 1;
     return this.#streams < Math.min(allowed, MAX_STREAMS);
   }
 
-  /** Whether there will be room without any stream having to end. */
-  get meeting(): boolean {
-    return !this.#met && !this.#retired && !this.closed;
+  /** Whether capacity is expected soon without the end of a stream. */
+  get awaitsSettings(): boolean {
+    return !this.#settingsReceived && !this.#retired && !this.closed;
   }
 
   dispatch(request: Request, handler: Handler): void {
     this.#idle?.cancel();
     this.#streams++;
-    if (!new Http2Exchange(this, handler).start(request, this.#options.origin)) this.released();
+    if (!new Http2Exchange(this, handler).start(request, this.#options.origin)) this.streamClosed();
   }
 
-  /** What runs here may end; nothing new begins. */
+  /** Takes no new requests. Running ones continue. */
   retire(): void {
     this.#retired = true;
     if (!this.session.closed && !this.closed) this.session.close();
@@ -104,7 +106,7 @@ export class Http2Connection implements Carrier {
 
   // --- the exchanges' side ---
 
-  released(): void {
+  streamClosed(): void {
     this.#streams--;
     const { clock, keepAliveMs, onChange } = this.#options;
     onChange();
@@ -113,7 +115,7 @@ export class Http2Connection implements Carrier {
     this.#idle = clock.timer(keepAliveMs, () => this.retire());
   }
 
-  suspect(): void {
+  checkAlive(): void {
     if (this.#ping !== undefined || this.#retired || this.closed) return;
     const { clock, pingTimeoutMs, onChange } = this.#options;
     this.#ping = clock.timer(pingTimeoutMs, () => this.session.destroy());

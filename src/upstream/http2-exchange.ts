@@ -9,17 +9,17 @@ import { fieldsOf, lengthOf, replyFields, resetName } from './http2-fields.ts';
 export type Handler = Dispatcher.DispatchHandler;
 export type Request = Dispatcher.DispatchOptions;
 
-/** What an exchange needs to know of its connection, and tells it. */
-export interface Carrier {
+/** The connection of an exchange. */
+export interface StreamOwner {
   readonly session: ClientHttp2Session;
-  /** The last stream that the upstream has said (GOAWAY) it may have looked at. */
+  /** The last stream that the upstream may have processed, by its GOAWAY. */
   readonly lastStreamId: number;
-  /** Nothing was heard in time: is anybody there? */
-  suspect(): void;
-  /** The upstream wants HTTP/1.1 for this (RFC 9113 §7). */
+  /** Sends a PING, because the upstream was silent. */
+  checkAlive(): void;
+  /** The upstream requires HTTP/1.1 (RFC 9113 §7). */
   http1Required(): void;
   /** The stream has closed. */
-  released(): void;
+  streamClosed(): void;
 }
 
 const {
@@ -30,12 +30,12 @@ const {
   NGHTTP2_REFUSED_STREAM,
 } = constants;
 
-/** RFC 9113 §8.7: the upstream has not begun to process the request. */
-const NOT_LOOKED_AT: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED]);
+/** Reset codes which state that the upstream has not processed the request (RFC 9113 §8.7). */
+const NOT_PROCESSED: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED]);
 
 /**
- * One request on one stream, told to the handler as undici tells those of HTTP/1.1. (Not undici's own HTTP/2: of a reply
- * that is paused it loses the bytes that arrive together with its trailers, and calls it whole; 8.12.4.)
+ * One request on one stream, with the callbacks of undici's HTTP/1.1. undici's own HTTP/2 (8.12.4) is not used. For a
+ * paused reply, it loses the bytes that arrive together with the trailers, and reports the reply as complete.
  */
 export class Http2Exchange implements Dispatcher.DispatchController {
   aborted = false;
@@ -43,21 +43,21 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   reason: Error | null = null;
   rawHeaders: string[] | null = null;
   rawTrailers: string[] | null = null;
-  readonly #carrier: Carrier;
+  readonly #connection: StreamOwner;
   readonly #handler: Handler;
   #stream: ClientHttp2Stream | undefined;
   #length: number | undefined;
   #received = 0;
   #done = false;
-  /** All of the reply is here. */
+  /** Whether the whole reply has arrived. */
   #ended = false;
 
-  constructor(carrier: Carrier, handler: Handler) {
-    this.#carrier = carrier;
+  constructor(connection: StreamOwner, handler: Handler) {
+    this.#connection = connection;
     this.#handler = handler;
   }
 
-  /** True if a stream was opened; its end is `released`. */
+  /** Sends the request. True if a stream was opened; its end calls `streamClosed`. */
   start(request: Request, origin: URL): boolean {
     this.#handler.onRequestStart?.(this, {});
     if (this.#done) return false;
@@ -65,7 +65,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     const endStream = body === null || body === undefined;
     let stream: ClientHttp2Stream;
     try {
-      stream = this.#carrier.session.request(fieldsOf(request, origin), { endStream });
+      stream = this.#connection.session.request(fieldsOf(request, origin), { endStream });
     } catch (error) {
       this.#fail(new ProxyError('bad_request', toProxyError(error, 'not_sent').message, { cause: error }));
       return false;
@@ -87,18 +87,18 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     this.#stream?.resume();
   }
 
-  /** Resets the stream; the others on its connection go on. */
+  /** Resets the stream. Others on the connection are not affected. */
   abort(reason: Error): void {
     if (this.#done) return;
     this.aborted = true;
     this.reason = reason;
-    if (reason instanceof ProxyError && isSilence(reason)) this.#carrier.suspect();
+    if (reason instanceof ProxyError && isSilence(reason)) this.#connection.checkAlive();
     this.#fail(reason);
   }
 
   #listen(stream: ClientHttp2Stream, method: string): void {
-    // To node:http2 a reset without an error code (RFC 9113 §8.1) ends a body like any end, but for one thing: only at a
-    // true end (END_STREAM) the stream is not closed yet when its body is.
+    // node:http2 reports a reset with NO_ERROR (RFC 9113 §8.1) like a normal end. The difference: after END_STREAM, the stream
+    // is not closed yet when its body ends.
     const push = stream.push.bind(stream);
     stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
       if (chunk === null && !stream.closed) this.#ended = true;
@@ -109,7 +109,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
       this.#length = lengthOf(raw, method);
       this.#head(raw);
       if (this.#done) return;
-      // The head is the whole reply, and is told as such: gRPC knows an error (trailers-only) by that.
+      // The head is the whole reply. gRPC recognises an error (trailers-only) by that.
       if ((flags & NGHTTP2_FLAG_END_STREAM) === 0) return void stream.on('data', this.#onData);
       this.#ended = true;
       this.#onEnd(stream);
@@ -121,7 +121,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     stream.on('error', (error) => this.#fail(this.#failureOf(stream, error)));
     stream.on('close', () => {
       this.#fail(this.#failureOf(stream, undefined));
-      this.#carrier.released();
+      this.#connection.streamClosed();
     });
   }
 
@@ -138,7 +138,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     this.#handler.onResponseData?.(this, chunk);
   };
 
-  /** node:http2 ends a stream as if it were whole also when the connection or the upstream has cut it. */
+  /** Checks completeness, because node:http2 emits 'end' also for a stream that was cut. */
   #onEnd(stream: ClientHttp2Stream): void {
     if (this.#done) return;
     const cut = !this.#ended || stream.rstCode !== NGHTTP2_NO_ERROR || this.rawHeaders === null;
@@ -149,7 +149,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     }
     this.#done = true;
     this.#handler.onResponseEnd?.(this, {});
-    // The answer is here; what is left of the request would be sent to nobody (RFC 9113 §8.1).
+    // The reply is complete, so the rest of the request is not needed (RFC 9113 §8.1).
     if (!stream.writableEnded) stream.destroy(cancellation());
   }
 
@@ -161,11 +161,11 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   }
 
   #failureOf({ rstCode, id = 0 }: ClientHttp2Stream, cause: Error | undefined): Error {
-    if (rstCode === NGHTTP2_HTTP_1_1_REQUIRED) this.#carrier.http1Required();
+    if (rstCode === NGHTTP2_HTTP_1_1_REQUIRED) this.#connection.http1Required();
     const said = this.#resetBy(rstCode);
-    if (NOT_LOOKED_AT.has(rstCode ?? 0) || id > this.#carrier.lastStreamId)
+    if (NOT_PROCESSED.has(rstCode ?? 0) || id > this.#connection.lastStreamId)
       return new ProxyError('connection_terminated', said, { cause, sent: 'not_sent' });
-    // A reset; CANCEL is no error to node:http2, and is also what it says when the connection is gone.
+    // A reset. node:http2 treats CANCEL as no error, and also reports it for a lost connection.
     if (cause === undefined || ('code' in cause && cause.code === 'ERR_HTTP2_STREAM_ERROR')) {
       const what = cause === undefined ? 'the upstream closed the connection or cancelled the stream' : said;
       return new ProxyError('connection_terminated', what, { cause, sent: 'sent_unknown' });
@@ -173,7 +173,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     return cause;
   }
 
-  /** node:http2 resets a stream by this code where the head of its reply exceeds our limits, and tells it like a reset of the peer. */
+  /** Describes a reset. node:http2 uses ENHANCE_YOUR_CALM itself if a reply head exceeds the proxy's limits. */
   #resetBy(code: number | undefined): string {
     const name = resetName(code);
     if (code !== NGHTTP2_ENHANCE_YOUR_CALM || this.rawHeaders !== null)
@@ -187,7 +187,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
         if (this.#done) return;
         if (!stream.write(chunk)) await drained(stream);
       }
-      // Also of a source that was closed because the exchange is over; then its stream has been reset before.
+      // A source that was closed with its exchange ends here too; its stream is already reset.
       stream.end();
     } catch (error) {
       this.abort(error as Error);
@@ -198,8 +198,8 @@ export class Http2Exchange implements Dispatcher.DispatchController {
 let cancelled: Error | undefined;
 
 /**
- * Node's own AbortError: the one error that node:http2 sends as RST_STREAM(CANCEL). Its `stream.close(CANCEL)` ends the body
- * in good order first (END_STREAM), so that half an upload would look whole.
+ * Node's AbortError, the only error that node:http2 sends as RST_STREAM(CANCEL). `stream.close(CANCEL)` would send
+ * END_STREAM first, so that a partial upload would look complete.
  */
 function cancellation(): Error | undefined {
   cancelled ??=

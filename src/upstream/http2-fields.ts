@@ -1,10 +1,10 @@
 import type { Dispatcher } from 'undici';
 import { headerOf } from '../http/headers.ts';
 
-/** Fields of HTTP/1.1's connection management that the proxy has not taken away already (RFC 9113 §8.2.2). */
+/** Fields of HTTP/1.1 connections that were not removed before (RFC 9113 §8.2.2). */
 const NOT_IN_HTTP2: ReadonlySet<string> = new Set(['http2-settings', 'host']);
 
-/** A request's head as HTTP/2 writes it: pseudo-fields first, names in lower case (RFC 9113 §8.2, §8.3.1). */
+/** A request head for HTTP/2: pseudo-fields first, names in lower case (RFC 9113 §8.2, §8.3.1). */
 export function fieldsOf({ method, path, headers }: Dispatcher.DispatchOptions, origin: URL): string[] {
   const fields = [
     ':method',
@@ -24,7 +24,7 @@ export function fieldsOf({ method, path, headers }: Dispatcher.DispatchOptions, 
   return fields;
 }
 
-/** A reply's head (or its trailers, with status 0) without pseudo-fields. */
+/** Status and fields of a reply head without pseudo-fields. Trailers have status 0. */
 export function replyFields(raw: readonly string[]): { status: number; fields: string[] } {
   let status = 0;
   const fields: string[] = [];
@@ -36,7 +36,7 @@ export function replyFields(raw: readonly string[]): { status: number; fields: s
   return { status, fields };
 }
 
-/** How long a body is said to be; undefined where it is not said, or where it speaks of a body that is not sent. */
+/** The declared length of a body in bytes; undefined if there is none, or if the reply has no body. */
 export function lengthOf(raw: readonly string[], method: string): number | undefined {
   const { status, fields } = replyFields(raw);
   if (method === 'HEAD' || status === 204 || status === 304) return undefined;
@@ -44,7 +44,7 @@ export function lengthOf(raw: readonly string[], method: string): number | undef
   return length === undefined ? undefined : Number(length);
 }
 
-/** RFC 9113 §7, by number. */
+/** Names of error codes (RFC 9113 §7) by number. */
 const RESETS = [
   'NO_ERROR',
   'PROTOCOL_ERROR',

@@ -10,16 +10,16 @@ import type { Handler, Request } from './http2-exchange.ts';
 
 export interface Http2PoolOptions {
   readonly clock: Clock;
-  /** `auto`: HTTP/1.1 where the upstream does not take HTTP/2. `require`: an error; and HTTP/2 also without TLS. */
+  /** `auto`: HTTP/1.1 if the upstream does not offer HTTP/2. `require`: an error in that case, and HTTP/2 also without TLS. */
   readonly mode: 'auto' | 'require';
-  /** Offers HTTP/2. */
+  /** Connects with an offer of HTTP/2. */
   readonly connect: Connector;
-  /** Does not. */
+  /** Connects without that offer. */
   readonly connectHttp1: Connector;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly maxAgeMs: number;
-  /** Takes what HTTP/2 is not spoken for, beginning with a connection on which the upstream has just chosen HTTP/1.1. */
+  /** Creates the pool for requests over HTTP/1.1. It first reuses a connection on which the upstream has chosen HTTP/1.1. */
   readonly http1: (connect: Connector) => Http1Pool;
 }
 
@@ -29,15 +29,15 @@ interface Waiting {
 }
 
 /**
- * The connections to one upstream that may speak HTTP/2. What is chosen in the first handshake (ALPN) holds for HTTP/1.1
- * as long as a connection may live, and is asked again then.
+ * Connections to one upstream that may use HTTP/2. If the upstream chooses HTTP/1.1 (ALPN), this holds for the maximum age
+ * of a connection; then HTTP/2 is offered again.
  */
 export class Http2Pool {
   readonly #origin: URL;
   readonly #options: Http2PoolOptions;
   readonly #http1: Http1Pool;
   readonly #connections = new Set<Http2Connection>();
-  /** Connections that turned out to speak HTTP/1.1 and have not been taken over yet. */
+  /** Connections on which the upstream has chosen HTTP/1.1, until the HTTP/1.1 pool takes them over. */
   readonly #spare: Socket[] = [];
   #waiting: Waiting[] = [];
   #connecting = false;
@@ -50,12 +50,12 @@ export class Http2Pool {
     this.#http1 = options.http1((target, callback) => {
       const socket = this.#spare.pop();
       if (socket === undefined || socket.destroyed) options.connectHttp1(target, callback);
-      // undici would not notice a connection that is there before it has asked for it.
+      // undici does not notice a connection that is delivered synchronously.
       else queueMicrotask(() => callback(null, socket));
     });
   }
 
-  /** Open connections, those that turned out to speak HTTP/1.1 included. */
+  /** The number of open connections, HTTP/1.1 included. */
   get size(): number {
     return this.#connections.size + this.#http1.size;
   }
@@ -76,7 +76,7 @@ export class Http2Pool {
 
   #drain(): void {
     while (this.#waiting.length > 0) {
-      const connection = this.#withRoom();
+      const connection = this.#available();
       if (connection === undefined) break;
       const { request, handler } = this.#waiting.shift() as Waiting;
       connection.dispatch(request, handler);
@@ -84,13 +84,13 @@ export class Http2Pool {
     if (this.#waiting.length > 0) this.#connectMore();
   }
 
-  #withRoom(): Http2Connection | undefined {
-    for (const connection of this.#connections) if (connection.room) return connection;
+  #available(): Http2Connection | undefined {
+    for (const connection of this.#connections) if (connection.hasCapacity) return connection;
     return undefined;
   }
 
   #connectMore(): void {
-    for (const connection of this.#connections) if (connection.meeting) return;
+    for (const connection of this.#connections) if (connection.awaitsSettings) return;
     if (this.#connecting) return;
     this.#connecting = true;
     const { protocol, hostname, port, host } = this.#origin;
@@ -98,11 +98,11 @@ export class Http2Pool {
     this.#options.connect({ protocol, hostname: bare, port, host }, (error, socket) => {
       this.#connecting = false;
       if (error !== null) return this.#failAll(error);
-      this.#took(socket);
+      this.#connected(socket);
     });
   }
 
-  #took(socket: Socket): void {
+  #connected(socket: Socket): void {
     const { mode } = this.#options;
     const chosen = (socket as Partial<TLSSocket>).alpnProtocol;
     if (chosen === 'h2' || (mode === 'require' && this.#origin.protocol === 'http:')) {
@@ -116,7 +116,7 @@ export class Http2Pool {
     socket.on('error', () => undefined);
     this.#spare.push(socket);
     this.#speakHttp1();
-    // Where an idle connection took the call, nobody would ever end it.
+    // If an idle connection took the call, the spare one would never be closed.
     this.#options.clock.timer(0, () => {
       for (const surplus of this.#spare.splice(0)) surplus.destroy();
     });

@@ -3,20 +3,19 @@ import type { LookupFunction } from 'node:net';
 import { isPrivateAddress } from '../http/private-address.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { type Answered, type Resolve, systemLookups } from './shared-lookups.ts';
+import { type LookupCallback, type Resolve, systemLookups } from './shared-lookups.ts';
 
 export interface LookupRules {
   readonly allowPrivate: boolean;
-  /** The resolver must have answered by then; the system's own waits can be much longer. */
+  /** Time for the answer. The system's resolver itself may take much longer. */
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly resolve?: Resolve | undefined;
 }
 
 /**
- * A lookup for sockets: public addresses only, unless private ones are allowed, and each time with another one first, so
- * that the connection after a failed one goes elsewhere. What is checked here is what the socket connects to; it
- * asks no one again.
+ * A DNS lookup for sockets. Unless allowed, it returns no private addresses. The socket connects to exactly these addresses,
+ * without another lookup. Addresses rotate, so that the connection after a failed one uses another address.
  */
 export function createLookup({ allowPrivate, timeoutMs, clock, resolve }: LookupRules): LookupFunction {
   const ask = resolve ?? systemLookups.resolve;
@@ -26,15 +25,15 @@ export function createLookup({ allowPrivate, timeoutMs, clock, resolve }: Lookup
       answer(new ProxyError('dns_timeout', `${hostname} was not resolved within ${timeoutMs} ms`), []),
     );
     let answered = false;
-    const answer: Answered = (error, addresses) => {
+    const answer: LookupCallback = (error, addresses) => {
       if (answered) return;
       answered = true;
       late.cancel();
       const found = error ?? choose(hostname, addresses, allowPrivate);
       if (found instanceof Error) return callback(found, []);
-      const rotated = rotate(found, turn++);
-      const [first] = rotated as [LookupAddress];
-      if (options.all === true) callback(null, rotated);
+      const ordered = rotate(found, turn++);
+      const [first] = ordered as [LookupAddress];
+      if (options.all === true) callback(null, ordered);
       else callback(null, first.address, first.family);
     };
     ask(hostname, { ...options, all: true }, answer);
@@ -53,20 +52,20 @@ function choose(
   return new ProxyError('address_prohibited', message);
 }
 
-/** Within each family: which family comes first is the system's to know (RFC 6724). */
+/** Rotates within each family. The system decides which family is first (RFC 6724). */
 function rotate(addresses: LookupAddress[], turn: number): LookupAddress[] {
   const first = addresses[0]?.family;
   const rest = addresses.filter(({ family }) => family !== first);
   return [
-    ...turned(
+    ...rotated(
       addresses.filter(({ family }) => family === first),
       turn,
     ),
-    ...turned(rest, turn),
+    ...rotated(rest, turn),
   ];
 }
 
-function turned<T>(list: readonly T[], turn: number): T[] {
+function rotated<T>(list: readonly T[], turn: number): T[] {
   const start = list.length === 0 ? 0 : turn % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
 }

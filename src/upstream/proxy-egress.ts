@@ -8,7 +8,7 @@ import { createLookup } from './lookup.ts';
 import type { Resolve } from './shared-lookups.ts';
 import { VERIFIED } from './verified.ts';
 
-/** The HTTP proxy that stands between us and the upstreams. */
+/** The HTTP proxy between this process and the upstreams. */
 export interface EgressProxy {
   readonly protocol: 'http:' | 'https:';
   readonly hostname: string;
@@ -18,7 +18,7 @@ export interface EgressProxy {
 }
 
 interface Options {
-  /** For all of it: to the proxy, its tunnel, the TLS handshake through it. */
+  /** For everything: the connection to the proxy, its tunnel, and the TLS handshake through it. */
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly resolve?: Resolve | undefined;
@@ -27,12 +27,12 @@ interface Options {
 type Connector = buildConnector.connector;
 
 /**
- * Connects by a CONNECT tunnel (RFC 9110 §9.3.6), to `http:` upstreams as well, and lets `secure` speak TLS through it. The
- * proxy resolves the upstream's name, so it is the proxy that decides which addresses are reached.
+ * Connects through a CONNECT tunnel (RFC 9110 §9.3.6), for `http:` upstreams too. `secure` does the TLS handshake in the
+ * tunnel. The proxy resolves the upstream's name, so it also decides which addresses are reached.
  */
 export function throughProxy(proxy: EgressProxy, secure: Connector, options: Options): Connector {
   const { clock, timeoutMs, resolve } = options;
-  // The proxy itself was named by the operator, and is inside as a rule.
+  // The operator has configured the proxy, which is usually in the private network.
   const lookup = createLookup({ allowPrivate: true, timeoutMs, clock, resolve });
   const toProxy = connectorOf({ ...VERIFIED, timeout: timeoutMs, allowH2: false, lookup });
   const address = { protocol: proxy.protocol, hostname: proxy.hostname, port: String(proxy.port) };
@@ -65,13 +65,13 @@ export function throughProxy(proxy: EgressProxy, secure: Connector, options: Opt
   };
 }
 
-/** An honest answer to CONNECT has a head of a few lines. */
+/** Maximum size of the head of an answer to CONNECT, which normally has a few lines. */
 const MAX_HEAD_BYTES = 16 * 1024;
 const HEAD_END = '\r\n\r\n';
 
 /**
- * Asks for a tunnel and reads the head of the answer. node:http cannot be used: it takes an interim answer (1xx, RFC 9110
- * §15.2), which a proxy may send first, for the final one.
+ * Sends CONNECT and reads the head of the answer. node:http is not used, because it takes an interim reply (1xx, RFC 9110
+ * §15.2) for the final one.
  */
 function openTunnel(
   socket: Socket,
@@ -88,12 +88,12 @@ function openTunnel(
     for (;;) {
       const end = received.indexOf(HEAD_END);
       if (end < 0) {
-        if (received.length > MAX_HEAD_BYTES) finish(strange(authority));
+        if (received.length > MAX_HEAD_BYTES) finish(notHttp(authority));
         return;
       }
       const status = STATUS_LINE.exec(received.toString('latin1', 0, end).split('\r\n', 1)[0] ?? '');
       received = received.subarray(end + HEAD_END.length);
-      if (status === null || status[1] === '101') return finish(strange(authority));
+      if (status === null || status[1] === '101') return finish(notHttp(authority));
       if (!status[1]?.startsWith('1')) return answered(status);
     }
   }
@@ -115,7 +115,7 @@ function openTunnel(
   function finish(refusal?: Error): void {
     socket.off('data', onData).off('error', finish).off('close', onClose);
     socket.pause();
-    // What follows the head comes from the other end of the tunnel.
+    // Bytes after the head come from the other end of the tunnel.
     if (refusal === undefined && received.length > 0) socket.unshift(received);
     done(refusal);
   }
@@ -124,7 +124,7 @@ function openTunnel(
 /** RFC 9112 §4. */
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d)(?: (.*))?$/;
 
-const strange = (authority: string): ProxyError =>
+const notHttp = (authority: string): ProxyError =>
   new ProxyError('protocol_error', `answered CONNECT ${authority} with something that is not HTTP/1.1`);
 
 function connectRequest(authority: string, authorization: string | undefined): string {
@@ -137,7 +137,7 @@ function authorityOf({ hostname, protocol, port }: buildConnector.Options): stri
   return `${host}:${port || (protocol === 'https:' ? 443 : 80)}`;
 }
 
-/** Whose failure it was is not to be guessed from the outside. */
+/** Adds the proxy to the message, because the cause does not say which connection failed. */
 function named(cause: Error, where: string): ProxyError {
   const { code, message } = toProxyError(cause, 'not_sent');
   return new ProxyError(code, `${where}: ${message}`, { cause });

@@ -23,8 +23,8 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
     journal.attemptStarted(number);
     attempt.onStart?.();
     try {
-      const came = await dispatch({ dispatcher, origin, body }, call, attempt, options);
-      const reply = call.grpc === undefined ? came : judged(came);
+      const received = await dispatch({ dispatcher, origin, body }, call, attempt, options);
+      const reply = call.grpc === undefined ? received : withGrpcStatus(received);
       journal.attemptAnswered(number, reply, clock.now() - startedAt);
       return reply;
     } catch (error) {
@@ -35,7 +35,7 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
   };
 }
 
-/** What ends here was no attempt: the upstream is not touched. */
+/** Opens the request body. An error here is not an attempt, because the upstream was not contacted. */
 function openBody(call: Call, { signal }: Attempt): BodySource {
   if (signal.aborted) throw toProxyError(signal.reason, 'not_sent');
   try {
@@ -45,8 +45,8 @@ function openBody(call: Call, { signal }: Attempt): BodySource {
   }
 }
 
-/** An error that is all of a reply to gRPC comes with 200; the policies judge it by the status that it stands for. */
-function judged(reply: Reply): Reply {
+/** Maps a trailers-only error of gRPC, which has HTTP status 200, to its equivalent HTTP status for the policies. */
+function withGrpcStatus(reply: Reply): Reply {
   const grpc = reply.status === 200 ? grpcStatusOf(reply.headers) : undefined;
   return grpc === undefined ? reply : { ...reply, status: httpStatusOf(grpc), grpc };
 }
@@ -82,7 +82,7 @@ function dispatch(
       exchange,
     );
   } catch (error) {
-    // undici refuses what it cannot put on the wire before it touches a socket.
+    // undici validates a request before it uses a socket.
     exchange.onResponseError(undefined, toProxyError(error, 'not_sent'));
   }
   return exchange.reply;

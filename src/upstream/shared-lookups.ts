@@ -1,36 +1,39 @@
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 
-export type Answered = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
+export type LookupCallback = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
 
-/** Finds all addresses of a name; `dns.lookup` is one. */
-export type Resolve = (hostname: string, options: LookupOptions & { all: true }, answered: Answered) => void;
+/** Resolves a name to all its addresses. `dns.lookup` implements it. */
+export type Resolve = (
+  hostname: string,
+  options: LookupOptions & { all: true },
+  answered: LookupCallback,
+) => void;
 
 /**
- * Lookups that the system's resolver may hold at once. Each holds a thread of libuv's pool, which has 16 (`main.ts`); the
- * rest stays free for files and the log.
+ * Concurrent lookups of the system's resolver. Each blocks a thread of libuv's pool, which has 16 (`main.ts`). The other
+ * threads stay free for files and the log.
  */
-const MOST_AT_ONCE = 12;
+const MAX_CONCURRENT_LOOKUPS = 12;
 
 interface Lookup {
   readonly ask: () => void;
-  readonly waiting: Answered[];
+  readonly waiting: LookupCallback[];
 }
 
 /**
- * Shares lookups: callers that ask for the same name at the same time wait for one answer. `getaddrinfo` blocks a thread
- * until it ends, and a name server that does not answer makes it take tens of seconds. Without sharing, the calls of one
- * such upstream would take every thread and stop the lookups of all others.
+ * Shares concurrent lookups of the same name. `getaddrinfo` blocks a thread, for tens of seconds if the name server does
+ * not answer. Without sharing, the calls of one such upstream would block all threads, and so the lookups of all others.
  */
 export class SharedLookups {
   readonly #resolve: Resolve;
-  readonly #mostAtOnce: number;
+  readonly #maxConcurrent: number;
   readonly #lookups = new Map<string, Lookup>();
   readonly #queue: Lookup[] = [];
   #running = 0;
 
-  constructor(resolve: Resolve, mostAtOnce: number = MOST_AT_ONCE) {
+  constructor(resolve: Resolve, maxConcurrent: number = MAX_CONCURRENT_LOOKUPS) {
     this.#resolve = resolve;
-    this.#mostAtOnce = mostAtOnce;
+    this.#maxConcurrent = maxConcurrent;
   }
 
   readonly resolve: Resolve = (hostname, options, answered) => {
@@ -46,7 +49,7 @@ export class SharedLookups {
   };
 
   #startNext(): void {
-    if (this.#running >= this.#mostAtOnce) return;
+    if (this.#running >= this.#maxConcurrent) return;
     const next = this.#queue.shift();
     if (next === undefined) return;
     this.#running++;
@@ -58,7 +61,7 @@ export class SharedLookups {
     this.#lookups.delete(key);
     this.#running--;
     this.#startNext();
-    // A copy each: callers rotate and filter.
+    // Each caller gets a copy.
     for (const answered of lookup?.waiting ?? []) answered(error, [...(addresses ?? [])]);
   }
 }

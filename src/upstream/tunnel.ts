@@ -5,11 +5,11 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
 
 /**
- * The upstream's 101 and its connection, which speaks `protocol` from here on. Throws where it speaks another
- * (RFC 9110 §7.8 lets a server choose only from what it was asked for).
+ * The reply for an upstream's 101, with its connection. Throws `protocol_error` if the upstream chose another protocol: it
+ * may choose only from those requested (RFC 9110 §7.8).
  */
 export function tunnelReply(protocol: string, headers: RawHeaders, socket: Socket): Reply {
-  // Nobody else listens between here and whoever takes the connection.
+  // Until the reply is used, the socket has no other listener, and an error would end the process.
   socket.on('error', () => undefined);
   const chosen = headerOf(headers, 'upgrade');
   if (chosen?.trim().toLowerCase() !== protocol) {
@@ -20,24 +20,24 @@ export function tunnelReply(protocol: string, headers: RawHeaders, socket: Socke
   return {
     status: 101,
     statusText: '',
-    // A 101 has no length (RFC 9110 §8.6); with one, its reader would take bytes of the tunnel for a body.
+    // A 101 has no length (RFC 9110 §8.6). With one, a client would read bytes of the tunnel as a body.
     headers: withoutFields(headers, (name) => name === 'content-length'),
-    body: new NoBody(socket),
+    body: new TunnelBody(socket),
     tunnel: socket,
   };
 }
 
-/** Sends handshakes by `handshakes`, all else by `requests`. */
+/** Sends WebSocket handshakes with `handshakes` and other calls with `requests`. */
 export function sendEither(requests: Send, handshakes: Send): Send {
   return (call, attempt) =>
     call.upgrade === undefined ? requests(call, attempt) : handshakes(call, attempt);
 }
 
 /**
- * A 101 has no body, so for every policy the exchange is over with its head: permits go back, timers stop. The
- * connection belongs to whoever takes the reply.
+ * The body of a 101. It ends with the head, so that policies release permits and stop timers. The consumer of the reply owns
+ * the connection.
  */
-class NoBody implements ReplyBody {
+class TunnelBody implements ReplyBody {
   readonly #socket: Socket;
 
   constructor(socket: Socket) {

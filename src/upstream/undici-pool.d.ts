@@ -1,7 +1,7 @@
 declare module 'undici/lib/dispatcher/pool.js' {
   import type { Dispatcher, Pool } from 'undici';
   import type PoolBase from 'undici/lib/dispatcher/pool-base.js';
-  /** With what it has of its base. */
+  /** With a method of its base class. */
   export default class extends Pool {
     [PoolBase.kRetireClient](client: Dispatcher): void;
   }
@@ -9,7 +9,7 @@ declare module 'undici/lib/dispatcher/pool.js' {
 
 declare module 'undici/lib/dispatcher/pool-base.js' {
   const exports: {
-    /** The method that takes a client out of its pool; it finishes what it has. */
+    /** The method that removes a client from its pool. The client finishes its requests. */
     readonly kRetireClient: unique symbol;
   };
   export default exports;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { type Answered, SharedLookups } from '../../src/upstream/shared-lookups.ts';
+import { type LookupCallback, SharedLookups } from '../../src/upstream/shared-lookups.ts';
 
 const ADDRESS = { address: '93.184.216.1', family: 4 };
 
 /** A resolver that answers when the test says so. */
 function resolver(mostAtOnce?: number) {
-  const asked: { name: string; answer: Answered }[] = [];
+  const asked: { name: string; answer: LookupCallback }[] = [];
   const lookups = new SharedLookups((name, _options, answer) => asked.push({ name, answer }), mostAtOnce);
   const ask = (name: string, family?: number) =>
     new Promise<unknown>((resolve, reject) =>
