@@ -46,16 +46,16 @@ function scopeJson({ scope, breaker, budgetTokens, limit, quota, cacheBytes, ded
 /** JSON has no infinity, so an infinite limit is omitted. */
 const finite = (limit: number): number | undefined => (Number.isFinite(limit) ? limit : undefined);
 
-function quotaJson({ waiting, gatesClosed, credentials }: QuotaSnapshot) {
-  return { waiting, gates_closed: gatesClosed, credentials: credentials.map(credentialJson) };
+function quotaJson({ waiting, cooldowns, credentials }: QuotaSnapshot) {
+  return { waiting, cooldowns, credentials: credentials.map(credentialJson) };
 }
 
-function credentialJson({ credential, limited, waiting, gate, buckets }: CredentialSnapshot) {
+function credentialJson({ credential, limited, waiting, cooldown, buckets }: CredentialSnapshot) {
   return {
     credential,
     limited,
     waiting,
-    gate: gate && { cause: gate.cause, retry_after_ms: Math.ceil(gate.retryAfterMs) },
+    cooldown: cooldown && { cause: cooldown.cause, retry_after_ms: Math.ceil(cooldown.retryAfterMs) },
     buckets: buckets.map(bucketJson),
   };
 }

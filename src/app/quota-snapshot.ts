@@ -15,7 +15,7 @@ export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
   }
   return {
     waiting: quota.waiting,
-    gatesClosed: all.filter(({ gate }) => gate !== undefined).length,
+    cooldowns: all.filter(({ cooldown }) => cooldown !== undefined).length,
     scarcest: [...scarcest.values()],
     credentials: all.slice(0, MOST_SHOWN),
   };
@@ -31,14 +31,14 @@ function lineSnapshot(credential: string, { account, size }: Line, now: number):
     ...allowanceSnapshot(allowance, now),
   }));
   return [whole, ...parts].filter(
-    ({ buckets, gate, waiting }) => waiting > 0 || gate !== undefined || buckets.length > 0,
+    ({ buckets, cooldown, waiting }) => waiting > 0 || cooldown !== undefined || buckets.length > 0,
   );
 }
 
 function allowanceSnapshot({ gate, windows, meters }: Allowance, now: number) {
   const retryAfterMs = gate.closedMs(now);
   return {
-    gate: retryAfterMs === undefined ? undefined : { cause: gate.cause ?? 'throttled', retryAfterMs },
+    cooldown: retryAfterMs === undefined ? undefined : { cause: gate.cause ?? 'throttled', retryAfterMs },
     buckets: [
       ...windows.map(({ name, limit, gcra }) => ({
         bucket: name,

@@ -4,7 +4,7 @@ import type { RetryReason } from './events.ts';
 import type { NoteName, Notes } from './notes.ts';
 
 /** Why an attempt waited for the quota: a configured window, limits learned from replies, or a wait that the upstream asked for. */
-export type QuotaWait = 'window' | 'learned' | 'gate';
+export type QuotaWait = 'window' | 'learned' | 'cooldown';
 
 /** Takes in what happens to one call: the story of its attempts, and what policies note besides. */
 export interface Journal {

@@ -40,7 +40,7 @@ export interface AttemptLine {
   readonly detail?: string;
   readonly wait_ms?: number;
   readonly quota_ms?: number;
-  /** What it waited for: window, learned or gate. */
+  /** What it waited for: window, learned or cooldown. */
   readonly quota_wait?: string;
   readonly reason?: string;
   readonly broke_at?: number;
@@ -125,7 +125,7 @@ export function callMessage(record: CallRecord): string {
 const WAITED_FOR: Readonly<Record<QuotaWait, string>> = {
   window: 'for the quota',
   learned: 'for the reset of the quota',
-  gate: 'because the upstream asked its callers to',
+  cooldown: 'because the upstream asked its callers to',
 };
 
 function waitedForQuota(wait: QuotaTime | undefined): string[] {

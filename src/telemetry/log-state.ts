@@ -6,7 +6,7 @@ const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed:
 
 /** A line for what changed outside any call, as far as it is worth one. */
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
-  if (event.type === 'quota_gate_closed') return logGate(logger, upstream, event);
+  if (event.type === 'quota_gate_closed') return logCooldown(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
   const { scope, from, to, cause } = event;
   const where = scope === upstream ? upstream : `${upstream} (${scope})`;
@@ -17,13 +17,13 @@ export function logState(logger: Logger, upstream: string, event: StateEvent): v
   );
 }
 
-const GATE_WORDS = {
-  retry_after: 'replies said how long to wait',
-  throttled: 'replies said too many',
-  permanent: 'used up for good, says the upstream',
+const COOLDOWN_WORDS = {
+  retry_after: 'the upstream says how long to wait',
+  throttled: 'the upstream says that there are too many calls',
+  permanent: 'the upstream says that the quota is used up',
 } as const;
 
-function logGate(
+function logCooldown(
   logger: Logger,
   upstream: string,
   { scope, cause, closedMs, credential, limited }: Extract<StateEvent, { type: 'quota_gate_closed' }>,
@@ -34,10 +34,10 @@ function logGate(
       upstream,
       scope,
       cause,
-      closed_ms: Math.round(closedMs),
+      cooldown_ms: Math.round(closedMs),
       credential_hash: credential || undefined,
       limited: limited || undefined,
     },
-    `quota of ${where}: ${limited || 'all calls'} of one credential must wait for ${shownDuration(closedMs)}, unless a probe is answered: ${GATE_WORDS[cause]}`,
+    `quota of ${where}: ${limited || 'all calls'} of one credential wait for ${shownDuration(closedMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
   );
 }

@@ -75,8 +75,8 @@ export interface LimitSnapshot {
 export interface QuotaSnapshot {
   /** Attempts that wait, for whatever credential. */
   readonly waiting: number;
-  /** Gates that are closed, of credentials and of what they ask for. */
-  readonly gatesClosed: number;
+  /** Cooldowns that run, of whole credentials and of parts of the API under one. */
+  readonly cooldowns: number;
   /** Of each bucket the credential that has least. */
   readonly scarcest: readonly BucketSnapshot[];
   /** Those that were used last, first; not all of many. */
@@ -92,7 +92,7 @@ export interface CredentialSnapshot {
   readonly waiting: number;
   readonly buckets: readonly BucketSnapshot[];
   /** Undefined while calls pass. */
-  readonly gate: { readonly cause: GateCause; readonly retryAfterMs: number } | undefined;
+  readonly cooldown: { readonly cause: GateCause; readonly retryAfterMs: number } | undefined;
 }
 
 /** One quota: a configured window, or one that the upstream speaks of. */

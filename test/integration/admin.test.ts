@@ -136,12 +136,12 @@ describe('reading', () => {
               concurrency: { limit: 20, in_flight: 3, queued: 2 },
               quota: {
                 waiting: 6,
-                gates_closed: 1,
+                cooldowns: 1,
                 credentials: [
                   {
                     credential: 'k3JxQ0aZ',
                     waiting: 6,
-                    gate: { cause: 'retry_after', retry_after_ms: 1_201 },
+                    cooldown: { cause: 'retry_after', retry_after_ms: 1_201 },
                     buckets: [
                       { bucket: 'default', policy: 'day', limit: 100, remaining: 40, reset_ms: 2_500 },
                     ],

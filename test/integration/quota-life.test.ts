@@ -45,19 +45,19 @@ async function limit(proxy: Breakwater, headers = ''): Promise<void> {
   for (const _ of LIMITED) await (await send(proxy, headers)).readReply();
 }
 
-test('a call with a Retry-After is retried behind the gate, and its wait uses no attempt', async () => {
+test('a call with a Retry-After is retried after the cooldown, and its wait uses no attempt', async () => {
   const { clock, origin, proxy } = await start([...LIMITED, ok('probe'), ok('second')]);
   const first = await send(proxy);
   await clock.untilAsleep();
   const second = await send(proxy);
-  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.gates_closed === 1);
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.cooldowns === 1);
   const third = await send(proxy);
   await waiting(proxy, 1);
   expect(await quotaOf(proxy)).toMatchObject({
-    gates_closed: 1,
+    cooldowns: 1,
     credentials: [
       { credential: '', waiting: 1 },
-      { credential: '', limited: 'GET /', gate: { cause: 'retry_after' } },
+      { credential: '', limited: 'GET /', cooldown: { cause: 'retry_after' } },
     ],
   });
   await passTime(clock, () => proxy.ended.length === 3, 100);
@@ -69,13 +69,13 @@ test('a call with a Retry-After is retried behind the gate, and its wait uses no
   ]);
   expect(origin.requests.length).toBe(5);
   const record = proxy.ended.find(({ attempts }) => attempts === 1);
-  expect(record?.entries[0]?.quota?.cause).toBe('gate');
+  expect(record?.entries[0]?.quota?.cause).toBe('cooldown');
   // It was the probe, and did not wait for the 5 seconds.
   expect(record?.notes.quota_ms).toBeGreaterThanOrEqual(1_000);
   expect(record?.notes.quota_ms).toBeLessThan(2_000);
   expect(proxy.logs.map(({ message }) => message)).toContainEqual(
     expect.stringMatching(
-      /^quota of api: GET \/ of one credential must wait for 5\.\d s, unless a probe is answered: replies said how long to wait$/,
+      /^quota of api: GET \/ of one credential wait for 5\.\d s, or until a probe succeeds: the upstream says how long to wait$/,
     ),
   );
   expect(await metricOf(proxy, 'quota_cooldowns_total')).toEqual([
@@ -114,7 +114,7 @@ test('what was learned is shown, and outlives a reload that leaves it alone', as
   const before = await quotaOf(proxy);
   expect(before).toEqual({
     waiting: 0,
-    gates_closed: 0,
+    cooldowns: 0,
     credentials: [
       { credential: expect.stringMatching(/^[\w-]{16}$/), limited: 'GET /', waiting: 0, buckets: known },
     ],

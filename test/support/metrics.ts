@@ -37,13 +37,13 @@ export function upstream(
     limit: { limit: 20, inFlight: 3, queued: 2 },
     quota: {
       waiting: 6,
-      gatesClosed: 1,
+      cooldowns: 1,
       scarcest: [{ bucket: 'default', policy: '', limit: 100, remaining: 40, resetMs: 2_500 }],
       credentials: [
         {
           credential: 'k3JxQ0aZ',
           waiting: 6,
-          gate: { cause: 'retry_after' as const, retryAfterMs: 1_200.5 },
+          cooldown: { cause: 'retry_after' as const, retryAfterMs: 1_200.5 },
           buckets: [{ bucket: 'default', policy: 'day', limit: 100, remaining: 40.9, resetMs: 2_500 }],
         },
       ],

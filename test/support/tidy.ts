@@ -7,11 +7,11 @@ import { FakeClock } from './fake-clock.ts';
 /** The known quotas of an upstream. */
 export interface QuotaState {
   readonly waiting: number;
-  readonly gates_closed: number;
+  readonly cooldowns: number;
   readonly credentials: readonly {
     readonly credential: string;
     readonly waiting: number;
-    readonly gate?: { readonly cause: string; readonly retry_after_ms: number };
+    readonly cooldown?: { readonly cause: string; readonly retry_after_ms: number };
     readonly buckets: readonly {
       readonly bucket: string;
       readonly policy?: string;

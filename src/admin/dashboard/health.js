@@ -102,24 +102,24 @@ function concurrencyOf({ concurrency }) {
 /** @typedef {NonNullable<Scope['quota']>} Quota */
 
 /** @param {Quota} quota */
-function quotaSummary({ waiting, gates_closed: gates }) {
+function quotaSummary({ waiting, cooldowns }) {
   const parts = [
     waiting > 0 ? `${count(waiting)} waiting` : 'no calls waiting',
-    ...(gates > 0 ? [`${gates} gates closed`] : []),
+    ...(cooldowns > 0 ? [`${cooldowns} cooldowns`] : []),
   ];
-  return h('span', { class: gates > 0 ? 'trouble' : '' }, parts.join(', '));
+  return h('span', { class: cooldowns > 0 ? 'trouble' : '' }, parts.join(', '));
 }
 
 /** @param {Quota['credentials'][number]} credential */
-function credentialOf({ credential, limited, waiting, gate, buckets }) {
+function credentialOf({ credential, limited, waiting, cooldown, buckets }) {
   const name = credential === '' ? 'no credential' : credential;
   const who = h('code', {}, limited === undefined ? name : `${name}: ${limited}`);
   const closed =
-    gate &&
+    cooldown &&
     h(
       'div',
       { class: 'trouble' },
-      `gate closed: ${gate.cause.replaceAll('_', ' ')}, ${duration(gate.retry_after_ms)}`,
+      `cooldown: ${cooldown.cause.replaceAll('_', ' ')}, ${duration(cooldown.retry_after_ms)}`,
     );
   return [who, waiting > 0 && ` ${waiting} waiting`, closed, ...buckets.map(bucketOf)];
 }

@@ -202,7 +202,7 @@ export class Line {
 
   #cause(shape: string, now: number): QuotaWait {
     const way = this.account.way(shape);
-    if (way.closed !== undefined) return 'gate';
+    if (way.closed !== undefined) return 'cooldown';
     return way.exhausted(now) ? 'learned' : 'window';
   }
 }

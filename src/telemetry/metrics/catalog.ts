@@ -175,7 +175,7 @@ export const SCOPE_GAUGES: readonly ScopeGauge[] = [
   {
     name: 'breakwater_quota_cooldowns_active',
     help: 'Credentials, and parts of the API under one, whose calls all wait because the upstream asked for it.',
-    read: ({ quota }) => quota?.gatesClosed,
+    read: ({ quota }) => quota?.cooldowns,
   },
 ];
 
