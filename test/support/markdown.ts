@@ -74,9 +74,12 @@ export function brokenLinks(page: string): string[] {
   });
 }
 
-/** The files of this repository that a page names in code (as `src/app/app.ts`) and that do not exist. */
+/** A path of this repository in code, and whether the page says that it is to be made. */
+const PATH = /`((?:src|test|docs|examples|bench|monitoring|\.ci)\/[\w./-]+)`( \(new\))?/g;
+
+/** The files that a page names in code (as `src/app/app.ts`), that do not exist, and that it calls new nowhere. */
 export function missingFiles(page: string): string[] {
-  const text = readFileSync(page, 'utf8');
-  const named = [...text.matchAll(/`((?:src|test|docs|examples|bench|monitoring|\.ci)\/[\w./-]+)`/g)];
-  return named.map(([, path = '']) => path).filter((path) => !existsSync(path));
+  const named = [...readFileSync(page, 'utf8').matchAll(PATH)];
+  const made = new Set(named.filter(([, , isNew]) => isNew !== undefined).map(([, path]) => path));
+  return named.map(([, path = '']) => path).filter((path) => !made.has(path) && !existsSync(path));
 }
