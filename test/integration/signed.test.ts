@@ -201,12 +201,12 @@ describe('signed: in the configuration', () => {
   });
 
   test.each([
-    ['headers: { set: { x-a: b } }', 'write headers for the other routes only'],
-    ['headers: { remove: [cookie] }', 'write headers for the other routes only'],
-    ['retry: { idempotency_key: inject }', 'inject would add to what is signed; write pass'],
+    ['headers: { set: { x-a: b } }', 'cannot be combined with headers'],
+    ['headers: { remove: [cookie] }', 'cannot be combined with headers'],
+    ['retry: { idempotency_key: inject }', 'cannot be combined with retry.idempotency_key: inject'],
     ['resume: true', 'write resume: off'],
     ['cache: 2m', 'write cache: off'],
-    ['durable: on', 'durable requests outlive their signature'],
+    ['durable: on', 'write durable: off'],
   ])('refuses %s together with it', (line, message) => {
     expect(problems('signed: true', line)).toEqual([expect.stringMatching(/^config\.yaml:4:/)]);
     expect(problems('signed: true', line)[0]).toContain(message);
