@@ -25,7 +25,7 @@ export const breaker = shorthand(
       mode: choice(
         ['enforce', 'shadow', 'off'],
         'enforce',
-        'enforce: calls are refused while the breaker is open. shadow: refusals are only reported.',
+        'enforce: calls are refused while the breaker is open. shadow: refusals are only reported. off: no breaker.',
       ),
       window: duration('10s', 'Time over which attempts are counted.', { min: 100 }),
       min_requests: integer(

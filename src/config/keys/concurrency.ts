@@ -11,7 +11,7 @@ export const concurrency = shorthand(
       mode: choice(
         ['adaptive', 'fixed', 'off'],
         'adaptive',
-        'adaptive: the limit falls with signs of overload, grows with successes, and is lifted after a minute without such signs. fixed: the limit is always max.',
+        'adaptive: the limit falls with signs of overload, grows with successes, and is lifted after a minute without such signs. fixed: the limit is always max. off: no limit.',
       ),
       min: integer(1, 'The adaptive limit does not fall below this.', 1, LIMIT_MAX),
       max: integerOrOff(

@@ -9,7 +9,7 @@ export const dedupe = shorthand(
     {
       window: durationOrOff(
         'off',
-        'How long a repeated request (same key, method, target, body and credentials) gets the first reply again. Needs retry.idempotency_key: pass, inject or require, and clients that send keys.',
+        'How long a repeated request (same key, method, target, body and credentials) gets the first reply again. Needs retry.idempotency_key: pass, inject or require, and clients that send keys. off: no replay.',
         MS,
       ),
       max_reply: size('1MiB', 'A larger reply is not stored.', 2 ** 30),

@@ -214,7 +214,7 @@ const processKeys = {
   drain_timeout: duration('30s', 'After SIGTERM and drain_delay, running calls may take this long.'),
   body_memory: size(
     '64MiB',
-    'Memory for all buffered bodies together: requests that may be sent again, and replies that are read into memory.',
+    'Memory for all buffered bodies together: requests that may be sent again, and replies that are read into memory. Without free memory, a request is sent only once.',
     2 ** 40,
   ),
   response_headers: flag(true, 'Whether replies have the breakwater-… headers.'),
