@@ -62,7 +62,7 @@ const rule = section('An error rule: which replies it matches, and what they mea
       z.string().refine((name) => checkHeaderName(name) === undefined, 'is not a header name'),
       fitting,
     )
-    .register(z.globalRegistry, { description: 'By header.' })
+    .register(z.globalRegistry, { description: 'Values by response header.' })
     .optional(),
   body: z
     .record(
@@ -75,7 +75,7 @@ const rule = section('An error rule: which replies it matches, and what they mea
       fitting,
     )
     .register(z.globalRegistry, {
-      description: 'By JSON pointer, in which * is any member of a list or map.',
+      description: 'Values by JSON pointer, in which * is any member of a list or map.',
     })
     .optional(),
   text: texts('One of these texts must be in the body.'),
