@@ -129,6 +129,29 @@ test('only one file calls what throws on a closed stream of HTTP/2', () => {
   expect(callers).toEqual(['src/server/http2-stream.ts']);
 });
 
+/** Fields of an attempt by which the two ends of a policy meet, and the policy that may set them. */
+test.each([
+  ['sendBefore', 'signature-age'],
+  ['ticket', 'quota'],
+  ['watch', 'pace'],
+])('an attempt’s %s is set by %s alone', (field, policy) => {
+  const sets = new RegExp(String.raw`\battempt\.${field} = `);
+  const setters = files.filter((file) => sets.test(readFileSync(file, 'utf8')));
+  expect(setters.map((file) => file.split('/')[2])).toEqual([policy]);
+});
+
+test('what one attempt carries is in no Call: a policy that changes it copies an Attempt', () => {
+  const fieldsOf = (file: string, name: string): string[] => {
+    const [, body = ''] =
+      new RegExp(`(?:interface|class) ${name} \\{([^]*?)\\n\\}`).exec(readFileSync(file, 'utf8')) ?? [];
+    return [...body.matchAll(/^  (?:readonly )?(\w+)\??[:;=]/gm)].map(([, field = '']) => field);
+  };
+  const call = fieldsOf('src/proxy/call.ts', 'Call');
+  const attempt = fieldsOf('src/proxy/attempt.ts', 'Attempt');
+  expect([call.includes('method'), attempt.includes('signal')]).toEqual([true, true]);
+  expect(attempt.filter((field) => call.includes(field))).toEqual([]);
+});
+
 /** `toString` and `constructor` are in every object: what comes from outside is looked up in a Map, or after `Object.hasOwn`. */
 test.each(files)('%s looks nothing up by text in a plain table', (file) => {
   const source = readFileSync(file, 'utf8');

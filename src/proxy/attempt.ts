@@ -19,6 +19,8 @@ export interface AttemptStart {
   readonly tally?: { hedges: number } | undefined;
   /** Called when the attempt leaves for the upstream. */
   readonly onStart?: (() => void) | undefined;
+  /** Called when the attempt has reached the upstream, or may have. */
+  readonly onReached?: (() => void) | undefined;
 }
 
 /**
@@ -33,10 +35,11 @@ export class Attempt {
   readonly onInterim: AttemptStart['onInterim'];
   readonly tally: AttemptStart['tally'];
   readonly onStart: AttemptStart['onStart'];
+  readonly onReached: AttemptStart['onReached'];
 
   // The two ends of a policy meet here: the outer one sets what the inner one reads.
 
-  /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signed`. */
+  /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
   sendBefore = Number.POSITIVE_INFINITY;
   /** The attempt's share of the quota. `start`: just before it leaves; false sends it back to the queue. Set by `quota`. */
   ticket: { start(): boolean } | undefined = undefined;
@@ -51,6 +54,7 @@ export class Attempt {
     this.onInterim = start.onInterim;
     this.tally = start.tally;
     this.onStart = start.onStart;
+    this.onReached = start.onReached;
   }
 
   with(changes: Partial<AttemptStart>): Attempt {

@@ -27,8 +27,6 @@ export interface Journal {
   /** The body of the last attempt broke after `atByte` bytes of the whole body. */
   bodyBroke(atByte: number): void;
 
-  /** An attempt has reached the upstream, or may have. */
-  readonly reached: boolean;
   /** For attempts at another upstream than the one that the call was for. */
   elsewhere(upstream: string, route: string): Journal;
   /** For what goes on after the call has its reply: it is counted, and not recorded. */

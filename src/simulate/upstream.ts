@@ -68,10 +68,12 @@ export class SimulatedUpstream {
     attempt.onStart?.();
     try {
       const reply = await this.#exchange(call, attempt);
+      attempt.onReached?.();
       journal.attemptAnswered(number, reply, this.#clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
+      if (error.sent !== 'not_sent') attempt.onReached?.();
       journal.attemptFailed(number, error, this.#clock.now() - startedAt);
       throw error;
     }

@@ -62,7 +62,6 @@ export class CallRecord implements Journal {
   readonly entries: readonly AttemptEntry[];
   /** What policies noted, by the field of `NOTES`. */
   notes: Noted = NOTHING;
-  reached = false;
   /** A wait for the quota that no attempt has followed yet. */
   quotaWait: QuotaTime | undefined = undefined;
   /** A retry that was scheduled and has not started: what a client that leaves in backoff was waiting for. */
@@ -162,7 +161,6 @@ export class CallRecord implements Journal {
     ms: number,
     view: View = OWN,
   ): void {
-    if (view === OWN) this.reached = true;
     const entry = this.#entryOf(attempt, view);
     if (entry !== undefined) {
       entry.ms = ms;
@@ -173,7 +171,6 @@ export class CallRecord implements Journal {
   }
 
   attemptFailed(attempt: number, error: ProxyError, ms: number, view: View = OWN): void {
-    if (view === OWN && error.sent !== 'not_sent') this.reached = true;
     const entry = this.#entryOf(attempt, view);
     if (entry !== undefined) {
       entry.ms = ms;
@@ -231,7 +228,6 @@ export class CallRecord implements Journal {
 class JournalView implements Journal {
   readonly #record: CallRecord;
   readonly #view: View;
-  reached = false;
 
   constructor(record: CallRecord, view: View) {
     this.#record = record;
@@ -247,12 +243,10 @@ class JournalView implements Journal {
   }
 
   attemptAnswered(attempt: number, reply: Pick<Reply, 'status' | 'grpc'>, ms: number): void {
-    this.reached = true;
     this.#record.attemptAnswered(attempt, reply, ms, this.#view);
   }
 
   attemptFailed(attempt: number, error: ProxyError, ms: number): void {
-    if (error.sent !== 'not_sent') this.reached = true;
     this.#record.attemptFailed(attempt, error, ms, this.#view);
   }
 

@@ -25,10 +25,12 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
     try {
       const received = await dispatch({ dispatcher, origin, body }, call, attempt, options);
       const reply = call.grpc === undefined ? received : withGrpcStatus(received);
+      attempt.onReached?.();
       journal.attemptAnswered(number, reply, clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
+      if (error.sent !== 'not_sent') attempt.onReached?.();
       journal.attemptFailed(number, error, clock.now() - startedAt);
       throw error;
     }

@@ -17,7 +17,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   http: { holds: 'knowledge of HTTP, without policy and without I/O', imports: ['runtime'] },
   routing: { holds: 'which route a request takes: patterns, allow-lists, the router', imports: ['http'] },
   proxy: {
-    holds: 'the seam between server, policies and upstream: call, pipeline, errors, events, route',
+    holds: 'the seam between server, policies and upstream: call, attempt, pipeline, errors, notes, route',
     imports: ['http', 'runtime'],
   },
   telemetry: {

@@ -58,11 +58,6 @@ export function stubJournal(entries: Entry[]): Journal {
     waitedForQuota: enter('waitedForQuota'),
     ruleMatched: enter('ruleMatched'),
     bodyBroke: enter('bodyBroke'),
-    get reached() {
-      return entries.some(
-        ([name, , , sent]) => name === 'attemptAnswered' || (name === 'attemptFailed' && sent !== 'not_sent'),
-      );
-    },
     elsewhere: () => journal,
     inBackground: () => journal,
   };

@@ -28,9 +28,16 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
   if ('status' in to) return staticFallback(to, failed);
 
   return (next) => async (call, attempt) => {
-    const outcome = await first(next, call, attempt, { reserve: to.reserve, clock: deps.clock });
+    let reached = false;
+    const onReached = () => {
+      reached = true;
+    };
+    const outcome = await first(next, call, attempt.with({ onReached }), {
+      reserve: to.reserve,
+      clock: deps.clock,
+    });
     if (!failed(outcome)) return unwrap(outcome);
-    const safe = to.unsafe || isSafeElsewhere(outcome, call, to);
+    const safe = to.unsafe || isSafeElsewhere(outcome, call, to, reached);
     const refusal = safe ? whyNot(call, attempt, deps.clock.now()) : 'not_idempotent';
     if (refusal === undefined) return second(outcome, call, attempt);
     call.journal.note('fallback', refusal);
@@ -111,8 +118,8 @@ function isHarmless({ method, overrides, safe, upgrade }: Call): boolean {
  * Whether what the first upstream may have done does no harm when the other one does it too. An idempotency key does not
  * help: neither knows of the other's keys.
  */
-function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream): boolean {
-  if (isHarmless(call) || !call.journal.reached) return true;
+function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream, reached: boolean): boolean {
+  if (isHarmless(call) || !reached) return true;
   // Without a key nothing but this, or not being sent, is followed by another attempt: so it is true of all of them.
   if (outcome.kind === 'error' || call.idempotencyKey !== undefined) return false;
   const { status, verdict } = outcome.reply;
