@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
-import { addSecrets, type CredentialNames, putBack, takeSecrets } from '../http/credentials.ts';
+import { addSecrets, type CredentialNames, restoreSecrets, extractSecrets } from '../http/credentials.ts';
 import { type Field, fieldPairs, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 
@@ -45,7 +45,7 @@ export class Credentials {
   seal({ headers, target }: Sealable, names: CredentialNames): Sealable {
     const pairs = fieldPairs(headers).filter(([name]) => name.toLowerCase() !== SEALED);
     const open = pairs.filter(([name]) => !names.isSecret(name)).flat();
-    const stripped = takeSecrets(target, names);
+    const stripped = extractSecrets(target, names);
     const secrets: Field[] = [
       ...pairs.filter(([name]) => names.isSecret(name)),
       ...stripped.taken.map(([at, pair]): Field => [`?${at}`, pair]),
@@ -72,7 +72,7 @@ export class Credentials {
     const fields = pairs.flatMap(([name, value]) =>
       name === SEALED ? secrets.filter(([secret]) => !secret.startsWith('?')).flat() : [name, value],
     );
-    return { headers: fields, target: poll ? addSecrets(target, taken) : putBack(target, taken) };
+    return { headers: fields, target: poll ? addSecrets(target, taken) : restoreSecrets(target, taken) };
   }
 
   #decrypt(sealed: string): Field[] | undefined {

@@ -1,6 +1,6 @@
-/** Bounds the memory that all bodies together take which are held (hazard: 5 000 kept bodies of 2 MB). */
+/** Bounds the memory of all buffered bodies together (hazard: 5,000 buffered bodies of 2 MB). */
 export class ByteBudget {
-  /** In bytes. Lowering it takes nothing back. */
+  /** In bytes. A lower limit frees no memory by itself. */
   limit: number;
   #used = 0;
 
@@ -12,16 +12,17 @@ export class ByteBudget {
     return this.#used;
   }
 
-  /** Nothing more can be had. */
+  /** Whether the limit is reached. */
   get spent(): boolean {
     return this.#used >= this.limit;
   }
 
-  /** Takes also what is beyond the limit: of what is here already, and cannot be refused. */
+  /** Counts bytes even beyond the limit: they have already arrived and cannot be refused. */
   take(bytes: number): void {
     this.#used += bytes;
   }
 
+  /** Counts bytes if the limit allows it. */
   tryTake(bytes: number): boolean {
     if (this.#used + bytes > this.limit) return false;
     this.#used += bytes;

@@ -1,18 +1,18 @@
 import { headersOf, type RawHeaders } from './headers.ts';
 import { membersOf } from './lists.ts';
 
-/** RFC 9111 §1.2.2: a larger number of seconds counts as this one. */
+/** Larger numbers of seconds count as this one (RFC 9111 §1.2.2). */
 const MOST_SECONDS = 2 ** 31;
 
-/** A number of seconds (RFC 9111 §1.2.2); undefined for all else. */
+/** A number of seconds (RFC 9111 §1.2.2); undefined for other text. */
 export function deltaSeconds(text: string): number | undefined {
   return /^\d+$/.test(text) ? Math.min(Number(text), MOST_SECONDS) : undefined;
 }
 
-/** A directive that came twice with different values has none that is valid (RFC 9111 §4.2.1). */
+/** The invalid value of a directive that is repeated with different values (RFC 9111 §4.2.1). */
 const NO_VALUE = ' ';
 
-/** The directives of Cache-Control, or of a field that is written like it (RFC 9111 §5.2). */
+/** The directives of Cache-Control or a field of the same syntax (RFC 9111 §5.2). */
 export class Directives {
   readonly #values = new Map<string, string>();
 
@@ -28,12 +28,12 @@ export class Directives {
     return this.#values.has(name);
   }
 
-  /** Whether it came without a value. */
+  /** Whether the directive is present without a value. */
   isBare(name: string): boolean {
     return this.#values.get(name) === '';
   }
 
-  /** Undefined: it did not come; 0: its value is no number of seconds. */
+  /** The value in seconds; 0 if it is not a number, undefined if the directive is absent. */
   seconds(name: string): number | undefined {
     const value = this.#values.get(name);
     return value === undefined ? undefined : (deltaSeconds(value) ?? 0);

@@ -13,8 +13,8 @@ const namesOf = (headers: RawHeaders, field: string): string[] =>
   headersOf(headers, field).flatMap(membersOf).map(nameOf);
 
 /**
- * Whether a client takes a reply in the content coding that it has (RFC 9110 §12.5.3). Without Accept-Encoding it takes a reply
- * without coding only: many such clients cannot decode one.
+ * Whether a client accepts the content coding of a reply (RFC 9110 §12.5.3). A request without Accept-Encoding accepts only
+ * a reply without coding, because many such clients cannot decode one.
  */
 export function takesCodingOf(request: RawHeaders, reply: RawHeaders): boolean {
   const codings = namesOf(reply, 'content-encoding').filter((name) => name !== 'identity');
@@ -28,7 +28,7 @@ export function takesCodingOf(request: RawHeaders, reply: RawHeaders): boolean {
 export const sameCoding = (a: RawHeaders, b: RawHeaders): boolean =>
   namesOf(a, 'content-encoding').join() === namesOf(b, 'content-encoding').join();
 
-/** The codings of Accept-Encoding in one order: a client's preference among those that it takes does not count. */
+/** The codings of Accept-Encoding, sorted and without preferences, so that equivalent fields are equal. */
 export function codingsText(value: string): string {
   const codings = membersOf(value).map((member) => `${REFUSED.test(member) ? '-' : ''}${nameOf(member)}`);
   return [...new Set(codings)]

@@ -1,48 +1,48 @@
 import { fieldPairs, type RawHeaders, withoutFields } from './headers.ts';
 
 /*
- * The one place that knows which names hold a secret and which say for whom a call is. All code that stores, shows,
- * compares, hashes or forwards credentials asks it: durable requests, dedupe, cache, fallback, log, `explain`, admin API.
+ * The only place that decides which names hold a secret and which identify an account. Used by all code that stores, shows,
+ * compares, hashes or forwards credentials: durable requests, dedupe, cache, fallback, log, `explain`, admin API.
  */
 
-/** Stands in a log line, a dump or a page where a secret was. */
+/** Replaces a secret in a log line, a dump or a page. */
 export const REDACTED = '[redacted]';
 
 /**
- * Names of headers, query parameters and fields whose value is a secret, as far as a name can tell. A false alarm costs
- * little (`identity.ignored_names` ends it); a miss gives a secret away.
+ * Names of headers, query parameters and fields that probably hold a secret. A false positive costs little, and
+ * `identity.ignored_names` corrects it. A false negative exposes a secret.
  */
 const SECRET =
   /auth|key|token(?!s)|secret|cookie|passw|passphrase|passcode|signature|credential|session|jwt|assertion|bearer|[-_](?:access|api)[-_]sign$|^(?:api-sign|sig|sign|sid|pwd|pass|appid|x-honeycomb-team)$/i;
 
-/** Parts of names that look like the above and open nothing. They are cut out before the rest is judged. */
+/** Parts of names that match SECRET but give no access. They are removed before the rest of the name is matched. */
 const HARMLESS =
   /(?:breakwater|idempotency|partition|sort|order|routing|cache|surrogate|public|primary|foreign|object|shard|group|message|event|search|websocket|row)[-_]?keys?|(?:page|next|continuation|cursor|sync|delta|skip|resume|sequence|max)[-_]?tokens?|author(?!i[sz])|authorit(?:y|ies)|credential[-_]?hash|keyword|keyboard|(?:key|secret)s?[-_]?(?:header|name)s?$/gi;
 
-/** Names that say for whom a call is and hold no secret: `Stripe-Account`, `OpenAI-Organization`, GitLab's `Sudo`. */
+/** Names that identify the account of a call but hold no secret: `Stripe-Account`, `OpenAI-Organization`, GitLab's `Sudo`. */
 const ACCOUNT =
   /account|organi[sz]ation|(?:^|[-_])org(?:$|[-_])|project|tenant|workspace|customer|user(?!-?agent)|subject|identity|behalf|impersonat|merchant|context|(?:^|[-_])team(?:$|[-_])|(?:client|app|application|partner|company|realm|shop|store)[-_]?id$|^sudo$/i;
 
-/** These change with each message or trace one: they say nothing about the caller. */
+/** Names of values that identify a message or trace, not the caller. */
 const OF_THE_MESSAGE = /trace|correlation|request|telemetry|user-?agent/i;
 
-/** Made for one message: a repeat that is signed again is still a repeat by the same caller. */
+/** Names of values that are created for one message. A repeated request with a new signature has the same caller. */
 const PER_MESSAGE = /signature|sign$|^sig$|timestamp|nonce/i;
 
-/** True for names of headers, query parameters and fields whose value is a secret. */
+/** Whether a header, query parameter or field of this name probably holds a secret. */
 export function isSecret(name: string): boolean {
   return SECRET.test(name) && SECRET.test(name.replace(HARMLESS, ''));
 }
 
 const isAccount = (name: string): boolean => ACCOUNT.test(name) && !OF_THE_MESSAGE.test(name);
 
-/** Names of one route's calls, in lower case, that add to what names tell by themselves. */
+/** Configured names (the key `identity`), in lower case. They have priority over the built-in patterns. */
 export interface IdentityOptions {
-  /** They hold a secret. */
+  /** Names that hold a secret. */
   readonly secretNames: readonly string[];
-  /** They say for whom a call is. */
+  /** Names that identify the account. */
   readonly accountNames: readonly string[];
-  /** They are neither, whatever they look like. */
+  /** Names that do neither. */
   readonly ignoredNames: readonly string[];
 }
 
@@ -53,17 +53,17 @@ interface Kind {
   readonly account: boolean;
 }
 
-/** Names are chosen by clients: no more of them than this are remembered. */
+/** Maximum number of cached names. Clients choose names, so the number must be bounded. */
 const MOST_REMEMBERED = 500;
 
-/** A request as far as it says who sends it. */
+/** The parts of a request that can identify its caller. */
 interface Named {
   readonly headers: RawHeaders;
   /** Path and query. */
   readonly target: string;
 }
 
-/** Which headers and query parameters of a route's calls are secrets, and which say for whom a call is. */
+/** Decides which headers and query parameters of a route's calls are secrets or identify an account. */
 export class CredentialNames {
   readonly #named: ReadonlyMap<string, Kind>;
   readonly #remembered = new Map<string, Kind>();
@@ -80,15 +80,15 @@ export class CredentialNames {
     return this.#kindOf(name).secret;
   }
 
-  /** Secrets and accounts: what tells callers apart. */
+  /** Whether a name distinguishes callers: it holds a secret or identifies an account. */
   isIdentity(name: string): boolean {
     const { account, secret } = this.#kindOf(name);
     return account || secret;
   }
 
   /**
-   * Who sends a request: the names (in lower case) and values of its secrets and accounts, flat, in the order of the
-   * request. Empty: nothing in it says so. These are secrets: hash them.
+   * The identity of a caller: names (in lower case) and values of the secrets and accounts of a request, flat and in its
+   * order. Empty if there are none. The result contains secrets, so hash it.
    */
   identityOf({ headers, target }: Named): string[] {
     const found: string[] = [];
@@ -103,7 +103,7 @@ export class CredentialNames {
     return found;
   }
 
-  /** The same in order, without what is made for one message: equal for all messages of one caller. */
+  /** The identity, sorted and without values that are created per message, so that it is equal for all calls of a caller. */
   lastingIdentityOf(named: Named): string[] {
     const all = this.identityOf(named);
     return fieldPairs(all)
@@ -125,16 +125,13 @@ export class CredentialNames {
   }
 }
 
-/** What names tell by themselves, for code that knows no route. */
+/** The built-in patterns alone, for code without a route. */
 export const RECOGNISED: CredentialNames = new CredentialNames();
 
-/** With their lengths, so that `ab`,`c` is not `a`,`bc`. */
+/** Prefixes each text with its length, so that the joined lists `ab`,`c` and `a`,`bc` differ. */
 export const framed = (texts: readonly string[]): string[] => texts.map((text) => `${text.length}:${text}`);
 
-/**
- * The fields that are fit for another server than the one they were meant for: no secrets, and no names that `drop`, asked
- * by lower-case name, refuses.
- */
+/** The fields that may be sent to another server: without secrets, and without names (lower case) for which `drop` is true. */
 export function withoutSecrets(
   headers: RawHeaders,
   names: CredentialNames,
@@ -143,7 +140,7 @@ export function withoutSecrets(
   return withoutFields(headers, (name) => names.isSecret(name) || drop(name));
 }
 
-/** A query (without `?`) without its secrets: some APIs take their key as a parameter. */
+/** A query (without `?`) without secret parameters. Some APIs accept their key as a parameter. */
 export function queryWithoutSecrets(query: string, names: CredentialNames): string {
   return query
     .split('&')
@@ -151,14 +148,14 @@ export function queryWithoutSecrets(query: string, names: CredentialNames): stri
     .join('&');
 }
 
-/** Stands in a stored target where the value of a secret parameter was. */
+/** Replaces the value of a secret parameter in a stored target. */
 const SEALED_VALUE = '[sealed]';
 
-/** A parameter that was taken out of a query: its place among the others, and its text as it was sent. */
+/** A parameter that was removed from a query: its index, and its text as sent. */
 type Taken = readonly [at: number, pair: string];
 
-/** A target whose secret parameters have lost their values, and those parameters as they were. */
-export function takeSecrets(target: string, names: CredentialNames): { target: string; taken: Taken[] } {
+/** Replaces the values of secret parameters in a target. Returns the new target and the original parameters. */
+export function extractSecrets(target: string, names: CredentialNames): { target: string; taken: Taken[] } {
   const pairs = pairsOf(target);
   const taken = pairs.flatMap((pair, at): Taken[] => (names.isSecret(nameOf(pair)) ? [[at, pair]] : []));
   if (taken.length === 0) return { target, taken };
@@ -166,14 +163,14 @@ export function takeSecrets(target: string, names: CredentialNames): { target: s
   return { target: withQuery(target, pairs), taken };
 }
 
-/** Undoes `takeSecrets`. */
-export function putBack(target: string, taken: readonly Taken[]): string {
+/** Undoes `extractSecrets`. */
+export function restoreSecrets(target: string, taken: readonly Taken[]): string {
   const pairs = pairsOf(target);
   for (const [at, pair] of taken) pairs[at] = pair;
   return taken.length === 0 ? target : withQuery(target, pairs);
 }
 
-/** Another target of the same API: it gets the secret parameters that it does not name itself. */
+/** Adds secret parameters to another target of the same API, except those that it names itself. */
 export function addSecrets(target: string, taken: readonly Taken[]): string {
   const pairs = pairsOf(target).filter((pair) => pair !== '');
   const named = new Set(pairs.map(nameOf));
@@ -184,13 +181,13 @@ export function addSecrets(target: string, taken: readonly Taken[]): string {
 const withQuery = (target: string, pairs: readonly string[]): string =>
   `${target.split('?', 1)[0]}?${pairs.join('&')}`;
 
-/** By name, then by value. */
+/** Orders by name, then by value. */
 function byText([a = '', x = '']: readonly string[], [b = '', y = '']: readonly string[]): number {
   if (a === b) return x < y ? -1 : Number(x > y);
   return a < b ? -1 : 1;
 }
 
-/** The parameters of a target's query, as they were sent. */
+/** The parameters of a target's query, as sent. */
 function pairsOf(target: string): string[] {
   const mark = target.indexOf('?');
   return mark < 0 ? [] : target.slice(mark + 1).split('&');

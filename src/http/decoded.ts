@@ -15,8 +15,8 @@ const DECODERS: ReadonlyMap<string, (bytes: Buffer, limit: Limit) => Buffer> = n
 );
 
 /**
- * A body's text, unpacked where it came packed; undefined where it cannot be, or unpacks to more than `maxBytes`: that is a
- * bomb, or nothing to judge. The bytes stay as they are.
+ * The text of a body, decompressed if it has a content coding. Undefined if the coding is not supported, the body is
+ * invalid, or the result exceeds `maxBytes` (a decompression bomb).
  */
 export function decoded(bytes: Buffer, headers: RawHeaders, maxBytes: number): string | undefined {
   const coding = headerOf(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';

@@ -1,7 +1,7 @@
-/** More digits than a double holds exactly. */
+/** A double represents every number of this many digits exactly. */
 const MOST_DIGITS = 15;
 
-/** What nearly every number in a header is: up to fifteen digits and nothing else; undefined for all else. */
+/** Parses a non-negative integer of up to 15 digits, the usual number in headers; undefined for other text. */
 export function digits(text: string): number | undefined {
   if (text.length === 0 || text.length > MOST_DIGITS) return undefined;
   let value = 0;

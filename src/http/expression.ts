@@ -3,26 +3,26 @@ import { RE2JS } from 're2js';
 const MAX_LENGTH = 100;
 
 /**
- * A regular expression of an operator for texts that others write. JavaScript's own engine goes back and tries again, and
- * one text can stop the process for hours. RE2 reads each character once, whatever the expression is.
+ * A regular expression from the configuration, for untrusted text. JavaScript's engine backtracks, and one text could block
+ * the process for hours. RE2 needs linear time for every expression.
  */
 export class Expression {
   readonly source: string;
   readonly #compiled: RE2JS;
 
-  /** Throws for what is no expression, and for what cannot be found in linear time: look-around and back references. */
+  /** Throws if `source` is invalid, or uses look-around or back references, which RE2 does not support. */
   constructor(source: string) {
     this.source = source;
     this.#compiled = RE2JS.compile(source);
   }
 
-  /** Whether it is found anywhere in `text`. */
+  /** Whether the expression matches anywhere in `text`. */
   test(text: string): boolean {
     return this.#compiled.test(text);
   }
 }
 
-/** The expression, or what is wrong with it. */
+/** Parses an expression of at most 100 characters, or returns the problem. */
 export function parseExpression(source: string): { value: Expression } | { problem: string } {
   if (source === '') return { problem: 'is empty and would match every text' };
   if (source.length > MAX_LENGTH)

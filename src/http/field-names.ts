@@ -1,7 +1,7 @@
-/** Longer names share a place. */
+/** Longer names share one bucket. */
 const LONGEST = 32;
 
-/** A set of field names, given in lower case, that does not change any more. */
+/** An immutable set of field names in lower case. */
 export class FieldNames extends Set<string> {
   readonly #byLength: readonly (readonly string[])[];
 
@@ -13,8 +13,8 @@ export class FieldNames extends Set<string> {
   }
 
   /**
-   * The one that `name` is, in whatever case it came. Most names are none by their length alone, and the others are
-   * compared: to look a text up in a set, that has just come from the wire, it would have to be hashed first.
+   * The member that equals `name` without regard to case. The length excludes most names, and comparing the rest is faster
+   * than a Set lookup, which must hash each new string from the wire.
    */
   known(name: string): string | undefined {
     const candidates = this.#byLength[placeOf(name)] as readonly string[];

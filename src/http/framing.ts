@@ -1,9 +1,9 @@
 import type { RawHeaders } from './headers.ts';
 
-/** The fields that say where a message goes and where it ends, as they came. */
+/** The fields for the host and the length of a message, as received. */
 export interface Framing {
   readonly hosts: readonly string[];
-  /** All of them, joined by commas; '' for none. */
+  /** All transfer codings, joined by commas; '' for none. */
   readonly codings: string;
   /** The last Content-Length, '0' for none; parsers refuse more than one. */
   readonly length: string;
@@ -16,7 +16,7 @@ export function framingOf(headers: RawHeaders): Framing {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
-    // By length first: hardly a name needs to be lowered.
+    // Lengths are compared first, so that few names are converted to lower case.
     if (name.length === 4 && name.toLowerCase() === 'host') hosts.push(value);
     else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings.push(value || '?');
     else if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
@@ -25,8 +25,8 @@ export function framingOf(headers: RawHeaders): Framing {
 }
 
 /**
- * What is wrong with the framing of a message that a parser has let through, if anything. A coding beside chunked would
- * be passed on without its name, for nobody here takes it off (RFC 9112 §6.1).
+ * The framing error of a message that a parser has accepted; undefined if it is valid. A transfer coding other than chunked
+ * is an error, because the proxy does not decode it and does not forward its name (RFC 9112 §6.1).
  */
 export function framingError({ codings, length }: Framing): string | undefined {
   if (codings !== '' && codings.toLowerCase() !== 'chunked')

@@ -1,6 +1,6 @@
 import { headerOf, type RawHeaders, withoutFields } from './headers.ts';
 
-/** gRPC's status codes but OK, by number from 1, each with the HTTP status that it stands for (google/rpc/code.proto). */
+/** gRPC status codes from 1 (OK is 0), each with the equivalent HTTP status (google/rpc/code.proto). */
 const CODES = [
   ['cancelled', 499],
   ['unknown', 500],
@@ -22,34 +22,34 @@ const CODES = [
 
 export type GrpcStatus = (typeof CODES)[number][0];
 
-/** By name, in the order of their numbers; OK is none of them. */
+/** Names of error codes in the order of their numbers, without OK. */
 export const GRPC_STATUSES: readonly GrpcStatus[] = CODES.map(([name]) => name);
 
-/** What the proxy knows of a call that is gRPC. */
+/** Properties of a gRPC call. */
 export interface GrpcCall {
-  /** When its client stops waiting (`grpc-timeout`), on the scale of the clock; undefined: it does not say. */
+  /** The time when its client stops waiting (`grpc-timeout`), on the scale of the clock; undefined if not stated. */
   readonly deadline: number | undefined;
 }
 
 export const grpcNumber = (status: GrpcStatus): number => GRPC_STATUSES.indexOf(status) + 1;
 
-/** The HTTP status that stands for it. */
+/** The equivalent HTTP status. */
 export const httpStatusOf = (status: GrpcStatus): number => CODES[grpcNumber(status) - 1]?.[1] ?? 500;
 
-/** Whether a request is gRPC by its content type; gRPC-Web, which has its trailers in the body, is not. */
+/** Whether the content type is that of gRPC. gRPC-Web, which has its trailers in the body, does not count. */
 export function isGrpc(headers: RawHeaders): boolean {
   const type = headerOf(headers, 'content-type')?.toLowerCase();
   return type !== undefined && /^application\/grpc(?:[+; ]|$)/.test(type);
 }
 
-/** The status among `fields`, a head's or trailers'; undefined for OK and where there is none. Numbers of no code are UNKNOWN. */
+/** The error status in a head or trailers; undefined for OK or none. An unassigned number is UNKNOWN. */
 export function grpcStatusOf(fields: RawHeaders): GrpcStatus | undefined {
   const value = headerOf(fields, 'grpc-status');
   if (value === undefined || value === '0') return undefined;
   return CODES[Number(value) - 1]?.[0] ?? 'unknown';
 }
 
-/** A server that asks not to be asked again: a pushback that is negative or nonsense (gRFC A6). */
+/** Whether the server forbids a retry: its pushback is negative or not a number (gRFC A6). */
 export function forbidsRetry(headers: RawHeaders): boolean {
   const pushback = headerOf(headers, 'grpc-retry-pushback-ms');
   return pushback !== undefined && !/^\d+$/.test(pushback.trim());
@@ -66,13 +66,13 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map(
   }),
 );
 
-/** The client's patience in milliseconds; undefined where it is not told, or not in gRPC's way. */
+/** The value of `grpc-timeout` in milliseconds; undefined if absent or invalid. */
 export function grpcTimeoutMs(headers: RawHeaders): number | undefined {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(headerOf(headers, 'grpc-timeout') ?? '') ?? [];
   return digits === undefined || unit === undefined ? undefined : Number(digits) * (UNIT_MS.get(unit) ?? 0);
 }
 
-/** What a further attempt is sent with: how many came before it (the client's own too), and the time that is left. */
+/** The headers of a further attempt: with the number of earlier attempts (the client's included) and the remaining time. */
 export function furtherAttempt(
   headers: RawHeaders,
   { deadline }: GrpcCall,
@@ -80,19 +80,19 @@ export function furtherAttempt(
 ): RawHeaders {
   const before = Number(headerOf(headers, 'grpc-previous-rpc-attempts') ?? 0) || 0;
   const ours = new Set(['grpc-previous-rpc-attempts', ...(deadline === undefined ? [] : ['grpc-timeout'])]);
-  const kept = withoutFields(headers, (name) => ours.has(name));
-  kept.push('grpc-previous-rpc-attempts', String(before + attempt - 1));
-  if (deadline !== undefined) kept.push('grpc-timeout', shownTimeout(deadline - now));
-  return kept;
+  const result = withoutFields(headers, (name) => ours.has(name));
+  result.push('grpc-previous-rpc-attempts', String(before + attempt - 1));
+  if (deadline !== undefined) result.push('grpc-timeout', formatTimeout(deadline - now));
+  return result;
 }
 
-/** At most eight digits. */
-function shownTimeout(ms: number): string {
+/** A value for `grpc-timeout`, which has at most eight digits. */
+function formatTimeout(ms: number): string {
   const whole = Math.max(1, Math.ceil(ms));
   return whole < 1e8 ? `${whole}m` : `${Math.min(99_999_999, Math.ceil(whole / 1_000))}S`;
 }
 
-/** Text as `grpc-message` carries it: printable ASCII but `%`, all else as its bytes of UTF-8. */
+/** Encodes text for `grpc-message`: printable ASCII except `%` is unchanged, other text is percent-encoded UTF-8. */
 export function grpcMessage(text: string): string {
   return text.replace(/[^\x20-\x24\x26-\x7e]+/g, (piece) =>
     [...Buffer.from(piece)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),

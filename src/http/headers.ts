@@ -1,8 +1,8 @@
 import { FieldNames } from './field-names.ts';
 
 /**
- * A header list as it stands on the wire: name, value, name, value … Names keep their case, order and
- * repetitions stay, values are latin1 strings. Both node:http and undici read and write this form without a copy.
+ * A header list as on the wire: name, value, name, value … Case, order and repetitions are preserved, and values are latin1
+ * strings. node:http and undici read and write this form without a copy.
  */
 export type RawHeaders = readonly string[];
 
@@ -20,7 +20,7 @@ export function headersOf(headers: RawHeaders, name: string): string[] {
   return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
 }
 
-/** The fields without those that `drops`, asked by lower-case name, refuses. */
+/** The fields without those whose lower-case name `drops` returns true for. */
 export function withoutFields(headers: RawHeaders, drops: (name: string) => boolean): string[] {
   const left: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
@@ -30,17 +30,17 @@ export function withoutFields(headers: RawHeaders, drops: (name: string) => bool
   return left;
 }
 
-/** Removes every field that one of `names` (given in lower case) names, in place. */
+/** Removes all fields with one of `names` (in lower case), in place. */
 export function removeFields(headers: string[], names: readonly string[]): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {
     if (names.includes((headers[i] as string).toLowerCase())) headers.splice(i, 2);
   }
 }
 
-/** One field: its name as it came, and its value. */
+/** One field: its name as received, and its value. */
 export type Field = [name: string, value: string];
 
-/** The fields one by one. It allocates a pair for each, so code that runs for every call reads the list itself. */
+/** The fields as pairs. It allocates one per field, so code on the hot path reads the list directly. */
 export function fieldPairs(headers: RawHeaders): Field[] {
   const pairs: Field[] = [];
   for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as string]);
@@ -49,7 +49,7 @@ export function fieldPairs(headers: RawHeaders): Field[] {
 
 const NO_FIELDS: readonly Field[] = [];
 
-/** The fields that `names` holds, each with its name in lower case. Allocates nothing if there are none, as in most messages. */
+/** The fields whose name is in `names`, with the name in lower case. Allocates nothing if there are none, the usual case. */
 export function knownFields(headers: RawHeaders, names: FieldNames): readonly Field[] {
   let found: Field[] | undefined;
   for (let i = 0; i < headers.length; i += 2) {
@@ -59,7 +59,7 @@ export function knownFields(headers: RawHeaders, names: FieldNames): readonly Fi
   return found ?? NO_FIELDS;
 }
 
-/** Whether any of the fields called `name` (given in lower case) holds `text`. */
+/** Whether a field `name` (in lower case) contains `text`. */
 export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     const candidate = headers[i] as string;
@@ -69,7 +69,7 @@ export function hasListed(headers: RawHeaders, name: string, text: string): bool
   return false;
 }
 
-/** Fields that speak of one connection only (RFC 9110 §7.6.1, plus those that intermediaries are known to treat so). */
+/** Fields about one connection (RFC 9110 §7.6.1), and those that intermediaries commonly treat the same way. */
 const HOP_BY_HOP = new FieldNames([
   'connection',
   'keep-alive',
@@ -77,18 +77,18 @@ const HOP_BY_HOP = new FieldNames([
   'proxy-authenticate',
   'proxy-authorization',
   'te',
-  // Trailers are forwarded unannounced: node:http refuses to announce any where it does not send the body in chunks.
+  // Trailers are forwarded without announcement: node:http refuses an announcement for a body that is not chunked.
   'trailer',
   'transfer-encoding',
   'upgrade',
 ]);
 
-/** Host is the upstream's own, Expect is answered by us (RFC 9110 §10.1.1). */
+/** Fields that are not forwarded. Host is set for the upstream, and the proxy answers Expect (RFC 9110 §10.1.1). */
 const NOT_FORWARDED = new FieldNames([
   ...HOP_BY_HOP,
   'host',
   'expect',
-  // Said to us, and obeyed or not.
+  // Addressed to the proxy.
   'breakwater-attempts',
   'breakwater-timeout',
   'breakwater-retry-on',
@@ -96,15 +96,15 @@ const NOT_FORWARDED = new FieldNames([
 ]);
 
 export interface HeaderRules {
-  /** [name, value] pairs; they replace the client's. */
+  /** [name, value] pairs that replace the client's fields. */
   readonly set: readonly (readonly [string, string])[];
   /** Lower-case names. */
   readonly remove: readonly string[];
 }
 
 /**
- * Fields by which a client may ask the upstream to take the request for another one than its method and path say. Where
- * there is an allow-list they are not passed on, or they would be a way around it.
+ * Fields that ask the upstream to use another method or path. They are not forwarded if there is an allow-list, which they
+ * would bypass.
  */
 export const OVERRIDING_HEADERS: readonly string[] = [
   'x-http-method',
@@ -114,7 +114,7 @@ export const OVERRIDING_HEADERS: readonly string[] = [
   'x-rewrite-url',
 ];
 
-/** Rules as the data path wants them: what to drop by name, and what to add, flat. */
+/** Rules in the form of the hot path: the names to drop, and the fields to add, flat. */
 export interface CompiledHeaderRules {
   readonly drop: FieldNames;
   readonly add: RawHeaders;
@@ -125,60 +125,60 @@ export function compileHeaderRules(rules: HeaderRules): CompiledHeaderRules {
   return { drop: new FieldNames([...NOT_FORWARDED, ...rules.remove, ...set]), add: rules.set.flat() };
 }
 
-/** The client's fields as the upstream gets them: end-to-end fields, then ours; Via is appended, never merged. */
+/** The request headers for the upstream: the client's end-to-end fields, then the proxy's. Via is appended as a field. */
 export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via: string): string[] {
-  const kept = withoutHopByHop(raw, rules.drop);
-  // Whether the client takes trailers is ours to say on the next hop; everything else in TE is about this one.
-  if (headerOf(raw, 'te')?.toLowerCase().includes('trailers') === true) kept.push('te', 'trailers');
-  for (const entry of rules.add) kept.push(entry);
-  kept.push('via', via);
-  return kept;
+  const result = withoutHopByHop(raw, rules.drop);
+  // TE is about one connection. Only `trailers` also applies to the next one.
+  if (headerOf(raw, 'te')?.toLowerCase().includes('trailers') === true) result.push('te', 'trailers');
+  for (const entry of rules.add) result.push(entry);
+  result.push('via', via);
+  return result;
 }
 
-/** What only we can say of a call, `response_headers: true` or not. */
+/** Fields of the proxy. Those of an upstream are removed, also with `response_headers: false`. */
 const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up', 'breakwater-dedupe'] as const;
 const NOT_RETURNED = new FieldNames([...HOP_BY_HOP, ...OURS]);
 
 const VIA = '1.1 breakwater';
 
-/** The upstream's fields as the client gets them. */
+/** The reply headers for the client. */
 export function replyHeaders(raw: RawHeaders): string[] {
-  const kept = withoutHopByHop(raw, NOT_RETURNED);
-  kept.push('via', VIA);
-  return kept;
+  const result = withoutHopByHop(raw, NOT_RETURNED);
+  result.push('via', VIA);
+  return result;
 }
 
-/** RFC 9110 §8.6: an interim reply has no length. */
+/** An interim reply has no length (RFC 9110 §8.6). */
 const NOT_IN_INTERIM = new FieldNames([...NOT_RETURNED, 'content-length']);
 
-/** The fields of an interim reply as the client gets them. */
+/** The headers of an interim reply for the client. */
 export function interimHeaders(raw: RawHeaders): string[] {
-  const kept = withoutHopByHop(raw, NOT_IN_INTERIM);
-  kept.push('via', VIA);
-  return kept;
+  const result = withoutHopByHop(raw, NOT_IN_INTERIM);
+  result.push('via', VIA);
+  return result;
 }
 
-/** Fields that frame or route a message mean nothing behind it, and are read by some all the same (RFC 9110 §6.5.1). */
+/** Fields for framing or routing are not valid in trailers (RFC 9110 §6.5.1), but some clients read them there. */
 const NOT_IN_TRAILERS = new FieldNames([...NOT_RETURNED, 'content-length', 'host', 'set-cookie']);
 
-/** What the upstream sent behind its body, as the client gets it. */
+/** The trailers of a reply for the client. */
 export function replyTrailers(raw: RawHeaders): Field[] {
   return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS));
 }
 
-/** Drops `drop` and whatever `Connection` lists, before anything of ours is added (a client must not strip our fields). */
+/** Removes `drop` and the fields listed in `Connection`. Called before own fields are added, so that no client removes them. */
 function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
   const listed = connectionListed(raw);
-  const kept: string[] = [];
+  const result: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     if (drop.known(name) !== undefined || listed?.has(name.toLowerCase()) === true) continue;
-    kept.push(name, raw[i + 1] as string);
+    result.push(name, raw[i + 1] as string);
   }
-  return kept;
+  return result;
 }
 
-/** Framing is not the sender's to take away, whatever `Connection` lists. */
+/** Names that `Connection` cannot remove: framing fields and its own options. */
 const NEVER_LISTED: ReadonlySet<string> = new Set(['content-length', 'close', 'keep-alive', 'te']);
 
 function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
@@ -186,7 +186,7 @@ function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
   for (let i = 0; i < raw.length; i += 2) {
     if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== 'connection') continue;
     const value = raw[i + 1] as string;
-    // What nearly everyone sends lists no field.
+    // The usual values list no field.
     if (value !== 'keep-alive' && value !== 'close') addListed(value, (listed ??= new Set()));
   }
   return listed;

@@ -1,6 +1,6 @@
 import { headerOf, type RawHeaders } from './headers.ts';
 
-/** Month names, three letters each: the index of a name is three times the month. */
+/** Month names of three letters. The position of a name is three times its month, from 0. */
 const MONTHS = 'janfebmaraprmayjunjulaugsepoctnovdec';
 
 const DATE_FORMS: readonly RegExp[] = [
@@ -13,9 +13,9 @@ const DATE_FORMS: readonly RegExp[] = [
 ];
 
 /**
- * Milliseconds since the epoch of an HTTP-date in any of its three forms (RFC 9110 §5.6.7). Undefined: the text is no such date.
- * All code that reads a date of a header asks it: `Date.parse` takes far more, and not always for what was meant. The name of
- * the day is not checked, and case does not count.
+ * Parses an HTTP-date in any of its three forms (RFC 9110 §5.6.7) to milliseconds since the epoch; undefined if invalid.
+ * Used for every date in headers, because `Date.parse` accepts and misreads other text. The day name is not checked, and
+ * case is ignored.
  */
 export function httpDateMs(value: string, nowWallMs: number): number | undefined {
   for (const form of DATE_FORMS) {
@@ -25,7 +25,7 @@ export function httpDateMs(value: string, nowWallMs: number): number | undefined
   return undefined;
 }
 
-/** When a message was sent, by its `Date`; undefined where it has none that is valid. */
+/** The time of a message by its `Date`; undefined if absent or invalid. */
 export function sentWallMs(headers: RawHeaders, nowWallMs: number): number | undefined {
   const date = headerOf(headers, 'date');
   return date === undefined ? undefined : httpDateMs(date.trim(), nowWallMs);

@@ -1,7 +1,7 @@
-/** A JSON Pointer (RFC 6901), split into its tokens. A token that is `*` alone stands for every item of a list or object. */
+/** A JSON Pointer (RFC 6901) as a list of tokens. The token `*` matches every item of a list or object. */
 export type Pointer = readonly string[];
 
-/** Undefined when `text` is no pointer: it must be empty or begin with `/`, `~` is written `~0` and `/` within a token `~1`; at most one `*`. */
+/** Parses a pointer; undefined if invalid. Each token begins with `/`, with `~0` for `~` and `~1` for `/`. At most one is `*`. */
 export function parsePointer(text: string): Pointer | undefined {
   if (text === '') return [];
   if (!text.startsWith('/') || /~(?![01])/.test(text)) return undefined;
@@ -12,7 +12,7 @@ export function parsePointer(text: string): Pointer | undefined {
   return tokens.filter((token) => token === '*').length > 1 ? undefined : tokens;
 }
 
-/** Every value that the pointer reaches: at most one unless it has a `*`; none where the path ends early. */
+/** The values at a pointer: at most one unless it has a `*`, none if the path does not exist. */
 export function valuesAt(document: unknown, pointer: Pointer): readonly unknown[] {
   let found: unknown[] = [document];
   for (const token of pointer) found = found.flatMap((value) => below(value, token));

@@ -1,4 +1,4 @@
-/** RFC 9110 §9.2.2, and QUERY, which is idempotent by its own definition. */
+/** Idempotent methods (RFC 9110 §9.2.2), and QUERY, which its own definition calls idempotent. */
 const IDEMPOTENT: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',
@@ -9,15 +9,15 @@ const IDEMPOTENT: ReadonlySet<string> = new Set([
   'QUERY',
 ]);
 
-/** RFC 9110 §9.2.1, and QUERY. */
+/** Safe methods (RFC 9110 §9.2.1), and QUERY. */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY']);
 
-/** Whether it asks for nothing to be changed. */
+/** Whether a method requests no change. */
 export function isSafe(method: string): boolean {
   return SAFE.has(method);
 }
 
-/** Whether sending it twice means no more than sending it once. Methods are case-sensitive; an unknown one is taken for a POST. */
+/** Whether repeating a request has no further effect. Methods are case-sensitive; unknown ones are not idempotent. */
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
 }

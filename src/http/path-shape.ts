@@ -1,6 +1,6 @@
-// Two rules, because a wrong guess costs the opposite of the other. Timing: an identifier that is taken for a name has a shape
-// of its own, of which nothing is ever learned; two models under one shape do little harm. Limits: two models under one shape
-// share a limit that holds for one of them; an identifier that is taken for a name costs one probe.
+// Two rules, because their mistakes differ in cost. Timing: an identifier taken for a name gets its own shape, of which
+// nothing is learned; two models with one shape do little harm. Limits: two models with one shape share a limit that applies
+// to one of them; an identifier taken for a name costs one probe.
 
 const SLASH = 47;
 const QUESTION_MARK = 63;
@@ -10,13 +10,13 @@ const NINE = 57;
 /** For timing, a longer segment is taken for an identifier. */
 const MAX_NAME = 24;
 
-/** What stands in a shape for an identifier. */
+/** The character in a shape in place of an identifier. */
 const ANY = 42;
 
 /**
- * Which requests take about the same time: a number for the method and the shape of the path, the same for `/users/17` and
- * `/users/18`. A segment with a digit in it, or a long one, is an identifier. The query does not count. Two shapes that
- * share a number by accident are taken for one, which is harmless. It makes no string, because it is computed for each attempt.
+ * A hash of the method and the shape of the path, to group requests of similar duration: `/users/17` and `/users/18` are
+ * equal. A segment with a digit, or a long one, is an identifier. The query is ignored, and collisions are harmless. It
+ * allocates no string, because it is computed for each attempt.
  */
 export function timingShape(method: string, target: string): number {
   let hash = 2_166_136_261;
@@ -40,7 +40,7 @@ function segmentEnd(target: string, from: number): number {
   return at;
 }
 
-/** `v1` is a version and no identifier. */
+/** Whether a segment is an identifier. `v1` is a version. */
 function isIdentifier(target: string, from: number, end: number): boolean {
   if (end - from > MAX_NAME) return true;
   if (end - from === 2 && target[from] === 'v') return false;
@@ -59,12 +59,12 @@ function mix(hash: number, code: number): number {
 /** For limits, a longer segment is taken for an identifier. */
 const LONGEST_NAME = 64;
 
-/** A path with more segments is cut. */
+/** Segments of a shape. Further ones are dropped. */
 const MOST_SEGMENTS = 8;
 
 /**
- * Which requests an API is likely to limit together: the method and the shape of the path, as `GET /users/*`. Only what is
- * clearly an identifier counts as one. Names of models stay apart (`gpt-4o-2024-08-06`), because an API limits each by itself.
+ * The method and the shape of the path, such as `GET /users/*`, to group requests that an API is likely to limit together.
+ * Only clear identifiers are replaced. Model names (`gpt-4o-2024-08-06`) are not, because APIs limit each model separately.
  */
 export function limitShape(method: string, target: string): string {
   const end = target.indexOf('?');

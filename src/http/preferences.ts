@@ -1,17 +1,17 @@
 import { headerOf, headersOf, type RawHeaders } from './headers.ts';
 import { splitUnquoted } from './quoted.ts';
 
-/** What a client would like (RFC 7240), as far as we know how to. */
+/** The supported preferences of a client (RFC 7240). */
 export interface Preferences {
-  /** The answer may come later. */
+  /** Whether the response may be asynchronous. */
   readonly respondAsync: boolean;
-  /** How long the client would wait for an answer, in seconds; undefined: it does not say. */
+  /** The time that the client would wait for the response, in seconds; undefined if not stated. */
   readonly waitSeconds: number | undefined;
-  /** What cannot be honoured is an error. */
+  /** Whether an unsupported preference is an error. */
   readonly strict: boolean;
 }
 
-/** Undefined where the client prefers nothing. The first of several values of a preference counts. */
+/** Parses `Prefer`; undefined if absent. The first of several values of a preference counts. */
 export function preferencesOf(headers: RawHeaders): Preferences | undefined {
   if (headerOf(headers, 'prefer') === undefined) return undefined;
   const found = new Map<string, string>();

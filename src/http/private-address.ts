@@ -1,16 +1,16 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** The only part of IPv6 that is assigned as global unicast (IANA's IPv6 address space). */
+/** The only IPv6 range assigned as global unicast (IANA IPv6 address space). */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 
-/** The NAT64 prefix whose last 32 bits are a public IPv4 address (RFC 6052 §2.1). `64:ff9b:1::/48` is for local use. */
+/** The NAT64 prefix, whose last 32 bits are a public IPv4 address (RFC 6052 §2.1). `64:ff9b:1::/48` is for local use. */
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
 
 /**
- * True for every address that is not plain unicast on the public internet, by the registries of RFC 6890: loopback, private,
- * link-local and metadata, shared, documentation, benchmarking, multicast, reserved, and IPv6 tunnels that lead to an IPv4
- * address of their own (6to4, Teredo). An IPv4 address inside IPv6 counts as itself. True for text that is no address.
+ * Whether an address is not unicast on the public internet, by the registries of RFC 6890: loopback, private, link-local,
+ * metadata, shared, documentation, benchmarking, multicast, reserved, 6to4 and Teredo. An IPv4 address embedded in IPv6 is
+ * checked as IPv4. True for text that is not an address.
  */
 export function isPrivateAddress(address: string): boolean {
   if (isIP(address) === 0) return true;
@@ -23,7 +23,7 @@ function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   return address instanceof ipaddr.IPv4 || address.match(GLOBAL_UNICAST);
 }
 
-/** The IPv4 address that an IPv6 address stands for: mapped, compatible (deprecated, but still parsed) or by NAT64. */
+/** The IPv4 address embedded in an IPv6 address: mapped, compatible (deprecated, but still parsed) or NAT64. */
 function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
   const embedded = address.range() === 'ipv4Mapped' || address.match(NAT64);
   return embedded ? new ipaddr.IPv4(address.toByteArray().slice(-4)) : undefined;
@@ -31,7 +31,7 @@ function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
 
 const LOCAL_NAMES: ReadonlySet<string> = new Set(['localhost', 'metadata', 'metadata.google.internal']);
 
-/** True for a host name, or an address literal (brackets allowed), that leads inside without asking DNS. */
+/** Whether a host name or address literal (brackets allowed) is private without a DNS lookup. */
 export function isPrivateHost(host: string): boolean {
   const name = host
     .toLowerCase()

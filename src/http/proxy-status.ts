@@ -33,14 +33,14 @@ export type ProxyErrorType =
   | 'proxy_configuration_error'
   | 'proxy_loop_detected';
 
-/** One member of a Proxy-Status list (RFC 9209). */
+/** The parameters of a Proxy-Status member (RFC 9209). */
 export interface ProxyStatus {
   readonly error?: ProxyErrorType;
   readonly receivedStatus?: number;
   readonly details?: string;
 }
 
-/** `breakwater; error=connection_refused; details="…"` */
+/** Formats a Proxy-Status member, such as `breakwater; error=connection_refused; details="…"`. */
 export function proxyStatus({ error, receivedStatus, details }: ProxyStatus): string {
   let text = 'breakwater';
   if (error !== undefined) text += `; error=${error}`;
@@ -49,7 +49,7 @@ export function proxyStatus({ error, receivedStatus, details }: ProxyStatus): st
   return text;
 }
 
-/** A structured-field string (RFC 8941 §3.3.3) holds printable ASCII only. */
+/** A structured-field string (RFC 8941 §3.3.3), which has printable ASCII only. */
 function sfString(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`;
 }

@@ -1,7 +1,7 @@
 /**
- * The parts of a field's value between `separator`s, as they are written and without the empty ones. A separator within
- * quotes is none (RFC 9110 §5.6.4). A quote that is never closed is a character like others. Each character is read at most
- * twice: a field comes from outside, and may hold thousands of open quotes.
+ * Splits a field value at `separator`, except within quotes (RFC 9110 §5.6.4). Parts are unchanged; empty ones are dropped.
+ * A quote that is never closed is an ordinary character. Each character is read at most twice, because an untrusted field
+ * can have thousands of open quotes.
  */
 export function splitUnquoted(value: string, separator: ',' | ';'): string[] {
   const parts: string[] = [];
@@ -11,7 +11,7 @@ export function splitUnquoted(value: string, separator: ',' | ';'): string[] {
     const character = value[at];
     if (character === '"' && !open) {
       const end = closingQuote(value, at);
-      // If this one is not closed, no later one is: all of them stand behind a backslash.
+      // If this quote is not closed, later ones are escaped, so no quote opens after it.
       if (end < 0) open = true;
       else at = end;
     } else if (character === separator) {

@@ -1,9 +1,9 @@
 import { digits } from './digits.ts';
 import { splitUnquoted } from './quoted.ts';
 
-/** One member of the RateLimit or the RateLimit-Policy field. Numbers that are not there, or make no sense, are undefined. */
+/** One member of the RateLimit or RateLimit-Policy field. Absent or invalid numbers are undefined. */
 export interface RateLimitItem {
-  /** The policy that it speaks of. */
+  /** The name of its policy. */
   readonly policy: string;
   /** `q`: the quota in units. */
   readonly quota: number | undefined;
@@ -11,19 +11,19 @@ export interface RateLimitItem {
   readonly windowSeconds: number | undefined;
   /** `r`: units left. */
   readonly remaining: number | undefined;
-  /** `t`: seconds until there are more. */
+  /** `t`: seconds until the quota is restored. */
   readonly resetSeconds: number | undefined;
-  /** `qu`: what is counted. */
+  /** `qu`: the unit that is counted. */
   readonly unit: string;
 }
 
-/** A field has two or three policies; who sends more than this wants our memory. */
+/** Members that are read per field. Real fields have two or three. The bound protects memory. */
 const MOST_ITEMS = 8;
 
 /**
  * The members of `RateLimit: "day";r=50;t=30` and of `RateLimit-Policy: "day";q=100;w=60`
- * (draft-ietf-httpapi-ratelimit-headers-10 §3 and §4), which are lists of RFC 9651. Read with tolerance: a member that
- * cannot be read is left out, the others count. `limit=100, remaining=50, reset=5` of draft 7 is one member.
+ * (draft-ietf-httpapi-ratelimit-headers-10 §3 and §4), which are lists of RFC 9651. Parsing is lenient: unreadable numbers
+ * are undefined. `limit=100, remaining=50, reset=5` of draft 7 is one member.
  */
 export function rateLimitItems(value: string): readonly RateLimitItem[] {
   const members = splitUnquoted(value, ',');
@@ -37,7 +37,7 @@ function itemOf(member: string): RateLimitItem {
   const number = (key: string) => wholeNumber(values.get(key));
   return {
     policy: bare(name),
-    // Drafts before 8 wrote the quota in place of the name: `100;w=60`.
+    // Drafts before 8 have the quota in place of the name: `100;w=60`.
     quota: number('q') ?? wholeNumber(name),
     windowSeconds: number('w'),
     remaining: number('r'),
@@ -66,6 +66,6 @@ function keyAndValue(text: string): [key: string, value: string] {
 const bare = (text: string): string =>
   text.startsWith('"') ? text.slice(1, -1).replaceAll(/\\(["\\])/g, '$1') : text;
 
-/** Integers of RFC 9651 §3.3.1 have fifteen digits at most; none of ours is negative. */
+/** A non-negative integer of at most 15 digits (RFC 9651 §3.3.1). */
 const wholeNumber = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : digits(text);

@@ -5,50 +5,50 @@ import { sentWallMs } from './http-date.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
 
-/** How an API says in the headers of its replies what is left of one of its quotas. All names in lower case. */
+/** The headers in which an API states one of its quotas. All names in lower case. */
 export interface QuotaFormat {
-  /** Tells this quota from others of the same API, such as `tokens`; `default` when left out. A label of metrics. */
+  /** The name of this quota among those of the API, such as `tokens`. Default: `default`. A label of metrics. */
   readonly bucket?: string;
-  /** What is counted: calls, or what `quota.cost` says that a call costs (tokens of a language model). `calls` when left out. */
+  /** The unit: `calls` (default), or the `cost` of a call by `quota.cost`, such as tokens of a language model. */
   readonly unit?: 'calls' | 'cost';
   readonly limit?: string;
   /** Negative (Azure's -1) means unknown. */
   readonly remaining?: string;
   readonly reset?: string;
-  /** `auto` when left out. */
+  /** Default: `auto`. */
   readonly resetAs?: ResetAs;
-  /** It flows back all the time, and the reset is the moment when it is full again (OpenAI, Anthropic), not the end of a window. */
+  /** The quota refills continuously, and the reset is the time when it is full (OpenAI, Anthropic), not the end of a window. */
   readonly continuous?: boolean;
-  /** One header that says `used/size`, of which so much leaks away all the time (Shopify). In place of the four above. */
+  /** One header with `used/size` of a leaky bucket (Shopify), instead of the four fields above. */
   readonly combined?: { readonly header: string; readonly leakPerSecond: number };
-  /** The header that names which of several quotas of the same form a reply speaks of (GitHub's core, search, graphql). */
+  /** The header that names the quota of a reply, if there are several of the same form (GitHub's core, search, graphql). */
   readonly resource?: string;
 }
 
-/** What one reply says about one quota; undefined where it does not say. */
+/** The state of one quota, as a reply states it. Values that are not stated are undefined. */
 export interface QuotaReading {
   readonly bucket: string;
   readonly unit: 'calls' | 'cost';
-  /** The policy's name in the RateLimit field, of which all hold at once; else empty. */
+  /** The policy's name in the RateLimit field, else empty. All policies apply at once. */
   readonly policy: string;
-  /** The value of `resource`: a quota for some calls and not for others; else empty. */
+  /** The value of the `resource` header, else empty. Such a quota applies to some of the calls. */
   readonly resource: string;
   readonly limit: number | undefined;
   readonly remaining: number | undefined;
-  /** From the reply's arrival until the quota is whole again. */
+  /** Time from the arrival of the reply until the quota is full. */
   readonly resetMs: number | undefined;
-  /** The time that `limit` is for. */
+  /** The window of `limit`. */
   readonly windowMs: number | undefined;
-  /** It flows back all the time, `limit` within `windowMs` (or what is missing until the reset), instead of coming back whole at the reset. */
+  /** Whether the quota refills continuously: `limit` within `windowMs`, or the missing part until the reset. Else it refills at once. */
   readonly continuous: boolean;
 }
 
-/** Reads the quotas of a reply; undefined, as for most replies, when it says nothing of any. */
+/** Reads the quotas of a reply; undefined if it states none, the usual case. */
 export type QuotaReader = (headers: RawHeaders, nowWallMs: number) => readonly QuotaReading[] | undefined;
 
 export const DEFAULT_BUCKET = 'default';
 
-/** What many APIs send. The RateLimit field of the standard is read whatever the formats are. */
+/** Formats of many APIs. The RateLimit field of the standard is always read. */
 export const GENERIC_FORMATS: readonly QuotaFormat[] = [
   generic('ratelimit', '-reset'),
   generic('x-ratelimit', '-reset-after', 'delta_s'),
@@ -61,10 +61,10 @@ function generic(prefix: string, reset: string, resetAs: ResetAs = 'auto'): Quot
   return { limit, remaining, reset: `${prefix}${reset}`, resetAs };
 }
 
-/** A quota's name comes from the upstream; a longer one is cut. */
+/** Maximum length of a quota's name, which comes from the upstream. Longer names are cut. */
 const LONGEST_NAME = 64;
 
-/** Compiled once per route: each reply is then looked through once. */
+/** Compiles `formats` to a reader that scans the headers of a reply once. */
 export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
   const wanted = new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]);
 
@@ -79,7 +79,7 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
     for (const format of formats) {
       const bucket = format.bucket ?? DEFAULT_BUCKET;
       const known = readings.findIndex((reading) => reading.bucket === bucket);
-      // Formats of one bucket are ways to say the same: the first is heard that says when the quota is whole again.
+      // Formats of one bucket are alternatives. The first with a reset wins.
       if (readings[known]?.resetMs !== undefined) continue;
       const reading = readingOf(format, bucket, found, times);
       if (reading === undefined) continue;
@@ -99,7 +99,7 @@ class Times implements ReplyTimes {
     this.nowWallMs = nowWallMs;
   }
 
-  /** Read only for a reset that is a moment: most are spans. */
+  /** Read only for a reset that is a point in time. Most are durations. */
   get sentWallMs(): number | undefined {
     return sentWallMs(this.#headers, this.nowWallMs);
   }
@@ -107,11 +107,11 @@ class Times implements ReplyTimes {
 
 type Fields = ReadonlyMap<string, string>;
 
-/** A reply that only says which resource it is about, or what the limit is, says nothing yet of what is left. */
+/** All header names of a format. */
 const headersOf = ({ remaining, reset, limit, combined, resource }: QuotaFormat): string[] =>
   [remaining, reset, limit, combined?.header, resource].filter((name) => name !== undefined);
 
-/** A list may come in several lines (RFC 9110 §5.3). */
+/** Joins repeated fields to one list (RFC 9110 §5.3). */
 function joined(known: readonly Field[]): Fields {
   const fields = new Map<string, string>();
   for (const [name, value] of known) {
@@ -129,7 +129,7 @@ function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
   const known = new Map(policies.map((item) => [item.policy, item]));
   const readings = rateLimitItems(field).map((item): QuotaReading | undefined => {
     const policy = known.get(item.policy);
-    // Bytes and calls at once are limits too, but not of calls over time.
+    // Limits of bytes or concurrent calls are not quotas of calls over time.
     if ((policy?.unit ?? item.unit) !== 'requests' || item.remaining === undefined) return undefined;
     const windowSeconds = policy?.windowSeconds ?? item.windowSeconds;
     return {
@@ -176,7 +176,7 @@ function readingOf(
   };
 }
 
-/** `used/size`, of which `leakPerSecond` leaks away. */
+/** Reads `used/size` of a leaky bucket. */
 function leaking(
   { header, leakPerSecond }: { readonly header: string; readonly leakPerSecond: number },
   name: Pick<QuotaReading, 'bucket' | 'unit' | 'policy' | 'resource'>,
@@ -197,7 +197,7 @@ function leaking(
 const valueOf = (found: Fields, name: string | undefined): string | undefined =>
   name === undefined ? undefined : found.get(name);
 
-/** A number of units, whole or not; undefined for -1 and whatever else is none. */
+/** A non-negative number of units; undefined for other text, such as -1. */
 function amount(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const whole = digits(text);
@@ -206,7 +206,7 @@ function amount(text: string | undefined): number | undefined {
   return /^\d{1,15}(?:\.\d+)?$/.test(value) ? Number(value) : undefined;
 }
 
-/** Early drafts of the standard add the window to the limit: `100, 100;w=60`. */
+/** Early drafts of the standard append the window to the limit: `100, 100;w=60`. */
 function limitOf(text: string | undefined): number | undefined {
   return amount(text) ?? amount(text?.split(/[,;]/, 1)[0]);
 }

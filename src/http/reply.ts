@@ -2,73 +2,73 @@ import type { Socket } from 'node:net';
 import type { GrpcStatus } from './grpc.ts';
 import type { RawHeaders } from './headers.ts';
 
-/** How a reply's body came to an end. `broken`: upstream or client cut it; `discarded`: nobody wanted it. */
+/** The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. */
 export type BodyEnd = 'complete' | 'discarded' | 'broken';
 
-/** A reply before the reply (RFC 9110 §15.2): 103 Early Hints above all. */
+/** An interim reply (RFC 9110 §15.2), usually 103 Early Hints. */
 export interface Interim {
   readonly status: number;
-  /** As the upstream sent them. */
+  /** The headers as the upstream sent them. */
   readonly headers: RawHeaders;
 }
 
 /**
- * A response whose head has arrived and whose body is held back at the socket.
- * Whoever receives a Reply must end it exactly once: `pipeTo`, `discard` or `keep`.
+ * A response whose head has arrived, and whose body is paused at the socket.
+ * The receiver of a Reply must end it exactly once, with `pipeTo` or `discard` of its body.
  */
 export interface Reply {
-  /** By which it is judged, and which goes to the client unless `grpc` is given. */
+  /** The status for classification. The client gets it too, except for gRPC. */
   readonly status: number;
   readonly statusText: string;
-  /** As the upstream sent them, hop-by-hop fields included. */
+  /** The headers as the upstream sent them, hop-by-hop fields included. */
   readonly headers: RawHeaders;
   readonly body: ReplyBody;
-  /** What came before it and was held back, because another attempt could still have taken its place. */
+  /** Interim replies that were buffered, because another attempt could still replace this one. */
   readonly interim?: readonly Interim[] | undefined;
-  /** The error that is all of this reply to gRPC (trailers-only). It came with 200; `status` is what it stands for. */
+  /** The error of a trailers-only reply of gRPC. It came with status 200; `status` is its equivalent. */
   readonly grpc?: GrpcStatus;
-  /** With a 101: the upstream's connection, whose bytes are the new protocol's. `body.discard()` closes it. */
+  /** The upstream's connection after a 101. `body.discard()` closes it. */
   readonly tunnel?: Socket;
-  /** Not from the upstream that the call was for: from another, or our own. */
+  /** The source, if it is not the upstream of the call. */
   readonly origin?: 'fallback' | 'proxy' | 'cache';
-  /** What it means on this API, where that is more than its status says. */
+  /** The classification by an error rule of the API, if one matched. */
   readonly verdict?: ReplyVerdict;
 }
 
-/** What a reply means by the rules of its API. */
+/** The classification of a reply by an error rule of its API. */
 export interface ReplyVerdict {
-  /** The rule that said so, for the log. */
+  /** The name of the rule, for the log. */
   readonly name: string | undefined;
   /**
-   * `retry`: it passes, so that a call that may be repeated is. `not_processed`: the API did nothing, so that any call may be
-   * repeated. `in_progress`: a call under this idempotency key still runs. `permanent`: no repetition will change it.
+   * `retry`: the error is transient, so an idempotent call is retried. `not_processed`: the API did nothing, so every call may
+   * be retried. `in_progress`: a call with this idempotency key is running. `permanent`: a retry cannot succeed.
    */
   readonly kind: 'retry' | 'not_processed' | 'in_progress' | 'permanent' | undefined;
-  /** It is the API's rate limit or quota that speaks, whatever the status. With `permanent`: one that does not come back by waiting. */
+  /** Whether the error is a rate limit or quota, whatever the status. With `permanent`, it does not end by waiting. */
   readonly throttled: boolean;
-  /** How long to wait, by the body or by a header of this API alone. */
+  /** The wait that the body or an API-specific header asks for. */
   readonly retryAfterMs: number | undefined;
 }
 
 export interface ReplyBody {
-  /** Streams the body into `sink`, holding the upstream back while the sink is full. */
+  /** Streams the body into `sink`, with back-pressure to the upstream. */
   pipeTo(sink: BodySink): void;
-  /** Frees the connection. A small rest is drained so that the connection can be used again; a large one is cut. */
+  /** Frees the connection. A small rest is read, so that the connection can be reused. A larger one is aborted. */
   discard(): void;
-  /** Calls back once, when the body has ended for whatever reason. Never throws. */
+  /** Calls `listener` once, when the body has ended for any reason. The listener must not throw. */
   onEnd(listener: (end: BodyEnd) => void): void;
-  /** Calls back once, when the one who takes the body next holds the upstream back. Absent where no upstream can be held back. */
+  /** Calls `listener` once, at the next back-pressure of the sink. Absent if the body comes from memory. */
   onHeldBack?(listener: () => void): void;
 }
 
-/** Fields behind a body, as the client gets them. */
+/** Trailers for the client. */
 export type Trailers = readonly [name: string, value: string][];
 
-/** What a body is poured into; node:http's ServerResponse is one. */
+/** The destination of a body. node:http's ServerResponse implements it. */
 export interface BodySink {
   readonly destroyed: boolean;
   write(chunk: Uint8Array): boolean;
-  /** Fields that follow the body, if it can be followed by any; just before `end`. */
+  /** Adds trailers, just before `end`. Absent if the sink supports none. */
   addTrailers?(trailers: Trailers): void;
   end(): unknown;
   destroy(reason?: Error): unknown;

@@ -2,8 +2,8 @@ import { digits } from './digits.ts';
 import { httpDateMs } from './http-date.ts';
 
 /**
- * How an API writes the moment at which its quota is whole again. `auto` finds out by the look of it. `go_duration`: 1m30.951s.
- * `minute_date`: an ISO date cut to the minute, so that the moment may lie up to its end.
+ * The format of the time at which a quota is full. `auto` detects it. `go_duration`: 1m30.951s. `minute_date`: an ISO date
+ * truncated to the minute, so the reset can be at any time within that minute.
  */
 export type ResetAs =
   | 'auto'
@@ -15,22 +15,22 @@ export type ResetAs =
   | 'date'
   | 'minute_date';
 
-/** No API counts over longer than a month; what lies further ahead was misread. */
+/** The longest plausible time to a reset. A longer one was misread. */
 const LONGEST_RESET_MS = 31 * 24 * 3_600_000;
 
-/** A moment this long past is a clock that is a little off, or a reply that took its time; what lies further back is no reset. */
+/** A reset may be this long in the past, because of a wrong clock or a slow reply. An earlier one is invalid. */
 const LATE_MS = 60_000;
 
 const MINUTE_MS = 60_000;
 
-/** Two moments of the wall clock, in milliseconds since the epoch. */
+/** Two times of the wall clock, in milliseconds since the epoch. */
 export interface ReplyTimes {
   readonly nowWallMs: number;
-  /** The reply's own `Date`, against which it means what it says; undefined where it has none. */
+  /** The reply's `Date`, to which its times relate; undefined if absent. */
   readonly sentWallMs: number | undefined;
 }
 
-/** Milliseconds from the reply's arrival to the reset, between 0 and 31 days; undefined where the value makes no sense. */
+/** Milliseconds from the arrival of the reply to the reset, between 0 and 31 days; undefined if the value is not plausible. */
 export function resetAfterMs(text: string, as: ResetAs, times: ReplyTimes): number | undefined {
   const value = text.trim();
   const ms = as === 'auto' ? guessed(value, times) : READERS[as](value, times);
@@ -49,12 +49,12 @@ const READERS: Readonly<Record<Exclude<ResetAs, 'auto'>, Read>> = {
   date: (value, times) => until(dateMs(value, times), times),
   minute_date: (value, times) => {
     const left = until(dateMs(value, times), times);
-    // Within the minute that it names, the moment may be still to come.
+    // Within the named minute, the reset may still be ahead.
     return left !== undefined && left <= 0 && left > -MINUTE_MS ? left + MINUTE_MS : left;
   },
 };
 
-/** Numbers above these are moments, not spans: 1e9 s is September 2001, 1e12 ms too. */
+/** Numbers from these on are times, not durations: 1e9 s and 1e12 ms are September 2001. */
 const SMALLEST_EPOCH_S = 1e9;
 const SMALLEST_EPOCH_MS = 1e12;
 
@@ -71,7 +71,7 @@ function until(atWallMs: number | undefined, { nowWallMs, sentWallMs }: ReplyTim
 
 const DECIMAL = /^\d+(?:\.\d+)?$/;
 
-/** To a thousandth, because 2.01 · 1000 is 2009.9999999999998. */
+/** Rounds to 0.001 ms, because 2.01 · 1000 is 2009.9999999999998. */
 function delta(value: string, unitMs: number): number | undefined {
   const number = digits(value) ?? (DECIMAL.test(value) ? Number(value) : undefined);
   if (number === undefined) return undefined;
@@ -93,7 +93,7 @@ const GO_UNITS: ReadonlyMap<string, number> = new Map(
 const GO_DURATION = /^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+$/;
 const GO_PART = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/gy;
 
-/** As Go's `time.ParseDuration` reads it, signs apart. */
+/** Parses a duration like Go's `time.ParseDuration`, without a sign. */
 function goDurationMs(value: string): number | undefined {
   if (!GO_DURATION.test(value)) return undefined;
   let ms = 0;
@@ -102,10 +102,10 @@ function goDurationMs(value: string): number | undefined {
   return Number(ms.toFixed(3));
 }
 
-/** RFC 3339, seconds optional; a date without a zone is left alone, because nobody can say when it is. */
+/** RFC 3339 with optional seconds. A date without a zone is not accepted, because its time is ambiguous. */
 const ISO = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:?\d\d)$/;
 
-/** What JavaScript's `Date` prints: Tue Feb 16 2021 09:02:42 GMT+0100 (Central European Standard Time) */
+/** The format of JavaScript's `Date.toString`: Tue Feb 16 2021 09:02:42 GMT+0100 (Central European Standard Time) */
 const JS_DATE = /^([A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d GMT[+-]\d{4})(?: \(.*\))?$/;
 
 function dateMs(value: string, { nowWallMs }: ReplyTimes): number | undefined {

@@ -3,12 +3,12 @@ import { headerOf, type RawHeaders } from './headers.ts';
 import { httpDateMs, sentWallMs } from './http-date.ts';
 import type { Reply } from './reply.ts';
 
-/** A wait longer than this is a mistake or an epoch timestamp, not a wish. */
+/** The longest plausible wait. A longer one is a mistake or an epoch timestamp. */
 const LONGEST_WAIT_MS = 365 * 24 * 3_600_000;
 
 type Parse = (value: string, headers: RawHeaders, nowWallMs: number) => number | undefined;
 
-/** Most precise first; headers that say when a quota resets would follow, as they are the weakest hint. */
+/** Headers that ask for a wait, the most precise first. */
 const SOURCES: readonly (readonly [name: string, parse: Parse])[] = [
   ['grpc-retry-pushback-ms', decimal],
   ['retry-after-ms', decimal],
@@ -18,9 +18,9 @@ const SOURCES: readonly (readonly [name: string, parse: Parse])[] = [
 ];
 
 /**
- * How long a reply asks its caller to wait, in milliseconds from its arrival, between 0 and a year; undefined when it
- * does not say. A header that makes no sense (negative, empty, beyond a year) counts as absent. Dates (RFC 9110
- * §10.2.3) are measured against the reply's own `Date`, so that the two clocks need not agree.
+ * The wait that the headers of a reply ask for, in milliseconds from its arrival, between 0 and a year; undefined if none.
+ * An invalid value (negative, empty, beyond a year) counts as absent. A date (RFC 9110 §10.2.3) is compared with the reply's
+ * `Date`, so that the two clocks need not agree.
  */
 export function retryAfterMs(headers: RawHeaders, nowWallMs: number): number | undefined {
   for (const [name, parse] of SOURCES) {
@@ -32,7 +32,7 @@ export function retryAfterMs(headers: RawHeaders, nowWallMs: number): number | u
   return undefined;
 }
 
-/** How long a reply asks its caller to wait: by its head, else by the rules of its API. */
+/** The wait that a reply asks for: by its headers, else by an error rule of its API. */
 export function askedWaitMs(
   { headers, verdict }: Pick<Reply, 'headers' | 'verdict'>,
   nowWallMs: number,
@@ -41,14 +41,14 @@ export function askedWaitMs(
 }
 
 /**
- * What is added to a wait that the upstream asks for: up to a tenth, where a tenth is 50 ms at least and 5 s at most. Callers
- * that got the same Retry-After would otherwise all return at the same moment.
+ * A random addition to a requested wait, uniform from 0 to 10 % of it; the upper end is at least 50 ms and at most 5 s.
+ * Otherwise, all callers with the same Retry-After would return at the same time.
  */
 export function askedSpreadMs(waitMs: number, random: Random): number {
   return random() * Math.min(5_000, Math.max(50, 0.1 * waitMs));
 }
 
-/** Digits only: `Number` would also take '', '0x10', '1e9' and 'Infinity'. */
+/** Decimal digits. `Number` would also accept '', '0x10', '1e9' and 'Infinity'. */
 const DECIMAL = /^\d+(?:\.\d+)?$/;
 
 function decimal(value: string): number | undefined {

@@ -1,14 +1,14 @@
-/** Whether `value` is one of `patterns`, in which `*` stands for any text. Large and small letters are the same. */
-export function fits(value: string, patterns: readonly string[]): boolean {
+/** Whether `value` matches one of `patterns`, in which `*` matches any text. Case is ignored. */
+export function matchesAny(value: string, patterns: readonly string[]): boolean {
   const text = value.toLowerCase();
-  return patterns.some((pattern) => fitsParts(text, pattern.toLowerCase().split('*')));
+  return patterns.some((pattern) => matchesParts(text, pattern.toLowerCase().split('*')));
 }
 
 /**
- * Whether `text` consists of `parts` in their order, with any text between them. The first place of a part is always good
- * enough, so nothing is tried again: the time grows with the text, and not with its square.
+ * Whether `text` consists of `parts` in order, with any text between them. The first occurrence of a part always suffices,
+ * so there is no backtracking, and the time is linear.
  */
-export function fitsParts(text: string, parts: readonly string[]): boolean {
+export function matchesParts(text: string, parts: readonly string[]): boolean {
   const head = parts[0] ?? '';
   const last = parts.length - 1;
   if (last <= 0) return text === head;

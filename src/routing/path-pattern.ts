@@ -1,4 +1,4 @@
-import { fitsParts } from '../http/wildcard.ts';
+import { matchesParts } from '../http/wildcard.ts';
 
 /** Tests a segment of a path; `from` and `to` are its bounds in the path. */
 type Segment = (path: string, from: number, to: number) => boolean;
@@ -26,7 +26,7 @@ function stepOf(segment: string): Step {
   if (segment === '**') return DEEP;
   if (segment === '*' || segment.startsWith(':')) return (_, from, to) => from < to;
   const parts = segment.split('*');
-  if (parts.length > 1) return (path, from, to) => fitsParts(path.slice(from, to), parts);
+  if (parts.length > 1) return (path, from, to) => matchesParts(path.slice(from, to), parts);
   return (path, from, to) => to - from === segment.length && path.startsWith(segment, from);
 }
 

@@ -1,4 +1,4 @@
-import { fitsParts } from '../http/wildcard.ts';
+import { matchesParts } from '../http/wildcard.ts';
 
 /** The calls of a route: upper-case methods (undefined: any) and a path pattern. */
 export interface Calls {
@@ -53,5 +53,5 @@ function segmentCovers(wide: string, narrow: string): boolean {
   if (narrow === '**') return false;
   if (isAny(wide) || wide === narrow) return true;
   if (isAny(narrow) || narrow.includes('*')) return false;
-  return fitsParts(narrow, wide.split('*'));
+  return matchesParts(narrow, wide.split('*'));
 }

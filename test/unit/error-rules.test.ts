@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { inspectionOptions } from '../../src/config/resolve/error-rules.ts';
 import { decoded } from '../../src/http/decoded.ts';
-import { fits } from '../../src/http/wildcard.ts';
+import { matchesAny } from '../../src/http/wildcard.ts';
 import { Judge } from '../../src/policies/error-rules/rule-matcher.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -79,7 +79,7 @@ describe('a body is asked for', () => {
     '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, means: retry }',
   );
 
-  test('only where a rule wants it that fits so far', () => {
+  test('only where a rule wants it that matchesAny so far', () => {
     expect(judge.byHead(head(503), NOW)).toBe('body');
     expect(judge.byBody(head(503), '{"a":"y"}', NOW)?.name).toBe('head');
     expect(judgeOf('{ status: 503, body: { /a: x }, means: retry }').byHead(head(500), NOW)).toBeUndefined();
@@ -156,10 +156,10 @@ test.each<[string, string, boolean]>([
   ['acb', 'a*b*c', false],
   ['You have EXCEEDED a secondary rate limit.', '*secondary rate limit*', true],
   ['x.y', 'x?y', false],
-])('%j fits %j: %s', (value, pattern, expected) => expect(fits(value, [pattern])).toBe(expected));
+])('%j matchesAny %j: %s', (value, pattern, expected) => expect(matchesAny(value, [pattern])).toBe(expected));
 
 test('a pattern of many stars takes no time', () => {
-  expect(fits('a'.repeat(60_000), [`${'*a'.repeat(5_000)}*b*`])).toBe(false);
+  expect(matchesAny('a'.repeat(60_000), [`${'*a'.repeat(5_000)}*b*`])).toBe(false);
 });
 
 const MAX = 256 * 1024;

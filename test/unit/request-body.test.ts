@@ -33,16 +33,16 @@ function start(options: Partial<ReplayOptions> = {}) {
   const client = new Client();
   const clock = { now: 0 };
   const memory = options.memory ?? new ByteBudget(1_000 * KIB);
-  const notKept: string[] = [];
+  const notBuffered: string[] = [];
   const body = new StreamedBody(client, {
     declaredBytes: undefined,
     maxBytes: 100,
     memory,
     now: () => clock.now,
-    onNotBuffered: (reason) => notKept.push(reason),
+    onNotBuffered: (reason) => notBuffered.push(reason),
     ...options,
   });
-  return { client, memory, body, notKept, clock };
+  return { client, memory, body, notBuffered, clock };
 }
 
 function wholeOf(body: StreamedBody): string | undefined {
@@ -148,34 +148,34 @@ describe('a body that may not be kept goes on, once', () => {
     ['over the cap', { maxBytes: 100 }, 'cap'],
     ['over what all may keep', { maxBytes: 1_000, memory: new ByteBudget(100) }, 'memory'],
   ])('%s', async (_name, options, reason) => {
-    const { client, body, memory, notKept } = start(options);
+    const { client, body, memory, notBuffered } = start(options);
     const first = read(body.open());
     client.send(tooLarge);
     await settled();
-    expect([memory.used, body.replayable, notKept]).toEqual([60, true, []]);
+    expect([memory.used, body.replayable, notBuffered]).toEqual([60, true, []]);
     client.send(tooLarge);
-    expect([memory.used, body.replayable, notKept]).toEqual([0, false, [reason]]);
+    expect([memory.used, body.replayable, notBuffered]).toEqual([0, false, [reason]]);
     client.send('end');
     client.finish();
     await settled();
     expect(first).toEqual({ text: `${tooLarge}${tooLarge}end`, ended: true, failed: undefined });
     expect(() => body.open()).toThrow(RequestBodyNotBuffered);
     body.dispose();
-    expect([memory.used, notKept]).toEqual([0, [reason]]);
+    expect([memory.used, notBuffered]).toEqual([0, [reason]]);
   });
 
   test('exactly the cap is kept', () => {
-    const { client, body, notKept } = start({ maxBytes: 120 });
+    const { client, body, notBuffered } = start({ maxBytes: 120 });
     client.send(tooLarge);
     client.send(tooLarge);
     client.finish();
     expect(wholeOf(body)).toHaveLength(120);
-    expect([body.replayable, notKept]).toEqual([true, []]);
+    expect([body.replayable, notBuffered]).toEqual([true, []]);
   });
 
   test('as declared: it is said before the first byte, and what waits for an attempt is counted', async () => {
-    const { client, body, memory, notKept } = start({ declaredBytes: 101 });
-    expect(notKept).toEqual(['cap']);
+    const { client, body, memory, notBuffered } = start({ declaredBytes: 101 });
+    expect(notBuffered).toEqual(['cap']);
     expect(body.replayable).toBe(true);
     client.send(tooLarge);
     expect(memory.used).toBe(60);
@@ -185,17 +185,17 @@ describe('a body that may not be kept goes on, once', () => {
   });
 
   test('all here before the first attempt: that one has it, and no other', () => {
-    const { client, body, notKept } = start({ maxBytes: 10 });
+    const { client, body, notBuffered } = start({ maxBytes: 10 });
     client.send(tooLarge);
     client.finish();
     expect(body.replayable).toBe(true);
     expect(wholeOf(body)).toBe(tooLarge);
-    expect([body.replayable, notKept]).toEqual([false, ['cap']]);
+    expect([body.replayable, notBuffered]).toEqual([false, ['cap']]);
     expect(() => body.open()).toThrow(RequestBodyNotBuffered);
   });
 
   test('where no policy would send it again nothing is kept, and nothing to be said', async () => {
-    const { client, body, memory, notKept } = start({ maxBytes: 0, declaredBytes: 4 });
+    const { client, body, memory, notBuffered } = start({ maxBytes: 0, declaredBytes: 4 });
     const first = read(body.open());
     client.send('ab');
     await settled();
@@ -204,18 +204,18 @@ describe('a body that may not be kept goes on, once', () => {
     client.finish();
     await settled();
     expect(first.text).toBe('abcd');
-    expect(notKept).toEqual([]);
+    expect(notBuffered).toEqual([]);
   });
 
   test('what the slower of two attempts has not read yet stays for it', async () => {
-    const { client, body, notKept } = start();
+    const { client, body, notBuffered } = start();
     const first = read(body.open());
     client.send(tooLarge);
     await settled();
     const second = (body.open() as BodyReader)[Symbol.asyncIterator]();
     client.send(tooLarge);
     await settled();
-    expect([first.text.length, notKept]).toEqual([120, ['cap']]);
+    expect([first.text.length, notBuffered]).toEqual([120, ['cap']]);
     expect((await second.next()).value?.toString()).toBe(tooLarge);
     expect((await second.next()).value?.toString()).toBe(tooLarge);
     client.send('end');

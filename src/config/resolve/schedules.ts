@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { parseCron } from '../../durable/schedules/cron.ts';
 import type { ScheduleOptions } from '../../durable/schedules/options.ts';
-import { CredentialNames, takeSecrets } from '../../http/credentials.ts';
+import { CredentialNames, extractSecrets } from '../../http/credentials.ts';
 import { Router } from '../../routing/router.ts';
 import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import { checkHeaderName } from '../fields/words.ts';
@@ -100,7 +100,7 @@ function find(
   }
   const { upstream, route } = match.route;
   if (route.settings.durable !== undefined) {
-    if (takeSecrets(match.target, new CredentialNames(route.settings.identity)).taken.length > 0)
+    if (extractSecrets(match.target, new CredentialNames(route.settings.identity)).taken.length > 0)
       report.warning(
         place,
         'contains a secret in its query, which is stored in plain text; send it as a header, by headers.set of the upstream',

@@ -1,18 +1,18 @@
 import type { ByteBudget } from '../byte-budget.ts';
 
-/** A block is no larger than this. */
+/** Maximum size of a block that is grown for small chunks. */
 const MAX_BLOCK_BYTES = 16 * 1024;
 
-/** A smaller chunk is always copied: the object around it takes more than it holds. */
+/** Smaller chunks are always copied, because their objects take more memory than their bytes. */
 const SMALL_BYTES = 1_024;
 
-/** How far somebody has read. */
+/** The position of a reader. */
 export interface ReadPosition {
-  /** Number of the block, counted from the first that ever was. */
+  /** Number of the block, dropped ones included. */
   block: number;
-  /** In that block. */
+  /** Offset in that block. */
   offset: number;
-  /** All bytes before it. */
+  /** Number of bytes before this position. */
   bytes: number;
 }
 
@@ -21,23 +21,22 @@ export const start = (): ReadPosition => ({ block: 0, offset: 0, bytes: 0 });
 interface Block {
   readonly buffer: Buffer;
   filled: number;
-  /** What it really takes. */
+  /** Memory in bytes. */
   readonly takes: number;
 }
 
 /**
- * The bytes of a body that stay in memory. The rule: every body that is held is held by this class. A peer may send its
- * bytes one by one. Each of them is an object, and each holds the packet that it came in. So small chunks are copied into
- * blocks. The blocks grow with the body, so that a small body takes little. The budget counts what the blocks take, and
- * not what they hold.
+ * Buffers the bytes of a body; every buffered body uses this class. A peer can send single bytes. Each chunk is an object
+ * that also retains the packet it arrived in, so small chunks are copied into blocks. Blocks grow with the body. The budget
+ * counts their memory, not their content.
  */
 export class BodyBuffer {
   readonly #memory: ByteBudget;
   #blocks: Block[] = [];
-  /** Blocks that were dropped. */
+  /** Number of dropped blocks. */
   #dropped = 0;
   #bytes = 0;
-  /** Of those, what is still here. */
+  /** Number of bytes that were not dropped. */
   #held = 0;
   #chunks: readonly Buffer[] | undefined;
 
@@ -45,17 +44,17 @@ export class BodyBuffer {
     this.#memory = memory;
   }
 
-  /** All that was ever added. */
+  /** Number of bytes added, dropped ones included. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether some of it is no longer here. */
+  /** Whether some bytes were dropped. */
   get dropped(): boolean {
     return this.#dropped > 0;
   }
 
-  /** False where the budget has no room for it. */
+  /** Adds a chunk. False if the budget does not allow it. */
   tryAdd(chunk: Uint8Array): boolean {
     const takes = this.#newMemory(chunk);
     if (takes > 0 && !this.#memory.tryTake(takes)) return false;
@@ -63,16 +62,16 @@ export class BodyBuffer {
     return true;
   }
 
-  /** Adds also what the budget has no room for. It is counted all the same, so that others wait. */
+  /** Adds a chunk even beyond the budget. It is counted, so that other bodies wait. */
   add(chunk: Uint8Array): void {
     const takes = this.#newMemory(chunk);
     this.#memory.take(takes);
     this.#append(chunk, takes);
   }
 
-  /** What follows `position`, which is moved behind it. */
+  /** The bytes after `position`, which advances; undefined if there are none. */
   next(position: ReadPosition): Buffer | undefined {
-    // What it had read to its end may be gone.
+    // Blocks that the reader has finished may have been dropped.
     if (position.block < this.#dropped) Object.assign(position, { block: this.#dropped, offset: 0 });
     let block = this.#blocks[position.block - this.#dropped];
     if (block !== undefined && position.offset === block.filled) {
@@ -88,7 +87,7 @@ export class BodyBuffer {
     return chunk;
   }
 
-  /** All that is here. The same list until more is added. */
+  /** All buffered bytes. Returns the same list until the content changes. */
   chunks(): readonly Buffer[] {
     this.#chunks ??= this.#blocks.map((block) => content(block, 0));
     return this.#chunks;
@@ -106,7 +105,7 @@ export class BodyBuffer {
     if (count > 0) this.#drop(count);
   }
 
-  /** Lets go of all of it. Who took `chunks` may go on using them. */
+  /** Drops all bytes. Lists from `chunks` stay valid. */
   release(): void {
     if (this.#blocks.length > 0) this.#drop(this.#blocks.length);
   }
@@ -120,7 +119,7 @@ export class BodyBuffer {
     this.#chunks = undefined;
   }
 
-  /** 0 where the last block has room for it. */
+  /** The memory for a new block; 0 if the last one has room. */
   #newMemory(chunk: Uint8Array): number {
     const last = this.#blocks.at(-1);
     if (last !== undefined && last.buffer.length - last.filled >= chunk.length) return 0;
@@ -146,7 +145,7 @@ function newBlock(chunk: Uint8Array, takes: number): Block {
   return { buffer: Buffer.from(buffer, byteOffset, length), filled: length, takes };
 }
 
-/** A large chunk that fills at least half of the memory that it holds is not worth a copy. */
+/** Whether a chunk is stored without a copy: it is large, and fills at least half of the memory that it retains. */
 const staysAsItIs = (chunk: Uint8Array): boolean =>
   chunk.length >= SMALL_BYTES && chunk.length * 2 >= chunk.buffer.byteLength;
 

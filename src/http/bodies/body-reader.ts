@@ -1,11 +1,11 @@
 import { type ReadPosition, start } from './body-buffer.ts';
 import type { BodyReader } from './request-body.ts';
 
-/** What a reader reads from. */
+/** The source of a reader. */
 export interface ReadLog {
-  /** What follows `position`, which is moved behind it; 'wait' while it may still come, or undefined at the end. */
+  /** The bytes after `position`, which advances; 'wait' if more may arrive, undefined at the end. */
   next(position: ReadPosition): Buffer | 'wait' | undefined;
-  /** `reader` has taken bytes, or wants some that are not here yet. */
+  /** Called when `reader` has read bytes, or waits for bytes. */
   progressed(reader: Reader): void;
   closed(reader: Reader): void;
 }
@@ -13,7 +13,7 @@ export interface ReadLog {
 type Next = IteratorResult<Buffer, undefined>;
 const DONE: Next = { done: true, value: undefined };
 
-/** One attempt's way through a body, at its own pace. */
+/** Reads a request body for one attempt, at its own speed. */
 export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
   readonly position = start();
   readonly #log: ReadLog;
@@ -24,7 +24,7 @@ export class Reader implements BodyReader, AsyncIterator<Buffer, undefined> {
     this.#log = log;
   }
 
-  /** It has read all there is, and more is to come. */
+  /** Whether it waits for bytes that have not arrived. */
   get waiting(): boolean {
     return this.#waiting !== undefined;
   }

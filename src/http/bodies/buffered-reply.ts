@@ -3,12 +3,12 @@ import type { BodyEnd, BodySink, Reply } from '../reply.ts';
 import { BodyBuffer } from './body-buffer.ts';
 import { MemoryBody } from './memory-body.ts';
 
-/** A failed reply is kept up to this size: error bodies are small, and larger ones are not worth a connection. */
-const MAX_KEPT_BYTES = 64 * 1024;
+/** Maximum body size. Error bodies are small, and a larger one is not worth a blocked connection. */
+const MAX_BUFFERED_BYTES = 64 * 1024;
 
 /**
- * A reply read into memory, so that its connection is free while the call sleeps in backoff, and so that the client
- * still gets it as it came if no later attempt brings another.
+ * Buffers a failed reply, so that its connection is free during backoff. The client gets the reply unchanged if no later
+ * attempt has a better one.
  */
 export class BufferedReply implements BodySink {
   readonly #reply: Reply;
@@ -25,7 +25,7 @@ export class BufferedReply implements BodySink {
     reply.body.pipeTo(this);
   }
 
-  /** The whole reply, or undefined when its body was too large, broke off or is still coming. Ends the keeping. */
+  /** The reply, or undefined if its body was too large, is incomplete or broken. Ends the buffering. */
   take(): Reply | undefined {
     const chunks = this.#log.chunks();
     const whole = this.#end === 'complete' && !this.#overflow;
@@ -33,7 +33,7 @@ export class BufferedReply implements BodySink {
     return whole ? { ...this.#reply, body: new MemoryBody(chunks) } : undefined;
   }
 
-  /** Gives the memory back; what is still coming is cut with its next byte. */
+  /** Frees the memory. An unfinished body is aborted at its next byte. */
   drop(): void {
     this.#overflow = true;
     this.#log.release();
@@ -46,7 +46,7 @@ export class BufferedReply implements BodySink {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#log.bytes + chunk.length > MAX_KEPT_BYTES || !this.#log.tryAdd(chunk)) this.drop();
+    if (this.#log.bytes + chunk.length > MAX_BUFFERED_BYTES || !this.#log.tryAdd(chunk)) this.drop();
     return true;
   }
 

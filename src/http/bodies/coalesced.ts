@@ -1,16 +1,16 @@
 import type { BodySink, Trailers } from '../reply.ts';
 
-/** Larger chunks are passed on as they are. */
+/** Chunks of this size or more are not joined. */
 const SMALL_BYTES = 1_024;
 
-/** So many small chunks are passed on as they are: most bodies have no more. */
+/** The number of small chunks per body that are not joined. Most bodies have no more. */
 const FREE_CHUNKS = 16;
 
 const BLOCK_BYTES = 16 * 1024;
 
 /**
- * Joins small chunks that come in one turn, on their way to `sink`. An upstream may send its bytes one by one. Each write
- * to a client takes some hundred bytes of memory while that client does not read, and node counts only the bytes in it.
+ * Joins small chunks that arrive in one turn of the event loop, before they are written to `sink`. An upstream can send
+ * single bytes. Each queued write costs a few hundred bytes of memory, of which node counts only the payload.
  */
 export class Coalesced implements BodySink {
   readonly #sink: BodySink;
@@ -70,7 +70,7 @@ export class Coalesced implements BodySink {
     this.#filled += chunk.length;
   }
 
-  /** Runs after the code that parses what came in one packet, and before anything else comes in. */
+  /** Runs after one packet has been parsed, and before the next one. */
   readonly #flush = (): void => {
     const block = this.#block;
     if (block === undefined) return;

@@ -1,6 +1,6 @@
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
 
-/** A body that is all here, and can be given to as many as want it. */
+/** A body in memory. Its chunks can be shared by several bodies. */
 export class MemoryBody implements ReplyBody {
   readonly #chunks: readonly Uint8Array[];
   readonly #trailers: Trailers;
@@ -13,7 +13,7 @@ export class MemoryBody implements ReplyBody {
     this.#trailers = trailers;
   }
 
-  /** The sink's back-pressure is minded: a slow reader holds references, no copies. */
+  /** Respects back-pressure, so that a slow client holds references and no copies. */
   pipeTo(sink: BodySink): void {
     const flow = () => {
       while (this.#end === undefined) {

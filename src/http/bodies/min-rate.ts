@@ -1,20 +1,20 @@
 /**
- * When a client is too slow. It holds a connection, and mostly a permit of its upstream, for as long as its call lasts. So it
- * must move a minimum of bytes in each window in which the proxy waits for it, and not only one byte. One slow window is no
- * proof: it may have begun with a pause that is allowed, or have ended just after a wait began.
+ * Detects clients below a minimum rate, because a slow client occupies a connection, and usually a permit of its upstream.
+ * The rate is measured per window in which the proxy waits for the client. Two slow windows in a row are required: one can
+ * begin with an allowed pause, or end just after a wait began.
  */
 export class MinRate {
   readonly #minBytes: number;
   #slowBefore = false;
   #moved: number;
 
-  /** `moved`: bytes so far. A window is `windowMs` long. */
+  /** `moved`: bytes so far. `windowMs`: length of a window. */
   constructor(minBytesPerSecond: number, windowMs: number, moved: number) {
     this.#minBytes = (minBytesPerSecond * windowMs) / 1_000;
     this.#moved = moved;
   }
 
-  /** At the end of a window. `awaited`: the proxy waits for this client, and for nothing else. */
+  /** Call it at the end of each window. `awaited`: the proxy waits for the client and for nothing else. */
   tooSlow(moved: number, awaited: boolean): boolean {
     const slow = awaited && moved - this.#moved < this.#minBytes;
     const tooSlow = slow && this.#slowBefore;

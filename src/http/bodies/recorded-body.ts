@@ -3,7 +3,7 @@ import type { ByteBudget } from '../byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
 import { BodyBuffer } from './body-buffer.ts';
 
-/** The bytes of a whole body. */
+/** The content of a complete body. */
 export interface Recording {
   readonly chunks: readonly Uint8Array[];
   readonly trailers: Trailers;
@@ -11,15 +11,15 @@ export interface Recording {
 
 export interface RecorderOptions {
   readonly maxBytes: number;
-  /** Bounds what all recorders hold together until they are done. */
+  /** The memory of all buffered bodies. */
   readonly memory: ByteBudget;
-  /** The client's own; the body goes on being recorded when it is thrown. */
+  /** The client's signal. Recording continues after it is aborted. */
   readonly client: Abort;
-  /** Called once: with the body when it came whole and was small enough. */
+  /** Called once, with the body if it was complete and small enough. */
   readonly onDone: (recording: Recording | undefined) => void;
 }
 
-/** A body that is recorded while it passes, and to its end also when the client has left. */
+/** Records a body while it streams to the client, and to its end if the client disconnects. */
 export class RecordedBody implements ReplyBody, BodySink {
   readonly #body: ReplyBody;
   readonly #options: RecorderOptions;
@@ -46,7 +46,7 @@ export class RecordedBody implements ReplyBody, BodySink {
     this.#body.pipeTo(this);
   }
 
-  /** Nobody takes it now, but a repeat of the request will. */
+  /** Continues recording without a client, for a repetition of the request. */
   discard(): void {
     if (this.#log === undefined) this.#body.discard();
     else this.#body.pipeTo(this);
@@ -63,7 +63,7 @@ export class RecordedBody implements ReplyBody, BodySink {
   }
 
   write(chunk: Uint8Array): boolean {
-    this.#keep(chunk);
+    this.#record(chunk);
     return this.#client?.write(chunk) ?? true;
   }
 
@@ -88,7 +88,7 @@ export class RecordedBody implements ReplyBody, BodySink {
     this.#sink?.on(event, listener);
   }
 
-  #keep(chunk: Uint8Array): void {
+  #record(chunk: Uint8Array): void {
     if (this.#log === undefined) return;
     const fits = this.#log.bytes + chunk.length <= this.#options.maxBytes;
     if (!fits || !this.#log.tryAdd(chunk)) this.#finish(undefined);
@@ -98,7 +98,7 @@ export class RecordedBody implements ReplyBody, BodySink {
     return this.#sink?.destroyed === false ? this.#sink : undefined;
   }
 
-  /** A client that was slow and left will not say that it takes more. */
+  /** Resumes the upstream, because a client that has disconnected during back-pressure never drains. */
   readonly #onClientGone = (): void => this.#drain?.();
 
   #finish(recording: Recording | undefined): void {

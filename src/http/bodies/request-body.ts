@@ -1,26 +1,26 @@
-/** What undici sends: nothing, bytes that are all here, or bytes that are still coming. */
+/** A request body for undici: none, complete bytes, or a stream. */
 export type BodySource = Buffer | readonly Buffer[] | BodyReader | undefined;
 
-/** A request's body, which each attempt opens from its first byte. */
+/** A request body. Each attempt opens it from its first byte. */
 export interface RequestBody {
-  /** Whether an attempt may (still) be started from the first byte. */
+  /** Whether an attempt can start from the first byte. */
   readonly replayable: boolean;
-  /** Its client still sends it. */
+  /** Whether the client is still sending it. */
   readonly arriving: boolean;
   /**
-   * When the client last brought its upload on, on the scale of `now`: now itself while an attempt waits for its next
-   * bytes, -Infinity without a body. What times an upstream counts from here.
+   * The time from which the upstream is responsible for delays, on the scale of `now`: the last progress of the upload, or
+   * `now` while an attempt waits for bytes of the client. -Infinity without a body.
    */
   broughtOnAt(now: number): number;
-  /** Throws `RequestBodyNotBuffered` or `RequestBodyBroken` where no attempt can be started. */
+  /** Opens the body for an attempt. Throws `RequestBodyNotBuffered` or `RequestBodyBroken` if no attempt can start. */
   open(): BodySource;
-  /** All of it, once it is here; undefined where it is not kept or breaks off, and then nothing of it has been taken. */
+  /** The complete body, as soon as it has arrived; undefined if it is not buffered or breaks. Does not consume it. */
   whole(): Promise<readonly Buffer[] | undefined>;
-  /** Lets go of kept bytes and of readers. The call is over. */
+  /** Frees buffered bytes and closes readers after the call. */
   dispose(): void;
 }
 
-/** A body being read by one attempt. Closing it ends the iteration, even while it waits for bytes. */
+/** A body that one attempt reads. `close` ends the iteration, even while it waits for bytes. */
 export interface BodyReader extends AsyncIterable<Buffer> {
   close(): void;
 }
@@ -34,7 +34,7 @@ export const EMPTY_BODY: RequestBody = {
   dispose: () => {},
 };
 
-/** A body that is all here, whatever becomes of the one that it came from. */
+/** A complete body in memory, independent of the stream that it came from. */
 export function wholeBody(chunks: readonly Buffer[], from: RequestBody): RequestBody {
   const [first] = chunks;
   if (first === undefined) return from;
@@ -48,7 +48,7 @@ export function wholeBody(chunks: readonly Buffer[], from: RequestBody): Request
   };
 }
 
-/** The body outgrew what may be kept after the decision to send it again, and before that attempt. */
+/** The body exceeded its buffer limit after the decision to retry, and before the attempt. */
 export class RequestBodyNotBuffered extends Error {
   override readonly name = 'RequestBodyNotBuffered';
   constructor() {
@@ -56,7 +56,7 @@ export class RequestBodyNotBuffered extends Error {
   }
 }
 
-/** The client left in the middle of its request body. */
+/** The client disconnected in the middle of its request body. */
 export class RequestBodyBroken extends Error {
   override readonly name = 'RequestBodyBroken';
   constructor() {

@@ -8,7 +8,7 @@ import {
   RequestBodyNotBuffered,
 } from './request-body.ts';
 
-/** The side of node:http's IncomingMessage that a body is read from. */
+/** The part of node:http's IncomingMessage from which a body is read. */
 export interface BodyStream {
   on(event: 'data', listener: (chunk: Buffer) => void): unknown;
   on(event: 'end' | 'close', listener: () => void): unknown;
@@ -18,34 +18,34 @@ export interface BodyStream {
 
 export interface ReplayOptions {
   readonly declaredBytes: number | undefined;
-  /** 0: the route never sends a body twice, so nothing is kept. */
+  /** Maximum buffered bytes. 0: the route never repeats a body, so nothing is buffered for repetition. */
   readonly maxBytes: number;
   readonly memory: ByteBudget;
   readonly now: () => number;
   readonly onNotBuffered: (reason: 'cap' | 'memory') => void;
 }
 
-/** The client is held back when this much has arrived that no attempt has read. */
+/** Unread bytes at which the upload is paused. */
 const MAX_AHEAD_BYTES = 256 * 1024;
 
-/** The same while the budget of all bodies is spent. */
+/** The same while the memory of all bodies is exhausted. */
 const LEAST_AHEAD_BYTES = 16 * 1024;
 
 /**
- * A body kept while it streams: one writer (the client), readers with offsets of their own (the attempts).
- * Over the cap, or when the process-wide budget is used up, it stops keeping: the running attempt goes on,
- * bytes it has read are dropped, and no other attempt can start.
+ * Buffers a request body while it streams. The client is the writer; attempts are readers with their own positions. Above
+ * `maxBytes` or the memory budget, buffering stops: the running attempt continues, bytes that it has read are dropped, and
+ * no other attempt can start.
  */
 export class StreamedBody implements RequestBody, ReadLog {
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
   readonly #readers = new Set<Reader>();
   readonly #log: BodyBuffer;
-  /** All of it was handed out, and is not kept. */
+  /** Whether the complete body was handed out and is not buffered. */
   #gone = false;
-  #keeping: boolean;
+  #buffering: boolean;
   #disposed = false;
-  /** Bytes that some reader has taken. */
+  /** The furthest position of a reader, in bytes. */
   #furthest = 0;
   #end: 'open' | 'complete' | 'broken' = 'open';
   #onSettled: (() => void) | undefined;
@@ -57,8 +57,8 @@ export class StreamedBody implements RequestBody, ReadLog {
     this.#options = options;
     this.#log = new BodyBuffer(options.memory);
     this.#arrivedAt = options.now();
-    this.#keeping = options.maxBytes > 0;
-    if (this.#keeping && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopKeeping('cap');
+    this.#buffering = options.maxBytes > 0;
+    if (this.#buffering && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopBuffering('cap');
     stream.on('data', (chunk) => this.#onData(chunk));
     stream.on('end', () => this.#onEnd('complete'));
     stream.on('close', () => this.#onEnd('broken'));
@@ -66,7 +66,7 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   get replayable(): boolean {
     return (
-      !this.#gone && !this.#log.dropped && this.#end !== 'broken' && (this.#keeping || this.#furthest === 0)
+      !this.#gone && !this.#log.dropped && this.#end !== 'broken' && (this.#buffering || this.#furthest === 0)
     );
   }
 
@@ -74,7 +74,7 @@ export class StreamedBody implements RequestBody, ReadLog {
     return this.#end === 'open';
   }
 
-  /** An attempt waits for bytes that the client has not sent, or all of them are waited for. */
+  /** Whether an attempt or `whole` waits for bytes that the client has not sent. */
   get awaited(): boolean {
     return this.#end === 'open' && (this.#onWhole !== undefined || this.#readerWaits());
   }
@@ -88,7 +88,7 @@ export class StreamedBody implements RequestBody, ReadLog {
     return false;
   }
 
-  /** Settles when the last byte is here or the client has gone. */
+  /** Resolves when the body is complete or the client has disconnected. */
   settled(): Promise<void> {
     if (this.#end !== 'open') return Promise.resolve();
     return new Promise((resolve) => {
@@ -97,7 +97,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   }
 
   whole(): Promise<readonly Buffer[] | undefined> {
-    if (this.#end !== 'open' || !this.#keeping) return Promise.resolve(this.#wholeNow());
+    if (this.#end !== 'open' || !this.#buffering) return Promise.resolve(this.#wholeNow());
     this.#stream.resume();
     return new Promise((resolve) => {
       this.#onWhole = resolve;
@@ -114,19 +114,19 @@ export class StreamedBody implements RequestBody, ReadLog {
   }
 
   dispose(): void {
-    this.#tellWhole();
+    this.#settleWhole();
     for (const reader of this.#readers) reader.close();
-    this.#keeping = false;
+    this.#buffering = false;
     this.#log.release();
     this.#disposed = true;
-    // What the client still sends is read and dropped, so that its connection can carry the next request.
+    // The rest of the upload is read and dropped, so that the connection can be reused.
     if (this.#end === 'open') this.#stream.resume();
   }
 
-  /** All here: needs no reader, and a lone buffer costs undici less than an iteration. Several are not joined: that is a copy. */
+  /** Opens a complete body without a reader. A single buffer costs undici less than an iteration; joining several would copy. */
   #openWhole(): BodySource {
     const chunks = this.#log.chunks();
-    this.#gone = !this.#keeping;
+    this.#gone = !this.#buffering;
     return chunks.length === 1 ? chunks[0] : chunks;
   }
 
@@ -139,7 +139,7 @@ export class StreamedBody implements RequestBody, ReadLog {
 
   progressed(reader: Reader): void {
     this.#furthest = Math.max(this.#furthest, reader.position.bytes);
-    if (!this.#keeping) this.#dropRead();
+    if (!this.#buffering) this.#dropRead();
     if (!this.#tooFarAhead() && this.#end === 'open') this.#stream.resume();
   }
 
@@ -150,8 +150,8 @@ export class StreamedBody implements RequestBody, ReadLog {
   #onData(chunk: Buffer): void {
     if (this.#disposed) return;
     this.#arrivedAt = this.#options.now();
-    if (!this.#keep(chunk)) this.#log.add(chunk);
-    // What is awaited whole is bounded by the cap instead.
+    if (!this.#buffer(chunk)) this.#log.add(chunk);
+    // `whole` needs all bytes, so only `maxBytes` limits them.
     if (this.#onWhole === undefined && this.#tooFarAhead()) this.#stream.pause();
     for (const reader of this.#readers) reader.wake();
   }
@@ -161,27 +161,27 @@ export class StreamedBody implements RequestBody, ReadLog {
     return this.#log.bytes - this.#furthest > most;
   }
 
-  #keep(chunk: Buffer): boolean {
-    if (!this.#keeping) return false;
+  #buffer(chunk: Buffer): boolean {
+    if (!this.#buffering) return false;
     const { maxBytes } = this.#options;
     const fits = this.#log.bytes + chunk.length <= maxBytes;
     if (fits && this.#log.tryAdd(chunk)) return true;
-    this.#stopKeeping(fits ? 'memory' : 'cap');
+    this.#stopBuffering(fits ? 'memory' : 'cap');
     return false;
   }
 
-  #stopKeeping(reason: 'cap' | 'memory'): void {
-    this.#keeping = false;
+  #stopBuffering(reason: 'cap' | 'memory'): void {
+    this.#buffering = false;
     this.#options.onNotBuffered(reason);
-    this.#tellWhole();
+    this.#settleWhole();
     this.#dropRead();
   }
 
   #wholeNow(): readonly Buffer[] | undefined {
-    return this.#end === 'complete' && this.#keeping ? this.#log.chunks() : undefined;
+    return this.#end === 'complete' && this.#buffering ? this.#log.chunks() : undefined;
   }
 
-  #tellWhole(): void {
+  #settleWhole(): void {
     this.#onWhole?.(this.#wholeNow());
     this.#onWhole = undefined;
   }
@@ -196,7 +196,7 @@ export class StreamedBody implements RequestBody, ReadLog {
     if (this.#end !== 'open') return;
     this.#end = end;
     this.#onSettled?.();
-    this.#tellWhole();
+    this.#settleWhole();
     for (const reader of this.#readers) reader.wake();
   }
 }

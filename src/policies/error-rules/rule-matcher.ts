@@ -4,7 +4,7 @@ import { valuesAt } from '../../http/json-pointer.ts';
 import type { Reply, ReplyVerdict } from '../../http/reply.ts';
 import { resetAfterMs } from '../../http/reset-value.ts';
 import { retryAfterMs } from '../../http/retry-after.ts';
-import { fits } from '../../http/wildcard.ts';
+import { matchesAny } from '../../http/wildcard.ts';
 import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
 
 type Head = Pick<Reply, 'status' | 'headers'>;
@@ -15,7 +15,7 @@ interface Document {
   readonly json: unknown;
 }
 
-/** Finds what a reply means by the rules of its API: the first that fits counts. Looks at the body only where one asks for it. */
+/** Finds what a reply means by the rules of its API: the first that matchesAny counts. Looks at the body only where one asks for it. */
 export class Judge {
   readonly #rules: readonly ErrorRule[];
   readonly #inspect: InspectionOptions['inspect'];
@@ -65,7 +65,7 @@ function fitsHead({ statuses, headers }: ErrorRule, head: Head): boolean {
   if (statuses === undefined ? head.status < 400 : !statuses.includes(head.status)) return false;
   return headers.every(([name, patterns]) => {
     const value = headerOf(head.headers, name);
-    return value !== undefined && fits(value.trim(), patterns);
+    return value !== undefined && matchesAny(value.trim(), patterns);
   });
 }
 
@@ -74,7 +74,7 @@ function fitsBody({ body, text }: ErrorRule, document: Document | undefined): bo
   if (document === undefined) return false;
   if (text.length > 0 && !text.some((part) => document.text.includes(part.toLowerCase()))) return false;
   return body.every(([pointer, patterns]) =>
-    valuesAt(document.json, pointer).some((value) => isPlain(value) && fits(String(value), patterns)),
+    valuesAt(document.json, pointer).some((value) => isPlain(value) && matchesAny(String(value), patterns)),
   );
 }
 
