@@ -10,7 +10,7 @@ import { HedgeAllowance } from '../policies/hedge/allowance.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
 import { Pace } from '../policies/pace/pace.ts';
-import { type GateClosed, Quota } from '../policies/quota/quota.ts';
+import { type CooldownStart, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
@@ -202,12 +202,12 @@ export class PolicyState {
     const scope = this.#scopeOf(route, own.quota);
     const { clock, draining, observer, random } = this.#deps;
     const [upstream, { name }] = [this.#upstream, scope];
-    const closed = (gate: GateClosed) =>
-      observer.stateChanged(upstream, { type: 'quota_gate_closed', scope: name, ...gate });
+    const onCooldown = (start: CooldownStart) =>
+      observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start });
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
       options,
-      () => new Quota(options, { clock, random, draining, closed, hash: HASH }),
+      () => new Quota(options, { clock, random, draining, onCooldown, hash: HASH }),
     );
     return scope.quota;
   }

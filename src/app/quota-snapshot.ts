@@ -1,5 +1,5 @@
-import type { Allowance } from '../policies/quota/limiter.ts';
-import type { Line } from '../policies/quota/quota-queue.ts';
+import type { Limiter } from '../policies/quota/limiter.ts';
+import type { QuotaQueue } from '../policies/quota/quota-queue.ts';
 import type { Quota } from '../policies/quota/quota.ts';
 import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../telemetry/snapshot.ts';
 
@@ -7,7 +7,7 @@ import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../telem
 const MOST_SHOWN = 100;
 
 export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
-  const all = [...quota.lines].flatMap(([credential, line]) => lineSnapshot(credential, line, now));
+  const all = [...quota.queues].flatMap(([credential, queue]) => queueSnapshot(credential, queue, now));
   const scarcest = new Map<string, BucketSnapshot>();
   for (const bucket of all.flatMap(({ buckets }) => buckets)) {
     const known = scarcest.get(bucket.bucket);
@@ -22,23 +22,23 @@ export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
 }
 
 /** Limits for all calls of the credential first, then limits for some calls. */
-function lineSnapshot(credential: string, { account, size }: Line, now: number): CredentialSnapshot[] {
-  const whole = { credential, waiting: size, ...allowanceSnapshot(account.whole, now) };
-  const parts = Array.from(account.parts, ([limited, allowance]) => ({
+function queueSnapshot(credential: string, { quota, size }: QuotaQueue, now: number): CredentialSnapshot[] {
+  const whole = { credential, waiting: size, ...limiterSnapshot(quota.whole, now) };
+  const parts = Array.from(quota.parts, ([limited, limiter]) => ({
     credential,
     limited,
     waiting: 0,
-    ...allowanceSnapshot(allowance, now),
+    ...limiterSnapshot(limiter, now),
   }));
   return [whole, ...parts].filter(
     ({ buckets, cooldown, waiting }) => waiting > 0 || cooldown !== undefined || buckets.length > 0,
   );
 }
 
-function allowanceSnapshot({ gate, windows, meters }: Allowance, now: number) {
-  const retryAfterMs = gate.closedMs(now);
+function limiterSnapshot({ cooldown, windows, meters }: Limiter, now: number) {
+  const retryAfterMs = cooldown.remainingMs(now);
   return {
-    cooldown: retryAfterMs === undefined ? undefined : { cause: gate.cause ?? 'throttled', retryAfterMs },
+    cooldown: retryAfterMs === undefined ? undefined : { cause: cooldown.cause ?? 'throttled', retryAfterMs },
     buckets: [
       ...windows.map(({ name, limit, gcra }) => ({
         bucket: name,

@@ -42,7 +42,7 @@ export class Attempt {
   /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
   sendBefore = Number.POSITIVE_INFINITY;
   /** The attempt's share of the quota. `start`: just before it leaves; false sends it back to the queue. Set by `quota`. */
-  ticket: { start(): boolean } | undefined = undefined;
+  reservation: { start(): boolean } | undefined = undefined;
   /** Judges the upstream's silence. Set by `pace`. */
   watch: AttemptWatch | undefined = undefined;
 
@@ -60,7 +60,7 @@ export class Attempt {
   with(changes: Partial<AttemptStart>): Attempt {
     const copy = Object.assign(new Attempt(this), changes);
     copy.sendBefore = this.sendBefore;
-    copy.ticket = this.ticket;
+    copy.reservation = this.reservation;
     copy.watch = this.watch;
     return copy;
   }

@@ -21,7 +21,7 @@ export type BreakerCause =
  * Why nobody may pass: the upstream said for how long (`retry_after`), or did not (`throttled`), or no waiting will help
  * (`permanent`).
  */
-export type GateCause = 'retry_after' | 'throttled' | 'permanent';
+export type CooldownCause = 'retry_after' | 'throttled' | 'permanent';
 
 /** What a policy's state reports about an upstream, outside any call. */
 export type StateEvent =
@@ -35,13 +35,13 @@ export type StateEvent =
   | { readonly type: 'breaker_stale_result'; readonly scope: string }
   /** The gate of a quota closed that was open. */
   | {
-      readonly type: 'quota_gate_closed';
+      readonly type: 'quota_cooldown_started';
       readonly scope: string;
-      readonly cause: GateCause;
-      readonly closedMs: number;
+      readonly cause: CooldownCause;
+      readonly remainingMs: number;
       /** A short hash; '' for calls without one. */
       readonly credential: string;
-      /** Whose calls wait, as `GET /reports/*`; '' for all of the credential. */
+      /** The scope whose calls wait, such as `GET /reports/*`; '' for all calls of the credential. */
       readonly limited: string;
     }
   | DurableEvent;

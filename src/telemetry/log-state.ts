@@ -6,7 +6,7 @@ const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed:
 
 /** A line for what changed outside any call, as far as it is worth one. */
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
-  if (event.type === 'quota_gate_closed') return logCooldown(logger, upstream, event);
+  if (event.type === 'quota_cooldown_started') return logCooldown(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
   const { scope, from, to, cause } = event;
   const where = scope === upstream ? upstream : `${upstream} (${scope})`;
@@ -26,7 +26,7 @@ const COOLDOWN_WORDS = {
 function logCooldown(
   logger: Logger,
   upstream: string,
-  { scope, cause, closedMs, credential, limited }: Extract<StateEvent, { type: 'quota_gate_closed' }>,
+  { scope, cause, remainingMs, credential, limited }: Extract<StateEvent, { type: 'quota_cooldown_started' }>,
 ): void {
   const where = scope === upstream ? upstream : `${upstream} (${scope})`;
   logger.warn(
@@ -34,10 +34,10 @@ function logCooldown(
       upstream,
       scope,
       cause,
-      cooldown_ms: Math.round(closedMs),
+      cooldown_ms: Math.round(remainingMs),
       credential_hash: credential || undefined,
       limited: limited || undefined,
     },
-    `quota of ${where}: ${limited || 'all calls'} of one credential wait for ${shownDuration(closedMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
+    `quota of ${where}: ${limited || 'all calls'} of one credential wait for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
   );
 }

@@ -1,4 +1,4 @@
-import type { BreakerCause, BreakerState, GateCause } from '../proxy/events.ts';
+import type { BreakerCause, BreakerState, CooldownCause } from '../proxy/events.ts';
 
 /** What may be read of the policies' state at any moment: by a scrape, and by the admin API. */
 export interface StateSource {
@@ -92,7 +92,7 @@ export interface CredentialSnapshot {
   readonly waiting: number;
   readonly buckets: readonly BucketSnapshot[];
   /** Undefined while calls pass. */
-  readonly cooldown: { readonly cause: GateCause; readonly retryAfterMs: number } | undefined;
+  readonly cooldown: { readonly cause: CooldownCause; readonly retryAfterMs: number } | undefined;
 }
 
 /** One quota: a configured window, or one that the upstream speaks of. */

@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Allowance } from '../../src/policies/quota/limiter.ts';
+import { Limiter } from '../../src/policies/quota/limiter.ts';
 import { Gcra } from '../../src/policies/quota/gcra.ts';
 import type { QuotaWindow } from '../../src/policies/quota/options.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
 
-const PLAINLY = { stranger: false, risked: false };
+const PLAINLY = { uncovered: false, testsMeters: false };
 
 const allowanceOf = (windows: readonly QuotaWindow[]) =>
-  new Allowance({ windows, random: () => 0.5, served: new Throughput(), whole: true });
+  new Limiter({ windows, random: () => 0.5, served: new Throughput(), whole: true });
 
 const window = fc.record({
   limit: fc.integer({ min: 1, max: 200 }),
@@ -134,7 +134,7 @@ test('whatever replies say, everybody’s turn is a time, and the first comes wi
   });
   fc.assert(
     fc.property(fc.array(said, { maxLength: 50, size: 'max' }), (list) => {
-      const allowance = allowanceOf([]);
+      const limiter = allowanceOf([]);
       let now = 0;
       for (const { afterMs, takes, unseen, ...told } of list) {
         const startedAt = now;
@@ -142,20 +142,20 @@ test('whatever replies say, everybody’s turn is a time, and the first comes wi
         const about = { bucket: 'b', resource: '', unit: 'calls' as const };
         const continuous =
           told.continuous && told.limit !== undefined && told.limit > 0 && told.windowMs !== undefined;
-        allowance.learn({ ...about, ...told, continuous }, { startedAt, unseen, cost: 1 }, now);
-        for (let i = 0; i < takes; i++) allowance.take(1, now, PLAINLY);
-        const at = allowance.readyAt(0, 1, now);
+        limiter.learn({ ...about, ...told, continuous }, { startedAt, unseen, cost: 1 }, now);
+        for (let i = 0; i < takes; i++) limiter.take(1, now, PLAINLY);
+        const at = limiter.readyAt(0, 1, now);
         expect(at).toBeGreaterThanOrEqual(now);
-        expect(Number.isFinite(allowance.readyAt(1_000, 1, now))).toBe(true);
+        expect(Number.isFinite(limiter.readyAt(1_000, 1, now))).toBe(true);
       }
       // Debts of what was let go too much may take their time where all flows back slowly.
       const rested = now + 31 * 86_400_000 * 10;
-      expect(allowance.readyAt(0, 1, rested)).toBeLessThanOrEqual(rested + 86_400_000);
+      expect(limiter.readyAt(0, 1, rested)).toBeLessThanOrEqual(rested + 86_400_000);
     }),
   );
 });
 
-test('all that an allowance lets through within a window is what the window says', () => {
+test('all that an limiter lets through within a window is what the window says', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 30 }),
@@ -166,12 +166,12 @@ test('all that an allowance lets through within a window is what the window says
           { name: 's', limit: perSecond, periodMs: 1_000, burst: undefined, counts: 'calls' as const },
           { name: 'm', limit: perMinute, periodMs: 60_000, burst: 1, counts: 'calls' as const },
         ];
-        const allowance = allowanceOf(windows);
+        const limiter = allowanceOf(windows);
         const at: number[] = [];
         let now = 0;
         for (const gap of gaps) {
-          now = Math.max(now + gap, allowance.readyAt(0, 1, now + gap));
-          allowance.take(1, now, PLAINLY);
+          now = Math.max(now + gap, limiter.readyAt(0, 1, now + gap));
+          limiter.take(1, now, PLAINLY);
           at.push(now);
         }
         for (const from of at) {

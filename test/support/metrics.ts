@@ -80,10 +80,10 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
   });
   metrics.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
   metrics.stateChanged('demo', {
-    type: 'quota_gate_closed',
+    type: 'quota_cooldown_started',
     scope: 'demo',
     cause: 'retry_after',
-    closedMs: 5_000,
+    remainingMs: 5_000,
     credential: '',
     limited: '',
   });

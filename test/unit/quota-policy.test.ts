@@ -3,9 +3,9 @@ import type { RawHeaders } from '../../src/http/headers.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { QuotaOptions } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
-import { type GateClosed, Quota } from '../../src/policies/quota/quota.ts';
+import { type CooldownStart, Quota } from '../../src/policies/quota/quota.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
-import type { GateCause } from '../../src/proxy/events.ts';
+import type { CooldownCause } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type StubCall, sending, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
@@ -14,7 +14,7 @@ const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined
 
 function setUp(changes: Partial<QuotaOptions> = {}) {
   const clock = new FakeClock();
-  const closings: GateClosed[] = [];
+  const cooldowns: CooldownStart[] = [];
   let draining = false;
   const options: QuotaOptions = {
     mode: 'on',
@@ -33,7 +33,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     random: () => 0,
     hash: (text) => `hash of ${text.length}`,
     draining: () => draining,
-    closed: (closed) => closings.push(closed),
+    onCooldown: (start) => cooldowns.push(start),
   });
   const { send, attempts } = stubUpstream();
   const { admission, departure } = quotaPolicies(quota, clock);
@@ -42,7 +42,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     draining = true;
     quota.drain();
   };
-  return { clock, quota, attempts, closings, drain, through, send: sending(through(send)) };
+  return { clock, quota, attempts, cooldowns, drain, through, send: sending(through(send)) };
 }
 
 type World = ReturnType<typeof setUp>;
@@ -74,8 +74,8 @@ async function limited(world: World, headers: RawHeaders, call = () => stubCall(
 }
 
 const remaining = (world: Pick<World, 'quota' | 'clock'>) =>
-  [...world.quota.lines].flatMap(([, { account }]) =>
-    [account.whole, ...[...account.parts].map(([, part]) => part)].flatMap(({ meters }) =>
+  [...world.quota.queues].flatMap(([, { quota }]) =>
+    [quota.whole, ...[...quota.parts].map(([, part]) => part)].flatMap(({ meters }) =>
       meters.map((meter) => meter.remaining(world.clock.now())),
     ),
   );
@@ -89,7 +89,7 @@ const LEFT = (left: number, reset = '60') => [
   reset,
 ];
 
-/** One such reply closes the gate. */
+/** One such reply closes the cooldown. */
 const PERMANENT = { name: 'rule', kind: 'permanent', retryAfterMs: undefined, throttled: true } as const;
 
 async function outcomeOf(pending: Promise<unknown>): Promise<unknown> {
@@ -154,12 +154,12 @@ describe('a meter that holds calls', () => {
   });
 });
 
-describe('an unknown limit holds no call', () => {
+describe('what is not known holds nobody', () => {
   test('a quiet upstream keeps no state', async () => {
     const world = setUp();
     await exchange(world, 200, ['Content-Type', 'text/plain']);
     await exchange(world, 503, []);
-    expect(world.quota.quiet).toBe(true);
+    expect(world.quota.isUntracked).toBe(true);
     expect(world.clock.pending).toBe(0);
   });
 
@@ -167,18 +167,18 @@ describe('an unknown limit holds no call', () => {
     const world = setUp();
     await exchange(world, 200, [...LEFT(0), 'Age', '30']);
     await exchange(world, 429, ['Retry-After', '60', 'Age', '30']);
-    expect(world.quota.quiet).toBe(true);
+    expect(world.quota.isUntracked).toBe(true);
     await exchange(world, 200, [...LEFT(0), 'Age', '0']);
-    expect(world.quota.quiet).toBe(false);
+    expect(world.quota.isUntracked).toBe(false);
   });
 
-  test('learn: false leaves the headers alone; a 429 closes the gate all the same', async () => {
+  test('learn: false leaves the headers alone; a 429 starts a cooldown all the same', async () => {
     const world = setUp({ learn: false });
     await exchange(world, 200, LEFT(0));
-    expect(world.quota.quiet).toBe(true);
+    expect(world.quota.isUntracked).toBe(true);
     await limited(world, ['Retry-After', '5']);
-    expect(world.closings).toEqual([
-      { cause: 'retry_after', closedMs: 5_000, credential: '', limited: 'GET /' },
+    expect(world.cooldowns).toEqual([
+      { cause: 'retry_after', remainingMs: 5_000, credential: '', limited: 'GET /' },
     ]);
   });
 });
@@ -239,7 +239,7 @@ describe('waiting', () => {
     ];
     const pending = [probe, patient, hasty].map((call) => outcomeOf(world.send(call)));
     await settled();
-    // A belief that no probe has tested refuses no call.
+    // A belief that no probe has tested refuses nobody.
     expect(world.quota.waiting).toBe(3);
     await world.clock.advance(1_000);
     expect(world.attempts.length).toBe(3);
@@ -295,7 +295,7 @@ describe('credentials', () => {
     expect(world.quota.waiting).toBe(1);
     await exchange(world, 200, [], as('Bearer longer'));
     await exchange(world, 200, []);
-    expect(JSON.stringify([...world.quota.lines])).not.toContain('Bearer');
+    expect(JSON.stringify([...world.quota.queues])).not.toContain('Bearer');
   });
 
   test('an API that names its resources has a quota for each', async () => {
@@ -432,10 +432,10 @@ describe('what replies say', () => {
     expect(await outcomeOf(world.send(stubCall({ deadline: 20_000 })))).toMatchObject({ code: 'quota' });
   });
 
-  test('what waits for a permit when the gate closes is called back, and is first in line', async () => {
+  test('an attempt that waits for a permit when a cooldown starts goes back to the front of the queue', async () => {
     const world = setUp();
     const held: Array<() => void> = [];
-    const closing = { ...stubReply(429), verdict: PERMANENT };
+    const throttling = { ...stubReply(429), verdict: PERMANENT };
     /** Lets one pass at a time, as a concurrency limit of one would. */
     const limited =
       (inner: Send): Send =>
@@ -459,7 +459,7 @@ describe('what replies say', () => {
     const called = stubCall();
     void through(called);
     await settled();
-    attempts[0]?.answer(closing);
+    attempts[0]?.answer(throttling);
     await settled();
     void through(stubCall());
     held.shift()?.();
@@ -499,7 +499,7 @@ describe('what replies say', () => {
       return { ...world, attempts, through, letGo };
     }
 
-    /** One exchange that has reported 100 left, and `count` calls that have had their turn. */
+    /** One exchange that has told of 100 left, and `count` calls that have had their turn. */
     async function admitted(count: number) {
       const world = heldUp();
       const first = world.through(stubCall());
@@ -512,7 +512,7 @@ describe('what replies say', () => {
       return { ...world, calls };
     }
 
-    test('a gate that closes holds for it too', async () => {
+    test('a cooldown that starts holds for it too', async () => {
       const world = await admitted(2);
       await world.letGo();
       world.attempts[1]?.answer({ ...stubReply(429), verdict: PERMANENT });
@@ -552,7 +552,7 @@ describe('what replies say', () => {
     expect(world.attempts.length).toBe(4);
     await answer(world, 3);
     expect(await Promise.all(pending)).toEqual([expect.objectContaining({ code: 'client_gone' }), 'sent']);
-    expect(world.closings.length).toBe(1);
+    expect(world.cooldowns.length).toBe(1);
   });
 
   test('a probe with a 503 without Retry-After counts as answered: that concerns the breaker', async () => {
@@ -562,10 +562,10 @@ describe('what replies say', () => {
     await exchange(world, 503, []);
     await world.clock.advance(100);
     await exchange(world, 200, []);
-    expect(world.closings.length).toBe(1);
+    expect(world.cooldowns.length).toBe(1);
   });
 
-  test.each<[string, { status: number; verdict?: object; headers?: RawHeaders }, GateCause | undefined]>([
+  test.each<[string, { status: number; verdict?: object; headers?: RawHeaders }, CooldownCause | undefined]>([
     ['503 with Retry-After', { status: 503, headers: ['Retry-After', '3'] }, undefined],
     ['503 without', { status: 503, headers: [] }, undefined],
     ['529 with Retry-After', { status: 529, headers: ['Retry-After', '3'] }, undefined],
@@ -614,10 +614,10 @@ describe('what replies say', () => {
       });
       await settled();
     }
-    expect(world.closings.map((closing) => closing.cause)).toEqual(cause === undefined ? [] : [cause]);
+    expect(world.cooldowns.map((throttling) => throttling.cause)).toEqual(cause === undefined ? [] : [cause]);
   });
 
-  test('no call waits long for a gate whose opening time is unknown', async () => {
+  test('no call waits long for a cooldown of unknown length', async () => {
     const world = setUp();
     await limited(world, []);
     const probe = outcomeOf(world.send(stubCall()));
@@ -635,7 +635,7 @@ describe('what replies say', () => {
   test('a 429 that says when the quota is whole again needs no guess', async () => {
     const world = setUp();
     await exchange(world, 429, LEFT(0, '30'));
-    expect(world.closings).toEqual([]);
+    expect(world.cooldowns).toEqual([]);
     void world.send(stubCall({ deadline: 29_000 }));
     expect(await outcomeOf(world.send(stubCall({ deadline: 29_000 })))).toMatchObject({
       code: 'quota',
@@ -685,7 +685,7 @@ describe('what a learned limit applies to', () => {
   async function leaveAtOnce(scope: QuotaOptions['scope'], refused: StubCall, others: readonly StubCall[]) {
     const world = setUp({ scope });
     await limited(world, ['Retry-After', '60'], () => refused);
-    expect(world.closings.length).toBe(1);
+    expect(world.cooldowns.length).toBe(1);
     const left: boolean[] = [];
     for (const call of others) {
       const before = world.attempts.length;
@@ -716,7 +716,7 @@ test('a call that waits for a quota that was evicted is refused by a drain too',
   const ended = waiting.catch((error: unknown) => error);
   for (let n = 2; n <= 1_002; n++) void send(by(n));
   await settled();
-  expect([...quota.lines].length).toBe(1_000);
+  expect([...quota.queues].length).toBe(1_000);
   expect(quota.waiting).toBe(1);
   drain();
   expect(await ended).toMatchObject({ code: 'draining' });

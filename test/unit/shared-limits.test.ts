@@ -19,7 +19,12 @@ function heard(...readings: Array<readonly [scope: string, remaining: number, Pa
   const limits = new SharedLimits();
   return readings.map(([scope, remaining, changes], second) => {
     const now = 1_000 * second;
-    return limits.heard({ ...READING, remaining, resetMs: 60_000 - now, ...changes }, scope, now - 500, now);
+    return limits.observe(
+      { ...READING, remaining, resetMs: 60_000 - now, ...changes },
+      scope,
+      now - 500,
+      now,
+    );
   });
 }
 
@@ -67,7 +72,7 @@ test('what flows back, or says too little, is the scope’s own', () => {
 test('a reply that was overtaken changes nothing', () => {
   const limits = new SharedLimits();
   const at = (scope: string, remaining: number, startedAt: number, now: number) =>
-    limits.heard({ ...READING, remaining, resetMs: 60_000 - now }, scope, startedAt, now);
+    limits.observe({ ...READING, remaining, resetMs: 60_000 - now }, scope, startedAt, now);
   expect([at('a', 90, 0, 1_000), at('b', 89, 1_000, 2_000), at('a', 88, 2_000, 3_000)]).toEqual([
     'own',
     'own',

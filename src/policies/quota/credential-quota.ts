@@ -1,44 +1,44 @@
 import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
-import { Allowance, type CallSight } from './limiter.ts';
-import type { Closing } from './cooldown.ts';
+import { Limiter, type CallContext } from './limiter.ts';
+import type { Throttling } from './cooldown.ts';
 import type { QuotaOptions } from './options.ts';
 import { namedScope } from './scope.ts';
 import { SharedLimits } from './shared-limits.ts';
 import type { Throughput } from './throughput.ts';
-import { type Held, type Pass, Way } from './scoped-limiter.ts';
+import { type LimiterReservation, type CallReservation, ScopedLimiter } from './scoped-limiter.ts';
 
-/** Scopes of one credential that something is known of; the one that was used longest ago is forgotten first. */
-const MOST_SCOPES = 64;
+/** The most scopes of one credential with known limits. The least recently used one is forgotten first. */
+const MAX_SCOPES = 64;
 
-/** Shapes of paths whose resource is known. */
-const MOST_SHAPES = 256;
+/** The most path shapes whose resource is known. */
+const MAX_SHAPES = 256;
 
-/** A resource that so many shapes belong to is presumed for all that are not known. */
+/** A resource with this many shapes is assumed for every unknown shape. */
 const DEFAULT_SHAPES = 2;
 
-/** What one attempt was, and what it had seen. */
-export interface Sight extends CallSight {
-  /** What its call asked for, by its path. */
+/** One answered attempt, and how many calls the upstream had counted when it answered. */
+export interface SeenReply extends CallContext {
+  /** The method and the shape of the call's path. */
   readonly shape: string;
-  readonly pass: Pass | undefined;
+  readonly held: CallReservation | undefined;
 }
 
 /**
- * What is known of the quotas of one credential.
+ * The quotas of one credential.
  *
- * Rule "a learned limit begins narrow": what a reply says holds for the scope of its call (what the API names, else method and shape of
- * the path). It holds for the whole credential when the same limit is met in other scopes, and no longer when a call elsewhere proves it
- * wrong. Windows of the configuration hold for the whole credential from the beginning.
+ * A learned limit begins narrow. It holds for the scope of the call: the resource that the API names, otherwise method and
+ * shape of the path. It widens to the whole credential when the same limit is observed in other scopes. It narrows again when
+ * a call of another scope proves it wrong. Configured windows always hold for the whole credential.
  */
-export class Account {
+export class CredentialQuota {
   readonly #options: Pick<QuotaOptions, 'scope' | 'windows'>;
   readonly #random: Random;
   readonly #served: Throughput;
-  #whole: Allowance;
+  #whole: Limiter;
   #shared = new SharedLimits();
-  readonly #parts = new LRUCache<string, Allowance>({ max: MOST_SCOPES });
+  readonly #parts = new LRUCache<string, Limiter>({ max: MAX_SCOPES });
   /** The API's own names, by shape. */
   readonly #resources = new Map<string, string>();
   #usual: string | undefined;
@@ -47,94 +47,94 @@ export class Account {
     this.#options = options;
     this.#random = random;
     this.#served = served;
-    this.#whole = this.#allowance(true);
+    this.#whole = this.#newLimiter(true);
   }
 
-  /** What holds for all of its calls. */
-  get whole(): Allowance {
+  /** The limits of all calls of the credential. */
+  get whole(): Limiter {
     return this.#whole;
   }
 
-  /** What holds for one scope alone. */
-  get parts(): Iterable<readonly [scope: string, allowance: Allowance]> {
+  /** The limits of single scopes. */
+  get parts(): Iterable<readonly [scope: string, limiter: Limiter]> {
     return this.#parts.entries();
   }
 
-  /** `shape`: see `limitShape`; or the name that the call itself says. */
-  way(shape: string): Way {
+  /** `shape`: see `limitShape`, or a name from the body of the call. */
+  limiterFor(shape: string): ScopedLimiter {
     const scope = this.#resources.get(shape);
-    if (scope !== undefined) return new Way(scope, this.#whole, this.#parts.get(scope), false);
+    if (scope !== undefined) return new ScopedLimiter(scope, this.#whole, this.#parts.get(scope), false);
     const known = this.#usual === undefined ? undefined : this.#parts.get(this.#usual);
     if (known !== undefined && this.#usual !== undefined)
-      return new Way(this.#usual, this.#whole, known, true);
-    return new Way(shape, this.#whole, this.#parts.get(shape), false);
+      return new ScopedLimiter(this.#usual, this.#whole, known, true);
+    return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape), false);
   }
 
-  /** A reply that was not a refusal. */
-  answered(readings: readonly QuotaReading[], sight: Sight, now: number): void {
+  /** Call for a reply that was no refusal. */
+  answered(readings: readonly QuotaReading[], seen: SeenReply, now: number): void {
     this.#served.count(now);
-    const scope = this.#scopeOf(readings, sight.shape);
-    const { pass, startedAt } = sight;
-    this.#whole.answered(startedAt, pass?.whole.taken, now);
-    this.#whole.spoken(readings.length > 0);
+    const scope = this.#scopeOf(readings, seen.shape);
+    const { held, startedAt } = seen;
+    this.#whole.answered(startedAt, held?.whole.reservation, now);
+    this.#whole.countReply(readings.length > 0);
     const part = this.#parts.peek(scope);
-    part?.answered(startedAt, takenOf(pass?.part, part), now);
-    part?.spoken(readings.length > 0);
-    // A presumed scope was the wrong one; its probe says nothing.
-    if (pass?.part?.taken.probe === true && pass.part.allowance !== part)
-      pass.part.allowance.gate.voided(now);
-    this.#learn(readings, { ...sight, shape: scope }, now);
+    part?.answered(startedAt, takenOf(held?.part, part), now);
+    part?.countReply(readings.length > 0);
+    // The assumed scope was wrong, so its probe has no result.
+    if (held?.part?.reservation.probe === true && held.part.limiter !== part)
+      held.part.limiter.cooldown.releaseProbe(now);
+    this.#learn(readings, { ...seen, shape: scope }, now);
   }
 
-  /** A reply that says "too many". Returns the allowance whose gate was open and is closed by it. */
+  /** Call for a reply that throttles. Returns the limiter whose cooldown it starts. */
   refused(
     readings: readonly QuotaReading[],
-    stop: Pick<Closing, 'cause' | 'askedMs'>,
-    sight: Sight,
+    throttling: Pick<Throttling, 'cause' | 'askedMs'>,
+    seen: SeenReply,
     now: number,
-  ): Allowance | undefined {
-    const scope = this.#scopeOf(readings, sight.shape);
-    const { pass, startedAt } = sight;
+  ): Limiter | undefined {
+    const scope = this.#scopeOf(readings, seen.shape);
+    const { held, startedAt } = seen;
     const narrow = this.#narrow(scope);
-    for (const one of [this.#whole, narrow]) one.believe(now);
-    this.#learn(readings, { ...sight, shape: scope }, now);
-    if (pass?.part?.taken.probe === true && pass.part.allowance !== narrow)
-      pass.part.allowance.gate.voided(now);
-    const closing = { ...stop, startedAt, scope };
-    // Money is no matter of a path.
-    const own = stop.cause !== 'permanent' && narrow.refused(closing, now);
-    const wide = this.#mayWiden(stop.cause, narrow) && this.#whole.refused(closing, now);
+    for (const one of [this.#whole, narrow]) one.trustReadings(now);
+    this.#learn(readings, { ...seen, shape: scope }, now);
+    if (held?.part?.reservation.probe === true && held.part.limiter !== narrow)
+      held.part.limiter.cooldown.releaseProbe(now);
+    const full: Throttling = { ...throttling, startedAt, scope };
+    // A spent budget concerns the whole credential, not one path.
+    const own = throttling.cause !== 'permanent' && narrow.refused(full, now);
+    const wide = this.#mayWiden(throttling.cause, narrow) && this.#whole.refused(full, now);
     if (wide) return this.#whole;
     return own ? narrow : undefined;
   }
 
-  #mayWiden(cause: Closing['cause'], narrow: Allowance): boolean {
+  #mayWiden(cause: Throttling['cause'], narrow: Limiter): boolean {
     if (cause === 'permanent') return true;
     return narrow !== this.#whole && this.#options.scope !== 'path';
   }
 
-  /** As if nothing had ever been sent. */
+  /** Forgets everything, as if no call had been sent. */
   reset(): void {
-    this.#whole = this.#allowance(true);
+    this.#whole = this.#newLimiter(true);
     this.#shared = new SharedLimits();
     this.#parts.clear();
     this.#resources.clear();
     this.#usual = undefined;
   }
 
-  #learn(readings: readonly QuotaReading[], sight: Sight, now: number): void {
+  #learn(readings: readonly QuotaReading[], seen: SeenReply, now: number): void {
     for (const reading of readings) {
-      const allowance = this.#narrow(sight.shape);
-      allowance.learn(reading, { ...sight, unseen: unseenBy(sight, allowance) }, now);
-      if (allowance === this.#whole || reading.resource !== '' || this.#options.scope === 'path') continue;
-      const meaning = this.#shared.heard(reading, sight.shape, sight.startedAt, now);
+      const limiter = this.#narrow(seen.shape);
+      limiter.learn(reading, { ...seen, unseen: unseenBy(seen, limiter) }, now);
+      if (limiter === this.#whole || reading.resource !== '' || this.#options.scope === 'path') continue;
+      const meaning = this.#shared.observe(reading, seen.shape, seen.startedAt, now);
       if (meaning === 'no longer shared') this.#whole.forget(reading);
       if (meaning === 'shared')
-        this.#whole.learn(reading, { ...sight, unseen: unseenBy(sight, this.#whole) }, now);
+        this.#whole.learn(reading, { ...seen, unseen: unseenBy(seen, this.#whole) }, now);
     }
   }
 
-  /** What the reply spoke of. */
+  /** The scope that a reply is about. */
   #scopeOf(readings: readonly QuotaReading[], shape: string): string {
     const resource = readings.find((reading) => reading.resource !== '')?.resource;
     if (resource === undefined) return this.#resources.get(shape) ?? shape;
@@ -144,7 +144,7 @@ export class Account {
   }
 
   #know(shape: string, scope: string): void {
-    if (this.#resources.size >= MOST_SHAPES) this.#resources.clear();
+    if (this.#resources.size >= MAX_SHAPES) this.#resources.clear();
     this.#resources.set(shape, scope);
     const shapes = new Map<string, number>();
     for (const name of this.#resources.values()) shapes.set(name, (shapes.get(name) ?? 0) + 1);
@@ -152,20 +152,20 @@ export class Account {
     this.#usual = usual !== undefined && usual[1] >= DEFAULT_SHAPES ? usual[0] : undefined;
   }
 
-  /** Where what is learned about a scope is kept. */
-  #narrow(scope: string): Allowance {
+  /** The limiter that learns the limits of a scope. */
+  #narrow(scope: string): Limiter {
     if (this.#options.scope === 'credential' && !scope.startsWith('resource ')) return this.#whole;
     let part = this.#parts.get(scope);
     if (part === undefined) {
-      part = this.#allowance(false);
+      part = this.#newLimiter(false);
       this.#parts.set(scope, part);
     }
     return part;
   }
 
-  #allowance(whole: boolean): Allowance {
+  #newLimiter(whole: boolean): Limiter {
     const { scope, windows } = this.#options;
-    return new Allowance({
+    return new Limiter({
       windows: whole ? windows : [],
       random: this.#random,
       served: this.#served,
@@ -174,14 +174,14 @@ export class Account {
   }
 }
 
-function takenOf(held: Held | undefined, allowance: Allowance | undefined) {
-  return held?.allowance === allowance ? held?.taken : undefined;
+function takenOf(held: LimiterReservation | undefined, limiter: Limiter | undefined) {
+  return held?.limiter === limiter ? held?.reservation : undefined;
 }
 
-/** Of an allowance that the attempt took nothing of, all that it let through came later. */
-function unseenBy({ pass, unseen }: Sight, allowance: Allowance): number {
-  if (pass === undefined) return unseen + allowance.admitted;
-  for (const held of [pass.whole, pass.part])
-    if (held?.allowance === allowance) return allowance.unseen(held.taken);
-  return pass.whole.allowance.unseen(pass.whole.taken);
+/** If the attempt reserved nothing at a limiter, every call that the limiter admitted came later. */
+function unseenBy({ held, unseen }: SeenReply, limiter: Limiter): number {
+  if (held === undefined) return unseen + limiter.admitted;
+  for (const part of [held.whole, held.part])
+    if (part?.limiter === limiter) return limiter.unseen(part.reservation);
+  return held.whole.limiter.unseen(held.whole.reservation);
 }

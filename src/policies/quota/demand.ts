@@ -5,24 +5,27 @@ import type { Call } from '../../proxy/call.ts';
 import type { QuotaOptions } from './options.ts';
 import { namedScope } from './scope.ts';
 
-/** A body beyond this is not read. */
+/** A larger body is not read. */
 const LARGEST_BODY_BYTES = 256 * 1024;
 
-/** More than any quota; what claims to cost more is a mistake. */
+/** No quota is this large. A higher cost is taken for a mistake. */
 const HIGHEST_COST = 1e12;
 
-/** What a call says about itself. */
-export interface Stated {
+/** How much of which quota a call needs. */
+export interface Demand {
   readonly cost: number;
-  /** What it asks for: see `limitShape`; or what its body names. */
+  /** The method and the shape of the path (`limitShape`), or a name from the body. */
   readonly shape: string;
 }
 
 type Asked = Pick<QuotaOptions, 'cost' | 'scope'>;
 type Asking = Pick<Call, 'method' | 'target' | 'headers' | 'body'>;
 
-/** What says nothing sensible costs `fixed` and is told by its path. A body is waited for until it is whole, where it has to be read. */
-export function statedBy(call: Asking, { cost, scope }: Asked): Stated | Promise<Stated> {
+/**
+ * Reads the cost and the scope of a call. Without a valid cost it costs `fixed`; without a name its path is its scope. A promise
+ * if the whole body has to arrive first.
+ */
+export function demandOf(call: Asking, { cost, scope }: Asked): Demand | Promise<Demand> {
   const shape = limitShape(call.method, call.target);
   const inHeader = cost.header === undefined ? undefined : headerOf(call.headers, cost.header);
   const said = inHeader === undefined ? undefined : amount(Number(inHeader.trim() || Number.NaN));
@@ -58,11 +61,11 @@ async function documentOf({ body }: Pick<Call, 'body'>): Promise<unknown> {
   try {
     return JSON.parse(Buffer.concat(chunks).toString());
   } catch {
-    return undefined; // not JSON: the upstream's business
+    return undefined; // Not JSON: the upstream will refuse it.
   }
 }
 
-/** What an RFC 6901 pointer points at, or undefined. */
+/** The value at a JSON pointer (RFC 6901), or undefined. */
 function at(document: unknown, pointer: string | undefined): unknown {
   if (pointer === undefined) return undefined;
   const [found] = valuesAt(document, parsePointer(pointer) ?? []);

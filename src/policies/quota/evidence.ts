@@ -1,41 +1,43 @@
-/** The share of random refusals is taken over about so many answers. */
+/** The share of random refusals is averaged over about this many answers. */
 const MEMORY = 50;
 
-/** In the beginning it is as if so many had been answered before. */
+/** The average starts as if this many answers without a refusal had come before. */
 const PRIOR = 10;
 
-/** A share below this cannot be told from none. */
+/** A smaller share cannot be distinguished from zero. */
 const LEAST_SHARE = 0.03;
 
-/** So unlikely must it be that refusals in a row are bad luck, where calls are few. */
+/** With few calls, refusals in a row are evidence if the probability of bad luck is at most this. */
 const DOUBT = 0.001;
 
-/** Where calls are many, bad luck may close a gate about once in this time. */
+/** With many calls, bad luck may start a cooldown about once in this time. */
 const MISTAKE_EVERY_S = 60;
 
-/** Two in a row at least; more than eight tell nothing new. */
+/** Refusals in a row that are needed. More than eight add no certainty. */
 const FEWEST = 2;
 const MOST = 8;
 
-/** An API of which this share was refused by chance is known to do that. */
+/** From this share of random refusals on, an API is known to refuse at random. */
 const ERRATIC_SHARE = 0.05;
 
 /** A refusal counts for this long. */
 const FRESH_MS = 60_000;
 
-/** A limit is taken to hold for all scopes when it was met in this many of them … */
+/** A limit is taken for the whole credential's after refusals in this many scopes … */
 const SCOPES = 3;
-/** … or in two, each of them twice. */
+/** … or after this many refusals in two scopes. */
 const PAIR = 2;
 const PAIR_REFUSALS = 4;
 
 /**
- * Tells a limit from bad luck. Rule "what is learned may delay; it refuses only what the evidence covers": one refusal is no limit. A
- * limit is so many refusals in a row, with no success that left later than the first of them, as are unlikely at the share of random
- * refusals that was seen and at the rate of calls. Where an API never does that two in a row are needed, at twenty calls a second three; where it refuses one call in
- * five by chance, five. A refusal is answered faster than a success, so that refusals come in a row more often than by their share.
+ * Distinguishes a limit from random refusals. One refusal is no evidence. Evidence is a number of refusals in a row that is
+ * unlikely to be random, with no success of an attempt that left after the first of them.
  *
- * `whole`: the evidence is for a limit of the whole credential. It must come from several scopes.
+ * The number depends on the observed share of random refusals and on the rate of calls: two for an API that never refuses at
+ * random, three at twenty calls a second, five if one call in five is refused at random. A refusal is answered faster than a
+ * success, so refusals come in a row more often than their share suggests.
+ *
+ * `whole`: evidence for a limit of the whole credential. It must come from several scopes.
  */
 export class Evidence {
   readonly #whole: boolean;
@@ -43,7 +45,7 @@ export class Evidence {
   #inRow = 0;
   #firstLeftAt = -Infinity;
   #latestAt = -Infinity;
-  /** Of the answers, those that were refused by chance. */
+  /** The share of answers that were random refusals, 0 to 1. */
   #share = 0;
   #answers = PRIOR;
 
@@ -51,7 +53,7 @@ export class Evidence {
     this.#whole = whole;
   }
 
-  /** True when it is enough. */
+  /** Call for a refusal. True if the evidence is sufficient. */
   refused(scope: string, startedAt: number, now: number, perSecond: number): boolean {
     if (now - this.#latestAt > FRESH_MS) this.#restart();
     this.#latestAt = now;
@@ -61,17 +63,17 @@ export class Evidence {
     return this.#inRow >= this.#needed(perSecond) && (!this.#whole || this.#isWide);
   }
 
-  /** A limit that is known was met here too. */
+  /** Call for a refusal in `scope` by a limit that is known already. */
   confirmed(scope: string): void {
     if (this.#whole) this.#scopes.add(scope);
   }
 
-  /** Whether it was met in this scope. A limit that is not made of several scopes covers all of them. */
+  /** Whether the limit was observed in this scope. A limit of one scope covers every call that asks. */
   covers(scope: string): boolean {
     return !this.#whole || this.#scopes.has(scope);
   }
 
-  /** An attempt that left at `startedAt` was not refused. */
+  /** Call for an attempt that left at `startedAt` and was not refused. */
   served(startedAt: number): void {
     if (this.#inRow > 0 && startedAt >= this.#firstLeftAt) {
       for (let n = this.#inRow; n > 0; n--) this.#count(1);
@@ -85,7 +87,7 @@ export class Evidence {
     this.#restart();
   }
 
-  /** Whether so many refusals in a row are usual for this API, because it refuses at random. */
+  /** Whether this API refuses at random, so that this many refusals in a row are no evidence. */
   isUsual(refusals: number): boolean {
     return this.#share >= ERRATIC_SHARE && refusals < this.#needed(0);
   }

@@ -1,21 +1,21 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
-import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
+import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type ReadingContext, unitMs } from './meter.ts';
 
-/** A rate that was read from a reset is kept until one comes that lies at least this share as far ahead: a near one is rounded too much. */
+/** A rate is read from a later reset only if that reset is at least this share as far ahead. The rounding of a near reset is too coarse. */
 const AS_FAR = 0.5;
 
-/** A quota that flows back all the time, as a bucket that leaks: an estimate that is too low heals by itself. */
+/** A quota that refills continuously (a token bucket). An estimate that is too low corrects itself. */
 export class FlowMeter implements Meter {
   readonly bucket: string;
   readonly policy: string;
   readonly unit: QuotaReading['unit'];
   limit: number;
-  /** Below zero when more is on its way than is left; right as of `#at`. */
+  /** As of `#at`. Negative if more units are on their way than are left. */
   #left = Infinity;
   #at = -Infinity;
   #unitMs: number;
   #learnedAt = -Infinity;
-  /** How far ahead the reset lay that the rate was read from. */
+  /** How far ahead the reset was from which the rate was read. */
   #readFromMs = 0;
 
   constructor(reading: QuotaReading) {
@@ -26,7 +26,7 @@ export class FlowMeter implements Meter {
     this.#unitMs = 0;
   }
 
-  learn(reading: QuotaReading, { unseen }: Sight, now: number): void {
+  learn(reading: QuotaReading, { unseen }: ReadingContext, now: number): void {
     if (reading.remaining === undefined) return;
     this.#flow(now);
     if (reading.limit !== this.limit) this.#readFromMs = 0;
@@ -36,7 +36,7 @@ export class FlowMeter implements Meter {
     this.#learnedAt = now;
   }
 
-  /** Where the window is not told, the reset is the moment when the bucket is full again: it says how fast the rest comes back. */
+  /** Without a window, the reset is the moment when the bucket is full again, which gives the rate. */
   #readRate({ limit, remaining = 0, resetMs = 0, windowMs }: QuotaReading): void {
     if (windowMs !== undefined) {
       this.#unitMs = unitMs(limit, windowMs);
@@ -83,7 +83,7 @@ export class FlowMeter implements Meter {
     return Math.min(LONGEST_PACE_MS, this.#unitMs);
   }
 
-  /** From then on nothing is known. */
+  /** The readings no longer hold from this moment on. */
   get #forgottenAt(): number {
     return this.#learnedAt + LONGEST_HOLD_MS;
   }

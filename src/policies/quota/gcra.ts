@@ -1,22 +1,21 @@
 import type { QuotaWindow } from './options.ts';
 
-/** A rate up to this period is spread evenly, because APIs that count by the second refuse what comes at once. */
+/** A rate with a period up to this is spread evenly, because APIs that count by the second refuse bursts. */
 const SPREAD_PERIOD_MS = 1000;
 
-/** The share of a spread window that may go at once all the same: room for timers that are late. */
+/** The share of a spread window that may still pass at once, because timers can be late. */
 const SPREAD_BURST = 0.05;
 
 /**
- * One rate, kept by the generic cell rate algorithm (ITU-T I.371 annex A; virtual scheduling): `tat` is the theoretical
- * arrival time of the next unit, one number however large the window. Over any stretch of `t` ms no more than
- * `burst + t / interval` units pass.
+ * One rate, by the generic cell rate algorithm (ITU-T I.371 annex A; virtual scheduling). `tat` is the theoretical arrival
+ * time of the next unit: one number, however large the window. In any `t` ms at most `burst + t / interval` units pass.
  *
- * With a written burst, `limit` units per period pass behind it. Without one, a window of a second or less lets a twentieth
- * go at once and is that much slower, so that no stretch of its period ever sees more than `limit`; a longer window lets all
- * of it go at once, because to be refused at the eleventh of a thousand calls a day helps nobody.
+ * - A written burst: `limit` units per period pass after it.
+ * - No burst, a period of a second or less: a twentieth may pass at once, and the rate is that much lower. No interval of one
+ *   period has more than `limit` units.
+ * - No burst, a longer period: all of `limit` may pass at once. Refusing the eleventh of a thousand calls a day helps no caller.
  *
- * Rule "a cost above the burst is the burst": what claims to cost more waits for a whole burst and takes it, and no more. Otherwise one
- * call could close the window for years.
+ * A cost above the burst counts as the burst. Otherwise one call could block the window for years.
  */
 export class Gcra {
   readonly burst: number;
@@ -24,7 +23,7 @@ export class Gcra {
   readonly #limit: number;
   readonly #periodMs: number;
   #tat = -Infinity;
-  /** What was taken in the latest two periods, for those who look at it. */
+  /** Units taken in the latest two periods, for `remaining`. */
   #period = -Infinity;
   #used = 0;
   #usedBefore = 0;
@@ -36,7 +35,7 @@ export class Gcra {
     [this.#limit, this.#periodMs] = [limit, periodMs];
   }
 
-  /** When `units` may pass once `ahead` have passed before them; more than a whole burst waits for a whole burst. */
+  /** When `units` may pass after `ahead` units. More than a burst waits for a full burst. */
   readyAt(ahead: number, units: number, now: number): number {
     const tat = Math.max(now, this.#tat);
     return Math.max(now, tat + (ahead + Math.min(units, this.burst) - this.burst) * this.#intervalMs);
@@ -49,14 +48,14 @@ export class Gcra {
     this.#used += taken;
   }
 
-  /** Gives back what was taken and not used. */
+  /** Returns units that were taken and not used. */
   refund(units: number): void {
     const taken = Math.min(units, this.burst);
     this.#tat -= taken * this.#intervalMs;
     this.#used = Math.max(0, this.#used - taken);
   }
 
-  /** Of the limit as it is written: what the latest period has not used; and not more than the rate has brought back. */
+  /** Units of the written limit that the latest period has not used, and that the rate has refilled. 0 to `limit`. */
   remaining(now: number): number {
     if (this.burst >= this.#limit) return this.#back(now);
     this.#roll(now);
@@ -64,7 +63,7 @@ export class Gcra {
     return Math.max(0, Math.min(this.#limit, this.#limit - this.#used - this.#usedBefore * share));
   }
 
-  /** Milliseconds until all of the burst is there again. */
+  /** Milliseconds until the full burst is available. */
   resetMs(now: number): number {
     return Math.max(0, this.#tat - now);
   }

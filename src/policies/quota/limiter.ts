@@ -1,7 +1,7 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { FlowMeter } from './flow-meter.ts';
-import { type Closing, Gate } from './cooldown.ts';
+import { type Throttling, Cooldown } from './cooldown.ts';
 import { Gcra } from './gcra.ts';
 import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
@@ -9,68 +9,68 @@ import { ProbeTimes } from './probe-times.ts';
 import type { Throughput } from './throughput.ts';
 import { WindowMeter } from './window-meter.ts';
 
-/** An upstream that speaks of more quotas than this at once is not believed. */
+/** An upstream that reports more quotas than this at once is not trusted with the rest. */
 const MOST_METERS = 8;
 
-/** What so many replies in a row do not say any more holds no longer. */
+/** Learned limits are forgotten after this many replies in a row without quota headers. */
 const FORGOTTEN_AFTER = 20;
 
 interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'counts'> {
   readonly gcra: Gcra;
 }
 
-/** What one attempt has taken of one allowance. */
-export interface Taken {
+/** The tokens that one attempt has reserved at one limiter. */
+export interface Reservation {
   readonly at: number;
   readonly cost: number;
-  /** It tests a closed gate. */
+  /** The attempt is the probe of a cooldown. */
   readonly probe: boolean;
-  /** It tests meters that say that nothing is left. */
-  readonly risked: boolean;
+  /** The attempt tests meters that say that nothing is left. */
+  readonly testsMeters: boolean;
   /** When the attempt left, and how much had been taken by then by those that had left; undefined before. */
-  left: { readonly at: number; readonly mark: number } | undefined;
+  sent: { readonly at: number; readonly mark: number } | undefined;
 }
 
-/** What the attempt that brought a reading can have seen; `unseen` in calls, each taken to cost what this one did. */
-export interface CallSight {
+/** The attempt that brought a reading. `unseen`: calls that the upstream cannot have counted yet; each is assumed to cost as much. */
+export interface CallContext {
   readonly startedAt: number;
   readonly unseen: number;
   readonly cost: number;
 }
 
-/** How an attempt passes: as a call whose scope no evidence covers, or as a risk (see `riskAt`). */
-export interface Passing {
-  readonly stranger: boolean;
-  readonly risked: boolean;
+/** How an attempt passes: as a call whose scope no evidence covers, or as a test of meters (`meterTestAt`). */
+export interface ReserveOptions {
+  readonly uncovered: boolean;
+  readonly testsMeters: boolean;
 }
 
-export interface AllowanceOptions {
+export interface LimiterOptions {
   readonly windows: readonly QuotaWindow[];
   readonly random: Random;
-  /** What the upstream answered so far. */
+  /** Answers of the upstream that were not refused. */
   readonly served: Throughput;
-  /** It is for all scopes of a credential. */
+  /** The limiter is for all scopes of a credential. */
   readonly whole: boolean;
 }
 
-/** What may be used of an upstream by one credential, or within one scope of it: the most restrictive of its windows, of what is learned, and of the gate. */
-export class Allowance {
-  readonly gate: Gate;
+/** Limits calls of one credential, or of one scope of it: by the strictest of its windows, its learned meters and its cooldown. */
+export class Limiter {
+  readonly cooldown: Cooldown;
   readonly #windows: readonly Window[];
   readonly #meters = new Map<string, Meter>();
-  /** Meters that were proved wrong; they count again after a refusal. */
-  readonly #doubted = new Set<string>();
-  #risks = new ProbeTimes();
-  /** Calls let through, and those of them that have left. */
+  /** Meters that a test proved wrong. They count again after a refusal. */
+  readonly #distrusted = new Set<string>();
+  #meterTests = new ProbeTimes();
+  /** Admitted calls, and those of them that have left. */
   #admitted = 0;
   #started = 0;
   /** When the last reply came. */
-  #heardAt = -Infinity;
-  /** Replies since the last one that spoke of a quota. */
-  #silence = 0;
+  #lastReplyAt = -Infinity;
+  /** Replies since the last one with quota headers. */
+  #repliesWithoutQuota = 0;
 
-  constructor({ windows, random, served, whole }: AllowanceOptions) {
-    this.gate = new Gate(random, served, whole);
+  constructor({ windows, random, served, whole }: LimiterOptions) {
+    this.cooldown = new Cooldown(random, served, whole);
     this.#windows = windows.map((window) => {
       const { counts, limit, name } = window;
       const gcra = new Gcra(window);
@@ -78,7 +78,7 @@ export class Allowance {
     });
   }
 
-  /** How many were ever let through. */
+  /** The number of calls admitted so far. */
   get admitted(): number {
     return this.#admitted;
   }
@@ -91,19 +91,19 @@ export class Allowance {
     return this.#windows;
   }
 
-  /** When an attempt may leave once `ahead` like it have left; not in the past. Infinity: that hangs on the probe. */
-  readyAt(ahead: number, cost: number, now: number, stranger = false): number {
-    const gateAt = this.gate.readyAt(ahead, now, this.#gatePaceMs(now), stranger);
-    return Math.max(gateAt, this.countedAt(ahead, cost, now));
+  /** When an attempt may leave after `ahead` like it, at `now` or later. Infinity: that depends on a probe. */
+  readyAt(ahead: number, cost: number, now: number, uncovered = false): number {
+    const cooldownAt = this.cooldown.readyAt(ahead, now, this.#rampPaceMs(now), uncovered);
+    return Math.max(cooldownAt, this.countedAt(ahead, cost, now));
   }
 
-  /** The same as far as it is known. */
-  knownAt(ahead: number, cost: number, now: number, stranger = false): number {
-    const gateAt = this.gate.knownAt(ahead, now, this.#gatePaceMs(now), stranger);
-    return Math.max(gateAt, this.countedAt(ahead, cost, now));
+  /** As `readyAt`, from confirmed limits only. */
+  knownAt(ahead: number, cost: number, now: number, uncovered = false): number {
+    const cooldownAt = this.cooldown.knownAt(ahead, now, this.#rampPaceMs(now), uncovered);
+    return Math.max(cooldownAt, this.countedAt(ahead, cost, now));
   }
 
-  /** When windows and meters alone would let it leave. */
+  /** As `readyAt`, from windows and meters only. */
   countedAt(ahead: number, cost: number, now: number): number {
     let at = this.#windowsAt(ahead, cost, now);
     for (const meter of this.#meters.values()) {
@@ -114,57 +114,58 @@ export class Allowance {
   }
 
   /**
-   * When an attempt may test the meters that hold it; Infinity where something else holds it. Rule "what is learned may delay; it refuses
-   * only what the evidence covers": a call that would be refused because of a meter, or would wait
-   * though no reply has come for `quietMs`, is sent when a test is due.
+   * When an attempt may test the meters that hold it; Infinity if something else holds it. A call is sent as a test instead of
+   * being refused because of a meter, or of waiting while no reply has come for `quietMs`. A meter may be wrong.
    */
-  riskAt(cost: number, now: number, quietMs: number): number {
-    if (this.gate.readyAt(0, now, 0) > now || this.#windowsAt(0, cost, now) > now) return Infinity;
-    return this.countedAt(0, cost, now) <= now ? now : Math.max(now, this.#risks.at, this.#heardAt + quietMs);
+  meterTestAt(cost: number, now: number, quietMs: number): number {
+    if (this.cooldown.readyAt(0, now, 0) > now || this.#windowsAt(0, cost, now) > now) return Infinity;
+    return this.countedAt(0, cost, now) <= now
+      ? now
+      : Math.max(now, this.#meterTests.at, this.#lastReplyAt + quietMs);
   }
 
-  /** To be called at `readyAt` or later, or at `riskAt`. */
-  take(cost: number, now: number, { stranger, risked }: Passing): Taken {
-    const tests = risked && this.countedAt(0, cost, now) > now;
-    if (tests) this.#risks.probed(now);
+  /** Reserves tokens. Call at `readyAt` or later, or at `meterTestAt`. */
+  take(cost: number, now: number, { uncovered, testsMeters }: ReserveOptions): Reservation {
+    const tests = testsMeters && this.countedAt(0, cost, now) > now;
+    if (tests) this.#meterTests.probed(now);
     for (const { counts, gcra } of this.#windows) gcra.take(unitsOf(counts, cost), now);
     for (const meter of this.#meters.values()) meter.take(unitsOf(meter.unit, cost), now);
     this.#admitted++;
-    return { at: now, cost, probe: this.gate.pass(now, stranger), risked: tests, left: undefined };
+    return { at: now, cost, probe: this.cooldown.admit(now, uncovered), testsMeters: tests, sent: undefined };
   }
 
-  /** Whether the attempt must not leave, because of what was learned since it was let through. */
-  holds(taken: Taken, now: number): boolean {
-    if (this.gate.closed) return !taken.probe;
-    return !taken.risked && this.#overdrawn(taken.cost, now);
+  /** Whether the attempt must wait again, because of a limit learned since it was admitted. */
+  holds(reservation: Reservation, now: number): boolean {
+    if (this.cooldown.isActive) return !reservation.probe;
+    return !reservation.testsMeters && this.#overdrawn(reservation.cost, now);
   }
 
-  /** The attempt leaves. */
-  start(taken: Taken, now: number): void {
-    taken.left = { at: now, mark: ++this.#started };
+  /** Call when the attempt leaves. */
+  start(reservation: Reservation, now: number): void {
+    reservation.sent = { at: now, mark: ++this.#started };
   }
 
-  /** Nothing of the attempt reached the upstream. */
-  giveBack(taken: Taken, now: number): void {
-    for (const { counts, gcra } of this.#windows) gcra.refund(unitsOf(counts, taken.cost));
+  /** Call if nothing of the attempt reached the upstream. */
+  refund(reservation: Reservation, now: number): void {
+    for (const { counts, gcra } of this.#windows) gcra.refund(unitsOf(counts, reservation.cost));
     for (const meter of this.#meters.values())
-      meter.refund(unitsOf(meter.unit, taken.cost), taken.at, taken.left?.at);
-    // One that had left stays counted as such, or later marks would be off.
-    if (taken.left === undefined) this.#admitted--;
-    if (taken.probe) this.gate.voided(now);
+      meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sent?.at);
+    // An attempt that had left stays counted, because later marks build on the count.
+    if (reservation.sent === undefined) this.#admitted--;
+    if (reservation.probe) this.cooldown.releaseProbe(now);
   }
 
   /** How many have been let through that the upstream cannot have seen when it answered `taken`. */
-  unseen(taken: Taken): number {
-    return this.#admitted - (taken.left?.mark ?? this.#started);
+  unseen(reservation: Reservation): number {
+    return this.#admitted - (reservation.sent?.mark ?? this.#started);
   }
 
-  learn(reading: QuotaReading, { startedAt, unseen, cost }: CallSight, now: number): void {
-    this.#heardAt = now;
+  learn(reading: QuotaReading, { startedAt, unseen, cost }: CallContext, now: number): void {
+    this.#lastReplyAt = now;
     const key = meterKey(reading);
-    // One that was proved wrong is believed again when it says something else.
-    if (reading.remaining !== 0) this.#doubted.delete(key);
-    if (this.#doubted.has(key)) return;
+    // A meter that was proved wrong is trusted again once it reports something else.
+    if (reading.remaining !== 0) this.#distrusted.delete(key);
+    if (this.#distrusted.has(key)) return;
     let meter = this.#meters.get(key);
     if (meter === undefined) {
       if (this.#meters.size >= MOST_METERS) return;
@@ -175,43 +176,43 @@ export class Allowance {
     meter.learn(reading, { startedAt, unseen: unseen * units }, now);
   }
 
-  /** What a reading was taken for holds here no longer. */
+  /** Removes the meter of a reading that does not hold here. */
   forget(reading: QuotaReading): void {
     this.#meters.delete(meterKey(reading));
   }
 
-  /** A reply spoke of a quota, or not. What is said no longer is forgotten. */
-  spoken(ofQuota: boolean): void {
-    this.#silence = ofQuota ? 0 : this.#silence + 1;
-    if (this.#silence < FORGOTTEN_AFTER) return;
+  /** Call for each reply. Meters are forgotten after `FORGOTTEN_AFTER` replies without quota headers. */
+  countReply(ofQuota: boolean): void {
+    this.#repliesWithoutQuota = ofQuota ? 0 : this.#repliesWithoutQuota + 1;
+    if (this.#repliesWithoutQuota < FORGOTTEN_AFTER) return;
     this.#meters.clear();
-    this.#doubted.clear();
+    this.#distrusted.clear();
   }
 
-  /** An attempt was not refused; `taken` is what it had of this allowance. */
-  answered(startedAt: number, taken: Taken | undefined, now: number): void {
-    this.#heardAt = now;
-    this.gate.answered(startedAt, now);
-    if (taken?.risked !== true) return;
+  /** An attempt was not refused; `taken` is what it had of this limiter. */
+  answered(startedAt: number, reservation: Reservation | undefined, now: number): void {
+    this.#lastReplyAt = now;
+    this.cooldown.answered(startedAt, now);
+    if (reservation?.testsMeters !== true) return;
     for (const [key, meter] of this.#meters) {
       if (meter.remaining(now) !== 0) continue;
-      this.#doubted.add(key);
+      this.#distrusted.add(key);
       this.#meters.delete(key);
     }
-    this.#risks = new ProbeTimes();
+    this.#meterTests = new ProbeTimes();
   }
 
-  /** An attempt was refused: what its reply says is to be believed. */
-  believe(now: number): void {
-    this.#heardAt = now;
-    this.#doubted.clear();
+  /** Call for a refused attempt: the quota headers of its reply are trusted. */
+  trustReadings(now: number): void {
+    this.#lastReplyAt = now;
+    this.#distrusted.clear();
   }
 
-  /** An attempt was refused. True when the gate was open and is closed by it. */
-  refused(closing: Closing, now: number): boolean {
-    // What says when it resets needs no guess of ours.
-    if (closing.cause === 'throttled' && this.exhausted(now)) return false;
-    return this.gate.refused(closing, now);
+  /** Call for a refused attempt. True if the refusal starts a cooldown. */
+  refused(throttling: Throttling, now: number): boolean {
+    // A meter that knows its reset needs no estimated cooldown.
+    if (throttling.cause === 'throttled' && this.exhausted(now)) return false;
+    return this.cooldown.refused(throttling, now);
   }
 
   /** Whether a meter says that nothing is left until its reset. */
@@ -234,8 +235,8 @@ export class Allowance {
     return false;
   }
 
-  #gatePaceMs(now: number): number {
-    if (this.gate.isOpen) return 0;
+  #rampPaceMs(now: number): number {
+    if (this.cooldown.isOff) return 0;
     let pace = 0;
     for (const meter of this.#meters.values()) {
       if (meter.unit === 'calls') pace = Math.max(pace, meter.paceMs(now));

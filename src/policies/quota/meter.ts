@@ -1,43 +1,43 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 
-/** What the attempt that brought a reading can have seen. */
-export interface Sight {
+/** The attempt that brought a reading. */
+export interface ReadingContext {
   /** When the attempt left. */
   readonly startedAt: number;
-  /** Units that have been taken since, so that the upstream cannot have counted them yet. */
+  /** Units taken since it left. The upstream cannot have counted them yet. */
   readonly unseen: number;
 }
 
-/** What one quota of an upstream has left, learned from its replies. */
+/** The remainder of one quota of an upstream, learned from its replies. */
 export interface Meter {
   readonly bucket: string;
   readonly policy: string;
   readonly unit: QuotaReading['unit'];
-  /** Units when it is whole; undefined where no reply has said. */
+  /** Units of the full quota; undefined if no reply has said. */
   readonly limit: number | undefined;
-  learn(reading: QuotaReading, sight: Sight, now: number): void;
-  /** When `units` may pass once `ahead` have passed before them; -Infinity where nothing holds them. */
+  learn(reading: QuotaReading, sight: ReadingContext, now: number): void;
+  /** When `units` may pass after `ahead` units; -Infinity if nothing holds them. */
   readyAt(ahead: number, units: number, now: number): number;
   take(units: number, now: number): void;
-  /** Gives back what was taken at `takenAt` for an attempt that left at `leftAt`, unless what is known tells of it already. */
+  /** Returns units taken at `takenAt` for an attempt that left at `leftAt`, unless a later reading includes them already. */
   refund(units: number, takenAt: number, leftAt: number | undefined): void;
-  /** More was let go than there is, so that one of `units` that has not left yet must stay. */
+  /** True if more was admitted than is left, so that an attempt of `units` that has not left must wait. */
   overdrawn(units: number, now: number): boolean;
-  /** Undefined where nothing is known. */
+  /** Units; undefined if unknown. */
   remaining(now: number): number | undefined;
-  /** Until it is whole again; undefined where nobody knows. */
+  /** Milliseconds until the quota is full again; undefined if unknown. */
   resetMs(now: number): number | undefined;
-  /** Time between two units that makes what is left last until the reset, though not more than the limit over its window allows, nor above a second. */
+  /** Milliseconds between two units, so that the rest lasts until the reset. At least the window divided by the limit, at most a second. */
   paceMs(now: number): number;
 }
 
-/** A quota is believed for this long at most; then a reply is needed that says it again. */
+/** The longest time for which a reading holds without a newer one. */
 export const LONGEST_HOLD_MS = 24 * 3_600_000;
 
-/** Pacing never holds a call for longer: to use up what is left is better than to be refused with some left. */
+/** Pacing never holds a call for longer: using up the quota is better than refusing calls with some of it left. */
 export const LONGEST_PACE_MS = 1000;
 
-/** `(limit, window)` → time per unit; 0 where that is not known. */
+/** Milliseconds per unit; 0 if unknown. */
 export function unitMs(limit: number | undefined, windowMs: number | undefined): number {
   return limit === undefined || windowMs === undefined || limit === 0 ? 0 : windowMs / limit;
 }

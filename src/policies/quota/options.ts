@@ -1,24 +1,24 @@
 import type { QuotaFormat } from '../../http/rate-limit.ts';
 import type { LimitScope } from './scope.ts';
 
-/** So much in so long. */
+/** At most `limit` per `periodMs`. */
 export interface QuotaWindow {
-  /** `100/s`: a label of metrics. */
+  /** Such as `100/s`. Metrics use it as a label. */
   readonly name: string;
   readonly limit: number;
   readonly periodMs: number;
-  /** How much may go at once after a pause; undefined: chosen by the period (see `Gcra`). */
+  /** The most that may pass at once after a pause; undefined: chosen by the period (see `Gcra`). */
   readonly burst: number | undefined;
-  /** `calls`: each is one. `cost`: each is what `cost` says. */
+  /** `calls`: each call counts one. `cost`: each call counts its cost. */
   readonly counts: 'calls' | 'cost';
 }
 
-/** Where a call says what it costs; the first that says something is heard, then `fixed`. */
+/** Where the cost of a call comes from: the header, then the body, then `fixed`. */
 export interface CostOptions {
   readonly fixed: number;
   /** Lower-case name of a request header. */
   readonly header: string | undefined;
-  /** JSON pointer (RFC 6901) into a request body that is all here. */
+  /** JSON pointer (RFC 6901) into the request body. */
   readonly pointer: string | undefined;
 }
 
@@ -28,17 +28,20 @@ export interface QuotaOptions {
   readonly windows: readonly QuotaWindow[];
   readonly cost: CostOptions;
   /**
-   * What a learned limit holds for. `auto`: the call's path at first, and the whole credential when it is met elsewhere too; `path`: never
-   * more than that; `credential`: the whole credential at once; a pointer: as `auto`, by what the body names.
+   * The scope of a learned limit.
+   * - `auto`: the call's path at first; the whole credential once the same limit is met on other paths
+   * - `path`: the call's path only
+   * - `credential`: the whole credential at once
+   * - a JSON pointer: as `auto`, with a name from the body instead of the path
    */
   readonly scope: LimitScope;
-  /** Whether replies are read for what they say about quotas. Refusals close the gate either way. */
+  /** Whether quota headers of replies are read. A throttled reply starts a cooldown either way. */
   readonly learn: boolean;
   readonly formats: readonly QuotaFormat[];
-  /** Lower-case names of the request headers that say on whose behalf a call is made. */
+  /** Lower-case names of the request headers that hold the credential. */
   readonly credentialHeaders: readonly string[];
-  /** Calls of one credential that may wait. */
+  /** The most calls of one credential that may wait. */
   readonly queue: number;
-  /** Longest wait besides the call's deadline. */
+  /** The longest wait; the call's deadline is a second limit. */
   readonly waitMs: number;
 }

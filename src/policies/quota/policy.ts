@@ -4,47 +4,49 @@ import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { Sight } from './credential-quota.ts';
-import type { Line } from './quota-queue.ts';
+import type { SeenReply } from './credential-quota.ts';
+import type { QuotaQueue } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
-import { giveBack, type Pass, start, voided } from './scoped-limiter.ts';
+import { refund, type CallReservation, start, releaseProbe } from './scoped-limiter.ts';
 
-/** Sends an attempt back to the queue that was let through and has not left yet; nobody outside sees it. */
-const CALLED_BACK = new Error('called back to wait for the quota');
+/** Thrown by the inner part for an admitted attempt that has to wait again. The outer part catches it. */
+const REQUEUED = new Error('sent back to the quota queue');
 
-/** The two ends of one policy. */
+/** The two parts of one policy. */
 export interface QuotaPolicies {
-  /** Has attempts wait for their turn and learns from their replies. */
+  /** Queues attempts and learns from their replies. */
   readonly admission: Policy;
   /**
-   * Inside the concurrency limit: between its turn and its start an attempt may wait for a permit, and what was learned
-   * meanwhile holds for it too.
+   * Inside the concurrency limit: an admitted attempt may wait for a permit. A limit that is learned meanwhile holds for
+   * this attempt too.
    */
   readonly departure: Policy;
 }
 
-/** Keeps attempts within what an upstream allows, as far as that is configured or was learned; they wait rather than fail. */
+/** Keeps attempts within the configured and the learned limits of an upstream. Attempts wait, and fail only if the wait is too long. */
 export function quotaPolicies(quota: Quota, clock: Clock): QuotaPolicies {
   const admission = new Admission(quota, clock);
   return {
     admission: (next) => (call, attempt) =>
-      quota.quiet ? admission.quietly(next, call, attempt) : admission.inTurn(next, call, attempt, false),
+      quota.isUntracked
+        ? admission.sendUntracked(next, call, attempt)
+        : admission.sendQueued(next, call, attempt, false),
     departure: (next) => (call, attempt) =>
-      departs(quota, attempt) ? next(call, attempt) : Promise.reject(CALLED_BACK),
+      departs(quota, attempt) ? next(call, attempt) : Promise.reject(REQUEUED),
   };
 }
 
-function departs(quota: Quota, { ticket }: Attempt): boolean {
-  if (ticket !== undefined) return ticket.start();
-  if (!quota.quiet) return false;
-  quota.quietStart();
+function departs(quota: Quota, { reservation }: Attempt): boolean {
+  if (reservation !== undefined) return reservation.start();
+  if (!quota.isUntracked) return false;
+  quota.countUntracked();
   return true;
 }
 
-/** Leave to send one attempt. */
-interface Leave {
-  readonly line: Line;
-  readonly pass: Pass;
+/** An attempt that may leave. */
+interface Admitted {
+  readonly queue: QuotaQueue;
+  readonly held: CallReservation;
   readonly shape: string;
 }
 
@@ -57,57 +59,57 @@ class Admission {
     this.#clock = clock;
   }
 
-  /** While nothing is known of any quota: costs a reply's headers being looked through. */
-  async quietly(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
+  /** For an upstream without any known quota. The only cost is reading the reply's headers. */
+  async sendUntracked(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
     const startedAt = this.#clock.now();
-    const before = this.#quota.quietStarted;
+    const before = this.#quota.untrackedStarts;
     try {
       const reply = await next(call, attempt);
-      const unseen = Math.max(0, this.#quota.quietStarted - before - 1);
-      const sight = { startedAt, unseen, cost: 1, pass: undefined };
-      this.#quota.heard(call, reply, sight, this.#clock.now());
+      const unseen = Math.max(0, this.#quota.untrackedStarts - before - 1);
+      const seen = { startedAt, unseen, cost: 1, held: undefined };
+      this.#quota.observe(call, reply, seen, this.#clock.now());
       return reply;
     } catch (error) {
-      if (error !== CALLED_BACK) throw error;
-      return this.inTurn(next, call, attempt, true);
+      if (error !== REQUEUED) throw error;
+      return this.sendQueued(next, call, attempt, true);
     }
   }
 
-  /** `again`: it was let through before, and called back. */
-  async inTurn(next: Send, call: Call, attempt: Attempt, again: boolean): Promise<Reply> {
-    const stated = this.#quota.statedBy(call);
-    const { cost, shape } = stated instanceof Promise ? await stated : stated;
+  /** `again`: the attempt was admitted before and sent back to the queue. */
+  async sendQueued(next: Send, call: Call, attempt: Attempt, again: boolean): Promise<Reply> {
+    const demand = this.#quota.demandOf(call);
+    const { cost, shape } = demand instanceof Promise ? await demand : demand;
     for (let front = again; ; front = true) {
-      const line = this.#quota.lineOf(call);
-      const entered = line.enter(call, attempt, { shape, cost }, front);
-      const pass = entered instanceof Promise ? await entered : entered;
-      attempt.ticket = { start: () => start(pass, this.#clock.now()) };
+      const queue = this.#quota.queueOf(call);
+      const entered = queue.enter(call, attempt, { shape, cost }, front);
+      const held = entered instanceof Promise ? await entered : entered;
+      attempt.reservation = { start: () => start(held, this.#clock.now()) };
       try {
         const reply = await next(call, attempt);
-        this.#answered(call, reply, { line, pass, shape });
+        this.#answered(call, reply, { queue, held, shape });
         return reply;
       } catch (error) {
-        this.#failed(error, { line, pass, shape });
-        if (error !== CALLED_BACK) throw error;
+        this.#failed(error, { queue, held, shape });
+        if (error !== REQUEUED) throw error;
       }
     }
   }
 
-  #answered(call: Call, reply: Reply, { line, pass, shape }: Leave): void {
+  #answered(call: Call, reply: Reply, { queue, held, shape }: Admitted): void {
     const now = this.#clock.now();
-    const { allowance, taken } = pass.whole;
-    const startedAt = taken.left?.at ?? now;
-    const sight: Sight = { startedAt, unseen: allowance.unseen(taken), cost: pass.cost, shape, pass };
-    if (!this.#quota.heard(call, reply, sight, now)) voided(pass, now);
-    line.pump();
+    const { limiter, reservation } = held.whole;
+    const startedAt = reservation.sent?.at ?? now;
+    const seen: SeenReply = { startedAt, unseen: limiter.unseen(reservation), cost: held.cost, shape, held };
+    if (!this.#quota.observe(call, reply, seen, now)) releaseProbe(held, now);
+    queue.pump();
   }
 
-  #failed(error: unknown, { line, pass }: Leave): void {
+  #failed(error: unknown, { queue, held }: Admitted): void {
     const now = this.#clock.now();
-    const { left } = pass.whole.taken;
-    const unsent = left === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
-    if (unsent) giveBack(pass, now);
-    else voided(pass, now);
-    line.pump();
+    const { sent } = held.whole.reservation;
+    const unsent = sent === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
+    if (unsent) refund(held, now);
+    else releaseProbe(held, now);
+    queue.pump();
   }
 }

@@ -1,21 +1,21 @@
-/** The wait before a probe, and how it grows: 1, 4, 16, 25, 25 … s. In a minute that is at most four probes. */
+/** The wait before a probe grows: 1, 4, 16, 25, 25 … s. That is at most four probes a minute. */
 const FIRST_GAP_MS = 1000;
 const GROWTH = 4;
 
-/** None is longer: a belief that is wrong, or has become so, costs no more. */
+/** The longest wait. It bounds the cost of a learned limit that is wrong or has ended. */
 const LONGEST_GAP_MS = 25_000;
 
-/** The time to the probe after `probes` others. */
+/** Milliseconds to the next probe, after `probes` others. */
 export function gapMs(probes: number): number {
   return Math.min(LONGEST_GAP_MS, FIRST_GAP_MS * GROWTH ** probes);
 }
 
-/** When a belief may be tested: at once, and then ever more seldom. */
+/** When a learned limit may be tested: at once, and then at growing intervals. */
 export class ProbeTimes {
   #at = -Infinity;
   #probes = 0;
 
-  /** When the next test is due; in the past: now. */
+  /** When the next test is due; a time in the past means now. */
   get at(): number {
     return this.#at;
   }

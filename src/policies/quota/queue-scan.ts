@@ -1,54 +1,58 @@
-import type { Account } from './credential-quota.ts';
+import type { CredentialQuota } from './credential-quota.ts';
 import type { Ahead } from './scoped-limiter.ts';
 
-/** Sums of fractions of a millisecond do not meet exactly; a timer is coarser than this. */
+/** Milliseconds. Sums of fractions of a millisecond are not exact, and a timer is coarser than this. */
 export const TOLERANCE_MS = 1e-3;
 
-/** A meter that holds calls is tested by one of them when no reply has come for so long: it may be wrong, and no reply would say so. */
+/**
+ * After this long without a reply, one of the calls that a meter holds is sent to test it. The meter may be wrong, and
+ * without a test no reply would correct it.
+ */
 const TEST_AFTER_MS = 5_000;
 
 export const FIRST: Ahead = { whole: 0, part: 0 };
 
-/** What is looked at in a call that waits. */
+/** The part of a queued call that a scan reads. */
 interface Waiting {
   readonly shape: string;
   readonly cost: number;
 }
 
-/** One look through the queue: each scope is judged once, by the first who waits for it. */
-export class Turn {
-  /** When the next one may go; Infinity where that hangs on a probe. */
+/** One pass through the queue. Each scope is checked once, with its first call. */
+export class QueueScan {
+  /** When the next call may leave; Infinity if that depends on a probe. */
   nextAt = Infinity;
-  readonly #account: Account;
+  readonly #quota: CredentialQuota;
   readonly #now: number;
   readonly #blocked = new Map<string, 'no' | 'stop'>();
   readonly #free = new Map<string, boolean>();
 
-  constructor(account: Account, now: number) {
-    this.#account = account;
+  constructor(quota: CredentialQuota, now: number) {
+    this.#quota = quota;
     this.#now = now;
   }
 
-  may({ shape, cost }: Waiting): 'yes' | 'no' | 'stop' {
+  /** Whether a call may leave now. `stop`: neither it nor any call behind it may. */
+  check({ shape, cost }: Waiting): 'yes' | 'no' | 'stop' {
     const known = this.#blocked.get(shape);
     if (known !== undefined) return known;
-    const way = this.#account.way(shape);
-    const at = way.readyAt(FIRST, cost, this.#now);
+    const limiter = this.#quota.limiterFor(shape);
+    const at = limiter.readyAt(FIRST, cost, this.#now);
     if (at - this.#now <= TOLERANCE_MS) return 'yes';
-    const riskAt = way.riskAt(cost, this.#now, TEST_AFTER_MS);
-    if (riskAt <= this.#now) return 'yes';
-    // Who waits for a window that all share is not overtaken by those who need less of it.
-    const answer = way.isCounted(cost, this.#now, TOLERANCE_MS) ? 'stop' : 'no';
+    const testAt = limiter.meterTestAt(cost, this.#now, TEST_AFTER_MS);
+    if (testAt <= this.#now) return 'yes';
+    // A call that waits for a shared window is not overtaken by calls that need less of the window.
+    const answer = limiter.isCounted(cost, this.#now, TOLERANCE_MS) ? 'stop' : 'no';
     this.#blocked.set(shape, answer);
-    this.nextAt = Math.min(this.nextAt, at, riskAt);
+    this.nextAt = Math.min(this.nextAt, at, testAt);
     return answer;
   }
 
-  /** Nothing of its own scope holds it. */
+  /** Whether its own scope does not hold the call. */
   isFree({ shape, cost }: Waiting): boolean {
     let free = this.#free.get(shape);
     if (free === undefined) {
-      const { part } = this.#account.way(shape);
+      const { part } = this.#quota.limiterFor(shape);
       free = part === undefined || part.readyAt(0, cost, this.#now) - this.#now <= TOLERANCE_MS;
       this.#free.set(shape, free);
     }

@@ -4,35 +4,35 @@ import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/journal.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
-import type { Account } from './credential-quota.ts';
-import type { Stated } from './demand.ts';
-import { FIRST, TOLERANCE_MS, Turn } from './queue-scan.ts';
-import type { Ahead, Pass, Way } from './scoped-limiter.ts';
+import type { CredentialQuota } from './credential-quota.ts';
+import type { Demand } from './demand.ts';
+import { FIRST, TOLERANCE_MS, QueueScan } from './queue-scan.ts';
+import type { Ahead, CallReservation, ScopedLimiter } from './scoped-limiter.ts';
 
-export interface LineOptions {
+export interface QuotaQueueOptions {
   readonly clock: Clock;
-  /** Calls that may wait. */
-  readonly queue: number;
-  /** Longest wait besides the deadline. */
+  /** The most calls that may wait. */
+  readonly capacity: number;
+  /** The longest wait; the call's deadline is a second limit. */
   readonly waitMs: number;
   readonly draining: () => boolean;
 }
 
-/** A call that waits. */
+/** A queued call. */
 interface Waiter {
   readonly shape: string;
   readonly cost: number;
-  /** From this moment on it is no longer served. */
+  /** The call is refused at this moment, on the scale of `clock.now()`. */
   readonly leaveBy: number;
   readonly admit: () => void;
   readonly refuse: (error: Error) => void;
 }
 
-/** So long a call waits for a gate of which nobody knows when it opens: a queue that grew for longer would take long to empty. */
+/** The longest wait for a cooldown of unknown length. A queue that grows for longer takes too long to empty. */
 const UNKNOWN_WAIT_MS = 2000;
 
-/** Where and how a call waits. */
-interface Seat {
+/** How a call is queued. */
+interface QueueEntry {
   readonly client: string;
   readonly shape: string;
   readonly cost: number;
@@ -42,20 +42,20 @@ interface Seat {
 
 const SECOND: Ahead = { whole: 1, part: 1 };
 
-/** The quotas of a credential, and the calls that wait for them. Those of a scope that is free go before those of one that is not. */
-export class Line {
-  readonly account: Account;
-  readonly #options: LineOptions;
+/** The calls that wait for the quotas of one credential. A call of a free scope overtakes calls of a blocked scope. */
+export class QuotaQueue {
+  readonly quota: CredentialQuota;
+  readonly #options: QuotaQueueOptions;
   readonly #queue: FairQueue<Waiter>;
   #timer: Timer | undefined;
 
-  constructor(account: Account, options: LineOptions) {
-    this.account = account;
+  constructor(quota: CredentialQuota, options: QuotaQueueOptions) {
+    this.quota = quota;
     this.#options = options;
     this.#queue = new FairQueue({
-      capacity: options.queue,
+      capacity: options.capacity,
       order: 'oldest',
-      evict: ({ refuse, shape }) => refuse(this.#refusal(FULL, this.account.way(shape), SECOND, 1)),
+      evict: ({ refuse, shape }) => refuse(this.#refusal(FULL, this.quota.limiterFor(shape), SECOND, 1)),
     });
   }
 
@@ -63,39 +63,54 @@ export class Line {
     return this.#queue.size;
   }
 
-  /** Nobody waits, and two more calls could leave at once. */
+  /** True if the queue is empty and two more calls could leave at once. */
   hasRoom(shape: string): boolean {
     const now = this.#options.clock.now();
-    return this.#queue.size === 0 && this.account.way(shape).readyAt(SECOND, 1, now) - now <= TOLERANCE_MS;
+    return (
+      this.#queue.size === 0 && this.quota.limiterFor(shape).readyAt(SECOND, 1, now) - now <= TOLERANCE_MS
+    );
   }
 
-  /** Settles when the call may leave; rejects when that would be too late. `again`: it was called back. */
-  enter(call: Call, attempt: Attempt, { shape, cost }: Stated, again: boolean): Pass | Promise<Pass> {
+  /**
+   * Settles when the call may leave. Rejects with `quota`, `draining` or the reason of the attempt's signal. `again`: the
+   * call was admitted before, so it goes to the front.
+   */
+  enter(
+    call: Call,
+    attempt: Attempt,
+    { shape, cost }: Demand,
+    again: boolean,
+  ): CallReservation | Promise<CallReservation> {
     const { clock, draining, waitMs } = this.#options;
     const now = clock.now();
-    const way = this.account.way(shape);
+    const limiter = this.quota.limiterFor(shape);
     if (this.#queue.size === 0) {
-      way.idle(now);
-      if (way.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return way.take(cost, now, false);
+      limiter.idle(now);
+      if (limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return limiter.take(cost, now, false);
     }
     const client = clientOf(call);
-    const ahead = again ? FIRST : this.#ahead(client, way, now);
-    const patienceMs = way.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
+    const ahead = again ? FIRST : this.#ahead(client, limiter, now);
+    const patienceMs = limiter.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
     const leaveBy = Math.min(attempt.deadline, now + patienceMs);
     if (draining()) return Promise.reject(report(call, shuttingDown()));
-    if (way.knownAt(ahead, cost, now) >= leaveBy) {
-      if (way.riskAt(cost, now) <= now) return way.take(cost, now, true);
+    if (limiter.knownAt(ahead, cost, now) >= leaveBy) {
+      if (limiter.meterTestAt(cost, now) <= now) return limiter.take(cost, now, true);
       return Promise.reject(
         report(
           call,
-          this.#refusal('no quota is available within the time that this call may wait', way, ahead, cost),
+          this.#refusal(
+            'no quota is available within the time that this call may wait',
+            limiter,
+            ahead,
+            cost,
+          ),
         ),
       );
     }
     return this.#wait(call, attempt, { client, shape, cost, leaveBy, again });
   }
 
-  /** Lets go all who may, and comes back when the next one may. */
+  /** Admits every call that may leave now, and sets a timer for the next one. */
   pump(): void {
     if (this.#queue.size === 0 && this.#timer === undefined) return;
     const { clock } = this.#options;
@@ -103,60 +118,64 @@ export class Line {
     this.#timer = undefined;
     while (this.#queue.size > 0) {
       const now = clock.now();
-      const turn = new Turn(this.account, now);
-      const waiter = this.#queue.shift((entry) => turn.may(entry));
+      const scan = new QueueScan(this.quota, now);
+      const waiter = this.#queue.shift((entry) => scan.check(entry));
       if (waiter !== undefined) {
         waiter.admit();
         continue;
       }
-      if (turn.nextAt !== Infinity) this.#timer = clock.timer(turn.nextAt - now, () => this.pump());
+      if (scan.nextAt !== Infinity) this.#timer = clock.timer(scan.nextAt - now, () => this.pump());
       return;
     }
   }
 
-  /** What was just learned may have made waiting pointless for some: they are told now. */
+  /** Refuses the calls that can no longer leave in time, after a limit was learned. */
   sweep(now: number): void {
     if (this.#queue.size === 0) return;
-    /** By shape, for the first in line and for all behind it. */
+    /** By shape, for every call but the first. */
     const known = new Map<string, number>();
     for (const { shape, leaveBy, refuse } of this.#queue.entries()) {
       const at = known.get(shape);
-      const way = this.account.way(shape);
-      if (at === undefined) known.set(shape, way.knownAt(SECOND, 1, now));
-      if ((at ?? way.knownAt(FIRST, 1, now)) >= leaveBy)
+      const limiter = this.quota.limiterFor(shape);
+      if (at === undefined) known.set(shape, limiter.knownAt(SECOND, 1, now));
+      if ((at ?? limiter.knownAt(FIRST, 1, now)) >= leaveBy)
         refuse(
-          this.#refusal('no quota is available within the time that this call may wait', way, SECOND, 1),
+          this.#refusal('no quota is available within the time that this call may wait', limiter, SECOND, 1),
         );
     }
     this.pump();
   }
 
-  /** Sends everyone away. */
+  /** Refuses every queued call with `draining`. */
   drain(): void {
     for (const { refuse } of this.#queue.entries()) refuse(shuttingDown());
   }
 
-  /** Those who could leave, were it not for the whole credential, and those of the same scope. */
-  #ahead(client: string, { scope }: Way, now: number): Ahead {
+  /** The calls ahead that only the credential's limits hold, and the calls ahead of the same scope. */
+  #ahead(client: string, { scope }: ScopedLimiter, now: number): Ahead {
     if (this.#queue.size === 0) return FIRST;
-    const turn = new Turn(this.account, now);
+    const scan = new QueueScan(this.quota, now);
     return {
-      whole: this.#queue.ahead(client, (entry) => turn.isFree(entry)),
-      part: this.#queue.ahead(client, ({ shape }) => this.account.way(shape).scope === scope),
+      whole: this.#queue.ahead(client, (entry) => scan.isFree(entry)),
+      part: this.#queue.ahead(client, ({ shape }) => this.quota.limiterFor(shape).scope === scope),
     };
   }
 
-  #refusal(why: string, way: Way, ahead: Ahead, cost: number): ProxyError {
+  #refusal(why: string, limiter: ScopedLimiter, ahead: Ahead, cost: number): ProxyError {
     const now = this.#options.clock.now();
-    const cause = way.closed?.gate.cause;
+    const cause = limiter.coolingDown?.cooldown.cause;
     const closed = cause === undefined ? USED_UP : CLOSED[cause === 'permanent' ? 'permanent' : 'throttled'];
-    const probedAt = way.readyAt(FIRST, cost, now);
-    const at = Math.max(way.knownAt(ahead, cost, now), probedAt === Infinity ? now : probedAt);
+    const probedAt = limiter.readyAt(FIRST, cost, now);
+    const at = Math.max(limiter.knownAt(ahead, cost, now), probedAt === Infinity ? now : probedAt);
     const retryAfterMs = at - now;
     return new ProxyError('quota', `${closed}; ${why}`, { retryAfterMs });
   }
 
-  #wait(call: Call, { signal }: Attempt, { client, shape, cost, leaveBy, again }: Seat): Promise<Pass> {
+  #wait(
+    call: Call,
+    { signal }: Attempt,
+    { client, shape, cost, leaveBy, again }: QueueEntry,
+  ): Promise<CallReservation> {
     const { clock } = this.#options;
     const since = clock.now();
     const cause = this.#cause(shape, since);
@@ -166,24 +185,24 @@ export class Line {
       const admit = () => {
         stopWaiting();
         const now = clock.now();
-        const way = this.account.way(shape);
-        resolve(way.take(cost, now, way.readyAt(FIRST, cost, now) - now > TOLERANCE_MS));
+        const limiter = this.quota.limiterFor(shape);
+        resolve(limiter.take(cost, now, limiter.readyAt(FIRST, cost, now) - now > TOLERANCE_MS));
       };
       const refuse = (error: Error) => {
-        // Those before it may have made room for it meanwhile.
+        // It may have been admitted meanwhile, after calls ahead of it left.
         if (!waiting) return;
         stopWaiting();
         reject(error instanceof ProxyError ? report(call, error) : error);
         this.pump();
       };
-      const refusal = (why: string) => this.#refusal(why, this.account.way(shape), SECOND, cost);
+      const refusal = (why: string) => this.#refusal(why, this.quota.limiterFor(shape), SECOND, cost);
       const place = this.#queue.push(client, { shape, cost, leaveBy, admit, refuse }, again);
       if (place === undefined) return reject(report(call, refusal(FULL)));
       const onTime = () =>
         refuse(refusal('no quota became available within the time that this call may wait'));
       const onAbort = () => {
         const reason = signal.reason as Error;
-        // A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream.
+        // A deadline that passes in this queue says nothing about the upstream, so it must not look like a timeout.
         if (reason instanceof ProxyError && reason.code === 'deadline_exceeded') onTime();
         else refuse(reason);
       };
@@ -201,9 +220,9 @@ export class Line {
   }
 
   #cause(shape: string, now: number): QuotaWait {
-    const way = this.account.way(shape);
-    if (way.closed !== undefined) return 'cooldown';
-    return way.exhausted(now) ? 'learned' : 'window';
+    const limiter = this.quota.limiterFor(shape);
+    if (limiter.coolingDown !== undefined) return 'cooldown';
+    return limiter.exhausted(now) ? 'learned' : 'window';
   }
 }
 

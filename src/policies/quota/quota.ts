@@ -4,64 +4,64 @@ import { limitShape } from '../../http/path-shape.ts';
 import { type QuotaReader, type QuotaReading, quotaReader } from '../../http/rate-limit.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
-import type { GateCause } from '../../proxy/events.ts';
+import type { CooldownCause } from '../../proxy/events.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
-import { Account, type Sight } from './credential-quota.ts';
-import type { Allowance } from './limiter.ts';
-import { Line } from './quota-queue.ts';
+import { CredentialQuota, type SeenReply } from './credential-quota.ts';
+import type { Limiter } from './limiter.ts';
+import { QuotaQueue } from './quota-queue.ts';
 import type { QuotaOptions } from './options.ts';
-import { type Stated, statedBy } from './demand.ts';
-import { stopOf } from './throttling.ts';
+import { type Demand, demandOf } from './demand.ts';
+import { throttlingOf } from './throttling.ts';
 import { Throughput } from './throughput.ts';
 
-/** A gate that closed. */
-export interface GateClosed {
-  readonly cause: GateCause;
-  readonly closedMs: number;
+/** A cooldown that starts. */
+export interface CooldownStart {
+  readonly cause: CooldownCause;
+  readonly remainingMs: number;
   readonly credential: string;
-  /** Whose calls wait: see `limitShape`; '' for all of the credential. */
+  /** The scope whose calls wait, such as `GET /reports/*`; '' for all calls of the credential. */
   readonly limited: string;
 }
 
 export interface QuotaDeps {
   readonly clock: Clock;
   readonly random: Random;
-  /** Tells credentials apart in all that is kept, shown and counted. */
+  /** Hashes a credential, so that memory, logs and metrics never contain it. */
   readonly hash: (secret: string) => string;
   readonly draining: () => boolean;
-  /** A gate closed that was open. */
-  readonly closed: (closed: GateClosed) => void;
+  /** Called when a cooldown starts. */
+  readonly onCooldown: (start: CooldownStart) => void;
 }
 
 /** `shape` is undefined where nothing was known of quotas: then it is computed only if the reply says something. */
-export type ReplySight = Omit<Sight, 'shape'> & { readonly shape?: string };
+export type ReplyObservation = Omit<SeenReply, 'shape'> & { readonly shape?: string };
 
-/** What a reply says of quotas. */
-interface Said {
+/** The part of a reply that is about quotas. */
+interface ReplyNews {
   readonly readings: readonly QuotaReading[];
-  readonly stop: ReturnType<typeof stopOf>;
+  readonly throttling: ReturnType<typeof throttlingOf>;
 }
 
-/** Credentials whose quotas are known at once; the one that was used longest ago is forgotten first. */
+/** The most credentials with known quotas. The least recently used one is forgotten first. */
 const MOST_CREDENTIALS = 1000;
 
 const NO_READINGS: readonly QuotaReading[] = [];
 
-/** The quotas of an upstream: a line for each credential that something is known of. */
+/** The quotas of an upstream, with a queue for each credential that has a known quota. */
 export class Quota {
   readonly options: QuotaOptions;
   readonly #deps: QuotaDeps;
   readonly #read: QuotaReader;
-  readonly #lines = new LRUCache<string, Line>({
+  readonly #queues = new LRUCache<string, QuotaQueue>({
     max: MOST_CREDENTIALS,
-    dispose: (line) => this.#forgotten.add(line),
+    dispose: (queue) => this.#forgotten.add(queue),
   });
   /** Lines that calls may still wait in. */
-  readonly #forgotten = new Set<Line>();
-  /** Most apps have one key: it is hashed once, not with every call. The latest is remembered here, and goes nowhere else. */
+  readonly #forgotten = new Set<QuotaQueue>();
+  /** The latest credential and its hash. Most apps have one key, so it is hashed once and not with every call. */
   #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;
-  /** Attempts that left while nothing was known, and their answers that were not throttled. */
+  /** Attempts that left while no quota was known, and their answers that were not throttled. */
   #started = 0;
   #served = new Throughput();
 
@@ -71,119 +71,119 @@ export class Quota {
     this.#read = quotaReader(options.formats);
   }
 
-  /** Nothing is known that could hold a call: the usual state, which costs nothing. Where the body names the scope, it is read first. */
-  get quiet(): boolean {
+  /** True while no quota is known, the usual state, which costs nothing. False if the scope comes from the body, which is read first. */
+  get isUntracked(): boolean {
     const { scope, windows } = this.options;
-    return this.#lines.size === 0 && windows.length === 0 && !scope.startsWith('/');
+    return this.#queues.size === 0 && windows.length === 0 && !scope.startsWith('/');
   }
 
-  /** By credential, a short hash of it. */
-  get lines(): Iterable<readonly [credential: string, line: Line]> {
-    return this.#lines.entries();
+  /** By a short hash of the credential. */
+  get queues(): Iterable<readonly [credential: string, queue: QuotaQueue]> {
+    return this.#queues.entries();
   }
 
-  /** How many wait. */
+  /** The number of queued calls. */
   get waiting(): number {
     let waiting = 0;
-    for (const line of this.#all()) waiting += line.size;
+    for (const queue of this.#all()) waiting += queue.size;
     return waiting;
   }
 
-  /** Attempts that have left while nothing was known, this one included. */
-  quietStart(): number {
+  /** The number of attempts that have left while no quota was known, this one included. */
+  countUntracked(): number {
     return ++this.#started;
   }
 
-  get quietStarted(): number {
+  get untrackedStarts(): number {
     return this.#started;
   }
 
-  statedBy(call: Call): Stated | Promise<Stated> {
-    return statedBy(call, this.options);
+  demandOf(call: Call): Demand | Promise<Demand> {
+    return demandOf(call, this.options);
   }
 
-  /** Whether an attempt beside others would leave at once, and the next one too. */
+  /** Whether an additional attempt could leave at once, and another one after it. */
   hasRoom(call: Call): boolean {
-    return this.quiet || this.lineOf(call).hasRoom(limitShape(call.method, call.target));
+    return this.isUntracked || this.queueOf(call).hasRoom(limitShape(call.method, call.target));
   }
 
-  /** Takes in what a reply says. True: it says something about the gates that the attempt tested. */
-  heard(call: Call, reply: Reply, sight: ReplySight, now: number): boolean {
+  /** Learns from a reply. True: the reply is a result for the cooldowns that the attempt probed. */
+  observe(call: Call, reply: Reply, seen: ReplyObservation, now: number): boolean {
     const wallMs = this.#deps.clock.wallTime();
-    const stop = stopOf(reply, wallMs);
+    const throttling = throttlingOf(reply, wallMs);
     const readings = this.options.learn ? this.#read(reply.headers, wallMs) : undefined;
-    if (readings === undefined && stop === undefined && this.#isNothing(call, sight, now)) return true;
-    // A cache on the way tells of the time when it stored the reply (RFC 9111 §5.1).
+    if (readings === undefined && throttling === undefined && this.#isNothing(call, seen, now)) return true;
+    // The quota headers of a cached reply are from the time when it was stored (RFC 9111 §5.1).
     if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
-    const { shape = limitShape(call.method, call.target) } = sight;
-    this.#tell(call, { readings: readings ?? NO_READINGS, stop }, { ...sight, shape }, now);
+    const { shape = limitShape(call.method, call.target) } = seen;
+    this.#learn(call, { readings: readings ?? NO_READINGS, throttling }, { ...seen, shape }, now);
     return true;
   }
 
-  #tell(call: Call, { readings, stop }: Said, sight: Sight, now: number): void {
-    const line = this.lineOf(call);
-    const { account } = line;
-    if (stop === undefined) account.answered(readings, sight, now);
-    else this.#report(call, account, account.refused(readings, stop, sight, now), now);
-    if (readings.length > 0 || stop !== undefined) line.sweep(now);
+  #learn(call: Call, { readings, throttling }: ReplyNews, seen: SeenReply, now: number): void {
+    const queue = this.queueOf(call);
+    const { quota } = queue;
+    if (throttling === undefined) quota.answered(readings, seen, now);
+    else this.#report(call, quota, quota.refused(readings, throttling, seen, now), now);
+    if (readings.length > 0 || throttling !== undefined) queue.sweep(now);
   }
 
-  /** Whether a reply without a word on quotas changes nothing, because nothing is known of its credential. */
-  #isNothing(call: Call, { pass }: ReplySight, now: number): boolean {
-    if (pass !== undefined) return false;
+  /** Whether a reply without quota headers changes nothing, because its credential has no known quota. */
+  #isNothing(call: Call, { held }: ReplyObservation, now: number): boolean {
+    if (held !== undefined) return false;
     this.#served.count(now);
-    return !this.#lines.has(this.#credentialOf(call.headers));
+    return !this.#queues.has(this.#credentialOf(call.headers));
   }
 
-  lineOf(call: Call): Line {
+  queueOf(call: Call): QuotaQueue {
     const credential = this.#credentialOf(call.headers);
-    let line = this.#lines.get(credential);
-    if (line === undefined) {
+    let queue = this.#queues.get(credential);
+    if (queue === undefined) {
       const { clock, draining, random } = this.#deps;
-      const { queue, waitMs } = this.options;
-      const account = new Account(this.options, random, this.#takeServed());
-      line = new Line(account, { clock, queue, waitMs, draining });
-      this.#lines.set(credential, line);
+      const { queue: capacity, waitMs } = this.options;
+      const quota = new CredentialQuota(this.options, random, this.#takeServed());
+      queue = new QuotaQueue(quota, { clock, capacity, waitMs, draining });
+      this.#queues.set(credential, queue);
       for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
     }
-    return line;
+    return queue;
   }
 
-  /** By an operator's word: forgets what was learned and used. Those who wait may go as the windows allow. */
+  /** For an operator: forgets learned limits and used tokens. Queued calls leave as the configured windows allow. */
   reset(): void {
-    for (const line of this.#all()) {
-      line.account.reset();
-      line.pump();
+    for (const queue of this.#all()) {
+      queue.quota.reset();
+      queue.pump();
     }
   }
 
   /** Ends all waits. */
   drain(): void {
-    for (const line of this.#all()) line.drain();
+    for (const queue of this.#all()) queue.drain();
   }
 
-  *#all(): Generator<Line> {
-    yield* this.#lines.values();
+  *#all(): Generator<QuotaQueue> {
+    yield* this.#queues.values();
     yield* this.#forgotten;
   }
 
-  #report(call: Call, account: Account, closed: Allowance | undefined, now: number): void {
-    const { cause, closedMs } = closedBy(closed, now);
+  #report(call: Call, quota: CredentialQuota, limiter: Limiter | undefined, now: number): void {
+    const { cause, remainingMs } = cooldownOf(limiter, now);
     if (cause === undefined) return;
     const credential = this.#credentialOf(call.headers);
     let limited = '';
-    for (const [scope, allowance] of account.parts) if (allowance === closed) limited = scope;
-    this.#deps.closed({ cause, closedMs, credential, limited });
+    for (const [scope, part] of quota.parts) if (part === limiter) limited = scope;
+    this.#deps.onCooldown({ cause, remainingMs, credential, limited });
   }
 
-  /** The first line goes on with what was counted while there was none; one that comes later knows nothing yet. */
+  /** The first queue inherits the answers that were counted before. A later queue starts at zero. */
   #takeServed(): Throughput {
     const served = this.#served;
     this.#served = new Throughput();
     return served;
   }
 
-  /** '' for a call without any. */
+  /** '' for a call without a credential. */
   #credentialOf(headers: RawHeaders): string {
     const { credentialHeaders } = this.options;
     const { values, hash } = this.#latest;
@@ -199,7 +199,7 @@ export class Quota {
 
 const NO_CREDENTIAL = { values: [], hash: '' };
 
-/** Undefined where none was. */
-function closedBy(closed: Allowance | undefined, now: number) {
-  return { cause: closed?.gate.cause, closedMs: closed?.gate.closedMs(now) ?? 0 };
+/** `cause` is undefined if no cooldown started. */
+function cooldownOf(limiter: Limiter | undefined, now: number) {
+  return { cause: limiter?.cooldown.cause, remainingMs: limiter?.cooldown.remainingMs(now) ?? 0 };
 }

@@ -1,15 +1,14 @@
-/** Right after the end of a limit calls go at half the rate that the upstream served before it, a second, and at least this. */
+/** After a limit ends, calls start at half the rate that the upstream served before, and at least at this many per second. */
 const FIRST_SHARE = 0.5;
 const FIRST_RATE = 10;
 
-/** The rate doubles every second up to what was served before (or this), and grows by a tenth a second from there. */
+/** The rate doubles every second up to the rate before the limit (or this). Above that it grows by 10 % per second. */
 const KNEE_RATE = 20;
 const GROWTH = 1.1;
 
 /**
- * Calls a second, `sinceMs` after the probe was answered, to an upstream that served `served` a second before the limit and
- * serves `serving` now. The rate is never more than a tenth above what the upstream has shown that it serves: calls that have
- * waited would overload it otherwise.
+ * Calls per second, `sinceMs` after the probe was answered. The upstream served `served` calls per second before the limit and
+ * serves `serving` now. The rate stays within 110 % of that, because the queued calls would overload the upstream otherwise.
  */
 export function rampRate(sinceMs: number, served: number, serving: number): number {
   const first = Math.max(FIRST_RATE, FIRST_SHARE * served);

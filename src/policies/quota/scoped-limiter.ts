@@ -1,118 +1,121 @@
-import type { Allowance, Passing, Taken } from './limiter.ts';
+import type { Limiter, ReserveOptions, Reservation } from './limiter.ts';
 
-/** What an attempt has taken, of the whole credential and of its scope. */
-export interface Pass {
+/** The tokens that one attempt has reserved: those of the whole credential, and those of its scope. */
+export interface CallReservation {
   readonly scope: string;
   readonly cost: number;
-  readonly whole: Held;
-  /** Undefined where nothing was known of its scope. */
-  readonly part: Held | undefined;
+  readonly whole: LimiterReservation;
+  /** Undefined if nothing was known about the scope. */
+  readonly part: LimiterReservation | undefined;
 }
 
-export interface Held {
-  readonly allowance: Allowance;
-  readonly taken: Taken;
+export interface LimiterReservation {
+  readonly limiter: Limiter;
+  readonly reservation: Reservation;
 }
 
-/** How many like it go before a call: of all of its credential, and of its scope. */
+/** The number of calls that leave before a call: of its whole credential, and of its scope. */
 export interface Ahead {
   readonly whole: number;
   readonly part: number;
 }
 
-/** What holds a call of one scope: what is known of its whole credential, and what is known of its scope. */
-export class Way {
+/** The limits that hold for a call: those of its whole credential and those of its scope. The later of the two times counts. */
+export class ScopedLimiter {
   readonly scope: string;
-  readonly whole: Allowance;
-  readonly part: Allowance | undefined;
-  /** The scope is presumed, and no reply has said it. */
+  readonly whole: Limiter;
+  readonly part: Limiter | undefined;
+  /** The scope is a guess that no reply has confirmed. */
   readonly #presumed: boolean;
 
-  constructor(scope: string, whole: Allowance, part: Allowance | undefined, presumed: boolean) {
+  constructor(scope: string, whole: Limiter, part: Limiter | undefined, presumed: boolean) {
     this.scope = scope;
     this.whole = whole;
     this.part = part;
     this.#presumed = presumed;
   }
 
-  /** When an attempt may leave; not in the past. Infinity: that hangs on a probe. */
+  /** When an attempt may leave, at `now` or later. Infinity: that depends on a probe. */
   readyAt(ahead: Ahead, cost: number, now: number): number {
-    const at = this.whole.readyAt(ahead.whole, cost, now, this.#strange);
+    const at = this.whole.readyAt(ahead.whole, cost, now, this.#isUncovered);
     if (this.part === undefined) return at;
     return Math.max(at, this.part.readyAt(ahead.part, cost, now, this.#presumed));
   }
 
-  /** The same as far as it is known: who would wait longer may be refused. */
+  /** As `readyAt`, from confirmed limits only. A call that could not wait until then may be refused. */
   knownAt(ahead: Ahead, cost: number, now: number): number {
-    const at = this.whole.knownAt(ahead.whole, cost, now, this.#strange);
+    const at = this.whole.knownAt(ahead.whole, cost, now, this.#isUncovered);
     if (this.part === undefined) return at;
     return Math.max(at, this.part.knownAt(ahead.part, cost, now, this.#presumed));
   }
 
-  /** Windows and meters of the whole credential hold it: nobody may go before it. */
+  /** True if windows or meters of the whole credential hold the call. Then no other call may overtake it. */
   isCounted(cost: number, now: number, toleranceMs: number): boolean {
     return this.whole.countedAt(0, cost, now) - now > toleranceMs;
   }
 
-  /** When a test of the meters is due that hold it; Infinity where something else holds it. */
-  riskAt(cost: number, now: number, quietMs = 0): number {
-    return Math.max(this.whole.riskAt(cost, now, quietMs), this.part?.riskAt(cost, now, quietMs) ?? now);
+  /** When the meters that hold a call may be tested; Infinity if something else holds it. */
+  meterTestAt(cost: number, now: number, quietMs = 0): number {
+    return Math.max(
+      this.whole.meterTestAt(cost, now, quietMs),
+      this.part?.meterTestAt(cost, now, quietMs) ?? now,
+    );
   }
 
-  take(cost: number, now: number, risked: boolean): Pass {
+  take(cost: number, now: number, testsMeters: boolean): CallReservation {
     const { part, scope, whole } = this;
-    const pass = (stranger: boolean): Passing => ({ stranger, risked });
+    const options = (uncovered: boolean): ReserveOptions => ({ uncovered, testsMeters });
     return {
       scope,
       cost,
-      whole: { allowance: whole, taken: whole.take(cost, now, pass(this.#strange)) },
-      part: part && { allowance: part, taken: part.take(cost, now, pass(this.#presumed)) },
+      whole: { limiter: whole, reservation: whole.take(cost, now, options(this.#isUncovered)) },
+      part: part && { limiter: part, reservation: part.take(cost, now, options(this.#presumed)) },
     };
   }
 
-  /** Nobody waits. */
+  /** No call is queued. */
   idle(now: number): void {
-    this.whole.gate.idle(now);
-    this.part?.gate.idle(now);
+    this.whole.cooldown.idle(now);
+    this.part?.cooldown.idle(now);
   }
 
-  /** Nobody knows until when it is closed. */
+  /** True during a cooldown of unknown length. */
   get isUnknown(): boolean {
-    return this.whole.gate.isUnknown || this.part?.gate.isUnknown === true;
+    return this.whole.cooldown.isUnknown || this.part?.cooldown.isUnknown === true;
   }
 
-  /** The allowance of which the gate is closed; undefined where none is. */
-  get closed(): Allowance | undefined {
-    if (this.part?.gate.isOpen === false) return this.part;
-    return this.whole.gate.isOpen ? undefined : this.whole;
+  /** The limiter with a cooldown, or with a ramp after one; undefined if there is none. */
+  get coolingDown(): Limiter | undefined {
+    if (this.part?.cooldown.isOff === false) return this.part;
+    return this.whole.cooldown.isOff ? undefined : this.whole;
   }
 
   exhausted(now: number): boolean {
     return this.whole.exhausted(now) || this.part?.exhausted(now) === true;
   }
 
-  get #strange(): boolean {
-    return this.whole.gate.isStranger(this.scope);
+  get #isUncovered(): boolean {
+    return this.whole.cooldown.isUncovered(this.scope);
   }
 }
 
-/** The attempt is about to leave. False: it must not, because of what was learned since it was let through. */
-export function start({ whole, part }: Pass, now: number): boolean {
-  if (whole.allowance.holds(whole.taken, now) || part?.allowance.holds(part.taken, now) === true)
+/** Call when the attempt is about to leave. False: it must wait, because of a limit learned since it was admitted. */
+export function start({ whole, part }: CallReservation, now: number): boolean {
+  if (whole.limiter.holds(whole.reservation, now) || part?.limiter.holds(part.reservation, now) === true)
     return false;
-  whole.allowance.start(whole.taken, now);
-  part?.allowance.start(part.taken, now);
+  whole.limiter.start(whole.reservation, now);
+  part?.limiter.start(part.reservation, now);
   return true;
 }
 
-/** Nothing of the attempt reached the upstream. */
-export function giveBack({ whole, part }: Pass, now: number): void {
-  whole.allowance.giveBack(whole.taken, now);
-  part?.allowance.giveBack(part.taken, now);
+/** Call if nothing of the attempt reached the upstream. */
+export function refund({ whole, part }: CallReservation, now: number): void {
+  whole.limiter.refund(whole.reservation, now);
+  part?.limiter.refund(part.reservation, now);
 }
 
-/** The attempt says nothing about the gates that it tests: others may test them. */
-export function voided({ whole, part }: Pass, now: number): void {
-  if (whole.taken.probe) whole.allowance.gate.voided(now);
-  if (part?.taken.probe === true) part.allowance.gate.voided(now);
+/** Call if the attempt was a probe without a result. The next attempt may be the probe. */
+export function releaseProbe({ whole, part }: CallReservation, now: number): void {
+  if (whole.reservation.probe) whole.limiter.cooldown.releaseProbe(now);
+  if (part?.reservation.probe === true) part.limiter.cooldown.releaseProbe(now);
 }

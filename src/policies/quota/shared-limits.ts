@@ -1,46 +1,46 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 
-/** Resets are told in whole seconds: the same one may seem to move by as much. */
+/** Resets are given in whole seconds, so the same reset may appear to move by this much. */
 const ROUNDING_MS = 2000;
 
-/** So many readings in a row, each of another scope than the one before, must go down one after the other. */
+/** The number of falling readings in a row, each from another scope than the one before, that shows a shared limit. */
 const CROSSINGS = 2;
 
-interface Told {
+interface Observation {
   readonly scope: string;
   readonly limit: number | undefined;
   readonly remaining: number;
   readonly resetAt: number;
-  readonly heardAt: number;
+  readonly observedAt: number;
   readonly crossings: number;
   readonly shared: boolean;
 }
 
-/** What a reading means for the whole credential. */
+/** Whether a reading is about a limit that all scopes of a credential share. */
 export type Meaning = 'shared' | 'own' | 'no longer shared';
 
 /**
- * Finds out whether the scopes of a credential share a limit: the same limit and reset, and `remaining` goes down from one scope to the
- * next and back, as one counter does. Counters of their own would have to agree by chance. A reading that rises says that they do not share.
+ * Detects whether the scopes of a credential share a limit: the limit and the reset are the same, and `remaining` falls from
+ * scope to scope, as one counter does. Separate counters would do that only by chance. A rising reading shows separate counters.
  */
 export class SharedLimits {
-  readonly #told = new Map<string, Told>();
+  readonly #latest = new Map<string, Observation>();
 
-  heard(reading: QuotaReading, scope: string, startedAt: number, now: number): Meaning {
+  observe(reading: QuotaReading, scope: string, startedAt: number, now: number): Meaning {
     const { bucket, policy, limit, remaining, resetMs } = reading;
-    // What flows back rises and falls by itself.
+    // A continuous quota rises and falls by itself.
     if (reading.continuous || remaining === undefined || resetMs === undefined) return 'own';
-    const told = { scope, limit, remaining, resetAt: now + resetMs, heardAt: now };
-    return this.#compare(`${bucket}\n${policy}`, told, startedAt);
+    const observed = { scope, limit, remaining, resetAt: now + resetMs, observedAt: now };
+    return this.#compare(`${bucket}\n${policy}`, observed, startedAt);
   }
 
-  #compare(key: string, told: Omit<Told, 'crossings' | 'shared'>, startedAt: number): Meaning {
-    const before = this.#told.get(key);
+  #compare(key: string, observed: Omit<Observation, 'crossings' | 'shared'>, startedAt: number): Meaning {
+    const before = this.#latest.get(key);
     const wasShared = before?.shared === true;
     // Replies that overlap in time can overtake each other.
-    if (before !== undefined && startedAt < before.heardAt) return wasShared ? 'shared' : 'own';
-    const next = before !== undefined && before.limit === told.limit ? judged(before, told) : APART;
-    this.#told.set(key, { ...told, ...next });
+    if (before !== undefined && startedAt < before.observedAt) return wasShared ? 'shared' : 'own';
+    const next = before !== undefined && before.limit === observed.limit ? compared(before, observed) : APART;
+    this.#latest.set(key, { ...observed, ...next });
     if (next.shared) return 'shared';
     return wasShared ? 'no longer shared' : 'own';
   }
@@ -48,20 +48,20 @@ export class SharedLimits {
 
 const APART = { crossings: 0, shared: false };
 
-function judged(
-  before: Told,
-  { scope, remaining, resetAt }: Pick<Told, 'scope' | 'remaining' | 'resetAt'>,
-): Pick<Told, 'crossings' | 'shared'> {
+function compared(
+  before: Observation,
+  { scope, remaining, resetAt }: Pick<Observation, 'scope' | 'remaining' | 'resetAt'>,
+): Pick<Observation, 'crossings' | 'shared'> {
   const crossed = scope !== before.scope;
   const sameReset = Math.abs(resetAt - before.resetAt) <= ROUNDING_MS;
   if (!sameReset) {
-    // Another window has begun, or each scope has its own.
+    // Another window has begun, or each scope has a window of its own.
     const later = resetAt > before.resetAt && remaining >= before.remaining;
     return { crossings: 0, shared: before.shared && (later || !crossed) };
   }
   if (!crossed) return { crossings: before.crossings, shared: before.shared };
   if (remaining > before.remaining) return { crossings: 0, shared: false };
-  // One that is used up stays at zero.
+  // A quota that is used up stays at zero.
   if (remaining === before.remaining) return { crossings: 0, shared: before.shared && remaining === 0 };
   const crossings = before.crossings + 1;
   return { crossings, shared: before.shared || crossings >= CROSSINGS };

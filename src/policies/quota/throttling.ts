@@ -1,19 +1,19 @@
 import type { Reply } from '../../http/reply.ts';
 import { askedWaitMs } from '../../http/retry-after.ts';
-import type { Closing } from './cooldown.ts';
+import type { Throttling } from './cooldown.ts';
 
 const TOO_MANY = 429;
 
 /**
- * What a reply asks of all callers of a quota; undefined: nothing.
+ * Why and for how long a reply throttles all callers of a quota; undefined if it does not.
  *
- * Rule "a 503 speaks of the server, a 429 of us": only a 429, or a reply that a rule of the API calls throttled, is about a quota. The
- * Retry-After of any other status holds for the call that got it, and for the circuit breaker.
+ * Only a 429, or a reply that an error rule calls throttled, is about a quota. A 503 is about the server. The Retry-After of
+ * any other status holds only for the call that received it.
  */
-export function stopOf(
+export function throttlingOf(
   reply: Pick<Reply, 'status' | 'headers' | 'verdict'>,
   nowWallMs: number,
-): Pick<Closing, 'cause' | 'askedMs'> | undefined {
+): Pick<Throttling, 'cause' | 'askedMs'> | undefined {
   const { status, verdict } = reply;
   const throttled = isRuled(reply) ? verdict?.throttled === true : status === TOO_MANY;
   if (!throttled) return undefined;
@@ -22,6 +22,6 @@ export function stopOf(
   return askedMs !== undefined && askedMs > 0 ? { cause: 'retry_after', askedMs } : { cause: 'throttled' };
 }
 
-/** A rule of the API knows better than the status what a reply means; one that only knows how long to wait does not say. */
+/** An error rule overrides the status, unless the rule gives only a wait. */
 const isRuled = ({ verdict }: Pick<Reply, 'verdict'>): boolean =>
   verdict?.throttled === true || verdict?.kind !== undefined;

@@ -1,6 +1,6 @@
 const SECOND_MS = 1000;
 
-/** How many a second, by the better of this second and the one before: two numbers, however many are counted. */
+/** Events per second: the higher count of the current second and the one before. Memory does not grow with the count. */
 export class Throughput {
   #second = -Infinity;
   #count = 0;

@@ -1,24 +1,24 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
-import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type Sight, unitMs } from './meter.ts';
+import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type ReadingContext, unitMs } from './meter.ts';
 
-/** When this share of a quota is left, it is spread over the time to its reset, if that is near. */
+/** Below this share, the rest of a quota is spread over the time to its reset, if the reset is near. */
 const SCARCE = 0.1;
 const NEAR_MS = 60_000;
 
-/** Resets are told in whole seconds: the same one may seem to move by as much. */
+/** Resets are given in whole seconds, so the same reset may appear to move by this much. */
 const ROUNDING_MS = 1000;
 
-/** A reading as it holds here and now. */
-interface Told {
+/** A reading, less the units that the upstream has not counted yet. */
+interface Snapshot {
   left: number;
   readonly resetAt: number;
   readonly startedAt: number;
 }
 
 /**
- * A quota that comes back whole at a reset. Between two resets the estimate only falls: a reading that is higher was
- * overtaken on its way, or does not know yet what has been sent since. At the reset it starts anew, with the newest reading
- * if that speaks of a later reset (windows that slide), else with the whole limit.
+ * A quota that is full again at a reset. Between two resets the estimate only falls: a higher reading is late, or does not
+ * include the latest calls. After a reset it is the newest reading if that names a later reset (sliding windows), otherwise
+ * the full limit.
  */
 export class WindowMeter implements Meter {
   readonly bucket: string;
@@ -26,17 +26,17 @@ export class WindowMeter implements Meter {
   readonly unit: QuotaReading['unit'];
   limit: number | undefined = undefined;
   #windowMs: number | undefined = undefined;
-  /** Infinity: unknown. Below zero when more is on its way than is left. */
+  /** Infinity: unknown. Negative if more units are on their way than are left. */
   #left = Infinity;
-  /** Infinity: there is no reset to come. */
+  /** Infinity: no reset is expected. */
   #resetAt = Infinity;
-  /** From the first reading after a reset to the next reset: about how long the next one takes. */
+  /** From the first reading after a reset to the next reset: the estimated length of the next window. */
   #spanMs = 0;
-  /** No reply has spoken since the last reset. */
+  /** No reading has come since the last reset. */
   #guessed = true;
   /** The moment of the last applied reset. */
   #since = -Infinity;
-  #newest: Told | undefined;
+  #newest: Snapshot | undefined;
   #takenAt = -Infinity;
   #learnedAt = -Infinity;
 
@@ -46,14 +46,14 @@ export class WindowMeter implements Meter {
     this.unit = unit;
   }
 
-  learn(reading: QuotaReading, { startedAt, unseen }: Sight, now: number): void {
+  learn(reading: QuotaReading, { startedAt, unseen }: ReadingContext, now: number): void {
     this.#roll(now);
     const { remaining, limit = this.limit, windowMs = this.#windowMs, resetMs = windowMs } = reading;
-    // Whoever started before the reset tells of the time before it.
+    // An attempt that left before the reset reports the window before it.
     if (startedAt < this.#since || remaining === undefined) return;
-    // A limit of nothing would hold for ever; who means that says it by 403.
+    // A limit of 0 would hold for ever. An API that means that answers 403.
     [this.limit, this.#windowMs] = [limit || undefined, windowMs];
-    // Nobody can say until when it would hold.
+    // Without a reset the end of the limit is unknown.
     if (resetMs === undefined) return;
     this.#learnedAt = now;
     this.#apply(
@@ -62,12 +62,12 @@ export class WindowMeter implements Meter {
     );
   }
 
-  #apply(told: Told, now: number): void {
-    if (this.#newest === undefined || told.startedAt > this.#newest.startedAt) this.#newest = told;
-    else if (told.startedAt === this.#newest.startedAt)
-      this.#newest.left = Math.min(this.#newest.left, told.left);
-    this.#left = Math.min(this.#left, told.left);
-    if (this.#guessed) [this.#resetAt, this.#spanMs] = [told.resetAt, told.resetAt - now];
+  #apply(snapshot: Snapshot, now: number): void {
+    if (this.#newest === undefined || snapshot.startedAt > this.#newest.startedAt) this.#newest = snapshot;
+    else if (snapshot.startedAt === this.#newest.startedAt)
+      this.#newest.left = Math.min(this.#newest.left, snapshot.left);
+    this.#left = Math.min(this.#left, snapshot.left);
+    if (this.#guessed) [this.#resetAt, this.#spanMs] = [snapshot.resetAt, snapshot.resetAt - now];
     this.#guessed = false;
   }
 
@@ -75,7 +75,7 @@ export class WindowMeter implements Meter {
     this.#roll(now);
     const wanted = ahead + Math.min(units, this.limit ?? Infinity);
     if (this.#left >= wanted) return this.#pacedAt(now);
-    // Whole windows between the reset and the one in which it is its turn.
+    // Full windows between the reset and the window in which the call may pass.
     const windows = this.limit === undefined ? 0 : Math.ceil((wanted - this.#left) / this.limit) - 1;
     return windows > 0 ? this.#resetAt + windows * (this.#windowMs ?? 0) : this.#resetAt;
   }
@@ -91,7 +91,7 @@ export class WindowMeter implements Meter {
     this.#change(units);
   }
 
-  /** A call that claims to cost more than the limit takes the limit. */
+  /** A call with a cost above the limit takes the limit. */
   #change(units: number): void {
     const most = this.limit ?? Infinity;
     const change = Math.max(-most, Math.min(most, units));
@@ -137,7 +137,7 @@ export class WindowMeter implements Meter {
       this.#resetAt = newest.resetAt;
       return;
     }
-    // Whole again, and about to be told so; where two resets pass without a word, nothing is known any more.
+    // Full again; the next reply should confirm it. After a second reset without a reading, nothing is known.
     const guess = this.#guessed ? undefined : this.limit;
     this.#left = guess ?? Infinity;
     this.#resetAt = guess === undefined ? Infinity : now + (this.#windowMs ?? this.#spanMs);

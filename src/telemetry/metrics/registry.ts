@@ -52,7 +52,7 @@ export class Metrics implements Observer {
     const { breakerTransitions, breakerStaleResults, quotaGateClosings } = this.#families.counters;
     const { scope } = event;
     if (event.type === 'breaker_stale_result') return count(breakerStaleResults, { upstream, scope });
-    if (event.type === 'quota_gate_closed') {
+    if (event.type === 'quota_cooldown_started') {
       return count(quotaGateClosings, { upstream, scope, cause: event.cause });
     }
     if (event.type !== 'breaker_changed') return this.#durable(upstream, event);
