@@ -30,12 +30,12 @@ export interface AppDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Log lines that were lost so far. */
+  /** The number of log lines lost so far. */
   readonly droppedLogLines?: (() => number) | undefined;
   readonly version: string;
   /** Observes all events, in addition to metrics, recent calls and log. */
   readonly observer?: Partial<Observer> | undefined;
-  /** Reads the configuration again; every problem as a line for people. */
+  /** Loads the configuration again. Each problem is one readable line. */
   readonly load: () => LoadResult;
 }
 
@@ -43,13 +43,13 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
 
-/** The drain begins with this pause, so that a client that is about to connect is not refused. */
+/** A drain begins with this pause, so that a client that is just connecting is not refused. */
 const GRACE_MS = 500;
 
-/** `leaving`: all is served, but `/readyz` asks clients to go elsewhere. `draining`: what runs may end. */
+/** `leaving`: calls are served, but `/readyz` fails, so that load balancers stop sending. `draining`: only running calls continue. */
 type Phase = 'starting' | 'ready' | 'leaving' | 'draining';
 
-/** The proxy, running: composition root of everything that is not a command. */
+/** The running proxy: the composition root of all parts except the commands. */
 export class App {
   readonly #deps: AppDeps;
   readonly #state = new RetainedState();
@@ -65,7 +65,7 @@ export class App {
   #server: AppServer | undefined;
   #admin: AdminServer | undefined;
 
-  /** Starts both servers. Rejects with the system's error (EADDRINUSE, EACCES …) when an address cannot be had. */
+  /** Starts both servers. Rejects with the system's error (EADDRINUSE, EACCES …) if an address is not available. */
   static async start(config: Config, deps: AppDeps): Promise<App> {
     const app = new App(config, deps);
     try {
@@ -119,7 +119,7 @@ export class App {
     });
   }
 
-  /** Where apps connect, without a trailing slash. */
+  /** The URL for apps, without a trailing slash. */
   get url(): string {
     return this.#server === undefined ? '' : urlOf(this.#server.http1);
   }
@@ -128,7 +128,7 @@ export class App {
     return this.#admin?.url ?? '';
   }
 
-  /** Takes a new configuration over, or keeps the old one whole. Calls in flight end as they began. */
+  /** Applies a new configuration as a whole, or not at all if it is invalid. Running calls continue with the old one. */
   reload(): Promise<LoadResult> {
     const { clock, load, logger } = this.#deps;
     const loaded = load();
@@ -146,7 +146,7 @@ export class App {
     return Promise.resolve(loaded);
   }
 
-  /** As an operator asks for it: serves for `drain_delay` with readiness false, then drains for `drain_timeout`. */
+  /** Shuts down at an operator's request: serves for `drain_delay` with readiness false, then drains for `drain_timeout`. */
   async leave(): Promise<void> {
     const { drainDelayMs } = this.#config;
     this.#phase = 'leaving';
@@ -161,8 +161,9 @@ export class App {
   }
 
   /**
-   * Drains: readiness goes false, sleeping retries end with what they have, after a grace no new connections are taken;
-   * running calls get `timeoutMs` (default: `drain_timeout`), then 503 or, within a body, a cut. 0 cuts at once.
+   * Drains: readiness turns false, and calls in backoff end with their last result. After a short grace period, new
+   * connections are refused. Running calls get `timeoutMs` (default: `drain_timeout`), then a 503, or an abort within a body.
+   * 0 aborts at once.
    */
   async stop(timeoutMs: number = this.#config.drainTimeoutMs): Promise<void> {
     this.#phase = 'draining';
@@ -178,7 +179,7 @@ export class App {
     const closed = closeServer(this.#server);
     await Promise.race([drained, this.#pause(timeoutMs - grace)]);
     this.#listener.abortAll(shuttingDown());
-    // Time for what was just cut to be answered.
+    // Time to answer the aborted calls.
     await Promise.race([drained, this.#pause(grace)]);
     cutClients(this.#server);
     await closed;
@@ -207,7 +208,7 @@ export class App {
       },
     );
     this.#phase = 'ready';
-    // Now rather than at the first scrape, which would stall the calls of that moment.
+    // Warmed up at the start, because it would delay running calls at the first scrape.
     void this.#metrics.warm();
   }
 
@@ -244,7 +245,7 @@ export class App {
   #apply(config: Config): void {
     const { logger } = this.#deps;
     const { admin, listen: address } = this.#config;
-    // It is applied all the same: a store that was away is tried again.
+    // An unchanged configuration is applied too, so that an unavailable store is tried again.
     const unchanged = isDeepStrictEqual(this.#config, config);
     if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
       logger.warn(
@@ -283,7 +284,7 @@ export class App {
     return combine(this.#metrics, this.#recent, logCalls(logger, { requests, slowMs }), observer);
   }
 
-  /** Given to everything that lives longer than one configuration. */
+  /** The observer for parts that outlive a configuration. */
   readonly #delegate: Observer = delegate(() => this.#observer);
 
   #resetQuota(name: string): boolean {

@@ -24,13 +24,13 @@ export interface AssembleDeps extends PolicyStateDeps {
   readonly durable: Pick<DurableSide, 'accept' | 'prefix' | 'route'>;
 }
 
-/** An upstream as it runs: what can be looked at and steered from outside. */
+/** A running upstream, as metrics and the admin API use it. */
 export interface RunningUpstream {
   readonly name: string;
   readonly scopes: readonly ScopeState[];
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
-  /** No call can be sent after this. */
+  /** Closes its connections. No call can be sent after this. */
   readonly close: () => void;
 }
 
@@ -40,7 +40,7 @@ export interface Assembly {
   readonly durable: readonly DurableRoute[];
 }
 
-/** Config → router and pipelines, taking over all state whose options did not change. */
+/** Builds router and pipelines from a configuration. State whose options are unchanged is reused. */
 export function assemble(config: Config, deps: AssembleDeps): Assembly {
   deps.state.begin();
   const mounted = new Map<string, MountedUpstream<Route>>();
@@ -67,11 +67,11 @@ export function assemble(config: Config, deps: AssembleDeps): Assembly {
 interface Deps extends AssembleDeps {
   readonly config: Config;
   readonly newId: () => string;
-  /** All upstreams, once the last is built. */
+  /** All upstreams. Complete only after the last one is built. */
   readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
 }
 
-/** Status and results of durable requests, below `prefix`. */
+/** The mount for status and results of durable requests, below `prefix`. */
 function ownMount(prefix: string, route: Route) {
   const routes = [{ methods: undefined, path: '/**', route }];
   return { mount: { path: prefix }, basePath: prefix, allow: undefined, routes };
@@ -80,8 +80,8 @@ function ownMount(prefix: string, route: Route) {
 function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
   const { name, origin, basePath, mount, allowPrivate } = upstream;
   const connection = { ...upstream.connection, allowPrivate };
-  // One that a reload replaces is not closed: calls that began on it may still be in backoff. What idles there ends by
-  // its keep-alive time.
+  // A reload does not close the old agent, because calls that use it may be in backoff. Its idle connections end by their
+  // keep-alive time.
   const agent = deps.state.retain(`${name} agent`, { origin, connection }, () =>
     createAgent(origin, connection, { clock: deps.clock }),
   );
@@ -150,7 +150,7 @@ function assembleRoute({ upstream, config, policyState, calls, send, polls }: Ro
   return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
 }
 
-/** A route whose calls get no credential from us gives nothing to a stranger. */
+/** The client check of a route; undefined if the proxy adds no credential to its calls, so that there is nothing to protect. */
 function clientCheckOf(
   route: RouteConfig,
   upstream: UpstreamConfig,
@@ -160,7 +160,7 @@ function clientCheckOf(
   return new ClientAccess(clientAccessRules(config, upstream));
 }
 
-/** Whether a policy of the route may want a request's body a second time, or to read it itself. */
+/** Whether a policy of the route may repeat a request body, or read it. */
 function sendsAgain({ retry, overrides, fallback, dedupe, quota }: RouteSettings): boolean {
   if (retry.attempts > 1 || (overrides?.attempts ?? 1) > 1) return true;
   if (dedupe.windowMs !== undefined) return true;

@@ -27,7 +27,7 @@ export interface PolicyDeps {
   readonly memory: ByteBudget;
 }
 
-/** A route's policies over the state that `policyState` finds for it: the same for the proxy and for `simulate`. */
+/** Builds the policies of a route on its state. Used by the proxy and by `simulate`. */
 export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: PolicyDeps): Policies {
   const { name, settings } = route;
   const { clock, random, memory } = deps;

@@ -16,11 +16,11 @@ interface FallbackDeps {
   readonly clock: Clock;
   readonly memory: ByteBudget;
   readonly newId: () => string;
-  /** All upstreams, by the time when a call needs one. */
+  /** All upstreams. Complete only when calls run. */
   readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
 }
 
-/** A route's fallback, if it has one. `basePath` is where the path of its upstream's URL ends and the client's begins. */
+/** The fallback of a route, if configured. `basePath`: the path of the upstream's URL, which precedes the client's path. */
 export function fallbackOf(
   { headers, settings }: RouteConfig,
   basePath: string,
@@ -47,8 +47,8 @@ interface SendDeps extends FallbackDeps {
 }
 
 /**
- * Sends what one upstream failed to answer through the routes of another: its allow-list, header rules, policies and
- * connections. Neither the credentials that the client sent nor what the first upstream's rules put in go with it.
+ * Sends a failed call through a route of another upstream, with that upstream's allow-list, header rules, policies and
+ * connections. Credentials of the client and headers set by rules of the first upstream are removed.
  */
 function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
   const { clock, newId, basePath, names } = deps;
@@ -99,13 +99,13 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
 }
 
 /**
- * Whether somebody's copy is still good is for the upstream to say that it came from. (Before a change they are a
- * condition for it, and better not met than left out.)
+ * Conditions on a cached copy, which only the upstream of that copy can check, so they are removed from safe requests. For
+ * an unsafe request, they are a precondition and stay: it must fail rather than be ignored.
  */
 const CONDITIONS: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-since']);
 const NONE: ReadonlySet<string> = new Set();
 
-/** `**` in `path` stands for the client's path; its query is added, without what looks like a key. */
+/** The target at the fallback. `**` in `path` is the client's path. Its query is added, without secret parameters. */
 function targetOf(path: string, below: string, names: CredentialNames): string {
   const mark = below.indexOf('?');
   const clientPath = mark < 0 ? below : below.slice(0, mark);
@@ -115,7 +115,7 @@ function targetOf(path: string, below: string, names: CredentialNames): string {
   return `${target}${target.includes('?') ? '&' : '?'}${query}`;
 }
 
-/** The upstream's own routes, as if it were mounted alone. */
+/** A router for the routes of one upstream alone. */
 function routerOf(upstream: MountedUpstream<Route> | undefined): Router<Route> {
   return new Router(upstream === undefined ? [] : [{ ...upstream, mount: { path: '/' } }]);
 }

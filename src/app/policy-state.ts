@@ -33,10 +33,10 @@ export interface PolicyStateDeps {
   readonly draining: () => boolean;
 }
 
-/** One key for the life of the process: state outlives a reload. */
+/** One hash key per process, because state outlives a reload. */
 const HASH = keyedHash();
 
-/** A concurrency limit and those who wait for it. */
+/** A concurrency limit with its queue. */
 export interface Limiter {
   readonly limit: ConcurrencyLimit;
   readonly queue: PermitQueue;
@@ -48,13 +48,13 @@ export interface Hedging {
   readonly latency: Latency | undefined;
 }
 
-/** A circuit breaker (or none) with what hangs on its changes: calls in backoff, the budget's refill, the reports. */
+/** A circuit breaker (or none) and the effects of its changes: on calls in backoff, on the budget's refill, on events. */
 export class BreakerHandle {
   readonly breaker: Breaker | undefined;
   readonly trip: Trip;
-  /** Why the breaker is as it is; undefined when it never changed. */
+  /** The cause of the last change; undefined if there was none. */
   cause: BreakerCause | undefined = undefined;
-  /** Earns by time only while this breaker is closed. */
+  /** Refills by time only while this breaker is closed. */
   budget: RetryBudget | undefined = undefined;
 
   constructor(
@@ -80,10 +80,10 @@ export class BreakerHandle {
   }
 }
 
-/** Kept replies, and what tells their callers apart. */
+/** Cached replies, and the identity of their callers. */
 type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
 
-/** The policy state of one scope, for those who look at it: a route's scope holds only what is its own. */
+/** The policy state of one scope, for metrics and the admin API. The scope of a route has only the route's own state. */
 export interface ScopeState {
   /** The upstream's name, or `upstream/route`. */
   readonly name: string;
@@ -95,15 +95,13 @@ export interface ScopeState {
   quota: Quota | undefined;
 }
 
-/**
- * Finds the state of a route's policies: the upstream's, or the route's own (`RouteConfig.own`).
- */
+/** Provides the state of a route's policies: shared by the upstream, or the route's own (`RouteConfig.own`). */
 export class PolicyState {
   readonly #upstream: string;
   readonly #origin: string;
   readonly #deps: PolicyStateDeps;
   readonly #scopes = new Map<string, ScopeState>();
-  /** The signals of calls that go on without a client, whatever a reload has made of their route since. */
+  /** Signals of calls that continue without a client, also after a reload. */
   readonly #detached: Set<Abort>;
 
   constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps) {
@@ -114,7 +112,7 @@ export class PolicyState {
     this.#scope(upstream.name);
   }
 
-  /** The upstream's own first. */
+  /** All scopes, the upstream's first. */
   all(): readonly ScopeState[] {
     return [...this.#scopes.values()];
   }
@@ -196,7 +194,7 @@ export class PolicyState {
     return scope.replies;
   }
 
-  /** Undefined where it is off. */
+  /** The quota of a route; undefined if off. */
   quota({ name: route, own, settings: { quota: options } }: RouteConfig): Quota | undefined {
     if (options.mode === 'off') return undefined;
     const scope = this.#scopeOf(route, own.quota);
@@ -212,13 +210,13 @@ export class PolicyState {
     return scope.quota;
   }
 
-  /** Ends the calls that go on without their client. */
+  /** Aborts the calls that continue without a client. */
   endDetached(): void {
     const stopped = shuttingDown();
     for (const signal of this.#detached) signal.abort(stopped);
   }
 
-  /** Ties what belongs together once all is known; a reload may have renewed one of them and kept the other. */
+  /** Connects each budget with its breaker. A reload may have replaced one and retained the other. */
   connect(): void {
     for (const { budget, breakerHandle } of this.#scopes.values())
       if (breakerHandle !== undefined) breakerHandle.budget = budget;

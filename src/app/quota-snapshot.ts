@@ -3,7 +3,7 @@ import type { QuotaQueue } from '../policies/quota/quota-queue.ts';
 import type { Quota } from '../policies/quota/quota.ts';
 import type { BucketSnapshot, CredentialSnapshot, QuotaSnapshot } from '../telemetry/snapshot.ts';
 
-/** More than anybody reads; the gauges know all. */
+/** Maximum number of credentials in a snapshot, to bound its size. The gauges count all. */
 const MOST_SHOWN = 100;
 
 export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {

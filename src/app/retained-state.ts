@@ -6,8 +6,8 @@ interface Entry {
 }
 
 /**
- * State that outlives a reload as long as what it was made from stays the same: breakers, budgets, limits, pools.
- * A reload asks for everything it needs between `begin` and `commit`; state that was not requested is dropped.
+ * State that survives a reload if its options are unchanged: breakers, budgets, limits, pools. A reload requests all state
+ * between `begin` and `commit`. State that is not requested is dropped.
  */
 export class RetainedState {
   #current = new Map<string, Entry>();
@@ -17,7 +17,7 @@ export class RetainedState {
     this.#next = new Map();
   }
 
-  /** The value under `key` if it was made with equal options, else a new one. */
+  /** The value of `key` if it was created with equal options, else a new one. */
   retain<T>(key: string, options: unknown, create: () => T): T {
     const known = this.#next.get(key) ?? this.#current.get(key);
     if (known !== undefined && isDeepStrictEqual(known.options, options)) {

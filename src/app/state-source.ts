@@ -5,7 +5,7 @@ import type { RunningUpstream } from './assemble.ts';
 import type { ScopeState } from './policy-state.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
 
-/** The running upstreams as scrapes and the admin API see them; read again each time, so that a reload shows at once. */
+/** The state of the upstreams for metrics and the admin API. Read at each call, so that a reload is visible at once. */
 export function stateSource(
   upstreams: () => readonly RunningUpstream[],
   memory: ByteBudget,

@@ -121,7 +121,7 @@ function joined(known: readonly Field[]): Fields {
   return fields;
 }
 
-/** A field of the standard, and beside it what it says about its policies. */
+/** Reads RateLimit, with limits and windows from RateLimit-Policy. */
 function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
   const field = found.get('ratelimit');
   if (field === undefined) return [];

@@ -79,7 +79,7 @@ describe('a body is asked for', () => {
     '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, means: retry }',
   );
 
-  test('only where a rule wants it that matchesAny so far', () => {
+  test('only if a rule that matches so far needs it', () => {
     expect(judge.byHead(head(503), NOW)).toBe('body');
     expect(judge.byBody(head(503), '{"a":"y"}', NOW)?.name).toBe('head');
     expect(judgeOf('{ status: 503, body: { /a: x }, means: retry }').byHead(head(500), NOW)).toBeUndefined();
@@ -156,7 +156,7 @@ test.each<[string, string, boolean]>([
   ['acb', 'a*b*c', false],
   ['You have EXCEEDED a secondary rate limit.', '*secondary rate limit*', true],
   ['x.y', 'x?y', false],
-])('%j matchesAny %j: %s', (value, pattern, expected) => expect(matchesAny(value, [pattern])).toBe(expected));
+])('%j matches %j: %s', (value, pattern, expected) => expect(matchesAny(value, [pattern])).toBe(expected));
 
 test('a pattern of many stars takes no time', () => {
   expect(matchesAny('a'.repeat(60_000), [`${'*a'.repeat(5_000)}*b*`])).toBe(false);

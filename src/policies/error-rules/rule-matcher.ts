@@ -15,7 +15,7 @@ interface Document {
   readonly json: unknown;
 }
 
-/** Finds what a reply means by the rules of its API: the first that matchesAny counts. Looks at the body only where one asks for it. */
+/** Finds what a reply means by the rules of its API: the first match counts. Looks at the body only where one asks for it. */
 export class Judge {
   readonly #rules: readonly ErrorRule[];
   readonly #inspect: InspectionOptions['inspect'];
