@@ -75,6 +75,79 @@ export type DurableEvent =
   | { readonly type: 'durable_reclaimed'; readonly scope: string }
   | { readonly type: 'store_committed'; readonly scope: ''; readonly ms: number };
 
+/** From a second to the week that a request may wait for an outage to end. */
+const LONG_BUCKETS: readonly number[] = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 604_800];
+
+/** From an fsync on a good disk to one that is about to fail. */
+const COMMIT_BUCKETS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
+
+type StateEventOf<T extends StateEvent['type']> = Extract<StateEvent, { type: T }>;
+
+/** The metric of a kind of state event: a counter, or a histogram of its `ms` if it has `buckets` (in seconds). */
+export interface StateMetric<E extends StateEvent = StateEvent> {
+  readonly name: string;
+  readonly help: string;
+  /** Properties of the event, or what its scope names. */
+  readonly labels: readonly (Exclude<keyof E & string, 'type' | 'ms'> | 'upstream' | 'route' | 'schedule')[];
+  readonly buckets?: readonly number[];
+}
+
+/** THE table of what state events are counted as. The compiler asks for the row of a new event. */
+export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<StateEventOf<T>> } = {
+  breaker_changed: {
+    name: 'breakwater_breaker_transitions_total',
+    help: 'State changes of the breaker, by cause.',
+    labels: ['upstream', 'scope', 'from', 'to', 'cause'],
+  },
+  breaker_stale_result: {
+    name: 'breakwater_breaker_stale_results_total',
+    help: 'Results that the breaker ignored, because their attempts began in an earlier state.',
+    labels: ['upstream', 'scope'],
+  },
+  quota_cooldown_started: {
+    name: 'breakwater_quota_cooldowns_total',
+    help: 'Times that all calls of a credential were held back because the upstream asked for a wait. permanent: waiting will not help.',
+    labels: ['upstream', 'scope', 'cause'],
+  },
+  durable_deferred: {
+    name: 'breakwater_durable_deferrals_total',
+    help: 'Times that a durable request was due and was not sent, by reason.',
+    labels: ['upstream', 'route', 'reason'],
+  },
+  durable_polled: {
+    name: 'breakwater_durable_polls_total',
+    help: 'Replies to polls of durable requests, by what they say. unchanged: the same as the reply before.',
+    labels: ['upstream', 'route', 'result'],
+  },
+  durable_reclaimed: {
+    name: 'breakwater_durable_reclaimed_total',
+    help: 'Durable requests that were taken over from a process that had ended.',
+    labels: ['upstream', 'route'],
+  },
+  callback_ended: {
+    name: 'breakwater_callbacks_total',
+    help: 'Callbacks that ended: delivered, gone (410), failed or cancelled.',
+    labels: ['outcome'],
+  },
+  schedule_slot: {
+    name: 'breakwater_schedule_slots_total',
+    help: 'Runs of schedules that came due: started, or skipped (overlap: the run before was not finished; paused).',
+    labels: ['schedule', 'result'],
+  },
+  durable_ended: {
+    name: 'breakwater_durable_time_to_done_seconds',
+    help: 'Time from the acceptance of a durable request to its end, by final status.',
+    labels: ['upstream', 'route', 'status'],
+    buckets: LONG_BUCKETS,
+  },
+  store_committed: {
+    name: 'breakwater_store_commit_seconds',
+    help: 'Duration of commits to the store of durable requests. Many requests share one commit.',
+    labels: [],
+    buckets: COMMIT_BUCKETS,
+  },
+};
+
 /** Another attempt, and when: what follows a failed one in a call as in a durable request. */
 export interface RetryStep {
   readonly kind: 'retry';

@@ -18,12 +18,6 @@ export const DURATION_BUCKETS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 ];
 
-/** From a second to the week that a request may wait for an outage to end. */
-const LONG_BUCKETS: readonly number[] = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 604_800];
-
-/** From an fsync on a good disk to one that is about to fail. */
-const COMMIT_BUCKETS: readonly number[] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
-
 export const COUNTERS = {
   logLinesDropped: {
     name: 'breakwater_log_lines_dropped_total',
@@ -50,46 +44,6 @@ export const COUNTERS = {
     help: 'Calls that succeeded after at least one retry.',
     labels: ROUTE,
   },
-  breakerTransitions: {
-    name: 'breakwater_breaker_transitions_total',
-    help: 'State changes of the breaker, by cause.',
-    labels: [...SCOPE, 'from', 'to', 'cause'],
-  },
-  breakerStaleResults: {
-    name: 'breakwater_breaker_stale_results_total',
-    help: 'Results that the breaker ignored, because their attempts began in an earlier state.',
-    labels: SCOPE,
-  },
-  quotaGateClosings: {
-    name: 'breakwater_quota_cooldowns_total',
-    help: 'Times that all calls of a credential were held back because the upstream asked for a wait. permanent: waiting will not help.',
-    labels: [...SCOPE, 'cause'],
-  },
-  durableDeferrals: {
-    name: 'breakwater_durable_deferrals_total',
-    help: 'Times that a durable request was due and was not sent, by reason.',
-    labels: [...ROUTE, 'reason'],
-  },
-  durablePolls: {
-    name: 'breakwater_durable_polls_total',
-    help: 'Replies to polls of durable requests, by what they say. unchanged: the same as the reply before.',
-    labels: [...ROUTE, 'result'],
-  },
-  durableReclaimed: {
-    name: 'breakwater_durable_reclaimed_total',
-    help: 'Durable requests that were taken over from a process that had ended.',
-    labels: ROUTE,
-  },
-  callbacks: {
-    name: 'breakwater_callbacks_total',
-    help: 'Callbacks that ended: delivered, gone (410), failed or cancelled.',
-    labels: ['outcome'],
-  },
-  scheduleSlots: {
-    name: 'breakwater_schedule_slots_total',
-    help: 'Runs of schedules that came due: started, or skipped (overlap: the run before was not finished; paused).',
-    labels: ['schedule', 'result'],
-  },
   configReloads: {
     name: 'breakwater_config_reloads_total',
     help: 'Times that the configuration was loaded, the first included, by result.',
@@ -112,18 +66,6 @@ export const HISTOGRAMS = {
     name: 'breakwater_backoff_seconds',
     help: 'Waits before retries that were sent.',
     labels: ROUTE,
-  },
-  durableTimeToDone: {
-    name: 'breakwater_durable_time_to_done_seconds',
-    help: 'Time from the acceptance of a durable request to its end, by final status.',
-    labels: [...ROUTE, 'status'],
-    buckets: LONG_BUCKETS,
-  },
-  storeCommit: {
-    name: 'breakwater_store_commit_seconds',
-    help: 'Duration of commits to the store of durable requests. Many requests share one commit.',
-    labels: [],
-    buckets: COMMIT_BUCKETS,
   },
 } as const satisfies Record<string, MetricSpec>;
 

@@ -1,3 +1,4 @@
+import { STATE_METRICS, type StateEvent } from '../../proxy/events.ts';
 import { NOTE_ROWS, type NoteCounter, type NoteHistogram } from '../../proxy/notes.ts';
 import {
   BUCKET_GAUGES,
@@ -21,7 +22,16 @@ export interface Families {
   /** What policies note, by the metric's entry in the catalogue of notes. */
   readonly noteCounters: ReadonlyMap<NoteCounter, Family<CounterCell>>;
   readonly noteHistograms: ReadonlyMap<NoteHistogram, Family<HistogramCell>>;
+  /** What happens outside calls. */
+  readonly stateCounters: ReadonlyMap<StateEvent['type'], Family<CounterCell>>;
+  readonly stateHistograms: ReadonlyMap<StateEvent['type'], Family<HistogramCell>>;
 }
+
+type StateRow = readonly [type: StateEvent['type'], spec: MetricSpec];
+
+const STATE_ROWS = Object.entries(STATE_METRICS) as StateRow[];
+const isCounted = ([, { buckets }]: StateRow): boolean => buckets === undefined;
+const isTimed = (row: StateRow): boolean => !isCounted(row);
 
 const rows = Object.values(NOTE_ROWS);
 
@@ -39,6 +49,12 @@ export function createFamilies(): Families {
     noteHistograms: new Map(
       Array.from(NOTE_HISTOGRAMS, (histogram) => [histogram, new Family(noteSpec(histogram), histogramCell)]),
     ),
+    stateCounters: new Map(
+      STATE_ROWS.filter(isCounted).map(([type, spec]) => [type, new Family(spec, counterCell)]),
+    ),
+    stateHistograms: new Map(
+      STATE_ROWS.filter(isTimed).map(([type, spec]) => [type, new Family(spec, histogramCell)]),
+    ),
   };
 }
 
@@ -50,8 +66,10 @@ function noteSpec({ name, help, label }: NoteCounter): MetricSpec {
 export const METRICS: readonly MetricSpec[] = [
   ...Object.values(COUNTERS),
   ...Array.from(NOTE_COUNTERS, noteSpec),
+  ...STATE_ROWS.filter(isCounted).map(([, spec]) => spec),
   ...Object.values(HISTOGRAMS),
   ...Array.from(NOTE_HISTOGRAMS, noteSpec),
+  ...STATE_ROWS.filter(isTimed).map(([, spec]) => spec),
   ...SCOPE_GAUGES.map(({ name, help }) => ({ name, help, labels: SCOPE })),
   ...BUCKET_GAUGES.map(({ name, help }) => ({ name, help, labels: [...SCOPE, 'bucket'] })),
   ...UPSTREAM_GAUGES.map(({ name, help }) => ({ name, help, labels: ['upstream'] })),
@@ -59,12 +77,13 @@ export const METRICS: readonly MetricSpec[] = [
   ...Object.values(DURABLE_GAUGES),
 ];
 
-export function allCounters({ counters, noteCounters }: Families): Family<CounterCell>[] {
-  return [...Object.values(counters), ...noteCounters.values()];
+export function allCounters({ counters, noteCounters, stateCounters }: Families): Family<CounterCell>[] {
+  return [...Object.values(counters), ...noteCounters.values(), ...stateCounters.values()];
 }
 
-export function allHistograms({ histograms, noteHistograms }: Families): Family<HistogramCell>[] {
-  return [...Object.values(histograms), ...noteHistograms.values()];
+export function allHistograms(families: Families): Family<HistogramCell>[] {
+  const { histograms, noteHistograms, stateHistograms } = families;
+  return [...Object.values(histograms), ...noteHistograms.values(), ...stateHistograms.values()];
 }
 
 const counterCell = (labels: Labels): CounterCell => new CounterCell(labels);

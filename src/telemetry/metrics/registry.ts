@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../../proxy/errors.ts';
-import type { DurableEvent, StateEvent } from '../../proxy/events.ts';
+import { STATE_METRICS, type StateEvent } from '../../proxy/events.ts';
 import type { NoteName } from '../../proxy/notes.ts';
 import type { AttemptEntry } from '../attempt-entry.ts';
 import type { CallRecord, Observer, Place } from '../call-record.ts';
 import type { StateSource } from '../snapshot.ts';
-import type { CounterCell, Family, Labels } from './cells.ts';
+import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
 import type { Exposition, LastLoad } from './exposition.ts';
 import { allCounters, allHistograms, createFamilies } from './families.ts';
 import { RouteMetrics } from './route-metrics.ts';
@@ -49,34 +49,11 @@ export class Metrics implements Observer {
   }
 
   stateChanged(upstream: string, event: StateEvent): void {
-    const { breakerTransitions, breakerStaleResults, quotaGateClosings } = this.#families.counters;
-    const { scope } = event;
-    if (event.type === 'breaker_stale_result') return count(breakerStaleResults, { upstream, scope });
-    if (event.type === 'quota_cooldown_started') {
-      return count(quotaGateClosings, { upstream, scope, cause: event.cause });
-    }
-    if (event.type !== 'breaker_changed') return this.#durable(upstream, event);
-    const { from, to, cause } = event;
-    count(breakerTransitions, { upstream, scope, from, to, cause });
-  }
-
-  #durable(upstream: string, event: DurableEvent): void {
-    const { callbacks, durableDeferrals, durablePolls, durableReclaimed, scheduleSlots } =
-      this.#families.counters;
-    if (event.type === 'schedule_slot')
-      return count(scheduleSlots, { schedule: event.scope, result: event.result });
-    if (event.type === 'callback_ended') return count(callbacks, { outcome: event.outcome });
-    const route = event.scope.slice(upstream.length + 1);
-    if (event.type === 'durable_deferred')
-      return count(durableDeferrals, { upstream, route, reason: event.reason });
-    if (event.type === 'durable_polled')
-      return count(durablePolls, { upstream, route, result: event.result });
-    if (event.type === 'durable_reclaimed') return count(durableReclaimed, { upstream, route });
-    const { durableTimeToDone, storeCommit } = this.#families.histograms;
-    if (event.type === 'store_committed')
-      return (storeCommit.cells[0] ?? storeCommit.add({})).observe(event.ms / 1000);
-    const labels = { upstream, route, status: event.status };
-    (durableTimeToDone.cells.find(same(labels)) ?? durableTimeToDone.add(labels)).observe(event.ms / 1000);
+    const { stateCounters, stateHistograms } = this.#families;
+    const labels = labelsOf(upstream, event);
+    const counter = stateCounters.get(event.type);
+    if (counter !== undefined) count(counter, labels);
+    else if ('ms' in event) observe(stateHistograms.get(event.type), labels, event.ms);
   }
 
   /** A configuration was loaded (the first one too) or refused, at `wallMs` since the Unix epoch. */
@@ -130,6 +107,17 @@ export class Metrics implements Observer {
 /** For what is rare: finds the series by comparing labels. */
 function count(family: Family<CounterCell>, labels: Labels): void {
   (family.cells.find(same(labels)) ?? family.add(labels)).value++;
+}
+
+function observe(family: Family<HistogramCell> | undefined, labels: Labels, ms: number): void {
+  (family?.cells.find(same(labels)) ?? family?.add(labels))?.observe(ms / 1000);
+}
+
+function labelsOf(upstream: string, event: StateEvent): Labels {
+  const { scope } = event;
+  const route = scope.slice(upstream.length + 1);
+  const values: Readonly<Record<string, unknown>> = { ...event, upstream, route, schedule: scope };
+  return Object.fromEntries(STATE_METRICS[event.type].labels.map((label) => [label, String(values[label])]));
 }
 
 function same(labels: Labels): (cell: { readonly labels: Labels }) => boolean {
