@@ -103,7 +103,7 @@ const RESUMES: NoteCounter = {
   label: 'result',
 };
 
-export const NOTES = {
+const NOTES = {
   queued: {
     fold: 'sum',
     field: 'queued_ms',
