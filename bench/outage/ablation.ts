@@ -6,7 +6,7 @@ import { ABLATIONS, type Ablation, MORE_ABLATIONS } from './ablations.ts';
 import { subjectWith } from './default-policy.ts';
 import { EXTRA_GATES, GATES, type Gate, measure, readings, SEEDS } from './gates.ts';
 
-/** The worst seed's broken bounds; undefined when the gate holds for all of them. */
+/** The broken bounds of the worst seed; undefined if the gate holds for all seeds. */
 async function brokenBy({ config, tamper }: Ablation, gate: Gate): Promise<string | undefined> {
   const subject = subjectWith(config);
   const broken: string[] = [];

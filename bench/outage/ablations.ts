@@ -1,25 +1,25 @@
 import type { Evidence } from '../../src/policies/concurrency/limit.ts';
 import type { Sidecar } from '../../src/simulate/sidecar.ts';
 
-/** The default policy with one thing switched off. */
+/** The default policy with one rule switched off. */
 export interface Ablation {
   readonly name: string;
-  /** In the words of config.yaml, below `defaults:`. */
+  /** Lines of config.yaml below `defaults:`. */
   readonly config?: string;
-  /** Where no configuration can undo the rule: a change to the running policies. */
+  /** A change of the running policies, if no configuration switches the rule off. */
   readonly tamper?: (sidecar: Sidecar) => void;
 }
 
-/** One that a test holds against its gate. */
+/** An ablation that a test checks against its gate. */
 export interface NecessaryRule extends Ablation {
   /** The gate that must break without it, for every seed. */
   readonly breaks: string;
 }
 
-/** The gate of the quota, too, keeps retries from an upstream that answers 429: it would cover for the budget. */
+/** Off, because the cooldown of the quota also stops retries after 429s, and would hide a missing budget. */
 const NO_QUOTA = 'quota: off';
 
-/** The six rules that the default policy is made of. */
+/** The six rules of the default policy. */
 export const ABLATIONS: readonly NecessaryRule[] = [
   {
     name: 'budget funded by requests, not by successes',
@@ -50,7 +50,7 @@ export const ABLATIONS: readonly NecessaryRule[] = [
   },
 ];
 
-/** What else is on by default. */
+/** Other rules that are on by default. */
 export const MORE_ABLATIONS: readonly Ablation[] = [
   { name: 'no breaker', config: 'breaker: off' },
   { name: 'no limit', config: 'concurrency: off' },
@@ -65,7 +65,7 @@ export const MORE_ABLATIONS: readonly Ablation[] = [
   { name: 'no jitter', config: 'retry: { backoff: { jitter: none } }' },
 ];
 
-/** As Finagle's RetryBudget and its many ports do: each request pays in, whatever becomes of it. */
+/** The budget of Finagle's RetryBudget and its ports: each request adds tokens, whatever its result. */
 function fundByRequest(sidecar: Sidecar): void {
   const { budget } = sidecar.scopes[0]!;
   const deposit = budget!.deposit.bind(budget);
@@ -77,7 +77,7 @@ function fundByRequest(sidecar: Sidecar): void {
   };
 }
 
-/** As a limit that is driven by the error rate does. */
+/** A limit that follows the error rate. */
 function fallOnEveryFailure({ scopes }: Sidecar): void {
   const { limit } = scopes[0]!.limiter!;
   const release = limit.release.bind(limit);

@@ -4,16 +4,16 @@ import type { Run } from '../../src/simulate/simulate.ts';
 import { percentile } from '../lib/stats.ts';
 import type { Reading } from './gates.ts';
 
-/** A run through Breakwater, and the same clients at the same upstream without it. */
+/** A run through Breakwater, and a run of the same clients and upstream without it. */
 export interface Pair {
   readonly run: Run;
   readonly direct: Run;
 }
 
-/** What a row has to hold, for each seed alone. */
+/** A bound of a row. It must hold for each seed. */
 export type Bound = (pair: Pair) => Reading;
 
-/** Some of the calls, and how a reading names them. */
+/** A selection of calls, with its name in reports. */
 export interface Some {
   readonly name: string;
   readonly has: (call: SimulatedCall, scenario: Run['scenario']) => boolean;
@@ -25,7 +25,7 @@ export const at = (path: string): Some => ({ name: ` at ${path}`, has: (call) =>
 
 export const elsewhere = (path: string): Some => ({ name: ' elsewhere', has: (call) => call.path !== path });
 
-/** Those that come so many seconds after the fault's end. */
+/** Calls that arrive this many seconds after the end of the fault. */
 export const after = (seconds: number): Some => ({
   name: ` in the ${seconds} s after`,
   has: ({ atMs }, { faultAtMs, faultMs }) => {
@@ -55,7 +55,7 @@ export function succeed(atLeast: number, some: Some = ALL): Bound {
   };
 }
 
-/** `points`: of a hundred. */
+/** `points`: percentage points. */
 export function noWorseThanDirect(points: number, some: Some = ALL): Bound {
   return ({ run, direct }) => {
     const [ours, theirs] = [successOf(run, some), successOf(direct, some)];
@@ -66,7 +66,7 @@ export function noWorseThanDirect(points: number, some: Some = ALL): Bound {
   };
 }
 
-/** How much longer calls take than without us: those that need one attempt, and get their answer both ways. */
+/** The added latency of calls that need one attempt and succeed in both runs. */
 export function wait(atMostMs: number, some: Some = ALL, share = 1): Bound {
   return ({ run, direct }) => {
     const extra = run.calls.flatMap((call, i) => {
@@ -83,7 +83,7 @@ export function wait(atMostMs: number, some: Some = ALL, share = 1): Bound {
   };
 }
 
-/** From the fault's end to the first good answer. */
+/** Time from the end of the fault to the first good reply. */
 export function back(withinMs: number): Bound {
   return ({ run: { calls, scenario } }) => {
     const over = scenario.faultAtMs + scenario.faultMs;
@@ -93,7 +93,7 @@ export function back(withinMs: number): Bound {
   };
 }
 
-/** From the fault's begin to the first call that the breaker refuses. */
+/** Time from the start of the fault to the first call that the breaker refuses. */
 export function opens(withinMs: number): Bound {
   return ({ run: { calls, scenario } }) => {
     const refused = calls.find(
@@ -113,7 +113,7 @@ export function amplify(atMost: number): Bound {
   };
 }
 
-/** The most that reach the upstream in any minute of the fault that begins `learningMs` after its begin. */
+/** Maximum number of attempts per minute of the fault, from `learningMs` after its start. */
 export function perMinute(atMost: number, learningMs: number, path?: string): Bound {
   return ({ run: { reached, scenario } }) => {
     const from = scenario.faultAtMs + learningMs;
@@ -126,7 +126,7 @@ export function perMinute(atMost: number, learningMs: number, path?: string): Bo
   };
 }
 
-/** The most attempts of any call. */
+/** Maximum number of attempts of a call. */
 export function attempts(atMost: number, some: Some = ALL): Bound {
   return ({ run: { calls, scenario } }) => {
     const most = calls.reduce((n, call) => (some.has(call, scenario) ? Math.max(n, call.attempts) : n), 0);
@@ -134,7 +134,7 @@ export function attempts(atMost: number, some: Some = ALL): Bound {
   };
 }
 
-/** How long the slowest failure takes. */
+/** Time of the slowest failure. */
 export function fail(withinMs: number, some: Some): Bound {
   return ({ run: { calls, scenario } }) => {
     const failed = calls.filter((call) => !call.ok && some.has(call, scenario));

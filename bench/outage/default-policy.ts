@@ -3,13 +3,13 @@ import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import type { Subject } from '../../src/simulate/sidecar.ts';
 
-/** What RPB-1 prescribes. */
+/** The timeouts of RPB-1. */
 const PRESCRIBED = 'timeouts: { attempt: 1s, total: 8s }';
 
-/** The policy under judgement: what is shipped, with the timeouts that RPB-1 prescribes. `changes` are lines of `defaults:`. */
+/** The shipped defaults with the timeouts of RPB-1. `changes`: lines below `defaults:`. */
 export const subjectWith = (changes = ''): Subject => plainSubject({ defaults: `${PRESCRIBED}\n${changes}` });
 
-/** What is shipped and nothing else, but for lines of `defaults:` and the name of a preset. */
+/** The shipped defaults, with lines below `defaults:` and a preset if given. */
 export function plainSubject({
   defaults = '',
   preset,

@@ -5,15 +5,15 @@ import { simulate } from '../../src/simulate/simulate.ts';
 
 /** Bounds that hold for each seed alone. */
 export interface Bounds {
-  /** Attempts per request while the fault lasts, at most. */
+  /** Maximum attempts per request during the fault. */
   readonly during?: number;
-  /** The same in the minute after it. */
+  /** Maximum attempts per request in the minute after the fault. */
   readonly after?: number;
-  /** Seconds to recover, at most. Infinity: any, but not never. */
+  /** Maximum seconds to recovery. Infinity: any finite time. */
   readonly recovered?: number;
-  /** Success of the requests that arrive in the minute after the fault, at least. */
+  /** Minimum success share of requests that arrive in the minute after the fault. */
   readonly successAfter?: number;
-  /** Rescued share, at least. */
+  /** Minimum rescued share. */
   readonly rescued?: number;
 }
 
@@ -24,7 +24,7 @@ export interface Gate {
   readonly bounds: Bounds;
 }
 
-/** What "the best possible" means for a flaky upstream: the default's attempts, whatever an ablation makes of them. */
+/** Attempts for "the best possible" at a flaky upstream: those of the default, also in ablations. */
 const ATTEMPTS = 3;
 
 export const SEEDS: readonly number[] = [1, 2, 3];
@@ -35,7 +35,7 @@ const OUTAGE: Fault = { kind: 'outage' };
 const BLACKHOLE: Fault = { kind: 'blackhole' };
 const EXHAUSTED: Fault = { kind: 'exhausted' };
 
-/** A whole run of at least 260 s and some 2 000 calls: 52 calls at 0.2/s would prove little. */
+/** A run of at least 260 s and about 2,000 calls, because the 52 calls at 0.2/s would prove little. */
 function flaky(share: number, ratePerSecond: number, changes: Partial<Scenario> = {}): Gate {
   const faultMs = Math.max(260_000, 2_000_000 / ratePerSecond);
   return {
@@ -55,7 +55,7 @@ function recovers(fault: Fault, load: number): Gate {
   };
 }
 
-/** One request per second each. Nothing after the fault is looked at, so nothing is run. */
+/** One request per second each. The run ends with the fault, because no bound is about the time after it. */
 function manySidecars(fault: Fault): Gate {
   return {
     name: `80 sidecars, ${fault.kind}`,
@@ -77,11 +77,11 @@ export const GATES: readonly Gate[] = [
   { name: 'blackhole', fault: BLACKHOLE, changes: {}, bounds: { during: 0.5, successAfter: 0.95 } },
   ...[BROWNOUT, OUTAGE, BLACKHOLE].flatMap((fault) => [0.5, 0.9].map((load) => recovers(fault, load))),
   ...[0.05, 0.1, 0.3].flatMap((share) => [0.2, 1, 20].map((rate) => flaky(share, rate))),
-  // The fault is not named in RPB-1: the last one is the hardest, because no breaker counts a 429.
+  // RPB-1 names no fault. The last one is the hardest, because no breaker counts a 429.
   ...[BROWNOUT, OUTAGE, BLACKHOLE, EXHAUSTED].map(manySidecars),
 ];
 
-/** Two more, where RPB-1's own have two rules covering for each other. */
+/** Two more gates, because in those of RPB-1, two rules can replace each other. */
 export const EXTRA_GATES: readonly Gate[] = [
   {
     name: 'exhausted',
@@ -90,11 +90,11 @@ export const EXTRA_GATES: readonly Gate[] = [
     bounds: { during: 1.1, after: 1.1, successAfter: 0.95 },
   },
   flaky(0.3, 60, { serviceMs: 250, faultMs: 120_000, endMs: 120_000 }),
-  // Half of the attempts fail: the most that a budget of one retry per success can pay for.
+  // Half of the attempts fail, the most that a budget of one retry per success allows.
   { ...flaky(0.5, 20), bounds: { rescued: 0.9 } },
 ];
 
-/** What must hold at plain defaults too, which cut no attempt after a second. */
+/** Gates that must hold at plain defaults too, without the attempt timeout of one second. */
 export const PLAIN_GATES: readonly Gate[] = [
   ...[...GATES, ...EXTRA_GATES].filter(({ fault }) => fault.kind !== 'flaky'),
   { ...flaky(0.5, 20), bounds: { rescued: 0.9 } },
@@ -114,13 +114,13 @@ export async function measure(
   return figuresOf(run, ATTEMPTS);
 }
 
-/** One bound, what was measured, and whether it holds. */
+/** One bound, the measured value, and whether the bound holds. */
 export interface Reading {
   readonly text: string;
   readonly holds: boolean;
 }
 
-/** Every bound of the gate against the figures, in words. */
+/** Compares every bound of the gate with the figures. */
 export function readings(
   { during, after, recovered, successAfter, rescued }: Bounds,
   figures: Figures,

@@ -28,7 +28,7 @@ const USAGE = `node bench/outage/peers.ts [options]
   --json FILE       everything that was measured
   --from FILE       measure nothing, take what --json wrote
   --charts DIR      write a chart for each scenario
-  --publish         replace the tables in bench/outage/README.md and the charts beside it (not if the machine was too busy)`;
+  --publish         replace the tables in bench/outage/README.md and its charts (not if the machine was too busy)`;
 
 const { values: flags } = parseArgs({
   options: {
@@ -45,10 +45,10 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** Beyond this something hangs. */
+/** A run that takes longer hangs. */
 const LIMIT_MS = 720_000;
 const HEAD_START_MS = 1_000;
-/** A load process later than a quarter of the attempt timeout has itself become a part of the outage. */
+/** The allowed delay of the load process. Beyond a quarter of the attempt timeout, it would itself disturb the result. */
 const LATE_MS = ATTEMPT_TIMEOUT_MS / 4;
 const README = fileURLToPath(new URL('README.md', import.meta.url));
 const CHARTS = fileURLToPath(new URL('charts/', import.meta.url));

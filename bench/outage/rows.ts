@@ -22,7 +22,7 @@ import {
 import { plainSubject } from './default-policy.ts';
 import type { Reading } from './gates.ts';
 
-/** A situation of RPB-2 at plain defaults, and what must hold in it. */
+/** A situation of RPB-2 at plain defaults, with its bounds. */
 export interface Row {
   readonly id: string;
   readonly name: string;
@@ -31,17 +31,17 @@ export interface Row {
   readonly bounds: readonly Bound[];
 }
 
-/** What the defaults do not hold yet, for each seed: shown, but no gate. */
+/** Bounds that the defaults do not hold yet: reported, but not a gate. */
 export const OPEN: ReadonlySet<Row['name']> = new Set(['2 % random 503, Retry-After 60']);
 
 const OWN = { kind: 'own' } as const;
-/** An upstream that never lets anybody wait. */
+/** An upstream with unlimited capacity. */
 const AMPLE = Number.POSITIVE_INFINITY;
 const WELL: readonly Trouble[] = [];
 
 const answers = (status: number, ...headers: string[]): Effect => ({ kind: 'answers', status, headers });
 
-/** What lasts from the beginning to the end of the load. */
+/** A fault from the start to the end of the load. */
 function always(seconds: number, changes: Partial<Scenario>): Scenario {
   const ms = 1_000 * seconds;
   // The fault outlasts the load, so that late retries meet it too.
@@ -54,7 +54,7 @@ function always(seconds: number, changes: Partial<Scenario>): Scenario {
   });
 }
 
-/** A quarter of a minute of calm, the fault, and half a minute after it. */
+/** 15 s of calm, the fault, and 30 s after it. */
 function passing(seconds: number, changes: Partial<Scenario>): Scenario {
   const [faultAtMs, faultMs] = [15_000, 1_000 * seconds];
   return outageScenario(OWN, { faultAtMs, faultMs, endMs: faultAtMs + faultMs + 30_000, ...changes });
@@ -62,7 +62,7 @@ function passing(seconds: number, changes: Partial<Scenario>): Scenario {
 
 const HANG: readonly Trouble[] = [{ does: { kind: 'hangs' } }];
 
-/** One endpoint with a trouble of its own, beside two that are well. */
+/** One endpoint with troubles, and two healthy ones. */
 const amongWell = (path: string, ...troubles: Trouble[]): readonly Endpoint[] => [
   { path, troubles },
   { path: '/orders/{n}', weight: 6, troubles: WELL },
@@ -75,7 +75,7 @@ const everywhere = (troubles: readonly Trouble[]): readonly Endpoint[] => [
   { path: '/payments', method: 'POST', weight: 3, troubles },
 ];
 
-/** Closed for a quarter of an hour, and says so. */
+/** A 429 that announces 15 minutes. */
 const CLOSED = { kind: 'limits', refill: 'window', windowMs: 900_000, tells: 'retry-after' } as const;
 
 const MINUTES_5 = { ratePerSecond: 20, capacityPerSecond: AMPLE, faultMs: 300_000, endMs: 375_000 };
@@ -117,7 +117,7 @@ const closed: readonly Row[] = [
       clients: { keys: 1 },
       endpoints: everywhere([{ does: { ...CLOSED, per: 'key', requests: 0 } }]),
     }),
-    // What was believed was wrong: it is open again after five minutes, not fifteen.
+    // The announced time is wrong: the upstream serves again after five minutes, not fifteen.
     bounds: [perMinute(5, 10_000), back(30_000)],
   },
 ];
@@ -194,12 +194,12 @@ const hung: readonly Row[] = [
     name: 'attempt 1 s, total 5 s, retry off',
     policy: { defaults: 'timeouts: { attempt: 1s, total: 5s }\nretry: off' },
     scenario: passing(20, { ratePerSecond: 20, endpoints: [{ path: '/orders/{n}', troubles: HANG }] }),
-    // A second for the attempt, and half a second in the queue of the limit.
+    // One second for the attempt, and half a second in the queue of the limit.
     bounds: [fail(1_600, during)],
   },
 ];
 
-/** Thirty at once, then one every two seconds, at a bucket of thirty that regains one a second. */
+/** 30 calls at once, then one every 2 s, for a bucket of 30 that refills by one per second. */
 const bucketful = (tells: 'anthropic' | 'openai'): Scenario =>
   always(122, {
     ratePerSecond: 0,
@@ -379,10 +379,10 @@ const healthy: readonly Row[] = [
   },
 ];
 
-/** RPB-2, as the table has it. L is about durable requests, which the simulation has not. */
+/** The rows of RPB-2. L is about durable requests, which the simulation does not have. */
 export const ROWS: readonly Row[] = [...misread, ...hung, ...throttled, ...failing, ...healthy];
 
-/** Every bound of the row against one seed's runs. */
+/** Compares every bound of the row with the runs of one seed. */
 export async function judge({ scenario, policy, bounds }: Row, seed: number): Promise<Reading[]> {
   const subject: Subject = plainSubject(policy);
   const seeded = { ...scenario, seed };

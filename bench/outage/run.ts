@@ -1,6 +1,6 @@
 /**
  * `node bench/outage/run.ts [--only A,B]`: RPB-1 and RPB-2 in virtual time for the shipped defaults. Ends with 1 if a gate is
- * broken; what is marked as open is shown and does not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, or `plain`.
+ * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, or `plain`.
  */
 import { parseArgs } from 'node:util';
 import { plainSubject, subjectWith } from './default-policy.ts';

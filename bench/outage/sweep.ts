@@ -1,6 +1,7 @@
 /**
- * `node bench/outage/sweep.ts [--seed N] [--count N]`: random combinations of fault, load and settings, each with Breakwater and
- * without it. Prints the worst ten; `--seed` of one with `--count 1` runs it again. Ends with 1 if any is out of its bounds and no exception explains it.
+ * `node bench/outage/sweep.ts [--seed N] [--count N]`: random combinations of fault, load and settings, with and without
+ * Breakwater. Prints the ten worst; `--seed` of one with `--count 1` repeats it. Ends with 1 if a case exceeds its bounds
+ * and no exception explains it.
  */
 import { parseArgs } from 'node:util';
 import { judgeSeed, type Verdict } from './sweep/judge.ts';
@@ -28,7 +29,7 @@ function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds, e
 
 const verdicts: Verdict[] = [];
 for (let seed = first; seed < first + count; seed++) verdicts.push(await judgeSeed(seed));
-/** Those that nothing explains come first. */
+/** Orders cases: unexplained ones first. */
 const badness = ({ holds, pointsBelow }: Verdict): number => pointsBelow + (holds ? 0 : 1_000);
 const worst = verdicts.toSorted((a, b) => badness(b) - badness(a)).slice(0, SHOWN);
 for (const verdict of worst) console.log(described(verdict));

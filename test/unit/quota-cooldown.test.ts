@@ -196,7 +196,7 @@ test('after the time one goes, and then ever more; then as before', () => {
   expect(cooldown.admit(1_000)).toBe(false);
   expect(cooldown.readyAt(0, 1_000, 0)).toBe(1_100);
   expect(cooldown.readyAt(0, 2_000, 0)).toBe(1_050);
-  // What is known to be too fast is not gone beyond.
+  // Calls never exceed a rate that is known to be too fast.
   expect(cooldown.readyAt(0, 2_000, 700)).toBe(1_700);
   cooldown.idle(5_999);
   expect(cooldown.isOff).toBe(false);

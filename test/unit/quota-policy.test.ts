@@ -239,7 +239,7 @@ describe('waiting', () => {
     ];
     const pending = [probe, patient, hasty].map((call) => outcomeOf(world.send(call)));
     await settled();
-    // A belief that no probe has tested refuses nobody.
+    // A limit that no probe has tested refuses no call.
     expect(world.quota.waiting).toBe(3);
     await world.clock.advance(1_000);
     expect(world.attempts.length).toBe(3);
@@ -499,7 +499,7 @@ describe('what replies say', () => {
       return { ...world, attempts, through, letGo };
     }
 
-    /** One exchange that has told of 100 left, and `count` calls that have had their turn. */
+    /** One exchange that reported 100 left, and `count` admitted calls. */
     async function admitted(count: number) {
       const world = heldUp();
       const first = world.through(stubCall());

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** A script of this folder in a process of its own, which answers one question at a time and ends with us. */
+/** Runs a script of this folder in a child process. It answers one message at a time, and ends with this process. */
 export class Child {
   readonly #process: ChildProcess;
 
@@ -10,12 +10,12 @@ export class Child {
     this.#process = process;
   }
 
-  /** Resolves with the first thing that it says. */
+  /** Resolves with its first message. */
   static async start<Hello>(script: string): Promise<[Child, Hello]> {
     const child = new Child(
       fork(fileURLToPath(new URL(script, import.meta.url)), {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-        // JSON has no word for an infinite capacity.
+        // JSON cannot represent an infinite capacity.
         serialization: 'advanced',
       }),
     );
@@ -30,7 +30,7 @@ export class Child {
 
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null || !this.#process.connected) return;
-    const ended = once(this.#process, 'exit'); // `close` does not come when it is the parent who disconnects
+    const ended = once(this.#process, 'exit'); // `close` is not emitted if the parent disconnects
     this.#process.disconnect();
     await ended;
   }

@@ -3,11 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from '../../lib/process.ts';
 
-/** What every contender is told, as far as it can be told: RPB-1's timeouts. */
+/** The timeouts of RPB-1, for every contender that has such settings. */
 export const ATTEMPT_TIMEOUT_MS = 1_000;
 export const DEADLINE_MS = 8_000;
 
-/** Where a proxy listens, what it forwards to, and a directory of its own. */
+/** The ports of a proxy and its upstream, and a directory for its files. */
 export interface Place {
   readonly port: number;
   readonly upstreamPort: number;
@@ -16,7 +16,7 @@ export interface Place {
 
 /** Sends calls the way an application would. */
 export interface Client {
-  /** GETs `target` and reads the reply to its end; resolves with its status, rejects if there was none. */
+  /** GETs `target` and reads the whole reply. Resolves with its status, rejects if there was none. */
   call(target: string, signal: AbortSignal): Promise<number>;
   close(): Promise<void>;
 }
@@ -25,29 +25,29 @@ export interface Contender {
   readonly name: string;
   /** Undefined if it is not installed. */
   readonly version: () => string | undefined;
-  /** How many attempts a call may have; what could be rescued at best follows from it. */
+  /** Attempts per call. The best possible rescue follows from it. */
   readonly attempts: number;
-  /** The settings in a line, for the table. */
+  /** The settings in one line, for the table. */
   readonly settings: string;
-  /** A proxy beside the application; without it the contender is a library inside of it. */
+  /** The proxy; without it, the contender is a library in the application. */
   readonly proxy?: (place: Place) => Command | Promise<Command>;
-  /** A fresh client, with state of its own, of the upstream or of the proxy. */
+  /** Creates a client with its own state, for the upstream or the proxy. */
   readonly client: (origin: string) => Client;
 }
 
-/** The version of an npm package as it is installed here. */
+/** The installed version of an npm package. */
 export function packageVersion(name: string): string {
   const path = new URL(`../../../node_modules/${name}/package.json`, import.meta.url);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
-/** Our own. */
+/** The version of Breakwater. */
 export function packageJsonVersion(): string {
   const path = new URL('../../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
-/** The version that a program prints of itself. */
+/** The version that a program prints. */
 export function programVersion(file: string, args: readonly string[]): string | undefined {
   try {
     const printed = execFileSync('/bin/sh', ['-c', 'exec "$0" "$@" 2>&1', file, ...args], {

@@ -5,7 +5,7 @@ import { type Client, DEADLINE_MS } from './contender.ts';
 import { CONTENDERS } from './contenders/all.ts';
 import { clockFrom, type LoadAsk, type LoadedCall, type LoadReport } from './messages.ts';
 
-/** An application with one contender: sends the seeded Poisson load, whatever becomes of it. Ends with its parent. */
+/** An application that uses one contender. It sends the seeded Poisson load, independent of results, and ends with its parent. */
 process.on('message', async (ask: LoadAsk) => {
   process.send?.(await run(ask));
 });

@@ -1,7 +1,7 @@
 import type { Scenario } from '../../../src/simulate/scenario.ts';
 import type { Reached } from '../../../src/simulate/upstream.ts';
 
-/** One scenario, beginning at the same moment for everybody (epoch milliseconds). */
+/** One scenario, with the same start for all processes (epoch milliseconds). */
 export interface Begin {
   readonly scenario: Scenario;
   readonly startAt: number;
@@ -10,10 +10,10 @@ export interface Begin {
 export type UpstreamAsk = ({ readonly do: 'begin' } & Begin) | { readonly do: 'report' };
 
 export interface UpstreamReport {
-  /** Each attempt that reached it, times in ms from the start. */
+  /** Attempts that reached the upstream, times in ms from the start. */
   readonly reached: readonly Reached[];
   readonly served: number;
-  /** Of those served, the ones whose connection had been closed meanwhile. */
+  /** Served requests whose connection had closed before the reply. */
   readonly wasted: number;
 }
 
@@ -25,7 +25,7 @@ export interface LoadAsk extends Begin {
 export interface LoadedCall {
   readonly target: string;
   readonly path: string;
-  /** When it was to arrive, in ms from the start; `ms` counts from here, so that a late load process hides nothing. */
+  /** The scheduled arrival, in ms from the start. `ms` counts from here, so that a late load process hides no delay. */
   readonly atMs: number;
   readonly ms: number;
   /** 0 if there was no reply. */
@@ -34,7 +34,7 @@ export interface LoadedCall {
 
 export interface LoadReport {
   readonly calls: readonly LoadedCall[];
-  /** How much later than scheduled calls were sent, in ms. */
+  /** The delay of calls against their schedule, in ms. */
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
 }

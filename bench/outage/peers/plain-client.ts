@@ -1,7 +1,7 @@
 import { type Dispatcher, Pool } from 'undici';
 import type { Client } from './contender.ts';
 
-/** undici without any policy: what stands before a proxy, and what the compositions are made of. 0: no timeout. */
+/** undici without policies: the client of the proxies, and the base of the compositions. 0: no timeout. */
 export function plainClient(origin: string, headersTimeout: number): Client {
   return clientOf(new Pool(origin, { headersTimeout }), origin);
 }
@@ -17,7 +17,7 @@ export function clientOf(dispatcher: Dispatcher, origin: string): Client {
   };
 }
 
-/** For compositions that learn of failures by exceptions only. */
+/** An error for compositions that detect failures by exceptions only. */
 export async function successOnly(reply: Promise<number>): Promise<number> {
   const status = await reply;
   if (status >= 500) throw new Error(`status ${status}`);

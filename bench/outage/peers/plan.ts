@@ -5,11 +5,11 @@ import { DEADLINE_MS } from './contender.ts';
 export interface Plan {
   readonly name: string;
   readonly scenario: Scenario;
-  /** Of the situations of RPB-2, which share one table. */
+  /** Whether it is a situation of RPB-2. They share one table. */
   readonly situation?: Situation;
 }
 
-/** What its cell in the table shows. */
+/** The figures in its table cell. */
 export interface Situation {
   readonly title: string;
   readonly shows: 'success' | 'elsewhere' | 'return' | 'slowest';
@@ -18,7 +18,7 @@ export interface Situation {
 interface Times {
   readonly beforeMs: number;
   readonly triggerMs: number;
-  /** Long enough to tell what never recovers from what has a full queue to work off, which takes 20 s. */
+  /** Long enough to distinguish no recovery from a full queue, which takes 20 s to serve. */
   readonly afterMs: number;
   readonly flakyMs: number;
 }
@@ -29,7 +29,7 @@ const WARM_UP_MS = 8_000;
 const FLAKY_RATE = 20;
 const FLAKY_SHARE = 0.3;
 
-/** Nothing happens in it: for all processes to be compiled and connected before something does. Not reported. */
+/** A warm-up without faults, in which all processes compile and connect. Not reported. */
 export function warmUp(seed: number): Plan {
   const endMs = WARM_UP_MS;
   return {
@@ -39,8 +39,8 @@ export function warmUp(seed: number): Plan {
 }
 
 /**
- * RPB-1's scenarios with shorter times: 80 requests per second at an upstream that can do 100; flaky, 20. The flaky one has
- * its calm beginning too, or the first ten requests would decide what a breaker with an empty window does for the whole run.
+ * The scenarios of RPB-1 with shorter times: 80 requests per second for an upstream with a capacity of 100; flaky: 20. The
+ * flaky one begins calm too. Otherwise, the first ten requests could open a breaker with an empty window for the whole run.
  */
 export function plans(quick: boolean, seed: number, trigger?: number): Plan[] {
   const { beforeMs, afterMs, flakyMs, ...usual } = quick ? QUICK : FULL;
@@ -61,7 +61,7 @@ export function plans(quick: boolean, seed: number, trigger?: number): Plan[] {
   ];
 }
 
-/** The troubles of RPB-2 that make sense for every contender: GETs only, and nothing that takes longer than an attempt may. */
+/** Troubles of RPB-2 that apply to every contender: GETs only, and no reply slower than the attempt timeout. */
 export function situations(quick: boolean, seed: number): Plan[] {
   const seconds = quick ? 10 : 30;
   const plan = (name: string, situation: Situation, changes: Partial<Scenario>): Plan => ({
@@ -119,7 +119,7 @@ export function situations(quick: boolean, seed: number): Plan[] {
   ];
 }
 
-/** The path to which something happens where it happens to one only. */
+/** The affected path in situations with one affected path. */
 export const TROUBLED = '/reports/big';
 
 const asks = (seconds: string): Effect => ({

@@ -7,13 +7,13 @@ import type { Contender } from './contender.ts';
 import { type Plan, type Situation, TROUBLED } from './plan.ts';
 import type { Observed } from './stand.ts';
 
-/** What one contender did in one scenario. */
+/** The result of one contender in one scenario. */
 export interface Result {
   readonly contender: string;
   readonly figures: Figures;
-  /** Of the callers that came in the trigger, to their reply or to the deadline. */
+  /** For calls that arrived in the trigger: time to the reply or the deadline. */
   readonly p99Ms: number;
-  /** Of a situation: its cell in the table. */
+  /** For a situation: its table cell. */
   readonly cell: string | undefined;
   readonly seconds: readonly Second[];
   readonly lagP99Ms: number;
@@ -22,13 +22,13 @@ export interface Result {
 
 /** One second of a chart. */
 interface Second {
-  /** Share of the requests that arrived in it, 0 to 1; undefined without any. */
+  /** Success share of the requests that arrived in this second, 0 to 1; undefined if there were none. */
   readonly success: number | undefined;
-  /** Attempts that reached the upstream in it. */
+  /** Attempts that reached the upstream in this second. */
   readonly attempts: number;
 }
 
-/** Judged by the code that judges the simulation, so that the two cannot differ in what a figure means. */
+/** Uses the code that evaluates the simulation, so that each figure has the same meaning in both. */
 export function resultOf(
   { scenario, situation }: Plan,
   contender: Contender,
@@ -41,10 +41,10 @@ export function resultOf(
     ms,
     ok: status === 200,
     tries: 1,
-    attempts: 0, // only the upstream knows, and it is asked
+    attempts: 0, // counted by the upstream
     failure: status === 200 ? undefined : `status_${status}`,
   }));
-  // Real upstreams do not count what they turn away, and no figure asks for it.
+  // Real upstreams do not count rejected requests, and no figure needs them.
   const run: Run = { scenario, calls, shed: 0, ...upstream };
   const { faultAtMs, faultMs } = scenario;
   const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
@@ -86,12 +86,12 @@ function cellOf({ shows }: Situation, { calls, scenario }: Run): string {
   }
 }
 
-/** What the judge needs beyond a moment to say that it was the recovery: six windows of five seconds. */
+/** Time after a moment that is needed to confirm it as the recovery: six windows of five seconds. */
 const CONFIRMATION_SECONDS = 10;
 
 /**
- * Seconds until all was well; `> N`: not in the time that could be judged; `never`: what is left at the end is an overload
- * that the attempts themselves keep up, beyond the upstream's capacity.
+ * Seconds until the recovery. `> N`: none in the measured time. `never`: at the end, the attempts themselves sustain an
+ * overload beyond the upstream's capacity.
  */
 export function timeToRecover(
   scenario: Scenario,

@@ -11,8 +11,8 @@ export interface Observed {
 }
 
 /**
- * One contender with an upstream and a load process of its own, which last for all scenarios. The contender itself is new in
- * each: its proxy is started and stopped, a library begins with a fresh client.
+ * One contender with its own upstream and load process, which run for all scenarios. The contender is new in each scenario:
+ * a proxy is restarted, a library gets a fresh client.
  */
 export class Stand {
   readonly contender: Contender;
@@ -34,7 +34,7 @@ export class Stand {
     return new Stand(contender, upstream, load);
   }
 
-  /** Starts the proxy if there is one. Resolves with what runs the scenario against it. */
+  /** Starts the proxy if there is one. Resolves with a function that runs the scenario. */
   async prepare(dir: string): Promise<(begin: Begin) => Promise<Observed>> {
     const { proxy } = this.contender;
     if (proxy === undefined) return (begin) => this.#run(begin, this.#upstreamPort, undefined);

@@ -8,7 +8,7 @@ export interface Measured {
   readonly results: readonly Result[];
 }
 
-/** The figures on which the decision for a contender hangs, all scenarios in one row. */
+/** The main figures of a contender, all scenarios in one row. */
 export function headlineTable(measured: readonly Measured[], contenders: readonly Contender[]): string {
   const faults = measured.filter(({ plan }) => plan.situation === undefined);
   const cells = (contender: Contender) =>
@@ -24,7 +24,7 @@ export function headlineTable(measured: readonly Measured[], contenders: readonl
   );
 }
 
-/** The situations of RPB-2, a column each. */
+/** The situations of RPB-2, one column each. */
 export function situationTable(measured: readonly Measured[], contenders: readonly Contender[]): string {
   const situations = measured.filter(({ plan }) => plan.situation !== undefined);
   const cells = ({ name }: Contender) =>

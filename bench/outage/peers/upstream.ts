@@ -4,12 +4,13 @@ import type { Scenario } from '../../../src/simulate/scenario.ts';
 import { type Arrival, serviceOf, trafficOf } from '../../../src/simulate/traffic.ts';
 import type { Reached } from '../../../src/simulate/upstream.ts';
 import { type Asked, FaultSchedule } from '../../../src/simulate/fault-schedule.ts';
-import { ExactStation } from './exact-station.ts';
+import { ComputedQueue } from './computed-queue.ts';
 import { clockFrom, type UpstreamAsk, type UpstreamReport } from './messages.ts';
 
 /**
  * The upstream of RPB-1 as an HTTP server on a port of the system's choice: 10 workers, exponential service of 100 ms, a
- * queue of 500, 503 beyond it; it works on for callers who have gone. Told by its parent when a scenario begins; ends with it.
+ * queue of 500, 503 beyond it. It continues to work for callers that have disconnected. Its parent starts each scenario, and it
+ * ends with its parent.
  */
 const QUEUE_SECONDS = 5;
 
@@ -20,7 +21,7 @@ class UpstreamRun {
   readonly #scenario: Scenario;
   readonly #faults: FaultSchedule;
   readonly #clock: () => number;
-  readonly #station: ExactStation;
+  readonly #queue: ComputedQueue;
   readonly #workers: number;
   readonly #arrivals: ReadonlyMap<string, Arrival>;
   readonly #seen = new Map<string, number>();
@@ -31,7 +32,7 @@ class UpstreamRun {
     this.#clock = clockFrom(startAt);
     this.#arrivals = new Map(Array.from(trafficOf(scenario), (one) => [one.target, one]));
     this.#workers = Math.round((scenario.capacityPerSecond * scenario.serviceMs) / 1_000);
-    this.#station = new ExactStation({
+    this.#queue = new ComputedQueue({
       workers: this.#workers,
       queue: QUEUE_SECONDS * scenario.capacityPerSecond,
     });
@@ -64,7 +65,7 @@ class UpstreamRun {
     const now = this.#clock();
     const meanMs = (this.#workers * 1_000) / this.#scenario.capacityPerSecond;
     const usualMs = serviceOf(this.#scenario, asked.endpoint, { ...asked, meanMs });
-    const endsAt = this.#station.offer(now, (at) => usualMs * this.#faults.slowdown(asked, at));
+    const endsAt = this.#queue.offer(now, (at) => usualMs * this.#faults.slowdown(asked, at));
     if (endsAt === undefined) return answer(res, 503);
     setTimeout(() => {
       this.served++;

@@ -4,34 +4,34 @@ import type { Run } from '../../../src/simulate/simulate.ts';
 import type { Effect, Trouble } from '../../../src/simulate/effect.ts';
 import type { Case } from './draw.ts';
 
-/** A systemic fault has to be noticed first. */
+/** Time to detect a systemic fault. */
 const NOTICE_MS = 15_000;
 
-/** A 429 to everybody that names a moment is believed. If it was wrong, a probe says so, and there are few a minute. */
+/** Time for which a 429 to all callers with a stated end is believed. Probes, which are few per minute, correct a wrong one. */
 const PROBED_AFTER_MS = 30_000;
 
 /** The breaker's defaults: the wait before a probe, and its jitter. */
 const PROBE_WAIT = { ratio: 0.05, minMs: 500, maxMs: 15_000, jitter: 1.2 };
 
-/** Without a proxy, four in five calls fail over this time: that is what the breaker calls an outage. */
+/** The window of an outage: without a proxy, four in five calls fail in it. The breaker's definition is the same. */
 const OUTAGE = { windowMs: 5_000, success: 0.2, calls: 5 };
 
-/** A time in which a fault concerns everybody. */
+/** A period in which a fault affects all calls. */
 interface Stretch {
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
 /**
- * Which calls count: all but these.
+ * Selects the calls that count: all except the following.
  *
- * - Those in the first 15 seconds of a systemic fault. That is one that concerns every attempt at every endpoint, or a time in which
- *   four in five calls fail without a proxy, because the upstream is overloaded by its load or by a backlog.
- * - Those in a systemic fault that comes and goes: it is a new one each time.
- * - Those after a systemic fault, until a probe can have been answered.
- * - Those within 30 seconds after a 429 to everybody that names a moment.
- * - Those in a systemic fault that no proxy serves either, but for its client's own retries: they last until the fault is over. To stop
- *   such retries is what a breaker is for.
+ * - Calls in the first 15 s of a systemic fault: one that affects every attempt at every endpoint, or a period in which four
+ *   in five calls fail without a proxy, because the upstream is overloaded by its load or a backlog.
+ * - Calls in a systemic fault that comes and goes, because each time is a new fault.
+ * - Calls after a systemic fault, until a probe can have been answered.
+ * - Calls within 30 s after a 429 to all callers with a stated end.
+ * - Calls in a systemic fault that succeed without a proxy only by the client's own retries, which last until its end. A
+ *   breaker exists to stop such retries.
  */
 export function countedIn({ scenario, systemic }: Case, direct: Run): (index: number) => boolean {
   const drawn = systemic ? [drawnFault(scenario)] : [];
@@ -62,7 +62,7 @@ function hiddenOf({ fromMs, untilMs }: Stretch, scenario: Scenario): Stretch[] {
   ];
 }
 
-/** The longest wait before a probe, a call that can be one, a probe that still fails, and the usual time of a good answer. */
+/** The longest wait for a probe, for a call that can be the probe, for a failed probe, and the usual time of a good reply. */
 function probedMs(faultMs: number, scenario: Scenario): number {
   const { ratio, minMs, maxMs, jitter } = PROBE_WAIT;
   const waitMs = jitter * Math.min(maxMs, Math.max(minMs, ratio * faultMs));
@@ -75,7 +75,7 @@ function probedMs(faultMs: number, scenario: Scenario): number {
   return waitMs + gapMs + failsMs + answerMs;
 }
 
-/** The time within which nine in ten are answered, where nothing is wrong. */
+/** The 90th percentile of the reply time without a fault. */
 function usualMs(service: Service | undefined, { serviceMs }: Scenario): number {
   if (service === undefined || 'meanMs' in service) return -Math.log(0.1) * (service?.meanMs ?? serviceMs);
   const whole = service.mix.reduce((sum, { share }) => sum + share, 0);
@@ -95,7 +95,7 @@ const effectsOf = (scenario: Scenario): readonly Effect[] => troublesOf(scenario
 const closesTheKey = (does: Effect): boolean =>
   does.kind === 'answers' ? does.status === 429 && does.headers?.length !== 0 : does.kind === 'limits';
 
-/** The seconds in which four in five calls fail. */
+/** The periods in which four in five calls fail. */
 function outagesOf(calls: readonly SimulatedCall[]): Stretch[] {
   const last = calls.at(-1)?.atMs ?? 0;
   const stretches: Stretch[] = [];
@@ -109,7 +109,7 @@ function outagesOf(calls: readonly SimulatedCall[]): Stretch[] {
   return stretches;
 }
 
-/** Those that touch are one. */
+/** Merges adjacent periods. */
 function merged(stretches: readonly Stretch[]): Stretch[] {
   const all: Stretch[] = [];
   for (const next of stretches.toSorted((a, b) => a.fromMs - b.fromMs)) {

@@ -7,20 +7,20 @@ import {
 } from '../../../src/simulate/scenario.ts';
 import { seededRandom, subSeed } from '../../../src/simulate/seeded-random.ts';
 
-/** A combination of fault, load and settings that a seed stands for. */
+/** The combination of fault, load and settings of one seed. */
 export interface Case {
   readonly seed: number;
-  /** Lines of `defaults:`. */
+  /** Lines below `defaults:`. */
   readonly settings: string;
   readonly scenario: Scenario;
-  /** It concerns (nearly) every attempt at every endpoint. */
+  /** Whether it affects (nearly) every attempt at every endpoint. */
   readonly systemic: boolean;
 }
 
 const CALM_MS = 20_000;
 const AFTER_MS = 60_000;
 
-/** All that a draw needs of luck. */
+/** The random choices of a draw. */
 class Dice {
   readonly roll: () => number;
 
@@ -37,7 +37,7 @@ class Dice {
   }
 }
 
-/** Most are the plain defaults. None is so tight that it fails what would succeed without us: that would be the operator's word. */
+/** Draws settings, mostly plain defaults. None is so tight that it fails calls which succeed without a proxy. */
 const SETTINGS = [
   ...Array.from({ length: 8 }, () => ''),
   'retry: off',
@@ -130,7 +130,7 @@ function troubleOf(dice: Dice, ratePerSecond: number): Trouble {
   return { does, ...(share < 1 ? { share } : {}), ...(everyMs === undefined ? {} : { everyMs }) };
 }
 
-/** Every attempt fails, is late, or waits for the same. */
+/** Faults that affect every attempt: it fails, is late, or waits for the same resource. */
 function isTotal({ share, does }: Trouble): boolean {
   return share === undefined && !(does.kind === 'limits' && does.per === 'endpoint');
 }

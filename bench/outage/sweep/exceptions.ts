@@ -20,7 +20,7 @@ const someTrouble = ({ scenario }: Case, has: (trouble: Trouble) => boolean): bo
 const retryAfterS = ({ does }: Trouble): number =>
   does.kind === 'answers' && does.headers?.[0] === 'Retry-After' ? Number(does.headers[1]) : 0;
 
-/** The first that applies explains a case. `bench/outage/README.md` gives the reason of each. */
+/** The first exception that applies explains a case. `bench/outage/README.md` gives the reasons. */
 export const EXCEPTIONS: readonly Exception[] = [
   {
     name: 'the upstream is overloaded without us, too: its queue was full',

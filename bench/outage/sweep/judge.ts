@@ -5,28 +5,28 @@ import { countedIn } from './counted.ts';
 import { type Case, draw } from './draw.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 
-/** A case, and what came of it with Breakwater and without. */
+/** A case with its results, with and without Breakwater. */
 export interface Verdict {
   readonly drawn: Case;
-  /** Shares of the calls that count. */
+  /** Success shares of the calls that count. */
   readonly ours: number;
   readonly direct: number;
-  /** Of a hundred, by which we are below no proxy at all. */
+  /** Percentage points below the result without a proxy. */
   readonly pointsBelow: number;
-  /** We are more than 3 points below. */
+  /** Whether the result is more than 3 points below. */
   readonly below: boolean;
-  /** The name of the exception that explains it; undefined where none does. */
+  /** The name of the exception that explains it; undefined if none does. */
   readonly exception: string | undefined;
   readonly attempts: number;
-  /** The most that the budget allows. */
+  /** The maximum attempts that the budget allows. */
   readonly bound: number;
-  /** Attempts are within the budget's bound, and success is not below, or an exception explains it. */
+  /** Whether attempts are within the budget, and success is not below, or an exception explains it. */
   readonly holds: boolean;
 }
 
 const POINTS = 3;
 
-/** So many calls are luck: retries of both have different bad luck. */
+/** A difference of this many calls is random, because the retries of the two runs differ. */
 const LUCK_CALLS = 3;
 
 export async function judgeSeed(seed: number): Promise<Verdict> {

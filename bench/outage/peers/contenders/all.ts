@@ -10,7 +10,7 @@ import { noRetry } from './no-retry.ts';
 import { opossum } from './opossum.ts';
 import { undiciRetryAgent } from './undici-retry-agent.ts';
 
-/** In the order of the tables: the yardstick, ours, proxies, libraries that retry, libraries that also break. */
+/** In the order of the tables: no retry, Breakwater, proxies, libraries with retries, libraries that also have a breaker. */
 export const CONTENDERS: readonly Contender[] = [
   noRetry,
   breakwater,

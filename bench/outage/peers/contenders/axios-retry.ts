@@ -4,7 +4,7 @@ import axiosRetry, { exponentialDelay } from 'axios-retry';
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
 
 /**
- * As its README has it. `shouldResetTimeout` because axios's timeout would otherwise be the whole call's. A timeout
+ * The settings of its README. Without `shouldResetTimeout`, axios's timeout would apply to the whole call. A timeout
  * (ECONNABORTED) is not retried by default.
  */
 export const axiosWithRetry: Contender = {

@@ -2,10 +2,9 @@ import { type Contender, programVersion, written } from '../contender.ts';
 import { plainClient } from '../plain-client.ts';
 
 /**
- * Caddy retries what went wrong on the way (dial errors, and timeouts of GETs); a 503 is a reply like any other to it. Its
- * passive health check takes the upstream out for `fail_duration`, and callers wait for its return as long as
- * `lb_try_duration` lets them. `unhealthy_status 5xx` would count replies too: nearly nothing is sent to an
- * upstream in an outage then, and nearly nothing gets through to one that is flaky. It is off, as it is by default.
+ * Caddy retries dial errors and timeouts of GETs, but no 503. Its passive health check removes the upstream for
+ * `fail_duration`, and calls wait for it up to `lb_try_duration`. `unhealthy_status 5xx` is off, the default: with it, almost
+ * nothing reaches an upstream in an outage, but also almost nothing one that is flaky.
  */
 export const caddy: Contender = {
   name: 'Caddy',

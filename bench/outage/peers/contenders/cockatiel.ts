@@ -11,7 +11,7 @@ import {
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
 import { plainClient, successOnly } from '../plain-client.ts';
 
-/** The composition and the numbers of its README, with a timeout for each attempt inside. */
+/** The composition and numbers of its README, with a timeout per attempt. */
 export const cockatiel: Contender = {
   name: 'cockatiel',
   version: () => packageVersion('cockatiel'),

@@ -1,7 +1,7 @@
 import { type Contender, programVersion, written } from '../contender.ts';
 import { plainClient } from '../plain-client.ts';
 
-/** `retries 3` is its default; retrying more than failed connections takes the `retry-on` line. */
+/** `retries 3` is its default. `retry-on` is needed to retry more than failed connections. */
 export const haproxy: Contender = {
   name: 'HAProxy',
   version: () => programVersion('haproxy', ['-v']),

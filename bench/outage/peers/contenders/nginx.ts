@@ -5,9 +5,9 @@ import { type Contender, type Place, programVersion, written } from '../contende
 import { plainClient } from '../plain-client.ts';
 
 /**
- * nginx retries on the *next* server only, so people list the only one they have several times. Then every failure counts
- * against a "server": with the default of one failure in ten seconds, three 503s are enough to get 502 for the rest of
- * the ten seconds. So both are measured: without that count, and with it.
+ * nginx retries only on the *next* server, so a single server is commonly listed several times. Each failure then counts for
+ * one entry. With the default of one failure in ten seconds, three 503s cause 502 for the rest of that time. So both are
+ * measured: without and with this count.
  */
 export const nginx = nginxContender('nginx', 'max_fails=0');
 export const nginxMaxFails = nginxContender('nginx, max_fails 1', 'max_fails=1 fail_timeout=10s');

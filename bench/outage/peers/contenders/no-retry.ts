@@ -1,7 +1,7 @@
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
 import { plainClient } from '../plain-client.ts';
 
-/** What everything else has to beat: one attempt. */
+/** The baseline: one attempt per call. */
 export const noRetry: Contender = {
   name: 'no retry',
   version: () => packageVersion('undici'),

@@ -7,9 +7,8 @@ const RETRIES = 3;
 const BASE_MS = 100;
 
 /**
- * opossum has no retry, so applications write the usual loop around the breaker: three more tries, exponential with full
- * jitter, none when the breaker is open. The breaker has the numbers of its README; without a volume threshold one early
- * failure opens it for 30 s.
+ * opossum has no retry, so the usual loop surrounds the breaker: three retries, exponential with full jitter, none while it
+ * is open. The breaker has the numbers of its README. Without a volume threshold, one early failure opens it for 30 s.
  */
 export const opossum: Contender = {
   name: 'opossum',
@@ -20,7 +19,7 @@ export const opossum: Contender = {
   client(origin) {
     const plain = plainClient(origin, ATTEMPT_TIMEOUT_MS);
     const once = (target: string, signal: AbortSignal) => successOnly(plain.call(target, signal));
-    // The attempt's timeout is the client's, which really ends the request; opossum's would only stop waiting for it.
+    // The client's timeout ends the request. opossum's own would only stop waiting for it.
     const breaker = new CircuitBreaker(once, {
       timeout: false,
       errorThresholdPercentage: 50,

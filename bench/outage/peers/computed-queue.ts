@@ -1,26 +1,25 @@
-export interface ExactStationOptions {
+export interface ComputedQueueOptions {
   readonly workers: number;
-  /** Places to wait in, besides those being served. */
+  /** Number of waiting requests, without those being served. */
   readonly queue: number;
 }
 
 /**
- * Workers behind one first-in-first-out queue, as in the simulation. Because every request that was taken is served to its
- * end, its end is known when it comes; so it is computed, and the capacity does not shrink when this machine's timers are
- * late.
+ * Workers behind one first-in-first-out queue, as in the simulation. Every accepted request is served to its end, so its
+ * end is computed when it arrives. Late timers of this machine do not reduce the capacity.
  */
-export class ExactStation {
+export class ComputedQueue {
   readonly #freeAt: number[];
   readonly #queue: number;
-  /** When those that wait will begin; ascending. */
+  /** Start times of the waiting requests, ascending. */
   #begins: number[] = [];
 
-  constructor({ workers, queue }: ExactStationOptions) {
+  constructor({ workers, queue }: ComputedQueueOptions) {
     this.#freeAt = Array.from({ length: workers }, () => 0);
     this.#queue = queue;
   }
 
-  /** When the request that came at `now` will be served (both in ms); undefined if the queue is full. */
+  /** The time at which a request that arrives at `now` has been served (both in ms); undefined if the queue is full. */
   offer(now: number, serviceMs: (beginsAt: number) => number): number | undefined {
     this.#begins = this.#begins.filter((at) => at > now);
     if (this.#begins.length >= this.#queue) return undefined;
