@@ -9,15 +9,15 @@ import { type Command, freePort, killAll, start, stopAll } from './lib/process.t
 import { SCENARIOS, type Scenario } from './lib/scenarios.ts';
 
 /**
- * Bytes that are allocated per request, of Breakwater and of the bare proxy (bench/peers/bare-dispatch.ts). Other load on
- * the machine changes them little, unlike times, so their ratio is a gate.
+ * Allocated bytes per request, of Breakwater and of the bare proxy (bench/peers/bare-dispatch.ts). Unlike times, they depend
+ * little on other load of the machine, so their ratio is a gate.
  */
 const USAGE = `npm run bench:alloc -- [options]
   --quick         fewer requests, GET 1 KiB only
   --top N         the N places that allocate most, of each process
   --from-source   run Breakwater from src/ instead of dist/`;
 
-/** Breakwater ÷ bare proxy may be no higher. It falls with what is gained, and never rises. */
+/** Maximum ratio of Breakwater to the bare proxy. It is lowered with each improvement, and never raised. */
 const GATES: ReadonlyMap<string, number> = new Map([
   ['GET 1 KiB', 2.3],
   ['POST 1 KiB', 2.3],

@@ -16,7 +16,7 @@ import { verify } from './lib/verify.ts';
 const USAGE = `npm run bench -- [options]
   --quick         a quarter of the rounds and half of the requests
   --json          one JSON document on stdout instead of tables
-  --only A,B      only these contenders (the yardstick always runs)
+  --only A,B      only these contenders (the baseline always runs)
   --rounds N      default 20
   --from-source   run Breakwater from src/ instead of dist/`;
 
@@ -27,7 +27,7 @@ interface Report {
   readonly node: string;
   readonly cpu: string;
   readonly commit: string;
-  /** The machine's load average before we began: anything much above 0 widens the quartiles. */
+  /** Load average before the start. A value well above 0 widens the quartiles. */
   readonly loadBefore: number;
   readonly warmUpPasses: number;
   readonly rounds: number;
@@ -124,7 +124,7 @@ function print(report: Report): void {
 
 async function main(): Promise<void> {
   const tempDir = mkdtempSync(join(tmpdir(), 'breakwater-bench-'));
-  chmodSync(tempDir, 0o755); // a server that drops its privileges still has to reach its files
+  chmodSync(tempDir, 0o755); // a server that drops its privileges must still read its files
   process.once('exit', () => {
     killAll();
     rmSync(tempDir, { recursive: true, force: true });

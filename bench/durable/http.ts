@@ -13,7 +13,7 @@ const CONNECTIONS = 64;
 const SECONDS = 5;
 const BODY = Buffer.alloc(1_024, 'durable ');
 
-/** Nothing is sent: the requests are for later. */
+/** A delay that no request reaches during the run, so that none is sent. */
 const HEADERS = { prefer: 'respond-async', 'breakwater-delay': '1h', 'content-type': 'text/plain' };
 
 const config = (port: number, admin: number, folder: string) => `
@@ -34,7 +34,7 @@ function load(port: number, seconds: number): Promise<autocannon.Result> {
   });
 }
 
-/** Of the time since the last scrape. */
+/** Event loop delay since the last scrape. */
 async function loopP99Ms(admin: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
   return Number(/^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(text)?.[1]) * 1_000;

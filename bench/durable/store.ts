@@ -40,7 +40,7 @@ let ids = 0;
 const submit = (store: Store, dueAt: number) =>
   store.submit(newJob(`req_${(++ids).toString(36).padStart(26, '0')}`, { body: BODY, dueAt }));
 
-/** `LANES` clients, each with its next request as soon as the last is on disk. */
+/** `LANES` clients. Each submits its next request as soon as the last one is on disk. */
 async function submitFor(store: Store, ms: number, dueAt: number): Promise<readonly number[]> {
   const end = performance.now() + ms;
   const latencies: number[] = [];
@@ -75,7 +75,7 @@ async function measure(folder: string): Promise<Figures> {
   };
 }
 
-/** In a separate process, so that earlier work does not slow it down. */
+/** Runs in a separate process, so that earlier work does not slow it down. */
 async function waiting(folder: string) {
   const file = join(folder, 'waiting.db');
   const filled = await openStore(file);
@@ -117,7 +117,7 @@ async function waitingChild(file: string): Promise<void> {
   );
 }
 
-/** Settings of the store itself. The rest is information for the reader. */
+/** Settings of the store. The other values are information for readers. */
 function report(figures: Figures, load: number): string {
   const goal = (what: string, value: number, sign: '≥' | '≤', limit: number) => {
     const met = sign === '≥' ? value >= limit : value <= limit;
@@ -143,7 +143,7 @@ const STORE = process.env['STORE'];
 if (flags.child && STORE !== undefined) {
   await waitingChild(STORE);
 } else if (availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0) {
-  // All threads of this and its children on one core.
+  // Puts all threads of this process and its children on one core.
   const args = ['-c', '0', process.execPath, import.meta.filename, '--seconds', flags.seconds];
   process.exitCode = spawnSync('taskset', args, { stdio: 'inherit' }).status ?? 1;
 } else {

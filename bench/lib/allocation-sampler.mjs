@@ -22,7 +22,7 @@ process.on('SIGWINCH', () =>
     if (error) throw error;
     const file = process.env['ALLOCATION_PROFILE'];
     if (file === undefined) throw new Error('ALLOCATION_PROFILE is not set');
-    // Renamed, so that the file is whole when it is there.
+    // Renamed at the end, so that the file is complete when it exists.
     writeFileSync(`${file}.part`, JSON.stringify(result.profile));
     renameSync(`${file}.part`, file);
   }),

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One call frame of V8's sampling heap profile, with what was allocated in it. */
+/** One call frame of V8's sampling heap profile, with its allocations. */
 export interface ProfileNode {
   readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
   /** Bytes. */
@@ -29,7 +29,7 @@ export const total = (places: ReadonlyMap<string, number>): number =>
 /** Samples the process while `work` runs. It was started with the sampler, which writes to `file`. */
 export async function sampled(pid: number, file: string, work: () => Promise<unknown>): Promise<ProfileNode> {
   process.kill(pid, 'SIGUSR2');
-  // The signal is handled by the other process in its own time.
+  // The other process handles the signal asynchronously.
   await sleep(200);
   await work();
   process.kill(pid, 'SIGWINCH');

@@ -6,7 +6,7 @@ import { type Command, freePort, type Running, start } from './process.ts';
 
 export interface Contender {
   readonly name: string;
-  /** Why it cannot take part, if it cannot. */
+  /** The reason why it cannot take part; undefined if it can. */
   readonly missing?: string;
   launch(originPort: number): Promise<Launched>;
 }
@@ -18,12 +18,12 @@ export interface Launched extends Running {
 export const BARE = 'bare dispatch';
 export const BREAKWATER = 'Breakwater';
 export const HTTP_PROXY_3 = 'http-proxy-3';
-/** Takes part only if it is named by --only. */
+/** Contenders that take part only if named by --only. */
 export const PROTOTYPE = 'raw relay';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** All contenders, the yardstick first. `fromSource` runs Breakwater's TypeScript instead of its build. */
+/** All contenders, the baseline first. `fromSource` runs Breakwater's TypeScript instead of its build. */
 export function contenders(tempDir: string, fromSource: boolean): Contender[] {
   const make = (name: string, command: (place: Place) => Command | Promise<Command>, missing?: string) =>
     contender(name, tempDir, command, missing);
@@ -41,7 +41,9 @@ export function contenders(tempDir: string, fromSource: boolean): Contender[] {
 
 function breakwater(tempDir: string, fromSource: boolean): Contender {
   const main = fromSource ? 'src/main.ts' : 'dist/main.js';
-  const missing = existsSync(join(root, main)) ? undefined : `${main} is not there; npm run build makes it`;
+  const missing = existsSync(join(root, main))
+    ? undefined
+    : `${main} is missing; create it with npm run build`;
   return contender(
     BREAKWATER,
     tempDir,

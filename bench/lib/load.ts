@@ -16,11 +16,11 @@ export interface LoadOptions {
   readonly connections: number;
 }
 
-/** autocannon notices its end only when it samples. */
+/** autocannon detects its end only when it samples. */
 const SAMPLE_MS = 10;
 const TIMEOUT_S = 5;
 
-/** Sends `requests` requests, each connection waiting for its reply before the next, and waits for the last one. */
+/** Sends `requests` requests and waits for the last reply. Each connection has one request in flight. */
 export async function load(port: number, scenario: Scenario, options: LoadOptions): Promise<LoadResult> {
   const latencies: number[] = [];
   let bad = 0;
@@ -40,7 +40,7 @@ export async function load(port: number, scenario: Scenario, options: LoadOption
       },
       (error: unknown, done) => (error ? reject(error as Error) : resolve(done)),
     );
-    // autocannon's own histogram has a resolution of 1 ms, which is several times what a proxy adds.
+    // autocannon's histogram has a resolution of 1 ms, several times the latency that a proxy adds.
     instance.on('response', (_client, status, bytes, ms) => {
       latencies.push(ms);
       if (status !== 200 || bytes < scenario.replyBytes) bad++;

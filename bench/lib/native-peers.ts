@@ -2,14 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from './process.ts';
 
-/** Where a peer listens, what it forwards to, and a directory of its own. */
+/** The port of a peer, that of its origin, and a directory for its files. */
 export interface Place {
   readonly port: number;
   readonly originPort: number;
   readonly dir: string;
 }
 
-/** More requests than a whole run sends, so that no peer pays for reconnecting where the others do not. */
+/** Requests per connection: more than a run sends, so that no peer has the cost of reconnecting. */
 const MANY = 10_000_000;
 
 export function nginx({ port, originPort, dir }: Place): Command {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Figures of Linux about a running process and its children. Everything here reads /proc, so it is Linux only. */
+/** Figures about a running process and its children. All of them read /proc, so they are for Linux only. */
 
 function read(path: string): string {
   try {
@@ -17,8 +17,8 @@ export function processTree(pid: number): number[] {
 }
 
 /**
- * CPU time (user and system, microseconds) of a process tree, summed over all threads. Taken from `schedstat`, which
- * counts nanoseconds: `/proc/<pid>/stat` counts ticks of 10 ms, which is a third of a round's whole CPU time.
+ * CPU time (user and system, microseconds) of a process tree, summed over all threads. It is read from `schedstat`, in
+ * nanoseconds. The ticks of `/proc/<pid>/stat` are 10 ms, a third of the CPU time of a round.
  */
 export function cpuMicros(pid: number): number {
   let nanos = 0;

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from './proc.ts';
 
-/** How to start one program that listens on a loopback port. */
+/** The command of a program that listens on a loopback port. */
 export interface Command {
   readonly file: string;
   readonly args: readonly string[];
@@ -13,7 +13,7 @@ export interface Command {
 
 export interface Running {
   readonly pid: number;
-  /** From spawn until a TCP connection was accepted. */
+  /** Time from spawn until a TCP connection was accepted. */
   readonly listeningMs: number;
   stop(): Promise<void>;
 }
@@ -21,7 +21,7 @@ export interface Running {
 const LISTEN_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 2_000;
 const STDERR_KEPT = 4_000;
-/** Exactly the processes that we started; nothing else is ever signalled. */
+/** The processes that this program has started. It signals no others. */
 const running = new Set<ChildProcess>();
 
 /** A port that was free a moment ago. */
@@ -80,12 +80,12 @@ async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-/** Ends every process that `start` started and that still runs. */
+/** Ends all running processes that `start` has started. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...running].map(stop));
 }
 
-/** Last resort when there is no time to wait: an `exit` handler runs synchronously. */
+/** Kills all processes without waiting, for an `exit` handler, which runs synchronously. */
 export function killAll(): void {
   for (const { pid } of running) {
     if (pid === undefined) continue;

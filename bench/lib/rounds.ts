@@ -11,36 +11,36 @@ export interface Sample {
   /** CPU time of the proxy's processes per request, at `LOADED_CONNECTIONS`. */
   readonly cpuMicros: number;
   readonly requestsPerSecond: number;
-  /** A lone client's latency minus that of a lone client at the origin in the same round. */
+  /** Latency of a single client, minus that of a single client at the origin in the same round. */
   readonly addedP50Ms: number;
   readonly addedP99Ms: number;
   readonly failures: number;
-  /** Connections to the origin opened while loaded; a contender that keeps its connections opens next to none. */
+  /** Connections to the origin opened under load. A contender with keep-alive opens almost none. */
   readonly reconnects: number;
 }
 
 export interface Plan {
   readonly scenarios: readonly Scenario[];
   readonly rounds: number;
-  /** No round but the second starts after this much time, warming up included. */
+  /** After this time, warm-up included, no round starts except the second. */
   readonly limitMs: number;
   /** 1, or less for a quicker and noisier run. */
   readonly scale: number;
 }
 
 const LOADED_CONNECTIONS = 32;
-/** Latency is taken unloaded: on two cores shared with load and origin, loaded latency is just 1/throughput. */
+/** Latency is measured without load. On two cores shared with load and origin, latency under load is just 1/throughput. */
 const LATENCY_CONNECTIONS = 1;
 const LATENCY_REQUESTS = 150;
-/** V8 still compiles a proxy's code after 20 000 requests; this comes to 24 000. */
+/** Warm-up passes: 24,000 requests, because V8 still compiles code after 20,000. */
 const WARM_UP_PASSES = 4;
 
-/** On a slow machine warming up must leave time to measure; the report says how many passes there were. */
+/** Share of the time for warm-up at most, for slow machines. The report has the number of passes. */
 const WARM_UP_SHARE = 0.4;
-/** One round has no median. */
+/** Minimum number of rounds, because one has no median. */
 const MIN_ROUNDS = 2;
 
-/** Brings every contender's code and connections to temperature. Returns the passes made. */
+/** Warms up code and connections of every contender. Returns the number of passes. */
 export async function warmUp(started: readonly Started[], plan: Plan, originPort: number): Promise<number> {
   const startedAt = performance.now();
   for (let pass = 0; pass < WARM_UP_PASSES; pass++) {
@@ -54,7 +54,7 @@ export async function warmUp(started: readonly Started[], plan: Plan, originPort
   return WARM_UP_PASSES;
 }
 
-/** A B C, then B C A, and so on, so that a slow minute of the machine or the order of turns favours no contender. */
+/** Rotates the order (A B C, B C A, …), so that neither a slow period of the machine nor the order favours a contender. */
 export async function runRounds(
   started: readonly Started[],
   plan: Plan,

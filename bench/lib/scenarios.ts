@@ -4,9 +4,9 @@ export interface Scenario {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: Buffer;
-  /** Length of the reply's body. */
+  /** Length of the reply body in bytes. */
   readonly replyBytes: number;
-  /** Requests in a round's CPU measurement; fewer where each one takes longer. */
+  /** Requests in the CPU measurement of a round; fewer if each takes longer. */
   readonly requests: number;
 }
 

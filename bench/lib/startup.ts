@@ -3,11 +3,11 @@ import type { Contender, Launched } from './contenders.ts';
 import { residentBytes } from './proc.ts';
 import { median } from './stats.ts';
 
-/** A contender that runs, and what its start cost. */
+/** A running contender with the cost of its start. */
 export interface Started {
   readonly name: string;
   readonly running: Launched;
-  /** Spawn to listening, median of the starts. */
+  /** Time from spawn to listening, median of the starts. */
   readonly listeningMs: number;
   /** Resident bytes after `IDLE_MS` without a request. */
   readonly idleBytes: number;
@@ -15,7 +15,7 @@ export interface Started {
 
 const IDLE_MS = 2_000;
 
-/** Starts every contender `starts` times, one after another, and leaves the last start of each running. */
+/** Starts every contender `starts` times, one after another. The last start of each keeps running. */
 export async function startAll(
   contenders: readonly Contender[],
   originPort: number,

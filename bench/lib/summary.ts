@@ -8,9 +8,9 @@ export interface Cell {
   readonly scenario: string;
   readonly rounds: number;
   readonly cpuMicros: number;
-  /** Median of the rounds' ratios to the yardstick, each taken within one round. */
+  /** Median over the rounds of the ratio to the baseline in the same round. */
   readonly ratio: number;
-  /** The rounds' quartiles: how far the ratio may be trusted. */
+  /** Quartiles of these ratios, which show the precision. */
   readonly ratioQuartiles: readonly [number, number];
   readonly addedP50Ms: number;
   readonly addedP99Ms: number;
@@ -39,9 +39,9 @@ export function summarize(samples: readonly Sample[]): Cell[] {
   const groups = Map.groupBy(samples, (sample) => `${sample.scenario}\n${sample.contender}`);
   return [...groups.values()].map((group) => {
     const { contender, scenario } = group[0] as Sample;
-    const yardstick = samplesOf(samples, scenario, BARE);
+    const baseline = samplesOf(samples, scenario, BARE);
     const middle = (value: (sample: Sample) => number): number => median(group.map(value));
-    const ratios = group.map((sample, round) => sample.cpuMicros / (yardstick[round]?.cpuMicros ?? NaN));
+    const ratios = group.map((sample, round) => sample.cpuMicros / (baseline[round]?.cpuMicros ?? NaN));
     return {
       contender,
       scenario,
@@ -62,7 +62,7 @@ function samplesOf(samples: readonly Sample[], scenario: string, contender: stri
   return samples.filter((sample) => sample.scenario === scenario && sample.contender === contender);
 }
 
-/** Breakwater against the goals that it has set itself; none when it did not run. */
+/** The goals of Breakwater and their results; empty if it did not run. */
 export function judge(cells: readonly Cell[], footprints: readonly Footprint[]): Goal[] {
   const goals: Goal[] = [];
   const failed = cells.some(({ contender, failures }) => contender === BREAKWATER && failures > 0);

@@ -3,7 +3,7 @@ import { get, type IncomingMessage, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { REQUEST_HEADERS, type Scenario } from './scenarios.ts';
 
-/** Throws unless a proxy hands on one request of this kind, and its reply, complete: a fast wrong answer is no result. */
+/** Throws unless a proxy forwards one request of this kind and its reply completely, because a wrong reply can be fast. */
 export async function verify(port: number, scenario: Scenario): Promise<void> {
   const { method, path, body } = scenario;
   const length = body === undefined ? {} : { 'content-length': body.length };
@@ -27,7 +27,7 @@ export async function verify(port: number, scenario: Scenario): Promise<void> {
     throw new Error(`${scenario.name}: the origin received ${received} bytes`);
 }
 
-/** How many connections the origin has accepted so far; asking takes one, which is not counted. */
+/** The number of connections that the origin has accepted, without that of this query. */
 export async function originConnections(originPort: number): Promise<number> {
   asked++;
   const [res] = (await once(

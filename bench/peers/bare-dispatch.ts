@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type Dispatcher, Pool } from 'undici';
 
 /**
- * The least a correct node:http + undici proxy does: end-to-end fields forwarded, bodies streamed both ways with
- * backpressure, either side's early end passed on. No policy, no metric, no log. `node bare-dispatch.ts PORT ORIGIN_PORT`.
+ * The minimum of a correct proxy on node:http and undici: it forwards end-to-end fields, streams bodies both ways with
+ * back-pressure, and forwards an early end. No policy, metric or log. `node bare-dispatch.ts PORT ORIGIN_PORT`.
  */
 const [port, originPort] = process.argv.slice(2).map(Number);
 const pool = new Pool(`http://127.0.0.1:${originPort}`, {

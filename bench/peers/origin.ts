@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
-/** The service behind every proxy: answers as fast as node:http can, from memory. `node origin.ts PORT`. */
+/** The origin behind every proxy. It answers from memory, as fast as node:http can. `node origin.ts PORT`. */
 const port = Number(process.argv[2]);
 const bodies = new Map([
   ['/1k', Buffer.alloc(1024, 'abcdefghijklmnop')],
@@ -19,7 +19,7 @@ function answer(req: IncomingMessage, res: ServerResponse, receivedBytes: number
     res.writeHead(404, ['content-length', '0']).end();
     return;
   }
-  // The fields that an API's reply usually carries: what a proxy copies is part of what it costs.
+  // The usual fields of an API's reply, because copying them is part of a proxy's cost.
   res.writeHead(200, [
     'Content-Type',
     'application/json; charset=utf-8',

@@ -4,11 +4,11 @@ import { createServer, connect, type Socket } from 'node:net';
 /**
  * The cost of a proxy without node:http and undici's client: HTTP/1.1 over node:net on both sides, parsed by llhttp,
  * which undici ships as WebAssembly. A prototype for a measurement: no policy, timeout, TLS, upgrade or pipelining.
- * `node raw-relay.ts PORT ORIGIN_PORT`. docs/decisions/own-http1.md says what came of it.
+ * `node raw-relay.ts PORT ORIGIN_PORT`. docs/decisions/own-http1.md has the result.
  */
 const [port, originPort] = process.argv.slice(2).map(Number) as [number, number];
 
-/** As far as it is used here; the types of Node leave it to those of browsers. */
+/** The part of WebAssembly used here, which Node's types do not declare. */
 interface Wasm {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
@@ -41,7 +41,7 @@ const HOP_BY_HOP = new Set([
   'expect',
 ]);
 
-/** The parser whose bytes are in the one buffer now; parsing is synchronous. */
+/** The parser that uses the shared buffer now. Parsing is synchronous. */
 let current: Parser;
 let chunk: Buffer;
 
@@ -96,7 +96,7 @@ class Parser {
   url = '';
   status = 0;
   statusText = '';
-  /** The head to pass on, without its first line. */
+  /** The head to forward, without its first line. */
   fields = '';
   length: string | undefined;
   chunked = false;
@@ -243,7 +243,7 @@ class Client implements Owner {
   onBody(bytes: Buffer): void {
     const socket = this.#upstream?.socket;
     if (socket === undefined) return;
-    // The next chunk of the connection may be read into the same memory, so what waits is copied.
+    // Queued bytes are copied, because the next chunk may be read into the same memory.
     if (this.#chunked) socket.write(`${bytes.length.toString(16)}\r\n`);
     if (!socket.write(bytes)) this.socket.pause();
     if (this.#chunked) socket.write('\r\n');

@@ -1,10 +1,10 @@
-/** The part of the SDK's `HttpRequest` that says where a request goes. */
+/** The part of the SDK's `HttpRequest` with the destination. */
 interface SdkRequest {
   protocol: string;
   hostname: string;
   port?: number;
   path: string;
-  /** The SDK's own object stays as it is. */
+  /** The SDK's object must not change. */
   clone(): SdkRequest;
 }
 
@@ -46,5 +46,5 @@ export function throughBreakwater(base: string) {
   };
 }
 
-/** Undefined: the scheme's own. */
+/** Undefined: the default port of the scheme. */
 const portOf = (port: string): number | undefined => (port === '' ? undefined : Number(port));

@@ -1,4 +1,4 @@
-/** `GET /`: everything the API can be asked to do, with commands to paste. */
+/** The text of `GET /`: all features of the API, with commands to paste. */
 export function helpText(url: string): string {
   return `A small, deliberately unreliable HTTP API. Every path answers; the query says how it fails.
 

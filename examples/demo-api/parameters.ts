@@ -1,4 +1,4 @@
-/** A query parameter that cannot be understood; becomes a 400 that names it. */
+/** An invalid query parameter. The reply is a 400 that names it. */
 export class BadParameter extends Error {
   readonly parameter: string;
 
@@ -9,14 +9,14 @@ export class BadParameter extends Error {
   }
 }
 
-/** Both ends included, in milliseconds. */
+/** A range in milliseconds, both ends included. */
 export interface Range {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
-/** Longer than any timeout worth showing. */
+/** The longest duration: longer than every timeout in a demonstration. */
 const MAX_DURATION_MS = 3_600_000;
 
 /** `200ms`, `1.5s` or `2m`, at most an hour. */

@@ -3,10 +3,10 @@ import type { Resource } from './resources.ts';
 import type { World } from './state.ts';
 import type { Action, Wish } from './wish.ts';
 
-/** A body in pieces, so that it can be paced and cut. */
+/** A body in pieces, so that it can be slowed down and truncated. */
 interface Body {
   readonly type: string;
-  /** Undefined where it is not known beforehand: chunked. */
+  /** Undefined: not known in advance, so the body is chunked. */
   readonly length: number | undefined;
   readonly pieces: number;
   piece(index: number): Buffer;
@@ -17,12 +17,12 @@ interface Answer {
   readonly action: Action;
   readonly wish: Wish;
   readonly resource: Resource;
-  /** Of the head, if one is sent. */
+  /** The status of the head, if one is sent. */
   readonly status: number;
   readonly seen: number;
 }
 
-/** Does to the client what was decided; resolves when nothing more will be sent. */
+/** Carries out the decision. Resolves when nothing more will be sent. */
 export async function perform(answer: Answer, response: ServerResponse, world: World): Promise<void> {
   const { action, wish, resource, status, seen } = answer;
   const { fromMs, toMs } = wish.delay;
@@ -106,7 +106,7 @@ function eventStream(count: number, intervalMs: number): Body {
   return { type: 'text/event-stream', length: undefined, pieces: count, intervalMs, piece };
 }
 
-/** A cut body ends by a reset after half its pieces. */
+/** A truncated body ends with a reset after half its pieces. */
 async function sendPieces(
   body: Body,
   status: number,
@@ -128,7 +128,7 @@ async function sendPieces(
   else response.socket?.resetAndDestroy();
 }
 
-/** Resolves once the kernel has taken the bytes (false: the client has left), which also holds back a slow reader. */
+/** Resolves once the kernel has accepted the bytes, with back-pressure. False: the client has disconnected. */
 function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
   return new Promise((resolve) => {
     const gone = () => resolve(false);
@@ -141,7 +141,7 @@ function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
   });
 }
 
-/** Resolves with true after `ms`, or with false as soon as the client has left. */
+/** Resolves with true after `ms`, or with false as soon as the client disconnects. */
 function pause(ms: number, response: ServerResponse, world: World): Promise<boolean> {
   if (ms <= 0 || response.destroyed) return Promise.resolve(!response.destroyed);
   return new Promise((resolve) => {
@@ -159,7 +159,7 @@ function pause(ms: number, response: ServerResponse, world: World): Promise<bool
 
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** The first 64 KiB of the request's body, once all of it is here; undefined if the client left before. */
+/** The first 64 KiB of the request body, after all of it has arrived; undefined if the client disconnected before. */
 export async function bodyOfRequest(request: IncomingMessage): Promise<Buffer | undefined> {
   const kept: Buffer[] = [];
   let length = 0;

@@ -6,10 +6,10 @@ export type Resource = Readonly<Record<string, unknown>>;
 
 const CREATES: ReadonlySet<string> = new Set(['/charges', '/payments']);
 
-/** Payments are settled from this look at them on. */
+/** Payments are settled from this request for their status on. */
 const SETTLED_AT_LOOK = 3;
 
-/** How often each payment was looked at. */
+/** The number of requests for the status of each payment. */
 export type Looks = Map<string, number>;
 
 /** The status of a request that succeeds. */
@@ -17,7 +17,7 @@ export function usualStatus(request: IncomingMessage, path: string): number {
   return CREATES.has(path) && request.method === 'POST' ? 201 : 200;
 }
 
-/** Replies of the API without a scripted failure. Every path exists; two of them look like a shop's. */
+/** Replies of the API without a scripted failure. Every path exists; two of them resemble a shop. */
 export function resourceFor(
   request: IncomingMessage,
   path: string,

@@ -11,18 +11,18 @@ export interface DemoApiOptions {
   /** 0 takes any free port. */
   readonly port: number;
   readonly host: string;
-  /** Same seed, same failures in the same order of requests; 1 unless given. */
+  /** The same seed gives the same failures for the same requests. Default: 1. */
   readonly seed?: number;
-  /** How every request is treated, written as its query would be; what a request's own query says wins. */
+  /** The default query of every request. The request's own query has priority. */
   readonly habits?: string;
-  /** Time and waiting; the system's unless given. */
+  /** Time and waiting. Default: the system's. */
   readonly time?: Pick<World, 'now' | 'after'>;
 }
 
 export interface DemoApi {
   /** `http://host:port`, without a trailing slash. */
   readonly url: string;
-  /** Stops listening and cuts every connection. */
+  /** Stops listening and closes every connection. */
   close(): Promise<void>;
 }
 
@@ -34,10 +34,10 @@ const systemTime: Pick<World, 'now' | 'after'> = {
   },
 };
 
-/** Longer than a proxy in front keeps an idle connection, so that the failures are those that were asked for. */
+/** Longer than a proxy in front keeps an idle connection, so that only the requested failures occur. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** Starts an HTTP API that fails as each request asks it to; rejects if it cannot listen. */
+/** Starts an HTTP API that fails as each request specifies. Rejects if it cannot listen. */
 export function startDemoApi({
   port,
   host,
@@ -164,7 +164,7 @@ class Api {
   #showLog(response: ServerResponse, query: URLSearchParams): void {
     const entries = this.#log.last(integer('last', query.get('last') ?? undefined, 1, MAX_LOG_ENTRIES) ?? 50);
     response.writeHead(200, { 'content-type': 'application/json' });
-    // One request a line: it is read in a terminal.
+    // One request per line, for a terminal.
     response.end(`[${entries.map((entry) => `\n  ${JSON.stringify(entry)}`).join(',')}\n]\n`);
   }
 }

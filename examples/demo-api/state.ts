@@ -1,29 +1,29 @@
 import { createHash } from 'node:crypto';
 import type { Action, Wish } from './wish.ts';
 
-/** Time, waiting and chance as the API sees them, so that a test can hold all three. */
+/** Time, waiting and randomness of the API, so that a test can control them. */
 export interface World {
   /** Milliseconds since an arbitrary point. */
   now(): number;
-  /** Calls back once after `ms`; the function it returns cancels that. */
+  /** Calls back once after `ms`. The returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
   /** A number in [0, 1). */
   readonly random: () => number;
 }
 
-/** Where each path and query stands; beyond this many the one unused for longest is forgotten. */
+/** Maximum number of paths and queries with a position. The least recently used one is forgotten. */
 const MAX_CYCLES = 1000;
 
 /**
- * Counts the requests to one path and query since its cycle began: a script's cycle ends with its last step,
- * any other with a reply that is no failure. The count is how a reader sees the rescue from the API's side.
+ * Counts the requests per path and query in a cycle. A script's cycle ends with its last step, other cycles with a reply
+ * that is not a failure. The count shows the rescue from the side of the API.
  */
 export class Cycles {
   readonly #counts = new Map<string, number>();
 
   /** The step for this request, and its number in the cycle, from 1. */
   arrive(url: string, wish: Wish, random: () => number): { readonly action: Action; readonly seen: number } {
-    // A digest, because a URL may be kilobytes long and a thousand of them are kept.
+    // A digest, because a URL may have kilobytes, and a thousand of them are stored.
     const key = createHash('sha1').update(url).digest('base64');
     const seen = (this.#counts.get(key) ?? 0) + 1;
     const action = wish.script?.[seen - 1] ?? draw(wish, random);
@@ -57,7 +57,7 @@ export function succeeds(action: Action): boolean {
 
 export type OutageKind = '503' | 'blackhole';
 
-/** The switch that takes the whole API down at once; a time limit needs no timer, it is looked up. */
+/** The switch for an outage of the whole API. Its end is compared with the clock, without a timer. */
 export class Outage {
   #current: { readonly kind: OutageKind; readonly until: number } | undefined;
 
@@ -76,7 +76,7 @@ export class Outage {
   }
 }
 
-/** One request as the API saw it, in the names that `GET /_log` prints. */
+/** One request as the API received it, with the names of `GET /_log`. */
 export interface LogEntry {
   readonly at: string;
   readonly method: string;
@@ -102,7 +102,7 @@ export class RequestLog {
   }
 }
 
-/** A small repeatable generator (xorshift32): chance for a demonstration, not for secrets. */
+/** A small seeded generator (xorshift32), for demonstrations and not for secrets. */
 export function seededChance(seed: number): () => number {
   let state = Math.imul(seed, 0x9e3779b1) >>> 0 || 1;
   return () => {

@@ -11,7 +11,7 @@ export function statusOf(action: Action, usualStatus: number): number {
   return action.kind === 'reply' && action.status !== 200 ? action.status : usualStatus;
 }
 
-/** How a request asks to be treated, read from its query. */
+/** The behaviour that the query of a request asks for. */
 export interface Wish {
   /** One step per request to the same path and query, then again from the start. */
   readonly script: readonly Action[] | undefined;
@@ -24,7 +24,7 @@ export interface Wish {
   readonly events: { readonly count: number; readonly intervalMs: number } | undefined;
 }
 
-/** Paths that fail by themselves, so that a first try needs no query. A query parameter of the same name wins. */
+/** Paths that fail without a query, for a first try. A query parameter of the same name has priority. */
 const HABITS: Readonly<Record<string, string>> = { '/flaky': 'script=503,503,200', '/slow': 'delay=1-3s' };
 
 const MAX_SCRIPT_STEPS = 100;
@@ -32,7 +32,7 @@ const MAX_SIZE_BYTES = 64 * 1024 * 1024;
 const MAX_EVENTS = 10_000;
 const MAX_RETRY_AFTER = 86_400;
 
-/** Reads the query of a request to `path`, over the API's own habits; throws a BadParameter that names what is wrong. */
+/** Reads the query of a request to `path`, on top of the defaults of the API. Throws a BadParameter that names the problem. */
 export function readWish(path: string, query: URLSearchParams, habits = ''): Wish {
   const asked = new URLSearchParams(HABITS[path] ?? habits);
   for (const [name, value] of query) asked.set(name, value);
@@ -57,7 +57,7 @@ export function readWish(path: string, query: URLSearchParams, habits = ''): Wis
   };
 }
 
-/** Any of `status`, `reset` and `retry_after` without `fail` means: always. */
+/** `status`, `reset` or `retry_after` without `fail` applies to every request. */
 function readFailure(get: (name: string) => string | undefined, retryAfter: number | undefined) {
   const reset = oneOf('reset', get('reset'), ['before', 'body']);
   const status = integer('status', get('status'), 200, 599);

@@ -3,11 +3,11 @@ import { parseArgs } from 'node:util';
 
 /** An option that takes a value. */
 interface Option<T> {
-  /** Its value unless given. */
+  /** The default value. */
   readonly usual: T;
   /** The allowed values, as text. */
   readonly takes: string;
-  /** Undefined: `text` is none of that. */
+  /** Parses `text`; undefined if invalid. */
   read(text: string): T | undefined;
 }
 
@@ -37,7 +37,7 @@ export function words(usual: string): Option<string> {
   return { usual, takes: 'a text', read: (text) => text };
 }
 
-/** Reads the program's command line. When it was called wrongly, says so and ends the program with 2. */
+/** Reads the command line. If it is invalid, prints the problem and ends the program with code 2. */
 export function readArguments<O extends Options>(
   options: O,
   { word }: { readonly word?: string } = {},
@@ -59,7 +59,7 @@ export function readArguments<O extends Options>(
     ]);
     return { values: Object.fromEntries(values) as Values<O>, word: given.positionals[0] };
   } catch (error) {
-    // Node adds advice about `--`, which is none here.
+    // Node adds advice about `--`, which does not apply here.
     const why = error instanceof Error ? error.message.split('. ')[0] : String(error);
     console.error(`${why}\nUsage: ${usage(options, word)}`);
     process.exit(2);

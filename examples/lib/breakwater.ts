@@ -15,12 +15,12 @@ const SILENT: Logger = {
 export interface Proxy {
   readonly url: string;
   readonly adminUrl: string;
-  /** Requests of clients that have ended. */
+  /** The number of client requests that have ended. */
   readonly calls: number;
   stop(): Promise<void>;
 }
 
-/** Breakwater in this process, from what would stand in config.yaml; it takes free ports of its own. */
+/** Starts Breakwater in this process, with the content of a config.yaml and free ports. */
 export async function startBreakwater(yaml: string): Promise<Proxy> {
   const text = `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`;
   const loaded = loadConfig('config.yaml', {}, () => text);

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 
 export interface RunningBreakwater {
   readonly url: string;
-  /** Sum of a counter over its series whose labels match. */
+  /** Sum of a counter over the series whose labels match. */
   total(metric: string, labels?: RegExp): Promise<number>;
   /** Everything logged so far. */
   readonly log: string;
   stop(): Promise<void>;
 }
 
-/** The smallest configuration that does it; every policy has its built-in value. */
+/** The smallest configuration. Every policy has its default. */
 const configFor = (upstreamUrl: string) => `
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0

@@ -2,21 +2,21 @@ import { type AddressInfo, connect as connectTcp, createServer, type Socket } fr
 import { connect as connectTls } from 'node:tls';
 
 export interface FaultProxyOptions {
-  /** Where the bytes go; only protocol, host and port are used. TLS is verified. */
+  /** The target. Only protocol, host and port are used. TLS is verified. */
   readonly target: URL;
   /** More certificates to trust, in PEM. */
   readonly ca?: readonly string[];
   /** 3 breaks the third connection, the sixth and so on. */
   readonly breakEvery: number;
-  /** After so many requests a connection is closed in good order, so that there are many of them. */
+  /** Requests per connection before a normal close, so that there are many connections. */
   readonly requestsPerConnection: number;
-  /** Where connections may break; one of them is drawn each time. */
+  /** Places where connections may break. One is drawn each time. */
   readonly breaches: readonly Breach[];
   /** A number in [0, 1). */
   readonly random: () => number;
 }
 
-/** Where a connection is broken, always by a reset. */
+/** The place where a connection breaks, always by a reset. */
 export type Breach = 'at connect' | 'after the request' | 'in the head' | 'in the body';
 
 export interface FaultProxy {
@@ -28,7 +28,7 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-/** Faults before the head of the reply is complete: the client has seen nothing of the reply yet. */
+/** Faults before the head of the reply is complete, so that the client has received none of it. */
 export const BEFORE_THE_REPLY: readonly Breach[] = ['at connect', 'after the request', 'in the head'];
 
 /** Shorter than any reply's head. */
@@ -37,8 +37,8 @@ const LONGEST_PARTIAL_HEAD = 80;
 const BODY_BREACH_BYTES = { from: 1500, to: 12_000 };
 
 /**
- * Forwards plain bytes from loopback to the target (over verified TLS where the target is https) and breaks every nth
- * connection. Of HTTP it understands only where a request begins, to give it the target's name as its host.
+ * Forwards bytes from loopback to the target (over verified TLS if it is https), and breaks every nth connection. It parses
+ * only the start of requests, to replace their Host.
  */
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const broken: Record<Breach, number> = {
@@ -50,7 +50,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   const sockets = new Set<Socket>();
   let connections = 0;
   let requests = 0;
-  // A connection that ends before its break was due leaves the break to the next one.
+  // If a connection ends before its break, the next connection breaks instead.
   let owed = 0;
 
   const server = createServer({ noDelay: true }, (near) => {
@@ -89,11 +89,11 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
 interface Observer {
   onRequest(): void;
   onBreak(where: Breach): void;
-  /** The connection ended in good order although it was to be broken. */
+  /** Called if the connection ended normally before its break. */
   onSpared(): void;
 }
 
-/** One connection from the near side to the far one, with the place where it is to break. */
+/** One connection from client to target, with the place where it breaks. */
 function forward(
   near: Socket,
   breach: Breach | undefined,
@@ -141,7 +141,7 @@ function forward(
   far.on('drain', () => near.resume());
   near.on('end', () => far.end());
   far.on('end', () => near.end());
-  // A fault of the real network is passed on as one.
+  // A fault of the real network is forwarded.
   far.on('error', () => near.resetAndDestroy());
   near.on('close', () => {
     if (pending !== undefined) observer.onSpared();
@@ -163,19 +163,19 @@ function connect({ target, ca }: FaultProxyOptions): Socket {
   });
 }
 
-/** How many bytes of replies get through before the break. */
+/** The number of reply bytes before the break. */
 function breachOffset(breach: Breach | undefined, random: () => number): number {
   if (breach === 'in the head') return 1 + Math.floor(random() * LONGEST_PARTIAL_HEAD);
   if (breach !== 'in the body') return Number.POSITIVE_INFINITY;
   return BODY_BREACH_BYTES.from + Math.floor(random() * (BODY_BREACH_BYTES.to - BODY_BREACH_BYTES.from));
 }
 
-/** Clients write a request's head at once, so a chunk either begins with one or is part of a body. */
+/** Clients write a request head at once, so a chunk either begins with a head or is part of a body. */
 function beginsRequest(chunk: Buffer): boolean {
   return /^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(chunk.toString('latin1', 0, 4096));
 }
 
-/** The head as the target wants it: with its own Host, and `Connection: close` on the last request. */
+/** The head for the target: with its own Host, and `Connection: close` on the last request. */
 function rewriteHead(head: Buffer, host: string, last: boolean): Buffer {
   const text = head.toString('latin1').replace(/\r\nhost: [^\r]*/i, `\r\nhost: ${host}`);
   return Buffer.from(

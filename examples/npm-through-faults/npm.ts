@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The registry that this machine's npm is configured with, and the certificates that it trusts. */
+/** The registry in the npm configuration of this machine, and its trusted certificates. */
 export function configuredRegistry(): { readonly url: URL; readonly ca: readonly string[] } {
   const file = npmConfig('cafile');
   return { url: new URL(npmConfig('registry')), ca: file === 'null' ? [] : [readFileSync(file, 'utf8')] };
@@ -15,7 +15,7 @@ function npmConfig(key: string): string {
   }).trim();
 }
 
-/** Runs `npm install` in `folder` with a cache of its own; resolves with the exit code and what npm said. */
+/** Runs `npm install` in `folder` with its own cache. Resolves with the exit code and the output. */
 export function npmInstall(
   folder: string,
   packageName: string,
@@ -23,7 +23,7 @@ export function npmInstall(
 ): Promise<{ readonly code: number | null; readonly output: string }> {
   const options = [
     `--registry=${registry}`,
-    // The registry's metadata names its own host for tarballs; they are to come through here too.
+    // The metadata names the registry's host for tarballs. They must use the proxy too.
     '--replace-registry-host=always',
     `--cache=${join(folder, '.npm-cache')}`,
     '--ignore-scripts',
@@ -44,7 +44,7 @@ export function npmInstall(
   });
 }
 
-/** Folders in node_modules that are packages, at any depth. */
+/** Packages in node_modules, at any depth. */
 export function packagesIn(folder: string): number {
   const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as { packages: object };
   const locked = Object.keys(lock.packages).filter((path) => path !== '');

@@ -9,10 +9,10 @@ import { configuredRegistry, npmInstall, packagesIn } from './npm.ts';
 
 const { values, word: packageName = 'express' } = readArguments({ 'in-body': false }, { word: 'package' });
 
-/** With breaks in the body npm itself fails, and begins again with what its cache already has. */
+/** Runs of npm. After breaks in a body, npm fails, and the next run uses its cache. */
 const MOST_RUNS = values['in-body'] ? 20 : 1;
 
-/** Failed although the client had its 200: what no streaming proxy can repeat, since npm has seen the beginning. */
+/** Failures after the client has received its 200. No streaming proxy can repeat these, because npm has the first bytes. */
 const CUT = /status="2.*outcome="failed"/;
 
 const registry = configuredRegistry();
@@ -62,7 +62,7 @@ interface Result {
   readonly installed: boolean;
 }
 
-/** Prints what happened; true if npm installed everything and Breakwater had a part in it. */
+/** Prints the result. True if npm installed everything and Breakwater retried. */
 async function report({ breakwater, faults, runs, installed }: Result): Promise<boolean> {
   const broken = Object.entries(faults.broken).filter(([, count]) => count > 0);
   const sum = broken.reduce((total, [, count]) => total + count, 0);
@@ -83,7 +83,7 @@ async function report({ breakwater, faults, runs, installed }: Result): Promise<
   return installed && sum > 0 && rescued > 0;
 }
 
-/** The registry's name stays out of what is printed. */
+/** Removes the name of the registry from the output. */
 function withoutHost(text: string): string {
   return text.replaceAll(registry.url.host, '<registry>').replaceAll(registry.url.hostname, '<registry>');
 }

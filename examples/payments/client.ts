@@ -1,4 +1,4 @@
-/** A request's status monitor, as far as this client looks at it. */
+/** The part of a request's status monitor that this client reads. */
 export interface Monitor {
   readonly id: string;
   readonly status: string;
@@ -13,19 +13,19 @@ export interface Monitor {
 /** The result of submitting a payment. */
 export interface Accepted {
   readonly id: string;
-  /** Where its status is. */
+  /** The URL of its status. */
   readonly location: string;
-  /** It had been handed over before. */
+  /** Whether it had been submitted before. */
   readonly repeat: boolean;
 }
 
 export interface Payment {
-  /** The order it is for: its idempotency key. */
+  /** The order, which is the idempotency key. */
   readonly order: string;
   readonly amount: number;
 }
 
-/** An app that pays by way of Breakwater. It knows nothing but HTTP. */
+/** An app that pays through Breakwater. It uses only HTTP. */
 export class Client {
   readonly #url: string;
   readonly #callback: string;
@@ -54,7 +54,7 @@ export class Client {
     return { id, location: reply.headers.get('location') ?? '', repeat };
   }
 
-  /** Each change of its status, as it comes, until it is done. Each question waits at Breakwater for news. */
+  /** Each change of its status until the end. Each request waits at Breakwater for a change. */
   async *changes(location: string): AsyncGenerator<Monitor> {
     for (let etag = ''; ; ) {
       const reply = await fetch(this.#url + location, {
@@ -68,7 +68,7 @@ export class Client {
     }
   }
 
-  /** The final answer of the payment API, as if it had been called directly. */
+  /** The final reply of the payment API, as in a direct call. */
   async result(location: string): Promise<{ readonly status: number; readonly text: string }> {
     const reply = await fetch(`${this.#url + location}/response`);
     return { status: reply.status, text: (await reply.text()).trim() };

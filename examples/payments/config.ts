@@ -1,20 +1,20 @@
 /** The config.yaml of the example. */
 export interface Setting {
   readonly apiUrl: string;
-  /** Where callbacks may go. */
+  /** The allowed target of callbacks. */
   readonly hooks: string;
   readonly secret: string;
-  /** File of the durable requests. */
+  /** The file for durable requests. */
   readonly store: string;
-  /** Everything is so many times faster than written here. */
+  /** All times are divided by this. */
   readonly speed: number;
 }
 
-/** Breakwater's configuration: the API fails most of the time, and each payment is to be seen through. */
+/** The configuration of Breakwater for an API that fails most of the time. Every payment must be completed. */
 export function configFor({ apiUrl, hooks, secret, store, speed }: Setting): string {
   const seconds = (count: number, leastMs = 1) =>
     `${Math.max(leastMs, Math.round((count * 1_000) / speed))}ms`;
-  // No poll comes sooner.
+  // The shortest interval of polls.
   const polls = (count: number) => seconds(count, 100);
   return `
 durable:

@@ -10,20 +10,20 @@ import { type Receiver, startReceiver } from './receiver.ts';
 
 export interface Options {
   readonly payments: number;
-  /** Same seed, same failures of the API in the order of its requests. */
+  /** The same seed gives the same failures of the API, in the order of its requests. */
   readonly seed: number;
-  /** Everything is so many times faster. */
+  /** All times are divided by this. */
   readonly speed: number;
   /** Called with each line of the story. */
   readonly say: (line: string) => void;
 }
 
-/** The state of a payment, as its app knows it. */
+/** The state of a payment in its app. */
 export interface Paid {
   readonly order: string;
   readonly status: string;
   readonly attempts: number;
-  /** The API's answer. */
+  /** The reply of the API. */
   readonly result: { readonly status: number; readonly text: string };
   /** The state in the callback. */
   readonly callback: string;
@@ -31,11 +31,11 @@ export interface Paid {
 
 export interface Story {
   readonly paid: readonly Paid[];
-  /** Of the requests that the API saw: their keys, and how each ended. */
+  /** The requests that the API received: their keys and results. */
   readonly seen: readonly { readonly idempotency_key?: string; readonly outcome: string }[];
 }
 
-/** Hands payments over, looks on, fetches their results and hears of their ends, while the API fails most of the time. */
+/** Submits payments, follows their status, fetches results and receives callbacks, while the API fails most of the time. */
 export async function runPayments({ payments, seed, speed, say }: Options): Promise<Story> {
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-payments-'));
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
@@ -82,7 +82,7 @@ async function pay(payment: Payment, { client, receiver, say: tell }: Parties): 
   const say = (line: string) => tell(`${order}: ${line}`);
   const { id, location } = await client.submit(payment);
   say(`accepted as ${id.slice(0, 12)}…`);
-  // An app that did not get the answer submits once more; the key makes it the same payment.
+  // An app that missed the reply submits again. The key makes it the same payment.
   const again = await client.submit(payment);
   say(`submitted once more: ${again.repeat && again.id === id ? 'the same request' : 'ANOTHER request'}`);
   let last: Monitor | undefined;
@@ -101,7 +101,7 @@ async function pay(payment: Payment, { client, receiver, say: tell }: Parties): 
   return { order, status, attempts, result, callback: type };
 }
 
-/** Only the end of an attempt is worth a line. */
+/** Prints only the end of attempts. */
 function news(before: Monitor | undefined, now: Monitor): boolean {
   return now.attempts.last !== undefined && now.attempts.last.n !== before?.attempts.last?.n;
 }
@@ -127,7 +127,7 @@ async function seenBy(api: DemoApi): Promise<Story['seen']> {
   return (await (await fetch(`${api.url}/_log?last=500`)).json()) as Story['seen'];
 }
 
-/** Puts the time since now before each line. */
+/** Prefixes each line with the time since this call. */
 function timed(say: (line: string) => void): (line: string) => void {
   const began = performance.now();
   return (line) => say(`${shown(performance.now() - began).padStart(6)}  ${line}`);

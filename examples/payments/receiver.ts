@@ -9,14 +9,14 @@ export interface Callback {
 }
 
 export interface Receiver {
-  /** Where callbacks are taken. */
+  /** The URL for callbacks. */
   readonly url: string;
-  /** The callback about request `id`, once it has come. */
+  /** Resolves with the callback about request `id`. */
   untilCalled(id: string): Promise<Callback>;
   close(): Promise<void>;
 }
 
-/** The app's side of callbacks: takes those whose signature fits, each once however often it is delivered. */
+/** Receives callbacks of an app: checks their signature, and handles each once, even if it is delivered several times. */
 export async function startReceiver(secret: string): Promise<Receiver> {
   const webhook = new Webhook(secret);
   const callbacks = new Map<string, Callback>();

@@ -5,11 +5,11 @@ import { type DemoApi, startDemoApi } from '../demo-api/server.ts';
 import { startBreakwater } from '../lib/breakwater.ts';
 
 export interface Options {
-  /** How often the request is to have been made. */
+  /** The number of runs to wait for. */
   readonly runs: number;
-  /** Same seed, same failures of the API in the order of its requests. */
+  /** The same seed gives the same failures of the API, in the order of its requests. */
   readonly seed: number;
-  /** A request every second instead of every two minutes, and an API that is as much faster. */
+  /** A request every second instead of every two minutes, and an API that is faster by the same factor. */
   readonly fast: boolean;
   /** Called with each line of the story. */
   readonly say: (line: string) => void;
@@ -17,22 +17,22 @@ export interface Options {
 
 /** The reply for a reader. */
 export interface Reading {
-  /** The run before it. */
+  /** The previous run. */
   readonly slot: string;
   readonly status: number;
-  /** `cache` unless it had to wait for the API. */
+  /** `cache`, unless the reader had to wait for the API. */
   readonly origin: string;
-  /** The rate's time, by which readers see that it is another one. */
+  /** The time of the rate, which identifies it. */
   readonly at: string;
 }
 
 export interface Story {
   readonly readings: readonly Reading[];
-  /** Of the requests that the API saw, how each ended. */
+  /** The results of the requests that the API received. */
   readonly seen: readonly string[];
 }
 
-/** The answer of the schedules' interface, as far as it is looked at. */
+/** The part of the schedule's state that is read. */
 interface Schedule {
   readonly last?: { readonly href: string; readonly status: string; readonly slot: string };
 }
@@ -55,7 +55,7 @@ upstreams:
         durable: { backoff: { base: ${fast ? '5ms' : '1s'}, overloaded_base: ${fast ? '5ms' : '1s'}, max: 10s } }
 `;
 
-/** A request by cron to an API that fails most of the time, and readers who get its result from the cache. */
+/** Runs a cron schedule against an API that fails most of the time, with readers that get its result from the cache. */
 export async function runRates({ runs, seed, fast, say }: Options): Promise<Story> {
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-rates-'));
   const api = await startDemoApi({
@@ -97,7 +97,7 @@ export async function runRates({ runs, seed, fast, say }: Options): Promise<Stor
 
 const LOOK_EVERY_MS = 50;
 
-/** The schedule's run after the one that is known. */
+/** The run after a known one. */
 async function nextRun(adminUrl: string, known: string): Promise<Required<Schedule>['last']> {
   for (;;) {
     const reply = await fetch(`${adminUrl}/_breakwater/schedules`);
@@ -108,7 +108,7 @@ async function nextRun(adminUrl: string, known: string): Promise<Required<Schedu
   }
 }
 
-/** Where a run stands, once it has ended. */
+/** The state of a run after its end. */
 async function monitorOf(url: string): Promise<{ status: string; attempts: { made: number } }> {
   for (;;) {
     const reply = await fetch(url, { headers: { prefer: 'wait=60' } });
@@ -117,7 +117,7 @@ async function monitorOf(url: string): Promise<{ status: string; attempts: { mad
   }
 }
 
-/** A client in any language does this. It knows neither the schedule nor the cache. */
+/** A plain client, which knows neither the schedule nor the cache. */
 async function read(url: string): Promise<Omit<Reading, 'slot'>> {
   const reply = await fetch(url);
   const { at } = (await reply.json()) as { at?: string };

@@ -6,7 +6,7 @@ export type Fault = (nth: number, response: ServerResponse) => void;
 
 export interface FailingApi {
   readonly url: string;
-  /** How many requests have arrived. */
+  /** The number of requests that have arrived. */
   readonly requests: number;
   close(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export async function startApi(fault: Fault): Promise<FailingApi> {
   };
 }
 
-/** With a short wait that the SDKs of OpenAI and Anthropic obey, so that the example is fast. */
+/** Headers with a short wait that the SDKs of OpenAI and Anthropic obey, so that the example is fast. */
 const fail =
   (status: number, headers: Record<string, string> = { 'retry-after-ms': '1' }): Fault =>
   (_nth, response) => {

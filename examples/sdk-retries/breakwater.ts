@@ -4,7 +4,7 @@ export interface ProxyOptions {
   readonly apiUrl: string;
   /** The API that it imitates. */
   readonly preset: string;
-  /** It is the one that retries. */
+  /** Whether Breakwater is the one that retries. */
   readonly own: boolean;
 }
 

@@ -15,7 +15,7 @@ export interface Measured {
   readonly failed: number;
 }
 
-/** Sends `operations` by an SDK to an API that fails. */
+/** Sends `operations` with an SDK to an API that fails. */
 export async function measure(
   sdk: SdkName,
   fault: FaultName,
@@ -41,10 +41,10 @@ export async function measure(
 
 const BETWEEN: readonly Between[] = ['no proxy', 'a proxy that retries too', 'Breakwater'];
 
-/** A single operation tells of a fault that stays; ten of one that comes and goes. */
+/** One operation for a permanent fault, ten for an intermittent one. */
 const operationsFor = (fault: FaultName) => (fault === 'answers 503 every other time' ? 10 : 1);
 
-/** Anthropic's SDK would really wait for the hour: what it does then is not to be measured here. */
+/** Anthropic's SDK would wait for the whole hour, so it is not measured. */
 const endless = (sdk: SdkName, fault: FaultName, between: Between) =>
   sdk === 'anthropic' && fault === 'asks to wait for an hour (429)' && between !== 'Breakwater';
 

@@ -5,11 +5,11 @@ import Stripe from 'stripe';
 /** Two retries, the default of these SDKs. */
 const RETRIES = 2;
 
-/** The SDKs as they are, except for shorter waits between their retries. */
+/** The unmodified SDKs, with shorter waits between retries. */
 const AT_ONCE = { calculateDefaultRetryTimeoutMillis: () => 1 };
 const NO_DELAY = { getInitialNetworkRetryDelay: () => 0, getMaxNetworkRetryDelay: () => 0 };
 
-/** One operation that creates something, by the SDK of its provider; rejects as the SDK does. */
+/** One creating operation of each provider's SDK. Rejects like the SDK. */
 export type Operation = (baseUrl: string) => Promise<unknown>;
 
 export const SDKS = {

@@ -17,7 +17,7 @@ export function clientOf(dispatcher: Dispatcher, origin: string): Client {
   };
 }
 
-/** An error for compositions that detect failures by exceptions only. */
+/** Rejects for a 5xx, for compositions that detect failures by exceptions only. */
 export async function successOnly(reply: Promise<number>): Promise<number> {
   const status = await reply;
   if (status >= 500) throw new Error(`status ${status}`);
