@@ -131,7 +131,7 @@ test('only one file calls what throws on a closed stream of HTTP/2', () => {
 
 /** Fields of an attempt by which the two ends of a policy meet, and the policy that may set them. */
 test.each([
-  ['sendBefore', 'signature-age'],
+  ['signatureExpiresAt', 'signature-age'],
   ['reservation', 'quota'],
   ['watch', 'pace'],
 ])('an attempt’s %s is set by %s alone', (field, policy) => {

@@ -170,7 +170,7 @@ export class App {
     const drained = Promise.all([this.#listener.idle(), this.#durable.drain()]);
     for (const { scopes } of this.#assembly.upstreams) {
       for (const { breakerHandle, quota } of scopes) {
-        breakerHandle?.trip.wake('draining');
+        breakerHandle?.interrupt.wake('draining');
         quota?.drain();
       }
     }

@@ -5,7 +5,7 @@ import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
 import { concurrencyLimit } from '../policies/concurrency/policy.ts';
 import { dedupe } from '../policies/dedupe/policy.ts';
 import { hedge } from '../policies/hedge/hedge.ts';
-import { inspection } from '../policies/error-rules/error-rules.ts';
+import { errorRules } from '../policies/error-rules/error-rules.ts';
 import type { Policies } from '../policies/order.ts';
 import { pacePolicies } from '../policies/pace/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';
@@ -13,7 +13,7 @@ import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
 import { resume } from '../policies/retry/resume/resume.ts';
 import { retry } from '../policies/retry/retry.ts';
-import { signedPolicies } from '../policies/signature-age/signature-age.ts';
+import { signatureAgePolicies } from '../policies/signature-age/signature-age.ts';
 import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
 import { deadline } from '../policies/timeouts/deadline.ts';
 import type { Policy } from '../proxy/pipeline.ts';
@@ -32,25 +32,25 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   const { name, settings } = route;
   const { clock, random, memory } = deps;
   const budget = policyState.budget(route);
-  const { breaker, trip } = policyState.breakerHandle(route);
+  const { breaker, interrupt } = policyState.breakerHandle(route);
   const { limit, queue } = policyState.limiter(route);
   const { totalTimeoutMs } = settings;
   const quota = policyState.quota(route);
   const { mode } = settings.breaker;
   const { waitMs } = settings.concurrency;
-  const replies = policyState.replies(route);
+  const dedupeState = policyState.dedupe(route);
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
   const names = new CredentialNames(settings.identity);
   return {
-    dedupe: replies && dedupe({ ...replies, clock, memory, maxReplyBytes, retried, names }),
+    dedupe: dedupeState && dedupe({ ...dedupeState, clock, memory, maxReplyBytes, retried, names }),
     deadline: deadline(clock),
     ...cachesOf(route, policyState, deps),
     retry: retry(settings.retry, {
       clock,
       random,
       budget,
-      trip,
+      interrupt,
       memory,
       hedged: settings.hedge !== undefined,
     }),
@@ -64,11 +64,11 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
             clock,
             random,
             budget,
-            trip,
+            interrupt,
           }),
     hedge: hedgeOf(route, policyState, deps),
     quota: quota && quotaPolicies(quota, clock),
-    signed: signedOf(settings, clock),
+    signatureAge: signatureAgeOf(settings, clock),
     pace: pacePolicies(policyState.pace(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
     concurrency:
@@ -88,17 +88,17 @@ function cachesOf(route: RouteConfig, policyState: PolicyState, { clock, memory 
 
 /** The policies closest to the upstream, each only if it is configured. */
 function innermostOf(
-  { attemptTimeoutMs, inspection: rules }: RouteConfig['settings'],
+  { attemptTimeoutMs, errorRules: rules }: RouteConfig['settings'],
   deps: Pick<PolicyDeps, 'clock' | 'memory'>,
 ) {
   return {
     attemptTimeout: attemptTimeoutMs === undefined ? undefined : attemptTimeout(attemptTimeoutMs, deps.clock),
-    inspection: rules.rules.length === 0 ? undefined : inspection(rules, deps),
+    errorRules: rules.rules.length === 0 ? undefined : errorRules(rules, deps),
   };
 }
 
-function signedOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: Clock) {
-  return ms === undefined ? undefined : signedPolicies(ms, clock);
+function signatureAgeOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: Clock) {
+  return ms === undefined ? undefined : signatureAgePolicies(ms, clock);
 }
 
 function hedgeOf(

@@ -4,8 +4,8 @@ import { Breaker } from '../policies/circuit-breaker/breaker.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
 import { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import { type PermitQueue, permitQueue } from '../policies/concurrency/permits.ts';
-import type { Replies } from '../policies/dedupe/policy.ts';
-import { ReplyStore } from '../policies/dedupe/store.ts';
+import type { DedupeState } from '../policies/dedupe/policy.ts';
+import { DedupeStore } from '../policies/dedupe/store.ts';
 import { HedgeAllowance } from '../policies/hedge/allowance.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
@@ -14,7 +14,7 @@ import { type CooldownStart, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
-import { Trip } from '../policies/retry/backoff-interrupt.ts';
+import { BackoffInterrupt } from '../policies/retry/backoff-interrupt.ts';
 import type { Call } from '../proxy/call.ts';
 import { shuttingDown } from '../proxy/errors.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';
@@ -51,7 +51,7 @@ export interface Hedging {
 /** A circuit breaker (or none) and the effects of its changes: on calls in backoff, on the budget's refill, on events. */
 export class BreakerHandle {
   readonly breaker: Breaker | undefined;
-  readonly trip: Trip;
+  readonly interrupt: BackoffInterrupt;
   /** The cause of the last change; undefined if there was none. */
   cause: BreakerCause | undefined = undefined;
   /** Refills by time only while this breaker is closed. */
@@ -68,12 +68,12 @@ export class BreakerHandle {
       this.cause = cause;
       this.budget?.trickling(to === 'closed', clock.now());
       observer.stateChanged(upstream, { type: 'breaker_changed', scope, from, to, cause });
-      if (to === 'open' && enforced) this.trip.wake('breaker');
+      if (to === 'open' && enforced) this.interrupt.wake('breaker');
     };
     const stale = () => observer.stateChanged(upstream, { type: 'breaker_stale_result', scope });
     const breaker = options.mode === 'off' ? undefined : new Breaker(options, random, { changed, stale });
     this.breaker = breaker;
-    this.trip = new Trip((now) => {
+    this.interrupt = new BackoffInterrupt((now) => {
       if (deps.draining()) return 'draining';
       return enforced && breaker?.state(now) === 'open' ? 'breaker' : undefined;
     });
@@ -91,7 +91,7 @@ export interface ScopeState {
   breakerHandle: BreakerHandle | undefined;
   limiter: Limiter | undefined;
   cache: CacheStore | undefined;
-  replies: Replies | undefined;
+  dedupe: DedupeState | undefined;
   quota: Quota | undefined;
 }
 
@@ -182,16 +182,16 @@ export class PolicyState {
     return { store, callerOf, running: this.#detached };
   }
 
-  replies({ name, own, settings: { dedupe: options } }: RouteConfig): Replies | undefined {
+  dedupe({ name, own, settings: { dedupe: options } }: RouteConfig): DedupeState | undefined {
     if (options.windowMs === undefined) return undefined;
     const { clock, state } = this.#deps;
     const scope = this.#scopeOf(name, own.dedupe);
-    scope.replies = state.retain(`${scope.name} replies`, options, () => ({
-      store: new ReplyStore(options, () => clock.now()),
+    scope.dedupe = state.retain(`${scope.name} dedupe`, options, () => ({
+      store: new DedupeStore(options, () => clock.now()),
       secret: newSecret(),
       running: this.#detached,
     }));
-    return scope.replies;
+    return scope.dedupe;
   }
 
   /** The quota of a route; undefined if off. */
@@ -235,7 +235,7 @@ export class PolicyState {
         breakerHandle: undefined,
         limiter: undefined,
         cache: undefined,
-        replies: undefined,
+        dedupe: undefined,
         quota: undefined,
       };
       this.#scopes.set(name, scope);

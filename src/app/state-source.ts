@@ -31,7 +31,7 @@ function upstreamSnapshot(
 }
 
 function scopeSnapshot(
-  { name, budget, breakerHandle, limiter, cache, replies, quota }: ScopeState,
+  { name, budget, breakerHandle, limiter, cache, dedupe, quota }: ScopeState,
   now: number,
 ): ScopeSnapshot {
   return {
@@ -39,7 +39,7 @@ function scopeSnapshot(
     breaker: breakerSnapshot(breakerHandle, now),
     budgetTokens: budget?.tokens(now),
     cacheBytes: cache?.bytes,
-    dedupeBytes: replies?.store.bytes,
+    dedupeBytes: dedupe?.store.bytes,
     limit: limiter && {
       limit: limiter.limit.limit,
       inFlight: limiter.limit.inFlight,

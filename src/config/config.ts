@@ -7,7 +7,7 @@ import type { ConcurrencyOptions } from '../policies/concurrency/options.ts';
 import type { DedupeOptions } from '../policies/dedupe/options.ts';
 import type { FallbackOptions } from '../policies/fallback/options.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
-import type { InspectionOptions } from '../policies/error-rules/options.ts';
+import type { ErrorRuleOptions } from '../policies/error-rules/options.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
@@ -115,7 +115,7 @@ export interface RouteSettings {
   /** A request body up to this size is buffered, so that it can be sent again. */
   readonly maxReplayBytes: number;
   readonly retry: RetryOptions;
-  readonly inspection: InspectionOptions;
+  readonly errorRules: ErrorRuleOptions;
   /** How often the rest of a broken response body is requested; 0: never. */
   readonly resumeAttempts: number;
   readonly budget: BudgetOptions;

@@ -32,11 +32,11 @@ export interface Reply {
   /** The source, if it is not the upstream of the call. */
   readonly origin?: 'fallback' | 'proxy' | 'cache';
   /** The classification by an error rule of the API, if one matched. */
-  readonly verdict?: ReplyVerdict;
+  readonly classification?: ReplyClassification;
 }
 
 /** The classification of a reply by an error rule of its API. */
-export interface ReplyVerdict {
+export interface ReplyClassification {
   /** The name of the rule, for the log. */
   readonly name: string | undefined;
   /**

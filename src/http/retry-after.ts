@@ -34,10 +34,10 @@ export function retryAfterMs(headers: RawHeaders, nowWallMs: number): number | u
 
 /** The wait that a reply asks for: by its headers, else by an error rule of its API. */
 export function askedWaitMs(
-  { headers, verdict }: Pick<Reply, 'headers' | 'verdict'>,
+  { headers, classification }: Pick<Reply, 'headers' | 'classification'>,
   nowWallMs: number,
 ): number | undefined {
-  return retryAfterMs(headers, nowWallMs) ?? verdict?.retryAfterMs;
+  return retryAfterMs(headers, nowWallMs) ?? classification?.retryAfterMs;
 }
 
 /**

@@ -1,13 +1,13 @@
 import { compose, type Policy, type Send } from '../proxy/pipeline.ts';
 import type { PacePolicies } from './pace/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
-import type { SignedPolicies } from './signature-age/signature-age.ts';
+import type { SignatureAgePolicies } from './signature-age/signature-age.ts';
 
 /** One policy per place; undefined where the route has it off. */
 export interface Policies {
   readonly dedupe: Policy | undefined;
   readonly deadline: Policy;
-  readonly signed?: SignedPolicies | undefined;
+  readonly signatureAge?: SignatureAgePolicies | undefined;
   readonly responseCache: Policy | undefined;
   /** In its place, for calls that are always sent. */
   readonly cacheRefill?: Policy | undefined;
@@ -20,7 +20,7 @@ export interface Policies {
   readonly circuitBreaker: Policy | undefined;
   readonly concurrency: Policy | undefined;
   readonly attemptTimeout: Policy | undefined;
-  readonly inspection: Policy | undefined;
+  readonly errorRules: Policy | undefined;
 }
 
 /**
@@ -29,7 +29,7 @@ export interface Policies {
  * - `dedupe`: outside the deadline, because its call goes on without its client, to a deadline of its own; outside retry,
  *   because what is kept and given again is the last reply.
  * - `deadline`: bounds everything, waits included.
- * - `signed`: outside all that waits, because the age of a signature counts from the call's coming in; its other end, `departure`,
+ * - `signatureAge`: outside all that waits, because the age of a signature counts from the call's coming in; its other end, `departure`,
  *   is inside all that waits for a turn or a permit.
  * - `responseCache`: outside all that costs; what is kept needs no upstream, and what fails in the end may be replaced by it.
  * - `fallback`: inside the deadline, of which it keeps a share for the other upstream; outside retry, because only what finally
@@ -50,11 +50,11 @@ export interface Policies {
  * - `inspection`: innermost, so that all others see what a reply means, and its reading of a body has the attempt's time limit.
  */
 export function pipeline(policies: Policies, upstream: Send): Send {
-  const { pace, quota, signed } = policies;
+  const { pace, quota, signatureAge } = policies;
   const present = [
     policies.dedupe,
     policies.deadline,
-    signed?.admission,
+    signatureAge?.admission,
     policies.responseCache,
     policies.fallback,
     policies.retry,
@@ -65,10 +65,10 @@ export function pipeline(policies: Policies, upstream: Send): Send {
     policies.circuitBreaker,
     policies.concurrency,
     quota?.departure,
-    signed?.departure,
+    signatureAge?.departure,
     pace?.departure,
     policies.attemptTimeout,
-    policies.inspection,
+    policies.errorRules,
   ].filter((policy) => policy !== undefined);
   return compose(present, upstream);
 }

@@ -40,7 +40,7 @@ export class Attempt {
   // The two ends of a policy meet here: the outer one sets what the inner one reads.
 
   /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
-  sendBefore = Number.POSITIVE_INFINITY;
+  signatureExpiresAt = Number.POSITIVE_INFINITY;
   /** The attempt's share of the quota. `start`: just before it leaves; false sends it back to the queue. Set by `quota`. */
   reservation: { start(): boolean } | undefined = undefined;
   /** Judges the upstream's silence. Set by `pace`. */
@@ -59,7 +59,7 @@ export class Attempt {
 
   with(changes: Partial<AttemptStart>): Attempt {
     const copy = Object.assign(new Attempt(this), changes);
-    copy.sendBefore = this.sendBefore;
+    copy.signatureExpiresAt = this.signatureExpiresAt;
     copy.reservation = this.reservation;
     copy.watch = this.watch;
     return copy;

@@ -12,9 +12,9 @@ export function builtInSettings(): RouteSettings {
 
 /** The same route with built-in policies. Facts about the API (keys, not_processed, safe, error rules) stay. */
 export function withDefaults({ upstream, route }: Subject, builtIn: RouteSettings): Subject {
-  const { inspection, retry: own } = route.settings;
+  const { errorRules, retry: own } = route.settings;
   const { idempotencyKey, idempotencyHeader, notProcessed, safe } = own;
   const retry = { ...builtIn.retry, idempotencyKey, idempotencyHeader, notProcessed, safe };
-  const changed: RouteConfig = { ...route, settings: { ...builtIn, retry, inspection } };
+  const changed: RouteConfig = { ...route, settings: { ...builtIn, retry, errorRules } };
   return { upstream: { ...upstream, routes: [changed] }, route: changed };
 }

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { HeldBody } from '../../src/policies/error-rules/peeked-body.ts';
+import { PeekedBody } from '../../src/policies/error-rules/peeked-body.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, type OriginExchange, ok, type Step, startOrigin, status } from '../support/origin.ts';
@@ -332,7 +332,7 @@ test('attempt timeout outside inspection: looking into a body takes of the attem
     errors: { rules: [{ status: 503, text: gone, means: permanent }] }
 `;
   const { clock, origin, proxy } = await start([step, ok('done')], more);
-  const write = vi.spyOn(HeldBody.prototype, 'write');
+  const write = vi.spyOn(PeekedBody.prototype, 'write');
   onTestFinished(() => write.mockRestore());
   const client = await send(proxy);
   while (write.mock.calls.length === 0) await settled();

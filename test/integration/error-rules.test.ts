@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { HeldBody } from '../../src/policies/error-rules/peeked-body.ts';
+import { PeekedBody } from '../../src/policies/error-rules/peeked-body.ts';
 import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
@@ -267,7 +267,7 @@ test('a limit of one endpoint with a Retry-After holds no call to another', asyn
 
 /** Resolves once bytes of a body are held. */
 function watchHeld(): () => Promise<void> {
-  const write = vi.spyOn(HeldBody.prototype, 'write');
+  const write = vi.spyOn(PeekedBody.prototype, 'write');
   onTestFinished(() => write.mockRestore());
   return async () => {
     while (write.mock.calls.length === 0) await settled();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody } from '../../src/http/reply.ts';
-import { HeldBody, MAX_HELD_BYTES } from '../../src/policies/error-rules/peeked-body.ts';
+import { PeekedBody, MAX_PEEKED_BYTES } from '../../src/policies/error-rules/peeked-body.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** An exchange's side: hands out one piece after the other while the sink takes them, as the wire would. */
@@ -135,12 +135,12 @@ test('every byte comes out once and in order, however it came in, and the memory
         const memory = new ByteBudget(budget);
         const clock = new FakeClock();
         const wire = new Wire(pieces, arrived, how);
-        const held = new HeldBody(wire, memory);
+        const held = new PeekedBody(wire, memory);
         const pending = held.read(1_000, clock);
         await turn();
         await clock.advance(1_000);
         const read = await pending;
-        const fits = how === 'complete' && whole.length <= MAX_HELD_BYTES;
+        const fits = how === 'complete' && whole.length <= MAX_PEEKED_BYTES;
         expect(read === undefined || (fits && read.equals(whole))).toBe(true);
         // It is not read yet: at most one piece is accepted and buffered here.
         const before = wire.left;

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, vi } from 'vitest';
-import { Trip } from '../../src/policies/retry/backoff-interrupt.ts';
+import { BackoffInterrupt } from '../../src/policies/retry/backoff-interrupt.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { type Breakwater, type BreakwaterOptions, startBreakwater } from './breakwater.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -60,8 +60,8 @@ export async function untilState(proxy: Breakwater, condition: (state: State) =>
  */
 export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
   const spy = vi.spyOn(Abort.prototype, 'on');
-  const slept = vi.spyOn(Trip.prototype, 'onWake');
-  const woke = vi.spyOn(Trip.prototype, 'offWake');
+  const slept = vi.spyOn(BackoffInterrupt.prototype, 'onWake');
+  const woke = vi.spyOn(BackoffInterrupt.prototype, 'offWake');
   onTestFinished(() => {
     for (const one of [spy, slept, woke]) one.mockRestore();
   });

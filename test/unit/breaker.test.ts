@@ -171,7 +171,7 @@ test('ignored results count for neither side', () => {
   expect(other.breaker.state(10_000)).toBe('closed');
 });
 
-test('only the first verdict of a permit counts', () => {
+test('only the first result of a permit counts', () => {
   const { breaker } = setUp();
   for (let i = 0; i < 19; i++) {
     const permit = acquire(breaker, 0);

@@ -172,8 +172,13 @@ test('a Retry-After does not delay the first probe', async () => {
 
 test('a rate limit is no failure, whatever its status', async () => {
   const { answer, state } = setUp();
-  const verdict = { name: 'slow_down', kind: 'not_processed', throttled: true, retryAfterMs: 9_000 } as const;
-  const reply = { ...json(503), verdict };
+  const classification = {
+    name: 'slow_down',
+    kind: 'not_processed',
+    throttled: true,
+    retryAfterMs: 9_000,
+  } as const;
+  const reply = { ...json(503), classification };
   await answer(reply);
   reply.body.end('complete');
   expect(state()).toBe('closed');

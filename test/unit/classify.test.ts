@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { GRPC_STATUSES, type GrpcStatus, httpStatusOf } from '../../src/http/grpc.ts';
-import type { ReplyVerdict } from '../../src/http/reply.ts';
+import type { ReplyClassification } from '../../src/http/reply.ts';
 import {
   type ClassifiedCall as Classified,
   type ClassifiedOutcome,
   classify as classifyAttempt,
   isSuccess,
-  type RetryVerdict,
+  type RetryDecision,
 } from '../../src/policies/retry/classify.ts';
 import { type ErrorCode, ProxyError, type Sent } from '../../src/proxy/errors.ts';
 
@@ -22,7 +22,7 @@ function classify(
   outcome: ClassifiedOutcome,
   { attempt, ...facts }: ClassifiedCall,
   rules: Parameters<typeof classifyAttempt>[2],
-): RetryVerdict {
+): RetryDecision {
   return classifyAttempt(outcome, facts, rules, attempt);
 }
 
@@ -43,7 +43,7 @@ const failure = (code: ErrorCode, sent: Sent) => ({
 });
 
 /** 'yes', or why not. */
-const word = (verdict: RetryVerdict) => (verdict.retry === 'yes' ? 'yes' : verdict.because);
+const word = (decision: RetryDecision) => (decision.retry === 'yes' ? 'yes' : decision.because);
 const onReply = (status: number, to: ClassifiedCall, ...headers: string[]) =>
   word(classify(reply(status, ...headers), to, options));
 
@@ -201,7 +201,7 @@ describe('anything else', () => {
     expect(onReply(status, call('GET'), 'x-should-retry', 'true')).toBe('success');
   });
 
-  test('a success costs no memory: it is always the same verdict', () => {
+  test('a success costs no memory: it is always the same decision', () => {
     expect(classify(reply(200), call('GET'), options)).toBe(classify(reply(302), call('POST'), options));
   });
 });
@@ -333,7 +333,7 @@ describe('an error of gRPC that is all of its reply', () => {
     expect(word(classify(grpc('unauthenticated'), call('POST'), more))).toBe('not_retryable');
   });
 
-  test('is judged by the status that it stands for where it is not listed', () => {
+  test('is classified by the status that it stands for where it is not listed', () => {
     expect(word(classify(grpc('unavailable'), call('POST'), options))).toBe('not_idempotent');
     expect(word(classify(grpc('unavailable'), keyed('POST'), options))).toBe('yes');
     expect(word(classify(grpc('not_found'), keyed('POST'), options))).toBe('not_retryable');
@@ -358,51 +358,65 @@ describe('an error of gRPC that is all of its reply', () => {
 });
 
 describe('what a rule of the API makes of a reply', () => {
-  const judged = (status: number, verdict: Partial<ReplyVerdict>, ...headers: string[]) => ({
+  const classified = (
+    status: number,
+    classification: Partial<ReplyClassification>,
+    ...headers: string[]
+  ) => ({
     kind: 'reply' as const,
     reply: {
       status,
       headers,
-      verdict: { name: undefined, kind: undefined, throttled: false, retryAfterMs: undefined, ...verdict },
+      classification: {
+        name: undefined,
+        kind: undefined,
+        throttled: false,
+        retryAfterMs: undefined,
+        ...classification,
+      },
     },
   });
-  const verdictOn = (outcome: ReturnType<typeof judged>, to = call('GET')) =>
+  const decisionOn = (outcome: ReturnType<typeof classified>, to = call('GET')) =>
     word(classify(outcome, to, options));
 
   test('permanent is never retried, even where the upstream says that it passes', () => {
-    expect(verdictOn(judged(503, { kind: 'permanent' }))).toBe('permanent');
-    expect(verdictOn(judged(429, { kind: 'permanent' }, 'x-should-retry', 'true'), keyed('POST'))).toBe(
+    expect(decisionOn(classified(503, { kind: 'permanent' }))).toBe('permanent');
+    expect(decisionOn(classified(429, { kind: 'permanent' }, 'x-should-retry', 'true'), keyed('POST'))).toBe(
       'permanent',
     );
   });
 
   test('not processed lets every call be sent again, of whatever status, but for a veto', () => {
-    expect(verdictOn(judged(403, { kind: 'not_processed' }), call('POST'))).toBe('yes');
-    expect(verdictOn(judged(200, { kind: 'not_processed' }), call('POST'))).toBe('yes');
-    expect(verdictOn(judged(403, { kind: 'not_processed' }, 'x-should-retry', 'false'), call('POST'))).toBe(
-      'veto',
-    );
+    expect(decisionOn(classified(403, { kind: 'not_processed' }), call('POST'))).toBe('yes');
+    expect(decisionOn(classified(200, { kind: 'not_processed' }), call('POST'))).toBe('yes');
+    expect(
+      decisionOn(classified(403, { kind: 'not_processed' }, 'x-should-retry', 'false'), call('POST')),
+    ).toBe('veto');
   });
 
   test('retry and in progress keep to the method rule', () => {
     for (const kind of ['retry', 'in_progress'] as const) {
-      expect(verdictOn(judged(400, { kind }))).toBe('yes');
-      expect(verdictOn(judged(400, { kind }), keyed('POST'))).toBe('yes');
-      expect(verdictOn(judged(400, { kind }), call('POST'))).toBe('not_idempotent');
+      expect(decisionOn(classified(400, { kind }))).toBe('yes');
+      expect(decisionOn(classified(400, { kind }), keyed('POST'))).toBe('yes');
+      expect(decisionOn(classified(400, { kind }), call('POST'))).toBe('not_idempotent');
     }
   });
 
   test('throttled waits longer, and its status decides', () => {
-    expect(classify(judged(500, { throttled: true }), call('GET'), options)).toMatchObject({
+    expect(classify(classified(500, { throttled: true }), call('GET'), options)).toMatchObject({
       overloaded: true,
     });
-    expect(verdictOn(judged(403, { throttled: true }))).toBe('not_retryable');
-    expect(verdictOn(judged(200, { throttled: true }))).toBe('success');
+    expect(decisionOn(classified(403, { throttled: true }))).toBe('not_retryable');
+    expect(decisionOn(classified(200, { throttled: true }))).toBe('success');
   });
 
   test('none of them pays into the budget', () => {
-    for (const verdict of [{ kind: 'permanent' }, { kind: 'not_processed' }, { throttled: true }] as const) {
-      const outcome = judged(403, verdict);
+    for (const classification of [
+      { kind: 'permanent' },
+      { kind: 'not_processed' },
+      { throttled: true },
+    ] as const) {
+      const outcome = classified(403, classification);
       expect(isSuccess(outcome, classify(outcome, call('GET'), options))).toBe(false);
     }
   });

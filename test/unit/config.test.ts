@@ -161,7 +161,7 @@ describe('a small file', () => {
             retryAfterMaxMs: 90_000,
             vetoHeaders: ['x-should-retry', 'stripe-should-retry'],
           },
-          inspection: { inspect: 'errors', rules: [] },
+          errorRules: { inspect: 'errors', rules: [] },
           resumeAttempts: 0,
           budget: { cap: 10, ratio: 1, refillPerSecond: 0.1 },
           breaker: {

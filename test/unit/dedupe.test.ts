@@ -5,7 +5,7 @@ import { RecordedBody } from '../../src/http/bodies/recorded-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { RECOGNISED } from '../../src/http/credentials.ts';
 import { identityOf } from '../../src/policies/dedupe/identity.ts';
-import { type Identity, ReplyStore, type StoredReply } from '../../src/policies/dedupe/store.ts';
+import { type Identity, DedupeStore, type StoredReply } from '../../src/policies/dedupe/store.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { StubBody, stubCall } from '../support/stub-call.ts';
 
@@ -69,7 +69,7 @@ test('of one operation at most one request runs, and all waiting requests contin
   });
   fc.assert(
     fc.property(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => {
-      const store = new ReplyStore({ windowMs: 1_000, maxReplyBytes: 1, memoryBytes: 10_000 }, () => 0);
+      const store = new DedupeStore({ windowMs: 1_000, maxReplyBytes: 1, memoryBytes: 10_000 }, () => 0);
       const running = new Map<string, Identity>();
       const stored = new Map<string, string>();
       for (const { id, payload, stores, ends } of steps) {

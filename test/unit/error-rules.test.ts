@@ -1,92 +1,97 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { inspectionOptions } from '../../src/config/resolve/error-rules.ts';
+import { errorRuleOptions } from '../../src/config/resolve/error-rules.ts';
 import { decoded } from '../../src/http/decoded.ts';
 import { matchesAny } from '../../src/http/wildcard.ts';
-import { Judge } from '../../src/policies/error-rules/rule-matcher.ts';
+import { RuleMatcher } from '../../src/policies/error-rules/rule-matcher.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 
 /** As a user writes it. */
-function judgeOf(rules: string, inspect = 'errors'): Judge {
+function matcherFor(rules: string, inspect = 'errors'): RuleMatcher {
   const text = `upstreams: { a: { url: https://a.example, errors: { inspect: ${inspect}, rules: [${rules}] } } }`;
   const loaded = loadConfig('config.yaml', {}, () => text);
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const inspection = loaded.config.upstreams[0]?.routes[0]?.settings.inspection;
-  return new Judge(inspection ?? inspectionOptions({}));
+  const errorRules = loaded.config.upstreams[0]?.routes[0]?.settings.errorRules;
+  return new RuleMatcher(errorRules ?? errorRuleOptions({}));
 }
 
 const head = (status: number, ...headers: string[]) => ({ status, headers });
-const nameBy = (judge: Judge, body: string, status = 400) => judge.byBody(head(status), body, NOW)?.name;
+const nameBy = (matcher: RuleMatcher, body: string, status = 400) =>
+  matcher.byBody(head(status), body, NOW)?.name;
 const waitBy = (wait: string, body: string, ...headers: string[]) =>
-  judgeOf(`{ status: 400, wait: ${wait} }`).byBody(head(400, ...headers), body, NOW)?.retryAfterMs;
+  matcherFor(`{ status: 400, wait: ${wait} }`).byBody(head(400, ...headers), body, NOW)?.retryAfterMs;
 
 describe('a rule fits', () => {
   test('by status: its own, or any from 400 on', () => {
-    const judge = judgeOf(
+    const matcher = matcherFor(
       '{ name: listed, status: [418, 420], means: retry }, { name: any, means: permanent }',
     );
-    expect(judge.byHead(head(420), NOW)).toMatchObject({ name: 'listed' });
-    expect(judge.byHead(head(500), NOW)).toMatchObject({ name: 'any' });
-    expect(judge.byHead(head(399), NOW)).toBeUndefined();
+    expect(matcher.byHead(head(420), NOW)).toMatchObject({ name: 'listed' });
+    expect(matcher.byHead(head(500), NOW)).toMatchObject({ name: 'any' });
+    expect(matcher.byHead(head(399), NOW)).toBeUndefined();
   });
 
   test('by all of its headers, in any letters, whatever stands around a star', () => {
-    const judge = judgeOf('{ headers: { X-Kind: [quota, "limit:*"], x-b: "*" }, means: permanent }');
-    expect(judge.byHead(head(429, 'x-kind', 'LIMIT:day', 'X-B', ''), NOW)).toBeDefined();
-    expect(judge.byHead(head(429, 'x-kind', ' quota ', 'X-B', '1'), NOW)).toBeDefined();
-    expect(judge.byHead(head(429, 'x-kind', 'quota'), NOW)).toBeUndefined();
-    expect(judge.byHead(head(429, 'x-kind', 'quotas', 'x-b', '1'), NOW)).toBeUndefined();
+    const matcher = matcherFor('{ headers: { X-Kind: [quota, "limit:*"], x-b: "*" }, means: permanent }');
+    expect(matcher.byHead(head(429, 'x-kind', 'LIMIT:day', 'X-B', ''), NOW)).toBeDefined();
+    expect(matcher.byHead(head(429, 'x-kind', ' quota ', 'X-B', '1'), NOW)).toBeDefined();
+    expect(matcher.byHead(head(429, 'x-kind', 'quota'), NOW)).toBeUndefined();
+    expect(matcher.byHead(head(429, 'x-kind', 'quotas', 'x-b', '1'), NOW)).toBeUndefined();
   });
 
   test('by what stands at its pointers: text, numbers and booleans, nothing else', () => {
-    const judge = judgeOf(
+    const matcher = matcherFor(
       '{ name: n, body: { /code: "20429" }, means: retry }, { name: b, body: { /ok: "false" }, means: retry }, { name: star, body: { /list/*/code: x }, means: retry }',
     );
-    expect(nameBy(judge, '{"code":20429}')).toBe('n');
-    expect(nameBy(judge, '{"code":"20429"}')).toBe('n');
-    expect(nameBy(judge, '{"ok":false}')).toBe('b');
-    expect(nameBy(judge, '{"list":[{"code":"y"},{"code":"X"}]}')).toBe('star');
+    expect(nameBy(matcher, '{"code":20429}')).toBe('n');
+    expect(nameBy(matcher, '{"code":"20429"}')).toBe('n');
+    expect(nameBy(matcher, '{"ok":false}')).toBe('b');
+    expect(nameBy(matcher, '{"list":[{"code":"y"},{"code":"X"}]}')).toBe('star');
     for (const other of ['{"code":[20429]}', '{"ok":null}', '{"list":{}}', '[]', 'null', 'no json', ''])
-      expect(nameBy(judge, other)).toBeUndefined();
+      expect(nameBy(matcher, other)).toBeUndefined();
   });
 
   test('by what is its own, not by what every object has', () => {
     expect(
-      nameBy(judgeOf('{ body: { /constructor/name: "*" }, means: retry }'), ', means: retry }'),
+      nameBy(matcherFor('{ body: { /constructor/name: "*" }, means: retry }'), ', means: retry }'),
     ).toBeUndefined();
   });
 
   test('by text anywhere in the body', () => {
-    const judge = judgeOf('{ name: slow, text: [<Code>SlowDown</Code>, <Code>Busy</Code>], means: retry }');
-    expect(nameBy(judge, '<Error><code>busy</code></Error>')).toBe('slow');
-    expect(nameBy(judge, '<Error><Code>Gone</Code></Error>')).toBeUndefined();
+    const matcher = matcherFor(
+      '{ name: slow, text: [<Code>SlowDown</Code>, <Code>Busy</Code>], means: retry }',
+    );
+    expect(nameBy(matcher, '<Error><code>busy</code></Error>')).toBe('slow');
+    expect(nameBy(matcher, '<Error><Code>Gone</Code></Error>')).toBeUndefined();
   });
 
   test('only as a whole, and the first of them counts', () => {
-    const judge = judgeOf(
+    const matcher = matcherFor(
       '{ name: both, body: { /a: x, /b: y }, means: retry }, { name: mixed, body: { /a: x }, text: zzz, means: retry }, { name: first, body: { /a: x }, means: retry }, { name: second, body: { /a: x }, means: retry }',
     );
-    expect(nameBy(judge, '{"a":"x","b":"y"}')).toBe('both');
-    expect(nameBy(judge, '{"a":"x","b":"zzz"}')).toBe('mixed');
-    expect(nameBy(judge, '{"a":"x"}')).toBe('first');
+    expect(nameBy(matcher, '{"a":"x","b":"y"}')).toBe('both');
+    expect(nameBy(matcher, '{"a":"x","b":"zzz"}')).toBe('mixed');
+    expect(nameBy(matcher, '{"a":"x"}')).toBe('first');
   });
 });
 
 describe('a body is asked for', () => {
-  const judge = judgeOf(
+  const matcher = matcherFor(
     '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, means: retry }',
   );
 
   test('only if a rule that matches so far needs it', () => {
-    expect(judge.byHead(head(503), NOW)).toBe('body');
-    expect(judge.byBody(head(503), '{"a":"y"}', NOW)?.name).toBe('head');
-    expect(judgeOf('{ status: 503, body: { /a: x }, means: retry }').byHead(head(500), NOW)).toBeUndefined();
+    expect(matcher.byHead(head(503), NOW)).toBe('body');
+    expect(matcher.byBody(head(503), '{"a":"y"}', NOW)?.name).toBe('head');
+    expect(
+      matcherFor('{ status: 503, body: { /a: x }, means: retry }').byHead(head(500), NOW),
+    ).toBeUndefined();
   });
 
   test('never where that is off: rules on the head alone are left', () => {
-    const off = judgeOf(
+    const off = matcherFor(
       '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, wait: /b }',
       'off',
     );
@@ -95,7 +100,7 @@ describe('a body is asked for', () => {
   });
 
   test('for a wait only where the head does not say it', () => {
-    const waits = judgeOf('{ status: 429, throttled: true, wait: /retry }');
+    const waits = matcherFor('{ status: 429, throttled: true, wait: /retry }');
     expect(waits.byHead(head(429), NOW)).toBe('body');
     expect(waits.byHead(head(429, 'Retry-After', '3'), NOW)).toMatchObject({ throttled: true });
   });
@@ -103,8 +108,8 @@ describe('a body is asked for', () => {
   test('of a success only with inspect: all, and only of JSON', () => {
     const rule = '{ name: hidden, status: 200, body: { /ok: "false" }, means: retry }';
     const json = head(200, 'content-type', 'application/vnd.api+json; charset=utf-8');
-    expect(judgeOf(rule).byHead(json, NOW)).toBeUndefined();
-    const all = judgeOf(rule, 'all');
+    expect(matcherFor(rule).byHead(json, NOW)).toBeUndefined();
+    const all = matcherFor(rule, 'all');
     expect(all.byHead(json, NOW)).toBe('body');
     expect(all.byHead(head(200, 'content-type', 'application/json'), NOW)).toBe('body');
     for (const type of ['text/event-stream', 'application/jsonl', 'application/json-seq', 'text/html'])
@@ -113,8 +118,8 @@ describe('a body is asked for', () => {
   });
 
   test('and where it could not be read, what needs it does not fit', () => {
-    expect(judge.byBody(head(503), undefined, NOW)?.name).toBe('head');
-    expect(judge.byBody(head(500), undefined, NOW)).toBeUndefined();
+    expect(matcher.byBody(head(503), undefined, NOW)?.name).toBe('head');
+    expect(matcher.byBody(head(500), undefined, NOW)).toBeUndefined();
   });
 });
 

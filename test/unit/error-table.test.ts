@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { RetryBudget } from '../../src/policies/retry/budget.ts';
 import { retry } from '../../src/policies/retry/retry.ts';
-import { Trip } from '../../src/policies/retry/backoff-interrupt.ts';
+import { BackoffInterrupt } from '../../src/policies/retry/backoff-interrupt.ts';
 import { ERROR_CODES, type ErrorCode, factsOf } from '../../src/proxy/error-table.ts';
 import {
   dependsOnProgress,
@@ -115,7 +115,7 @@ test.each<[ErrorCode, string]>([
     clock,
     random: () => 0,
     budget: new RetryBudget({ cap: 10, ratio: 1, refillPerSecond: 0 }),
-    trip: new Trip(() => undefined),
+    interrupt: new BackoffInterrupt(() => undefined),
     memory: new ByteBudget(0),
   });
   const call = stubCall();

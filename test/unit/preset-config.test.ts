@@ -204,6 +204,6 @@ test('the example in docs/configuration.md is valid', () => {
   const config = blocks.find((text) => text.includes('preset: ./search-api.yaml')) ?? '';
   const loaded = loadConfig('config.yaml', {}, (path) => (path === 'search-api.yaml' ? own : config));
   expect(loaded).toMatchObject({ ok: true, warnings: [] });
-  const rules = loaded.ok ? loaded.config.upstreams[1]?.routes[0]?.settings.inspection.rules : [];
+  const rules = loaded.ok ? loaded.config.upstreams[1]?.routes[0]?.settings.errorRules.rules : [];
   expect(rules?.map(({ name }) => name)).toEqual(['out_of_credit', 'busy']);
 });

@@ -6,7 +6,7 @@ import { routeValues } from '../../src/config/show/effective.ts';
 import { quotaReader } from '../../src/http/rate-limit.ts';
 import type { Reply } from '../../src/http/reply.ts';
 import { askedWaitMs } from '../../src/http/retry-after.ts';
-import { Judge } from '../../src/policies/error-rules/rule-matcher.ts';
+import { RuleMatcher } from '../../src/policies/error-rules/rule-matcher.ts';
 import { classify } from '../../src/policies/retry/classify.ts';
 import { PRESETS } from '../../src/presets/presets.ts';
 import { Router } from '../../src/routing/router.ts';
@@ -43,22 +43,22 @@ interface Seen {
 function outcome(preset: string, { status, headers = [], body = '', call = 'POST /x', keyed }: Seen): string {
   const [method = '', path = ''] = call.split(' ');
   const route = routeOf(load(preset), method, path);
-  const { retry, inspection } = route.settings;
+  const { retry, errorRules } = route.settings;
   const json = status < 400 ? ['content-type', 'application/json'] : [];
   const head = { status, headers: [...headers, ...json] };
-  const judge = new Judge(inspection);
-  const early = judge.byHead(head, NOW);
+  const matcher = new RuleMatcher(errorRules);
+  const early = matcher.byHead(head, NOW);
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  const verdict = early === 'body' ? judge.byBody(head, text, NOW) : early;
-  const reply: Pick<Reply, 'status' | 'headers' | 'verdict'> = {
+  const classification = early === 'body' ? matcher.byBody(head, text, NOW) : early;
+  const reply: Pick<Reply, 'status' | 'headers' | 'classification'> = {
     ...head,
-    ...(verdict !== undefined && { verdict }),
+    ...(classification !== undefined && { classification }),
   };
   const idempotencyKey = keyed === true || retry.idempotencyKey === 'inject' ? 'k' : undefined;
   const made = classify({ kind: 'reply', reply }, { method, idempotencyKey, safe: retry.safe }, retry, 1);
   const word = made.retry === 'yes' ? 'retry' : made.because;
   const wait = askedWaitMs(reply, NOW);
-  return [word, verdict?.name, verdict?.throttled === true ? 'throttled' : undefined, wait]
+  return [word, classification?.name, classification?.throttled === true ? 'throttled' : undefined, wait]
     .filter((part) => part !== undefined)
     .join(' ');
 }
@@ -492,12 +492,12 @@ describe('quotas in replies of each API', () => {
 test('200 with ratelimited is recognised with inspect: all', () => {
   const { settings } = routeOf(load('slack', ', errors: { inspect: all }'), 'POST', '/api/chat.postMessage');
   const head = { status: 200, headers: ['Content-Type', 'application/json; charset=utf-8'] };
-  const judge = new Judge(settings.inspection);
-  expect(judge.byHead(head, NOW)).toBe('body');
-  expect(judge.byBody(head, '{"ok":false,"error":"ratelimited"}', NOW)).toMatchObject({
+  const matcher = new RuleMatcher(settings.errorRules);
+  expect(matcher.byHead(head, NOW)).toBe('body');
+  expect(matcher.byBody(head, '{"ok":false,"error":"ratelimited"}', NOW)).toMatchObject({
     kind: 'not_processed',
   });
-  expect(judge.byBody(head, '{"ok":true}', NOW)).toBeUndefined();
+  expect(matcher.byBody(head, '{"ok":true}', NOW)).toBeUndefined();
 });
 
 describe.each(Object.entries(PRESETS))('%s', (name, preset) => {

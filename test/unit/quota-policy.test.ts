@@ -435,7 +435,7 @@ describe('what replies say', () => {
   test('an attempt that waits for a permit when a cooldown starts goes back to the front of the queue', async () => {
     const world = setUp();
     const held: Array<() => void> = [];
-    const throttling = { ...stubReply(429), verdict: PERMANENT };
+    const throttling = { ...stubReply(429), classification: PERMANENT };
     /** Lets one pass at a time, as a concurrency limit of one would. */
     const limited =
       (inner: Send): Send =>
@@ -515,7 +515,7 @@ describe('what replies say', () => {
     test('a cooldown that starts holds for it too', async () => {
       const world = await admitted(2);
       await world.letGo();
-      world.attempts[1]?.answer({ ...stubReply(429), verdict: PERMANENT });
+      world.attempts[1]?.answer({ ...stubReply(429), classification: PERMANENT });
       await settled();
       await world.letGo();
       expect([world.attempts.length, world.quota.waiting]).toEqual([2, 1]);
@@ -565,35 +565,37 @@ describe('what replies say', () => {
     expect(world.cooldowns.length).toBe(1);
   });
 
-  test.each<[string, { status: number; verdict?: object; headers?: RawHeaders }, CooldownCause | undefined]>([
+  test.each<
+    [string, { status: number; classification?: object; headers?: RawHeaders }, CooldownCause | undefined]
+  >([
     ['503 with Retry-After', { status: 503, headers: ['Retry-After', '3'] }, undefined],
     ['503 without', { status: 503, headers: [] }, undefined],
     ['529 with Retry-After', { status: 529, headers: ['Retry-After', '3'] }, undefined],
     [
       '503 for which a rule knows no more than the wait',
-      { status: 503, verdict: { throttled: false, retryAfterMs: 3_000 }, headers: [] },
+      { status: 503, classification: { throttled: false, retryAfterMs: 3_000 }, headers: [] },
       undefined,
     ],
     [
       'a 503 that a rule calls throttled',
-      { status: 503, verdict: { throttled: true }, headers: ['Retry-After', '3'] },
+      { status: 503, classification: { throttled: true }, headers: ['Retry-After', '3'] },
       'retry_after',
     ],
     ['429 without', { status: 429, headers: [] }, 'throttled'],
     ['Retry-After: 0 says nothing', { status: 429, headers: ['Retry-After', '0'] }, 'throttled'],
     [
       'a 429 that is none, by a rule of the API',
-      { status: 429, verdict: { throttled: false, kind: 'retry' }, headers: [] },
+      { status: 429, classification: { throttled: false, kind: 'retry' }, headers: [] },
       undefined,
     ],
     [
       'a 200 that is one, by a rule of the API',
-      { status: 200, verdict: { throttled: true, retryAfterMs: 700 }, headers: [] },
+      { status: 200, classification: { throttled: true, retryAfterMs: 700 }, headers: [] },
       'retry_after',
     ],
     [
       'a quota that no waiting brings back',
-      { status: 429, verdict: { throttled: true, kind: 'permanent' }, headers: ['Retry-After', '1'] },
+      { status: 429, classification: { throttled: true, kind: 'permanent' }, headers: ['Retry-After', '1'] },
       'permanent',
     ],
     [
@@ -601,15 +603,21 @@ describe('what replies say', () => {
       { status: 403, headers: ['Retry-After', '3'] },
       undefined,
     ],
-  ])('%s', async (_, { status, verdict, headers }, cause) => {
+  ])('%s', async (_, { status, classification, headers }, cause) => {
     const world = setUp();
     for (const index of [0, 1]) {
       void world.send(stubCall());
       await settled();
       world.attempts[index]?.answer({
         ...stubReply(status, headers),
-        ...(verdict && {
-          verdict: { name: 'rule', kind: undefined, retryAfterMs: undefined, throttled: false, ...verdict },
+        ...(classification && {
+          classification: {
+            name: 'rule',
+            kind: undefined,
+            retryAfterMs: undefined,
+            throttled: false,
+            ...classification,
+          },
         }),
       });
       await settled();

@@ -30,7 +30,7 @@ const refused: Failed['outcome'] = {
 function failed(changes: Partial<Failed> = {}): Failed {
   return {
     outcome: answered(502),
-    verdict: { retry: 'yes', transparent: false, overloaded: false, reason: 'status_502' },
+    decision: { retry: 'yes', transparent: false, overloaded: false, reason: 'status_502' },
     attempt: 1,
     previousMs: 0,
     replayable: true,
@@ -58,7 +58,7 @@ describe('the step after a failed attempt', () => {
 
   test('waits as long as the upstream asks, a little spread, and then costs half', () => {
     const step = nextStep(
-      failed({ outcome: answered(503, 'retry-after', '20'), verdict: overloaded }),
+      failed({ outcome: answered(503, 'retry-after', '20'), decision: overloaded }),
       options,
       half,
     );
@@ -66,7 +66,7 @@ describe('the step after a failed attempt', () => {
   });
 
   test('costs nothing where nothing had been sent', () => {
-    expect(nextStep(failed({ outcome: refused, verdict: transparent }), options, half)).toMatchObject({
+    expect(nextStep(failed({ outcome: refused, decision: transparent }), options, half)).toMatchObject({
       cost: 0,
       reason: 'connection_refused',
     });
@@ -75,7 +75,7 @@ describe('the step after a failed attempt', () => {
   test.each([
     ['attempts', failed({ attempt: 3 })],
     ['body_not_replayable', failed({ replayable: false })],
-    ['retry_after_too_long', failed({ outcome: answered(503, 'retry-after', '3600'), verdict: overloaded })],
+    ['retry_after_too_long', failed({ outcome: answered(503, 'retry-after', '3600'), decision: overloaded })],
     ['deadline', failed({ now: 59_900 })],
   ] as const)('is the end because of %s', (because, end) => {
     expect(nextStep(end, options, half)).toEqual({ kind: 'stop', because });

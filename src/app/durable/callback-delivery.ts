@@ -218,10 +218,10 @@ function classifyResult(
     if (status === 410) return { kind: 'stop', because: 'not_retryable' };
   }
   const reason = outcome.kind === 'reply' ? (`status_${outcome.reply.status}` as const) : outcome.error.code;
-  const verdict = { retry: 'yes', transparent: false, overloaded: false, reason } as const;
+  const decision = { retry: 'yes', transparent: false, overloaded: false, reason } as const;
   const now = { wallNow: result.now, deadline: result.deadlineAt };
   return nextStep(
-    { ...result, ...now, verdict, replayable: true },
+    { ...result, ...now, decision, replayable: true },
     { ...rules, retryAfterMaxMs: Number.POSITIVE_INFINITY },
     random,
   );

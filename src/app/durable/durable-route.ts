@@ -78,16 +78,16 @@ function classifyResult(
 ): Classification {
   const { outcome, method, repeatable, attempt } = result;
   const call = { method, safe: rules.safe, idempotencyKey: repeatable ? '' : undefined };
-  const verdict = classify(outcome, call, rules, attempt);
-  if (isSuccess(outcome, verdict)) budget.deposit();
-  if (verdict.retry === 'yes')
+  const decision = classify(outcome, call, rules, attempt);
+  if (isSuccess(outcome, decision)) budget.deposit();
+  if (decision.retry === 'yes')
     return nextStep(
-      { ...result, verdict, replayable: true, deadline: result.deadlineAt, wallNow: result.now },
+      { ...result, decision, replayable: true, deadline: result.deadlineAt, wallNow: result.now },
       rules,
       random,
     );
-  if (verdict.because === 'success') return { kind: 'success' };
-  return { kind: 'stop', because: STOPS[verdict.because] };
+  if (decision.because === 'success') return { kind: 'success' };
+  return { kind: 'stop', because: STOPS[decision.because] };
 }
 
 const STOPS = {

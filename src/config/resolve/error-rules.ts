@@ -1,5 +1,5 @@
 import { parsePointer } from '../../http/json-pointer.ts';
-import type { ErrorRule, InspectionOptions } from '../../policies/error-rules/options.ts';
+import type { ErrorRule, ErrorRuleOptions } from '../../policies/error-rules/options.ts';
 import type { ErrorsInput, RuleInput } from '../keys/errors.ts';
 import { formatPath, type Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
@@ -55,10 +55,10 @@ function needed({ status, body, text }: Rule): Inspect | undefined {
 }
 
 /** Error rules as options of the policy. */
-export function inspectionOptions({
+export function errorRuleOptions({
   inspect,
   rules = [],
-}: Complete<ErrorsInput> | ErrorsInput): InspectionOptions {
+}: Complete<ErrorsInput> | ErrorsInput): ErrorRuleOptions {
   return { inspect: inspect ?? 'errors', rules: rules.map(ruleOf) };
 }
 

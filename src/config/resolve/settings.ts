@@ -6,7 +6,7 @@ import type { BackoffOptions, RetryOptions } from '../../policies/retry/options.
 import type { OverrideLimits } from '../../proxy/overrides.ts';
 import type { RouteSettings } from '../config.ts';
 import { quotaFormats } from '../keys/quota-formats.ts';
-import { inspectionOptions } from './error-rules.ts';
+import { errorRuleOptions } from './error-rules.ts';
 import { fallbackOptions } from './fallback.ts';
 import type { Settings } from './context.ts';
 import { hedgeOptions } from './hedge.ts';
@@ -21,7 +21,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     totalTimeoutMs: timeouts.total,
     maxReplayBytes: request.max_replay,
     retry: retryOptions(retry),
-    inspection: inspectionOptions(errors),
+    errorRules: errorRuleOptions(errors),
     resumeAttempts: resume.attempts,
     budget: { cap: retry.budget.cap, ratio: retry.budget.ratio, refillPerSecond: retry.budget.refill },
     breaker: breakerOptions(breaker),

@@ -2,14 +2,14 @@ import type { BreakerCause, BreakerState } from '../../proxy/events.ts';
 import type { Random } from '../../runtime/random.ts';
 import { FailureRun } from './failure-run.ts';
 import type { BreakerOptions } from './options.ts';
-import { type FailureDetail, type Judge, Permit, type Verdict } from './permit.ts';
+import { type FailureDetail, type PermitIssuer, Permit, type PermitResult } from './permit.ts';
 import { probeWaitMs } from './probe-wait.ts';
 import { OutcomeWindow } from './window.ts';
 
-/** What a breaker tells about itself. */
+/** Receives the changes of a breaker. */
 export interface BreakerObserver {
   changed(from: BreakerState, to: BreakerState, cause: BreakerCause): void;
-  /** A result came from before the last change, and was not counted. */
+  /** A result was ignored, because its permit was issued before the last change. */
   stale(): void;
 }
 
@@ -18,11 +18,11 @@ export interface BreakerObserver {
  * - open → half_open: `wait_over`
  * - half_open → closed: `probes_succeeded`
  * - half_open → open: `probe_failed`, `probe_hung`
- * - open → half_open: `probe_answered`, by a probe that was taken for hung, or by an attempt whose silence helped to open it
+ * - open → half_open: `probe_answered`, by a probe that seemed to hang, or by an attempt whose silence helped to open it
  * - any → closed or open, and forced → closed: `forced`
  *
- * `since` is the beginning of the outage; only closing ends it. `until` is Infinity where an operator forced it.
- * `successes` counts good probes in a row. A probe that hangs changes nothing about it, for it may still be answered.
+ * `since` is the start of the outage, which only closing ends. `until` is Infinity if an operator forced the state.
+ * `successes` counts successful probes in a row. A probe that hangs does not reset it, because it may still be answered.
  */
 type State = { readonly name: 'closed' } | Open | HalfOpen;
 
@@ -36,24 +36,24 @@ interface Open {
 interface HalfOpen {
   readonly name: 'half_open';
   readonly since: number;
-  /** Those without a verdict. */
+  /** Probes without a result. */
   readonly probes: readonly Permit[];
-  /** Of the newest. */
+  /** When the lease of the newest probe ends. */
   readonly leaseEndsAt: number;
   readonly successes: number;
 }
 
-interface Ended {
-  readonly verdict: Verdict;
+interface ProbeEnd {
+  readonly result: PermitResult;
   readonly now: number;
 }
 
-/** How long a probe may go without a verdict before another is sent, where nobody says what is usual. */
+/** The default lease: after this time without a result of a probe, another probe is sent. */
 const PROBE_LEASE_MS = 2_000;
 
 /**
- * A circuit breaker without I/O or timers: ask for a permit, then say how it went. What time brings about it
- * catches up with when asked, as of the moment it was due; asking oneself changes nothing.
+ * A circuit breaker without I/O or timers: take a permit for each attempt and report its result. Changes that are due by time
+ * happen with the next call of a method, as of the moment when they were due.
  */
 export class Breaker {
   readonly #options: BreakerOptions;
@@ -62,7 +62,7 @@ export class Breaker {
   readonly #window: OutcomeWindow;
   readonly #run = new FailureRun();
   #state: State = { name: 'closed' };
-  /** Counts changes of state, so that a late answer can be told from a present one. */
+  /** Counts changes of state, so that late results can be recognized. */
   #epoch = 0;
   #forced = false;
 
@@ -73,7 +73,7 @@ export class Breaker {
     this.#window = new OutcomeWindow(options.windowMs);
   }
 
-  /** True while an operator holds the state. */
+  /** True while an operator forces the state. */
   get forced(): boolean {
     return this.#forced;
   }
@@ -83,7 +83,7 @@ export class Breaker {
     return this.#state.name;
   }
 
-  /** When it makes sense to ask again; 0 when a permit can be had now. */
+  /** Milliseconds after which a permit may be available; 0 if one is available now. */
   retryAfterMs(now: number): number {
     this.#advance(now);
     const { minWaitMs, maxWaitMs } = this.#options;
@@ -99,25 +99,25 @@ export class Breaker {
   }
 
   /**
-   * A permit to be settled exactly once, or undefined: the upstream must not be touched. A probe without a verdict after
-   * `leaseMs` is followed by another.
+   * A permit, whose result must be reported; undefined: nothing must be sent to the upstream. Another probe follows a probe
+   * without a result after `leaseMs`.
    */
   tryAcquire(now: number, leaseMs: number = PROBE_LEASE_MS): Permit | undefined {
     this.#advance(now);
     const state = this.#state;
-    if (state.name === 'closed') return new Permit(this.#judge, this.#epoch, now);
+    if (state.name === 'closed') return new Permit(this.#issuer, this.#epoch, now);
     if (state.name === 'open' || !this.#hasRoom(state)) return undefined;
-    const probe = new Permit(this.#judge, this.#epoch, now, state.since);
+    const probe = new Permit(this.#issuer, this.#epoch, now, state.since);
     this.#become({ ...state, probes: [...state.probes, probe], leaseEndsAt: now + leaseMs });
     return probe;
   }
 
-  /** The first probe goes alone. Once one is answered well, the others that are needed go beside each other. */
+  /** The first probe runs alone. After one success, the other required probes run at the same time. */
   #hasRoom({ probes, successes }: HalfOpen): boolean {
     return probes.length < (successes === 0 ? 1 : this.#options.probes - successes);
   }
 
-  /** `open` and `closed` hold until `auto`, which starts anew as closed: what was seen before says little. */
+  /** `open` and `closed` hold until `auto`, which starts closed with empty counts: older results say little. */
   force(to: 'open' | 'closed' | 'auto', now: number): void {
     if (to === 'auto' && !this.#forced) return;
     this.#forced = to !== 'auto';
@@ -127,7 +127,7 @@ export class Breaker {
     else this.#become({ name: 'closed' }, 'forced');
   }
 
-  /** Does what time alone brings about. */
+  /** Makes the changes that are due by time. */
   #advance(now: number): void {
     const state = this.#state;
     if (state.name === 'closed') return;
@@ -137,30 +137,30 @@ export class Breaker {
     }
     const newest = state.probes.at(-1);
     if (newest === undefined || now <= state.leaseEndsAt) return;
-    // A body may take longer than a lease, and holding the place until its end would keep a well upstream closed off.
+    // A body may take longer than a lease. Waiting for its end would block calls to a healthy upstream.
     const answered = state.probes.find((probe) => probe.answered);
     if (answered === undefined) this.#probeHung(state, newest);
     else answered.succeed(now);
     this.#advance(now);
   }
 
-  readonly #settle: Judge['settle'] = (permit, verdict, now, failure) => {
+  readonly #settle: PermitIssuer['settle'] = (permit, result, now, failure) => {
     const state = this.#state;
-    // A probe is heard for as long as its outage lasts, even if it was taken for hung.
-    const heard = state.name !== 'closed' && permit.probeOf === state.since;
-    if (heard && !this.#forced) return this.#probeEnded(state, permit, { verdict, now });
+    // The result of a probe counts as long as its outage lasts, even if the probe seemed to hang.
+    const counts = state.name !== 'closed' && permit.probeOf === state.since;
+    if (counts && !this.#forced) return this.#probeEnded(state, permit, { result, now });
     if (permit.epoch !== this.#epoch) {
-      if (verdict !== 'ignored') this.#observer.stale();
-    } else if (!this.#forced && verdict !== 'ignored') {
+      if (result !== 'ignored') this.#observer.stale();
+    } else if (!this.#forced && result !== 'ignored') {
       this.#record(now, this.#isSlow(permit.latencyMs(now)), failure);
     }
   };
 
   /**
-   * An attempt that counts as a failure because of its silence has been answered well. It now counts as a success. If its silence
-   * helped to open the breaker, it counts as a successful probe: the upstream is slow, and not down.
+   * An attempt that was counted as failed because of its silence has succeeded. It is no longer a failure. If its silence helped
+   * to open the breaker, it counts as a successful probe: the upstream is slow, not down.
    */
-  readonly #redeem: Judge['redeem'] = (permit, failedAt, now) => {
+  readonly #redeem: PermitIssuer['redeem'] = (permit, failedAt, now) => {
     const state = this.#state;
     if (this.#forced) return this.#observer.stale();
     if (state.name !== 'closed' && failedAt <= state.since)
@@ -170,14 +170,14 @@ export class Breaker {
     this.#run.clear();
   };
 
-  readonly #judge: Judge = { settle: this.#settle, redeem: this.#redeem };
+  readonly #issuer: PermitIssuer = { settle: this.#settle, redeem: this.#redeem };
 
-  #probeEnded(state: Open | HalfOpen, permit: Permit, { verdict, now }: Ended): void {
-    const good = verdict === 'success' && !this.#isSlow(permit.latencyMs(now));
+  #probeEnded(state: Open | HalfOpen, permit: Permit, { result, now }: ProbeEnd): void {
+    const good = result === 'success' && !this.#isSlow(permit.latencyMs(now));
     if (good) return this.#probeSucceeded(state, permit);
-    // Of one that hung, silence has been counted.
+    // The silence of a probe that hung was counted already.
     if (state.name !== 'half_open' || !state.probes.includes(permit)) return;
-    if (verdict === 'ignored') this.#become({ ...state, probes: without(state.probes, permit) });
+    if (result === 'ignored') this.#become({ ...state, probes: without(state.probes, permit) });
     else this.#open(now, 'probe_failed');
   }
 
@@ -215,7 +215,7 @@ export class Breaker {
     this.#become({ ...state, probes: without(state.probes, permit), successes });
   }
 
-  /** The wait for the next probe counts from the beginning of the one that hangs, which is a wait too. */
+  /** The wait for the next probe starts with the probe that hangs, because that time is a wait too. */
   #probeHung({ since, leaseEndsAt, successes }: HalfOpen, { startedAt }: Permit): void {
     const wait = probeWaitMs(startedAt - since, this.#options, this.#random);
     const until = Math.max(leaseEndsAt, startedAt + wait);
@@ -232,7 +232,7 @@ export class Breaker {
     this.#become({ name: 'open', since, until: now + wait, successes: 0 }, cause);
   }
 
-  /** The only way to a new state. A new name begins a new epoch, and needs a cause. */
+  /** Every change of state happens here. A new name starts a new epoch and needs a cause. */
   #become(next: State, cause?: BreakerCause): void {
     const from = this.#state.name;
     this.#state = next;
@@ -242,7 +242,7 @@ export class Breaker {
   }
 }
 
-const SUCCESS = (now: number): Ended => ({ verdict: 'success', now });
+const SUCCESS = (now: number): ProbeEnd => ({ result: 'success', now });
 
 function without(probes: readonly Permit[], ended: Permit): readonly Permit[] {
   return probes.filter((probe) => probe !== ended);

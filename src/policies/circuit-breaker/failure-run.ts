@@ -1,14 +1,13 @@
-/** A run proves an outage only when it lasts this long: ten attempts of one burst may share one hiccup. */
+/** The shortest run that shows an outage: ten attempts of one burst may fail for one brief cause. */
 const MIN_SPAN_MS = 1_000;
 
 /**
- * A run does not survive a longer gap between two failures. It must be well above a minute, so that an upstream called
- * once a minute still has a run, and well below an hour, so that failures of another hour do not condemn the first
- * failure after it: nothing is known about the time between.
+ * The longest gap between two failures of a run. It is well above a minute, so that an upstream called once a minute can have a
+ * run. It is well below an hour, because nothing is known about the time between two distant failures.
  */
 const MAX_GAP_MS = 5 * 60_000;
 
-/** Failures in a row, whatever the rate of traffic: what a window of some seconds cannot see. */
+/** Counts failures in a row at any rate of calls. A window of some seconds cannot show them if calls are rare. */
 export class FailureRun {
   #failures = 0;
   #connectFailures = 0;

@@ -1,18 +1,18 @@
 export interface BreakerOptions {
-  /** `shadow` reports what it would have done and lets everything pass. */
+  /** `shadow` lets every call pass and reports the refusals that `enforce` would make. */
   readonly mode: 'enforce' | 'shadow' | 'off';
   readonly windowMs: number;
-  /** Fewer attempts than this in the window prove nothing. */
+  /** The fewest attempts in the window for which its rates count. */
   readonly minRequests: number;
-  /** Share of failures in the window that opens, 0 < rate ≤ 1. */
+  /** The share of failures in the window that opens the breaker, 0 < rate ≤ 1. */
   readonly failureRate: number;
-  /** Calls that took longer than `durationMs` to their head open it too, at `rate`. */
+  /** The share of attempts with more than `durationMs` to their head that opens the breaker. */
   readonly slow: { readonly durationMs: number; readonly rate: number } | undefined;
-  /** Failures in a row to connect (DNS, TCP, TLS) that open. */
+  /** The number of failures to connect in a row (DNS, TCP, TLS) that opens the breaker. */
   readonly connectFailures: number;
-  /** Failures in a row that open, once they span at least a second: for upstreams called once a minute. */
+  /** The number of failures in a row, over a second or more, that opens the breaker. For upstreams with few calls. */
   readonly consecutiveFailures: number;
-  /** Successful probes in a row that close. */
+  /** The number of successful probes in a row that closes the breaker. */
   readonly probes: number;
   /** The wait before a probe is this share of the outage's age … */
   readonly waitRatio: number;

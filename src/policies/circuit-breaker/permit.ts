@@ -1,31 +1,31 @@
-export type Verdict = 'success' | 'failure' | 'ignored';
+export type PermitResult = 'success' | 'failure' | 'ignored';
 
 export interface FailureDetail {
   /** No connection came about: DNS, TCP or TLS. */
   readonly connect?: boolean;
 }
 
-/** Whoever gave a permit hears what becomes of it. */
-export interface Judge {
-  /** The permit's first verdict. */
-  readonly settle: (permit: Permit, verdict: Verdict, now: number, failure?: FailureDetail) => void;
-  /** It was settled as failed at `failedAt` because of its silence, and has been answered well since. */
+/** The breaker that issued a permit. It receives the result. */
+export interface PermitIssuer {
+  /** Receives the first result of a permit. */
+  readonly settle: (permit: Permit, result: PermitResult, now: number, failure?: FailureDetail) => void;
+  /** The permit failed at `failedAt` because of its silence, and its attempt has succeeded since. */
   readonly redeem: (permit: Permit, failedAt: number, now: number) => void;
 }
 
-/** Leave to send one attempt, given in one epoch of a breaker. Settling it twice is harmless: only the first counts. */
+/** The permission to send one attempt, issued in one epoch of a breaker. Only the first result counts. */
 export class Permit {
   readonly epoch: number;
   readonly startedAt: number;
-  /** The beginning of the outage whose end it tests; undefined: it is no probe. */
+  /** The start of the outage that it probes; undefined if it is no probe. */
   readonly probeOf: number | undefined;
-  readonly #judge: Judge;
+  readonly #issuer: PermitIssuer;
   #headAt: number | undefined;
   #settled = false;
   #suspectedAt: number | undefined;
 
-  constructor(judge: Judge, epoch: number, startedAt: number, probeOf?: number) {
-    this.#judge = judge;
+  constructor(issuer: PermitIssuer, epoch: number, startedAt: number, probeOf?: number) {
+    this.#issuer = issuer;
     this.epoch = epoch;
     this.startedAt = startedAt;
     this.probeOf = probeOf;
@@ -35,41 +35,41 @@ export class Permit {
     return this.probeOf !== undefined;
   }
 
-  /** A good head has come; the body may still spoil it. */
+  /** A good head has arrived; the body may still fail. */
   get answered(): boolean {
     return this.#headAt !== undefined;
   }
 
-  /** From the start to the head, or to `now` without one. */
+  /** Milliseconds from the start to the head, or to `now` without a head. */
   latencyMs(now: number): number {
     return (this.#headAt ?? now) - this.startedAt;
   }
 
-  /** Notes a good head whose body is still to come: latency ends here, and a probe no longer counts as hung. */
+  /** Call for a good head whose body is still to come. Its latency ends here, and a probe no longer counts as hung. */
   answer(now: number): void {
     this.#headAt = now;
   }
 
   succeed(now: number): void {
-    if (this.#first()) this.#judge.settle(this, 'success', now);
-    else if (this.#suspectedAt !== undefined) this.#judge.redeem(this, this.#suspectedAt, now);
+    if (this.#first()) this.#issuer.settle(this, 'success', now);
+    else if (this.#suspectedAt !== undefined) this.#issuer.redeem(this, this.#suspectedAt, now);
     this.#suspectedAt = undefined;
   }
 
   fail(now: number, failure: FailureDetail = {}): void {
-    if (this.#first()) this.#judge.settle(this, 'failure', now, failure);
+    if (this.#first()) this.#issuer.settle(this, 'failure', now, failure);
   }
 
-  /** It is suspected to hang, and counts as failed unless it is answered well later. A probe has its lease instead. */
+  /** Call if the attempt seems to hang. It counts as failed unless it succeeds later. For a probe the lease does this. */
   suspect(now: number): void {
     if (this.probe || this.#settled) return;
     this.fail(now);
     this.#suspectedAt = now;
   }
 
-  /** Counts for neither side (the client left, say); a probe gives its place back. */
+  /** Call for a result that says nothing, for example if the client left. Another probe may follow. */
   ignore(now: number): void {
-    if (this.#first()) this.#judge.settle(this, 'ignored', now);
+    if (this.#first()) this.#issuer.settle(this, 'ignored', now);
   }
 
   #first(): boolean {

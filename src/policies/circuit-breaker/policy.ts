@@ -14,7 +14,7 @@ export interface CircuitBreakerOptions {
   readonly clock: Clock;
 }
 
-/** Refuses attempts while `breaker` is open and tells it how the others went; in shadow mode it only says so. */
+/** Refuses attempts with `breaker_open` while `breaker` is open, and reports results to it. Shadow mode only notes refusals. */
 export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreakerOptions): Policy {
   const shadow = mode === 'shadow';
   return (next) => async (call, attempt) => {
@@ -44,7 +44,7 @@ export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreaker
   };
 }
 
-/** A healthy upstream answers a probe within this many times the usual. If not, another probe costs it little. */
+/** A healthy upstream answers a probe within this multiple of the usual time. Otherwise another probe costs it little. */
 const LEASE_FACTOR = 2;
 const MIN_LEASE_MS = 500;
 const MAX_LEASE_MS = 2_000;
@@ -54,13 +54,13 @@ function probeLeaseMs(watch: AttemptWatch | undefined): number {
   return Math.min(MAX_LEASE_MS, Math.max(MIN_LEASE_MS, LEASE_FACTOR * usualMs));
 }
 
-interface Judged {
+interface AttemptContext {
   readonly watch: AttemptWatch | undefined;
   readonly now: number;
 }
 
-/** A bug of ours (anything but a ProxyError) is not held against the upstream, nor may it keep a probe's place. */
-function settleError(permit: Permit, error: unknown, { watch, now }: Judged): void {
+/** A bug in this proxy (any error but a ProxyError) does not count against the upstream, and ends a probe. */
+function settleError(permit: Permit, error: unknown, { watch, now }: AttemptContext): void {
   if (watch?.saysNothing(error) === true) return permit.ignore(now);
   if (error instanceof ProxyError && (blamesUpstream(error) || watch?.ranOut(error) === true)) {
     permit.fail(now, { connect: isConnectFailure(error) });
@@ -76,18 +76,18 @@ function settleReply(
 ): void {
   const now = clock.now();
   // A rate limit is about the caller, whatever its status.
-  if (isUnwell(reply.status) && reply.verdict?.throttled !== true) return permit.fail(now);
+  if (isUnwell(reply.status) && reply.classification?.throttled !== true) return permit.fail(now);
   if (isOpenEnded(reply)) return permit.succeed(now);
   permit.answer(now);
   reply.body.onEnd((end) => {
     if (end !== 'broken') permit.succeed(clock.now());
-    // Nothing on our side but the client's leaving ends a call after its head; what is left is the upstream's doing.
+    // After the head, only the client's leaving ends a call on this side. Every other broken body counts against the upstream.
     else if (attempt.signal.aborted) permit.ignore(clock.now());
     else permit.fail(clock.now());
   });
 }
 
-/** A body of unknown length may be a stream that lasts for hours: no verdict can wait for its end. */
+/** A body of unknown length may be a stream that lasts for hours, so the result cannot wait for its end. */
 function isOpenEnded({ headers }: Reply): boolean {
   if (headerOf(headers, 'content-length') === undefined) return true;
   return headerOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true;

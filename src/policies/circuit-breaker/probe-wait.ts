@@ -2,10 +2,11 @@ import type { Random } from '../../runtime/random.ts';
 import type { BreakerOptions } from './options.ts';
 
 /**
- * The wait before the next probe, proportional to the age of the outage: a short fault is left soon, a long one is
- * asked about rarely, and what is lost after the end of either is at most about `waitRatio` of its length. ±20 % keeps many
- * proxies apart. A Retry-After does not lengthen it: it is an estimate (RFC 9110 §10.2.3) that is often too long by a minute, and a
- * probe is a call that the upstream would otherwise get anyway, with all the others.
+ * Milliseconds until the next probe, proportional to the age of the outage. A short outage is left soon, and a long one is
+ * probed rarely. The time lost after its end is about `waitRatio` of its length at most. ±20 % spreads many proxies.
+ *
+ * A Retry-After does not lengthen the wait. It is an estimate (RFC 9110 §10.2.3) and often too long by a minute, and a probe is
+ * only one of the calls that the upstream would get without a breaker.
  */
 export function probeWaitMs(
   outageAgeMs: number,

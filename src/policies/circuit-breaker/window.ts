@@ -1,16 +1,16 @@
-/** Buckets in a window. What falls out of it does so in tenths, so it covers between 9/10 and all of `windowMs`. */
+/** Buckets in a window. It moves by one bucket, so it covers between 9/10 and all of `windowMs`. */
 const BUCKETS = 10;
 
 /**
- * How attempts went during the last `windowMs`, in a ring of ten buckets anchored on multiples of `windowMs / 10`.
- * Recording and rolling cost the same after a year without traffic as after a millisecond.
+ * The outcomes of attempts during the last `windowMs`, in a ring of ten buckets at multiples of `windowMs / 10`. Recording
+ * costs the same after a year without calls as after a millisecond.
  */
 export class OutcomeWindow {
   readonly #bucketMs: number;
   readonly #attempts = new Uint32Array(BUCKETS);
   readonly #failures = new Uint32Array(BUCKETS);
   readonly #slow = new Uint32Array(BUCKETS);
-  /** Number of the newest bucket, counted from time 0; an integer, so that no error adds up. */
+  /** Number of the newest bucket, counted from time 0. An integer, so that no rounding error accumulates. */
   #newest = 0;
   #total = { attempts: 0, failures: 0, slow: 0 };
 
@@ -39,7 +39,7 @@ export class OutcomeWindow {
     }
   }
 
-  /** A failure that was recorded at `recordedAt` was none after all. */
+  /** Removes a failure that was recorded at `recordedAt`, because it has succeeded since. */
   redeem(recordedAt: number, now: number): void {
     this.roll(now);
     const bucket = Math.floor(recordedAt / this.#bucketMs);
@@ -48,7 +48,7 @@ export class OutcomeWindow {
     this.#total.failures--;
   }
 
-  /** Drops what is too old at `now`. */
+  /** Drops the buckets that are too old at `now`. */
   roll(now: number): void {
     const newest = Math.floor(now / this.#bucketMs);
     const passed = newest - this.#newest;

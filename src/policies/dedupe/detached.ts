@@ -14,15 +14,15 @@ export interface DetachedOptions {
   readonly maxReplyBytes: number;
   readonly memory: ByteBudget;
   readonly retried: ReadonlySet<number>;
-  /** Holds the call's signal as long as it runs. */
+  /** Contains the call's signal while the call runs. */
   readonly running: Set<Abort>;
-  /** Called once: with the reply if it was final, whole and small enough. */
+  /** Called once: with the reply if it is final, complete and small enough, otherwise with undefined. */
   readonly onDone: (reply: StoredReply | undefined) => void;
 }
 
 /**
- * Sends a call that goes on when its client leaves, for as long as its reply may be kept for the client's next try; all other
- * reasons to end it hold.
+ * Sends a call that goes on when its client leaves, as long as its reply may be stored for the client's next try. Every other
+ * abort still ends it.
  */
 export async function sendDetached(
   next: Send,
@@ -36,7 +36,7 @@ export async function sendDetached(
   const follow = () => {
     if (client.aborted && !(detached && hasLeft(client.reason))) work.abort(client.reason as Error);
   };
-  // There is nothing left that the client may come back for.
+  // The reply will not be stored, so the client's leaving ends the call again.
   const attach = () => {
     detached = false;
     follow();
@@ -75,13 +75,13 @@ export async function sendDetached(
 const hasLeft = (reason: Error | undefined): boolean =>
   reason instanceof ProxyError && reason.code === 'client_gone';
 
-/** Whether a repeat of the request could only do harm: this upstream has processed it, with or without success. */
-function isFinal({ origin, status, verdict }: Reply, retried: ReadonlySet<number>): boolean {
+/** Whether the upstream has processed the request, with or without success, so that a repeat must not be sent. */
+function isFinal({ origin, status, classification }: Reply, retried: ReadonlySet<number>): boolean {
   if (origin !== undefined || !isSettled(status) || retried.has(status)) return false;
-  return verdict === undefined || (verdict.kind === undefined && !verdict.throttled);
+  return classification === undefined || (classification.kind === undefined && !classification.throttled);
 }
 
-/** An upstream that keeps replies itself says so too; once is enough. */
+/** Removes the upstream's own mark of a replayed reply, because the stored reply gets one when it is replayed. */
 function withoutReplayed(headers: RawHeaders): RawHeaders {
   return withoutFields(headers, (name) => name === 'idempotent-replayed');
 }

@@ -4,8 +4,8 @@ import type { Call } from '../../proxy/call.ts';
 import type { Identity } from './store.ts';
 
 /**
- * Whose operation this is and what it does. Callers are told apart by their credentials and accounts, under `secret`, so that
- * nothing that is kept says what these were; two that share them share their keys, as they do at the upstream.
+ * Identifies the operation of a request and its payload. Callers are distinguished by credentials and accounts, hashed with
+ * `secret`, so that no credential is stored. Callers with the same credentials share their keys, as they do at the upstream.
  */
 export function identityOf(
   call: Call,

@@ -1,8 +1,8 @@
 export interface DedupeOptions {
-  /** How long a reply answers repeats of its request; undefined: not at all. */
+  /** How long a reply is stored for repeats of its request, in milliseconds; undefined: deduplication is off. */
   readonly windowMs: number | undefined;
-  /** A larger reply is not kept. */
+  /** A larger reply is not stored. */
   readonly maxReplyBytes: number;
-  /** All kept replies together. */
+  /** The most bytes of all stored replies. */
   readonly memoryBytes: number;
 }

@@ -12,34 +12,36 @@ import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { sendDetached } from './detached.ts';
 import { identityOf } from './identity.ts';
-import type { Identity, ReplyStore, StoredReply } from './store.ts';
+import type { Identity, DedupeStore, StoredReply } from './store.ts';
 
-/** Replies that are kept, and what tells their callers apart. */
-export interface Replies {
-  readonly store: ReplyStore;
+/** The state of deduplication that calls share. */
+export interface DedupeState {
+  readonly store: DedupeStore;
   readonly secret: Buffer;
-  /** What runs, whether or not its client is still there: a shutdown ends it by these. */
+  /** Signals of running calls, also of those whose client has left. A shutdown aborts them. */
   readonly running: Set<Abort>;
 }
 
-export interface DedupeDeps extends Replies {
+export interface DedupeDeps extends DedupeState {
   readonly clock: Clock;
-  /** Bounds the request bodies that are held for calls whose client may leave. */
+  /** Bounds the memory of buffered request bodies. */
   readonly memory: ByteBudget;
   readonly maxReplyBytes: number;
-  /** What tells callers apart. */
+  /** The headers that identify a caller. */
   readonly names: CredentialNames;
-  /** Statuses that may yet become another. */
+  /** Statuses that are retried, so they are not final. */
   readonly retried: ReadonlySet<number>;
 }
 
-/** When one should ask again for a reply that is on its way. */
+/** The Retry-After of a repeat whose first request is still running. */
 const ASK_AGAIN_MS = 1_000;
 
 /**
- * Answers equal requests under one idempotency key once: the first is sent, those that come while it runs wait for its
- * reply, and those that come later get it again. Its client's leaving does not end it: that client will be back for the reply.
- * Only keys that a client sent count; one that was made here never comes again. gRPC is left alone: its errors come in trailers.
+ * Sends equal requests under one idempotency key once. The first is sent; repeats wait for its reply while it runs, and get the
+ * stored reply later. It goes on when its client leaves, because that client will repeat it.
+ *
+ * Only a client's own keys count, because a key made here never comes again. gRPC is excluded: its errors come in trailers.
+ * Throws `idempotency_key_reused` and `idempotency_key_in_use`.
  */
 export function dedupe(deps: DedupeDeps): Policy {
   return (next) => async (call, attempt) => {
@@ -106,7 +108,7 @@ async function answer(next: Send, call: Call, body: readonly Buffer[], deps: Ans
   }
 }
 
-/** Waits for the equal request that runs; not beyond the deadline. */
+/** Waits for the equal request that is running, until the deadline at most. */
 async function untilFinished(
   identity: Identity,
   call: Call,
@@ -132,10 +134,10 @@ async function untilFinished(
   );
 }
 
-/** Ends a wait; nobody else sees it. */
+/** Ends a wait. It never leaves this module. */
 const FINISHED = new Error('the first request has ended');
 
-/** The reply as it came, and that it has been given before. */
+/** The stored reply, marked as replayed. */
 function replayOf({ status, statusText, headers, chunks, trailers }: StoredReply): Reply {
   return {
     status,

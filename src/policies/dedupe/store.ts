@@ -3,7 +3,7 @@ import type { RawHeaders } from '../../http/headers.ts';
 import type { Trailers } from '../../http/reply.ts';
 import type { DedupeOptions } from './options.ts';
 
-/** A reply as it came, whole. */
+/** A complete, unchanged reply. */
 export interface StoredReply {
   readonly status: number;
   readonly statusText: string;
@@ -12,16 +12,15 @@ export interface StoredReply {
   readonly trailers: Trailers;
 }
 
-/** An operation, told by caller and key, and the request that it stands for. Both are hashes. */
+/** An operation (`id`: caller and key) and its request (`payload`). Both are hashes. */
 export interface Identity {
   readonly id: string;
   readonly payload: string;
 }
 
 /**
- * Where a request stands among those with its key. `first`: it is to be sent, and `finish` to be called when it has
- * ended; `running`: an equal one is under way; `stored`: one has been answered; `other_payload`: the key stands for another
- * request.
+ * The state of a key when a request claims it. `first`: send the request and call `finish` when it has ended. `running`: an equal
+ * request is running. `stored`: an equal request was answered. `other_payload`: the key belongs to another request.
  */
 export type Standing =
   | { readonly kind: 'first' | 'running' | 'other_payload' }
@@ -37,11 +36,11 @@ interface Running {
   readonly waiting: Set<() => void>;
 }
 
-/** What an entry takes besides its body: the object, its hashes, and a string per name and value. */
+/** Bytes of an entry in addition to its body: the object, its hashes, and a string per name and value. */
 const ENTRY_BYTES = 512;
 
-/** Replies by operation. Those that run are as many as calls run; those that are stored are bounded in bytes, the longest unused give way. */
-export class ReplyStore {
+/** Replies by operation. Stored replies are bounded in bytes; the least recently used are evicted. Running calls bound the rest. */
+export class DedupeStore {
   readonly #running = new Map<string, Running>();
   readonly #stored: LRUCache<string, Stored>;
 
@@ -51,7 +50,7 @@ export class ReplyStore {
       sizeCalculation: ({ reply }) => sizeOf(reply),
       ttl: windowMs ?? 0,
       ttlResolution: 0,
-      // To the cache, what was stored at 0 never grows old.
+      // For the cache, an entry stored at time 0 never expires.
       perf: { now: () => now() + 1 },
     });
   }
@@ -70,7 +69,7 @@ export class ReplyStore {
     return 'reply' in known ? { kind: 'stored', reply: known.reply } : { kind: 'running' };
   }
 
-  /** The first has ended; without a reply that can be kept, one of those who wait becomes the first. */
+  /** The first request has ended. Without a reply to store, one of the waiting requests becomes the first. */
   finish({ id, payload }: Identity, reply: StoredReply | undefined): void {
     const running = this.#running.get(id);
     this.#running.delete(id);
@@ -78,7 +77,7 @@ export class ReplyStore {
     for (const wake of running?.waiting ?? []) wake();
   }
 
-  /** Calls `wake` when the one that runs has ended. */
+  /** Calls `wake` when the running request has ended. */
   onFinish({ id }: Identity, wake: () => void): void {
     this.#running.get(id)?.waiting.add(wake);
   }

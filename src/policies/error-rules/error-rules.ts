@@ -1,69 +1,69 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { decoded } from '../../http/decoded.ts';
-import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import type { Reply, ReplyClassification } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { HeldBody } from './peeked-body.ts';
-import { Judge } from './rule-matcher.ts';
-import type { InspectionOptions } from './options.ts';
+import { PeekedBody } from './peeked-body.ts';
+import { RuleMatcher } from './rule-matcher.ts';
+import type { ErrorRuleOptions } from './options.ts';
 
-/** An error is here at once or nearly so; a reply whose body takes longer is judged by its head. */
+/** An error arrives almost at once. If the body takes longer, the reply is classified by its head. */
 const LONGEST_READ_MS = 1_000;
 
-/** What an error unpacks to is small. */
+/** The most bytes of an error after decompression. */
 const MAX_UNPACKED_BYTES = 256 * 1024;
 
-export interface InspectionDeps {
+export interface ErrorRuleDeps {
   readonly clock: Clock;
-  /** Bounds the bodies that are held. */
+  /** Bounds the memory of buffered bodies. */
   readonly memory: ByteBudget;
 }
 
 /**
- * Says what a reply means by the rules of its API, as its `verdict`, for all policies outside. Where a rule looks into the
- * body, its beginning is held back meanwhile; it is passed on as it came.
+ * Classifies replies by the error rules of their API, for all outer policies. If a rule needs the body, its beginning is buffered
+ * until the reply is classified. The body is passed on unchanged.
  */
-export function inspection(options: InspectionOptions, deps: InspectionDeps): Policy {
-  const judge = new Judge(options);
+export function errorRules(options: ErrorRuleOptions, deps: ErrorRuleDeps): Policy {
+  const matcher = new RuleMatcher(options);
   return (next) => async (call, attempt) => {
     const reply = await next(call, attempt);
-    if (reply.status < judge.from) return reply;
-    const verdict = judge.byHead(reply, deps.clock.wallTime());
-    if (verdict === undefined) return reply;
-    return verdict === 'body'
-      ? lookInto(reply, call, attempt, { judge, ...deps })
-      : told(reply, verdict, call, attempt);
+    if (reply.status < matcher.from) return reply;
+    const classification = matcher.byHead(reply, deps.clock.wallTime());
+    if (classification === undefined) return reply;
+    return classification === 'body'
+      ? peek(reply, call, attempt, { matcher, ...deps })
+      : classified(reply, classification, call, attempt);
   };
 }
 
-async function lookInto(
+async function peek(
   reply: Reply,
   call: Call,
   attempt: Attempt,
-  { judge, clock, memory }: InspectionDeps & { readonly judge: Judge },
+  { matcher, clock, memory }: ErrorRuleDeps & { readonly matcher: RuleMatcher },
 ): Promise<Reply> {
-  const body = new HeldBody(reply.body, memory);
+  const body = new PeekedBody(reply.body, memory);
   const bytes = await body.read(Math.min(LONGEST_READ_MS, (attempt.deadline - clock.now()) / 2), clock);
   if (attempt.signal.aborted) {
     body.discard();
     throw attempt.signal.reason;
   }
   const text = bytes && decoded(bytes, reply.headers, MAX_UNPACKED_BYTES);
-  const verdict = judge.byBody(reply, text, clock.wallTime());
-  return told({ ...reply, body }, verdict, call, attempt);
+  const classification = matcher.byBody(reply, text, clock.wallTime());
+  return classified({ ...reply, body }, classification, call, attempt);
 }
 
-function told(
+function classified(
   reply: Reply,
-  verdict: ReplyVerdict | undefined,
+  classification: ReplyClassification | undefined,
   { journal }: Call,
   { number }: Attempt,
 ): Reply {
-  if (verdict === undefined) return reply;
-  const means = verdict.kind ?? (verdict.throttled ? 'throttled' : 'wait');
-  journal.ruleMatched(number, verdict.name);
-  journal.note('error_rule', means);
-  return { ...reply, verdict };
+  if (classification === undefined) return reply;
+  const meaning = classification.kind ?? (classification.throttled ? 'throttled' : 'wait');
+  journal.ruleMatched(number, classification.name);
+  journal.note('error_rule', meaning);
+  return { ...reply, classification };
 }

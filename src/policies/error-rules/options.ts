@@ -1,31 +1,31 @@
 import type { Pointer } from '../../http/json-pointer.ts';
-import type { ReplyVerdict } from '../../http/reply.ts';
+import type { ReplyClassification } from '../../http/reply.ts';
 
-/** What replies mean on a route, beyond their status. */
-export interface InspectionOptions {
-  /** Whose bodies may be looked into: of errors only, of every JSON reply, or of none. */
+/** The error rules of a route: the meaning of replies beyond their status. */
+export interface ErrorRuleOptions {
+  /** The replies whose bodies may be read: errors only, errors and every JSON reply, or none. */
   readonly inspect: 'errors' | 'all' | 'off';
-  /** The first that fits counts. */
+  /** The first rule that matches counts. */
   readonly rules: readonly ErrorRule[];
 }
 
-/** All of its conditions must hold; of the values of one condition, one must fit. `*` in a value stands for anything. */
+/** A rule matches if all of its conditions hold. A condition holds if one of its values matches; `*` in a value matches any text. */
 export interface ErrorRule {
   readonly name: string | undefined;
-  /** Undefined: any from 400 on. */
+  /** Undefined: every status from 400 on. */
   readonly statuses: readonly number[] | undefined;
   /** By lower-case name. */
   readonly headers: readonly (readonly [name: string, values: readonly string[]])[];
   /** By JSON pointer (RFC 6901), in which `*` is any member. */
   readonly body: readonly (readonly [pointer: Pointer, values: readonly string[]])[];
-  /** Texts of which one stands somewhere in the body. */
+  /** The body must contain one of these texts. */
   readonly text: readonly string[];
-  readonly means: ReplyVerdict['kind'];
+  readonly means: ReplyClassification['kind'];
   readonly throttled: boolean;
   readonly wait: ErrorWait | undefined;
 }
 
-/** Where an error says how long to wait, when its head does not. */
+/** The source of the wait if the head of an error has no Retry-After. */
 export type ErrorWait =
   | { readonly from: 'rule'; readonly ms: number }
   /** A number of seconds, or text with a unit. */

@@ -3,14 +3,14 @@ import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** More of a body is not looked into, and not held. */
-export const MAX_HELD_BYTES = 64 * 1024;
+/** The most bytes of a body that are read ahead and buffered. */
+export const MAX_PEEKED_BYTES = 64 * 1024;
 
 /**
- * A body whose beginning is read ahead, to be judged, and passed on byte for byte afterwards: what was read first, then
- * what is still to come. It stands between the exchange, whose sink it is, and whoever takes the reply.
+ * A body whose beginning is read ahead, to classify the reply. Then it is passed on byte for byte. It is the sink of the exchange
+ * and the body for the client.
  */
-export class HeldBody implements ReplyBody, BodySink {
+export class PeekedBody implements ReplyBody, BodySink {
   readonly #body: ReplyBody;
   readonly #held: BodyBuffer;
   #bytes = 0;
@@ -26,7 +26,7 @@ export class HeldBody implements ReplyBody, BodySink {
     this.#held = new BodyBuffer(memory);
   }
 
-  /** The whole body, or undefined where it breaks off, is too large, or is not here after `ms`. Call once, first of all. */
+  /** The whole body; undefined if it breaks, is too large, or takes longer than `ms`. Call once, before any other method. */
   read(ms: number, clock: Clock): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
       const timer = clock.timer(ms, () => this.#read(undefined));
@@ -44,7 +44,7 @@ export class HeldBody implements ReplyBody, BodySink {
     onRead?.(bytes);
   }
 
-  // --- the side of whoever takes the reply ---
+  // --- the reader's side ---
 
   pipeTo(sink: BodySink): void {
     if (sink.destroyed) return this.discard();
@@ -75,17 +75,17 @@ export class HeldBody implements ReplyBody, BodySink {
 
   get destroyed(): boolean {
     if (this.#sink !== undefined) return this.#sink.destroyed;
-    return this.#discarded && this.#bytes > MAX_HELD_BYTES;
+    return this.#discarded && this.#bytes > MAX_PEEKED_BYTES;
   }
 
   write(chunk: Uint8Array): boolean {
     if (this.#sink !== undefined) return this.#sink.write(chunk);
     this.#bytes += chunk.length;
-    // Read to its end for the connection's sake; once it is too long for that, `destroyed` cuts it.
+    // A discarded body is read to its end, so that the connection can be reused. `destroyed` cuts a body that is too long.
     if (this.#discarded) return true;
     const affordable = this.#held.tryAdd(chunk);
     if (!affordable) this.#held.add(chunk);
-    if (!affordable || this.#bytes > MAX_HELD_BYTES) this.#read(undefined);
+    if (!affordable || this.#bytes > MAX_PEEKED_BYTES) this.#read(undefined);
     return this.#onRead !== undefined;
   }
 
@@ -115,7 +115,7 @@ export class HeldBody implements ReplyBody, BodySink {
     sink.end();
   }
 
-  /** Hands over what is held, and gives its memory back. */
+  /** Returns the buffered chunks, and releases their memory. */
   #release(): readonly Uint8Array[] {
     const chunks = this.#held.chunks();
     this.#held.release();

@@ -1,52 +1,51 @@
 import { headerOf } from '../../http/headers.ts';
 import { sentWallMs } from '../../http/http-date.ts';
 import { valuesAt } from '../../http/json-pointer.ts';
-import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import type { Reply, ReplyClassification } from '../../http/reply.ts';
 import { resetAfterMs } from '../../http/reset-value.ts';
 import { retryAfterMs } from '../../http/retry-after.ts';
 import { matchesAny } from '../../http/wildcard.ts';
-import type { ErrorRule, ErrorWait, InspectionOptions } from './options.ts';
+import type { ErrorRule, ErrorWait, ErrorRuleOptions } from './options.ts';
 
 type Head = Pick<Reply, 'status' | 'headers'>;
 
-/** What a reply's body says, as text and, where it is JSON, as a value. */
+/** A reply's body as lower-case text, and as a value if it is JSON. */
 interface Document {
   readonly text: string;
   readonly json: unknown;
 }
 
-/** Finds what a reply means by the rules of its API: the first match counts. Looks at the body only where one asks for it. */
-export class Judge {
+/** Classifies replies by the first error rule that matches. It asks for the body only if a rule needs it. */
+export class RuleMatcher {
   readonly #rules: readonly ErrorRule[];
-  readonly #inspect: InspectionOptions['inspect'];
-  /** Below this status no rule fits: nearly all replies are done with by this. */
+  readonly #inspect: ErrorRuleOptions['inspect'];
+  /** No rule matches below this status. This check is enough for nearly every reply. */
   readonly from: number;
 
-  constructor({ rules, inspect }: InspectionOptions) {
+  constructor({ rules, inspect }: ErrorRuleOptions) {
     this.#rules = rules;
     this.#inspect = inspect;
     this.from = Math.min(400, ...rules.flatMap(({ statuses = [] }) => statuses));
   }
 
-  /** By the head alone; `body`: that cannot be said without the body. */
-  byHead(head: Head, nowWallMs: number): ReplyVerdict | 'body' | undefined {
+  /** By the head alone. `body`: the body is needed. Undefined: no rule matches. */
+  byHead(head: Head, nowWallMs: number): ReplyClassification | 'body' | undefined {
     for (const rule of this.#rules) {
       if (!fitsHead(rule, head)) continue;
-      if (wantsBody(rule, head, nowWallMs) && this.#mayLook(head)) return 'body';
-      if (rule.body.length === 0 && rule.text.length === 0)
-        return verdictOf(rule, head, undefined, nowWallMs);
+      if (wantsBody(rule, head, nowWallMs) && this.#mayRead(head)) return 'body';
+      if (rule.body.length === 0 && rule.text.length === 0) return classify(rule, head, undefined, nowWallMs);
     }
     return undefined;
   }
 
-  /** With the body, or without it where it could not be read. */
-  byBody(head: Head, text: string | undefined, nowWallMs: number): ReplyVerdict | undefined {
+  /** By head and body; `text` is undefined if the body could not be read. */
+  byBody(head: Head, text: string | undefined, nowWallMs: number): ReplyClassification | undefined {
     const document = text === undefined ? undefined : { text: text.toLowerCase(), json: parsed(text) };
     const rule = this.#rules.find((candidate) => fitsHead(candidate, head) && fitsBody(candidate, document));
-    return rule === undefined ? undefined : verdictOf(rule, head, document, nowWallMs);
+    return rule === undefined ? undefined : classify(rule, head, document, nowWallMs);
   }
 
-  #mayLook({ status, headers }: Head): boolean {
+  #mayRead({ status, headers }: Head): boolean {
     if (status >= 400) return this.#inspect !== 'off';
     return (
       this.#inspect === 'all' &&
@@ -89,12 +88,12 @@ function parsed(text: string): unknown {
   }
 }
 
-function verdictOf(
+function classify(
   { name, means, throttled, wait }: ErrorRule,
   head: Head,
   document: Document | undefined,
   nowWallMs: number,
-): ReplyVerdict {
+): ReplyClassification {
   const retryAfterMs = wait && waitOf(wait, head, document?.json, nowWallMs);
   return { name, kind: means, throttled, retryAfterMs };
 }
@@ -117,7 +116,7 @@ function waitOf(wait: ErrorWait, { headers }: Head, json: unknown, nowWallMs: nu
   }
 }
 
-/** Seconds, a text with units, or a moment, measured against the reply's own `Date`. */
+/** Milliseconds from seconds, from a text with units, or from a moment, which is compared with the reply's own `Date`. */
 function moment(
   found: string | number | boolean | undefined,
   headers: Head['headers'],

@@ -14,13 +14,13 @@ import { type FallbackOptions, type FallbackUpstream, type StaticReply, staticHe
 
 export interface FallbackDeps {
   readonly clock: Clock;
-  /** Bounds the failed replies that are kept while the fallback is asked. */
+  /** Bounds the memory of failed replies that are buffered while the fallback runs. */
   readonly memory: ByteBudget;
-  /** Sends a call to the other upstream, as it has to look there. */
+  /** Sends a call to the fallback upstream, rewritten for it. */
   readonly send: Send;
 }
 
-/** Has another upstream, or a reply that stands in the configuration, answer what the upstream finally failed to. */
+/** Answers a call that has finally failed: with another upstream, or with a configured reply. */
 export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
   const { to, statuses } = options;
   const failed = (outcome: Outcome): boolean =>
@@ -44,7 +44,7 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
     return unwrap(outcome);
   };
 
-  /** The other upstream's answer, or what the first one said when the other fails too. */
+  /** The reply of the fallback upstream, or the first upstream's outcome if both fail. */
   async function second(outcome: Outcome, call: Call, attempt: Attempt): Promise<Reply> {
     // Frees the first upstream's connection.
     const kept = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, deps.memory) : undefined;
@@ -61,7 +61,7 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
   }
 }
 
-/** In this order: the first upstream's error or reply, if it could be kept, for it is what the call was about. */
+/** After both failed: the first upstream's error or buffered reply, because the call was meant for it; otherwise the other's. */
 function lastWord(outcome: Outcome, kept: BufferedReply | undefined, other: Outcome): Reply {
   if (outcome.kind === 'error') {
     if (other.kind === 'reply') other.reply.body.discard();
@@ -77,7 +77,7 @@ function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean):
   const headers = staticHeaders(to);
   const chunks = to.body === '' ? [] : [Buffer.from(to.body)];
   return (next) => async (call, attempt) => {
-    // What stands in the configuration is no message of gRPC.
+    // A configured reply is not a gRPC message.
     if (call.grpc !== undefined) return next(call, attempt);
     const outcome = await settle(next, call, attempt);
     if (!failed(outcome)) return unwrap(outcome);
@@ -88,7 +88,7 @@ function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean):
   };
 }
 
-/** The first upstream's outcome, in what of the time is not kept for the other. */
+/** The first upstream's outcome, within the time that is not reserved for the fallback. */
 function first(
   next: Send,
   call: Call,
@@ -109,19 +109,19 @@ function whyNot(call: Call, { deadline, signal }: Attempt, now: number): Fallbac
   return signal.aborted || now >= deadline ? 'deadline' : undefined;
 }
 
-/** As `isRepeatable`, but without what one upstream alone knows of. */
+/** As `isRepeatable`, without idempotency keys, which only one upstream knows. */
 function isHarmless({ method, overrides, safe, upgrade }: Call): boolean {
   return upgrade === undefined && (overrides?.idempotent ?? (safe === true || isIdempotent(method)));
 }
 
 /**
- * Whether what the first upstream may have done does no harm when the other one does it too. An idempotency key does not
- * help: neither knows of the other's keys.
+ * Whether the call may be processed by both upstreams. An idempotency key does not help, because neither upstream knows the
+ * other's keys.
  */
 function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream, reached: boolean): boolean {
   if (isHarmless(call) || !reached) return true;
-  // Without a key nothing but this, or not being sent, is followed by another attempt: so it is true of all of them.
+  // Without a key, only a reply of this kind, or a failure before sending, is retried. So it holds for every attempt.
   if (outcome.kind === 'error' || call.idempotencyKey !== undefined) return false;
-  const { status, verdict } = outcome.reply;
-  return verdict?.kind === 'not_processed' || to.notProcessed.has(status);
+  const { status, classification } = outcome.reply;
+  return classification?.kind === 'not_processed' || to.notProcessed.has(status);
 }

@@ -1,8 +1,8 @@
 import type { HeaderRules, RawHeaders } from '../../http/headers.ts';
 
-/** What answers when the upstream does not. */
+/** The fallback of a route. */
 export interface FallbackOptions {
-  /** Statuses that are a failure; errors without a reply always are. */
+  /** Statuses that count as a failure. An error without a reply always does. */
   readonly statuses: ReadonlySet<number>;
   readonly to: FallbackUpstream | StaticReply;
 }
@@ -10,15 +10,15 @@ export interface FallbackOptions {
 /** Another upstream. */
 export interface FallbackUpstream {
   readonly upstream: string;
-  /** Path there, below its mount; `**` stands for the client's path and query. */
+  /** The path there, below its mount. `**` is replaced by the client's path and query. */
   readonly path: string;
-  /** For the other upstream alone. */
+  /** Rules for calls to the fallback upstream only. */
   readonly headers: HeaderRules;
-  /** Statuses by which the first one says that it has done nothing. */
+  /** Statuses by which the first upstream reports that it processed nothing. */
   readonly notProcessed: ReadonlySet<number>;
-  /** Whether it also gets what the first one may have processed and must not be done twice. */
+  /** Whether it also gets calls that the first upstream may have processed and that are not safe to repeat. */
   readonly unsafe: boolean;
-  /** The share of the time left that is kept for it, 0 ≤ share < 1. */
+  /** The share of the remaining time that is reserved for it, 0 ≤ share < 1. */
   readonly reserve: number;
 }
 
@@ -30,7 +30,7 @@ export interface StaticReply {
   readonly body: string;
 }
 
-/** Flat, as it goes out. */
+/** The headers of the reply as a flat list. */
 export function staticHeaders({ set, body }: StaticReply): RawHeaders {
   return [...set.flat(), 'content-length', String(Buffer.byteLength(body))];
 }

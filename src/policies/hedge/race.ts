@@ -177,9 +177,9 @@ function isRefusal(outcome: Outcome): boolean {
 }
 
 /** Neither its status nor what it means on this API is one that a retry would follow. */
-function isGood({ status, verdict }: Reply, failing: ReadonlySet<number>): boolean {
-  if (failing.has(status) || verdict?.throttled === true) return false;
-  return verdict?.kind === undefined || verdict.kind === 'permanent';
+function isGood({ status, classification }: Reply, failing: ReadonlySet<number>): boolean {
+  if (failing.has(status) || classification?.throttled === true) return false;
+  return classification?.kind === undefined || classification.kind === 'permanent';
 }
 
 function discard(outcome: Outcome): void {

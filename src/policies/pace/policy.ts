@@ -51,6 +51,6 @@ export function pacePolicies(
 }
 
 /** Failures come faster or slower than answers, and say nothing of how long an answer takes. */
-function isGood({ status, verdict }: Reply): boolean {
-  return status < 500 && status !== 429 && verdict?.throttled !== true;
+function isGood({ status, classification }: Reply): boolean {
+  return status < 500 && status !== 429 && classification?.throttled !== true;
 }

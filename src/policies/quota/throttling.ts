@@ -11,17 +11,17 @@ const TOO_MANY = 429;
  * any other status holds only for the call that received it.
  */
 export function throttlingOf(
-  reply: Pick<Reply, 'status' | 'headers' | 'verdict'>,
+  reply: Pick<Reply, 'status' | 'headers' | 'classification'>,
   nowWallMs: number,
 ): Pick<Throttling, 'cause' | 'askedMs'> | undefined {
-  const { status, verdict } = reply;
-  const throttled = isRuled(reply) ? verdict?.throttled === true : status === TOO_MANY;
+  const { status, classification } = reply;
+  const throttled = isRuled(reply) ? classification?.throttled === true : status === TOO_MANY;
   if (!throttled) return undefined;
-  if (verdict?.kind === 'permanent') return { cause: 'permanent' };
+  if (classification?.kind === 'permanent') return { cause: 'permanent' };
   const askedMs = askedWaitMs(reply, nowWallMs);
   return askedMs !== undefined && askedMs > 0 ? { cause: 'retry_after', askedMs } : { cause: 'throttled' };
 }
 
 /** An error rule overrides the status, unless the rule gives only a wait. */
-const isRuled = ({ verdict }: Pick<Reply, 'verdict'>): boolean =>
-  verdict?.throttled === true || verdict?.kind !== undefined;
+const isRuled = ({ classification }: Pick<Reply, 'classification'>): boolean =>
+  classification?.throttled === true || classification?.kind !== undefined;

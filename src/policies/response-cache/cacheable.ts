@@ -13,8 +13,8 @@ export function fits(reply: Reply, { maxReplyBytes }: CacheOptions): boolean {
   return Number(headerOf(headers, 'content-length') ?? 0) <= maxReplyBytes;
 }
 
-const isPlain = ({ grpc, origin, verdict }: Reply): boolean =>
-  grpc === undefined && origin === undefined && verdict === undefined;
+const isPlain = ({ grpc, origin, classification }: Reply): boolean =>
+  grpc === undefined && origin === undefined && classification === undefined;
 
 /** By the upstream itself: another's copy is none of ours. */
 export const isConfirmation = ({ origin, status }: Reply): boolean => status === 304 && origin === undefined;

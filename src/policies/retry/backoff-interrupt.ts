@@ -1,32 +1,32 @@
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Why retries stop all at once: the breaker opened, or the proxy shuts down. */
-export type TripReason = 'breaker' | 'draining';
+/** Why every backoff ends at once: the breaker opened, or the proxy shuts down. */
+export type InterruptReason = 'breaker' | 'draining';
 
 /**
- * Tells calls in backoff that their wait has become pointless, so that they end at once with what they have.
- * It stands between retry and what it must know of others, without knowing them.
+ * Interrupts the backoff of calls whose retry would be refused. They end at once with their last outcome. The retry policy
+ * needs to know neither the breaker nor the shutdown.
  */
-export class Trip {
-  readonly #current: (now: number) => TripReason | undefined;
-  readonly #sleepers = new Set<(reason: TripReason) => void>();
+export class BackoffInterrupt {
+  readonly #current: (now: number) => InterruptReason | undefined;
+  readonly #sleepers = new Set<(reason: InterruptReason) => void>();
 
-  /** `current` says whether an attempt now would be refused, and why. */
-  constructor(current: (now: number) => TripReason | undefined) {
+  /** `current` returns why an attempt now would be refused; undefined if it would not. */
+  constructor(current: (now: number) => InterruptReason | undefined) {
     this.#current = current;
   }
 
-  reason(now: number): TripReason | undefined {
+  reason(now: number): InterruptReason | undefined {
     return this.#current(now);
   }
 
-  /** Sleeps `delayMs`, or until the wait has become pointless: then it says why. Rejects when `signal` aborts. */
-  async sleep(clock: Clock, delayMs: number, signal: Abort): Promise<TripReason | undefined> {
+  /** Sleeps `delayMs` milliseconds, or until an interrupt, and returns its reason. Rejects when `signal` aborts. */
+  async sleep(clock: Clock, delayMs: number, signal: Abort): Promise<InterruptReason | undefined> {
     const wake = new Abort(signal);
-    let tripped: TripReason | undefined;
-    const onWake = (reason: TripReason) => {
-      tripped = reason;
+    let interrupted: InterruptReason | undefined;
+    const onWake = (reason: InterruptReason) => {
+      interrupted = reason;
       wake.abort(WOKEN);
     };
     this.onWake(onWake);
@@ -34,27 +34,27 @@ export class Trip {
       await clock.sleep(delayMs, wake);
       return undefined;
     } catch (reason) {
-      if (tripped === undefined) throw reason;
-      return tripped;
+      if (interrupted === undefined) throw reason;
+      return interrupted;
     } finally {
       this.offWake(onWake);
       wake.detach();
     }
   }
 
-  /** Wakes everyone who sleeps. */
-  wake(reason: TripReason): void {
+  /** Interrupts every sleep. */
+  wake(reason: InterruptReason): void {
     for (const sleeper of this.#sleepers) sleeper(reason);
   }
 
-  onWake(sleeper: (reason: TripReason) => void): void {
+  onWake(sleeper: (reason: InterruptReason) => void): void {
     this.#sleepers.add(sleeper);
   }
 
-  offWake(sleeper: (reason: TripReason) => void): void {
+  offWake(sleeper: (reason: InterruptReason) => void): void {
     this.#sleepers.delete(sleeper);
   }
 }
 
-/** Ends a sleep that was tripped; nobody else sees it. */
+/** Ends an interrupted sleep. It never leaves this module. */
 const WOKEN = new Error('woken from backoff');

@@ -3,32 +3,32 @@ import type { Random } from '../../runtime/random.ts';
 import { grown, growthMs } from './growth.ts';
 import type { BackoffOptions } from './options.ts';
 
-/** Which wait of a call this is. */
+/** The position of a wait within its call. */
 export interface BackoffStep {
   /** 1 for the wait before the first retry. */
   readonly retry: number;
-  /** The backoff before this one (not a wait that the upstream asked for), 0 for the first; only `decorrelated` looks at it. */
+  /** Milliseconds of the previous backoff, without a wait that the upstream asked for; 0 for the first. Only `decorrelated` uses it. */
   readonly previousMs: number;
   /** The failure was a 429, 503 or 529: `overloadedBaseMs` takes the place of `baseMs`. */
   readonly overloaded: boolean;
 }
 
-/** What a wait can be: every draw lies between `minMs` and `maxMs`, half of them below `medianMs`. */
+/** The range of a wait: every draw is between `minMs` and `maxMs`, half of them below `medianMs`. */
 export interface WaitRange {
   readonly minMs: number;
   readonly medianMs: number;
   readonly maxMs: number;
 }
 
-/** Node's timers fire at once when asked for more than this, so a backoff stays below it whatever `maxMs` says. */
+/** The longest backoff, even if `maxMs` is longer: a timer of node with a longer delay fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** How far one decorrelated wait may reach beyond the one before (AWS, "Exponential Backoff and Jitter"). */
+/** A decorrelated wait is at most this multiple of the one before (AWS, "Exponential Backoff and Jitter"). */
 const DECORRELATED_REACH = 3;
 
 /**
- * The longest wait before retry number `retry` (1-based), in milliseconds: what `kind` grows to, before jitter, and never
- * more than `maxMs`. Decorrelated jitter grows by itself, whatever the kind.
+ * The longest wait before retry number `retry` (1-based), in milliseconds: the growth of `kind` before jitter, at most
+ * `maxMs`. Decorrelated jitter has a growth of its own, whatever the kind.
  */
 export function backoffCeilingMs(retry: number, options: BackoffOptions, overloaded: boolean): number {
   const max = longest(options);
@@ -37,7 +37,7 @@ export function backoffCeilingMs(retry: number, options: BackoffOptions, overloa
   return Math.min(max, growthMs(options.kind, retry, { ...options, baseMs: base(options, overloaded) }));
 }
 
-/** One draw of the wait before a retry, in milliseconds: at least 0, at most `maxMs`, spread even where the growth has reached the cap. */
+/** One draw of the wait before a retry, in milliseconds, 0 to `maxMs`. Jitter applies after the cap, so capped waits are spread too. */
 export function backoffMs(step: BackoffStep, options: BackoffOptions, random: Random): number {
   const ceiling = backoffCeilingMs(step.retry, options, step.overloaded);
   switch (options.jitter) {
@@ -52,7 +52,7 @@ export function backoffMs(step: BackoffStep, options: BackoffOptions, random: Ra
   }
 }
 
-/** The wait before a retry: Retry-After is a floor, never a cap, and what lies above it is spread by a tenth (50 ms to 5 s). */
+/** The wait before a retry, in milliseconds. Retry-After is a floor, not a cap; a tenth of it (50 ms to 5 s) is added as spread. */
 export function retryDelayMs(wait: {
   readonly backoffMs: number;
   readonly retryAfterMs: number | undefined;
@@ -63,8 +63,8 @@ export function retryDelayMs(wait: {
 }
 
 /**
- * What the wait before retry number `retry` can be. Exact, but for the median of decorrelated jitter, which has no closed form:
- * there it is good to about 2 %. See `decorrelatedMedian`.
+ * The range of the wait before retry number `retry`. Exact, except for the median of decorrelated jitter: it has no closed form and
+ * is accurate to about 2 % (`decorrelatedMedian`).
  */
 export function waitRange(retry: number, options: BackoffOptions, overloaded: boolean): WaitRange {
   const maxMs = backoffCeilingMs(retry, options, overloaded);
@@ -90,7 +90,7 @@ function longest(options: BackoffOptions): number {
   return Math.min(options.maxMs, LONGEST_TIMER_MS);
 }
 
-/** The least that a decorrelated wait can be. */
+/** The shortest decorrelated wait. */
 function lowest(options: BackoffOptions, overloaded: boolean): number {
   return Math.min(base(options, overloaded), longest(options));
 }
@@ -101,15 +101,15 @@ function decorrelated(previousMs: number, roll: number, lowestMs: number, maxMs:
   return Math.min(maxMs, lowestMs + roll * (DECORRELATED_REACH * previous - lowestMs));
 }
 
-/** Quantiles that stand for a distribution. */
+/** Number of quantiles that approximate a distribution. */
 const QUANTILES = 64;
-/** By then the distribution no longer changes for any base and cap in use. */
+/** After this many waits the distribution no longer changes, for any base and cap in use. */
 const SETTLED_AFTER = 400;
 
 /**
- * The distribution of each wait is carried to the next as 64 equally likely values: each is drawn from with 64 evenly
- * spaced rolls, and of the 4096 sorted results every 64th stands for the new distribution. No randomness, so that the same
- * configuration always prints the same schedule.
+ * Approximates the distribution of each wait by 64 equally likely values. Each value is continued with 64 evenly spaced rolls;
+ * every 64th of the 4096 sorted results is a value of the next distribution. It uses no randomness, so that one
+ * configuration always prints one schedule.
  */
 function decorrelatedMedian(retry: number, lowestMs: number, maxMs: number): number {
   let waits = new Float64Array(QUANTILES).fill(lowestMs);

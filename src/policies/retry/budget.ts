@@ -1,27 +1,30 @@
 import type { BudgetOptions } from './options.ts';
 
-/** What a retry costs, in tokens. */
+/** The cost of a retry, in tokens. */
 export const RETRY_COST = 1;
 
 /**
- * What a retry costs that waits as long as the upstream asked for: half, because such a retry comes at a time that the
- * upstream chose and is the least likely to add to an overload.
+ * The cost of a retry after a wait that the upstream asked for, in tokens. It is half, because the upstream chose the time of
+ * such a retry, so it is the least likely to add to an overload.
  */
 export const ASKED_RETRY_COST = 0.5;
 
-/** Tokens are counted in whole millionths, so that ten successes at 0.6 buy exactly 6. */
+/** Tokens are counted in whole millionths, so that ten successes at 0.6 earn exactly 6. */
 const MICRO = 1_000_000;
 
-/** A product that falls short of a whole number by less than this is that number: 1.001 · 1e6 is 1000999.9999999999. */
+/** A product less than this below a whole number is rounded up: 1.001 · 1e6 is 1000999.9999999999. */
 const FLOAT_ERROR = 1e-3;
 
 /**
- * Keeps retries a fraction of what succeeds, so that an outage is never amplified: over every window of `t` seconds,
- * attempts ≤ requests + cap + ratio · successes + refillPerSecond · t, where a retry that the upstream asked for counts
- * half and an attempt of which nothing was sent not at all. Paid for by success and not by request, because a budget that
- * requests fill is full exactly when everything fails. By default `ratio` is 1: a call whose attempts fail with probability p
- * needs p + p² retries and brings 1 − p³ successes, so that 1 pays for all of them up to p = 0.54. Starts full. A window in which tokens withdrawn before
- * it are refunded may see that many more retries: they take the place of those that were not made.
+ * Limits retries to a share of the successes, so that an outage is not amplified. In every `t` seconds:
+ * attempts ≤ requests + cap + ratio · successes + refillPerSecond · t.
+ *
+ * A retry that the upstream asked for counts half. An attempt of which nothing was sent does not count. Tokens refunded in a
+ * window that were withdrawn before it allow that many more retries.
+ *
+ * Successes earn tokens, not requests: a budget that requests fill is full exactly when everything fails. With `ratio` 1 (the
+ * default), calls whose attempts fail with probability p need p + p² retries and bring 1 − p³ successes. That pays for every
+ * retry up to p = 0.54. The budget starts full.
  */
 export class RetryBudget {
   readonly #cap: number;
@@ -29,7 +32,7 @@ export class RetryBudget {
   readonly #perMs: number;
   #tokens: number;
   #trickling = true;
-  /** Since when time is counted, and what it has brought since: one product per stretch, so that no fraction is lost or made. */
+  /** The start of the refill, and the tokens refilled since. One product for the whole time, so that no fraction is lost or added. */
   #since = 0;
   #refilled = 0;
 
@@ -41,19 +44,19 @@ export class RetryBudget {
     this.#tokens = this.#cap;
   }
 
-  /** Call once for each attempt that succeeded. */
+  /** Call once for each successful attempt. */
   deposit(): void {
     this.#add(this.#perSuccess);
   }
 
-  /** Takes `cost` tokens, or nothing and says false: then do not retry. */
+  /** Takes `cost` tokens. False: too few are left, nothing was taken, and there must be no retry. */
   withdraw(now: number, cost: number = RETRY_COST): boolean {
     return this.#take(now, cost, 0);
   }
 
   /**
-   * The same for what a client says that it has done. The lower half is not for it: a client that calls each request a retry
-   * would otherwise take the retries of all others.
+   * As `withdraw`, for a retry that a client reports. It cannot take the lower half: otherwise a client that calls each of its
+   * requests a retry would use up the retries of all others.
    */
   withdrawForClient(now: number, cost: number = RETRY_COST): boolean {
     return this.#take(now, cost, this.#cap / 2);
@@ -67,18 +70,18 @@ export class RetryBudget {
     return true;
   }
 
-  /** Gives back a withdrawal whose retry was not made. */
+  /** Returns the tokens of a retry that was not made. */
   refund(cost: number = RETRY_COST): void {
     this.#add(whole(cost * MICRO));
   }
 
-  /** Tokens at hand, 0 to `cap`. */
+  /** Available tokens, 0 to `cap`. */
   tokens(now: number): number {
     this.#accrue(now);
     return this.#tokens / MICRO;
   }
 
-  /** Turns the earning by time on or off; it is on at first. Off while the breaker is not closed. */
+  /** Turns the refill by time on or off; on at first. It is off while the breaker is not closed. */
   trickling(on: boolean, now: number): void {
     if (on === this.#trickling) return;
     this.#accrue(now);
@@ -91,7 +94,7 @@ export class RetryBudget {
     const earned = whole(Math.max(0, now - this.#since) * this.#perMs);
     this.#add(earned - this.#refilled);
     this.#refilled = earned;
-    // A full bucket keeps no fraction either, or the guarantee would be off by it.
+    // A full budget drops the fraction too. Otherwise the bound would be exceeded by it.
     if (this.#tokens === this.#cap) this.#restart(now);
   }
 

@@ -1,28 +1,28 @@
 import { forbidsRetry } from '../../http/grpc.ts';
 import { headerOf } from '../../http/headers.ts';
-import type { Reply, ReplyVerdict } from '../../http/reply.ts';
+import type { Reply, ReplyClassification } from '../../http/reply.ts';
 import { isAnswered, isTooMuch, statusClass } from '../../http/status.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { blamesUpstream, isCutShort, type ProxyError } from '../../proxy/errors.ts';
 import type { RetryReason } from '../../proxy/events.ts';
 import type { RetryOptions } from './options.ts';
 
-/** What classify looks at in a Call. A key means that the route trusts it. */
+/** The part of a call that `classify` reads. A key is present only if the route trusts it. */
 export type ClassifiedCall = Pick<Call, 'method' | 'safe' | 'idempotencyKey' | 'upgrade' | 'overrides'>;
 
-/** What classify looks at in an Outcome. */
+/** The part of an outcome that `classify` reads. */
 export type ClassifiedOutcome =
-  | { readonly kind: 'reply'; readonly reply: Pick<Reply, 'status' | 'headers' | 'verdict' | 'grpc'> }
+  | { readonly kind: 'reply'; readonly reply: Pick<Reply, 'status' | 'headers' | 'classification' | 'grpc'> }
   | { readonly kind: 'error'; readonly error: ProxyError };
 
-/** Whether the nature of an outcome lets the call be sent again. Attempts, time, budget and body are asked elsewhere. */
-export type RetryVerdict =
+/** Whether the kind of an outcome allows a retry. Attempts, time, budget and body are checked elsewhere. */
+export type RetryDecision =
   | {
       readonly retry: 'no';
       /**
-       * `not_idempotent`, `veto`: a failure of a kind that is retried, were it not for the method or the upstream's word.
-       * `permanent`: by the rules of the API no repetition changes it.
-       * `rejected`: our own refusal. `not_retryable`: everything else that is not below 400.
+       * `not_idempotent`, `veto`: the kind of failure allows a retry, but the method or the upstream forbids it.
+       * `permanent`: an error rule says that no retry can succeed.
+       * `rejected`: a refusal of this proxy. `not_retryable`: every other failure.
        */
       readonly because:
         | 'success'
@@ -35,31 +35,31 @@ export type RetryVerdict =
     }
   | {
       readonly retry: 'yes';
-      /** Nothing reached the upstream, so the retry adds no load and costs no budget. */
+      /** Nothing was sent to the upstream, so the retry adds no load and costs no token. */
       readonly transparent: boolean;
-      /** The upstream has too much to do (429, 503, 529): wait longer. */
+      /** The upstream is overloaded (429, 503, 529), so the backoff is longer. */
       readonly overloaded: boolean;
       readonly reason: RetryReason;
     };
 
-/** Judges the outcome of attempt number `attempt`. */
+/** Classifies the outcome of attempt number `attempt` (1-based). */
 export function classify(
   outcome: ClassifiedOutcome,
   call: ClassifiedCall,
-  options: Judged,
+  options: ClassifyOptions,
   attempt: number,
-): RetryVerdict {
+): RetryDecision {
   return outcome.kind === 'error'
     ? classifyError(outcome.error, call)
     : classifyReply(outcome.reply, call, options, attempt);
 }
 
 function classifyReply(
-  reply: JudgedReply,
+  reply: ClassifiedReply,
   call: ClassifiedCall,
-  options: Judged,
+  options: ClassifyOptions,
   attempt: number,
-): RetryVerdict {
+): RetryDecision {
   const kind = ruleOf(reply, options);
   if (reply.status < 400 && kind === undefined) return SUCCESS;
   const wish = upstreamsWish(reply, options.vetoHeaders);
@@ -71,27 +71,27 @@ function classifyReply(
   return meaning === 'not_processed' || isRepeatable(call) ? answered(reply) : NOT_IDEMPOTENT;
 }
 
-type Judged = Pick<RetryOptions, 'statuses' | 'notProcessed' | 'grpcStatuses' | 'vetoHeaders'>;
-type JudgedReply = Extract<ClassifiedOutcome, { kind: 'reply' }>['reply'];
+type ClassifyOptions = Pick<RetryOptions, 'statuses' | 'notProcessed' | 'grpcStatuses' | 'vetoHeaders'>;
+type ClassifiedReply = Extract<ClassifiedOutcome, { kind: 'reply' }>['reply'];
 
 /**
- * True when an attempt pays into the budget: the upstream did its work (`isAnswered`). Nothing that this call's retries
- * are for pays: a failure that paid for its own retry would undo the budget.
+ * True if an attempt earns a token: the upstream did its work (`isAnswered`). A failure that is retried never earns one, because
+ * it would pay for its own retry.
  */
-export function isSuccess(outcome: ClassifiedOutcome, verdict: RetryVerdict): boolean {
-  if (verdict === SUCCESS) return true;
-  if (verdict !== NOT_RETRYABLE || outcome.kind === 'error') return false;
-  const { status, verdict: meaning } = outcome.reply;
-  return isAnswered(status) && meaning?.throttled !== true;
+export function isSuccess(outcome: ClassifiedOutcome, decision: RetryDecision): boolean {
+  if (decision === SUCCESS) return true;
+  if (decision !== NOT_RETRYABLE || outcome.kind === 'error') return false;
+  const { status, classification } = outcome.reply;
+  return isAnswered(status) && classification?.throttled !== true;
 }
 
-const SUCCESS: RetryVerdict = Object.freeze({ retry: 'no', because: 'success' });
-const NOT_RETRYABLE: RetryVerdict = Object.freeze({ retry: 'no', because: 'not_retryable' });
-const NOT_IDEMPOTENT: RetryVerdict = Object.freeze({ retry: 'no', because: 'not_idempotent' });
-const VETO: RetryVerdict = Object.freeze({ retry: 'no', because: 'veto' });
-const PERMANENT: RetryVerdict = Object.freeze({ retry: 'no', because: 'permanent' });
-const REJECTED: RetryVerdict = Object.freeze({ retry: 'no', because: 'rejected' });
-const CLIENT_GONE: RetryVerdict = Object.freeze({ retry: 'no', because: 'client_gone' });
+const SUCCESS: RetryDecision = Object.freeze({ retry: 'no', because: 'success' });
+const NOT_RETRYABLE: RetryDecision = Object.freeze({ retry: 'no', because: 'not_retryable' });
+const NOT_IDEMPOTENT: RetryDecision = Object.freeze({ retry: 'no', because: 'not_idempotent' });
+const VETO: RetryDecision = Object.freeze({ retry: 'no', because: 'veto' });
+const PERMANENT: RetryDecision = Object.freeze({ retry: 'no', because: 'permanent' });
+const REJECTED: RetryDecision = Object.freeze({ retry: 'no', because: 'rejected' });
+const CLIENT_GONE: RetryDecision = Object.freeze({ retry: 'no', because: 'client_gone' });
 
 const CONFLICT = 409;
 const MISDIRECTED = 421;
@@ -99,7 +99,7 @@ const MISDIRECTED = 421;
 const isRead = ({ method, safe = false }: ClassifiedCall): boolean =>
   safe || method === 'GET' || method === 'HEAD';
 
-function classifyError(error: ProxyError, call: ClassifiedCall): RetryVerdict {
+function classifyError(error: ProxyError, call: ClassifiedCall): RetryDecision {
   if (error.code === 'client_gone') return CLIENT_GONE;
   if (!blamesUpstream(error)) return REJECTED;
   // No time is left.
@@ -109,45 +109,48 @@ function classifyError(error: ProxyError, call: ClassifiedCall): RetryVerdict {
   return { retry: 'yes', transparent, overloaded: false, reason: error.code };
 }
 
-/** What the route knows of such a reply. */
-function ruleOf({ grpc, verdict }: JudgedReply, { grpcStatuses }: Judged): ReplyVerdict['kind'] {
-  return verdict?.kind ?? (grpc !== undefined && grpcStatuses.has(grpc) ? 'not_processed' : undefined);
+/** The meaning that error rules or the route's gRPC statuses give to a reply. */
+function ruleOf(
+  { grpc, classification }: ClassifiedReply,
+  { grpcStatuses }: ClassifyOptions,
+): ReplyClassification['kind'] {
+  return classification?.kind ?? (grpc !== undefined && grpcStatuses.has(grpc) ? 'not_processed' : undefined);
 }
 
-function answered({ status, grpc, verdict }: JudgedReply): RetryVerdict {
-  const overloaded = isTooMuch(status) || verdict?.throttled === true;
+function answered({ status, grpc, classification }: ClassifiedReply): RetryDecision {
+  const overloaded = isTooMuch(status) || classification?.throttled === true;
   const reason = grpc === undefined ? (`status_${status}` as const) : (`grpc_${grpc}` as const);
   return { retry: 'yes', transparent: false, overloaded, reason };
 }
 
-/** True if the first attempt still runs under this call's key, so that its result will be there later. */
+/** True if the first attempt still runs under this call's key, so that its result is available later. */
 function isStillRunning(
-  { status }: JudgedReply,
+  { status }: ClassifiedReply,
   { idempotencyKey }: ClassifiedCall,
   attempt: number,
 ): boolean {
   return status === CONFLICT && attempt > 1 && idempotencyKey !== undefined;
 }
 
-/** What a status means where the API has no rule for it. */
+/** The meaning of a status without an error rule. */
 function meaningOf(
   status: number,
   call: ClassifiedCall,
-  options: Judged,
+  options: ClassifyOptions,
   wish: Wish,
 ): 'retry' | 'not_processed' | 'no_failure' {
-  // A misdirected request was not processed (RFC 9110 §15.5.20): it was the wrong connection, not the wrong request.
+  // A misdirected request was not processed (RFC 9110 §15.5.20): the connection was wrong, not the request.
   if (status === MISDIRECTED || options.notProcessed.has(status)) return 'not_processed';
   if (wish === 'retry') return 'retry';
   if (!options.statuses.has(status)) return 'no_failure';
-  // Half of the work may have been done: reading again is harmless, writing again may hit the same half.
+  // Half of the work may be done. Reading again is harmless; writing again may repeat that half.
   return statusClass(status) === 'internal' && !isRead(call) ? 'no_failure' : 'retry';
 }
 
-/** What the upstream itself says about sending the call again. */
+/** Whether the upstream asks for a retry or forbids one (veto headers). */
 type Wish = 'retry' | 'veto' | 'none';
 
-function upstreamsWish({ headers, grpc }: JudgedReply, names: readonly string[]): Wish {
+function upstreamsWish({ headers, grpc }: ClassifiedReply, names: readonly string[]): Wish {
   if (grpc !== undefined && forbidsRetry(headers)) return 'veto';
   let wish: Wish = 'none';
   for (const name of names) {

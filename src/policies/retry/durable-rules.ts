@@ -1,10 +1,7 @@
 import { TURNED_AWAY } from '../../http/status.ts';
 import type { BackoffOptions, RetryOptions } from './options.ts';
 
-/**
- * The retry rules of a route for its durable requests. A client that waits can send its call again; a durable request has
- * only us to do it.
- */
+/** The retry rules of a route for its durable requests. They retry more, because no client can send a durable request again. */
 export function durableRules(
   retry: RetryOptions,
   { backoff, options }: { readonly backoff: BackoffOptions; readonly options: { readonly attempts: number } },

@@ -1,4 +1,4 @@
-/** What the growth of a wait starts from. */
+/** The parameters of the growth of a wait. */
 interface Growing {
   /** The first wait, in milliseconds. */
   readonly baseMs: number;
@@ -11,8 +11,8 @@ interface Growing {
 const GOLDEN_RATIO = (1 + Math.sqrt(5)) / 2;
 
 /**
- * How long the wait before retry number `retry` (1-based) is by each kind, in milliseconds, before cap and jitter. A new kind
- * costs one entry here and one in `config/keys/backoff.ts`, where the compiler asks for it.
+ * The wait before retry number `retry` (1-based) by kind, in milliseconds, before cap and jitter. A new kind needs one entry
+ * here and one in `config/keys/backoff.ts`, where the compiler asks for it.
  */
 const GROWTH = {
   exponential: (retry, { baseMs, factor }) => grown(baseMs, factor ** (retry - 1)),

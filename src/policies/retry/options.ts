@@ -6,7 +6,7 @@ export type Jitter = 'full' | 'equal' | 'decorrelated' | 'none';
 export interface BackoffOptions {
   readonly kind: BackoffKind;
   readonly baseMs: number;
-  /** The base after 429, 503 and 529, which say "too much" rather than "bad luck". */
+  /** The base after 429, 503 and 529, which report overload rather than a random failure. */
   readonly overloadedBaseMs: number;
   readonly factor: number;
   readonly maxMs: number;
@@ -16,39 +16,39 @@ export interface BackoffOptions {
 }
 
 export interface BudgetOptions {
-  /** Most tokens kept; a retry costs one. */
+  /** The most tokens; a retry costs one. */
   readonly cap: number;
-  /** Tokens earned by each successful attempt. */
+  /** Tokens that each successful attempt earns. */
   readonly ratio: number;
-  /** Tokens earned by time alone while the breaker is closed. */
+  /** Tokens per second while the breaker is closed. */
   readonly refillPerSecond: number;
 }
 
 /**
- * What an idempotency key means on a route. `none`: nothing, it is a header like others. `pass`: the client's key makes
- * POST and PATCH safe to repeat. `inject`: as `pass`, and one is made where the client sent none. `require`: no key, no call.
+ * The use of idempotency keys on a route. `none`: the key is a header like others. `pass`: the client's key makes POST and PATCH
+ * safe to repeat. `inject`: as `pass`, and the proxy adds a missing key. `require`: a call without a key is refused.
  */
 export type IdempotencyKeyMode = 'none' | 'pass' | 'inject' | 'require';
 
 export interface RetryOptions {
-  /** Attempts in all, the first included; 1 means never retry. */
+  /** All attempts of a call, the first included; 1 means no retry. */
   readonly attempts: number;
-  /** Answered statuses worth another attempt (within the method rule). */
+  /** Statuses that are retried, if the method or a key allows it. */
   readonly statuses: ReadonlySet<number>;
-  /** Statuses by which this API says that nothing was processed, so that even a POST without a key may be sent again. */
+  /** Statuses by which this API reports that nothing was processed. Even a POST without a key is then retried. */
   readonly notProcessed: ReadonlySet<number>;
-  /** Errors by which this gRPC service says that nothing was processed: a call that one of them is all the answer to goes again. */
+  /** Errors by which this gRPC service reports that nothing was processed. A call is retried if one of them is the whole answer. */
   readonly grpcStatuses: ReadonlySet<GrpcStatus>;
   readonly idempotencyKey: IdempotencyKeyMode;
   /** Calls change nothing at the upstream, whatever their method. */
   readonly safe: boolean;
   /** Lower-case header name. */
   readonly idempotencyHeader: string;
-  /** A client's own retries are charged to the budget, and the client is told when to stop. */
+  /** Whether a client's own retries are charged to the budget, and final replies ask the client to stop. */
   readonly limitClientRetries: boolean;
   readonly backoff: BackoffOptions;
-  /** A wait asked for beyond this is not waited: the reply goes through instead. */
+  /** If the upstream asks for a longer wait, there is no retry and the reply is passed on. */
   readonly retryAfterMaxMs: number;
-  /** Lower-case names of headers by which this API says whether to repeat a call, `true` or `false`, and its SDK is told so. */
+  /** Lower-case names of headers by which this API asks its SDK to retry (`true`) or not to (`false`). */
   readonly vetoHeaders: readonly string[];
 }

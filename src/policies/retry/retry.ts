@@ -10,52 +10,52 @@ import { type Outcome, type Policy, type Send, settle, unwrap } from '../../prox
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { RETRY_COST, type RetryBudget } from './budget.ts';
-import { classify, isSuccess, type RetryVerdict } from './classify.ts';
+import { classify, isSuccess, type RetryDecision } from './classify.ts';
 import type { RetryOptions } from './options.ts';
 import { nextStep, type Step } from './step.ts';
-import type { Trip } from './backoff-interrupt.ts';
+import type { BackoffInterrupt } from './backoff-interrupt.ts';
 
 export interface RetryDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly budget: RetryBudget;
-  readonly trip: Trip;
-  /** Bounds the failed replies that are kept during backoff. */
+  readonly interrupt: BackoffInterrupt;
+  /** Bounds the memory of failed replies that are buffered during backoff. */
   readonly memory: ByteBudget;
-  /** An attempt may have a second one beside it, which counts as an attempt. */
+  /** An attempt may be hedged; the hedge counts as an attempt. */
   readonly hedged?: boolean;
 }
 
-type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
-type No = Extract<RetryVerdict, { retry: 'no' }>;
+type Yes = Extract<RetryDecision, { retry: 'yes' }>;
+type No = Extract<RetryDecision, { retry: 'no' }>;
 
-/** One that may by its nature be followed by another. */
+/** A failed attempt whose kind of failure allows a retry. */
 interface FailedAttempt {
   readonly outcome: Outcome;
-  readonly verdict: Yes;
+  readonly decision: Yes;
   readonly call: Call;
   readonly attempt: Attempt;
 }
 
-/** A call whose last attempt will not be followed by another. */
+/** A call whose last attempt is not retried. */
 interface Ended {
   readonly outcome: Outcome;
-  readonly verdict: No;
+  readonly decision: No;
   readonly call: Call;
-  readonly last: KeptOutcome | undefined;
+  readonly last: BufferedOutcome | undefined;
   readonly paid: number;
 }
 
 /**
- * Repeats a failed attempt while its nature, attempts, time, breaker and budget all allow it; otherwise the last
- * outcome stands, an upstream's reply as it came.
+ * Retries a failed attempt while the kind of failure, the number of attempts, the deadline, the breaker and the budget allow it.
+ * Otherwise it returns the last outcome; a reply is passed on unchanged.
  */
 export function retry(options: RetryOptions, deps: RetryDeps): Policy {
   const loop = new RetryLoop(options, deps);
   return (next) => (call, attempt) => {
     const { overrides } = call;
     if (overrides === undefined) return loop.run(next, call, attempt);
-    // The client's word goes before the route's, where it may have one.
+    // Overrides of the client replace the route's values; they are within the route's limits.
     const { attempts = options.attempts, retryOn: statuses = options.statuses } = overrides;
     return new RetryLoop({ ...options, attempts, statuses }, deps).run(next, call, attempt);
   };
@@ -71,7 +71,7 @@ class RetryLoop {
   }
 
   async run(next: Send, call: Call, all: Attempt): Promise<Reply> {
-    let last: KeptOutcome | undefined;
+    let last: BufferedOutcome | undefined;
     let previousMs = 0;
     const charged = this.#charge(call);
     let { paid } = charged;
@@ -80,11 +80,11 @@ class RetryLoop {
         const current = this.#attempt(call, all, number, charged.owing);
         const outcome = await settle(next, call, current);
         number = sentSoFar(current);
-        const verdict = classify(outcome, call, this.#options, current.number);
-        if (isSuccess(outcome, verdict)) this.#deps.budget.deposit();
-        if (verdict.retry === 'no') return this.#end({ outcome, verdict, call, last, paid });
+        const decision = classify(outcome, call, this.#options, current.number);
+        if (isSuccess(outcome, decision)) this.#deps.budget.deposit();
+        if (decision.retry === 'no') return this.#end({ outcome, decision, call, last, paid });
 
-        const step = this.#next({ outcome, verdict, call, attempt: current }, previousMs);
+        const step = this.#next({ outcome, decision, call, attempt: current }, previousMs);
         if (step.kind === 'stop') return denied(outcome, step.because, call);
         const denial = this.#deny(step, all, charged.owing);
         if (denial !== undefined) return denied(outcome, denial, call);
@@ -92,9 +92,9 @@ class RetryLoop {
         const { delayMs, reason } = step;
         paid = step.cost;
         call.journal.retryScheduled(number + 1, delayMs, reason);
-        // Free the failed attempt's connection before the wait, not after it.
+        // Frees the connection of the failed attempt before the wait, not after it.
         last?.drop();
-        last = new KeptOutcome(outcome, this.#deps.memory);
+        last = new BufferedOutcome(outcome, this.#deps.memory);
         previousMs = step.backoffMs;
         if (!(await this.#sleep(delayMs, call, all, paid))) return last.take();
       }
@@ -103,9 +103,9 @@ class RetryLoop {
     }
   }
 
-  /** An outcome that is not to be retried; where only the method or the upstream's veto was in the way, that is said. */
-  #end({ outcome, verdict, call, last, paid }: Ended): Reply {
-    const { because } = verdict;
+  /** Ends a call whose outcome is not retried. Notes the reason if the failure itself would have allowed a retry. */
+  #end({ outcome, decision, call, last, paid }: Ended): Reply {
+    const { because } = decision;
     if (because === 'rejected') this.#deps.budget.refund(paid);
     if (because === 'rejected' && last !== undefined) return ownRefusal(outcome, last, call);
     if (because === 'not_idempotent' || because === 'veto' || because === 'permanent')
@@ -113,7 +113,7 @@ class RetryLoop {
     return unwrap(outcome);
   }
 
-  /** A client's retry costs what ours do. Where the budget's upper half cannot pay for it, it goes through all the same, but only once. */
+  /** Charges a client's own retry like a retry of this proxy. If the upper half of the budget cannot pay, the call has one attempt. */
   #charge({ clientRetries = 0 }: Call): { paid: number; owing: boolean } {
     const { budget, clock } = this.#deps;
     if (clientRetries === 0) return FREE;
@@ -127,11 +127,11 @@ class RetryLoop {
     return all.with({ number, last, tally });
   }
 
-  #next({ outcome, verdict, call, attempt }: FailedAttempt, previousMs: number): Step {
+  #next({ outcome, decision, call, attempt }: FailedAttempt, previousMs: number): Step {
     const { clock, random } = this.#deps;
     const failed = {
       outcome,
-      verdict,
+      decision,
       attempt: sentSoFar(attempt),
       previousMs,
       replayable: call.body.replayable,
@@ -142,23 +142,27 @@ class RetryLoop {
     return nextStep(failed, this.#options, random);
   }
 
-  /** What others have to say; the budget comes last because asking it spends from it. */
-  #deny({ cost, delayMs }: RetryStep, { sendBefore }: Attempt, owing: boolean): RetryDenial | undefined {
-    const { budget, clock, trip } = this.#deps;
+  /** Why there is no retry, by signature, breaker and budget. The budget comes last, because asking it spends from it. */
+  #deny(
+    { cost, delayMs }: RetryStep,
+    { signatureExpiresAt }: Attempt,
+    owing: boolean,
+  ): RetryDenial | undefined {
+    const { budget, clock, interrupt } = this.#deps;
     const now = clock.now();
-    if (now + delayMs >= sendBefore) return 'signature_age';
-    const tripped = trip.reason(now);
-    if (tripped !== undefined) return tripped;
+    if (now + delayMs >= signatureExpiresAt) return 'signature_age';
+    const interrupted = interrupt.reason(now);
+    if (interrupted !== undefined) return interrupted;
     if (cost > 0 && (owing || !budget.withdraw(now, cost))) return 'budget';
     return undefined;
   }
 
-  /** False when the wait became pointless. A token that buys no attempt is given back. */
+  /** False if the backoff was interrupted. Then the token is refunded. */
   async #sleep(delayMs: number, call: Call, { signal }: Attempt, paid: number): Promise<boolean> {
-    const { budget, clock, trip } = this.#deps;
+    const { budget, clock, interrupt } = this.#deps;
     let ended: RetryDenial | undefined = 'client_gone';
     try {
-      ended = await trip.sleep(clock, delayMs, signal);
+      ended = await interrupt.sleep(clock, delayMs, signal);
     } finally {
       if (ended !== undefined) {
         budget.refund(paid);
@@ -172,27 +176,27 @@ class RetryLoop {
 /** A client's first request. */
 const FREE = { paid: 0, owing: false } as const;
 
-/** Attempts of the whole call, the hedge beside this one included. */
+/** Attempts of the call so far, including the hedge of this attempt. */
 function sentSoFar({ number, tally }: Attempt): number {
   return number + (tally?.hedges ?? 0);
 }
 
-/** The outcome stands, and why. */
+/** Returns or throws the outcome, and notes why it is not retried. */
 function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
   call.journal.note('retry_denied', reason);
   return unwrap(outcome);
 }
 
-/** We refused our own retry: the upstream's last word then tells the client more than our refusal does. */
-function ownRefusal(outcome: Outcome, last: KeptOutcome, call: Call): Reply {
+/** The proxy refused its own retry. The client gets the upstream's last outcome, which says more than the refusal. */
+function ownRefusal(outcome: Outcome, last: BufferedOutcome, call: Call): Reply {
   if (outcome.kind === 'reply') return unwrap(outcome);
   const { error } = outcome;
   call.journal.note('retry_denied', gaveUpBecause(error));
   return last.take(error);
 }
 
-/** A failed outcome put aside during backoff, to be the answer after all if no attempt brings a better one. */
-class KeptOutcome {
+/** A failed outcome that is buffered during backoff. It is the answer if no later attempt brings a better one. */
+class BufferedOutcome {
   readonly #reply: BufferedReply | undefined;
   readonly #error: ProxyError | undefined;
 
@@ -201,7 +205,7 @@ class KeptOutcome {
     else this.#error = outcome.error;
   }
 
-  /** Returns the reply or throws the error that was put aside; `refusal` where the reply was too large to keep. */
+  /** Returns the buffered reply, or throws the error. Throws `refusal` if the reply was too large to buffer. */
   take(refusal?: ProxyError): Reply {
     if (this.#error !== undefined) throw this.#error;
     const reply = this.#reply?.take();

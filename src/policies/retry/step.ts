@@ -4,27 +4,27 @@ import type { RetryDenial } from '../../proxy/gave-up.ts';
 import type { Random } from '../../runtime/random.ts';
 import { backoffMs, retryDelayMs } from './backoff.ts';
 import { ASKED_RETRY_COST, RETRY_COST } from './budget.ts';
-import type { ClassifiedOutcome, RetryVerdict } from './classify.ts';
+import type { ClassifiedOutcome, RetryDecision } from './classify.ts';
 import type { RetryOptions } from './options.ts';
 
-/** A failed attempt that may by its nature be followed by another, and where its call stands. */
+/** A failed attempt whose kind of failure allows a retry, and the state of its call. */
 export interface Failed {
   readonly outcome: ClassifiedOutcome;
-  readonly verdict: Extract<RetryVerdict, { retry: 'yes' }>;
-  /** How many attempts the call has had, this one included. */
+  readonly decision: Extract<RetryDecision, { retry: 'yes' }>;
+  /** Attempts of the call so far, this one included. */
   readonly attempt: number;
-  /** The backoff before this attempt (not a wait that the upstream asked for), 0 for the first. */
+  /** Milliseconds of backoff before this attempt, without a wait that the upstream asked for; 0 for the first. */
   readonly previousMs: number;
   /** The request's body can be sent again. */
   readonly replayable: boolean;
-  /** On the same scale as `now`: an attempt that would not begin before it is not made. */
+  /** On the scale of `now`. No attempt begins at this moment or later. */
   readonly deadline: number;
   readonly now: number;
-  /** Milliseconds since the epoch, for replies that name a date. */
+  /** Milliseconds since the epoch, for a Retry-After with a date. */
   readonly wallNow: number;
 }
 
-/** What follows a failed attempt. */
+/** A retry, or the reason why there is none. */
 export type Step =
   | RetryStep
   | {
@@ -38,12 +38,11 @@ export type Step =
 type StepOptions = Pick<RetryOptions, 'attempts' | 'backoff' | 'retryAfterMaxMs'>;
 
 /**
- * The one decision after a failed attempt: another one and when, or none and why. Breaker and budget, which belong to
- * others too, are asked by the caller.
+ * Decides whether and when a failed attempt is retried. The caller asks breaker and budget, because calls share them.
  */
 export function nextStep(failed: Failed, options: StepOptions, random: Random): Step {
-  const { outcome, verdict, attempt, previousMs } = failed;
-  const { overloaded, reason, transparent } = verdict;
+  const { outcome, decision, attempt, previousMs } = failed;
+  const { overloaded, reason, transparent } = decision;
   const ownMs = backoffMs({ retry: attempt, previousMs, overloaded }, options.backoff, random);
   const askedMs = outcome.kind === 'reply' ? askedWaitMs(outcome.reply, failed.wallNow) : undefined;
   const delayMs = retryDelayMs({ backoffMs: ownMs, retryAfterMs: askedMs, random });

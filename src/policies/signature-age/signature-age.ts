@@ -3,27 +3,27 @@ import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Two ends of one thing: outside all that waits, and inside it. */
-export interface SignedPolicies {
-  /** Notes until when the call may be sent. */
+/** The two parts of one policy: outside all waits, and inside them. */
+export interface SignatureAgePolicies {
+  /** Sets the moment from which on the call must not be sent. */
   readonly admission: Policy;
-  /** Refuses it from then on. */
+  /** Refuses the call from that moment on. */
   readonly departure: Policy;
 }
 
 /**
- * For calls whose signature holds only for some minutes: no attempt leaves `maxAgeMs` or more after the call came in,
- * however long it waited for a retry, its quota or a permit. Sent all the same it would be refused there, for a reason
- * (a clock that is wrong, a request that was replayed) that has nothing to do with what went wrong.
+ * For calls with a signature that is valid for some minutes. No attempt leaves `maxAgeMs` or more after the call arrived,
+ * whether it waited for a retry, its quota or a permit. The upstream would refuse it with a misleading reason, such as a wrong
+ * clock or a replayed request. Throws `signature_age`.
  */
-export function signedPolicies(maxAgeMs: number, clock: Clock): SignedPolicies {
+export function signatureAgePolicies(maxAgeMs: number, clock: Clock): SignatureAgePolicies {
   return {
     admission: (next) => (call, attempt) => {
-      attempt.sendBefore = clock.now() + maxAgeMs;
+      attempt.signatureExpiresAt = clock.now() + maxAgeMs;
       return next(call, attempt);
     },
     departure: (next) => async (call, attempt) => {
-      if (clock.now() >= attempt.sendBefore) throw tooOld(call, maxAgeMs);
+      if (clock.now() >= attempt.signatureExpiresAt) throw tooOld(call, maxAgeMs);
       return next(call, attempt);
     },
   };

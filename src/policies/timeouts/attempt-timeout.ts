@@ -3,7 +3,7 @@ import type { Policy } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Ends an attempt that has no head after `timeoutMs`, whether or not another attempt may follow. */
+/** Ends an attempt without a head after `timeoutMs` milliseconds with `attempt_timeout`, the last attempt too. */
 export function attemptTimeout(timeoutMs: number, clock: Clock): Policy {
   const timeout = { clock, ms: timeoutMs, error };
   return (next) => (call, attempt) => withTimeout(next, call, attempt, timeout);

@@ -3,7 +3,7 @@ import type { Policy } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Ends a call that has no head at its deadline, waits included. After the head the body may take its time. */
+/** Ends a call without a head at its deadline, waits included, with `deadline_exceeded`. The body has no deadline. */
 export function deadline(clock: Clock): Policy {
   return (next) => (call, attempt) => {
     if (attempt.deadline === Infinity) return next(call, attempt);

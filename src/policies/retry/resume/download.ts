@@ -3,18 +3,18 @@ import { headerOf, type RawHeaders, withoutFields } from '../../../http/headers.
 import type { Reply } from '../../../http/reply.ts';
 import type { Call } from '../../../proxy/call.ts';
 
-/** What is known of a body that could be continued if it broke. */
+/** A body that can be continued if it breaks. */
 export interface Download {
   readonly etag: string;
-  /** Infinity where it was not said. */
+  /** Bytes; Infinity if unknown. */
   readonly length: number;
-  /** The Content-Encoding; it passes untouched, so that both parts must have the same. */
+  /** The Content-Encoding. Both parts must have the same one, because it is passed on unchanged. */
   readonly coding: string | undefined;
 }
 
 /**
- * Only a whole 200 to a GET that asked for the whole, under a strong ETag: then a 206 with the same tag holds the bytes
- * that are missing (RFC 9110 §13.1.5, §14.2). A client that asks for ranges continues by itself.
+ * Undefined if a reply cannot be continued. It can be if it is a 200 with a strong ETag to a GET without a range: a 206 with the
+ * same tag then has the missing bytes (RFC 9110 §13.1.5, §14.2). A client that requests ranges continues by itself.
  */
 export function downloadOf(
   call: Call,
@@ -28,7 +28,7 @@ export function downloadOf(
   return { etag, length: lengthIn(headers), coding: codingOf(headers) };
 }
 
-/** Preconditions of the client's were met by the first part; If-Range alone says whether there is a second. */
+/** Preconditions of the client, which the first part has met. If-Range replaces them. */
 const REPLACED: ReadonlySet<string> = new Set([
   'if-match',
   'if-none-match',
@@ -37,14 +37,14 @@ const REPLACED: ReadonlySet<string> = new Set([
   'if-range',
 ]);
 
-/** The request's fields when it asks for what comes from byte `at` on. */
+/** The request's fields when it asks for the bytes from `at` on. */
 export function restHeaders(headers: RawHeaders, { etag }: Download, at: number): RawHeaders {
   const kept = withoutFields(headers, (name) => REPLACED.has(name));
   kept.push('range', `bytes=${at}-`, 'if-range', etag);
   return kept;
 }
 
-/** The length of the whole if `reply` holds all of it from byte `at` on; undefined if anything does not fit. */
+/** The length of the whole body if `reply` has every byte from `at` on; undefined if anything differs. */
 export function wholeLength(
   { status, headers }: Pick<Reply, 'status' | 'headers'>,
   download: Download,
@@ -57,7 +57,7 @@ export function wholeLength(
   return download.length === Infinity || download.length === length ? length : undefined;
 }
 
-/** A 206 may leave out what the first part has said (RFC 9110 §15.3.7.1), but not the ETag. */
+/** A 206 may omit fields of the first part (RFC 9110 §15.3.7.1), but not the ETag. */
 function isSameBody(headers: RawHeaders, { etag, coding }: Download): boolean {
   return strongEtag(headers) === etag && (codingOf(headers) ?? coding) === coding;
 }

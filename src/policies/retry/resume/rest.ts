@@ -7,22 +7,22 @@ import { type Outcome, type Send, settle } from '../../../proxy/pipeline.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Random } from '../../../runtime/random.ts';
 import type { RetryBudget } from '../budget.ts';
-import { classify, type RetryVerdict } from '../classify.ts';
+import { classify, type RetryDecision } from '../classify.ts';
 import type { RetryOptions } from '../options.ts';
 import { nextStep, type Step } from '../step.ts';
-import type { Trip } from '../backoff-interrupt.ts';
+import type { BackoffInterrupt } from '../backoff-interrupt.ts';
 import { type Download, restHeaders, wholeLength } from './download.ts';
 
 export interface ResumeDeps {
   /** Requests for the rest of one body, failed ones included. */
   readonly attempts: number;
   readonly retry: RetryOptions;
-  /** What each of them has to its head, the wait for a permit included. */
+  /** The longest time to the head of each of them, in milliseconds, including the wait for a permit. */
   readonly totalTimeoutMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly budget: RetryBudget;
-  readonly trip: Trip;
+  readonly interrupt: BackoffInterrupt;
 }
 
 /** A download that may break. */
@@ -33,12 +33,12 @@ export interface Breakable {
   readonly download: Download;
 }
 
-/** What holds the missing bytes, and how long the whole is; or why nothing does. */
+/** The reply with the missing bytes and the length of the whole body, or the reason why there is none. */
 export type Rest = { readonly reply: Reply; readonly length: number } | { readonly denial: ResumeDenial };
 
-type Yes = Extract<RetryVerdict, { retry: 'yes' }>;
+type Yes = Extract<RetryDecision, { retry: 'yes' }>;
 
-/** Asks for the rest of a body as often as attempts, breaker and budget allow, with the retries' own waits between. */
+/** Requests the rest of a body as often as attempts, breaker and budget allow, with the backoff of retries. */
 export class RestOfBody {
   readonly #from: Breakable;
   readonly #deps: ResumeDeps;
@@ -51,13 +51,13 @@ export class RestOfBody {
     this.#deps = deps;
   }
 
-  /** `at`: the first byte that is missing. */
+  /** `at`: offset of the first missing byte. */
   async ask(at: number, broken: ProxyError): Promise<Rest> {
     const { next, call, attempt, download } = this.#from;
     let outcome: Outcome = { kind: 'error', error: broken };
-    let verdict: Yes = { retry: 'yes', transparent: false, overloaded: false, reason: broken.code };
+    let decision: Yes = { retry: 'yes', transparent: false, overloaded: false, reason: broken.code };
     for (;;) {
-      const denial = await this.#wait(outcome, verdict, at);
+      const denial = await this.#wait(outcome, decision, at);
       if (denial !== undefined) return { denial };
       const asking = { ...call, headers: restHeaders(call.headers, download, at) };
       outcome = await settle(next, asking, this.#nextAttempt());
@@ -66,22 +66,22 @@ export class RestOfBody {
         if (length !== undefined) return { reply: outcome.reply, length };
         outcome.reply.body.discard();
       }
-      const judged = classify(outcome, call, this.#deps.retry, attempt.number);
-      if (judged.retry === 'no') return { denial: this.#final(outcome, judged.because) };
-      verdict = judged;
+      const classified = classify(outcome, call, this.#deps.retry, attempt.number);
+      if (classified.retry === 'no') return { denial: this.#final(outcome, classified.because) };
+      decision = classified;
     }
   }
 
-  /** Pays for the next attempt and waits for its time; says why where there is none. */
-  async #wait(outcome: Outcome, verdict: Yes, atByte: number): Promise<ResumeDenial | undefined> {
-    const { budget, clock, trip } = this.#deps;
+  /** Pays for the next attempt and waits for its backoff. Returns the reason if there is none. */
+  async #wait(outcome: Outcome, decision: Yes, atByte: number): Promise<ResumeDenial | undefined> {
+    const { budget, clock, interrupt } = this.#deps;
     const { call, attempt } = this.#from;
-    const step = this.#next(outcome, verdict);
+    const step = this.#next(outcome, decision);
     if (step.kind === 'stop') return step.because;
     const { backoffMs, cost, delayMs, reason } = step;
     const now = clock.now();
-    const tripped = trip.reason(now);
-    if (tripped !== undefined) return tripped;
+    const interrupted = interrupt.reason(now);
+    if (interrupted !== undefined) return interrupted;
     if (!budget.withdraw(now, cost)) return 'budget';
     this.#previousMs = backoffMs;
     this.#paid = cost;
@@ -90,7 +90,7 @@ export class RestOfBody {
     call.journal.retryScheduled(number, delayMs, reason);
     let ended: ResumeDenial | undefined = 'client_gone';
     try {
-      ended = await trip.sleep(clock, delayMs, attempt.signal);
+      ended = await interrupt.sleep(clock, delayMs, attempt.signal);
     } catch (failure) {
       if (!attempt.signal.aborted) throw failure;
     }
@@ -98,12 +98,12 @@ export class RestOfBody {
     return ended;
   }
 
-  /** As for any failed attempt; the first part is none of the attempts that are counted here, and no deadline is left. */
-  #next(outcome: Outcome, verdict: Yes): Step {
+  /** As after any failed attempt. The first part is not counted, and no deadline applies after the head. */
+  #next(outcome: Outcome, decision: Yes): Step {
     const { attempts, clock, random, retry } = this.#deps;
     const failed = {
       outcome,
-      verdict,
+      decision,
       attempt: this.#tries + 1,
       previousMs: this.#previousMs,
       replayable: this.#from.call.body.replayable,

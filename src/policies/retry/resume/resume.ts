@@ -5,8 +5,8 @@ import { downloadOf } from './download.ts';
 import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
 
 /**
- * Continues a download that breaks in the middle: the client sees one body, byte for byte, or a broken one, never a
- * spliced one that the upstream did not vouch for. Each request for the rest is an attempt like others.
+ * Continues a download that breaks in the middle. The client receives one body, byte for byte, or a broken one. Parts are
+ * joined only if a strong ETag shows that they belong together. Each request for the rest is an attempt like others.
  */
 export function resume(deps: ResumeDeps): Policy {
   return (next) => async (call, attempt) => {
@@ -21,13 +21,13 @@ const isMendable = (reason: Error | undefined): reason is ProxyError =>
   reason instanceof ProxyError && isResumable(reason);
 
 /**
- * A body in parts, each from an attempt of its own, as one. It is the sink of the part that flows; nothing is kept, so
- * that a slow reader holds back whichever part that is.
+ * Joins the parts of a body, each from an attempt of its own. It is the sink of the current part. Nothing is buffered, so a slow
+ * client holds back the current part.
  *
  * - flowing → waiting: the part broke and may be continued
  * - waiting → flowing: a 206 with the same strong ETag begins at the very next byte and reaches to the end
  * - flowing → ended: complete, discarded, or broken
- * - waiting → ended: no attempt or token is left, the client has gone, or what came is not the rest
+ * - waiting → ended: no attempt or token is left, the client has left, or the reply is not the rest
  */
 class ResumedBody implements ReplyBody, BodySink {
   readonly #first: ReplyBody;
@@ -47,7 +47,7 @@ class ResumedBody implements ReplyBody, BodySink {
     this.#length = from.download.length;
   }
 
-  // --- the side of whoever takes the body ---
+  // --- the reader's side ---
 
   pipeTo(sink: BodySink): void {
     this.#sink = sink;
@@ -65,7 +65,7 @@ class ResumedBody implements ReplyBody, BodySink {
     else listener(this.#end);
   }
 
-  // --- the side of the part that flows ---
+  // --- the current part's side ---
 
   get destroyed(): boolean {
     return this.#end !== undefined || this.#sink?.destroyed === true;
@@ -120,12 +120,12 @@ class ResumedBody implements ReplyBody, BodySink {
       this.#length = rest.length;
       rest.reply.body.pipeTo(this);
     } catch (bug) {
-      // Half a body is out: whatever it was, all that can be done is to let the break be seen.
+      // Half of the body is sent. Breaking it is the only way to show the client that it is incomplete.
       this.#break(bug as Error);
     }
   }
 
-  /** The client is to see that the body is not whole; one that has gone itself is no fault of the upstream's. */
+  /** Breaks the client's body, so that the client sees it as incomplete. A client that left is not counted against the upstream. */
   #break(reason: Error | undefined): void {
     this.#finish(this.#sink?.destroyed === true ? 'discarded' : 'broken');
     this.#sink?.destroy(reason);
