@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 
 /** The short form of what `npm run soak` does for half an hour: each play once. */
-test('a process with a heap of 256 MB outlives hostile peers, answers others meanwhile, and gives its memory back', {
+test('a process with a heap of 256 MB survives hostile peers, serves others meanwhile, and frees its memory', {
   timeout: 180_000,
 }, async () => {
   const abuse = spawn(process.execPath, ['test/abuse/run.ts'], { stdio: ['ignore', 'pipe', 'pipe'] });

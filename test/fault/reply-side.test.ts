@@ -32,7 +32,7 @@ async function call(step: RawStep, request = GET, more = '') {
   return { origin, proxy, client };
 }
 
-describe('a body that breaks off breaks the client’s connection: it never looks whole', () => {
+describe('a truncated body breaks the client’s connection and never looks complete', () => {
   test.each<[string, RawStep, string]>([
     ['content-length short, FIN', truncate(100, 'part', 'fin'), 'part'],
     ['chunked without its end, FIN', truncateChunked('part', 'fin'), 'part'],
@@ -70,7 +70,7 @@ describe('a body that breaks off breaks the client’s connection: it never look
   test.each([
     ['content-length short', replyBytes(200, ['content-length: 100'], 'part')],
     ['chunked without its end', replyBytes(200, ['transfer-encoding: chunked'], '4\r\npart\r\n')],
-  ])('%s, RST once the client has what came before it', async (_name, bytes) => {
+  ])('%s, RST after the client has received the bytes before it', async (_name, bytes) => {
     let upstream: Peer | undefined;
     const { client, proxy, origin } = await call({
       at: 'request',
@@ -87,27 +87,27 @@ describe('a body that breaks off breaks the client’s connection: it never look
     expect(origin.requests.length).toBe(1);
   });
 
-  test('and is never tried again once the head is out', async () => {
+  test('and is never retried after the head was sent', async () => {
     const { client, origin } = await call(truncate(100, 'part', 'fin'));
     await client.untilClosed();
     expect(origin.requests.length).toBe(1);
   });
 
-  test('a chunked reply to us that ends well stays whole for the client', async () => {
+  test('a complete chunked reply stays complete for the client', async () => {
     const { client } = await call(
       answer('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nwell\r\n0\r\nx-sum: 1\r\n\r\n'),
     );
     expect((await client.readReply()).body.toString()).toBe('well');
   });
 
-  test('a body that ends with the connection is whole', async () => {
+  test('a body that ends with the connection is complete', async () => {
     const { client } = await call(breakAfter('HTTP/1.1 200 OK\r\n\r\nuntil close', 'fin'));
     const reply = await client.readReply();
     expect(reply.body.toString()).toBe('until close');
     expect(rawHeader(reply, 'transfer-encoding')).toBe('chunked');
   });
 
-  test('but not where the connection is reset: a reset is no end', async () => {
+  test('but not if the connection is reset', async () => {
     const arrived = Promise.withResolvers<void>();
     const { client, proxy } = await call({
       at: 'request',
@@ -124,19 +124,19 @@ describe('a body that breaks off breaks the client’s connection: it never look
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'failed', error: 'response_incomplete' });
   });
 
-  test('a reply byte by byte', async () => {
+  test('a reply that arrives byte by byte', async () => {
     const { client } = await call(drip());
     expect((await client.readReply()).body.toString()).toBe('dripped');
   });
 
-  test('a whole reply whose connection is closed at once', async () => {
+  test('a complete reply whose connection closes at once', async () => {
     const { client, proxy } = await call(answerThenHalfClose(replyBytes(200, [], 'ok')));
     expect((await client.readReply()).status).toBe(200);
     expect((await proxy.untilEnded(1))[0]?.outcome).toBe('ok');
   });
 });
 
-describe('no reply: what the client is told, and how often it was tried', () => {
+describe('no reply: the error for the client, and the number of attempts', () => {
   test.each<[string, RawStep, string]>([
     ['reset on accept', resetOnAccept(), 'connection_terminated'],
     ['closed on accept', closeOnAccept(), 'connection_terminated'],
@@ -187,7 +187,7 @@ describe('a body that stalls', () => {
   const IDLE = '    timeouts: { idle: 10s }\n';
   const stalled = stallAfter(replyBytes(200, ['content-length: 100'], 'part'));
 
-  test('is cut after the idle timeout, and not before', async () => {
+  test('is aborted after the idle timeout, and not before', async () => {
     const clock = new FakeClock();
     const origin = await startRawOrigin(stalled);
     const proxy = await startTidy(apiConfig(origin, IDLE), { clock });
@@ -206,7 +206,7 @@ describe('a body that stalls', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('each piece restarts the wait, and no total timeout cuts a stream', async () => {
+  test('each piece restarts the timeout, and no total timeout ends a stream', async () => {
     const clock = new FakeClock();
     let upstream: Peer | undefined;
     const origin = await startRawOrigin({

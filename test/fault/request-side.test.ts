@@ -42,7 +42,7 @@ const RETRY =
   '    retry: { backoff: { kind: exponential, base: 100ms, overloaded_base: 1s, jitter: full } }\n';
 
 describe('backoff', () => {
-  test('is waited, grows, and is reported', async () => {
+  test('waits, grows, and is reported', async () => {
     const { clock, origin, client, proxy } = await start([status(502), status(503), ok('third')], RETRY);
     await clock.untilAsleep();
     await clock.advance(49);
@@ -71,7 +71,7 @@ describe('backoff', () => {
     ]);
   });
 
-  test('the attempts that we tell are those that the upstream saw', async () => {
+  test('the reported attempts are those that the upstream received', async () => {
     const { clock, origin, client } = await start([reset()], RETRY);
     await clock.untilAsleep();
     await clock.advance(50);
@@ -83,7 +83,7 @@ describe('backoff', () => {
     expect(origin.requests.length).toBe(3);
   });
 
-  test('a retry costs one token, and a success pays one', async () => {
+  test('a retry costs one token, and a success adds one', async () => {
     const { clock, client, proxy } = await start(
       [status(503), ok()],
       `${RETRY.replace(' } }', ' }, budget: { refill: 0/s } }')}`,
@@ -98,7 +98,7 @@ describe('backoff', () => {
 });
 
 describe('Retry-After', () => {
-  test('is a floor with a spread above it, and such a retry costs half', async () => {
+  test('is the minimum wait, plus a random spread, and such a retry costs half a token', async () => {
     const more = RETRY.replace(' } }', ' }, budget: { refill: 0/s } }');
     const { clock, origin, client, proxy } = await start([status(503, { 'retry-after': '5' }), ok()], more);
     await clock.untilAsleep();
@@ -109,7 +109,7 @@ describe('Retry-After', () => {
     expect((await client.readReply()).status).toBe(200);
   });
 
-  test('shorter than our own backoff changes nothing but the spread', async () => {
+  test('shorter than the backoff changes only the spread', async () => {
     const { clock, origin, client } = await start([status(503, { 'retry-after-ms': '1' }), ok()], RETRY);
     await clock.untilAsleep();
     await clock.advance(524);
@@ -118,7 +118,7 @@ describe('Retry-After', () => {
     expect((await client.readReply()).status).toBe(200);
   });
 
-  test('longer than we wait: the reply goes through with its header, at once', async () => {
+  test('longer than the maximum wait returns the reply with its header at once', async () => {
     const { origin, client } = await start([status(429, { 'Retry-After': '91' }, 'slow down')]);
     const reply = await client.readReply();
     expect([reply.status, reply.body.toString()]).toEqual([429, 'slow down']);
@@ -127,7 +127,7 @@ describe('Retry-After', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('beyond the deadline is not waited for at all', async () => {
+  test('beyond the deadline is not waited for', async () => {
     const { origin, client } = await start(
       [status(503, { 'retry-after': '20' }, 'later')],
       '    timeouts: { total: 20s }\n',
@@ -139,7 +139,7 @@ describe('Retry-After', () => {
   });
 });
 
-describe('the last word is the upstream’s', () => {
+describe('the client gets the last reply of the upstream', () => {
   test('when the attempts are used up', async () => {
     const { client, origin } = await startNow([
       status(503, {}, 'one'),
@@ -156,7 +156,7 @@ describe('the last word is the upstream’s', () => {
     expect(origin.requests.length).toBe(3);
   });
 
-  test('when the budget is', async () => {
+  test('when the budget is used up', async () => {
     const { client, origin } = await startNow(
       [status(503, {}, 'no')],
       '    retry: { attempts: 5, budget: { cap: 2, refill: 0/s } }\n',
@@ -175,7 +175,7 @@ describe('the last word is the upstream’s', () => {
     expect(rawHeader(reply, 'proxy-status')).toContain('connection_refused');
   });
 
-  test('when a retry would have to wait for a permit that does not come', async () => {
+  test('when a retry would wait for a permit that is not granted', async () => {
     const more =
       '    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { backoff: { overloaded_base: 1s }, budget: { refill: 0/s } }\n    timeouts: { attempt: 100s, total: 200s }\n';
     const { clock, client, origin, proxy } = await start(
@@ -201,7 +201,7 @@ describe('the last word is the upstream’s', () => {
   const OPENING =
     '    breaker: { min_requests: 2, failure_rate: 50% }\n    retry: { backoff: { overloaded_base: 10s, jitter: none }, budget: { refill: 0/s } }\n';
 
-  test('when the breaker opens, those asleep wake with their reply whole', async () => {
+  test('when the breaker opens, calls in backoff end with their complete reply', async () => {
     const bytes = Buffer.from(Uint8Array.from({ length: 60_000 }, (_, i) => i % 256));
     const { clock, client, proxy, origin } = await start(
       [status(503, { 'x-one': '1', 'content-encoding': 'x' }, bytes), status(500, {}, 'second')],
@@ -223,7 +223,7 @@ describe('the last word is the upstream’s', () => {
     expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.budget_tokens).toBe(10);
   });
 
-  test('one too large to be kept is said to be so', async () => {
+  test('a reply too large to buffer is reported', async () => {
     const { clock, client, proxy } = await start([status(503, {}, 'x'.repeat(70_000)), status(500)], OPENING);
     await clock.untilAsleep();
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
@@ -233,7 +233,7 @@ describe('the last word is the upstream’s', () => {
     expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([503, 'breaker_open']);
   });
 
-  test('a failure without a reply stays what it was', async () => {
+  test('a failure without a reply stays the result', async () => {
     const { clock, client, proxy } = await start(
       [reset(), status(500)],
       OPENING.replace('overloaded_base', 'base'),
@@ -246,7 +246,7 @@ describe('the last word is the upstream’s', () => {
     expect(rawHeader(reply, 'breakwater-gave-up')).toBe('breaker');
   });
 
-  test('replies to HEAD are kept too', async () => {
+  test('replies to HEAD are buffered too', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(status(503, { 'x-one': '1' }), status(500));
     const proxy = await startTidy(apiConfig(origin, OPENING), { clock });
@@ -263,7 +263,7 @@ describe('the last word is the upstream’s', () => {
   });
 });
 
-test('a call that sleeps in backoff through a reload goes on with the upstream that it began with', async () => {
+test('a call in backoff during a reload continues with its old upstream', async () => {
   const { clock, client, origin, proxy } = await start([status(503), ok('the old one')], RETRY);
   const other = await startOrigin(ok('the new one'));
   await clock.untilAsleep();
@@ -276,7 +276,7 @@ test('a call that sleeps in backoff through a reload goes on with the upstream t
   expect(origin.requests.length).toBe(2);
 });
 
-test('a body cut by the shutdown is not the client’s leaving', async () => {
+test('a body aborted by the shutdown is not reported as a disconnect of the client', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(
     ({ response }) => void response.writeHead(200, { 'content-length': 10 }).write('part'),

@@ -113,7 +113,7 @@ test('a key on a route that does not trust it changes nothing', async () => {
   expect(origin.requests.length).toBe(1);
 });
 
-test('a status by which the API says that nothing was processed lets a POST be sent again', async () => {
+test('a POST is retried after a status that says that nothing was processed', async () => {
   const origin = await startOrigin(status(429), status(200));
   const proxy = await startBreakwater(apiConfig(origin, '    retry: { not_processed: [429] }\n'));
   expect(await call(proxy, { name: 'POST', method: 'POST', key: false })).toMatchObject({
@@ -122,13 +122,13 @@ test('a status by which the API says that nothing was processed lets a POST be s
   });
 });
 
-test('a conflict on the retry of a keyed call is waited out, for the first attempt still runs', async () => {
+test('a conflict on the retry of a keyed call is retried later, because the first attempt is still running', async () => {
   const origin = await startOrigin(status(503), status(409), status(201));
   const result = await call(await proxyFor(origin), { name: 'POST with a key', method: 'POST', key: true });
   expect(result).toMatchObject({ status: 201, attempts: 3 });
 });
 
-test("the upstream's veto is obeyed, its encouragement within the method rule", async () => {
+test("the upstream's veto is obeyed, and its request to retry only within the method rule", async () => {
   const veto = await startOrigin(status(503, { 'x-should-retry': 'false' }));
   expect(await call(await proxyFor(veto), COLUMNS[0])).toMatchObject({ status: 503, attempts: 1 });
   const wish = await startOrigin(status(400, { 'x-should-retry': 'true' }), status(200));

@@ -155,7 +155,7 @@ describe.each(CLIENT_FAULTS)('the client $fault', (fault: ClientFault) => {
   });
 });
 
-test('the table in the docs is this one; UPDATE_DOCS=1 writes it again', () => {
+test('the table in the docs is current; UPDATE_DOCS=1 rewrites it', () => {
   const rendered = renderFaults(FAULTS, CLIENT_FAULTS);
   if (process.env['UPDATE_DOCS'] === '1') writeFileSync(DOC, rendered);
   expect(readFileSync(DOC, 'utf8')).toBe(rendered);

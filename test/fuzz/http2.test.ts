@@ -76,7 +76,7 @@ test('clients that send nearly HTTP/2', { timeout: 600_000 }, async () => {
   expect(heapBytes() - before).toBeLessThan(MOST_GROWTH_BYTES);
 });
 
-test('clients that mean harm by HTTP/2', { timeout: 600_000 }, async () => {
+test('hostile HTTP/2 clients', { timeout: 600_000 }, async () => {
   const done = await fuzz({
     http2: true,
     reply: (request, random) => validReply(tokenIn(request), random),

@@ -50,7 +50,7 @@ const goaways = (client: RawClient) =>
     .filter(({ type }) => type === TYPE.goaway)
     .map(({ payload }) => payload.readUInt32BE(4));
 
-test('streams that are reset as fast as they are opened end the connection, and what they asked for with it', async () => {
+test('a flood of stream resets closes the connection and aborts its calls', async () => {
   const { client, origin, proxy } = await start(({ body }) => void body());
   const reset = frame('rst', { payload: Buffer.from([0, 0, 0, constants.NGHTTP2_CANCEL]) });
   const rapid = (n: number) => {
@@ -96,7 +96,7 @@ test.each([
   client.abort();
 });
 
-test('an error of the connection in the same packet as a request ends that connection and nothing else', async () => {
+test('a connection error in the same packet as a request ends only that connection', async () => {
   const { client, origin, proxy } = await start();
   const asked = { flags: FLAG.endHeaders | FLAG.endStream, stream: 1, payload: get('/api/') };
   // DATA on stream 0 (RFC 9113 §6.1).
@@ -108,7 +108,7 @@ test('an error of the connection in the same packet as a request ends that conne
   await expectServed(proxy, origin);
 });
 
-describe('a stream that its client has reset affects no other stream', () => {
+describe('a stream reset by its client affects no other stream', () => {
   const reset = (code: keyof typeof CODES) =>
     frame('rst', { stream: 1, payload: Buffer.from([0, 0, 0, CODES[code]]) });
   const CODES = { noError: 0, cancel: 8 };
@@ -135,7 +135,7 @@ describe('a stream that its client has reset affects no other stream', () => {
     }
   });
 
-  test('while its body is held back', async () => {
+  test('while its body is paused', async () => {
     const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<void>();
     const { client, origin, proxy } = await start(async ({ response }) => {
@@ -160,7 +160,7 @@ describe('a stream that its client has reset affects no other stream', () => {
   });
 });
 
-test('a path with bytes that belong encoded is refused', async () => {
+test('a path with bytes that must be percent-encoded is refused', async () => {
   const { client, origin, proxy } = await start();
   const asked = { flags: FLAG.endHeaders | FLAG.endStream, stream: 1, payload: get('/api/\xa6') };
   await client.send(frame('headers', asked));
@@ -220,7 +220,7 @@ test('a client that respects the settings gets 431', async () => {
   expect(origin.requests).toHaveLength(0);
 });
 
-describe('who floods and does not read what comes back loses the connection', () => {
+describe('a client that floods and does not read replies loses the connection', () => {
   test.each([
     ['SETTINGS', frame('settings', { payload: setting(4, 65_535) })],
     ['PING', frame('ping', { payload: Buffer.alloc(8) })],
@@ -237,7 +237,7 @@ describe('who floods and does not read what comes back loses the connection', ()
   });
 });
 
-test('a client without a window for an answer delays only its own upstream', async () => {
+test('a client without flow-control window delays only its own upstream', async () => {
   let sent = 0;
   const held = Promise.withResolvers<void>();
   const { client, origin, proxy } = await start(async ({ response }) => {

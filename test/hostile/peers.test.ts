@@ -13,7 +13,7 @@ import { startTidy, stateOf } from '../support/tidy.ts';
 const get = (path = 'x') => `GET /api/${path} HTTP/1.1\r\nHost: app\r\n\r\n`;
 
 describe('a slow client', () => {
-  test('whose head does not come gets 408', async () => {
+  test('whose head does not arrive gets 408', async () => {
     const proxy = await startTidy(`clients: { head_timeout: 40ms }\n${apiConfig(await startOrigin(ok()))}`);
     const client = await connectRaw(proxy.port);
     await client.send('GET /api/x HTTP/1.1\r\nHost: a');
@@ -22,7 +22,7 @@ describe('a slow client', () => {
     await client.untilClosed();
   });
 
-  test('whose next head does not come either, while a pause between requests is its right', async () => {
+  test('whose later head does not arrive gets 408; a pause between requests is allowed', async () => {
     const origin = await startOrigin(ok());
     const proxy = await startTidy(`clients: { head_timeout: 100ms }\n${apiConfig(origin)}`);
     const served = async () => {
@@ -64,7 +64,7 @@ describe('a slow client', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 408, error: 'request_timeout' });
   });
 
-  test('whose body stops after its answer loses the connection', async () => {
+  test('whose body stops after its reply loses the connection', async () => {
     const clock = new FakeClock();
     const proxy = await startTidy(`clients: { body_timeout: 5s }\n${apiConfig(await startOrigin(ok()))}`, {
       clock,
@@ -78,7 +78,7 @@ describe('a slow client', () => {
     await client.untilClosed();
   });
 
-  test('whose body comes to its end after its answer goes on', async () => {
+  test('whose body ends after its reply keeps the connection', async () => {
     const clock = new FakeClock();
     const proxy = await startTidy(`clients: { body_timeout: 5s }\n${apiConfig(await startOrigin(ok()))}`, {
       clock,
@@ -91,7 +91,7 @@ describe('a slow client', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('that the upstream holds back is not slow', async () => {
+  test('that is paused by its upstream does not count as slow', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(({ request }) => void request.pause());
     const proxy = await startTidy(
@@ -118,7 +118,7 @@ describe('a slow client', () => {
     while (clock.pending > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
-  test('that keeps its side open behind a refusal loses the connection', async () => {
+  test('that keeps its side open after an error loses the connection', async () => {
     const clock = new FakeClock();
     const limits = { headTimeoutMs: 60_000, maxConnections: 10 };
     const { http1: server } = await listen(
@@ -149,8 +149,8 @@ describe('a slow client', () => {
   });
 });
 
-describe('nonsense behind a whole request', () => {
-  test('takes nothing from its answer, which is the last; requests between the two are not begun', async () => {
+describe('malformed bytes after a complete request', () => {
+  test('do not change its reply, which is the last; queued requests do not start', async () => {
     const released = Promise.withResolvers<void>();
     const origin = await startOrigin(async ({ response }) => {
       await released.promise;
@@ -170,7 +170,7 @@ describe('nonsense behind a whole request', () => {
     expect(origin.requests.map(({ url }) => url)).toEqual(['/one']);
   });
 
-  test('and a stream that has begun goes on to its end', async () => {
+  test('do not end a stream that has begun', async () => {
     const exchanges: OriginExchange[] = [];
     const origin = await startOrigin((exchange) => {
       exchanges.push(exchange);
@@ -186,7 +186,7 @@ describe('nonsense behind a whole request', () => {
     expect(origin.requests.map(({ url }) => url)).toEqual(['/one']);
   });
 
-  test('is answered by itself when the answer is out', async () => {
+  test('get their own reply after the reply was sent', async () => {
     const proxy = await startTidy(apiConfig(await startOrigin(ok())));
     const client = await connectRaw(proxy.port);
     await client.send(`GET /nowhere HTTP/1.1\r\nHost: app\r\n\r\n\0\0`);
@@ -195,8 +195,8 @@ describe('nonsense behind a whole request', () => {
   });
 });
 
-describe('too much of everything', () => {
-  test('connections beyond the cap are closed at once, and there is room again when others leave', async () => {
+describe('bounds', () => {
+  test('connections above the limit are closed at once, until others end', async () => {
     const proxy = await startTidy(`clients: { max_connections: 2 }\n${apiConfig(await startOrigin(ok()))}`);
     const [first, second] = [await connectRaw(proxy.port), await connectRaw(proxy.port)];
     await first.send(get());
@@ -215,7 +215,7 @@ describe('too much of everything', () => {
     }
   });
 
-  test('a reload changes the cap', async () => {
+  test('a reload changes the limit', async () => {
     const origin = await startOrigin(ok());
     const proxy = await startTidy(`clients: { max_connections: 1 }\n${apiConfig(origin)}`);
     const first = await connectRaw(proxy.port);
@@ -230,7 +230,7 @@ describe('too much of everything', () => {
     expect((await second.readReply()).status).toBe(200);
   });
 
-  test('of requests sent ahead one runs at a time, and a client with too many is cut', async () => {
+  test('pipelined requests run one at a time, and too many close the connection', async () => {
     const origin = await startOrigin(hang());
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -244,7 +244,7 @@ describe('too much of everything', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('a client that leaves takes the requests that it sent ahead with it', async () => {
+  test('pipelined requests end with the connection of their client', async () => {
     const origin = await startOrigin(hang());
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -256,7 +256,7 @@ describe('too much of everything', () => {
     expect([origin.requests.length, proxy.ended.length]).toEqual([1, 1]);
   });
 
-  test('hints without end are cut by the attempt timeout', async () => {
+  test('endless interim replies end with the attempt timeout', async () => {
     const clock = new FakeClock();
     const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(1_000);
     const origin = await startRawOrigin(answer(hints));
@@ -272,7 +272,7 @@ describe('too much of everything', () => {
   });
 });
 
-describe('an upstream that speaks out of turn', () => {
+describe('an upstream that sends bytes without a request', () => {
   test('on an idle connection: it is closed, and the next call has its own', async () => {
     let peer: Peer | undefined;
     const origin = await startRawOrigin(
@@ -296,7 +296,7 @@ describe('an upstream that speaks out of turn', () => {
     expect(origin.connections).toBe(2);
   });
 
-  test('with the next call already waiting for its connection', async () => {
+  test('with the next call already waiting for this connection', async () => {
     const stray = replyBytes(200, [], 'stray');
     let peer: Peer | undefined;
     const origin = await startRawOrigin(
@@ -317,7 +317,7 @@ describe('an upstream that speaks out of turn', () => {
   });
 });
 
-test('a request line that comes a byte at a time costs no more than its own connection', async () => {
+test('a request line that arrives byte by byte affects only its own connection', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startTidy(apiConfig(origin));
   const slow = await connectRaw(proxy.port);
@@ -327,7 +327,7 @@ test('a request line that comes a byte at a time costs no more than its own conn
   expect((await fast.readReply()).status).toBe(200);
 });
 
-describe('configuration cannot break out of its field', () => {
+describe('values of the configuration cannot inject header fields', () => {
   const CRLF = '\r\nX-Injected: 1';
   const problems = (text: string, env: Readonly<Record<string, string>> = {}) => {
     const loaded = loadConfig('config.yaml', env, () => text);
@@ -364,7 +364,7 @@ describe('configuration cannot break out of its field', () => {
   );
 });
 
-test('for a client of HTTP/1.0 a body that breaks off does not look whole', async () => {
+test('a truncated body does not look complete to an HTTP/1.0 client', async () => {
   let peer: Peer | undefined;
   const origin = await startRawOrigin({
     at: 'request',
@@ -381,7 +381,7 @@ test('for a client of HTTP/1.0 a body that breaks off does not look whole', asyn
   expect(await client.untilClosed()).toBe('reset');
 });
 
-test('trailers that say that the connection ends are believed', async () => {
+test('Connection: close in trailers closes the connection', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startTidy(apiConfig(origin));
   const client = await connectRaw(proxy.port);

@@ -55,7 +55,7 @@ test.each([
   },
 );
 
-test('a stream that has nothing to send is not cut off', async () => {
+test('a stream that has nothing to send is not disconnected', async () => {
   const clock = new FakeClock();
   const finish = Promise.withResolvers<void>();
   const origin = await startOrigin(async ({ response }) => {

@@ -184,7 +184,7 @@ describe('AWS SDKs', () => {
     },
   );
 
-  test('keep their signature through our retries', async () => {
+  test('keep their signature through retries of the proxy', async () => {
     const origin = await startOrigin(...[503, 503, 200].map((code) => verifying(SECRET, code)));
     const proxy = await startTidy(
       apiConfig(origin, '    preset: aws\n    signed: true\n    retry: { safe: true }\n'),

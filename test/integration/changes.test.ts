@@ -120,7 +120,7 @@ async function everything(more = '') {
 }
 
 describe('HTTP/1.1', () => {
-  test('a request with everything arrives as it was sent, but for the list', async () => {
+  test('a request with all features arrives unchanged, except for the listed changes', async () => {
     const { sent } = await everything();
     const [start, ...fields] = linesOf(sent);
     expect(start).toBe("POST //a/%2F/../b/.;c?d+e=%zz&f=a|b^'? HTTP/1.1");
@@ -135,7 +135,7 @@ describe('HTTP/1.1', () => {
     expect(sent.split('\r\n\r\n').slice(1).join('\r\n\r\n')).toBe('3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
   });
 
-  test('a reply with everything arrives as it was sent, but for the list', async () => {
+  test('a reply with all features arrives unchanged, except for the listed changes', async () => {
     const { answered } = await everything();
     const [start, ...fields] = linesOf(answered);
     expect(start).toBe('HTTP/1.1 299 Quite Fine');
@@ -147,7 +147,7 @@ describe('HTTP/1.1', () => {
   });
 });
 
-test('a WebSocket handshake and its 101 change as others do, and the tunnel not at all', async () => {
+test('a WebSocket handshake and its 101 change like other messages, and the tunnel does not change', async () => {
   const origin = await startSocketOrigin(({ socket, head }) => {
     socket.write(
       'HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 3\r\nX-A: 1\r\nSec-WebSocket-Accept: x\r\n\r\n',
@@ -190,7 +190,7 @@ test('a WebSocket handshake and its 101 change as others do, and the tunnel not 
   client.abort();
 });
 
-test('over HTTP/2 on both sides nothing else changes but what HTTP/2 writes otherwise', async () => {
+test('HTTP/2 on both sides adds only the changes of its format', async () => {
   const origin = await startHttp2Origin(
     [
       ({ stream }) => {

@@ -14,8 +14,8 @@ async function scopeOf(proxy: Breakwater) {
 
 const gone = { outcome: 'client_gone', error: 'client_gone' };
 
-describe('a client that leaves', () => {
-  test('before the head: the attempt is cancelled at the upstream, and counts as no failure', async () => {
+describe('a client that disconnects', () => {
+  test('before the head: the attempt is cancelled at the upstream, and does not count as a failure', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(hang());
     const proxy = await startTidy(
@@ -39,7 +39,7 @@ describe('a client that leaves', () => {
     expect(proxy.states).toEqual([]);
   });
 
-  test('in good order, by FIN, is gone as well', async () => {
+  test('with a FIN counts as disconnected too', async () => {
     const origin = await startOrigin(hang());
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -81,7 +81,7 @@ describe('a client that leaves', () => {
     expect((await scopeOf(proxy))?.breaker?.state).toBe('closed');
   });
 
-  test('in backoff: nothing more is sent, and the token comes back', async () => {
+  test('in backoff: no attempt follows, and the token is refunded', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(status(503, {}, 'no'));
     const more = '    retry: { backoff: { overloaded_base: 1s }, budget: { refill: 0/s } }\n';
@@ -103,7 +103,7 @@ describe('a client that leaves', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('in the queue: it leaves its place to others, the upstream never hears of it', async () => {
+  test('in the queue: it frees its place, and the upstream gets no request', async () => {
     const clock = new FakeClock();
     let release = () => {};
     const origin = await startOrigin(async ({ response, request }) => {
@@ -138,7 +138,7 @@ describe('a client that leaves', () => {
     ['declared and large', 'content-length: 100000', 'part'],
     ['chunked', 'transfer-encoding: chunked', '4\r\npart\r\n'],
   ])(
-    'in the middle of its upload, %s: at most one request, never whole, never again',
+    'in the middle of its upload, %s: at most one request, never complete, never retried',
     async (_name, framing, part) => {
       const clock = new FakeClock();
       const origin = await startOrigin(async ({ body }) => void (await body()));

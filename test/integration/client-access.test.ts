@@ -33,7 +33,7 @@ async function raw(proxy: Breakwater, target: string, ...fields: string[]) {
 
 const FORM = ['host: localhost:8080', 'origin: https://evil.example', 'sec-fetch-site: cross-site'];
 
-test('the form of a foreign page and a rebound Host are refused, and nothing leaves', async () => {
+test('the form of a foreign page and a rebound Host are refused, and nothing is sent', async () => {
   const { origin, proxy } = await start();
   const refused = await raw(proxy, '/pay/charges', ...FORM);
   expect(refused.status).toBe(403);
@@ -54,7 +54,7 @@ test('the form of a foreign page and a rebound Host are refused, and nothing lea
   );
 });
 
-test('apps are served, and so is everyone where no credential is added', async () => {
+test('apps are served, and so are all clients if no credential is added', async () => {
   const { proxy } = await start();
   expect((await raw(proxy, '/pay/charges', 'host: 127.0.0.1')).status).toBe(200);
   expect((await raw(proxy, '/pay/charges', 'host: breakwater')).status).toBe(200);
@@ -68,7 +68,7 @@ test('the host of an absolute target counts, not the field', async () => {
   expect((await raw(proxy, 'http://localhost/pay/x', 'host: evil.example')).status).toBe(200);
 });
 
-test('clients.allowed_hosts and clients.browsers open it, by a reload too', async () => {
+test('clients.allowed_hosts and clients.browsers allow it, also after a reload', async () => {
   const { origin, proxy } = await start();
   proxy.rewrite(config(origin, ', browsers: allow, allowed_hosts: app.example'));
   await proxy.app.reload();
@@ -78,7 +78,7 @@ test('clients.allowed_hosts and clients.browsers open it, by a reload too', asyn
 });
 
 describe('HTTP/2', () => {
-  test('is judged by :authority and the same fields', async () => {
+  test('is checked by :authority and the same fields', async () => {
     const { proxy } = await start();
     const client = connectHttp2(proxy.url);
     const of = async (more: object) => (await ask(client, { ':path': '/pay/charges', ...more })).status;

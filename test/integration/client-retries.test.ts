@@ -19,7 +19,7 @@ test('a final failure tells SDKs not to retry; a success does not', async () => 
   expect(vetoes(await fetch(`${proxy.url}/api/`))).toEqual([null, null]);
 });
 
-test("an upstream's word that one should retry gives way once it has been done", async () => {
+test("an upstream's request to retry is replaced after the retries", async () => {
   const origin = await startOrigin(status(503, { 'x-should-retry': 'true' }));
   const proxy = await startTidy(apiConfig(origin));
   const failed = await fetch(`${proxy.url}/api/`);
@@ -40,7 +40,7 @@ test('a refusal by the proxy does so too, with a Retry-After', async () => {
   expect(origin.requests.length).toBe(0);
 });
 
-test('a client gets no signal to stop where only it knows whether a POST may be repeated', async () => {
+test('no signal to stop if only the client knows whether a POST may be repeated', async () => {
   const origin = await startOrigin(reset(), status(503));
   const proxy = await startTidy(apiConfig(origin));
   for (const expected of [502, 503]) {
@@ -65,7 +65,7 @@ test('a client’s retry costs a token of the budget, and is counted and logged'
   expect(lines[0]?.message).toContain("(the client's retry 1)");
 });
 
-test('with nothing left to pay for it, a client’s retry goes through and is not multiplied', async () => {
+test('without budget, a client’s retry is sent once and not multiplied', async () => {
   const origin = await startOrigin(status(503));
   const proxy = await startTidy(
     apiConfig(origin, '    retry: { budget: { cap: 1, ratio: 0, refill: 0/s } }\n'),
@@ -78,14 +78,14 @@ test('with nothing left to pay for it, a client’s retry goes through and is no
   }
 });
 
-test('a client that calls each request a retry takes half of the budget at most', async () => {
+test('a client that marks every request as a retry takes at most half of the budget', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, refill: 0/s } }\n'));
   for (let i = 0; i < 20; i++) expect((await fetch(`${proxy.url}/api/`, again)).status).toBe(200);
   expect(await tokens(proxy)).toBe(5);
 });
 
-test('tokens that come in while a client’s unpaid retry runs do not make it two', async () => {
+test('tokens that arrive during a client’s unpaid retry do not add an attempt', async () => {
   const clock = new FakeClock();
   const exchanges: OriginExchange[] = [];
   const origin = await startOrigin(status(503), (exchange) => void exchanges.push(exchange));
@@ -101,7 +101,7 @@ test('tokens that come in while a client’s unpaid retry runs do not make it tw
   expect(origin.requests.length).toBe(2);
 });
 
-test('the charge is given back where we refuse the call', async () => {
+test('the token is refunded if the proxy refuses the call', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { ratio: 0, refill: 0/s } }\n'));
   await fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {

@@ -12,7 +12,7 @@ upstreams:
   api: { url: "${url}", allow_private: true }
 `;
 
-test('draining finishes running calls, tells readiness, and closes their connections', async () => {
+test('draining finishes running calls, turns readiness false, and closes connections', async () => {
   let release = () => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
@@ -38,7 +38,7 @@ test('draining finishes running calls, tells readiness, and closes their connect
   await expect(connectRaw(proxy.port)).rejects.toThrow('ECONNREFUSED');
 });
 
-test('draining ends a call that sleeps in backoff, with the reply that it has', async () => {
+test('draining ends a call in backoff with its last reply', async () => {
   const origin = await startOrigin(status(503, { 'x-from': 'upstream' }, 'try later'));
   const clock = new FakeClock();
   const proxy = await startBreakwater(config(origin.url), { clock });
@@ -54,7 +54,7 @@ test('draining ends a call that sleeps in backoff, with the reply that it has', 
   expect(origin.requests.length).toBe(1);
 });
 
-test('what still runs after drain_timeout is answered with 503 and cut off from the upstream', async () => {
+test('calls that run after drain_timeout get a 503, and their attempts are aborted', async () => {
   const origin = await startOrigin(hang());
   const clock = new FakeClock();
   const proxy = await startBreakwater(config(origin.url), { clock });
@@ -70,7 +70,7 @@ test('what still runs after drain_timeout is answered with 503 and cut off from 
   await origin.until(({ openConnections }) => openConnections === 0);
 });
 
-test('for drain_delay, connections and calls are accepted and retries go on; then drain_timeout begins', async () => {
+test('during drain_delay, connections and calls are accepted and retries continue; then drain_timeout begins', async () => {
   const origin = await startOrigin(ok('one'), status(503), ok('two'), hang());
   const clock = new FakeClock();
   const proxy = await startBreakwater(config(origin.url, 'drain_delay: 1m'), { clock });

@@ -67,7 +67,7 @@ describe('names', () => {
     expect(dns.asked).toHaveLength(2);
   });
 
-  test('a connection that comes of age in the middle of a reply brings it to its end', async () => {
+  test('a connection that reaches max_age during a reply completes it', async () => {
     const begun = Promise.withResolvers<ServerResponse>();
     const ports: (number | undefined)[] = [];
     const server = createServer((request, response) => {
@@ -100,7 +100,7 @@ describe('names', () => {
     await untilState(proxy, ({ upstreams }) => upstreams.every(({ connections }) => connections === 1));
   });
 
-  test('each connection comes of age by itself, however many are opened after it', async () => {
+  test('each connection has its own age, however many are opened after it', async () => {
     const ports: (number | undefined)[] = [];
     const held: ServerResponse[] = [];
     const server = createServer((request, response) => {
@@ -132,7 +132,7 @@ describe('names', () => {
     expect(ports[1]).not.toBe(ports[0]);
   });
 
-  test('with several addresses: one that refuses is followed by the next within the attempt', async () => {
+  test('with several addresses, a refusal is followed by the next address within the attempt', async () => {
     const twins = await startTwins('127.0.0.2');
     // No server listens at this one: at 127.0.0.1 the port may have gone to another server.
     stubDns(['127.0.0.3', '127.0.0.2']);
@@ -141,7 +141,7 @@ describe('names', () => {
     expect([answer.headers.get('breakwater-attempts'), await answer.text()]).toEqual(['1', '127.0.0.2']);
   });
 
-  test('an address of the other family that refuses, too', async () => {
+  test('also if an address of the other family refuses', async () => {
     const twins = await startTwins('127.0.0.2');
     stubDns(['::1', '127.0.0.2']);
     const { api } = await start(config(`http://two.example:${twins.port}`, {}));
@@ -149,7 +149,7 @@ describe('names', () => {
     expect([answer.headers.get('breakwater-attempts'), await answer.text()]).toEqual(['1', '127.0.0.2']);
   });
 
-  test('one that takes the connection and fails is followed by another for the retry', async () => {
+  test('after a failure on one address, the retry uses another one', async () => {
     const broken = await startOrigin(reset());
     const healthy = createServer((_request, response) => response.end('healthy'));
     healthy.listen(broken.port, '127.0.0.2');
@@ -168,7 +168,7 @@ describe('names', () => {
   test.each([
     ['ENOTFOUND', 502, 'dns_error'],
     ['EAI_AGAIN', 504, 'dns_timeout'],
-  ])('%s was not sent: even a POST is tried again', async (code, status, error) => {
+  ])('%s was not sent, so even a POST is retried', async (code, status, error) => {
     const dns = stubDns(code);
     const { api } = await start(config('http://nowhere.example', {}));
     const answer = await fetch(api, { method: 'POST' });
@@ -205,7 +205,7 @@ describe('names', () => {
     },
   );
 
-  test('that turn to lead inside later are refused with the next connection', async () => {
+  test('that change to a private address later are refused at the next connection', async () => {
     const origin = await startOrigin(ok());
     const dns = stubDns(['127.0.0.1']);
     const { api, proxy } = await start(config(`http://rebinding.example:${origin.port}`, {}));
@@ -235,7 +235,7 @@ describe('through an egress proxy', () => {
     expect(JSON.stringify(proxy.logs)).not.toContain('cret');
   });
 
-  test('an http upstream, whose connection is used again', async () => {
+  test('an http upstream, whose connection is reused', async () => {
     const origin = await startOrigin(ok('one'), ok('two'));
     const egress = await startEgressProxy();
     // A clock that stands still, so that a timer left behind is seen.
@@ -247,7 +247,7 @@ describe('through an egress proxy', () => {
     expect(origin.requests[0]?.url).toBe('/');
   });
 
-  test('duplicate fields stay as they are', async () => {
+  test('duplicate fields are unchanged', async () => {
     const origin = await startOrigin(ok());
     const egress = await startEgressProxy();
     const { api } = await start(config(origin.url, { proxy: `http://${egress.address}` }));
@@ -261,14 +261,14 @@ describe('through an egress proxy', () => {
     expect(origin.requests[0]?.headers.cookie).toBe('a=1; b=2');
   });
 
-  test('an upstream that speaks first, as one of HTTP/2 may', async () => {
+  test('an upstream that sends first, as in HTTP/2', async () => {
     const origin = await startHttp2Origin([reply('settled')], { plain: true });
     const egress = await startEgressProxy({ eager: true });
     const { api } = await start(config(origin.url, { proxy: `http://${egress.address}`, http2: 'require' }));
     expect(await (await fetch(api)).text()).toBe('settled');
   });
 
-  test('interim answers before the tunnel are passed over', async () => {
+  test('interim replies before the tunnel are ignored', async () => {
     const origin = await startOrigin(ok('through'));
     const interim = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n';
     const egress = await startEgressProxy({ interim });
@@ -287,7 +287,7 @@ describe('through an egress proxy', () => {
     expect((await fetch(api)).headers.get('proxy-status')).toContain('error=http_protocol_error');
   });
 
-  test('a handshake that ends too late is reported once, and its connection is closed', async () => {
+  test('a handshake that ends after the timeout is reported once, and its connection is closed', async () => {
     const clock = new FakeClock();
     const egress = await startEgressProxy({
       refuse: (socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\n'),
@@ -352,7 +352,7 @@ describe('through an egress proxy', () => {
     );
   });
 
-  test('a proxy that closes, or speaks something else', async () => {
+  test('a proxy that closes, or does not speak HTTP', async () => {
     const origin = await startRawOrigin(
       { at: 'head', run: (peer) => peer.fin() },
       { at: 'head', run: (peer) => void peer.write('SSH-2.0\r\n\r\n') },
@@ -384,7 +384,7 @@ describe('through an egress proxy', () => {
     },
   );
 
-  test('the certificate of the upstream is the one that counts', async () => {
+  test('the certificate of the upstream is verified', async () => {
     const origin = await startHttp2Origin([reply()], { allowHTTP1: true });
     const egress = await startEgressProxy({ hosts: { 'elsewhere.test': '127.0.0.1' } });
     const { api } = await start(
@@ -397,7 +397,7 @@ describe('through an egress proxy', () => {
     expect(answer.headers.get('breakwater-attempts')).toBe('3');
   });
 
-  test('a proxy behind TLS is verified by the public authorities, not by those of the upstream', async () => {
+  test('a proxy with TLS is verified with the public authorities, not with those of the upstream', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0'); // it changes nothing
     onTestFinished(() => void vi.unstubAllEnvs());
     const egress = await startEgressProxy({ secure: true });

@@ -45,7 +45,7 @@ const answers: Unary = (call, done) => done(null, `echo ${call.request}`);
 const RETRIED = '    retry: { grpc_statuses: [unavailable, resource_exhausted] }\n';
 
 describe('a retry by grpc-status', () => {
-  test('follows where the route says that it means "not processed"', async () => {
+  test('follows if the route says that the status means "not processed"', async () => {
     const { unary: step, seen } = script(
       fails(status.UNAVAILABLE),
       fails(status.RESOURCE_EXHAUSTED),
@@ -83,7 +83,7 @@ describe('a retry by grpc-status', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'upstream_error', status: 503 });
   });
 
-  test('nor for other errors, nor once anything of an answer has come', async () => {
+  test('nor for other errors, nor after a part of a reply has arrived', async () => {
     const { client, proxy } = await start(
       {
         unary: fails(status.INVALID_ARGUMENT),
@@ -117,7 +117,7 @@ describe('a retry by grpc-status', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test('waits at least as long as the server asks, and has less time then', async () => {
+  test('waits at least as long as the server asks, and has less time left', async () => {
     const clock = new FakeClock();
     const { unary: step, seen } = script(
       fails(status.UNAVAILABLE, { 'grpc-retry-pushback-ms': '2000' }),
@@ -155,7 +155,7 @@ describe('a retry by grpc-status', () => {
     }
   });
 
-  test('ends with the last answer as it came, and a word to the client not to go on', async () => {
+  test('ends with the last reply unchanged, and tells the client not to retry', async () => {
     const { unary: step, seen } = script(fails(status.UNAVAILABLE, { 'x-why': 'tired' }));
     const { client } = await start({ unary: step }, RETRIED);
     const { error } = await unary(client, 'hello');
@@ -169,7 +169,7 @@ describe('a retry by grpc-status', () => {
     expect(seen).toHaveLength(3);
   });
 
-  test('of a stream sends again what has been sent of it', async () => {
+  test('of a stream repeats its messages', async () => {
     const bodies: string[][] = [];
     const { client } = await start(
       {
@@ -212,7 +212,7 @@ describe('an error of the proxy is a gRPC status', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 502, error: 'connection_refused' });
   });
 
-  test('as HTTP 200 with a head alone; problem details are for everybody else', async () => {
+  test('as HTTP 200 with only a head; other clients get problem details', async () => {
     const origin = await refusingOrigin();
     const proxy = await startTidy(config(origin.url, '    breaker: off\n'));
     const session = connectHttp2(proxy.url);
@@ -259,7 +259,7 @@ describe('an error of the proxy is a gRPC status', () => {
     },
   );
 
-  test('a server that breaks off in the middle: UNAVAILABLE in the trailers', async () => {
+  test('a server that fails in the middle: UNAVAILABLE in the trailers', async () => {
     const origin = await startHttp2Origin(
       [
         ({ stream }) => {
@@ -281,7 +281,7 @@ describe('an error of the proxy is a gRPC status', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ error: 'response_incomplete' });
   });
 
-  test('a limit that is full: RESOURCE_EXHAUSTED; a route that is not there: UNIMPLEMENTED', async () => {
+  test('a full limit: RESOURCE_EXHAUSTED; an unknown route: UNIMPLEMENTED', async () => {
     const { client, proxy } = await start(
       { down: (call) => void call.write('begun') },
       '    concurrency: { mode: fixed, max: 1, queue: 0 }\n',
@@ -298,7 +298,7 @@ describe('an error of the proxy is a gRPC status', () => {
   });
 });
 
-test('the breaker opens by trailers-only errors that stand for a 5xx, and stays closed by others', async () => {
+test('the breaker counts trailers-only errors equivalent to a 5xx, and no others', async () => {
   let code = status.NOT_FOUND;
   const { client, proxy } = await start(
     { unary: (call, done) => fails(code)(call, done) },

@@ -48,7 +48,7 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     expect(answer.status.metadata.get('x-trailer')).toEqual(['behind']);
   });
 
-  test('an error: code, message and metadata, and no body to look for', async () => {
+  test('an error: code, message and metadata, without a body', async () => {
     const client = await begin({
       unary: (_call, done) => {
         const metadata = new Metadata();
@@ -62,7 +62,7 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     expect(error?.metadata.get('breakwater-origin')).toEqual(['upstream']);
   });
 
-  test('10 000 messages down to a slow reader: all of them, in order, and the server held back', async () => {
+  test('10 000 messages to a slow reader all arrive in order, with back-pressure to the server', async () => {
     let paused = 0;
     const client = await begin({
       down: async (call) => {
@@ -84,7 +84,7 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     expect(paused).toBeGreaterThan(0);
   });
 
-  test('messages up, one answer down', async () => {
+  test('a client stream with one reply', async () => {
     const client = await begin({
       up: async (call, done) => {
         let count = 0;
@@ -100,7 +100,7 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     expect(answer).toBe('1000000');
   });
 
-  test('messages both ways, each answered before the next is sent', async () => {
+  test('a bidirectional stream, each message answered before the next', async () => {
     const client = await begin({
       both: (call) => {
         call.on('data', (message: string) => call.write(`echo ${message}`));
@@ -120,7 +120,7 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     expect(answers).toEqual(Array.from({ length: 100 }, (_, i) => `echo ${i}`));
   });
 
-  test('who cancels in the middle of a stream cancels it at the server too', async () => {
+  test('cancelling a stream cancels it at the server', async () => {
     const cancelled = Promise.withResolvers<string>();
     const client = await begin({
       down: (call) => {
@@ -135,7 +135,7 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     expect(await cancelled.promise).toBe('cancelled');
   });
 
-  test('a server that ends a call that is still being sent is heard', async () => {
+  test('a status that arrives before the end of the upload reaches the client', async () => {
     const client = await begin({
       up: (call, done) => {
         call.once('data', () => done({ code: status.INVALID_ARGUMENT, details: 'enough' }));

@@ -22,7 +22,7 @@ const get = (headers: readonly string[] = [], target = '/api/') =>
   `GET ${target} HTTP/1.1\r\n${['Host: app', ...headers].join('\r\n')}\r\n\r\n`;
 
 describe('to the upstream', () => {
-  test('fields pass with their case, order, repetitions and latin1 bytes; Host is the upstream’s', async () => {
+  test('fields keep case, order, repetitions and latin1 bytes; Host is the upstream’s', async () => {
     const { lines, origin } = await through(
       get([
         'X-CamelCase: a',
@@ -48,7 +48,7 @@ describe('to the upstream', () => {
     expect(fields.at(-1)).toMatch(/^via: 1\.1 breakwater-/);
   });
 
-  test('fields of the connection stay behind, and what Connection lists, but never what we add', async () => {
+  test('connection fields and those listed in Connection are removed, but never fields of the proxy', async () => {
     const { lines } = await through(
       get([
         'Connection: keep-alive, X-Gone, authorization, via',
@@ -67,7 +67,7 @@ describe('to the upstream', () => {
     expect(lines).toContain('Authorization: Bearer ours');
   });
 
-  test('an Upgrade that Connection does not name is ignored', async () => {
+  test('an Upgrade that Connection does not list is ignored', async () => {
     const { lines, answered } = await through(get(['Upgrade: websocket']));
     expect(answered.status).toBe(200);
     expect(lines.join('\n').toLowerCase()).not.toContain('upgrade');
@@ -87,7 +87,7 @@ describe('to the upstream', () => {
     expect(lines[0]).toBe(`GET ${to} HTTP/1.1`);
   });
 
-  test('Expect: 100-continue is answered by us, once, and not passed on', async () => {
+  test('Expect: 100-continue is answered by the proxy, once, and not forwarded', async () => {
     const origin = await startOrigin(status(201));
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -102,7 +102,7 @@ describe('to the upstream', () => {
     expect(origin.requests[0]?.body.toString()).toBe('abc');
   });
 
-  test('Expect: 100-continue is answered once however many attempts the body goes to, and not for HTTP/1.0', async () => {
+  test('Expect: 100-continue is answered once for all attempts, and not for HTTP/1.0', async () => {
     const origin = await startOrigin(status(503), status(503), status(200));
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -121,7 +121,7 @@ describe('to the upstream', () => {
     expect((await old.readReply()).informational).toEqual([]);
   });
 
-  test('our own Via in a request is a loop', async () => {
+  test('a Via of this proxy in a request is a loop', async () => {
     const { lines, proxy, client, origin } = await through(get());
     const ours = lines.at(-1)?.slice('via: '.length) ?? '';
     await client.send(get([`Via: 1.0 other, ${ours}`]));
@@ -134,7 +134,7 @@ describe('to the upstream', () => {
 });
 
 describe('to the client', () => {
-  test('status text, field case, order, repetitions and latin1 bytes are the upstream’s', async () => {
+  test('status text and fields keep case, order, repetitions and latin1 bytes', async () => {
     const raw =
       'HTTP/1.1 299 Quite Fine\r\nX-CamelCase: \xe9\r\nSet-Cookie: b=2\r\nset-cookie: a=1\r\nDate: today\r\nContent-Length: 2\r\n\r\nok';
     const { answered } = await through(get(), Buffer.from(raw, 'latin1'));
@@ -167,7 +167,7 @@ describe('to the client', () => {
     },
   );
 
-  test('fields of the connection stay behind, and what Connection lists', async () => {
+  test('connection fields and those listed in Connection are removed', async () => {
     const reply = replyBytes(
       200,
       [
@@ -190,14 +190,14 @@ describe('to the client', () => {
     expect(rawHeader(answered, 'keep-alive')).not.toContain('timeout=1,');
   });
 
-  test('a body that the upstream has encoded stays encoded', async () => {
+  test('a body with a content coding is unchanged', async () => {
     const bytes = Buffer.from(Uint8Array.from({ length: 256 }, (_, i) => i));
     const { answered } = await through(get(), replyBytes(200, ['content-encoding: gzip'], bytes));
     expect(rawHeader(answered, 'content-encoding')).toBe('gzip');
     expect(answered.body.equals(bytes)).toBe(true);
   });
 
-  test('Proxy-Status of those further in comes before ours', async () => {
+  test('Proxy-Status of other proxies precedes that of this one', async () => {
     const origin = await startOrigin(early(503, { 'proxy-status': 'inner; error=dns_error' }));
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -210,7 +210,7 @@ describe('to the client', () => {
     ]);
   });
 
-  test('our own fields can be turned off; the standard ones stay', async () => {
+  test('fields of the proxy can be turned off; the standard ones stay', async () => {
     const origin = await startOrigin(status(503));
     const proxy = await startTidy(`response_headers: false\n${apiConfig(origin)}`);
     const client = await connectRaw(proxy.port);
@@ -220,7 +220,7 @@ describe('to the client', () => {
     expect(rawHeader(reply, 'proxy-status')).toContain('attempts=3');
   });
 
-  test('informational replies are not taken for the reply', async () => {
+  test('interim replies are not taken for the final reply', async () => {
     const origin = await startRawOrigin(informational([102, 103], replyBytes(200, [], 'final')));
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -254,7 +254,7 @@ describe('replies without a body', () => {
     expect(client.end).toBeUndefined();
   });
 
-  test('a HEAD that we answer ourselves has the fields of its GET and no body', async () => {
+  test('a HEAD that the proxy answers itself has the fields of its GET and no body', async () => {
     const proxy = await startTidy(apiConfig(await startOrigin()));
     const client = await connectRaw(proxy.port);
     await client.send('HEAD /nowhere HTTP/1.1\r\nhost: x\r\n\r\n');

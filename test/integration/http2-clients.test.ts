@@ -34,7 +34,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(answered).toMatchObject({ status: 200, body: 'whole', trailers: ['constructor', 'x'], reset: 0 });
   });
 
-  test('is served as one of HTTP/1.1 is: retries, fields, body', async () => {
+  test('is served like an HTTP/1.1 client: retries, fields, body', async () => {
     const origin = await startOrigin(
       status(503),
       ok('{"a":1}', { 'x-twice': ['1', '2'], ...({ age: ['3', '4'] } as object), etag: '"x"' }),
@@ -79,7 +79,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(JSON.parse(late.body)).toMatchObject({ code: 'deadline_exceeded', attempts: 1 });
   });
 
-  test('HEAD, 204 and 304 have a head and nothing else', async () => {
+  test('HEAD, 204 and 304 have only a head', async () => {
     const origin = await startOrigin(ok('hello', { 'content-length': 5 }), status(204), status(304));
     const { client } = await start(origin);
     const head = await ask(client, { ':method': 'HEAD', ':path': '/api/' });
@@ -88,7 +88,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(await ask(client, { ':path': '/api/' })).toMatchObject({ status: 304, headOnly: true, reset: 0 });
   });
 
-  test('gets fields as they came, but for their case and those that HTTP/2 does not know', async () => {
+  test('gets fields unchanged, except for case and fields not allowed in HTTP/2', async () => {
     const odd =
       'HTTP/1.1 200 OK\r\nX-Latin: caf\xe9\r\nHTTP2-Settings: x\r\nKeep-Alive: x\r\nX-Empty:\r\ncontent-length: 0\r\n\r\n';
     const { client } = await start(await startRawOrigin(answer(Buffer.from(odd, 'latin1'))));
@@ -109,7 +109,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect(JSON.parse(reply.body)).toMatchObject({ code: 'protocol_error' });
   });
 
-  test('does not take a body for whole that was cut, and keeps its connection', async () => {
+  test('detects a truncated body, and keeps its connection', async () => {
     const origin = await startRawOrigin(truncate(100, 'half of it', 'fin'), answer());
     const { client, proxy } = await start(origin, '    retry: off\n');
     const broken = await ask(client, { ':path': '/api/' });
@@ -119,7 +119,7 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
     expect((await ask(client, { ':path': '/api/' })).status).toBe(200);
   });
 
-  test('does not make half an upload look whole by going away', async () => {
+  test('that disconnects during an upload never makes it look complete', async () => {
     const origin = await startOrigin(hang());
     const { client, proxy } = await start(origin);
     const stream = client.request(POST);
@@ -148,8 +148,8 @@ describe.each(['h2c', 'TLS'])('a client of HTTP/2 by %s', (how) => {
   );
 });
 
-describe('on the port of HTTP/2', () => {
-  test('HTTP/1.1 is spoken as ever, however its first bytes come', async () => {
+describe('on a listener with HTTP/2', () => {
+  test('HTTP/1.1 is served, however its first bytes arrive', async () => {
     const origin = await startOrigin(ok('one'), ok('two'), ok('three'));
     const proxy = await startTidy(ON + apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -166,7 +166,7 @@ describe('on the port of HTTP/2', () => {
     expect(origin.requests[0]?.body.toString()).toBe('ab');
   });
 
-  test('HTTP/2 is known by its first bytes, however they come', async () => {
+  test('HTTP/2 is detected by its first bytes, however they arrive', async () => {
     const proxy = await startTidy(ON + apiConfig(await startOrigin()));
     const client = await connectRaw(proxy.port);
     for (const piece of ['PR', 'I * HTTP/2.0\r\n', '\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'])
@@ -176,7 +176,7 @@ describe('on the port of HTTP/2', () => {
     client.abort();
   });
 
-  test('what begins like HTTP/2 and is not is refused', async () => {
+  test('bytes that begin like HTTP/2 but are not are refused', async () => {
     const proxy = await startTidy(ON + apiConfig(await startOrigin()));
     for (const nonsense of ['PRI * HTTP/2.1\r\n\r\n', 'PRI / HTTP/1.1\r\nhost: a\r\n\r\n']) {
       const client = await connectRaw(proxy.port);
@@ -204,7 +204,7 @@ describe('on the port of HTTP/2', () => {
     }
   });
 
-  test('who says nothing is cut off after head_timeout, who has nothing to say after ten minutes', async () => {
+  test('a silent connection is closed after head_timeout, an idle one after ten minutes', async () => {
     const clock = new FakeClock();
     const proxy = await startTidy(ON + apiConfig(await startOrigin()), { clock });
     const silent = await connectRaw(proxy.port);
@@ -223,7 +223,7 @@ describe('on the port of HTTP/2', () => {
     expect((await goaway)[0]).toBe(constants.NGHTTP2_NO_ERROR);
   });
 
-  test('it is off unless asked for', async () => {
+  test('it is off by default', async () => {
     const proxy = await startTidy(apiConfig(await startOrigin()));
     const client = connectHttp2(proxy.url);
     expect(await new Promise((resolve) => client.on('close', () => resolve('closed')))).toBe('closed');
@@ -237,7 +237,7 @@ describe('a request over HTTP/2', () => {
     return { origin, proxy, client: connectHttp2(proxy.url) };
   };
 
-  test('has its crumbs of Cookie put together', async () => {
+  test('has its Cookie fields joined', async () => {
     const { client, origin } = await start();
     await ask(client, [':path', '/api/', ':method', 'GET', 'cookie', 'a=1', 'x-b', '2', 'cookie', 'c=3']);
     expect(origin.requests[0]?.rawHeaders.join('|')).toContain('cookie|a=1; c=3|x-b|2');
@@ -264,7 +264,7 @@ describe('a request over HTTP/2', () => {
     expect(origin.requests[0]?.headers).not.toHaveProperty('expect');
   });
 
-  test('that is answered before its body has come may end it as it likes', async () => {
+  test('that is answered before the end of its body may end the body in any way', async () => {
     const { client, proxy } = await start(({ response }) => void response.end('enough'));
     const stream = client.request(POST);
     stream.write('one');
@@ -278,7 +278,7 @@ describe('a request over HTTP/2', () => {
     expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
   });
 
-  test('whose body stalls is answered with 408, whatever else moves on its connection', async () => {
+  test('whose body stalls gets 408, whatever other streams do', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(hang(), async ({ body, response }) => void response.end(await body()));
     const proxy = await startTidy(ON + apiConfig(origin), { clock });
@@ -297,7 +297,7 @@ describe('a request over HTTP/2', () => {
   });
 });
 
-test('draining says GOAWAY, lets running calls end and takes no others', async () => {
+test('draining sends GOAWAY, finishes running calls and accepts no others', async () => {
   const release = Promise.withResolvers<void>();
   const origin = await startOrigin(async ({ response }) => {
     response.write('begun ');
@@ -325,7 +325,7 @@ test('draining says GOAWAY, lets running calls end and takes no others', async (
   await stopped;
 });
 
-test('what still runs after drain_timeout is cut', async () => {
+test('streams that run after drain_timeout are reset', async () => {
   const origin = await startOrigin(({ response }) => void response.write('begun'));
   const clock = new FakeClock();
   const proxy = await startBreakwater(`drain_timeout: 10s\n${ON}${apiConfig(origin)}`, { clock });
@@ -340,7 +340,7 @@ test('what still runs after drain_timeout is cut', async () => {
   await stopped;
 });
 
-test('nor does an abandoned upload keep a proxy from stopping', async () => {
+test('an abandoned upload does not keep the proxy from stopping', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(({ response }) => void response.end('enough'));
   const proxy = await startBreakwater(ON + apiConfig(origin), { clock });

@@ -39,7 +39,7 @@ async function start(
 }
 
 describe('a call over HTTP/2', () => {
-  test('carries a reply of many fields, as HTTP/1.1 does', async () => {
+  test('carries a reply with many fields, like HTTP/1.1', async () => {
     const names = Array.from({ length: 500 }, (_, i) => `x-${i}`);
     const origin = await startHttp2Origin([
       reply('ok', Object.fromEntries(names.map((name) => [name, 'v']))),
@@ -50,7 +50,7 @@ describe('a call over HTTP/2', () => {
     expect(names.filter((name) => answer.headers.get(name) !== 'v')).toEqual([]);
   });
 
-  test('carries method, target, fields and body there, status, fields and body back', async () => {
+  test('carries method, target, fields and body, and status, fields and body back', async () => {
     const origin = await startHttp2Origin([
       ({ stream }) => {
         stream.respond({ ':status': 201, 'set-cookie': ['a=1', 'b=2'], 'x-latin': 'caf\u00e9' });
@@ -86,7 +86,7 @@ describe('a call over HTTP/2', () => {
     expect(sent.join('|')).not.toMatch(/http2-settings|gzip|connection/);
   });
 
-  test('shares one connection with a hundred others', async () => {
+  test('shares one connection with 100 others', async () => {
     const waiting: (() => void)[] = [];
     const origin = await startHttp2Origin([
       (request, session) => void waiting.push(() => reply('ok')(request, session)),
@@ -100,7 +100,7 @@ describe('a call over HTTP/2', () => {
     expect(origin.connections).toBe(1);
   });
 
-  test('goes on another connection where the upstream allows no more streams on this one', async () => {
+  test('uses another connection if the upstream allows no more streams', async () => {
     const waiting: (() => void)[] = [];
     const origin = await startHttp2Origin(
       [(request, session) => void waiting.push(() => reply('ok')(request, session))],
@@ -119,7 +119,7 @@ describe('a call over HTTP/2', () => {
     expect(await Promise.all(calls)).toEqual(['1', '1', '1', '1', '1']);
   });
 
-  test('is HTTP/1.1 unless asked for', async () => {
+  test('uses HTTP/1.1 by default', async () => {
     const origin = await startHttp2Origin([reply()], { allowHTTP1: true });
     const { api } = await start(origin, { http2: 'off' });
     expect(await (await fetch(api)).text()).toBe('HTTP/1.1');
@@ -137,7 +137,7 @@ describe('a call over HTTP/2', () => {
     expect((await fetch(api)).status).toBe(204);
   });
 
-  test('1xx heads are not the reply', async () => {
+  test('1xx heads are not the final reply', async () => {
     const origin = await startHttp2Origin([
       (request, session) => {
         request.stream.additionalHeaders({ ':status': 103, link: '</a>' });
@@ -148,7 +148,7 @@ describe('a call over HTTP/2', () => {
     expect(await (await fetch(api)).text()).toBe('final');
   });
 
-  test('HTTP/1.1 is spoken where the upstream chooses it, on the very connection that was opened to find out', async () => {
+  test('HTTP/1.1 is used if the upstream chooses it, on the connection of that handshake', async () => {
     let connections = 0;
     const server = createHttpsServer(pem('server'), (_request, response) => response.end('one point one'));
     server.on('secureConnection', () => connections++);
@@ -164,7 +164,7 @@ describe('a call over HTTP/2', () => {
     server.closeAllConnections();
   });
 
-  test('require says so where the upstream does not offer HTTP/2', async () => {
+  test('require is an error if the upstream does not offer HTTP/2', async () => {
     const server = createHttpsServer(pem('server'), (_request, response) => response.end());
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -181,14 +181,14 @@ describe('a call over HTTP/2', () => {
     expect(answer.headers.get('breakwater-attempts')).toBe('3');
   });
 
-  test('require speaks it without TLS', async () => {
+  test('require uses HTTP/2 without TLS', async () => {
     const origin = await startHttp2Origin([reply('plain')], { plain: true });
     const { api } = await start(origin, { http2: 'require' });
     expect(await (await fetch(api)).text()).toBe('plain');
     expect(origin.requests[0]?.headers[':scheme']).toBe('http');
   });
 
-  test('a certificate that is not accepted is named as over HTTP/1.1', async () => {
+  test('a rejected certificate is reported as over HTTP/1.1', async () => {
     const origin = await startHttp2Origin([reply()], pem('expired'));
     const { api } = await start(origin);
     const answer = await fetch(api, { method: 'POST' });
@@ -197,7 +197,7 @@ describe('a call over HTTP/2', () => {
   });
 });
 
-describe('what failed', () => {
+describe('failures', () => {
   const refuse: Http2Step = ({ stream }) => stream.close(NGHTTP2_REFUSED_STREAM);
   const crash: Http2Step = ({ stream }) => stream.close(NGHTTP2_INTERNAL_ERROR);
   const goAway =
@@ -205,7 +205,7 @@ describe('what failed', () => {
     (request, session) =>
       session.goaway(code, request.stream.id! - 2);
 
-  test('REFUSED_STREAM was not sent: a POST without a key is tried again, on the same connection', async () => {
+  test('after REFUSED_STREAM, a POST without a key is retried on the same connection', async () => {
     const origin = await startHttp2Origin([refuse, reply('second')]);
     const { api, proxy } = await start(origin);
     const answer = await fetch(api, { method: 'POST', body: 'once' });
@@ -230,7 +230,7 @@ describe('what failed', () => {
     },
   );
 
-  test('a stream that GOAWAY still covers is brought to its end', async () => {
+  test('a stream that GOAWAY includes is completed', async () => {
     const origin = await startHttp2Origin([
       (request, session) => {
         session.goaway(0, request.stream.id!);
@@ -245,7 +245,7 @@ describe('what failed', () => {
     expect(origin.requests.map(({ connection }) => connection)).toEqual([1, 2]);
   });
 
-  test('any other reset may have been looked at: a GET is tried again, a POST is not', async () => {
+  test('after any other reset, a GET is retried, a POST is not', async () => {
     const origin = await startHttp2Origin([crash, crash, reply('third')]);
     const { api } = await start(origin);
     const post = await fetch(api, { method: 'POST', body: 'x' });
@@ -257,7 +257,7 @@ describe('what failed', () => {
     expect([got.headers.get('breakwater-attempts'), await got.text()]).toEqual(['2', 'third']);
   });
 
-  test('a reply of too many fields is not called the upstream’s reset', async () => {
+  test('a reply with too many fields is not reported as the upstream’s reset', async () => {
     const names = Array.from({ length: 5_000 }, (_, i) => `x-${i}`);
     const origin = await startHttp2Origin(
       [reply('ok', Object.fromEntries(names.map((name) => [name, 'v'])))],
@@ -272,7 +272,7 @@ describe('what failed', () => {
     });
   });
 
-  test('so is a connection that breaks before the head', async () => {
+  test('a connection that breaks before the head is treated the same way', async () => {
     const origin: Http2Origin = await startHttp2Origin([
       () => origin.cut(),
       () => origin.cut(),
@@ -285,7 +285,7 @@ describe('what failed', () => {
     expect([got.headers.get('breakwater-attempts'), await got.text()]).toEqual(['2', 'third']);
   });
 
-  test('an upstream that wants HTTP/1.1 for this gets it', async () => {
+  test('HTTP_1_1_REQUIRED is followed by HTTP/1.1', async () => {
     const origin = await startHttp2Origin([({ stream }) => stream.close(NGHTTP2_HTTP_1_1_REQUIRED)], {
       allowHTTP1: true,
     });
@@ -340,7 +340,7 @@ describe('what failed', () => {
   test.each([
     ['before its length is here', [0x88, 0x0f, 0x0d, 0x01, 0x39]],
     ['of an unknown length', [0x88]],
-  ])('nor one whose stream is given back without a fault, %s', async (_when, fields) => {
+  ])('a stream that ends without an error is not complete either, %s', async (_when, fields) => {
     // :status 200, content-length 9 or none; four bytes; RST_STREAM(NO_ERROR), which no node:http2 server sends.
     const head = Buffer.from(fields);
     const frames = [
@@ -364,7 +364,7 @@ describe('what failed', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 200, error: 'response_incomplete' });
   });
 
-  test('an upstream that speaks something else is a protocol error', async () => {
+  test('an upstream that does not speak HTTP/2 is a protocol error', async () => {
     const server = createTcpServer((socket: Socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () => socket.write('SSH-2.0-OpenSSH_9.6\r\nnothing of HTTP\r\n'));
@@ -400,7 +400,7 @@ async function untilStill(read: () => number): Promise<number> {
 }
 
 describe('bodies', () => {
-  test('a client that leaves resets its stream, and no other', async () => {
+  test('a client that disconnects resets only its stream', async () => {
     const hold: Http2Step = ({ stream }) => {
       stream.respond({ ':status': 200 });
       stream.write('begun');
@@ -419,7 +419,7 @@ describe('bodies', () => {
     expect(origin.connections).toBe(1);
   });
 
-  test('a slow reader holds its stream back with bounded memory, and no other', async () => {
+  test('a slow reader pauses only its stream, with bounded memory', async () => {
     let written = 0;
     const flood: Http2Step = ({ stream }) => {
       stream.respond({ ':status': 200 });
@@ -448,7 +448,7 @@ describe('bodies', () => {
     await proxy.untilEnded(6);
   });
 
-  test('a large upload streams, held back by the upstream', async () => {
+  test('a large upload streams with back-pressure', async () => {
     const origin = await startHttp2Origin([
       ({ stream }) => {
         stream.on('end', () => {
@@ -463,7 +463,7 @@ describe('bodies', () => {
     expect(origin.requests[0]?.body.equals(body)).toBe(true);
   });
 
-  test('no more of an upload is read than the upstream takes', async () => {
+  test('an upload is read only as fast as the upstream accepts it', async () => {
     const origin = await startHttp2Origin([({ stream }) => void stream.pause()]);
     const clock = new FakeClock();
     const options = {
@@ -510,7 +510,7 @@ describe('bodies', () => {
     agent.close();
   });
 
-  test('a streamed body is sent again from its first byte', async () => {
+  test('a streamed body is repeated from its first byte', async () => {
     const origin = await startHttp2Origin([
       ({ stream }) => stream.close(NGHTTP2_REFUSED_STREAM),
       (request, session) => void request.stream.on('end', () => reply('second')(request, session)),
@@ -557,7 +557,7 @@ describe('bodies', () => {
 
   const UPLOAD = 'POST /api/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n';
 
-  test('a client that breaks off its upload does not make it look whole', async () => {
+  test('a client that disconnects does not make its upload look complete', async () => {
     const origin = await startFrameOrigin();
     const { proxy } = await start(origin, { http2: 'require' });
     const client = await connectRaw(proxy.port);
@@ -568,7 +568,7 @@ describe('bodies', () => {
     expect(origin.seen).toEqual(['DATA 5', `RST_STREAM ${NGHTTP2_CANCEL}`]);
   });
 
-  test('nor does an answer that does not wait for it', async () => {
+  test('an early reply does not make the upload look complete', async () => {
     // :status 200 without a body.
     const origin = await startFrameOrigin(frame(1, 5, 1, Buffer.from([0x88])));
     const { proxy } = await start(origin, { http2: 'require' });
@@ -579,7 +579,7 @@ describe('bodies', () => {
     expect(origin.seen).toEqual(['DATA 5', `RST_STREAM ${NGHTTP2_CANCEL}`]);
   });
 
-  test('an answer that does not wait for the upload ends it', async () => {
+  test('an early reply ends the upload', async () => {
     const origin = await startHttp2Origin([
       ({ stream }) => {
         stream.respond({ ':status': 413 });
@@ -604,7 +604,7 @@ describe('trailers', () => {
     };
 
   // undici's own HTTP/2 loses the body here, and calls the reply complete.
-  test('reach the client behind a body of which no byte is lost', async () => {
+  test('reach the client after a complete body', async () => {
     const origin = await startHttp2Origin([withTrailers('message')]);
     const { proxy } = await start(origin);
     const client = await connectRaw(proxy.port);
@@ -615,7 +615,7 @@ describe('trailers', () => {
     );
   });
 
-  test('behind no body at all as well', async () => {
+  test('also without a body', async () => {
     const origin = await startHttp2Origin([withTrailers('')]);
     const { proxy } = await start(origin);
     const client = await connectRaw(proxy.port);
@@ -654,7 +654,7 @@ async function startRelay(origin: { port: number }): Promise<{ url: string; free
 }
 
 describe('a connection', () => {
-  test('takes nothing new once it is older than max_age, and closes', async () => {
+  test('takes no new calls after max_age, and closes', async () => {
     const clock = new FakeClock();
     const origin = await startHttp2Origin();
     const { api } = await start(origin, { clock });
@@ -674,7 +674,7 @@ describe('a connection', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('closes when it has idled for keep_alive', async () => {
+  test('closes after keep_alive without a call', async () => {
     const clock = new FakeClock();
     const origin = await startHttp2Origin();
     const { api, proxy } = await start(origin, { clock });
@@ -687,7 +687,7 @@ describe('a connection', () => {
     await untilState(proxy, ({ upstreams }) => upstreams[0]?.connections === 0);
   });
 
-  test('that has gone silent is found out after a timeout, and replaced', async () => {
+  test('that is silent is detected after a timeout, and replaced', async () => {
     const clock = new FakeClock();
     const origin = await startHttp2Origin([reply('first'), () => {}, reply('third')]);
     const relay = await startRelay(origin);
@@ -707,7 +707,7 @@ describe('a connection', () => {
     await clock.advance(10_000);
   });
 
-  test('that answers a PING is used again after a timeout', async () => {
+  test('that answers a PING is reused after a timeout', async () => {
     const clock = new FakeClock();
     const origin = await startHttp2Origin([() => {}, reply('second')]);
     const { api, proxy } = await start(origin, { clock, more: SHORT });
@@ -725,7 +725,7 @@ describe('a connection', () => {
     await clock.advance(10_000);
   });
 
-  test('a reload with other options leaves the calls on the old one in peace', async () => {
+  test('a reload with other options does not affect calls on the old one', async () => {
     const origin = await startHttp2Origin([
       ({ stream }) => {
         stream.respond({ ':status': 200 });
@@ -744,7 +744,7 @@ describe('a connection', () => {
   });
 });
 
-test('a connection opened to ask what is spoken, and not needed then, does not stay', async () => {
+test('a connection opened to negotiate the protocol, and then not needed, is closed', async () => {
   const held: ServerResponse[] = [];
   const server = createHttpsServer(
     { ...pem('server'), ALPNProtocols: ['http/1.1'] },

@@ -25,7 +25,7 @@ async function start(steps: readonly RawStep[], more = '') {
   return { origin, proxy, client, links };
 }
 
-describe('at once, where no other attempt can take the place of this one', () => {
+describe('are forwarded at once if no other attempt can follow', () => {
   /** A hint, and its reply when the test says so. */
   function held() {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -58,7 +58,7 @@ describe('at once, where no other attempt can take the place of this one', () =>
     ]);
   });
 
-  test('the last of several attempts, after one whose hints were dropped', async () => {
+  test('the last attempt, after one whose hints were dropped', async () => {
     const { step, resolve } = held();
     const failed = answer(bytes(hint('/old.css'), replyBytes(503)));
     const { client, links } = await start([failed, step], '    retry: { attempts: 2 }\n');
@@ -69,8 +69,8 @@ describe('at once, where no other attempt can take the place of this one', () =>
   });
 });
 
-describe('otherwise with the head of the attempt that is used', () => {
-  test('in their order; those of attempts that failed are dropped', async () => {
+describe('otherwise, they are sent with the head of the final attempt', () => {
+  test('in order; those of failed attempts are dropped', async () => {
     const { client, origin, links } = await start(
       [
         answer(bytes(hint('/1'), replyBytes(503))),
@@ -88,14 +88,14 @@ describe('otherwise with the head of the attempt that is used', () => {
     ]);
   });
 
-  test('a failed attempt whose reply stands after all keeps its own', async () => {
+  test('those of a failed attempt whose reply is used after all are sent', async () => {
     const { client, links } = await start([answer(bytes(hint('/1'), replyBytes(404)))]);
     await client.send(GET);
     const reply = await client.readReply();
     expect([reply.status, links(reply.informational)]).toEqual([404, ['</1>']]);
   });
 
-  test('no more than sixteen are kept', async () => {
+  test('no more than sixteen are buffered', async () => {
     const many = Array.from({ length: 40 }, (_, i) => hint(`/${i}`));
     const { client } = await start([answer(bytes(...many, replyBytes(200)))]);
     await client.send(GET);
@@ -103,8 +103,8 @@ describe('otherwise with the head of the attempt that is used', () => {
   });
 });
 
-describe('what is passed on', () => {
-  test('end-to-end fields as they came, without a length, with Via', async () => {
+describe('content', () => {
+  test('end-to-end fields unchanged, without a length, with Via', async () => {
     const fields =
       'X-Cafe: \xe9\r\nConnection: x-drop\r\nx-drop: 1\r\nkeep-alive: 1\r\ncontent-length: 7\r\nbreakwater-origin: me\r\n';
     const { client } = await start([answer(bytes(hint('/a', fields), replyBytes(200)))]);
@@ -123,7 +123,7 @@ describe('what is passed on', () => {
     expect(heads).toEqual(['HTTP/1.1 102 Processing', 'HTTP/1.1 199 ']);
   });
 
-  test('a client of HTTP/1.0 gets none', async () => {
+  test('an HTTP/1.0 client gets none', async () => {
     const { client } = await start([answer(bytes(hint('/a'), replyBytes(200, [], 'body')))]);
     await client.send('GET /api/ HTTP/1.0\r\nhost: x\r\n\r\n');
     await client.untilClosed();

@@ -37,7 +37,7 @@ test('one connection serves call after call', async () => {
   expect(origin.requests.map(({ connection }) => connection)).toEqual([1, 1, 1, 1, 1]);
 });
 
-describe('a kept connection that dies as it is used again', () => {
+describe('a reused connection that the upstream closes at that moment', () => {
   test.each(['fin', 'reset'] as const)('a GET is sent again (%s)', async (how) => {
     const origin = await startRawOrigin(answer(), closeOnReuse(how), answer());
     const { call } = await connected(origin);
@@ -57,7 +57,7 @@ describe('a kept connection that dies as it is used again', () => {
     expect(origin.stepsTaken).toBe(2);
   });
 
-  test('one that the upstream has closed before is not used at all', async () => {
+  test('one that the upstream has closed before is not used', async () => {
     const origin = await startRawOrigin(answer());
     const { call, proxy } = await connected(origin);
     await call(GET);
@@ -69,7 +69,7 @@ describe('a kept connection that dies as it is used again', () => {
   });
 });
 
-test('a connection is given up before the upstream’s own Keep-Alive hint ends it', async () => {
+test('a connection is closed before the upstream’s Keep-Alive time ends', async () => {
   const hinted = (seconds: number) =>
     answer(replyBytes(200, [`keep-alive: timeout=${seconds}`, 'connection: keep-alive'], 'ok'));
   const origin = await startRawOrigin(hinted(60), hinted(1), hinted(60));
@@ -79,7 +79,7 @@ test('a connection is given up before the upstream’s own Keep-Alive hint ends 
   expect(origin.connections).toBe(2);
 });
 
-describe('a failed reply gives its connection back', () => {
+describe('a failed reply releases its connection', () => {
   test.each([
     ['small', 100, 1],
     ['as large as is read to its end', 60_000, 1],
@@ -100,7 +100,7 @@ describe('a failed reply gives its connection back', () => {
   });
 });
 
-test('a HEAD and a body that ends with its connection need a new one, and no more than that', async () => {
+test('a HEAD and a body that ends with its connection need one new connection', async () => {
   const origin = await startRawOrigin(
     answer(Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n')),
     answer(replyBytes(200)),
@@ -123,7 +123,7 @@ describe('no connection at all', () => {
   test.each([
     ['a private address that is not allowed', ['127.0.0.1'], 'destination_ip_prohibited', '1'],
     ['no address', [], 'dns_error', '3'],
-  ])('a name that leads to %s', async (_name, addresses, error, attempts) => {
+  ])('a name that resolves to %s', async (_name, addresses, error, attempts) => {
     const origin = await startOrigin(ok());
     resolving((_name, callback) => callback(addresses));
     const proxy = await startTidy(`upstreams:\n  api:\n    url: http://public.example:${origin.port}\n`);
@@ -136,7 +136,7 @@ describe('no connection at all', () => {
     expect(origin.connections).toBe(0);
   });
 
-  test('the client leaves while the name is being resolved: the upstream never hears of it', async () => {
+  test('the client disconnects during name resolution: the upstream gets no request', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(ok());
     const asked = Promise.withResolvers<(addresses: readonly string[]) => void>();
@@ -157,7 +157,7 @@ describe('no connection at all', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('no connection within an attempt’s time: nothing was sent, so the next costs no budget', async () => {
+  test('no connection within the attempt timeout: nothing was sent, so the retry costs no budget', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(ok());
     const asked: ((addresses: readonly string[]) => void)[] = [];
@@ -186,7 +186,7 @@ describe('no connection at all', () => {
     expect(origin.requests()).toBe(0);
   });
 
-  test('a certificate that is vouched for: HTTP/1.1, even where the upstream would rather speak HTTP/2', async () => {
+  test('a valid certificate: HTTP/1.1, even if the upstream prefers HTTP/2', async () => {
     const origin = await selfSigned();
     const before = tls.getCACertificates('default');
     onTestFinished(() => tls.setDefaultCACertificates(before));
@@ -198,7 +198,7 @@ describe('no connection at all', () => {
     expect(rawHeader(reply, 'content-type')).toBe('text/plain');
   });
 
-  test('TLS spoken to one who does not', async () => {
+  test('TLS to an upstream without TLS', async () => {
     const origin = await startRawOrigin({
       at: 'accept',
       run: (peer) => void peer.write('HTTP/1.1 400 No\r\n\r\n'),

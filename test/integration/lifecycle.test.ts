@@ -14,7 +14,7 @@ import { startTidy } from '../support/tidy.ts';
 const get = (path = 'x') => `GET /api/${path} HTTP/1.1\r\nHost: app\r\n\r\n`;
 
 describe('drain', () => {
-  test('streams get drain_timeout: one that ends within it is complete, another one is visibly cut', async () => {
+  test('streams get drain_timeout: one that ends within it is complete, another one is visibly truncated', async () => {
     const clock = new FakeClock();
     const streams = new Map<string | undefined, OriginExchange>();
     const origin = await startOrigin((exchange) => {
@@ -39,7 +39,7 @@ describe('drain', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('under load no call fails: until the listener is closed each is answered', async () => {
+  test('under load no call fails: each is answered until the listener is closed', async () => {
     const origin = await startOrigin(ok());
     const proxy = await startBreakwater(apiConfig(origin));
     const CALLERS = 16;
@@ -69,7 +69,7 @@ describe('drain', () => {
 });
 
 describe('a client that closes its side', () => {
-  test('before the answer arrives has gone: the upstream connection is released', async () => {
+  test('before the reply counts as disconnected, and the upstream connection is released', async () => {
     const origin = await startOrigin(hang());
     const proxy = await startTidy(apiConfig(origin));
     const client = await connectRaw(proxy.port);
@@ -81,7 +81,7 @@ describe('a client that closes its side', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'client_gone' });
   });
 
-  test('after the answer gets it complete, and the connection ends', async () => {
+  test('after the reply gets it complete, and the connection ends', async () => {
     const proxy = await startTidy(apiConfig(await startOrigin(ok('all'))));
     const client = await connectRaw(proxy.port);
     await client.send(get());

@@ -16,7 +16,7 @@ async function call(config: string, request: string, clock?: FakeClock) {
 
 const get = (target: string, headers = '') => `GET ${target} HTTP/1.1\r\nhost: app.local\r\n${headers}\r\n`;
 
-test('what we answer ourselves is problem+json with all its marks, and the connection goes on', async () => {
+test('errors of the proxy are problem+json with all members, and the connection stays open', async () => {
   const { client, proxy } = await call(apiConfig(await refusingOrigin()), get('/api/v1/x?secret=1'));
   const reply = await client.readReply();
   expect(reply.startLine).toBe('HTTP/1.1 502 Bad Gateway');
@@ -49,7 +49,7 @@ test('what we answer ourselves is problem+json with all its marks, and the conne
   });
 });
 
-describe('what never reaches an upstream', () => {
+describe('requests that never reach an upstream', () => {
   test.each([
     ['no mount', get('/nowhere'), 404, ['route_not_found', 'destination_not_found']],
     ['a climbing path', get('/api/%2e%2e/admin'), 400, ['bad_request', 'http_request_error']],

@@ -112,7 +112,7 @@ test.each([
   ['1 GiB down', () => download(GIB)],
   ['1 GiB up', () => upload(GIB)],
   ['1 GiB down that breaks in the middle and is continued', () => download(GIB, GIB / 2)],
-])('%s, byte for byte, at flat memory', { timeout: 60_000 }, async (_what, transfer) => {
+])('%s arrives byte for byte, with constant memory', { timeout: 60_000 }, async (_what, transfer) => {
   const before = await proxy.holdings();
   expect(await transfer()).toBe(GIB);
   const after = await proxy.holdings();

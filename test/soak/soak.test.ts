@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 
 /** The short form of `npm run soak`: a quarter of a minute of faults, between times of warming up and of coming to rest. */
-test('after faults on both sides, reloads and restarts, everything is where it began', {
+test('after faults on both sides, reloads and restarts, all resources are as at the start', {
   timeout: 120_000,
 }, async () => {
   const soak = spawn(process.execPath, ['test/soak/run.ts', '--minutes', '0.25'], {
