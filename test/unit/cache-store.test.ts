@@ -61,9 +61,9 @@ test('a fetch that is over says nothing to those who wait for the next', async (
     .then((result) => heard.push(result));
   first?.('failed');
   expect(store.beginFetch(K)).toBeUndefined();
-  second?.('kept');
+  second?.('cached');
   await waiting;
-  expect(heard).toEqual(['kept']);
+  expect(heard).toEqual(['cached']);
   expect(clock.pending).toBe(0);
 });
 
@@ -79,5 +79,5 @@ test('who has left does not wait, and who leaves waits no longer', async () => {
     'gone',
   );
   expect([clock.pending, signal.listenerCount]).toEqual([0, 0]);
-  fetched?.('kept');
+  fetched?.('cached');
 });

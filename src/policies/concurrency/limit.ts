@@ -1,54 +1,55 @@
 import { Median } from './median.ts';
 import type { ConcurrencyOptions } from './options.ts';
 
-/** TCP halves its window; a tenth less is enough against an upstream that many others load too. */
+/** The multiplicative decrease. TCP halves its window; 10 % is enough, because many other callers load the upstream too. */
 const DECREASE = 0.9;
 
-/** Attempts that hang together are one piece of evidence, even where replies come faster than this. */
+/** Signs of overload within this time are one sign, even if replies come faster. */
 const TOGETHER_MS = 100;
 
-/** The limit is lifted when attempts have succeeded for so long without a sign of overload. */
+/** The limit is removed after this time of successes without a sign of overload. */
 const RELEASE_MS = 60_000;
 
 /**
- * A share of slow attempts below this is not overload: some calls take longer than most. Overload slows down all. The
- * share follows the last dozen or so of attempts.
+ * A smaller share of slow attempts is not overload: some calls always take longer, and overload slows all calls. The share is
+ * an average over about 16 attempts.
  */
 const OVERLOADED_SHARE = 0.2;
 const SHARE_STEP = 1 / 16;
 
 /**
- * What an attempt said about the upstream's load. `overload`: no head came within its time. `failure`: answered, but not
- * well, which is no sign of overload unless it was slow (rates of failure are the breaker's business). `ignored`: says nothing.
+ * The sign that an attempt gives about the upstream's load. `overload`: no head within its time. `failure`: a failed reply, which
+ * is a sign of overload only if it was slow (the breaker counts failures). `ignored`: no sign.
  */
 export type Evidence = 'success' | 'failure' | 'overload' | 'ignored';
 
 /**
- * How many attempts may be under way at once, learned by AIMD (Chiu and Jain 1989, as in TCP) from overload evidence
- * only: a limit that falls on every error mistakes random failures for load. Without evidence there is no limit. It begins at
- * what was in flight when the attempt left that gives the evidence: until the evidence comes, what hangs piles up, and that
- * pile is no measure of what the upstream can do. A fall never takes permits back; it only keeps new ones from being given.
+ * Limits the attempts in flight by AIMD (Chiu and Jain 1989, as in TCP). Only signs of overload lower the limit: a limit that
+ * falls on every error mistakes random failures for load. Without a sign there is no limit.
+ *
+ * The first limit is the number in flight when the attempt left that gives the sign. Attempts that hang accumulate until the sign
+ * comes, and their number is no measure of the upstream's capacity. A lower limit never takes permits back.
  */
 export class ConcurrencyLimit {
   readonly #options: ConcurrencyOptions;
   readonly #median = new Median();
   #limit: number;
   #inFlight = 0;
-  /** Share of the recent attempts that were a sign of overload. */
+  /** The share of recent attempts that were a sign of overload, 0 to 1. */
   #overloaded = 0;
-  #fellAt = -Infinity;
-  /** The last fall was the first since there was no limit, or since it was at `max`. */
+  #decreasedAt = -Infinity;
+  /** The last decrease was the first from `max` (or from no limit). */
   #isFirst = false;
   #overloadAt = -Infinity;
-  /** The upstream has answered since the last fall. Silence alone is one piece of evidence, however long it lasts. */
-  #heard = true;
+  /** The upstream has answered since the last decrease. One silence is one sign, however long it lasts. */
+  #answered = true;
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
     this.#limit = options.mode === 'off' ? Infinity : options.max;
   }
 
-  /** Whole attempts; Infinity while nothing limits. */
+  /** A whole number of attempts; Infinity if there is no limit. */
   get limit(): number {
     return Math.floor(this.#limit);
   }
@@ -57,48 +58,48 @@ export class ConcurrencyLimit {
     return this.#inFlight;
   }
 
-  /** True gives a permit, to be released exactly once. */
+  /** True: a permit is taken, which must be released exactly once. */
   tryAcquire(): boolean {
     if (this.#inFlight >= this.limit) return false;
     this.#inFlight++;
     return true;
   }
 
-  /** A permit beyond the limit, for a probe: without it, nobody would learn that the upstream is back. */
+  /** Takes a permit beyond the limit, for a probe of the breaker: otherwise the end of an outage could stay unnoticed. */
   acquireReserved(): void {
     this.#inFlight++;
   }
 
   /**
-   * For a call that has waited since `since` for as long as it could: a permit beyond the limit, which grows by it, unless
-   * a sign of overload came meanwhile or `max` is reached. Otherwise calls that take long would keep the limit where it
-   * fell to: it learns from the ends of calls only (TCP's slow start has the same purpose).
+   * For a call that has waited since `since` for as long as it may. Raises the limit by one and takes a permit, unless a sign of
+   * overload came meanwhile or `max` is reached. Otherwise long calls would hold a lowered limit down, because it grows only when
+   * calls end (TCP's slow start has the same purpose).
    */
   tryExtend(since: number): boolean {
     const { mode, max } = this.#options;
     const grown = Math.min(max, this.#limit + 1);
-    // One that has fallen comes back by success alone, while those let in before it fell are still under way.
+    // A lowered limit grows by success only, while attempts from before the decrease are in flight.
     if (mode !== 'adaptive' || this.#overloadAt >= since || this.#inFlight >= Math.floor(grown)) return false;
     this.#limit = grown;
     return this.tryAcquire();
   }
 
-  /** `latencyMs` is the time to the head, or to the failure. `amid` attempts were under way when it left, itself included. */
+  /** `latencyMs`: time to the head or to the failure. `amid`: attempts in flight when it left, itself included. */
   release(evidence: Evidence, latencyMs: number, now: number, amid = this.#inFlight): void {
-    // Counted with the one that leaves: otherwise a limit of 1 always looks idle and never grows.
+    // The attempt that ends is included. Otherwise a limit of 1 always seems idle and never grows.
     const inFlight = this.#inFlight--;
     if (this.#options.mode !== 'adaptive' || evidence === 'ignored') return;
     const overload = evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity);
     this.#overloaded += SHARE_STEP * ((overload ? 1 : 0) - this.#overloaded);
     if (evidence !== 'overload') {
       this.#median.add(latencyMs);
-      this.#heard = true;
+      this.#answered = true;
     }
     if (overload) this.#onOverload(amid, now);
     else if (evidence === 'success') this.#onSuccess(inFlight, now);
   }
 
-  /** One more per limit's worth of successes, and only while at least half of it is in use: an idle app proves nothing. */
+  /** The additive increase: one more per `limit` successes, while at least half of the limit is in use. An idle app shows nothing. */
   #onSuccess(inFlight: number, now: number): void {
     const { max } = this.#options;
     if (now - this.#overloadAt >= RELEASE_MS) this.#limit = max;
@@ -106,22 +107,22 @@ export class ConcurrencyLimit {
   }
 
   /**
-   * Once per round trip: what was under way at the last fall cannot have felt it yet. Only the first fall looks at `amid`,
-   * which may be nothing after an outage. It takes the largest of the attempts that hang together.
+   * Decreases once per round trip, because attempts in flight at the last decrease cannot show its effect. Only the first decrease
+   * uses `amid`, which may be 0 after an outage. It uses the largest `amid` of the attempts that hang at one time.
    */
   #onOverload(amid: number, now: number): void {
     if (this.#overloaded < OVERLOADED_SHARE) return;
     this.#overloadAt = now;
     const { max, min } = this.#options;
-    const sinceMs = now - this.#fellAt;
-    const fallen = Math.max(min, DECREASE * Math.min(max, amid));
+    const sinceMs = now - this.#decreasedAt;
+    const decreased = Math.max(min, DECREASE * Math.min(max, amid));
     if (sinceMs < TOGETHER_MS) {
-      if (this.#isFirst) this.#limit = Math.max(this.#limit, fallen);
-    } else if (sinceMs >= this.#median.value && this.#heard) {
-      this.#heard = false;
-      this.#fellAt = now;
+      if (this.#isFirst) this.#limit = Math.max(this.#limit, decreased);
+    } else if (sinceMs >= this.#median.value && this.#answered) {
+      this.#answered = false;
+      this.#decreasedAt = now;
       this.#isFirst = this.#limit === max;
-      this.#limit = this.#isFirst ? fallen : Math.max(min, DECREASE * this.#limit);
+      this.#limit = this.#isFirst ? decreased : Math.max(min, DECREASE * this.#limit);
     }
   }
 }

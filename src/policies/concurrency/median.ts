@@ -1,10 +1,10 @@
-/** A tenfold change of latency is followed within some fifty samples; at rest the estimate swings by about as much. */
+/** The step: the estimate follows a tenfold change of latency within about fifty samples, and varies by about 5 % at rest. */
 const STEP = 1.05;
 
 /**
- * A running median in one number: a step up for a sample above it, a step down for one below, so that it rests where
- * both are equally likely (Ma, Muthukrishnan and Sandler, "Frugal Streaming for Estimating Quantiles", 2013; their
- * one-unit algorithm, with steps that are a share of the value because latencies differ by orders of magnitude).
+ * A running median in one number: a step up for a higher sample, a step down for a lower one, so that it rests where both are
+ * equally likely. Source: Ma, Muthukrishnan and Sandler, "Frugal Streaming for Estimating Quantiles", 2013, the one-unit
+ * algorithm. Steps are a share of the value, because latencies differ by orders of magnitude.
  */
 export class Median {
   #value: number | undefined;

@@ -1,13 +1,13 @@
 export interface ConcurrencyOptions {
-  /** `adaptive`: no limit but `max`, until there is evidence of overload. `fixed` keeps `max`; `off` neither limits nor queues. */
+  /** `adaptive`: no limit but `max` until there is a sign of overload. `fixed`: always `max`. `off`: no limit and no queue. */
   readonly mode: 'adaptive' | 'fixed' | 'off';
   readonly min: number;
-  /** Infinity: the operator has written no limit. */
+  /** Infinity if no limit is configured. */
   readonly max: number;
-  /** Calls that may wait for a permit. */
+  /** The most calls that may wait for a permit. */
   readonly queue: number;
-  /** Longest wait in the queue (never more than a tenth of the time left to the deadline). */
+  /** The longest wait in the queue, and at most a tenth of the time to the deadline. */
   readonly waitMs: number;
-  /** Latency to the head above this is evidence of overload; undefined: only silence is. */
+  /** A longer time to the head is a sign of overload; undefined: only a missing head is one. */
   readonly latencyCeilingMs: number | undefined;
 }

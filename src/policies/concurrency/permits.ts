@@ -5,23 +5,23 @@ import type { Clock } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
 import type { ConcurrencyLimit, Evidence } from './limit.ts';
 
-/** A wait in the queue is at most this share of the time left, so that what follows it still has a chance. */
+/** The longest wait in the queue as a share of the remaining time, so that enough time is left for the attempt. */
 const DEADLINE_SHARE = 0.1;
 
-/** The Retry-After of a refusal. When a permit comes back is unknown; this is longer than most are held. */
+/** The Retry-After of a refusal. The time until a permit is released is unknown; most are held for less than this. */
 const RETRY_AFTER_MS = 1_000;
 
 /** A call that waits for a permit. */
 interface Waiter {
-  /** On the clock's scale; from this moment on it is not admitted. */
+  /** On the scale of `clock.now()`. The call is not admitted at this moment or later. */
   readonly leaveBy: number;
-  /** Hands it a permit. */
+  /** Called with a permit taken for it. */
   readonly admit: () => void;
-  /** It loses its place. */
+  /** Called if it is evicted. */
   readonly refuse: () => void;
 }
 
-/** Where the calls wait that share a limit. */
+/** The queue of the calls that share a limit. */
 export type PermitQueue = FairQueue<Waiter>;
 
 export function permitQueue(capacity: number): PermitQueue {
@@ -29,7 +29,7 @@ export function permitQueue(capacity: number): PermitQueue {
 }
 
 export interface PermitsOptions {
-  /** Shared by all that share the limit: an attempt that ends lets in one that waits. */
+  /** Shared by all calls of the limit: an attempt that ends admits one that waits. */
   readonly queue: PermitQueue;
   /** Longest wait for a permit. */
   readonly waitMs: number;
@@ -46,14 +46,14 @@ export class Permits {
     this.#options = options;
   }
 
-  /** How many are given. */
+  /** Permits in use. */
   get given(): number {
     return this.#limit.inFlight;
   }
 
   /**
-   * Takes a permit: at once (undefined), or once the promise resolves; it rejects without one. `again`: the attempt has had a permit
-   * and is under way.
+   * Takes a permit: at once (undefined), or when the promise resolves. The promise rejects with `concurrency_limit`, or with the
+   * reason of the attempt's signal. `again`: the attempt has had a permit before and is in flight.
    */
   acquire(call: Call, attempt: Attempt, again: boolean): Promise<void> | undefined {
     if (attempt.watch?.probe === true) {
@@ -65,13 +65,13 @@ export class Permits {
       : waitForPermit(call, attempt, this.#limit, { ...this.#options, again });
   }
 
-  /** Takes a permit back, once for each that was taken, and lets in what waits. `amid` permits were given when its attempt left. */
+  /** Releases a permit, once for each that was taken, and admits calls that wait. `amid`: permits in use when its attempt left. */
   release(evidence: Evidence, latencyMs: number, amid: number): void {
     const { clock, queue } = this.#options;
     const now = clock.now();
     this.#limit.release(evidence, latencyMs, now, amid);
     while (queue.size > 0 && this.#limit.tryAcquire()) {
-      // A timer that is late has left some in the queue whose time is over.
+      // If a timer is late, the queue still has calls whose time is over.
       const waiter = queue.shift(({ leaveBy }) => (now < leaveBy ? 'yes' : 'no'));
       if (waiter === undefined) {
         this.#limit.release('ignored', 0, now);
@@ -82,10 +82,7 @@ export class Permits {
   }
 }
 
-/**
- * The permit of one attempt. `lent`: the client lets the upstream wait, so that the permit is with others. `over`: it is given back
- * for good.
- */
+/** The permit of one attempt. `lent`: the client keeps the upstream waiting, so other attempts may use it. `over`: released finally. */
 export class Permit {
   readonly #permits: Permits;
   readonly #call: Call;
@@ -96,7 +93,7 @@ export class Permit {
   #amid: number;
   #latencyMs: number | undefined;
 
-  /** One has been acquired for `call`. */
+  /** Create it after a permit was acquired for `call`. */
   constructor(permits: Permits, call: Call, attempt: Attempt, clock: Clock) {
     this.#permits = permits;
     this.#call = call;
@@ -106,13 +103,13 @@ export class Permit {
     this.#amid = permits.given;
   }
 
-  /** The head is here. What the client still uploads is a conversation, and needs no permit that it has not. */
+  /** Call for the head. A client that still uploads now is in a conversation, so a lent permit is not needed again. */
   answered(): void {
     this.#latencyMs = this.#clock.now() - this.#startedAt;
     if (this.#state === 'lent') this.#state = 'over';
   }
 
-  /** Given back for good; later calls change nothing. */
+  /** Releases the permit finally; later calls have no effect. */
   release(evidence: Evidence): void {
     const held = this.#state === 'held';
     this.#state = 'over';
@@ -125,7 +122,7 @@ export class Permit {
     this.#giveBack('ignored');
   }
 
-  /** Resolves when it is held again, or no longer needed. Rejects where it cannot be had in time. */
+  /** Resolves when the permit is held again or no longer needed. Rejects if none is available in time. */
   async regain(): Promise<void> {
     if (this.#state !== 'lent') return;
     try {
@@ -140,22 +137,19 @@ export class Permit {
     this.#amid = this.#permits.given;
   }
 
-  /** Asked after a wait: the attempt may be over, or answered. */
+  /** A method, because the state may change during a wait. */
   #isLent(): boolean {
     return this.#state === 'lent';
   }
 
   #giveBack(evidence: Evidence): void {
-    // A probe says whether the upstream is well, and not what it can bear.
+    // A probe shows whether the upstream works, not its capacity.
     const counted = evidence === 'overload' && this.#attempt.watch?.probe === true ? 'ignored' : evidence;
     this.#permits.release(counted, this.#latencyMs ?? this.#clock.now() - this.#startedAt, this.#amid);
   }
 }
 
-/**
- * Resolves once a permit is held: the attempt that ends takes it for the one that waits. Rejects without one. `again`: the attempt
- * has had a permit, and is under way.
- */
+/** Resolves when a permit is held, which the ending attempt has taken for it. Rejects if there is none. `again`: see `acquire`. */
 function waitForPermit(
   call: Call,
   attempt: Attempt,
@@ -163,7 +157,7 @@ function waitForPermit(
   { queue, waitMs, clock, again }: PermitsOptions & { readonly again: boolean },
 ): Promise<void> {
   const since = clock.now();
-  // The deadline of a call whose client is slow moves on with the upload, and is not known here.
+  // The deadline of a call with a slow upload moves with the upload, and is unknown here.
   const patienceMs = again ? waitMs : Math.min(waitMs, DEADLINE_SHARE * (attempt.deadline - since));
   const refusal = () => refused(call, again ? 'sent_unknown' : 'not_sent');
   return new Promise((resolve, reject) => {
@@ -200,7 +194,7 @@ function waitForPermit(
   });
 }
 
-/** A deadline that passes in our queue is our doing: nobody further out may take it for a slow upstream. */
+/** A deadline that passes in this queue says nothing about the upstream, so it becomes a refusal. */
 function abortReason({ signal: { reason } }: Attempt, refusal: () => ProxyError): unknown {
   return reason instanceof ProxyError && reason.code === 'deadline_exceeded' ? refusal() : reason;
 }

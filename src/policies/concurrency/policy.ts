@@ -8,12 +8,12 @@ import { Permit, Permits, type PermitsOptions } from './permits.ts';
 import { SlowUpload } from './slow-upload.ts';
 
 /**
- * Lets as many attempts through as `limit` allows, lets some wait for a moment and refuses the others.
- * A permit stands for the upstream's work. It is held until the reply's body has ended, until the attempt is suspected to
- * hang, or while the client lets the upstream wait: a slow client must keep no other client out.
+ * Admits as many attempts as `limit` allows. Others wait briefly, or are refused with `concurrency_limit`. A permit stands for work
+ * of the upstream. It is held until the body of the reply has ended, or until the attempt seems to hang. A slow client must not
+ * block other clients:
  *
- * - A client that does not read the reply: the permit is given back for good, because the upstream has answered.
- * - A client that is slow to upload: the permit is lent to others, and has to be regained before the upload ends.
+ * - A client that does not read the reply: the permit is released, because the upstream has answered.
+ * - A client with a slow upload: the permit is lent to other attempts, and must be regained before the upload ends.
  */
 export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOptions): Policy {
   const permits = new Permits(limit, options);
@@ -21,10 +21,10 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
 
   return (next) => async (call, attempt) => {
     const { watch } = attempt;
-    const turn = permits.acquire(call, attempt, false);
-    if (turn !== undefined) await turn;
+    const wait = permits.acquire(call, attempt, false);
+    if (wait !== undefined) await wait;
     const permit = new Permit(permits, call, attempt, clock);
-    // Its permit comes back at once: whatever the upstream still does for it, no other attempt should wait for that.
+    // A suspected attempt releases its permit at once, so that no other attempt waits for it.
     watch?.onSuspected(() => permit.release(watch.overtaken ? 'ignored' : 'overload'));
     const upload = call.body.arriving
       ? new SlowUpload(call, { clock, onSlow: () => permit.lend(), mayEnd: () => permit.regain() })
@@ -45,13 +45,13 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
   };
 }
 
-/** A reply that is cut says nothing about load, whoever cut it; a 429 is a success for nobody. */
+/** A broken body is no sign of load. A 429 is a failure here. */
 function replyEvidence(status: number, end: BodyEnd): Evidence {
   if (end === 'broken') return 'ignored';
   return isFailing(status) ? 'failure' : 'success';
 }
 
-/** Only running out of time is a sign of overload. Whatever fails fast has not waited for anything. */
+/** Only an attempt that ran out of time is a sign of overload. A fast failure did not wait for the upstream. */
 function errorEvidence(error: unknown, watch: AttemptWatch | undefined): Evidence {
   if (!(error instanceof ProxyError)) return 'ignored';
   return error.code === 'attempt_timeout' || watch?.ranOut(error) === true ? 'overload' : 'ignored';

@@ -4,32 +4,32 @@ import { headerOf } from '../../http/headers.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 
-/** An upload that brings less than this in each of two looks, while its upstream waits for it, is slow. */
+/** An upload is slow if it brings less than this in two checks in a row while its upstream waits. */
 const SLOW_BYTES_PER_SECOND = 16 * 1024;
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 
 export interface SlowUploadOptions {
   readonly clock: Clock;
-  /** Called once, when the upload is found to be slow. */
+  /** Called once, if the upload is slow. */
   readonly onSlow: () => void;
-  /** Settles when the upload may be brought to its end; rejects where it may not. */
+  /** Resolves when the end of the upload may be sent; rejects if it may not. */
   readonly mayEnd: () => Promise<void>;
 }
 
 /**
- * The body of one attempt, while its client still sends it. It tells when the client keeps the upstream waiting, and holds the
- * last bytes back until the attempt may end its upload: from then on the upstream has work.
+ * The body of one attempt while its client still sends it. It reports a client that keeps the upstream waiting. It holds the last
+ * bytes back until `mayEnd` resolves, because the upstream starts to work after them.
  */
 export class SlowUpload implements RequestBody {
   readonly #body: RequestBody;
   readonly #declaredBytes: number;
   readonly #options: SlowUploadOptions;
-  readonly #rate = new MinRate(SLOW_BYTES_PER_SECOND, LOOK_MS, 0);
+  readonly #rate = new MinRate(SLOW_BYTES_PER_SECOND, CHECK_MS, 0);
   #timer: Timer | undefined;
   #passed = 0;
   #awaited = false;
   #closed = false;
-  /** When the last bytes were let go; Infinity while they are held back. */
+  /** When the last bytes were released; Infinity while they are held back. */
   #heldUntil = Number.NEGATIVE_INFINITY;
 
   constructor({ body, headers }: Pick<Call, 'body' | 'headers'>, options: SlowUploadOptions) {
@@ -46,7 +46,7 @@ export class SlowUpload implements RequestBody {
     return this.#body.arriving;
   }
 
-  /** The time in which the last bytes are held back is not the upstream's. */
+  /** The time in which the last bytes are held back does not count as the upstream's. */
   broughtOnAt(now: number): number {
     return Math.max(this.#body.broughtOnAt(now), Math.min(now, this.#heldUntil));
   }
@@ -54,7 +54,7 @@ export class SlowUpload implements RequestBody {
   open(): BodySource {
     const source = this.#body.open();
     if (source === undefined || !('close' in source)) return source;
-    this.#timer ??= this.#options.clock.timer(LOOK_MS, this.#look);
+    this.#timer ??= this.#options.clock.timer(CHECK_MS, this.#check);
     const close = () => {
       this.#closed = true;
       source.close();
@@ -66,7 +66,7 @@ export class SlowUpload implements RequestBody {
     return this.#body.whole();
   }
 
-  /** Ends what this attempt does to it. The body itself belongs to the call. */
+  /** Stops the checks of this attempt. The body belongs to the call. */
   dispose(): void {
     this.#timer?.cancel();
   }
@@ -76,7 +76,7 @@ export class SlowUpload implements RequestBody {
     for await (const chunk of source) {
       this.#awaited = false;
       this.#passed += chunk.length;
-      // The last byte of a known length is the end, whatever follows.
+      // With a known length, the last byte is the end.
       if (this.#passed >= this.#declaredBytes) await this.#end();
       yield chunk;
       this.#awaited = true;
@@ -94,8 +94,8 @@ export class SlowUpload implements RequestBody {
     }
   }
 
-  readonly #look = (): void => {
+  readonly #check = (): void => {
     if (this.#rate.tooSlow(this.#passed, this.#awaited)) return this.#options.onSlow();
-    this.#timer = this.#options.clock.timer(LOOK_MS, this.#look);
+    this.#timer = this.#options.clock.timer(CHECK_MS, this.#check);
   };
 }

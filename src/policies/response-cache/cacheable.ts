@@ -3,10 +3,10 @@ import type { Reply } from '../../http/reply.ts';
 import type { CacheOptions } from './options.ts';
 
 /**
- * Whether it could be kept, as far as its kind goes: only the upstream's own; no cookies, which belong to one conversation; no
- * stream of events, which has no end for the others to wait for. One that says that it is too large need not be tried.
+ * Whether the kind of a reply can be cached: a reply of the upstream itself, without cookies (they belong to one client), no
+ * event stream (it has no end), and with a declared length that is not too large.
  */
-export function fits(reply: Reply, { maxReplyBytes }: CacheOptions): boolean {
+export function isCacheable(reply: Reply, { maxReplyBytes }: CacheOptions): boolean {
   const { headers } = reply;
   if (!isPlain(reply) || headerOf(headers, 'set-cookie') !== undefined) return false;
   if (/^\s*text\/event-stream/i.test(headerOf(headers, 'content-type') ?? '')) return false;
@@ -16,5 +16,5 @@ export function fits(reply: Reply, { maxReplyBytes }: CacheOptions): boolean {
 const isPlain = ({ grpc, origin, classification }: Reply): boolean =>
   grpc === undefined && origin === undefined && classification === undefined;
 
-/** By the upstream itself: another's copy is none of ours. */
+/** A 304 of the upstream itself. A 304 of a fallback confirms nothing about the cached reply. */
 export const isConfirmation = ({ origin, status }: Reply): boolean => status === 304 && origin === undefined;

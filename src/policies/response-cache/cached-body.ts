@@ -7,10 +7,10 @@ import type { Clock } from '../../runtime/clock.ts';
 import { type Arrival, Freshness } from './freshness.ts';
 import { type Key, valueOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
-import { fits } from './cacheable.ts';
+import { isCacheable } from './cacheable.ts';
 import { type CacheStore, varyOf } from './store.ts';
 
-export interface KeepingParts {
+export interface CachedBodyParts {
   readonly store: CacheStore;
   readonly memory: ByteBudget;
   readonly options: CacheOptions;
@@ -18,27 +18,27 @@ export interface KeepingParts {
   readonly key: Key;
   /** `store.changes` when the request left. */
   readonly asked: number;
-  /** Called once the body has passed; undefined: it was not whole, or too large. */
+  /** Called when the body has passed; undefined if it was incomplete or too large. */
   readonly onDone: (recording: Recording | undefined) => void;
 }
 
-export function arrivalOf({ callerKnown }: Key, clock: KeepingParts['clock']): Arrival {
+export function arrivalOf({ callerKnown }: Key, clock: CachedBodyParts['clock']): Arrival {
   return { now: clock.now(), wallMs: clock.wallTime(), callerKnown };
 }
 
-/** A body that is kept, with its head, while it passes; undefined where the reply may not be kept. */
-export function keeping(
+/** A body that is recorded while it passes, to be cached with its head; undefined if the reply may not be cached. */
+export function cachedBody(
   call: Call,
   { signal }: Attempt,
   reply: Reply,
-  parts: KeepingParts,
+  parts: CachedBodyParts,
 ): RecordedBody | undefined {
   const { store, memory, options, clock, key, asked, onDone } = parts;
   const { status, statusText, headers } = reply;
   const freshness = new Freshness(reply, options, arrivalOf(key, clock));
   const vary = varyOf(headers, call);
   const encodings = valueOf(call.headers, 'accept-encoding');
-  if (!freshness.storable || vary === undefined || !fits(reply, options)) return undefined;
+  if (!freshness.storable || vary === undefined || !isCacheable(reply, options)) return undefined;
   return new RecordedBody(reply.body, {
     maxBytes: options.maxReplyBytes,
     memory,

@@ -10,7 +10,7 @@ import type { Entry } from './store.ts';
 
 const NOT_MODIFIED = 304;
 
-/** Of these a 304 must have what the 200 would have had, and not more (RFC 9110 §15.4.5). */
+/** Header fields that describe the body. A 304 is sent without them (RFC 9110 §15.4.5). */
 const WITHOUT_BODY: ReadonlySet<string> = new Set([
   'content-length',
   'content-encoding',
@@ -18,7 +18,7 @@ const WITHOUT_BODY: ReadonlySet<string> = new Set([
   'content-range',
 ]);
 
-/** Cache-Status (RFC 9211) of what is given from here. */
+/** Cache-Status (RFC 9211) by result. */
 const STATUS: Partial<Record<CacheResult, string>> = {
   hit: 'hit',
   stale: 'hit; fwd=stale',
@@ -26,13 +26,13 @@ const STATUS: Partial<Record<CacheResult, string>> = {
   stale_if_error: 'hit; fwd=stale; detail=stale-if-error',
 };
 
-interface Giving {
+interface Serving {
   readonly result: CacheResult;
   readonly clock: Pick<Clock, 'now' | 'wallTime'>;
 }
 
-/** A kept reply as `call` gets it: without its body for HEAD, and as 304 for a client that has the same already. */
-export function served(entry: Entry, call: Call, { result, clock }: Giving): Reply {
+/** The cached reply for `call`: without body for HEAD, and as 304 if the client has the same reply already. */
+export function served(entry: Entry, call: Call, { result, clock }: Serving): Reply {
   const now = clock.now();
   const { status, statusText, chunks, trailers, freshness } = entry;
   const headers = [
@@ -52,7 +52,7 @@ export function served(entry: Entry, call: Call, { result, clock }: Giving): Rep
 
 const AGE: ReadonlySet<string> = new Set(['age']);
 
-/** The client's own conditions (RFC 9110 §13.2.2): If-Modified-Since counts only without If-None-Match. */
+/** Evaluates the client's conditions (RFC 9110 §13.2.2). If-Modified-Since counts only without If-None-Match. */
 function hasSame(call: Call, entry: Entry, wallMs: number): boolean {
   const tags = headerOf(call.headers, 'if-none-match');
   if (tags !== undefined) {
@@ -71,7 +71,7 @@ function hasSame(call: Call, entry: Entry, wallMs: number): boolean {
 
 const weakly = (tag: string): string => tag.trim().replace(/^W\//, '');
 
-/** Says nothing of the reply itself: framing, the connection, or what is for one client only. */
+/** Fields of a 304 that do not update the cached reply: framing, connection, and fields for one client only. */
 const NOT_RENEWED: ReadonlySet<string> = new Set([
   ...WITHOUT_BODY,
   'transfer-encoding',
@@ -80,18 +80,18 @@ const NOT_RENEWED: ReadonlySet<string> = new Set([
   'set-cookie',
 ]);
 
-/** What a 304 says of the reply takes the place of what was said before, but for what describes the body. */
+/** The headers of a cached reply after a 304: its fields replace the cached ones, except those that describe the body. */
 export function refreshed(kept: RawHeaders, update: RawHeaders): RawHeaders {
   const news = without(update, NOT_RENEWED);
   const names = new Set(fieldPairs(news).map(([name]) => name.toLowerCase()));
-  // The old age is past, whether or not there is a new one.
+  // The old Age no longer holds, even if the 304 has none.
   return [...without(kept, names.add('age')), ...news];
 }
 
-/** Whether a 304 is about what is kept, as far as it says (RFC 9111 §4.3.4). */
+/** Whether a 304 is about the cached reply (RFC 9111 §4.3.4). A 304 without an ETag is. */
 export function confirms(update: RawHeaders, kept: RawHeaders): boolean {
-  const [told, known] = [headerOf(update, 'etag'), headerOf(kept, 'etag')];
-  return told === undefined || known === undefined || weakly(told) === weakly(known);
+  const [theirs, known] = [headerOf(update, 'etag'), headerOf(kept, 'etag')];
+  return theirs === undefined || known === undefined || weakly(theirs) === weakly(known);
 }
 
 export function without(raw: RawHeaders, names: ReadonlySet<string>): RawHeaders {

@@ -7,21 +7,21 @@ import type { CacheOptions } from './options.ts';
 import { asksForFresh } from './request.ts';
 
 /*
- * RFC 9111 for a shared cache whose kept replies are each for one identity. All directives for shared caches count:
- * `s-maxage`, `proxy-revalidate`. `private` and `Authorization` keep a reply from other callers; the key of a known caller does
- * the same, so that such a reply is kept for that caller. CDN-Cache-Control (RFC 9213) is for caches that the API's operator
- * can purge. This is none: the field shortens and forbids, and never lengthens or allows.
+ * RFC 9111 for a shared cache in which each reply belongs to one caller. The directives for shared caches count: `s-maxage`,
+ * `proxy-revalidate`. `private` and `Authorization` exclude other callers. The cache key of a known caller does that too, so
+ * such a reply is cached for that caller. CDN-Cache-Control (RFC 9213) is for caches that the API's operator can purge, which
+ * this one is not. So the field can shorten or forbid, but never lengthen or allow.
  */
 
-/** `fresh`: may be given as it is. `stale`: may be given while another is fetched. `old`: must be checked first. */
+/** `fresh`: may be served. `stale`: may be served while another is fetched. `old`: must be revalidated first. */
 export type Age = 'fresh' | 'stale' | 'old';
 
-/** How a reply came here. */
+/** The arrival of a reply. */
 export interface Arrival {
-  /** On the clock's scale. */
+  /** On the scale of `clock.now()`. */
   readonly now: number;
   readonly wallMs: number;
-  /** Something in its request says who the caller is, so that no other caller is given it. */
+  /** The request identifies its caller, so that no other caller gets the reply. */
   readonly callerKnown: boolean;
 }
 
@@ -29,23 +29,23 @@ type Head = Readonly<{ status: number; headers: RawHeaders }>;
 
 /** In seconds. */
 interface Terms {
-  /** By what it says of itself, or by the route's options. */
+  /** Whether the reply or the route's options allow caching. */
   readonly allowed: boolean;
   readonly lifetime: number;
   readonly staleWhileRevalidate: number;
   readonly staleIfError: number;
-  /** Whether a client may have it when it is stale by asking so. */
+  /** Whether a client may get it stale with `max-stale`. */
   readonly maxStale: boolean;
 }
 
-/** How long one reply may be given again (RFC 9111, RFC 5861): what it says of itself, and what the route's options add. */
+/** How long one reply may be served (RFC 9111, RFC 5861): by its own headers and by the route's options. */
 export class Freshness {
   readonly #status: number;
   readonly #terms: Terms;
-  /** When it was made or last confirmed, on the clock's scale: its age does not change with the wall clock. */
+  /** When it was made or last confirmed, on the scale of `clock.now()`: its age does not change with the wall clock. */
   readonly #madeAt: number;
   readonly #arrivedAt: number;
-  /** What the upstream is asked by whether it is still good. */
+  /** The request headers that revalidate it. */
   readonly validators: RawHeaders;
 
   constructor(head: Head, options: CacheOptions, arrival: Arrival) {
@@ -56,7 +56,7 @@ export class Freshness {
     this.validators = validatorsOf(head.headers);
   }
 
-  /** Whether it may be kept, and is worth it: by its status and directives, and because it can be given again or checked. */
+  /** Whether it may be cached (status, directives), and can be served or revalidated later. */
   get storable(): boolean {
     const { allowed, staleIfError, staleWhileRevalidate } = this.#terms;
     if (!allowed || !UNDERSTOOD.has(this.#status)) return false;
@@ -69,7 +69,7 @@ export class Freshness {
     return Math.round(this.#age(now));
   }
 
-  /** Seconds until it is stale; negative since then. */
+  /** Seconds until it is stale; negative if it is stale. */
   ttlSeconds(now: number): number {
     return Math.round(this.#left(now));
   }
@@ -84,7 +84,7 @@ export class Freshness {
     return left + this.#terms.staleWhileRevalidate > 0 ? 'stale' : 'old';
   }
 
-  /** Whether `call` may get it in place of an error of the upstream. */
+  /** Whether `call` may get it instead of an error of the upstream. */
   usableOnError(call: Call, now: number): boolean {
     if (asksForFresh(call, new Directives(call.headers))) return false;
     return this.#left(now) + this.#terms.staleIfError > 0;
@@ -102,15 +102,15 @@ export class Freshness {
 const takesStale = (asked: Directives, by: number): boolean =>
   asked.isBare('max-stale') || by <= (asked.seconds('max-stale') ?? -Infinity);
 
-/** Statuses whose meaning for a cache is known (RFC 9111 §3). 206 is missing: parts are not kept. */
+/** Statuses whose meaning for a cache is known (RFC 9111 §3). 206 is missing, because partial replies are not cached. */
 const UNDERSTOOD: ReadonlySet<number> = new Set([
   200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501,
 ]);
 
-/** They may be kept only for as long as they say. */
+/** Statuses that are cached only for the time that the reply names. */
 const TEMPORARY: ReadonlySet<number> = new Set([302, 303, 307]);
 
-/** Statuses of which `ttl` speaks: no errors, and no redirect that may be another the next time (RFC 9110 §15.1). */
+/** Statuses that `ttl` applies to: no errors, and no temporary redirects (RFC 9110 §15.1). */
 const HAS_TTL: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308]);
 
 const hasTtl = ({ status }: Head, { ttlMs = 0 }: CacheOptions): boolean => ttlMs > 0 && HAS_TTL.has(status);

@@ -6,11 +6,11 @@ import type { Call } from '../../proxy/call.ts';
 export interface Caller {
   /** A hash of what identifies the caller. */
   readonly id: string;
-  /** Something does. */
+  /** Whether the request identifies its caller. */
   readonly known: boolean;
 }
 
-/** Under what replies are kept: of what, for whom, and chosen by which fields. */
+/** The cache key: target, caller, and the fields by which the API chooses a reply. */
 export interface Key {
   readonly id: string;
   readonly target: string;
@@ -18,9 +18,9 @@ export interface Key {
 }
 
 export interface KeyParts {
-  /** Tells callers apart by what identifies them, without keeping it. */
+  /** Hashes the headers that identify a caller, so that no credential is stored. */
   readonly callerOf: (call: Call) => Caller;
-  /** More fields by which the API chooses a reply, in lower case. */
+  /** Additional fields by which the API chooses a reply, in lower case. */
   readonly vary: readonly string[];
 }
 
@@ -31,13 +31,13 @@ export function keyOf(call: Call, { callerOf, vary }: KeyParts): Key {
 }
 
 /**
- * Fields by which APIs choose between replies, whether or not their `Vary` says so: content negotiation, versions and languages.
- * `Stripe-Version`, `anthropic-version`, `X-GitHub-Api-Version`, `OpenAI-Beta` are among them. Accept-Encoding is not: the coding
- * of a kept reply tells who takes it.
+ * Fields by which APIs choose a reply, even if their `Vary` does not name them: content negotiation, versions and languages, such as
+ * `Stripe-Version`, `anthropic-version`, `X-GitHub-Api-Version`, `OpenAI-Beta`. Accept-Encoding is not one of them, because a
+ * cached reply is matched by its coding.
  */
 const SELECTS = /^accept(?!-encoding$)|^prefer$|version|beta$|language|locale/;
 
-/** What a request says in such fields: equal for two requests that mean the same. */
+/** The values of such fields in a request: equal for two requests with the same meaning. */
 function selectionOf(headers: RawHeaders, vary: readonly string[]): string {
   const names = new Set(fieldPairs(headers).map(([name]) => name.toLowerCase()));
   const selecting = [...names].filter((name) => SELECTS.test(name) || vary.includes(name));
@@ -45,20 +45,20 @@ function selectionOf(headers: RawHeaders, vary: readonly string[]): string {
   return JSON.stringify(fields.filter(([, value]) => value !== undefined));
 }
 
-/** They mean the same as no such field (RFC 9110 §12.5). */
+/** Values with the same meaning as a missing field (RFC 9110 §12.5). */
 const ANYTHING: ReadonlyMap<string, string> = new Map([
   ['accept', '*/*'],
   ['accept-language', '*'],
 ]);
 
-/** All lines of a field as one (RFC 9110 §5.3), equal for values that mean the same. Undefined: the request has no such field. */
+/** All lines of a field as one (RFC 9110 §5.3), equal for values with the same meaning. Undefined if the field is missing. */
 export function valueOf(headers: RawHeaders, name: string): string | undefined {
   const values = headersOf(headers, name);
   if (values.length === 0) return undefined;
   const value = values.join(', ');
   if (name === 'accept-encoding') return codingsText(value);
   if (!name.startsWith('accept')) return value;
-  // White space around commas and semicolons has no meaning there, nor has case in a language.
+  // White space around commas and semicolons has no meaning in these fields. Neither has case in a language.
   const plain = membersOf(value).map(compact).join();
   if (plain === ANYTHING.get(name)) return undefined;
   return name === 'accept-language' ? plain.toLowerCase() : plain;

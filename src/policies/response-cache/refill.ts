@@ -3,7 +3,7 @@ import { isSafe } from '../../http/methods.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { keeping } from './cached-body.ts';
+import { cachedBody } from './cached-body.ts';
 import { type Caller, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isLookedUp } from './request.ts';
@@ -17,8 +17,8 @@ export interface RefillDeps {
 }
 
 /**
- * For calls that are always sent, durable requests and those of schedules: what they bring is kept for others to be given,
- * and what they change is dropped. The reply itself passes as it came.
+ * The cache for calls that are always sent: durable requests and schedules. Their replies are cached for other calls, and their
+ * changes invalidate cached replies. The reply is passed on unchanged.
  */
 export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Policy {
   const parts = { callerOf, vary: options.vary };
@@ -31,7 +31,7 @@ export function cacheRefill(options: CacheOptions, { store, callerOf, clock, mem
       return reply;
     }
     if (call.method !== 'GET' || !isLookedUp(call)) return reply;
-    const body = keeping(call, attempt, reply, {
+    const body = cachedBody(call, attempt, reply, {
       store,
       memory,
       options,

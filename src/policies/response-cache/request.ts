@@ -6,13 +6,13 @@ import type { Call } from '../../proxy/call.ts';
 export const wants = ({ headers }: Call, directive: 'no-store' | 'only-if-cached'): boolean =>
   new Directives(headers).has(directive);
 
-/** Whether the client takes only what the upstream says now. Pragma is an old form of it (RFC 9111 §5.4). */
+/** Whether the client accepts only a reply that the upstream confirms now. Pragma is an old form of it (RFC 9111 §5.4). */
 export const asksForFresh = ({ headers }: Call, asked: Directives): boolean =>
   asked.has('no-cache') || headersOf(headers, 'pragma').some((value) => /\bno-cache\b/i.test(value));
 
 /**
- * Whether the cache is for this call: not those whose reply would be a part of the whole, or that want nothing kept, or
- * whose body may say what they ask for (some search APIs take one with GET), or that the API may take for another request.
+ * Whether the cache handles this call. It does not handle: a range; `no-store`; a GET with a body (some search APIs use one);
+ * and headers that may turn the call into another method or path.
  */
 export function isLookedUp(call: Call): boolean {
   if (call.upgrade !== undefined || (call.method !== 'GET' && call.method !== 'HEAD')) return false;
@@ -21,7 +21,7 @@ export function isLookedUp(call: Call): boolean {
   return !wants(call, 'no-store');
 }
 
-/** Whether the client has a copy of its own, or wants to act on a certain one only. */
+/** Whether the client sent conditions of its own. */
 const hasCondition = ({ headers }: Call): boolean =>
   ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'].some(
     (name) => headerOf(headers, name) !== undefined,

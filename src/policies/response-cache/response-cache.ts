@@ -13,7 +13,7 @@ import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { Freshness } from './freshness.ts';
-import { arrivalOf, keeping } from './cached-body.ts';
+import { arrivalOf, cachedBody } from './cached-body.ts';
 import { type Caller, type Key, type KeyParts, keyOf } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isConfirmation } from './cacheable.ts';
@@ -23,21 +23,21 @@ import { type CacheStore, type Entry, type Fetched, type FetchResult, varyOf } f
 
 export interface ResponseCacheDeps {
   readonly store: CacheStore;
-  /** Tells callers apart by what identifies them, without keeping it. */
+  /** Hashes the headers that identify a caller, so that no credential is stored. */
   readonly callerOf: (call: Call) => Caller;
-  /** Holds the signals of what is fetched in the background: a shutdown ends it by these. */
+  /** Signals of background fetches. A shutdown aborts them. */
   readonly running: Set<Abort>;
   readonly clock: Clock;
-  /** Bounds what is on its way to be kept. */
+  /** Bounds the memory of replies that are being recorded. */
   readonly memory: ByteBudget;
-  /** For a reply that is fetched while a stale one is given. */
+  /** The deadline of a background fetch, in milliseconds. */
   readonly totalTimeoutMs: number;
 }
 
 /**
- * Gives replies again while they are fresh (RFC 9111), checks them with the upstream when they are not (a 304 costs less, and no
- * quota at many APIs), and has a stale one stand in for an error or while another is on its way (RFC 5861), where the
- * reply or the route allows it. Identical calls at one time share one fetch. Never across callers.
+ * Serves cached replies (RFC 9111), never across callers. A fresh reply is served without the upstream. A stale one is revalidated
+ * first: a 304 costs less, and no quota at many APIs. If the reply or the route allows it, a stale one is served instead of an
+ * error, or while another is fetched (RFC 5861). Identical concurrent calls share one fetch.
  */
 export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Policy {
   return (next) => {
@@ -68,7 +68,7 @@ class ResponseCache {
   async #lookUp(key: Key, call: Call, attempt: Attempt): Promise<Reply> {
     for (;;) {
       const entry = this.#deps.store.find(key, call);
-      const given = entry && this.#fromKept(key, entry, call, attempt);
+      const given = entry && this.#fromCache(key, entry, call, attempt);
       if (given !== undefined) return given;
       if (wants(call, 'only-if-cached')) throw onlyIfCached(call);
       if (call.method === 'HEAD') return this.#bypass(call, attempt);
@@ -79,20 +79,22 @@ class ResponseCache {
     }
   }
 
-  /** After another's fetch: how to fetch for oneself, `failed` if there is little hope of it, undefined to look again. */
+  /** Waits for the fetch of another call. Then: fetch alone, `failed` if that would probably fail too, or undefined to look again. */
   async #afterOther(key: Key, attempt: Attempt): Promise<Fetched | 'failed' | undefined> {
     const result = await this.#deps.store.untilFetched(key, attempt, this.#deps.clock);
     if (result === 'failed') return result;
-    return result === 'not_kept' ? ALONE : undefined;
+    return result === 'not_cached' ? ALONE : undefined;
   }
 
-  #fromKept(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply | undefined {
+  #fromCache(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply | undefined {
     const age = entry.freshness.of(call, this.#deps.clock.now());
     if (age === 'old') return undefined;
-    return age === 'fresh' ? this.#give(entry, call, 'hit') : this.#giveAndFetch(key, entry, call, attempt);
+    return age === 'fresh'
+      ? this.#serve(entry, call, 'hit')
+      : this.#serveAndRefetch(key, entry, call, attempt);
   }
 
-  /** A call that may have changed what is kept (RFC 9111 §4.4). */
+  /** A call that may change cached replies invalidates them (RFC 9111 §4.4). */
   async #change(call: Call, attempt: Attempt): Promise<Reply> {
     const reply = await this.#next(call, attempt);
     if (reply.status < 400) this.#deps.store.drop(call.target);
@@ -104,18 +106,18 @@ class ResponseCache {
     return this.#next(call, attempt);
   }
 
-  #give(entry: Entry, call: Call, result: CacheResult): Reply {
+  #serve(entry: Entry, call: Call, result: CacheResult): Reply {
     call.journal.note('cache', result);
     return served(entry, call, { result, clock: this.#deps.clock });
   }
 
-  #giveAndFetch(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply {
+  #serveAndRefetch(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply {
     const fetched = this.#deps.store.beginFetch(key);
     if (fetched !== undefined) void this.#refetch(key, call, attempt, { entry, fetched });
-    return this.#give(entry, call, 'stale');
+    return this.#serve(entry, call, 'stale');
   }
 
-  /** In the background, to a deadline of its own; nobody waits for it, so that nobody is told when it fails. */
+  /** Fetches in the background with a deadline of its own. No call waits for it, so a failure is not reported. */
   async #refetch(key: Key, call: Call, attempt: Attempt, fetching: Fetching): Promise<void> {
     const { clock, running, totalTimeoutMs: ms } = this.#deps;
     const signal = new Abort();
@@ -124,14 +126,14 @@ class ResponseCache {
         sent: 'sent_unknown',
       });
     const fetch: Send = (background, timed) => this.#fetch(key, background, timed, fetching);
-    // Its attempts count, but are none of the call that has its reply.
+    // Its attempts are counted, but they do not belong to the call that was answered.
     const background = { ...call, method: 'GET', journal: call.journal.inBackground() };
     const detached = attempt.with({ signal, deadline: clock.now() + ms, onInterim: undefined });
     running.add(signal);
     try {
       const reply = await withTimeout(fetch, background, detached, { clock, ms, error });
       reply.body.onEnd(() => running.delete(signal));
-      // One that is to be kept is read to its end all the same.
+      // A reply that is recorded is read to its end even if it is discarded.
       reply.body.discard();
     } catch (failure) {
       running.delete(signal);
@@ -139,24 +141,24 @@ class ResponseCache {
     }
   }
 
-  /** Sends the call, asking whether what is kept is still good, and keeps what comes. Calls `fetched` once. */
+  /** Sends the call, with the validators of a cached reply, and caches the reply. Calls `fetched` once. */
   async #fetch(key: Key, call: Call, attempt: Attempt, { entry, fetched }: Fetching): Promise<Reply> {
     const { changes: asked } = this.#deps.store;
     const asking = revalidating(entry, call);
     try {
       const reply = await this.#next(asking, attempt);
       if (entry === undefined)
-        return this.#keep(call, attempt, reply, { key, why: 'uri-miss', fetched, asked });
+        return this.#store(call, attempt, reply, { key, why: 'uri-miss', fetched, asked });
       if (asking !== call && isConfirmation(reply)) {
         return await this.#confirmed(key, call, attempt, { entry, reply, fetched, asked });
       }
       if (!isFailing(reply.status) || !entry.freshness.usableOnError(call, this.#deps.clock.now())) {
         const why = whyAsked(entry, this.#deps.clock.now());
-        return this.#keep(call, attempt, reply, { key, why, fetched, asked });
+        return this.#store(call, attempt, reply, { key, why, fetched, asked });
       }
       reply.body.discard();
       fetched('failed');
-      return this.#give(entry, call, 'stale_if_error');
+      return this.#serve(entry, call, 'stale_if_error');
     } catch (error) {
       fetched(isUpstreams(error) ? 'failed' : 'left');
       const stale = isUpstreams(error) ? this.#onError(entry, call) : undefined;
@@ -167,10 +169,10 @@ class ResponseCache {
 
   #onError(entry: Entry | undefined, call: Call): Reply | undefined {
     if (entry?.freshness.usableOnError(call, this.#deps.clock.now()) !== true) return undefined;
-    return this.#give(entry, call, 'stale_if_error');
+    return this.#serve(entry, call, 'stale_if_error');
   }
 
-  /** A 304 renews what is kept. One that is about something else, whatever that is, is no answer at all. */
+  /** A 304 renews the cached reply. If the 304 is about another reply, the call is sent again without validators. */
   #confirmed(
     key: Key,
     call: Call,
@@ -188,43 +190,43 @@ class ResponseCache {
     const renewed = { ...entry, headers, freshness, vary: vary ?? entry.vary };
     store.forget(key, entry);
     if (freshness.storable && vary !== undefined) store.put(key, renewed, asked);
-    fetched('kept');
-    const given = this.#give(renewed, call, 'revalidated');
+    fetched('cached');
+    const given = this.#serve(renewed, call, 'revalidated');
     const cookies = headersOf(reply.headers, 'set-cookie').flatMap((value) => ['Set-Cookie', value]);
     return cookies.length === 0 ? given : { ...given, headers: [...given.headers, ...cookies] };
   }
 
-  /** Passes the reply on, and keeps it once it is whole if it may be kept. */
-  #keep(call: Call, attempt: Attempt, reply: Reply, { key, why, fetched, asked }: Keeping): Reply {
+  /** Passes the reply on, and caches it once it is complete, if it may be cached. */
+  #store(call: Call, attempt: Attempt, reply: Reply, { key, why, fetched, asked }: Storing): Reply {
     call.journal.note('cache', 'miss');
     const { clock, store, memory } = this.#deps;
-    const onDone = (recording: Recording | undefined) => fetched(keptOr(recording, attempt));
+    const onDone = (recording: Recording | undefined) => fetched(resultOf(recording, attempt));
     const parts = { store, memory, options: this.#options, clock, key, asked, onDone };
-    const body = keeping(call, attempt, reply, parts);
+    const body = cachedBody(call, attempt, reply, parts);
     const headers = [...reply.headers, 'Cache-Status', `breakwater; fwd=${why}${body ? '; stored' : ''}`];
     if (body === undefined) {
-      fetched('not_kept');
+      fetched('not_cached');
       return { ...reply, headers };
     }
     return { ...reply, headers, body };
   }
 }
 
-/** By RFC 9211: a fresh one was not good enough for the request. */
+/** The `fwd` parameter of RFC 9211. `request`: a fresh reply did not satisfy the request. */
 const whyAsked = ({ freshness }: Entry, now: number): string =>
   freshness.ttlSeconds(now) > 0 ? 'request' : 'stale';
 
-/** Who fetches for nobody else. */
+/** For a fetch that no other call waits for. */
 const ALONE: Fetched = () => {};
 
-/** What is fetched: in place of `entry`, for those who wait for `fetched`. */
+/** A fetch. It replaces `entry`, and calls may wait for `fetched`. */
 interface Fetching {
   readonly entry: Entry | undefined;
   /** Called once. */
   readonly fetched: Fetched;
 }
 
-interface Keeping {
+interface Storing {
   readonly key: Key;
   readonly why: string;
   readonly fetched: Fetched;
@@ -232,17 +234,17 @@ interface Keeping {
   readonly asked: number;
 }
 
-interface Confirming extends Omit<Keeping, 'why' | 'key'> {
+interface Confirming extends Omit<Storing, 'why' | 'key'> {
   readonly entry: Entry;
   readonly reply: Reply;
 }
 
-function keptOr(recording: Recording | undefined, { signal }: Attempt): FetchResult {
-  if (recording !== undefined) return 'kept';
-  return signal.aborted ? 'left' : 'not_kept';
+function resultOf(recording: Recording | undefined, { signal }: Attempt): FetchResult {
+  if (recording !== undefined) return 'cached';
+  return signal.aborted ? 'left' : 'not_cached';
 }
 
-/** Everything but a client that left: with our own refusals too nothing else is to be had. */
+/** Every error but a client that left. After a refusal of this proxy no other reply is available either. */
 const isUpstreams = (error: unknown): boolean => error instanceof ProxyError && error.code !== 'client_gone';
 
 function onlyIfCached(call: Call): ProxyError {

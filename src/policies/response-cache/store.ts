@@ -9,7 +9,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Freshness } from './freshness.ts';
 import { type Key, valueOf } from './key.ts';
 
-/** A reply that is kept, whole and as it came. */
+/** A cached reply, complete and unchanged. */
 export interface Entry {
   readonly status: number;
   readonly statusText: string;
@@ -19,39 +19,39 @@ export interface Entry {
   readonly freshness: Freshness;
   /** The Accept-Encoding of its request (`valueOf`). */
   readonly encodings: string | undefined;
-  /** The request's fields that the reply depends on, with the values that it was made for (`Vary`). */
+  /** The request fields that the reply depends on (`Vary`), with their values in its request. */
   readonly vary: readonly (readonly [name: string, value: string | undefined])[];
 }
 
-/** What is kept under one key. */
-interface Kept {
+/** The cached replies of one key. */
+interface Variants {
   readonly target: string;
   readonly variants: readonly Entry[];
 }
 
-/** What an entry takes besides its body: objects, and a string per name and value. */
+/** Bytes of an entry in addition to its body: objects, and a string per name and value. */
 const ENTRY_BYTES = 1_024;
 
-/** Changes that are remembered: as many as may happen while a reply is on its way. */
+/** The most changes that are remembered: as many as may happen while a reply is on its way. */
 const MAX_CHANGES = 10_000;
 
-/** More variants of one reply (`Vary`) than this push out the oldest. */
+/** The most variants of one reply (`Vary`). The oldest one is evicted first. */
 const MAX_VARIANTS = 8;
 
 /**
- * How a fetch ended for those who wait for it. `kept`: look again; `left`: another may try; `not_kept`: each is on its own;
- * `failed`: so too, unless what is stale will do.
+ * The end of a fetch, for the calls that wait for it. `cached`: they look again. `left`: its client left, so another call may
+ * fetch. `not_cached`: each fetches alone. `failed`: each fetches alone, unless a stale reply may be served.
  */
-export type FetchResult = 'kept' | 'left' | 'not_kept' | 'failed';
+export type FetchResult = 'cached' | 'left' | 'not_cached' | 'failed';
 export type Fetched = (result: FetchResult) => void;
 
-/** Kept replies by key, bounded in bytes: the longest unused give way. Also who fetches what right now. */
+/** Cached replies by key, bounded in bytes; the least recently used are evicted. Also the fetches that are running. */
 export class CacheStore {
-  readonly #entries: LRUCache<string, Kept>;
-  /** The keys of what is kept of a target, whoever the caller. */
+  readonly #entries: LRUCache<string, Variants>;
+  /** The keys of a target's replies, of all callers. */
   readonly #keysOf = new Map<string, Set<string>>();
   readonly #fetching = new Map<string, Set<Fetched>>();
-  /** When each target was last changed, counted in changes. */
+  /** The number of changes at the last change of each target. */
   readonly #changed = new LRUCache<string, number>({ max: MAX_CHANGES });
   #changes = 0;
 
@@ -69,12 +69,12 @@ export class CacheStore {
     return this.#entries.calculatedSize;
   }
 
-  /** What to give `put` for a reply that is asked for now. */
+  /** The number of changes so far. Pass it to `put` as it was when the request left. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** The newest whose request had the same fields, in a coding that the client takes. */
+  /** The newest reply whose request had the same fields, in a coding that the client accepts. */
   find({ id }: Key, { headers }: Call): Entry | undefined {
     return this.#entries
       .get(id)
@@ -84,27 +84,27 @@ export class CacheStore {
       );
   }
 
-  /** Takes the place of the one with the same fields and coding, unless what it tells of was changed while it was on its way. */
+  /** Replaces the reply with the same fields and coding, unless the target was changed while the new one was on its way. */
   put(key: Key, entry: Entry, asked: number): void {
     if ((this.#changed.get(key.target) ?? 0) > asked) return;
     const others = this.#variantsOf(key).filter((other) => !sameVariant(other, entry));
     this.#set(key, [entry, ...others].slice(0, MAX_VARIANTS));
   }
 
-  /** Leaves the other variants. */
+  /** Removes one variant. */
   forget(key: Key, entry: Entry): void {
     const others = this.#variantsOf(key).filter((other) => other !== entry);
     if (others.length > 0) this.#set(key, others);
     else this.#entries.delete(key.id);
   }
 
-  /** Something has changed the target, for all callers (RFC 9111 §4.4); what is on its way may tell of the time before. */
+  /** Invalidates the target for all callers (RFC 9111 §4.4), and replies on their way, which may be from before the change. */
   drop(target: string): void {
     this.#changed.set(target, ++this.#changes);
     for (const id of this.#keysOf.get(target) ?? []) this.#entries.delete(id);
   }
 
-  /** For the first, who is to call what it gets; undefined for the others, who may wait for that by `onFetched`. */
+  /** Returns the function that the first call must call when its fetch has ended. Undefined for other calls: see `untilFetched`. */
   beginFetch({ id }: Key): Fetched | undefined {
     if (this.#fetching.has(id)) return undefined;
     const waiting = new Set<Fetched>();
@@ -116,7 +116,7 @@ export class CacheStore {
     };
   }
 
-  /** Waits for the fetch that runs, for half of the call's time at most: one that hangs is not to take all with it. */
+  /** Waits for the running fetch, for half of the call's time at most. A fetch that hangs must not use up that time. */
   untilFetched({ id }: Key, { signal, deadline }: Attempt, clock: Clock): Promise<FetchResult> {
     const waiting = this.#fetching.get(id);
     return new Promise((resolve, reject) => {
@@ -134,7 +134,7 @@ export class CacheStore {
         end();
         reject(signal.reason as Error);
       };
-      const timer = clock.timer(Math.max(0, (deadline - clock.now()) / 2), () => onFetched('not_kept'));
+      const timer = clock.timer(Math.max(0, (deadline - clock.now()) / 2), () => onFetched('not_cached'));
       waiting?.add(onFetched);
       signal.on(onAbort);
     });
@@ -146,7 +146,7 @@ export class CacheStore {
 
   #set({ id, target }: Key, variants: readonly Entry[]): void {
     this.#entries.set(id, { target, variants });
-    // What is larger than all memory is not taken.
+    // An entry larger than all memory is not stored.
     if (this.#entries.has(id)) this.#list(target, id);
     else this.#unlist(target, id);
   }
@@ -163,14 +163,14 @@ export class CacheStore {
   }
 }
 
-/** What `Vary` names, as this request has it; undefined when no other request can be the same (`*`). */
+/** The fields that `Vary` names, with their values in this request; undefined if no other request can match (`*`). */
 export function varyOf(headers: RawHeaders, call: Call): Entry['vary'] | undefined {
   const members = headersOf(headers, 'vary').flatMap(membersOf);
   const names = new Set(members.map((name) => name.toLowerCase()));
   return names.has('*') ? undefined : [...names].map((name) => [name, valueOf(call.headers, name)] as const);
 }
 
-/** Some APIs send a coding that nobody asked for: to the same request they would send it again. */
+/** Whether the client accepts the coding. Some APIs send a coding that was not asked for; a repeat of the request gets it again. */
 const takes = (headers: RawHeaders, entry: Entry): boolean =>
   takesCodingOf(headers, entry.headers) || valueOf(headers, 'accept-encoding') === entry.encodings;
 
