@@ -77,7 +77,7 @@ describe('requests that never reach an upstream', () => {
     ['a folded field', 'x-one: 1\r\n two\r\n'],
     ['a space before the colon', 'x-one : 1\r\n'],
     ['chunks that are not last', 'transfer-encoding: chunked, identity\r\n'],
-  ])('a request that can be read in two ways: %s', async (_name, headers) => {
+  ])('an ambiguous request: %s', async (_name, headers) => {
     const origin = await startOrigin(ok());
     const { client } = await call(apiConfig(origin), `POST /api/ HTTP/1.1\r\nhost: x\r\n${headers}\r\nx`);
     const reply = await client.readReply();
@@ -95,7 +95,7 @@ describe('requests that never reach an upstream', () => {
   });
 });
 
-test('what is malformed behind a response under way is not answered into the middle of it', async () => {
+test('malformed bytes during a response are not answered in the middle of it', async () => {
   let finish = () => {};
   const origin = await startOrigin(({ response }) => {
     response.writeHead(200, { 'content-length': 8 });
@@ -111,7 +111,7 @@ test('what is malformed behind a response under way is not answered into the mid
   expect(client.received.toString().match(/HTTP\/1\.1/g)).toHaveLength(1);
 });
 
-test('a mount by Host takes its calls whatever their path', async () => {
+test('a mount by Host serves all paths', async () => {
   const origin = await startOrigin(ok('by host'));
   const config = `upstreams:\n  shop:\n    url: ${origin.url}/base\n    allow_private: true\n    mount: { host: shop.local }\n`;
   const { client } = await call(config, 'GET /v1?x HTTP/1.1\r\nhost: SHOP.local:8080\r\n\r\n');
@@ -126,7 +126,7 @@ describe('idempotency keys', () => {
   const config = (origin: { url: string }, mode: string) =>
     apiConfig(origin, `    retry: { idempotency_key: ${mode} }\n`);
 
-  test('required and missing: refused before the upstream hears of it', async () => {
+  test('required and missing: refused before an attempt', async () => {
     const origin = await startOrigin(ok());
     const { client } = await call(config(origin, 'require'), post(''));
     const reply = await client.readReply();
@@ -136,7 +136,7 @@ describe('idempotency keys', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('injected: one per call, the same on each attempt, and only where a call needs it', async () => {
+  test('injected: one per call, the same on each attempt, and only if the call needs it', async () => {
     const origin = await startOrigin(({ request, response, body }) =>
       body().then(() => void response.writeHead(request.url === '/' ? 503 : 200).end()),
     );
@@ -164,7 +164,7 @@ describe('idempotency keys', () => {
     expect(origin.requests.at(-1)?.headers['idempotency-key']).not.toBe(keys[0]);
   });
 
-  test('an empty one counts as missing, and is replaced by a new one', async () => {
+  test('an empty one counts as missing, and is replaced', async () => {
     const origin = await startOrigin(ok());
     const { client } = await call(config(origin, 'inject'), post('Idempotency-Key: \r\n'));
     await client.readReply();
@@ -173,7 +173,7 @@ describe('idempotency keys', () => {
   });
 });
 
-test('the whole call has a deadline, its waits included, and the upstream is let go', async () => {
+test('the whole call has a deadline, waits included, and the upstream is released', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(hang());
   const { client, proxy } = await call(

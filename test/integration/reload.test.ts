@@ -112,7 +112,7 @@ test('an unchanged upstream keeps its breaker, budget and connections; a changed
   expect(origin.connections).toBe(1);
 });
 
-test('a forced breaker is said to be forced, and no time of a probe is named', async () => {
+test('a forced breaker is shown as forced, without the time of a probe', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startBreakwater(apiConfig(origin));
   expect((await breakerOf(proxy))?.breaker).not.toHaveProperty('forced');

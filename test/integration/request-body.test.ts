@@ -21,7 +21,7 @@ async function connected(config: string) {
   return { proxy, client: await connectRaw(proxy.port) };
 }
 
-describe('bodies of every framing arrive as they were sent', () => {
+describe('bodies of every framing arrive unchanged', () => {
   test.each([
     ['POST', `${head('POST', length(5))}hello`, 'hello', '5'],
     ['POST', `${head('POST', CHUNKED)}${chunk('hel')}${chunk('lo')}${END}`, 'hello', undefined],
@@ -51,7 +51,7 @@ describe('bodies of every framing arrive as they were sent', () => {
   });
 });
 
-describe('a body over the cap goes on, and is not sent again', () => {
+describe('a body over the cap is forwarded, and not repeated', () => {
   const config = (origin: { url: string }) => apiConfig(origin, '    request: { max_replay: 1KiB }\n');
   const body = 'x'.repeat(2_000);
 
@@ -74,7 +74,7 @@ describe('a body over the cap goes on, and is not sent again', () => {
     expect(metrics).toMatch(/breakwater_\w*not_buffered\w*\{[^}]*reason="cap"[^}]*\} 1/);
   });
 
-  test('exactly the cap is kept', async () => {
+  test('exactly the cap is buffered', async () => {
     const origin = await startOrigin(status(503), ok());
     const { client } = await connected(config(origin));
     await client.send(`${head('PUT', length(1_024))}${'x'.repeat(1_024)}`);
@@ -82,7 +82,7 @@ describe('a body over the cap goes on, and is not sent again', () => {
     expect(origin.requests[1]?.body.length).toBe(1_024);
   });
 
-  test('unless no byte of it has left us yet', async () => {
+  test('unless none of its bytes has been sent', async () => {
     const clock = new FakeClock();
     const origin = await startRawOrigin(answer());
     origin.refuse();
@@ -99,7 +99,7 @@ describe('a body over the cap goes on, and is not sent again', () => {
     expect(origin.requests[0]?.body.length).toBe(100_000);
   });
 
-  test('nor is a retry waited for that could not be made', async () => {
+  test('there is no wait for an impossible retry', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(status(503));
     const proxy = await startTidy(`${config(origin)}    retry: { backoff: { overloaded_base: 1s } }\n`, {
@@ -111,7 +111,7 @@ describe('a body over the cap goes on, and is not sent again', () => {
     expect(proxy.ended[0]?.pending).toBeUndefined();
   });
 
-  test('that outgrows the cap while its retry waits ends with what was answered', async () => {
+  test('that exceeds the cap during the backoff ends with the last reply', async () => {
     // The head of a 503 is here before the body; the rest of the 503 lets the old attempt go on reading.
     let more: OriginExchange | undefined;
     const origin = await startOrigin((exchange) => {
@@ -134,7 +134,7 @@ describe('a body over the cap goes on, and is not sent again', () => {
   });
 });
 
-test('all bodies together keep no more than body_memory, and give it back', async () => {
+test('all bodies together buffer at most body_memory, and free it', async () => {
   const origin = await startOrigin(hang(), status(503), ok());
   const { proxy, client } = await connected(`body_memory: 1KiB\n${apiConfig(origin)}`);
   await client.send(`${head('PUT', length(1_000))}${'a'.repeat(1_000)}`);
@@ -154,7 +154,7 @@ test('all bodies together keep no more than body_memory, and give it back', asyn
   expect(proxy.ended.at(-1)?.notes.body_not_buffered).toBeUndefined();
 });
 
-test('a reply that comes before the body is read reaches the client, whose connection stays in step', async () => {
+test('a reply before the end of the body reaches the client, and its connection stays usable', async () => {
   const origin = await startOrigin(early(413, {}, 'too large'), ok('next'));
   const { proxy, client } = await connected(apiConfig(origin));
   const bytes = 8 * MIB;
@@ -168,7 +168,7 @@ test('a reply that comes before the body is read reaches the client, whose conne
   expect((await proxy.untilEnded(2)).map(({ attempts }) => attempts)).toEqual([1, 1]);
 });
 
-test('a truncated upload never looks whole to the upstream, however the upstream answers it', async () => {
+test('a truncated upload never looks complete to the upstream, however the upstream answers', async () => {
   const origin = await startOrigin(({ request, response }) => {
     request.on('data', () => response.writeHead(200, { 'content-length': 2 }).end('ok'));
     request.on('error', () => undefined);
@@ -202,7 +202,7 @@ describe('a large upload', () => {
     return sent;
   }
 
-  test('streams through, with no more kept than the cap', async () => {
+  test('is streamed, and at most the cap is buffered', async () => {
     let received = 0;
     const origin = await startOrigin(({ request, response }) => {
       request.on('data', (data: Buffer) => {
@@ -220,7 +220,7 @@ describe('a large upload', () => {
     expect(received).toBe(64 * MIB);
   });
 
-  test('is held back by an upstream that does not read', async () => {
+  test('is paused by an upstream that does not read', async () => {
     const origin = await startOrigin(() => undefined);
     const { proxy, client } = await connected(apiConfig(origin));
     await client.send(head('PUT', length(64 * MIB)));

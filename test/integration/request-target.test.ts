@@ -7,7 +7,7 @@ import { startRawOrigin } from '../support/raw-origin.ts';
 import { answer } from '../support/raw-steps.ts';
 import { startTidy } from '../support/tidy.ts';
 
-test('the absolute form is served, and its host counts instead of the field (RFC 9112 §3.2.2)', async () => {
+test('the absolute form is served, and its host has priority over Host (RFC 9112 §3.2.2)', async () => {
   const byPath = await startOrigin(ok('by path'));
   const byHost = await startOrigin(ok('by host'));
   const proxy = await startTidy(`
@@ -46,7 +46,7 @@ test.each([
   ['599 ', 'HTTP/1.1 599 '],
   ['200 ', 'HTTP/1.1 200 OK'],
   ['299 As it came', 'HTTP/1.1 299 As it came'],
-])('a status line of "%s" invents no reason', async (from, to) => {
+])('a status line "%s" gets no invented reason phrase', async (from, to) => {
   const origin = await startRawOrigin(answer(`HTTP/1.1 ${from}\r\ncontent-length: 0\r\n\r\n`));
   const proxy = await startBreakwater(apiConfig(origin, '    retry: off\n'));
   const client = await connectRaw(proxy.port);

@@ -63,7 +63,7 @@ async function expectBroken(
   return body;
 }
 
-describe('a whole body', () => {
+describe('a complete body', () => {
   const last = DOWNLOAD.length - 1;
   test.each<[string, PartOptions]>([
     ['at its first byte', { cut: 0 }],
@@ -129,7 +129,7 @@ describe('a whole body', () => {
   });
 });
 
-test('to an app of HTTP/2: whole, or a stream that is reset', async () => {
+test('to an HTTP/2 app: complete, or a stream reset', async () => {
   const broken = part({ cut: 100_000 });
   const origin = await startRawOrigin(broken, part(), broken, part({ fields: ['ETag: "v2"'] }));
   const proxy = await startTidy(`clients: { http2: true }\n${apiConfig(origin, ON)}`);
@@ -150,7 +150,7 @@ test('to an app of HTTP/2: whole, or a stream that is reset', async () => {
 });
 
 describe('the request for the rest', () => {
-  test('asks from the first missing byte under If-Range, without the client’s own preconditions, else as it came', async () => {
+  test('asks from the first missing byte with If-Range, without the client’s preconditions, otherwise unchanged', async () => {
     const { client, origin } = await start([part({ cut: 100_000 }), part()]);
     await client.send(
       'GET /api/file?a=%2F HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nIf-None-Match: "old"\r\nx-mine: 1\r\n\r\n',
@@ -165,7 +165,7 @@ describe('the request for the rest', () => {
     expect(rawHeader(second as never, 'if-range')).toBe('"v1"');
   });
 
-  test('the head is the first part’s, its coding untouched', async () => {
+  test('the head is that of the first part, with its coding', async () => {
     const gzip = { fields: ['Content-Encoding: gzip', 'X-Part: 1'] };
     const all = await start([part({ ...gzip, cut: 100_000 }), part({ fields: ['X-Part: 2'] })]);
     const reply = await expectWhole(all, 2);
@@ -173,7 +173,7 @@ describe('the request for the rest', () => {
     expect(rawHeader(reply, 'content-range')).toBeUndefined();
   });
 
-  test('waits its backoff, and the log line tells the story', async () => {
+  test('waits its backoff, and the log line has the attempts', async () => {
     const clock = new FakeClock();
     const { client, origin, proxy } = await start([part({ cut: 100_000 }), part()], WAITS, clock);
     await client.send(GET);
@@ -197,7 +197,7 @@ describe('the request for the rest', () => {
   });
 });
 
-describe('what is not the rest leaves the break to be seen', () => {
+describe('other replies leave the break visible', () => {
   const broken = part({ cut: 100_000 });
   const total = DOWNLOAD.length;
   test.each<[string, RawStep]>([
@@ -223,19 +223,19 @@ describe('what is not the rest leaves the break to be seen', () => {
     expect(all.origin.requests.length).toBe(2);
   });
 
-  test('more bytes than the range said', async () => {
+  test('more bytes than the stated range', async () => {
     const all = await start([broken, part({ chunks: 7_000, body: DOWNLOAD })]);
     const body = await expectBroken(all, undefined);
     expect(body.length).toBeLessThan(total);
   });
 
-  test('fewer bytes than the range said are a break like another', async () => {
+  test('fewer bytes than the stated range count as another break', async () => {
     const short = part({ chunks: 7_000, body: DOWNLOAD.subarray(100_000, 200_000) });
     expect((await expectWhole(await start([broken, short, part()]), 3)).status).toBe(200);
   });
 });
 
-describe('what is not continued at all', () => {
+describe('bodies that are not continued', () => {
   const broken = (fields: readonly string[]) => part({ cut: 100_000, fields });
   test.each<[string, RawStep, string]>([
     ['a weak ETag', broken(['ETag: W/"v1"']), GET],
@@ -260,7 +260,7 @@ describe('what is not continued at all', () => {
     expect(all.origin.requests.length).toBe(1);
   });
 
-  test('what is no HTTP any more', async () => {
+  test('a tunnel', async () => {
     const garbage = answer(
       Buffer.concat([replyBytes(200, ['etag: "v1"', 'transfer-encoding: chunked'], 'zz\r\n')]),
     );
@@ -273,7 +273,7 @@ describe('what is not continued at all', () => {
 describe('the policies', () => {
   const broken = part({ cut: 100_000 });
 
-  test('no more attempts than are set', async () => {
+  test('at most the configured number of attempts', async () => {
     const all = await start([broken, part({ cut: 10 })], '    resume: { attempts: 2 }\n');
     await expectBroken(all, 'attempts');
     expect(all.origin.requests.length).toBe(3);
@@ -295,16 +295,16 @@ describe('the policies', () => {
     expect(all.origin.requests.length).toBe(1);
   });
 
-  test('a retry that is off does not turn it off', async () => {
+  test('retries that are off do not turn it off', async () => {
     expect((await expectWhole(await start([broken, part()], `${ON}    retry: off\n`), 2)).status).toBe(200);
   });
 
-  test('a wait that the upstream asks for and that is too long is not waited', async () => {
+  test('a requested wait that is too long ends it', async () => {
     const all = await start([broken, answer(replyBytes(503, ['retry-after: 3600']))]);
     expect((await expectBroken(all, 'retry_after_too_long')).length).toBe(100_000);
   });
 
-  test('an attempt without a head is ended by the attempt’s timeout, not by a deadline long past', async () => {
+  test('an attempt without a head ends by the attempt timeout, not by the expired deadline', async () => {
     const clock = new FakeClock();
     const silent: RawStep = { at: 'request', run: () => undefined };
     const stalled = part({ cut: 100_000, how: 'stall' });
@@ -323,8 +323,8 @@ describe('the policies', () => {
   });
 });
 
-describe('nothing is left', () => {
-  test('a client that leaves in the wait ends it, and the token goes back', async () => {
+describe('nothing remains', () => {
+  test('a client that disconnects during the wait ends it, and the token is refunded', async () => {
     const clock = new FakeClock();
     const { client, origin, proxy } = await start([part({ cut: 100_000 }), part()], WAITS, clock);
     await client.send(GET);
@@ -336,7 +336,7 @@ describe('nothing is left', () => {
     expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.budget_tokens).toBe(10);
   });
 
-  test('a client that leaves in the second part cuts it', async () => {
+  test('a client that disconnects in the second part aborts it', async () => {
     const { client, origin, proxy } = await start([
       part({ cut: 100_000 }),
       part({ cut: 50_000, how: 'stall' }),
@@ -348,7 +348,7 @@ describe('nothing is left', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('draining ends the wait, and nothing is continued while it lasts', async () => {
+  test('draining ends the wait, and no body is continued while draining', async () => {
     const clock = new FakeClock();
     const origin = await startRawOrigin(part({ cut: 100_000 }), part());
     const proxy = await startBreakwater(apiConfig(origin, WAITS), { clock });
@@ -366,7 +366,7 @@ describe('nothing is left', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('a break while it drains is not continued', async () => {
+  test('a break while draining is not continued', async () => {
     const clock = new FakeClock();
     const origin = await startRawOrigin(part({ cut: 100_000, how: 'stall' }), part());
     const proxy = await startBreakwater(apiConfig(origin, `${ON}    timeouts: { idle: 5s }\n`), { clock });
@@ -382,7 +382,7 @@ describe('nothing is left', () => {
     expect([proxy.ended[0]?.notes.gave_up, origin.requests.length]).toEqual(['draining', 1]);
   });
 
-  test('a slow reader holds back the second part too', async () => {
+  test('a slow reader pauses the second part too', async () => {
     const rest = 64 * 1024 * 1024;
     let written = 0;
     const stuck = Promise.withResolvers<void>();

@@ -64,7 +64,7 @@ test.each([
   expect([await textOf(other), await textOf(slow)]).toEqual(['got 0', 'got 4']);
 });
 
-test('a slow upload that gets no permit again is refused, and the upstream never has it whole', async () => {
+test('a slow upload that gets no permit again is refused, and the upstream never has it completely', async () => {
   const { origin, clock, slow, other, arrived, untilQueued, get, release } = await start();
   await slow.send(CHUNKED + chunk('aaa'));
   await arrived(3);
@@ -85,7 +85,7 @@ test('a slow upload that gets no permit again is refused, and the upstream never
   expect(await textOf(other)).toBe('got 0');
 });
 
-test('an upload that brings 16 KiB in each second keeps its permit', async () => {
+test('an upload of 16 KiB per second keeps its permit', async () => {
   const { origin, clock, slow, other, arrived, untilQueued, get, release } = await start();
   const piece = chunk('x'.repeat(16 * 1024));
   await slow.send(CHUNKED + piece);
@@ -104,7 +104,7 @@ test('an upload that brings 16 KiB in each second keeps its permit', async () =>
   expect(await textOf(other)).toBe('got 0');
 });
 
-test('an answer to a part of a slow upload ends its need of a permit', async () => {
+test('after a reply to a part of a slow upload, the upload needs no permit', async () => {
   const answer = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const origin = await startOrigin(async ({ request, response, body }) => {
@@ -129,7 +129,7 @@ test('an answer to a part of a slow upload ends its need of a permit', async () 
   expect(await textOf(other)).toBe('got 0');
 });
 
-test('the time in which a slow upload waits for a permit is not the upstream’s', async () => {
+test('the time in which a slow upload waits for a permit does not count against the upstream', async () => {
   const { origin, clock, slow, other, arrived, untilQueued, get, release } = await start(
     '    timeouts: { attempt: 5s }\n    routes: [{ match: { path: /other }, timeouts: { attempt: off } }]\n',
   );

@@ -15,7 +15,7 @@ upstreams:
 `;
 const HEAD = 'POST /api/ HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';
 
-test('a client that uploads for longer than every timeout is served, and nothing counts as a failure', async () => {
+test('an upload longer than every timeout is served, and counts as no failure', async () => {
   const origin = await startOrigin(async ({ response, body }) => {
     response.end(`got ${(await body()).length}`);
   });
@@ -33,7 +33,7 @@ test('a client that uploads for longer than every timeout is served, and nothing
   expect([reply.status, reply.body.toString()]).toEqual([200, 'got 15']);
 });
 
-test('from the last byte on the upstream has its usual time, and not more', async () => {
+test('from the last byte on, the upstream has its usual timeout', async () => {
   let received = () => {};
   const whole = new Promise<void>((resolve) => {
     received = resolve;
@@ -61,19 +61,16 @@ test.each([
   ['content-length: 100', 'part'],
   ['content-length: 100000', 'part'],
   ['transfer-encoding: chunked', '4\r\npart\r\n'],
-])(
-  'an upload that is not whole (%s) is with the upstream at once, and an early answer with the client',
-  async (framing, part) => {
-    const origin = await startOrigin(early(413, {}, 'too large'));
-    const proxy = await startBreakwater(config(origin.url));
-    const client = await connectRaw(proxy.port);
-    await client.send(`POST /api/ HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n${part}`);
-    const reply = await client.readReply();
-    expect([reply.status, reply.body.toString()]).toEqual([413, 'too large']);
-  },
-);
+])('an incomplete upload (%s) is forwarded at once, and so is an early reply', async (framing, part) => {
+  const origin = await startOrigin(early(413, {}, 'too large'));
+  const proxy = await startBreakwater(config(origin.url));
+  const client = await connectRaw(proxy.port);
+  await client.send(`POST /api/ HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n${part}`);
+  const reply = await client.readReply();
+  expect([reply.status, reply.body.toString()]).toEqual([413, 'too large']);
+});
 
-test('a small body that is here with its head goes as one', async () => {
+test('a small body that arrives with its head is sent at once', async () => {
   const origin = await startOrigin();
   const proxy = await startBreakwater(config(origin.url));
   const opened = vi.spyOn(StreamedBody.prototype, 'open');
@@ -118,7 +115,7 @@ test('a client that sends a few bytes of its upload now and then is answered wit
 test.each([
   ['sends enough in each window', 'x'.repeat(150), false],
   ['sends little after the response has begun, as in a conversation,', 'abc', true],
-])('a client that %s is not cut off', async (_name, piece, answered) => {
+])('a client that %s is not disconnected', async (_name, piece, answered) => {
   const client = await upload(piece, 4, answered);
   await client.send('0\r\n\r\n');
   expect((await client.readReply()).body.toString()).toBe(`got ${5 * piece.length}`);

@@ -6,7 +6,7 @@ import { startOrigin } from '../support/origin.ts';
 const CALLS = 20;
 const STALL_MS = 6_000;
 
-test('what was answered while the process stood still is read before its time is over', {
+test('a reply that arrived while the process was stopped is read before its timeout fires', {
   timeout: 60_000,
 }, async () => {
   const waiting: ServerResponse[] = [];

@@ -64,7 +64,7 @@ test('reloads on SIGHUP and when the file changes, and refuses a wrong one', asy
   expect(await body()).toBe('second');
 });
 
-test('reads a preset file again when it changes, and refuses a wrong one', async () => {
+test('reloads a changed preset file, and refuses an invalid one', async () => {
   const origin = await startOrigin(status(503), ok('rescued'), status(503));
   const folder = temporaryFolder({
     'config.yaml': config(origin.url).replace('allow_private', 'preset: ./own.yaml, allow_private'),
@@ -84,7 +84,7 @@ test('reads a preset file again when it changes, and refuses a wrong one', async
   await proxy.untilPrinted(/the new configuration is invalid; the running one stays in use/);
 });
 
-test('SIGHUP while the configuration is read for the start reads it once more after the start', async () => {
+test('SIGHUP during the start reloads once after the start', async () => {
   const origin = await startOrigin();
   // Sends the signal at the first look at the file, and never again.
   const preload = `
@@ -133,7 +133,7 @@ test('names the demo API’s address in use, and its setting', async () => {
   expect(proxy.err).not.toContain('"listen"');
 });
 
-test('a wrong config prints every error with place and fix, and exits with 1', async () => {
+test('an invalid config prints every error with place and fix, and exits with 1', async () => {
   const folder = temporaryFolder({
     'config.yaml':
       'listen: 8080\nupstreams:\n  api:\n    url: https://api.example.com\n    timeouts: { attempt: 10 }\n    retires: {}\n',

@@ -8,7 +8,7 @@ import { startTidy } from '../support/tidy.ts';
 const GET = 'GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n';
 const MIB = 1024 * 1024;
 
-test('a stream’s head comes before its first event, and each event as it is written', async () => {
+test('a stream’s head arrives before its first event, and each event when it is written', async () => {
   let exchange: OriginExchange | undefined;
   const origin = await startOrigin((current) => {
     exchange = current;
@@ -81,7 +81,7 @@ describe('a client that does not read', () => {
     expect((await proxy.untilEnded(1))[0]?.outcome).toBe(before.length === 0 ? 'ok' : 'rescued');
   });
 
-  test('is not a pause of the upstream: the idle timeout waits for a slow client', async () => {
+  test('is not silence of the upstream: the idle timeout does not run during back-pressure', async () => {
     const { state, step } = pour(64 * MIB);
     const clock = new FakeClock();
     const origin = await startOrigin(step);

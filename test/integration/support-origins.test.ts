@@ -81,7 +81,7 @@ describe('raw origin', () => {
     expect(client.received.toString()).toBe(received);
   });
 
-  test('closeOnAccept ends in good order before anything is sent', async () => {
+  test('closeOnAccept ends normally before any byte is sent', async () => {
     const { client } = await against(steps.closeOnAccept());
     expect(await client.untilClosed()).toBe('fin');
   });
@@ -97,14 +97,14 @@ describe('raw origin', () => {
     expect(origin).toMatchObject({ connections: 2, stepsTaken: 3 });
   });
 
-  test('a step for accepting meets a standing connection at its next byte', async () => {
+  test('a step for accepting applies to an open connection at its next byte', async () => {
     const { client } = await against(steps.answer(), steps.resetOnAccept());
     await client.send(GET);
     await client.readReply();
     expect(await sendOf(client)).toBe('reset');
   });
 
-  test('hangBeforeHead counts the request and says nothing', async () => {
+  test('hangBeforeHead counts the request and sends nothing', async () => {
     const { origin, client } = await against(steps.hangBeforeHead());
     await client.send(GET);
     await origin.until(({ requests }) => requests.length === 1);
@@ -113,14 +113,14 @@ describe('raw origin', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('a request that never arrives whole takes its step but is not counted as a request', async () => {
+  test('a request that never arrives completely uses its step but is not counted as a request', async () => {
     const { origin, client } = await against(steps.hangBeforeHead());
     await client.send('POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nhalf');
     await origin.until(({ bytesReceived }) => bytesReceived > 40);
     expect(origin).toMatchObject({ stepsTaken: 1, requests: [] });
   });
 
-  test('an answer at the head comes before the body has been sent', async () => {
+  test('a reply at the head arrives before the body has been sent', async () => {
     const { origin, client } = await against(steps.answer(steps.replyBytes(413), 'head'));
     await client.send('POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\n');
     expect((await client.readReply()).status).toBe(413);
@@ -164,7 +164,7 @@ describe('raw origin', () => {
     expect(origin.bytesReceived).toBe(0);
   });
 
-  test('refuses, accepts again on the same port, and keeps standing connections', async () => {
+  test('refuses, accepts again on the same port, and keeps open connections', async () => {
     const origin = await refusingOrigin();
     await expect(connectRaw(origin.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await origin.accept();
@@ -193,7 +193,7 @@ describe('raw client', () => {
     expect((await client.readReply()).body.toString()).toBe('body');
   });
 
-  test('refuses to take a broken reply for a whole one', async () => {
+  test('rejects a broken reply', async () => {
     const { client } = await against(steps.truncate(9, 'abc', 'fin'));
     await client.send(GET);
     await expect(client.readReply()).rejects.toThrow('no whole reply: the connection ended by fin');
@@ -215,7 +215,7 @@ describe('raw client', () => {
 });
 
 describe('origin', () => {
-  test('takes one step per request and records what came, byte for byte', async () => {
+  test('takes one step per request and records the received bytes', async () => {
     const origin = await startOrigin(status(503, { 'retry-after': '2' }), ok('hello'));
     const client = await connectRaw(origin.port);
     const body = Buffer.from([0, 255, 13, 10, 128]);
@@ -241,7 +241,7 @@ describe('origin', () => {
     expect(origin).toMatchObject({ connections: 1, openConnections: 1 });
   });
 
-  test('reset ends the connection after the request, hang waits for the client to leave', async () => {
+  test('reset ends the connection after the request, hang waits for the client to disconnect', async () => {
     const origin = await startOrigin(reset(), hang());
     const first = await connectRaw(origin.port);
     expect(await sendOf(first)).toBe('reset');

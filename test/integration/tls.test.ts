@@ -77,7 +77,7 @@ async function ask(yaml: string, method = 'GET') {
   };
 }
 
-test('a certificate of a private authority is accepted where it is named, with the host of the URL as SNI', async () => {
+test('a certificate of a configured private authority is accepted, with the host of the URL as SNI', async () => {
   const origin = await startSecure();
   expect(await ask(config(origin.port, { ca: CA }))).toMatchObject({ status: 200, body: 'secure' });
   expect(origin.names).toEqual(['localhost']);
@@ -117,7 +117,7 @@ test.each(REFUSED)('%s is refused before anything is sent, and named', async (_w
   expect(origin.requests).toBe(0);
 });
 
-test('no variable of the environment turns the verification off', async () => {
+test('no environment variable turns the verification off', async () => {
   vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
   onTestFinished(() => void vi.unstubAllEnvs());
   const origin = await startSecure();
@@ -125,21 +125,21 @@ test('no variable of the environment turns the verification off', async () => {
   expect(origin.requests).toBe(0);
 });
 
-test('a failed handshake is not_sent: even a POST without a key is tried again, at no cost', async () => {
+test('a failed handshake is not_sent: even a POST without a key is retried, without cost', async () => {
   const origin = await startSecure(pem('expired'));
   const yaml = config(origin.port, { ca: CA }).replace('attempts: 1', 'attempts: 3');
   const { proxy } = await ask(yaml, 'POST');
   expect(proxy.ended[0]).toMatchObject({ attempts: 3, notes: { gave_up: 'attempts' } });
 });
 
-test('another name is asked for and verified where servername says so', async () => {
+test('servername sets the name that is sent and verified', async () => {
   const origin = await startSecure(pem('other-host'));
   const tls = { ca: CA, servername: 'elsewhere.test' };
   expect(await ask(config(origin.port, tls, '127.0.0.1'))).toMatchObject({ status: 200 });
   expect(origin.names).toEqual(['elsewhere.test']);
 });
 
-test('an address is verified as such, and no name is asked for', async () => {
+test('an address is verified as such, without SNI', async () => {
   const origin = await startSecure();
   expect(await ask(config(origin.port, { ca: CA }, '127.0.0.1'))).toMatchObject({ status: 200 });
   expect(origin.names).toEqual([undefined]);
@@ -147,7 +147,7 @@ test('an address is verified as such, and no name is asked for', async () => {
 
 const demanding = { ...pem('server'), ca: CA, requestCert: true, rejectUnauthorized: true };
 
-test('an upstream that asks for our certificate gets it', async () => {
+test('an upstream that asks for a client certificate gets it', async () => {
   const origin = await startSecure(demanding);
   expect(await ask(config(origin.port, { ca: CA, ...pem('client') }))).toMatchObject({ status: 200 });
   expect(origin.clients).toEqual(['client']);
@@ -177,7 +177,7 @@ test('plain HTTP on the port is a protocol error of TLS', async () => {
   );
 });
 
-test('a port that closes within the handshake was not sent anything', async () => {
+test('a port that closes during the handshake was not sent any request', async () => {
   const port = await listening(createTcpServer((socket) => socket.once('data', () => socket.destroy())));
   const yaml = config(port, { ca: CA }).replace('attempts: 1', 'attempts: 2');
   const { status, proxy } = await ask(yaml, 'POST');
@@ -185,7 +185,7 @@ test('a port that closes within the handshake was not sent anything', async () =
   expect(proxy.ended[0]?.attempts).toBe(2);
 });
 
-test('a reload takes another authority, and the connections that were made under the old one are not used again', async () => {
+test('after a reload with another authority, connections of the old one are not reused', async () => {
   const origin = await startSecure();
   const { proxy, status } = await ask(config(origin.port, { ca: CA }));
   expect(status).toBe(200);
@@ -225,7 +225,7 @@ test('apps connect by HTTPS, while the admin address stays as it is', async () =
   expect(JSON.stringify(await (await fetch(`${proxy.adminUrl}/api/config`)).json())).not.toContain('PRIVATE');
 });
 
-test('a request body comes through the HTTPS listener whole', async () => {
+test('a request body arrives completely through the HTTPS listener', async () => {
   const origin = await startOrigin(ok('thanks'));
   const proxy = await startBreakwater(listener(origin, pem('server')));
   const body = Buffer.alloc(300_000, 'x');
@@ -242,7 +242,7 @@ test('a request body comes through the HTTPS listener whole', async () => {
   expect(origin.requests[0]?.body.equals(body)).toBe(true);
 });
 
-test('a new certificate is for new connections; the standing ones go on', async () => {
+test('a new certificate applies to new connections; open ones continue', async () => {
   const origin = await startOrigin(ok('hello'));
   const proxy = await startBreakwater(listener(origin, pem('server')));
   const agent = new HttpsAgent({ keepAlive: true, maxSockets: 1 });
@@ -254,7 +254,7 @@ test('a new certificate is for new connections; the standing ones go on', async 
   expect(await getSecure(`${proxy.url}/api/`)).toMatchObject({ status: 200, serial: 'renewed' });
 });
 
-test('a reload with a key that is not the certificate’s is refused, and the running one stays', async () => {
+test('a reload with a key of another certificate is refused, and the old configuration stays', async () => {
   const origin = await startOrigin(ok('hello'));
   const proxy = await startBreakwater(listener(origin, pem('server')));
   proxy.rewrite(listener(origin, { cert: pem('renewed').cert, key: pem('server').key }));
@@ -262,7 +262,7 @@ test('a reload with a key that is not the certificate’s is refused, and the ru
   expect(await getSecure(`${proxy.url}/api/`)).toMatchObject({ status: 200, serial: 'server' });
 });
 
-test('tls does not begin with a reload', async () => {
+test('a reload does not turn tls on', async () => {
   const origin = await startOrigin(ok('hello'));
   const proxy = await startBreakwater(listener(origin, pem('server')).replace(/^tls.*\n/, ''));
   proxy.rewrite(listener(origin, pem('server')));
@@ -271,7 +271,7 @@ test('tls does not begin with a reload', async () => {
   expect(proxy.logs.map(({ message }) => message).join()).toContain('requires a restart');
 });
 
-test('TLS 1.2 is refused where 1.3 is demanded', async () => {
+test('TLS 1.2 is refused if 1.3 is required', async () => {
   const origin = await startOrigin(ok('hello'));
   const proxy = await startBreakwater(listener(origin, { ...pem('server'), min_version: 'TLSv1.3' }));
   const old = connectTls({ port: proxy.port, host: '127.0.0.1', maxVersion: 'TLSv1.2', ca: CA });
@@ -280,7 +280,7 @@ test('TLS 1.2 is refused where 1.3 is demanded', async () => {
   expect(await getSecure(`${proxy.url}/api/`)).toMatchObject({ status: 200 });
 });
 
-test('plain HTTP on the HTTPS port is cut off, and harms no other', async () => {
+test('plain HTTP on the HTTPS port is disconnected, and affects no other connection', async () => {
   const origin = await startOrigin(ok('hello'));
   const proxy = await startBreakwater(listener(origin, pem('server')));
   const plain = connectTcp(proxy.port, '127.0.0.1');

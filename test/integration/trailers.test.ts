@@ -16,19 +16,19 @@ async function get(reply: string, version = '1.1') {
   return client.received.toString('latin1');
 }
 
-test('trailers are passed on as they came, in order and with their repetitions', async () => {
+test('trailers are forwarded unchanged, in order and with repetitions', async () => {
   const received = await get(`${CHUNKED}x-sum: caf\xe9\r\nX-Twice: 1\r\nx-twice: 2\r\n\r\n`);
   expect(received).toMatch(/\r\n0\r\nx-sum: caf\xe9\r\nX-Twice: 1\r\nx-twice: 2\r\n\r\n$/);
 });
 
-test('fields that frame or route are taken out of them', async () => {
+test('fields for framing or routing are removed from trailers', async () => {
   const received = await get(
     `${CHUNKED}keep-alive: timeout=1\r\nhost: a\r\nset-cookie: a=1\r\nconnection: x-drop\r\nx-drop: 1\r\nx-sum: 1\r\n\r\n`,
   );
   expect(received).toMatch(/\r\n0\r\nx-sum: 1\r\n\r\n$/);
 });
 
-test('a client of HTTP/1.0 gets the body and no trailers', async () => {
+test('an HTTP/1.0 client gets the body and no trailers', async () => {
   const received = await get(`${CHUNKED}x-sum: 1\r\n\r\n`, '1.0');
   expect(received).toMatch(/\r\n\r\nhello$/);
 });

@@ -146,7 +146,7 @@ describe('messages', () => {
     await client.ended();
   });
 
-  test('10 000 each way arrive in order', async () => {
+  test('10 000 in each direction arrive in order', async () => {
     const COUNT = 10_000;
     const fromClient: string[] = [];
     const origin = await startSocketOrigin(({ accept }) => {
@@ -188,7 +188,7 @@ describe('messages', () => {
     expect(pongs.sort()).toEqual(['from client', 'from origin']);
   });
 
-  test('compression is agreed between the ends', async () => {
+  test('compression is negotiated between the ends', async () => {
     const origin = await startSocketOrigin(echo, { ws: { perMessageDeflate: { threshold: 0 } } });
     const proxy = await startTidy(apiConfig(origin));
     const client = connectTo(proxy, '/api/', { perMessageDeflate: { threshold: 0 } });
@@ -214,7 +214,7 @@ describe('messages', () => {
     expect(ahead).toBeLessThan(total / 2);
   });
 
-  test('bytes that come in one packet with either head are not lost', async () => {
+  test('bytes in one packet with either head are not lost', async () => {
     let early = '';
     const changes = new Changes();
     const origin = await startSocketOrigin(({ socket, head }) => {
@@ -234,7 +234,7 @@ describe('messages', () => {
 });
 
 describe('the handshake', () => {
-  test('is forwarded as a request is, with Connection and Upgrade', async () => {
+  test('is forwarded like a request, with Connection and Upgrade', async () => {
     const origin = await startSocketOrigin();
     const proxy = await startTidy(
       apiConfig(origin, '    headers: { set: { authorization: Bearer s3cret }, remove: x-internal }\n'),
@@ -289,7 +289,7 @@ describe('the handshake', () => {
     expect(client.socket.protocol).toBe('v2.chat');
   });
 
-  test('always takes a new connection, for one that has idled may be dead', async () => {
+  test('always uses a new connection, because an idle one may be dead', async () => {
     const origin = await startSocketOrigin();
     const proxy = await startTidy(apiConfig(origin));
     expect((await request(`${proxy.url}/api/`)).statusCode).toBe(426);
@@ -298,7 +298,7 @@ describe('the handshake', () => {
     expect(origin.connections).toBe(2);
   });
 
-  test('to an upstream that refuses the connection is sent again after the backoff', async () => {
+  test('to an upstream that refuses the connection is repeated after the backoff', async () => {
     const clock = new FakeClock();
     const origin = await startSocketOrigin();
     origin.refuse();
@@ -316,7 +316,7 @@ describe('the handshake', () => {
     expect(record?.entries[0]).toMatchObject({ error: 'connection_refused' });
   });
 
-  test('that has reached the upstream is not sent again', async () => {
+  test('that has reached the upstream is not repeated', async () => {
     const origin = await startRawOrigin(resetAfterRequest());
     const proxy = await startTidy(apiConfig(origin));
     const reply = await connectTo(proxy).refused();
@@ -348,7 +348,7 @@ describe('the handshake', () => {
     },
   );
 
-  test('answered with a large body: a slow client holds it back, and gets it whole', async () => {
+  test('answered with a large body: a slow client pauses it, and gets it completely', async () => {
     const body = Buffer.alloc(64 * 1024 * 1024, 'y');
     const sent: Socket[] = [];
     const origin = await startRawOrigin({
@@ -437,7 +437,7 @@ describe('the handshake', () => {
     await openedToo;
   });
 
-  test('pays into the retry budget once, as any answer does', async () => {
+  test('adds to the retry budget once, like any reply', async () => {
     const origin = await startSocketOrigin();
     const proxy = await startTidy(apiConfig(origin, '    retry: { budget: { cap: 10, ratio: 1 } }\n'));
     await connectTo(proxy).opened();
@@ -485,7 +485,7 @@ describe('the handshake', () => {
   });
 });
 
-describe('what is no handshake', () => {
+describe('requests that are not a handshake', () => {
   test.each([
     [
       'h2c',
@@ -522,7 +522,7 @@ describe('what is no handshake', () => {
     expect(origin.requests[0]?.headers).not.toHaveProperty('upgrade');
   });
 
-  test('a handshake behind a request that is not answered yet: replies keep their order', async () => {
+  test('a handshake after an unanswered request: replies keep their order', async () => {
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;
@@ -554,7 +554,7 @@ describe('the end', () => {
   test.each([
     ['client', 4001, 'bye'],
     ['upstream', 1012, 'restarting'],
-  ])('by the %s: close code and reason arrive', async (side, code, reason) => {
+  ])('by the %s delivers close code and reason', async (side, code, reason) => {
     const ends: unknown[] = [];
     const origin = await startSocketOrigin(({ accept }) => {
       const peer = accept();
@@ -581,7 +581,7 @@ describe('the end', () => {
     );
   });
 
-  test('a side that closes its half still gets what the other had to say', async () => {
+  test('a side that closes its half still receives the other direction', async () => {
     const { far, client, untilGot, proxy, origin } = await bareTunnel();
     far.removeAllListeners('end');
     far.once('end', () => far.end('last words'));
@@ -594,7 +594,7 @@ describe('the end', () => {
     await origin.until(({ openConnections }) => openConnections === 0);
   });
 
-  test('an upstream that closes takes the client along, behind its last bytes', async () => {
+  test('an upstream that closes also closes the client, after its last bytes', async () => {
     const { far, client, proxy, origin } = await bareTunnel();
     const large = 'z'.repeat(4 * 1024 * 1024);
     far.end(large);
@@ -632,7 +632,7 @@ describe('the end', () => {
     },
   );
 
-  test('an upstream that still sends after its client has gone is cut', async () => {
+  test('an upstream that sends after its client has disconnected is closed', async () => {
     const clock = new FakeClock();
     const { far, client, proxy } = await bareTunnel({ clock });
     far.removeAllListeners('end');
@@ -651,7 +651,7 @@ describe('the end', () => {
     expect(upstreams[0]).toMatchObject({ in_flight: 0, connections: 0 });
   });
 
-  test('a half that still moves is not cut', async () => {
+  test('a half that still moves is not closed', async () => {
     const clock = new FakeClock();
     const { far, client } = await bareTunnel({ clock });
     far.removeAllListeners('end');
@@ -680,7 +680,7 @@ describe('the end', () => {
     },
   );
 
-  test('a client that leaves during the backoff ends it', async () => {
+  test('a client that disconnects during the backoff ends it', async () => {
     const clock = new FakeClock();
     const origin = await startSocketOrigin();
     origin.refuse();
@@ -709,7 +709,7 @@ describe('the end', () => {
     expect(record).toMatchObject({ outcome: 'failed', error: 'connection_terminated', status: 101 });
   });
 
-  test('99 tunnels leave nothing behind, however they end', async () => {
+  test('99 tunnels leak nothing, however they end', async () => {
     const origin = await startSocketOrigin(
       bare((socket) => socket.on('data', () => socket.resetAndDestroy())),
     );
@@ -734,7 +734,7 @@ describe('the end', () => {
 });
 
 describe('draining', () => {
-  test('waits for tunnels, refuses new ones, and cuts what is left after drain_timeout', async () => {
+  test('waits for tunnels, refuses new ones, and closes the rest after drain_timeout', async () => {
     const clock = new FakeClock();
     const { client, proxy, far, origin } = await bareTunnel({ clock, start: startBreakwater });
     const idle = await connectRaw(proxy.port);
@@ -783,7 +783,7 @@ describe('the connection', () => {
     expect(origin.handshakes.length).toBe(0);
   });
 
-  test('by TLS carries the tunnel, over HTTP/1.1 even where the upstream would rather speak HTTP/2', async () => {
+  test('by TLS carries the tunnel, over HTTP/1.1 even if the upstream prefers HTTP/2', async () => {
     const certificate = selfSigned();
     const before = getCACertificates('default');
     setDefaultCACertificates([...before, certificate.cert]);

@@ -78,7 +78,7 @@ function serve(req: IncomingMessage, res: ServerResponse, state: State): void {
   });
 }
 
-test('each attempt that completes sees exactly the client’s bytes, wherever the one before it broke', async () => {
+test('each complete attempt gets exactly the client’s bytes, wherever the previous one broke', async () => {
   const { state, url } = await startFailing();
   const proxy = await startBreakwater(
     apiConfig({ url }, '    breaker: off\n    retry: { budget: { cap: 100000, refill: 1000/s } }\n'),

@@ -9,7 +9,7 @@ const setUp = (limit = 1e9) => {
   return { memory, log: new BodyBuffer(memory) };
 };
 
-test('a million bytes that come one by one take little more than a million bytes', () => {
+test('a million single bytes take little more than a million bytes', () => {
   const { memory, log } = setUp();
   const packet = Buffer.from('1\r\nx\r\n');
   for (let i = 0; i < 1_000_000; i++) log.add(packet.subarray(3, 4));
@@ -17,14 +17,14 @@ test('a million bytes that come one by one take little more than a million bytes
   expect(memory.used).toBeLessThan(1_020_000);
 });
 
-test('a small part of a large packet does not hold the packet', () => {
+test('a small part of a large packet does not retain the packet', () => {
   const { memory, log } = setUp();
   for (let i = 0; i < 100; i++) log.add(Buffer.alloc(64 * 1024, 'x').subarray(0, 2_048));
   expect(memory.used).toBeLessThan(2 * 100 * 2_048);
   expect(log.chunks().every(({ buffer }) => buffer.byteLength <= 16 * 1024)).toBe(true);
 });
 
-test('a chunk that is most of its packet is not copied, and its packet is counted', () => {
+test('a chunk that fills most of its packet is not copied, and its packet is counted', () => {
   const { memory, log } = setUp();
   const packet = Buffer.alloc(64 * 1024, 'x');
   log.add(packet.subarray(100));
@@ -32,7 +32,7 @@ test('a chunk that is most of its packet is not copied, and its packet is counte
   expect(memory.used).toBe(64 * 1024);
 });
 
-test('what the budget has no room for is not added, unless it must be', () => {
+test('bytes beyond the budget are not added, unless forced', () => {
   const { memory, log } = setUp(10);
   expect([log.tryAdd(Buffer.alloc(8)), log.tryAdd(Buffer.alloc(8)), log.bytes]).toEqual([true, false, 8]);
   log.add(Buffer.alloc(8));
@@ -41,7 +41,7 @@ test('what the budget has no room for is not added, unless it must be', () => {
   expect([memory.used, memory.spent]).toEqual([0, false]);
 });
 
-test('readers at any pace get all bytes in their order, and nothing stays counted', () => {
+test('readers of any speed get all bytes in order, and no memory stays counted', () => {
   const step = fc.record({
     length: fc.integer({ min: 0, max: 5_000 }),
     large: fc.boolean(),

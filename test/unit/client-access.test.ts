@@ -19,7 +19,7 @@ describe('web pages', () => {
     expect(code(closed, here, 'sec-fetch-site', site)).toBeUndefined(),
   );
 
-  test('one good value of two does not help', () =>
+  test('one allowed value of two is not enough', () =>
     expect(code(closed, here, 'Sec-Fetch-Site', 'none', 'sec-fetch-site', 'cross-site')).toBe(
       'client_forbidden',
     ));
@@ -40,19 +40,19 @@ describe('web pages', () => {
     ['app.local', 'https://app.local'],
     ['app.local:443', 'https://APP.local'],
     ['[::1]:8080', 'http://[::1]:8080'],
-  ])('for Host: %s, Origin: %s is its own page', (host, origin) =>
+  ])('with Host: %s, Origin: %s is the same site', (host, origin) =>
     expect(code(closed, host, 'origin', origin)).toBeUndefined(),
   );
 
-  test('an app that passes on the fields of its own page is served', () =>
+  test('an app that forwards the fields of its own page is served', () =>
     expect(
       code(closed, here, 'sec-fetch-site', 'same-origin', 'origin', 'https://app.example'),
     ).toBeUndefined());
 
-  test('a client that is no browser is served', () =>
+  test('a client that is not a browser is served', () =>
     expect(code(closed, here, 'accept', '*/*')).toBeUndefined());
 
-  test('browsers: allow opens it', () =>
+  test('browsers: allow serves web pages', () =>
     expect(code(guard(true), here, 'sec-fetch-site', 'cross-site', 'origin', 'null')).toBeUndefined());
 });
 
@@ -79,9 +79,10 @@ describe('hosts', () => {
     ].flat(),
   )('%j is not', (host) => expect(code(known, host)).toBe('client_forbidden'));
 
-  test('without a Host it is no browser', () => expect(code(known, undefined)).toBeUndefined());
+  test('without a Host, it is not a browser', () => expect(code(known, undefined)).toBeUndefined());
 
-  test('without a list any name is known', () => expect(code(guard(false), 'evil.example')).toBeUndefined());
+  test('without a list, every name is allowed', () =>
+    expect(code(guard(false), 'evil.example')).toBeUndefined());
 });
 
 function load(yaml: string) {
@@ -98,7 +99,7 @@ upstreams:
   hook: { url: "\${WEBHOOK}" }
   backed: { url: https://backed.example.com, fallback: { upstream: keyed } }`;
 
-test('a route is guarded where it, or its fallback, adds what opens something', () => {
+test('a route is protected if it or its fallback adds a credential', () => {
   const { upstreams } = load(UPSTREAMS).config;
   const added = upstreams.map((one) => [
     one.name,
@@ -120,7 +121,7 @@ test.each([
     'listen: 0.0.0.0:8080\nclients: { allowed_hosts: App.Example }',
     ['app.example', 'keyed.local', 'keyed.example.com'],
   ],
-])('%j knows the hosts %j', (head, hosts) => {
+])('%j allows the hosts %j', (head, hosts) => {
   const { config } = load(`${head}${UPSTREAMS}`);
   expect(clientAccessRules(config, config.upstreams[1] as never)).toEqual({ browsers: false, hosts });
 });
@@ -150,7 +151,7 @@ describe('reachable from outside', () => {
     expect(problems('127.0.0.1:8081', 'x')).toEqual([]);
   });
 
-  test('added credentials are warned of, with the names of the upstreams', () => {
+  test('added credentials cause a warning with the names of the upstreams', () => {
     const warnings = (head: string) => load(`${head}${UPSTREAMS}`).warnings.map(({ message }) => message);
     expect(warnings('listen: 0.0.0.0:8080')).toEqual([
       expect.stringContaining('the routes of keyed, hook, backed add a credential'),

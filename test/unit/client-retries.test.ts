@@ -19,7 +19,7 @@ test.each([
   [['x-stainless-retry-counts', '3'], 0],
 ])('%j: %i', (headers, retries) => expect(clientRetries(headers)).toBe(retries));
 
-test('what only the client can know is left to the client', () => {
+test('decisions that need the client’s knowledge are left to the client', () => {
   for (const reason of ['not_idempotent', 'body_not_replayable', 'draining'] as const)
     expect([reason, isFinal(reason)]).toEqual([reason, false]);
   for (const reason of ['attempts', 'veto', 'deadline', 'breaker', 'concurrency', 'budget'] as const)
@@ -32,7 +32,7 @@ test('what only the client can know is left to the client', () => {
   expect([isFinal(undefined, 'breaker_open'), isFinal(undefined, 'deadline_exceeded')]).toEqual([true, true]);
 });
 
-test('a veto takes the place of what the upstream said', () => {
+test('a veto replaces the upstream’s field', () => {
   const headers = ['X-Should-Retry', 'true', 'a', 'b', 'x-should-retry', 'false'];
   addVeto(headers, ['x-should-retry', 'stripe-should-retry']);
   expect(headers).toEqual(['a', 'b', 'x-should-retry', 'false', 'stripe-should-retry', 'false']);

@@ -21,7 +21,7 @@ function setUp() {
 
 const letters = 'abcdefghijklmnop';
 
-test('the first small chunks go on at once, later ones of one turn go on together', async () => {
+test('the first small chunks are forwarded at once, later ones of one turn together', async () => {
   const { events, coalesced } = setUp();
   for (const letter of `${letters}123`) coalesced.write(Buffer.from(letter));
   expect(events).toEqual(letters.split(''));
@@ -32,7 +32,7 @@ test('the first small chunks go on at once, later ones of one turn go on togethe
   expect(events.slice(-2)).toEqual(['4', 'END']);
 });
 
-test('a large chunk comes after the small ones before it', () => {
+test('a large chunk follows the earlier small ones', () => {
   const { events, coalesced } = setUp();
   for (const letter of `${letters}1`) coalesced.write(Buffer.from(letter));
   coalesced.write(Buffer.alloc(2_000, 'L'));
@@ -47,7 +47,7 @@ test('ten thousand bytes of one packet are one write', async () => {
   expect(events.join('')).toBe('x'.repeat(10_000));
 });
 
-test('what the sink says of its room is passed on, also when it says so later', async () => {
+test('back-pressure of the sink is reported, also if it begins later', async () => {
   const { sink, drains, coalesced } = setUp();
   const drained = vi.fn<() => void>();
   coalesced.on('drain', drained);
@@ -60,7 +60,7 @@ test('what the sink says of its room is passed on, also when it says so later', 
   expect([drained.mock.calls.length, coalesced.write(Buffer.from('3'))]).toEqual([1, true]);
 });
 
-test('what came before the end is sent, also before an end by force', () => {
+test('buffered chunks are sent before the end, also before an abort', () => {
   const { events, coalesced } = setUp();
   for (const letter of `${letters}1`) coalesced.write(Buffer.from(letter));
   coalesced.destroy();

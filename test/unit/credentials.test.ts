@@ -52,12 +52,12 @@ describe('by their names alone', () => {
   test.each(NEITHER)('%s is neither', (name) => expect(RECOGNISED.isIdentity(name)).toBe(false));
 });
 
-test('a long name is judged in linear time', () => {
+test('a long name is classified in linear time', () => {
   for (const part of ['key', 'a-key', 'author', '-', 'page', 'idempotency'])
     expect(typeof isSecret(part.repeat(20_000 / part.length))).toBe('boolean');
 });
 
-test('a flood of names is not remembered without end, and each is judged all the same', () => {
+test('the cache of names is bounded, and each name is classified', () => {
   const names = new CredentialNames();
   for (let i = 0; i < 2_000; i++) expect(names.isSecret(`x-${i}`)).toBe(false);
   expect(names.isSecret('x-token')).toBe(true);
@@ -85,7 +85,7 @@ test('a route’s quota.credential_headers are secrets everywhere; accounts amon
   expect(names.isIdentity('openai-organization')).toBe(true);
 });
 
-test('identity adds names, and takes back those that only look like one', () => {
+test('identity adds names, and removes false positives', () => {
   const names = namesOf(
     '    identity: { secret_names: X-Honey, account_names: [x-shop], ignored_names: [x-session-affinity, key] }',
   );
@@ -105,13 +105,13 @@ test.each([
   expect(settingsOf(`    preset: ${preset}`)?.identity[list]).toContain(name),
 );
 
-describe('where a credential is injected', () => {
+describe('an injected credential', () => {
   const set = 'headers: { set: { Authorization: Bearer mine } }';
 
-  test('one that the client makes up has no quota of its own', () =>
+  test('one that the client invents has no quota of its own', () =>
     expect(settingsOf(`    ${set}`)?.quota.credentialHeaders).toEqual(['authorization']));
 
-  test('an injected one that quota.credential_headers does not name counts', () =>
+  test('an injected one counts, even if quota.credential_headers does not name it', () =>
     expect(settingsOf('    headers: { set: { Private-Token: mine } }')?.quota.credentialHeaders).toEqual([
       'private-token',
     ]));
@@ -125,7 +125,7 @@ describe('where a credential is injected', () => {
     ]);
   });
 
-  test('those that the file itself names count', () =>
+  test('those named in the file count', () =>
     expect(
       settingsOf(`    ${set}\n    quota: { credential_headers: [authorization, x-tenant] }`)?.quota
         .credentialHeaders,
@@ -163,7 +163,7 @@ const OTHER_LISTS = [
   'src/http/headers.ts',
 ];
 
-test('no other file decides by a list of its own what is secret', () => {
+test('no other file has its own list of secret names', () => {
   const second = globSync('src/**/*.ts')
     .filter((file) => !OTHER_LISTS.includes(file) && !file.startsWith('src/presets/'))
     .filter((file) =>

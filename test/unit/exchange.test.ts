@@ -43,8 +43,8 @@ function start() {
   return { signal, clock, source, exchange, reply, ends, controller, undici, sink };
 }
 
-describe('the request’s body is let go, and nothing is left', () => {
-  test('when the reply has ended, even before the body was sent whole', async () => {
+describe('the request body is released', () => {
+  test('when the reply has ended, even before the whole body was sent', async () => {
     const { exchange, undici, source, ends, signal, sink } = start();
     exchange.onRequestStart(undici);
     exchange.onResponseStart(undici, 413, {}, 'Too Large');
@@ -69,7 +69,7 @@ describe('the request’s body is let go, and nothing is left', () => {
     expect([source.close.mock.calls.length, ends]).toEqual([1, ['broken']]);
   });
 
-  test('when the call ends while undici still looks for a connection', async () => {
+  test('when the call ends while undici is still connecting', async () => {
     const { exchange, undici, source, ends, reply, signal, controller } = start();
     signal.abort(GONE);
     await expect(reply).rejects.toBe(GONE);
@@ -81,7 +81,7 @@ describe('the request’s body is let go, and nothing is left', () => {
 });
 
 describe('a body that cannot be received completely never counts as complete', () => {
-  test('one that broke before it was poured breaks what it is poured into', () => {
+  test('one that broke before pipeTo destroys the sink', () => {
     const { exchange, undici, sink } = start();
     exchange.onRequestStart(undici);
     exchange.onResponseStart(undici, 200, {});
@@ -90,7 +90,7 @@ describe('a body that cannot be received completely never counts as complete', (
     expect([sink.destroy.mock.calls.length, sink.end.mock.calls.length]).toEqual([1, 0]);
   });
 
-  test('bytes that come before anybody takes them break it off', () => {
+  test('bytes before pipeTo abort it', () => {
     const { exchange, undici, ends, sink } = start();
     exchange.onRequestStart(undici);
     exchange.onResponseStart(undici, 200, {});
@@ -102,7 +102,7 @@ describe('a body that cannot be received completely never counts as complete', (
 });
 
 describe('a discarded body', () => {
-  test('is read to its end when it is small, so that its connection serves again', () => {
+  test('is read to its end if it is small, so that its connection is reused', () => {
     const { exchange, undici, ends, controller } = start();
     exchange.onRequestStart(undici);
     exchange.onResponseStart(undici, 503, {});
@@ -116,7 +116,7 @@ describe('a discarded body', () => {
     ]);
   });
 
-  test('is cut when it is large', () => {
+  test('is aborted if it is large', () => {
     const { exchange, undici, ends, controller } = start();
     exchange.onRequestStart(undici);
     exchange.onResponseStart(undici, 503, {});
@@ -126,7 +126,7 @@ describe('a discarded body', () => {
   });
 });
 
-test('a body whose taker has gone is cut, and the upstream is not to blame', () => {
+test('a body whose sink is destroyed is aborted, and the upstream is not to blame', () => {
   const { exchange, undici, ends, controller, sink } = start();
   exchange.onRequestStart(undici);
   exchange.onResponseStart(undici, 200, {});
@@ -140,14 +140,14 @@ test('a body whose taker has gone is cut, and the upstream is not to blame', () 
   ]);
 });
 
-describe('what is no attempt is not counted as one', () => {
+describe('failures before an attempt are not counted as attempts', () => {
   const dispatcher = { dispatch: vi.fn<() => boolean>() };
   const send = upstreamSend(dispatcher as unknown as Dispatcher, 'http://x', {
     clock: new FakeClock(),
     idleTimeoutMs: 1_000,
   });
 
-  test('a call that has ended before its turn came', async () => {
+  test('a call that ended before its attempt', async () => {
     const call = stubCall();
     call.signal.abort(GONE);
     await expect(send(call, call.attempt)).rejects.toBe(GONE);
@@ -155,7 +155,7 @@ describe('what is no attempt is not counted as one', () => {
   });
 });
 
-test('what undici will not put on the wire is the client’s mistake, and no byte of it was sent', async () => {
+test('a request that undici refuses is the client’s mistake, and none of its bytes was sent', async () => {
   const refusing = {
     dispatch: () => {
       throw Object.assign(new Error('invalid path'), { code: 'UND_ERR_INVALID_ARG' });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Expression, parseExpression } from '../../src/http/expression.ts';
 
-describe('a regular expression for texts of others', () => {
+describe('a regular expression for untrusted text', () => {
   test.each<[string, string, string]>([
     ['^paid$', 'paid', 'unpaid'],
     ['^(settled|captured)', 'settled: 1', 'not settled'],

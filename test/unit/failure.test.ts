@@ -52,11 +52,11 @@ describe('codes of the system, undici, Node and OpenSSL', () => {
     expect(error.message).toContain('as it was said');
   });
 
-  test('a timeout of TCP on a connection that carried the request is its end', () => {
+  test('a TCP timeout after the request was sent is a terminated connection', () => {
     expect(toProxyError(failure('ETIMEDOUT'), 'sent_unknown').code).toBe('connection_terminated');
   });
 
-  test('undici’s parser names its errors', () => {
+  test('errors of undici’s parser are recognised by name', () => {
     const error = Object.assign(new Error('Expected HTTP/'), { name: 'HTTPParserError' });
     expect(toProxyError(error, 'sent_unknown')).toMatchObject({
       code: 'protocol_error',
@@ -64,7 +64,7 @@ describe('codes of the system, undici, Node and OpenSSL', () => {
     });
   });
 
-  test('of several addresses, the last counts', () => {
+  test('with several addresses, the last error counts', () => {
     const all = new AggregateError([
       failure('ENETUNREACH'),
       failure('ECONNREFUSED', {}, 'connect ECONNREFUSED'),
@@ -93,7 +93,7 @@ describe('what was sent', () => {
     'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
     'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED',
     'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
-  ])('%s: the upstream has not ended its handshake, and so has read nothing', (code) => {
+  ])('%s: the upstream has not finished its handshake, so it has read nothing', (code) => {
     expect(toProxyError(failure(code), 'sent_unknown').sent).toBe('not_sent');
   });
 
@@ -111,7 +111,7 @@ describe('what was sent', () => {
   );
 });
 
-describe('what is said', () => {
+describe('messages', () => {
   test('of a certificate: the sentence and its code', () => {
     const error = failure('CERT_HAS_EXPIRED', {}, 'certificate has expired');
     expect(toProxyError(error, 'not_sent').message).toBe('certificate has expired (CERT_HAS_EXPIRED)');
@@ -130,7 +130,7 @@ describe('what is said', () => {
   });
 });
 
-test('a request body that breaks off is the client’s doing, one that was not kept is ours', () => {
+test('a broken request body is caused by the client, one that was not buffered by the proxy', () => {
   expect(toProxyError(new RequestBodyBroken(), 'sent_unknown').code).toBe('client_gone');
   expect(toProxyError(new RequestBodyNotBuffered(), 'sent_unknown').code).toBe('body_not_buffered');
 });

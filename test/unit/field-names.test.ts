@@ -3,7 +3,7 @@ import { FieldNames } from '../../src/http/field-names.ts';
 
 const LONG = 'x-a-name-that-is-longer-than-all-of-the-others';
 
-test('a name is known in whatever case it came, and only as a whole', () => {
+test('a name matches in any case, and only as a whole', () => {
   const names = new FieldNames(['te', 'content-length', LONG]);
   expect(names.known('te')).toBe('te');
   expect(names.known('Content-LENGTH')).toBe('content-length');
@@ -13,6 +13,6 @@ test('a name is known in whatever case it came, and only as a whole', () => {
   expect([...names]).toEqual(['te', 'content-length', LONG]);
 });
 
-test('an empty set knows no name', () => {
+test('an empty set matches no name', () => {
   expect(new FieldNames([]).known('te')).toBeUndefined();
 });

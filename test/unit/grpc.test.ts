@@ -74,7 +74,7 @@ test.each([
 describe('a further attempt', () => {
   const at = { attempt: 3, now: 1_000 };
 
-  test('says how many came before it, those of the client too', () => {
+  test('states the number of earlier attempts, those of the client included', () => {
     expect(furtherAttempt(['x-a', '1'], { deadline: undefined }, at)).toEqual([
       'x-a',
       '1',
@@ -95,7 +95,7 @@ describe('a further attempt', () => {
     [1_000.2, '1m'],
     [500, '1m'],
     [200_001_000, '200000S'],
-  ])('says how much time is left until %d', (deadline, left) =>
+  ])('states the time left until %d', (deadline, left) =>
     expect(furtherAttempt(['grpc-timeout', '9S'], { deadline }, at)).toEqual([
       'grpc-previous-rpc-attempts',
       '2',
@@ -104,7 +104,7 @@ describe('a further attempt', () => {
     ]),
   );
 
-  test('leaves a timeout alone that it does not understand', () => {
+  test('leaves an invalid timeout unchanged', () => {
     expect(furtherAttempt(['grpc-timeout', 'x'], { deadline: undefined }, at)).toContain('x');
   });
 });

@@ -6,19 +6,19 @@ const VIA = '1.1 breakwater-x';
 const toUpstream = (raw: readonly string[], rules = NONE) => requestHeaders(raw, rules, VIA).slice(0, -2);
 const toClient = (raw: readonly string[]) => replyHeaders(raw).slice(0, -2);
 
-test('headerOf finds the first value whatever the case of the name, and only whole names', () => {
+test('headerOf finds the first value in any case of the name, and only whole names', () => {
   expect(headerOf(['X-A', '1', 'x-a', '2'], 'x-a')).toBe('1');
   expect(headerOf(['x-ab', '1', 'x-', '2', 'x-a', ''], 'x-a')).toBe('');
   expect(headerOf(['a', 'x-a'], 'x-a')).toBeUndefined();
 });
 
-test('end-to-end fields pass as they are: case, order, repetitions, bytes', () => {
+test('end-to-end fields keep case, order, repetitions and bytes', () => {
   const raw = ['X-CamelCase', ' v\xe9 ', 'Cookie', 'a=1', 'cookie', 'b=2', 'Via', '1.0 other', 'X-Empty', ''];
   expect(requestHeaders(raw, NONE, VIA)).toEqual([...raw, 'via', VIA]);
   expect(replyHeaders(raw)).toEqual([...raw, 'via', '1.1 breakwater']);
 });
 
-describe('fields of one connection only', () => {
+describe('fields of one connection', () => {
   test.each([
     ['Connection', 'close'],
     ['Keep-Alive', 'timeout=5'],
@@ -29,16 +29,16 @@ describe('fields of one connection only', () => {
     ['Trailer', 'Expires'],
     ['Transfer-Encoding', 'chunked'],
     ['Upgrade', 'websocket'],
-  ])('%s goes neither way', (name, value) => {
+  ])('%s is removed in both directions', (name, value) => {
     expect(toUpstream([name, value, 'x', 'y'])).toEqual(['x', 'y']);
     expect(toClient([name, value, 'x', 'y'])).toEqual(['x', 'y']);
   });
 
-  test('Host and Expect are not passed on', () => {
+  test('Host and Expect are not forwarded', () => {
     expect(toUpstream(['Host', 'proxy', 'Expect', '100-continue', 'x', 'y'])).toEqual(['x', 'y']);
   });
 
-  test('what Connection lists, in any case, in several fields, with any spaces', () => {
+  test('fields listed in Connection, in any case, in several fields, with any spaces', () => {
     const raw = [
       'Connection',
       'X-One,  x-TWO ',
@@ -57,7 +57,7 @@ describe('fields of one connection only', () => {
     expect(toClient(raw)).toEqual(['x', 'y']);
   });
 
-  test('a client cannot strip what frames its body, nor what we add', () => {
+  test('a client cannot remove framing fields, nor fields of the proxy', () => {
     const rules = compileHeaderRules({ set: [['Authorization', 'Bearer ours']], remove: [] });
     const raw = [
       'Connection',
@@ -89,7 +89,7 @@ describe('fields of one connection only', () => {
   });
 });
 
-test('a configured field replaces every one of the client, in any case; a removed one goes', () => {
+test('a configured field replaces all of the client, in any case; a removed one is not forwarded', () => {
   const rules = compileHeaderRules({
     set: [
       ['X-Key', 'k'],

@@ -31,7 +31,7 @@ function queued(stream: Readable) {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('what comes byte by byte while an upload is paused is queued in a few blocks, in order', async () => {
+test('single bytes that arrive during a pause are queued in a few blocks, in order', async () => {
   const { stream, sends, expected } = start();
   const chunks = queued(stream);
   await turn();
@@ -45,7 +45,7 @@ test('what comes byte by byte while an upload is paused is queued in a few block
   expect(chunks.length).toBeLessThan(30);
 });
 
-test('the same before anybody reads at all', async () => {
+test('the same before the first read', async () => {
   const { stream, sends, expected } = start();
   sends(0, BYTES);
   stream.push(null);
@@ -55,7 +55,7 @@ test('the same before anybody reads at all', async () => {
   expect(chunks.length).toBeLessThan(10);
 });
 
-test('a paused upload asks for nothing more, and a resumed one asks again', async () => {
+test('a paused upload stops reading, and a resumed one reads again', async () => {
   const { stream, sends, asked } = start();
   queued(stream);
   await turn();
@@ -69,7 +69,7 @@ test('a paused upload asks for nothing more, and a resumed one asks again', asyn
   expect(asked()).toBeGreaterThan(before);
 });
 
-test('a large chunk and the end come after the small ones before them', async () => {
+test('a large chunk and the end follow the earlier small ones', async () => {
   const { stream, sends, expected } = start();
   const chunks = queued(stream);
   await turn();

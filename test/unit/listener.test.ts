@@ -86,7 +86,7 @@ test('a bug is answered with 500, and its detail goes only to the log', async ()
   expect([bugs, ended.map(({ outcome }) => outcome), listener.inFlight]).toEqual([[bug], ['bug'], 0]);
 });
 
-test('what an observer throws at the end of a call is a bug like any other', async () => {
+test('an error of an observer at the end of a call is handled like other bugs', async () => {
   const { client, bugs, listener } = await start(
     () => Promise.reject(new ProxyError('breaker_open', 'no')),
     () => {
@@ -98,7 +98,7 @@ test('what an observer throws at the end of a call is a bug like any other', asy
   expect([bugs.map(String), listener.inFlight]).toEqual([['TypeError: observer'], 0]);
 });
 
-test('a reply that comes when the client has just gone is let go', async () => {
+test('a reply that arrives just after the client disconnected is discarded', async () => {
   const reply = stubReply();
   let answer: (late: Reply) => void = () => undefined;
   const { client, ended, untilEnded, bugs } = await start(
@@ -114,7 +114,7 @@ test('a reply that comes when the client has just gone is let go', async () => {
   expect([end, ended.map(({ outcome }) => outcome), bugs]).toEqual(['discarded', ['client_gone'], []]);
 });
 
-test('a reply whose head cannot be written is let go, and answered with 500', async () => {
+test('a reply whose head cannot be written is discarded, and answered with 500', async () => {
   const reply = stubReply(200, ['not a name', 'x']);
   const { client, bugs } = await start(() => Promise.resolve(reply));
   let end: string | undefined;

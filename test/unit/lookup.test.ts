@@ -56,7 +56,7 @@ describe('private addresses', () => {
     expect(await ask(lookupOf(answers(address), { allowPrivate: true }))).toEqual([address]);
   });
 
-  test('are left out where there are public ones too', async () => {
+  test('are skipped if there are public ones too', async () => {
     const lookup = lookupOf(answers(v4('10.0.0.1'), v4('93.184.216.1'), v6('::1')));
     expect(await ask(lookup)).toEqual([v4('93.184.216.1')]);
     expect(await ask(lookup, {})).toEqual(['93.184.216.1', 4]);
@@ -64,7 +64,7 @@ describe('private addresses', () => {
 });
 
 describe('the order', () => {
-  test('begins with another address each time', async () => {
+  test('starts with another address each time', async () => {
     const lookup = lookupOf(answers(v4('93.184.216.1'), v4('93.184.216.2'), v4('93.184.216.3')));
     const firsts = [];
     for (let i = 0; i < 4; i++) firsts.push(((await ask(lookup)) as LookupAddress[])[0]?.address);
@@ -72,7 +72,7 @@ describe('the order', () => {
     expect(await ask(lookup, {})).toEqual(['93.184.216.2', 4]);
   });
 
-  test('keeps the family first that the system put first, and loses no address', async () => {
+  test('keeps the system’s first family first, and loses no address', async () => {
     const lookup = lookupOf(answers(v6('2606:4700::1'), v4('93.184.216.1'), v6('2606:4700::2')));
     expect(await ask(lookup)).toEqual([v6('2606:4700::1'), v6('2606:4700::2'), v4('93.184.216.1')]);
     expect(await ask(lookup)).toEqual([v6('2606:4700::2'), v6('2606:4700::1'), v4('93.184.216.1')]);
@@ -80,7 +80,7 @@ describe('the order', () => {
 });
 
 describe('no address', () => {
-  test('the resolver’s error is passed on as it is', async () => {
+  test('the resolver’s error is unchanged', async () => {
     const failure = Object.assign(new Error('queryA ENOTFOUND'), { code: 'ENOTFOUND' });
     const clock = new FakeClock();
     const lookup = lookupOf((_name, _options, answered) => answered(failure, []), { clock });
@@ -92,7 +92,7 @@ describe('no address', () => {
     await expect(ask(lookupOf(answers()))).rejects.toMatchObject({ code: 'dns_error', sent: 'not_sent' });
   });
 
-  test('a resolver that does not answer in time is a DNS timeout, and what it says later is not heard', async () => {
+  test('a resolver that does not answer in time is a DNS timeout, and a later answer is ignored', async () => {
     const clock = new FakeClock();
     let late: Parameters<Resolve>[2] = () => {};
     const lookup = lookupOf((_name, _options, answered) => (late = answered), { clock });
@@ -107,7 +107,7 @@ describe('no address', () => {
   });
 });
 
-test('the resolver is asked for all addresses, with the socket’s other wishes', async () => {
+test('the resolver is asked for all addresses, with the socket’s other options', async () => {
   let seen: unknown;
   const lookup = lookupOf((_name, options, answered) => {
     seen = options;

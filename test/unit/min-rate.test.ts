@@ -17,7 +17,7 @@ test('the minimum itself is fast enough', () => {
   expect([100, 200, 300, 400].map((moved) => rate.tooSlow(moved, true))).not.toContain(true);
 });
 
-test('a window in which nothing was awaited, or enough moved, begins the count again', () => {
+test('a window without waiting, or with enough bytes, resets the count', () => {
   const rate = rule();
   expect(rate.tooSlow(1, true)).toBe(false);
   expect(rate.tooSlow(1, false)).toBe(false);
@@ -27,7 +27,7 @@ test('a window in which nothing was awaited, or enough moved, begins the count a
   expect(rate.tooSlow(502, true)).toBe(true);
 });
 
-test('0 is no minimum', () => {
+test('0 means no minimum', () => {
   const rate = new MinRate(0, 10_000, 0);
   expect([rate.tooSlow(0, true), rate.tooSlow(0, true), rate.tooSlow(0, true)]).not.toContain(true);
 });
@@ -50,7 +50,7 @@ function watched(change: (res: { bytesTaken: number; writableLength: number }) =
   return { told, window };
 }
 
-test('a client that takes a few bytes of a waiting response in each window is cut off', async () => {
+test('a client that reads few bytes of a waiting response in each window is disconnected', async () => {
   const { told, window } = watched((res) => {
     res.bytesTaken += 50;
     res.writableLength -= 50;
@@ -61,7 +61,7 @@ test('a client that takes a few bytes of a waiting response in each window is cu
   expect(told).toEqual(['client_gone: the client read the response at less than 10 bytes per second']);
 });
 
-test('a stream whose upstream has little to say is not cut off', async () => {
+test('a stream whose upstream sends little is not disconnected', async () => {
   const { told, window } = watched((res) => {
     res.bytesTaken += 5;
     res.writableLength = 0;

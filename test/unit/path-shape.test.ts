@@ -7,7 +7,7 @@ describe('for timing', () => {
     ['/v1/charges/ch_3Oabc9', '/v1/charges/ch_4Nxyz1'],
     ['/a?x=1', '/a?y=2'],
     [`/a/${'x'.repeat(25)}`, `/a/${'y'.repeat(30)}`],
-  ])('%s and %s have one shape', (one, other) => {
+  ])('%s and %s have the same shape', (one, other) => {
     expect(timingShape('GET', one)).toBe(timingShape('GET', other));
   });
 
@@ -16,11 +16,11 @@ describe('for timing', () => {
     ['/users/17', '/users/17/posts'],
     ['/v1/a', '/v2/a'],
     ['/', '/a'],
-  ])('%s and %s have two', (one, other) => {
+  ])('%s and %s have different shapes', (one, other) => {
     expect(timingShape('GET', one)).not.toBe(timingShape('GET', other));
   });
 
-  test('a method is a part of the shape', () => {
+  test('the method is part of the shape', () => {
     expect(timingShape('GET', '/a')).not.toBe(timingShape('POST', '/a'));
   });
 });
@@ -41,9 +41,9 @@ describe('for limits', () => {
     'claude-3-5-sonnet-20241022',
     'gemini-2.5-pro:generateContent',
     'o3',
-  ])('the model %s has a shape of its own', (model) =>
+  ])('the model %s has its own shape', (model) =>
     expect(limitShape('POST', `/models/${model}`)).toBe(`POST /models/${model}`),
   );
 
-  test('HEAD is limited with GET', () => expect(limitShape('HEAD', '/a')).toBe('GET /a'));
+  test('HEAD is limited together with GET', () => expect(limitShape('HEAD', '/a')).toBe('GET /a'));
 });

@@ -24,7 +24,7 @@ test.each([
   [['wait=1e3, respond-asyncx'], { respondAsync: false, waitSeconds: undefined, strict: false }],
 ])('Prefer: %j', (values, expected) => expect(said(...values)).toEqual(expected));
 
-test('what was meant for us is not forwarded, other preferences are', () => {
+test('preferences for the proxy are not forwarded, others are', () => {
   const sent = [
     'Prefer',
     'respond-async, wait=10, return=minimal, foo="a, wait=1"',

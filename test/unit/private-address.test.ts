@@ -55,7 +55,7 @@ test.each([
   '3fff::1',
   '5f00::1',
   '4000::1',
-])('%s leads inside', (address) => expect(isPrivateAddress(address)).toBe(true));
+])('%s is private', (address) => expect(isPrivateAddress(address)).toBe(true));
 
 test.each([
   '1.1.1.1',
@@ -69,9 +69,10 @@ test.each([
   '64:ff9b::8.8.8.8',
   '::8.8.8.8',
   '2a00:1450:4001::1',
-])('%s leads outside', (address) => expect(isPrivateAddress(address)).toBe(false));
+])('%s is public', (address) => expect(isPrivateAddress(address)).toBe(false));
 
-test('what is no address is not trusted', () => expect(isPrivateAddress('example.com')).toBe(true));
+test('text that is not an address counts as private', () =>
+  expect(isPrivateAddress('example.com')).toBe(true));
 
 test.each(['localhost', 'LOCALHOST.', 'a.localhost', 'metadata.google.internal', '[::1]', '127.0.0.1'])(
   'the host %s leads inside without DNS',

@@ -55,7 +55,7 @@ const ANSWERS: Readonly<Partial<Record<ErrorCode, readonly [status: number, prox
   response_incomplete: [502, 'http_response_incomplete'],
 };
 
-describe('each code has its answer', () => {
+describe('each code has its reply', () => {
   test.each(Object.entries(ANSWERS))('%s', (code, [status, proxyStatus]) => {
     const problem = problemOf(new ProxyError(code as ErrorCode, 'why'), recordOf());
     expect(problem.status).toBe(status);
@@ -66,7 +66,7 @@ describe('each code has its answer', () => {
   });
 });
 
-test('what the body and the headers tell', () => {
+test('the content of body and headers', () => {
   const record = recordOf();
   record.attemptStarted(1);
   record.note('retry_denied', 'budget');
@@ -101,12 +101,12 @@ test.each([
   [1, '1'],
   [1_000, '1'],
   [1_001, '2'],
-])('Retry-After in whole seconds, up and never 0: %i ms', (retryAfterMs, seconds) => {
+])('Retry-After in whole seconds, rounded up, at least 1: %i ms', (retryAfterMs, seconds) => {
   const { headers } = problemOf(new ProxyError('breaker_open', '', { retryAfterMs }), recordOf());
   expect(headerOf(headers, 'retry-after')).toBe(seconds);
 });
 
-test('a bug tells nothing about itself', () => {
+test('a bug exposes no details', () => {
   const problem = problemOf(undefined, recordOf());
   expect(problem.status).toBe(500);
   expect(JSON.parse(String(problem.body))).toMatchObject({ code: 'internal_error', attempts: 0 });

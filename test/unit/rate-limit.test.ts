@@ -68,7 +68,7 @@ describe('a reset', () => {
     ['minute_date', '2026-01-15T12:00Z', 60_000],
   ])('as %s, "%s" is %s ms away', (as, value, ms) => expect(at(value, as)).toBe(ms));
 
-  test('moments are measured by the clock of who sent them', () => {
+  test('times relate to the clock of the sender', () => {
     const times = { nowWallMs: NOW + 3_600_000, sentWallMs: NOW };
     expect(resetAfterMs(String(NOW / 1000 + 7), 'auto', times)).toBe(7_000);
     expect(resetAfterMs('7', 'auto', times)).toBe(7_000);
@@ -76,7 +76,7 @@ describe('a reset', () => {
 });
 
 describe('the RateLimit field', () => {
-  test('draft 10: names may hold anything, members that cannot be read are left out', () => {
+  test('draft 10: names may contain anything, unreadable members are ignored', () => {
     expect(rateLimitItems('"a, \\"b\\";c";r=50;t=30, day;r=-1;t=x, "n";r=1;pk=:Y2E9:')).toMatchObject([
       { policy: 'a, "b";c', remaining: 50, resetSeconds: 30 },
       { policy: 'day', remaining: undefined, resetSeconds: undefined },
@@ -84,7 +84,7 @@ describe('the RateLimit field', () => {
     ]);
   });
 
-  test('a list without end is cut short', () => {
+  test('a very long list is truncated', () => {
     expect(rateLimitItems('"a";r=1,'.repeat(200))).toHaveLength(8);
     expect(rateLimitItems(`"a";r=1,${'"\\,'.repeat(8_000)}`)).toHaveLength(8);
   });
@@ -106,7 +106,7 @@ describe('the RateLimit field', () => {
     ]);
   });
 
-  test('draft 7 wrote it as a map', () => {
+  test('draft 7 has a map', () => {
     expect(quotaReader([])(['RateLimit', 'limit=100, remaining=50, reset=5'], NOW)).toMatchObject([
       { limit: 100, remaining: 50, resetMs: 5_000 },
     ]);
@@ -147,7 +147,7 @@ describe('headers', () => {
     expect(readings ?? []).toMatchObject(expected === undefined ? [] : [expected]);
   });
 
-  test('an API with buckets of its own', () => {
+  test('an API with its own buckets', () => {
     const bucket = (name: string, unit: 'calls' | 'cost'): QuotaFormat => ({
       bucket: name,
       unit,
@@ -175,7 +175,7 @@ describe('headers', () => {
     expect(read([header, '41/40'], NOW)).toMatchObject([{ remaining: 0 }]);
   });
 
-  test('a resource tells quotas of the same form apart', () => {
+  test('a resource distinguishes quotas of the same form', () => {
     const read = quotaReader([{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }]);
     const headers = ['X-RateLimit-Remaining', '9', 'X-RateLimit-Resource', 'search'];
     expect(read(headers, NOW)).toMatchObject([{ resource: 'search', remaining: 9 }]);

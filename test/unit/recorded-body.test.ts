@@ -12,7 +12,7 @@ function setUp({ maxBytes = 10_000, limit = 100_000 } = {}) {
   return { body, memory, onDone, upstream };
 }
 
-test('many small pieces become few, in their order', () => {
+test('many small chunks become few, in order', () => {
   const { body, memory, onDone } = setUp();
   let sent = '';
   const write = (text: string) => {
@@ -34,7 +34,7 @@ test('many small pieces become few, in their order', () => {
 test.each([
   ['it is too large', { maxBytes: 5 }],
   ['all recorders together hold too much', { limit: 5 }],
-])('when %s nothing is kept, and what was taken is given back', (_, bounds) => {
+])('when %s, nothing is recorded, and the memory is freed', (_, bounds) => {
   const { body, memory, onDone, upstream } = setUp(bounds);
   body.write(Buffer.from('abc'));
   expect(memory.used).toBe(3);
@@ -46,7 +46,7 @@ test.each([
   expect(memory.used).toBe(0);
 });
 
-test('one that breaks off gives back what was taken', () => {
+test('a broken body frees its memory', () => {
   const { body, memory, onDone, upstream } = setUp();
   body.write(Buffer.from('abc'));
   upstream.end('broken');

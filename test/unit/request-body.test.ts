@@ -65,14 +65,14 @@ function read(source: unknown) {
   return reading;
 }
 
-test('no body can be sent any number of times', () => {
+test('an empty body can be sent any number of times', () => {
   expect(EMPTY_BODY.replayable).toBe(true);
   expect(EMPTY_BODY.open()).toBeUndefined();
   expect(EMPTY_BODY.open()).toBeUndefined();
 });
 
-describe('kept while it streams', () => {
-  test('a second attempt gets what has been and what is still to come', async () => {
+describe('buffered while it streams', () => {
+  test('a second attempt gets earlier and later bytes', async () => {
     const { client, body, memory } = start();
     client.send('ab');
     const first = body.open() as BodyReader;
@@ -93,7 +93,7 @@ describe('kept while it streams', () => {
     expect(memory.used).toBe(0);
   });
 
-  test('a closed reader takes nothing more, even one that waits', async () => {
+  test('a closed reader reads nothing more, even if it was waiting', async () => {
     const { client, body } = start();
     const reader = body.open() as BodyReader;
     const reading = read(reader);
@@ -107,7 +107,7 @@ describe('kept while it streams', () => {
     expect(wholeOf(body)).toBe('abcd');
   });
 
-  test('all here needs no reader, and is the same for each attempt, and counted once', () => {
+  test('a complete body needs no reader, is the same for each attempt, and is counted once', () => {
     const { client, body, memory } = start();
     client.send('ab');
     client.send('cd');
@@ -120,7 +120,7 @@ describe('kept while it streams', () => {
     expect(memory.used).toBe(0);
   });
 
-  test('a reader goes on by itself when a later attempt has taken the whole', async () => {
+  test('a reader continues independently of a later attempt that has read everything', async () => {
     const { client, body } = start();
     const slow = body.open() as BodyReader;
     const iterator = slow[Symbol.asyncIterator]();
@@ -141,7 +141,7 @@ describe('kept while it streams', () => {
   });
 });
 
-describe('a body that may not be kept goes on, once', () => {
+describe('a body that must not be buffered is sent once', () => {
   const tooLarge = 'x'.repeat(60);
 
   test.each([
@@ -164,7 +164,7 @@ describe('a body that may not be kept goes on, once', () => {
     expect([memory.used, notBuffered]).toEqual([0, [reason]]);
   });
 
-  test('exactly the cap is kept', () => {
+  test('exactly the cap is buffered', () => {
     const { client, body, notBuffered } = start({ maxBytes: 120 });
     client.send(tooLarge);
     client.send(tooLarge);
@@ -173,7 +173,7 @@ describe('a body that may not be kept goes on, once', () => {
     expect([body.replayable, notBuffered]).toEqual([true, []]);
   });
 
-  test('as declared: it is said before the first byte, and what waits for an attempt is counted', async () => {
+  test('a declared length over the cap is reported before the first byte, and waiting bytes are counted', async () => {
     const { client, body, memory, notBuffered } = start({ declaredBytes: 101 });
     expect(notBuffered).toEqual(['cap']);
     expect(body.replayable).toBe(true);
@@ -184,7 +184,7 @@ describe('a body that may not be kept goes on, once', () => {
     expect(memory.used).toBe(0);
   });
 
-  test('all here before the first attempt: that one has it, and no other', () => {
+  test('a complete unbuffered body is for the first attempt only', () => {
     const { client, body, notBuffered } = start({ maxBytes: 10 });
     client.send(tooLarge);
     client.finish();
@@ -194,7 +194,7 @@ describe('a body that may not be kept goes on, once', () => {
     expect(() => body.open()).toThrow(RequestBodyNotBuffered);
   });
 
-  test('where no policy would send it again nothing is kept, and nothing to be said', async () => {
+  test('if no policy would repeat it, nothing is buffered and nothing reported', async () => {
     const { client, body, memory, notBuffered } = start({ maxBytes: 0, declaredBytes: 4 });
     const first = read(body.open());
     client.send('ab');
@@ -207,7 +207,7 @@ describe('a body that may not be kept goes on, once', () => {
     expect(notBuffered).toEqual([]);
   });
 
-  test('what the slower of two attempts has not read yet stays for it', async () => {
+  test('bytes that the slower of two attempts has not read stay available', async () => {
     const { client, body, notBuffered } = start();
     const first = read(body.open());
     client.send(tooLarge);
@@ -227,10 +227,10 @@ describe('a body that may not be kept goes on, once', () => {
   });
 });
 
-describe('the client is held back', () => {
+describe('the client is paused', () => {
   const chunk = Buffer.alloc(100 * KIB);
 
-  test('when 256 KiB wait that no attempt has read, and let go as they are read', async () => {
+  test('at 256 KiB that no attempt has read, and resumed as they are read', async () => {
     const { client, body } = start({ maxBytes: 10_000 * KIB });
     const iterator = (body.open() as BodyReader)[Symbol.asyncIterator]();
     client.send(chunk);
@@ -242,7 +242,7 @@ describe('the client is held back', () => {
     expect(client.paused).toBe(false);
   });
 
-  test('by the attempt that is furthest: reading again what was read lets no more in', async () => {
+  test('by the furthest attempt: reading earlier bytes again does not resume it', async () => {
     const { client, body } = start({ maxBytes: 10_000 * KIB });
     const first = (body.open() as BodyReader)[Symbol.asyncIterator]();
     client.send(chunk);
@@ -256,7 +256,7 @@ describe('the client is held back', () => {
     expect(client.paused).toBe(false);
   });
 
-  test('not once the call is over: what still comes is read and dropped', () => {
+  test('not after the call: later bytes are read and dropped', () => {
     const { client, body, memory } = start({ maxBytes: 10_000 * KIB });
     for (let i = 0; i < 3; i++) client.send(chunk);
     expect(client.paused).toBe(true);
@@ -267,8 +267,8 @@ describe('the client is held back', () => {
   });
 });
 
-describe('a client that leaves in the middle', () => {
-  test('breaks the attempt that reads: what it has sent is not the whole', async () => {
+describe('a client that disconnects in the middle', () => {
+  test('breaks the reading attempt: its bytes are not complete', async () => {
     const { client, body } = start();
     const reading = read(body.open());
     client.send('ab');
@@ -278,7 +278,7 @@ describe('a client that leaves in the middle', () => {
     expect(reading.failed).toBeInstanceOf(RequestBodyBroken);
   });
 
-  test('also one that comes to read later', async () => {
+  test('breaks later attempts too', async () => {
     const { client, body } = start();
     const iterator = (body.open() as BodyReader)[Symbol.asyncIterator]();
     client.send('ab');
@@ -289,7 +289,7 @@ describe('a client that leaves in the middle', () => {
     expect(() => body.open()).toThrow(RequestBodyBroken);
   });
 
-  test('and settles all that wait for the last byte', async () => {
+  test('settles all waits for the last byte', async () => {
     const { client, body } = start();
     const waiting = body.settled();
     client.leave();
@@ -297,7 +297,7 @@ describe('a client that leaves in the middle', () => {
   });
 });
 
-test('disposing ends those who read, and gives bytes back once', async () => {
+test('disposing ends all readers, and frees memory once', async () => {
   const { client, body, memory } = start();
   const reading = read(body.open());
   client.send('ab');
@@ -309,7 +309,7 @@ test('disposing ends those who read, and gives bytes back once', async () => {
   expect(reading.text).toBe('ab');
 });
 
-test('it knows when the client last brought it on: now, while an attempt waits for its bytes', async () => {
+test('the time of the last progress of the upload is now while an attempt waits for bytes', async () => {
   const { client, body, clock } = start();
   clock.now = 5;
   expect(body.broughtOnAt(7)).toBe(0);

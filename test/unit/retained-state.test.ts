@@ -8,7 +8,7 @@ function load<T>(state: RetainedState, key: string, options: unknown, value: T):
   return kept;
 }
 
-test('kept while its options are equal in value; renewed when they are not; forgotten when it is not requested', () => {
+test('state is retained while its options are equal, replaced if they differ, and dropped if not requested', () => {
   const state = new RetainedState();
   expect(load(state, 'a', { x: [1] }, 'first')).toBe('first');
   expect(load(state, 'a', { x: [1] }, 'second')).toBe('first');
@@ -18,7 +18,7 @@ test('kept while its options are equal in value; renewed when they are not; forg
   expect(load(state, 'a', { x: [1] }, 'sixth')).toBe('sixth');
 });
 
-test('two who ask for the same in one go share it', () => {
+test('two requests for the same state in one reload share it', () => {
   const state = new RetainedState();
   const create = vi.fn<() => object>(() => ({}));
   state.begin();
@@ -27,7 +27,7 @@ test('two who ask for the same in one go share it', () => {
   expect(create).toHaveBeenCalledOnce();
 });
 
-test('a configuration that is not taken over to its end changes nothing', () => {
+test('a reload without commit changes nothing', () => {
   const state = new RetainedState();
   expect(load(state, 'a', 1, 'kept')).toBe('kept');
   state.begin();

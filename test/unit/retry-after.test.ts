@@ -55,7 +55,7 @@ describe('precedence', () => {
     '1000',
   ];
 
-  test('the most precise header wins, wherever it stands', () => {
+  test('the most precise header wins, in any order', () => {
     expect(ask(...all)).toBe(1000);
     expect(ask(...all.slice(0, 6))).toBe(2000);
     expect(ask(...all.slice(0, 4))).toBe(3000);
@@ -71,12 +71,12 @@ describe('precedence', () => {
     },
   );
 
-  test('milliseconds may have decimals, and names any case', () => {
+  test('milliseconds may have decimals, names may have any case', () => {
     expect(ask('Retry-After-Ms', '1500.5')).toBe(1500.5);
     expect(ask('X-MS-RETRY-AFTER-MS', '0')).toBe(0);
   });
 
-  test('no header, no wish', () => {
+  test('without a header, no wait', () => {
     expect(ask()).toBeUndefined();
     expect(ask('Content-Type', 'text/plain', 'Date', 'Thu, 15 Jan 2026 12:00:00 GMT')).toBeUndefined();
   });
@@ -110,7 +110,7 @@ describe('dates', () => {
     expect(retryAfterMs(mixed, NOW)).toBe(10_000);
   });
 
-  test('a Date that is none is not believed', () => {
+  test('an invalid Date is ignored', () => {
     expect(ask('Date', 'yesterday', 'Retry-After', 'Thu, 15 Jan 2026 12:00:10 GMT')).toBe(10_000);
   });
 

@@ -26,7 +26,7 @@ test('callers that ask for one name at the same time share one lookup', async ()
   expect(found[0]).not.toBe(found[1]);
 });
 
-test('a name is asked for again once its lookup has ended', async () => {
+test('a name is resolved again after its lookup has ended', async () => {
   const { asked, ask, names } = resolver();
   const first = ask('api.example');
   asked[0]?.answer(Object.assign(new Error('gone'), { code: 'ENOTFOUND' }), []);
@@ -37,7 +37,7 @@ test('a name is asked for again once its lookup has ended', async () => {
   expect(names()).toEqual(['api.example', 'api.example']);
 });
 
-test('a name that hangs does not stop other names, however often it is asked for', async () => {
+test('a name that hangs does not block other names, however often it is requested', async () => {
   const { asked, ask } = resolver(2);
   for (let call = 0; call < 50; call++) void ask('hangs.example');
   const other = ask('well.example');

@@ -39,7 +39,7 @@ const LISTED: Readonly<Record<number, StatusClass>> = {
 const expected = (status: number): StatusClass => LISTED[status] ?? (status < 500 ? 'wrong' : 'internal');
 const statuses = (trait: (status: number) => boolean): number[] => ERROR_STATUSES.filter(trait);
 
-test('each status from 400 to 599 has its class, an unknown one that of the first of its hundred', () => {
+test('each status from 400 to 599 has its class, an unknown one that of 400 or 500', () => {
   expect(ERROR_STATUSES.map(statusClass)).toEqual(ERROR_STATUSES.map(expected));
 });
 
@@ -51,7 +51,7 @@ test.each([600, 999])('%i, which HTTP does not know, is a failure of the server'
   expect(statusClass(status)).toBe('internal'),
 );
 
-test('a server that is not well: every 5xx but those for what it cannot do at all', () => {
+test('an unhealthy server: every 5xx except those for unsupported requests', () => {
   const unsupported = [501, 505, 506, 510, 511];
   expect(statuses(isUnwell)).toEqual(
     ERROR_STATUSES.filter((status) => status >= 500 && !unsupported.includes(status)),
@@ -60,7 +60,7 @@ test('a server that is not well: every 5xx but those for what it cannot do at al
   expect(statuses(isFailing)).toEqual([429, ...ERROR_STATUSES.filter((status) => status >= 500)]);
 });
 
-test('which statuses are answers, decisions, and signs of too much', () => {
+test('statuses that are answers, final decisions, and signs of overload', () => {
   const not = (...ones: number[]) =>
     ERROR_STATUSES.filter((status) => status < 500 && !ones.includes(status));
   expect(statuses(isAnswered)).toEqual(not(408, 425, 429));
@@ -68,7 +68,7 @@ test('which statuses are answers, decisions, and signs of too much', () => {
   expect(statuses(isTooMuch)).toEqual([429, 503, 529]);
 });
 
-test('a list stands for its own statuses, and 5xx for the rest', () => {
+test('a list has its own statuses, and 5xx means all transient ones', () => {
   expect([...statusSet([404, 501])]).toEqual([404, 501]);
   expect(statusSet([408, '5xx', 503]).size).toBe(1 + statuses(isUnwell).length);
   expect([...statusSet([])]).toEqual([]);

@@ -5,7 +5,7 @@ import { Tunnel } from '../../src/server/tunnel.ts';
 import { tunnelReply } from '../../src/upstream/tunnel.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-test('a call that was cut in the moment of the switch leaves no tunnel', async () => {
+test('a call that is aborted at the moment of the switch leaves no tunnel', async () => {
   const signal = new Abort();
   signal.abort(new Error('shutting down'));
   const [client, upstream] = [new Socket(), new Socket()];
@@ -15,7 +15,7 @@ test('a call that was cut in the moment of the switch leaves no tunnel', async (
   expect([client.destroyed, upstream.destroyed]).toEqual([true, true]);
 });
 
-test('a tunnel that is not taken is closed', () => {
+test('a tunnel that is not used is closed', () => {
   const socket = new Socket();
   const reply = tunnelReply('websocket', ['Upgrade', 'WebSocket'], socket);
   expect(reply.tunnel).toBe(socket);
@@ -23,7 +23,7 @@ test('a tunnel that is not taken is closed', () => {
   expect(socket.destroyed).toBe(true);
 });
 
-test('a tunnel that breaks before it is taken causes no error', async () => {
+test('a tunnel that breaks before it is used causes no error', async () => {
   const socket = new Socket();
   tunnelReply('websocket', ['Upgrade', 'websocket'], socket);
   const closed = new Promise((resolve) => socket.once('close', resolve));
