@@ -377,6 +377,42 @@ const healthy: readonly Row[] = [
     }),
     bounds: [succeed(1), wait(100), attempts(2)],
   },
+  {
+    id: 'J',
+    name: 'one GET in fifty takes 25 s, the others 50 ms',
+    scenario: always(240, {
+      ratePerSecond: 10,
+      endpoints: [
+        {
+          path: '/orders/{n}',
+          troubles: WELL,
+          service: {
+            mix: [
+              { share: 1, ms: 25_000 },
+              { share: 49, ms: 50 },
+            ],
+          },
+        },
+      ],
+    }),
+    bounds: [succeed(1), attempts(2), amplify(1.03)],
+  },
+  {
+    id: 'J',
+    name: 'one attempt in a hundred hangs',
+    scenario: always(240, {
+      ratePerSecond: 20,
+      clients: { giveUpMs: 60_000 },
+      endpoints: [
+        {
+          path: '/orders/{n}',
+          troubles: [{ does: { kind: 'hangs' }, share: 0.01 }],
+          service: { meanMs: 50 },
+        },
+      ],
+    }),
+    bounds: [succeed(0.998), attempts(2), amplify(1.02)],
+  },
 ];
 
 /** The rows of RPB-2. L is about durable requests, which the simulation does not have. */

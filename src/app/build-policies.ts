@@ -4,8 +4,9 @@ import { CredentialNames } from '../http/credentials.ts';
 import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
 import { concurrencyLimit } from '../policies/concurrency/policy.ts';
 import { dedupe } from '../policies/dedupe/policy.ts';
-import { hedge } from '../policies/hedge/hedge.ts';
 import { errorRules } from '../policies/error-rules/error-rules.ts';
+import type { SecondDeps } from '../policies/hedge/deps.ts';
+import { besideStuck, hedge } from '../policies/hedge/hedge.ts';
 import type { Policies } from '../policies/order.ts';
 import { pacePolicies } from '../policies/pace/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';
@@ -16,7 +17,6 @@ import { retry } from '../policies/retry/retry.ts';
 import { signatureAgePolicies } from '../policies/signature-age/signature-age.ts';
 import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
 import { deadline } from '../policies/timeouts/deadline.ts';
-import type { Policy } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { PolicyState } from './policy-state.ts';
@@ -66,7 +66,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
             budget,
             interrupt,
           }),
-    hedge: hedgeOf(route, policyState, deps),
+    ...secondAttemptOf(route, policyState, deps),
     quota: quota && quotaPolicies(quota, clock),
     signatureAge: signatureAgeOf(settings, clock),
     pace: pacePolicies(policyState.pace(name), { ...settings, clock }),
@@ -101,23 +101,28 @@ function signatureAgeOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: 
   return ms === undefined ? undefined : signatureAgePolicies(ms, clock);
 }
 
-function hedgeOf(
+/** What starts a second attempt beside a first: at most one of the two. */
+function secondAttemptOf(
   route: RouteConfig,
   policyState: PolicyState,
   { clock, memory }: PolicyDeps,
-): Policy | undefined {
+): Pick<Policies, 'hedge' | 'besideStuck'> {
   const { name, settings } = route;
-  if (settings.hedge === undefined) return undefined;
+  if (settings.hedge === undefined) return {};
   const budget = policyState.budget(route);
-  const { breaker } = policyState.breakerHandle(route);
+  const { breaker, interrupt } = policyState.breakerHandle(route);
   const quota = policyState.quota(route);
-  return hedge(settings.hedge, {
-    ...policyState.hedging(name, settings.hedge),
+  const deps: SecondDeps = {
     clock,
     memory,
     budget: { withdraw: (now) => budget.withdraw(now), refund: () => budget.refund() },
-    breakerClosed: (now) => breaker === undefined || breaker.state(now) === 'closed',
+    blocked: (now) => {
+      if (interrupt.reason(now) === 'draining') return 'refused_draining';
+      return breaker === undefined || breaker.state(now) === 'closed' ? undefined : 'refused_breaker';
+    },
     quotaHasRoom: (call) => quota?.hasRoom(call) ?? true,
     failing: settings.retry.statuses,
-  });
+  };
+  if (settings.hedge === 'stuck') return { besideStuck: besideStuck(deps) };
+  return { hedge: hedge(settings.hedge, { ...deps, ...policyState.hedging(name, settings.hedge) }) };
 }

@@ -2,6 +2,7 @@ import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
 import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
 import { headerValues, routeValues, shownUrl, upstreamValues } from '../config/show/effective.ts';
+import { isRead } from '../proxy/call.ts';
 import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import { durablePlan } from './durable-plan.ts';
@@ -102,6 +103,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
     attemptTimeoutMs: route.settings.attemptTimeoutMs,
+    besideStuck: isSentBesideStuck(method, route),
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
     strangers: strangers(loaded, upstream, route),
@@ -114,7 +116,14 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
   };
 }
 
-/** Which clients may use a route that adds a credential. */ /** Of the policies that the route has on. */
+/** Which clients may use a route that adds a credential. */ function isSentBesideStuck(
+  method: string,
+  { settings: { hedge, retry } }: RouteConfig,
+): boolean {
+  return hedge === 'stuck' && retry.attempts > 1 && isRead({ method, safe: retry.safe });
+}
+
+/** Of the policies that the route has on. */
 function policyState({ own, settings }: RouteConfig): PolicyState[] {
   const { breaker, cache, concurrency, dedupe, quota, retry } = settings;
   const states: readonly (PolicyState & { readonly on: boolean })[] = [

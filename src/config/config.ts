@@ -122,7 +122,8 @@ export interface RouteSettings {
   readonly breaker: BreakerOptions;
   readonly concurrency: ConcurrencyOptions;
   /** Undefined: no hedging. */
-  readonly hedge: HedgeOptions | undefined;
+  /** `stuck`: a second attempt is sent only beside one that is stuck. */
+  readonly hedge: HedgeOptions | 'stuck' | undefined;
   /** Undefined: no fallback. */
   readonly fallback: FallbackOptions | undefined;
   /** Undefined: clients may override nothing. */

@@ -78,7 +78,8 @@ function withoutDeadline(outcome: Outcome, begun: boolean): Outcome {
 function attemptOf({ job, route, repeatable, signal }: AttemptParts, now: number): Attempt {
   return new Attempt({
     number: job.attempt,
-    last: !repeatable,
+    last: !repeatable || job.counted + 1 >= route.options.attempts,
+    tally: { hedges: 0 },
     deadline: now + route.headTimeoutMs,
     signal,
   });

@@ -15,6 +15,8 @@ export interface Policies {
   readonly retry: Policy;
   readonly resume: Policy | undefined;
   readonly hedge?: Policy | undefined;
+  /** In place of `hedge` where none is configured. */
+  readonly besideStuck?: Policy | undefined;
   readonly quota: QuotaPolicies | undefined;
   readonly pace?: PacePolicies | undefined;
   readonly circuitBreaker: Policy | undefined;
@@ -37,7 +39,7 @@ export interface Policies {
  * - `retry`: outside all that judges or limits a single attempt.
  * - `resume`: inside retry, whose business ends with the head; outside the breaker and the limit, because each part of a body
  *   is an attempt of its own.
- * - `hedge`: inside retry, which sees the two as one; outside all that counts or limits an attempt, for each of the two is one.
+ * - `hedge`, `besideStuck`: inside retry, which sees the two as one; outside all that counts or limits an attempt, for each of the two is one.
  * - `quota`: inside retry, because waiting for it is no attempt, and a retry waits its turn like all others; outside the
  *   breaker, so that who waits here is not told by a breaker that opened and closed meanwhile. Its other end,
  *   `departure`, is inside the concurrency limit: what waited there for a permit meets what was learned meanwhile.
@@ -60,6 +62,7 @@ export function pipeline(policies: Policies, upstream: Send): Send {
     policies.retry,
     policies.resume,
     policies.hedge,
+    policies.besideStuck,
     quota?.admission,
     pace?.admission,
     policies.circuitBreaker,

@@ -8,6 +8,8 @@ export interface Expectation {
   readonly patienceMs: number;
   /** The time within which nearly all are answered; undefined where too little is known. */
   readonly usualMs: number | undefined;
+  /** The longest time to a good head of late; 0 where too little is known. */
+  readonly longestMs: number;
   /** What the route itself allows: for an attempt, or else for the whole call. */
   readonly totalMs: number;
   /** Takes the time to a good head. */

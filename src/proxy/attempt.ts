@@ -15,10 +15,10 @@ export interface AttemptStart {
   readonly last?: boolean;
   /** Takes an interim reply to the client at once; undefined if nobody wants one. */
   readonly onInterim?: ((interim: Interim) => void) | undefined;
-  /** Counts the hedges that are sent beside this attempt; undefined: there may be none. */
+  /** Counts the second attempts of the call that were sent beside another; undefined: there may be none. */
   readonly tally?: { hedges: number } | undefined;
-  /** Called when the attempt leaves for the upstream. */
-  readonly onStart?: (() => void) | undefined;
+  /** Called when the attempt leaves for the upstream, with the watch that judges its silence. */
+  readonly onStart?: ((watch: AttemptWatch | undefined) => void) | undefined;
   /** Called when the attempt has reached the upstream, or may have. */
   readonly onReached?: (() => void) | undefined;
 }

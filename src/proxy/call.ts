@@ -44,6 +44,11 @@ export function isRepeatable(
   return overrides?.idempotent ?? (safe || idempotencyKey !== undefined || isIdempotent(method));
 }
 
+/** Whether the call only reads, so that sending it twice at the same time does no more than sending it once. */
+export function isRead({ method, safe = false }: Pick<Call, 'method' | 'safe'>): boolean {
+  return safe || method === 'GET' || method === 'HEAD';
+}
+
 /** Which calls count as one client where clients take turns: those of one host. A caller could change anything else with each call. */
 export function clientOf({ client = '' }: Pick<Call, 'client'>): string {
   return client;

@@ -17,7 +17,7 @@ export type DedupeResult = 'first' | 'replayed' | 'other_payload' | 'in_use' | '
 export type ErrorRuleMeaning = 'retry' | 'not_processed' | 'in_progress' | 'permanent' | 'throttled' | 'wait';
 
 /**
- * How a hedge ended. `won`: it answered first; `lost`: the other attempt did; `failed`: it failed, alone or like the other.
+ * How a second attempt beside another ended. `won`: it answered first; `lost`: the other attempt did; `failed`: it failed, alone or like the other.
  * `refused…`: it was not sent; `refused` alone: a policy refused it on its way (no permit, no quota).
  */
 export type HedgeResult =
@@ -28,6 +28,7 @@ export type HedgeResult =
   | 'refused'
   | 'refused_body'
   | 'refused_breaker'
+  | 'refused_draining'
   | 'refused_quota'
   | 'refused_max_extra'
   | 'refused_budget';
@@ -57,6 +58,8 @@ export interface Notes {
   resumed: 'resumed';
   resume_denied: ResumeDenial;
   hedge: HedgeResult;
+  /** A second attempt beside one that was stuck. */
+  stuck: HedgeResult;
   /** The upstream that answered in place of the call's own. */
   fallback_to: string;
   fallback: FallbackResult;
@@ -192,6 +195,15 @@ const NOTES = {
     counter: {
       name: 'breakwater_hedges_total',
       help: 'Second attempts while the first was slow: won, lost, failed, or why one was not sent.',
+      label: 'result',
+    },
+  },
+  stuck: {
+    fold: 'latest',
+    field: 'stuck',
+    counter: {
+      name: 'breakwater_stuck_attempts_total',
+      help: 'Second attempts beside one that was stuck: won, lost, failed, or why one was not sent.',
       label: 'result',
     },
   },

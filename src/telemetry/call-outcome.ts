@@ -4,7 +4,7 @@ import type { Noted } from '../proxy/notes.ts';
 import type { AttemptEntry } from './attempt-entry.ts';
 
 /**
- * How a call ended, in one word. `rescued`: succeeded after at least one retry; `fallback`: another upstream,
+ * How a call ended, in one word. `rescued`: succeeded after at least one retry, or beside a stuck attempt; `fallback`: another upstream,
  * a reply from the configuration or a kept one answered in the upstream's place; `upstream_error`: a failing reply of the
  * upstream went through; `failed`: no reply to give, or one that broke off; `rejected`: we refused and the upstream saw
  * nothing; `bug`: our own fault.
@@ -50,7 +50,8 @@ function isStandIn({ notes, origin }: Ended): boolean {
   return origin === 'fallback' || notes.cache === 'stale_if_error';
 }
 
-/** A hedge is no retry: nothing had failed. */
-function isRetried({ attempts, entries }: Ended): boolean {
+/** A hedge is no retry: nothing had failed. A second attempt beside a stuck one is. */
+function isRetried({ attempts, entries, notes }: Ended): boolean {
+  if (notes.stuck === 'won') return true;
   return attempts > 1 && entries.filter(({ hedgedAfterMs }) => hedgedAfterMs === undefined).length > 1;
 }

@@ -21,7 +21,7 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
     const { journal } = call;
     const { number } = attempt;
     journal.attemptStarted(number);
-    attempt.onStart?.();
+    attempt.onStart?.(attempt.watch);
     try {
       const received = await dispatch({ dispatcher, origin, body }, call, attempt, options);
       const reply = call.grpc === undefined ? received : withGrpcStatus(received);

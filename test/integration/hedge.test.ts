@@ -190,6 +190,31 @@ async function metric(hedges: () => Promise<string[]>, expected: string[]): Prom
   while ((await hedges()).join() !== expected.join());
 }
 
+test('a 409 of one, while the other runs, is no answer: it may be refused because of the other', async () => {
+  const { held, origin, slow } = await start();
+  const sent = slow({ method: 'PUT', body: 'x' });
+  await origin.untilRequests(2);
+  answer(held[0], 409, 'another one is running');
+  await origin.until(({ requests }) => requests[0]?.closed === true);
+  answer(held[1], 200, 'done');
+  expect(await (await sent).text()).toBe('done');
+});
+
+test('interim replies of the attempt that answers are passed on, and no others', async () => {
+  const { clock, held, origin, proxy } = await start();
+  const client = await connectRaw(proxy.port);
+  await client.send('GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n');
+  await origin.untilRequests(1);
+  await clock.advance(300);
+  await origin.untilRequests(2);
+  held[0]?.response.writeEarlyHints({ link: '</first.css>; rel=preload' });
+  held[1]?.response.writeEarlyHints({ link: '</second.css>; rel=preload' });
+  answer(held[1], 200, 'second');
+  const { informational, body } = await client.readReply();
+  expect([informational.length, body.toString()]).toEqual([1, 'second']);
+  expect(informational[0]?.rawHeaders.join()).toContain('/second.css');
+});
+
 describe('there is no hedge', () => {
   const put = { method: 'PUT', body: 'x'.repeat(100_000) };
   test.each<[why: string, more: string, init: RequestInit, result: string[]]>([

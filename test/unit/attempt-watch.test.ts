@@ -7,6 +7,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 const COLD: Expectation = {
   patienceMs: Infinity,
   usualMs: undefined,
+  longestMs: 0,
   totalMs: 600_000,
   usual: { begin: () => false, record: () => {}, forget: () => {} },
 };

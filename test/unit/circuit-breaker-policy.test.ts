@@ -265,6 +265,7 @@ function watched(clock: FakeClock, usualMs?: number) {
   const expectation = {
     patienceMs,
     usualMs,
+    longestMs: 0,
     totalMs: 600_000,
     usual: { begin: () => false, record: () => {}, forget: () => {} },
   };

@@ -340,6 +340,7 @@ test('latency is the time to the head, without wait and body', async () => {
 const EXPECTATION = {
   patienceMs: 3_000,
   usualMs: 100,
+  longestMs: 0,
   totalMs: 600_000,
   usual: { begin: () => false, record: () => {}, forget: () => {} },
 };

@@ -135,6 +135,7 @@ describe('a small file', () => {
             memoryBytes: 64 * 1024 * 1024,
           },
           dedupe: { windowMs: undefined, maxReplyBytes: 1024 * 1024, memoryBytes: 64 * 1024 * 1024 },
+          hedge: 'stuck',
           attemptTimeoutMs: undefined,
           idleTimeoutMs: 60_000,
           totalTimeoutMs: 600_000,
@@ -299,6 +300,30 @@ test('the fallback of the inner layer wins, and a route can turn it off', () => 
     { status: 203, set: [['content-type', 'application/json']], body: '[]' },
     undefined,
     { upstream: 'b', path: '/x/**', unsafe: false, reserve: 0.3 },
+  ]);
+});
+
+test('a second attempt beside a stuck one is built in; a written hedge or attempt timeout takes its place', () => {
+  const text = upstream(
+    'routes:',
+    '  - { match: { path: /off }, hedge: off }',
+    '  - { match: { path: /slow }, hedge: { percentile: 95% } }',
+    '  - { match: { path: /cut }, timeouts: { attempt: 5s } }',
+    '  - match: { path: /outer }',
+    '    hedge: stuck',
+  );
+  const hedges = (yaml: string) => config(yaml).upstreams[0]?.routes.map(({ settings }) => settings.hedge);
+  const usual = { after: { percentile: 0.95 }, maxExtra: 0.02 };
+  expect(hedges(text)).toEqual([undefined, usual, undefined, 'stuck', 'stuck']);
+  const fixed = `defaults: { hedge: { after: 300ms } }\n${text}`;
+  const written = { after: { ms: 300 }, maxExtra: 0.02 };
+  expect(hedges(fixed)).toEqual([undefined, usual, written, 'stuck', written]);
+  // Only what somebody wrote is worth a warning.
+  const once = loadConfig('config.yaml', {}, () => upstream('retry: off'));
+  expect(once.ok && once.warnings).toEqual([]);
+  const cut = loadConfig('config.yaml', {}, () => upstream('hedge: stuck', 'timeouts: { attempt: 5s }'));
+  expect(cut.ok && cut.warnings.map(({ message }) => message)).toEqual([
+    'stuck has no effect, because timeouts.attempt is set; remove one',
   ]);
 });
 

@@ -36,7 +36,7 @@ function setUp({ share = 1, latency }: Setting = {}) {
   const after = latency === undefined ? { ms: 300 } : { percentile: 0.95 };
   // As the innermost Send does it.
   const next: Send = (call, attempt) => {
-    attempt.onStart?.();
+    attempt.onStart?.(attempt.watch);
     return upstream.send(call, attempt);
   };
   const policy = hedge(
@@ -47,7 +47,7 @@ function setUp({ share = 1, latency }: Setting = {}) {
       allowance,
       latency,
       budget,
-      breakerClosed: () => true,
+      blocked: () => undefined,
       quotaHasRoom: () => true,
       failing: new Set([503]),
     },
@@ -147,7 +147,7 @@ test('a bug in one ends both and is no outcome', async () => {
   const sent: Attempt[] = [];
   const { reply } = start({}, (_call, attempt) => {
     sent.push(attempt);
-    attempt.onStart?.();
+    attempt.onStart?.(attempt.watch);
     return sent.length === 2 ? Promise.reject(new TypeError('a bug')) : new Promise(() => undefined);
   });
   await clock.advance(300);

@@ -25,6 +25,18 @@ test('nine in ten, whatever the slowest take', () => {
   expect(within(usual.most, 50)).toBe(true);
 });
 
+test('the longest counts at once, and is forgotten after a thousand that are faster', () => {
+  const usual = usualOf([300, 50], [1, 300_000]);
+  expect(within(usual.longest, 300_000)).toBe(true);
+  for (let i = 0; i < 720; i++) usual.record(50, false);
+  expect(within(usual.longest, 300_000)).toBe(true);
+  for (let i = 0; i < 10; i++) usual.record(50, false);
+  expect(within(usual.longest, 50)).toBe(true);
+  // One in a hundred is not.
+  for (let i = 0; i < 5_000; i++) usual.record(i % 100 === 0 ? 8_000 : 50, false);
+  expect([within(usual.longest, 8_000), new Usual().longest]).toEqual([true, 0]);
+});
+
 test('half of them slow: the slow ones are usual', () => {
   expect(within(usualOf([100, 50], [100, 8_000]).most, 8_000)).toBe(true);
 });

@@ -38,6 +38,16 @@ export function durationOrOff(builtIn: string, doc: string, range: Range = {}) {
   );
 }
 
+/** Milliseconds, `stuck`, or null for `off`. The built-in value is `stuck`. */
+export function durationOrStuck(doc: string, range: Range = {}) {
+  const json = { anyOf: [{ enum: ['stuck', 'off', 'none'] }, DURATION_JSON] };
+  const about = { kind: 'duration', doc, builtIn: 'stuck', type: 'a duration, stuck or off', json } as const;
+  return field<number | 'stuck' | null>(about, (found) => {
+    if (found === 'stuck') return { value: found };
+    return isOff(found) ? { value: null } : within(parseDuration(found), range);
+  });
+}
+
 /** A list of milliseconds. */
 export function durations(builtIn: BuiltIn & readonly string[], doc: string) {
   const json = { type: 'array', items: DURATION_JSON };

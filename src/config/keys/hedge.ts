@@ -1,5 +1,5 @@
 import { section, shorthand } from '../fields/field.ts';
-import { durationOrOff, isOff, percentage, percentageOrOff } from '../fields/fields.ts';
+import { durationOrStuck, isOff, percentage, percentageOrOff } from '../fields/fields.ts';
 import { MS } from './timeouts.ts';
 
 export const hedge = shorthand(
@@ -10,14 +10,24 @@ export const hedge = shorthand(
         'off',
         'The second attempt starts when this share of attempts would have been answered (95% is usual). Needs 100 known attempts.',
       ),
-      after: durationOrOff('off', 'The second attempt starts after this fixed time instead.', MS),
-      max_extra: percentage('2%', 'Second attempts are at most this share of all attempts.'),
+      after: durationOrStuck(
+        'The second attempt starts after this fixed time instead. stuck: only beside a GET or HEAD that is silent for far longer than usual, ' +
+          'while later calls are answered; no effect if timeouts.attempt is set.',
+        MS,
+      ),
+      max_extra: percentage(
+        '2%',
+        'Second attempts are at most this share of all attempts. Has no effect on after: stuck.',
+      ),
     },
     'hedge',
   ),
   {
-    type: 'off or a map of keys',
-    json: { enum: ['off', 'none'] },
-    expand: (found) => (isOff(found) ? { percentile: null, after: null } : undefined),
+    type: 'stuck, off or a map of keys',
+    json: { enum: ['stuck', 'off', 'none'] },
+    expand: (found) => {
+      if (found === 'stuck') return { percentile: null, after: 'stuck' as const };
+      return isOff(found) ? { percentile: null, after: null } : undefined;
+    },
   },
 );

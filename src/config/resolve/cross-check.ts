@@ -4,7 +4,7 @@ import type { Report } from '../read/report.ts';
 import { checkFallback } from './fallback.ts';
 import type { Settings } from './context.ts';
 import { checkHedge } from './hedge.ts';
-import type { Inherited, Origin } from './inherit.ts';
+import { type Inherited, isWritten, type Origin } from './inherit.ts';
 
 interface Pair {
   readonly low: string;
@@ -152,7 +152,6 @@ function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Repo
   }
 }
 
-const isWritten = (origin: Origin): boolean => origin.layer.name !== undefined;
 const lastPart = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
 function valueAt(values: object, path: string): unknown {

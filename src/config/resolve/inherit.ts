@@ -22,6 +22,9 @@ export interface Origin {
   readonly depth: number;
 }
 
+/** False for a built-in value. */
+export const isWritten = ({ layer }: Origin): boolean => layer.name !== undefined;
+
 export interface Inherited<T> {
   readonly values: T;
   /** By the dotted path of each single value: `retry.backoff.base`. */

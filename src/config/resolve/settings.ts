@@ -48,7 +48,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
       latencyCeilingMs: concurrency.latency_ceiling ?? undefined,
     },
     fallback: fallbackOptions(settings),
-    hedge: hedgeOptions(settings.hedge),
+    hedge: hedgeOptions(settings),
     overrides: overrideLimits(settings.overrides),
     quota: quotaOptions(quota),
     identity: identityOptions(settings),

@@ -4,16 +4,21 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../proxy/errors.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
-import { type Outcome, type Send, settle } from '../../proxy/pipeline.ts';
+import type { Outcome, Send } from '../../proxy/pipeline.ts';
 import { Abort } from '../../runtime/abort.ts';
-import type { Timer } from '../../runtime/clock.ts';
-import type { HedgeDeps } from './deps.ts';
+import type { HedgeDeps, SecondDeps } from './deps.ts';
 import { Runner } from './runner.ts';
+import type { Alone, Trigger } from './trigger.ts';
 
 export interface RaceDeps
-  extends Pick<HedgeDeps, 'allowance' | 'budget' | 'clock' | 'failing' | 'latency' | 'memory'> {
+  extends Pick<SecondDeps, 'clock' | 'failing' | 'memory'>,
+    Pick<HedgeDeps, 'latency'> {
+  /** The note that says how it ended. */
+  readonly note: 'hedge' | 'stuck';
   /** Undefined: yes, and it is paid for. */
   readonly mayStart: (call: Call) => HedgeResult | undefined;
+  /** What was paid for a second attempt that was not sent. */
+  readonly giveBack: () => void;
 }
 
 /** A failure that came first, while the other attempt still runs. */
@@ -27,145 +32,162 @@ interface Failed {
 /**
  * An attempt and, if it takes long, a second one beside it:
  *
- * - alone → two: its time has passed, and a hedge is allowed
+ * - alone → two: a second one is due and allowed
  * - alone → over: it is answered, well or not: what follows is for others to say
  * - two → over: one is answered well, and the other is ended; or both have failed, and the first failure counts
  * - two → alone: the hedge was refused by ourselves before it was sent
  */
-export class Race {
+export class Race implements Alone {
+  readonly call: Call;
+  readonly first: Runner;
   readonly #next: Send;
-  readonly #call: Call;
   readonly #attempt: Attempt;
   readonly #deps: RaceDeps;
-  readonly #result = Promise.withResolvers<Reply>();
-  /** Those that have neither been answered nor failed. */
-  readonly #running = new Set<Runner>();
-  readonly #primary: Runner;
-  #hedge: Runner | undefined;
-  #timer: Timer | undefined;
+  #second: Runner | undefined;
+  /** How many have neither been answered nor failed. */
+  #running = 0;
+  #trigger: Trigger | undefined;
+  /** The last refusal that was reported. */
+  #refused: HedgeResult | undefined;
   #failed: Failed | undefined;
   #over = false;
+  #resolve!: (reply: Reply) => void;
+  #reject!: (error: unknown) => void;
 
   constructor(next: Send, call: Call, attempt: Attempt, deps: RaceDeps) {
     this.#next = next;
-    this.#call = call;
+    this.call = call;
     this.#attempt = attempt;
     this.#deps = deps;
-    this.#primary = this.#runner(attempt.number);
+    this.first = this.#runner(attempt.number);
   }
 
-  /** Settles with the reply to use; once the attempt has taken `ms`, a second one may start. */
-  run(ms: number): Promise<Reply> {
-    this.#start(this.#primary);
-    this.#wait(ms, ms);
-    return this.#result.promise;
-  }
-
-  #runner(number: number): Runner {
-    const signal = new Abort(this.#attempt.signal);
-    return new Runner(this.#attempt.with({ number, signal, onInterim: undefined }), this.#deps.clock);
-  }
-
-  #start(runner: Runner): void {
-    this.#running.add(runner);
-    settle(this.#next, this.#call, runner.attempt).then(
-      (outcome) => this.#arrived(runner, outcome),
-      (bug: unknown) => this.#broke(runner, bug),
-    );
-  }
-
-  /** From its start, or from when the client last brought its upload on: a slow upload is not a slow upstream. */
-  #wait(delayMs: number, ms: number): void {
-    const { clock } = this.#deps;
-    this.#timer = clock.timer(delayMs, () => {
-      const now = clock.now();
-      const since = Math.max(this.#primary.startedAt ?? now, this.#call.body.broughtOnAt(now));
-      const left = since + ms - now;
-      if (left > 0) this.#wait(left, ms);
-      else this.#startHedge(ms);
+  /** Settles with the reply to use. `trigger` says when a second attempt may start. */
+  run(trigger: Trigger): Promise<Reply> {
+    this.#trigger = trigger;
+    this.first.listener = trigger;
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      void this.#start(this.first);
     });
   }
 
-  #startHedge(afterMs: number): void {
+  /** No attempt of a race is the last, so interim replies wait for the head, and only the winner's are passed on. */
+  #runner(number: number): Runner {
+    return new Runner(this.#attempt, this.#deps.clock, number, new Abort(this.#attempt.signal));
+  }
+
+  async #start(runner: Runner): Promise<void> {
+    this.#running++;
+    let outcome: Outcome;
+    try {
+      outcome = { kind: 'reply', reply: await this.#next(this.call, runner.attempt) };
+    } catch (error) {
+      if (!(error instanceof ProxyError)) return this.#broke(runner, error);
+      outcome = { kind: 'error', error };
+    }
+    this.#arrived(runner, outcome);
+  }
+
+  startSecond(afterMs: number): boolean {
+    const refusal = this.#deps.mayStart(this.call);
+    if (refusal !== undefined) {
+      if (refusal !== this.#refused) this.#report(refusal);
+      this.#refused = refusal;
+      return false;
+    }
     const { tally } = this.#attempt;
-    const refusal = this.#deps.mayStart(this.#call);
-    if (refusal !== undefined || tally === undefined) return this.#report(refusal ?? 'refused');
-    const attempt = this.#attempt.number + ++tally.hedges;
-    this.#call.journal.hedgeStarted(attempt, afterMs);
-    this.#hedge = this.#runner(attempt);
-    this.#start(this.#hedge);
+    if (tally !== undefined) tally.hedges++;
+    const number = this.#attempt.number + 1;
+    this.call.journal.hedgeStarted(number, afterMs);
+    this.#second = this.#runner(number);
+    void this.#start(this.#second);
+    return true;
   }
 
   #arrived(runner: Runner, outcome: Outcome): void {
-    this.#running.delete(runner);
+    this.#running--;
     letGo(runner, outcome);
     if (this.#over) return discard(outcome);
-    if (outcome.kind === 'reply' && isGood(outcome.reply, this.#deps.failing)) {
+    if (outcome.kind === 'reply' && this.#isGood(runner, outcome.reply)) {
       return this.#win(runner, outcome.reply);
     }
-    if (runner === this.#hedge && isRefusal(outcome)) return this.#unhedge();
-    if (this.#running.size === 0) return this.#fail({ runner, outcome, kept: undefined });
+    if (runner === this.#second && isRefusal(outcome)) return this.#unsent();
+    if (this.#running === 0) return this.#fail({ runner, outcome, kept: undefined });
     const kept = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, this.#deps.memory) : undefined;
     this.#failed = { runner, outcome, kept };
+  }
+
+  #isGood(runner: Runner, reply: Reply): boolean {
+    if (!isGood(reply, this.#deps.failing)) return false;
+    return this.#running === 0 || !mayBeOurDoing(reply, runner === this.#second);
   }
 
   #win(runner: Runner, reply: Reply): void {
     const { clock, latency } = this.#deps;
     // One that was overtaken would have taken longer still: leaving it out would make the percentile fall with each hedge.
-    if (this.#failed?.runner !== this.#primary) latency?.record(this.#primary.elapsedMs, clock.now());
+    if (this.#failed?.runner !== this.first) latency?.record(this.first.elapsedMs, clock.now());
     this.#end();
-    for (const loser of this.#running) loser.attempt.signal.abort(lost());
-    if (runner === this.#hedge) this.#report('won');
-    else if (this.#hedge !== undefined) this.#report(this.#failed === undefined ? 'lost' : 'failed');
-    this.#result.resolve(reply);
+    this.#endOther(runner);
+    if (runner === this.#second) this.#report('won');
+    else if (this.#second !== undefined) this.#report(this.#failed === undefined ? 'lost' : 'failed');
+    this.#resolve(reply);
   }
 
   /** Both have failed, or the only one. The first one's failure counts, if it could be kept. */
   #fail(last: Failed): void {
     const first = this.#failed ?? last;
     const { outcome } = first;
-    if (this.#hedge !== undefined) this.#report(this.#attempt.signal.aborted ? 'client_gone' : 'failed');
+    if (this.#second !== undefined) this.#report(this.#attempt.signal.aborted ? 'client_gone' : 'failed');
     const kept = first.kept?.take();
     this.#end();
     if (first !== last && (kept !== undefined || outcome.kind === 'error')) discard(last.outcome);
-    if (kept !== undefined) this.#result.resolve(kept);
+    if (kept !== undefined) this.#resolve(kept);
     else if (first.kept !== undefined) this.#settle(last.outcome);
     else this.#settle(outcome);
   }
 
   #settle(outcome: Outcome): void {
-    if (outcome.kind === 'reply') this.#result.resolve(outcome.reply);
-    else this.#result.reject(outcome.error);
+    if (outcome.kind === 'reply') this.#resolve(outcome.reply);
+    else this.#reject(outcome.error);
   }
 
   /** Nothing of it was sent: it is as if it had not been tried. */
-  #unhedge(): void {
-    this.#deps.budget.refund();
-    this.#deps.allowance.giveBack();
+  #unsent(): void {
+    this.#deps.giveBack();
     this.#report('refused');
-    this.#hedge = undefined;
+    this.#second = undefined;
     if (this.#failed !== undefined) this.#fail(this.#failed);
   }
 
   /** A fault of ours ends the race, and the other attempt with it. */
   #broke(runner: Runner, bug: unknown): void {
-    this.#running.delete(runner);
+    this.#running--;
     runner.attempt.signal.detach();
     this.#end();
-    for (const other of this.#running) other.attempt.signal.abort(lost());
-    this.#result.reject(bug);
+    this.#endOther(runner);
+    this.#reject(bug);
   }
 
   #end(): void {
     this.#over = true;
-    this.#timer?.cancel();
+    this.#trigger?.cancel();
     this.#failed?.kept?.drop();
   }
 
+  /** Those that are over already do not hear it. */
+  #endOther(runner: Runner): void {
+    const other = runner === this.first ? this.#second : this.first;
+    if (this.#running > 0) other?.attempt.signal.abort(lost());
+  }
+
   #report(result: HedgeResult): void {
-    this.#call.journal.note('hedge', result);
+    this.call.journal.note(this.#deps.note, result);
   }
 }
+
+const CONFLICT = 409;
 
 function lost(): ProxyError {
   return new ProxyError('hedge_lost', 'the other attempt was answered first', { sent: 'sent_unknown' });
@@ -180,6 +202,14 @@ function isRefusal(outcome: Outcome): boolean {
 function isGood({ status, classification }: Reply, failing: ReadonlySet<number>): boolean {
   if (failing.has(status) || classification?.throttled === true) return false;
   return classification?.kind === undefined || classification.kind === 'permanent';
+}
+
+/**
+ * While both run, one may be refused because of the other: a conflict, a second poll, a link that works once. So a 409, and a
+ * 4xx of the second attempt, wait for the other's answer.
+ */
+function mayBeOurDoing({ status }: Reply, second: boolean): boolean {
+  return status === CONFLICT || (second && status >= 400);
 }
 
 function discard(outcome: Outcome): void {

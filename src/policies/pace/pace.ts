@@ -35,8 +35,8 @@ export class Pace {
 }
 
 export function expectationOf(usual: Usual, totalMs: number): Expectation {
-  const { most } = usual;
+  const { longest, most } = usual;
   const patienceMs =
     most === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_PATIENCE_MS, PATIENCE_FACTOR * most);
-  return { patienceMs, usualMs: most, totalMs, usual };
+  return { patienceMs, usualMs: most, longestMs: longest, totalMs, usual };
 }

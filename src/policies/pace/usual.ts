@@ -24,6 +24,8 @@ export class Usual {
   #total = 0;
   #stale = 0;
   #most: number | undefined;
+  /** The highest bucket with a count. */
+  #highest = -1;
   /** Of the first attempts: those that are under way or have been answered well. */
   #first = 0;
 
@@ -47,6 +49,7 @@ export class Usual {
     if (!first && this.#most === undefined) return;
     const bucket = ms <= 1 ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / Math.log(GROWTH)));
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.#highest = Math.max(this.#highest, bucket);
     if (++this.#total >= MAX_SAMPLES) this.#halve();
     if (this.#total < MIN_SAMPLES || --this.#stale > 0) return;
     this.#stale = REFRESH;
@@ -58,11 +61,18 @@ export class Usual {
     return this.#most;
   }
 
+  /** No good answer of late took longer; 0 while there was none. One answer among 512 to 1,024 is remembered. */
+  get longest(): number {
+    return this.#highest < 0 ? 0 : GROWTH ** this.#highest;
+  }
+
   #halve(): void {
     this.#total = 0;
+    this.#highest = -1;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       this.#counts[bucket] = (this.#counts[bucket] as number) >> 1;
       this.#total += this.#counts[bucket] as number;
+      if (this.#counts[bucket] !== 0) this.#highest = bucket;
     }
   }
 

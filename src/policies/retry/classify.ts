@@ -2,7 +2,7 @@ import { forbidsRetry } from '../../http/grpc.ts';
 import { headerOf } from '../../http/headers.ts';
 import type { Reply, ReplyClassification } from '../../http/reply.ts';
 import { isAnswered, isTooMuch, statusClass } from '../../http/status.ts';
-import { type Call, isRepeatable } from '../../proxy/call.ts';
+import { type Call, isRead, isRepeatable } from '../../proxy/call.ts';
 import { blamesUpstream, isCutShort, type ProxyError } from '../../proxy/errors.ts';
 import type { RetryReason } from '../../proxy/events.ts';
 import type { RetryOptions } from './options.ts';
@@ -95,9 +95,6 @@ const CLIENT_GONE: RetryDecision = Object.freeze({ retry: 'no', because: 'client
 
 const CONFLICT = 409;
 const MISDIRECTED = 421;
-
-const isRead = ({ method, safe = false }: ClassifiedCall): boolean =>
-  safe || method === 'GET' || method === 'HEAD';
 
 function classifyError(error: ProxyError, call: ClassifiedCall): RetryDecision {
   if (error.code === 'client_gone') return CLIENT_GONE;

@@ -35,6 +35,17 @@ interface FailedAttempt {
   readonly decision: Yes;
   readonly call: Call;
   readonly attempt: Attempt;
+  /** Attempts of the call so far, a second one beside this one included. */
+  readonly sent: number;
+}
+
+/** The next attempt of a call. */
+interface Numbered {
+  /** 1 for the first; attempts that other policies sent beside one do not count. */
+  readonly own: number;
+  readonly tally: Attempt['tally'];
+  /** A retry of the client's own, which the budget could not pay for. */
+  readonly owing: boolean;
 }
 
 /** A call whose last attempt is not retried. */
@@ -75,23 +86,24 @@ class RetryLoop {
     let previousMs = 0;
     const charged = this.#charge(call);
     let { paid } = charged;
+    const tally = this.#tally();
     try {
-      for (let number = 1; ; number++) {
-        const current = this.#attempt(call, all, number, charged.owing);
+      for (let own = 1; ; own++) {
+        const current = this.#attempt(call, all, { own, tally, owing: charged.owing });
         const outcome = await settle(next, call, current);
-        number = sentSoFar(current);
+        const sent = sentSoFar(own, tally);
         const decision = classify(outcome, call, this.#options, current.number);
         if (isSuccess(outcome, decision)) this.#deps.budget.deposit();
         if (decision.retry === 'no') return this.#end({ outcome, decision, call, last, paid });
 
-        const step = this.#next({ outcome, decision, call, attempt: current }, previousMs);
+        const step = this.#next({ outcome, decision, call, attempt: current, sent }, previousMs);
         if (step.kind === 'stop') return denied(outcome, step.because, call);
         const denial = this.#deny(step, all, charged.owing);
         if (denial !== undefined) return denied(outcome, denial, call);
 
         const { delayMs, reason } = step;
         paid = step.cost;
-        call.journal.retryScheduled(number + 1, delayMs, reason);
+        call.journal.retryScheduled(sent + 1, delayMs, reason);
         // Frees the connection of the failed attempt before the wait, not after it.
         last?.drop();
         last = new BufferedOutcome(outcome, this.#deps.memory);
@@ -121,18 +133,23 @@ class RetryLoop {
     return { paid: owing ? 0 : RETRY_COST, owing };
   }
 
-  #attempt(call: Call, all: Attempt, number: number, owing: boolean): Attempt {
+  /** One for the whole call, so that a policy knows what was sent beside the attempts before. */
+  #tally(): Attempt['tally'] {
+    return this.#deps.hedged === true ? { hedges: 0 } : undefined;
+  }
+
+  #attempt(call: Call, all: Attempt, { own, tally, owing }: Numbered): Attempt {
+    const number = sentSoFar(own, tally);
     const last = owing || number >= this.#options.attempts || !isRepeatable(call);
-    const tally = this.#deps.hedged === true ? { hedges: 0 } : undefined;
     return all.with({ number, last, tally });
   }
 
-  #next({ outcome, decision, call, attempt }: FailedAttempt, previousMs: number): Step {
+  #next({ outcome, decision, call, attempt, sent }: FailedAttempt, previousMs: number): Step {
     const { clock, random } = this.#deps;
     const failed = {
       outcome,
       decision,
-      attempt: sentSoFar(attempt),
+      attempt: sent,
       previousMs,
       replayable: call.body.replayable,
       deadline: attempt.deadline,
@@ -176,9 +193,9 @@ class RetryLoop {
 /** A client's first request. */
 const FREE = { paid: 0, owing: false } as const;
 
-/** Attempts of the call so far, including the hedge of this attempt. */
-function sentSoFar({ number, tally }: Attempt): number {
-  return number + (tally?.hedges ?? 0);
+/** Attempts of the whole call: the retries' own, and those that were sent beside one. */
+function sentSoFar(own: number, tally: Attempt['tally']): number {
+  return own + (tally?.hedges ?? 0);
 }
 
 /** Returns or throws the outcome, and notes why it is not retried. */
