@@ -2,47 +2,47 @@ import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { isCutShort, ProxyError } from './errors.ts';
 
-/** What is known beforehand of the time that an attempt takes to its head. */
+/** The expected time of an attempt to its head. */
 export interface Expectation {
-  /** Without a head for longer than this, the attempt is suspected to hang; Infinity where too little is known. */
+  /** An attempt without a head after this time is suspected to hang; Infinity if too little is known. */
   readonly patienceMs: number;
-  /** The time within which nearly all are answered; undefined where too little is known. */
+  /** Nine in ten attempts are answered within this time; undefined if too little is known. */
   readonly usualMs: number | undefined;
-  /** The longest time to a good head of late; 0 where too little is known. */
+  /** The longest recent time to a good head, in milliseconds; 0 if too little is known. */
   readonly longestMs: number;
-  /** What the route itself allows: for an attempt, or else for the whole call. */
+  /** The time that the route allows for an attempt, or otherwise for the whole call. */
   readonly totalMs: number;
-  /** Takes the time to a good head. */
+  /** Learns the times to good heads. */
   readonly usual: { begin(): boolean; record(ms: number, first: boolean): void; forget(): void };
 }
 
-/** What the latest answers of an upstream say about the attempts that are still silent. */
+/** The latest answers of an upstream, for attempts that are still silent. */
 export interface Pulse {
-  /** When the upstream last answered anything at all. */
+  /** When the upstream last sent any head. */
   answeredAt: number;
-  /** When the attempt left that left last of those answered well. */
+  /** The latest start of an attempt with a good answer. */
   wellAt: number;
 }
 
-/** Without any answer from the upstream for so long, an attempt that its client gives up counts against the upstream. */
+/** If the upstream answers nothing for this long, an attempt that its client ends counts against the upstream. */
 const SILENCE_MS = 4_000;
 
-/** A usual time is an estimate: an attempt has had it when it has had half as much again. */
+/** The usual time is an estimate, so an attempt gets half as much again. */
 const USUAL_MARGIN = 1.5;
 
-/** An attempt begins a little later than its call, so it never has quite all of the call's time. */
+/** An attempt begins later than its call, so it never has all of the call's time. */
 const TOTAL_SHARE = 0.9;
 
 /**
- * What the silence of one attempt says about the upstream. It is asked by all who judge attempts (the breaker, the
- * concurrency limit), so that they judge alike:
+ * Decides whether the silence of one attempt counts against the upstream. The breaker and the concurrency limit both ask it, so
+ * that they agree:
  *
- * - A head has not come within the attempt's patience: the attempt is suspected to hang. This is told at once.
- * - The attempt is cut short by its client or by a deadline: this is a failure only if the attempt had its patience, or all
- *   of the route's own time, or if the upstream has been silent to everybody for some seconds.
+ * - No head within `patienceMs`: the attempt is suspected to hang. Listeners are called at once.
+ * - The attempt is cut short by its client or by a deadline: a failure only after `patienceMs`, after the route's own time, or if
+ *   the upstream has answered no attempt for some seconds.
  */
 export class AttemptWatch {
-  /** The attempt tests a half-open breaker, so it waits behind nobody. */
+  /** The attempt probes a half-open breaker, so it does not wait in queues. */
   probe = false;
   readonly expectation: Expectation;
   readonly #pulse: Pulse;
@@ -51,7 +51,7 @@ export class AttemptWatch {
   #startedAt = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
   #suspected = false;
-  /** It is one of the first of its kind. */
+  /** The attempt is one of the first of its kind. */
   #first = false;
   #listeners: Array<() => void> | undefined;
 
@@ -65,7 +65,7 @@ export class AttemptWatch {
     return this.#suspected;
   }
 
-  /** The upstream has answered an attempt well that left later. The silence of this one is then its own, and not the upstream's. */
+  /** True if the upstream has answered a later attempt well. Then the silence of this one says nothing about the upstream. */
   get overtaken(): boolean {
     return this.#pulse.wellAt > this.#startedAt;
   }
@@ -76,7 +76,7 @@ export class AttemptWatch {
     else this.#listeners.push(listener);
   }
 
-  /** The attempt leaves now. */
+  /** Call when the attempt leaves. */
   start({ body }: { readonly body: RequestBody }): void {
     this.#body = body;
     this.#startedAt = this.#clock.now();
@@ -85,19 +85,19 @@ export class AttemptWatch {
     if (patienceMs !== Number.POSITIVE_INFINITY) this.#wait(patienceMs);
   }
 
-  /** The attempt is over, or has its head. */
+  /** Call when the attempt has ended or has its head. */
   stop(): void {
     this.#timer?.cancel();
     this.#listeners = undefined;
   }
 
-  /** A head came, whatever it says. */
+  /** Call for any head. */
   answered(): void {
     this.#pulse.answeredAt = this.#clock.now();
     this.stop();
   }
 
-  /** A good head came after `ms`; undefined: none came. */
+  /** `ms`: time to a good head; undefined if there was none. */
   learn(ms: number | undefined): void {
     const { usual } = this.expectation;
     if (ms !== undefined) {
@@ -106,17 +106,17 @@ export class AttemptWatch {
     } else if (this.#first) usual.forget();
   }
 
-  /** How long the upstream has kept silent. The time in which the client still sends its body does not count. */
+  /** Milliseconds of silence of the upstream, without the time in which the client still sends its body. */
   silentMs(now: number): number {
     return now - Math.max(this.#startedAt, this.#body?.broughtOnAt(now) ?? 0);
   }
 
-  /** True for an end that says nothing about the upstream, because the attempt was cut short too early. */
+  /** True if the attempt was cut short too early, so that its end says nothing about the upstream. */
   saysNothing(error: unknown): boolean {
     return error instanceof ProxyError && isCutShort(error) && !this.#hadItsTime();
   }
 
-  /** True for an attempt that was cut short after it had its time. */
+  /** True if the attempt was cut short after it had enough time. */
   ranOut(error: unknown): boolean {
     return error instanceof ProxyError && isCutShort(error) && this.#hadItsTime();
   }
@@ -133,7 +133,7 @@ export class AttemptWatch {
   #wait(ms: number): void {
     this.#timer = this.#clock.timer(ms, () => {
       const left = this.expectation.patienceMs - this.silentMs(this.#clock.now());
-      // Less than a timer can tell apart is no time: floating point may leave a trace of it for ever.
+      // Less than a millisecond is no wait: floating-point errors could repeat it without end.
       if (left >= 1) return this.#wait(left);
       this.#suspected = true;
       const listeners = this.#listeners;

@@ -2,30 +2,28 @@ import type { Interim } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
 
-/** What an attempt begins with. */
+/** The values that an attempt begins with. */
 export interface AttemptStart {
-  /** The moment by which the head must be here, on the scale of `clock.now()`. */
+  /** The head must arrive before this moment, on the scale of `clock.now()`. */
   readonly deadline: number;
   readonly signal: Abort;
   /** 1 for the first try; the default. */
   readonly number?: number;
-  /**
-   * No other attempt follows if this one brings no reply, so its interim replies need not wait for its head. Default true.
-   */
+  /** No other attempt follows if this one fails, so its interim replies need not wait for its head. Default true. */
   readonly last?: boolean;
-  /** Takes an interim reply to the client at once; undefined if nobody wants one. */
+  /** Sends an interim reply to the client at once; undefined if interim replies are not wanted. */
   readonly onInterim?: ((interim: Interim) => void) | undefined;
-  /** Counts the second attempts of the call that were sent beside another; undefined: there may be none. */
+  /** Counts the parallel second attempts of the call; undefined: there must be none. */
   readonly tally?: { hedges: number } | undefined;
-  /** Called when the attempt leaves for the upstream, with the watch that judges its silence. */
+  /** Called when the attempt leaves for the upstream, with the watch of its silence. */
   readonly onStart?: ((watch: AttemptWatch | undefined) => void) | undefined;
   /** Called when the attempt has reached the upstream, or may have. */
   readonly onReached?: (() => void) | undefined;
 }
 
 /**
- * The state of one attempt, which policies pass on together with its call. Outside of `retry` it stands for all attempts of the
- * call. A policy that changes what the policies inside it see passes on a copy, made by `with`.
+ * The state of one attempt, which policies pass on with its call. Outside `retry` it stands for all attempts of the call. A policy
+ * that changes it for the inner policies passes on a copy, made by `with`.
  */
 export class Attempt {
   readonly number: number;
@@ -37,13 +35,13 @@ export class Attempt {
   readonly onStart: AttemptStart['onStart'];
   readonly onReached: AttemptStart['onReached'];
 
-  // The two ends of a policy meet here: the outer one sets what the inner one reads.
+  // For policies in two parts: the outer part sets a field, and the inner part reads it.
 
   /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
   signatureExpiresAt = Number.POSITIVE_INFINITY;
-  /** The attempt's share of the quota. `start`: just before it leaves; false sends it back to the queue. Set by `quota`. */
+  /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
   reservation: { start(): boolean } | undefined = undefined;
-  /** Judges the upstream's silence. Set by `pace`. */
+  /** Detects that the upstream is silent for too long. Set by `pace`. */
   watch: AttemptWatch | undefined = undefined;
 
   constructor(start: AttemptStart) {

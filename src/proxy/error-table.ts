@@ -6,7 +6,7 @@ import type { RetryDenial } from './gave-up.ts';
 export type AttemptEnd =
   /** No attempt was under way. */
   | 'none'
-  /** No connection: DNS, TCP or TLS failed. */
+  /** No connection was made: DNS, TCP or TLS failed. */
   | 'unconnected'
   /** The connection or the reply broke off. */
   | 'broken'
@@ -16,22 +16,22 @@ export type AttemptEnd =
   | 'overdue'
   /** No byte of the body for too long. */
   | 'stalled'
-  /** This proxy stopped waiting: the call's time was over, or another attempt was answered first. */
+  /** This proxy stopped waiting: the deadline passed, or another attempt was answered first. */
   | 'cut_short'
   /** The client stopped waiting. */
   | 'client_left';
 
-/** What a durable request does when an attempt of it is refused. No attempt is counted. */
+/** The effect on a durable request if its attempt is refused. No attempt is counted. */
 export type DurableRefusal =
   | {
       readonly kind: 'wait';
       readonly reason: 'breaker_open' | 'concurrency' | 'quota' | 'address';
-      /** The wait if the refusal gives none; otherwise half of this is the shortest wait. */
+      /** Milliseconds to wait if the refusal names none; otherwise half of this is the shortest wait. */
       readonly comeBackMs: number;
     }
   | { readonly kind: 'end'; readonly code: 'not_retryable' | 'cancelled' };
 
-/** What the client gets. */
+/** The answer to the client. */
 interface Answer {
   /** Of an HTTP reply. */
   readonly status: number;
@@ -41,41 +41,41 @@ interface Answer {
   readonly proxyStatus: ProxyErrorType;
   /** Of a gRPC reply. */
   readonly grpc: GrpcStatus;
-  /** Whether the client should not try again either, also where no attempt was made. */
+  /** Whether the client should not retry either. */
   readonly final: boolean;
 }
 
-/** It counts against the upstream: the retry rules judge it, a fallback can answer, a durable request counts an attempt. */
+/** A failure of the upstream: the retry rules classify it, a fallback can answer, a durable request counts an attempt. */
 interface UpstreamFailure {
   readonly blame: 'upstream';
   readonly attempt: Exclude<AttemptEnd, 'none' | 'client_left'>;
 }
 
-/** It says nothing about the upstream. */
+/** A failure that says nothing about the upstream. */
 interface OtherFailure {
-  /** `client`: its request cannot be served. `proxy`: our refusal. `nobody`: neither a mistake nor a refusal. */
-  readonly blame: 'client' | 'proxy' | 'nobody';
+  /** `client`: its request cannot be served. `proxy`: a refusal of this proxy. `none`: neither. */
+  readonly blame: 'client' | 'proxy' | 'none';
   readonly attempt: 'none' | 'cut_short' | 'client_left';
-  /** The reason that is given where this ends the retries of a call. */
+  /** The reason to report if this ends the retries of a call. */
   readonly gaveUp: RetryDenial;
   readonly durable: DurableRefusal;
   /** Whether a fallback can answer, because the upstream was not asked. */
   readonly fallback: boolean;
 }
 
-/** Everything that depends on an error's code. */
+/** All that depends on the code of an error. */
 export type ErrorFacts = Answer & (UpstreamFailure | OtherFailure);
 
-/** A later attempt would meet the same refusal. */
+/** A later attempt would be refused too. */
 const NEVER = { kind: 'end', code: 'not_retryable' } as const;
 
-/** What is refused now can be possible after this. */
+/** The call may be accepted after this time. */
 const SOON_MS = 1_000;
 
-/** A person has to change something first. */
+/** A person has to change something before the call is accepted. */
 const PERSON_MS = 60_000;
 
-/** The client's request is at fault. */
+/** An error in the client's request. */
 const CLIENT = {
   proxyStatus: 'http_request_error',
   blame: 'client',
@@ -86,7 +86,7 @@ const CLIENT = {
   fallback: false,
 } as const;
 
-/** This proxy cannot send it now, or will not. */
+/** A refusal: this proxy cannot or must not send the call now. */
 const REFUSAL = {
   blame: 'proxy',
   attempt: 'none',
@@ -96,7 +96,7 @@ const REFUSAL = {
   fallback: false,
 } as const;
 
-const NOBODY = { ...REFUSAL, blame: 'nobody' } as const;
+const NEITHER = { ...REFUSAL, blame: 'none' } as const;
 
 const UNCONNECTED = {
   grpc: 'unavailable',
@@ -108,14 +108,14 @@ const UNCONNECTED = {
 const EXCHANGE = { grpc: 'unavailable', blame: 'upstream', final: false } as const;
 
 /**
- * THE table: every way in which a call can fail without an upstream's reply, and all that follows from its code. A new code
- * costs one row here. A group (`...CLIENT`) gives what its rows have in common; a row overrides what differs.
+ * THE table of error codes: every way in which a call can fail without a reply of the upstream, and all that depends on it. A new
+ * code needs one row here. A group (`...CLIENT`) has the common values of its rows; a row overrides some of them.
  */
 const ERRORS = {
   // --- the client ---
   client_gone: {
-    ...NOBODY,
-    // Only the log shows this: the client has gone. nginx made 499 customary for it.
+    ...NEITHER,
+    // Only the log shows this, because the client has left. nginx introduced 499 for it.
     status: 499,
     title: 'Client closed the request',
     proxyStatus: 'http_request_error',
@@ -249,7 +249,7 @@ const ERRORS = {
     proxyStatus: 'destination_ip_prohibited',
     grpc: 'permission_denied',
     final: true,
-    // A name can lead elsewhere for an hour, and a configuration can be corrected: an accepted request outlasts both.
+    // A wrong DNS answer may last an hour, and a configuration can be corrected. An accepted request waits for both.
     durable: { kind: 'wait', reason: 'address', comeBackMs: PERSON_MS },
   },
   /** This machine has no file descriptor or port left for a connection. */
@@ -275,10 +275,10 @@ const ERRORS = {
     grpc: 'unavailable',
   },
 
-  // --- neither a mistake nor a refusal ---
+  // --- neither an error of the client nor a refusal ---
   /** A retry needs the request body, which is no longer in memory. */
   body_not_buffered: {
-    ...NOBODY,
+    ...NEITHER,
     status: 502,
     title: 'Request body not buffered for a retry',
     proxyStatus: 'proxy_internal_response',
@@ -288,7 +288,7 @@ const ERRORS = {
   },
   /** Another attempt of the call was answered first, so no client sees this. */
   hedge_lost: {
-    ...NOBODY,
+    ...NEITHER,
     status: 502,
     title: 'Hedge lost',
     proxyStatus: 'proxy_internal_response',

@@ -1,7 +1,7 @@
 import type { GrpcStatus } from '../http/grpc.ts';
 import type { ErrorCode } from './error-table.ts';
 
-/** Why an attempt was followed by another: the failure's code, or the status that was answered. */
+/** Why an attempt was retried: the code of its error, or the status of its reply. */
 export type RetryReason = ErrorCode | `status_${number}` | `grpc_${GrpcStatus}`;
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
@@ -18,12 +18,12 @@ export type BreakerCause =
   | 'forced';
 
 /**
- * Why nobody may pass: the upstream said for how long (`retry_after`), or did not (`throttled`), or no waiting will help
- * (`permanent`).
+ * The cause of a quota cooldown. `retry_after`: the upstream named its length. `throttled`: it did not. `permanent`: waiting does
+ * not restore the quota.
  */
 export type CooldownCause = 'retry_after' | 'throttled' | 'permanent';
 
-/** What a policy's state reports about an upstream, outside any call. */
+/** A change of a policy's state, outside any call. */
 export type StateEvent =
   | {
       readonly type: 'breaker_changed';
@@ -50,7 +50,7 @@ export type SlotResult = 'started' | 'overlap' | 'paused';
 
 export type CallbackOutcome = 'delivered' | 'gone' | 'failed' | 'cancelled';
 
-/** What becomes of durable requests; `scope` is their route, `upstream/route`. */
+/** An event of durable requests. `scope` is their route, `upstream/route`. */
 export type DurableEvent =
   /** `ms`: from acceptance to the end. */
   | {
@@ -59,19 +59,19 @@ export type DurableEvent =
       readonly status: 'succeeded' | 'failed' | 'cancelled';
       readonly ms: number;
     }
-  /** The end of a request was told, or will not be; `gone`: its receiver wants to hear no more. */
+  /** A callback was delivered or given up. `gone`: its receiver wants no more callbacks. */
   | { readonly type: 'callback_ended'; readonly scope: string; readonly outcome: CallbackOutcome }
-  /** A slot of the schedule `scope` has come. */
+  /** A slot of the schedule `scope` is due. */
   | { readonly type: 'schedule_slot'; readonly scope: string; readonly result: SlotResult }
-  /** It was due and nothing was sent. */
+  /** A request was due, and nothing was sent. */
   | { readonly type: 'durable_deferred'; readonly scope: string; readonly reason: string }
-  /** A good answer that may not be the final one. `unchanged`: it said what the one before had said. */
+  /** A good answer to a poll, which may not be final. `unchanged`: equal to the one before. */
   | {
       readonly type: 'durable_polled';
       readonly scope: string;
       readonly result: 'changed' | 'unchanged' | 'success' | 'failure';
     }
-  /** The process that ran it is gone. */
+  /** Another process had run the request and has ended. */
   | { readonly type: 'durable_reclaimed'; readonly scope: string }
   | { readonly type: 'store_committed'; readonly scope: ''; readonly ms: number };
 
@@ -148,15 +148,15 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
   },
 };
 
-/** Another attempt, and when: what follows a failed one in a call as in a durable request. */
+/** A retry and its time, for a call and for a durable request. */
 export interface RetryStep {
   readonly kind: 'retry';
   readonly delayMs: number;
-  /** The jittered backoff alone, which decorrelated jitter grows from. */
+  /** The jittered backoff alone, from which decorrelated jitter grows. */
   readonly backoffMs: number;
-  /** Longer than our own backoff because the upstream asked for it. */
+  /** The upstream asked for a longer wait than the backoff. */
   readonly asked: boolean;
-  /** What it costs the budget, in tokens. */
+  /** Its cost for the budget, in tokens. */
   readonly cost: number;
   readonly reason: RetryReason;
 }

@@ -1,8 +1,8 @@
-/** What a client is told about a call whose failed attempt, or broken body, was not followed by another attempt. */
+/** The facts about a reason for which a failed attempt, or a broken body, was not retried. */
 interface GaveUpFacts {
   /**
-   * Whether the client should stop too, because everything was tried or another try does harm. Not final is what the client
-   * knows better (may this POST be repeated?), and what another time, or another instance of the proxy, can change.
+   * Whether the client should not retry either, because retries are used up or do harm. Not final: a decision that the client can
+   * make better (is this POST safe to repeat?), or a state that changes with time or with another instance of the proxy.
    */
   readonly final: boolean;
 }
@@ -21,22 +21,22 @@ const GAVE_UP = {
   breaker: { final: true },
   concurrency: { final: true },
   quota: { final: true },
-  /** Another refusal of ours; the failed attempt's code says which one. */
+  /** Another refusal of this proxy; the code of the failed attempt says which one. */
   refused: { final: true },
   draining: { final: false },
   budget: { final: true },
   client_gone: { final: false },
-  /** Of a body that broke: the upstream answered, but not with the rest of that body. */
+  /** For a broken body: the upstream answered, but not with the rest of that body. */
   changed: { final: false },
 } as const satisfies Record<string, GaveUpFacts>;
 
-/** Why a body that broke was not continued. */
+/** Why a broken body was not continued. */
 export type ResumeDenial = keyof typeof GAVE_UP;
 
-/** Why a failed attempt was not followed by another. */
+/** Why a failed attempt was not retried. */
 export type RetryDenial = Exclude<ResumeDenial, 'changed'>;
 
-/** Whether the client should not try again either. */
+/** Whether the client should not retry either. */
 export const isFinalReason = (reason: ResumeDenial): boolean => GAVE_UP[reason].final;
 
 export const RETRY_DENIALS = (Object.keys(GAVE_UP) as readonly ResumeDenial[]).filter(

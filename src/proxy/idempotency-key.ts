@@ -5,15 +5,15 @@ import type { Route } from './route.ts';
 
 interface Keyed {
   readonly method: string;
-  /** As the upstream will see them; a key that is made is added. */
+  /** As the upstream receives them. A key that is made here is added. */
   readonly headers: string[];
   readonly newId: () => string;
 }
 
-/** The field's custom. Keys are kept in an index, and longer ones than this would not fit into every database's. */
+/** The usual limit of APIs. The store indexes keys, and not every database can index longer ones. */
 const MAX_KEY_BYTES = 255;
 
-/** The client's key; '' where the field is empty. Throws `bad_request` for one that is too long to be kept. */
+/** The client's key; '' if the field is empty. Throws `bad_request` for a key of more than 255 bytes. */
 export function keyIn(headers: readonly string[], header: string): string | undefined {
   const key = headerOf(headers, header);
   if (key === undefined || key.length <= MAX_KEY_BYTES) return key;
@@ -23,7 +23,7 @@ export function keyIn(headers: readonly string[], header: string): string | unde
   );
 }
 
-/** The key under which a call may be repeated: the client's, or one made here where the route says so. */
+/** The key that makes a call safe to repeat: the client's, or one made here. Throws `idempotency_key_required`. */
 export function idempotencyKey(
   { mode, header }: Route['idempotency'],
   { method, headers, newId }: Keyed,

@@ -6,11 +6,11 @@ import type { NoteName, Notes } from './notes.ts';
 /** Why an attempt waited for the quota: a configured window, limits learned from replies, or a wait that the upstream asked for. */
 export type QuotaWait = 'window' | 'learned' | 'cooldown';
 
-/** Takes in what happens to one call: the story of its attempts, and what policies note besides. */
+/** Records one call: the events of its attempts, and the notes of policies. */
 export interface Journal {
   note<N extends NoteName>(name: N, value: Notes[N]): void;
 
-  /** An attempt leaves for the upstream. Only the innermost Send reports this, and how the attempt ends. */
+  /** An attempt leaves for the upstream. Only the innermost Send reports the start and the end of attempts. */
   attemptStarted(attempt: number): void;
   /** `ms`: from its start to the head. */
   attemptAnswered(attempt: number, reply: Pick<Reply, 'status' | 'grpc'>, ms: number): void;
@@ -18,7 +18,7 @@ export interface Journal {
 
   /** The call waits for `delayMs` before `attempt`, because of `reason`. */
   retryScheduled(attempt: number, delayMs: number, reason: RetryReason): void;
-  /** `attempt` is sent beside one that has taken `afterMs`. */
+  /** `attempt` is a hedge of an attempt that has taken `afterMs`. */
   hedgeStarted(attempt: number, afterMs: number): void;
   /** The next attempt waited `ms` for the quota. */
   waitedForQuota(ms: number, cause: QuotaWait): void;
@@ -29,6 +29,6 @@ export interface Journal {
 
   /** For attempts at another upstream than the one that the call was for. */
   elsewhere(upstream: string, route: string): Journal;
-  /** For what goes on after the call has its reply: it is counted, and not recorded. */
+  /** For work that continues after the call was answered: it is counted, but not recorded. */
   inBackground(): Journal;
 }

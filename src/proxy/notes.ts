@@ -2,23 +2,23 @@ import type { ErrorCode } from './errors.ts';
 import type { ResumeDenial, RetryDenial } from './gave-up.ts';
 
 /**
- * What the cache did for a call. `stale`: served while another reply is fetched; `revalidated`: the upstream confirmed it;
- * `stale_if_error`: served in place of an error; `bypass`: the cache was not asked, or does not handle this request.
+ * The result of the cache for a call. `stale`: a stale reply was served while another is fetched. `revalidated`: the upstream
+ * confirmed it. `stale_if_error`: it was served instead of an error. `bypass`: the cache does not handle this request.
  */
 export type CacheResult = 'hit' | 'miss' | 'stale' | 'revalidated' | 'stale_if_error' | 'bypass';
 
 /**
- * What deduplication did for a call with an idempotency key. `first`: it was sent; `replayed`: it got the reply of an equal
- * request; `other_payload`, `in_use`: refused; `body_not_buffered`: too large to compare, so it was sent.
+ * The result of deduplication for a call with an idempotency key. `first`: it was sent. `replayed`: it got the reply of an equal
+ * request. `other_payload`, `in_use`: it was refused. `body_not_buffered`: it was sent, because it is too large to compare.
  */
 export type DedupeResult = 'first' | 'replayed' | 'other_payload' | 'in_use' | 'body_not_buffered';
 
-/** What an error rule says of a reply. `throttled` and `wait`: no more than that, so the status decides. */
+/** The meaning that an error rule gives to a reply. With `throttled` and `wait` the status still decides about retries. */
 export type ErrorRuleMeaning = 'retry' | 'not_processed' | 'in_progress' | 'permanent' | 'throttled' | 'wait';
 
 /**
- * How a second attempt beside another ended. `won`: it answered first; `lost`: the other attempt did; `failed`: it failed, alone or like the other.
- * `refused…`: it was not sent; `refused` alone: a policy refused it on its way (no permit, no quota).
+ * The result of a parallel second attempt. `won`: it answered first. `lost`: the first attempt did. `failed`: it failed, alone or
+ * like the other. `refused…`: it was not sent. `refused`: an inner policy refused it (no permit, no quota).
  */
 export type HedgeResult =
   | 'won'
@@ -33,24 +33,24 @@ export type HedgeResult =
   | 'refused_max_extra'
   | 'refused_budget';
 
-/** How a fallback ended. All but the first two are reasons why it was not asked. */
+/** The result of a fallback. All but the first two are reasons why it was not used. */
 export type FallbackResult = 'answered' | 'failed' | 'not_idempotent' | 'body_not_replayable' | 'deadline';
 
-/** What a policy in shadow mode can refuse. */
+/** A refusal that a policy in shadow mode only notes. */
 export type ShadowRefusal = 'breaker_open';
 
-/** What policies may note about a call. Each note has its row in `NOTES`. */
+/** The notes that policies may make about a call. Each note has a row in `NOTES`. */
 export interface Notes {
   /** Milliseconds in the queue of the concurrency limit. */
   queued: number;
   /** Milliseconds in the queue of the quota. */
   quota_wait: number;
-  /** A refusal of the proxy itself, whether or not it ends the call. */
+  /** A refusal of this proxy, even if it does not end the call. */
   rejected: ErrorCode;
   shadow_rejected: ShadowRefusal;
-  /** How many retries of its own the client reports for this request. */
+  /** The number of its own retries that the client reports for this request. */
   client_retries: number;
-  /** `attempts=5`: what the client asked for, within the limits of the route. */
+  /** An override of the client within the limits of the route, such as `attempts=5`. */
   override: string;
   body_not_buffered: 'cap' | 'memory';
   error_rule: ErrorRuleMeaning;
@@ -58,9 +58,9 @@ export interface Notes {
   resumed: 'resumed';
   resume_denied: ResumeDenial;
   hedge: HedgeResult;
-  /** A second attempt beside one that was stuck. */
+  /** A second attempt in parallel with a stuck one. */
   stuck: HedgeResult;
-  /** The upstream that answered in place of the call's own. */
+  /** The upstream that answered instead of the call's own. */
   fallback_to: string;
   fallback: FallbackResult;
   cache: CacheResult;
@@ -82,7 +82,7 @@ export interface NoteHistogram {
   readonly help: string;
 }
 
-/** What becomes of one note: the only place where it is recorded, logged, counted and documented. */
+/** How one note is recorded, logged, counted and documented. This is the only place that says so. */
 interface NoteSpec<V> {
   /** How the notes of one call become one value: the latest, their sum, their number, or a list in order. */
   readonly fold: V extends number ? 'latest' | 'sum' : 'latest' | 'count' | 'list';
@@ -94,7 +94,7 @@ interface NoteSpec<V> {
   readonly header?: string;
   /** True: notes about a fallback's upstream are counted there, and not recorded for the call. */
   readonly ownUpstream?: true;
-  /** False: what happens in the background is not counted either. */
+  /** False: background work is not counted. */
   readonly background?: false;
   readonly counter?: NoteCounter;
   readonly histogram?: NoteHistogram;
@@ -203,7 +203,7 @@ const NOTES = {
     field: 'stuck',
     counter: {
       name: 'breakwater_stuck_attempts_total',
-      help: 'Second attempts beside one that was stuck: won, lost, failed, or why one was not sent.',
+      help: 'Second attempts in parallel with a stuck one: won, lost, failed, or why one was not sent.',
       label: 'result',
     },
   },

@@ -2,11 +2,11 @@ import { headersOf, type RawHeaders } from '../http/headers.ts';
 import { preferencesOf } from '../http/preferences.ts';
 import { ProxyError } from './errors.ts';
 
-/** What clients may ask for, and how much of it. */
+/** The settings that clients may override, and their limits. */
 export interface OverrideLimits {
-  /** The most attempts; undefined: not to be asked for. */
+  /** The most attempts; undefined: cannot be overridden. */
   readonly attempts: number | undefined;
-  /** The longest total timeout; undefined: not to be asked for. */
+  /** The longest total timeout; undefined: cannot be overridden. */
   readonly timeoutMs: number | undefined;
   readonly retryOn: boolean;
   readonly idempotent: boolean;
@@ -14,21 +14,21 @@ export interface OverrideLimits {
   readonly wait: boolean;
 }
 
-/** What a client asked for its call, within the limits. */
+/** The overrides of a client for one call, within the limits. */
 export interface CallOverrides {
   readonly attempts: number | undefined;
   readonly timeoutMs: number | undefined;
-  /** Statuses worth another attempt, in place of the route's. */
+  /** Statuses that are retried, instead of the route's. */
   readonly retryOn: ReadonlySet<number> | undefined;
-  /** Whether the call may be sent again when it is unknown what became of it, whatever its method. */
+  /** Whether the call may be sent again if the outcome of an attempt is unknown, whatever its method. */
   readonly idempotent: boolean | undefined;
-  /** The client waits no longer than this. */
+  /** The longest time that the client waits, in milliseconds. */
   readonly waitMs: number | undefined;
 }
 
 /**
- * Reads the fields by which a client overrides what its route says; undefined where there is none that counts. What is
- * beyond a limit is taken back to it. Throws `bad_request`, naming the field, for a value that cannot be understood.
+ * Reads the headers by which a client overrides settings of its route; undefined if there are none that are allowed. A value
+ * beyond its limit is reduced to the limit. Throws `bad_request` with the header's name for an invalid value.
  */
 export function readOverrides(headers: RawHeaders, limits: OverrideLimits): CallOverrides | undefined {
   const read = <T>(name: string, allowed: boolean, parse: (text: string) => T): T | undefined => {
@@ -49,12 +49,12 @@ export function readOverrides(headers: RawHeaders, limits: OverrideLimits): Call
   return Object.values(asked).every((value) => value === undefined) ? undefined : asked;
 }
 
-/** How long a call may take: the route's time or the one that was asked for, and never longer than its client waits. */
+/** The total timeout of a call in milliseconds: the route's or the client's, but never longer than the client waits. */
 export function totalTimeoutMs(routeMs: number, asked: CallOverrides | undefined): number {
   return Math.min(asked?.timeoutMs ?? routeMs, asked?.waitMs ?? Infinity);
 }
 
-/** What was asked for, as it stands in metrics (the names) and in the log. */
+/** The overrides as shown in metrics (names only) and in the log. */
 export function shownOverrides(asked: CallOverrides): [name: string, value: string][] {
   const { attempts, timeoutMs, retryOn, idempotent, waitMs } = asked;
   const all = {
@@ -99,7 +99,7 @@ function millisecondsIn(text: string): number {
   return ms >= 1 ? ms : bad('x-request-timeout-ms', text, 'a whole number of milliseconds, at least 1');
 }
 
-/** RFC 7240 §4.3, in whole seconds. Preferences that are not understood are to be ignored, so none is refused; the first counts. */
+/** RFC 7240 §4.3, in whole seconds. An invalid preference must be ignored, so none is refused. The first one counts. */
 function preferredWaitMs(headers: RawHeaders): number | undefined {
   const seconds = preferencesOf(headers)?.waitSeconds ?? 0;
   return seconds === 0 ? undefined : seconds * 1_000;

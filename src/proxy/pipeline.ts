@@ -3,10 +3,10 @@ import type { Attempt } from './attempt.ts';
 import type { Call } from './call.ts';
 import { ProxyError } from './errors.ts';
 
-/** Sends a call onward. Settles when the reply's head is here; rejects with a ProxyError (anything else is a bug). */
+/** Sends a call onward. Resolves when the head of the reply has arrived. Rejects with a ProxyError; any other error is a bug. */
 export type Send = (call: Call, attempt: Attempt) => Promise<Reply>;
 
-/** One behaviour wrapped around everything closer to the upstream. Built once per route. */
+/** One behaviour, wrapped around all policies closer to the upstream. Built once per route. */
 export type Policy = (next: Send) => Send;
 
 /** Builds a route's pipeline. The first policy is outermost: it sees the call first and the reply last. */
@@ -14,7 +14,7 @@ export function compose(policies: readonly Policy[], upstream: Send): Send {
   return policies.reduceRight((next, policy) => policy(next), upstream);
 }
 
-/** What came of one attempt, as a value, so that a policy can decide before it throws. */
+/** The result of one attempt as a value, so that a policy can decide before it throws. */
 export type Outcome =
   | { readonly kind: 'reply'; readonly reply: Reply }
   | { readonly kind: 'error'; readonly error: ProxyError };

@@ -9,30 +9,30 @@ export interface ClientCheck {
   refusal(headers: RawHeaders, host: string | undefined): ProxyError | undefined;
 }
 
-/** A match and its pipeline, built once: all that the listener needs to know. */
+/** A route with its pipeline, built once. */
 export interface Route {
   readonly upstream: string;
   readonly name: string;
   readonly send: Send;
-  /** Calls of this upstream between their head in and their last byte out, and tunnels to it; shared by its routes. */
+  /** Calls of this upstream from their head to their last byte, and tunnels to it. Shared by its routes. */
   readonly calls: { inFlight: number; tunnels: number };
   readonly totalTimeoutMs: number;
-  /** A body up to this size is kept so that it can be sent again; 0 where no policy would. */
+  /** A request body up to this size is buffered, so that it can be sent again; 0 if no policy sends it again. */
   readonly maxReplayBytes: number;
-  /** Undefined where clients may override nothing. */
+  /** Undefined if clients may not override any setting. */
   readonly overrides?: OverrideLimits | undefined;
   /** Calls change nothing at the upstream, whatever their method. */
   readonly safe?: boolean | undefined;
   readonly headers: CompiledHeaderRules;
-  /** Undefined where calls get no credential from us. */
+  /** Undefined if the proxy adds no credential to the calls. */
   readonly clientCheck?: ClientCheck | undefined;
-  /** Where retries are ours alone: the fields (lower-case) by which a reply tells SDKs not to retry too. */
+  /** If only the proxy should retry: the lower-case headers by which a reply asks SDKs not to retry. */
   readonly ownRetries: { readonly veto: readonly string[] } | undefined;
   readonly idempotency: {
     readonly mode: 'none' | 'pass' | 'inject' | 'require';
     /** Lower-case. */
     readonly header: string;
   };
-  /** Where a call goes whose client prefers to be answered later (RFC 7240, respond-async); undefined: nowhere else. */
+  /** The durable route for clients that prefer `respond-async` (RFC 7240); undefined if there is none. */
   readonly durable?: Route | undefined;
 }

@@ -9,14 +9,16 @@ import type { Send } from './pipeline.ts';
 export interface Timeout {
   readonly clock: Clock;
   readonly ms: number;
-  /** Made only when time is up. */
+  /** Called only when the time is over. */
   readonly error: () => ProxyError;
 }
 
 /**
- * Sends `attempt` under a signal of its own that aborts when there is no head after `ms`, counted from the moment when the
- * client last brought its upload on: how fast it sends is not the upstream's doing. The head stops the clock; the signal follows the call's own until the body has ended, so that a client who leaves in the body is still heard.
- * Relies on `next` to reject as soon as its signal aborts, as every Send must.
+ * Sends `attempt` with a signal of its own, which aborts with `error` if there is no head after `ms`. The time counts from the
+ * last progress of the client's upload, because a slow client is not a slow upstream.
+ *
+ * The head stops the time. The signal follows the call's signal until the body has ended, so that a client that leaves during
+ * the body is noticed. `next` must reject as soon as its signal aborts, as every Send does.
  */
 export async function withTimeout(
   next: Send,

@@ -71,7 +71,7 @@ test.each<[string, (error: ProxyError) => boolean, ErrorCode[]]>([
   ],
   [
     'neither a mistake nor a refusal',
-    ({ code }) => factsOf(code).blame === 'nobody',
+    ({ code }) => factsOf(code).blame === 'none',
     ['body_not_buffered', 'client_gone', 'hedge_lost'],
   ],
 ])('%s', (_, holds, codes) => expect(codesThat(holds)).toEqual(codes));
