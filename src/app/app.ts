@@ -14,6 +14,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { nodeVersion } from '../runtime/process.ts';
 import { idSource, type Random } from '../runtime/random.ts';
+import { atOnce, inSlices, type Steps } from '../runtime/slices.ts';
 import { Listener } from '../server/listener.ts';
 import { type AppServer, closeServer, cutClients, limitClients, listen, urlOf } from '../server/server.ts';
 import { followTls } from '../server/server-tls.ts';
@@ -35,8 +36,11 @@ export interface AppDeps {
   readonly version: string;
   /** Observes all events, in addition to metrics, recent calls and log. */
   readonly observer?: Partial<Observer> | undefined;
-  /** Loads the configuration again. Each problem is one readable line. */
-  readonly load: () => LoadResult;
+  /**
+   * Loads the configuration again. Each problem is one readable line. Parts that equal those of `running` may be the same objects.
+   * Rejects if loading itself failed.
+   */
+  readonly load: (running: Config) => LoadResult | Promise<LoadResult>;
 }
 
 export type LoadResult =
@@ -45,6 +49,9 @@ export type LoadResult =
 
 /** A drain begins with this pause, so that a client that is just connecting is not refused. */
 const GRACE_MS = 500;
+
+/** Routes that a reload builds in one turn of the event loop: some milliseconds of work, for which calls wait. */
+const ROUTES_PER_TURN = 25;
 
 /** `leaving`: calls are served, but `/readyz` fails, so that load balancers stop sending. `draining`: only running calls continue. */
 type Phase = 'starting' | 'ready' | 'leaving' | 'draining';
@@ -62,6 +69,9 @@ export class App {
   #observer: Observer;
   #assembly: Assembly;
   #phase: Phase = 'starting';
+  #runningReload: Promise<void> = Promise.resolve();
+  /** It has not begun yet. */
+  #nextReload: Promise<LoadResult> | undefined;
   #server: AppServer | undefined;
   #admin: AdminServer | undefined;
 
@@ -95,7 +105,7 @@ export class App {
       memory: this.#memory,
       isAdmin: (headers) => hasToken(headerOf(headers, 'authorization'), this.#config.admin.token),
     });
-    this.#assembly = this.#assemble(config);
+    this.#assembly = atOnce(this.#assemble(config));
     this.#metrics.configLoaded('success', clock.wallTime());
     const newId = idSource();
     this.#listener = new Listener({
@@ -128,10 +138,26 @@ export class App {
     return this.#admin?.url ?? '';
   }
 
-  /** Applies a new configuration as a whole, or not at all if it is invalid. Running calls continue with the old one. */
+  /**
+   * Applies a new configuration as a whole, or not at all if it is invalid. Running calls continue with the old one. One reload
+   * runs at a time. All that are requested during it share the next one, which reads the files again.
+   */
   reload(): Promise<LoadResult> {
-    const { clock, load, logger } = this.#deps;
-    const loaded = load();
+    this.#nextReload ??= this.#runningReload.then(() => {
+      this.#nextReload = undefined;
+      const reload = this.#reload();
+      this.#runningReload = reload.then(
+        () => undefined,
+        () => undefined,
+      );
+      return reload;
+    });
+    return this.#nextReload;
+  }
+
+  async #reload(): Promise<LoadResult> {
+    const { clock, logger } = this.#deps;
+    const loaded = await this.#load();
     this.#metrics.configLoaded(loaded.ok ? 'success' : 'failure', clock.wallTime());
     if (!loaded.ok) {
       for (const error of loaded.errors) logger.error({}, error);
@@ -139,11 +165,22 @@ export class App {
         { problems: loaded.errors.length },
         'the new configuration is invalid; the running one stays in use',
       );
-      return Promise.resolve(loaded);
+      return loaded;
     }
     for (const warning of loaded.warnings) logger.warn({}, warning);
-    this.#apply(loaded.config);
-    return Promise.resolve(loaded);
+    const assembly = await inSlices(this.#assemble(loaded.config), ROUTES_PER_TURN);
+    if (this.#phase === 'draining') return { ok: false, errors: ['the proxy is shutting down'] };
+    this.#apply(loaded.config, assembly);
+    return loaded;
+  }
+
+  async #load(): Promise<LoadResult> {
+    try {
+      return await this.#deps.load(this.#config);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { ok: false, errors: [`the configuration could not be read: ${why}`] };
+    }
   }
 
   /** Shuts down at an operator's request: serves for `drain_delay` with readiness false, then drains for `drain_timeout`. */
@@ -228,7 +265,7 @@ export class App {
     };
   }
 
-  #assemble(config: Config): Assembly {
+  #assemble(config: Config): Steps<Assembly> {
     const { clock, random } = this.#deps;
     const draining = () => this.#phase === 'draining';
     return assemble(config, {
@@ -242,7 +279,7 @@ export class App {
     });
   }
 
-  #apply(config: Config): void {
+  #apply(config: Config, assembly: Assembly): void {
     const { logger } = this.#deps;
     const { admin, listen: address } = this.#config;
     // An unchanged configuration is applied too, so that an unavailable store is tried again.
@@ -261,7 +298,7 @@ export class App {
     this.#memory.limit = config.bodyMemoryBytes;
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);
-    this.#assembly = this.#assemble(config);
+    this.#assembly = assembly;
     this.#durable
       .setUp(this.#durableSetup())
       .catch((error: unknown) =>

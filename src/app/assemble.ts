@@ -6,8 +6,9 @@ import { compileHeaderRules } from '../http/headers.ts';
 import { pipeline } from '../policies/order.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
-import { type MountedUpstream, Router } from '../routing/router.ts';
+import { type MountedUpstream, type RoutePattern, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
+import type { Steps } from '../runtime/slices.ts';
 import { ClientAccess } from '../server/client-access.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
@@ -40,15 +41,21 @@ export interface Assembly {
   readonly durable: readonly DurableRoute[];
 }
 
-/** Builds router and pipelines from a configuration. State whose options are unchanged is reused. */
-export function assemble(config: Config, deps: AssembleDeps): Assembly {
+/**
+ * Builds router and pipelines from a configuration. State whose options are unchanged is reused. Each route is one step.
+ * Until the last step no running state is changed.
+ */
+export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
   deps.state.begin();
   const mounted = new Map<string, MountedUpstream<Route>>();
   const all = { ...deps, config, mounted, newId: idSource() };
-  const built = config.upstreams.map((upstream) => assembleUpstream(upstream, all));
-  for (const [index, { name }] of config.upstreams.entries()) {
-    mounted.set(name, (built[index] as (typeof built)[number]).mounted);
+  const built: Built[] = [];
+  for (const upstream of config.upstreams) {
+    const one = yield* assembleUpstream(upstream, all);
+    mounted.set(upstream.name, one.mounted);
+    built.push(one);
   }
+  for (const { policyState } of built) policyState.connect();
   deps.state.commit();
   const durable = built.flatMap((one) => one.durable);
   // Requests that were accepted before a reload removed all durable routes can still be queried.
@@ -71,13 +78,25 @@ interface Deps extends AssembleDeps {
   readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
 }
 
+interface UpstreamDeps extends Deps {
+  /** Which clients may use the upstream's credentials; the same for all its routes. */
+  readonly access: () => ClientAccess;
+}
+
 /** The mount for status and results of durable requests, below `prefix`. */
 function ownMount(prefix: string, route: Route) {
   const routes = [{ methods: undefined, path: '/**', route }];
   return { mount: { path: prefix }, basePath: prefix, allow: undefined, routes };
 }
 
-function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
+interface Built {
+  readonly mounted: MountedUpstream<Route>;
+  readonly running: RunningUpstream;
+  readonly durable: readonly DurableRoute[];
+  readonly policyState: PolicyState;
+}
+
+function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const { name, origin, basePath, mount, allowPrivate } = upstream;
   const connection = { ...upstream.connection, allowPrivate };
   // A reload does not close the old agent, because calls that use it may be in backoff. Its idle connections end by their
@@ -87,19 +106,21 @@ function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
   );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   const policyState = new PolicyState(upstream, deps);
+  const access = once(() => new ClientAccess(clientAccessRules(deps.config, upstream)));
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
-  const routes = upstream.routes.map((config) => {
+  const routes: RoutePattern<Route>[] = [];
+  for (const config of upstream.routes) {
     const options = { clock: deps.clock, idleTimeoutMs: config.settings.idleTimeoutMs };
     const send = sendEither(
       upstreamSend(agent.requests, origin, options),
       upstreamSend(agent.handshakes, origin, options),
     );
-    const built = assembleRoute({ upstream, config, policyState, calls, send, polls }, deps);
+    const built = assembleRoute({ upstream, config, policyState, calls, send, polls }, { ...deps, access });
     if (built.durable !== undefined) durable.push(built.durable);
-    return { methods: config.methods, path: config.path, route: built.route };
-  });
-  policyState.connect();
+    routes.push({ methods: config.methods, path: config.path, route: built.route });
+    yield;
+  }
   const running = {
     name,
     scopes: policyState.all(),
@@ -110,7 +131,7 @@ function assembleUpstream(upstream: UpstreamConfig, deps: Deps) {
       agent.close();
     },
   };
-  return { mounted: { mount, basePath, allow: upstream.allow, routes }, running, durable };
+  return { mounted: { mount, basePath, allow: upstream.allow, routes }, running, durable, policyState };
 }
 
 interface RouteParts {
@@ -122,7 +143,10 @@ interface RouteParts {
   readonly polls: PollRoutes;
 }
 
-function assembleRoute({ upstream, config, policyState, calls, send, polls }: RouteParts, deps: Deps) {
+function assembleRoute(
+  { upstream, config, policyState, calls, send, polls }: RouteParts,
+  deps: UpstreamDeps,
+) {
   const { name, settings } = config;
   const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
   const policies = policiesOf(config, policyState, deps);
@@ -136,7 +160,7 @@ function assembleRoute({ upstream, config, policyState, calls, send, polls }: Ro
     overrides,
     safe: retry.safe,
     headers: compileHeaderRules(config.headers),
-    clientCheck: clientCheckOf(config, upstream, deps.config),
+    clientCheck: clientCheckOf(config, upstream, deps),
     ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
@@ -154,10 +178,14 @@ function assembleRoute({ upstream, config, policyState, calls, send, polls }: Ro
 function clientCheckOf(
   route: RouteConfig,
   upstream: UpstreamConfig,
-  config: Config,
+  { config, access }: Pick<UpstreamDeps, 'config' | 'access'>,
 ): ClientAccess | undefined {
-  if (addedCredentials(route, upstream, config.upstreams).length === 0) return undefined;
-  return new ClientAccess(clientAccessRules(config, upstream));
+  return addedCredentials(route, upstream, config.upstreams).length === 0 ? undefined : access();
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 /** Whether a policy of the route may repeat a request body, or read it. */

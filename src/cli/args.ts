@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { type Loaded, loadConfig } from '../config/load.ts';
+import { type Loaded, loadConfig, readingIn } from '../config/load.ts';
 import { formatProblem, type Problem } from '../config/read/problem.ts';
 import type { Io } from './io.ts';
 
@@ -63,7 +61,7 @@ export function wrong(why: string, usage: string, io: Io): { readonly exit: numb
 
 /** Loads a config file; `file` is relative to the working directory of the command. */
 export function loadFor(io: Io, file: string): Loaded {
-  return loadConfig(file, io.env, (path) => readFileSync(resolve(io.cwd, path), 'utf8'));
+  return loadConfig(file, io.env, readingIn(io.cwd));
 }
 
 /** Prints one line for each problem. */

@@ -1,6 +1,8 @@
 import { App, type LoadResult } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import type { Digests } from '../config/read/digests.ts';
+import type { LoadRequest } from '../config/load-protocol.ts';
+import { loadInThread, type ReloadedConfig } from '../config/load-thread.ts';
 import { formatProblem } from '../config/read/problem.ts';
 import { shownUrl } from '../config/show/effective.ts';
 import { FileWatch } from '../config/watch-file.ts';
@@ -35,8 +37,9 @@ export const start: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
   const { config: file, demo: withDemo } = called.values;
+  const { env, cwd } = io;
   const onHangup = hangups(io);
-  const loaded = load(file, io);
+  const loaded = asLines(loadFor(io, file));
   if (!loaded.ok) {
     for (const error of loaded.errors) io.err(`${error}\n`);
     return 1;
@@ -54,11 +57,7 @@ export const start: Command = async (args, io) => {
       logger,
       droppedLogLines: () => logger.droppedLines(),
       version: packageVersion,
-      load: () => {
-        const found = load(file, io);
-        watcher?.loaded(found.files);
-        return found;
-      },
+      load: (running) => loadAgain({ file, env, cwd, running, watcher }),
     });
     const app = await Promise.race([starting, stopping]);
     // Stopped before any call arrived: there is nothing to drain.
@@ -96,8 +95,19 @@ function hangups(io: Io): (listener: () => void) => void {
   };
 }
 
-function load(file: string, io: Io): LoadResult & { readonly files: Digests } {
-  const loaded = loadFor(io, file);
+interface Again extends LoadRequest {
+  readonly running: Config;
+  readonly watcher: FileWatch | undefined;
+}
+
+async function loadAgain({ running, watcher, ...request }: Again): Promise<LoadResult> {
+  const found = asLines(await loadInThread(request, running));
+  watcher?.loaded(found.files);
+  return found;
+}
+
+/** Problems and warnings as lines for people. */
+function asLines(loaded: ReloadedConfig): LoadResult & { readonly files: Digests } {
   const { files } = loaded;
   if (!loaded.ok) return { ok: false, errors: loaded.problems.map(formatProblem), files };
   return { ok: true, config: loaded.config, warnings: loaded.warnings.map(formatProblem), files };

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Address, ServerTls } from '../server/options.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
@@ -46,6 +46,12 @@ interface Bad extends ReadFiles {
 }
 
 type ReadFile = (path: string) => string;
+
+/** Reads files by paths relative to a folder. */
+export const readingIn =
+  (cwd: string): ReadFile =>
+  (path) =>
+    readFileSync(resolve(cwd, path), 'utf8');
 
 /**
  * Reads and checks a config file, and fills in built-in values. Never throws for the content of the file: every problem is
@@ -224,7 +230,7 @@ function knownHosts(written: readonly string[] | null | undefined, listen: strin
 
 const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 
-function deepFreeze<T>(value: T): T {
+export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
   for (const child of Object.values(value)) deepFreeze(child);

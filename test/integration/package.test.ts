@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run, temporaryFolder } from '../support/command.ts';
@@ -48,6 +48,10 @@ test('the packed package works in an empty folder', { timeout: NPM_MS }, async (
     expect([name, page.status]).toEqual([name, 200]);
     expect(await page.text()).toBe(readFileSync(join('src/admin/dashboard', name), 'utf8'));
   }
+  // So is the thread that reads the configuration again.
+  appendFileSync(join(free, 'config.yaml'), '\nresponse_headers: false\n');
+  proxy.child.kill('SIGHUP');
+  await proxy.untilPrinted(/configuration reloaded/);
   proxy.child.kill('SIGTERM');
   expect(await proxy.ended()).toBe(0);
 

@@ -1,6 +1,7 @@
 import { request } from 'undici';
 import { expect, test } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { Changes } from '../support/changes.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
 
 const get = async (url: string) => {
@@ -140,4 +141,66 @@ test('an upstream that a reload removed is gone from routes, state and metrics',
   expect((await get(`${proxy.url}/old/`)).status).toBe(404);
   const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
   expect(metrics).not.toContain('upstream="old"');
+});
+
+test('a configuration that cannot be read at all is refused, and the old one stays', async () => {
+  const origin = await startOrigin(ok());
+  const beforeReload = () => Promise.reject(new Error('no memory for a thread'));
+  const proxy = await startBreakwater(apiConfig(origin), { beforeReload });
+  const reason = 'the configuration could not be read: no memory for a thread';
+  expect(await proxy.app.reload()).toEqual({ ok: false, errors: [reason] });
+  expect(proxy.logs.filter(({ level }) => level === 'error').map(({ message }) => message)).toContain(reason);
+  expect(await (await fetch(`${proxy.adminUrl}/metrics`)).text()).toMatch(
+    /config_last_reload_successful(?:\{.*\})? 0/,
+  );
+  expect(await get(`${proxy.url}/api/`)).toMatchObject({ status: 200 });
+});
+
+test('calls are served while a reload reads; who asks meanwhile gets what is written after that', async () => {
+  const [first, second, third] = [
+    await startOrigin(ok('first')),
+    await startOrigin(ok('second')),
+    await startOrigin(ok('third')),
+  ];
+  const reading: (() => void)[] = [];
+  const changes = new Changes();
+  const beforeReload = () =>
+    new Promise<void>((resolve) => {
+      reading.push(resolve);
+      changes.notify();
+    });
+  const proxy = await startBreakwater(apiConfig(first), { beforeReload });
+  const body = async () => (await get(`${proxy.url}/api/`)).body;
+
+  proxy.rewrite(apiConfig(second));
+  const one = proxy.app.reload();
+  await changes.until(() => reading.length === 1);
+  expect(await body()).toBe('first');
+  const two = proxy.app.reload();
+  const three = proxy.app.reload();
+  reading[0]?.();
+  expect(await one).toMatchObject({ ok: true });
+  expect(await body()).toBe('second');
+
+  proxy.rewrite(apiConfig(third));
+  await changes.until(() => reading.length === 2);
+  reading[1]?.();
+  expect([await two, await three]).toMatchObject([{ ok: true }, { ok: true }]);
+  expect(await body()).toBe('third');
+  expect(reading).toHaveLength(2);
+});
+
+test('a reload that a stop overtakes changes nothing', async () => {
+  const origin = await startOrigin(ok());
+  let go = () => {};
+  const beforeReload = () => new Promise<void>((resolve) => (go = resolve));
+  const proxy = await startBreakwater(apiConfig(origin), { beforeReload });
+  proxy.rewrite(apiConfig(origin, '    breaker: { min_requests: 5 }\n'));
+  const reload = proxy.app.reload();
+  await Promise.resolve();
+  const stopped = proxy.app.stop(0);
+  go();
+  expect(await reload).toEqual({ ok: false, errors: ['the proxy is shutting down'] });
+  await stopped;
+  expect(proxy.logs.map(({ message }) => message)).not.toContain('configuration reloaded');
 });

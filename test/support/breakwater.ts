@@ -31,6 +31,8 @@ export interface Breakwater {
 export interface BreakwaterOptions {
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Awaited by each reload before it reads the configuration. */
+  readonly beforeReload?: () => Promise<void>;
 }
 
 /** Everything at once and nothing random: retries without a wait. */
@@ -71,7 +73,10 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
     random: options.random ?? seededRandom(1),
     logger,
     version: 'test',
-    load,
+    load: async () => {
+      await options.beforeReload?.();
+      return load();
+    },
     observer: {
       attemptStarted: () => changes.notify(),
       attemptEnded: () => changes.notify(),

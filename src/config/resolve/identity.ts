@@ -45,7 +45,7 @@ export function addedCredentials(
 ): string[] {
   const { fallback } = route.settings;
   const to = fallback !== undefined && 'upstream' in fallback.to ? fallback.to : undefined;
-  const other = upstreams.find(({ name }) => name === to?.upstream);
+  const other = to && upstreams.find(({ name }) => name === to.upstream);
   const there = other?.routes.flatMap((standIn) => ownCredentials(standIn, other)) ?? [];
   const forOther = to === undefined ? [] : injectedSecrets(to.headers, namesOf(route));
   return [...new Set([...ownCredentials(route, upstream), ...forOther, ...there])];

@@ -1,0 +1,78 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
+import { deepFreeze, type Good, type Loaded } from './load.ts';
+import {
+  type LoadedOutline,
+  type LoadRequest,
+  MORE,
+  type Outline,
+  type SomeRoutes,
+} from './load-protocol.ts';
+
+/** The worker is next to this file, both in the source and in the bundle. */
+const WORKER = new URL(
+  import.meta.url.endsWith('.ts') ? './load-worker.ts' : './load-worker.js',
+  import.meta.url,
+);
+
+/** As `loadConfig` gives it, without what only `explain` needs. */
+export type ReloadedConfig = Pick<Good, 'ok' | 'config' | 'warnings' | 'files'> | Exclude<Loaded, Good>;
+
+/**
+ * `loadConfig` in a thread of its own: calls go on meanwhile. Routes and upstreams that are as in `running` are the same
+ * objects. Rejects if the thread ends before all was received, for example without memory. `script` replaces the thread in tests.
+ */
+export async function loadInThread(
+  request: LoadRequest,
+  running: Config,
+  script: URL = WORKER,
+): Promise<ReloadedConfig> {
+  const env = { ...request.env };
+  const worker = new Worker(script, { workerData: { ...request, env } satisfies LoadRequest, execArgv: [] });
+  // A process that stops need not wait for it.
+  worker.unref();
+  const failed = new Promise<never>((_, reject) => {
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('the thread that reads it ended early')));
+  });
+  failed.catch(() => undefined);
+  const received = <T>() =>
+    Promise.race([failed, new Promise<T>((resolve) => worker.once('message', resolve))]);
+  try {
+    const outline = await received<Outline>();
+    if (!outline.ok) return outline;
+    return await assembled(outline, running, () => {
+      worker.postMessage(MORE);
+      return received<SomeRoutes>();
+    });
+  } finally {
+    void worker.terminate();
+  }
+}
+
+async function assembled(
+  { config, upstreams: outlines, warnings, files }: LoadedOutline,
+  running: Config,
+  more: () => Promise<SomeRoutes>,
+): Promise<ReloadedConfig> {
+  const known = new Map(running.upstreams.map((upstream) => [upstream.name, upstream]));
+  const upstreams: UpstreamConfig[] = [];
+  let waiting: RouteConfig[] = [];
+  for (const outline of outlines) {
+    const before = known.get(outline.upstream.name);
+    const routes: RouteConfig[] = [];
+    while (routes.length < outline.routes) {
+      if (waiting.length === 0) waiting = [...(await more())];
+      const taken = waiting.splice(0, outline.routes - routes.length);
+      for (const route of taken) routes.push(kept(before?.routes[routes.length], route));
+    }
+    upstreams.push(kept<UpstreamConfig>(before, { ...outline.upstream, routes }));
+  }
+  return { ok: true, config: deepFreeze({ ...config, upstreams }), warnings, files };
+}
+
+/** Equal values share memory, and are found equal at a glance later. */
+function kept<T>(before: T | undefined, now: T): T {
+  return before !== undefined && isDeepStrictEqual(before, now) ? before : deepFreeze(now);
+}

@@ -1,0 +1,28 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadConfig, readingIn } from './load.ts';
+import { type LoadRequest, type Outline, ROUTES_PER_MESSAGE, type SomeRoutes } from './load-protocol.ts';
+
+/** The thread of `loadInThread`: loads one configuration, and sends it in parts. */
+const { file, cwd, env } = workerData as LoadRequest;
+const loaded = loadConfig(file, env, readingIn(cwd));
+const routes = loaded.ok ? loaded.config.upstreams.flatMap((upstream) => upstream.routes) : [];
+
+let sent = 0;
+parentPort?.on('message', () => {
+  parentPort?.postMessage(routes.slice(sent, sent + ROUTES_PER_MESSAGE) satisfies SomeRoutes);
+  sent += ROUTES_PER_MESSAGE;
+});
+parentPort?.postMessage(outline());
+
+function outline(): Outline {
+  const { files } = loaded;
+  if (!loaded.ok) return { ok: false, problems: loaded.problems, files };
+  const { upstreams, ...config } = loaded.config;
+  return {
+    ok: true,
+    config,
+    upstreams: upstreams.map(({ routes: own, ...upstream }) => ({ upstream, routes: own.length })),
+    warnings: loaded.warnings,
+    files,
+  };
+}

@@ -1,0 +1,19 @@
+/** Long work in small steps. Between two steps it may be paused. */
+export type Steps<T> = Generator<undefined, T>;
+
+/** Takes all steps at once. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** Takes `size` steps in each turn of the event loop, so that other work need not wait for all of them. */
+export async function inSlices<T>(steps: Steps<T>, size: number): Promise<T> {
+  for (let taken = 1; ; taken += 1) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (taken % size === 0) await new Promise((resolve) => void setImmediate(resolve));
+  }
+}
