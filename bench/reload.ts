@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/**
+ * Measures what a reload costs the calls of the proxy: the longest stall of its event loop, for configurations of several sizes.
+ * Usage: node bench/reload.ts [--from-source]
+ */
+const SIZES = [
+  { upstreams: 1, routes: 1 },
+  { upstreams: 50, routes: 10 },
+  { upstreams: 300, routes: 10 },
+];
+const ROUNDS = 5;
+
+interface Change {
+  /** Of all routes. */
+  readonly attempts: number;
+  /** Of the first route alone. */
+  readonly firstTotal: number;
+}
+
+const CHANGES: Readonly<Record<string, (round: number) => Change>> = {
+  nothing: () => ({ attempts: 3, firstTotal: 30 }),
+  'one route': (round) => ({ attempts: 3, firstTotal: 31 + round }),
+  'every route': (round) => ({ attempts: 4 + (round % 2), firstTotal: 30 }),
+};
+
+function configOf({ upstreams, routes }: (typeof SIZES)[number], { attempts, firstTotal }: Change): string {
+  const lines = [
+    'listen: 127.0.0.1:0',
+    'admin: 127.0.0.1:0',
+    `defaults: { retry: { attempts: ${attempts} } }`,
+    'upstreams:',
+  ];
+  for (let i = 0; i < upstreams; i++) {
+    lines.push(`  up${i}:`, `    url: https://api${i}.example.com`);
+    lines.push('    headers: { set: { authorization: "Bearer x" } }', '    routes:');
+    for (let j = 0; j < routes; j++) {
+      const total = i + j === 0 ? firstTotal : 30;
+      lines.push(`      - match: { method: GET, path: "/v1/r${j}/:id" }`);
+      lines.push(`        timeouts: { total: ${total}s }`, '        hedge: { after: 500ms }');
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+class Proxy {
+  readonly child: ChildProcess;
+  #admin = '';
+  #stall: (ms: number) => void = () => {};
+
+  constructor(config: string) {
+    const main = process.argv.includes('--from-source') ? 'src/main.ts' : 'dist/main.js';
+    const args = ['--import', './bench/lib/stalls.ts', main, 'start', '--config', config];
+    this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  /** Resolves when it listens. */
+  async started(): Promise<void> {
+    const { stdout, stderr } = this.child;
+    if (stdout === null || stderr === null) throw new Error('no pipes');
+    createInterface(stderr).on('line', (line) => {
+      const stall = /^stall ([\d.]+)$/.exec(line)?.[1];
+      if (stall === undefined) process.stderr.write(`${line}\n`);
+      else this.#stall(Number(stall));
+    });
+    await new Promise<void>((resolve, reject) => {
+      this.child.once('exit', (code) => reject(new Error(`the proxy ended with code ${code}`)));
+      createInterface(stdout).on('line', (line) => {
+        const admin = /"admin":"([^"]+)"/.exec(line)?.[1];
+        if (admin === undefined) return;
+        this.#admin = admin;
+        resolve();
+      });
+    });
+  }
+
+  async reload(): Promise<void> {
+    const reply = await fetch(`${this.#admin}/api/reload`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    });
+    if (!reply.ok) throw new Error(`reload: ${reply.status} ${await reply.text()}`);
+    await reply.arrayBuffer();
+  }
+
+  /** The longest stall since the last question, in ms. */
+  stall(): Promise<number> {
+    const answer = new Promise<number>((resolve) => (this.#stall = resolve));
+    this.child.kill('SIGUSR2');
+    return answer;
+  }
+
+  residentMb(): number {
+    const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1];
+    return (Number(kb) * 1024) / 1e6;
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms));
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+
+type Size = (typeof SIZES)[number];
+
+async function reloads(proxy: Proxy, file: string, size: Size): Promise<void> {
+  for (const [name, change] of Object.entries(CHANGES)) {
+    const stalls: number[] = [];
+    const times: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      writeFileSync(file, configOf(size, change(round)));
+      await proxy.stall();
+      const start = performance.now();
+      await proxy.reload();
+      times.push(performance.now() - start);
+      stalls.push(await proxy.stall());
+    }
+    const shown = `median ${median(stalls)} ms, worst ${Math.max(...stalls)} ms`;
+    console.log(
+      `  reload, ${name} changed: longest stall ${shown}; done after ${median(times).toFixed(0)} ms`,
+    );
+  }
+}
+
+async function measure(folder: string, size: Size): Promise<void> {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, configOf(size, { attempts: 3, firstTotal: 30 }));
+  const began = performance.now();
+  const proxy = new Proxy(file);
+  try {
+    await proxy.started();
+    const listening = performance.now() - began;
+    await pause(2_000);
+    const start = `listening after ${listening.toFixed(0)} ms, ${proxy.residentMb().toFixed(0)} MB resident`;
+    console.log(`${size.upstreams} × ${size.routes}: ${start}`);
+    await proxy.stall();
+    await pause(1_000);
+    console.log(`  longest stall without a reload (1 s): ${await proxy.stall()} ms`);
+    await reloads(proxy, file, size);
+    await pause(2_000);
+    console.log(`  ${proxy.residentMb().toFixed(0)} MB resident after the reloads`);
+  } finally {
+    await proxy.stop();
+  }
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'bench-reload-'));
+try {
+  for (const size of SIZES) await measure(folder, size);
+} finally {
+  await rm(folder, { recursive: true });
+}
