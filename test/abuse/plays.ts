@@ -8,14 +8,14 @@ import { ONE_BYTE_CHUNKS } from './upstream.ts';
 
 export interface World {
   readonly url: string;
-  /** How much of everything: 1 in the short form. */
+  /** Factor for all amounts: 1 in the short form. */
   readonly scale: number;
   /** A connection that has sent `bytes`; cut off after the play. */
   readonly open: (bytes?: string | Buffer) => Socket;
-  /** Settles once another configuration serves; rejects where it does not, or where a call that ran meanwhile was lost. */
+  /** Resolves once another configuration is active. Rejects if it is not, or if a call was lost meanwhile. */
   readonly reload: () => Promise<void>;
   readonly fault: (fault: Fault) => Promise<unknown>;
-  /** How often the upstream was asked for `/slow/ID`. */
+  /** The number of requests for `/slow/ID` at the upstream. */
   readonly asked: (id: string) => number;
 }
 
@@ -27,7 +27,7 @@ const post = (path: string) => `POST ${path} HTTP/1.1\r\nhost: x\r\ntransfer-enc
 const times = <T>(count: number, act: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => act(i));
 
-/** Until the proxy takes nothing more of what was sent. */
+/** Resolves when the proxy stops reading. */
 async function untilHeldBack(sockets: readonly Socket[]): Promise<void> {
   const sent = () =>
     sockets.reduce((sum, { bytesWritten, writableLength }) => sum + bytesWritten - writableLength, 0);
@@ -39,7 +39,7 @@ async function untilHeldBack(sockets: readonly Socket[]): Promise<void> {
 
 let latest = 0;
 
-/** The id of a durable request that was accepted; undefined where it was refused for want of room. */
+/** The id of a durable request that was accepted; undefined if it was refused because the store is full. */
 async function submit({ url }: World): Promise<string | undefined> {
   const id = String(++latest);
   const reply = await fetch(`${url}/api/later/slow/${id}`, {
@@ -54,10 +54,10 @@ async function submit({ url }: World): Promise<string | undefined> {
   return id;
 }
 
-/** Where the result of each will be. */
+/** The path of each result. */
 const monitors = new Map<string, URL>();
 
-/** Rejects where one is refused. */
+/** Rejects if one is refused. */
 async function accept(world: World, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let n = 0; n < count; n++) {
@@ -68,7 +68,7 @@ async function accept(world: World, count: number): Promise<string[]> {
   return ids;
 }
 
-/** Rejects where one has not ended well in time, or was sent other than once. */
+/** Rejects if one did not succeed in time, or was not sent exactly once. */
 async function untilDone({ asked }: World, ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     let said = '';
@@ -87,7 +87,7 @@ async function untilDone({ asked }: World, ids: readonly string[]): Promise<void
 const HOUR_MS = 3_600_000;
 const PATIENCE_S = 120;
 
-/** Plays of hostile peers. Each settles once it has done its worst; it throws where a proper answer did not come. */
+/** Plays of hostile peers. Each resolves at its end, and throws if a correct reply is missing. */
 export const PLAYS: Readonly<Record<string, (world: World) => Promise<void>>> = {
   'uploads in chunks of one byte that are held back': async ({ open, scale }) => {
     const sockets = times(6 * scale, () => open(post('/silent/upload')));

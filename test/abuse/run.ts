@@ -6,8 +6,8 @@ import { PLAYS, type World } from './plays.ts';
 import { startUpstreams } from './upstream.ts';
 
 /*
- * Hostile clients and hostile upstreams against a process with a heap of 256 MB. After each play it has to live, to answer
- * its probe and to answer others; at the end its memory has to be back. `node test/abuse/run.ts --minutes 30 --scale 4`;
+ * Hostile clients and hostile upstreams against a process with a heap of 256 MB. After each play, it must run, answer
+ * its probe, and answer other clients. At the end, its memory must be free. `node test/abuse/run.ts --minutes 30 --scale 4`;
  * all plays once where `--minutes` is 0. A run of minutes reloads the configuration 100 times at least. The order is random: the seed that is printed repeats it.
  */
 
@@ -76,7 +76,7 @@ async function play(name: string, act: (world: World) => Promise<void>): Promise
 
 let reloads = 0;
 
-/** Rejects where the new configuration does not serve in time, or where a call that ran meanwhile was lost. */
+/** Rejects if the new configuration is not active in time, or if a call was lost meanwhile. */
 async function reload(): Promise<void> {
   const generation = String(++reloads);
   const running = fetch(`${url}/api/slow/reload`, { headers: { connection: 'close' } });
@@ -96,7 +96,7 @@ async function reload(): Promise<void> {
   if (status !== 200) throw new Error(`a call that ran during a reload was answered ${status}`);
 }
 
-/** Rejects where a bystander is not answered, or the process not alive. */
+/** Rejects if a call of another client is not answered, or the process has ended. */
 async function answers(): Promise<void> {
   for (const address of [`${url}/api/ok`, `${proxy.adminUrl}/healthz`]) {
     const reply = await fetch(address, {
@@ -109,9 +109,9 @@ async function answers(): Promise<void> {
   if (proxy.exit !== undefined) throw new Error(`the process ended with ${proxy.exit}`);
 }
 
-/** Rejects where memory that the plays took is not given back. */
+/** Rejects if memory of the plays is not freed. */
 async function memoryIsBack(before: Record<'heapBytes' | 'externalBytes', number>): Promise<void> {
-  // The connections of calls whose client has gone behind an unread upload end by their own time limits.
+  // Connections of disconnected clients with an unread upload end by their own timeouts.
   for (let waits = 0; waits < 60 && (await proxy.left())['calls'] !== 0; waits++) await pause(1_000);
   await pause(1_000);
   const after = await proxy.holdings();

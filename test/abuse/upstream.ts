@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 
-/** So many bytes, each in a chunk of its own. */
+/** This many bytes, each in its own chunk. */
 const BLOCK = 10_000;
 export const ONE_BYTE_CHUNKS = Buffer.from('1\r\nx\r\n'.repeat(BLOCK));
 
@@ -14,9 +14,9 @@ export interface Upstreams {
    * of one byte. `/slow/ID` takes a third of a second, and is counted.
    */
   readonly port: number;
-  /** How often each `/slow/ID` was asked for. */
+  /** The number of requests for each `/slow/ID`. */
   readonly slow: ReadonlyMap<string, number>;
-  /** Accepts connections and says nothing. */
+  /** Accepts connections and sends nothing. */
   readonly silentPort: number;
   stop(): void;
 }
@@ -50,7 +50,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Past node's own framing, which would not send such chunks in one packet. */
+/** Writes to the socket, because node would not send such chunks in one packet. */
 async function sendBytes(res: ServerResponse, blocks: number): Promise<void> {
   const { socket } = res;
   if (socket === null) return;

@@ -12,14 +12,14 @@ interface Scene {
   readonly bodyTimeoutMs: number;
 }
 
-/** Faults that a client causes in its own call. The upstream is always let go. */
+/** Faults that a client causes in its own call. The upstream is always released. */
 export interface ClientFault {
   readonly fault: string;
   readonly upstream: () => Promise<RawOrigin>;
   readonly act: (scene: Scene) => Promise<void>;
   /** The status it gets, or `nothing`. */
   readonly told: string;
-  /** Requests that the upstream saw begin, and whole. */
+  /** Requests that began at the upstream, and complete ones. */
   readonly upstreamGot: string;
   readonly outcome: string;
   readonly error: string;
@@ -33,7 +33,7 @@ const CHUNKS = upload('transfer-encoding: chunked', '4\r\npart\r\n');
 const silent = () => startRawOrigin(hangBeforeHead());
 const midBody = () => startRawOrigin(stallAfter('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart'));
 
-/** Sends what it has of an upload, until the upstream has it. */
+/** Sends a part of an upload, until the upstream has received it. */
 async function begin({ client, origin }: Scene): Promise<void> {
   await client.send(CHUNKS);
   await origin.until(({ bytesReceived }) => bytesReceived > 0);
@@ -109,7 +109,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
     upstream: silent,
     act: async (scene) => {
       await begin(scene);
-      // The attempt has its own timeout; a client's silence is not to look like the upstream's.
+      // The attempt has its own timeout; a client's silence must not look like the upstream's.
       await scene.clock.advance(2 * scene.bodyTimeoutMs);
       await scene.client.untilClosed();
     },

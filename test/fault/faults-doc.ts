@@ -1,7 +1,7 @@
 import type { ClientFault } from './client-faults.ts';
 import type { Fault } from './faults.ts';
 
-/** The page of the docs that the tables are. */
+/** The page of the docs with the tables. */
 export function renderFaults(faults: readonly Fault[], clientFaults: readonly ClientFault[]): string {
   const upstream = faults.map(({ moment, fault, idempotent, post, proxyStatus, result, outcome }) =>
     row([moment, fault, idempotent, post, code(proxyStatus), code(result), code(outcome)]),

@@ -27,7 +27,7 @@ export interface FaultyUpstream {
   readonly stepsTaken?: number;
 }
 
-/** How far an exchange had come, in the order of the docs. */
+/** The progress of an exchange, in the order of the docs. */
 export type Moment =
   | 'connect'
   | 'TLS'
@@ -43,7 +43,7 @@ export interface Fault {
   readonly moment: Moment;
   readonly fault: string;
   readonly upstream: () => Promise<FaultyUpstream>;
-  /** Idempotent: GET, or PUT where a request body is wanted. */
+  /** Idempotent: GET, or PUT if a request body is needed. */
   readonly idempotent: string;
   /** POST, without an idempotency key. */
   readonly post: string;
@@ -53,7 +53,7 @@ export interface Fault {
   readonly result: string;
   /** `outcome` of breakwater_requests_total. */
   readonly outcome: string;
-  /** Time has to pass: an attempt timeout, or the idle timeout of a body. */
+  /** The timeout that must elapse: of an attempt, or the idle timeout of a body. */
   readonly waits?: 'attempt' | 'idle';
 }
 
@@ -64,7 +64,7 @@ const CHUNKED = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n';
 /** Read three ways: fails, with a row's usual consequences. */
 const failing = (error: string, result: string) =>
   ({ idempotent: '502 ×3', post: '502 ×1', proxyStatus: error, result, outcome: 'failed' }) as const;
-/** Nothing was sent, so that any method is tried again. */
+/** Nothing was sent, so every method is retried. */
 const notSent = (error: string, result: string) => ({ ...failing(error, result), post: '502 ×3' }) as const;
 const late = (waits: 'attempt') =>
   ({
@@ -73,7 +73,7 @@ const late = (waits: 'attempt') =>
     post: '504 ×1',
     waits,
   }) as const;
-/** The head is out: whatever happens can only be shown by the connection's end. */
+/** The head was sent, so a fault can be shown only by the end of the connection. */
 const CUT = {
   idempotent: '200 ×1 cut',
   post: '200 ×1 cut',
@@ -85,7 +85,7 @@ const FINE = { idempotent: '200 ×1', post: '200 ×1', proxyStatus: '', result: 
 const TERMINATED = failing('connection_terminated', 'connection_terminated');
 const PROTOCOL = failing('http_protocol_error', 'protocol_error');
 
-/** A server that speaks TLS with a certificate of its own making. */
+/** A TLS server with a self-signed certificate. */
 async function selfSignedUpstream(): Promise<FaultyUpstream> {
   const server = createTlsServer(selfSigned(), (socket) => socket.on('error', () => undefined));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -93,7 +93,7 @@ async function selfSignedUpstream(): Promise<FaultyUpstream> {
   return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-/** A server that speaks no TLS where TLS is wanted. */
+/** A server without TLS, where TLS is expected. */
 function tlsOver(onConnection: 'answers' | 'closes' | 'hangs') {
   return async (): Promise<FaultyUpstream> => {
     const sockets = new Set<{ destroy(): void }>();
@@ -343,5 +343,5 @@ const BODIES: readonly Fault[] = [
   { moment: 'at the end', fault: 'none, byte by byte', upstream: raw(drip()), ...FINE },
 ];
 
-/** Every distinct fault of an upstream, by the time at which it comes. */
+/** Every distinct fault of an upstream, by the time at which it occurs. */
 export const FAULTS: readonly Fault[] = [...CONNECT, ...REQUEST_BODY, ...HEADS, ...BODIES];

@@ -14,7 +14,7 @@ import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
 const GET = 'GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n';
 
-/** The retry policy between a real client and a real upstream, with time standing still. */
+/** The retry policy between a real client and a real upstream, with a stopped clock. */
 async function start(steps: readonly Step[], more = '', random: () => number = () => 0.5) {
   const clock = new FakeClock();
   return { clock, ...(await startOn({ clock, random }, steps, more)) };

@@ -5,7 +5,7 @@ import { startOrigin, status } from '../support/origin.ts';
 import { refusingOrigin, startRawOrigin } from '../support/raw-origin.ts';
 import { resetAfterPartialHead, resetAfterRequest } from '../support/raw-steps.ts';
 
-/** The table "which outcome may be retried", cell by cell, over real sockets. Three attempts where it may, one where not. */
+/** The table "which outcome may be retried", cell by cell, over real sockets: three attempts if it may be retried, else one. */
 const COLUMNS = [
   { name: 'GET', method: 'GET', key: false },
   { name: 'HEAD', method: 'HEAD', key: false },

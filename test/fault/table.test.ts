@@ -15,7 +15,7 @@ const IDLE_MS = 5_000;
 const TOTAL_MS = 60_000;
 const BODY_MS = 3_000;
 
-/** Without rows that wait for it, the attempt timeout is out of the way. */
+/** The attempt timeout is long, except in rows that wait for it. */
 const config = ({ url }: { readonly url: string }, attemptMs = ATTEMPT_MS) => `${NO_WAIT}
 clients: { body_timeout: ${BODY_MS}ms }
 upstreams:
@@ -27,7 +27,7 @@ upstreams:
     breaker: off
 `;
 
-/** Declared, and too large to be awaited: it streams, and can be sent again. */
+/** A declared body that is streamed because of its size, and can be repeated. */
 const BODY = 'x'.repeat(200_000);
 
 function requestOf(method: string, withBody: boolean): string {
@@ -50,7 +50,7 @@ interface Waiting {
   readonly client: RawClient;
 }
 
-/** Lets time pass once the upstream has come to each silence; `count` is how often it will. */
+/** Advances time each time the upstream is silent, `count` times. */
 async function waitOut({ fault, upstream, clock, client }: Waiting, count: number): Promise<void> {
   if (fault.waits === 'idle') {
     await client.untilHead();
@@ -58,7 +58,7 @@ async function waitOut({ fault, upstream, clock, client }: Waiting, count: numbe
     return;
   }
   for (let n = 1; n <= count; n++) {
-    // Retries here wait for nothing, but even that is a sleep.
+    // Retries here wait for 0 ms, which is a sleep too.
     while ((upstream.stepsTaken ?? 0) < n) {
       await clock.advance(0);
       await new Promise((resolve) => setImmediate(resolve));

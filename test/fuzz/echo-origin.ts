@@ -4,14 +4,14 @@ import { strictMessage } from './strict-http.ts';
 
 export interface EchoOrigin {
   readonly url: string;
-  /** Requests whose head and body came whole. */
+  /** Requests whose head and body arrived completely. */
   readonly requests: number;
   /** Bytes of the proxy that are not HTTP. */
   readonly flaws: readonly string[];
   readonly openConnections: number;
 }
 
-/** Answers each whole request with what `reply` makes of it, in one write; reads nothing that is not strictly HTTP. */
+/** Answers each complete request with the result of `reply`, in one write. Accepts only strict HTTP. */
 export async function startEchoOrigin(reply: (request: string) => string): Promise<EchoOrigin> {
   const sockets = new Set<Socket>();
   const flaws: string[] = [];

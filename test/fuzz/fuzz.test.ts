@@ -8,7 +8,7 @@ import { validReply, validRequest } from './traffic.ts';
 /** Ends every connection, however its bytes were read: as a request's start, as a chunk, as bytes of an unfinished body. */
 const TAIL = `GET /api/last HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n${'\0'.repeat(64)}`;
 
-/** Plays `sent` on a connection of its own; gives what came back until its end. */
+/** Sends `sent` on its own connection. Returns the received bytes until its end. */
 function exchange(port: number, sent: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -29,7 +29,7 @@ function exchange(port: number, sent: string): Promise<string> {
   });
 }
 
-/** Everything that came back is HTTP, except for an end that may be cut, and mentions no other client. */
+/** Checks that all received bytes are HTTP, except for a truncated end, and mention no other client. */
 function check(received: string, round: Round, tokens: ReadonlySet<string>): void {
   for (let at = 0; at < received.length; ) {
     const message = strictMessage(received, at, 'reply');

@@ -10,10 +10,10 @@ const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 400);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_122);
 const ONLY = process.env['FUZZ_ROUND'];
 
-/** Connections at the same time, so that a reply has others to go wrong to. */
+/** Concurrent connections, so that a misdirected reply is detected. */
 const WORKERS = 24;
 
-/** A connection that has not ended by then hangs: every timeout of the configuration is a tenth of it at most. */
+/** A connection that has not ended by then hangs. Every timeout of the configuration is at most a tenth of it. */
 export const HANG_MS = 10_000;
 
 const CONFIG = (origin: EchoOrigin, http2: boolean) => `
@@ -39,9 +39,9 @@ export interface Game {
   readonly http2?: boolean;
   readonly reply: (request: string, random: Random) => string;
   readonly payload: (round: Round) => string;
-  /** Plays `sent` on a connection of its own; gives what came back until its end. */
+  /** Sends `sent` on its own connection. Returns the received bytes until its end. */
   readonly exchange: (port: number, sent: string) => Promise<string>;
-  /** Throws where what came back is flawed, or speaks of anybody else than the round. */
+  /** Throws if the received bytes are invalid, or mention another round. */
   readonly check: (received: string, round: Round, tokens: ReadonlySet<string>) => void;
 }
 
@@ -104,7 +104,7 @@ function replies(reply: Game['reply']): (request: string) => string {
 const failureOf = (number: number, why: string, sent: string): string =>
   `FUZZ_SEED=${SEED} FUZZ_ROUND=${number}: ${why}\nsent ${JSON.stringify(sent)}`;
 
-/** Exceptions that left an event handler: they would end the process. Every round that runs then is a suspect. */
+/** Exceptions from event handlers, which would end the process. Every round that is running then is a suspect. */
 function watchStrays(running: ReadonlyMap<number, string>) {
   const suspects = new Map<number, string>();
   const strays: string[] = [];
@@ -119,7 +119,7 @@ function watchStrays(running: ReadonlyMap<number, string>) {
     for (const other of others) process.on('uncaughtException', other);
   });
   return {
-    /** Plays each suspect alone, and names the one that does it again. */
+    /** Runs each suspect alone, and names the one that fails again. */
     attribute: async (play: (number: number, sent: string) => Promise<void>, failures: string[]) => {
       const [first] = strays;
       if (first === undefined) return;
@@ -133,7 +133,7 @@ function watchStrays(running: ReadonlyMap<number, string>) {
   };
 }
 
-/** Problems, when the proxy is at rest again; the upstream has to get no more than what the proxy says it sent. */
+/** Problems after the end of all calls. The upstream must not have received more requests than the proxy counts. */
 export async function settled({ origin, proxy, failures }: Played) {
   await untilState(proxy, ({ upstreams }) => upstreams[0]?.in_flight === 0);
   const attempts = proxy.ended.reduce((sum, record) => sum + record.attempts, 0);

@@ -7,7 +7,7 @@ const KINDS = Object.keys(TYPE) as readonly (keyof typeof TYPE)[];
 const below = (limit: number, random: Random) => Math.floor(random() * limit);
 const pick = <T>(list: readonly T[], random: Random): T => list[below(list.length, random)] as T;
 
-/** The frames of a session in good order, the preface first; `token` is wherever one can be carried. */
+/** The frames of a valid session, the preface first, with `token` in all possible places. */
 export function validSession(token: string, random: Random): Buffer[] {
   const frames = [PREFACE, frame('settings', { payload: setting(3, 100) })];
   const streams = 1 + below(4, random);
@@ -51,7 +51,7 @@ function headFrames(stream: number, head: Buffer, random: Random): Buffer[] {
   ];
 }
 
-/** In one piece or two, padded or not, with trailers or given up in the middle. */
+/** In one piece or two, padded or not, with trailers or reset in the middle. */
 function bodyFrames(stream: number, body: Buffer, random: Random): Buffer[] {
   const half = body.length >> 1;
   const first = frame('data', { stream, payload: body.subarray(0, half) });
@@ -100,7 +100,7 @@ const ACTS: readonly Act[] = [
     const expects = Buffer.concat([head, field('expect', pick(['100-continue', 'magic', ''], random))]);
     return [open(stream, expects, pick([FLAG.endHeaders, ENDS], random)), reset(stream, random)];
   },
-  // Windows of nothing, and of too much.
+  // Windows of 0, and windows that are too large.
   (stream, head, random) => [
     open(stream, head),
     frame('windowUpdate', { stream: pick([0, stream], random), payload: uint32(0) }),
@@ -134,7 +134,7 @@ const ACTS: readonly Act[] = [
     ),
     open(stream, head),
   ],
-  // It goes away, and asks all the same.
+  // GOAWAY, followed by requests.
   (stream, head, random) => [
     frame('goaway', { payload: Buffer.concat([uint32(0), uint32(below(14, random))]) }),
     open(stream, head),
@@ -153,7 +153,7 @@ type Wound = (frames: Buffer[], at: number, random: Random) => void;
 
 /** Problems of one frame, or of the order of all. */
 const WOUNDS: readonly Wound[] = [
-  // Gone, twice, elsewhere, cut off.
+  // Removed, repeated, moved, truncated.
   (frames, at) => void frames.splice(at, 1),
   (frames, at) => void frames.splice(at, 0, frames[at] as Buffer),
   (frames, at, random) => void frames.splice(below(frames.length, random), 0, ...frames.splice(at, 1)),
@@ -189,7 +189,7 @@ function change(frames: Buffer[], at: number, byte: number, mask: number): void 
   frames[at] = changed;
 }
 
-/** The bytes of `frames` with one to three wounds; the preface is rarely among them. Only the given random decides. */
+/** The bytes of `frames` with one to three mutations, rarely in the preface. Only the given random decides. */
 export function mutateFrames(frames: readonly Buffer[], random: Random): Buffer {
   const mutated = [...frames];
   for (let wounds = 1 + below(3, random); wounds > 0 && mutated.length > 1; wounds--) {

@@ -8,13 +8,13 @@ import { hostileSession, mutateFrames, validSession } from './http2-traffic.ts';
 import { strictMessage } from './strict-http.ts';
 import { validReply } from './traffic.ts';
 
-/** A client that has received nothing for this long has received all, and closes its side. It bounds the time; nothing is asserted by it. */
+/** After this time without bytes, a client closes its side. It bounds the duration; no assertion depends on it. */
 const QUIET_MS = 150;
 
-/** Bytes that a thousand sessions may leave behind: code that was compiled, pools that were filled. */
+/** Memory growth that is allowed for a thousand sessions, in bytes: compiled code and filled pools. */
 const MOST_GROWTH_BYTES = 24 * 2 ** 20;
 
-/** Plays `sent`; gives what came back until the proxy closed the connection, which it has to once its client has. */
+/** Sends `sent`. Returns the received bytes until the proxy closes the connection, which it must after its client. */
 function exchange(port: number, sent: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -38,7 +38,7 @@ function exchange(port: number, sent: string): Promise<string> {
   });
 }
 
-/** Frames as RFC 9113 has them, on streams that the client has opened; or HTTP/1.1, where the preface was spoiled. */
+/** Frames of RFC 9113 on streams that the client has opened, or HTTP/1.1 if the preface was mutated. */
 function check(received: string, round: Round, tokens: ReadonlySet<string>): void {
   if (received.startsWith('HTTP/1.1')) {
     strictMessage(received, 0, 'reply');
@@ -66,7 +66,7 @@ test('clients that send nearly HTTP/2', { timeout: 600_000 }, async () => {
     reply: (request, random) => validReply(tokenIn(request), random),
     payload: ({ token, random }) => {
       const frames = validSession(token, random);
-      // Most wounds end a connection before its requests have come to anything; others are to have somebody to harm.
+      // Most mutations end a connection early. The valid sessions are the calls that they could affect.
       return (random() < 0.4 ? Buffer.concat(frames) : mutateFrames(frames, random)).toString('latin1');
     },
     exchange,

@@ -81,7 +81,7 @@ const MUTATIONS: readonly ((text: string, at: number, random: Random) => string)
   },
 ];
 
-/** `text` with one to three wounds. Only the given random decides, so that a seed gives the same again. */
+/** `text` with one to three mutations. Only the given random decides, so that a seed is repeatable. */
 export function mutate(text: string, random: Random): string {
   let mutated = text;
   for (let wounds = 1 + below(3, random); wounds > 0 && mutated !== ''; wounds--) {

@@ -1,4 +1,4 @@
-/** One message as RFC 9112 wants it. */
+/** One message by RFC 9112. */
 export interface StrictMessage {
   readonly startLine: string;
   readonly head: string;
@@ -12,8 +12,8 @@ const STATUS_LINE = /^HTTP\/1\.1 [1-9]\d\d [\t\x20-\x7e]*$/;
 const FIELD = /^([!#$%&'*+\-.^_`|~\w]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
 
 /**
- * The message that begins at `at`, undefined while it is incomplete. Throws where it could be read in more than one way:
- * nothing is forgiven, for this is what we send ourselves.
+ * The message that begins at `at`, undefined while it is incomplete. Throws if it is ambiguous or invalid: the proxy
+ * itself has sent it.
  */
 export function strictMessage(
   text: string,

@@ -2,7 +2,7 @@ import type { Random } from '../../src/runtime/random.ts';
 
 const pick = <T>(list: readonly T[], random: Random): T => list[Math.floor(random() * list.length)] as T;
 
-/** A well-formed request that carries `token` wherever one can. */
+/** A valid request with `token` in all possible places. */
 export function validRequest(token: string, random: Random): string {
   const target = `/api/${token}${pick(['', '/a%2Fb//c', '?q=1&r=%20', '/./x'], random)}`;
   const fields = `Host: app\r\nX-Id: ${token}\r\n${pick(['', 'Accept: */*\r\n', 'Connection: keep-alive\r\n', 'TE: trailers\r\n'], random)}`;
@@ -21,7 +21,7 @@ export function validRequest(token: string, random: Random): string {
   }
 }
 
-/** A well-formed reply that carries `token`. */
+/** A valid reply with `token`. */
 export function validReply(token: string, random: Random): string {
   const body = `${token} ${pick(['', 'HTTP/1.1 200 OK\r\n\r\n', '0\r\n\r\n', 'y'.repeat(2_000)], random)}`;
   const head = `HTTP/1.1 ${pick(['200 OK', '404 Not Found', '503 Busy', '200 '], random)}\r\nX-Id: ${token}\r\n`;

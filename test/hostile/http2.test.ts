@@ -26,7 +26,7 @@ async function expectServed(proxy: Breakwater, origin: Origin): Promise<void> {
   expect(origin.requests.length).toBe(before + 1);
 }
 
-/** Sends piece after piece until the proxy has had enough; how many it took. */
+/** Sends pieces until the proxy closes. Returns their number. */
 async function flood(client: RawClient, piece: (n: number) => Buffer, most: number): Promise<number> {
   let closed = false;
   client.socket.on('close', () => {

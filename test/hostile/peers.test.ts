@@ -104,7 +104,7 @@ describe('a slow client', () => {
       .send(`PUT /api/x HTTP/1.1\r\nHost: app\r\nContent-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes)}`)
       .catch(() => undefined);
     await origin.untilRequests(1);
-    // As long as anything moves on loopback, it moves within some turns of the loop.
+    // Bytes on loopback arrive within a few turns of the event loop.
     let sent = -1;
     while (sent !== client.socket.bytesWritten - client.socket.writableLength) {
       sent = client.socket.bytesWritten - client.socket.writableLength;

@@ -10,7 +10,7 @@ import { HOSTILE_REPLIES, type HostileReply } from './replies.ts';
 /** Larger payloads would take a turn of the event loop per byte for nothing. */
 const MAX_DRIPPED_BYTES = 400;
 
-/** Of the upstream's fields these never reach the client: they speak of another connection, or in our name. */
+/** Fields of the upstream that never reach the client: they are about another connection, or belong to the proxy. */
 const NOT_RETURNED = ['proxy-authenticate', 'upgrade', 'te', 'x-one'];
 const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
 
@@ -42,7 +42,7 @@ async function observed(client: RawClient): Promise<string> {
   return `${reply.status} ${origin} ${attempts} ${told}`;
 }
 
-/** Writes the payload in one piece, or byte by byte as long as somebody listens. */
+/** Writes the payload in one piece, or byte by byte while the connection is open. */
 function hostile({ bytes, fin = false }: HostileReply, dripping: boolean): RawStep {
   return {
     at: 'request',

@@ -4,22 +4,22 @@ export interface HostileReply {
   readonly bytes: string;
   readonly verdict: ReplyVerdict;
   readonly method?: 'HEAD';
-  /** The upstream closes its side behind the bytes. */
+  /** The upstream closes its side after the bytes. */
   readonly fin?: boolean;
 }
 
 export type ReplyVerdict =
-  /** 502 by us with this error of RFC 9209; the connection to the upstream is not used again. */
+  /** A 502 of the proxy with this error of RFC 9209. The connection to the upstream is not reused. */
   | { readonly kind: 'failed'; readonly error: string }
-  /** The head has gone out; the client's connection is broken so that the body never looks whole. */
+  /** The head was sent. The client's connection is broken, so that the body never looks complete. */
   | { readonly kind: 'cut'; readonly status: number }
-  /** The client gets this reply and nothing else. `reused`: its connection is as good as new. */
+  /** The client gets exactly this reply. `reused`: the connection is reused. */
   | { readonly kind: 'passed'; readonly status: number; readonly body: string; readonly reused: boolean };
 
 const PROTOCOL: ReplyVerdict = { kind: 'failed', error: 'http_protocol_error' };
 const CUT: ReplyVerdict = { kind: 'cut', status: 200 };
 const passed = (body: string, status = 200): ReplyVerdict => ({ kind: 'passed', status, body, reused: true });
-/** The reply is valid; the bytes after it belong to no request, and taint the connection. */
+/** The reply is valid. The bytes after it belong to no request, so the connection is not reused. */
 const tainted = (body: string, status = 200): ReplyVerdict => ({
   kind: 'passed',
   status,
@@ -129,7 +129,7 @@ const CHUNKS = [
     'endless trailers': chunked(`2\r\nok\r\n0\r\n${'X-Many: y\r\n'.repeat(8_000)}\r\n`),
   }),
   ...all(passed('ok'), {
-    // Skipped byte by byte, and nowhere kept.
+    // Skipped byte by byte, without buffering.
     'an endless extension': chunked(`2;${'a'.repeat(128 * 1024)}\r\nok\r\n0\r\n\r\n`),
     'an extension': chunked('2;a=b\r\nok\r\n0\r\n\r\n'),
     trailers: chunked('2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n'),
@@ -182,7 +182,7 @@ const INTERIM = [
   }),
 ];
 
-/** Fields that are ours to speak of, on this connection and in our name. */
+/** Fields about this connection, and fields of the proxy. */
 const FORGED = all(passed('ok'), {
   'Connection lists the framing': reply(
     'Connection: content-length, x-one\r\nX-One: 1\r\nContent-Length: 2\r\n',

@@ -16,8 +16,8 @@ const MAX_DRIPPED_BYTES = 1_000;
 const SET = '    headers: { set: { x-ours: ours } }\n';
 
 /**
- * node:http loses what comes in the same packet behind a request whose `Upgrade` it ignores. No client pipelines
- * behind an upgrade, for it may come about.
+ * node:http loses bytes in the same packet after a request whose `Upgrade` it ignores. No client pipelines
+ * after an upgrade request, because the upgrade may succeed.
  */
 const isLossy = (bytes: string) => /^Connection: Upgrade/m.test(bytes);
 
@@ -60,7 +60,7 @@ async function observed(wanted: Outcome, client: RawClient, origin: RawOrigin): 
     replies,
     closed: wanted.closed,
     upstream: origin.requests.map((request) => asSeen(request, host)),
-    // A call whose body is found broken may have got so far.
+    // A call whose body turns out to be broken may have reached the upstream.
     touched: (wanted.closed && wanted.touched) || origin.connections > 0,
   };
 }
@@ -80,7 +80,7 @@ function asSeen(request: RawMessage, host: string): string {
   return `${line} ${request.body.toString('latin1')}`.trim() + `${authority} ${rawHeader(request, 'x-ours')}`;
 }
 
-/** Sends the payload in one piece, or byte by byte as long as the other side listens. */
+/** Sends the payload in one piece, or byte by byte while the connection is open. */
 async function play(hostile: HostileRequest, wanted: Outcome, dripping = false): Promise<Outcome> {
   const origin = await startRawOrigin(answer());
   const proxy = await startTidy(apiConfig(origin, SET));

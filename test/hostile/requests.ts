@@ -6,13 +6,13 @@ export interface HostileRequest {
 }
 
 export type Verdict =
-  /** Answered by us with problem+json, the connection closed; the upstream hears nothing. */
+  /** Answered by the proxy with problem+json and a closed connection. The upstream gets no request. */
   | { readonly kind: 'refused'; readonly status: number }
-  /** The same, but the connection may go on: the message was well-formed, only its wish is not granted. */
+  /** The same, but the connection stays open: the message is valid, but not supported. */
   | { readonly kind: 'declined'; readonly status: number }
-  /** Found out within the body: as `refused`, but the upstream may have seen a request that never became whole. */
+  /** Detected in the body: like `refused`, but the upstream may have received an incomplete request. */
   | { readonly kind: 'broken'; readonly status: number }
-  /** Harmless: reaches the upstream as these requests (`METHOD target [body]`), re-framed by us. */
+  /** Valid: reaches the upstream as these requests (`METHOD target [body]`), framed by the proxy. */
   | { readonly kind: 'passed'; readonly as: readonly string[] };
 
 const refused = (status: number): Verdict => ({ kind: 'refused', status });
@@ -30,7 +30,7 @@ function all(verdict: Verdict, cases: Readonly<Record<string, string>>): Hostile
   return Object.entries(cases).map(([name, bytes]) => ({ name, bytes, verdict }));
 }
 
-/** RFC 9112 §6.3: a message whose length can be read in two ways. */
+/** RFC 9112 §6.3: a message with an ambiguous length. */
 const LENGTHS = all(refused(400), {
   'length, then chunks': post('Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
   'chunks, then length': post('Transfer-Encoding: chunked\r\nContent-Length: 4\r\n', '0\r\n\r\n'),
@@ -174,7 +174,7 @@ const REQUEST_LINES = [
   }),
 ];
 
-/** Bounded heads: 16 KiB with the request line, and not more fields than anybody needs. */
+/** Bounded heads: 16 KiB with the request line, and a maximum number of fields. */
 const SIZES = [
   ...all(refused(431), {
     'a large field': get('/api/x', `X-Large: ${'a'.repeat(20_000)}\r\n`),
@@ -254,7 +254,7 @@ const PATHS = [
   ...all(passed('GET /x?to=/../..%2f'), { 'dots in the query': get('/api/x?to=/../..%2f') }),
 ];
 
-/** `Connection` lists what is not to be passed on; it takes nothing away that is ours or that frames the message. */
+/** Fields listed in `Connection` are not forwarded, except for framing fields and fields of the proxy. */
 const CONNECTION = [
   ...all(passed('POST /x xx'), {
     'Connection lists the framing': post(
@@ -287,7 +287,7 @@ const CONNECTION = [
   }),
 ];
 
-/** Several on one connection: each is framed by itself, and answered in its turn. */
+/** Several on one connection: each is framed separately, and answered in order. */
 const PIPELINES = all(passed('POST /x abcd', 'GET /y', 'POST /x xx', 'GET /z'), {
   'one behind the other':
     chunked('4\r\nabcd\r\n0\r\n\r\n') + get('/api/y') + post('Content-Length: 2\r\n', 'xx') + get('/api/z'),

@@ -25,7 +25,7 @@ test.each([
     const origin = await startOrigin(async ({ response }) => {
       const closed = once(response, 'close').then(() => 'closed');
       const piece = Buffer.alloc(64 * 1024);
-      // Held back for good: the kernel's buffers on the way are full.
+      // Paused for good: the kernel's buffers are full.
       for (;;) {
         if (response.write(piece)) continue;
         const quiet = new Promise((resolve) => setTimeout(resolve, 300, 'quiet'));

@@ -5,7 +5,7 @@ import { strictMessage } from '../fuzz/strict-http.ts';
 import { validRequest } from '../fuzz/traffic.ts';
 import type { Play } from './lanes.ts';
 
-/** A connection that has not ended by then hangs; every timeout of the soaked proxy is far below. */
+/** A connection that has not ended by then hangs. Every timeout of the proxy is far shorter. */
 const HANG_MS = 30_000;
 
 /** Ends every connection, however its bytes were read. */
@@ -43,10 +43,10 @@ const MANNERS: readonly (readonly [share: number, name: string, act: Act])[] = [
   [2, 'stops in a head', (socket, sent) => socket.write(sent.slice(0, 20), 'latin1')],
 ];
 
-/** Those who are to get what the upstream has to say. */
+/** Plays whose clients expect the upstream's reply. */
 const WAIT_FOR_REPLIES: ReadonlySet<string> = new Set(['proper', 'uploads', 'reads slowly']);
 
-/** One connection in one of these ways, from its first byte to its end. */
+/** One connection with one of these plays, from its first byte to its end. */
 export async function playClient(
   { port, random, token }: Play,
   tokens: ReadonlySet<string>,
@@ -75,7 +75,7 @@ function leave(socket: Socket, sent: string, random: Random): void {
   socket.write(sent, 'latin1', () => setTimeout(() => socket.resetAndDestroy(), random() * 50));
 }
 
-/** Reads nothing for a while, so that the sender is held back. */
+/** Reads nothing for a while, so that the sender is paused. */
 function readSlowly(socket: Socket, sent: string): void {
   socket.pause();
   socket.write(sent + TAIL, 'latin1');
@@ -102,7 +102,7 @@ function exchange(port: number, act: (socket: Socket) => void): Promise<string |
   });
 }
 
-/** The heads of all replies, which have to be HTTP, and mention no other client. */
+/** The heads of all replies. They must be HTTP, and mention no other client. */
 function judge(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): string[] {
   const heads: string[] = [];
   try {

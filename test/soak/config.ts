@@ -1,17 +1,17 @@
 /** The ports that the soaked proxy's upstreams are on. */
 export interface Ports {
-  /** Has every fault there is. */
+  /** Has every kind of fault. */
   readonly faulty: number;
-  /** Is well, but for what a route's policy is about. */
+  /** Is healthy, except for the faults that the policy of a route is about. */
   readonly well: number;
   /** Speaks HTTP/2 by prior knowledge. */
   readonly grpc: number;
 }
 
-/** For so long a cached reply is given without asking. */
+/** Time for which a cached reply is fresh. */
 export const CACHE_TTL_MS = 1_000;
 
-/** Every policy that holds something between two calls has a route; what is kept is bounded, so that it can come to rest. */
+/** A route for every policy with state between calls. The state is bounded, so that it becomes constant. */
 export const soakConfig = (ports: Ports) => `
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import type { Random } from '../../src/runtime/random.ts';
 import { CACHE_TTL_MS } from './config.ts';
 
-/** One of the ways in which an app uses the proxy: throws where the proxy does not do what it should. */
+/** One way in which an app uses the proxy. Throws if the proxy does not behave as specified. */
 export type Lane = (play: Play) => Promise<void>;
 
 export interface Play {
@@ -43,7 +43,7 @@ function expectAnswer(got: Pick<Answer, 'status' | 'body'>, status: number, body
   throw new Error(`got ${got.status} ${got.body.slice(0, 200)} in place of ${status} ${body.slice(0, 50)}`);
 }
 
-/** From the upstream, from the cache, and from the cache again once the upstream has said that it still holds. */
+/** From the upstream, from the cache, and from the cache again after revalidation. */
 const cached: Lane = async ({ port, random }) => {
   const page = String(Math.floor(random() * 100));
   const ask = async () => expectAnswer(await call(port, `/well/cached/${page}`), 200, page.padEnd(1_000));
@@ -73,10 +73,10 @@ const hedged: Lane = async ({ port, token }) =>
 const fallen: Lane = async ({ port, token }) =>
   expectAnswer(await call(port, `/well/broken/${token}`), 203, 'instead');
 
-/** The wait would be longer than a call may take, or was. */
+/** The wait was, or would be, longer than the deadline. */
 const WAITED_TOO_LONG: ReadonlySet<number> = new Set([429, 504]);
 
-/** More at once than a window allows: they wait. */
+/** More calls at once than a window allows, so that they wait. */
 const limited: Lane = async ({ port, token }) => {
   const answers = await Promise.all(Array.from({ length: 12 }, () => call(port, `/limited/${token}`)));
   for (const answer of answers) if (!WAITED_TOO_LONG.has(answer.status)) expectAnswer(answer, 200, token);
@@ -95,7 +95,7 @@ const durable: Lane = async ({ port, token }) => {
   expectAnswer(await call(port, `${at}/response`), 200, `${token} done`);
 };
 
-/** A third of them leaves without a close frame. */
+/** A third of them disconnects without a close frame. */
 const webSocket: Lane = async ({ port, token, random }) => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/well/socket`);
   await once(socket, 'open');
@@ -150,7 +150,7 @@ function askHttp2(
   );
 }
 
-/** Concurrent streams on one connection, to an upstream with faults and to one without; one is given up. */
+/** Concurrent streams on one connection, to upstreams with and without faults. One is reset. */
 const http2: Lane = ({ port, token, tokens, random }) =>
   overHttp2(port, async (session) => {
     const given = session.request({ ':path': `/api/${token}` });

@@ -6,12 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SoakedProxy } from './proxy.ts';
 
-/** Bodies far larger than what the proxy may hold, through a proxy in a process of its own. */
+/** Bodies far larger than the buffers of the proxy, which runs in its own process. */
 
 const GIB = 2 ** 30;
 const BLOCK = 64 * 1024;
 
-/** Garbage of a few collections and the sockets' buffers; a body that was kept would be sixteen times as much. */
+/** Garbage of a few collections and the sockets' buffers. A buffered body would be sixteen times as much. */
 const MOST_GROWTH_BYTES = 64 * 2 ** 20;
 
 const CONFIG = (port: number) => `
@@ -25,7 +25,7 @@ upstreams:
     retry: { backoff: { base: 0ms, jitter: none } }
 `;
 
-/** Each block begins with its number, so that one that is lost, repeated or moved is seen. */
+/** Each block begins with its number, so that lost, repeated and moved ones are detected. */
 function* blocks(from: number, to: number): Generator<Buffer> {
   for (let at = from; at < to; at += BLOCK) {
     const block = Buffer.alloc(BLOCK);
@@ -34,12 +34,12 @@ function* blocks(from: number, to: number): Generator<Buffer> {
   }
 }
 
-/** How many bytes came, up to the first block that is not where `blocks` made it. */
+/** The number of received bytes, up to the first wrong block. */
 async function count(body: AsyncIterable<Buffer>): Promise<number> {
   let at = 0;
   for await (const chunk of body) {
     const start = Math.ceil(at / BLOCK) * BLOCK - at;
-    // A number that is split between two chunks is let pass: there are thousands of others.
+    // A number that is split between two chunks is not checked; there are thousands of others.
     for (let i = start; i + 8 <= chunk.length; i += BLOCK) {
       if (chunk.readDoubleBE(i) !== (at + i) / BLOCK) return at + i;
     }

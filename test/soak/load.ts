@@ -6,19 +6,19 @@ import { pause, type SoakedProxy } from './proxy.ts';
 import type { FaultyUpstream } from './upstream.ts';
 
 /**
- * Clients come at a steady rate, whatever becomes of those before them: who comes again as soon as he is refused makes a
- * breaker that is open for a third of a second the answer to most calls.
+ * Clients arrive at a steady rate, independent of earlier results. Clients that return as soon as they are refused would make
+ * an open breaker the answer to most calls.
  */
 const ARRIVALS_PER_SECOND = 60;
 const TICK_MS = 50;
-/** A machine that cannot keep up gets fewer of them. */
+/** Maximum number of concurrent clients, for slow machines. */
 const MOST_AT_ONCE = 64;
 const RELOAD_EVERY_MS = 3_000;
 const RESTART_EVERY_MS = 7_000;
 /** Long enough for the clients of that time to open a breaker. */
 const AWAY_MS = 250;
 
-/** Of all clients, those who speak raw HTTP/1.1 with the upstream that has faults. */
+/** Share of clients with raw HTTP/1.1 to the upstream with faults. */
 const RAW_SHARE = 0.75;
 
 const LANE_NAMES = Object.keys(LANES);
@@ -30,7 +30,7 @@ export interface LoadParts {
   readonly tally: Tally;
 }
 
-/** All that the proxy has to bear at the same time: clients of every kind, reloads, restarts of an upstream. */
+/** The concurrent load: clients of every kind, reloads, restarts of an upstream. */
 export class Load {
   readonly #parts: LoadParts;
   readonly #tokens = new Set<string>();
@@ -98,7 +98,7 @@ export class Load {
   }
 }
 
-/** A longer call hangs: every timeout of the soaked proxy is far below. */
+/** A longer call hangs. Every timeout of the proxy is far shorter. */
 const HANG_MS = 25_000;
 
 async function inTime(played: Promise<void>): Promise<void> {

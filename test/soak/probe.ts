@@ -5,21 +5,21 @@ export interface Holdings {
   readonly heapBytes: number;
   readonly externalBytes: number;
   readonly rssBytes: number;
-  /** The most that it ever was. */
+  /** The maximum so far. */
   readonly peakRssBytes: number;
-  /** The target of each open file descriptor, without the numbers of sockets; none where /proc does not tell. */
+  /** The target of each open file descriptor, without socket numbers; empty without /proc. */
   readonly descriptors: readonly string[];
   /** How many of each kind keep, or could keep, the event loop busy. */
   readonly resources: Readonly<Record<string, number>>;
 }
 
-// Preloaded into the proxy's process (--import): it answers each message of its parent with what it holds.
+// Preloaded into the proxy's process (--import). It answers each message of its parent with its resources.
 process.on('message', () => process.send?.(holdings()));
 // The channel alone must not keep the process alive.
 process.channel?.unref();
 
 function holdings(): Holdings {
-  // Twice: what finalisers let go of in the first is collected in the second.
+  // Twice, because the second collects what finalisers have released in the first.
   for (let i = 0; i < 2; i++) globalThis.gc?.();
   const { heapUsed, external, rss } = process.memoryUsage();
   const resources: Record<string, number> = {};
@@ -42,7 +42,7 @@ function descriptors(): string[] {
   }
 }
 
-/** None for the one that has just been used to look. */
+/** The target of a file descriptor; none for the one that was used for the listing. */
 function target(descriptor: string): string[] {
   try {
     return [readlinkSync(`/proc/self/fd/${descriptor}`).replace(/:\[\d+\]$/, '')];

@@ -18,7 +18,7 @@ interface State {
   }[];
 }
 
-/** The proxy in a process of its own. */
+/** The proxy in its own process. */
 export class SoakedProxy {
   readonly #child: ChildProcess;
   readonly #folder: string;
@@ -75,7 +75,7 @@ export class SoakedProxy {
     return this.tell('what do you hold?');
   }
 
-  /** For what is preloaded into the process; resolves once it has been taken in. */
+  /** Sends a message to the preloaded code. Resolves once it has been handled. */
   tell(message: string | object): Promise<Holdings> {
     return new Promise((resolve) => {
       this.#child.once('message', (answer) => resolve(answer as Holdings));
@@ -88,7 +88,7 @@ export class SoakedProxy {
     return (await reply.json()) as State;
   }
 
-  /** Calls, tunnels, permits, places in queues, kept bytes and connections that are left, breakers that are not closed. */
+  /** Remaining calls, tunnels, permits, queued calls, buffered bytes and connections, and breakers that are not closed. */
   async left(): Promise<Readonly<Record<string, number>>> {
     const { upstreams, buffered_body_bytes: keptBytes } = await this.state();
     const all = upstreams.flatMap(({ scopes }) => scopes);

@@ -9,8 +9,8 @@ import { FaultyUpstream } from './upstream.ts';
 import { WellUpstream } from './well-upstream.ts';
 
 /*
- * Minutes of faults on both sides of the proxy in a process of its own, with reloads and restarts of the upstream; then
- * everything has to be where it began. `node test/soak/run.ts --minutes 10`; ends with 1 if it is not.
+ * Minutes of faults on both sides of the proxy in its own process, with reloads and restarts of the upstream. Then
+ * all resources must be as at the start. `node test/soak/run.ts --minutes 10`; ends with 1 if it is not.
  */
 
 const { values } = parseArgs({
@@ -21,16 +21,16 @@ const SEED = Number(values.seed);
 
 /** Code is compiled, pools and rings are filled: only then is "where it began". */
 const WARM_UP_MS = Math.min(20_000, (MINUTES * 60_000) / 3);
-/** Every client has ended before: longer than what holds a connection or a timer after that. */
+/** Time after the last client, longer than any idle connection or timer. */
 const REST_MS = 5_000;
 
-/** Of the proper requests, so many are to be answered by the upstream: else it is refusals that are soaked. */
+/** Minimum share of valid requests that the upstream answers. Otherwise, the soak would test only refusals. */
 const PASSED_SHARE = 0.75;
 
 /** A heap moves with what the compiler and the rings of recent calls happen to hold; a leak of 100 bytes per call is far more. */
 const HEAP_SLACK_BYTES = 6 * 1024 * 1024;
 const EXTERNAL_SLACK_BYTES = 2 * 1024 * 1024;
-/** Pages that the allocator keeps for the next peak. */
+/** Memory that the allocator retains for the next peak. */
 const RSS_SLACK_BYTES = 64 * 1024 * 1024;
 
 const random = seededRandom(SEED);
@@ -110,7 +110,7 @@ async function recover(proxy: SoakedProxy): Promise<void> {
   }
 }
 
-/** Conditions without which a soak proves nothing. */
+/** Conditions for a meaningful soak. */
 async function happenings(proxy: SoakedProxy): Promise<Readonly<Record<string, number>>> {
   return {
     retried: await proxy.counted('retries_total'),

@@ -4,7 +4,7 @@ import { mutate } from '../fuzz/mutate.ts';
 import { strictMessage } from '../fuzz/strict-http.ts';
 import { validReply } from '../fuzz/traffic.ts';
 
-/** An upstream with every fault there is, by chance: slow, silent, cut, garbled, twice, overloaded, large, gone. */
+/** An upstream with random faults of every kind: slow, silent, truncated, garbled, repeated, overloaded, large, down. */
 export class FaultyUpstream {
   port = 0;
   readonly flaws: string[] = [];
@@ -24,7 +24,7 @@ export class FaultyUpstream {
     this.#server = server;
   }
 
-  /** As a process that is killed: its port refuses, its connections are reset. */
+  /** Like a killed process: its port refuses connections, and open ones are reset. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     for (const socket of this.#sockets) socket.resetAndDestroy();
@@ -78,7 +78,7 @@ export class FaultyUpstream {
     else if (roll < 0.97) socket.resetAndDestroy();
   }
 
-  /** More than anybody buffers, from byte `from` on; every other one breaks off, to be continued. */
+  /** A body larger than all buffers, from byte `from` on. Every other one is truncated, to be resumed. */
   #pour(socket: Socket, token: string, from?: number): void {
     const body = token + 'z'.repeat(4 * 1024 * 1024);
     const rest = body.slice(from);

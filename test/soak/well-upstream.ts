@@ -5,14 +5,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import type { Random } from '../../src/runtime/random.ts';
 
-/** So many calls of `/limited/` in each window; the replies say what is left. */
+/** Calls of `/limited/` per window. The replies state the remaining number. */
 const LIMIT = 10;
 const WINDOW_MS = 200;
 
-/** Half of the replies to `/hedged/` take so long. */
+/** Delay of half of the replies to `/hedged/`. */
 const SLOW_MS = 100;
 
-/** Well, but for what a route's policy is about: it is slow, limited or broken where the path says so. */
+/** A healthy upstream that is slow, limited or broken if the path says so. */
 export class WellUpstream {
   readonly #random: Random;
   readonly #http: Server;
@@ -110,7 +110,7 @@ export class WellUpstream {
     res.writeHead(left < 0 ? 429 : 200, head).end(token);
   }
 
-  /** Sent bytes come back, followed by a status; some streams are refused, some connections taken away. */
+  /** Echoes bytes, followed by a status. Some streams are refused, some connections closed. */
   #stream(stream: ServerHttp2Stream): void {
     const roll = this.#random();
     stream.on('error', () => undefined);

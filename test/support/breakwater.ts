@@ -35,7 +35,7 @@ export interface BreakwaterOptions {
   readonly beforeReload?: () => Promise<void>;
 }
 
-/** Everything at once and nothing random: retries without a wait. */
+/** Retries without a wait and without randomness. */
 export const NO_WAIT = `
 defaults:
   retry:
@@ -93,7 +93,7 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
   });
   onTestFinished(async () => {
     const stopped = app.stop(0);
-    // A clock that stands still would keep the grace from passing.
+    // With a stopped clock, the grace period would never end.
     if (options.clock instanceof FakeClock) await options.clock.advance(1_000);
     await stopped;
   });

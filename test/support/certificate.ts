@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A certificate for localhost and 127.0.0.1, made on the spot and signed by itself. */
+/** Creates a self-signed certificate for localhost and 127.0.0.1. */
 export function selfSigned(): { readonly key: Buffer; readonly cert: Buffer } {
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-tls-'));
   try {

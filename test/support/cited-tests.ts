@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Which of the tests that a document names, each as `file › title`, do not exist. `cell`: a cell of a table. */
+/** The tests, cited as `file › title`, that do not exist. `cell`: a cell of a table. */
 export function missingTests(cell: string): string[] {
   return cell.split('<br>').filter((cited) => {
     const [file = '', title = ''] = cited.trim().split(' › ');

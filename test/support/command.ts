@@ -73,7 +73,7 @@ export function breakwater(...args: readonly string[]): Running {
   return run(process.execPath, ['src/main.ts', ...args]);
 }
 
-/** A folder of this test's own; removed when it has finished. */
+/** A folder for this test, removed at its end. */
 export function temporaryFolder(files: Readonly<Record<string, string>> = {}): string {
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

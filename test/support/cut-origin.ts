@@ -4,27 +4,27 @@ import { seededRandom } from './seeded-random.ts';
 
 const roll = seededRandom(7);
 
-/** Long enough for many packets, and nothing in it repeats. */
+/** A body of many packets, without repetition. */
 export const DOWNLOAD = Buffer.from(Array.from({ length: 300_000 }, () => Math.floor(roll() * 256)));
 
 export interface PartOptions {
-  /** Bytes of the part after which the connection ends; the whole part when left out. */
+  /** Bytes of the part before the connection ends. Default: all. */
   readonly cut?: number;
   /** FIN, RST, or nothing more without an end. */
   readonly how?: 'fin' | 'reset' | 'stall';
-  /** More fields than those for the range and the framing; an ETag takes the place of `"v1"`. */
+  /** Fields in addition to those for range and framing. An ETag replaces `"v1"`. */
   readonly fields?: readonly string[];
-  /** The size of chunks; a Content-Length when left out. */
+  /** The size of chunks. Default: no chunks, but Content-Length. */
   readonly chunks?: number;
   readonly status?: number;
   readonly contentRange?: string;
-  /** Takes no notice of Range. */
+  /** Ignores Range. */
   readonly whole?: boolean;
-  /** Sent in place of the right bytes. */
+  /** Sent instead of the correct bytes. */
   readonly body?: Buffer;
 }
 
-/** Serves DOWNLOAD, or what `Range: bytes=N-` asks for, up to where it is cut. */
+/** Serves DOWNLOAD, or the part of `Range: bytes=N-`, up to the cut. */
 export function part(options: PartOptions = {}): RawStep {
   return {
     at: 'request',
@@ -68,7 +68,7 @@ function chunked(body: Buffer, size: number): Buffer {
   return Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')]);
 }
 
-/** Where byte `cut` of the body stands behind the chunks' heads. */
+/** The position of byte `cut` of the body in the chunked bytes. */
 function framedOffset({ cut = 0, chunks }: PartOptions): number {
   if (chunks === undefined) return cut;
   const before = Math.floor(cut / chunks) * (chunks.toString(16).length + 4 + chunks);

@@ -12,7 +12,7 @@ export interface StubDns {
   answer: readonly string[] | string | undefined;
 }
 
-/** Stands in for the system's resolver for names below `.example`, until the test has finished. */
+/** Replaces the system's resolver for names below `.example`, until the end of the test. */
 export function stubDns(answer: StubDns['answer']): StubDns {
   const { lookup } = dns;
   const stub: StubDns = { asked: [], answer };

@@ -15,13 +15,13 @@ export interface EgressStub {
 export interface EgressOptions {
   /** The proxy itself is reached by TLS. */
   readonly secure?: boolean;
-  /** Answers in place of a tunnel. */
+  /** Answers instead of a tunnel. */
   readonly refuse?: (socket: Socket) => void;
   /** Interim answers, sent before the tunnel's, byte by byte. */
   readonly interim?: string;
-  /** Tells of the tunnel together with the first bytes that come out of it. */
+  /** Sends the head of the tunnel together with its first bytes. */
   readonly eager?: boolean;
-  /** Where a name leads to, for names that only the proxy knows. */
+  /** Addresses of names that only the proxy knows. */
   readonly hosts?: Readonly<Record<string, string>>;
 }
 

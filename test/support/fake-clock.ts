@@ -4,11 +4,11 @@ import type { Clock, Timer } from '../../src/runtime/clock.ts';
 interface Sleeper {
   readonly at: number;
   readonly wake: () => void;
-  /** Its stack tells who waits. It is formatted when it is read. */
+  /** Its stack shows the waiting code. It is formatted when it is read. */
   readonly begun: Error;
 }
 
-/** A clock that stands still until a test advances it. */
+/** A clock that only a test advances. */
 export class FakeClock implements Clock {
   #now = 0;
   #sleepers: Sleeper[] = [];

@@ -97,7 +97,7 @@ export interface Answered {
   readonly status: grpc.StatusObject;
 }
 
-/** One unary call, and all that came of it. */
+/** One unary call and its results. */
 export function unary(
   client: EchoClient,
   text: string,

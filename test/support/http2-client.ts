@@ -10,7 +10,7 @@ export interface Http2Answer {
   readonly headOnly: boolean;
   readonly body: string;
   readonly trailers: readonly string[];
-  /** How the stream ended: 0 in good order. */
+  /** The error code at the end of the stream: 0 for none. */
   readonly reset: number;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -23,7 +23,7 @@ export function connectHttp2(url: string): ClientHttp2Session {
   return session;
 }
 
-/** One request and all that came of it. A body of `null` leaves it open. */
+/** One request and its results. A body of `null` leaves the stream open. */
 export function ask(
   session: ClientHttp2Session,
   headers: OutgoingHttpHeaders | readonly string[],

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { Http2Connection } from '../../src/upstream/http2-connection.ts';
 
 /*
- * A program of its own, for `node --expose-gc`: an upstream answers with too many fields, and its connection ends. Garbage is
+ * A separate program for `node --expose-gc`: an upstream answers with too many fields, and its connection ends. Garbage is
  * collected after each, so that node frees the session and the stream at once.
  */
 

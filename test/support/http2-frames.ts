@@ -1,4 +1,4 @@
-/** Frames of HTTP/2 (RFC 9113 §4.1, §6), to send what no client sends. */
+/** Frames of HTTP/2 (RFC 9113 §4.1, §6), for bytes that no client sends. */
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 

@@ -14,13 +14,13 @@ import { pem } from './tls.ts';
 
 export interface Http2Request {
   readonly headers: IncomingHttpHeaders;
-  /** name, value, name, value … as they came, pseudo-fields included. */
+  /** name, value, name, value … as received, pseudo-fields included. */
   readonly rawHeaders: readonly string[];
   readonly stream: ServerHttp2Stream;
   /** From 1. */
   readonly connection: number;
   readonly body: Buffer;
-  /** The whole body is here. */
+  /** Whether the whole body has arrived. */
   readonly complete: boolean;
   /** The code with which either side reset the stream; undefined while none has. */
   readonly reset: number | undefined;
@@ -35,7 +35,7 @@ export interface Http2Origin {
   readonly connections: number;
   readonly openConnections: number;
   until(condition: (origin: Http2Origin) => boolean): Promise<void>;
-  /** Cuts every connection without a GOAWAY. */
+  /** Closes every connection without a GOAWAY. */
   cut(how?: 'reset' | 'fin'): void;
 }
 

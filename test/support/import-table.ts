@@ -140,7 +140,7 @@ export const OWNER: Readonly<Record<string, readonly string[]>> = {
   croner: ['durable'],
 };
 
-/** The config asks those who know what a text means, so that a mistake is reported at its line. */
+/** The configuration uses the parsers of these packages, so that a mistake is reported at its line. */
 export const READERS: ReadonlySet<string> = new Set([
   'src/durable/callbacks/sign.ts',
   'src/durable/callbacks/target.ts',

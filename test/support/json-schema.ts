@@ -1,4 +1,4 @@
-/** As much of JSON Schema as our documents use. */
+/** The part of JSON Schema that the documents use. */
 export interface Schema {
   readonly $ref?: string;
   readonly type?: string;
@@ -14,7 +14,7 @@ export interface Schema {
 
 type Named = Readonly<Record<string, Schema>>;
 
-/** Where `value` is not as `schema` says. */
+/** The places where `value` does not match `schema`. */
 export function flaws(value: unknown, schema: Schema, named: Named, path = '$'): string[] {
   if (schema.$ref !== undefined) {
     const target = named[schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1)];

@@ -1,5 +1,5 @@
 // `npm run linear`: proves that the regular expressions which meet outside text take time in proportion to it.
-// The proofs take long and need a large package, so what is proved is kept in a list, and the test only compares.
+// The proofs take long and need a large package, so the proved expressions are stored in a list, and the test only compares.
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ function literalsIn(node: unknown): string[] {
   if (typeof node !== 'object' || node === null) return [];
   const { regex, raw, callee } = node as Node;
   if (regex !== undefined && raw !== undefined) return [raw];
-  // One that is put together when it is needed cannot be proved here.
+  // One that is built at run time cannot be proved here.
   if (callee?.name === 'RegExp') return ['RegExp(…)'];
   return Object.values(node).flatMap(literalsIn);
 }

@@ -62,7 +62,7 @@ function anchors(page: string): Set<string> {
   return found;
 }
 
-/** The relative links of a page that lead to no file, or to no heading of a page. */
+/** The relative links of a page without a target file or heading. */
 export function brokenLinks(page: string): string[] {
   const links = [...prose(page).matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)].map(([, link = '']) => link);
   return links.filter((link) => {

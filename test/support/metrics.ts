@@ -64,7 +64,7 @@ export function sampleOf<N extends NoteName>(name: N): Notes[N] {
   return (isNumber ? 1_500 : 'some=value') as Notes[N];
 }
 
-/** Lets everything happen that has a metric. */
+/** Causes every event that has a metric. */
 export async function everythingHappens(metrics: Metrics): Promise<void> {
   (await rescuedStory(metrics)).end();
   const story = await new Story(metrics).attempt('connection_terminated');

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { Changes } from './changes.ts';
 
-/** One request as the origin saw it; `body` grows while it arrives. */
+/** One request as the origin received it. `body` grows while it arrives. */
 export interface RecordedRequest {
   readonly method: string;
   /** The target byte for byte. */
@@ -13,9 +13,9 @@ export interface RecordedRequest {
   readonly body: Buffer;
   /** The body has arrived whole. */
   readonly complete: boolean;
-  /** The exchange is over, by its end or because either side left. */
+  /** Whether the exchange has ended, completely or by a disconnect. */
   readonly closed: boolean;
-  /** Which connection it came on, from 1. */
+  /** The number of its connection, from 1. */
   readonly connection: number;
 }
 
@@ -29,7 +29,7 @@ export interface OriginExchange {
 /** How the origin handles one request. */
 export type Step = (exchange: OriginExchange) => void | Promise<void>;
 
-/** Answers once the request's body is here. */
+/** Answers after the request body has arrived. */
 export function status(code: number, headers: OutgoingHttpHeaders = {}, body: string | Buffer = ''): Step {
   return async ({ response, body: wholeBody }) => {
     await wholeBody();
@@ -71,7 +71,7 @@ export interface Origin {
   until(condition: (origin: Origin) => boolean): Promise<void>;
   /** Resolves once `count` requests have arrived. */
   untilRequests(count: number): Promise<void>;
-  /** Cuts everything; called by itself when the test has finished. */
+  /** Closes everything. Called automatically at the end of the test. */
   close(): Promise<void>;
 }
 
@@ -84,7 +84,7 @@ export async function startOrigin(...steps: readonly Step[]): Promise<Origin> {
   const failures: unknown[] = [];
   let connections = 0;
 
-  // A test must fail by what it says, not because node:http tired of a slow exchange.
+  // A test must fail by its assertions, not by a timeout of node:http.
   const server = createServer(
     { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 },
     (request, response) => {

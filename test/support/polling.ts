@@ -33,7 +33,7 @@ export function waitOf({ next }: Monitor, clock: FakeClock): number {
   return Date.parse(next?.at ?? '') - clock.wallTime();
 }
 
-/** Moves time on to what the request waits for; how long that was. */
+/** Advances time to the end of the request's wait. Returns its length. */
 export async function pass(monitor: Monitor, clock: FakeClock): Promise<number> {
   const ms = waitOf(monitor, clock);
   // The runner sleeps for a minute at most.

@@ -11,11 +11,11 @@ export interface Enforced {
 
 export interface QuotaOrigin {
   readonly origin: Origin;
-  /** When each request came, and what it got. */
+  /** The time of each request, and its status. */
   readonly seen: readonly { readonly at: number; readonly status: number }[];
 }
 
-/** An upstream that counts in fixed windows, as most do, and answers what is too many with 429 and Retry-After. */
+/** An upstream with fixed windows, which answers further requests with 429 and Retry-After. */
 export async function startQuotaOrigin(clock: FakeClock, enforced: Enforced): Promise<QuotaOrigin> {
   const { limit, periodMs, says } = enforced;
   const seen: { at: number; status: number }[] = [];
@@ -34,7 +34,7 @@ export async function startQuotaOrigin(clock: FakeClock, enforced: Enforced): Pr
   return { origin, seen };
 }
 
-/** Lets time pass in small steps, with a turn for the sockets in between, until `done`. */
+/** Advances time in small steps, with a turn for the sockets after each, until `done`. */
 export async function passTime(clock: FakeClock, done: () => boolean, stepMs = 10): Promise<void> {
   while (!done()) {
     await clock.advance(stepMs);

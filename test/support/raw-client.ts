@@ -8,19 +8,19 @@ export interface RawReply {
   readonly startLine: string;
   readonly rawHeaders: readonly string[];
   readonly body: Buffer;
-  /** Informational replies (1xx) that came before it. */
+  /** Interim replies (1xx) before it. */
   readonly informational: readonly RawHead[];
 }
 
-/** How the connection came to its end: `fin`: the other side closed it in good order, `reset`: it did not. */
+/** The end of the connection. `fin`: the other side closed it normally. `reset`: it did not. */
 export type ConnectionEnd = 'fin' | 'reset' | 'aborted';
 
-/** A client that speaks bytes: what a proper one never sends, and a look at what really comes back. */
+/** A client for raw bytes, to send invalid requests and to check the exact replies. */
 export interface RawClient {
   readonly socket: Socket;
   /** Everything received so far. */
   readonly received: Buffer;
-  /** Undefined while the connection stands. */
+  /** Undefined while the connection is open. */
   readonly end: ConnectionEnd | undefined;
   /** Resolves once the bytes are with the kernel. */
   send(bytes: string | Buffer): Promise<void>;
@@ -35,11 +35,11 @@ export interface RawClient {
   untilClosed(): Promise<ConnectionEnd>;
   /** Sends FIN and goes on reading. */
   halfClose(): void;
-  /** Leaves at once, with a reset. */
+  /** Disconnects at once, with a reset. */
   abort(): void;
 }
 
-/** Connects to `port` on loopback; aborted by itself when the test has finished. */
+/** Connects to `port` on loopback. Closed automatically at the end of the test. */
 export async function connectRaw(port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   await new Promise<void>((resolve, reject) => {
@@ -59,7 +59,7 @@ class SocketClient implements RawClient {
   readonly #changes = new Changes();
   readonly #chunks: Buffer[] = [];
   readonly #reader: MessageReader;
-  /** Of requests whose reply's head has not come yet: it takes the method to know whether a body follows. */
+  /** Methods of requests without a reply head yet, which decide whether the reply has a body. */
   readonly #methods: string[] = [];
   readonly #replies: RawReply[] = [];
   #informational: RawHead[] = [];

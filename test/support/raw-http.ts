@@ -1,4 +1,4 @@
-/** One HTTP/1.1 message, framed by a parser that shares no code with what is under test. */
+/** One HTTP/1.1 message, framed by a parser that shares no code with the proxy. */
 export interface RawMessage {
   /** `GET / HTTP/1.1` or `HTTP/1.1 200 OK`. */
   readonly startLine: string;
@@ -6,7 +6,7 @@ export interface RawMessage {
   readonly rawHeaders: readonly string[];
   /** Without chunk framing. */
   readonly body: Buffer;
-  /** The message as it came. */
+  /** The message as received. */
   readonly bytes: Buffer;
 }
 
@@ -20,7 +20,7 @@ type Framing =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'until_close' };
 
-/** Cuts a byte stream into messages, whatever the pieces it comes in. */
+/** Splits a byte stream into messages, independent of its chunks. */
 export class MessageReader {
   #pending: Buffer = Buffer.alloc(0);
   #head: { readonly head: RawHead; readonly end: number; readonly framing: Framing } | undefined;

@@ -3,10 +3,10 @@ import { onTestFinished } from 'vitest';
 import { Changes } from './changes.ts';
 import { MessageReader, type RawMessage, requestFraming } from './raw-http.ts';
 
-/** The far side of one connection, at the moment a step acts on it. */
+/** The origin's side of one connection, for a step. */
 export interface Peer {
   readonly socket: Socket;
-  /** The request that set the step off; undefined for a step that did not wait for a whole one. */
+  /** The request that started the step; undefined if the step did not wait for a complete one. */
   readonly request: RawMessage | undefined;
   /** Resolves once the bytes are with the kernel; false if the connection is gone. */
   write(bytes: string | Buffer): Promise<boolean>;
@@ -16,7 +16,7 @@ export interface Peer {
   reset(): void;
 }
 
-/** When a step acts: as the connection is accepted, or at a request's first byte, whole head, or last byte. */
+/** The time of a step: when the connection is accepted, or at a request's first byte, complete head, or last byte. */
 export type Moment = 'accept' | 'first_byte' | 'head' | 'request';
 
 export interface RawStep {
@@ -30,7 +30,7 @@ export interface RawOrigin {
   readonly port: number;
   /** Requests that arrived whole, in order. */
   readonly requests: readonly RawMessage[];
-  /** Steps that were set off, whether or not their request ever arrived whole. */
+  /** Steps that were started, also those of incomplete requests. */
   readonly stepsTaken: number;
   /** Bytes received on all connections. */
   readonly bytesReceived: number;
@@ -39,13 +39,13 @@ export interface RawOrigin {
   readonly openConnections: number;
   /** Resolves as soon as `condition` holds; it is asked again at every connection, byte, step and close. */
   until(condition: (origin: RawOrigin) => boolean): Promise<void>;
-  /** Stops listening: new connections are refused, standing ones stay. */
+  /** Stops listening: new connections are refused, open ones stay. */
   refuse(): void;
   /** Listens again on the same port. */
   accept(): Promise<void>;
   /** Ends every open connection, as an upstream does with idle ones. */
   closeConnections(how: 'fin' | 'reset'): void;
-  /** Cuts everything; called by itself when the test has finished. */
+  /** Closes everything. Called automatically at the end of the test. */
   close(): Promise<void>;
 }
 
@@ -137,7 +137,7 @@ class ScriptedOrigin implements RawOrigin {
       this.#sockets.delete(socket);
       this.#changes.notify();
     });
-    // allowHalfOpen is for our own half-closes; a client that has finished gets its FIN back.
+    // allowHalfOpen is for half-closes of the origin. A client that has finished gets a FIN in return.
     socket.on('end', () => socket.end());
 
     const reader = new MessageReader(requestFraming);
@@ -150,7 +150,7 @@ class ScriptedOrigin implements RawOrigin {
         step = next;
         this.stepsTaken++;
       }
-      // A request on a standing connection that finds a step for accepting is met by it at its first byte.
+      // A step for accepting applies to a request on an open connection at its first byte.
       const due = step.at === 'accept' ? moment === 'accept' || moment === 'first_byte' : step.at === moment;
       if (ran || !due) return;
       ran = true;

@@ -22,7 +22,7 @@ export function answer(bytes: string | Buffer = replyBytes(200), at: Moment = 'r
   return { at, run: async (peer) => void (await peer.write(bytes)) };
 }
 
-/** Resets each connection as soon as it stands for both: a client in this process has seen its connect succeed. */
+/** Resets each connection as soon as both sides have it open: a client in this process has seen its connect succeed. */
 export function resetOnAccept(): RawStep {
   return {
     at: 'accept',
@@ -34,7 +34,7 @@ export function resetOnAccept(): RawStep {
   };
 }
 
-/** Closes each connection in good order as soon as it stands. */
+/** Closes each connection normally as soon as it is open. */
 export function closeOnAccept(): RawStep {
   return { at: 'accept', run: (peer) => peer.fin() };
 }
@@ -121,7 +121,7 @@ export function informational(statuses: readonly number[], final: Buffer = reply
   return answer(Buffer.concat([Buffer.from(heads.join('')), final]));
 }
 
-/** Bytes that are no HTTP. */
+/** Bytes that are not HTTP. */
 export function garbage(bytes: string | Buffer = '\x16\x03\x01 this is not HTTP\r\n\r\n'): RawStep {
   return answer(bytes);
 }
@@ -131,7 +131,7 @@ export function oversizedHeaders(size: number): RawStep {
   return answer(replyBytes(200, [`x-large: ${'a'.repeat(size)}`]));
 }
 
-/** A whole reply, then FIN without having announced it; the origin goes on reading. */
+/** A complete reply, then an unannounced FIN. The origin continues to read. */
 export function answerThenHalfClose(bytes: Buffer = replyBytes(200), at: Moment = 'request'): RawStep {
   return {
     at,

@@ -33,7 +33,7 @@ export class Heard implements Observer {
   }
 }
 
-/** Tells the story of a call, step by step, on a clock that moves as told. */
+/** Records the events of a call, step by step, on a clock that the test controls. */
 export class Story {
   readonly clock = new FakeClock();
   readonly record: CallRecord;
@@ -44,7 +44,7 @@ export class Story {
     this.record = new CallRecord({ ...usual, ...info }, this.clock, observer);
   }
 
-  /** An attempt that takes `ms` and is answered with a status, or fails with a code. */
+  /** An attempt of `ms` that gets a status, or fails with a code. */
   async attempt(result: number | ErrorCode, ms = 10): Promise<this> {
     const attempt = ++this.#attempt;
     this.record.attemptStarted(attempt);

@@ -1,6 +1,6 @@
 import type { Random } from '../../src/runtime/random.ts';
 
-/** mulberry32: 32 bits of state, enough for tests; the same seed gives the same rolls on every machine. */
+/** mulberry32, with 32 bits of state. The same seed gives the same numbers on every machine. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {

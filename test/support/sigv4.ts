@@ -10,7 +10,7 @@ export interface SignedRequest {
   readonly body: Buffer | string;
 }
 
-/** Recomputes the signature of AWS SigV4 from what has arrived. True: the request is the one that was signed. */
+/** Recomputes the AWS SigV4 signature of a received request. True if the request is the signed one. */
 export function isSigned(request: SignedRequest, secret: string): boolean {
   const authorization = request.headers['authorization'] ?? '';
   const [, credential = '', names = '', signature] =
@@ -68,7 +68,7 @@ const sha256 = (data: Buffer | string): string => createHash('sha256').update(da
 
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
-/** An API of AWS: 403 `SignatureDoesNotMatch` where the signature does not fit, else what is given. */
+/** An API of AWS: 403 `SignatureDoesNotMatch` if the signature is wrong, else the given reply. */
 export const verifying =
   (secret: string, code: number, reply = '{}'): Step =>
   async ({ request, response, body }: OriginExchange) => {

@@ -10,7 +10,7 @@ export interface OriginHandshake {
   readonly request: IncomingMessage;
   /** The bare connection. */
   readonly socket: Socket;
-  /** Bytes that came behind the request. */
+  /** Bytes after the request. */
   readonly head: Buffer;
   readonly accept: () => WebSocket;
 }
@@ -45,8 +45,8 @@ export function echo({ accept }: OriginHandshake): void {
 }
 
 /**
- * A WebSocket server on a free port, which answers ordinary requests with 426; cut when the test has finished. By TLS it
- * prefers HTTP/2, where it speaks no WebSocket.
+ * A WebSocket server on a free port, which answers ordinary requests with 426. It is closed at the end of the test. With TLS, it
+ * prefers HTTP/2, for which it supports no WebSocket.
  */
 export async function startSocketOrigin(
   onHandshake: OnHandshake = echo,

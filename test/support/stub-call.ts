@@ -128,7 +128,7 @@ export function stubUpstream(): { readonly send: Send; readonly attempts: StubAt
   return { send, attempts };
 }
 
-/** Lets everything run that only waits for promises. */
+/** Runs all code that waits only for promises. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -46,7 +46,7 @@ export async function stateOf(proxy: Breakwater): Promise<State> {
   return (await reply.json()) as State;
 }
 
-/** Resolves once the proxy's state is as `condition` wants it; it is polled, because no event announces it. */
+/** Resolves once `condition` holds for the proxy's state. It is polled, because no event announces it. */
 export async function untilState(proxy: Breakwater, condition: (state: State) => boolean): Promise<State> {
   for (;;) {
     const state = await stateOf(proxy);
@@ -55,8 +55,8 @@ export async function untilState(proxy: Breakwater, condition: (state: State) =>
 }
 
 /**
- * Starts the proxy, and fails the test if its calls leave anything behind: a call, a permit, a place in the queue,
- * kept bytes, a sleeper in backoff, a timer of the fake clock, a listener on any call's signal.
+ * Starts the proxy, and fails the test if its calls leak anything: a call, a permit, a place in the queue,
+ * buffered bytes, a call in backoff, a timer of the fake clock, a listener on a call's signal.
  */
 export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {
   const spy = vi.spyOn(Abort.prototype, 'on');
