@@ -101,7 +101,7 @@ function signatureAgeOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: 
   return ms === undefined ? undefined : signatureAgePolicies(ms, clock);
 }
 
-/** What starts a second attempt beside a first: at most one of the two. */
+/** The policy that starts a second attempt while the first one runs, if configured: a hedge, or one only for a stuck attempt. */
 function secondAttemptOf(
   route: RouteConfig,
   policyState: PolicyState,

@@ -8,9 +8,9 @@ const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
 
 /**
- * Whether an address is not unicast on the public internet, by the registries of RFC 6890: loopback, private, link-local,
- * metadata, shared, documentation, benchmarking, multicast, reserved, 6to4 and Teredo. An IPv4 address embedded in IPv6 is
- * checked as IPv4. True for text that is not an address.
+ * Whether an address is not public unicast, by the registries of RFC 6890. This includes loopback, private, link-local,
+ * metadata, shared, documentation, benchmarking, multicast and reserved addresses, 6to4 and Teredo. An IPv4 address embedded
+ * in IPv6 is checked as IPv4. True for text that is not an address.
  */
 export function isPrivateAddress(address: string): boolean {
   if (isIP(address) === 0) return true;

@@ -41,7 +41,7 @@ export function askedWaitMs(
 }
 
 /**
- * A random addition to a requested wait, uniform from 0 to 10 % of it; the upper end is at least 50 ms and at most 5 s.
+ * A random addition to a requested wait, uniform from 0 to 10 % of it. The upper end is at least 50 ms and at most 5 s.
  * Otherwise, all callers with the same Retry-After would return at the same time.
  */
 export function askedSpreadMs(waitMs: number, random: Random): number {

@@ -19,8 +19,8 @@ const STATUSES: ReadonlyMap<string, number> = new Map(
 const AFTER_LAST_REQUEST = 'HPE_CLOSED_CONNECTION';
 
 /**
- * Time to keep reading after an error reply, in milliseconds. If the connection closed at once, bytes that arrive later would
- * cause a reset, and the client would lose the part of the reply that it has not read (RFC 9112 §9.6).
+ * Time to keep reading after an error reply, in milliseconds. If the connection closed at once, later bytes would cause a
+ * reset. The client would then lose the unread part of the reply (RFC 9112 §9.6).
  */
 const LINGER_MS = 1_000;
 

@@ -26,8 +26,8 @@ type Handshake = typeof performServerHandshake;
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\n', 'latin1');
 
 /**
- * Bounds per connection. Other bounds are those of node and nghttp2: 1000 stream resets in a burst and 33 per second after
- * it, 8 CONTINUATION frames, 1000 unread acknowledgements, 10 MB of memory per session.
+ * Bounds per connection. Other bounds are those of node and nghttp2. They allow 1000 stream resets in a burst and 33 per
+ * second after it, 8 CONTINUATION frames, 1000 unread acknowledgements, and 10 MB of memory per session.
  */
 const SESSION = {
   settings: { maxConcurrentStreams: 250, maxHeaderListSize: 32 * 1024, enablePush: false },

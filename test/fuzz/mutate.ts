@@ -44,7 +44,7 @@ const TOKENS = [
 const below = (limit: number, random: Random) => Math.floor(random() * limit);
 
 const MUTATIONS: readonly ((text: string, at: number, random: Random) => string)[] = [
-  // A bit, a byte, a piece less, a piece twice, a piece elsewhere, the end cut off, a token put in, or in place of a byte.
+  // Changes a bit or byte; removes, repeats or moves a piece; truncates; inserts a token, or replaces a byte by one.
   (text, at, random) =>
     text.slice(0, at) +
     String.fromCharCode(text.charCodeAt(at) ^ (1 << below(8, random))) +

@@ -27,7 +27,7 @@ const REST_MS = 5_000;
 /** Minimum share of valid requests that the upstream answers. Otherwise, the soak would test only refusals. */
 const PASSED_SHARE = 0.75;
 
-/** A heap moves with what the compiler and the rings of recent calls happen to hold; a leak of 100 bytes per call is far more. */
+/** Allowed growth of the heap, for the compiler and the rings of recent calls. A leak of 100 bytes per call is far more. */
 const HEAP_SLACK_BYTES = 6 * 1024 * 1024;
 const EXTERNAL_SLACK_BYTES = 2 * 1024 * 1024;
 /** Memory that the allocator retains for the next peak. */
@@ -93,7 +93,7 @@ async function soak(): Promise<readonly string[]> {
   ];
 }
 
-/** A breaker that is open after the last restart closes only by calls: a probe may meet a fault of the upstream, some tens in a row do not. */
+/** Sends calls until breakers are closed, because only calls close one. A probe may meet a fault, but not some tens in a row. */
 async function recover(proxy: SoakedProxy): Promise<void> {
   const { port } = proxy;
   const headers = { connection: 'close' };

@@ -55,7 +55,7 @@ export async function untilState(proxy: Breakwater, condition: (state: State) =>
 }
 
 /**
- * Starts the proxy, and fails the test if its calls leak anything: a call, a permit, a place in the queue,
+ * Starts the proxy, and fails the test if its calls leak anything. That is a call, a permit, a place in the queue,
  * buffered bytes, a call in backoff, a timer of the fake clock, a listener on a call's signal.
  */
 export async function startTidy(yaml: string, options: BreakwaterOptions = {}): Promise<Breakwater> {

@@ -25,8 +25,8 @@ interface Stretch {
 /**
  * Selects the calls that count: all except the following.
  *
- * - Calls in the first 15 s of a systemic fault: one that affects every attempt at every endpoint, or a period in which four
- *   in five calls fail without a proxy, because the upstream is overloaded by its load or a backlog.
+ * - Calls in the first 15 s of a systemic fault. It affects every attempt at every endpoint, or four in five calls fail
+ *   without a proxy, because the upstream is overloaded by its load or a backlog.
  * - Calls in a systemic fault that comes and goes, because each time is a new fault.
  * - Calls after a systemic fault, until a probe can have been answered.
  * - Calls within 30 s after a 429 to all callers with a stated end.
@@ -62,7 +62,7 @@ function hiddenOf({ fromMs, untilMs }: Stretch, scenario: Scenario): Stretch[] {
   ];
 }
 
-/** The longest wait for a probe, for a call that can be the probe, for a failed probe, and the usual time of a good reply. */
+/** The longest time to a probe, to a call that can be one, for a failed probe, and the usual time of a good reply. */
 function probedMs(faultMs: number, scenario: Scenario): number {
   const { ratio, minMs, maxMs, jitter } = PROBE_WAIT;
   const waitMs = jitter * Math.min(maxMs, Math.max(minMs, ratio * faultMs));

@@ -8,8 +8,8 @@ export interface RequestBody {
   /** Whether the client is still sending it. */
   readonly arriving: boolean;
   /**
-   * The time from which the upstream is responsible for delays, on the scale of `now`: the last progress of the upload, or
-   * `now` while an attempt waits for bytes of the client. -Infinity without a body.
+   * The time of the last progress of the upload, on the scale of `now`, from which the upstream is responsible for delays.
+   * It is `now` while an attempt waits for bytes of the client, and -Infinity without a body.
    */
   broughtOnAt(now: number): number;
   /** Opens the body for an attempt. Throws `RequestBodyNotBuffered` or `RequestBodyBroken` if no attempt can start. */
