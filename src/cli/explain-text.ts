@@ -51,7 +51,7 @@ function silence({ attemptTimeoutMs, besideStuck, method }: Explanation): string
     '  after four times the 90th percentile of its path, and after at least 2 s, until its answer comes.\n',
     besideStuck
       ? '  A second attempt is sent beside it after at least 20 s, four times that percentile and twice the longest recent answer,\n' +
-        '  if the upstream has answered a later attempt. It costs a token of the retry budget, and the first good answer is used.\n'
+        '  if a later attempt of that path was answered. It costs a token of the retry budget, and the first good answer is used.\n'
       : `  No second attempt is sent beside a ${method} that is silent.\n`,
   ].join('');
 }

@@ -12,8 +12,16 @@ export interface Expectation {
   readonly longestMs: number;
   /** The time that the route allows for an attempt, or otherwise for the whole call. */
   readonly totalMs: number;
-  /** Learns the times to good heads. */
-  readonly usual: { begin(): boolean; record(ms: number, first: boolean): void; forget(): void };
+  readonly usual: UsualTime;
+}
+
+/** Learns the times to good heads of attempts of one kind. */
+export interface UsualTime {
+  /** The latest start of an attempt with a good answer. */
+  wellAt: number;
+  begin(): boolean;
+  record(ms: number, first: boolean): void;
+  forget(): void;
 }
 
 /** The latest answers of an upstream, for attempts that are still silent. */
@@ -70,6 +78,11 @@ export class AttemptWatch {
     return this.#pulse.wellAt > this.#startedAt;
   }
 
+  /** True if the later attempt was of the same kind. Then the path is well, and this attempt alone hangs. */
+  get overtakenByItsKind(): boolean {
+    return this.expectation.usual.wellAt > this.#startedAt;
+  }
+
   /** Calls `listener` once, if the attempt is suspected to hang. */
   onSuspected(listener: () => void): void {
     if (this.#listeners === undefined) this.#listeners = [listener];
@@ -102,6 +115,7 @@ export class AttemptWatch {
     const { usual } = this.expectation;
     if (ms !== undefined) {
       this.#pulse.wellAt = Math.max(this.#pulse.wellAt, this.#startedAt);
+      usual.wellAt = Math.max(usual.wellAt, this.#startedAt);
       usual.record(ms, this.#first);
     } else if (this.#first) usual.forget();
   }

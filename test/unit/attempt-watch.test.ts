@@ -9,7 +9,7 @@ const COLD: Expectation = {
   usualMs: undefined,
   longestMs: 0,
   totalMs: 600_000,
-  usual: { begin: () => false, record: () => {}, forget: () => {} },
+  usual: { wellAt: -Infinity, begin: () => false, record: () => {}, forget: () => {} },
 };
 const WARM: Expectation = { ...COLD, patienceMs: 3_000, usualMs: 100 };
 

@@ -267,7 +267,7 @@ function watched(clock: FakeClock, usualMs?: number) {
     usualMs,
     longestMs: 0,
     totalMs: 600_000,
-    usual: { begin: () => false, record: () => {}, forget: () => {} },
+    usual: { wellAt: -Infinity, begin: () => false, record: () => {}, forget: () => {} },
   };
   const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
   const call = stubCall();

@@ -342,7 +342,7 @@ const EXPECTATION = {
   usualMs: 100,
   longestMs: 0,
   totalMs: 600_000,
-  usual: { begin: () => false, record: () => {}, forget: () => {} },
+  usual: { wellAt: -Infinity, begin: () => false, record: () => {}, forget: () => {} },
 };
 
 function watched(clock: FakeClock, changes: Parameters<typeof stubCall>[0] = {}) {

@@ -157,7 +157,7 @@ describe('what a second attempt could harm', () => {
     const { clock, serve, attempts, start } = setUp();
     await serve(30, 50, more);
     start(more);
-    await serve(1);
+    await serve(1, 50, more);
     const before = attempts.length;
     await clock.advance(590_000);
     expect(attempts.length).toBe(before);
@@ -168,7 +168,7 @@ describe('what a second attempt could harm', () => {
     const search = { method: 'POST', safe: true };
     await serve(30, 50, search);
     start(search);
-    await serve(1);
+    await serve(1, 50, search);
     await clock.advance(20_000);
     expect(attempts.length).toBe(33);
   });
@@ -233,6 +233,16 @@ describe('what a second attempt could harm', () => {
     await serve(1);
     await clock.advance(5_000);
     expect(attempts.length).toBe(36 + 5);
+  });
+
+  test('a path that is silent to all gets none, although the upstream answers on other paths', async () => {
+    const { attempts, clock, serve, start } = setUp();
+    await serve(30);
+    await serve(30, 50, { target: '/items/1' });
+    for (let i = 0; i < 5; i++) start();
+    await serve(10, 50, { target: '/items/1' });
+    await clock.advance(300_000);
+    expect(attempts.length).toBe(75);
   });
 
   test.each([409, 403, 404, 410])(

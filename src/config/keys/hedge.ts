@@ -12,7 +12,7 @@ export const hedge = shorthand(
       ),
       after: durationOrStuck(
         'The second attempt starts after this fixed time instead. stuck: only beside a GET or HEAD that is silent for far longer than usual, ' +
-          'while later calls are answered; no effect if timeouts.attempt is set.',
+          'while later calls of its path are answered; no effect if timeouts.attempt is set.',
         MS,
       ),
       max_extra: percentage(

@@ -18,14 +18,14 @@ const NO_TIME_MS = 1;
 /** What is known of an attempt without a head. */
 export interface Silence extends Pick<Expectation, 'patienceMs' | 'longestMs'> {
   readonly silentMs: number;
-  /** The upstream has answered an attempt well that left later. */
+  /** The upstream has answered an attempt of the same kind well that left later. */
   readonly overtaken: boolean;
 }
 
 /**
  * Milliseconds until the next look at the attempt; 0: it is stuck. It is stuck if it has been silent for far longer than is
- * usual for its path, and the upstream has answered a later attempt well. So an upstream that is silent to all gets no
- * attempts on top.
+ * usual for its path, and the upstream has answered a later attempt of the same path well. So an upstream, or a path,
+ * that is silent to all gets no attempts on top.
  */
 export function lookAgainMs({ silentMs, patienceMs, longestMs, overtaken }: Silence): number {
   const leftMs = Math.max(MIN_STUCK_MS, patienceMs, LONGEST_FACTOR * longestMs) - silentMs;

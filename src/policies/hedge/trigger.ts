@@ -71,7 +71,7 @@ export class StuckTrigger implements Trigger {
 
   #look(watch: AttemptWatch): void {
     const silentMs = watch.silentMs(this.#clock.now());
-    const againMs = lookAgainMs({ silentMs, overtaken: watch.overtaken, ...watch.expectation });
+    const againMs = lookAgainMs({ silentMs, overtaken: watch.overtakenByItsKind, ...watch.expectation });
     if (againMs > 0) this.#wait(againMs, watch);
     else if (!this.#alone.startSecond(silentMs)) this.#wait(REFUSED_MS, watch);
   }

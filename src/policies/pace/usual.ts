@@ -20,6 +20,7 @@ const REFRESH = 16;
  * by time, so that an hour without traffic changes nothing.
  */
 export class Usual {
+  wellAt = Number.NEGATIVE_INFINITY;
   readonly #counts = new Uint16Array(BUCKETS);
   #total = 0;
   #stale = 0;
