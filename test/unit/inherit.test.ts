@@ -122,3 +122,54 @@ upstreams:
   );
   expect(own).toEqual([['breaker'], ['budget', 'concurrency'], [], []]);
 });
+
+test('what a check adjusts for one route, it does not adjust for the others of the upstream', () => {
+  const loaded = load(`
+upstreams:
+  api:
+    url: https://api.example.com
+    retry: { attempts: 2 }
+    hedge: { after: 1s }
+    routes:
+      - { name: quick, match: { path: /quick }, retry: { backoff: { max: 20ms } }, hedge: { percentile: 95% } }
+      - { name: keyed, match: { path: /keyed }, headers: { set: { x-api-key: k } } }
+      - { name: kept, match: { path: /kept }, durable: { attempts: 3 } }
+      - { name: plain, match: { path: /plain } }
+`);
+  const [quick, keyed, kept, plain] = ['quick', 'keyed', 'kept', 'plain'].map((route) =>
+    valuesOf(loaded, 'api', route),
+  );
+  const apart = (name: string) =>
+    [quick, keyed, kept, plain].map((values) => values?.[name]?.split(' · ')[0]);
+  expect(apart('retry.backoff.base')).toEqual(['20ms', '100ms', '100ms', '100ms']);
+  expect(apart('hedge.after')).toEqual(['off', '1s', '1s', '1s']);
+  expect(apart('durable.mode')).toEqual(['off', 'off', 'on', 'off']);
+  const counted = loaded.config.upstreams[0]?.routes.map(({ settings }) => settings.quota.credentialHeaders);
+  expect(counted?.[1]).toEqual(['x-api-key']);
+  expect(counted?.[3]).not.toContain('x-api-key');
+  expect(counted?.[3]).toEqual(counted?.[4]);
+});
+
+test('routes share the settings that they do not write, and so do upstreams', () => {
+  const { config } = load(`
+defaults: { timeouts: { total: 10s } }
+upstreams:
+  a:
+    url: https://a.example.com
+    routes: [{ match: { path: /x }, breaker: { min_requests: 7 } }]
+  b: { url: https://b.example.com }
+`);
+  const [x, rest, other] = config.upstreams.flatMap(({ routes }) => routes.map(({ settings }) => settings));
+  const shared = [
+    'retry',
+    'budget',
+    'errorRules',
+    'breaker',
+    'concurrency',
+    'cache',
+    'dedupe',
+    'quota',
+  ] as const;
+  expect(shared.filter((name) => x?.[name] !== rest?.[name])).toEqual(['breaker']);
+  expect(shared.filter((name) => other?.[name] !== rest?.[name])).toEqual([]);
+});

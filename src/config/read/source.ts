@@ -55,7 +55,8 @@ class Reader {
     this.#lookup = lookup;
     const options = { merge: true, lineCounter: this.#lines, prettyErrors: false, stringKeys: true } as const;
     this.#doc = parseDocument(text, options);
-    this.#targets = aliasTargets(this.#doc);
+    // Most files have none, and walking a long document takes long.
+    this.#targets = text.includes('&') ? aliasTargets(this.#doc) : new Map();
   }
 
   read(): Source {

@@ -39,7 +39,7 @@ export function connectionOptions(
 /** Warns only of keys of the upstream itself: inherited ones may be intended for other upstreams. */
 function warnWithoutTls({ values, origins }: Inherited<Settings>, origin: string, { report }: Rules): void {
   if (!origin.startsWith('http:')) return;
-  for (const [key, { path, layer }] of origins) {
+  for (const [key, { path, layer }] of origins.written('')) {
     if (layer.path[0] !== 'upstreams') continue;
     if (key.startsWith('tls.'))
       report.warning(path, 'has no effect, because url begins with http://; remove it');

@@ -4,7 +4,7 @@ import type { Report } from '../read/report.ts';
 import { checkFallback } from './fallback.ts';
 import type { Settings } from './context.ts';
 import { checkHedge } from './hedge.ts';
-import { type Inherited, isWritten, type Origin } from './inherit.ts';
+import { type Inherited, isWritten, type Origin, replace } from './inherit.ts';
 
 interface Pair {
   readonly low: string;
@@ -59,15 +59,16 @@ function checkBackoff(
   }
 }
 
-function checkPair({ values, origins }: Inherited<Settings>, pair: Pair, report: Report): void {
+function checkPair(inherited: Inherited<Settings>, pair: Pair, report: Report): void {
+  const { values, origins } = inherited;
   // min has no effect on a fixed limit or without a limit.
   if (pair.low.startsWith('concurrency') && values.concurrency.mode !== 'adaptive') return;
   const low = numberAt(values, pair.low);
   const high = numberAt(values, pair.high);
   const [lowOrigin, highOrigin] = [origins.get(pair.low), origins.get(pair.high)];
   if (low <= high || lowOrigin === undefined || highOrigin === undefined) return;
-  if (pair.adjusts === 'low' && !isWritten(lowOrigin)) return setAt(values, pair.low, high);
-  if (pair.adjusts === 'high' && !isWritten(highOrigin)) return setAt(values, pair.high, low);
+  if (pair.adjusts === 'low' && !isWritten(lowOrigin)) return replace(inherited, pair.low, high);
+  if (pair.adjusts === 'high' && !isWritten(highOrigin)) return replace(inherited, pair.high, low);
   const { path, message } = contradiction(pair, { low, high, lowOrigin, highOrigin });
   report.problem(path, message);
 }
@@ -138,12 +139,9 @@ function checkSwitchedOff({ values, origins }: Inherited<Settings>, report: Repo
   for (const [section, key, off, name] of SWITCHES) {
     const switched = origins.get(key);
     if (switched === undefined || valueAt(values, key) !== off) continue;
-    const useless = [...origins].find(
-      ([path, origin]) =>
-        path.startsWith(`${section}.`) &&
-        origin.depth > switched.depth &&
-        origin.layer.describe === undefined,
-    );
+    const useless = origins
+      .written(`${section}.`)
+      .find(([, origin]) => origin.depth > switched.depth && origin.layer.describe === undefined);
     if (useless === undefined) continue;
     report.warning(
       useless[1].path,
@@ -161,9 +159,3 @@ function valueAt(values: object, path: string): unknown {
 /** A value that is off is no bound. */
 const numberAt = (values: object, path: string): number =>
   (valueAt(values, path) as number | null) ?? Infinity;
-
-function setAt(values: object, path: string, value: number): void {
-  const keys: Path = path.split('.');
-  const parent = valueAt(values, keys.slice(0, -1).join('.')) as Record<string, unknown>;
-  parent[String(keys.at(-1))] = value;
-}

@@ -9,7 +9,7 @@ import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
 import { callbackOptions } from './callbacks.ts';
 import type { Settings } from './context.ts';
-import type { Complete, Inherited } from './inherit.ts';
+import { type Complete, type Inherited, replace } from './inherit.ts';
 import { backoffOptions } from './settings.ts';
 import type { Polling } from './until.ts';
 
@@ -80,12 +80,9 @@ export function decideDurable(route: Inherited<Settings>): boolean {
   const { values, origins } = route;
   if (values.durable.mode === 'on') return true;
   const mode = origins.get('durable.mode');
-  const written = [...origins].find(
-    ([key, { depth, layer }]) =>
-      key.startsWith('durable.') && layer.name !== undefined && depth > (mode?.depth ?? 0),
-  );
+  const written = origins.written('durable.').find(([, { depth }]) => depth > (mode?.depth ?? 0));
   if (written === undefined) return false;
-  values.durable.mode = 'on';
+  replace(route, 'durable.mode', 'on');
   origins.set('durable.mode', written[1]);
   return true;
 }

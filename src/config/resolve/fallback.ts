@@ -5,9 +5,7 @@ import { didYouMean } from '../fields/did-you-mean.ts';
 import { checkHeaderName } from '../fields/words.ts';
 import type { Report } from '../read/report.ts';
 import type { Origins, Settings } from './context.ts';
-import type { Inherited } from './inherit.ts';
-
-type Written = Settings['fallback'];
+import { type Inherited, replace } from './inherit.ts';
 
 /** Options of the fallback policy; undefined: no fallback. */
 export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions | undefined {
@@ -45,22 +43,23 @@ function pairs(headers: Readonly<Record<string, string | undefined>> = {}): [str
 }
 
 /** Of upstream and reply, the one in the inner layer wins. Both in one layer are a problem. */
-export function checkFallback({ values, origins }: Inherited<Settings>, report: Report): void {
-  const { fallback } = values as { fallback: { -readonly [K in keyof Written]: Written[K] } };
+export function checkFallback(inherited: Inherited<Settings>, report: Report): void {
+  const { values, origins } = inherited;
+  const { fallback } = values;
   checkNames(origins, report);
   const [upstream, status] = [origins.get('fallback.upstream'), origins.get('fallback.reply.status')];
   if (fallback.upstream === 'off' || fallback.reply.status === null || !upstream || !status) return;
   if (upstream.depth === status.depth) {
     report.problem(upstream.path, 'cannot be combined with reply; remove one', 'key');
   } else if (upstream.depth > status.depth) {
-    fallback.reply = { ...fallback.reply, status: null };
+    replace(inherited, 'fallback.reply.status', null);
   } else {
-    fallback.upstream = 'off';
+    replace(inherited, 'fallback.upstream', 'off');
   }
 }
 
 function checkNames(origins: Inherited<Settings>['origins'], report: Report): void {
-  for (const [key, { path }] of origins) {
+  for (const [key, { path }] of origins.written('fallback.')) {
     const [, name] = /^fallback\.(?:headers\.set|reply\.headers)\.(.*)$/.exec(key) ?? [];
     const problem = name === undefined ? undefined : checkHeaderName(name);
     if (problem !== undefined) report.problem(path, problem, 'key');

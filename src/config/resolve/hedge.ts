@@ -1,7 +1,7 @@
 import type { HedgeOptions } from '../../policies/hedge/options.ts';
 import type { Report } from '../read/report.ts';
 import type { Settings } from './context.ts';
-import { type Inherited, isWritten, type Origin } from './inherit.ts';
+import { type Inherited, isWritten, type Origin, replace } from './inherit.ts';
 
 /** Options of the hedging policy; `stuck`: a second attempt only beside one that is stuck; undefined: off. */
 export function hedgeOptions({
@@ -14,20 +14,19 @@ export function hedgeOptions({
   return after === 'stuck' && timeouts.attempt === null ? 'stuck' : undefined;
 }
 
-type Written = { -readonly [K in keyof Settings['hedge']]: Settings['hedge'][K] | null };
-
 /** Of percentile and after, the one in the inner layer wins. Both in one layer are a problem. */
 export function checkHedge(inherited: Inherited<Settings>, report: Report): void {
   const { values, origins } = inherited;
-  const hedge: Written = values.hedge;
+  const { hedge } = values;
   const [percentile, after] = [origins.get('hedge.percentile'), origins.get('hedge.after')];
   if (percentile === undefined || after === undefined) return;
   if (hedge.percentile !== null && hedge.after !== null) {
     if (percentile.depth === after.depth)
       return report.problem(after.path, 'cannot be combined with percentile; remove one', 'key');
-    hedge[percentile.depth < after.depth ? 'percentile' : 'after'] = null;
+    replace(inherited, percentile.depth < after.depth ? 'hedge.percentile' : 'hedge.after', null);
   }
-  checkEffect(values, hedge.after === null ? percentile : after, report);
+  const decided = inherited.values;
+  checkEffect(decided, decided.hedge.after === null ? percentile : after, report);
 }
 
 /** Warns of a second attempt that is written and can never be sent. */

@@ -3,7 +3,7 @@ import type { HeaderRules } from '../../http/headers.ts';
 import type { ClientAccessRules } from '../../server/client-access.ts';
 import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
 import type { Settings } from './context.ts';
-import type { Inherited } from './inherit.ts';
+import { type Inherited, replace } from './inherit.ts';
 
 /** Names that identify callers of a route. Those in `quota.credential_headers` count as secrets, unless they are known as accounts. */
 export function identityOptions({ identity, quota }: Settings): IdentityOptions {
@@ -19,14 +19,15 @@ export function identityOptions({ identity, quota }: Settings): IdentityOptions 
  * If a route injects a credential, the upstream counts calls by that one. A credential that the client invented must not
  * give it a new quota. So only injected fields count, unless the file names others.
  */
-export function countInjected({ values, origins }: Inherited<Settings>, { set }: HeaderRules): void {
+export function countInjected(inherited: Inherited<Settings>, { set }: HeaderRules): void {
+  const { values, origins } = inherited;
   const layer = origins.get('quota.credential_headers')?.layer;
   const isWritten = layer?.name !== undefined && layer.describe === undefined;
   const injected = injectedSecrets({ set }, new CredentialNames(identityOptions(values)));
   if (isWritten || injected.length === 0) return;
   const names = lowerCase(set.map(([name]) => name));
   const counted = lowerCase(values.quota.credential_headers).filter((name) => names.includes(name));
-  values.quota.credential_headers = [...new Set([...counted, ...injected])];
+  replace(inherited, 'quota.credential_headers', [...new Set([...counted, ...injected])]);
 }
 
 /** Lower-case names of the credentials that header rules add to each call. */

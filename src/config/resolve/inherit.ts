@@ -26,38 +26,100 @@ export interface Origin {
 export const isWritten = ({ layer }: Origin): boolean => layer.name !== undefined;
 
 export interface Inherited<T> {
-  readonly values: T;
+  /** Sections that a layer does not touch are those of the layers below it, so none is changed in place: see `replace`. */
+  values: T;
   /** By the dotted path of each single value: `retry.backoff.base`. */
-  readonly origins: Map<string, Origin>;
+  readonly origins: LayeredOrigins;
+}
+
+/** Origins of values, layer upon layer. */
+export class LayeredOrigins {
+  readonly #below: LayeredOrigins | undefined;
+  readonly #own = new Map<string, Origin>();
+
+  constructor(below?: LayeredOrigins) {
+    this.#below = below;
+  }
+
+  get(key: string): Origin | undefined {
+    return this.#own.get(key) ?? this.#below?.get(key);
+  }
+
+  set(key: string, origin: Origin): void {
+    this.#own.set(key, origin);
+  }
+
+  /** Those below `prefix` that are not built in. */
+  written(prefix: string): [string, Origin][] {
+    const found = new Map<string, Origin>();
+    this.#collect(prefix, found);
+    return [...found];
+  }
+
+  #collect(prefix: string, found: Map<string, Origin>): void {
+    if (this.#below !== undefined) this.#below.#collect(prefix, found);
+    for (const [key, origin] of this.#own)
+      if (isWritten(origin) && key.startsWith(prefix)) found.set(key, origin);
+  }
 }
 
 /** A schema's type in which every key has a value. */
 export type Complete<T> = T extends readonly unknown[]
   ? T
   : T extends object
-    ? { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
+    ? { readonly [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
     : T;
 
-/** Merges layers section by section. The last layer that sets a value wins; the first must be complete. Lists are not merged. */
+interface Merged extends Inherited<object> {
+  /** Results with one more layer. */
+  readonly further: WeakMap<Layer, Merged>;
+}
+
+/** The result for a first layer, and from there for each list of layers that others continue. */
+const MERGED: Merged['further'] = new WeakMap();
+
+/**
+ * Merges layers section by section. The last layer that sets a value wins; the first must be complete. Lists are not merged. Results
+ * for the same first layers share what the last layer leaves alone.
+ */
 export function inherit<T>(layers: readonly Layer[]): Inherited<Complete<T>> {
-  const values = {};
-  const origins = new Map<string, Origin>();
-  layers.forEach((layer, depth) => {
-    const visit = (from: object, into: Record<string, unknown>, keys: readonly string[]): void => {
-      for (const [key, value] of Object.entries(from)) {
-        if (value === undefined) continue;
-        const path = [...keys, key];
-        if (isSection(value)) {
-          visit(value, (into[key] ??= {}) as Record<string, unknown>, path);
-        } else {
-          into[key] = value;
-          origins.set(path.join('.'), { layer, path: [...layer.path, ...path], depth });
-        }
-      }
-    };
-    visit(layer.values, values, []);
+  let below: Merged | undefined;
+  layers.slice(0, -1).forEach((layer, depth) => {
+    const known = (below?.further ?? MERGED).get(layer);
+    const merged = known ?? withLayer(below, layer, depth);
+    if (known === undefined) (below?.further ?? MERGED).set(layer, merged);
+    below = merged;
   });
+  const { values, origins } = withLayer(below, layers.at(-1) as Layer, layers.length - 1);
   return { values: values as Complete<T>, origins };
+}
+
+function withLayer(below: Merged | undefined, layer: Layer, depth: number): Merged {
+  const origins = new LayeredOrigins(below?.origins);
+  const merge = (from: object, outer: unknown, keys: readonly string[]): object => {
+    const into: Record<string, unknown> = isSection(outer) ? { ...outer } : {};
+    for (const [key, value] of Object.entries(from)) {
+      if (value === undefined) continue;
+      const path = [...keys, key];
+      if (isSection(value)) {
+        into[key] = merge(value, into[key], path);
+      } else {
+        into[key] = value;
+        origins.set(path.join('.'), { layer, path: [...layer.path, ...path], depth });
+      }
+    }
+    return into;
+  };
+  return { values: merge(layer.values, below?.values, []), origins, further: new WeakMap() };
+}
+
+/** Replaces one value in a copy of its sections. */
+export function replace(inherited: Inherited<unknown>, path: string, value: unknown): void {
+  const copied = (at: unknown, [key, ...rest]: readonly string[]): unknown =>
+    key === undefined
+      ? value
+      : { ...(at as object), [key]: copied((at as Record<string, unknown>)[key], rest) };
+  inherited.values = copied(inherited.values, path.split('.'));
 }
 
 const isSection = (value: unknown): value is object =>

@@ -1,8 +1,12 @@
 import { GENERIC_FORMATS } from '../../http/rate-limit.ts';
 import { statusSet } from '../../http/status.ts';
 import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
+import type { ConcurrencyOptions } from '../../policies/concurrency/options.ts';
+import type { DedupeOptions } from '../../policies/dedupe/options.ts';
+import type { ErrorRuleOptions } from '../../policies/error-rules/options.ts';
 import type { QuotaOptions } from '../../policies/quota/options.ts';
-import type { BackoffOptions, RetryOptions } from '../../policies/retry/options.ts';
+import type { CacheOptions } from '../../policies/response-cache/options.ts';
+import type { BackoffOptions, BudgetOptions, RetryOptions } from '../../policies/retry/options.ts';
 import type { OverrideLimits } from '../../proxy/overrides.ts';
 import type { RouteSettings } from '../config.ts';
 import { quotaFormats } from '../keys/quota-formats.ts';
@@ -11,6 +15,18 @@ import { fallbackOptions } from './fallback.ts';
 import type { Settings } from './context.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
+
+/**
+ * Makes the options of a section once, however many routes have that section: they share it unless they write in it. Equal options
+ * of thousands of routes would cost memory, and time wherever they are compared.
+ */
+function once<S extends object, O>(make: (section: S) => O): (section: S) => O {
+  const made = new WeakMap<S, O>();
+  return (section) => {
+    if (!made.has(section)) made.set(section, make(section));
+    return made.get(section) as O;
+  };
+}
 
 /** The settings of a route as options of the policies. */
 export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {
@@ -21,32 +37,13 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     totalTimeoutMs: timeouts.total,
     maxReplayBytes: request.max_replay,
     retry: retryOptions(retry),
-    errorRules: errorRuleOptions(errors),
+    errorRules: errorRulesOf(errors),
     resumeAttempts: resume.attempts,
-    budget: { cap: retry.budget.cap, ratio: retry.budget.ratio, refillPerSecond: retry.budget.refill },
+    budget: budgetOptions(retry.budget),
     breaker: breakerOptions(breaker),
-    cache: {
-      ttlMs: cache.ttl ?? undefined,
-      override: cache.override,
-      staleWhileRevalidateMs: cache.stale_while_revalidate,
-      staleIfErrorMs: cache.stale_if_error,
-      vary: cache.vary.map((name) => name.toLowerCase()),
-      maxReplyBytes: cache.max_reply,
-      memoryBytes: cache.memory,
-    },
-    dedupe: {
-      windowMs: dedupe.window ?? undefined,
-      maxReplyBytes: dedupe.max_reply,
-      memoryBytes: dedupe.memory,
-    },
-    concurrency: {
-      mode: concurrency.mode,
-      min: concurrency.min,
-      max: concurrency.max ?? Infinity,
-      queue: concurrency.queue,
-      waitMs: concurrency.wait,
-      latencyCeilingMs: concurrency.latency_ceiling ?? undefined,
-    },
+    cache: cacheOptions(cache),
+    dedupe: dedupeOptions(dedupe),
+    concurrency: concurrencyOptions(concurrency),
     fallback: fallbackOptions(settings),
     hedge: hedgeOptions(settings),
     overrides: overrideLimits(settings.overrides),
@@ -56,25 +53,63 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
   };
 }
 
-function quotaOptions({
-  cost,
-  wait,
-  credential_headers: credentialHeaders,
-  ...rest
-}: Settings['quota']): QuotaOptions {
-  const name = (text: string) => (text === 'off' ? undefined : text);
-  return {
-    mode: rest.mode,
-    windows: rest.windows,
-    cost: { fixed: cost.fixed, header: name(cost.header)?.toLowerCase(), pointer: name(cost.body) },
-    scope: rest.scope,
-    learn: rest.learn,
-    formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,
-    credentialHeaders: credentialHeaders.map((header) => header.toLowerCase()),
-    queue: rest.queue,
-    waitMs: wait ?? Infinity,
-  };
-}
+const errorRulesOf = once((errors: Settings['errors']): ErrorRuleOptions => errorRuleOptions(errors));
+
+const budgetOptions = once(
+  ({ cap, ratio, refill }: Settings['retry']['budget']): BudgetOptions => ({
+    cap,
+    ratio,
+    refillPerSecond: refill,
+  }),
+);
+
+const cacheOptions = once(
+  (cache: Settings['cache']): CacheOptions => ({
+    ttlMs: cache.ttl ?? undefined,
+    override: cache.override,
+    staleWhileRevalidateMs: cache.stale_while_revalidate,
+    staleIfErrorMs: cache.stale_if_error,
+    vary: cache.vary.map((name) => name.toLowerCase()),
+    maxReplyBytes: cache.max_reply,
+    memoryBytes: cache.memory,
+  }),
+);
+
+const dedupeOptions = once(
+  (dedupe: Settings['dedupe']): DedupeOptions => ({
+    windowMs: dedupe.window ?? undefined,
+    maxReplyBytes: dedupe.max_reply,
+    memoryBytes: dedupe.memory,
+  }),
+);
+
+const concurrencyOptions = once(
+  (concurrency: Settings['concurrency']): ConcurrencyOptions => ({
+    mode: concurrency.mode,
+    min: concurrency.min,
+    max: concurrency.max ?? Infinity,
+    queue: concurrency.queue,
+    waitMs: concurrency.wait,
+    latencyCeilingMs: concurrency.latency_ceiling ?? undefined,
+  }),
+);
+
+const quotaOptions = once(
+  ({ cost, wait, credential_headers: credentialHeaders, ...rest }: Settings['quota']): QuotaOptions => {
+    const name = (text: string) => (text === 'off' ? undefined : text);
+    return {
+      mode: rest.mode,
+      windows: rest.windows,
+      cost: { fixed: cost.fixed, header: name(cost.header)?.toLowerCase(), pointer: name(cost.body) },
+      scope: rest.scope,
+      learn: rest.learn,
+      formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,
+      credentialHeaders: credentialHeaders.map((header) => header.toLowerCase()),
+      queue: rest.queue,
+      waitMs: wait ?? Infinity,
+    };
+  },
+);
 
 function overrideLimits(overrides: Settings['overrides']): OverrideLimits | undefined {
   const { attempts, timeout, retry_on: retryOn, idempotent, wait } = overrides;
@@ -82,7 +117,7 @@ function overrideLimits(overrides: Settings['overrides']): OverrideLimits | unde
   return { attempts: attempts ?? undefined, timeoutMs: timeout ?? undefined, retryOn, idempotent, wait };
 }
 
-function retryOptions(retry: Settings['retry']): RetryOptions {
+const retryOptions = once((retry: Settings['retry']): RetryOptions => {
   return {
     attempts: retry.attempts,
     statuses: statusSet(retry.statuses),
@@ -96,7 +131,7 @@ function retryOptions(retry: Settings['retry']): RetryOptions {
     retryAfterMaxMs: retry.retry_after.max,
     vetoHeaders: retry.veto_headers.map((name) => name.toLowerCase()),
   };
-}
+});
 
 /** Options of a backoff, of retries and of durable requests. */
 export function backoffOptions(backoff: Settings['retry']['backoff']): BackoffOptions {
@@ -111,7 +146,7 @@ export function backoffOptions(backoff: Settings['retry']['backoff']): BackoffOp
   };
 }
 
-function breakerOptions(breaker: Settings['breaker']): BreakerOptions {
+const breakerOptions = once((breaker: Settings['breaker']): BreakerOptions => {
   const { slow, wait } = breaker;
   return {
     mode: breaker.mode,
@@ -126,4 +161,4 @@ function breakerOptions(breaker: Settings['breaker']): BreakerOptions {
     minWaitMs: wait.min,
     maxWaitMs: wait.max,
   };
-}
+});

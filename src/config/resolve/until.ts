@@ -118,8 +118,8 @@ function delayOf(
 
 /** The origin of the innermost value below `prefix`. */
 function deepest({ origins }: Inherited<Settings>, prefix: string): Origin | undefined {
-  return [...origins]
-    .filter(([key, { layer }]) => key.startsWith(prefix) && layer.name !== undefined)
+  return origins
+    .written(prefix)
     .map(([, origin]) => origin)
     .sort((a, b) => b.depth - a.depth)[0];
 }
