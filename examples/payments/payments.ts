@@ -71,13 +71,13 @@ export async function runPayments({ payments, seed, speed, say }: Options): Prom
   }
 }
 
-interface Parties {
+interface PaymentDeps {
   readonly client: Client;
   readonly receiver: Receiver;
   readonly say: (line: string) => void;
 }
 
-async function pay(payment: Payment, { client, receiver, say: tell }: Parties): Promise<Paid> {
+async function pay(payment: Payment, { client, receiver, say: tell }: PaymentDeps): Promise<Paid> {
   const { order } = payment;
   const say = (line: string) => tell(`${order}: ${line}`);
   const { id, location } = await client.submit(payment);
