@@ -133,7 +133,7 @@ test('only one file calls what throws on a closed stream of HTTP/2', () => {
 test.each([
   ['signatureExpiresAt', 'signature-age'],
   ['reservation', 'quota'],
-  ['watch', 'pace'],
+  ['watch', 'silence'],
 ])('an attempt’s %s is set by %s alone', (field, policy) => {
   const sets = new RegExp(String.raw`\battempt\.${field} = `);
   const setters = files.filter((file) => sets.test(readFileSync(file, 'utf8')));

@@ -8,7 +8,7 @@ import { errorRules } from '../policies/error-rules/error-rules.ts';
 import type { SecondDeps } from '../policies/hedge/deps.ts';
 import { besideStuck, hedge } from '../policies/hedge/hedge.ts';
 import type { Policies } from '../policies/order.ts';
-import { pacePolicies } from '../policies/pace/policy.ts';
+import { pacePolicies } from '../policies/silence/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';
 import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';

@@ -1,5 +1,5 @@
 import { compose, type Policy, type Send } from '../proxy/pipeline.ts';
-import type { PacePolicies } from './pace/policy.ts';
+import type { PacePolicies } from './silence/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
 import type { SignatureAgePolicies } from './signature-age/signature-age.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { HedgeAllowance } from '../../src/policies/hedge/allowance.ts';
+import { HedgeAllowance } from '../../src/policies/hedge/hedge-share.ts';
 import { Latency } from '../../src/policies/hedge/latency.ts';
 
 const step = fc.constantFrom('attempt', 'attempt', 'attempt', 'take', 'unused');

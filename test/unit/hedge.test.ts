@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import { HedgeAllowance } from '../../src/policies/hedge/allowance.ts';
+import { HedgeAllowance } from '../../src/policies/hedge/hedge-share.ts';
 import { hedge } from '../../src/policies/hedge/hedge.ts';
 import { Latency } from '../../src/policies/hedge/latency.ts';
 import type { Attempt, AttemptStart } from '../../src/proxy/attempt.ts';

@@ -2,7 +2,7 @@ import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { HedgeAllowance } from './allowance.ts';
+import type { HedgeAllowance } from './hedge-share.ts';
 import type { Latency } from './latency.ts';
 
 /** What a second attempt is paid from, and what must be well for it. */

@@ -1,7 +1,7 @@
 import { timingShape } from '../../http/path-shape.ts';
 import type { Expectation, Pulse } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
-import { Usual } from './usual.ts';
+import { Usual } from './usual-time.ts';
 
 /** No attempt is suspected earlier: a healthy API pauses for a second or two now and then. */
 const MIN_PATIENCE_MS = 2_000;

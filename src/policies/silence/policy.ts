@@ -2,7 +2,7 @@ import type { Reply } from '../../http/reply.ts';
 import { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { expectationOf, type Pace } from './pace.ts';
+import { expectationOf, type Pace } from './usual-times.ts';
 
 /** The two ends of a watch: it is known to all who judge an attempt, and it runs once the attempt leaves. */
 export interface PacePolicies {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { expectationOf, Pace } from '../../src/policies/pace/pace.ts';
-import { pacePolicies } from '../../src/policies/pace/policy.ts';
-import { Usual } from '../../src/policies/pace/usual.ts';
+import { expectationOf, Pace } from '../../src/policies/silence/usual-times.ts';
+import { pacePolicies } from '../../src/policies/silence/policy.ts';
+import { Usual } from '../../src/policies/silence/usual-time.ts';
 import { compose } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
