@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** Folders and files that have not been rewritten yet. This list only gets shorter; the goal is an empty list. */
-const NOT_YET = ['src/policies', 'src/telemetry'];
+const NOT_YET = ['src/telemetry'];
 
 const CHECKED = [
   '.ci',

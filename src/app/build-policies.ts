@@ -6,9 +6,9 @@ import { concurrencyLimit } from '../policies/concurrency/policy.ts';
 import { dedupe } from '../policies/dedupe/policy.ts';
 import { errorRules } from '../policies/error-rules/error-rules.ts';
 import type { SecondDeps } from '../policies/hedge/deps.ts';
-import { besideStuck, hedge } from '../policies/hedge/hedge.ts';
+import { hedgeStuck, hedge } from '../policies/hedge/hedge.ts';
 import type { Policies } from '../policies/order.ts';
-import { pacePolicies } from '../policies/silence/policy.ts';
+import { silencePolicies } from '../policies/silence/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';
 import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
@@ -69,7 +69,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
     ...secondAttemptOf(route, policyState, deps),
     quota: quota && quotaPolicies(quota, clock),
     signatureAge: signatureAgeOf(settings, clock),
-    pace: pacePolicies(policyState.pace(name), { ...settings, clock }),
+    silence: silencePolicies(policyState.usualTimes(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
     concurrency:
       settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
@@ -106,7 +106,7 @@ function secondAttemptOf(
   route: RouteConfig,
   policyState: PolicyState,
   { clock, memory }: PolicyDeps,
-): Pick<Policies, 'hedge' | 'besideStuck'> {
+): Pick<Policies, 'hedge' | 'hedgeStuck'> {
   const { name, settings } = route;
   if (settings.hedge === undefined) return {};
   const budget = policyState.budget(route);
@@ -123,6 +123,6 @@ function secondAttemptOf(
     quotaHasRoom: (call) => quota?.hasRoom(call) ?? true,
     failing: settings.retry.statuses,
   };
-  if (settings.hedge === 'stuck') return { besideStuck: besideStuck(deps) };
+  if (settings.hedge === 'stuck') return { hedgeStuck: hedgeStuck(deps) };
   return { hedge: hedge(settings.hedge, { ...deps, ...policyState.hedging(name, settings.hedge) }) };
 }

@@ -6,10 +6,10 @@ import { ConcurrencyLimit } from '../policies/concurrency/limit.ts';
 import { type PermitQueue, permitQueue } from '../policies/concurrency/permits.ts';
 import type { DedupeState } from '../policies/dedupe/policy.ts';
 import { DedupeStore } from '../policies/dedupe/store.ts';
-import { HedgeAllowance } from '../policies/hedge/hedge-share.ts';
+import { HedgeShare } from '../policies/hedge/hedge-share.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
-import { Pace } from '../policies/silence/usual-times.ts';
+import { UsualTimes } from '../policies/silence/usual-times.ts';
 import { type CooldownStart, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
@@ -44,7 +44,7 @@ export interface Limiter {
 
 /** Statistics on which hedges of a route are based. */
 export interface Hedging {
-  readonly allowance: HedgeAllowance;
+  readonly share: HedgeShare;
   readonly latency: Latency | undefined;
 }
 
@@ -138,19 +138,19 @@ export class PolicyState {
   hedging(route: string, options: HedgeOptions): Hedging {
     const { after, maxExtra } = options;
     return this.#deps.state.retain(`${this.#upstream}/${route} hedge`, options, () => ({
-      allowance: new HedgeAllowance(maxExtra),
+      share: new HedgeShare(maxExtra),
       latency: 'percentile' in after ? new Latency(after.percentile) : undefined,
     }));
   }
 
-  /** Usual times of a route. */
-  pace(route: string): Pace {
+  /** UsualTime times of a route. */
+  usualTimes(route: string): UsualTimes {
     const { state } = this.#deps;
     const pulse = state.retain(`${this.#upstream} pulse`, undefined, () => ({
       answeredAt: -Infinity,
       wellAt: -Infinity,
     }));
-    return state.retain(`${this.#upstream}/${route} pace`, undefined, () => new Pace(pulse));
+    return state.retain(`${this.#upstream}/${route} usual times`, undefined, () => new UsualTimes(pulse));
   }
 
   limiter({ name, own, settings: { concurrency: options } }: RouteConfig): Limiter {

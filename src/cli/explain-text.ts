@@ -43,16 +43,16 @@ function retries({ method, retried, schedule }: Explanation): string {
 }
 
 /** The rule that applies if timeouts.attempt is not written: no key shows it. */
-function silence({ attemptTimeoutMs, besideStuck, method }: Explanation): string {
+function silence({ attemptTimeoutMs, hedgeStuck, method }: Explanation): string {
   if (attemptTimeoutMs !== undefined) return '';
   return [
     '\nWhen an attempt is silent\n',
     '  Attempts have no timeout, because timeouts.attempt is not written. An attempt without an answer counts as a failure\n',
     '  after four times the 90th percentile of its path, and after at least 2 s, until its answer comes.\n',
-    besideStuck
-      ? '  A second attempt is sent beside it after at least 20 s, four times that percentile and twice the longest recent answer,\n' +
+    hedgeStuck
+      ? '  A parallel second attempt is sent after at least 20 s, four times that percentile and twice the longest recent answer,\n' +
         '  if a later attempt of that path was answered. It costs a token of the retry budget, and the first good answer is used.\n'
-      : `  No second attempt is sent beside a ${method} that is silent.\n`,
+      : `  No second attempt is sent for a ${method} that is silent.\n`,
   ].join('');
 }
 

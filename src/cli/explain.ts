@@ -103,7 +103,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
     attemptTimeoutMs: route.settings.attemptTimeoutMs,
-    besideStuck: isSentBesideStuck(method, route),
+    hedgeStuck: isSentBesideStuck(method, route),
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
     strangers: strangers(loaded, upstream, route),

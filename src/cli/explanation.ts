@@ -22,8 +22,8 @@ export interface Explanation {
   readonly totalTimeoutMs: number;
   /** Undefined: not written. */
   readonly attemptTimeoutMs: number | undefined;
-  /** A second attempt may be sent beside one that is stuck. */
-  readonly besideStuck: boolean;
+  /** A second attempt may be sent in parallel with a stuck one. */
+  readonly hedgeStuck: boolean;
   readonly retryAfterMaxMs: number;
   /** How often the rest of a broken body is requested. */
   readonly resumes: number;

@@ -122,7 +122,7 @@ export interface RouteSettings {
   readonly breaker: BreakerOptions;
   readonly concurrency: ConcurrencyOptions;
   /** Undefined: no hedging. */
-  /** `stuck`: a second attempt is sent only beside one that is stuck. */
+  /** `stuck`: a second attempt is sent only for a stuck one. */
   readonly hedge: HedgeOptions | 'stuck' | undefined;
   /** Undefined: no fallback. */
   readonly fallback: FallbackOptions | undefined;

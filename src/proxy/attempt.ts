@@ -41,7 +41,7 @@ export class Attempt {
   signatureExpiresAt = Number.POSITIVE_INFINITY;
   /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
   reservation: { start(): boolean } | undefined = undefined;
-  /** Detects that the upstream is silent for too long. Set by `pace`. */
+  /** Detects that the upstream is silent for too long. Set by `silence`. */
   watch: AttemptWatch | undefined = undefined;
 
   constructor(start: AttemptStart) {

@@ -5,7 +5,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { type OriginExchange, type Step, startOrigin } from '../support/origin.ts';
 import { startTidy } from '../support/tidy.ts';
 
-/* A second attempt beside one that is stuck, as it works without configuration. */
+/* A second attempt in parallel with a stuck one, as it works without configuration. */
 
 /** Answers at once; while `hold` is set, it holds the next request for the test to answer. */
 function oneHangs() {

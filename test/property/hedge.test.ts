@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { HedgeAllowance } from '../../src/policies/hedge/hedge-share.ts';
+import { HedgeShare } from '../../src/policies/hedge/hedge-share.ts';
 import { Latency } from '../../src/policies/hedge/latency.ts';
 
 const step = fc.constantFrom('attempt', 'attempt', 'attempt', 'take', 'unused');
@@ -8,18 +8,18 @@ const share = fc.integer({ min: 1, max: 1_000 }).map((permille) => permille / 1_
 
 test('hedges are never more than their share of the attempts so far', () => {
   const holds = (ratio: number, steps: readonly string[]): boolean => {
-    const allowance = new HedgeAllowance(ratio);
+    const share = new HedgeShare(ratio);
     const permille = Math.round(ratio * 1_000);
     let spare = 0;
     for (const one of steps) {
       // In thousandths of a hedge: what the share has brought less what was sent.
       if (one === 'attempt') {
-        allowance.attempted();
+        share.attempted();
         spare += permille;
-      } else if (one === 'take' && allowance.take()) {
+      } else if (one === 'take' && share.take()) {
         spare -= 1_000;
-      } else if (one === 'unused' && allowance.take()) {
-        allowance.giveBack();
+      } else if (one === 'unused' && share.take()) {
+        share.refund();
       }
       if (spare < 0) return false;
     }
@@ -32,14 +32,14 @@ test('hedges are never more than their share of the attempts so far', () => {
 });
 
 test('shares are exact: fifty attempts at 2 % buy one hedge, and a thousand 10 at once at most', () => {
-  const allowance = new HedgeAllowance(0.02);
-  for (let i = 0; i < 49; i++) allowance.attempted();
-  expect(allowance.take()).toBe(false);
-  allowance.attempted();
-  expect([allowance.take(), allowance.take()]).toEqual([true, false]);
-  for (let i = 0; i < 1_000_000; i++) allowance.attempted();
+  const share = new HedgeShare(0.02);
+  for (let i = 0; i < 49; i++) share.attempted();
+  expect(share.take()).toBe(false);
+  share.attempted();
+  expect([share.take(), share.take()]).toEqual([true, false]);
+  for (let i = 0; i < 1_000_000; i++) share.attempted();
   let taken = 0;
-  while (allowance.take()) taken++;
+  while (share.take()) taken++;
   expect(taken).toBe(10);
 });
 

@@ -303,7 +303,7 @@ test('the fallback of the inner layer wins, and a route can turn it off', () => 
   ]);
 });
 
-test('a second attempt beside a stuck one is built in; a written hedge or attempt timeout takes its place', () => {
+test('a second attempt in parallel with a stuck one is built in; a written hedge or attempt timeout takes its place', () => {
   const text = upstream(
     'routes:',
     '  - { match: { path: /off }, hedge: off }',

@@ -434,8 +434,8 @@ test('explains silent attempts only if no attempt timeout is written', async () 
   );
   const second = async (method: string, yaml = plain) =>
     sectionOf((await run(explain, [method, '/pay/a'], yaml)).out, heading).join(' ');
-  expect(await second('GET')).toContain('A second attempt is sent beside it after at least 20 s');
-  expect(await second('PUT')).toContain('No second attempt is sent beside a PUT');
+  expect(await second('GET')).toContain('A parallel second attempt is sent after at least 20 s');
+  expect(await second('PUT')).toContain('No second attempt is sent for a PUT');
   for (const off of ['hedge: off', 'hedge: { percentile: 95% }', 'retry: off'])
     expect(await second('GET', `defaults: { ${off} }\n${plain}`)).toContain('No second attempt');
   const written = `defaults: { timeouts: { attempt: 2s } }\n${plain}`;

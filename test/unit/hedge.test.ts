@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import { HedgeAllowance } from '../../src/policies/hedge/hedge-share.ts';
+import { HedgeShare } from '../../src/policies/hedge/hedge-share.ts';
 import { hedge } from '../../src/policies/hedge/hedge.ts';
 import { Latency } from '../../src/policies/hedge/latency.ts';
 import type { Attempt, AttemptStart } from '../../src/proxy/attempt.ts';
@@ -24,10 +24,10 @@ interface Setting {
 }
 
 /** The policy over an upstream that a test answers by hand. */
-function setUp({ share = 1, latency }: Setting = {}) {
+function setUp({ share: maxShare = 1, latency }: Setting = {}) {
   const clock = new FakeClock();
   const upstream = stubUpstream();
-  const allowance = new HedgeAllowance(share);
+  const share = new HedgeShare(maxShare);
   let tokens = 10;
   const budget = {
     withdraw: () => tokens > 0 && tokens-- > 0,
@@ -40,11 +40,11 @@ function setUp({ share = 1, latency }: Setting = {}) {
     return upstream.send(call, attempt);
   };
   const policy = hedge(
-    { after, maxExtra: share },
+    { after, maxExtra: maxShare },
     {
       clock,
       memory: new ByteBudget(1_000_000),
-      allowance,
+      share,
       latency,
       budget,
       blocked: () => undefined,
@@ -58,7 +58,7 @@ function setUp({ share = 1, latency }: Setting = {}) {
     reply.catch(() => undefined);
     return { call, reply };
   };
-  return { allowance, attempts: upstream.attempts as StubAttempt[], clock, start, tokens: () => tokens };
+  return { share, attempts: upstream.attempts as StubAttempt[], clock, start, tokens: () => tokens };
 }
 
 const results = (entries: readonly Entry[]) =>
@@ -83,7 +83,7 @@ test('one that was overtaken counts as slow: hedging does not make the percentil
 });
 
 test('a hedge that is refused on its way costs nothing of the share, nor of the budget', async () => {
-  const { allowance, attempts, clock, start, tokens } = setUp();
+  const { share, attempts, clock, start, tokens } = setUp();
   const { call, reply } = start();
   await clock.advance(300);
   attempts[1]?.fail(new ProxyError('concurrency_limit', 'full'));
@@ -91,7 +91,7 @@ test('a hedge that is refused on its way costs nothing of the share, nor of the 
   attempts[0]?.answer(stubReply());
   await reply;
   expect(results(call.entries)).toEqual(['refused']);
-  expect([tokens(), allowance.take(), allowance.take()]).toEqual([10, true, false]);
+  expect([tokens(), share.take(), share.take()]).toEqual([10, true, false]);
 });
 
 test('one that is refused after the first has failed leaves that failure', async () => {

@@ -36,7 +36,7 @@ function marked(passed: string[]): Policies {
       passed.push(name);
       return next(call, attempt);
     };
-  const both = (name: string) => Object.assign(mark(name), { admission: mark(name), departure: mark(name) });
+  const both = (name: string) => Object.assign(mark(name), { outer: mark(name), inner: mark(name) });
   return Object.fromEntries(names().map((name) => [name, both(name)])) as unknown as Policies;
 }
 

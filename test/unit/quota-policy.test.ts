@@ -36,8 +36,8 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     onCooldown: (start) => cooldowns.push(start),
   });
   const { send, attempts } = stubUpstream();
-  const { admission, departure } = quotaPolicies(quota, clock);
-  const through = (upstream: Send): Send => admission(departure(upstream));
+  const { outer, inner } = quotaPolicies(quota, clock);
+  const through = (upstream: Send): Send => outer(inner(upstream));
   const drain = () => {
     draining = true;
     quota.drain();
@@ -443,9 +443,9 @@ describe('what replies say', () => {
         if (world.attempts.length > 0) await new Promise<void>((resolve) => held.push(resolve));
         return inner(call, attempt);
       };
-    const { admission, departure } = quotaPolicies(world.quota, world.clock);
+    const { outer, inner } = quotaPolicies(world.quota, world.clock);
     const { send, attempts } = stubUpstream();
-    const through = sending(admission(limited(departure(send))));
+    const through = sending(outer(limited(inner(send))));
     const other = stubCall();
     world.attempts.push({
       call: other,
@@ -483,7 +483,7 @@ describe('what replies say', () => {
     function heldUp() {
       const world = setUp();
       const held: Array<() => void> = [];
-      const { admission, departure } = quotaPolicies(world.quota, world.clock);
+      const { outer, inner } = quotaPolicies(world.quota, world.clock);
       const { send, attempts } = stubUpstream();
       const limited =
         (inner: Send): Send =>
@@ -491,7 +491,7 @@ describe('what replies say', () => {
           await new Promise<void>((resolve) => held.push(resolve));
           return inner(call, attempt);
         };
-      const through = sending(admission(limited(departure(send))));
+      const through = sending(outer(limited(inner(send))));
       const letGo = async () => {
         held.shift()?.();
         await settled();

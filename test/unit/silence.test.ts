@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { expectationOf, Pace } from '../../src/policies/silence/usual-times.ts';
-import { pacePolicies } from '../../src/policies/silence/policy.ts';
-import { Usual } from '../../src/policies/silence/usual-time.ts';
+import { expectationOf, UsualTimes } from '../../src/policies/silence/usual-times.ts';
+import { silencePolicies } from '../../src/policies/silence/policy.ts';
+import { UsualTime } from '../../src/policies/silence/usual-time.ts';
 import { compose } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
 
-const usualOf = (...samples: [times: number, ms: number][]): Usual => {
-  const usual = new Usual();
+const usualOf = (...samples: [times: number, ms: number][]): UsualTime => {
+  const usual = new UsualTime();
   for (const [times, ms] of samples) for (let i = 0; i < times; i++) usual.record(ms, true);
   return usual;
 };
@@ -34,7 +34,7 @@ test('the longest counts at once, and is forgotten after a thousand that are fas
   expect(within(usual.longest, 50)).toBe(true);
   // One in a hundred is not.
   for (let i = 0; i < 5_000; i++) usual.record(i % 100 === 0 ? 8_000 : 50, false);
-  expect([within(usual.longest, 8_000), new Usual().longest]).toEqual([true, 0]);
+  expect([within(usual.longest, 8_000), new UsualTime().longest]).toEqual([true, 0]);
 });
 
 test('half of them slow: the slow ones are usual', () => {
@@ -42,7 +42,7 @@ test('half of them slow: the slow ones are usual', () => {
 });
 
 test('fast answers come first and prove nothing: the first attempts count, and nine in ten of them', () => {
-  const usual = new Usual();
+  const usual = new UsualTime();
   expect(Array.from({ length: 40 }, () => usual.begin()).filter(Boolean)).toHaveLength(22);
   for (let i = 0; i < 11; i++) usual.record(50, true);
   expect([usual.begin(), usual.most]).toEqual([false, undefined]);
@@ -51,7 +51,7 @@ test('fast answers come first and prove nothing: the first attempts count, and n
 });
 
 test('answers of others than the first count only once something is known', () => {
-  const usual = new Usual();
+  const usual = new UsualTime();
   for (let i = 0; i < 100; i++) usual.record(50, false);
   expect(usual.most).toBeUndefined();
   for (let i = 0; i < 20; i++) usual.record(50, true);
@@ -60,7 +60,7 @@ test('answers of others than the first count only once something is known', () =
 });
 
 test('an attempt that fails leaves its place to another', () => {
-  const usual = new Usual();
+  const usual = new UsualTime();
   for (let i = 0; i < 22; i++) usual.begin();
   usual.forget();
   expect([usual.begin(), usual.begin()]).toEqual([true, false]);
@@ -79,30 +79,26 @@ test.each([0, 0.2, 1, 1e9])('a time of %d ms is counted', (ms) => {
 });
 
 test('what is kept is bounded: shapes beyond the first 64 are one', () => {
-  const pace = new Pace({ answeredAt: 0, wellAt: 0 });
+  const times = new UsualTimes({ answeredAt: 0, wellAt: 0 });
   const name = (n: number) => `/${String.fromCharCode(97 + (n % 26), 97 + Math.floor(n / 26))}`;
-  const kept = Array.from({ length: 300 }, (_, n) => pace.usualOf({ method: 'GET', target: name(n) }));
+  const kept = Array.from({ length: 300 }, (_, n) => times.usualOf({ method: 'GET', target: name(n) }));
   expect(new Set(kept).size).toBe(65);
 });
 
 test('the usual time times four, and no less than some seconds', () => {
-  expect(expectationOf(new Usual(), 600_000).patienceMs).toBe(Infinity);
+  expect(expectationOf(new UsualTime(), 600_000).patienceMs).toBe(Infinity);
   expect(expectationOf(usualOf([100, 50]), 600_000).patienceMs).toBe(2_000);
   expect(within(expectationOf(usualOf([100, 15_000]), 600_000).patienceMs, 60_000)).toBe(true);
 });
 
 test('good answers alone teach what is usual, and they are timed from the departure', async () => {
   const clock = new FakeClock();
-  const pace = new Pace({ answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY });
+  const times = new UsualTimes({ answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY });
   const { send, attempts } = stubUpstream();
   const options = { attemptTimeoutMs: undefined, totalTimeoutMs: 600_000, clock };
-  const { admission, departure } = pacePolicies(pace, options);
+  const { outer, inner } = silencePolicies(times, options);
   const policy = compose(
-    [
-      admission,
-      (next) => async (call, attempt) => (await clock.advance(500), next(call, attempt)),
-      departure,
-    ],
+    [outer, (next) => async (call, attempt) => (await clock.advance(500), next(call, attempt)), inner],
     send,
   );
   for (const status of [200, 503, 429, 404]) {
@@ -115,9 +111,9 @@ test('good answers alone teach what is usual, and they are timed from the depart
       (await pending).body.discard();
     }
   }
-  const most = (target: string) => pace.usualOf({ method: 'GET', target }).most;
+  const most = (target: string) => times.usualOf({ method: 'GET', target }).most;
   expect(within(most('/sa'), 100)).toBe(true);
   expect([most('/sb'), most('/sc')]).toEqual([undefined, undefined]);
   expect(within(most('/sd'), 100)).toBe(true);
-  expect([pace.pulse.answeredAt, clock.pending]).toEqual([clock.now(), 0]);
+  expect([times.pulse.answeredAt, clock.pending]).toEqual([clock.now(), 0]);
 });

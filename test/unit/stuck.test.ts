@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { SecondDeps } from '../../src/policies/hedge/deps.ts';
-import { besideStuck } from '../../src/policies/hedge/hedge.ts';
+import { hedgeStuck } from '../../src/policies/hedge/hedge.ts';
 import { lookAgainMs, type Silence } from '../../src/policies/hedge/stuck.ts';
-import { Pace } from '../../src/policies/silence/usual-times.ts';
-import { pacePolicies } from '../../src/policies/silence/policy.ts';
+import { UsualTimes } from '../../src/policies/silence/usual-times.ts';
+import { silencePolicies } from '../../src/policies/silence/policy.ts';
 import type { AttemptStart } from '../../src/proxy/attempt.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
@@ -48,7 +48,7 @@ function setUp(changes: Partial<SecondDeps> = {}) {
   const upstream = stubUpstream();
   const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
   const options = { attemptTimeoutMs: undefined, totalTimeoutMs: 600_000, clock };
-  const { admission, departure } = pacePolicies(new Pace(pulse), options);
+  const { outer, inner } = silencePolicies(new UsualTimes(pulse), options);
   let tokens = 10;
   const budget = { withdraw: () => tokens > 0 && tokens-- > 0, refund: () => void tokens++ };
   const deps: SecondDeps = {
@@ -65,7 +65,7 @@ function setUp(changes: Partial<SecondDeps> = {}) {
     attempt.onStart?.(attempt.watch);
     return next(call, attempt);
   };
-  const send = compose([besideStuck(deps), admission, departure, leaves], upstream.send);
+  const send = compose([hedgeStuck(deps), outer, inner, leaves], upstream.send);
   const attempts = upstream.attempts as StubAttempt[];
 
   const start = (more: Partial<AttemptStart & Call> = {}) => {
@@ -105,7 +105,7 @@ function setUp(changes: Partial<SecondDeps> = {}) {
 const results = (entries: readonly Entry[]) =>
   entries.flatMap(([name, result]) => (name === 'stuck' ? [result] : []));
 
-test('a second attempt beside a stuck one answers the call; the first is ended, and nothing is left behind', async () => {
+test('a second attempt in parallel with a stuck one answers the call; the first is ended, and nothing is left behind', async () => {
   const { answer, clock, hang, tokens } = setUp();
   const { call, first, reply, second } = await hang();
   await clock.advance(19_900);

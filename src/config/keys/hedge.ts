@@ -11,7 +11,7 @@ export const hedge = shorthand(
         'The second attempt starts when this share of attempts would have been answered (95% is usual). Needs 100 known attempts.',
       ),
       after: durationOrStuck(
-        'The second attempt starts after this fixed time instead. stuck: only beside a GET or HEAD that is silent for far longer than usual, ' +
+        'The second attempt starts after this fixed time instead. stuck: only for a GET or HEAD that is silent for far longer than usual, ' +
           'while later calls of its path are answered; no effect if timeouts.attempt is set.',
         MS,
       ),

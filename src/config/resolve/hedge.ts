@@ -3,7 +3,7 @@ import type { Report } from '../read/report.ts';
 import type { Settings } from './context.ts';
 import { type Inherited, isWritten, type Origin, replace } from './inherit.ts';
 
-/** Options of the hedging policy; `stuck`: a second attempt only beside one that is stuck; undefined: off. */
+/** Options of the hedging policy; `stuck`: a second attempt only for a stuck one; undefined: off. */
 export function hedgeOptions({
   hedge: { percentile, after, max_extra: maxExtra },
   timeouts,

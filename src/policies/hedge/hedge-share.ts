@@ -1,14 +1,14 @@
-/** Counted in whole millionths, so that fifty attempts at 2 % buy exactly one hedge. */
+/** Hedges are counted in whole millionths, so that fifty attempts at 2 % allow exactly one hedge. */
 const MICRO = 1_000_000;
 
-/** Hedges that an idle time may save up: more would be a burst at the very moment when all is slow. */
+/** The most hedges that can be saved up. More would be a burst at the moment when all calls are slow. */
 const CAP = 10;
 
 /**
- * Keeps hedges a share of the attempts that could be hedged: over every window hedges ≤ 10 + share · attempts, and since
- * the start hedges ≤ share · attempts, for it starts empty.
+ * Limits hedges to a share of the attempts that can be hedged. In every window: hedges ≤ 10 + share · attempts. Since the start:
+ * hedges ≤ share · attempts, because it starts empty.
  */
-export class HedgeAllowance {
+export class HedgeShare {
   readonly #perAttempt: number;
   #micro = 0;
 
@@ -17,20 +17,20 @@ export class HedgeAllowance {
     this.#perAttempt = Math.round(share * MICRO);
   }
 
-  /** Call once for each attempt that could be hedged, hedges not included. */
+  /** Call once for each attempt that can be hedged, hedges not included. */
   attempted(): void {
     this.#micro = Math.min(CAP * MICRO, this.#micro + this.#perAttempt);
   }
 
-  /** True if one more is within the share; it counts as sent. */
+  /** True if one more hedge is within the share. The hedge then counts as sent. */
   take(): boolean {
     if (this.#micro < MICRO) return false;
     this.#micro -= MICRO;
     return true;
   }
 
-  /** One that was taken has not been sent. */
-  giveBack(): void {
+  /** Call if a hedge that was taken was not sent. */
+  refund(): void {
     this.#micro = Math.min(CAP * MICRO, this.#micro + MICRO);
   }
 }

@@ -10,43 +10,43 @@ import { Runner } from './runner.ts';
 import { SlowTrigger, StuckTrigger } from './trigger.ts';
 
 /**
- * Starts a second attempt when the first is slower than most, and takes the first good answer of the two (Dean and
- * Barroso, "The Tail at Scale", 2013). Only where the call may be repeated and another attempt is left to it.
+ * Starts a second attempt if the first is slower than most, and uses the first good answer (Dean and Barroso, "The Tail at Scale",
+ * 2013). The call must be repeatable and have another attempt left.
  */
 export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
-  const { allowance, budget, clock, latency } = deps;
+  const { share, budget, clock, latency } = deps;
   const fixedMs = 'ms' in after ? after.ms : undefined;
   const raceDeps = {
     ...deps,
     note: 'hedge',
     mayStart,
-    giveBack: () => {
+    refund: () => {
       budget.refund();
-      allowance.giveBack();
+      share.refund();
     },
   } as const;
 
   return (next) => (call, attempt) => {
     if (attempt.last || attempt.tally === undefined) return next(call, attempt);
-    allowance.attempted();
+    share.attempted();
     const ms = fixedMs ?? latency?.percentileMs(clock.now());
     if (ms === undefined) return observed(next, call, attempt);
     const race = new Race(next, call, attempt, raceDeps);
     return race.run(new SlowTrigger(race, clock, ms));
   };
 
-  /** Cheapest question first, and those that spend last. */
+  /** The cheapest checks come first, and those that spend tokens last. */
   function mayStart(call: Call): HedgeResult | undefined {
     const now = clock.now();
     const refusal = refusalOf(call, deps, now);
     if (refusal !== undefined) return refusal;
-    if (!allowance.take()) return 'refused_max_extra';
+    if (!share.take()) return 'refused_max_extra';
     if (budget.withdraw(now)) return undefined;
-    allowance.giveBack();
+    share.refund();
     return 'refused_budget';
   }
 
-  /** While too little is known to hedge, the attempt tells how long one takes. */
+  /** Sends one attempt and measures its latency, while too little is known for hedges. */
   async function observed(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
     const runner = new Runner(attempt, clock);
     const reply = await next(call, runner.attempt);
@@ -56,11 +56,10 @@ export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
 }
 
 /**
- * Starts a second attempt beside one that is stuck (a lost connection, a hung server of the provider). The first is not
- * cut, because it may be answered yet. At most once for a call, and only for one that reads: a change that still
- * runs might be made twice.
+ * Starts a second attempt in parallel with a stuck one (a lost connection, a server that hangs). The first is not cut, because it
+ * may still be answered. At most once per call, and only for a call that reads: a change could be made twice.
  */
-export function besideStuck(deps: SecondDeps): Policy {
+export function hedgeStuck(deps: SecondDeps): Policy {
   const { budget, clock } = deps;
   const raceDeps = {
     ...deps,
@@ -70,7 +69,7 @@ export function besideStuck(deps: SecondDeps): Policy {
       const now = clock.now();
       return refusalOf(call, deps, now) ?? (budget.withdraw(now) ? undefined : 'refused_budget');
     },
-    giveBack: () => budget.refund(),
+    refund: () => budget.refund(),
   } as const;
 
   return (next) => (call, attempt) => {

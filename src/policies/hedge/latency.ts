@@ -1,21 +1,21 @@
-/** Fewer samples than this say nothing of a 95th percentile: five of them lie above it. */
+/** The fewest samples for a 95th percentile: five of them are above it. */
 const MIN_SAMPLES = 100;
 
-/** The percentile is read anew after this long; in between it stands. */
+/** The percentile is computed again after this time. */
 const REFRESH_MS = 3_000;
 
 /** Samples are forgotten after one to two of these. */
 const WINDOW_MS = 60_000;
 
-/** Neighbouring buckets differ by this factor, so a percentile is off by at most half of it: 2.5 %. */
+/** The factor between neighbouring buckets. A percentile has an error of at most half of it: 2.5 %. */
 const GROWTH = 1.05;
 const LOWEST_MS = 0.5;
-/** From half a millisecond to half an hour: two arrays of 313 counts are all there is. */
+/** From half a millisecond to half an hour: two arrays of 313 counts. */
 const BUCKETS = Math.ceil(Math.log((30 * 60_000) / LOWEST_MS) / Math.log(GROWTH)) + 1;
 
 /**
- * How long attempts take to their head, as counts in logarithmic buckets (as DDSketch does, Masson et al. 2019): bounded,
- * and without a sort. Two windows follow one another, so that what was long ago is forgotten.
+ * The latency of attempts to their head, as counts in logarithmic buckets (as DDSketch, Masson et al. 2019). Memory is bounded, and
+ * no sort is needed. Two windows follow each other, so that old samples are forgotten.
  */
 export class Latency {
   readonly #percentile: number;
@@ -32,7 +32,7 @@ export class Latency {
     this.#percentile = percentile;
   }
 
-  /** One attempt's time to its head, in milliseconds; of one that was ended early, the time it had taken until then. */
+  /** `ms`: time of one attempt to its head, or to its early end. */
   record(ms: number, now: number): void {
     this.#roll(now);
     const bucket = ms <= LOWEST_MS ? 0 : Math.ceil(Math.log(ms / LOWEST_MS) / Math.log(GROWTH));
@@ -41,12 +41,12 @@ export class Latency {
     this.#count++;
   }
 
-  /** Milliseconds within which the share has been answered, or undefined while too little is known. */
+  /** The percentile in milliseconds; undefined while too little is known. */
   percentileMs(now: number): number | undefined {
     if (now - this.#readAt < REFRESH_MS) return this.#read;
     this.#roll(now);
     this.#read = this.#compute();
-    // Until there is enough, each new sample may be the one that was missing.
+    // Until there are enough samples, each call computes it again.
     if (this.#read !== undefined) this.#readAt = now;
     return this.#read;
   }
@@ -58,7 +58,7 @@ export class Latency {
     let below = 0;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       below += (this.#current[bucket] as number) + (this.#previous[bucket] as number);
-      // The bucket's upper bound: a hedge is rather late than early.
+      // The upper bound of the bucket, because a late hedge is better than an early one.
       if (below >= rank) return LOWEST_MS * GROWTH ** bucket;
     }
     return undefined;

@@ -1,7 +1,7 @@
-/** When a second attempt is started beside the first. */
+/** When a second attempt is started in parallel with the first. */
 export interface HedgeOptions {
-  /** After the time within which this share of attempts has been answered, 0 < share < 1; or after a fixed time. */
+  /** After a percentile of the latency (a share, 0 < percentile < 1), or after a fixed time. */
   readonly after: { readonly percentile: number } | { readonly ms: number };
-  /** Hedges as a share of the attempts that could be hedged. */
+  /** The most hedges, as a share of the attempts that can be hedged. */
   readonly maxExtra: number;
 }

@@ -13,29 +13,29 @@ import type { Alone, Trigger } from './trigger.ts';
 export interface RaceDeps
   extends Pick<SecondDeps, 'clock' | 'failing' | 'memory'>,
     Pick<HedgeDeps, 'latency'> {
-  /** The note that says how it ended. */
+  /** The note for the result. */
   readonly note: 'hedge' | 'stuck';
-  /** Undefined: yes, and it is paid for. */
+  /** Why the second attempt may not start; undefined: it may, and it is paid for. */
   readonly mayStart: (call: Call) => HedgeResult | undefined;
-  /** What was paid for a second attempt that was not sent. */
-  readonly giveBack: () => void;
+  /** Refunds a second attempt that was not sent. */
+  readonly refund: () => void;
 }
 
-/** A failure that came first, while the other attempt still runs. */
+/** The first failure, while the other attempt still runs. */
 interface Failed {
   readonly runner: Runner;
   readonly outcome: Outcome;
-  /** Its reply, read so that its connection is free. */
+  /** Its buffered reply. Reading it frees its connection. */
   readonly kept: BufferedReply | undefined;
 }
 
 /**
- * An attempt and, if it takes long, a second one beside it:
+ * An attempt and, if it takes long, a second one in parallel:
  *
  * - alone → two: a second one is due and allowed
- * - alone → over: it is answered, well or not: what follows is for others to say
+ * - alone → over: it has ended with a reply or an error, and the outer policies decide what follows
  * - two → over: one is answered well, and the other is ended; or both have failed, and the first failure counts
- * - two → alone: the hedge was refused by ourselves before it was sent
+ * - two → alone: this proxy refused the second attempt before it was sent
  */
 export class Race implements Alone {
   readonly call: Call;
@@ -44,7 +44,7 @@ export class Race implements Alone {
   readonly #attempt: Attempt;
   readonly #deps: RaceDeps;
   #second: Runner | undefined;
-  /** How many have neither been answered nor failed. */
+  /** The number of attempts that still run. */
   #running = 0;
   #trigger: Trigger | undefined;
   /** The last refusal that was reported. */
@@ -62,7 +62,7 @@ export class Race implements Alone {
     this.first = this.#runner(attempt.number);
   }
 
-  /** Settles with the reply to use. `trigger` says when a second attempt may start. */
+  /** Settles with the reply to use, or rejects with the error. `trigger` decides when a second attempt may start. */
   run(trigger: Trigger): Promise<Reply> {
     this.#trigger = trigger;
     this.first.listener = trigger;
@@ -126,7 +126,7 @@ export class Race implements Alone {
 
   #win(runner: Runner, reply: Reply): void {
     const { clock, latency } = this.#deps;
-    // One that was overtaken would have taken longer still: leaving it out would make the percentile fall with each hedge.
+    // A first attempt that lost would have taken longer. Without its time, the percentile would fall with each hedge.
     if (this.#failed?.runner !== this.first) latency?.record(this.first.elapsedMs, clock.now());
     this.#end();
     this.#endOther(runner);
@@ -135,7 +135,7 @@ export class Race implements Alone {
     this.#resolve(reply);
   }
 
-  /** Both have failed, or the only one. The first one's failure counts, if it could be kept. */
+  /** Both attempts have failed, or the only one has. The first failure counts, if it could be buffered. */
   #fail(last: Failed): void {
     const first = this.#failed ?? last;
     const { outcome } = first;
@@ -153,15 +153,15 @@ export class Race implements Alone {
     else this.#reject(outcome.error);
   }
 
-  /** Nothing of it was sent: it is as if it had not been tried. */
+  /** Nothing of the second attempt was sent, so it is undone. */
   #unsent(): void {
-    this.#deps.giveBack();
+    this.#deps.refund();
     this.#report('refused');
     this.#second = undefined;
     if (this.#failed !== undefined) this.#fail(this.#failed);
   }
 
-  /** A fault of ours ends the race, and the other attempt with it. */
+  /** A bug in this proxy ends the race and the other attempt. */
   #broke(runner: Runner, bug: unknown): void {
     this.#running--;
     runner.attempt.signal.detach();
@@ -176,7 +176,7 @@ export class Race implements Alone {
     this.#failed?.kept?.drop();
   }
 
-  /** Those that are over already do not hear it. */
+  /** Ends the other attempt, if it still runs. */
   #endOther(runner: Runner): void {
     const other = runner === this.first ? this.#second : this.first;
     if (this.#running > 0) other?.attempt.signal.abort(lost());
@@ -193,20 +193,20 @@ function lost(): ProxyError {
   return new ProxyError('hedge_lost', 'the other attempt was answered first', { sent: 'sent_unknown' });
 }
 
-/** Our own word, before anything was sent. */
+/** True if this proxy refused the attempt, so that nothing was sent. */
 function isRefusal(outcome: Outcome): boolean {
   return outcome.kind === 'error' && outcome.error.code !== 'client_gone' && !blamesUpstream(outcome.error);
 }
 
-/** Neither its status nor what it means on this API is one that a retry would follow. */
+/** True if neither the status nor an error rule makes the reply one that is retried. */
 function isGood({ status, classification }: Reply, failing: ReadonlySet<number>): boolean {
   if (failing.has(status) || classification?.throttled === true) return false;
   return classification?.kind === undefined || classification.kind === 'permanent';
 }
 
 /**
- * While both run, one may be refused because of the other: a conflict, a second poll, a link that works once. So a 409, and a
- * 4xx of the second attempt, wait for the other's answer.
+ * While both attempts run, one may fail because of the other: a conflict, a second poll, a link that works once. So a 409, and any
+ * 4xx of the second attempt, wait for the answer of the other.
  */
 function mayBeOurDoing({ status }: Reply, second: boolean): boolean {
   return status === CONFLICT || (second && status >= 400);
@@ -216,7 +216,7 @@ function discard(outcome: Outcome): void {
   if (outcome.kind === 'reply') outcome.reply.body.discard();
 }
 
-/** Its signal follows the call's until its body has ended, so that a client who leaves in the body is still heard. */
+/** Its signal follows the call's signal until its body has ended, so that a client that leaves during the body is noticed. */
 function letGo({ attempt }: Runner, outcome: Outcome): void {
   if (outcome.kind === 'error') attempt.signal.detach();
   else outcome.reply.body.onEnd(() => attempt.signal.detach());

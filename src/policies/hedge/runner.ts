@@ -2,12 +2,12 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Told when an attempt leaves. */
+/** Called when an attempt leaves. */
 export interface StartListener {
   started(watch: AttemptWatch | undefined): void;
 }
 
-/** An attempt whose start is noticed: the time in our own queues is nothing that a second attempt would shorten. */
+/** An attempt with its start time. Time in this proxy's queues does not count, because a second attempt would not shorten it. */
 export class Runner {
   readonly attempt: Attempt;
   listener: StartListener | undefined;
@@ -19,7 +19,7 @@ export class Runner {
     this.attempt = attempt.with({
       number,
       signal,
-      // A runner has no hedges of its own. The race counts what it sends.
+      // A runner has no hedges of its own. The race counts its attempts.
       tally: undefined,
       onStart: (watch) => {
         this.#startedAt ??= clock.now();
@@ -28,12 +28,12 @@ export class Runner {
     });
   }
 
-  /** Undefined while it waits for its turn. */
+  /** Undefined while it waits in a queue. */
   get startedAt(): number | undefined {
     return this.#startedAt;
   }
 
-  /** Since it really started; 0 before. */
+  /** Milliseconds since it left; 0 before. */
   get elapsedMs(): number {
     const now = this.#clock.now();
     return now - (this.#startedAt ?? now);

@@ -4,20 +4,20 @@ import type { Clock, Timer } from '../../runtime/clock.ts';
 import type { Runner, StartListener } from './runner.ts';
 import { lookAgainMs, REFUSED_MS } from './stuck.ts';
 
-/** An attempt that is alone, and may get a second one beside it. */
+/** A single attempt that may get a second one. */
 export interface Alone {
   readonly call: Call;
   readonly first: Runner;
-  /** Sends the second attempt, once the first has taken `afterMs`. False: it may not be sent now. */
+  /** Sends the second attempt, after `afterMs` of the first. False: it may not be sent now. */
   startSecond(afterMs: number): boolean;
 }
 
-/** Says when the second attempt is due; `cancel` ends that. */
+/** Starts the second attempt when it is due, until `cancel`. */
 export interface Trigger extends StartListener, Timer {}
 
 /**
- * Once: after `ms` from the start of the first attempt, or from when the client last brought its upload on, because a slow
- * upload is not a slow upstream.
+ * Fires once: `ms` after the start of the first attempt, or after the last progress of the client's upload. A slow upload is not a
+ * slow upstream.
  */
 export class SlowTrigger implements Trigger {
   readonly #alone: Alone;
@@ -50,7 +50,7 @@ export class SlowTrigger implements Trigger {
   }
 }
 
-/** When the first attempt is stuck, and again after each refusal. It costs no timer before the attempt is suspected to hang. */
+/** Fires when the first attempt is stuck, and again after each refusal. It needs no timer before the attempt seems to hang. */
 export class StuckTrigger implements Trigger {
   readonly #alone: Alone;
   readonly #clock: Clock;

@@ -15,23 +15,23 @@ const REQUEUED = new Error('sent back to the quota queue');
 /** The two parts of one policy. */
 export interface QuotaPolicies {
   /** Queues attempts and learns from their replies. */
-  readonly admission: Policy;
+  readonly outer: Policy;
   /**
    * Inside the concurrency limit: an admitted attempt may wait for a permit. A limit that is learned meanwhile holds for
    * this attempt too.
    */
-  readonly departure: Policy;
+  readonly inner: Policy;
 }
 
 /** Keeps attempts within the configured and the learned limits of an upstream. Attempts wait, and fail only if the wait is too long. */
 export function quotaPolicies(quota: Quota, clock: Clock): QuotaPolicies {
   const admission = new Admission(quota, clock);
   return {
-    admission: (next) => (call, attempt) =>
+    outer: (next) => (call, attempt) =>
       quota.isUntracked
         ? admission.sendUntracked(next, call, attempt)
         : admission.sendQueued(next, call, attempt, false),
-    departure: (next) => (call, attempt) =>
+    inner: (next) => (call, attempt) =>
       departs(quota, attempt) ? next(call, attempt) : Promise.reject(REQUEUED),
   };
 }

@@ -35,13 +35,13 @@ interface FailedAttempt {
   readonly decision: Yes;
   readonly call: Call;
   readonly attempt: Attempt;
-  /** Attempts of the call so far, a second one beside this one included. */
+  /** Attempts of the call so far, including a parallel second one. */
   readonly sent: number;
 }
 
 /** The next attempt of a call. */
 interface Numbered {
-  /** 1 for the first; attempts that other policies sent beside one do not count. */
+  /** 1 for the first. Parallel attempts of other policies do not count. */
   readonly own: number;
   readonly tally: Attempt['tally'];
   /** A retry of the client's own, which the budget could not pay for. */
@@ -133,7 +133,7 @@ class RetryLoop {
     return { paid: owing ? 0 : RETRY_COST, owing };
   }
 
-  /** One for the whole call, so that a policy knows what was sent beside the attempts before. */
+  /** One for the whole call, so that a policy knows the parallel attempts of earlier attempts. */
   #tally(): Attempt['tally'] {
     return this.#deps.hedged === true ? { hedges: 0 } : undefined;
   }
@@ -193,7 +193,7 @@ class RetryLoop {
 /** A client's first request. */
 const FREE = { paid: 0, owing: false } as const;
 
-/** Attempts of the whole call: the retries' own, and those that were sent beside one. */
+/** Attempts of the whole call: those of the retry loop, and parallel ones. */
 function sentSoFar(own: number, tally: Attempt['tally']): number {
   return own + (tally?.hedges ?? 0);
 }

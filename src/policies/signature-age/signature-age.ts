@@ -6,9 +6,9 @@ import type { Clock } from '../../runtime/clock.ts';
 /** The two parts of one policy: outside all waits, and inside them. */
 export interface SignatureAgePolicies {
   /** Sets the moment from which on the call must not be sent. */
-  readonly admission: Policy;
+  readonly outer: Policy;
   /** Refuses the call from that moment on. */
-  readonly departure: Policy;
+  readonly inner: Policy;
 }
 
 /**
@@ -18,11 +18,11 @@ export interface SignatureAgePolicies {
  */
 export function signatureAgePolicies(maxAgeMs: number, clock: Clock): SignatureAgePolicies {
   return {
-    admission: (next) => (call, attempt) => {
+    outer: (next) => (call, attempt) => {
       attempt.signatureExpiresAt = clock.now() + maxAgeMs;
       return next(call, attempt);
     },
-    departure: (next) => async (call, attempt) => {
+    inner: (next) => async (call, attempt) => {
       if (clock.now() >= attempt.signatureExpiresAt) throw tooOld(call, maxAgeMs);
       return next(call, attempt);
     },

@@ -2,35 +2,35 @@ import type { Reply } from '../../http/reply.ts';
 import { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { expectationOf, type Pace } from './usual-times.ts';
+import { expectationOf, type UsualTimes } from './usual-times.ts';
 
-/** The two ends of a watch: it is known to all who judge an attempt, and it runs once the attempt leaves. */
-export interface PacePolicies {
-  readonly admission: Policy;
-  readonly departure: Policy;
+/** The two parts of the policy. The outer part creates the watch; the inner part starts it when the attempt leaves. */
+export interface SilencePolicies {
+  readonly outer: Policy;
+  readonly inner: Policy;
 }
 
-export interface PaceOptions {
-  /** Undefined where no attempt timeout is written. */
+export interface SilenceOptions {
+  /** Milliseconds; undefined if no attempt timeout is configured. */
   readonly attemptTimeoutMs: number | undefined;
   readonly totalTimeoutMs: number;
   readonly clock: Clock;
 }
 
-/** Watches each attempt, and learns from it how long attempts of its kind take. */
-export function pacePolicies(
-  pace: Pace,
-  { attemptTimeoutMs, totalTimeoutMs, clock }: PaceOptions,
-): PacePolicies {
+/** Watches the silence of each attempt, and learns the usual times from it. */
+export function silencePolicies(
+  usualTimes: UsualTimes,
+  { attemptTimeoutMs, totalTimeoutMs, clock }: SilenceOptions,
+): SilencePolicies {
   const totalMs = Math.min(totalTimeoutMs, attemptTimeoutMs ?? totalTimeoutMs);
 
-  const admission: Policy = (next) => (call, attempt) => {
-    const expectation = expectationOf(pace.usualOf(call), totalMs);
-    attempt.watch = new AttemptWatch(expectation, pace.pulse, clock);
+  const outer: Policy = (next) => (call, attempt) => {
+    const expectation = expectationOf(usualTimes.usualOf(call), totalMs);
+    attempt.watch = new AttemptWatch(expectation, usualTimes.pulse, clock);
     return next(call, attempt);
   };
 
-  const departure: Policy = (next) => async (call, attempt) => {
+  const inner: Policy = (next) => async (call, attempt) => {
     const { watch } = attempt;
     if (watch === undefined) return next(call, attempt);
     watch.start(call);
@@ -47,10 +47,10 @@ export function pacePolicies(
     }
   };
 
-  return { admission, departure };
+  return { outer, inner };
 }
 
-/** Failures come faster or slower than answers, and say nothing of how long an answer takes. */
+/** Failures do not count, because their times say nothing about the times of answers. */
 function isGood({ status, classification }: Reply): boolean {
   return status < 500 && status !== 429 && classification?.throttled !== true;
 }

@@ -1,25 +1,26 @@
-/** With fewer samples than this, nothing is known. */
+/** The fewest samples for an estimate. */
 const MIN_SAMPLES = 20;
 
-/** The first samples come from as many attempts as this, nine in ten of which must be answered. */
+/** The first samples come from this many attempts, nine in ten of which must be answered. */
 const FIRST = Math.floor(MIN_SAMPLES / 0.9);
 
-/** At this many samples all counts are halved, so that the last thousand or so count, whatever the traffic. */
+/** At this many samples all counts are halved, so that about the last thousand samples count at any rate of calls. */
 const MAX_SAMPLES = 1_024;
 
-/** Neighbouring buckets differ by this factor. What is built on the estimate is a multiple of it, so this is enough. */
+/** The factor between neighbouring buckets. Users multiply the estimate by more than this, so the resolution is enough. */
 const GROWTH = 1.4;
 /** From one millisecond to over ten minutes. */
 const BUCKETS = 41;
 
-/** The quantile is computed again after so many new samples. */
+/** The quantile is computed again after this many new samples. */
 const REFRESH = 16;
 
 /**
- * How long attempts of one kind take to their head: counts in logarithmic buckets. It forgets by number of samples and not
- * by time, so that an hour without traffic changes nothing.
+ * The usual time of attempts of one kind to their head, as counts in logarithmic buckets. Old samples are forgotten by number and
+ * not by time, so that an hour without calls changes nothing.
  */
-export class Usual {
+export class UsualTime {
+  /** When the latest attempt of this kind with a good answer left; on the scale of `clock.now()`. */
   wellAt = Number.NEGATIVE_INFINITY;
   readonly #counts = new Uint16Array(BUCKETS);
   #total = 0;
@@ -27,12 +28,12 @@ export class Usual {
   #most: number | undefined;
   /** The highest bucket with a count. */
   #highest = -1;
-  /** Of the first attempts: those that are under way or have been answered well. */
+  /** The first attempts that are in flight or were answered well. */
   #first = 0;
 
   /**
-   * An attempt leaves. True if it is one of the first. Until something is known, only these count: fast answers come before
-   * slow ones, so that the first answers would say that all are fast.
+   * Call when an attempt leaves. True if it is one of the first. Until there is an estimate, only the first attempts count. Fast
+   * answers arrive before slow ones, so the first answers to arrive would make the estimate too low.
    */
   begin(): boolean {
     if (this.#most !== undefined || this.#first >= FIRST) return false;
@@ -40,12 +41,12 @@ export class Usual {
     return true;
   }
 
-  /** One of the first was not answered well: another takes its place. */
+  /** Call if one of the first was not answered well. Another attempt takes its place. */
   forget(): void {
     this.#first--;
   }
 
-  /** One attempt that was answered well after `ms`; `first`: what `begin` said of it. */
+  /** Call for a good answer after `ms`. `first`: the result of `begin`. */
   record(ms: number, first: boolean): void {
     if (!first && this.#most === undefined) return;
     const bucket = ms <= 1 ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / Math.log(GROWTH)));
@@ -57,12 +58,12 @@ export class Usual {
     this.#most = this.#quantile(0.9);
   }
 
-  /** The time within which nine in ten are answered; undefined while too little is known. */
+  /** Nine in ten attempts are answered within this time, in milliseconds; undefined while too little is known. */
   get most(): number | undefined {
     return this.#most;
   }
 
-  /** No good answer of late took longer; 0 while there was none. One answer among 512 to 1,024 is remembered. */
+  /** No recent good answer took longer, in milliseconds; 0 if there was none. One answer in 512 to 1,024 is remembered. */
   get longest(): number {
     return this.#highest < 0 ? 0 : GROWTH ** this.#highest;
   }
@@ -77,7 +78,7 @@ export class Usual {
     }
   }
 
-  /** The upper bound of the bucket in which it lies: rather too long than too short. */
+  /** The upper bound of its bucket, because a long estimate is better than a short one. */
   #quantile(share: number): number {
     let left = Math.ceil(share * this.#total);
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

@@ -1,40 +1,40 @@
 import { timingShape } from '../../http/path-shape.ts';
 import type { Expectation, Pulse } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
-import { Usual } from './usual-time.ts';
+import { UsualTime } from './usual-time.ts';
 
-/** No attempt is suspected earlier: a healthy API pauses for a second or two now and then. */
+/** The shortest silence of a suspected attempt. A healthy API sometimes pauses for a second or two. */
 const MIN_PATIENCE_MS = 2_000;
 
-/** A suspected attempt has taken this many times as long as nine in ten do. */
+/** An attempt is suspected after this multiple of the usual time. */
 const PATIENCE_FACTOR = 4;
 
-/** Shapes that are told apart on one route. All others are one. */
+/** The most path shapes of one route. All others count as one shape. */
 const MAX_SHAPES = 64;
 
-/** What is usual on one route, by shape of path. It is learned from good answers alone. */
-export class Pace {
-  /** Of the whole upstream. */
+/** The usual times of a route's attempts to their head, by shape of path. Only good answers are counted. */
+export class UsualTimes {
+  /** The latest answers of the whole upstream. */
   readonly pulse: Pulse;
-  readonly #shapes = new Map<number, Usual>();
-  readonly #others = new Usual();
+  readonly #shapes = new Map<number, UsualTime>();
+  readonly #others = new UsualTime();
 
   constructor(pulse: Pulse) {
     this.pulse = pulse;
   }
 
-  usualOf({ method, target }: Pick<Call, 'method' | 'target'>): Usual {
+  usualOf({ method, target }: Pick<Call, 'method' | 'target'>): UsualTime {
     const shape = timingShape(method, target);
     const known = this.#shapes.get(shape);
     if (known !== undefined) return known;
     if (this.#shapes.size >= MAX_SHAPES) return this.#others;
-    const usual = new Usual();
+    const usual = new UsualTime();
     this.#shapes.set(shape, usual);
     return usual;
   }
 }
 
-export function expectationOf(usual: Usual, totalMs: number): Expectation {
+export function expectationOf(usual: UsualTime, totalMs: number): Expectation {
   const { longest, most } = usual;
   const patienceMs =
     most === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_PATIENCE_MS, PATIENCE_FACTOR * most);
