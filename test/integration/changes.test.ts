@@ -10,11 +10,11 @@ import { startSocketOrigin } from '../support/socket-origin.ts';
 import { startTidy } from '../support/tidy.ts';
 
 /**
- * The list in docs/messages.md of what the proxy changes in a message, complete: everything goes through, and what comes out is
- * exactly what went in but for these fields. A change that adds a field must list it there.
+ * Proves that the list of changed fields in docs/messages.md is complete: messages with all features arrive unchanged, except
+ * for these fields. A change that adds a field must list it there.
  */
 
-/** Of a request: those of one connection, those that are said to us, and those that we answer. */
+/** Request fields that are removed: of one connection, addressed to the proxy, or answered by it. */
 const TAKEN_FROM_REQUEST = [
   'Host: app.local',
   'Connection: keep-alive, X-Listed',
@@ -60,7 +60,7 @@ const ADDED_TO_REPLY = [
   'Transfer-Encoding: chunked',
 ];
 
-/** Never touched, whatever it says: names, case, order, repetitions and bytes. */
+/** Fields that never change: names, case, order, repetitions and bytes. */
 const UNTOUCHED = [
   'X-CamelCase: Value \t with  spaces',
   'x-twice: 1',

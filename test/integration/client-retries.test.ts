@@ -70,7 +70,7 @@ test('without budget, a client’s retry is sent once and not multiplied', async
   const proxy = await startTidy(
     apiConfig(origin, '    retry: { budget: { cap: 1, ratio: 0, refill: 0/s } }\n'),
   );
-  // The only token pays for the client's retry, and none is left for ours.
+  // The only token is spent on the client's retry, so none is left for a retry of the proxy.
   for (const requests of [1, 2]) {
     const reply = await fetch(`${proxy.url}/api/`, again);
     expect([reply.status, reply.headers.get('breakwater-gave-up')]).toEqual([503, 'budget']);

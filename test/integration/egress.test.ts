@@ -238,7 +238,7 @@ describe('through an egress proxy', () => {
   test('an http upstream, whose connection is reused', async () => {
     const origin = await startOrigin(ok('one'), ok('two'));
     const egress = await startEgressProxy();
-    // A clock that stands still, so that a timer left behind is seen.
+    // A stopped clock, so that a leaked timer is detected.
     const { api } = await start(config(origin.url, { proxy: `http://${egress.address}` }), new FakeClock());
     expect(await (await fetch(api)).text()).toBe('one');
     await new Promise((resolve) => setImmediate(resolve));

@@ -75,7 +75,7 @@ test('a connection is closed before the upstream’s Keep-Alive time ends', asyn
   const origin = await startRawOrigin(hinted(60), hinted(1), hinted(60));
   const proxy = await startTidy(apiConfig(origin, '    connection: { keep_alive: 60s }\n'));
   for (let i = 0; i < 3; i++) expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe('ok');
-  // The second said so little that nothing may be sent behind it.
+  // The second reply allows 1 s of idle time, too little to reuse its connection safely.
   expect(origin.connections).toBe(2);
 });
 

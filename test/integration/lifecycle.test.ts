@@ -61,7 +61,7 @@ describe('drain', () => {
     const callers = Array.from({ length: CALLERS }, caller);
     await proxy.untilEnded(10 * CALLERS);
     await proxy.app.stop();
-    // The kernel resets what it has taken and we not yet accepted when the listener closes.
+    // When the listener closes, the kernel resets connections that the process has not accepted yet.
     for (const end of await Promise.all(callers)) expect(['ECONNREFUSED', 'ECONNRESET']).toContain(end);
     expect(proxy.ended.every(({ outcome }) => outcome === 'ok')).toBe(true);
     expect(answered).toBe(proxy.ended.length);

@@ -93,7 +93,7 @@ test('a slow upload that its upstream does not read is not cut off', async () =>
   expect((await client.readReply()).body.toString()).toBe(`got ${24 * 1024 * 1024}`);
 });
 
-/** Reads about so many bytes, and no more. */
+/** Reads about this many bytes, then stops. */
 async function take(from: Readable, bytes: number): Promise<void> {
   for (let taken = 0; taken < bytes; ) {
     const chunk = from.read() as Buffer | null;

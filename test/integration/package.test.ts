@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run, temporaryFolder } from '../support/command.ts';
 
-/** npm's own time, not ours: it compiles, packs and unpacks. */
+/** Time for npm, which compiles, packs and unpacks. */
 const NPM_MS = 180_000;
 
 test('the packed package works in an empty folder', { timeout: NPM_MS }, async () => {

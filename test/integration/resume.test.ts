@@ -11,7 +11,7 @@ import { type RawStep, startRawOrigin } from '../support/raw-origin.ts';
 import { answer, replyBytes, resetAfterRequest } from '../support/raw-steps.ts';
 import { startTidy, stateOf } from '../support/tidy.ts';
 
-/** Downloads that break in the middle: the client sees one whole body, byte for byte, or sees that it is not whole. */
+/** Downloads that break in the middle: the client gets the complete body, or a visible break. */
 
 const GET = 'GET /api/file HTTP/1.1\r\nhost: x\r\n\r\n';
 const ON = '    resume: true\n';
@@ -30,7 +30,7 @@ async function metric(proxy: { readonly adminUrl: string }, result: string): Pro
   return new RegExp(`^breakwater_resumes_total\\{.*result="${result}"\\} (\\d+)$`, 'm').exec(text)?.[1];
 }
 
-/** The download came whole, in as many parts as there are requests. */
+/** Asserts that the download is complete, in as many parts as there are requests. */
 async function expectWhole({ client, origin, proxy }: Awaited<ReturnType<typeof start>>, parts: number) {
   await client.send(GET);
   const reply = await client.readReply();
@@ -42,7 +42,7 @@ async function expectWhole({ client, origin, proxy }: Awaited<ReturnType<typeof 
   return reply;
 }
 
-/** The client's connection broke with less than the whole. */
+/** Asserts that the client's connection broke before the end of the body. */
 async function expectBroken(
   { client, proxy }: Awaited<ReturnType<typeof start>>,
   result: string | undefined,

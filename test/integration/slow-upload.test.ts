@@ -96,7 +96,7 @@ async function upload(piece: string, windows: number, answered = false) {
   for (let sent = 1; sent <= windows + 1; sent++) {
     await client.send(`${piece.length.toString(16)}\r\n${piece}\r\n`);
     await origin.until(({ requests }) => requests[0]?.body.length === piece.length * sent);
-    // So that each piece comes in the middle of a window.
+    // Each piece arrives in the middle of a window.
     await clock.advance(sent === 1 ? 4_000 : 9_000);
   }
   return client;

@@ -29,7 +29,7 @@ upstreams: { api: { url: "http://127.0.0.1:9", allow_private: true, retry: off }
     return Number(/^breakwater_log_lines_dropped_total (\d+)/m.exec(metrics)?.[1]);
   };
   expect(await dropped()).toBe(0);
-  // Each line has the path: 4 MiB of them are kept.
+  // Each line has the path; 4 MiB of lines are buffered.
   for (let round = 0; (await dropped()) === 0; round++) {
     expect(round).toBeLessThan(50);
     await Promise.all(

@@ -17,7 +17,7 @@ import { answer, hangBeforeHead, replyBytes, resetAfterRequest } from '../suppor
 import { echo, type OriginHandshake, startSocketOrigin } from '../support/socket-origin.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
-/** A client on the upstream `api`, which keeps what it receives. */
+/** A client of the upstream `api`, which records its messages. */
 function connectTo(proxy: Breakwater, path = '/api/', options: ClientOptions = {}, protocols: string[] = []) {
   const changes = new Changes();
   const received: (string | Buffer)[] = [];
@@ -42,7 +42,7 @@ function connectTo(proxy: Breakwater, path = '/api/', options: ClientOptions = {
       await changes.until(() => end !== undefined);
       return end;
     },
-    /** The answer where it is no 101. */
+    /** The reply if it is not a 101. */
     refused: async () => {
       const [, response] = await once(socket, 'unexpected-response');
       const body = (await response.toArray()).join('');
@@ -81,9 +81,9 @@ function handedOver(socket: Socket | undefined): number {
 }
 
 /**
- * Reads at least `total` bytes with a few turns of the event loop between two pieces, in which everybody else may do
- * what they can. `ahead` is the most that the sender has been ahead by: what two pairs of kernel buffers take, and a
- * little of ours; without back-pressure it is nearly all.
+ * Reads at least `total` bytes, with a few turns of the event loop between pieces, in which the other side can send. `ahead`
+ * is the maximum lead of the sender: the kernel buffers of two connections and a little memory of the proxy. Without
+ * back-pressure, it is nearly everything.
  */
 async function readSlowly(reader: Socket, sent: () => number, total: number) {
   reader.pause();

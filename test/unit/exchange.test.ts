@@ -29,7 +29,7 @@ function start() {
     rawHeaders: [Buffer.from('X-A'), Buffer.from([0xe9])],
     pause: vi.fn<() => void>(),
     resume: vi.fn<() => void>(),
-    // As undici does: the error comes back at once.
+    // Like undici, which reports the error synchronously.
     abort: vi.fn<(reason: Error) => void>((reason) => exchange.onResponseError(undefined, reason)),
   };
   const sink = {

@@ -3,7 +3,7 @@ import { type LookupCallback, SharedLookups } from '../../src/upstream/shared-lo
 
 const ADDRESS = { address: '93.184.216.1', family: 4 };
 
-/** A resolver that answers when the test says so. */
+/** A resolver whose answers the test controls. */
 function resolver(mostAtOnce?: number) {
   const asked: { name: string; answer: LookupCallback }[] = [];
   const lookups = new SharedLookups((name, _options, answer) => asked.push({ name, answer }), mostAtOnce);
