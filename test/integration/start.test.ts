@@ -149,7 +149,7 @@ test('an invalid config prints every error with place and fix, and exits with 1'
   }
 });
 
-test('the command line has help, and exit code 2 for wrong usage', async () => {
+test('the command line has help, and exit code 2 for wrong usage', { timeout: 60_000 }, async () => {
   const help = breakwater('--help');
   expect(await help.ended()).toBe(0);
   expect(help.out).toContain('explain METHOD PATH');
