@@ -78,7 +78,7 @@ export class AttemptWatch {
     return this.#pulse.wellAt > this.#startedAt;
   }
 
-  /** True if the later attempt was of the same kind. Then the path is well, and this attempt alone hangs. */
+  /** True if the later attempt was of the same kind. Then the path works, and only this attempt hangs. */
   get overtakenByItsKind(): boolean {
     return this.expectation.usual.wellAt > this.#startedAt;
   }

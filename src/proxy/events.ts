@@ -33,7 +33,7 @@ export type StateEvent =
       readonly cause: BreakerCause;
     }
   | { readonly type: 'breaker_stale_result'; readonly scope: string }
-  /** The gate of a quota closed that was open. */
+  /** A quota cooldown started. */
   | {
       readonly type: 'quota_cooldown_started';
       readonly scope: string;
@@ -87,12 +87,12 @@ type StateEventOf<T extends StateEvent['type']> = Extract<StateEvent, { type: T 
 export interface StateMetric<E extends StateEvent = StateEvent> {
   readonly name: string;
   readonly help: string;
-  /** Properties of the event, or what its scope names. */
+  /** Properties of the event, or the names in its scope. */
   readonly labels: readonly (Exclude<keyof E & string, 'type' | 'ms'> | 'upstream' | 'route' | 'schedule')[];
   readonly buckets?: readonly number[];
 }
 
-/** THE table of what state events are counted as. The compiler asks for the row of a new event. */
+/** THE table of the metrics of state events. The compiler asks for the row of a new event. */
 export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<StateEventOf<T>> } = {
   breaker_changed: {
     name: 'breakwater_breaker_transitions_total',

@@ -1,8 +1,8 @@
 /** The facts about a reason for which a failed attempt, or a broken body, was not retried. */
 interface GaveUpFacts {
   /**
-   * Whether the client should not retry either, because retries are used up or do harm. Not final: a decision that the client can
-   * make better (is this POST safe to repeat?), or a state that changes with time or with another instance of the proxy.
+   * Whether the client should not retry either, because retries are used up or do harm. Not final: the client can decide better (is
+   * this POST safe to repeat?), or the state differs later or at another instance of the proxy.
    */
   readonly final: boolean;
 }

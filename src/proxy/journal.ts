@@ -27,7 +27,7 @@ export interface Journal {
   /** The body of the last attempt broke after `atByte` bytes of the whole body. */
   bodyBroke(atByte: number): void;
 
-  /** For attempts at another upstream than the one that the call was for. */
+  /** For attempts at a fallback upstream. */
   elsewhere(upstream: string, route: string): Journal;
   /** For work that continues after the call was answered: it is counted, but not recorded. */
   inBackground(): Journal;

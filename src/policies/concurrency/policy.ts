@@ -8,7 +8,7 @@ import { Permit, Permits, type PermitsOptions } from './permits.ts';
 import { SlowUpload } from './slow-upload.ts';
 
 /**
- * Admits as many attempts as `limit` allows. Others wait briefly, or are refused with `concurrency_limit`. A permit stands for work
+ * Admits as many attempts as `limit` allows. Others wait briefly, or are refused with `concurrency_limit`. A permit represents work
  * of the upstream. It is held until the body of the reply has ended, or until the attempt seems to hang. A slow client must not
  * block other clients:
  *

@@ -47,27 +47,27 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
   /** The reply of the fallback upstream, or the first upstream's outcome if both fail. */
   async function second(outcome: Outcome, call: Call, attempt: Attempt): Promise<Reply> {
     // Frees the first upstream's connection.
-    const kept = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, deps.memory) : undefined;
+    const buffered = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, deps.memory) : undefined;
     try {
       const other = await settle(deps.send, call, attempt);
       const answered = other.kind === 'reply' && !failed(other);
       const { upstream } = to as FallbackUpstream;
       if (answered) call.journal.note('fallback_to', upstream);
       call.journal.note('fallback', answered ? 'answered' : 'failed');
-      return answered ? { ...other.reply, origin: 'fallback' } : lastWord(outcome, kept, other);
+      return answered ? { ...other.reply, origin: 'fallback' } : lastWord(outcome, buffered, other);
     } finally {
-      kept?.drop();
+      buffered?.drop();
     }
   }
 }
 
 /** After both failed: the first upstream's error or buffered reply, because the call was meant for it; otherwise the other's. */
-function lastWord(outcome: Outcome, kept: BufferedReply | undefined, other: Outcome): Reply {
+function lastWord(outcome: Outcome, buffered: BufferedReply | undefined, other: Outcome): Reply {
   if (outcome.kind === 'error') {
     if (other.kind === 'reply') other.reply.body.discard();
     throw outcome.error;
   }
-  const reply = kept?.take();
+  const reply = buffered?.take();
   if (reply === undefined) return unwrap(other);
   if (other.kind === 'reply') other.reply.body.discard();
   return reply;

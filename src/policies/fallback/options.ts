@@ -22,7 +22,7 @@ export interface FallbackUpstream {
   readonly reserve: number;
 }
 
-/** A reply that is always the same. */
+/** A configured reply. */
 export interface StaticReply {
   readonly status: number;
   /** [name, value] pairs, Content-Length left out. */

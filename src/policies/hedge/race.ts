@@ -26,7 +26,7 @@ interface Failed {
   readonly runner: Runner;
   readonly outcome: Outcome;
   /** Its buffered reply. Reading it frees its connection. */
-  readonly kept: BufferedReply | undefined;
+  readonly buffered: BufferedReply | undefined;
 }
 
 /**
@@ -114,9 +114,10 @@ export class Race implements Alone {
       return this.#win(runner, outcome.reply);
     }
     if (runner === this.#second && isRefusal(outcome)) return this.#unsent();
-    if (this.#running === 0) return this.#fail({ runner, outcome, kept: undefined });
-    const kept = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, this.#deps.memory) : undefined;
-    this.#failed = { runner, outcome, kept };
+    if (this.#running === 0) return this.#fail({ runner, outcome, buffered: undefined });
+    const buffered =
+      outcome.kind === 'reply' ? new BufferedReply(outcome.reply, this.#deps.memory) : undefined;
+    this.#failed = { runner, outcome, buffered };
   }
 
   #isGood(runner: Runner, reply: Reply): boolean {
@@ -140,11 +141,11 @@ export class Race implements Alone {
     const first = this.#failed ?? last;
     const { outcome } = first;
     if (this.#second !== undefined) this.#report(this.#attempt.signal.aborted ? 'client_gone' : 'failed');
-    const kept = first.kept?.take();
+    const buffered = first.buffered?.take();
     this.#end();
-    if (first !== last && (kept !== undefined || outcome.kind === 'error')) discard(last.outcome);
-    if (kept !== undefined) this.#resolve(kept);
-    else if (first.kept !== undefined) this.#settle(last.outcome);
+    if (first !== last && (buffered !== undefined || outcome.kind === 'error')) discard(last.outcome);
+    if (buffered !== undefined) this.#resolve(buffered);
+    else if (first.buffered !== undefined) this.#settle(last.outcome);
     else this.#settle(outcome);
   }
 
@@ -173,7 +174,7 @@ export class Race implements Alone {
   #end(): void {
     this.#over = true;
     this.#trigger?.cancel();
-    this.#failed?.kept?.drop();
+    this.#failed?.buffered?.drop();
   }
 
   /** Ends the other attempt, if it still runs. */

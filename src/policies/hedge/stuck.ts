@@ -23,9 +23,9 @@ export interface Silence extends Pick<Expectation, 'patienceMs' | 'longestMs'> {
 }
 
 /**
- * Milliseconds until the next check of the attempt; 0: it is stuck. It is stuck if it has been silent for far longer than usual on
- * its path, and the upstream has answered a later attempt of that path well. So an upstream, or a path, that answers nothing
- * gets no additional attempts.
+ * Milliseconds until the next check of the attempt; 0: it is stuck. An attempt is stuck after a silence far longer than usual on
+ * its path, if a later attempt of that path was answered well. So an upstream, or a path, that answers nothing gets no
+ * additional attempts.
  */
 export function lookAgainMs({ silentMs, patienceMs, longestMs, overtaken }: Silence): number {
   const leftMs = Math.max(MIN_STUCK_MS, patienceMs, LONGEST_FACTOR * longestMs) - silentMs;

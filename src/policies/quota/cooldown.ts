@@ -42,8 +42,8 @@ export interface Throttling {
 
 /**
  * - `off`: every call passes → `active` when refusals are evidence of a limit
- * - `active`: only probes pass, the first within a second, then at growing intervals → `off` if a probe is answered so early that
- *   the limit was wrong or random; `ramp` if it is answered later
+ * - `active`: only probes pass, the first within a second, then at growing intervals → `off` if an early answer to a probe shows
+ *   that the limit was wrong; `ramp` after a later answer
  * - `ramp`: calls pass at a growing rate → `off` after five seconds, once no call waits; `active` when refusals are evidence of a limit
  */
 type State =

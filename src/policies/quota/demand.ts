@@ -8,10 +8,10 @@ import { namedScope } from './scope.ts';
 /** A larger body is not read. */
 const LARGEST_BODY_BYTES = 256 * 1024;
 
-/** No quota is this large. A higher cost is taken for a mistake. */
+/** No quota is this large, so a higher cost must be a mistake. */
 const HIGHEST_COST = 1e12;
 
-/** How much of which quota a call needs. */
+/** The cost of a call and the scope of its quota. */
 export interface Demand {
   readonly cost: number;
   /** The method and the shape of the path (`limitShape`), or a name from the body. */

@@ -23,7 +23,7 @@ const ERRATIC_SHARE = 0.05;
 /** A refusal counts for this long. */
 const FRESH_MS = 60_000;
 
-/** A limit is taken for the whole credential's after refusals in this many scopes … */
+/** A limit counts as the whole credential's after refusals in this many scopes … */
 const SCOPES = 3;
 /** … or after this many refusals in two scopes. */
 const PAIR = 2;
@@ -31,7 +31,7 @@ const PAIR_REFUSALS = 4;
 
 /**
  * Distinguishes a limit from random refusals. One refusal is no evidence. Evidence is a number of refusals in a row that is
- * unlikely to be random, with no success of an attempt that left after the first of them.
+ * unlikely to be random. A success of an attempt that left after the first refusal ends the row.
  *
  * The number depends on the observed share of random refusals and on the rate of calls: two for an API that never refuses at
  * random, three at twenty calls a second, five if one call in five is refused at random. A refusal is answered faster than a

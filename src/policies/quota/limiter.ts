@@ -27,7 +27,7 @@ export interface Reservation {
   readonly probe: boolean;
   /** The attempt tests meters that say that nothing is left. */
   readonly testsMeters: boolean;
-  /** When the attempt left, and how much had been taken by then by those that had left; undefined before. */
+  /** When the attempt left, and the number of attempts that had left by then; undefined before. */
   sent: { readonly at: number; readonly mark: number } | undefined;
 }
 
@@ -189,7 +189,7 @@ export class Limiter {
     this.#distrusted.clear();
   }
 
-  /** An attempt was not refused; `taken` is what it had of this limiter. */
+  /** An attempt was not refused; `reservation`: its tokens of this limiter. */
   answered(startedAt: number, reservation: Reservation | undefined, now: number): void {
     this.#lastReplyAt = now;
     this.cooldown.answered(startedAt, now);

@@ -34,7 +34,7 @@ export interface QuotaDeps {
   readonly onCooldown: (start: CooldownStart) => void;
 }
 
-/** `shape` is undefined where nothing was known of quotas: then it is computed only if the reply says something. */
+/** `shape` is undefined if no quota was known. Then it is computed only for a reply about a quota. */
 export type ReplyObservation = Omit<SeenReply, 'shape'> & { readonly shape?: string };
 
 /** The part of a reply that is about quotas. */

@@ -3,8 +3,8 @@ import type { Reply } from '../../http/reply.ts';
 import type { CacheOptions } from './options.ts';
 
 /**
- * Whether the kind of a reply can be cached: a reply of the upstream itself, without cookies (they belong to one client), no
- * event stream (it has no end), and with a declared length that is not too large.
+ * Whether this kind of reply can be cached. It must come from the upstream itself. It must not have cookies, which belong to one
+ * client. It must not be an event stream, which has no end. Its declared length must not be too large.
  */
 export function isCacheable(reply: Reply, { maxReplyBytes }: CacheOptions): boolean {
   const { headers } = reply;

@@ -81,16 +81,16 @@ const NOT_RENEWED: ReadonlySet<string> = new Set([
 ]);
 
 /** The headers of a cached reply after a 304: its fields replace the cached ones, except those that describe the body. */
-export function refreshed(kept: RawHeaders, update: RawHeaders): RawHeaders {
+export function refreshed(cached: RawHeaders, update: RawHeaders): RawHeaders {
   const news = without(update, NOT_RENEWED);
   const names = new Set(fieldPairs(news).map(([name]) => name.toLowerCase()));
   // The old Age no longer holds, even if the 304 has none.
-  return [...without(kept, names.add('age')), ...news];
+  return [...without(cached, names.add('age')), ...news];
 }
 
 /** Whether a 304 is about the cached reply (RFC 9111 §4.3.4). A 304 without an ETag is. */
-export function confirms(update: RawHeaders, kept: RawHeaders): boolean {
-  const [theirs, known] = [headerOf(update, 'etag'), headerOf(kept, 'etag')];
+export function confirms(update: RawHeaders, cached: RawHeaders): boolean {
+  const [theirs, known] = [headerOf(update, 'etag'), headerOf(cached, 'etag')];
   return theirs === undefined || known === undefined || weakly(theirs) === weakly(known);
 }
 

@@ -157,11 +157,11 @@ function staleOf(own: Directives, cdn: Directives, options: CacheOptions): typeo
 const forbids = (directives: Directives): boolean =>
   directives.has('no-store') && !directives.has('must-understand');
 
-/** Pragma stands in for a missing Cache-Control only. */
+/** Pragma counts only without Cache-Control. */
 const isPragmaNoCache = (headers: RawHeaders, own: Directives): boolean =>
   own.none && headersOf(headers, 'pragma').some((value) => /\bno-cache\b/i.test(value));
 
-/** The age at which a shared cache has to take it for stale. */
+/** The age in seconds from which on a shared cache must treat it as stale. */
 const maxAgeOf = (directives: Directives): number | undefined =>
   directives.seconds('s-maxage') ?? directives.seconds('max-age');
 
@@ -170,13 +170,13 @@ interface LifetimeParts {
   readonly wallMs: number;
 }
 
-/** Nothing is guessed from Last-Modified. */
+/** Seconds. Last-Modified is not used for an estimate. */
 function lifetimeOf(head: Head, own: Directives, { options, wallMs }: LifetimeParts): number {
   const said = maxAgeOf(own) ?? expiresIn(head.headers, wallMs);
   return said ?? (hasTtl(head, options) ? seconds(options.ttlMs ?? 0) : 0);
 }
 
-/** One that is no date is over already (RFC 9111 §5.3); so is one that came more than once, unless all are the same. */
+/** Seconds until Expires. An invalid date has expired (RFC 9111 §5.3), and so have several different ones. */
 function expiresIn(headers: RawHeaders, wallMs: number): number | undefined {
   const [expires, ...more] = headersOf(headers, 'expires');
   if (expires === undefined) return undefined;
@@ -184,7 +184,7 @@ function expiresIn(headers: RawHeaders, wallMs: number): number | undefined {
   return at === undefined ? 0 : Math.max(0, (at - (sentWallMs(headers, wallMs) ?? wallMs)) / 1_000);
 }
 
-/** The first of a list counts; one that is no number counts as none (RFC 9111 §5.1). */
+/** The Age in seconds. The first of a list counts, and an invalid one counts as 0 (RFC 9111 §5.1). */
 function ageOf(headers: RawHeaders): number {
   const [first = ''] = membersOf(headerOf(headers, 'age') ?? '');
   return deltaSeconds(first) ?? 0;

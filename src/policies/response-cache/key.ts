@@ -4,7 +4,7 @@ import { compact, membersOf } from '../../http/lists.ts';
 import type { Call } from '../../proxy/call.ts';
 
 export interface Caller {
-  /** A hash of what identifies the caller. */
+  /** A hash of the headers that identify the caller. */
   readonly id: string;
   /** Whether the request identifies its caller. */
   readonly known: boolean;

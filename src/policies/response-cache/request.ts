@@ -31,7 +31,7 @@ interface Cached {
   readonly freshness: { readonly validators: RawHeaders };
 }
 
-/** The call made conditional on what is cached; the call itself if nothing is, or if the client sent conditions of its own. */
+/** The call with the validators of a cached reply. Unchanged if nothing is cached, or if the client sent conditions of its own. */
 export function revalidating(cached: Cached | undefined, call: Call): Call {
   if (cached === undefined || hasCondition(call)) return call;
   const { validators } = cached.freshness;

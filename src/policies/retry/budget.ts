@@ -19,7 +19,7 @@ const FLOAT_ERROR = 1e-3;
  * Limits retries to a share of the successes, so that an outage is not amplified. In every `t` seconds:
  * attempts ≤ requests + cap + ratio · successes + refillPerSecond · t.
  *
- * A retry that the upstream asked for counts half. An attempt of which nothing was sent does not count. Tokens refunded in a
+ * A retry that the upstream asked for counts half. A retry after a failure before sending does not count. Tokens refunded in a
  * window that were withdrawn before it allow that many more retries.
  *
  * Successes earn tokens, not requests: a budget that requests fill is full exactly when everything fails. With `ratio` 1 (the
@@ -62,10 +62,10 @@ export class RetryBudget {
     return this.#take(now, cost, this.#cap / 2);
   }
 
-  #take(now: number, cost: number, keep: number): boolean {
+  #take(now: number, cost: number, reserve: number): boolean {
     this.#accrue(now);
     const micro = whole(cost * MICRO);
-    if (micro + keep > this.#tokens) return false;
+    if (micro + reserve > this.#tokens) return false;
     this.#tokens -= micro;
     return true;
   }

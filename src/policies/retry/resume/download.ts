@@ -39,9 +39,9 @@ const REPLACED: ReadonlySet<string> = new Set([
 
 /** The request's fields when it asks for the bytes from `at` on. */
 export function restHeaders(headers: RawHeaders, { etag }: Download, at: number): RawHeaders {
-  const kept = withoutFields(headers, (name) => REPLACED.has(name));
-  kept.push('range', `bytes=${at}-`, 'if-range', etag);
-  return kept;
+  const rest = withoutFields(headers, (name) => REPLACED.has(name));
+  rest.push('range', `bytes=${at}-`, 'if-range', etag);
+  return rest;
 }
 
 /** The length of the whole body if `reply` has every byte from `at` on; undefined if anything differs. */
