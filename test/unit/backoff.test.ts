@@ -101,7 +101,7 @@ describe('jitter', () => {
   });
 });
 
-describe('what the upstream asks for', () => {
+describe('a wait that the upstream asks for', () => {
   const delay = (backoff: number, retryAfterMs: number | undefined, random: Random) =>
     retryDelayMs({ backoffMs: backoff, retryAfterMs, random });
 

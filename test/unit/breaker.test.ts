@@ -252,7 +252,7 @@ test('three successful probes, one after the other, close it with a clean slate'
   ]);
 });
 
-test('a failed probe reopens, whatever succeeded before', () => {
+test('a failed probe reopens, even after successful ones', () => {
   const { breaker, fail, succeed, changes } = setUp();
   fail(20, 0);
   succeed(2, 500);
@@ -263,7 +263,7 @@ test('a failed probe reopens, whatever succeeded before', () => {
   expect(breaker.state(2_000)).toBe('half_open');
 });
 
-test('a slow probe is a failed one where slow attempts open', () => {
+test('a slow probe fails if slow attempts can open the breaker', () => {
   const { breaker, fail } = setUp({ slow: { durationMs: 1_000, rate: 0.5 } });
   fail(20, 0);
   acquire(breaker, 500).succeed(1_501);
@@ -354,7 +354,7 @@ test('an attempt whose silence helped to open it counts as a probe when it is an
   ]);
 });
 
-test('one that was suspected later says nothing about the outage', () => {
+test('an attempt that was suspected later says nothing about the outage', () => {
   const { breaker, fail, stale } = setUp();
   const slow = acquire(breaker, 0);
   fail(20, 100);
@@ -429,7 +429,7 @@ test('forced open stays open for ever and passes no call', () => {
   expect(changes).toEqual(['closed → open: forced']);
 });
 
-test('forced closed lets everything through, whatever fails', () => {
+test('forced closed lets every call pass, even if all fail', () => {
   const { breaker, fail, changes } = setUp();
   breaker.force('closed', 0);
   fail(100, 0, { connect: true });
@@ -456,14 +456,14 @@ test('auto starts again as closed', () => {
   expect(changes).toEqual(['closed → open: forced', 'open → closed: forced', 'closed → open: failure_rate']);
 });
 
-test('auto changes nothing where nothing was forced', () => {
+test('auto changes nothing if nothing was forced', () => {
   const { breaker, fail } = setUp();
   fail(20, 0);
   breaker.force('auto', 0);
   expect(breaker.state(0)).toBe('open');
 });
 
-test('the first probe goes alone; after a successful one the others run concurrently', () => {
+test('the first probe runs alone; after a success the others run concurrently', () => {
   const { breaker, fail } = setUp();
   fail(20, 0);
   const first = acquire(breaker, 600);

@@ -116,7 +116,7 @@ describe('refill', () => {
     expect(from.withdraw(HOUR + 10_000)).toBe(true);
   });
 
-  test('stops while the breaker is not closed, and keeps what it had', () => {
+  test('stops while the breaker is not closed, and the tokens stay', () => {
     const from = budget();
     drain(from);
     from.trickling(false, 15_000);
@@ -158,7 +158,7 @@ describe('values at the ends', () => {
     expect(from.tokens(HOUR)).toBe(0);
   });
 
-  test('a cap of nothing keeps nothing', () => {
+  test('a cap of 0 holds no token', () => {
     const from = budget({ cap: 0, ratio: 1, refillPerSecond: 100 });
     from.deposit();
     expect(from.withdraw(HOUR)).toBe(false);

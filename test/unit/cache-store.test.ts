@@ -35,7 +35,7 @@ function entry(size: number, vary: Entry['vary'] = []): Entry {
   };
 }
 
-test('the bound counts bodies, keys and what Vary names; one with the same fields takes the place of the other', () => {
+test('the bound counts bodies, keys and the fields of Vary; a reply with the same fields replaces the other', () => {
   const store = new CacheStore(100_000);
   store.put(K, entry(100), 0);
   const one = store.bytes;
@@ -49,7 +49,7 @@ test('the bound counts bodies, keys and what Vary names; one with the same field
   expect(store.find(keyOf('large'), stubCall())).toBeUndefined();
 });
 
-test('a fetch that is over says nothing to those who wait for the next', async () => {
+test('a fetch that has ended does not wake calls that wait for the next', async () => {
   const store = new CacheStore(1_000);
   const clock = new FakeClock();
   const first = store.beginFetch(K);
@@ -67,7 +67,7 @@ test('a fetch that is over says nothing to those who wait for the next', async (
   expect(clock.pending).toBe(0);
 });
 
-test('who has left does not wait, and who leaves waits no longer', async () => {
+test('a call that was aborted does not wait, and an abort ends a wait', async () => {
   const store = new CacheStore(1_000);
   const clock = new FakeClock();
   const fetched = store.beginFetch(K);

@@ -115,7 +115,7 @@ test.each<ErrorCode>([
   expect(state()).toBe('closed');
 });
 
-test('a bug of ours is passed on and not held against the upstream', async () => {
+test('a bug in the proxy is passed on and does not count against the upstream', async () => {
   const { fail, answer, state, clock } = setUp();
   await fail(new TypeError('a bug'));
   expect(state()).toBe('closed');
@@ -170,7 +170,7 @@ test('a Retry-After does not delay the first probe', async () => {
 
 // --- the body ---
 
-test('a rate limit is no failure, whatever its status', async () => {
+test('a rate limit with any status is no failure', async () => {
   const { answer, state } = setUp();
   const classification = {
     name: 'slow_down',
@@ -184,7 +184,7 @@ test('a rate limit is no failure, whatever its status', async () => {
   expect(state()).toBe('closed');
 });
 
-test('a good head with a length is judged at the end of its body', async () => {
+test('a good head with a length counts at the end of its body', async () => {
   const { answer, state } = setUp();
   const reply = json(200);
   await answer(reply);
@@ -206,7 +206,7 @@ test.each(['complete', 'discarded'] as const)(
   },
 );
 
-test('a client who leaves in the body is not held against the upstream', async () => {
+test('a client that leaves during the body does not count against the upstream', async () => {
   const { answer, state, clock } = setUp();
   await answer(json(500));
   await clock.advance(500);
@@ -275,7 +275,7 @@ function watched(clock: FakeClock, usualMs?: number) {
   return { ...call, pulse };
 }
 
-test('19 clients with a deadline of 5 ms open nothing; those that had their time do', async () => {
+test('19 clients with a deadline of 5 ms do not open the breaker; attempts that had enough time do', async () => {
   const { clock, guarded, attempts, state } = setUp();
   const giveUp = async (ms: number) => {
     const call = watched(clock, 100);

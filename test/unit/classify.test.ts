@@ -223,7 +223,7 @@ describe("the upstream's own word", () => {
     expect(word(classify(reply(429, name, value), call('POST'), twilio))).toBe('veto');
   });
 
-  test.each(VETOES)('%s: %s on what is never retried changes nothing', (name, value) => {
+  test.each(VETOES)('%s: %s on statuses that are never retried changes nothing', (name, value) => {
     expect(onReply(402, call('POST'), name, value)).toBe('not_retryable');
     expect(onReply(500, call('POST'), name, value)).toBe('not_retryable');
     expect(onReply(200, call('GET'), name, value)).toBe('success');
@@ -274,7 +274,7 @@ describe('not the upstream', () => {
   );
 });
 
-describe('what pays into the budget', () => {
+describe('outcomes that earn a token', () => {
   const pays = (outcome: Parameters<typeof classify>[0], to = call('GET'), given = options) =>
     isSuccess(outcome, classify(outcome, to, given));
 
@@ -289,7 +289,7 @@ describe('what pays into the budget', () => {
     expect(pays(reply(status, 'x-should-retry', 'false'))).toBe(false);
   });
 
-  test('nothing that is retried pays for its own retry, nor what only the method or a veto keeps from it', () => {
+  test('a failure that is retried earns no token, nor one that only the method or a veto excludes', () => {
     const more = { ...options, statuses: new Set([404]) };
     expect(pays(reply(404), call('GET'), more)).toBe(false);
     expect(pays(reply(404), call('POST'), more)).toBe(false);
@@ -311,14 +311,14 @@ describe('what pays into the budget', () => {
   });
 });
 
-describe('an error of gRPC that is all of its reply', () => {
+describe('an error of gRPC without a message before it', () => {
   const grpc = (name: GrpcStatus, ...headers: string[]) => ({
     kind: 'reply' as const,
     reply: { status: httpStatusOf(name), headers, grpc: name },
   });
   const more = { ...options, grpcStatuses: new Set<GrpcStatus>(['unavailable', 'aborted']) };
 
-  test('is retried where the route lists it, POST or not', () => {
+  test('is retried if the route lists it, also for POST', () => {
     expect(classify(grpc('unavailable'), call('POST'), more)).toEqual({
       retry: 'yes',
       transparent: false,
@@ -333,7 +333,7 @@ describe('an error of gRPC that is all of its reply', () => {
     expect(word(classify(grpc('unauthenticated'), call('POST'), more))).toBe('not_retryable');
   });
 
-  test('is classified by the status that it stands for where it is not listed', () => {
+  test('is classified by the equivalent status if it is not listed', () => {
     expect(word(classify(grpc('unavailable'), call('POST'), options))).toBe('not_idempotent');
     expect(word(classify(grpc('unavailable'), keyed('POST'), options))).toBe('yes');
     expect(word(classify(grpc('not_found'), keyed('POST'), options))).toBe('not_retryable');
@@ -345,7 +345,7 @@ describe('an error of gRPC that is all of its reply', () => {
     expect(word(classify(reply(503, ...pushback), call('GET'), more))).toBe('yes');
   });
 
-  test('pays into the budget only if it is an answer, and never where it is retried', () => {
+  test('earns a token only if it is an answer, and never if it is retried', () => {
     const pays = (name: GrpcStatus) => isSuccess(grpc(name), classify(grpc(name), call('POST'), more));
     const paying = ['cancelled', 'invalid_argument', 'not_found', 'already_exists', 'permission_denied'];
     expect(GRPC_STATUSES.filter(pays)).toEqual([
@@ -357,7 +357,7 @@ describe('an error of gRPC that is all of its reply', () => {
   });
 });
 
-describe('what a rule of the API makes of a reply', () => {
+describe('classifications by error rules', () => {
   const classified = (
     status: number,
     classification: Partial<ReplyClassification>,
@@ -379,14 +379,14 @@ describe('what a rule of the API makes of a reply', () => {
   const decisionOn = (outcome: ReturnType<typeof classified>, to = call('GET')) =>
     word(classify(outcome, to, options));
 
-  test('permanent is never retried, even where the upstream says that it passes', () => {
+  test('permanent is never retried, even if the upstream asks for a retry', () => {
     expect(decisionOn(classified(503, { kind: 'permanent' }))).toBe('permanent');
     expect(decisionOn(classified(429, { kind: 'permanent' }, 'x-should-retry', 'true'), keyed('POST'))).toBe(
       'permanent',
     );
   });
 
-  test('not processed lets every call be sent again, of whatever status, but for a veto', () => {
+  test('not processed allows a retry of every call with any status, except for a veto', () => {
     expect(decisionOn(classified(403, { kind: 'not_processed' }), call('POST'))).toBe('yes');
     expect(decisionOn(classified(200, { kind: 'not_processed' }), call('POST'))).toBe('yes');
     expect(
@@ -394,7 +394,7 @@ describe('what a rule of the API makes of a reply', () => {
     ).toBe('veto');
   });
 
-  test('retry and in progress keep to the method rule', () => {
+  test('retry and in progress follow the method rule', () => {
     for (const kind of ['retry', 'in_progress'] as const) {
       expect(decisionOn(classified(400, { kind }))).toBe('yes');
       expect(decisionOn(classified(400, { kind }), keyed('POST'))).toBe('yes');

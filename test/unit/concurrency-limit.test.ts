@@ -55,7 +55,7 @@ test('a number that is written is a limit at once; each permit that comes back i
   expect(fill(limit)).toBe(1);
 });
 
-test('with evidence it falls from what was in flight', () => {
+test('with a sign of overload it falls from the number in flight', () => {
   const limit = limitWith({ max: Infinity });
   fill(limit, 103);
   overload(limit, 0);
@@ -63,7 +63,7 @@ test('with evidence it falls from what was in flight', () => {
   expect(limit.tryAcquire()).toBe(false);
 });
 
-test('what has piled up since the attempt left counts for nothing', () => {
+test('attempts that have accumulated since the attempt left do not count', () => {
   const limit = limitWith({ max: Infinity });
   fill(limit, 500);
   for (let i = 0; i < 4; i++) limit.release('overload', 2_000, 0, 10);
@@ -90,7 +90,7 @@ test('a minute of success without a sign of overload lifts it, and silence does 
   expect(limit.limit).toBe(Infinity);
 });
 
-test('lifted, it is what the operator has written', () => {
+test('after its removal it is the configured limit', () => {
   const limit = fallen(9, { max: 13 });
   limit.release('success', 10, 60_000);
   expect(limit.limit).toBe(13);
@@ -136,7 +136,7 @@ test('silence alone lowers it once, however long it lasts', () => {
   expect(limit.limit).toBeLessThan(once);
 });
 
-test('where replies take longer than 100 ms, it falls once per median latency', () => {
+test('if replies take longer than 100 ms, it falls once per median latency', () => {
   const limit = limitWith({ max: Infinity });
   fill(limit, 104);
   limit.release('failure', 800, 0);
@@ -279,7 +279,7 @@ test('a sign of overload during the wait, even one that lowers nothing, leaves i
   expect(limit.limit).toBe(9);
 });
 
-test('a limit that fell below what is under way is not extended past it', () => {
+test('a limit below the number in flight is not extended past it', () => {
   const limit = limitWith({ max: Infinity });
   fill(limit, 103);
   overload(limit, 0);

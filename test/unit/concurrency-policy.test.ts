@@ -70,7 +70,7 @@ test('a failed attempt gives its permit back, be it a bug', async () => {
   }
 });
 
-test('who waits is let in when a body ends, in order, and the wait is reported', async () => {
+test('a queued attempt is admitted when a body ends, in order, and its wait is noted', async () => {
   const { send, limit, queue, attempts, clock } = setUp();
   const first = send(stubCall());
   const second = stubCall();
@@ -140,7 +140,7 @@ test('a wait that brought no sign of overload ends with a permit while the adapt
   for (const promise of [waiting[0], waiting[1]]) (await promise)?.body.discard();
 });
 
-test('one that brought a sign of overload ends with a refusal', async () => {
+test('a wait with a sign of overload ends with a refusal', async () => {
   const { send, attempts, clock } = fallenTo(2);
   send(stubCall()).catch(() => {});
   void send(stubCall());
@@ -162,7 +162,7 @@ test('waits no longer than a tenth of the time left', async () => {
   await expect(waiting).rejects.toMatchObject({ code: 'concurrency_limit' });
 });
 
-test('a full queue refuses at once, and so does one where no time is left to wait', async () => {
+test('a full queue refuses at once, and so does a call without time to wait', async () => {
   const { send, clock } = setUp({ queue: 1 });
   void send(stubCall());
   const late = stubCall({ deadline: 0 });
@@ -175,7 +175,7 @@ test('a full queue refuses at once, and so does one where no time is left to wai
   expect(clock.now()).toBe(0);
 });
 
-test('a client who leaves the queue leaves it at once, with nothing behind', async () => {
+test('a client that leaves frees its place in the queue at once', async () => {
   const { send, queue, attempts, clock } = setUp();
   void send(stubCall());
   const call = stubCall();
@@ -189,7 +189,7 @@ test('a client who leaves the queue leaves it at once, with nothing behind', asy
   expect(queue.size).toBe(0);
 });
 
-test('a deadline that passes in the queue is the limit’s doing', async () => {
+test('a deadline that passes in the queue is a refusal by the limit', async () => {
   const { send } = setUp();
   void send(stubCall());
   const call = stubCall();
@@ -224,7 +224,7 @@ test('an entry found past its time is passed over, and no permit is lost', async
   expect([touched, limit.inFlight]).toEqual([false, 0]);
 });
 
-test('clients take turns, and one that fills the queue gives a place up to another', async () => {
+test('clients take turns, and a client that fills the queue loses a place to another', async () => {
   const { send, attempts, queue } = setUp({ queue: 3 });
   const first = send(stubCall({ client: 'greedy' }));
   const greedy = Array.from({ length: 3 }, () => stubCall({ client: 'greedy' }));
@@ -254,7 +254,7 @@ async function answered(pending: Promise<Reply>, attempt: StubAttempt | undefine
   return pending;
 }
 
-test('when the limit grows, two are let in for one who leaves', async () => {
+test('when the limit grows, two are admitted for one that ends', async () => {
   const { send, attempts, limit } = fallenTo(1);
   const first = send(stubCall());
   void send(stubCall()).catch(() => {});
@@ -401,7 +401,7 @@ test('a probe waits behind no call, and its silence does not lower the limit', a
   expect([limit.limit, limit.inFlight]).toEqual([2, 2]);
 });
 
-test('the limit begins at what was under way when the attempts that hang left', async () => {
+test('the limit begins at the number in flight when the attempts that hang left', async () => {
   const { send, limit, attempts } = setUp({ mode: 'adaptive', max: Infinity });
   const ended = Array.from({ length: 100 }, () => send(stubCall()).catch(() => {}));
   for (const attempt of attempts.slice(0, 10)) attempt.fail(new ProxyError('attempt_timeout', 'late'));

@@ -13,7 +13,7 @@ const names = RECOGNISED;
 const secret = { secret: Buffer.from('secret'), names };
 const call = (changes = {}) => stubCall({ method: 'POST', idempotencyKey: 'k', ...changes });
 
-test('what is one thing is not taken for two that look alike when joined', () => {
+test('fields that look alike when joined stay distinct', () => {
   const of = (changes: object, body: string) => identityOf(call(changes), [Buffer.from(body)], secret);
   expect(of({ target: '/a' }, 'b').payload).not.toBe(of({ target: '/' }, 'ab').payload);
   expect(of({ method: 'POSTS', target: '/' }, '').payload).not.toBe(
@@ -25,7 +25,7 @@ test('what is one thing is not taken for two that look alike when joined', () =>
   expect(of({}, 'ab')).toEqual(identityOf(call(), [Buffer.from('a'), Buffer.from('b')], secret));
 });
 
-test('nothing that is kept tells the credentials, or can be guessed from them without the secret', () => {
+test('no credential is stored, and no stored hash can be computed without the secret', () => {
   const headers = ['Authorization', 'Bearer sk_live'];
   const one = identityOf(call({ headers }), [], secret);
   expect(one.id).not.toContain('sk_live');

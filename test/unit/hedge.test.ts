@@ -64,7 +64,7 @@ function setUp({ share: maxShare = 1, latency }: Setting = {}) {
 const results = (entries: readonly Entry[]) =>
   entries.flatMap(([name, result]) => (name === 'hedge' ? [result] : []));
 
-test('one that was overtaken counts as slow: hedging does not make the percentile fall', async () => {
+test('a first attempt that lost counts as slow: hedging does not make the percentile fall', async () => {
   const latency = new Latency(0.95);
   for (let i = 0; i < 100; i++) latency.record(100, 0);
   const { attempts, clock, start } = setUp({ latency });
@@ -94,7 +94,7 @@ test('a hedge that is refused on its way costs nothing of the share, nor of the 
   expect([tokens(), share.take(), share.take()]).toEqual([10, true, false]);
 });
 
-test('one that is refused after the first has failed leaves that failure', async () => {
+test('if a hedge is refused after the first attempt failed, that failure counts', async () => {
   const { attempts, clock, start } = setUp();
   const { reply } = start();
   await clock.advance(300);
@@ -132,7 +132,7 @@ test('the loser is cancelled without counting as a failure, and both release the
   expect(call.attempt.tally?.hedges).toBe(1);
 });
 
-test('a client who leaves in the body of the winner is still heard', async () => {
+test('a client that leaves during the winner’s body is noticed', async () => {
   const { attempts, clock, start } = setUp();
   const { call, reply } = start();
   await clock.advance(300);

@@ -47,7 +47,7 @@ test('every policy has its place: a call passes them all', async () => {
   expect([...new Set(passed)].toSorted()).toEqual(known.toSorted());
 });
 
-test('one attempt of a durable request passes all but those that keep results, hedge and retry', async () => {
+test('one attempt of a durable request passes all policies but dedupe, fallback, hedge and retry', async () => {
   const passed: string[] = [];
   await sending(attemptPipeline(marked(passed), () => Promise.resolve(stubReply())))(stubCall());
   const left = new Set(['dedupe', 'fallback', 'hedge', 'responseCache', 'retry']);

@@ -66,7 +66,7 @@ describe('evidence', () => {
     expect(cooldown.refused(refusal(now++), now++)).toBe(true);
   });
 
-  test('where calls are many more are needed, because bad luck starts a cooldown once a minute at most', () => {
+  test('many calls need more refusals, because bad luck starts a cooldown once a minute at most', () => {
     const served = new Throughput();
     const cooldown = cooldownWith(0, served);
     for (let i = 0; i < 20; i++) served.count(500);
@@ -123,7 +123,7 @@ describe('probes of a cooldown', () => {
     expect(probes).toEqual([1_000, 5_010, 21_020, 46_030, 71_040, 96_050]);
   });
 
-  test('the time that the upstream named is kept: one goes then', () => {
+  test('a probe is sent at the time that the upstream named', () => {
     const cooldown = cooldownWith();
     close(cooldown, 0, { askedMs: 3_000 });
     cooldown.admit(1_000);
@@ -131,14 +131,14 @@ describe('probes of a cooldown', () => {
     expect(cooldown.readyAt(0, 1_005, 0)).toBe(3_005);
   });
 
-  test('one that hangs is followed by others', () => {
+  test('a probe that hangs is followed by others', () => {
     const cooldown = cooldownWith();
     close(cooldown, 0);
     cooldown.admit(1_000);
     expect(cooldown.readyAt(0, 1_001, 0)).toBe(5_000);
   });
 
-  test('one that comes to nothing gives its place to the next', () => {
+  test('after a probe without a result, the next call is the probe', () => {
     const cooldown = cooldownWith();
     close(cooldown, 0);
     cooldown.admit(1_000);
@@ -147,7 +147,7 @@ describe('probes of a cooldown', () => {
     expect(cooldown.admit(1_200)).toBe(true);
   });
 
-  test('one that is answered before the time proves the belief wrong: all pass at once', () => {
+  test('an early answer to a probe shows that the limit was wrong: every call passes at once', () => {
     const cooldown = cooldownWith();
     close(cooldown, 0);
     cooldown.admit(1_000);
@@ -155,14 +155,14 @@ describe('probes of a cooldown', () => {
     expect(cooldown.isOff).toBe(true);
   });
 
-  test('an answer to what was on its way when it closed opens nothing', () => {
+  test('an answer to an attempt that left before the cooldown ends nothing', () => {
     const cooldown = cooldownWith();
     close(cooldown, 100);
     cooldown.answered(99.9, 200);
     expect(cooldown.isActive).toBe(true);
   });
 
-  test('a scope that the evidence does not cover has probes of its own', () => {
+  test('a scope without evidence has probes of its own', () => {
     const cooldown = cooldownWith(0, undefined, true);
     for (const scope of ['a', 'b', 'c']) cooldown.refused(refusal(1, { scope }), 2);
     expect([cooldown.isUncovered('a'), cooldown.isUncovered('d')]).toEqual([false, true]);
@@ -174,7 +174,7 @@ describe('probes of a cooldown', () => {
   });
 });
 
-describe('who would wait too long', () => {
+describe('calls that would wait too long', () => {
   test('is not refused for a belief that no probe has tested', () => {
     const cooldown = cooldownWith();
     close(cooldown, 0);
@@ -186,7 +186,7 @@ describe('who would wait too long', () => {
   });
 });
 
-test('after the time one goes, and then ever more; then as before', () => {
+test('after the cooldown calls pass at a growing rate, until it is off', () => {
   const cooldown = cooldownWith();
   close(cooldown, 0, { askedMs: 900 });
   expect(cooldown.admit(900)).toBe(true);
@@ -251,7 +251,7 @@ describe('an API that refuses at random', () => {
     expect([stateAfter(2), stateAfter(5)]).toEqual([true, false]);
   });
 
-  test('goes on one at a time after a long closure, which one refusal does not close again', () => {
+  test('ramps up after a long cooldown, and one refusal does not start another', () => {
     const cooldown = cooldownWith();
     erratic(cooldown, 0.25);
     closeErratic(cooldown, 5_000, { askedMs: 6_000 });
@@ -264,7 +264,7 @@ describe('an API that refuses at random', () => {
   });
 });
 
-test('a busy upstream goes on at half of what it served', () => {
+test('a busy upstream starts at half of its earlier rate', () => {
   const served = new Throughput();
   const cooldown = cooldownWith(0, served);
   for (let i = 0; i < 200; i++) served.count(500);
@@ -280,7 +280,7 @@ test('a busy upstream goes on at half of what it served', () => {
   expect(cooldown.readyAt(0, 3_400, 0)).toBeCloseTo(1_400 + 5 / 1.1);
 });
 
-test('without Retry-After: short, and longer each time; after long, a tenth of its age', () => {
+test('without Retry-After: short, longer each time, and later a tenth of its age', () => {
   const cooldown = cooldownWith();
   const word = { cause: 'throttled', askedMs: undefined } as const;
   close(cooldown, 0, word);
@@ -301,7 +301,7 @@ test('without Retry-After: short, and longer each time; after long, a tenth of i
   expect(cooldown.readyAt(0, 340_000, 0)).toBe(340_100);
 });
 
-test('what was on its way when it closed knows at most of a later end', () => {
+test('a refusal of an attempt that left before the cooldown can only move its end later', () => {
   const cooldown = cooldownWith();
   close(cooldown, 10, { askedMs: 5_000 });
   cooldown.refused(refusal(5, { askedMs: 1_000 }), 20);

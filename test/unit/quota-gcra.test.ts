@@ -24,7 +24,7 @@ test('one a second, five at once: the published vector', () => {
   }
 });
 
-test('a call that waits behind others gets the time of its own turn', () => {
+test('a call behind others gets its own time', () => {
   const gcra = new Gcra({ limit: 1, periodMs: SECOND, burst: 2 });
   expect(gcra.readyAt(0, 1, 500)).toBe(500);
   expect(gcra.readyAt(1, 1, 500)).toBe(500);
@@ -32,7 +32,7 @@ test('a call that waits behind others gets the time of its own turn', () => {
   expect(gcra.readyAt(10, 1, 500)).toBe(9_500);
 });
 
-test('what costs more than a burst waits for a whole one, and takes no more', () => {
+test('a cost above a burst waits for a full burst, and takes no more', () => {
   const gcra = new Gcra({ limit: 10, periodMs: SECOND, burst: 10 });
   expect(allows(gcra, 0)).toBe(true);
   expect(gcra.readyAt(0, 50, 0)).toBe(100);

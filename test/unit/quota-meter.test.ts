@@ -38,7 +38,7 @@ describe('a window', () => {
     expect(meter.remaining(120)).toBe(40);
   });
 
-  test('what was sent since is not in what a reply says', () => {
+  test('a reply does not include calls that left after its request', () => {
     const meter = started();
     meter.learn(reading({ remaining: 40 }), { startedAt: 0, unseen: 15 }, 100);
     expect(meter.remaining(100)).toBe(25);
@@ -54,14 +54,14 @@ describe('a window', () => {
     expect(meter.remaining(6_000)).toBe(10);
   });
 
-  test('who would come after the next window waits for the one after', () => {
+  test('a call that does not fit into the next window waits for the one after it', () => {
     const meter = started();
     meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000, windowMs: 60_000 }), seen, 0);
     expect(meter.readyAt(10, 1, 0)).toBe(65_000);
     expect(meter.readyAt(25, 1, 0)).toBe(125_000);
   });
 
-  test('a reply to a call that began before the reset tells of the time before it', () => {
+  test('a reply to a call from before the reset reports the window before it', () => {
     const meter = started();
     meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000 }), seen, 0);
     meter.learn(reading({ remaining: 0, limit: 10, resetMs: 1_000 }), { startedAt: 4_900, unseen: 0 }, 5_100);
@@ -136,7 +136,7 @@ describe('a window', () => {
     expect(meter.readyAt(0, 1, 0)).toBe(-Infinity);
   });
 
-  test('gives back what was never sent, but not what a later reply or reset has counted', () => {
+  test('refunds calls that were not sent, unless a later reply or reset has counted them', () => {
     const meter = started();
     meter.learn(reading({ remaining: 50, resetMs: 5_000 }), seen, 0);
     meter.take(2, 10);
@@ -153,7 +153,7 @@ describe('a window', () => {
     expect(meter.remaining(5_000)).toBe(100);
   });
 
-  test('what costs more than the limit goes when all of it is there, and is not called back', () => {
+  test('a cost above the limit passes with a full limit, and is not sent back', () => {
     const meter = started();
     meter.learn(reading({ remaining: 100, resetMs: 5_000 }), seen, 0);
     expect(meter.readyAt(0, 500, 0)).toBe(-Infinity);
@@ -213,7 +213,7 @@ describe('a bucket whose reset is the moment when it is full again', () => {
     expect(meter.readyAt(0, 1, 0)).toBe(8_640);
   });
 
-  test('the rate is read where the reset is far, because a near one is rounded too much', () => {
+  test('the rate is read from a far reset, because the rounding of a near one is too coarse', () => {
     const meter = new FlowMeter(bucket(0, 30_000));
     meter.learn(bucket(0, 30_000), seen, 0);
     meter.learn(bucket(29, 2_000), seen, 29_000);

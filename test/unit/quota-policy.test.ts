@@ -144,7 +144,7 @@ describe('a meter that holds calls', () => {
     world.drain();
   });
 
-  test('is forgotten when twenty replies in a row do not speak of it', async () => {
+  test('is forgotten after twenty replies in a row without quota headers', async () => {
     const world = setUp();
     await exchange(world, 200, LEFT(50));
     for (let n = 0; n < 19; n++) await exchange(world, 200, []);
@@ -154,8 +154,8 @@ describe('a meter that holds calls', () => {
   });
 });
 
-describe('what is not known holds nobody', () => {
-  test('a quiet upstream keeps no state', async () => {
+describe('an unknown quota holds no call', () => {
+  test('an upstream without quota headers needs no state', async () => {
     const world = setUp();
     await exchange(world, 200, ['Content-Type', 'text/plain']);
     await exchange(world, 503, []);
@@ -163,7 +163,7 @@ describe('what is not known holds nobody', () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  test('a reply out of a cache tells of another time', async () => {
+  test('the quota headers of a cached reply are ignored', async () => {
     const world = setUp();
     await exchange(world, 200, [...LEFT(0), 'Age', '30']);
     await exchange(world, 429, ['Retry-After', '60', 'Age', '30']);
@@ -172,7 +172,7 @@ describe('what is not known holds nobody', () => {
     expect(world.quota.isUntracked).toBe(false);
   });
 
-  test('learn: false leaves the headers alone; a 429 starts a cooldown all the same', async () => {
+  test('learn: false ignores quota headers; a 429 still starts a cooldown', async () => {
     const world = setUp({ learn: false });
     await exchange(world, 200, LEFT(0));
     expect(world.quota.isUntracked).toBe(true);
@@ -206,7 +206,7 @@ describe('waiting', () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  test('who would come too late is refused at once, with the time when it would be its turn', async () => {
+  test('a call that would wait too long is refused at once, with the time at which it could leave', async () => {
     const world = setUp({ windows: ONE_A_SECOND });
     const pending = world.send(stubCall());
     for (let i = 0; i < 4; i++) void world.send(stubCall()).catch(() => undefined);
@@ -220,7 +220,7 @@ describe('waiting', () => {
     await pending;
   });
 
-  test('wait is a limit of its own', async () => {
+  test('quota.wait limits the wait', async () => {
     const world = setUp({ windows: ONE_A_SECOND, waitMs: 1_500 });
     const [first, second, third] = [1, 2, 3].map(() => world.send(stubCall()));
     expect(await outcomeOf(third as Promise<unknown>)).toMatchObject({ code: 'quota' });
@@ -229,7 +229,7 @@ describe('waiting', () => {
     await Promise.all([first, second]);
   });
 
-  test('what a probe proves sends those away at once who would wait too long', async () => {
+  test('a confirmed limit refuses at once the queued calls that would wait too long', async () => {
     const world = setUp();
     await limited(world, ['Retry-After', '60']);
     const [probe, patient, hasty] = [
@@ -267,7 +267,7 @@ describe('waiting', () => {
     await answer(world, 0);
   });
 
-  test('clients take turns by their address, whatever each call is named', async () => {
+  test('clients take turns by address, independent of names in their calls', async () => {
     const world = setUp({ windows: ONE_A_SECOND });
     const from = (client: string, agent: string) => stubCall({ client, headers: ['User-Agent', agent] });
     const calls: StubCall[] = [
@@ -329,7 +329,7 @@ describe('credentials', () => {
     expect(world.quota.waiting).toBe(0);
   });
 
-  test('what is not known is presumed to belong to what most paths belong to, until a reply says otherwise', async () => {
+  test('an unknown path is assumed to belong to the most common resource, until a reply names another', async () => {
     const world = setUp({ formats: [{ ...GENERIC_FORMATS[2], resource: 'x-ratelimit-resource' }] });
     const to = (target: string) => stubCall({ target, deadline: 1_000 });
     await exchange(world, 200, [...LEFT(1), 'X-RateLimit-Resource', 'core'], to('/repos/a'));
@@ -353,7 +353,7 @@ test('a probe that turns out to be about another resource leaves no call waiting
   expect(await Promise.all(pending)).toEqual(['sent', 'sent']);
 });
 
-describe('what replies say', () => {
+describe('quota headers of replies', () => {
   test('of several policies the most restrictive decides', async () => {
     const world = setUp();
     const policies = '"burst";q=100;w=60, "daily";q=1000;w=86400';
@@ -387,7 +387,7 @@ describe('what replies say', () => {
     expect(remaining(world)).toEqual([398, 0]);
   });
 
-  test('a reply that was overtaken cannot raise what is left', async () => {
+  test('a late reply cannot raise the remainder', async () => {
     const world = setUp();
     await exchange(world, 200, LEFT(50));
     void world.send(stubCall());
@@ -399,7 +399,7 @@ describe('what replies say', () => {
     expect(remaining(world)).toEqual([30]);
   });
 
-  test('what left after an attempt is not in its reply; what left before it is', async () => {
+  test('a reply includes attempts that left before its own, and none that left after it', async () => {
     const world = setUp();
     await exchange(world, 200, LEFT(50));
     for (let i = 0; i < 5; i++) void world.send(stubCall());
@@ -418,7 +418,7 @@ describe('what replies say', () => {
     expect(remaining(world)).toEqual([46]);
   });
 
-  test('an attempt of which nothing was sent gives back what it took; one that was cut does not', async () => {
+  test('an attempt of which nothing was sent is refunded; a cut attempt is not', async () => {
     const world = setUp({ windows: [{ name: 'x', limit: 2, periodMs: 60_000, burst: 2, counts: 'calls' }] });
     const pending = [1, 2, 3].map(() => outcomeOf(world.send(stubCall({ deadline: 100_000 }))));
     await settled();
@@ -478,7 +478,7 @@ describe('what replies say', () => {
     expect(attempts.length).toBe(3);
   });
 
-  describe('between its turn and its start', () => {
+  describe('between admission and start', () => {
     /** Holds all attempts back until they are let go, as a concurrency limit would. */
     function heldUp() {
       const world = setUp();
@@ -525,7 +525,7 @@ describe('what replies say', () => {
       await answer(world, 2);
     });
 
-    test('when less is left than have had their turn, the rest is called back, and counts no more', async () => {
+    test('admitted attempts beyond the remainder go back to the queue, and count no more', async () => {
       const world = await admitted(10);
       await world.letGo();
       await answer(world, 1, 200, LEFT(3));
@@ -665,7 +665,7 @@ describe('cost', () => {
     expect(await outcomeOf(world.send(costing('1')))).toMatchObject({ code: 'quota' });
   });
 
-  test('a JSON body says it, where it is whole', async () => {
+  test('a complete JSON body gives the cost', async () => {
     const world = setUp({ windows, cost: { fixed: 10, header: undefined, pointer: '/limits/max~1tokens' } });
     const sending = (whole: readonly Buffer[] | undefined) => {
       const call = stubCall({ deadline: 1_000 });
@@ -682,7 +682,7 @@ describe('cost', () => {
   });
 });
 
-describe('what a learned limit applies to', () => {
+describe('the scope of a learned limit', () => {
   const at = (target: string, model?: string): StubCall => {
     const call = stubCall({ target, deadline: 1e9, headers: ['content-type', 'application/json'] });
     const whole = [Buffer.from(JSON.stringify({ model }))];
@@ -710,7 +710,7 @@ describe('what a learned limit applies to', () => {
     expect(await leaveAtOnce('auto', at('/a'), [at('/a'), at('/b')])).toEqual([false, true]);
   });
 
-  test('scope: /model: what the body names, whatever the path', async () => {
+  test('scope: /model: the name in the body is the scope, on any path', async () => {
     const others = [at('/a', 'large'), at('/b', 'large'), at('/a', 'small')];
     expect(await leaveAtOnce('/model', at('/a', 'large'), others)).toEqual([false, false, true]);
   });

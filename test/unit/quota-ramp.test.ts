@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import { rampRate } from '../../src/policies/quota/ramp.ts';
 
-test('begins at half of what was served before, and reaches it after a second', () => {
+test('begins at half of the earlier rate, and reaches it after a second', () => {
   expect(rampRate(0, 80, 1)).toBe(40);
   expect(rampRate(1_000, 80, 40)).toBeCloseTo(80);
 });
 
-test('is never more than a tenth above what the upstream serves, however long calls wait', () => {
+test('is at most 110 % of the rate that the upstream serves, however long calls wait', () => {
   for (const sinceMs of [2_000, 10_000, 60_000])
     expect(rampRate(sinceMs, 80, 90)).toBeLessThanOrEqual(99.001);
 });
 
-test('grows on where the upstream keeps up, also from nothing', () => {
+test('keeps growing while the upstream keeps up, also from zero', () => {
   expect(rampRate(0, 0, 0)).toBe(10);
   let serving = 20;
   for (let second = 2; second < 60; second++) serving = rampRate(second * 1_000, 0, serving);

@@ -20,7 +20,7 @@ test('nothing is known of fewer than twenty', () => {
   expect(within(usualOf([20, 50]).most, 50)).toBe(true);
 });
 
-test('nine in ten, whatever the slowest take', () => {
+test('nine in ten, independent of the slowest', () => {
   const usual = usualOf([885, 50], [80, 2_000], [20, 15_000]);
   expect(within(usual.most, 50)).toBe(true);
 });
@@ -78,7 +78,7 @@ test.each([0, 0.2, 1, 1e9])('a time of %d ms is counted', (ms) => {
   expect(Number.isFinite(usualOf([20, ms]).most)).toBe(true);
 });
 
-test('what is kept is bounded: shapes beyond the first 64 are one', () => {
+test('memory is bounded: shapes beyond the first 64 count as one', () => {
   const times = new UsualTimes({ answeredAt: 0, wellAt: 0 });
   const name = (n: number) => `/${String.fromCharCode(97 + (n % 26), 97 + Math.floor(n / 26))}`;
   const kept = Array.from({ length: 300 }, (_, n) => times.usualOf({ method: 'GET', target: name(n) }));
@@ -91,7 +91,7 @@ test('the usual time times four, and no less than some seconds', () => {
   expect(within(expectationOf(usualOf([100, 15_000]), 600_000).patienceMs, 60_000)).toBe(true);
 });
 
-test('good answers alone teach what is usual, and they are timed from the departure', async () => {
+test('only good answers count, and their time begins when the attempt leaves', async () => {
   const clock = new FakeClock();
   const times = new UsualTimes({ answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY });
   const { send, attempts } = stubUpstream();

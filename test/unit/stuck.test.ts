@@ -130,7 +130,7 @@ test('the first is not cut: it may be answered yet, also after the second has fa
   expect(results(call.entries)).toEqual(['failed']);
 });
 
-test('there is one second attempt for a call, whatever follows', async () => {
+test('a call has at most one second attempt', async () => {
   const { attempts, clock, hang } = setUp();
   const tally = { hedges: 0 };
   await hang({ tally });
@@ -142,7 +142,7 @@ test('there is one second attempt for a call, whatever follows', async () => {
   expect(attempts.length).toBe(before + 2);
 });
 
-describe('what a second attempt could harm', () => {
+describe('calls that a second attempt could harm', () => {
   test.each<[string, Partial<AttemptStart & Call>]>([
     ['a POST', { method: 'POST' }],
     [
