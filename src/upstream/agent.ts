@@ -50,14 +50,22 @@ export function createAgent(origin: string, options: AgentOptions, deps: Connect
         maxAgeMs,
         http1,
       });
-  const handshakes = http1(connectHttp1);
+  // Most upstreams get no handshake, and an empty pool takes 16 KB.
+  let handshakes: Http1Pool | undefined;
+  let closed = false;
+  const pool = () => {
+    handshakes ??= http1(connectHttp1);
+    if (closed) handshakes.close();
+    return handshakes;
+  };
   return {
     requests,
-    handshakes,
-    connections: () => requests.size + handshakes.size,
+    handshakes: { dispatch: (options, handler) => pool().dispatch(options, handler) },
+    connections: () => requests.size + (handshakes?.size ?? 0),
     close: () => {
+      closed = true;
       requests.close();
-      handshakes.close();
+      handshakes?.close();
     },
   };
 }
