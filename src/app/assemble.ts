@@ -2,7 +2,7 @@ import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../conf
 import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
 import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { compileHeaderRules } from '../http/headers.ts';
+import { compileHeaderRules, type HeaderRules } from '../http/headers.ts';
 import { pipeline } from '../policies/order.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
@@ -81,6 +81,8 @@ interface Deps extends AssembleDeps {
 interface UpstreamDeps extends Deps {
   /** Which clients may use the upstream's credentials; the same for all its routes. */
   readonly access: () => ClientAccess;
+  /** Compiled header rules, once for all routes that share them. */
+  readonly rulesOf: (rules: HeaderRules) => Route['headers'];
 }
 
 /** The mount for status and results of durable requests, below `prefix`. */
@@ -105,8 +107,17 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
     createAgent(origin, connection, { clock: deps.clock }),
   );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
-  const policyState = new PolicyState(upstream, deps);
+  // Nothing else of `deps`: state that outlives a reload would keep the old configuration and all its routes in memory.
+  const { clock, random, observer, state, draining } = deps;
+  const policyState = new PolicyState(upstream, { clock, random, observer, state, draining });
   const access = once(() => new ClientAccess(clientAccessRules(deps.config, upstream)));
+  const compiled = new Map<HeaderRules, Route['headers']>();
+  const rulesOf = (rules: HeaderRules) => {
+    const known = compiled.get(rules) ?? compileHeaderRules(rules);
+    compiled.set(rules, known);
+    return known;
+  };
+  const routeDeps = { ...deps, access, rulesOf };
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
   const routes: RoutePattern<Route>[] = [];
@@ -116,7 +127,7 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
       upstreamSend(agent.requests, origin, options),
       upstreamSend(agent.handshakes, origin, options),
     );
-    const built = assembleRoute({ upstream, config, policyState, calls, send, polls }, { ...deps, access });
+    const built = assembleRoute({ upstream, config, policyState, calls, send, polls }, routeDeps);
     if (built.durable !== undefined) durable.push(built.durable);
     routes.push({ methods: config.methods, path: config.path, route: built.route });
     yield;
@@ -159,7 +170,7 @@ function assembleRoute(
     maxReplayBytes: sendsAgain(settings) ? maxReplayBytes : 0,
     overrides,
     safe: retry.safe,
-    headers: compileHeaderRules(config.headers),
+    headers: deps.rulesOf(config.headers),
     clientCheck: clientCheckOf(config, upstream, deps),
     ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },

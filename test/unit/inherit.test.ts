@@ -156,7 +156,8 @@ defaults: { timeouts: { total: 10s } }
 upstreams:
   a:
     url: https://a.example.com
-    routes: [{ match: { path: /x }, breaker: { min_requests: 7 } }]
+    headers: { set: { x-a: b } }
+    routes: [{ match: { path: /x }, breaker: { min_requests: 7 }, retry: { attempts: 7 } }]
   b: { url: https://b.example.com }
 `);
   const [x, rest, other] = config.upstreams.flatMap(({ routes }) => routes.map(({ settings }) => settings));
@@ -170,6 +171,9 @@ upstreams:
     'dedupe',
     'quota',
   ] as const;
-  expect(shared.filter((name) => x?.[name] !== rest?.[name])).toEqual(['breaker']);
+  expect(shared.filter((name) => x?.[name] !== rest?.[name])).toEqual(['retry', 'breaker']);
+  expect(x?.retry.statuses).toBe(rest?.retry.statuses);
+  const headers = config.upstreams[0]?.routes.map((route) => route.headers);
+  expect(headers?.[0]).toBe(headers?.[1]);
   expect(shared.filter((name) => other?.[name] !== rest?.[name])).toEqual([]);
 });

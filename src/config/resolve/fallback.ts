@@ -1,4 +1,3 @@
-import { statusSet } from '../../http/status.ts';
 import type { FallbackOptions } from '../../policies/fallback/options.ts';
 import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import { didYouMean } from '../fields/did-you-mean.ts';
@@ -6,17 +5,18 @@ import { checkHeaderName } from '../fields/words.ts';
 import type { Report } from '../read/report.ts';
 import type { Origins, Settings } from './context.ts';
 import { type Inherited, replace } from './inherit.ts';
+import { statuses } from './once.ts';
 
 /** Options of the fallback policy; undefined: no fallback. */
 export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions | undefined {
   const { upstream, path, headers, unsafe, reserve, reply } = fallback;
-  const statuses = statusSet(fallback.statuses);
+  const on = statuses(fallback.statuses);
   if (reply.status !== null) {
     const set = pairs(reply.headers);
     if (reply.body !== '' && !set.some(([name]) => name.toLowerCase() === 'content-type')) {
       set.push(['content-type', contentType(reply.body)]);
     }
-    return { statuses, to: { status: reply.status, set, body: reply.body } };
+    return { statuses: on, to: { status: reply.status, set, body: reply.body } };
   }
   if (upstream === 'off') return undefined;
   const rules = {
@@ -24,8 +24,8 @@ export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions 
     remove: (headers?.remove ?? []).map((name) => name.toLowerCase()),
   };
   return {
-    statuses,
-    to: { upstream, path, headers: rules, unsafe, reserve, notProcessed: statusSet(retry.not_processed) },
+    statuses: on,
+    to: { upstream, path, headers: rules, unsafe, reserve, notProcessed: statuses(retry.not_processed) },
   };
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Calls, covers, overlap } from '../../routing/pattern-covers.ts';
 import type { RouteConfig } from '../config.ts';
 import { CATCH_ALL, MATCH_MISSING, methodsOf } from '../fields/words.ts';
@@ -90,7 +91,9 @@ function withOwnState(
   { origins }: RouteContext,
 ): RouteConfig[] {
   return routes.map(({ route, inherited, alone }) => {
-    const resolved = { ...route, own: ownState(route.settings, rest.route.settings, alone) };
+    const shared = rest.route.headers;
+    const headers = isDeepStrictEqual(route.headers, shared) ? shared : route.headers;
+    const resolved = { ...route, headers, own: ownState(route.settings, rest.route.settings, alone) };
     origins.set(resolved, inherited);
     return resolved;
   });

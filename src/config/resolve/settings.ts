@@ -1,5 +1,4 @@
 import { GENERIC_FORMATS } from '../../http/rate-limit.ts';
-import { statusSet } from '../../http/status.ts';
 import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
 import type { ConcurrencyOptions } from '../../policies/concurrency/options.ts';
 import type { DedupeOptions } from '../../policies/dedupe/options.ts';
@@ -15,18 +14,7 @@ import { fallbackOptions } from './fallback.ts';
 import type { Settings } from './context.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
-
-/**
- * Makes the options of a section once, however many routes have that section: they share it unless they write in it. Equal options
- * of thousands of routes would cost memory, and time wherever they are compared.
- */
-function once<S extends object, O>(make: (section: S) => O): (section: S) => O {
-  const made = new WeakMap<S, O>();
-  return (section) => {
-    if (!made.has(section)) made.set(section, make(section));
-    return made.get(section) as O;
-  };
-}
+import { once, statuses } from './once.ts';
 
 /** The settings of a route as options of the policies. */
 export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {
@@ -120,8 +108,8 @@ function overrideLimits(overrides: Settings['overrides']): OverrideLimits | unde
 const retryOptions = once((retry: Settings['retry']): RetryOptions => {
   return {
     attempts: retry.attempts,
-    statuses: statusSet(retry.statuses),
-    notProcessed: statusSet(retry.not_processed),
+    statuses: statuses(retry.statuses),
+    notProcessed: statuses(retry.not_processed),
     grpcStatuses: new Set(retry.grpc_statuses),
     idempotencyKey: retry.idempotency_key,
     safe: retry.safe,
