@@ -36,7 +36,7 @@ function held() {
   return { exchanges, step };
 }
 
-test('deadline outside retry: attempts and waits together end in time, and no wait is begun that would not', async () => {
+test('deadline outside retry: attempts and waits end in time, and no wait begins that would end later', async () => {
   const more =
     '    timeouts: { attempt: 4s, total: 10s }\n    retry: { attempts: 9, backoff: { base: 1s, jitter: none } }\n';
   const { clock, origin, proxy } = await start([hang()], more);
@@ -53,7 +53,7 @@ test('deadline outside retry: attempts and waits together end in time, and no wa
   expect(clock.now()).toBe(9_000);
 });
 
-test('resume inside retry and outside breaker and limit: a download that waits to go on holds no permit and is judged part by part', async () => {
+test('resume inside retry and outside breaker and limit: a download that waits holds no permit, and each part counts', async () => {
   const part =
     (code: number, fields: Record<string, string>): Step =>
     ({ response }) => {
@@ -91,7 +91,7 @@ test('deadline outside retry: it ends an attempt that the attempt’s own timeou
   await origin.until(({ openConnections }) => openConnections === 0);
 });
 
-test('deadline outside fallback: what the fallback takes ends in the time of the call too', async () => {
+test('deadline outside fallback: the fallback ends within the time of the call too', async () => {
   const more =
     '    timeouts: { attempt: 10s, total: 10s }\n    retry: off\n    fallback: { upstream: slow, reserve: 50% }\n';
   const slow = await startOrigin(hang());
@@ -187,7 +187,7 @@ test('retry outside concurrency: a call in backoff holds no permit', async () =>
   expect((await client.readReply()).body.toString()).toBe('retried');
 });
 
-test('circuit breaker outside concurrency: what it refuses does not queue for a permit first', async () => {
+test('circuit breaker outside concurrency: a refused attempt does not queue for a permit first', async () => {
   const more =
     '    concurrency: { mode: fixed, max: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s, attempt: 900s }\n';
   const { exchanges, step } = held();
@@ -278,7 +278,7 @@ test('attempt timeout around the upstream: the head stops the clock, the body ta
   expect((await client.readReply()).body.toString()).toBe('part');
 });
 
-test('dedupe outside deadline: who waits for an equal request does so to a deadline of its own', async () => {
+test('dedupe outside deadline: a repeat waits for the first request until its own deadline', async () => {
   const more =
     '    retry: { idempotency_key: pass }\n    dedupe: 1h\n    timeouts: { total: 10s, attempt: 10s }\n';
   const { clock, origin, proxy } = await start([hang(), ok('second')], more);
@@ -297,7 +297,7 @@ test('dedupe outside deadline: who waits for an equal request does so to a deadl
   expect([reply.status, reply.body.toString()]).toEqual([200, 'second']);
 });
 
-test('dedupe outside retry: what is kept is the last reply, and all attempts are one request', async () => {
+test('dedupe outside retry: the last reply is stored, and all attempts are one request', async () => {
   const more = '    retry: { idempotency_key: pass }\n    dedupe: 1h\n';
   const { clock, origin, proxy } = await start([status(502), ok('rescued')], more);
   const keyed = 'POST /api/ HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n';
@@ -314,7 +314,7 @@ test('dedupe outside retry: what is kept is the last reply, and all attempts are
   expect(origin.requests.length).toBe(2);
 });
 
-test('circuit breaker outside inspection: a rate limit by the rules of the API is no failure of the upstream', async () => {
+test('circuit breaker outside error rules: a rate limit by an error rule is no failure of the upstream', async () => {
   const more = `    retry: off
     quota: off
     breaker: { min_requests: 2, failure_rate: 50% }
@@ -325,7 +325,7 @@ test('circuit breaker outside inspection: a rate limit by the rules of the API i
   expect([origin.requests.length, (await scopeOf(proxy))?.breaker?.state]).toEqual([5, 'closed']);
 });
 
-test('attempt timeout outside inspection: looking into a body takes of the attempt’s time, and is really cancelled', async () => {
+test('attempt timeout outside error rules: reading a body counts as the attempt’s time, and is cancelled', async () => {
   const step: Step = ({ response }) => void response.writeHead(503).write('never ends');
   const more = `    timeouts: { attempt: 500ms }
     retry: { backoff: { base: 0ms, overloaded_base: 0ms } }

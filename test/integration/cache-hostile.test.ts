@@ -58,7 +58,7 @@ describe('whose reply it is', () => {
     expect([await ask('de', 'en'), await ask('de'), await ask('de', 'en')]).toEqual(['1', '2', '1']);
   });
 
-  test('another upstream URL or another header of ours is another resource', async () => {
+  test('another upstream URL or another configured header is another resource', async () => {
     const [first, second] = [await startOrigin(ok('first')), await startOrigin(ok('second'), ok('third'))];
     const yaml = (origin: { url: string }, more = '') => apiConfig(origin, `    cache: 1m\n${more}`);
     const proxy = await startTidy(yaml(first), { clock: new FakeClock() });
@@ -120,20 +120,20 @@ test('a coding that was not requested is served again to the same request', asyn
 describe('a private reply', () => {
   const OWN = { 'cache-control': 'private, max-age=60' };
 
-  test('is not kept where nothing says who the caller is', async () => {
+  test('is not cached for an unknown caller', async () => {
     const { proxy } = await start('on', ok('a', OWN), ok('b', OWN));
     expect((await get(proxy, { headers: { 'x-lane': '1' } })).body).toBe('a');
     expect((await get(proxy, { headers: { 'x-lane': '2' } })).body).toBe('b');
   });
 
-  test('is kept for a known caller', async () => {
+  test('is cached for a known caller', async () => {
     const { proxy } = await start('on', ok('a', OWN), ok('b', OWN));
     const ask = async (key: string) => (await get(proxy, { headers: { 'x-api-key': key } })).body;
     expect([await ask('1'), await ask('2'), await ask('1')]).toEqual(['a', 'b', 'a']);
   });
 });
 
-test('a change by one caller drops what is kept for all callers', async () => {
+test('a change by one caller invalidates the replies of all callers', async () => {
   const { proxy } = await start('1m', ok('old'), status(204), ok('new'));
   const as = (key: string, init: RequestInit = {}) => get(proxy, { ...init, headers: { 'x-api-key': key } });
   await as('reader');
@@ -141,14 +141,14 @@ test('a change by one caller drops what is kept for all callers', async () => {
   expect((await as('reader')).body).toBe('new');
 });
 
-describe('not kept', () => {
-  test('what the API may take for another request', async () => {
+describe('not cached', () => {
+  test('requests that the API may read as another request', async () => {
     const { proxy } = await start('1m', ...bodies('a', 'b'));
     const headers = { 'x-http-method-override': 'DELETE' };
     expect([(await get(proxy, { headers })).body, (await get(proxy)).body]).toEqual(['a', 'b']);
   });
 
-  test('what a request with a body asked for', async () => {
+  test('replies to a request with a body', async () => {
     const { origin, proxy } = await start('1m', ...bodies('a', 'b'));
     const search = (body: string) => {
       const { promise, resolve } = Promise.withResolvers<string>();
@@ -164,7 +164,7 @@ describe('not kept', () => {
     expect(origin.requests.length).toBe(2);
   });
 
-  test('what a fallback said: the upstream is asked again', async () => {
+  test('the reply of a fallback: the upstream is asked again', async () => {
     const clock = new FakeClock();
     const origin = await startOrigin(status(503), ok('real'));
     const more = '    retry: off\n    cache: 1m\n    fallback: { reply: { status: 200, body: stand-in } }\n';
@@ -231,7 +231,7 @@ describe('not kept', () => {
   });
 });
 
-test('an error behind a 200 is not kept', async () => {
+test('an error with status 200 is not cached', async () => {
   const limited = ok('{"error":"ratelimited"}', { 'content-type': 'application/json' });
   const origin = await startOrigin(limited, ok('{}'));
   const rules = '[{ name: limited, status: 200, body: { /error: ratelimited }, means: permanent }]';
@@ -241,7 +241,7 @@ test('an error behind a 200 is not kept', async () => {
   expect((await get(proxy)).body).toBe('{}');
 });
 
-test('of one target eight variants are kept, the newest', async () => {
+test('the newest eight variants of a target are cached', async () => {
   const steps = Array.from({ length: 10 }, (_, n) => ok(String(n), { vary: 'x-kind' }));
   const { origin, proxy } = await start('1m', ...steps);
   const ask = async (n: number) => (await get(proxy, { headers: { 'x-kind': String(n) } })).body;
@@ -286,7 +286,7 @@ describe('for how long', () => {
     expect((await get(proxy)).body).toBe('b');
   });
 
-  test('what can neither be given again nor checked takes no memory', async () => {
+  test('a reply that can neither be served nor revalidated takes no memory', async () => {
     const { proxy } = await start('on', ok('a'));
     await get(proxy);
     expect((await stateOf(proxy)).upstreams[0]?.scopes[0]).toMatchObject({ cache_bytes: 0 });
@@ -304,7 +304,7 @@ describe('a client’s word', () => {
     ]);
   });
 
-  test('with no-cache it gets an error rather than what is kept', async () => {
+  test('with no-cache it gets an error, not a cached reply', async () => {
     const { proxy } = await start('{ ttl: 1m, stale_if_error: 1h }', ok('old'), status(503));
     await get(proxy);
     expect((await get(proxy, { headers: { 'cache-control': 'No-Cache' } })).status).toBe(503);
@@ -333,7 +333,7 @@ describe('conditions of a client', () => {
     return client.readReply();
   }
 
-  test('are none of a kept 404’s', async () => {
+  test('are not evaluated for a cached 404', async () => {
     const { origin, proxy } = await start('on', status(404, { etag: '"1"', 'cache-control': 'max-age=9' }));
     await get(proxy);
     expect((await ask(proxy, 'if-none-match: "1"')).status).toBe(404);
@@ -356,13 +356,13 @@ describe('conditions of a client', () => {
     expect((await ask(proxy, 'if-none-match: "b"')).status).toBe(200);
   });
 
-  test('a tag that is not the kept one’s counts, whatever the date', async () => {
+  test('a different tag counts, with any date', async () => {
     const { proxy } = await start('1m', ok('body', { 'last-modified': LAST }));
     await get(proxy);
     expect((await ask(proxy, 'if-none-match: "x"', `if-modified-since: ${LAST}`)).status).toBe(200);
   });
 
-  test('go to the upstream as they are: to act on a certain one only is not to ask whether ours is good', async () => {
+  test('go to the upstream unchanged: If-Match is no revalidation', async () => {
     const { clock, origin, proxy } = await start('1s', ok('a', { etag: '"1"' }), status(412));
     await get(proxy);
     await clock.advance(1_000);
@@ -427,7 +427,7 @@ describe('a 304', () => {
     expect((await get(proxy)).body).toBe('b');
   });
 
-  test('that forbids to keep it ends its being kept', async () => {
+  test('that forbids caching removes the cached reply', async () => {
     const { clock, origin, proxy } = await start(
       '{ ttl: 10s, stale_if_error: 1h }',
       ok('a', { etag: '"1"' }),
@@ -459,7 +459,7 @@ describe('a 304', () => {
   });
 });
 
-describe('who waits for another’s fetch', () => {
+describe('calls that wait for another’s fetch', () => {
   test('does not wait for a stream of events', async () => {
     const events: Step = ({ response }) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -472,7 +472,7 @@ describe('who waits for another’s fetch', () => {
     await Promise.all([first.body?.cancel(), second.body?.cancel()]);
   });
 
-  test('waits half of its time at most, and then asks for itself', async () => {
+  test('wait half of their time at most, and then fetch alone', async () => {
     const stuck: Step = ({ response }) => {
       response.writeHead(200);
       response.write('part');
@@ -488,7 +488,7 @@ describe('who waits for another’s fetch', () => {
   });
 });
 
-test('one that leaves in the body lets one of the others try, not all', async () => {
+test('a call that leaves during the body lets one other call try, not all', async () => {
   const stuck: Step = ({ response }) => {
     response.writeHead(200);
     response.write('part');
@@ -526,7 +526,7 @@ test('a HEAD that gets a stale reply has the whole fetched in the background', a
   expect(origin.requests[1]?.method).toBe('GET');
 });
 
-test('an upstream that is down is asked once for all who wait, and all get the stale reply', async () => {
+test('an upstream that is down is asked once for all waiting calls, and all get the stale reply', async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const down: Step = async ({ response }) => {
     await promise;
@@ -542,7 +542,7 @@ test('an upstream that is down is asked once for all who wait, and all get the s
   expect(origin.requests.length).toBe(2);
 });
 
-test('what is fetched in the background is no part of the call that got a stale reply', async () => {
+test('a background fetch does not belong to the call that got a stale reply', async () => {
   const { clock, origin, proxy } = await start(
     '{ ttl: 10s, stale_while_revalidate: 1m }',
     ok('old', { etag: '"1"' }),
@@ -561,7 +561,7 @@ test('what is fetched in the background is no part of the call that got a stale 
   expect(metrics).not.toContain('result="revalidated"');
 });
 
-test('a shutdown ends what is fetched in the background', async () => {
+test('a shutdown ends background fetches', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(ok('old'), hang());
   const more = '    cache: { ttl: 10s, stale_while_revalidate: 10m }\n';
@@ -577,7 +577,7 @@ test('a shutdown ends what is fetched in the background', async () => {
   expect(clock.pending).toBe(0);
 });
 
-test('a body that was continued is kept whole', async () => {
+test('a continued body is cached whole', async () => {
   const body = 'abcdefghij'.repeat(1_000);
   const broken: Step = ({ response }) => {
     response.writeHead(200, { etag: '"1"', 'content-length': body.length, 'accept-ranges': 'bytes' });
@@ -602,7 +602,7 @@ test('a stale reply in place of an error counts as a fallback does', async () =>
   expect((await proxy.untilEnded(2))[1]?.outcome).toBe('fallback');
 });
 
-test('a body in many small pieces is kept in few', async () => {
+test('a body in many small pieces is cached in few', async () => {
   const dripping: Step = async ({ response }) => {
     response.writeHead(200);
     for (let i = 0; i < 3_000; i++) {

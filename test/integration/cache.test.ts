@@ -32,7 +32,7 @@ async function get(proxy: Breakwater, init: RequestInit & { path?: string } = {}
 
 const maxAge = (seconds: number, more = '') => ({ 'cache-control': `max-age=${seconds}${more}` });
 
-describe('what is kept', () => {
+describe('cached replies', () => {
   test('a reply is given again for as long as it says, with its age, byte for byte', async () => {
     const binary = Buffer.from([0, 255, 128, 10]);
     const head = { ...maxAge(60), 'content-encoding': 'x-own', 'x-two': ['1', '2'] };
@@ -75,7 +75,7 @@ describe('what is kept', () => {
     expect(origin.requests.length).toBe(2);
   });
 
-  test('not one that turns out too large, nor an error, nor one that breaks off', async () => {
+  test('no reply that is too large, is an error or breaks off', async () => {
     const chunked: Step = ({ response }) => {
       response.writeHead(200, maxAge(60));
       response.write('ab');
@@ -100,7 +100,7 @@ describe('what is kept', () => {
     expect((await stateOf(proxy)).upstreams[0]?.scopes[0]).toMatchObject({ cache_bytes: expect.any(Number) });
   });
 
-  test('with ttl, one that is silent; with override, one that forbids it too', async () => {
+  test('with ttl, a reply without freshness; with override, also one that forbids caching', async () => {
     const { clock, origin, proxy } = await start('5s', ok('a'), ok('b'));
     await get(proxy);
     await clock.advance(4_999);
@@ -117,7 +117,7 @@ describe('what is kept', () => {
     expect(await get(other.proxy)).toMatchObject({ body: 'a', origin: 'cache' });
   });
 
-  test('apart for each caller and for what Vary names; the target is taken as it is', async () => {
+  test('separately for each caller and the fields of Vary; the target is not normalised', async () => {
     const steps = ['1', '2', '3', '4', '5'].map((body) => ok(body, { vary: 'Accept-Language' }));
     const { proxy } = await start('1m', ...steps);
     const ask = async (authorization: string, language: string, path = 'fx') =>
@@ -130,7 +130,7 @@ describe('what is kept', () => {
     expect(await ask('b', 'en')).toBe('5');
   });
 
-  test('is bounded in bytes: what was unused for longest gives way', async () => {
+  test('is bounded in bytes: the least recently used reply is evicted', async () => {
     const big = 'x'.repeat(4_000);
     const { origin, proxy } = await start(
       '{ ttl: 1m, memory: 12KiB }',
@@ -145,7 +145,7 @@ describe('what is kept', () => {
 });
 
 describe('a call', () => {
-  test('that changes something drops what is kept under its target, unless it fails', async () => {
+  test('that changes something invalidates cached replies of its target, unless it fails', async () => {
     const { proxy } = await start('1m', ok('old'), status(500), status(204), ok('new'));
     await get(proxy);
     await get(proxy, { method: 'POST' });
@@ -154,7 +154,7 @@ describe('a call', () => {
     expect((await get(proxy)).body).toBe('new');
   });
 
-  test('of HEAD is answered from a kept GET, and asks the upstream otherwise', async () => {
+  test('of HEAD is answered from a cached GET, otherwise by the upstream', async () => {
     const { origin, proxy } = await start(
       '1m',
       status(200, { 'x-a': '1' }),
@@ -180,7 +180,7 @@ describe('a call', () => {
     expect((await get(proxy, { headers })).body).toBe('new');
   });
 
-  test('that wants a kept reply only gets 504 where there is none', async () => {
+  test('with only-if-cached gets 504 without a cached reply', async () => {
     const { origin, proxy } = await start('1m', ok('x'));
     const only = { headers: { 'cache-control': 'only-if-cached' } };
     expect(await get(proxy, only)).toMatchObject({ status: 504, origin: 'proxy' });
@@ -348,7 +348,7 @@ describe('calls at one time', () => {
     expect(origin.requests.length).toBe(1);
   });
 
-  test('what cannot be kept is fetched by each, not one after the other', async () => {
+  test('replies that cannot be cached are fetched by each call, at the same time', async () => {
     const { held, open } = gate();
     const noStore = { 'cache-control': 'no-store' };
     const second = gate();
@@ -366,7 +366,7 @@ describe('calls at one time', () => {
     expect((await Promise.all(calls)).map(({ body }) => body).sort()).toEqual(['1', '2', '3', '4']);
   });
 
-  test('one that leaves does not take the others with it', async () => {
+  test('a call that leaves does not end the others', async () => {
     const { held, open } = gate();
     const { origin, proxy } = await start('1m', held(ok('first')), ok('second'));
     const leaving = new AbortController();
@@ -382,7 +382,7 @@ describe('calls at one time', () => {
   });
 });
 
-test('the metric counts, the log line says, and a reload keeps what is kept', async () => {
+test('the metric counts, the log line has the result, and cached replies survive a reload', async () => {
   const { clock, proxy } = await start('{ ttl: 1s }', ok('a', { etag: '"1"' }), status(304, { etag: '"1"' }));
   await get(proxy);
   await get(proxy);

@@ -50,7 +50,7 @@ function held() {
   return { exchanges, step, until: (count: number) => changes.until(() => exchanges.length >= count) };
 }
 
-test('a repeat gets the reply again, byte for byte, and the upstream hears of it once', async () => {
+test('a repeat gets the reply again, byte for byte, and the upstream gets one request', async () => {
   const head = { 'Content-Encoding': 'x-own', 'X-Two': ['1', '2'], Date: 'Sun, 22 Nov 2026 18:00:00 GMT' };
   const { origin, proxy } = await start([status(201, head, BINARY), status(500)]);
   const request = 'POST /api/ HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: 3\r\n\r\na=1';
@@ -137,7 +137,7 @@ test('at its deadline it gets 409 with Retry-After', async () => {
   expect(origin.requests.length).toBe(1);
 });
 
-describe('what is not final is not kept', () => {
+describe('replies that are not final are not stored', () => {
   test.each([500, 501, 503, 429, 408, 409, 401, 403])('%i', async (code) => {
     const { proxy } = await start(
       [status(code), ok('later')],
@@ -148,14 +148,14 @@ describe('what is not final is not kept', () => {
     expect([await later.text(), replayed(later)]).toEqual(['later', null]);
   });
 
-  test('nor what the API’s own rules call a failure that passes', async () => {
+  test('nor a temporary failure by an error rule', async () => {
     const more = `${DEDUPE.replace('pass }', 'pass, attempts: 1 }')}    errors: { rules: [{ name: busy, status: 400, text: busy, means: retry }] }\n`;
     const { proxy } = await start([status(400, {}, 'busy'), ok('later')], more);
     expect((await send(proxy)).status).toBe(400);
     expect(await (await send(proxy)).text()).toBe('later');
   });
 
-  test('nor what a fallback answered', async () => {
+  test('nor the reply of a fallback', async () => {
     const more = `${DEDUPE}    fallback: { reply: { status: 200, body: standing in } }\n`;
     const { proxy } = await start([status(501), status(503), status(503), status(503), ok('itself')], more);
     await send(proxy, { key: 'other' });
@@ -163,7 +163,7 @@ describe('what is not final is not kept', () => {
     expect(await (await send(proxy)).text()).toBe('itself');
   });
 
-  test('nor is a refusal of our own, nor what broke off', async () => {
+  test('nor a refusal of the proxy, nor a broken body', async () => {
     const cut: Step = async ({ response, request, body }) => {
       await body();
       response.writeHead(200, { 'content-length': '10' }).write('half');
@@ -180,7 +180,7 @@ describe('what is not final is not kept', () => {
     expect(origin.requests.length).toBe(3);
   });
 
-  test('nor a reply over the cap; it goes to its client whole', async () => {
+  test('nor a reply over the cap, which its client gets whole', async () => {
     const more = '    retry: { idempotency_key: pass }\n    dedupe: { window: 1h, max_reply: 10B }\n';
     const { origin, proxy } = await start([ok('x'.repeat(11)), ok('x'.repeat(10))], more);
     for (const length of [11, 10, 10]) expect((await (await send(proxy)).text()).length).toBe(length);
@@ -282,7 +282,7 @@ describe('a client that leaves', () => {
     expect(proxy.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('of a reply that will not be kept takes its call along', async () => {
+  test('of a reply that will not be stored ends its call', async () => {
     const { exchanges, step, until } = held();
     const more = '    retry: { idempotency_key: pass }\n    dedupe: { window: 1h, max_reply: 1B }\n';
     const { origin, proxy } = await start([step], more);
@@ -309,7 +309,7 @@ test('a request too large to compare is sent each time, and says so', async () =
   });
 });
 
-test('one of unknown length goes on as soon as it is too large', async () => {
+test('a body of unknown length is passed on as soon as it is too large', async () => {
   const { origin, proxy } = await start([ok()], `${DEDUPE}    request: { max_replay: 1KiB }\n`);
   const client = await connectRaw(proxy.port);
   const head = 'POST /api/ HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ntransfer-encoding: chunked\r\n\r\n';
@@ -335,7 +335,7 @@ test('a client that leaves in its own body has sent nothing', async () => {
   expect(origin.requests.length).toBe(0);
 });
 
-test('trailers are kept too; what an upstream says of its own replaying gives way to ours', async () => {
+test('trailers are stored too; the upstream’s own replay mark is replaced', async () => {
   const trailing: Step = async ({ response, body }) => {
     await body();
     response.writeHead(200, { trailer: 'x-sum', 'idempotent-replayed': 'false' });
@@ -356,7 +356,7 @@ test('trailers are kept too; what an upstream says of its own replaying gives wa
   }
 });
 
-test('a large body that is kept is compared whole', async () => {
+test('a large buffered body is compared whole', async () => {
   const { origin, proxy } = await start([ok('one')]);
   const body = Buffer.alloc(900_000, 'x');
   expect(await (await send(proxy, { body })).text()).toBe('one');
@@ -400,7 +400,7 @@ test('replies give way to newer ones when their memory is used up', async () => 
   expect(origin.requests.length).toBe(5);
 });
 
-test('a reload keeps what is stored', async () => {
+test('stored replies survive a reload', async () => {
   const { origin, proxy } = await start([ok('first')]);
   await (await send(proxy)).text();
   proxy.rewrite(`${apiConfig(origin, DEDUPE)}    timeouts: { total: 20s }\n`);
@@ -408,7 +408,7 @@ test('a reload keeps what is stored', async () => {
   expect(replayed(await send(proxy))).toBe('true');
 });
 
-test('it is counted, logged and warned of where it can do nothing', async () => {
+test('it is counted and logged, and there is a warning if it has no effect', async () => {
   const { proxy } = await start([ok()]);
   await (await send(proxy)).text();
   await (await send(proxy)).text();

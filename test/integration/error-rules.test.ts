@@ -52,7 +52,7 @@ test('a permanent error is not retried, passes unchanged, and is counted and log
   expect(proxy.logs.map(({ message }) => message)).toContainEqual(expect.stringContaining('429 (no_money)'));
 });
 
-test('a packed body is judged by a copy; its bytes are not touched', async () => {
+test('a compressed body is classified by a copy; its bytes are unchanged', async () => {
   const packed = gzipSync(NO_MONEY);
   const { origin, proxy } = await start([status(429, { ...json, 'content-encoding': 'gzip' }, packed), ok()]);
   const client = await connectRaw(proxy.port);
@@ -92,7 +92,7 @@ test('a call that is in progress under its key is asked for again; one without a
   expect(origin.requests).toHaveLength(3);
 });
 
-test('a body beyond 64 KiB is not judged and passes whole', async () => {
+test('a body beyond 64 KiB is not classified and passes whole', async () => {
   const large = Buffer.from(`{"error":{"code":"insufficient_quota"},"pad":"${'x'.repeat(300_000)}"}`);
   const { origin, proxy } = await start([status(429, json, large)]);
   const reply = await fetch(`${proxy.url}/api/x`, { method: 'POST', body: 'x' });
@@ -130,7 +130,7 @@ test('a body that breaks off while it is looked into breaks the client’s conne
   expect((await proxy.untilEnded(1))[0]?.error).toBe('response_incomplete');
 });
 
-test('a client who leaves while a body is held takes the attempt with it', async () => {
+test('a client that leaves while a body is buffered ends the attempt', async () => {
   const untilHeld = watchHeld();
   const clock = new FakeClock();
   const origin = await startRawOrigin(stallAfter('HTTP/1.1 429 No\r\ncontent-length: 10\r\n\r\nfirst'));
@@ -143,7 +143,7 @@ test('a client who leaves while a body is held takes the attempt with it', async
   await origin.until(({ openConnections }) => openConnections === 0);
 });
 
-test('a success that says that it is none is judged where the route says so, and streams where not', async () => {
+test('a success with an error in its body is classified if the route says so, and otherwise streams', async () => {
   const rules = (inspect: string) => `
     errors:
       inspect: ${inspect}
@@ -157,7 +157,7 @@ test('a success that says that it is none is judged where the route says so, and
   expect(errors.origin.requests).toHaveLength(1);
 });
 
-test('without memory to hold a body it passes unjudged', async () => {
+test('without memory for a body the reply passes unclassified', async () => {
   const origin = await startOrigin(status(429, json, NO_MONEY));
   const proxy = await startTidy(
     `body_memory: 1B\n${apiConfig(origin, `    retry: { attempts: 2 }${RULES}`)}`,
@@ -232,7 +232,7 @@ test('the attempt’s own timeout ends a look into a body, and the attempt', asy
   expect(record?.entries.map(({ reason }) => reason)).toEqual([undefined, 'attempt_timeout']);
 });
 
-test('trailers follow a body that was held, and what unpacks to a bomb is passed on unjudged', async () => {
+test('trailers follow a buffered body, and a decompression bomb passes unclassified', async () => {
   const chunked = 'HTTP/1.1 429 No\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n';
   const origin = await startRawOrigin(answer(chunked));
   const proxy = await startTidy(apiConfig(origin, `    retry: off${RULES}`));

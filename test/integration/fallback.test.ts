@@ -31,7 +31,7 @@ const headersOf = (reply: Response) =>
   ['breakwater-origin', 'breakwater-attempts', 'breakwater-gave-up'].map((name) => reply.headers.get(name));
 
 describe('another upstream', () => {
-  test('answers what has finally failed; reply, metrics, log and attempts say so', async () => {
+  test('answers calls that have finally failed; reply, metrics, log and attempts show it', async () => {
     const { api, backup, proxy, send } = await start({ first: [status(503, {}, 'down')] });
     const reply = await send();
     expect([reply.status, await reply.text()]).toEqual([200, 'from backup']);
@@ -94,7 +94,7 @@ describe('another upstream', () => {
     });
   });
 
-  test('gets the body whole, the path rewritten, and neither credentials nor what was put in for the first', async () => {
+  test('gets the whole body and the rewritten path, but no credentials and no headers set for the first', async () => {
     const { backup, send } = await start({
       first: [status(500), status(500)],
       more: [
@@ -134,7 +134,7 @@ describe('another upstream', () => {
     expect(request?.headers.host).toBe(new URL(backup.url).host);
   });
 
-  test('is spared what its allow-list does not hold: the first one’s answer stands', async () => {
+  test('is not used for calls outside its allow-list: the first upstream’s answer is passed on', async () => {
     const { backup, proxy, send } = await start({
       first: [status(503, {}, 'down')],
       other: '    allow: ["GET /v2/**"]\n',
@@ -182,7 +182,7 @@ describe('another upstream', () => {
     expect(results).toEqual(['not_idempotent', 'not_idempotent']);
   });
 
-  test('does when nothing of it was sent, when the API says it did nothing, and when that is wished', async () => {
+  test('does if nothing was sent, if the API reports that it did nothing, and if configured', async () => {
     const post = { method: 'POST', body: 'charge' };
     const refused = await start({ first: [ok()] });
     await refused.api.close();
@@ -202,7 +202,7 @@ describe('another upstream', () => {
     expect(wished.backup.requests[0]?.body.toString()).toBe('charge');
   });
 
-  test('cannot get a body that was too large to keep', async () => {
+  test('cannot get a body that was too large to buffer', async () => {
     const { backup, proxy, send } = await start({
       first: [early(503, {}, 'down')],
       more: `    request: { max_replay: 10KiB }\n${LEADS_ON}`,
@@ -300,7 +300,7 @@ describe('a reply from the configuration', () => {
   });
 });
 
-test('a handshake goes to another upstream only when nothing of it was sent', async () => {
+test('a handshake goes to another upstream only if nothing of it was sent', async () => {
   const handshake =
     'GET /api/ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n';
   for (const down of [false, true]) {

@@ -84,7 +84,7 @@ describe('a slow attempt', () => {
     expect(await hedges()).toEqual(['lost 1']);
   });
 
-  test('is spared a hedge when it answers in time, and one that fails in time goes to the retry at once', async () => {
+  test('an attempt that answers in time is not hedged, and one that fails in time is retried at once', async () => {
     const { clock, held, hedges, origin, send } = await start();
     const quick = send();
     await origin.untilRequests(1);
@@ -266,7 +266,7 @@ describe('there is no hedge', () => {
   });
 });
 
-test('a hedge that gets no permit was none: what it cost is given back', async () => {
+test('a hedge without a permit is refunded', async () => {
   const more = `${AFTER}    concurrency: { mode: fixed, max: 1, queue: 0 }\n    retry: { budget: { refill: 0/s } }\n`;
   const { held, hedges, origin, proxy, slow } = await start(more);
   const sent = slow();
@@ -277,7 +277,7 @@ test('a hedge that gets no permit was none: what it cost is given back', async (
   expect((await stateOf(proxy)).upstreams[0]?.scopes[0]?.budget_tokens).toBe(10);
 });
 
-test('by percentile: nothing before a hundred answers, then what is slower than 95 % of them, at most 2 %', async () => {
+test('by percentile: no hedge before a hundred answers, then calls slower than 95 % of them, at most 2 %', async () => {
   const { clock, held, hedges, origin, send, slow, state } = await start('    hedge: { percentile: 95% }\n');
   state.hold = false;
   for (let i = 0; i < 99; i++) await (await send()).text();

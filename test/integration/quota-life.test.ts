@@ -102,7 +102,7 @@ test('a refusal is counted, said in the log, and is a 429 of our own', async () 
   expect(proxy.logs.at(-1)?.message).toBe('GET api/ 429 rejected, quota');
 });
 
-test('what was learned is shown, and outlives a reload that leaves it alone', async () => {
+test('learned limits are shown, and survive a reload that does not change the quota', async () => {
   const says = {
     'x-ratelimit-limit': '100',
     'x-ratelimit-remaining': '40',
@@ -133,7 +133,7 @@ test('what was learned is shown, and outlives a reload that leaves it alone', as
   expect(await quotaOf(proxy)).toBeUndefined();
 });
 
-test('each credential waits for itself alone, and none is kept', async () => {
+test('each credential waits alone, and none is stored', async () => {
   const { proxy, clock } = await start([...LIMITED, ok()], '    retry: off\n');
   await limit(proxy, 'x-api-key: s3cret-a\r\n');
   expect((await (await send(proxy, 'x-api-key: s3cret-b\r\n')).readReply()).status).toBe(200);
@@ -190,7 +190,7 @@ test('quota: off neither waits nor learns', async () => {
   expect((await (await send(proxy)).readReply()).status).toBe(200);
 });
 
-test('what a call costs is read from its body', async () => {
+test('the cost of a call is read from its body', async () => {
   const more =
     '    timeouts: { attempt: 2s, total: 3s }\n    quota: { windows: 1000/m, cost: { body: /max_tokens } }\n';
   const { proxy } = await start([ok()], more);
@@ -205,7 +205,7 @@ test('what a call costs is read from its body', async () => {
   expect(await post(100)).toBe(200);
 });
 
-test('quota outside concurrency: who waits for the quota holds no permit', async () => {
+test('quota outside concurrency: a call that waits for the quota holds no permit', async () => {
   const more = '    retry: off\n    quota: 1/s\n    concurrency: { mode: fixed, max: 1, queue: 0 }\n';
   const { proxy, clock } = await start([ok('1'), ok('2')], more);
   expect((await (await send(proxy)).readReply()).body.toString()).toBe('1');
@@ -216,7 +216,7 @@ test('quota outside concurrency: who waits for the quota holds no permit', async
   expect((await second.readReply()).body.toString()).toBe('2');
 });
 
-test('quota outside concurrency: what waits for a permit when the gate closes does not go', async () => {
+test('quota outside concurrency: an attempt that waits for a permit when a cooldown starts is not sent', async () => {
   const exchanges: OriginExchange[] = [];
   const more = '    retry: off\n    concurrency: { mode: fixed, max: 1, queue: 5, wait: 20s }\n';
   const { proxy, clock, origin } = await start([(exchange) => void exchanges.push(exchange)], more);
@@ -319,7 +319,7 @@ test.each(Object.entries(SENDERS))(
   },
 );
 
-test('an operator resets a quota: those who wait go at once', async () => {
+test('an operator resets a quota: waiting calls leave at once', async () => {
   const { proxy } = await start([ok()], '    retry: off\n    quota: 1/h\n');
   const reset = (name: string, body: string) =>
     fetch(`${proxy.adminUrl}/api/upstreams/${name}/quota`, {

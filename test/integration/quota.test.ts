@@ -111,7 +111,7 @@ test('one endpoint is limited: the others of the credential never notice', async
   expect(await inTurn(proxy, paths)).toEqual([429, 200, 429, 200, 200, 200]);
 });
 
-test('a call whose turn would come after its deadline is refused at once, and says when to come back', async () => {
+test('a call that could leave only after its deadline is refused at once, with Retry-After', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(status(429, { 'retry-after': '20' }));
   const proxy = await startTidy(

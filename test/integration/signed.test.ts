@@ -213,7 +213,7 @@ describe('signed: in the configuration', () => {
     expect(problems('signed: off', line)).toEqual([]);
   });
 
-  test('an allow-list still keeps out what would be a way around it', () => {
+  test('an allow-list still refuses ways around it', () => {
     expect(problems('signed: true', 'allow: [ "GET /**" ]')).toEqual([]);
   });
 });

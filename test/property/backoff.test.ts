@@ -35,7 +35,7 @@ const roll = fc.oneof(
   fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
 );
 
-test('a wait is a number from 0 to the cap, and a timer can wait for it, whatever the options', () => {
+test('a wait is a number from 0 to the cap, and a timer can wait for it, with any options', () => {
   fc.assert(
     fc.property(options, step, roll, (given, next, at) => {
       const cap = Math.min(given.maxMs, LONGEST_TIMER_MS);
@@ -86,7 +86,7 @@ test('waits grow with the retries for every kind but a list, and never once they
   );
 });
 
-test('what the upstream asks for is a floor, and at most 5 s are added to it', () => {
+test('a wait that the upstream asks for is a floor, and at most 5 s are added to it', () => {
   const finite = fc.double({ min: 0, max: 4e10, noNaN: true });
   fc.assert(
     fc.property(finite, finite, roll, (backoff, asked, at) => {

@@ -219,7 +219,7 @@ test('0 to wait means a permit, and more than 0 means none', () => {
   );
 });
 
-test('without failures it never opens; without verdicts nothing ever happens', () => {
+test('without failures it never opens; without results nothing happens', () => {
   fc.assert(
     fc.property(steps, fc.constantFrom('success', 'ignored'), (sequence, verdict) => {
       const drive = new Drive();
@@ -230,7 +230,7 @@ test('without failures it never opens; without verdicts nothing ever happens', (
   );
 });
 
-test('whatever happened, an hour later a well upstream is trusted again after its probes', () => {
+test('after any history, an hour later a healthy upstream is trusted again after its probes', () => {
   fc.assert(
     fc.property(steps, (sequence) => {
       const drive = new Drive();
@@ -306,7 +306,7 @@ test('every wait is within its bounds, however old the outage', () => {
   );
 });
 
-test('the window counts what a list of everything would, and forgets in whole buckets', () => {
+test('the window counts as a list of all outcomes would, and forgets in whole buckets', () => {
   const event = fc.record({
     gap: fc.oneof(fc.integer({ min: 0, max: 250 }), fc.constantFrom(999, 1_000, 1_001, 1e11)),
     failed: fc.boolean(),

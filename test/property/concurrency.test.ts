@@ -105,7 +105,7 @@ function takeOne<T>(items: T[], pick: number): T | undefined {
   return items.splice(pick % Math.max(1, items.length), 1)[0];
 }
 
-test('whatever happens to calls, permits come back exactly once and nothing is left behind', async () => {
+test('permits are released exactly once after any end of a call, and nothing is left behind', async () => {
   await fc.assert(
     fc.asyncProperty(
       options,

@@ -115,7 +115,7 @@ test('an entry that may go is served before entries that may not, unless they wa
 
 // --- adaptive order ---
 
-test('the oldest goes first while the queue is at most half full, then the newest', () => {
+test('the oldest is first while the queue is at most half full, then the newest', () => {
   const queue = queueOf(8, 'adaptive');
   for (const entry of 'abcd') queue.push('x', entry, false);
   expect(shiftAll(queue)).toBe('abcd');
@@ -123,7 +123,7 @@ test('the oldest goes first while the queue is at most half full, then the newes
   expect(shiftAll(queue)).toBe('feabcd');
 });
 
-test('an entry that was served before goes first in either order', () => {
+test('an entry that was served before is first in either order', () => {
   const queue = queueOf(8, 'adaptive');
   for (const entry of 'abcde') queue.push('x', entry, false);
   queue.push('x', 'A', true);

@@ -60,7 +60,7 @@ test('a percentile is that of the samples, but for the width of a bucket', () =>
   expect(off.counterexample).toBeNull();
 });
 
-test('nothing is said of fewer than a hundred, what was said stands for 3 s, and is forgotten after two minutes', () => {
+test('fewer than a hundred samples give no percentile; a percentile holds for 3 s, and is forgotten after two minutes', () => {
   const latency = new Latency(0.95);
   for (let i = 0; i < 99; i++) latency.record(100, 0);
   expect(latency.percentileMs(0)).toBeUndefined();

@@ -36,7 +36,7 @@ function passes(gcra: Gcra, list: readonly { afterMs: number; units: number }[])
   return at;
 }
 
-test('over any stretch, no more than the burst and what the rate brings', () => {
+test('in any interval at most the burst and the refill of the rate pass', () => {
   fc.assert(
     fc.property(window, arrivals, (options, list) => {
       const gcra = new Gcra(options);
@@ -68,7 +68,7 @@ test('a rate by the second: no second sees more than it says', () => {
   );
 });
 
-test('what is taken and given back at once was never taken', () => {
+test('tokens that are taken and refunded at once have no effect', () => {
   fc.assert(
     fc.property(
       window,
@@ -93,7 +93,7 @@ test('what is taken and given back at once was never taken', () => {
   );
 });
 
-test('an estimate never rises between two resets, whatever the replies and their order', () => {
+test('an estimate never rises between two resets, with any replies in any order', () => {
   const told = fc.record({
     remaining: fc.integer({ min: 0, max: 100 }),
     resetMs: fc.integer({ min: 100_000, max: 200_000 }),
@@ -120,7 +120,7 @@ test('an estimate never rises between two resets, whatever the replies and their
   );
 });
 
-test('whatever replies say, everybody’s turn is a time, and the first comes within a day', () => {
+test('with any replies, every call has a time to leave, and the first leaves within a day', () => {
   const said = fc.record({
     limit: fc.option(fc.nat(100), { nil: undefined }),
     remaining: fc.option(fc.nat(100), { nil: undefined }),
@@ -155,7 +155,7 @@ test('whatever replies say, everybody’s turn is a time, and the first comes wi
   );
 });
 
-test('all that an limiter lets through within a window is what the window says', () => {
+test('a limiter admits within a window at most the window’s limit', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 30 }),

@@ -37,7 +37,7 @@ test('silence beyond its patience is reported once, and its timer is gone after 
   expect([answered.clock.pending, answered.suspected()]).toEqual([0, 0]);
 });
 
-test('where too little is known, silence is never suspected', async () => {
+test('if too little is known, silence is never suspected', async () => {
   const { clock, suspected } = setUp(COLD);
   await clock.advance(599_000);
   expect(suspected()).toBe(0);
@@ -81,7 +81,7 @@ test.each<[string, Expectation, number, 'silent' | 'alive', boolean]>([
   }
 });
 
-test('the silence of an attempt is its own if one that left later was answered well', async () => {
+test('the silence of an attempt says nothing about the upstream if a later one was answered well', async () => {
   const clock = new FakeClock();
   const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
   const [earlier, silent, later] = [0, 1, 2].map(() => new AttemptWatch(WARM, pulse, clock));
@@ -100,7 +100,7 @@ test('the silence of an attempt is its own if one that left later was answered w
   expect(silent?.saysNothing(cut('client_gone'))).toBe(true);
 });
 
-test('an end of its own is judged by others', async () => {
+test('an end that is no cut is left to the policies', async () => {
   const { clock, watch } = setUp(WARM);
   await clock.advance(60_000);
   for (const error of [cut('connection_terminated'), cut('attempt_timeout'), new TypeError('a bug')])

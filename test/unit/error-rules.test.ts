@@ -33,7 +33,7 @@ describe('a rule fits', () => {
     expect(matcher.byHead(head(399), NOW)).toBeUndefined();
   });
 
-  test('by all of its headers, in any letters, whatever stands around a star', () => {
+  test('by all of its headers, in any case, with any text around a star', () => {
     const matcher = matcherFor('{ headers: { X-Kind: [quota, "limit:*"], x-b: "*" }, means: permanent }');
     expect(matcher.byHead(head(429, 'x-kind', 'LIMIT:day', 'X-B', ''), NOW)).toBeDefined();
     expect(matcher.byHead(head(429, 'x-kind', ' quota ', 'X-B', '1'), NOW)).toBeDefined();
@@ -41,7 +41,7 @@ describe('a rule fits', () => {
     expect(matcher.byHead(head(429, 'x-kind', 'quotas', 'x-b', '1'), NOW)).toBeUndefined();
   });
 
-  test('by what stands at its pointers: text, numbers and booleans, nothing else', () => {
+  test('by the values at its pointers: text, numbers and booleans, nothing else', () => {
     const matcher = matcherFor(
       '{ name: n, body: { /code: "20429" }, means: retry }, { name: b, body: { /ok: "false" }, means: retry }, { name: star, body: { /list/*/code: x }, means: retry }',
     );
@@ -53,7 +53,7 @@ describe('a rule fits', () => {
       expect(nameBy(matcher, other)).toBeUndefined();
   });
 
-  test('by what is its own, not by what every object has', () => {
+  test('by own properties, not by inherited ones', () => {
     expect(
       nameBy(matcherFor('{ body: { /constructor/name: "*" }, means: retry }'), ', means: retry }'),
     ).toBeUndefined();
@@ -90,7 +90,7 @@ describe('a body is asked for', () => {
     ).toBeUndefined();
   });
 
-  test('never where that is off: rules on the head alone are left', () => {
+  test('never if that is off: only rules on the head remain', () => {
     const off = matcherFor(
       '{ name: body, body: { /a: x }, means: retry }, { name: head, status: 503, wait: /b }',
       'off',
@@ -99,7 +99,7 @@ describe('a body is asked for', () => {
     expect(off.byHead(head(500), NOW)).toBeUndefined();
   });
 
-  test('for a wait only where the head does not say it', () => {
+  test('for a wait only if the head does not name one', () => {
     const waits = matcherFor('{ status: 429, throttled: true, wait: /retry }');
     expect(waits.byHead(head(429), NOW)).toBe('body');
     expect(waits.byHead(head(429, 'Retry-After', '3'), NOW)).toMatchObject({ throttled: true });
@@ -117,7 +117,7 @@ describe('a body is asked for', () => {
     expect(all.byHead(head(200), NOW)).toBeUndefined();
   });
 
-  test('and where it could not be read, what needs it does not fit', () => {
+  test('and if it could not be read, rules that need it do not match', () => {
     expect(matcher.byBody(head(503), undefined, NOW)?.name).toBe('head');
     expect(matcher.byBody(head(500), undefined, NOW)).toBeUndefined();
   });

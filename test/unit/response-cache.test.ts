@@ -63,7 +63,7 @@ test('the wall clock makes nothing older or younger', async () => {
   expect(asked).toBe(2);
 });
 
-test('a fault of ours and a client who left get no stale reply', async () => {
+test('a bug in the proxy and a client that left get no stale reply', async () => {
   const failures = [
     new TypeError('bug'),
     new ProxyError('client_gone', 'gone'),

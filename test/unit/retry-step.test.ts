@@ -65,7 +65,7 @@ describe('the step after a failed attempt', () => {
     expect(step).toMatchObject({ kind: 'retry', delayMs: 21_000, backoffMs: 1_000, asked: true, cost: 0.5 });
   });
 
-  test('costs nothing where nothing had been sent', () => {
+  test('costs nothing if nothing was sent', () => {
     expect(nextStep(failed({ outcome: refused, decision: transparent }), options, half)).toMatchObject({
       cost: 0,
       reason: 'connection_refused',
