@@ -2,7 +2,7 @@ import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import type { Digests } from './read/digests.ts';
 import type { Problem } from './read/problem.ts';
 
-/** What the loading thread needs. Paths are relative to `cwd`. */
+/** A request to the loading thread. Paths are relative to `cwd`. */
 export interface LoadRequest {
   readonly file: string;
   readonly cwd: string;

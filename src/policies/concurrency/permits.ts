@@ -14,7 +14,7 @@ const RETRY_AFTER_MS = 1_000;
 /** A call that waits for a permit. */
 interface Waiter {
   /** On the scale of `clock.now()`. The call is not admitted at this moment or later. */
-  readonly leaveBy: number;
+  readonly expiresAt: number;
   /** Called with a permit taken for it. */
   readonly admit: () => void;
   /** Called if it is evicted. */
@@ -72,7 +72,7 @@ export class Permits {
     this.#limit.release(evidence, latencyMs, now, amid);
     while (queue.size > 0 && this.#limit.tryAcquire()) {
       // If a timer is late, the queue still has calls whose time is over.
-      const waiter = queue.shift(({ leaveBy }) => (now < leaveBy ? 'yes' : 'no'));
+      const waiter = queue.shift(({ expiresAt }) => (now < expiresAt ? 'yes' : 'no'));
       if (waiter === undefined) {
         this.#limit.release('ignored', 0, now);
         return;
@@ -162,7 +162,7 @@ function waitForPermit(
   const refusal = () => refused(call, again ? 'sent_unknown' : 'not_sent');
   return new Promise((resolve, reject) => {
     if (attempt.signal.aborted) return reject(attempt.signal.reason);
-    const waiter = { leaveBy: since + patienceMs, admit: onAdmit, refuse: onEvicted };
+    const waiter = { expiresAt: since + patienceMs, admit: onAdmit, refuse: onEvicted };
     const place = patienceMs > 0 ? queue.push(clientOf(call), waiter, again) : undefined;
     if (place === undefined) return reject(refusal());
     const timer = clock.timer(patienceMs, onTimeout);

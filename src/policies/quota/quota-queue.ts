@@ -23,7 +23,7 @@ interface Waiter {
   readonly shape: string;
   readonly cost: number;
   /** The call is refused at this moment, on the scale of `clock.now()`. */
-  readonly leaveBy: number;
+  readonly expiresAt: number;
   readonly admit: () => void;
   readonly refuse: (error: Error) => void;
 }
@@ -36,7 +36,7 @@ interface QueueEntry {
   readonly client: string;
   readonly shape: string;
   readonly cost: number;
-  readonly leaveBy: number;
+  readonly expiresAt: number;
   readonly again: boolean;
 }
 
@@ -91,9 +91,9 @@ export class QuotaQueue {
     const client = clientOf(call);
     const ahead = again ? FIRST : this.#ahead(client, limiter, now);
     const patienceMs = limiter.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
-    const leaveBy = Math.min(attempt.deadline, now + patienceMs);
+    const expiresAt = Math.min(attempt.deadline, now + patienceMs);
     if (draining()) return Promise.reject(report(call, shuttingDown()));
-    if (limiter.knownAt(ahead, cost, now) >= leaveBy) {
+    if (limiter.knownAt(ahead, cost, now) >= expiresAt) {
       if (limiter.meterTestAt(cost, now) <= now) return limiter.take(cost, now, true);
       return Promise.reject(
         report(
@@ -107,7 +107,7 @@ export class QuotaQueue {
         ),
       );
     }
-    return this.#wait(call, attempt, { client, shape, cost, leaveBy, again });
+    return this.#wait(call, attempt, { client, shape, cost, expiresAt, again });
   }
 
   /** Admits every call that may leave now, and sets a timer for the next one. */
@@ -134,11 +134,11 @@ export class QuotaQueue {
     if (this.#queue.size === 0) return;
     /** By shape, for every call but the first. */
     const known = new Map<string, number>();
-    for (const { shape, leaveBy, refuse } of this.#queue.entries()) {
+    for (const { shape, expiresAt, refuse } of this.#queue.entries()) {
       const at = known.get(shape);
       const limiter = this.quota.limiterFor(shape);
       if (at === undefined) known.set(shape, limiter.knownAt(SECOND, 1, now));
-      if ((at ?? limiter.knownAt(FIRST, 1, now)) >= leaveBy)
+      if ((at ?? limiter.knownAt(FIRST, 1, now)) >= expiresAt)
         refuse(
           this.#refusal('no quota is available within the time that this call may wait', limiter, SECOND, 1),
         );
@@ -174,7 +174,7 @@ export class QuotaQueue {
   #wait(
     call: Call,
     { signal }: Attempt,
-    { client, shape, cost, leaveBy, again }: QueueEntry,
+    { client, shape, cost, expiresAt, again }: QueueEntry,
   ): Promise<CallReservation> {
     const { clock } = this.#options;
     const since = clock.now();
@@ -196,7 +196,7 @@ export class QuotaQueue {
         this.pump();
       };
       const refusal = (why: string) => this.#refusal(why, this.quota.limiterFor(shape), SECOND, cost);
-      const place = this.#queue.push(client, { shape, cost, leaveBy, admit, refuse }, again);
+      const place = this.#queue.push(client, { shape, cost, expiresAt, admit, refuse }, again);
       if (place === undefined) return reject(report(call, refusal(FULL)));
       const onTime = () =>
         refuse(refusal('no quota became available within the time that this call may wait'));
@@ -206,7 +206,7 @@ export class QuotaQueue {
         if (reason instanceof ProxyError && reason.code === 'deadline_exceeded') onTime();
         else refuse(reason);
       };
-      const timer = clock.timer(leaveBy - since, onTime);
+      const timer = clock.timer(expiresAt - since, onTime);
       signal.on(onAbort);
       const stopWaiting = () => {
         waiting = false;

@@ -26,27 +26,27 @@ export class ScopedLimiter {
   readonly whole: Limiter;
   readonly part: Limiter | undefined;
   /** The scope is a guess that no reply has confirmed. */
-  readonly #presumed: boolean;
+  readonly #assumed: boolean;
 
-  constructor(scope: string, whole: Limiter, part: Limiter | undefined, presumed: boolean) {
+  constructor(scope: string, whole: Limiter, part: Limiter | undefined, assumed: boolean) {
     this.scope = scope;
     this.whole = whole;
     this.part = part;
-    this.#presumed = presumed;
+    this.#assumed = assumed;
   }
 
   /** When an attempt may leave, at `now` or later. Infinity: that depends on a probe. */
   readyAt(ahead: Ahead, cost: number, now: number): number {
     const at = this.whole.readyAt(ahead.whole, cost, now, this.#isUncovered);
     if (this.part === undefined) return at;
-    return Math.max(at, this.part.readyAt(ahead.part, cost, now, this.#presumed));
+    return Math.max(at, this.part.readyAt(ahead.part, cost, now, this.#assumed));
   }
 
   /** As `readyAt`, from confirmed limits only. A call that could not wait until then may be refused. */
   knownAt(ahead: Ahead, cost: number, now: number): number {
     const at = this.whole.knownAt(ahead.whole, cost, now, this.#isUncovered);
     if (this.part === undefined) return at;
-    return Math.max(at, this.part.knownAt(ahead.part, cost, now, this.#presumed));
+    return Math.max(at, this.part.knownAt(ahead.part, cost, now, this.#assumed));
   }
 
   /** True if windows or meters of the whole credential hold the call. Then no other call may overtake it. */
@@ -69,7 +69,7 @@ export class ScopedLimiter {
       scope,
       cost,
       whole: { limiter: whole, reservation: whole.take(cost, now, options(this.#isUncovered)) },
-      part: part && { limiter: part, reservation: part.take(cost, now, options(this.#presumed)) },
+      part: part && { limiter: part, reservation: part.take(cost, now, options(this.#assumed)) },
     };
   }
 

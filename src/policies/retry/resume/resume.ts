@@ -17,7 +17,7 @@ export function resume(deps: ResumeDeps): Policy {
   };
 }
 
-const isMendable = (reason: Error | undefined): reason is ProxyError =>
+const canResume = (reason: Error | undefined): reason is ProxyError =>
   reason instanceof ProxyError && isResumable(reason);
 
 /**
@@ -101,13 +101,13 @@ class ResumedBody implements ReplyBody, BodySink {
   /** The part broke. */
   destroy(reason?: Error): void {
     if (this.#end !== undefined) return;
-    if (this.destroyed || this.#from.attempt.signal.aborted || !isMendable(reason)) this.#break(reason);
-    else void this.#mend(reason);
+    if (this.destroyed || this.#from.attempt.signal.aborted || !canResume(reason)) this.#break(reason);
+    else void this.#resume(reason);
   }
 
   // --- between two parts ---
 
-  async #mend(broken: ProxyError): Promise<void> {
+  async #resume(broken: ProxyError): Promise<void> {
     const { journal } = this.#from.call;
     try {
       const rest = await this.#rest.ask(this.#at, broken);
