@@ -9,16 +9,20 @@ export interface Framing {
   readonly length: string;
 }
 
+const NONE: readonly string[] = [];
+
 export function framingOf(headers: RawHeaders): Framing {
-  const hosts: string[] = [];
-  const codings: string[] = [];
+  // Nearly every message has one of each, so a list grows by copies instead of by spare room.
+  let hosts: readonly string[] = NONE;
+  let codings: readonly string[] = NONE;
   let length = '0';
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
     // Lengths are compared first, so that few names are converted to lower case.
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts.push(value);
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') codings.push(value || '?');
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts = hosts.concat(value);
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding')
+      codings = codings.concat(value || '?');
     else if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
   }
   return { hosts, codings: codings.join(), length };

@@ -59,6 +59,26 @@ export function knownFields(headers: RawHeaders, names: FieldNames): readonly Fi
   return found ?? NO_FIELDS;
 }
 
+/**
+ * The values of the fields whose name is in `names`, by name in lower case. Repeated fields are joined to one list
+ * (RFC 9110 §5.3). Undefined if there are none, the usual case.
+ */
+export function joinedFields(
+  headers: RawHeaders,
+  names: FieldNames,
+): ReadonlyMap<string, string> | undefined {
+  let found: Map<string, string> | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    const known = names.known(headers[i] as string);
+    if (known === undefined) continue;
+    found ??= new Map();
+    const before = found.get(known);
+    const value = headers[i + 1] as string;
+    found.set(known, before === undefined ? value : `${before},${value}`);
+  }
+  return found;
+}
+
 /** Whether a field `name` (in lower case) contains `text`. */
 export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
@@ -169,12 +189,16 @@ export function replyTrailers(raw: RawHeaders): Field[] {
 /** Removes `drop` and the fields listed in `Connection`. Called before own fields are added, so that no client removes them. */
 function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
   const listed = connectionListed(raw);
-  const result: string[] = [];
+  // A copy that is cut to its length leaves room for the fields that are added. A list that grows is copied several times.
+  const result = raw.slice();
+  let length = 0;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     if (drop.known(name) !== undefined || listed?.has(name.toLowerCase()) === true) continue;
-    result.push(name, raw[i + 1] as string);
+    result[length++] = name;
+    result[length++] = raw[i + 1] as string;
   }
+  result.length = length;
   return result;
 }
 

@@ -1,6 +1,6 @@
 import { digits } from './digits.ts';
 import { FieldNames } from './field-names.ts';
-import { type Field, headerOf, knownFields, type RawHeaders } from './headers.ts';
+import { headerOf, joinedFields, type RawHeaders } from './headers.ts';
 import { sentWallMs } from './http-date.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
@@ -69,8 +69,8 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
   const wanted = new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]);
 
   return (headers, nowWallMs) => {
-    const known = knownFields(headers, wanted);
-    return known.length === 0 ? undefined : read(joined(known), headers, nowWallMs);
+    const found = joinedFields(headers, wanted);
+    return found && read(found, headers, nowWallMs);
   };
 
   function read(found: Fields, headers: RawHeaders, nowWallMs: number): readonly QuotaReading[] | undefined {
@@ -110,16 +110,6 @@ type Fields = ReadonlyMap<string, string>;
 /** All header names of a format. */
 const headersOf = ({ remaining, reset, limit, combined, resource }: QuotaFormat): string[] =>
   [remaining, reset, limit, combined?.header, resource].filter((name) => name !== undefined);
-
-/** Joins repeated fields to one list (RFC 9110 §5.3). */
-function joined(known: readonly Field[]): Fields {
-  const fields = new Map<string, string>();
-  for (const [name, value] of known) {
-    const before = fields.get(name);
-    fields.set(name, before === undefined ? value : `${before},${value}`);
-  }
-  return fields;
-}
 
 /** Reads RateLimit, with limits and windows from RateLimit-Policy. */
 function structured(found: Fields, headers: RawHeaders): QuotaReading[] {

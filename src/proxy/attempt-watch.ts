@@ -1,4 +1,5 @@
 import type { RequestBody } from '../http/bodies/request-body.ts';
+import { appended } from '../runtime/appended.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { isCutShort, ProxyError } from './errors.ts';
 
@@ -85,8 +86,7 @@ export class AttemptWatch {
 
   /** Calls `listener` once, if the attempt is suspected to hang. */
   onSuspected(listener: () => void): void {
-    if (this.#listeners === undefined) this.#listeners = [listener];
-    else this.#listeners.push(listener);
+    this.#listeners = appended(this.#listeners, listener);
   }
 
   /** Call when the attempt leaves. */

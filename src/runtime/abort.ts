@@ -1,3 +1,5 @@
+import { appended } from './appended.ts';
+
 type Listener = () => void;
 
 /**
@@ -43,9 +45,7 @@ export class Abort {
 
   /** Calls `listener` once on abort. Check `aborted` first: after the abort, a new listener is never called. */
   on(listener: Listener): void {
-    // Most have one listener, and `push` into an empty array allocates room for seventeen.
-    if (this.#listeners === undefined) this.#listeners = [listener];
-    else this.#listeners.push(listener);
+    this.#listeners = appended(this.#listeners, listener);
   }
 
   off(listener: Listener): void {

@@ -9,6 +9,7 @@ import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
+import { appended } from '../runtime/appended.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { toProxyError } from './failure.ts';
 import { tunnelReply } from './tunnel.ts';
@@ -163,8 +164,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   onEnd(listener: (end: BodyEnd) => void): void {
     if (this.#end !== undefined) listener(this.#end);
-    else if (this.#listeners === undefined) this.#listeners = [listener];
-    else this.#listeners.push(listener);
+    else this.#listeners = appended(this.#listeners, listener);
   }
 
   onHeldBack(listener: () => void): void {

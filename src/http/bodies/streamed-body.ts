@@ -1,6 +1,6 @@
 import type { ByteBudget } from '../byte-budget.ts';
-import { Reader, type ReadLog } from './body-reader.ts';
 import { BodyBuffer, type ReadPosition } from './body-buffer.ts';
+import { Reader, type ReadLog } from './body-reader.ts';
 import {
   type BodySource,
   type RequestBody,
