@@ -9,31 +9,31 @@ export interface QuotaTime {
   readonly cause: QuotaWait;
 }
 
-/** One attempt that really went to the upstream. */
+/** One attempt that was sent to the upstream. */
 export interface AttemptEntry {
-  /** Another one than the call was for. */
+  /** The upstream of a fallback; undefined for the upstream of the call. */
   readonly upstream: string | undefined;
-  /** 1 for the first; a number is missing where an attempt was refused by ourselves. */
+  /** 1 for the first attempt. A number is missing if the proxy refused that attempt itself. */
   readonly n: number;
-  /** When it started, in ms since the call did. */
+  /** Its start, in ms since the start of the call. */
   readonly atMs: number;
-  /** How long it took to the head or the failure; undefined while it runs, and if it never ended. */
+  /** Time to the head or the failure, in ms. Undefined while it runs. */
   ms: number | undefined;
-  /** What was answered; undefined when it brought no head. */
+  /** The status of its reply; undefined if there was no head. */
   status: number | undefined;
-  /** The error of gRPC that `status` stands for. */
+  /** The gRPC error that `status` represents. */
   grpc: GrpcStatus | undefined;
   error: ErrorCode | undefined;
-  /** What the system or OpenSSL said of it, or the name of the rule that judged its reply, for the log. */
+  /** For the log: the message of the system or of OpenSSL, or the name of the error rule that matched. */
   detail: string | undefined;
-  /** The backoff that led to it; 0 for the first. */
+  /** The backoff before it, in ms; 0 for the first attempt. */
   readonly waitMs: number;
-  /** How long it waited for the upstream's quota, and why. */
+  /** Its wait for the upstream's quota, and the cause. */
   readonly quota: QuotaTime | undefined;
-  /** Why it followed another; undefined for the first. */
+  /** The reason for this retry; undefined for the first attempt. */
   readonly reason: RetryReason | undefined;
-  /** The other attempt had taken this long when it was started beside it. */
+  /** Of a second attempt: how long the first had taken at its start, in ms. */
   readonly hedgedAfterMs: number | undefined;
-  /** The byte of the whole body before which it broke, where more was asked for or would have been. */
+  /** The position in the whole body at which it broke, if the rest was or could have been requested. */
   brokeAt: number | undefined;
 }

@@ -7,19 +7,19 @@ import { type CallRecord, notable, type Observer } from './call-record.ts';
 import { logState } from './log-state.ts';
 import { shownDuration } from './shown-duration.ts';
 
-/** The fields that a log line has of what policies noted. */
+/** The fields of a log line that come from notes of policies. */
 type NoteFields = Readonly<Omit<Noted, 'rejected'>>;
 
-/** The structured form of one call, as logged and as shown among the recent calls. */
+/** One call in the structured form of the log and of the recent calls. */
 export interface CallLine extends NoteFields {
   readonly id: string;
   readonly method: string;
-  /** Without the query, which may hold secrets; `?…` stands for one. */
+  /** Without the query, which may contain secrets; `?…` stands for it. */
   readonly path: string;
   readonly upstream: string | undefined;
   readonly route: string | undefined;
   readonly outcome: CallOutcome | undefined;
-  /** Undefined when the client left before a head. */
+  /** Undefined if the client left before a head. */
   readonly status: number | undefined;
   readonly origin: 'upstream' | 'proxy' | 'fallback' | 'cache';
   readonly error: string | undefined;
@@ -40,13 +40,13 @@ export interface AttemptLine {
   readonly detail?: string;
   readonly wait_ms?: number;
   readonly quota_ms?: number;
-  /** What it waited for: window, learned or cooldown. */
+  /** Cause of the wait: window, learned or cooldown. */
   readonly quota_wait?: string;
   readonly reason?: string;
   readonly broke_at?: number;
 }
 
-/** The fields of a finished call's log line; undefined ones vanish in JSON. Times are whole milliseconds. */
+/** The log fields of a finished call. JSON leaves out undefined ones. Times are whole milliseconds. */
 export function callLine(record: CallRecord): CallLine {
   const { info } = record;
   return {
@@ -72,7 +72,7 @@ const LOGGED = [
   ),
 ] as readonly (keyof NoteFields)[];
 
-/** What is noted, in the order of `NOTES`. Numbers are whole, and 0 is left out. */
+/** The notes, in the order of `NOTES`. Numbers are whole, and 0 is left out. */
 function noteFields(notes: Noted): NoteFields {
   const fields: Record<string, unknown> = {};
   for (const field of LOGGED) {
@@ -104,7 +104,7 @@ function quotaLine(wait: QuotaTime | undefined): Pick<AttemptLine, 'quota_ms' | 
   return wait === undefined ? {} : { quota_ms: Math.round(wait.ms), quota_wait: wait.cause };
 }
 
-/** A finished call told in one sentence: `GET demo/flaky 200 rescued on attempt 2: 503 → waited 412 ms → 200`. */
+/** One sentence about a finished call: `GET demo/flaky 200 rescued on attempt 2: 503 → waited 412 ms → 200`. */
 export function callMessage(record: CallRecord): string {
   const { info } = record;
   const status = record.status === 0 ? '' : ` ${record.status}`;
@@ -177,13 +177,12 @@ export interface LogCallsOptions {
   readonly slowMs: number;
 }
 
-/** One line a second tells all there is to tell about a route whose calls are all refused for the same reason. */
+/** If all calls of a route are refused for one reason, one line per second is enough. */
 const REFUSALS_EVERY_MS = 1_000;
 
 /**
- * Writes one line per call that is asked for, and one for each change of a breaker. Of `notable` refusals that touched
- * no upstream, one a second is written per route and reason, with the number of those left out before it: an open
- * breaker must not bring the log down as well.
+ * Writes one line per call that `log.requests` selects, and one per change of a breaker. Refusals without an attempt are limited
+ * to one line per second for each route and reason. It says how many were left out. So an open breaker does not flood the log.
  */
 export function logCalls(
   logger: Logger,
@@ -191,7 +190,7 @@ export function logCalls(
 ): Pick<Observer, 'callEnded' | 'stateChanged'> {
   const refusals = new Map<string, { since: number; suppressed: number }>();
 
-  /** How many like it were left out since the last that was written, or undefined to leave this one out too. */
+  /** The number of equal lines left out since the last one; undefined: leave this one out too. */
   function suppressed({ attempts, error, info, outcome, startedAt, ms }: CallRecord): number | undefined {
     if (requests === 'all' || outcome !== 'rejected' || attempts > 0) return 0;
     const key = `${info.upstream} ${info.route} ${error}`;

@@ -4,10 +4,14 @@ import type { Noted } from '../proxy/notes.ts';
 import type { AttemptEntry } from './attempt-entry.ts';
 
 /**
- * How a call ended, in one word. `rescued`: succeeded after at least one retry, or beside a stuck attempt; `fallback`: another upstream,
- * a reply from the configuration or a kept one answered in the upstream's place; `upstream_error`: a failing reply of the
- * upstream went through; `failed`: no reply to give, or one that broke off; `rejected`: we refused and the upstream saw
- * nothing; `bug`: our own fault.
+ * The outcome of a call:
+ *
+ * - `rescued`: success after at least one retry, or by a second attempt while the first was stuck
+ * - `fallback`: the reply came from another upstream, from the configuration, or from the cache in place of an error
+ * - `upstream_error`: the client got a failing reply of the upstream
+ * - `failed`: there was no reply, or it broke off
+ * - `rejected`: the proxy refused the call, and the upstream was not contacted
+ * - `bug`: a fault of the proxy
  */
 export type CallOutcome =
   | 'ok'
@@ -20,15 +24,15 @@ export type CallOutcome =
   | 'bug';
 
 export interface Ending {
-  /** The status that the client got; 0 when no head went out. */
+  /** The status that the client got; 0 if no head was sent. */
   readonly status: number;
-  /** Who made the reply. */
+  /** The source of the reply. */
   readonly origin: 'upstream' | 'proxy' | 'fallback' | 'cache';
-  /** What went wrong, if anything, also after the head (`client_gone`, `response_incomplete`). */
+  /** The error, if any, also one after the head (`client_gone`, `response_incomplete`). */
   readonly error?: ErrorCode | 'bug' | undefined;
 }
 
-/** What an outcome is made of. */
+/** The parts of a record that decide the outcome. */
 interface Ended {
   readonly attempts: number;
   readonly entries: readonly AttemptEntry[];
@@ -36,7 +40,7 @@ interface Ended {
   readonly origin: Ending['origin'];
 }
 
-/** In one word. */
+/** Classifies a finished call. */
 export function outcomeOf(record: Ended, { error, status }: Ending): CallOutcome {
   if (error === 'bug') return 'bug';
   if (error === 'client_gone') return 'client_gone';
@@ -50,7 +54,7 @@ function isStandIn({ notes, origin }: Ended): boolean {
   return origin === 'fallback' || notes.cache === 'stale_if_error';
 }
 
-/** A hedge is no retry: nothing had failed. A second attempt beside a stuck one is. */
+/** A hedge is no retry, because nothing had failed. A second attempt next to a stuck one is a retry. */
 function isRetried({ attempts, entries, notes }: Ended): boolean {
   if (notes.stuck === 'won') return true;
   return attempts > 1 && entries.filter(({ hedgedAfterMs }) => hedgedAfterMs === undefined).length > 1;

@@ -7,7 +7,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';
 
-/** What a call is, known before anything happens to it. */
+/** The identity of a call, known at its start. */
 export interface CallInfo extends Place {
   readonly id: string;
   readonly method: string;
@@ -15,7 +15,7 @@ export interface CallInfo extends Place {
   readonly target: string;
 }
 
-/** Where something happens. Both are '' if no route matched. */
+/** The place of an event. Both are '' if no route matched. */
 export interface Place {
   readonly upstream: string;
   readonly route: string;
@@ -23,13 +23,13 @@ export interface Place {
 
 /** Listens to what happens in the proxy: metrics, log, recent calls. It must neither throw nor wait. */
 export interface Observer {
-  /** `entry` is the new last one of its record. Attempts in the background are left out. */
+  /** `entry` is the new last entry of its record. Background attempts are left out. */
   attemptStarted(entry: AttemptEntry, place: Place): void;
   /** `result`: the status, or the code of the error; `ms`: from the start to the head or the error. */
   attemptEnded(result: number | ErrorCode, ms: number, place: Place): void;
-  /** After the record has taken the note in. */
+  /** Called after the record has stored the note. */
   noted<N extends NoteName>(name: N, value: Notes[N], place: Place): void;
-  /** Once per call, when the last byte is out, the client has gone or the call was refused. */
+  /** Called once per call: the last byte is sent, the client has left, or the call was refused. */
   callEnded(record: CallRecord): void;
   /** A change outside any call. */
   stateChanged(upstream: string, event: StateEvent): void;
@@ -44,29 +44,29 @@ interface Pending {
 
 /** Which attempts a journal is about. */
 interface View {
-  /** Another upstream than the one that the call was for. */
+  /** An upstream other than the one of the call. */
   readonly elsewhere: Place | undefined;
   readonly background: boolean;
 }
 
 const OWN: View = { elsewhere: undefined, background: false };
 
-/** Nothing is noted of most calls. */
+/** Shared by all calls without notes, which are most. */
 const NOTHING: Noted = Object.freeze({});
 
-/** What happened to one call: folds it into what headers, metrics and the log need, and reports it to the observer. */
+/** The history of one call. It folds events into the values for headers, metrics and log, and reports them to the observer. */
 export class CallRecord implements Journal {
   readonly info: CallInfo;
   /** On the scale of `clock.now()`. */
   readonly startedAt: number;
   readonly entries: readonly AttemptEntry[];
-  /** What policies noted, by the field of `NOTES`. */
+  /** Notes of policies, by the field of `NOTES`. */
   notes: Noted = NOTHING;
   /** A wait for the quota that no attempt has followed yet. */
   quotaWait: QuotaTime | undefined = undefined;
-  /** A retry that was scheduled and has not started: what a client that leaves in backoff was waiting for. */
+  /** A retry that is scheduled and has not started. A client that leaves in backoff was waiting for it. */
   pending: Pending | undefined = undefined;
-  /** Whole duration, body included; 0 until the end. */
+  /** Duration to the end of the body, in ms; 0 until then. */
   ms = 0;
   status = 0;
   origin: Ending['origin'] = 'proxy';
@@ -89,18 +89,18 @@ export class CallRecord implements Journal {
     this.startedAt = clock.now();
   }
 
-  /** How many attempts went to the upstream; what policies refused does not count. */
+  /** Number of attempts that were sent to the upstream. */
   get attempts(): number {
     return this.#entries.length;
   }
 
-  /** Time to the head that was used, or the whole time where there is none: what "slow" means, so that a long stream is not. */
+  /** Time to the head that was used, or the whole time without one. `log.slow` compares it, so a long stream is not slow. */
   get headMs(): number {
     const used = this.#entries.find(({ brokeAt }) => brokeAt !== undefined) ?? this.#entries.findLast(isUsed);
     return used?.ms === undefined ? this.ms : used.atMs + used.ms;
   }
 
-  /** Closes the record and reports it to the observer. Only the first ending counts. */
+  /** Ends the record and reports it to the observer. Only the first call has an effect. */
   finish(ending: Ending): void {
     if (this.outcome !== undefined) return;
     this.ms = this.#clock.now() - this.startedAt;
@@ -201,7 +201,7 @@ export class CallRecord implements Journal {
   }
 
   bodyBroke(atByte: number, { background }: View = OWN): void {
-    // It was the last attempt's body that broke, if that attempt brought any.
+    // The body of the last attempt broke, if it had one.
     const entry = this.#entries.at(-1);
     if (!background && (entry?.status === 200 || entry?.status === 206)) entry.brokeAt ??= atByte;
   }
@@ -279,12 +279,15 @@ class JournalView implements Journal {
   }
 }
 
-/** Not one that was overtaken, or that is still running. */
+/** False for an attempt that lost to another, or is still running. */
 function isUsed({ error, ms }: AttemptEntry): boolean {
   return error !== 'hedge_lost' && ms !== undefined;
 }
 
-/** Retried (`ok` means at the first attempt), by us or by the client, refused, failed, slow to its head, or left by the client after the upstream was bothered: worth a log line. Without an attempt nobody was slow: a long poll waited as asked. */
+/**
+ * Whether a call is worth a log line: retried by the proxy or the client, refused, failed, slow to its head, or left by the
+ * client after an attempt. A call without an attempt is not slow: a long poll waited as the client asked.
+ */
 export function notable(record: CallRecord, slowMs: number): boolean {
   if (record.outcome === 'client_gone') return record.attempts > 0;
   return (

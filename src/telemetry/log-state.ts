@@ -4,7 +4,7 @@ import { shownDuration } from './shown-duration.ts';
 
 const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed: 'closed' } as const;
 
-/** A line for what changed outside any call, as far as it is worth one. */
+/** Logs a change outside calls, if it is important enough. */
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
   if (event.type === 'quota_cooldown_started') return logCooldown(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;

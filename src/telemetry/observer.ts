@@ -1,6 +1,6 @@
 import type { Observer } from './call-record.ts';
 
-/** One observer that informs all `observers`, in their order; each may leave out what it does not need. */
+/** One observer that informs all `observers`, in order. Each may leave out methods that it does not need. */
 export function combine(...observers: readonly Partial<Observer>[]): Observer {
   const onStart = observers.filter(({ attemptStarted }) => attemptStarted !== undefined);
   const onEnded = observers.filter(({ attemptEnded }) => attemptEnded !== undefined);
@@ -26,7 +26,7 @@ export function combine(...observers: readonly Partial<Observer>[]): Observer {
   };
 }
 
-/** Informs the observer that `current` gives at the time. */
+/** Informs the observer that `current` returns at that moment. */
 export function delegate(current: () => Observer): Observer {
   return {
     attemptStarted: (entry, place) => current().attemptStarted(entry, place),

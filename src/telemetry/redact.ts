@@ -1,9 +1,9 @@
 import { isSecret, REDACTED } from '../http/credentials.ts';
 
-/** User and password in a URL. The scheme is not looked at: to look for its beginning takes the square of the text's length. */
+/** User and password in a URL. The scheme is not part of the pattern, because that would take quadratic time. */
 const USER_INFO = /:\/\/[^/?#\s@]+@/g;
 
-/** Deeper structures than this are cut; it also ends cycles. */
+/** Deeper structures are cut, which also ends cycles. */
 const MAX_DEPTH = 6;
 
 /**

@@ -1,14 +1,14 @@
 import type { BreakerCause, BreakerState, CooldownCause } from '../proxy/events.ts';
 
-/** What may be read of the policies' state at any moment: by a scrape, and by the admin API. */
+/** The state of the policies, for a scrape and for the admin API. */
 export interface StateSource {
   /** Every configured upstream, in the order of the configuration. */
   upstreams(): Iterable<UpstreamSnapshot>;
-  /** Memory that buffered request and reply bodies take now. */
+  /** Bytes of buffered request and reply bodies. */
   bufferedBytes(): number;
-  /** Log lines that were lost since the start. */
+  /** Log lines lost since the start. */
   droppedLogLines?: (() => number) | undefined;
-  /** Undefined without durable requests, or where their store does not answer. */
+  /** Undefined without durable requests, or if their store does not answer. */
   durable?(): Promise<DurableSnapshot | undefined>;
 }
 
@@ -20,7 +20,7 @@ export interface DurableSnapshot {
     readonly status: string;
     readonly count: number;
   }[];
-  /** For how long the oldest due request of each route has been due; 0 when none is. */
+  /** How long the oldest due request of each route has been due; 0 if none is due. */
   readonly oldestDue: readonly {
     readonly upstream: string;
     readonly route: string;
@@ -31,11 +31,11 @@ export interface DurableSnapshot {
 
 export interface UpstreamSnapshot {
   readonly name: string;
-  /** Calls between their first byte in and their last byte out. */
+  /** Calls between the first byte received and the last byte sent. */
   readonly inFlight: number;
-  /** Open connections, idle ones included. */
+  /** Open connections, including idle ones. */
   readonly connections: number;
-  /** Connections that have become tunnels; they are among `connections`. */
+  /** Connections that became tunnels; `connections` includes them. */
   readonly tunnels: number;
   /** One per set of policy state: the upstream itself, and each route that has its own. */
   readonly scopes: readonly ScopeSnapshot[];
@@ -44,7 +44,7 @@ export interface UpstreamSnapshot {
 export interface ScopeSnapshot {
   /** The same name as in this scope's state events. */
   readonly scope: string;
-  /** Undefined where the policy is off. */
+  /** Undefined if the policy is off. */
   readonly breaker: BreakerSnapshot | undefined;
   readonly budgetTokens: number | undefined;
   /** Undefined without a cache. */
@@ -57,49 +57,49 @@ export interface ScopeSnapshot {
 
 export interface BreakerSnapshot {
   readonly state: BreakerState;
-  /** Why it is in this state; undefined when it has never changed. */
+  /** The cause of this state; undefined if it has never changed. */
   readonly cause: BreakerCause | undefined;
-  /** An operator holds the state, until an operator releases it. */
+  /** True while an operator forces the state. */
   readonly forced: boolean;
-  /** Until the next probe; undefined while closed or forced. */
+  /** Time until the next probe, in ms; undefined while closed or forced. */
   readonly retryAfterMs: number | undefined;
 }
 
 export interface LimitSnapshot {
-  /** Infinity while nothing limits. */
+  /** Infinity without a limit. */
   readonly limit: number;
   readonly inFlight: number;
   readonly queued: number;
 }
 
 export interface QuotaSnapshot {
-  /** Attempts that wait, for whatever credential. */
+  /** Waiting attempts of all credentials. */
   readonly waiting: number;
-  /** Cooldowns that run, of whole credentials and of parts of the API under one. */
+  /** Active cooldowns, of credentials and of parts of the API for a credential. */
   readonly cooldowns: number;
-  /** Of each bucket the credential that has least. */
+  /** For each bucket, the credential with the least remaining. */
   readonly scarcest: readonly BucketSnapshot[];
-  /** Those that were used last, first; not all of many. */
+  /** The most recently used first; cut if there are many. */
   readonly credentials: readonly CredentialSnapshot[];
 }
 
-/** What one credential may do. */
+/** The quotas of one credential. */
 export interface CredentialSnapshot {
   /** A short hash; '' for calls without a credential. */
   readonly credential: string;
-  /** What it holds for, as `GET /reports/*`; undefined for all calls of the credential. */
+  /** The calls that it covers, such as `GET /reports/*`; undefined for all calls of the credential. */
   readonly limited?: string | undefined;
   readonly waiting: number;
   readonly buckets: readonly BucketSnapshot[];
-  /** Undefined while calls pass. */
+  /** Undefined if calls are not held. */
   readonly cooldown: { readonly cause: CooldownCause; readonly retryAfterMs: number } | undefined;
 }
 
-/** One quota: a configured window, or one that the upstream speaks of. */
+/** One quota: a configured window, or one stated by the upstream. */
 export interface BucketSnapshot {
   /** `100/s`, `default`, `tokens`. */
   readonly bucket: string;
-  /** The upstream's own name for it, if it has several under one. */
+  /** The upstream's name for the resource, if one quota name covers several. */
   readonly policy: string;
   readonly limit: number | undefined;
   readonly remaining: number;

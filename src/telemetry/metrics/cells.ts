@@ -35,8 +35,8 @@ export class HistogramCell {
 }
 
 /**
- * All series of one metric. They are counted here, in plain numbers, and handed to prom-client at a scrape: its own
- * `inc` and `observe` build a string from the labels each time, which costs several times as much as the rest together.
+ * All series of one metric. They are counted in plain numbers and passed to prom-client at a scrape, because its `inc` and
+ * `observe` build a string from the labels each time. That costs several times as much as everything else.
  */
 export class Family<Cell extends { readonly labels: Labels }> {
   readonly spec: MetricSpec;
@@ -52,20 +52,20 @@ export class Family<Cell extends { readonly labels: Labels }> {
     return this.#cells;
   }
 
-  /** A new series; whoever asks keeps it, and asks once per label set. */
+  /** A new series. Call it once per label set, and keep the series. */
   add(labels: Labels): Cell {
     const cell = this.#create(labels, this.spec);
     this.#cells.push(cell);
     return cell;
   }
 
-  /** Forgets the series for which `keep` is false. */
+  /** Removes the series for which `keep` is false. */
   retain(keep: (labels: Labels) => boolean): void {
     this.#cells = this.#cells.filter((cell) => keep(cell.labels));
   }
 }
 
-/** Series that differ in one label only, made when first counted. */
+/** Series that differ in one label, created at the first count. */
 export class CounterBy {
   readonly #family: Family<CounterCell>;
   readonly #base: Labels;

@@ -34,18 +34,18 @@ export interface ExpositionSources {
   readonly build: { readonly version: string; readonly node: string };
 }
 
-/** How often the event loop's delay is sampled: often enough to see a stall, seldom enough to cost nothing when idle. */
+/** Sampling interval of the event loop's delay: short enough to see a stall, long enough to cost nothing when idle. */
 const EVENT_LOOP_SAMPLE_MS = 20;
 
 const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
 
 type Sample = readonly [labels: Labels, value: number];
 
-/** Hands our counts, the policies' state and the process's own figures to prom-client, which writes the text. */
+/** Passes counts, the state of policies and figures of the process to prom-client, which writes the text. */
 export class Exposition {
   readonly #registry = new Registry();
   readonly #state: StateSource;
-  /** Read once per scrape, so that all gauges tell of the same moment. */
+  /** Read once per scrape, so that all gauges show the same moment. */
   #upstreams: readonly UpstreamSnapshot[] = [];
   #durable: DurableSnapshot | undefined;
 
@@ -124,7 +124,7 @@ export class Exposition {
     );
   }
 
-  /** Starts from nothing at each scrape: what is no longer configured is no longer there. */
+  /** Starts empty at each scrape, so that removed upstreams disappear. */
   #gauge({ name, help, labels }: MetricSpec, read: () => readonly Sample[]): void {
     const gauge: Gauge = new Gauge({
       name,
@@ -159,7 +159,7 @@ function single(value: number): readonly Sample[] {
 
 type Values = MetricObjectWithValues<MetricValueWithName<string>>;
 
-/** A prom-client histogram whose observations were made elsewhere. */
+/** A prom-client histogram with observations from `HistogramCell`. */
 class CellHistogram extends Histogram {
   readonly #family: Family<HistogramCell>;
 
@@ -173,11 +173,11 @@ class CellHistogram extends Histogram {
     return this.getForPromString();
   }
 
-  /** What the registry prefers to `get` when it writes text. */
+  /** The registry prefers it to `get` when it writes text. */
   getForPromString(): Promise<Values> {
     const { name, help } = this.#family.spec;
     const values = this.#family.cells.flatMap((cell) => this.#series(cell));
-    // The library's types claim a numeric enum here; its code writes the word.
+    // The library's types say a numeric enum, but its code writes the word.
     return Promise.resolve({ name, help, type: 'histogram', aggregator: 'sum', values } as unknown as Values);
   }
 

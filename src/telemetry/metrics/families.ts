@@ -15,14 +15,14 @@ import {
 } from './catalog.ts';
 import { CounterCell, Family, HistogramCell, type Labels } from './cells.ts';
 
-/** Everything that is counted as it happens (gauges are read at the scrape instead). */
+/** All counters and histograms. Gauges are read at the scrape instead. */
 export interface Families {
   readonly counters: Readonly<Record<keyof typeof COUNTERS, Family<CounterCell>>>;
   readonly histograms: Readonly<Record<keyof typeof HISTOGRAMS, Family<HistogramCell>>>;
-  /** What policies note, by the metric's entry in the catalogue of notes. */
+  /** Metrics of notes, by their entry in the catalogue of notes. */
   readonly noteCounters: ReadonlyMap<NoteCounter, Family<CounterCell>>;
   readonly noteHistograms: ReadonlyMap<NoteHistogram, Family<HistogramCell>>;
-  /** What happens outside calls. */
+  /** Metrics of events outside calls. */
   readonly stateCounters: ReadonlyMap<StateEvent['type'], Family<CounterCell>>;
   readonly stateHistograms: ReadonlyMap<StateEvent['type'], Family<HistogramCell>>;
 }
@@ -62,7 +62,7 @@ function noteSpec({ name, help, label }: NoteCounter): MetricSpec {
   return { name, help, labels: label === undefined ? ROUTE : [...ROUTE, label] };
 }
 
-/** Every metric of ours, in the order of its kind. */
+/** All metrics of the proxy, by kind. */
 export const METRICS: readonly MetricSpec[] = [
   ...Object.values(COUNTERS),
   ...Array.from(NOTE_COUNTERS, noteSpec),

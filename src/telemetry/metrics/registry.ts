@@ -15,7 +15,7 @@ export interface MetricsOptions {
   readonly state: StateSource;
 }
 
-/** Counts what happens and says it in Prometheus' text format. The number of series depends on the configuration only. */
+/** Counts events and writes them in Prometheus' text format. The number of series depends only on the configuration. */
 export class Metrics implements Observer {
   /** Prometheus text exposition format. */
   readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
@@ -56,14 +56,14 @@ export class Metrics implements Observer {
     else if ('ms' in event) observe(stateHistograms.get(event.type), labels, event.ms);
   }
 
-  /** A configuration was loaded (the first one too) or refused, at `wallMs` since the Unix epoch. */
+  /** Counts a loaded configuration (also the first) or a refused one, at `wallMs` since the Unix epoch. */
   configLoaded(result: 'success' | 'failure', wallMs: number): void {
     count(this.#families.counters.configReloads, { result });
     const successful = result === 'success';
     this.#lastLoad = { successful, successAt: successful ? wallMs / 1000 : this.#lastLoad.successAt };
   }
 
-  /** Drops the counters of upstreams that a reload took away, so that many reloads do not add up. */
+  /** Removes the counters of upstreams that a reload removed, so that many reloads do not accumulate series. */
   retain(upstreams: ReadonlySet<string>): void {
     const stays = (labels: Labels) => {
       const upstream = labels['upstream'];
@@ -76,13 +76,13 @@ export class Metrics implements Observer {
     }
   }
 
-  /** Everything, for a scrape. */
+  /** All metrics, for a scrape. */
   async text(): Promise<string> {
     this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
     return (await this.warm()).text();
   }
 
-  /** Loads prom-client and starts its process metrics. That takes some 40 ms, so it is not done before listening. */
+  /** Loads prom-client and starts its process metrics. It takes about 40 ms, so it comes after listening. */
   warm(): Promise<Exposition> {
     this.#exposition ??= import('./exposition.ts').then(({ Exposition }) => {
       const { state, version, nodeVersion } = this.#options;
@@ -104,7 +104,7 @@ export class Metrics implements Observer {
   }
 }
 
-/** For what is rare: finds the series by comparing labels. */
+/** For rare events: finds the series by comparing labels. */
 function count(family: Family<CounterCell>, labels: Labels): void {
   (family.cells.find(same(labels)) ?? family.add(labels)).value++;
 }

@@ -7,7 +7,7 @@ import { CounterBy, type CounterCell, type Family, type HistogramCell } from './
 import type { Families } from './families.ts';
 import { NoteMetrics } from './note-metrics.ts';
 
-/** Methods that get a label of their own (RFC 9110 §9, RFC 5789, and QUERY); a client may invent others without end. */
+/** Methods with their own label (RFC 9110 §9, RFC 5789, and QUERY). Others share one, because a client may invent any number. */
 const METHODS: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',
@@ -21,7 +21,7 @@ const METHODS: ReadonlySet<string> = new Set([
   'QUERY',
 ]);
 
-/** Status and outcome together are the number that finds a series of a method: no string is built to look it up. */
+/** Status and outcome form one number that finds the series of a method. No string is built for the lookup. */
 const OUTCOME_INDEX: Readonly<Record<CallOutcome, number>> = {
   ok: 0,
   rescued: 1,
@@ -34,7 +34,7 @@ const OUTCOME_INDEX: Readonly<Record<CallOutcome, number>> = {
 };
 const OUTCOMES = 8;
 
-/** The series of one route, bound once so that an ordinary call costs a few additions. */
+/** The series of one route, bound once, so that a call costs a few additions. */
 export class RouteMetrics {
   readonly #requestFamily: Family<CounterCell>;
   readonly #base: { readonly upstream: string; readonly route: string };
