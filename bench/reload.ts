@@ -48,10 +48,16 @@ function configOf({ upstreams, routes }: (typeof SIZES)[number], { attempts, fir
   return `${lines.join('\n')}\n`;
 }
 
+/** In ms: by the clock, and of CPU time. */
+interface Stall {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
 class Proxy {
   readonly child: ChildProcess;
   #admin = '';
-  #stall: (ms: number) => void = () => {};
+  #answer: (stall: Stall) => void = () => {};
 
   constructor(config: string) {
     const main = process.argv.includes('--from-source') ? 'src/main.ts' : 'dist/main.js';
@@ -64,9 +70,9 @@ class Proxy {
     const { stdout, stderr } = this.child;
     if (stdout === null || stderr === null) throw new Error('no pipes');
     createInterface(stderr).on('line', (line) => {
-      const stall = /^stall ([\d.]+)$/.exec(line)?.[1];
-      if (stall === undefined) process.stderr.write(`${line}\n`);
-      else this.#stall(Number(stall));
+      const found = /^stall ([\d.]+) ([\d.]+)$/.exec(line);
+      if (found === null) process.stderr.write(`${line}\n`);
+      else this.#answer({ wall: Number(found[1]), cpu: Number(found[2]) });
     });
     await new Promise<void>((resolve, reject) => {
       this.child.once('exit', (code) => reject(new Error(`the proxy ended with code ${code}`)));
@@ -89,9 +95,15 @@ class Proxy {
     await reply.arrayBuffer();
   }
 
+  async scrape(): Promise<void> {
+    const reply = await fetch(`${this.#admin}/metrics`);
+    if (!reply.ok) throw new Error(`/metrics: ${reply.status}`);
+    await reply.arrayBuffer();
+  }
+
   /** The longest stall since the last question, in ms. */
-  stall(): Promise<number> {
-    const answer = new Promise<number>((resolve) => (this.#stall = resolve));
+  stall(): Promise<Stall> {
+    const answer = new Promise<Stall>((resolve) => (this.#answer = resolve));
     this.child.kill('SIGUSR2');
     return answer;
   }
@@ -109,13 +121,20 @@ class Proxy {
 }
 
 const pause = (ms: number) => new Promise((resolve) => void setTimeout(resolve, ms));
+const shown = (stalls: readonly Stall[]): string => {
+  const of = (kind: keyof Stall) => {
+    const values = stalls.map((stall) => stall[kind]);
+    return `${median(values)} (worst ${Math.max(...values)})`;
+  };
+  return `${of('cpu')} ms of CPU, ${of('wall')} ms by the clock`;
+};
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 type Size = (typeof SIZES)[number];
 
 async function reloads(proxy: Proxy, file: string, size: Size): Promise<void> {
   for (const [name, change] of Object.entries(CHANGES)) {
-    const stalls: number[] = [];
+    const stalls: Stall[] = [];
     const times: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       writeFileSync(file, configOf(size, change(round)));
@@ -125,11 +144,20 @@ async function reloads(proxy: Proxy, file: string, size: Size): Promise<void> {
       times.push(performance.now() - start);
       stalls.push(await proxy.stall());
     }
-    const shown = `median ${median(stalls)} ms, worst ${Math.max(...stalls)} ms`;
     console.log(
-      `  reload, ${name} changed: longest stall ${shown}; done after ${median(times).toFixed(0)} ms`,
+      `  reload, ${name} changed: longest stall ${shown(stalls)}; done after ${median(times).toFixed(0)} ms`,
     );
   }
+}
+
+async function scrapes(proxy: Proxy): Promise<void> {
+  const stalls: Stall[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    await proxy.stall();
+    await proxy.scrape();
+    stalls.push(await proxy.stall());
+  }
+  console.log(`  /metrics: longest stall ${shown(stalls)}`);
 }
 
 async function measure(folder: string, size: Size): Promise<void> {
@@ -145,7 +173,8 @@ async function measure(folder: string, size: Size): Promise<void> {
     console.log(`${size.upstreams} × ${size.routes}: ${start}`);
     await proxy.stall();
     await pause(1_000);
-    console.log(`  longest stall without a reload (1 s): ${await proxy.stall()} ms`);
+    console.log(`  nothing, for 1 s: longest stall ${shown([await proxy.stall()])}`);
+    await scrapes(proxy);
     await reloads(proxy, file, size);
     await pause(2_000);
     console.log(`  ${proxy.residentMb().toFixed(0)} MB resident after the reloads`);
