@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 
 const CHECKED = [
   '.ci',
+  'CHANGELOG.md',
   'README.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
