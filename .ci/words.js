@@ -34,6 +34,8 @@ const WORDS = [
   [/\bfares?d?\b/i, 'behaves, succeeds, fails'],
   // Identifiers of this name are fine: the next character shows them.
   [/(?<!\.)\btold\b(?!\s*[:.,;()=[\]{}<>]|$)/i, 'reported, notified, said, known: which one it is'],
+  [/\b(tells?|told|telling|keeps?|kept) (\w+ ){0,3}apart\b/i, 'distinguishes, separates'],
+  [/\ball the same\b/i, 'still'],
   [/\bmanieth\b/i, 'the number of'],
   [/\bwithout a word\b/i, 'without a reason, without Retry-After: what is missing'],
   [/\bfor good measure\b/i, 'leave it out'],

@@ -23,7 +23,7 @@ async function start(more: string): Promise<Breakwater> {
   return startBreakwater(apiConfig(await startOrigin(status(500)), more));
 }
 
-test('a route that writes the values of its upstream is kept apart from it all the same', async () => {
+test('a route that writes the values of its upstream still has its own state', async () => {
   const proxy = await start(`    retry: off
     breaker: ${BREAKER}
     routes:

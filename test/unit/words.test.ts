@@ -12,6 +12,8 @@ test.each([
   word('an', 'ew'),
   word('be', 'sides'),
   word('in ', 'vain'),
+  word('tells callers ', 'apart'),
+  word('all the ', 'same'),
 ])('"%s" is found in code and in text, with its line', (found) => {
   expect(places('a.ts', `const a = 1;\n// Then it is ${found}.\n`)).toEqual(['a.ts:2']);
   expect(places('a.md', `${found[0]?.toUpperCase()}${found.slice(1)} begins.\n`)).toEqual(['a.md:1']);

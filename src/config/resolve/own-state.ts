@@ -5,8 +5,8 @@ import type { Layer } from './inherit.ts';
 type Written = Partial<Record<'retry' | 'breaker' | 'concurrency' | 'quota', object>>;
 
 /**
- * Which policy state a route has for itself. What the route writes is its own, whatever the values are: that is how a route
- * is kept apart from the others. What differs from the upstream for another reason (a preset, an injected credential) cannot be
+ * The policy states that a route does not share. A policy that the route writes has its own state, even if the values equal
+ * those of the upstream. What differs from the upstream for another reason (a preset, an injected credential) cannot be
  * shared. `layers`: those that are about the route alone.
  */
 export function ownState(
