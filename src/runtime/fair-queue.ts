@@ -2,12 +2,12 @@
 export interface Place<T> {
   readonly client: string;
   readonly entry: T;
-  /** The entry was served before, and comes before all others of its client. */
+  /** The entry was served before, and comes before all new ones of its client. */
   readonly again: boolean;
 }
 
 export interface FairQueueOptions<T> {
-  /** Most entries of all clients together. */
+  /** Most entries of all clients together. Only entries that were served before are accepted beyond it. */
   readonly capacity: number;
   /**
    * Which entry of a client is served first. `adaptive`: the oldest until the queue is more than half full, then the newest.
@@ -46,13 +46,12 @@ export class FairQueue<T> {
     return ahead;
   }
 
-  /** Adds an entry; undefined if the queue is full. `again`: it was served before, so it comes before all others of its client. */
+  /** Adds an entry; undefined if the queue is full. `again`: it was served before, so it is accepted, and comes before new ones. */
   push(client: string, entry: T, again: boolean): Place<T> | undefined {
     const lane = this.#lanes.get(client) ?? [];
-    if (this.#size >= this.#options.capacity && !this.#makeRoom(lane.length)) return undefined;
+    if (!again && this.#size >= this.#options.capacity && !this.#makeRoom(lane.length)) return undefined;
     const place = { client, entry, again };
-    if (again) lane.unshift(place);
-    else lane.push(place);
+    lane.splice(again ? firstNew(lane) : lane.length, 0, place);
     this.#lanes.set(client, lane);
     this.#size++;
     return place;

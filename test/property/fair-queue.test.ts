@@ -140,8 +140,29 @@ test('a full queue evicts the entry that it would serve last', () => {
   expect(shiftAll(queue)).toBe('Afbc');
 });
 
-test('a queue with capacity 0 accepts nothing', () => {
+test('a queue with capacity 0 accepts nothing that is new', () => {
   expect(queueOf(0, 'adaptive').push('a', 'x', false)).toBeUndefined();
+});
+
+test('entries that were served before are accepted by a full queue, and evict none', () => {
+  const evicted: string[] = [];
+  const queue = queueOf(2, 'adaptive', evicted);
+  queue.push('x', 'a', false);
+  queue.push('y', 'b', false);
+  for (const entry of 'ABC') expect(queue.push('x', entry, true)).toBeDefined();
+  expect([evicted, queue.size]).toEqual([[], 5]);
+  expect(queue.push('y', 'c', false)).toBeDefined();
+  expect(evicted).toEqual(['a']);
+  expect(queue.push('x', 'd', false)).toBeUndefined();
+});
+
+test('entries that were served before keep their order, and the newest of them is evicted first', () => {
+  const evicted: string[] = [];
+  const queue = queueOf(4, 'adaptive', evicted);
+  for (const entry of 'ABCD') queue.push('x', entry, true);
+  queue.push('y', 'f', false);
+  expect(evicted).toEqual(['D']);
+  expect(shiftAll(queue)).toBe('AfBC');
 });
 
 const listStep = fc.oneof(

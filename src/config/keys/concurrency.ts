@@ -20,7 +20,12 @@ export const concurrency = shorthand(
         1,
         LIMIT_MAX,
       ),
-      queue: integer(1_000, 'How many calls may wait.', 0, LIMIT_MAX),
+      queue: integer(
+        1_000,
+        'How many calls may wait, besides slow uploads that need their permit again.',
+        0,
+        LIMIT_MAX,
+      ),
       wait: duration(
         '3s',
         'Longest wait, but at most a tenth of the time that the call has left. If there was no sign of overload, an adaptive limit below max then grows by one and the call is sent.',
