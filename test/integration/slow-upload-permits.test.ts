@@ -3,21 +3,21 @@ import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startOrigin } from '../support/origin.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
-import { startTidy, untilState } from '../support/tidy.ts';
+import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
 const ONE_PERMIT = '    concurrency: { mode: fixed, max: 1, wait: 9s }\n';
 const CHUNKED = 'POST /api/upload HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n';
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 /** One permit, an upload that holds it, and another call whose answer `release` gives. */
-async function start(more = '') {
+async function start(more = '', concurrency = ONE_PERMIT) {
   const release = Promise.withResolvers<void>();
   const origin = await startOrigin(async ({ request, response, body }) => {
     if (request.method === 'GET') await release.promise;
     response.end(`got ${(await body()).length}`);
   });
   const clock = new FakeClock();
-  const proxy = await startTidy(apiConfig(origin, ONE_PERMIT + more), { clock });
+  const proxy = await startTidy(apiConfig(origin, concurrency + more), { clock });
   const slow = await connectRaw(proxy.port);
   const other = await connectRaw(proxy.port);
   const arrived = (bytes: number) => origin.until(({ requests }) => requests[0]?.body.length === bytes);
@@ -127,6 +127,74 @@ test('after a reply to a part of a slow upload, the upload needs no permit', asy
   expect(await textOf(slow)).toBe('got 3');
   release.resolve();
   expect(await textOf(other)).toBe('got 0');
+});
+
+test('an upload that waits for its permit goes on as soon as it is answered', async () => {
+  const answer = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const origin = await startOrigin(async ({ request, response, body }) => {
+    const whole = body();
+    await (request.method === 'GET' ? release : answer).promise;
+    response.flushHeaders();
+    response.end(`got ${(await whole).length}`);
+  });
+  const clock = new FakeClock();
+  const proxy = await startTidy(apiConfig(origin, ONE_PERMIT), { clock });
+  const [slow, other] = [await connectRaw(proxy.port), await connectRaw(proxy.port)];
+  const queued = () => stateOf(proxy).then(({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued);
+  await slow.send(CHUNKED + chunk('aaa'));
+  await origin.until(({ requests }) => requests[0]?.body.length === 3);
+  await clock.advance(2_000);
+  await other.send('GET /api/other HTTP/1.1\r\nhost: x\r\n\r\n');
+  await origin.untilRequests(2);
+  await slow.send('0\r\n\r\n');
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 1);
+  answer.resolve();
+  expect(await textOf(slow)).toBe('got 3');
+  expect(await queued()).toBe(0);
+  release.resolve();
+  expect(await textOf(other)).toBe('got 0');
+});
+
+test('an upload that fails while it waits for its permit leaves the queue', async () => {
+  const release = Promise.withResolvers<void>();
+  const cut = Promise.withResolvers<void>();
+  const origin = await startOrigin(async ({ request, response }) => {
+    await (request.method === 'GET' ? release : cut).promise;
+    if (request.method === 'GET') response.end();
+    else response.destroy();
+  });
+  const clock = new FakeClock();
+  const proxy = await startTidy(apiConfig(origin, ONE_PERMIT), { clock });
+  const [slow, other] = [await connectRaw(proxy.port), await connectRaw(proxy.port)];
+  await slow.send(CHUNKED + chunk('aaa'));
+  await origin.untilRequests(1);
+  await clock.advance(2_000);
+  await other.send('GET /api/other HTTP/1.1\r\nhost: x\r\n\r\n');
+  await origin.untilRequests(2);
+  await slow.send('0\r\n\r\n');
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 1);
+  cut.resolve();
+  expect((await slow.readReply()).status).toBe(502);
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 0);
+  release.resolve();
+  await other.readReply();
+});
+
+test('a slow upload may wait for its permit, although the queue is full', async () => {
+  const { clock, slow, other, arrived, untilQueued, get, origin, release } = await start(
+    '',
+    '    concurrency: { mode: fixed, max: 1, queue: 0, wait: 9s }\n',
+  );
+  await slow.send(CHUNKED + chunk('aaa'));
+  await arrived(3);
+  await clock.advance(2_000);
+  await get();
+  await origin.untilRequests(2);
+  await slow.send('0\r\n\r\n');
+  await untilQueued(1);
+  release();
+  expect([await textOf(other), await textOf(slow)]).toEqual(['got 0', 'got 3']);
 });
 
 test('the time in which a slow upload waits for a permit does not count against the upstream', async () => {

@@ -1,6 +1,7 @@
 import type { Attempt } from '../../proxy/attempt.ts';
 import { type Call, clientOf } from '../../proxy/call.ts';
 import { ProxyError, type Sent } from '../../proxy/errors.ts';
+import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
 import type { ConcurrencyLimit, Evidence } from './limit.ts';
@@ -92,6 +93,8 @@ export class Permit {
   #startedAt: number;
   #amid: number;
   #latencyMs: number | undefined;
+  /** The wait of `regain`, which ends early if the permit is no longer needed. */
+  #waiting: Abort | undefined;
 
   /** Create it after a permit was acquired for `call`. */
   constructor(permits: Permits, call: Call, attempt: Attempt, clock: Clock) {
@@ -106,13 +109,13 @@ export class Permit {
   /** Call for the head. A client that still uploads now is in a conversation, so a lent permit is not needed again. */
   answered(): void {
     this.#latencyMs = this.#clock.now() - this.#startedAt;
-    if (this.#state === 'lent') this.#state = 'over';
+    if (this.#state === 'lent') this.#end();
   }
 
   /** Releases the permit finally; later calls have no effect. */
   release(evidence: Evidence): void {
     const held = this.#state === 'held';
-    this.#state = 'over';
+    this.#end();
     if (held) this.#giveBack(evidence);
   }
 
@@ -125,16 +128,25 @@ export class Permit {
   /** Resolves when the permit is held again or no longer needed. Rejects if none is available in time. */
   async regain(): Promise<void> {
     if (this.#state !== 'lent') return;
+    const waiting = new Abort(this.#attempt.signal);
+    this.#waiting = waiting;
     try {
-      await this.#permits.acquire(this.#call, this.#attempt, true);
+      await this.#permits.acquire(this.#call, this.#attempt.with({ signal: waiting }), true);
     } catch (error) {
       if (this.#isLent()) throw error;
       return;
+    } finally {
+      waiting.detach();
     }
     if (!this.#isLent()) return this.#giveBack('ignored');
     this.#state = 'held';
     this.#startedAt = this.#clock.now();
     this.#amid = this.#permits.given;
+  }
+
+  #end(): void {
+    this.#state = 'over';
+    this.#waiting?.abort(new Error('the permit is no longer needed'));
   }
 
   /** A method, because the state may change during a wait. */
