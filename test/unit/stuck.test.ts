@@ -321,6 +321,22 @@ describe('calls that a second attempt could harm', () => {
     expect([results(call.entries), tokens()]).toEqual([['refused'], 10]);
   });
 
+  test('after a refusal of our own on its way, a second attempt is tried again', async () => {
+    const { answer, attempts, clock, hang, tokens } = setUp();
+    const tally = { hedges: 0 };
+    const { call, reply } = await hang({ tally });
+    await clock.advance(20_000);
+    for (let i = 0; i < 2; i++) {
+      last(attempts).fail(new ProxyError('concurrency_limit', 'full'));
+      await settled();
+      expect(tally.hedges).toBe(0);
+      await clock.advance(5_000);
+    }
+    expect([last(attempts).attempt.number, tally.hedges, tokens()]).toEqual([2, 1, 9]);
+    await answer();
+    expect([await reply, results(call.entries), clock.pending]).toEqual([200, ['refused', 'won'], 0]);
+  });
+
   test('a client that has gone wants none', async () => {
     const { attempts, clock, hang } = setUp();
     const { call } = await hang();

@@ -93,12 +93,10 @@ export class Race implements Alone {
   startSecond(afterMs: number): boolean {
     const refusal = this.#deps.mayStart(this.call);
     if (refusal !== undefined) {
-      if (refusal !== this.#refused) this.#report(refusal);
-      this.#refused = refusal;
+      this.#reportRefusal(refusal);
       return false;
     }
-    const { tally } = this.#attempt;
-    if (tally !== undefined) tally.hedges++;
+    this.#count(1);
     const number = this.#attempt.number + 1;
     this.call.journal.hedgeStarted(number, afterMs);
     this.#second = this.#runner(number);
@@ -157,9 +155,17 @@ export class Race implements Alone {
   /** Nothing of the second attempt was sent, so it is undone. */
   #unsent(): void {
     this.#deps.refund();
-    this.#report('refused');
+    this.#count(-1);
+    this.#reportRefusal('refused');
     this.#second = undefined;
     if (this.#failed !== undefined) this.#fail(this.#failed);
+    else this.#trigger?.refused();
+  }
+
+  /** Counts the second attempt of the call, or the one that was not sent. */
+  #count(change: 1 | -1): void {
+    const { tally } = this.#attempt;
+    if (tally !== undefined) tally.hedges += change;
   }
 
   /** A bug in this proxy ends the race and the other attempt. */
@@ -181,6 +187,12 @@ export class Race implements Alone {
   #endOther(runner: Runner): void {
     const other = runner === this.first ? this.#second : this.first;
     if (this.#running > 0) other?.attempt.signal.abort(lost());
+  }
+
+  /** A refusal that repeats is reported once. */
+  #reportRefusal(refusal: HedgeResult): void {
+    if (refusal !== this.#refused) this.#report(refusal);
+    this.#refused = refusal;
   }
 
   #report(result: HedgeResult): void {

@@ -13,7 +13,10 @@ export interface Alone {
 }
 
 /** Starts the second attempt when it is due, until `cancel`. */
-export interface Trigger extends StartListener, Timer {}
+export interface Trigger extends StartListener, Timer {
+  /** Call if this proxy refused the second attempt after its start, so that it was not sent. */
+  refused(): void;
+}
 
 /**
  * Fires once: `ms` after the start of the first attempt, or after the last progress of the client's upload. A slow upload is not a
@@ -33,6 +36,8 @@ export class SlowTrigger implements Trigger {
   }
 
   started(): void {}
+
+  refused(): void {}
 
   cancel(): void {
     this.#timer.cancel();
@@ -54,6 +59,7 @@ export class SlowTrigger implements Trigger {
 export class StuckTrigger implements Trigger {
   readonly #alone: Alone;
   readonly #clock: Clock;
+  #watch: AttemptWatch | undefined;
   #timer: Timer | undefined;
 
   constructor(alone: Alone, clock: Clock) {
@@ -62,7 +68,12 @@ export class StuckTrigger implements Trigger {
   }
 
   started(watch: AttemptWatch | undefined): void {
+    this.#watch = watch;
     watch?.onSuspected(() => this.#look(watch));
+  }
+
+  refused(): void {
+    if (this.#watch !== undefined) this.#wait(REFUSED_MS, this.#watch);
   }
 
   cancel(): void {
