@@ -8,7 +8,7 @@ import { startHttp2Origin } from '../support/http2-origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { type RawStep, startRawOrigin } from '../support/raw-origin.ts';
-import { answer, replyBytes, resetAfterRequest } from '../support/raw-steps.ts';
+import { answer, hangBeforeHead, replyBytes, resetAfterRequest } from '../support/raw-steps.ts';
 import { startTidy, stateOf } from '../support/tidy.ts';
 
 /** Downloads that break in the middle: the client gets the complete body, or a visible break. */
@@ -103,6 +103,27 @@ describe('a complete body', () => {
     await clock.untilAsleep();
     await clock.advance(2_000);
     expect(hash((await all.client.readReply()).body)).toBe(hash(DOWNLOAD));
+  });
+
+  test('whose head came from a second attempt: each part has a number of its own', async () => {
+    const clock = new FakeClock();
+    const all = await start(
+      [hangBeforeHead(), part({ cut: 90_000 }), part()],
+      `${WAITS}    hedge: { after: 1s, max_extra: 100% }\n`,
+      clock,
+    );
+    await all.client.send(GET);
+    await all.origin.until(({ requests }) => requests.length === 1);
+    await clock.advance(1_000);
+    await clock.untilAsleep();
+    await clock.advance(2_000);
+    expect(hash((await all.client.readReply()).body)).toBe(hash(DOWNLOAD));
+    const [record] = await all.proxy.untilEnded(1);
+    expect(record?.entries.map(({ n, hedgedAfterMs }) => [n, hedgedAfterMs])).toEqual([
+      [1, undefined],
+      [2, 1_000],
+      [3, undefined],
+    ]);
   });
 
   test('from an upstream of HTTP/2', async () => {

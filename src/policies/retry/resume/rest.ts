@@ -31,6 +31,8 @@ export interface Breakable {
   readonly call: Call;
   readonly attempt: Attempt;
   readonly download: Download;
+  /** Parallel second attempts of the call before `attempt`. */
+  readonly hedgesBefore: number;
 }
 
 /** The reply with the missing bytes and the length of the whole body, or the reason why there is none. */
@@ -85,9 +87,9 @@ export class RestOfBody {
     if (!budget.withdraw(now, cost)) return 'budget';
     this.#previousMs = backoffMs;
     this.#paid = cost;
-    const number = attempt.number + ++this.#tries;
+    this.#tries++;
     call.journal.bodyBroke(atByte);
-    call.journal.retryScheduled(number, delayMs, reason);
+    call.journal.retryScheduled(this.#number, delayMs, reason);
     let ended: ResumeDenial | undefined = 'client_gone';
     try {
       ended = await interrupt.sleep(clock, delayMs, attempt.signal);
@@ -118,11 +120,17 @@ export class RestOfBody {
     const { attempt } = this.#from;
     const { clock, totalTimeoutMs } = this.#deps;
     return attempt.with({
-      number: attempt.number + this.#tries,
+      number: this.#number,
       last: false,
       deadline: clock.now() + totalTimeoutMs,
       onInterim: undefined,
     });
+  }
+
+  /** Parallel second attempts have numbers too. */
+  get #number(): number {
+    const { attempt, hedgesBefore } = this.#from;
+    return attempt.number + this.#tries + (attempt.tally?.hedges ?? 0) - hedgesBefore;
   }
 
   #final(outcome: Outcome, because: string): ResumeDenial {

@@ -10,10 +10,14 @@ import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
  */
 export function resume(deps: ResumeDeps): Policy {
   return (next) => async (call, attempt) => {
+    const hedgesBefore = attempt.tally?.hedges ?? 0;
     const reply = await next(call, attempt);
     const download = downloadOf(call, reply);
     if (download === undefined) return reply;
-    return { ...reply, body: new ResumedBody(reply.body, { next, call, attempt, download }, deps) };
+    return {
+      ...reply,
+      body: new ResumedBody(reply.body, { next, call, attempt, download, hedgesBefore }, deps),
+    };
   };
 }
 
