@@ -24,13 +24,18 @@ const STDERR_KEPT = 4_000;
 /** The processes that this program has started. It signals no others. */
 const running = new Set<ChildProcess>();
 
-/** A port that was free a moment ago. */
+/** Ports that were given out. The system may offer one again before its program listens. */
+const given = new Set<number>();
+
+/** A port that was free a moment ago. Each call gives another one. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   server.close();
   if (address === null || typeof address === 'string') throw new Error('no TCP address');
+  if (given.has(address.port)) return freePort();
+  given.add(address.port);
   return address.port;
 }
 
