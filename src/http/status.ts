@@ -1,16 +1,15 @@
 /**
- * The meaning of a status if no error rule of the API applies. Used by retries, breaker, adaptive limit, fallback, durable
- * requests, retry budget, dedupe and cache.
+ * The meaning of a status if no error rule of the API applies:
  *
- * - `success`: below 400.
- * - `wrong`: the request is wrong. The same request gets the same reply.
- * - `refused`: the request was not processed, for a reason that can change (credentials, a conflict, another server).
- * - `later`: the request was not processed now. The same request may succeed.
- * - `too_many`: the caller sends too many requests.
- * - `internal`: the server failed, possibly in the middle of processing.
- * - `gateway`: a server in front of the API got no valid reply from it.
- * - `overloaded`: the server is overloaded.
- * - `unsupported`: the server does not support the request. This says nothing about its health.
+ * - `success`: below 400
+ * - `wrong`: the same request gets the same reply
+ * - `refused`: not processed, for a reason that can change (credentials, a conflict, another server)
+ * - `later`: not processed now; the same request may succeed
+ * - `too_many`: the caller sends too many requests
+ * - `internal`: the server failed, possibly in the middle of processing
+ * - `gateway`: a server in front of the API got no valid reply from it
+ * - `overloaded`: the server is overloaded
+ * - `unsupported`: the server does not support the request, which says nothing about its health
  */
 export type StatusClass =
   | 'success'
@@ -24,7 +23,7 @@ export type StatusClass =
   | 'unsupported';
 
 /** Statuses with another class than 400 or 500. */
-const LISTED: Readonly<Partial<Record<StatusClass, readonly number[]>>> = {
+const STATUSES: Readonly<Partial<Record<StatusClass, readonly number[]>>> = {
   refused: [401, 403, 409, 421],
   later: [408, 425],
   too_many: [429],
@@ -40,8 +39,8 @@ const LAST = 599;
 /** The class of every error status. An unknown one is treated as 400 or 500 (RFC 9110 §15). */
 const CLASSES: readonly StatusClass[] = Array.from({ length: LAST - FIRST + 1 }, (_, index) => {
   const status = FIRST + index;
-  for (const [name, listed] of Object.entries(LISTED)) {
-    if (listed.includes(status)) return name as StatusClass;
+  for (const [name, statuses] of Object.entries(STATUSES)) {
+    if (statuses.includes(status)) return name as StatusClass;
   }
   return status < 500 ? 'wrong' : 'internal';
 });

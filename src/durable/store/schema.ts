@@ -11,8 +11,8 @@ import { type Dialect, dialectOf } from './dialect.ts';
  * - on a paused route: PARKED
  * - ended: NULL
  *
- * `due_at` is the time at which the request should be sent. `set_at` is the wall clock when both were set: if the
- * clock is behind it later, it was set back.
+ * `due_at` is when the request should be sent. `set_at` is the wall clock when both were set: a later clock behind it
+ * was set back.
  */
 
 /**

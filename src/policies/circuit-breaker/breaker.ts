@@ -21,8 +21,8 @@ export interface BreakerObserver {
  * - open → half_open: `probe_answered`, by a probe that seemed to hang, or by an attempt whose silence helped to open it
  * - any → closed or open, and forced → closed: `forced`
  *
- * `since` is the start of the outage, which only closing ends. `until` is Infinity if an operator forced the state.
- * `successes` counts successful probes in a row. A probe that hangs does not reset it, because it may still be answered.
+ * `since` is the start of the outage. `until` is Infinity if an operator forced the state. `successes` counts successful probes in
+ * a row; a probe that hangs does not reset it, because it may still be answered.
  */
 type State = { readonly name: 'closed' } | Open | HalfOpen;
 

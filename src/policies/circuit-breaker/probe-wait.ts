@@ -2,8 +2,8 @@ import type { Random } from '../../runtime/random.ts';
 import type { BreakerOptions } from './options.ts';
 
 /**
- * Milliseconds until the next probe, proportional to the age of the outage. A short outage is left soon, and a long one is
- * probed rarely. The time lost after its end is about `waitRatio` of its length at most. ±20 % spreads many proxies.
+ * Milliseconds until the next probe, proportional to the age of the outage: the breaker closes at most about `waitRatio` of its
+ * length too late. ±20 % spreads many proxies.
  *
  * A Retry-After does not lengthen the wait. It is an estimate (RFC 9110 §10.2.3) and often too long by a minute. A probe adds no
  * load: without a breaker, the upstream would get this call and all others.

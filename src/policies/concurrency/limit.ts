@@ -27,8 +27,8 @@ export type Evidence = 'success' | 'failure' | 'overload' | 'ignored';
  * Limits the attempts in flight by AIMD (Chiu and Jain 1989, as in TCP). Only signs of overload lower the limit: a limit that
  * falls on every error mistakes random failures for load. Without a sign there is no limit.
  *
- * The first limit is the number in flight when the attempt left that gives the sign. Attempts that hang accumulate until the sign
- * comes, and their number is no measure of the upstream's capacity. A lower limit never takes permits back.
+ * The first limit is the number in flight when the attempt with the sign left. Later attempts may have hung, so the number at
+ * the sign is no measure of the upstream's capacity. A lower limit never takes permits back.
  */
 export class ConcurrencyLimit {
   readonly #options: ConcurrencyOptions;

@@ -9,11 +9,10 @@ import { SlowUpload } from './slow-upload.ts';
 
 /**
  * Admits as many attempts as `limit` allows. Others wait briefly, or are refused with `concurrency_limit`. A permit represents work
- * of the upstream. It is held until the body of the reply has ended, or until the attempt seems to hang. A slow client must not
- * block other clients:
+ * of the upstream: it is held until the reply has ended, or the attempt seems to hang. A slow client must not block others:
  *
- * - A client that does not read the reply: the permit is released, because the upstream has answered.
- * - A client with a slow upload: the permit is lent to other attempts, and must be regained before the upload ends.
+ * - Its reply is not read: the permit is released, because the upstream has answered.
+ * - Its upload is slow: the permit is lent to other attempts, and must be regained before the upload ends.
  */
 export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOptions): Policy {
   const permits = new Permits(limit, options);

@@ -30,12 +30,12 @@ const PAIR = 2;
 const PAIR_REFUSALS = 4;
 
 /**
- * Distinguishes a limit from random refusals. One refusal is no evidence. Evidence is a number of refusals in a row that is
- * unlikely to be random. A success of an attempt that left after the first refusal ends the row.
+ * Distinguishes a limit from random refusals. Evidence is a number of refusals in a row that is unlikely to be random. A
+ * success of an attempt that left after the first refusal ends the row.
  *
  * The number depends on the observed share of random refusals and on the rate of calls: two for an API that never refuses at
- * random, three at twenty calls a second, five if one call in five is refused at random. A refusal is answered faster than a
- * success, so refusals come in a row more often than their share suggests.
+ * random, three at twenty calls a second, five if one call in five is refused at random. Refusals arrive faster than
+ * successes, so they come in a row more often than their share suggests.
  *
  * `whole`: evidence for a limit of the whole credential. It must come from several scopes.
  */

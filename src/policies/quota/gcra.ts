@@ -8,12 +8,12 @@ const SPREAD_BURST = 0.05;
 
 /**
  * One rate, by the generic cell rate algorithm (ITU-T I.371 annex A; virtual scheduling). `tat` is the theoretical arrival
- * time of the next unit: one number, however large the window. In any `t` ms at most `burst + t / interval` units pass.
+ * time of the next unit. In any `t` ms at most `burst + t / interval` units pass.
  *
  * - A written burst: `limit` units per period pass after it.
- * - No burst, a period of a second or less: a twentieth may pass at once, and the rate is that much lower. No interval of one
- *   period has more than `limit` units.
- * - No burst, a longer period: all of `limit` may pass at once. Refusing the eleventh of a thousand calls a day helps no caller.
+ * - No burst, a period of a second or less: a twentieth may pass at once, and the rate is that much lower. So no period has more
+ *   than `limit` units.
+ * - No burst, a longer period: all of `limit` may pass at once. Spreading a daily limit helps no caller.
  *
  * A cost above the burst counts as the burst. Otherwise one call could block the window for years.
  */

@@ -19,12 +19,12 @@ const FLOAT_ERROR = 1e-3;
  * Limits retries to a share of the successes, so that an outage is not amplified. In every `t` seconds:
  * attempts ≤ requests + cap + ratio · successes + refillPerSecond · t.
  *
- * A retry that the upstream asked for counts half. A retry after a failure before sending does not count. Tokens refunded in a
- * window that were withdrawn before it allow that many more retries.
+ * A retry that the upstream asked for counts half. A retry after a failure before sending does not count. A token that was
+ * withdrawn before the window and is refunded in it allows one more retry.
  *
- * Successes earn tokens, not requests: a budget that requests fill is full exactly when everything fails. With `ratio` 1 (the
- * default), calls whose attempts fail with probability p need p + p² retries and bring 1 − p³ successes. That pays for every
- * retry up to p = 0.54. The budget starts full.
+ * Successes earn tokens, not requests: a budget that requests fill is full exactly when everything fails. If attempts fail with
+ * probability p, a call needs p + p² retries and brings 1 − p³ successes. With `ratio` 1 (the default), that pays for every
+ * retry up to p = 0.54.
  */
 export class RetryBudget {
   readonly #cap: number;

@@ -25,8 +25,7 @@ const canResume = (reason: Error | undefined): reason is ProxyError =>
   reason instanceof ProxyError && isResumable(reason);
 
 /**
- * Joins the parts of a body, each from an attempt of its own. It is the sink of the current part. Nothing is buffered, so a slow
- * client holds back the current part.
+ * Joins the parts of a body, each from an attempt of its own. Buffers nothing, so a slow client holds back the current part.
  *
  * - flowing → waiting: the part broke and may be continued
  * - waiting → flowing: a 206 with the same strong ETag begins at the very next byte and reaches to the end
