@@ -131,7 +131,7 @@ const ERRORS = {
   route_not_found: {
     ...CLIENT,
     status: 404,
-    title: 'No route',
+    title: 'No matching route',
     proxyStatus: 'destination_not_found',
     grpc: 'unimplemented',
   },
@@ -158,7 +158,7 @@ const ERRORS = {
   egress_denied: {
     ...CLIENT,
     status: 403,
-    title: 'Not allowed',
+    title: 'Call not allowed',
     proxyStatus: 'http_request_denied',
     grpc: 'permission_denied',
     final: true,
@@ -219,7 +219,7 @@ const ERRORS = {
   signature_age: {
     ...REFUSAL,
     status: 503,
-    title: 'Signature too old to be sent',
+    title: 'Signature too old to send',
     proxyStatus: 'proxy_internal_response',
     grpc: 'unavailable',
     gaveUp: 'signature_age',
@@ -263,14 +263,14 @@ const ERRORS = {
   backlog_full: {
     ...REFUSAL,
     status: 429,
-    title: 'Backlog full',
+    title: 'Too many unfinished durable requests',
     proxyStatus: 'http_request_error',
     grpc: 'resource_exhausted',
   },
   store_unavailable: {
     ...REFUSAL,
     status: 503,
-    title: 'Store unavailable',
+    title: 'Durable store unavailable',
     proxyStatus: 'proxy_internal_error',
     grpc: 'unavailable',
   },
@@ -328,7 +328,7 @@ const ERRORS = {
     title: 'Upstream certificate not accepted',
     proxyStatus: 'tls_certificate_error',
   },
-  tls_protocol_error: { ...UNCONNECTED, status: 502, title: 'TLS failed', proxyStatus: 'tls_protocol_error' },
+  tls_protocol_error: { ...UNCONNECTED, status: 502, title: 'TLS handshake failed', proxyStatus: 'tls_protocol_error' },
   tls_alert_received: {
     ...UNCONNECTED,
     status: 502,

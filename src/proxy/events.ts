@@ -116,7 +116,7 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
   },
   durable_polled: {
     name: 'breakwater_durable_polls_total',
-    help: 'Replies to polls of durable requests, by what they say. unchanged: the same as the reply before.',
+    help: 'Replies to polls of durable requests, by their content. unchanged: the same as the previous reply.',
     labels: ['upstream', 'route', 'result'],
   },
   durable_reclaimed: {
@@ -131,7 +131,7 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
   },
   schedule_slot: {
     name: 'breakwater_schedule_slots_total',
-    help: 'Runs of schedules that came due: started, or skipped (overlap: the run before was not finished; paused).',
+    help: 'Runs of schedules that came due: started, or skipped (overlap: the previous run had not finished; paused).',
     labels: ['schedule', 'result'],
   },
   durable_ended: {

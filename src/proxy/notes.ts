@@ -172,7 +172,7 @@ const NOTES = {
     fold: 'latest',
     counter: {
       name: 'breakwater_error_rule_matches_total',
-      help: 'Replies that matched an error rule, by what the rule says they mean.',
+      help: 'Replies that matched an error rule, by the meaning that the rule states.',
       label: 'means',
     },
   },
@@ -213,7 +213,7 @@ const NOTES = {
     field: 'fallback',
     counter: {
       name: 'breakwater_fallbacks_total',
-      help: 'Calls that failed on a route with a fallback: answered by it, failed there too, or why it was not asked.',
+      help: 'Failed calls on routes with a fallback: answered by the fallback, failed there too, or why the fallback was not asked.',
       label: 'result',
     },
   },

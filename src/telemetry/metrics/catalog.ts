@@ -26,7 +26,7 @@ export const COUNTERS = {
   },
   requests: {
     name: 'breakwater_requests_total',
-    help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status they stand for.',
+    help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status that they correspond to.',
     labels: [...ROUTE, 'method', 'status', 'outcome'],
   },
   attempts: {
@@ -36,7 +36,7 @@ export const COUNTERS = {
   },
   retries: {
     name: 'breakwater_retries_total',
-    help: 'Retries that were sent, by the result of the attempt before.',
+    help: 'Retries that were sent, by the result of the previous attempt.',
     labels: [...ROUTE, 'reason'],
   },
   rescued: {
@@ -46,7 +46,7 @@ export const COUNTERS = {
   },
   configReloads: {
     name: 'breakwater_config_reloads_total',
-    help: 'Times that the configuration was loaded, the first included, by result.',
+    help: 'Loads of the configuration, by result. The first load counts too.',
     labels: ['result'],
   },
 } as const satisfies Record<string, MetricSpec>;
@@ -116,7 +116,7 @@ export const SCOPE_GAUGES: readonly ScopeGauge[] = [
   },
   {
     name: 'breakwater_quota_cooldowns_active',
-    help: 'Credentials, and parts of the API under one, whose calls all wait because the upstream asked for it.',
+    help: 'Active cooldowns: credentials, or parts of the API under a credential, whose calls wait because the upstream asked for it.',
     read: ({ quota }) => quota?.cooldowns,
   },
 ];
