@@ -13,7 +13,7 @@ import type { Command, Io } from './io.ts';
 
 /* Commands that change the state of one upstream in a running proxy. */
 
-const ENDING = `
+const USAGE_END = `
 ${ADMIN_HELP}
   -h, --help             this text
 
@@ -30,7 +30,7 @@ Sets the circuit breakers of an upstream in a running proxy, those of its routes
   auto     open and close automatically again
 
 A forced state lasts until the next such command, a changed configuration of the upstream, or a restart.
-${ENDING}`,
+${USAGE_END}`,
   options: ADMIN_OPTIONS,
   words: ['UPSTREAM', 'STATE'],
 } as const;
@@ -41,7 +41,7 @@ const QUOTA = {
 Resets the quotas of an upstream in a running proxy, those of its routes included.
 
   reset    clear the learned limits and the counted usage; calls that wait for a quota are sent
-${ENDING}`,
+${USAGE_END}`,
   options: ADMIN_OPTIONS,
   words: ['ACTION', 'UPSTREAM'],
 } as const;

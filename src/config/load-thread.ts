@@ -64,15 +64,15 @@ async function assembled(
     const routes: RouteConfig[] = [];
     while (routes.length < outline.routes) {
       if (waiting.length === 0) waiting = [...(await more())];
-      const taken = waiting.splice(0, outline.routes - routes.length);
-      for (const route of taken) routes.push(kept(before?.routes[routes.length], route));
+      const batch = waiting.splice(0, outline.routes - routes.length);
+      for (const route of batch) routes.push(reusedIfEqual(before?.routes[routes.length], route));
     }
-    upstreams.push(kept<UpstreamConfig>(before, { ...outline.upstream, routes }));
+    upstreams.push(reusedIfEqual<UpstreamConfig>(before, { ...outline.upstream, routes }));
   }
   return { ok: true, config: deepFreeze({ ...config, upstreams }), warnings, files };
 }
 
 /** Equal values share memory, and are found equal at a glance later. */
-function kept<T>(before: T | undefined, now: T): T {
+function reusedIfEqual<T>(before: T | undefined, now: T): T {
   return before !== undefined && isDeepStrictEqual(before, now) ? before : deepFreeze(now);
 }

@@ -10,7 +10,7 @@ import { NOTED_HEADERS } from '../proxy/notes.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
-import type { Ending } from '../telemetry/call-outcome.ts';
+import type { CallResult } from '../telemetry/call-outcome.ts';
 import type { CallRecord, Observer } from '../telemetry/call-record.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 import { addVeto, isFinal } from './client-retries.ts';
@@ -58,7 +58,7 @@ export class ClientExchange {
   #route: Route | undefined;
   #tunnel: Tunnel | undefined;
   #stopWatching: (() => void) | undefined;
-  #ending: { status: number; origin: Ending['origin']; error: Ending['error'] } = {
+  #result: { status: number; origin: CallResult['origin']; error: CallResult['error'] } = {
     status: 0,
     origin: 'proxy',
     error: undefined,
@@ -114,9 +114,9 @@ export class ClientExchange {
 
   /** Sends an error in place of a reply. `undefined` means a bug. Only the first call has an effect. Never throws. */
   refuse(error: ProxyError | undefined): void {
-    if (this.#ending.error !== undefined) return;
+    if (this.#result.error !== undefined) return;
     const res = this.#res;
-    this.#ending.error = error?.code ?? 'bug';
+    this.#result.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
     try {
       this.#sendProblem(error);
@@ -130,7 +130,7 @@ export class ClientExchange {
   answerOptions(): void {
     const headers = ['allow', METHODS_SERVED, 'content-length', '0'];
     this.#addOwnHeaders(headers, 'proxy');
-    this.#ending.status = 200;
+    this.#result.status = 200;
     this.#writeHead(200, '', headers);
     this.#res.end();
   }
@@ -140,7 +140,7 @@ export class ClientExchange {
     const headers = [...problem.headers];
     this.#addRetryVetoes(headers, error?.code);
     this.#addOwnHeaders(headers, 'proxy');
-    this.#ending.status = problem.status;
+    this.#result.status = problem.status;
     this.#writeHead(problem.sentStatus, '', headers);
     this.#res.end(this.#req.method === 'HEAD' ? undefined : problem.body);
   }
@@ -154,13 +154,13 @@ export class ClientExchange {
   close(): void {
     const finished = this.#tunnel?.finished ?? this.#res.writableFinished;
     const { errored, grpcStatus } = this.#res;
-    if (!finished && this.#ending.error === undefined) this.#ending.error = this.#cut(errored);
+    if (!finished && this.#result.error === undefined) this.#result.error = this.#cut(errored);
     // These two say more precisely how the body ended.
-    if (grpcStatus !== undefined) this.#ending.status = httpStatusOf(grpcStatus);
-    if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#ending.error = errored.code;
+    if (grpcStatus !== undefined) this.#result.status = httpStatusOf(grpcStatus);
+    if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#result.error = errored.code;
     this.#stopWatching?.();
     this.#incoming.dispose();
-    this.#record.finish(this.#ending);
+    this.#record.finish(this.#result);
   }
 
   /** Ends a call whose response is not complete. Returns the reason. */
@@ -181,8 +181,8 @@ export class ClientExchange {
     const headers = reply.origin === 'proxy' ? [...reply.headers] : replyHeaders(reply.headers);
     const received = reply.grpc === undefined ? reply.status : 200;
     this.#addProxyStatus(reply, received, headers);
-    this.#ending.status = reply.status;
-    this.#ending.origin = reply.origin ?? 'upstream';
+    this.#result.status = reply.status;
+    this.#result.origin = reply.origin ?? 'upstream';
     writeInterims(res, reply.interim);
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
@@ -220,7 +220,7 @@ export class ClientExchange {
 
   /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
   readonly #onBodyEnd = (end: BodyEnd): void => {
-    if (end === 'broken' && !this.#signal.aborted) this.#ending.error = 'response_incomplete';
+    if (end === 'broken' && !this.#signal.aborted) this.#result.error = 'response_incomplete';
     // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
     if (end === 'broken' && this.#req.httpVersion === '1.0') this.#res.socket?.resetAndDestroy();
   };
@@ -231,7 +231,7 @@ export class ClientExchange {
       clock: this.#deps.clock,
       signal: this.#signal,
       onBroken: () => {
-        if (!this.#signal.aborted) this.#ending.error = 'connection_terminated';
+        if (!this.#signal.aborted) this.#result.error = 'connection_terminated';
       },
       onEnd: () => calls.tunnels--,
     });
@@ -255,7 +255,7 @@ export class ClientExchange {
     if (this.#req.grpc === true) addVeto(headers, ['grpc-retry-pushback-ms'], '-1');
   }
 
-  #addOwnHeaders(headers: string[], origin: Ending['origin']): void {
+  #addOwnHeaders(headers: string[], origin: CallResult['origin']): void {
     if (!this.#deps.responseHeaders()) return;
     const { attempts, notes } = this.#record;
     headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);

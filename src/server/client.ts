@@ -36,7 +36,7 @@ export interface ClientResponse extends BodySink {
   readonly headersSent: boolean;
   readonly writableLength: number;
   /** Bytes of the body that have left the process. Undefined if the socket carries only this response, and counts them. */
-  readonly bytesTaken?: number;
+  readonly bytesSent?: number;
   readonly writableEnded: boolean;
   /** Whether all of it has been sent. */
   readonly writableFinished: boolean;

@@ -60,7 +60,7 @@ export class Http2Response
     return this.#events.writableLength;
   }
 
-  get bytesTaken(): number {
+  get bytesSent(): number {
     return this.#written - this.#events.writableLength;
   }
 

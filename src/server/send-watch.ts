@@ -19,7 +19,7 @@ export function watchSend(
   res: ClientResponse,
   { clock, idleMs, minBytesPerSecond, onStall }: SendWatch,
 ): () => void {
-  const rate = new MinRate(minBytesPerSecond, idleMs, taken(res));
+  const rate = new MinRate(minBytesPerSecond, idleMs, bytesSentOf(res));
   let drained = false;
   let waiting = res.writableLength;
   let timer: Timer;
@@ -33,7 +33,7 @@ export function watchSend(
         new ProxyError('client_gone', `the client read no bytes of the response for ${idleMs} ms`),
       );
     }
-    if (rate.tooSlow(taken(res), left > 0 && waiting > 0)) {
+    if (rate.tooSlow(bytesSentOf(res), left > 0 && waiting > 0)) {
       const why = `the client read the response at less than ${minBytesPerSecond} bytes per second`;
       return onStall(new ProxyError('client_gone', why));
     }
@@ -46,6 +46,6 @@ export function watchSend(
 }
 
 /** Bytes of the response that have left the process. An HTTP/1.1 connection carries one response at a time. */
-function taken({ bytesTaken, socket }: ClientResponse): number {
-  return bytesTaken ?? (socket === null ? 0 : socket.bytesWritten - socket.writableLength);
+function bytesSentOf({ bytesSent, socket }: ClientResponse): number {
+  return bytesSent ?? (socket === null ? 0 : socket.bytesWritten - socket.writableLength);
 }

@@ -59,20 +59,20 @@ export function overloadWarning(settings: RouteSettings, load: Load): string | u
   if (ratio === 0 || reached <= capacityPerSecond) return undefined;
   const sum = `${shown(ratePerSecond)}/s · (1 + ${shown(ratio)})${refill > 0 ? ` + ${shown(refill)}/s` : ''} = ${shown(reached)}/s`;
   const above = `${sum} is above the stated capacity of ${shown(capacityPerSecond)}/s`;
-  const guards = guardsOf(settings);
+  const protections = protectionsOf(settings);
   const safe = (capacityPerSecond - refill) / ratePerSecond - 1;
   const advice = safe > 0 ? `; write retry.budget.ratio: ${floor2(safe)} or less to exclude this` : '';
-  return guards === ''
+  return protections === ''
     ? `${above}, so retries can sustain an outage, and no breaker or adaptive limit ends it${advice}`
-    : `${above}, so without ${guards} retries could sustain an outage${advice}`;
+    : `${above}, so without ${protections} retries could sustain an outage${advice}`;
 }
 
-function guardsOf({ breaker, concurrency }: RouteSettings): string {
-  const guards = [
+function protectionsOf({ breaker, concurrency }: RouteSettings): string {
+  const protections = [
     ...(breaker.mode === 'enforce' ? ['the breaker'] : []),
     ...(concurrency.mode === 'adaptive' ? ['the adaptive limit'] : []),
   ];
-  return guards.join(' and ');
+  return protections.join(' and ');
 }
 
 const shown = (value: number): string => String(Number(value.toFixed(2)));

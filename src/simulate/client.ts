@@ -9,7 +9,7 @@ import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import { isFinal } from '../server/client-retries.ts';
-import type { Ending } from '../telemetry/call-outcome.ts';
+import type { CallResult } from '../telemetry/call-outcome.ts';
 import { CallRecord, type Observer } from '../telemetry/call-record.ts';
 import { SINK } from './reply.ts';
 import type { Clients } from './scenario.ts';
@@ -94,22 +94,22 @@ export class Client {
     const call = this.#callOf(record, arrival, retry);
     const attempt = this.#firstAttempt();
     const leaving = this.#leaveLater(attempt.signal);
-    const { ending, retryAfterMs } = await this.#perform(send, call, attempt);
+    const { result, retryAfterMs } = await this.#perform(send, call, attempt);
     leaving?.cancel();
-    record.finish(ending);
+    record.finish(result);
     // The record counts a 404 as a success. At this upstream every status from 400 is a failure.
-    const ok = ending.error === undefined && ending.status < 400;
+    const ok = result.error === undefined && result.status < 400;
     return {
       ok,
       attempts: record.attempts,
-      failure: ok ? undefined : (ending.error ?? `status_${ending.status}`),
-      again: this.#mayTryAgain(record, ending),
+      failure: ok ? undefined : (result.error ?? `status_${result.status}`),
+      again: this.#mayTryAgain(record, result),
       retryAfterMs,
     };
   }
 
   /** SDKs obey the header by which the proxy forbids retries. */
-  #mayTryAgain({ notes }: CallRecord, { error, status }: Ending): boolean {
+  #mayTryAgain({ notes }: CallRecord, { error, status }: CallResult): boolean {
     if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode, status))
       return false;
     return error !== undefined || isRetriedBySdks(status);
@@ -126,17 +126,17 @@ export class Client {
     send: Send,
     call: Call,
     attempt: Attempt,
-  ): Promise<{ ending: Ending; retryAfterMs: number | undefined }> {
+  ): Promise<{ result: CallResult; retryAfterMs: number | undefined }> {
     try {
       const reply = await send(call, attempt);
       reply.body.pipeTo(SINK);
       const seconds = headerOf(reply.headers, 'retry-after');
       const retryAfterMs = seconds === undefined ? undefined : 1_000 * Number(seconds);
-      return { ending: { status: reply.status, origin: 'upstream' }, retryAfterMs };
+      return { result: { status: reply.status, origin: 'upstream' }, retryAfterMs };
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
       return {
-        ending: { status: 503, origin: 'proxy', error: error.code },
+        result: { status: 503, origin: 'proxy', error: error.code },
         retryAfterMs: error.retryAfterMs,
       };
     }

@@ -111,7 +111,7 @@ export function callMessage(record: CallRecord): string {
   const steps = record.entries.flatMap((entry) => [
     ...(entry.reason === undefined ? [] : [`waited ${shownDuration(entry.waitMs)}`]),
     ...waitedForQuota(entry.quota),
-    told(entry),
+    attemptText(entry),
   ]);
   steps.push(...waitedForQuota(record.quotaWait));
   if (record.pending !== undefined)
@@ -119,7 +119,7 @@ export function callMessage(record: CallRecord): string {
   const story = steps.length === 0 ? '' : `: ${steps.join(' → ')}`;
   const { client_retries: retries = 0 } = record.notes;
   const again = retries === 0 ? '' : ` (the client's retry ${retries})`;
-  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${verdict(record)}${again}${story}`;
+  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${outcomeText(record)}${again}${story}`;
 }
 
 const WAITED_FOR: Readonly<Record<QuotaWait, string>> = {
@@ -134,7 +134,7 @@ function waitedForQuota(wait: QuotaTime | undefined): string[] {
     : [`waited ${shownDuration(wait.ms)} ${WAITED_FOR[wait.cause]}`];
 }
 
-function told(entry: AttemptEntry): string {
+function attemptText(entry: AttemptEntry): string {
   const where = entry.upstream === undefined ? '' : `${entry.upstream} `;
   const came = `${where}${entry.grpc ?? entry.status ?? entry.error ?? 'no answer'}`;
   const answer =
@@ -144,7 +144,7 @@ function told(entry: AttemptEntry): string {
   return entry.brokeAt === undefined ? answer : `${answer}, broke at byte ${entry.brokeAt}`;
 }
 
-const VERDICTS: Readonly<Record<CallOutcome, (record: CallRecord) => string>> = {
+const OUTCOME_TEXTS: Readonly<Record<CallOutcome, (record: CallRecord) => string>> = {
   ok: ({ ms }) => `in ${shownDuration(ms)}`,
   rescued: ({ entries, attempts }) => `rescued on attempt ${entries.at(-1)?.n ?? attempts}`,
   fallback: ({ notes, ms }) => `answered by ${notes.fallback_to ?? 'the fallback'} in ${shownDuration(ms)}`,
@@ -155,8 +155,8 @@ const VERDICTS: Readonly<Record<CallOutcome, (record: CallRecord) => string>> = 
   bug: (record) => `bug${tries(record)}`,
 };
 
-function verdict(record: CallRecord): string {
-  return VERDICTS[record.outcome ?? 'ok'](record);
+function outcomeText(record: CallRecord): string {
+  return OUTCOME_TEXTS[record.outcome ?? 'ok'](record);
 }
 
 function tries({ attempts }: CallRecord): string {

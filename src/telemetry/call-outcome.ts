@@ -23,7 +23,7 @@ export type CallOutcome =
   | 'client_gone'
   | 'bug';
 
-export interface Ending {
+export interface CallResult {
   /** The status that the client got; 0 if no head was sent. */
   readonly status: number;
   /** The source of the reply. */
@@ -33,15 +33,15 @@ export interface Ending {
 }
 
 /** The parts of a record that decide the outcome. */
-interface Ended {
+interface OutcomeInputs {
   readonly attempts: number;
   readonly entries: readonly AttemptEntry[];
   readonly notes: Noted;
-  readonly origin: Ending['origin'];
+  readonly origin: CallResult['origin'];
 }
 
 /** Classifies a finished call. */
-export function outcomeOf(record: Ended, { error, status }: Ending): CallOutcome {
+export function outcomeOf(record: OutcomeInputs, { error, status }: CallResult): CallOutcome {
   if (error === 'bug') return 'bug';
   if (error === 'client_gone') return 'client_gone';
   if (error !== undefined) return record.attempts === 0 && isRefusal(error) ? 'rejected' : 'failed';
@@ -50,12 +50,12 @@ export function outcomeOf(record: Ended, { error, status }: Ending): CallOutcome
   return isRetried(record) ? 'rescued' : 'ok';
 }
 
-function isStandIn({ notes, origin }: Ended): boolean {
+function isStandIn({ notes, origin }: OutcomeInputs): boolean {
   return origin === 'fallback' || notes.cache === 'stale_if_error';
 }
 
 /** A hedge is no retry, because nothing had failed. A second attempt next to a stuck one is a retry. */
-function isRetried({ attempts, entries, notes }: Ended): boolean {
+function isRetried({ attempts, entries, notes }: OutcomeInputs): boolean {
   if (notes.stuck === 'won') return true;
   return attempts > 1 && entries.filter(({ hedgedAfterMs }) => hedgedAfterMs === undefined).length > 1;
 }

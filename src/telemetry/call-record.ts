@@ -5,7 +5,7 @@ import type { Journal, QuotaWait } from '../proxy/journal.ts';
 import { NOTE_ROWS, type Noted, type NoteName, type NoteRow, type Notes } from '../proxy/notes.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
-import { type CallOutcome, type Ending, outcomeOf } from './call-outcome.ts';
+import { type CallOutcome, type CallResult, outcomeOf } from './call-outcome.ts';
 
 /** The identity of a call, known at its start. */
 export interface CallInfo extends Place {
@@ -69,8 +69,8 @@ export class CallRecord implements Journal {
   /** Duration to the end of the body, in ms; 0 until then. */
   ms = 0;
   status = 0;
-  origin: Ending['origin'] = 'proxy';
-  error: Ending['error'] = undefined;
+  origin: CallResult['origin'] = 'proxy';
+  error: CallResult['error'] = undefined;
   /** Undefined until the end. */
   outcome: CallOutcome | undefined = undefined;
 
@@ -101,16 +101,16 @@ export class CallRecord implements Journal {
   }
 
   /** Ends the record and reports it to the observer. Only the first call has an effect. */
-  finish(ending: Ending): void {
+  finish(result: CallResult): void {
     if (this.outcome !== undefined) return;
     this.ms = this.#clock.now() - this.startedAt;
-    this.status = ending.status;
-    this.origin = ending.origin;
-    this.error = ending.error;
-    this.outcome = outcomeOf(this, ending);
+    this.status = result.status;
+    this.origin = result.origin;
+    this.error = result.error;
+    this.outcome = outcomeOf(this, result);
     // A policy has noted its own refusals. All others are known only by how the call ended.
-    if (this.outcome === 'rejected' && this.notes.rejected !== ending.error)
-      this.note('rejected', ending.error as ErrorCode);
+    if (this.outcome === 'rejected' && this.notes.rejected !== result.error)
+      this.note('rejected', result.error as ErrorCode);
     this.#observer.callEnded(this);
   }
 

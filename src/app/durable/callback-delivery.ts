@@ -36,7 +36,7 @@ const MOST_ORIGINS = 256;
 const DELIVERIES_AT_ONCE = 8;
 
 /** Bytes of a receiver's reply that are stored. */
-const KEPT_REPLY_BYTES = 2_048;
+const STORED_REPLY_BYTES = 2_048;
 
 /** Maximum wait for the reply body. The head has already decided the result. */
 const BODY_MS = 1_000;
@@ -132,7 +132,7 @@ export class CallbackHosts implements CallbackRoutes {
         deadlineMs,
         retentionMs,
         maxBodyBytes: 0,
-        maxResultBytes: KEPT_REPLY_BYTES,
+        maxResultBytes: STORED_REPLY_BYTES,
         concurrency: DELIVERIES_AT_ONCE,
         onUnknown: 'retry',
         poll: undefined,

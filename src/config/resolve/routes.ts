@@ -44,7 +44,7 @@ export function resolveRoutes(
   const calls = inputs.map(({ match }) => callsOf(match));
   // A preset's route is left out if a route of the file takes all its calls.
   const added = known.filter((route) => !calls.some((earlier) => covers(earlier, route.calls)));
-  const names = routeNames([...inputs, ...withoutTaken(added, inputs)], (index, message) =>
+  const names = routeNames([...inputs, ...withoutUsedNames(added, inputs)], (index, message) =>
     report.problem([...path, index, 'name'], message),
   );
   warnAboutShadows(calls, (index, earlier) =>
@@ -113,10 +113,10 @@ export function belowBase(routes: readonly PresetRoute[], basePath: string): Kno
 }
 
 /** The routes of a preset, without names that routes of the file have. */
-function withoutTaken(routes: readonly KnownRoute[], inputs: readonly RouteInput[]): RouteInput[] {
-  const taken = new Set(inputs.map(({ name }) => name));
+function withoutUsedNames(routes: readonly KnownRoute[], inputs: readonly RouteInput[]): RouteInput[] {
+  const used = new Set(inputs.map(({ name }) => name));
   return routes.map(({ name, match, calls: { path } }) =>
-    taken.has(name) ? { match: { ...match, path } } : { name, match },
+    used.has(name) ? { match: { ...match, path } } : { name, match },
   );
 }
 

@@ -59,11 +59,11 @@ async function dispatch(call: ApiCall, deps: ApiDeps): Promise<Reply> {
   const { path } = call;
   if (path === '/openapi.json') return only(call, { GET: () => json(200, openapi(deps.prefix())) });
   const many = OF_MANY.get(path);
-  if (many !== undefined) return guarded(call, () => only(call, many, deps));
+  if (many !== undefined) return adminOnly(call, () => only(call, many, deps));
   const route = /^\/routes\/(.+)\/(pause|resume)$/.exec(path);
   if (route !== null) {
     const change = () => pauseRoute(decoded(route[1] as string), route[2] as 'pause' | 'resume', deps);
-    return guarded(call, () => only(call, { POST: change }));
+    return adminOnly(call, () => only(call, { POST: change }));
   }
   const schedule = /^\/schedules\/([^/]+)\/(run|pause|resume|response)$/.exec(path);
   if (schedule !== null) return ofSchedule(decoded(schedule[1] as string), schedule[2] as string, call, deps);
@@ -74,7 +74,7 @@ async function dispatch(call: ApiCall, deps: ApiDeps): Promise<Reply> {
 /** Reading the result needs no admin token: callers of the proxy could ask the upstream themselves. */
 function ofSchedule(name: string, what: string, call: ApiCall, deps: ApiDeps): Promise<Reply> {
   if (what === 'response') return only(call, { GET: () => lastResult(name, deps) });
-  return guarded(call, () => only(call, { POST: () => changeSchedule(name, what, deps) }));
+  return adminOnly(call, () => only(call, { POST: () => changeSchedule(name, what, deps) }));
 }
 
 /** Another caller gets the same 404 as for an unknown id, so that ids cannot be probed. */
@@ -96,7 +96,7 @@ async function mayRead(job: Job, { admin, callerFor }: ApiCall, { store }: ApiDe
   return job.caller === callerFor((parent ?? job).route);
 }
 
-async function guarded({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {
+async function adminOnly({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {
   if (admin) return answer();
   return problem(
     401,

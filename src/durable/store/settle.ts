@@ -38,7 +38,7 @@ function jobUpdate({ id, owner, attempt, now, entry, runnerState = '', next }: S
   const fence = [id, owner, attempt];
   const [sent, unused] = entry === undefined ? [0, 1] : [1, attempt - entry.n];
   if (next.kind === 'wait') {
-    const keptCount = next.resetsCount === true ? 0 : 1;
+    const countFactor = next.resetsCount === true ? 0 : 1;
     const params = [
       ...fence,
       next.dueAt,
@@ -46,7 +46,7 @@ function jobUpdate({ id, owner, attempt, now, entry, runnerState = '', next }: S
       Number(next.counts),
       unused,
       runnerState,
-      keptCount,
+      countFactor,
       now,
     ];
     return { sql: WAIT, params, precondition: true };

@@ -78,7 +78,7 @@ export class CredentialQuota {
     this.#whole.answered(startedAt, held?.whole.reservation, now);
     this.#whole.countReply(readings.length > 0);
     const part = this.#parts.peek(scope);
-    part?.answered(startedAt, takenOf(held?.part, part), now);
+    part?.answered(startedAt, reservationAt(held?.part, part), now);
     part?.countReply(readings.length > 0);
     // The assumed scope was wrong, so its probe has no result.
     if (held?.part?.reservation.probe === true && held.part.limiter !== part)
@@ -174,7 +174,7 @@ export class CredentialQuota {
   }
 }
 
-function takenOf(held: LimiterReservation | undefined, limiter: Limiter | undefined) {
+function reservationAt(held: LimiterReservation | undefined, limiter: Limiter | undefined) {
   return held?.limiter === limiter ? held?.reservation : undefined;
 }
 

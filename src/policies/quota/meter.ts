@@ -15,7 +15,7 @@ export interface Meter {
   readonly unit: QuotaReading['unit'];
   /** Units of the full quota; undefined if no reply has said. */
   readonly limit: number | undefined;
-  learn(reading: QuotaReading, sight: ReadingContext, now: number): void;
+  learn(reading: QuotaReading, context: ReadingContext, now: number): void;
   /** When `units` may pass after `ahead` units; -Infinity if nothing holds them. */
   readyAt(ahead: number, units: number, now: number): number;
   take(units: number, now: number): void;

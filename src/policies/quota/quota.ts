@@ -57,7 +57,7 @@ export class Quota {
     max: MOST_CREDENTIALS,
     dispose: (queue) => this.#forgotten.add(queue),
   });
-  /** Lines that calls may still wait in. */
+  /** Queues in which calls may still wait. */
   readonly #forgotten = new Set<QuotaQueue>();
   /** The latest credential and its hash. Most apps have one key, so it is hashed once and not with every call. */
   #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;

@@ -49,7 +49,7 @@ interface Numbered {
 }
 
 /** A call whose last attempt is not retried. */
-interface Ended {
+interface FinalOutcome {
   readonly outcome: Outcome;
   readonly decision: No;
   readonly call: Call;
@@ -116,7 +116,7 @@ class RetryLoop {
   }
 
   /** Ends a call whose outcome is not retried. Notes the reason if the failure itself would have allowed a retry. */
-  #end({ outcome, decision, call, last, paid }: Ended): Reply {
+  #end({ outcome, decision, call, last, paid }: FinalOutcome): Reply {
     const { because } = decision;
     if (because === 'rejected') this.#deps.budget.refund(paid);
     if (because === 'rejected' && last !== undefined) return ownRefusal(outcome, last, call);
