@@ -85,11 +85,11 @@ async function waiting(folder: string) {
   await filled.close();
   const args = ['--expose-gc', import.meta.filename, '--child'];
   const child = spawnSync(process.execPath, args, { env: { ...process.env, STORE: file }, encoding: 'utf8' });
-  const told = JSON.parse(child.stdout) as Pick<
+  const figures = JSON.parse(child.stdout) as Pick<
     Figures,
     'idleMb' | 'waitingMb' | 'claimP50Ms' | 'claimP99Ms'
   >;
-  return { ...told, bytesPerRequest: bytes / WAITING };
+  return { ...figures, bytesPerRequest: bytes / WAITING };
 }
 
 async function waitingChild(file: string): Promise<void> {

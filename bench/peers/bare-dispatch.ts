@@ -39,27 +39,27 @@ function requestHeaders(req: IncomingMessage): string[] {
   const plain = connection === undefined || connection === 'keep-alive' || connection === 'close';
   const removed = plain ? HOP_BY_HOP : namedByConnection(connection);
   const raw = req.rawHeaders;
-  const kept: string[] = [];
+  const headers: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
-    if (!removed.has(name.toLowerCase())) kept.push(name, raw[i + 1] as string);
+    if (!removed.has(name.toLowerCase())) headers.push(name, raw[i + 1] as string);
   }
-  return kept;
+  return headers;
 }
 
 function replyHeaders(raw: readonly Buffer[]): string[] {
   let removed: ReadonlySet<string> = HOP_BY_HOP;
-  const kept: string[] = [];
+  const headers: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as Buffer).toString('latin1');
     const lower = name.toLowerCase();
     const value = (raw[i + 1] as Buffer).toString('latin1');
     if (lower === 'connection' && value !== 'keep-alive' && value !== 'close')
       removed = namedByConnection(value);
-    if (!removed.has(lower)) kept.push(name, value);
+    if (!removed.has(lower)) headers.push(name, value);
   }
-  if (removed === HOP_BY_HOP) return kept;
-  return kept.filter((_, i) => !removed.has((kept[i & ~1] as string).toLowerCase()));
+  if (removed === HOP_BY_HOP) return headers;
+  return headers.filter((_, i) => !removed.has((headers[i & ~1] as string).toLowerCase()));
 }
 
 class Exchange implements Dispatcher.DispatchHandler {

@@ -135,9 +135,9 @@ export const PLAYS: Readonly<Record<string, (world: World) => Promise<void>>> = 
     const monitor = new URL(accepted.headers.get('location') ?? '/none', url);
     for (;;) {
       const reply = await fetch(monitor, { headers: { connection: 'close' } });
-      const told = (await reply.json()) as { done?: boolean; response?: { bytes: number } };
-      if (told.response?.bytes === blocks * 10_000) return;
-      if (told.done !== false) throw new Error(`the durable request: ${JSON.stringify(told)}`);
+      const state = (await reply.json()) as { done?: boolean; response?: { bytes: number } };
+      if (state.response?.bytes === blocks * 10_000) return;
+      if (state.done !== false) throw new Error(`the durable request: ${JSON.stringify(state)}`);
       await pause(200);
     }
   },

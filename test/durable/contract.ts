@@ -98,7 +98,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     test('any text can be stored: characters that databases refuse are replaced, and the same text finds it again', async () => {
       const store = await open();
       const odd = 'a\0b\uD800c';
-      const kept = 'a\uFFFDb\uFFFDc';
+      const replaced = 'a\uFFFDb\uFFFDc';
       const strange = {
         idempotencyKey: odd,
         orderKey: odd,
@@ -113,7 +113,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       });
       expect(await store.submit(newJob('req_2', strange))).toEqual({ kind: 'repeat', id: 'req_1' });
       const found = await store.list({ label: odd, orderKey: odd, parent: odd, limit: 9 });
-      expect(found).toMatchObject([{ id: 'req_1', idempotencyKey: kept, orderKey: kept, runnerState: kept }]);
+      expect(found).toMatchObject([{ id: 'req_1', idempotencyKey: replaced, orderKey: replaced, runnerState: replaced }]);
       expect(await store.get(odd)).toBeUndefined();
       await claim(store, 'a', 1_000);
       const long = odd.repeat(250_000);
@@ -131,7 +131,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         await store.settle(settlement('req_1', { entry: row, response, next: end, runnerState: odd })),
       ).toBe(true);
       const title = (await store.get('req_1'))?.error?.title ?? '';
-      expect([title.length, title.startsWith(kept), title.endsWith('…')]).toEqual([2_000, true, true]);
+      expect([title.length, title.startsWith(replaced), title.endsWith('…')]).toEqual([2_000, true, true]);
       expect((await store.response('req_1'))?.statusText).toHaveLength(2_000);
       expect((await store.attempts('req_1'))[0]?.detail).toBe(title);
     });

@@ -18,7 +18,7 @@ export interface ClientFault {
   readonly upstream: () => Promise<RawOrigin>;
   readonly act: (scene: Scene) => Promise<void>;
   /** The status it gets, or `nothing`. */
-  readonly told: string;
+  readonly clientGets: string;
   /** Requests that began at the upstream, and complete ones. */
   readonly upstreamGot: string;
   readonly outcome: string;
@@ -48,7 +48,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
       await origin.until(({ requests }) => requests.length === 1);
       client.abort();
     },
-    told: 'nothing',
+    clientGets: 'nothing',
     upstreamGot: '1 begun, 1 whole',
     outcome: 'client_gone',
     error: 'client_gone',
@@ -61,7 +61,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
       await origin.until(({ requests }) => requests.length === 1);
       client.halfClose();
     },
-    told: 'nothing',
+    clientGets: 'nothing',
     upstreamGot: '1 begun, 1 whole',
     outcome: 'client_gone',
     error: 'client_gone',
@@ -74,7 +74,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
       await client.untilText('part');
       client.abort();
     },
-    told: '200',
+    clientGets: '200',
     upstreamGot: '1 begun, 1 whole',
     outcome: 'client_gone',
     error: 'client_gone',
@@ -86,7 +86,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
       await begin(scene);
       scene.client.abort();
     },
-    told: 'nothing',
+    clientGets: 'nothing',
     upstreamGot: '1 begun, 0 whole',
     outcome: 'client_gone',
     error: 'client_gone',
@@ -99,7 +99,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
       await scene.client.send('zz\r\n');
       await scene.client.untilClosed();
     },
-    told: '400',
+    clientGets: '400',
     upstreamGot: '1 begun, 0 whole',
     outcome: 'failed',
     error: 'bad_request',
@@ -113,7 +113,7 @@ export const CLIENT_FAULTS: readonly ClientFault[] = [
       await scene.clock.advance(2 * scene.bodyTimeoutMs);
       await scene.client.untilClosed();
     },
-    told: '408',
+    clientGets: '408',
     upstreamGot: '1 begun, 0 whole',
     outcome: 'failed',
     error: 'request_timeout',

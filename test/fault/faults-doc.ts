@@ -6,8 +6,8 @@ export function renderFaults(faults: readonly Fault[], clientFaults: readonly Cl
   const upstream = faults.map(({ moment, fault, idempotent, post, proxyStatus, result, outcome }) =>
     row([moment, fault, idempotent, post, code(proxyStatus), code(result), code(outcome)]),
   );
-  const client = clientFaults.map(({ fault, told, upstreamGot, outcome, error }) =>
-    row([fault, told, upstreamGot, code(outcome), code(error)]),
+  const client = clientFaults.map(({ fault, clientGets, upstreamGot, outcome, error }) =>
+    row([fault, clientGets, upstreamGot, code(outcome), code(error)]),
   );
   return `# What becomes of every fault
 

@@ -37,7 +37,7 @@ function requestOf(method: string, withBody: boolean): string {
 
 interface Seen {
   /** `502 ×3`, `200 ×1 cut` */
-  readonly told: string;
+  readonly clientGets: string;
   readonly proxyStatus: string;
   readonly results: readonly string[];
   readonly outcome: string;
@@ -79,7 +79,7 @@ async function play(fault: Fault, method: string, expected: string): Promise<See
 }
 
 /** The number in `502 ×3`. */
-const attemptsIn = (told: string) => Number(told.split('×')[1]?.[0]);
+const attemptsIn = (clientGets: string) => Number(clientGets.split('×')[1]?.[0]);
 
 async function seen(client: RawClient, proxy: Breakwater): Promise<Seen> {
   const head = await client.untilHead();
@@ -89,9 +89,9 @@ async function seen(client: RawClient, proxy: Breakwater): Promise<Seen> {
   );
   const [record] = await proxy.untilEnded(1);
   const error = /error=(\w+)/.exec(rawHeader(head, 'proxy-status') ?? '')?.[1] ?? '';
-  const told = `${head.startLine.split(' ')[1]} ×${rawHeader(head, 'breakwater-attempts')}${whole ? '' : ' cut'}`;
+  const clientGets = `${head.startLine.split(' ')[1]} ×${rawHeader(head, 'breakwater-attempts')}${whole ? '' : ' cut'}`;
   return {
-    told,
+    clientGets,
     proxyStatus: error,
     results: await attemptResults(proxy),
     outcome: await outcomeOf(proxy, record?.status),
@@ -120,9 +120,9 @@ async function outcomeOf(proxy: Breakwater, status: number | undefined): Promise
   return `${/outcome="(\w+)"/.exec(labels)?.[1]}${counted}`;
 }
 
-function expectedOf(fault: Fault, told: string): Seen {
+function expectedOf(fault: Fault, clientGets: string): Seen {
   const { proxyStatus, result, outcome } = fault;
-  return { told, proxyStatus, results: [`${result} ×${attemptsIn(told)}`], outcome };
+  return { clientGets, proxyStatus, results: [`${result} ×${attemptsIn(clientGets)}`], outcome };
 }
 
 describe.each(FAULTS)('$moment: $fault', (fault) => {
@@ -136,8 +136,8 @@ describe.each(FAULTS)('$moment: $fault', (fault) => {
 });
 
 describe.each(CLIENT_FAULTS)('the client $fault', (fault: ClientFault) => {
-  test(`the client gets ${fault.told}`, async () => {
-    const { upstream, act, told, upstreamGot, outcome, error } = fault;
+  test(`the client gets ${fault.clientGets}`, async () => {
+    const { upstream, act, clientGets, upstreamGot, outcome, error } = fault;
     const origin = await upstream();
     const clock = new FakeClock();
     const proxy = await startTidy(config(origin), { clock });
@@ -147,11 +147,11 @@ describe.each(CLIENT_FAULTS)('the client $fault', (fault: ClientFault) => {
     await origin.until(({ openConnections }) => openConnections === 0);
     const [, status = 'nothing'] = /^HTTP\/1\.1 (\d+)/.exec(client.received.toString('latin1')) ?? [];
     expect({
-      told: status,
+      clientGets: status,
       upstreamGot: `${record?.attempts} begun, ${origin.requests.length} whole`,
       outcome: record?.outcome,
       error: record?.error,
-    }).toEqual({ told, upstreamGot, outcome, error });
+    }).toEqual({ clientGets, upstreamGot, outcome, error });
   });
 });
 

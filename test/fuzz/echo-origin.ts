@@ -7,14 +7,14 @@ export interface EchoOrigin {
   /** Requests whose head and body arrived completely. */
   readonly requests: number;
   /** Bytes of the proxy that are not HTTP. */
-  readonly flaws: readonly string[];
+  readonly violations: readonly string[];
   readonly openConnections: number;
 }
 
 /** Answers each complete request with the result of `reply`, in one write. Accepts only strict HTTP. */
 export async function startEchoOrigin(reply: (request: string) => string): Promise<EchoOrigin> {
   const sockets = new Set<Socket>();
-  const flaws: string[] = [];
+  const violations: string[] = [];
   let requests = 0;
   const server = createServer((socket) => {
     let text = '';
@@ -32,7 +32,7 @@ export async function startEchoOrigin(reply: (request: string) => string): Promi
           socket.write(reply(`${message.head}\n${message.body}`), 'latin1');
         }
       } catch (error) {
-        flaws.push(String(error));
+        violations.push(String(error));
         socket.destroy();
       }
     });
@@ -44,7 +44,7 @@ export async function startEchoOrigin(reply: (request: string) => string): Promi
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    flaws,
+    violations,
     get requests() {
       return requests;
     },

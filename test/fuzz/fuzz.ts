@@ -140,13 +140,13 @@ export async function settled({ origin, proxy, failures }: Played) {
   const enough = ONLY === undefined ? ROUNDS / 2 : 0;
   return {
     failures,
-    flaws: origin.flaws,
+    violations: origin.violations,
     smuggled: Math.max(0, origin.requests - attempts),
     played: origin.requests >= enough,
   };
 }
 
-export const FINE = { failures: [], flaws: [], smuggled: 0, played: true };
+export const FINE = { failures: [], violations: [], smuggled: 0, played: true };
 
 export const tokenIn = (request: string) => /T[\da-f]{12}T/.exec(request)?.[0] ?? 'none';
 

@@ -30,12 +30,12 @@ function validStream(stream: number, token: string, random: Random): Buffer[] {
   const body = Buffer.from(
     `${token} ${pick(['', 'GET /api/smuggled HTTP/1.1\r\n\r\n', 'x'.repeat(2_000)], random)}`,
   );
-  const told = random() < 0.5 ? [field('content-length', String(body.length))] : [];
+  const length = random() < 0.5 ? [field('content-length', String(body.length))] : [];
   const head = Buffer.concat([
     Buffer.from([0x83, 0x86]), // POST, http
     field(':path', path),
     field(':authority', 'x'),
-    ...told,
+    ...length,
     ...more,
   ]);
   return [...headFrames(stream, head, random), ...bodyFrames(stream, body, random)];

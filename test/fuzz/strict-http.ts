@@ -24,9 +24,9 @@ export function strictMessage(
   if (blank < 0) return undefined;
   const head = text.slice(at, blank);
   const [startLine = '', ...lines] = head.split('\r\n');
-  if (!(kind === 'request' ? REQUEST_LINE : STATUS_LINE).test(startLine)) flaw('start line', startLine);
+  if (!(kind === 'request' ? REQUEST_LINE : STATUS_LINE).test(startLine)) violation('start line', startLine);
   const fields = lines.map((line) => {
-    const [, name, value] = FIELD.exec(line) ?? flaw('field', line);
+    const [, name, value] = FIELD.exec(line) ?? violation('field', line);
     return [String(name).toLowerCase(), String(value).trim()] as const;
   });
   const { length, chunked } = framing(fields, head);
@@ -42,10 +42,10 @@ function framing(fields: readonly (readonly [name: string, value: string])[], he
   const of = (wanted: string) => fields.filter(([name]) => name === wanted).map(([, value]) => value);
   const [length, ...lengths] = of('content-length');
   const [coding, ...codings] = of('transfer-encoding');
-  if (lengths.length + codings.length > 0) flaw('framed twice', head);
-  if (length !== undefined && (coding !== undefined || !/^\d{1,15}$/.test(length))) flaw('length', head);
-  if (coding !== undefined && coding !== 'chunked') flaw('coding', head);
-  if (of('host').length > 1) flaw('hosts', head);
+  if (lengths.length + codings.length > 0) violation('framed twice', head);
+  if (length !== undefined && (coding !== undefined || !/^\d{1,15}$/.test(length))) violation('length', head);
+  if (coding !== undefined && coding !== 'chunked') violation('coding', head);
+  if (of('host').length > 1) violation('hosts', head);
   return { length: length === undefined ? undefined : Number(length), chunked: coding !== undefined };
 }
 
@@ -59,12 +59,12 @@ function chunkedBody(
     const lineEnd = text.indexOf('\r\n', at);
     if (lineEnd < 0) return undefined;
     const line = text.slice(at, lineEnd);
-    if (!/^[\da-f]{1,8}$/i.test(line)) flaw('chunk size', line);
+    if (!/^[\da-f]{1,8}$/i.test(line)) violation('chunk size', line);
     const size = Number.parseInt(line, 16);
     at = lineEnd + 2;
     if (size === 0) return afterTrailers(text, at, { ...message, body });
     if (text.length < at + size + 2) return undefined;
-    if (text.slice(at + size, at + size + 2) !== '\r\n') flaw('chunk end', text.slice(at, at + size + 2));
+    if (text.slice(at + size, at + size + 2) !== '\r\n') violation('chunk end', text.slice(at, at + size + 2));
     body += text.slice(at, at + size);
     at += size + 2;
   }
@@ -80,11 +80,11 @@ function afterTrailers(
     if (lineEnd < 0) return undefined;
     if (lineEnd === at) return { ...message, end: at + 2 };
     const line = text.slice(at, lineEnd);
-    if (!FIELD.test(line)) flaw('trailer', line);
+    if (!FIELD.test(line)) violation('trailer', line);
     at = lineEnd + 2;
   }
 }
 
-function flaw(what: string, where: string): never {
+function violation(what: string, where: string): never {
   throw new Error(`malformed ${what}: ${JSON.stringify(where.slice(0, 300))}`);
 }

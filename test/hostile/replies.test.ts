@@ -17,10 +17,10 @@ const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
 const request = (method = 'GET') => `${method} /api/x HTTP/1.1\r\nHost: app\r\n\r\n`;
 
 /** The reply for the client, in a few words. */
-function expected({ verdict }: HostileReply): string {
-  if (verdict.kind === 'cut') return 'cut';
-  if (verdict.kind === 'failed') return `502 proxy 1 application/problem+json ${verdict.error}`;
-  return `${verdict.status} upstream 1 "${verdict.body}"`;
+function expected({ result }: HostileReply): string {
+  if (result.kind === 'cut') return 'cut';
+  if (result.kind === 'failed') return `502 proxy 1 application/problem+json ${result.error}`;
+  return `${result.status} upstream 1 "${result.body}"`;
 }
 
 async function observed(client: RawClient): Promise<string> {
@@ -35,11 +35,11 @@ async function observed(client: RawClient): Promise<string> {
   const [origin, attempts] = ['breakwater-origin', 'breakwater-attempts'].map((name) =>
     rawHeader(reply, name),
   );
-  const told =
+  const body =
     origin === 'proxy'
       ? `${rawHeader(reply, 'content-type')} ${/error=(\w+);/.exec(rawHeader(reply, 'proxy-status') ?? '')?.[1]}`
       : `"${reply.body.toString()}"`;
-  return `${reply.status} ${origin} ${attempts} ${told}`;
+  return `${reply.status} ${origin} ${attempts} ${body}`;
 }
 
 /** Writes the payload in one piece, or byte by byte while the connection is open. */
@@ -68,16 +68,16 @@ async function start(reply: HostileReply, dripping = false) {
 async function callNext(proxy: Breakwater, origin: RawOrigin): Promise<readonly [string, number]> {
   const next = await connectRaw(proxy.port);
   await next.send(request());
-  const told = await observed(next);
+  const result = await observed(next);
   await origin.until(({ openConnections }) => openConnections <= 1);
-  return [told, origin.connections];
+  return [result, origin.connections];
 }
 
 describe.each(Object.entries(HOSTILE_REPLIES))('%s', (_group, replies) => {
   test.each(replies)('$name', async (reply) => {
     const { client, origin, proxy } = await start(reply);
     expect(await observed(client)).toBe(expected(reply));
-    const reused = reply.verdict.kind === 'passed' && reply.verdict.reused;
+    const reused = reply.result.kind === 'passed' && reply.result.reused;
     expect(await callNext(proxy, origin)).toEqual(['200 upstream 1 "mine"', reused ? 1 : 2]);
     expect(client.received.includes('stray')).toBe(false);
   });

@@ -2,13 +2,13 @@
 export interface HostileReply {
   readonly name: string;
   readonly bytes: string;
-  readonly verdict: ReplyVerdict;
+  readonly result: ExpectedReplyResult;
   readonly method?: 'HEAD';
   /** The upstream closes its side after the bytes. */
   readonly fin?: boolean;
 }
 
-export type ReplyVerdict =
+export type ExpectedReplyResult =
   /** A 502 of the proxy with this error of RFC 9209. The connection to the upstream is not reused. */
   | { readonly kind: 'failed'; readonly error: string }
   /** The head was sent. The client's connection is broken, so that the body never looks complete. */
@@ -16,11 +16,11 @@ export type ReplyVerdict =
   /** The client gets exactly this reply. `reused`: the connection is reused. */
   | { readonly kind: 'passed'; readonly status: number; readonly body: string; readonly reused: boolean };
 
-const PROTOCOL: ReplyVerdict = { kind: 'failed', error: 'http_protocol_error' };
-const CUT: ReplyVerdict = { kind: 'cut', status: 200 };
-const passed = (body: string, status = 200): ReplyVerdict => ({ kind: 'passed', status, body, reused: true });
+const PROTOCOL: ExpectedReplyResult = { kind: 'failed', error: 'http_protocol_error' };
+const CUT: ExpectedReplyResult = { kind: 'cut', status: 200 };
+const passed = (body: string, status = 200): ExpectedReplyResult => ({ kind: 'passed', status, body, reused: true });
 /** The reply is valid. The bytes after it belong to no request, so the connection is not reused. */
-const tainted = (body: string, status = 200): ReplyVerdict => ({
+const tainted = (body: string, status = 200): ExpectedReplyResult => ({
   kind: 'passed',
   status,
   body,
@@ -32,8 +32,8 @@ const chunked = (body: string) => reply('Transfer-Encoding: chunked\r\n', body);
 const OK = reply('Content-Length: 2\r\n', 'ok');
 const STRAY = reply('Content-Length: 5\r\nX-Stray: 1\r\n', 'stray');
 
-function all(verdict: ReplyVerdict, cases: Readonly<Record<string, string>>): HostileReply[] {
-  return Object.entries(cases).map(([name, bytes]) => ({ name, bytes, verdict }));
+function all(result: ExpectedReplyResult, cases: Readonly<Record<string, string>>): HostileReply[] {
+  return Object.entries(cases).map(([name, bytes]) => ({ name, bytes, result }));
 }
 
 const STATUS_LINES = [
@@ -105,16 +105,16 @@ const LENGTHS = [
   {
     name: 'a length that never comes',
     bytes: reply('Content-Length: 9007199254740991\r\n', 'ok'),
-    verdict: CUT,
+    result: CUT,
     fin: true,
   },
-  { name: 'no length at all', bytes: reply('', 'ok'), verdict: tainted('ok'), fin: true },
+  { name: 'no length at all', bytes: reply('', 'ok'), result: tainted('ok'), fin: true },
   ...all(tainted('ok'), {
     // This deceives no peer: the form is that of HTTP/1.1.
     'HTTP/2.0': reply('Content-Length: 2\r\n', 'ok', 'HTTP/2.0 200 OK'),
     'chunks in HTTP/1.0': reply('Transfer-Encoding: chunked\r\n', '2\r\nok\r\n0\r\n\r\n', 'HTTP/1.0 200 OK'),
   }),
-  { name: 'HTTP/1.0', bytes: reply('', 'ok', 'HTTP/1.0 200 OK'), verdict: tainted('ok'), fin: true },
+  { name: 'HTTP/1.0', bytes: reply('', 'ok', 'HTTP/1.0 200 OK'), result: tainted('ok'), fin: true },
 ];
 
 const CHUNKS = [
@@ -160,12 +160,12 @@ const STRAYS = [
   ...all(tainted('', 304), {
     'a 304 with a body': reply('Content-Length: 5\r\n', 'stray', 'HTTP/1.1 304 Not Modified'),
   }),
-  { name: 'a HEAD with a body', method: 'HEAD' as const, bytes: STRAY, verdict: tainted('') },
+  { name: 'a HEAD with a body', method: 'HEAD' as const, bytes: STRAY, result: tainted('') },
   {
     name: 'a HEAD with chunks',
     method: 'HEAD' as const,
     bytes: reply('Transfer-Encoding: chunked\r\n', '5\r\nstray\r\n0\r\n\r\n'),
-    verdict: tainted(''),
+    result: tainted(''),
   },
 ];
 

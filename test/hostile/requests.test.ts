@@ -36,22 +36,22 @@ const problem = (status: number, close: boolean) =>
   `${status} application/problem+json ${status} breakwater ${close ? 'close' : 'open'}`;
 const seen = (request: string) => `${request} ours`;
 
-function expected({ bytes, verdict }: HostileRequest): Outcome {
-  if (verdict.kind === 'passed') {
-    const upstream = (isFollowed(bytes) ? [...verdict.as, 'GET /smuggled'] : verdict.as).map(seen);
+function expected({ bytes, result }: HostileRequest): Outcome {
+  if (result.kind === 'passed') {
+    const upstream = (isFollowed(bytes) ? [...result.as, 'GET /smuggled'] : result.as).map(seen);
     return { replies: upstream.map(() => '200'), closed: false, upstream, touched: true };
   }
-  if (verdict.kind === 'declined') {
-    const replies = [problem(verdict.status, false), '200'];
+  if (result.kind === 'declined') {
+    const replies = [problem(result.status, false), '200'];
     return { replies, closed: false, upstream: [seen('GET /smuggled')], touched: true };
   }
-  const replies = [problem(verdict.status, true)];
-  return { replies, closed: true, upstream: [], touched: verdict.kind === 'broken' };
+  const replies = [problem(result.status, true)];
+  return { replies, closed: true, upstream: [], touched: result.kind === 'broken' };
 }
 
 async function observed(wanted: Outcome, client: RawClient, origin: RawOrigin): Promise<Outcome> {
   const replies: string[] = [];
-  for (const _ of wanted.replies) replies.push(told(await client.readReply()));
+  for (const _ of wanted.replies) replies.push(shown(await client.readReply()));
   if (wanted.closed) await client.untilClosed();
   const count = client.received.toString('latin1').match(/^HTTP\/1\.1 /gm)?.length ?? 0;
   for (let more = replies.length; more < count; more++) replies.push('one too many');
@@ -65,7 +65,7 @@ async function observed(wanted: Outcome, client: RawClient, origin: RawOrigin): 
   };
 }
 
-function told(reply: RawReply): string {
+function shown(reply: RawReply): string {
   if (reply.status === 200) return '200';
   const type = rawHeader(reply, 'content-type');
   const [by, error] = (rawHeader(reply, 'proxy-status') ?? '').split('; ');

@@ -2,10 +2,10 @@
 export interface HostileRequest {
   readonly name: string;
   readonly bytes: string;
-  readonly verdict: Verdict;
+  readonly result: ExpectedResult;
 }
 
-export type Verdict =
+export type ExpectedResult =
   /** Answered by the proxy with problem+json and a closed connection. The upstream gets no request. */
   | { readonly kind: 'refused'; readonly status: number }
   /** The same, but the connection stays open: the message is valid, but not supported. */
@@ -15,10 +15,10 @@ export type Verdict =
   /** Valid: reaches the upstream as these requests (`METHOD target [body]`), framed by the proxy. */
   | { readonly kind: 'passed'; readonly as: readonly string[] };
 
-const refused = (status: number): Verdict => ({ kind: 'refused', status });
-const declined = (status: number): Verdict => ({ kind: 'declined', status });
-const broken = (status: number): Verdict => ({ kind: 'broken', status });
-const passed = (...as: readonly string[]): Verdict => ({ kind: 'passed', as });
+const refused = (status: number): ExpectedResult => ({ kind: 'refused', status });
+const declined = (status: number): ExpectedResult => ({ kind: 'declined', status });
+const broken = (status: number): ExpectedResult => ({ kind: 'broken', status });
+const passed = (...as: readonly string[]): ExpectedResult => ({ kind: 'passed', as });
 
 /** A request with these fields after its Host, and what follows its head. */
 const post = (fields: string, body = '') => `POST /api/x HTTP/1.1\r\nHost: app\r\n${fields}\r\n${body}`;
@@ -26,8 +26,8 @@ const get = (target: string, fields = '') => `GET ${target} HTTP/1.1\r\nHost: ap
 const hosted = (hosts: string) => `GET /api/x HTTP/1.1\r\n${hosts}\r\n`;
 const chunked = (body: string) => post('Transfer-Encoding: chunked\r\n', body);
 
-function all(verdict: Verdict, cases: Readonly<Record<string, string>>): HostileRequest[] {
-  return Object.entries(cases).map(([name, bytes]) => ({ name, bytes, verdict }));
+function all(result: ExpectedResult, cases: Readonly<Record<string, string>>): HostileRequest[] {
+  return Object.entries(cases).map(([name, bytes]) => ({ name, bytes, result }));
 }
 
 /** RFC 9112 §6.3: a message with an ambiguous length. */

@@ -6,7 +6,7 @@ import { RecentCalls } from '../../src/admin/recent.ts';
 import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FakeState } from '../support/metrics.ts';
-import { Heard, rescuedStory, Story } from '../support/record.ts';
+import { RecordingObserver, rescuedStory, Story } from '../support/record.ts';
 
 interface Answer {
   readonly status: number;
@@ -410,7 +410,7 @@ describe('robustness', () => {
 
 test('the recent calls drop nothing before they are full', async () => {
   const recent = new RecentCalls(new FakeClock(), { slowMs: 1000 });
-  const record = (await rescuedStory(new Heard())).end();
+  const record = (await rescuedStory(new RecordingObserver())).end();
   for (let i = 0; i < 99; i++) recent.callEnded(record);
   expect(recent.list()).toHaveLength(99);
   for (let i = 0; i < 50; i++) recent.callEnded(record);

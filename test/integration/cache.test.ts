@@ -170,7 +170,7 @@ describe('a call', () => {
 
   test.each([
     ['a part of it', { range: 'bytes=0-1' }],
-    ['nothing kept', { 'cache-control': 'no-store' }],
+    ['nothing cached', { 'cache-control': 'no-store' }],
     ['a fresh one', { 'cache-control': 'no-cache' }],
     ['a younger one', { 'cache-control': 'max-age=5' }],
   ])('that wants %s goes to the upstream', async (_, headers) => {

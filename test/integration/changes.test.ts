@@ -102,7 +102,7 @@ const CHUNKS = '3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nx-sum: 1\r\n\r\n';
 
 const linesOf = (head: string) => head.split('\r\n\r\n')[0]?.split('\r\n') ?? [];
 /** In their order, without their values where those differ from run to run. */
-const told = (lines: readonly string[]) =>
+const withoutVarying = (lines: readonly string[]) =>
   lines.map((line) => line.replace(/^(host: |via: 1\.1 breakwater-).*/, '$1'));
 
 async function everything(more = '') {
@@ -125,7 +125,7 @@ describe('HTTP/1.1', () => {
     const [start, ...fields] = linesOf(sent);
     expect(start).toBe("POST //a/%2F/../b/.;c?d+e=%zz&f=a|b^'? HTTP/1.1");
     const added = ADDED_TO_REQUEST;
-    expect(told(fields)).toEqual([
+    expect(withoutVarying(fields)).toEqual([
       ...added.slice(0, 2),
       ...UNTOUCHED.map((line) => line.replace('X-Empty:', 'X-Empty: ')),
       ...added.slice(2),
@@ -157,8 +157,8 @@ test('a WebSocket handshake and its 101 change like other messages, and the tunn
   });
   const proxy = await startTidy(apiConfig(origin));
   const client = await connectRaw(proxy.port);
-  const kept = ['Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Extensions: x; y'];
-  const request = ['GET /api/ws HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: WebSocket', ...kept];
+  const webSocketFields = ['Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Extensions: x; y'];
+  const request = ['GET /api/ws HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: WebSocket', ...webSocketFields];
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
   await client.send(`${request.join('\r\n')}\r\n\r\n`);
   await client.untilText('\r\n\r\n');
@@ -180,11 +180,11 @@ test('a WebSocket handshake and its 101 change like other messages, and the tunn
   expect(client.received.subarray(-256).equals(bytes)).toBe(true);
   const raw = origin.handshakes[0]?.rawHeaders ?? [];
   const arrived = raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
-  expect(told(arrived)).toEqual([
+  expect(withoutVarying(arrived)).toEqual([
     'host: ',
     'connection: upgrade',
     'upgrade: websocket',
-    ...kept,
+    ...webSocketFields,
     'via: 1.1 breakwater-',
   ]);
   client.abort();
@@ -208,7 +208,7 @@ test('HTTP/2 on both sides adds only the changes of its format', async () => {
   const reply = await ask(session, { ':path': '/api/x', ':authority': 'app.local', ...fields });
   const raw = origin.requests[0]?.rawHeaders ?? [];
   const arrived = raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
-  expect(told(arrived)).toEqual([
+  expect(withoutVarying(arrived)).toEqual([
     ':method: GET',
     ':scheme: http',
     `:authority: localhost:${origin.port}`,

@@ -5,7 +5,7 @@ import { readWish } from '../../examples/demo-api/wish.ts';
 import { Changes } from '../support/changes.ts';
 import { connectRaw } from '../support/raw-client.ts';
 
-/** Time that moves when told; remembers every wait it was asked for. */
+/** Time that moves only when the test moves it. Records every requested wait. */
 class HeldTime {
   current = 0;
   readonly waits: number[] = [];
@@ -263,7 +263,7 @@ test('the log tells the requests as the API saw them, oldest first', async () =>
     },
   ]);
   for (let i = 0; i < 505; i++) await reply(`/n/${i}`);
-  // The log cannot be asked for more than it keeps, so its bound shows in the class alone.
+  // The log has a bounded number of entries, and no request can ask for more, so its bound shows in the class alone.
   const log = new RequestLog();
   const entry = {
     at: '',
@@ -275,9 +275,9 @@ test('the log tells the requests as the API saw them, oldest first', async () =>
   };
   for (let i = 0; i < 505; i++) log.add(entry);
   expect(log.last(1000)).toHaveLength(500);
-  const kept = (await reply('/_log?last=500')).json;
-  expect(kept).toHaveLength(500);
-  expect(kept.at(-1).path).toBe('/n/504');
+  const logged = (await reply('/_log?last=500')).json;
+  expect(logged).toHaveLength(500);
+  expect(logged.at(-1).path).toBe('/n/504');
 });
 
 test('the help page names every parameter', async () => {
@@ -334,7 +334,7 @@ test.each([
   expect(json).toMatchObject({ status: 400, parameter, detail: expect.stringContaining(parameter) });
 });
 
-test('places in scripts are kept for a bounded number of URLs; the one unused for longest goes first', () => {
+test('the places in scripts of a bounded number of URLs are stored; the least recently used one is dropped first', () => {
   const cycles = new Cycles();
   const wish = readWish('/x', new URLSearchParams('script=503,503,200'));
   const arrive = (url: string) => cycles.arrive(url, wish, () => 0).seen;

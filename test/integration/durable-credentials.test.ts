@@ -28,15 +28,15 @@ describe.each([
   ['X-My-Own', '    quota: { credential_headers: [x-my-own] }'],
   ['X-My-Own', '    identity: { secret_names: [x-my-own] }'],
 ])('a request that carries only %s', (name, more) => {
-  test.each([false, true])('can be read only with that credential; encrypted: %s', async (keeps) => {
+  test.each([false, true])('can be read only with that credential; encrypted: %s', async (encrypts) => {
     const store = join(temporaryFolder(), 'store.db');
     const origin = await startOrigin(ok('the result'));
-    const process = keeps ? encrypted() : '';
+    const process = encrypts ? encrypted() : '';
     const client = await startDurable(durableConfig(origin, { store, process, more }));
     const mine = { [name]: HUSH };
     const location = await client.accepted(mine);
     expect(await client.done(location, mine)).toMatchObject({ status: 'succeeded' });
-    expect(origin.requests[0]?.headers[name.toLowerCase()]).toBe(keeps ? HUSH : undefined);
+    expect(origin.requests[0]?.headers[name.toLowerCase()]).toBe(encrypts ? HUSH : undefined);
     for (const path of [location, `${location}/response`]) {
       expect(await readsWith(client, path)).toBe(404);
       expect(await readsWith(client, path, { [name]: 'another' })).toBe(404);

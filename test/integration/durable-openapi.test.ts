@@ -2,7 +2,7 @@ import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect, test } from 'vitest';
 import { openapi } from '../../src/durable/http/openapi.ts';
 import { durableConfig, startDurable } from '../support/durable.ts';
-import { flaws, type Schema } from '../support/json-schema.ts';
+import { violations, type Schema } from '../support/json-schema.ts';
 import { hang, ok, startOrigin, status } from '../support/origin.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
@@ -52,7 +52,7 @@ test('every documented path answers, and every answer is as documented, field by
     const content = await reply.text();
     const schema = documented?.content?.[type]?.schema;
     const value: unknown = schema === undefined ? undefined : JSON.parse(content);
-    expect(schema === undefined ? [] : flaws(value, schema, document.components.schemas)).toEqual([]);
+    expect(schema === undefined ? [] : violations(value, schema, document.components.schemas)).toEqual([]);
     seen.set(template, [
       ...(seen.get(template) ?? []),
       ...(typeof value === 'object' && value !== null ? [value] : []),

@@ -164,18 +164,18 @@ upstreams:
   const running = breakwater('start', '--config', file);
   const [, url] = await running.untilPrinted(/listening on (http:[^"]+)/);
   const [, admin] = await running.untilPrinted(/"admin":"(http:[^"]+)"/);
-  const told: string[] = [];
-  const tell = async (path: string, init: RequestInit = {}) => {
+  const replies: string[] = [];
+  const askFor = async (path: string, init: RequestInit = {}) => {
     const reply = await fetch(path, init);
-    told.push(JSON.stringify([...reply.headers]), await reply.text());
+    replies.push(JSON.stringify([...reply.headers]), await reply.text());
     return reply.status;
   };
-  expect(await tell(`${url}/api/r`)).toBe(502);
-  expect(await tell(`${url}/api/x`)).toBe(200);
-  expect(await tell(`${url}/api/x`, { method: 'POST' })).toBe(403);
+  expect(await askFor(`${url}/api/r`)).toBe(502);
+  expect(await askFor(`${url}/api/x`)).toBe(200);
+  expect(await askFor(`${url}/api/x`, { method: 'POST' })).toBe(403);
   await origin.close();
-  expect(await tell(`${url}/api/r?x`)).toBe(502);
-  for (const path of ['/api/state', '/api/config', '/metrics']) expect(await tell(admin + path)).toBe(200);
+  expect(await askFor(`${url}/api/r?x`)).toBe(502);
+  for (const path of ['/api/state', '/api/config', '/metrics']) expect(await askFor(admin + path)).toBe(200);
   const explanations = ['r', 'fb', 'st'].map((path) =>
     breakwater('explain', 'GET', `/api/${path}`, '--config', file),
   );
@@ -193,7 +193,7 @@ upstreams:
   ).toEqual(['r', 'r', 'x'].map((path) => [`/${hook}/${path}`, `Bearer ${secret}`, secret]));
   expect(origin.requests[0]?.headers['x-route']).toBe(secret);
   const everywhere = [
-    ...told,
+    ...replies,
     running.out,
     running.err,
     ...explanations.flatMap(({ out, err }) => [out, err]),

@@ -296,14 +296,14 @@ describe('through an egress proxy', () => {
     const begun = Promise.withResolvers<Connected>();
     const proxy = { protocol: 'http:', hostname, port: Number(port), authorization: undefined } as const;
     const connect = throughProxy(proxy, (_target, done) => begun.resolve(done), { timeoutMs: 2_000, clock });
-    const told: unknown[] = [];
-    connect({ protocol: 'https:', hostname: 'api.test', port: '' }, (...[error]) => void told.push(error));
+    const errors: unknown[] = [];
+    connect({ protocol: 'https:', hostname: 'api.test', port: '' }, (...[error]) => void errors.push(error));
     const done = await begun.promise;
     await clock.advance(2_000);
-    expect(told).toEqual([expect.objectContaining({ code: 'connect_timeout', sent: 'not_sent' })]);
+    expect(errors).toEqual([expect.objectContaining({ code: 'connect_timeout', sent: 'not_sent' })]);
     const late = new Socket();
     done(null, late);
-    expect([told.length, late.destroyed]).toEqual([1, true]);
+    expect([errors.length, late.destroyed]).toEqual([1, true]);
   });
 
   test('a WebSocket', async () => {

@@ -184,7 +184,7 @@ describe('on a listener with HTTP/2', () => {
       expect((await client.readReply()).status).toBe(400);
     }
     const client = await connectRaw(proxy.port);
-    await client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\rnonsense that is long enough to be judged');
+    await client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\rnonsense that is long enough to be checked');
     await client.untilClosed();
     const claimed = await connectRaw(proxy.port);
     await claimed.send('GET /api/ HTTP/2.0\r\nhost: a\r\n\r\n');

@@ -99,9 +99,9 @@ test('an unchanged upstream keeps its breaker, budget and connections; a changed
 
   proxy.rewrite(`${apiConfig(origin)}  other:\n    url: http://127.0.0.1:1\n    allow_private: true\n`);
   await proxy.app.reload();
-  const kept = await breakerOf(proxy);
-  expect(kept?.breaker.state).toBe('open');
-  expect(kept?.budget_tokens).toBeLessThan(9);
+  const unchanged = await breakerOf(proxy);
+  expect(unchanged?.breaker.state).toBe('open');
+  expect(unchanged?.budget_tokens).toBeLessThan(9);
   expect((await get(`${proxy.url}/api/`)).status).toBe(503);
 
   proxy.rewrite(apiConfig(origin, '    breaker: { min_requests: 5 }\n'));

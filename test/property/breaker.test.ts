@@ -32,7 +32,7 @@ const answer = fc.record({ do: fc.constant('answer' as const), pick: fc.nat() })
 const settle = fc.record({
   do: fc.constant('settle' as const),
   pick: fc.nat(),
-  verdict: fc.constantFrom('success', 'failure', 'failure', 'ignored'),
+  result: fc.constantFrom('success', 'failure', 'failure', 'ignored'),
   connect: fc.boolean(),
 });
 const step = fc.oneof(
@@ -82,9 +82,9 @@ class Drive {
     return undefined;
   }
 
-  #settle(permit: Permit, { verdict, connect }: Extract<Step, { do: 'settle' }>): void {
-    if (verdict === 'success') permit.succeed(this.now);
-    else if (verdict === 'failure') permit.fail(this.now, { connect });
+  #settle(permit: Permit, { result, connect }: Extract<Step, { do: 'settle' }>): void {
+    if (result === 'success') permit.succeed(this.now);
+    else if (result === 'failure') permit.fail(this.now, { connect });
     else permit.ignore(this.now);
   }
 }
@@ -155,12 +155,12 @@ test('a result from an earlier epoch that was no probe moves nothing and is repo
         const before = [breaker.state(now), breaker.retryAfterMs(now), drive.epoch];
         const stale = drive.stale;
         const target = next.do === 'settle' ? held[next.pick % held.length] : undefined;
-        // A probe is heard for as long as its outage lasts.
+        // The result of a probe counts for as long as its outage lasts.
         const old = target !== undefined && target.epoch !== drive.epoch && !target.probe;
         drive.do(next);
         if (!old || next.do !== 'settle') continue;
         expect([breaker.state(now), breaker.retryAfterMs(now), drive.epoch]).toEqual(before);
-        expect(drive.stale - stale).toBe(Number(next.verdict !== 'ignored'));
+        expect(drive.stale - stale).toBe(Number(next.result !== 'ignored'));
       }
     }),
     RUNS,
@@ -221,9 +221,9 @@ test('0 to wait means a permit, and more than 0 means none', () => {
 
 test('without failures it never opens; without results nothing happens', () => {
   fc.assert(
-    fc.property(steps, fc.constantFrom('success', 'ignored'), (sequence, verdict) => {
+    fc.property(steps, fc.constantFrom('success', 'ignored'), (sequence, result) => {
       const drive = new Drive();
-      for (const next of sequence) drive.do(next.do === 'settle' ? { ...next, verdict } : next);
+      for (const next of sequence) drive.do(next.do === 'settle' ? { ...next, result } : next);
       expect(drive.changes).toEqual([]);
     }),
     RUNS,
@@ -322,11 +322,11 @@ test('the window counts as a list of all outcomes would, and forgets in whole bu
         const bucket = Math.floor(now / 100);
         all.push({ bucket, failed, slow });
         window.record(now, failed, slow);
-        const kept = all.filter((one) => one.bucket > bucket - 10);
+        const inWindow = all.filter((one) => one.bucket > bucket - 10);
         expect(window.total).toEqual({
-          attempts: kept.length,
-          failures: kept.filter((one) => one.failed).length,
-          slow: kept.filter((one) => one.slow).length,
+          attempts: inWindow.length,
+          failures: inWindow.filter((one) => one.failed).length,
+          slow: inWindow.filter((one) => one.slow).length,
         });
       }
     }),

@@ -8,7 +8,7 @@ import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
 
 const PLAINLY = { uncovered: false, testsMeters: false };
 
-const allowanceOf = (windows: readonly QuotaWindow[]) =>
+const limiterOf = (windows: readonly QuotaWindow[]) =>
   new Limiter({ windows, random: () => 0.5, served: new Throughput(), whole: true });
 
 const window = fc.record({
@@ -23,7 +23,7 @@ const arrivals = fc.array(
   { maxLength: 200, size: 'max' },
 );
 
-/** When each unit passed, if every arrival waits for as long as it is told. */
+/** When each unit passed, if every arrival waits for as long as `readyAt` says. */
 function passes(gcra: Gcra, list: readonly { afterMs: number; units: number }[]): number[] {
   const at: number[] = [];
   let now = 0;
@@ -94,14 +94,14 @@ test('tokens that are taken and refunded at once have no effect', () => {
 });
 
 test('an estimate never rises between two resets, with any replies in any order', () => {
-  const told = fc.record({
+  const readings = fc.record({
     remaining: fc.integer({ min: 0, max: 100 }),
     resetMs: fc.integer({ min: 100_000, max: 200_000 }),
     startedAt: fc.integer({ min: 0, max: 1_000 }),
     unseen: fc.integer({ min: 0, max: 20 }),
   });
   fc.assert(
-    fc.property(fc.array(told, { minLength: 1, maxLength: 50, size: 'max' }), (list) => {
+    fc.property(fc.array(readings, { minLength: 1, maxLength: 50, size: 'max' }), (list) => {
       const about = { bucket: 'b', policy: '', resource: '', unit: 'calls' as const, continuous: false };
       const meter = new WindowMeter(about);
       let before = Infinity;
@@ -134,15 +134,15 @@ test('with any replies, every call has a time to leave, and the first leaves wit
   });
   fc.assert(
     fc.property(fc.array(said, { maxLength: 50, size: 'max' }), (list) => {
-      const limiter = allowanceOf([]);
+      const limiter = limiterOf([]);
       let now = 0;
-      for (const { afterMs, takes, unseen, ...told } of list) {
+      for (const { afterMs, takes, unseen, ...reading } of list) {
         const startedAt = now;
         now += afterMs;
         const about = { bucket: 'b', resource: '', unit: 'calls' as const };
         const continuous =
-          told.continuous && told.limit !== undefined && told.limit > 0 && told.windowMs !== undefined;
-        limiter.learn({ ...about, ...told, continuous }, { startedAt, unseen, cost: 1 }, now);
+          reading.continuous && reading.limit !== undefined && reading.limit > 0 && reading.windowMs !== undefined;
+        limiter.learn({ ...about, ...reading, continuous }, { startedAt, unseen, cost: 1 }, now);
         for (let i = 0; i < takes; i++) limiter.take(1, now, PLAINLY);
         const at = limiter.readyAt(0, 1, now);
         expect(at).toBeGreaterThanOrEqual(now);
@@ -166,7 +166,7 @@ test('a limiter admits within a window at most the window’s limit', () => {
           { name: 's', limit: perSecond, periodMs: 1_000, burst: undefined, counts: 'calls' as const },
           { name: 'm', limit: perMinute, periodMs: 60_000, burst: 1, counts: 'calls' as const },
         ];
-        const limiter = allowanceOf(windows);
+        const limiter = limiterOf(windows);
         const at: number[] = [];
         let now = 0;
         for (const gap of gaps) {

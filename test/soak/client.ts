@@ -63,7 +63,7 @@ export async function playClient(
     tally.problems.push(`${token}: hung (${name}): ${JSON.stringify(requests)}`);
     return;
   }
-  const heads = judge(received, token, tokens, tally);
+  const heads = checkReplies(received, token, tokens, tally);
   if (!WAIT_FOR_REPLIES.has(name)) return;
   for (const head of heads) {
     const [, origin] = /\r\nbreakwater-origin: (\w+)/.exec(head) ?? [];
@@ -103,7 +103,7 @@ function exchange(port: number, act: (socket: Socket) => void): Promise<string |
 }
 
 /** The heads of all replies. They must be HTTP, and mention no other client. */
-function judge(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): string[] {
+function checkReplies(received: string, token: string, tokens: ReadonlySet<string>, tally: Tally): string[] {
   const heads: string[] = [];
   try {
     for (let at = 0; at < received.length; ) {

@@ -90,7 +90,7 @@ export class SoakedProxy {
 
   /** Remaining calls, tunnels, permits, queued calls, buffered bytes and connections, and breakers that are not closed. */
   async left(): Promise<Readonly<Record<string, number>>> {
-    const { upstreams, buffered_body_bytes: keptBytes } = await this.state();
+    const { upstreams, buffered_body_bytes: bufferedBytes } = await this.state();
     const all = upstreams.flatMap(({ scopes }) => scopes);
     const sum = (values: readonly (number | undefined)[]) =>
       values.reduce<number>((total, value) => total + (value ?? 0), 0);
@@ -102,7 +102,7 @@ export class SoakedProxy {
       queued: sum(all.map(({ concurrency }) => concurrency?.queued)),
       'open breakers': sum(all.map(({ breaker }) => Number((breaker?.state ?? 'closed') !== 'closed'))),
       waiting: sum(all.map(({ quota }) => quota?.waiting)),
-      keptBytes,
+      bufferedBytes,
     };
   }
 

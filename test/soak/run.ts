@@ -86,7 +86,7 @@ async function soak(): Promise<readonly string[]> {
     ...counts(happened).flatMap(([what, number]) => (number > 0 ? [] : [`not once: ${what}`])),
     ...unfair(),
     ...tally.problems.slice(0, 10),
-    ...upstream.flaws.slice(0, 10).map((flaw) => `sent to the upstream: ${flaw}`),
+    ...upstream.violations.slice(0, 10).map((violation) => `sent to the upstream: ${violation}`),
     ...proxy.bugs.slice(0, 10),
     ...(proxy.complaints === '' ? [] : [proxy.complaints.slice(0, 3_000)]),
     ...(exit === '0' ? [] : [`the proxy ended with ${exit}`]),

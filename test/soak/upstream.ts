@@ -7,7 +7,7 @@ import { validReply } from '../fuzz/traffic.ts';
 /** An upstream with random faults of every kind: slow, silent, truncated, garbled, repeated, overloaded, large, down. */
 export class FaultyUpstream {
   port = 0;
-  readonly flaws: string[] = [];
+  readonly violations: string[] = [];
   readonly #random: Random;
   readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -53,7 +53,7 @@ export class FaultyUpstream {
           else this.#pour(socket, token, Number(from));
         }
       } catch (error) {
-        this.flaws.push(String(error));
+        this.violations.push(String(error));
         socket.destroy();
       }
     });

@@ -15,10 +15,10 @@ export interface Schema {
 type Named = Readonly<Record<string, Schema>>;
 
 /** The places where `value` does not match `schema`. */
-export function flaws(value: unknown, schema: Schema, named: Named, path = '$'): string[] {
+export function violations(value: unknown, schema: Schema, named: Named, path = '$'): string[] {
   if (schema.$ref !== undefined) {
     const target = named[schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1)];
-    return target === undefined ? [`${path}: ${schema.$ref} is nowhere`] : flaws(value, target, named, path);
+    return target === undefined ? [`${path}: ${schema.$ref} is nowhere`] : violations(value, target, named, path);
   }
   if (!isOf(value, schema.type)) return [`${path}: ${JSON.stringify(value)} is no ${schema.type}`];
   const found: string[] = [];
@@ -33,7 +33,7 @@ export function flaws(value: unknown, schema: Schema, named: Named, path = '$'):
     const { items } = schema;
     return [
       ...found,
-      ...(items === undefined ? [] : value.flatMap((item, i) => flaws(item, items, named, `${path}[${i}]`))),
+      ...(items === undefined ? [] : value.flatMap((item, i) => violations(item, items, named, `${path}[${i}]`))),
     ];
   }
   if (typeof value === 'object' && value !== null)
@@ -48,7 +48,7 @@ function inObject(value: Record<string, unknown>, schema: Schema, named: Named, 
   const wrong = Object.entries(value).flatMap(([name, inner]) => {
     const known = schema.properties?.[name] ?? schema.additionalProperties;
     if (known === false) return [`${path}.${name}: not documented`];
-    return typeof known === 'object' ? flaws(inner, known, named, `${path}.${name}`) : [];
+    return typeof known === 'object' ? violations(inner, known, named, `${path}.${name}`) : [];
   });
   return [...missing, ...wrong];
 }

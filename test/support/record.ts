@@ -1,12 +1,12 @@
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import type { RetryReason, StateEvent } from '../../src/proxy/events.ts';
 import type { NoteName } from '../../src/proxy/notes.ts';
-import type { Ending } from '../../src/telemetry/call-outcome.ts';
+import type { CallResult } from '../../src/telemetry/call-outcome.ts';
 import { type CallInfo, CallRecord, type Observer } from '../../src/telemetry/call-record.ts';
 import { FakeClock } from './fake-clock.ts';
 
 /** The events of an observer, in order. */
-export class Heard implements Observer {
+export class RecordingObserver implements Observer {
   /** Names of notes, `started`, and how attempts ended. */
   readonly events: (string | number)[] = [];
   readonly ended: CallRecord[] = [];
@@ -39,7 +39,7 @@ export class Story {
   readonly record: CallRecord;
   #attempt = 0;
 
-  constructor(observer: Observer = new Heard(), info: Partial<CallInfo> = {}) {
+  constructor(observer: Observer = new RecordingObserver(), info: Partial<CallInfo> = {}) {
     const usual = { id: 'c1', upstream: 'demo', route: 'default', method: 'GET', target: '/flaky' };
     this.record = new CallRecord({ ...usual, ...info }, this.clock, observer);
   }
@@ -61,8 +61,8 @@ export class Story {
     return this;
   }
 
-  end(ending: Partial<Ending> = {}): CallRecord {
-    this.record.finish({ status: 200, origin: 'upstream', ...ending });
+  end(result: Partial<CallResult> = {}): CallRecord {
+    this.record.finish({ status: 200, origin: 'upstream', ...result });
     return this.record;
   }
 }

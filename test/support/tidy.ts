@@ -72,7 +72,7 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
       scopes.flatMap(({ concurrency }) => concurrency ?? []),
     );
     expect({
-      keptBytes: state.buffered_body_bytes,
+      bufferedBytes: state.buffered_body_bytes,
       permits: limits.reduce((sum, limit) => sum + limit.in_flight, 0),
       queued: limits.reduce((sum, limit) => sum + limit.queued, 0),
       waiting: state.upstreams
@@ -86,7 +86,7 @@ export async function startTidy(yaml: string, options: BreakwaterOptions = {}): 
       ),
       bugs: proxy.logs.filter(({ level }) => level === 'error').map(({ fields }) => fields['error']),
     }).toEqual({
-      keptBytes: 0,
+      bufferedBytes: 0,
       permits: 0,
       queued: 0,
       waiting: 0,

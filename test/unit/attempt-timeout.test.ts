@@ -52,7 +52,7 @@ test('a client who leaves before the head ends the attempt with its own reason',
   expect([call.signal.listenerCount, clock.pending]).toEqual([0, 0]);
 });
 
-test('a client who leaves in the body is still heard', async () => {
+test('a client that leaves during the body is still noticed', async () => {
   const { attempts, send } = setUp();
   const call = stubCall();
   const pending = send(call);
@@ -77,7 +77,7 @@ test.each([
   expect([call.signal.listenerCount, clock.pending]).toEqual([0, 0]);
 });
 
-test('a timeout that is written is kept on the last and only attempt too', async () => {
+test('a timeout that is written holds for the last and only attempt too', async () => {
   const { clock, send } = setUp();
   const pending = send(stubCall({ last: true }));
   pending.catch(() => {});

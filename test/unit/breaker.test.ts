@@ -317,7 +317,7 @@ test('an upstream whose answers to probes take longer than a lease is found well
   expect(changes.at(-1)).toBe('half_open → closed: probes_succeeded');
 });
 
-test('a probe of an outage that is over is not heard in the next one', () => {
+test('a probe of an outage that is over is ignored in the next one', () => {
   const { breaker, fail, succeed, changes, stale } = setUp();
   fail(20, 0);
   const hung = breaker.tryAcquire(500, 2_000);
@@ -403,14 +403,14 @@ test('a probe with a good head is no longer hung: its lease ends as a success', 
 });
 
 test('an answer from before the change moves nothing, either way', () => {
-  for (const verdict of ['succeed', 'fail', 'ignore'] as const) {
+  for (const result of ['succeed', 'fail', 'ignore'] as const) {
     const { breaker, fail, succeed, stale } = setUp();
     const slow = acquire(breaker, 0);
     fail(20, 0);
     succeed(2, 500);
-    slow[verdict](500);
+    slow[result](500);
     expect(breaker.state(500)).toBe('half_open');
-    expect(stale()).toBe(verdict === 'ignore' ? 0 : 1);
+    expect(stale()).toBe(result === 'ignore' ? 0 : 1);
     succeed(1, 500);
     expect(breaker.state(500)).toBe('closed');
   }

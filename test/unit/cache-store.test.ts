@@ -55,15 +55,15 @@ test('a fetch that has ended does not wake calls that wait for the next', async 
   const first = store.beginFetch(K);
   first?.('left');
   const second = store.beginFetch(K);
-  const heard: FetchResult[] = [];
+  const results: FetchResult[] = [];
   const waiting = store
     .untilFetched(K, stubCall({ deadline: 1_000 }).attempt, clock)
-    .then((result) => heard.push(result));
+    .then((result) => results.push(result));
   first?.('failed');
   expect(store.beginFetch(K)).toBeUndefined();
   second?.('cached');
   await waiting;
-  expect(heard).toEqual(['cached']);
+  expect(results).toEqual(['cached']);
   expect(clock.pending).toBe(0);
 });
 

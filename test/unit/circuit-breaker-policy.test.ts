@@ -34,20 +34,20 @@ function setUp({
     { changed: () => {}, stale: () => {} },
   );
   const { send, attempts } = stubUpstream();
-  const guarded = sending(circuitBreaker(breaker, { mode, clock })(send));
+  const breakerSend = sending(circuitBreaker(breaker, { mode, clock })(send));
   return {
     clock,
     breaker,
     attempts,
-    guarded,
+    breakerSend,
     state: () => breaker.state(clock.now()),
     answer: async (reply: StubReply, call = stubCall()) => {
-      const pending = guarded(call);
+      const pending = breakerSend(call);
       attempts.at(-1)?.answer(reply);
       return pending;
     },
     fail: async (error: Error) => {
-      const pending = guarded(stubCall());
+      const pending = breakerSend(stubCall());
       attempts.at(-1)?.fail(error);
       await expect(pending).rejects.toBe(error);
     },
@@ -137,11 +137,11 @@ test('connect failures in a row are recognised as such', async () => {
 // --- open ---
 
 test('open: refuses with the time to wait, reports it, and the upstream is not touched', async () => {
-  const { answer, guarded, attempts, clock } = setUp();
+  const { answer, breakerSend, attempts, clock } = setUp();
   await answer(json(500));
   await clock.advance(200);
   const call = stubCall();
-  await expect(guarded(call)).rejects.toMatchObject({
+  await expect(breakerSend(call)).rejects.toMatchObject({
     code: 'breaker_open',
     sent: 'not_sent',
     retryAfterMs: 300,
@@ -221,7 +221,7 @@ test('a client that leaves during the body does not count against the upstream',
 test.each<[string, RawHeaders]>([
   ['no length', ['Content-Type', 'application/json']],
   ['an event stream', ['Content-Length', '9', 'Content-Type', 'Text/Event-Stream; charset=utf-8']],
-])('%s: judged at the head, and a broken body no longer matters', async (_name, headers) => {
+])('%s: classified at the head, and a broken body no longer matters', async (_name, headers) => {
   const { answer, state, clock } = setUp();
   await answer(json(500));
   await clock.advance(500);
@@ -242,12 +242,12 @@ test('a probe whose body outlasts its lease has succeeded', async () => {
 });
 
 test('a probe without a head at the end of its lease is followed by another, and its late answer counts', async () => {
-  const { answer, guarded, attempts, state, clock } = setUp();
+  const { answer, breakerSend, attempts, state, clock } = setUp();
   await answer(json(500));
   await clock.advance(500);
-  const hung = guarded(stubCall());
+  const hung = breakerSend(stubCall());
   await clock.advance(2_001);
-  const second = guarded(stubCall());
+  const second = breakerSend(stubCall());
   expect(attempts.length).toBe(3);
   attempts[1]?.answer(json(200));
   (await hung).body.discard();
@@ -276,10 +276,10 @@ function watched(clock: FakeClock, usualMs?: number) {
 }
 
 test('19 clients with a deadline of 5 ms do not open the breaker; attempts that had enough time do', async () => {
-  const { clock, guarded, attempts, state } = setUp();
+  const { clock, breakerSend, attempts, state } = setUp();
   const giveUp = async (ms: number) => {
     const call = watched(clock, 100);
-    const pending = guarded(call);
+    const pending = breakerSend(call);
     call.attempt.watch?.start(call);
     await clock.advance(ms);
     attempts.at(-1)?.fail(new ProxyError('deadline_exceeded', 'late', { sent: 'sent_unknown' }));
@@ -292,9 +292,9 @@ test('19 clients with a deadline of 5 ms do not open the breaker; attempts that 
 });
 
 test('a suspected attempt is a failure before it ends', async () => {
-  const { clock, guarded, attempts, state } = setUp();
+  const { clock, breakerSend, attempts, state } = setUp();
   const call = watched(clock, 100);
-  const pending = guarded(call);
+  const pending = breakerSend(call);
   call.attempt.watch?.start(call);
   await clock.advance(3_000);
   expect(state()).toBe('open');
@@ -303,9 +303,9 @@ test('a suspected attempt is a failure before it ends', async () => {
 });
 
 test('the silence of an attempt that others have overtaken is no failure', async () => {
-  const { clock, guarded, attempts, state } = setUp();
+  const { clock, breakerSend, attempts, state } = setUp();
   const call = watched(clock, 100);
-  const pending = guarded(call);
+  const pending = breakerSend(call);
   call.attempt.watch?.start(call);
   await clock.advance(1);
   call.pulse.wellAt = clock.now();
@@ -316,14 +316,14 @@ test('the silence of an attempt that others have overtaken is no failure', async
 });
 
 test('a probe is known as one to those further in, and its lease is learned', async () => {
-  const { answer, clock, guarded, attempts, state } = setUp();
+  const { answer, clock, breakerSend, attempts, state } = setUp();
   await answer(json(500));
   await clock.advance(500);
   const probe = watched(clock, 100);
-  guarded(probe).catch(() => {});
+  breakerSend(probe).catch(() => {});
   expect(probe.attempt.watch?.probe).toBe(true);
   await clock.advance(501);
   expect(state()).toBe('half_open');
-  guarded(watched(clock, 100)).catch(() => {});
+  breakerSend(watched(clock, 100)).catch(() => {});
   expect(attempts.length).toBe(3);
 });

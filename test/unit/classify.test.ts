@@ -87,12 +87,12 @@ describe('not sent: any method, free of charge', () => {
 describe('sent, fate unknown: the method decides, or a key', () => {
   for (const code of SENT_UNKNOWN) {
     const yes = { retry: 'yes', transparent: false, overloaded: false, reason: code };
-    const judge = (to: ClassifiedCall) => classify(failure(code, 'sent_unknown'), to, options);
-    test.each(IDEMPOTENT)(`${code}, %s: yes`, (method) => expect(judge(call(method))).toEqual(yes));
+    const classified = (to: ClassifiedCall) => classify(failure(code, 'sent_unknown'), to, options);
+    test.each(IDEMPOTENT)(`${code}, %s: yes`, (method) => expect(classified(call(method))).toEqual(yes));
     test.each(OTHERS)(`${code}, %s: no`, (method) =>
-      expect(word(judge(call(method)))).toBe('not_idempotent'),
+      expect(word(classified(call(method)))).toBe('not_idempotent'),
     );
-    test.each(OTHERS)(`${code}, %s with a key: yes`, (method) => expect(judge(keyed(method))).toEqual(yes));
+    test.each(OTHERS)(`${code}, %s with a key: yes`, (method) => expect(classified(keyed(method))).toEqual(yes));
   }
 });
 
@@ -104,12 +104,12 @@ describe('answered with a status that passes', () => {
       overloaded: status === 429 || status === 503 || status === 529,
       reason: `status_${status}`,
     };
-    const judge = (to: ClassifiedCall) => classify(reply(status), to, options);
-    test.each(IDEMPOTENT)(`${status}, %s: yes`, (method) => expect(judge(call(method))).toEqual(yes));
+    const classified = (to: ClassifiedCall) => classify(reply(status), to, options);
+    test.each(IDEMPOTENT)(`${status}, %s: yes`, (method) => expect(classified(call(method))).toEqual(yes));
     test.each(OTHERS)(`${status}, %s: no`, (method) =>
-      expect(word(judge(call(method)))).toBe('not_idempotent'),
+      expect(word(classified(call(method)))).toBe('not_idempotent'),
     );
-    test.each(OTHERS)(`${status}, %s with a key: yes`, (method) => expect(judge(keyed(method))).toEqual(yes));
+    test.each(OTHERS)(`${status}, %s with a key: yes`, (method) => expect(classified(keyed(method))).toEqual(yes));
     test.each(OTHERS)(`${status}, %s where it means "not processed": yes`, (method) =>
       expect(classify(reply(status), call(method), { ...options, notProcessed: new Set([status]) })).toEqual(
         yes,

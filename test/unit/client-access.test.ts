@@ -3,12 +3,12 @@ import { loadConfig } from '../../src/config/load.ts';
 import { addedCredentials, clientAccessRules } from '../../src/config/resolve/identity.ts';
 import { ClientAccess } from '../../src/server/client-access.ts';
 
-const guard = (browsers: boolean, hosts?: readonly string[]) => new ClientAccess({ browsers, hosts });
+const access = (browsers: boolean, hosts?: readonly string[]) => new ClientAccess({ browsers, hosts });
 const code = (one: ClientAccess, host: string | undefined, ...headers: string[]) =>
   one.refusal(headers, host)?.code;
 
 describe('web pages', () => {
-  const closed = guard(false);
+  const closed = access(false);
   const here = '127.0.0.1:8080';
 
   test.each(['cross-site', 'same-site', '', 'Same-Origin'])('Sec-Fetch-Site: %j is refused', (site) =>
@@ -53,11 +53,11 @@ describe('web pages', () => {
     expect(code(closed, here, 'accept', '*/*')).toBeUndefined());
 
   test('browsers: allow serves web pages', () =>
-    expect(code(guard(true), here, 'sec-fetch-site', 'cross-site', 'origin', 'null')).toBeUndefined());
+    expect(code(access(true), here, 'sec-fetch-site', 'cross-site', 'origin', 'null')).toBeUndefined());
 });
 
 describe('hosts', () => {
-  const known = guard(false, ['api.stripe.com', '*.corp.example']);
+  const known = access(false, ['api.stripe.com', '*.corp.example']);
 
   test.each(
     [
@@ -82,7 +82,7 @@ describe('hosts', () => {
   test('without a Host, it is not a browser', () => expect(code(known, undefined)).toBeUndefined());
 
   test('without a list, every name is allowed', () =>
-    expect(code(guard(false), 'evil.example')).toBeUndefined());
+    expect(code(access(false), 'evil.example')).toBeUndefined());
 });
 
 function load(yaml: string) {

@@ -45,16 +45,16 @@ test('a repeat with a new signature has the same key; another session or user ha
 
 test('a body that ends without a signal to its sink does not keep its key in use', () => {
   const body = new StubBody();
-  const heard: unknown[] = [];
+  const recordings: unknown[] = [];
   const options = {
     maxBytes: 10,
     memory: new ByteBudget(10),
     client: new Abort(),
-    onDone: (recording: unknown) => heard.push(recording),
+    onDone: (recording: unknown) => recordings.push(recording),
   };
   new RecordedBody(body, options).discard();
   body.end('broken');
-  expect(heard).toEqual([undefined]);
+  expect(recordings).toEqual([undefined]);
   expect(options.client.listenerCount).toBe(0);
 });
 

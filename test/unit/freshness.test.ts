@@ -106,7 +106,7 @@ test.each<[readonly string[], boolean, boolean]>([
   [control('no-store, must-understand, max-age=60'), true, true],
   [[...control('max-age=60'), ...cdn('no-store')], false, false],
   [[...control('no-store'), ...cdn('max-age=60')], false, false],
-])('%j is kept where the caller is not known: %s, and where it is: %s', (headers, unknown, known) => {
+])('%j is cached if the caller is unknown: %s, and if it is known: %s', (headers, unknown, known) => {
   expect(made(headers).storable).toBe(unknown);
   expect(made(headers, { callerKnown: true }).storable).toBe(known);
 });

@@ -84,8 +84,8 @@ describe('fields of one connection', () => {
     ['trailers', true],
     ['gzip, Trailers;q=0.5', true],
     ['gzip', false],
-  ])('TE: %s', (value, kept) => {
-    expect(toUpstream(['TE', value])).toEqual(kept ? ['te', 'trailers'] : []);
+  ])('TE: %s', (value, forwarded) => {
+    expect(toUpstream(['TE', value])).toEqual(forwarded ? ['te', 'trailers'] : []);
   });
 });
 

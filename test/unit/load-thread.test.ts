@@ -94,8 +94,8 @@ test('routes arrive in their order and at their upstream; those that have not ch
   const cwd = temporaryFolder({ 'config.yaml': text('31s') });
   const { config } = good(await loadInThread(requestFor(cwd), running));
   expect(config).toStrictEqual(runningIn(cwd));
-  const kept = config.upstreams.filter((one, index) => one === running.upstreams[index]);
-  expect(kept.map(({ name }) => name)).toEqual(names.filter((name) => name !== 'up4'));
+  const shared = config.upstreams.filter((one, index) => one === running.upstreams[index]);
+  expect(shared.map(({ name }) => name)).toEqual(names.filter((name) => name !== 'up4'));
   // Only the route for all other calls writes no timeout.
   const same = config.upstreams[4]?.routes.filter((one) => running.upstreams[4]?.routes.includes(one));
   expect(same?.map(({ name }) => name)).toEqual(['default']);

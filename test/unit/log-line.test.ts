@@ -4,7 +4,7 @@ import { callLine, callMessage, logCalls } from '../../src/telemetry/call-log.ts
 import type { Observer } from '../../src/telemetry/call-record.ts';
 import { combine } from '../../src/telemetry/observer.ts';
 import { redact } from '../../src/telemetry/redact.ts';
-import { Heard, rescuedStory, Story } from '../support/record.ts';
+import { RecordingObserver, rescuedStory, Story } from '../support/record.ts';
 
 describe('message', () => {
   test('tells a rescue step by step', async () => {
@@ -14,7 +14,7 @@ describe('message', () => {
   });
 
   test('tells why there was no further attempt', async () => {
-    const story = await new Story(new Heard(), { method: 'POST', target: '/charges' }).attempt(
+    const story = await new Story(new RecordingObserver(), { method: 'POST', target: '/charges' }).attempt(
       'connection_terminated',
     );
     story.record.note('retry_denied', 'not_idempotent');
@@ -37,7 +37,7 @@ describe('message', () => {
   test('tells a refusal, also where no route matched', () => {
     const refused = new Story().end({ status: 503, origin: 'proxy', error: 'breaker_open' });
     expect(callMessage(refused)).toBe('GET demo/flaky 503 rejected, breaker_open');
-    const lost = new Story(new Heard(), { upstream: '', route: '' });
+    const lost = new Story(new RecordingObserver(), { upstream: '', route: '' });
     expect(callMessage(lost.end({ status: 404, origin: 'proxy', error: 'route_not_found' }))).toBe(
       'GET /flaky 404 rejected, route_not_found',
     );
@@ -98,12 +98,12 @@ describe('fields', () => {
   });
 
   test('hold the path byte for byte', () => {
-    const { record } = new Story(new Heard(), { target: '/a%2Fb//c+d' });
+    const { record } = new Story(new RecordingObserver(), { target: '/a%2Fb//c+d' });
     expect(callLine(record).path).toBe('/a%2Fb//c+d');
   });
 
   test('never hold the query', async () => {
-    const record = (await new Story(new Heard(), { target: '/v1/x?api_key=hunter2' }).attempt(503)).end({
+    const record = (await new Story(new RecordingObserver(), { target: '/v1/x?api_key=hunter2' }).attempt(503)).end({
       status: 503,
     });
     expect(callLine(record).path).toBe('/v1/x?…');

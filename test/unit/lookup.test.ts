@@ -96,14 +96,14 @@ describe('no address', () => {
     const clock = new FakeClock();
     let late: Parameters<Resolve>[2] = () => {};
     const lookup = lookupOf((_name, _options, answered) => (late = answered), { clock });
-    const heard: unknown[] = [];
-    lookup('api.example', { all: true }, (error) => heard.push(error));
+    const errors: unknown[] = [];
+    lookup('api.example', { all: true }, (error) => errors.push(error));
     await clock.advance(1_999);
-    expect([clock.pending, heard.length]).toEqual([1, 0]);
+    expect([clock.pending, errors.length]).toEqual([1, 0]);
     await clock.advance(1);
-    expect(heard).toEqual([expect.objectContaining({ code: 'dns_timeout', sent: 'not_sent' })]);
+    expect(errors).toEqual([expect.objectContaining({ code: 'dns_timeout', sent: 'not_sent' })]);
     late(null, [v4('93.184.216.1')]);
-    expect(heard).toHaveLength(1);
+    expect(errors).toHaveLength(1);
   });
 });
 

@@ -33,39 +33,39 @@ test('0 means no minimum', () => {
 });
 
 /** A response of which `taken` bytes have left and `left` wait. */
-function watched(change: (res: { bytesTaken: number; writableLength: number }) => void) {
+function watched(change: (res: { bytesSent: number; writableLength: number }) => void) {
   const clock = new FakeClock();
-  const told: string[] = [];
-  const res = { bytesTaken: 0, writableLength: 500, socket: null, on: () => undefined };
+  const stalls: string[] = [];
+  const res = { bytesSent: 0, writableLength: 500, socket: null, on: () => undefined };
   watchSend(res as unknown as ClientResponse, {
     clock,
     idleMs: 10_000,
     minBytesPerSecond: 10,
-    onStall: ({ code, message }) => told.push(`${code}: ${message}`),
+    onStall: ({ code, message }) => stalls.push(`${code}: ${message}`),
   });
   const window = async () => {
     change(res);
     await clock.advance(10_000);
   };
-  return { told, window };
+  return { stalls, window };
 }
 
 test('a client that reads few bytes of a waiting response in each window is disconnected', async () => {
-  const { told, window } = watched((res) => {
-    res.bytesTaken += 50;
+  const { stalls, window } = watched((res) => {
+    res.bytesSent += 50;
     res.writableLength -= 50;
   });
   await window();
-  expect(told).toEqual([]);
+  expect(stalls).toEqual([]);
   await window();
-  expect(told).toEqual(['client_gone: the client read the response at less than 10 bytes per second']);
+  expect(stalls).toEqual(['client_gone: the client read the response at less than 10 bytes per second']);
 });
 
 test('a stream whose upstream sends little is not disconnected', async () => {
-  const { told, window } = watched((res) => {
-    res.bytesTaken += 5;
+  const { stalls, window } = watched((res) => {
+    res.bytesSent += 5;
     res.writableLength = 0;
   });
   for (let windows = 0; windows < 5; windows++) await window();
-  expect(told).toEqual([]);
+  expect(stalls).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { attemptPipeline, type Policies, pipeline } from '../../src/policies/order.ts';
 import type { Policy } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { Heard } from '../support/record.ts';
+import { RecordingObserver } from '../support/record.ts';
 import { sending, stubCall, stubReply } from '../support/stub-call.ts';
 
 /** The names of all policies that the assembly knows, those included that a route has off. */
@@ -20,7 +20,7 @@ function names(): string[] {
   const state = new RetainedState();
   const policyState = new PolicyState(upstream, {
     ...deps,
-    observer: new Heard(),
+    observer: new RecordingObserver(),
     state,
     draining: () => false,
   });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CallRecord, notable } from '../../src/telemetry/call-record.ts';
 import { combine } from '../../src/telemetry/observer.ts';
-import { Heard, rescuedStory, Story } from '../support/record.ts';
+import { RecordingObserver, rescuedStory, Story } from '../support/record.ts';
 
 describe('attempts', () => {
   test('an ordinary call has one, without wait or reason', async () => {
@@ -81,11 +81,11 @@ describe('attempts', () => {
 
 describe('outcome', () => {
   const ended = async (
-    ...[attempts, ending]: [(number | 'connection_refused')[], Parameters<Story['end']>[0]?]
+    ...[attempts, result]: [(number | 'connection_refused')[], Parameters<Story['end']>[0]?]
   ) => {
     const story = new Story();
     for (const each of attempts) await story.attempt(each);
-    return story.end(ending).outcome;
+    return story.end(result).outcome;
   };
 
   test.each([
@@ -104,8 +104,8 @@ describe('outcome', () => {
     [[503], { status: 0, origin: 'proxy', error: 'client_gone' }, 'client_gone'],
     [[200], { error: 'client_gone' }, 'client_gone'],
     [[], { status: 500, origin: 'proxy', error: 'bug' }, 'bug'],
-  ] as const)('attempts %j ending in %j: %s', async (attempts, ending, outcome) => {
-    expect(await ended([...attempts], ending)).toBe(outcome);
+  ] as const)('attempts %j with the result %j: %s', async (attempts, result, outcome) => {
+    expect(await ended([...attempts], result)).toBe(outcome);
   });
 
   test('a reply that the retry policy called a failure is one, whatever its status', async () => {
@@ -116,16 +116,16 @@ describe('outcome', () => {
   });
 
   test('only the first end counts, and is reported once', async () => {
-    const heard = new Heard();
-    const story = await new Story(heard).attempt(200);
+    const observer = new RecordingObserver();
+    const story = await new Story(observer).attempt(200);
     story.end();
     story.end({ error: 'client_gone' });
-    expect(heard.ended).toHaveLength(1);
+    expect(observer.ended).toHaveLength(1);
     expect(story.record.outcome).toBe('ok');
   });
 });
 
-describe('what else it keeps', () => {
+describe('other recorded values', () => {
   test('refusals that count, not those of a shadow', () => {
     const { record } = new Story();
     record.note('shadow_rejected', 'breaker_open');
@@ -140,7 +140,7 @@ describe('what else it keeps', () => {
     );
   });
 
-  test('all waits in the queue, and why the body was not kept', () => {
+  test('all waits in the queue, and why the body was not buffered', () => {
     const { record } = new Story();
     record.note('queued', 30);
     record.note('queued', 12);
@@ -158,8 +158,8 @@ describe('what else it keeps', () => {
 
 describe('notable', () => {
   const SLOW_MS = 1000;
-  const after = async (ms: number, ending?: Parameters<Story['end']>[0]) =>
-    notable((await new Story().attempt(200, ms)).end(ending), SLOW_MS);
+  const after = async (ms: number, result?: Parameters<Story['end']>[0]) =>
+    notable((await new Story().attempt(200, ms)).end(result), SLOW_MS);
 
   test('an ordinary call is not; nor is a long stream whose head was fast', async () => {
     expect(await after(10)).toBe(false);
@@ -194,12 +194,12 @@ describe('notable', () => {
 });
 
 test('combine informs every observer of what it listens to', async () => {
-  const heard = new Heard();
+  const observer = new RecordingObserver();
   const attempts: number[] = [];
-  const observer = combine(heard, { attemptStarted: ({ n }) => attempts.push(n) }, {});
-  const story = await new Story(observer).attempt(200);
+  const combined = combine(observer, { attemptStarted: ({ n }) => attempts.push(n) }, {});
+  const story = await new Story(combined).attempt(200);
   story.end();
-  observer.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
+  combined.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
   expect(attempts).toEqual([1]);
-  expect([heard.events.length, heard.ended.length, heard.states.length]).toEqual([2, 1, 1]);
+  expect([observer.events.length, observer.ended.length, observer.states.length]).toEqual([2, 1, 1]);
 });

@@ -146,7 +146,7 @@ describe('a body that must not be buffered is sent once', () => {
 
   test.each([
     ['over the cap', { maxBytes: 100 }, 'cap'],
-    ['over what all may keep', { maxBytes: 1_000, memory: new ByteBudget(100) }, 'memory'],
+    ['over what all calls may buffer', { maxBytes: 1_000, memory: new ByteBudget(100) }, 'memory'],
   ])('%s', async (_name, options, reason) => {
     const { client, body, memory, notBuffered } = start(options);
     const first = read(body.open());

@@ -3,9 +3,9 @@ import { RetainedState } from '../../src/app/retained-state.ts';
 
 function load<T>(state: RetainedState, key: string, options: unknown, value: T): T {
   state.begin();
-  const kept = state.retain(key, options, () => value);
+  const retained = state.retain(key, options, () => value);
   state.commit();
-  return kept;
+  return retained;
 }
 
 test('state is retained while its options are equal, replaced if they differ, and dropped if not requested', () => {
@@ -29,8 +29,8 @@ test('two requests for the same state in one reload share it', () => {
 
 test('a reload without commit changes nothing', () => {
   const state = new RetainedState();
-  expect(load(state, 'a', 1, 'kept')).toBe('kept');
+  expect(load(state, 'a', 1, 'old')).toBe('old');
   state.begin();
   state.retain('a', 2, () => 'never committed');
-  expect(load(state, 'a', 1, 'new')).toBe('kept');
+  expect(load(state, 'a', 1, 'new')).toBe('old');
 });

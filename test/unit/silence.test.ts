@@ -81,8 +81,8 @@ test.each([0, 0.2, 1, 1e9])('a time of %d ms is counted', (ms) => {
 test('memory is bounded: shapes beyond the first 64 count as one', () => {
   const times = new UsualTimes({ answeredAt: 0, wellAt: 0 });
   const name = (n: number) => `/${String.fromCharCode(97 + (n % 26), 97 + Math.floor(n / 26))}`;
-  const kept = Array.from({ length: 300 }, (_, n) => times.usualOf({ method: 'GET', target: name(n) }));
-  expect(new Set(kept).size).toBe(65);
+  const usual = Array.from({ length: 300 }, (_, n) => times.usualOf({ method: 'GET', target: name(n) }));
+  expect(new Set(usual).size).toBe(65);
 });
 
 test('the usual time times four, and no less than some seconds', () => {
