@@ -4,7 +4,7 @@ import { replyHeaders } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { Abort } from '../runtime/abort.ts';
-import { checkAccess } from './guard.ts';
+import { checkAccess } from './access.ts';
 import { AdminProblem } from './response.ts';
 
 /** The HTTP API of durable requests, as the admin server uses it. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type AdminDeps, type BreakerForce, FORCES } from './deps.ts';
-import { checkIntent } from './guard.ts';
+import { checkIntent } from './access.ts';
 import { requestJson } from './request-json.ts';
 import { AdminProblem, type AdminResponse, json, text } from './response.ts';
 import { stateJson } from './state.ts';

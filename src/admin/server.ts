@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from '../runtime/node-http.ts';
 import type { AdminDeps } from './deps.ts';
 import { answerDurable, decideDurablePath } from './durable.ts';
-import { checkAccess, checkHost } from './guard.ts';
+import { checkAccess, checkHost } from './access.ts';
 import { isPage, pageFile } from './page.ts';
 import { AdminProblem, type AdminResponse } from './response.ts';
 import { findRoute, OPEN_PATHS } from './routes.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { AdminDeps, BreakerForce } from '../admin/deps.ts';
-import { hasToken } from '../admin/guard.ts';
+import { hasToken } from '../admin/access.ts';
 import { RecentCalls } from '../admin/recent.ts';
 import { type AdminServer, startAdmin } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
