@@ -14,7 +14,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { nodeVersion } from '../runtime/process.ts';
 import { idSource, type Random } from '../runtime/random.ts';
-import { atOnce, inSlices, type Steps } from '../runtime/slices.ts';
+import { atOnce, inSlices, type Steps } from '../runtime/event-loop.ts';
 import { Listener } from '../server/listener.ts';
 import { type AppServer, closeServer, cutClients, limitClients, listen, urlOf } from '../server/server.ts';
 import { followTls } from '../server/server-tls.ts';

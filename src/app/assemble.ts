@@ -8,7 +8,7 @@ import type { Send } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, type RoutePattern, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
-import type { Steps } from '../runtime/slices.ts';
+import type { Steps } from '../runtime/event-loop.ts';
 import { ClientAccess } from '../server/client-access.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';

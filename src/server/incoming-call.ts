@@ -18,7 +18,7 @@ import {
 import type { Route } from '../proxy/route.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { endOfTurn } from '../runtime/turn.ts';
+import { endOfTurn } from '../runtime/event-loop.ts';
 import type { CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientRequest } from './client.ts';

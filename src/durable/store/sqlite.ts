@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { endOfTurn } from '../../runtime/turn.ts';
+import { endOfTurn } from '../../runtime/event-loop.ts';
 import {
   type Db,
   type DbOptions,

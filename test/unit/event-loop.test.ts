@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { atOnce, inSlices, type Steps } from '../../src/runtime/slices.ts';
+import { atOnce, inSlices, type Steps } from '../../src/runtime/event-loop.ts';
 
 function* counted(steps: number, taken: number[]): Steps<string> {
   for (let step = 1; step <= steps; step++) {

@@ -1,3 +1,8 @@
+/** Runs `callback` when the event loop has handled all input that has arrived by now, to pass on gathered items together. */
+export function endOfTurn(callback: () => void): void {
+  setImmediate(callback);
+}
+
 /** Long work in small steps. Between two steps it may be paused. */
 export type Steps<T> = Generator<undefined, T>;
 
@@ -11,9 +16,9 @@ export function atOnce<T>(steps: Steps<T>): T {
 
 /** Takes `size` steps in each turn of the event loop, so that other work need not wait for all of them. */
 export async function inSlices<T>(steps: Steps<T>, size: number): Promise<T> {
-  for (let taken = 1; ; taken += 1) {
+  for (let count = 1; ; count += 1) {
     const step = steps.next();
     if (step.done) return step.value;
-    if (taken % size === 0) await new Promise((resolve) => void setImmediate(resolve));
+    if (count % size === 0) await new Promise((resolve) => void setImmediate(resolve));
   }
 }
