@@ -48,10 +48,10 @@ export class Credentials {
     const stripped = extractSecrets(target, names);
     const secrets: Field[] = [
       ...pairs.filter(([name]) => names.isSecret(name)),
-      ...stripped.taken.map(([at, pair]): Field => [`?${at}`, pair]),
+      ...stripped.extracted.map(([at, pair]): Field => [`?${at}`, pair]),
     ];
     const key = this.#key();
-    if (key === undefined && stripped.taken.length > 0) throw refused(stripped.taken);
+    if (key === undefined && stripped.extracted.length > 0) throw refused(stripped.extracted);
     if (key === undefined || secrets.length === 0) return { headers: open, target: stripped.target };
     return { headers: [...open, SEALED, encrypt(secrets, key)], target: stripped.target };
   }
@@ -66,13 +66,13 @@ export class Credentials {
     if (sealed === undefined) return { headers, target };
     const secrets = this.#decrypt(sealed);
     if (secrets === undefined) return undefined;
-    const taken = secrets
+    const extracted = secrets
       .filter(([name]) => name.startsWith('?'))
       .map(([name, pair]) => [Number(name.slice(1)), pair] as const);
     const fields = pairs.flatMap(([name, value]) =>
       name === SEALED ? secrets.filter(([secret]) => !secret.startsWith('?')).flat() : [name, value],
     );
-    return { headers: fields, target: poll ? addSecrets(target, taken) : restoreSecrets(target, taken) };
+    return { headers: fields, target: poll ? addSecrets(target, extracted) : restoreSecrets(target, extracted) };
   }
 
   #decrypt(sealed: string): Field[] | undefined {
@@ -105,8 +105,8 @@ function encrypt(secrets: readonly Field[], key: string): string {
   return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64');
 }
 
-function refused(taken: readonly (readonly [at: number, pair: string])[]): ProxyError {
-  const names = taken.map(([, pair]) => pair.split('=', 1)[0]).join(', ');
+function refused(extracted: readonly (readonly [at: number, pair: string])[]): ProxyError {
+  const names = extracted.map(([, pair]) => pair.split('=', 1)[0]).join(', ');
   const fix =
     'send it as a header that headers.set injects, set durable.credentials: encrypted, or, if it is no secret, list it in identity.ignored_names';
   return new ProxyError(

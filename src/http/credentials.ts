@@ -152,29 +152,29 @@ export function queryWithoutSecrets(query: string, names: CredentialNames): stri
 const SEALED_VALUE = '[sealed]';
 
 /** A parameter that was removed from a query: its index, and its text as sent. */
-type Taken = readonly [at: number, pair: string];
+type ExtractedPair = readonly [at: number, pair: string];
 
 /** Replaces the values of secret parameters in a target. Returns the new target and the original parameters. */
-export function extractSecrets(target: string, names: CredentialNames): { target: string; taken: Taken[] } {
+export function extractSecrets(target: string, names: CredentialNames): { target: string; extracted: ExtractedPair[] } {
   const pairs = pairsOf(target);
-  const taken = pairs.flatMap((pair, at): Taken[] => (names.isSecret(nameOf(pair)) ? [[at, pair]] : []));
-  if (taken.length === 0) return { target, taken };
-  for (const [at, pair] of taken) pairs[at] = `${pair.split('=', 1)[0]}=${SEALED_VALUE}`;
-  return { target: withQuery(target, pairs), taken };
+  const extracted = pairs.flatMap((pair, at): ExtractedPair[] => (names.isSecret(nameOf(pair)) ? [[at, pair]] : []));
+  if (extracted.length === 0) return { target, extracted };
+  for (const [at, pair] of extracted) pairs[at] = `${pair.split('=', 1)[0]}=${SEALED_VALUE}`;
+  return { target: withQuery(target, pairs), extracted };
 }
 
 /** Undoes `extractSecrets`. */
-export function restoreSecrets(target: string, taken: readonly Taken[]): string {
+export function restoreSecrets(target: string, extracted: readonly ExtractedPair[]): string {
   const pairs = pairsOf(target);
-  for (const [at, pair] of taken) pairs[at] = pair;
-  return taken.length === 0 ? target : withQuery(target, pairs);
+  for (const [at, pair] of extracted) pairs[at] = pair;
+  return extracted.length === 0 ? target : withQuery(target, pairs);
 }
 
 /** Adds secret parameters to another target of the same API, except those that it names itself. */
-export function addSecrets(target: string, taken: readonly Taken[]): string {
+export function addSecrets(target: string, extracted: readonly ExtractedPair[]): string {
   const pairs = pairsOf(target).filter((pair) => pair !== '');
   const named = new Set(pairs.map(nameOf));
-  const missing = taken.flatMap(([, pair]) => (named.has(nameOf(pair)) ? [] : [pair]));
+  const missing = extracted.flatMap(([, pair]) => (named.has(nameOf(pair)) ? [] : [pair]));
   return missing.length === 0 ? target : withQuery(target, [...pairs, ...missing]);
 }
 

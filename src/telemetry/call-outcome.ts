@@ -6,11 +6,11 @@ import type { AttemptEntry } from './attempt-entry.ts';
 /**
  * The outcome of a call:
  *
- * - `rescued`: success after at least one retry, or by a second attempt while the first was stuck
- * - `fallback`: the reply came from another upstream, from the configuration, or from the cache in place of an error
+ * - `rescued`: success after a retry, or by a second attempt while the first was stuck
+ * - `fallback`: another upstream, the configuration, or the cache in place of an error gave the reply
  * - `upstream_error`: the client got a failing reply of the upstream
- * - `failed`: there was no reply, or it broke off
- * - `rejected`: the proxy refused the call, and the upstream was not contacted
+ * - `failed`: no reply, or it broke off
+ * - `rejected`: the proxy refused the call; the upstream was not contacted
  * - `bug`: a fault of the proxy
  */
 export type CallOutcome =
@@ -23,6 +23,7 @@ export type CallOutcome =
   | 'client_gone'
   | 'bug';
 
+/** How a call ended. */
 export interface CallResult {
   /** The status that the client got; 0 if no head was sent. */
   readonly status: number;

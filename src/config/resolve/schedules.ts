@@ -100,7 +100,7 @@ function find(
   }
   const { upstream, route } = match.route;
   if (route.settings.durable !== undefined) {
-    if (extractSecrets(match.target, new CredentialNames(route.settings.identity)).taken.length > 0)
+    if (extractSecrets(match.target, new CredentialNames(route.settings.identity)).extracted.length > 0)
       report.warning(
         place,
         'contains a secret in its query, which is stored in plain text; send it as a header, by headers.set of the upstream',
