@@ -76,6 +76,11 @@ test.each([
     ['src/http/retry-after.ts'],
   ],
   [
+    'the meaning of a wait of a durable request, which WAIT_CAUSES in durable/job.ts gives',
+    /\breason\??\.(?:startsWith|endsWith|includes|match)\(|\.test\(\w*\.?reason\b/g,
+    [],
+  ],
+  [
     'which segment of a path is an identifier',
     /\bfunction (?:\w+Shape|shapeOf)\w*\(|\{8\}-\[/g,
     ['src/http/path-shape.ts'],
