@@ -161,15 +161,15 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 /** The first 64 KiB of the request body, after all of it has arrived; undefined if the client disconnected before. */
 export async function bodyOfRequest(request: IncomingMessage): Promise<Buffer | undefined> {
-  const kept: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let length = 0;
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
-      if (length < MAX_BODY_BYTES) kept.push(chunk);
+      if (length < MAX_BODY_BYTES) chunks.push(chunk);
       length += chunk.length;
     }
   } catch {
     return undefined;
   }
-  return Buffer.concat(kept).subarray(0, MAX_BODY_BYTES);
+  return Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES);
 }

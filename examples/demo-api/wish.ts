@@ -74,7 +74,7 @@ function readScript(text: string | undefined, retryAfter: number | undefined): r
   if (text === undefined) return undefined;
   const steps = text.split(',').map((step) => readStep(step.trim(), retryAfter));
   if (steps.length > MAX_SCRIPT_STEPS) {
-    throw new BadParameter('script', `has ${steps.length} steps; at most ${MAX_SCRIPT_STEPS} are kept`);
+    throw new BadParameter('script', `has ${steps.length} steps; at most ${MAX_SCRIPT_STEPS} are allowed`);
   }
   return steps;
 }
