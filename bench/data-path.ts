@@ -9,7 +9,7 @@ import { freePort, killAll, stopAll } from './lib/process.ts';
 import { type Plan, runRounds, warmUp } from './lib/rounds.ts';
 import { SCENARIOS } from './lib/scenarios.ts';
 import { startAll } from './lib/startup.ts';
-import { type Cell, type Footprint, type Goal, judge, summarize } from './lib/summary.ts';
+import { type Cell, type Footprint, type Goal, goalsOf, summarize } from './lib/summary.ts';
 import { footprintTable, goalTable, scenarioTable } from './lib/table.ts';
 import { verify } from './lib/verify.ts';
 
@@ -82,7 +82,7 @@ async function measure(tempDir: string): Promise<Report> {
   }));
   const absent = all.flatMap(({ name, missing }) => (missing === undefined ? [] : [`${name}: ${missing}`]));
   const rounds = Math.min(...cells.map((cell) => cell.rounds));
-  return { ...about, warmUpPasses, rounds, absent, cells, footprints, goals: judge(cells, footprints) };
+  return { ...about, warmUpPasses, rounds, absent, cells, footprints, goals: goalsOf(cells, footprints) };
 }
 
 function wanted({ name }: Contender): boolean {

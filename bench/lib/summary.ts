@@ -32,7 +32,7 @@ export interface Goal {
   readonly limit: number;
   readonly measured: number;
   /** `unclear`: the quartiles of the rounds lie on both sides of the limit. */
-  readonly verdict: 'met' | 'MISSED' | 'unclear' | 'FAILED';
+  readonly result: 'met' | 'MISSED' | 'unclear' | 'FAILED';
 }
 
 export function summarize(samples: readonly Sample[]): Cell[] {
@@ -63,12 +63,12 @@ function samplesOf(samples: readonly Sample[], scenario: string, contender: stri
 }
 
 /** The goals of Breakwater and their results; empty if it did not run. */
-export function judge(cells: readonly Cell[], footprints: readonly Footprint[]): Goal[] {
+export function goalsOf(cells: readonly Cell[], footprints: readonly Footprint[]): Goal[] {
   const goals: Goal[] = [];
   const failed = cells.some(({ contender, failures }) => contender === BREAKWATER && failures > 0);
   const goal = (what: string, values: readonly number[], limit: number): void => {
-    const verdict = failed ? 'FAILED' : verdictOn(values, limit);
-    goals.push({ what, limit, measured: median(values), verdict });
+    const result = failed ? 'FAILED' : resultOf(values, limit);
+    goals.push({ what, limit, measured: median(values), result });
   };
   for (const cell of cells.filter(({ contender }) => contender === BREAKWATER)) {
     goal(`${cell.scenario}: CPU, × ${BARE}`, [...cell.ratioQuartiles, cell.ratio], 1.3);
@@ -85,7 +85,7 @@ export function judge(cells: readonly Cell[], footprints: readonly Footprint[]):
   return goals;
 }
 
-function verdictOn(values: readonly number[], limit: number): Goal['verdict'] {
+function resultOf(values: readonly number[], limit: number): Goal['result'] {
   if (values.every((value) => value <= limit)) return 'met';
   return values.some((value) => value <= limit) ? 'unclear' : 'MISSED';
 }

@@ -41,11 +41,11 @@ export function footprintTable(footprints: readonly Footprint[]): string {
 }
 
 export function goalTable(goals: readonly Goal[]): string {
-  const rows = goals.map(({ what, measured, limit, verdict }) => [
+  const rows = goals.map(({ what, measured, limit, result }) => [
     what,
     measured.toFixed(measured < 10 ? 2 : 0),
     `≤ ${limit}`,
-    verdict,
+    result,
   ]);
   return table(['Breakwater', 'measured', 'goal', ''], rows);
 }

@@ -419,7 +419,7 @@ const healthy: readonly Row[] = [
 export const ROWS: readonly Row[] = [...misread, ...hung, ...throttled, ...failing, ...healthy];
 
 /** Compares every bound of the row with the runs of one seed. */
-export async function judge({ scenario, policy, bounds }: Row, seed: number): Promise<Reading[]> {
+export async function readingsOf({ scenario, policy, bounds }: Row, seed: number): Promise<Reading[]> {
   const subject: Subject = plainSubject(policy);
   const seeded = { ...scenario, seed };
   const pair = {

@@ -14,30 +14,30 @@ import {
   readings,
   SEEDS,
 } from './gates.ts';
-import { judge, OPEN, ROWS } from './rows.ts';
+import { OPEN, ROWS, readingsOf } from './rows.ts';
 
-interface Judged {
+interface Measured {
   readonly group: string;
   readonly name: string;
   readonly open: boolean;
-  readonly judge: (seed: number) => Promise<Reading[]>;
+  readonly measure: (seed: number) => Promise<Reading[]>;
 }
 
 const gate = (group: string, subject: ReturnType<typeof plainSubject>) => (one: Gate) => ({
   group,
   name: one.name,
   open: false,
-  judge: async (seed: number) => readings(one.bounds, await measure(subject, one, seed)),
+  measure: async (seed: number) => readings(one.bounds, await measure(subject, one, seed)),
 });
 
-const all: readonly Judged[] = [
+const all: readonly Measured[] = [
   ...[...GATES, ...EXTRA_GATES].map(gate('RPB-1', subjectWith())),
   ...PLAIN_GATES.map(gate('plain', plainSubject())),
   ...ROWS.map((row) => ({
     group: row.id,
     name: row.name,
     open: OPEN.has(row.name),
-    judge: (seed: number) => judge(row, seed),
+    measure: (seed: number) => readingsOf(row, seed),
   })),
 ];
 
@@ -48,14 +48,14 @@ let missed = 0;
 for (const one of all) {
   if (wanted !== undefined && !wanted.includes(one.group)) continue;
   for (const seed of SEEDS) {
-    const found = await one.judge(seed);
+    const found = await one.measure(seed);
     const holds = found.every((reading) => reading.holds);
     if (!holds && one.open) missed++;
     else if (!holds) broken++;
     const texts = found.map(({ text, holds: held }) => (held ? text : `✗ ${text}`));
-    const verdict = holds ? 'PASS' : one.open ? 'open' : 'FAIL';
+    const result = holds ? 'PASS' : one.open ? 'open' : 'FAIL';
     console.log(
-      `${verdict}  ${one.group.padEnd(5)} ${one.name.padEnd(50)} seed ${seed}  ${texts.join(', ')}`,
+      `${result}  ${one.group.padEnd(5)} ${one.name.padEnd(50)} seed ${seed}  ${texts.join(', ')}`,
     );
   }
 }

@@ -4,7 +4,7 @@
  * and no exception explains it.
  */
 import { parseArgs } from 'node:util';
-import { judgeSeed, type Verdict } from './sweep/judge.ts';
+import { runSeed, type SeedResult } from './sweep/run-seed.ts';
 
 const { values } = parseArgs({
   options: { seed: { type: 'string', default: '1' }, count: { type: 'string', default: '500' } },
@@ -14,7 +14,7 @@ const SHOWN = 10;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds, exception }: Verdict): string {
+function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds, exception }: SeedResult): string {
   const { scenario, settings, systemic, seed } = drawn;
   const { endpoints = [], clients, faultAtMs, faultMs, ratePerSecond, capacityPerSecond, callers } = scenario;
   const load = `${ratePerSecond}/s of ${capacityPerSecond.toFixed(1)}/s from ${callers}, clients ${JSON.stringify(clients)}`;
@@ -27,19 +27,19 @@ function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds, e
       from ${faultAtMs / 1_000} s for ${faultMs / 1_000} s${systemic ? ', systemic' : ''}${troubles.join('')}${exception === undefined ? '' : `\n      exception: ${exception}`}`;
 }
 
-const verdicts: Verdict[] = [];
-for (let seed = first; seed < first + count; seed++) verdicts.push(await judgeSeed(seed));
+const results: SeedResult[] = [];
+for (let seed = first; seed < first + count; seed++) results.push(await runSeed(seed));
 /** Orders cases: unexplained ones first. */
-const badness = ({ holds, pointsBelow }: Verdict): number => pointsBelow + (holds ? 0 : 1_000);
-const worst = verdicts.toSorted((a, b) => badness(b) - badness(a)).slice(0, SHOWN);
-for (const verdict of worst) console.log(described(verdict));
+const badness = ({ holds, pointsBelow }: SeedResult): number => pointsBelow + (holds ? 0 : 1_000);
+const worst = results.toSorted((a, b) => badness(b) - badness(a)).slice(0, SHOWN);
+for (const result of worst) console.log(described(result));
 const explained = Map.groupBy(
-  verdicts.filter(({ exception }) => exception !== undefined),
+  results.filter(({ exception }) => exception !== undefined),
   ({ exception }) => exception,
 );
 for (const [exception, all] of explained) console.log(`${all.length} by exception: ${exception}`);
-const out = verdicts.filter(({ holds }) => !holds).length;
-const gained = verdicts.reduce((sum, { pointsBelow }) => sum - pointsBelow, 0) / verdicts.length;
+const out = results.filter(({ holds }) => !holds).length;
+const gained = results.reduce((sum, { pointsBelow }) => sum - pointsBelow, 0) / results.length;
 console.log(
   `${out} of ${count} out of bounds without an explanation; on the average ${gained.toFixed(1)} points above no proxy`,
 );

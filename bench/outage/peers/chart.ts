@@ -35,7 +35,7 @@ export function chart({ plan, results }: Measured): string {
   const panels = results.map((result, i) => {
     const left = PANEL.left + (i % COLUMNS) * (PANEL.width + PANEL.gapX);
     const above = HEADER + Math.floor(i / COLUMNS) * (PANEL.height + PANEL.gapY);
-    return `<g transform="translate(${left} ${above})"><use href="#axes"/>${lines(result, verdict(plan, result), { x, y, top })}</g>`;
+    return `<g transform="translate(${left} ${above})"><use href="#axes"/>${lines(result, captionOf(plan, result), { x, y, top })}</g>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui,sans-serif">
 <rect width="${width}" height="${height}" fill="#fff"/>
@@ -65,7 +65,7 @@ function lines({ contender, seconds }: Result, text: string, { x, y, top }: Axes
   ].join('');
 }
 
-function verdict({ name, scenario }: Plan, result: Result): string {
+function captionOf({ name, scenario }: Plan, result: Result): string {
   const { during } = result.figures;
   const ttr = timeToRecover(scenario, result);
   const end =

@@ -6,7 +6,7 @@ import { type Case, draw } from './draw.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 
 /** A case with its results, with and without Breakwater. */
-export interface Verdict {
+export interface SeedResult {
   readonly drawn: Case;
   /** Success shares of the calls that count. */
   readonly ours: number;
@@ -29,7 +29,7 @@ const POINTS = 3;
 /** A difference of this many calls is random, because the retries of the two runs differ. */
 const LUCK_CALLS = 3;
 
-export async function judgeSeed(seed: number): Promise<Verdict> {
+export async function runSeed(seed: number): Promise<SeedResult> {
   const drawn = draw(seed);
   const subject = plainSubject({ defaults: drawn.settings });
   const run = await simulate(subject, drawn.scenario);
