@@ -54,9 +54,7 @@ for (const one of all) {
     else if (!holds) broken++;
     const texts = found.map(({ text, holds: held }) => (held ? text : `✗ ${text}`));
     const result = holds ? 'PASS' : one.open ? 'open' : 'FAIL';
-    console.log(
-      `${result}  ${one.group.padEnd(5)} ${one.name.padEnd(50)} seed ${seed}  ${texts.join(', ')}`,
-    );
+    console.log(`${result}  ${one.group.padEnd(5)} ${one.name.padEnd(50)} seed ${seed}  ${texts.join(', ')}`);
   }
 }
 console.log(

@@ -14,7 +14,16 @@ const SHOWN = 10;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function described({ drawn, ours, direct, pointsBelow, attempts, bound, holds, exception }: SeedResult): string {
+function described({
+  drawn,
+  ours,
+  direct,
+  pointsBelow,
+  attempts,
+  bound,
+  holds,
+  exception,
+}: SeedResult): string {
   const { scenario, settings, systemic, seed } = drawn;
   const { endpoints = [], clients, faultAtMs, faultMs, ratePerSecond, capacityPerSecond, callers } = scenario;
   const load = `${ratePerSecond}/s of ${capacityPerSecond.toFixed(1)}/s from ${callers}, clients ${JSON.stringify(clients)}`;

@@ -72,7 +72,10 @@ export class Credentials {
     const fields = pairs.flatMap(([name, value]) =>
       name === SEALED ? secrets.filter(([secret]) => !secret.startsWith('?')).flat() : [name, value],
     );
-    return { headers: fields, target: poll ? addSecrets(target, extracted) : restoreSecrets(target, extracted) };
+    return {
+      headers: fields,
+      target: poll ? addSecrets(target, extracted) : restoreSecrets(target, extracted),
+    };
   }
 
   #decrypt(sealed: string): Field[] | undefined {

@@ -155,9 +155,14 @@ const SEALED_VALUE = '[sealed]';
 type ExtractedPair = readonly [at: number, pair: string];
 
 /** Replaces the values of secret parameters in a target. Returns the new target and the original parameters. */
-export function extractSecrets(target: string, names: CredentialNames): { target: string; extracted: ExtractedPair[] } {
+export function extractSecrets(
+  target: string,
+  names: CredentialNames,
+): { target: string; extracted: ExtractedPair[] } {
   const pairs = pairsOf(target);
-  const extracted = pairs.flatMap((pair, at): ExtractedPair[] => (names.isSecret(nameOf(pair)) ? [[at, pair]] : []));
+  const extracted = pairs.flatMap((pair, at): ExtractedPair[] =>
+    names.isSecret(nameOf(pair)) ? [[at, pair]] : [],
+  );
   if (extracted.length === 0) return { target, extracted };
   for (const [at, pair] of extracted) pairs[at] = `${pair.split('=', 1)[0]}=${SEALED_VALUE}`;
   return { target: withQuery(target, pairs), extracted };

@@ -328,7 +328,12 @@ const ERRORS = {
     title: 'Upstream certificate not accepted',
     proxyStatus: 'tls_certificate_error',
   },
-  tls_protocol_error: { ...UNCONNECTED, status: 502, title: 'TLS handshake failed', proxyStatus: 'tls_protocol_error' },
+  tls_protocol_error: {
+    ...UNCONNECTED,
+    status: 502,
+    title: 'TLS handshake failed',
+    proxyStatus: 'tls_protocol_error',
+  },
   tls_alert_received: {
     ...UNCONNECTED,
     status: 502,

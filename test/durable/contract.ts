@@ -113,7 +113,9 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       });
       expect(await store.submit(newJob('req_2', strange))).toEqual({ kind: 'repeat', id: 'req_1' });
       const found = await store.list({ label: odd, orderKey: odd, parent: odd, limit: 9 });
-      expect(found).toMatchObject([{ id: 'req_1', idempotencyKey: replaced, orderKey: replaced, runnerState: replaced }]);
+      expect(found).toMatchObject([
+        { id: 'req_1', idempotencyKey: replaced, orderKey: replaced, runnerState: replaced },
+      ]);
       expect(await store.get(odd)).toBeUndefined();
       await claim(store, 'a', 1_000);
       const long = odd.repeat(250_000);

@@ -64,7 +64,8 @@ function chunkedBody(
     at = lineEnd + 2;
     if (size === 0) return afterTrailers(text, at, { ...message, body });
     if (text.length < at + size + 2) return undefined;
-    if (text.slice(at + size, at + size + 2) !== '\r\n') violation('chunk end', text.slice(at, at + size + 2));
+    if (text.slice(at + size, at + size + 2) !== '\r\n')
+      violation('chunk end', text.slice(at, at + size + 2));
     body += text.slice(at, at + size);
     at += size + 2;
   }

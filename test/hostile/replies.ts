@@ -18,7 +18,12 @@ export type ExpectedReplyResult =
 
 const PROTOCOL: ExpectedReplyResult = { kind: 'failed', error: 'http_protocol_error' };
 const CUT: ExpectedReplyResult = { kind: 'cut', status: 200 };
-const passed = (body: string, status = 200): ExpectedReplyResult => ({ kind: 'passed', status, body, reused: true });
+const passed = (body: string, status = 200): ExpectedReplyResult => ({
+  kind: 'passed',
+  status,
+  body,
+  reused: true,
+});
 /** The reply is valid. The bytes after it belong to no request, so the connection is not reused. */
 const tainted = (body: string, status = 200): ExpectedReplyResult => ({
   kind: 'passed',

@@ -157,8 +157,18 @@ test('a WebSocket handshake and its 101 change like other messages, and the tunn
   });
   const proxy = await startTidy(apiConfig(origin));
   const client = await connectRaw(proxy.port);
-  const webSocketFields = ['Sec-WebSocket-Key: a2V5', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Extensions: x; y'];
-  const request = ['GET /api/ws HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: WebSocket', ...webSocketFields];
+  const webSocketFields = [
+    'Sec-WebSocket-Key: a2V5',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Extensions: x; y',
+  ];
+  const request = [
+    'GET /api/ws HTTP/1.1',
+    'Host: x',
+    'Connection: Upgrade',
+    'Upgrade: WebSocket',
+    ...webSocketFields,
+  ];
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
   await client.send(`${request.join('\r\n')}\r\n\r\n`);
   await client.untilText('\r\n\r\n');

@@ -223,7 +223,12 @@ describe('there is no hedge', () => {
     ['beyond the share', '    hedge: { after: 300ms, max_extra: 99% }\n', {}, ['refused_max_extra 1']],
     ['without a token', `${AFTER}    retry: { budget: { cap: 0 } }\n`, {}, ['refused_budget 1']],
     ['where the quota has no room', `${AFTER}    quota: 1/h\n`, {}, ['refused_quota 1']],
-    ['of a body that was not buffered', `${AFTER}    request: { max_replay: 10KiB }\n`, put, ['refused_body 1']],
+    [
+      'of a body that was not buffered',
+      `${AFTER}    request: { max_replay: 10KiB }\n`,
+      put,
+      ['refused_body 1'],
+    ],
   ])('%s', async (_, more, init, expected) => {
     const { held, hedges, origin, slow } = await start(more);
     const sent = slow(init);

@@ -141,7 +141,10 @@ test('with any replies, every call has a time to leave, and the first leaves wit
         now += afterMs;
         const about = { bucket: 'b', resource: '', unit: 'calls' as const };
         const continuous =
-          reading.continuous && reading.limit !== undefined && reading.limit > 0 && reading.windowMs !== undefined;
+          reading.continuous &&
+          reading.limit !== undefined &&
+          reading.limit > 0 &&
+          reading.windowMs !== undefined;
         limiter.learn({ ...about, ...reading, continuous }, { startedAt, unseen, cost: 1 }, now);
         for (let i = 0; i < takes; i++) limiter.take(1, now, PLAINLY);
         const at = limiter.readyAt(0, 1, now);

@@ -18,7 +18,9 @@ type Named = Readonly<Record<string, Schema>>;
 export function violations(value: unknown, schema: Schema, named: Named, path = '$'): string[] {
   if (schema.$ref !== undefined) {
     const target = named[schema.$ref.slice(schema.$ref.lastIndexOf('/') + 1)];
-    return target === undefined ? [`${path}: ${schema.$ref} is nowhere`] : violations(value, target, named, path);
+    return target === undefined
+      ? [`${path}: ${schema.$ref} is nowhere`]
+      : violations(value, target, named, path);
   }
   if (!isOf(value, schema.type)) return [`${path}: ${JSON.stringify(value)} is no ${schema.type}`];
   const found: string[] = [];
@@ -33,7 +35,9 @@ export function violations(value: unknown, schema: Schema, named: Named, path = 
     const { items } = schema;
     return [
       ...found,
-      ...(items === undefined ? [] : value.flatMap((item, i) => violations(item, items, named, `${path}[${i}]`))),
+      ...(items === undefined
+        ? []
+        : value.flatMap((item, i) => violations(item, items, named, `${path}[${i}]`))),
     ];
   }
   if (typeof value === 'object' && value !== null)

@@ -92,7 +92,9 @@ describe('sent, fate unknown: the method decides, or a key', () => {
     test.each(OTHERS)(`${code}, %s: no`, (method) =>
       expect(word(classified(call(method)))).toBe('not_idempotent'),
     );
-    test.each(OTHERS)(`${code}, %s with a key: yes`, (method) => expect(classified(keyed(method))).toEqual(yes));
+    test.each(OTHERS)(`${code}, %s with a key: yes`, (method) =>
+      expect(classified(keyed(method))).toEqual(yes),
+    );
   }
 });
 
@@ -109,7 +111,9 @@ describe('answered with a status that passes', () => {
     test.each(OTHERS)(`${status}, %s: no`, (method) =>
       expect(word(classified(call(method)))).toBe('not_idempotent'),
     );
-    test.each(OTHERS)(`${status}, %s with a key: yes`, (method) => expect(classified(keyed(method))).toEqual(yes));
+    test.each(OTHERS)(`${status}, %s with a key: yes`, (method) =>
+      expect(classified(keyed(method))).toEqual(yes),
+    );
     test.each(OTHERS)(`${status}, %s where it means "not processed": yes`, (method) =>
       expect(classify(reply(status), call(method), { ...options, notProcessed: new Set([status]) })).toEqual(
         yes,

@@ -103,7 +103,9 @@ describe('fields', () => {
   });
 
   test('never hold the query', async () => {
-    const record = (await new Story(new RecordingObserver(), { target: '/v1/x?api_key=hunter2' }).attempt(503)).end({
+    const record = (
+      await new Story(new RecordingObserver(), { target: '/v1/x?api_key=hunter2' }).attempt(503)
+    ).end({
       status: 503,
     });
     expect(callLine(record).path).toBe('/v1/x?…');
