@@ -143,6 +143,7 @@ describe('the egress proxy', () => {
     ['http://[::1]:3128', 'http://::1:3128'],
     ['socks5://proxy.corp', 'has the scheme socks5://, which is not supported; write http:// or https://'],
     ['http://', 'is not a proxy; write off, env or http://host:port'],
+    ['http://me:100%sure@proxy.corp', 'has a "%" in user or password that is not encoded; write %25'],
   ])('%s', (written, expected) => expect(url(written)).toBe(expected));
 
   test('user and password become a header, and are never shown', () => {

@@ -53,7 +53,9 @@ function proxyOf(written: string, subject: string): FoundProxy {
       problem: `${subject}has the scheme ${url.protocol}//, which is not supported; write http:// or https://`,
     };
   const { protocol, hostname, username, password, port } = url;
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const credentials = decoded(`${username}:${password}`);
+  if (credentials === undefined)
+    return { problem: `${subject}has a "%" in user or password that is not encoded; write %25` };
   const proxy: EgressProxy = {
     protocol,
     hostname: hostname.replace(/^\[|\]$/g, ''),
@@ -61,6 +63,15 @@ function proxyOf(written: string, subject: string): FoundProxy {
     authorization: username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,
   };
   return { proxy };
+}
+
+/** Undefined if a percent sign is not followed by two hexadecimal digits, or the bytes are not UTF-8. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Reads NO_PROXY as curl does: names include all names below them, a leading dot or `*.` changes nothing, a port may follow, `*` is all. */
