@@ -6,6 +6,7 @@ import { formatProblem } from '../../src/config/read/problem.ts';
 import { egressProxy } from '../../src/config/resolve/egress.ts';
 import { routeValues, upstreamValues } from '../../src/config/show/effective.ts';
 import { shownConfig } from '../../src/config/show/redacted-config.ts';
+import { selfSigned } from '../support/certificate.ts';
 import { CA, CA_FILE, OTHER_CA, pem, pemFiles } from '../support/tls.ts';
 
 type Env = Readonly<Record<string, string>>;
@@ -93,6 +94,17 @@ describe('tls of an upstream', () => {
     [{ min_version: 'TLSv1.1' }, 'min_version: "TLSv1.1" is not one of TLSv1.2, TLSv1.3'],
     [{ verify: false }, 'verify: unknown key; write one of ca, cert, key, servername, min_version'],
   ])('%j', (tls, problem) => expect(problems(upstream({ tls }))).toEqual([`upstreams.a.tls.${problem}`]));
+
+  test('a certificate that OpenSSL would refuse later is a problem now', () => {
+    const weak = selfSigned(['-newkey', 'rsa:1024']);
+    const tls = JSON.stringify({ cert: String(weak.cert), key: String(weak.key) });
+    const problem =
+      'tls.cert: cannot be used for TLS: ee key too small; write one with a stronger key or signature';
+    expect(problems(`tls: ${tls}\n${upstream({})}`)).toEqual([problem]);
+    expect(problems(`upstreams: { a: { url: "https://a.example", tls: ${tls} } }`)).toEqual([
+      `upstreams.a.${problem}`,
+    ]);
+  });
 
   test('has no effect without https, and gives a warning where the upstream itself sets it', () => {
     const plain = upstream(

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { reasonOf } from '../read/interpolate.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
@@ -47,14 +48,37 @@ export function identity(cert: WrittenPem, key: WrittenPem, source: PemSource): 
   if (key.text !== undefined && cert.text === undefined)
     report.problem(key.path, 'needs its certificate; write cert too');
   if (pair.cert === undefined || pair.key === undefined) return { cert: undefined, key: undefined };
-  // The first certificate is the server's or client's own; the rest is its chain.
-  const [own = ''] = pair.cert.match(BLOCK) ?? [];
-  if (new X509Certificate(own).checkPrivateKey(createPrivateKey(pair.key))) return pair;
-  report.problem(
-    key.path,
-    'is not the private key of the certificate in cert; write the one that belongs to it',
-  );
+  checkPair({ cert: pair.cert, key: pair.key }, { cert: cert.path, key: key.path }, report);
   return pair;
+}
+
+function checkPair(
+  pem: Record<'cert' | 'key', string>,
+  paths: Record<'cert' | 'key', Path>,
+  report: Report,
+): void {
+  // The first certificate is the server's or client's own; the rest is its chain.
+  const [own = ''] = pem.cert.match(BLOCK) ?? [];
+  if (!new X509Certificate(own).checkPrivateKey(createPrivateKey(pem.key)))
+    return report.problem(
+      paths.key,
+      'is not the private key of the certificate in cert; write the one that belongs to it',
+    );
+  const refusal = refusalOf(pem);
+  if (refusal === undefined) return;
+  const message = `cannot be used for TLS: ${refusal}; write one with a stronger key or signature`;
+  report.problem(paths.cert, message);
+}
+
+/** Why OpenSSL refuses a certificate or its chain, such as `ee key too small`. It would throw when a reload applies it. */
+function refusalOf({ cert, key }: Record<'cert' | 'key', string>): string | undefined {
+  try {
+    // With any ca, the list of public ones need not be parsed.
+    createSecureContext({ cert, key, ca: cert });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'reason' in error ? String(error.reason) : 'OpenSSL refuses it';
+  }
 }
 
 function privateKey({ text, path }: WrittenPem, source: PemSource): string | undefined {
