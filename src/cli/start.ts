@@ -101,7 +101,7 @@ interface Again extends LoadRequest {
 }
 
 async function loadAgain({ running, watcher, ...request }: Again): Promise<LoadResult> {
-  const found = asLines(await loadInThread(request, running));
+  const found = asLines(await loadInThread(request, running, { clock: systemClock }));
   watcher?.loaded(found.files);
   return found;
 }

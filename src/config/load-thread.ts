@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import type { Clock } from '../runtime/clock.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { deepFreeze, type Good, type Loaded } from './load.ts';
 import {
@@ -16,27 +17,40 @@ const WORKER = new URL(
   import.meta.url,
 );
 
+/** A thread that takes longer than any configuration needs waits for a file: a pipe, or one of a network share. */
+const LONGEST_MS = 60_000;
+
+interface ThreadDeps {
+  readonly clock: Clock;
+  /** Replaces the thread in tests. */
+  readonly script?: URL;
+}
+
 /** As `loadConfig` gives it, without what only `explain` needs. */
 export type ReloadedConfig = Pick<Good, 'ok' | 'config' | 'warnings' | 'files'> | Exclude<Loaded, Good>;
 
 /**
  * `loadConfig` in a thread of its own: calls go on meanwhile. Routes and upstreams that are as in `running` are the same
- * objects. Rejects if the thread ends before all was received, for example without memory. `script` replaces the thread in tests.
+ * objects. Rejects if the thread ends before all was received, for example without memory, and if it takes `LONGEST_MS`.
  */
 export async function loadInThread(
   request: LoadRequest,
   running: Config,
-  script: URL = WORKER,
+  { clock, script = WORKER }: ThreadDeps,
 ): Promise<ReloadedConfig> {
   const env = { ...request.env };
   const worker = new Worker(script, { workerData: { ...request, env } satisfies LoadRequest, execArgv: [] });
   // A process that stops need not wait for it.
   worker.unref();
-  const failed = new Promise<never>((_, reject) => {
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the thread that reads it ended early')));
-  });
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  worker.on('error', reject);
+  worker.once('exit', () => reject(new Error('the thread that reads it ended early')));
   failed.catch(() => undefined);
+  const limit = clock.timer(LONGEST_MS, () =>
+    reject(
+      new Error('the thread that reads it is not done after 60s; a file may be a pipe or on a network share'),
+    ),
+  );
   const received = <T>() =>
     Promise.race([failed, new Promise<T>((resolve) => worker.once('message', resolve))]);
   try {
@@ -47,6 +61,7 @@ export async function loadInThread(
       return received<SomeRoutes>();
     });
   } finally {
+    limit.cancel();
     void worker.terminate();
   }
 }

@@ -1,9 +1,14 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Good, loadConfig, readingIn } from '../../src/config/load.ts';
 import { loadInThread, type ReloadedConfig } from '../../src/config/load-thread.ts';
 import { PRESETS } from '../../src/presets/presets.ts';
 import { temporaryFolder } from '../support/command.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const clock = new FakeClock();
 
 function good(loaded: ReloadedConfig): Pick<Good, 'config' | 'warnings' | 'files'> {
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
@@ -68,7 +73,7 @@ test('the thread gives what loading here gives, whatever is configured', async (
   const env = { TOKEN: 'a token of more than 16 characters' };
   const cwd = temporaryFolder({ 'config.yaml': RICH, secret: 's3cret\n' });
   const here = good(loadConfig('config.yaml', env, readingIn(cwd)));
-  const there = good(await loadInThread(requestFor(cwd, env), runningIn(emptyFolder())));
+  const there = good(await loadInThread(requestFor(cwd, env), runningIn(emptyFolder()), { clock }));
   expect(there.config).toStrictEqual(here.config);
   expect(there.warnings).toEqual(here.warnings);
   expect([...there.files]).toEqual([...here.files]);
@@ -76,7 +81,7 @@ test('the thread gives what loading here gives, whatever is configured', async (
   expect(isDeeplyFrozen(there.config)).toBe(true);
 
   // An equal configuration is the same objects, so that nothing of it is built again for being different.
-  const again = good(await loadInThread(requestFor(cwd, env), here.config));
+  const again = good(await loadInThread(requestFor(cwd, env), here.config, { clock }));
   again.config.upstreams.forEach((one, index) => expect(one).toBe(here.config.upstreams[index]));
 });
 
@@ -92,7 +97,7 @@ test('routes arrive in their order and at their upstream; those that have not ch
     `upstreams:\n${sizes.map((size, index) => upstream(`up${index}`, size, index === 4 ? total : '30s')).join('')}`;
   const running = runningIn(temporaryFolder({ 'config.yaml': text('30s') }));
   const cwd = temporaryFolder({ 'config.yaml': text('31s') });
-  const { config } = good(await loadInThread(requestFor(cwd), running));
+  const { config } = good(await loadInThread(requestFor(cwd), running, { clock }));
   expect(config).toStrictEqual(runningIn(cwd));
   const shared = config.upstreams.filter((one, index) => one === running.upstreams[index]);
   expect(shared.map(({ name }) => name)).toEqual(names.filter((name) => name !== 'up4'));
@@ -106,7 +111,7 @@ test('problems come back with place and digests, and without the secret', async 
     'config.yaml': 'upstreams: { api: { url: "${KEY}", retires: 3 } }\n',
   });
   const env = { KEY: 'sk-very-secret' };
-  const loaded = await loadInThread(requestFor(cwd, env), runningIn(emptyFolder()));
+  const loaded = await loadInThread(requestFor(cwd, env), runningIn(emptyFolder()), { clock });
   const here = loadConfig('config.yaml', env, readingIn(cwd));
   expect(loaded).toEqual(here);
   expect(loaded.ok).toBe(false);
@@ -126,7 +131,33 @@ test.for([
 ] as const)('a thread that %s is an error', async ([, code, message]) => {
   const folder = temporaryFolder({ 'script.mjs': code });
   const script = new URL(`file://${join(folder, 'script.mjs')}`);
-  await expect(loadInThread(requestFor(emptyFolder()), runningIn(emptyFolder()), script)).rejects.toThrow(
-    message,
-  );
+  await expect(
+    loadInThread(requestFor(emptyFolder()), runningIn(emptyFolder()), { clock, script }),
+  ).rejects.toThrow(message);
 });
+
+test('a thread that waits for a file is given up after a minute', async () => {
+  const cwd = temporaryFolder({ 'config.yaml': 'upstreams: { api: { url: "${file:pipe}" } }\n' });
+  execFileSync('mkfifo', [join(cwd, 'pipe')]);
+  const loading = loadInThread(requestFor(cwd), runningIn(emptyFolder()), { clock });
+  loading.catch(() => undefined);
+  const writer = await openedByReader(join(cwd, 'pipe'));
+  await clock.advance(59_999);
+  expect(clock.pending).toBe(1);
+  await clock.advance(1);
+  await expect(loading).rejects.toThrow('not done after 60s');
+  // The thread cannot end before its read has.
+  closeSync(writer);
+});
+
+/** Opens a pipe for writing once there is a reader. */
+async function openedByReader(pipe: string): Promise<number> {
+  for (;;) {
+    try {
+      return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
