@@ -102,6 +102,29 @@ test('a full queue accepts a client that has less than its share', () => {
   expect([queue.shift(ANY), queue.shift(ANY)]).toEqual(['many 0', 'few']);
 });
 
+test('a client replaces an entry of another only if it then has no more entries than that one', () => {
+  const evicted: string[] = [];
+  const queue = queueOf(4, 'oldest', evicted);
+  for (const entry of ['many 1', 'many 2', 'many 3']) queue.push('many', entry, false);
+  queue.push('few', 'few 1', false);
+  expect([queue.push('few', 'few 2', false)?.entry, evicted]).toEqual(['few 2', ['many 3']]);
+  expect([queue.push('few', 'few 3', false), queue.push('many', 'many 4', false)]).toEqual([
+    undefined,
+    undefined,
+  ]);
+  const uneven = queueOf(3, 'oldest', evicted);
+  for (const client of ['many', 'many', 'few']) uneven.push(client, client, false);
+  expect(uneven.push('few', 'few', false)).toBeUndefined();
+});
+
+test('a client whose entries have all left has no turn left', () => {
+  const queue = queueOf(10);
+  queue.remove(queue.push('a', 'left', false)!);
+  queue.push('b', 'b', false);
+  queue.push('a', 'a', false);
+  expect(shiftAll(queue)).toBe('ba');
+});
+
 test('an entry that may go is served before entries that may not, unless they wait for a shared resource', () => {
   const queue = queueOf(10);
   for (const entry of ['held 1', 'held 2', 'free 1']) queue.push('a', entry, false);
