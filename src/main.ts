@@ -52,6 +52,7 @@ const io: Io = {
     process.on('unhandledRejection', listener);
   },
   exitNow: (code) => process.exit(code),
+  killNow: () => void process.kill(process.pid, 'SIGKILL'),
 };
 
 /** The reader may stop at any time, as `head` does. The command then ends as usual. */

@@ -8,8 +8,10 @@ export interface Io {
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void): void;
   /** Calls `listener` with each uncaught exception and unhandled rejection. */
   onStray(listener: (error: unknown) => void): void;
-  /** Ends the process at once. */
+  /** Ends the process at once. Waits for threads that are in a call of the system. */
   exitNow(code: number): void;
+  /** Ends the process at once by SIGKILL, whatever its threads do. */
+  killNow(): void;
 }
 
 /** Runs a command. Resolves with the exit code: 0 success, 1 failure, 2 wrong usage. */

@@ -2,7 +2,7 @@ import { App, type LoadResult } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import type { Digests } from '../config/read/digests.ts';
 import type { LoadRequest } from '../config/load-protocol.ts';
-import { loadInThread, type ReloadedConfig } from '../config/load-thread.ts';
+import { endThreads, loadInThread, type ReloadedConfig } from '../config/load-thread.ts';
 import { formatProblem } from '../config/read/problem.ts';
 import { shownUrl } from '../config/show/effective.ts';
 import { FileWatch } from '../config/watch-file.ts';
@@ -77,9 +77,15 @@ export const start: Command = async (args, io) => {
     io.err(`${startFailure(error)}\n`);
     return 1;
   } finally {
-    await logger.flushed();
+    await finish(io, logger);
   }
 };
+
+/** Leaves nothing that the end of the process would wait for. */
+async function finish(io: Io, logger: Awaited<ReturnType<typeof createLogger>>): Promise<void> {
+  await logger.flushed();
+  if (!(await endThreads(systemClock))) io.killNow();
+}
 
 /** Listens for SIGHUP from now on. A signal before the returned function gets its listener is delivered then. */
 function hangups(io: Io): (listener: () => void) => void {

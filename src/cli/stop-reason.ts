@@ -1,3 +1,4 @@
+import { threadsRun } from '../config/load-thread.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Io } from './io.ts';
 
@@ -12,7 +13,7 @@ export function stopReason(io: Io, logger: Logger): Promise<number> {
   return new Promise((resolve) => {
     let asked = false;
     const onSignal = () => {
-      if (asked) return io.exitNow(1);
+      if (asked) return threadsRun() ? io.killNow() : io.exitNow(1);
       asked = true;
       logger.info({}, 'draining; a second signal ends the process at once');
       resolve(0);

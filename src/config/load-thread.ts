@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { deepFreeze, type Good, type Loaded } from './load.ts';
@@ -17,8 +18,17 @@ const WORKER = new URL(
   import.meta.url,
 );
 
-/** A thread that takes longer than any configuration needs waits for a file: a pipe, or one of a network share. */
-const LONGEST_MS = 60_000;
+/**
+ * A thread that takes longer waits for a file: a pipe, or one of a network share. Thousands of routes on a tenth of a CPU take
+ * a minute or two.
+ */
+const LONGEST_MS = 300_000;
+
+/** A thread ends within this time, unless it waits for a file. */
+const ENDING_MS = 1_000;
+
+/** Threads that have not ended. */
+const threads = new Set<Worker>();
 
 interface ThreadDeps {
   readonly clock: Clock;
@@ -42,13 +52,15 @@ export async function loadInThread(
   const worker = new Worker(script, { workerData: { ...request, env } satisfies LoadRequest, execArgv: [] });
   // A process that stops need not wait for it.
   worker.unref();
+  threads.add(worker);
+  worker.once('exit', () => threads.delete(worker));
   const { promise: failed, reject } = Promise.withResolvers<never>();
   worker.on('error', reject);
   worker.once('exit', () => reject(new Error('the thread that reads it ended early')));
   failed.catch(() => undefined);
   const limit = clock.timer(LONGEST_MS, () =>
     reject(
-      new Error('the thread that reads it is not done after 60s; a file may be a pipe or on a network share'),
+      new Error('the thread that reads it is not done after 5m; a file may be a pipe or on a network share'),
     ),
   );
   const received = <T>() =>
@@ -64,6 +76,18 @@ export async function loadInThread(
     limit.cancel();
     void worker.terminate();
   }
+}
+
+/** True if a thread has not ended. If it waits for a file, `process.exit` would wait for it. */
+export const threadsRun = (): boolean => threads.size > 0;
+
+/** Ends all threads. False if one waits for a file, and so cannot be ended. */
+export async function endThreads(clock: Clock): Promise<boolean> {
+  if (threads.size > 0) {
+    const ended = Promise.all([...threads].map((thread) => thread.terminate()));
+    await Promise.race([ended, clock.sleep(ENDING_MS, new Abort())]);
+  }
+  return threads.size === 0;
 }
 
 async function assembled(

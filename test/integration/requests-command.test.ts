@@ -33,6 +33,7 @@ async function run(args: readonly string[], { env = {}, config = '' }: Setting =
     onSignal: () => undefined,
     onStray: () => undefined,
     exitNow: () => undefined,
+    killNow: () => undefined,
   });
   return { code, out, err };
 }

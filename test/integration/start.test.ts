@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { closeSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { breakwater, run, temporaryFolder } from '../support/command.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
+import { makePipe } from '../support/pipe.ts';
 
 const config = (url: string, more = '') => `
 listen: 127.0.0.1:0
@@ -44,6 +45,25 @@ test('SIGTERM accepts new connections for drain_delay, with readiness false; a s
   proxy.child.kill('SIGTERM');
   expect(await proxy.ended()).toBe(1);
 });
+
+test.each([
+  ['after the drain', 'drain_delay: 0s', /draining/, []],
+  ['at the second signal', 'drain_delay: 1h', /served for another/, ['SIGTERM']],
+] as const)(
+  'a reload that waits for a pipe does not keep the process: it ends %s',
+  async (_, more, said, again) => {
+    const { proxy, file } = await started(config('http://127.0.0.1:9', more));
+    const pipe = makePipe(join(dirname(file), 'pipe'));
+    writeFileSync(file, 'admin_token: ${file:pipe}\n');
+    proxy.child.kill('SIGHUP');
+    const writer = await pipe.untilRead();
+    onTestFinished(() => closeSync(writer));
+    proxy.child.kill('SIGTERM');
+    await proxy.untilPrinted(said);
+    for (const signal of again) proxy.child.kill(signal);
+    expect(await proxy.ended()).toBe('SIGKILL');
+  },
+);
 
 test('reloads on SIGHUP and when the file changes, and refuses a wrong one', async () => {
   const first = await startOrigin(ok('first'));

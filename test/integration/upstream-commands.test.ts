@@ -17,6 +17,7 @@ async function run(command: Command, args: readonly string[], env: Record<string
     onSignal: () => undefined,
     onStray: () => undefined,
     exitNow: () => undefined,
+    killNow: () => undefined,
   });
   return { code, out, err };
 }

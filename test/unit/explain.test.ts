@@ -32,6 +32,7 @@ async function run(command: Command, args: readonly string[], config = ''): Prom
     onSignal: () => undefined,
     onStray: () => undefined,
     exitNow: () => undefined,
+    killNow: () => undefined,
   };
   return { code: await command(args, io), out, err };
 }

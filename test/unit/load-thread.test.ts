@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Good, loadConfig, readingIn } from '../../src/config/load.ts';
 import { loadInThread, type ReloadedConfig } from '../../src/config/load-thread.ts';
 import { PRESETS } from '../../src/presets/presets.ts';
 import { temporaryFolder } from '../support/command.ts';
+import { makePipe } from '../support/pipe.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const clock = new FakeClock();
@@ -136,28 +136,16 @@ test.for([
   ).rejects.toThrow(message);
 });
 
-test('a thread that waits for a file is given up after a minute', async () => {
+test('a thread that waits for a file is given up after five minutes', async () => {
   const cwd = temporaryFolder({ 'config.yaml': 'upstreams: { api: { url: "${file:pipe}" } }\n' });
-  execFileSync('mkfifo', [join(cwd, 'pipe')]);
+  const pipe = makePipe(join(cwd, 'pipe'));
   const loading = loadInThread(requestFor(cwd), runningIn(emptyFolder()), { clock });
   loading.catch(() => undefined);
-  const writer = await openedByReader(join(cwd, 'pipe'));
-  await clock.advance(59_999);
+  const writer = await pipe.untilRead();
+  await clock.advance(299_999);
   expect(clock.pending).toBe(1);
   await clock.advance(1);
-  await expect(loading).rejects.toThrow('not done after 60s');
+  await expect(loading).rejects.toThrow('not done after 5m');
   // The thread cannot end before its read has.
   closeSync(writer);
 });
-
-/** Opens a pipe for writing once there is a reader. */
-async function openedByReader(pipe: string): Promise<number> {
-  for (;;) {
-    try {
-      return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-}

@@ -37,6 +37,7 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
     onSignal: () => undefined,
     onStray: () => undefined,
     exitNow: () => undefined,
+    killNow: () => undefined,
   });
   return { code, out, err };
 }
