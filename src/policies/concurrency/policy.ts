@@ -12,7 +12,8 @@ import { SlowUpload } from './slow-upload.ts';
  * of the upstream: it is held until the reply has ended, or the attempt seems to hang. A slow client must not block others:
  *
  * - Its reply is not read: the permit is released, because the upstream has answered.
- * - Its upload is slow: the permit is lent to other attempts, and must be regained before the upload ends.
+ * - Its upload is slow: the permit is lent to other attempts, and must be regained before the upload ends. A gRPC stream keeps its
+ *   permit: its upstream handles each message as it arrives, and a refusal at the end would waste that work.
  */
 export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOptions): Policy {
   const permits = new Permits(limit, options);
@@ -25,7 +26,8 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
     const permit = new Permit(permits, call, attempt, clock);
     // A suspected attempt releases its permit at once, so that no other attempt waits for it.
     watch?.onSuspected(() => permit.release(watch.overtaken ? 'ignored' : 'overload'));
-    const upload = call.body.arriving
+    const lends = call.body.arriving && call.grpc === undefined;
+    const upload = lends
       ? new SlowUpload(call, { clock, onSlow: () => permit.lend(), mayEnd: () => permit.regain() })
       : undefined;
     try {
