@@ -11,7 +11,7 @@ import { settled, stubCall } from '../support/stub-call.ts';
 const SEED = 20_261_130;
 const WAIT_MS = 100;
 
-/** What may happen to an attempt, in any order. */
+/** The events of an attempt, in any order. */
 const KINDS = ['begin', 'lend', 'regain', 'answered', 'release', 'leave', 'wait'] as const;
 
 const step = fc.record({

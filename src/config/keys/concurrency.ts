@@ -22,7 +22,7 @@ export const concurrency = shorthand(
       ),
       queue: integer(
         1_000,
-        'How many calls may wait, besides slow uploads that need their permit again.',
+        'How many calls may wait. Slow uploads that need their permit again do not count.',
         0,
         LIMIT_MAX,
       ),
