@@ -6,7 +6,7 @@ const LIMIT_MAX = 100_000;
 
 export const concurrency = shorthand(
   section(
-    'Limits how many attempts run at once. More calls wait in a queue. Without max there is no limit until the upstream shows signs of overload. A route that writes it has its own limit.',
+    'Limits how many attempts run at once. More calls wait in a queue. A slow upload (under 16 KiB a second) counts again only when it ends. Without max there is no limit until the upstream shows signs of overload. A route that writes it has its own limit.',
     {
       mode: choice(
         ['adaptive', 'fixed', 'off'],
