@@ -5,6 +5,7 @@ const lookup: Lookup = {
   env: { KEY: 'k-1', EMPTY: '', DOLLAR: '$KEY ${KEY}' },
   readFile: (path) => {
     if (path === '/run/secrets/key') return 'from a file\n';
+    if (path === '/run/secrets/empty') return '\n';
     if (path === '/run/secrets/two') return 'a\nb\r\n';
     throw Object.assign(new Error('ENOENT: …'), { code: 'ENOENT' });
   },
@@ -34,6 +35,7 @@ test.each([
   ['${MISSING}', 'environment variable MISSING is not set; set it, or write ${MISSING:-default}'],
   ['${EMPTY}', 'environment variable EMPTY is empty; set it, or write ${EMPTY:-default}'],
   ['${toString}', 'environment variable toString is not set; set it, or write ${toString:-default}'],
+  ['${file:/run/secrets/empty}', '/run/secrets/empty is empty; write the value into this file'],
   ['${file:/nope}', 'cannot read /nope: no such file'],
   [
     '${my-key}',

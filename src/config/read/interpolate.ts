@@ -20,7 +20,7 @@ const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 /**
  * Replaces `${NAME}`, `${NAME:-default}` and `${file:path}`; `$$` is a dollar sign. The default also replaces an empty NAME, as
- * in a shell. One newline at the end of a file is removed. Every expression that cannot be replaced is one problem.
+ * in a shell. One newline at the end of a file is removed, and an empty file is a problem. Every expression that cannot be replaced is one problem.
  */
 export function interpolate(text: string, lookup: Lookup): Interpolated {
   if (!text.includes('$')) return { text, replaced: false, problems: [] };
@@ -59,7 +59,9 @@ function resolve(inner: string, lookup: Lookup): { value: string } | { problem: 
 
 function fromFile(path: string, lookup: Lookup): { value: string } | { problem: string } {
   try {
-    return { value: lookup.readFile(path).replace(/\r?\n$/, '') };
+    const value = lookup.readFile(path).replace(/\r?\n$/, '');
+    // A pipe that a reload reads again is empty, and so is a file that is just being written.
+    return value === '' ? { problem: `${path} is empty; write the value into this file` } : { value };
   } catch (error) {
     return { problem: `cannot read ${path}: ${reasonOf(error)}` };
   }
