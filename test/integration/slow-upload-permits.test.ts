@@ -105,7 +105,8 @@ test('an upload of 16 KiB per second keeps its permit', async () => {
   expect(await textOf(other)).toBe('got 0');
 });
 
-test('after a reply to a part of a slow upload, the upload needs no permit', async () => {
+/** A slow upload that has lent the only permit to another call. Both wait: for `answer`, and for `release`. */
+async function startLent() {
   const answer = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const origin = await startOrigin(async ({ request, response, body }) => {
@@ -122,6 +123,11 @@ test('after a reply to a part of a slow upload, the upload needs no permit', asy
   await clock.advance(2_000);
   await other.send('GET /api/other HTTP/1.1\r\nhost: x\r\n\r\n');
   await origin.untilRequests(2);
+  return { answer, release, proxy, slow, other };
+}
+
+test('after a reply to a part of a slow upload, the upload needs no permit', async () => {
+  const { answer, release, slow, other } = await startLent();
   answer.resolve();
   await slow.untilHead();
   await slow.send('0\r\n\r\n');
@@ -131,23 +137,8 @@ test('after a reply to a part of a slow upload, the upload needs no permit', asy
 });
 
 test('an upload that waits for its permit goes on as soon as it is answered', async () => {
-  const answer = Promise.withResolvers<void>();
-  const release = Promise.withResolvers<void>();
-  const origin = await startOrigin(async ({ request, response, body }) => {
-    const whole = body();
-    await (request.method === 'GET' ? release : answer).promise;
-    response.flushHeaders();
-    response.end(`got ${(await whole).length}`);
-  });
-  const clock = new FakeClock();
-  const proxy = await startTidy(apiConfig(origin, ONE_PERMIT), { clock });
-  const [slow, other] = [await connectRaw(proxy.port), await connectRaw(proxy.port)];
+  const { answer, release, proxy, slow, other } = await startLent();
   const queued = () => stateOf(proxy).then(({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued);
-  await slow.send(CHUNKED + chunk('aaa'));
-  await origin.until(({ requests }) => requests[0]?.body.length === 3);
-  await clock.advance(2_000);
-  await other.send('GET /api/other HTTP/1.1\r\nhost: x\r\n\r\n');
-  await origin.untilRequests(2);
   await slow.send('0\r\n\r\n');
   await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 1);
   answer.resolve();
