@@ -41,6 +41,24 @@ const WELL: readonly Trouble[] = [];
 
 const answers = (status: number, ...headers: string[]): Effect => ({ kind: 'answers', status, headers });
 
+/** For `seconds`, one GET in fifty takes `ms`, and the others take 50 ms. */
+const oneInFifty = (seconds: number, ms: number): Scenario =>
+  always(seconds, {
+    ratePerSecond: 10,
+    endpoints: [
+      {
+        path: '/orders/{n}',
+        troubles: WELL,
+        service: {
+          mix: [
+            { share: 1, ms },
+            { share: 49, ms: 50 },
+          ],
+        },
+      },
+    ],
+  });
+
 /** A fault from the start to the end of the load. */
 function always(seconds: number, changes: Partial<Scenario>): Scenario {
   const ms = 1_000 * seconds;
@@ -360,41 +378,13 @@ const healthy: readonly Row[] = [
   {
     id: 'J',
     name: 'one GET in fifty takes 15 s, the others 50 ms',
-    scenario: always(120, {
-      ratePerSecond: 10,
-      endpoints: [
-        {
-          path: '/orders/{n}',
-          troubles: WELL,
-          service: {
-            mix: [
-              { share: 1, ms: 15_000 },
-              { share: 49, ms: 50 },
-            ],
-          },
-        },
-      ],
-    }),
+    scenario: oneInFifty(120, 15_000),
     bounds: [succeed(1), wait(100), attempts(2)],
   },
   {
     id: 'J',
     name: 'one GET in fifty takes 25 s, the others 50 ms',
-    scenario: always(240, {
-      ratePerSecond: 10,
-      endpoints: [
-        {
-          path: '/orders/{n}',
-          troubles: WELL,
-          service: {
-            mix: [
-              { share: 1, ms: 25_000 },
-              { share: 49, ms: 50 },
-            ],
-          },
-        },
-      ],
-    }),
+    scenario: oneInFifty(240, 25_000),
     bounds: [succeed(1), attempts(2), amplify(1.03)],
   },
   {

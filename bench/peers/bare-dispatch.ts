@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
+import { HOP_BY_HOP } from '../lib/hop-by-hop.ts';
 
 /**
  * The minimum of a correct proxy on node:http and undici: it forwards end-to-end fields, streams bodies both ways with
@@ -13,19 +14,6 @@ const pool = new Pool(`http://127.0.0.1:${originPort}`, {
   headersTimeout: 0,
   bodyTimeout: 0,
 });
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-]);
 
 /** RFC 9110 §7.6.1: the fields that `Connection` names, in addition to the standard ones. */
 function namedByConnection(value: string): Set<string> {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
-import { createServer, connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { HOP_BY_HOP } from '../lib/hop-by-hop.ts';
 
 /**
  * The cost of a proxy without node:http and undici's client: HTTP/1.1 over node:net on both sides, parsed by llhttp,
@@ -27,19 +28,6 @@ interface Llhttp {
 const REQUEST = 1;
 const RESPONSE = 2;
 const BUFFER_BYTES = 64 * 1024;
-
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-]);
 
 /** The parser that uses the shared buffer now. Parsing is synchronous. */
 let current: Parser;
