@@ -60,7 +60,9 @@ export async function loadInThread(
   failed.catch(() => undefined);
   const limit = clock.timer(LONGEST_MS, () =>
     reject(
-      new Error('the thread that reads it is not done after 5m; a file may be a pipe or on a network share'),
+      new Error(
+        `the thread that reads it is not done after ${LONGEST_MS / 60_000}m; a file may be a pipe or on a network share`,
+      ),
     ),
   );
   const received = <T>() =>
