@@ -130,7 +130,7 @@ const NOTES = {
     ownUpstream: true,
     counter: {
       name: 'breakwater_rejected_total',
-      help: 'Refusals by the proxy itself; the upstream was not contacted. A refused retry counts too.',
+      help: 'Refusals by the proxy itself. The upstream was not contacted, except for a slow upload that got no permit for its end. A refused retry counts too.',
       label: 'reason',
     },
   },
