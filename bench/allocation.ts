@@ -9,7 +9,7 @@ import { type Command, freePort, killAll, start, stopAll } from './lib/process.t
 import { SCENARIOS, type Scenario } from './lib/scenarios.ts';
 
 /**
- * Allocated bytes per request, of Breakwater and of the bare proxy (bench/peers/bare-dispatch.ts). Unlike times, they depend
+ * Allocated bytes per request, of Breakwater and of the bare proxy (bench/programs/bare-dispatch.ts). Unlike times, they depend
  * little on other load of the machine, so their ratio is a gate.
  */
 const USAGE = `npm run bench:alloc -- [options]
@@ -50,7 +50,7 @@ const bare: Contender = [
   'bare dispatch',
   async ({ port, originPort }) => ({
     file: process.execPath,
-    args: [join(root, 'bench/peers/bare-dispatch.ts'), String(port), String(originPort)],
+    args: [join(root, 'bench/programs/bare-dispatch.ts'), String(port), String(originPort)],
   }),
 ];
 
@@ -110,7 +110,7 @@ async function main(): Promise<void> {
   });
   const originPort = await freePort();
   await start(
-    { file: process.execPath, args: [join(root, 'bench/peers/origin.ts'), String(originPort)] },
+    { file: process.execPath, args: [join(root, 'bench/programs/origin.ts'), String(originPort)] },
     originPort,
   );
   const scenarios = SCENARIOS.filter(({ name }) => GATES.has(name)).slice(0, flags.quick ? 1 : undefined);

@@ -28,9 +28,9 @@ export function contenders(tempDir: string, fromSource: boolean): Contender[] {
   const make = (name: string, command: (place: Place) => Command | Promise<Command>, missing?: string) =>
     contender(name, tempDir, command, missing);
   return [
-    make(BARE, node('bench/peers/bare-dispatch.ts')),
+    make(BARE, node('bench/programs/bare-dispatch.ts')),
     breakwater(tempDir, fromSource),
-    make(PROTOTYPE, node('bench/peers/raw-relay.ts')),
+    make(PROTOTYPE, node('bench/programs/raw-relay.ts')),
     make(HTTP_PROXY_3, node('bench/peers/http-proxy-3.ts')),
     make('@fastify/http-proxy', node('bench/peers/fastify-http-proxy.ts')),
     make('nginx', nginx, notOnPath('nginx')),
@@ -61,7 +61,7 @@ function breakwater(tempDir: string, fromSource: boolean): Contender {
 }
 
 export function startOrigin(port: number): Promise<Running> {
-  return start({ file: process.execPath, args: [join(root, 'bench/peers/origin.ts'), String(port)] }, port);
+  return start({ file: process.execPath, args: [join(root, 'bench/programs/origin.ts'), String(port)] }, port);
 }
 
 function node(script: string): (place: Place) => Command {

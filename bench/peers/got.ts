@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
 import got from 'got';
-import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/peers/contender.ts';
 
 /** All defaults: 2 retries, after 1 s and 2 s plus up to 100 ms; timeouts are retried. */
 export const gotRetry: Contender = {

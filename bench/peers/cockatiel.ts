@@ -8,8 +8,8 @@ import {
   timeout,
   wrap,
 } from 'cockatiel';
-import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
-import { plainClient, successOnly } from '../plain-client.ts';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/peers/contender.ts';
+import { plainClient, successOnly } from '../outage/peers/plain-client.ts';
 
 /** The composition and numbers of its README, with a timeout per attempt. */
 export const cockatiel: Contender = {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import CircuitBreaker from 'opossum';
-import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
-import { plainClient, successOnly } from '../plain-client.ts';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/peers/contender.ts';
+import { plainClient, successOnly } from '../outage/peers/plain-client.ts';
 
 const RETRIES = 3;
 const BASE_MS = 100;

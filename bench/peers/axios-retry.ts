@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import axios from 'axios';
 import axiosRetry, { exponentialDelay } from 'axios-retry';
-import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../contender.ts';
+import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/peers/contender.ts';
 
 /**
  * The settings of its README. Without `shouldResetTimeout`, axios's timeout would apply to the whole call. A timeout
