@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { caddy, haproxy, nginx, type Place } from './native-peers.ts';
+import { PEERS_MISSING } from './peers.ts';
 import { type Command, freePort, type Running, start } from './process.ts';
 
 export interface Contender {
@@ -31,8 +32,8 @@ export function contenders(tempDir: string, fromSource: boolean): Contender[] {
     make(BARE, node('bench/programs/bare-dispatch.ts')),
     breakwater(tempDir, fromSource),
     make(PROTOTYPE, node('bench/programs/raw-relay.ts')),
-    make(HTTP_PROXY_3, node('bench/peers/http-proxy-3.ts')),
-    make('@fastify/http-proxy', node('bench/peers/fastify-http-proxy.ts')),
+    make(HTTP_PROXY_3, node('bench/peers/http-proxy-3.ts'), PEERS_MISSING),
+    make('@fastify/http-proxy', node('bench/peers/fastify-http-proxy.ts'), PEERS_MISSING),
     make('nginx', nginx, notOnPath('nginx')),
     make('HAProxy', haproxy, notOnPath('haproxy')),
     make('Caddy', caddy, notOnPath('caddy')),
@@ -61,7 +62,10 @@ function breakwater(tempDir: string, fromSource: boolean): Contender {
 }
 
 export function startOrigin(port: number): Promise<Running> {
-  return start({ file: process.execPath, args: [join(root, 'bench/programs/origin.ts'), String(port)] }, port);
+  return start(
+    { file: process.execPath, args: [join(root, 'bench/programs/origin.ts'), String(port)] },
+    port,
+  );
 }
 
 function node(script: string): (place: Place) => Command {

@@ -7,9 +7,9 @@ import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/pe
  * The settings of its README. Without `shouldResetTimeout`, axios's timeout would apply to the whole call. A timeout
  * (ECONNABORTED) is not retried by default.
  */
-export const axiosWithRetry: Contender = {
+export const contender: Contender = {
   name: 'axios-retry',
-  version: () => `${packageVersion('axios-retry')} on axios ${packageVersion('axios')}`,
+  version: () => `${packageVersion('axios-retry', 'peers')} on axios ${packageVersion('axios', 'peers')}`,
   attempts: 4,
   settings: 'retries 3, exponentialDelay, shouldResetTimeout; timeout 1 s',
   client(origin) {

@@ -12,9 +12,9 @@ import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/pe
 import { plainClient, successOnly } from '../outage/peers/plain-client.ts';
 
 /** The composition and numbers of its README, with a timeout per attempt. */
-export const cockatiel: Contender = {
+export const contender: Contender = {
   name: 'cockatiel',
-  version: () => packageVersion('cockatiel'),
+  version: () => packageVersion('cockatiel', 'peers'),
   attempts: 4,
   settings:
     'retry (3, ExponentialBackoff) around circuitBreaker (5 consecutive, halfOpenAfter 10 s) around timeout 1 s',

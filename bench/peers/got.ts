@@ -3,9 +3,9 @@ import got from 'got';
 import { ATTEMPT_TIMEOUT_MS, type Contender, packageVersion } from '../outage/peers/contender.ts';
 
 /** All defaults: 2 retries, after 1 s and 2 s plus up to 100 ms; timeouts are retried. */
-export const gotRetry: Contender = {
+export const contender: Contender = {
   name: 'got',
-  version: () => packageVersion('got'),
+  version: () => packageVersion('got', 'peers'),
   attempts: 3,
   settings: 'defaults (limit 2, from 1 s); timeout.request 1 s',
   client(origin) {

@@ -10,9 +10,9 @@ const BASE_MS = 100;
  * opossum has no retry, so the usual loop surrounds the breaker: three retries, exponential with full jitter, none while it
  * is open. The breaker has the numbers of its README. Without a volume threshold, one early failure opens it for 30 s.
  */
-export const opossum: Contender = {
+export const contender: Contender = {
   name: 'opossum',
-  version: () => packageVersion('opossum'),
+  version: () => packageVersion('opossum', 'peers'),
   attempts: 1 + RETRIES,
   settings:
     '3 retries (100 ms doubling, full jitter) around breaker (50 %, volumeThreshold 10, resetTimeout 30 s)',

@@ -35,9 +35,10 @@ export interface Contender {
   readonly client: (origin: string) => Client;
 }
 
-/** The installed version of an npm package. */
-export function packageVersion(name: string): string {
-  const path = new URL(`../../../node_modules/${name}/package.json`, import.meta.url);
+/** The installed version of an npm package, of the project or of bench/peers. */
+export function packageVersion(name: string, of: 'project' | 'peers' = 'project'): string {
+  const root = of === 'project' ? '../../..' : '../../peers';
+  const path = new URL(`${root}/node_modules/${name}/package.json`, import.meta.url);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
