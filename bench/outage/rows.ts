@@ -208,6 +208,17 @@ const hung: readonly Row[] = [
     })),
   ),
   {
+    id: 'C',
+    name: 'nine POSTs in ten hang, the others are answered',
+    scenario: passing(45, {
+      faultAtMs: 30_000,
+      endMs: 105_000,
+      ratePerSecond: 20,
+      endpoints: [{ path: '/payments', method: 'POST', troubles: [{ does: { kind: 'hangs' }, share: 0.9 }] }],
+    }),
+    bounds: [opens(15_000), back(5_000)],
+  },
+  {
     id: 'D',
     name: 'attempt 1 s, total 5 s, retry off',
     policy: { defaults: 'timeouts: { attempt: 1s, total: 5s }\nretry: off' },

@@ -375,6 +375,14 @@ test('suspected attempts open it like any other failure, each of them once', () 
   expect(changes).toEqual(['closed → open: failure_rate']);
 });
 
+test('overtaken attempts are part of the failure rate, but never of a run of failures', () => {
+  const { breaker, changes } = setUp();
+  for (let now = 0; now < 5_000; now += 500) acquire(breaker, now).suspect(now + 100, true);
+  expect(breaker.state(5_000)).toBe('closed');
+  for (let now = 5_000; now < 10_000; now += 500) acquire(breaker, now).suspect(now + 100, true);
+  expect(changes).toEqual(['closed → open: failure_rate']);
+});
+
 test('a probe is not suspected: it has its lease', () => {
   const { breaker, fail } = setUp();
   fail(20, 0);

@@ -184,7 +184,7 @@ export class Breaker {
   #record(now: number, slow: boolean, failure: FailureDetail | undefined): void {
     this.#window.record(now, failure !== undefined, slow);
     if (failure === undefined) this.#run.clear();
-    else this.#run.add(now, failure.connect === true);
+    else if (failure.overtaken !== true) this.#run.add(now, failure.connect === true);
     const cause = this.#causeToOpen();
     if (cause !== undefined) this.#open(now, cause);
   }

@@ -3,6 +3,8 @@ export type PermitResult = 'success' | 'failure' | 'ignored';
 export interface FailureDetail {
   /** No connection came about: DNS, TCP or TLS. */
   readonly connect?: boolean;
+  /** The attempt is silent, but a later one was answered well. So it is part of a rate of failures, and of no run of them. */
+  readonly overtaken?: boolean;
 }
 
 /** The breaker that issued a permit. It receives the result. */
@@ -61,9 +63,9 @@ export class Permit {
   }
 
   /** Call if the attempt seems to hang. It counts as failed unless it succeeds later. For a probe the lease does this. */
-  suspect(now: number): void {
+  suspect(now: number, overtaken = false): void {
     if (this.probe || this.#settled) return;
-    this.fail(now);
+    this.fail(now, { overtaken });
     this.#suspectedAt = now;
   }
 

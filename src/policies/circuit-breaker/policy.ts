@@ -28,9 +28,7 @@ export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreaker
     }
     if (watch !== undefined) {
       watch.probe = permit.probe;
-      watch.onSuspected(() => {
-        if (!watch.overtaken) permit.suspect(clock.now());
-      });
+      watch.onSuspected(() => permit.suspect(clock.now(), watch.overtaken));
     }
     let reply: Reply;
     try {
