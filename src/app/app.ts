@@ -158,28 +158,39 @@ export class App {
   async #reload(): Promise<LoadResult> {
     const { clock, logger } = this.#deps;
     const loaded = await this.#load();
-    this.#metrics.configLoaded(loaded.ok ? 'success' : 'failure', clock.wallTime());
-    if (!loaded.ok) {
-      for (const error of loaded.errors) logger.error({}, error);
-      logger.error(
-        { problems: loaded.errors.length },
-        'the new configuration is invalid; the running one stays in use',
-      );
-      return loaded;
-    }
-    for (const warning of loaded.warnings) logger.warn({}, warning);
-    const assembly = await inSlices(this.#assemble(loaded.config), ROUTES_PER_TURN);
+    const result = loaded.ok ? await this.#follow(loaded) : loaded;
     if (this.#phase === 'draining') return { ok: false, errors: ['the proxy is shutting down'] };
-    this.#apply(loaded.config, assembly);
-    return loaded;
+    this.#metrics.configLoaded(result.ok ? 'success' : 'failure', clock.wallTime());
+    if (result.ok) return result;
+    for (const error of result.errors) logger.error({}, error);
+    logger.error(
+      { problems: result.errors.length },
+      'the new configuration is refused; the running one stays in use',
+    );
+    return result;
   }
 
   async #load(): Promise<LoadResult> {
     try {
       return await this.#deps.load(this.#config);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      return { ok: false, errors: [`the configuration could not be read: ${why}`] };
+      return { ok: false, errors: [`the configuration could not be read: ${reasonOf(error)}`] };
+    }
+  }
+
+  /** Builds and applies a loaded configuration. An exception is a bug, and must not end calls of the running configuration. */
+  async #follow(loaded: Extract<LoadResult, { ok: true }>): Promise<LoadResult> {
+    const { logger } = this.#deps;
+    try {
+      const assembly = await inSlices(this.#assemble(loaded.config), ROUTES_PER_TURN);
+      if (this.#phase === 'draining') return loaded;
+      this.#apply(loaded.config, assembly);
+      for (const warning of loaded.warnings) logger.warn({}, warning);
+      return loaded;
+    } catch (error) {
+      logger.error({ error }, 'a reload failed because of a bug in the proxy');
+      const why = `the configuration could not be applied because of a bug in the proxy: ${reasonOf(error)}`;
+      return { ok: false, errors: [why] };
     }
   }
 
@@ -337,4 +348,8 @@ export class App {
       breakerHandle?.breaker?.force(force, this.#deps.clock.now());
     return true;
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { request } from 'undici';
 import { expect, test } from 'vitest';
+import type { Config } from '../../src/config/config.ts';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
@@ -154,6 +155,33 @@ test('a configuration that cannot be read at all is refused, and the old one sta
     /config_last_reload_successful(?:\{.*\})? 0/,
   );
   expect(await get(`${proxy.url}/api/`)).toMatchObject({ status: 200 });
+});
+
+test('an exception while routes are built refuses the reload, and calls go on', async () => {
+  const origin = await startOrigin(ok());
+  const broken = (config: Config): Config => ({
+    ...config,
+    upstreams: config.upstreams.map((upstream) => ({ ...upstream, origin: 'not a URL' })),
+  });
+  let reloaded = broken;
+  const proxy = await startBreakwater(apiConfig(origin), { reloaded: (config) => reloaded(config) });
+  await forceOpen(proxy);
+  const refused = await proxy.app.reload();
+  expect(refused).toMatchObject({
+    ok: false,
+    errors: [expect.stringContaining('because of a bug in the proxy')],
+  });
+  const errors = proxy.logs.filter(({ level }) => level === 'error');
+  expect(errors[0]?.fields['error']).toBeInstanceOf(Error);
+  expect(errors.at(-1)?.message).toBe('the new configuration is refused; the running one stays in use');
+  const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+  expect(metrics).toMatch(/config_reloads_total\{result="failure".*\} 1/);
+  expect(metrics).toMatch(/config_last_reload_successful(?:\{.*\})? 0/);
+
+  // The running configuration has its state, and the next reload works.
+  reloaded = (config) => config;
+  expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  expect((await breakerOf(proxy))?.breaker.state).toBe('open');
 });
 
 test('calls are served while a reload reads; who asks meanwhile gets what is written after that', async () => {

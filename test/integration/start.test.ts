@@ -80,7 +80,7 @@ test('reloads on SIGHUP and when the file changes, and refuses a wrong one', asy
 
   writeFileSync(file, config(second.url, 'lissten: 1\n'));
   await proxy.untilPrinted(/config\.yaml:\d+:\d+ {2}lissten: unknown key; did you mean \\"listen\\"/);
-  await proxy.untilPrinted(/the new configuration is invalid; the running one stays in use/);
+  await proxy.untilPrinted(/the new configuration is refused; the running one stays in use/);
   expect(await body()).toBe('second');
 });
 
@@ -101,7 +101,7 @@ test('reloads a changed preset file, and refuses an invalid one', async () => {
 
   writeFileSync(join(folder, 'own.yaml'), 'retry: { save: true }\n');
   await proxy.untilPrinted(/own\.yaml:1:10 {2}retry\.save: unknown key; did you mean \\"safe\\"/);
-  await proxy.untilPrinted(/the new configuration is invalid; the running one stays in use/);
+  await proxy.untilPrinted(/the new configuration is refused; the running one stays in use/);
 });
 
 test('SIGHUP during the start reloads once after the start', async () => {

@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import type { StateEvent } from '../../src/proxy/events.ts';
@@ -33,6 +34,8 @@ export interface BreakwaterOptions {
   readonly random?: Random;
   /** Awaited by each reload before it reads the configuration. */
   readonly beforeReload?: () => Promise<void>;
+  /** Changes what a reload has loaded, as no file can. */
+  readonly reloaded?: (config: Config) => Config;
 }
 
 /** Retries without a wait and without randomness. */
@@ -75,7 +78,8 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
     version: 'test',
     load: async () => {
       await options.beforeReload?.();
-      return load();
+      const again = load();
+      return again.ok ? { ...again, config: options.reloaded?.(again.config) ?? again.config } : again;
     },
     observer: {
       attemptStarted: () => changes.notify(),
