@@ -9,7 +9,12 @@ export interface LoadRequest {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** The first message of the thread. Routes follow, because the main thread takes them a few at a time. */
+/** Sent before a file is read, and without a name after it, because a thread that waits for a file can do nothing else. */
+export interface Reading {
+  readonly reading: string | undefined;
+}
+
+/** The first message of the thread after those about files. Routes follow, because the main thread takes them a few at a time. */
 export type Outline = LoadedOutline | RefusedOutline;
 
 export interface LoadedOutline {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { Abort } from '../runtime/abort.ts';
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { deepFreeze, type Good, type Loaded } from './load.ts';
 import {
@@ -9,6 +9,7 @@ import {
   type LoadRequest,
   MORE,
   type Outline,
+  type Reading,
   type SomeRoutes,
 } from './load-protocol.ts';
 
@@ -18,10 +19,10 @@ const WORKER = new URL(
   import.meta.url,
 );
 
-/**
- * A thread that takes longer waits for a file: a pipe, or one of a network share. Thousands of routes on a tenth of a CPU take
- * a minute or two.
- */
+/** Reading a file takes milliseconds. One that takes longer is a pipe, or on a network share that does not answer. */
+const LONGEST_READ_MS = 10_000;
+
+/** All of a load. Thousands of routes on a tenth of a CPU take a minute or two. */
 const LONGEST_MS = 300_000;
 
 /** A thread ends within this time, unless it waits for a file. */
@@ -41,7 +42,8 @@ export type ReloadedConfig = Pick<Good, 'ok' | 'config' | 'warnings' | 'files'> 
 
 /**
  * `loadConfig` in a thread of its own: calls go on meanwhile. Routes and upstreams that are as in `running` are the same
- * objects. Rejects if the thread ends before all was received, for example without memory, and if it takes `LONGEST_MS`.
+ * objects. Rejects if the thread ends before all was received, for example without memory, and if it takes `LONGEST_MS`, or
+ * `LONGEST_READ_MS` for one file: later reloads wait for this one.
  */
 export async function loadInThread(
   request: LoadRequest,
@@ -58,15 +60,18 @@ export async function loadInThread(
   worker.on('error', reject);
   worker.once('exit', () => reject(new Error('the thread that reads it ended early')));
   failed.catch(() => undefined);
-  const limit = clock.timer(LONGEST_MS, () =>
-    reject(
-      new Error(
-        `the thread that reads it is not done after ${LONGEST_MS / 60_000}m; a file may be a pipe or on a network share`,
-      ),
-    ),
-  );
+  const failIn = (ms: number, why: string) => clock.timer(ms, () => reject(new Error(why)));
+  const limit = failIn(LONGEST_MS, `the thread that reads it is not done after ${LONGEST_MS / 60_000}m`);
+  let readLimit: Timer | undefined;
+  let receive: (message: unknown) => void = () => undefined;
+  worker.on('message', (message: Reading | Outline | SomeRoutes) => {
+    if (!('reading' in message)) return receive(message);
+    readLimit?.cancel();
+    const { reading } = message;
+    if (reading !== undefined) readLimit = failIn(LONGEST_READ_MS, unread(reading));
+  });
   const received = <T>() =>
-    Promise.race([failed, new Promise<T>((resolve) => worker.once('message', resolve))]);
+    Promise.race([failed, new Promise<T>((resolve) => (receive = resolve as typeof receive))]);
   try {
     const outline = await received<Outline>();
     if (!outline.ok) return outline;
@@ -76,9 +81,13 @@ export async function loadInThread(
     });
   } finally {
     limit.cancel();
+    readLimit?.cancel();
     void worker.terminate();
   }
 }
+
+const unread = (file: string): string =>
+  `${file} takes longer than ${LONGEST_READ_MS / 1_000}s; it may be a pipe, or on a network share that does not answer`;
 
 /** True if a thread has not ended. If it waits for a file, `process.exit` would wait for it. */
 export const threadsRun = (): boolean => threads.size > 0;

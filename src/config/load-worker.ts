@@ -1,10 +1,24 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfig, readingIn } from './load.ts';
-import { type LoadRequest, type Outline, ROUTES_PER_MESSAGE, type SomeRoutes } from './load-protocol.ts';
+import {
+  type LoadRequest,
+  type Outline,
+  type Reading,
+  ROUTES_PER_MESSAGE,
+  type SomeRoutes,
+} from './load-protocol.ts';
 
 /** The thread of `loadInThread`: loads one configuration, and sends it in parts. */
 const { file, cwd, env } = workerData as LoadRequest;
-const loaded = loadConfig(file, env, readingIn(cwd));
+const read = readingIn(cwd);
+const loaded = loadConfig(file, env, (path) => {
+  say(path);
+  try {
+    return read(path);
+  } finally {
+    say(undefined);
+  }
+});
 const routes = loaded.ok ? loaded.config.upstreams.flatMap((upstream) => upstream.routes) : [];
 
 let sent = 0;
@@ -13,6 +27,10 @@ parentPort?.on('message', () => {
   sent += ROUTES_PER_MESSAGE;
 });
 parentPort?.postMessage(outline());
+
+function say(reading: string | undefined): void {
+  parentPort?.postMessage({ reading } satisfies Reading);
+}
 
 function outline(): Outline {
   const { files } = loaded;

@@ -136,16 +136,33 @@ test.for([
   ).rejects.toThrow(message);
 });
 
-test('a thread that waits for a file is given up after five minutes', async () => {
+test('a thread that waits for a file is given up after ten seconds, and the file is named', async () => {
   const cwd = temporaryFolder({ 'config.yaml': 'upstreams: { api: { url: "${file:pipe}" } }\n' });
   const pipe = makePipe(join(cwd, 'pipe'));
   const loading = loadInThread(requestFor(cwd), runningIn(emptyFolder()), { clock });
   loading.catch(() => undefined);
   const writer = await pipe.untilRead();
+  await clock.untilWaiting('load-thread.ts', 10_000);
+  await clock.advance(9_999);
+  expect(clock.pending).toBe(2);
+  await clock.advance(1);
+  await expect(loading).rejects.toThrow(/^pipe takes longer than 10s; it may be a pipe/);
+  // The thread cannot end before its read has.
+  closeSync(writer);
+});
+
+test('a thread that only computes has five minutes', async () => {
+  const folder = temporaryFolder({
+    'script.mjs': `const { parentPort } = process.getBuiltinModule('node:worker_threads');
+      parentPort.postMessage({ reading: 'config.yaml' });
+      parentPort.postMessage({ reading: undefined });
+      setInterval(() => undefined, 1_000);`,
+  });
+  const script = new URL(`file://${join(folder, 'script.mjs')}`);
+  const loading = loadInThread(requestFor(emptyFolder()), runningIn(emptyFolder()), { clock, script });
+  loading.catch(() => undefined);
   await clock.advance(299_999);
   expect(clock.pending).toBe(1);
   await clock.advance(1);
   await expect(loading).rejects.toThrow('not done after 5m');
-  // The thread cannot end before its read has.
-  closeSync(writer);
 });
