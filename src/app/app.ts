@@ -115,6 +115,7 @@ export class App {
       memory: this.#memory,
       via: `1.1 breakwater-${newId().slice(0, 8)}`,
       router: () => this.#assembly.router,
+      logPath: () => this.#config.log.path,
       leaving: () => this.#phase === 'leaving' || this.#phase === 'draining',
       draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,

@@ -164,6 +164,7 @@ function assembleRoute(
   const route: Route = {
     upstream: upstream.name,
     name,
+    pattern: config.path,
     send: pipeline({ ...policies, fallback: fallbackOf(config, upstream.basePath, deps) }, send),
     calls,
     totalTimeoutMs,

@@ -29,6 +29,8 @@ export interface Config {
     readonly level: LogLevel;
     readonly requests: 'all' | 'notable' | 'none';
     readonly slowMs: number;
+    /** The recorded part of a call's path: all of it, or the pattern of its route. */
+    readonly path: 'full' | 'route';
   };
   readonly clients: ClientOptions;
   /** Memory for all buffered bodies together. */

@@ -173,7 +173,7 @@ function processConfig(
     listen,
     tls: serverTls(values.tls, source),
     admin: { ...admin, token },
-    log: { level: log.level, requests: log.requests, slowMs: log.slow },
+    log: { level: log.level, requests: log.requests, slowMs: log.slow, path: log.path },
     clients: {
       headTimeoutMs: clients.head_timeout,
       bodyTimeoutMs: clients.body_timeout,

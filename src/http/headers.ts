@@ -156,7 +156,13 @@ export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via:
 }
 
 /** Fields of the proxy. Those of an upstream are removed, also with `response_headers: false`. */
-const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up', 'breakwater-dedupe'] as const;
+const OURS = [
+  'breakwater-request-id',
+  'breakwater-attempts',
+  'breakwater-origin',
+  'breakwater-gave-up',
+  'breakwater-dedupe',
+] as const;
 const NOT_RETURNED = new FieldNames([...HOP_BY_HOP, ...OURS]);
 
 const VIA = '1.1 breakwater';

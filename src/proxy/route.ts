@@ -13,6 +13,8 @@ export interface ClientCheck {
 export interface Route {
   readonly upstream: string;
   readonly name: string;
+  /** The path pattern by which it is found, such as `/v1/charges/:id`. */
+  readonly pattern: string;
   readonly send: Send;
   /** Calls of this upstream from their head to their last byte, and tunnels to it. Shared by its routes. */
   readonly calls: { inFlight: number; tunnels: number };

@@ -39,7 +39,7 @@ const LAST_FLUSH_MS = 1_000;
 
 /** Fields whose content is already in the sentence of a call's line. */
 const HIDDEN_WHEN_PRETTY =
-  'method,path,upstream,route,outcome,status,origin,gave_up,ms,head_ms,queued_ms,attempts,scope,from,to,cause';
+  'method,path,upstream,route,outcome,status,origin,gave_up,ms,head_ms,queued_ms,bytes_in,bytes_out,client,attempts,scope,from,to,cause';
 
 /** A logger that writes JSON lines, or colourful ones to a terminal, with secrets redacted. */
 export async function createLogger(options: LoggerOptions): Promise<ProcessLogger> {

@@ -57,6 +57,8 @@ export class ClientExchange {
   readonly #incoming: IncomingCall;
   #route: Route | undefined;
   #tunnel: Tunnel | undefined;
+  /** Bytes of the response body; those of a reply are counted by its sink. */
+  #sent: { readonly bytes: number } | undefined;
   #stopWatching: (() => void) | undefined;
   #result: { status: number; origin: CallResult['origin']; error: CallResult['error'] } = {
     status: 0,
@@ -142,7 +144,9 @@ export class ClientExchange {
     this.#addOwnHeaders(headers, 'proxy');
     this.#result.status = problem.status;
     this.#writeHead(problem.sentStatus, '', headers);
-    this.#res.end(this.#req.method === 'HEAD' ? undefined : problem.body);
+    const body = this.#req.method === 'HEAD' ? undefined : problem.body;
+    if (body !== undefined) this.#sent = { bytes: body.length };
+    this.#res.end(body);
   }
 
   #problem(error: ProxyError | undefined): Problem {
@@ -160,7 +164,13 @@ export class ClientExchange {
     if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#result.error = errored.code;
     this.#stopWatching?.();
     this.#incoming.dispose();
+    this.#countBytes();
     this.#record.finish(this.#result);
+  }
+
+  #countBytes(): void {
+    this.#record.bytesIn = this.#tunnel?.bytesIn ?? this.#incoming.bytes;
+    this.#record.bytesOut = this.#tunnel?.bytesOut ?? this.#sent?.bytes ?? 0;
   }
 
   /** Ends a call whose response is not complete. Returns the reason. */
@@ -187,7 +197,9 @@ export class ClientExchange {
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
-    reply.body.pipeTo(new Coalesced(res));
+    const sink = new Coalesced(res);
+    this.#sent = sink;
+    reply.body.pipeTo(sink);
     this.#watchSend();
     // Sends the head of a stream before its first byte. `flushHeaders` would write latin1 header bytes as UTF-8.
     if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.write(NO_BYTES);
@@ -257,7 +269,8 @@ export class ClientExchange {
 
   #addOwnHeaders(headers: string[], origin: CallResult['origin']): void {
     if (!this.#deps.responseHeaders()) return;
-    const { attempts, notes } = this.#record;
+    const { attempts, info, notes } = this.#record;
+    headers.push('breakwater-request-id', info.id);
     headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);
     for (const { field, header } of NOTED_HEADERS) {
       const noted = notes[field];

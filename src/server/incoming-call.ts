@@ -62,6 +62,7 @@ export class IncomingCall {
   readonly #incoming: Incoming;
   readonly #deps: IncomingDeps;
   #body: RequestBody = EMPTY_BODY;
+  #streamed: StreamedBody | undefined;
   #stopWatching: (() => void) | undefined;
 
   constructor(incoming: Incoming, deps: IncomingDeps) {
@@ -136,6 +137,11 @@ export class IncomingCall {
     return { deadline: ms === undefined ? undefined : record.startedAt + ms };
   }
 
+  /** Bytes of the request body that have arrived. */
+  get bytes(): number {
+    return this.#streamed?.received ?? 0;
+  }
+
   /** Stops the body watch and frees the buffered body. */
   dispose(): void {
     this.#stopWatching?.();
@@ -153,6 +159,7 @@ export class IncomingCall {
       onNotBuffered: (reason) => record.note('body_not_buffered', reason),
     });
     this.#body = body;
+    this.#streamed = body;
     this.#stopWatching = watchBody(req, {
       clock,
       idleMs: bodyTimeoutMs(),

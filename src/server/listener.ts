@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { headerOf } from '../http/headers.ts';
+import { requestIdOf } from '../http/request-id.ts';
 import { ProxyError, shuttingDown } from '../proxy/errors.ts';
 import type { Route } from '../proxy/route.ts';
-import type { Router } from '../routing/router.ts';
+import type { Match, Router } from '../routing/router.ts';
 import { Abort } from '../runtime/abort.ts';
-import { CallRecord } from '../telemetry/call-record.ts';
+import { type CallInfo, CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type RequestAndResponse } from './client-exchange.ts';
@@ -16,6 +18,8 @@ import { handshake } from './upgrade.ts';
 export interface ListenerDeps extends ExchangeDeps {
   /** Called once per request, so that a reload never takes effect in the middle of one. */
   readonly router: () => Router<Route>;
+  /** `route`: only the pattern of its route is recorded of a call, because paths may hold personal data. */
+  readonly logPath: () => 'full' | 'route';
 }
 
 /** Pipelined requests per connection. A client that sends more is disconnected. */
@@ -117,18 +121,12 @@ export class Listener {
 
   #open(pair: RequestAndResponse): void {
     const { req, res } = pair;
-    const { clock, newId, observer, router } = this.#deps;
+    const { clock, observer, router } = this.#deps;
     const method = req.method as string;
     const { host, target } = requestTarget(req);
     const match = router().match(method, host, target);
-    const { upstream, name, calls } = 'route' in match ? match.route : NO_ROUTE;
-    // The log has the path below the mount, because it names the upstream too.
-    const path = 'route' in match ? match.path : target;
-    const record = new CallRecord(
-      { id: newId(), upstream, route: name, method, target: path },
-      clock,
-      observer,
-    );
+    const { calls } = 'route' in match ? match.route : NO_ROUTE;
+    const record = new CallRecord(this.#infoOf(req, match, target), clock, observer);
     const signal = new Abort();
     const exchange = new ClientExchange(pair, record, signal, this.#deps);
     const running = { req, res, signal, exchange, index: 0 };
@@ -153,6 +151,22 @@ export class Listener {
       if (refusal === undefined) void exchange.run(match.route, match.target);
       else exchange.refuse(refusal);
     }
+  }
+
+  #infoOf(req: ClientRequest, match: Match<Route>, target: string): CallInfo {
+    const { logPath, newId } = this.#deps;
+    const { upstream, name, pattern } = 'route' in match ? match.route : NO_ROUTE;
+    // The path below the mount, because the log names the upstream too.
+    const path = 'route' in match ? match.path : target;
+    return {
+      id: requestIdOf(req.rawHeaders) ?? newId(),
+      upstream,
+      route: name,
+      method: req.method as string,
+      target: logPath() === 'route' ? pattern : path,
+      client: req.socket.remoteAddress,
+      traceparent: headerOf(req.rawHeaders, 'traceparent'),
+    };
   }
 
   /** Reads and drops the rest of a body whose request is already answered, as long as it arrives in time. */
@@ -187,4 +201,4 @@ export class Listener {
 
 const REFUSAL = { none: 'route_not_found', bad_target: 'bad_request', denied: 'egress_denied' } as const;
 
-const NO_ROUTE = { upstream: '', name: '', calls: { inFlight: 0, tunnels: 0 } };
+const NO_ROUTE = { upstream: '', name: '', pattern: '/…', calls: { inFlight: 0, tunnels: 0 } };

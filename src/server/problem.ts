@@ -1,5 +1,6 @@
 import type { RawHeaders } from '../http/headers.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
+import { requestUrn } from '../http/request-id.ts';
 import { factsOf } from '../proxy/error-table.ts';
 import type { ProxyError } from '../proxy/errors.ts';
 import type { CallRecord } from '../telemetry/call-record.ts';
@@ -29,6 +30,7 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, notes
     title: answer.title,
     status: answer.status,
     detail,
+    instance: requestUrn(info.id),
     code,
     // SDKs read this member. Stripe's SDK treats JSON without it as a success, whatever the status.
     error: { type: 'api_error', code, message: detail },

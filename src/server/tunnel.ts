@@ -31,11 +31,14 @@ export class Tunnel {
   readonly #options: TunnelOptions;
   #standstill: Timer | undefined;
   #closed = 0;
+  /** Bytes that both connections had sent before the tunnel. */
+  readonly #before: { readonly client: number; readonly upstream: number };
 
   constructor(client: Socket, upstream: Socket, options: TunnelOptions) {
     this.#client = client;
     this.#upstream = upstream;
     this.#options = options;
+    this.#before = { client: client.bytesWritten, upstream: upstream.bytesWritten };
     options.signal.on(this.#cut);
     this.#join(client, upstream);
     this.#join(upstream, client);
@@ -45,6 +48,16 @@ export class Tunnel {
   /** Whether at least one side has ended with a FIN. */
   get finished(): boolean {
     return this.#client.readableEnded || this.#upstream.readableEnded;
+  }
+
+  /** Bytes from the client to the upstream. */
+  get bytesIn(): number {
+    return this.#upstream.bytesWritten - this.#before.upstream;
+  }
+
+  /** Bytes from the upstream to the client. */
+  get bytesOut(): number {
+    return this.#client.bytesWritten - this.#before.client;
   }
 
   #join(from: Socket, to: Socket): void {

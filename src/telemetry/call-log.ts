@@ -1,3 +1,4 @@
+import { parseTraceparent } from '../http/trace-context.ts';
 import type { QuotaWait } from '../proxy/journal.ts';
 import { NOTE_ROWS, type Noted } from '../proxy/notes.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -13,8 +14,11 @@ type NoteFields = Readonly<Omit<Noted, 'rejected'>>;
 /** One call in the structured form of the log and of the recent calls. */
 export interface CallLine extends NoteFields {
   readonly id: string;
+  /** From the client's `traceparent`. */
+  readonly trace_id: string | undefined;
+  readonly client: string | undefined;
   readonly method: string;
-  /** Without the query, which may contain secrets; `?…` stands for it. */
+  /** Without the query, which may contain secrets; `?…` stands for it. With `log.path: route`, the pattern of the route. */
   readonly path: string;
   readonly upstream: string | undefined;
   readonly route: string | undefined;
@@ -25,6 +29,8 @@ export interface CallLine extends NoteFields {
   readonly error: string | undefined;
   readonly ms: number;
   readonly head_ms: number;
+  readonly bytes_in: number;
+  readonly bytes_out: number;
   readonly attempts: readonly AttemptLine[];
 }
 
@@ -51,6 +57,8 @@ export function callLine(record: CallRecord): CallLine {
   const { info } = record;
   return {
     id: info.id,
+    trace_id: parseTraceparent(info.traceparent ?? '')?.traceId,
+    client: info.client,
     method: info.method,
     path: withoutQuery(info.target),
     upstream: info.upstream || undefined,
@@ -61,6 +69,8 @@ export function callLine(record: CallRecord): CallLine {
     error: record.error,
     ms: Math.round(record.ms),
     head_ms: Math.round(record.headMs),
+    bytes_in: record.bytesIn,
+    bytes_out: record.bytesOut,
     ...noteFields(record.notes),
     attempts: record.entries.map(attemptLine),
   };

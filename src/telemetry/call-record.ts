@@ -9,10 +9,15 @@ import { type CallOutcome, type CallResult, outcomeOf } from './call-outcome.ts'
 
 /** The identity of a call, known at its start. */
 export interface CallInfo extends Place {
+  /** The client's `X-Request-Id` if it is sane, else one of this proxy. Of an attempt of a durable request: its id. */
   readonly id: string;
   readonly method: string;
-  /** Path and query below the mount, as the client sent them. */
+  /** Path and query below the mount, as the client sent them. With `log.path: route`, the pattern of the route. */
   readonly target: string;
+  /** The client's address. */
+  readonly client?: string | undefined;
+  /** The client's `traceparent` field, unchecked. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The place of an event. Both are '' if no route matched. */
@@ -69,6 +74,10 @@ export class CallRecord implements Journal {
   /** Duration to the end of the body, in ms; 0 until then. */
   ms = 0;
   status = 0;
+  /** Bytes of the request body that have arrived, or that a tunnel carried to the upstream. */
+  bytesIn = 0;
+  /** Bytes of the response body that were given to the connection, or that a tunnel carried to the client. */
+  bytesOut = 0;
   origin: CallResult['origin'] = 'proxy';
   error: CallResult['error'] = undefined;
   /** Undefined until the end. */

@@ -12,7 +12,7 @@ const MAX_DRIPPED_BYTES = 400;
 
 /** Fields of the upstream that never reach the client: they are about another connection, or belong to the proxy. */
 const NOT_RETURNED = ['proxy-authenticate', 'upgrade', 'te', 'x-one'];
-const OURS = ['breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
+const OURS = ['breakwater-request-id', 'breakwater-attempts', 'breakwater-origin', 'breakwater-gave-up'];
 
 const request = (method = 'GET') => `${method} /api/x HTTP/1.1\r\nHost: app\r\n\r\n`;
 

@@ -194,7 +194,7 @@ const FORGED = all(passed('ok'), {
     'ok',
   ),
   'in our name': reply(
-    'breakwater-origin: proxy\r\nBreakwater-Attempts: 99\r\nBREAKWATER-GAVE-UP: budget\r\nContent-Length: 2\r\n',
+    'breakwater-origin: proxy\r\nbreakwater-request-id: 1\r\nBreakwater-Attempts: 99\r\nBREAKWATER-GAVE-UP: budget\r\nContent-Length: 2\r\n',
     'ok',
   ),
   'hop by hop': reply('Proxy-Authenticate: Basic\r\nUpgrade: h2c\r\nTE: x\r\nContent-Length: 2\r\n', 'ok'),

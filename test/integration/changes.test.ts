@@ -46,6 +46,7 @@ const TAKEN_FROM_REPLY = [
   'Trailer: x-sum',
   'Transfer-Encoding: chunked',
   'Upgrade: h2c',
+  'breakwater-request-id: 8',
   'breakwater-attempts: 7',
   'breakwater-origin: me',
   'breakwater-gave-up: never',
@@ -53,6 +54,7 @@ const TAKEN_FROM_REPLY = [
 ];
 const ADDED_TO_REPLY = [
   'via: 1.1 breakwater',
+  'breakwater-request-id: 7',
   'breakwater-attempts: 1',
   'breakwater-origin: upstream',
   'Connection: keep-alive',
@@ -161,6 +163,7 @@ test('a WebSocket handshake and its 101 change like other messages, and the tunn
     'Sec-WebSocket-Key: a2V5',
     'Sec-WebSocket-Version: 13',
     'Sec-WebSocket-Extensions: x; y',
+    'X-Request-Id: 7',
   ];
   const request = [
     'GET /api/ws HTTP/1.1',
@@ -181,6 +184,7 @@ test('a WebSocket handshake and its 101 change like other messages, and the tunn
     'X-A: 1',
     'Sec-WebSocket-Accept: x',
     'via: 1.1 breakwater',
+    'breakwater-request-id: 7',
     'breakwater-attempts: 1',
     'breakwater-origin: upstream',
     'connection: upgrade',
@@ -214,7 +218,7 @@ test('HTTP/2 on both sides adds only the changes of its format', async () => {
     `clients: { http2: true }\n${apiConfig(origin, '    connection: { http2: require }\n')}`,
   );
   const session = connectHttp2(proxy.url);
-  const fields = { 'x-a': '1', cookie: ['a=1', 'b=2'], te: 'trailers' };
+  const fields = { 'x-a': '1', cookie: ['a=1', 'b=2'], te: 'trailers', 'x-request-id': '7' };
   const reply = await ask(session, { ':path': '/api/x', ':authority': 'app.local', ...fields });
   const raw = origin.requests[0]?.rawHeaders ?? [];
   const arrived = raw.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${raw[i + 1]}`] : []));
@@ -225,13 +229,14 @@ test('HTTP/2 on both sides adds only the changes of its format', async () => {
     ':path: /x',
     'x-a: 1',
     'cookie: a=1; b=2',
+    'x-request-id: 7',
     'te: trailers',
     'via: 1.1 breakwater-',
   ]);
   expect(reply.fields.join(' ')).toBe(
     [
       'x-a 1 set-cookie a=1 set-cookie b=2 date today',
-      'via 1.1 breakwater breakwater-attempts 1 breakwater-origin upstream',
+      'via 1.1 breakwater breakwater-request-id 7 breakwater-attempts 1 breakwater-origin upstream',
     ].join(' '),
   );
   session.close();

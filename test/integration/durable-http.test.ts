@@ -262,6 +262,7 @@ describe('monitor and response', () => {
     expect(stored.body.equals(bytes)).toBe(true);
     const own = [
       'via',
+      'breakwater-request-id',
       'breakwater-attempts',
       'breakwater-origin',
       'connection',

@@ -46,7 +46,7 @@ describe('a small file', () => {
       tls: undefined,
       listen: { host: '127.0.0.1', port: 8080 },
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
-      log: { level: 'info', requests: 'notable', slowMs: 5_000 },
+      log: { level: 'info', requests: 'notable', slowMs: 5_000, path: 'full' },
       clients: {
         headTimeoutMs: 60_000,
         bodyTimeoutMs: 60_000,

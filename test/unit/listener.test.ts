@@ -23,6 +23,7 @@ async function start(
   const route: Route = {
     upstream: 'api',
     name: 'default',
+    pattern: '/**',
     send,
     calls: { inFlight: 0, tunnels: 0 },
     totalTimeoutMs: 1_000,
@@ -51,6 +52,7 @@ async function start(
     }),
     memory: new ByteBudget(0),
     newId: () => 'id',
+    logPath: () => 'full',
     via: '1.1 test',
     router: () => router(usual),
     responseHeaders: () => true,

@@ -74,6 +74,8 @@ describe('fields', () => {
       origin: 'upstream',
       ms: 1737,
       head_ms: 1737,
+      bytes_in: 0,
+      bytes_out: 0,
       attempts: [
         { n: 1, at_ms: 0, ms: 10, status: 503 },
         { n: 2, at_ms: 422, ms: 10, status: 503, wait_ms: 412, reason: 'status_503' },

@@ -73,6 +73,7 @@ test('the content of body and headers', () => {
   const problem = problemOf(new ProxyError('breaker_open', 'it is open', { retryAfterMs: 1_200 }), record);
   expect(JSON.parse(String(problem.body))).toEqual({
     type: 'about:blank',
+    instance: 'urn:breakwater:request:1',
     title: 'Circuit breaker open',
     status: 503,
     detail: 'it is open',

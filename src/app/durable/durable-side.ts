@@ -84,6 +84,7 @@ export class DurableSide {
     return {
       upstream: '',
       name: 'durable',
+      pattern: `${this.#prefix}/**`,
       send: async ({ method, target, headers }, { signal }) =>
         this.api({ method, target, headers, signal, admin: this.#deps.isAdmin(headers) }),
       calls: { inFlight: 0, tunnels: 0 },

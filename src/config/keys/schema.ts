@@ -165,6 +165,11 @@ const processKeys = {
       'Which calls are logged. notable: calls that were retried, rejected, failed or slow.',
     ),
     slow: duration('5s', 'A call is slow if its response head takes longer.'),
+    path: choice(
+      ['full', 'route'],
+      'full',
+      'What log lines, recent calls and traces show of a path. full: the path without its query. route: the path pattern of the route, because paths may hold personal data.',
+    ),
   }).optional(),
   clients: section('Limits for the apps that connect.', {
     head_timeout: duration('60s', 'A request whose head takes longer gets 408.', {

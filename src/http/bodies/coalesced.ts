@@ -13,6 +13,8 @@ const BLOCK_BYTES = 16 * 1024;
  * single bytes. Each queued write costs a few hundred bytes of memory, of which node counts only the payload.
  */
 export class Coalesced implements BodySink {
+  /** Bytes of the body so far. */
+  bytes = 0;
   readonly #sink: BodySink;
   #small = 0;
   #block: Buffer | undefined;
@@ -28,6 +30,7 @@ export class Coalesced implements BodySink {
   }
 
   write(chunk: Uint8Array): boolean {
+    this.bytes += chunk.length;
     const large = chunk.length >= SMALL_BYTES;
     if (large || ++this.#small <= FREE_CHUNKS) {
       this.#flush();

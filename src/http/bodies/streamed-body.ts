@@ -37,6 +37,8 @@ const LEAST_AHEAD_BYTES = 16 * 1024;
  * no other attempt can start.
  */
 export class StreamedBody implements RequestBody, ReadLog {
+  /** Bytes that have arrived. */
+  received = 0;
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
   readonly #readers = new Set<Reader>();
@@ -148,6 +150,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   }
 
   #onData(chunk: Buffer): void {
+    this.received += chunk.length;
     if (this.#disposed) return;
     this.#arrivedAt = this.#options.now();
     if (!this.#buffer(chunk)) this.#log.add(chunk);

@@ -1,0 +1,22 @@
+/** The position of a request in a distributed trace (W3C Trace Context §3.2). */
+export interface TraceContext {
+  /** 32 hexadecimal digits, not all 0. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits, not all 0: the span of the sender. */
+  readonly parentId: string;
+  readonly sampled: boolean;
+}
+
+const TRACEPARENT = /^([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/;
+const NO_TRACE = '0'.repeat(32);
+const NO_SPAN = '0'.repeat(16);
+
+/** Reads a `traceparent` field; undefined if it is not valid, and then the trace is ignored, as §4.3 demands. */
+export function parseTraceparent(text: string): TraceContext | undefined {
+  const [, version, traceId, parentId, flags, rest] = TRACEPARENT.exec(text) ?? [];
+  if (traceId === undefined || parentId === undefined || flags === undefined) return undefined;
+  if (traceId === NO_TRACE || parentId === NO_SPAN) return undefined;
+  // Version ff is invalid. Later versions may append fields after the flags (§3.2.4).
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  return { traceId, parentId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
