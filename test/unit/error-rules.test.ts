@@ -53,6 +53,16 @@ describe('a rule fits', () => {
       expect(nameBy(matcher, other)).toBeUndefined();
   });
 
+  test('by any value but null, if the pattern is * alone', () => {
+    const matcher = matcherFor(
+      '{ name: any, body: { /error: "*" }, means: retry }, { name: part, body: { /code: "4*" }, means: retry }',
+    );
+    for (const error of ['{"type":"x"}', '[]', 'false', '0', '""'])
+      expect(nameBy(matcher, `{"error":${error}}`)).toBe('any');
+    for (const other of ['{"error":null}', '{}', '{"code":{"4":"4"}}'])
+      expect(nameBy(matcher, other)).toBeUndefined();
+  });
+
   test('by own properties, not by inherited ones', () => {
     expect(
       nameBy(matcherFor('{ body: { /constructor/name: "*" }, means: retry }'), ', means: retry }'),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import type { ErrorWait } from '../../http/error-wait.ts';
 import { parsePointer } from '../../http/json-pointer.ts';
-import type { ErrorWait } from '../../policies/error-rules/options.ts';
+
 import { field, section } from '../fields/field.ts';
 import { choice, flag, replyStatuses, text, texts } from '../fields/fields.ts';
 import { type Parsed, parseDuration, quote } from '../fields/units.ts';
