@@ -11,6 +11,7 @@ import type { ErrorRuleOptions } from '../policies/error-rules/options.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
+import type { StreamOptions } from '../policies/stream/options.ts';
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowRule } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
@@ -118,6 +119,8 @@ export interface RouteSettings {
   readonly maxReplayBytes: number;
   readonly retry: RetryOptions;
   readonly errorRules: ErrorRuleOptions;
+  /** Undefined: streams are passed on as they come. */
+  readonly stream: StreamOptions | undefined;
   /** How often the rest of a broken response body is requested; 0: never. */
   readonly resumeAttempts: number;
   readonly budget: BudgetOptions;

@@ -12,6 +12,7 @@ import { readSource } from './read/source.ts';
 import { validate } from './read/validate.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
 import { checkErrorRules } from './resolve/error-rules.ts';
+import { checkStreams } from './resolve/stream.ts';
 import { checkFallbacks } from './resolve/fallback.ts';
 import type { Origins, ResolveContext, Settings } from './resolve/context.ts';
 import { addedCredentials } from './resolve/identity.ts';
@@ -136,6 +137,7 @@ function resolveConfig(
   checkMounts(resolved, report);
   checkFallbacks(resolved, origins, report);
   checkErrorRules(origins, report);
+  checkStreams(origins, report);
   const config = processConfig(file, process, { report, readFile: lookup.readFile });
   checkPrefix(config.durable.prefix, resolved, report);
   warnOfOpenCredentials(config.listen, resolved, report);

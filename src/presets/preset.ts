@@ -37,6 +37,14 @@ export interface PresetValues {
     readonly inspect?: 'errors' | 'all' | 'off';
     readonly rules?: readonly PresetErrorRule[];
   };
+  readonly stream?: {
+    readonly first_event?: string;
+    readonly event_gap?: string;
+    readonly ignore?: readonly string[];
+    readonly error?: readonly PresetStreamError[];
+    readonly done?: readonly PresetStreamEvent[];
+    readonly hold?: string;
+  };
 }
 
 interface PresetRetry {
@@ -60,6 +68,21 @@ type PresetQuotaFormat = Partial<
   readonly leak?: number;
   readonly continuous?: boolean;
 };
+
+/** Conditions on an event of a stream. All must hold; of each, one value must match. */
+interface PresetStreamEvent extends Pick<PresetErrorRule, 'body' | 'source' | 'text'> {
+  readonly event?: string | readonly string[];
+  /** The whole data. */
+  readonly data?: string | readonly string[];
+}
+
+/** An event that is an error. */
+interface PresetStreamError
+  extends PresetStreamEvent,
+    Pick<PresetErrorRule, 'means' | 'name' | 'throttled' | 'wait'> {
+  /** Default 502. */
+  readonly status?: number;
+}
 
 /** An error rule: which replies it matches, and what they mean. The first rule that matches decides. */
 export interface PresetErrorRule {

@@ -1,13 +1,13 @@
 import * as z from 'zod';
 import type { ErrorWait } from '../../http/error-wait.ts';
 import { parsePointer } from '../../http/json-pointer.ts';
-
 import { field, section } from '../fields/field.ts';
 import { choice, flag, replyStatuses, text, texts } from '../fields/fields.ts';
 import { type Parsed, parseDuration, quote } from '../fields/units.ts';
 import { checkHeaderName } from '../fields/words.ts';
 
-const means = choice(
+/** The meaning of an error for retries. */
+export const means = choice(
   ['retry', 'permanent', 'not_processed', 'in_progress'],
   undefined,
   'retry: a temporary error. not_processed: the API did nothing, so even a POST without a key may be sent again. in_progress: a call with this idempotency key still runs. permanent: never retried.',
@@ -16,7 +16,8 @@ const means = choice(
 const WAIT_TYPE = 'a duration, a JSON pointer, a header or (pointer - pointer) / pointer';
 const POINTS = /^\(\s*(\/\S+)\s*-\s*(\/\S+)\s*\)\s*\/\s+(\/\S+)$/;
 
-const wait = field<ErrorWait>(
+/** The wait that an error asks for. */
+export const wait = field<ErrorWait>(
   {
     kind: 'other',
     doc: 'How long to wait if there is no Retry-After: a duration; a JSON pointer or header whose value is seconds or has a unit (for a header, also a date); or (needed - available) / rate, each a JSON pointer.',
@@ -50,7 +51,25 @@ function pointerWait(found: string): ErrorWait | undefined {
   return { from: 'points', needed, available, perSecond };
 }
 
-const fitting = texts('One of these values must match. * is any text; upper and lower case are equal.');
+const fitting = texts(
+  'One of these values must match. * is any text, and alone any value but null; upper and lower case are equal.',
+);
+
+/** Conditions on JSON. */
+export const valuesByPointer = z
+  .record(
+    z
+      .string()
+      .refine(
+        (pointer) => pointer !== '' && parsePointer(pointer) !== undefined,
+        'is not a JSON pointer; write for example /error/code',
+      ),
+    fitting,
+  )
+  .register(z.globalRegistry, {
+    description: 'Values by JSON pointer, in which * is any member of a list or map.',
+  })
+  .optional();
 
 const rule = section('An error rule: which replies it matches, and what they mean.', {
   name: text(undefined, 'Name in the log.'),
@@ -65,20 +84,7 @@ const rule = section('An error rule: which replies it matches, and what they mea
     )
     .register(z.globalRegistry, { description: 'Values by response header.' })
     .optional(),
-  body: z
-    .record(
-      z
-        .string()
-        .refine(
-          (pointer) => pointer !== '' && parsePointer(pointer) !== undefined,
-          'is not a JSON pointer; write for example /error/code',
-        ),
-      fitting,
-    )
-    .register(z.globalRegistry, {
-      description: 'Values by JSON pointer, in which * is any member of a list or map.',
-    })
-    .optional(),
+  body: valuesByPointer,
   text: texts('One of these texts must be in the body.'),
   means,
   throttled: flag(undefined, 'true: the error is a rate limit or quota, whatever its status.'),

@@ -14,11 +14,13 @@ import { quota } from './quota.ts';
 import { resume } from './resume.ts';
 import { retry } from './retry.ts';
 import { signed } from './signed.ts';
+import { stream } from './stream.ts';
 
 /** The keys of every policy, in `defaults`, in an upstream and in a route. */
 export const policies = {
   retry: retry.optional(),
   errors: errors.optional(),
+  stream: stream.optional(),
   resume: resume.optional(),
   cache: cache.optional(),
   dedupe: dedupe.optional(),

@@ -15,6 +15,7 @@ import type { Settings } from './context.ts';
 import { hedgeOptions } from './hedge.ts';
 import { identityOptions } from './identity.ts';
 import { once, statuses } from './once.ts';
+import { streamOptions } from './stream.ts';
 
 /** The settings of a route as options of the policies. */
 export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'> {
@@ -26,6 +27,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
     maxReplayBytes: request.max_replay,
     retry: retryOptions(retry),
     errorRules: errorRulesOf(errors),
+    stream: streamOf(settings.stream),
     resumeAttempts: resume.attempts,
     budget: budgetOptions(retry.budget),
     breaker: breakerOptions(breaker),
@@ -42,6 +44,8 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'durable'
 }
 
 const errorRulesOf = once((errors: Settings['errors']): ErrorRuleOptions => errorRuleOptions(errors));
+
+const streamOf = once(streamOptions);
 
 const budgetOptions = once(
   ({ cap, ratio, refill }: Settings['retry']['budget']): BudgetOptions => ({
