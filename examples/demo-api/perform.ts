@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Resource } from './resources.ts';
 import type { World } from './state.ts';
+import { pause, sendJson, written } from './wire.ts';
 import type { Action, Wish } from './wish.ts';
 
 /** A body in pieces, so that it can be slowed down and truncated. */
@@ -47,26 +48,6 @@ export async function perform(answer: Answer, response: ServerResponse, world: W
 
 function failureFields(status: number, seen: number): Readonly<Record<string, unknown>> {
   return { error: `the demo API was asked to answer ${status}`, requests_seen: seen };
-}
-
-/** Sends `fields` as JSON on one line, ready for a terminal. */
-export function sendJson(
-  response: ServerResponse,
-  status: number,
-  fields: unknown,
-  {
-    retryAfter,
-    type = 'application/json',
-  }: { readonly retryAfter?: number | undefined; readonly type?: string } = {},
-): void {
-  if (response.destroyed) return;
-  const body = Buffer.from(`${JSON.stringify(fields)}\n`);
-  const bodiless = status === 204 || status === 304;
-  const headers: Record<string, string | number> = {};
-  if (retryAfter !== undefined) headers['retry-after'] = retryAfter;
-  if (!bodiless) Object.assign(headers, { 'content-type': type, 'content-length': body.length });
-  response.writeHead(status, headers);
-  response.end(bodiless ? undefined : body);
 }
 
 function bodyOf(wish: Wish, resource: Resource, seen: number): Body {
@@ -126,50 +107,4 @@ async function sendPieces(
   }
   if (!cut) response.end();
   else response.socket?.resetAndDestroy();
-}
-
-/** Resolves once the kernel has accepted the bytes, with back-pressure. False: the client has disconnected. */
-function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
-  return new Promise((resolve) => {
-    const gone = () => resolve(false);
-    if (response.destroyed) return gone();
-    response.once('close', gone);
-    response.write(bytes, (error) => {
-      response.off('close', gone);
-      resolve(error === undefined || error === null);
-    });
-  });
-}
-
-/** Resolves with true after `ms`, or with false as soon as the client disconnects. */
-function pause(ms: number, response: ServerResponse, world: World): Promise<boolean> {
-  if (ms <= 0 || response.destroyed) return Promise.resolve(!response.destroyed);
-  return new Promise((resolve) => {
-    const gone = () => {
-      cancel();
-      resolve(false);
-    };
-    const cancel = world.after(ms, () => {
-      response.off('close', gone);
-      resolve(true);
-    });
-    response.once('close', gone);
-  });
-}
-
-const MAX_BODY_BYTES = 64 * 1024;
-
-/** The first 64 KiB of the request body, after all of it has arrived; undefined if the client disconnected before. */
-export async function bodyOfRequest(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      if (length < MAX_BODY_BYTES) chunks.push(chunk);
-      length += chunk.length;
-    }
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(chunks).subarray(0, MAX_BODY_BYTES);
 }

@@ -2,9 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { helpText } from './help.ts';
 import { BadParameter, durationMs, integer, oneOf } from './parameters.ts';
-import { bodyOfRequest, perform, sendJson } from './perform.ts';
+import { perform } from './perform.ts';
 import { type Looks, resourceFor, usualStatus } from './resources.ts';
 import { Cycles, MAX_LOG_ENTRIES, Outage, RequestLog, seededChance, type World } from './state.ts';
+import { bodyOfRequest, sendJson } from './wire.ts';
 import { readWish, statusOf } from './wish.ts';
 
 export interface DemoApiOptions {
