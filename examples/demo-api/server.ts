@@ -4,9 +4,18 @@ import { helpText } from './help.ts';
 import { BadParameter, durationMs, integer, oneOf } from './parameters.ts';
 import { perform } from './perform.ts';
 import { type Looks, resourceFor, usualStatus } from './resources.ts';
-import { Cycles, MAX_LOG_ENTRIES, Outage, RequestLog, seededChance, type World } from './state.ts';
+import {
+  Cycles,
+  type LogEntry,
+  MAX_LOG_ENTRIES,
+  Outage,
+  RequestLog,
+  seededChance,
+  type World,
+} from './state.ts';
+import { askedAt } from './streams/apis.ts';
 import { bodyOfRequest, sendJson } from './wire.ts';
-import { readWish, statusOf } from './wish.ts';
+import { type Action, readWish, statusOf } from './wish.ts';
 
 export interface DemoApiOptions {
   /** 0 takes any free port. */
@@ -112,21 +121,24 @@ class Api {
       if (outage.kind === '503') sendJson(response, 503, { error });
       return;
     }
-    const wish = readWish(url.pathname, url.searchParams, this.#habits);
-    const { action, seen } = this.#cycles.arrive(request.url ?? '', wish, this.#world.random);
+    const orders = ordersOf(request);
+    const wish = readWish(url.pathname, merged(orders, url.searchParams), this.#habits);
+    const { action, seen } = this.#cycles.arrive(`${request.url} ${orders}`, wish, this.#world.random);
     const status = statusOf(action, usualStatus(request, url.pathname));
-    this.#note(request, action.kind === 'reply' ? String(status) : action.kind, seen);
+    const entry = this.#note(request, outcomeOf(action, status), seen);
     const body = await bodyOfRequest(request);
     if (body === undefined) return;
-    const resource = resourceFor(request, url.pathname, body, {
-      random: this.#world.random,
-      looks: this.#looks,
-    });
-    await perform({ action, wish, resource, status, seen }, response, this.#world);
+    const asked = askedAt(url.pathname, wish, body);
+    const { random } = this.#world;
+    const resource =
+      asked?.api.reply?.(asked.question) ??
+      resourceFor(request, url.pathname, body, { random, looks: this.#looks });
+    const onEvent = () => void (entry.events_sent = (entry.events_sent ?? 0) + 1);
+    await perform({ action, wish, resource, asked, status, seen, onEvent }, response, this.#world);
   }
 
-  #note(request: IncomingMessage, outcome: string, seen: number | undefined): void {
-    this.#log.add({
+  #note(request: IncomingMessage, outcome: string, seen: number | undefined): LogEntry {
+    return this.#log.add({
       at: new Date().toISOString(),
       method: request.method ?? '',
       path: request.url ?? '',
@@ -168,6 +180,21 @@ class Api {
     // One request per line, for a terminal.
     response.end(`[${entries.map((entry) => `\n  ${JSON.stringify(entry)}`).join(',')}\n]\n`);
   }
+}
+
+function outcomeOf(action: Action, status: number): string {
+  if (action.kind === 'reply') return String(status);
+  return 'at' in action && action.at !== 'middle' ? `${action.kind}@${action.at}` : action.kind;
+}
+
+/** The header that says how to fail, for clients that cannot set a query, such as SDKs. */
+const ordersOf = (request: IncomingMessage) => request.headers['demo-api']?.toString() ?? '';
+
+/** The query has priority over the header. */
+function merged(orders: string, query: URLSearchParams): URLSearchParams {
+  const all = new URLSearchParams(orders);
+  for (const [name, value] of query) all.set(name, value);
+  return all;
 }
 
 function sendProblem(

@@ -84,6 +84,8 @@ export interface LogEntry {
   readonly idempotency_key: string | undefined;
   readonly outcome: string;
   readonly requests_seen: number | undefined;
+  /** Events of a stream that the kernel has accepted; it grows while the stream is sent. */
+  events_sent?: number;
 }
 
 export const MAX_LOG_ENTRIES = 500;
@@ -92,9 +94,10 @@ export const MAX_LOG_ENTRIES = 500;
 export class RequestLog {
   readonly #entries: LogEntry[] = [];
 
-  add(entry: LogEntry): void {
+  add(entry: LogEntry): LogEntry {
     this.#entries.push(entry);
     if (this.#entries.length > MAX_LOG_ENTRIES) this.#entries.shift();
+    return entry;
   }
 
   last(count: number): readonly LogEntry[] {

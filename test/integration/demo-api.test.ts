@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startDemoApi } from '../../examples/demo-api/server.ts';
 import { Cycles, RequestLog } from '../../examples/demo-api/state.ts';
+import { FORMS } from '../../examples/demo-api/streams/frames.ts';
 import { readWish } from '../../examples/demo-api/wish.ts';
 import { Changes } from '../support/changes.ts';
 import { connectRaw } from '../support/raw-client.ts';
@@ -184,7 +185,7 @@ describe('options of a path', () => {
     }
     expect((await whole.readReply()).body.toString().split('\n\n')).toHaveLength(4);
     expect(time.waits).toEqual([700, 700]);
-    const cut = await call('/e?sse=2&reset=body');
+    const cut = await call('/e?sse=2&reset=body&interval=0ms');
     expect(await cut.untilClosed()).toBe('reset');
     expect(cut.received.toString().match(/data:/g)).toHaveLength(1);
   });
@@ -293,6 +294,12 @@ test('the help page names every parameter', async () => {
     'delay=',
     'size=',
     'sse=',
+    'interval=',
+    'first=',
+    'form=',
+    'fault=',
+    'demo-api:',
+    ...FORMS,
     '_outage',
     '_log',
   ]) {
@@ -302,6 +309,12 @@ test('the help page names every parameter', async () => {
 
 test.each([
   ['fail', '/x?fail=3'],
+  ['fault', '/x?sse=1&fault=error@0'],
+  ['fault', '/x?sse=1&fault=pings@2'],
+  ['reset', '/x?reset=body&fault=stall'],
+  ['script', '/x?script=stall'],
+  ['form', '/x?sse=1&form=crlf,utf16'],
+  ['first', '/x?sse=1&first=2'],
   ['fail', '/x?fail=lots'],
   ['status', '/x?status=99'],
   ['status', '/x?status=503&reset=body'],
