@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import { routeValues } from '../../src/config/show/effective.ts';
-import { covers } from '../../src/routing/pattern-covers.ts';
 
 const OWN = `source: https://example.com/docs
 sources: { retry.attempts: https://example.com/retries }
@@ -177,23 +176,6 @@ routes:
       /^etc\/own\.yaml:/,
     );
   });
-});
-
-test.each([
-  ['/a/**', '/a/b/c', true],
-  ['/a/**', '/a', true],
-  ['/a/*', '/a/:id', true],
-  ['/a/:id', '/a/b', true],
-  ['/a/b', '/a/:id', false],
-  ['/a/*', '/a/**', false],
-  ['/**', '/**', true],
-  ['/**/z', '/a/b/z', true],
-  ['/api/*.list', '/api/users.list', true],
-  ['/api/*.list', '/api/users.info', false],
-  ['/api/*.list', '/api/*', false],
-])('%s covers %s: %s', (wide, narrow, covered) => {
-  expect(covers({ methods: undefined, path: wide }, { methods: ['GET'], path: narrow })).toBe(covered);
-  expect(covers({ methods: ['POST'], path: wide }, { methods: undefined, path: narrow })).toBe(false);
 });
 
 test('the example in docs/configuration.md is valid', () => {

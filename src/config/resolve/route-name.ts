@@ -19,12 +19,16 @@ export function routeNames(
       report(index, `"${name}" is already the name of an earlier route; write another name`);
     taken.add(name);
   });
-  return routes.map(({ name, match }) => name ?? unique(madeName(match), taken));
+  const numbers = new Map<string, number>();
+  return routes.map(({ name, match }) => name ?? unique(madeName(match), taken, numbers));
 }
 
-function unique(name: string, taken: Set<string>): string {
-  let candidate = name;
-  for (let number = 2; taken.has(candidate); number += 1) candidate = `${name}-${number}`;
+/** `numbers`: the last number of each name, because thousands of paths may begin alike. */
+function unique(name: string, taken: Set<string>, numbers: Map<string, number>): string {
+  let number = numbers.get(name) ?? 1;
+  let candidate = number === 1 ? name : `${name}-${number}`;
+  while (taken.has(candidate)) candidate = `${name}-${++number}`;
+  numbers.set(name, number);
   taken.add(candidate);
   return candidate;
 }

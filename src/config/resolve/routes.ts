@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Calls, covers, overlap } from '../../routing/pattern-covers.ts';
+import { type Calls, CoveringCalls, overlap } from '../../routing/pattern-covers.ts';
 import type { RouteConfig } from '../config.ts';
 import { CATCH_ALL, MATCH_MISSING, methodsOf } from '../fields/words.ts';
 import type { RouteInput, SharedInput } from '../keys/schema.ts';
@@ -42,23 +42,24 @@ export function resolveRoutes(
   const { report } = context;
   const path: Path = [...upstream, 'routes'];
   const calls = inputs.map(({ match }) => callsOf(match));
+  const { earlier, covering } = shadowed(calls);
   // A preset's route is left out if a route of the file takes all its calls.
-  const added = known.filter((route) => !calls.some((earlier) => covers(earlier, route.calls)));
+  const added = known.filter((route) => covering.firstFor(route.calls) === undefined);
   const names = routeNames([...inputs, ...withoutUsedNames(added, inputs)], (index, message) =>
     report.problem([...path, index, 'name'], message),
   );
-  warnAboutShadows(calls, (index, earlier) =>
+  for (const [index, first] of earlier)
     report.warning(
       [...path, index],
-      `is never used, because route ${names[earlier]} above takes all its calls; move it up`,
-    ),
-  );
+      `is never used, because route ${names[first]} above takes all its calls; move it up`,
+    );
   warnAboutDenied(calls, context.allow, (index) =>
     report.warning(
       [...path, index],
       'is never used, because allow permits none of its calls; add them to allow',
     ),
   );
+  const endpoints = new CoveringCalls(known.map((route) => route.calls));
   const written = inputs.map((input, index) => {
     const { name: _name, match, ...values } = input;
     if (match?.method === undefined && match?.path === undefined) {
@@ -68,8 +69,8 @@ export function resolveRoutes(
     const name = names[index] ?? CATCH_ALL;
     const route: Layer = { name: `route ${name}`, path: [...path, index], values };
     // A route of the file inherits from the preset's route for the same endpoint.
-    const endpoint = known.filter(({ calls: wide }) => covers(wide, callsOf(match))).slice(0, 1);
-    const preset = endpoint.map(({ layer }) => layer);
+    const endpoint = known[endpoints.firstFor(callsOf(match)) ?? -1];
+    const preset = endpoint === undefined ? [] : [endpoint.layer];
     const layers = [...outer, ...preset, own, route];
     return resolveRoute({ name, calls: callsOf(match), layers, alone: [...preset, route] }, context);
   });
@@ -173,9 +174,14 @@ function warnAboutDenied(
   });
 }
 
-function warnAboutShadows(routes: readonly Calls[], warn: (index: number, earlier: number) => void): void {
+/** For each route that is never used, the first earlier one that takes all its calls. */
+function shadowed(routes: readonly Calls[]) {
+  const covering = new CoveringCalls();
+  const earlier = new Map<number, number>();
   routes.forEach((route, index) => {
-    const earlier = routes.slice(0, index).findIndex((other) => covers(other, route));
-    if (earlier >= 0) warn(index, earlier);
+    const first = covering.firstFor(route);
+    if (first !== undefined) earlier.set(index, first);
+    covering.add(route);
   });
+  return { earlier, covering };
 }
