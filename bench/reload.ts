@@ -4,49 +4,24 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { type Change, largeConfig, type Size } from './lib/large-config.ts';
 
 /**
  * Measures what a reload costs the calls of the proxy: the longest stall of its event loop, for configurations of several sizes.
  * Usage: node bench/reload.ts [--from-source]
  */
-const SIZES = [
+const SIZES: readonly Size[] = [
   { upstreams: 1, routes: 1 },
   { upstreams: 50, routes: 10 },
   { upstreams: 300, routes: 10 },
 ];
 const ROUNDS = 5;
 
-interface Change {
-  /** Of all routes. */
-  readonly attempts: number;
-  /** Of the first route alone. */
-  readonly firstTotal: number;
-}
-
 const CHANGES: Readonly<Record<string, (round: number) => Change>> = {
   nothing: () => ({ attempts: 3, firstTotal: 30 }),
   'one route': (round) => ({ attempts: 3, firstTotal: 31 + round }),
   'every route': (round) => ({ attempts: 4 + (round % 2), firstTotal: 30 }),
 };
-
-function configOf({ upstreams, routes }: (typeof SIZES)[number], { attempts, firstTotal }: Change): string {
-  const lines = [
-    'listen: 127.0.0.1:0',
-    'admin: 127.0.0.1:0',
-    `defaults: { retry: { attempts: ${attempts} } }`,
-    'upstreams:',
-  ];
-  for (let i = 0; i < upstreams; i++) {
-    lines.push(`  up${i}:`, `    url: https://api${i}.example.com`);
-    lines.push('    headers: { set: { authorization: "Bearer x" } }', '    routes:');
-    for (let j = 0; j < routes; j++) {
-      const total = i + j === 0 ? firstTotal : 30;
-      lines.push(`      - match: { method: GET, path: "/v1/r${j}/:id" }`);
-      lines.push(`        timeouts: { total: ${total}s }`, '        hedge: { after: 500ms }');
-    }
-  }
-  return `${lines.join('\n')}\n`;
-}
 
 /** In ms: by the clock, and of CPU time. */
 interface Stall {
@@ -130,14 +105,12 @@ const shown = (stalls: readonly Stall[]): string => {
 };
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
-type Size = (typeof SIZES)[number];
-
 async function reloads(proxy: Proxy, file: string, size: Size): Promise<void> {
   for (const [name, change] of Object.entries(CHANGES)) {
     const stalls: Stall[] = [];
     const times: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      writeFileSync(file, configOf(size, change(round)));
+      writeFileSync(file, largeConfig(size, change(round)));
       await proxy.stall();
       const start = performance.now();
       await proxy.reload();
@@ -162,7 +135,7 @@ async function scrapes(proxy: Proxy): Promise<void> {
 
 async function measure(folder: string, size: Size): Promise<void> {
   const file = join(folder, 'config.yaml');
-  writeFileSync(file, configOf(size, { attempts: 3, firstTotal: 30 }));
+  writeFileSync(file, largeConfig(size, { attempts: 3, firstTotal: 30 }));
   const began = performance.now();
   const proxy = new Proxy(file);
   try {

@@ -1,0 +1,42 @@
+/** Values of a generated configuration that a benchmark changes between two reloads. */
+export interface Change {
+  /** Of all routes. */
+  readonly attempts: number;
+  /** Of the first route alone. */
+  readonly firstTotal: number;
+}
+
+export interface Size {
+  readonly upstreams: number;
+  /** Of each upstream. */
+  readonly routes: number;
+}
+
+interface Listeners {
+  readonly listen?: number;
+  readonly admin?: number;
+}
+
+/** A configuration of `upstreams` × `routes`. Port 0: the system chooses one. */
+export function largeConfig(
+  { upstreams, routes }: Size,
+  { attempts, firstTotal }: Change = { attempts: 3, firstTotal: 30 },
+  { listen = 0, admin = 0 }: Listeners = {},
+): string {
+  const lines = [
+    `listen: 127.0.0.1:${listen}`,
+    `admin: 127.0.0.1:${admin}`,
+    `defaults: { retry: { attempts: ${attempts} } }`,
+    'upstreams:',
+  ];
+  for (let i = 0; i < upstreams; i++) {
+    lines.push(`  up${i}:`, `    url: https://api${i}.example.com`);
+    lines.push('    headers: { set: { authorization: "Bearer x" } }', '    routes:');
+    for (let j = 0; j < routes; j++) {
+      const total = i + j === 0 ? firstTotal : 30;
+      lines.push(`      - match: { method: GET, path: "/v1/r${j}/:id" }`);
+      lines.push(`        timeouts: { total: ${total}s }`, '        hedge: { after: 500ms }');
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
