@@ -1,7 +1,9 @@
 import type { Logger } from '../runtime/logger.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { StateSource } from '../telemetry/snapshot.ts';
+import type { Traffic } from '../telemetry/traffic/traffic.ts';
 import type { DurableApi } from './durable.ts';
-import type { RecentCall } from './recent.ts';
+import type { CallHistory } from './call-history.ts';
 
 export const FORCES = ['open', 'closed', 'auto'] as const;
 
@@ -13,11 +15,32 @@ export type ReloadResult =
   /** All problems of the file, one line each. The running configuration stays in effect. */
   | { readonly ok: false; readonly errors: readonly string[] };
 
+/** A reload that was refused. The configuration from before is in effect. */
+export interface RefusedReload {
+  /** In ms since the Unix epoch. */
+  readonly at: number;
+  /** One line each, with its place in the file. */
+  readonly problems: readonly string[];
+}
+
+export interface About {
+  readonly version: string;
+  /** The configuration file, as it was given. */
+  readonly file: string;
+  /** In ms since the Unix epoch. */
+  readonly startedAt: number;
+  /** Undefined if the latest reload was accepted. */
+  readonly refusedReload: RefusedReload | undefined;
+}
+
 /** State and operations of the admin server. */
 export interface AdminDeps {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly state: StateSource;
-  readonly recent: { list(): readonly RecentCall[] };
+  readonly calls: Pick<CallHistory, 'list' | 'seen'>;
+  readonly traffic: Pick<Traffic, 'series' | 'summary'>;
+  readonly clock: Clock;
+  about(): About;
   /** `ready` from listening until SIGTERM, unless the durable store fails. */
   readiness(): 'starting' | 'ready' | 'leaving' | 'draining' | 'store_failed';
   readonly durable?: DurableApi | undefined;

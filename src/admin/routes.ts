@@ -3,7 +3,9 @@ import { type AdminDeps, type BreakerForce, FORCES } from './deps.ts';
 import { checkIntent } from './access.ts';
 import { requestJson } from './request-json.ts';
 import { AdminProblem, type AdminResponse, json, text } from './response.ts';
+import { callsJson } from './calls.ts';
 import { stateJson } from './state.ts';
+import { trafficJson } from './traffic.ts';
 
 interface AdminRequest {
   readonly req: IncomingMessage;
@@ -31,6 +33,16 @@ const ROUTES: readonly AdminRoute[] = [
     method: 'GET',
     path: /^\/api\/state$/,
     handle: ({ deps }) => json(200, stateJson(deps)),
+  },
+  {
+    method: 'GET',
+    path: /^\/api\/calls$/,
+    handle: ({ req, deps }) => json(200, callsJson(deps.calls, queryOf(req))),
+  },
+  {
+    method: 'GET',
+    path: /^\/api\/traffic$/,
+    handle: ({ req, deps }) => json(200, trafficJson(deps, queryOf(req))),
   },
   { method: 'GET', path: /^\/api\/config$/, handle: ({ deps }) => json(200, deps.config()) },
   { method: 'POST', path: /^\/api\/reload$/, handle: reload },
@@ -61,6 +73,11 @@ function decoded(segment: string): string {
   } catch {
     throw new AdminProblem(404, 'there is no such path');
   }
+}
+
+function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
+  const mark = url.indexOf('?');
+  return new URLSearchParams(mark < 0 ? '' : url.slice(mark));
 }
 
 function ready({ deps }: AdminRequest): AdminResponse {

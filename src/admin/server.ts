@@ -3,6 +3,7 @@ import { createServer } from '../runtime/node-http.ts';
 import type { AdminDeps } from './deps.ts';
 import { answerDurable, decideDurablePath } from './durable.ts';
 import { checkAccess, checkHost } from './access.ts';
+import { Live, LIVE_PATH } from './live.ts';
 import { isPage, pageFile } from './page.ts';
 import { AdminProblem, type AdminResponse } from './response.ts';
 import { findRoute, OPEN_PATHS } from './routes.ts';
@@ -27,10 +28,12 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Starts the admin server: metrics, health, state, the monitor page and the operations for operators. */
 export async function startAdmin({ host, port, token, deps }: AdminOptions): Promise<AdminServer> {
+  const live = new Live(deps);
+  const context = { token, deps, live };
   const server = createServer(
     { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
     (req, res) => {
-      answer({ req, res }, token, deps)
+      answer({ req, res }, context)
         .then((response) => response && send(req, res, response))
         .catch((error: unknown) => {
           // Without a handler, the rejection would end the process.
@@ -64,15 +67,25 @@ interface RequestAndResponse {
   readonly res: ServerResponse;
 }
 
+interface Context {
+  readonly token: string | undefined;
+  readonly deps: AdminDeps;
+  readonly live: Live;
+}
+
 /** Never rejects. Undefined: the response was already sent. */
 async function answer(
   { req, res }: RequestAndResponse,
-  token: string | undefined,
-  deps: AdminDeps,
+  { token, deps, live }: Context,
 ): Promise<AdminResponse | undefined> {
   try {
     if (decideDurablePath(pathOf(req), deps.durable)) {
       await answerDurable({ req, res }, token, deps.durable);
+      return undefined;
+    }
+    if (pathOf(req) === LIVE_PATH && req.method === 'GET') {
+      checkAccess(req, token);
+      live.open(res);
       return undefined;
     }
     return await handle(req, token, deps);

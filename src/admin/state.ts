@@ -5,25 +5,42 @@ import type {
   ScopeSnapshot,
   UpstreamSnapshot,
 } from '../telemetry/snapshot.ts';
-import type { AdminDeps } from './deps.ts';
+import type { About, AdminDeps } from './deps.ts';
+import { summaryJson } from './traffic.ts';
 
 /** The body of `GET /api/state`. Names are snake_case with the unit, as in the configuration and the log. */
 export function stateJson(deps: StateParts) {
   const prefix = deps.durable?.prefix;
   return {
     readiness: deps.readiness(),
+    ...aboutJson(deps.about()),
     durable: prefix === undefined ? undefined : { prefix },
     buffered_body_bytes: deps.state.bufferedBytes(),
-    upstreams: Array.from(deps.state.upstreams(), upstreamJson),
-    recent: deps.recent.list(),
+    upstreams: Array.from(deps.state.upstreams(), (upstream) => ({
+      ...upstreamJson(upstream),
+      last_minute: summaryJson(deps.traffic.summary(upstream.name)),
+    })),
+    notable_calls: deps.calls.seen,
   };
 }
 
-type StateParts = Pick<AdminDeps, 'readiness' | 'state' | 'durable' | 'recent'>;
+export type StateParts = Pick<AdminDeps, 'readiness' | 'state' | 'durable' | 'calls' | 'traffic' | 'about'>;
+
+function aboutJson({ version, file, startedAt, refusedReload }: About) {
+  return {
+    version,
+    file,
+    started_at: new Date(startedAt).toISOString(),
+    refused_reload: refusedReload && {
+      at: new Date(refusedReload.at).toISOString(),
+      problems: refusedReload.problems,
+    },
+  };
+}
 
 function upstreamJson(upstream: UpstreamSnapshot) {
-  const { name, inFlight, connections, tunnels, scopes } = upstream;
-  return { name, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
+  const { name, url, mount, inFlight, connections, tunnels, scopes } = upstream;
+  return { name, url, mount, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
 }
 
 function scopeJson({ scope, breaker, budgetTokens, limit, quota, cacheBytes, dedupeBytes }: ScopeSnapshot) {

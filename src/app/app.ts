@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { AdminDeps, BreakerForce } from '../admin/deps.ts';
+import type { AdminDeps, BreakerForce, RefusedReload } from '../admin/deps.ts';
 import { hasToken } from '../admin/access.ts';
-import { RecentCalls } from '../admin/recent.ts';
+import { CallHistory } from '../admin/call-history.ts';
 import { type AdminServer, startAdmin } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
 import { formatDuration } from '../config/fields/format.ts';
@@ -22,10 +22,11 @@ import { logCalls } from '../telemetry/call-log.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import { Metrics } from '../telemetry/metrics/registry.ts';
 import { combine, delegate } from '../telemetry/observer.ts';
+import { Traffic } from '../telemetry/traffic/traffic.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
 import { RetainedState } from './retained-state.ts';
-import { stateSource } from './state-source.ts';
+import { stateSource, trafficSample } from './state-source.ts';
 
 export interface AppDeps {
   readonly clock: Clock;
@@ -62,13 +63,17 @@ export class App {
   readonly #state = new RetainedState();
   readonly #memory: ByteBudget;
   readonly #metrics: Metrics;
-  readonly #recent: RecentCalls;
+  readonly #calls: CallHistory;
+  readonly #traffic: Traffic;
   readonly #listener: Listener;
   readonly #durable: DurableSide;
   #config: Config;
   #observer: Observer;
   #assembly: Assembly;
   #phase: Phase = 'starting';
+  readonly #startedAt: number;
+  /** The latest reload, if it was refused. */
+  #refusedReload: RefusedReload | undefined;
   #runningReload: Promise<void> = Promise.resolve();
   /** It has not begun yet. */
   #nextReload: Promise<LoadResult> | undefined;
@@ -97,7 +102,9 @@ export class App {
     const durable = () => this.#durable.snapshot();
     const { droppedLogLines } = deps;
     this.#metrics = new Metrics({ version, nodeVersion, state: { ...state, durable, droppedLogLines } });
-    this.#recent = new RecentCalls(clock, { slowMs: config.log.slowMs });
+    this.#calls = new CallHistory(clock, { slowMs: config.log.slowMs });
+    this.#traffic = new Traffic(clock, (name) => trafficSample(this.#assembly.upstreams, name, clock.now()));
+    this.#startedAt = clock.wallTime();
     this.#observer = this.#observers(config);
     this.#durable = new DurableSide({
       ...deps,
@@ -162,6 +169,7 @@ export class App {
     const result = loaded.ok ? await this.#follow(loaded) : loaded;
     if (this.#phase === 'draining') return { ok: false, errors: ['the proxy is shutting down'] };
     this.#metrics.configLoaded(result.ok ? 'success' : 'failure', clock.wallTime());
+    this.#refusedReload = result.ok ? undefined : { at: clock.wallTime(), problems: result.errors };
     if (result.ok) return result;
     for (const error of result.errors) logger.error({}, error);
     logger.error(
@@ -266,7 +274,15 @@ export class App {
     return {
       metrics: this.#metrics,
       state,
-      recent: this.#recent,
+      calls: this.#calls,
+      traffic: this.#traffic,
+      clock: this.#deps.clock,
+      about: () => ({
+        version: this.#deps.version,
+        file: this.#config.file,
+        startedAt: this.#startedAt,
+        refusedReload: this.#refusedReload,
+      }),
       logger: this.#deps.logger,
       readiness: () => (this.#durable.healthy ? this.#phase : 'store_failed'),
       durable: this.#durable,
@@ -316,7 +332,9 @@ export class App {
       .catch((error: unknown) =>
         logger.error({ error }, 'the store of durable requests could not be opened'),
       );
-    this.#metrics.retain(new Set(config.upstreams.map(({ name }) => name)));
+    const names = new Set(config.upstreams.map(({ name }) => name));
+    this.#metrics.retain(names);
+    this.#traffic.retain(names);
     logger.info(
       { upstreams: config.upstreams.length },
       unchanged ? 'configuration unchanged after reload' : 'configuration reloaded',
@@ -330,7 +348,14 @@ export class App {
 
   #observers({ log: { requests, slowMs } }: Config): Observer {
     const { logger, observer = {} } = this.#deps;
-    return combine(this.#metrics, this.#recent, logCalls(logger, { requests, slowMs }), observer);
+    this.#calls.slowMs = slowMs;
+    return combine(
+      this.#metrics,
+      this.#traffic,
+      this.#calls,
+      logCalls(logger, { requests, slowMs }),
+      observer,
+    );
   }
 
   /** The observer for parts that outlive a configuration. */

@@ -1,5 +1,6 @@
 import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
 import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
+import { shownUrl } from '../config/show/effective.ts';
 import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules, type HeaderRules } from '../http/headers.ts';
@@ -10,6 +11,7 @@ import { type MountedUpstream, type RoutePattern, Router } from '../routing/rout
 import { idSource } from '../runtime/random.ts';
 import type { Steps } from '../runtime/event-loop.ts';
 import { ClientAccess } from '../server/client-access.ts';
+import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamSend } from '../upstream/send.ts';
 import { sendEither } from '../upstream/tunnel.ts';
@@ -26,8 +28,7 @@ export interface AssembleDeps extends PolicyStateDeps {
 }
 
 /** A running upstream, as metrics and the admin API use it. */
-export interface RunningUpstream {
-  readonly name: string;
+export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' | 'mount'> {
   readonly scopes: readonly ScopeState[];
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
@@ -134,6 +135,8 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   }
   const running = {
     name,
+    url: shownUrl(upstream),
+    mount: 'path' in mount ? mount.path : `Host: ${mount.host}`,
     scopes: policyState.all(),
     calls,
     connections: () => agent.connections() + calls.tunnels,

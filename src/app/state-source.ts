@@ -1,6 +1,7 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../telemetry/snapshot.ts';
+import type { TrafficSample } from '../telemetry/traffic/upstream-traffic.ts';
 import type { RunningUpstream } from './assemble.ts';
 import type { ScopeState } from './policy-state.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
@@ -17,12 +18,33 @@ export function stateSource(
   };
 }
 
+/** Gauges for the history of an upstream; undefined if there is no such upstream. */
+export function trafficSample(
+  upstreams: readonly RunningUpstream[],
+  name: string,
+  now: number,
+): TrafficSample | undefined {
+  const scopes = upstreams.find((upstream) => upstream.name === name)?.scopes;
+  if (scopes === undefined) return undefined;
+  const quotas = scopes.flatMap(({ quota }) => (quota === undefined ? [] : quotaSnapshot(quota, now)));
+  const shares = quotas
+    .flatMap(({ scarcest }) => scarcest)
+    .flatMap(({ limit = 0, remaining }) => (limit > 0 ? Math.min(1, remaining / limit) : []));
+  return {
+    quotaLeft: shares.length === 0 ? undefined : Math.min(...shares),
+    quotaWaiting: quotas.reduce((sum, { waiting }) => sum + waiting, 0),
+    cooldowns: quotas.reduce((sum, { cooldowns }) => sum + cooldowns, 0),
+  };
+}
+
 function upstreamSnapshot(
-  { name, calls, connections, scopes }: RunningUpstream,
+  { name, url, mount, calls, connections, scopes }: RunningUpstream,
   now: number,
 ): UpstreamSnapshot {
   return {
     name,
+    url,
+    mount,
     inFlight: calls.inFlight,
     connections: connections(),
     tunnels: calls.tunnels,

@@ -105,7 +105,7 @@ export class CallRecord implements Journal {
 
   /** Time to the head that was used, or the whole time without one. `log.slow` compares it, so a long stream is not slow. */
   get headMs(): number {
-    const used = this.#entries.find(({ brokeAt }) => brokeAt !== undefined) ?? this.#entries.findLast(isUsed);
+    const used = this.#entries.find(isBroken) ?? this.#entries.findLast(isUsed);
     return used?.ms === undefined ? this.ms : used.atMs + used.ms;
   }
 
@@ -287,6 +287,8 @@ class JournalView implements Journal {
     return new JournalView(this.#record, { ...this.#view, background: true });
   }
 }
+
+const isBroken = ({ brokeAt }: AttemptEntry): boolean => brokeAt !== undefined;
 
 /** False for an attempt that lost to another, or is still running. */
 function isUsed({ error, ms }: AttemptEntry): boolean {

@@ -31,6 +31,10 @@ export interface DurableSnapshot {
 
 export interface UpstreamSnapshot {
   readonly name: string;
+  /** The URL of its attempts, without secret parts. */
+  readonly url: string;
+  /** Where apps reach it: `/stripe`, or `Host: api.example`. */
+  readonly mount: string;
   /** Calls between the first byte received and the last byte sent. */
   readonly inFlight: number;
   /** Open connections, including idle ones. */

@@ -1,12 +1,14 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AdminDeps, BreakerForce, ReloadResult } from '../../src/admin/deps.ts';
-import { RecentCalls } from '../../src/admin/recent.ts';
+import type { AdminDeps, BreakerForce, RefusedReload, ReloadResult } from '../../src/admin/deps.ts';
+import { CallHistory } from '../../src/admin/call-history.ts';
 import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
+import { Traffic } from '../../src/telemetry/traffic/traffic.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { FakeState } from '../support/metrics.ts';
-import { RecordingObserver, rescuedStory, Story } from '../support/record.ts';
+import { FakeState, upstream } from '../support/metrics.ts';
+import { combine } from '../../src/telemetry/observer.ts';
+import { rescuedStory, Story } from '../support/record.ts';
 
 interface Answer {
   readonly status: number;
@@ -25,7 +27,10 @@ class FakeDeps implements AdminDeps {
     text: async () => 'breakwater_build_info 1\n',
   };
   readonly state = new FakeState();
-  readonly recent = new RecentCalls(new FakeClock(), { slowMs: 1000, capacity: 3 });
+  readonly clock = new FakeClock();
+  readonly calls = new CallHistory(this.clock, { slowMs: 1000 });
+  readonly traffic = new Traffic(this.clock, () => undefined);
+  refusedReload: RefusedReload | undefined;
   readonly logger: AdminDeps['logger'] = {
     warn: (_, message) => void this.logged.push(message),
     error: (_, message) => void this.logged.push(message),
@@ -45,6 +50,10 @@ class FakeDeps implements AdminDeps {
   async reload(): Promise<ReloadResult> {
     this.reloaded++;
     return this.reloads.shift() ?? { ok: true };
+  }
+  about() {
+    const { refusedReload } = this;
+    return { version: '1.2.3', file: 'config.yaml', startedAt: Date.UTC(2026, 0, 1), refusedReload };
   }
   config(): unknown {
     return { listen: '127.0.0.1:8080' };
@@ -119,10 +128,15 @@ describe('reading', () => {
     });
     expect(parsed(answer)).toEqual({
       readiness: 'ready',
+      version: '1.2.3',
+      file: 'config.yaml',
+      started_at: '2026-01-01T00:00:00.000Z',
       buffered_body_bytes: 4096,
       upstreams: [
         {
           name: 'demo',
+          url: 'http://127.0.0.1:8090',
+          mount: '/demo',
           in_flight: 5,
           connections: 4,
           tunnels: 2,
@@ -152,29 +166,77 @@ describe('reading', () => {
           ],
         },
       ],
-      recent: [],
+      notable_calls: 0,
     });
   });
 
-  test('/api/state shows only the latest notable calls, newest first', async () => {
-    const observer = {
-      attemptStarted: () => {},
-      attemptEnded: () => {},
-      noted: () => {},
-      stateChanged: () => {},
-      callEnded: deps.recent.callEnded.bind(deps.recent),
-    };
-    for (const id of ['1', '2', '3', '4', '5']) (await rescuedStory(observer, { id })).end();
-    (await new Story(observer, { id: '6' }).attempt(200)).end();
-    const recent = parsed(await ask('GET', '/api/state'))['recent'] as Record<string, unknown>[];
-    expect(recent.map(({ id }) => id)).toEqual(['5', '4', '3']);
-    expect(recent[0]).toMatchObject({
-      at: '2026-01-01T00:00:00.000Z',
-      outcome: 'rescued',
-      message: expect.stringContaining('rescued on attempt 3') as string,
-      attempts: [{ n: 1 }, { n: 2 }, { n: 3 }],
+  test('/api/state has the problems of a refused reload', async () => {
+    deps.refusedReload = { at: Date.UTC(2026, 0, 2), problems: ['config.yaml:3:5 no'] };
+    expect(parsed(await ask('GET', '/api/state'))['refused_reload']).toEqual({
+      at: '2026-01-02T00:00:00.000Z',
+      problems: ['config.yaml:3:5 no'],
     });
   });
+
+  test('/api/state has the last minute of an upstream with traffic', async () => {
+    const observer = combine(deps.traffic);
+    (await rescuedStory(observer)).end();
+    const [upstream] = parsed(await ask('GET', '/api/state'))['upstreams'] as Record<string, unknown>[];
+    expect(upstream?.['last_minute']).toEqual({
+      calls: 1,
+      attempts: 3,
+      rejected: 0,
+      failed: 0,
+      effective_success: 1,
+      actual_success: 0.3333,
+      p50_ms: expect.any(Number) as number,
+      p95_ms: expect.any(Number) as number,
+    });
+  });
+
+  test('/api/calls has the notable calls in groups, newest first', async () => {
+    const observer = combine(deps.calls);
+    for (const id of ['1', '2']) (await rescuedStory(observer, { id })).end();
+    (await new Story(observer, { id: '3' }).attempt(200)).end();
+    const refused = new Story(observer, { id: '4' });
+    refused.end({ status: 503, origin: 'proxy', error: 'breaker_open' });
+    const groups = async (query: string) =>
+      parsed(await ask('GET', `/api/calls${query}`))['groups'] as Record<string, unknown>[];
+    expect(await groups('')).toMatchObject([
+      { count: 1, latest: { id: '4', outcome: 'rejected', error: 'breaker_open' } },
+      {
+        count: 2,
+        first_at: '2026-01-01T00:00:00.000Z',
+        latest: {
+          id: '2',
+          at: '2026-01-01T00:00:00.000Z',
+          outcome: 'rescued',
+          message: expect.stringContaining('rescued on attempt 3') as string,
+          attempts: [{ n: 1 }, { n: 2 }, { n: 3 }],
+        },
+      },
+    ]);
+    expect(await groups('?outcome=rejected&upstream=demo')).toHaveLength(1);
+    expect(await groups('?id=1')).toMatchObject([{ count: 1, calls: [{ id: '1' }] }]);
+    expect(await groups('?text=RESCUED')).toMatchObject([{ calls: [{ id: '2' }, { id: '1' }] }]);
+  });
+
+  test('/api/traffic has the series of the upstreams that are asked for', async () => {
+    deps.state.list = [upstream('demo'), upstream('quiet')];
+    (await rescuedStory(combine(deps.traffic))).end();
+    const series = parsed(await ask('GET', '/api/traffic?span=6h&upstream=demo&upstream=quiet'));
+    expect(series).toMatchObject({
+      span: '6h',
+      left_out: 0,
+      upstreams: [{ name: 'demo', step_ms: 180_000 }],
+    });
+    expect(series['upstreams']).toHaveLength(1);
+  });
+
+  test.each(['/api/traffic?span=1d', '/api/traffic?since=1', '/api/calls?nope=1', '/api/calls?id=1&id=2'])(
+    '%s: 400',
+    async (path) => expect((await ask('GET', path)).status).toBe(400),
+  );
 
   test('/api/config', async () => {
     expect(parsed(await ask('GET', '/api/config'))).toEqual({ listen: '127.0.0.1:8080' });
@@ -263,7 +325,15 @@ describe('access', () => {
     await withToken('s3cret');
     expect((await ask('GET', '/healthz')).status).toBe(200);
     expect((await ask('GET', '/readyz')).status).toBe(200);
-    for (const path of ['/metrics', '/api/state', '/api/config', '/nowhere', '/healthz/x']) {
+    for (const path of [
+      '/metrics',
+      '/api/state',
+      '/api/live',
+      '/api/calls',
+      '/api/config',
+      '/nowhere',
+      '/healthz/x',
+    ]) {
       const answer = await ask('GET', path);
       expect([path, answer.status]).toEqual([path, 401]);
       expect(answer.headers['www-authenticate']).toBe('Bearer realm="breakwater admin"');
@@ -406,13 +476,4 @@ describe('robustness', () => {
     await admin.close();
     expect(await closed).toBe(true);
   });
-});
-
-test('the recent calls drop nothing before they are full', async () => {
-  const recent = new RecentCalls(new FakeClock(), { slowMs: 1000 });
-  const record = (await rescuedStory(new RecordingObserver())).end();
-  for (let i = 0; i < 99; i++) recent.callEnded(record);
-  expect(recent.list()).toHaveLength(99);
-  for (let i = 0; i < 50; i++) recent.callEnded(record);
-  expect(recent.list()).toHaveLength(100);
 });

@@ -50,7 +50,15 @@ export function upstream(
     },
     ...changes,
   };
-  return { name, inFlight: 5, connections: 4, tunnels: 2, scopes: [scope] };
+  return {
+    name,
+    url: 'http://127.0.0.1:8090',
+    mount: '/demo',
+    inFlight: 5,
+    connections: 4,
+    tunnels: 2,
+    scopes: [scope],
+  };
 }
 
 export function metricsOf(state: StateSource = new FakeState()): Metrics {

@@ -15,6 +15,7 @@ const AT_ONCE = 4;
  */
 export async function askAll(page) {
   page.state = await get('/api/state');
+  page.calls = (await get('/api/calls')).groups;
   if (page.prefix === '') return forget(page);
   const { prefix, filters } = page;
   const [routes, list] = await Promise.all([

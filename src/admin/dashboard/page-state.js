@@ -4,13 +4,15 @@ import { now } from './api.js';
 import { confirmChange } from './confirm.js';
 import { filtersOf, refreshInPlace, runningFirst, searchOf } from './filters.js';
 
-/** @import { Attempt, Change, Monitor, RouteRow, Schedule, State } from './types.d.ts' */
+/** @import { Attempt, CallGroup, Change, Monitor, RouteRow, Schedule, State } from './types.d.ts' */
 /** @import { Filters } from './filters.js' */
 
 /** The loaded data, the filters and the selection. */
 export class Page {
   /** @type {State | undefined} */
   state;
+  /** @type {readonly CallGroup[]} */
+  calls = [];
   /** @type {readonly RouteRow[]} */
   routes = [];
   /** @type {{ readonly requests: readonly Monitor[] }} */

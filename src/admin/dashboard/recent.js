@@ -7,7 +7,7 @@ import { byId, follows, h, renderList } from './dom.js';
 
 /** @param {Page} page */
 export function showRecent(page) {
-  const calls = page.state?.recent ?? [];
+  const calls = page.calls.map(({ latest }) => latest);
   renderList(byId('recent'), calls.slice(0, page.allRecent ? calls.length : 15), {
     key: ({ id, at }) => `${id} ${at}`,
     content: (call) => call,

@@ -2,7 +2,10 @@
 
 import type { attemptJson, monitorJson } from '../../durable/http/monitor.ts';
 import type { JobErrorCode, WaitReason } from '../../durable/job.ts';
+import type { CallGroup } from '../call-history.ts';
 import type { stateJson } from '../state.ts';
+
+export type { CallGroup };
 
 export type Monitor = ReturnType<typeof monitorJson>;
 export type Attempt = ReturnType<typeof attemptJson>;
@@ -11,7 +14,7 @@ export type Upstream = State['upstreams'][number];
 export type Scope = Upstream['scopes'][number];
 /** Why a request waits or has ended. */
 export type Reason = WaitReason | JobErrorCode;
-export type RecentCall = State['recent'][number];
+export type RecentCall = CallGroup['latest'];
 
 export interface RouteRow {
   readonly name: string;

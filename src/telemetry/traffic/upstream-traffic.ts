@@ -1,0 +1,117 @@
+import type { BreakerState, StateEvent } from '../../proxy/events.ts';
+import { GATE, HALF_OPEN, OPEN, STATES_AT, WIDTH } from './columns.ts';
+import { Ring } from './ring.ts';
+
+/** A change of a breaker, or the start of a gate: a quota cooldown. */
+export interface TrafficEvent {
+  /** On the scale of `clock.now()`. */
+  readonly at: number;
+  readonly scope: string;
+  readonly kind: 'open' | 'half_open' | 'closed' | 'gate';
+  readonly cause: string;
+  /** Of a gate: its expected length in ms. */
+  readonly forMs?: number;
+}
+
+/** Gauges that are read once for each fine slot. */
+export interface TrafficSample {
+  /** Share of its limit that is left of the scarcest quota; undefined if none is known. */
+  readonly quotaLeft: number | undefined;
+  /** Calls that wait for a quota. */
+  readonly quotaWaiting: number;
+  /** Active quota cooldowns. */
+  readonly cooldowns: number;
+}
+
+/** 15 minutes. */
+const FINE = { slots: 180, stepMs: 5_000 };
+/** 6 hours. */
+const COARSE = { slots: 120, stepMs: 180_000 };
+
+/** Changes of breakers and gates that are listed. A breaker that flaps changes eight times a minute. */
+const MOST_EVENTS = 100;
+
+/** Scopes of an upstream whose breakers are followed: routes with their own. */
+const MOST_SCOPES = 1_000;
+
+/**
+ * The traffic of one upstream. Its memory is fixed: 300 slots of 53 counts and 2 gauges, 66 KB, and at most 100 events. It is
+ * allocated at the upstream's first call.
+ */
+export class UpstreamTraffic {
+  readonly fine: Ring;
+  readonly coarse: Ring;
+  readonly events: TrafficEvent[] = [];
+  readonly #sample: () => TrafficSample | undefined;
+  readonly #breakers = new Map<string, BreakerState>();
+  #gateUntil = -Infinity;
+
+  constructor(now: number, sample: () => TrafficSample | undefined) {
+    this.fine = new Ring(FINE.slots, FINE.stepMs, now);
+    this.coarse = new Ring(COARSE.slots, COARSE.stepMs, now);
+    this.#sample = sample;
+  }
+
+  /** Counts one in a column of the slot of `now`. */
+  count(column: number, now: number): void {
+    const { fine } = this;
+    if (now >= (fine.latest + 1) * FINE.stepMs) this.roll(now);
+    const at = fine.base + column;
+    fine.counts[at] = (fine.counts[at] ?? 0) + 1;
+  }
+
+  /** Closes the slots that are over: adds the latest one to its coarse slot, and reads the gauges. */
+  roll(now: number): void {
+    const { fine, coarse } = this;
+    if (now < (fine.latest + 1) * FINE.stepMs) return;
+    for (let column = 0; column < STATES_AT; column++) {
+      const to = coarse.base + column;
+      coarse.counts[to] = (coarse.counts[to] ?? 0) + (fine.counts[fine.base + column] ?? 0);
+    }
+    this.#read(now);
+    fine.advance(now, this.#statesAt);
+    coarse.advance(now, this.#statesAt);
+  }
+
+  /** The gauges belong to the slot that has just ended. */
+  #read(now: number): void {
+    const { fine, coarse } = this;
+    const sample = this.#sample();
+    if (sample === undefined) return;
+    const { quotaLeft = Number.NaN, quotaWaiting, cooldowns } = sample;
+    fine.left[fine.index] = quotaLeft;
+    fine.waiting[fine.index] = quotaWaiting;
+    const lowest = coarse.left[coarse.index] ?? Number.NaN;
+    if (!(lowest <= quotaLeft)) coarse.left[coarse.index] = quotaLeft;
+    coarse.waiting[coarse.index] = Math.max(coarse.waiting[coarse.index] ?? 0, quotaWaiting);
+    // A probe can end a cooldown early, and no event reports that.
+    if (cooldowns === 0) this.#gateUntil = Math.min(this.#gateUntil, now);
+  }
+
+  changed(
+    event: Extract<StateEvent, { type: 'breaker_changed' | 'quota_cooldown_started' }>,
+    now: number,
+  ): void {
+    this.roll(now);
+    const { scope, cause } = event;
+    if (event.type === 'breaker_changed') {
+      this.#breakers.delete(scope);
+      if (event.to !== 'closed' && this.#breakers.size < MOST_SCOPES) this.#breakers.set(scope, event.to);
+      this.events.push({ at: now, scope, kind: event.to, cause });
+    } else {
+      this.#gateUntil = Math.max(this.#gateUntil, now + event.remainingMs);
+      this.events.push({ at: now, scope, kind: 'gate', cause, forMs: event.remainingMs });
+    }
+    if (this.events.length > MOST_EVENTS) this.events.shift();
+    for (const ring of [this.fine, this.coarse]) {
+      const at = ring.index * WIDTH + STATES_AT;
+      ring.counts[at] = (ring.counts[at] ?? 0) | this.#statesAt(now);
+    }
+  }
+
+  readonly #statesAt = (ms: number): number => {
+    let bits = ms < this.#gateUntil ? GATE : 0;
+    for (const state of this.#breakers.values()) bits |= state === 'open' ? OPEN : HALF_OPEN;
+    return bits;
+  };
+}

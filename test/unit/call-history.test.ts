@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { CallHistory } from '../../src/admin/call-history.ts';
+import { combine } from '../../src/telemetry/observer.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { rescuedStory, Story } from '../support/record.ts';
+
+const historyOf = (capacity?: number) =>
+  new CallHistory(new FakeClock(), { slowMs: 1_000, ...(capacity !== undefined && { capacity }) });
+
+const refuse = (history: CallHistory, id: string, route = 'default') =>
+  new Story(combine(history), { id, route }).end({ status: 503, origin: 'proxy', error: 'breaker_open' });
+
+const fail = async (history: CallHistory, id: string, route = 'default') => {
+  const story = await new Story(combine(history), { id, route }).attempt('connection_refused');
+  return story.end({ status: 502, origin: 'proxy', error: 'connection_refused' });
+};
+
+test('10 000 equal refusals push out no failure', async () => {
+  const history = historyOf();
+  await fail(history, 'failure');
+  for (let i = 0; i < 10_000; i++) refuse(history, `refused ${i}`);
+  const [refused, failed] = history.list();
+  expect([refused?.count, refused?.latest.id]).toEqual([10_000, 'refused 9999']);
+  expect([failed?.count, failed?.latest.id]).toEqual([1, 'failure']);
+});
+
+test('a group shows its latest call; opened, all that are in memory', async () => {
+  const history = historyOf();
+  for (let i = 0; i < 300; i++) await fail(history, `f${i}`);
+  const [closed] = history.list();
+  expect([closed?.count, closed?.latest.id, closed?.calls]).toEqual([300, 'f299', undefined]);
+  const [open] = history.list({ open: [closed?.key ?? ''] });
+  expect(open?.calls?.map(({ id }) => id)).toEqual(Array.from({ length: 200 }, (_, i) => `f${299 - i}`));
+});
+
+test('only notable calls are in it', async () => {
+  const history = historyOf();
+  (await new Story(combine(history)).attempt(200)).end();
+  expect([history.seen, history.list()]).toEqual([0, []]);
+  history.slowMs = 5;
+  (await new Story(combine(history)).attempt(200)).end();
+  expect([history.seen, history.list().length]).toEqual([1, 1]);
+});
+
+test('the whole number of calls and of groups is bounded', async () => {
+  const history = historyOf(20);
+  for (let i = 0; i < 15; i++) await fail(history, `many ${i}`);
+  for (let route = 0; route < 400; route++) refuse(history, `${route}`, `route ${route}`);
+  const groups = history.list({ open: history.list().map(({ key }) => key) });
+  const calls = groups.flatMap(({ calls = [] }) => calls);
+  expect(calls.length).toBeLessThanOrEqual(300);
+  expect(groups.length).toBeLessThanOrEqual(300);
+  expect(groups[0]?.latest.id).toBe('399');
+});
+
+test('the largest group gives up its oldest call', async () => {
+  const history = historyOf(4);
+  await fail(history, 'alone', 'other');
+  for (let i = 0; i < 10; i++) await fail(history, `many ${i}`);
+  const groups = history.list({ text: 'connection_refused' });
+  expect(groups.map(({ calls }) => calls?.map(({ id }) => id))).toEqual([
+    ['many 9', 'many 8', 'many 7'],
+    ['alone'],
+  ]);
+});
+
+test('a search by id finds one call among its group', async () => {
+  const history = historyOf();
+  for (const id of ['a1', 'a2', 'b1']) (await rescuedStory(combine(history), { id })).end();
+  expect(history.list({ id: 'a2' })).toMatchObject([{ count: 1, calls: [{ id: 'a2' }] }]);
+  expect(history.list({ id: 'a' })).toMatchObject([{ count: 2, calls: [{ id: 'a2' }, { id: 'a1' }] }]);
+  expect(history.list({ id: 'c' })).toEqual([]);
+  expect(history.list({ upstream: 'demo', outcome: 'failed' })).toEqual([]);
+});
