@@ -1,0 +1,147 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import type { StreamEvent } from '../../src/http/event-stream/event.ts';
+import { eventReader } from '../../src/http/event-stream/reader.ts';
+
+const MAX_BYTES = 64;
+
+interface Seen {
+  readonly events: (readonly [name: string, data: string | undefined])[];
+  ended: boolean;
+  unreadable: boolean;
+}
+
+/** The events that a reader reports of `chunks`. Resolves after its end. */
+function read(type: string, chunks: readonly (string | Buffer)[], coding = 'identity'): Promise<Seen> {
+  return new Promise((resolve) => {
+    const seen: Seen = { events: [], ended: false, unreadable: false };
+    const reader = eventReader(['Content-Type', type, 'Content-Encoding', coding], MAX_BYTES, {
+      onEvent: ({ name, data }: StreamEvent) => void seen.events.push([name, data]),
+      onEnd: () => {
+        seen.ended = true;
+        resolve(seen);
+      },
+      onUnreadable: () => {
+        seen.unreadable = true;
+        resolve(seen);
+      },
+      onReady: () => undefined,
+    });
+    for (const chunk of chunks) reader?.read(Buffer.from(chunk));
+    reader?.end();
+  });
+}
+
+const sse = async (...chunks: readonly (string | Buffer)[]) =>
+  (await read('text/event-stream', chunks)).events;
+
+describe('server-sent events', () => {
+  test('an event has a name and its lines of data', async () => {
+    expect(await sse('event: a\ndata: 1\ndata:2\ndata:  3\n\ndata: x\n\n')).toEqual([
+      ['a', '1\n2\n 3'],
+      ['message', 'x'],
+    ]);
+  });
+
+  test('lines end with CR, LF or CRLF, and a BOM at the beginning is no data', async () => {
+    const text = 'event: a\ndata: 1\n\n: hello\n\nevent: b\ndata: ä\ndata: 2\n\n';
+    const expected = [
+      ['a', '1'],
+      ['b', 'ä\n2'],
+    ];
+    for (const end of ['\n', '\r', '\r\n']) {
+      const bytes = Buffer.from(`\uFEFF${text.replaceAll('\n', end)}`);
+      expect(await sse(bytes)).toEqual(expected);
+      for (let at = 0; at <= bytes.length; at++)
+        expect(await sse(bytes.subarray(0, at), bytes.subarray(at))).toEqual(expected);
+      expect(await sse(...[...bytes].map((byte) => Buffer.from([byte])))).toEqual(expected);
+    }
+  });
+
+  test('comments, other fields, and an event without data are no events', async () => {
+    expect(await sse(': ping\n\nid: 1\nretry: 5\n\nevent: a\n\ndatax: 1\n\ndata\n\ndata:\n\n')).toEqual([
+      ['message', ''],
+      ['message', ''],
+    ]);
+  });
+
+  test('an event without its empty line is dropped', async () => {
+    expect(await sse('data: 1\n\ndata: 2\n')).toEqual([['message', '1']]);
+  });
+
+  test('of an event beyond the bound, only the name is reported', async () => {
+    const long = 'x'.repeat(MAX_BYTES);
+    expect(await sse(`event: a\ndata: ${long}\n\ndata: 1\n\n`)).toEqual([
+      ['a', undefined],
+      ['message', '1'],
+    ]);
+    expect(await sse(`data: ${long.slice(9)}\ndata: 1234567890\nevent: b\n\n`)).toEqual([['b', undefined]]);
+    expect(await sse(...`event: a\ndata: ${long}\n\ndata: 1\n\n`.split(''))).toHaveLength(2);
+  });
+
+  test('a long comment is no event, and a long name is no name', async () => {
+    const long = 'x'.repeat(10 * MAX_BYTES);
+    expect(await sse(`: ${long}\n\nevent: ${long}\ndata: 1\n\n`)).toEqual([['message', '1']]);
+  });
+});
+
+describe('lines of JSON', () => {
+  test('each line that is not blank is an event, the last one without its end too', async () => {
+    const { events, ended } = await read('application/x-ndjson; charset=utf-8', [
+      '{"a":1}\r\n\n  \n{"b"',
+      ':2}\n3',
+    ]);
+    expect(events).toEqual([
+      ['message', '{"a":1}\r'],
+      ['message', '{"b":2}'],
+      ['message', '3'],
+    ]);
+    expect(ended).toBe(true);
+  });
+
+  test('of a line beyond the bound, only the end is reported', async () => {
+    expect((await read('Application/JSONL', [`${'1'.repeat(MAX_BYTES + 1)}\n1\n`])).events).toEqual([
+      ['message', undefined],
+      ['message', '1'],
+    ]);
+  });
+});
+
+describe('compressed streams', () => {
+  const text = Buffer.from('event: a\ndata: 1\n\ndata: 2\n\n');
+  const expected = [
+    ['a', '1'],
+    ['message', '2'],
+  ];
+
+  test.each([
+    ['gzip', gzipSync(text)],
+    ['x-gzip', gzipSync(text)],
+    ['zstd', zstdCompressSync(text)],
+  ])('%s is read from an unpacked copy', async (coding, packed) => {
+    const whole = await read('text/event-stream', [packed], coding);
+    expect(whole).toEqual({ events: expected, ended: true, unreadable: false });
+    const bytes = [...packed].map((byte) => Buffer.from([byte]));
+    expect((await read('text/event-stream', bytes, coding)).events).toEqual(expected);
+  });
+
+  test('bytes that are not of their coding are unreadable', async () => {
+    expect(await read('text/event-stream', [text], 'gzip')).toEqual({
+      events: [],
+      ended: false,
+      unreadable: true,
+    });
+    const cut = gzipSync(text).subarray(0, -10);
+    expect(await read('text/event-stream', [cut], 'gzip')).toMatchObject({ ended: false, unreadable: true });
+  });
+});
+
+test('other bodies, and unknown codings, have no reader', () => {
+  const listener = { onEvent: () => {}, onEnd: () => {}, onUnreadable: () => {}, onReady: () => {} };
+  const reader = (...headers: string[]) => eventReader(headers, MAX_BYTES, listener);
+  expect(reader('Content-Type', 'text/event-stream')).toBeDefined();
+  expect(reader('Content-Type', 'application/json')).toBeUndefined();
+  expect(reader()).toBeUndefined();
+  expect(reader('Content-Type', 'text/event-stream', 'Content-Encoding', 'x-own')).toBeUndefined();
+  expect(reader('Content-Type', 'text/event-stream', 'Content-Encoding', 'gzip, br')).toBeUndefined();
+});
