@@ -26,6 +26,7 @@ Lists and changes the durable requests of a running proxy.
       --key KEY          its Breakwater-Key
       --kind KIND        request, callback or scheduled
       --parent ID        callbacks of this request, or runs of this schedule
+      --request-id ID    submitted by the call with this id (breakwater-request-id), and their callbacks
       --sort ORDER       list: newest (first), or next: waiting requests, soonest first
       --since TIME       accepted since 2026-12-01T08:00:00Z, or 2h for two hours ago
       --until TIME       accepted before this time
@@ -46,6 +47,7 @@ Exit codes: 0 success, 1 no proxy, unknown request or refused, 2 wrong usage.
     key: { type: 'string' },
     kind: { type: 'string' },
     parent: { type: 'string' },
+    'request-id': { type: 'string' },
     sort: { type: 'string' },
     since: { type: 'string' },
     until: { type: 'string' },
@@ -67,6 +69,7 @@ const FILTERS = [
   'key',
   'kind',
   'parent',
+  'request-id',
   'sort',
   'since',
   'until',

@@ -4,6 +4,7 @@ import { table } from './table.ts';
 /** The status of a durable request, as far as it is shown. */
 export interface Monitor {
   readonly id: string;
+  readonly request_id?: string;
   readonly status: string;
   readonly done: boolean;
   readonly route: string;
@@ -59,6 +60,7 @@ export function describeRequest(monitor: Monitor, attempts: Attempts, now: numbe
   const { request, labels, key, deadline, plan, callback } = monitor;
   const rows = [
     ['status', inShort(monitor, now)],
+    ['request id', monitor.request_id ?? ''],
     ['route', monitor.route],
     ['request', `${request.method} ${request.path}, ${request.bytes} bytes`],
     ['labels', labels.join(', ')],

@@ -73,7 +73,7 @@ async function settleInSomeForm(
       if (!isUnwritable(error) || i === forms.length - 1) throw error;
       const what = i === 0 ? 'result' : 'callback';
       deps.logger.warn(
-        { id: job.id, error },
+        { id: job.id, request_id: job.requestId ?? undefined, error },
         `the durable store cannot save the ${what} of a durable request`,
       );
     }
@@ -131,7 +131,7 @@ function reportDeferral(
   const { obstacle = reason } = parsedState({ runnerState }) as Partial<RunnerState>;
   const { id, method, route } = job;
   deps.logger.warn(
-    { id, method, route, reason },
+    { id, request_id: job.requestId ?? undefined, method, route, reason },
     `durable ${method} ${route} waits and is not sent until this is fixed: ${obstacle}`,
   );
 }
@@ -194,6 +194,7 @@ async function logEnd(
   const why = next.error === undefined ? '' : `, ${next.error.code}`;
   const fields = {
     id: job.id,
+    request_id: job.requestId ?? undefined,
     method: job.method,
     route: job.route,
     parent: job.parent ?? undefined,

@@ -3,6 +3,7 @@ import { BodyBuffer } from '../http/bodies/body-buffer.ts';
 import type { BodySource } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { headerOf, type RawHeaders } from '../http/headers.ts';
+import { parseTraceparent } from '../http/trace-context.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { keyIn } from '../proxy/idempotency-key.ts';
@@ -71,6 +72,8 @@ export class Intake {
       fingerprint: hash(`${call.method} ${sealed.target} ${sha256}`),
       upstreamKey: call.idempotencyKey ?? null,
       parent: null,
+      requestId: call.identity?.id ?? null,
+      traceparent: traceparentOf(call),
       runnerState: '',
       createdAt: Math.floor(now),
       ...options,
@@ -145,6 +148,12 @@ function iterate(source: BodySource): AsyncIterable<Buffer> | Iterable<Buffer> {
 
 function givenKey(headers: RawHeaders, { idempotencyHeader }: DurableRoute): string | null {
   return keyIn(headers, idempotencyHeader) || null;
+}
+
+/** A value that is not valid is not stored: it could be of any length. */
+function traceparentOf({ identity }: Call): string | null {
+  const { traceparent = '' } = identity ?? {};
+  return parseTraceparent(traceparent) === undefined ? null : traceparent;
 }
 
 function tooLarge(maxBytes: number): ProxyError {

@@ -86,6 +86,10 @@ export interface NewJob {
   readonly callbackUrl: string | null;
   /** For a callback, the id of its request; for a scheduled request, the name of its schedule; otherwise null. */
   readonly parent: string | null;
+  /** The id of the call that submitted it, or whose end its callback reports. Null for a run of a schedule. */
+  readonly requestId: string | null;
+  /** The `traceparent` of that call. Null if it was in no trace. */
+  readonly traceparent: string | null;
   /** JSON that only the runner reads: `RunnerState`, or the slot of a schedule. The column is named `memo`. */
   readonly runnerState: string;
 }

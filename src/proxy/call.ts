@@ -5,6 +5,14 @@ import { isIdempotent } from '../http/methods.ts';
 import type { Journal } from './journal.ts';
 import type { CallOverrides } from './overrides.ts';
 
+/** By which a call is found in logs and traces. */
+export interface CallIdentity {
+  /** The client's `X-Request-Id` if it is sane, else one of this proxy. Of an attempt of a durable request: its id. */
+  readonly id: string;
+  /** The client's `traceparent` field, unchecked. */
+  readonly traceparent?: string | undefined;
+}
+
 /** A client's request on its way to an upstream. Immutable: a policy that changes it passes on a copy. */
 export interface Call {
   readonly method: string;
@@ -29,6 +37,7 @@ export interface Call {
   readonly overrides?: CallOverrides | undefined;
   /** The client's address. */
   readonly client?: string | undefined;
+  readonly identity?: CallIdentity | undefined;
   readonly journal: Journal;
 }
 

@@ -99,7 +99,8 @@ export class IncomingCall {
       safe: route.safe,
       clientRetries: this.#clientRetries(route),
       overrides,
-      client: req.socket.remoteAddress,
+      client: record.info.client,
+      identity: record.info,
       journal: record,
     };
   }

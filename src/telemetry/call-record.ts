@@ -1,4 +1,5 @@
 import type { Reply } from '../http/reply.ts';
+import type { CallIdentity } from '../proxy/call.ts';
 import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
 import type { RetryReason, StateEvent } from '../proxy/events.ts';
 import type { Journal, QuotaWait } from '../proxy/journal.ts';
@@ -8,16 +9,12 @@ import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import { type CallOutcome, type CallResult, outcomeOf } from './call-outcome.ts';
 
 /** The identity of a call, known at its start. */
-export interface CallInfo extends Place {
-  /** The client's `X-Request-Id` if it is sane, else one of this proxy. Of an attempt of a durable request: its id. */
-  readonly id: string;
+export interface CallInfo extends Place, CallIdentity {
   readonly method: string;
   /** Path and query below the mount, as the client sent them. With `log.path: route`, the pattern of the route. */
   readonly target: string;
   /** The client's address. */
   readonly client?: string | undefined;
-  /** The client's `traceparent` field, unchecked. */
-  readonly traceparent?: string | undefined;
 }
 
 /** The place of an event. Both are '' if no route matched. */

@@ -15,6 +15,9 @@ async function backToSchema2(place: string): Promise<void> {
     'DROP INDEX breakwater_job_order',
     'ALTER TABLE breakwater_job DROP COLUMN order_queue',
     'ALTER TABLE breakwater_job DROP COLUMN set_at',
+    'DROP INDEX breakwater_job_request',
+    'ALTER TABLE breakwater_job DROP COLUMN request_id',
+    'ALTER TABLE breakwater_job DROP COLUMN traceparent',
     'CREATE INDEX breakwater_job_order ON breakwater_job (order_key, reason, seq)',
     'DELETE FROM breakwater_schema WHERE version > 2',
     `UPDATE breakwater_job SET reason = 'key', wake_at = deadline_at WHERE id <> 'one'`,
@@ -63,6 +66,8 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         dueAt: 1_700_000_000_123,
         callbackUrl: 'http://127.0.0.1/hook',
         parent: 'nightly',
+        requestId: 'app-17',
+        traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
         runnerState: '{"polls":3}',
       });
       expect(await store.submit(job)).toEqual({ kind: 'accepted', id: 'req_1' });
@@ -681,6 +686,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
             route: i % 2 === 0 ? 'even' : 'odd',
             labels: i < 2 ? ['low', 'x', 'x'] : ['high'],
             orderKey: i === 5 ? 'k' : null,
+            requestId: `call_${i % 2}`,
           }),
         );
       }
@@ -694,6 +700,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await listed({ route: 'odd' })).toEqual(['req_5', 'req_3', 'req_1']);
       expect(await listed({ label: 'low' })).toEqual(['req_1', 'req_0']);
       expect(await listed({ orderKey: 'k' })).toEqual(['req_5']);
+      expect(await listed({ requestId: 'call_1', limit: 2 })).toEqual(['req_5', 'req_3']);
       expect(await listed({ status: ['succeeded', 'running'] })).toEqual(['req_1', 'req_0']);
       expect(await listed({ status: [] })).toEqual([]);
       expect(await listed({ since: 200, until: 400 })).toEqual(['req_3', 'req_2']);

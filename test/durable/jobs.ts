@@ -23,6 +23,8 @@ export function newJob(id: string, more: Partial<NewJob> = {}): NewJob {
     deadlineAt: 1_000_000,
     callbackUrl: null,
     parent: null,
+    requestId: null,
+    traceparent: null,
     runnerState: '{}',
     ...more,
   };

@@ -35,6 +35,8 @@ function job(n: number): NewJob {
     deadlineAt: now + 86_400_000,
     callbackUrl: null,
     parent: null,
+    requestId: null,
+    traceparent: null,
     runnerState: '',
   };
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
-import { ok, startOrigin } from '../support/origin.ts';
+import { durableConfig, startDurable } from '../support/durable.ts';
+import { ok, startOrigin, status } from '../support/origin.ts';
 
 const LOG_ALL = '\nlog: { requests: all }\n';
 
@@ -60,4 +61,25 @@ test('with log.path: route, no path of a client is recorded', async () => {
   const state = await (await fetch(`${proxy.adminUrl}/api/state`)).text();
   expect(`${JSON.stringify(proxy.logs)}${state}`).not.toContain('jane');
   expect(origin.requests[0]?.url).toBe('/people/jane-doe');
+});
+
+test('a durable request and its callback have the id of its submission', async () => {
+  const origin = await startOrigin(ok('paid'));
+  const receiver = await startOrigin(status(204));
+  const secret = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
+  const callbacks = `callbacks: { allow: ["${receiver.url}/**"], secrets: [${secret}], allow_private: true }`;
+  const client = await startDurable(durableConfig(origin, { process: callbacks }));
+  const headers = { 'x-request-id': 'app-17', 'breakwater-callback': `${receiver.url}/hook` };
+  const location = await client.accepted(headers);
+  expect(await client.done(location)).toMatchObject({ request_id: 'app-17' });
+  await receiver.untilRequests(1);
+  expect(JSON.parse(receiver.requests[0]?.body.toString() ?? '')).toMatchObject({
+    data: { request_id: 'app-17' },
+  });
+  const listed = await client.admin('GET', '/requests?request_id=app-17');
+  const { requests } = (await listed.json()) as { requests: { kind?: string }[] };
+  expect(requests.map(({ kind }) => kind)).toEqual(['callback', undefined]);
+  await client.proxy.until(() => client.proxy.logs.some(({ fields }) => fields['outcome'] === 'succeeded'));
+  const line = client.proxy.logs.find(({ fields }) => fields['outcome'] === 'succeeded');
+  expect(line?.fields).toMatchObject({ request_id: 'app-17' });
 });

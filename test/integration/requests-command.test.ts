@@ -103,12 +103,17 @@ describe('reads from a running proxy', () => {
   test('one request: its status and every attempt', async () => {
     const origin = await startOrigin(status(503), status(429), ok('paid'));
     const client = await startDurable(durableConfig(origin));
-    const location = await client.accepted();
+    const location = await client.accepted({ 'x-request-id': 'app-17' });
     await client.done(location);
     const setting = { config: configOf(client) };
     const { code, out } = await run(['show', idOf(location)], setting);
     expect(code).toBe(0);
-    expect(out).toMatch(/^req_[0-9a-f]{32}\n {2}status +succeeded: 200, 4 bytes\n {2}route +api\/default\n/);
+    expect(out).toMatch(
+      /^req_[0-9a-f]{32}\n {2}status +succeeded: 200, 4 bytes\n {2}request id +app-17\n {2}route +api\/default\n/,
+    );
+    const found = await run(['list', '--request-id', 'app-17'], setting);
+    expect(found.out).toContain(idOf(location));
+    expect((await run(['list', '--request-id', 'app-18'], setting)).out).toBe('no requests\n');
     const rows = out.split('\n').map((line) => line.trim().split(/ {2,}/));
     expect(rows.filter(([n]) => /^\d$/.test(n ?? '')).map((row) => row.slice(3))).toEqual([
       ['503', 'waited 1 ms (backoff)'],

@@ -57,6 +57,8 @@ export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: Cal
       deadlineAt: now + callbacks.deadlineMs,
       callbackUrl: null,
       parent: job.id,
+      requestId: job.requestId,
+      traceparent: job.traceparent,
       runnerState: '',
     },
   ];
@@ -70,6 +72,7 @@ function messageOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackPar
     timestamp: new Date(end.now).toISOString(),
     data: {
       id: job.id,
+      request_id: job.requestId ?? undefined,
       status: end.status,
       route: job.route,
       labels: job.labels,

@@ -26,6 +26,7 @@ const PARAMETERS: ReadonlySet<string> = new Set([
   'min_attempts',
   'kind',
   'parent',
+  'request_id',
   'sort',
   'cursor',
   'limit',
@@ -153,6 +154,7 @@ function textsOf(query: URLSearchParams) {
     orderKey: text('key'),
     kind: text('kind') as JobKind | undefined,
     parent: text('parent'),
+    requestId: text('request_id'),
   };
 }
 

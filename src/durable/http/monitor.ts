@@ -25,6 +25,7 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
   const done = isDone(job);
   return {
     id: job.id,
+    request_id: job.requestId ?? undefined,
     status: job.status,
     done,
     route: job.route,

@@ -30,6 +30,9 @@ const FILTER: readonly Json[] = [
   query('min_attempts', 'Minimum number of attempts made.', { type: 'integer', minimum: 0 }),
   query('kind', 'What created the request.', { type: 'string', enum: ['request', 'callback', 'scheduled'] }),
   query('parent', 'Callbacks of this request id, or runs of this schedule.', { type: 'string' }),
+  query('request_id', 'Requests that were submitted by the call with this id, and their callbacks.', {
+    type: 'string',
+  }),
   query('sort', 'newest: newest first. next: only unfinished requests, soonest first; not with cursor.', {
     type: 'string',
     enum: ['newest', 'next'],

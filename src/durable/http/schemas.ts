@@ -36,6 +36,9 @@ const monitor = object(
       pattern: '^req_[0-9a-f]{32}$',
       description: 'Gives access to the request, unless it was submitted with credentials.',
     },
+    request_id: text(
+      'Id of the call that submitted it (breakwater-request-id). Absent for a run of a schedule.',
+    ),
     status: STATUS,
     done: { type: 'boolean', description: 'Whether the status is final.' },
     route: text('Name of the route, as upstream/route.'),
@@ -116,6 +119,7 @@ const monitor = object(
     links: object(Object.fromEntries(LINKS.map((name) => [name, text('A path on this server.')]))),
   },
   [
+    'request_id',
     'key',
     'started_at',
     'finished_at',

@@ -38,6 +38,8 @@ export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: Ru
     deadlineAt: createdAt + deadlineMs,
     callbackUrl: null,
     parent: name,
+    requestId: null,
+    traceparent: null,
     runnerState: slotAt === undefined ? '' : JSON.stringify({ slotAt }),
   };
 }

@@ -12,6 +12,7 @@ const COMPARED = [
   ['minAttempts', 'attempt >='],
   ['kind', 'kind ='],
   ['parent', 'parent ='],
+  ['requestId', 'request_id ='],
   ['before', 'seq <'],
 ] as const satisfies readonly (readonly [keyof Filter, string])[];
 

@@ -52,6 +52,8 @@ export function jobOf(row: Row): Job {
     labels: list(row, 'labels'),
     callbackUrl: row['callback_url'] as string | null,
     parent: row['parent'] as string | null,
+    requestId: row['request_id'] as string | null,
+    traceparent: row['traceparent'] as string | null,
     runnerState: text(row, 'memo'),
     createdAt: number(row, 'created_at'),
     dueAt: number(row, 'due_at'),

@@ -125,6 +125,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
           AND (other.reason IS NULL OR other.reason <> 'key' OR other.seq < breakwater_job.seq))`,
   ],
   ['ALTER TABLE breakwater_job ADD COLUMN set_at BIGINT'],
+  [
+    'ALTER TABLE breakwater_job ADD COLUMN request_id TEXT',
+    'ALTER TABLE breakwater_job ADD COLUMN traceparent TEXT',
+    'CREATE INDEX breakwater_job_request ON breakwater_job (request_id, seq) WHERE request_id IS NOT NULL',
+  ],
 ];
 
 /** The schema version that this code reads and writes. */

@@ -83,6 +83,8 @@ export interface Filter {
   readonly minAttempts?: number | undefined;
   readonly kind?: JobKind | undefined;
   readonly parent?: string | undefined;
+  /** The id of the call that submitted it. */
+  readonly requestId?: string | undefined;
   /** `seq` of the last request on the previous page. */
   readonly before?: number | undefined;
   /** Lists only unfinished requests, soonest first. Requests that a pause holds back come last. */
