@@ -1,11 +1,13 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { byPlace, sampled, total } from './lib/allocation.ts';
+import { bare, breakwater, type Contender } from './lib/contenders.ts';
 import { load } from './lib/load.ts';
-import { type Command, freePort, killAll, start, stopAll } from './lib/process.ts';
+import { startOrigin } from './lib/origin.ts';
+import { killAll, stopAll } from './lib/process.ts';
 import { SCENARIOS, type Scenario } from './lib/scenarios.ts';
 
 /**
@@ -36,60 +38,22 @@ const { values: flags } = parseArgs({
   },
 });
 
-const root = fileURLToPath(new URL('../', import.meta.url));
+const sampler = fileURLToPath(new URL('lib/allocation-sampler.mjs', import.meta.url));
 const requests = flags.quick ? 10_000 : 20_000;
-
-interface Place {
-  readonly port: number;
-  readonly originPort: number;
-}
-
-type Contender = readonly [name: string, command: (place: Place) => Promise<Command>];
-
-const bare: Contender = [
-  'bare dispatch',
-  async ({ port, originPort }) => ({
-    file: process.execPath,
-    args: [join(root, 'bench/programs/bare-dispatch.ts'), String(port), String(originPort)],
-  }),
-];
-
-const breakwater: Contender = [
-  'Breakwater',
-  async ({ port, originPort }) => ({
-    file: process.execPath,
-    args: [
-      join(root, flags['from-source'] ? 'src/main.ts' : 'dist/main.js'),
-      'start',
-      '--config',
-      join(root, 'bench/breakwater.yaml'),
-    ],
-    env: {
-      BENCH_LISTEN_PORT: String(port),
-      BENCH_ADMIN_PORT: String(await freePort()),
-      BENCH_ORIGIN_PORT: String(originPort),
-    },
-  }),
-];
 
 /** Starts the contender for one scenario, measures it, and stops it. */
 async function bytesPerRequest(
-  [name, command]: Contender,
+  contender: Contender,
   scenario: Scenario,
-  { originPort, folder }: { readonly originPort: number; readonly folder: string },
+  { originPort, profile }: { readonly originPort: number; readonly profile: string },
 ): Promise<number> {
-  const port = await freePort();
-  const { file, args, env } = await command({ port, originPort });
-  const profile = join(folder, `${name} ${scenario.name}.json`);
-  const sampler = join(root, 'bench/lib/allocation-sampler.mjs');
-  const running = await start(
-    { file, args: ['--import', sampler, ...args], env: { ...env, ALLOCATION_PROFILE: profile } },
-    port,
-  );
-  await load(port, scenario, { requests: WARM_UP_REQUESTS, connections: CONNECTIONS });
+  const { name, missing } = contender;
+  if (missing !== undefined) throw new Error(missing);
+  const running = await contender.launch(originPort);
+  await load(running.port, scenario, { requests: WARM_UP_REQUESTS, connections: CONNECTIONS });
   let sent = 0;
   const head = await sampled(running.pid, profile, async () => {
-    const result = await load(port, scenario, { requests, connections: CONNECTIONS });
+    const result = await load(running.port, scenario, { requests, connections: CONNECTIONS });
     if (result.failures > 0) throw new Error(`${name}: ${result.failures} requests failed`);
     sent = result.requests;
   });
@@ -100,23 +64,31 @@ async function bytesPerRequest(
   return total(places) / sent;
 }
 
+/** The contenders, with the sampler. */
+function sampledContender(name: 'Breakwater' | 'bare dispatch', folder: string, profile: string): Contender {
+  const options = {
+    nodeArgs: ['--import', sampler],
+    env: { ALLOCATION_PROFILE: profile },
+    fromSource: flags['from-source'],
+  };
+  return name === 'Breakwater' ? breakwater(folder, options) : bare(folder, options);
+}
+
 async function main(): Promise<void> {
-  if (!flags['from-source'] && !existsSync(join(root, 'dist/main.js')))
-    throw new Error('dist/main.js is missing; run npm run build first');
   const folder = mkdtempSync(join(tmpdir(), 'breakwater-allocation-'));
   process.once('exit', () => {
     killAll();
     rmSync(folder, { recursive: true, force: true });
   });
-  const originPort = await freePort();
-  await start(
-    { file: process.execPath, args: [join(root, 'bench/programs/origin.ts'), String(originPort)] },
-    originPort,
-  );
+  const originPort = await startOrigin();
+  const measured = (name: 'Breakwater' | 'bare dispatch', scenario: Scenario): Promise<number> => {
+    const profile = join(folder, `${name} ${scenario.name}.json`);
+    return bytesPerRequest(sampledContender(name, folder, profile), scenario, { originPort, profile });
+  };
   const scenarios = SCENARIOS.filter(({ name }) => GATES.has(name)).slice(0, flags.quick ? 1 : undefined);
   for (const scenario of scenarios) {
-    const ours = await bytesPerRequest(breakwater, scenario, { originPort, folder });
-    const theirs = await bytesPerRequest(bare, scenario, { originPort, folder });
+    const ours = await measured('Breakwater', scenario);
+    const theirs = await measured('bare dispatch', scenario);
     const gate = GATES.get(scenario.name) as number;
     const ratio = ours / theirs;
     const result = ratio <= gate ? 'within' : 'ABOVE';

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Context } from './context.ts';
 import { caddy, haproxy, nginx, type Place } from './native-peers.ts';
 import { PEERS_MISSING } from './peers.ts';
 import { type Command, freePort, type Running, start } from './process.ts';
@@ -8,90 +9,138 @@ import { type Command, freePort, type Running, start } from './process.ts';
 export interface Contender {
   readonly name: string;
   /** The reason why it cannot take part; undefined if it can. */
-  readonly missing?: string;
+  readonly missing: string | undefined;
   launch(originPort: number): Promise<Launched>;
 }
 
 export interface Launched extends Running {
   readonly port: number;
+  /** Of the admin API, which only Breakwater has. */
+  readonly adminPort: number;
+  /** Fields that each request to it needs. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export const BARE = 'bare dispatch';
 export const BREAKWATER = 'Breakwater';
-export const HTTP_PROXY_3 = 'http-proxy-3';
-/** Contenders that take part only if named by --only. */
-export const PROTOTYPE = 'raw relay';
+export const CADDY = 'Caddy';
+/** Proxies that other Node programs use. */
+export const NODE_PEERS = ['http-proxy-3', '@fastify/http-proxy'] as const;
+/** Takes part only if named by --only. */
+const PROTOTYPE = 'raw relay';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** All contenders, the baseline first. `fromSource` runs Breakwater's TypeScript instead of its build. */
-export function contenders(tempDir: string, fromSource: boolean): Contender[] {
+/** The contenders of a run, the baseline first, and the reasons why others do not take part. */
+export function taking(
+  { tempDir, fromSource, only }: Context,
+  more: readonly Contender[] = [],
+): { readonly present: Contender[]; readonly absent: string[] } {
+  const all = [...contenders(tempDir, fromSource), ...more].filter(({ name }) =>
+    only === undefined ? name !== PROTOTYPE : name === BARE || only.includes(name.toLowerCase()),
+  );
+  return {
+    present: all.filter(({ missing }) => missing === undefined),
+    absent: all.flatMap(({ name, missing }) =>
+      missing === undefined ? [] : [`Not measured: ${name}, ${missing}.`],
+    ),
+  };
+}
+
+function contenders(tempDir: string, fromSource: boolean): Contender[] {
   const make = (name: string, command: (place: Place) => Command | Promise<Command>, missing?: string) =>
-    contender(name, tempDir, command, missing);
+    contender(name, tempDir, command, { missing });
+  const [httpProxy3, fastify] = NODE_PEERS;
   return [
-    make(BARE, node('bench/programs/bare-dispatch.ts')),
-    breakwater(tempDir, fromSource),
+    bare(tempDir),
+    breakwater(tempDir, { fromSource }),
     make(PROTOTYPE, node('bench/programs/raw-relay.ts')),
-    make(HTTP_PROXY_3, node('bench/peers/http-proxy-3.ts'), PEERS_MISSING),
-    make('@fastify/http-proxy', node('bench/peers/fastify-http-proxy.ts'), PEERS_MISSING),
+    make(httpProxy3, node('bench/peers/http-proxy-3.ts'), PEERS_MISSING),
+    make(fastify, node('bench/peers/fastify-http-proxy.ts'), PEERS_MISSING),
     make('nginx', nginx, notOnPath('nginx')),
     make('HAProxy', haproxy, notOnPath('haproxy')),
-    make('Caddy', caddy, notOnPath('caddy')),
+    make(CADDY, caddy, notOnPath('caddy')),
   ];
 }
 
-function breakwater(tempDir: string, fromSource: boolean): Contender {
+export interface ProgramOptions {
+  /** Options of Node. */
+  readonly nodeArgs?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface BreakwaterOptions extends ProgramOptions {
+  readonly fromSource: boolean;
+  /** The configuration below `listen` and `admin`; undefined: bench/breakwater.yaml. */
+  readonly config?: (place: Place) => string;
+}
+
+export function bare(tempDir: string, { nodeArgs = [], env = {} }: ProgramOptions = {}): Contender {
+  const command = node('bench/programs/bare-dispatch.ts', nodeArgs);
+  return contender(BARE, tempDir, (place) => ({ ...command(place), env }), {});
+}
+
+export function breakwater(
+  tempDir: string,
+  { fromSource, nodeArgs = [], config, env }: BreakwaterOptions,
+): Contender {
   const main = fromSource ? 'src/main.ts' : 'dist/main.js';
   const missing = existsSync(join(root, main))
     ? undefined
     : `${main} is missing; create it with npm run build`;
-  return contender(
-    BREAKWATER,
-    tempDir,
-    async ({ port, originPort }) => ({
+  const command = async (place: Place): Promise<Command> => {
+    const file = config === undefined ? join(root, 'bench/breakwater.yaml') : join(place.dir, 'config.yaml');
+    if (config !== undefined) writeFileSync(file, `${LISTENERS}${config(place)}`);
+    return {
       file: process.execPath,
-      args: [join(root, main), 'start', '--config', join(root, 'bench/breakwater.yaml')],
+      args: [...nodeArgs, join(root, main), 'start', '--config', file],
       env: {
-        BENCH_LISTEN_PORT: String(port),
-        BENCH_ADMIN_PORT: String(await freePort()),
-        BENCH_ORIGIN_PORT: String(originPort),
+        BENCH_LISTEN_PORT: String(place.port),
+        BENCH_ADMIN_PORT: String(place.adminPort),
+        BENCH_ORIGIN_PORT: String(place.originPort),
+        ...env,
       },
-    }),
-    missing,
-  );
+    };
+  };
+  return contender(BREAKWATER, tempDir, command, { missing });
 }
 
-export function startOrigin(port: number): Promise<Running> {
-  return start(
-    { file: process.execPath, args: [join(root, 'bench/programs/origin.ts'), String(port)] },
-    port,
-  );
-}
+const LISTENERS = 'listen: 127.0.0.1:${BENCH_LISTEN_PORT}\nadmin: 127.0.0.1:${BENCH_ADMIN_PORT}\n';
 
-function node(script: string): (place: Place) => Command {
+function node(script: string, nodeArgs: readonly string[] = []): (place: Place) => Command {
   return ({ port, originPort }) => ({
     file: process.execPath,
-    args: [join(root, script), String(port), String(originPort)],
+    args: [...nodeArgs, join(root, script), String(port), String(originPort)],
   });
 }
 
 let launches = 0;
 
-function contender(
+interface ContenderOptions {
+  readonly missing?: string | undefined;
+  readonly headers?: (originPort: number) => Readonly<Record<string, string>>;
+}
+
+export function contender(
   name: string,
   tempDir: string,
   command: (place: Place) => Command | Promise<Command>,
-  missing: string | undefined,
+  { missing, headers }: ContenderOptions,
 ): Contender {
   return {
     name,
-    ...(missing === undefined ? {} : { missing }),
+    missing,
     async launch(originPort) {
-      const port = await freePort();
+      const [port, adminPort] = [await freePort(), await freePort()];
       const dir = join(tempDir, String(++launches));
       mkdirSync(dir);
-      const process = await start(await command({ port, originPort, dir }), port);
-      return { ...process, port };
+      const process = await start(await command({ port, adminPort, originPort, dir }), port);
+      return {
+        ...process,
+        port,
+        adminPort,
+        ...(headers === undefined ? {} : { headers: headers(originPort) }),
+      };
     },
   };
 }

@@ -14,6 +14,8 @@ export interface LoadResult {
 export interface LoadOptions {
   readonly requests: number;
   readonly connections: number;
+  /** In addition to the usual fields, or in place of them. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** autocannon detects its end only when it samples. */
@@ -30,7 +32,7 @@ export async function load(port: number, scenario: Scenario, options: LoadOption
       {
         url: `http://127.0.0.1:${port}${scenario.path}`,
         method: scenario.method,
-        headers: REQUEST_HEADERS,
+        headers: { ...REQUEST_HEADERS, ...options.headers },
         ...(scenario.body === undefined ? {} : { body: scenario.body }),
         connections: options.connections,
         amount: options.requests,

@@ -2,9 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from './process.ts';
 
-/** The port of a peer, that of its origin, and a directory for its files. */
+/** The ports of a contender, that of its origin, and a directory for its files. */
 export interface Place {
   readonly port: number;
+  readonly adminPort: number;
   readonly originPort: number;
   readonly dir: string;
 }

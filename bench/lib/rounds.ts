@@ -11,9 +11,6 @@ export interface Sample {
   /** CPU time of the proxy's processes per request, at `LOADED_CONNECTIONS`. */
   readonly cpuMicros: number;
   readonly requestsPerSecond: number;
-  /** Latency of a single client, minus that of a single client at the origin in the same round. */
-  readonly addedP50Ms: number;
-  readonly addedP99Ms: number;
   readonly failures: number;
   /** Connections to the origin opened under load. A contender with keep-alive opens almost none. */
   readonly reconnects: number;
@@ -29,9 +26,6 @@ export interface Plan {
 }
 
 const LOADED_CONNECTIONS = 32;
-/** Latency is measured without load. On two cores shared with load and origin, latency under load is just 1/throughput. */
-const LATENCY_CONNECTIONS = 1;
-const LATENCY_REQUESTS = 150;
 /** Warm-up passes: 24,000 requests, because V8 still compiles code after 20,000. */
 const WARM_UP_PASSES = 4;
 
@@ -68,45 +62,32 @@ export async function runRounds(
     const turn = round % started.length;
     const order = [...started.slice(turn), ...started.slice(0, turn)];
     for (const scenario of plan.scenarios) {
-      const direct = await load(originPort, scenario, latencyOptions(plan));
-      for (const one of order) samples.push(await measure(one, scenario, plan, { originPort, direct }));
+      for (const one of order) samples.push(await measure(one, scenario, plan, originPort));
     }
   }
   return samples;
 }
 
-interface Baseline {
-  readonly originPort: number;
-  readonly direct: { readonly p50Ms: number; readonly p99Ms: number };
-}
-
-async function measure(one: Started, scenario: Scenario, plan: Plan, base: Baseline): Promise<Sample> {
+async function measure(one: Started, scenario: Scenario, plan: Plan, originPort: number): Promise<Sample> {
   const { pid, port } = one.running;
-  const connectionsBefore = await originConnections(base.originPort);
+  const connectionsBefore = await originConnections(originPort);
   const cpuBefore = cpuMicros(pid);
   const loaded = await load(port, scenario, {
     requests: loadedRequests(scenario, plan),
     connections: LOADED_CONNECTIONS,
   });
   const cpu = cpuMicros(pid) - cpuBefore;
-  const reconnects = (await originConnections(base.originPort)) - connectionsBefore;
-  const lone = await load(port, scenario, latencyOptions(plan));
+  const reconnects = (await originConnections(originPort)) - connectionsBefore;
   return {
     contender: one.name,
     scenario: scenario.name,
     cpuMicros: cpu / loaded.requests,
     requestsPerSecond: (loaded.requests / loaded.durationMs) * 1000,
-    addedP50Ms: lone.p50Ms - base.direct.p50Ms,
-    addedP99Ms: lone.p99Ms - base.direct.p99Ms,
-    failures: loaded.failures + lone.failures,
+    failures: loaded.failures,
     reconnects,
   };
 }
 
 function loadedRequests(scenario: Scenario, plan: Plan): number {
   return Math.ceil(scenario.requests * plan.scale);
-}
-
-function latencyOptions(plan: Plan): { requests: number; connections: number } {
-  return { requests: Math.ceil(LATENCY_REQUESTS * plan.scale), connections: LATENCY_CONNECTIONS };
 }

@@ -20,6 +20,18 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'POST 64 KiB', method: 'POST', path: '/1k', body: text(64 * KIB), replyBytes: KIB, requests: 1000 },
 ];
 
+/** A chat completion, which gateways for AI APIs understand. The origin's reply has the same length for each. */
+export const CHAT: Scenario = {
+  name: 'POST chat completion',
+  method: 'POST',
+  path: '/v1/chat/completions',
+  body: Buffer.from(
+    JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: text(KIB).toString() }] }),
+  ),
+  replyBytes: KIB,
+  requests: 0,
+};
+
 /** Usual fields of an API client. The cost of a proxy grows with their number. */
 export const REQUEST_HEADERS = {
   accept: 'application/json',

@@ -5,6 +5,25 @@ const port = Number(process.argv[2]);
 const bodies = new Map([
   ['/1k', Buffer.alloc(1024, 'abcdefghijklmnop')],
   ['/64k', Buffer.alloc(64 * 1024, 'abcdefghijklmnop')],
+  [
+    '/v1/chat/completions',
+    Buffer.from(
+      JSON.stringify({
+        id: 'chatcmpl-1',
+        object: 'chat.completion',
+        created: 1_764_000_000,
+        model: 'gpt-4o',
+        choices: [
+          {
+            index: 0,
+            message: { role: 'assistant', content: 'abcdefghijklmnop'.repeat(64) },
+            finish_reason: 'stop',
+          },
+        ],
+        usage: { prompt_tokens: 300, completion_tokens: 300, total_tokens: 600 },
+      }),
+    ),
+  ],
 ]);
 
 let connections = 0;

@@ -1,0 +1,13 @@
+/** The settings of one run of the bench, for every part. */
+export interface Context {
+  readonly quick: boolean;
+  /** Breakwater from src/ instead of dist/. */
+  readonly fromSource: boolean;
+  /** Deleted at the end. */
+  readonly tempDir: string;
+  /** Names of contenders in lower case; undefined: all. */
+  readonly only: readonly string[] | undefined;
+  /** Rounds of the data path; undefined: the usual number. */
+  readonly rounds: number | undefined;
+  progress(text: string): void;
+}

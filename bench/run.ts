@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Context } from './lib/context.ts';
+import { killAll, stopAll } from './lib/process.ts';
+import { type Part, printGoals, printPart } from './lib/report.ts';
+import { dataPath } from './parts/data-path.ts';
+import { latency } from './parts/latency.ts';
+import { start } from './parts/start.ts';
+
+const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
+  path: dataPath,
+  latency,
+  start,
+};
+
+const USAGE = `npm run bench -- [PART …] [options]
+  parts           ${Object.keys(PARTS).join(', ')}; default: all
+  --quick         about a third of the time, for a first impression only
+  --json          one JSON document on stdout instead of tables
+  --only A,B      path and latency: only these contenders (the baseline always runs)
+  --rounds N      path: rounds, default 20
+  --from-source   Breakwater from src/ instead of dist/`;
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    'from-source': { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+function machine(): string {
+  const commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: import.meta.dirname });
+  return [
+    new Date().toISOString().slice(0, 10),
+    `Node ${process.version}`,
+    `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
+    `commit ${commit.toString().trim()}`,
+    // Well above 0, it widens the quartiles.
+    `load average before ${(loadavg()[0] ?? NaN).toFixed(1)}`,
+  ].join(' · ');
+}
+
+async function measure(names: readonly string[], context: Context): Promise<void> {
+  const about = machine();
+  const parts: Part[] = [];
+  if (!flags.json) console.log(about);
+  for (const name of names) {
+    context.progress(`${name} …`);
+    const part = await (PARTS[name] as (typeof PARTS)[string])(context);
+    await stopAll();
+    parts.push(part);
+    if (!flags.json) printPart(part);
+  }
+  if (flags.json) console.log(JSON.stringify({ about, parts }, undefined, 2));
+  else printGoals(parts.flatMap(({ goals }) => goals));
+  if (parts.some(({ failed }) => failed === true)) process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const unknown = positionals.find((name) => !Object.hasOwn(PARTS, name));
+  if (unknown !== undefined) throw new Error(`there is no part ${unknown}\n${USAGE}`);
+  const tempDir = mkdtempSync(join(tmpdir(), 'breakwater-bench-'));
+  chmodSync(tempDir, 0o755); // a server that drops its privileges must still read its files
+  process.once('exit', () => {
+    killAll();
+    rmSync(tempDir, { recursive: true, force: true });
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => process.exit(130));
+  try {
+    await measure(positionals.length > 0 ? positionals : Object.keys(PARTS), {
+      quick: flags.quick,
+      fromSource: flags['from-source'],
+      tempDir,
+      only: flags.only?.toLowerCase().split(','),
+      rounds: flags.rounds === undefined ? undefined : Number(flags.rounds),
+      progress: (text) => void process.stderr.write(`${text}\n`),
+    });
+  } finally {
+    await stopAll();
+  }
+}
+
+if (flags.help) console.log(USAGE);
+else await main();
