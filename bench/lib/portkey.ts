@@ -4,13 +4,11 @@ import { PEERS_MISSING } from './peers.ts';
 
 /** A gateway on Node for calls to AI APIs, which also retries and limits. It names its upstream in the request. */
 export function portkey(tempDir: string): Contender {
-  const main = fileURLToPath(
-    new URL('../peers/node_modules/@portkey-ai/gateway/build/start-server.js', import.meta.url),
-  );
+  const file = fileURLToPath(new URL('../peers/portkey.ts', import.meta.url));
   return contender(
     '@portkey-ai/gateway',
     tempDir,
-    ({ port }) => ({ file: process.execPath, args: [main, `--port=${port}`, '--headless'] }),
+    ({ port }) => ({ file: process.execPath, args: [file, String(port)] }),
     {
       missing: PEERS_MISSING,
       headers: (originPort) => ({

@@ -11,7 +11,7 @@ import { verify } from '../lib/verify.ts';
 
 const DIRECT = 'no proxy';
 const GET = SCENARIOS[0] as Scenario;
-/** What Breakwater may add to the bare dispatch proxy, in ms. */
+/** The most that Breakwater may add to the bare dispatch proxy, in ms. */
 const LIMIT_MS = 0.05;
 
 interface Target {
