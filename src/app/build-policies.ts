@@ -67,7 +67,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
             interrupt,
           }),
     ...secondAttemptOf(route, policyState, deps),
-    quota: quota && quotaPolicies(quota, clock),
+    quota: quota && quotaPolicies(quota, { clock, memory }),
     signatureAge: signatureAgeOf(settings, clock),
     silence: silencePolicies(policyState.usualTimes(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,

@@ -36,6 +36,12 @@ export type HedgeResult =
 /** The result of a fallback. All but the first two are reasons why it was not used. */
 export type FallbackResult = 'answered' | 'failed' | 'not_idempotent' | 'body_not_replayable' | 'deadline';
 
+/**
+ * Whether a reply stated its cost (`quota.cost.reply`). `missing`: it did not, or not all of it. `too_large`: it was not read.
+ * `incomplete`: it ended before, or its reader left.
+ */
+export type CostReading = 'read' | 'missing' | 'too_large' | 'incomplete';
+
 /** A refusal that a policy in shadow mode only notes. */
 export type ShadowRefusal = 'breaker_open';
 
@@ -45,6 +51,10 @@ export interface Notes {
   queued: number;
   /** Milliseconds in the queue of the quota. */
   quota_wait: number;
+  /** The cost of an attempt as it was estimated before, and as its reply stated it. */
+  estimated_cost: number;
+  cost: number;
+  cost_reading: CostReading;
   /** A refusal of this proxy, even if it does not end the call. */
   rejected: ErrorCode;
   shadow_rejected: ShadowRefusal;
@@ -74,6 +84,8 @@ export interface NoteCounter {
   readonly name: string;
   readonly help: string;
   readonly label?: string;
+  /** The noted numbers are added up. Default: each note counts as 1. */
+  readonly adds?: true;
 }
 
 /** A histogram of noted milliseconds, in seconds. Its labels are `upstream` and `route`. */
@@ -121,6 +133,33 @@ const NOTES = {
     histogram: {
       name: 'breakwater_quota_wait_seconds',
       help: "Waits for the upstream's quota, of attempts that could not be sent at once.",
+    },
+  },
+  estimated_cost: {
+    fold: 'sum',
+    field: 'estimated_cost',
+    counter: {
+      name: 'breakwater_quota_estimated_cost_total',
+      help: 'Cost of attempts as estimated before they were sent, where replies state the real cost (quota.cost.reply).',
+      adds: true,
+    },
+  },
+  cost: {
+    fold: 'sum',
+    field: 'cost',
+    counter: {
+      name: 'breakwater_quota_cost_total',
+      help: 'Cost of the same attempts as their replies stated it, such as tokens. The estimate counts if a reply stated none.',
+      adds: true,
+    },
+  },
+  cost_reading: {
+    fold: 'latest',
+    field: 'cost_reading',
+    counter: {
+      name: 'breakwater_quota_cost_readings_total',
+      help: 'Replies that may state their cost: read, or why the estimate stays (missing, too_large, incomplete).',
+      label: 'result',
     },
   },
   rejected: {

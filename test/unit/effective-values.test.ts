@@ -29,6 +29,7 @@ const OTHER: Readonly<Record<string, string>> = {
   'quota.windows': '[7/s]',
   'quota.cost.header': 'x-cost',
   'quota.cost.body': '/max_tokens',
+  'quota.cost.reply': '[[/a], [/b, /c]]',
   'quota.credential_headers': '[x-caller]',
   'stream.ignore': '[ping]',
   'cache.vary': '[x-region]',

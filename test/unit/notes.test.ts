@@ -22,14 +22,15 @@ describe.each(rows)('%s', (name, { field, logged, fold, counter, histogram }) =>
     expect(inLog).toEqual(field === undefined || logged === false ? undefined : FOLDED[fold]);
   });
 
-  test('is counted in its metric, once for each time that it is noted', async () => {
+  test('is counted in its metric: once for each time that it is noted, or by its number', async () => {
     const metrics = metricsOf();
     const { record } = new Story(metrics);
     for (let i = 0; i < 2; i++) record.note(name, sampleOf(name));
     const base = 'upstream="demo",route="default"';
     // Of `name=value`, only the name is a label.
     const label = counter?.label === undefined ? '' : `,${counter.label}="some"`;
-    const counted = counter === undefined ? '' : `${counter.name}{${base}${label}} 2`;
+    const count = counter?.adds === true ? 3_000 : 2;
+    const counted = counter === undefined ? '' : `${counter.name}{${base}${label}} ${count}`;
     const timed = histogram === undefined ? '' : `${histogram.name}_sum{${base}} 3`;
     expect(await metrics.text()).toContain(counted);
     expect(await metrics.text()).toContain(timed);

@@ -58,6 +58,33 @@ test('a refund gives the turn back, and never more than a burst', () => {
   expect(gcra.readyAt(0, 1, 0)).toBeGreaterThan(0);
 });
 
+test('a corrected cost leaves what the real one would have left, within the burst', () => {
+  for (const [units, actual] of [
+    [100, 30],
+    [30, 100],
+    [500, 30],
+    [30, 500],
+  ] as const) {
+    const corrected = new Gcra({ limit: 100, periodMs: SECOND, burst: 200 });
+    corrected.take(units, 0);
+    corrected.correct(units, actual);
+    const exact = new Gcra({ limit: 100, periodMs: SECOND, burst: 200 });
+    exact.take(actual, 0);
+    expect(corrected.readyAt(0, 200, 0)).toBe(exact.readyAt(0, 200, 0));
+    expect(corrected.remaining(500)).toBe(exact.remaining(500));
+  }
+});
+
+test('a cost that is corrected late leaves no more than a burst', () => {
+  const gcra = new Gcra({ limit: 1, periodMs: SECOND, burst: 10 });
+  gcra.take(10, 0);
+  gcra.correct(10, 0);
+  expect(gcra.remaining(60_000)).toBe(10);
+  gcra.correct(0, 5);
+  // Refilled long ago.
+  expect(gcra.readyAt(0, 10, 60_000)).toBe(60_000);
+});
+
 test('no cost closes a window for longer than the burst takes', () => {
   const gcra = new Gcra({ limit: 20, periodMs: SECOND, burst: 40 });
   expect(allows(gcra, 0, 1e12)).toBe(true);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { QuotaReading } from '../../src/http/rate-limit.ts';
 import { FlowMeter } from '../../src/policies/quota/flow-meter.ts';
+import type { Meter } from '../../src/policies/quota/meter.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
 
 const reading = (changes: Partial<QuotaReading>): QuotaReading => ({
@@ -163,6 +164,65 @@ describe('a window', () => {
     meter.take(1, 0);
     expect(meter.overdrawn(1, 0)).toBe(true);
   });
+});
+
+describe.each([
+  ['a window', (r: QuotaReading) => new WindowMeter(r), false],
+  ['a bucket', (r: QuotaReading) => new FlowMeter(r), true],
+] as const)('the real cost of a call: %s', (_, create, continuous) => {
+  const stated = (remaining: number) =>
+    reading({ unit: 'cost', limit: 1_000, remaining, resetMs: 1e9, continuous });
+  const started = () => {
+    const meter = create(stated(900));
+    meter.learn(stated(900), seen, 0);
+    meter.take(500, 10);
+    return meter;
+  };
+  const left = (meter: Meter) => Math.round(meter.remaining(20) ?? Number.NaN);
+
+  test.each([
+    [500, 200, 700],
+    [500, 600, 300],
+    [500, 5_000, 0],
+    [500, 500, 400],
+  ])('an estimate of %d that was %d leaves %d, while no reply counts it', (units, actual, expected) => {
+    const meter = started();
+    meter.correct(units, actual, { takenAt: 10, leftAt: 10 }, 20);
+    expect(left(meter)).toBe(expected);
+  });
+
+  test('never more than a later reply has stated, less what was taken since', () => {
+    const meter = started();
+    meter.learn(stated(650), { startedAt: 10, unseen: 0 }, 15);
+    meter.take(50, 16);
+    meter.correct(500, 0, { takenAt: 10, leftAt: 10 }, 20);
+    expect(left(meter)).toBe(600);
+  });
+
+  test('a later reply has counted a cost above the estimate', () => {
+    const meter = started();
+    meter.learn(stated(390), { startedAt: 10, unseen: 0 }, 15);
+    meter.correct(500, 510, { takenAt: 10, leftAt: 10 }, 20);
+    expect(left(meter)).toBe(390);
+  });
+
+  test('the newest attempt decides what later replies state, not the last reply', () => {
+    const meter = started();
+    meter.learn(stated(450), { startedAt: 12, unseen: 0 }, 15);
+    meter.learn(stated(890), { startedAt: 11, unseen: 0 }, 16);
+    meter.correct(500, 0, { takenAt: 10, leftAt: 10 }, 20);
+    expect(left(meter)).toBe(450);
+  });
+});
+
+test('a real cost that comes after the reset of its window changes nothing', () => {
+  const meter = new WindowMeter(reading({}));
+  meter.learn(reading({ remaining: 50, resetMs: 1_000 }), seen, 0);
+  meter.take(20, 10);
+  meter.correct(20, 5, { takenAt: 10, leftAt: 10 }, 1_000);
+  expect(meter.remaining(1_000)).toBe(100);
+  meter.correct(20, 90, { takenAt: 10, leftAt: 10 }, 1_000);
+  expect(meter.remaining(1_000)).toBe(100);
 });
 
 describe('a bucket that leaks', () => {

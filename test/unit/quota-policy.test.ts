@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { QuotaOptions } from '../../src/policies/quota/options.ts';
@@ -19,7 +20,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
   const options: QuotaOptions = {
     mode: 'on',
     windows: [],
-    cost: { fixed: 1, header: undefined, pointer: undefined },
+    cost: { fixed: 1, header: undefined, pointer: undefined, reply: [] },
     scope: 'auto',
     learn: true,
     formats: GENERIC_FORMATS,
@@ -36,7 +37,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     onCooldown: (start) => cooldowns.push(start),
   });
   const { send, attempts } = stubUpstream();
-  const { outer, inner } = quotaPolicies(quota, clock);
+  const { outer, inner } = quotaPolicies(quota, { clock, memory: new ByteBudget(0) });
   const through = (upstream: Send): Send => outer(inner(upstream));
   const drain = () => {
     draining = true;
@@ -372,7 +373,7 @@ describe('quota headers of replies', () => {
       reset: `x-reset-${bucket}`,
     });
     const formats = [format('requests', 'calls'), format('tokens', 'cost')];
-    const world = setUp({ formats, cost: { fixed: 1, header: 'x-cost', pointer: undefined } });
+    const world = setUp({ formats, cost: { fixed: 1, header: 'x-cost', pointer: undefined, reply: [] } });
     const says =
       'x-limit-requests 500 x-left-requests 400 x-reset-requests 60s x-limit-tokens 5000 x-left-tokens 1000 x-reset-tokens 60s';
     const costing = (cost: number) => stubCall({ headers: ['x-cost', String(cost)], deadline: 30_000 });
@@ -443,7 +444,7 @@ describe('quota headers of replies', () => {
         if (world.attempts.length > 0) await new Promise<void>((resolve) => held.push(resolve));
         return inner(call, attempt);
       };
-    const { outer, inner } = quotaPolicies(world.quota, world.clock);
+    const { outer, inner } = quotaPolicies(world.quota, { clock: world.clock, memory: new ByteBudget(0) });
     const { send, attempts } = stubUpstream();
     const through = sending(outer(limited(inner(send))));
     const other = stubCall();
@@ -483,7 +484,7 @@ describe('quota headers of replies', () => {
     function heldUp() {
       const world = setUp();
       const held: Array<() => void> = [];
-      const { outer, inner } = quotaPolicies(world.quota, world.clock);
+      const { outer, inner } = quotaPolicies(world.quota, { clock: world.clock, memory: new ByteBudget(0) });
       const { send, attempts } = stubUpstream();
       const limited =
         (inner: Send): Send =>
@@ -656,7 +657,7 @@ describe('cost', () => {
   const windows = [{ name: '100/m', limit: 100, periodMs: 60_000, burst: 100, counts: 'cost' }] as const;
 
   test('a header says it', async () => {
-    const world = setUp({ windows, cost: { fixed: 1, header: 'x-cost', pointer: undefined } });
+    const world = setUp({ windows, cost: { fixed: 1, header: 'x-cost', pointer: undefined, reply: [] } });
     const costing = (cost: string) => stubCall({ headers: ['X-Cost', cost], deadline: 500 });
     void world.send(costing('99'));
     void world.send(costing('nonsense'));
@@ -666,7 +667,10 @@ describe('cost', () => {
   });
 
   test('a complete JSON body gives the cost', async () => {
-    const world = setUp({ windows, cost: { fixed: 10, header: undefined, pointer: '/limits/max~1tokens' } });
+    const world = setUp({
+      windows,
+      cost: { fixed: 10, header: undefined, pointer: '/limits/max~1tokens', reply: [] },
+    });
     const sending = (whole: readonly Buffer[] | undefined) => {
       const call = stubCall({ deadline: 1_000 });
       return { ...call, body: { ...call.body, whole: () => Promise.resolve(whole) } };

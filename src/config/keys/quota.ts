@@ -1,3 +1,4 @@
+import { parsePointer } from '../../http/json-pointer.ts';
 import type { LimitScope } from '../../policies/quota/scope.ts';
 import { field, section, shorthand } from '../fields/field.ts';
 import { choice, decimal, durationOrOff, each, flag, integer, isOff, text, texts } from '../fields/fields.ts';
@@ -72,6 +73,42 @@ const limitScope = field<LimitScope>(
 
 const isPointer = (text: string): text is `/${string}` => text.startsWith('/');
 
+const POINTERS_JSON = { type: 'array', minItems: 1, items: { type: 'string', pattern: '^/' } };
+
+/** Parts that are added up, each as the pointers at which it can be. */
+const costParts = field<readonly (readonly string[])[]>(
+  {
+    kind: 'other',
+    doc: 'JSON pointers (RFC 6901) to the real cost in the reply, such as /usage/total_tokens: in a JSON body of up to 256 KiB, or in the last event that has it. The parts of a list are added up. In a part that is a list, the first pointer that is found counts.',
+    builtIn: 'off',
+    type: 'off, a JSON pointer or a list of them',
+    json: {
+      anyOf: [
+        { enum: ['off', 'none'] },
+        { type: 'string', pattern: '^/' },
+        { type: 'array', items: { anyOf: [{ type: 'string', pattern: '^/' }, POINTERS_JSON] } },
+      ],
+    },
+  },
+  (found) => {
+    if (isOff(found)) return { value: [] };
+    return each(listOf(found), POINTERS, (part) =>
+      Array.isArray(part) && part.length === 0
+        ? { problem: `a part is an empty list; write ${POINTERS}` }
+        : each(listOf(part), POINTERS, parseCostPointer),
+    );
+  },
+);
+
+const POINTERS = 'a list of JSON pointers';
+
+const listOf = (found: unknown): unknown[] => (Array.isArray(found) ? found : [found]);
+
+function parseCostPointer(found: unknown): Parsed<string> {
+  if (typeof found === 'string' && found !== '' && parsePointer(found) !== undefined) return { value: found };
+  return { problem: `${quote(found)} is not a JSON pointer; write for example /usage/total_tokens` };
+}
+
 export const quota = shorthand(
   section(
     "The upstream's rate limit: calls wait instead of failing. Limits are learned from replies. A route that writes it has its own quota.",
@@ -86,6 +123,7 @@ export const quota = shorthand(
           'JSON pointer (RFC 6901) to the cost in a buffered JSON request body of up to 256 KiB, such as /max_tokens.',
           checkPointer,
         ),
+        reply: costParts,
       }).optional(),
       scope: limitScope,
       learn: flag(

@@ -1,3 +1,4 @@
+import { parsePointer } from '../../http/json-pointer.ts';
 import { GENERIC_FORMATS } from '../../http/rate-limit.ts';
 import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
 import type { ConcurrencyOptions } from '../../policies/concurrency/options.ts';
@@ -92,7 +93,12 @@ const quotaOptions = once(
     return {
       mode: rest.mode,
       windows: rest.windows,
-      cost: { fixed: cost.fixed, header: name(cost.header)?.toLowerCase(), pointer: name(cost.body) },
+      cost: {
+        fixed: cost.fixed,
+        header: name(cost.header)?.toLowerCase(),
+        pointer: name(cost.body),
+        reply: cost.reply.map((part) => part.map((pointer) => parsePointer(pointer) ?? [])),
+      },
       scope: rest.scope,
       learn: rest.learn,
       formats: quotaFormats(rest.formats) ?? GENERIC_FORMATS,

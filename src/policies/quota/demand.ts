@@ -4,12 +4,10 @@ import { limitShape } from '../../http/path-shape.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { QuotaOptions } from './options.ts';
 import { namedScope } from './scope.ts';
+import { costOf } from './stated-cost.ts';
 
 /** A larger body is not read. */
 const LARGEST_BODY_BYTES = 256 * 1024;
-
-/** No quota is this large, so a higher cost must be a mistake. */
-const HIGHEST_COST = 1e12;
 
 /** The cost of a call and the scope of its quota. */
 export interface Demand {
@@ -28,18 +26,14 @@ type Asking = Pick<Call, 'method' | 'target' | 'headers' | 'body'>;
 export function demandOf(call: Asking, { cost, scope }: Asked): Demand | Promise<Demand> {
   const shape = limitShape(call.method, call.target);
   const inHeader = cost.header === undefined ? undefined : headerOf(call.headers, cost.header);
-  const said = inHeader === undefined ? undefined : amount(Number(inHeader.trim() || Number.NaN));
+  const said = inHeader === undefined ? undefined : costOf(Number(inHeader.trim() || Number.NaN));
   const costAt = said === undefined ? cost.pointer : undefined;
   const named = scope.startsWith('/') && isJson(call.headers) ? scope : undefined;
   if (costAt === undefined && named === undefined) return { cost: said ?? cost.fixed, shape };
   return documentOf(call).then((document) => ({
-    cost: said ?? amount(at(document, costAt)) ?? cost.fixed,
+    cost: said ?? costOf(at(document, costAt)) ?? cost.fixed,
     shape: nameAt(document, named) ?? shape,
   }));
-}
-
-function amount(found: unknown): number | undefined {
-  return typeof found === 'number' && found >= 0 && found <= HIGHEST_COST ? found : undefined;
 }
 
 function isJson(headers: Call['headers']): boolean {

@@ -1,5 +1,12 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
-import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type ReadingContext, unitMs } from './meter.ts';
+import {
+  LONGEST_HOLD_MS,
+  LONGEST_PACE_MS,
+  type Meter,
+  type ReadingContext,
+  type SentAt,
+  unitMs,
+} from './meter.ts';
 
 /** A rate is read from a later reset only if that reset is at least this share as far ahead. The rounding of a near reset is too coarse. */
 const AS_FAR = 0.5;
@@ -12,6 +19,10 @@ export class FlowMeter implements Meter {
   limit: number;
   /** As of `#at`. Negative if more units are on their way than are left. */
   #left = Infinity;
+  /** The newest reading, less the units taken since. */
+  #stated = Infinity;
+  /** When the attempt of the newest reading left. */
+  #statedFrom = -Infinity;
   #at = -Infinity;
   #unitMs: number;
   #learnedAt = -Infinity;
@@ -26,13 +37,15 @@ export class FlowMeter implements Meter {
     this.#unitMs = 0;
   }
 
-  learn(reading: QuotaReading, { unseen }: ReadingContext, now: number): void {
+  learn(reading: QuotaReading, { startedAt, unseen }: ReadingContext, now: number): void {
     if (reading.remaining === undefined) return;
     this.#flow(now);
     if (reading.limit !== this.limit) this.#readFromMs = 0;
     this.limit = reading.limit ?? this.limit;
     this.#readRate(reading);
-    this.#left = Math.min(this.#left, reading.remaining - unseen);
+    const left = reading.remaining - unseen;
+    this.#left = Math.min(this.#left, left);
+    if (startedAt >= this.#statedFrom) [this.#stated, this.#statedFrom] = [left, startedAt];
     this.#learnedAt = now;
   }
 
@@ -55,12 +68,23 @@ export class FlowMeter implements Meter {
 
   take(units: number, now: number): void {
     this.#flow(now);
-    this.#left -= Math.min(units, this.limit);
+    this.#change(-Math.min(units, this.limit));
   }
 
   refund(units: number, _takenAt: number, leftAt: number | undefined): void {
-    if (leftAt === undefined || this.#learnedAt < leftAt)
-      this.#left = Math.min(this.limit, this.#left + Math.min(units, this.limit));
+    if (leftAt === undefined || this.#learnedAt < leftAt) this.#change(Math.min(units, this.limit));
+  }
+
+  correct(units: number, actual: number, { leftAt }: SentAt, now: number): void {
+    this.#flow(now);
+    const back = Math.min(units, this.limit) - Math.min(actual, this.limit);
+    if (this.#learnedAt < leftAt) this.#change(back);
+    else if (back > 0) this.#left = Math.min(this.#left + back, this.#stated);
+  }
+
+  #change(units: number): void {
+    this.#left = Math.min(this.limit, this.#left + units);
+    this.#stated = Math.min(this.limit, this.#stated + units);
   }
 
   overdrawn(units: number, now: number): boolean {
@@ -91,7 +115,7 @@ export class FlowMeter implements Meter {
   #flow(now: number): void {
     if (now >= this.#forgottenAt) [this.#unitMs, this.#readFromMs] = [0, 0];
     const flowed = this.#unitMs === 0 ? this.limit : (now - this.#at) / this.#unitMs;
-    if (this.#at !== -Infinity) this.#left = Math.min(this.limit, this.#left + flowed);
+    if (this.#at !== -Infinity) this.#change(flowed);
     this.#at = now;
   }
 }

@@ -50,9 +50,14 @@ export class Gcra {
 
   /** Returns units that were taken and not used. */
   refund(units: number): void {
-    const taken = Math.min(units, this.burst);
-    this.#tat -= taken * this.#intervalMs;
-    this.#used = Math.max(0, this.#used - taken);
+    this.correct(units, 0);
+  }
+
+  /** Units that were taken have cost `actual`, less or more than `units`. */
+  correct(units: number, actual: number): void {
+    const more = Math.min(actual, this.burst) - Math.min(units, this.burst);
+    this.#tat += more * this.#intervalMs;
+    this.#used = Math.max(0, this.#used + more);
   }
 
   /** Units of the written limit that the latest period has not used, and that the rate has refilled. 0 to `limit`. */

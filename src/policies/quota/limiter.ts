@@ -155,6 +155,14 @@ export class Limiter {
     if (reservation.probe) this.cooldown.releaseProbe(now);
   }
 
+  /** Call when the reply of an attempt that left has stated its real cost. */
+  correct({ at, cost, sent }: Reservation, actual: number, now: number): void {
+    for (const { counts, gcra } of this.#windows) if (counts === 'cost') gcra.correct(cost, actual);
+    const sentAt = { takenAt: at, leftAt: sent?.at ?? now };
+    for (const meter of this.#meters.values())
+      if (meter.unit === 'cost') meter.correct(cost, actual, sentAt, now);
+  }
+
   /** How many have been let through that the upstream cannot have seen when it answered `taken`. */
   unseen(reservation: Reservation): number {
     return this.#admitted - (reservation.sent?.mark ?? this.#started);

@@ -8,6 +8,12 @@ export interface ReadingContext {
   readonly unseen: number;
 }
 
+/** When an attempt took its units, and when it left. */
+export interface SentAt {
+  readonly takenAt: number;
+  readonly leftAt: number;
+}
+
 /** The remainder of one quota of an upstream, learned from its replies. */
 export interface Meter {
   readonly bucket: string;
@@ -21,6 +27,11 @@ export interface Meter {
   take(units: number, now: number): void;
   /** Returns units taken at `takenAt` for an attempt that left at `leftAt`, unless a later reading includes them already. */
   refund(units: number, takenAt: number, leftAt: number | undefined): void;
+  /**
+   * Units taken at `takenAt`, for an attempt that left at `leftAt`, have cost `actual`. A later reading includes them as the
+   * upstream counts them, so the estimate does not rise above it.
+   */
+  correct(units: number, actual: number, sent: SentAt, now: number): void;
   /** True if more was admitted than is left, so that an attempt of `units` that has not left must wait. */
   overdrawn(units: number, now: number): boolean;
   /** Units; undefined if unknown. */

@@ -1,5 +1,6 @@
 import type { QuotaFormat } from '../../http/rate-limit.ts';
 import type { LimitScope } from './scope.ts';
+import type { CostParts } from './stated-cost.ts';
 
 /** At most `limit` per `periodMs`. */
 export interface QuotaWindow {
@@ -13,13 +14,15 @@ export interface QuotaWindow {
   readonly counts: 'calls' | 'cost';
 }
 
-/** Where the cost of a call comes from: the header, then the body, then `fixed`. */
+/** Where the cost of a call comes from: the header, then the body, then `fixed`. The reply corrects it. */
 export interface CostOptions {
   readonly fixed: number;
   /** Lower-case name of a request header. */
   readonly header: string | undefined;
   /** JSON pointer (RFC 6901) into the request body. */
   readonly pointer: string | undefined;
+  /** Where a reply states the real cost; empty: it does not. */
+  readonly reply: CostParts;
 }
 
 export interface QuotaOptions {

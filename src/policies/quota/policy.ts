@@ -1,13 +1,16 @@
+import { ObservedBody } from '../../http/bodies/observed-body.ts';
+import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { Policy, Send } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { costReader, type ReadCost } from './cost-reader.ts';
 import type { SeenReply } from './credential-quota.ts';
 import type { QuotaQueue } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
-import { refund, type CallReservation, start, releaseProbe } from './scoped-limiter.ts';
+import { type CallReservation, correct, refund, releaseProbe, start } from './scoped-limiter.ts';
 
 /** Thrown by the inner part for an admitted attempt that has to wait again. The outer part catches it. */
 const REQUEUED = new Error('sent back to the quota queue');
@@ -23,9 +26,15 @@ export interface QuotaPolicies {
   readonly inner: Policy;
 }
 
+export interface QuotaPolicyDeps {
+  readonly clock: Clock;
+  /** Bounds the memory of buffered bodies. */
+  readonly memory: ByteBudget;
+}
+
 /** Keeps attempts within the configured and the learned limits of an upstream. Attempts wait, and fail only if the wait is too long. */
-export function quotaPolicies(quota: Quota, clock: Clock): QuotaPolicies {
-  const admission = new Admission(quota, clock);
+export function quotaPolicies(quota: Quota, deps: QuotaPolicyDeps): QuotaPolicies {
+  const admission = new Admission(quota, deps);
   return {
     outer: (next) => (call, attempt) =>
       quota.isUntracked
@@ -53,10 +62,12 @@ interface Admitted {
 class Admission {
   readonly #quota: Quota;
   readonly #clock: Clock;
+  readonly #memory: ByteBudget;
 
-  constructor(quota: Quota, clock: Clock) {
+  constructor(quota: Quota, { clock, memory }: QuotaPolicyDeps) {
     this.#quota = quota;
     this.#clock = clock;
+    this.#memory = memory;
   }
 
   /** For an upstream without any known quota. The only cost is reading the reply's headers. */
@@ -87,7 +98,7 @@ class Admission {
       try {
         const reply = await next(call, attempt);
         this.#answered(call, reply, { queue, held, shape });
-        return reply;
+        return this.#withCost(call, reply, { queue, held });
       } catch (error) {
         this.#failed(error, { queue, held, shape });
         if (error !== REQUEUED) throw error;
@@ -102,6 +113,24 @@ class Admission {
     const seen: SeenReply = { startedAt, unseen: limiter.unseen(reservation), cost: held.cost, shape, held };
     if (!this.#quota.observe(call, reply, seen, now)) releaseProbe(held, now);
     queue.pump();
+  }
+
+  /** The reply whose body corrects the cost of its call as it passes; the same reply if it states none. */
+  #withCost({ journal }: Call, reply: Reply, { queue, held }: Pick<Admitted, 'queue' | 'held'>): Reply {
+    const { reply: parts } = this.#quota.options.cost;
+    if (parts.length === 0) return reply;
+    const onRead = (read: ReadCost) => {
+      // A part that is not stated is unknown, so the cost does not fall below the estimate.
+      const cost = read.result === 'read' ? read.cost : Math.max(read.cost, held.cost);
+      journal.note('cost_reading', read.result);
+      journal.note('estimated_cost', held.cost);
+      journal.note('cost', cost);
+      if (cost === held.cost) return;
+      correct(held, cost, this.#clock.now());
+      queue.pump();
+    };
+    const observer = costReader(reply, parts, { memory: this.#memory, onRead });
+    return observer === undefined ? reply : { ...reply, body: new ObservedBody(reply.body, observer) };
   }
 
   #failed(error: unknown, { queue, held }: Admitted): void {

@@ -71,10 +71,14 @@ export class Quota {
     this.#read = quotaReader(options.formats);
   }
 
-  /** True while no quota is known, the usual state, which costs nothing. False if the scope comes from the body, which is read first. */
+  /**
+   * True while no quota is known, the usual state, which costs nothing. False if the scope comes from the body, which is read
+   * first, or if replies state a cost, which is counted from the first call on.
+   */
   get isUntracked(): boolean {
-    const { scope, windows } = this.options;
-    return this.#queues.size === 0 && windows.length === 0 && !scope.startsWith('/');
+    const { cost, scope, windows } = this.options;
+    if (windows.length > 0 || cost.reply.length > 0 || scope.startsWith('/')) return false;
+    return this.#queues.size === 0;
   }
 
   /** By a short hash of the credential. */

@@ -114,6 +114,12 @@ export function refund({ whole, part }: CallReservation, now: number): void {
   part?.limiter.refund(part.reservation, now);
 }
 
+/** Call when the reply of the attempt has stated its real cost. */
+export function correct({ whole, part }: CallReservation, actual: number, now: number): void {
+  whole.limiter.correct(whole.reservation, actual, now);
+  part?.limiter.correct(part.reservation, actual, now);
+}
+
 /** Call if the attempt was a probe without a result. The next attempt may be the probe. */
 export function releaseProbe({ whole, part }: CallReservation, now: number): void {
   if (whole.reservation.probe) whole.limiter.cooldown.releaseProbe(now);

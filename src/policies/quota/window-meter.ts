@@ -1,5 +1,12 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
-import { LONGEST_HOLD_MS, LONGEST_PACE_MS, type Meter, type ReadingContext, unitMs } from './meter.ts';
+import {
+  LONGEST_HOLD_MS,
+  LONGEST_PACE_MS,
+  type Meter,
+  type ReadingContext,
+  type SentAt,
+  unitMs,
+} from './meter.ts';
 
 /** Below this share, the rest of a quota is spread over the time to its reset, if the reset is near. */
 const SCARCE = 0.1;
@@ -91,12 +98,24 @@ export class WindowMeter implements Meter {
     this.#change(units);
   }
 
-  /** A call with a cost above the limit takes the limit. */
+  correct(units: number, actual: number, { takenAt, leftAt }: SentAt, now: number): void {
+    this.#roll(now);
+    if (takenAt < this.#since) return;
+    const back = this.#bounded(units) - this.#bounded(actual);
+    if (this.#learnedAt < leftAt) this.#change(back);
+    else if (back > 0) this.#left = Math.min(this.#left + back, this.#newest?.left ?? Infinity);
+  }
+
   #change(units: number): void {
-    const most = this.limit ?? Infinity;
-    const change = Math.max(-most, Math.min(most, units));
+    const change = this.#bounded(units);
     this.#left += change;
     if (this.#newest !== undefined) this.#newest.left += change;
+  }
+
+  /** A call with a cost above the limit takes the limit. */
+  #bounded(units: number): number {
+    const most = this.limit ?? Infinity;
+    return Math.max(-most, Math.min(most, units));
   }
 
   overdrawn(units: number, now: number): boolean {

@@ -7,8 +7,10 @@ export class NoteMetrics {
   readonly #counter: CounterCell | undefined;
   readonly #byValue: CounterBy | undefined;
   readonly #histogram: HistogramCell | undefined;
+  readonly #adds: boolean;
 
   constructor({ counter, histogram }: NoteRow, { noteCounters, noteHistograms }: Families, base: Labels) {
+    this.#adds = counter?.adds === true;
     const counters = counter && noteCounters.get(counter);
     if (counters !== undefined) {
       if (counter?.label === undefined) this.#counter = counters.add(base);
@@ -21,7 +23,7 @@ export class NoteMetrics {
     if (typeof value === 'number') this.#histogram?.observe(value / 1000);
     // Of `attempts=5`, the name is the label: a client chooses the number.
     else this.#byValue?.inc(nameIn(value));
-    if (this.#counter !== undefined) this.#counter.value++;
+    if (this.#counter !== undefined) this.#counter.value += this.#adds ? Number(value) : 1;
   }
 }
 

@@ -1,0 +1,64 @@
+import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
+
+/** No quota is this large, so a higher cost must be a mistake. */
+const HIGHEST_COST = 1e12;
+
+/** Where a reply states its cost: parts that are added up. Of the pointers of a part, the first that is found counts. */
+export type CostParts = readonly (readonly Pointer[])[];
+
+/** A cost, or undefined if the value is none. */
+export function costOf(found: unknown): number | undefined {
+  return typeof found === 'number' && found >= 0 && found <= HIGHEST_COST ? found : undefined;
+}
+
+/** Reads the cost from the JSON texts of one reply: its body, or its events in order. The last value at a pointer counts. */
+export class StatedCost {
+  readonly #parts: CostParts;
+  /** Texts without one of these names state no cost, and are not parsed. Undefined: every text is parsed. */
+  readonly #names: readonly string[] | undefined;
+  readonly #found: (number | undefined)[][];
+
+  constructor(parts: CostParts) {
+    this.#parts = parts;
+    this.#names = namesOf(parts);
+    this.#found = parts.map((pointers) => pointers.map(() => undefined));
+  }
+
+  read(text: string): void {
+    if (this.#names?.some((name) => text.includes(name)) === false) return;
+    const document = parsed(text);
+    if (typeof document !== 'object' || document === null) return;
+    this.#parts.forEach((pointers, part) =>
+      pointers.forEach((pointer, at) => {
+        const cost = valuesAt(document, pointer)
+          .map(costOf)
+          .findLast((value) => value !== undefined);
+        if (cost !== undefined) (this.#found[part] as (number | undefined)[])[at] = cost;
+      }),
+    );
+  }
+
+  /** The sum of the parts that were found. `complete`: all of them were. */
+  get total(): { readonly cost: number; readonly complete: boolean } {
+    const values = this.#found.map((costs) => costs.find((cost) => cost !== undefined));
+    const cost = Math.min(
+      HIGHEST_COST,
+      values.reduce<number>((sum, value) => sum + (value ?? 0), 0),
+    );
+    return { cost, complete: !values.includes(undefined) };
+  }
+}
+
+/** The last names of the pointers, as JSON writes them. A name that JSON can write in two ways is none. */
+function namesOf(parts: CostParts): readonly string[] | undefined {
+  const names = parts.flat().map((pointer) => pointer.at(-1) ?? '');
+  return names.every((name) => /^[a-z_]\w*$/i.test(name)) ? names.map((name) => `"${name}"`) : undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // `[DONE]`, or a body that is not JSON.
+  }
+}
