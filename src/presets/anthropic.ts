@@ -21,6 +21,7 @@ export const anthropic: Preset = {
     'retry.veto_headers': SDK,
     quota: LIMITS,
     'quota.wait': SDK,
+    'quota.cost.reply': 'https://platform.claude.com/docs/en/build-with-claude/streaming',
     'quota.credential_headers': OVERVIEW,
     identity: OVERVIEW,
   },
@@ -31,6 +32,8 @@ export const anthropic: Preset = {
   quota: {
     scope: '/model',
     wait: '2m',
+    // A stream states its input in `message_start`, and its output in each `message_delta`, as a sum so far.
+    cost: { reply: [['/usage/input_tokens', '/message/usage/input_tokens'], '/usage/output_tokens'] },
     credential_headers: ['x-api-key', 'authorization'],
     formats: ['requests', 'input-tokens', 'output-tokens'].map((bucket) => ({
       bucket,

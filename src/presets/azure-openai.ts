@@ -1,4 +1,4 @@
-import { UNPAID } from './openai.ts';
+import { TOTAL_TOKENS, UNPAID } from './openai.ts';
 import type { Preset, PresetRoute } from './preset.ts';
 
 const LIMITS = 'https://learn.microsoft.com/azure/ai-services/openai/how-to/quota';
@@ -24,6 +24,7 @@ export const azureOpenai: Preset = {
   quota: {
     scope: '/model',
     wait: '2m',
+    cost: { reply: TOTAL_TOKENS },
     credential_headers: ['api-key', 'authorization'],
     formats: ['requests', 'tokens'].map((bucket) => ({
       bucket,

@@ -33,6 +33,9 @@ export const UNPAID: readonly PresetErrorRule[] = [
   { name: 'rate_limit_exceeded', source: ERRORS, status: 429, means: 'not_processed', throttled: true },
 ];
 
+/** In a reply or in its last event (`stream_options.include_usage`), and in the last event of a stream of Responses. */
+export const TOTAL_TOKENS = [['/usage/total_tokens', '/response/usage/total_tokens']];
+
 /** Endpoints that answer and store nothing: a second call costs money but does no harm, and the SDK repeats them too. */
 const answers = (name: string, path: string): PresetRoute => ({
   name,
@@ -50,6 +53,7 @@ export const openai: Preset = {
     'retry.veto_headers': SDK,
     quota: 'https://platform.openai.com/docs/guides/rate-limits',
     'quota.wait': SDK,
+    'quota.cost.reply': 'https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage',
     'quota.credential_headers': AUTHENTICATION,
     identity: AUTHENTICATION,
   },
@@ -60,6 +64,7 @@ export const openai: Preset = {
   quota: {
     scope: '/model',
     wait: '2m',
+    cost: { reply: TOTAL_TOKENS },
     credential_headers: ['authorization', 'openai-organization', 'openai-project'],
     formats: ['requests', 'tokens'].map((bucket) => ({
       bucket,

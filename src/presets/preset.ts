@@ -27,6 +27,7 @@ export interface PresetValues {
     readonly learn?: boolean;
     readonly scope?: string;
     readonly wait?: string;
+    readonly cost?: { readonly reply: readonly (string | readonly string[])[] };
     readonly credential_headers?: readonly string[];
     readonly formats?: readonly PresetQuotaFormat[];
   };
