@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import type { Preset } from '../../presets/preset.ts';
 import { PRESETS } from '../../presets/presets.ts';
 import { didYouMean } from '../fields/did-you-mean.ts';
@@ -43,7 +42,7 @@ const isFile = (written: string): boolean => /\/|\.ya?ml$/i.test(written);
 
 function builtInPreset(name: string, path: Path, report: Report): LoadedPreset {
   const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
-  if (preset === undefined) report.problem(path, unknown(name));
+  if (preset === undefined) report.problem(path, unknownPreset(name));
   const input = preset === undefined ? NOTHING : checked(name, preset);
   return layered(input, path, {
     name: `preset ${name}`,
@@ -51,7 +50,8 @@ function builtInPreset(name: string, path: Path, report: Report): LoadedPreset {
   });
 }
 
-function unknown(name: string): string {
+/** Why `name` is not a built-in preset, and what to write instead. */
+export function unknownPreset(name: string): string {
   const names = Object.keys(PRESETS);
   const meant = didYouMean(name, names);
   if (meant !== undefined) return `"${name}" is not a preset; did you mean "${meant}"?`;
@@ -130,20 +130,4 @@ function sourceOf(key: string, sources: Readonly<Record<string, string | undefin
     if (sources[at] !== undefined) return sources[at];
   }
   return undefined;
-}
-
-/** The built-in presets, as a table for docs/configuration.md. */
-export function presetTable(): string {
-  const rows = Object.entries(PRESETS).map(
-    ([name, { about, source }]) => `| \`${name}\` | ${about} | [source](${source}) |`,
-  );
-  return ['| Preset | What it knows | |', '| --- | --- | --- |', ...rows, ''].join('\n');
-}
-
-/** A built-in preset as YAML, to read or to start a preset file from. */
-export function presetFile(name: string): { readonly text: string } | { readonly problem: string } {
-  const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
-  return preset === undefined
-    ? { problem: unknown(name) }
-    : { text: stringify(preset, { lineWidth: 120, aliasDuplicateObjects: false }) };
 }
