@@ -9,11 +9,13 @@ import { type Part, printGoals, printPart } from './lib/report.ts';
 import { dataPath } from './parts/data-path.ts';
 import { latency } from './parts/latency.ts';
 import { start } from './parts/start.ts';
+import { streams } from './parts/streams.ts';
 
 const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
   path: dataPath,
   latency,
   start,
+  streams,
 };
 
 const USAGE = `npm run bench -- [PART …] [options]

@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url';
-import { type Contender, contender } from './contenders.ts';
+import { type Contender, contender, type ProgramOptions } from './contenders.ts';
 import { PEERS_MISSING } from './peers.ts';
 
 /** A gateway on Node for calls to AI APIs, which also retries and limits. It names its upstream in the request. */
-export function portkey(tempDir: string): Contender {
+export function portkey(tempDir: string, { nodeArgs = [] }: ProgramOptions = {}): Contender {
   const file = fileURLToPath(new URL('../peers/portkey.ts', import.meta.url));
   return contender(
     '@portkey-ai/gateway',
     tempDir,
-    ({ port }) => ({ file: process.execPath, args: [file, String(port)] }),
+    ({ port }) => ({ file: process.execPath, args: [...nodeArgs, file, String(port)] }),
     {
       missing: PEERS_MISSING,
       headers: (originPort) => ({

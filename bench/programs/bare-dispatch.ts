@@ -8,7 +8,7 @@ import { HOP_BY_HOP } from '../lib/hop-by-hop.ts';
  */
 const [port, originPort] = process.argv.slice(2).map(Number);
 const pool = new Pool(`http://127.0.0.1:${originPort}`, {
-  connections: 256,
+  connections: 4096,
   pipelining: 1,
   keepAliveTimeout: 60_000,
   headersTimeout: 0,
