@@ -7,7 +7,9 @@ import type { Context } from './lib/context.ts';
 import { killAll, stopAll } from './lib/process.ts';
 import { type Part, printGoals, printPart } from './lib/report.ts';
 import { dataPath } from './parts/data-path.ts';
+import { flat } from './parts/flat.ts';
 import { latency } from './parts/latency.ts';
+import { memory } from './parts/memory.ts';
 import { start } from './parts/start.ts';
 import { streams } from './parts/streams.ts';
 
@@ -16,6 +18,8 @@ const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
   latency,
   start,
   streams,
+  memory,
+  flat,
 };
 
 const USAGE = `npm run bench -- [PART …] [options]

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { freePort, type Running, start } from './process.ts';
 
@@ -11,4 +14,18 @@ export async function startApi(program: string): Promise<Running & { readonly po
   const port = await freePort();
   const file = fileURLToPath(new URL(`../programs/${program}.ts`, import.meta.url));
   return { ...(await start({ file: process.execPath, args: [file, String(port)] }, port)), port };
+}
+
+export interface OriginStats {
+  /** Connections accepted so far, with those of these queries. */
+  readonly connections: number;
+  /** Requests received so far, without these queries. */
+  readonly requests: number;
+}
+
+export async function originStats(port: number): Promise<OriginStats> {
+  const [res] = (await once(get({ host: '127.0.0.1', port, path: '/stats', agent: false }), 'response')) as [
+    IncomingMessage,
+  ];
+  return (await json(res)) as OriginStats;
 }

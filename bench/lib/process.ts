@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from './proc.ts';
@@ -23,6 +24,12 @@ const STOP_TIMEOUT_MS = 2_000;
 const STDERR_KEPT = 4_000;
 /** The processes that this program has started. It signals no others. */
 const running = new Set<ChildProcess>();
+
+/** Files and sockets that this process, and each that it starts, may have open. */
+export function openFilesLimit(): number {
+  const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return limit === undefined ? Infinity : Number(limit);
+}
 
 /** Ports that were given out. The system may offer one again before its program listens. */
 const given = new Set<number>();

@@ -1,8 +1,8 @@
 import { load } from './load.ts';
+import { originStats } from './origin.ts';
 import { cpuMicros } from './proc.ts';
 import type { Scenario } from './scenarios.ts';
 import type { Started } from './startup.ts';
-import { originConnections } from './verify.ts';
 
 /** The result of one contender in one scenario and one round. */
 export interface Sample {
@@ -70,14 +70,15 @@ export async function runRounds(
 
 async function measure(one: Started, scenario: Scenario, plan: Plan, originPort: number): Promise<Sample> {
   const { pid, port } = one.running;
-  const connectionsBefore = await originConnections(originPort);
+  const { connections } = await originStats(originPort);
   const cpuBefore = cpuMicros(pid);
   const loaded = await load(port, scenario, {
     requests: loadedRequests(scenario, plan),
     connections: LOADED_CONNECTIONS,
   });
   const cpu = cpuMicros(pid) - cpuBefore;
-  const reconnects = (await originConnections(originPort)) - connectionsBefore;
+  // Without the connection of this query.
+  const reconnects = (await originStats(originPort)).connections - connections - 1;
   return {
     contender: one.name,
     scenario: scenario.name,

@@ -11,3 +11,7 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
+
+export function quartiles(values: readonly number[]): [number, number] {
+  return [percentile(values, 0.25), percentile(values, 0.75)];
+}

@@ -1,6 +1,6 @@
 import { BARE } from './contenders.ts';
 import type { Sample } from './rounds.ts';
-import { median, percentile } from './stats.ts';
+import { median, quartiles } from './stats.ts';
 
 /** Medians over the rounds for one contender and one scenario. */
 export interface Cell {
@@ -33,7 +33,7 @@ export function summarize(samples: readonly Sample[]): Cell[] {
       rounds: group.length,
       cpuMicros: middle((sample) => sample.cpuMicros),
       ratio: median(ratios),
-      ratioQuartiles: [percentile(ratios, 0.25), percentile(ratios, 0.75)],
+      ratioQuartiles: quartiles(ratios),
       cpuMinimum: minimum(group),
       ratioOfMinima: minimum(group) / minimum(baseline),
       requestsPerSecond: middle((sample) => sample.requestsPerSecond),

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { get, type IncomingMessage, request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { REQUEST_HEADERS, type Scenario } from './scenarios.ts';
 
@@ -29,16 +29,3 @@ export async function verify(
   if (received !== (body?.length ?? 0))
     throw new Error(`${scenario.name}: the origin received ${received} bytes`);
 }
-
-/** The number of connections that the origin has accepted, without that of this query. */
-export async function originConnections(originPort: number): Promise<number> {
-  asked++;
-  const [res] = (await once(
-    get({ host: '127.0.0.1', port: originPort, path: '/stats', agent: false }),
-    'response',
-  )) as [IncomingMessage];
-  const { connections } = JSON.parse((await buffer(res)).toString()) as { connections: number };
-  return connections - asked;
-}
-
-let asked = 0;

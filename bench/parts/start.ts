@@ -6,7 +6,7 @@ import type { Context } from '../lib/context.ts';
 import { BARE, BREAKWATER, bare, breakwater, type Contender } from '../lib/contenders.ts';
 import { startOrigin } from '../lib/origin.ts';
 import { atMost, type Part } from '../lib/report.ts';
-import { median, percentile } from '../lib/stats.ts';
+import { median, quartiles } from '../lib/stats.ts';
 
 const WITH_STORE = `${BREAKWATER}, durable store`;
 /** More than `node -e 0` that `breakwater check` may take, and the factor before. */
@@ -74,7 +74,9 @@ function reported(times: ReadonlyMap<string, number[]>): Part {
         rows: [...times].map(([name, all]) => [
           name,
           median(all).toFixed(0),
-          `${percentile(all, 0.25).toFixed(0)}–${percentile(all, 0.75).toFixed(0)}`,
+          quartiles(all)
+            .map((ms) => ms.toFixed(0))
+            .join('–'),
           Math.min(...all).toFixed(0),
         ]),
       },
@@ -85,8 +87,4 @@ function reported(times: ReadonlyMap<string, number[]>): Part {
     ],
     notes: [`Medians of ${of(BARE).length} starts, in turn.`],
   };
-}
-
-function quartiles(values: readonly number[]): [number, number] {
-  return [percentile(values, 0.25), percentile(values, 0.75)];
 }

@@ -1,6 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
-/** The origin behind every proxy. It answers from memory, as fast as node:http can. `node origin.ts PORT`. */
+/**
+ * The origin behind every proxy. It answers from memory, as fast as node:http can, after the milliseconds of `?delay=`, or with
+ * the empty error reply of `?status=`. `node origin.ts PORT`.
+ */
 const port = Number(process.argv[2]);
 const bodies = new Map([
   ['/1k', Buffer.alloc(1024, 'abcdefghijklmnop')],
@@ -27,13 +30,24 @@ const bodies = new Map([
 ]);
 
 let connections = 0;
+let requests = 0;
 
 function answer(req: IncomingMessage, res: ServerResponse, receivedBytes: number): void {
+  requests++;
   if (req.url === '/stats') {
-    res.end(JSON.stringify({ connections }));
+    // Without the request that asks.
+    res.end(JSON.stringify({ connections, requests: --requests }));
     return;
   }
-  const body = bodies.get(req.url ?? '');
+  const [path = '', query] = (req.url ?? '').split('?');
+  if (query === undefined) return send(res, path, receivedBytes);
+  const { delay, status } = Object.fromEntries(new URLSearchParams(query));
+  if (status !== undefined) res.writeHead(Number(status), ['Content-Length', '0']).end();
+  else setTimeout(() => send(res, path, receivedBytes), Number(delay));
+}
+
+function send(res: ServerResponse, path: string, receivedBytes: number): void {
+  const body = bodies.get(path);
   if (body === undefined) {
     res.writeHead(404, ['content-length', '0']).end();
     return;
