@@ -15,6 +15,7 @@ import { responseCache } from '../policies/response-cache/response-cache.ts';
 import { resume } from '../policies/retry/resume/resume.ts';
 import { retry } from '../policies/retry/retry.ts';
 import { signatureAgePolicies } from '../policies/signature-age/signature-age.ts';
+import { stream } from '../policies/stream/stream.ts';
 import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
 import { deadline } from '../policies/timeouts/deadline.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -88,10 +89,11 @@ function cachesOf(route: RouteConfig, policyState: PolicyState, { clock, memory 
 
 /** The policies closest to the upstream, each only if it is configured. */
 function innermostOf(
-  { attemptTimeoutMs, errorRules: rules }: RouteConfig['settings'],
+  { attemptTimeoutMs, errorRules: rules, stream: streams }: RouteConfig['settings'],
   deps: Pick<PolicyDeps, 'clock' | 'memory'>,
 ) {
   return {
+    stream: streams && stream(streams, deps),
     attemptTimeout: attemptTimeoutMs === undefined ? undefined : attemptTimeout(attemptTimeoutMs, deps.clock),
     errorRules: rules.rules.length === 0 ? undefined : errorRules(rules, deps),
   };

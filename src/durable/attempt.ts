@@ -120,7 +120,7 @@ async function receive(
     reply.body.pipeTo(sink);
   });
   timer.cancel();
-  const cut = end === 'broken';
+  const cut = end === 'broken' || end === 'failed';
   const body = sink.take();
   if (cut && !sink.truncated && !route.headDecides) return 'broken';
   const { status, statusText, headers } = reply;

@@ -2,8 +2,11 @@ import type { Socket } from 'node:net';
 import type { GrpcStatus } from './grpc.ts';
 import type { RawHeaders } from './headers.ts';
 
-/** The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. */
-export type BodyEnd = 'complete' | 'discarded' | 'broken';
+/**
+ * The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. `failed`: it is complete, and
+ * its later events say that the call has failed.
+ */
+export type BodyEnd = 'complete' | 'discarded' | 'broken' | 'failed';
 
 /** An interim reply (RFC 9110 §15.2), usually 103 Early Hints. */
 export interface Interim {
@@ -17,8 +20,10 @@ export interface Interim {
  * The receiver of a Reply must end it exactly once, with `pipeTo` or `discard` of its body.
  */
 export interface Reply {
-  /** The status for classification. The client gets it too, except for gRPC. */
+  /** The status for classification. The client gets it too, unless `received` is another one. */
   readonly status: number;
+  /** The status that the upstream sent, if the body of the reply says that it means `status`: gRPC, event streams. */
+  readonly received?: number;
   readonly statusText: string;
   /** The headers as the upstream sent them, hop-by-hop fields included. */
   readonly headers: RawHeaders;
@@ -31,6 +36,8 @@ export interface Reply {
   readonly tunnel?: Socket;
   /** The source, if it is not the upstream of the call. */
   readonly origin?: 'fallback' | 'proxy' | 'cache';
+  /** The first event of the stream has arrived. The attempt counts as answered, but its body may still end as failed. */
+  readonly committed?: true;
   /** The classification by an error rule of the API, if one matched. */
   readonly classification?: ReplyClassification;
 }
@@ -55,6 +62,8 @@ export interface ReplyBody {
   pipeTo(sink: BodySink): void;
   /** Frees the connection. A small rest is read, so that the connection can be reused. A larger one is aborted. */
   discard(): void;
+  /** Ends the body early: its sink is destroyed with `reason`. Absent if the body comes from memory. */
+  abort?(reason: Error): void;
   /** Calls `listener` once, when the body has ended for any reason. The listener must not throw. */
   onEnd(listener: (end: BodyEnd) => void): void;
   /** Calls `listener` once, at the next back-pressure of the sink. Absent if the body comes from memory. */

@@ -21,6 +21,7 @@ export interface Policies {
   readonly silence?: SilencePolicies | undefined;
   readonly circuitBreaker: Policy | undefined;
   readonly concurrency: Policy | undefined;
+  readonly stream?: Policy | undefined;
   readonly attemptTimeout: Policy | undefined;
   readonly errorRules: Policy | undefined;
 }
@@ -48,6 +49,8 @@ export interface Policies {
  * - `circuitBreaker`: inside retry, so that each attempt counts and none passes while it is open; outside the concurrency
  *   limit, so that a refused attempt does not queue for a permit first.
  * - `concurrency`: inside retry, because a call in backoff must not hold a permit.
+ * - `stream`: inside all waits and `silence`, because the wait for the first event is the upstream's own time; outside
+ *   `attemptTimeout`, which ends with the head.
  * - `attemptTimeout`: inside all waits, so that the wait for a permit is not charged to the upstream.
  * - `errorRules`: innermost, so that all others see the classification of a reply, and the attempt's time limit holds for the
  *   reading of its body.
@@ -71,6 +74,7 @@ export function pipeline(policies: Policies, upstream: Send): Send {
     quota?.inner,
     signatureAge?.inner,
     silence?.inner,
+    policies.stream,
     policies.attemptTimeout,
     policies.errorRules,
   ].filter((policy) => policy !== undefined);

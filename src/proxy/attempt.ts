@@ -1,4 +1,4 @@
-import type { Interim } from '../http/reply.ts';
+import type { Interim, Reply } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
 
@@ -43,6 +43,8 @@ export class Attempt {
   reservation: { start(): boolean } | undefined = undefined;
   /** Detects that the upstream is silent for too long. Set by `silence`. */
   watch: AttemptWatch | undefined = undefined;
+  /** True for a reply whose first event answers the attempt. `stream`, which sets this, then reports the end of the attempt. */
+  answersLater: ((reply: Reply) => boolean) | undefined = undefined;
 
   constructor(start: AttemptStart) {
     this.number = start.number ?? 1;
@@ -60,6 +62,7 @@ export class Attempt {
     copy.signatureExpiresAt = this.signatureExpiresAt;
     copy.reservation = this.reservation;
     copy.watch = this.watch;
+    copy.answersLater = this.answersLater;
     return copy;
   }
 }

@@ -354,6 +354,15 @@ const ERRORS = {
     grpc: 'deadline_exceeded',
     attempt: 'overdue',
   },
+  /** The head of a stream has arrived, and no meaningful event within `stream.first_event`. */
+  first_event_timeout: {
+    ...EXCHANGE,
+    status: 504,
+    title: 'Upstream stream without an event',
+    proxyStatus: 'http_response_timeout',
+    grpc: 'deadline_exceeded',
+    attempt: 'overdue',
+  },
   deadline_exceeded: {
     ...EXCHANGE,
     status: 504,

@@ -76,6 +76,9 @@ const endsAs = ({ code }: Coded, ...ends: readonly AttemptEnd[]): boolean =>
 /** True if no connection was made: DNS, TCP or TLS failed. */
 export const isConnectFailure = (error: Coded): boolean => endsAs(error, 'unconnected');
 
+/** True if the upstream did not answer within the time of the attempt. */
+export const isOverdue = (error: Coded): boolean => endsAs(error, 'overdue');
+
 /** True if the client or this proxy ended the attempt. It counts against the upstream only after a long wait. */
 export const isCutShort = (error: Coded): boolean => endsAs(error, 'cut_short', 'client_left');
 

@@ -1,3 +1,4 @@
+import type { ReplyClassification } from '../http/reply.ts';
 import type { ErrorCode } from './errors.ts';
 import type { ResumeDenial, RetryDenial } from './gave-up.ts';
 
@@ -15,6 +16,16 @@ export type DedupeResult = 'first' | 'replayed' | 'other_payload' | 'in_use' | '
 
 /** The meaning that an error rule gives to a reply. With `throttled` and `wait` the status still decides about retries. */
 export type ErrorRuleMeaning = 'retry' | 'not_processed' | 'in_progress' | 'permanent' | 'throttled' | 'wait';
+
+/** The meaning for the metrics. */
+export const errorRuleMeaning = ({ kind, throttled }: ReplyClassification): ErrorRuleMeaning =>
+  kind ?? (throttled ? 'throttled' : 'wait');
+
+/**
+ * The result of an event stream. `complete`: it ended with an event that says so. `incomplete`: it ended without one. `stalled`: its
+ * events stopped. `broken`: the upstream broke it off.
+ */
+export type StreamResult = 'complete' | 'incomplete' | 'error_event' | 'stalled' | 'broken' | 'client_gone';
 
 /**
  * The result of a parallel second attempt. `won`: it answered first. `lost`: the first attempt did. `failed`: it failed, alone or
@@ -75,6 +86,15 @@ export interface Notes {
   fallback: FallbackResult;
   cache: CacheResult;
   dedupe: DedupeResult;
+  /** Milliseconds from the start of the attempt to the first event of its stream. */
+  first_event: number;
+  /** The meaningful events of the last stream. */
+  events: number;
+  /** Milliseconds; the longest gap between two meaningful events of the last stream. */
+  longest_gap: number;
+  stream: StreamResult;
+  /** The error event after the first event: the name of its rule, or its status. */
+  stream_error: string;
 }
 
 export type NoteName = keyof Notes;
@@ -276,6 +296,33 @@ const NOTES = {
       label: 'result',
     },
   },
+  first_event: {
+    fold: 'latest',
+    field: 'first_event_ms',
+    histogram: {
+      name: 'breakwater_stream_first_event_seconds',
+      help: 'Time from the start of an attempt to the first meaningful event of its stream.',
+    },
+  },
+  events: { fold: 'latest', field: 'events' },
+  longest_gap: {
+    fold: 'latest',
+    field: 'longest_gap_ms',
+    histogram: {
+      name: 'breakwater_stream_longest_gap_seconds',
+      help: 'The longest gap between two meaningful events of a stream.',
+    },
+  },
+  stream: {
+    fold: 'latest',
+    field: 'stream',
+    counter: {
+      name: 'breakwater_streams_total',
+      help: 'Event streams on routes with stream, by result. Failed attempts count too.',
+      label: 'result',
+    },
+  },
+  stream_error: { fold: 'latest', field: 'stream_error' },
 } as const satisfies { readonly [N in NoteName]: NoteSpec<Notes[N]> };
 
 type FieldOf<N extends NoteName> = (typeof NOTES)[N] extends { readonly field: infer F } ? F : never;

@@ -60,11 +60,7 @@ export class ClientExchange {
   /** Bytes of the response body; those of a reply are counted by its sink. */
   #sent: { readonly bytes: number } | undefined;
   #stopWatching: (() => void) | undefined;
-  #result: { status: number; origin: CallResult['origin']; error: CallResult['error'] } = {
-    status: 0,
-    origin: 'proxy',
-    error: undefined,
-  };
+  #result: { -readonly [K in keyof CallResult]: CallResult[K] } = { status: 0, origin: 'proxy' };
 
   constructor(pair: RequestAndResponse, record: CallRecord, signal: Abort, deps: ExchangeDeps) {
     const { req, res, upgrade } = pair;
@@ -189,7 +185,7 @@ export class ClientExchange {
     // If the client disconnected before the head arrived, close() has already aborted the call.
     if (res.destroyed || res.headersSent) return reply.body.discard();
     const headers = reply.origin === 'proxy' ? [...reply.headers] : replyHeaders(reply.headers);
-    const received = reply.grpc === undefined ? reply.status : 200;
+    const received = reply.received ?? reply.status;
     this.#addProxyStatus(reply, received, headers);
     this.#result.status = reply.status;
     this.#result.origin = reply.origin ?? 'upstream';
@@ -233,6 +229,7 @@ export class ClientExchange {
   /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
   readonly #onBodyEnd = (end: BodyEnd): void => {
     if (end === 'broken' && !this.#signal.aborted) this.#result.error = 'response_incomplete';
+    if (end === 'failed') this.#result.failed = true;
     // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
     if (end === 'broken' && this.#req.httpVersion === '1.0') this.#res.socket?.resetAndDestroy();
   };

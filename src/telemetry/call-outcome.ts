@@ -31,6 +31,8 @@ export interface CallResult {
   readonly origin: 'upstream' | 'proxy' | 'fallback' | 'cache';
   /** The error, if any, also one after the head (`client_gone`, `response_incomplete`). */
   readonly error?: ErrorCode | 'bug' | undefined;
+  /** True: the body of a good reply says that the call has failed. */
+  readonly failed?: boolean | undefined;
 }
 
 /** The parts of a record that decide the outcome. */
@@ -42,14 +44,17 @@ interface OutcomeInputs {
 }
 
 /** Classifies a finished call. */
-export function outcomeOf(record: OutcomeInputs, { error, status }: CallResult): CallOutcome {
+export function outcomeOf(record: OutcomeInputs, result: CallResult): CallOutcome {
+  const { error } = result;
   if (error === 'bug') return 'bug';
   if (error === 'client_gone') return 'client_gone';
   if (error !== undefined) return record.attempts === 0 && isRefusal(error) ? 'rejected' : 'failed';
   if (isStandIn(record)) return 'fallback';
-  if (record.notes.gave_up !== undefined || isFailing(status)) return 'upstream_error';
+  if (record.notes.gave_up !== undefined || isFailedReply(result)) return 'upstream_error';
   return isRetried(record) ? 'rescued' : 'ok';
 }
+
+const isFailedReply = ({ failed, status }: CallResult): boolean => failed === true || isFailing(status);
 
 function isStandIn({ notes, origin }: OutcomeInputs): boolean {
   return origin === 'fallback' || notes.cache === 'stale_if_error';

@@ -162,6 +162,10 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#flow();
   }
 
+  abort(reason: Error): void {
+    this.#controller?.abort(reason);
+  }
+
   onEnd(listener: (end: BodyEnd) => void): void {
     if (this.#end !== undefined) listener(this.#end);
     else this.#listeners = appended(this.#listeners, listener);

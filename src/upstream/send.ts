@@ -26,7 +26,8 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
       const received = await dispatch({ dispatcher, origin, body }, call, attempt, options);
       const reply = call.grpc === undefined ? received : withGrpcStatus(received);
       attempt.onReached?.();
-      journal.attemptAnswered(number, reply, clock.now() - startedAt);
+      if (attempt.answersLater?.(reply) !== true)
+        journal.attemptAnswered(number, reply, clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
@@ -50,7 +51,7 @@ function openBody(call: Call, { signal }: Attempt): BodySource {
 /** Maps a trailers-only error of gRPC, which has HTTP status 200, to its equivalent HTTP status for the policies. */
 function withGrpcStatus(reply: Reply): Reply {
   const grpc = reply.status === 200 ? grpcStatusOf(reply.headers) : undefined;
-  return grpc === undefined ? reply : { ...reply, status: httpStatusOf(grpc), grpc };
+  return grpc === undefined ? reply : { ...reply, status: httpStatusOf(grpc), received: reply.status, grpc };
 }
 
 function headersOf({ grpc, headers }: Call, { number }: Attempt, clock: Clock): RawHeaders {

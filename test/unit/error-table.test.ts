@@ -11,6 +11,7 @@ import {
   isConnectFailure,
   isCutShort,
   isRefusal,
+  isOverdue,
   isResumable,
   isSilence,
   ProxyError,
@@ -52,12 +53,13 @@ test.each<[string, (error: ProxyError) => boolean, ErrorCode[]]>([
   [
     'before or after the first byte',
     dependsOnProgress,
-    ['attempt_timeout', 'deadline_exceeded', 'hedge_lost'],
+    ['attempt_timeout', 'deadline_exceeded', 'first_event_timeout', 'hedge_lost'],
   ],
+  ['no answer within the time of the attempt', isOverdue, ['attempt_timeout', 'first_event_timeout']],
   [
     'a silence that makes the connection suspect',
     isSilence,
-    ['attempt_timeout', 'deadline_exceeded', 'idle_timeout'],
+    ['attempt_timeout', 'deadline_exceeded', 'first_event_timeout', 'idle_timeout'],
   ],
   [
     'a break that another connection repairs',

@@ -2,7 +2,7 @@ import { headerOf, type RawHeaders } from '../headers.ts';
 import type { EventListener, EventReader } from './event.ts';
 import { NdjsonReader } from './ndjson.ts';
 import { SseReader } from './sse.ts';
-import { decoderOf, UnpackedReader } from './unpacked.ts';
+import { decoderOf, hasDecoder, UnpackedReader } from './unpacked.ts';
 
 type MakeReader = (maxBytes: number, listener: EventListener) => EventReader;
 
@@ -16,8 +16,22 @@ const READERS: ReadonlyMap<string, MakeReader> = new Map([
   ['application/jsonl', ndjson],
 ]);
 
+/** How to read a body: its format and, if it is compressed, its content coding. */
+function formatOf(headers: RawHeaders): { readonly make: MakeReader; readonly coding: string } | undefined {
+  const type = headerOf(headers, 'content-type');
+  const make = type === undefined ? undefined : READERS.get(type.replace(/;.*$/s, '').trim().toLowerCase());
+  const coding = headerOf(headers, 'content-encoding')?.trim().toLowerCase() ?? '';
+  if (make === undefined || !(isIdentity(coding) || hasDecoder(coding))) return undefined;
+  return { make, coding };
+}
+
+const isIdentity = (coding: string): boolean => coding === '' || coding === 'identity';
+
+/** Whether `eventReader` can read a body with these headers. */
+export const isEventStream = (headers: RawHeaders): boolean => formatOf(headers) !== undefined;
+
 /**
- * The reader for a body with these headers. Undefined if it is no event stream, or has a coding that is not supported. `maxBytes`:
+ * The reader for a body with these headers; undefined if it is no event stream, or has a coding that is not supported. `maxBytes`:
  * the largest event that is reported with its data.
  */
 export function eventReader(
@@ -25,11 +39,8 @@ export function eventReader(
   maxBytes: number,
   listener: EventListener,
 ): EventReader | undefined {
-  const type = headerOf(headers, 'content-type');
-  const make = type && READERS.get(type.replace(/;.*$/s, '').trim().toLowerCase());
-  if (make === undefined || make === '') return undefined;
-  const coding = headerOf(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
-  if (coding === 'identity' || coding === '') return make(maxBytes, listener);
-  const decoder = decoderOf(coding);
-  return decoder && new UnpackedReader(decoder, make(maxBytes, listener), listener);
+  const format = formatOf(headers);
+  if (format === undefined) return undefined;
+  const reader = format.make(maxBytes, listener);
+  return isIdentity(format.coding) ? reader : new UnpackedReader(decoderOf(format.coding), reader, listener);
 }

@@ -43,5 +43,8 @@ export class UnpackedReader implements EventReader {
   }
 }
 
-/** The decoder of a content coding; undefined if it is not supported. */
-export const decoderOf = (coding: string): Transform | undefined => DECODERS.get(coding)?.();
+/** Whether a content coding is supported. */
+export const hasDecoder = (coding: string): boolean => DECODERS.has(coding);
+
+/** The decoder of a supported content coding. */
+export const decoderOf = (coding: string): Transform => (DECODERS.get(coding) as () => Transform)();

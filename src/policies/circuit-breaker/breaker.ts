@@ -170,7 +170,18 @@ export class Breaker {
     this.#run.clear();
   };
 
-  readonly #issuer: PermitIssuer = { settle: this.#settle, redeem: this.#redeem };
+  /**
+   * A stream that was counted as a success has failed. It is a failure now: the time of its first event may be long over. The result
+   * of a probe stays, because its first event has closed the breaker.
+   */
+  readonly #revoke: PermitIssuer['revoke'] = ({ epoch }, now) => {
+    if (this.#forced || epoch !== this.#epoch || this.#state.name !== 'closed') return this.#observer.stale();
+    this.#window.revoke(now);
+    this.#run.add(now, false);
+    this.#openIfDue(now);
+  };
+
+  readonly #issuer: PermitIssuer = { settle: this.#settle, redeem: this.#redeem, revoke: this.#revoke };
 
   #probeEnded(state: Open | HalfOpen, permit: Permit, { result, now }: ProbeEnd): void {
     const good = result === 'success' && !this.#isSlow(permit.latencyMs(now));
@@ -185,6 +196,10 @@ export class Breaker {
     this.#window.record(now, failure !== undefined, slow);
     if (failure === undefined) this.#run.clear();
     else if (failure.overtaken !== true) this.#run.add(now, failure.connect === true);
+    this.#openIfDue(now);
+  }
+
+  #openIfDue(now: number): void {
     const cause = this.#causeToOpen();
     if (cause !== undefined) this.#open(now, cause);
   }

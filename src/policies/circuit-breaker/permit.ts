@@ -13,6 +13,8 @@ export interface PermitIssuer {
   readonly settle: (permit: Permit, result: PermitResult, now: number, failure?: FailureDetail) => void;
   /** The permit failed at `failedAt` because of its silence, and its attempt has succeeded since. */
   readonly redeem: (permit: Permit, failedAt: number, now: number) => void;
+  /** The permit has succeeded, and its stream has failed since. */
+  readonly revoke: (permit: Permit, now: number) => void;
 }
 
 /** The permission to send one attempt, issued in one epoch of a breaker. Only the first result counts. */
@@ -60,6 +62,11 @@ export class Permit {
 
   fail(now: number, failure: FailureDetail = {}): void {
     if (this.#first()) this.#issuer.settle(this, 'failure', now, failure);
+  }
+
+  /** Call if an attempt that succeeded with the first event of its stream has failed later. */
+  revoke(now: number): void {
+    this.#issuer.revoke(this, now);
   }
 
   /** Call if the attempt seems to hang. It counts as failed unless it succeeds later. For a probe the lease does this. */

@@ -75,13 +75,28 @@ function settleReply(
   const now = clock.now();
   // A rate limit is about the caller, whatever its status.
   if (isUnwell(reply.status) && reply.classification?.throttled !== true) return permit.fail(now);
-  if (isOpenEnded(reply)) return permit.succeed(now);
+  if (reply.committed === true || isOpenEnded(reply)) {
+    permit.succeed(now);
+    if (reply.committed === true) watchStream(permit, reply, { attempt, clock });
+    return;
+  }
   permit.answer(now);
   reply.body.onEnd((end) => {
     if (end !== 'broken') permit.succeed(clock.now());
     // After the head, only the client's leaving ends a call on this side. Every other broken body counts against the upstream.
     else if (attempt.signal.aborted) permit.ignore(clock.now());
     else permit.fail(clock.now());
+  });
+}
+
+/** A stream counts as a success from its first event on, because it may last for hours. One that fails later is corrected. */
+function watchStream(
+  permit: Permit,
+  { body }: Reply,
+  { attempt, clock }: { attempt: Attempt; clock: Clock },
+): void {
+  body.onEnd((end) => {
+    if (end === 'failed' || (end === 'broken' && !attempt.signal.aborted)) permit.revoke(clock.now());
   });
 }
 

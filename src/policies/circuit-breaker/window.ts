@@ -48,6 +48,17 @@ export class OutcomeWindow {
     this.#total.failures--;
   }
 
+  /** Turns a success of this time into a failure. Without one, a failure is added. */
+  revoke(now: number): void {
+    this.roll(now);
+    const bucket = this.#newest % BUCKETS;
+    bump(this.#failures, bucket);
+    this.#total.failures++;
+    if ((this.#failures[bucket] as number) <= (this.#attempts[bucket] as number)) return;
+    bump(this.#attempts, bucket);
+    this.#total.attempts++;
+  }
+
   /** Drops the buckets that are too old at `now`. */
   roll(now: number): void {
     const newest = Math.floor(now / this.#bucketMs);

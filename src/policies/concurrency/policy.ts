@@ -1,7 +1,7 @@
 import type { BodyEnd } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
 import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
-import { ProxyError } from '../../proxy/errors.ts';
+import { isOverdue, ProxyError } from '../../proxy/errors.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { ConcurrencyLimit, Evidence } from './limit.ts';
 import { Permit, Permits, type PermitsOptions } from './permits.ts';
@@ -49,11 +49,11 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
 /** A broken body is no sign of load. A 429 is a failure here. */
 function replyEvidence(status: number, end: BodyEnd): Evidence {
   if (end === 'broken') return 'ignored';
-  return isFailing(status) ? 'failure' : 'success';
+  return end === 'failed' || isFailing(status) ? 'failure' : 'success';
 }
 
 /** Only an attempt that ran out of time is a sign of overload. A fast failure did not wait for the upstream. */
 function errorEvidence(error: unknown, watch: AttemptWatch | undefined): Evidence {
   if (!(error instanceof ProxyError)) return 'ignored';
-  return error.code === 'attempt_timeout' || watch?.ranOut(error) === true ? 'overload' : 'ignored';
+  return isOverdue(error) || watch?.ranOut(error) === true ? 'overload' : 'ignored';
 }

@@ -3,6 +3,7 @@ import { decoded } from '../../http/decoded.ts';
 import type { Reply, ReplyClassification } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
+import { errorRuleMeaning } from '../../proxy/notes.ts';
 import type { Policy } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { PeekedBody } from './peeked-body.ts';
@@ -62,8 +63,7 @@ function classified(
   { number }: Attempt,
 ): Reply {
   if (classification === undefined) return reply;
-  const meaning = classification.kind ?? (classification.throttled ? 'throttled' : 'wait');
   journal.ruleMatched(number, classification.name);
-  journal.note('error_rule', meaning);
+  journal.note('error_rule', errorRuleMeaning(classification));
   return { ...reply, classification };
 }

@@ -63,6 +63,10 @@ export class PeekedBody implements ReplyBody, BodySink {
     this.#resume?.();
   }
 
+  abort(reason: Error): void {
+    this.#body.abort?.(reason);
+  }
+
   onEnd(listener: (end: BodyEnd) => void): void {
     this.#body.onEnd(listener);
   }

@@ -1,0 +1,351 @@
+import { BodyBuffer } from '../../http/bodies/body-buffer.ts';
+import type { ByteBudget } from '../../http/byte-budget.ts';
+import type { EventReader, StreamEvent } from '../../http/event-stream/event.ts';
+import { eventReader } from '../../http/event-stream/reader.ts';
+import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../../http/reply.ts';
+import { isUnwell } from '../../http/status.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
+import type { Call } from '../../proxy/call.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import { errorRuleMeaning, type StreamResult } from '../../proxy/notes.ts';
+import { appended } from '../../runtime/appended.ts';
+import type { Clock, Timer } from '../../runtime/clock.ts';
+import type { ErrorEvent, EventMatcher } from './event-matcher.ts';
+import type { StreamOptions } from './options.ts';
+import { Progress } from './progress.ts';
+import { resultOf } from './result.ts';
+
+/** The largest event whose data is compared with rules. Errors and ends are far smaller. */
+const MAX_EVENT_BYTES = 64 * 1024;
+
+export interface StreamDeps {
+  readonly clock: Clock;
+  /** Bounds the memory of buffered bodies. */
+  readonly memory: ByteBudget;
+}
+
+interface StreamContext extends StreamDeps {
+  readonly options: StreamOptions;
+  readonly matcher: EventMatcher;
+}
+
+interface AnsweredAttempt {
+  readonly reply: Reply;
+  readonly call: Call;
+  readonly attempt: Attempt;
+  readonly startedAt: number;
+}
+
+/**
+ * The body of an event stream, from the upstream's head to its end:
+ *
+ * - waiting → flowing: a meaningful event, an error event (the reply then has the status of its rule), more bytes than may be held,
+ *   or bytes that cannot be read
+ * - waiting → over: no event in time, a break, or an end. The attempt has failed.
+ * - flowing → over: complete, failed, discarded or broken
+ *
+ * The bytes of a waiting stream are held and released in one write. Later ones are passed on first and read then.
+ */
+export class StreamBody implements ReplyBody, BodySink {
+  readonly #answered: AnsweredAttempt;
+  readonly #context: StreamContext;
+  readonly #body: ReplyBody;
+  readonly #held: BodyBuffer;
+  readonly #progress: Progress;
+  readonly #first = Promise.withResolvers<Reply>();
+  #reader: EventReader | undefined;
+  #waiting = true;
+  #done = false;
+  /** The first error event after the first event. */
+  #error: ErrorEvent | undefined;
+  #sink: BodySink | undefined;
+  #resume: (() => void) | undefined;
+  #sinkFull = false;
+  #readerFull = false;
+  #memoryFull = false;
+  #timer: Timer | undefined;
+  #trailers: Trailers | undefined;
+  #discarded = false;
+  /** All bytes have arrived. */
+  #arrived = false;
+  #end: BodyEnd | undefined;
+  #broken: Error | undefined;
+  #reported = false;
+  #listeners: Array<(end: BodyEnd) => void> | undefined;
+
+  constructor(answered: AnsweredAttempt, context: StreamContext) {
+    this.#answered = answered;
+    this.#context = context;
+    this.#body = answered.reply.body;
+    this.#held = new BodyBuffer(context.memory);
+    this.#progress = new Progress(context.clock.now());
+    this.#reader = eventReader(answered.reply.headers, MAX_EVENT_BYTES, {
+      onEvent: (event) => this.#onEvent(event),
+      onEnd: () => this.#onAllRead(),
+      onUnreadable: () => this.#onUnreadable(),
+      onReady: () => this.#onReaderReady(),
+    });
+  }
+
+  /** The reply, once it has its first event. Rejects with a ProxyError if the attempt has failed. */
+  open(): Promise<Reply> {
+    this.#answered.attempt.signal.on(this.#onAbort);
+    this.#watch(this.#context.options.firstEventMs);
+    this.#body.pipeTo(this);
+    return this.#first.promise;
+  }
+
+  // --- the client's side ---
+
+  pipeTo(sink: BodySink): void {
+    if (sink.destroyed) return this.discard();
+    this.#sink = sink;
+    sink.on('drain', this.#onDrain);
+    const chunks = this.#held.chunks();
+    this.#held.release();
+    const [only] = chunks;
+    if (only !== undefined) this.#sinkFull = !sink.write(chunks.length === 1 ? only : Buffer.concat(chunks));
+    if (this.#end !== undefined) this.#passEnd(sink);
+    else this.#flow();
+  }
+
+  /** An endless stream would hold its connection, and an upstream that still answers costs money. So it is aborted. */
+  discard(): void {
+    this.#held.release();
+    if (this.#end !== undefined) return;
+    this.#discarded = true;
+    this.#body.discard();
+    this.#body.abort?.(new Error('the stream is discarded'));
+    this.#finish('discarded');
+  }
+
+  abort(reason: Error): void {
+    this.#body.abort?.(reason);
+  }
+
+  onEnd(listener: (end: BodyEnd) => void): void {
+    if (this.#end !== undefined) listener(this.#end);
+    else this.#listeners = appended(this.#listeners, listener);
+  }
+
+  onHeldBack(listener: () => void): void {
+    this.#body.onHeldBack?.(listener);
+  }
+
+  // --- the upstream's side ---
+
+  get destroyed(): boolean {
+    return this.#sink?.destroyed ?? this.#discarded;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#sink !== undefined) this.#sinkFull = !this.#sink.write(chunk);
+    else this.#hold(chunk);
+    if (this.#reader?.read(chunk) === false) this.#readerFull = true;
+    const { holdBytes } = this.#context.options;
+    if (this.#waiting && (this.#memoryFull || this.#held.bytes > holdBytes)) this.#commit();
+    return this.#flows;
+  }
+
+  addTrailers(trailers: Trailers): void {
+    this.#trailers = trailers;
+  }
+
+  end(): void {
+    this.#arrived = true;
+    if (this.#reader === undefined) this.#onAllRead();
+    else this.#reader.end();
+  }
+
+  destroy(reason?: Error): void {
+    if (this.#end !== undefined) return;
+    const error = reason instanceof ProxyError ? reason : INCOMPLETE;
+    if (this.#waiting) return this.#reject(error);
+    const gone = this.#sink?.destroyed === true;
+    this.#report(gone ? 'client_gone' : resultOf(error));
+    this.#finish(gone ? 'discarded' : 'broken', error);
+  }
+
+  on(_event: 'drain', listener: () => void): void {
+    this.#resume = listener;
+  }
+
+  // --- the reader's side ---
+
+  #onEvent(event: StreamEvent): void {
+    const { clock, matcher } = this.#context;
+    const meaning = matcher.meaningOf(event, this.#answered.reply.headers, clock.wallTime());
+    if (meaning === 'ignored') return;
+    this.#progress.event(clock.now());
+    if (meaning === 'done') this.#done = true;
+    const error = typeof meaning === 'object' ? meaning : undefined;
+    if (!this.#waiting) this.#onLaterError(error);
+    else if (error === undefined) this.#commit();
+    else this.#fail(error);
+  }
+
+  /** The first error event after the first event counts. Of a reply that has failed, it is part of the error. */
+  #onLaterError(error: ErrorEvent | undefined): void {
+    if (!this.#reported) this.#error ??= error;
+  }
+
+  /** The rest of the stream is passed on without being read. */
+  #onUnreadable(): void {
+    this.#reader = undefined;
+    this.#readerFull = false;
+    this.#timer?.cancel();
+    if (this.#waiting) this.#commit();
+    if (this.#arrived) this.#onAllRead();
+    else this.#flow();
+  }
+
+  #onReaderReady(): void {
+    this.#readerFull = false;
+    this.#flow();
+  }
+
+  #onAllRead(): void {
+    if (this.#waiting) return this.#reject(EMPTY);
+    const complete = this.#done || this.#context.options.done.length === 0;
+    this.#report(complete ? 'complete' : 'incomplete');
+    this.#finish(this.#error !== undefined && counts(this.#error) ? 'failed' : 'complete');
+  }
+
+  // --- transitions ---
+
+  /** The attempt has succeeded. From here every byte is passed on. */
+  #commit(): void {
+    const { attempt, call, reply, startedAt } = this.#answered;
+    const ms = this.#context.clock.now() - startedAt;
+    this.#flowing();
+    if (this.#progress.events > 0) call.journal.note('first_event', ms);
+    call.journal.attemptAnswered(attempt.number, reply, ms);
+    this.#first.resolve({ ...reply, body: this, committed: true });
+  }
+
+  /** The attempt has failed with an error event. Its bytes are passed on if no later attempt is better. */
+  #fail({ status, classification }: ErrorEvent): void {
+    const { attempt, call, reply, startedAt } = this.#answered;
+    const { journal } = call;
+    this.#flowing();
+    journal.attemptAnswered(attempt.number, { ...reply, status }, this.#context.clock.now() - startedAt);
+    journal.ruleMatched(attempt.number, classification.name);
+    journal.note('error_rule', errorRuleMeaning(classification));
+    this.#report('error_event');
+    this.#first.resolve({ ...reply, body: this, status, received: reply.status, classification });
+  }
+
+  /** The attempt has failed without an answer. */
+  #reject(error: ProxyError): void {
+    const { attempt, call, startedAt } = this.#answered;
+    this.#waiting = false;
+    call.journal.attemptFailed(attempt.number, error, this.#context.clock.now() - startedAt);
+    this.#report(resultOf(error));
+    this.#held.release();
+    this.#finish('broken', error);
+    this.#first.reject(error);
+  }
+
+  #flowing(): void {
+    this.#waiting = false;
+    this.#timer?.cancel();
+    this.#watch(this.#context.options.eventGapMs);
+  }
+
+  /** Every end of the stream. Listeners come first, because the client may be answered within the call of its sink. */
+  #finish(end: BodyEnd, broken?: Error): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#broken = broken;
+    this.#timer?.cancel();
+    this.#answered.attempt.signal.off(this.#onAbort);
+    this.#reader?.close();
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) listener(end);
+    if (this.#sink !== undefined) this.#passEnd(this.#sink);
+  }
+
+  #passEnd(sink: BodySink): void {
+    if (this.#broken !== undefined) return void sink.destroy(this.#broken);
+    if (this.#trailers !== undefined) sink.addTrailers?.(this.#trailers);
+    sink.end();
+  }
+
+  // --- flow and time ---
+
+  #hold(chunk: Uint8Array): void {
+    if (this.#held.tryAdd(chunk)) return;
+    this.#held.add(chunk);
+    this.#memoryFull = true;
+  }
+
+  /** A stream with its first event waits for its client. */
+  get #flows(): boolean {
+    if (this.#readerFull) return false;
+    return this.#waiting || (this.#sink !== undefined && !this.#sinkFull);
+  }
+
+  #flow(): void {
+    if (this.#end === undefined && this.#flows) this.#resume?.();
+  }
+
+  readonly #onDrain = (): void => {
+    if (!this.#sinkFull) return;
+    this.#sinkFull = false;
+    this.#progress.restart(this.#context.clock.now());
+    this.#flow();
+  };
+
+  /** Ends the stream if its silence lasts for `limitMs`. One timer is restarted if it fires early, instead of a reset per event. */
+  #watch(limitMs: number | undefined, ms = limitMs): void {
+    if (limitMs === undefined || ms === undefined) return;
+    const { clock } = this.#context;
+    this.#timer = clock.timer(ms, () => {
+      const now = clock.now();
+      this.#progress.restart(this.#sinkFull ? now : this.#answered.call.body.broughtOnAt(now));
+      const leftMs = limitMs - this.#progress.silentMs(now);
+      if (leftMs > 0) this.#watch(limitMs, leftMs);
+      else if (!this.#done) this.#body.abort?.(this.#silence(limitMs));
+    });
+  }
+
+  #silence(ms: number): ProxyError {
+    return this.#waiting
+      ? new ProxyError('first_event_timeout', `no meaningful event after ${ms} ms`, UNKNOWN)
+      : new ProxyError('idle_timeout', `no meaningful event for ${ms} ms`, UNKNOWN);
+  }
+
+  // --- the record ---
+
+  /** The record of a call ends with its client, so a client that leaves is noted at once. */
+  readonly #onAbort = (): void => {
+    const { reason } = this.#answered.attempt.signal;
+    if (reason instanceof ProxyError) this.#report(resultOf(reason));
+  };
+
+  /** Notes the result of the stream. An error event is the result, whatever follows it. */
+  #report(result: StreamResult | undefined): void {
+    if (this.#reported || result === undefined) return;
+    this.#reported = true;
+    const { attempt, call } = this.#answered;
+    const { journal } = call;
+    this.#progress.end(this.#context.clock.now());
+    const error = this.#error;
+    if (error !== undefined) {
+      journal.ruleMatched(attempt.number, error.classification.name);
+      journal.note('stream_error', error.classification.name ?? `status_${error.status}`);
+    }
+    journal.note('stream', error === undefined ? result : 'error_event');
+    journal.note('events', this.#progress.events);
+    journal.note('longest_gap', this.#progress.longestGapMs);
+  }
+}
+
+const UNKNOWN = { sent: 'sent_unknown' } as const;
+const INCOMPLETE = new ProxyError('response_incomplete', 'the stream broke', UNKNOWN);
+const EMPTY = new ProxyError('response_incomplete', 'the stream ended before its first event', UNKNOWN);
+
+/** Whether an error event counts against the upstream: a rate limit is about the caller, and a wrong request about the request. */
+const counts = ({ status, classification }: ErrorEvent): boolean =>
+  isUnwell(status) && !classification.throttled;

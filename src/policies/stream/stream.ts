@@ -1,0 +1,27 @@
+import { isEventStream } from '../../http/event-stream/reader.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { Policy } from '../../proxy/pipeline.ts';
+import { EventMatcher } from './event-matcher.ts';
+import type { StreamOptions } from './options.ts';
+import { StreamBody, type StreamDeps } from './stream-body.ts';
+
+/**
+ * An attempt that is answered with an event stream succeeds with its first meaningful event, not with its head. Before that event,
+ * an error event, a silence, a break or an end is a failed attempt for all outer policies.
+ */
+export function stream(options: StreamOptions, deps: StreamDeps): Policy {
+  const context = { ...deps, options, matcher: new EventMatcher(options) };
+  return (next) => async (call, attempt) => {
+    if (call.method === 'HEAD') return next(call, attempt);
+    const startedAt = deps.clock.now();
+    attempt.answersLater = answersLater;
+    const reply = await next(call, attempt);
+    return answersLater(reply) ? new StreamBody({ reply, call, attempt, startedAt }, context).open() : reply;
+  };
+}
+
+const NO_CONTENT = 204;
+
+function answersLater({ status, headers }: Reply): boolean {
+  return status >= 200 && status < 300 && status !== NO_CONTENT && isEventStream(headers);
+}
