@@ -1,4 +1,4 @@
-import { presetFile, presetTable } from '../config/resolve/preset-text.ts';
+import { presetFile, presetTable } from '../config/resolve/preset.ts';
 import { readArgs } from './args.ts';
 import type { Command } from './io.ts';
 

@@ -131,7 +131,7 @@ export const OWNER: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['telemetry'],
   pino: ['runtime'],
   'pino-pretty': ['runtime'],
-  'js-yaml': ['config/read', 'config/resolve'],
+  yaml: ['config/read', 'config/resolve'],
   zod: ['config/fields', 'config/keys', 'config/read', 'config/resolve', 'config/show'],
   'ipaddr.js': ['http'],
   re2js: ['http'],

@@ -479,7 +479,7 @@ upstreams:
 
   test.each([
     ['upstreams:\n  a: [1, 2\n', /^config\.yaml:3:1 {2}/],
-    ['upstreams:\n\ta: 1\n', /^config\.yaml:2:1 {2}tab characters must not be used in indentation$/],
+    ['upstreams:\n\ta: 1\n', /^config\.yaml:2:1 {2}Tabs are not allowed/],
     [
       upstream('headers: { set: { a: ${KEY} } }'),
       /^config\.yaml:4:\d+ .*write values with \$\{…\} in quotes inside \{ \} and \[ \]$/,
@@ -561,7 +561,7 @@ upstreams:
     ],
     [
       upstream('retry: { attempts: }'),
-      'config.yaml:4:14  upstreams.a.retry.attempts: has no value; write a whole number from 1 to 100, or remove the key',
+      'config.yaml:4:24  upstreams.a.retry.attempts: has no value; write a whole number from 1 to 100, or remove the key',
     ],
     [
       upstream('retry: { attempts: 2.5 }'),

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
-import { presetTable } from '../../src/config/resolve/preset-text.ts';
+import { presetTable } from '../../src/config/resolve/preset.ts';
 import { renderOptionsTable } from '../../src/config/show/options-table.ts';
 import { ownersTable, roomsTable } from '../support/import-table.ts';
 import { blocks, brokenLinks, missingFiles, pages } from '../support/markdown.ts';

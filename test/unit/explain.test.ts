@@ -7,7 +7,7 @@ import { explain } from '../../src/cli/explain.ts';
 import type { Command, Io } from '../../src/cli/io.ts';
 import { presets } from '../../src/cli/presets.ts';
 import { schema } from '../../src/cli/schema.ts';
-import { presetTable } from '../../src/config/resolve/preset-text.ts';
+import { presetTable } from '../../src/config/resolve/preset.ts';
 import { configJsonSchema } from '../../src/config/show/json-schema.ts';
 import { renderOptionsTable } from '../../src/config/show/options-table.ts';
 

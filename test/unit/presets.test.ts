@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RouteConfig } from '../../src/config/config.ts';
 import { type Good, loadConfig } from '../../src/config/load.ts';
-import { presetFile } from '../../src/config/resolve/preset-text.ts';
+import { presetFile } from '../../src/config/resolve/preset.ts';
 import { routeValues } from '../../src/config/show/effective.ts';
 import { quotaReader } from '../../src/http/rate-limit.ts';
 import type { Reply } from '../../src/http/reply.ts';

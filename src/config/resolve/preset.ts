@@ -1,3 +1,4 @@
+import { stringify } from 'yaml';
 import type { Preset } from '../../presets/preset.ts';
 import { PRESETS } from '../../presets/presets.ts';
 import { didYouMean } from '../fields/did-you-mean.ts';
@@ -42,7 +43,7 @@ const isFile = (written: string): boolean => /\/|\.ya?ml$/i.test(written);
 
 function builtInPreset(name: string, path: Path, report: Report): LoadedPreset {
   const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
-  if (preset === undefined) report.problem(path, unknownPreset(name));
+  if (preset === undefined) report.problem(path, unknown(name));
   const input = preset === undefined ? NOTHING : checked(name, preset);
   return layered(input, path, {
     name: `preset ${name}`,
@@ -50,8 +51,7 @@ function builtInPreset(name: string, path: Path, report: Report): LoadedPreset {
   });
 }
 
-/** Why `name` is not a built-in preset, and what to write instead. */
-export function unknownPreset(name: string): string {
+function unknown(name: string): string {
   const names = Object.keys(PRESETS);
   const meant = didYouMean(name, names);
   if (meant !== undefined) return `"${name}" is not a preset; did you mean "${meant}"?`;
@@ -130,4 +130,20 @@ function sourceOf(key: string, sources: Readonly<Record<string, string | undefin
     if (sources[at] !== undefined) return sources[at];
   }
   return undefined;
+}
+
+/** The built-in presets, as a table for docs/configuration.md. */
+export function presetTable(): string {
+  const rows = Object.entries(PRESETS).map(
+    ([name, { about, source }]) => `| \`${name}\` | ${about} | [source](${source}) |`,
+  );
+  return ['| Preset | What it knows | |', '| --- | --- | --- |', ...rows, ''].join('\n');
+}
+
+/** A built-in preset as YAML, to read or to start a preset file from. */
+export function presetFile(name: string): { readonly text: string } | { readonly problem: string } {
+  const preset = Object.hasOwn(PRESETS, name) ? PRESETS[name] : undefined;
+  return preset === undefined
+    ? { problem: unknown(name) }
+    : { text: stringify(preset, { lineWidth: 120, aliasDuplicateObjects: false }) };
 }
