@@ -19,7 +19,9 @@ export function pages(): string[] {
   const inFolders = FOLDERS.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
   );
-  return [...readdirSync('.'), ...inFolders].filter((name) => name.endsWith('.md')).sort();
+  return [...readdirSync('.'), ...inFolders]
+    .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+    .sort();
 }
 
 const FENCE = /^```(\w*)\n(.*?)^```$/gms;
