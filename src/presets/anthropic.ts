@@ -1,8 +1,11 @@
-import type { Preset, PresetRoute } from './preset.ts';
+import type { Preset, PresetRoute, PresetStreamError } from './preset.ts';
 
 const ERRORS = 'https://platform.claude.com/docs/en/api/errors';
 const LIMITS = 'https://platform.claude.com/docs/en/api/rate-limits';
+const STREAMS = 'https://platform.claude.com/docs/en/build-with-claude/streaming';
 const OVERVIEW = 'https://platform.claude.com/docs/en/api/overview';
+/** Long requests with thinking: minutes without a token are normal. */
+const LONG_REQUESTS = 'https://platform.claude.com/docs/en/api/errors#long-requests';
 const SDK = 'https://github.com/anthropics/anthropic-sdk-typescript/blob/main/src/client.ts';
 
 const answers = (name: string, path: string): PresetRoute => ({
@@ -12,9 +15,14 @@ const answers = (name: string, path: string): PresetRoute => ({
   retry: { safe: true },
 });
 
+/** The event `error` with this type, unless `more` says otherwise. */
+function errorEvent(name: string, status: number, more: Partial<PresetStreamError> = {}): PresetStreamError {
+  return { name, source: ERRORS, event: 'error', body: { '/error/type': name }, status, ...more };
+}
+
 export const anthropic: Preset = {
   about:
-    'Long replies with pauses, 529 for overload, `x-should-retry`, spend limits; messages may be repeated.',
+    'Long replies with pauses, 529 for overload, `x-should-retry`, spend limits; messages may be repeated. Errors within a stream.',
   source: ERRORS,
   sources: {
     timeouts: SDK,
@@ -24,6 +32,9 @@ export const anthropic: Preset = {
     'quota.cost.reply': 'https://platform.claude.com/docs/en/build-with-claude/streaming',
     'quota.credential_headers': OVERVIEW,
     identity: OVERVIEW,
+    stream: STREAMS,
+    'stream.first_event': LONG_REQUESTS,
+    'stream.event_gap': LONG_REQUESTS,
   },
   identity: { secret_names: ['x-api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
@@ -64,6 +75,45 @@ export const anthropic: Preset = {
         throttled: true,
       },
       { name: 'rate_limit_error', source: LIMITS, status: 429, means: 'not_processed', throttled: true },
+    ],
+  },
+  stream: {
+    first_event: '5m',
+    event_gap: '5m',
+    // `message_start` comes before the model has begun to answer.
+    ignore: ['ping', 'message_start'],
+    error: [
+      errorEvent('enforced_spend_limit_reached', 429, {
+        body: { '/error/details/error_code': '*_spend_limit_reached' },
+        means: 'permanent',
+        throttled: true,
+      }),
+      errorEvent('overloaded_error', 529, { means: 'not_processed' }),
+      errorEvent('rate_limit_error', 429, { source: LIMITS, means: 'not_processed', throttled: true }),
+      errorEvent('api_error', 500),
+      errorEvent('timeout_error', 504),
+      errorEvent('refused', 400, {
+        body: {
+          '/error/type': [
+            'invalid_request_error',
+            'authentication_error',
+            'billing_error',
+            'permission_error',
+            'not_found_error',
+            'request_too_large',
+          ],
+        },
+        means: 'permanent',
+      }),
+      { name: 'error', source: STREAMS, event: 'error' },
+    ],
+    done: [
+      { source: STREAMS, event: 'message_stop' },
+      {
+        source: 'https://platform.claude.com/docs/en/api/complete',
+        event: 'completion',
+        body: { '/stop_reason': '*' },
+      },
     ],
   },
   routes: [

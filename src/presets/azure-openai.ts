@@ -1,4 +1,5 @@
-import { TOTAL_TOKENS, UNPAID } from './openai.ts';
+import { failsWith200, TOTAL_TOKENS, UNPAID } from './openai.ts';
+import { FAILED_RESPONSES, STREAM, STREAM_SOURCES } from './openai-streams.ts';
 import type { Preset, PresetRoute } from './preset.ts';
 
 const LIMITS = 'https://learn.microsoft.com/azure/ai-services/openai/how-to/quota';
@@ -15,7 +16,13 @@ const answers = (name: string, path: string): PresetRoute => ({
 export const azureOpenai: Preset = {
   about: 'As OpenAI, at the paths of deployments.',
   source: LIMITS,
-  sources: { timeouts: SDK, 'quota.wait': SDK, 'retry.veto_headers': SDK, identity: SDK },
+  sources: {
+    timeouts: SDK,
+    'quota.wait': SDK,
+    'retry.veto_headers': SDK,
+    identity: SDK,
+    ...STREAM_SOURCES,
+  },
   identity: { secret_names: ['api-key'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
   retry: { veto_headers: ['x-should-retry'] },
@@ -35,12 +42,15 @@ export const azureOpenai: Preset = {
       reset_as: 'delta_s',
     })),
   },
-  errors: { rules: UNPAID },
+  errors: { rules: [...UNPAID, ...FAILED_RESPONSES] },
+  stream: STREAM,
   routes: [
     answers('deployment-chat-completions', '/openai/deployments/*/chat/completions'),
     answers('deployment-completions', '/openai/deployments/*/completions'),
     answers('deployment-embeddings', '/openai/deployments/*/embeddings'),
     answers('chat-completions', '/openai/v1/chat/completions'),
     answers('embeddings', '/openai/v1/embeddings'),
+    failsWith200('responses', '/openai/v1/responses'),
+    failsWith200('responses-with-version', '/openai/responses'),
   ],
 };

@@ -1,9 +1,22 @@
-import type { Preset, PresetRoute } from './preset.ts';
+import type { Preset, PresetRoute, PresetStreamError } from './preset.ts';
 
 const ERROR_MODEL = 'https://cloud.google.com/apis/design/errors';
 const DRIVE = 'https://developers.google.com/workspace/drive/api/guides/handle-errors';
 const KEYS = 'https://cloud.google.com/docs/authentication/api-keys-use';
 const GEMINI = 'https://ai.google.dev/api/generate-content';
+
+/** Its thinking models, and its own clients, wait for minutes. */
+const THINKING = 'https://ai.google.dev/gemini-api/docs/thinking';
+
+/** A chunk that is an error in the form of the error model, with this status. */
+function errorChunk(
+  name: string,
+  status: number,
+  statuses: string | readonly string[],
+  more: Pick<PresetStreamError, 'means' | 'throttled' | 'wait'> = {},
+): PresetStreamError {
+  return { name, source: ERROR_MODEL, body: { '/error/status': statuses }, status, ...more };
+}
 
 const answers = (name: string, path: string): PresetRoute => ({
   name,
@@ -15,12 +28,15 @@ const answers = (name: string, path: string): PresetRoute => ({
 
 export const google: Preset = {
   about:
-    'The wait in `RetryInfo`, rate limits with 403, daily quotas; long replies of Gemini, which may be repeated.',
+    'The wait in `RetryInfo`, rate limits with 403, daily quotas; long replies of Gemini, which may be repeated. Errors within its streams.',
   source: ERROR_MODEL,
   sources: {
     'quota.credential_headers': KEYS,
     'identity.secret_names': KEYS,
     'identity.account_names': 'https://cloud.google.com/apis/docs/system-parameters',
+    stream: GEMINI,
+    'stream.first_event': THINKING,
+    'stream.event_gap': THINKING,
   },
   identity: {
     secret_names: ['key', 'access_token', 'x-goog-api-key'],
@@ -54,6 +70,39 @@ export const google: Preset = {
         wait: '/error/details/*/retryDelay',
       },
       { name: 'unavailable', source: ERROR_MODEL, status: 503, wait: '/error/details/*/retryDelay' },
+    ],
+  },
+  stream: {
+    first_event: '5m',
+    event_gap: '5m',
+    error: [
+      errorChunk('resource_exhausted', 429, 'RESOURCE_EXHAUSTED', {
+        means: 'not_processed',
+        throttled: true,
+        wait: '/error/details/*/retryDelay',
+      }),
+      errorChunk('unavailable', 503, 'UNAVAILABLE', { wait: '/error/details/*/retryDelay' }),
+      errorChunk('deadline_exceeded', 504, 'DEADLINE_EXCEEDED'),
+      errorChunk(
+        'refused',
+        400,
+        [
+          'INVALID_ARGUMENT',
+          'FAILED_PRECONDITION',
+          'OUT_OF_RANGE',
+          'UNAUTHENTICATED',
+          'PERMISSION_DENIED',
+          'NOT_FOUND',
+          'UNIMPLEMENTED',
+        ],
+        { means: 'permanent' },
+      ),
+      errorChunk('internal', 500, 'INTERNAL'),
+      { name: 'error', source: ERROR_MODEL, body: { '/error': '*' } },
+    ],
+    done: [
+      { source: GEMINI, body: { '/candidates/*/finishReason': '*' } },
+      { source: GEMINI, body: { '/promptFeedback/blockReason': '*' } },
     ],
   },
   routes: [

@@ -1,3 +1,4 @@
+import { FAILED_RESPONSES, STREAM, STREAM_SOURCES } from './openai-streams.ts';
 import type { Preset, PresetErrorRule, PresetRoute } from './preset.ts';
 
 const ERRORS = 'https://platform.openai.com/docs/guides/error-codes';
@@ -44,9 +45,17 @@ const answers = (name: string, path: string): PresetRoute => ({
   retry: { safe: true },
 });
 
+/** It stores its answers and may use tools, so it is not repeated like a GET. */
+export const failsWith200 = (name: string, path: string): PresetRoute => ({
+  name,
+  source: 'https://platform.openai.com/docs/api-reference/responses/object#responses/object-error',
+  match: { method: 'POST', path },
+  errors: { inspect: 'all' },
+});
+
 export const openai: Preset = {
   about:
-    'Long replies with pauses, `x-should-retry`, exhausted quotas that are not retried; completions and embeddings may be repeated.',
+    'Long replies with pauses, `x-should-retry`, exhausted quotas that are not retried; completions and embeddings may be repeated. Errors within a stream or a 200.',
   source: ERRORS,
   sources: {
     timeouts: SDK,
@@ -56,6 +65,7 @@ export const openai: Preset = {
     'quota.cost.reply': 'https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage',
     'quota.credential_headers': AUTHENTICATION,
     identity: AUTHENTICATION,
+    ...STREAM_SOURCES,
   },
   identity: { account_names: ['openai-organization', 'openai-project'] },
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
@@ -76,11 +86,13 @@ export const openai: Preset = {
       continuous: true,
     })),
   },
-  errors: { rules: UNPAID },
+  errors: { rules: [...UNPAID, ...FAILED_RESPONSES] },
+  stream: STREAM,
   routes: [
     answers('chat-completions', '/v1/chat/completions'),
     answers('completions', '/v1/completions'),
     answers('embeddings', '/v1/embeddings'),
     answers('moderations', '/v1/moderations'),
+    failsWith200('responses', '/v1/responses'),
   ],
 };

@@ -78,7 +78,7 @@ interface PresetStreamEvent extends Pick<PresetErrorRule, 'body' | 'source' | 't
 }
 
 /** An event that is an error. */
-interface PresetStreamError
+export interface PresetStreamError
   extends PresetStreamEvent,
     Pick<PresetErrorRule, 'means' | 'name' | 'throttled' | 'wait'> {
   /** Default 502. */

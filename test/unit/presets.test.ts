@@ -8,6 +8,7 @@ import type { Reply } from '../../src/http/reply.ts';
 import { askedWaitMs } from '../../src/http/retry-after.ts';
 import { RuleMatcher } from '../../src/policies/error-rules/rule-matcher.ts';
 import { classify } from '../../src/policies/retry/classify.ts';
+import { EventMatcher } from '../../src/policies/stream/event-matcher.ts';
 import { PRESETS } from '../../src/presets/presets.ts';
 import { Router } from '../../src/routing/router.ts';
 
@@ -372,6 +373,132 @@ describe('the meaning of replies of each API', () => {
     ],
     ['discord', { status: 403, body: { code: 50001 } }, 'not_retryable'],
   ])('%s %j: %s', (preset, seen, expected) => expect(outcome(preset, seen)).toBe(expected));
+});
+
+/** The meaning of an event: of an error, the status, the name and what it means for a POST. */
+function meaningOf(preset: string, name: string, data: unknown): string {
+  const options = load(preset).config.upstreams[0]?.routes[0]?.settings.stream;
+  if (options === undefined) throw new Error(`${preset} has no rules for streams`);
+  const text = typeof data === 'string' ? data : JSON.stringify(data);
+  const meaning = new EventMatcher(options).meaningOf({ name, data: text }, [], NOW);
+  if (typeof meaning === 'string') return meaning;
+  const { kind, throttled, name: rule, retryAfterMs } = meaning.classification;
+  const parts = [meaning.status, rule, kind, throttled ? 'throttled' : undefined, retryAfterMs];
+  return parts.filter((part) => part !== undefined).join(' ');
+}
+
+describe('the meaning of events of each API', () => {
+  const chunk = (delta: object) => ({
+    id: 'c',
+    choices: [{ index: 0, delta, finish_reason: null }],
+    error: null,
+  });
+  const failed = (code: string) => ({
+    type: 'response.failed',
+    response: { status: 'failed', error: { code } },
+  });
+  const claude = (type: string, more = {}) => ({ type: 'error', error: { type, message: 'm', ...more } });
+  const gemini = (code: number, status: string, more = {}) => error({ code, message: 'm', status, ...more });
+  const part = (more = {}) => ({ candidates: [{ content: { parts: [{ text: 'a' }] }, ...more }] });
+
+  test.each<[string, string, unknown, string]>([
+    // OpenAI, chat
+    ['openai', 'message', chunk({ content: 'an "error"' }), 'meaningful'],
+    ['openai', 'message', '[DONE]', 'done'],
+    ['openai', 'message', error({ type: 'server_error', code: null }), '500 server_error'],
+    ['openai', 'error', error({ type: 'server_error', code: null }), '500 server_error'],
+    [
+      'openai',
+      'message',
+      error({ type: 'tokens', code: 'rate_limit_exceeded' }),
+      '429 rate_limit_exceeded not_processed throttled',
+    ],
+    [
+      'openai',
+      'message',
+      error({ type: 'insufficient_quota', code: 'insufficient_quota' }),
+      '429 unpaid permanent throttled',
+    ],
+    ['openai', 'message', error({ type: 'invalid_request_error', code: null }), '400 refused permanent'],
+    ['openai', 'message', error({ code: 502, message: 'provider' }), '502 error'],
+    // OpenAI, responses
+    ['openai', 'response.created', { type: 'response.created', response: { error: null } }, 'ignored'],
+    ['openai', 'response.in_progress', { response: { error: null } }, 'ignored'],
+    ['openai', 'keepalive', { type: 'keepalive' }, 'ignored'],
+    ['openai', 'response.output_item.added', { item: { type: 'reasoning' } }, 'meaningful'],
+    ['openai', 'response.completed', { response: { error: null } }, 'done'],
+    ['openai', 'response.incomplete', { response: { error: null } }, 'done'],
+    ['openai', 'response.failed', failed('server_is_overloaded'), '503 overloaded not_processed'],
+    ['openai', 'response.failed', failed('slow_down'), '503 overloaded not_processed'],
+    [
+      'openai',
+      'response.failed',
+      failed('rate_limit_exceeded'),
+      '429 rate_limit_exceeded not_processed throttled',
+    ],
+    ['openai', 'response.failed', failed('server_error'), '500 server_error'],
+    ['openai', 'response.failed', failed('context_length_exceeded'), '400 refused permanent'],
+    ['openai', 'response.failed', failed('invalid_prompt'), '400 refused permanent'],
+    ['openai', 'response.failed', failed('vector_store_timeout'), '502 error'],
+    ['openai', 'error', { type: 'error', code: 'server_error', message: 'm' }, '500 server_error'],
+    ['openai', 'error', { type: 'error', code: null, message: 'm' }, '502 error'],
+    // Azure OpenAI
+    [
+      'azure-openai',
+      'message',
+      error({ code: 'too_many_requests' }),
+      '429 rate_limit_exceeded not_processed throttled',
+    ],
+    ['azure-openai', 'message', error({ code: 'content_filter' }), '400 refused permanent'],
+    ['azure-openai', 'message', '[DONE]', 'done'],
+    // Anthropic
+    ['anthropic', 'ping', { type: 'ping' }, 'ignored'],
+    ['anthropic', 'message_start', { type: 'message_start' }, 'ignored'],
+    ['anthropic', 'content_block_start', { content_block: { type: 'thinking' } }, 'meaningful'],
+    ['anthropic', 'content_block_delta', { delta: { text: '{"type":"error","error":{}}' } }, 'meaningful'],
+    ['anthropic', 'message_stop', { type: 'message_stop' }, 'done'],
+    ['anthropic', 'completion', { completion: 'a', stop_reason: null }, 'meaningful'],
+    ['anthropic', 'completion', { completion: '', stop_reason: 'stop_sequence' }, 'done'],
+    ['anthropic', 'error', claude('overloaded_error'), '529 overloaded_error not_processed'],
+    ['anthropic', 'error', claude('rate_limit_error'), '429 rate_limit_error not_processed throttled'],
+    [
+      'anthropic',
+      'error',
+      claude('rate_limit_error', { details: { error_code: 'enforced_spend_limit_reached' } }),
+      '429 enforced_spend_limit_reached permanent throttled',
+    ],
+    ['anthropic', 'error', claude('api_error'), '500 api_error'],
+    ['anthropic', 'error', claude('timeout_error'), '504 timeout_error'],
+    ['anthropic', 'error', claude('invalid_request_error'), '400 refused permanent'],
+    ['anthropic', 'error', claude('a_new_error'), '502 error'],
+    // Google
+    ['google', 'message', part(), 'meaningful'],
+    ['google', 'message', part({ finishReason: 'STOP' }), 'done'],
+    ['google', 'message', { promptFeedback: { blockReason: 'SAFETY' } }, 'done'],
+    [
+      'google',
+      'message',
+      gemini(429, 'RESOURCE_EXHAUSTED', { details: [{ '@type': 'RetryInfo', retryDelay: '7s' }] }),
+      '429 resource_exhausted not_processed throttled 7000',
+    ],
+    ['google', 'message', gemini(503, 'UNAVAILABLE'), '503 unavailable'],
+    ['google', 'message', gemini(500, 'INTERNAL'), '500 internal'],
+    ['google', 'message', gemini(504, 'DEADLINE_EXCEEDED'), '504 deadline_exceeded'],
+    ['google', 'message', gemini(400, 'INVALID_ARGUMENT'), '400 refused permanent'],
+    ['google', 'message', gemini(499, 'CANCELLED'), '502 error'],
+  ])('%s, %s %j: %s', (preset, name, data, expected) => {
+    expect(meaningOf(preset, name, data)).toBe(expected);
+  });
+
+  test('an error in a response with status 200 is found on the route of responses alone', () => {
+    const body = { object: 'response', status: 'failed', error: { code: 'server_is_overloaded' } };
+    expect(outcome('openai', { status: 200, call: 'POST /v1/responses', body })).toBe(
+      'retry response_overloaded',
+    );
+    expect(outcome('openai', { status: 200, call: 'GET /v1/responses/r1', body })).not.toContain('retry');
+    const done = { object: 'response', status: 'completed', error: null };
+    expect(outcome('openai', { status: 200, call: 'POST /v1/responses', body: done })).toBe('success');
+  });
 });
 
 describe('quotas in replies of each API', () => {
