@@ -35,7 +35,7 @@ export interface About {
 
 /** State and operations of the admin server. */
 export interface AdminDeps {
-  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  readonly metrics: { readonly contentType: string; pieces(): AsyncIterable<string> };
   readonly state: StateSource;
   readonly calls: Pick<CallHistory, 'list' | 'seen'>;
   readonly traffic: Pick<Traffic, 'series' | 'summary'>;

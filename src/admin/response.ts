@@ -4,7 +4,8 @@ import { STATUS_CODES } from '../runtime/node-http.ts';
 export interface AdminResponse {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  /** In pieces if it is long, so that it need not be made in one turn of the event loop. */
+  readonly body: string | AsyncIterable<string>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

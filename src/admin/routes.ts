@@ -85,8 +85,8 @@ function ready({ deps }: AdminRequest): AdminResponse {
   return text(readiness === 'ready' ? 200 : 503, `${readiness}\n`);
 }
 
-async function metrics({ deps }: AdminRequest): Promise<AdminResponse> {
-  return { status: 200, contentType: deps.metrics.contentType, body: await deps.metrics.text() };
+function metrics({ deps }: AdminRequest): AdminResponse {
+  return { status: 200, contentType: deps.metrics.contentType, body: deps.metrics.pieces() };
 }
 
 async function reload({ req, deps }: AdminRequest): Promise<AdminResponse> {

@@ -118,11 +118,11 @@ function pathOf(req: IncomingMessage): string {
   return (req.url ?? '').split('?', 1)[0] ?? '';
 }
 
-function send(
+async function send(
   req: IncomingMessage,
   res: ServerResponse,
   { status, contentType, body, headers }: AdminResponse,
-): void {
+): Promise<void> {
   if (res.destroyed) return;
   // If the response fails after its head, the connection is cut, so that the response does not look complete.
   if (res.headersSent) return void res.destroy();
@@ -130,10 +130,31 @@ function send(
   if (!req.complete) res.shouldKeepAlive = false;
   res.writeHead(status, {
     'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
+    ...(typeof body === 'string' ? { 'content-length': Buffer.byteLength(body) } : {}),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...headers,
   });
-  res.end(body);
+  if (typeof body === 'string') res.end(body);
+  else await sendPieces(res, req.method === 'HEAD' ? [] : body);
+}
+
+/** At the client's pace. A client that leaves ends it. */
+async function sendPieces(
+  res: ServerResponse,
+  pieces: AsyncIterable<string> | Iterable<string>,
+): Promise<void> {
+  for await (const piece of pieces) {
+    if (!res.write(piece)) await drained(res);
+    if (res.destroyed) return;
+  }
+  res.end();
+}
+
+/** Resolves when `res` takes more, or is closed. */
+function drained(res: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  res.once('drain', resolve);
+  res.once('close', resolve);
+  return promise.finally(() => res.off('drain', resolve).off('close', resolve));
 }

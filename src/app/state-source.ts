@@ -13,7 +13,9 @@ export function stateSource(
   clock: Clock,
 ): StateSource {
   return {
-    upstreams: () => upstreams().map((upstream) => upstreamSnapshot(upstream, clock.now())),
+    *upstreams() {
+      for (const upstream of upstreams()) yield upstreamSnapshot(upstream, clock.now());
+    },
     bufferedBytes: () => memory.used,
   };
 }

@@ -3,6 +3,11 @@ export function endOfTurn(callback: () => void): void {
   setImmediate(callback);
 }
 
+/** Lets the event loop handle what has arrived. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
 /** Long work in small steps. Between two steps it may be paused. */
 export type Steps<T> = Generator<undefined, T>;
 
@@ -19,6 +24,6 @@ export async function inSlices<T>(steps: Steps<T>, size: number): Promise<T> {
   for (let count = 1; ; count += 1) {
     const step = steps.next();
     if (step.done) return step.value;
-    if (count % size === 0) await new Promise((resolve) => void setImmediate(resolve));
+    if (count % size === 0) await nextTurn();
   }
 }

@@ -2,7 +2,7 @@ import type { BreakerCause, BreakerState, CooldownCause } from '../proxy/events.
 
 /** The state of the policies, for a scrape and for the admin API. */
 export interface StateSource {
-  /** Every configured upstream, in the order of the configuration. */
+  /** Every configured upstream, in the order of the configuration. Each is read when the iteration reaches it. */
   upstreams(): Iterable<UpstreamSnapshot>;
   /** Bytes of buffered request and reply bodies. */
   bufferedBytes(): number;

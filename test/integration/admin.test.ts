@@ -22,9 +22,12 @@ class FakeDeps implements AdminDeps {
   reloaded = 0;
   readonly forced: [string, BreakerForce][] = [];
   readonly logged: string[] = [];
-  readonly metrics = {
+  readonly metrics: AdminDeps['metrics'] & { pieces(): AsyncGenerator<string> } = {
     contentType: 'text/plain; version=0.0.4',
-    text: async () => 'breakwater_build_info 1\n',
+    async *pieces() {
+      yield 'breakwater_build_info 1\n';
+      yield 'breakwater_tunnels 2\n';
+    },
   };
   readonly state = new FakeState();
   readonly clock = new FakeClock();
@@ -109,14 +112,46 @@ describe('health', () => {
 describe('reading', () => {
   test('/metrics in Prometheus format', async () => {
     const answer = await ask('GET', '/metrics?name=x');
-    expect(answer).toMatchObject({ status: 200, body: 'breakwater_build_info 1\n' });
+    expect(answer).toMatchObject({ status: 200, body: 'breakwater_build_info 1\nbreakwater_tunnels 2\n' });
     expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4');
   });
 
   test('HEAD has the length and no body', async () => {
-    const answer = await ask('HEAD', '/metrics');
+    const answer = await ask('HEAD', '/healthz');
     expect(answer).toMatchObject({ status: 200, body: '' });
-    expect(answer.headers['content-length']).toBe('24');
+    expect(answer.headers['content-length']).toBe('3');
+    expect(await ask('HEAD', '/metrics')).toMatchObject({ status: 200, body: '' });
+  });
+
+  test('a scrape goes at the pace of its client, and ends if the client leaves', async () => {
+    const begun = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    // Without an end: if it were not paused, nothing else would run.
+    deps.metrics.pieces = async function* () {
+      try {
+        for (;;) {
+          begun.resolve();
+          yield 'x'.repeat(1_000_000);
+        }
+      } finally {
+        ended.resolve();
+      }
+    };
+    const socket = connect(Number(new URL(admin.url).port), '127.0.0.1');
+    socket.write('GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');
+    await begun.promise;
+    socket.destroy();
+    await ended.promise;
+    expect(deps.logged).toEqual([]);
+  });
+
+  test('a bug in the middle of a scrape cuts the connection, so that the text does not look complete', async () => {
+    deps.metrics.pieces = async function* () {
+      yield 'breakwater_tunnels 2\n';
+      throw new Error('out of order');
+    };
+    await expect(ask('GET', '/metrics')).rejects.toThrow('socket hang up');
+    expect(deps.logged).toEqual(['admin response failed: a bug']);
   });
 
   test('/api/state shows every upstream and scope', async () => {

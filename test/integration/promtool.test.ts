@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { everythingHappens, metricsOf } from '../support/metrics.ts';
+import { everythingHappens, metricsOf, scraped } from '../support/metrics.ts';
 
 /** Prometheus' own checker (Debian package `prometheus`). */
 function promtool(args: readonly string[], input = '') {
@@ -17,7 +17,7 @@ describe.skipIf(!present)('promtool', () => {
   test('finds nothing wrong with names, types, help and labels', async () => {
     const metrics = metricsOf();
     await everythingHappens(metrics);
-    const { status, said } = promtool(['check', 'metrics'], await metrics.text());
+    const { status, said } = promtool(['check', 'metrics'], await scraped(metrics));
     expect(said).toBe('');
     expect(status).toBe(0);
   });

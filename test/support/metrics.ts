@@ -65,6 +65,13 @@ export function metricsOf(state: StateSource = new FakeState()): Metrics {
   return new Metrics({ version: '1.2.3', nodeVersion: 'v26.0.0', state });
 }
 
+/** The text of a scrape. */
+export async function scraped(metrics: Metrics): Promise<string> {
+  let text = '';
+  for await (const piece of metrics.pieces()) text += piece;
+  return text;
+}
+
 /** A value of the note's kind. What it says does not matter to the code that folds, logs and counts it. */
 export function sampleOf<N extends NoteName>(name: N): Notes[N] {
   const { fold, histogram } = NOTE_ROWS[name];

@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { HistogramCell } from '../../src/telemetry/metrics/cells.ts';
+import { labelText } from '../../src/telemetry/metrics/label-text.ts';
+import { gaugeLines } from '../../src/telemetry/metrics/text-format.ts';
 import { METRICS as specs } from '../../src/telemetry/metrics/families.ts';
 import type { Metrics } from '../../src/telemetry/metrics/registry.ts';
-import { everythingHappens, FakeState, metricsOf, upstream } from '../support/metrics.ts';
+import { everythingHappens, FakeState, metricsOf, upstream, scraped } from '../support/metrics.ts';
 import { rescuedStory, Story } from '../support/record.ts';
 
 /** The samples of one metric as `labels value`, without its prefix. */
 async function samples(metrics: Metrics, name: string): Promise<string[]> {
   const prefix = `breakwater_${name}`;
-  const lines = (await metrics.text()).split('\n');
+  const lines = (await scraped(metrics)).split('\n');
   return lines
     .filter((line) => line.startsWith(`${prefix}{`) || line.startsWith(`${prefix} `))
     .map((line) => line.slice(prefix.length));
@@ -226,12 +228,12 @@ describe('reload', () => {
       error: 'route_not_found',
     });
     metrics.configLoaded('success', 0);
-    expect(await metrics.text()).toContain('breakwater_breaker_state{upstream="old"');
+    expect(await scraped(metrics)).toContain('breakwater_breaker_state{upstream="old"');
 
     state.list = [upstream('demo')];
-    expect(await metrics.text()).not.toContain('breakwater_breaker_state{upstream="old"');
+    expect(await scraped(metrics)).not.toContain('breakwater_breaker_state{upstream="old"');
     metrics.retain(new Set(['demo']));
-    const text = await metrics.text();
+    const text = await scraped(metrics);
     expect(text).not.toContain('upstream="old"');
     expect(text).toContain('breakwater_requests_total{upstream="demo"');
     expect(text).toContain('breakwater_requests_total{upstream="",route=""');
@@ -244,7 +246,7 @@ describe('reload', () => {
 });
 
 test('a histogram cell holds a value on a bound in the bucket of that bound', () => {
-  const cell = new HistogramCell({}, [1, 2]);
+  const cell = new HistogramCell({}, '', [1, 2]);
   for (const value of [0, 1, 1.5, 2, 2.1, Number.POSITIVE_INFINITY]) cell.observe(value);
   expect(cell.counts).toEqual([2, 2, 2]);
 });
@@ -252,7 +254,7 @@ test('a histogram cell holds a value on a bound in the bucket of that bound', ()
 test('a scrape holds every metric with exactly its labels, and the figures of the process', async () => {
   const metrics = metricsOf();
   await everythingHappens(metrics);
-  const text = await metrics.text();
+  const text = await scraped(metrics);
   const found = specs.map(({ name }) => {
     const sample =
       text.split('\n').find((line) => new RegExp(`^${name}(_bucket)?[{ ]`).test(line)) ?? 'missing=""';
@@ -262,6 +264,36 @@ test('a scrape holds every metric with exactly its labels, and the figures of th
   expect(found).toEqual(specs.map(({ name, labels }) => ({ name, labels })));
   expect(text).toContain('process_cpu_seconds_total');
   expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+});
+
+test('thousands of series are written in pieces, and other work runs between them', async () => {
+  const metrics = metricsOf();
+  const ROUTES = 300;
+  for (let i = 0; i < ROUTES; i++) (await new Story(metrics, { route: `route-${i}` }).attempt(200)).end();
+  let turns = 0;
+  let pieces = 0;
+  let text = '';
+  for await (const piece of metrics.pieces()) {
+    pieces++;
+    text += piece;
+    setImmediate(() => turns++);
+  }
+  expect(pieces).toBeGreaterThan(5);
+  expect(turns).toBeGreaterThanOrEqual(pieces - 1);
+  const calls = text.split('\n').filter((line) => line.startsWith('breakwater_requests_total{'));
+  expect(calls).toHaveLength(ROUTES);
+  expect(new Set(calls).size).toBe(ROUTES);
+});
+
+test('values without bound and special characters are written as the format says', () => {
+  const lines = gaugeLines({ name: 'a', help: 'A \\ and\na line.' }, [
+    [labelText({ x: 'say "\\n"\n' }), Number.POSITIVE_INFINITY],
+    ['', Number.NEGATIVE_INFINITY],
+    ['', Number.NaN],
+  ]);
+  expect([...lines].join('')).toBe(
+    '# HELP a A \\\\ and\\na line.\n# TYPE a gauge\n' + 'a{x="say \\"\\\\n\\"\\n"} +Inf\na -Inf\na NaN\n',
+  );
 });
 
 test.each(['monitoring/prometheus-rules.yaml', 'monitoring/grafana-dashboard.json'])(

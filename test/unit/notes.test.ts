@@ -5,7 +5,7 @@ import { NOTE_ROWS, NOTED_HEADERS, type NoteName } from '../../src/proxy/notes.t
 import { type CallLine, callLine } from '../../src/telemetry/call-log.ts';
 import { METRICS } from '../../src/telemetry/metrics/families.ts';
 import { renderMetricsTable } from '../../src/telemetry/metrics/table.ts';
-import { metricsOf, sampleOf } from '../support/metrics.ts';
+import { metricsOf, sampleOf, scraped } from '../support/metrics.ts';
 import { Story } from '../support/record.ts';
 
 const rows = Object.entries(NOTE_ROWS) as [NoteName, (typeof NOTE_ROWS)[NoteName]][];
@@ -32,8 +32,8 @@ describe.each(rows)('%s', (name, { field, logged, fold, counter, histogram }) =>
     const count = counter?.adds === true ? 3_000 : 2;
     const counted = counter === undefined ? '' : `${counter.name}{${base}${label}} ${count}`;
     const timed = histogram === undefined ? '' : `${histogram.name}_sum{${base}} 3`;
-    expect(await metrics.text()).toContain(counted);
-    expect(await metrics.text()).toContain(timed);
+    expect(await scraped(metrics)).toContain(counted);
+    expect(await scraped(metrics)).toContain(timed);
   });
 
   test('in the background it is not recorded', () => {
@@ -49,7 +49,7 @@ test('what is noted at another upstream is counted there', async () => {
   record.elsewhere('backup', 'orders').note('retry_denied', 'budget');
   record.elsewhere('backup', 'orders').note('queued', 40);
   expect(record.notes).toEqual({ queued_ms: 40 });
-  expect(await metrics.text()).toContain(
+  expect(await scraped(metrics)).toContain(
     'breakwater_retries_denied_total{upstream="backup",route="orders",reason="budget"} 1',
   );
 });
@@ -59,7 +59,7 @@ test('of background work the cache counts nothing, all others count', async () =
   const { record } = new Story(metrics);
   record.inBackground().note('cache', 'miss');
   record.inBackground().note('rejected', 'breaker_open');
-  const text = await metrics.text();
+  const text = await scraped(metrics);
   expect(text).not.toContain('breakwater_cache_requests_total{');
   expect(text).toContain(
     'breakwater_rejected_total{upstream="demo",route="default",reason="breaker_open"} 1',

@@ -86,14 +86,14 @@ export function allHistograms(families: Families): Family<HistogramCell>[] {
   return [...Object.values(histograms), ...noteHistograms.values(), ...stateHistograms.values()];
 }
 
-const counterCell = (labels: Labels): CounterCell => new CounterCell(labels);
+const counterCell = (labels: Labels, text: string): CounterCell => new CounterCell(labels, text);
 
-const histogramCell = (labels: Labels, { buckets }: MetricSpec): HistogramCell =>
-  new HistogramCell(labels, buckets ?? DURATION_BUCKETS);
+const histogramCell = (labels: Labels, text: string, { buckets }: MetricSpec): HistogramCell =>
+  new HistogramCell(labels, text, buckets ?? DURATION_BUCKETS);
 
 function familiesOf<Name extends string, Cell extends { readonly labels: Labels }>(
   specs: Readonly<Record<Name, MetricSpec>>,
-  create: (labels: Labels, spec: MetricSpec) => Cell,
+  create: (labels: Labels, text: string, spec: MetricSpec) => Cell,
 ): Record<Name, Family<Cell>> {
   const names = Object.keys(specs) as Name[];
   return Object.fromEntries(names.map((name) => [name, new Family(specs[name], create)])) as Record<

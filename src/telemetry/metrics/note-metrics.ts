@@ -13,10 +13,10 @@ export class NoteMetrics {
     this.#adds = counter?.adds === true;
     const counters = counter && noteCounters.get(counter);
     if (counters !== undefined) {
-      if (counter?.label === undefined) this.#counter = counters.add(base);
+      if (counter?.label === undefined) this.#counter = counters.series(base);
       else this.#byValue = new CounterBy(counters, base, counter.label);
     }
-    this.#histogram = histogram && noteHistograms.get(histogram)?.add(base);
+    this.#histogram = histogram && noteHistograms.get(histogram)?.series(base);
   }
 
   count(value: string | number): void {

@@ -4,7 +4,7 @@ import type { NoteName } from '../../proxy/notes.ts';
 import type { AttemptEntry } from '../attempt-entry.ts';
 import type { CallRecord, Observer, Place } from '../call-record.ts';
 import type { StateSource } from '../snapshot.ts';
-import type { CounterCell, Family, HistogramCell, Labels } from './cells.ts';
+import type { Labels } from './cells.ts';
 import type { Exposition, LastLoad } from './exposition.ts';
 import { allCounters, allHistograms, createFamilies } from './families.ts';
 import { RouteMetrics } from './route-metrics.ts';
@@ -23,13 +23,13 @@ export class Metrics implements Observer {
   readonly #families = createFamilies();
   /** By upstream, then by route. */
   readonly #routes = new Map<string, Map<string, RouteMetrics>>();
-  readonly #droppedLines = this.#families.counters.logLinesDropped.add({});
+  readonly #droppedLines = this.#families.counters.logLinesDropped.series({});
   #lastLoad: LastLoad = { successful: false, successAt: 0 };
   #exposition: Promise<Exposition> | undefined;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
-    for (const result of ['success', 'failure']) this.#families.counters.configReloads.add({ result });
+    for (const result of ['success', 'failure']) this.#families.counters.configReloads.series({ result });
   }
 
   attemptStarted(entry: AttemptEntry, place: Place): void {
@@ -52,13 +52,17 @@ export class Metrics implements Observer {
     const { stateCounters, stateHistograms } = this.#families;
     const labels = labelsOf(upstream, event);
     const counter = stateCounters.get(event.type);
-    if (counter !== undefined) count(counter, labels);
-    else if ('ms' in event) observe(stateHistograms.get(event.type), labels, event.ms);
+    if (counter !== undefined) counter.series(labels).value++;
+    else if ('ms' in event)
+      stateHistograms
+        .get(event.type)
+        ?.series(labels)
+        .observe(event.ms / 1000);
   }
 
   /** Counts a loaded configuration (also the first) or a refused one, at `wallMs` since the Unix epoch. */
   configLoaded(result: 'success' | 'failure', wallMs: number): void {
-    count(this.#families.counters.configReloads, { result });
+    this.#families.counters.configReloads.series({ result }).value++;
     const successful = result === 'success';
     this.#lastLoad = { successful, successAt: successful ? wallMs / 1000 : this.#lastLoad.successAt };
   }
@@ -76,10 +80,11 @@ export class Metrics implements Observer {
     }
   }
 
-  /** All metrics, for a scrape. */
-  async text(): Promise<string> {
+  /** The text of a scrape in pieces. */
+  async *pieces(): AsyncGenerator<string> {
     this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
-    return (await this.warm()).text();
+    const exposition = await this.warm();
+    yield* exposition.pieces();
   }
 
   /** Loads prom-client and starts its process metrics. It takes about 40 ms, so it comes after listening. */
@@ -104,22 +109,9 @@ export class Metrics implements Observer {
   }
 }
 
-/** For rare events: finds the series by comparing labels. */
-function count(family: Family<CounterCell>, labels: Labels): void {
-  (family.cells.find(same(labels)) ?? family.add(labels)).value++;
-}
-
-function observe(family: Family<HistogramCell> | undefined, labels: Labels, ms: number): void {
-  (family?.cells.find(same(labels)) ?? family?.add(labels))?.observe(ms / 1000);
-}
-
 function labelsOf(upstream: string, event: StateEvent): Labels {
   const { scope } = event;
   const route = scope.slice(upstream.length + 1);
   const values: Readonly<Record<string, unknown>> = { ...event, upstream, route, schedule: scope };
   return Object.fromEntries(STATE_METRICS[event.type].labels.map((label) => [label, String(values[label])]));
-}
-
-function same(labels: Labels): (cell: { readonly labels: Labels }) => boolean {
-  return (cell) => Object.entries(labels).every(([name, value]) => cell.labels[name] === value);
 }

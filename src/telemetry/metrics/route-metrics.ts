@@ -52,12 +52,12 @@ export class RouteMetrics {
     const { counters, histograms } = families;
     this.#base = base;
     this.#requestFamily = counters.requests;
-    this.#requestDuration = histograms.requestDuration.add(base);
+    this.#requestDuration = histograms.requestDuration.series(base);
     this.#attempts = new CounterBy(counters.attempts, base, 'result');
-    this.#attemptDuration = histograms.attemptDuration.add(base);
+    this.#attemptDuration = histograms.attemptDuration.series(base);
     this.#retries = new CounterBy(counters.retries, base, 'reason');
-    this.#rescued = counters.rescued.add(base);
-    this.#backoff = histograms.backoff.add(base);
+    this.#rescued = counters.rescued.series(base);
+    this.#backoff = histograms.backoff.series(base);
     this.#notes = new Map(
       Object.entries(NOTE_ROWS).map(([name, row]) => [
         name as NoteName,
@@ -94,7 +94,7 @@ export class RouteMetrics {
     const key = status * OUTCOMES + OUTCOME_INDEX[outcome];
     let cell = cells.get(key);
     if (cell === undefined) {
-      cell = this.#requestFamily.add({ ...this.#base, method, status: statusLabel(status), outcome });
+      cell = this.#requestFamily.series({ ...this.#base, method, status: statusLabel(status), outcome });
       cells.set(key, cell);
     }
     return cell;
