@@ -30,4 +30,4 @@ EXPOSE 8080
 ENTRYPOINT ["node", "dist/main.js"]
 CMD ["start"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "dist/main.js", "health"]

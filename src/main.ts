@@ -1,39 +1,40 @@
 #!/usr/bin/env node
+import type { CommandName } from './cli/commands.ts';
 import type { Command, Io } from './cli/io.ts';
 import { packageVersion, tooOldNode } from './runtime/process.ts';
 
-const USAGE = `Breakwater ${packageVersion}: a sidecar reverse proxy for third-party HTTP APIs
+/** Loaded on demand, so that the start of the proxy does not load the other commands. */
+const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
+  init: async () => (await import('./cli/init.ts')).init,
+  start: async () => (await import('./cli/start.ts')).start,
+  check: async () => (await import('./cli/check.ts')).check,
+  explain: async () => (await import('./cli/explain.ts')).explain,
+  simulate: async () => (await import('./cli/simulate.ts')).simulate,
+  presets: async () => (await import('./cli/presets.ts')).presets,
+  requests: async () => (await import('./cli/requests.ts')).requests,
+  breaker: async () => (await import('./cli/upstream-commands.ts')).breaker,
+  quota: async () => (await import('./cli/upstream-commands.ts')).quota,
+  health: async () => (await import('./cli/health.ts')).health,
+  schema: async () => (await import('./cli/schema.ts')).schema,
+  completion: async () => (await import('./cli/completion.ts')).completion,
+};
+
+const isCommand = (name: string): name is CommandName => Object.hasOwn(LOADERS, name);
+
+async function usage(): Promise<string> {
+  const { COMMANDS } = await import('./cli/commands.ts');
+  const lines = COMMANDS.map(
+    ([name, { about, words = '' }]) => `  ${`${name} ${words}`.padEnd(20)}  ${about}\n`,
+  );
+  return `Breakwater ${packageVersion}: a sidecar reverse proxy for third-party HTTP APIs
 
 Usage: breakwater COMMAND [options]
 
-  start                 run the proxy (SIGHUP reloads the configuration, SIGTERM drains and stops)
-  check                 check the configuration and list all its problems
-  explain METHOD PATH   show what the proxy would do with a request, and where each value is set
-  simulate UPSTREAM     simulate an outage of an upstream with this configuration
-  presets [NAME]        print the presets: known facts about APIs, with sources
-  requests ACTION       list, show, retry, cancel or delete durable requests of a running proxy
-  breaker UPSTREAM      force the circuit breaker of a running proxy open or closed, or back to auto
-  quota reset UPSTREAM  clear the learned limits and counted usage of a running proxy
-  schema                print the JSON Schema of the configuration
-
-Each command takes --config FILE (default config.yaml) and --help.
+${lines.join('')}
+Most commands take --config FILE (default config.yaml), and all take --help.
 Exit codes: 0 success, 1 failure, 2 wrong usage.
 `;
-
-/** Loaded on demand, so that the start of the proxy does not load the other commands. */
-const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map(
-  Object.entries<() => Promise<Command>>({
-    start: async () => (await import('./cli/start.ts')).start,
-    check: async () => (await import('./cli/check.ts')).check,
-    explain: async () => (await import('./cli/explain.ts')).explain,
-    simulate: async () => (await import('./cli/simulate.ts')).simulate,
-    presets: async () => (await import('./cli/presets.ts')).presets,
-    requests: async () => (await import('./cli/requests.ts')).requests,
-    breaker: async () => (await import('./cli/upstream-commands.ts')).breaker,
-    quota: async () => (await import('./cli/upstream-commands.ts')).quota,
-    schema: async () => (await import('./cli/schema.ts')).schema,
-  }),
-);
+}
 
 // SIGHUP kills a process that does not listen for it. The configuration is read later, so there is nothing to reload yet.
 if (process.argv[2] === 'start') process.on('SIGHUP', () => undefined);
@@ -44,6 +45,7 @@ process.env['UV_THREADPOOL_SIZE'] ??= '16';
 const io: Io = {
   out: (text) => print(process.stdout, text),
   err: (text) => print(process.stderr, text),
+  input: () => process.getBuiltinModule('node:fs').readFileSync(process.stdin.fd, 'utf8'),
   env: process.env,
   cwd: process.cwd(),
   onSignal: (signal, listener) => void process.on(signal, listener),
@@ -72,19 +74,18 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
     return 1;
   }
   if (['--help', '-h', 'help'].includes(name)) {
-    io.out(USAGE);
+    io.out(await usage());
     return 0;
   }
   if (['--version', '-v'].includes(name)) {
     io.out(`${packageVersion}\n`);
     return 0;
   }
-  const load = COMMANDS.get(name);
-  if (load === undefined) {
-    io.err(name === '' ? USAGE : `breakwater: unknown command "${name}"\n\n${USAGE}`);
+  if (!isCommand(name)) {
+    io.err(`${name === '' ? '' : `breakwater: unknown command "${name}"\n\n`}${await usage()}`);
     return 2;
   }
-  const command = await load();
+  const command = await LOADERS[name]();
   return command(args, io);
 }
 

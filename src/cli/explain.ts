@@ -1,7 +1,7 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
 import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
-import { headerValues, routeValues, shownUrl, upstreamValues } from '../config/show/effective.ts';
+import { headerValues, isWritten, routeValues, shownUrl, upstreamValues } from '../config/show/effective.ts';
 import { isRead } from '../proxy/call.ts';
 import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
@@ -12,26 +12,32 @@ import type { Command } from './io.ts';
 import { longestFailedAttempt, retryRules, retrySchedule } from './retry-plan.ts';
 
 const USAGE = {
-  text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--json]
+  text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--changed] [--json]
 
 Shows what the proxy would do with a request: its route, its upstream, all values in effect and where they are set,
 when the request is retried, and after which waits. PATH is the path as the app sends it (/stripe/v1/charges), or a URL.
 
   -c, --config FILE   the configuration (default config.yaml)
       --host HOST     Host of the request, for upstreams that are mounted by host
+      --changed       only the values that are not built in
       --json          print JSON
   -h, --help          this text
 
 Exit codes: 0 success, 1 no route matches or the configuration has problems, 2 wrong usage.
 `,
-  options: { ...CONFIG_OPTION, host: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: {
+    ...CONFIG_OPTION,
+    host: { type: 'string' },
+    changed: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
   words: ['METHOD', 'PATH'],
 } as const;
 
 export const explain: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
-  const { config: file, host, json } = called.values;
+  const { changed, config: file, host, json } = called.values;
   const [method = '', path = ''] = called.words;
   const loaded = loadFor(io, file);
   if (!loaded.ok) {
@@ -44,7 +50,8 @@ export const explain: Command = async (args, io) => {
     io.err(`${request.method} ${request.target}: ${found.why}\n`);
     return 1;
   }
-  const explanation = explanationOf(loaded, request.method, found);
+  const whole = explanationOf(loaded, request.method, found);
+  const explanation = changed ? { ...whole, values: whole.values.filter(isWritten) } : whole;
   io.out(json ? `${JSON.stringify(explanation, null, 2)}\n` : describe(explanation));
   return 0;
 };

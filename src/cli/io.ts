@@ -2,6 +2,8 @@
 export interface Io {
   out(text: string): void;
   err(text: string): void;
+  /** All of the standard input. */
+  input(): string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** Calls `listener` each time the process receives the signal. */

@@ -1,8 +1,9 @@
-import { presetFile, presetTable } from '../config/resolve/preset.ts';
+import { presetFile, presetOf, presetTable } from '../config/resolve/preset.ts';
 import { readArgs } from './args.ts';
 import type { Command } from './io.ts';
 
-const ABOUT = `Prints a preset: known facts about an API, with the source of each. You can start your own preset file from it:
+const ABOUT = `Prints a preset: known facts about an API, with the source of each. NAME may also be a host name or a URL of the API.
+You can start your own preset file from it:
   breakwater presets stripe > my-stripe.yaml      # and in config.yaml: preset: ./my-stripe.yaml`;
 
 const OPTIONS = '  -h, --help   this text\n\nExit codes: 0 success, 1 unknown preset, 2 wrong usage.\n';
@@ -25,7 +26,7 @@ export const presets: Command = async (args, io) => {
     io.out(presetTable());
     return 0;
   }
-  const found = presetFile(name);
+  const found = presetFile(presetOf(hostOf(name)) ?? name);
   if ('problem' in found) {
     io.err(`${found.problem}\n`);
     return 1;
@@ -33,3 +34,8 @@ export const presets: Command = async (args, io) => {
   io.out(found.text);
   return 0;
 };
+
+/** The host of a URL, or of `host/path`; any other word as it is. */
+function hostOf(word: string): string {
+  return /^(?:https?:\/\/)?([^/:?#]+)/i.exec(word)?.[1] ?? word;
+}

@@ -1,6 +1,7 @@
 import { App, type LoadResult } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
-import type { Digests } from '../config/read/digests.ts';
+import { type Loaded, loadConfig, readingIn } from '../config/load.ts';
+import { type Digests, unreadable } from '../config/read/digests.ts';
 import type { LoadRequest } from '../config/load-protocol.ts';
 import { endThreads, loadInThread, type ReloadedConfig } from '../config/load-thread.ts';
 import { formatProblem } from '../config/read/problem.ts';
@@ -12,6 +13,7 @@ import { nodeVersion, packageVersion } from '../runtime/process.ts';
 import { systemRandom } from '../runtime/random.ts';
 import { redact } from '../telemetry/redact.ts';
 import { CONFIG_OPTION, loadFor, readArgs } from './args.ts';
+import { DEMO_CONFIG, DEMO_URL } from './demo-config.ts';
 import type { Command, Io } from './io.ts';
 import { stopReason } from './stop-reason.ts';
 
@@ -23,7 +25,7 @@ stays in effect. SIGTERM or SIGINT drains: calls are accepted for drain_delay, t
 drain_timeout. A second signal ends the process at once.
 
   -c, --config FILE   the configuration (default config.yaml)
-      --demo          also run the unreliable demo API at the url of the upstream "demo"
+      --demo          also run the unreliable demo API at the url of the upstream "demo"; needs no configuration
   -h, --help          this text
 
 Exit codes: 0 stopped by a signal, 1 could not start or stopped after a bug, 2 wrong usage.
@@ -39,7 +41,7 @@ export const start: Command = async (args, io) => {
   const { config: file, demo: withDemo } = called.values;
   const { env, cwd } = io;
   const onHangup = hangups(io);
-  const loaded = asLines(loadFor(io, file));
+  const loaded = asLines(loadAtStart(io, file, withDemo));
   if (!loaded.ok) {
     for (const error of loaded.errors) io.err(`${error}\n`);
     return 1;
@@ -80,6 +82,26 @@ export const start: Command = async (args, io) => {
     await finish(io, logger);
   }
 };
+
+/** Without the file, the demo has a configuration of its own. The file is loaded once somebody writes it. */
+function loadAtStart(io: Io, file: string, withDemo: boolean): Loaded {
+  if (!withDemo) return loadFor(io, file);
+  const read = readingIn(io.cwd);
+  let missing: string | undefined;
+  const loaded = loadConfig(file, io.env, (path) => {
+    try {
+      return read(path);
+    } catch (error) {
+      if (path !== file || !isMissing(error)) throw error;
+      missing = unreadable(error);
+      return DEMO_CONFIG;
+    }
+  });
+  return missing === undefined ? loaded : { ...loaded, files: new Map([[file, missing]]) };
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** Leaves nothing that the end of the process would wait for. */
 async function finish(io: Io, logger: Awaited<ReturnType<typeof createLogger>>): Promise<void> {
@@ -125,6 +147,7 @@ function announce(app: App, { upstreams }: Config, logger: Logger): void {
     const base = 'path' in mount ? `${app.url}${mount.path}` : `Host: ${mount.host}`;
     logger.info({ upstream: name }, `${base} → ${shownUrl(upstream)}`);
   }
+  logger.info({}, `the page for people: ${app.adminUrl}/`);
   logger.info({ version: packageVersion, node: nodeVersion, admin: app.adminUrl }, `listening on ${app.url}`);
 }
 
@@ -133,7 +156,7 @@ async function startDemo(config: Config): Promise<{ close(): Promise<void> }> {
   const demo = config.upstreams.find(({ name }) => name === 'demo');
   if (demo === undefined)
     throw new Error(
-      '--demo needs an upstream named "demo"; write upstreams: { demo: { url: http://127.0.0.1:8090, allow_private: true } }',
+      `--demo needs an upstream named "demo"; write upstreams: { demo: { url: ${DEMO_URL}, allow_private: true } }`,
     );
   const { startDemoApi } = await import('../../examples/demo-api/server.ts');
   const { hostname, port } = new URL(demo.origin);

@@ -38,6 +38,8 @@ export interface Good extends ReadFiles {
   readonly places: Places;
   /** Valid, but probably not intended. */
   readonly warnings: readonly Problem[];
+  /** Suggestions that only `check` shows. */
+  readonly hints: readonly Problem[];
 }
 
 interface Bad extends ReadFiles {
@@ -86,7 +88,7 @@ function load(
   try {
     text = readFile(file);
   } catch (error) {
-    const message = `cannot be read: ${reasonOf(error)}; name another file with --config`;
+    const message = `cannot be read: ${reasonOf(error)}; write one with "breakwater init", or name another file with --config`;
     return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
   }
   const locate = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
@@ -109,6 +111,7 @@ function load(
     origins,
     places: source.places,
     warnings: report.warnings,
+    hints: report.hints,
   };
 }
 

@@ -21,6 +21,7 @@ function errorEvent(name: string, status: number, more: Partial<PresetStreamErro
 }
 
 export const anthropic: Preset = {
+  hosts: ['api.anthropic.com'],
   about:
     'Long replies with pauses, 529 for overload, `x-should-retry`, spend limits; messages may be repeated. Errors within a stream.',
   source: ERRORS,

@@ -3,6 +3,7 @@ import type { Preset } from './preset.ts';
 const LIMITS = 'https://developer.atlassian.com/cloud/jira/platform/rate-limiting';
 
 export const atlassian: Preset = {
+  hosts: ['*.atlassian.net', 'api.atlassian.com'],
   about:
     'Rate limits with the wait in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
   source: LIMITS,

@@ -44,6 +44,7 @@ function named(name: string, codes: readonly string[], meaning: Partial<PresetEr
 
 /** Signatures are valid for some minutes, and a retry within `timeouts.total` is earlier. */
 export const aws: Preset = {
+  hosts: ['*.amazonaws.com'],
   about:
     'Throttling and timeouts by the name of the error, in each of the four places where services put it, with 400, 403, 429 and 5xx.',
   source: SDK,

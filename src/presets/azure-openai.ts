@@ -14,6 +14,7 @@ const answers = (name: string, path: string): PresetRoute => ({
 
 /** Waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are obeyed for every API, so they need no rule here. */
 export const azureOpenai: Preset = {
+  hosts: ['*.openai.azure.com'],
   about: 'As OpenAI, at the paths of deployments.',
   source: LIMITS,
   sources: {

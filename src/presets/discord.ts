@@ -3,6 +3,7 @@ import type { Preset } from './preset.ts';
 const LIMITS = 'https://docs.discord.com/developers/topics/rate-limits';
 
 export const discord: Preset = {
+  hosts: ['discord.com'],
   about: 'A 429 was never processed, and its body has the wait in milliseconds.',
   source: LIMITS,
   // The counts in headers are those of single routes, and must not delay calls to other routes.

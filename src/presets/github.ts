@@ -27,6 +27,7 @@ const RULES: readonly PresetErrorRule[] = [
 ];
 
 export const github: Preset = {
+  hosts: ['api.github.com'],
   about:
     'Primary and secondary limits with 403 and 429, with a wait of a minute or until the reset; limits of GraphQL with 200.',
   source: LIMITS,

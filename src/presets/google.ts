@@ -27,6 +27,7 @@ const answers = (name: string, path: string): PresetRoute => ({
 });
 
 export const google: Preset = {
+  hosts: ['*.googleapis.com'],
   about:
     'The wait in `RetryInfo`, rate limits with 403, daily quotas; long replies of Gemini, which may be repeated. Errors within its streams.',
   source: ERROR_MODEL,

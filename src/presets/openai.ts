@@ -54,6 +54,7 @@ export const failsWith200 = (name: string, path: string): PresetRoute => ({
 });
 
 export const openai: Preset = {
+  hosts: ['api.openai.com'],
   about:
     'Long replies with pauses, `x-should-retry`, exhausted quotas that are not retried; completions and embeddings may be repeated. Errors within a stream or a 200.',
   source: ERRORS,

@@ -5,6 +5,8 @@ import type { ResetAs } from '../http/reset-value.ts';
  * each fact. The schema in config/ checks these files like preset files of users.
  */
 export interface Preset extends PresetValues {
+  /** The host names of the API; `*` is any text. By them a preset is found and suggested. */
+  readonly hosts: readonly string[];
   /** One sentence: the facts that differ from the built-in values. */
   readonly about: string;
   /** Source of all facts that are not in `sources`: a page of the provider, or the code of its SDK. */

@@ -5,6 +5,7 @@ const AUTHENTICATION = 'https://shopify.dev/docs/api/usage/authentication';
 const GRAPHQL = 'https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits';
 
 export const shopify: Preset = {
+  hosts: ['*.myshopify.com'],
   about:
     '`THROTTLED` with a 200 of GraphQL, with the wait until its points are available; a 429 of the REST API was never processed.',
   source: REST,

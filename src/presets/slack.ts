@@ -12,6 +12,7 @@ const reads = (name: string, path: string): PresetRoute => ({
 });
 
 export const slack: Preset = {
+  hosts: ['slack.com'],
   about:
     'A 429 was never processed, and usually asks for half a minute; POSTs that only read may be repeated. With `errors: { inspect: all }`, also `ratelimited` with 200.',
   source: LIMITS,

@@ -5,6 +5,7 @@ const KEYS = 'https://docs.stripe.com/api/idempotent_requests';
 
 /** Stripe stores a 500 and sends it again for the same key, so POSTs are not repeated after a 500 (`KEYS`). */
 export const stripe: Preset = {
+  hosts: ['api.stripe.com'],
   about:
     'An idempotency key for every POST, keys in use, lock timeouts, `stripe-should-retry`, the timeouts of its SDK.',
   source: 'https://docs.stripe.com/error-low-level',

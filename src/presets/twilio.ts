@@ -3,6 +3,7 @@ import type { Preset } from './preset.ts';
 const TOO_MANY = 'https://www.twilio.com/docs/api/errors/20429';
 
 export const twilio: Preset = {
+  hosts: ['*.twilio.com'],
   about: 'A 429 was never processed, so any call is repeated; limits of a verification are not retried.',
   source: TOO_MANY,
   errors: {

@@ -15,5 +15,5 @@ export function tooOldNode(): string | undefined {
   const [major = 0, minor = 0] = numbers(about.engines.node);
   const [ownMajor = 0, ownMinor = 0] = numbers(nodeVersion);
   if (ownMajor > major || (ownMajor === major && ownMinor >= minor)) return undefined;
-  return `needs Node ${major}.${minor} or newer; this is ${nodeVersion}`;
+  return `needs Node ${major}.${minor} or newer; this is ${nodeVersion}. npm can bring it: npx -p node@${major} -p breakwater breakwater`;
 }

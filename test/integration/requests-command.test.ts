@@ -8,35 +8,17 @@ import {
   roughly,
 } from '../../src/cli/requests-text.ts';
 import { breakwater, temporaryFolder } from '../support/command.ts';
+import { runCommand } from '../support/run-command.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 interface Setting {
   readonly env?: Record<string, string>;
   readonly config?: string;
 }
 
-async function run(args: readonly string[], { env = {}, config = '' }: Setting = {}): Promise<Ran> {
-  let out = '';
-  let err = '';
-  const code = await requests(args, {
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    env,
-    cwd: temporaryFolder({ 'config.yaml': config }),
-    onSignal: () => undefined,
-    onStray: () => undefined,
-    exitNow: () => undefined,
-    killNow: () => undefined,
-  });
-  return { code, out, err };
-}
+const run = (args: readonly string[], { env = {}, config = '' }: Setting = {}) =>
+  runCommand(requests, args, { env, cwd: temporaryFolder({ 'config.yaml': config }) });
 
 /** The file as an operator's shell has it: with the admin address of the running proxy. */
 const configOf = ({ proxy }: DurableClient, more = '') =>

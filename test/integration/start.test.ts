@@ -214,6 +214,8 @@ test.each([
   const command = run(process.execPath, ['--import', asIf, 'src/main.ts', '--help']);
   expect([await command.ended(), command.err]).toEqual([
     code,
-    code === 0 ? '' : `breakwater: needs Node 24.9 or newer; this is ${version}\n`,
+    code === 0
+      ? ''
+      : `breakwater: needs Node 24.9 or newer; this is ${version}. npm can bring it: npx -p node@24 -p breakwater breakwater\n`,
   ]);
 });

@@ -5,22 +5,10 @@ import { apiConfig, startBreakwater } from '../support/breakwater.ts';
 import { breakwater, temporaryFolder } from '../support/command.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
+import { runCommand } from '../support/run-command.ts';
 
-async function run(command: Command, args: readonly string[], env: Record<string, string> = {}) {
-  let out = '';
-  let err = '';
-  const code = await command(args, {
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    env,
-    cwd: temporaryFolder({ 'config.yaml': '' }),
-    onSignal: () => undefined,
-    onStray: () => undefined,
-    exitNow: () => undefined,
-    killNow: () => undefined,
-  });
-  return { code, out, err };
-}
+const run = (command: Command, args: readonly string[], env: Record<string, string> = {}) =>
+  runCommand(command, args, { env, cwd: temporaryFolder({ 'config.yaml': '' }) });
 
 test('breaker: forced open it rejects calls, forced closed it passes them, auto decides again', async () => {
   const origin = await startOrigin(ok());

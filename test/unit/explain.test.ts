@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { runCommand, type Ran } from '../support/run-command.ts';
 import { check } from '../../src/cli/check.ts';
 import { explain } from '../../src/cli/explain.ts';
-import type { Command, Io } from '../../src/cli/io.ts';
+import type { Command } from '../../src/cli/io.ts';
 import { presets } from '../../src/cli/presets.ts';
 import { schema } from '../../src/cli/schema.ts';
 import { presetTable } from '../../src/config/resolve/preset.ts';
@@ -14,27 +15,10 @@ import { renderOptionsTable } from '../../src/config/show/options-table.ts';
 const folder = mkdtempSync(join(tmpdir(), 'breakwater-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
 async function run(command: Command, args: readonly string[], config = ''): Promise<Ran> {
   writeFileSync(join(folder, 'config.yaml'), config);
-  let out = '';
-  let err = '';
-  const io: Io = {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    env: { KEY: 'sk_live_4242', HOOK: 'https://hooks.example/services/T0/sk_live_4242' },
-    cwd: folder,
-    onSignal: () => undefined,
-    onStray: () => undefined,
-    exitNow: () => undefined,
-    killNow: () => undefined,
-  };
-  return { code: await command(args, io), out, err };
+  const env = { KEY: 'sk_live_4242', HOOK: 'https://hooks.example/services/T0/sk_live_4242' };
+  return runCommand(command, args, { env, cwd: folder });
 }
 
 /** The lines of a section, without its heading. */

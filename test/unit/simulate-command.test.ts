@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { simulate } from '../../src/cli/simulate.ts';
 import type { Report } from '../../src/simulate/report.ts';
+import { runCommand } from '../support/run-command.ts';
 
 const CONFIG = `
 upstreams:
@@ -26,21 +27,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await simulate(args, {
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    env: {},
-    cwd: folder,
-    onSignal: () => undefined,
-    onStray: () => undefined,
-    exitNow: () => undefined,
-    killNow: () => undefined,
-  });
-  return { code, out, err };
-}
+const run = (...args: string[]) => runCommand(simulate, args, { cwd: folder });
 
 const SMALL = ['--rps', '8', '--for', '10s'];
 const report = async (...args: string[]) => JSON.parse((await run(...args, '--json')).out) as Report;

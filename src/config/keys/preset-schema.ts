@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { section } from '../fields/field.ts';
-import { text } from '../fields/fields.ts';
+import { text, texts } from '../fields/fields.ts';
 import { routeSections, sharedSections } from './schema.ts';
 
 const source = text(undefined, 'Documentation of these facts.');
@@ -8,6 +8,7 @@ const source = text(undefined, 'Documentation of these facts.');
 /** The keys of a preset, built in or a user's own: those of an upstream, with the source of each fact. */
 export const presetSchema = section('What is known about an API.', {
   about: text(undefined, 'What the preset knows, in one sentence.'),
+  hosts: texts('Host names of the API; * is any text.').optional(),
   source,
   sources: z.record(z.string(), text(undefined, 'Documentation of this key.')).optional(),
   ...sharedSections,

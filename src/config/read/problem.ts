@@ -10,6 +10,8 @@ export interface Problem extends Position {
   /** `upstreams.stripe.routes[0].retry`; empty for the file as a whole. */
   readonly path: string;
   readonly message: string;
+  /** The line of the file, for an error of syntax. It may contain a secret, so it is shown by `check` only, and never logged. */
+  readonly excerpt?: string;
 }
 
 export type Path = readonly (string | number)[];
@@ -19,6 +21,19 @@ export function formatProblem({ file, line, column, path, message }: Problem): s
   const place = line === 0 ? file : `${file}:${line}:${column}`;
   return `${place}  ${path === '' ? '' : `${path}: `}${message}`;
 }
+
+/** The line of an error of syntax with a caret below its place; '' for other problems. */
+export function formatExcerpt({ line, column, excerpt }: Problem): string {
+  if (excerpt === undefined) return '';
+  const from = Math.max(0, column - EXCERPT_BEFORE);
+  const shown = excerpt.slice(from, from + EXCERPT_LENGTH).replaceAll('\t', ' ');
+  const margin = `  ${line} | `;
+  return `${margin}${shown}\n${' '.repeat(margin.length + column - 1 - from)}^\n`;
+}
+
+/** A long line is cut to this many characters, and this many are shown before the error. */
+const EXCERPT_LENGTH = 100;
+const EXCERPT_BEFORE = 60;
 
 export function formatPath(path: Path): string {
   let text = '';

@@ -8,6 +8,7 @@ export class Report {
   readonly #unread = new Set<string>();
   readonly #problems = new Map<string, Problem>();
   readonly #warnings = new Map<string, Problem>();
+  readonly #hints = new Map<string, Problem>();
 
   constructor(file: string, places: Places) {
     this.#file = file;
@@ -20,6 +21,10 @@ export class Report {
 
   get warnings(): readonly Problem[] {
     return inOrder(this.#warnings, this.#file);
+  }
+
+  get hints(): readonly Problem[] {
+    return inOrder(this.#hints, this.#file);
   }
 
   /** Adds a problem that was found while the file was read, and already has its place. */
@@ -57,8 +62,17 @@ export class Report {
   }
 
   warning(path: Path, message: string): void {
-    const warning = this.#at(path, message, 'value');
-    this.#warnings.set(`${warning.line}:${warning.column}:${warning.message}`, warning);
+    this.#addTo(this.#warnings, path, message);
+  }
+
+  /** Adds something that `check` alone shows: the configuration is good, and could be better. */
+  hint(path: Path, message: string): void {
+    this.#addTo(this.#hints, path, message);
+  }
+
+  #addTo(found: Map<string, Problem>, path: Path, message: string): void {
+    const problem = this.#at(path, message, 'value');
+    found.set(`${problem.line}:${problem.column}:${problem.message}`, problem);
   }
 
   /** True if the value at `path` already has a problem, so that it was left out. */

@@ -16,6 +16,7 @@ import {
 import { interpolate, type Lookup } from './interpolate.ts';
 import { type Place, Places, TOP } from './places.ts';
 import { formatPath, type Path, type Position, type Problem } from './problem.ts';
+import { syntaxProblem } from './syntax.ts';
 
 /** A config file as plain values, with the place of each and `${…}` replaced. */
 export interface Source {
@@ -66,17 +67,13 @@ class Reader {
     return { value: value ?? {}, places: this.#places, problems: this.#problems, fatal };
   }
 
-  #syntax({ code, message, pos }: YAMLError): void {
-    const { line, col } = this.#lines.linePos(pos[0]);
+  #syntax(error: YAMLError): void {
+    const { line, col: column } = this.#lines.linePos(error.pos[0]);
     const written = this.#text.split('\n')[line - 1] ?? '';
-    const hint = /[[{,:]\s*\$\{/.test(written) ? '; write values with ${…} in quotes inside { } and [ ]' : '';
-    const said =
-      code === 'DUPLICATE_KEY'
-        ? 'this key is written twice; remove one'
-        : code === 'MULTIPLE_DOCS'
-          ? 'a second YAML document starts here; write only one'
-          : message;
-    this.#problems.push({ file: this.#file, line, column: col, path: '', message: said + hint });
+    const message = syntaxProblem(error, written);
+    // One mistake often has several errors at its place.
+    if (this.#problems.some((known) => known.line === line)) return;
+    this.#problems.push({ file: this.#file, line, column, path: '', message, excerpt: written });
   }
 
   #problem(path: Path, position: Position, message: string): void {

@@ -3,6 +3,7 @@ import { didYouMean } from '../fields/did-you-mean.ts';
 import { emptyOf, keysOf } from '../fields/field.ts';
 import type { Path } from './problem.ts';
 import { formerKey } from './renamed.ts';
+import { synonym } from './synonyms.ts';
 
 /** A problem whose line is not known yet. `key`: it is about the key, not about its value. */
 interface Finding {
@@ -94,7 +95,7 @@ function unknownKey(path: Path, key: string, whole: z.ZodType): string {
   if (former !== undefined) return former;
   if (LATER.has(key)) return 'not available in this version; remove it';
   const known = namesBelow(schema);
-  const meant = didYouMean(key, known);
+  const meant = synonym(key, known) ?? didYouMean(key, known);
   if (meant !== undefined) return `unknown key; did you mean "${meant}"?`;
   const inside = known.flatMap((name) =>
     namesBelow(schema && below(schema, name)).map((inner) => [inner, `${name}.${inner}`] as const),

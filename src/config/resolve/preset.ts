@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { matchesAny } from '../../http/wildcard.ts';
 import type { Preset } from '../../presets/preset.ts';
 import { PRESETS } from '../../presets/presets.ts';
 import { didYouMean } from '../fields/did-you-mean.ts';
@@ -108,7 +109,7 @@ interface PresetOrigin {
 }
 
 function layered(input: PresetInput, path: Path, { name, place }: PresetOrigin): LoadedPreset {
-  const { about: _about, source, sources = {}, routes = [], ...values } = input;
+  const { about: _about, hosts: _hosts, source, sources = {}, routes = [], ...values } = input;
   return {
     layer: { name, path, values, describe: (key) => place(key.split('.'), sourceOf(key, sources) ?? source) },
     routes: routes.map(({ name: route, match, source: ofRoute = source, ...rest }, index) => ({
@@ -132,12 +133,18 @@ function sourceOf(key: string, sources: Readonly<Record<string, string | undefin
   return undefined;
 }
 
+/** The name of the built-in preset for an API at `host`; undefined if there is none. */
+export function presetOf(host: string): string | undefined {
+  return Object.entries(PRESETS).find(([, { hosts }]) => matchesAny(host, hosts))?.[0];
+}
+
 /** The built-in presets, as a table for docs/configuration.md. */
 export function presetTable(): string {
   const rows = Object.entries(PRESETS).map(
-    ([name, { about, source }]) => `| \`${name}\` | ${about} | [source](${source}) |`,
+    ([name, { about, hosts, source }]) =>
+      `| \`${name}\` | ${hosts.map((host) => `\`${host}\``).join(', ')} | ${about} | [source](${source}) |`,
   );
-  return ['| Preset | What it knows | |', '| --- | --- | --- |', ...rows, ''].join('\n');
+  return ['| Preset | Hosts | What it knows | |', '| --- | --- | --- | --- |', ...rows, ''].join('\n');
 }
 
 /** A built-in preset as YAML, to read or to start a preset file from. */

@@ -6,7 +6,7 @@ import { connectionOptions } from './connection.ts';
 import type { ResolveContext } from './context.ts';
 import { inherit, type Layer } from './inherit.ts';
 import { mountOf } from './mount.ts';
-import { loadPreset } from './preset.ts';
+import { loadPreset, presetOf } from './preset.ts';
 import { belowBase, resolveRoutes } from './routes.ts';
 import { upstreamUrl } from './upstream-url.ts';
 
@@ -20,6 +20,9 @@ export function resolveUpstream(name: string, input: UpstreamInput, context: Res
   const own: Layer = { name: path.join('.'), path, values: shared };
   const inherited = inherit<SharedInput>([...outer, own]);
   const place = upstreamUrl(url, [...path, 'url'], allowPrivate, report);
+  const suggested = preset === undefined ? presetOf(new URL(place.origin).hostname) : undefined;
+  if (suggested !== undefined)
+    report.hint([...path, 'url'], `this API has a preset; write preset: ${suggested}`);
   const allowed = allowRules(allow, [...path, 'allow'], report);
   return {
     name,

@@ -11,6 +11,11 @@ import { shownProxy, shownProxyUrl } from '../resolve/egress.ts';
 import type { Inherited, Origin } from '../resolve/inherit.ts';
 import { shownPem } from '../resolve/pem.ts';
 
+const BUILT_IN = 'built-in';
+
+/** True for a value that the file or a preset sets. */
+export const isWritten = ({ origin }: EffectiveValue): boolean => origin !== BUILT_IN;
+
 /** One value in effect, in the form of the file, and where it was set. Secrets are redacted. */
 export interface EffectiveValue {
   readonly key: string;
@@ -64,7 +69,7 @@ function originText(
   key: string,
   { config, places }: Pick<Good, 'config' | 'places'>,
 ): string {
-  if (layer.name === undefined) return 'built-in';
+  if (layer.name === undefined) return BUILT_IN;
   return layer.describe?.(key) ?? `${config.file}:${places.value(path).line} (${layer.name})`;
 }
 
@@ -178,5 +183,5 @@ export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): str
 }
 
 function written({ config, places }: Good, path: Path, layer: string): string {
-  return places.has(path) ? `${config.file}:${places.value(path).line} (${layer})` : 'built-in';
+  return places.has(path) ? `${config.file}:${places.value(path).line} (${layer})` : BUILT_IN;
 }

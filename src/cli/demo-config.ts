@@ -1,0 +1,9 @@
+/** Where the demo API listens if nothing else is configured. */
+export const DEMO_URL = 'http://127.0.0.1:8090';
+
+/** The configuration of `start --demo` in a folder without a config.yaml. It has the variables of the shipped file. */
+export const DEMO_CONFIG = `listen: \${BREAKWATER_LISTEN:-127.0.0.1:8080}
+admin: \${BREAKWATER_ADMIN:-127.0.0.1:8081}
+upstreams:
+  demo: { url: "\${DEMO_URL:-${DEMO_URL}}", allow_private: true }
+`;
