@@ -55,7 +55,7 @@ export async function sendDetached(
       attach();
       return reply;
     }
-    const { status, statusText } = reply;
+    const { status: meaning, statusText, received: status = meaning } = reply;
     const headers = withoutReplayed(reply.headers);
     const body = new RecordedBody(reply.body, {
       maxBytes: maxReplyBytes,
