@@ -135,6 +135,7 @@ export const OWNER: Readonly<Record<string, readonly string[]>> = {
   zod: ['config/fields', 'config/keys', 'config/read', 'config/resolve', 'config/show'],
   'ipaddr.js': ['http'],
   re2js: ['http'],
+  '@smithy/core': ['http'],
   'lru-cache': ['policies', 'app'],
   pg: ['durable'],
   croner: ['durable'],

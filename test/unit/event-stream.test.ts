@@ -1,4 +1,5 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { EventStreamCodec } from '@smithy/core/event-streams';
 import { describe, expect, test } from 'vitest';
 import type { StreamEvent } from '../../src/http/event-stream/event.ts';
 import { eventReader } from '../../src/http/event-stream/reader.ts';
@@ -104,6 +105,45 @@ describe('lines of JSON', () => {
       ['message', undefined],
       ['message', '1'],
     ]);
+  });
+});
+
+describe('AWS event streams', () => {
+  const codec = new EventStreamCodec(String, (text) => Buffer.from(text));
+  const message = (type: string, name: string, body: string) =>
+    Buffer.from(
+      codec.encode({ headers: { [type]: { type: 'string', value: name } }, body: Buffer.from(body) }),
+    );
+  const aws = (...chunks: readonly Buffer[]) => read('application/vnd.amazon.eventstream', chunks);
+  const bytes = Buffer.concat([
+    message(':event-type', 'a', '1'),
+    message(':exception-type', 'e', ''),
+    message(':other', 'x', '3'),
+  ]);
+  const events = [
+    ['a', '1'],
+    ['e', ''],
+    ['message', '3'],
+  ];
+
+  test('the name is the type of the event or the exception, wherever the bytes are cut', async () => {
+    for (let at = 0; at <= bytes.length; at++) {
+      const found = await aws(bytes.subarray(0, at), bytes.subarray(at));
+      expect(found).toEqual({ events, ended: true, unreadable: false });
+    }
+    expect((await aws(...[...bytes].map((byte) => Buffer.from([byte])))).events).toEqual(events);
+  });
+
+  test('of a message beyond the bound, only the end is reported', async () => {
+    const large = message(':event-type', 'a', 'x'.repeat(MAX_BYTES));
+    expect((await aws(large, bytes)).events).toEqual([['message', undefined], ...events]);
+  });
+
+  test('bytes with a wrong checksum, and impossible lengths, are unreadable', async () => {
+    const wrong = Buffer.from(bytes);
+    wrong[20] = 0;
+    for (const bad of [wrong, Buffer.from('data: 1\n\n'), Buffer.from([0, 0, 0, 15, 1])])
+      expect(await aws(bad, bytes)).toMatchObject({ events: [], ended: false, unreadable: true });
   });
 });
 

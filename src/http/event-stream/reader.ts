@@ -1,4 +1,5 @@
 import { headerOf, type RawHeaders } from '../headers.ts';
+import { AwsEventReader } from './aws.ts';
 import type { EventListener, EventReader } from './event.ts';
 import { NdjsonReader } from './ndjson.ts';
 import { SseReader } from './sse.ts';
@@ -14,6 +15,7 @@ const READERS: ReadonlyMap<string, MakeReader> = new Map([
   ['application/x-ndjson', ndjson],
   ['application/ndjson', ndjson],
   ['application/jsonl', ndjson],
+  ['application/vnd.amazon.eventstream', (maxBytes, listener) => new AwsEventReader(maxBytes, listener)],
 ]);
 
 /** How to read a body: its format and, if it is compressed, its content coding. */
