@@ -7,11 +7,13 @@ import type { Context } from './lib/context.ts';
 import { killAll, stopAll } from './lib/process.ts';
 import { type Part, printGoals, printPart } from './lib/report.ts';
 import { dataPath } from './parts/data-path.ts';
+import { cacheAndSubmit } from './parts/submit.ts';
 import { flat } from './parts/flat.ts';
 import { latency } from './parts/latency.ts';
 import { memory } from './parts/memory.ts';
 import { start } from './parts/start.ts';
 import { streams } from './parts/streams.ts';
+import { durableWork } from './parts/work.ts';
 
 const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
   path: dataPath,
@@ -20,6 +22,8 @@ const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
   streams,
   memory,
   flat,
+  submit: cacheAndSubmit,
+  work: durableWork,
 };
 
 const USAGE = `npm run bench -- [PART …] [options]

@@ -145,7 +145,8 @@ export function contender(
   };
 }
 
-function notOnPath(file: string): string | undefined {
+/** The reason why a program cannot be used; undefined if it can. */
+export function notOnPath(file: string): string | undefined {
   const found = (process.env['PATH'] ?? '').split(delimiter).some((dir) => existsSync(join(dir, file)));
   return found ? undefined : `${file} is not on PATH`;
 }

@@ -71,6 +71,22 @@ export async function start(command: Command, port: number): Promise<Running> {
   return { pid: child.pid as number, listeningMs: performance.now() - startedAt, stop: () => stop(child) };
 }
 
+/** Runs a program to its end and returns what it has printed. Throws if it fails. */
+export async function output({ file, args, env }: Command): Promise<string> {
+  const child = spawn(file, args, {
+    env: { ...process.env, NODE_ENV: 'production', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-STDERR_KEPT)));
+  await once(child, 'close');
+  running.delete(child);
+  if (child.exitCode !== 0) throw new Error(`${[file, ...args].join(' ')} failed:\n${stderr}`);
+  return stdout;
+}
+
 async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {

@@ -1,0 +1,57 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { notOnPath } from './contenders.ts';
+import { freePort, type Running, start } from './process.ts';
+
+const ADMIN_URL = process.env['BENCH_POSTGRES'] ?? 'postgres://postgres@127.0.0.1:5432/postgres';
+
+/** The reason why PostgreSQL cannot be used; undefined if it can. */
+export async function postgresMissing(): Promise<string | undefined> {
+  try {
+    await query('select 1');
+    return undefined;
+  } catch (error) {
+    const { host } = new URL(ADMIN_URL);
+    return `PostgreSQL at ${host} does not answer (${String(error)}); BENCH_POSTGRES names another`;
+  }
+}
+
+/** Creates an empty database for `work`, and drops it at the end. */
+export async function withDatabase<T>(name: string, work: (url: string) => Promise<T>): Promise<T> {
+  await query(`drop database if exists ${name} with (force)`);
+  await query(`create database ${name}`);
+  try {
+    const url = new URL(ADMIN_URL);
+    url.pathname = `/${name}`;
+    return await work(url.href);
+  } finally {
+    await query(`drop database ${name} with (force)`);
+  }
+}
+
+async function query(text: string): Promise<void> {
+  const client = new Client({ connectionString: ADMIN_URL });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+export const REDIS_MISSING = notOnPath('redis-server');
+
+export interface Redis extends Running {
+  readonly port: number;
+}
+
+/** A Redis of its own, which has each write on disk before it answers. */
+export async function startRedis(tempDir: string): Promise<Redis> {
+  const port = await freePort();
+  const dir = join(tempDir, `redis-${port}`);
+  mkdirSync(dir);
+  const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...durable];
+  return { ...(await start({ file: 'redis-server', args }, port)), port };
+}
