@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { defineConfig, type Plugin } from 'rolldown';
+import { join, resolve } from 'node:path';
+import { defineConfig, type Plugin, rolldown } from 'rolldown';
+import { PAGE_LIBRARY } from './src/admin/page.ts';
 
 /**
  * `npm run build`: the command as a few files without dependencies. Against one file per module with node_modules beside
@@ -43,18 +44,20 @@ function ascii(): Plugin {
 
 const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** What a browser asks for goes along as it is. */
+/** The scripts of the page become one, and its chart library goes along. */
 function dashboard(): Plugin {
   const folder = 'src/admin/dashboard';
   return {
     name: 'dashboard',
-    generateBundle() {
-      for (const name of readdirSync(folder).filter((entry) => /\.(html|css|js|svg)$/.test(entry)))
-        this.emitFile({
-          type: 'asset',
-          fileName: `dashboard/${name}`,
-          source: readFileSync(join(folder, name), 'utf8'),
-        });
+    async generateBundle() {
+      const emit = (name: string, source: string) =>
+        this.emitFile({ type: 'asset', fileName: `dashboard/${name}`, source });
+      for (const name of readdirSync(folder).filter((entry) => /\.(html|css|svg)$/.test(entry)))
+        emit(name, readFileSync(join(folder, name), 'utf8'));
+      for (const [name, file] of PAGE_LIBRARY) emit(name, readFileSync(join('node_modules', file), 'utf8'));
+      await using page = await rolldown({ input: join(folder, 'main.js'), platform: 'browser' });
+      const { output } = await page.generate({ format: 'esm', minify: true });
+      emit('main.js', output[0].code);
     },
   };
 }
@@ -65,12 +68,16 @@ function licences(): Plugin {
     name: 'licences',
     generateBundle(_options, bundle) {
       const modules = Object.values(bundle).flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
-      const folders = new Set(modules.map(packageFolder).filter((folder) => folder !== undefined));
+      const folders = new Set(
+        [...modules, ...libraries()].map(packageFolder).filter((folder) => folder !== undefined),
+      );
       const texts = [...folders].sort().map(licenceOf);
       this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-LICENSES.txt', source: texts.join('\n\n') });
     },
   };
 }
+
+const libraries = () => [...PAGE_LIBRARY.values()].map((file) => resolve('node_modules', file));
 
 function packageFolder(module: string): string | undefined {
   return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(module)?.[0];

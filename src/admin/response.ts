@@ -17,6 +17,11 @@ export function json(status: number, value: unknown): AdminResponse {
   };
 }
 
+/** Without line breaks: thousands of numbers would have a line each. */
+export function compactJson(status: number, value: unknown): AdminResponse {
+  return { ...json(status, value), body: `${JSON.stringify(value)}\n` };
+}
+
 export function text(status: number, body: string): AdminResponse {
   return { status, contentType: 'text/plain; charset=utf-8', body };
 }

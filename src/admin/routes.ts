@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { type AdminDeps, type BreakerForce, FORCES } from './deps.ts';
 import { checkIntent } from './access.ts';
 import { requestJson } from './request-json.ts';
-import { AdminProblem, type AdminResponse, json, text } from './response.ts';
+import { AdminProblem, type AdminResponse, compactJson, json, text } from './response.ts';
 import { callsJson } from './calls.ts';
 import { stateJson } from './state.ts';
 import { trafficJson } from './traffic.ts';
@@ -42,7 +42,7 @@ const ROUTES: readonly AdminRoute[] = [
   {
     method: 'GET',
     path: /^\/api\/traffic$/,
-    handle: ({ req, deps }) => json(200, trafficJson(deps, queryOf(req))),
+    handle: ({ req, deps }) => compactJson(200, trafficJson(deps, queryOf(req))),
   },
   { method: 'GET', path: /^\/api\/config$/, handle: ({ deps }) => json(200, deps.config()) },
   { method: 'POST', path: /^\/api\/reload$/, handle: reload },

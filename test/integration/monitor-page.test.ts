@@ -48,6 +48,14 @@ describe('the files', () => {
     }
   });
 
+  test('so is the chart library, from its package', async () => {
+    const { adminUrl } = await startBreakwater(NO_DURABLE);
+    const script = await fetch(`${adminUrl}/dashboard/uplot.js`);
+    expect(await script.text()).toBe(readFileSync('node_modules/uplot/dist/uPlot.iife.min.js', 'utf8'));
+    expect(script.headers.get('content-type')).toBe(TYPES['js']);
+    expect((await fetch(`${adminUrl}/dashboard/uplot.css`)).headers.get('content-type')).toBe(TYPES['css']);
+  });
+
   test('they allow GET and HEAD only', async () => {
     const { adminUrl } = await startBreakwater(NO_DURABLE);
     const answer = await fetch(`${adminUrl}/`, {
@@ -68,8 +76,8 @@ describe('the files', () => {
     expect(named.length).toBeGreaterThan(2);
     for (const name of named.filter((one) => one.startsWith('#')))
       expect(html).toContain(`id="${name.slice(1)}"`);
-    for (const name of named.filter((one) => !one.startsWith('#')))
-      expect(names).toContain(name.replace(/^dashboard\//, ''));
+    for (const name of named.filter((one) => !/^(#|\.\/$|\?)/.test(one)))
+      expect([...names, 'uplot.js', 'uplot.css']).toContain(name.replace(/^dashboard\//, ''));
     expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|<script>|javascript:/i);
     expect(source('page.css')).not.toMatch(/url\(|@import/);
   });

@@ -39,10 +39,12 @@ function world(sample: () => TrafficSample | undefined = () => undefined) {
   };
 }
 
-const breaker = (to: 'open' | 'half_open' | 'closed'): StateEvent => ({
+type BreakerState = 'open' | 'half_open' | 'closed';
+
+const breaker = (to: BreakerState, from: BreakerState = 'closed'): StateEvent => ({
   type: 'breaker_changed',
   scope: 'api',
-  from: 'closed',
+  from,
   to,
   cause: 'failure_rate',
 });
@@ -108,7 +110,18 @@ test('a breaker is open in each slot until it closes, also without a call', asyn
   await clock.advance(5_000);
   expect(series()?.breaker.slice(-7)).toEqual([0, 2, 2, 2, 2, 1, 0]);
   expect(series('6h')?.breaker.at(-1)).toBe(2);
-  expect(series()?.events.map(({ kind }) => kind)).toEqual(['open', 'half_open', 'closed']);
+  expect(series()?.events).toMatchObject([{ kind: 'open', probes: 1 }, { kind: 'closed' }]);
+});
+
+test('an outage of an hour is two events, with the number of probes', () => {
+  const { traffic, series } = world();
+  traffic.stateChanged('api', breaker('open'));
+  for (let probe = 0; probe < 240; probe++) {
+    traffic.stateChanged('api', breaker('half_open', 'open'));
+    if (probe < 239) traffic.stateChanged('api', breaker('open', 'half_open'));
+  }
+  traffic.stateChanged('api', breaker('closed', 'half_open'));
+  expect(series()?.events).toMatchObject([{ kind: 'open', probes: 240 }, { kind: 'closed' }]);
 });
 
 test('a gate lasts as long as its cooldown, or until none is active', async () => {

@@ -1,6 +1,7 @@
 /* Loads the data that the page shows. */
 
 import { get, Refused } from './api.js';
+import { callsQuery } from './calls.js';
 import { listQuery } from './filters.js';
 
 /** @import { Monitor } from './types.d.ts' */
@@ -10,32 +11,37 @@ import { listQuery } from './filters.js';
 const AT_ONCE = 4;
 
 /**
- * Rejects if the server cannot be reached, or rejects the token.
+ * Loads what the view shows in addition to the state. Rejects if the server cannot be reached, or rejects the token.
  * @param {Page} page
  */
 export async function askAll(page) {
-  page.state = await get('/api/state');
-  page.calls = (await get('/api/calls')).groups;
-  if (page.prefix === '') return forget(page);
-  const { prefix, filters } = page;
+  if (page.address.view === 'traffic') await askCalls(page);
+  if (page.address.view === 'durable' && page.prefix !== '') await askDurable(page);
+}
+
+/** @param {Page} page */
+export async function askCalls(page) {
+  const query = callsQuery(page);
+  const { groups } = await get(`/api/calls?${query}`);
+  // If the filter has changed meanwhile, another round follows.
+  if (query === callsQuery(page)) page.calls = groups;
+}
+
+/** @param {Page} page */
+async function askDurable(page) {
+  const { prefix, filters, cursors } = page;
   const [routes, list] = await Promise.all([
     get(`${prefix}/routes`),
-    get(`${prefix}/requests?${listQuery(filters, page.now())}`),
+    get(`${prefix}/requests?${listQuery(filters, page.now(), cursors.at(-1))}`),
     askSchedules(page),
     askOpened(page),
   ]);
   page.routes = routes.routes;
-  // If the filter has changed meanwhile, another round follows.
-  if (filters === page.filters) page.take(list.requests);
+  if (filters === page.filters && cursors === page.cursors) {
+    page.take(list.requests);
+    page.next = list.cursor;
+  }
   await askAttempts(page);
-}
-
-/** @param {Page} page */
-function forget(page) {
-  page.routes = [];
-  page.list = { requests: [] };
-  page.schedules = undefined;
-  page.opened = undefined;
 }
 
 /** @param {Page} page */

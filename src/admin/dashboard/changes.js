@@ -142,6 +142,29 @@ export function changeBreaker(upstream, force) {
   };
 }
 
+/** @param {string} upstream @returns {Change} */
+export function resetQuota(upstream) {
+  return {
+    method: 'POST',
+    path: `/api/upstreams/${encodeURIComponent(upstream)}/quota`,
+    body: { reset: true },
+    verb: 'Reset quota',
+    danger: true,
+    description: `The learned limits and the counted usage of ${upstream} are cleared, and its cooldowns end. Calls are sent at once.`,
+  };
+}
+
+/** @returns {Change} */
+export function reload() {
+  return {
+    method: 'POST',
+    path: '/api/reload',
+    verb: 'Reload',
+    description:
+      'The configuration file is read again. If it has problems, the configuration in effect stays.',
+  };
+}
+
 /**
  * @param {'run' | 'pause' | 'resume'} what
  * @param {string} name

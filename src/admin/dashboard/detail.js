@@ -119,7 +119,7 @@ function attemptTable(attempts) {
   );
   return h(
     'div',
-    { class: 'scroll' },
+    { class: 'scroll', role: 'region', 'aria-label': 'attempts', tabindex: 0 },
     h('table', {}, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...attempts.map(attemptRow))),
   );
 }

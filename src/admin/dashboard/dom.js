@@ -96,7 +96,8 @@ export function renderList(parent, items, { key, content, make }) {
   for (const item of items) {
     const shownContent = JSON.stringify(content(item));
     const old = before.get(key(item));
-    const shown = old?.shownContent === shownContent ? old : { shownContent, node: make(item) };
+    const shown =
+      old !== undefined && old.shownContent === shownContent ? old : { shownContent, node: make(item) };
     restoreOpened(old?.node, shown.node);
     after.set(key(item), shown);
   }

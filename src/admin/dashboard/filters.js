@@ -110,11 +110,13 @@ export function soonestFirst({ status }) {
 /**
  * @param {Filters} filters
  * @param {number} now
+ * @param {string} [cursor] Of a page after the first.
  */
-export function listQuery(filters, now) {
+export function listQuery(filters, now, cursor = '') {
   const query = filterQuery(filters, now);
   if (soonestFirst(filters)) query.set('sort', 'next');
   query.set('limit', String(filters.limit));
+  if (cursor !== '') query.set('cursor', cursor);
   return query.toString();
 }
 

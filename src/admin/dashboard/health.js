@@ -1,71 +1,16 @@
-/* Breakers, budgets, limits, quotas and caches: the reasons for waits. */
+/* Breakers, budgets, limits, quotas and caches of an upstream: the reasons for waits. */
 
-import { changeBreaker } from './changes.js';
-import { button, byId, facts, h, pill, renderList } from './dom.js';
+import { facts, h, pill } from './dom.js';
 import { count, duration, size } from './words.js';
 
 /** @import { Child } from './dom.js' */
-/** @import { Scope, Upstream } from './types.d.ts' */
-/** @import { Page } from './page-state.js' */
-
-/** @param {Page} page */
-export function showHealth(page) {
-  renderList(byId('upstreams'), page.state?.upstreams ?? [], {
-    key: ({ name }) => name,
-    content: (upstream) => upstream,
-    make: (upstream) => card(page, upstream),
-  });
-}
-
-/**
- * @param {Page} page
- * @param {Upstream} upstream
- */
-function card(page, upstream) {
-  const { name, in_flight: inFlight, connections, tunnels, scopes } = upstream;
-  const numbers = [
-    `${inFlight} in flight`,
-    `${connections} connections`,
-    ...(tunnels > 0 ? [`${tunnels} tunnels`] : []),
-  ];
-  const steered = scopes.some(({ breaker }) => breaker !== undefined);
-  return h(
-    'li',
-    { class: 'card' },
-    h(
-      'div',
-      { class: 'head' },
-      h('h3', {}, name),
-      h('span', { class: 'quiet' }, numbers.join(' · ')),
-      steered && steering(page, name),
-    ),
-    ...scopes.map((scope) => scopeOf(scope, scopes.length > 1 || scope.scope !== name)),
-  );
-}
-
-/**
- * @param {Page} page
- * @param {string} name
- */
-function steering(page, name) {
-  const one = (/** @type {'open' | 'closed' | 'auto'} */ force) =>
-    button(force, () => page.change([changeBreaker(name, force)]), {
-      class: 'small',
-      title: `set the breaker to ${force}`,
-    });
-  return h(
-    'details',
-    { class: 'steer' },
-    h('summary', { 'data-focus': 'breaker' }, 'breaker …'),
-    h('div', { class: 'buttons' }, one('auto'), one('open'), one('closed')),
-  );
-}
+/** @import { Scope } from './types.d.ts' */
 
 /**
  * @param {Scope} scope
  * @param {boolean} named
  */
-function scopeOf(scope, named) {
+export function scopeOf(scope, named) {
   const { budget_tokens: tokens, quota, cache_bytes: cached, dedupe_bytes: stored } = scope;
   const list = facts([
     ['breaker', ...breakerOf(scope)],

@@ -1,24 +1,43 @@
-/* Loads the state every two seconds while the page is visible, shows it, and retries after errors. */
+/* Follows the state of the proxy, asks for what the view shows, and retries after errors. */
 
-import { Refused, token } from './api.js';
+import { ALL_CALLS, SPANS, searchTarget } from './address.js';
+import { get, Refused, token } from './api.js';
 import { askAll } from './ask.js';
+import { listenToCalls, showCalls } from './calls.js';
+import { showConfig } from './config.js';
 import { askToken } from './confirm.js';
-import { byId } from './dom.js';
-import { showHealth } from './health.js';
+import { byId, h, renderOne } from './dom.js';
+import { Live } from './live.js';
 import { Page } from './page-state.js';
 import { showQueue } from './queue.js';
-import { showRecent } from './recent.js';
 import { showRoutes } from './routes.js';
 import { showSchedules } from './schedules.js';
 import { moveNow } from './timeline-view.js';
 import { listenToFilters, showTools } from './tools.js';
+import { Upstreams } from './upstreams.js';
+import { WhatIf } from './what-if.js';
 import { ago, countdown } from './words.js';
 
+/** @import { Address } from './address.js' */
+/** @import { State } from './types.d.ts' */
+
+/** Durable requests are asked for this often; nothing announces their changes. */
 const EVERY_MS = 2_000;
 
-const page = new Page({ show, ask: askSoon });
+/** How often the charts change. */
+const SLOT_MS = { '5m': 5_000, '15m': 5_000, '6h': 60_000 };
+
+/** Upstreams in one question for traffic, as the server allows. */
+const AT_ONCE = 20;
+
+const page = new Page({ show, ask: askSoon, redraw: drawSoon });
+const upstreams = new Upstreams(page);
+const whatIf = new WhatIf(page);
+const live = new Live({ state: take, trouble: troubled });
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let drawTimer;
 let asking = false;
 let again = false;
 /**
@@ -28,6 +47,19 @@ let again = false;
 let away;
 /** Time of the server's last answer. */
 let answeredAt = 0;
+
+/** @param {State} state */
+function take(state) {
+  const before = page.state;
+  page.state = state;
+  answeredAt = page.now();
+  reached('', true);
+  // A restarted proxy has other calls.
+  const restarted = before?.started_at !== state.started_at;
+  if (restarted || before?.notable_calls !== state.notable_calls) askSoon();
+  if (restarted) drawSoon();
+  show();
+}
 
 /** One round at a time. A request for another round during a round starts one afterwards. */
 async function round() {
@@ -40,19 +72,44 @@ async function round() {
   clearTimeout(timer);
   try {
     await askAll(page);
-    answeredAt = page.now();
-    reached('', true);
   } catch (error) {
     troubled(error);
   }
   asking = false;
   show();
   if (again) void round();
-  else if (document.visibilityState === 'visible') timer = setTimeout(() => void round(), EVERY_MS);
+  else if (document.visibilityState === 'visible' && page.address.view === 'durable')
+    timer = setTimeout(() => void round(), EVERY_MS);
 }
 
 function askSoon() {
   void round();
+}
+
+/** Asks for the traffic of the upstreams on the screen, now and with each new slot. */
+async function draw() {
+  clearTimeout(drawTimer);
+  const { span, view } = page.address;
+  const names = upstreams.drawn.slice(0, AT_ONCE);
+  if (view === 'traffic' && names.length > 0 && document.visibilityState === 'visible') {
+    const query = new URLSearchParams([
+      ['span', span === '6h' ? '6h' : '15m'],
+      ...names.map((name) => ['upstream', name]),
+    ]);
+    try {
+      const answer = await get(`/api/traffic?${query}`);
+      if (span === page.address.span) upstreams.draw(answer.upstreams);
+    } catch {
+      // The stream of the state shows that the server does not answer.
+    }
+  }
+  clearTimeout(drawTimer);
+  drawTimer = setTimeout(() => void draw(), SLOT_MS[span]);
+}
+
+function drawSoon() {
+  clearTimeout(drawTimer);
+  drawTimer = setTimeout(() => void draw(), 50);
 }
 
 /** @param {unknown} error */
@@ -60,14 +117,15 @@ function troubled(error) {
   if (error instanceof Refused && error.status === 401) {
     away = 'unknown';
     reached('The admin token is missing or wrong.', false);
-    askToken(askSoon, token.get() !== undefined);
-    return;
+    askToken(begin, token.get() !== undefined);
+    return show();
   }
   away = 'unreachable';
-  const why =
-    error instanceof Refused ? `The server answered: ${error.message}.` : 'The server is not reachable.';
-  const since = answeredAt === 0 ? '' : ` The data is from ${ago(answeredAt, page.now())}.`;
-  reached(`${why}${since} Retrying …`, false);
+  const answered = error instanceof Refused && error.status !== 0;
+  const why = answered ? `The server answered: ${error.message}.` : 'The proxy does not answer.';
+  const since = answeredAt === 0 ? '' : ` The data is from ${new Date(answeredAt).toLocaleTimeString()}.`;
+  reached(`${why}${since} Retrying \u2026`, false);
+  show();
 }
 
 /**
@@ -83,24 +141,72 @@ function reached(trouble, answered) {
 }
 
 function show() {
-  const { state, prefix } = page;
-  const readiness = byId('readiness');
-  // A state from before an error does not describe a proxy that does not answer now.
-  const said = away ?? state?.readiness ?? 'unknown';
-  readiness.textContent = said.replace('_', ' ');
-  readiness.className = `pill is-${said}`;
-  for (const id of ['durable-part', 'routes-part', 'to-queue', 'to-routes']) byId(id).hidden = prefix === '';
+  const { state, prefix, address } = page;
+  showHeader();
+  for (const view of ['traffic', 'durable', 'config', 'whatif'])
+    byId(`view-${view}`).hidden = address.view !== view;
   byId('no-durable').hidden = state === undefined || prefix !== '';
+  for (const id of ['durable-part', 'routes-part']) byId(id).hidden = prefix === '';
   if (state === undefined) return;
-  showHealth(page);
-  showRecent(page);
-  if (prefix !== '') {
+  if (address.view === 'traffic') {
+    showSpan();
+    upstreams.show();
+    showCalls(page);
+  }
+  if (address.view === 'durable' && prefix !== '') {
     showRoutes(page);
     showTools(page);
     showQueue(page);
     showSchedules(page);
   }
+  if (address.view === 'config') showConfig(page);
+  if (address.view === 'whatif') whatIf.show();
   follow();
+}
+
+function showHeader() {
+  const { state, address } = page;
+  const readiness = byId('readiness');
+  // A state from before an error does not describe a proxy that does not answer now.
+  const said = away ?? state?.readiness ?? 'unknown';
+  readiness.textContent = said.replace('_', ' ');
+  readiness.className = `pill is-${said}`;
+  document.title = said === 'ready' && state?.refused_reload === undefined ? 'Breakwater' : '(!) Breakwater';
+  for (const link of document.querySelectorAll('nav a')) markCurrent(link, address.view);
+  if (state !== undefined) showAbout(state);
+}
+
+/**
+ * @param {Element} link
+ * @param {string} view
+ */
+function markCurrent(link, view) {
+  const here = link instanceof HTMLElement && link.dataset['view'] === view;
+  if (here) link.setAttribute('aria-current', 'page');
+  else link.removeAttribute('aria-current');
+}
+
+/** @param {State} state */
+function showAbout({ version, file, started_at: started, refused_reload: refused }) {
+  renderOne(byId('about'), [version, file, started], () =>
+    h('span', { title: `running since ${new Date(started).toLocaleString()}` }, `${version} \u00B7 ${file}`),
+  );
+  byId('refused').hidden = refused === undefined;
+  renderOne(byId('refused'), refused ?? '', () =>
+    h(
+      'div',
+      {},
+      h('b', {}, 'The new configuration was refused'),
+      ` at ${new Date(refused?.at ?? '').toLocaleTimeString()}. The one from before is in effect.`,
+      h('ul', {}, ...(refused?.problems ?? []).map((problem) => h('li', {}, problem))),
+    ),
+  );
+}
+
+function showSpan() {
+  for (const one of document.querySelectorAll('#spans button'))
+    if (one instanceof HTMLElement)
+      one.setAttribute('aria-pressed', String(one.dataset['span'] === page.address.span));
 }
 
 /** Updates the texts that depend on the current time, also between rounds. */
@@ -112,14 +218,56 @@ function follow() {
     const text = time.dataset['how'] === 'ago' ? ago(moment, at) : countdown(moment, at);
     if (time.textContent !== text) time.textContent = text;
   }
-  for (const line of document.querySelectorAll('.timeline')) moveNow(line, at);
+  for (const line of document.querySelectorAll('#queue .timeline')) moveNow(line, at);
 }
 
-listenToFilters(page);
-byId('recent-more').addEventListener('click', () => {
-  page.allRecent = true;
-  show();
+function listen() {
+  listenToFilters(page);
+  listenToCalls(page);
+  for (const link of document.querySelectorAll('nav a'))
+    link.addEventListener('click', (event) => {
+      event.preventDefault();
+      const view = link instanceof HTMLElement ? link.dataset['view'] : undefined;
+      page.go({ view: /** @type {Address['view']} */ (view ?? 'traffic') });
+      if (view === 'traffic') drawSoon();
+    });
+  for (const one of document.querySelectorAll('#spans button'))
+    one.addEventListener('click', () => {
+      const chosen = one instanceof HTMLElement ? one.dataset['span'] : undefined;
+      page.go({ span: SPANS.find((span) => span === chosen) ?? '15m' });
+      drawSoon();
+    });
+  byId('search').addEventListener('submit', (event) => {
+    event.preventDefault();
+    void search(/** @type {HTMLInputElement} */ (byId('search-text')).value.trim());
+  });
+}
+
+/** The id of a durable request looks like an id that a client may give to a call. @param {string} text */
+async function search(text) {
+  if (text === '') return;
+  const target = searchTarget(text);
+  const durable =
+    target.view !== 'durable' || page.prefix === ''
+      ? undefined
+      : await get(`${page.prefix}/requests/${encodeURIComponent(text)}`).catch(() => undefined);
+  page.closedGroups.clear();
+  page.go(durable === undefined ? { view: 'traffic', calls: { ...ALL_CALLS, text } } : target);
+  byId('calls-title').scrollIntoView();
+}
+
+function begin() {
+  live.stop();
+  live.start();
+  askSoon();
+  drawSoon();
+}
+
+listen();
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') begin();
+  else live.stop();
 });
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && askSoon());
 setInterval(() => document.visibilityState === 'visible' && follow(), 1_000);
-askSoon();
+show();
+begin();

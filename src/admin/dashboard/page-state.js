@@ -1,49 +1,114 @@
 /* The state of the page. The views show it and call its methods. */
 
+import { addressOf, searchFor } from './address.js';
 import { now } from './api.js';
 import { confirmChange } from './confirm.js';
-import { filtersOf, refreshInPlace, runningFirst, searchOf } from './filters.js';
+import { refreshInPlace, runningFirst } from './filters.js';
 
 /** @import { Attempt, CallGroup, Change, Monitor, RouteRow, Schedule, State } from './types.d.ts' */
+/** @import { Address } from './address.js' */
 /** @import { Filters } from './filters.js' */
 
-/** The loaded data, the filters and the selection. */
+/** The loaded data, the address and the selection. */
 export class Page {
   /** @type {State | undefined} */
   state;
   /** @type {readonly CallGroup[]} */
   calls = [];
+  /** Groups whose calls are asked for. @type {Set<string>} */
+  openGroups = new Set();
+  /** Groups that a search has opened, and that were closed again. @type {Set<string>} */
+  closedGroups = new Set();
+  /** Calls with their details. @type {Set<string>} */
+  openCalls = new Set();
+  /** The group of which all calls are shown. */
+  allOf = '';
   /** @type {readonly RouteRow[]} */
   routes = [];
   /** @type {{ readonly requests: readonly Monitor[] }} */
   list = { requests: [] };
+  /** The cursor of the next page of the list; undefined on the last one. @type {string | undefined} */
+  next;
+  /** The cursors of the pages before this one, and of this one; '' is the first. */
+  cursors = [''];
   /** The open request. @type {Monitor | undefined} */
   opened;
   /** Undefined if the server has none. @type {readonly Schedule[] | undefined} */
   schedules;
-  /** @type {Filters} */
-  filters = filtersOf(location.search);
+  /** @type {Address} */
+  address = addressOf(location.search);
   /** @type {Set<string>} */
   selected = new Set();
-  allRecent = false;
   /** Ids of the visible lines. @type {Set<string>} */
   visible = new Set();
   /** @type {Map<string, { readonly version: string, readonly rows: readonly Attempt[] }>} */
   attempts = new Map();
   #show;
   #ask;
+  #redraw;
   #intersections;
 
-  /** @param {{ show: () => void, ask: () => void }} hooks `ask`: the server, at once. */
-  constructor({ show, ask }) {
+  /** @param {{ show: () => void, ask: () => void, redraw: () => void }} hooks `ask`: the server, at once. `redraw`: the charts. */
+  constructor({ show, ask, redraw }) {
     this.#show = show;
     this.#ask = ask;
+    this.#redraw = redraw;
     this.#intersections = new IntersectionObserver((entries) => this.#seen(entries));
     addEventListener('popstate', () => {
-      this.filters = filtersOf(location.search);
-      this.list = { requests: [] };
+      this.address = addressOf(location.search);
+      this.#forget();
+      this.#show();
       this.#ask();
     });
+  }
+
+  #forget() {
+    this.list = { requests: [] };
+    this.cursors = [''];
+    this.selected.clear();
+  }
+
+  /** Filters of the durable requests. */
+  get filters() {
+    return this.address.filters;
+  }
+
+  /** Shows another view or other filters. @param {Partial<Address>} change */
+  go(change) {
+    this.address = { ...this.address, ...change };
+    history.pushState(null, '', `${location.pathname}${searchFor(this.address)}`);
+    this.#show();
+    this.#ask();
+  }
+
+  redraw() {
+    this.#redraw();
+  }
+
+  /** Opens or closes a group of calls. @param {string} key */
+  openGroup(key) {
+    const open = this.calls.some((group) => group.key === key && group.calls !== undefined);
+    if (open && !this.closedGroups.has(key)) {
+      this.openGroups.delete(key);
+      this.closedGroups.add(key);
+    } else {
+      this.openGroups.add(key);
+      this.closedGroups.delete(key);
+    }
+    this.#show();
+    this.#ask();
+  }
+
+  /** @param {string} key */
+  openCall(key) {
+    if (!this.openCalls.delete(key)) this.openCalls.add(key);
+    this.#show();
+  }
+
+  /** @param {string} key */
+  showAllOf(key) {
+    this.allOf = key;
+    this.#show();
   }
 
   /** Prefix of the API of durable requests; '' without durable routes. */
@@ -76,20 +141,23 @@ export class Page {
 
   /** @param {Partial<Filters>} change */
   filter(change) {
-    this.filters = { ...this.filters, id: '', ...change };
-    this.selected.clear();
-    history.pushState(null, '', `${location.pathname}${searchOf(this.filters)}`);
-    this.#show();
-    this.#ask();
+    this.#forget();
+    this.go({ view: 'durable', filters: { ...this.filters, id: '', ...change } });
   }
 
   /** @param {string} id '' for none. */
   open(id) {
-    this.filters = { ...this.filters, id };
-    history.pushState(null, '', `${location.pathname}${searchOf(this.filters)}`);
-    this.#show();
+    const away = this.address.view !== 'durable';
+    this.go({ view: 'durable', filters: { ...this.filters, id } });
     // A request that is not in the list is shown above it.
-    if (id !== '' && !this.list.requests.some((one) => one.id === id)) scrollTo({ top: 0 });
+    if (id !== '' && (away || !this.list.requests.some((one) => one.id === id))) scrollTo({ top: 0 });
+  }
+
+  /** Shows another page of the list. @param {readonly string[]} cursors */
+  turn(cursors) {
+    this.#forget();
+    this.cursors = [...cursors];
+    this.#show();
     this.#ask();
   }
 

@@ -155,17 +155,21 @@ function ofAll(page, matches) {
 function showMore(page) {
   const listed = page.list.requests.length;
   const matches = matching(page.filters, page.routes);
-  const full = listed >= page.filters.limit;
+  const { cursors, next, filters } = page;
+  const before = (cursors.length - 1) * filters.limit;
+  const of = matches === undefined ? '' : ` of ${count(matches)}`;
   const [, most] = LIMITS;
-  const of = matches !== undefined && matches > listed ? ` of ${count(matches)}` : full ? ' or more' : '';
-  renderOne(byId('more'), [listed, of, full, page.filters.limit], () =>
+  renderOne(byId('more'), [listed, of, cursors, next, filters.limit], () =>
     h(
       'div',
-      { class: 'quiet' },
-      listed > 0 && `${count(listed)}${of} shown. `,
-      full &&
-        page.filters.limit < most &&
-        button(`show up to ${most}`, () => page.filter({ limit: most }), { class: 'link' }),
+      { class: 'buttons' },
+      listed > 0 && h('span', { class: 'quiet' }, `${count(before + 1)} to ${count(before + listed)}${of}`),
+      cursors.length > 1 &&
+        button('previous page', () => page.turn(cursors.slice(0, -1)), { class: 'small' }),
+      next !== undefined && button('next page', () => page.turn([...cursors, next]), { class: 'small' }),
+      next !== undefined &&
+        filters.limit < most &&
+        button(`${most} on a page`, () => page.filter({ limit: most }), { class: 'link' }),
     ),
   );
 }

@@ -4,6 +4,7 @@ import type { attemptJson, monitorJson } from '../../durable/http/monitor.ts';
 import type { JobErrorCode, WaitReason } from '../../durable/job.ts';
 import type { CallGroup } from '../call-history.ts';
 import type { stateJson } from '../state.ts';
+import type { trafficJson } from '../traffic.ts';
 
 export type { CallGroup };
 
@@ -11,6 +12,7 @@ export type Monitor = ReturnType<typeof monitorJson>;
 export type Attempt = ReturnType<typeof attemptJson>;
 export type State = ReturnType<typeof stateJson>;
 export type Upstream = State['upstreams'][number];
+export type Traffic = ReturnType<typeof trafficJson>['upstreams'][number];
 export type Scope = Upstream['scopes'][number];
 /** Why a request waits or has ended. */
 export type Reason = WaitReason | JobErrorCode;

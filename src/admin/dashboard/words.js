@@ -63,6 +63,18 @@ export function count(value) {
   return String(value).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
+/** `99.5 %`; never rounded up to 100 %. @param {number} share 0 to 1. */
+export function percent(share) {
+  const tenths = Math.floor(share * 1_000) / 10;
+  return `${tenths >= 99 && tenths < 100 ? tenths.toFixed(1) : Math.floor(tenths)} %`;
+}
+
+/** `3 ms`, `1.2 s`, `40 s`. @param {number} ms */
+export function shortDuration(ms) {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : duration(ms);
+}
+
 /** Texts for the reasons of waits and ends. @type {Readonly<Record<Reason, string>>} */
 const REASONS = {
   backoff: 'backoff',

@@ -2,15 +2,17 @@ import type { BreakerState, StateEvent } from '../../proxy/events.ts';
 import { GATE, HALF_OPEN, OPEN, STATES_AT, WIDTH } from './columns.ts';
 import { Ring } from './ring.ts';
 
-/** A change of a breaker, or the start of a gate: a quota cooldown. */
+/** A breaker opened or closed, or a gate began: a quota cooldown. */
 export interface TrafficEvent {
   /** On the scale of `clock.now()`. */
   readonly at: number;
   readonly scope: string;
-  readonly kind: 'open' | 'half_open' | 'closed' | 'gate';
+  readonly kind: 'open' | 'closed' | 'gate';
   readonly cause: string;
   /** Of a gate: its expected length in ms. */
   readonly forMs?: number;
+  /** Of a breaker that is or was open: how often it was half-open. */
+  probes?: number;
 }
 
 /** Gauges that are read once for each fine slot. */
@@ -23,12 +25,14 @@ export interface TrafficSample {
   readonly cooldowns: number;
 }
 
+type BreakerChanged = Extract<StateEvent, { type: 'breaker_changed' }>;
+
 /** 15 minutes. */
 const FINE = { slots: 180, stepMs: 5_000 };
 /** 6 hours. */
 const COARSE = { slots: 120, stepMs: 180_000 };
 
-/** Changes of breakers and gates that are listed. A breaker that flaps changes eight times a minute. */
+/** Changes of breakers and gates that are listed. The probes of an open breaker are one event together. */
 const MOST_EVENTS = 100;
 
 /** Scopes of an upstream whose breakers are followed: routes with their own. */
@@ -93,20 +97,30 @@ export class UpstreamTraffic {
     now: number,
   ): void {
     this.roll(now);
-    const { scope, cause } = event;
-    if (event.type === 'breaker_changed') {
-      this.#breakers.delete(scope);
-      if (event.to !== 'closed' && this.#breakers.size < MOST_SCOPES) this.#breakers.set(scope, event.to);
-      this.events.push({ at: now, scope, kind: event.to, cause });
-    } else {
-      this.#gateUntil = Math.max(this.#gateUntil, now + event.remainingMs);
-      this.events.push({ at: now, scope, kind: 'gate', cause, forMs: event.remainingMs });
+    if (event.type === 'breaker_changed') this.#breakerChanged(event, now);
+    else {
+      const { scope, cause, remainingMs } = event;
+      this.#gateUntil = Math.max(this.#gateUntil, now + remainingMs);
+      this.#add({ at: now, scope, kind: 'gate', cause, forMs: remainingMs });
     }
-    if (this.events.length > MOST_EVENTS) this.events.shift();
     for (const ring of [this.fine, this.coarse]) {
       const at = ring.index * WIDTH + STATES_AT;
       ring.counts[at] = (ring.counts[at] ?? 0) | this.#statesAt(now);
     }
+  }
+
+  #breakerChanged({ scope, from, to, cause }: BreakerChanged, now: number): void {
+    this.#breakers.delete(scope);
+    if (to !== 'closed' && this.#breakers.size < MOST_SCOPES) this.#breakers.set(scope, to);
+    if (to === 'half_open') {
+      const opened = this.events.findLast((event) => event.scope === scope && event.kind === 'open');
+      if (opened !== undefined) opened.probes = (opened.probes ?? 0) + 1;
+    } else if (to === 'closed' || from === 'closed') this.#add({ at: now, scope, kind: to, cause });
+  }
+
+  #add(event: TrafficEvent): void {
+    this.events.push(event);
+    if (this.events.length > MOST_EVENTS) this.events.shift();
   }
 
   readonly #statesAt = (ms: number): number => {

@@ -1,0 +1,7 @@
+/** @import { Page } from './page-state.js' */
+
+export class WhatIf {
+  /** @param {Page} _page */
+  constructor(_page) {}
+  show() {}
+}
