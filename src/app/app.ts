@@ -22,10 +22,12 @@ import { logCalls } from '../telemetry/call-log.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import { Metrics } from '../telemetry/metrics/registry.ts';
 import { combine, delegate } from '../telemetry/observer.ts';
+import { Tracing } from '../telemetry/tracing/tracing.ts';
 import { Traffic } from '../telemetry/traffic/traffic.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
 import { RetainedState } from './retained-state.ts';
+import { tracingSetup } from './tracing-setup.ts';
 import { stateSource, trafficSample } from './state-source.ts';
 
 export interface AppDeps {
@@ -51,6 +53,9 @@ export type LoadResult =
 /** A drain begins with this pause, so that a client that is just connecting is not refused. */
 const GRACE_MS = 500;
 
+/** How long a shutdown waits for the collector to take the last traces. */
+const LAST_EXPORT_MS = 2_000;
+
 /** Routes that a reload builds in one turn of the event loop: some milliseconds of work, for which calls wait. */
 const ROUTES_PER_TURN = 25;
 
@@ -63,6 +68,7 @@ export class App {
   readonly #state = new RetainedState();
   readonly #memory: ByteBudget;
   readonly #metrics: Metrics;
+  readonly #tracing: Tracing;
   readonly #calls: CallHistory;
   readonly #traffic: Traffic;
   readonly #listener: Listener;
@@ -84,6 +90,7 @@ export class App {
   static async start(config: Config, deps: AppDeps): Promise<App> {
     const app = new App(config, deps);
     try {
+      await app.#tracing.setUp(tracingSetup(config));
       await app.#durable.setUp(app.#durableSetup());
       await app.#listen();
     } catch (error) {
@@ -96,26 +103,38 @@ export class App {
   private constructor(config: Config, deps: AppDeps) {
     this.#config = config;
     this.#deps = deps;
-    const { clock, logger, version } = deps;
+    const { clock, version } = deps;
     this.#memory = new ByteBudget(config.bodyMemoryBytes);
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, clock);
     const durable = () => this.#durable.snapshot();
     const { droppedLogLines } = deps;
-    this.#metrics = new Metrics({ version, nodeVersion, state: { ...state, durable, droppedLogLines } });
+    const traceSpans = () => this.#tracing.counts;
+    this.#metrics = new Metrics({
+      version,
+      nodeVersion,
+      state: { ...state, durable, droppedLogLines, traceSpans },
+    });
     this.#calls = new CallHistory(clock, { slowMs: config.log.slowMs });
     this.#traffic = new Traffic(clock, (name) => trafficSample(this.#assembly.upstreams, name, clock.now()));
     this.#startedAt = clock.wallTime();
+    this.#tracing = new Tracing(deps);
     this.#observer = this.#observers(config);
     this.#durable = new DurableSide({
       ...deps,
       observer: this.#delegate,
+      trace: (job) => this.#tracing.follow(job),
       memory: this.#memory,
       isAdmin: (headers) => hasToken(headerOf(headers, 'authorization'), this.#config.admin.token),
     });
     this.#assembly = atOnce(this.#assemble(config));
     this.#metrics.configLoaded('success', clock.wallTime());
+    this.#listener = this.#newListener();
+  }
+
+  #newListener(): Listener {
+    const { clock, logger } = this.#deps;
     const newId = idSource();
-    this.#listener = new Listener({
+    return new Listener({
       clock,
       newId,
       observer: this.#delegate,
@@ -123,6 +142,7 @@ export class App {
       via: `1.1 breakwater-${newId().slice(0, 8)}`,
       router: () => this.#assembly.router,
       logPath: () => this.#config.log.path,
+      beginTrace: (traceparent, route) => this.#tracing.begin(traceparent, route),
       leaving: () => this.#phase === 'leaving' || this.#phase === 'draining',
       draining: () => this.#phase === 'draining',
       responseHeaders: () => this.#config.responseHeaders,
@@ -194,6 +214,7 @@ export class App {
       const assembly = await inSlices(this.#assemble(loaded.config), ROUTES_PER_TURN);
       if (this.#phase === 'draining') return loaded;
       this.#apply(loaded.config, assembly);
+      await this.#tracing.setUp(tracingSetup(loaded.config));
       for (const warning of loaded.warnings) logger.warn({}, warning);
       return loaded;
     } catch (error) {
@@ -242,6 +263,7 @@ export class App {
     await closed;
     await this.#durable.close();
     for (const upstream of this.#assembly.upstreams) upstream.close();
+    await Promise.race([this.#tracing.close(), this.#pause(Math.min(LAST_EXPORT_MS, timeoutMs))]);
     await this.#admin?.close();
   }
 
@@ -327,6 +349,9 @@ export class App {
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);
     this.#assembly = assembly;
+    this.#tracing
+      .setUp(tracingSetup(config))
+      .catch((error: unknown) => logger.error({ error }, 'tracing could not be set up'));
     this.#durable
       .setUp(this.#durableSetup())
       .catch((error: unknown) =>
@@ -353,6 +378,7 @@ export class App {
       this.#metrics,
       this.#traffic,
       this.#calls,
+      this.#tracing,
       logCalls(logger, { requests, slowMs }),
       observer,
     );

@@ -168,6 +168,8 @@ function assembleRoute(
     upstream: upstream.name,
     name,
     pattern: config.path,
+    // A signature may cover the fields, so none is added.
+    propagatesTrace: settings.signedMaxAgeMs === undefined && !config.headers.remove.includes('traceparent'),
     send: pipeline({ ...policies, fallback: fallbackOf(config, upstream.basePath, deps) }, send),
     calls,
     totalTimeoutMs,

@@ -16,6 +16,7 @@ import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowRule } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
 import type { Address, ClientOptions, ServerTls, TlsVersion } from '../server/options.ts';
+import type { TracingOptions } from '../telemetry/tracing/options.ts';
 import type { EgressProxy } from './resolve/egress.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
@@ -33,6 +34,8 @@ export interface Config {
     /** The recorded part of a call's path: all of it, or the pattern of its route. */
     readonly path: 'full' | 'route';
   };
+  /** Undefined: calls are not traced. */
+  readonly tracing: TracingOptions | undefined;
   readonly clients: ClientOptions;
   /** Memory for all buffered bodies together. */
   readonly bodyMemoryBytes: number;

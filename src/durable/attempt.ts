@@ -9,7 +9,11 @@ import { ProxyError } from '../proxy/errors.ts';
 import { type Outcome, settle } from '../proxy/pipeline.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { CallResult } from '../telemetry/call-outcome.ts';
 import { CallRecord, type Observer } from '../telemetry/call-record.ts';
+import type { CallTrace } from '../telemetry/tracing/call-trace.ts';
+import type { TracedJob } from '../telemetry/tracing/tracing.ts';
+import { CALLBACK_ROUTE } from './callbacks/options.ts';
 import type { ClaimedJob, StoredResponse } from './job.ts';
 import { refusalOf } from './refusal.ts';
 import type { AttemptResult, DurableRoute } from './route.ts';
@@ -19,6 +23,8 @@ export interface AttemptDeps {
   /** Bounds the bytes of all replies that are being collected. */
   readonly memory: ByteBudget;
   readonly observer: Observer;
+  /** Begins the trace of an attempt; undefined if it is not traced. */
+  readonly trace: (job: TracedJob) => CallTrace | undefined;
 }
 
 /** The outcome of one attempt. */
@@ -46,17 +52,29 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
   const { job, route, signal } = parts;
   const { upstream, route: name } = route;
   const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
-  const record = new CallRecord(info, clock, observer);
+  const record = new CallRecord({ ...info, trace: deps.trace(tracedJob(parts)) }, clock, observer);
   const settled = await settle(route.send, callOf(parts, record), attemptOf(parts, clock.now()));
   const outcome = withoutDeadline(settled, record.attempts > 0);
   const stored = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
+  const last = stored === 'broken' ? brokenBody(signal) : outcome;
+  record.finishDurable(resultOf(last));
   return {
-    outcome: stored === 'broken' ? brokenBody(signal) : outcome,
+    outcome: last,
     response: stored === 'broken' ? undefined : stored,
     sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error, job)),
     ms: clock.now() - record.startedAt,
   };
 }
+
+function tracedJob({ job: { traceparent }, route: { name, drop } }: AttemptParts): TracedJob {
+  const origin = name.startsWith(CALLBACK_ROUTE) ? name.slice(CALLBACK_ROUTE.length) : undefined;
+  return { traceparent, origin, propagates: !drop.has('traceparent') };
+}
+
+const resultOf = (outcome: Outcome): CallResult =>
+  outcome.kind === 'reply'
+    ? { status: outcome.reply.status, origin: 'upstream' }
+    : { status: 0, origin: 'proxy', error: outcome.error.code };
 
 /** The refusal came after the attempt had begun: during the DNS lookup, or because the process was stopping. */
 function isUnsent(error: ProxyError, job: ClaimedJob): boolean {

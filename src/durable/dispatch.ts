@@ -3,7 +3,7 @@ import { isIdempotent } from '../http/methods.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
-import { attempt, type FinishedAttempt } from './attempt.ts';
+import { attempt, type AttemptDeps, type FinishedAttempt } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';
 import { type Decision, deferral, end, type RunnerState } from './decision.ts';
@@ -22,6 +22,7 @@ export interface DispatchDeps {
   readonly memory: ByteBudget;
   readonly random: Random;
   readonly observer: Observer;
+  readonly trace: AttemptDeps['trace'];
   readonly owner: string;
   readonly credentials: Credentials;
   /** The requests that are created when a request ends: its callback. */

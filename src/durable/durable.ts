@@ -16,7 +16,7 @@ import { Cancellation } from './cancellation.ts';
 import { ChangeNotifier } from './change-notifier.ts';
 import { warnOfClock } from './clock-check.ts';
 import { Credentials, type Sealable } from './credentials.ts';
-import { Dispatch } from './dispatch.ts';
+import { Dispatch, type DispatchDeps } from './dispatch.ts';
 import { execute } from './execute.ts';
 import { Health, monitoredStore } from './health.ts';
 import { answerApi } from './http/api.ts';
@@ -39,6 +39,7 @@ export interface DurableDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: Observer;
+  readonly trace: DispatchDeps['trace'];
   readonly logger: Logger;
   readonly memory: ByteBudget;
   readonly store: Store;
@@ -101,14 +102,14 @@ export class Durable {
     this.#setup = setup;
     this.#routes = new RouteTable(deps.callbackRoutes);
     this.#routes.setUp(setup.routes, setup.process.callbacks);
-    const { clock, observer, random, memory } = deps;
+    const { clock, observer, random, memory, trace } = deps;
     const health = (this.#health = new Health(deps));
     const progress = (ids: readonly string[]) => health.reading(deps.store.progress(ids));
     this.#notifier = new ChangeNotifier(deps.shared ? { clock, progress } : undefined);
     const credentials = new Credentials(secret, () => this.#setup.process.credentialsKey);
     this.#credentials = credentials;
     this.#intake = new Intake({ ...deps, health, credentials, process: () => this.#setup.process });
-    const parts = { clock, random, observer, memory, credentials, callbacks: this.#callbacks };
+    const parts = { clock, random, observer, trace, memory, credentials, callbacks: this.#callbacks };
     this.#runner = this.#newRunner(new Dispatch({ ...parts, owner: randomUUID() }));
     this.#sweeper = new Sweeper({ ...deps, health });
     this.#scheduler = new Scheduler({

@@ -1,3 +1,5 @@
+import { type RawHeaders, withoutFields } from './headers.ts';
+
 /** The position of a request in a distributed trace (W3C Trace Context §3.2). */
 export interface TraceContext {
   /** 32 hexadecimal digits, not all 0. */
@@ -19,4 +21,14 @@ export function parseTraceparent(text: string): TraceContext | undefined {
   // Version ff is invalid. Later versions may append fields after the flags (§3.2.4).
   if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
   return { traceId, parentId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
+
+/** The `traceparent` of a sampled span. */
+export const formatTraceparent = (traceId: string, spanId: string): string => `00-${traceId}-${spanId}-01`;
+
+/** The fields with another `traceparent`. */
+export function withTraceparent(headers: RawHeaders, traceparent: string): string[] {
+  const result = withoutFields(headers, (name) => name === 'traceparent');
+  result.push('traceparent', traceparent);
+  return result;
 }

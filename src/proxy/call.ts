@@ -9,7 +9,7 @@ import type { CallOverrides } from './overrides.ts';
 export interface CallIdentity {
   /** The client's `X-Request-Id` if it is sane, else one of this proxy. Of an attempt of a durable request: its id. */
   readonly id: string;
-  /** The client's `traceparent` field, unchecked. */
+  /** Of a traced call, its own span; else the client's `traceparent` field, unchecked. */
   readonly traceparent?: string | undefined;
 }
 

@@ -11,7 +11,8 @@ export interface Journal {
   note<N extends NoteName>(name: N, value: Notes[N]): void;
 
   /** An attempt leaves for the upstream. Only the innermost Send reports the start and the end of attempts. */
-  attemptStarted(attempt: number): void;
+  /** Returns the `traceparent` that it carries; undefined if it carries the client's, or none. */
+  attemptStarted(attempt: number): string | undefined;
   /** `ms`: from its start to the head. */
   attemptAnswered(attempt: number, reply: Pick<Reply, 'status' | 'grpc'>, ms: number): void;
   attemptFailed(attempt: number, error: ProxyError, ms: number): void;

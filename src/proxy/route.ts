@@ -15,6 +15,8 @@ export interface Route {
   readonly name: string;
   /** The path pattern by which it is found, such as `/v1/charges/:id`. */
   readonly pattern: string;
+  /** Attempts of traced calls carry `traceparent`. */
+  readonly propagatesTrace: boolean;
   readonly send: Send;
   /** Calls of this upstream from their head to their last byte, and tunnels to it. Shared by its routes. */
   readonly calls: { inFlight: number; tunnels: number };

@@ -7,6 +7,8 @@ import type { Route } from '../proxy/route.ts';
 import type { Match, Router } from '../routing/router.ts';
 import { Abort } from '../runtime/abort.ts';
 import { type CallInfo, CallRecord } from '../telemetry/call-record.ts';
+import type { CallTrace } from '../telemetry/tracing/call-trace.ts';
+import type { TracedRoute } from '../telemetry/tracing/tracing.ts';
 import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type RequestAndResponse } from './client-exchange.ts';
@@ -20,6 +22,8 @@ export interface ListenerDeps extends ExchangeDeps {
   readonly router: () => Router<Route>;
   /** `route`: only the pattern of its route is recorded of a call, because paths may hold personal data. */
   readonly logPath: () => 'full' | 'route';
+  /** Begins the trace of a call, by the client's `traceparent`; undefined if the call is not traced. */
+  readonly beginTrace: (traceparent: string | undefined, route: TracedRoute) => CallTrace | undefined;
 }
 
 /** Pipelined requests per connection. A client that sends more is disconnected. */
@@ -154,10 +158,13 @@ export class Listener {
   }
 
   #infoOf(req: ClientRequest, match: Match<Route>, target: string): CallInfo {
-    const { logPath, newId } = this.#deps;
-    const { upstream, name, pattern } = 'route' in match ? match.route : NO_ROUTE;
+    const { beginTrace, logPath, newId } = this.#deps;
+    const route = 'route' in match ? match.route : NO_ROUTE;
+    const { upstream, name, pattern } = route;
     // The path below the mount, because the log names the upstream too.
     const path = 'route' in match ? match.path : target;
+    const traceparent = headerOf(req.rawHeaders, 'traceparent');
+    const trace = beginTrace(traceparent, route);
     return {
       id: requestIdOf(req.rawHeaders) ?? newId(),
       upstream,
@@ -165,7 +172,8 @@ export class Listener {
       method: req.method as string,
       target: logPath() === 'route' ? pattern : path,
       client: req.socket.remoteAddress,
-      traceparent: headerOf(req.rawHeaders, 'traceparent'),
+      traceparent: trace?.traceparent ?? traceparent,
+      trace,
     };
   }
 
@@ -201,4 +209,10 @@ export class Listener {
 
 const REFUSAL = { none: 'route_not_found', bad_target: 'bad_request', denied: 'egress_denied' } as const;
 
-const NO_ROUTE = { upstream: '', name: '', pattern: '/…', calls: { inFlight: 0, tunnels: 0 } };
+const NO_ROUTE = {
+  upstream: '',
+  name: '',
+  pattern: '/…',
+  propagatesTrace: false,
+  calls: { inFlight: 0, tunnels: 0 },
+};

@@ -177,7 +177,7 @@ function gaveUp(record: CallRecord): string {
   return record.notes.gave_up === undefined ? '' : `, gave up: ${record.notes.gave_up}`;
 }
 
-function withoutQuery(target: string): string {
+export function withoutQuery(target: string): string {
   const query = target.indexOf('?');
   return query < 0 ? target : `${target.slice(0, query)}?…`;
 }

@@ -6,6 +6,7 @@ import type { Journal, QuotaWait } from '../proxy/journal.ts';
 import { NOTE_ROWS, type Noted, type NoteName, type NoteRow, type Notes } from '../proxy/notes.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
+import type { Attributes, CallTrace } from './tracing/call-trace.ts';
 import { type CallOutcome, type CallResult, outcomeOf } from './call-outcome.ts';
 
 /** The identity of a call, known at its start. */
@@ -15,6 +16,8 @@ export interface CallInfo extends Place, CallIdentity {
   readonly target: string;
   /** The client's address. */
   readonly client?: string | undefined;
+  /** Undefined if the call is not traced. */
+  readonly trace?: CallTrace | undefined;
 }
 
 /** The place of an event. Both are '' if no route matched. */
@@ -33,6 +36,8 @@ export interface Observer {
   noted<N extends NoteName>(name: N, value: Notes[N], place: Place): void;
   /** Called once per call: the last byte is sent, the client has left, or the call was refused. */
   callEnded(record: CallRecord): void;
+  /** Called once per attempt of a durable request, which is no call. */
+  durableAttemptEnded?(record: CallRecord): void;
   /** A change outside any call. */
   stateChanged(upstream: string, event: StateEvent): void;
 }
@@ -109,15 +114,36 @@ export class CallRecord implements Journal {
   /** Ends the record and reports it to the observer. Only the first call has an effect. */
   finish(result: CallResult): void {
     if (this.outcome !== undefined) return;
+    this.#settle(result);
+    // A policy has noted its own refusals. All others are known only by how the call ended.
+    if (this.outcome === 'rejected' && this.notes.rejected !== result.error)
+      this.note('rejected', result.error as ErrorCode);
+    this.#observer.callEnded(this);
+  }
+
+  /** Ends the record of an attempt of a durable request. */
+  finishDurable(result: CallResult): void {
+    this.#settle(result);
+    this.#observer.durableAttemptEnded?.(this);
+  }
+
+  #settle(result: CallResult): void {
     this.ms = this.#clock.now() - this.startedAt;
     this.status = result.status;
     this.origin = result.origin;
     this.error = result.error;
     this.outcome = outcomeOf(this, result);
-    // A policy has noted its own refusals. All others are known only by how the call ended.
-    if (this.outcome === 'rejected' && this.notes.rejected !== result.error)
-      this.note('rejected', result.error as ErrorCode);
-    this.#observer.callEnded(this);
+  }
+
+  #tracedNote(name: NoteName, value: string | number): void {
+    // Of `quota_wait`, `waitedForQuota` knows the cause, too.
+    if (this.info.trace === undefined || name === 'quota_wait') return;
+    if (name === 'queued') this.#traced('concurrency_wait', { wait_ms: value });
+    else this.#traced(name, { value });
+  }
+
+  #traced(name: string, attributes: Attributes): void {
+    this.info.trace?.event(name, this.#clock.now() - this.startedAt, attributes);
   }
 
   note<N extends NoteName>(name: N, value: Notes[N], { elsewhere, background }: View = OWN): void {
@@ -125,6 +151,7 @@ export class CallRecord implements Journal {
     if (background && row.background === false) return;
     const own = elsewhere === undefined || row.ownUpstream !== true;
     if (own && !background && row.field !== undefined) this.#fold(row.field as keyof Noted, row.fold, value);
+    if (!background) this.#tracedNote(name, value);
     this.#observer.noted(name, value, elsewhere ?? this.info);
   }
 
@@ -137,8 +164,8 @@ export class CallRecord implements Journal {
       notes[field] = ((notes[field] as number | undefined) ?? 0) + (fold === 'count' ? 1 : (value as number));
   }
 
-  attemptStarted(attempt: number, { elsewhere, background }: View = OWN): void {
-    if (background) return;
+  attemptStarted(attempt: number, { elsewhere, background }: View = OWN): string | undefined {
+    if (background) return undefined;
     const { pending } = this;
     const entry: AttemptEntry = {
       n: attempt,
@@ -159,6 +186,7 @@ export class CallRecord implements Journal {
     this.pending = undefined;
     this.quotaWait = undefined;
     this.#observer.attemptStarted(entry, elsewhere ?? this.info);
+    return this.info.trace?.attempt();
   }
 
   attemptAnswered(
@@ -187,17 +215,23 @@ export class CallRecord implements Journal {
   }
 
   retryScheduled(attempt: number, delayMs: number, reason: RetryReason, { background }: View = OWN): void {
-    if (!background) this.pending = { attempt, delayMs, reason };
+    if (background) return;
+    this.pending = { attempt, delayMs, reason };
+    if (this.info.trace !== undefined) this.#traced('backoff', { attempt, wait_ms: delayMs, reason });
   }
 
   hedgeStarted(attempt: number, afterMs: number, { background }: View = OWN): void {
     if (background) return;
+    if (this.info.trace !== undefined) this.#traced('hedge_started', { attempt, after_ms: afterMs });
     this.#hedge = attempt;
     this.#hedgedAfterMs = afterMs;
   }
 
   waitedForQuota(ms: number, cause: QuotaWait, view: View = OWN): void {
-    if (!view.background) this.quotaWait = { ms: (this.quotaWait?.ms ?? 0) + ms, cause };
+    if (!view.background) {
+      this.quotaWait = { ms: (this.quotaWait?.ms ?? 0) + ms, cause };
+      if (this.info.trace !== undefined) this.#traced('quota_wait', { wait_ms: ms, reason: cause });
+    }
     this.note('quota_wait', ms, view);
   }
 
@@ -244,8 +278,8 @@ class JournalView implements Journal {
     this.#record.note(name, value, this.#view);
   }
 
-  attemptStarted(attempt: number): void {
-    this.#record.attemptStarted(attempt, this.#view);
+  attemptStarted(attempt: number): string | undefined {
+    return this.#record.attemptStarted(attempt, this.#view);
   }
 
   attemptAnswered(attempt: number, reply: Pick<Reply, 'status' | 'grpc'>, ms: number): void {

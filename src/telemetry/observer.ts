@@ -6,6 +6,7 @@ export function combine(...observers: readonly Partial<Observer>[]): Observer {
   const onEnded = observers.filter(({ attemptEnded }) => attemptEnded !== undefined);
   const onNote = observers.filter(({ noted }) => noted !== undefined);
   const onEnd = observers.filter(({ callEnded }) => callEnded !== undefined);
+  const onDurable = observers.filter(({ durableAttemptEnded }) => durableAttemptEnded !== undefined);
   const onState = observers.filter(({ stateChanged }) => stateChanged !== undefined);
   return {
     attemptStarted: (entry, place) => {
@@ -20,6 +21,9 @@ export function combine(...observers: readonly Partial<Observer>[]): Observer {
     callEnded: (record) => {
       for (const observer of onEnd) observer.callEnded?.(record);
     },
+    durableAttemptEnded: (record) => {
+      for (const observer of onDurable) observer.durableAttemptEnded?.(record);
+    },
     stateChanged: (upstream, event) => {
       for (const observer of onState) observer.stateChanged?.(upstream, event);
     },
@@ -33,6 +37,7 @@ export function delegate(current: () => Observer): Observer {
     attemptEnded: (result, ms, place) => current().attemptEnded(result, ms, place),
     noted: (name, value, place) => current().noted(name, value, place),
     callEnded: (record) => current().callEnded(record),
+    durableAttemptEnded: (record) => current().durableAttemptEnded?.(record),
     stateChanged: (upstream, event) => current().stateChanged(upstream, event),
   };
 }

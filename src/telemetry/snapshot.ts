@@ -1,3 +1,4 @@
+import type { SpanCounts } from './tracing/otlp.ts';
 import type { BreakerCause, BreakerState, CooldownCause } from '../proxy/events.ts';
 
 /** The state of the policies, for a scrape and for the admin API. */
@@ -8,6 +9,8 @@ export interface StateSource {
   bufferedBytes(): number;
   /** Log lines lost since the start. */
   droppedLogLines?: (() => number) | undefined;
+  /** Spans of traces since the start. */
+  traceSpans?: (() => SpanCounts) | undefined;
   /** Undefined without durable requests, or if their store does not answer. */
   durable?(): Promise<DurableSnapshot | undefined>;
 }

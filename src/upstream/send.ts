@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
 import { furtherAttempt, grpcStatusOf, httpStatusOf } from '../http/grpc.ts';
 import type { RawHeaders } from '../http/headers.ts';
+import { withTraceparent } from '../http/trace-context.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
@@ -20,10 +21,10 @@ export function upstreamSend(dispatcher: Sender, origin: string, options: Exchan
     const startedAt = clock.now();
     const { journal } = call;
     const { number } = attempt;
-    journal.attemptStarted(number);
+    const traceparent = journal.attemptStarted(number);
     attempt.onStart?.(attempt.watch);
     try {
-      const received = await dispatch({ dispatcher, origin, body }, call, attempt, options);
+      const received = await dispatch({ dispatcher, origin, body, traceparent }, call, attempt, options);
       const reply = call.grpc === undefined ? received : withGrpcStatus(received);
       attempt.onReached?.();
       if (attempt.answersLater?.(reply) !== true)
@@ -59,14 +60,18 @@ function headersOf({ grpc, headers }: Call, { number }: Attempt, clock: Clock): 
   return furtherAttempt(headers, grpc, { attempt: number, now: clock.now() });
 }
 
+const traced = (headers: RawHeaders, traceparent: string | undefined): RawHeaders =>
+  traceparent === undefined ? headers : withTraceparent(headers, traceparent);
+
 interface Destination {
   readonly dispatcher: Sender;
   readonly origin: string;
   readonly body: BodySource;
+  readonly traceparent: string | undefined;
 }
 
 function dispatch(
-  { dispatcher, origin, body }: Destination,
+  { dispatcher, origin, body, traceparent }: Destination,
   call: Call,
   attempt: Attempt,
   options: ExchangeOptions,
@@ -78,7 +83,7 @@ function dispatch(
         origin,
         path: call.target,
         method: call.method as Dispatcher.HttpMethod,
-        headers: headersOf(call, attempt, options.clock) as string[],
+        headers: traced(headersOf(call, attempt, options.clock), traceparent) as string[],
         body: (body as Buffer | undefined) ?? null,
         upgrade: call.upgrade ?? null,
       },

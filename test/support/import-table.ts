@@ -9,7 +9,7 @@ export interface Room {
 }
 
 /** Rooms that the configuration sets up. It sees their options, never their behaviour. */
-const OPTIONS_OF = ['policies', 'proxy', 'durable', 'server'] as const;
+const OPTIONS_OF = ['policies', 'proxy', 'durable', 'server', 'telemetry'] as const;
 
 /** Which folders of src/ may import which others, from the lowest to the highest. */
 export const ROOMS: Readonly<Record<string, Room>> = {
@@ -129,6 +129,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 export const OWNER: Readonly<Record<string, readonly string[]>> = {
   undici: ['upstream'],
   'prom-client': ['telemetry'],
+  '@opentelemetry/api': ['telemetry'],
+  '@opentelemetry/sdk-trace': ['telemetry'],
+  '@opentelemetry/resources': ['telemetry'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['telemetry'],
   pino: ['runtime'],
   'pino-pretty': ['runtime'],
   yaml: ['config/read', 'config/resolve'],

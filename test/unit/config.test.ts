@@ -47,6 +47,7 @@ describe('a small file', () => {
       listen: { host: '127.0.0.1', port: 8080 },
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
       log: { level: 'info', requests: 'notable', slowMs: 5_000, path: 'full' },
+      tracing: undefined,
       clients: {
         headTimeoutMs: 60_000,
         bodyTimeoutMs: 60_000,
@@ -415,6 +416,19 @@ test('paths of files are relative to the config file', () => {
   });
   expect(read).toEqual(['conf/config.yaml', 'conf/secrets/token']);
   expect(loaded.ok && loaded.config.admin.token).toBe('a token');
+});
+
+test.each([
+  ['http://collector:4318', 'http://collector:4318/v1/traces'],
+  ['https://collector/otlp/', 'https://collector/otlp/v1/traces'],
+  ['http://collector:4318/v1/traces', 'http://collector:4318/v1/traces'],
+])('traces for %s go to %s', (otlp, url) => {
+  expect(config(`tracing: { otlp: "${otlp}" }\n${upstream()}`).tracing).toEqual({
+    url,
+    headers: { set: [] },
+    sample: 0.1,
+    service: 'breakwater',
+  });
 });
 
 test('errors of gRPC are written by name', () => {
@@ -812,6 +826,30 @@ upstreams:
     [
       `listen: 127.0.0.1:8081\n${upstream()}`,
       'config.yaml:1:1  admin: port 8081 is already used by listen; write another one',
+    ],
+    [
+      `tracing: { sample: 5% }\n${upstream()}`,
+      'config.yaml:1:1  tracing.otlp: is missing; write for example otlp: http://127.0.0.1:4318',
+    ],
+    [
+      `tracing: { otlp: "collector:4318" }\n${upstream()}`,
+      'config.yaml:1:18  tracing.otlp: needs http:// or https://; write for example http://127.0.0.1:4318',
+    ],
+    [
+      `tracing: { otlp: "http://me:s3cret@collector:4318" }\n${upstream()}`,
+      'config.yaml:1:18  tracing.otlp: contains credentials; write tracing.headers: { authorization: "Basic ${BASIC_AUTH}" } instead',
+    ],
+    [
+      `tracing: { otlp: "http://collector:4318?key=1" }\n${upstream()}`,
+      'config.yaml:1:18  tracing.otlp: contains a query or a fragment; remove it',
+    ],
+    [
+      `tracing: { otlp: "http://collector:4318", headers: { "a b": x } }\n${upstream()}`,
+      'config.yaml:1:54  tracing.headers."a b": "a b" is not a header name; write for example x-api-key',
+    ],
+    [
+      `tracing: { otlp: "http://collector:4318", sample: 0% }\n${upstream()}`,
+      'config.yaml:1:51  tracing.sample: "0%" traces nothing; write more than 0%, or remove otlp',
     ],
   ])('%j', (text, problem) => expect(problems(text)).toEqual([problem]));
 

@@ -85,6 +85,7 @@ export class DurableSide {
       upstream: '',
       name: 'durable',
       pattern: `${this.#prefix}/**`,
+      propagatesTrace: false,
       send: async ({ method, target, headers }, { signal }) =>
         this.api({ method, target, headers, signal, admin: this.#deps.isAdmin(headers) }),
       calls: { inFlight: 0, tunnels: 0 },

@@ -79,13 +79,15 @@ export function rate(builtIn: string, doc: string) {
   return field({ kind: 'rate', doc, builtIn, type: 'a rate', json: withUnit('/[smhd]') }, parseRate);
 }
 
-/** A share of 1, above 0. */
-export function percentage(builtIn: string, doc: string) {
+/** A share of 1, above 0. `zero`: why it cannot be 0, and what to write. */
+export function percentage(
+  builtIn: string,
+  doc: string,
+  zero: string = 'is always reached; write more than 0%',
+) {
   return field({ kind: 'percentage', doc, builtIn, type: 'a percentage', json: withUnit('%') }, (found) => {
     const parsed = parsePercentage(found);
-    return 'value' in parsed && parsed.value === 0
-      ? { problem: '"0%" is always reached; write more than 0%' }
-      : parsed;
+    return 'value' in parsed && parsed.value === 0 ? { problem: `"0%" ${zero}` } : parsed;
   });
 }
 

@@ -17,6 +17,7 @@ import {
 import { durableProcess } from './durable-process.ts';
 import { policies } from './policy-schema.ts';
 import { schedules } from './schedules.ts';
+import { tracing } from './tracing.ts';
 import { MS, routeTimeouts } from './timeouts.ts';
 
 /**
@@ -171,6 +172,7 @@ const processKeys = {
       'What log lines, recent calls and traces show of a path. full: the path without its query. route: the path pattern of the route, because paths may hold personal data.',
     ),
   }).optional(),
+  tracing: tracing.optional(),
   clients: section('Limits for the apps that connect.', {
     head_timeout: duration('60s', 'A request whose head takes longer gets 408.', {
       ...MS,

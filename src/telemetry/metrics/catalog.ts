@@ -24,6 +24,11 @@ export const COUNTERS = {
     help: 'Log lines that were dropped because stdout was not read.',
     labels: [],
   },
+  traceSpans: {
+    name: 'breakwater_trace_spans_total',
+    help: 'Spans of traced calls: exported, failed (the collector did not take them), or dropped because too many waited for it.',
+    labels: ['result'],
+  },
   requests: {
     name: 'breakwater_requests_total',
     help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status that they correspond to.',

@@ -83,8 +83,15 @@ export class Metrics implements Observer {
   /** The text of a scrape in pieces. */
   async *pieces(): AsyncGenerator<string> {
     this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
+    this.#countSpans();
     const exposition = await this.warm();
     yield* exposition.pieces();
+  }
+
+  #countSpans(): void {
+    const spans = this.#options.state.traceSpans?.() ?? { exported: 0, failed: 0, dropped: 0 };
+    for (const [result, value] of Object.entries(spans))
+      this.#families.counters.traceSpans.series({ result }).value = value;
   }
 
   /** Loads prom-client and starts its process metrics. It takes about 40 ms, so it comes after listening. */

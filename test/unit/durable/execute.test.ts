@@ -28,6 +28,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
     clock,
     random: seededRandom(1),
     observer,
+    trace: () => undefined,
     owner: 'a',
     credentials: new Credentials('00', () => undefined),
     callbacks: (_job, end) => [newJob(`callback of ${end.status} after ${end.attempts}`)],
