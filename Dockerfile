@@ -15,6 +15,8 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /src/package.json ./
 COPY --from=build /src/dist ./dist
+# Fills dist/.compile-cache, which later starts read. They cannot write it.
+RUN node dist/main.js start --help > /dev/null
 # Mount your own over it: -v ./config.yaml:/app/config.yaml:ro
 COPY config.yaml ./
 # Apps reach a container from outside of it; the shipped config.yaml asks for this. The admin port stays on loopback.

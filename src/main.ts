@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import type { CommandName } from './cli/commands.ts';
 import type { Command, Io } from './cli/io.ts';
-import { packageVersion, tooOldNode } from './runtime/process.ts';
+import { cacheCompiledCode, packageVersion, tooOldNode } from './runtime/process.ts';
 
 /** Loaded on demand, so that the start of the proxy does not load the other commands. */
 const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
@@ -85,6 +85,7 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
     io.err(`${name === '' ? '' : `breakwater: unknown command "${name}"\n\n`}${await usage()}`);
     return 2;
   }
+  cacheCompiledCode(import.meta.filename);
   const command = await LOADERS[name]();
   return command(args, io);
 }

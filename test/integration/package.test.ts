@@ -57,6 +57,8 @@ test('the packed package works in an empty folder', { timeout: NPM_MS }, async (
   await proxy.untilPrinted(/configuration reloaded/);
   proxy.child.kill('SIGTERM');
   expect(await proxy.ended()).toBe(0);
+  // Code is cached in the package itself, not where other users can write.
+  expect(readdirSync(join(installed, 'dist', '.compile-cache'))).toHaveLength(1);
 
   // The durable store's thread is a file of its own.
   const durable = run(process.execPath, [command, 'start', '--config', join(free, 'durable.yaml')], {

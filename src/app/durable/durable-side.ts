@@ -1,4 +1,5 @@
 import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../../durable/durable.ts';
+import type { Store } from '../../durable/store/store.ts';
 import { FieldNames } from '../../http/field-names.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -66,10 +67,18 @@ export class DurableSide {
     }
     if (setup.routes.length === 0 || this.#closed) return;
     this.#store = store;
-    const { openDurable } = await import('./durable.ts');
-    const durable = await openDurable(setup, this.#deps);
+    // The store's thread starts while the rest is loaded.
+    const [opened, { startDurable }] = await Promise.all([this.#openStore(store), import('./durable.ts')]);
+    const durable = await startDurable(setup, opened, this.#deps);
     if (this.#closed) await durable.close();
     else this.#durable = durable;
+  }
+
+  async #openStore(where: string): Promise<Store> {
+    const { observer } = this.#deps;
+    const { openStore } = await import('../../durable/store/open.ts');
+    const onCommit = (ms: number) => observer.stateChanged('', { type: 'store_committed', scope: '', ms });
+    return openStore(where, { onCommit });
   }
 
   /** Accepts a call for the durable route `name`. */

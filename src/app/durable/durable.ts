@@ -1,16 +1,13 @@
 import { Durable, type DurableDeps, type DurableSetup } from '../../durable/durable.ts';
-import { openStore } from '../../durable/store/open.ts';
+import type { Store } from '../../durable/store/store.ts';
 import { CallbackHosts } from './callback-delivery.ts';
 
-export type OpenDeps = Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'>;
+export type StartDeps = Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'>;
 
-/** Opens the store and continues its requests. Loaded only if a route is durable. */
-export async function openDurable(setup: DurableSetup, deps: OpenDeps): Promise<Durable> {
-  const { store: where } = setup.process;
-  const onCommit = (ms: number) => deps.observer.stateChanged('', { type: 'store_committed', scope: '', ms });
-  const store = await openStore(where, { onCommit });
+/** Continues the requests of a store, and closes it if that fails. Loaded only if a route is durable. */
+export async function startDurable(setup: DurableSetup, store: Store, deps: StartDeps): Promise<Durable> {
   try {
-    const shared = /^postgres(ql)?:/.test(where);
+    const shared = /^postgres(ql)?:/.test(setup.process.store);
     return await Durable.start(setup, { ...deps, store, shared, callbackRoutes: new CallbackHosts(deps) });
   } catch (error) {
     await store.close();
