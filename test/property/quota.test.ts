@@ -109,7 +109,7 @@ test('an estimate never rises between two resets, with any replies in any order'
         const now = 1_000 + index;
         meter.learn(
           { ...about, limit: 100, remaining, resetMs, windowMs: undefined },
-          { startedAt, unseen },
+          { startedAt, unseen, unanswered: unseen },
           now,
         );
         const left = meter.remaining(now) ?? Infinity;

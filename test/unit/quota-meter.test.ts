@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { QuotaReading } from '../../src/http/rate-limit.ts';
 import { FlowMeter } from '../../src/policies/quota/flow-meter.ts';
+import { Limiter } from '../../src/policies/quota/limiter.ts';
 import type { Meter } from '../../src/policies/quota/meter.ts';
+import { Throughput } from '../../src/policies/quota/throughput.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
 
 const reading = (changes: Partial<QuotaReading>): QuotaReading => ({
@@ -17,7 +19,7 @@ const reading = (changes: Partial<QuotaReading>): QuotaReading => ({
   ...changes,
 });
 
-const seen = { startedAt: 0, unseen: 0 };
+const seen = { startedAt: 0, unseen: 0, unanswered: 0 };
 
 describe('a window', () => {
   const started = () => new WindowMeter(reading({}));
@@ -31,17 +33,17 @@ describe('a window', () => {
 
   test('replies out of order cannot raise an estimate', () => {
     const meter = started();
-    meter.learn(reading({ remaining: 40 }), { startedAt: 20, unseen: 0 }, 100);
-    meter.learn(reading({ remaining: 90 }), { startedAt: 10, unseen: 0 }, 110);
+    meter.learn(reading({ remaining: 40 }), { startedAt: 20, unseen: 0, unanswered: 0 }, 100);
+    meter.learn(reading({ remaining: 90 }), { startedAt: 10, unseen: 0, unanswered: 0 }, 110);
     expect(meter.remaining(110)).toBe(40);
     // Not even the newest may: others of ours may be on their way.
-    meter.learn(reading({ remaining: 60 }), { startedAt: 30, unseen: 0 }, 120);
+    meter.learn(reading({ remaining: 60 }), { startedAt: 30, unseen: 0, unanswered: 0 }, 120);
     expect(meter.remaining(120)).toBe(40);
   });
 
   test('a reply does not include calls that left after its request', () => {
     const meter = started();
-    meter.learn(reading({ remaining: 40 }), { startedAt: 0, unseen: 15 }, 100);
+    meter.learn(reading({ remaining: 40 }), { startedAt: 0, unseen: 15, unanswered: 15 }, 100);
     expect(meter.remaining(100)).toBe(25);
     meter.take(5, 110);
     expect(meter.remaining(110)).toBe(20);
@@ -65,9 +67,17 @@ describe('a window', () => {
   test('a reply to a call from before the reset reports the window before it', () => {
     const meter = started();
     meter.learn(reading({ remaining: 0, limit: 10, resetMs: 5_000 }), seen, 0);
-    meter.learn(reading({ remaining: 0, limit: 10, resetMs: 1_000 }), { startedAt: 4_900, unseen: 0 }, 5_100);
+    meter.learn(
+      reading({ remaining: 0, limit: 10, resetMs: 1_000 }),
+      { startedAt: 4_900, unseen: 0, unanswered: 0 },
+      5_100,
+    );
     expect(meter.remaining(5_100)).toBe(10);
-    meter.learn(reading({ remaining: 7, limit: 10, resetMs: 5_000 }), { startedAt: 5_050, unseen: 0 }, 5_200);
+    meter.learn(
+      reading({ remaining: 7, limit: 10, resetMs: 5_000 }),
+      { startedAt: 5_050, unseen: 0, unanswered: 0 },
+      5_200,
+    );
     expect(meter.remaining(5_200)).toBe(7);
     // and the reset that counts now is the last one reported
     expect(meter.resetMs(5_200)).toBe(5_000);
@@ -75,8 +85,12 @@ describe('a window', () => {
 
   test('windows that slide: the newest reading takes over at the reset', () => {
     const meter = started();
-    meter.learn(reading({ remaining: 30, resetMs: 10_000 }), { startedAt: 0, unseen: 0 }, 0);
-    meter.learn(reading({ remaining: 33, resetMs: 12_000 }), { startedAt: 8_000, unseen: 0 }, 8_000);
+    meter.learn(reading({ remaining: 30, resetMs: 10_000 }), { startedAt: 0, unseen: 0, unanswered: 0 }, 0);
+    meter.learn(
+      reading({ remaining: 33, resetMs: 12_000 }),
+      { startedAt: 8_000, unseen: 0, unanswered: 0 },
+      8_000,
+    );
     expect(meter.remaining(9_999)).toBe(30);
     meter.take(1, 9_999);
     expect(meter.remaining(10_000)).toBe(32);
@@ -85,8 +99,16 @@ describe('a window', () => {
 
   test('a reset in whole seconds may seem to move, and is still the same', () => {
     const meter = started();
-    meter.learn(reading({ remaining: 5, limit: 20, resetMs: 1_000 }), { startedAt: 0, unseen: 0 }, 100);
-    meter.learn(reading({ remaining: 0, limit: 20, resetMs: 1_000 }), { startedAt: 900, unseen: 0 }, 950);
+    meter.learn(
+      reading({ remaining: 5, limit: 20, resetMs: 1_000 }),
+      { startedAt: 0, unseen: 0, unanswered: 0 },
+      100,
+    );
+    meter.learn(
+      reading({ remaining: 0, limit: 20, resetMs: 1_000 }),
+      { startedAt: 900, unseen: 0, unanswered: 0 },
+      950,
+    );
     expect(meter.readyAt(0, 1, 950)).toBe(1_100);
     expect(meter.remaining(1_100)).toBe(20);
   });
@@ -143,7 +165,7 @@ describe('a window', () => {
     meter.take(2, 10);
     meter.refund(1, 10, undefined);
     expect(meter.remaining(10)).toBe(49);
-    meter.learn(reading({ remaining: 40, resetMs: 5_000 }), { startedAt: 20, unseen: 0 }, 30);
+    meter.learn(reading({ remaining: 40, resetMs: 5_000 }), { startedAt: 20, unseen: 0, unanswered: 0 }, 30);
     meter.refund(1, 10, 25);
     expect(meter.remaining(30)).toBe(40);
     meter.refund(1, 10, undefined);
@@ -193,7 +215,7 @@ describe.each([
 
   test('never more than a later reply has stated, less what was taken since', () => {
     const meter = started();
-    meter.learn(stated(650), { startedAt: 10, unseen: 0 }, 15);
+    meter.learn(stated(650), { startedAt: 10, unseen: 0, unanswered: 0 }, 15);
     meter.take(50, 16);
     meter.correct(500, 0, { takenAt: 10, leftAt: 10 }, 20);
     expect(left(meter)).toBe(600);
@@ -201,15 +223,15 @@ describe.each([
 
   test('a later reply has counted a cost above the estimate', () => {
     const meter = started();
-    meter.learn(stated(390), { startedAt: 10, unseen: 0 }, 15);
+    meter.learn(stated(390), { startedAt: 10, unseen: 0, unanswered: 0 }, 15);
     meter.correct(500, 510, { takenAt: 10, leftAt: 10 }, 20);
     expect(left(meter)).toBe(390);
   });
 
   test('the newest attempt decides what later replies state, not the last reply', () => {
     const meter = started();
-    meter.learn(stated(450), { startedAt: 12, unseen: 0 }, 15);
-    meter.learn(stated(890), { startedAt: 11, unseen: 0 }, 16);
+    meter.learn(stated(450), { startedAt: 12, unseen: 0, unanswered: 0 }, 15);
+    meter.learn(stated(890), { startedAt: 11, unseen: 0, unanswered: 0 }, 16);
     meter.correct(500, 0, { takenAt: 10, leftAt: 10 }, 20);
     expect(left(meter)).toBe(450);
   });
@@ -298,5 +320,91 @@ describe('a bucket whose reset is the moment when it is full again', () => {
     expect(meter.readyAt(0, 1, day)).toBe(-Infinity);
     meter.take(31, day);
     expect(meter.readyAt(0, 1, day + 1)).toBe(-Infinity);
+  });
+});
+
+describe('a bucket that refuses although its headers say otherwise', () => {
+  const stated = (remaining: number) =>
+    reading({ limit: 30, remaining, resetMs: (30 - remaining) * 1_000, continuous: true });
+  const empty = () => {
+    const meter = new FlowMeter(stated(0));
+    meter.learn(stated(0), { startedAt: 0, unseen: 0, unanswered: 0 }, 10);
+    return meter;
+  };
+
+  test('calls that were on their way together halve the rate once', () => {
+    const meter = empty();
+    for (const startedAt of [1, 2, 3]) meter.observe(1, startedAt, true, 10);
+    expect(meter.readyAt(0, 1, 10)).toBe(2_010);
+    meter.observe(1, 11, true, 10);
+    expect(meter.readyAt(0, 1, 10)).toBe(4_010);
+  });
+
+  test('the rate is never less than a sixty-fourth, and grows with each answer up to what is stated', () => {
+    const meter = empty();
+    for (let at = 0; at < 20; at++) meter.observe(1, 11 + at, true, 10 + at);
+    expect(meter.readyAt(0, 1, 29)).toBeCloseTo(29 + 64_000, -3);
+    for (let at = 0; at < 49; at++) meter.observe(1, 100 + at, false, 30);
+    expect(meter.readyAt(0, 1, 30)).toBeGreaterThan(1_900);
+    for (let at = 0; at < 50; at++) meter.observe(1, 200 + at, false, 30);
+    expect(meter.readyAt(0, 1, 30)).toBeLessThanOrEqual(1_030);
+  });
+
+  test('a refusal while something is left is about another quota', () => {
+    const meter = new FlowMeter(stated(5));
+    meter.learn(stated(5), { startedAt: 0, unseen: 0, unanswered: 0 }, 10);
+    meter.observe(1, 1, true, 10);
+    expect(meter.readyAt(5, 1, 10)).toBe(1_010);
+  });
+
+  test('a call that leaves a fraction of a unit early is not sent back', () => {
+    const meter = empty();
+    meter.take(1, 1_010 - 1e-4);
+    expect(meter.overdrawn(1, 1_010 - 1e-4)).toBe(false);
+    meter.take(1, 1_010);
+    expect(meter.overdrawn(1, 1_010)).toBe(true);
+  });
+});
+
+describe('a limiter with a bucket that is empty', () => {
+  const stated = reading({ limit: 30, remaining: 0, resetMs: 30_000, continuous: true });
+  const limiter = () => {
+    const one = new Limiter({ windows: [], random: () => 0, served: new Throughput(), whole: false });
+    one.learn(stated, { startedAt: 0, unseen: 0, cost: 1 }, 0);
+    return one;
+  };
+  const sendTest = (one: Limiter, now: number) => {
+    const reservation = one.take(1, now, { uncovered: false, testsMeters: true });
+    one.start(reservation, now);
+    one.finish(reservation);
+    return reservation;
+  };
+
+  test('answered tests become rarer, and do not end the limit while the bucket gives as much', () => {
+    const one = limiter();
+    for (const [now, next] of [
+      [0, 1_000],
+      [1_000, 5_000],
+      [5_000, 21_000],
+      [21_000, 46_000],
+    ] as const) {
+      // Something else always takes what comes back.
+      one.learn(stated, { startedAt: now - 1, unseen: 0, cost: 1 }, now);
+      const reservation = sendTest(one, now);
+      expect(reservation.testsMeters).toBe(true);
+      one.answered(now, reservation, now);
+      one.learn(stated, { startedAt: now, unseen: 0, cost: 1 }, now);
+      expect(one.meterTestAt(1, now, 0)).toBe(next);
+    }
+  });
+
+  test('a refused test does not change the rate, and a refused call does', () => {
+    const one = limiter();
+    one.observe(sendTest(one, 0), true, 0);
+    const before = one.readyAt(0, 1, 0);
+    const call = { ...sendTest(one, 0), testsMeters: false };
+    expect(one.readyAt(0, 1, 0) - before).toBe(1_000);
+    one.observe(call, true, 0);
+    expect(one.readyAt(0, 1, 0)).toBe(2 * (before + 1_000));
   });
 });

@@ -7,7 +7,7 @@ import type { QuotaOptions } from './options.ts';
 import { namedScope } from './scope.ts';
 import { SharedLimits } from './shared-limits.ts';
 import type { Throughput } from './throughput.ts';
-import { type LimiterReservation, type CallReservation, ScopedLimiter } from './scoped-limiter.ts';
+import { type CallReservation, type LimiterReservation, observe, ScopedLimiter } from './scoped-limiter.ts';
 
 /** The most scopes of one credential with known limits. The least recently used one is forgotten first. */
 const MAX_SCOPES = 64;
@@ -84,6 +84,7 @@ export class CredentialQuota {
     if (held?.part?.reservation.probe === true && held.part.limiter !== part)
       held.part.limiter.cooldown.releaseProbe(now);
     this.#learn(readings, { ...seen, shape: scope }, now);
+    observe(held, false, now);
   }
 
   /** Call for a reply that throttles. Returns the limiter whose cooldown it starts. */
@@ -98,6 +99,7 @@ export class CredentialQuota {
     const narrow = this.#narrow(scope);
     for (const one of [this.#whole, narrow]) one.trustReadings(now);
     this.#learn(readings, { ...seen, shape: scope }, now);
+    observe(held, true, now);
     if (held?.part?.reservation.probe === true && held.part.limiter !== narrow)
       held.part.limiter.cooldown.releaseProbe(now);
     const full: Throttling = { ...throttling, startedAt, scope };

@@ -5,11 +5,22 @@ import {
   type Meter,
   type ReadingContext,
   type SentAt,
+  TOLERANCE_MS,
   unitMs,
 } from './meter.ts';
 
-/** A rate is read from a later reset only if that reset is at least this share as far ahead. The rounding of a near reset is too coarse. */
-const AS_FAR = 0.5;
+/**
+ * A rate is read again only from a reading that lacks at least this share of the units. If few units are missing, rounding and a
+ * wrong clock change the rate too much.
+ */
+const AS_MANY = 0.5;
+
+/**
+ * Others can take from the same bucket, and a stated rate can be wrong. So the rate is halved by a refusal, and grows by this share
+ * of the stated rate with each answer (AIMD): about one call in twenty is refused while several share an empty bucket.
+ */
+const GROWTH = 0.01;
+const SMALLEST_SHARE = 1 / 64;
 
 /** A quota that refills continuously (a token bucket). An estimate that is too low corrects itself. */
 export class FlowMeter implements Meter {
@@ -24,27 +35,35 @@ export class FlowMeter implements Meter {
   /** When the attempt of the newest reading left. */
   #statedFrom = -Infinity;
   #at = -Infinity;
-  #unitMs: number;
+  /** By the stated rate. */
+  #statedUnitMs = 0;
+  /** The share of the stated rate that calls get. */
+  #share = 1;
+  #halvedAt = -Infinity;
+  /** Units of answered tests, less those that came back since. */
+  #tested = 0;
+  #testedAt = -Infinity;
   #learnedAt = -Infinity;
-  /** How far ahead the reset was from which the rate was read. */
-  #readFromMs = 0;
+  /** How many units were missing when the rate was read. */
+  #readFrom = 0;
 
   constructor(reading: QuotaReading) {
     this.bucket = reading.bucket;
     this.policy = reading.policy;
     this.unit = reading.unit;
     this.limit = reading.limit ?? 1;
-    this.#unitMs = 0;
   }
 
-  learn(reading: QuotaReading, { startedAt, unseen }: ReadingContext, now: number): void {
+  learn(reading: QuotaReading, { startedAt, unseen, unanswered }: ReadingContext, now: number): void {
     if (reading.remaining === undefined) return;
     this.#flow(now);
-    if (reading.limit !== this.limit) this.#readFromMs = 0;
+    if (reading.limit !== this.limit) this.#readFrom = 0;
     this.limit = reading.limit ?? this.limit;
     this.#readRate(reading);
     const left = reading.remaining - unseen;
-    this.#left = Math.min(this.#left, left);
+    // If no reply has come since this attempt left, the reading includes all others but those without one.
+    const surely = startedAt > this.#learnedAt ? reading.remaining - Math.max(unseen, unanswered) : -Infinity;
+    this.#left = Math.max(surely, Math.min(this.#left, left));
     if (startedAt >= this.#statedFrom) [this.#stated, this.#statedFrom] = [left, startedAt];
     this.#learnedAt = now;
   }
@@ -52,12 +71,12 @@ export class FlowMeter implements Meter {
   /** Without a window, the reset is the moment when the bucket is full again, which gives the rate. */
   #readRate({ limit, remaining = 0, resetMs = 0, windowMs }: QuotaReading): void {
     if (windowMs !== undefined) {
-      this.#unitMs = unitMs(limit, windowMs);
+      this.#statedUnitMs = unitMs(limit, windowMs);
       return;
     }
     const missing = this.limit - remaining;
-    if (missing <= 0 || resetMs <= 0 || resetMs < AS_FAR * this.#readFromMs) return;
-    [this.#unitMs, this.#readFromMs] = [resetMs / missing, resetMs];
+    if (missing <= 0 || resetMs <= 0 || missing < AS_MANY * this.#readFrom) return;
+    [this.#statedUnitMs, this.#readFrom] = [resetMs / missing, missing];
   }
 
   readyAt(ahead: number, units: number, now: number): number {
@@ -87,10 +106,31 @@ export class FlowMeter implements Meter {
     this.#stated = Math.min(this.limit, this.#stated + units);
   }
 
-  overdrawn(units: number, now: number): boolean {
+  observe(units: number, startedAt: number, refused: boolean, now: number): void {
+    // Calls that were on their way together are refused together, and for one reason.
+    if (startedAt <= this.#halvedAt) return;
     this.#flow(now);
+    if (!refused) this.#share = Math.min(1, this.#share + GROWTH);
+    else if (this.#left < Math.min(units, this.limit))
+      [this.#share, this.#halvedAt] = [Math.max(SMALLEST_SHARE, this.#share / 2), now];
+  }
+
+  /** A call may leave a fraction of a unit early (`TOLERANCE_MS`), and must not be sent back for that. */
+  overdrawn(_units: number, now: number): boolean {
+    this.#flow(now);
+    return -this.#left * this.#unitMs > TOLERANCE_MS;
+  }
+
+  /**
+   * One answer proves little, because units come back all the time, and a stated rest is rounded down. The tests alone must have
+   * used more than a bucket of one call and one unit, which refills at the stated rate.
+   */
+  testAnswered(units: number, now: number): boolean {
     const own = Math.min(units, this.limit);
-    return this.#left + own < own;
+    const refilled = this.#statedUnitMs === 0 ? Infinity : (now - this.#testedAt) / this.#statedUnitMs;
+    this.#tested = Math.max(0, this.#tested - refilled) + own;
+    this.#testedAt = now;
+    return this.#tested > own + 1;
   }
 
   remaining(now: number): number {
@@ -107,13 +147,17 @@ export class FlowMeter implements Meter {
     return Math.min(LONGEST_PACE_MS, this.#unitMs);
   }
 
+  get #unitMs(): number {
+    return this.#statedUnitMs / this.#share;
+  }
+
   /** The readings no longer hold from this moment on. */
   get #forgottenAt(): number {
     return this.#learnedAt + LONGEST_HOLD_MS;
   }
 
   #flow(now: number): void {
-    if (now >= this.#forgottenAt) [this.#unitMs, this.#readFromMs] = [0, 0];
+    if (now >= this.#forgottenAt) [this.#statedUnitMs, this.#readFrom] = [0, 0];
     const flowed = this.#unitMs === 0 ? this.limit : (now - this.#at) / this.#unitMs;
     if (this.#at !== -Infinity) this.#change(flowed);
     this.#at = now;

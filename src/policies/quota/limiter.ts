@@ -64,6 +64,8 @@ export class Limiter {
   /** Admitted calls, and those of them that have left. */
   #admitted = 0;
   #started = 0;
+  /** Attempts that had left and have a result. */
+  #finished = 0;
   /** When the last reply came. */
   #lastReplyAt = -Infinity;
   /** Replies since the last one with quota headers. */
@@ -145,6 +147,11 @@ export class Limiter {
     reservation.sent = { at: now, mark: ++this.#started };
   }
 
+  /** Call when an attempt has a result, before anything is learned from it. */
+  finish({ sent }: Reservation): void {
+    if (sent !== undefined) this.#finished++;
+  }
+
   /** Call if nothing of the attempt reached the upstream. */
   refund(reservation: Reservation, now: number): void {
     for (const { counts, gcra } of this.#windows) gcra.refund(unitsOf(counts, reservation.cost));
@@ -181,7 +188,15 @@ export class Limiter {
       this.#meters.set(key, meter);
     }
     const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);
-    meter.learn(reading, { startedAt, unseen: unseen * units }, now);
+    const unanswered = (this.#admitted - this.#finished) * units;
+    meter.learn(reading, { startedAt, unseen: unseen * units, unanswered }, now);
+  }
+
+  /** Call for the result of an attempt, after its reading was learned. A test says nothing about the rate of a meter. */
+  observe({ cost, sent, testsMeters }: Reservation, refused: boolean, now: number): void {
+    if (sent === undefined || testsMeters) return;
+    for (const meter of this.#meters.values())
+      meter.observe(unitsOf(meter.unit, cost), sent.at, refused, now);
   }
 
   /** Removes the meter of a reading that does not hold here. */
@@ -203,11 +218,11 @@ export class Limiter {
     this.cooldown.answered(startedAt, now);
     if (reservation?.testsMeters !== true) return;
     for (const [key, meter] of this.#meters) {
-      if (meter.remaining(now) !== 0) continue;
+      if (!meter.testAnswered(unitsOf(meter.unit, reservation.cost), now)) continue;
       this.#distrusted.add(key);
       this.#meters.delete(key);
+      this.#meterTests = new ProbeTimes();
     }
-    this.#meterTests = new ProbeTimes();
   }
 
   /** Call for a refused attempt: the quota headers of its reply are trusted. */

@@ -6,6 +6,8 @@ export interface ReadingContext {
   readonly startedAt: number;
   /** Units taken since it left. The upstream cannot have counted them yet. */
   readonly unseen: number;
+  /** Units of all attempts that have no result. */
+  readonly unanswered: number;
 }
 
 /** When an attempt took its units, and when it left. */
@@ -34,6 +36,13 @@ export interface Meter {
   correct(units: number, actual: number, sent: SentAt, now: number): void;
   /** True if more was admitted than is left, so that an attempt of `units` that has not left must wait. */
   overdrawn(units: number, now: number): boolean;
+  /**
+   * An attempt of `units` had a result; call it after the reading of its reply. `refused`: too many, although the meter had let it
+   * pass.
+   */
+  observe(units: number, startedAt: number, refused: boolean, now: number): void;
+  /** A call of `units` was answered, which was sent as a test, although the meter held it. True: the meter must be wrong. */
+  testAnswered(units: number, now: number): boolean;
   /** Units; undefined if unknown. */
   remaining(now: number): number | undefined;
   /** Milliseconds until the quota is full again; undefined if unknown. */
@@ -41,6 +50,9 @@ export interface Meter {
   /** Milliseconds between two units, so that the rest lasts until the reset. At least the window divided by the limit, at most a second. */
   paceMs(now: number): number;
 }
+
+/** Milliseconds. Sums of fractions of a millisecond are not exact, and a timer is coarser than this. */
+export const TOLERANCE_MS = 1e-3;
 
 /** The longest time for which a reading holds without a newer one. */
 export const LONGEST_HOLD_MS = 24 * 3_600_000;

@@ -10,7 +10,7 @@ import { costReader, type ReadCost } from './cost-reader.ts';
 import type { SeenReply } from './credential-quota.ts';
 import type { QuotaQueue } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
-import { type CallReservation, correct, refund, releaseProbe, start } from './scoped-limiter.ts';
+import { type CallReservation, correct, finish, refund, releaseProbe, start } from './scoped-limiter.ts';
 
 /** Thrown by the inner part for an admitted attempt that has to wait again. The outer part catches it. */
 const REQUEUED = new Error('sent back to the quota queue');
@@ -108,6 +108,7 @@ class Admission {
 
   #answered(call: Call, reply: Reply, { queue, held, shape }: Admitted): void {
     const now = this.#clock.now();
+    finish(held);
     const { limiter, reservation } = held.whole;
     const startedAt = reservation.sent?.at ?? now;
     const seen: SeenReply = { startedAt, unseen: limiter.unseen(reservation), cost: held.cost, shape, held };
@@ -135,6 +136,7 @@ class Admission {
 
   #failed(error: unknown, { queue, held }: Admitted): void {
     const now = this.#clock.now();
+    finish(held);
     const { sent } = held.whole.reservation;
     const unsent = sent === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
     if (unsent) refund(held, now);

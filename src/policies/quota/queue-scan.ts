@@ -1,8 +1,6 @@
 import type { CredentialQuota } from './credential-quota.ts';
+import { TOLERANCE_MS } from './meter.ts';
 import type { Ahead } from './scoped-limiter.ts';
-
-/** Milliseconds. Sums of fractions of a millisecond are not exact, and a timer is coarser than this. */
-export const TOLERANCE_MS = 1e-3;
 
 /**
  * After this long without a reply, one of the calls that a meter holds is sent to test it. The meter may be wrong, and

@@ -6,7 +6,8 @@ import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue } from '../../runtime/fair-queue.ts';
 import type { CredentialQuota } from './credential-quota.ts';
 import type { Demand } from './demand.ts';
-import { FIRST, TOLERANCE_MS, QueueScan } from './queue-scan.ts';
+import { TOLERANCE_MS } from './meter.ts';
+import { FIRST, QueueScan } from './queue-scan.ts';
 import type { Ahead, CallReservation, ScopedLimiter } from './scoped-limiter.ts';
 
 export interface QuotaQueueOptions {

@@ -108,6 +108,18 @@ export function start({ whole, part }: CallReservation, now: number): boolean {
   return true;
 }
 
+/** Call when the attempt has a result, before anything is learned from it. */
+export function finish({ whole, part }: CallReservation): void {
+  whole.limiter.finish(whole.reservation);
+  part?.limiter.finish(part.reservation);
+}
+
+/** Call for a reply to the attempt, after its readings were learned. */
+export function observe(held: CallReservation | undefined, refused: boolean, now: number): void {
+  held?.whole.limiter.observe(held.whole.reservation, refused, now);
+  held?.part?.limiter.observe(held.part.reservation, refused, now);
+}
+
 /** Call if nothing of the attempt reached the upstream. */
 export function refund({ whole, part }: CallReservation, now: number): void {
   whole.limiter.refund(whole.reservation, now);
