@@ -47,6 +47,7 @@ export const anthropic: Preset = {
     // A stream states its input in `message_start`, and its output in each `message_delta`, as a sum so far.
     cost: { reply: [['/usage/input_tokens', '/message/usage/input_tokens'], '/usage/output_tokens'] },
     credential_headers: ['x-api-key', 'authorization'],
+    // Limits are token buckets, and a reset is the time at which one is full: `continuous`.
     formats: ['requests', 'input-tokens', 'output-tokens'].map((bucket) => ({
       bucket,
       unit: bucket === 'requests' ? 'calls' : 'cost',

@@ -62,6 +62,7 @@ export const openai: Preset = {
     timeouts: SDK,
     'retry.veto_headers': SDK,
     quota: 'https://platform.openai.com/docs/guides/rate-limits',
+    'quota.formats': 'https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers',
     'quota.wait': SDK,
     'quota.cost.reply': 'https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage',
     'quota.credential_headers': AUTHENTICATION,
@@ -77,6 +78,7 @@ export const openai: Preset = {
     wait: '2m',
     cost: { reply: TOTAL_TOKENS },
     credential_headers: ['authorization', 'openai-organization', 'openai-project'],
+    // A reset is the time until the limit is in its initial state again, so the bucket is full then: `continuous`.
     formats: ['requests', 'tokens'].map((bucket) => ({
       bucket,
       unit: bucket === 'tokens' ? 'cost' : 'calls',
