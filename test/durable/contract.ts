@@ -414,6 +414,21 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.nextDueAt()).toBeUndefined();
     });
 
+    test('the result of a request that does not exist is refused, and nothing of it is stored', async () => {
+      const store = await open();
+      const response = {
+        status: 200,
+        statusText: '',
+        headers: [],
+        body: Buffer.from('late'),
+        truncated: false,
+      };
+      const callbacks = [newJob('cb_1', { kind: 'callback', parent: 'req_1' })];
+      const late = settlement('req_1', { entry: entry(1), response, next: FAILED, callbacks });
+      expect(await store.settle(late)).toBe(false);
+      expect(await store.get('cb_1')).toBeUndefined();
+    });
+
     test('the callback of an end is inserted with it', async () => {
       const store = await open();
       await store.submit(newJob('req_1'));
