@@ -59,6 +59,21 @@ test('19 failures stay closed, 20 open', () => {
   expect(changes).toEqual(['closed → open: failure_rate']);
 });
 
+test('attempts that are silent for a long time are one run, however long each takes', () => {
+  const { breaker, changes } = setUp({ consecutiveFailures: 3 });
+  let now = 0;
+  for (let i = 0; i < 3; i++) {
+    const permit = acquire(breaker, now);
+    now += 600_000;
+    permit.fail(now);
+    now += 1_000;
+  }
+  expect(changes).toEqual(['closed → open: consecutive_failures']);
+  const rare = setUp({ consecutiveFailures: 3 });
+  for (let i = 0; i < 3; i++) acquire(rare.breaker, i * 600_000).fail(i * 600_000);
+  expect(rare.changes).toEqual([]);
+});
+
 test('opens at the rate, not below it, and the rate counts every attempt', () => {
   const below = setUp({ minRequests: 100 });
   below.succeed(21, 0);

@@ -152,7 +152,7 @@ export class Breaker {
     if (permit.epoch !== this.#epoch) {
       if (result !== 'ignored') this.#observer.stale();
     } else if (!this.#forced && result !== 'ignored') {
-      this.#record(now, this.#isSlow(permit.latencyMs(now)), failure);
+      this.#record(now, permit, failure);
     }
   };
 
@@ -174,10 +174,10 @@ export class Breaker {
    * A stream that was counted as a success has failed. It is a failure now: the time of its first event may be long over. The result
    * of a probe stays, because its first event has closed the breaker.
    */
-  readonly #revoke: PermitIssuer['revoke'] = ({ epoch }, now) => {
+  readonly #revoke: PermitIssuer['revoke'] = ({ epoch, startedAt }, now) => {
     if (this.#forced || epoch !== this.#epoch || this.#state.name !== 'closed') return this.#observer.stale();
     this.#window.revoke(now);
-    this.#run.add(now, false);
+    this.#run.add(now, false, startedAt);
     this.#openIfDue(now);
   };
 
@@ -192,10 +192,10 @@ export class Breaker {
     else this.#open(now, 'probe_failed');
   }
 
-  #record(now: number, slow: boolean, failure: FailureDetail | undefined): void {
-    this.#window.record(now, failure !== undefined, slow);
+  #record(now: number, permit: Permit, failure: FailureDetail | undefined): void {
+    this.#window.record(now, failure !== undefined, this.#isSlow(permit.latencyMs(now)));
     if (failure === undefined) this.#run.clear();
-    else if (failure.overtaken !== true) this.#run.add(now, failure.connect === true);
+    else if (failure.overtaken !== true) this.#run.add(now, failure.connect === true, permit.startedAt);
     this.#openIfDue(now);
   }
 

@@ -2,7 +2,7 @@
 const MIN_SPAN_MS = 1_000;
 
 /**
- * The longest gap between two failures of a run. It is well above a minute, so that an upstream called once a minute can have a
+ * The longest gap between a failure of a run and the start of the next attempt that failed. It is well above a minute, so that an upstream called once a minute can have a
  * run. It is well below an hour, because nothing is known about the time between two distant failures.
  */
 const MAX_GAP_MS = 5 * 60_000;
@@ -24,8 +24,9 @@ export class FailureRun {
     return this.#lastAt - this.#startedAt >= MIN_SPAN_MS ? this.#failures : 0;
   }
 
-  add(now: number, connect: boolean): void {
-    if (this.#failures > 0 && now - this.#lastAt > MAX_GAP_MS) this.clear();
+  /** `startedAt`: of the attempt. Its time is no gap, however long it was silent. */
+  add(now: number, connect: boolean, startedAt = now): void {
+    if (this.#failures > 0 && startedAt - this.#lastAt > MAX_GAP_MS) this.clear();
     if (this.#failures === 0) this.#startedAt = now;
     this.#lastAt = now;
     this.#failures++;
