@@ -7,6 +7,7 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type Origin, ok, startOrigin, type Step } from '../support/origin.ts';
+import { connectRaw } from '../support/raw-client.ts';
 
 const SSE = { 'Content-Type': 'text/event-stream' };
 const FIRST = 'event: start\ndata: {"n":1}\n\n';
@@ -268,6 +269,16 @@ describe('after the first event', () => {
     const { proxy, call } = await start([ok(FIRST, SSE)]);
     expect(await (await call()).text()).toBe(FIRST);
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'ok', notes: { stream: 'incomplete' } });
+  });
+
+  test('a client that leaves at the event that ends a stream has seen a complete one', async () => {
+    const { origin, proxy } = await start([open(GOOD)]);
+    const client = await connectRaw(proxy.port);
+    await client.send('GET /api/v1 HTTP/1.1\r\nhost: x\r\n\r\n');
+    await client.untilText('event: end\ndata: {}\n\n');
+    client.abort();
+    await origin.until(({ requests }) => requests[0]?.closed === true);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ notes: { stream: 'complete', events: 3 } });
   });
 
   test('a client that leaves ends the stream of the upstream', async () => {

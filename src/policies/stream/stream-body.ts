@@ -336,7 +336,9 @@ export class StreamBody implements ReplyBody, BodySink {
       journal.ruleMatched(attempt.number, error.classification.name);
       journal.note('stream_error', error.classification.name ?? `status_${error.status}`);
     }
-    journal.note('stream', error === undefined ? result : 'error_event');
+    // SDKs leave a stream at the event that ends it, which may be before the end of its body.
+    const ended = result === 'client_gone' && this.#done ? 'complete' : result;
+    journal.note('stream', error === undefined ? ended : 'error_event');
     journal.note('events', this.#progress.events);
     journal.note('longest_gap', this.#progress.longestGapMs);
   }
