@@ -76,6 +76,7 @@ export const google: Preset = {
   stream: {
     first_event: '5m',
     event_gap: '5m',
+    ignore: ['ping'],
     error: [
       errorChunk('resource_exhausted', 429, 'RESOURCE_EXHAUSTED', {
         means: 'not_processed',

@@ -52,8 +52,8 @@ const coded = (codes: readonly string[], meaning: Meaning): readonly PresetStrea
 export const STREAM: NonNullable<PresetValues['stream']> = {
   first_event: '5m',
   event_gap: '5m',
-  // These come before the API knows whether it can answer.
-  ignore: ['keepalive', 'response.created', 'response.queued', 'response.in_progress'],
+  // These come before the API knows whether it can answer. Gateways for the same API send `ping`.
+  ignore: ['keepalive', 'ping', 'response.created', 'response.queued', 'response.in_progress'],
   error: [
     ...coded(UNPAID, { name: 'unpaid', source: ERRORS, status: 429, means: 'permanent', throttled: true }),
     ...coded(RATE_LIMITED, {

@@ -1,0 +1,151 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type DemoApi, startDemoApi } from '../../examples/demo-api/server.ts';
+import { NO_WAIT } from '../support/breakwater.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { startTidy } from '../support/tidy.ts';
+
+const BODY = JSON.stringify({ model: 'm', max_tokens: 9, stream: true, messages: [] });
+const FIRST_EVENT_MS = 300_000;
+
+interface Api {
+  readonly upstream: string;
+  readonly path: string;
+}
+
+const RULES = `
+    routes: [{ match: { path: /** }, retry: { safe: true } }]
+    stream:
+      first_event: 5m
+      error: [{ body: { /error: "*" }, status: 503 }]
+      done: [{ body: { /done: "true" } }]
+`;
+
+const APIS: Readonly<Record<string, Api>> = {
+  'OpenAI chat': { upstream: '    preset: openai\n', path: '/v1/chat/completions' },
+  'Azure OpenAI': { upstream: '    preset: azure-openai\n', path: '/openai/deployments/d/chat/completions' },
+  Anthropic: { upstream: '    preset: anthropic\n', path: '/v1/messages' },
+  Google: { upstream: '    preset: google\n', path: '/v1beta/models/m:streamGenerateContent' },
+  'OpenAI responses, where they may be repeated': {
+    upstream: '    preset: openai\n    routes: [{ match: { path: /v1/responses }, retry: { safe: true } }]\n',
+    path: '/v1/responses',
+  },
+  'NDJSON with rules of its own': { upstream: RULES, path: '/api/chat' },
+};
+const apis = Object.entries(APIS);
+
+/** Each is a failed attempt, although its status is 200. */
+const FAULTS = ['error', 'failed', 'stall', 'comments', 'pings', 'end', 'cut@1'] as const;
+const SILENT: ReadonlySet<string> = new Set(['stall', 'comments', 'pings']);
+
+async function start(upstream: string, fault: string, more = '', faked = SILENT.has(fault)) {
+  const clock = faked ? new FakeClock() : undefined;
+  const demo = await startDemoApi({ port: 0, host: '127.0.0.1', habits: 'interval=0ms' });
+  onTestFinished(() => demo.close());
+  const yaml = `${NO_WAIT}
+upstreams:
+  api:
+    url: ${demo.url}
+    allow_private: true
+    mount: { path: / }
+${upstream}${more.replaceAll('DEMO', demo.url)}`;
+  const proxy = await startTidy(yaml, clock === undefined ? {} : { clock });
+  return { clock, demo, proxy };
+}
+
+const post = (url: string) =>
+  fetch(url, { method: 'POST', body: BODY, headers: { 'content-type': 'application/json' } });
+
+/** The good stream, from the API itself. */
+async function goodOf({ url }: DemoApi, path: string): Promise<string> {
+  return (await post(`${url}${path}`)).text();
+}
+
+/** Requests as the API saw them. */
+async function outcomes({ url }: DemoApi): Promise<readonly string[]> {
+  const log = (await (await fetch(`${url}/_log`)).json()) as readonly { readonly outcome: string }[];
+  return log.map(({ outcome }) => outcome);
+}
+
+/** The reply, after the silence of a silent stream has lasted for too long. */
+async function answered(replying: Promise<Response>, clock: FakeClock | undefined): Promise<Response> {
+  if (clock !== undefined) {
+    await clock.untilWaiting('stream-body.ts', FIRST_EVENT_MS);
+    await clock.advance(FIRST_EVENT_MS);
+  }
+  return replying;
+}
+
+describe.each(apis)('%s', (_, { upstream, path }) => {
+  test.each(FAULTS)('after %s, the client sees one good stream, byte for byte', async (fault) => {
+    const { clock, demo, proxy } = await start(upstream, fault);
+    const good = await goodOf(demo, path);
+    const reply = await answered(post(`${proxy.url}${path}?script=${fault},200`), clock);
+    expect([reply.status, await reply.text()]).toEqual([200, good]);
+    expect(reply.headers.get('breakwater-attempts')).toBe('2');
+    expect((await outcomes(demo)).slice(1)).toEqual([
+      expect.stringMatching(`^${fault.split('@')[0]}`),
+      '200',
+    ]);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({
+      outcome: 'rescued',
+      notes: { stream: 'complete' },
+    });
+  });
+
+  test.each(FAULTS)('after %s without an attempt that is left, the fallback answers', async (fault) => {
+    const spare = `    retry: { attempts: 1 }
+    fallback: { upstream: spare, unsafe: true }
+  spare: { url: DEMO, allow_private: true, mount: { path: /spare }, headers: { set: { demo-api: "script=200" } } }
+`;
+    const { clock, demo, proxy } = await start(upstream, fault, spare);
+    const good = await goodOf(demo, path);
+    const target = `${proxy.url}${path}?of=${fault}`;
+    const replying = fetch(target, {
+      method: 'POST',
+      body: BODY,
+      headers: { 'content-type': 'application/json', 'demo-api': `fault=${fault}` },
+    });
+    const reply = await answered(replying, clock);
+    expect([reply.status, await reply.text()]).toEqual([200, good]);
+    expect(reply.headers.get('breakwater-origin')).toBe('fallback');
+    expect((await outcomes(demo)).slice(2)).toEqual(['200']);
+  });
+});
+
+describe('a response of OpenAI, which may not be repeated', () => {
+  const openai = '    preset: openai\n';
+  const path = '/v1/responses';
+
+  test.each(['error', 'failed'])('gets its event of step %s once, as the API sent it', async (fault) => {
+    const { demo, proxy } = await start(openai, fault);
+    const direct = await (await post(`${demo.url}${path}?fault=${fault}`)).text();
+    const reply = await post(`${proxy.url}${path}?script=${fault},200`);
+    expect([reply.status, await reply.text()]).toEqual([200, direct]);
+    expect(reply.headers.get('breakwater-attempts')).toBe('1');
+    expect(await outcomes(demo)).toHaveLength(2);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 500, notes: { stream: 'error_event' } });
+  });
+
+  test.each([...SILENT])('gets 504 once after %s', async (fault) => {
+    const { clock, demo, proxy } = await start(openai, fault);
+    const reply = await answered(post(`${proxy.url}${path}?script=${fault},200`), clock);
+    expect([reply.status, await reply.json()]).toMatchObject([504, { code: 'first_event_timeout' }]);
+    expect(reply.headers.get('breakwater-attempts')).toBe('1');
+    expect(await outcomes(demo)).toHaveLength(1);
+  });
+});
+
+test.each([...FAULTS])('an API that answers every stream with %s opens the breaker', async (fault) => {
+  const breaker = '    preset: anthropic\n    retry: off\n    breaker: { consecutive_failures: 3 }\n';
+  const { clock, demo, proxy } = await start(breaker, fault, '', true);
+  for (let call = 1; call <= 3; call++) {
+    // Failures of one moment do not open it.
+    await clock?.advance(1_000);
+    const replying = post(`${proxy.url}/v1/messages?fault=${fault}`);
+    await (await answered(replying, SILENT.has(fault) ? clock : undefined)).text();
+    await proxy.untilEnded(call);
+  }
+  const refused = await post(`${proxy.url}/v1/messages?fault=${fault}`);
+  expect(await refused.json()).toMatchObject({ code: 'breaker_open' });
+  expect(await outcomes(demo)).toHaveLength(3);
+});
