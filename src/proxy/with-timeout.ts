@@ -16,9 +16,7 @@ export interface Timeout {
 /**
  * Sends `attempt` with a signal of its own, which aborts with `error` if there is no head after `ms`. The time counts from the
  * last progress of the client's upload, because a slow client is not a slow upstream.
- *
- * The head stops the time. The signal follows the call's signal until the body has ended, so that a client that leaves during
- * the body is noticed. `next` must reject as soon as its signal aborts, as every Send does.
+ * `next` must reject as soon as its signal aborts, as every Send does.
  */
 export async function withTimeout(
   next: Send,
@@ -29,12 +27,7 @@ export async function withTimeout(
   const signal = new Abort(attempt.signal);
   let timer = clock.timer(ms, onTime);
   try {
-    const reply = await next(call, attempt.with({ signal }));
-    reply.body.onEnd(() => signal.detach());
-    return reply;
-  } catch (failure) {
-    signal.detach();
-    throw failure;
+    return await next(call, attempt.with({ signal }));
   } finally {
     timer.cancel();
   }

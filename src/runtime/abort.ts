@@ -1,60 +1,70 @@
-import { appended } from './appended.ts';
-
-type Listener = () => void;
+/** Learns of an abort: a function, or an object without the cost of one. */
+export type AbortListener = (() => void) | { onAbort(): void };
 
 /**
  * Ends a call, once, with a reason. It replaces AbortController and AbortSignal at a fraction of their cost: an AbortSignal
  * with one listener costs more than the whole retry policy. A child follows its parent without `AbortSignal.any`.
  */
 export class Abort {
-  #reason: Error | undefined;
-  #listeners: Listener[] | undefined;
   readonly #parent: Abort | undefined;
-  readonly #follow: Listener | undefined;
+  #reason: Error | undefined;
+  /** The first listener. Most signals have no other, so it needs no list. */
+  #first: AbortListener | undefined;
+  #others: AbortListener[] | undefined;
 
-  /** A child aborts when its parent does. Call `detach()` when the work of the child is done. */
+  /** A child is aborted when its parent is. It listens to its parent only while somebody listens to it, so it needs no end. */
   constructor(parent?: Abort) {
     this.#parent = parent;
-    if (parent === undefined) return;
-    if (parent.aborted) this.#reason = parent.reason;
-    else parent.on((this.#follow = () => this.abort(parent.reason as Error)));
   }
 
   get aborted(): boolean {
-    return this.#reason !== undefined;
+    return this.reason !== undefined;
   }
 
   get reason(): Error | undefined {
-    return this.#reason;
+    return this.#reason ?? this.#parent?.reason;
   }
 
   /** Number of listeners; 0 after a finished call. */
   get listenerCount(): number {
-    return this.#listeners?.length ?? 0;
+    return (this.#first === undefined ? 0 : 1) + (this.#others?.length ?? 0);
   }
 
   /** The first reason wins; later calls change nothing. */
   abort(reason: Error): void {
-    if (this.#reason !== undefined) return;
+    if (this.aborted) return;
     this.#reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    this.detach();
-    if (listeners !== undefined) for (const listener of listeners) listener();
+    this.#parent?.off(this);
+    this.onAbort();
   }
 
   /** Calls `listener` once on abort. Check `aborted` first: after the abort, a new listener is never called. */
-  on(listener: Listener): void {
-    this.#listeners = appended(this.#listeners, listener);
+  on(listener: AbortListener): void {
+    if (this.listenerCount === 0) this.#parent?.on(this);
+    if (this.#first === undefined) this.#first = listener;
+    else (this.#others ??= []).push(listener);
   }
 
-  off(listener: Listener): void {
-    const index = this.#listeners?.indexOf(listener) ?? -1;
-    if (index >= 0) this.#listeners?.splice(index, 1);
+  off(listener: AbortListener): void {
+    const index = this.#others?.indexOf(listener) ?? -1;
+    if (this.#first === listener) this.#first = undefined;
+    else if (index >= 0) this.#others?.splice(index, 1);
+    else return;
+    if (this.listenerCount === 0) this.#parent?.off(this);
   }
 
-  /** Stops following the parent. */
-  detach(): void {
-    if (this.#follow !== undefined) this.#parent?.off(this.#follow);
+  /** The parent was aborted. */
+  onAbort(): void {
+    const first = this.#first;
+    const others = this.#others;
+    this.#first = undefined;
+    this.#others = undefined;
+    if (first !== undefined) tell(first);
+    if (others !== undefined) for (const listener of others) tell(listener);
   }
+}
+
+function tell(listener: AbortListener): void {
+  if (typeof listener === 'function') listener();
+  else listener.onAbort();
 }

@@ -135,8 +135,6 @@ export class Permit {
     } catch (error) {
       if (this.#isLent()) throw error;
       return;
-    } finally {
-      waiting.detach();
     }
     if (!this.#isLent()) return this.#giveBack('ignored');
     this.#state = 'held';

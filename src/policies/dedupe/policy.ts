@@ -7,7 +7,7 @@ import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
-import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Wrapper, Send } from '../../proxy/pipeline.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { sendDetached } from './detached.ts';
@@ -43,7 +43,7 @@ const ASK_AGAIN_MS = 1_000;
  * Only a client's own keys count, because a key made here never comes again. gRPC is excluded: its errors come in trailers.
  * Throws `idempotency_key_reused` and `idempotency_key_in_use`.
  */
-export function dedupe(deps: DedupeDeps): Policy {
+export function dedupe(deps: DedupeDeps): Wrapper {
   return (next) => async (call, attempt) => {
     if (call.keyedByClient !== true || call.upgrade !== undefined || isGrpc(call.headers))
       return next(call, attempt);
@@ -124,7 +124,6 @@ async function untilFinished(
     throw reason;
   } finally {
     store.offFinish(identity, onFinish);
-    wake.detach();
   }
   call.journal.note('dedupe', 'in_use');
   throw new ProxyError(

@@ -106,7 +106,6 @@ export class Race implements Alone {
 
   #arrived(runner: Runner, outcome: Outcome): void {
     this.#running--;
-    letGo(runner, outcome);
     if (this.#over) return discard(outcome);
     if (outcome.kind === 'reply' && this.#isGood(runner, outcome.reply)) {
       return this.#win(runner, outcome.reply);
@@ -171,7 +170,6 @@ export class Race implements Alone {
   /** A bug in this proxy ends the race and the other attempt. */
   #broke(runner: Runner, bug: unknown): void {
     this.#running--;
-    runner.attempt.signal.detach();
     this.#end();
     this.#endOther(runner);
     this.#reject(bug);
@@ -227,10 +225,4 @@ function mayBeOurDoing({ status }: Reply, second: boolean): boolean {
 
 function discard(outcome: Outcome): void {
   if (outcome.kind === 'reply') outcome.reply.body.discard();
-}
-
-/** Its signal follows the call's signal until its body has ended, so that a client that leaves during the body is noticed. */
-function letGo({ attempt }: Runner, outcome: Outcome): void {
-  if (outcome.kind === 'error') attempt.signal.detach();
-  else outcome.reply.body.onEnd(() => attempt.signal.detach());
 }

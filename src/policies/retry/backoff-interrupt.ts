@@ -38,7 +38,6 @@ export class BackoffInterrupt {
       return interrupted;
     } finally {
       this.offWake(onWake);
-      wake.detach();
     }
   }
 
