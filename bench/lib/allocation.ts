@@ -9,13 +9,14 @@ export interface ProfileNode {
   readonly children?: readonly ProfileNode[];
 }
 
-/** Allocated bytes by place, such as `report  call-record.ts:103`. */
+/** Allocated bytes by place, such as `report  telemetry/call-record.ts:103`. */
 export function byPlace(root: ProfileNode): Map<string, number> {
   const places = new Map<string, number>();
   const nodes = [root];
   for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
     const { functionName, url, lineNumber } = node.callFrame;
-    const file = url.startsWith('node:') ? url : (url.split('/').pop() ?? '');
+    // Several policies have files of the same name, so the folder is shown too.
+    const file = url.startsWith('node:') ? url : url.split('/').slice(-2).join('/');
     const place = `${functionName || '(anonymous)'}  ${file}:${lineNumber + 1}`;
     places.set(place, (places.get(place) ?? 0) + node.selfSize);
     nodes.push(...(node.children ?? []));

@@ -5,7 +5,7 @@ import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules, type HeaderRules } from '../http/headers.ts';
 import { pipeline } from '../policies/order.ts';
-import type { Send } from '../proxy/pipeline.ts';
+import { type Dispatch, dispatchBy } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, type RoutePattern, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
@@ -13,8 +13,8 @@ import type { Steps } from '../runtime/event-loop.ts';
 import { ClientAccess } from '../server/client-access.ts';
 import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import { createAgent } from '../upstream/agent.ts';
-import { upstreamSend } from '../upstream/send.ts';
-import { sendEither } from '../upstream/tunnel.ts';
+import { upstreamDispatch } from '../upstream/send.ts';
+import { dispatchEither } from '../upstream/tunnel.ts';
 import { policiesOf } from './build-policies.ts';
 import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
 import type { DurableSide } from './durable/durable-side.ts';
@@ -124,11 +124,11 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const routes: RoutePattern<Route>[] = [];
   for (const config of upstream.routes) {
     const options = { clock: deps.clock, idleTimeoutMs: config.settings.idleTimeoutMs };
-    const send = sendEither(
-      upstreamSend(agent.requests, origin, options),
-      upstreamSend(agent.handshakes, origin, options),
+    const dispatch = dispatchEither(
+      upstreamDispatch(agent.requests, origin, options),
+      upstreamDispatch(agent.handshakes, origin, options),
     );
-    const built = assembleRoute({ upstream, config, policyState, calls, send, polls }, routeDeps);
+    const built = assembleRoute({ upstream, config, policyState, calls, dispatch, polls }, routeDeps);
     if (built.durable !== undefined) durable.push(built.durable);
     routes.push({ methods: config.methods, path: config.path, route: built.route });
     yield;
@@ -153,12 +153,12 @@ interface RouteParts {
   readonly config: RouteConfig;
   readonly policyState: PolicyState;
   readonly calls: Route['calls'];
-  readonly send: Send;
+  readonly dispatch: Dispatch;
   readonly polls: PollRoutes;
 }
 
 function assembleRoute(
-  { upstream, config, policyState, calls, send, polls }: RouteParts,
+  { upstream, config, policyState, calls, dispatch, polls }: RouteParts,
   deps: UpstreamDeps,
 ) {
   const { name, settings } = config;
@@ -170,7 +170,7 @@ function assembleRoute(
     pattern: config.path,
     // A signature may cover the fields, so none is added.
     propagatesTrace: settings.signedMaxAgeMs === undefined && !config.headers.remove.includes('traceparent'),
-    send: pipeline({ ...policies, fallback: fallbackOf(config, upstream.basePath, deps) }, send),
+    dispatch: pipeline({ ...policies, fallback: fallbackOf(config, upstream.basePath, deps) }, dispatch),
     calls,
     totalTimeoutMs,
     maxReplayBytes: sendsAgain(settings) ? maxReplayBytes : 0,
@@ -183,11 +183,11 @@ function assembleRoute(
   };
   const budget = policyState.budget(config);
   const { limit } = policyState.limiter(config);
-  const side = { ...deps, route, config, policies, budget, limit, send };
+  const side = { ...deps, route, config, policies, budget, limit, dispatch };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };
-  const accept: Send = (call, { signal }) => deps.durable.accept(durable.name, call, signal);
+  const accept = dispatchBy((call, { signal }) => deps.durable.accept(durable.name, call, signal));
   return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
 }
 

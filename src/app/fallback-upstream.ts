@@ -7,7 +7,7 @@ import { fallback } from '../policies/fallback/fallback.ts';
 import type { FallbackUpstream } from '../policies/fallback/options.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';
-import type { Policy, Send } from '../proxy/pipeline.ts';
+import { type Policy, type Send, sendBy } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../routing/router.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -94,7 +94,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
       journal: call.journal.elsewhere(route.upstream, route.name),
     };
     const deadline = Math.min(attempt.deadline, clock.now() + route.totalTimeoutMs);
-    return route.send(sent, attempt.with({ deadline }));
+    return sendBy(route.dispatch)(sent, attempt.with({ deadline }));
   };
 }
 

@@ -66,7 +66,7 @@ export interface ReplyBody {
   abort?(reason: Error): void;
   /** Calls `listener` once, when the body has ended for any reason. The listener must not throw. */
   onEnd(listener: (end: BodyEnd) => void): void;
-  /** Calls `listener` once, at the next back-pressure of the sink. Absent if the body comes from memory. */
+  /** Calls `listener` once, at the next back-pressure of the sink. A later listener replaces it. Absent if the body comes from memory. */
   onHeldBack?(listener: () => void): void;
 }
 

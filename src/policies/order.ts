@@ -1,4 +1,5 @@
-import { compose, type Policy, type Send } from '../proxy/pipeline.ts';
+import { compose } from '../proxy/compose.ts';
+import type { Dispatch, Policy } from '../proxy/pipeline.ts';
 import type { SilencePolicies } from './silence/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
 import type { SignatureAgePolicies } from './signature-age/signature-age.ts';
@@ -12,7 +13,7 @@ export interface Policies {
   /** Replaces `responseCache` for calls that are always sent. */
   readonly cacheRefill?: Policy | undefined;
   readonly fallback?: Policy | undefined;
-  readonly retry: Policy;
+  readonly retry: Policy | undefined;
   readonly resume: Policy | undefined;
   readonly hedge?: Policy | undefined;
   /** Replaces `hedge` if none is configured. */
@@ -55,7 +56,7 @@ export interface Policies {
  * - `errorRules`: innermost, so that all others see the classification of a reply, and the attempt's time limit holds for the
  *   reading of its body.
  */
-export function pipeline(policies: Policies, upstream: Send): Send {
+export function pipeline(policies: Policies, upstream: Dispatch): Dispatch {
   const { silence, quota, signatureAge } = policies;
   const present = [
     policies.dedupe,
@@ -85,8 +86,8 @@ export function pipeline(policies: Policies, upstream: Send): Send {
  * The part of the pipeline for a single attempt of a durable request. Durable requests store results and decide on retries
  * themselves, minutes apart. They are always sent, and their replies are cached for other calls.
  */
-export function attemptPipeline(policies: Policies, upstream: Send): Send {
-  const none = { dedupe: undefined, fallback: undefined, hedge: undefined };
+export function attemptPipeline(policies: Policies, upstream: Dispatch): Dispatch {
+  const none = { dedupe: undefined, fallback: undefined, retry: undefined, hedge: undefined };
   const responseCache = policies.cacheRefill;
-  return pipeline({ ...policies, ...none, responseCache, retry: (next) => next }, upstream);
+  return pipeline({ ...policies, ...none, responseCache }, upstream);
 }

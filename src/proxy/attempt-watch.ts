@@ -1,5 +1,5 @@
 import type { RequestBody } from '../http/bodies/request-body.ts';
-import { appended } from '../runtime/appended.ts';
+import type { Reply } from '../http/reply.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { isCutShort, ProxyError } from './errors.ts';
 
@@ -23,6 +23,11 @@ export interface UsualTime {
   begin(): boolean;
   record(ms: number, first: boolean): void;
   forget(): void;
+}
+
+/** Learns that an attempt seems to hang. */
+export interface SuspicionListener {
+  suspected(watch: AttemptWatch): void;
 }
 
 /** The latest answers of an upstream, for attempts that are still silent. */
@@ -62,7 +67,7 @@ export class AttemptWatch {
   #suspected = false;
   /** The attempt is one of the first of its kind. */
   #first = false;
-  #listeners: Array<() => void> | undefined;
+  #listeners: SuspicionListener[] | undefined;
 
   constructor(expectation: Expectation, pulse: Pulse, clock: Clock) {
     this.expectation = expectation;
@@ -85,12 +90,13 @@ export class AttemptWatch {
   }
 
   /** Calls `listener` once, if the attempt is suspected to hang. */
-  onSuspected(listener: () => void): void {
-    this.#listeners = appended(this.#listeners, listener);
+  onSuspected(listener: SuspicionListener): void {
+    if (this.#listeners === undefined) this.#listeners = [listener];
+    else this.#listeners.push(listener);
   }
 
   /** Call when the attempt leaves. */
-  start({ body }: { readonly body: RequestBody }): void {
+  start(body: RequestBody): void {
     this.#body = body;
     this.#startedAt = this.#clock.now();
     this.#first = this.expectation.usual.begin();
@@ -98,26 +104,29 @@ export class AttemptWatch {
     if (patienceMs !== Number.POSITIVE_INFINITY) this.#wait(patienceMs);
   }
 
-  /** Call when the attempt has ended or has its head. */
-  stop(): void {
+  replied(reply: Reply): void {
+    const now = this.#clock.now();
+    this.#pulse.answeredAt = now;
+    this.#stop();
+    if (!isGood(reply)) return this.#learnNothing();
+    const { usual } = this.expectation;
+    this.#pulse.wellAt = Math.max(this.#pulse.wellAt, this.#startedAt);
+    usual.wellAt = Math.max(usual.wellAt, this.#startedAt);
+    usual.record(now - this.#startedAt, this.#first);
+  }
+
+  failed(): void {
+    this.#stop();
+    this.#learnNothing();
+  }
+
+  #stop(): void {
     this.#timer?.cancel();
     this.#listeners = undefined;
   }
 
-  /** Call for any head. */
-  answered(): void {
-    this.#pulse.answeredAt = this.#clock.now();
-    this.stop();
-  }
-
-  /** `ms`: time to a good head; undefined if there was none. */
-  learn(ms: number | undefined): void {
-    const { usual } = this.expectation;
-    if (ms !== undefined) {
-      this.#pulse.wellAt = Math.max(this.#pulse.wellAt, this.#startedAt);
-      usual.wellAt = Math.max(usual.wellAt, this.#startedAt);
-      usual.record(ms, this.#first);
-    } else if (this.#first) usual.forget();
+  #learnNothing(): void {
+    if (this.#first) this.expectation.usual.forget();
   }
 
   /** Milliseconds of silence of the upstream, without the time in which the client still sends its body. */
@@ -152,7 +161,12 @@ export class AttemptWatch {
       this.#suspected = true;
       const listeners = this.#listeners;
       this.#listeners = undefined;
-      if (listeners !== undefined) for (const listener of listeners) listener();
+      if (listeners !== undefined) for (const listener of listeners) listener.suspected(this);
     });
   }
+}
+
+/** Failures do not count, because their times say nothing about the times of answers. */
+function isGood({ status, classification }: Reply): boolean {
+  return status < 500 && status !== 429 && classification?.throttled !== true;
 }

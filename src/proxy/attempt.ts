@@ -1,6 +1,13 @@
+import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { Interim, Reply } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
+import type { Call } from './call.ts';
+
+/** Learns when an attempt leaves, with the watch of its silence. */
+export interface StartListener {
+  started(watch: AttemptWatch | undefined): void;
+}
 
 /** The values that an attempt begins with. */
 export interface AttemptStart {
@@ -15,8 +22,6 @@ export interface AttemptStart {
   readonly onInterim?: ((interim: Interim) => void) | undefined;
   /** Counts the parallel second attempts of the call; undefined: there must be none. */
   readonly tally?: { hedges: number } | undefined;
-  /** Called when the attempt leaves for the upstream, with the watch of its silence. */
-  readonly onStart?: ((watch: AttemptWatch | undefined) => void) | undefined;
   /** Called when the attempt has reached the upstream, or may have. */
   readonly onReached?: (() => void) | undefined;
 }
@@ -29,14 +34,17 @@ export class Attempt {
   readonly number: number;
   readonly last: boolean;
   readonly deadline: number;
-  readonly signal: Abort;
+  signal: Abort;
   readonly onInterim: AttemptStart['onInterim'];
   readonly tally: AttemptStart['tally'];
-  readonly onStart: AttemptStart['onStart'];
   readonly onReached: AttemptStart['onReached'];
 
-  // For policies in two parts: the outer part sets a field, and the inner part reads it.
+  // Set by outer policies and read by inner ones.
 
+  /** Learns when the attempt leaves for the upstream. Set by `hedge`. */
+  startListener: StartListener | undefined = undefined;
+  /** Replaces the request body of the call in this attempt. Set by `concurrency`. */
+  upload: RequestBody | undefined = undefined;
   /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
   signatureExpiresAt = Number.POSITIVE_INFINITY;
   /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
@@ -53,12 +61,18 @@ export class Attempt {
     this.signal = start.signal;
     this.onInterim = start.onInterim;
     this.tally = start.tally;
-    this.onStart = start.onStart;
     this.onReached = start.onReached;
+  }
+
+  /** The request body that this attempt sends. */
+  bodyOf({ body }: Pick<Call, 'body'>): RequestBody {
+    return this.upload ?? body;
   }
 
   with(changes: Partial<AttemptStart>): Attempt {
     const copy = Object.assign(new Attempt(this), changes);
+    copy.startListener = this.startListener;
+    copy.upload = this.upload;
     copy.signatureExpiresAt = this.signatureExpiresAt;
     copy.reservation = this.reservation;
     copy.watch = this.watch;

@@ -1,7 +1,7 @@
 import type { CompiledHeaderRules, RawHeaders } from '../http/headers.ts';
 import type { ProxyError } from './errors.ts';
 import type { OverrideLimits } from './overrides.ts';
-import type { Send } from './pipeline.ts';
+import type { Dispatch } from './pipeline.ts';
 
 /** Decides which clients may use a route. */
 export interface ClientCheck {
@@ -17,7 +17,7 @@ export interface Route {
   readonly pattern: string;
   /** Attempts of traced calls carry `traceparent`. */
   readonly propagatesTrace: boolean;
-  readonly send: Send;
+  readonly dispatch: Dispatch;
   /** Calls of this upstream from their head to their last byte, and tunnels to it. Shared by its routes. */
   readonly calls: { inFlight: number; tunnels: number };
   readonly totalTimeoutMs: number;

@@ -15,8 +15,8 @@ export interface Timeout {
 
 /**
  * Sends `attempt` with a signal of its own, which aborts with `error` if there is no head after `ms`. The time counts from the
- * last progress of the client's upload, because a slow client is not a slow upstream.
- * `next` must reject as soon as its signal aborts, as every Send does.
+ * last progress of the client's upload, because a slow client is not a slow upstream. `next` must reject as soon as its signal
+ * aborts, as every Send does.
  */
 export async function withTimeout(
   next: Send,
@@ -34,7 +34,7 @@ export async function withTimeout(
 
   function onTime(): void {
     const now = clock.now();
-    const left = call.body.broughtOnAt(now) + ms - now;
+    const left = attempt.bodyOf(call).broughtOnAt(now) + ms - now;
     if (left > 0) timer = clock.timer(left, onTime);
     else signal.abort(error());
   }

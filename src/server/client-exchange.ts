@@ -5,8 +5,10 @@ import { type RawHeaders, replyHeaders } from '../http/headers.ts';
 import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import type { BodyEnd, Interim, Reply } from '../http/reply.ts';
+import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import { NOTED_HEADERS } from '../proxy/notes.ts';
+import type { Receiver } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
@@ -47,7 +49,7 @@ export type RequestAndResponse =
   | Handshake;
 
 /** One request of a client and its response. */
-export class ClientExchange {
+export class ClientExchange implements Receiver {
   readonly #req: ClientRequest;
   readonly #res: ClientResponse;
   readonly #record: CallRecord;
@@ -86,21 +88,45 @@ export class ClientExchange {
     );
   }
 
-  async run(route: Route, target: string): Promise<void> {
-    let reply: Reply | undefined;
+  /** Sends the call of the request through `route`. Never throws. */
+  run(route: Route, target: string): void {
     this.#route = route;
     try {
       // A tunnel cannot be answered later.
       const chosen = this.#handshake === undefined ? preferred(route, this.#req.rawHeaders) : route;
-      const call = await this.#incoming.toCall(chosen, target);
-      reply = await chosen.send(call, this.#incoming.firstAttempt(chosen, call));
-      this.#answer(reply, route);
+      const call = this.#incoming.toCall(chosen, target);
+      if (call instanceof Promise) void this.#sendLater(chosen, call);
+      else this.#send(chosen, call);
     } catch (error) {
-      const known = error instanceof ProxyError ? error : undefined;
-      if (known === undefined) this.#deps.onBug(error, this.#record);
-      this.refuse(known);
-      reply?.body.discard();
+      this.failed(error);
     }
+  }
+
+  async #sendLater(route: Route, call: Promise<Call>): Promise<void> {
+    try {
+      this.#send(route, await call);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #send(route: Route, call: Call): void {
+    route.dispatch(call, this.#incoming.firstAttempt(route, call), this);
+  }
+
+  replied(reply: Reply): void {
+    try {
+      this.#answer(reply, this.#route as Route);
+    } catch (error) {
+      this.failed(error);
+      reply.body.discard();
+    }
+  }
+
+  failed(error: unknown): void {
+    const known = error instanceof ProxyError ? error : undefined;
+    if (known === undefined) this.#deps.onBug(error, this.#record);
+    this.refuse(known);
   }
 
   /** Ends a call because of its client: sends the error, aborts the upstream, and closes the connection. */
@@ -196,15 +222,16 @@ export class ClientExchange {
     const sink = new Coalesced(res);
     this.#sent = sink;
     reply.body.pipeTo(sink);
-    this.#watchSend();
-    // Sends the head of a stream before its first byte. `flushHeaders` would write latin1 header bytes as UTF-8.
-    if (res.writableLength === 0 && !res.writableEnded && !res.destroyed) res.write(NO_BYTES);
+    // Most bodies arrive with their head. They have left for the kernel before the microtask, and need no more.
+    queueMicrotask(() => this.#watchSend());
   }
 
-  /** Starts the send watch. Most responses have already left for the kernel and need no timer. */
+  /** For a response that goes on: sends its head before its first byte, and starts the send watch. */
   #watchSend(): void {
     const res = this.#res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
+    // `flushHeaders` would write latin1 header bytes as UTF-8.
+    if (res.writableLength === 0) res.write(NO_BYTES);
     const { clock, minBytesPerSecond, sendTimeoutMs } = this.#deps;
     this.#stopWatching = watchSend(res, {
       clock,

@@ -70,8 +70,11 @@ export class IncomingCall {
     this.#deps = deps;
   }
 
-  /** The call for `route`. Rejects with a ProxyError if the request cannot be forwarded. */
-  async toCall(route: Route, target: string): Promise<Call> {
+  /**
+   * The call for `route`; a promise if the client is likely to send all of a small body now. Throws or rejects with a ProxyError
+   * if the request cannot be forwarded.
+   */
+  toCall(route: Route, target: string): Call | Promise<Call> {
     const { newId, via } = this.#deps;
     const { req, upgrade, record } = this.#incoming;
     const method = req.method as string;
@@ -81,19 +84,14 @@ export class IncomingCall {
     const headers = requestHeaders(req.rawHeaders, route.headers, via);
     const overrides = route.overrides && this.#overrides(route.overrides);
     const key = idempotencyKey(route.idempotency, { method, headers, newId });
-    const declared = headerOf(req.rawHeaders, 'content-length');
-    const chunked = headerOf(req.rawHeaders, 'transfer-encoding') !== undefined;
-    if (chunked || (declared !== undefined && declared !== '0')) {
-      await this.#receiveBody(route, chunked ? undefined : Number(declared));
-    }
-    const grpc = this.#grpc();
-    return {
+    const arrival = this.#receiveBody(route);
+    const call = {
       method,
       target,
       headers,
       body: this.#body,
       upgrade,
-      grpc,
+      grpc: this.#grpc(),
       idempotencyKey: key,
       keyedByClient: key !== undefined && headerOf(req.rawHeaders, route.idempotency.header) === key,
       safe: route.safe,
@@ -103,6 +101,7 @@ export class IncomingCall {
       identity: record.info,
       journal: record,
     };
+    return arrival === undefined ? call : arrival.then(() => call);
   }
 
   /** The first attempt of `call`. Its total timeout begins now. */
@@ -149,7 +148,18 @@ export class IncomingCall {
     this.#body.dispose();
   }
 
-  async #receiveBody(route: Route, declaredBytes: number | undefined): Promise<void> {
+  /** Begins to receive the body, if there is one. The promise is for a body that is worth a wait. */
+  #receiveBody(route: Route): Promise<void> | undefined {
+    const { rawHeaders } = this.#incoming.req;
+    const chunked = headerOf(rawHeaders, 'transfer-encoding') !== undefined;
+    const declaredBytes = chunked ? undefined : Number(headerOf(rawHeaders, 'content-length') ?? 0);
+    if (declaredBytes === 0) return undefined;
+    const body = this.#stream(route, declaredBytes);
+    const isSmall = declaredBytes !== undefined && declaredBytes <= MAX_AWAITED_BYTES;
+    return isSmall ? this.#untilSettled(body) : undefined;
+  }
+
+  #stream(route: Route, declaredBytes: number | undefined): StreamedBody {
     const { clock, bodyTimeoutMs, memory, minBytesPerSecond } = this.#deps;
     const { req, record, onStall, answered } = this.#incoming;
     const body = new StreamedBody(req, {
@@ -169,7 +179,11 @@ export class IncomingCall {
       awaited: () => req.grpc !== true && !answered() && body.awaited,
       onStall,
     });
-    if (declaredBytes === undefined || declaredBytes > MAX_AWAITED_BYTES) return;
+    return body;
+  }
+
+  async #untilSettled(body: StreamedBody): Promise<void> {
+    const { req } = this.#incoming;
     await Promise.race([body.settled(), new Promise<void>(endOfTurn)]);
     if (req.destroyed && !req.complete)
       throw new ProxyError('client_gone', 'the client disconnected before its request body was complete');

@@ -152,7 +152,7 @@ export class Listener {
     } else if (match.kind !== 'route') exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
     else {
       const refusal = match.route.clientCheck?.refusal(req.rawHeaders, host);
-      if (refusal === undefined) void exchange.run(match.route, match.target);
+      if (refusal === undefined) exchange.run(match.route, match.target);
       else exchange.refuse(refusal);
     }
   }

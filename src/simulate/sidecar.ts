@@ -4,7 +4,7 @@ import { PolicyState, type ScopeState } from '../app/policy-state.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
-import type { Send } from '../proxy/pipeline.ts';
+import { dispatchBy, type Send, sendBy } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
@@ -41,5 +41,5 @@ export function startSidecar(
   const policyState = new PolicyState(upstream, { clock, random, observer, state, draining: () => false });
   const policies = policiesOf(route, policyState, { clock, random, memory: new ByteBudget(MEMORY_BYTES) });
   policyState.connect();
-  return { send: pipeline(policies, send), scopes: policyState.all() };
+  return { send: sendBy(pipeline(policies, dispatchBy(send))), scopes: policyState.all() };
 }

@@ -65,7 +65,7 @@ export class SimulatedUpstream {
     const startedAt = this.#clock.now();
     if (signal.aborted) throw signal.reason;
     journal.attemptStarted(number);
-    attempt.onStart?.(attempt.watch);
+    attempt.startListener?.started(attempt.watch);
     try {
       const reply = await this.#exchange(call, attempt);
       attempt.onReached?.();

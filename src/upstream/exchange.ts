@@ -28,15 +28,20 @@ export interface ExchangeOptions {
   readonly idleTimeoutMs: number;
 }
 
+/** The attempt of an exchange. It receives the outcome: the head or an error. */
+export interface ExchangedAttempt {
+  readonly call: Pick<Call, 'upgrade'>;
+  readonly attempt: Attempt;
+  replied(reply: Reply): void;
+  failed(error: ProxyError): void;
+}
+
 /**
- * One request on one connection, driven by undici's callbacks. `reply` resolves with the head and leaves the socket paused,
- * so that policies can classify the reply before any byte of the body is read.
+ * One request on one connection, driven by undici's callbacks. If the body of the reply has no reader yet when its head was
+ * received, the socket is paused.
  */
 export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
-  readonly reply: Promise<Reply>;
-  readonly #settle: PromiseWithResolvers<Reply>;
-  readonly #upgrade: Call['upgrade'];
-  readonly #attempt: Attempt;
+  readonly #of: ExchangedAttempt;
   readonly #signal: Abort;
   readonly #source: BodySource;
   readonly #options: ExchangeOptions;
@@ -44,6 +49,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #controller: Controller | undefined;
   #interims = 0;
   #bufferedInterims: Interim[] | undefined;
+  /** The attempt has its outcome. */
+  #settled = false;
   #sink: BodySink | undefined;
   #sent: Sent = 'not_sent';
   #discarded = false;
@@ -52,19 +59,18 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #idle: Timer | undefined;
   #lastByteAt = 0;
   #paused = false;
+  /** The sink was too slow at least once. */
+  #heldBefore = false;
   #end: BodyEnd | undefined;
   #error: ProxyError | undefined;
 
-  /** The signal of `attempt` must not be aborted. `source` is the request body that undici sends; the exchange closes it. */
-  constructor(upgrade: Call['upgrade'], attempt: Attempt, source: BodySource, options: ExchangeOptions) {
-    this.#settle = Promise.withResolvers<Reply>();
-    this.reply = this.#settle.promise;
-    this.#upgrade = upgrade;
-    this.#attempt = attempt;
-    this.#signal = attempt.signal;
+  /** The signal of the attempt must not be aborted. `source` is the request body that undici sends; the exchange closes it. */
+  constructor(of: ExchangedAttempt, source: BodySource, options: ExchangeOptions) {
+    this.#of = of;
+    this.#signal = of.attempt.signal;
     this.#source = source;
     this.#options = options;
-    attempt.signal.on(this.#onAbort);
+    this.#signal.on(this);
   }
 
   // --- undici's side ---
@@ -85,13 +91,26 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     const problem =
       status < 100 ? `the upstream sent the invalid status ${status}` : framingError(framingOf(headers));
     if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
-    controller.pause();
-    this.#settle.resolve({ status, statusText, headers, body: this, interim: this.#bufferedInterims });
+    this.#reply({ status, statusText, headers, body: this, interim: this.#bufferedInterims });
+    // A pause costs undici more than the rest of a small reply, because it puts bytes back that it has read.
+    if (this.#sink === undefined && !this.#discarded && this.#end === undefined) controller.pause();
+  }
+
+  #reply(reply: Reply): void {
+    if (this.#settled) return reply.body.discard();
+    this.#settled = true;
+    this.#of.replied(reply);
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#of.failed(error);
   }
 
   /** Forwards interim replies, except 100: it answers an expectation, which is not forwarded (RFC 9110 §15.2). */
   #onInterim(controller: Controller, status: number): void {
-    const { last, onInterim } = this.#attempt;
+    const { last, onInterim } = this.#of.attempt;
     if (status === 100 || onInterim === undefined || ++this.#interims > MAX_INTERIM) return;
     const interim = { status, headers: rawHeaders(controller) };
     if (last) onInterim(interim);
@@ -100,11 +119,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   /** undici has handed over the connection. */
   onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
+    let reply: Reply | undefined;
     try {
-      this.#settle.resolve(tunnelReply(this.#upgrade ?? '', rawHeaders(controller), socket as Socket));
+      reply = tunnelReply(this.#of.call.upgrade ?? '', rawHeaders(controller), socket as Socket);
     } catch (error) {
-      this.#settle.reject(error);
+      this.#fail(error as ProxyError);
     }
+    if (reply !== undefined) this.#reply(reply);
     this.#finish('complete');
   }
 
@@ -113,8 +134,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#sink !== undefined) {
       if (this.#sink.destroyed) return this.#abandon(controller);
       if (this.#sink.write(chunk)) return;
-      this.#paused = true;
-      controller.pause();
+      this.#hold(this.#sink);
       this.#onHeldBack?.();
       this.#onHeldBack = undefined;
       return;
@@ -122,6 +142,14 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#drained += chunk.length;
     // Bytes before `pipeTo` would be lost. undici can emit them, although paused, when the upstream closes.
     if (!this.#discarded || this.#drained > MAX_DRAIN_BYTES) controller.abort(new Error('body discarded'));
+  }
+
+  #hold(sink: BodySink): void {
+    // Most bodies never wait for their sink.
+    if (!this.#heldBefore) sink.on('drain', () => this.#onDrain());
+    this.#heldBefore = true;
+    this.#paused = true;
+    this.#controller?.pause();
   }
 
   /** Aborts because the sink is destroyed, which may precede the abort of the call. It is not the upstream's failure. */
@@ -141,9 +169,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   onResponseError(_controller: Controller | undefined, cause: Error): void {
     const error = toProxyError(this.#signal.reason ?? cause, this.#sent);
     this.#error = error;
-    this.#settle.reject(error);
     this.#finish(this.#discarded ? 'discarded' : 'broken');
     this.#sink?.destroy(error);
+    this.#fail(error);
   }
 
   // --- the pipeline's side ---
@@ -153,7 +181,6 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#end === 'complete') return void sink.end();
     if (this.#end !== undefined) return void sink.destroy(this.#error);
     this.#sink = sink;
-    sink.on('drain', this.#onDrain);
     this.#flow();
   }
 
@@ -177,7 +204,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #flow(): void {
     this.#controller?.resume();
-    // Most bodies arrive in the same packet as their head, and need no timer.
+    // Most bodies arrive in the same packet as their head. They have ended before the microtask, and need no timer.
+    if (this.#end === undefined) queueMicrotask(() => this.#startWatch());
+  }
+
+  #startWatch(): void {
     if (this.#end !== undefined) return;
     this.#lastByteAt = this.#options.clock.now();
     this.#watchIdle(this.#options.idleTimeoutMs);
@@ -199,20 +230,20 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     });
   }
 
-  readonly #onDrain = (): void => {
+  #onDrain(): void {
     if (!this.#paused) return;
     this.#paused = false;
     if (this.#idle !== undefined) this.#lastByteAt = this.#options.clock.now();
     this.#controller?.resume();
-  };
+  }
 
-  readonly #onAbort = (): void => {
+  onAbort(): void {
     const reason = this.#abortReason();
     // Without a controller, the request is still queued in the pool, and the caller must not wait.
-    this.#settle.reject(reason);
     if (this.#controller === undefined) this.#finish('discarded');
     else this.#controller.abort(reason);
-  };
+    this.#fail(reason);
+  }
 
   #abortReason(): ProxyError {
     return toProxyError(this.#signal.reason, this.#sent);
@@ -222,7 +253,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     if (this.#end !== undefined) return;
     this.#end = end;
     this.#idle?.cancel();
-    this.#signal.off(this.#onAbort);
+    this.#signal.off(this);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
     const listeners = this.#listeners;
     // A reference to an ended exchange must not keep the whole call in memory.

@@ -6,44 +6,86 @@ import { withTraceparent } from '../http/trace-context.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
-import { ProxyError } from '../proxy/errors.ts';
-import type { Send } from '../proxy/pipeline.ts';
+import type { ProxyError } from '../proxy/errors.ts';
+import type { Dispatch, Receiver } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Sender } from './agent.ts';
 import { Exchange, type ExchangeOptions } from './exchange.ts';
 import { toProxyError } from './failure.ts';
 
-/** The innermost Send: one attempt on one connection of `dispatcher`. It alone reports attempts. */
-export function upstreamSend(dispatcher: Sender, origin: string, options: ExchangeOptions): Send {
-  const { clock } = options;
-  return async (call, attempt) => {
-    const body = openBody(call, attempt);
-    const startedAt = clock.now();
-    const { journal } = call;
-    const { number } = attempt;
-    const traceparent = journal.attemptStarted(number);
-    attempt.onStart?.(attempt.watch);
+/** Makes attempts on connections of `dispatcher`. It alone reports attempts. */
+export function upstreamDispatch(dispatcher: Sender, origin: string, options: ExchangeOptions): Dispatch {
+  return (call, attempt, receiver) => {
+    let body: BodySource;
     try {
-      const received = await dispatch({ dispatcher, origin, body, traceparent }, call, attempt, options);
-      const reply = call.grpc === undefined ? received : withGrpcStatus(received);
-      attempt.onReached?.();
-      if (attempt.answersLater?.(reply) !== true)
-        journal.attemptAnswered(number, reply, clock.now() - startedAt);
-      return reply;
+      body = openBody(call, attempt);
     } catch (error) {
-      if (!(error instanceof ProxyError)) throw error;
-      if (error.sent !== 'not_sent') attempt.onReached?.();
-      journal.attemptFailed(number, error, clock.now() - startedAt);
-      throw error;
+      return receiver.failed(error);
+    }
+    const reported = new ReportedAttempt(call, attempt, receiver, options.clock);
+    const exchange = new Exchange(reported, body, options);
+    try {
+      dispatcher.dispatch(
+        {
+          origin,
+          path: call.target,
+          method: call.method as Dispatcher.HttpMethod,
+          headers: traced(headersOf(call, attempt, options.clock), reported.traceparent) as string[],
+          body: (body as Buffer | undefined) ?? null,
+          upgrade: call.upgrade ?? null,
+        },
+        exchange,
+      );
+    } catch (error) {
+      // undici validates a request before it uses a socket.
+      exchange.onResponseError(undefined, toProxyError(error, 'not_sent'));
     }
   };
 }
 
+/** Reports the start and the outcome of one attempt. */
+class ReportedAttempt implements Receiver {
+  readonly call: Call;
+  readonly attempt: Attempt;
+  /** For the upstream, if the call is traced. */
+  readonly traceparent: string | undefined;
+  readonly #receiver: Receiver;
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+
+  constructor(call: Call, attempt: Attempt, receiver: Receiver, clock: Clock) {
+    this.call = call;
+    this.attempt = attempt;
+    this.#receiver = receiver;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    this.traceparent = call.journal.attemptStarted(attempt.number);
+    attempt.startListener?.started(attempt.watch);
+  }
+
+  replied(received: Reply): void {
+    const { call, attempt } = this;
+    const reply = call.grpc === undefined ? received : withGrpcStatus(received);
+    attempt.onReached?.();
+    if (attempt.answersLater?.(reply) !== true)
+      call.journal.attemptAnswered(attempt.number, reply, this.#clock.now() - this.#startedAt);
+    this.#receiver.replied(reply);
+  }
+
+  failed(error: ProxyError): void {
+    const { call, attempt } = this;
+    if (error.sent !== 'not_sent') attempt.onReached?.();
+    call.journal.attemptFailed(attempt.number, error, this.#clock.now() - this.#startedAt);
+    this.#receiver.failed(error);
+  }
+}
+
 /** Opens the request body. An error here is not an attempt, because the upstream was not contacted. */
-function openBody(call: Call, { signal }: Attempt): BodySource {
+function openBody(call: Call, attempt: Attempt): BodySource {
+  const { signal } = attempt;
   if (signal.aborted) throw toProxyError(signal.reason, 'not_sent');
   try {
-    return call.body.open();
+    return attempt.bodyOf(call).open();
   } catch (error) {
     throw toProxyError(error, 'not_sent');
   }
@@ -62,36 +104,3 @@ function headersOf({ grpc, headers }: Call, { number }: Attempt, clock: Clock): 
 
 const traced = (headers: RawHeaders, traceparent: string | undefined): RawHeaders =>
   traceparent === undefined ? headers : withTraceparent(headers, traceparent);
-
-interface Destination {
-  readonly dispatcher: Sender;
-  readonly origin: string;
-  readonly body: BodySource;
-  readonly traceparent: string | undefined;
-}
-
-function dispatch(
-  { dispatcher, origin, body, traceparent }: Destination,
-  call: Call,
-  attempt: Attempt,
-  options: ExchangeOptions,
-): Promise<Reply> {
-  const exchange = new Exchange(call.upgrade, attempt, body, options);
-  try {
-    dispatcher.dispatch(
-      {
-        origin,
-        path: call.target,
-        method: call.method as Dispatcher.HttpMethod,
-        headers: traced(headersOf(call, attempt, options.clock), traceparent) as string[],
-        body: (body as Buffer | undefined) ?? null,
-        upgrade: call.upgrade ?? null,
-      },
-      exchange,
-    );
-  } catch (error) {
-    // undici validates a request before it uses a socket.
-    exchange.onResponseError(undefined, toProxyError(error, 'not_sent'));
-  }
-  return exchange.reply;
-}

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { headerOf, type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { Reply, ReplyBody } from '../http/reply.ts';
 import { ProxyError } from '../proxy/errors.ts';
-import type { Send } from '../proxy/pipeline.ts';
+import type { Dispatch } from '../proxy/pipeline.ts';
 
 /**
  * The reply for an upstream's 101, with its connection. Throws `protocol_error` if the upstream chose another protocol: it
@@ -28,9 +28,9 @@ export function tunnelReply(protocol: string, headers: RawHeaders, socket: Socke
 }
 
 /** Sends WebSocket handshakes with `handshakes` and other calls with `requests`. */
-export function sendEither(requests: Send, handshakes: Send): Send {
-  return (call, attempt) =>
-    call.upgrade === undefined ? requests(call, attempt) : handshakes(call, attempt);
+export function dispatchEither(requests: Dispatch, handshakes: Dispatch): Dispatch {
+  return (call, attempt, receiver) =>
+    (call.upgrade === undefined ? requests : handshakes)(call, attempt, receiver);
 }
 
 /**

@@ -12,7 +12,8 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { createAgent } from '../../src/upstream/agent.ts';
-import { upstreamSend } from '../../src/upstream/send.ts';
+import { sendBy } from '../../src/proxy/pipeline.ts';
+import { upstreamDispatch } from '../../src/upstream/send.ts';
 import { type Breakwater, type BreakwaterOptions, NO_WAIT } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -500,7 +501,7 @@ describe('bodies', () => {
       dispose: () => {},
     };
     const call = stubCall({ method: 'POST', target: '/', body, signal });
-    const send = upstreamSend(agent.requests, origin.url, { clock, idleTimeoutMs: 1_000 });
+    const send = sendBy(upstreamDispatch(agent.requests, origin.url, { clock, idleTimeoutMs: 1_000 }));
     const pending = send(call, call.attempt);
     pending.catch(() => {});
     await origin.until(({ requests }) => requests.length === 1);

@@ -14,6 +14,7 @@ import {
   stubCall,
   stubReply,
   stubUpstream,
+  through,
 } from '../support/stub-call.ts';
 
 const SEED = 20_260_102;
@@ -115,7 +116,7 @@ test('permits are released exactly once after any end of a call, and nothing is 
         const limit = new ConcurrencyLimit({ ...given, mode: 'fixed' });
         const queue = permitQueue(given.queue);
         const upstream = stubUpstream();
-        const send = concurrencyLimit(limit, { queue, waitMs: given.waitMs, clock })(upstream.send);
+        const send = through(concurrencyLimit(limit, { queue, waitMs: given.waitMs, clock }), upstream.send);
         const calls: StubCall[] = [];
         const replies: StubReply[] = [];
         const pending: Array<Promise<unknown>> = [];

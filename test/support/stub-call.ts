@@ -4,7 +4,8 @@ import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
 import { Attempt, type AttemptStart } from '../../src/proxy/attempt.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import type { Journal } from '../../src/proxy/journal.ts';
-import type { Send } from '../../src/proxy/pipeline.ts';
+import { compose } from '../../src/proxy/compose.ts';
+import { dispatchBy, type Policy, type Send, sendBy } from '../../src/proxy/pipeline.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 
 /** A body that ends when the test says so. */
@@ -88,6 +89,11 @@ export function stubCall(changes: Partial<Call & AttemptStart> = {}): StubCall {
     attempt,
     signal,
   };
+}
+
+/** `policies` around `next`. */
+export function through(policies: Policy | readonly Policy[], next: Send): Send {
+  return sendBy(compose([policies].flat(), dispatchBy(next)));
 }
 
 /** `send` as tests call it: with the call's own attempt. */

@@ -8,7 +8,7 @@ import { openai } from '../../src/presets/openai.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { seededRandom } from './seeded-random.ts';
-import { sending, stubCall, stubReply } from './stub-call.ts';
+import { sending, stubCall, stubReply, through } from './stub-call.ts';
 
 export type Family = 'anthropic' | 'openai';
 
@@ -200,5 +200,5 @@ function replica(family: Family, clock: VirtualClock, random: () => number, upst
     { clock, random, hash: (text) => text, draining: () => false, onCooldown: () => {} },
   );
   const { outer, inner } = quotaPolicies(quota, { clock, memory: new ByteBudget(0) });
-  return sending(outer(inner(upstream.send)));
+  return sending(through([outer, inner], upstream.send));
 }

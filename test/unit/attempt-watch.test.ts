@@ -3,6 +3,7 @@ import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import { AttemptWatch, type Expectation } from '../../src/proxy/attempt-watch.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { stubReply } from '../support/stub-call.ts';
 
 const COLD: Expectation = {
   patienceMs: Infinity,
@@ -18,8 +19,8 @@ function setUp(expectation: Expectation) {
   const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
   const watch = new AttemptWatch(expectation, pulse, clock);
   let suspected = 0;
-  watch.onSuspected(() => suspected++);
-  watch.start({ body: EMPTY_BODY });
+  watch.onSuspected({ suspected: () => void suspected++ });
+  watch.start(EMPTY_BODY);
   return { clock, pulse, watch, suspected: () => suspected };
 }
 
@@ -33,7 +34,7 @@ test('silence beyond its patience is reported once, and its timer is gone after 
   expect([suspected(), watch.suspected, clock.pending]).toEqual([1, true, 0]);
 
   const answered = setUp(WARM);
-  answered.watch.answered();
+  answered.watch.replied(stubReply());
   expect([answered.clock.pending, answered.suspected()]).toEqual([0, 0]);
 });
 
@@ -47,7 +48,7 @@ test('the time in which the client sends its body is not the upstream’s', asyn
   const clock = new FakeClock();
   const watch = new AttemptWatch(WARM, { answeredAt: 0, wellAt: 0 }, clock);
   let brought = 0;
-  watch.start({ body: { ...EMPTY_BODY, broughtOnAt: () => brought } });
+  watch.start({ ...EMPTY_BODY, broughtOnAt: () => brought });
   await clock.advance(2_000);
   brought = 2_000;
   await clock.advance(2_999);
@@ -86,16 +87,16 @@ test('the silence of an attempt says nothing about the upstream if a later one w
   const pulse = { answeredAt: Number.NEGATIVE_INFINITY, wellAt: Number.NEGATIVE_INFINITY };
   const [earlier, silent, later] = [0, 1, 2].map(() => new AttemptWatch(WARM, pulse, clock));
   const leave = async (watch: AttemptWatch | undefined) => {
-    watch?.start({ body: EMPTY_BODY });
+    watch?.start(EMPTY_BODY);
     await clock.advance(10);
   };
   for (const watch of [earlier, silent, later]) await leave(watch);
   await clock.advance(60_000);
-  earlier?.learn(60_030);
+  earlier?.replied(stubReply());
   expect([silent?.overtaken, silent?.ranOut(cut('client_gone'))]).toEqual([false, true]);
-  later?.learn(undefined);
+  later?.failed();
   expect(silent?.overtaken).toBe(false);
-  later?.learn(60_010);
+  later?.replied(stubReply());
   expect([silent?.overtaken, silent?.ranOut(cut('client_gone'))]).toEqual([true, false]);
   expect(silent?.saysNothing(cut('client_gone'))).toBe(true);
 });

@@ -5,7 +5,15 @@ import { circuitBreaker } from '../../src/policies/circuit-breaker/policy.ts';
 import { AttemptWatch } from '../../src/proxy/attempt-watch.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { sending, settled, stubCall, type StubReply, stubReply, stubUpstream } from '../support/stub-call.ts';
+import {
+  sending,
+  settled,
+  stubCall,
+  type StubReply,
+  stubReply,
+  stubUpstream,
+  through,
+} from '../support/stub-call.ts';
 
 /** A breaker that one failure opens for 500 ms and one probe closes. */
 function setUp({
@@ -38,7 +46,7 @@ function setUp({
     { changed: () => {}, stale: () => {} },
   );
   const { send, attempts } = stubUpstream();
-  const breakerSend = sending(circuitBreaker(breaker, { mode, clock })(send));
+  const breakerSend = sending(through(circuitBreaker(breaker, { mode, clock }), send));
   return {
     clock,
     breaker,
@@ -284,7 +292,7 @@ test('19 clients with a deadline of 5 ms do not open the breaker; attempts that 
   const giveUp = async (ms: number) => {
     const call = watched(clock, 100);
     const pending = breakerSend(call);
-    call.attempt.watch?.start(call);
+    call.attempt.watch?.start(call.body);
     await clock.advance(ms);
     attempts.at(-1)?.fail(new ProxyError('deadline_exceeded', 'late', { sent: 'sent_unknown' }));
     await expect(pending).rejects.toMatchObject({ code: 'deadline_exceeded' });
@@ -299,7 +307,7 @@ test('a suspected attempt is a failure before it ends', async () => {
   const { clock, breakerSend, attempts, state } = setUp();
   const call = watched(clock, 100);
   const pending = breakerSend(call);
-  call.attempt.watch?.start(call);
+  call.attempt.watch?.start(call.body);
   await clock.advance(3_000);
   expect(state()).toBe('open');
   attempts.at(-1)?.answer(json(200));
@@ -315,7 +323,7 @@ test.each([
   const hangs = async (): Promise<void> => {
     const call = watched(clock, 100);
     breakerSend(call).catch(() => {});
-    call.attempt.watch?.start(call);
+    call.attempt.watch?.start(call.body);
     await clock.advance(1);
     if (overtaken) call.pulse.wellAt = clock.now();
     await clock.advance(3_000);

@@ -14,6 +14,7 @@ import {
   stubCall,
   stubReply,
   stubUpstream,
+  through,
 } from '../support/stub-call.ts';
 
 function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyOptions> = {}) {
@@ -31,7 +32,7 @@ function setUp({ max = 1, queue: capacity = 4, ...others }: Partial<ConcurrencyO
   const queue = permitQueue(capacity);
   const { send, attempts } = stubUpstream();
   const policy = concurrencyLimit(limit, { queue, waitMs: options.waitMs, clock });
-  return { clock, limit, queue, attempts, policy, send: sending(policy(send)), upstream: send };
+  return { clock, limit, queue, attempts, policy, send: sending(through(policy, send)), upstream: send };
 }
 
 /** An adaptive limit that has fallen to `to`. */
@@ -98,7 +99,7 @@ test('a queued attempt is admitted when a body ends, in order, and its wait is n
 
 test('routes that share limit and queue let each other in', async () => {
   const { send, policy, upstream, attempts, limit } = setUp();
-  const otherRoute = sending(policy(upstream));
+  const otherRoute = sending(through(policy, upstream));
   const first = send(stubCall());
   const waiting = otherRoute(stubCall());
   attempts[0]?.answer(stubReply());
@@ -357,7 +358,7 @@ test('an attempt that is suspected to hang gives its permit back, once', async (
   const { send, limit, attempts, clock } = setUp();
   const { watch, call } = watched(clock);
   const pending = send(call);
-  watch.start(call);
+  watch.start(call.body);
   const waiting = send(stubCall({ deadline: 1e9 }));
   waiting.catch(() => {});
   await clock.advance(2_950);
@@ -378,7 +379,7 @@ test('the silence of attempts that others have overtaken gives permits back and 
   for (let i = 0; i < 10; i++) {
     const { pulse, watch, call } = watched(clock);
     send(call).catch(() => {});
-    watch.start(call);
+    watch.start(call.body);
     pulse.wellAt = clock.now() + 1;
   }
   await clock.advance(3_000);

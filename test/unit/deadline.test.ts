@@ -2,12 +2,12 @@ import { expect, test } from 'vitest';
 import { deadline } from '../../src/policies/timeouts/deadline.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply, stubUpstream, through } from '../support/stub-call.ts';
 
 function setUp() {
   const clock = new FakeClock();
   const { send, attempts } = stubUpstream();
-  return { clock, attempts, send: sending(deadline(clock)(send)) };
+  return { clock, attempts, send: sending(through(deadline(clock), send)) };
 }
 
 test('ends a call without a head at its deadline, not a timeout after it came in', async () => {

@@ -18,7 +18,7 @@ import {
 } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { stubCall } from '../support/stub-call.ts';
+import { stubCall, through } from '../support/stub-call.ts';
 
 const codesThat = (holds: (error: ProxyError) => boolean): ErrorCode[] =>
   ERROR_CODES.filter((code) => holds(new ProxyError(code, ''))).toSorted();
@@ -121,7 +121,7 @@ test.each<[ErrorCode, string]>([
     memory: new ByteBudget(0),
   });
   const call = stubCall();
-  const failed = policy(send)(call, call.attempt).catch((error: unknown) => error);
+  const failed = through(policy, send)(call, call.attempt).catch((error: unknown) => error);
   await clock.untilAsleep();
   await clock.advance(0);
   expect(await failed).toMatchObject({ code: 'connection_terminated' });

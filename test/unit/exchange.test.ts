@@ -1,10 +1,11 @@
 import type { Dispatcher } from 'undici';
 import { describe, expect, test, vi } from 'vitest';
-import type { BodyEnd, BodySink } from '../../src/http/reply.ts';
+import type { BodyEnd, BodySink, Reply } from '../../src/http/reply.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { Exchange } from '../../src/upstream/exchange.ts';
-import { upstreamSend } from '../../src/upstream/send.ts';
+import { sendBy } from '../../src/proxy/pipeline.ts';
+import { upstreamDispatch } from '../../src/upstream/send.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { sending, stubCall } from '../support/stub-call.ts';
 
@@ -17,11 +18,12 @@ function start() {
     close: vi.fn<() => void>(),
     [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }),
   };
-  const exchange = new Exchange(undefined, stubCall({ signal }).attempt, source, {
+  const call = stubCall({ signal });
+  const { promise: reply, resolve: replied, reject: failed } = Promise.withResolvers<Reply>();
+  const exchange = new Exchange({ call, attempt: call.attempt, replied, failed }, source, {
     clock,
     idleTimeoutMs: 1_000,
   });
-  const reply = exchange.reply;
   reply.catch(() => undefined);
   const ends: BodyEnd[] = [];
   exchange.onEnd((end) => ends.push(end));
@@ -45,10 +47,10 @@ function start() {
 
 describe('the request body is released', () => {
   test('when the reply has ended, even before the whole body was sent', async () => {
-    const { exchange, undici, source, ends, signal, sink } = start();
+    const { exchange, reply, undici, source, ends, signal, sink } = start();
     exchange.onRequestStart(undici);
     exchange.onResponseStart(undici, 413, {}, 'Too Large');
-    expect(await exchange.reply).toMatchObject({
+    expect(await reply).toMatchObject({
       status: 413,
       statusText: 'Too Large',
       headers: ['X-A', '\xe9'],
@@ -142,10 +144,12 @@ test('a body whose sink is destroyed is aborted, and the upstream is not to blam
 
 describe('failures before an attempt are not counted as attempts', () => {
   const dispatcher = { dispatch: vi.fn<() => boolean>() };
-  const send = upstreamSend(dispatcher as unknown as Dispatcher, 'http://x', {
-    clock: new FakeClock(),
-    idleTimeoutMs: 1_000,
-  });
+  const send = sendBy(
+    upstreamDispatch(dispatcher as unknown as Dispatcher, 'http://x', {
+      clock: new FakeClock(),
+      idleTimeoutMs: 1_000,
+    }),
+  );
 
   test('a call that ended before its attempt', async () => {
     const call = stubCall();
@@ -161,9 +165,11 @@ test('a request that undici refuses is the client’s mistake, and none of its b
       throw Object.assign(new Error('invalid path'), { code: 'UND_ERR_INVALID_ARG' });
     },
   };
-  const send = upstreamSend(refusing as unknown as Dispatcher, 'http://x', {
-    clock: new FakeClock(),
-    idleTimeoutMs: 1_000,
-  });
+  const send = sendBy(
+    upstreamDispatch(refusing as unknown as Dispatcher, 'http://x', {
+      clock: new FakeClock(),
+      idleTimeoutMs: 1_000,
+    }),
+  );
   await expect(sending(send)(stubCall())).rejects.toMatchObject({ code: 'bad_request', sent: 'not_sent' });
 });

@@ -16,6 +16,7 @@ import {
   stubCall,
   stubReply,
   stubUpstream,
+  through,
 } from '../support/stub-call.ts';
 
 interface Setting {
@@ -36,7 +37,7 @@ function setUp({ share: maxShare = 1, latency }: Setting = {}) {
   const after = latency === undefined ? { ms: 300 } : { percentile: 0.95 };
   // As the innermost Send does it.
   const next: Send = (call, attempt) => {
-    attempt.onStart?.(attempt.watch);
+    attempt.startListener?.started(attempt.watch);
     return upstream.send(call, attempt);
   };
   const policy = hedge(
@@ -54,7 +55,7 @@ function setUp({ share: maxShare = 1, latency }: Setting = {}) {
   );
   const start = (changes: Partial<AttemptStart & Call> = {}, inner: Send = next) => {
     const call = stubCall({ tally: { hedges: 0 }, ...changes });
-    const reply = policy(inner)(call, call.attempt);
+    const reply = through(policy, inner)(call, call.attempt);
     reply.catch(() => undefined);
     return { call, reply };
   };
@@ -147,7 +148,7 @@ test('a bug in one ends both and is no outcome', async () => {
   const sent: Attempt[] = [];
   const { reply } = start({}, (_call, attempt) => {
     sent.push(attempt);
-    attempt.onStart?.(attempt.watch);
+    attempt.startListener?.started(attempt.watch);
     return sent.length === 2 ? Promise.reject(new TypeError('a bug')) : new Promise(() => undefined);
   });
   await clock.advance(300);

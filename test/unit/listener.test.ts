@@ -5,6 +5,7 @@ import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { FieldNames } from '../../src/http/field-names.ts';
 import type { Reply } from '../../src/http/reply.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
+import { dispatchBy, type Send } from '../../src/proxy/pipeline.ts';
 import type { Route } from '../../src/proxy/route.ts';
 import { Router } from '../../src/routing/router.ts';
 import { Listener } from '../../src/server/listener.ts';
@@ -16,7 +17,7 @@ import { connectRaw } from '../support/raw-client.ts';
 import { stubReply } from '../support/stub-call.ts';
 
 async function start(
-  send: Route['send'],
+  send: Send,
   onEnded: () => void = () => undefined,
   router: (usual: Router<Route>) => Router<Route> = (usual) => usual,
 ) {
@@ -25,7 +26,7 @@ async function start(
     name: 'default',
     pattern: '/**',
     propagatesTrace: false,
-    send,
+    dispatch: dispatchBy(send),
     calls: { inFlight: 0, tunnels: 0 },
     totalTimeoutMs: 1_000,
     ownRetries: undefined,

@@ -6,10 +6,12 @@ import type { RouteConfig, UpstreamConfig } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { attemptPipeline, type Policies, pipeline } from '../../src/policies/order.ts';
-import type { Policy } from '../../src/proxy/pipeline.ts';
+import { type Dispatch, sendBy, type Policy } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { RecordingObserver } from '../support/record.ts';
 import { sending, stubCall, stubReply } from '../support/stub-call.ts';
+
+const ANSWERED: Dispatch = (_call, _attempt, receiver) => receiver.replied(stubReply());
 
 /** The names of all policies that the assembly knows, those included that a route has off. */
 function names(): string[] {
@@ -42,14 +44,14 @@ function marked(passed: string[]): Policies {
 
 test('every policy has its place: a call passes them all', async () => {
   const passed: string[] = [];
-  await sending(pipeline(marked(passed), () => Promise.resolve(stubReply())))(stubCall());
+  await sending(sendBy(pipeline(marked(passed), ANSWERED)))(stubCall());
   const known = names().filter((name) => name !== 'cacheRefill');
   expect([...new Set(passed)].toSorted()).toEqual(known.toSorted());
 });
 
 test('one attempt of a durable request passes all policies but dedupe, fallback, hedge and retry', async () => {
   const passed: string[] = [];
-  await sending(attemptPipeline(marked(passed), () => Promise.resolve(stubReply())))(stubCall());
+  await sending(sendBy(attemptPipeline(marked(passed), ANSWERED)))(stubCall());
   const left = new Set(['dedupe', 'fallback', 'hedge', 'responseCache', 'retry']);
   expect([...new Set(passed)].toSorted()).toEqual(
     names()

@@ -9,7 +9,15 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import type { CooldownCause } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type StubCall, sending, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import {
+  type StubCall,
+  sending,
+  settled,
+  stubCall,
+  stubReply,
+  stubUpstream,
+  through as composed,
+} from '../support/stub-call.ts';
 
 const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined, counts: 'cost' }] as const;
 
@@ -38,7 +46,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
   });
   const { send, attempts } = stubUpstream();
   const { outer, inner } = quotaPolicies(quota, { clock, memory: new ByteBudget(0) });
-  const through = (upstream: Send): Send => outer(inner(upstream));
+  const through = (upstream: Send): Send => composed([outer, inner], upstream);
   const drain = () => {
     draining = true;
     quota.drain();
@@ -446,7 +454,7 @@ describe('quota headers of replies', () => {
       };
     const { outer, inner } = quotaPolicies(world.quota, { clock: world.clock, memory: new ByteBudget(0) });
     const { send, attempts } = stubUpstream();
-    const through = sending(outer(limited(inner(send))));
+    const through = sending(composed([outer, limited, inner], send));
     const other = stubCall();
     world.attempts.push({
       call: other,
@@ -492,7 +500,7 @@ describe('quota headers of replies', () => {
           await new Promise<void>((resolve) => held.push(resolve));
           return inner(call, attempt);
         };
-      const through = sending(outer(limited(inner(send))));
+      const through = sending(composed([outer, limited, inner], send));
       const letGo = async () => {
         held.shift()?.();
         await settled();

@@ -2,9 +2,8 @@ import { expect, test } from 'vitest';
 import { expectationOf, UsualTimes } from '../../src/policies/silence/usual-times.ts';
 import { silencePolicies } from '../../src/policies/silence/policy.ts';
 import { UsualTime } from '../../src/policies/silence/usual-time.ts';
-import { compose } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply, stubUpstream, through } from '../support/stub-call.ts';
 
 const usualOf = (...samples: [times: number, ms: number][]): UsualTime => {
   const usual = new UsualTime();
@@ -97,7 +96,7 @@ test('only good answers count, and their time begins when the attempt leaves', a
   const { send, attempts } = stubUpstream();
   const options = { attemptTimeoutMs: undefined, totalTimeoutMs: 600_000, clock };
   const { outer, inner } = silencePolicies(times, options);
-  const policy = compose(
+  const policy = through(
     [outer, (next) => async (call, attempt) => (await clock.advance(500), next(call, attempt)), inner],
     send,
   );

@@ -9,7 +9,7 @@ import { silencePolicies } from '../../src/policies/silence/policy.ts';
 import type { AttemptStart } from '../../src/proxy/attempt.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
-import { compose, type Policy } from '../../src/proxy/pipeline.ts';
+import type { Policy } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {
   type Entry,
@@ -18,6 +18,7 @@ import {
   stubCall,
   stubReply,
   stubUpstream,
+  through,
 } from '../support/stub-call.ts';
 
 describe('when an attempt is stuck', () => {
@@ -62,10 +63,10 @@ function setUp(changes: Partial<SecondDeps> = {}) {
   };
   // As the innermost Send does it.
   const leaves: Policy = (next) => (call, attempt) => {
-    attempt.onStart?.(attempt.watch);
+    attempt.startListener?.started(attempt.watch);
     return next(call, attempt);
   };
-  const send = compose([hedgeStuck(deps), outer, inner, leaves], upstream.send);
+  const send = through([hedgeStuck(deps), outer, inner, leaves], upstream.send);
   const attempts = upstream.attempts as StubAttempt[];
 
   const start = (more: Partial<AttemptStart & Call> = {}) => {

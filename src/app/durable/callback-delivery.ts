@@ -18,11 +18,12 @@ import { nextStep } from '../../policies/retry/step.ts';
 import { attemptTimeout } from '../../policies/timeouts/attempt-timeout.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
-import { compose, type Policy } from '../../proxy/pipeline.ts';
+import { compose } from '../../proxy/compose.ts';
+import { sendBy, type Wrapper } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { type Agent, createAgent } from '../../upstream/agent.ts';
-import { upstreamSend } from '../../upstream/send.ts';
+import { upstreamDispatch } from '../../upstream/send.ts';
 
 export interface CallbackHostsDeps {
   readonly clock: Clock;
@@ -113,14 +114,14 @@ export class CallbackHosts implements CallbackRoutes {
     const origin = name.slice(CALLBACK_ROUTE.length);
     const agent = createAgent(origin, { ...CONNECTION, allowPrivate }, { clock });
     const breaker = new Breaker(BREAKER, random, UNOBSERVED);
-    const send = compose(
+    const dispatch = compose(
       [
         this.#permitted(origin),
         circuitBreaker(breaker, { mode: 'enforce', clock }),
         attemptTimeout(timeoutMs, clock),
         this.#signed,
       ],
-      upstreamSend(agent.requests, origin, { clock, idleTimeoutMs: timeoutMs }),
+      upstreamDispatch(agent.requests, origin, { clock, idleTimeoutMs: timeoutMs }),
     );
     const backoff = backoffOf(waitsMs);
     const route: DurableRoute = {
@@ -140,7 +141,7 @@ export class CallbackHosts implements CallbackRoutes {
       // The receiver recognises a repeat by its webhook-id.
       safe: true,
       idempotencyHeader: 'webhook-id',
-      send,
+      send: sendBy(dispatch),
       room: () => Infinity,
       headTimeoutMs: timeoutMs,
       bodyTimeoutMs: Math.min(timeoutMs, BODY_MS),
@@ -158,7 +159,7 @@ export class CallbackHosts implements CallbackRoutes {
   }
 
   /** Checks the URL again, because the allow-list may have changed since the request was accepted. */
-  #permitted(origin: string): Policy {
+  #permitted(origin: string): Wrapper {
     return (next) => (call, attempt) => {
       const { allow = [], allowPrivate = false } = this.#options ?? {};
       const url = new URL(origin + call.target);
@@ -169,7 +170,7 @@ export class CallbackHosts implements CallbackRoutes {
     };
   }
 
-  readonly #signed: Policy = (next) => (call, attempt) => {
+  readonly #signed: Wrapper = (next) => (call, attempt) => {
     const body = call.body.open();
     const headers = signatureHeaders(keysOf(this.#options?.secrets ?? []), {
       id: headerOf(call.headers, ID) ?? '',

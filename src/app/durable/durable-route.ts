@@ -9,7 +9,7 @@ import { classify, isSuccess } from '../../policies/retry/classify.ts';
 import { durableRules } from '../../policies/retry/durable-rules.ts';
 import type { RetryOptions } from '../../policies/retry/options.ts';
 import { nextStep } from '../../policies/retry/step.ts';
-import type { Send } from '../../proxy/pipeline.ts';
+import { type Dispatch, sendBy } from '../../proxy/pipeline.ts';
 import type { Route } from '../../proxy/route.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
@@ -21,7 +21,7 @@ export interface DurableParts {
   readonly policies: Policies;
   readonly budget: RetryBudget;
   readonly limit: Pick<ConcurrencyLimit, 'limit' | 'inFlight'>;
-  readonly send: Send;
+  readonly dispatch: Dispatch;
   readonly clock: Clock;
   readonly random: Random;
   readonly polls: DurableRoute['polls'];
@@ -32,7 +32,7 @@ const BODY_IDLE_TIMES = 2;
 
 /** Builds a route's second pipeline over the same breaker, budget and limits. Undefined if not durable. */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {
-  const { route, config, policies, budget, limit, send, clock, polls } = parts;
+  const { route, config, policies, budget, limit, dispatch, clock, polls } = parts;
   const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;
   if (durable === undefined) return undefined;
   const { backoff, options } = durable;
@@ -44,7 +44,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     options,
     safe: retry.safe,
     idempotencyHeader: retry.idempotencyHeader,
-    send: attemptPipeline(policies, send),
+    send: sendBy(attemptPipeline(policies, dispatch)),
     room: () => limit.limit - limit.inFlight,
     headTimeoutMs: totalTimeoutMs,
     bodyTimeoutMs: BODY_IDLE_TIMES * idleTimeoutMs,
@@ -64,9 +64,9 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
  * Accepts calls instead of sending them. Injected fields are added when the request is sent, so that no configured
  * secret is stored.
  */
-export function acceptingRoute(route: Route, { options }: DurableRoute, accept: Send): Route {
+export function acceptingRoute(route: Route, { options }: DurableRoute, accept: Dispatch): Route {
   const headers = { drop: route.headers.drop, add: [] };
-  return { ...route, send: accept, maxReplayBytes: options.maxBodyBytes, headers };
+  return { ...route, dispatch: accept, maxReplayBytes: options.maxBodyBytes, headers };
 }
 
 /** Uses the rules and the step of the synchronous retry. A success pays into the same budget. */

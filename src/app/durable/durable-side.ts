@@ -4,6 +4,7 @@ import { FieldNames } from '../../http/field-names.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
+import { dispatchBy } from '../../proxy/pipeline.ts';
 import type { Route } from '../../proxy/route.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
@@ -95,8 +96,9 @@ export class DurableSide {
       name: 'durable',
       pattern: `${this.#prefix}/**`,
       propagatesTrace: false,
-      send: async ({ method, target, headers }, { signal }) =>
+      dispatch: dispatchBy(async ({ method, target, headers }, { signal }) =>
         this.api({ method, target, headers, signal, admin: this.#deps.isAdmin(headers) }),
+      ),
       calls: { inFlight: 0, tunnels: 0 },
       totalTimeoutMs: Number.POSITIVE_INFINITY,
       maxReplayBytes: 0,

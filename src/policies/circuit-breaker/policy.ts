@@ -1,10 +1,10 @@
 import { headerOf } from '../../http/headers.ts';
-import type { Reply } from '../../http/reply.ts';
+import type { BodyEnd, Reply } from '../../http/reply.ts';
 import { isUnwell } from '../../http/status.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
-import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
+import type { AttemptWatch, SuspicionListener } from '../../proxy/attempt-watch.ts';
 import { blamesUpstream, isConnectFailure, ProxyError } from '../../proxy/errors.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { After, Hook } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Breaker } from './breaker.ts';
 import type { Permit } from './permit.ts';
@@ -15,30 +15,17 @@ export interface CircuitBreakerOptions {
 }
 
 /** Refuses attempts with `breaker_open` while `breaker` is open, and reports results to it. Shadow mode only notes refusals. */
-export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreakerOptions): Policy {
-  const shadow = mode === 'shadow';
-  return (next) => async (call, attempt) => {
-    const { watch } = attempt;
-    const permit = breaker.tryAcquire(clock.now(), probeLeaseMs(watch));
-    if (permit === undefined) {
-      call.journal.note(shadow ? 'shadow_rejected' : 'rejected', 'breaker_open');
-      if (shadow) return next(call, attempt);
+export function circuitBreaker(breaker: Breaker, { mode, clock }: CircuitBreakerOptions): Hook {
+  return {
+    before(call, attempt) {
+      const { watch } = attempt;
+      const permit = breaker.tryAcquire(clock.now(), probeLeaseMs(watch));
+      if (permit !== undefined) return new PermittedAttempt(permit, attempt, clock);
+      call.journal.note(mode === 'shadow' ? 'shadow_rejected' : 'rejected', 'breaker_open');
+      if (mode === 'shadow') return undefined;
       const wait = breaker.retryAfterMs(clock.now());
       throw new ProxyError('breaker_open', 'the circuit breaker is open', { retryAfterMs: wait });
-    }
-    if (watch !== undefined) {
-      watch.probe = permit.probe;
-      watch.onSuspected(() => permit.suspect(clock.now(), watch.overtaken));
-    }
-    let reply: Reply;
-    try {
-      reply = await next(call, attempt);
-    } catch (error) {
-      settleError(permit, error, { watch, now: clock.now() });
-      throw error;
-    }
-    settleReply(permit, reply, { attempt, clock });
-    return reply;
+    },
   };
 }
 
@@ -52,52 +39,68 @@ function probeLeaseMs(watch: AttemptWatch | undefined): number {
   return Math.min(MAX_LEASE_MS, Math.max(MIN_LEASE_MS, LEASE_FACTOR * usualMs));
 }
 
-interface AttemptContext {
-  readonly watch: AttemptWatch | undefined;
-  readonly now: number;
-}
+/** Reports the result of an attempt to its permit. */
+class PermittedAttempt implements After, SuspicionListener {
+  readonly #permit: Permit;
+  readonly #attempt: Attempt;
+  readonly #clock: Clock;
+  /**
+   * The effect of the body's end after a good head: it decides the result, or it corrects that of a stream. A stream counts as a
+   * success from its first event on, because it may last for hours.
+   */
+  #body: 'decides' | 'corrects' | undefined;
 
-/** A bug in this proxy (any error but a ProxyError) does not count against the upstream, and ends a probe. */
-function settleError(permit: Permit, error: unknown, { watch, now }: AttemptContext): void {
-  if (watch?.saysNothing(error) === true) return permit.ignore(now);
-  if (error instanceof ProxyError && (blamesUpstream(error) || watch?.ranOut(error) === true)) {
-    permit.fail(now, { connect: isConnectFailure(error) });
-  } else {
-    permit.ignore(now);
+  constructor(permit: Permit, attempt: Attempt, clock: Clock) {
+    this.#permit = permit;
+    this.#attempt = attempt;
+    this.#clock = clock;
+    const { watch } = attempt;
+    if (watch === undefined) return;
+    watch.probe = permit.probe;
+    watch.onSuspected(this);
   }
-}
 
-function settleReply(
-  permit: Permit,
-  reply: Reply,
-  { attempt, clock }: { attempt: Attempt; clock: Clock },
-): void {
-  const now = clock.now();
-  // A rate limit is about the caller, whatever its status.
-  if (isUnwell(reply.status) && reply.classification?.throttled !== true) return permit.fail(now);
-  if (reply.committed === true || isOpenEnded(reply)) {
-    permit.succeed(now);
-    if (reply.committed === true) watchStream(permit, reply, { attempt, clock });
-    return;
+  suspected({ overtaken }: AttemptWatch): void {
+    this.#permit.suspect(this.#clock.now(), overtaken);
   }
-  permit.answer(now);
-  reply.body.onEnd((end) => {
-    if (end !== 'broken') permit.succeed(clock.now());
+
+  /** A bug in this proxy (any error but a ProxyError) does not count against the upstream, and ends a probe. */
+  failed(error: unknown): void {
+    const now = this.#clock.now();
+    const { watch } = this.#attempt;
+    if (watch?.saysNothing(error) === true) return this.#permit.ignore(now);
+    if (error instanceof ProxyError && (blamesUpstream(error) || watch?.ranOut(error) === true)) {
+      this.#permit.fail(now, { connect: isConnectFailure(error) });
+    } else {
+      this.#permit.ignore(now);
+    }
+  }
+
+  replied(reply: Reply): void {
+    const now = this.#clock.now();
+    // A rate limit is about the caller, whatever its status.
+    if (isUnwell(reply.status) && reply.classification?.throttled !== true) this.#permit.fail(now);
+    else if (reply.committed === true || isOpenEnded(reply)) {
+      this.#permit.succeed(now);
+      if (reply.committed === true) this.#body = 'corrects';
+    } else {
+      this.#permit.answer(now);
+      this.#body = 'decides';
+    }
+  }
+
+  ended(end: BodyEnd): void {
+    if (this.#body === undefined) return;
+    const now = this.#clock.now();
     // After the head, only the client's leaving ends a call on this side. Every other broken body counts against the upstream.
-    else if (attempt.signal.aborted) permit.ignore(clock.now());
-    else permit.fail(clock.now());
-  });
-}
-
-/** A stream counts as a success from its first event on, because it may last for hours. One that fails later is corrected. */
-function watchStream(
-  permit: Permit,
-  { body }: Reply,
-  { attempt, clock }: { attempt: Attempt; clock: Clock },
-): void {
-  body.onEnd((end) => {
-    if (end === 'failed' || (end === 'broken' && !attempt.signal.aborted)) permit.revoke(clock.now());
-  });
+    const left = end === 'broken' && this.#attempt.signal.aborted;
+    const failed = end === 'failed' || (end === 'broken' && !left);
+    if (this.#body === 'corrects') {
+      if (failed) this.#permit.revoke(now);
+    } else if (left) this.#permit.ignore(now);
+    else if (failed) this.#permit.fail(now);
+    else this.#permit.succeed(now);
+  }
 }
 
 /** A body of unknown length may be a stream that lasts for hours, so the result cannot wait for its end. */

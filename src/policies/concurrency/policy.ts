@@ -1,8 +1,11 @@
-import type { BodyEnd } from '../../http/reply.ts';
+import type { BodyEnd, Reply } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
-import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
+import type { Attempt } from '../../proxy/attempt.ts';
+import type { AttemptWatch, SuspicionListener } from '../../proxy/attempt-watch.ts';
+import type { Call } from '../../proxy/call.ts';
 import { isOverdue, ProxyError } from '../../proxy/errors.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { After, Hook } from '../../proxy/pipeline.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { ConcurrencyLimit, Evidence } from './limit.ts';
 import { Permit, Permits, type PermitsOptions } from './permits.ts';
 import { SlowUpload } from './slow-upload.ts';
@@ -15,35 +18,60 @@ import { SlowUpload } from './slow-upload.ts';
  * - Its upload is slow: the permit is lent to other attempts, and must be regained before the upload ends. A gRPC stream keeps its
  *   permit: its upstream handles each message as it arrives, and a refusal at the end would waste that work.
  */
-export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOptions): Policy {
+export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOptions): Hook {
   const permits = new Permits(limit, options);
   const { clock } = options;
+  const admit = (call: Call, attempt: Attempt) =>
+    new AdmittedAttempt(new Permit(permits, call, attempt, clock), call, attempt, clock);
+  return {
+    before(call, attempt) {
+      const wait = permits.acquire(call, attempt, false);
+      return wait === undefined ? admit(call, attempt) : wait.then(() => admit(call, attempt));
+    },
+  };
+}
 
-  return (next) => async (call, attempt) => {
-    const { watch } = attempt;
-    const wait = permits.acquire(call, attempt, false);
-    if (wait !== undefined) await wait;
-    const permit = new Permit(permits, call, attempt, clock);
-    // A suspected attempt releases its permit at once, so that no other attempt waits for it.
-    watch?.onSuspected(() => permit.release(watch.overtaken ? 'ignored' : 'overload'));
+/** Holds the permit of an attempt for as long as the upstream works. */
+class AdmittedAttempt implements After, SuspicionListener {
+  readonly #permit: Permit;
+  readonly #watch: AttemptWatch | undefined;
+  readonly #upload: SlowUpload | undefined;
+  #status = 0;
+
+  constructor(permit: Permit, call: Call, attempt: Attempt, clock: Clock) {
+    this.#permit = permit;
+    this.#watch = attempt.watch;
+    this.#watch?.onSuspected(this);
     const lends = call.body.arriving && call.grpc === undefined;
-    const upload = lends
+    this.#upload = lends
       ? new SlowUpload(call, { clock, onSlow: () => permit.lend(), mayEnd: () => permit.regain() })
       : undefined;
-    try {
-      const reply = await next(upload === undefined ? call : { ...call, body: upload }, attempt);
-      permit.answered();
-      const { body, status } = reply;
-      body.onHeldBack?.(() => permit.release(replyEvidence(status, 'complete')));
-      body.onEnd((end) => permit.release(replyEvidence(status, end)));
-      return reply;
-    } catch (error) {
-      permit.release(errorEvidence(error, watch));
-      throw error;
-    } finally {
-      upload?.dispose();
-    }
-  };
+    attempt.upload = this.#upload;
+  }
+
+  /** A suspected attempt releases its permit at once, so that no other attempt waits for it. */
+  suspected({ overtaken }: AttemptWatch): void {
+    this.#permit.release(overtaken ? 'ignored' : 'overload');
+  }
+
+  replied({ status }: Reply): void {
+    this.#status = status;
+    this.#permit.answered();
+    this.#upload?.dispose();
+  }
+
+  failed(error: unknown): void {
+    this.#permit.release(errorEvidence(error, this.#watch));
+    this.#upload?.dispose();
+  }
+
+  heldBack(): void {
+    this.#permit.release(replyEvidence(this.#status, 'complete'));
+  }
+
+  ended(end: BodyEnd): void {
+    this.#permit.release(replyEvidence(this.#status, end));
+  }
 }
 
 /** A broken body is no sign of load. A 429 is a failure here. */

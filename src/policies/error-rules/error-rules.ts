@@ -4,7 +4,7 @@ import type { Reply, ReplyClassification } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { errorRuleMeaning } from '../../proxy/notes.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { Wrapper } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { PeekedBody } from './peeked-body.ts';
 import { RuleMatcher } from './rule-matcher.ts';
@@ -26,7 +26,7 @@ export interface ErrorRuleDeps {
  * Classifies replies by the error rules of their API, for all outer policies. If a rule needs the body, its beginning is buffered
  * until the reply is classified. The body is passed on unchanged.
  */
-export function errorRules(options: ErrorRuleOptions, deps: ErrorRuleDeps): Policy {
+export function errorRules(options: ErrorRuleOptions, deps: ErrorRuleDeps): Wrapper {
   const matcher = new RuleMatcher(options);
   return (next) => async (call, attempt) => {
     const reply = await next(call, attempt);

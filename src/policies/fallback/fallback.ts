@@ -7,7 +7,7 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { failsOver, ProxyError } from '../../proxy/errors.ts';
 import type { FallbackResult } from '../../proxy/notes.ts';
-import { type Outcome, type Policy, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
+import { type Outcome, type Wrapper, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type FallbackOptions, type FallbackUpstream, type StaticReply, staticHeaders } from './options.ts';
@@ -21,7 +21,7 @@ export interface FallbackDeps {
 }
 
 /** Answers a call that has finally failed: with another upstream, or with a configured reply. */
-export function fallback(options: FallbackOptions, deps: FallbackDeps): Policy {
+export function fallback(options: FallbackOptions, deps: FallbackDeps): Wrapper {
   const { to, statuses } = options;
   const failed = (outcome: Outcome): boolean =>
     outcome.kind === 'reply' ? statuses.has(outcome.reply.status) : failsOver(outcome.error);
@@ -73,7 +73,7 @@ function lastWord(outcome: Outcome, buffered: BufferedReply | undefined, other: 
   return reply;
 }
 
-function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean): Policy {
+function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean): Wrapper {
   const headers = staticHeaders(to);
   const chunks = to.body === '' ? [] : [Buffer.from(to.body)];
   return (next) => async (call, attempt) => {

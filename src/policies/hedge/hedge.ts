@@ -1,19 +1,20 @@
 import type { Reply } from '../../http/reply.ts';
-import type { Attempt } from '../../proxy/attempt.ts';
+import type { StartListener } from '../../proxy/attempt.ts';
+import type { AttemptWatch, SuspicionListener } from '../../proxy/attempt-watch.ts';
 import { type Call, isRead } from '../../proxy/call.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
-import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Receiver, Relay } from '../../proxy/pipeline.ts';
+import { Abort } from '../../runtime/abort.ts';
 import { type HedgeDeps, refusalOf, type SecondDeps } from './deps.ts';
 import type { HedgeOptions } from './options.ts';
-import { Race } from './race.ts';
-import { Runner } from './runner.ts';
-import { SlowTrigger, StuckTrigger } from './trigger.ts';
+import { ownAttempt, Race, type RaceDeps, type Sent } from './race.ts';
+import { NEVER, SlowTrigger, StuckTrigger } from './trigger.ts';
 
 /**
  * Starts a second attempt if the first is slower than most, and uses the first good answer (Dean and Barroso, "The Tail at Scale",
  * 2013). The call must be repeatable and have another attempt left.
  */
-export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
+export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Relay {
   const { share, budget, clock, latency } = deps;
   const fixedMs = 'ms' in after ? after.ms : undefined;
   const raceDeps = {
@@ -26,13 +27,16 @@ export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
     },
   } as const;
 
-  return (next) => (call, attempt) => {
-    if (attempt.last || attempt.tally === undefined) return next(call, attempt);
-    share.attempted();
-    const ms = fixedMs ?? latency?.percentileMs(clock.now());
-    if (ms === undefined) return observed(next, call, attempt);
-    const race = new Race(next, call, attempt, raceDeps);
-    return race.run(new SlowTrigger(race, clock, ms));
+  return {
+    relay: (next) => (call, attempt, receiver) => {
+      if (attempt.last || attempt.tally === undefined) return next(call, attempt, receiver);
+      share.attempted();
+      const sent = { next, call, attempt, signal: attempt.signal, receiver };
+      const race = new Race(sent, ownAttempt(sent), raceDeps);
+      const ms = fixedMs ?? latency?.percentileMs(clock.now());
+      // While too little is known for hedges, the race only measures its latency.
+      race.run(ms === undefined ? NEVER : new SlowTrigger(race, clock, ms));
+    },
   };
 
   /** The cheapest checks come first, and those that spend tokens last. */
@@ -45,21 +49,13 @@ export function hedge({ after }: HedgeOptions, deps: HedgeDeps): Policy {
     share.refund();
     return 'refused_budget';
   }
-
-  /** Sends one attempt and measures its latency, while too little is known for hedges. */
-  async function observed(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
-    const runner = new Runner(attempt, clock);
-    const reply = await next(call, runner.attempt);
-    if (!deps.failing.has(reply.status)) latency?.record(runner.elapsedMs, clock.now());
-    return reply;
-  }
 }
 
 /**
  * Starts a second attempt in parallel with a stuck one (a lost connection, a server that hangs). The first is not cut, because it
  * may still be answered. At most once per call, and only for a call that reads: a change could be made twice.
  */
-export function hedgeStuck(deps: SecondDeps): Policy {
+export function hedgeStuck(deps: SecondDeps): Relay {
   const { budget, clock } = deps;
   const raceDeps = {
     ...deps,
@@ -72,10 +68,48 @@ export function hedgeStuck(deps: SecondDeps): Policy {
     refund: () => budget.refund(),
   } as const;
 
-  return (next) => (call, attempt) => {
-    const { last, tally } = attempt;
-    if (last || tally === undefined || tally.hedges > 0 || !isRead(call)) return next(call, attempt);
-    const race = new Race(next, call, attempt, raceDeps);
-    return race.run(new StuckTrigger(race, clock));
+  return {
+    relay: (next) => (call, attempt, receiver) => {
+      const { last, signal, tally } = attempt;
+      if (last || tally === undefined || tally.hedges > 0 || !isRead(call))
+        return next(call, attempt, receiver);
+      next(call, attempt, new LoneAttempt({ next, call, attempt, signal, receiver }, raceDeps));
+    },
   };
+}
+
+/** An attempt that becomes the first of a race when it seems to hang. Most attempts never do, so the race is created only then. */
+class LoneAttempt implements Receiver, StartListener, SuspicionListener {
+  readonly #sent: Sent;
+  readonly #deps: RaceDeps;
+  #race: Race | undefined;
+
+  constructor(sent: Sent, deps: RaceDeps) {
+    this.#sent = sent;
+    this.#deps = deps;
+    sent.attempt.startListener = this;
+    // Its own, so that the attempt can be cut.
+    sent.attempt.signal = new Abort(sent.signal);
+  }
+
+  started(watch: AttemptWatch | undefined): void {
+    watch?.onSuspected(this);
+  }
+
+  suspected(watch: AttemptWatch): void {
+    const { attempt } = this.#sent;
+    const race = new Race(this.#sent, attempt, this.#deps);
+    this.#race = race;
+    const trigger = new StuckTrigger(race, watch, this.#deps.clock);
+    race.join(trigger);
+    trigger.look();
+  }
+
+  replied(reply: Reply): void {
+    (this.#race?.first ?? this.#sent.receiver).replied(reply);
+  }
+
+  failed(error: unknown): void {
+    (this.#race?.first ?? this.#sent.receiver).failed(error);
+  }
 }

@@ -4,10 +4,10 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { blamesUpstream, ProxyError } from '../../proxy/errors.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
-import type { Outcome, Send } from '../../proxy/pipeline.ts';
+import type { Dispatch, Outcome, Receiver } from '../../proxy/pipeline.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { HedgeDeps, SecondDeps } from './deps.ts';
-import { Runner } from './runner.ts';
+import { Runner, type RunnerOwner } from './runner.ts';
 import type { Alone, Trigger } from './trigger.ts';
 
 export interface RaceDeps
@@ -19,6 +19,16 @@ export interface RaceDeps
   readonly mayStart: (call: Call) => HedgeResult | undefined;
   /** Refunds a second attempt that was not sent. */
   readonly refund: () => void;
+}
+
+/** An attempt that was sent onward, and who receives its outcome. */
+export interface Sent {
+  readonly next: Dispatch;
+  readonly call: Call;
+  readonly attempt: Attempt;
+  /** The signal for all attempts of the race. */
+  readonly signal: Abort;
+  readonly receiver: Receiver;
 }
 
 /** The first failure, while the other attempt still runs. */
@@ -37,11 +47,10 @@ interface Failed {
  * - two → over: one is answered well, and the other is ended; or both have failed, and the first failure counts
  * - two → alone: this proxy refused the second attempt before it was sent
  */
-export class Race implements Alone {
+export class Race implements Alone, RunnerOwner {
   readonly call: Call;
   readonly first: Runner;
-  readonly #next: Send;
-  readonly #attempt: Attempt;
+  readonly #sent: Sent;
   readonly #deps: RaceDeps;
   #second: Runner | undefined;
   /** The number of attempts that still run. */
@@ -51,43 +60,30 @@ export class Race implements Alone {
   #refused: HedgeResult | undefined;
   #failed: Failed | undefined;
   #over = false;
-  #resolve!: (reply: Reply) => void;
-  #reject!: (error: unknown) => void;
 
-  constructor(next: Send, call: Call, attempt: Attempt, deps: RaceDeps) {
-    this.#next = next;
-    this.call = call;
-    this.#attempt = attempt;
+  /** `first`: the first attempt, with a signal of its own. */
+  constructor(sent: Sent, first: Attempt, deps: RaceDeps) {
+    this.call = sent.call;
+    this.#sent = sent;
     this.#deps = deps;
-    this.first = this.#runner(attempt.number);
+    this.first = new Runner(this, first, deps.clock);
   }
 
-  /** Settles with the reply to use, or rejects with the error. `trigger` decides when a second attempt may start. */
-  run(trigger: Trigger): Promise<Reply> {
+  /** Sends the first attempt. `trigger` decides when a second attempt may start. */
+  run(trigger: Trigger): void {
     this.#trigger = trigger;
-    this.first.listener = trigger;
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      void this.#start(this.first);
-    });
+    this.#start(this.first);
   }
 
-  /** No attempt of a race is the last, so interim replies wait for the head, and only the winner's are passed on. */
-  #runner(number: number): Runner {
-    return new Runner(this.#attempt, this.#deps.clock, number, new Abort(this.#attempt.signal));
-  }
-
-  async #start(runner: Runner): Promise<void> {
+  /** As `run`, for a first attempt that has left already. */
+  join(trigger: Trigger): void {
+    this.#trigger = trigger;
     this.#running++;
-    let outcome: Outcome;
-    try {
-      outcome = { kind: 'reply', reply: await this.#next(this.call, runner.attempt) };
-    } catch (error) {
-      if (!(error instanceof ProxyError)) return this.#broke(runner, error);
-      outcome = { kind: 'error', error };
-    }
-    this.#arrived(runner, outcome);
+  }
+
+  #start(runner: Runner): void {
+    this.#running++;
+    this.#sent.next(this.call, runner.attempt, runner);
   }
 
   startSecond(afterMs: number): boolean {
@@ -97,14 +93,14 @@ export class Race implements Alone {
       return false;
     }
     this.#count(1);
-    const number = this.#attempt.number + 1;
+    const number = this.#sent.attempt.number + 1;
     this.call.journal.hedgeStarted(number, afterMs);
-    this.#second = this.#runner(number);
-    void this.#start(this.#second);
+    this.#second = new Runner(this, ownAttempt(this.#sent, number), this.#deps.clock);
+    this.#start(this.#second);
     return true;
   }
 
-  #arrived(runner: Runner, outcome: Outcome): void {
+  arrived(runner: Runner, outcome: Outcome): void {
     this.#running--;
     if (this.#over) return discard(outcome);
     if (outcome.kind === 'reply' && this.#isGood(runner, outcome.reply)) {
@@ -130,25 +126,25 @@ export class Race implements Alone {
     this.#endOther(runner);
     if (runner === this.#second) this.#report('won');
     else if (this.#second !== undefined) this.#report(this.#failed === undefined ? 'lost' : 'failed');
-    this.#resolve(reply);
+    this.#sent.receiver.replied(reply);
   }
 
   /** Both attempts have failed, or the only one has. The first failure counts, if it could be buffered. */
   #fail(last: Failed): void {
     const first = this.#failed ?? last;
     const { outcome } = first;
-    if (this.#second !== undefined) this.#report(this.#attempt.signal.aborted ? 'client_gone' : 'failed');
+    if (this.#second !== undefined) this.#report(this.#sent.signal.aborted ? 'client_gone' : 'failed');
     const buffered = first.buffered?.take();
     this.#end();
     if (first !== last && (buffered !== undefined || outcome.kind === 'error')) discard(last.outcome);
-    if (buffered !== undefined) this.#resolve(buffered);
+    if (buffered !== undefined) this.#sent.receiver.replied(buffered);
     else if (first.buffered !== undefined) this.#settle(last.outcome);
     else this.#settle(outcome);
   }
 
   #settle(outcome: Outcome): void {
-    if (outcome.kind === 'reply') this.#resolve(outcome.reply);
-    else this.#reject(outcome.error);
+    if (outcome.kind === 'reply') this.#sent.receiver.replied(outcome.reply);
+    else this.#sent.receiver.failed(outcome.error);
   }
 
   /** Nothing of the second attempt was sent, so it is undone. */
@@ -163,16 +159,17 @@ export class Race implements Alone {
 
   /** Counts the second attempt of the call, or the one that was not sent. */
   #count(change: 1 | -1): void {
-    const { tally } = this.#attempt;
+    const { tally } = this.#sent.attempt;
     if (tally !== undefined) tally.hedges += change;
   }
 
-  /** A bug in this proxy ends the race and the other attempt. */
-  #broke(runner: Runner, bug: unknown): void {
+  /** Ends the race and the other attempt. */
+  broke(runner: Runner, bug: unknown): void {
     this.#running--;
+    if (this.#over) return;
     this.#end();
     this.#endOther(runner);
-    this.#reject(bug);
+    this.#sent.receiver.failed(bug);
   }
 
   #end(): void {
@@ -225,4 +222,12 @@ function mayBeOurDoing({ status }: Reply, second: boolean): boolean {
 
 function discard(outcome: Outcome): void {
   if (outcome.kind === 'reply') outcome.reply.body.discard();
+}
+
+/**
+ * An attempt of a race. Its signal is its own, so that it can be cut. No attempt of a race is the last, so interim replies wait for
+ * the head, and only the winner's are passed on. It has no hedges of its own, because the race counts its attempts.
+ */
+export function ownAttempt({ attempt, signal }: Sent, number = attempt.number): Attempt {
+  return attempt.with({ number, signal: new Abort(signal), tally: undefined });
 }

@@ -1,31 +1,28 @@
-import type { Attempt } from '../../proxy/attempt.ts';
-import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
+import type { Reply } from '../../http/reply.ts';
+import type { Attempt, StartListener } from '../../proxy/attempt.ts';
+import { ProxyError } from '../../proxy/errors.ts';
+import type { Outcome, Receiver } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
-/** Called when an attempt leaves. */
-export interface StartListener {
-  started(watch: AttemptWatch | undefined): void;
+/** The race that an attempt takes part in. */
+export interface RunnerOwner {
+  arrived(runner: Runner, outcome: Outcome): void;
+  /** A bug in this proxy has ended the attempt. */
+  broke(runner: Runner, bug: unknown): void;
 }
 
 /** An attempt with its start time. Time in this proxy's queues does not count, because a second attempt would not shorten it. */
-export class Runner {
+export class Runner implements Receiver, StartListener {
   readonly attempt: Attempt;
-  listener: StartListener | undefined;
+  readonly #owner: RunnerOwner;
   readonly #clock: Clock;
   #startedAt: number | undefined;
 
-  constructor(attempt: Attempt, clock: Clock, number = attempt.number, signal = attempt.signal) {
+  constructor(owner: RunnerOwner, attempt: Attempt, clock: Clock) {
+    this.#owner = owner;
     this.#clock = clock;
-    this.attempt = attempt.with({
-      number,
-      signal,
-      // A runner has no hedges of its own. The race counts its attempts.
-      tally: undefined,
-      onStart: (watch) => {
-        this.#startedAt ??= clock.now();
-        this.listener?.started(watch);
-      },
-    });
+    this.attempt = attempt;
+    attempt.startListener = this;
   }
 
   /** Undefined while it waits in a queue. */
@@ -37,5 +34,18 @@ export class Runner {
   get elapsedMs(): number {
     const now = this.#clock.now();
     return now - (this.#startedAt ?? now);
+  }
+
+  started(): void {
+    this.#startedAt ??= this.#clock.now();
+  }
+
+  replied(reply: Reply): void {
+    this.#owner.arrived(this, { kind: 'reply', reply });
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof ProxyError) this.#owner.arrived(this, { kind: 'error', error });
+    else this.#owner.broke(this, error);
   }
 }

@@ -1,7 +1,7 @@
 import type { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
-import type { Runner, StartListener } from './runner.ts';
+import type { Runner } from './runner.ts';
 import { lookAgainMs, REFUSED_MS } from './stuck.ts';
 
 /** A single attempt that may get a second one. */
@@ -13,10 +13,13 @@ export interface Alone {
 }
 
 /** Starts the second attempt when it is due, until `cancel`. */
-export interface Trigger extends StartListener, Timer {
+export interface Trigger extends Timer {
   /** Call if this proxy refused the second attempt after its start, so that it was not sent. */
   refused(): void;
 }
+
+/** Starts no second attempt. */
+export const NEVER: Trigger = { refused: () => undefined, cancel: () => undefined };
 
 /**
  * Fires once: `ms` after the start of the first attempt, or after the last progress of the client's upload. A slow upload is not a
@@ -34,8 +37,6 @@ export class SlowTrigger implements Trigger {
     this.#ms = ms;
     this.#timer = this.#wait(ms);
   }
-
-  started(): void {}
 
   refused(): void {}
 
@@ -55,39 +56,37 @@ export class SlowTrigger implements Trigger {
   }
 }
 
-/** Fires when the first attempt is stuck, and again after each refusal. It needs no timer before the attempt seems to hang. */
+/** Fires when the first attempt, which seems to hang, is stuck, and again after each refusal. */
 export class StuckTrigger implements Trigger {
   readonly #alone: Alone;
+  readonly #watch: AttemptWatch;
   readonly #clock: Clock;
-  #watch: AttemptWatch | undefined;
   #timer: Timer | undefined;
 
-  constructor(alone: Alone, clock: Clock) {
+  constructor(alone: Alone, watch: AttemptWatch, clock: Clock) {
     this.#alone = alone;
+    this.#watch = watch;
     this.#clock = clock;
   }
 
-  started(watch: AttemptWatch | undefined): void {
-    this.#watch = watch;
-    watch?.onSuspected(() => this.#look(watch));
-  }
-
   refused(): void {
-    if (this.#watch !== undefined) this.#wait(REFUSED_MS, this.#watch);
+    this.#wait(REFUSED_MS);
   }
 
   cancel(): void {
     this.#timer?.cancel();
   }
 
-  #look(watch: AttemptWatch): void {
+  /** Starts the second attempt if it is due, else looks again later. */
+  look(): void {
+    const watch = this.#watch;
     const silentMs = watch.silentMs(this.#clock.now());
     const againMs = lookAgainMs({ silentMs, overtaken: watch.overtakenByItsKind, ...watch.expectation });
-    if (againMs > 0) this.#wait(againMs, watch);
-    else if (!this.#alone.startSecond(silentMs)) this.#wait(REFUSED_MS, watch);
+    if (againMs > 0) this.#wait(againMs);
+    else if (!this.#alone.startSecond(silentMs)) this.#wait(REFUSED_MS);
   }
 
-  #wait(ms: number, watch: AttemptWatch): void {
-    this.#timer = this.#clock.timer(ms, () => this.#look(watch));
+  #wait(ms: number): void {
+    this.#timer = this.#clock.timer(ms, () => this.look());
   }
 }

@@ -4,7 +4,7 @@ import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
-import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Hook, Send, Wrapper } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { costReader, type ReadCost } from './cost-reader.ts';
 import type { SeenReply } from './credential-quota.ts';
@@ -18,12 +18,12 @@ const REQUEUED = new Error('sent back to the quota queue');
 /** The two parts of one policy. */
 export interface QuotaPolicies {
   /** Queues attempts and learns from their replies. */
-  readonly outer: Policy;
+  readonly outer: Wrapper;
   /**
    * Inside the concurrency limit: an admitted attempt may wait for a permit. A limit that is learned meanwhile holds for
    * this attempt too.
    */
-  readonly inner: Policy;
+  readonly inner: Hook;
 }
 
 export interface QuotaPolicyDeps {
@@ -40,8 +40,12 @@ export function quotaPolicies(quota: Quota, deps: QuotaPolicyDeps): QuotaPolicie
       quota.isUntracked
         ? admission.sendUntracked(next, call, attempt)
         : admission.sendQueued(next, call, attempt, false),
-    inner: (next) => (call, attempt) =>
-      departs(quota, attempt) ? next(call, attempt) : Promise.reject(REQUEUED),
+    inner: {
+      before(_call, attempt) {
+        if (!departs(quota, attempt)) throw REQUEUED;
+        return undefined;
+      },
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isSafe } from '../../http/methods.ts';
 import type { Call } from '../../proxy/call.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { Wrapper } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { cachedBody } from './cached-body.ts';
 import { type Caller, keyOf } from './key.ts';
@@ -20,7 +20,7 @@ export interface RefillDeps {
  * The cache for calls that are always sent: durable requests and schedules. Their replies are cached for other calls, and their
  * changes invalidate cached replies. The reply is passed on unchanged.
  */
-export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Policy {
+export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Wrapper {
   const parts = { callerOf, vary: options.vary };
   return (next) => async (call, attempt) => {
     const key = keyOf(call, parts);

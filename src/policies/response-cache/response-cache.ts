@@ -8,7 +8,7 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { CacheResult } from '../../proxy/notes.ts';
-import type { Policy, Send } from '../../proxy/pipeline.ts';
+import type { Wrapper, Send } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -39,7 +39,7 @@ export interface ResponseCacheDeps {
  * first: a 304 costs less, and no quota at many APIs. If the reply or the route allows it, a stale one is served instead of an
  * error, or while another is fetched (RFC 5861). Identical concurrent calls share one fetch.
  */
-export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Policy {
+export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Wrapper {
   return (next) => {
     const cache = new ResponseCache(next, options, deps);
     return (call, attempt) => cache.send(call, attempt);

@@ -6,7 +6,7 @@ import { type Call, isRepeatable } from '../../proxy/call.ts';
 import { gaveUpBecause, ProxyError } from '../../proxy/errors.ts';
 import type { RetryStep } from '../../proxy/events.ts';
 import type { RetryDenial } from '../../proxy/gave-up.ts';
-import { type Outcome, type Policy, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
+import type { Dispatch, Outcome, Receiver, Relay } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { RETRY_COST, type RetryBudget } from './budget.ts';
@@ -29,130 +29,142 @@ export interface RetryDeps {
 type Yes = Extract<RetryDecision, { retry: 'yes' }>;
 type No = Extract<RetryDecision, { retry: 'no' }>;
 
-/** A failed attempt whose kind of failure allows a retry. */
-interface FailedAttempt {
-  readonly outcome: Outcome;
-  readonly decision: Yes;
+/** A call with what it is sent by, and who receives its final outcome. */
+interface Sent {
+  readonly next: Dispatch;
   readonly call: Call;
-  readonly attempt: Attempt;
-  /** Attempts of the call so far, including a parallel second one. */
-  readonly sent: number;
-}
-
-/** The next attempt of a call. */
-interface Numbered {
-  /** 1 for the first. Parallel attempts of other policies do not count. */
-  readonly own: number;
-  readonly tally: Attempt['tally'];
-  /** A retry of the client's own, which the budget could not pay for. */
-  readonly owing: boolean;
-}
-
-/** A call whose last attempt is not retried. */
-interface FinalOutcome {
-  readonly outcome: Outcome;
-  readonly decision: No;
-  readonly call: Call;
-  readonly last: BufferedOutcome | undefined;
-  readonly paid: number;
+  /** Stands for all attempts. */
+  readonly all: Attempt;
+  readonly receiver: Receiver;
 }
 
 /**
  * Retries a failed attempt while the kind of failure, the number of attempts, the deadline, the breaker and the budget allow it.
  * Otherwise it returns the last outcome; a reply is passed on unchanged.
  */
-export function retry(options: RetryOptions, deps: RetryDeps): Policy {
-  const loop = new RetryLoop(options, deps);
-  return (next) => (call, attempt) => {
-    const { overrides } = call;
-    if (overrides === undefined) return loop.run(next, call, attempt);
-    // Overrides of the client replace the route's values; they are within the route's limits.
-    const { attempts = options.attempts, retryOn: statuses = options.statuses } = overrides;
-    return new RetryLoop({ ...options, attempts, statuses }, deps).run(next, call, attempt);
+export function retry(options: RetryOptions, deps: RetryDeps): Relay {
+  return {
+    relay: (next) => (call, all, receiver) =>
+      new RetriedCall(withOverrides(options, call), deps, { next, call, all, receiver }).attempt(),
   };
 }
 
-class RetryLoop {
+/** Overrides of the client replace the route's values; they are within the route's limits. */
+function withOverrides(options: RetryOptions, { overrides }: Call): RetryOptions {
+  if (overrides === undefined) return options;
+  const { attempts = options.attempts, retryOn: statuses = options.statuses } = overrides;
+  return { ...options, attempts, statuses };
+}
+
+/** One call with its attempts. */
+class RetriedCall implements Receiver {
   readonly #options: RetryOptions;
   readonly #deps: RetryDeps;
+  readonly #sent: Sent;
+  /** One for the whole call, so that a policy knows the parallel attempts of earlier attempts. */
+  readonly #tally: Attempt['tally'];
+  /** A retry of the client's own, which the budget could not pay for. */
+  readonly #owing: boolean;
+  /** Tokens paid for the current attempt. */
+  #paid: number;
+  /** Attempts of this policy. Parallel attempts of other policies do not count. */
+  #own = 0;
+  /** The number of the current attempt. */
+  #number = 0;
+  /** The outcome of the attempt before. */
+  #last: BufferedOutcome | undefined;
+  #previousMs = 0;
 
-  constructor(options: RetryOptions, deps: RetryDeps) {
+  constructor(options: RetryOptions, deps: RetryDeps, sent: Sent) {
     this.#options = options;
     this.#deps = deps;
+    this.#sent = sent;
+    this.#tally = deps.hedged === true ? { hedges: 0 } : undefined;
+    const { clientRetries = 0 } = sent.call;
+    // A client's own retry is charged like a retry of this proxy. If the upper half of the budget cannot pay, the call has one
+    // attempt.
+    this.#owing = clientRetries > 0 && !deps.budget.withdrawForClient(deps.clock.now());
+    this.#paid = clientRetries > 0 && !this.#owing ? RETRY_COST : 0;
   }
 
-  async run(next: Send, call: Call, all: Attempt): Promise<Reply> {
-    let last: BufferedOutcome | undefined;
-    let previousMs = 0;
-    const charged = this.#charge(call);
-    let { paid } = charged;
-    const tally = this.#tally();
+  attempt(): void {
+    const { next, call, all } = this.#sent;
+    this.#own++;
+    this.#number = this.#attempts;
+    const last = this.#owing || this.#number >= this.#options.attempts || !isRepeatable(call);
+    next(call, all.with({ number: this.#number, last, tally: this.#tally }), this);
+  }
+
+  replied(reply: Reply): void {
+    this.#ended({ kind: 'reply', reply });
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof ProxyError) this.#ended({ kind: 'error', error });
+    else this.#broke(error);
+  }
+
+  /** Attempts of the whole call: those of this policy, and parallel ones. */
+  get #attempts(): number {
+    return this.#own + (this.#tally?.hedges ?? 0);
+  }
+
+  #ended(outcome: Outcome): void {
     try {
-      for (let own = 1; ; own++) {
-        const current = this.#attempt(call, all, { own, tally, owing: charged.owing });
-        const outcome = await settle(next, call, current);
-        const sent = sentSoFar(own, tally);
-        const decision = classify(outcome, call, this.#options, current.number);
-        if (isSuccess(outcome, decision)) this.#deps.budget.deposit();
-        if (decision.retry === 'no') return this.#end({ outcome, decision, call, last, paid });
-
-        const step = this.#next({ outcome, decision, call, attempt: current, sent }, previousMs);
-        if (step.kind === 'stop') return denied(outcome, step.because, call);
-        const denial = this.#deny(step, all, charged.owing);
-        if (denial !== undefined) return denied(outcome, denial, call);
-
-        const { delayMs, reason } = step;
-        paid = step.cost;
-        call.journal.retryScheduled(sent + 1, delayMs, reason);
-        // Frees the connection of the failed attempt before the wait, not after it.
-        last?.drop();
-        last = new BufferedOutcome(outcome, this.#deps.memory);
-        previousMs = step.backoffMs;
-        if (!(await this.#sleep(delayMs, call, all, paid))) return last.take();
-      }
-    } finally {
-      last?.drop();
+      const decision = classify(outcome, this.#sent.call, this.#options, this.#number);
+      if (isSuccess(outcome, decision)) this.#deps.budget.deposit();
+      if (decision.retry === 'no') return this.#end(outcome, decision);
+      const step = this.#nextStep(outcome, decision);
+      if (step.kind === 'stop') return this.#giveUp(outcome, step.because);
+      const denial = this.#denial(step);
+      if (denial === undefined) void this.#again(outcome, step);
+      else this.#giveUp(outcome, denial);
+    } catch (bug) {
+      this.#broke(bug);
     }
   }
 
-  /** Ends a call whose outcome is not retried. Notes the reason if the failure itself would have allowed a retry. */
-  #end({ outcome, decision, call, last, paid }: FinalOutcome): Reply {
-    const { because } = decision;
-    if (because === 'rejected') this.#deps.budget.refund(paid);
-    if (because === 'rejected' && last !== undefined) return ownRefusal(outcome, last, call);
+  /** Ends the call with an outcome that is not retried. Notes the reason if the failure itself would have allowed a retry. */
+  #end(outcome: Outcome, { because }: No): void {
+    if (because === 'rejected') this.#deps.budget.refund(this.#paid);
+    if (because === 'rejected' && this.#last !== undefined) return this.#endRefused(outcome, this.#last);
     if (because === 'not_idempotent' || because === 'veto' || because === 'permanent')
-      return denied(outcome, because, call);
-    return unwrap(outcome);
+      this.#giveUp(outcome, because);
+    else this.#pass(outcome);
   }
 
-  /** Charges a client's own retry like a retry of this proxy. If the upper half of the budget cannot pay, the call has one attempt. */
-  #charge({ clientRetries = 0 }: Call): { paid: number; owing: boolean } {
-    const { budget, clock } = this.#deps;
-    if (clientRetries === 0) return FREE;
-    const owing = !budget.withdrawForClient(clock.now());
-    return { paid: owing ? 0 : RETRY_COST, owing };
+  /** The proxy refused its own retry. The client gets the upstream's last outcome, which says more than the refusal. */
+  #endRefused(outcome: Outcome, last: BufferedOutcome): void {
+    if (outcome.kind === 'reply') return this.#pass(outcome);
+    this.#giveUp(last.take(outcome.error), gaveUpBecause(outcome.error));
   }
 
-  /** One for the whole call, so that a policy knows the parallel attempts of earlier attempts. */
-  #tally(): Attempt['tally'] {
-    return this.#deps.hedged === true ? { hedges: 0 } : undefined;
+  #giveUp(outcome: Outcome, reason: RetryDenial): void {
+    this.#sent.call.journal.note('retry_denied', reason);
+    this.#pass(outcome);
   }
 
-  #attempt(call: Call, all: Attempt, { own, tally, owing }: Numbered): Attempt {
-    const number = sentSoFar(own, tally);
-    const last = owing || number >= this.#options.attempts || !isRepeatable(call);
-    return all.with({ number, last, tally });
+  #pass(outcome: Outcome): void {
+    this.#last?.drop();
+    if (outcome.kind === 'reply') this.#sent.receiver.replied(outcome.reply);
+    else this.#sent.receiver.failed(outcome.error);
   }
 
-  #next({ outcome, decision, call, attempt, sent }: FailedAttempt, previousMs: number): Step {
+  #broke(bug: unknown): void {
+    this.#last?.drop();
+    this.#sent.receiver.failed(bug);
+  }
+
+  #nextStep(outcome: Outcome, decision: Yes): Step {
     const { clock, random } = this.#deps;
+    const { all, call } = this.#sent;
     const failed = {
       outcome,
       decision,
-      attempt: sent,
-      previousMs,
+      attempt: this.#attempts,
+      previousMs: this.#previousMs,
       replayable: call.body.replayable,
-      deadline: attempt.deadline,
+      deadline: all.deadline,
       now: clock.now(),
       wallNow: clock.wallTime(),
     };
@@ -160,56 +172,48 @@ class RetryLoop {
   }
 
   /** Why there is no retry, by signature, breaker and budget. The budget comes last, because asking it spends from it. */
-  #deny(
-    { cost, delayMs }: RetryStep,
-    { signatureExpiresAt }: Attempt,
-    owing: boolean,
-  ): RetryDenial | undefined {
+  #denial({ cost, delayMs }: RetryStep): RetryDenial | undefined {
     const { budget, clock, interrupt } = this.#deps;
     const now = clock.now();
-    if (now + delayMs >= signatureExpiresAt) return 'signature_age';
+    if (now + delayMs >= this.#sent.all.signatureExpiresAt) return 'signature_age';
     const interrupted = interrupt.reason(now);
     if (interrupted !== undefined) return interrupted;
-    if (cost > 0 && (owing || !budget.withdraw(now, cost))) return 'budget';
+    if (cost > 0 && (this.#owing || !budget.withdraw(now, cost))) return 'budget';
     return undefined;
   }
 
+  /** Makes another attempt after a wait. If the wait is interrupted, the call ends with the last outcome. */
+  async #again(outcome: Outcome, { backoffMs, cost, delayMs, reason }: RetryStep): Promise<void> {
+    try {
+      this.#sent.call.journal.retryScheduled(this.#attempts + 1, delayMs, reason);
+      this.#paid = cost;
+      // Frees the connection of the failed attempt before the wait, not after it.
+      this.#last?.drop();
+      const last = new BufferedOutcome(outcome, this.#deps.memory);
+      this.#last = last;
+      this.#previousMs = backoffMs;
+      if (await this.#sleep(delayMs)) this.attempt();
+      else this.#pass(last.take());
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
+
   /** False if the backoff was interrupted. Then the token is refunded. */
-  async #sleep(delayMs: number, call: Call, { signal }: Attempt, paid: number): Promise<boolean> {
+  async #sleep(delayMs: number): Promise<boolean> {
     const { budget, clock, interrupt } = this.#deps;
+    const { all, call } = this.#sent;
     let ended: RetryDenial | undefined = 'client_gone';
     try {
-      ended = await interrupt.sleep(clock, delayMs, signal);
+      ended = await interrupt.sleep(clock, delayMs, all.signal);
     } finally {
       if (ended !== undefined) {
-        budget.refund(paid);
+        budget.refund(this.#paid);
         call.journal.note('retry_denied', ended);
       }
     }
     return ended === undefined;
   }
-}
-
-/** A client's first request. */
-const FREE = { paid: 0, owing: false } as const;
-
-/** Attempts of the whole call: those of the retry loop, and parallel ones. */
-function sentSoFar(own: number, tally: Attempt['tally']): number {
-  return own + (tally?.hedges ?? 0);
-}
-
-/** Returns or throws the outcome, and notes why it is not retried. */
-function denied(outcome: Outcome, reason: RetryDenial, call: Call): Reply {
-  call.journal.note('retry_denied', reason);
-  return unwrap(outcome);
-}
-
-/** The proxy refused its own retry. The client gets the upstream's last outcome, which says more than the refusal. */
-function ownRefusal(outcome: Outcome, last: BufferedOutcome, call: Call): Reply {
-  if (outcome.kind === 'reply') return unwrap(outcome);
-  const { error } = outcome;
-  call.journal.note('retry_denied', gaveUpBecause(error));
-  return last.take(error);
 }
 
 /** A failed outcome that is buffered during backoff. It is the answer if no later attempt brings a better one. */
@@ -222,21 +226,21 @@ class BufferedOutcome {
     else this.#error = outcome.error;
   }
 
-  /** Returns the buffered reply, or throws the error. Throws `refusal` if the reply was too large to buffer. */
-  take(refusal?: ProxyError): Reply {
-    if (this.#error !== undefined) throw this.#error;
+  /** The outcome; `refusal` if the reply was too large to buffer. */
+  take(refusal?: ProxyError): Outcome {
+    if (this.#error !== undefined) return { kind: 'error', error: this.#error };
     const reply = this.#reply?.take();
-    if (reply !== undefined) return reply;
-    throw (
-      refusal ??
-      new ProxyError(
-        'breaker_open',
-        'the backoff was interrupted, and the failed reply was too large to buffer',
-      )
-    );
+    return reply === undefined ? { kind: 'error', error: refusal ?? tooLarge() } : { kind: 'reply', reply };
   }
 
   drop(): void {
     this.#reply?.drop();
   }
+}
+
+function tooLarge(): ProxyError {
+  return new ProxyError(
+    'breaker_open',
+    'the backoff was interrupted, and the failed reply was too large to buffer',
+  );
 }

@@ -1,14 +1,14 @@
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { Hook } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** The two parts of one policy: outside all waits, and inside them. */
 export interface SignatureAgePolicies {
   /** Sets the moment from which on the call must not be sent. */
-  readonly outer: Policy;
+  readonly outer: Hook;
   /** Refuses the call from that moment on. */
-  readonly inner: Policy;
+  readonly inner: Hook;
 }
 
 /**
@@ -18,13 +18,17 @@ export interface SignatureAgePolicies {
  */
 export function signatureAgePolicies(maxAgeMs: number, clock: Clock): SignatureAgePolicies {
   return {
-    outer: (next) => (call, attempt) => {
-      attempt.signatureExpiresAt = clock.now() + maxAgeMs;
-      return next(call, attempt);
+    outer: {
+      before(_call, attempt) {
+        attempt.signatureExpiresAt = clock.now() + maxAgeMs;
+        return undefined;
+      },
     },
-    inner: (next) => async (call, attempt) => {
-      if (clock.now() >= attempt.signatureExpiresAt) throw tooOld(call, maxAgeMs);
-      return next(call, attempt);
+    inner: {
+      before(call, attempt) {
+        if (clock.now() >= attempt.signatureExpiresAt) throw tooOld(call, maxAgeMs);
+        return undefined;
+      },
     },
   };
 }

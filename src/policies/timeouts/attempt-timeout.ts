@@ -1,10 +1,10 @@
 import { ProxyError } from '../../proxy/errors.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { Wrapper } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** Ends an attempt without a head after `timeoutMs` milliseconds with `attempt_timeout`, the last attempt too. */
-export function attemptTimeout(timeoutMs: number, clock: Clock): Policy {
+export function attemptTimeout(timeoutMs: number, clock: Clock): Wrapper {
   const timeout = { clock, ms: timeoutMs, error };
   return (next) => (call, attempt) => withTimeout(next, call, attempt, timeout);
 

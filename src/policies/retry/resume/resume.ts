@@ -1,6 +1,6 @@
 import type { BodyEnd, BodySink, ReplyBody } from '../../../http/reply.ts';
 import { isResumable, ProxyError } from '../../../proxy/errors.ts';
-import type { Policy } from '../../../proxy/pipeline.ts';
+import type { Wrapper } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
 import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
 
@@ -8,7 +8,7 @@ import { type Breakable, RestOfBody, type ResumeDeps } from './rest.ts';
  * Continues a download that breaks in the middle. The client receives one body, byte for byte, or a broken one. Parts are
  * joined only if a strong ETag shows that they belong together. Each request for the rest is an attempt like others.
  */
-export function resume(deps: ResumeDeps): Policy {
+export function resume(deps: ResumeDeps): Wrapper {
   return (next) => async (call, attempt) => {
     const hedgesBefore = attempt.tally?.hedges ?? 0;
     const reply = await next(call, attempt);
