@@ -12,15 +12,16 @@ import { idSource } from '../runtime/random.ts';
 import type { Steps } from '../runtime/event-loop.ts';
 import { ClientAccess } from '../server/client-access.ts';
 import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
-import { createAgent } from '../upstream/agent.ts';
+import { type Agent, createAgent } from '../upstream/agent.ts';
 import { upstreamDispatch } from '../upstream/send.ts';
 import { dispatchEither } from '../upstream/tunnel.ts';
 import { policiesOf } from './build-policies.ts';
 import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
 import type { DurableSide } from './durable/durable-side.ts';
 import { PollRoutes } from './durable/poll-routes.ts';
-import { fallbackOf } from './fallback-upstream.ts';
+import { fallbackOf, type UpstreamLink } from './fallback-upstream.ts';
 import { PolicyState, type PolicyStateDeps, type ScopeState } from './policy-state.ts';
+import { RetainedState } from './retained-state.ts';
 
 export interface AssembleDeps extends PolicyStateDeps {
   readonly memory: ByteBudget;
@@ -43,20 +44,29 @@ export interface Assembly {
 }
 
 /**
- * Builds router and pipelines from a configuration. State whose options are unchanged is reused. Each route is one step.
- * Until the last step no running state is changed.
+ * Builds router and pipelines from a configuration. Upstreams that are unchanged are taken over as they are, and of others the
+ * state whose options are unchanged. Each new route is one step. Until the last step no running state is changed.
  */
 export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
   deps.state.begin();
-  const mounted = new Map<string, MountedUpstream<Route>>();
-  const all = { ...deps, config, mounted, newId: idSource() };
+  const links = new Map<string, UpstreamLink>();
+  const linkTo = (name: string): UpstreamLink => {
+    const link = links.get(name) ?? { mounted: undefined };
+    links.set(name, link);
+    return link;
+  };
+  const fresh: Built[] = [];
+  const all = { ...deps, config, linkTo, fresh, newId: idSource() };
   const built: Built[] = [];
   for (const upstream of config.upstreams) {
-    const one = yield* assembleUpstream(upstream, all);
-    mounted.set(upstream.name, one.mounted);
+    const one = yield* builtUpstream(upstream, all);
+    linkTo(upstream.name).mounted = one.mounted;
     built.push(one);
   }
-  for (const { policyState } of built) policyState.connect();
+  for (const { policyState, state } of fresh) {
+    policyState.connect();
+    state.commit();
+  }
   deps.state.commit();
   const durable = built.flatMap((one) => one.durable);
   // Requests that were accepted before a reload removed all durable routes can still be queried.
@@ -72,11 +82,33 @@ export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
   };
 }
 
+/** Everything of the configuration that the routes of an upstream are built from. Fallbacks cannot be chained. */
+function sourcesOf(upstream: UpstreamConfig, config: Config) {
+  const names = upstream.routes.flatMap(({ settings: { fallback } }) =>
+    fallback !== undefined && 'upstream' in fallback.to ? fallback.to.upstream : [],
+  );
+  const fallbacks = config.upstreams.filter(({ name }) => names.includes(name));
+  return { upstream, fallbacks, clients: clientAccessRules(config, upstream) };
+}
+
+/** The upstream as it runs if nothing changed that it is built from, else a new one. */
+function* builtUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
+  const { name } = upstream;
+  const sources = sourcesOf(upstream, deps.config);
+  const state = deps.state.retain(`${name} state`, undefined, () => new RetainedState());
+  const running = deps.state.find<Built>(`${name} routes`, sources);
+  if (running !== undefined) return deps.state.retain(`${name} routes`, sources, () => running);
+  const built = yield* assembleUpstream(upstream, { ...deps, state });
+  deps.fresh.push(built);
+  return deps.state.retain(`${name} routes`, sources, () => built);
+}
+
 interface Deps extends AssembleDeps {
   readonly config: Config;
   readonly newId: () => string;
-  /** All upstreams. Complete only after the last one is built. */
-  readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
+  readonly linkTo: (upstream: string) => UpstreamLink;
+  /** The upstreams that did not run before. */
+  readonly fresh: Built[];
 }
 
 interface UpstreamDeps extends Deps {
@@ -97,10 +129,13 @@ interface Built {
   readonly running: RunningUpstream;
   readonly durable: readonly DurableRoute[];
   readonly policyState: PolicyState;
+  /** State of this upstream, which its next version takes over. */
+  readonly state: RetainedState;
 }
 
 function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const { name, origin, basePath, mount, allowPrivate } = upstream;
+  deps.state.begin();
   const connection = { ...upstream.connection, allowPrivate };
   // A reload does not close the old agent, because calls that use it may be in backoff. Its idle connections end by their
   // keep-alive time.
@@ -108,7 +143,7 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
     createAgent(origin, connection, { clock: deps.clock }),
   );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
-  // Nothing else of `deps`: state that outlives a reload would keep the old configuration and all its routes in memory.
+  // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
   const { clock, random, observer, state, draining } = deps;
   const policyState = new PolicyState(upstream, { clock, random, observer, state, draining });
   const access = once(() => new ClientAccess(clientAccessRules(deps.config, upstream)));
@@ -133,7 +168,23 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
     routes.push({ methods: config.methods, path: config.path, route: built.route });
     yield;
   }
-  const running = {
+  const running = runningUpstream(upstream, { agent, calls, policyState });
+  return {
+    mounted: { mount, basePath, allow: upstream.allow, routes },
+    running,
+    durable,
+    policyState,
+    state,
+  };
+}
+
+/** A function of its own, so that its closures hold nothing else of the assembly. */
+function runningUpstream(
+  upstream: UpstreamConfig,
+  { agent, calls, policyState }: Pick<RouteParts, 'calls' | 'policyState'> & { readonly agent: Agent },
+): RunningUpstream {
+  const { name, mount } = upstream;
+  return {
     name,
     url: shownUrl(upstream),
     mount: 'path' in mount ? mount.path : `Host: ${mount.host}`,
@@ -145,7 +196,6 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
       agent.close();
     },
   };
-  return { mounted: { mount, basePath, allow: upstream.allow, routes }, running, durable, policyState };
 }
 
 interface RouteParts {
@@ -183,11 +233,13 @@ function assembleRoute(
   };
   const budget = policyState.budget(config);
   const { limit } = policyState.limiter(config);
-  const side = { ...deps, route, config, policies, budget, limit, dispatch };
+  const { clock, random } = deps;
+  const side = { clock, random, route, config, policies, budget, limit, dispatch };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };
-  const accept = dispatchBy((call, { signal }) => deps.durable.accept(durable.name, call, signal));
+  const { accept: submit } = deps.durable;
+  const accept = dispatchBy((call, { signal }) => submit(durable.name, call, signal));
   return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
 }
 

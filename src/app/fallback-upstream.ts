@@ -12,33 +12,45 @@ import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../routing/router.ts';
 import type { Clock } from '../runtime/clock.ts';
 
+/** Another upstream of the same configuration. It is set before calls run. */
+export interface UpstreamLink {
+  mounted: MountedUpstream<Route> | undefined;
+}
+
 interface FallbackDeps {
   readonly clock: Clock;
   readonly memory: ByteBudget;
   readonly newId: () => string;
-  /** All upstreams. Complete only when calls run. */
-  readonly mounted: ReadonlyMap<string, MountedUpstream<Route>>;
+  readonly linkTo: (upstream: string) => UpstreamLink;
 }
 
 /** The fallback of a route, if configured. `basePath`: the path of the upstream's URL, which precedes the client's path. */
 export function fallbackOf(
   { headers, settings }: RouteConfig,
   basePath: string,
-  deps: FallbackDeps,
+  { clock, memory, newId, linkTo }: FallbackDeps,
 ): Policy | undefined {
   const options = settings.fallback;
   if (options === undefined) return undefined;
   const { to } = options;
   const send =
     'upstream' in to
-      ? sendTo(to, { ...deps, basePath, injected: headers, names: new CredentialNames(settings.identity) })
+      ? sendTo(to, {
+          clock,
+          newId,
+          link: linkTo(to.upstream),
+          basePath,
+          injected: headers,
+          names: new CredentialNames(settings.identity),
+        })
       : NOWHERE;
-  return fallback(options, { ...deps, send });
+  return fallback(options, { clock, memory, send });
 }
 
 const NOWHERE: Send = () => Promise.reject(new Error('a static fallback sends nothing'));
 
-interface SendDeps extends FallbackDeps {
+interface SendDeps extends Pick<FallbackDeps, 'clock' | 'newId'> {
+  readonly link: UpstreamLink;
   readonly basePath: string;
   /** Headers that the first upstream's rules set. */
   readonly injected: HeaderRules;
@@ -61,7 +73,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
   let router: Router<Route> | undefined;
 
   return async (call, attempt) => {
-    router ??= routerOf(deps.mounted.get(to.upstream));
+    router ??= routerOf(deps.link.mounted);
     const match = router.match(
       call.method,
       undefined,

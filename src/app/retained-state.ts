@@ -19,14 +19,19 @@ export class RetainedState {
 
   /** The value of `key` if it was created with equal options, else a new one. */
   retain<T>(key: string, options: unknown, create: () => T): T {
+    const entry = this.#known(key, options) ?? { options, value: create() };
+    this.#next.set(key, entry);
+    return entry.value as T;
+  }
+
+  /** The value that `retain` would not create. */
+  find<T>(key: string, options: unknown): T | undefined {
+    return this.#known(key, options)?.value as T | undefined;
+  }
+
+  #known(key: string, options: unknown): Entry | undefined {
     const known = this.#next.get(key) ?? this.#current.get(key);
-    if (known !== undefined && isDeepStrictEqual(known.options, options)) {
-      this.#next.set(key, known);
-      return known.value as T;
-    }
-    const value = create();
-    this.#next.set(key, { options, value });
-    return value;
+    return known !== undefined && isDeepStrictEqual(known.options, options) ? known : undefined;
   }
 
   commit(): void {

@@ -114,6 +114,18 @@ test('an unchanged upstream keeps its breaker, budget and connections; a changed
   expect(origin.connections).toBe(1);
 });
 
+test('the fallback of an unchanged upstream follows a change of the other one', async () => {
+  const failing = await startOrigin(status(503));
+  const [old, next] = [await startOrigin(ok('old')), await startOrigin(ok('next'))];
+  const config = (backup: { readonly url: string }) =>
+    `${apiConfig(failing, '    retry: off\n    fallback: { upstream: backup }\n')}  backup:\n    url: ${backup.url}\n    allow_private: true\n`;
+  const proxy = await startBreakwater(config(old));
+  expect((await get(`${proxy.url}/api/`)).body).toBe('old');
+  proxy.rewrite(config(next));
+  await proxy.app.reload();
+  expect((await get(`${proxy.url}/api/`)).body).toBe('next');
+});
+
 test('a forced breaker is shown as forced, without the time of a probe', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startBreakwater(apiConfig(origin));
