@@ -46,7 +46,10 @@ export class Http1Pool {
     this.#pool.on('connect', (_origin, [, connection]) => this.#connected(connection as Dispatcher));
     this.#pool.on('disconnect', (_origin, [, connection]) => {
       this.#open--;
-      this.#connectedAt.delete(connection as Dispatcher);
+      // undici would reuse the object for a later connection. After a burst, thousands would stay in memory, and each call would
+      // look through them.
+      if (this.#connectedAt.delete(connection as Dispatcher))
+        this.#pool[PoolBase.kRetireClient](connection as Dispatcher);
     });
   }
 
