@@ -49,6 +49,8 @@ export class Attempt {
   signatureExpiresAt = Number.POSITIVE_INFINITY;
   /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
   reservation: { start(): boolean } | undefined = undefined;
+  /** The attempt was sent back to the queue of its quota, and enters it again at the front. Set by `quota`. */
+  requeued = false;
   /** Detects that the upstream is silent for too long. Set by `silence`. */
   watch: AttemptWatch | undefined = undefined;
   /** True for a reply whose first event answers the attempt. `stream`, which sets this, then reports the end of the attempt. */

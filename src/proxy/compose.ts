@@ -83,9 +83,11 @@ class HookRun implements Receiver {
     this.enter();
   }
 
-  replied(reply: Reply): void {
+  replied(received: Reply): void {
+    let reply = received;
     try {
-      for (; this.#entered > 0; this.#entered--) this.#afters[this.#entered - 1]?.replied(reply);
+      for (; this.#entered > 0; this.#entered--)
+        reply = this.#afters[this.#entered - 1]?.replied(reply) ?? reply;
     } catch (bug) {
       this.failed(bug);
       this.#follow(reply.body);

@@ -34,8 +34,8 @@ export interface Hook {
 
 /** The work of a hook after its attempt: first `replied` or `failed`, once, and after `replied` also `ended`. */
 export interface After {
-  /** The head has arrived. The reply cannot be changed. */
-  replied(reply: Reply): void;
+  /** The head has arrived. Returns the reply if it is another one for the outer policies. */
+  replied(reply: Reply): Reply | void;
   /** `again`: the attempt begins again, with the hook itself. */
   failed(error: unknown): 'again' | void;
   /** The body has ended. */

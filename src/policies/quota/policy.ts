@@ -4,21 +4,22 @@ import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
-import type { Hook, Send, Wrapper } from '../../proxy/pipeline.ts';
+import type { After, Hook } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { costReader, type ReadCost } from './cost-reader.ts';
 import type { SeenReply } from './credential-quota.ts';
+import type { Demand } from './demand.ts';
 import type { QuotaQueue } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
 import { type CallReservation, correct, finish, refund, releaseProbe, start } from './scoped-limiter.ts';
 
-/** Thrown by the inner part for an admitted attempt that has to wait again. The outer part catches it. */
+/** Thrown by the inner part for an admitted attempt that has to wait again. The outer part handles it. */
 const REQUEUED = new Error('sent back to the quota queue');
 
 /** The two parts of one policy. */
 export interface QuotaPolicies {
   /** Queues attempts and learns from their replies. */
-  readonly outer: Wrapper;
+  readonly outer: Hook;
   /**
    * Inside the concurrency limit: an admitted attempt may wait for a permit. A limit that is learned meanwhile holds for
    * this attempt too.
@@ -34,117 +35,164 @@ export interface QuotaPolicyDeps {
 
 /** Keeps attempts within the configured and the learned limits of an upstream. Attempts wait, and fail only if the wait is too long. */
 export function quotaPolicies(quota: Quota, deps: QuotaPolicyDeps): QuotaPolicies {
-  const admission = new Admission(quota, deps);
   return {
-    outer: (next) => (call, attempt) =>
-      quota.isUntracked
-        ? admission.sendUntracked(next, call, attempt)
-        : admission.sendQueued(next, call, attempt, false),
+    outer: new Admission(quota, deps),
     inner: {
-      before(_call, attempt) {
-        if (!departs(quota, attempt)) throw REQUEUED;
+      before(_call, { reservation }) {
+        if (reservation?.start() === false) throw REQUEUED;
         return undefined;
       },
     },
   };
 }
 
-function departs(quota: Quota, { reservation }: Attempt): boolean {
-  if (reservation !== undefined) return reservation.start();
-  if (!quota.isUntracked) return false;
-  quota.countUntracked();
-  return true;
+class Admission implements Hook {
+  readonly #quota: Quota;
+  readonly #deps: QuotaPolicyDeps;
+
+  constructor(quota: Quota, deps: QuotaPolicyDeps) {
+    this.#quota = quota;
+    this.#deps = deps;
+  }
+
+  before(call: Call, attempt: Attempt): After | Promise<After> {
+    const { requeued } = attempt;
+    attempt.requeued = false;
+    if (!requeued && this.#quota.isUntracked)
+      return reserve(attempt, new UntrackedAttempt(this.#quota, call, attempt, this.#deps.clock));
+    const demand = this.#quota.demandOf(call);
+    return demand instanceof Promise
+      ? demand.then((read) => this.#enter(call, attempt, read, requeued))
+      : this.#enter(call, attempt, demand, requeued);
+  }
+
+  #enter(call: Call, attempt: Attempt, { cost, shape }: Demand, again: boolean): After | Promise<After> {
+    const queue = this.#quota.queueOf(call);
+    const entered = queue.enter(call, attempt, { shape, cost }, again);
+    const admitted = (held: CallReservation) =>
+      reserve(attempt, new AdmittedAttempt({ call, attempt, queue, held, shape }, this.#quota, this.#deps));
+    return entered instanceof Promise ? entered.then(admitted) : admitted(entered);
+  }
+}
+
+/** Sets the reservation of `attempt`, for the inner part. */
+function reserve<T extends NonNullable<Attempt['reservation']>>(attempt: Attempt, reservation: T): T {
+  attempt.reservation = reservation;
+  return reservation;
+}
+
+/** An attempt at an upstream without any known quota. The only cost is reading the reply's headers. */
+class UntrackedAttempt implements After {
+  readonly #quota: Quota;
+  readonly #call: Call;
+  readonly #attempt: Attempt;
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  /** Attempts that had left by then. */
+  readonly #before: number;
+
+  constructor(quota: Quota, call: Call, attempt: Attempt, clock: Clock) {
+    this.#quota = quota;
+    this.#call = call;
+    this.#attempt = attempt;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    this.#before = quota.untrackedStarts;
+  }
+
+  /** False if a quota is known by now. */
+  start(): boolean {
+    if (!this.#quota.isUntracked) return false;
+    this.#quota.countUntracked();
+    return true;
+  }
+
+  replied(reply: Reply): void {
+    const unseen = Math.max(0, this.#quota.untrackedStarts - this.#before - 1);
+    const seen = { startedAt: this.#startedAt, unseen, cost: 1, held: undefined };
+    this.#quota.observe(this.#call, reply, seen, this.#clock.now());
+  }
+
+  failed(error: unknown): 'again' | void {
+    return againIfRequeued(error, this.#attempt);
+  }
 }
 
 /** An attempt that may leave. */
 interface Admitted {
+  readonly call: Call;
+  readonly attempt: Attempt;
   readonly queue: QuotaQueue;
   readonly held: CallReservation;
   readonly shape: string;
 }
 
-class Admission {
+class AdmittedAttempt implements After {
+  readonly #admitted: Admitted;
   readonly #quota: Quota;
-  readonly #clock: Clock;
-  readonly #memory: ByteBudget;
+  readonly #deps: QuotaPolicyDeps;
 
-  constructor(quota: Quota, { clock, memory }: QuotaPolicyDeps) {
+  constructor(admitted: Admitted, quota: Quota, deps: QuotaPolicyDeps) {
+    this.#admitted = admitted;
     this.#quota = quota;
-    this.#clock = clock;
-    this.#memory = memory;
+    this.#deps = deps;
   }
 
-  /** For an upstream without any known quota. The only cost is reading the reply's headers. */
-  async sendUntracked(next: Send, call: Call, attempt: Attempt): Promise<Reply> {
-    const startedAt = this.#clock.now();
-    const before = this.#quota.untrackedStarts;
-    try {
-      const reply = await next(call, attempt);
-      const unseen = Math.max(0, this.#quota.untrackedStarts - before - 1);
-      const seen = { startedAt, unseen, cost: 1, held: undefined };
-      this.#quota.observe(call, reply, seen, this.#clock.now());
-      return reply;
-    } catch (error) {
-      if (error !== REQUEUED) throw error;
-      return this.sendQueued(next, call, attempt, true);
-    }
+  /** False if a limit learned since then holds it. */
+  start(): boolean {
+    return start(this.#admitted.held, this.#deps.clock.now());
   }
 
-  /** `again`: the attempt was admitted before and sent back to the queue. */
-  async sendQueued(next: Send, call: Call, attempt: Attempt, again: boolean): Promise<Reply> {
-    const demand = this.#quota.demandOf(call);
-    const { cost, shape } = demand instanceof Promise ? await demand : demand;
-    for (let front = again; ; front = true) {
-      const queue = this.#quota.queueOf(call);
-      const entered = queue.enter(call, attempt, { shape, cost }, front);
-      const held = entered instanceof Promise ? await entered : entered;
-      attempt.reservation = { start: () => start(held, this.#clock.now()) };
-      try {
-        const reply = await next(call, attempt);
-        this.#answered(call, reply, { queue, held, shape });
-        return this.#withCost(call, reply, { queue, held });
-      } catch (error) {
-        this.#failed(error, { queue, held, shape });
-        if (error !== REQUEUED) throw error;
-      }
-    }
-  }
-
-  #answered(call: Call, reply: Reply, { queue, held, shape }: Admitted): void {
-    const now = this.#clock.now();
+  replied(reply: Reply): Reply | undefined {
+    const { call, queue, held, shape } = this.#admitted;
+    const now = this.#deps.clock.now();
     finish(held);
     const { limiter, reservation } = held.whole;
     const startedAt = reservation.sent?.at ?? now;
     const seen: SeenReply = { startedAt, unseen: limiter.unseen(reservation), cost: held.cost, shape, held };
     if (!this.#quota.observe(call, reply, seen, now)) releaseProbe(held, now);
     queue.pump();
+    return this.#withCost(reply);
   }
 
-  /** The reply whose body corrects the cost of its call as it passes; the same reply if it states none. */
-  #withCost({ journal }: Call, reply: Reply, { queue, held }: Pick<Admitted, 'queue' | 'held'>): Reply {
+  /** The reply with a body that corrects the cost of its call as it passes; undefined if it states none. */
+  #withCost(reply: Reply): Reply | undefined {
     const { reply: parts } = this.#quota.options.cost;
-    if (parts.length === 0) return reply;
-    const onRead = (read: ReadCost) => {
-      // A part that is not stated is unknown, so the cost does not fall below the estimate.
-      const cost = read.result === 'read' ? read.cost : Math.max(read.cost, held.cost);
-      journal.note('cost_reading', read.result);
-      journal.note('estimated_cost', held.cost);
-      journal.note('cost', cost);
-      if (cost === held.cost) return;
-      correct(held, cost, this.#clock.now());
-      queue.pump();
-    };
-    const observer = costReader(reply, parts, { memory: this.#memory, onRead });
-    return observer === undefined ? reply : { ...reply, body: new ObservedBody(reply.body, observer) };
+    if (parts.length === 0) return undefined;
+    const onRead = (read: ReadCost) => this.#costWasRead(read);
+    const observer = costReader(reply, parts, { memory: this.#deps.memory, onRead });
+    return observer === undefined ? undefined : { ...reply, body: new ObservedBody(reply.body, observer) };
   }
 
-  #failed(error: unknown, { queue, held }: Admitted): void {
-    const now = this.#clock.now();
+  #costWasRead(read: ReadCost): void {
+    const { call, queue, held } = this.#admitted;
+    const { journal } = call;
+    // A part that is not stated is unknown, so the cost does not fall below the estimate.
+    const cost = read.result === 'read' ? read.cost : Math.max(read.cost, held.cost);
+    journal.note('cost_reading', read.result);
+    journal.note('estimated_cost', held.cost);
+    journal.note('cost', cost);
+    if (cost === held.cost) return;
+    correct(held, cost, this.#deps.clock.now());
+    queue.pump();
+  }
+
+  failed(error: unknown): 'again' | void {
+    const { attempt, queue, held } = this.#admitted;
+    const now = this.#deps.clock.now();
     finish(held);
     const { sent } = held.whole.reservation;
     const unsent = sent === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
     if (unsent) refund(held, now);
     else releaseProbe(held, now);
     queue.pump();
+    return againIfRequeued(error, attempt);
   }
+}
+
+/** An attempt that was sent back enters the queue again, at its front. */
+function againIfRequeued(error: unknown, attempt: Attempt): 'again' | void {
+  if (error !== REQUEUED) return;
+  attempt.requeued = true;
+  return 'again';
 }
