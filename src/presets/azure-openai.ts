@@ -3,6 +3,8 @@ import { FAILED_RESPONSES, STREAM, STREAM_SOURCES } from './openai-streams.ts';
 import type { Preset, PresetRoute } from './preset.ts';
 
 const LIMITS = 'https://learn.microsoft.com/azure/ai-services/openai/how-to/quota';
+const FILTER =
+  'https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming#sample-response-stream-passes-filters';
 const SDK = 'https://github.com/openai/openai-node/blob/master/src/azure.ts';
 
 const answers = (name: string, path: string): PresetRoute => ({
@@ -44,7 +46,11 @@ export const azureOpenai: Preset = {
     })),
   },
   errors: { rules: [...UNPAID, ...FAILED_RESPONSES] },
-  stream: STREAM,
+  // The filter of the prompt reports its result at once, before the model has begun.
+  stream: {
+    ...STREAM,
+    ignore: [...STREAM.ignore, { source: FILTER, body: { '/prompt_filter_results': '*' } }],
+  },
   routes: [
     answers('deployment-chat-completions', '/openai/deployments/*/chat/completions'),
     answers('deployment-completions', '/openai/deployments/*/completions'),

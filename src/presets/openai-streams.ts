@@ -49,7 +49,7 @@ const coded = (codes: readonly string[], meaning: Meaning): readonly PresetStrea
 ];
 
 /** Reasoning models are silent for minutes before their first chunk of a chat (github.com/BerriAI/litellm/issues/36992). */
-export const STREAM: NonNullable<PresetValues['stream']> = {
+export const STREAM = {
   first_event: '5m',
   event_gap: '5m',
   // These come before the API knows whether it can answer. Gateways for the same API send `ping`.
@@ -75,7 +75,7 @@ export const STREAM: NonNullable<PresetValues['stream']> = {
     { source: IMAGES, event: ['image_generation.completed', 'image_edit.completed'] },
     { source: AUDIO, event: ['speech.audio.done', 'transcript.text.done'] },
   ],
-};
+} satisfies PresetValues['stream'];
 
 /** A response can fail with status 200. Only the route of responses reads such bodies. */
 export const FAILED_RESPONSES: readonly PresetErrorRule[] = [

@@ -43,7 +43,7 @@ export interface PresetValues {
   readonly stream?: {
     readonly first_event?: string;
     readonly event_gap?: string;
-    readonly ignore?: readonly string[];
+    readonly ignore?: readonly (string | PresetStreamEvent)[];
     readonly error?: readonly PresetStreamError[];
     readonly done?: readonly PresetStreamEvent[];
     readonly hold?: string;

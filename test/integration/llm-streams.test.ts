@@ -112,6 +112,21 @@ describe.each(apis)('%s', (_, { upstream, path }) => {
   });
 });
 
+test.each([
+  ['Azure OpenAI', 'the result of the filter', '2'],
+  ['Anthropic', 'message_start', '2'],
+  ['OpenAI responses, where they may be repeated', 'response.created and response.in_progress', '3'],
+])('%s: faults after %s come before the first event', async (name, _, at) => {
+  const { upstream, path } = APIS[name] as Api;
+  for (const fault of ['error', 'end', 'cut', 'stall']) {
+    const { clock, demo, proxy } = await start(upstream, fault);
+    const good = await goodOf(demo, path);
+    const reply = await answered(post(`${proxy.url}${path}?script=${fault}@${at},200`), clock);
+    expect([reply.status, await reply.text()]).toEqual([200, good]);
+    expect(reply.headers.get('breakwater-attempts')).toBe('2');
+  }
+});
+
 describe('a response of OpenAI, which may not be repeated', () => {
   const openai = '    preset: openai\n';
   const path = '/v1/responses';

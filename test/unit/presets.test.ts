@@ -450,6 +450,8 @@ describe('the meaning of events of each API', () => {
       '429 rate_limit_exceeded not_processed throttled',
     ],
     ['azure-openai', 'message', error({ code: 'content_filter' }), '400 refused permanent'],
+    ['azure-openai', 'message', { choices: [], prompt_filter_results: [{ prompt_index: 0 }] }, 'ignored'],
+    ['azure-openai', 'message', chunk({ content: '"prompt_filter_results"' }), 'meaningful'],
     ['azure-openai', 'message', '[DONE]', 'done'],
     // Anthropic
     ['anthropic', 'ping', { type: 'ping' }, 'ignored'],

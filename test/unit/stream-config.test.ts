@@ -25,7 +25,7 @@ test('times, names, rules and the end become options', () => {
     '    stream:\n',
     '      first_event: 30s\n',
     '      event_gap: 60s\n',
-    '      ignore: ping\n',
+    '      ignore: [ping, { body: { /filter: "*" } }]\n',
     '      error:\n',
     '        - { name: overloaded, event: error, body: { /error/type: [a, b] }, status: 529, means: not_processed }\n',
     '        - { body: { /error: "*" }, wait: /error/wait, throttled: true }\n',
@@ -36,7 +36,10 @@ test('times, names, rules and the end become options', () => {
     {
       firstEventMs: 30_000,
       eventGapMs: 60_000,
-      ignore: ['ping'],
+      ignore: [
+        { events: ['ping'], data: [], body: [], text: [] },
+        { events: [], data: [], body: [[['filter'], ['*']]], text: [] },
+      ],
       errors: [
         {
           name: 'overloaded',
@@ -94,6 +97,11 @@ test.each([
     '{ done: [{ event: a }, {}] }',
     'upstreams.api.stream.done[1]: matches every event; write event, data, body or text',
   ],
+  [
+    '{ ignore: [ping, {}] }',
+    'upstreams.api.stream.ignore[1]: matches every event; write event, data, body or text',
+  ],
+  ['{ ignore: [1] }', 'the name of an event, or a map of conditions'],
   ['{ error: [{ event: e, status: 200 }] }', '"200" is not a whole number from 400 to 599'],
   ['{ first_event: 0s }', '"0ms" is too short; write at least 1ms'],
   ['{ done: [{ body: { error: x } }] }', 'is not a JSON pointer; write for example /error/code'],

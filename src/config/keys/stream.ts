@@ -24,6 +24,18 @@ const error = section('Which events are errors, and what they mean.', {
   wait,
 });
 
+const ignored = shorthand(
+  section('Which events are not meaningful.', {
+    source: text(undefined, 'Documentation of this event.'),
+    ...conditions,
+  }),
+  {
+    type: 'the name of an event, or a map of conditions',
+    json: { type: 'string' },
+    expand: (found) => (typeof found === 'string' && found !== '' ? { event: [found] } : undefined),
+  },
+);
+
 const done = section('Which events end a stream.', {
   source: text(undefined, 'Documentation of this event.'),
   ...conditions,
@@ -46,10 +58,9 @@ export const stream = shorthand(
         'Longest gap between two meaningful events after the first. Then the stream is broken off. timeouts.idle still counts any byte.',
         MS,
       ),
-      ignore: texts(
-        'Names of events that are not meaningful; * is any text. Comments and events without data never are.',
-        undefined,
-        [],
+      ignore: list(
+        ignored,
+        'Events that are not meaningful, by name or by conditions. Comments and events without data never are.',
       ),
       error: list(error, 'The first rule that matches decides. As the first event, the attempt has failed.'),
       done: list(done, 'How a complete stream ends. A stream that ends otherwise is counted as incomplete.'),
@@ -65,7 +76,7 @@ export const stream = shorthand(
     type: 'off or a map of keys',
     json: { enum: ['off', 'none'] },
     expand: (found) =>
-      isOff(found) ? { first_event: null, event_gap: null, error: [], done: [] } : undefined,
+      isOff(found) ? { first_event: null, event_gap: null, ignore: [], error: [], done: [] } : undefined,
   },
 );
 

@@ -8,18 +8,21 @@ import type { Origins, Settings } from './context.ts';
 type Conditions = Pick<NonNullable<StreamInput['done']>[number], 'event' | 'data' | 'body' | 'text'>;
 type WrittenError = NonNullable<StreamInput['error']>[number];
 
+/** The keys that are lists of conditions. */
+const KEYS = ['ignore', 'error', 'done'] as const;
+
 /** The status of an error event whose rule names none: the upstream gave no usable answer. */
 const BAD_GATEWAY = 502;
 
 /** The options of the policy; undefined if nothing is watched. */
 export function streamOptions(stream: Settings['stream']): StreamOptions | undefined {
-  const { error = [], done = [] } = stream as StreamInput;
+  const { ignore = [], error = [], done = [] } = stream as StreamInput;
   const { first_event: first, event_gap: gap } = stream;
   if (first === null && gap === null && error.length === 0 && done.length === 0) return undefined;
   return {
     firstEventMs: first ?? undefined,
     eventGapMs: gap ?? undefined,
-    ignore: stream.ignore,
+    ignore: ignore.map(condition),
     errors: error.map(errorRule),
     done: done.map(condition),
     holdBytes: stream.hold,
@@ -38,9 +41,9 @@ function condition({ event = [], data = [], body = {}, text = [] }: Conditions):
   return { events: event, data, body: pointers, text };
 }
 
-/** Reports conditions that every event fulfils: a stream would fail, or be complete, with its first event. */
+/** Reports conditions that every event fulfils: they would make each event an error, the end, or nothing. */
 export function checkStream(stream: StreamInput | undefined, path: Path, report: Report): void {
-  for (const key of ['error', 'done'] as const) {
+  for (const key of KEYS) {
     stream?.[key]?.forEach(({ event, data, body, text }, index) => {
       if (event !== undefined || data !== undefined || body !== undefined || text !== undefined) return;
       report.problem([...path, key, index], 'matches every event; write event, data, body or text');
@@ -52,7 +55,7 @@ export function checkStream(stream: StreamInput | undefined, path: Path, report:
 export function checkStreams(origins: Origins, report: Report): void {
   const seen = new Set<unknown>();
   for (const { values, origins: set } of origins.values()) {
-    for (const key of ['error', 'done'] as const) {
+    for (const key of KEYS) {
       const origin = set.get(`stream.${key}`);
       const list = (values.stream as StreamInput)[key];
       if (origin === undefined || origin.layer.describe !== undefined || seen.has(list)) continue;

@@ -25,12 +25,12 @@ interface Condition<C extends EventCondition> {
 export class EventMatcher {
   readonly #errors: readonly Condition<StreamErrorRule>[];
   readonly #done: readonly Condition<EventCondition>[];
-  readonly #ignored: readonly string[];
+  readonly #ignored: readonly Condition<EventCondition>[];
 
   constructor({ errors, done, ignore }: Pick<StreamOptions, 'errors' | 'done' | 'ignore'>) {
     this.#errors = errors.map(compiled);
     this.#done = done.map(compiled);
-    this.#ignored = ignore;
+    this.#ignored = ignore.map(compiled);
   }
 
   /** `headers`: of the reply. */
@@ -38,8 +38,10 @@ export class EventMatcher {
     const parsed = new Parsed(event.data);
     const error = this.#errors.find((condition) => holds(condition, event, parsed));
     if (error !== undefined) return errorEvent(error.rule, headers, parsed, nowWallMs);
-    if (this.#done.some((condition) => holds(condition, event, parsed))) return 'done';
-    return event.data === '' || matchesAny(event.name, this.#ignored) ? 'ignored' : 'meaningful';
+    const isOneOf = (conditions: readonly Condition<EventCondition>[]) =>
+      conditions.some((condition) => holds(condition, event, parsed));
+    if (isOneOf(this.#done)) return 'done';
+    return event.data === '' || isOneOf(this.#ignored) ? 'ignored' : 'meaningful';
   }
 }
 
@@ -66,13 +68,13 @@ function compiled<C extends EventCondition>(rule: C): Condition<C> {
 function holds({ rule, needed }: Condition<EventCondition>, { name }: StreamEvent, parsed: Parsed): boolean {
   if (rule.events.length > 0 && !matchesAny(name, rule.events)) return false;
   const { data } = parsed;
-  if (rule.data.length > 0 && (data === undefined || !isOneOf(data, rule.data))) return false;
+  if (rule.data.length > 0 && (data === undefined || !fitsOneOf(data, rule.data))) return false;
   if (rule.body.length === 0 && rule.text.length === 0) return true;
   return needed.every((part) => data?.includes(part)) && fits(rule, parsed.document);
 }
 
 /** Most data is longer than a pattern without `*`, which is clear without a comparison. */
-function isOneOf(data: string, patterns: readonly string[]): boolean {
+function fitsOneOf(data: string, patterns: readonly string[]): boolean {
   const possible = patterns.filter((pattern) => pattern.includes('*') || pattern.length === data.length);
   return possible.length > 0 && matchesAny(data, possible);
 }

@@ -8,8 +8,8 @@ export interface StreamOptions {
   readonly firstEventMs: number | undefined;
   /** Milliseconds between two meaningful events after the first; undefined: no limit. */
   readonly eventGapMs: number | undefined;
-  /** Names of events that are not meaningful. `*` in a name matches any text. */
-  readonly ignore: readonly string[];
+  /** Conditions on events that are not meaningful. */
+  readonly ignore: readonly EventCondition[];
   /** The first rule that matches an event counts. */
   readonly errors: readonly StreamErrorRule[];
   /** Conditions on the events that end a complete stream. Empty: every clean end is complete. */
