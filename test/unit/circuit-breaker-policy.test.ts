@@ -347,3 +347,60 @@ test('a probe is known as one to those further in, and its lease is learned', as
   breakerSend(watched(clock, 100)).catch(() => {});
   expect(attempts.length).toBe(3);
 });
+
+const committed = (): StubReply => ({ ...stubReply(200, []), committed: true });
+
+test.each(['failed', 'broken'] as const)(
+  'a stream that ends as %s after its first event is a failure',
+  async (end) => {
+    const { answer, state } = setUp();
+    const reply = committed();
+    await answer(reply);
+    expect(state()).toBe('closed');
+    reply.body.end(end);
+    expect(state()).toBe('open');
+  },
+);
+
+test.each(['complete', 'discarded'] as const)('a stream that ends as %s is a success', async (end) => {
+  const { answer, state } = setUp();
+  const reply = committed();
+  await answer(reply);
+  reply.body.end(end);
+  expect(state()).toBe('closed');
+});
+
+test('a stream whose client leaves is a success', async () => {
+  const { answer, state } = setUp();
+  const call = stubCall();
+  const reply = committed();
+  await answer(reply, call);
+  call.signal.abort(new ProxyError('client_gone', 'left'));
+  reply.body.end('broken');
+  expect(state()).toBe('closed');
+});
+
+test('the first event of a probe closes the breaker, however long the stream lasts', async () => {
+  const { answer, clock, fail, state } = setUp();
+  await fail(new ProxyError('first_event_timeout', 'silent', { sent: 'sent_unknown' }));
+  expect(state()).toBe('open');
+  await clock.advance(500);
+  const reply = committed();
+  await answer(reply);
+  expect(state()).toBe('closed');
+  // It began before the breaker closed, so its failure says little about the time since.
+  reply.body.end('failed');
+  expect(state()).toBe('closed');
+});
+
+test('streams in a row that fail after their first event open it', async () => {
+  const { answer, clock, state } = setUp({ minRequests: 1_000, consecutiveFailures: 5 });
+  const replies = Array.from({ length: 5 }, committed);
+  for (const reply of replies) await answer(reply);
+  for (const reply of replies) {
+    expect(state()).toBe('closed');
+    await clock.advance(1_000);
+    reply.body.end('failed');
+  }
+  expect(state()).toBe('open');
+});

@@ -285,6 +285,33 @@ test('timeouts of attempts are evidence of overload', async () => {
   expect(limit.limit).toBe(9);
 });
 
+test.each([
+  ['overload', false, 9],
+  ['none, if a later attempt was answered', true, 10],
+] as const)('silent streams are evidence: %s', async (_, overtaken, expected) => {
+  const { send, attempts, limit, clock } = setUp({ mode: 'adaptive', max: 10 });
+  const pending = Array.from({ length: 10 }, () => {
+    const { call, pulse, watch } = watched(clock);
+    watch.start(call.body);
+    if (overtaken) pulse.wellAt = 1;
+    return send(call);
+  });
+  await clock.advance(1_000);
+  for (const attempt of attempts) attempt.fail(new ProxyError('first_event_timeout', 'silent'));
+  await Promise.allSettled(pending);
+  expect(limit.limit).toBe(expected);
+});
+
+test('a stream that fails after its first event is no success', async () => {
+  const { send, attempts, limit } = fallenTo(1);
+  const reply = stubReply();
+  const pending = send(stubCall());
+  attempts[0]?.answer(reply);
+  await pending;
+  reply.body.end('failed');
+  expect([limit.limit, limit.inFlight]).toEqual([1, 0]);
+});
+
 test.each(['connection_refused', 'connection_terminated', 'client_gone', 'deadline_exceeded'] as const)(
   '%s is none',
   async (code) => {

@@ -91,3 +91,17 @@ test('a failure after the connection was made ends the run of connect failures o
   run.add(1_000, false);
   expect([run.failures, run.connectFailures]).toEqual([3, 0]);
 });
+
+test('a revoked success becomes a failure, and without one a failure is added', () => {
+  const window = new OutcomeWindow(WINDOW_MS);
+  window.record(0, false, false);
+  window.record(0, false, false);
+  window.revoke(10);
+  expect(window.total).toEqual({ attempts: 2, failures: 1, slow: 0 });
+  window.revoke(20);
+  window.revoke(30);
+  expect(window.total).toEqual({ attempts: 3, failures: 3, slow: 0 });
+  // The time of the success may be long over.
+  window.revoke(15_000);
+  expect(window.total).toEqual({ attempts: 1, failures: 1, slow: 0 });
+});

@@ -83,5 +83,7 @@ function replyEvidence(status: number, end: BodyEnd): Evidence {
 /** Only an attempt that ran out of time is a sign of overload. A fast failure did not wait for the upstream. */
 function errorEvidence(error: unknown, watch: AttemptWatch | undefined): Evidence {
   if (!(error instanceof ProxyError)) return 'ignored';
+  // A stream stalls at random too. If a later attempt was answered, the upstream has capacity.
+  if (error.code === 'first_event_timeout') return watch?.overtaken === true ? 'ignored' : 'overload';
   return isOverdue(error) || watch?.ranOut(error) === true ? 'overload' : 'ignored';
 }

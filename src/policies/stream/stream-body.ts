@@ -305,7 +305,8 @@ export class StreamBody implements ReplyBody, BodySink {
       const now = clock.now();
       this.#progress.restart(this.#sinkFull ? now : this.#answered.call.body.broughtOnAt(now));
       const leftMs = limitMs - this.#progress.silentMs(now);
-      if (leftMs > 0) this.#watch(limitMs, leftMs);
+      // Less than a millisecond is no wait: floating-point errors could repeat it without end.
+      if (leftMs >= 1) this.#watch(limitMs, leftMs);
       else if (!this.#done) this.#body.abort?.(this.#silence(limitMs));
     });
   }
