@@ -2,7 +2,7 @@ import { formatDuration } from '../config/fields/format.ts';
 import { bars, bracket } from '../simulate/chart.ts';
 import type { Phase } from '../simulate/figures.ts';
 import type { Report, Result } from '../simulate/report.ts';
-import { faultName, RECOVERY_MS } from '../simulate/scenario.ts';
+import { faultName, isStreaming, RECOVERY_MS } from '../simulate/scenario.ts';
 import type { Bucket } from '../simulate/series.ts';
 import { table } from './table.ts';
 
@@ -22,8 +22,9 @@ ${chart(config.series, scenario.capacityPerSecond, faultName(scenario.fault), sc
 
 function headline({ upstream, route, scenario }: Report): string {
   const { fault, faultMs, ratePerSecond, callers, capacityPerSecond, serviceMs, seed } = scenario;
+  const what = isStreaming(scenario) ? ' to the first event of each stream' : ' each';
   const from = callers === 1 ? '' : ` from ${callers} proxies`;
-  return `${upstream}, route ${route}: ${faultName(fault)} for ${formatDuration(faultMs)} at ${round(ratePerSecond)} requests/s${from}; capacity ${round(capacityPerSecond)}/s, ${formatDuration(serviceMs)} each, seed ${seed}`;
+  return `${upstream}, route ${route}: ${faultName(fault)} for ${formatDuration(faultMs)} at ${round(ratePerSecond)} requests/s${from}; capacity ${round(capacityPerSecond)}/s, ${formatDuration(serviceMs)}${what}, seed ${seed}`;
 }
 
 type Show = (result: Result) => string;

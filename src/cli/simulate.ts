@@ -15,7 +15,7 @@ const USAGE = {
 
 Shows what the configuration does while UPSTREAM fails: the real policies, in virtual time, against a simulated
 upstream. The run has a minute without a fault, the fault, and three minutes after it. The built-in defaults are shown
-for comparison. The same seed gives the same result.
+for comparison. The same seed gives the same result. A route with stream is answered with event streams.
 
       --fault WHAT      ${FAULT_WORDS.join(' | ')} (default outage)
       --for TIME        how long the fault lasts (default 20s)
@@ -68,11 +68,16 @@ export const simulate: Command = async (args, io) => {
     io.err(`${subject}\n`);
     return 1;
   }
-  const report = await simulationReport(subject, scenario);
+  const report = await simulationReport(subject, asAnswered(scenario, subject));
   for (const warning of report.warnings) io.err(`warning: ${warning}\n`);
   io.out(json ? `${JSON.stringify(report, null, 2)}\n` : describeSimulation(report));
   return svg === undefined ? 0 : write(io, svg, svgChart(report));
 };
+
+/** A route with `stream` is answered with event streams. */
+function asAnswered(scenario: Scenario, { route }: Subject): Scenario {
+  return route.settings.stream === undefined ? scenario : { ...scenario, streams: true };
+}
 
 function write(io: Io, file: string, text: string): number {
   try {

@@ -1,6 +1,8 @@
 import type { RouteConfig } from '../config/config.ts';
 import { EMPTY_BODY } from '../http/bodies/request-body.ts';
+import { isEventStream } from '../http/event-stream/reader.ts';
 import { headerOf } from '../http/headers.ts';
+import type { Reply } from '../http/reply.ts';
 import { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
@@ -13,6 +15,7 @@ import type { CallResult } from '../telemetry/call-outcome.ts';
 import { CallRecord, type Observer } from '../telemetry/call-record.ts';
 import { SINK } from './reply.ts';
 import type { Clients } from './scenario.ts';
+import { GOOD_END } from './stream-texts.ts';
 import type { Arrival } from './traffic.ts';
 
 /** The result of one simulated call. */
@@ -29,8 +32,8 @@ export interface SimulatedCall {
   attempts: number;
   /** Duration in milliseconds. */
   ms: number;
-  /** Reason of the failure: the proxy's error, or the status of the reply. */
-  failure: ErrorCode | 'bug' | `status_${number}` | undefined;
+  /** Reason of the failure: the proxy's error, the status of the reply, or an error in a stream that began well. */
+  failure: ErrorCode | 'bug' | 'error_event' | `status_${number}` | undefined;
 }
 
 /** The result of one try, as the client sees it. */
@@ -98,18 +101,20 @@ export class Client {
     leaving?.cancel();
     record.finish(result);
     // The record counts a 404 as a success. At this upstream every status from 400 is a failure.
-    const ok = result.error === undefined && result.status < 400;
+    const ok = result.error === undefined && result.status < 400 && result.failed !== true;
     return {
       ok,
       attempts: record.attempts,
-      failure: ok ? undefined : (result.error ?? `status_${result.status}`),
+      failure: ok ? undefined : failureOf(result),
       again: this.#mayTryAgain(record, result),
       retryAfterMs,
     };
   }
 
   /** SDKs obey the header by which the proxy forbids retries. */
-  #mayTryAgain({ notes }: CallRecord, { error, status }: CallResult): boolean {
+  #mayTryAgain({ notes }: CallRecord, result: CallResult): boolean {
+    const { error, status } = result;
+    if (result.failed === true) return false;
     if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode, status))
       return false;
     return error !== undefined || isRetriedBySdks(status);
@@ -129,6 +134,7 @@ export class Client {
   ): Promise<{ result: CallResult; retryAfterMs: number | undefined }> {
     try {
       const reply = await send(call, attempt);
+      if (isEventStream(reply.headers)) return { result: await readStream(reply), retryAfterMs: undefined };
       reply.body.pipeTo(SINK);
       const seconds = headerOf(reply.headers, 'retry-after');
       const retryAfterMs = seconds === undefined ? undefined : 1_000 * Number(seconds);
@@ -164,6 +170,29 @@ export class Client {
     };
   }
 }
+
+/** A stream is good if it ends as good ones do. SDKs do not repeat a request whose stream has begun. */
+function readStream({ body, status }: Reply): Promise<CallResult> {
+  const origin = 'upstream';
+  return new Promise((resolve) => {
+    let last = '';
+    body.pipeTo({
+      ...SINK,
+      write: (chunk) => {
+        last = Buffer.from(chunk).toString();
+        return true;
+      },
+      end: () => resolve({ status, origin, failed: !last.endsWith(GOOD_END) }),
+      destroy: (reason) => {
+        const error = reason instanceof ProxyError ? reason.code : 'response_incomplete';
+        resolve({ status, origin, error, failed: true });
+      },
+    });
+  });
+}
+
+const failureOf = ({ error, failed, status }: CallResult): SimulatedCall['failure'] =>
+  error ?? (failed === true && status < 400 ? 'error_event' : `status_${status}`);
 
 const NO_HEADERS: readonly string[] = [];
 

@@ -11,7 +11,7 @@ export interface Trouble {
 
 /**
  * `answers`: an error at once, or after `afterMs`. `slows`: served so many times slower. `hangs`: no answer, or one after the
- * end of the fault. `breaks`: the connection fails, before or after the request was sent. `limits`: a quota.
+ * end of the fault. `streams`: the head of a stream, and no event or an error event. `breaks`: the connection fails, before or after the request was sent. `limits`: a quota.
  */
 export type Effect =
   | {
@@ -23,6 +23,7 @@ export type Effect =
   | { readonly kind: 'slows'; readonly times: number }
   | { readonly kind: 'hangs'; readonly untilOver?: boolean }
   | { readonly kind: 'breaks'; readonly code: 'connection_refused' | 'connection_terminated' }
+  | { readonly kind: 'streams'; readonly content: 'nothing' | 'error' }
   | Limits;
 
 /** A quota, and the headers that describe it. */

@@ -13,7 +13,7 @@ export interface Asked {
   readonly key?: string | undefined;
 }
 
-/** How the upstream treats an attempt: serve it, refuse it, break the connection, or be silent for a time. */
+/** How the upstream treats an attempt: serve it, refuse it, break the connection, be silent for a time, or send a useless stream. */
 export type Treatment =
   | { readonly kind: 'serve'; readonly headers: readonly string[] }
   | {
@@ -23,7 +23,8 @@ export type Treatment =
       readonly afterMs?: number;
     }
   | { readonly kind: 'break'; readonly code: 'connection_refused' | 'connection_terminated' }
-  | { readonly kind: 'silence'; readonly ms: number };
+  | { readonly kind: 'silence'; readonly ms: number }
+  | { readonly kind: 'stream'; readonly content: 'nothing' | 'error' };
 
 const SERVE: Treatment = { kind: 'serve', headers: [] };
 const NO_HEADERS: readonly string[] = [];
@@ -89,6 +90,8 @@ export class FaultSchedule {
           kind: 'silence',
           ms: effect.untilOver === true ? this.#scenario.faultMs - at.age : Number.POSITIVE_INFINITY,
         };
+      case 'streams':
+        return { kind: 'stream', content: effect.content };
       case 'breaks':
         return { kind: 'break', code: effect.code };
       case 'limits': {

@@ -1,6 +1,7 @@
 import type { SimulatedCall } from './client.ts';
 import type { Run } from './simulate.ts';
 import { isUnlucky } from './fault-schedule.ts';
+import { isRandom } from './scenario.ts';
 
 /** Counts of the calls that arrived in one period, and of the attempts at the upstream in it. */
 export interface Phase {
@@ -24,7 +25,7 @@ export interface Figures {
   readonly recoveredAfterSeconds: number | undefined;
   /** Share of the upstream's work whose client no longer waited. */
   readonly wasted: number;
-  /** Only for a flaky upstream: of the requests that retries could have saved, the share that they saved, minus other losses. */
+  /** Only for a fault of random attempts: of the requests that retries could have saved, the share that they saved, minus other losses. */
   readonly rescued: number | undefined;
 }
 
@@ -104,7 +105,7 @@ function perSecond({ calls, scenario }: Run, fromMs: number): SecondCount[] {
  */
 function rescuedShare({ scenario, calls }: Run, attempts: number): number | undefined {
   const { fault, faultAtMs, faultMs } = scenario;
-  if (fault.kind !== 'flaky') return undefined;
+  if (!isRandom(fault)) return undefined;
   const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
   const unlucky = (call: SimulatedCall, n: number) =>
     isUnlucky(scenario.seed, fault.share, { target: call.target, attempt: n });

@@ -1,16 +1,23 @@
 import type { Trouble } from './effect.ts';
 
 const PLAIN = ['brownout', 'outage', 'blackhole', 'rate-limited', 'exhausted', 'flapping'] as const;
+const RANDOM = ['flaky', 'stall', 'error-event'] as const;
 
 /**
  * How an upstream fails. `brownout`: ten times slower; `outage`: 503 at once; `blackhole`: no answer; `rate-limited`: half
  * the capacity, beyond it 429 with Retry-After; `exhausted`: 429 to all, without Retry-After; `flapping`: two seconds down,
- * two seconds up; `flaky`: this share of attempts gets a 503 at random; `own`: only the troubles of the endpoints.
+ * two seconds up. This share of attempts at random: `flaky`: gets a 503; `stall`: gets the head of a stream without an event;
+ * `error-event`: gets a stream whose first event is an error. `own`: only the troubles of the endpoints.
  */
-export type Fault =
-  | { readonly kind: (typeof PLAIN)[number] }
-  | { readonly kind: 'flaky'; readonly share: number }
-  | { readonly kind: 'own' };
+export type Fault = { readonly kind: (typeof PLAIN)[number] } | RandomFault | { readonly kind: 'own' };
+
+/** A fault of single attempts. */
+export interface RandomFault {
+  readonly kind: (typeof RANDOM)[number];
+  readonly share: number;
+}
+
+export const isRandom = (fault: Fault): fault is RandomFault => 'share' in fault;
 
 /** Calls of one kind, and how the upstream treats them. */
 export interface Endpoint {
@@ -64,6 +71,11 @@ export interface Scenario {
   /** Mean service time of a worker without a fault. */
   readonly serviceMs: number;
   readonly seed: number;
+  /**
+   * Replies are event streams: the head comes at once, and the first event after the service time. Default: only with the faults
+   * `stall` and `error-event`.
+   */
+  readonly streams?: boolean;
   /** Default: one endpoint whose calls each have their own path. */
   readonly endpoints?: readonly Endpoint[];
   readonly clients?: Clients;
@@ -76,20 +88,20 @@ export const CALM_MS = 60_000;
 export const RECOVERY_MS = 180_000;
 
 /** The words for `--fault`. */
-export const FAULT_WORDS: readonly string[] = [...PLAIN, 'flaky=0.3'];
+export const FAULT_WORDS: readonly string[] = [...PLAIN, ...RANDOM.map((kind) => `${kind}=0.3`)];
 
 /** `outage`, `flaky=0.3`; undefined for anything else. */
 export function parseFault(text: string): Fault | undefined {
   const kind = PLAIN.find((word) => word === text);
   if (kind !== undefined) return { kind };
-  const share = /^flaky=(\d*\.?\d+)(%?)$/.exec(text);
-  if (share === null) return undefined;
-  const value = Number(share[1]) / (share[2] === '%' ? 100 : 1);
-  return value >= 0 && value <= 1 ? { kind: 'flaky', share: value } : undefined;
+  const [, name, number, percent] = /^([a-z-]+)=(\d*\.?\d+)(%?)$/.exec(text) ?? [];
+  const random = RANDOM.find((word) => word === name);
+  const share = Number(number) / (percent === '%' ? 100 : 1);
+  return random !== undefined && share <= 1 ? { kind: random, share } : undefined;
 }
 
 export function faultName(fault: Fault): string {
-  return fault.kind === 'flaky' ? `flaky=${fault.share}` : fault.kind;
+  return isRandom(fault) ? `${fault.kind}=${fault.share}` : fault.kind;
 }
 
 /** The scenario of RPB-1 with this fault. Default load: 0.8 of a capacity of 100 requests per second. */
@@ -111,6 +123,10 @@ export function outageScenario(fault: Fault, changes: Partial<Scenario> = {}): S
 }
 
 const ONE_ENDPOINT: readonly Endpoint[] = [{ path: '/{n}' }];
+
+/** Whether replies are event streams. */
+export const isStreaming = ({ fault, streams }: Pick<Scenario, 'fault' | 'streams'>): boolean =>
+  streams ?? (fault.kind === 'stall' || fault.kind === 'error-event');
 
 export const endpointsOf = ({ endpoints }: Pick<Scenario, 'endpoints'>): readonly Endpoint[] =>
   endpoints ?? ONE_ENDPOINT;

@@ -6,6 +6,7 @@ import type { Scenario } from './scenario.ts';
 import { seededRandom, subSeed } from './seeded-random.ts';
 import { type Sidecar, type Subject, startSidecar } from './sidecar.ts';
 import { type Arrival, trafficOf } from './traffic.ts';
+import { streamTexts } from './stream-texts.ts';
 import { type Reached, SimulatedUpstream } from './upstream.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -79,7 +80,10 @@ async function run(
 ): Promise<Run> {
   const clock = new VirtualClock();
   const arrivals = new Map<string, Arrival>();
-  const upstream = new SimulatedUpstream(scenario, clock, (target) => arrivals.get(target) as Arrival);
+  const upstream = new SimulatedUpstream(scenario, clock, (target) => arrivals.get(target) as Arrival, {
+    texts: streamTexts(route.settings.stream),
+    idleTimeoutMs: route.settings.idleTimeoutMs,
+  });
   const observer = combine();
   const world = { clock, observer, upstream: upstream.send };
   const ways = Array.from({ length: scenario.callers }, (_, index) => wayOf(index, world));

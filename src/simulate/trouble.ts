@@ -1,5 +1,5 @@
 import type { Effect, Limits, Trouble } from './effect.ts';
-import { type Endpoint, endpointsOf, type Scenario } from './scenario.ts';
+import { type Endpoint, endpointsOf, isRandom, type RandomFault, type Scenario } from './scenario.ts';
 
 const BROWNOUT_SLOWDOWN = 10;
 /** The quota of a rate-limited upstream: this share of its capacity, counted in windows of this length. */
@@ -28,7 +28,15 @@ export function asksToWait(scenario: Troubled): boolean {
     );
 }
 
+/** The effect on the attempts that a random fault hits. */
+const HITS: Readonly<Record<RandomFault['kind'], Effect>> = {
+  flaky: DOWN,
+  stall: { kind: 'streams', content: 'nothing' },
+  'error-event': { kind: 'streams', content: 'error' },
+};
+
 function spelledOut({ fault, capacityPerSecond }: Troubled): readonly Trouble[] {
+  if (isRandom(fault)) return [{ does: HITS[fault.kind], share: fault.share }];
   switch (fault.kind) {
     case 'brownout':
       return [{ does: { kind: 'slows', times: BROWNOUT_SLOWDOWN } }];
@@ -40,8 +48,6 @@ function spelledOut({ fault, capacityPerSecond }: Troubled): readonly Trouble[] 
       return [{ does: { kind: 'answers', status: 429 } }];
     case 'flapping':
       return [{ does: DOWN, everyMs: FLAP_MS }];
-    case 'flaky':
-      return [{ does: DOWN, share: fault.share }];
     case 'rate-limited':
       return [{ does: halfOf(capacityPerSecond) }];
     case 'own':

@@ -5,7 +5,9 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Send } from '../proxy/pipeline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { simulatedReply } from './reply.ts';
-import type { Endpoint, Scenario } from './scenario.ts';
+import { type Endpoint, isStreaming, type Scenario } from './scenario.ts';
+import { SimulatedStream } from './simulated-stream.ts';
+import { type StreamTexts, streamTexts } from './stream-texts.ts';
 import { WorkerQueue } from './worker-queue.ts';
 import { serviceOf } from './traffic.ts';
 import { type Asked, type Treatment, FaultSchedule } from './fault-schedule.ts';
@@ -20,6 +22,15 @@ export interface Known {
   readonly endpoint: Endpoint;
   readonly key: string | undefined;
 }
+
+/** The streams of an upstream. */
+export interface Streams {
+  readonly texts: StreamTexts;
+  /** A stream without a byte for this long breaks. */
+  readonly idleTimeoutMs: number;
+}
+
+const PLAIN_STREAMS: Streams = { texts: streamTexts(undefined), idleTimeoutMs: Number.POSITIVE_INFINITY };
 
 /** One attempt that reached the upstream. */
 export interface Reached {
@@ -44,13 +55,15 @@ export class SimulatedUpstream {
   readonly #workers: WorkerQueue;
   readonly #meanMs: number;
   readonly #known: (target: string) => Known;
+  readonly #streams: Streams;
   readonly #seen = new Map<string, number>();
 
-  constructor(scenario: Scenario, clock: Clock, known: (target: string) => Known) {
+  constructor(scenario: Scenario, clock: Clock, known: (target: string) => Known, streams = PLAIN_STREAMS) {
     this.#clock = clock;
     this.#scenario = scenario;
     this.#faults = new FaultSchedule(scenario);
     this.#known = known;
+    this.#streams = streams;
     const { capacityPerSecond, serviceMs } = scenario;
     const workers = Math.max(1, Math.round((capacityPerSecond * serviceMs) / 1_000));
     // The number of workers is rounded, so the service time is adjusted to the capacity.
@@ -69,7 +82,8 @@ export class SimulatedUpstream {
     try {
       const reply = await this.#exchange(call, attempt);
       attempt.onReached?.();
-      journal.attemptAnswered(number, reply, this.#clock.now() - startedAt);
+      if (attempt.answersLater?.(reply) !== true)
+        journal.attemptAnswered(number, reply, this.#clock.now() - startedAt);
       return reply;
     } catch (error) {
       if (!(error instanceof ProxyError)) throw error;
@@ -96,6 +110,14 @@ export class SimulatedUpstream {
           signal.off(onAbort);
           resolve(simulatedReply(status, headers));
         },
+        stream: (headers) => {
+          const body = new SimulatedStream(this.#clock, signal, this.#streams.idleTimeoutMs);
+          this.#clock.timer(REFUSAL_MS, () => {
+            signal.off(onAbort);
+            resolve({ ...simulatedReply(200, headers), headers: [...SSE, ...headers], body });
+          });
+          return body;
+        },
         fail: (error) => {
           signal.off(onAbort);
           reject(error);
@@ -119,6 +141,11 @@ export class SimulatedUpstream {
         const { afterMs = REFUSAL_MS, headers, status } = treatment;
         return void this.#clock.timer(afterMs, () => done.answer(status, headers));
       }
+      case 'stream': {
+        const stream = done.stream([]);
+        if (treatment.content === 'error') stream.write(this.#streams.texts.error);
+        return;
+      }
       case 'break': {
         const sent = treatment.code === 'connection_refused' ? 'not_sent' : 'sent_unknown';
         const error = new ProxyError(treatment.code, 'simulated', { sent });
@@ -131,20 +158,27 @@ export class SimulatedUpstream {
   }
 
   #serve({ headers }: { readonly headers: readonly string[] }, done: Ends, serviceMs: () => number): void {
+    let stream: SimulatedStream | undefined;
     const taken = this.#workers.offer(serviceMs, () => {
       this.served++;
-      if (done.abandoned()) this.wasted++;
-      done.answer(200, headers);
+      if (done.abandoned() || stream?.isOpen === false) this.wasted++;
+      if (stream === undefined) done.answer(200, headers);
+      else stream.write(this.#streams.texts.good);
     });
+    if (taken && isStreaming(this.#scenario)) stream = done.stream(headers);
     if (taken) return;
     this.shed++;
     this.#clock.timer(REFUSAL_MS, () => done.answer(503));
   }
 }
 
+const SSE = ['Content-Type', 'text/event-stream'];
+
 /** The ends of an attempt. */
 interface Ends {
   readonly answer: (status: number, headers?: readonly string[]) => void;
+  /** The head of a stream, whose events follow. */
+  readonly stream: (headers: readonly string[]) => SimulatedStream;
   readonly fail: (error: ProxyError) => void;
   readonly abandoned: () => boolean;
 }

@@ -16,6 +16,9 @@ upstreams:
       - { name: write, match: { method: POST, path: /write } }
       - { name: charge, match: { method: POST, path: /charge }, retry: { idempotency_key: inject } }
       - { name: ask, match: { method: POST, path: /ask }, retry: { safe: true } }
+      - name: stream
+        match: { path: /stream }
+        stream: { first_event: 1s, error: [{ event: error, body: { /error/type: over* }, status: 529 }], done: [{ event: end }] }
   plain: { url: https://plain.example }
 `;
 
@@ -83,6 +86,25 @@ describe('as text', () => {
     expect((await run('api', ...SMALL, '--fault', 'flaky=0.3')).out).toMatch(
       /rescued +of what retries could +\d+\.\d %/,
     );
+  });
+});
+
+describe('streams', () => {
+  test.each(['stall', 'error-event'])(
+    '%s: a route with stream rescues what the defaults lose',
+    async (fault) => {
+      const args = ['api', '--route', 'stream', '--fault', `${fault}=0.3`, ...SMALL];
+      const { config, defaults } = await report(...args);
+      expect(config.figures.rescued).toBeGreaterThan(0.5);
+      expect(defaults?.figures.rescued).toBe(0);
+      expect((await run(...args)).out).toContain('to the first event of each stream');
+    },
+  );
+
+  test('a route with stream is answered with streams, whatever the fault', async () => {
+    const args = ['--fault', 'brownout', ...SMALL];
+    expect((await report('api', '--route', 'stream', ...args)).scenario.streams).toBe(true);
+    expect((await report('api', '--route', 'ask', ...args)).scenario.streams).toBeUndefined();
   });
 });
 
@@ -197,7 +219,10 @@ test.each([
 
 test.each([
   [['nope'], 'there is no upstream "nope"; write one of api, plain'],
-  [['api', '--route', 'nope'], 'api has no route "nope"; write one of bold, write, charge, ask, default'],
+  [
+    ['api', '--route', 'nope'],
+    'api has no route "nope"; write one of bold, write, charge, ask, stream, default',
+  ],
   [['api', '--config', 'broken.yaml'], 'broken.yaml:1:12'],
 ])('%j fails', async (args, why) => {
   const { code, out, err } = await run(...args);

@@ -155,6 +155,11 @@ describe('faults', () => {
     ['flaky=1', 1],
   ])('%s is parsed', (word, share) => expect(parseFault(word)).toEqual({ kind: 'flaky', share }));
 
+  test.each(['stall', 'error-event'] as const)('%s has a share', (kind) => {
+    expect(parseFault(`${kind}=0.1`)).toEqual({ kind, share: 0.1 });
+    expect(parseFault(kind)).toBeUndefined();
+  });
+
   test.each(['', 'flaky', 'flaky=', 'flaky=2', 'flaky=-1', 'Outage'])('%j is none', (word) =>
     expect(parseFault(word)).toBeUndefined(),
   );

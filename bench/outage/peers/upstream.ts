@@ -56,6 +56,8 @@ class UpstreamRun {
       case 'silence':
         if (!Number.isFinite(treatment.ms)) return;
         return void setTimeout(() => this.#work(asked, res, []), treatment.ms);
+      case 'stream':
+        throw new Error('the peers are not compared by streams');
       case 'serve':
         return this.#work(asked, res, treatment.headers);
     }
