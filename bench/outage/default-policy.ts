@@ -9,6 +9,12 @@ const PRESCRIBED = 'timeouts: { attempt: 1s, total: 8s }';
 /** The shipped defaults with the timeouts of RPB-1. `changes`: lines below `defaults:`. */
 export const subjectWith = (changes = ''): Subject => plainSubject({ defaults: `${PRESCRIBED}\n${changes}` });
 
+/** The same on a route with streams: their first event has the time of an attempt. */
+export const streamSubject = (): Subject =>
+  subjectWith(
+    'stream: { first_event: 1s, event_gap: 1s, error: [{ event: error, status: 529 }], done: [{ event: end }] }',
+  );
+
 /** The shipped defaults, with lines below `defaults:` and a preset if given. */
 export function plainSubject({
   defaults = '',

@@ -100,6 +100,34 @@ export const PLAIN_GATES: readonly Gate[] = [
   { ...flaky(0.5, 20), bounds: { rescued: 0.9 } },
 ];
 
+/** Random failures of streams, for as long as those of `flaky`. */
+function randomly(kind: 'stall' | 'error-event', share: number, ratePerSecond: number): Gate {
+  const { changes, bounds } = flaky(share, ratePerSecond);
+  return { name: `${kind} ${share} at ${ratePerSecond}/s`, fault: { kind, share }, changes, bounds };
+}
+
+/**
+ * The gates of routes with `stream`. Heads come at once; the first event takes the time that a reply takes elsewhere. Streams that all
+ * stall, or all begin with an error, are an outage.
+ */
+export const STREAM_GATES: readonly Gate[] = [
+  {
+    name: 'streams brownout',
+    fault: BROWNOUT,
+    changes: { streams: true },
+    bounds: { during: 1.1, after: 1.1, recovered: 5, successAfter: 0.95 },
+  },
+  ...(['stall', 'error-event'] as const).map((kind) => ({
+    name: `${kind} of every stream`,
+    fault: { kind, share: 1 },
+    changes: {},
+    bounds: { during: 0.5, successAfter: 0.95 },
+  })),
+  ...[0.1, 0.3].flatMap((share) => [0.2, 1, 20].map((rate) => randomly('stall', share, rate))),
+  randomly('stall', 0.3, 60),
+  randomly('error-event', 0.3, 20),
+];
+
 export async function measure(
   subject: Subject,
   { fault, changes }: Pick<Gate, 'fault' | 'changes'>,

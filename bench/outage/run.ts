@@ -1,9 +1,9 @@
 /**
  * `node bench/outage/run.ts [--only A,B]`: RPB-1 and RPB-2 in virtual time for the shipped defaults. Ends with 1 if a gate is
- * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, or `plain`.
+ * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, `plain` or `streams`.
  */
 import { parseArgs } from 'node:util';
-import { plainSubject, subjectWith } from './default-policy.ts';
+import { plainSubject, streamSubject, subjectWith } from './default-policy.ts';
 import {
   EXTRA_GATES,
   GATES,
@@ -13,6 +13,7 @@ import {
   type Reading,
   readings,
   SEEDS,
+  STREAM_GATES,
 } from './gates.ts';
 import { OPEN, ROWS, readingsOf } from './rows.ts';
 
@@ -33,6 +34,7 @@ const gate = (group: string, subject: ReturnType<typeof plainSubject>) => (one: 
 const all: readonly Measured[] = [
   ...[...GATES, ...EXTRA_GATES].map(gate('RPB-1', subjectWith())),
   ...PLAIN_GATES.map(gate('plain', plainSubject())),
+  ...STREAM_GATES.map(gate('streams', streamSubject())),
   ...ROWS.map((row) => ({
     group: row.id,
     name: row.name,

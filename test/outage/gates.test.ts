@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ABLATIONS } from '../../bench/outage/ablations.ts';
-import { plainSubject, subjectWith } from '../../bench/outage/default-policy.ts';
+import { plainSubject, streamSubject, subjectWith } from '../../bench/outage/default-policy.ts';
 import {
   EXTRA_GATES,
   GATES,
@@ -9,6 +9,7 @@ import {
   PLAIN_GATES,
   readings,
   SEEDS,
+  STREAM_GATES,
 } from '../../bench/outage/gates.ts';
 import { OPEN, ROWS, readingsOf } from '../../bench/outage/rows.ts';
 
@@ -43,6 +44,14 @@ test.each(PLAIN_GATES.map((gate) => [gate.name, gate] as const))(
   'and without any timeout written: %s',
   async (_name, gate) => {
     expect(await broken(plainSubject(), gate)).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
+
+test.each(STREAM_GATES.map((gate) => [gate.name, gate] as const))(
+  'and of routes with streams: %s',
+  async (_name, gate) => {
+    expect(await broken(streamSubject(), gate)).toEqual([]);
   },
   TIMEOUT_MS,
 );
