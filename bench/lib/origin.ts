@@ -19,6 +19,8 @@ export async function startApi(program: string): Promise<Running & { readonly po
 export interface OriginStats {
   /** Connections accepted so far, with those of these queries. */
   readonly connections: number;
+  /** Of them, those that are open, with that of this query. */
+  readonly open: number;
   /** Requests received so far, without these queries. */
   readonly requests: number;
 }

@@ -30,13 +30,14 @@ const bodies = new Map([
 ]);
 
 let connections = 0;
+let open = 0;
 let requests = 0;
 
 function answer(req: IncomingMessage, res: ServerResponse, receivedBytes: number): void {
   requests++;
   if (req.url === '/stats') {
     // Without the request that asks.
-    res.end(JSON.stringify({ connections, requests: --requests }));
+    res.end(JSON.stringify({ connections, open, requests: --requests }));
     return;
   }
   const [path = '', query] = (req.url ?? '').split('?');
@@ -78,6 +79,10 @@ const server = createServer((req, res) => {
   req.on('data', (chunk: Buffer) => (receivedBytes += chunk.length));
   req.on('end', () => answer(req, res, receivedBytes));
 });
-server.on('connection', () => connections++);
+server.on('connection', (socket) => {
+  connections++;
+  open++;
+  socket.on('close', () => open--);
+});
 server.keepAliveTimeout = 0;
 server.listen(port, '127.0.0.1');

@@ -252,6 +252,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #finish(end: BodyEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
+    // A call that waits for its next attempt refers to this reply. It must not hold the connection in memory.
+    this.#controller = undefined;
     this.#idle?.cancel();
     this.#signal.off(this);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();

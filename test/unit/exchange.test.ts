@@ -128,6 +128,17 @@ describe('a discarded body', () => {
   });
 });
 
+test('a reply that has ended no longer refers to its connection, while a call waits for its next attempt', async () => {
+  const { exchange, reply, undici, controller, sink } = start();
+  exchange.onRequestStart(undici);
+  exchange.onResponseStart(undici, 503, {});
+  await reply;
+  exchange.pipeTo(sink);
+  exchange.onResponseEnd();
+  exchange.abort(GONE);
+  expect(controller.abort).not.toHaveBeenCalled();
+});
+
 test('a body whose sink is destroyed is aborted, and the upstream is not to blame', () => {
   const { exchange, undici, ends, controller, sink } = start();
   exchange.onRequestStart(undici);
