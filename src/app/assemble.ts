@@ -1,5 +1,5 @@
 import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
-import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
+import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
 import { shownUrl } from '../config/show/effective.ts';
 import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
@@ -10,7 +10,7 @@ import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, type RoutePattern, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
 import type { Steps } from '../runtime/event-loop.ts';
-import { ClientAccess } from '../server/client-access.ts';
+import { ClientAccess, type ClientAccessRules } from '../server/client-access.ts';
 import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import { type Agent, createAgent } from '../upstream/agent.ts';
 import { upstreamDispatch } from '../upstream/send.ts';
@@ -45,7 +45,7 @@ export interface Assembly {
 
 /**
  * Builds router and pipelines from a configuration. Upstreams that are unchanged are taken over as they are, and of others the
- * state whose options are unchanged. Each new route is one step. Until the last step no running state is changed.
+ * state whose options are unchanged. Each upstream and each new route is one step. Until the last step no running state is changed.
  */
 export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
   deps.state.begin();
@@ -56,12 +56,13 @@ export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
     return link;
   };
   const fresh: Built[] = [];
-  const all = { ...deps, config, linkTo, fresh, newId: idSource() };
+  const all = { ...deps, config, clients: knownClients(config), linkTo, fresh, newId: idSource() };
   const built: Built[] = [];
   for (const upstream of config.upstreams) {
     const one = yield* builtUpstream(upstream, all);
     linkTo(upstream.name).mounted = one.mounted;
     built.push(one);
+    yield;
   }
   for (const { policyState, state } of fresh) {
     policyState.connect();
@@ -83,18 +84,18 @@ export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
 }
 
 /** Everything of the configuration that the routes of an upstream are built from. Fallbacks cannot be chained. */
-function sourcesOf(upstream: UpstreamConfig, config: Config) {
+function sourcesOf(upstream: UpstreamConfig, { config, clients }: Pick<Deps, 'config' | 'clients'>) {
   const names = upstream.routes.flatMap(({ settings: { fallback } }) =>
     fallback !== undefined && 'upstream' in fallback.to ? fallback.to.upstream : [],
   );
-  const fallbacks = config.upstreams.filter(({ name }) => names.includes(name));
-  return { upstream, fallbacks, clients: clientAccessRules(config, upstream) };
+  const fallbacks = names.length === 0 ? [] : config.upstreams.filter(({ name }) => names.includes(name));
+  return { upstream, fallbacks, clients };
 }
 
 /** The upstream as it runs if nothing changed that it is built from, else a new one. */
 function* builtUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const { name } = upstream;
-  const sources = sourcesOf(upstream, deps.config);
+  const sources = sourcesOf(upstream, deps);
   const state = deps.state.retain(`${name} state`, undefined, () => new RetainedState());
   const running = deps.state.find<Built>(`${name} routes`, sources);
   if (running !== undefined) return deps.state.retain(`${name} routes`, sources, () => running);
@@ -105,6 +106,7 @@ function* builtUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
 
 interface Deps extends AssembleDeps {
   readonly config: Config;
+  readonly clients: ClientAccessRules;
   readonly newId: () => string;
   readonly linkTo: (upstream: string) => UpstreamLink;
   /** The upstreams that did not run before. */
@@ -146,7 +148,7 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
   const { clock, random, observer, state, draining } = deps;
   const policyState = new PolicyState(upstream, { clock, random, observer, state, draining });
-  const access = once(() => new ClientAccess(clientAccessRules(deps.config, upstream)));
+  const access = once(() => new ClientAccess(clientAccessRules(deps.clients, upstream)));
   const compiled = new Map<HeaderRules, Route['headers']>();
   const rulesOf = (rules: HeaderRules) => {
     const known = compiled.get(rules) ?? compileHeaderRules(rules);

@@ -1,6 +1,6 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
-import { addedCredentials, clientAccessRules } from '../config/resolve/identity.ts';
+import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
 import { headerValues, isWritten, routeValues, shownUrl, upstreamValues } from '../config/show/effective.ts';
 import { isRead } from '../proxy/call.ts';
 import { Router } from '../routing/router.ts';
@@ -147,7 +147,7 @@ function policyState({ own, settings }: RouteConfig): PolicyState[] {
 function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
   const added = addedCredentials(route, upstream, config.upstreams);
   if (added.length === 0) return [];
-  const { browsers, hosts } = clientAccessRules(config, upstream);
+  const { browsers, hosts } = clientAccessRules(knownClients(config), upstream);
   const names = ['IP addresses', 'names without a dot', '*.localhost', '*.internal', ...(hosts ?? [])];
   return [
     `The route adds ${added.join(', ')}.`,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { addedCredentials, clientAccessRules } from '../../src/config/resolve/identity.ts';
+import { addedCredentials, clientAccessRules, knownClients } from '../../src/config/resolve/identity.ts';
 import { ClientAccess } from '../../src/server/client-access.ts';
 
 const access = (browsers: boolean, hosts?: readonly string[]) => new ClientAccess({ browsers, hosts });
@@ -123,7 +123,10 @@ test.each([
   ],
 ])('%j allows the hosts %j', (head, hosts) => {
   const { config } = load(`${head}${UPSTREAMS}`);
-  expect(clientAccessRules(config, config.upstreams[1] as never)).toEqual({ browsers: false, hosts });
+  expect(clientAccessRules(knownClients(config), config.upstreams[1] as never)).toEqual({
+    browsers: false,
+    hosts,
+  });
 });
 
 test('a port in clients.allowed_hosts is refused at its line', () => {

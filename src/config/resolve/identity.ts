@@ -62,15 +62,22 @@ function ownCredentials(route: RouteConfig, { basePath, connection, privatePath 
 
 const namesOf = ({ settings }: RouteConfig): CredentialNames => new CredentialNames(settings.identity);
 
-/** Which clients may use routes that add a credential. SDKs may send the upstream's own name as Host. */
-export function clientAccessRules(
-  { clients, upstreams }: Pick<Config, 'clients' | 'upstreams'>,
-  upstream: UpstreamConfig,
-): ClientAccessRules {
+/** Which clients may use routes that add a credential, whatever the upstream. */
+export function knownClients({
+  clients,
+  upstreams,
+}: Pick<Config, 'clients' | 'upstreams'>): ClientAccessRules {
   const mounts = upstreams.flatMap(({ mount }) => ('host' in mount ? mount.host : []));
+  return { browsers: clients.browsers, hosts: clients.hosts && [...clients.hosts, ...mounts] };
+}
+
+/** The same for one upstream: SDKs may send its own name as Host. */
+export function clientAccessRules(
+  { browsers, hosts }: ClientAccessRules,
+  upstream: Pick<UpstreamConfig, 'origin'>,
+): ClientAccessRules {
   const own = new URL(upstream.origin).hostname;
-  const hosts = clients.hosts && [...new Set([...clients.hosts, ...mounts, own])];
-  return { browsers: clients.browsers, hosts };
+  return { browsers, hosts: hosts && [...new Set([...hosts, own])] };
 }
 
 const lowerCase = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());
