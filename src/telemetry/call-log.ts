@@ -129,7 +129,7 @@ export function callMessage(record: CallRecord): string {
   const story = steps.length === 0 ? '' : `: ${steps.join(' → ')}`;
   const { client_retries: retries = 0 } = record.notes;
   const again = retries === 0 ? '' : ` (the client's retry ${retries})`;
-  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${outcomeText(record)}${again}${story}`;
+  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${outcomeText(record)}${streamText(record)}${again}${story}`;
 }
 
 const WAITED_FOR: Readonly<Record<QuotaWait, string>> = {
@@ -167,6 +167,12 @@ const OUTCOME_TEXTS: Readonly<Record<CallOutcome, (record: CallRecord) => string
 
 function outcomeText(record: CallRecord): string {
   return OUTCOME_TEXTS[record.outcome ?? 'ok'](record);
+}
+
+/** How the last event stream ended, if not well. */
+function streamText({ notes: { events = 0, stream } }: CallRecord): string {
+  if (stream === undefined || stream === 'complete' || stream === 'client_gone') return '';
+  return `, stream ${stream} after ${events} ${events === 1 ? 'event' : 'events'}`;
 }
 
 function tries({ attempts }: CallRecord): string {

@@ -34,6 +34,19 @@ describe('message', () => {
     );
   });
 
+  test('tells how a stream failed', async () => {
+    const story = await new Story().attempt(200);
+    story.record.note('stream', 'stalled');
+    story.record.note('events', 12);
+    const record = story.end({ status: 200, origin: 'upstream', error: 'idle_timeout' });
+    expect(callMessage(record)).toBe(
+      'GET demo/flaky 200 failed, idle_timeout, stream stalled after 12 events: 200',
+    );
+    const good = await new Story().attempt(200);
+    good.record.note('stream', 'complete');
+    expect(callMessage(good.end())).not.toContain('stream');
+  });
+
   test('tells a refusal, also where no route matched', () => {
     const refused = new Story().end({ status: 503, origin: 'proxy', error: 'breaker_open' });
     expect(callMessage(refused)).toBe('GET demo/flaky 503 rejected, breaker_open');
