@@ -4,6 +4,7 @@ import { describeDurable } from './durable-plan.ts';
 import type { Explanation } from './explanation.ts';
 import type { Schedule } from './retry-plan.ts';
 import { describeRules } from './retry-rules-text.ts';
+import { describeStream } from './stream-plan.ts';
 import { table } from './table.ts';
 
 /** An explanation as text. */
@@ -24,6 +25,7 @@ export function describe(explanation: Explanation): string {
     resumes(explanation),
     explanation.retried.length === 0 ? '' : waits(explanation),
     silence(explanation),
+    describeStream(explanation.stream),
     allowedClients(explanation),
     describeDurable(explanation.durable),
     ...explanation.schedules.map((schedule) => `  Sent by schedule ${schedule}\n`),

@@ -10,6 +10,7 @@ import { describe } from './explain-text.ts';
 import type { Explanation, PolicyState } from './explanation.ts';
 import type { Command } from './io.ts';
 import { longestFailedAttempt, retryRules, retrySchedule } from './retry-plan.ts';
+import { streamPlan } from './stream-plan.ts';
 
 const USAGE = {
   text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--changed] [--json]
@@ -113,6 +114,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     hedgeStuck: isSentBesideStuck(method, route),
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
+    stream: streamPlan(method, route.settings),
     strangers: strangers(loaded, upstream, route),
     durable: durablePlan(method, route),
     schedules: schedulesOn(`${upstream.name}/${route.name}`, loaded),
@@ -123,10 +125,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
   };
 }
 
-/** Which clients may use a route that adds a credential. */ function isSentBesideStuck(
-  method: string,
-  { settings: { hedge, retry } }: RouteConfig,
-): boolean {
+function isSentBesideStuck(method: string, { settings: { hedge, retry } }: RouteConfig): boolean {
   return hedge === 'stuck' && retry.attempts > 1 && isRead({ method, safe: retry.safe });
 }
 
@@ -144,6 +143,7 @@ function policyState({ own, settings }: RouteConfig): PolicyState[] {
   return states.flatMap(({ on, ...state }) => (on ? state : []));
 }
 
+/** Which clients may use a route that adds a credential. */
 function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
   const added = addedCredentials(route, upstream, config.upstreams);
   if (added.length === 0) return [];

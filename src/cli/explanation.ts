@@ -1,6 +1,7 @@
 import type { EffectiveValue } from '../config/show/effective.ts';
 import type { DurablePlan } from './durable-plan.ts';
 import type { RetryRule, Schedule } from './retry-plan.ts';
+import type { StreamPlan } from './stream-plan.ts';
 
 /** The state of one policy, by the key of its policy. Shared: failures and load of other routes count for it too. */
 export interface PolicyState {
@@ -27,6 +28,8 @@ export interface Explanation {
   readonly retryAfterMaxMs: number;
   /** How often the rest of a broken body is requested. */
   readonly resumes: number;
+  /** Undefined: streams are passed on as they come. */
+  readonly stream: StreamPlan | undefined;
   /** Which clients may use the route because it adds a credential, one line each. */
   readonly strangers: readonly string[];
   /** Undefined: the route does not accept durable requests. */

@@ -411,6 +411,38 @@ test('shows which clients may use a route that adds a credential', async () => {
   expect((await run(explain, args, open)).out).not.toContain('Which clients may use the route');
 });
 
+test('explains when an attempt with an event stream has failed', async () => {
+  const stream = (more: string) => `
+    upstreams:
+      llm:
+        url: https://api.example.com
+        retry: { safe: false }
+        stream:
+          first_event: 30s
+          event_gap: 1m
+          ignore: [ping]
+          error:
+            - { name: overloaded, event: error, body: { /error/type: overloaded_error }, status: 529, means: not_processed }
+            - { body: { /error: "*" } }
+          done: [{ event: message_stop }]
+        ${more}
+`;
+  const heading = 'When the reply is an event stream';
+  const { out } = await run(explain, ['POST', '/llm/v1'], stream(''));
+  expect(sectionOf(out, heading)).toEqual([
+    '  The attempt succeeds with the first meaningful event: no comment, not without data, and not in stream.ignore (ping).',
+    '  Without one 30s after the head it fails.',
+    '  With one of these errors as the first event it fails too:',
+    '  overloaded  as 529  sent again',
+    '  /error      as 502  passed on',
+    '  Until then up to 64KiB are held back.',
+    '  Later, 1m without a meaningful event break the stream.',
+    '  A stream that ends without one of the events in stream.done is counted as incomplete.',
+  ]);
+  const off = stream('routes: [{ match: { path: /v1 }, stream: off }]');
+  expect((await run(explain, ['POST', '/llm/v1'], off)).out).not.toContain(heading);
+});
+
 test('explains silent attempts only if no attempt timeout is written', async () => {
   const plain = 'upstreams:\n  pay: { url: https://pay.example }\n';
   const heading = 'When an attempt is silent';
