@@ -2,30 +2,39 @@ import type { RawHeaders } from './headers.ts';
 
 /** The fields for the host and the length of a message, as received. */
 export interface Framing {
-  readonly hosts: readonly string[];
+  /** The first Host; undefined if there is none. */
+  readonly host: string | undefined;
+  readonly hosts: number;
   /** All transfer codings, joined by commas; '' for none. */
   readonly codings: string;
   /** The last Content-Length, '0' for none; parsers refuse more than one. */
   readonly length: string;
 }
 
-const NONE: readonly string[] = [];
-
 export function framingOf(headers: RawHeaders): Framing {
-  // Nearly every message has one of each, so a list grows by copies instead of by spare room.
-  let hosts: readonly string[] = NONE;
-  let codings: readonly string[] = NONE;
+  let host: string | undefined;
+  let hosts = 0;
+  let codings = '';
   let length = '0';
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const value = headers[i + 1] as string;
-    // Lengths are compared first, so that few names are converted to lower case.
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts = hosts.concat(value);
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding')
-      codings = codings.concat(value || '?');
-    else if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
+    if (isNamed(name, 'host')) {
+      host ??= value;
+      hosts++;
+    } else if (isNamed(name, 'transfer-encoding')) codings = joined(codings, value || '?');
+    else if (isNamed(name, 'content-length')) length = value;
   }
-  return { hosts, codings: codings.join(), length };
+  return { host, hosts, codings, length };
+}
+
+/** Lengths are compared first, so that few names are converted to lower case. */
+function isNamed(name: string, wanted: string): boolean {
+  return name.length === wanted.length && name.toLowerCase() === wanted;
+}
+
+function joined(list: string, item: string): string {
+  return list === '' ? item : `${list},${item}`;
 }
 
 /**

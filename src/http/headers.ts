@@ -192,11 +192,14 @@ export function replyTrailers(raw: RawHeaders): Field[] {
   return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS));
 }
 
+/** Room for four fields. */
+const ROOM: readonly string[] = Array.from({ length: 8 }, () => '');
+
 /** Removes `drop` and the fields listed in `Connection`. Called before own fields are added, so that no client removes them. */
 function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
   const listed = connectionListed(raw);
-  // A copy that is cut to its length leaves room for the fields that are added. A list that grows is copied several times.
-  const result = raw.slice();
+  // A list that grows is copied, so this copy has room for the fields that are added.
+  const result = raw.concat(ROOM);
   let length = 0;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;

@@ -9,6 +9,11 @@ export interface StartListener {
   started(watch: AttemptWatch | undefined): void;
 }
 
+/** Sends an interim reply to the client at once. */
+export interface InterimSink {
+  onInterim(interim: Interim): void;
+}
+
 /** The values that an attempt begins with. */
 export interface AttemptStart {
   /** The head must arrive before this moment, on the scale of `clock.now()`. */
@@ -18,8 +23,8 @@ export interface AttemptStart {
   readonly number?: number;
   /** No other attempt follows if this one fails, so its interim replies need not wait for its head. Default true. */
   readonly last?: boolean;
-  /** Sends an interim reply to the client at once; undefined if interim replies are not wanted. */
-  readonly onInterim?: ((interim: Interim) => void) | undefined;
+  /** Undefined if interim replies are not wanted. */
+  readonly interims?: InterimSink | undefined;
   /** Counts the parallel second attempts of the call; undefined: there must be none. */
   readonly tally?: { hedges: number } | undefined;
   /** Called when the attempt has reached the upstream, or may have. */
@@ -35,7 +40,7 @@ export class Attempt {
   readonly last: boolean;
   readonly deadline: number;
   signal: Abort;
-  readonly onInterim: AttemptStart['onInterim'];
+  readonly interims: AttemptStart['interims'];
   readonly tally: AttemptStart['tally'];
   readonly onReached: AttemptStart['onReached'];
 
@@ -61,7 +66,7 @@ export class Attempt {
     this.last = start.last ?? true;
     this.deadline = start.deadline;
     this.signal = start.signal;
-    this.onInterim = start.onInterim;
+    this.interims = start.interims;
     this.tally = start.tally;
     this.onReached = start.onReached;
   }

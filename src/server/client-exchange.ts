@@ -10,18 +10,19 @@ import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import { NOTED_HEADERS } from '../proxy/notes.ts';
 import type { Receiver } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
-import type { Abort } from '../runtime/abort.ts';
+import { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 import type { CallResult } from '../telemetry/call-outcome.ts';
 import type { CallRecord, Observer } from '../telemetry/call-record.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 import { addVeto, isFinal } from './client-retries.ts';
 import { grpcProblem } from './grpc-problem.ts';
-import { IncomingCall, type IncomingDeps } from './incoming-call.ts';
+import { IncomingCall, type IncomingDeps, type IncomingOwner } from './incoming-call.ts';
 import { writeInterims } from './interim.ts';
 import { fallbackStatus, type Problem, problemOf } from './problem.ts';
 import { watchSend } from './send-watch.ts';
 import type { Tunnel } from './tunnel.ts';
+import type { ListEntry } from './unordered-list.ts';
 import { type Handshake, switchProtocols } from './upgrade.ts';
 
 export interface ExchangeDeps extends IncomingDeps {
@@ -49,11 +50,13 @@ export type RequestAndResponse =
   | Handshake;
 
 /** One request of a client and its response. */
-export class ClientExchange implements Receiver {
-  readonly #req: ClientRequest;
-  readonly #res: ClientResponse;
-  readonly #record: CallRecord;
-  readonly #signal: Abort;
+export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
+  readonly req: ClientRequest;
+  readonly res: ClientResponse;
+  readonly record: CallRecord;
+  readonly signal = new Abort();
+  /** Its place in the list of running calls. */
+  index = 0;
   readonly #deps: ExchangeDeps;
   readonly #handshake: Handshake | undefined;
   readonly #incoming: IncomingCall;
@@ -64,28 +67,21 @@ export class ClientExchange implements Receiver {
   #stopWatching: (() => void) | undefined;
   #result: { -readonly [K in keyof CallResult]: CallResult[K] } = { status: 0, origin: 'proxy' };
 
-  constructor(pair: RequestAndResponse, record: CallRecord, signal: Abort, deps: ExchangeDeps) {
-    const { req, res, upgrade } = pair;
-    this.#req = req;
-    this.#res = res;
+  constructor(pair: RequestAndResponse, record: CallRecord, deps: ExchangeDeps) {
+    this.req = pair.req;
+    this.res = pair.res;
     this.#handshake = pair.upgrade === undefined ? undefined : pair;
-    this.#record = record;
-    this.#signal = signal;
+    this.record = record;
     this.#deps = deps;
-    const onStall = (error: ProxyError) => this.end(error);
-    const onInterim = (interim: Interim) => writeInterims(res, [interim]);
-    this.#incoming = new IncomingCall(
-      {
-        req,
-        upgrade: upgrade?.protocol,
-        record,
-        signal,
-        onStall,
-        onInterim,
-        answered: () => res.headersSent,
-      },
-      deps,
-    );
+    this.#incoming = new IncomingCall(this, deps);
+  }
+
+  get upgrade(): Call['upgrade'] {
+    return this.#handshake?.upgrade.protocol;
+  }
+
+  onInterim(interim: Interim): void {
+    writeInterims(this.res, [interim]);
   }
 
   /** Sends the call of the request through `route`. Never throws. */
@@ -93,7 +89,7 @@ export class ClientExchange implements Receiver {
     this.#route = route;
     try {
       // A tunnel cannot be answered later.
-      const chosen = this.#handshake === undefined ? preferred(route, this.#req.rawHeaders) : route;
+      const chosen = this.#handshake === undefined ? preferred(route, this.req.rawHeaders) : route;
       const call = this.#incoming.toCall(chosen, target);
       if (call instanceof Promise) void this.#sendLater(chosen, call);
       else this.#send(chosen, call);
@@ -125,27 +121,27 @@ export class ClientExchange implements Receiver {
 
   failed(error: unknown): void {
     const known = error instanceof ProxyError ? error : undefined;
-    if (known === undefined) this.#deps.onBug(error, this.#record);
+    if (known === undefined) this.#deps.onBug(error, this.record);
     this.refuse(known);
   }
 
   /** Ends a call because of its client: sends the error, aborts the upstream, and closes the connection. */
   end(error: ProxyError): void {
-    this.#res.shouldKeepAlive = false;
+    this.res.shouldKeepAlive = false;
     this.refuse(error);
-    this.#signal.abort(error);
+    this.signal.abort(error);
   }
 
   /** Sends an error in place of a reply. `undefined` means a bug. Only the first call has an effect. Never throws. */
   refuse(error: ProxyError | undefined): void {
     if (this.#result.error !== undefined) return;
-    const res = this.#res;
+    const res = this.res;
     this.#result.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
     try {
       this.#sendProblem(error);
     } catch (bug) {
-      this.#deps.onBug(bug, this.#record);
+      this.#deps.onBug(bug, this.record);
       res.destroy();
     }
   }
@@ -156,7 +152,7 @@ export class ClientExchange implements Receiver {
     this.#addOwnHeaders(headers, 'proxy');
     this.#result.status = 200;
     this.#writeHead(200, '', headers);
-    this.#res.end();
+    this.res.end();
   }
 
   #sendProblem(error: ProxyError | undefined): void {
@@ -166,20 +162,20 @@ export class ClientExchange implements Receiver {
     this.#addOwnHeaders(headers, 'proxy');
     this.#result.status = problem.status;
     this.#writeHead(problem.sentStatus, '', headers);
-    const body = this.#req.method === 'HEAD' ? undefined : problem.body;
+    const body = this.req.method === 'HEAD' ? undefined : problem.body;
     if (body !== undefined) this.#sent = { bytes: body.length };
-    this.#res.end(body);
+    this.res.end(body);
   }
 
   #problem(error: ProxyError | undefined): Problem {
-    const problem = problemOf(error, this.#record);
-    return this.#req.grpc === true ? grpcProblem(problem, error) : problem;
+    const problem = problemOf(error, this.record);
+    return this.req.grpc === true ? grpcProblem(problem, error) : problem;
   }
 
   /** Finishes the record of the call after its response has ended, completely or not. */
   close(): void {
-    const finished = this.#tunnel?.finished ?? this.#res.writableFinished;
-    const { errored, grpcStatus } = this.#res;
+    const finished = this.#tunnel?.finished ?? this.res.writableFinished;
+    const { errored, grpcStatus } = this.res;
     if (!finished && this.#result.error === undefined) this.#result.error = this.#cut(errored);
     // These two say more precisely how the body ended.
     if (grpcStatus !== undefined) this.#result.status = httpStatusOf(grpcStatus);
@@ -187,12 +183,12 @@ export class ClientExchange implements Receiver {
     this.#stopWatching?.();
     this.#incoming.dispose();
     this.#countBytes();
-    this.#record.finish(this.#result);
+    this.record.finish(this.#result);
   }
 
   #countBytes(): void {
-    this.#record.bytesIn = this.#tunnel?.bytesIn ?? this.#incoming.bytes;
-    this.#record.bytesOut = this.#tunnel?.bytesOut ?? this.#sent?.bytes ?? 0;
+    this.record.bytesIn = this.#tunnel?.bytesIn ?? this.#incoming.bytes;
+    this.record.bytesOut = this.#tunnel?.bytesOut ?? this.#sent?.bytes ?? 0;
   }
 
   /** Ends a call whose response is not complete. Returns the reason. */
@@ -202,12 +198,12 @@ export class ClientExchange implements Receiver {
     const why = unrepresentable
       ? errored
       : new ProxyError('client_gone', 'the client disconnected', { sent: 'sent_unknown' });
-    this.#signal.abort(why);
-    return this.#signal.reason instanceof ProxyError ? this.#signal.reason.code : why.code;
+    this.signal.abort(why);
+    return this.signal.reason instanceof ProxyError ? this.signal.reason.code : why.code;
   }
 
   #answer(reply: Reply, route: Route): void {
-    const res = this.#res;
+    const res = this.res;
     // If the client disconnected before the head arrived, close() has already aborted the call.
     if (res.destroyed || res.headersSent) return reply.body.discard();
     const headers = reply.origin === 'proxy' ? [...reply.headers] : replyHeaders(reply.headers);
@@ -215,7 +211,7 @@ export class ClientExchange implements Receiver {
     this.#addProxyStatus(reply, received, headers);
     this.#result.status = reply.status;
     this.#result.origin = reply.origin ?? 'upstream';
-    writeInterims(res, reply.interim);
+    if (reply.interim !== undefined) writeInterims(res, reply.interim);
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
@@ -228,7 +224,7 @@ export class ClientExchange implements Receiver {
 
   /** For a response that goes on: sends its head before its first byte, and starts the send watch. */
   #watchSend(): void {
-    const res = this.#res;
+    const res = this.res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
     // `flushHeaders` would write latin1 header bytes as UTF-8.
     if (res.writableLength === 0) res.write(NO_BYTES);
@@ -242,9 +238,9 @@ export class ClientExchange implements Receiver {
   }
 
   #addProxyStatus({ status, origin }: Reply, received: number, headers: string[]): void {
-    const { attempts } = this.#record;
-    const { gave_up: gaveUp } = this.#record.notes;
-    if (origin === 'fallback') headers.push('proxy-status', fallbackStatus(this.#record));
+    const { attempts } = this.record;
+    const { gave_up: gaveUp } = this.record.notes;
+    if (origin === 'fallback') headers.push('proxy-status', fallbackStatus(this.record));
     else if (gaveUp !== undefined && status >= 400) {
       const details = `attempts=${attempts}; gave_up=${gaveUp}`;
       headers.push('proxy-status', proxyStatus({ receivedStatus: received, details }));
@@ -255,19 +251,19 @@ export class ClientExchange implements Receiver {
 
   /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
   readonly #onBodyEnd = (end: BodyEnd): void => {
-    if (end === 'broken' && !this.#signal.aborted) this.#result.error = 'response_incomplete';
+    if (end === 'broken' && !this.signal.aborted) this.#result.error = 'response_incomplete';
     if (end === 'failed') this.#result.failed = true;
     // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
-    if (end === 'broken' && this.#req.httpVersion === '1.0') this.#res.socket?.resetAndDestroy();
+    if (end === 'broken' && this.req.httpVersion === '1.0') this.res.socket?.resetAndDestroy();
   };
 
   /** Joins both connections to a tunnel. The call lasts until the tunnel closes. */
   #switch(upstream: Socket, headers: string[], calls: Route['calls']): void {
     this.#tunnel = switchProtocols(this.#handshake as Handshake, upstream, headers, {
       clock: this.#deps.clock,
-      signal: this.#signal,
+      signal: this.signal,
       onBroken: () => {
-        if (!this.#signal.aborted) this.#result.error = 'connection_terminated';
+        if (!this.signal.aborted) this.#result.error = 'connection_terminated';
       },
       onEnd: () => calls.tunnels--,
     });
@@ -275,25 +271,25 @@ export class ClientExchange implements Receiver {
   }
 
   #writeHead(status: number, statusText: string, headers: string[]): void {
-    if (this.#deps.leaving()) this.#res.shouldKeepAlive = false;
+    if (this.#deps.leaving()) this.res.shouldKeepAlive = false;
     // A reason phrase has no meaning beyond ASCII (RFC 9112 §4), and undici guesses its encoding, so it is replaced.
     // The empty phrase of an unknown status is valid; node:http would write "unknown".
     const phrase = /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
-    this.#res.writeHead(status, phrase, headers);
+    this.res.writeHead(status, phrase, headers);
   }
 
   /** Adds fields that stop retries by the client's SDK. The proxy has retried already, and both would multiply. */
   #addRetryVetoes(headers: string[], error?: ErrorCode, status?: number): void {
     const own = this.#route?.ownRetries;
-    if (own === undefined || !isFinal(this.#record.notes.gave_up, error, status)) return;
+    if (own === undefined || !isFinal(this.record.notes.gave_up, error, status)) return;
     addVeto(headers, own.veto);
     // A negative pushback forbids retries (gRFC A6).
-    if (this.#req.grpc === true) addVeto(headers, ['grpc-retry-pushback-ms'], '-1');
+    if (this.req.grpc === true) addVeto(headers, ['grpc-retry-pushback-ms'], '-1');
   }
 
   #addOwnHeaders(headers: string[], origin: CallResult['origin']): void {
     if (!this.#deps.responseHeaders()) return;
-    const { attempts, info, notes } = this.#record;
+    const { attempts, info, notes } = this.record;
     headers.push('breakwater-request-id', info.id);
     headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);
     for (const { field, header } of NOTED_HEADERS) {

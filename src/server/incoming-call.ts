@@ -3,8 +3,7 @@ import { StreamedBody } from '../http/bodies/streamed-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { type GrpcCall, grpcTimeoutMs } from '../http/grpc.ts';
 import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
-import type { Interim } from '../http/reply.ts';
-import { Attempt } from '../proxy/attempt.ts';
+import { Attempt, type InterimSink } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';
@@ -21,7 +20,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { endOfTurn } from '../runtime/event-loop.ts';
 import type { CallRecord } from '../telemetry/call-record.ts';
 import { watchBody } from './body-watch.ts';
-import type { ClientRequest } from './client.ts';
+import type { ClientRequest, ClientResponse } from './client.ts';
 import { clientRetries } from './client-retries.ts';
 import { takesInterim } from './interim.ts';
 
@@ -45,28 +44,27 @@ export interface IncomingDeps {
  */
 const MAX_AWAITED_BYTES = 64 * 1024;
 
-interface Incoming {
+/** The exchange whose request is turned into a call. */
+export interface IncomingOwner extends InterimSink {
   readonly req: ClientRequest;
+  readonly res: Pick<ClientResponse, 'headersSent'>;
   readonly upgrade: Call['upgrade'];
   readonly record: CallRecord;
   readonly signal: Abort;
-  readonly onInterim: (interim: Interim) => void;
-  /** Whether the response has begun. After that, request and response may depend on each other. */
-  readonly answered: () => boolean;
   /** Called if the request body stalls or is too slow. */
-  readonly onStall: (error: ProxyError) => void;
+  end(error: ProxyError): void;
 }
 
 /** Turns a client's request into a Call. */
 export class IncomingCall {
-  readonly #incoming: Incoming;
+  readonly #owner: IncomingOwner;
   readonly #deps: IncomingDeps;
   #body: RequestBody = EMPTY_BODY;
   #streamed: StreamedBody | undefined;
   #stopWatching: (() => void) | undefined;
 
-  constructor(incoming: Incoming, deps: IncomingDeps) {
-    this.#incoming = incoming;
+  constructor(owner: IncomingOwner, deps: IncomingDeps) {
+    this.#owner = owner;
     this.#deps = deps;
   }
 
@@ -76,7 +74,7 @@ export class IncomingCall {
    */
   toCall(route: Route, target: string): Call | Promise<Call> {
     const { newId, via } = this.#deps;
-    const { req, upgrade, record } = this.#incoming;
+    const { req, upgrade, record } = this.#owner;
     const method = req.method as string;
     if (hasListed(req.rawHeaders, 'via', via)) {
       throw new ProxyError('proxy_loop', 'this request has passed through this proxy before');
@@ -106,23 +104,23 @@ export class IncomingCall {
 
   /** The first attempt of `call`. Its total timeout begins now. */
   firstAttempt(route: Route, { grpc, overrides, upgrade }: Call): Attempt {
-    const { req, signal, onInterim } = this.#incoming;
+    const { req, signal } = this.#owner;
     return new Attempt({
       deadline: deadlineOf(this.#deps.clock.now() + totalTimeoutMs(route.totalTimeoutMs, overrides), grpc),
       signal,
-      onInterim: takesInterim(req, upgrade) ? onInterim : undefined,
+      interims: takesInterim(req, upgrade) ? this.#owner : undefined,
     });
   }
 
   #clientRetries({ ownRetries }: Route): number {
-    const { req, record } = this.#incoming;
+    const { req, record } = this.#owner;
     const retries = ownRetries === undefined ? 0 : clientRetries(req.rawHeaders);
     if (retries > 0) record.note('client_retries', retries);
     return retries;
   }
 
   #overrides(limits: OverrideLimits): CallOverrides | undefined {
-    const { req, record } = this.#incoming;
+    const { req, record } = this.#owner;
     const asked = readOverrides(req.rawHeaders, limits);
     for (const [override, value] of asked === undefined ? [] : shownOverrides(asked)) {
       record.note('override', `${override}=${value}`);
@@ -131,7 +129,7 @@ export class IncomingCall {
   }
 
   #grpc(): GrpcCall | undefined {
-    const { req, record } = this.#incoming;
+    const { req, record } = this.#owner;
     if (req.grpc !== true) return undefined;
     const ms = grpcTimeoutMs(req.rawHeaders);
     return { deadline: ms === undefined ? undefined : record.startedAt + ms };
@@ -150,7 +148,7 @@ export class IncomingCall {
 
   /** Begins to receive the body, if there is one. The promise is for a body that is worth a wait. */
   #receiveBody(route: Route): Promise<void> | undefined {
-    const { rawHeaders } = this.#incoming.req;
+    const { rawHeaders } = this.#owner.req;
     const chunked = headerOf(rawHeaders, 'transfer-encoding') !== undefined;
     const declaredBytes = chunked ? undefined : Number(headerOf(rawHeaders, 'content-length') ?? 0);
     if (declaredBytes === 0) return undefined;
@@ -161,7 +159,8 @@ export class IncomingCall {
 
   #stream(route: Route, declaredBytes: number | undefined): StreamedBody {
     const { clock, bodyTimeoutMs, memory, minBytesPerSecond } = this.#deps;
-    const { req, record, onStall, answered } = this.#incoming;
+    const owner = this.#owner;
+    const { req, record, res } = owner;
     const body = new StreamedBody(req, {
       declaredBytes,
       now: () => clock.now(),
@@ -175,15 +174,15 @@ export class IncomingCall {
       clock,
       idleMs: bodyTimeoutMs(),
       minBytesPerSecond: minBytesPerSecond(),
-      // A gRPC stream of messages can be silent for long, so no minimum rate applies.
-      awaited: () => req.grpc !== true && !answered() && body.awaited,
-      onStall,
+      // Once the response has begun, request and response may depend on each other. A gRPC stream of messages can be silent for long, so no minimum rate applies.
+      awaited: () => req.grpc !== true && !res.headersSent && body.awaited,
+      onStall: (error) => owner.end(error),
     });
     return body;
   }
 
   async #untilSettled(body: StreamedBody): Promise<void> {
-    const { req } = this.#incoming;
+    const { req } = this.#owner;
     await Promise.race([body.settled(), new Promise<void>(endOfTurn)]);
     if (req.destroyed && !req.complete)
       throw new ProxyError('client_gone', 'the client disconnected before its request body was complete');

@@ -16,7 +16,7 @@ export function takesInterim(req: ClientRequest, upgrade: Call['upgrade']): bool
 const NOT_A_HEADER = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** Sends interim replies in order. */
-export function writeInterims(res: ClientResponse, interims: readonly Interim[] = []): void {
+export function writeInterims(res: ClientResponse, interims: readonly Interim[]): void {
   for (const interim of interims) write(res, interim);
 }
 

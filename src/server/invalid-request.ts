@@ -1,4 +1,4 @@
-import { framingError, framingOf } from '../http/framing.ts';
+import { type Framing, framingError, framingOf } from '../http/framing.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientRequest } from './client.ts';
 
@@ -33,13 +33,13 @@ function ambiguity(req: ClientRequest): string | undefined {
   if (!TARGET.test(url)) return 'the request target contains characters that must be percent-encoded';
   if (url.includes('#')) return 'the request target contains a fragment';
   const framing = framingOf(rawHeaders);
-  if (!validHost(framing.hosts, old)) return 'a request must have exactly one valid Host header';
+  if (!validHost(framing, old)) return 'a request must have exactly one valid Host header';
   if (framing.codings !== '' && old) return 'Transfer-Encoding is not allowed in HTTP/1.0';
   return framingError(framing);
 }
 
 /** Checks all Host fields, because node:http uses the first and drops the others. */
-function validHost([host, ...others]: readonly string[], old: boolean): boolean {
+function validHost({ host, hosts }: Framing, old: boolean): boolean {
   if (host === undefined) return old;
-  return others.length === 0 && HOST.test(host);
+  return hosts === 1 && HOST.test(host);
 }

@@ -5,7 +5,6 @@ import { requestIdOf } from '../http/request-id.ts';
 import { ProxyError, shuttingDown } from '../proxy/errors.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Match, Router } from '../routing/router.ts';
-import { Abort } from '../runtime/abort.ts';
 import { type CallInfo, CallRecord } from '../telemetry/call-record.ts';
 import type { CallTrace } from '../telemetry/tracing/call-trace.ts';
 import type { TracedRoute } from '../telemetry/tracing/tracing.ts';
@@ -14,7 +13,7 @@ import type { ClientConnection, ClientRequest, ClientResponse } from './client.t
 import { ClientExchange, type ExchangeDeps, type RequestAndResponse } from './client-exchange.ts';
 import { requestError } from './invalid-request.ts';
 import { asksServer, requestTarget } from './request-target.ts';
-import { type ListEntry, UnorderedList } from './unordered-list.ts';
+import { UnorderedList } from './unordered-list.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {
@@ -29,18 +28,10 @@ export interface ListenerDeps extends ExchangeDeps {
 /** Pipelined requests per connection. A client that sends more is disconnected. */
 const MAX_PIPELINED = 100;
 
-/** A running call. */
-interface Running extends ListEntry {
-  readonly req: ClientRequest;
-  readonly res: ClientResponse;
-  readonly signal: Abort;
-  readonly exchange: ClientExchange;
-}
-
 /** node:http request → Call → Route.send → response. */
 export class Listener {
   readonly #deps: ListenerDeps;
-  readonly #running = new UnorderedList<Running>();
+  readonly #running = new UnorderedList<ClientExchange>();
   /** The number of requests per connection that wait for an earlier response. */
   readonly #waiting = new WeakMap<ClientConnection, number>();
   /** Connections with a syntax error: later bytes have no meaning. */
@@ -84,13 +75,13 @@ export class Listener {
   malformed(socket: Socket, why: string): boolean {
     const running = [...this.#running].find(({ req }) => req.socket === socket);
     if (running === undefined) return false;
-    const { req, res, exchange } = running;
+    const { req, res } = running;
     // Its response is complete. The malformed bytes get their own, unless the connection closes anyway.
     if (res.writableEnded) return !res.shouldKeepAlive;
     this.#spoiled.add(socket);
     res.shouldKeepAlive = false;
     if (req.complete) res.once('close', () => socket.destroySoon());
-    else exchange.end(new ProxyError('bad_request', why));
+    else running.end(new ProxyError('bad_request', why));
     return true;
   }
 
@@ -131,18 +122,10 @@ export class Listener {
     const match = router().match(method, host, target);
     const { calls } = 'route' in match ? match.route : NO_ROUTE;
     const record = new CallRecord(this.#infoOf(req, match, target), clock, observer);
-    const signal = new Abort();
-    const exchange = new ClientExchange(pair, record, signal, this.#deps);
-    const running = { req, res, signal, exchange, index: 0 };
-    this.#running.add(running);
+    const exchange = new ClientExchange(pair, record, this.#deps);
+    this.#running.add(exchange);
     calls.inFlight++;
-    res.on('close', () => {
-      this.#running.delete(running);
-      calls.inFlight--;
-      this.#close(exchange, record);
-      if (!req.complete && !req.destroyed) this.#dropRest(req);
-      if (this.#running.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
-    });
+    res.on('close', () => this.#closed(exchange, calls));
     const invalid = requestError(req);
     if (invalid !== undefined) exchange.end(invalid);
     else if (asksServer(method, target)) exchange.answerOptions();
@@ -155,6 +138,20 @@ export class Listener {
       if (refusal === undefined) exchange.run(match.route, match.target);
       else exchange.refuse(refusal);
     }
+  }
+
+  #closed(exchange: ClientExchange, calls: Route['calls']): void {
+    const { req, record } = exchange;
+    this.#running.delete(exchange);
+    calls.inFlight--;
+    // An error of an observer would otherwise end the process.
+    try {
+      exchange.close();
+    } catch (error) {
+      this.#deps.onBug(error, record);
+    }
+    if (!req.complete && !req.destroyed) this.#dropRest(req);
+    if (this.#running.size === 0) while (this.#onIdle.length > 0) this.#onIdle.pop()?.();
   }
 
   #infoOf(req: ClientRequest, match: Match<Route>, target: string): CallInfo {
@@ -195,15 +192,6 @@ export class Listener {
     };
     req.once('close', done);
     socket.once('close', done);
-  }
-
-  /** Catches errors of observers, which would otherwise end the process. */
-  #close(exchange: ClientExchange, record: CallRecord): void {
-    try {
-      exchange.close();
-    } catch (error) {
-      this.#deps.onBug(error, record);
-    }
   }
 }
 

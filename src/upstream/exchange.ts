@@ -110,10 +110,10 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   /** Forwards interim replies, except 100: it answers an expectation, which is not forwarded (RFC 9110 §15.2). */
   #onInterim(controller: Controller, status: number): void {
-    const { last, onInterim } = this.#of.attempt;
-    if (status === 100 || onInterim === undefined || ++this.#interims > MAX_INTERIM) return;
+    const { interims, last } = this.#of.attempt;
+    if (status === 100 || interims === undefined || ++this.#interims > MAX_INTERIM) return;
     const interim = { status, headers: rawHeaders(controller) };
-    if (last) onInterim(interim);
+    if (last) interims.onInterim(interim);
     else (this.#bufferedInterims ??= []).push(interim);
   }
 

@@ -67,19 +67,19 @@ export class Coalesced implements BodySink {
     if (this.#filled + chunk.length > BLOCK_BYTES) this.#flush();
     if (this.#block === undefined) {
       this.#block = Buffer.allocUnsafe(BLOCK_BYTES);
-      queueMicrotask(this.#flush);
+      queueMicrotask(() => this.#flush());
     }
     this.#block.set(chunk, this.#filled);
     this.#filled += chunk.length;
   }
 
   /** Runs after one packet has been parsed, and before the next one. */
-  readonly #flush = (): void => {
+  #flush(): void {
     const block = this.#block;
     if (block === undefined) return;
     const filled = this.#filled;
     this.#block = undefined;
     this.#filled = 0;
     if (!this.#sink.destroyed) this.#ready = this.#sink.write(block.subarray(0, filled));
-  };
+  }
 }

@@ -96,7 +96,7 @@ function first(
   { reserve, clock }: { readonly reserve: number; readonly clock: Clock },
 ): Promise<Outcome> {
   const ms = (attempt.deadline - clock.now()) * (1 - reserve);
-  const early = attempt.with({ deadline: clock.now() + ms, onInterim: undefined });
+  const early = attempt.with({ deadline: clock.now() + ms, interims: undefined });
   const error = () =>
     new ProxyError('deadline_exceeded', 'no response headers before the time reserved for the fallback', {
       sent: 'sent_unknown',

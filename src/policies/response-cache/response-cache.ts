@@ -128,7 +128,7 @@ class ResponseCache {
     const fetch: Send = (background, timed) => this.#fetch(key, background, timed, fetching);
     // Its attempts are counted, but they do not belong to the call that was answered.
     const background = { ...call, method: 'GET', journal: call.journal.inBackground() };
-    const detached = attempt.with({ signal, deadline: clock.now() + ms, onInterim: undefined });
+    const detached = attempt.with({ signal, deadline: clock.now() + ms, interims: undefined });
     running.add(signal);
     try {
       const reply = await withTimeout(fetch, background, detached, { clock, ms, error });

@@ -123,7 +123,7 @@ export class RestOfBody {
       number: this.#number,
       last: false,
       deadline: clock.now() + totalTimeoutMs,
-      onInterim: undefined,
+      interims: undefined,
     });
   }
 
