@@ -27,6 +27,8 @@ import { Traffic } from '../telemetry/traffic/traffic.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
 import { RetainedState } from './retained-state.ts';
+import { OperatorEvents } from './operator-events/operator-events.ts';
+import { reloadEvent, Watches } from './operator-events/watches.ts';
 import { tracingSetup } from './tracing-setup.ts';
 import { stateSource, trafficSample } from './state-source.ts';
 
@@ -69,6 +71,8 @@ export class App {
   readonly #memory: ByteBudget;
   readonly #metrics: Metrics;
   readonly #tracing: Tracing;
+  readonly #events: OperatorEvents;
+  readonly #watches: Watches;
   readonly #calls: CallHistory;
   readonly #traffic: Traffic;
   readonly #listener: Listener;
@@ -91,6 +95,8 @@ export class App {
     const app = new App(config, deps);
     try {
       await app.#tracing.setUp(tracingSetup(config));
+      app.#events.setUp(config.events);
+      app.#watches.setUp(config);
       await app.#durable.setUp(app.#durableSetup());
       await app.#listen();
     } catch (error) {
@@ -118,6 +124,8 @@ export class App {
     this.#traffic = new Traffic(clock, (name) => trafficSample(this.#assembly.upstreams, name, clock.now()));
     this.#startedAt = clock.wallTime();
     this.#tracing = new Tracing(deps);
+    this.#events = new OperatorEvents({ ...deps, observer: this.#delegate });
+    this.#watches = new Watches({ ...deps, durable, report: (event) => this.#events.report(event) });
     this.#observer = this.#observers(config);
     this.#durable = new DurableSide({
       ...deps,
@@ -189,6 +197,8 @@ export class App {
     const result = loaded.ok ? await this.#follow(loaded) : loaded;
     if (this.#phase === 'draining') return { ok: false, errors: ['the proxy is shutting down'] };
     this.#metrics.configLoaded(result.ok ? 'success' : 'failure', clock.wallTime());
+    const event = reloadEvent(result, this.#refusedReload !== undefined);
+    if (event !== undefined) this.#events.report(event);
     this.#refusedReload = result.ok ? undefined : { at: clock.wallTime(), problems: result.errors };
     if (result.ok) return result;
     for (const error of result.errors) logger.error({}, error);
@@ -215,6 +225,8 @@ export class App {
       if (this.#phase === 'draining') return loaded;
       this.#apply(loaded.config, assembly);
       await this.#tracing.setUp(tracingSetup(loaded.config));
+      this.#events.setUp(loaded.config.events);
+      this.#watches.setUp(loaded.config);
       for (const warning of loaded.warnings) logger.warn({}, warning);
       return loaded;
     } catch (error) {
@@ -263,6 +275,8 @@ export class App {
     await closed;
     await this.#durable.close();
     for (const upstream of this.#assembly.upstreams) upstream.close();
+    this.#watches.close();
+    this.#events.close();
     await Promise.race([this.#tracing.close(), this.#pause(Math.min(LAST_EXPORT_MS, timeoutMs))]);
     await this.#admin?.close();
   }
@@ -379,6 +393,7 @@ export class App {
       this.#traffic,
       this.#calls,
       this.#tracing,
+      this.#events,
       logCalls(logger, { requests, slowMs }),
       observer,
     );

@@ -16,6 +16,7 @@ import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowRule } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
 import type { Address, ClientOptions, ServerTls, TlsVersion } from '../server/options.ts';
+import type { EventOptions } from '../telemetry/operator-events/options.ts';
 import type { TracingOptions } from '../telemetry/tracing/options.ts';
 import type { EgressProxy } from './resolve/egress.ts';
 
@@ -36,6 +37,8 @@ export interface Config {
   };
   /** Undefined: calls are not traced. */
   readonly tracing: TracingOptions | undefined;
+  /** Undefined: operators get no events. */
+  readonly events: EventOptions | undefined;
   readonly clients: ClientOptions;
   /** Memory for all buffered bodies together. */
   readonly bodyMemoryBytes: number;

@@ -20,6 +20,7 @@ import { builtIn, type Complete, type Inherited, inherit } from './resolve/inher
 import { checkMounts } from './resolve/mount.ts';
 import { identity, type PemSource } from './resolve/pem.ts';
 import { resolveSchedules } from './resolve/schedules.ts';
+import { eventOptions } from './resolve/events.ts';
 import { tracingOptions } from './resolve/tracing.ts';
 import { resolveUpstream } from './resolve/upstreams.ts';
 
@@ -180,6 +181,7 @@ function processConfig(
     tls: serverTls(values.tls, source),
     admin: { ...admin, token },
     log: { level: log.level, requests: log.requests, slowMs: log.slow, path: log.path },
+    events: eventOptions(values.events, input.events, report),
     tracing: tracingOptions(values.tracing, input.tracing, report),
     clients: {
       headTimeoutMs: clients.head_timeout,

@@ -1,11 +1,13 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { Observer } from '../telemetry/call-record.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
 
 export interface HealthDeps {
   readonly clock: Clock;
   readonly logger: Pick<Logger, 'error' | 'info'>;
+  readonly observer: Pick<Observer, 'stateChanged'>;
 }
 
 /** A process that is not ready gets no traffic, so it reports ready again after this time to be tried. */
@@ -58,8 +60,13 @@ export class Health {
   }
 
   #recovered(): void {
+    this.#report('working', this.#problem?.error.problem ?? '');
     this.#problem = undefined;
     this.#deps.logger.info({}, 'the durable store works again');
+  }
+
+  #report(to: 'failed' | 'working', problem: string): void {
+    this.#deps.observer.stateChanged('', { type: 'store_health', scope: '', to, problem });
   }
 
   #failed(error: StoreError, of: Operation): void {
@@ -67,6 +74,7 @@ export class Health {
     const most = known !== undefined && PROOF[known.of] > PROOF[of] ? known.of : of;
     this.#problem = { error, of: most, at: this.#deps.clock.now() };
     if (known !== undefined) return;
+    this.#report('failed', error.problem);
     this.#deps.logger.error({ problem: error.problem }, `the durable store fails: ${error.message}`);
   }
 }

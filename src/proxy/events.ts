@@ -44,6 +44,12 @@ export type StateEvent =
       /** The scope whose calls wait, such as `GET /reports/*`; '' for all calls of the credential. */
       readonly limited: string;
     }
+  /** A message for operators: what became of one delivery, or of an event that got no message of its own. */
+  | {
+      readonly type: 'operator_event';
+      readonly scope: '';
+      readonly outcome: 'delivered' | 'failed' | 'refused' | 'merged' | 'dropped';
+    }
   | DurableEvent;
 
 export type SlotResult = 'started' | 'overlap' | 'paused';
@@ -73,7 +79,14 @@ export type DurableEvent =
     }
   /** Another process had run the request and has ended. */
   | { readonly type: 'durable_reclaimed'; readonly scope: string }
-  | { readonly type: 'store_committed'; readonly scope: ''; readonly ms: number };
+  | { readonly type: 'store_committed'; readonly scope: ''; readonly ms: number }
+  /** The store began to fail, or works again. `problem`: the kind of failure. */
+  | {
+      readonly type: 'store_health';
+      readonly scope: '';
+      readonly to: 'failed' | 'working';
+      readonly problem: string;
+    };
 
 /** From a second to the week that a request may wait for an outage to end. */
 const LONG_BUCKETS: readonly number[] = [1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 604_800];
@@ -108,6 +121,16 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     name: 'breakwater_quota_cooldowns_total',
     help: 'Times that all calls of a credential were held back because the upstream asked for a wait. permanent: waiting will not help.',
     labels: ['upstream', 'scope', 'cause'],
+  },
+  operator_event: {
+    name: 'breakwater_operator_events_total',
+    help: 'Deliveries of events to the webhook: delivered, failed (tried again) or refused. merged, dropped: events without a message of their own.',
+    labels: ['outcome'],
+  },
+  store_health: {
+    name: 'breakwater_store_health_changes_total',
+    help: 'Times that the store of durable requests began to fail (failed), or worked again (working).',
+    labels: ['to'],
   },
   durable_deferred: {
     name: 'breakwater_durable_deferrals_total',

@@ -48,8 +48,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'config/fields': { holds: 'how one value is written and read', imports: ['http', 'runtime'] },
   'config/keys': {
     holds: 'which keys exist, with defaults and documentation',
-    imports: ['config/fields', 'http', 'policies', 'durable'],
-    typesOnly: ['policies', 'durable'],
+    imports: ['config/fields', 'http', 'policies', 'durable', 'telemetry'],
+    typesOnly: ['policies', 'durable', 'telemetry'],
   },
   'config/read': {
     holds: 'text to values: YAML, interpolation, places in the file, problems',

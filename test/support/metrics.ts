@@ -104,6 +104,8 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
   });
   metrics.stateChanged('demo', { type: 'durable_deferred', scope: 'demo/orders', reason: 'quota' });
   metrics.stateChanged('', { type: 'store_committed', scope: '', ms: 2 });
+  metrics.stateChanged('', { type: 'store_health', scope: '', to: 'failed', problem: 'full' });
+  metrics.stateChanged('', { type: 'operator_event', scope: '', outcome: 'delivered' });
   metrics.stateChanged('', { type: 'schedule_slot', scope: 'rates', result: 'started' });
   metrics.stateChanged('', { type: 'callback_ended', scope: '/callbacks', outcome: 'delivered' });
   metrics.stateChanged('demo', { type: 'durable_polled', scope: 'demo/orders', result: 'changed' });

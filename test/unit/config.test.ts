@@ -48,6 +48,7 @@ describe('a small file', () => {
       admin: { host: '127.0.0.1', port: 8081, token: undefined },
       log: { level: 'info', requests: 'notable', slowMs: 5_000, path: 'full' },
       tracing: undefined,
+      events: undefined,
       clients: {
         headTimeoutMs: 60_000,
         bodyTimeoutMs: 60_000,
@@ -826,6 +827,32 @@ upstreams:
     [
       `listen: 127.0.0.1:8081\n${upstream()}`,
       'config.yaml:1:1  admin: port 8081 is already used by listen; write another one',
+    ],
+    [
+      `events: { format: slack }\n${upstream()}`,
+      'config.yaml:1:1  events.webhook: is missing; write for example webhook: "${EVENT_WEBHOOK}"',
+    ],
+    [
+      `events: { webhook: "https://a.example/s3cret" }\n${upstream()}`,
+      'config.yaml:1:1  events.secret: is missing, because events are signed; write for example secret: "${EVENT_SECRET}", made by: echo whsec_$(openssl rand -base64 32)',
+    ],
+    [
+      `events: { webhook: "https://a.example/s3cret", secret: short }\n${upstream()}`,
+      'config.yaml:1:56  events.secret: is not a signing secret; write whsec_ followed by base64 of 24 to 64 bytes',
+    ],
+    [
+      `events: { webhook: "http://10.0.0.1/s3cret", format: slack }\n${upstream()}`,
+      'config.yaml:1:20  events.webhook: 10.0.0.1 is a private address; write allow_private: true next to webhook if this is intended',
+    ],
+    [
+      `events: { webhook: "hooks.example", format: slack }\n${upstream()}`,
+      'config.yaml:1:20  events.webhook: is not a URL; write for example https://app.internal/hooks/breakwater',
+    ],
+    [
+      `events: { webhook: "https://a.example", format: slack, types: [breaker] }\n${upstream()}`,
+      expect.stringMatching(
+        /^config.yaml:1:63 {2}events.types: "breaker" is not one of breaker.opened, /,
+      ) as string,
     ],
     [
       `tracing: { sample: 5% }\n${upstream()}`,

@@ -83,6 +83,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
     ]),
   ),
   CALLBACK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+  EVENT_SECRET: `whsec_${Buffer.alloc(32, 8).toString('base64')}`,
 };
 
 const indented = (text: string, spaces: number): string => text.replace(/^(?=.)/gm, ' '.repeat(spaces));

@@ -22,6 +22,7 @@ import { compose } from '../../proxy/compose.ts';
 import { sendBy, type Wrapper } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
+import { WEBHOOK_CONNECTION } from '../webhook-connection.ts';
 import { type Agent, createAgent } from '../../upstream/agent.ts';
 import { upstreamDispatch } from '../../upstream/send.ts';
 
@@ -41,15 +42,6 @@ const STORED_REPLY_BYTES = 2_048;
 
 /** Maximum wait for the reply body. The head has already decided the result. */
 const BODY_MS = 1_000;
-
-const CONNECTION = {
-  connectTimeoutMs: 5_000,
-  keepAliveMs: 4_000,
-  maxAgeMs: 300_000,
-  http2: 'off',
-  proxy: undefined,
-  tls: { ca: undefined, cert: undefined, key: undefined, servername: undefined, minVersion: 'TLSv1.2' },
-} as const;
 
 const BREAKER: BreakerOptions = {
   mode: 'enforce',
@@ -112,7 +104,7 @@ export class CallbackHosts implements CallbackRoutes {
     const { clock, random } = this.#deps;
     const { allowPrivate, deadlineMs, retentionMs, timeoutMs, waitsMs } = options;
     const origin = name.slice(CALLBACK_ROUTE.length);
-    const agent = createAgent(origin, { ...CONNECTION, allowPrivate }, { clock });
+    const agent = createAgent(origin, { ...WEBHOOK_CONNECTION, allowPrivate }, { clock });
     const breaker = new Breaker(BREAKER, random, UNOBSERVED);
     const dispatch = compose(
       [

@@ -15,6 +15,7 @@ import {
   NAME_PROBLEM,
 } from '../fields/words.ts';
 import { durableProcess } from './durable-process.ts';
+import { events } from './events.ts';
 import { policies } from './policy-schema.ts';
 import { schedules } from './schedules.ts';
 import { tracing } from './tracing.ts';
@@ -173,6 +174,7 @@ const processKeys = {
     ),
   }).optional(),
   tracing: tracing.optional(),
+  events: events.optional(),
   clients: section('Limits for the apps that connect.', {
     head_timeout: duration('60s', 'A request whose head takes longer gets 408.', {
       ...MS,

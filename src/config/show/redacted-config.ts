@@ -23,6 +23,8 @@ function shown(key: string, value: unknown): unknown {
 }
 
 function shownText(key: string, text: string): string {
+  // The path of a chat's webhook is its secret.
+  if (key === 'webhookPath') return REDACTED;
   if (text.includes('-----BEGIN ')) return '[PEM]';
   if (key === 'body') return `[${Buffer.byteLength(text)} bytes]`;
   // The query of a schedule may be a secret.

@@ -9,6 +9,7 @@ import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Settlement, Store } from '../../../src/durable/store/store.ts';
 import { ByteBudget } from '../../../src/http/byte-budget.ts';
 import { Abort } from '../../../src/runtime/abort.ts';
+import { combine } from '../../../src/telemetry/observer.ts';
 import { newJob, settlement } from '../../durable/jobs.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -20,7 +21,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
   const clock = new FakeClock();
   const logs: string[] = [];
   const log = (_: object, message: string) => void logs.push(message);
-  const health = new Health({ clock, logger: { error: log, info: log } });
+  const health = new Health({ clock, logger: { error: log, info: log }, observer: combine() });
   const offered: Settlement[] = [];
   const observer = { stateChanged: () => {} } as unknown as ExecuteDeps['observer'];
   const dispatch = new Dispatch({

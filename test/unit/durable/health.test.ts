@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest';
 import { Health } from '../../../src/durable/health.ts';
 import { StoreError, type StoreProblem } from '../../../src/durable/store/db.ts';
+import { combine } from '../../../src/telemetry/observer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 function health() {
   const logs: string[] = [];
   const log = (_: object, message: string) => void logs.push(message);
-  return { logs, watched: new Health({ clock: new FakeClock(), logger: { error: log, info: log } }) };
+  return {
+    logs,
+    watched: new Health({ clock: new FakeClock(), logger: { error: log, info: log }, observer: combine() }),
+  };
 }
 
 const fails = (problem: StoreProblem) => Promise.reject(new StoreError(problem, problem));

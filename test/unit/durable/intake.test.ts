@@ -8,12 +8,13 @@ import { EMPTY_BODY } from '../../../src/http/bodies/request-body.ts';
 import { ByteBudget } from '../../../src/http/byte-budget.ts';
 import { CredentialNames } from '../../../src/http/credentials.ts';
 import type { Call } from '../../../src/proxy/call.ts';
+import { combine } from '../../../src/telemetry/observer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 /** A store that refuses every request with `problem`. */
 function intake(problem: StoreProblem) {
   const clock = new FakeClock();
-  const health = new Health({ clock, logger: { error: () => {}, info: () => {} } });
+  const health = new Health({ clock, logger: { error: () => {}, info: () => {} }, observer: combine() });
   const deps = {
     clock,
     health,

@@ -6,6 +6,7 @@ import { slotOf } from '../../../src/durable/schedules/run.ts';
 import { Scheduler } from '../../../src/durable/schedules/scheduler.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Store } from '../../../src/durable/store/store.ts';
+import { combine } from '../../../src/telemetry/observer.ts';
 import { SetClock } from '../../support/set-clock.ts';
 
 const DAILY: ScheduleOptions = {
@@ -46,7 +47,7 @@ function watch(options: ScheduleOptions) {
   const scheduler = new Scheduler({
     clock,
     store: store as unknown as Store,
-    health: new Health({ clock, logger }),
+    health: new Health({ clock, logger, observer: combine() }),
     logger,
     observer: { stateChanged: () => undefined },
     route: () => undefined,
