@@ -21,27 +21,48 @@ interface Condition<C extends EventCondition> {
   readonly needed: readonly string[];
 }
 
+/** The conditions that can hold for events of one name. */
+interface Conditions {
+  readonly errors: readonly Condition<StreamErrorRule>[];
+  readonly done: readonly Condition<EventCondition>[];
+  readonly ignored: readonly Condition<EventCondition>[];
+}
+
+/** Names whose conditions are remembered. An API has some dozens, and an upstream could send any number. */
+const MAX_NAMES = 100;
+
 /** Decides what an event means. Most events are parts of an answer, so JSON is parsed only if a rule may match. */
 export class EventMatcher {
-  readonly #errors: readonly Condition<StreamErrorRule>[];
-  readonly #done: readonly Condition<EventCondition>[];
-  readonly #ignored: readonly Condition<EventCondition>[];
+  readonly #all: Conditions;
+  readonly #byName = new Map<string, Conditions>();
 
   constructor({ errors, done, ignore }: Pick<StreamOptions, 'errors' | 'done' | 'ignore'>) {
-    this.#errors = errors.map(compiled);
-    this.#done = done.map(compiled);
-    this.#ignored = ignore.map(compiled);
+    this.#all = { errors: errors.map(compiled), done: done.map(compiled), ignored: ignore.map(compiled) };
   }
 
   /** `headers`: of the reply. */
-  meaningOf(event: StreamEvent, headers: RawHeaders, nowWallMs: number): EventMeaning {
-    const parsed = new Parsed(event.data);
-    const error = this.#errors.find((condition) => holds(condition, event, parsed));
+  meaningOf({ name, data }: StreamEvent, headers: RawHeaders, nowWallMs: number): EventMeaning {
+    const { errors, done, ignored } = this.#conditionsFor(name);
+    const parsed = new Parsed(data);
+    const error = firstThatHolds(errors, parsed);
     if (error !== undefined) return errorEvent(error.rule, headers, parsed, nowWallMs);
-    const isOneOf = (conditions: readonly Condition<EventCondition>[]) =>
-      conditions.some((condition) => holds(condition, event, parsed));
-    if (isOneOf(this.#done)) return 'done';
-    return event.data === '' || isOneOf(this.#ignored) ? 'ignored' : 'meaningful';
+    if (firstThatHolds(done, parsed) !== undefined) return 'done';
+    return data === '' || firstThatHolds(ignored, parsed) !== undefined ? 'ignored' : 'meaningful';
+  }
+
+  #conditionsFor(name: string): Conditions {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const named = ({ rule: { events } }: Condition<EventCondition>) =>
+      events.length === 0 || matchesAny(name, events);
+    const { errors, done, ignored } = this.#all;
+    const found = {
+      errors: errors.filter(named),
+      done: done.filter(named),
+      ignored: ignored.filter(named),
+    };
+    if (this.#byName.size < MAX_NAMES) this.#byName.set(name, found);
+    return found;
   }
 }
 
@@ -49,6 +70,9 @@ export class EventMatcher {
 class Parsed {
   readonly data: string | undefined;
   #document: Document | undefined;
+  /** Many rules need the same part, so the last answer is remembered. */
+  #part = '';
+  #contained = true;
 
   constructor(data: string | undefined) {
     this.data = data;
@@ -58,6 +82,14 @@ class Parsed {
     if (this.data !== undefined) this.#document ??= documentOf(this.data);
     return this.#document;
   }
+
+  contains(part: string): boolean {
+    if (part !== this.#part) {
+      this.#part = part;
+      this.#contained = this.data?.includes(part) === true;
+    }
+    return this.#contained;
+  }
 }
 
 function compiled<C extends EventCondition>(rule: C): Condition<C> {
@@ -65,18 +97,27 @@ function compiled<C extends EventCondition>(rule: C): Condition<C> {
   return { rule, needed: needed.filter((key) => /^[\w-]+$/.test(key)).map((key) => `"${key}"`) };
 }
 
-function holds({ rule, needed }: Condition<EventCondition>, { name }: StreamEvent, parsed: Parsed): boolean {
-  if (rule.events.length > 0 && !matchesAny(name, rule.events)) return false;
+function firstThatHolds<C extends EventCondition>(
+  conditions: readonly Condition<C>[],
+  parsed: Parsed,
+): Condition<C> | undefined {
+  for (const condition of conditions) if (holds(condition, parsed)) return condition;
+  return undefined;
+}
+
+/** Whether a condition holds for an event of a name that fits it. */
+function holds({ rule, needed }: Condition<EventCondition>, parsed: Parsed): boolean {
   const { data } = parsed;
   if (rule.data.length > 0 && (data === undefined || !fitsOneOf(data, rule.data))) return false;
   if (rule.body.length === 0 && rule.text.length === 0) return true;
-  return needed.every((part) => data?.includes(part)) && fits(rule, parsed.document);
+  for (const part of needed) if (!parsed.contains(part)) return false;
+  return fits(rule, parsed.document);
 }
 
 /** Most data is longer than a pattern without `*`, which is clear without a comparison. */
 function fitsOneOf(data: string, patterns: readonly string[]): boolean {
-  const possible = patterns.filter((pattern) => pattern.includes('*') || pattern.length === data.length);
-  return possible.length > 0 && matchesAny(data, possible);
+  const possible = patterns.some((pattern) => pattern.length === data.length || pattern.includes('*'));
+  return possible && matchesAny(data, patterns);
 }
 
 function errorEvent(
