@@ -1,3 +1,4 @@
+import { replacedBy } from '../auth/options.ts';
 import type { Config, RouteConfig, RouteSettings, UpstreamConfig } from '../config/config.ts';
 import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
 import { shownUrl } from '../config/show/effective.ts';
@@ -117,7 +118,7 @@ interface UpstreamDeps extends Deps {
   /** Which clients may use the upstream's credentials; the same for all its routes. */
   readonly access: () => ClientAccess;
   /** Compiled header rules, once for all routes that share them. */
-  readonly rulesOf: (rules: HeaderRules) => Route['headers'];
+  readonly rulesOf: (config: RouteConfig) => Route['headers'];
 }
 
 /** The mount for status and results of durable requests, below `prefix`. */
@@ -150,9 +151,10 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const policyState = new PolicyState(upstream, { clock, random, observer, state, draining });
   const access = once(() => new ClientAccess(clientAccessRules(deps.clients, upstream)));
   const compiled = new Map<HeaderRules, Route['headers']>();
-  const rulesOf = (rules: HeaderRules) => {
-    const known = compiled.get(rules) ?? compileHeaderRules(rules);
-    compiled.set(rules, known);
+  const rulesOf = ({ headers, own, settings }: RouteConfig) => {
+    if (own.auth) return compileHeaderRules(headers, replacedHeaders(settings));
+    const known = compiled.get(headers) ?? compileHeaderRules(headers, replacedHeaders(settings));
+    compiled.set(headers, known);
     return known;
   };
   const routeDeps = { ...deps, access, rulesOf };
@@ -215,7 +217,10 @@ function assembleRoute(
 ) {
   const { name, settings } = config;
   const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
-  const policies = policiesOf(config, policyState, deps);
+  const policies = policiesOf(config, policyState, {
+    ...deps,
+    credential: policyState.credential(config),
+  });
   const route: Route = {
     upstream: upstream.name,
     name,
@@ -228,7 +233,8 @@ function assembleRoute(
     maxReplayBytes: sendsAgain(settings) ? maxReplayBytes : 0,
     overrides,
     safe: retry.safe,
-    headers: deps.rulesOf(config.headers),
+    headers: deps.rulesOf(config),
+    dropParameters: settings.auth && replacedBy(settings.auth).parameters,
     clientCheck: clientCheckOf(config, upstream, deps),
     ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
@@ -253,6 +259,8 @@ function clientCheckOf(
 ): ClientAccess | undefined {
   return addedCredentials(route, upstream, config.upstreams).length === 0 ? undefined : access();
 }
+
+const replacedHeaders = ({ auth }: RouteSettings) => auth && replacedBy(auth).headers;
 
 function once<T>(make: () => T): () => T {
   let made: T | undefined;

@@ -1,6 +1,8 @@
+import { accountOf } from '../auth/options.ts';
 import type { RouteConfig } from '../config/config.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { CredentialNames } from '../http/credentials.ts';
+import { authPolicies } from '../policies/auth/auth.ts';
 import { circuitBreaker } from '../policies/circuit-breaker/policy.ts';
 import { concurrencyLimit } from '../policies/concurrency/policy.ts';
 import { dedupe } from '../policies/dedupe/policy.ts';
@@ -18,6 +20,7 @@ import { signatureAgePolicies } from '../policies/signature-age/signature-age.ts
 import { stream } from '../policies/stream/stream.ts';
 import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
 import { deadline } from '../policies/timeouts/deadline.ts';
+import type { Credential } from '../proxy/credential.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { PolicyState } from './policy-state.ts';
@@ -26,12 +29,14 @@ export interface PolicyDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly memory: ByteBudget;
+  /** The credential that the proxy adds to the route's attempts; undefined: none. */
+  readonly credential?: Credential | undefined;
 }
 
 /** Builds the policies of a route on its state. Used by the proxy and by `simulate`. */
 export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: PolicyDeps): Policies {
   const { name, settings } = route;
-  const { clock, random, memory } = deps;
+  const { clock, random, memory, credential } = deps;
   const budget = policyState.budget(route);
   const { breaker, interrupt } = policyState.breakerHandle(route);
   const { limit, queue } = policyState.limiter(route);
@@ -43,8 +48,9 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
   const names = new CredentialNames(settings.identity);
+  const account = accountOf(settings.auth);
   return {
-    dedupe: dedupeState && dedupe({ ...dedupeState, clock, memory, maxReplyBytes, retried, names }),
+    dedupe: dedupeState && dedupe({ ...dedupeState, clock, memory, maxReplyBytes, retried, names, account }),
     deadline: deadline(clock),
     ...cachesOf(route, policyState, deps),
     retry: retry(settings.retry, {
@@ -68,6 +74,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
             interrupt,
           }),
     ...secondAttemptOf(route, policyState, deps),
+    auth: credential && authPolicies(credential),
     quota: quota && quotaPolicies(quota, { clock, memory }),
     signatureAge: signatureAgeOf(settings, clock),
     silence: silencePolicies(policyState.usualTimes(name), { ...settings, clock }),

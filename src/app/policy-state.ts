@@ -1,3 +1,5 @@
+import { credentialOf } from '../auth/credential.ts';
+import { accountOf } from '../auth/options.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { CredentialNames, framed } from '../http/credentials.ts';
 import { Breaker } from '../policies/circuit-breaker/breaker.ts';
@@ -16,6 +18,7 @@ import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
 import { BackoffInterrupt } from '../policies/retry/backoff-interrupt.ts';
 import type { Call } from '../proxy/call.ts';
+import type { Credential } from '../proxy/credential.ts';
 import { shuttingDown } from '../proxy/errors.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';
 import type { Abort } from '../runtime/abort.ts';
@@ -173,11 +176,15 @@ export class PolicyState {
       () => new CacheStore(options.memoryBytes),
     );
     scope.cache = store;
-    const asked = [this.#origin, ...headers.set.flat()];
+    const account = accountOf(settings.auth);
+    const asked = [this.#origin, ...headers.set.flat(), ...account];
     const names = new CredentialNames(settings.identity);
     const callerOf = (call: Call) => {
       const identity = names.identityOf(call);
-      return { id: HASH(framed([...asked, ...identity]).join('')), known: identity.length > 0 };
+      return {
+        id: HASH(framed([...asked, ...identity]).join('')),
+        known: identity.length + account.length > 0,
+      };
     };
     return { store, callerOf, running: this.#detached };
   }
@@ -195,7 +202,7 @@ export class PolicyState {
   }
 
   /** The quota of a route; undefined if off. */
-  quota({ name: route, own, settings: { quota: options } }: RouteConfig): Quota | undefined {
+  quota({ name: route, own, settings: { auth, quota: options } }: RouteConfig): Quota | undefined {
     if (options.mode === 'off') return undefined;
     const scope = this.#scopeOf(route, own.quota);
     const { clock, draining, observer, random } = this.#deps;
@@ -204,10 +211,17 @@ export class PolicyState {
       observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start });
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
-      options,
+      { options, account: accountOf(auth) },
       () => new Quota(options, { clock, random, draining, onCooldown, hash: HASH }),
     );
     return scope.quota;
+  }
+
+  /** The credential that the proxy adds to the attempts of a route; undefined: none. */
+  credential({ name: route, own, settings: { auth } }: RouteConfig): Credential | undefined {
+    if (auth === undefined) return undefined;
+    const { name } = this.#scopeOf(route, own.auth);
+    return this.#deps.state.retain(`${name} credential`, auth, () => credentialOf(auth));
   }
 
   /** Aborts the calls that continue without a client. */

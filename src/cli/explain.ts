@@ -1,7 +1,14 @@
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
 import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
-import { headerValues, isWritten, routeValues, shownUrl, upstreamValues } from '../config/show/effective.ts';
+import {
+  authValues,
+  headerValues,
+  isWritten,
+  routeValues,
+  shownUrl,
+  upstreamValues,
+} from '../config/show/effective.ts';
 import { isRead } from '../proxy/call.ts';
 import { Router } from '../routing/router.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
@@ -105,6 +112,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     values: [
       ...upstreamValues(loaded, upstream),
       ...headerValues(loaded, route),
+      ...authValues(loaded, route),
       ...routeValues(loaded, route),
     ],
     state: policyState(route),

@@ -1,3 +1,4 @@
+import type { AuthOptions } from '../auth/options.ts';
 import type { DurableOptions, DurableProcess } from '../durable/options.ts';
 import type { ScheduleOptions } from '../durable/schedules/options.ts';
 import type { IdentityOptions } from '../http/credentials.ts';
@@ -114,6 +115,7 @@ export interface OwnState {
   readonly quota: boolean;
   readonly cache: boolean;
   readonly dedupe: boolean;
+  readonly auth: boolean;
 }
 
 export interface RouteSettings {
@@ -142,6 +144,8 @@ export interface RouteSettings {
   readonly cache: CacheOptions;
   readonly dedupe: DedupeOptions;
   readonly quota: QuotaOptions;
+  /** The credential that the proxy adds; undefined: none. */
+  readonly auth: AuthOptions | undefined;
   /** More names of headers and query parameters that identify the caller. */
   readonly identity: IdentityOptions;
   /** No attempt is sent later than this after its call arrived, because its signature expires; undefined: no limit. */

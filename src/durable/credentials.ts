@@ -111,7 +111,7 @@ function encrypt(secrets: readonly Field[], key: string): string {
 function refused(extracted: readonly (readonly [at: number, pair: string])[]): ProxyError {
   const names = extracted.map(([, pair]) => pair.split('=', 1)[0]).join(', ');
   const fix =
-    'send it as a header that headers.set injects, set durable.credentials: encrypted, or, if it is no secret, list it in identity.ignored_names';
+    'let the proxy add it by auth.query, set durable.credentials: encrypted, or, if it is no secret, list it in identity.ignored_names';
   return new ProxyError(
     'bad_request',
     `the query parameter ${names} contains a secret, which is not stored: ${fix}`,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { RECOGNISED } from '../http/credentials.ts';
+import { RECOGNISED, withoutParameters } from '../http/credentials.ts';
 import { type RawHeaders, withoutFields } from '../http/headers.ts';
 import type { Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
@@ -194,11 +194,12 @@ export class Durable {
     await this.#deps.store.close();
   }
 
-  /** The caller's identity as a request of that route would have it. Fields that the route drops do not count. */
+  /** The caller's identity as a request of that route would have it. What the route drops does not count. */
   #callerFor(name: string, { headers, target }: Sealable): string {
     const route = this.#routes.get(name);
     const passed = route === undefined ? headers : withoutFields(headers, (field) => route.drop.has(field));
-    return this.#credentials.callerOf({ headers: passed, target }, route?.names ?? RECOGNISED);
+    const asked = route?.dropParameters ? withoutParameters(target, route.dropParameters) : target;
+    return this.#credentials.callerOf({ headers: passed, target: asked }, route?.names ?? RECOGNISED);
   }
 
   readonly #callbacks = (job: Job, end: RequestEnd): readonly NewJob[] =>

@@ -31,6 +31,8 @@ export interface DurableRoute {
   readonly inject: RawHeaders;
   /** Lower-case names of fields that are not sent. */
   readonly drop: ReadonlySet<string>;
+  /** Names of query parameters of a client that are not sent. */
+  readonly dropParameters?: ReadonlySet<string> | undefined;
   /** Which fields and parameters are secrets, and which identify the caller. */
   readonly names: CredentialNames;
   /**

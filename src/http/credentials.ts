@@ -148,6 +148,14 @@ export function queryWithoutSecrets(query: string, names: CredentialNames): stri
     .join('&');
 }
 
+/** The target without the parameters of these (decoded) names; the same text if there are none. */
+export function withoutParameters(target: string, names: ReadonlySet<string>): string {
+  const pairs = pairsOf(target);
+  const left = pairs.filter((pair) => !names.has(nameOf(pair)));
+  if (left.length === pairs.length) return target;
+  return left.length === 0 ? (target.split('?', 1)[0] as string) : withQuery(target, left);
+}
+
 /** Replaces the value of a secret parameter in a stored target. */
 const SEALED_VALUE = '[sealed]';
 

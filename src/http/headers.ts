@@ -140,9 +140,14 @@ export interface CompiledHeaderRules {
   readonly add: RawHeaders;
 }
 
-export function compileHeaderRules(rules: HeaderRules): CompiledHeaderRules {
+/** `replaced`: lower-case names of fields that are added later, so that those of a client do not pass. */
+export function compileHeaderRules(
+  rules: HeaderRules,
+  replaced: readonly string[] = [],
+): CompiledHeaderRules {
   const set = rules.set.map(([name]) => name.toLowerCase());
-  return { drop: new FieldNames([...NOT_FORWARDED, ...rules.remove, ...set]), add: rules.set.flat() };
+  const drop = new FieldNames([...NOT_FORWARDED, ...rules.remove, ...set, ...replaced]);
+  return { drop, add: rules.set.flat() };
 }
 
 /** The request headers for the upstream: the client's end-to-end fields, then the proxy's. Via is appended as a field. */

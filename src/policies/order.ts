@@ -1,5 +1,6 @@
 import { compose } from '../proxy/compose.ts';
 import type { Dispatch, Policy } from '../proxy/pipeline.ts';
+import type { AuthPolicies } from './auth/auth.ts';
 import type { SilencePolicies } from './silence/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
 import type { SignatureAgePolicies } from './signature-age/signature-age.ts';
@@ -18,6 +19,7 @@ export interface Policies {
   readonly hedge?: Policy | undefined;
   /** Replaces `hedge` if none is configured. */
   readonly hedgeStuck?: Policy | undefined;
+  readonly auth?: AuthPolicies | undefined;
   readonly quota: QuotaPolicies | undefined;
   readonly silence?: SilencePolicies | undefined;
   readonly circuitBreaker: Policy | undefined;
@@ -42,6 +44,8 @@ export interface Policies {
  *   attempt of its own.
  * - `hedge`, `hedgeStuck`: inside retry, which sees the two attempts as one; outside all that counts or limits an attempt,
  *   because each of the two is one.
+ * - `auth`: inside retry and hedge, because each attempt has its own credential; outside the other waits. Its `inner` part is
+ *   inside all waits, so that a signature or token is as new as the attempt, and outside `silence`, whose time is the upstream's.
  * - `quota`: inside retry, because a wait for quota is no attempt, and a retry is queued like other attempts; outside the
  *   breaker, because the breaker may open and close during the wait. Its `inner` part is inside the concurrency limit: a limit
  *   that is learned during the wait for a permit holds for the attempt too.
@@ -57,7 +61,7 @@ export interface Policies {
  *   reading of its body.
  */
 export function pipeline(policies: Policies, upstream: Dispatch): Dispatch {
-  const { silence, quota, signatureAge } = policies;
+  const { auth, silence, quota, signatureAge } = policies;
   const present = [
     policies.dedupe,
     policies.deadline,
@@ -68,12 +72,14 @@ export function pipeline(policies: Policies, upstream: Dispatch): Dispatch {
     policies.resume,
     policies.hedge,
     policies.hedgeStuck,
+    auth?.outer,
     quota?.outer,
     silence?.outer,
     policies.circuitBreaker,
     policies.concurrency,
     quota?.inner,
     signatureAge?.inner,
+    auth?.inner,
     silence?.inner,
     policies.stream,
     policies.attemptTimeout,

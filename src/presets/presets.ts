@@ -5,6 +5,7 @@ import { azureOpenai } from './azure-openai.ts';
 import { discord } from './discord.ts';
 import { github } from './github.ts';
 import { google } from './google.ts';
+import { googleMaps } from './google-maps.ts';
 import { openai } from './openai.ts';
 import type { Preset } from './preset.ts';
 import { shopify } from './shopify.ts';
@@ -23,6 +24,8 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   twilio,
   shopify,
   aws,
+  // Before google, whose hosts include its host.
+  'google-maps': googleMaps,
   google,
   atlassian,
   discord,

@@ -4,7 +4,8 @@ const TOO_MANY = 'https://www.twilio.com/docs/api/errors/20429';
 
 export const twilio: Preset = {
   hosts: ['*.twilio.com'],
-  about: 'A 429 was never processed, so any call is repeated; limits of a verification are not retried.',
+  about:
+    'A 429 was never processed, so any call is repeated; limits of a verification are not retried. `auth.basic` adds account and token.',
   source: TOO_MANY,
   errors: {
     rules: [

@@ -3,6 +3,7 @@ import type { Interim, Reply } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
 import type { Call } from './call.ts';
+import type { AuthorizedRequest, Credential } from './credential.ts';
 
 /** Learns when an attempt leaves, with the watch of its silence. */
 export interface StartListener {
@@ -50,6 +51,10 @@ export class Attempt {
   startListener: StartListener | undefined = undefined;
   /** Replaces the request body of the call in this attempt. Set by `concurrency`. */
   upload: RequestBody | undefined = undefined;
+  /** The credential that the proxy adds. Set by `auth`. */
+  credential: Credential | undefined = undefined;
+  /** Replaces target and headers of the call in this attempt. Set by `auth`. */
+  authorized: AuthorizedRequest | undefined = undefined;
   /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
   signatureExpiresAt = Number.POSITIVE_INFINITY;
   /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
@@ -80,6 +85,8 @@ export class Attempt {
     const copy = Object.assign(new Attempt(this), changes);
     copy.startListener = this.startListener;
     copy.upload = this.upload;
+    copy.credential = this.credential;
+    copy.authorized = this.authorized;
     copy.signatureExpiresAt = this.signatureExpiresAt;
     copy.reservation = this.reservation;
     copy.watch = this.watch;

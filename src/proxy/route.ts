@@ -28,6 +28,8 @@ export interface Route {
   /** Calls change nothing at the upstream, whatever their method. */
   readonly safe?: boolean | undefined;
   readonly headers: CompiledHeaderRules;
+  /** Names of query parameters that are added later, so that those of a client do not pass. */
+  readonly dropParameters?: ReadonlySet<string> | undefined;
   /** Undefined if the proxy adds no credential to the calls. */
   readonly clientCheck?: ClientCheck | undefined;
   /** If only the proxy should retry: the lower-case headers by which a reply asks SDKs not to retry. */

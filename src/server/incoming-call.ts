@@ -1,6 +1,7 @@
 import { EMPTY_BODY, type RequestBody } from '../http/bodies/request-body.ts';
 import { StreamedBody } from '../http/bodies/streamed-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
+import { withoutParameters } from '../http/credentials.ts';
 import { type GrpcCall, grpcTimeoutMs } from '../http/grpc.ts';
 import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
 import { Attempt, type InterimSink } from '../proxy/attempt.ts';
@@ -75,6 +76,7 @@ export class IncomingCall {
   toCall(route: Route, target: string): Call | Promise<Call> {
     const { newId, via } = this.#deps;
     const { req, upgrade, record } = this.#owner;
+    const { dropParameters } = route;
     const method = req.method as string;
     if (hasListed(req.rawHeaders, 'via', via)) {
       throw new ProxyError('proxy_loop', 'this request has passed through this proxy before');
@@ -85,7 +87,7 @@ export class IncomingCall {
     const arrival = this.#receiveBody(route);
     const call = {
       method,
-      target,
+      target: dropParameters === undefined ? target : withoutParameters(target, dropParameters),
       headers,
       body: this.#body,
       upgrade,

@@ -28,7 +28,7 @@ export function upstreamDispatch(dispatcher: Sender, origin: string, options: Ex
       dispatcher.dispatch(
         {
           origin,
-          path: call.target,
+          path: (attempt.authorized ?? call).target,
           method: call.method as Dispatcher.HttpMethod,
           headers: traced(headersOf(call, attempt, options.clock), reported.traceparent) as string[],
           body: (body as Buffer | undefined) ?? null,
@@ -97,7 +97,9 @@ function withGrpcStatus(reply: Reply): Reply {
   return grpc === undefined ? reply : { ...reply, status: httpStatusOf(grpc), received: reply.status, grpc };
 }
 
-function headersOf({ grpc, headers }: Call, { number }: Attempt, clock: Clock): RawHeaders {
+function headersOf(call: Call, { authorized, number }: Attempt, clock: Clock): RawHeaders {
+  const { grpc } = call;
+  const { headers } = authorized ?? call;
   if (grpc === undefined || number === 1) return headers;
   return furtherAttempt(headers, grpc, { attempt: number, now: clock.now() });
 }

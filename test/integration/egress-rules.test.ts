@@ -137,6 +137,7 @@ test('a secret that a file brought in is sent to the upstream and stands nowhere
   timeout: 30_000,
 }, async () => {
   const secret = 'sk_live_4242aa';
+  const encoded = Buffer.from(`${secret}:${secret}`).toString('base64');
   const hook = 'T0SECRETPATH';
   const origin = await startOrigin(status(500), reset(), ok());
   const folder = temporaryFolder({
@@ -158,6 +159,8 @@ upstreams:
       - { match: { path: /fb }, fallback: { upstream: api2, headers: { set: { x-mode: "\${file:key}" } } } }
       - { match: { path: /st }, fallback: { reply: { status: 200, headers: { x-text: "\${file:key}" }, body: "\${file:key}" } } }
   api2: { url: "${origin.url}", allow_private: true }
+  maps: { url: "${origin.url}", allow_private: true, auth: { query: { key: "\${file:key}" } } }
+  sms: { url: "${origin.url}", allow_private: true, auth: { basic: { user: "\${file:key}", password: "\${file:key}" } } }
 `,
   });
   const file = join(folder, 'config.yaml');
@@ -173,11 +176,12 @@ upstreams:
   expect(await askFor(`${url}/api/r`)).toBe(502);
   expect(await askFor(`${url}/api/x`)).toBe(200);
   expect(await askFor(`${url}/api/x`, { method: 'POST' })).toBe(403);
+  for (const path of ['maps/x?q=1', 'sms/x']) expect(await askFor(`${url}/${path}`)).toBe(200);
   await origin.close();
   expect(await askFor(`${url}/api/r?x`)).toBe(502);
   for (const path of ['/api/state', '/api/config', '/metrics']) expect(await askFor(admin + path)).toBe(200);
-  const explanations = ['r', 'fb', 'st'].map((path) =>
-    breakwater('explain', 'GET', `/api/${path}`, '--config', file),
+  const explanations = ['api/r', 'api/fb', 'api/st', 'maps/x', 'sms/x'].map((path) =>
+    breakwater('explain', 'GET', `/${path}`, '--config', file),
   );
   for (const explained of explanations) expect(await explained.ended()).toBe(0);
   const denied = breakwater('explain', 'POST', '/api/r', '--config', file);
@@ -190,7 +194,11 @@ upstreams:
 
   expect(
     origin.requests.map(({ url: target, headers }) => [target, headers.authorization, headers['x-plain']]),
-  ).toEqual(['r', 'r', 'x'].map((path) => [`/${hook}/${path}`, `Bearer ${secret}`, secret]));
+  ).toEqual([
+    ...['r', 'r', 'x'].map((path) => [`/${hook}/${path}`, `Bearer ${secret}`, secret]),
+    [`/x?q=1&key=${secret}`, undefined, undefined],
+    ['/x', `Basic ${encoded}`, undefined],
+  ]);
   expect(origin.requests[0]?.headers['x-route']).toBe(secret);
   const everywhere = [
     ...replies,
@@ -198,9 +206,11 @@ upstreams:
     running.err,
     ...explanations.flatMap(({ out, err }) => [out, err]),
   ].join('\n');
-  for (const key of ['headers.set.x-route', 'fallback.headers.set.x-mode', 'fallback.reply.body', 'allow'])
+  const keys = ['headers.set.x-route', 'fallback.headers.set.x-mode', 'fallback.reply.body', 'allow'];
+  for (const key of [...keys, 'auth.query.key', 'auth.basic.user', 'auth.basic.password'])
     expect(everywhere).toContain(key);
   expect(running.out).toContain('"path":"/r?…"');
   expect(everywhere).not.toContain(secret);
+  expect(everywhere).not.toContain(encoded);
   expect(everywhere).not.toContain(hook);
 });

@@ -9,7 +9,7 @@ export interface Room {
 }
 
 /** Rooms that the configuration sets up. It sees their options, never their behaviour. */
-const OPTIONS_OF = ['policies', 'proxy', 'durable', 'server', 'telemetry'] as const;
+const OPTIONS_OF = ['policies', 'auth', 'proxy', 'durable', 'server', 'telemetry'] as const;
 
 /** Which folders of src/ may import which others, from the lowest to the highest. */
 export const ROOMS: Readonly<Record<string, Room>> = {
@@ -27,6 +27,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   policies: {
     holds: 'when and how an attempt is made: one folder each, put in order by order.ts',
     imports: ['proxy', 'http', 'runtime'],
+  },
+  auth: {
+    holds: 'the credentials that the proxy adds to attempts: Basic, query parameters',
+    imports: ['proxy', 'http'],
   },
   upstream: {
     holds: 'one attempt on one connection: DNS, TLS, HTTP/1.1, HTTP/2, egress proxies',
@@ -71,7 +75,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'config/show': {
     holds: 'settings to text: explain, the JSON schema, docs/keys.md',
-    imports: ['config', 'config/resolve', 'config/read', 'config/keys', 'config/fields', 'routing', 'http'],
+    imports: [
+      'config',
+      'config/resolve',
+      'config/read',
+      'config/keys',
+      'config/fields',
+      'auth',
+      'routing',
+      'http',
+    ],
+    typesOnly: ['auth'],
   },
   config: {
     holds: 'the type of a checked configuration, and its loading',
@@ -86,6 +100,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: 'assembly: which parts make a running proxy',
     imports: [
       'admin',
+      'auth',
       'config',
       'config/fields',
       'config/resolve',

@@ -224,6 +224,27 @@ describe('the meaning of replies of each API', () => {
       'permanent verify_attempts',
     ],
     ['twilio', { status: 503 }, 'not_idempotent'],
+    // Google Maps
+    [
+      'google-maps',
+      { status: 200, call: 'GET /maps/api/geocode/json', body: { status: 'OVER_QUERY_LIMIT' } },
+      'retry over_query_limit throttled',
+    ],
+    [
+      'google-maps',
+      { status: 200, call: 'GET /maps/api/geocode/json', body: { status: 'OVER_DAILY_LIMIT' } },
+      'permanent over_daily_limit throttled',
+    ],
+    [
+      'google-maps',
+      { status: 200, call: 'GET /maps/api/geocode/json', body: { status: 'UNKNOWN_ERROR' } },
+      'retry unknown_error',
+    ],
+    [
+      'google-maps',
+      { status: 200, call: 'GET /maps/api/geocode/json', body: { results: [], status: 'ZERO_RESULTS' } },
+      'success',
+    ],
     // Shopify
     ['shopify', { status: 429, headers: ['Retry-After', '2.0'] }, 'retry call_limit throttled 2000'],
     [

@@ -51,6 +51,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     headDecides: false,
     inject: route.headers.add,
     drop: route.headers.drop,
+    dropParameters: route.dropParameters,
     names: new CredentialNames(config.settings.identity),
     polls,
     classify: (result) => classifyResult(result, rules, budget, parts.random),

@@ -14,6 +14,7 @@ import {
   NAME_PATTERN,
   NAME_PROBLEM,
 } from '../fields/words.ts';
+import { auth } from './auth.ts';
 import { durableProcess } from './durable-process.ts';
 import { events } from './events.ts';
 import { policies } from './policy-schema.ts';
@@ -101,6 +102,7 @@ export const routeSections = {
     ),
   }).optional(),
   headers: headers.optional(),
+  auth: auth.optional(),
   timeouts: section('Timeouts.', routeTimeouts).optional(),
   ...policies,
 };
@@ -131,6 +133,7 @@ const upstream = section(
       checkAllowed,
     ),
     headers: headers.optional(),
+    auth: auth.optional(),
     ...sharedSections,
     routes: z
       .array(route)

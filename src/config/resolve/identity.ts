@@ -1,3 +1,4 @@
+import type { AuthOptions } from '../../auth/options.ts';
 import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/credentials.ts';
 import type { HeaderRules } from '../../http/headers.ts';
 import type { ClientAccessRules } from '../../server/client-access.ts';
@@ -15,16 +16,22 @@ export function identityOptions({ identity, quota }: Settings): IdentityOptions 
   return { secretNames: [...secrets, ...more], accountNames: accounts, ignoredNames: ignored };
 }
 
+/** Header rules and credential that a route adds to its calls. */
+interface Injected {
+  readonly headers: HeaderRules;
+  readonly auth: AuthOptions | undefined;
+}
+
 /**
  * If a route injects a credential, the upstream counts calls by that one. A credential that the client invented must not
  * give it a new quota. So only injected fields count, unless the file names others.
  */
-export function countInjected(inherited: Inherited<Settings>, { set }: HeaderRules): void {
+export function countInjected(inherited: Inherited<Settings>, { headers: { set }, auth }: Injected): void {
   const { values, origins } = inherited;
   const layer = origins.get('quota.credential_headers')?.layer;
   const isWritten = layer?.name !== undefined && layer.describe === undefined;
   const injected = injectedSecrets({ set }, new CredentialNames(identityOptions(values)));
-  if (isWritten || injected.length === 0) return;
+  if (isWritten || (injected.length === 0 && auth === undefined)) return;
   const names = lowerCase(set.map(([name]) => name));
   const counted = lowerCase(values.quota.credential_headers).filter((name) => names.includes(name));
   replace(inherited, 'quota.credential_headers', [...new Set([...counted, ...injected])]);
@@ -55,6 +62,7 @@ export function addedCredentials(
 function ownCredentials(route: RouteConfig, { basePath, connection, privatePath }: UpstreamConfig): string[] {
   return [
     ...injectedSecrets(route.headers, namesOf(route)),
+    ...(route.settings.auth === undefined ? [] : [`auth.${route.settings.auth.kind}`]),
     ...(privatePath && basePath !== '' ? ['the path of url'] : []),
     ...(connection.tls.key === undefined ? [] : ['a client certificate']),
   ];

@@ -21,7 +21,9 @@ export function ownState(
     budget: written(({ retry }) => retry !== undefined && 'budget' in retry) || differs('budget'),
     breaker: written(({ breaker }) => breaker !== undefined) || differs('breaker'),
     concurrency: written(({ concurrency }) => concurrency !== undefined) || differs('concurrency'),
-    quota: written(({ quota }) => quota !== undefined) || differs('quota'),
+    // A quota is a fact of the credential.
+    quota: written(({ quota }) => quota !== undefined) || differs('quota') || differs('auth'),
+    auth: differs('auth'),
     // Routes that cache alike see each other's changes.
     cache: differs('cache'),
     dedupe: differs('dedupe'),

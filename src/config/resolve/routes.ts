@@ -5,6 +5,7 @@ import { CATCH_ALL, MATCH_MISSING, methodsOf } from '../fields/words.ts';
 import type { RouteInput, SharedInput } from '../keys/schema.ts';
 import type { Path } from '../read/problem.ts';
 import { warnOfMethods } from './allow.ts';
+import { authOptions } from './auth.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
 import type { ResolveContext, Settings } from './context.ts';
@@ -145,7 +146,8 @@ function resolveRoute(
   const durable = decideDurable(inherited);
   if (durable) warnOfKeyless(inherited, { calls, allow }, report);
   const headers = headerRules(layers, allow !== undefined, report);
-  countInjected(inherited, headers);
+  const auth = authOptions({ layers, headers, inherited }, report);
+  countInjected(inherited, { headers, auth });
   checkSigned(inherited, { headers, durable }, report);
   const polling = pollingOf(inherited, durable, report);
   const route = {
@@ -154,6 +156,7 @@ function resolveRoute(
     headers,
     settings: {
       ...routeSettings(inherited.values),
+      auth,
       durable: durable ? durableOptions(inherited.values, polling) : undefined,
     },
   };

@@ -103,7 +103,7 @@ function find(
     if (extractSecrets(match.target, new CredentialNames(route.settings.identity)).extracted.length > 0)
       report.warning(
         place,
-        'contains a secret in its query, which is stored in plain text; send it as a header, by headers.set of the upstream',
+        'contains a secret in its query, which is stored in plain text; let the proxy add it, by auth.query of the upstream',
       );
     return { upstream, route, target: match.target };
   }

@@ -49,7 +49,7 @@ function wrongWith(url: URL, written: string): string | undefined {
       : `${url.protocol}// is not supported; write https:// or http://`;
   }
   if (url.username !== '' || url.password !== '') {
-    return 'contains credentials; set an authorization header instead: headers: { set: { authorization: "Basic ${BASIC_AUTH}" } }';
+    return 'contains credentials; write them into auth instead: auth: { basic: { user: "${API_USER}", password: "${API_PASSWORD}" } }';
   }
   if (/[?#]/.test(written))
     return 'contains a query or a fragment; remove it, because clients send their own';

@@ -177,6 +177,25 @@ export function headerValues({ config, origins, places }: Good, route: RouteConf
   ];
 }
 
+/** The credential that the proxy adds, and where each part was set. */
+export function authValues({ config, origins, places }: Good, route: RouteConfig): EffectiveValue[] {
+  const inherited = origins.get(route);
+  const { auth } = route.settings;
+  if (inherited === undefined || auth === undefined) return [];
+  const found = inherited.origins.written(`auth.${auth.kind}.`);
+  const innermost = Math.max(...found.map(([, { depth }]) => depth));
+  return found.flatMap(([key, origin]) => {
+    if (origin.depth < innermost) return [];
+    const value = key.split('.').reduce<unknown>((at, part) => (at as Item)[part], inherited.values);
+    const secret = places.replaced(origin.path).length > 0 || !OPEN_AUTH_KEYS.has(key);
+    const shown = secret ? REDACTED : flow(value);
+    return [{ key, shown, origin: originText(origin, key, { config, places }) }];
+  });
+}
+
+/** Keys of `auth` that hold no secret. */
+const OPEN_AUTH_KEYS: ReadonlySet<string> = new Set([]);
+
 /** The upstream's URL. A path that came by `${…}` is redacted: it may be the secret of a webhook. */
 export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): string {
   return `${origin}${privatePath && basePath !== '' ? `/${REDACTED}` : basePath}`;

@@ -1,3 +1,4 @@
+import type { AuthOptions } from '../../auth/options.ts';
 import { isSecret, REDACTED } from '../../http/credentials.ts';
 import type { Config } from '../config.ts';
 
@@ -12,10 +13,24 @@ export function shownConfig(config: Config): unknown {
 /** `quota.credential_headers` lists names of headers. */
 const HEADER_NAMES = 'credentialHeaders';
 
+const isAuth = (value: unknown): value is AuthOptions =>
+  typeof value === 'object' && value !== null && 'kind' in value;
+
+/** The parts of a credential that are not secret. */
+function shownAuth(auth: AuthOptions): object {
+  switch (auth.kind) {
+    case 'basic':
+      return { kind: auth.kind };
+    case 'query':
+      return { kind: auth.kind, parameters: auth.parameters.map(([name]) => name) };
+  }
+}
+
 const isText = (value: unknown): boolean => typeof value === 'string' || Array.isArray(value);
 
 function shown(key: string, value: unknown): unknown {
   if (value instanceof Set) return [...value];
+  if (key === 'auth' && isAuth(value)) return shownAuth(value);
   if (isSecret(key) && isText(value) && key !== HEADER_NAMES) return REDACTED;
   if (typeof value === 'string') return shownText(key, value);
   if (key === 'set' && Array.isArray(value)) return value.map(([name]) => [name, REDACTED]);

@@ -3,6 +3,12 @@ import { type CredentialNames, framed } from '../../http/credentials.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Identity } from './store.ts';
 
+interface CallerIdentity {
+  readonly secret: Buffer;
+  readonly names: CredentialNames;
+  readonly account?: readonly string[];
+}
+
 /**
  * Identifies the operation of a request and its payload. Callers are distinguished by credentials and accounts, hashed with
  * `secret`, so that no credential is stored. Callers with the same credentials share their keys, as they do at the upstream.
@@ -10,10 +16,10 @@ import type { Identity } from './store.ts';
 export function identityOf(
   call: Call,
   body: readonly Buffer[],
-  { secret, names }: { readonly secret: Buffer; readonly names: CredentialNames },
+  { secret, names, account = [] }: CallerIdentity,
 ): Identity {
   const caller = createHmac('sha256', secret);
-  for (const text of framed([call.idempotencyKey ?? '', ...names.lastingIdentityOf(call)]))
+  for (const text of framed([call.idempotencyKey ?? '', ...account, ...names.lastingIdentityOf(call)]))
     caller.update(text);
   const payload = createHash('sha256');
   for (const text of framed([call.method, call.target])) payload.update(text);

@@ -29,6 +29,8 @@ export interface DedupeDeps extends DedupeState {
   readonly maxReplyBytes: number;
   /** The headers that identify a caller. */
   readonly names: CredentialNames;
+  /** Identifies the account of a credential that the proxy adds. */
+  readonly account?: readonly string[];
   /** Statuses that are retried, so they are not final. */
   readonly retried: ReadonlySet<number>;
 }

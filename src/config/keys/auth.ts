@@ -1,0 +1,42 @@
+import * as z from 'zod';
+import { section, shorthand } from '../fields/field.ts';
+import { isOff, text } from '../fields/fields.ts';
+
+/** `auth: off`: the calls of a route get no credential of the proxy, although its upstream has one. */
+export const AUTH_OFF: Readonly<Record<string, never>> = Object.freeze({});
+
+/** Checks the name of a query parameter. */
+const checkParameter = (value: string): string | undefined =>
+  value === '' ? 'is empty; write the secret, or remove the parameter' : undefined;
+
+/** Checks a part of a credential (RFC 7617 §2). Messages do not quote it. */
+const checkText = (value: string): string | undefined =>
+  /\p{Cc}/u.test(value) ? 'contains a control character, such as a line break; remove it' : undefined;
+
+const checkUser = (user: string): string | undefined =>
+  user.includes(':')
+    ? 'contains a colon, which ends the user name; move the rest to password'
+    : checkText(user);
+
+const keys = section(
+  'A credential that the proxy adds to each attempt. The app need not know it.',
+  {
+    basic: section('HTTP Basic: a user and a password.', {
+      user: text(undefined, 'The user name, or the key of an API that takes it as the user.', checkUser),
+      password: text(undefined, 'The password. Default: empty.', checkText),
+    }).optional(),
+    query: z
+      .record(z.string(), text(undefined, 'A secret query parameter.', checkParameter))
+      .register(z.globalRegistry, { description: 'Query parameters that hold a secret, by name.' })
+      .optional(),
+  },
+  'auth',
+);
+
+export const auth = shorthand(keys, {
+  type: 'off or a map of keys',
+  json: { enum: [false, 'off', 'none'] },
+  expand: (found) => (isOff(found) ? AUTH_OFF : undefined),
+});
+
+export type AuthInput = z.output<typeof keys>;

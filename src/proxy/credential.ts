@@ -1,0 +1,33 @@
+import type { RequestBody } from '../http/bodies/request-body.ts';
+import type { RawHeaders } from '../http/headers.ts';
+import type { Abort } from '../runtime/abort.ts';
+import type { Call } from './call.ts';
+
+/** An attempt that is about to leave. */
+export interface LeavingAttempt {
+  readonly signal: Abort;
+  /** The request body that this attempt sends. */
+  bodyOf(call: Call): RequestBody;
+}
+
+/** The parts of a request that a credential changes. */
+export interface AuthorizedRequest {
+  readonly target: string;
+  readonly headers: RawHeaders;
+}
+
+/** A credential that the proxy adds to an attempt just before it leaves, after all waits. */
+export interface Credential {
+  /** The request with the credential. Rejects with `auth_failed`, and when the attempt's signal aborts. */
+  authorize(call: Call, attempt: LeavingAttempt): AuthorizedRequest | Promise<AuthorizedRequest>;
+  /** Removes the credential from what an upstream sends back. Undefined: no reply repeats it. */
+  readonly clean?: ((headers: RawHeaders) => RawHeaders) | undefined;
+}
+
+/** The parts of a client's request that a credential replaces. They do not identify the client. */
+export interface ReplacedParts {
+  /** Lower-case names of header fields. */
+  readonly headers: readonly string[];
+  /** Names of query parameters, decoded. */
+  readonly parameters: ReadonlySet<string>;
+}
