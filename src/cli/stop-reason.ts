@@ -1,4 +1,4 @@
-import { threadsRun } from '../config/load-thread.ts';
+import { threadsRun } from '../runtime/threads.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Io } from './io.ts';
 

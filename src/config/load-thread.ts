@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Worker } from 'node:worker_threads';
-import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { startThread } from '../runtime/threads.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { deepFreeze, type Good, type Loaded } from './load.ts';
 import {
@@ -25,12 +24,6 @@ const LONGEST_READ_MS = 10_000;
 /** All of a load. Thousands of routes on a tenth of a CPU take a minute or two. */
 const LONGEST_MS = 300_000;
 
-/** A thread ends within this time, unless it waits for a file. */
-const ENDING_MS = 1_000;
-
-/** Threads that have not ended. */
-const threads = new Set<Worker>();
-
 interface ThreadDeps {
   readonly clock: Clock;
   /** Replaces the thread in tests. */
@@ -51,16 +44,13 @@ export async function loadInThread(
   { clock, script = WORKER }: ThreadDeps,
 ): Promise<ReloadedConfig> {
   const env = { ...request.env };
-  const worker = new Worker(script, { workerData: { ...request, env } satisfies LoadRequest, execArgv: [] });
-  // A process that stops need not wait for it.
-  worker.unref();
-  threads.add(worker);
-  worker.once('exit', () => threads.delete(worker));
-  const { promise: failed, reject } = Promise.withResolvers<never>();
-  worker.on('error', reject);
-  worker.once('exit', () => reject(new Error('the thread that reads it ended early')));
-  failed.catch(() => undefined);
-  const failIn = (ms: number, why: string) => clock.timer(ms, () => reject(new Error(why)));
+  const workerData = { ...request, env } satisfies LoadRequest;
+  const { worker, failed, fail } = startThread(
+    script,
+    { workerData },
+    'the thread that reads it ended early',
+  );
+  const failIn = (ms: number, why: string) => clock.timer(ms, () => fail(new Error(why)));
   const limit = failIn(LONGEST_MS, `the thread that reads it is not done after ${LONGEST_MS / 60_000}m`);
   let readLimit: Timer | undefined;
   let receive: (message: unknown) => void = () => undefined;
@@ -88,18 +78,6 @@ export async function loadInThread(
 
 const unread = (file: string): string =>
   `${file} takes longer than ${LONGEST_READ_MS / 1_000}s; it may be a pipe, or on a network share that does not answer`;
-
-/** True if a thread has not ended. If it waits for a file, `process.exit` would wait for it. */
-export const threadsRun = (): boolean => threads.size > 0;
-
-/** Ends all threads. False if one waits for a file, and so cannot be ended. */
-export async function endThreads(clock: Clock): Promise<boolean> {
-  if (threads.size > 0) {
-    const ended = Promise.all([...threads].map((thread) => thread.terminate()));
-    await Promise.race([ended, clock.sleep(ENDING_MS, new Abort())]);
-  }
-  return threads.size === 0;
-}
 
 async function assembled(
   { config, upstreams: outlines, warnings, files }: LoadedOutline,
