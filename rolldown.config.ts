@@ -11,6 +11,7 @@ export default defineConfig({
   // Threads are loaded by the names of their files.
   input: {
     main: 'src/main.ts',
+    'inspect-worker': 'src/cli/inspect-worker.ts',
     'load-worker': 'src/config/load-worker.ts',
     'sqlite-worker': 'src/durable/store/sqlite-worker.ts',
   },

@@ -29,9 +29,28 @@ export interface About {
   readonly file: string;
   /** In ms since the Unix epoch. */
   readonly startedAt: number;
+  /** When the configuration in effect was loaded, in ms since the Unix epoch. */
+  readonly loadedAt: number;
   /** Undefined if the latest reload was accepted. */
   readonly refusedReload: RefusedReload | undefined;
 }
+
+/** A question about the configuration: the values in effect of an upstream, or the simulation of an outage. */
+export interface Question {
+  readonly kind: 'values' | 'simulate';
+  /** As the client sent them. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+export type Answer =
+  | { readonly ok: true; readonly body: unknown }
+  /** `status`: 400 for a wrong question, 404 for an unknown upstream, 422 if the file has `errors`, 503 if it takes too long. */
+  | {
+      readonly ok: false;
+      readonly status: 400 | 404 | 422 | 503;
+      readonly detail: string;
+      readonly errors?: readonly string[];
+    };
 
 /** State and operations of the admin server. */
 export interface AdminDeps {
@@ -51,5 +70,7 @@ export interface AdminDeps {
   reload(): Promise<ReloadResult>;
   /** The effective configuration, with secrets redacted. */
   config(): unknown;
+  /** Answers outside this thread, one question at a time. */
+  ask(question: Question): Promise<Answer>;
   readonly logger: Pick<Logger, 'warn' | 'error'>;
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { type AdminDeps, type BreakerForce, FORCES } from './deps.ts';
+import { type AdminDeps, type Answer, type BreakerForce, FORCES } from './deps.ts';
 import { checkIntent } from './access.ts';
+import { parametersOf } from './query.ts';
 import { requestJson } from './request-json.ts';
 import { AdminProblem, type AdminResponse, compactJson, json, text } from './response.ts';
 import { callsJson } from './calls.ts';
@@ -45,6 +46,8 @@ const ROUTES: readonly AdminRoute[] = [
     handle: ({ req, deps }) => compactJson(200, trafficJson(deps, queryOf(req))),
   },
   { method: 'GET', path: /^\/api\/config$/, handle: ({ deps }) => json(200, deps.config()) },
+  { method: 'GET', path: /^\/api\/config\/values$/, handle: values },
+  { method: 'POST', path: /^\/api\/simulate$/, handle: simulate },
   { method: 'POST', path: /^\/api\/reload$/, handle: reload },
   { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/breaker$/, handle: forceBreaker },
   { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/quota$/, handle: resetQuota },
@@ -87,6 +90,24 @@ function ready({ deps }: AdminRequest): AdminResponse {
 
 function metrics({ deps }: AdminRequest): AdminResponse {
   return { status: 200, contentType: deps.metrics.contentType, body: deps.metrics.pieces() };
+}
+
+function values({ req, deps }: AdminRequest): Promise<AdminResponse> {
+  const parameter = parametersOf(queryOf(req), { single: ['upstream', 'route'] });
+  const parameters = { upstream: parameter('upstream'), route: parameter('route') };
+  return answerOf(deps.ask({ kind: 'values', parameters }));
+}
+
+async function simulate({ req, deps }: AdminRequest): Promise<AdminResponse> {
+  checkIntent(req);
+  return answerOf(deps.ask({ kind: 'simulate', parameters: await requestJson(req) }));
+}
+
+async function answerOf(asked: Promise<Answer>): Promise<AdminResponse> {
+  const answer = await asked;
+  if (answer.ok) return compactJson(200, answer.body);
+  const { status, detail, errors } = answer;
+  throw new AdminProblem(status, detail, errors === undefined ? {} : { members: { errors } });
 }
 
 async function reload({ req, deps }: AdminRequest): Promise<AdminResponse> {

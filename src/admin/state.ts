@@ -26,11 +26,12 @@ export function stateJson(deps: StateParts) {
 
 export type StateParts = Pick<AdminDeps, 'readiness' | 'state' | 'durable' | 'calls' | 'traffic' | 'about'>;
 
-function aboutJson({ version, file, startedAt, refusedReload }: About) {
+function aboutJson({ version, file, startedAt, loadedAt, refusedReload }: About) {
   return {
     version,
     file,
     started_at: new Date(startedAt).toISOString(),
+    loaded_at: new Date(loadedAt).toISOString(),
     refused_reload: refusedReload && {
       at: new Date(refusedReload.at).toISOString(),
       problems: refusedReload.problems,

@@ -32,6 +32,8 @@ import { reloadEvent, Watches } from './operator-events/watches.ts';
 import { tracingSetup } from './tracing-setup.ts';
 import { stateSource, trafficSample } from './state-source.ts';
 
+export type { Answer, Question } from '../admin/deps.ts';
+
 export interface AppDeps {
   readonly clock: Clock;
   readonly random: Random;
@@ -46,11 +48,19 @@ export interface AppDeps {
    * Rejects if loading itself failed.
    */
   readonly load: (running: Config) => LoadResult | Promise<LoadResult>;
+  /** Answers questions of the admin API about the configuration. Undefined if there is no file. */
+  readonly ask?: AdminDeps['ask'] | undefined;
 }
 
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly errors: readonly string[] };
+
+const noFile: AdminDeps['ask'] = async () => ({
+  ok: false,
+  status: 503,
+  detail: 'this proxy has no configuration file',
+});
 
 /** A drain begins with this pause, so that a client that is just connecting is not refused. */
 const GRACE_MS = 500;
@@ -82,6 +92,7 @@ export class App {
   #assembly: Assembly;
   #phase: Phase = 'starting';
   readonly #startedAt: number;
+  #loadedAt: number;
   /** The latest reload, if it was refused. */
   #refusedReload: RefusedReload | undefined;
   #runningReload: Promise<void> = Promise.resolve();
@@ -123,6 +134,7 @@ export class App {
     this.#calls = new CallHistory(clock, { slowMs: config.log.slowMs });
     this.#traffic = new Traffic(clock, (name) => trafficSample(this.#assembly.upstreams, name, clock.now()));
     this.#startedAt = clock.wallTime();
+    this.#loadedAt = this.#startedAt;
     this.#tracing = new Tracing(deps);
     this.#events = new OperatorEvents({ ...deps, observer: this.#delegate });
     this.#watches = new Watches({ ...deps, durable, report: (event) => this.#events.report(event) });
@@ -317,6 +329,7 @@ export class App {
         version: this.#deps.version,
         file: this.#config.file,
         startedAt: this.#startedAt,
+        loadedAt: this.#loadedAt,
         refusedReload: this.#refusedReload,
       }),
       logger: this.#deps.logger,
@@ -326,6 +339,7 @@ export class App {
       resetQuota: (upstream) => this.#resetQuota(upstream),
       reload: () => this.reload(),
       config: () => shownConfig(this.#config),
+      ask: this.#deps.ask ?? noFile,
     };
   }
 
@@ -359,6 +373,7 @@ export class App {
       limitClients(this.#server.http1, config.clients);
     }
     this.#config = config;
+    this.#loadedAt = this.#deps.clock.wallTime();
     this.#memory.limit = config.bodyMemoryBytes;
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);

@@ -7,3 +7,23 @@ admin: \${BREAKWATER_ADMIN:-127.0.0.1:8081}
 upstreams:
   demo: { url: "\${DEMO_URL:-${DEMO_URL}}", allow_private: true }
 `;
+
+/** Reads as `read`, but `DEMO_CONFIG` in place of `file` if that does not exist. */
+export function orDemo(
+  read: (path: string) => string,
+  file: string,
+  onMissing: (error: unknown) => void = () => undefined,
+): (path: string) => string {
+  return (path) => {
+    try {
+      return read(path);
+    } catch (error) {
+      if (path !== file || !isMissing(error)) throw error;
+      onMissing(error);
+      return DEMO_CONFIG;
+    }
+  };
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -63,7 +63,7 @@ export const simulate: Command = async (args, io) => {
     printProblems(loaded.problems, io);
     return 1;
   }
-  const subject = find(loaded.config, called.words[0] ?? '', route);
+  const subject = subjectOf(loaded.config, called.words[0] ?? '', route);
   if (typeof subject === 'string') {
     io.err(`${subject}\n`);
     return 1;
@@ -89,7 +89,7 @@ function write(io: Io, file: string, text: string): number {
   }
 }
 
-function find({ upstreams }: Config, name: string, routeName: string): Subject | string {
+export function subjectOf({ upstreams }: Config, name: string, routeName: string): Subject | string {
   const upstream = upstreams.find((candidate) => candidate.name === name);
   if (upstream === undefined) {
     return `there is no upstream "${name}"; write one of ${upstreams.map((other) => other.name).join(', ')}`;
@@ -104,12 +104,14 @@ function find({ upstreams }: Config, name: string, routeName: string): Subject |
 /** More calls would take minutes and gigabytes. A tenth of rate and capacity gives the same picture. */
 const MAX_CALLS = 2_000_000;
 
-type Values = Readonly<Record<'fault' | 'for' | 'rps' | 'callers' | 'latency' | 'seed', string>> & {
+export type ScenarioValues = Readonly<
+  Record<'fault' | 'for' | 'rps' | 'callers' | 'latency' | 'seed', string>
+> & {
   readonly capacity?: string | undefined;
 };
 
 /** The scenario, or the problem of the options. */
-function scenarioOf(values: Values): Scenario | string {
+export function scenarioOf(values: ScenarioValues, mostCalls = MAX_CALLS): Scenario | string {
   const fault = parseFault(values.fault);
   if (fault === undefined) return `--fault ${values.fault}: write one of ${FAULT_WORDS.join(', ')}`;
   const faultMs = parseDuration(values.for);
@@ -130,8 +132,8 @@ function scenarioOf(values: Values): Scenario | string {
     seed: valueOf(seed),
   });
   if (scenario.faultMs <= 0 || scenario.serviceMs <= 0) return '--for and --latency must be more than 0';
-  if ((scenario.endMs / 1_000) * ratePerSecond > MAX_CALLS) {
-    return `more than ${MAX_CALLS} calls; lower --rps and --capacity by the same factor, which gives the same picture, or shorten --for`;
+  if ((scenario.endMs / 1_000) * ratePerSecond > mostCalls) {
+    return `more than ${mostCalls} calls; lower --rps and --capacity by the same factor, which gives the same picture, or shorten --for`;
   }
   return scenario;
 }

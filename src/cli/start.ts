@@ -14,7 +14,8 @@ import { systemRandom } from '../runtime/random.ts';
 import { endThreads } from '../runtime/threads.ts';
 import { redact } from '../telemetry/redact.ts';
 import { CONFIG_OPTION, loadFor, readArgs } from './args.ts';
-import { DEMO_CONFIG, DEMO_URL } from './demo-config.ts';
+import { DEMO_URL, orDemo } from './demo-config.ts';
+import { Inspector } from './inspect-thread.ts';
 import type { Command, Io } from './io.ts';
 import { stopReason } from './stop-reason.ts';
 
@@ -53,6 +54,7 @@ export const start: Command = async (args, io) => {
   // Before the start, which may take long: process 1 of a container does not receive a signal without a listener.
   const stopping = stopReason(io, logger);
   try {
+    const inspector = new Inspector({ file, env, cwd, demo: withDemo }, systemClock);
     const demo = withDemo ? await startDemo(config) : undefined;
     const starting = App.start(config, {
       clock: systemClock,
@@ -61,6 +63,7 @@ export const start: Command = async (args, io) => {
       droppedLogLines: () => logger.droppedLines(),
       version: packageVersion,
       load: (running) => loadAgain({ file, env, cwd, running, watcher }),
+      ask: (question) => inspector.ask(question),
     });
     const app = await Promise.race([starting, stopping]);
     // Stopped before any call arrived: there is nothing to drain.
@@ -87,22 +90,11 @@ export const start: Command = async (args, io) => {
 /** Without the file, the demo has a configuration of its own. The file is loaded once somebody writes it. */
 function loadAtStart(io: Io, file: string, withDemo: boolean): Loaded {
   if (!withDemo) return loadFor(io, file);
-  const read = readingIn(io.cwd);
   let missing: string | undefined;
-  const loaded = loadConfig(file, io.env, (path) => {
-    try {
-      return read(path);
-    } catch (error) {
-      if (path !== file || !isMissing(error)) throw error;
-      missing = unreadable(error);
-      return DEMO_CONFIG;
-    }
-  });
+  const onMissing = (error: unknown) => void (missing = unreadable(error));
+  const loaded = loadConfig(file, io.env, orDemo(readingIn(io.cwd), file, onMissing));
   return missing === undefined ? loaded : { ...loaded, files: new Map([[file, missing]]) };
 }
-
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** Leaves nothing that the end of the process would wait for. */
 async function finish(io: Io, logger: Awaited<ReturnType<typeof createLogger>>): Promise<void> {

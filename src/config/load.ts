@@ -37,6 +37,8 @@ export interface Good extends ReadFiles {
   readonly config: Config;
   /** Which layer set which value, and where. */
   readonly origins: Origins;
+  /** The keys of the process, and where each was set. */
+  readonly process: Inherited<Complete<ProcessInput>>;
   readonly places: Places;
   /** Valid, but probably not intended. */
   readonly warnings: readonly Problem[];
@@ -105,12 +107,13 @@ function load(
   if (input === undefined) return { ok: false, problems: report.problems };
 
   const origins = new Map<RouteConfig, Inherited<Settings>>();
-  const config = resolveConfig(file, input, { report, origins, lookup });
+  const { config, process } = resolveConfig(file, input, { report, origins, lookup });
   if (report.problems.length > 0) return { ok: false, problems: report.problems };
   return {
     ok: true,
     config: deepFreeze(config),
     origins,
+    process,
     places: source.places,
     warnings: report.warnings,
     hints: report.hints,
@@ -121,8 +124,8 @@ function resolveConfig(
   file: string,
   input: FileInput,
   { report, origins, lookup }: Pick<ResolveContext, 'report' | 'origins' | 'lookup'>,
-): Config {
-  const { defaults = {}, upstreams = {}, schedules = {}, ...process } = input;
+): Pick<Good, 'config' | 'process'> {
+  const { defaults = {}, upstreams = {}, schedules = {}, ...written } = input;
   const context: ResolveContext = {
     report,
     origins,
@@ -143,22 +146,26 @@ function resolveConfig(
   checkFallbacks(resolved, origins, report);
   checkErrorRules(origins, report);
   checkStreams(origins, report);
-  const config = processConfig(file, process, { report, readFile: lookup.readFile });
+  const process = inheritedProcess(written);
+  const config = processConfig(file, written, process.values, { report, readFile: lookup.readFile });
   checkPrefix(config.durable.prefix, resolved, report);
   warnOfOpenCredentials(config.listen, resolved, report);
   const runs = resolveSchedules(schedules, resolved, report);
-  return { file, ...config, upstreams: resolved, schedules: runs };
+  return { config: { file, ...config, upstreams: resolved, schedules: runs }, process };
+}
+
+function inheritedProcess(written: ProcessInput): Inherited<Complete<ProcessInput>> {
+  return inherit<ProcessInput>([builtIn(processSchema), { name: 'the file', path: [], values: written }]);
 }
 
 function processConfig(
   file: string,
   input: ProcessInput,
+  values: Complete<ProcessInput>,
   source: PemSource,
 ): Omit<Config, 'file' | 'upstreams' | 'schedules'> {
   const { report } = source;
-  const { admin_token: token, ...rest } = input;
-  const layers = [builtIn(processSchema), { name: 'the file', path: [], values: rest }];
-  const { values } = inherit<ProcessInput>(layers);
+  const { admin_token: token } = input;
   const { listen, admin, log, clients } = values;
   const open = token === undefined && !report.knows(['admin_token']);
   if (open && !isLoopback(admin.host)) {

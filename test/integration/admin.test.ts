@@ -1,7 +1,14 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AdminDeps, BreakerForce, RefusedReload, ReloadResult } from '../../src/admin/deps.ts';
+import type {
+  AdminDeps,
+  Answer as QuestionAnswer,
+  BreakerForce,
+  Question,
+  RefusedReload,
+  ReloadResult,
+} from '../../src/admin/deps.ts';
 import { CallHistory } from '../../src/admin/call-history.ts';
 import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
 import { Traffic } from '../../src/telemetry/traffic/traffic.ts';
@@ -56,7 +63,14 @@ class FakeDeps implements AdminDeps {
   }
   about() {
     const { refusedReload } = this;
-    return { version: '1.2.3', file: 'config.yaml', startedAt: Date.UTC(2026, 0, 1), refusedReload };
+    const startedAt = Date.UTC(2026, 0, 1);
+    return { version: '1.2.3', file: 'config.yaml', startedAt, loadedAt: startedAt, refusedReload };
+  }
+  answer: QuestionAnswer = { ok: true, body: {} };
+  readonly asked: Question[] = [];
+  async ask(question: Question): Promise<QuestionAnswer> {
+    this.asked.push(question);
+    return this.answer;
   }
   config(): unknown {
     return { listen: '127.0.0.1:8080' };
@@ -166,6 +180,7 @@ describe('reading', () => {
       version: '1.2.3',
       file: 'config.yaml',
       started_at: '2026-01-01T00:00:00.000Z',
+      loaded_at: '2026-01-01T00:00:00.000Z',
       buffered_body_bytes: 4096,
       upstreams: [
         {
@@ -275,6 +290,24 @@ describe('reading', () => {
 
   test('/api/config', async () => {
     expect(parsed(await ask('GET', '/api/config'))).toEqual({ listen: '127.0.0.1:8080' });
+  });
+});
+
+describe('questions about the configuration', () => {
+  test('/api/config/values passes on which values are wanted', async () => {
+    deps.answer = { ok: true, body: { process: [] } };
+    const answer = await ask('GET', '/api/config/values?upstream=demo&route=default');
+    expect([answer.status, parsed(answer)]).toEqual([200, { process: [] }]);
+    expect(deps.asked).toEqual([{ kind: 'values', parameters: { upstream: 'demo', route: 'default' } }]);
+    expect((await ask('GET', '/api/config/values?all=1')).status).toBe(400);
+  });
+
+  test('/api/simulate passes on its parameters, and an error with its lines', async () => {
+    deps.answer = { ok: false, status: 422, detail: 'the settings have problems', errors: ['a: b'] };
+    const answer = await ask('POST', '/api/simulate', JSON_TYPE, '{"upstream":"demo"}');
+    expect([answer.status, parsed(answer)]).toMatchObject([422, { errors: ['a: b'] }]);
+    expect(deps.asked).toEqual([{ kind: 'simulate', parameters: { upstream: 'demo' } }]);
+    expect((await ask('POST', '/api/simulate', {}, '{}')).status).toBe(415);
   });
 });
 

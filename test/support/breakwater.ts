@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { Config } from '../../src/config/config.ts';
+import { inspect } from '../../src/cli/inspect.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import type { StateEvent } from '../../src/proxy/events.ts';
@@ -52,8 +53,8 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
   const states: StateEvent[] = [];
   const logs: { level: string; message: string; fields: Readonly<Record<string, unknown>> }[] = [];
   let text = yaml;
+  const head = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
   const load = () => {
-    const head = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
     const loaded = loadConfig('config.yaml', {}, () => head + text);
     if (!loaded.ok) return { ok: false as const, errors: loaded.problems.map(formatProblem) };
     return { ...loaded, warnings: loaded.warnings.map(formatProblem) };
@@ -81,6 +82,7 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
       const again = load();
       return again.ok ? { ...again, config: options.reloaded?.(again.config) ?? again.config } : again;
     },
+    ask: (question) => inspect(question, { file: 'config.yaml', env: {}, readFile: () => head + text }),
     observer: {
       attemptStarted: () => changes.notify(),
       attemptEnded: () => changes.notify(),

@@ -4,7 +4,7 @@ import { ALL_CALLS, SPANS, searchTarget } from './address.js';
 import { get, Refused, token } from './api.js';
 import { askAll } from './ask.js';
 import { listenToCalls, showCalls } from './calls.js';
-import { showConfig } from './config.js';
+import { ConfigView } from './config.js';
 import { askToken } from './confirm.js';
 import { byId, h, renderOne } from './dom.js';
 import { Live } from './live.js';
@@ -32,6 +32,7 @@ const AT_ONCE = 20;
 
 const page = new Page({ show, ask: askSoon, redraw: drawSoon });
 const upstreams = new Upstreams(page);
+const config = new ConfigView(page);
 const whatIf = new WhatIf(page);
 const live = new Live({ state: take, trouble: troubled });
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -159,7 +160,7 @@ function show() {
     showQueue(page);
     showSchedules(page);
   }
-  if (address.view === 'config') showConfig(page);
+  if (address.view === 'config') config.show();
   if (address.view === 'whatif') whatIf.show();
   follow();
 }
@@ -187,9 +188,15 @@ function markCurrent(link, view) {
 }
 
 /** @param {State} state */
-function showAbout({ version, file, started_at: started, refused_reload: refused }) {
-  renderOne(byId('about'), [version, file, started], () =>
-    h('span', { title: `running since ${new Date(started).toLocaleString()}` }, `${version} \u00B7 ${file}`),
+function showAbout({ version, file, started_at: started, loaded_at: loaded, refused_reload: refused }) {
+  renderOne(byId('about'), [version, file, started, loaded], () =>
+    h(
+      'span',
+      {
+        title: `running since ${new Date(started).toLocaleString()}, configuration loaded ${new Date(loaded).toLocaleString()}`,
+      },
+      `${version} \u00B7 ${file}`,
+    ),
   );
   byId('refused').hidden = refused === undefined;
   renderOne(byId('refused'), refused ?? '', () =>

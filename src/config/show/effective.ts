@@ -1,10 +1,10 @@
-import { CredentialNames, REDACTED } from '../../http/credentials.ts';
+import { CredentialNames, isSecret, REDACTED } from '../../http/credentials.ts';
 import type { AllowRule } from '../../routing/allow-list.ts';
 import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import { isList, type Kind, keysOf, leafOf } from '../fields/field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from '../fields/format.ts';
 import { type ConfiguredWindow, formatWindow } from '../keys/quota-window.ts';
-import { sharedSchema } from '../keys/schema.ts';
+import { processSchema, sharedSchema } from '../keys/schema.ts';
 import type { Good } from '../load.ts';
 import type { Path } from '../read/problem.ts';
 import { shownProxy, shownProxyUrl } from '../resolve/egress.ts';
@@ -64,6 +64,38 @@ function mapValues(
   });
 }
 
+/** The keys of the process, in the order of the schema. Keys without a value are left out. */
+export function processValues(loaded: Good): EffectiveValue[] {
+  const { config, places, process } = loaded;
+  return leavesOf(processSchema, []).flatMap((leaf) => {
+    const key = leaf.path.join('.');
+    // An address has two parts, which are written together.
+    const origin = process.origins.get(key) ?? process.origins.get(`${key}.host`);
+    if (origin === undefined) return [];
+    const value = leaf.path.reduce<unknown>((at, name) => (at as Item)[name], process.values);
+    if (origin.layer.name === undefined)
+      return [{ key, shown: processValue(leaf, value), origin: 'built-in' }];
+    const secret = isSecret(leaf.path.at(-1) ?? '') || key === 'tls.key';
+    const shown = secret ? REDACTED : processValue(leaf, value);
+    return [{ key, shown, origin: `${config.file}:${places.value(leaf.path).line}` }];
+  });
+}
+
+function processValue({ path, kind, nullWord = 'off' }: Leaf, value: unknown): string {
+  if (value === null) return nullWord;
+  if (isAddress(value)) return shownAddress(value);
+  return withoutSecrets(withoutPassword(show(value, kind as Kind)), path);
+}
+
+const isAddress = (value: unknown): value is Address =>
+  typeof value === 'object' && value !== null && 'host' in value && 'port' in value;
+
+const shownAddress = ({ host, port }: Address): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/** Of the URL of a database. */
+const withoutPassword = (shown: string): string => shown.replace(/:\/\/[^/]*@/, `://${REDACTED}@`);
+
 function originText(
   { layer, path }: Origin,
   key: string,
@@ -97,6 +129,11 @@ function flow(value: unknown): string {
 function withoutSecrets(shown: string, path: readonly string[]): string {
   if (shown === '') return '""';
   return path.at(-1) === 'proxy' ? shownProxyUrl(shown) : shownPem(shown);
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 interface Leaf {

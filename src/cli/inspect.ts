@@ -1,0 +1,129 @@
+import type { Answer, Question } from '../app/app.ts';
+import { type Good, type Loaded, loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/read/problem.ts';
+import { withSettings } from '../config/read/with-settings.ts';
+import { headerValues, processValues, routeValues, upstreamValues } from '../config/show/effective.ts';
+import { type Report, simulationReport } from '../simulate/report.ts';
+import type { Scenario } from '../simulate/scenario.ts';
+import { type ScenarioValues, scenarioOf, subjectOf } from './simulate.ts';
+
+export interface Inspected {
+  readonly file: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly readFile: (path: string) => string;
+}
+
+/** Calls of a simulation that the admin API starts. Four runs with these take about 20 seconds of one CPU. */
+const MOST_CALLS = 60_000;
+
+/** Longer settings are no experiment any more. */
+const LONGEST_SETTINGS = 20_000;
+
+/** Answers a question of the admin API about the configuration, as the file has it now. */
+export async function inspect({ kind, parameters }: Question, inspected: Inspected): Promise<Answer> {
+  const { file, env, readFile } = inspected;
+  const loaded = loadConfig(file, env, readFile);
+  if (!loaded.ok) return refused(loaded);
+  return kind === 'values' ? values(loaded, parameters) : simulated(loaded, parameters, inspected);
+}
+
+function refused({ problems }: Exclude<Loaded, Good>): Answer {
+  return {
+    ok: false,
+    status: 422,
+    detail: 'the configuration has problems',
+    errors: problems.map(formatProblem),
+  };
+}
+
+type Parameters = Question['parameters'];
+
+/** The keys of the process, and those of one route. */
+function values(loaded: Good, { upstream: name, route: routeName = 'default' }: Parameters): Answer {
+  const { upstreams, file } = loaded.config;
+  const all = upstreams.map((upstream) => ({
+    name: upstream.name,
+    routes: upstream.routes.map((route) => route.name),
+  }));
+  const body = { file, process: processValues(loaded), upstreams: all };
+  if (name === undefined) return { ok: true, body };
+  const upstream = upstreams.find((one) => one.name === name);
+  const route = upstream?.routes.find((one) => one.name === routeName);
+  if (upstream === undefined || route === undefined)
+    return unknown(`there is no route ${JSON.stringify(routeName)} of an upstream ${JSON.stringify(name)}`);
+  const shown = [
+    ...upstreamValues(loaded, upstream),
+    ...headerValues(loaded, route),
+    ...routeValues(loaded, route),
+  ];
+  return { ok: true, body: { ...body, values: shown } };
+}
+
+const DEFAULTS = { fault: 'outage', for: '20s', rps: '80', callers: '1', latency: '100ms', seed: '1' };
+const TEXTS = [...Object.keys(DEFAULTS), 'capacity', 'upstream', 'route', 'settings'];
+
+/** The report of `breakwater simulate`, and that of the configuration without `settings` as `before`. */
+async function simulated(loaded: Good, parameters: Parameters, inspected: Inspected): Promise<Answer> {
+  const texts = textsOf(parameters);
+  if (typeof texts === 'string') return wrong(texts);
+  const { upstream = '', route = 'default', settings = '', ...given } = texts;
+  const scenario = scenarioOf({ ...DEFAULTS, ...given }, MOST_CALLS);
+  if (typeof scenario === 'string') return wrong(scenario.replaceAll('--', ''));
+  const subject = subjectOf(loaded.config, upstream, route);
+  if (typeof subject === 'string') return unknown(subject);
+  const report = await simulationReport(subject, scenario);
+  if (settings.trim() === '') return { ok: true, body: report };
+  return compared(report, { upstream, route, settings, scenario }, inspected);
+}
+
+interface Experiment {
+  readonly upstream: string;
+  readonly route: string;
+  readonly settings: string;
+  readonly scenario: Scenario;
+}
+
+async function compared(
+  { config: before }: Report,
+  { upstream, route, settings, scenario }: Experiment,
+  inspected: Inspected,
+): Promise<Answer> {
+  const changed = changedConfig(upstream, settings, inspected);
+  if (typeof changed === 'string') return wrong(changed);
+  if (!changed.ok) return withoutPlaces(changed);
+  const after = subjectOf(changed.config, upstream, route);
+  if (typeof after === 'string') return unknown(after);
+  return { ok: true, body: { ...(await simulationReport(after, scenario)), before } satisfies WhatIf };
+}
+
+const wrong = (detail: string): Answer => ({ ok: false, status: 400, detail });
+const unknown = (detail: string): Answer => ({ ok: false, status: 404, detail });
+
+interface WhatIf extends Report {
+  readonly before: Report['config'];
+}
+
+function textsOf(parameters: Parameters): (Partial<ScenarioValues> & Record<string, string>) | string {
+  for (const [name, value] of Object.entries(parameters)) {
+    if (!TEXTS.includes(name)) return `unknown parameter "${name}"; write one of ${TEXTS.join(', ')}`;
+    if (typeof value !== 'string' || value.length > LONGEST_SETTINGS)
+      return `"${name}" must be a text of at most ${LONGEST_SETTINGS} characters`;
+  }
+  return parameters as Record<string, string>;
+}
+
+function changedConfig(
+  upstream: string,
+  settings: string,
+  { file, env, readFile }: Inspected,
+): Loaded | string {
+  const changed = withSettings(readFile(file), upstream, settings);
+  if (typeof changed === 'string') return changed;
+  return loadConfig(file, env, (path) => (path === file ? changed.text : readFile(path)));
+}
+
+/** Lines of the changed text are not lines of the file. */
+function withoutPlaces({ problems }: Exclude<Loaded, Good>): Answer {
+  const errors = problems.map(({ path, message }) => `${path}: ${message}`);
+  return { ok: false, status: 422, detail: 'the settings have problems', errors };
+}
