@@ -114,9 +114,9 @@ export class StreamBody implements ReplyBody, BodySink {
     this.#held.release();
     if (this.#end !== undefined) return;
     this.#discarded = true;
+    this.#finish('discarded');
     this.#body.discard();
     this.#body.abort?.(new Error('the stream is discarded'));
-    this.#finish('discarded');
   }
 
   abort(reason: Error): void {

@@ -1,6 +1,6 @@
 import { isEventStream } from '../../http/event-stream/reader.ts';
 import type { Reply } from '../../http/reply.ts';
-import type { Policy } from '../../proxy/pipeline.ts';
+import type { Wrapper } from '../../proxy/pipeline.ts';
 import { EventMatcher } from './event-matcher.ts';
 import type { StreamOptions } from './options.ts';
 import { StreamBody, type StreamDeps } from './stream-body.ts';
@@ -9,7 +9,7 @@ import { StreamBody, type StreamDeps } from './stream-body.ts';
  * An attempt that is answered with an event stream succeeds with its first meaningful event, not with its head. Before that event,
  * an error event, a silence, a break or an end is a failed attempt for all outer policies.
  */
-export function stream(options: StreamOptions, deps: StreamDeps): Policy {
+export function stream(options: StreamOptions, deps: StreamDeps): Wrapper {
   const context = { ...deps, options, matcher: new EventMatcher(options) };
   return (next) => async (call, attempt) => {
     if (call.method === 'HEAD') return next(call, attempt);
