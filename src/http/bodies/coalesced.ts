@@ -17,6 +17,8 @@ export class Coalesced implements BodySink {
   bytes = 0;
   readonly #sink: BodySink;
   #small = 0;
+  /** The only small chunk of this turn so far. Most turns of a paced stream have one, so it is not copied. */
+  #only: Uint8Array | undefined;
   #block: Buffer | undefined;
   #filled = 0;
   #ready = true;
@@ -64,22 +66,34 @@ export class Coalesced implements BodySink {
   }
 
   #add(chunk: Uint8Array): void {
-    if (this.#filled + chunk.length > BLOCK_BYTES) this.#flush();
-    if (this.#block === undefined) {
-      this.#block = Buffer.allocUnsafe(BLOCK_BYTES);
-      queueMicrotask(() => this.#flush());
+    if (this.#only === undefined && this.#block === undefined) {
+      this.#only = chunk;
+      queueMicrotask(this.#flush);
+      return;
     }
+    if (this.#filled + chunk.length > BLOCK_BYTES) this.#flush();
+    this.#block ??= this.#newBlock();
     this.#block.set(chunk, this.#filled);
     this.#filled += chunk.length;
   }
 
+  #newBlock(): Buffer {
+    const block = Buffer.allocUnsafe(BLOCK_BYTES);
+    const only = this.#only;
+    this.#only = undefined;
+    if (only === undefined) queueMicrotask(this.#flush);
+    else block.set(only);
+    this.#filled = only?.length ?? 0;
+    return block;
+  }
+
   /** Runs after one packet has been parsed, and before the next one. */
-  #flush(): void {
-    const block = this.#block;
-    if (block === undefined) return;
-    const filled = this.#filled;
+  readonly #flush = (): void => {
+    const joined = this.#block?.subarray(0, this.#filled) ?? this.#only;
+    if (joined === undefined) return;
+    this.#only = undefined;
     this.#block = undefined;
     this.#filled = 0;
-    if (!this.#sink.destroyed) this.#ready = this.#sink.write(block.subarray(0, filled));
-  }
+    if (!this.#sink.destroyed) this.#ready = this.#sink.write(joined);
+  };
 }
