@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Abort } from './abort.ts';
+import { type Due, DueQueue } from './due-queue.ts';
 
 /** The time of the proxy. Every wait and every timestamp uses it. */
 export interface Clock {
@@ -86,45 +87,99 @@ export const systemClock: Clock = {
 
 function startTimer(ms: number, callback: () => void): Timer {
   beat();
-  return new SystemTimer(ms, callback);
+  return timers.start(ms, callback);
 }
 
 /** Node's timers may fire this much too early. */
 const EARLY_MS = 1;
 
-class SystemTimer implements Timer {
-  readonly #callback: () => void;
-  readonly #dueAt: number;
-  #timeout: NodeJS.Timeout;
-  #stalls: number;
-  #cancelled = false;
+/** The timers of Node, or of a test. */
+export interface TimerHost {
+  setTimeout(callback: () => void, ms: number): NodeJS.Timeout;
+  clearTimeout(timeout: NodeJS.Timeout | undefined): void;
+  setImmediate(callback: () => void): void;
+}
 
-  constructor(ms: number, callback: () => void) {
-    const waitMs = Math.min(ms, MAX_TIMER_MS);
-    this.#callback = callback;
-    this.#dueAt = awake.now() + waitMs;
-    this.#stalls = awake.stalls;
-    // No unref: it costs two calls into libuv for each timer, and the process ends by `exit`.
-    this.#timeout = setTimeout(fire, waitMs, this);
+const node: TimerHost = { setTimeout, clearTimeout, setImmediate };
+
+/** The timers of the process, on one timer of Node. Most are cancelled soon, and a timer of Node costs several objects. */
+export class Timers {
+  readonly #time: AwakeTime;
+  readonly #host: TimerHost;
+  readonly #queue = new DueQueue<SystemTimer>();
+  #timeout: NodeJS.Timeout | undefined;
+  /** When Node's timer fires; Infinity if it does not run. */
+  #wakesAt = Number.POSITIVE_INFINITY;
+  /** Stalls before the timer was set. */
+  #stalls = 0;
+
+  constructor(time: AwakeTime, host: TimerHost = node) {
+    this.#time = time;
+    this.#host = host;
   }
 
-  cancel(): void {
-    this.#cancelled = true;
-    clearTimeout(this.#timeout);
+  start(ms: number, callback: () => void): Timer {
+    const now = this.#time.now();
+    const timer = new SystemTimer(this, now + ms, callback);
+    this.#queue.add(timer);
+    if (timer.dueAt < this.#wakesAt) this.#wakeAt(timer.dueAt, now);
+    else if (this.#queue.size === 1) this.#timeout?.ref();
+    return timer;
   }
 
-  /** Node runs timers before it reads sockets. After a stall, sockets are read first, and then the rest of the time is waited. */
-  fire(): void {
-    if (this.#cancelled) return;
-    const leftMs = this.#dueAt - awake.now();
-    if (this.#stalls !== awake.stalls) {
-      this.#stalls = awake.stalls;
-      setImmediate(fire, this);
-      return;
+  /** Without a timer, Node's does not keep the process alive. It stays, because the next call needs it again. */
+  cancel(timer: SystemTimer): void {
+    this.#queue.remove(timer);
+    if (this.#queue.size === 0) this.#timeout?.unref();
+  }
+
+  #wakeAt(at: number, now: number): void {
+    this.#host.clearTimeout(this.#timeout);
+    this.#wakesAt = at;
+    this.#stalls = this.#time.stalls;
+    this.#timeout = this.#host.setTimeout(this.#wake, Math.min(at - now, MAX_TIMER_MS));
+  }
+
+  readonly #wake = (): void => {
+    const now = this.#time.now();
+    // Node runs timers before it reads sockets. After a stall, sockets are read first, and then the rest of the time is waited.
+    if (this.#stalls !== this.#time.stalls) {
+      this.#stalls = this.#time.stalls;
+      return this.#host.setImmediate(this.#wake);
     }
-    if (leftMs > EARLY_MS) this.#timeout = setTimeout(fire, leftMs, this);
-    else this.#callback();
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    try {
+      for (let due = this.#next(now); due !== undefined; due = this.#next(now)) due.callback();
+    } finally {
+      const { first } = this.#queue;
+      if (first !== undefined && first.dueAt < this.#wakesAt) this.#wakeAt(first.dueAt, now);
+    }
+  };
+
+  /** Removes the next timer that is due. */
+  #next(now: number): SystemTimer | undefined {
+    const { first } = this.#queue;
+    if (first === undefined || first.dueAt - now > EARLY_MS) return undefined;
+    this.#queue.remove(first);
+    return first;
   }
 }
 
-const fire = (timer: SystemTimer): void => timer.fire();
+class SystemTimer implements Timer, Due {
+  readonly dueAt: number;
+  place = -1;
+  readonly callback: () => void;
+  readonly #timers: Timers;
+
+  constructor(timers: Timers, dueAt: number, callback: () => void) {
+    this.#timers = timers;
+    this.dueAt = dueAt;
+    this.callback = callback;
+  }
+
+  cancel(): void {
+    this.#timers.cancel(this);
+  }
+}
+
+const timers = new Timers(awake);
