@@ -54,7 +54,13 @@ export type Answer =
 
 /** State and operations of the admin server. */
 export interface AdminDeps {
-  readonly metrics: { readonly contentType: string; pieces(): AsyncIterable<string> };
+  readonly metrics: {
+    /** `accept`: the format that the scraper prefers. */
+    scrape(accept: string | undefined): {
+      readonly contentType: string;
+      readonly pieces: AsyncIterable<string>;
+    };
+  };
   readonly state: StateSource;
   readonly calls: Pick<CallHistory, 'list' | 'seen'>;
   readonly traffic: Pick<Traffic, 'series' | 'summary'>;

@@ -88,8 +88,9 @@ function ready({ deps }: AdminRequest): AdminResponse {
   return text(readiness === 'ready' ? 200 : 503, `${readiness}\n`);
 }
 
-function metrics({ deps }: AdminRequest): AdminResponse {
-  return { status: 200, contentType: deps.metrics.contentType, body: deps.metrics.pieces() };
+function metrics({ req, deps }: AdminRequest): AdminResponse {
+  const { contentType, pieces } = deps.metrics.scrape(req.headers.accept);
+  return { status: 200, contentType, body: pieces };
 }
 
 function values({ req, deps }: AdminRequest): Promise<AdminResponse> {

@@ -29,12 +29,12 @@ class FakeDeps implements AdminDeps {
   reloaded = 0;
   readonly forced: [string, BreakerForce][] = [];
   readonly logged: string[] = [];
-  readonly metrics: AdminDeps['metrics'] & { pieces(): AsyncGenerator<string> } = {
-    contentType: 'text/plain; version=0.0.4',
-    async *pieces() {
-      yield 'breakwater_build_info 1\n';
-      yield 'breakwater_tunnels 2\n';
-    },
+  async *pieces(): AsyncGenerator<string> {
+    yield 'breakwater_build_info 1\n';
+    yield 'breakwater_tunnels 2\n';
+  }
+  readonly metrics: AdminDeps['metrics'] = {
+    scrape: () => ({ contentType: 'text/plain; version=0.0.4', pieces: this.pieces() }),
   };
   readonly state = new FakeState();
   readonly clock = new FakeClock();
@@ -141,7 +141,7 @@ describe('reading', () => {
     const begun = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     // Without an end: if it were not paused, nothing else would run.
-    deps.metrics.pieces = async function* () {
+    deps.pieces = async function* () {
       try {
         for (;;) {
           begun.resolve();
@@ -160,7 +160,7 @@ describe('reading', () => {
   });
 
   test('a bug in the middle of a scrape cuts the connection, so that the text does not look complete', async () => {
-    deps.metrics.pieces = async function* () {
+    deps.pieces = async function* () {
       yield 'breakwater_tunnels 2\n';
       throw new Error('out of order');
     };

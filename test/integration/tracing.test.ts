@@ -239,3 +239,18 @@ test('a reload turns tracing on and off', async () => {
   const paths = new Set([...spans, ...collector.spans()].map(({ attributes }) => attributes['url.path']));
   expect(paths).toEqual(new Set(['/on', undefined]));
 });
+
+test('an OpenMetrics scrape leads from the duration of a call to its trace', async () => {
+  const collector = await startCollector();
+  const origin = await startOrigin();
+  const proxy = await startBreakwater(apiConfig(origin) + tracing(collector, ALL));
+  await fetch(`${proxy.url}/api/a`, { headers: { traceparent: SAMPLED } });
+  await proxy.untilEnded(1);
+  const scrape = async (accept: string) => fetch(`${proxy.adminUrl}/metrics`, { headers: { accept } });
+  const open = await scrape('application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3');
+  expect(open.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
+  expect(await open.text()).toContain(`# {trace_id="${TRACE}"}`);
+  const plain = await scrape('text/plain');
+  expect(plain.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  expect(await plain.text()).not.toContain('trace_id');
+});

@@ -66,9 +66,9 @@ export function metricsOf(state: StateSource = new FakeState()): Metrics {
 }
 
 /** The text of a scrape. */
-export async function scraped(metrics: Metrics): Promise<string> {
+export async function scraped(metrics: Metrics, accept?: string): Promise<string> {
   let text = '';
-  for await (const piece of metrics.pieces()) text += piece;
+  for await (const piece of metrics.scrape(accept).pieces) text += piece;
   return text;
 }
 

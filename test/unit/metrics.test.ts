@@ -273,7 +273,7 @@ test('thousands of series are written in pieces, and other work runs between the
   let turns = 0;
   let pieces = 0;
   let text = '';
-  for await (const piece of metrics.pieces()) {
+  for await (const piece of metrics.scrape(undefined).pieces) {
     pieces++;
     text += piece;
     setImmediate(() => turns++);

@@ -20,10 +20,20 @@ export class CounterCell extends Cell {
   value = 0;
 }
 
+/** One observation of a traced call, by which a point of a chart leads to its trace. */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly value: number;
+  /** Seconds since the Unix epoch. */
+  readonly at: number;
+}
+
 /** One label set of a histogram: counts per bucket (not cumulative, the last one is +Inf), their sum in the base unit. */
 export class HistogramCell extends Cell {
   readonly counts: number[];
   sum = 0;
+  /** The latest of each bucket; undefined until a traced call is observed. */
+  exemplars: (Exemplar | undefined)[] | undefined;
   readonly #bounds: readonly number[];
 
   constructor(labels: Labels, text: string, bounds: readonly number[]) {
@@ -33,11 +43,21 @@ export class HistogramCell extends Cell {
   }
 
   observe(value: number): void {
+    const bucket = this.#bucketOf(value);
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
+    this.sum += value;
+  }
+
+  /** Remembers an observation as an example of its bucket. */
+  remember(exemplar: Exemplar): void {
+    (this.exemplars ??= [])[this.#bucketOf(exemplar.value)] = exemplar;
+  }
+
+  #bucketOf(value: number): number {
     const bounds = this.#bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
-    this.counts[bucket] = (this.counts[bucket] as number) + 1;
-    this.sum += value;
+    return bucket;
   }
 }
 

@@ -11,7 +11,15 @@ import {
 } from './catalog.ts';
 import { allCounters, allHistograms, type Families } from './families.ts';
 import { labelText } from './label-text.ts';
-import { counterLines, gaugeLines, histogramLines, type Lines, type Sample } from './text-format.ts';
+import {
+  asOpenMetrics,
+  counterLines,
+  type Format,
+  gaugeLines,
+  histogramLines,
+  type Lines,
+  type Sample,
+} from './text-format.ts';
 
 export interface LastLoad {
   readonly successful: boolean;
@@ -63,16 +71,17 @@ export class Exposition {
   }
 
   /** The text in pieces. Other work can run between two of them. */
-  async *pieces(): AsyncGenerator<string> {
+  async *pieces(format: Format): AsyncGenerator<string> {
     let piece = '';
-    for (const lines of this.#lines(await this.#scrape())) {
+    for (const lines of this.#lines(await this.#scrape(), format)) {
       piece += lines;
       if (piece.length < PIECE_CHARS) continue;
       yield piece;
       piece = '';
       await nextTurn();
     }
-    yield piece + (await this.#registry.metrics());
+    const own = await this.#registry.metrics();
+    yield format === 'text' ? piece + own : `${piece}${asOpenMetrics(own)}# EOF\n`;
   }
 
   async #scrape(): Promise<Scrape> {
@@ -89,9 +98,9 @@ export class Exposition {
     return { upstreams, scopes, durable };
   }
 
-  *#lines(scrape: Scrape): Lines {
-    for (const family of allCounters(this.#families)) yield* counterLines(family);
-    for (const family of allHistograms(this.#families)) yield* histogramLines(family);
+  *#lines(scrape: Scrape, format: Format): Lines {
+    for (const family of allCounters(this.#families)) yield* counterLines(family, format);
+    for (const family of allHistograms(this.#families)) yield* histogramLines(family, format);
     yield* stateLines(scrape);
     if (scrape.durable !== undefined) yield* durableLines(scrape.durable);
     yield* this.#processLines();

@@ -7,6 +7,7 @@ import type { StateSource } from '../snapshot.ts';
 import type { Labels } from './cells.ts';
 import type { Exposition, LastLoad } from './exposition.ts';
 import { allCounters, allHistograms, createFamilies } from './families.ts';
+import { CONTENT_TYPES, type Format, formatFor } from './text-format.ts';
 import { RouteMetrics } from './route-metrics.ts';
 
 export interface MetricsOptions {
@@ -17,8 +18,6 @@ export interface MetricsOptions {
 
 /** Counts events and writes them in Prometheus' text format. The number of series depends only on the configuration. */
 export class Metrics implements Observer {
-  /** Prometheus text exposition format. */
-  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
   readonly #options: MetricsOptions;
   readonly #families = createFamilies();
   /** By upstream, then by route. */
@@ -80,12 +79,20 @@ export class Metrics implements Observer {
     }
   }
 
-  /** The text of a scrape in pieces. */
-  async *pieces(): AsyncGenerator<string> {
+  /** A scrape, in the format that its `Accept` prefers. */
+  scrape(accept: string | undefined): {
+    readonly contentType: string;
+    readonly pieces: AsyncIterable<string>;
+  } {
+    const format = formatFor(accept);
+    return { contentType: CONTENT_TYPES[format], pieces: this.#pieces(format) };
+  }
+
+  async *#pieces(format: Format): AsyncGenerator<string> {
     this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
     this.#countSpans();
     const exposition = await this.warm();
-    yield* exposition.pieces();
+    yield* exposition.pieces(format);
   }
 
   #countSpans(): void {

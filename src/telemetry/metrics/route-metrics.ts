@@ -3,7 +3,8 @@ import { NOTE_ROWS, type NoteName } from '../../proxy/notes.ts';
 import type { AttemptEntry } from '../attempt-entry.ts';
 import type { CallOutcome } from '../call-outcome.ts';
 import type { CallRecord } from '../call-record.ts';
-import { CounterBy, type CounterCell, type Family, type HistogramCell } from './cells.ts';
+import type { CallTrace } from '../tracing/call-trace.ts';
+import { CounterBy, type CounterCell, type Exemplar, type Family, type HistogramCell } from './cells.ts';
 import type { Families } from './families.ts';
 import { NoteMetrics } from './note-metrics.ts';
 
@@ -84,6 +85,8 @@ export class RouteMetrics {
   ended(record: CallRecord): void {
     this.#requestCell(record).value++;
     this.#requestDuration.observe(record.ms / 1000);
+    if (record.info.trace !== undefined)
+      this.#requestDuration.remember(exemplarOf(record, record.info.trace));
     if (record.outcome === 'rescued') this.#rescued.value++;
   }
 
@@ -99,6 +102,10 @@ export class RouteMetrics {
     }
     return cell;
   }
+}
+
+function exemplarOf({ ms }: CallRecord, { traceId, start }: CallTrace): Exemplar {
+  return { traceId, value: ms / 1000, at: (start.startedAt + ms) / 1000 };
 }
 
 function resultOf(status: number): string {
