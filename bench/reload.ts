@@ -16,6 +16,7 @@ const SIZES: readonly Size[] = [
   { upstreams: 300, routes: 10 },
 ];
 const ROUNDS = 5;
+const PORTS = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
 
 const CHANGES: Readonly<Record<string, (round: number) => Change>> = {
   nothing: () => ({ attempts: 3, firstTotal: 30 }),
@@ -110,7 +111,7 @@ async function reloads(proxy: Proxy, file: string, size: Size): Promise<void> {
     const stalls: Stall[] = [];
     const times: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      writeFileSync(file, largeConfig(size, change(round)));
+      writeFileSync(file, PORTS + largeConfig(size, change(round)));
       await proxy.stall();
       const start = performance.now();
       await proxy.reload();
@@ -135,7 +136,7 @@ async function scrapes(proxy: Proxy): Promise<void> {
 
 async function measure(folder: string, size: Size): Promise<void> {
   const file = join(folder, 'config.yaml');
-  writeFileSync(file, largeConfig(size, { attempts: 3, firstTotal: 30 }));
+  writeFileSync(file, PORTS + largeConfig(size));
   const began = performance.now();
   const proxy = new Proxy(file);
   try {

@@ -12,23 +12,12 @@ export interface Size {
   readonly routes: number;
 }
 
-interface Listeners {
-  readonly listen?: number;
-  readonly admin?: number;
-}
-
-/** A configuration of `upstreams` × `routes`. Port 0: the system chooses one. */
+/** The defaults and upstreams of a configuration with `upstreams` × `routes`. */
 export function largeConfig(
   { upstreams, routes }: Size,
   { attempts, firstTotal }: Change = { attempts: 3, firstTotal: 30 },
-  { listen = 0, admin = 0 }: Listeners = {},
 ): string {
-  const lines = [
-    `listen: 127.0.0.1:${listen}`,
-    `admin: 127.0.0.1:${admin}`,
-    `defaults: { retry: { attempts: ${attempts} } }`,
-    'upstreams:',
-  ];
+  const lines = [`defaults: { retry: { attempts: ${attempts} } }`, 'upstreams:'];
   for (let i = 0; i < upstreams; i++) {
     lines.push(`  up${i}:`, `    url: https://api${i}.example.com`);
     lines.push('    headers: { set: { authorization: "Bearer x" } }', '    routes:');

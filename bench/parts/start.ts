@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context } from '../lib/context.ts';
 import { BARE, BREAKWATER, bare, breakwater, type Contender } from '../lib/contenders.ts';
+import { largeConfig } from '../lib/large-config.ts';
 import { startOrigin } from '../lib/origin.ts';
 import { atMost, type Part } from '../lib/report.ts';
 import { median, quartiles } from '../lib/stats.ts';
 
 const WITH_STORE = `${BREAKWATER}, durable store`;
+const LARGE_SIZE = { upstreams: 300, routes: 10 };
+const LARGE = `${BREAKWATER}, ${LARGE_SIZE.upstreams} × ${LARGE_SIZE.routes} routes`;
 /** More than `node -e 0` that `breakwater check` may take, and the factor before. */
 const CHECK_MS = 100;
 const CHECK_RATIO = 1.5;
@@ -27,7 +30,11 @@ upstreams:
     }),
     name: WITH_STORE,
   };
-  const contenders = [bare(tempDir), breakwater(tempDir, { fromSource }), durable];
+  const large: Contender = {
+    ...breakwater(tempDir, { fromSource, config: () => largeConfig(LARGE_SIZE) }),
+    name: LARGE,
+  };
+  const contenders = [bare(tempDir), breakwater(tempDir, { fromSource }), durable, large];
   const missing = contenders.find((one) => one.missing !== undefined)?.missing;
   if (missing !== undefined) throw new Error(missing);
   const times = new Map<string, number[]>();
@@ -65,6 +72,7 @@ function commands(fromSource: boolean, tempDir: string): [string, string[]][] {
 function reported(times: ReadonlyMap<string, number[]>): Part {
   const of = (name: string): number[] => times.get(name) ?? [];
   const ratios = of(WITH_STORE).map((ms, round) => ms / (of(BARE)[round] ?? NaN));
+  const sizes = of(LARGE).map((ms, round) => ms / (of(BREAKWATER)[round] ?? NaN));
   const checks = of(CHECK).map((ms, round) => ms - CHECK_RATIO * (of(NODE)[round] ?? NaN));
   return {
     title: 'Start',
@@ -83,6 +91,12 @@ function reported(times: ReadonlyMap<string, number[]>): Part {
     ],
     goals: [
       atMost(`listening with a store, × ${BARE}`, median(ratios), 1, quartiles(ratios)),
+      atMost(
+        `listening with ${LARGE_SIZE.upstreams} × ${LARGE_SIZE.routes} routes, × one`,
+        median(sizes),
+        1.5,
+        quartiles(sizes),
+      ),
       atMost(`${CHECK}, ms more than ${CHECK_RATIO} × ${NODE}`, median(checks), CHECK_MS, quartiles(checks)),
     ],
     notes: [`Medians of ${of(BARE).length} starts, in turn.`],
