@@ -18,7 +18,8 @@ const PARTS: readonly (string | Buffer)[] = [
   ':\n',
   'id: 1\nretry: 5\n',
   'dat: 1\n\ndataa: 2\n\n',
-  'ERROR {"error": {"code": 503}}\n',
+  '{\n  "error": {"code": 503}\n}\n',
+  '{"error": {}}',
   '\n',
   '\r',
   '\r\n',
@@ -67,23 +68,43 @@ export interface NaiveEvent {
   readonly empty: boolean;
 }
 
-/** The events in `bytes`, by the words of https://html.spec.whatwg.org/multipage/server-sent-events.html, line by line. */
+/**
+ * The events in `bytes`, by the words of https://html.spec.whatwg.org/multipage/server-sent-events.html, line by line, and objects
+ * of JSON outside of any field.
+ */
 export function eventsIn(bytes: Buffer): NaiveEvent[] {
   const text = bytes.toString('latin1').replace(/^\xEF\xBB\xBF/, '');
-  // The last line has no end, so it does not count.
-  const lines = text.split(/\r\n|\r|\n/).slice(0, -1);
+  const lines = text.split(/\r\n|\r|\n/);
+  // The last line has no end, so it does not count, unless it belongs to an object.
+  const rest = lines.pop() ?? '';
   const events: NaiveEvent[] = [];
   let name = '';
   let data: string[] = [];
-  for (const line of lines) {
+  let bare = false;
+  const add = (line: string) => {
     const [field = '', value = ''] = line.split(/:(.*)/s);
-    if (line === '') {
-      const utf8 = Buffer.from(name, 'latin1').toString();
-      if (data.length > 0) events.push({ name: utf8 || 'message', empty: data.join('\n') === '' });
-      name = '';
-      data = [];
-    } else if (field === 'data') data.push(value.replace(/^ /, ''));
-    else if (field === 'event') name = value.replace(/^ /, '');
+    if (field === 'data') {
+      data = [...(bare ? [] : data), value.replace(/^ /, '')];
+      name = bare ? '' : name;
+      bare = false;
+    } else if (field === 'event') name = value.replace(/^ /, '');
+    else if (bare || (line.startsWith('{') && data.length === 0)) {
+      bare = true;
+      data.push(line);
+    }
+  };
+  const dispatch = () => {
+    const utf8 = Buffer.from(bare ? '' : name, 'latin1').toString();
+    if (data.length > 0) events.push({ name: utf8 || 'message', empty: data.join('\n') === '' });
+    name = '';
+    data = [];
+    bare = false;
+  };
+  for (const line of lines) {
+    if (line === '') dispatch();
+    else add(line);
   }
+  if (rest !== '') add(rest);
+  if (bare) dispatch();
   return events;
 }

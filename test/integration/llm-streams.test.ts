@@ -150,6 +150,15 @@ describe('a response of OpenAI, which may not be repeated', () => {
   });
 });
 
+test('an error of Gemini outside of any event is found, before and after the first event', async () => {
+  const { proxy } = await start('    preset: google\n    retry: off\n', 'failed');
+  const path = '/v1beta/models/m:streamGenerateContent';
+  for (const at of ['', '@3']) await (await post(`${proxy.url}${path}?fault=failed${at}`)).text();
+  const [first, later] = await proxy.untilEnded(2);
+  expect(first).toMatchObject({ status: 503, notes: { stream: 'error_event', events: 1 } });
+  expect(later?.notes).toMatchObject({ stream: 'error_event', stream_error: 'unavailable', events: 3 });
+});
+
 test.each([...FAULTS])('an API that answers every stream with %s opens the breaker', async (fault) => {
   const breaker = '    preset: anthropic\n    retry: off\n    breaker: { consecutive_failures: 3 }\n';
   const { clock, demo, proxy } = await start(breaker, fault, '', true);

@@ -44,6 +44,24 @@ describe('server-sent events', () => {
     ]);
   });
 
+  test('a JSON object outside of any field is an event, at the end without an empty line too', async () => {
+    const object = '{\n "error": {\n  "code": 503\n }\n}';
+    const expected = [
+      ['message', '1'],
+      ['message', object],
+    ];
+    for (const tail of ['', '\n', '\n\n']) {
+      const bytes = Buffer.from(`data: 1\n\n${object}${tail}`);
+      for (let at = 0; at <= bytes.length; at++)
+        expect(await sse(bytes.subarray(0, at), bytes.subarray(at))).toEqual(expected);
+    }
+    expect(await sse('{"a":1}\ndata: 1\n\ndata: 2\n{"a":1}\n\n')).toEqual([
+      ['message', '1'],
+      ['message', '2'],
+    ]);
+    expect(await sse(`{${'x'.repeat(100)}\n\n`)).toEqual([['message', undefined]]);
+  });
+
   test('lines end with CR, LF or CRLF, and a BOM at the beginning is no data', async () => {
     const text = 'event: a\ndata: 1\n\n: hello\n\nevent: b\ndata: ä\ndata: 2\n\n';
     const expected = [

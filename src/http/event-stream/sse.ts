@@ -3,11 +3,16 @@ import { LineReader } from './lines.ts';
 
 const COLON = 58;
 const SPACE = 32;
+const BRACE = 123;
 const BOM = Buffer.from('\uFEFF');
 const DATA = Buffer.from('data');
 const EVENT = Buffer.from('event');
 
-/** Reads server-sent events (WHATWG HTML §9.2.6). Comments, `id` and `retry` are no events, and neither is an event without data. */
+/**
+ * Reads server-sent events (WHATWG HTML §9.2.6). Comments, `id` and `retry` are no events, and neither is an event without data.
+ * A JSON object outside of any field is an event without a name, although no client reads it: Gemini reports errors in this form
+ * (github.com/vercel/ai/issues/5217).
+ */
 export class SseReader implements EventReader {
   readonly #maxBytes: number;
   readonly #listener: EventListener;
@@ -18,6 +23,8 @@ export class SseReader implements EventReader {
   #data: string | undefined;
   #bytes = 0;
   #large = false;
+  /** The data is a JSON object outside of any field. */
+  #bare = false;
 
   /** `maxBytes`: the largest data that is reported, in bytes. */
   constructor(maxBytes: number, listener: EventListener) {
@@ -31,8 +38,10 @@ export class SseReader implements EventReader {
     return true;
   }
 
-  /** An event without its empty line is incomplete, and is dropped. */
+  /** An event without its empty line is incomplete, and is dropped. A bare object has no empty line. */
   end(): void {
+    this.#lines.end();
+    if (this.#bare && !this.#closed) this.#dispatch();
     if (!this.#closed) this.#listener.onEnd();
   }
 
@@ -44,11 +53,26 @@ export class SseReader implements EventReader {
     if (this.#closed) return;
     const from = this.#first && startsWith(bytes, start, to, BOM) ? start + BOM.length : start;
     this.#first = false;
-    if (from === to && whole) return this.#dispatch();
+    if (from === to && whole) this.#dispatch();
+    else this.#field(bytes, from, to, whole);
+  }
+
+  #field(bytes: Buffer, from: number, to: number, whole: boolean): void {
     const data = valueOf(bytes, from, to, DATA);
-    if (data >= 0) return this.#addData(bytes, data, to, whole);
+    if (data >= 0) {
+      if (this.#bare) this.#clear();
+      return this.#addData(bytes, data, to, whole);
+    }
     const event = valueOf(bytes, from, to, EVENT);
     if (event >= 0) this.#name = whole ? bytes.toString('utf8', event, to) : '';
+    else if (this.#bare || (bytes[from] === BRACE && !this.#hasData)) {
+      this.#bare = true;
+      this.#addData(bytes, from, to, whole);
+    }
+  }
+
+  get #hasData(): boolean {
+    return this.#data !== undefined || this.#large;
   }
 
   #addData(bytes: Buffer, from: number, to: number, whole: boolean): void {
@@ -63,14 +87,19 @@ export class SseReader implements EventReader {
   }
 
   #dispatch(): void {
-    const name = this.#name === '' ? 'message' : this.#name;
+    const name = this.#name === '' || this.#bare ? 'message' : this.#name;
     const data = this.#data;
-    const found = data !== undefined || this.#large;
+    const found = this.#hasData;
+    this.#clear();
+    if (found) this.#listener.onEvent({ name, data });
+  }
+
+  #clear(): void {
     this.#name = '';
     this.#data = undefined;
     this.#bytes = 0;
     this.#large = false;
-    if (found) this.#listener.onEvent({ name, data });
+    this.#bare = false;
   }
 }
 
