@@ -97,6 +97,7 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
       },
     },
   });
+  if (options.clock instanceof FakeClock) options.clock.hasStarted();
   onTestFinished(async () => {
     const stopped = app.stop(0);
     // With a stopped clock, the grace period would never end.

@@ -53,9 +53,15 @@ export class FakeClock implements Clock {
   }
   readonly #timers = new Set<Sleeper>();
 
-  /** Sleeps and timers that still wait; a finished test leaves none. */
+  /** Sleeps and timers that still wait; a finished test leaves none. Those of the proxy itself do not count. */
   get pending(): number {
-    return this.#sleepers.length;
+    return this.#sleepers.filter((sleeper) => !this.#own.has(sleeper)).length;
+  }
+  #own: ReadonlySet<Sleeper> = new Set();
+
+  /** Everything that waits now is the proxy's own, such as its daily look at certificates. */
+  hasStarted(): void {
+    this.#own = new Set(this.#sleepers);
   }
 
   /** When they end, on the scale of `now`. */
