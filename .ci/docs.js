@@ -2,7 +2,7 @@
 // `npm run docs`: writes the generated parts of the documentation, and the JSON Schema for editors.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { renderMetricsTable } from '../src/telemetry/metrics/table.ts';
+import { renderMetricsTable, renderSeriesRule } from '../src/telemetry/metrics/table.ts';
 import { ownersTable, roomsTable } from '../test/support/import-table.ts';
 
 const printed = (...args) => execFileSync(process.execPath, ['src/main.ts', ...args], { encoding: 'utf8' });
@@ -21,3 +21,4 @@ write('docs/configuration.md', 'presets', printed('presets'));
 write('docs/architecture.md', 'rooms', roomsTable());
 write('docs/architecture.md', 'owners', ownersTable());
 write('docs/metrics.md', 'metrics', renderMetricsTable());
+write('docs/metrics.md', 'series', renderSeriesRule());

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { HistogramCell } from '../../src/telemetry/metrics/cells.ts';
 import { labelText } from '../../src/telemetry/metrics/label-text.ts';
 import { gaugeLines } from '../../src/telemetry/metrics/text-format.ts';
+import { renderSeriesRule, SERIES_OF } from '../../src/telemetry/metrics/table.ts';
 import { METRICS as specs } from '../../src/telemetry/metrics/families.ts';
 import type { Metrics } from '../../src/telemetry/metrics/registry.ts';
 import { everythingHappens, FakeState, metricsOf, upstream, scraped } from '../support/metrics.ts';
@@ -264,6 +265,36 @@ test('a scrape holds every metric with exactly its labels, and the figures of th
   expect(found).toEqual(specs.map(({ name, labels }) => ({ name, labels })));
   expect(text).toContain('process_cpu_seconds_total');
   expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+});
+
+describe('the number of series', () => {
+  const seriesOf = async (metrics: Metrics) =>
+    (await scraped(metrics)).split('\n').filter((line) => line.startsWith('breakwater_')).length;
+
+  test('grows with routes that have had a call, and not with further calls', async () => {
+    const metrics = metricsOf();
+    const before = await seriesOf(metrics);
+    (await new Story(metrics).attempt(200)).end();
+    // The outcome of the call and the result of its attempt are values that have occurred.
+    expect(await seriesOf(metrics)).toBe(before + SERIES_OF.route + 2);
+    for (let i = 0; i < 20; i++)
+      (await new Story(metrics, { target: `/${i}`, id: `${i}`, client: `10.0.0.${i}` }).attempt(200)).end();
+    expect(await seriesOf(metrics)).toBe(before + SERIES_OF.route + 2);
+    (await new Story(metrics, { route: 'other' }).attempt(200)).end();
+    expect(await seriesOf(metrics)).toBe(before + 2 * (SERIES_OF.route + 2));
+  });
+
+  test('grows with upstreams, their scopes and quotas', async () => {
+    const state = new FakeState();
+    const metrics = metricsOf(state);
+    const before = await seriesOf(metrics);
+    state.list = [...state.list, upstream('second')];
+    expect(await seriesOf(metrics)).toBe(before + SERIES_OF.upstream + SERIES_OF.scope + SERIES_OF.bucket);
+  });
+
+  test('is explained in docs/metrics.md', () => {
+    expect(readFileSync('docs/metrics.md', 'utf8')).toContain(renderSeriesRule().trim());
+  });
 });
 
 test('thousands of series are written in pieces, and other work runs between them', async () => {

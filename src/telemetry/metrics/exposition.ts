@@ -42,7 +42,7 @@ const PIECE_CHARS = 65_536;
 /** Upstreams whose state is read in one turn of the event loop. */
 const UPSTREAMS_PER_TURN = 50;
 
-const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
+export const BREAKER_STATES = ['closed', 'open', 'half_open'] as const;
 
 /** The state that one scrape shows. Each set of policy state is read at one moment. */
 interface Scrape {

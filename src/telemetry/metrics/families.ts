@@ -36,8 +36,10 @@ const isTimed = (row: StateRow): boolean => !isCounted(row);
 const rows = Object.values(NOTE_ROWS);
 
 /** Two notes may share a metric. */
-const NOTE_COUNTERS: ReadonlySet<NoteCounter> = new Set(rows.flatMap(({ counter }) => counter ?? []));
-const NOTE_HISTOGRAMS: ReadonlySet<NoteHistogram> = new Set(rows.flatMap(({ histogram }) => histogram ?? []));
+export const NOTE_COUNTERS: ReadonlySet<NoteCounter> = new Set(rows.flatMap(({ counter }) => counter ?? []));
+export const NOTE_HISTOGRAMS: ReadonlySet<NoteHistogram> = new Set(
+  rows.flatMap(({ histogram }) => histogram ?? []),
+);
 
 export function createFamilies(): Families {
   return {
