@@ -77,17 +77,21 @@ export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
     const times = new Times(headers, nowWallMs);
     const readings = structured(found, headers);
     for (const format of formats) {
-      const bucket = format.bucket ?? DEFAULT_BUCKET;
-      const known = readings.findIndex((reading) => reading.bucket === bucket);
+      const known = placeOf(format.bucket ?? DEFAULT_BUCKET, readings);
       // Formats of one bucket are alternatives. The first with a reset wins.
       if (readings[known]?.resetMs !== undefined) continue;
-      const reading = readingOf(format, bucket, found, times);
+      const reading = readingOf(format, found, times);
       if (reading === undefined) continue;
       if (known < 0) readings.push(reading);
       else if (reading.resetMs !== undefined) readings[known] = reading;
     }
     return readings.length === 0 ? undefined : readings;
   }
+}
+
+function placeOf(bucket: string, readings: readonly QuotaReading[]): number {
+  for (let place = 0; place < readings.length; place++) if (readings[place]?.bucket === bucket) return place;
+  return -1;
 }
 
 class Times implements ReplyTimes {
@@ -139,16 +143,10 @@ function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
 
 const seconds = (value: number | undefined): number | undefined => value && value * 1000;
 
-function readingOf(
-  format: QuotaFormat,
-  bucket: string,
-  found: Fields,
-  times: ReplyTimes,
-): QuotaReading | undefined {
-  const { combined, resetAs = 'auto', unit = 'calls', continuous = false } = format;
-  const resource = (valueOf(found, format.resource) ?? '').trim().slice(0, LONGEST_NAME);
-  const name = { bucket, unit, policy: '', resource };
-  if (combined !== undefined) return leaking(combined, name, found);
+function readingOf(format: QuotaFormat, found: Fields, times: ReplyTimes): QuotaReading | undefined {
+  const { bucket = DEFAULT_BUCKET, combined, resetAs = 'auto', unit = 'calls' } = format;
+  const resource = resourceOf(format, found);
+  if (combined !== undefined) return leaking(combined, { bucket, unit, policy: '', resource }, found);
   const remaining = amount(valueOf(found, format.remaining));
   if (remaining === undefined) return undefined;
   const limit = valueOf(found, format.limit);
@@ -162,8 +160,12 @@ function readingOf(
     remaining,
     resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, times),
     windowMs: windowOf(limit),
-    continuous: continuous && (limitOf(limit) ?? 0) > 0,
+    continuous: format.continuous === true && (limitOf(limit) ?? 0) > 0,
   };
+}
+
+function resourceOf({ resource }: QuotaFormat, found: Fields): string {
+  return (valueOf(found, resource) ?? '').trim().slice(0, LONGEST_NAME);
 }
 
 /** Reads `used/size` of a leaky bucket. */

@@ -6,8 +6,6 @@ import type { QuotaWindow } from '../../src/policies/quota/options.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
 
-const PLAINLY = { uncovered: false, testsMeters: false };
-
 const limiterOf = (windows: readonly QuotaWindow[]) =>
   new Limiter({ windows, random: () => 0.5, served: new Throughput(), whole: true });
 
@@ -146,7 +144,7 @@ test('with any replies, every call has a time to leave, and the first leaves wit
           reading.limit > 0 &&
           reading.windowMs !== undefined;
         limiter.learn({ ...about, ...reading, continuous }, { startedAt, unseen, cost: 1 }, now);
-        for (let i = 0; i < takes; i++) limiter.take(1, now, PLAINLY);
+        for (let i = 0; i < takes; i++) limiter.take(1, now, false, false);
         const at = limiter.readyAt(0, 1, now);
         expect(at).toBeGreaterThanOrEqual(now);
         expect(Number.isFinite(limiter.readyAt(1_000, 1, now))).toBe(true);
@@ -174,7 +172,7 @@ test('a limiter admits within a window at most the window’s limit', () => {
         let now = 0;
         for (const gap of gaps) {
           now = Math.max(now + gap, limiter.readyAt(0, 1, now + gap));
-          limiter.take(1, now, PLAINLY);
+          limiter.take(1, now, false, false);
           at.push(now);
         }
         for (const from of at) {

@@ -374,7 +374,7 @@ describe('a limiter with a bucket that is empty', () => {
     return one;
   };
   const sendTest = (one: Limiter, now: number) => {
-    const reservation = one.take(1, now, { uncovered: false, testsMeters: true });
+    const reservation = one.take(1, now, false, true);
     one.start(reservation, now);
     one.finish(reservation);
     return reservation;

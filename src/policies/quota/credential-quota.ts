@@ -83,7 +83,7 @@ export class CredentialQuota {
     // The assumed scope was wrong, so its probe has no result.
     if (held?.part?.reservation.probe === true && held.part.limiter !== part)
       held.part.limiter.cooldown.releaseProbe(now);
-    this.#learn(readings, { ...seen, shape: scope }, now);
+    this.#learn(readings, scope, seen, now);
     observe(held, false, now);
   }
 
@@ -98,7 +98,7 @@ export class CredentialQuota {
     const { held, startedAt } = seen;
     const narrow = this.#narrow(scope);
     for (const one of [this.#whole, narrow]) one.trustReadings(now);
-    this.#learn(readings, { ...seen, shape: scope }, now);
+    this.#learn(readings, scope, seen, now);
     observe(held, true, now);
     if (held?.part?.reservation.probe === true && held.part.limiter !== narrow)
       held.part.limiter.cooldown.releaseProbe(now);
@@ -124,15 +124,14 @@ export class CredentialQuota {
     this.#usual = undefined;
   }
 
-  #learn(readings: readonly QuotaReading[], seen: SeenReply, now: number): void {
+  #learn(readings: readonly QuotaReading[], scope: string, seen: SeenReply, now: number): void {
     for (const reading of readings) {
-      const limiter = this.#narrow(seen.shape);
-      limiter.learn(reading, { ...seen, unseen: unseenBy(seen, limiter) }, now);
+      const limiter = this.#narrow(scope);
+      limiter.learn(reading, contextOf(seen, limiter), now);
       if (limiter === this.#whole || reading.resource !== '' || this.#options.scope === 'path') continue;
-      const meaning = this.#shared.observe(reading, seen.shape, seen.startedAt, now);
+      const meaning = this.#shared.observe(reading, scope, seen.startedAt, now);
       if (meaning === 'no longer shared') this.#whole.forget(reading);
-      if (meaning === 'shared')
-        this.#whole.learn(reading, { ...seen, unseen: unseenBy(seen, this.#whole) }, now);
+      if (meaning === 'shared') this.#whole.learn(reading, contextOf(seen, this.#whole), now);
     }
   }
 
@@ -180,10 +179,15 @@ function reservationAt(held: LimiterReservation | undefined, limiter: Limiter | 
   return held?.limiter === limiter ? held?.reservation : undefined;
 }
 
+function contextOf(seen: SeenReply, limiter: Limiter): CallContext {
+  return { startedAt: seen.startedAt, unseen: unseenBy(seen, limiter), cost: seen.cost };
+}
+
 /** If the attempt reserved nothing at a limiter, every call that the limiter admitted came later. */
 function unseenBy({ held, unseen }: SeenReply, limiter: Limiter): number {
   if (held === undefined) return unseen + limiter.admitted;
-  for (const part of [held.whole, held.part])
-    if (part?.limiter === limiter) return limiter.unseen(part.reservation);
-  return held.whole.limiter.unseen(held.whole.reservation);
+  const { part, whole } = held;
+  return part?.limiter === limiter
+    ? limiter.unseen(part.reservation)
+    : whole.limiter.unseen(whole.reservation);
 }

@@ -38,12 +38,6 @@ export interface CallContext {
   readonly cost: number;
 }
 
-/** How an attempt passes: as a call whose scope no evidence covers, or as a test of meters (`meterTestAt`). */
-export interface ReserveOptions {
-  readonly uncovered: boolean;
-  readonly testsMeters: boolean;
-}
-
 export interface LimiterOptions {
   readonly windows: readonly QuotaWindow[];
   readonly random: Random;
@@ -57,9 +51,10 @@ export interface LimiterOptions {
 export class Limiter {
   readonly cooldown: Cooldown;
   readonly #windows: readonly Window[];
-  readonly #meters = new Map<string, Meter>();
+  /** A list and not a map: there are few, and each attempt asks them all several times. */
+  #meters: Meter[] = [];
   /** Meters that a test proved wrong. They count again after a refusal. */
-  readonly #distrusted = new Set<string>();
+  #distrusted: Meter[] = [];
   #meterTests = new ProbeTimes();
   /** Admitted calls, and those of them that have left. */
   #admitted = 0;
@@ -86,7 +81,7 @@ export class Limiter {
   }
 
   get meters(): readonly Meter[] {
-    return [...this.#meters.values()];
+    return this.#meters;
   }
 
   get windows(): readonly Window[] {
@@ -108,7 +103,7 @@ export class Limiter {
   /** As `readyAt`, from windows and meters only. */
   countedAt(ahead: number, cost: number, now: number): number {
     let at = this.#windowsAt(ahead, cost, now);
-    for (const meter of this.#meters.values()) {
+    for (const meter of this.#meters) {
       const units = unitsOf(meter.unit, cost);
       at = Math.max(at, meter.readyAt(ahead * units, units, now));
     }
@@ -126,12 +121,15 @@ export class Limiter {
       : Math.max(now, this.#meterTests.at, this.#lastReplyAt + quietMs);
   }
 
-  /** Reserves tokens. Call at `readyAt` or later, or at `meterTestAt`. */
-  take(cost: number, now: number, { uncovered, testsMeters }: ReserveOptions): Reservation {
+  /**
+   * Reserves tokens. Call at `readyAt` or later, or at `meterTestAt`. `uncovered`: as a call whose scope no evidence covers.
+   * `testsMeters`: as a test of meters (`meterTestAt`).
+   */
+  take(cost: number, now: number, uncovered: boolean, testsMeters: boolean): Reservation {
     const tests = testsMeters && this.countedAt(0, cost, now) > now;
     if (tests) this.#meterTests.probed(now);
     for (const { counts, gcra } of this.#windows) gcra.take(unitsOf(counts, cost), now);
-    for (const meter of this.#meters.values()) meter.take(unitsOf(meter.unit, cost), now);
+    for (const meter of this.#meters) meter.take(unitsOf(meter.unit, cost), now);
     this.#admitted++;
     return { at: now, cost, probe: this.cooldown.admit(now, uncovered), testsMeters: tests, sent: undefined };
   }
@@ -155,7 +153,7 @@ export class Limiter {
   /** Call if nothing of the attempt reached the upstream. */
   refund(reservation: Reservation, now: number): void {
     for (const { counts, gcra } of this.#windows) gcra.refund(unitsOf(counts, reservation.cost));
-    for (const meter of this.#meters.values())
+    for (const meter of this.#meters)
       meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sent?.at);
     // An attempt that had left stays counted, because later marks build on the count.
     if (reservation.sent === undefined) this.#admitted--;
@@ -166,8 +164,7 @@ export class Limiter {
   correct({ at, cost, sent }: Reservation, actual: number, now: number): void {
     for (const { counts, gcra } of this.#windows) if (counts === 'cost') gcra.correct(cost, actual);
     const sentAt = { takenAt: at, leftAt: sent?.at ?? now };
-    for (const meter of this.#meters.values())
-      if (meter.unit === 'cost') meter.correct(cost, actual, sentAt, now);
+    for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, sentAt, now);
   }
 
   /** How many have been let through that the upstream cannot have seen when it answered `taken`. */
@@ -177,15 +174,14 @@ export class Limiter {
 
   learn(reading: QuotaReading, { startedAt, unseen, cost }: CallContext, now: number): void {
     this.#lastReplyAt = now;
-    const key = meterKey(reading);
     // A meter that was proved wrong is trusted again once it reports something else.
-    if (reading.remaining !== 0) this.#distrusted.delete(key);
-    if (this.#distrusted.has(key)) return;
-    let meter = this.#meters.get(key);
+    if (reading.remaining !== 0) this.#distrusted = without(this.#distrusted, reading);
+    if (meterOf(reading, this.#distrusted) !== undefined) return;
+    let meter = meterOf(reading, this.#meters);
     if (meter === undefined) {
-      if (this.#meters.size >= MOST_METERS) return;
+      if (this.#meters.length >= MOST_METERS) return;
       meter = reading.continuous ? new FlowMeter(reading) : new WindowMeter(reading);
-      this.#meters.set(key, meter);
+      this.#meters.push(meter);
     }
     const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);
     const unanswered = (this.#admitted - this.#finished) * units;
@@ -195,21 +191,20 @@ export class Limiter {
   /** Call for the result of an attempt, after its reading was learned. A test says nothing about the rate of a meter. */
   observe({ cost, sent, testsMeters }: Reservation, refused: boolean, now: number): void {
     if (sent === undefined || testsMeters) return;
-    for (const meter of this.#meters.values())
-      meter.observe(unitsOf(meter.unit, cost), sent.at, refused, now);
+    for (const meter of this.#meters) meter.observe(unitsOf(meter.unit, cost), sent.at, refused, now);
   }
 
   /** Removes the meter of a reading that does not hold here. */
   forget(reading: QuotaReading): void {
-    this.#meters.delete(meterKey(reading));
+    this.#meters = without(this.#meters, reading);
   }
 
   /** Call for each reply. Meters are forgotten after `FORGOTTEN_AFTER` replies without quota headers. */
   countReply(ofQuota: boolean): void {
     this.#repliesWithoutQuota = ofQuota ? 0 : this.#repliesWithoutQuota + 1;
     if (this.#repliesWithoutQuota < FORGOTTEN_AFTER) return;
-    this.#meters.clear();
-    this.#distrusted.clear();
+    this.#meters = [];
+    this.#distrusted = [];
   }
 
   /** An attempt was not refused; `reservation`: its tokens of this limiter. */
@@ -217,10 +212,10 @@ export class Limiter {
     this.#lastReplyAt = now;
     this.cooldown.answered(startedAt, now);
     if (reservation?.testsMeters !== true) return;
-    for (const [key, meter] of this.#meters) {
+    for (const meter of this.#meters) {
       if (!meter.testAnswered(unitsOf(meter.unit, reservation.cost), now)) continue;
-      this.#distrusted.add(key);
-      this.#meters.delete(key);
+      this.#distrusted.push(meter);
+      this.#meters = without(this.#meters, meter);
       this.#meterTests = new ProbeTimes();
     }
   }
@@ -228,7 +223,7 @@ export class Limiter {
   /** Call for a refused attempt: the quota headers of its reply are trusted. */
   trustReadings(now: number): void {
     this.#lastReplyAt = now;
-    this.#distrusted.clear();
+    this.#distrusted = [];
   }
 
   /** Call for a refused attempt. True if the refusal starts a cooldown. */
@@ -253,15 +248,14 @@ export class Limiter {
   }
 
   #overdrawn(cost: number, now: number): boolean {
-    for (const meter of this.#meters.values())
-      if (meter.overdrawn(unitsOf(meter.unit, cost), now)) return true;
+    for (const meter of this.#meters) if (meter.overdrawn(unitsOf(meter.unit, cost), now)) return true;
     return false;
   }
 
   #rampPaceMs(now: number): number {
     if (this.cooldown.isOff) return 0;
     let pace = 0;
-    for (const meter of this.#meters.values()) {
+    for (const meter of this.#meters) {
       if (meter.unit === 'calls') pace = Math.max(pace, meter.paceMs(now));
     }
     return pace;
@@ -270,4 +264,14 @@ export class Limiter {
 
 const unitsOf = (counts: QuotaWindow['counts'], cost: number): number => (counts === 'calls' ? 1 : cost);
 
-const meterKey = ({ bucket, policy }: QuotaReading): string => `${bucket}\n${policy}`;
+type MeterKey = Pick<Meter, 'bucket' | 'policy'>;
+
+function meterOf({ bucket, policy }: MeterKey, meters: readonly Meter[]): Meter | undefined {
+  for (const meter of meters) if (meter.bucket === bucket && meter.policy === policy) return meter;
+  return undefined;
+}
+
+function without(meters: Meter[], key: MeterKey): Meter[] {
+  const found = meterOf(key, meters);
+  return found === undefined ? meters : meters.filter((meter) => meter !== found);
+}

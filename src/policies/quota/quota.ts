@@ -119,8 +119,8 @@ export class Quota {
     if (readings === undefined && throttling === undefined && this.#isNothing(call, seen, now)) return true;
     // The quota headers of a cached reply are from the time when it was stored (RFC 9111 §5.1).
     if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
-    const { shape = limitShape(call.method, call.target) } = seen;
-    this.#learn(call, { readings: readings ?? NO_READINGS, throttling }, { ...seen, shape }, now);
+    const shaped = hasShape(seen) ? seen : { ...seen, shape: limitShape(call.method, call.target) };
+    this.#learn(call, { readings: readings ?? NO_READINGS, throttling }, shaped, now);
     return true;
   }
 
@@ -199,6 +199,10 @@ export class Quota {
     this.#latest = { values: found, hash: secrets.length === 0 ? '' : this.#deps.hash(secrets.join('')) };
     return this.#latest.hash;
   }
+}
+
+function hasShape(seen: ReplyObservation): seen is SeenReply {
+  return seen.shape !== undefined;
 }
 
 const NO_CREDENTIAL = { values: [], hash: '' };

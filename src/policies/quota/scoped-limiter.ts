@@ -1,4 +1,4 @@
-import type { Limiter, ReserveOptions, Reservation } from './limiter.ts';
+import type { Limiter, Reservation } from './limiter.ts';
 
 /** The tokens that one attempt has reserved: those of the whole credential, and those of its scope. */
 export interface CallReservation {
@@ -64,12 +64,11 @@ export class ScopedLimiter {
 
   take(cost: number, now: number, testsMeters: boolean): CallReservation {
     const { part, scope, whole } = this;
-    const options = (uncovered: boolean): ReserveOptions => ({ uncovered, testsMeters });
     return {
       scope,
       cost,
-      whole: { limiter: whole, reservation: whole.take(cost, now, options(this.#isUncovered)) },
-      part: part && { limiter: part, reservation: part.take(cost, now, options(this.#assumed)) },
+      whole: { limiter: whole, reservation: whole.take(cost, now, this.#isUncovered, testsMeters) },
+      part: part && { limiter: part, reservation: part.take(cost, now, this.#assumed, testsMeters) },
     };
   }
 
