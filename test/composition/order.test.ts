@@ -340,3 +340,32 @@ test('attempt timeout outside error rules: reading a body counts as the attemptâ
   expect((await client.readReply()).body.toString()).toBe('done');
   expect(origin.requests.map(({ closed }) => closed)).toEqual([true, true]);
 });
+
+test('stream outside attemptTimeout: that time ends with the head, and the first event has a time of its own', async () => {
+  const { exchanges, step } = held();
+  const more = '    timeouts: { attempt: 1s, total: 10s }\n    stream: { first_event: 5s }\n    retry: off\n';
+  const { clock, origin, proxy } = await start([step], more);
+  const client = await send(proxy);
+  await origin.untilRequests(1);
+  const { response } = exchanges[0] as OriginExchange;
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.flushHeaders();
+  await clock.untilWaiting('stream-body.ts', 5_000);
+  await clock.advance(4_999);
+  response.end('data: 1\n\n');
+  expect((await client.readReply()).status).toBe(200);
+});
+
+test('stream inside the deadline: the wait for the first event ends with it', async () => {
+  const { exchanges, step } = held();
+  const more = '    timeouts: { total: 3s }\n    stream: { first_event: 5s }\n';
+  const { clock, origin, proxy } = await start([step], more);
+  const client = await send(proxy);
+  await origin.untilRequests(1);
+  const { response } = exchanges[0] as OriginExchange;
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.flushHeaders();
+  await clock.untilWaiting('stream-body.ts', 5_000);
+  await clock.advance(3_000);
+  expect((await client.readReply()).status).toBe(504);
+});
