@@ -68,16 +68,11 @@ export const simulate: Command = async (args, io) => {
     io.err(`${subject}\n`);
     return 1;
   }
-  const report = await simulationReport(subject, asAnswered(scenario, subject));
+  const report = await simulationReport(subject, scenario);
   for (const warning of report.warnings) io.err(`warning: ${warning}\n`);
   io.out(json ? `${JSON.stringify(report, null, 2)}\n` : describeSimulation(report));
   return svg === undefined ? 0 : write(io, svg, svgChart(report));
 };
-
-/** A route with `stream` is answered with event streams. */
-function asAnswered(scenario: Scenario, { route }: Subject): Scenario {
-  return route.settings.stream === undefined ? scenario : { ...scenario, streams: true };
-}
 
 function write(io: Io, file: string, text: string): number {
   try {

@@ -34,8 +34,10 @@ export interface Report {
 const BUCKETS = 72;
 
 /** Simulates a route as configured, and with the built-in policies for comparison. */
-export async function simulationReport(subject: Subject, scenario: Scenario): Promise<Report> {
+export async function simulationReport(subject: Subject, asked: Scenario): Promise<Report> {
   const { upstream, route } = subject;
+  // A route with `stream` is answered with event streams.
+  const scenario = route.settings.stream === undefined ? asked : { ...asked, streams: true };
   const config = await resultOf(subject, scenario);
   const defaultSubject = withDefaults(subject, builtInSettings());
   const same = isDeepStrictEqual(defaultSubject.route.settings, route.settings);

@@ -9,7 +9,17 @@ import { duration, percent } from './words.js';
 /** @import { Chart, Line } from './series.js' */
 /** @import { Page } from './page-state.js' */
 
-const FAULTS = ['outage', 'blackhole', 'brownout', 'flaky=0.3', 'rate-limited', 'exhausted', 'flapping'];
+const FAULTS = [
+  'outage',
+  'blackhole',
+  'brownout',
+  'flaky=0.3',
+  'stall=0.3',
+  'error-event=0.3',
+  'rate-limited',
+  'exhausted',
+  'flapping',
+];
 
 /** @typedef {{ readonly success: number, readonly attemptsPerRequest: number, readonly requests: number }} Phase */
 /** @typedef {{ readonly atSeconds: number, readonly success?: number, readonly attemptsPerSecond: number, readonly requestsPerSecond: number }} Bucket */
