@@ -12,6 +12,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   simulate: async () => (await import('./cli/simulate.ts')).simulate,
   presets: async () => (await import('./cli/presets.ts')).presets,
   requests: async () => (await import('./cli/requests.ts')).requests,
+  calls: async () => (await import('./cli/calls.ts')).calls,
   breaker: async () => (await import('./cli/upstream-commands.ts')).breaker,
   quota: async () => (await import('./cli/upstream-commands.ts')).quota,
   health: async () => (await import('./cli/health.ts')).health,

@@ -22,6 +22,7 @@ const ABOUT = {
     words: 'ACTION',
     about: 'list, show, retry, cancel or delete durable requests of a running proxy',
   },
+  calls: { words: '[ID]', about: 'show notable calls of a running proxy, by id with their attempts' },
   breaker: {
     words: 'UPSTREAM',
     about: 'force the circuit breaker of a running proxy open or closed, or back to auto',
