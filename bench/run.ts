@@ -32,7 +32,8 @@ const USAGE = `npm run bench -- [PART …] [options]
   --json          one JSON document on stdout instead of tables
   --only A,B      path and latency: only these contenders (the baseline always runs)
   --rounds N      path: rounds, default 20
-  --from-source   Breakwater from src/ instead of dist/`;
+  --from-source   Breakwater from src/ instead of dist/
+  --realtime      streams: at real-time priority (as root), so that other load changes less`;
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,6 +43,7 @@ const { values: flags, positionals } = parseArgs({
     'from-source': { type: 'boolean', default: false },
     only: { type: 'string' },
     rounds: { type: 'string' },
+    realtime: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -91,6 +93,7 @@ async function main(): Promise<void> {
       fromSource: flags['from-source'],
       tempDir,
       only: flags.only?.toLowerCase().split(','),
+      realtime: flags.realtime,
       rounds: flags.rounds === undefined ? undefined : Number(flags.rounds),
       progress: (text) => void process.stderr.write(`${text}\n`),
     });

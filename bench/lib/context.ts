@@ -9,5 +9,7 @@ export interface Context {
   readonly only: readonly string[] | undefined;
   /** Rounds of the data path; undefined: the usual number. */
   readonly rounds: number | undefined;
+  /** Streams: measured at real-time priority, so that other load on the machine changes less. */
+  readonly realtime: boolean;
   progress(text: string): void;
 }

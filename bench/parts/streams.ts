@@ -29,6 +29,9 @@ const BEGIN_WITHIN_MS = 250;
 /** An event that takes longer from the API to the client is late. */
 const LATE_MS = 20;
 
+/** After the measurement of a target at real-time priority. */
+const REST_MS = 2_000;
+
 const SHORT_STREAMS = 200;
 const ALONE_STREAMS = 6;
 /** Open streams in the measurement of memory. */
@@ -77,8 +80,10 @@ export async function streams(context: Context): Promise<Part> {
   for (let round = 0; round < rounds; round++) {
     context.progress(`round ${round + 1} of ${rounds}`);
     const turn = round % targets.length;
-    for (const target of [...targets.slice(turn), ...targets.slice(0, turn)])
-      samples.push(await sample(target));
+    for (const target of [...targets.slice(turn), ...targets.slice(0, turn)]) {
+      const pids = [origin.pid, process.pid, ...('pid' in target ? [Number(target.pid)] : [])];
+      samples.push(await (context.realtime ? atRealtime(pids, () => sample(target)) : sample(target)));
+    }
   }
   const rows = summarize(samples, memory);
   return {
@@ -88,6 +93,7 @@ export async function streams(context: Context): Promise<Part> {
     notes: [
       `${rounds} rounds; ${STREAMS} streams of ${PACED.events} events at ${PACED.intervalMs} ms each; late is more than ${LATE_MS} ms.`,
       PINNED ? 'Each proxy had one core.' : 'The proxies were not pinned to cores.',
+      ...(context.realtime ? ['Measured at real-time priority.'] : []),
       ...absent,
     ],
   };
@@ -97,6 +103,24 @@ export async function streams(context: Context): Promise<Part> {
 const PINNED = availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0;
 function pin(pid: number, core: 0 | 1): void {
   if (PINNED) spawnSync('taskset', ['-apc', String(core), String(pid)]);
+}
+
+/** Between two targets, the rest of the machine gets a turn. */
+async function atRealtime<T>(pids: readonly number[], work: () => Promise<T>): Promise<T> {
+  const set = (policy: '--rr' | '--other', priority: '1' | '0') => {
+    for (const pid of pids) {
+      const args = ['--all-tasks', policy, '--pid', priority, String(pid)];
+      const { status, stderr } = spawnSync('chrt', args, { encoding: 'utf8' });
+      if (status !== 0) throw new Error(`--realtime: ${stderr}`);
+    }
+  };
+  set('--rr', '1');
+  try {
+    return await work();
+  } finally {
+    set('--other', '0');
+    await sleep(REST_MS);
+  }
 }
 
 /** Memory is compared after a collection of the heap, which is asked for by a signal. */
