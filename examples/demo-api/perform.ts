@@ -67,7 +67,7 @@ async function sendFault(
     return sendPieces(bodyOf(wish, resource, seen), status, response, true);
   // Some APIs report an error in a reply with status 200.
   if (action.kind === 'error' && asked !== undefined)
-    return sendJson(response, 200, JSON.parse(asked.api.error.data));
+    return sendJson(response, 200, asked.api.failedReply ?? JSON.parse(asked.api.error.data));
   throw new BadParameter(
     'script',
     `step ${action.kind} needs a stream: add sse=5, or ask an LLM for a stream`,

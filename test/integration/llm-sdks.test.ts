@@ -5,7 +5,7 @@ import { startDemoApi } from '../../examples/demo-api/server.ts';
 import { FORMS } from '../../examples/demo-api/streams/frames.ts';
 import { NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { startTidy } from '../support/tidy.ts';
+import { startTidy, untilState } from '../support/tidy.ts';
 
 const FIRST_EVENT_MS = 300_000;
 const messages = [{ role: 'user' as const, content: 'hello' }];
@@ -83,6 +83,10 @@ describe.each(Object.entries(SDKS))('%s', (_, { preset, ask }) => {
     // The SDK of OpenAI leaves at `[DONE]`, which may be before the proxy has unpacked it.
     const results = form.includes('gzip') ? ['complete', 'client_gone'] : ['complete'];
     expect(results).toContain(record?.notes.stream);
+    // A stream is read to its end, although its client has left.
+    const permits = (scopes: readonly { concurrency?: { in_flight: number } }[]) =>
+      scopes.some(({ concurrency }) => concurrency?.in_flight === 1);
+    await untilState(proxy, ({ upstreams }) => !upstreams.some(({ scopes }) => permits(scopes)));
     expect(record?.attempts).toBe(1);
   });
 

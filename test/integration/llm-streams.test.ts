@@ -131,14 +131,33 @@ describe('a response of OpenAI, which may not be repeated', () => {
   const openai = '    preset: openai\n';
   const path = '/v1/responses';
 
-  test.each(['error', 'failed'])('gets its event of step %s once, as the API sent it', async (fault) => {
-    const { demo, proxy } = await start(openai, fault);
-    const direct = await (await post(`${demo.url}${path}?fault=${fault}`)).text();
-    const reply = await post(`${proxy.url}${path}?script=${fault},200`);
+  test('gets its error once, as the API sent it', async () => {
+    const { demo, proxy } = await start(openai, 'error');
+    const direct = await (await post(`${demo.url}${path}?fault=error`)).text();
+    const reply = await post(`${proxy.url}${path}?script=error,200`);
     expect([reply.status, await reply.text()]).toEqual([200, direct]);
     expect(reply.headers.get('breakwater-attempts')).toBe('1');
     expect(await outcomes(demo)).toHaveLength(2);
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ status: 500, notes: { stream: 'error_event' } });
+  });
+
+  test('is repeated after an overload, because nothing was processed', async () => {
+    const { demo, proxy } = await start(openai, 'failed');
+    const good = await goodOf(demo, path);
+    const reply = await post(`${proxy.url}${path}?script=failed@3,200`);
+    expect([reply.headers.get('breakwater-attempts'), await reply.text()]).toEqual(['2', good]);
+  });
+
+  test('is repeated after an overload in a plain reply with status 200', async () => {
+    const { demo, proxy } = await start(openai, 'error');
+    const plain = (url: string) => fetch(url, { method: 'POST', body: '{"model":"m"}' });
+    expect(await (await plain(`${demo.url}${path}?fault=error`)).json()).toMatchObject({ status: 'failed' });
+    const reply = await plain(`${proxy.url}${path}?script=error,200`);
+    expect([reply.headers.get('breakwater-attempts'), await reply.json()]).toMatchObject([
+      '2',
+      { status: 'completed' },
+    ]);
+    expect((await proxy.untilEnded(1))[0]?.entries[0]).toMatchObject({ detail: 'response_overloaded' });
   });
 
   test.each([...SILENT])('gets 504 once after %s', async (fault) => {

@@ -32,6 +32,8 @@ export interface StreamApi {
   readonly failed?: StreamEvent | string;
   /** The answer in one piece. Default: that of the path. */
   readonly reply?: (question: Question) => Resource;
+  /** The body of an error with status 200. Default: the data of `error`. */
+  readonly failedReply?: Resource;
   /** The body of an error with a status of its own. Default: that of the path. */
   readonly failure?: (status: number) => Resource;
 }

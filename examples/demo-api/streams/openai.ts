@@ -91,20 +91,17 @@ export const openaiResponses: StreamApi = {
     { type: 'error', code: 'server_error', message: OVERLOADED, param: null, sequence_number: 0 },
     'error',
   ),
-  failed: json(
-    {
-      type: 'response.failed',
-      sequence_number: 0,
-      response: {
-        ...response({ pieces: [], model: 'demo', body: {} }, 'failed'),
-        error: { code: 'server_error', message: OVERLOADED },
-      },
-    },
-    'response.failed',
-  ),
+  failed: json({ type: 'response.failed', sequence_number: 0, response: overloaded() }, 'response.failed'),
+  failedReply: overloaded(),
   reply: (question) => response(question, 'completed'),
   failure,
 };
+
+/** A response that failed before it began. */
+function overloaded(): Resource {
+  const failed = response({ pieces: [], model: 'demo', body: {} }, 'failed');
+  return { ...failed, error: { code: 'server_is_overloaded', message: OVERLOADED } };
+}
 
 function responseEvents(question: Question): readonly StreamEvent[] {
   const { pieces } = question;
