@@ -7,7 +7,7 @@ import type { Random } from '../../src/runtime/random.ts';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { startTidy } from '../support/tidy.ts';
-import { cut, eventsIn, nearlyEvents } from './event-streams.ts';
+import { cut, eventsIn, linesIn, nearlyEvents, nearlyMessages } from './event-streams.ts';
 
 /** FUZZ_ROUNDS for more, FUZZ_SEED for others; FUZZ_ROUND plays one round of a seed alone. */
 const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 400);
@@ -27,9 +27,14 @@ const CONFIG = `    retry: off
       hold: 1MiB
 `;
 
+const SSE = 'text/event-stream';
+const NDJSON = 'application/x-ndjson';
+const AWS = 'application/vnd.amazon.eventstream';
+const TYPES = [SSE, SSE, SSE, SSE, NDJSON, AWS] as const;
+
 interface Round {
   readonly number: number;
-  readonly type: 'text/event-stream' | 'application/x-ndjson';
+  readonly type: (typeof TYPES)[number];
   readonly body: Buffer;
   readonly coding: 'gzip' | 'damaged' | undefined;
   readonly pieces: readonly Buffer[];
@@ -37,10 +42,10 @@ interface Round {
 
 function roundOf(number: number): Round {
   const random = seededRandom(SEED + number);
-  const plain = nearlyEvents(random);
+  const type = TYPES[Math.floor(random() * TYPES.length)] ?? SSE;
+  const plain = type === AWS ? nearlyMessages(random) : nearlyEvents(random);
   const coding = random() < 0.8 ? undefined : random() < 0.5 ? 'gzip' : 'damaged';
   const body = coding === undefined ? plain : coding === 'gzip' ? gzipSync(plain) : damagedZip(plain, random);
-  const type = random() < 0.85 ? 'text/event-stream' : 'application/x-ndjson';
   return { number, type, body, coding, pieces: cut(body, random) };
 }
 
@@ -50,13 +55,19 @@ function damagedZip(plain: Buffer, random: Random): Buffer {
   return packed;
 }
 
+const NOTHING = { status: 502, stream: 'broken', events: 0 };
+
 /** The result of a round without a proxy in between: by a reader that is as simple as the specification. */
 function expected({ type, body, coding }: Round) {
-  if (coding !== undefined || type !== 'text/event-stream') return undefined;
+  if (coding !== undefined || type === AWS) return undefined;
+  if (type === NDJSON) {
+    const events = linesIn(body).length;
+    return events === 0 ? NOTHING : { status: 200, stream: 'incomplete', events };
+  }
   const names = eventsIn(body).flatMap(({ name, empty }) =>
     name === 'error' || name === 'end' || !(empty || name === 'ping') ? [name] : [],
   );
-  if (names.length === 0) return { status: 502, stream: 'broken', events: 0 };
+  if (names.length === 0) return NOTHING;
   const stream = names.includes('error') ? 'error_event' : names.includes('end') ? 'complete' : 'incomplete';
   // A stream that begins with an error has its result at once.
   return { status: 200, stream, events: names[0] === 'error' ? 1 : names.length };
@@ -134,7 +145,7 @@ test('any bytes as an event stream, cut anywhere, pass unchanged', { timeout: 60
 test('the events of any bytes are the same, wherever they are cut', () => {
   const namesIn = (pieces: readonly Buffer[]) => {
     const names: string[] = [];
-    const reader = eventReader(['content-type', 'text/event-stream'], 64 * 1024, {
+    const reader = eventReader(['content-type', SSE], 64 * 1024, {
       onEvent: ({ name }) => names.push(name),
       onEnd: () => names.push('(end)'),
       onUnreadable: () => names.push('(unreadable)'),

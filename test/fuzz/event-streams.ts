@@ -1,3 +1,4 @@
+import { EventStreamCodec } from '@smithy/core/event-streams';
 import type { Random } from '../../src/runtime/random.ts';
 
 /** Parts of server-sent events, valid and not. */
@@ -40,6 +41,28 @@ export function nearlyEvents(random: Random): Buffer {
   });
   const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
   return random() < 0.3 ? damaged(bytes, random) : bytes;
+}
+
+const codec = new EventStreamCodec(String, (text) => Buffer.from(text));
+
+/** Bytes that are nearly messages of `application/vnd.amazon.eventstream`. */
+export function nearlyMessages(random: Random): Buffer {
+  const messages = Array.from({ length: below(6, random) }, () => {
+    const value = ['ping', 'error', 'end', 'chunk'][below(4, random)] ?? '';
+    const name = random() < 0.8 ? ':event-type' : ':exception-type';
+    const body = Buffer.from('x'.repeat(random() < 0.05 ? 70_000 : below(50, random)));
+    return codec.encode({ headers: { [name]: { type: 'string', value } }, body });
+  });
+  const bytes = Buffer.concat(messages);
+  return random() < 0.5 ? damaged(bytes, random) : bytes;
+}
+
+/** The lines of JSON in `bytes`: all that are not blank, the last one without its end too. */
+export function linesIn(bytes: Buffer): string[] {
+  return bytes
+    .toString()
+    .split('\n')
+    .filter((line) => line.trim() !== '');
 }
 
 /** Without some bytes, and with others in their place. */
