@@ -98,6 +98,8 @@ export interface NewJob {
 export interface Job extends Omit<NewJob, 'body' | 'headers'> {
   /** Order of acceptance. */
   readonly seq: number;
+  /** The order of lists that have the soonest first; undefined after its end. */
+  readonly wakeAt: number | undefined;
   readonly bytes: number;
   readonly status: JobStatus;
   /** Undefined unless queued or waiting. */
@@ -160,6 +162,7 @@ export function jobOf({ body, headers: _headers, ...job }: NewJob): Job {
   return {
     ...job,
     seq: 0,
+    wakeAt: job.dueAt,
     bytes: body.length,
     status: 'queued',
     reason: job.dueAt > job.createdAt ? 'not_before' : undefined,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { AttemptRow, StoredResponse } from '../../src/durable/job.ts';
+import type { AttemptRow, Job, StoredResponse } from '../../src/durable/job.ts';
 import { openStore } from '../../src/durable/store/open.ts';
 import { openPostgres } from '../../src/durable/store/postgres.ts';
 import { openSqlite } from '../../src/durable/store/sqlite.ts';
@@ -740,6 +740,16 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         ids(await store.list({ limit: 10, soonestFirst: true, ...filter }));
       expect(await listed({})).toEqual(['soon', 'between', 'late', 'held']);
       expect(await listed({ limit: 1 })).toEqual(['soon']);
+      // Page by page, those of paused routes included.
+      const pages: string[][] = [];
+      let after: Filter['after'];
+      do {
+        const page: readonly Job[] = await store.list({ limit: 2, soonestFirst: true, after });
+        const last = page.at(-1);
+        after = last?.wakeAt === undefined ? undefined : { wakeAt: last.wakeAt, seq: last.seq };
+        pages.push(ids(page));
+      } while (after !== undefined);
+      expect(pages).toEqual([['soon', 'between'], ['late', 'held'], []]);
       expect(await listed({ status: ['queued'], route: 'p' })).toEqual(['held']);
       expect(await listed({ status: ['succeeded'] })).toEqual([]);
     });

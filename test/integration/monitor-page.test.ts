@@ -125,9 +125,11 @@ describe('durable requests', () => {
     };
     const ids = (...paths: string[]) => paths.map((path) => path.split('/').at(-1));
     const { requests, cursor } = await list('sort=next&limit=2');
-    expect([requests.map(({ id }) => id), cursor]).toEqual([ids(soon, between), undefined]);
+    expect(requests.map(({ id }) => id)).toEqual(ids(soon, between));
+    const second = await list(`sort=next&limit=2&cursor=${cursor}`);
+    expect([second.requests.map(({ id }) => id), second.cursor]).toEqual([ids(late), undefined]);
     expect((await list('sort=next')).requests.map(({ id }) => id)).toEqual(ids(soon, between, late));
-    for (const wrong of ['sort=next&cursor=3', 'sort=oldest'])
+    for (const wrong of ['sort=next&cursor=3', 'cursor=3-4', 'cursor=x', 'sort=oldest'])
       expect((await client.admin('GET', `/requests?${wrong}`)).status).toBe(400);
   });
 

@@ -1,5 +1,5 @@
 import type { Reply } from '../../http/reply.ts';
-import type { JobKind, JobStatus } from '../job.ts';
+import type { Job, JobKind, JobStatus } from '../job.ts';
 import type { Filter } from '../store/store.ts';
 import { json, problem } from './answer.ts';
 import type { ApiCall, ApiDeps } from './deps.ts';
@@ -43,8 +43,7 @@ export async function listRequests(call: ApiCall, deps: ApiDeps): Promise<Reply>
   const jobs = await deps.store.list(filter);
   const routes = deps.routes();
   const last = jobs.at(-1);
-  const more = jobs.length === filter.limit && filter.soonestFirst !== true;
-  const next = more && last !== undefined ? String(last.seq) : undefined;
+  const next = jobs.length === filter.limit && last !== undefined ? cursorOf(last, filter) : undefined;
   return json(200, {
     requests: jobs.map((job) =>
       monitorJson(job, { prefix: deps.prefix(), route: routes.get(job.route), last: undefined }),
@@ -52,6 +51,10 @@ export async function listRequests(call: ApiCall, deps: ApiDeps): Promise<Reply>
     cursor: next,
   });
 }
+
+/** Names the last request of a page. If the soonest are first, one that moves between two pages may be missed, or listed twice. */
+const cursorOf = ({ seq, wakeAt = 0 }: Job, { soonestFirst }: Filter): string =>
+  soonestFirst === true ? `${wakeAt}-${seq}` : String(seq);
 
 /** `POST /requests/retry?…`, `POST /requests/cancel?…`. */
 export async function changeMany(
@@ -120,11 +123,11 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
   const wrong = status.find((one) => !STATUSES.has(one));
   if (wrong !== undefined) return `status "${wrong}" is not one of ${[...STATUSES].join(', ')}`;
   const sort = query.get('sort') ?? 'newest';
-  const unsorted = sortProblem(sort, query);
-  if (unsorted !== undefined) return unsorted;
+  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is not one of newest, next`;
+  const page = pageOf(query.get('cursor'), sort);
+  if (page === undefined) return 'cursor must be that of the previous page of the same list';
   const numbers = {
     minAttempts: whole(query, 'min_attempts', 1_000_000),
-    before: whole(query, 'cursor', Number.MAX_SAFE_INTEGER),
     limit: whole(query, 'limit', most),
     since: moment(query, 'since'),
     until: moment(query, 'until'),
@@ -135,15 +138,24 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
     status: status.length === 0 ? undefined : (status as JobStatus[]),
     ...textsOf(query),
     soonestFirst: sort === 'next' || undefined,
-    ...(numbers as { minAttempts?: number; before?: number; since?: number; until?: number }),
+    ...page,
+    ...(numbers as { minAttempts?: number; since?: number; until?: number }),
     limit: (numbers.limit as number | undefined) ?? builtIn,
   };
 }
 
-function sortProblem(sort: string, query: URLSearchParams): string | undefined {
-  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is not one of newest, next`;
-  // The order changes between two pages.
-  return sort === 'next' && query.has('cursor') ? 'sort=next cannot be combined with cursor' : undefined;
+/** Where a page begins; undefined for a cursor of another list. */
+function pageOf(
+  cursor: string | null,
+  sort: 'newest' | 'next',
+): Pick<Filter, 'before' | 'after'> | undefined {
+  if (cursor === null) return {};
+  const [, wakeAt, seq = ''] =
+    (sort === 'next' ? /^(\d{1,16})-(\d{1,16})$/ : /^()(\d{1,16})$/).exec(cursor) ?? [];
+  if (wakeAt === undefined || Number(seq) > Number.MAX_SAFE_INTEGER) return undefined;
+  return sort === 'next'
+    ? { after: { wakeAt: Math.min(Number(wakeAt), Number.MAX_SAFE_INTEGER), seq: Number(seq) } }
+    : { before: Number(seq) };
 }
 
 function textsOf(query: URLSearchParams) {

@@ -33,7 +33,7 @@ const FILTER: readonly Json[] = [
   query('request_id', 'Requests that were submitted by the call with this id, and their callbacks.', {
     type: 'string',
   }),
-  query('sort', 'newest: newest first. next: only unfinished requests, soonest first; not with cursor.', {
+  query('sort', 'newest: newest first. next: only unfinished requests, soonest first.', {
     type: 'string',
     enum: ['newest', 'next'],
   }),

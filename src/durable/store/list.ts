@@ -20,11 +20,12 @@ const COMPARED = [
 export function listStatement(filter: Filter): Statement {
   const params: Value[] = [];
   const given = (value: Value) => `$${params.push(value)}`;
-  const { status, label, limit, soonestFirst = false } = filter;
+  const { status, label, limit, after, soonestFirst = false } = filter;
   const conditions = [
     status && oneOf('status', status.map(given)),
     label !== undefined && `seq IN (SELECT seq FROM breakwater_label WHERE label = ${given(label)})`,
     soonestFirst && 'wake_at IS NOT NULL',
+    after !== undefined && `(wake_at, seq) > (${given(after.wakeAt)}, ${given(after.seq)})`,
     ...COMPARED.map(([name, column]) => {
       const value = filter[name];
       return value !== undefined && `${column} ${given(value)}`;

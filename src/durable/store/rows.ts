@@ -37,6 +37,7 @@ function list(row: Row, column: string): readonly string[] {
 export function jobOf(row: Row): Job {
   return {
     seq: number(row, 'seq'),
+    wakeAt: optional<number>(row, 'wake_at'),
     id: text(row, 'id'),
     kind: text(row, 'kind') as JobKind,
     route: text(row, 'route'),

@@ -89,6 +89,8 @@ export interface Filter {
   readonly before?: number | undefined;
   /** Lists only unfinished requests, soonest first. Requests that a pause holds back come last. */
   readonly soonestFirst?: boolean | undefined;
+  /** The last request on the previous page, if the soonest are first. */
+  readonly after?: { readonly wakeAt: number; readonly seq: number } | undefined;
   readonly limit: number;
 }
 
