@@ -58,7 +58,7 @@ describe.skipIf(!browserPresent)('traffic', () => {
     await call('/flaky');
     await call('/bad');
     await upstream(page).getByText('5/min calls').waitFor();
-    await upstream(page).locator('.number', { hasText: '80 % succeed' }).waitFor();
+    await upstream(page).locator('.number', { hasText: '80 % of calls succeed' }).waitFor();
     await upstream(page).getByText('1.80 attempts per call').waitFor();
     await page.locator('.plot[aria-label^="Calls per second"]').waitFor();
     expect(await page.locator('.chart .title').allTextContents()).toEqual([

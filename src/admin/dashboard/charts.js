@@ -136,7 +136,7 @@ export class SmallChart {
     return {
       width,
       height: HEIGHT,
-      padding: [10, 4, 0, 0],
+      padding: [10, 16, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false }, sync: { key: this.#group } },
       scales: {
@@ -146,7 +146,7 @@ export class SmallChart {
       axes: [
         {
           ...axis,
-          space: 70,
+          space: 52,
           size: 22,
           ...(named === undefined ? { values: timesOfDay } : { values: (_, at) => at.map(named) }),
         },
@@ -235,7 +235,11 @@ const timeOfDay = (seconds) => new Date(seconds * 1_000).toLocaleTimeString();
 /** @param {uPlotType} _ @param {readonly number[]} at */
 const timesOfDay = (_, at) =>
   at.map((seconds) =>
-    new Date(seconds * 1_000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }),
+    new Date(seconds * 1_000).toLocaleTimeString([], {
+      hour: '2-digit',
+      minute: '2-digit',
+      hourCycle: 'h23',
+    }),
   );
 
 /**

@@ -313,7 +313,7 @@ function historyOf({ events, name }) {
         h('time', { datetime: at }, new Date(at).toLocaleTimeString()),
         ` ${EVENT_WORDS[kind]}: ${cause.replaceAll('_', ' ')}`,
         length !== undefined && `, ${duration(length)}`,
-        probes !== undefined && `, ${probes} ${probes === 1 ? 'probe' : 'probes'} since`,
+        probes !== undefined && `, then ${probes} ${probes === 1 ? 'probe' : 'probes'}`,
         scope !== name && h('span', { class: 'quiet' }, ` (${scope})`),
       ),
     );
@@ -363,7 +363,7 @@ function numbersOf({ last_minute: minute, in_flight: running, connections, tunne
   const { calls, attempts, effective_success: effective, actual_success: actual, p95_ms: p95 } = minute;
   return [
     number(calls >= 600 ? `${count(Math.round(calls / 60))}/s` : `${count(calls)}/min`, 'calls'),
-    number(effective === undefined ? '–' : percent(effective), 'succeed'),
+    number(effective === undefined ? '–' : percent(effective), 'of calls succeed'),
     number(actual === undefined ? '–' : percent(actual), 'of attempts'),
     number(calls === 0 ? '–' : (attempts / calls).toFixed(2), 'attempts per call'),
     number(p95 === undefined ? '–' : shortDuration(p95), 'p95'),
