@@ -122,10 +122,8 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
   const status = query.getAll('status').flatMap((value) => value.split(','));
   const wrong = status.find((one) => !STATUSES.has(one));
   if (wrong !== undefined) return `status "${wrong}" is not one of ${[...STATUSES].join(', ')}`;
-  const sort = query.get('sort') ?? 'newest';
-  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is not one of newest, next`;
-  const page = pageOf(query.get('cursor'), sort);
-  if (page === undefined) return 'cursor must be that of the previous page of the same list';
+  const page = pageOf(query);
+  if (typeof page === 'string') return page;
   const numbers = {
     minAttempts: whole(query, 'min_attempts', 1_000_000),
     limit: whole(query, 'limit', most),
@@ -137,25 +135,24 @@ function filterOf(query: URLSearchParams, builtIn: number, most: number): Filter
   return {
     status: status.length === 0 ? undefined : (status as JobStatus[]),
     ...textsOf(query),
-    soonestFirst: sort === 'next' || undefined,
     ...page,
     ...(numbers as { minAttempts?: number; since?: number; until?: number }),
     limit: (numbers.limit as number | undefined) ?? builtIn,
   };
 }
 
-/** Where a page begins; undefined for a cursor of another list. */
-function pageOf(
-  cursor: string | null,
-  sort: 'newest' | 'next',
-): Pick<Filter, 'before' | 'after'> | undefined {
-  if (cursor === null) return {};
-  const [, wakeAt, seq = ''] =
-    (sort === 'next' ? /^(\d{1,16})-(\d{1,16})$/ : /^()(\d{1,16})$/).exec(cursor) ?? [];
-  if (wakeAt === undefined || Number(seq) > Number.MAX_SAFE_INTEGER) return undefined;
-  return sort === 'next'
-    ? { after: { wakeAt: Math.min(Number(wakeAt), Number.MAX_SAFE_INTEGER), seq: Number(seq) } }
-    : { before: Number(seq) };
+/** The order of the list, and where the page begins; or the problem of the query. */
+function pageOf(query: URLSearchParams): Pick<Filter, 'soonestFirst' | 'before' | 'after'> | string {
+  const sort = query.get('sort') ?? 'newest';
+  if (sort !== 'newest' && sort !== 'next') return `sort "${sort}" is not one of newest, next`;
+  const soonestFirst = sort === 'next' || undefined;
+  const cursor = query.get('cursor');
+  if (cursor === null) return { soonestFirst };
+  const numbers = cursor.split('-').map((part) => (/^\d{1,16}$/.test(part) ? Number(part) : Number.NaN));
+  const [first = Number.NaN, second = Number.NaN] = numbers;
+  const fits = numbers.length === (soonestFirst ? 2 : 1) && numbers.every(Number.isSafeInteger);
+  if (!fits) return 'cursor must be that of the previous page of the same list';
+  return soonestFirst ? { soonestFirst, after: { wakeAt: first, seq: second } } : { before: first };
 }
 
 function textsOf(query: URLSearchParams) {
