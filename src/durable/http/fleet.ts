@@ -148,11 +148,28 @@ function pageOf(query: URLSearchParams): Pick<Filter, 'soonestFirst' | 'before' 
   const soonestFirst = sort === 'next' || undefined;
   const cursor = query.get('cursor');
   if (cursor === null) return { soonestFirst };
-  const numbers = cursor.split('-').map((part) => (/^\d{1,16}$/.test(part) ? Number(part) : Number.NaN));
-  const [first = Number.NaN, second = Number.NaN] = numbers;
-  const fits = numbers.length === (soonestFirst ? 2 : 1) && numbers.every(Number.isSafeInteger);
-  if (!fits) return 'cursor must be that of the previous page of the same list';
-  return soonestFirst ? { soonestFirst, after: { wakeAt: first, seq: second } } : { before: first };
+  const begin = soonestFirst ? afterOf(cursor) : beforeOf(cursor);
+  return begin === undefined
+    ? 'cursor must be that of the previous page of the same list'
+    : { soonestFirst, ...begin };
+}
+
+function beforeOf(cursor: string): Pick<Filter, 'before'> | undefined {
+  const before = wholeNumber(cursor);
+  return before === undefined ? undefined : { before };
+}
+
+function afterOf(cursor: string): Pick<Filter, 'after'> | undefined {
+  const [wakeAt, seq, more] = cursor.split('-');
+  const after = { wakeAt: wholeNumber(wakeAt ?? ''), seq: wholeNumber(seq ?? '') };
+  if (after.wakeAt === undefined || after.seq === undefined || more !== undefined) return undefined;
+  return { after: { wakeAt: after.wakeAt, seq: after.seq } };
+}
+
+/** Undefined for any other text. */
+function wholeNumber(text: string): number | undefined {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 function textsOf(query: URLSearchParams) {
@@ -170,7 +187,7 @@ function textsOf(query: URLSearchParams) {
 function whole(query: URLSearchParams, name: string, most: number): number | string | undefined {
   const text = query.get(name);
   if (text === null) return undefined;
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  const value = wholeNumber(text) ?? Number.NaN;
   return value <= most && (value > 0 || name !== 'limit')
     ? value
     : `${name} must be a whole number of at most ${most}`;
