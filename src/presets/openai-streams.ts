@@ -52,6 +52,8 @@ const coded = (codes: readonly string[], meaning: Meaning): readonly PresetStrea
 export const STREAM = {
   first_event: '5m',
   event_gap: '5m',
+  // The first two events of a response repeat the instructions and tools of its request.
+  hold: '512KiB',
   // These come before the API knows whether it can answer. Gateways for the same API send `ping`.
   ignore: ['keepalive', 'ping', 'response.created', 'response.queued', 'response.in_progress'],
   error: [

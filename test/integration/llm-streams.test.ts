@@ -1,7 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type DemoApi, startDemoApi } from '../../examples/demo-api/server.ts';
-import { NO_WAIT } from '../support/breakwater.ts';
+import { apiConfig, NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { ok, startOrigin } from '../support/origin.ts';
 import { startTidy } from '../support/tidy.ts';
 
 const BODY = JSON.stringify({ model: 'm', max_tokens: 9, stream: true, messages: [] });
@@ -145,6 +146,20 @@ describe('a response of OpenAI, which may not be repeated', () => {
     const { demo, proxy } = await start(openai, 'failed');
     const good = await goodOf(demo, path);
     const reply = await post(`${proxy.url}${path}?script=failed@3,200`);
+    expect([reply.headers.get('breakwater-attempts'), await reply.text()]).toEqual(['2', good]);
+  });
+
+  test('is repeated after an overload, although each of its events repeats long instructions', async () => {
+    const long = 'x'.repeat(100_000);
+    const event = (type: string, error: object | null) =>
+      `event: ${type}\ndata: ${JSON.stringify({ type, response: { instructions: long, error } })}\n\n`;
+    const head = event('response.created', null) + event('response.in_progress', null);
+    const overloaded = head + event('response.failed', { code: 'server_is_overloaded' });
+    const good = head + event('response.completed', null);
+    const sse = { 'content-type': 'text/event-stream' };
+    const origin = await startOrigin(ok(overloaded, sse), ok(good, sse));
+    const proxy = await startTidy(apiConfig(origin, openai));
+    const reply = await post(`${proxy.url}/api${path}`);
     expect([reply.headers.get('breakwater-attempts'), await reply.text()]).toEqual(['2', good]);
   });
 

@@ -15,8 +15,11 @@ import type { StreamOptions } from './options.ts';
 import { Progress } from './progress.ts';
 import { resultOf } from './result.ts';
 
-/** The largest event whose data is compared with rules. Errors and ends are far smaller. */
-const MAX_EVENT_BYTES = 64 * 1024;
+/**
+ * The largest event whose data is compared with rules. Most errors and ends are far smaller, but those of OpenAI's responses repeat
+ * the instructions and tools of the request.
+ */
+const MAX_EVENT_BYTES = 256 * 1024;
 
 export interface StreamDeps {
   readonly clock: Clock;
