@@ -107,6 +107,23 @@ describe('before the first event', () => {
     await origin.until(({ requests }) => requests[0]?.closed === true);
   });
 
+  test('each attempt is counted once, by its result', async () => {
+    const { proxy, call } = await start([ok(OVERLOADED, SSE), ok('', SSE), good]);
+    await (await call()).text();
+    await proxy.untilEnded(1);
+    const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+    const counted = [...metrics.matchAll(/^breakwater_(attempts|streams)_total\{.*result="(\w+)"\} (\d+)/gm)];
+    expect(counted.map(([, name, result, count]) => `${name} ${result} ${count}`).sort()).toEqual([
+      'attempts 5xx 1',
+      'attempts ok 1',
+      'attempts response_incomplete 1',
+      'streams broken 1',
+      'streams complete 1',
+      'streams error_event 1',
+    ]);
+    expect(metrics).toMatch(/^breakwater_stream_first_event_seconds_count\{.*\} 1$/m);
+  });
+
   test('the fallback answers where no attempt is left', async () => {
     const { call } = await start(
       [ok(OVERLOADED, SSE)],

@@ -183,6 +183,25 @@ describe('compressed streams', () => {
     expect((await read('text/event-stream', bytes, coding)).events).toEqual(expected);
   });
 
+  test('a reader that was closed reads nothing', async () => {
+    const seen: string[] = [];
+    const note = (what: string) => () => void seen.push(what);
+    const listener = {
+      onEvent: note('event'),
+      onEnd: note('end'),
+      onUnreadable: note('unreadable'),
+      onReady: note('ready'),
+    };
+    for (const coding of ['identity', 'gzip']) {
+      const headers = ['Content-Type', 'text/event-stream', 'Content-Encoding', coding];
+      const reader = eventReader(headers, MAX_BYTES, listener);
+      reader?.close();
+      expect(reader?.read(coding === 'gzip' ? gzipSync(text) : text)).toBe(true);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual([]);
+  });
+
   test('bytes that are not of their coding are unreadable', async () => {
     expect(await read('text/event-stream', [text], 'gzip')).toEqual({
       events: [],

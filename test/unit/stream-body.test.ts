@@ -170,6 +170,28 @@ test('a slow client holds the upstream back, and its time is no gap of the upstr
   expect(clock.pending).toBe(0);
 });
 
+test('a client that was slow for a while gives the upstream a whole gap again', async () => {
+  const { upstream, client, clock, ends } = await flowing();
+  client.full = true;
+  upstream.write(SECOND);
+  await clock.advance(1_900);
+  client.drain();
+  await clock.advance(1_999);
+  expect(ends).toEqual([]);
+  await clock.advance(1);
+  expect(ends).toEqual(['broken']);
+});
+
+test('a stream that is silent after its last event is left to timeouts.idle', async () => {
+  const done = [{ events: ['end'], data: [], body: [], text: [] }];
+  const { upstream, clock, ends, call } = await flowing({ done });
+  upstream.write('event: end\ndata: 1\n\n');
+  await clock.advance(1e6);
+  expect(ends).toEqual([]);
+  upstream.end();
+  expect(noted(call.entries, 'stream')).toEqual(['complete']);
+});
+
 test('a gap is counted from the last meaningful event, whatever else arrives', async () => {
   const { upstream, client, clock, ends } = await flowing();
   await clock.advance(1_000);
@@ -212,15 +234,16 @@ test('the attempt is reported when it has its first event, with its time', async
 });
 
 test('a silence is reported as a failed attempt', async () => {
-  const { upstream, replying, clock, call } = await setUp();
+  const { upstream, replying, clock, call, memory } = await setUp();
   upstream.write(': a\n\n');
+  expect(memory.used).toBeGreaterThan(0);
   await clock.advance(1_000);
   await expect(replying).rejects.toMatchObject({ code: 'first_event_timeout', sent: 'sent_unknown' });
   expect(call.entries.slice(0, 2)).toEqual([
     ['attemptFailed', 1, 'first_event_timeout', 'sent_unknown', 1_000],
     ['stream', 'stalled'],
   ]);
-  expect(clock.pending).toBe(0);
+  expect([clock.pending, memory.used]).toEqual([0, 0]);
 });
 
 test('a client that still uploads is not waited for', async () => {
