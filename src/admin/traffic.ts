@@ -6,7 +6,7 @@ import { AdminProblem } from './response.ts';
 /** Upstreams in one answer. Each has about 20 KB. */
 const MOST_UPSTREAMS = 50;
 
-/** The body of `GET /api/traffic?span=15m&upstream=…`: one value for each slot, oldest first. */
+/** The body of `GET /api/traffic?span=15m&upstream=…`: one value for each interval, oldest first. */
 export function trafficJson(
   { traffic, state }: Pick<AdminDeps, 'traffic' | 'state'>,
   query: URLSearchParams,
@@ -48,7 +48,7 @@ function seriesJson(name: string, series: TrafficSeries) {
     quota_left: quotaLeft,
     quota_waiting: quotaWaiting,
     breaker: series.breaker,
-    gate: series.gate,
+    cooldown: series.cooldown,
     events: series.events.map(({ at, forMs, ...event }) => ({
       at: new Date(at).toISOString(),
       ...event,

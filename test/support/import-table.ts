@@ -21,7 +21,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['http', 'runtime'],
   },
   telemetry: {
-    holds: 'what is observed of calls: records, log lines, metrics',
+    holds: 'what is observed of calls: records, log lines, metrics, traces, traffic',
     imports: ['proxy', 'http', 'runtime'],
   },
   policies: {

@@ -49,7 +49,7 @@ const breaker = (to: BreakerState, from: BreakerState = 'closed'): StateEvent =>
   cause: 'failure_rate',
 });
 
-test('calls and attempts are in the slot in which they end', async () => {
+test('calls and attempts are in the interval in which they end', async () => {
   const { clock, call, refuse, series } = world();
   await call(10);
   await call(10, 503);
@@ -64,7 +64,7 @@ test('calls and attempts are in the slot in which they end', async () => {
   expect(found?.calls.failed).toBeUndefined();
 });
 
-test('the first slot begins 15 minutes before the end of the last one, by the wall clock', async () => {
+test('the first interval begins 15 minutes before the end of the last one, by the wall clock', async () => {
   const { clock, call, series } = world();
   await clock.advance(20 * MINUTE + 2_000);
   await call(0);
@@ -72,7 +72,7 @@ test('the first slot begins 15 minutes before the end of the last one, by the wa
   expect([series()?.from, series()?.stepMs]).toEqual([end - 15 * MINUTE, 5_000]);
 });
 
-test('slots older than 15 minutes are only in the 6 hours, and then nowhere', async () => {
+test('intervals older than 15 minutes are only in the 6 hours, and then nowhere', async () => {
   const { clock, call, series } = world();
   const sum = (span: '15m' | '6h') => (series(span)?.calls.ok ?? []).reduce((total, n) => total + n, 0);
   await call(0);
@@ -98,7 +98,7 @@ test('quantiles are right within a third', async () => {
   expect(p50.at(-2)).toBeNull();
 });
 
-test('a breaker is open in each slot until it closes, also without a call', async () => {
+test('a breaker is open in each interval until it closes, also without a call', async () => {
   const { clock, traffic, call, series } = world();
   await call(0);
   await clock.advance(5_000);
@@ -124,7 +124,7 @@ test('an outage of an hour is two events, with the number of probes', () => {
   expect(series()?.events).toMatchObject([{ kind: 'open', probes: 240 }, { kind: 'closed' }]);
 });
 
-test('a gate lasts as long as its cooldown, or until none is active', async () => {
+test('a cooldown lasts as long as was announced, or until none is active', async () => {
   const sample = { quotaLeft: 0.25, quotaWaiting: 3, cooldowns: 1 };
   const { clock, traffic, call, series } = world(() => sample);
   const start = (remainingMs: number) =>
@@ -138,16 +138,16 @@ test('a gate lasts as long as its cooldown, or until none is active', async () =
     });
   start(12_000);
   await clock.advance(20_000);
-  expect(series()?.gate.slice(-5)).toEqual([1, 1, 1, 0, 0]);
+  expect(series()?.cooldown.slice(-5)).toEqual([1, 1, 1, 0, 0]);
   start(60_000);
   await clock.advance(10_000);
   await call(0);
   sample.cooldowns = 0;
-  for (let slot = 0; slot < 3; slot++) {
+  for (let interval = 0; interval < 3; interval++) {
     await clock.advance(5_000);
     series();
   }
-  expect(series()?.gate.slice(-6)).toEqual([1, 1, 1, 0, 0, 0]);
+  expect(series()?.cooldown.slice(-6)).toEqual([1, 1, 1, 0, 0, 0]);
   expect(series()?.quotaLeft?.filter((share) => share !== null)).toContain(0.25);
   expect(series()?.quotaWaiting).toContain(3);
 });

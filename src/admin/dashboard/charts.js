@@ -6,21 +6,21 @@ import { describe } from './series.js';
 /** @import uPlotType from 'uplot' */
 /** @import { Chart, Values } from './series.js' */
 
-/** @typedef {{ readonly kind: 'open' | 'half_open' | 'gate' | 'fault', readonly from: number, readonly to: number }} Band */
+/** @typedef {{ readonly kind: 'open' | 'half_open' | 'cooldown' | 'fault', readonly from: number, readonly to: number }} Band */
 
 /** @type {typeof uPlotType} */
 const uPlot = /** @type {any} */ (globalThis).uPlot;
 
-/** Each slot is a step. */
+/** Each interval is a step. */
 const STEPPED = /** @type {uPlotType.Series.PathBuilder} */ (uPlot.paths.stepped?.({ align: 1 }));
 
 const HEIGHT = 120;
 const AXIS_FONT = '11px system-ui, sans-serif';
 
 /** @type {Readonly<Record<Band['kind'], string>>} */
-const BAND_COLORS = { open: 'bad', half_open: 'wait', gate: 'violet', fault: 'bad' };
-/** Row of the solid stripe of a band at the top, so that breaker and gate can be seen at once. @type {Readonly<Record<Band['kind'], number>>} */
-const BAND_ROWS = { open: 0, half_open: 0, gate: 1, fault: 0 };
+const BAND_COLORS = { open: 'bad', half_open: 'wait', cooldown: 'violet', fault: 'bad' };
+/** Row of the solid stripe of a band at the top, so that breaker and cooldown can be seen at once. @type {Readonly<Record<Band['kind'], number>>} */
+const BAND_ROWS = { open: 0, half_open: 0, cooldown: 1, fault: 0 };
 const STRIPE = 4;
 
 /**
@@ -191,7 +191,7 @@ export class SmallChart {
     ctx.restore();
   }
 
-  /** Shows the values of one slot, or the latest ones. @param {number | null | undefined} index */
+  /** Shows the values of one interval, or the latest ones. @param {number | null | undefined} index */
   #tell(index) {
     const { title = '', lines = [], format = String } = this.#chart ?? {};
     const at = index ?? undefined;

@@ -25,7 +25,7 @@ import { ago, countdown } from './words.js';
 const EVERY_MS = 2_000;
 
 /** How often the charts change. */
-const SLOT_MS = { '5m': 5_000, '15m': 5_000, '6h': 60_000 };
+const INTERVAL_MS = { '5m': 5_000, '15m': 5_000, '6h': 60_000 };
 
 /** Upstreams in one question for traffic, as the server allows. */
 const AT_ONCE = 20;
@@ -87,7 +87,7 @@ function askSoon() {
   void round();
 }
 
-/** Asks for the traffic of the upstreams on the screen, now and with each new slot. */
+/** Asks for the traffic of the upstreams on the screen, now and with each new interval. */
 async function draw() {
   clearTimeout(drawTimer);
   const { span, view } = page.address;
@@ -105,7 +105,7 @@ async function draw() {
     }
   }
   clearTimeout(drawTimer);
-  drawTimer = setTimeout(() => void draw(), SLOT_MS[span]);
+  drawTimer = setTimeout(() => void draw(), INTERVAL_MS[span]);
 }
 
 function drawSoon() {

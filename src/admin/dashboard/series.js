@@ -1,4 +1,4 @@
-/* From the counts of the slots to the lines of the charts. Pure. */
+/* From the counts of the intervals to the lines of the charts. Pure. */
 
 import { percent, shortDuration } from './words.js';
 
@@ -38,22 +38,22 @@ const KINDS = /** @type {const} */ ([
 ]);
 
 /**
- * The start of each slot, in seconds since 1970.
+ * The start of each interval, in seconds since 1970.
  * @param {Traffic} traffic
  */
 export function timesOf({ from, step_ms: step, breaker }) {
   const start = Date.parse(from);
-  return breaker.map((_, slot) => (start + slot * step) / 1_000);
+  return breaker.map((_, interval) => (start + interval * step) / 1_000);
 }
 
 /**
- * The last `slots` slots.
+ * The last `intervals` intervals.
  * @param {Traffic} traffic
- * @param {number} slots
+ * @param {number} intervals
  * @returns {Traffic}
  */
-export function lastSlots(traffic, slots) {
-  const first = traffic.breaker.length - slots;
+export function lastIntervals(traffic, intervals) {
+  const first = traffic.breaker.length - intervals;
   if (first <= 0) return traffic;
   const cut = (/** @type {unknown} */ value) =>
     Array.isArray(value) && value.length === traffic.breaker.length ? value.slice(first) : value;
@@ -89,7 +89,8 @@ export function chartsOf(traffic, started) {
  * @returns {Line}
  */
 function knownFrom(line, first) {
-  const known = (/** @type {Values} */ values) => values.map((value, slot) => (slot < first ? null : value));
+  const known = (/** @type {Values} */ values) =>
+    values.map((value, interval) => (interval < first ? null : value));
   return { ...line, values: known(line.values), ...(line.drawn && { drawn: known(line.drawn) }) };
 }
 
@@ -102,18 +103,20 @@ function allCharts(traffic) {
 
 /** @param {Traffic} traffic @param {readonly (Values | undefined)[]} all */
 function sum({ breaker }, ...all) {
-  return breaker.map((_, slot) => all.reduce((total, values) => total + (values?.[slot] ?? 0), 0));
+  return breaker.map((_, interval) => all.reduce((total, values) => total + (values?.[interval] ?? 0), 0));
 }
 
 /** @param {Traffic} traffic @param {readonly number[]} counts */
 function perSecond({ step_ms: step }, counts) {
-  // The last slot is not over. Its rate would be too low, so the charts end before it.
-  return counts.map((count, slot) => (slot === counts.length - 1 ? null : (count * 1_000) / step));
+  // The last interval is not over. Its rate would be too low, so the charts end before it.
+  return counts.map((count, interval) => (interval === counts.length - 1 ? null : (count * 1_000) / step));
 }
 
 /** @param {Values} part @param {Values} whole */
 function share(part, whole) {
-  return part.map((value, slot) => ((whole[slot] ?? 0) > 0 ? (value ?? 0) / (whole[slot] ?? 1) : null));
+  return part.map((value, interval) =>
+    (whole[interval] ?? 0) > 0 ? (value ?? 0) / (whole[interval] ?? 1) : null,
+  );
 }
 
 /**
@@ -126,7 +129,9 @@ function stacked(parts) {
   let below = [];
   return parts
     .map((line) => {
-      const drawn = line.values.map((value, slot) => (value === null ? null : value + (below[slot] ?? 0)));
+      const drawn = line.values.map((value, interval) =>
+        value === null ? null : value + (below[interval] ?? 0),
+      );
       below = drawn;
       return { ...line, drawn, fill: true };
     })
@@ -245,19 +250,19 @@ function rate(value) {
 }
 
 /**
- * Stretches of slots in which a breaker was not closed, or a cooldown was active.
+ * Stretches of intervals in which a breaker was not closed, or a cooldown was active.
  * @param {Traffic} traffic
- * @returns {{ kind: 'open' | 'half_open' | 'gate', from: number, to: number }[]} `from`, `to`: seconds since 1970.
+ * @returns {{ kind: 'open' | 'half_open' | 'cooldown', from: number, to: number }[]} `from`, `to`: seconds since 1970.
  */
 export function bandsOf(traffic) {
   const times = timesOf(traffic);
   const step = traffic.step_ms / 1_000;
-  /** @param {readonly number[]} states @param {number} state @param {'open' | 'half_open' | 'gate'} kind */
+  /** @param {readonly number[]} states @param {number} state @param {'open' | 'half_open' | 'cooldown'} kind */
   const stretches = (states, state, kind) => {
     /** @type {{ kind: typeof kind, from: number, to: number }[]} */
     const found = [];
-    for (const [slot, at] of times.entries()) {
-      if (states[slot] !== state) continue;
+    for (const [interval, at] of times.entries()) {
+      if (states[interval] !== state) continue;
       const last = found.at(-1);
       if (last !== undefined && Math.abs(last.to - at) < step / 2) last.to = at + step;
       else found.push({ kind, from: at, to: at + step });
@@ -267,7 +272,7 @@ export function bandsOf(traffic) {
   return [
     ...stretches(traffic.breaker, 2, 'open'),
     ...stretches(traffic.breaker, 1, 'half_open'),
-    ...stretches(traffic.gate, 1, 'gate'),
+    ...stretches(traffic.cooldown, 1, 'cooldown'),
   ];
 }
 

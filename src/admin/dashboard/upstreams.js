@@ -4,7 +4,7 @@ import { SmallChart } from './charts.js';
 import { changeBreaker, resetQuota } from './changes.js';
 import { button, byId, h, pill, renderList, renderOne } from './dom.js';
 import { scopeOf } from './health.js';
-import { bandsOf, chartsOf, lastSlots, timesOf } from './series.js';
+import { bandsOf, chartsOf, lastIntervals, timesOf } from './series.js';
 import { count, duration, percent, shortDuration } from './words.js';
 
 /** @import { Child } from './dom.js' */
@@ -17,7 +17,7 @@ const FEW = 6;
 /** Upstreams on one page of the list. */
 const PER_PAGE = 50;
 
-/** Slots of 5 s. */
+/** Intervals of 5 s. */
 const FIVE_MINUTES = 60;
 
 /** The list of upstreams. */
@@ -117,8 +117,8 @@ export class Upstreams {
   /** @param {readonly Traffic[]} traffic */
   draw(traffic) {
     const started = Date.parse(this.#page.state?.started_at ?? '');
-    const slots = this.#page.address.span === '5m' ? FIVE_MINUTES : Infinity;
-    for (const one of traffic) this.#cards.get(one.name)?.draw(lastSlots(one, slots), started);
+    const intervals = this.#page.address.span === '5m' ? FIVE_MINUTES : Infinity;
+    for (const one of traffic) this.#cards.get(one.name)?.draw(lastIntervals(one, intervals), started);
   }
 
   /** @param {readonly IntersectionObserverEntry[]} entries */
@@ -276,14 +276,14 @@ class Card {
   }
 }
 
-/** @type {Readonly<Record<'open' | 'half_open' | 'gate', readonly [string, string]>>} */
+/** @type {Readonly<Record<'open' | 'half_open' | 'cooldown', readonly [string, string]>>} */
 const KEYS = {
   open: ['bad', 'breaker open'],
   half_open: ['wait', 'breaker half-open'],
-  gate: ['violet', 'quota cooldown'],
+  cooldown: ['violet', 'quota cooldown'],
 };
 
-/** @param {readonly ('open' | 'half_open' | 'gate')[]} kinds */
+/** @param {readonly ('open' | 'half_open' | 'cooldown')[]} kinds */
 function keyOf(kinds) {
   return h(
     'span',
@@ -298,7 +298,7 @@ function keyOf(kinds) {
 const EVENT_WORDS = {
   open: 'breaker opened',
   closed: 'breaker closed',
-  gate: 'quota cooldown',
+  cooldown: 'quota cooldown',
 };
 
 /** @param {Traffic} traffic */

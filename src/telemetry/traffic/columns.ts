@@ -24,18 +24,18 @@ export const REFUSALS = ['breaker', 'quota', 'concurrency', 'other'] as const;
 const TIMES = 32;
 const GROWTH = Math.log(1.5);
 
-/** Position of each kind of column in a slot. */
+/** Position of each kind of column in an interval. */
 const RESULTS_AT = OUTCOMES.length;
 const REFUSALS_AT = RESULTS_AT + RESULTS.length;
 const TIMES_AT = REFUSALS_AT + REFUSALS.length;
-/** Bits of `OPEN`, `HALF_OPEN`, `GATE`: the states that were seen in the slot. */
+/** Bits of `OPEN`, `HALF_OPEN`, `COOLDOWN`: the states that were seen in the interval. */
 export const STATES_AT = TIMES_AT + TIMES;
-/** Number of columns of a slot. */
+/** Number of columns of an interval. */
 export const WIDTH = STATES_AT + 1;
 
 export const OPEN = 1;
 export const HALF_OPEN = 2;
-export const GATE = 4;
+export const COOLDOWN = 4;
 
 const OUTCOME_COLUMN: ReadonlyMap<string, number> = new Map(OUTCOMES.map((name, index) => [name, index]));
 const RESULT_COLUMN: ReadonlyMap<string, number> = new Map(
@@ -92,8 +92,8 @@ export const COLUMNS = {
 };
 
 /**
- * The time in ms that the share `q` of the calls of a slot did not exceed, at most a third wrong; undefined without a call.
- * `at`: the start of the slot in `counts`.
+ * The time in ms that the share `q` of the calls of an interval did not exceed, at most a third wrong; undefined without a call.
+ * `at`: the start of the interval in `counts`.
  */
 export function quantile(counts: Uint32Array, at: number, q: number): number | undefined {
   let total = 0;

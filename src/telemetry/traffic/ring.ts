@@ -8,7 +8,7 @@ export class Ring {
   /** Share that is left of the scarcest quota (0 to 1), and the calls that wait for a quota. NaN: unknown. */
   readonly left: Float32Array;
   readonly waiting: Float32Array;
-  /** The number of the latest slot: its start, in steps. */
+  /** The number of the latest interval: its start, in steps. */
   latest: number;
 
   constructor(length: number, stepMs: number, now: number) {
@@ -20,31 +20,31 @@ export class Ring {
     this.latest = Math.floor(now / stepMs);
   }
 
-  /** Index of the latest slot. */
+  /** Index of the latest interval. */
   get index(): number {
     return this.latest % this.length;
   }
 
-  /** Start of the latest slot in `counts`. */
+  /** Start of the latest interval in `counts`. */
   get base(): number {
     return this.index * WIDTH;
   }
 
-  /** Empties the slots between the latest one and `now`. `statesAt`: the bits of a slot that begins then. */
+  /** Empties the intervals between the latest one and `now`. `statesAt`: the bits of an interval that begins then. */
   advance(now: number, statesAt: (ms: number) => number): void {
     const to = Math.floor(now / this.stepMs);
     const from = Math.max(this.latest, to - this.length);
-    for (let slot = from + 1; slot <= to; slot++) {
-      const index = slot % this.length;
+    for (let interval = from + 1; interval <= to; interval++) {
+      const index = interval % this.length;
       this.counts.fill(0, index * WIDTH, (index + 1) * WIDTH);
-      this.counts[index * WIDTH + STATES_AT] = statesAt(slot * this.stepMs);
+      this.counts[index * WIDTH + STATES_AT] = statesAt(interval * this.stepMs);
       this.left[index] = Number.NaN;
       this.waiting[index] = 0;
     }
     this.latest = Math.max(this.latest, to);
   }
 
-  /** The indexes of all slots, oldest first. A slot from before the ring began is empty. */
+  /** The indexes of all intervals, oldest first. An interval from before the ring began is empty. */
   indexes(): number[] {
     return Array.from({ length: this.length }, (_, age) => (this.latest + 1 + age) % this.length);
   }

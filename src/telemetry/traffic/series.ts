@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import {
   COLUMNS,
-  GATE,
+  COOLDOWN,
   HALF_OPEN,
   OPEN,
   quantile,
@@ -20,10 +20,10 @@ export type Span = (typeof SPANS)[number];
 
 type Counts<Names extends readonly string[]> = { readonly [Name in Names[number]]?: readonly number[] };
 
-/** One value for each slot, oldest first. Names without any count are left out. */
+/** One value for each interval, oldest first. Names without any count are left out. */
 export interface TrafficSeries {
   readonly stepMs: number;
-  /** Start of the first slot, in ms since the Unix epoch. */
+  /** Start of the first interval, in ms since the Unix epoch. */
   readonly from: number;
   readonly calls: Counts<typeof OUTCOMES>;
   readonly attempts: Counts<typeof RESULTS>;
@@ -35,10 +35,10 @@ export interface TrafficSeries {
   /** Share that is left of the scarcest quota, 0 to 1; null if unknown. */
   readonly quotaLeft: readonly (number | null)[] | undefined;
   readonly quotaWaiting: readonly number[] | undefined;
-  /** The worst state of a breaker in the slot: 0 closed, 1 half-open, 2 open. */
+  /** The worst state of a breaker in the interval: 0 closed, 1 half-open, 2 open. */
   readonly breaker: readonly number[];
   /** 1 if calls of a credential were held back by a quota cooldown. */
-  readonly gate: readonly number[];
+  readonly cooldown: readonly number[];
   /** Changes, oldest first. `at` is in ms since the Unix epoch. */
   readonly events: UpstreamTraffic['events'];
 }
@@ -69,12 +69,12 @@ export function seriesOf(traffic: UpstreamTraffic, span: Span, clock: Clock): Tr
     p99: times.map((counts) => rounded(quantile(counts, 0, 0.99))),
     ...gauges(ring, indexes),
     breaker: states.map((bits) => (bits & OPEN ? 2 : bits & HALF_OPEN ? 1 : 0)),
-    gate: states.map((bits) => (bits & GATE ? 1 : 0)),
+    cooldown: states.map((bits) => (bits & COOLDOWN ? 1 : 0)),
     events: traffic.events.map((event) => ({ ...event, at: Math.round(event.at + wall) })),
   };
 }
 
-/** The latest coarse slot does not have the counts of the fine slot that is not over yet. */
+/** The latest coarse interval does not have the counts of the fine interval that is not over yet. */
 function countAt(ring: Ring, index: number, column: number, fine: Ring | undefined): number {
   const stored = ring.counts[index * WIDTH + column] ?? 0;
   if (fine === undefined || index !== ring.index || column === STATES_AT) return stored;
@@ -113,12 +113,12 @@ export interface TrafficSummary {
   readonly failed: number;
 }
 
-/** The slots of the last minute that are over, and the one that is not. */
-const MINUTE_SLOTS = 12;
+/** The intervals of the last minute that are over, and the one that is not. */
+const MINUTE_INTERVALS = 12;
 
 export function summaryOf({ fine }: UpstreamTraffic): TrafficSummary {
   const sums = new Uint32Array(WIDTH);
-  for (let age = 0; age <= MINUTE_SLOTS; age++) {
+  for (let age = 0; age <= MINUTE_INTERVALS; age++) {
     const base = ((fine.latest - age + fine.length) % fine.length) * WIDTH;
     for (let column = 0; column < STATES_AT; column++)
       sums[column] = (sums[column] ?? 0) + (fine.counts[base + column] ?? 0);

@@ -1,21 +1,21 @@
 import type { BreakerState, StateEvent } from '../../proxy/events.ts';
-import { GATE, HALF_OPEN, OPEN, STATES_AT, WIDTH } from './columns.ts';
+import { COOLDOWN, HALF_OPEN, OPEN, STATES_AT, WIDTH } from './columns.ts';
 import { Ring } from './ring.ts';
 
-/** A breaker opened or closed, or a gate began: a quota cooldown. */
+/** A breaker opened or closed, or a quota cooldown began. */
 export interface TrafficEvent {
   /** On the scale of `clock.now()`. */
   readonly at: number;
   readonly scope: string;
-  readonly kind: 'open' | 'closed' | 'gate';
+  readonly kind: 'open' | 'closed' | 'cooldown';
   readonly cause: string;
-  /** Of a gate: its expected length in ms. */
+  /** Of a cooldown: its expected length in ms. */
   readonly forMs?: number;
   /** Of a breaker that is or was open: how often it was half-open. */
   probes?: number;
 }
 
-/** Gauges that are read once for each fine slot. */
+/** Gauges that are read once for each fine interval. */
 export interface TrafficSample {
   /** Share of its limit that is left of the scarcest quota; undefined if none is known. */
   readonly quotaLeft: number | undefined;
@@ -28,18 +28,18 @@ export interface TrafficSample {
 type BreakerChanged = Extract<StateEvent, { type: 'breaker_changed' }>;
 
 /** 15 minutes. */
-const FINE = { slots: 180, stepMs: 5_000 };
+const FINE = { intervals: 180, stepMs: 5_000 };
 /** 6 hours. */
-const COARSE = { slots: 120, stepMs: 180_000 };
+const COARSE = { intervals: 120, stepMs: 180_000 };
 
-/** Changes of breakers and gates that are listed. The probes of an open breaker are one event together. */
+/** Changes of breakers and cooldowns that are listed. The probes of an open breaker are one event together. */
 const MOST_EVENTS = 100;
 
 /** Scopes of an upstream whose breakers are followed: routes with their own. */
 const MOST_SCOPES = 1_000;
 
 /**
- * The traffic of one upstream. Its memory is fixed: 300 slots of 53 counts and 2 gauges, 66 KB, and at most 100 events. It is
+ * The traffic of one upstream. Its memory is fixed: 300 intervals of 53 counts and 2 gauges, 66 KB, and at most 100 events. It is
  * allocated at the upstream's first call.
  */
 export class UpstreamTraffic {
@@ -48,15 +48,15 @@ export class UpstreamTraffic {
   readonly events: TrafficEvent[] = [];
   readonly #sample: () => TrafficSample | undefined;
   readonly #breakers = new Map<string, BreakerState>();
-  #gateUntil = -Infinity;
+  #cooldownUntil = -Infinity;
 
   constructor(now: number, sample: () => TrafficSample | undefined) {
-    this.fine = new Ring(FINE.slots, FINE.stepMs, now);
-    this.coarse = new Ring(COARSE.slots, COARSE.stepMs, now);
+    this.fine = new Ring(FINE.intervals, FINE.stepMs, now);
+    this.coarse = new Ring(COARSE.intervals, COARSE.stepMs, now);
     this.#sample = sample;
   }
 
-  /** Counts one in a column of the slot of `now`. */
+  /** Counts one in a column of the interval of `now`. */
   count(column: number, now: number): void {
     const { fine } = this;
     if (now >= (fine.latest + 1) * FINE.stepMs) this.roll(now);
@@ -64,7 +64,7 @@ export class UpstreamTraffic {
     fine.counts[at] = (fine.counts[at] ?? 0) + 1;
   }
 
-  /** Closes the slots that are over: adds the latest one to its coarse slot, and reads the gauges. */
+  /** Closes the intervals that are over: adds the latest one to its coarse interval, and reads the gauges. */
   roll(now: number): void {
     const { fine, coarse } = this;
     if (now < (fine.latest + 1) * FINE.stepMs) return;
@@ -77,7 +77,7 @@ export class UpstreamTraffic {
     coarse.advance(now, this.#statesAt);
   }
 
-  /** The gauges belong to the slot that has just ended. */
+  /** The gauges belong to the interval that has just ended. */
   #read(now: number): void {
     const { fine, coarse } = this;
     const sample = this.#sample();
@@ -89,7 +89,7 @@ export class UpstreamTraffic {
     if (!(lowest <= quotaLeft)) coarse.left[coarse.index] = quotaLeft;
     coarse.waiting[coarse.index] = Math.max(coarse.waiting[coarse.index] ?? 0, quotaWaiting);
     // A probe can end a cooldown early, and no event reports that.
-    if (cooldowns === 0) this.#gateUntil = Math.min(this.#gateUntil, now);
+    if (cooldowns === 0) this.#cooldownUntil = Math.min(this.#cooldownUntil, now);
   }
 
   changed(
@@ -100,8 +100,8 @@ export class UpstreamTraffic {
     if (event.type === 'breaker_changed') this.#breakerChanged(event, now);
     else {
       const { scope, cause, remainingMs } = event;
-      this.#gateUntil = Math.max(this.#gateUntil, now + remainingMs);
-      this.#add({ at: now, scope, kind: 'gate', cause, forMs: remainingMs });
+      this.#cooldownUntil = Math.max(this.#cooldownUntil, now + remainingMs);
+      this.#add({ at: now, scope, kind: 'cooldown', cause, forMs: remainingMs });
     }
     for (const ring of [this.fine, this.coarse]) {
       const at = ring.index * WIDTH + STATES_AT;
@@ -124,7 +124,7 @@ export class UpstreamTraffic {
   }
 
   readonly #statesAt = (ms: number): number => {
-    let bits = ms < this.#gateUntil ? GATE : 0;
+    let bits = ms < this.#cooldownUntil ? COOLDOWN : 0;
     for (const state of this.#breakers.values()) bits |= state === 'open' ? OPEN : HALF_OPEN;
     return bits;
   };

@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { addressOf, searchFor, searchTarget } from '../../../src/admin/dashboard/address.js';
 import { callBars } from '../../../src/admin/dashboard/call-timeline.js';
-import { bandsOf, chartsOf, describe as inWords, lastSlots } from '../../../src/admin/dashboard/series.js';
+import {
+  bandsOf,
+  chartsOf,
+  describe as inWords,
+  lastIntervals,
+} from '../../../src/admin/dashboard/series.js';
 import type { RecentCall, Traffic } from '../../../src/admin/dashboard/types.d.ts';
 import { percent } from '../../../src/admin/dashboard/words.js';
 
-/** Four slots of 5 s, the last of which is not over. */
+/** Four intervals of 5 s, the last of which is not over. */
 const traffic = (changes: Partial<Traffic> = {}): Traffic => ({
   name: 'api',
   from: '2026-01-01T00:00:00.000Z',
@@ -19,7 +24,7 @@ const traffic = (changes: Partial<Traffic> = {}): Traffic => ({
   quota_left: undefined,
   quota_waiting: undefined,
   breaker: [0, 2, 1, 0],
-  gate: [0, 0, 1, 1],
+  cooldown: [0, 0, 1, 1],
   events: [],
   ...changes,
 });
@@ -33,7 +38,7 @@ const line = (id: string, label: string, ...rest: [Traffic?, number?]) =>
   chart(id, ...rest).lines.find((one) => one.label === label);
 
 describe('charts', () => {
-  test('rates per second; the slot that is not over has none', () => {
+  test('rates per second; the interval that is not over has none', () => {
     expect(line('calls', 'ok')?.values).toEqual([2, 0, 1, null]);
     expect(line('calls', 'refused')?.values).toEqual([0, 2, 0, null]);
   });
@@ -72,19 +77,19 @@ describe('charts', () => {
     ]);
   });
 
-  test('breaker and gate are bands on the same axis', () => {
+  test('breaker and cooldown are bands on the same axis', () => {
     const start = Date.parse('2026-01-01T00:00:00.000Z') / 1_000;
     expect(bandsOf(traffic())).toEqual([
       { kind: 'open', from: start + 5, to: start + 10 },
       { kind: 'half_open', from: start + 10, to: start + 15 },
-      { kind: 'gate', from: start + 10, to: start + 20 },
+      { kind: 'cooldown', from: start + 10, to: start + 20 },
     ]);
   });
 
-  test('the last slots alone', () => {
-    const cut = lastSlots(traffic(), 2);
+  test('the last intervals alone', () => {
+    const cut = lastIntervals(traffic(), 2);
     expect([cut.from, cut.calls.ok, cut.breaker]).toEqual(['2026-01-01T00:00:10.000Z', [5, 1], [1, 0]]);
-    expect(lastSlots(traffic(), 9)).toEqual(traffic());
+    expect(lastIntervals(traffic(), 9)).toEqual(traffic());
   });
 
   test('a chart in words', () => {
