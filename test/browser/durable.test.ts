@@ -1,8 +1,11 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
+
+// A browser on a busy machine is slow. No test waits for a time.
+vi.setConfig({ testTimeout: BROWSER_MS, hookTimeout: BROWSER_MS });
 
 let browser: Browser;
 beforeAll(async () => {
@@ -48,7 +51,9 @@ describe.skipIf(!browserPresent)('durable requests', () => {
     await rows(page).locator('button.name').click();
     await rows(page).getByRole('button', { name: 'Cancel' }).click();
     const dialog = page.getByRole('dialog');
-    expect(await dialog.getByRole('button').allTextContents()).toEqual(['Copy as curl', 'Close', 'Cancel']);
+    await expect
+      .poll(() => dialog.getByRole('button').allTextContents())
+      .toEqual(['Copy as curl', 'Close', 'Cancel']);
     expect(await violations(page)).toEqual([]);
     await dialog.getByRole('button', { name: 'Close' }).click();
     await page.locator('#confirm').waitFor({ state: 'hidden' });
@@ -66,10 +71,10 @@ describe.skipIf(!browserPresent)('durable requests', () => {
     await page.locator('#routes').getByRole('button', { name: 'Resume' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
     await page.locator('#routes').getByText('paused').waitFor({ state: 'detached' });
-    expect(await page.locator('#routes').getByRole('button', { name: 'Pause' }).count()).toBe(1);
+    await expect.poll(() => page.locator('#routes').getByRole('button', { name: 'Pause' }).count()).toBe(1);
   });
 
-  test('more than one page of requests', { timeout: 60_000 }, async () => {
+  test('more than one page of requests', async () => {
     const client = await startDurable(durableConfig(await startOrigin(ok())));
     for (let i = 0; i < 6; i++)
       await Promise.all(Array.from({ length: 20 }, () => client.accepted({ 'breakwater-delay': '1h' })));
@@ -78,7 +83,7 @@ describe.skipIf(!browserPresent)('durable requests', () => {
     const first = await rows(page).first().getAttribute('data-id');
     await page.getByRole('button', { name: 'next page' }).click();
     await page.getByText('101 to 120 of 120').waitFor();
-    expect(await rows(page).count()).toBe(20);
+    await expect.poll(() => rows(page).count()).toBe(20);
     expect(await rows(page).first().getAttribute('data-id')).not.toBe(first);
     await page.getByRole('button', { name: 'previous page' }).click();
     await page.getByText('1 to 100 of 120').waitFor();
@@ -99,7 +104,7 @@ describe.skipIf(!browserPresent)('durable requests', () => {
     await page.getByLabel('search by id, path or text').fill(id);
     await page.getByLabel('search by id, path or text').press('Enter');
     await page.locator(`#queue > li.open[data-id="${id}"]`).waitFor();
-    expect(new URL(page.url()).search).toContain(`id=${id}`);
+    await expect.poll(() => new URL(page.url()).search).toContain(`id=${id}`);
   });
 
   test('without durable routes it says how to get some', async () => {

@@ -1,11 +1,14 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
-import { browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
+import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
 import { ok, type Step, startOrigin, status } from '../support/origin.ts';
 
 if (!browserPresent)
   console.warn('chromium is not installed (apt-get install chromium): the page is NOT checked in a browser');
+
+// A browser on a busy machine is slow. No test waits for a time.
+vi.setConfig({ testTimeout: BROWSER_MS, hookTimeout: BROWSER_MS });
 
 let browser: Browser;
 beforeAll(async () => {
@@ -61,14 +64,16 @@ describe.skipIf(!browserPresent)('traffic', () => {
     await upstream(page).locator('.number', { hasText: '80 % of calls succeed' }).waitFor();
     await upstream(page).getByText('1.80 attempts per call').waitFor();
     await page.locator('.plot[aria-label^="Calls per second"]').waitFor();
-    expect(await page.locator('.chart .title').allTextContents()).toEqual([
-      'Calls per second',
-      'Success',
-      'Time to the head',
-      'Attempts per call',
-      'Failed attempts and refusals per second',
-    ]);
-    expect(await page.locator('.plot canvas').count()).toBe(5);
+    await expect
+      .poll(() => page.locator('.chart .title').allTextContents())
+      .toEqual([
+        'Calls per second',
+        'Success',
+        'Time to the head',
+        'Attempts per call',
+        'Failed attempts and refusals per second',
+      ]);
+    await expect.poll(() => page.locator('.plot canvas').count()).toBe(5);
   });
 
   test.each([
@@ -104,11 +109,9 @@ describe.skipIf(!browserPresent)('traffic', () => {
     await page.getByRole('button', { name: 'breaker open' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('rejects every call until you change it').waitFor();
-    expect(await dialog.getByRole('button').allTextContents()).toEqual([
-      'Copy as curl',
-      'Close',
-      'Set to open',
-    ]);
+    await expect
+      .poll(() => dialog.getByRole('button').allTextContents())
+      .toEqual(['Copy as curl', 'Close', 'Set to open']);
     await dialog.getByRole('button', { name: 'Set to open' }).click();
     await upstream(page).getByText('breaker open, forced').waitFor();
     await upstream(page).getByText('forced by an operator until it is set to auto').waitFor();
@@ -141,9 +144,11 @@ describe.skipIf(!browserPresent)('traffic', () => {
     const { page } = await openPage(browser, proxy.adminUrl);
     await page.getByRole('button', { name: '6 hours' }).click();
     await page.locator('.plot canvas').first().waitFor();
-    expect(new URL(page.url()).search).toBe('?span=6h');
+    await expect.poll(() => new URL(page.url()).search).toBe('?span=6h');
     await page.goBack();
-    expect(await page.getByRole('button', { name: '15 minutes' }).getAttribute('aria-pressed')).toBe('true');
+    await expect
+      .poll(() => page.getByRole('button', { name: '15 minutes' }).getAttribute('aria-pressed'))
+      .toBe('true');
   });
 
   test('300 upstreams: pages of 50, a search, and charts of those that are opened', async () => {
@@ -153,13 +158,13 @@ describe.skipIf(!browserPresent)('traffic', () => {
     await (await fetch(`${proxy.url}/api250/`)).text();
     const { page } = await openPage(browser, proxy.adminUrl);
     await page.getByText('1 to 50 of 300').waitFor();
-    expect(await page.locator('.upstream').count()).toBe(50);
+    await expect.poll(() => page.locator('.upstream').count()).toBe(50);
     await page.getByRole('button', { name: 'next page' }).click();
     await page.getByText('51 to 100 of 300').waitFor();
     await page.getByLabel('find an upstream').fill('api250');
     await upstream(page, 'api250').getByText('1/min calls').waitFor();
-    expect(await page.locator('.upstream').count()).toBe(1);
-    expect(await page.locator('.plot').count()).toBe(0);
+    await expect.poll(() => page.locator('.upstream').count()).toBe(1);
+    await expect.poll(() => page.locator('.upstream .plot').count()).toBe(0);
     await upstream(page, 'api250').getByRole('button', { name: 'api250' }).click();
     await upstream(page, 'api250').locator('.plot canvas').first().waitFor();
     await page.getByLabel('find an upstream').fill('');
@@ -169,7 +174,7 @@ describe.skipIf(!browserPresent)('traffic', () => {
 });
 
 describe.skipIf(!browserPresent)('notable calls', () => {
-  test('equal calls are one line, and 10 000 refusals push out no failure', { timeout: 60_000 }, async () => {
+  test('equal calls are one line, and 10 000 refusals push out no failure', async () => {
     const { proxy, call } = await world('');
     await call('/flaky');
     await fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
@@ -181,12 +186,12 @@ describe.skipIf(!browserPresent)('notable calls', () => {
     await groups(page).first().waitFor();
     for (let i = 0; i < 100; i++) await Promise.all(Array.from({ length: 100 }, () => call()));
     await page.getByText('\u00D7 10\u202F000').waitFor();
-    expect(await groups(page).count()).toBe(2);
+    await expect.poll(() => groups(page).count()).toBe(2);
     await page.getByText('rescued on attempt 3').waitFor();
     await groups(page).first().locator('.call').click();
     await page.getByText('the latest 50 are in memory').waitFor();
     await page.getByRole('button', { name: 'show all 50' }).click();
-    expect(await page.locator('.member').count()).toBe(50);
+    await expect.poll(() => page.locator('.member').count()).toBe(50);
     expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(2_000);
   });
 
@@ -197,13 +202,15 @@ describe.skipIf(!browserPresent)('notable calls', () => {
     await groups(page).first().locator('.call').click();
     const member = page.locator('.member');
     await member.locator('table').waitFor();
-    expect(await member.locator('.timeline .attempt.bad').count()).toBe(2);
-    expect(await member.locator('.timeline .attempt.good').count()).toBe(1);
-    expect(await member.locator('tbody tr').allTextContents()).toEqual([
-      expect.stringMatching(/^1.*503$/) as string,
-      expect.stringMatching(/^2.*after status_503.*503$/) as string,
-      expect.stringMatching(/^3.*after status_503.*200$/) as string,
-    ]);
+    await expect.poll(() => member.locator('.timeline .attempt.bad').count()).toBe(2);
+    await expect.poll(() => member.locator('.timeline .attempt.good').count()).toBe(1);
+    await expect
+      .poll(() => member.locator('tbody tr').allTextContents())
+      .toEqual([
+        expect.stringMatching(/^1.*503$/) as string,
+        expect.stringMatching(/^2.*after status_503.*503$/) as string,
+        expect.stringMatching(/^3.*after status_503.*200$/) as string,
+      ]);
   });
 
   test('from an id in an app’s log to the attempts in one step: the search, or a link', async () => {
@@ -214,7 +221,7 @@ describe.skipIf(!browserPresent)('notable calls', () => {
     await page.getByLabel('search by id, path or text').fill('order-4711-try');
     await page.getByLabel('search by id, path or text').press('Enter');
     await page.locator('.member', { hasText: 'order-4711-try' }).locator('table').waitFor();
-    expect(await page.locator('.member').count()).toBe(1);
+    await expect.poll(() => page.locator('.member').count()).toBe(1);
     await page.goto(`${proxy.adminUrl}/?call=order-4711-try`);
     await page.locator('.member', { hasText: 'order-4711-try' }).locator('table').waitFor();
     await page.goto(`${proxy.adminUrl}/?call=unknown`);
@@ -228,15 +235,15 @@ describe.skipIf(!browserPresent)('notable calls', () => {
     const { page } = await openPage(browser, proxy.adminUrl);
     await page.locator('#call-outcome').selectOption('rescued');
     await page.getByText('rescued on attempt 3').waitFor();
-    expect(await groups(page).count()).toBe(1);
-    expect(new URL(page.url()).search).toBe('?outcome=rescued');
+    await expect.poll(() => groups(page).count()).toBe(1);
+    await expect.poll(() => new URL(page.url()).search).toBe('?outcome=rescued');
     await page.locator('#call-upstream').selectOption('api');
     await page.getByLabel('Id or text').fill('no such text');
     await page.getByLabel('Id or text').press('Enter');
     await page.getByText('No call in memory matches.').waitFor();
     await page.getByRole('button', { name: 'clear filters' }).first().click();
     await groups(page).nth(1).waitFor();
-    expect(await groups(page).count()).toBe(2);
+    await expect.poll(() => groups(page).count()).toBe(2);
   });
 
   test('the keyboard alone reaches a call, and moves along a chart', async () => {
@@ -273,7 +280,7 @@ describe.skipIf(!browserPresent)('trouble', () => {
     const banner = page.locator('#refused');
     await banner.getByText('The new configuration was refused').waitFor();
     await banner.getByText('upstreams.api.url: is missing').waitFor();
-    expect(await page.title()).toBe('(!) Breakwater');
+    await expect.poll(() => page.title()).toBe('(!) Breakwater');
     expect(await violations(page)).toEqual([]);
     proxy.rewrite("upstreams: { api: { url: 'http://127.0.0.1:1', allow_private: true } }");
     await proxy.app.reload();
@@ -287,7 +294,7 @@ describe.skipIf(!browserPresent)('trouble', () => {
     await page.locator('#readiness', { hasText: 'ready' }).waitFor();
     await proxy.app.stop(0);
     await page.locator('#trouble', { hasText: 'The proxy does not answer.' }).waitFor();
-    expect(await page.locator('#readiness').textContent()).toBe('unreachable');
+    await expect.poll(() => page.locator('#readiness').textContent()).toBe('unreachable');
     expect(await violations(page)).toEqual([]);
     await page.close();
     // The browser reports each connection that is refused.
@@ -307,7 +314,7 @@ describe.skipIf(!browserPresent)('trouble', () => {
     await page.getByRole('textbox', { name: 'Token' }).fill('s3cret');
     await page.getByRole('button', { name: 'Continue' }).click();
     await upstream(page).waitFor();
-    expect(await page.locator('#readiness').textContent()).toBe('ready');
+    await expect.poll(() => page.locator('#readiness').textContent()).toBe('ready');
     expect(problems.filter((problem) => !problem.includes('401'))).toEqual([]);
     problems.length = 0;
   });

@@ -5,6 +5,9 @@ import { expect, onTestFinished } from 'vitest';
 /** Chromium (Debian package `chromium`), or the browser that CHROMIUM names. */
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 
+/** Time for one test. */
+export const BROWSER_MS = 120_000;
+
 export const browserPresent = existsSync(EXECUTABLE);
 
 /** As root, as in a container, Chromium has no sandbox of its own. It loads the own page only. */
