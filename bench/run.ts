@@ -66,7 +66,7 @@ async function measure(names: readonly string[], context: Context): Promise<void
   if (!flags.json) console.log(about);
   for (const name of names) {
     context.progress(`${name} …`);
-    const part = await (PARTS[name] as (typeof PARTS)[string])(context);
+    const part = await measured(name, context);
     await stopAll();
     parts.push(part);
     if (!flags.json) printPart(part);
@@ -74,6 +74,16 @@ async function measure(names: readonly string[], context: Context): Promise<void
   if (flags.json) console.log(JSON.stringify({ about, parts }, undefined, 2));
   else printGoals(parts.flatMap(({ goals }) => goals));
   if (parts.some(({ failed }) => failed === true)) process.exitCode = 1;
+}
+
+/** A part that fails, such as for want of a program, does not take the others with it. */
+async function measured(name: string, context: Context): Promise<Part> {
+  try {
+    return await (PARTS[name] as (typeof PARTS)[string])(context);
+  } catch (error) {
+    const note = `FAILED: ${error instanceof Error ? error.message : String(error)}`;
+    return { title: name, tables: [], goals: [], notes: [note], failed: true };
+  }
 }
 
 async function main(): Promise<void> {

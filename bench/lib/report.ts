@@ -7,7 +7,7 @@ export interface Part {
   readonly goals: readonly Goal[];
   /** Facts without which the tables would be misread, such as a contender that is not installed. */
   readonly notes: readonly string[];
-  /** Whether a reply was wrong. The figures then have no value. */
+  /** Whether a reply was wrong, or the part ended early. The figures then have no value. */
   readonly failed?: boolean;
 }
 
@@ -49,7 +49,7 @@ export function printPart({ title, tables, notes, failed }: Part): void {
   console.log(`\n## ${title}\n`);
   for (const { head, rows } of tables) console.log(`${table(head, rows)}\n`);
   for (const note of notes) console.log(note);
-  if (failed === true) console.log('FAILED: a reply was wrong, so the figures have no value');
+  if (failed === true) console.log('FAILED: the figures of this part have no value');
 }
 
 export function printGoals(goals: readonly Goal[]): void {
