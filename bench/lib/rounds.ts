@@ -70,6 +70,8 @@ export async function runRounds(
 
 async function measure(one: Started, scenario: Scenario, plan: Plan, originPort: number): Promise<Sample> {
   const { pid, port } = one.running;
+  // Opens the connections again that were idle for too long since its last turn: the others take longer than Breakwater's 4 s.
+  await load(port, scenario, { requests: 2 * LOADED_CONNECTIONS, connections: LOADED_CONNECTIONS });
   const { connections } = await originStats(originPort);
   const cpuBefore = cpuMicros(pid);
   const loaded = await load(port, scenario, {

@@ -23,7 +23,7 @@ export async function dataPath(context: Context): Promise<Part> {
   const plan: Plan = {
     scenarios: SCENARIOS,
     rounds: context.rounds ?? (quick ? 5 : 20),
-    limitMs: quick ? 60_000 : 200_000,
+    limitMs: quick ? 45_000 : 160_000,
     scale: quick ? 0.5 : 1,
   };
   const { present, absent } = taking(context);
