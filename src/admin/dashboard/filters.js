@@ -14,6 +14,7 @@ export const LIMITS = /** @type {const} */ ([100, 500]);
  * @property {string} route
  * @property {string} label
  * @property {string} key
+ * @property {string} request_id Of the call that submitted the request.
  * @property {string} since A key of SPANS, or ''.
  * @property {number} minAttempts
  * @property {number} limit
@@ -26,6 +27,7 @@ export const DEFAULTS = {
   route: '',
   label: '',
   key: '',
+  request_id: '',
   since: '',
   minAttempts: 0,
   limit: LIMITS[0],
@@ -47,6 +49,7 @@ export function filtersOf(search) {
     route: text('route'),
     label: text('label'),
     key: text('key'),
+    request_id: text('request_id'),
     since: Object.hasOwn(SPANS, since) ? since : '',
     minAttempts: /^\d{1,6}$/.test(minAttempts) ? Number(minAttempts) : 0,
     limit: LIMITS.find((one) => String(one) === text('limit')) ?? LIMITS[0],
@@ -69,7 +72,7 @@ function statusesOf(given) {
 export function searchOf(filters) {
   const query = new URLSearchParams();
   if (!sameStatuses(filters.status, UNFINISHED)) query.set('status', filters.status.join(',') || 'all');
-  for (const name of /** @type {const} */ (['route', 'label', 'key', 'since']))
+  for (const name of /** @type {const} */ (['route', 'label', 'key', 'request_id', 'since']))
     if (filters[name] !== '') query.set(name, filters[name]);
   if (filters.minAttempts > 0) query.set('min_attempts', String(filters.minAttempts));
   if (filters.limit !== LIMITS[0]) query.set('limit', String(filters.limit));
@@ -94,7 +97,7 @@ export function sameStatuses(a, b) {
 export function filterQuery(filters, now) {
   const query = new URLSearchParams();
   if (filters.status.length > 0) query.set('status', filters.status.join(','));
-  for (const name of /** @type {const} */ (['route', 'label', 'key']))
+  for (const name of /** @type {const} */ (['route', 'label', 'key', 'request_id']))
     if (filters[name] !== '') query.set(name, filters[name]);
   const span = SPANS[filters.since];
   if (span !== undefined) query.set('since', new Date(now - span).toISOString());
@@ -127,8 +130,8 @@ export function listQuery(filters, now, cursor = '') {
  * @returns {number | undefined}
  */
 export function matching(filters, routes) {
-  if (filters.label !== '' || filters.key !== '' || filters.since !== '' || filters.minAttempts > 0)
-    return undefined;
+  const texts = [filters.label, filters.key, filters.request_id, filters.since];
+  if (texts.some((text) => text !== '') || filters.minAttempts > 0) return undefined;
   const wanted = filters.status.length === 0 ? STATUSES : filters.status;
   return routes
     .filter(({ name }) => filters.route === '' || name === filters.route)

@@ -24,6 +24,7 @@ function read() {
     route: value('filter-route'),
     label: value('filter-label'),
     key: value('filter-key'),
+    request_id: value('filter-request-id'),
     since: value('filter-since'),
     minAttempts: Math.max(0, Math.floor(Number(value('filter-attempts')) || 0)),
   };
@@ -49,6 +50,7 @@ export function showTools(page) {
   fill('filter-route', filters.route);
   fill('filter-label', filters.label);
   fill('filter-key', filters.key);
+  fill('filter-request-id', filters.request_id);
   fill('filter-since', filters.since);
   fill('filter-attempts', filters.minAttempts === 0 ? '' : String(filters.minAttempts));
   showBulk(page);

@@ -29,6 +29,7 @@ describe('the URL', () => {
       route: fc.string({ unit: 'grapheme' }),
       label: fc.string({ unit: 'grapheme' }),
       key: fc.string({ unit: 'grapheme' }),
+      request_id: fc.string({ unit: 'grapheme' }),
       since: fc.constantFrom('', ...Object.keys(SPANS)),
       minAttempts: fc.nat(999_999),
       limit: fc.constantFrom(...LIMITS),
@@ -57,6 +58,12 @@ describe('the URL', () => {
 });
 
 describe('the query to the server', () => {
+  test('contains the id of the call that submitted a request', () => {
+    expect(filterQuery({ ...DEFAULTS, status: [], request_id: 'app-17' }, NOW).toString()).toBe(
+      'request_id=app-17',
+    );
+  });
+
   test('unfinished requests are sorted soonest first, others newest first', () => {
     expect(listQuery(DEFAULTS, NOW)).toBe('status=running%2Cqueued%2Cwaiting&sort=next&limit=100');
     expect(listQuery({ ...DEFAULTS, status: ['waiting'] }, NOW)).toContain('sort=next');
