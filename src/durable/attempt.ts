@@ -56,11 +56,11 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
   const settled = await settle(route.send, callOf(parts, record), attemptOf(parts, clock.now()));
   const outcome = withoutDeadline(settled, record.attempts > 0);
   const stored = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
-  const last = stored === 'broken' ? brokenBody(signal) : outcome;
+  const last = typeof stored === 'string' ? brokenBody(stored, signal) : outcome;
   record.finishDurable(resultOf(last));
   return {
     outcome: last,
-    response: stored === 'broken' ? undefined : stored,
+    response: typeof stored === 'string' ? undefined : stored,
     sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error, job)),
     ms: clock.now() - record.startedAt,
   };
@@ -127,7 +127,7 @@ async function receive(
   reply: Reply,
   { route, signal }: AttemptParts,
   { clock, memory }: AttemptDeps,
-): Promise<StoredResponse | 'broken'> {
+): Promise<StoredResponse | UnusableEnd> {
   const sink = new Collector(route.options.maxResultBytes, memory, () => signal.abort(BODY_LIMIT_REACHED));
   const late = new ProxyError('idle_timeout', `the reply body took longer than ${route.bodyTimeoutMs} ms`, {
     sent: 'sent_unknown',
@@ -140,18 +140,21 @@ async function receive(
   timer.cancel();
   const cut = end === 'broken' || end === 'failed';
   const body = sink.take();
-  if (cut && !sink.truncated && !route.headDecides) return 'broken';
+  if (cut && !sink.truncated && !route.headDecides) return end;
   const { status, statusText, headers } = reply;
   return { status, statusText, headers, body, truncated: cut || sink.truncated };
 }
 
-function brokenBody({ reason }: Abort): Outcome {
+/** The end of a body that is not stored. `failed`: a stream with an error event. */
+type UnusableEnd = Extract<BodyEnd, 'broken' | 'failed'>;
+
+function brokenBody(end: UnusableEnd, { reason }: Abort): Outcome {
+  const why =
+    end === 'failed' ? 'the stream has an error event' : 'the reply ended before its body was complete';
   const error =
     reason instanceof ProxyError
       ? reason
-      : new ProxyError('response_incomplete', 'the reply ended before its body was complete', {
-          sent: 'sent_unknown',
-        });
+      : new ProxyError('response_incomplete', why, { sent: 'sent_unknown' });
   return { kind: 'error', error };
 }
 

@@ -5,7 +5,7 @@ import { DurableClient, durableConfig } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startHttp2Origin } from '../support/http2-origin.ts';
 import { type Origin, ok, startOrigin, type Step } from '../support/origin.ts';
-import { stateOf } from '../support/tidy.ts';
+import { stateOf, untilState } from '../support/tidy.ts';
 
 const SSE = { 'Content-Type': 'text/event-stream' };
 const FIRST = 'data: 1\n\n';
@@ -79,8 +79,7 @@ test('a permit is held until the stream has ended', async () => {
   await fetch(`${proxy.url}/api/`, { signal: leave.signal });
   expect((await scopeOf(proxy))?.concurrency?.in_flight).toBe(1);
   leave.abort();
-  await proxy.untilEnded(1);
-  expect((await scopeOf(proxy))?.concurrency?.in_flight).toBe(0);
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.in_flight === 0);
 });
 
 test('an error event that is a rate limit waits as its rule says, and does not count against the upstream', async () => {

@@ -192,7 +192,7 @@ describe('before the first event', () => {
     expect(answered).toBe(false);
     more?.();
     expect(await (await replying).text()).toBe(`: a\n\n${GOOD}`);
-    expect(proxy.ended).toHaveLength(1);
+    await proxy.untilEnded(1);
   });
 
   test('more bytes than may be held pass without an event', async () => {

@@ -319,6 +319,15 @@ test('an attempt that lost to another one has no result', async () => {
   expect(noted(call.entries, 'stream')).toEqual([]);
 });
 
+test('a stream that ends because the proxy shuts down has no result', async () => {
+  const { upstream, call, ends } = await flowing();
+  const draining = new ProxyError('draining', 'the proxy is shutting down', { sent: 'sent_unknown' });
+  call.signal.abort(draining);
+  upstream.abort(draining);
+  expect(ends).toEqual(['broken']);
+  expect(noted(call.entries, 'stream')).toEqual([]);
+});
+
 test('a client that leaves is noted before its upstream has ended', async () => {
   const { call, clock } = await flowing();
   await clock.advance(100);
