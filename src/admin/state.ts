@@ -44,7 +44,8 @@ function upstreamJson(upstream: UpstreamSnapshot) {
   return { name, url, mount, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
 }
 
-function scopeJson({ scope, breaker, budgetTokens, limit, quota, cacheBytes, dedupeBytes }: ScopeSnapshot) {
+function scopeJson(snapshot: ScopeSnapshot) {
+  const { scope, breaker, budgetTokens, limit, quota, cacheBytes, dedupeBytes, auth } = snapshot;
   return {
     scope,
     breaker: breaker && {
@@ -58,6 +59,11 @@ function scopeJson({ scope, breaker, budgetTokens, limit, quota, cacheBytes, ded
     dedupe_bytes: dedupeBytes,
     concurrency: limit && { limit: finite(limit.limit), in_flight: limit.inFlight, queued: limit.queued },
     quota: quota && quotaJson(quota),
+    auth: auth && {
+      kind: auth.kind,
+      expires_ms: auth.expiresMs === undefined ? undefined : Math.floor(auth.expiresMs),
+      failure: auth.failure,
+    },
   };
 }
 

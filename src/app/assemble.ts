@@ -17,6 +17,7 @@ import { type Agent, createAgent } from '../upstream/agent.ts';
 import { upstreamDispatch } from '../upstream/send.ts';
 import { dispatchEither } from '../upstream/tunnel.ts';
 import { policiesOf } from './build-policies.ts';
+import { scopeCredential } from './credentials.ts';
 import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
 import type { DurableSide } from './durable/durable-side.ts';
 import { PollRoutes } from './durable/poll-routes.ts';
@@ -197,6 +198,7 @@ function runningUpstream(
     connections: () => agent.connections() + calls.tunnels,
     close: () => {
       policyState.endDetached();
+      for (const { credential } of policyState.all()) credential?.close?.();
       agent.close();
     },
   };
@@ -219,7 +221,9 @@ function assembleRoute(
   const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
   const policies = policiesOf(config, policyState, {
     ...deps,
-    credential: policyState.credential(config),
+    credential: policyState.credential(config, (auth, scope) =>
+      scopeCredential({ auth, endpoint: settings.authEndpoint, upstream: upstream.name, scope }, deps),
+    ),
   });
   const route: Route = {
     upstream: upstream.name,

@@ -59,7 +59,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
       budget,
       interrupt,
       memory,
-      hedged: settings.hedge !== undefined,
+      hedged: settings.hedge !== undefined || credential?.replace !== undefined,
     }),
     resume:
       settings.resumeAttempts === 0

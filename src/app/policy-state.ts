@@ -1,5 +1,4 @@
-import { credentialOf } from '../auth/credential.ts';
-import { accountOf } from '../auth/options.ts';
+import { accountOf, type AuthOptions } from '../auth/options.ts';
 import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { CredentialNames, framed } from '../http/credentials.ts';
 import { Breaker } from '../policies/circuit-breaker/breaker.ts';
@@ -26,6 +25,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { keyedHash } from '../runtime/keyed-hash.ts';
 import { newSecret, type Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
+import type { AuthSnapshot } from '../telemetry/snapshot.ts';
 import type { RetainedState } from './retained-state.ts';
 
 export interface PolicyStateDeps {
@@ -96,6 +96,15 @@ export interface ScopeState {
   cache: CacheStore | undefined;
   dedupe: DedupeState | undefined;
   quota: Quota | undefined;
+  credential: ScopeCredential | undefined;
+}
+
+/** The credential of a scope, with the state of its secret. */
+export interface ScopeCredential {
+  readonly credential: Credential;
+  readonly snapshot: (now: number) => AuthSnapshot;
+  /** Closes the connections to its issuer. */
+  readonly close?: () => void;
 }
 
 /** Provides the state of a route's policies: shared by the upstream, or the route's own (`RouteConfig.own`). */
@@ -218,10 +227,14 @@ export class PolicyState {
   }
 
   /** The credential that the proxy adds to the attempts of a route; undefined: none. */
-  credential({ name: route, own, settings: { auth } }: RouteConfig): Credential | undefined {
+  credential(
+    { name: route, own, settings: { auth } }: RouteConfig,
+    create: (auth: AuthOptions, scope: string) => ScopeCredential,
+  ): Credential | undefined {
     if (auth === undefined) return undefined;
-    const { name } = this.#scopeOf(route, own.auth);
-    return this.#deps.state.retain(`${name} credential`, auth, () => credentialOf(auth));
+    const scope = this.#scopeOf(route, own.auth);
+    scope.credential ??= create(auth, scope.name);
+    return scope.credential.credential;
   }
 
   /** Aborts the calls that continue without a client. */
@@ -251,6 +264,7 @@ export class PolicyState {
         cache: undefined,
         dedupe: undefined,
         quota: undefined,
+        credential: undefined,
       };
       this.#scopes.set(name, scope);
     }

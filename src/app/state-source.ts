@@ -55,7 +55,7 @@ function upstreamSnapshot(
 }
 
 function scopeSnapshot(
-  { name, budget, breakerHandle, limiter, cache, dedupe, quota }: ScopeState,
+  { name, budget, breakerHandle, limiter, cache, dedupe, quota, credential }: ScopeState,
   now: number,
 ): ScopeSnapshot {
   return {
@@ -70,6 +70,7 @@ function scopeSnapshot(
       queued: limiter.queue.size,
     },
     quota: quota && quotaSnapshot(quota, now),
+    auth: credential?.snapshot(now),
   };
 }
 

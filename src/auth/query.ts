@@ -1,5 +1,5 @@
 import { REDACTED, withoutParameters } from '../http/credentials.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import { withValues } from '../http/headers.ts';
 import type { Credential } from '../proxy/credential.ts';
 import type { QueryOptions } from './options.ts';
 
@@ -13,18 +13,8 @@ export function queryCredential({ parameters }: QueryOptions): Credential {
       const own = withoutParameters(target, names);
       return { target: `${own}${own.includes('?') ? '&' : '?'}${added.join('&')}`, headers };
     },
-    clean: (headers) => cleanFields(headers, hide),
+    clean: (headers) => withValues(headers, hide),
   };
-}
-
-function cleanFields(headers: RawHeaders, hide: (value: string) => string): RawHeaders {
-  let cleaned: string[] | undefined;
-  for (let i = 1; i < headers.length; i += 2) {
-    const value = headers[i] as string;
-    const safe = hide(value);
-    if (safe !== value) (cleaned ??= [...headers])[i] = safe;
-  }
-  return cleaned ?? headers;
 }
 
 /** Removes the parameters from URLs in a text, such as a Location. A value elsewhere is redacted. */

@@ -95,6 +95,13 @@ interface ClientTls {
   readonly minVersion: TlsVersion;
 }
 
+/** A server that is called by the proxy itself, under the policies of an upstream. */
+export interface EndpointConfig extends Pick<UpstreamConfig, 'origin' | 'allowPrivate' | 'connection'> {
+  /** Path and query. */
+  readonly target: string;
+  readonly route: RouteConfig;
+}
+
 export interface RouteConfig {
   readonly name: string;
   /** Upper-case methods; undefined means any. */
@@ -146,6 +153,8 @@ export interface RouteSettings {
   readonly quota: QuotaOptions;
   /** The credential that the proxy adds; undefined: none. */
   readonly auth: AuthOptions | undefined;
+  /** The issuer of the credential; undefined if it needs none. */
+  readonly authEndpoint: EndpointConfig | undefined;
   /** More names of headers and query parameters that identify the caller. */
   readonly identity: IdentityOptions;
   /** No attempt is sent later than this after its call arrived, because its signature expires; undefined: no limit. */

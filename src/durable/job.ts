@@ -22,6 +22,8 @@ const WAIT_CAUSES = {
   concurrency: 'refusal',
   /** The upstream's name leads to a forbidden address. */
   address: 'person',
+  /** The credential that the proxy adds is not to be had. */
+  auth: 'person',
   /** The stored credentials cannot be read. */
   credentials: 'person',
   paused: 'time',

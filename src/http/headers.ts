@@ -30,6 +30,16 @@ export function withoutFields(headers: RawHeaders, drops: (name: string) => bool
   return left;
 }
 
+/** The fields with each value changed; the same list if none changes. */
+export function withValues(headers: RawHeaders, change: (value: string) => string): RawHeaders {
+  let changed: string[] | undefined;
+  for (let i = 1; i < headers.length; i += 2) {
+    const value = change(headers[i] as string);
+    if (value !== headers[i]) (changed ??= [...headers])[i] = value;
+  }
+  return changed ?? headers;
+}
+
 /** Removes all fields with one of `names` (in lower case), in place. */
 export function removeFields(headers: string[], names: readonly string[]): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {

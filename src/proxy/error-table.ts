@@ -25,7 +25,7 @@ export type AttemptEnd =
 export type DurableRefusal =
   | {
       readonly kind: 'wait';
-      readonly reason: 'breaker_open' | 'concurrency' | 'quota' | 'address';
+      readonly reason: 'breaker_open' | 'concurrency' | 'quota' | 'address' | 'auth';
       /** Milliseconds to wait if the refusal names none; otherwise half of this is the shortest wait. */
       readonly comeBackMs: number;
     }
@@ -232,6 +232,18 @@ const ERRORS = {
     grpc: 'unavailable',
     gaveUp: 'draining',
     durable: { kind: 'wait', reason: 'concurrency', comeBackMs: 0 },
+  },
+  /** The credential that the proxy adds is not to be had: its issuer fails or refuses, or the request cannot be signed. */
+  auth_failed: {
+    ...REFUSAL,
+    status: 502,
+    title: 'No credential for the upstream',
+    proxyStatus: 'proxy_internal_response',
+    grpc: 'unauthenticated',
+    final: true,
+    // A wrong secret can be corrected, and the issuer may come back. An accepted request waits for both.
+    durable: { kind: 'wait', reason: 'auth', comeBackMs: PERSON_MS },
+    fallback: true,
   },
   proxy_loop: {
     ...REFUSAL,

@@ -50,6 +50,13 @@ export type StateEvent =
       readonly scope: '';
       readonly outcome: 'delivered' | 'failed' | 'refused' | 'merged' | 'dropped';
     }
+  /** The issuer of a credential was asked for a new one. `detail`: why it failed. */
+  | {
+      readonly type: 'credential_renewal';
+      readonly scope: string;
+      readonly result: 'renewed' | 'failed';
+      readonly detail?: string | undefined;
+    }
   | DurableEvent;
 
 export type SlotResult = 'started' | 'overlap' | 'paused';
@@ -131,6 +138,11 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     name: 'breakwater_store_health_changes_total',
     help: 'Times that the store of durable requests began to fail (failed), or worked again (working).',
     labels: ['to'],
+  },
+  credential_renewal: {
+    name: 'breakwater_credential_renewals_total',
+    help: 'Requests for a new credential (an access token), by result.',
+    labels: ['upstream', 'scope', 'result'],
   },
   durable_deferred: {
     name: 'breakwater_durable_deferrals_total',

@@ -83,6 +83,8 @@ export interface Notes {
   stuck: HedgeResult;
   /** The upstream that answered instead of the call's own. */
   fallback_to: string;
+  /** The call was sent once more after a 401, because its credential was renewed. */
+  auth: 'renewed';
   fallback: FallbackResult;
   cache: CacheResult;
   dedupe: DedupeResult;
@@ -267,6 +269,14 @@ const NOTES = {
     },
   },
   fallback_to: { fold: 'latest', field: 'fallback_to' },
+  auth: {
+    fold: 'latest',
+    field: 'auth',
+    counter: {
+      name: 'breakwater_auth_repeats_total',
+      help: 'Calls that were sent once more after a 401, because their credential was renewed.',
+    },
+  },
   fallback: {
     fold: 'latest',
     field: 'fallback',

@@ -7,6 +7,7 @@ const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed:
 /** Logs a change outside calls, if it is important enough. */
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
   if (event.type === 'quota_cooldown_started') return logCooldown(logger, upstream, event);
+  if (event.type === 'credential_renewal') return logRenewal(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
   const { scope, from, to, cause } = event;
   const where = scope === upstream ? upstream : `${upstream} (${scope})`;
@@ -15,6 +16,17 @@ export function logState(logger: Logger, upstream: string, event: StateEvent): v
     { upstream, scope, from, to, cause },
     `breaker of ${where} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
   );
+}
+
+function logRenewal(
+  logger: Logger,
+  upstream: string,
+  { scope, result, detail }: Extract<StateEvent, { type: 'credential_renewal' }>,
+): void {
+  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
+  const fields = { upstream, scope, result };
+  if (result === 'renewed') logger.debug(fields, `credential of ${where} renewed`);
+  else logger.warn(fields, `credential of ${where} not renewed: ${detail}`);
 }
 
 const COOLDOWN_WORDS = {

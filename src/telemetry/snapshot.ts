@@ -60,6 +60,17 @@ export interface ScopeSnapshot {
   readonly dedupeBytes?: number | undefined;
   readonly limit: LimitSnapshot | undefined;
   readonly quota: QuotaSnapshot | undefined;
+  /** Undefined if the proxy adds no credential. */
+  readonly auth?: AuthSnapshot | undefined;
+}
+
+/** The credential that the proxy adds. */
+export interface AuthSnapshot {
+  readonly kind: string;
+  /** Milliseconds until it expires; undefined if it never does, or if there is none yet. */
+  readonly expiresMs?: number | undefined;
+  /** Why the latest renewal failed. */
+  readonly failure?: string | undefined;
 }
 
 export interface BreakerSnapshot {

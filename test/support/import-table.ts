@@ -29,8 +29,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['proxy', 'http', 'runtime'],
   },
   auth: {
-    holds: 'the credentials that the proxy adds to attempts: Basic, query parameters',
-    imports: ['proxy', 'http'],
+    holds: 'the credentials that the proxy adds to attempts: Basic, query parameters, OAuth 2.0',
+    imports: ['proxy', 'http', 'runtime'],
   },
   upstream: {
     holds: 'one attempt on one connection: DNS, TLS, HTTP/1.1, HTTP/2, egress proxies',
@@ -143,6 +143,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 /** Each third-party package has one owner. */
 export const OWNER: Readonly<Record<string, readonly string[]>> = {
   undici: ['upstream'],
+  oauth4webapi: ['auth'],
   'prom-client': ['telemetry'],
   '@opentelemetry/api': ['telemetry'],
   '@opentelemetry/sdk-trace': ['telemetry'],

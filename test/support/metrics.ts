@@ -34,6 +34,7 @@ export function upstream(
     budgetTokens: 7.5,
     cacheBytes: 2048,
     dedupeBytes: 1024,
+    auth: { kind: 'oauth2', expiresMs: 60_000 },
     limit: { limit: 20, inFlight: 3, queued: 2 },
     quota: {
       waiting: 6,
@@ -94,6 +95,7 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
     cause: 'failure_rate',
   });
   metrics.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
+  metrics.stateChanged('demo', { type: 'credential_renewal', scope: 'demo', result: 'renewed' });
   metrics.stateChanged('demo', {
     type: 'quota_cooldown_started',
     scope: 'demo',

@@ -1,22 +1,26 @@
 import { describe, expect, test } from 'vitest';
-import { credentialOf } from '../../src/auth/credential.ts';
-import type { AuthOptions } from '../../src/auth/options.ts';
+import { basicCredential } from '../../src/auth/basic.ts';
+import type { QueryOptions } from '../../src/auth/options.ts';
+import { queryCredential } from '../../src/auth/query.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
 import { shownConfig } from '../../src/config/show/redacted-config.ts';
 import { withoutParameters } from '../../src/http/credentials.ts';
 import type { Call } from '../../src/proxy/call.ts';
+import type { Credential } from '../../src/proxy/credential.ts';
 import { stubCall } from '../support/stub-call.ts';
 
-const authorize = (auth: AuthOptions, call: Partial<Call> = {}) => {
+const authorize = (credential: Credential, call: Partial<Call>) => {
   const stub = stubCall(call);
-  return credentialOf(auth).authorize(stub, stub.attempt);
+  return credential.authorize(stub, stub.attempt);
 };
 
 describe('basic', () => {
   test('replaces the Authorization of the client, in UTF-8 (RFC 7617 §2.1)', () => {
     const headers = ['Authorization', 'Bearer mine', 'x-a', '1'];
-    expect(authorize({ kind: 'basic', user: 'test', password: '123£' }, { headers })).toEqual({
+    expect(
+      authorize(basicCredential({ kind: 'basic', user: 'test', password: '123£' }), { headers }),
+    ).toEqual({
       target: '/',
       headers: ['x-a', '1', 'authorization', 'Basic dGVzdDoxMjPCow=='],
     });
@@ -24,7 +28,7 @@ describe('basic', () => {
 });
 
 describe('query', () => {
-  const auth: AuthOptions = { kind: 'query', parameters: [['key', 'a/b&c d']] };
+  const auth: QueryOptions = { kind: 'query', parameters: [['key', 'a/b&c d']] };
 
   test.each([
     ['/geocode', '/geocode?key=a%2Fb%26c%20d'],
@@ -33,7 +37,7 @@ describe('query', () => {
     ['/geocode?key=mine&q=1&%6bey=again', '/geocode?q=1&key=a%2Fb%26c%20d'],
     ['/geocode?key=mine', '/geocode?key=a%2Fb%26c%20d'],
   ])('%s becomes %s', (target, expected) => {
-    expect(authorize(auth, { target })).toEqual({ target: expected, headers: [] });
+    expect(authorize(queryCredential(auth), { target })).toEqual({ target: expected, headers: [] });
   });
 
   test.each([
@@ -45,7 +49,7 @@ describe('query', () => {
     ['the key is a/b&c d', 'the key is [redacted]'],
     ['/x?page=2', '/x?page=2'],
   ])('of a reply, %s becomes %s', (value, expected) => {
-    const { clean } = credentialOf(auth);
+    const { clean } = queryCredential(auth);
     expect(clean?.(['Location', value, 'x-b', '1'])).toEqual(['Location', expected, 'x-b', '1']);
   });
 });

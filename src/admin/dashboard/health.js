@@ -20,6 +20,7 @@ export function scopeOf(scope, named) {
     ...(quota?.credentials ?? []).map(
       (one) => /** @type {[string, ...Child[]]} */ (['', ...credentialOf(one)]),
     ),
+    ['credential', ...authOf(scope)],
     ['cache', cached !== undefined && size(cached)],
     ['idempotent replies', stored !== undefined && size(stored)],
   ]);
@@ -33,6 +34,14 @@ function breakerOf({ breaker }) {
   if (forced) return [pill(state), ' forced by an operator until it is set to auto'];
   const until = probe !== undefined && probe > 0 && `, probe in ${duration(probe)}`;
   return [pill(state), ' ', cause?.replaceAll('_', ' '), until];
+}
+
+/** @param {Scope} scope @returns {Child[]} */
+function authOf({ auth }) {
+  if (auth === undefined) return [];
+  const { kind, expires_ms: left, failure } = auth;
+  const until = left === undefined ? '' : `, valid for ${duration(left)}`;
+  return [`${kind}${until}`, failure !== undefined && h('div', { class: 'trouble' }, failure)];
 }
 
 /** @param {Scope} scope @returns {Child[]} */

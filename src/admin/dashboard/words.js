@@ -84,6 +84,7 @@ const REASONS = {
   budget: 'retry budget',
   concurrency: 'concurrency limit',
   address: 'address forbidden',
+  auth: 'no credential',
   credentials: 'credentials not readable',
   paused: 'route paused',
   not_before: 'not before',

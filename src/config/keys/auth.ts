@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { section, shorthand } from '../fields/field.ts';
-import { isOff, text } from '../fields/fields.ts';
+import { choice, flag, isOff, text, texts } from '../fields/fields.ts';
 
 /** `auth: off`: the calls of a route get no credential of the proxy, although its upstream has one. */
 export const AUTH_OFF: Readonly<Record<string, never>> = Object.freeze({});
@@ -29,6 +29,36 @@ const keys = section(
       .record(z.string(), text(undefined, 'A secret query parameter.', checkParameter))
       .register(z.globalRegistry, { description: 'Query parameters that hold a secret, by name.' })
       .optional(),
+    oauth2: section(
+      'Access tokens by OAuth 2.0 client credentials (RFC 6749 §4.4), renewed before they expire.',
+      {
+        token_url: text(undefined, 'URL of the token endpoint. Required.'),
+        client_id: text(undefined, 'The client. Required.', checkText),
+        client_secret: text(
+          undefined,
+          'The secret of the client. Required, unless private_key is set.',
+          checkText,
+        ),
+        client_auth: choice(
+          ['basic', 'post'],
+          'basic',
+          'How the secret is sent: basic, in Authorization; post, in the body.',
+        ),
+        private_key: text(
+          undefined,
+          'In place of client_secret, the key that signs an assertion (private_key_jwt, RFC 7523): a PEM file, or PEM text. RSA, EC or Ed25519.',
+        ),
+        key_id: text(undefined, 'Name of private_key at the authorization server (kid).', checkText),
+        assertion_audience: text(undefined, 'Audience of the assertion. Default: token_url.', checkText),
+        scope: texts('The requested scopes.', checkText),
+        audience: text(
+          undefined,
+          'The requested audience, for authorization servers that need one.',
+          checkText,
+        ),
+        allow_private: flag(false, 'true: token_url may have a loopback or private address.'),
+      },
+    ).optional(),
   },
   'auth',
 );

@@ -1,10 +1,13 @@
-import type { AuthOptions } from '../../auth/options.ts';
+import type { AuthOptions, OAuth2Options } from '../../auth/options.ts';
 import type { HeaderRules } from '../../http/headers.ts';
 import { AUTH_OFF, type AuthInput } from '../keys/auth.ts';
+import type { EndpointConfig } from '../config.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
-import type { Settings } from './context.ts';
+import { authEndpoint } from './auth-endpoint.ts';
+import type { ResolveContext, Settings } from './context.ts';
 import type { Inherited, Layer } from './inherit.ts';
+import { signingKey } from './pem.ts';
 
 interface AuthContext {
   readonly layers: readonly Layer[];
@@ -13,7 +16,7 @@ interface AuthContext {
 }
 
 /** The layer that decides about the credential of a route, and what it writes; undefined: none. Layers are not merged. */
-export function writtenAuth(
+function writtenAuth(
   layers: readonly Layer[],
 ): { readonly layer: Layer; readonly input: AuthInput } | undefined {
   const inputOf = ({ values }: Layer) => (values as { auth?: AuthInput }).auth;
@@ -22,62 +25,117 @@ export function writtenAuth(
   return layer === undefined || input === undefined || input === AUTH_OFF ? undefined : { layer, input };
 }
 
+/** The credential of a route, and its issuer. */
+export interface ResolvedAuth {
+  readonly auth: AuthOptions | undefined;
+  readonly authEndpoint: EndpointConfig | undefined;
+}
+
+const NONE: ResolvedAuth = { auth: undefined, authEndpoint: undefined };
+
 /** The credential that the proxy adds to the calls of a route. Reports one that is incomplete, or that other settings contradict. */
-export function authOptions(
+export function resolvedAuth(
   { layers, headers, inherited }: AuthContext,
-  report: Report,
-): AuthOptions | undefined {
+  context: ResolveContext,
+): ResolvedAuth {
+  const { report } = context;
   const written = writtenAuth(layers);
-  if (written === undefined) return undefined;
+  if (written === undefined) return NONE;
   const path: Path = [...written.layer.path, 'auth'];
   const kinds = Object.keys(written.input);
   if (kinds.length !== 1) {
     const found = kinds.length === 0 ? 'has no kind' : `has ${kinds.join(' and ')}`;
-    report.problem(path, `${found}; write one of basic and query, or off`, 'key');
-    return undefined;
+    report.problem(path, `${found}; write one of basic, query and oauth2, or off`, 'key');
+    return NONE;
   }
-  const options = optionsOf(written.input, { path, report });
-  if (options !== undefined) reportConflicts(options, { path, headers, inherited, report });
-  return options;
+  const resolved = resolvedKind(written.input, { path, context });
+  if (resolved.auth !== undefined) reportConflicts(resolved.auth, { path, headers, inherited, report });
+  return resolved;
 }
 
 interface Written {
   readonly path: Path;
-  readonly report: Report;
+  readonly context: ResolveContext;
 }
 
-function optionsOf({ basic, query }: AuthInput, written: Written): AuthOptions | undefined {
-  if (basic !== undefined) return basicOptions(basic, written);
-  return query && queryOptions(query, written);
+function resolvedKind({ basic, query, oauth2 }: AuthInput, written: Written): ResolvedAuth {
+  if (basic !== undefined) return { ...NONE, auth: basicOptions(basic, written) };
+  if (query !== undefined) return { ...NONE, auth: queryOptions(query, written) };
+  return oauth2 === undefined ? NONE : oauth2Options(oauth2, written);
+}
+
+/** Reports a key that is missing, unless its value was wrong. */
+function required(value: string | undefined, key: Path, example: string, { path, context }: Written): void {
+  const { report } = context;
+  const place = [...path, ...key];
+  if (value === undefined && !report.knows(place))
+    report.problem(place, `is missing; write for example ${key.at(-1)}: ${example}`, 'key');
 }
 
 function basicOptions(
   { user, password = '' }: NonNullable<AuthInput['basic']>,
-  { path, report }: Written,
+  written: Written,
 ): AuthOptions | undefined {
-  if (user !== undefined) return { kind: 'basic', user, password };
-  const place = [...path, 'basic', 'user'];
-  if (!report.knows(place)) report.problem(place, 'is missing; write for example user: "${API_USER}"', 'key');
-  return undefined;
+  required(user, ['basic', 'user'], '"${API_USER}"', written);
+  return user === undefined ? undefined : { kind: 'basic', user, password };
 }
 
 function queryOptions(
   query: NonNullable<AuthInput['query']>,
-  { path, report }: Written,
+  { path, context: { report } }: Written,
 ): AuthOptions | undefined {
   const parameters = Object.entries(query).flatMap(([name, value]): [string, string][] =>
     value === undefined ? [] : [[name, value]],
   );
   if (parameters.length > 0) return { kind: 'query', parameters };
-  report.problem(
-    [...path, 'query'],
-    'has no parameter; write for example query: { key: "${API_KEY}" }',
-    'key',
-  );
+  const place = [...path, 'query'];
+  report.problem(place, 'has no parameter; write for example query: { key: "${API_KEY}" }', 'key');
   return undefined;
 }
 
-interface Conflicting extends Written, Pick<AuthContext, 'headers' | 'inherited'> {}
+function oauth2Options(input: NonNullable<AuthInput['oauth2']>, written: Written): ResolvedAuth {
+  const { token_url: tokenUrl, client_id: clientId, audience } = input;
+  required(tokenUrl, ['oauth2', 'token_url'], 'https://login.example.com/token', written);
+  required(clientId, ['oauth2', 'client_id'], '"${CLIENT_ID}"', written);
+  const client = clientOf(input, written);
+  if (tokenUrl === undefined || clientId === undefined || client === undefined) return NONE;
+  const endpoint = {
+    url: tokenUrl,
+    path: [...written.path, 'oauth2', 'token_url'],
+    allowPrivate: input.allow_private ?? false,
+    repeatable: client.kind !== 'private_key_jwt',
+  };
+  const scope = input.scope?.join(' ');
+  return {
+    auth: { kind: 'oauth2', tokenUrl, clientId, client, scope, audience },
+    authEndpoint: authEndpoint(endpoint, written.context),
+  };
+}
+
+function clientOf(
+  { client_secret: secret, client_auth: kind = 'basic', ...key }: NonNullable<AuthInput['oauth2']>,
+  written: Written,
+): OAuth2Options['client'] | undefined {
+  const { path, context } = written;
+  const { private_key: text, key_id: keyId, assertion_audience: audience } = key;
+  if (text === undefined) {
+    required(secret, ['oauth2', 'client_secret'], '"${CLIENT_SECRET}", or private_key', written);
+    return secret === undefined ? undefined : { kind, secret };
+  }
+  const place = [...path, 'oauth2', 'private_key'];
+  if (secret !== undefined)
+    context.report.problem(place, 'cannot be combined with client_secret; remove one', 'key');
+  const pem = signingKey(
+    { text, path: place },
+    { report: context.report, readFile: context.lookup.readFile },
+  );
+  return pem === undefined ? undefined : { kind: 'private_key_jwt', key: pem, keyId, audience };
+}
+
+interface Conflicting extends Pick<AuthContext, 'headers' | 'inherited'> {
+  readonly path: Path;
+  readonly report: Report;
+}
 
 function reportConflicts(options: AuthOptions, { path, headers, inherited, report }: Conflicting): void {
   const twice = headers.set.find(([name]) => name.toLowerCase() === 'authorization');

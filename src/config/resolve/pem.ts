@@ -81,6 +81,17 @@ function refusalOf({ cert, key }: Record<'cert' | 'key', string>): string | unde
   }
 }
 
+/** Kinds of keys that sign assertions. */
+const SIGNING: ReadonlySet<string | undefined> = new Set(['rsa', 'ec', 'ed25519']);
+
+/** A private key that can sign assertions. */
+export function signingKey(written: WrittenPem, source: PemSource): string | undefined {
+  const pem = privateKey(written, source);
+  if (pem === undefined || SIGNING.has(createPrivateKey(pem).asymmetricKeyType)) return pem;
+  source.report.problem(written.path, 'has a kind of key that cannot sign; write an RSA, EC or Ed25519 key');
+  return undefined;
+}
+
 function privateKey({ text, path }: WrittenPem, source: PemSource): string | undefined {
   const pem = pemOf(text, path, source);
   if (pem === undefined) return undefined;

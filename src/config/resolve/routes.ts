@@ -5,7 +5,7 @@ import { CATCH_ALL, MATCH_MISSING, methodsOf } from '../fields/words.ts';
 import type { RouteInput, SharedInput } from '../keys/schema.ts';
 import type { Path } from '../read/problem.ts';
 import { warnOfMethods } from './allow.ts';
-import { authOptions } from './auth.ts';
+import { resolvedAuth } from './auth.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
 import type { ResolveContext, Settings } from './context.ts';
@@ -137,17 +137,15 @@ interface ResolvedRoute {
   readonly alone: readonly Layer[];
 }
 
-function resolveRoute(
-  { name, calls, layers, alone }: RouteParts,
-  { report, allow }: RouteContext,
-): ResolvedRoute {
+function resolveRoute({ name, calls, layers, alone }: RouteParts, context: RouteContext): ResolvedRoute {
+  const { report, allow } = context;
   const inherited = inherit<SharedInput>(layers);
   crossCheck(inherited, report);
   const durable = decideDurable(inherited);
   if (durable) warnOfKeyless(inherited, { calls, allow }, report);
   const headers = headerRules(layers, allow !== undefined, report);
-  const auth = authOptions({ layers, headers, inherited }, report);
-  countInjected(inherited, { headers, auth });
+  const credential = resolvedAuth({ layers, headers, inherited }, context);
+  countInjected(inherited, { headers, auth: credential.auth });
   checkSigned(inherited, { headers, durable }, report);
   const polling = pollingOf(inherited, durable, report);
   const route = {
@@ -156,7 +154,7 @@ function resolveRoute(
     headers,
     settings: {
       ...routeSettings(inherited.values),
-      auth,
+      ...credential,
       durable: durable ? durableOptions(inherited.values, polling) : undefined,
     },
   };

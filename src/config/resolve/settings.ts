@@ -19,7 +19,7 @@ import { once, statuses } from './once.ts';
 import { streamOptions } from './stream.ts';
 
 /** The settings of a route as options of the policies. */
-export function routeSettings(settings: Settings): Omit<RouteSettings, 'auth' | 'durable'> {
+export function routeSettings(settings: Settings): Omit<RouteSettings, 'auth' | 'authEndpoint' | 'durable'> {
   const { timeouts, retry, errors, resume, breaker, cache, concurrency, dedupe, quota, request } = settings;
   return {
     attemptTimeoutMs: timeouts.attempt ?? undefined,

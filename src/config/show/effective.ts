@@ -231,7 +231,16 @@ export function authValues({ config, origins, places }: Good, route: RouteConfig
 }
 
 /** Keys of `auth` that hold no secret. */
-const OPEN_AUTH_KEYS: ReadonlySet<string> = new Set([]);
+const OPEN_AUTH_KEYS: ReadonlySet<string> = new Set([
+  'auth.oauth2.token_url',
+  'auth.oauth2.client_id',
+  'auth.oauth2.client_auth',
+  'auth.oauth2.key_id',
+  'auth.oauth2.assertion_audience',
+  'auth.oauth2.scope',
+  'auth.oauth2.audience',
+  'auth.oauth2.allow_private',
+]);
 
 /** The upstream's URL. A path that came by `${…}` is redacted: it may be the secret of a webhook. */
 export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): string {

@@ -21,6 +21,10 @@ function shownAuth(auth: AuthOptions): object {
   switch (auth.kind) {
     case 'basic':
       return { kind: auth.kind };
+    case 'oauth2': {
+      const { kind, tokenUrl, clientId, client, scope, audience } = auth;
+      return { kind, tokenUrl, clientId, client: client.kind, scope, audience };
+    }
     case 'query':
       return { kind: auth.kind, parameters: auth.parameters.map(([name]) => name) };
   }

@@ -1,7 +1,10 @@
+import type { RawHeaders } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt, InterimSink } from '../../proxy/attempt.ts';
-import type { AuthorizedRequest, Credential } from '../../proxy/credential.ts';
-import type { Hook, Policy, Wrapper } from '../../proxy/pipeline.ts';
+import type { Call } from '../../proxy/call.ts';
+import type { AuthorizedRequest, Credential, LeavingAttempt } from '../../proxy/credential.ts';
+import type { Abort } from '../../runtime/abort.ts';
+import type { Hook, Policy, Send, Wrapper } from '../../proxy/pipeline.ts';
 
 /** The two parts of one policy: outside the waits of an attempt, and inside them. */
 export interface AuthPolicies {
@@ -14,7 +17,7 @@ export interface AuthPolicies {
 /** Adds `credential` to each attempt just before it leaves, so that it is as new as the attempt. */
 export function authPolicies(credential: Credential): AuthPolicies {
   return {
-    outer: credential.clean === undefined ? giving(credential) : cleaning(credential, credential.clean),
+    outer: outerOf(credential),
     inner: {
       before(call, attempt) {
         const authorized = attempt.credential?.authorize(call, attempt);
@@ -29,14 +32,19 @@ function use(attempt: Attempt, request: AuthorizedRequest | undefined): undefine
   attempt.authorized = request;
 }
 
-type Clean = NonNullable<Credential['clean']>;
+function outerOf(credential: Credential): Policy {
+  if (credential.replace !== undefined) return renewing(credential, credential.replace);
+  return credential.clean === undefined ? giving(credential) : cleaning(credential, credential.clean);
+}
 
 const giving = (credential: Credential): Hook => ({
   before(_call, attempt) {
     attempt.credential = credential;
-    return undefined;
+    return credential.ready?.(attempt.signal)?.then(() => undefined);
   },
 });
+
+type Clean = (headers: RawHeaders) => RawHeaders;
 
 function cleaning(credential: Credential, clean: Clean): Wrapper {
   return (next) => async (call, attempt) => {
@@ -55,4 +63,52 @@ const cleanInterims = (to: InterimSink, clean: Clean): InterimSink => ({
 function cleaned(reply: Reply, clean: Clean): Reply {
   const interim = reply.interim?.map((one) => ({ ...one, headers: clean(one.headers) }));
   return { ...reply, headers: clean(reply.headers), ...(interim && { interim }) };
+}
+
+const UNAUTHORIZED = 401;
+
+/**
+ * Sends a call once more after a 401, if another credential is to be had and the body is still buffered. A 401 was not processed
+ * (RFC 9110 §15.5.2), so any method may be repeated.
+ */
+function renewing(credential: Credential, replace: NonNullable<Credential['replace']>): Wrapper {
+  return (next) => async (call, attempt) => {
+    const used = new UsedCredential(credential);
+    const reply = await send(next, call, attempt, used);
+    if (reply.status !== UNAUTHORIZED || used.request === undefined || !call.body.replayable) return reply;
+    if (!(await replace(used.request, attempt.signal))) return reply;
+    if (!call.body.replayable) return reply;
+    reply.body.discard();
+    if (attempt.tally !== undefined) attempt.tally.hedges++;
+    call.journal.note('auth', 'renewed');
+    return send(next, call, attempt.with({ number: attempt.number + 1 }), new UsedCredential(credential));
+  };
+}
+
+async function send(next: Send, call: Call, attempt: Attempt, used: UsedCredential): Promise<Reply> {
+  attempt.credential = used;
+  const wait = used.ready(attempt.signal);
+  if (wait !== undefined) await wait;
+  return next(call, attempt);
+}
+
+/** The credential of one attempt, and the request that it made of it. */
+class UsedCredential implements Credential {
+  readonly #credential: Credential;
+  request: AuthorizedRequest | undefined;
+
+  constructor(credential: Credential) {
+    this.#credential = credential;
+  }
+
+  authorize(call: Call, attempt: LeavingAttempt): AuthorizedRequest | Promise<AuthorizedRequest> {
+    const made = this.#credential.authorize(call, attempt);
+    if (made instanceof Promise) return made.then((request) => (this.request = request));
+    this.request = made;
+    return made;
+  }
+
+  ready(signal: Abort): Promise<unknown> | undefined {
+    return this.#credential.ready?.(signal);
+  }
 }

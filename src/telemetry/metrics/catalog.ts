@@ -124,6 +124,11 @@ export const SCOPE_GAUGES: readonly ScopeGauge[] = [
     help: 'Active cooldowns: credentials, or parts of the API under a credential, whose calls wait because the upstream asked for it.',
     read: ({ quota }) => quota?.cooldowns,
   },
+  {
+    name: 'breakwater_credential_expires_seconds',
+    help: 'Time until the credential expires that the proxy adds (an access token). It is renewed before.',
+    read: ({ auth }) => auth?.expiresMs && auth.expiresMs / 1000,
+  },
 ];
 
 /** A gauge of each quota, with the label `bucket`. */

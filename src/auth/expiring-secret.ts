@@ -1,0 +1,137 @@
+import type { ProxyError } from '../proxy/errors.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+
+/** A secret as its issuer gave it. */
+export interface Issued<T> {
+  readonly secret: T;
+  /** Milliseconds from the request for it; Infinity if the issuer names no end. */
+  readonly lifetimeMs: number;
+}
+
+/** Requests a new secret. Rejects with a ProxyError. */
+export type Issue<T> = () => Promise<Issued<T>>;
+
+export interface ExpiringSecretDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Milliseconds without a request after this many failures in a row, jittered. */
+  readonly holdOffMs: (failures: number) => number;
+  readonly onResult: (result: IssueResult) => void;
+}
+
+/** `failed`: why there is no new secret. */
+export type IssueResult =
+  | { readonly kind: 'renewed' }
+  | { readonly kind: 'failed'; readonly error: ProxyError };
+
+/** The part of the lifetime after which the next use renews the secret. The spread separates replicas. */
+const RENEWED_AFTER = 0.8;
+const SPREAD = 0.1;
+
+/** A secret ends this much earlier for its users, so that it does not expire on its way. At most a tenth of its lifetime. */
+const MARGIN_MS = 5_000;
+
+/**
+ * The shortest time between two renewals because an upstream has refused the secret. It may refuse each one for another reason,
+ * and must not cause a request for a secret with each call.
+ */
+const BETWEEN_REFUSALS_MS = 30_000;
+
+interface Held<T> {
+  readonly secret: T;
+  /** From this moment on, the next use renews it, and goes on with it. */
+  readonly renewAt: number;
+  /** From this moment on, it must not be used. */
+  readonly expiresAt: number;
+}
+
+interface Failure<T> {
+  readonly error: ProxyError;
+  readonly count: number;
+  /** No request for a secret before this moment, unless with another `issue`. */
+  readonly until: number;
+  readonly issue: Issue<T>;
+}
+
+/**
+ * A secret that expires: an access token, or temporary keys. One request serves all who wait. It has no timers: its users renew it.
+ * `issue` is an argument, because a reload may change how a secret is requested while the secret itself stays valid.
+ */
+export class ExpiringSecret<T> {
+  readonly #deps: ExpiringSecretDeps;
+  #held: Held<T> | undefined;
+  #running: Promise<T> | undefined;
+  #failure: Failure<T> | undefined;
+  #nextRefusalAt = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: ExpiringSecretDeps) {
+    this.#deps = deps;
+  }
+
+  /** The secret; a promise if none is valid now. It rejects with a ProxyError, at once while requests are held off. */
+  get(issue: Issue<T>): T | Promise<T> {
+    const now = this.#deps.clock.now();
+    const held = this.#held;
+    if (held === undefined || now >= held.expiresAt) return this.#request(issue, now);
+    // A failure is reported by `onResult`, and the secret is still valid.
+    if (now >= held.renewAt) this.#request(issue, now).catch(() => undefined);
+    return held.secret;
+  }
+
+  /**
+   * Another secret after an upstream has refused `refused`: the one that took its place, or a new one. Undefined: the refusal
+   * stands, because a renewal for this reason was tried a short time ago.
+   */
+  replace(refused: T, issue: Issue<T>): T | Promise<T> | undefined {
+    const now = this.#deps.clock.now();
+    const held = this.#held;
+    if (held !== undefined && held.secret !== refused && now < held.expiresAt) return held.secret;
+    if (this.#running !== undefined) return this.#running;
+    if (now < this.#nextRefusalAt) return undefined;
+    this.#nextRefusalAt = now + BETWEEN_REFUSALS_MS;
+    return this.#request(issue, now);
+  }
+
+  /** Milliseconds until it expires; undefined if there is none. Infinity if it has no end. */
+  expiresMs(now: number): number | undefined {
+    return this.#held && Math.max(0, this.#held.expiresAt - now);
+  }
+
+  /** Why the latest request failed; undefined if it did not. */
+  get failure(): string | undefined {
+    return this.#failure?.error.message;
+  }
+
+  #request(issue: Issue<T>, now: number): Promise<T> {
+    if (this.#running !== undefined) return this.#running;
+    const failure = this.#failure;
+    if (failure !== undefined && now < failure.until && failure.issue === issue)
+      return Promise.reject(failure.error);
+    this.#running = this.#issued(issue, now).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #issued(issue: Issue<T>, startedAt: number): Promise<T> {
+    const { clock, holdOffMs, onResult, random } = this.#deps;
+    try {
+      const { secret, lifetimeMs } = await issue();
+      const margin = Math.min(MARGIN_MS, lifetimeMs / 10);
+      this.#held = {
+        secret,
+        renewAt: startedAt + lifetimeMs * (RENEWED_AFTER + SPREAD * random()),
+        expiresAt: startedAt + lifetimeMs - margin,
+      };
+      this.#failure = undefined;
+      onResult({ kind: 'renewed' });
+      return secret;
+    } catch (error) {
+      const count = (this.#failure?.count ?? 0) + 1;
+      this.#failure = { error: error as ProxyError, count, until: clock.now() + holdOffMs(count), issue };
+      onResult({ kind: 'failed', error: error as ProxyError });
+      throw error;
+    }
+  }
+}

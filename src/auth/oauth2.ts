@@ -1,0 +1,35 @@
+import { headerOf } from '../http/headers.ts';
+import type { AuthorizedRequest, Credential } from '../proxy/credential.ts';
+import type { Abort } from '../runtime/abort.ts';
+import { withAuthorization } from './authorization.ts';
+import type { ExpiringSecret, Issue } from './expiring-secret.ts';
+import { whileWanted } from './while-wanted.ts';
+
+/** The `Authorization` of an access token (RFC 6750 §2.1). `token` outlives a reload; `issue` is of this configuration. */
+export function tokenCredential(token: ExpiringSecret<string>, issue: Issue<string>): Credential {
+  return {
+    authorize(call, { signal }) {
+      const found = token.get(issue);
+      if (typeof found === 'string') return withAuthorization(call, found);
+      return whileWanted(found, signal).then((value) => withAuthorization(call, value));
+    },
+    ready(signal) {
+      const found = token.get(issue);
+      return typeof found === 'string' ? undefined : whileWanted(found, signal);
+    },
+    replace: (used, signal) => replaced(token.replace(valueOf(used), issue), signal),
+  };
+}
+
+const valueOf = ({ headers }: AuthorizedRequest): string => headerOf(headers, 'authorization') ?? '';
+
+/** Without another token, the refusal of the upstream stands. */
+async function replaced(found: string | Promise<string> | undefined, signal: Abort): Promise<boolean> {
+  if (typeof found !== 'object') return found !== undefined;
+  try {
+    await whileWanted(found, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
