@@ -61,6 +61,8 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   readonly #handshake: Handshake | undefined;
   readonly #incoming: IncomingCall;
   #route: Route | undefined;
+  /** `#route` or its durable counterpart. */
+  #chosen: Route | undefined;
   #tunnel: Tunnel | undefined;
   /** Bytes of the response body; those of a reply are counted by its sink. */
   #sent: { readonly bytes: number } | undefined;
@@ -90,17 +92,17 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     try {
       // A tunnel cannot be answered later.
       const chosen = this.#handshake === undefined ? preferred(route, this.req.rawHeaders) : route;
+      this.#chosen = chosen;
       const call = this.#incoming.toCall(chosen, target);
-      if (call instanceof Promise) void this.#sendLater(chosen, call);
-      else this.#send(chosen, call);
+      if (call !== undefined) this.#send(chosen, call);
     } catch (error) {
       this.failed(error);
     }
   }
 
-  async #sendLater(route: Route, call: Promise<Call>): Promise<void> {
+  arrived(call: Call): void {
     try {
-      this.#send(route, await call);
+      this.#send(this.#chosen as Route, call);
     } catch (error) {
       this.failed(error);
     }
@@ -227,7 +229,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     const res = this.res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
     // `flushHeaders` would write latin1 header bytes as UTF-8.
-    if (res.writableLength === 0) res.write(NO_BYTES);
+    if (this.#sent?.bytes === 0) res.write(NO_BYTES);
     const { clock, minBytesPerSecond, sendTimeoutMs } = this.#deps;
     this.#stopWatching = watchSend(res, {
       clock,

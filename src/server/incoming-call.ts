@@ -54,6 +54,10 @@ export interface IncomingOwner extends InterimSink {
   readonly signal: Abort;
   /** Called if the request body stalls or is too slow. */
   end(error: ProxyError): void;
+  /** Receives a call whose body was awaited. */
+  arrived(call: Call): void;
+  /** Called instead if the client has left. */
+  failed(error: ProxyError): void;
 }
 
 /** Turns a client's request into a Call. */
@@ -63,6 +67,7 @@ export class IncomingCall {
   #body: RequestBody = EMPTY_BODY;
   #streamed: StreamedBody | undefined;
   #stopWatching: (() => void) | undefined;
+  #disposed = false;
 
   constructor(owner: IncomingOwner, deps: IncomingDeps) {
     this.#owner = owner;
@@ -70,10 +75,10 @@ export class IncomingCall {
   }
 
   /**
-   * The call for `route`; a promise if the client is likely to send all of a small body now. Throws or rejects with a ProxyError
-   * if the request cannot be forwarded.
+   * The call for `route`; undefined if the owner receives it later, because the client is likely to send all of a small body
+   * now. Throws a ProxyError if the request cannot be forwarded.
    */
-  toCall(route: Route, target: string): Call | Promise<Call> {
+  toCall(route: Route, target: string): Call | undefined {
     const { newId, via } = this.#deps;
     const { req, upgrade, record } = this.#owner;
     const { dropParameters } = route;
@@ -84,8 +89,8 @@ export class IncomingCall {
     const headers = requestHeaders(req.rawHeaders, route.headers, via);
     const overrides = route.overrides && this.#overrides(route.overrides);
     const key = idempotencyKey(route.idempotency, { method, headers, newId });
-    const arrival = this.#receiveBody(route);
-    const call = {
+    const awaited = this.#receiveBody(route);
+    const call: Call = {
       method,
       target: dropParameters === undefined ? target : withoutParameters(target, dropParameters),
       headers,
@@ -101,7 +106,9 @@ export class IncomingCall {
       identity: record.info,
       journal: record,
     };
-    return arrival === undefined ? call : arrival.then(() => call);
+    if (awaited === undefined) return call;
+    this.#await(awaited, call);
+    return undefined;
   }
 
   /** The first attempt of `call`. Its total timeout begins now. */
@@ -144,50 +151,73 @@ export class IncomingCall {
 
   /** Stops the body watch and frees the buffered body. */
   dispose(): void {
+    this.#disposed = true;
     this.#stopWatching?.();
     this.#body.dispose();
   }
 
-  /** Begins to receive the body, if there is one. The promise is for a body that is worth a wait. */
-  #receiveBody(route: Route): Promise<void> | undefined {
+  /** Begins to receive the body, if there is one. Returns it if it is worth a wait. */
+  #receiveBody(route: Route): StreamedBody | undefined {
     const { rawHeaders } = this.#owner.req;
     const chunked = headerOf(rawHeaders, 'transfer-encoding') !== undefined;
     const declaredBytes = chunked ? undefined : Number(headerOf(rawHeaders, 'content-length') ?? 0);
     if (declaredBytes === 0) return undefined;
     const body = this.#stream(route, declaredBytes);
-    const isSmall = declaredBytes !== undefined && declaredBytes <= MAX_AWAITED_BYTES;
-    return isSmall ? this.#untilSettled(body) : undefined;
+    if (declaredBytes !== undefined && declaredBytes <= MAX_AWAITED_BYTES) return body;
+    this.#watch(body);
+    return undefined;
   }
 
   #stream(route: Route, declaredBytes: number | undefined): StreamedBody {
-    const { clock, bodyTimeoutMs, memory, minBytesPerSecond } = this.#deps;
-    const owner = this.#owner;
-    const { req, record, res } = owner;
+    const { clock, memory } = this.#deps;
+    const { req, record } = this.#owner;
     const body = new StreamedBody(req, {
       declaredBytes,
-      now: () => clock.now(),
+      clock,
       maxBytes: route.maxReplayBytes,
       memory,
       onNotBuffered: (reason) => record.note('body_not_buffered', reason),
     });
     this.#body = body;
     this.#streamed = body;
+    return body;
+  }
+
+  #watch(body: StreamedBody): void {
+    const { clock, bodyTimeoutMs, minBytesPerSecond } = this.#deps;
+    const owner = this.#owner;
+    const { req, res } = owner;
     this.#stopWatching = watchBody(req, {
       clock,
       idleMs: bodyTimeoutMs(),
       minBytesPerSecond: minBytesPerSecond(),
-      // Once the response has begun, request and response may depend on each other. A gRPC stream of messages can be silent for long, so no minimum rate applies.
+      // Once the response has begun, request and response may depend on each other. A gRPC stream of messages can be silent
+      // for long, so no minimum rate applies.
       awaited: () => req.grpc !== true && !res.headersSent && body.awaited,
       onStall: (error) => owner.end(error),
     });
-    return body;
   }
 
-  async #untilSettled(body: StreamedBody): Promise<void> {
+  /** Passes the call on when its body is complete or the client has left, at the latest at the end of the turn. */
+  #await(body: StreamedBody, call: Call): void {
+    let passed = false;
+    const pass = () => {
+      if (passed) return;
+      passed = true;
+      this.#pass(body, call);
+    };
+    body.onSettled(pass);
+    if (!passed) endOfTurn(pass);
+  }
+
+  #pass(body: StreamedBody, call: Call): void {
     const { req } = this.#owner;
-    await Promise.race([body.settled(), new Promise<void>(endOfTurn)]);
-    if (req.destroyed && !req.complete)
-      throw new ProxyError('client_gone', 'the client disconnected before its request body was complete');
+    if (req.destroyed && !req.complete) {
+      const why = 'the client disconnected before its request body was complete';
+      return this.#owner.failed(new ProxyError('client_gone', why));
+    }
+    if (body.arriving && !this.#disposed) this.#watch(body);
+    this.#owner.arrived(call);
   }
 }
 

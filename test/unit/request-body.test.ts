@@ -38,7 +38,7 @@ function start(options: Partial<ReplayOptions> = {}) {
     declaredBytes: undefined,
     maxBytes: 100,
     memory,
-    now: () => clock.now,
+    clock: { now: () => clock.now },
     onNotBuffered: (reason) => notBuffered.push(reason),
     ...options,
   });
@@ -291,9 +291,10 @@ describe('a client that disconnects in the middle', () => {
 
   test('settles all waits for the last byte', async () => {
     const { client, body } = start();
-    const waiting = body.settled();
+    const settled = () => new Promise<void>((resolve) => body.onSettled(resolve));
+    const waiting = settled();
     client.leave();
-    await expect(Promise.all([waiting, body.settled()])).resolves.toBeDefined();
+    await expect(Promise.all([waiting, settled()])).resolves.toBeDefined();
   });
 });
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../../runtime/clock.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import { BodyBuffer, type ReadPosition } from './body-buffer.ts';
 import { Reader, type ReadLog } from './body-reader.ts';
@@ -21,7 +22,7 @@ export interface ReplayOptions {
   /** Maximum buffered bytes. 0: the route never repeats a body, so nothing is buffered for repetition. */
   readonly maxBytes: number;
   readonly memory: ByteBudget;
-  readonly now: () => number;
+  readonly clock: Pick<Clock, 'now'>;
   readonly onNotBuffered: (reason: 'cap' | 'memory') => void;
 }
 
@@ -41,7 +42,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   received = 0;
   readonly #stream: BodyStream;
   readonly #options: ReplayOptions;
-  readonly #readers = new Set<Reader>();
+  #readers: Reader[] = [];
   readonly #log: BodyBuffer;
   /** Whether the complete body was handed out and is not buffered. */
   #gone = false;
@@ -58,7 +59,7 @@ export class StreamedBody implements RequestBody, ReadLog {
     this.#stream = stream;
     this.#options = options;
     this.#log = new BodyBuffer(options.memory);
-    this.#arrivedAt = options.now();
+    this.#arrivedAt = options.clock.now();
     this.#buffering = options.maxBytes > 0;
     if (this.#buffering && (options.declaredBytes ?? 0) > options.maxBytes) this.#stopBuffering('cap');
     stream.on('data', (chunk) => this.#onData(chunk));
@@ -90,12 +91,10 @@ export class StreamedBody implements RequestBody, ReadLog {
     return false;
   }
 
-  /** Resolves when the body is complete or the client has disconnected. */
-  settled(): Promise<void> {
-    if (this.#end !== 'open') return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onSettled = resolve;
-    });
+  /** Calls `listener` once, when the body is complete or the client has disconnected. A later listener replaces it. */
+  onSettled(listener: () => void): void {
+    if (this.#end === 'open') this.#onSettled = listener;
+    else listener();
   }
 
   whole(): Promise<readonly Buffer[] | undefined> {
@@ -111,7 +110,7 @@ export class StreamedBody implements RequestBody, ReadLog {
     if (!this.replayable) throw new RequestBodyNotBuffered();
     if (this.#end === 'complete') return this.#openWhole();
     const reader = new Reader(this);
-    this.#readers.add(reader);
+    this.#readers.push(reader);
     return reader;
   }
 
@@ -146,13 +145,13 @@ export class StreamedBody implements RequestBody, ReadLog {
   }
 
   closed(reader: Reader): void {
-    this.#readers.delete(reader);
+    this.#readers = this.#readers.filter((other) => other !== reader);
   }
 
   #onData(chunk: Buffer): void {
     this.received += chunk.length;
     if (this.#disposed) return;
-    this.#arrivedAt = this.#options.now();
+    this.#arrivedAt = this.#options.clock.now();
     if (!this.#buffer(chunk)) this.#log.add(chunk);
     // `whole` needs all bytes, so only `maxBytes` limits them.
     if (this.#onWhole === undefined && this.#tooFarAhead()) this.#stream.pause();
