@@ -29,6 +29,8 @@ export class Clients {
   completed = 0;
   /** Of them, those with a status other than 2xx. */
   refused = 0;
+  /** Their number by status. */
+  readonly refusals = new Map<number, number>();
   readonly #lanes: Lane[] = [];
 
   static async open(port: number, count: number): Promise<Clients> {
@@ -102,7 +104,9 @@ export class Clients {
 
   #count(status: number): void {
     this.completed++;
-    if (status < 200 || status > 299) this.refused++;
+    if (status >= 200 && status <= 299) return;
+    this.refused++;
+    this.refusals.set(status, (this.refusals.get(status) ?? 0) + 1);
   }
 }
 

@@ -125,15 +125,22 @@ async function compare(
 
 const WARM_UP = 12_000;
 const IN_FLIGHT = 10_000;
-/** Files of a proxy that are not connections. */
-const OTHER_FILES = 500;
+/** Files of a proxy that are not these connections: also connections that are just being replaced. */
+const OTHER_FILES = 2_000;
 /** Both proxies have this rate, because a process that does little has fewer events in each turn of its loop. */
 const PER_SECOND = 800;
 
 /** Both at once, for the same seconds. The upstream takes as long as it takes for that many to be in flight. */
 async function inFlight(context: Context, originPort: number): Promise<Compared> {
-  const few = await launch(context, originPort);
-  const many = await launch(context, originPort);
+  const url = `http://127.0.0.1:${originPort}`;
+  // A route that was fast takes such slow replies for silence. So the warm-up has an upstream of its own.
+  const config = `
+upstreams:
+  warm: { url: "${url}", allow_private: true }
+  slow: { url: "${url}", allow_private: true }
+`;
+  const few = await launch(context, originPort, config);
+  const many = await launch(context, originPort, config);
   // A call needs two connections.
   const count = Math.min(IN_FLIGHT, Math.floor((openFilesLimit() - OTHER_FILES) / 2));
   const loads = [
@@ -144,11 +151,11 @@ async function inFlight(context: Context, originPort: number): Promise<Compared>
   for (const { proxy, count: connections } of loads) {
     // Warms up the code and the pool of connections.
     const warm = await Clients.open(proxy.port, CONNECTIONS);
-    await warm.send(WARM_UP, () => GET);
+    await warm.send(WARM_UP, () => requestText('/warm/1k'));
     warm.close();
     const clients = await Clients.open(proxy.port, connections);
     const delay = (connections / PER_SECOND) * 1_000;
-    clients.keepSending(() => requestText(`/1k?delay=${delay.toFixed(0)}`), delay);
+    clients.keepSending(() => requestText(`/slow/1k?delay=${delay.toFixed(0)}`), delay);
     running.push({ pid: proxy.pid, clients });
   }
   // Until all are in flight, and the first have come back.
@@ -162,7 +169,10 @@ async function inFlight(context: Context, originPort: number): Promise<Compared>
       results[i as 0 | 1].push((cpuMicros(pid) - cpu) / (clients.completed - completed));
     });
   }
-  for (const { clients } of running) clients.close();
+  for (const { clients } of running) {
+    clients.close();
+    if (clients.refused > 0) context.progress(`refused, by status: ${JSON.stringify([...clients.refusals])}`);
+  }
   await Promise.all([few.stop(), many.stop()]);
   return {
     what: `${count} calls in flight ÷ ${CONNECTIONS}`,
