@@ -124,12 +124,13 @@ export class App {
     this.#memory = new ByteBudget(config.bodyMemoryBytes);
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, clock);
     const durable = () => this.#durable.snapshot();
+    const storeWorking = () => this.#durable.storeWorking;
     const { droppedLogLines } = deps;
     const traceSpans = () => this.#tracing.counts;
     this.#metrics = new Metrics({
       version,
       nodeVersion,
-      state: { ...state, durable, droppedLogLines, traceSpans },
+      state: { ...state, durable, storeWorking, droppedLogLines, traceSpans },
     });
     this.#calls = new CallHistory(clock, { slowMs: config.log.slowMs });
     this.#traffic = new Traffic(clock, (name) => trafficSample(this.#assembly.upstreams, name, clock.now()));

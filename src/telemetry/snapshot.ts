@@ -11,6 +11,8 @@ export interface StateSource {
   droppedLogLines?: (() => number) | undefined;
   /** Spans of traces since the start. */
   traceSpans?: (() => SpanCounts) | undefined;
+  /** Whether the store of durable requests works. Undefined without durable requests. */
+  storeWorking?(): boolean | undefined;
   /** Undefined without durable requests, or if their store does not answer. */
   durable?(): Promise<DurableSnapshot | undefined>;
 }

@@ -251,10 +251,13 @@ test('promise: work accepted is never silently lost: no 202 when the store canno
     code: 'store_unavailable',
     detail: expect.stringContaining('full'),
   });
+  const metrics = async () => (await fetch(`${client.proxy.adminUrl}/metrics`)).text();
   expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(503);
+  expect(await metrics()).toContain('breakwater_store_working 0');
   vi.restoreAllMocks();
   expect((await client.submit()).status).toBe(202);
   expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(200);
+  expect(await metrics()).toContain('breakwater_store_working 1');
 });
 
 describe('promise: the reason of a wait is shown', () => {

@@ -15,6 +15,10 @@ export class FakeState implements StateSource {
     return 4096;
   }
 
+  storeWorking(): boolean {
+    return true;
+  }
+
   async durable(): Promise<DurableSnapshot> {
     return {
       requests: [{ upstream: 'demo', route: 'orders', status: 'waiting', count: 3 }],

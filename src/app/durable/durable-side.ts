@@ -36,6 +36,11 @@ export class DurableSide {
     return this.#durable?.healthy ?? this.#store === undefined;
   }
 
+  /** The same, or undefined without durable routes. */
+  get storeWorking(): boolean | undefined {
+    return this.#store === undefined ? undefined : this.healthy;
+  }
+
   /** Path of the HTTP API. Undefined without durable routes. */
   get prefix(): string | undefined {
     return this.#store === undefined ? undefined : this.#prefix;

@@ -216,6 +216,11 @@ export const DURABLE_GAUGES = {
     help: 'Time that the oldest due request of the route has been due. 0: none is due.',
     labels: ROUTE,
   },
+  storeWorking: {
+    name: 'breakwater_store_working',
+    help: '0 if the store of durable requests has failed in the last seconds, otherwise 1.',
+    labels: [],
+  },
   storeBytes: {
     name: 'breakwater_store_bytes',
     help: 'Disk space of the store of durable requests.',

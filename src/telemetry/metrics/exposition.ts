@@ -49,6 +49,7 @@ interface Scrape {
   readonly upstreams: readonly UpstreamSnapshot[];
   readonly scopes: readonly { readonly labels: string; readonly scope: ScopeSnapshot }[];
   readonly durable: DurableSnapshot | undefined;
+  readonly storeWorking: boolean | undefined;
 }
 
 /**
@@ -95,7 +96,7 @@ export class Exposition {
     const scopes = upstreams.flatMap(({ name, scopes: own }) =>
       own.map((scope) => ({ labels: labelText({ upstream: name, scope: scope.scope }), scope })),
     );
-    return { upstreams, scopes, durable };
+    return { upstreams, scopes, durable, storeWorking: state.storeWorking?.() };
   }
 
   *#lines(scrape: Scrape, format: Format): Lines {
@@ -103,6 +104,12 @@ export class Exposition {
     for (const family of allHistograms(this.#families)) yield* histogramLines(family, format);
     yield* stateLines(scrape);
     if (scrape.durable !== undefined) yield* durableLines(scrape.durable);
+    yield* gaugeLines(
+      DURABLE_GAUGES.storeWorking,
+      samples([scrape.storeWorking], (working) => [
+        ['', working === undefined ? undefined : Number(working)],
+      ]),
+    );
     yield* this.#processLines();
   }
 
