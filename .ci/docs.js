@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// `npm run docs`: writes the generated parts of the documentation, and the JSON Schema for editors.
+// `npm run docs`: writes the generated parts of the documentation, the JSON Schema for editors, and the Grafana dashboard.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { dashboard } from '../monitoring/dashboard.ts';
 import { renderMetricsTable, renderSeriesRule } from '../src/telemetry/metrics/table.ts';
 import { ownersTable, roomsTable } from '../test/support/import-table.ts';
 
@@ -15,6 +16,7 @@ function withTable(text, name, table) {
 }
 
 writeFileSync('config.schema.json', printed('schema'));
+writeFileSync('monitoring/grafana-dashboard.json', JSON.stringify(dashboard()));
 const write = (file, name, table) => writeFileSync(file, withTable(readFileSync(file, 'utf8'), name, table));
 write('docs/keys.md', 'keys', printed('schema', '--markdown'));
 write('docs/configuration.md', 'presets', printed('presets'));

@@ -15,6 +15,7 @@ const CHECKED = [
   'config.yaml',
   'docs',
   'examples',
+  'monitoring',
   'src',
   'test',
 ];
