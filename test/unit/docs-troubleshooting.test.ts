@@ -29,13 +29,3 @@ test('each gave-up reason has one row', () => {
 test('each state of a durable request has one row', () => {
   expect(listed('Durable requests')).toEqual([...WAIT_REASONS, ...JOB_ERROR_CODES].sort());
 });
-
-test('each alert names its runbook', () => {
-  const rules = readFileSync('monitoring/prometheus-rules.yaml', 'utf8');
-  const alerts = [...rules.matchAll(/- alert: (\w+)/g)];
-  const operations = readFileSync('docs/operations.md', 'utf8');
-  const runbooks = [...operations.matchAll(/^### (Breakwater\w+)$/gm)].map(([, name]) => name);
-  expect(runbooks).toEqual(alerts.map(([, name]) => name));
-  const named = [...rules.matchAll(/runbook: "docs\/operations\.md#(\w+)"/g)].map(([, anchor]) => anchor);
-  expect(named).toEqual(runbooks.map((name = '') => name.toLowerCase()));
-});
