@@ -1,12 +1,6 @@
-import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { everythingHappens, metricsOf, scraped } from '../support/metrics.ts';
-
-/** Prometheus' own checker (Debian package `prometheus`). */
-function promtool(args: readonly string[], input = '') {
-  const { status, stdout, stderr, error } = spawnSync('promtool', args, { input, encoding: 'utf8' });
-  return { status, missing: error !== undefined, said: `${stdout}${stderr}` };
-}
+import { promtool } from '../support/prometheus.ts';
 
 const present = !promtool(['--version']).missing;
 if (!present) {
