@@ -33,10 +33,16 @@ export class BufferedReply implements BodySink {
     return whole ? { ...this.#reply, body: new MemoryBody(chunks) } : undefined;
   }
 
-  /** Frees the memory. An unfinished body is aborted at its next byte. */
+  /** Whether the body has ended. */
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Frees the memory. An unfinished body is aborted, because it may never end by itself. */
   drop(): void {
     this.#overflow = true;
     this.#log.release();
+    if (!this.ended) this.#reply.body.abort?.(new Error('the failed reply is not needed any more'));
   }
 
   // --- the sink's side ---

@@ -192,7 +192,10 @@ class RetriedCall implements Receiver {
       const last = new BufferedOutcome(outcome, this.#deps.memory);
       this.#last = last;
       this.#previousMs = backoffMs;
-      if (await this.#sleep(delayMs)) this.attempt();
+      const due = await this.#sleep(delayMs);
+      // Its connection and its permit would be held next to the next attempt.
+      if (due) last.dropUnfinished();
+      if (due) this.attempt();
       else this.#pass(last.take());
     } catch (error) {
       this.#broke(error);
@@ -235,6 +238,11 @@ class BufferedOutcome {
 
   drop(): void {
     this.#reply?.drop();
+  }
+
+  /** Ends a reply whose body has not arrived by now. A failed stream may stay open for minutes. */
+  dropUnfinished(): void {
+    if (this.#reply?.ended === false) this.drop();
   }
 }
 
