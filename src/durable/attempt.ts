@@ -2,7 +2,7 @@ import { BodyBuffer } from '../http/bodies/body-buffer.ts';
 import { EMPTY_BODY, type RequestBody, wholeBody } from '../http/bodies/request-body.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import type { RawHeaders } from '../http/headers.ts';
-import type { BodyEnd, BodySink, Reply } from '../http/reply.ts';
+import { type BodyEnd, type BodySink, isFailedEnd, type Reply } from '../http/reply.ts';
 import { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
@@ -138,19 +138,19 @@ async function receive(
     reply.body.pipeTo(sink);
   });
   timer.cancel();
-  const cut = end === 'broken' || end === 'failed';
+  const cut = end === 'broken' || isFailedEnd(end);
   const body = sink.take();
   if (cut && !sink.truncated && !route.headDecides) return end;
   const { status, statusText, headers } = reply;
   return { status, statusText, headers, body, truncated: cut || sink.truncated };
 }
 
-/** The end of a body that is not stored. `failed`: a stream with an error event. */
-type UnusableEnd = Extract<BodyEnd, 'broken' | 'failed'>;
+/** The end of a body that is not stored. */
+type UnusableEnd = Extract<BodyEnd, 'broken' | 'failed' | 'throttled'>;
 
 function brokenBody(end: UnusableEnd, { reason }: Abort): Outcome {
   const why =
-    end === 'failed' ? 'the stream has an error event' : 'the reply ended before its body was complete';
+    end === 'broken' ? 'the reply ended before its body was complete' : 'the stream has an error event';
   const error =
     reason instanceof ProxyError
       ? reason

@@ -3,10 +3,17 @@ import type { GrpcStatus } from './grpc.ts';
 import type { RawHeaders } from './headers.ts';
 
 /**
- * The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. `failed`: it is complete, and
- * its later events say that the call has failed.
+ * The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. The others are complete.
+ * `failed`: its later events say that the upstream has failed. `throttled`: they say that a rate limit has refused the call.
  */
-export type BodyEnd = 'complete' | 'discarded' | 'broken' | 'failed';
+export type BodyEnd = 'complete' | 'discarded' | 'broken' | 'failed' | 'throttled';
+
+/** Whether all bytes of a body have arrived, whatever they say. */
+export const isWhole = (end: BodyEnd): boolean => end !== 'discarded' && end !== 'broken';
+
+/** Whether a complete body says that its call has failed. */
+export const isFailedEnd = (end: BodyEnd): end is 'failed' | 'throttled' =>
+  end === 'failed' || end === 'throttled';
 
 /** An interim reply (RFC 9110 §15.2), usually 103 Early Hints. */
 export interface Interim {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../../src/http/reply.ts';
@@ -102,14 +103,18 @@ class Client implements BodySink {
   }
 }
 
-async function setUp(changes: Partial<StreamOptions> = {}, memoryBytes = 100_000) {
+async function setUp(
+  changes: Partial<StreamOptions> = {},
+  memoryBytes = 100_000,
+  headers = ['Content-Type', 'text/event-stream'],
+) {
   const clock = new FakeClock();
   const memory = new ByteBudget(memoryBytes);
   const upstream = new Upstream();
   const head: Reply = {
     status: 200,
     statusText: '',
-    headers: ['Content-Type', 'text/event-stream'],
+    headers,
     body: upstream,
   };
   const call = stubCall();
@@ -190,6 +195,23 @@ test('a stream that is silent after its last event is left to timeouts.idle', as
   expect(ends).toEqual([]);
   upstream.end();
   expect(noted(call.entries, 'stream')).toEqual(['complete']);
+});
+
+test('only a slow client is reported as one, not a reader of compressed events', async () => {
+  const packed = ['Content-Type', 'text/event-stream', 'Content-Encoding', 'gzip'];
+  const { upstream, replying } = await setUp({ holdBytes: 1 }, 100_000, packed);
+  let heldBack = 0;
+  expect(upstream.write(randomBytes(40_000).toString('latin1'))).toBe(false);
+  const reply = await replying;
+  reply.body.onHeldBack?.(() => heldBack++);
+  const client = new Client();
+  reply.body.pipeTo(client);
+  upstream.write('more');
+  expect(heldBack).toBe(0);
+  client.full = true;
+  upstream.write('more');
+  upstream.write('more');
+  expect(heldBack).toBe(1);
 });
 
 test('a gap is counted from the last meaningful event, whatever else arrives', async () => {
@@ -286,7 +308,7 @@ test('a reply that failed with its first event ends as complete, so that it can 
 
 test.each([
   [503, false, 'failed'],
-  [503, true, 'complete'],
+  [503, true, 'throttled'],
   [400, false, 'complete'],
 ] as const)('a later error event of status %i, throttled: %s, ends as %s', async (status, throttled, end) => {
   const errors = OPTIONS.errors.map((rule) => ({ ...rule, status, throttled }));

@@ -1,4 +1,4 @@
-import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
+import { type BodyEnd, type BodySink, isWhole, type ReplyBody, type Trailers } from '../reply.ts';
 
 /** Reads a copy of a body while it passes. */
 export interface BodyObserver {
@@ -19,8 +19,8 @@ export class ObservedBody implements ReplyBody, BodySink {
     this.#body = body;
     this.#observer = observer;
     body.onEnd((end) => {
-      // The bytes of a complete body may still be on their way through a buffer.
-      if (end !== 'complete') this.#end(false);
+      // The bytes of a whole body may still be on their way through a buffer.
+      if (!isWhole(end)) this.#end(false);
     });
   }
 

@@ -1,4 +1,4 @@
-import type { BodyEnd, Reply } from '../../http/reply.ts';
+import { type BodyEnd, isFailedEnd, type Reply } from '../../http/reply.ts';
 import { isFailing } from '../../http/status.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { AttemptWatch, SuspicionListener } from '../../proxy/attempt-watch.ts';
@@ -77,7 +77,7 @@ class AdmittedAttempt implements After, SuspicionListener {
 /** A broken body is no sign of load. A 429 is a failure here. */
 function replyEvidence(status: number, end: BodyEnd): Evidence {
   if (end === 'broken') return 'ignored';
-  return end === 'failed' || isFailing(status) ? 'failure' : 'success';
+  return isFailedEnd(end) || isFailing(status) ? 'failure' : 'success';
 }
 
 /** Only an attempt that ran out of time is a sign of overload. A fast failure did not wait for the upstream. */

@@ -63,6 +63,7 @@ export class StreamBody implements ReplyBody, BodySink {
   #error: ErrorEvent | undefined;
   #sink: BodySink | undefined;
   #resume: (() => void) | undefined;
+  #onHeldBack: (() => void) | undefined;
   #sinkFull = false;
   #readerFull = false;
   #memoryFull = false;
@@ -107,7 +108,7 @@ export class StreamBody implements ReplyBody, BodySink {
     const chunks = this.#held.chunks();
     this.#held.release();
     const [only] = chunks;
-    if (only !== undefined) this.#sinkFull = !sink.write(chunks.length === 1 ? only : Buffer.concat(chunks));
+    if (only !== undefined) this.#pass(sink, chunks.length === 1 ? only : Buffer.concat(chunks));
     if (this.#end !== undefined) this.#passEnd(sink);
     else this.#flow();
   }
@@ -131,8 +132,9 @@ export class StreamBody implements ReplyBody, BodySink {
     else this.#listeners = appended(this.#listeners, listener);
   }
 
+  /** The upstream is also held back by a reader of compressed events, for which the client is not responsible. */
   onHeldBack(listener: () => void): void {
-    this.#body.onHeldBack?.(listener);
+    this.#onHeldBack = listener;
   }
 
   // --- the upstream's side ---
@@ -142,7 +144,7 @@ export class StreamBody implements ReplyBody, BodySink {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#sink !== undefined) this.#sinkFull = !this.#sink.write(chunk);
+    if (this.#sink !== undefined) this.#pass(this.#sink, chunk);
     else this.#hold(chunk);
     if (this.#reader?.read(chunk) === false) this.#readerFull = true;
     const { holdBytes } = this.#context.options;
@@ -211,7 +213,7 @@ export class StreamBody implements ReplyBody, BodySink {
     if (this.#waiting) return this.#reject(EMPTY);
     const complete = this.#done || this.#context.options.done.length === 0;
     this.#report(complete ? 'complete' : 'incomplete');
-    this.#finish(this.#error !== undefined && counts(this.#error) ? 'failed' : 'complete');
+    this.#finish(this.#error === undefined ? 'complete' : endWith(this.#error));
   }
 
   // --- transitions ---
@@ -276,6 +278,13 @@ export class StreamBody implements ReplyBody, BodySink {
   }
 
   // --- flow and time ---
+
+  #pass(sink: BodySink, chunk: Uint8Array): void {
+    this.#sinkFull = !sink.write(chunk);
+    if (!this.#sinkFull) return;
+    this.#onHeldBack?.();
+    this.#onHeldBack = undefined;
+  }
 
   #hold(chunk: Uint8Array): void {
     if (this.#held.tryAdd(chunk)) return;
@@ -352,6 +361,8 @@ const UNKNOWN = { sent: 'sent_unknown' } as const;
 const INCOMPLETE = new ProxyError('response_incomplete', 'the stream broke', UNKNOWN);
 const EMPTY = new ProxyError('response_incomplete', 'the stream ended before its first event', UNKNOWN);
 
-/** Whether an error event counts against the upstream: a rate limit is about the caller, and a wrong request about the request. */
-const counts = ({ status, classification }: ErrorEvent): boolean =>
-  isUnwell(status) && !classification.throttled;
+/** How a stream with a later error event ends. After an error of the request itself it is as complete as a reply with status 400. */
+function endWith({ status, classification }: ErrorEvent): BodyEnd {
+  if (classification.throttled) return 'throttled';
+  return isUnwell(status) ? 'failed' : 'complete';
+}

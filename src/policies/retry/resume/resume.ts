@@ -1,4 +1,4 @@
-import type { BodyEnd, BodySink, ReplyBody } from '../../../http/reply.ts';
+import { type BodyEnd, type BodySink, isFailedEnd, type ReplyBody } from '../../../http/reply.ts';
 import { isResumable, ProxyError } from '../../../proxy/errors.ts';
 import type { Wrapper } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
@@ -42,12 +42,17 @@ class ResumedBody implements ReplyBody, BodySink {
   #length: number;
   #at = 0;
   #end: BodyEnd | undefined;
+  /** The failure that events of the stream have reported. */
+  #said: BodyEnd = 'complete';
 
   constructor(first: ReplyBody, from: Breakable, deps: ResumeDeps) {
     this.#first = first;
     this.#from = from;
     this.#rest = new RestOfBody(from, deps);
     this.#length = from.download.length;
+    first.onEnd((end) => {
+      if (isFailedEnd(end)) this.#said = end;
+    });
   }
 
   // --- the reader's side ---
@@ -97,7 +102,7 @@ class ResumedBody implements ReplyBody, BodySink {
         new ProxyError('response_incomplete', 'the body is shorter than its Content-Range'),
       );
     }
-    this.#finish('complete');
+    this.#finish(this.#said);
     this.#sink?.end();
   }
 
