@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { StreamEvent } from '../../src/http/event-stream/event.ts';
 import { eventReader } from '../../src/http/event-stream/reader.ts';
 
-const MAX_BYTES = 64;
+const MAX_BYTES = 256;
 
 interface Seen {
   readonly events: (readonly [name: string, data: string | undefined])[];
@@ -44,6 +44,11 @@ describe('server-sent events', () => {
     ]);
   });
 
+  test('an event of empty lines is bounded', async () => {
+    expect(await sse('data:\n'.repeat(5), '\n')).toEqual([['message', '\n\n\n\n']]);
+    expect(await sse('data:\n'.repeat(MAX_BYTES), '\n')).toEqual([['message', undefined]]);
+  });
+
   test('a JSON object outside of any field is an event, at the end without an empty line too', async () => {
     const object = '{\n "error": {\n  "code": 503\n }\n}';
     const expected = [
@@ -59,7 +64,7 @@ describe('server-sent events', () => {
       ['message', '1'],
       ['message', '2'],
     ]);
-    expect(await sse(`{${'x'.repeat(100)}\n\n`)).toEqual([['message', undefined]]);
+    expect(await sse(`{${'x'.repeat(MAX_BYTES)}\n\n`)).toEqual([['message', undefined]]);
   });
 
   test('lines end with CR, LF or CRLF, and a BOM at the beginning is no data', async () => {
@@ -166,6 +171,13 @@ describe('AWS event streams', () => {
 });
 
 describe('compressed streams', () => {
+  test('zstd with a window that is too large for a content coding is unreadable', async () => {
+    // A frame of an unknown size with a window of 16 MiB, and one empty block (RFC 8878 §3.1.1).
+    const frame = (window: number) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, window, 1, 0, 0]);
+    expect(await read('text/event-stream', [frame(13 << 3)], 'zstd')).toMatchObject({ ended: true });
+    expect(await read('text/event-stream', [frame(14 << 3)], 'zstd')).toMatchObject({ unreadable: true });
+  });
+
   const text = Buffer.from('event: a\ndata: 1\n\ndata: 2\n\n');
   const expected = [
     ['a', '1'],
@@ -208,8 +220,12 @@ describe('compressed streams', () => {
       ended: false,
       unreadable: true,
     });
+  });
+
+  test('an early end is an end', async () => {
     const cut = gzipSync(text).subarray(0, -10);
-    expect(await read('text/event-stream', [cut], 'gzip')).toMatchObject({ ended: false, unreadable: true });
+    expect(await read('text/event-stream', [cut], 'gzip')).toMatchObject({ ended: true, unreadable: false });
+    expect(await read('text/event-stream', [], 'gzip')).toMatchObject({ ended: true, unreadable: false });
   });
 });
 

@@ -1,6 +1,9 @@
 import type { EventListener, EventReader } from './event.ts';
 import { LineReader } from './lines.ts';
 
+/** Memory of a line of data in addition to its bytes. Without it, an event of empty lines would have no bound. */
+const LINE_BYTES = 32;
+
 const COLON = 58;
 const SPACE = 32;
 const BRACE = 123;
@@ -76,6 +79,7 @@ export class SseReader implements EventReader {
   }
 
   #addData(bytes: Buffer, from: number, to: number, whole: boolean): void {
+    if (this.#data !== undefined) this.#bytes += LINE_BYTES;
     this.#bytes += to - from;
     this.#large ||= !whole || this.#bytes > this.#maxBytes;
     if (this.#large) {

@@ -1,6 +1,15 @@
 import type { Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+} from 'node:zlib';
 import type { EventListener, EventReader } from './event.ts';
+
+/** The largest window of a content coding with zstd, as a power of two (RFC 9659: 8 MB). Node would allocate up to 128 MB. */
+const ZSTD = { params: { [constants.ZSTD_d_windowLogMax]: 23 } };
 
 const DECODERS: ReadonlyMap<string, () => Transform> = new Map(
   Object.entries<() => Transform>({
@@ -8,9 +17,12 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map(
     'x-gzip': createGunzip,
     deflate: createInflate,
     br: createBrotliDecompress,
-    zstd: createZstdDecompress,
+    zstd: () => createZstdDecompress(ZSTD),
   }),
 );
+
+/** The code of a stream that ends early. Its events have been read until then. */
+const CUT_SHORT = 'Z_BUF_ERROR';
 
 /** Reads the events of a compressed stream from an unpacked copy. Unpacking waits while the events are read, so a copy takes little memory. */
 export class UnpackedReader implements EventReader {
@@ -23,7 +35,8 @@ export class UnpackedReader implements EventReader {
     decoder.on('data', (chunk: Buffer) => void inner.read(chunk));
     decoder.on('drain', () => listener.onReady());
     decoder.on('end', () => inner.end());
-    decoder.on('error', () => {
+    decoder.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code === CUT_SHORT) return inner.end();
       this.close();
       listener.onUnreadable();
     });

@@ -31,6 +31,9 @@ interface Conditions {
 /** Names whose conditions are remembered. An API has some dozens, and an upstream could send any number. */
 const MAX_NAMES = 100;
 
+/** A longer name is not remembered. */
+const MAX_NAME_LENGTH = 100;
+
 /** Decides what an event means. Most events are parts of an answer, so JSON is parsed only if a rule may match. */
 export class EventMatcher {
   readonly #all: Conditions;
@@ -61,7 +64,7 @@ export class EventMatcher {
       done: done.filter(named),
       ignored: ignored.filter(named),
     };
-    if (this.#byName.size < MAX_NAMES) this.#byName.set(name, found);
+    if (this.#byName.size < MAX_NAMES && name.length <= MAX_NAME_LENGTH) this.#byName.set(name, found);
     return found;
   }
 }

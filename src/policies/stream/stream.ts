@@ -20,8 +20,9 @@ export function stream(options: StreamOptions, deps: StreamDeps): Wrapper {
   };
 }
 
-const NO_CONTENT = 204;
+/** 204 has no events, and 206 begins anywhere in one. */
+const NO_STREAM: ReadonlySet<number> = new Set([204, 206]);
 
 function answersLater({ status, headers }: Reply): boolean {
-  return status >= 200 && status < 300 && status !== NO_CONTENT && isEventStream(headers);
+  return status >= 200 && status < 300 && !NO_STREAM.has(status) && isEventStream(headers);
 }
