@@ -25,10 +25,10 @@ export class Traffic implements Omit<Observer, 'attemptStarted' | 'noted'> {
     this.#of(upstream)?.count(resultColumn(result), this.#clock.now());
   }
 
-  callEnded({ info, outcome = 'bug', error, headMs }: CallRecord): void {
+  callEnded({ info, outcome = 'bug', error, headMs, startedAt, ms }: CallRecord): void {
     const traffic = this.#of(info.upstream);
     if (traffic === undefined) return;
-    const now = this.#clock.now();
+    const now = startedAt + ms;
     traffic.count(outcomeColumn(outcome), now);
     if (outcome === 'rejected') traffic.count(refusalColumn(error), now);
     else if (outcome !== 'client_gone') traffic.count(timeColumn(headMs), now);
