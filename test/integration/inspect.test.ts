@@ -81,7 +81,7 @@ test('with changed settings, the report compares them with the file', async () =
 });
 
 test.each([
-  [{ upstream: 'api', settings: 'retry: { atempts: 1 }' }, 422, 'upstreams.api.retry.atempts: '],
+  [{ upstream: 'api', settings: 'retry: { atempts: 1 }' }, 422, '["upstreams.api.retry.atempts: '],
   [{ upstream: 'api', settings: '- 1' }, 400, 'must be keys of the upstream'],
   [{ upstream: 'api', settings: 'a: [' }, 400, 'not YAML'],
   [{ upstream: 'nope' }, 404, 'there is no upstream'],

@@ -2,7 +2,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
-import { ok, startOrigin, status } from '../support/origin.ts';
+import { ok, type Step, startOrigin, status } from '../support/origin.ts';
 
 interface State {
   readonly names?: readonly string[];
@@ -89,4 +89,25 @@ test('the number of streams is limited, and a closed one makes room', async () =
   expect((await live(proxy)).res.statusCode).toBe(503);
   open[0]?.res.destroy();
   for (;;) if ((await live(proxy)).res.statusCode === 200) break;
+});
+
+test('a reload changes which calls are slow, and so notable', async () => {
+  const late: Step = async (exchange) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return ok()(exchange);
+  };
+  const origin = await startOrigin(late);
+  const proxy = await startBreakwater(`log: { slow: 1h }\n${UPSTREAMS(origin.url)}`);
+  const seen = async () => {
+    const calls = await fetch(`${proxy.adminUrl}/api/calls`);
+    return ((await calls.json()) as { seen: number }).seen;
+  };
+  await (await fetch(`${proxy.url}/api/`)).text();
+  await proxy.untilEnded(1);
+  expect(await seen()).toBe(0);
+  proxy.rewrite(`log: { slow: 1ms }\n${UPSTREAMS(origin.url)}`);
+  await proxy.app.reload();
+  await (await fetch(`${proxy.url}/api/`)).text();
+  await proxy.untilEnded(2);
+  expect(await seen()).toBe(1);
 });
