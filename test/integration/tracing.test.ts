@@ -212,6 +212,10 @@ test('a collector that fails costs a counter and one log line', async () => {
   const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
   expect(metrics).toContain('breakwater_trace_spans_total{result="failed"} 2');
   expect(metrics).toContain('breakwater_trace_spans_total{result="exported"} 0');
+  await fetch(`${proxy.url}/api/b`);
+  const failed = async () => (await fetch(`${proxy.adminUrl}/metrics`)).text();
+  await collector.untilRequests(2);
+  while (!(await failed()).includes('breakwater_trace_spans_total{result="failed"} 4'));
   expect(proxy.logs.filter(({ level }) => level === 'warn')).toHaveLength(1);
 });
 
@@ -253,4 +257,20 @@ test('an OpenMetrics scrape leads from the duration of a call to its trace', asy
   const plain = await scrape('text/plain');
   expect(plain.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
   expect(await plain.text()).not.toContain('trace_id');
+});
+
+test('a durable request is traced only if its submission was; log.path: route keeps its path out of spans', async () => {
+  const collector = await startCollector();
+  const origin = await startOrigin(ok('paid'));
+  const top = `${tracing(collector, ALL)}log: { path: route }`;
+  const client = await startDurable(durableConfig(origin, { top }));
+  const unsampled = `00-${TRACE}-${SPAN}-00`;
+  for (const traceparent of [unsampled, SAMPLED]) {
+    const location = await client.accepted({ traceparent }, {}, '/api/people/jane-doe');
+    await client.done(location, { traceparent: unsampled });
+  }
+  const spans = await flushed(client.proxy, collector, 3);
+  expect(spans).toHaveLength(3);
+  expect(bySpan(spans, 'client')[0]?.attributes['url.full']).toBe(`${origin.url}/…`);
+  expect(Buffer.concat(collector.origin.requests.map(({ body }) => body)).includes('jane')).toBe(false);
 });

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { tracingSetup } from '../../src/app/tracing-setup.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { CallTrace } from '../../src/telemetry/tracing/call-trace.ts';
 import { OtlpExport, type SpanCounts } from '../../src/telemetry/tracing/otlp.ts';
 import { type SpanData, spansOf, targetOf } from '../../src/telemetry/tracing/spans.ts';
@@ -108,4 +110,15 @@ test('spans beyond the queue are dropped and counted', async () => {
   const [span] = dataOf(call) as [SpanData];
   for (let i = 0; i < 5_000; i++) exporting.add([span]);
   expect(counts.dropped).toBe(5_000 - 4_096);
+});
+
+test('the URL of an upstream is shown without a part that came from outside', () => {
+  const yaml =
+    'upstreams: { hook: { url: "https://api.example/base/${HOOK}" }, open: { url: "https://open.example/v1" } }';
+  const loaded = loadConfig('config.yaml', { HOOK: 's3cret' }, () => yaml);
+  if (!loaded.ok) throw new Error('the configuration is invalid');
+  expect(Object.fromEntries(tracingSetup(loaded.config).targets)).toEqual({
+    hook: { url: 'https://api.example/[redacted]', address: 'api.example', port: 443 },
+    open: { url: 'https://open.example/v1', address: 'open.example', port: 443 },
+  });
 });
