@@ -1,6 +1,6 @@
 import { type AllowRule, allowList } from './allow-list.ts';
-import { pathPattern } from './path-pattern.ts';
 import { climbs, decodeUnreserved, resolveDots } from './request-path.ts';
+import { RouteIndex } from './route-index.ts';
 
 /** The mount of an upstream: a path ('' is the root) or a Host. */
 export type Mount = { readonly path: string } | { readonly host: string };
@@ -44,11 +44,7 @@ interface Compiled<R> {
   /** The mount, the base path or the allow-list is a bound that `..` in a path could leave. */
   readonly bounded: boolean;
   readonly allows: ((method: string, path: string) => boolean) | undefined;
-  readonly routes: readonly {
-    readonly methods: ReadonlySet<string> | undefined;
-    readonly path: (path: string) => boolean;
-    readonly route: R;
-  }[];
+  readonly routes: RouteIndex<R>;
 }
 
 /**
@@ -57,18 +53,23 @@ interface Compiled<R> {
  */
 export class Router<R> {
   readonly #own: Compiled<R> | undefined;
-  readonly #byHost: readonly Compiled<R>[];
-  readonly #byPath: readonly Compiled<R>[];
+  readonly #byHost: ReadonlyMap<string, Compiled<R>>;
+  /** By the first segment of the mount; the longest mount first, so that /a/b is not shadowed by /a. */
+  readonly #byPath: ReadonlyMap<string, readonly Compiled<R>[]>;
 
   /** `own`: an internal mount that comes before all upstreams, for any Host. */
   constructor(upstreams: readonly MountedUpstream<R>[], own?: MountedUpstream<R>) {
     this.#own = own && compileUpstream(own);
     const compiled = upstreams.map(compileUpstream);
-    this.#byHost = compiled.filter((upstream) => upstream.host !== undefined);
-    // The longest mount first, so that /a/b is not shadowed by /a.
-    this.#byPath = compiled
-      .filter((upstream) => upstream.host === undefined)
-      .sort((a, b) => b.mountPath.length - a.mountPath.length);
+    // Of two upstreams with the same host, the first one wins.
+    this.#byHost = new Map(
+      compiled
+        .toReversed()
+        .flatMap((upstream) => (upstream.host === undefined ? [] : [[upstream.host, upstream]])),
+    );
+    const byPath = compiled.filter((upstream) => upstream.host === undefined);
+    byPath.sort((a, b) => b.mountPath.length - a.mountPath.length);
+    this.#byPath = Map.groupBy(byPath, ({ mountPath }) => firstSegment(mountPath));
   }
 
   match(method: string, host: string | undefined, target: string): Match<R> {
@@ -90,28 +91,34 @@ export class Router<R> {
       return { kind: 'bad_target', why: 'the path leaves its mount by ..; remove the .. segments' };
     }
     const below = resolveDots(rest);
-    const found = upstream.routes.find(
-      ({ methods, path }) => (methods === undefined || methods.has(method)) && path(below),
-    );
-    if (found === undefined) return { kind: 'none', why: `no route matches ${method} ${shown(below)}` };
-    const match = matched(upstream, found.route, target);
+    const route = upstream.routes.find(method, below);
+    if (route === undefined) return { kind: 'none', why: `no route matches ${method} ${shown(below)}` };
+    const match = matched(upstream, route, target);
     if (upstream.allows?.(method, rest) !== false) return match;
     const why = `${method} ${shown(below)} is not on this upstream's allow-list`;
-    return { kind: 'denied', route: found.route, path: match.path, why };
+    return { kind: 'denied', route, path: match.path, why };
   }
 
   #upstreamOf(host: string | undefined, path: string): Compiled<R> | undefined {
     if (this.#own !== undefined && isBelow(path, this.#own)) return this.#own;
-    if (this.#byHost.length > 0 && host !== undefined) {
-      const name = host.toLowerCase().replace(/:\d+$/, '');
-      for (const upstream of this.#byHost) if (upstream.host === name) return upstream;
+    if (this.#byHost.size > 0 && host !== undefined) {
+      const upstream = this.#byHost.get(host.toLowerCase().replace(/:\d+$/, ''));
+      if (upstream !== undefined) return upstream;
     }
-    for (const upstream of this.#byPath) if (isBelow(path, upstream)) return upstream;
-    return undefined;
+    return (
+      this.#byPath.get(firstSegment(path))?.find((upstream) => isBelow(path, upstream)) ??
+      this.#byPath.get('')?.[0]
+    );
   }
 }
 
 const SLASH = 47;
+
+/** '' for the root. */
+function firstSegment(path: string): string {
+  const end = path.indexOf('/', 1);
+  return path.slice(1, end < 0 ? path.length : end);
+}
 
 function isBelow(path: string, { mountPath }: Compiled<unknown>): boolean {
   if (!path.startsWith(mountPath)) return false;
@@ -126,11 +133,7 @@ function compileUpstream<R>({ mount, basePath, allow, routes }: MountedUpstream<
     mountPath,
     host: 'host' in mount ? mount.host.toLowerCase() : undefined,
     basePath,
-    routes: routes.map(({ methods, path, route }) => ({
-      methods: methods === undefined ? undefined : new Set(methods),
-      path: pathPattern(path),
-      route,
-    })),
+    routes: new RouteIndex(routes),
   };
 }
 
