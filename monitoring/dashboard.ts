@@ -501,6 +501,7 @@ export function dashboard() {
         ...VARIABLES.map(variable),
       ],
     },
+    annotations: { list: [] },
     panels: placed(),
   };
 }
