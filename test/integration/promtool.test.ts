@@ -1,3 +1,4 @@
+import { globSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { everythingHappens, metricsOf, scraped } from '../support/metrics.ts';
 import { promtool } from '../support/prometheus.ts';
@@ -23,7 +24,7 @@ describe.skipIf(!present)('promtool', () => {
   });
 
   test('sees the rules record and alert as their examples say', () => {
-    const { status, said } = promtool(['test', 'rules', 'monitoring/prometheus-rules.test.yaml']);
+    const { status, said } = promtool(['test', 'rules', ...globSync('monitoring/*.test.yaml')]);
     expect(said).toContain('SUCCESS');
     expect(status).toBe(0);
   });

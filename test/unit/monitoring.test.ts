@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { dashboard } from '../../monitoring/dashboard.ts';
@@ -40,8 +40,10 @@ test('each alert names its runbook', () => {
 });
 
 test('each alert has an example in which it fires, and one in which it does not', () => {
-  const { tests } = parse(readFileSync('monitoring/prometheus-rules.test.yaml', 'utf8')) as Examples;
-  const examples = tests.flatMap(({ alert_rule_test = [] }) => alert_rule_test);
+  const examples = globSync('monitoring/*.test.yaml')
+    .map((file) => parse(readFileSync(file, 'utf8')) as Examples)
+    .flatMap(({ tests }) => tests)
+    .flatMap(({ alert_rule_test = [] }) => alert_rule_test);
   const withAlerts = (count: (alerts: readonly object[]) => boolean) =>
     new Set(examples.filter(({ exp_alerts }) => count(exp_alerts)).map(({ alertname }) => alertname));
   const fires = withAlerts(({ length }) => length > 0);
