@@ -43,16 +43,20 @@ export class Prometheus {
     this.url = url;
   }
 
-  /** Scrapes `target` (`127.0.0.1:port`), which gets `labels`, and evaluates the rules of `rules`, three times a second. */
+  /**
+   * Scrapes `target` (`127.0.0.1:port`), once for each of `labels`, and evaluates the rules of the file `rules`, three times
+   * a second.
+   */
   static async start(
     target: string,
-    labels: Readonly<Record<string, string>>,
+    labels: readonly Readonly<Record<string, string>>[],
     rules: string,
   ): Promise<Prometheus> {
+    const targets = labels.map((one) => ({ targets: [target], labels: one }));
     const config = {
       global: { scrape_interval: '300ms', scrape_timeout: '300ms', evaluation_interval: '300ms' },
       rule_files: [rules],
-      scrape_configs: [{ job_name: 'breakwater', static_configs: [{ targets: [target], labels }] }],
+      scrape_configs: [{ job_name: 'breakwater', static_configs: targets }],
     };
     const folder = temporaryFolder({ 'prometheus.yml': JSON.stringify(config) });
     const server = run('prometheus', [
