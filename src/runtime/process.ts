@@ -25,5 +25,6 @@ export function tooOldNode(): string | undefined {
  */
 export function cacheCompiledCode(main: string): void {
   const { enableCompileCache } = process.getBuiltinModule('node:module');
-  if (main.endsWith('.js')) enableCompileCache(main.replace(/[^/\\]*$/, '.compile-cache'));
+  const { dirname, join } = process.getBuiltinModule('node:path');
+  if (main.endsWith('.js')) enableCompileCache(join(dirname(main), '.compile-cache'));
 }
