@@ -970,6 +970,10 @@ describe('warnings', () => {
       'config.yaml:4:26  upstreams.a.timeouts.attempt: 1h is never reached, because timeouts.total is 10m; lower it, or raise timeouts.total',
     ],
     [
+      upstream('stream: { first_event: 60m }'),
+      'config.yaml:4:28  upstreams.a.stream.first_event: 1h is never reached, because timeouts.total is 10m; lower it, or raise timeouts.total',
+    ],
+    [
       upstream('retry: { backoff: { list: [1s] } }'),
       'config.yaml:4:31  upstreams.a.retry.backoff.list: has no effect with kind: exponential; write kind: list',
     ],

@@ -95,17 +95,24 @@ function contradiction(
   return { path: lowOrigin.path, message };
 }
 
+/** Times of one attempt, which `timeouts.total` includes. */
+const ATTEMPT_TIMES = ['timeouts.attempt', 'stream.first_event'];
+
 function checkTimeouts({ values, origins }: Inherited<Settings>, report: Report): void {
-  const { attempt, total } = values.timeouts;
-  const [attemptOrigin, totalOrigin] = [origins.get('timeouts.attempt'), origins.get('timeouts.total')];
-  if (attempt === null || attempt <= total || attemptOrigin === undefined || totalOrigin === undefined)
-    return;
-  // A route that only lowers `total` may do so on purpose.
-  if (attemptOrigin.depth < totalOrigin.depth) return;
-  report.warning(
-    attemptOrigin.path,
-    `${formatDuration(attempt)} is never reached, because timeouts.total is ${formatDuration(total)}; lower it, or raise timeouts.total`,
-  );
+  const { total } = values.timeouts;
+  const totalOrigin = origins.get('timeouts.total');
+  for (const key of ATTEMPT_TIMES) {
+    const time = numberAt(values, key);
+    const origin = origins.get(key);
+    if (!Number.isFinite(time) || time <= total || origin === undefined || totalOrigin === undefined)
+      continue;
+    // A route that only lowers `total` may do so on purpose.
+    if (origin.depth < totalOrigin.depth) continue;
+    report.warning(
+      origin.path,
+      `${formatDuration(time)} is never reached, because timeouts.total is ${formatDuration(total)}; lower it, or raise timeouts.total`,
+    );
+  }
 }
 
 /** Reports a fixed limit without a number. */
