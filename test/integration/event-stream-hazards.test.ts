@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { constants, createGzip, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
 import { DurableClient, durableConfig } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -10,6 +12,7 @@ import { ok, startOrigin, type Step } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
 import { startRawOrigin } from '../support/raw-origin.ts';
+import { echo, startSocketOrigin } from '../support/socket-origin.ts';
 import { startTidy, stateOf } from '../support/tidy.ts';
 
 const SSE = { 'Content-Type': 'text/event-stream' };
@@ -344,4 +347,61 @@ test('a first event that is larger than the bytes that may be held is judged whe
     attempts: 1,
     notes: { stream: 'error_event' },
   });
+});
+
+test('the cost in a compressed stream that has failed is read', async () => {
+  const events = `${FIRST}data: {"usage":7}\n\n${ERROR}`;
+  const origin = await startOrigin(ok(gzipSync(events), { ...SSE, 'Content-Encoding': 'gzip' }));
+  const quota = '    quota: { windows: { limit: 100/1000s, counts: cost }, cost: { reply: /usage } }\n';
+  const proxy = await startTidy(apiConfig(origin, stream() + quota));
+  expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe(events);
+  expect((await proxy.untilEnded(1))[0]).toMatchObject({
+    outcome: 'upstream_error',
+    notes: { stream: 'error_event', cost_reading: 'read', cost: 7 },
+  });
+});
+
+test('a resumable stream with a late error event counts as a failed call', async () => {
+  const origin = await startOrigin(ok(FIRST + ERROR, { ...SSE, ETag: '"v"' }));
+  const proxy = await startTidy(apiConfig(origin, `${stream()}    resume: true\n`));
+  expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe(FIRST + ERROR);
+  expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'upstream_error' });
+});
+
+test.each(['before', 'after'])(
+  'a client with an idempotency key that leaves %s the first event can ask for the stream again',
+  async (when) => {
+    let more: ((text: string) => void) | undefined;
+    const origin = await startOrigin(async ({ response, body }) => {
+      await body();
+      response.writeHead(200, SSE).write(when === 'before' ? ': a\n\n' : `: a\n\n${FIRST}`);
+      more = (text) => void response.end(text);
+    });
+    const yaml = `${stream()}    retry: { idempotency_key: pass }\n    dedupe: 1h\n`;
+    const proxy = await startTidy(apiConfig(origin, yaml));
+    const client = await connectRaw(proxy.port);
+    await client.send('POST /api/ HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: 2\r\n\r\n{}');
+    await origin.untilRequests(1);
+    if (when === 'after') await client.untilText(FIRST);
+    client.abort();
+    await proxy.untilEnded(1);
+    more?.(when === 'before' ? GOOD : 'event: end\ndata: {}\n\n');
+    const init = { method: 'POST', body: '{}', headers: { 'idempotency-key': 'k' } };
+    const reply = await fetch(`${proxy.url}/api/`, init);
+    expect(reply.headers.get('idempotent-replayed')).toBe('true');
+    expect(await reply.text()).toBe(`: a\n\n${GOOD}`);
+    expect(origin.requests).toHaveLength(1);
+  },
+);
+
+test('a WebSocket passes on a route with streams', async () => {
+  const origin = await startSocketOrigin(echo);
+  const proxy = await startTidy(apiConfig(origin, stream()));
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/api/`);
+  await once(socket, 'open');
+  socket.send('hello');
+  const [message] = (await once(socket, 'message')) as [Buffer];
+  expect(message.toString()).toBe('hello');
+  socket.close();
+  await once(socket, 'close');
 });

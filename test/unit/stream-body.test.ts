@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { expect, test, vi } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../../src/http/reply.ts';
 import type { StreamOptions } from '../../src/policies/stream/options.ts';
@@ -8,6 +9,7 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { settled, stubCall } from '../support/stub-call.ts';
 
+const PACKED = ['Content-Type', 'text/event-stream', 'Content-Encoding', 'gzip'];
 const FIRST = 'data: 1\n\n';
 const SECOND = 'data: 2\n\n';
 const ERROR = 'event: error\ndata: {}\n\n';
@@ -57,8 +59,8 @@ class Upstream implements ReplyBody {
   onEnd(): void {}
 
   /** False if the sink wants no more. */
-  write(text: string): boolean | undefined {
-    return this.sink?.write(Buffer.from(text));
+  write(content: string | Buffer): boolean | undefined {
+    return this.sink?.write(Buffer.from(content as string));
   }
 
   end(): void {
@@ -198,10 +200,9 @@ test('a stream that is silent after its last event is left to timeouts.idle', as
 });
 
 test('only a slow client is reported as one, not a reader of compressed events', async () => {
-  const packed = ['Content-Type', 'text/event-stream', 'Content-Encoding', 'gzip'];
-  const { upstream, replying } = await setUp({ holdBytes: 1 }, 100_000, packed);
+  const { upstream, replying } = await setUp({ holdBytes: 1 }, 100_000, PACKED);
   let heldBack = 0;
-  expect(upstream.write(randomBytes(40_000).toString('latin1'))).toBe(false);
+  upstream.write(gzipSync(randomBytes(40_000)));
   const reply = await replying;
   reply.body.onHeldBack?.(() => heldBack++);
   const client = new Client();
@@ -212,6 +213,16 @@ test('only a slow client is reported as one, not a reader of compressed events',
   upstream.write('more');
   upstream.write('more');
   expect(heldBack).toBe(1);
+});
+
+test('the upstream waits for the reader of compressed events', async () => {
+  const { upstream, replying } = await setUp({ holdBytes: 1 }, 1_000_000, PACKED);
+  const packed = gzipSync(randomBytes(400_000));
+  upstream.write(packed.subarray(0, 200_000));
+  (await replying).body.pipeTo(new Client());
+  expect(upstream.write(packed.subarray(200_000))).toBe(false);
+  expect(upstream.resumed).toBe(0);
+  await vi.waitUntil(() => upstream.resumed > 0);
 });
 
 test('a gap is counted from the last meaningful event, whatever else arrives', async () => {
@@ -332,6 +343,23 @@ test('a discarded stream is aborted at once, and has no result', async () => {
   expect(call.signal.listenerCount).toBe(0);
 });
 
+test.each([
+  ['discarded', ({ body }: Reply) => body.discard()],
+  ['sent to a client that has left', ({ body }: Reply) => body.pipeTo(left())],
+])('held bytes are freed if the stream is %s', async (_, end) => {
+  const { upstream, replying, memory } = await setUp();
+  upstream.write(FIRST);
+  end(await replying);
+  expect(upstream.discarded).toBe(true);
+  expect(memory.used).toBe(0);
+});
+
+function left(): Client {
+  const client = new Client();
+  client.destroyed = true;
+  return client;
+}
+
 test('an attempt that lost to another one has no result', async () => {
   const { upstream, replying, call } = await setUp();
   const lost = new ProxyError('hedge_lost', 'lost', { sent: 'sent_unknown' });
@@ -356,6 +384,14 @@ test('a client that leaves is noted before its upstream has ended', async () => 
   call.signal.abort(new ProxyError('client_gone', 'left'));
   expect(noted(call.entries, 'stream')).toEqual(['client_gone']);
   expect(noted(call.entries, 'events')).toEqual([1]);
+});
+
+test('a break after the client has left is no failure of the upstream', async () => {
+  const { upstream, client, ends, call } = await flowing();
+  client.destroyed = true;
+  upstream.abort(new ProxyError('connection_terminated', 'reset', { sent: 'sent_unknown' }));
+  expect(noted(call.entries, 'stream')).toEqual(['client_gone']);
+  expect(ends).toEqual(['discarded']);
 });
 
 test('trailers pass before the end', async () => {
