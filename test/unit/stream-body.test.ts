@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test, vi } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../../src/http/reply.ts';
-import type { StreamOptions } from '../../src/policies/stream/options.ts';
+import type { StreamErrorRule, StreamOptions } from '../../src/policies/stream/options.ts';
 import { stream } from '../../src/policies/stream/stream.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -329,6 +329,16 @@ test.each([
   expect(ends).toEqual([end]);
   expect(client).toMatchObject({ ended: true, broken: undefined });
   expect(noted(call.entries, 'stream')).toEqual(['error_event']);
+  expect(noted(call.entries, 'stream_error')).toEqual(['any']);
+});
+
+test('the first of several later error events counts', async () => {
+  const [any] = OPTIONS.errors as [StreamErrorRule];
+  const errors = [{ ...any, events: ['limit'], name: 'limit', throttled: true }, any];
+  const { upstream, ends, call } = await flowing({ errors });
+  upstream.write(`${ERROR}event: limit\ndata: {}\n\n`);
+  upstream.end();
+  expect(ends).toEqual(['failed']);
   expect(noted(call.entries, 'stream_error')).toEqual(['any']);
 });
 
