@@ -119,7 +119,7 @@ export class Quota {
     if (readings === undefined && throttling === undefined && this.#isNothing(call, seen, now)) return true;
     // The quota headers of a cached reply are from the time when it was stored (RFC 9111 §5.1).
     if (Number(headerOf(reply.headers, 'age') ?? 0) > 0) return false;
-    const shaped = hasShape(seen) ? seen : { ...seen, shape: limitShape(call.method, call.target) };
+    const shaped = isSeenReply(seen) ? seen : { ...seen, shape: limitShape(call.method, call.target) };
     this.#learn(call, { readings: readings ?? NO_READINGS, throttling }, shaped, now);
     return true;
   }
@@ -201,7 +201,7 @@ export class Quota {
   }
 }
 
-function hasShape(seen: ReplyObservation): seen is SeenReply {
+function isSeenReply(seen: ReplyObservation): seen is SeenReply {
   return seen.shape !== undefined;
 }
 

@@ -17,7 +17,7 @@ export const OUTCOMES = [
 /** Attempts by their result. `connect`: no connection. `broken`: no valid or whole reply. `cut`: this proxy or the client stopped. */
 export const RESULTS = ['ok', '4xx', '429', '5xx', 'connect', 'timeout', 'broken', 'cut'] as const;
 
-/** Calls that the proxy refused, by reason. */
+/** Calls that the proxy refused, by the reason of the error table. `other` is the last. */
 export const REFUSALS = ['breaker', 'quota', 'concurrency', 'other'] as const;
 
 /** Buckets of the time to the head. The first ends at 1 ms, and each next one at 1.5 times the end before it: up to 5 minutes. */
@@ -70,14 +70,16 @@ function kindOf(result: number | ErrorCode): AttemptKind {
   return result === 429 ? '429' : '4xx';
 }
 
-const REFUSAL_COLUMN: ReadonlyMap<string, number> = new Map([
-  ['breaker_open', REFUSALS_AT],
-  ['quota', REFUSALS_AT + 1],
-  ['concurrency_limit', REFUSALS_AT + 2],
-]);
+const REFUSAL_COLUMN: ReadonlyMap<string, number> = new Map(
+  REFUSALS.map((name, index) => [name, REFUSALS_AT + index]),
+);
+const OTHER_REFUSAL = TIMES_AT - 1;
 
-export const refusalColumn = (error: string | undefined): number =>
-  REFUSAL_COLUMN.get(error ?? '') ?? REFUSALS_AT + 3;
+export function refusalColumn(error: ErrorCode | 'bug' | undefined): number {
+  const facts = error === undefined || error === 'bug' ? undefined : factsOf(error);
+  if (facts === undefined || !('gaveUp' in facts)) return OTHER_REFUSAL;
+  return REFUSAL_COLUMN.get(facts.gaveUp) ?? OTHER_REFUSAL;
+}
 
 export function timeColumn(ms: number): number {
   const bucket = ms <= 1 ? 0 : Math.ceil(Math.log(ms) / GROWTH);
