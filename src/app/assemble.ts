@@ -222,7 +222,7 @@ function assembleRoute(
   const policies = policiesOf(config, policyState, {
     ...deps,
     credential: policyState.credential(config, (auth, scope) =>
-      scopeCredential({ auth, endpoint: settings.authEndpoint, upstream: upstream.name, scope }, deps),
+      scopeCredential({ auth, endpoint: settings.authEndpoint, upstream, scope }, deps),
     ),
   });
   const route: Route = {
@@ -264,6 +264,9 @@ function clientCheckOf(
   return addedCredentials(route, upstream, config.upstreams).length === 0 ? undefined : access();
 }
 
+/** A signature covers the body, and a call is sent once more with a new token. */
+const needsBody = (auth: RouteSettings['auth']): boolean => auth?.kind === 'sigv4' || auth?.kind === 'oauth2';
+
 const replacedHeaders = ({ auth }: RouteSettings) => auth && replacedBy(auth).headers;
 
 function once<T>(make: () => T): () => T {
@@ -272,7 +275,8 @@ function once<T>(make: () => T): () => T {
 }
 
 /** Whether a policy of the route may repeat a request body, or read it. */
-function sendsAgain({ retry, overrides, fallback, dedupe, quota }: RouteSettings): boolean {
+function sendsAgain({ auth, retry, overrides, fallback, dedupe, quota }: RouteSettings): boolean {
+  if (needsBody(auth)) return true;
   if (retry.attempts > 1 || (overrides?.attempts ?? 1) > 1) return true;
   if (dedupe.windowMs !== undefined) return true;
   if (quota.cost.pointer !== undefined || quota.scope.startsWith('/')) return true;

@@ -1,4 +1,4 @@
-import type { EndpointReply, Post } from '../auth/endpoint.ts';
+import type { Ask, EndpointReply } from '../auth/endpoint.ts';
 import type { EndpointConfig } from '../config/config.ts';
 import { EMPTY_BODY, wholeBody } from '../http/bodies/request-body.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
@@ -18,7 +18,7 @@ import { RetainedState } from './retained-state.ts';
 
 /** An issuer of credentials. */
 export interface AuthEndpoint {
-  readonly post: Post;
+  readonly ask: Ask;
   /** Closes its idle connections. */
   readonly close: () => void;
 }
@@ -44,14 +44,13 @@ export function authEndpoint(
   const { idleTimeoutMs, totalTimeoutMs, retry } = route.settings;
   const send = sendBy(pipeline(policies, upstreamDispatch(agent.requests, origin, { clock, idleTimeoutMs })));
   return {
-    post: async ({ headers, body }) => {
+    ask: async ({ headers, body }) => {
       const signal = new Abort();
-      const length = ['content-length', String(body.length)];
       const call = {
-        method: 'POST',
+        method: body === undefined ? 'GET' : 'POST',
         target,
-        headers: [...headers, ...length],
-        body: wholeBody([body], EMPTY_BODY),
+        headers: body === undefined ? headers : [...headers, 'content-length', String(body.length)],
+        body: body === undefined ? EMPTY_BODY : wholeBody([body], EMPTY_BODY),
         idempotencyKey: undefined,
         safe: retry.safe,
         journal: UNRECORDED,

@@ -1,9 +1,14 @@
 import { basicCredential } from '../auth/basic.ts';
 import { ExpiringSecret, type Issue } from '../auth/expiring-secret.ts';
 import { tokenCredential } from '../auth/oauth2.ts';
-import { type AuthOptions, accountOf, type OAuth2Options } from '../auth/options.ts';
+import { requestKeys } from '../auth/container-keys.ts';
+import type { Ask } from '../auth/endpoint.ts';
+import { type AuthOptions, accountOf, type OAuth2Options, type Sigv4Options } from '../auth/options.ts';
+import type { AwsKeys } from '../auth/sign.ts';
+import { sigv4Credential } from '../auth/sigv4.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { queryCredential } from '../auth/query.ts';
-import type { EndpointConfig } from '../config/config.ts';
+import type { EndpointConfig, UpstreamConfig } from '../config/config.ts';
 import { backoffMs } from '../policies/retry/backoff.ts';
 import type { BackoffOptions } from '../policies/retry/options.ts';
 import { type AuthEndpoint, authEndpoint } from './auth-endpoint.ts';
@@ -23,7 +28,7 @@ const HOLD_OFF: BackoffOptions = {
 export interface CredentialParts {
   readonly auth: AuthOptions;
   readonly endpoint: EndpointConfig | undefined;
-  readonly upstream: string;
+  readonly upstream: Pick<UpstreamConfig, 'name' | 'origin'>;
   /** The scope in events and metrics. */
   readonly scope: string;
 }
@@ -40,18 +45,33 @@ export function scopeCredential(
     case 'query':
       return { credential: queryCredential(auth), snapshot };
     case 'oauth2': {
-      if (endpoint === undefined) throw new Error('the configuration has no token endpoint');
       const token = expiring<string>({ auth, upstream, scope }, deps);
-      const issuer = deps.state.retain(`${scope} issuer`, { auth, endpoint }, () =>
-        tokenIssuer(auth, endpoint, deps),
-      );
-      return {
-        credential: tokenCredential(token, issuer.issue),
-        ...stateOf(auth.kind, token),
-        close: issuer.close,
-      };
+      const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) => tokenIssue(auth, ask));
+      return { credential: tokenCredential(token, issue), ...stateOf(auth.kind, token), close };
     }
+    case 'sigv4':
+      return sigv4Scope({ auth, endpoint, upstream, scope }, deps);
   }
+}
+
+function sigv4Scope(
+  { auth, endpoint, upstream, scope }: CredentialParts & { readonly auth: Sigv4Options },
+  deps: PolicyStateDeps,
+): ScopeCredential {
+  const { clock } = deps;
+  const { keys, region, service } = auth;
+  const parts = { clock, region, service, host: new URL(upstream.origin).host };
+  if (keys.from === 'configuration')
+    return {
+      credential: sigv4Credential({ ...parts, keys: () => keys }),
+      snapshot: () => ({ kind: auth.kind }),
+    };
+  const secret = expiring<AwsKeys>({ auth, upstream, scope }, deps);
+  const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) =>
+    keysIssue(keys.token, ask, clock),
+  );
+  const credential = sigv4Credential({ ...parts, keys: () => secret.get(issue) });
+  return { credential, ...stateOf(auth.kind, secret), close };
 }
 
 function stateOf(
@@ -82,25 +102,44 @@ function expiring<T>(
           backoffMs({ retry: failures, previousMs: 0, overloaded: false }, HOLD_OFF, random),
         onResult: (result) => {
           const detail = result.kind === 'failed' ? result.error.message : undefined;
-          observer.stateChanged(upstream, { type: 'credential_renewal', scope, result: result.kind, detail });
+          observer.stateChanged(upstream.name, {
+            type: 'credential_renewal',
+            scope,
+            result: result.kind,
+            detail,
+          });
         },
       }),
   );
 }
 
-interface Issuer {
-  readonly issue: Issue<string>;
+interface Issuer<T> {
+  readonly issue: Issue<T>;
   readonly close: AuthEndpoint['close'];
 }
 
+/** The issuer, which is taken over if its options are unchanged. */
+function issuerOf<T>(
+  { auth, endpoint, scope }: Omit<CredentialParts, 'upstream'>,
+  deps: PolicyStateDeps,
+  issueBy: (ask: Ask) => Issue<T>,
+): Issuer<T> {
+  if (endpoint === undefined) throw new Error('the configuration has no issuer');
+  return deps.state.retain(`${scope} issuer`, { auth, endpoint }, () => {
+    const { ask, close } = authEndpoint(endpoint, deps);
+    return { issue: issueBy(ask), close };
+  });
+}
+
 /** The library is loaded with the first request for a token. */
-function tokenIssuer(auth: OAuth2Options, config: EndpointConfig, deps: PolicyStateDeps): Issuer {
-  const { post, close } = authEndpoint(config, deps);
-  return {
-    issue: async () => {
-      const { requestToken } = await import('../auth/token-request.ts');
-      return requestToken(auth, post);
-    },
-    close,
+function tokenIssue(auth: OAuth2Options, ask: Ask): Issue<string> {
+  return async () => {
+    const { requestToken } = await import('../auth/token-request.ts');
+    return requestToken(auth, ask);
   };
 }
+
+const keysIssue =
+  (token: string | undefined, ask: Ask, clock: Clock): Issue<AwsKeys> =>
+  () =>
+    requestKeys(token, ask, clock);

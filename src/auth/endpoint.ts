@@ -3,7 +3,8 @@ import type { RawHeaders } from '../http/headers.ts';
 /** A request to an issuer of secrets. */
 export interface EndpointRequest {
   readonly headers: RawHeaders;
-  readonly body: Buffer;
+  /** Undefined: a GET. */
+  readonly body: Buffer | undefined;
 }
 
 export interface EndpointReply {
@@ -12,5 +13,5 @@ export interface EndpointReply {
   readonly body: string;
 }
 
-/** Sends a request to the token endpoint under the policies of an upstream. Rejects with a ProxyError. */
-export type Post = (request: EndpointRequest) => Promise<EndpointReply>;
+/** Sends a request to an issuer under the policies of an upstream. Rejects with a ProxyError. */
+export type Ask = (request: EndpointRequest) => Promise<EndpointReply>;

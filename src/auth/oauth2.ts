@@ -13,7 +13,7 @@ export function tokenCredential(token: ExpiringSecret<string>, issue: Issue<stri
       if (typeof found === 'string') return withAuthorization(call, found);
       return whileWanted(found, signal).then((value) => withAuthorization(call, value));
     },
-    ready(signal) {
+    ready(_call, signal) {
       const found = token.get(issue);
       return typeof found === 'string' ? undefined : whileWanted(found, signal);
     },

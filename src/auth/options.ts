@@ -1,3 +1,4 @@
+import type { AwsKeys } from './sign.ts';
 import type { ReplacedParts } from '../proxy/credential.ts';
 
 /** A user and a password (RFC 7617). */
@@ -39,8 +40,35 @@ interface ClientKey {
   readonly audience: string | undefined;
 }
 
+/** AWS Signature Version 4. */
+export interface Sigv4Options {
+  readonly kind: 'sigv4';
+  readonly service: string;
+  readonly region: string;
+  readonly keys: WrittenKeys | ContainerKeys;
+}
+
+interface WrittenKeys extends AwsKeys {
+  readonly from: 'configuration';
+}
+
+/** Temporary keys, from the credential address of a container. */
+interface ContainerKeys {
+  readonly from: 'container';
+  readonly url: string;
+  /** For the Authorization of its requests. */
+  readonly token: string | undefined;
+}
+
 /** A credential that the proxy adds to the calls of a route. */
-export type AuthOptions = BasicOptions | QueryOptions | OAuth2Options;
+export type AuthOptions = BasicOptions | QueryOptions | OAuth2Options | Sigv4Options;
+
+/** The parameters of a presigned URL. */
+const PRESIGNED: ReadonlySet<string> = new Set(
+  ['Algorithm', 'Credential', 'Date', 'Expires', 'SignedHeaders', 'Signature', 'Security-Token'].map(
+    (name) => `X-Amz-${name}`,
+  ),
+);
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -49,6 +77,8 @@ export function replacedBy(auth: AuthOptions): ReplacedParts {
     case 'basic':
     case 'oauth2':
       return { headers: ['authorization'], parameters: NONE };
+    case 'sigv4':
+      return { headers: ['authorization', 'x-amz-date', 'x-amz-security-token'], parameters: PRESIGNED };
     case 'query':
       return { headers: [], parameters: new Set(auth.parameters.map(([name]) => name)) };
   }
@@ -63,6 +93,8 @@ export function accountOf(auth: AuthOptions | undefined): readonly string[] {
       return ['basic', auth.user, auth.password];
     case 'query':
       return ['query', ...auth.parameters.flat()];
+    case 'sigv4':
+      return ['sigv4', auth.keys.from === 'container' ? auth.keys.url : auth.keys.accessKeyId];
     case 'oauth2':
       return ['oauth2', auth.tokenUrl, auth.clientId, auth.scope ?? '', auth.audience ?? ''];
   }

@@ -14,15 +14,15 @@ import {
 import { ProxyError } from '../proxy/errors.ts';
 import type { Issued } from './expiring-secret.ts';
 import type { OAuth2Options } from './options.ts';
-import type { EndpointReply, Post } from './endpoint.ts';
+import type { Ask, EndpointReply } from './endpoint.ts';
 
 /** Requests an access token (RFC 6749 §4.4). Rejects with `auth_failed`; its message has no part of the reply but the error code. */
-export async function requestToken(options: OAuth2Options, post: Post): Promise<Issued<string>> {
+export async function requestToken(options: OAuth2Options, ask: Ask): Promise<Issued<string>> {
   const { tokenUrl, clientId, scope, audience } = options;
   const server: AuthorizationServer = { issuer: tokenUrl, token_endpoint: tokenUrl };
   const client = { client_id: clientId };
   const parameters = { ...(scope && { scope }), ...(audience && { audience }) };
-  const send = new TokenPost(post, new URL(tokenUrl).host);
+  const send = new TokenPost(ask, new URL(tokenUrl).host);
   try {
     const reply = await clientCredentialsGrantRequest(server, client, await authOf(options), parameters, {
       [customFetch]: (_url, request) => send.fetch(request),
@@ -77,19 +77,19 @@ const curveOf = (key: KeyObject): string => CURVES.get(key.asymmetricKeyDetails?
 
 /** One token request, with what its failure says. */
 class TokenPost {
-  readonly #post: Post;
+  readonly #ask: Ask;
   readonly #host: string;
   #reply: EndpointReply | undefined;
   #error: ProxyError | undefined;
 
-  constructor(post: Post, host: string) {
-    this.#post = post;
+  constructor(ask: Ask, host: string) {
+    this.#ask = ask;
     this.#host = host;
   }
 
   async fetch(request: { headers: Record<string, string>; body: URLSearchParams }): Promise<Response> {
     try {
-      this.#reply = await this.#post({
+      this.#reply = await this.#ask({
         headers: Object.entries(request.headers).flat(),
         body: Buffer.from(request.body.toString()),
       });

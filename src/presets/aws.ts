@@ -42,11 +42,11 @@ function named(name: string, codes: readonly string[], meaning: Partial<PresetEr
   ];
 }
 
-/** Signatures are valid for some minutes, and a retry within `timeouts.total` is earlier. */
+/** Signatures of an SDK are valid for some minutes, and a retry within `timeouts.total` is earlier. */
 export const aws: Preset = {
   hosts: ['*.amazonaws.com'],
   about:
-    'Throttling and timeouts by the name of the error, in each of the four places where services put it, with 400, 403, 429 and 5xx.',
+    'Throttling and timeouts by the name of the error, in each of the four places where services put it, with 400, 403, 429 and 5xx. `auth.sigv4` signs each attempt.',
   source: SDK,
   sources: { 'errors.rules': S3 },
   errors: {

@@ -21,7 +21,7 @@ export interface Credential {
   /** The request with the credential. Rejects with `auth_failed`, and when the attempt's signal aborts. */
   authorize(call: Call, attempt: LeavingAttempt): AuthorizedRequest | Promise<AuthorizedRequest>;
   /** Waits until the credential can be used; undefined if it can. Called before an attempt waits for its turn. */
-  readonly ready?: ((signal: Abort) => Promise<unknown> | undefined) | undefined;
+  readonly ready?: ((call: Call, signal: Abort) => Promise<unknown> | undefined) | undefined;
   /** After a 401: true if another attempt would carry another credential than `used`. Undefined: it never changes. */
   readonly replace?: ((used: AuthorizedRequest, signal: Abort) => Promise<boolean>) | undefined;
   /** Removes the credential from what an upstream sends back. Undefined: no reply repeats it. */

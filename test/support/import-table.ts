@@ -29,7 +29,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['proxy', 'http', 'runtime'],
   },
   auth: {
-    holds: 'the credentials that the proxy adds to attempts: Basic, query parameters, OAuth 2.0',
+    holds: 'the credentials that the proxy adds to attempts: Basic, query parameters, OAuth 2.0, SigV4',
     imports: ['proxy', 'http', 'runtime'],
   },
   upstream: {
@@ -144,6 +144,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 export const OWNER: Readonly<Record<string, readonly string[]>> = {
   undici: ['upstream'],
   oauth4webapi: ['auth'],
+  '@smithy/signature-v4': ['auth'],
   'prom-client': ['telemetry'],
   '@opentelemetry/api': ['telemetry'],
   '@opentelemetry/sdk-trace': ['telemetry'],

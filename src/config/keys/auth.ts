@@ -59,6 +59,26 @@ const keys = section(
         allow_private: flag(false, 'true: token_url may have a loopback or private address.'),
       },
     ).optional(),
+    sigv4: section('AWS Signature Version 4, made for each attempt when it leaves.', {
+      service: text(
+        undefined,
+        'Signing name of the service, such as s3, bedrock or dynamodb. Required.',
+        checkText,
+      ),
+      region: text(undefined, 'Such as eu-central-1. Required.', checkText),
+      access_key_id: text(undefined, 'The access key. Required, unless credentials_url is set.', checkText),
+      secret_access_key: text(undefined, 'The secret of the access key.', checkText),
+      session_token: text(undefined, 'Of temporary keys.', checkText),
+      credentials_url: text(
+        undefined,
+        'In place of keys, the credential address of the container (ECS, EKS Pod Identity). Temporary keys are requested there, and renewed before they expire.',
+      ),
+      credentials_token: text(
+        undefined,
+        'Authorization for credentials_url, such as "${file:/var/run/secrets/token}". The file is read again when it changes.',
+        checkText,
+      ),
+    }).optional(),
   },
   'auth',
 );

@@ -1,4 +1,4 @@
-import type { AuthOptions, OAuth2Options } from '../../auth/options.ts';
+import type { AuthOptions, OAuth2Options, Sigv4Options } from '../../auth/options.ts';
 import type { HeaderRules } from '../../http/headers.ts';
 import { AUTH_OFF, type AuthInput } from '../keys/auth.ts';
 import type { EndpointConfig } from '../config.ts';
@@ -45,7 +45,7 @@ export function resolvedAuth(
   const kinds = Object.keys(written.input);
   if (kinds.length !== 1) {
     const found = kinds.length === 0 ? 'has no kind' : `has ${kinds.join(' and ')}`;
-    report.problem(path, `${found}; write one of basic, query and oauth2, or off`, 'key');
+    report.problem(path, `${found}; write one of basic, query, oauth2 and sigv4, or off`, 'key');
     return NONE;
   }
   const resolved = resolvedKind(written.input, { path, context });
@@ -58,9 +58,10 @@ interface Written {
   readonly context: ResolveContext;
 }
 
-function resolvedKind({ basic, query, oauth2 }: AuthInput, written: Written): ResolvedAuth {
+function resolvedKind({ basic, query, oauth2, sigv4 }: AuthInput, written: Written): ResolvedAuth {
   if (basic !== undefined) return { ...NONE, auth: basicOptions(basic, written) };
   if (query !== undefined) return { ...NONE, auth: queryOptions(query, written) };
+  if (sigv4 !== undefined) return sigv4Options(sigv4, written);
   return oauth2 === undefined ? NONE : oauth2Options(oauth2, written);
 }
 
@@ -110,6 +111,43 @@ function oauth2Options(input: NonNullable<AuthInput['oauth2']>, written: Written
     auth: { kind: 'oauth2', tokenUrl, clientId, client, scope, audience },
     authEndpoint: authEndpoint(endpoint, written.context),
   };
+}
+
+function sigv4Options(input: AwsKeysInput, written: Written): ResolvedAuth {
+  const { service, region, credentials_url: url } = input;
+  required(service, ['sigv4', 'service'], 'bedrock', written);
+  required(region, ['sigv4', 'region'], 'eu-central-1', written);
+  const keys = url === undefined ? writtenKeys(input, written) : containerKeys(url, input, written);
+  if (service === undefined || region === undefined || keys === undefined) return NONE;
+  const path = [...written.path, 'sigv4', 'credentials_url'];
+  return {
+    auth: { kind: 'sigv4', service, region, keys },
+    // The address is link-local by nature.
+    authEndpoint:
+      url === undefined
+        ? undefined
+        : authEndpoint({ url, path, allowPrivate: true, repeatable: true }, written.context),
+  };
+}
+
+type AwsKeysInput = NonNullable<AuthInput['sigv4']>;
+
+function writtenKeys(input: AwsKeysInput, written: Written): Sigv4Options['keys'] | undefined {
+  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = input;
+  required(accessKeyId, ['sigv4', 'access_key_id'], '"${AWS_ACCESS_KEY_ID}", or credentials_url', written);
+  required(secretAccessKey, ['sigv4', 'secret_access_key'], '"${AWS_SECRET_ACCESS_KEY}"', written);
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return { from: 'configuration', accessKeyId, secretAccessKey, sessionToken: input.session_token };
+}
+
+function containerKeys(url: string, input: AwsKeysInput, { path, context }: Written): Sigv4Options['keys'] {
+  if (input.access_key_id !== undefined)
+    context.report.problem(
+      [...path, 'sigv4', 'credentials_url'],
+      'cannot be combined with access_key_id; remove one',
+      'key',
+    );
+  return { from: 'container', url, token: input.credentials_token };
 }
 
 function clientOf(

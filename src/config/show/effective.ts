@@ -240,6 +240,8 @@ const OPEN_AUTH_KEYS: ReadonlySet<string> = new Set([
   'auth.oauth2.scope',
   'auth.oauth2.audience',
   'auth.oauth2.allow_private',
+  'auth.sigv4.service',
+  'auth.sigv4.region',
 ]);
 
 /** The upstream's URL. A path that came by `${…}` is redacted: it may be the secret of a webhook. */

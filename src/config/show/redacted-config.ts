@@ -25,6 +25,8 @@ function shownAuth(auth: AuthOptions): object {
       const { kind, tokenUrl, clientId, client, scope, audience } = auth;
       return { kind, tokenUrl, clientId, client: client.kind, scope, audience };
     }
+    case 'sigv4':
+      return { kind: auth.kind, service: auth.service, region: auth.region, keys: auth.keys.from };
     case 'query':
       return { kind: auth.kind, parameters: auth.parameters.map(([name]) => name) };
   }

@@ -38,9 +38,9 @@ function outerOf(credential: Credential): Policy {
 }
 
 const giving = (credential: Credential): Hook => ({
-  before(_call, attempt) {
+  before(call, attempt) {
     attempt.credential = credential;
-    return credential.ready?.(attempt.signal)?.then(() => undefined);
+    return credential.ready?.(call, attempt.signal)?.then(() => undefined);
   },
 });
 
@@ -87,7 +87,7 @@ function renewing(credential: Credential, replace: NonNullable<Credential['repla
 
 async function send(next: Send, call: Call, attempt: Attempt, used: UsedCredential): Promise<Reply> {
   attempt.credential = used;
-  const wait = used.ready(attempt.signal);
+  const wait = used.ready(call, attempt.signal);
   if (wait !== undefined) await wait;
   return next(call, attempt);
 }
@@ -108,7 +108,7 @@ class UsedCredential implements Credential {
     return made;
   }
 
-  ready(signal: Abort): Promise<unknown> | undefined {
-    return this.#credential.ready?.(signal);
+  ready(call: Call, signal: Abort): Promise<unknown> | undefined {
+    return this.#credential.ready?.(call, signal);
   }
 }

@@ -1,0 +1,133 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { apiConfig, type Breakwater } from '../support/breakwater.ts';
+import { temporaryFolder } from '../support/command.ts';
+import { durableConfig, startDurable } from '../support/durable.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { ok, startOrigin, status } from '../support/origin.ts';
+import { S3_KEYS, s3Present, startS3 } from '../support/s3-server.ts';
+import { expectedAuthorization } from '../support/sigv4-check.ts';
+import { startTidy } from '../support/tidy.ts';
+
+const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'hush/hush+secret-of-aws' };
+
+const BEDROCK = { service: 'bedrock', region: 'eu-central-1' };
+
+const auth = (service: string, { accessKeyId, secretAccessKey } = KEYS) =>
+  `    auth: { sigv4: { service: ${service}, region: eu-central-1, access_key_id: ${accessKeyId}, secret_access_key: "${secretAccessKey}" } }\n`;
+
+async function everything(proxy: Breakwater): Promise<string> {
+  const pages = ['/metrics', '/api/state', '/api/config', '/api/calls'];
+  const texts = pages.map(async (path) => (await fetch(proxy.adminUrl + path)).text());
+  return JSON.stringify([proxy.logs, proxy.states, ...(await Promise.all(texts))]);
+}
+
+test('a retry five minutes later is signed again, over the same body', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(status(503, { 'retry-after': '300' }), ok());
+  const lines = ['timeouts: { total: 15m }', 'retry: { retry_after: { max: 10m } }'];
+  const proxy = await startTidy(
+    `log: { requests: all }\n${apiConfig(origin, `${auth('bedrock')}${lines.map((line) => `    ${line}\n`).join('')}`)}`,
+    { clock },
+  );
+  // An SDK without real keys signs too.
+  const headers = { authorization: 'AWS4-HMAC-SHA256 Credential=x', 'x-amz-date': '20200101T000000Z' };
+  const reply = fetch(`${proxy.url}/api/model/a%3A1/converse`, { method: 'PUT', body: '{"a":1}', headers });
+  await clock.untilAsleep();
+  await clock.advance(330_000);
+  expect((await reply).status).toBe(200);
+  const dates = origin.requests.map((request) => request.headers['x-amz-date'] as string);
+  expect(dates[0]).toBe('20260101T000000Z');
+  expect(dates[1] && dates[1] > '20260101T000500Z').toBe(true);
+  for (const request of origin.requests)
+    expect(request.headers.authorization).toBe(expectedAuthorization(request, request.body, BEDROCK, KEYS));
+  const said = await everything(proxy);
+  for (const secret of [KEYS.secretAccessKey, KEYS.accessKeyId]) expect(said).not.toContain(secret);
+});
+
+test('keys from the credential address of a container are renewed before they expire', async () => {
+  const clock = new FakeClock();
+  let issued = 0;
+  const issuer = createServer((request, response) => {
+    if (request.headers.authorization !== 'token-of-the-pod') return void response.writeHead(403).end();
+    issued++;
+    const body = {
+      AccessKeyId: `AKID${issued}`,
+      SecretAccessKey: 'hush/hush+secret-of-aws',
+      Token: `session-${issued}`,
+      Expiration: new Date(clock.wallTime() + 3_600_000).toISOString(),
+    };
+    response.end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+  const { port } = issuer.address() as AddressInfo;
+  const origin = await startOrigin(ok());
+  const proxy = await startTidy(
+    apiConfig(
+      origin,
+      `    auth: { sigv4: { service: dynamodb, region: eu-central-1, credentials_url: "http://127.0.0.1:${port}/v1/credentials", credentials_token: token-of-the-pod } }\n`,
+    ),
+    { clock },
+  );
+  const post = () => fetch(`${proxy.url}/api/`, { method: 'POST', body: '{}' });
+  await Promise.all([post(), post()]);
+  await clock.advance(3_600_000);
+  await post();
+  expect(issued).toBe(2);
+  expect(origin.requests.map(({ headers }) => headers['x-amz-security-token'])).toEqual([
+    'session-1',
+    'session-1',
+    'session-2',
+  ]);
+  expect(origin.requests.at(-1)?.headers.authorization).toContain('Credential=AKID2/');
+  expect(await everything(proxy)).not.toContain('token-of-the-pod');
+  issuer.closeAllConnections();
+  await new Promise((resolve) => issuer.close(resolve));
+});
+
+describe.skipIf(!s3Present)('an S3-compatible server (npm ci --prefix test/servers)', () => {
+  const s3Auth = auth('s3', S3_KEYS);
+
+  test('accepts what is signed, whole or streamed', async () => {
+    const server = await startS3('box');
+    const proxy = await startTidy(apiConfig(server, s3Auth));
+    const object = `${proxy.url}/api/box/a%20b/(c)?x-id=PutObject`;
+    const put = (body: string | Buffer) => fetch(object, { method: 'PUT', body: body as string });
+    expect((await put('small')).status).toBe(200);
+    expect(await (await fetch(`${proxy.url}/api/box/a%20b/(c)`)).text()).toBe('small');
+    const large = Buffer.alloc(3 * 1024 * 1024, 'x');
+    expect((await put(large)).status).toBe(200);
+    expect((await (await fetch(`${proxy.url}/api/box/a%20b/(c)`)).arrayBuffer()).byteLength).toBe(
+      large.length,
+    );
+    const list = await fetch(`${proxy.url}/api/box?list-type=2&prefix=a%20b%2F&delimiter=`);
+    expect([list.status, await list.text()]).toEqual([200, expect.stringContaining('<Key>a b/(c)</Key>')]);
+  });
+
+  test('refuses another secret', async () => {
+    const server = await startS3('box');
+    const proxy = await startTidy(apiConfig(server, auth('s3', { ...S3_KEYS, secretAccessKey: 'wrong' })));
+    const reply = await fetch(`${proxy.url}/api/box/x`, { method: 'PUT', body: 'x' });
+    expect([reply.status, await reply.text()]).toEqual([
+      403,
+      expect.stringContaining('SignatureDoesNotMatch'),
+    ]);
+  });
+
+  test('gets a durable PUT after a restart of the proxy', async () => {
+    const first = await startS3('box');
+    await first.stop();
+    const store = join(temporaryFolder(), 'store.db');
+    const config = durableConfig(first, { store, more: s3Auth });
+    const before = await startDurable(config);
+    const location = await before.accepted({}, { body: 'an object' }, '/api/box/orders/1');
+    await before.until(location, ({ attempts }) => attempts.made > 0);
+    await before.proxy.app.stop(0);
+    await startS3('box', first.port);
+    const after = await startDurable(config);
+    expect(await after.done(location)).toMatchObject({ status: 'succeeded' });
+    expect(await (await fetch(`${after.proxy.url}/api/box/orders/1`)).text()).toBe('an object');
+  });
+});
