@@ -23,7 +23,7 @@ describe.skipIf(!present)('promtool', () => {
     expect(status).toBe(0);
   });
 
-  test('sees the rules record and alert as their examples say', () => {
+  test('sees the rules record and alert as their examples say', { timeout: 60_000 }, () => {
     const { status, said } = promtool(['test', 'rules', ...globSync('monitoring/*.test.yaml')]);
     expect(said).toContain('SUCCESS');
     expect(status).toBe(0);
