@@ -55,13 +55,16 @@ export class FakeClock implements Clock {
 
   /** Sleeps and timers that still wait; a finished test leaves none. Those of the proxy itself do not count. */
   get pending(): number {
-    return this.#sleepers.filter((sleeper) => !this.#own.has(sleeper)).length;
+    return this.#sleepers.filter((sleeper) => !this.#own.has(placeOf(sleeper))).length;
   }
-  #own: ReadonlySet<Sleeper> = new Set();
+  #own: ReadonlySet<string> = new Set();
 
-  /** Everything that waits now is the proxy's own, such as its daily look at certificates. */
+  /**
+   * Everything that waits now is the proxy's own, such as its daily look at certificates. It waits again at the same place of the
+   * code, each day and after a reload.
+   */
   hasStarted(): void {
-    this.#own = new Set(this.#sleepers);
+    this.#own = new Set(this.#sleepers.map(placeOf));
   }
 
   /** When they end, on the scale of `now`. */
@@ -111,4 +114,9 @@ export class FakeClock implements Clock {
     this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
     this.#timers.delete(sleeper);
   }
+}
+
+/** The place in the code that waits, by the second frame of its stack: the first is this clock. */
+function placeOf({ begun }: Sleeper): string {
+  return begun.stack?.split('\n')[2] ?? '';
 }
