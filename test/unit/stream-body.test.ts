@@ -225,6 +225,28 @@ test('the upstream waits for the reader of compressed events', async () => {
   await vi.waitUntil(() => upstream.resumed > 0);
 });
 
+test('a stream that cannot be read has no gaps', async () => {
+  const { upstream, replying, clock } = await setUp({}, 100_000, PACKED);
+  upstream.write('no gzip, no gzip');
+  const { body } = await replying;
+  expect(clock.pending).toBe(0);
+  const client = new Client();
+  body.pipeTo(client);
+  upstream.end();
+  expect(client).toMatchObject({ ended: true, broken: undefined });
+});
+
+test('a stream that cannot be read any more goes on', async () => {
+  const { upstream, replying, clock } = await setUp({}, 1_000_000, PACKED);
+  upstream.write(gzipSync(FIRST).subarray(0, -8));
+  (await replying).body.pipeTo(new Client());
+  const before = upstream.resumed;
+  expect(upstream.write(randomBytes(200_000))).toBe(false);
+  await vi.waitUntil(() => upstream.resumed > before);
+  expect(upstream.write('more')).toBe(true);
+  expect(clock.pending).toBe(0);
+});
+
 test('a gap is counted from the last meaningful event, whatever else arrives', async () => {
   const { upstream, client, clock, ends } = await flowing();
   await clock.advance(1_000);

@@ -198,8 +198,8 @@ export class StreamBody implements ReplyBody, BodySink {
   #onUnreadable(): void {
     this.#reader = undefined;
     this.#readerFull = false;
-    this.#timer?.cancel();
     if (this.#waiting) this.#commit();
+    this.#timer?.cancel();
     if (this.#arrived) this.#onAllRead();
     else this.#flow();
   }
