@@ -7,7 +7,7 @@ import { apiConfig, startBreakwater } from '../support/breakwater.ts';
 import { DurableClient, durableConfig } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ask, connectHttp2 } from '../support/http2-client.ts';
-import { startHttp2Origin } from '../support/http2-origin.ts';
+import { type Http2Step, reply as http2Reply, startHttp2Origin } from '../support/http2-origin.ts';
 import { ok, startOrigin, type Step } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { rawHeader } from '../support/raw-http.ts';
@@ -322,10 +322,7 @@ test.each(['reset', 'goaway'])(
           bad.respond({ ':status': 200, 'content-type': 'text/event-stream' });
           bad.write(': a\n\n', () => (how === 'reset' ? bad.close(2) : session.destroy()));
         },
-        ({ stream: answered }) => {
-          answered.respond({ ':status': 200, 'content-type': 'text/event-stream' });
-          answered.end(GOOD);
-        },
+        http2Reply(GOOD, SSE),
       ],
       { plain: true },
     );
@@ -404,4 +401,79 @@ test('a WebSocket passes on a route with streams', async () => {
   expect(message.toString()).toBe('hello');
   socket.close();
   await once(socket, 'close');
+});
+
+test('a stream that is silent for timeouts.idle before its first event is a failed attempt', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(open(), good);
+  const yaml = apiConfig(origin, `${stream()}    timeouts: { idle: 1s }\n`);
+  const proxy = await startTidy(yaml, { clock });
+  const replying = fetch(`${proxy.url}/api/`);
+  await clock.untilWaiting('exchange.ts', 1_000);
+  await clock.advance(1_000);
+  const reply = await replying;
+  expect(await reply.text()).toBe(GOOD);
+  expect(reply.headers.get('breakwater-attempts')).toBe('2');
+});
+
+test('a stale reply is served instead of an error event', async () => {
+  const clock = new FakeClock();
+  const headers = { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'max-age=1' };
+  const origin = await startOrigin(ok('{"n":1}\n', headers), ok('{"error":1}\n', headers));
+  const rule = '    stream: { error: [{ body: { /error: "*" }, status: 503 }] }\n';
+  const cache = '    retry: off\n    cache: { ttl: 1s, stale_if_error: 10m }\n';
+  const proxy = await startTidy(apiConfig(origin, rule + cache), { clock });
+  expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe('{"n":1}\n');
+  await clock.advance(5_000);
+  expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe('{"n":1}\n');
+  expect(origin.requests).toHaveLength(2);
+});
+
+test('an open breaker ends the retries with the last error event', async () => {
+  const origin = await startOrigin(ok(ERROR, SSE));
+  const more = '    breaker: { min_requests: 2, failure_rate: 50% }\n    retry: { attempts: 5 }\n';
+  const proxy = await startTidy(apiConfig(origin, stream() + more));
+  const reply = await fetch(`${proxy.url}/api/`);
+  expect([reply.status, await reply.text()]).toEqual([200, ERROR]);
+  expect(reply.headers.get('breakwater-attempts')).toBe('2');
+  expect(reply.headers.get('breakwater-gave-up')).toBe('breaker');
+});
+
+test('the first error event is the answer if the fallback fails too', async () => {
+  const first = `: one\n\n${ERROR}`;
+  const origin = await startOrigin(ok(first, SSE));
+  const spare = await startOrigin(ok(`: two\n\n${ERROR}`, SSE));
+  const more = `${stream()}    retry: off\n    fallback: { upstream: spare }\n`;
+  const other = `  spare:\n    url: ${spare.url}\n    allow_private: true\n    retry: off\n${stream()}`;
+  const proxy = await startTidy(apiConfig(origin, more) + other);
+  const reply = await fetch(`${proxy.url}/api/`);
+  expect([reply.status, await reply.text()]).toEqual([200, first]);
+});
+
+describe('over HTTP/2 to the upstream', () => {
+  const HTTP2 = '    connection: { http2: require }\n';
+  const begin =
+    (text: string): Http2Step =>
+    ({ stream: answered }) => {
+      answered.respond({ ':status': 200, 'content-type': 'text/event-stream' });
+      answered.write(text);
+    };
+
+  test('a client that leaves while the head is held resets the stream', async () => {
+    const origin = await startHttp2Origin([begin(': a\n\n')], { plain: true });
+    const proxy = await startTidy(apiConfig(origin, HTTP2 + stream()));
+    const client = await connectRaw(proxy.port);
+    await client.send(GET);
+    await origin.until(({ requests }) => requests.length === 1);
+    client.abort();
+    await origin.until(({ requests }) => requests[0]?.reset !== undefined);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'client_gone', attempts: 1 });
+  });
+
+  test('a failed stream that stays open holds no permit that its retry needs', async () => {
+    const origin = await startHttp2Origin([begin(ERROR), http2Reply(GOOD, SSE)], { plain: true });
+    const proxy = await startTidy(apiConfig(origin, `${HTTP2}${stream()}    concurrency: 1\n`));
+    expect(await (await fetch(`${proxy.url}/api/`)).text()).toBe(GOOD);
+    await origin.until(({ requests }) => requests[0]?.reset !== undefined);
+  });
 });

@@ -149,6 +149,8 @@ describe('before the first event', () => {
       notes: { stream: 'error_event' },
     });
     expect(record?.entries[1]).toMatchObject({ status: 529, detail: 'overloaded' });
+    const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^breakwater_error_rule_matches_total\{.*="not_processed"\} 2$/m);
   });
 
   test('a POST is repeated only if the rule says that it was not processed', async () => {

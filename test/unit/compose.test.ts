@@ -47,6 +47,16 @@ describe('hooks', () => {
     ]);
   });
 
+  test('pass on the reply that an inner one has changed', async () => {
+    const seen: string[] = [];
+    const other = stubReply(299);
+    const changes = recording('b', seen, { replied: () => other });
+    const upstream: Send = () => Promise.resolve(stubReply());
+    const policies = [recording('a', seen), changes, recording('c', seen)];
+    expect(await sending(through(policies, upstream))(stubCall())).toBe(other);
+    expect(seen.slice(3)).toEqual(['c replied 200', 'a replied 299']);
+  });
+
   test('learn that the reader of the body does not keep up', async () => {
     const seen: string[] = [];
     const call = stubCall();

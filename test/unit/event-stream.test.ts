@@ -44,6 +44,10 @@ describe('server-sent events', () => {
     ]);
   });
 
+  test('an empty chunk does not divide a CR from its LF', async () => {
+    expect(await sse('data: 1\r', '', '\ndata: 2\n\n')).toEqual([['message', '1\n2']]);
+  });
+
   test('an event of empty lines is bounded', async () => {
     expect(await sse('data:\n'.repeat(5), '\n')).toEqual([['message', '\n\n\n\n']]);
     expect(await sse('data:\n'.repeat(MAX_BYTES), '\n')).toEqual([['message', undefined]]);

@@ -426,6 +426,15 @@ test('a break after the client has left is no failure of the upstream', async ()
   expect(ends).toEqual(['discarded']);
 });
 
+test('a break after the event that ends a stream is a broken stream', async () => {
+  const done = [{ events: ['end'], data: [], body: [], text: [] }];
+  const { upstream, ends, call } = await flowing({ done });
+  upstream.write('event: end\ndata: 1\n\n');
+  upstream.abort(new ProxyError('connection_terminated', 'reset', { sent: 'sent_unknown' }));
+  expect(noted(call.entries, 'stream')).toEqual(['broken']);
+  expect(ends).toEqual(['broken']);
+});
+
 test('trailers pass before the end', async () => {
   const { upstream, client } = await flowing();
   upstream.sink?.addTrailers?.([['x-a', '1']]);
