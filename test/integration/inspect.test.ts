@@ -57,6 +57,28 @@ test('every value has its origin, secrets are redacted', async () => {
   expect(JSON.stringify(body)).not.toContain('s3cret');
 });
 
+test('a value of the process shows no secret of a URL', async () => {
+  const { body } = await asked(
+    '/api/config/values',
+    {},
+    `admin_token: ${'s3cret'.repeat(3)}
+durable: { store: 'postgres://user:s3cret@db/breakwater?password=s3cret' }
+events: { webhook: 'https://hooks.example/services/s3cret', secret: whsec_czNjcmV0czNjcmV0czNjcmV0czNjcmV0czNjcmV0 }
+tracing: { otlp: 'https://otlp.example/s3cret', headers: { authorization: Bearer s3cret } }
+upstreams: { api: { url: 'https://api.example' } }
+`,
+  );
+  const { process } = body as unknown as Values;
+  const shown = Object.fromEntries(process.map((value) => [value.key, value.shown]));
+  expect(shown).toMatchObject({
+    'durable.store': 'postgres://[redacted]@db/breakwater?[redacted]',
+    'events.webhook': 'https://hooks.example/[redacted]',
+    'events.secret': '[redacted]',
+    'tracing.otlp': 'https://otlp.example/[redacted]',
+  });
+  expect(JSON.stringify(body)).not.toMatch(/s3cret|whsec/);
+});
+
 test('an upstream that does not exist is 404', async () =>
   expect((await asked('/api/config/values?upstream=nope')).status).toBe(404));
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { ErrorCode } from '../../src/proxy/errors.ts';
 import type { StateEvent } from '../../src/proxy/events.ts';
 import { combine } from '../../src/telemetry/observer.ts';
 import { Traffic } from '../../src/telemetry/traffic/traffic.ts';
@@ -24,12 +25,12 @@ function world(sample: () => TrafficSample | undefined = () => undefined) {
     record.attemptAnswered(1, { status }, ms);
     record.finish({ status, origin: 'upstream' });
   };
-  const refuse = () =>
+  const refuse = (error: ErrorCode = 'breaker_open') =>
     new CallRecord(
       { id: 'c', upstream: 'api', route: 'default', method: 'GET', target: '/' },
       clock,
       observer,
-    ).finish({ status: 503, origin: 'proxy', error: 'breaker_open' });
+    ).finish({ status: 503, origin: 'proxy', error });
   return {
     clock,
     traffic,
@@ -62,6 +63,37 @@ test('calls and attempts are in the interval in which they end', async () => {
   expect(found?.refusals.breaker?.slice(-2)).toEqual([0, 1]);
   expect(found?.attempts['5xx']?.slice(-2)).toEqual([1, 0]);
   expect(found?.calls.failed).toBeUndefined();
+});
+
+test.each([
+  [200, 'ok'],
+  [404, '4xx'],
+  [429, '429'],
+  [503, '5xx'],
+  ['connection_refused', 'connect'],
+  ['attempt_timeout', 'timeout'],
+  ['deadline_exceeded', 'timeout'],
+  ['idle_timeout', 'timeout'],
+  ['connection_terminated', 'broken'],
+  ['protocol_error', 'broken'],
+  ['hedge_lost', 'cut'],
+  ['client_gone', 'cut'],
+] as const)('an attempt that ends with %s counts as %s', (result, kind) => {
+  const { traffic, series } = world();
+  traffic.attemptEnded(result, 1, { upstream: 'api', route: 'default' });
+  expect(Object.keys(series()?.attempts ?? {})).toEqual([kind]);
+});
+
+test.each([
+  ['breaker_open', 'breaker'],
+  ['quota', 'quota'],
+  ['concurrency_limit', 'concurrency'],
+  ['draining', 'other'],
+  ['bad_request', 'other'],
+] as const)('a call that is refused with %s counts as %s', (error, reason) => {
+  const { refuse, series } = world();
+  refuse(error);
+  expect(Object.keys(series()?.refusals ?? {})).toEqual([reason]);
 });
 
 test('the first interval begins 15 minutes before the end of the last one, by the wall clock', async () => {

@@ -84,7 +84,7 @@ export function processValues(loaded: Good): EffectiveValue[] {
 function processValue({ path, kind, nullWord = 'off' }: Leaf, value: unknown): string {
   if (value === null) return nullWord;
   if (isAddress(value)) return shownAddress(value);
-  return withoutSecrets(withoutPassword(show(value, kind as Kind)), path);
+  return withoutSecrets(withoutUrlSecrets(show(value, kind as Kind)), path);
 }
 
 const isAddress = (value: unknown): value is Address =>
@@ -93,8 +93,16 @@ const isAddress = (value: unknown): value is Address =>
 const shownAddress = ({ host, port }: Address): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-/** Of the URL of a database. */
-const withoutPassword = (shown: string): string => shown.replace(/:\/\/[^/]*@/, `://${REDACTED}@`);
+/** The path of a webhook is its secret. The URL of a database may have a password before the host, or in its query. */
+function withoutUrlSecrets(shown: string): string {
+  const url = shown.includes('://') ? URL.parse(shown) : null;
+  if (url === null) return shown;
+  const { protocol, origin, pathname, search } = url;
+  if (protocol === 'http:' || protocol === 'https:')
+    return pathname + search === '/' ? origin : `${origin}/${REDACTED}`;
+  const query = search === '' ? '' : `?${REDACTED}`;
+  return `${protocol}//${url.username === '' ? '' : `${REDACTED}@`}${url.host}${pathname}${query}`;
+}
 
 function originText(
   { layer, path }: Origin,

@@ -1,5 +1,4 @@
-import { type ErrorCode, factsOf } from '../../proxy/error-table.ts';
-import type { AttemptEnd } from '../../proxy/error-table.ts';
+import { type AttemptEnd, type ErrorCode, factsOf } from '../../proxy/error-table.ts';
 import type { CallOutcome } from '../call-outcome.ts';
 
 /** Calls by their outcome. */
@@ -62,9 +61,11 @@ export function resultColumn(result: number | ErrorCode): number {
 }
 
 function kindOf(result: number | ErrorCode): AttemptKind {
-  // The time of the whole call was too short for the upstream.
-  if (result === 'deadline_exceeded') return 'timeout';
-  if (typeof result !== 'number') return ENDS.get(factsOf(result).attempt) ?? 'cut';
+  if (typeof result !== 'number') {
+    const { attempt, blame } = factsOf(result);
+    // The time of the whole call was too short for the upstream.
+    return attempt === 'cut_short' && blame === 'upstream' ? 'timeout' : (ENDS.get(attempt) ?? 'cut');
+  }
   if (result < 400) return 'ok';
   if (result >= 500) return '5xx';
   return result === 429 ? '429' : '4xx';
