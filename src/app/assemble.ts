@@ -5,6 +5,7 @@ import { shownUrl } from '../config/show/effective.ts';
 import type { DurableRoute } from '../durable/route.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules, type HeaderRules } from '../http/headers.ts';
+import type { LinkPlace } from '../http/links.ts';
 import { pipeline } from '../policies/order.ts';
 import { type Dispatch, dispatchBy } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
@@ -239,6 +240,7 @@ function assembleRoute(
     safe: retry.safe,
     headers: deps.rulesOf(config),
     dropParameters: settings.auth && replacedBy(settings.auth).parameters,
+    links: settings.rewriteLinks ? linkPlaceOf(upstream) : undefined,
     clientCheck: clientCheckOf(config, upstream, deps),
     ownRetries: retry.limitClientRetries && retry.attempts > 1 ? { veto: retry.vetoHeaders } : undefined,
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
@@ -262,6 +264,10 @@ function clientCheckOf(
   { config, access }: Pick<UpstreamDeps, 'config' | 'access'>,
 ): ClientAccess | undefined {
   return addedCredentials(route, upstream, config.upstreams).length === 0 ? undefined : access();
+}
+
+function linkPlaceOf({ origin, basePath, mount }: UpstreamConfig): LinkPlace {
+  return { origin, basePath, mount: 'path' in mount ? mount.path : '' };
 }
 
 /** A signature covers the body, and a call is sent once more with a new token. */

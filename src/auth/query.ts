@@ -1,5 +1,5 @@
 import { REDACTED, withoutParameters } from '../http/credentials.ts';
-import { withValues } from '../http/headers.ts';
+import { withFieldValues } from '../http/headers.ts';
 import type { Credential } from '../proxy/credential.ts';
 import type { QueryOptions } from './options.ts';
 
@@ -13,7 +13,7 @@ export function queryCredential({ parameters }: QueryOptions): Credential {
       const own = withoutParameters(target, names);
       return { target: `${own}${own.includes('?') ? '&' : '?'}${added.join('&')}`, headers };
     },
-    clean: (headers) => withValues(headers, hide),
+    clean: (headers) => withFieldValues(headers, (_name, value) => hide(value)),
   };
 }
 

@@ -155,6 +155,8 @@ export interface RouteSettings {
   readonly auth: AuthOptions | undefined;
   /** The issuer of the credential; undefined if it needs none. */
   readonly authEndpoint: EndpointConfig | undefined;
+  /** URLs of the upstream in response headers become paths of the mount. */
+  readonly rewriteLinks: boolean;
   /** More names of headers and query parameters that identify the caller. */
   readonly identity: IdentityOptions;
   /** No attempt is sent later than this after its call arrived, because its signature expires; undefined: no limit. */

@@ -30,12 +30,15 @@ export function withoutFields(headers: RawHeaders, drops: (name: string) => bool
   return left;
 }
 
-/** The fields with each value changed; the same list if none changes. */
-export function withValues(headers: RawHeaders, change: (value: string) => string): RawHeaders {
+/** The fields with values as `change` makes them of name and value; the same list if none differs. */
+export function withFieldValues(
+  headers: RawHeaders,
+  change: (name: string, value: string) => string,
+): RawHeaders {
   let changed: string[] | undefined;
-  for (let i = 1; i < headers.length; i += 2) {
-    const value = change(headers[i] as string);
-    if (value !== headers[i]) (changed ??= [...headers])[i] = value;
+  for (let i = 0; i < headers.length; i += 2) {
+    const value = change(headers[i] as string, headers[i + 1] as string);
+    if (value !== headers[i + 1]) (changed ??= [...headers])[i + 1] = value;
   }
   return changed ?? headers;
 }

@@ -83,6 +83,8 @@ export interface Notes {
   stuck: HedgeResult;
   /** The upstream that answered instead of the call's own. */
   fallback_to: string;
+  /** URLs in the head of the reply became paths of the mount. */
+  links: 'rewritten';
   /** The call was sent once more after a 401, because its credential was renewed. */
   auth: 'renewed';
   fallback: FallbackResult;
@@ -269,6 +271,14 @@ const NOTES = {
     },
   },
   fallback_to: { fold: 'latest', field: 'fallback_to' },
+  links: {
+    fold: 'latest',
+    field: 'links',
+    counter: {
+      name: 'breakwater_links_rewritten_total',
+      help: 'Replies in whose headers URLs of the upstream became paths of the mount.',
+    },
+  },
   auth: {
     fold: 'latest',
     field: 'auth',

@@ -1,4 +1,5 @@
 import type { CompiledHeaderRules, RawHeaders } from '../http/headers.ts';
+import type { LinkPlace } from '../http/links.ts';
 import type { ProxyError } from './errors.ts';
 import type { OverrideLimits } from './overrides.ts';
 import type { Dispatch } from './pipeline.ts';
@@ -30,6 +31,8 @@ export interface Route {
   readonly headers: CompiledHeaderRules;
   /** Names of query parameters that are added later, so that those of a client do not pass. */
   readonly dropParameters?: ReadonlySet<string> | undefined;
+  /** Where clients reach the upstream's own URLs; undefined if links of replies are passed on as they are. */
+  readonly links?: LinkPlace | undefined;
   /** Undefined if the proxy adds no credential to the calls. */
   readonly clientCheck?: ClientCheck | undefined;
   /** If only the proxy should retry: the lower-case headers by which a reply asks SDKs not to retry. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Coalesced } from '../http/bodies/coalesced.ts';
 import { httpStatusOf } from '../http/grpc.ts';
 import { type RawHeaders, replyHeaders } from '../http/headers.ts';
+import { mountedLinks } from '../http/links.ts';
 import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import { type BodyEnd, type Interim, isFailedEnd, type Reply } from '../http/reply.ts';
@@ -204,11 +205,20 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     return this.signal.reason instanceof ProxyError ? this.signal.reason.code : why.code;
   }
 
+  #headersOf({ origin, headers }: Reply, { links }: Route): string[] {
+    if (origin === 'proxy') return [...headers];
+    const passed = replyHeaders(headers);
+    const mounted = links === undefined ? passed : mountedLinks(passed, links);
+    if (mounted === passed) return passed;
+    this.record.note('links', 'rewritten');
+    return [...mounted];
+  }
+
   #answer(reply: Reply, route: Route): void {
     const res = this.res;
     // If the client disconnected before the head arrived, close() has already aborted the call.
     if (res.destroyed || res.headersSent) return reply.body.discard();
-    const headers = reply.origin === 'proxy' ? [...reply.headers] : replyHeaders(reply.headers);
+    const headers = this.#headersOf(reply, route);
     const received = reply.received ?? reply.status;
     this.#addProxyStatus(reply, received, headers);
     this.#result.status = reply.status;

@@ -81,3 +81,26 @@ test('a durable request gets it when it is sent; the parameter of the client doe
   expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
   expect(origin.requests[0]?.url).toBe('/orders?a=1&key=hush-hush');
 });
+
+test('links: rewrite sends the client to page 2 through the proxy, with the key', async () => {
+  const origin = await startOrigin(({ request, response, body }) =>
+    body().then(() => {
+      const base = `http://${request.headers.host}/v2`;
+      const headers = {
+        link: `<${base}/things?page=2&key=hush-hush>; rel="next"`,
+        location: `${base}/things/1`,
+      };
+      response.writeHead(201, headers).end();
+    }),
+  );
+  const proxy = await startTidy(
+    apiConfig({ url: `${origin.url}/v2` }, `${QUERY}    links: rewrite\n    mount: { path: /things-api }\n`),
+  );
+  const first = await fetch(`${proxy.url}/things-api/things`, { method: 'POST' });
+  expect(first.headers.get('location')).toBe('/things-api/things/1');
+  expect(first.headers.get('link')).toBe('</things-api/things?page=2>; rel="next"');
+  await fetch(new URL('/things-api/things?page=2', proxy.url));
+  expect(origin.requests[1]?.url).toBe('/v2/things?page=2&key=hush-hush');
+  const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+  expect(metrics).toContain('breakwater_links_rewritten_total{upstream="api",route="default"} 2');
+});

@@ -1,5 +1,5 @@
 import { section } from '../fields/field.ts';
-import { size } from '../fields/fields.ts';
+import { choice, size } from '../fields/fields.ts';
 import { breaker } from './breaker.ts';
 import { cache } from './cache.ts';
 import { concurrency } from './concurrency.ts';
@@ -30,6 +30,11 @@ export const policies = {
   hedge: hedge.optional(),
   fallback: fallback.optional(),
   overrides: overrides.optional(),
+  links: choice(
+    ['pass', 'rewrite'],
+    'pass',
+    'URLs of the upstream in Location, Content-Location, Link, Operation-Location and Azure-AsyncOperation. rewrite: they become paths of the mount, so that the next page goes through the proxy too.',
+  ),
   signed: signed.optional(),
   durable: durable.optional(),
   identity: identity.optional(),

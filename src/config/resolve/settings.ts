@@ -40,6 +40,7 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'auth' | 
     overrides: overrideLimits(settings.overrides),
     quota: quotaOptions(quota),
     identity: identityOptions(settings),
+    rewriteLinks: settings.links === 'rewrite',
     signedMaxAgeMs: settings.signed.max_age ?? undefined,
   };
 }
