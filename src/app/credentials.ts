@@ -4,7 +4,7 @@ import { tokenCredential } from '../auth/oauth2.ts';
 import { requestKeys } from '../auth/container-keys.ts';
 import type { Ask } from '../auth/endpoint.ts';
 import { type AuthOptions, accountOf, type OAuth2Options, type Sigv4Options } from '../auth/options.ts';
-import type { AwsKeys } from '../auth/sign.ts';
+import type { AwsKeys } from '../auth/aws.ts';
 import { sigv4Credential } from '../auth/sigv4.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { queryCredential } from '../auth/query.ts';

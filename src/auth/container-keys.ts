@@ -2,7 +2,7 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Issued } from './expiring-secret.ts';
 import type { Ask } from './endpoint.ts';
-import type { AwsKeys } from './sign.ts';
+import type { AwsKeys } from './aws.ts';
 
 /** Requests temporary keys at the credential address of a container (ECS, EKS Pod Identity). Rejects with `auth_failed`. */
 export async function requestKeys(

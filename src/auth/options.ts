@@ -1,4 +1,4 @@
-import type { AwsKeys } from './sign.ts';
+import type { AwsKeys } from './aws.ts';
 import type { ReplacedParts } from '../proxy/credential.ts';
 
 /** A user and a password (RFC 7617). */

@@ -1,14 +1,7 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { SignatureV4 } from '@smithy/signature-v4';
+import { type AwsKeys, isS3, PAYLOAD_FIELD, type SigningScope } from './aws.ts';
 import { fieldPairs, type RawHeaders, withoutFields } from '../http/headers.ts';
-
-/** Keys of AWS. */
-export interface AwsKeys {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Of temporary keys. */
-  readonly sessionToken?: string | undefined;
-}
 
 export interface SignedParts {
   readonly method: string;
@@ -18,11 +11,6 @@ export interface SignedParts {
   readonly headers: RawHeaders;
   /** The body, or the text that `x-amz-content-sha256` states about it. */
   readonly payload: Buffer | string;
-}
-
-export interface SigningScope {
-  readonly region: string;
-  readonly service: string;
 }
 
 /** SHA-256 or HMAC of it, as the library wants it. */
@@ -58,12 +46,6 @@ function keyOf(secret: string | ArrayBuffer | ArrayBufferView): string | Uint8Ar
 const COVERED: ReadonlySet<string> = new Set(['content-type', 'content-md5']);
 
 const isCovered = (name: string): boolean => COVERED.has(name) || name.startsWith('x-amz-');
-
-/** The field by which requests to S3 state their payload: a hash, or `UNSIGNED-PAYLOAD`. */
-export const PAYLOAD_FIELD = 'x-amz-content-sha256';
-
-/** Services whose requests must state the payload, and whose paths are signed as they are sent. */
-export const isS3 = (service: string): boolean => service === 's3' || service.startsWith('s3-');
 
 /** The fields of a request signed by AWS Signature Version 4 at `wallMs` (milliseconds since the epoch). */
 export async function signedHeaders(

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import aws4 from 'aws4';
 import { describe, expect, test } from 'vitest';
-import { type AwsKeys, signedHeaders } from '../../src/auth/sign.ts';
+import type { AwsKeys } from '../../src/auth/aws.ts';
+import { signedHeaders } from '../../src/auth/sign.ts';
 import { sigv4Credential } from '../../src/auth/sigv4.ts';
 import { EMPTY_BODY, type RequestBody, wholeBody } from '../../src/http/bodies/request-body.ts';
 import { headerOf } from '../../src/http/headers.ts';
