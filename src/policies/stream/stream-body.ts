@@ -189,7 +189,7 @@ export class StreamBody implements ReplyBody, BodySink {
     else this.#fail(error);
   }
 
-  /** The first error event after the first event counts. Of a reply that has failed, it is part of the error. */
+  /** The first error event after the first event counts. If the first event was an error, later ones are parts of it. */
   #onLaterError(error: ErrorEvent | undefined): void {
     if (!this.#reported) this.#error ??= error;
   }
