@@ -3,10 +3,11 @@ import type { GrpcStatus } from './grpc.ts';
 import type { RawHeaders } from './headers.ts';
 
 /**
- * The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. The others are complete.
- * `failed`: its later events say that the upstream has failed. `throttled`: they say that a rate limit has refused the call.
+ * The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. All bytes of the others have
+ * arrived. `incomplete`: a stream without the event that ends it. `failed`: later events say that the upstream has failed.
+ * `throttled`: they say that a rate limit has refused the call.
  */
-export type BodyEnd = 'complete' | 'discarded' | 'broken' | 'failed' | 'throttled';
+export type BodyEnd = 'complete' | 'discarded' | 'broken' | 'incomplete' | 'failed' | 'throttled';
 
 /** Whether all bytes of a body have arrived, whatever they say. */
 export const isWhole = (end: BodyEnd): boolean => end !== 'discarded' && end !== 'broken';

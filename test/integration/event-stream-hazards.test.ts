@@ -90,6 +90,18 @@ describe('a stream that failed with its first event and stays open', () => {
   });
 });
 
+test('a stream without its end is not stored for repeats of its request', async () => {
+  const origin = await startOrigin(ok(FIRST, SSE), good);
+  const more = `${stream()}    retry: { idempotency_key: pass }\n    dedupe: 1h\n`;
+  const proxy = await startTidy(apiConfig(origin, more));
+  const init = { method: 'POST', body: '{}', headers: { 'idempotency-key': 'k' } };
+  expect(await (await fetch(`${proxy.url}/api/`, init)).text()).toBe(FIRST);
+  for (let i = 0; i < 2; i++) expect(await (await fetch(`${proxy.url}/api/`, init)).text()).toBe(GOOD);
+  expect(origin.requests).toHaveLength(2);
+  const records = await proxy.untilEnded(3);
+  expect(records[0]).toMatchObject({ outcome: 'ok', notes: { stream: 'incomplete' } });
+});
+
 describe('a stream that is refused by a rate limit after its first event', () => {
   const limited = 'status: 429, throttled: true';
 

@@ -364,6 +364,19 @@ test('the first of several later error events counts', async () => {
   expect(noted(call.entries, 'stream_error')).toEqual(['any']);
 });
 
+test('a stream ends as incomplete without the event that ends it, unless its first event was an error', async () => {
+  const done = [{ events: ['end'], data: [], body: [], text: [] }];
+  const whole = await flowing({ done });
+  whole.upstream.end();
+  expect(whole.ends).toEqual(['incomplete']);
+  const failed = await setUp({ done });
+  failed.upstream.write(ERROR);
+  const ends: BodyEnd[] = [];
+  (await failed.replying).body.onEnd((end) => ends.push(end));
+  failed.upstream.end();
+  expect(ends).toEqual(['complete']);
+});
+
 test('a discarded stream is aborted at once, and has no result', async () => {
   const { upstream, reply, ends, call, clock } = await flowing();
   reply.body.discard();

@@ -212,8 +212,11 @@ export class StreamBody implements ReplyBody, BodySink {
   #onAllRead(): void {
     if (this.#waiting) return this.#reject(EMPTY);
     const complete = this.#done || this.#context.options.done.length === 0;
-    this.#report(complete ? 'complete' : 'incomplete');
-    this.#finish(this.#error === undefined ? 'complete' : endWith(this.#error));
+    const result = complete ? 'complete' : 'incomplete';
+    // An error event as the first event is all that its stream has to say.
+    const end = this.#reported ? 'complete' : result;
+    this.#report(result);
+    this.#finish(this.#error === undefined ? end : endWith(this.#error));
   }
 
   // --- transitions ---
