@@ -62,7 +62,10 @@ export const stream = shorthand(
         ignored,
         'Events that are not meaningful, by name or by conditions. Comments and events without data never are.',
       ),
-      error: list(error, 'The first rule that matches decides. If the first event of a stream is an error, the attempt has failed.'),
+      error: list(
+        error,
+        'The first rule that matches decides. If the first event of a stream is an error, the attempt has failed.',
+      ),
       done: list(done, 'How a complete stream ends. A stream that ends otherwise is counted as incomplete.'),
       hold: size(
         '64KiB',
