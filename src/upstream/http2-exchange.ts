@@ -160,10 +160,11 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     this.#stream?.destroy(cancellation());
   }
 
-  #failureOf({ rstCode, id = 0 }: ClientHttp2Stream, cause: Error | undefined): Error {
+  #failureOf(stream: ClientHttp2Stream, cause: Error | undefined): Error {
+    const { rstCode } = stream;
     if (rstCode === NGHTTP2_HTTP_1_1_REQUIRED) this.#connection.http1Required();
     const said = this.#resetBy(rstCode);
-    if (NOT_PROCESSED.has(rstCode ?? 0) || id > this.#connection.lastStreamId)
+    if (this.#wasRefused(stream))
       return new ProxyError('connection_terminated', said, { cause, sent: 'not_sent' });
     // A reset. node:http2 treats CANCEL as no error, and also reports it for a lost connection.
     if (cause === undefined || ('code' in cause && cause.code === 'ERR_HTTP2_STREAM_ERROR')) {
@@ -171,6 +172,11 @@ export class Http2Exchange implements Dispatcher.DispatchController {
       return new ProxyError('connection_terminated', what, { cause, sent: 'sent_unknown' });
     }
     return cause;
+  }
+
+  /** An upstream that has answered has processed the request, whatever its reset says. */
+  #wasRefused({ rstCode, id = 0 }: ClientHttp2Stream): boolean {
+    return this.rawHeaders === null && (NOT_PROCESSED.has(rstCode) || id > this.#connection.lastStreamId);
   }
 
   /** Describes a reset. node:http2 uses ENHANCE_YOUR_CALM itself if a reply head exceeds the proxy's limits. */

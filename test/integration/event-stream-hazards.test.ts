@@ -482,6 +482,19 @@ describe('over HTTP/2 to the upstream', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ outcome: 'client_gone', attempts: 1 });
   });
 
+  test('a POST is not repeated because of a reset that denies its answer', async () => {
+    const REFUSED_STREAM = 7;
+    const refused: Http2Step = ({ stream: answered }) => {
+      answered.respond({ ':status': 200, 'content-type': 'text/event-stream' });
+      answered.write(': a\n\n', () => answered.close(REFUSED_STREAM));
+    };
+    const origin = await startHttp2Origin([refused, http2Reply(GOOD, SSE)], { plain: true });
+    const proxy = await startTidy(apiConfig(origin, HTTP2 + stream()));
+    const reply = await fetch(`${proxy.url}/api/`, { method: 'POST', body: '{}' });
+    expect([reply.status, reply.headers.get('breakwater-gave-up')]).toEqual([502, 'not_idempotent']);
+    expect(origin.requests).toHaveLength(1);
+  });
+
   test('a failed stream that stays open holds no permit that its retry needs', async () => {
     const origin = await startHttp2Origin([begin(ERROR), http2Reply(GOOD, SSE)], { plain: true });
     const proxy = await startTidy(apiConfig(origin, `${HTTP2}${stream()}    concurrency: 1\n`));
