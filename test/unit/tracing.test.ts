@@ -4,7 +4,9 @@ import { loadConfig } from '../../src/config/load.ts';
 import { CallTrace } from '../../src/telemetry/tracing/call-trace.ts';
 import { OtlpExport, type SpanCounts } from '../../src/telemetry/tracing/otlp.ts';
 import { type SpanData, spansOf, targetOf } from '../../src/telemetry/tracing/spans.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { hang, startOrigin } from '../support/origin.ts';
+import { startCollector } from '../support/otlp.ts';
 import { RecordingObserver, Story } from '../support/record.ts';
 
 const START = { startedAt: 1_000_000, pattern: '/**', propagates: true };
@@ -103,13 +105,55 @@ test('spans beyond the queue are dropped and counted', async () => {
   const collector = await startOrigin(hang());
   const counts: SpanCounts = { exported: 0, failed: 0, dropped: 0 };
   const options = { url: `${collector.url}/v1/traces`, headers: { set: [] }, sample: 1, service: 'x' };
-  const deps = { version: '1', instance: 'i', counts, onBatch: () => undefined };
+  const deps = { clock: new FakeClock(), version: '1', instance: 'i', counts, onBatch: () => undefined };
   const exporting = new OtlpExport(options, deps);
   const call = traced();
   call.story.end();
   const [span] = dataOf(call) as [SpanData];
   for (let i = 0; i < 5_000; i++) exporting.add([span]);
   expect(counts.dropped).toBe(5_000 - 4_096);
+});
+
+test('a collector whose answer never ends has failed after 10 s, and its late end is not counted again', async () => {
+  const clock = new FakeClock();
+  const { promise: late, resolve: finish } = Promise.withResolvers<void>();
+  const collector = await startOrigin(async ({ response, body }) => {
+    await body();
+    response.writeHead(200).write('.');
+    await late;
+    response.end();
+  });
+  const counts: SpanCounts = { exported: 0, failed: 0, dropped: 0 };
+  const failures: (string | undefined)[] = [];
+  const options = { url: `${collector.url}/v1/traces`, headers: { set: [] }, sample: 1, service: 'x' };
+  const onBatch = (error: Error | undefined) => void failures.push(error?.message);
+  const exporting = new OtlpExport(options, { clock, version: '1', instance: 'i', counts, onBatch });
+  const call = traced();
+  call.story.end();
+  exporting.add(dataOf(call));
+  const closed = exporting.close();
+  await collector.untilRequests(1);
+  await clock.advance(9_999);
+  expect(failures).toEqual([]);
+  await clock.advance(1);
+  expect(failures).toEqual(['no complete answer within 10s']);
+  finish();
+  await closed;
+  expect([counts, failures.length]).toEqual([{ exported: 0, failed: 1, dropped: 0 }, 1]);
+});
+
+test('texts of spans are cut, because a client chooses the length of its paths', async () => {
+  const collector = await startCollector();
+  const counts: SpanCounts = { exported: 0, failed: 0, dropped: 0 };
+  const options = { url: `${collector.url}/v1/traces`, headers: { set: [] }, sample: 1, service: 'x' };
+  const deps = { clock: new FakeClock(), version: '1', instance: 'i', counts, onBatch: () => undefined };
+  const exporting = new OtlpExport(options, deps);
+  const call = traced({ target: `/${'p'.repeat(10_000)}` });
+  call.story.end();
+  exporting.add(dataOf(call));
+  await exporting.close();
+  const [span] = await collector.untilSpans(1);
+  expect(span?.attributes['url.path']).toBe(`/${'p'.repeat(2_047)}`);
 });
 
 test('the URL of an upstream is shown without a part that came from outside', () => {

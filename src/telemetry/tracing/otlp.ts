@@ -8,10 +8,11 @@ import {
   type SpanExporter,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
+import type { Clock } from '../../runtime/clock.ts';
 import type { TracingOptions } from './options.ts';
 import type { SpanData } from './spans.ts';
 
-/** Spans that wait for the collector or are on their way to it, about 4 MB. Further ones are dropped. */
+/** Spans that wait for the collector or are on their way to it, usually about 4 MB. Further ones are dropped. */
 const MOST_QUEUED = 4_096;
 
 /** A batch is sent after this time, or when it is full. */
@@ -20,6 +21,10 @@ const MOST_IN_BATCH = 512;
 
 /** The longest time for one batch, its repetitions included. */
 const EXPORT_MS = 10_000;
+const OVERDUE = `no complete answer within ${EXPORT_MS / 1_000}s`;
+
+/** Longer texts are cut. A client can make a path longer than this, but not the texts of the proxy. */
+const MAX_ATTRIBUTE_CHARACTERS = 2_048;
 
 /** Numbers of spans since the start, by what became of them. */
 export interface SpanCounts {
@@ -31,6 +36,7 @@ export interface SpanCounts {
 }
 
 export interface ExportDeps {
+  readonly clock: Pick<Clock, 'timer'>;
   readonly version: string;
   /** Tells the instances of one service apart. */
   readonly instance: string;
@@ -56,7 +62,10 @@ export class OtlpExport {
   readonly #provider: TracerProvider;
   #queued = 0;
 
-  constructor({ headers, service, url }: TracingOptions, { counts, instance, onBatch, version }: ExportDeps) {
+  constructor(
+    { headers, service, url }: TracingOptions,
+    { clock, counts, instance, onBatch, version }: ExportDeps,
+  ) {
     this.#counts = counts;
     const exporter = new OTLPTraceExporter({
       url,
@@ -73,9 +82,10 @@ export class OtlpExport {
       // The decision was made when the call came in.
       sampler: new AlwaysOnSampler(),
       resource: defaultResource().merge(resource),
+      spanLimits: { attributeValueLengthLimit: MAX_ATTRIBUTE_CHARACTERS },
       spanProcessors: [
         new BatchSpanProcessor({
-          exporter: this.#counting(exporter, onBatch),
+          exporter: this.#counting(exporter, clock, onBatch),
           maxQueueSize: MOST_QUEUED,
           maxExportBatchSize: MOST_IN_BATCH,
           scheduledDelayMillis: BATCH_MS,
@@ -122,16 +132,28 @@ export class OtlpExport {
     recorded.end(span.endedAt);
   }
 
-  #counting(exporter: OTLPTraceExporter, onBatch: ExportDeps['onBatch']): SpanExporter {
+  #counting(
+    exporter: OTLPTraceExporter,
+    clock: ExportDeps['clock'],
+    onBatch: ExportDeps['onBatch'],
+  ): SpanExporter {
     return {
-      export: (spans, done) =>
-        exporter.export(spans, (result) => {
+      export: (spans, done) => {
+        let ended = false;
+        const end: typeof done = (result) => {
+          if (ended) return;
+          ended = true;
+          limit.cancel();
           const failure = result.code === 0 ? undefined : (result.error ?? new Error('no reason given'));
           this.#counts[failure === undefined ? 'exported' : 'failed'] += spans.length;
           this.#queued -= spans.length;
           onBatch(failure);
           done(result);
-        }),
+        };
+        // The SDK waits without limit for an answer whose bytes come slowly.
+        const limit = clock.timer(EXPORT_MS, () => end({ code: 1, error: new Error(OVERDUE) }));
+        exporter.export(spans, end);
+      },
       shutdown: () => exporter.shutdown(),
     };
   }

@@ -67,8 +67,9 @@ export class Tracing implements Pick<Observer, 'callEnded' | 'durableAttemptEnde
     const same = isDeepStrictEqual(options, this.#setup.options);
     if (!same && options !== undefined) {
       const { OtlpExport } = await import('./otlp.ts');
+      const { clock, version } = this.#deps;
       const { counts } = this;
-      const deps = { version: this.#deps.version, instance: this.#instance, counts, onBatch: this.#onBatch };
+      const deps = { clock, version, instance: this.#instance, counts, onBatch: this.#onBatch };
       this.#export = new OtlpExport(options, deps);
     } else if (options === undefined) this.#export = undefined;
     this.#setup = setup;
