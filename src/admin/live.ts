@@ -11,6 +11,9 @@ const EVERY_MS = 1_000;
 /** Open streams. Each open page has one. */
 const MOST_STREAMS = 32;
 
+/** A page that has not read for this many messages has left or sleeps. Its place is freed, and it connects again. */
+const MOST_UNREAD = 60;
+
 /** The state as it is at one moment, by upstream, so that only changes are sent. */
 interface Sent {
   names: string;
@@ -32,7 +35,7 @@ export class Live {
   /** Throws 503 if there are too many streams. */
   open(res: ServerResponse): void {
     if (this.#streams >= MOST_STREAMS)
-      throw new AdminProblem(503, `more than ${MOST_STREAMS} pages are open; close one`);
+      throw new AdminProblem(503, `${MOST_STREAMS} pages are open, which is the limit; close one`);
     this.#streams++;
     res.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -42,11 +45,17 @@ export class Live {
       'x-accel-buffering': 'no',
     });
     const sent: Sent = { names: '', upstreams: new Map() };
+    let unread = 0;
     const tick = () => {
       timer = this.#deps.clock.timer(EVERY_MS, tick);
       try {
         // A page that does not read gets the next message later. It then has all that has changed.
-        if (!res.writableNeedDrain) res.write(this.#message(sent));
+        if (res.writableNeedDrain) unread++;
+        else {
+          unread = 0;
+          res.write(this.#message(sent));
+        }
+        if (unread >= MOST_UNREAD) res.destroy();
       } catch (error) {
         this.#deps.logger.error({ error, path: LIVE_PATH }, 'admin response failed: a bug');
         res.destroy();
