@@ -4,7 +4,7 @@ import { formatProblem } from '../config/read/problem.ts';
 import { withSettings } from '../config/read/with-settings.ts';
 import { headerValues, processValues, routeValues, upstreamValues } from '../config/show/effective.ts';
 import { type Report, simulationReport } from '../simulate/report.ts';
-import type { Scenario } from '../simulate/scenario.ts';
+import type { Subject } from '../simulate/sidecar.ts';
 import { type ScenarioValues, scenarioOf, subjectOf } from './simulate.ts';
 
 export interface Inspected {
@@ -59,41 +59,37 @@ function values(loaded: Good, { upstream: name, route: routeName = 'default' }: 
   return { ok: true, body: { ...body, values: shown } };
 }
 
-const DEFAULTS = { fault: 'outage', for: '20s', rps: '80', callers: '1', latency: '100ms', seed: '1' };
-const TEXTS = [...Object.keys(DEFAULTS), 'capacity', 'upstream', 'route', 'settings'];
+const SCENARIO = { fault: 'outage', for: '20s', rps: '80', callers: '1', latency: '100ms', seed: '1' };
+const DEFAULTS = { ...SCENARIO, upstream: '', route: 'default', settings: '' };
+const TEXTS = [...Object.keys(DEFAULTS), 'capacity'];
+
+type Texts = typeof DEFAULTS & Pick<ScenarioValues, 'capacity'>;
 
 /** The report of `breakwater simulate`, and that of the configuration without `settings` as `before`. */
 async function simulated(loaded: Good, parameters: Parameters, inspected: Inspected): Promise<Answer> {
   const texts = textsOf(parameters);
   if (typeof texts === 'string') return wrong(texts);
-  const { upstream = '', route = 'default', settings = '', ...given } = texts;
-  const scenario = scenarioOf({ ...DEFAULTS, ...given }, MOST_CALLS);
+  const { upstream, route, settings } = texts;
+  const scenario = scenarioOf(texts, MOST_CALLS);
   if (typeof scenario === 'string') return wrong(scenario.replaceAll('--', ''));
   const subject = subjectOf(loaded.config, upstream, route);
   if (typeof subject === 'string') return unknown(subject);
+  const changed = settings.trim() === '' ? undefined : changedSubject(texts, inspected);
+  if (changed !== undefined && 'ok' in changed) return changed;
+  // Simulations take seconds, so they begin when all is known to be right.
   const report = await simulationReport(subject, scenario);
-  if (settings.trim() === '') return { ok: true, body: report };
-  return compared(report, { upstream, route, settings, scenario }, inspected);
+  if (changed === undefined) return { ok: true, body: report };
+  const body = { ...(await simulationReport(changed, scenario)), before: report.config };
+  return { ok: true, body: body satisfies WhatIf };
 }
 
-interface Experiment {
-  readonly upstream: string;
-  readonly route: string;
-  readonly settings: string;
-  readonly scenario: Scenario;
-}
-
-async function compared(
-  { config: before }: Report,
-  { upstream, route, settings, scenario }: Experiment,
-  inspected: Inspected,
-): Promise<Answer> {
+/** The route with `settings`, or the answer that says what is wrong with them. */
+function changedSubject({ upstream, route, settings }: Texts, inspected: Inspected): Subject | Answer {
   const changed = changedConfig(upstream, settings, inspected);
   if (typeof changed === 'string') return wrong(changed);
   if (!changed.ok) return withoutPlaces(changed);
-  const after = subjectOf(changed.config, upstream, route);
-  if (typeof after === 'string') return unknown(after);
-  return { ok: true, body: { ...(await simulationReport(after, scenario)), before } satisfies WhatIf };
+  const subject = subjectOf(changed.config, upstream, route);
+  return typeof subject === 'string' ? unknown(subject) : subject;
 }
 
 const wrong = (detail: string): Answer => ({ ok: false, status: 400, detail });
@@ -103,13 +99,13 @@ interface WhatIf extends Report {
   readonly before: Report['config'];
 }
 
-function textsOf(parameters: Parameters): (Partial<ScenarioValues> & Record<string, string>) | string {
+function textsOf(parameters: Parameters): Texts | string {
   for (const [name, value] of Object.entries(parameters)) {
     if (!TEXTS.includes(name)) return `unknown parameter "${name}"; write one of ${TEXTS.join(', ')}`;
     if (typeof value !== 'string' || value.length > LONGEST_SETTINGS)
       return `"${name}" must be a text of at most ${LONGEST_SETTINGS} characters`;
   }
-  return parameters as Record<string, string>;
+  return { ...DEFAULTS, ...parameters };
 }
 
 function changedConfig(

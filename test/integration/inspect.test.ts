@@ -17,6 +17,15 @@ upstreams:
       - { name: reports, match: { path: /reports/** }, timeouts: { total: 5s } }
 `;
 
+/** Aliases that unfold to more than a million values. */
+const BOMB = Array.from(
+  { length: 6 },
+  (_, i) =>
+    `a${i}: &a${i} [${Array(10)
+      .fill(i === 0 ? 'x' : `*a${i - 1}`)
+      .join()}]`,
+).join('\n');
+
 interface Values {
   readonly process: readonly Value[];
   readonly values: readonly Value[];
@@ -106,6 +115,7 @@ test.each([
   [{ upstream: 'api', settings: 'retry: { atempts: 1 }' }, 422, '["upstreams.api.retry.atempts: '],
   [{ upstream: 'api', settings: '- 1' }, 400, 'must be keys of the upstream'],
   [{ upstream: 'api', settings: 'a: [' }, 400, 'not YAML'],
+  [{ upstream: 'api', settings: BOMB }, 400, 'the settings cannot be read'],
   [{ upstream: 'nope' }, 404, 'there is no upstream'],
   [{ upstream: 'api', route: 'nope' }, 404, 'no route'],
   [{ upstream: 'api', rps: '100000' }, 400, 'more than 60000 calls'],

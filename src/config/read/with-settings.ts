@@ -20,8 +20,19 @@ export function withSettings(
   const upstreams = childOf(root, 'upstreams');
   const before = childOf(upstreams, upstream);
   if (!isObject(upstreams)) return 'the file has no upstreams';
-  upstreams[upstream] = merged(before, changes.toJS());
+  const added = valuesOf(changes);
+  if (typeof added === 'string') return added;
+  upstreams[upstream] = merged(before, added.values);
   return { text: JSON.stringify(root) };
+}
+
+/** Throws nothing: aliases that unfold without end are a problem of the settings. */
+function valuesOf(changes: ReturnType<typeof parseDocument>): { readonly values: unknown } | string {
+  try {
+    return { values: changes.toJS() };
+  } catch (error) {
+    return `the settings cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 type Values = Record<string, unknown>;
