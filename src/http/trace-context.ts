@@ -9,9 +9,28 @@ export interface TraceContext {
   readonly sampled: boolean;
 }
 
+const FIELD = 'traceparent';
 const TRACEPARENT = /^([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/;
 const NO_TRACE = '0'.repeat(32);
 const NO_SPAN = '0'.repeat(16);
+
+/** Later versions may append fields after the flags (§3.2.4), but none is known that is longer than this. */
+const MAX_CHARACTERS = 256;
+
+/**
+ * The `traceparent` field of a request, unchecked. Undefined without one, if there are several (they contradict each other), or
+ * if it is too long to be stored with its call.
+ */
+export function traceparentOf(headers: RawHeaders): string | undefined {
+  let found: string | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (name.length !== FIELD.length || name.toLowerCase() !== FIELD) continue;
+    if (found !== undefined) return undefined;
+    found = headers[i + 1] as string;
+  }
+  return found !== undefined && found.length <= MAX_CHARACTERS ? found : undefined;
+}
 
 /** Reads a `traceparent` field; undefined if it is not valid, and then the trace is ignored, as §4.3 demands. */
 export function parseTraceparent(text: string): TraceContext | undefined {
@@ -26,9 +45,14 @@ export function parseTraceparent(text: string): TraceContext | undefined {
 /** The `traceparent` of a sampled span. */
 export const formatTraceparent = (traceId: string, spanId: string): string => `00-${traceId}-${spanId}-01`;
 
-/** The fields with another `traceparent`. */
+/**
+ * The fields with another `traceparent`. `tracestate` stays only if the trace is that of the client, because it describes
+ * positions in one trace (§4.3).
+ */
 export function withTraceparent(headers: RawHeaders, traceparent: string): string[] {
-  const result = withoutFields(headers, (name) => name === 'traceparent');
-  result.push('traceparent', traceparent);
+  const client = parseTraceparent(traceparentOf(headers) ?? '');
+  const continued = client !== undefined && traceparent.startsWith(client.traceId, '00-'.length);
+  const result = withoutFields(headers, (name) => name === FIELD || (name === 'tracestate' && !continued));
+  result.push(FIELD, traceparent);
   return result;
 }

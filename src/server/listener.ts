@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { headerOf } from '../http/headers.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import { traceparentOf } from '../http/trace-context.ts';
 import { ProxyError, shuttingDown } from '../proxy/errors.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Match, Router } from '../routing/router.ts';
@@ -160,14 +160,14 @@ export class Listener {
     const { upstream, name, pattern } = route;
     // The path below the mount, because the log names the upstream too.
     const path = 'route' in match ? match.path : target;
-    const traceparent = headerOf(req.rawHeaders, 'traceparent');
+    const traceparent = traceparentOf(req.rawHeaders);
     const trace = beginTrace(traceparent, route);
     return {
       id: requestIdOf(req.rawHeaders) ?? newId(),
       upstream,
       route: name,
       method: req.method as string,
-      target: logPath() === 'route' ? pattern : path,
+      target: logPath() === 'route' ? pattern : recordedPath(path),
       client: req.socket.remoteAddress,
       traceparent: trace?.traceparent ?? traceparent,
       trace,
@@ -193,6 +193,15 @@ export class Listener {
     req.once('close', done);
     socket.once('close', done);
   }
+}
+
+/** Longer paths are cut in records, because thousands of records are in memory. */
+const MAX_RECORDED_PATH = 2_048;
+
+function recordedPath(path: string): string {
+  if (path.length <= MAX_RECORDED_PATH) return path;
+  // A copy, because a slice would hold the whole text in memory.
+  return Buffer.from(`${path.slice(0, MAX_RECORDED_PATH)}…`).toString();
 }
 
 const REFUSAL = { none: 'route_not_found', bad_target: 'bad_request', denied: 'egress_denied' } as const;

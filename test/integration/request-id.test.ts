@@ -83,3 +83,14 @@ test('a durable request and its callback have the id of its submission', async (
   const line = client.proxy.logs.find(({ fields }) => fields['outcome'] === 'succeeded');
   expect(line?.fields).toMatchObject({ request_id: 'app-17' });
 });
+
+test('a long path is cut in the record, because a client chooses its length', async () => {
+  const origin = await startOrigin(ok('hi'));
+  const proxy = await startBreakwater(apiConfig(origin) + LOG_ALL);
+  await (await fetch(`${proxy.url}/api/${'p'.repeat(2_047)}`)).text();
+  await (await fetch(`${proxy.url}/api/${'p'.repeat(9_000)}?key=s3cret`)).text();
+  await proxy.untilEnded(2);
+  const whole = `/${'p'.repeat(2_047)}`;
+  expect(proxy.logs.slice(-2).map(({ fields }) => fields['path'])).toEqual([whole, `${whole}…`]);
+  expect(origin.requests[1]?.url).toBe(`/${'p'.repeat(9_000)}?key=s3cret`);
+});

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { requestIdOf, requestUrn } from '../../src/http/request-id.ts';
-import { parseTraceparent } from '../../src/http/trace-context.ts';
+import { parseTraceparent, traceparentOf, withTraceparent } from '../../src/http/trace-context.ts';
 
 test.each([
   ['of a UUID', '7e9c8f4e-6f0f-4a0a-9a3c-0d9b7a6f5c11'],
@@ -52,4 +52,31 @@ test.each([
   `00-${TRACE}-${SPAN}-1`,
 ])('%j is no trace context', (text) => {
   expect(parseTraceparent(text)).toBeUndefined();
+});
+
+test.each([
+  ['one', ['Traceparent', 'a'], 'a'],
+  ['none', ['tracestate', 'a'], undefined],
+  ['several, which contradict each other', ['traceparent', 'a', 'TraceParent', 'a'], undefined],
+  ['one of 256 characters', ['traceparent', 'x'.repeat(256)], 'x'.repeat(256)],
+  ['one that is longer', ['traceparent', 'x'.repeat(257)], undefined],
+])('of the fields traceparent, %s', (_, headers, found) => {
+  expect(traceparentOf(headers)).toBe(found);
+});
+
+test.each([
+  ['stays in the trace of the client', ['traceparent', `00-${TRACE}-${SPAN}-01`], true],
+  ['is left out of another trace', ['traceparent', `00-${'1'.repeat(32)}-${SPAN}-01`], false],
+  ['is left out if traceparent is invalid', ['traceparent', `ff-${TRACE}-${SPAN}-01`], false],
+  ['is left out without traceparent', [], false],
+])('tracestate %s', (_, headers, stays) => {
+  const own = `00-${TRACE}-${'2'.repeat(16)}-01`;
+  const state = stays ? ['tracestate', 'a=b'] : [];
+  expect(withTraceparent([...headers, 'tracestate', 'a=b', 'x', 'y'], own)).toEqual([
+    ...state,
+    'x',
+    'y',
+    'traceparent',
+    own,
+  ]);
 });
