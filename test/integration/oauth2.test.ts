@@ -10,12 +10,12 @@ import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwat
 import { temporaryFolder } from '../support/command.ts';
 import { durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { startOrigin } from '../support/origin.ts';
-import { startTidy } from '../support/tidy.ts';
+import { hang, startOrigin } from '../support/origin.ts';
+import { startTidy, stateOf } from '../support/tidy.ts';
 
 const SECRET = 'hush-hush-of-the-client';
 
-function oauth2({ tokenUrl }: AuthorizationServer, secret = SECRET, more = ''): string {
+function oauth2({ tokenUrl }: Pick<AuthorizationServer, 'tokenUrl'>, secret = SECRET, more = ''): string {
   return `    auth: { oauth2: { token_url: "${tokenUrl}", client_id: app, client_secret: "${secret}", allow_private: true${more} } }\n`;
 }
 
@@ -111,6 +111,17 @@ describe('a revoked token', () => {
     );
   });
 
+  test('does not repeat a call whose body is no longer buffered', async () => {
+    const server = await startAuthorizationServer();
+    const { get, origin } = await start(server, '    request: { max_replay: 1KiB }\n');
+    await get();
+    await server.revoke(server.tokens[0] as string);
+    const reply = await get('/x', { method: 'POST', body: 'x'.repeat(300_000) });
+    expect([reply.status, origin.requests.length]).toEqual([401, 2]);
+    // The next call has a new token.
+    expect((await get()).status).toBe(200);
+  });
+
   test('that an API refuses again and again causes no token request with each call', async () => {
     const server = await startAuthorizationServer();
     const origin = await startOrigin(({ response }) => void response.writeHead(401).end('no'));
@@ -122,6 +133,22 @@ describe('a revoked token', () => {
     await fetch(`${proxy.url}/api/x`);
     expect(server.granted).toBe(3);
   });
+});
+
+test('a call that waits for a token holds no permit, and may leave', async () => {
+  const silent = await startOrigin(hang());
+  const origin = await startOrigin();
+  // The token request itself goes on: other calls may wait for it.
+  const proxy = await startBreakwater(apiConfig(origin, oauth2({ tokenUrl: `${silent.url}/token` })));
+  const leaving = new AbortController();
+  const call = fetch(`${proxy.url}/api/x`, { signal: leaving.signal });
+  await silent.untilRequests(1);
+  const { upstreams } = await stateOf(proxy);
+  expect([upstreams[0]?.in_flight, upstreams[0]?.scopes[0]?.concurrency?.in_flight]).toEqual([1, 0]);
+  leaving.abort();
+  await expect(call).rejects.toThrow();
+  expect((await proxy.untilEnded(1))[0]?.outcome).toBe('client_gone');
+  expect(origin.requests.length).toBe(0);
 });
 
 test('while the token endpoint is down for a minute, no caller notices; after the old token has expired, each gets 502', {

@@ -35,6 +35,12 @@ test('no credential is stored, and no stored hash can be computed without the se
   expect(identityOf(call({ headers: again }), [], secret)).toEqual(one);
 });
 
+test('the account of a credential that the proxy adds is a part of the identity', () => {
+  const id = (...account: string[]) => identityOf(call(), [], { ...secret, account }).id;
+  expect(id('basic', 'a')).toBe(id('basic', 'a'));
+  expect(id('basic', 'a')).not.toBe(id('basic', 'b'));
+});
+
 test('a repeat with a new signature has the same key; another session or user has not', () => {
   const id = (...headers: string[]) =>
     identityOf(call({ headers: ['x-api-key', 'k', ...headers] }), [], secret).id;
