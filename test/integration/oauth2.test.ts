@@ -83,6 +83,8 @@ test('a token is renewed in the background after four fifths of its lifetime; no
     if ((await renewals(proxy, 'renewed')) === 2) break;
     await clock.advance(1_000);
   }
+  // The old one would have expired at 595 s.
+  expect(clock.now()).toBeLessThan(590_000);
   await get();
   expect(new Set(server.tokens).size).toBe(2);
 });
@@ -118,8 +120,9 @@ describe('a revoked token', () => {
     await server.revoke(server.tokens[0] as string);
     const reply = await get('/x', { method: 'POST', body: 'x'.repeat(300_000) });
     expect([reply.status, origin.requests.length]).toEqual([401, 2]);
-    // The next call has a new token.
+    // The next call has the new token.
     expect((await get()).status).toBe(200);
+    expect([server.granted, origin.requests.length]).toEqual([2, 3]);
   });
 
   test('that an API refuses again and again causes no token request with each call', async () => {
@@ -146,7 +149,7 @@ test('a call that waits for a token holds no permit, and may leave', async () =>
   const { upstreams } = await stateOf(proxy);
   expect([upstreams[0]?.in_flight, upstreams[0]?.scopes[0]?.concurrency?.in_flight]).toEqual([1, 0]);
   leaving.abort();
-  await expect(call).rejects.toThrow();
+  await expect(call).rejects.toThrow('abort');
   expect((await proxy.untilEnded(1))[0]?.outcome).toBe('client_gone');
   expect(origin.requests.length).toBe(0);
 });

@@ -75,7 +75,7 @@ function renewing(credential: Credential, replace: NonNullable<Credential['repla
   return (next) => async (call, attempt) => {
     const used = new UsedCredential(credential);
     const reply = await send(next, call, attempt, used);
-    if (reply.status !== UNAUTHORIZED || used.request === undefined || !call.body.replayable) return reply;
+    if (reply.status !== UNAUTHORIZED || used.request === undefined) return reply;
     if (!(await replace(used.request, attempt.signal))) return reply;
     if (!call.body.replayable) return reply;
     reply.body.discard();
