@@ -308,6 +308,22 @@ test('trailers pass after a held stream, to HTTP/1.1 and to HTTP/2', async () =>
   await client.untilText('x-sum: 7');
 });
 
+test('trailers pass after the last error event', async () => {
+  const origin = await startOrigin(({ response }) => {
+    response.writeHead(200, { ...SSE, Trailer: 'x-sum' }).write(ERROR);
+    response.addTrailers({ 'x-sum': '7' });
+    response.end();
+  });
+  const spare = await startOrigin(ok(ERROR, SSE));
+  const other = `  spare:\n    url: ${spare.url}\n    allow_private: true\n    retry: off\n${stream()}`;
+  const fallback = `${stream()}    retry: off\n    fallback: { upstream: spare }\n`;
+  const proxy = await startTidy(apiConfig(origin, fallback) + other);
+  const client = await connectRaw(proxy.port);
+  await client.send(GET.replace('host: x', 'host: x\r\nTE: trailers'));
+  await client.untilText('x-sum: 7');
+  expect(spare.requests).toHaveLength(1);
+});
+
 test('interim replies of a failed stream do not reach the client', async () => {
   const hint = 'HTTP/1.1 103 Early Hints\r\nx-from: ';
   const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n';

@@ -377,6 +377,16 @@ test('a stream ends as incomplete without the event that ends it, unless its fir
   expect(ends).toEqual(['complete']);
 });
 
+test('the time to the first event is no gap', async () => {
+  const { upstream, replying, clock, call } = await setUp();
+  await clock.advance(900);
+  upstream.write(FIRST);
+  (await replying).body.pipeTo(new Client());
+  await clock.advance(300);
+  upstream.end();
+  expect(noted(call.entries, 'longest_gap')).toEqual([300]);
+});
+
 test('a discarded stream is aborted at once, and has no result', async () => {
   const { upstream, reply, ends, call, clock } = await flowing();
   reply.body.discard();

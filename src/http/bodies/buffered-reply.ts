@@ -1,5 +1,5 @@
 import type { ByteBudget } from '../byte-budget.ts';
-import type { BodyEnd, BodySink, Reply } from '../reply.ts';
+import type { BodyEnd, BodySink, Reply, Trailers } from '../reply.ts';
 import { BodyBuffer } from './body-buffer.ts';
 import { MemoryBody } from './memory-body.ts';
 
@@ -15,6 +15,7 @@ export class BufferedReply implements BodySink {
   readonly #log: BodyBuffer;
   #end: BodyEnd | undefined;
   #overflow = false;
+  #trailers: Trailers = [];
 
   constructor(reply: Reply, memory: ByteBudget) {
     this.#reply = reply;
@@ -30,7 +31,7 @@ export class BufferedReply implements BodySink {
     const chunks = this.#log.chunks();
     const whole = this.#end === 'complete' && !this.#overflow;
     this.drop();
-    return whole ? { ...this.#reply, body: new MemoryBody(chunks) } : undefined;
+    return whole ? { ...this.#reply, body: new MemoryBody(chunks, this.#trailers) } : undefined;
   }
 
   /** Whether the body has ended. */
@@ -54,6 +55,10 @@ export class BufferedReply implements BodySink {
   write(chunk: Uint8Array): boolean {
     if (this.#log.bytes + chunk.length > MAX_BUFFERED_BYTES || !this.#log.tryAdd(chunk)) this.drop();
     return true;
+  }
+
+  addTrailers(trailers: Trailers): void {
+    this.#trailers = trailers;
   }
 
   end(): void {}

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { BufferedReply } from '../../src/http/bodies/buffered-reply.ts';
+import { ByteBudget } from '../../src/http/byte-budget.ts';
+import type { BodyEnd, BodySink, Reply, ReplyBody } from '../../src/http/reply.ts';
+
+/** A body that a test writes and ends. */
+class Body implements ReplyBody {
+  sink: BodySink | undefined;
+  aborted = 0;
+  #listener: ((end: BodyEnd) => void) | undefined;
+
+  pipeTo(sink: BodySink): void {
+    this.sink = sink;
+  }
+
+  discard(): void {}
+
+  abort(): void {
+    this.aborted++;
+    this.end('broken');
+  }
+
+  onEnd(listener: (end: BodyEnd) => void): void {
+    this.#listener = listener;
+  }
+
+  end(end: BodyEnd): void {
+    this.#listener?.(end);
+  }
+}
+
+function setUp() {
+  const memory = new ByteBudget(1_000_000);
+  const body = new Body();
+  const reply: Reply = { status: 503, statusText: '', headers: [], body };
+  return { body, memory, buffered: new BufferedReply(reply, memory) };
+}
+
+test('a complete reply is there, and no longer in the budget', () => {
+  const { body, memory, buffered } = setUp();
+  body.sink?.write(Buffer.from('busy'));
+  expect([buffered.ended, memory.used]).toEqual([false, 4]);
+  body.end('complete');
+  expect([buffered.take()?.status, buffered.ended, memory.used, body.aborted]).toEqual([503, true, 0, 0]);
+});
+
+test.each(['broken', 'discarded'] as const)('a reply that is %s is not passed on as a whole one', (end) => {
+  const { body, memory, buffered } = setUp();
+  body.sink?.write(Buffer.from('bu'));
+  body.end(end);
+  expect([buffered.take(), memory.used]).toEqual([undefined, 0]);
+});
+
+test('a reply that has not ended is aborted when it is no longer needed', () => {
+  const { body, memory, buffered } = setUp();
+  body.sink?.write(Buffer.from('bu'));
+  expect([buffered.take(), memory.used, body.aborted]).toEqual([undefined, 0, 1]);
+  expect(body.sink?.destroyed).toBe(true);
+});
+
+test('a reply that is too large is aborted at once', () => {
+  const { body, memory, buffered } = setUp();
+  body.sink?.write(Buffer.alloc(64 * 1024));
+  expect(body.aborted).toBe(0);
+  body.sink?.write(Buffer.alloc(1));
+  expect([body.aborted, memory.used]).toEqual([1, 0]);
+  body.end('complete');
+  expect(buffered.take()).toBeUndefined();
+});
