@@ -137,6 +137,34 @@ test('backlogs are looked at each minute, also after the store did not answer', 
   expect(reported).toEqual(['backlog.old', 'backlog.recovered']);
 });
 
+test('a reload during a look at the backlog leaves one look a minute, with the new age', async () => {
+  const clock = new FakeClock();
+  const reported: string[] = [];
+  const answers: ((found: Awaited<ReturnType<typeof due>>) => void)[] = [];
+  const watches = new Watches({
+    clock,
+    logger: { warn: () => undefined },
+    durable: () => new Promise((resolve) => answers.push(resolve)),
+    report: ({ type }) => reported.push(type),
+  });
+  const withAge = (backlogAgeMs: number) => ({
+    ...withCertificates(undefined, undefined),
+    events: { backlogAgeMs } as Config['events'],
+  });
+  watches.setUp(withAge(1_000));
+  await clock.advance(60_000);
+  watches.setUp(withAge(900_000));
+  answers[0]?.(await due(2));
+  await clock.advance(60_000);
+  expect(answers).toHaveLength(2);
+  expect(reported).toEqual([]);
+  watches.close();
+  answers[1]?.(await due(1_000));
+  await clock.advance(60_000);
+  expect(reported).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
 function due(seconds: number) {
   return Promise.resolve({
     requests: [],

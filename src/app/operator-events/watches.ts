@@ -26,24 +26,23 @@ export class Watches {
   readonly #deps: WatchDeps;
   readonly #backlog = new BacklogWatch();
   #certificates: Timer | undefined;
+  /** The next look at the backlog. */
   #look: Timer | undefined;
-  #closed = false;
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
   }
 
   setUp(config: Config): void {
-    this.#certificates?.cancel();
-    this.#look?.cancel();
+    this.close();
     this.#lookAtCertificates(config);
     if (config.events !== undefined) this.#lookLater(config.events.backlogAgeMs);
   }
 
   close(): void {
-    this.#closed = true;
     this.#certificates?.cancel();
     this.#look?.cancel();
+    this.#look = undefined;
   }
 
   #lookAtCertificates(config: Config): void {
@@ -60,9 +59,11 @@ export class Watches {
   }
 
   async #lookAtBacklog(ageMs: number): Promise<void> {
+    const look = this.#look;
     // Without an answer of the store, its failure is reported.
     const found = await this.#deps.durable().catch(() => undefined);
-    if (this.#closed) return;
+    // It was closed meanwhile, or a reload began a look of its own.
+    if (this.#look !== look) return;
     for (const event of found === undefined ? [] : this.#backlog.look(found, ageMs)) this.#deps.report(event);
     this.#lookLater(ageMs);
   }
