@@ -1,4 +1,4 @@
-import type { Preset, PresetRoute, PresetStreamError } from './preset.ts';
+import { type Preset, type PresetStreamError, safePosts } from './preset.ts';
 
 const ERRORS = 'https://platform.claude.com/docs/en/api/errors';
 const LIMITS = 'https://platform.claude.com/docs/en/api/rate-limits';
@@ -8,12 +8,7 @@ const OVERVIEW = 'https://platform.claude.com/docs/en/api/overview';
 const LONG_REQUESTS = 'https://platform.claude.com/docs/en/api/errors#long-requests';
 const SDK = 'https://github.com/anthropics/anthropic-sdk-typescript/blob/main/src/client.ts';
 
-const answers = (name: string, path: string): PresetRoute => ({
-  name,
-  source: SDK,
-  match: { method: 'POST', path },
-  retry: { safe: true },
-});
+const answers = safePosts(SDK);
 
 /** The event `error` with this type, unless `more` says otherwise. */
 function errorEvent(name: string, status: number, more: Partial<PresetStreamError> = {}): PresetStreamError {

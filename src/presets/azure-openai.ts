@@ -1,18 +1,13 @@
-import { failsWith200, TOTAL_TOKENS, UNPAID } from './openai.ts';
+import { failsWith200, quotaFormats, TOTAL_TOKENS, UNPAID } from './openai.ts';
 import { FAILED_RESPONSES, STREAM, STREAM_SOURCES } from './openai-streams.ts';
-import type { Preset, PresetRoute } from './preset.ts';
+import { type Preset, safePosts } from './preset.ts';
 
 const LIMITS = 'https://learn.microsoft.com/azure/ai-services/openai/how-to/quota';
 const FILTER =
   'https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming#sample-response-stream-passes-filters';
 const SDK = 'https://github.com/openai/openai-node/blob/master/src/azure.ts';
 
-const answers = (name: string, path: string): PresetRoute => ({
-  name,
-  source: SDK,
-  match: { method: 'POST', path },
-  retry: { safe: true },
-});
+const answers = safePosts(SDK);
 
 /** Waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are obeyed for every API, so they need no rule here. */
 export const azureOpenai: Preset = {
@@ -36,14 +31,7 @@ export const azureOpenai: Preset = {
     wait: '2m',
     cost: { reply: TOTAL_TOKENS },
     credential_headers: ['api-key', 'authorization'],
-    formats: ['requests', 'tokens'].map((bucket) => ({
-      bucket,
-      unit: bucket === 'tokens' ? 'cost' : 'calls',
-      limit: `x-ratelimit-limit-${bucket}`,
-      remaining: `x-ratelimit-remaining-${bucket}`,
-      reset: `x-ratelimit-reset-${bucket}`,
-      reset_as: 'delta_s',
-    })),
+    formats: quotaFormats({ reset_as: 'delta_s' }),
   },
   errors: { rules: [...UNPAID, ...FAILED_RESPONSES] },
   // The filter of the prompt reports its result at once, before the model has begun.

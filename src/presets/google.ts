@@ -1,4 +1,4 @@
-import type { Preset, PresetRoute, PresetStreamError } from './preset.ts';
+import { type Preset, type PresetRoute, type PresetStreamError, safePosts } from './preset.ts';
 
 const ERROR_MODEL = 'https://cloud.google.com/apis/design/errors';
 const DRIVE = 'https://developers.google.com/workspace/drive/api/guides/handle-errors';
@@ -19,11 +19,8 @@ function errorChunk(
 }
 
 const answers = (name: string, path: string): PresetRoute => ({
-  name,
-  source: GEMINI,
-  match: { method: 'POST', path },
+  ...safePosts(GEMINI)(name, path),
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
-  retry: { safe: true },
 });
 
 export const google: Preset = {

@@ -30,7 +30,8 @@ const REFUSED = [
   'unsupported_image_media_type',
   'usage_not_included',
 ];
-const UNPAID = [
+/** The account has no credit left, or has reached its spend limit. */
+export const UNPAID_CODES = [
   'insufficient_quota',
   'credit_balance_exhausted',
   'organization_spend_limit_exceeded',
@@ -57,7 +58,13 @@ export const STREAM = {
   // These come before the API knows whether it can answer. Gateways for the same API send `ping`.
   ignore: ['keepalive', 'ping', 'response.created', 'response.queued', 'response.in_progress'],
   error: [
-    ...coded(UNPAID, { name: 'unpaid', source: ERRORS, status: 429, means: 'permanent', throttled: true }),
+    ...coded(UNPAID_CODES, {
+      name: 'unpaid',
+      source: ERRORS,
+      status: 429,
+      means: 'permanent',
+      throttled: true,
+    }),
     ...coded(RATE_LIMITED, {
       name: 'rate_limit_exceeded',
       source: CODEX,
@@ -81,7 +88,7 @@ export const STREAM = {
 
 /** A response can fail with status 200. Only the route of responses reads such bodies. */
 export const FAILED_RESPONSES: readonly PresetErrorRule[] = [
-  failed('response_unpaid', UNPAID, { means: 'permanent', throttled: true }),
+  failed('response_unpaid', UNPAID_CODES, { means: 'permanent', throttled: true }),
   failed('response_rate_limited', RATE_LIMITED, { means: 'not_processed', throttled: true }),
   failed('response_overloaded', OVERLOADED, { means: 'not_processed' }),
   failed('response_server_error', ['server_error'], { means: 'retry' }),

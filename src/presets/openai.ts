@@ -1,5 +1,11 @@
-import { FAILED_RESPONSES, STREAM, STREAM_SOURCES } from './openai-streams.ts';
-import type { Preset, PresetErrorRule, PresetRoute } from './preset.ts';
+import { FAILED_RESPONSES, STREAM, STREAM_SOURCES, UNPAID_CODES } from './openai-streams.ts';
+import {
+  type Preset,
+  type PresetErrorRule,
+  type PresetQuotaFormat,
+  type PresetRoute,
+  safePosts,
+} from './preset.ts';
 
 const ERRORS = 'https://platform.openai.com/docs/guides/error-codes';
 const AUTHENTICATION = 'https://platform.openai.com/docs/api-reference/authentication';
@@ -19,15 +25,7 @@ export const UNPAID: readonly PresetErrorRule[] = [
     name: 'quota_or_spend_limit',
     source: ERRORS,
     status: 429,
-    body: {
-      '/error/code': [
-        'insufficient_quota',
-        'credit_balance_exhausted',
-        'organization_spend_limit_exceeded',
-        'project_spend_limit_exceeded',
-        'organization_usage_limit_exceeded',
-      ],
-    },
+    body: { '/error/code': UNPAID_CODES },
     means: 'permanent',
     throttled: true,
   },
@@ -37,13 +35,21 @@ export const UNPAID: readonly PresetErrorRule[] = [
 /** In a reply or in its last event (`stream_options.include_usage`), and in the last event of a stream of Responses. */
 export const TOTAL_TOKENS = [['/usage/total_tokens', '/response/usage/total_tokens']];
 
-/** Endpoints that answer and store nothing: a second call costs money but does no harm, and the SDK repeats them too. */
-const answers = (name: string, path: string): PresetRoute => ({
-  name,
-  source: SDK,
-  match: { method: 'POST', path },
-  retry: { safe: true },
-});
+/** The quota headers, per model. `more`: how a reset is written, and what it means. */
+export const quotaFormats = (
+  more: Pick<PresetQuotaFormat, 'reset_as' | 'continuous'>,
+): readonly PresetQuotaFormat[] =>
+  (['requests', 'tokens'] as const).map((bucket) => ({
+    bucket,
+    unit: bucket === 'tokens' ? 'cost' : 'calls',
+    limit: `x-ratelimit-limit-${bucket}`,
+    remaining: `x-ratelimit-remaining-${bucket}`,
+    reset: `x-ratelimit-reset-${bucket}`,
+    ...more,
+  }));
+
+/** The SDK repeats them too. */
+const answers = safePosts(SDK);
 
 /** It stores its answers and may use tools, so it is not repeated like a GET. */
 export const failsWith200 = (name: string, path: string): PresetRoute => ({
@@ -79,15 +85,7 @@ export const openai: Preset = {
     cost: { reply: TOTAL_TOKENS },
     credential_headers: ['authorization', 'openai-organization', 'openai-project'],
     // A reset is the time until the limit is in its initial state again, so the bucket is full then: `continuous`.
-    formats: ['requests', 'tokens'].map((bucket) => ({
-      bucket,
-      unit: bucket === 'tokens' ? 'cost' : 'calls',
-      limit: `x-ratelimit-limit-${bucket}`,
-      remaining: `x-ratelimit-remaining-${bucket}`,
-      reset: `x-ratelimit-reset-${bucket}`,
-      reset_as: 'go_duration',
-      continuous: true,
-    })),
+    formats: quotaFormats({ reset_as: 'go_duration', continuous: true }),
   },
   errors: { rules: [...UNPAID, ...FAILED_RESPONSES] },
   stream: STREAM,

@@ -63,7 +63,7 @@ interface PresetRetry {
 }
 
 /** The response headers that describe one quota of the API. */
-type PresetQuotaFormat = Partial<
+export type PresetQuotaFormat = Partial<
   Readonly<Record<'bucket' | 'limit' | 'remaining' | 'reset' | 'resource' | 'used', string>>
 > & {
   readonly unit?: 'calls' | 'cost';
@@ -102,3 +102,13 @@ export interface PresetErrorRule {
   readonly throttled?: boolean;
   readonly wait?: string;
 }
+
+/** Routes of endpoints that answer and store nothing: a second call costs money but does no harm. `source` says so. */
+export const safePosts =
+  (source: string) =>
+  (name: string, path: string): PresetRoute => ({
+    name,
+    source,
+    match: { method: 'POST', path },
+    retry: { safe: true },
+  });
