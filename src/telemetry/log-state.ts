@@ -10,11 +10,10 @@ export function logState(logger: Logger, upstream: string, event: StateEvent): v
   if (event.type === 'credential_renewal') return logRenewal(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
   const { scope, from, to, cause } = event;
-  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
   const level = to === 'open' ? 'warn' : 'info';
   logger[level](
     { upstream, scope, from, to, cause },
-    `breaker of ${where} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
+    `breaker of ${whereOf(upstream, scope)} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
   );
 }
 
@@ -23,7 +22,7 @@ function logRenewal(
   upstream: string,
   { scope, result, detail }: Extract<StateEvent, { type: 'credential_renewal' }>,
 ): void {
-  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
+  const where = whereOf(upstream, scope);
   const fields = { upstream, scope, result };
   if (result === 'renewed') logger.debug(fields, `credential of ${where} renewed`);
   else logger.warn(fields, `credential of ${where} not renewed: ${detail}`);
@@ -40,7 +39,6 @@ function logCooldown(
   upstream: string,
   { scope, cause, remainingMs, credential, limited }: Extract<StateEvent, { type: 'quota_cooldown_started' }>,
 ): void {
-  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
   logger.warn(
     {
       upstream,
@@ -50,6 +48,10 @@ function logCooldown(
       credential_hash: credential || undefined,
       limited: limited || undefined,
     },
-    `quota of ${where}: ${limited || 'all calls'} of one credential wait for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
+    `quota of ${whereOf(upstream, scope)}: ${limited || 'all calls'} of one credential wait for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
   );
 }
+
+/** The upstream, and the scope of its state if it is not the upstream's own. */
+const whereOf = (upstream: string, scope: string): string =>
+  scope === upstream ? upstream : `${upstream} (${scope})`;
