@@ -29,6 +29,15 @@ const STATUS = words(
 
 const LINKS = ['self', 'response', 'attempts', 'cancel', 'retry'];
 
+/** Fields of one attempt, in the monitor and in the list of attempts. */
+const ATTEMPT = {
+  n: count('1 for the first.'),
+  at: moment('When it began.'),
+  ms: count('Its duration in milliseconds.'),
+  status: count('HTTP status of the reply; absent without a reply.'),
+  error: text('Error code; only without a reply.'),
+};
+
 const monitor = object(
   {
     id: {
@@ -61,11 +70,7 @@ const monitor = object(
         max: count('Maximum number of attempts; absent if the route was removed.'),
         last: object(
           {
-            n: count('1 for the first.'),
-            at: moment('When it began.'),
-            ms: count('Its duration in milliseconds.'),
-            status: count('HTTP status of the reply; absent without a reply.'),
-            error: text('Error code; only without a reply.'),
+            ...ATTEMPT,
             retry_after_ms: count('The wait that the upstream asked for, in milliseconds.'),
           },
           ['status', 'error', 'retry_after_ms'],
@@ -138,11 +143,7 @@ const monitor = object(
 
 const attempt = object(
   {
-    n: count('1 for the first.'),
-    at: moment('When it began.'),
-    ms: count('Its duration in milliseconds.'),
-    status: count('HTTP status of the reply; absent without a reply.'),
-    error: text('Error code; only without a reply.'),
+    ...ATTEMPT,
     detail: text('Details of the error.'),
     wait_ms: count('The wait after it, in milliseconds.'),
     reason: words([...WAIT_REASONS, ...JOB_ERROR_CODES], 'Why the request waited or ended after it.'),
