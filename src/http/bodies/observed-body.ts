@@ -36,6 +36,10 @@ export class ObservedBody implements ReplyBody, BodySink {
     this.#body.discard();
   }
 
+  abort(reason: Error): void {
+    this.#body.abort?.(reason);
+  }
+
   onEnd(listener: (end: BodyEnd) => void): void {
     this.#body.onEnd(listener);
   }

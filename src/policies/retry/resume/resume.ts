@@ -33,7 +33,8 @@ const canResume = (reason: Error | undefined): reason is ProxyError =>
  * - waiting → ended: no attempt or token is left, the client has left, or the reply is not the rest
  */
 class ResumedBody implements ReplyBody, BodySink {
-  readonly #first: ReplyBody;
+  /** The body of the current part. */
+  #part: ReplyBody;
   readonly #from: Breakable;
   readonly #rest: RestOfBody;
   readonly #listeners: Array<(end: BodyEnd) => void> = [];
@@ -46,7 +47,7 @@ class ResumedBody implements ReplyBody, BodySink {
   #said: BodyEnd = 'complete';
 
   constructor(first: ReplyBody, from: Breakable, deps: ResumeDeps) {
-    this.#first = first;
+    this.#part = first;
     this.#from = from;
     this.#rest = new RestOfBody(from, deps);
     this.#length = from.download.length;
@@ -60,12 +61,16 @@ class ResumedBody implements ReplyBody, BodySink {
   pipeTo(sink: BodySink): void {
     this.#sink = sink;
     sink.on('drain', () => this.#onDrain?.());
-    this.#first.pipeTo(this);
+    this.#part.pipeTo(this);
   }
 
   discard(): void {
-    this.#first.discard();
-    this.#first.onEnd((end) => this.#finish(end));
+    this.#part.discard();
+    this.#part.onEnd((end) => this.#finish(end));
+  }
+
+  abort(reason: Error): void {
+    this.#part.abort?.(reason);
   }
 
   onEnd(listener: (end: BodyEnd) => void): void {
@@ -126,7 +131,8 @@ class ResumedBody implements ReplyBody, BodySink {
       }
       journal.note('resumed', 'resumed');
       this.#length = rest.length;
-      rest.reply.body.pipeTo(this);
+      this.#part = rest.reply.body;
+      this.#part.pipeTo(this);
     } catch (bug) {
       // Half of the body is sent. Breaking it is the only way to show the client that it is incomplete.
       this.#break(bug as Error);
