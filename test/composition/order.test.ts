@@ -29,6 +29,13 @@ const scopeOf = async (proxy: Breakwater) => (await stateOf(proxy)).upstreams[0]
 const queued = (proxy: Breakwater, count: number) =>
   untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === count);
 
+const forceOpen = (proxy: Breakwater) =>
+  fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"force":"open"}',
+  });
+
 /** Answers each request when the test says so. */
 function held() {
   const exchanges: OriginExchange[] = [];
@@ -187,6 +194,19 @@ test('retry outside concurrency: a call in backoff holds no permit', async () =>
   expect((await client.readReply()).body.toString()).toBe('retried');
 });
 
+test('quota outside circuit breaker: a breaker that opens during the wait for quota refuses the attempt', async () => {
+  const more = '    quota: { windows: { limit: 1/10s } }\n    retry: off\n    timeouts: { total: 1000s }\n';
+  const { clock, origin, proxy } = await start([ok()], more);
+  expect((await (await send(proxy)).readReply()).status).toBe(200);
+  const waiting = await send(proxy);
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.waiting === 1);
+  await forceOpen(proxy);
+  await clock.advance(10_000);
+  const refused = await waiting.readReply();
+  expect([refused.status, JSON.parse(refused.body.toString()).code]).toEqual([503, 'breaker_open']);
+  expect(origin.requests.length).toBe(1);
+});
+
 test('circuit breaker outside concurrency: a refused attempt does not queue for a permit first', async () => {
   const more =
     '    concurrency: { mode: fixed, max: 1, queue: 5, wait: 60s }\n    timeouts: { total: 1000s, attempt: 900s }\n';
@@ -194,11 +214,7 @@ test('circuit breaker outside concurrency: a refused attempt does not queue for 
   const { origin, proxy } = await start([step], more);
   const first = await send(proxy);
   await origin.untilRequests(1);
-  await fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{"force":"open"}',
-  });
+  await forceOpen(proxy);
   const refused = await (await send(proxy)).readReply();
   expect([refused.status, JSON.parse(refused.body.toString()).code]).toEqual([503, 'breaker_open']);
   const [record] = await proxy.untilEnded(1);
@@ -223,6 +239,26 @@ test('circuit breaker outside concurrency: our own refusal of a permit is not th
   expect((await scopeOf(proxy))?.breaker?.state).toBe('closed');
   exchanges[0]?.response.end('done');
   expect((await first.readReply()).status).toBe(200);
+});
+
+test('concurrency outside the inner part of quota: a limit that is learned during the wait for a permit holds', async () => {
+  const more =
+    '    concurrency: { mode: fixed, max: 1, queue: 5, wait: 60s }\n    retry: off\n    timeouts: { total: 1000s }\n';
+  const { exchanges, step } = held();
+  const { clock, origin, proxy } = await start([step], more);
+  const first = await send(proxy);
+  await origin.untilRequests(1);
+  const second = await send(proxy);
+  await queued(proxy, 1);
+  const empty = { 'x-ratelimit-limit': '10', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '20' };
+  exchanges[0]?.response.writeHead(200, empty).end('done');
+  await first.readReply();
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.waiting === 1);
+  expect(origin.requests.length).toBe(1);
+  await clock.advance(25_000);
+  await origin.untilRequests(2);
+  exchanges[1]?.response.end('done');
+  expect((await second.readReply()).status).toBe(200);
 });
 
 test('concurrency outside attempt timeout: the wait for a permit is not charged to the attempt', async () => {
