@@ -277,9 +277,10 @@ test('a durable request waits while there is no token, and is sent with one', as
   expect(origin.requests.length).toBe(0);
   client.proxy.rewrite(durableConfig(origin, { store, more: oauth2(server) }));
   await client.proxy.app.reload();
-  await client.call('POST', `${location}/retry`);
   const [id] = location.split('/').slice(-1);
-  await client.admin('POST', `/requests/${id}/retry?force=true`);
+  expect((await client.admin('POST', `/requests/${id}/retry`)).status).toBe(202);
+  await client.until(location, ({ status }) => status === 'succeeded');
+  expect(origin.requests.length).toBe(1);
   await client.proxy.app.stop(0);
   const bytes = readFileSync(store, 'latin1');
   for (const secret of [SECRET, ...server.tokens]) expect(bytes).not.toContain(secret);
