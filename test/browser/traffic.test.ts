@@ -23,7 +23,7 @@ interface World {
 
 /** Elements of the page. */
 declare const document: {
-  readonly documentElement: { readonly scrollWidth: number };
+  readonly documentElement: { readonly scrollWidth: number; readonly scrollTop: number };
   readonly activeElement: { matches(selector: string): boolean } | null;
   querySelectorAll(selector: string): { readonly length: number };
 };
@@ -170,6 +170,14 @@ describe.skipIf(!browserPresent)('traffic', () => {
     await page.getByLabel('find an upstream').fill('');
     await page.getByLabel('only with trouble').check();
     await page.getByText('No upstream matches.').waitFor();
+    proxy.rewrite(`upstreams:\n${all.join('')}  dead: { url: 'http://127.0.0.1:1', allow_private: true }\n`);
+    await proxy.app.reload();
+    await (await fetch(`${proxy.url}/dead/`, { headers: { 'x-request-id': 'lost-1' } })).text();
+    await page.getByText('only with trouble (1)').waitFor();
+    await upstream(page, 'dead').getByText('only 0 % succeed').waitFor();
+    await page.goto(`${proxy.adminUrl}/?call=lost-1`);
+    await page.locator('.member', { hasText: 'lost-1' }).waitFor();
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollTop)).toBeGreaterThan(0);
   });
 });
 

@@ -30,6 +30,9 @@ const INTERVAL_MS = { '5m': 5_000, '15m': 5_000, '6h': 60_000 };
 /** Upstreams in one question for traffic, as the server allows. */
 const AT_ONCE = 20;
 
+/** A link to a call leads to it, below the upstreams, once both are shown. */
+let leadsToCall = new URLSearchParams(location.search).get('call') !== null;
+
 const page = new Page({ show, ask: askSoon, redraw: drawSoon });
 const upstreams = new Upstreams(page);
 const config = new ConfigView(page);
@@ -153,6 +156,7 @@ function show() {
     showSpan();
     upstreams.show();
     showCalls(page);
+    leadToCall();
   }
   if (address.view === 'durable' && prefix !== '') {
     showRoutes(page);
@@ -163,6 +167,12 @@ function show() {
   if (address.view === 'config') config.show();
   if (address.view === 'whatif') whatIf.show();
   follow();
+}
+
+function leadToCall() {
+  if (!leadsToCall || page.state === undefined || page.calls.length === 0) return;
+  leadsToCall = false;
+  byId('calls-title').scrollIntoView();
 }
 
 function showHeader() {

@@ -63,6 +63,9 @@ export class Upstreams {
         (this.#search === '' || `${upstream.name} ${upstream.url}`.toLowerCase().includes(this.#search)) &&
         (!this.#troubled || troubleOf(upstream) !== ''),
     );
+    const troubled = all.filter((upstream) => troubleOf(upstream) !== '').length;
+    // Those with trouble may be on another page.
+    byId('upstream-troubled-count').textContent = troubled === 0 ? '' : ` (${troubled})`;
     if (this.#from >= found.length) this.#from = 0;
     const shown = found.slice(this.#from, this.#from + PER_PAGE);
     byId('upstream-tools').hidden = few;
