@@ -2,6 +2,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { Changes } from '../support/changes.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { ok, type Step, startOrigin, status } from '../support/origin.ts';
 
 interface State {
@@ -110,4 +111,24 @@ test('a reload changes which calls are slow, and so notable', async () => {
   await (await fetch(`${proxy.url}/api/`)).text();
   await proxy.untilEnded(2);
   expect(await seen()).toBe(1);
+});
+
+test('a breaker that a reload replaces is closed in the traffic too', async () => {
+  const clock = new FakeClock();
+  const config = (breaker: string) =>
+    `upstreams: { api: { url: 'http://127.0.0.1:1', allow_private: true, retry: off, breaker: ${breaker} } }`;
+  const proxy = await startBreakwater(config('{}'), { clock });
+  const opened = () => proxy.states.some((state) => state.type === 'breaker_changed' && state.to === 'open');
+  while (!opened()) await (await fetch(`${proxy.url}/api/`)).text();
+  const states = async () => {
+    const answer = await fetch(`${proxy.adminUrl}/api/traffic`);
+    const { upstreams } = (await answer.json()) as { upstreams: readonly { breaker: readonly number[] }[] };
+    return upstreams[0]?.breaker.slice(-2);
+  };
+  await clock.advance(5_000);
+  expect(await states()).toEqual([2, 2]);
+  proxy.rewrite(config('off'));
+  await proxy.app.reload();
+  await clock.advance(10_000);
+  expect(await states()).toEqual([0, 0]);
 });

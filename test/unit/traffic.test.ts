@@ -157,7 +157,7 @@ test('an outage of an hour is two events, with the number of probes', () => {
 });
 
 test('a cooldown lasts as long as was announced, or until none is active', async () => {
-  const sample = { quotaLeft: 0.25, quotaWaiting: 3, cooldowns: 1 };
+  const sample = { quotaLeft: 0.25, quotaWaiting: 3, cooldowns: 1, notClosed: [] };
   const { clock, traffic, call, series } = world(() => sample);
   const start = (remainingMs: number) =>
     traffic.stateChanged('api', {
@@ -182,6 +182,38 @@ test('a cooldown lasts as long as was announced, or until none is active', async
   expect(series()?.cooldown.slice(-6)).toEqual([1, 1, 1, 0, 0, 0]);
   expect(series()?.quotaLeft?.filter((share) => share !== null)).toContain(0.25);
   expect(series()?.quotaWaiting).toContain(3);
+});
+
+test('a breaker that a reload replaced is closed, as no event says', async () => {
+  const sample = { quotaLeft: undefined, quotaWaiting: 0, cooldowns: 0, notClosed: ['api'] };
+  const { clock, traffic, series } = world(() => sample);
+  traffic.stateChanged('api', breaker('open'));
+  await clock.advance(5_000);
+  expect(series()?.breaker.at(-1)).toBe(2);
+  sample.notClosed = [];
+  await clock.advance(10_000);
+  expect(series()?.breaker.slice(-2)).toEqual([0, 0]);
+  expect(series()?.events).toMatchObject([{ kind: 'open' }, { kind: 'closed', cause: 'reload' }]);
+});
+
+test('an interval of three minutes has the least that was left of a quota', async () => {
+  const sample = { quotaLeft: 0.5, quotaWaiting: 0, cooldowns: 0, notClosed: [] };
+  const { clock, call, series } = world(() => sample);
+  await call(0);
+  for (const left of [0.5, 0.2, 0.9]) {
+    sample.quotaLeft = left;
+    await clock.advance(5_000);
+    series();
+  }
+  expect(series('6h')?.quotaLeft?.at(-1)).toBe(0.2);
+});
+
+test('a call whose client left has no time to the head', () => {
+  const { clock, traffic, series } = world();
+  const info = { id: 'c', upstream: 'api', route: 'default', method: 'GET', target: '/' };
+  new CallRecord(info, clock, combine(traffic)).finish({ status: 0, origin: 'proxy', error: 'client_gone' });
+  expect(series()?.calls.client_gone?.at(-1)).toBe(1);
+  expect(series()?.p50.at(-1)).toBeNull();
 });
 
 test('the last minute: effective and actual success, without calls whose client left', async () => {

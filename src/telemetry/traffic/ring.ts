@@ -30,7 +30,7 @@ export class Ring {
     return this.index * WIDTH;
   }
 
-  /** Empties the intervals between the latest one and `now`. `statesAt`: the bits of an interval that begins then. */
+  /** Empties the intervals between the latest one and `now`, which is not before it. `statesAt`: the bits of an interval that begins then. */
   advance(now: number, statesAt: (ms: number) => number): void {
     const to = Math.floor(now / this.stepMs);
     const from = Math.max(this.latest, to - this.length);
@@ -41,7 +41,7 @@ export class Ring {
       this.left[index] = Number.NaN;
       this.waiting[index] = 0;
     }
-    this.latest = Math.max(this.latest, to);
+    this.latest = to;
   }
 
   /** The indexes of all intervals, oldest first. An interval from before the ring began is empty. */

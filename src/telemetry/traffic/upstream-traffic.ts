@@ -23,6 +23,8 @@ export interface TrafficSample {
   readonly quotaWaiting: number;
   /** Active quota cooldowns. */
   readonly cooldowns: number;
+  /** Scopes whose breaker is not closed. */
+  readonly notClosed: readonly string[];
 }
 
 type BreakerChanged = Extract<StateEvent, { type: 'breaker_changed' }>;
@@ -35,9 +37,6 @@ const COARSE = { intervals: 120, stepMs: 180_000 };
 /** Changes of breakers and cooldowns that are listed. The probes of an open breaker are one event together. */
 const MOST_EVENTS = 100;
 
-/** Scopes of an upstream whose breakers are followed: routes with their own. */
-const MOST_SCOPES = 1_000;
-
 /**
  * The traffic of one upstream. Its memory is fixed: 300 intervals of 53 counts and 2 gauges, 66 KB, and at most 100 events. It is
  * allocated at the upstream's first call.
@@ -47,6 +46,7 @@ export class UpstreamTraffic {
   readonly coarse: Ring;
   readonly events: TrafficEvent[] = [];
   readonly #sample: () => TrafficSample | undefined;
+  /** Breakers that are not closed, by their scope. At most as many as the upstream has routes. */
   readonly #breakers = new Map<string, BreakerState>();
   #cooldownUntil = -Infinity;
 
@@ -82,7 +82,7 @@ export class UpstreamTraffic {
     const { fine, coarse } = this;
     const sample = this.#sample();
     if (sample === undefined) return;
-    const { quotaLeft = Number.NaN, quotaWaiting, cooldowns } = sample;
+    const { quotaLeft = Number.NaN, quotaWaiting, cooldowns, notClosed } = sample;
     fine.left[fine.index] = quotaLeft;
     fine.waiting[fine.index] = quotaWaiting;
     const lowest = coarse.left[coarse.index] ?? Number.NaN;
@@ -90,6 +90,12 @@ export class UpstreamTraffic {
     coarse.waiting[coarse.index] = Math.max(coarse.waiting[coarse.index] ?? 0, quotaWaiting);
     // A probe can end a cooldown early, and no event reports that.
     if (cooldowns === 0) this.#cooldownUntil = Math.min(this.#cooldownUntil, now);
+    // A reload can replace a breaker, and no event reports that either.
+    for (const scope of this.#breakers.keys()) {
+      if (notClosed.includes(scope)) continue;
+      this.#breakers.delete(scope);
+      this.#add({ at: now, scope, kind: 'closed', cause: 'reload' });
+    }
   }
 
   changed(
@@ -111,7 +117,7 @@ export class UpstreamTraffic {
 
   #breakerChanged({ scope, from, to, cause }: BreakerChanged, now: number): void {
     this.#breakers.delete(scope);
-    if (to !== 'closed' && this.#breakers.size < MOST_SCOPES) this.#breakers.set(scope, to);
+    if (to !== 'closed') this.#breakers.set(scope, to);
     if (to === 'half_open') {
       const opened = this.events.findLast((event) => event.scope === scope && event.kind === 'open');
       if (opened !== undefined) opened.probes = (opened.probes ?? 0) + 1;
