@@ -2,7 +2,7 @@ import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, type Origin, type RecordedRequest, startOrigin, status } from '../support/origin.ts';
+import { hang, ok, type Origin, type RecordedRequest, startOrigin, status } from '../support/origin.ts';
 
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
 
@@ -87,14 +87,17 @@ test('a webhook that fails is tried again with the same id, and the log has one 
   const receiver = await startOrigin(status(503), status(429, { 'retry-after': '7' }), ok());
   const proxy = await startBreakwater(apiConfig({ url: 'http://127.0.0.1:1' }) + events(receiver), { clock });
   await force(proxy, 'open');
+  const asked: boolean[] = [];
   for (const [failures, waitMs] of [
     [1, 1_000],
     [2, 7_000],
   ] as const) {
     await proxy.until(() => outcomes(proxy).filter((outcome) => outcome === 'failed').length === failures);
+    asked.push(clock.deadlines.includes(clock.now() + 7_000));
     await clock.advance(waitMs);
   }
   await proxy.until(() => outcomes(proxy).includes('delivered'));
+  expect(asked).toEqual([false, true]);
   expect(new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
   const lines = proxy.logs.filter(({ message }) => message.includes('event'));
   expect(lines.map(({ level }) => level)).toEqual(['warn', 'info']);
@@ -111,6 +114,33 @@ test('a message that the webhook refuses is not sent again', async () => {
   await proxy.until(() => outcomes(proxy).includes('refused'));
   expect(receiver.requests).toHaveLength(1);
   expect(proxy.logs.some(({ message }) => message.includes('refused a message: it answered 404'))).toBe(true);
+});
+
+test('a webhook that does not answer has failed after 10 s', async () => {
+  const clock = new FakeClock();
+  const receiver = await startOrigin(hang());
+  const proxy = await startBreakwater(apiConfig({ url: 'http://127.0.0.1:1' }) + events(receiver), { clock });
+  await force(proxy, 'open');
+  await receiver.untilRequests(1);
+  await clock.advance(9_999);
+  expect(outcomes(proxy)).toEqual([]);
+  await clock.advance(1);
+  await proxy.until(() => outcomes(proxy).includes('failed'));
+});
+
+test('a reload that changes nothing of the events does not break a delivery', async () => {
+  const { promise: reloaded, resolve: answer } = Promise.withResolvers<void>();
+  const receiver = await startOrigin(async (exchange) => {
+    await reloaded;
+    await ok()(exchange);
+  });
+  const proxy = await startBreakwater(apiConfig({ url: 'http://127.0.0.1:1' }) + events(receiver));
+  await force(proxy, 'open');
+  await receiver.untilRequests(1);
+  expect((await proxy.app.reload()).ok).toBe(true);
+  answer();
+  await proxy.until(() => outcomes(proxy).length > 0);
+  expect(outcomes(proxy)).toEqual(['delivered']);
 });
 
 test('without a webhook nothing is kept for one', async () => {

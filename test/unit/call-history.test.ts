@@ -33,6 +33,20 @@ test('a group shows its latest call; opened, all that are in memory', async () =
   expect(open?.calls?.map(({ id }) => id)).toEqual(Array.from({ length: 200 }, (_, i) => `f${299 - i}`));
 });
 
+test('a group of refusals has 50 calls in memory', () => {
+  const history = historyOf();
+  for (let i = 0; i < 60; i++) refuse(history, `r${i}`);
+  expect(history.list({ text: 'breaker_open' })[0]?.calls?.length).toBe(50);
+});
+
+test('calls of a group that was dropped make room', async () => {
+  const history = historyOf(301);
+  for (let route = 0; route < 600; route++) refuse(history, `${route}`, `route ${route}`);
+  await fail(history, 'a', 'route 599');
+  await fail(history, 'b', 'route 599');
+  expect(history.list({ text: 'connection_refused' })[0]?.calls?.map(({ id }) => id)).toEqual(['b', 'a']);
+});
+
 test('only notable calls are in it', async () => {
   const history = historyOf();
   (await new Story(combine(history)).attempt(200)).end();
