@@ -550,17 +550,20 @@ describe('quota headers of replies', () => {
     });
   });
 
-  test('a probe that is refused on its way gives its place to the next', async () => {
+  test.each([
+    ['is refused on its way', new ProxyError('client_gone', 'gone')],
+    ['breaks', new ProxyError('connection_terminated', 'reset', { sent: 'sent_unknown' })],
+  ])('a probe that %s gives its place to the next', async (_, error) => {
     const world = setUp();
     await limited(world, ['Retry-After', '5']);
     const pending = [1, 2].map(() => outcomeOf(world.send(stubCall())));
     await world.clock.advance(1_000);
     expect(world.attempts.length).toBe(3);
-    world.attempts[2]?.fail(new ProxyError('client_gone', 'gone'));
+    world.attempts[2]?.fail(error);
     await settled();
     expect(world.attempts.length).toBe(4);
     await answer(world, 3);
-    expect(await Promise.all(pending)).toEqual([expect.objectContaining({ code: 'client_gone' }), 'sent']);
+    expect(await Promise.all(pending)).toEqual([error, 'sent']);
     expect(world.cooldowns.length).toBe(1);
   });
 
