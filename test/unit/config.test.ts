@@ -676,6 +676,10 @@ upstreams:
       'config.yaml:4:28  upstreams.a.quota.cost.body: "max_tokens" is not a JSON pointer; write for example /max_tokens',
     ],
     [
+      upstream('quota: { cost: { body: /*/* } }'),
+      'config.yaml:4:28  upstreams.a.quota.cost.body: "/*/*" is not a JSON pointer; write for example /max_tokens',
+    ],
+    [
       upstream('maxAttempts: 3'),
       'config.yaml:4:5  upstreams.a.maxAttempts: unknown key; did you mean "retry.attempts"?',
     ],

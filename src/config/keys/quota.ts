@@ -65,13 +65,14 @@ const limitScope = field<LimitScope>(
   (found) => {
     const text = String(found as string);
     if (text === 'auto' || text === 'path' || text === 'credential') return { value: text };
-    return checkPointer(text) === undefined && isPointer(text)
+    return isPointer(text)
       ? { value: text }
       : { problem: `${quote(found ?? null)} is not auto, path, credential or a JSON pointer such as /model` };
   },
 );
 
-const isPointer = (text: string): text is `/${string}` => text.startsWith('/');
+/** A JSON pointer to a part of a document, and not to all of it. */
+const isPointer = (text: string): text is `/${string}` => text !== '' && parsePointer(text) !== undefined;
 
 const POINTERS_JSON = { type: 'array', minItems: 1, items: { type: 'string', pattern: '^/' } };
 
@@ -105,7 +106,7 @@ const POINTERS = 'a list of JSON pointers';
 const listOf = (found: unknown): unknown[] => (Array.isArray(found) ? found : [found]);
 
 function parseCostPointer(found: unknown): Parsed<string> {
-  if (typeof found === 'string' && found !== '' && parsePointer(found) !== undefined) return { value: found };
+  if (typeof found === 'string' && isPointer(found)) return { value: found };
   return { problem: `${quote(found)} is not a JSON pointer; write for example /usage/total_tokens` };
 }
 
@@ -160,7 +161,7 @@ export const quota = shorthand(
 );
 
 function checkPointer(pointer: string): string | undefined {
-  return pointer === 'off' || /^(?:\/(?:[^~/]|~[01])*)+$/.test(pointer)
+  return pointer === 'off' || isPointer(pointer)
     ? undefined
     : `"${pointer}" is not a JSON pointer; write for example /max_tokens`;
 }
