@@ -14,11 +14,19 @@ const conditions = {
   text: texts("One of these texts must be in the event's data."),
 };
 
+/** The status of an error event whose rule names none: 502, because the upstream gave no usable answer. */
+export const ERROR_EVENT_STATUS = 502;
+
 const error = section('Which events are errors, and what they mean.', {
   name: text(undefined, 'Name in the log.'),
   source: text(undefined, 'Documentation of this error.'),
   ...conditions,
-  status: integer(502, 'The status that the reply counts as. The client still gets the real one.', 400, 599),
+  status: integer(
+    ERROR_EVENT_STATUS,
+    'The status that the reply counts as. The client still gets the real one.',
+    400,
+    599,
+  ),
   means,
   throttled: flag(undefined, 'true: the error is a rate limit or quota, whatever its status.'),
   wait,

@@ -1,6 +1,6 @@
 import { parsePointer } from '../../http/json-pointer.ts';
 import type { EventCondition, StreamErrorRule, StreamOptions } from '../../policies/stream/options.ts';
-import type { StreamInput } from '../keys/stream.ts';
+import { ERROR_EVENT_STATUS, type StreamInput } from '../keys/stream.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
 import type { Origins, Settings } from './context.ts';
@@ -10,9 +10,6 @@ type WrittenError = NonNullable<StreamInput['error']>[number];
 
 /** The keys that are lists of conditions. */
 const KEYS = ['ignore', 'error', 'done'] as const;
-
-/** The status of an error event whose rule names none: the upstream gave no usable answer. */
-const BAD_GATEWAY = 502;
 
 /** The options of the policy; undefined if nothing is watched. */
 export function streamOptions(stream: Settings['stream']): StreamOptions | undefined {
@@ -30,7 +27,7 @@ export function streamOptions(stream: Settings['stream']): StreamOptions | undef
 }
 
 function errorRule(written: WrittenError): StreamErrorRule {
-  const { name, status = BAD_GATEWAY, means, throttled = false, wait } = written;
+  const { name, status = ERROR_EVENT_STATUS, means, throttled = false, wait } = written;
   return { ...condition(written), name, status, means, throttled, wait };
 }
 
