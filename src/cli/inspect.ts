@@ -5,7 +5,7 @@ import { withSettings } from '../config/read/with-settings.ts';
 import { headerValues, processValues, routeValues, upstreamValues } from '../config/show/effective.ts';
 import { type Report, simulationReport } from '../simulate/report.ts';
 import type { Subject } from '../simulate/sidecar.ts';
-import { type ScenarioValues, scenarioOf, subjectOf } from './simulate.ts';
+import { SCENARIO, type ScenarioValues, scenarioOf, subjectOf } from './simulate.ts';
 
 export interface Inspected {
   readonly file: string;
@@ -59,7 +59,6 @@ function values(loaded: Good, { upstream: name, route: routeName = 'default' }: 
   return { ok: true, body: { ...body, values: shown } };
 }
 
-const SCENARIO = { fault: 'outage', for: '20s', rps: '80', callers: '1', latency: '100ms', seed: '1' };
 const DEFAULTS = { ...SCENARIO, upstream: '', route: 'default', settings: '' };
 const TEXTS = [...Object.keys(DEFAULTS), 'capacity'];
 

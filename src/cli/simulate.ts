@@ -10,6 +10,16 @@ import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import type { Command, Io } from './io.ts';
 import { describeSimulation } from './simulate-text.ts';
 
+/** The scenario if nothing else is asked for. */
+export const SCENARIO: ScenarioValues = {
+  fault: 'outage',
+  for: '20s',
+  rps: '80',
+  callers: '1',
+  latency: '100ms',
+  seed: '1',
+};
+
 const USAGE = {
   text: `Usage: breakwater simulate UPSTREAM [--fault WHAT] [--for 20s] [--rps 80] [options]
 
@@ -17,14 +27,14 @@ Shows what the configuration does while UPSTREAM fails: the real policies, in vi
 upstream. The run has a minute without a fault, the fault, and three minutes after it. The built-in defaults are shown
 for comparison. The same seed gives the same result. A route with stream is answered with event streams.
 
-      --fault WHAT      ${FAULT_WORDS.join(' | ')} (default outage)
-      --for TIME        how long the fault lasts (default 20s)
-      --rps NUMBER      requests per second of all callers together (default 80)
-      --callers N       number of proxies that share the upstream and the load (default 1)
+      --fault WHAT      ${FAULT_WORDS.join(' | ')} (default ${SCENARIO.fault})
+      --for TIME        how long the fault lasts (default ${SCENARIO.for})
+      --rps NUMBER      requests per second of all callers together (default ${SCENARIO.rps})
+      --callers N       number of proxies that share the upstream and the load (default ${SCENARIO.callers})
       --capacity RPS    requests per second that the upstream can serve (default rps / 0.8)
-      --latency TIME    mean time of the upstream for a request (default 100ms)
+      --latency TIME    mean time of the upstream for a request (default ${SCENARIO.latency})
       --route NAME      a route of the upstream (default: default, the route for all other calls)
-      --seed N          seed of all random events (default 1)
+      --seed N          seed of all random events (default ${SCENARIO.seed})
   -c, --config FILE     the configuration (default config.yaml)
       --json            print JSON
       --svg FILE        also write a chart
@@ -34,14 +44,14 @@ Exit codes: 0 success, 1 unknown upstream or route, or the configuration has pro
 `,
   options: {
     ...CONFIG_OPTION,
-    fault: { type: 'string', default: 'outage' },
-    for: { type: 'string', default: '20s' },
-    rps: { type: 'string', default: '80' },
-    callers: { type: 'string', default: '1' },
+    fault: { type: 'string', default: SCENARIO.fault },
+    for: { type: 'string', default: SCENARIO.for },
+    rps: { type: 'string', default: SCENARIO.rps },
+    callers: { type: 'string', default: SCENARIO.callers },
     capacity: { type: 'string' },
-    latency: { type: 'string', default: '100ms' },
+    latency: { type: 'string', default: SCENARIO.latency },
     route: { type: 'string', default: 'default' },
-    seed: { type: 'string', default: '1' },
+    seed: { type: 'string', default: SCENARIO.seed },
     json: { type: 'boolean', default: false },
     svg: { type: 'string' },
   },
