@@ -183,6 +183,7 @@ function gaveUp(record: CallRecord): string {
   return record.notes.gave_up === undefined ? '' : `, gave up: ${record.notes.gave_up}`;
 }
 
+/** A query can contain secrets, so `?…` stands for it. */
 export function withoutQuery(target: string): string {
   const query = target.indexOf('?');
   return query < 0 ? target : `${target.slice(0, query)}?…`;

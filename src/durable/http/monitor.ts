@@ -1,3 +1,4 @@
+import { withoutQuery } from '../../telemetry/call-log.ts';
 import type { AttemptRow, Job } from '../job.ts';
 import type { DurableRoute } from '../route.ts';
 import { typicalPollDelayMs } from '../until/delay.ts';
@@ -148,12 +149,6 @@ export function attemptJson(row: AttemptRow) {
     reclaimed: row.reclaimed,
     reply: row.replyHead === undefined ? undefined : Buffer.from(row.replyHead).toString('utf8'),
   };
-}
-
-/** A query can contain secrets, so it is not shown. */
-function withoutQuery(target: string): string {
-  const query = target.indexOf('?');
-  return query < 0 ? target : `${target.slice(0, query)}?…`;
 }
 
 function iso(ms: number): string;
