@@ -74,6 +74,11 @@ test('a reload that removes an upstream sends the new names', async () => {
   await proxy.app.reload();
   await until(() => messages.at(-1)?.names !== undefined && messages.length > 1);
   expect(messages.findLast(({ names }) => names !== undefined)?.names).toEqual(['other']);
+  proxy.rewrite(UPSTREAMS('http://127.0.0.1:1'));
+  await proxy.app.reload();
+  await until(() => messages.at(-1)?.names?.length === 2);
+  // It is as it was, but the page has forgotten it.
+  expect(messages.at(-1)?.upstreams.map(({ name }) => name)).toContain('api');
 });
 
 test('it needs the token, and other web pages cannot read it', async () => {

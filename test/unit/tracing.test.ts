@@ -114,6 +114,26 @@ test('spans beyond the queue are dropped and counted', async () => {
   expect(counts.dropped).toBe(5_000 - 4_096);
 });
 
+test('spans that the collector took make room for others', async () => {
+  const collector = await startCollector();
+  const counts: SpanCounts = { exported: 0, failed: 0, dropped: 0 };
+  const { promise: taken, resolve } = Promise.withResolvers<void>();
+  const options = { url: `${collector.url}/v1/traces`, headers: { set: [] }, sample: 1, service: 'x' };
+  const onBatch = () => {
+    if (counts.exported === 4_096) resolve();
+  };
+  const deps = { clock: new FakeClock(), version: '1', instance: 'i', counts, onBatch };
+  const exporting = new OtlpExport(options, deps);
+  const call = traced();
+  call.story.end();
+  const [span] = dataOf(call) as [SpanData];
+  for (let i = 0; i < 4_096; i++) exporting.add([span]);
+  await taken;
+  exporting.add([span]);
+  await exporting.close();
+  expect(counts).toEqual({ exported: 4_097, failed: 0, dropped: 0 });
+});
+
 test('a collector whose answer never ends has failed after 10 s, and its late end is not counted again', async () => {
   const clock = new FakeClock();
   const { promise: late, resolve: finish } = Promise.withResolvers<void>();
