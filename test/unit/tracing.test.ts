@@ -159,6 +159,8 @@ test('a collector whose answer never ends has failed after 10 s, and its late en
   expect(failures).toEqual(['no complete answer within 10s']);
   finish();
   await closed;
+  // A round trip after the end of the answer, so that the SDK has seen it.
+  await (await fetch(collector.url, { method: 'POST' })).text();
   expect([counts, failures.length]).toEqual([{ exported: 0, failed: 1, dropped: 0 }, 1]);
 });
 
