@@ -96,15 +96,15 @@ export const COLUMNS = {
 
 /**
  * The time in ms that the share `q` of the calls of an interval did not exceed, at most a third wrong; undefined without a call.
- * `at`: the start of the interval in `counts`.
+ * `counts`: one count for each column.
  */
-export function quantile(counts: Uint32Array, at: number, q: number): number | undefined {
+export function quantile(counts: Uint32Array, q: number): number | undefined {
   let total = 0;
-  for (let bucket = 0; bucket < TIMES; bucket++) total += counts[at + TIMES_AT + bucket] ?? 0;
+  for (let bucket = 0; bucket < TIMES; bucket++) total += counts[TIMES_AT + bucket] ?? 0;
   if (total === 0) return undefined;
   let below = 0;
   for (let bucket = 0; bucket < TIMES; bucket++) {
-    const here = counts[at + TIMES_AT + bucket] ?? 0;
+    const here = counts[TIMES_AT + bucket] ?? 0;
     if (here > 0 && below + here >= q * total)
       return Math.exp((bucket - 1 + (q * total - below) / here) * GROWTH);
     below += here;
