@@ -73,7 +73,7 @@ export class Intake {
       upstreamKey: call.idempotencyKey ?? null,
       parent: null,
       requestId: call.identity?.id ?? null,
-      traceparent: traceparentOf(call),
+      traceparent: storedTraceparent(call),
       runnerState: '',
       createdAt: Math.floor(now),
       ...options,
@@ -150,8 +150,8 @@ function givenKey(headers: RawHeaders, { idempotencyHeader }: DurableRoute): str
   return keyIn(headers, idempotencyHeader) || null;
 }
 
-/** A value that is not valid is not stored: it could be of any length. */
-function traceparentOf({ identity }: Call): string | null {
+/** A value that is not valid names no trace, so it is not stored. */
+function storedTraceparent({ identity }: Call): string | null {
   const { traceparent = '' } = identity ?? {};
   return parseTraceparent(traceparent) === undefined ? null : traceparent;
 }
