@@ -2,6 +2,7 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Job, NewJob } from './job.ts';
+import { RETENTION_WITHOUT_ROUTE_MS } from './options.ts';
 import type { RunningJob } from './runner.ts';
 import type { Filter, Store } from './store/store.ts';
 
@@ -15,9 +16,6 @@ export interface CancellationDeps {
   /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
-
-/** Retention of a cancelled request whose route no longer exists. */
-const DEFAULT_RETENTION_MS = 86_400_000;
 
 /** Cancels and erases requests. */
 export class Cancellation {
@@ -83,6 +81,6 @@ export class Cancellation {
 
   #times({ route }: Job): { now: number; purgeAt: number } {
     const now = Math.floor(this.#deps.clock.wallTime());
-    return { now, purgeAt: now + (this.#deps.retentionMs(route) ?? DEFAULT_RETENTION_MS) };
+    return { now, purgeAt: now + (this.#deps.retentionMs(route) ?? RETENTION_WITHOUT_ROUTE_MS) };
   }
 }

@@ -8,6 +8,7 @@ import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';
 import { type Decision, deferral, end, type RunnerState } from './decision.ts';
 import type { ClaimedJob, Job, NewJob } from './job.ts';
+import { RETENTION_WITHOUT_ROUTE_MS } from './options.ts';
 import { noBudget, refusalOf, UNREADABLE_CREDENTIALS, type WaitRefusal } from './refusal.ts';
 import type { AttemptResult, Classification, DurableRoute } from './route.ts';
 import type { RunningJob } from './runner.ts';
@@ -51,9 +52,6 @@ const WITHOUT_UPSTREAM_TEXT = {
   reason: 'unwritable',
   replyHead: undefined,
 } as const;
-
-/** Retention of a request whose route no longer exists. */
-const DEFAULT_RETENTION_MS = 86_400_000;
 
 /** Makes one attempt of a claimed request, unless something prevents it, and returns the settlement to store. */
 export class Dispatch {
@@ -114,7 +112,7 @@ export class Dispatch {
   /** The end of a request whose result the store cannot write. It contains nothing that came from the upstream. */
   unwritable(job: ClaimedJob, { entry, now }: Settlement, route: DurableRoute | undefined): Settlement {
     const result = end(
-      { now, retentionMs: route?.options.retentionMs ?? DEFAULT_RETENTION_MS },
+      { now, retentionMs: route?.options.retentionMs ?? RETENTION_WITHOUT_ROUTE_MS },
       'unwritable',
     );
     const settlement = this.#settlement(job, result, entry && { ...lostAttempt(job), n: entry.n });
@@ -261,8 +259,8 @@ function noRoute(job: ClaimedJob, now: number): Decision {
   const { deadlineAt } = job;
   // Whether the removed route accepted the risk is unknown.
   if (job.reclaimed && !isPolled(job) && !isRepeatableByItself(job))
-    return end({ now, retentionMs: DEFAULT_RETENTION_MS }, 'unknown_outcome');
-  if (now >= deadlineAt) return end({ now, retentionMs: DEFAULT_RETENTION_MS }, 'deadline');
+    return end({ now, retentionMs: RETENTION_WITHOUT_ROUTE_MS }, 'unknown_outcome');
+  if (now >= deadlineAt) return end({ now, retentionMs: RETENTION_WITHOUT_ROUTE_MS }, 'deadline');
   const next = {
     kind: 'wait',
     dueAt: Math.min(now + NO_ROUTE_WAIT_MS, deadlineAt),

@@ -1,6 +1,9 @@
 import type { CallbackOptions } from './callbacks/options.ts';
 import type { PollOptions } from './until/options.ts';
 
+/** How long a request whose route no longer exists is stored after its end, in milliseconds: a day, as by default. */
+export const RETENTION_WITHOUT_ROUTE_MS = 86_400_000;
+
 /** Limits of the durable requests of one route. */
 export interface DurableOptions {
   /** Maximum number of attempts. Deferrals do not count. */
