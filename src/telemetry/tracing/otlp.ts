@@ -144,7 +144,7 @@ export class OtlpExport {
           if (ended) return;
           ended = true;
           limit.cancel();
-          const failure = result.code === 0 ? undefined : (result.error ?? new Error('no reason given'));
+          const failure = result.code === 0 ? undefined : failureOf(result.error);
           this.#counts[failure === undefined ? 'exported' : 'failed'] += spans.length;
           this.#queued -= spans.length;
           onBatch(failure);
@@ -157,6 +157,11 @@ export class OtlpExport {
       shutdown: () => exporter.shutdown(),
     };
   }
+}
+
+/** A status says more than its phrase, which the collector may leave out or make long. */
+function failureOf(error = new Error('no reason given')): Error {
+  return 'code' in error && typeof error.code === 'number' ? new Error(`it answered ${error.code}`) : error;
 }
 
 function linkTo({ traceId, spanId }: NonNullable<SpanData['link']>): Link {
