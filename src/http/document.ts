@@ -17,10 +17,11 @@ export interface DocumentCondition {
 
 /** A document without JSON has no value at any pointer. */
 export function documentOf(text: string): Document {
-  return { text: text.toLowerCase(), json: parsed(text) };
+  return { text: text.toLowerCase(), json: parsedJson(text) };
 }
 
-function parsed(text: string): unknown {
+/** The value of a text; undefined if it is not JSON. */
+export function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decoded } from '../../http/decoded.ts';
+import { parsedJson } from '../../http/document.ts';
 import { headerOf } from '../../http/headers.ts';
 import { valuesAt } from '../../http/json-pointer.ts';
 import type { StoredResponse } from '../job.ts';
@@ -12,11 +13,7 @@ export const MAX_JSON_BYTES = 1_048_576;
 export function jsonOf({ body, headers, truncated }: StoredResponse): unknown {
   if (truncated || body.byteLength > MAX_JSON_BYTES) return undefined;
   const text = decoded(Buffer.from(body.buffer, body.byteOffset, body.byteLength), headers, MAX_JSON_BYTES);
-  try {
-    return text === undefined ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return text === undefined ? undefined : parsedJson(text);
 }
 
 /** A reply as conditions evaluate it. `error`: the route's rules classify it as an error. */

@@ -1,3 +1,4 @@
+import { parsedJson } from '../../http/document.ts';
 import { headerOf } from '../../http/headers.ts';
 import { parsePointer, valuesAt } from '../../http/json-pointer.ts';
 import { limitShape } from '../../http/path-shape.ts';
@@ -52,11 +53,7 @@ async function documentOf({ body }: Pick<Call, 'body'>): Promise<unknown> {
   let bytes = 0;
   for (const chunk of chunks) bytes += chunk.length;
   if (bytes === 0 || bytes > LARGEST_BODY_BYTES) return undefined;
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString());
-  } catch {
-    return undefined; // Not JSON: the upstream will refuse it.
-  }
+  return parsedJson(Buffer.concat(chunks).toString());
 }
 
 /** The value at a JSON pointer (RFC 6901), or undefined. */

@@ -1,3 +1,4 @@
+import { parsedJson } from '../../http/document.ts';
 import { type Pointer, valuesAt } from '../../http/json-pointer.ts';
 
 /** No quota is this large, so a higher cost must be a mistake. */
@@ -26,7 +27,8 @@ export class StatedCost {
 
   read(text: string): void {
     if (this.#names?.some((name) => text.includes(name)) === false) return;
-    const document = parsed(text);
+    // `[DONE]`, or a body that is not JSON, states none.
+    const document = parsedJson(text);
     if (typeof document !== 'object' || document === null) return;
     this.#parts.forEach((pointers, part) =>
       pointers.forEach((pointer, at) => {
@@ -53,12 +55,4 @@ export class StatedCost {
 function namesOf(parts: CostParts): readonly string[] | undefined {
   const names = parts.flat().map((pointer) => pointer.at(-1) ?? '');
   return names.every((name) => /^[a-z_]\w*$/i.test(name)) ? names.map((name) => `"${name}"`) : undefined;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // `[DONE]`, or a body that is not JSON.
-  }
 }
