@@ -237,15 +237,22 @@ export class App {
       const assembly = await inSlices(this.#assemble(loaded.config), ROUTES_PER_TURN);
       if (this.#phase === 'draining') return loaded;
       this.#apply(loaded.config, assembly);
-      await this.#tracing.setUp(tracingSetup(loaded.config));
-      this.#events.setUp(loaded.config.events);
-      this.#watches.setUp(loaded.config);
+      await this.#setUpTracing(loaded.config);
       for (const warning of loaded.warnings) logger.warn({}, warning);
       return loaded;
     } catch (error) {
       logger.error({ error }, 'a reload failed because of a bug in the proxy');
       const why = `the configuration could not be applied because of a bug in the proxy: ${reasonOf(error)}`;
       return { ok: false, errors: [why] };
+    }
+  }
+
+  /** The configuration is in use already, so without traces its calls go on. */
+  async #setUpTracing(config: Config): Promise<void> {
+    try {
+      await this.#tracing.setUp(tracingSetup(config));
+    } catch (error) {
+      this.#deps.logger.error({ error }, 'tracing could not be set up');
     }
   }
 
@@ -379,9 +386,8 @@ export class App {
     logger.setLevel(config.log.level);
     this.#observer = this.#observers(config);
     this.#assembly = assembly;
-    this.#tracing
-      .setUp(tracingSetup(config))
-      .catch((error: unknown) => logger.error({ error }, 'tracing could not be set up'));
+    this.#events.setUp(config.events);
+    this.#watches.setUp(config);
     this.#durable
       .setUp(this.#durableSetup())
       .catch((error: unknown) =>
