@@ -48,7 +48,7 @@ export const cache = shorthand(
 );
 
 function expandTtl(found: unknown): { ttl: number | null } | undefined {
-  if (isOff(found) || found === false) return { ttl: null };
+  if (isOff(found)) return { ttl: null };
   if (found === 'on' || found === true) return { ttl: 0 };
   const parsed = parseDuration(found);
   return 'value' in parsed ? { ttl: parsed.value } : undefined;

@@ -21,7 +21,7 @@ export const signed = shorthand(
     type: 'true, off or a map of keys',
     json: { enum: [true, 'on', false, 'off', 'none'] },
     expand: (found) => {
-      if (isOff(found) || found === false) return { max_age: null };
+      if (isOff(found)) return { max_age: null };
       return found === true || found === 'on' ? { max_age: WHEN_ON_MS } : undefined;
     },
   },

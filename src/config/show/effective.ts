@@ -31,10 +31,10 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
   const names = new CredentialNames(route.settings.identity);
   return leavesOf(sharedSchema, []).flatMap(({ path, kind, nullWord = 'off' }) => {
     if (path.at(-1) === '') return mapValues(path.slice(0, -1), inherited, { config, places, names });
-    const origin = inherited.origins.get(path.join('.'));
-    if (origin === undefined) return [];
-    const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], inherited.values);
     const key = path.join('.');
+    const origin = inherited.origins.get(key);
+    if (origin === undefined) return [];
+    const value = path.reduce<unknown>((at, name) => (at as Item)[name], inherited.values);
     const from = originText(origin, key, { config, places });
     if (kind === 'list') return listed(key, value as readonly Item[], from);
     const secret = path.at(-1) === 'body' && places.replaced(origin.path).length > 0;
