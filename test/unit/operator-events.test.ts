@@ -118,6 +118,14 @@ describe('certificates', () => {
   });
 });
 
+test('a backlog recovers once, also if the store has no request of its route any more', async () => {
+  const watch = new BacklogWatch();
+  watch.look(await due(1_000), 900_000);
+  const types = () => watch.look({ oldestDue: [] }, 900_000).map(({ type }) => type);
+  expect(types()).toEqual(['backlog.recovered']);
+  expect(types()).toEqual([]);
+});
+
 test('backlogs are looked at each minute, also after the store did not answer', async () => {
   const clock = new FakeClock();
   const reported: string[] = [];

@@ -100,17 +100,26 @@ function certificatesOf({ tls, upstreams }: Config): (readonly [name: string, pe
   return tls === undefined ? own : [['tls.cert', tls.cert], ...own];
 }
 
+type OldestDue = DurableSnapshot['oldestDue'][number];
+
+const nameOf = ({ upstream, route }: OldestDue): string => `${upstream}/${route}`;
+
 /** Notices when requests of a route have been due for too long, and when that is over. */
 export class BacklogWatch {
-  readonly #old = new Set<string>();
+  readonly #old = new Map<string, OldestDue>();
 
-  /** The changes since the last look. Its size is bounded by the number of durable routes. */
+  /** The changes since the last look. Only routes in the store are remembered, so their number is bounded. */
   look({ oldestDue }: Pick<DurableSnapshot, 'oldestDue'>, ageMs: number): OperatorEvent[] {
-    return oldestDue.flatMap(({ upstream, route, seconds }) => {
-      const name = `${upstream}/${route}`;
+    const stored = new Set(oldestDue.map(nameOf));
+    // A route without any request in the store is not in the snapshot.
+    const emptied = [...this.#old.values()].filter((one) => !stored.has(nameOf(one)));
+    const all = [...oldestDue, ...emptied.map((one) => ({ ...one, seconds: 0 }))];
+    return all.flatMap((one) => {
+      const { upstream, route, seconds } = one;
+      const name = nameOf(one);
       const old = seconds * 1_000 >= ageMs;
       if (old === this.#old.has(name)) return [];
-      if (old) this.#old.add(name);
+      if (old) this.#old.set(name, one);
       else this.#old.delete(name);
       const details = { upstream, route, oldest_due_seconds: Math.round(seconds) };
       const key = `backlog ${name}`;
