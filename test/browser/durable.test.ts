@@ -40,7 +40,8 @@ describe.skipIf(!browserPresent)('durable requests', () => {
     await rows(page).locator('table').getByText('503').waitFor();
     expect(await violations(page)).toEqual([]);
     await confirm(page, 'Run now');
-    await page.getByRole('button', { name: 'succeeded' }).click();
+    // The tile with the count; each route has a button with the same word.
+    await page.locator('button.tile.is-succeeded').click();
     await rows(page).getByText('with 200').waitFor();
   });
 

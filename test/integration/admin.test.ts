@@ -193,6 +193,7 @@ describe('reading', () => {
           scopes: [
             {
               scope: 'demo',
+              auth: { kind: 'oauth2', expires_ms: 60_000 },
               breaker: { state: 'open', cause: 'failure_rate', retry_after_ms: 1500 },
               budget_tokens: 7.5,
               cache_bytes: 2048,
