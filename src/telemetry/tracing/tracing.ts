@@ -57,7 +57,9 @@ export class Tracing implements Pick<Observer, 'callEnded' | 'durableAttemptEnde
 
   /** Follows a configuration. Resolves when calls are traced by it; spans of the former one are sent first. */
   setUp(setup: TracingSetup): Promise<void> {
-    this.#following = this.#following.then(() => this.#follow(setup));
+    const follow = () => this.#follow(setup);
+    // A failed set-up was reported to its caller, and must not prevent the next one.
+    this.#following = this.#following.then(follow, follow);
     return this.#following;
   }
 
