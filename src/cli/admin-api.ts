@@ -1,5 +1,7 @@
+import { loadConfig, readingIn } from '../config/load.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { loadFor, printProblems } from './args.ts';
+import { orDemo } from './demo-config.ts';
 import type { Io } from './io.ts';
 
 /** The admin listener of a running proxy. */
@@ -44,7 +46,7 @@ export function adminAddress(
   { admin, config: file }: { readonly admin?: string | undefined; readonly config?: string | undefined },
   io: Io,
 ): AdminAddress {
-  const configured = admin === undefined || file !== undefined ? fromConfig(file ?? 'config.yaml', io) : {};
+  const configured = admin === undefined || file !== undefined ? fromConfig(file, io) : {};
   const named = admin === undefined ? {} : fromUrl(admin);
   const token = io.env[TOKEN_VARIABLE] || configured.token;
   const { url, prefix = DEFAULT_PREFIX } = { ...configured, ...named };
@@ -55,8 +57,12 @@ export function adminAddress(
   return { url, prefix, token };
 }
 
-function fromConfig(file: string, io: Io): Partial<AdminAddress> {
-  const loaded = loadFor(io, file);
+/** Without a name and without a config.yaml, the proxy is probably that of `start --demo`. */
+function fromConfig(file: string | undefined, io: Io): Partial<AdminAddress> {
+  const loaded =
+    file === undefined
+      ? loadConfig('config.yaml', io.env, orDemo(readingIn(io.cwd), 'config.yaml'))
+      : loadFor(io, file);
   if (!loaded.ok) {
     printProblems(loaded.problems, io);
     throw new AdminFailure('the configuration has problems; correct it, or name the proxy with --admin');

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/read/problem.ts';
 import { presetOf } from '../config/resolve/preset.ts';
+import { needsAllowPrivate } from '../config/resolve/upstream-url.ts';
 import { readArgs } from './args.ts';
 import { DEMO_URL } from './demo-config.ts';
 import type { Command, Io } from './io.ts';
@@ -80,11 +81,10 @@ function upstreamOf(written: string, { preset: wished, name }: Wishes): NewUpstr
     name: name ?? preset ?? nameFrom(url.hostname),
     url: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
     preset,
-    isPrivate: isLoopbackName(url.hostname),
+    // A user who names a private address wants it.
+    isPrivate: needsAllowPrivate(url.hostname),
   };
 }
-
-const isLoopbackName = (host: string): boolean => /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(host);
 
 /** `api.example.co.uk` becomes `example`; an address becomes `api`. */
 function nameFrom(host: string): string {

@@ -41,6 +41,10 @@ describe('init', () => {
       ['--upstream', 'http://127.0.0.1:9000'],
       ['  api:', '    allow_private: true'],
     ],
+    [
+      ['--upstream', 'http://10.0.0.7:3000'],
+      ['  api:', '    allow_private: true'],
+    ],
     [[], ['  demo:', '    url: http://127.0.0.1:8090']],
   ])('%j writes a file that check accepts without a warning', async (args, lines) => {
     const { code, text } = await written(...args);
@@ -60,7 +64,7 @@ describe('init', () => {
   test.each([
     [['--upstream', 'https://'], 'is not a URL'],
     [['--upstream', 'https://a.example', '--preset', 'strpe'], 'did you mean "stripe"?'],
-    [['--upstream', 'http://10.0.0.7'], 'is a private address'],
+    [['--upstream', 'https://a.example', '--name', 'a b'], 'upstreams'],
   ])('%j says what is wrong and writes nothing', async (args, why) => {
     const { code, err } = await written(...args);
     expect(code).toBe(1);
@@ -151,6 +155,9 @@ test('health tells whether a proxy runs and is ready', async () => {
   });
   expect(await runCommand(health, [], { cwd })).toEqual({ code: 0, out: 'ok\n', err: '' });
   expect((await runCommand(health, ['--ready'], { cwd })).code).toBe(0);
+  // Without a file, the address is that of the demo.
+  const env = { BREAKWATER_ADMIN: new URL(proxy.adminUrl).host };
+  expect((await runCommand(health, [], { cwd: temporaryFolder(), env })).code).toBe(0);
   await proxy.app.stop();
   expect(await runCommand(health, [], { cwd })).toMatchObject({
     code: 1,

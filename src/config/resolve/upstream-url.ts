@@ -10,6 +10,9 @@ export interface UpstreamUrl {
 
 const NOWHERE: UpstreamUrl = { origin: 'http://invalid.invalid', basePath: '' };
 
+/** Whether an upstream at this host needs `allow_private`. */
+export const needsAllowPrivate = (host: string): boolean => isPrivateHost(host);
+
 /** Reads the URL of an upstream. Messages do not quote it: it may contain a credential. */
 export function upstreamUrl(
   written: string | undefined,
@@ -27,7 +30,7 @@ export function upstreamUrl(
     report.problem(path, problem ?? notAUrl(written));
     return NOWHERE;
   }
-  if (!allowPrivate && isPrivateHost(url.hostname)) {
+  if (!allowPrivate && needsAllowPrivate(url.hostname)) {
     report.problem(
       path,
       `${url.hostname} is a private address; write allow_private: true next to url if this is intended`,
