@@ -159,6 +159,8 @@ const OTHER_LISTS = [
   'src/http/credentials.ts',
   // The default headers that a quota counts by.
   'src/config/keys/quota.ts',
+  // Fields that a signature of the proxy's own replaces.
+  'src/auth/options.ts',
   // Headers that a proxy never forwards or stores, by their own rules.
   'src/http/headers.ts',
 ];
