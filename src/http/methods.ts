@@ -21,3 +21,20 @@ export function isSafe(method: string): boolean {
 export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
 }
+
+/**
+ * The methods that metrics and traces name (RFC 9110 §9, RFC 5789, and QUERY). All others share one name there, because a client
+ * may invent any number.
+ */
+export const KNOWN_METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'CONNECT',
+  'QUERY',
+]);

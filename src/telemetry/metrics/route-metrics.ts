@@ -1,3 +1,4 @@
+import { KNOWN_METHODS } from '../../http/methods.ts';
 import type { ErrorCode } from '../../proxy/errors.ts';
 import { NOTE_ROWS, type NoteName } from '../../proxy/notes.ts';
 import type { AttemptEntry } from '../attempt-entry.ts';
@@ -7,20 +8,6 @@ import type { CallTrace } from '../tracing/call-trace.ts';
 import { CounterBy, type CounterCell, type Exemplar, type Family, type HistogramCell } from './cells.ts';
 import type { Families } from './families.ts';
 import { NoteMetrics } from './note-metrics.ts';
-
-/** Methods with their own label (RFC 9110 §9, RFC 5789, and QUERY). Others share one, because a client may invent any number. */
-const METHODS: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'CONNECT',
-  'QUERY',
-]);
 
 /** Status and outcome form one number that finds the series of a method. No string is built for the lookup. */
 const OUTCOME_INDEX: Readonly<Record<CallOutcome, number>> = {
@@ -91,7 +78,7 @@ export class RouteMetrics {
   }
 
   #requestCell({ info, status, outcome = 'bug' }: CallRecord): CounterCell {
-    const method = METHODS.has(info.method) ? info.method : 'OTHER';
+    const method = KNOWN_METHODS.has(info.method) ? info.method : 'OTHER';
     let cells = this.#requests.get(method);
     if (cells === undefined) this.#requests.set(method, (cells = new Map()));
     const key = status * OUTCOMES + OUTCOME_INDEX[outcome];

@@ -1,3 +1,4 @@
+import { KNOWN_METHODS } from '../../http/methods.ts';
 import type { AttemptEntry } from '../attempt-entry.ts';
 import type { CallRecord } from '../call-record.ts';
 import { withoutQuery } from '../call-log.ts';
@@ -34,20 +35,6 @@ export interface SpanContext {
   /** The scheme that apps use. */
   readonly scheme: 'http' | 'https';
 }
-
-/** Methods of `http.request.method`; others are `_OTHER`, because a client may invent any number. */
-const METHODS: ReadonlySet<string> = new Set([
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'CONNECT',
-  'QUERY',
-]);
 
 /**
  * The spans of a finished call: one for the call, and one for each attempt, which ends with its head. Names and attributes follow
@@ -175,10 +162,10 @@ const durableName = ({ info: { upstream, route } }: CallRecord): string =>
 const shownPath = ({ info }: CallRecord, { start }: CallTrace): string =>
   start.shownPath ?? withoutQuery(info.target);
 
-const methodOf = ({ info }: CallRecord): string => (METHODS.has(info.method) ? info.method : 'HTTP');
+const methodOf = ({ info }: CallRecord): string => (KNOWN_METHODS.has(info.method) ? info.method : 'HTTP');
 
 function methodAttributes({ info: { method } }: CallRecord) {
-  return METHODS.has(method)
+  return KNOWN_METHODS.has(method)
     ? { 'http.request.method': method }
     : { 'http.request.method': '_OTHER', 'http.request.method_original': method };
 }
