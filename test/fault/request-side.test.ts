@@ -233,6 +233,20 @@ describe('the client gets the last reply of the upstream', () => {
     expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([503, 'breaker_open']);
   });
 
+  test('a reply too large to buffer is reported as draining when the proxy shuts down', async () => {
+    const clock = new FakeClock();
+    const origin = await startOrigin(status(503, {}, 'x'.repeat(70_000)));
+    const proxy = await startBreakwater(apiConfig(origin, OPENING), { clock });
+    const client = await connectRaw(proxy.port);
+    await client.send(GET);
+    await clock.untilAsleep();
+    const stopped = proxy.app.stop(1_000);
+    const reply = await client.readReply();
+    expect([reply.status, JSON.parse(reply.body.toString()).code]).toEqual([503, 'draining']);
+    await clock.advance(5_000);
+    await stopped;
+  });
+
   test('a failure without a reply stays the result', async () => {
     const { clock, client, proxy } = await start(
       [reset(), status(500)],

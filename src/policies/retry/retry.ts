@@ -3,7 +3,7 @@ import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
-import { gaveUpBecause, ProxyError } from '../../proxy/errors.ts';
+import { gaveUpBecause, ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { RetryStep } from '../../proxy/events.ts';
 import type { RetryDenial } from '../../proxy/gave-up.ts';
 import type { Dispatch, Outcome, Receiver, Relay } from '../../proxy/pipeline.ts';
@@ -192,18 +192,18 @@ class RetriedCall implements Receiver {
       const last = new BufferedOutcome(outcome, this.#deps.memory);
       this.#last = last;
       this.#previousMs = backoffMs;
-      const due = await this.#sleep(delayMs);
+      const ended = await this.#sleep(delayMs);
+      if (ended !== undefined) return this.#pass(last.take(unsent(ended)));
       // Its connection and its permit would be held next to the next attempt.
-      if (due) last.dropUnfinished();
-      if (due) this.attempt();
-      else this.#pass(last.take());
+      last.dropUnfinished();
+      this.attempt();
     } catch (error) {
       this.#broke(error);
     }
   }
 
-  /** False if the backoff was interrupted. Then the token is refunded. */
-  async #sleep(delayMs: number): Promise<boolean> {
+  /** Why the backoff was interrupted, if it was. Then the token is refunded. */
+  async #sleep(delayMs: number): Promise<RetryDenial | undefined> {
     const { budget, clock, interrupt } = this.#deps;
     const { all, call } = this.#sent;
     let ended: RetryDenial | undefined = 'client_gone';
@@ -215,7 +215,7 @@ class RetriedCall implements Receiver {
         call.journal.note('retry_denied', ended);
       }
     }
-    return ended === undefined;
+    return ended;
   }
 }
 
@@ -230,10 +230,10 @@ class BufferedOutcome {
   }
 
   /** The outcome; `refusal` if the reply was too large to buffer. */
-  take(refusal?: ProxyError): Outcome {
+  take(refusal: ProxyError): Outcome {
     if (this.#error !== undefined) return { kind: 'error', error: this.#error };
     const reply = this.#reply?.take();
-    return reply === undefined ? { kind: 'error', error: refusal ?? tooLarge() } : { kind: 'reply', reply };
+    return reply === undefined ? { kind: 'error', error: refusal } : { kind: 'reply', reply };
   }
 
   drop(): void {
@@ -246,9 +246,8 @@ class BufferedOutcome {
   }
 }
 
-function tooLarge(): ProxyError {
-  return new ProxyError(
-    'breaker_open',
-    'the backoff was interrupted, and the failed reply was too large to buffer',
-  );
+/** The refusal of an attempt that was in backoff. */
+function unsent(reason: RetryDenial): ProxyError {
+  if (reason === 'draining') return shuttingDown();
+  return new ProxyError('breaker_open', 'the circuit breaker opened during the backoff');
 }
