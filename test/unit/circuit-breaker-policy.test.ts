@@ -362,13 +362,16 @@ test.each(['failed', 'broken'] as const)(
   },
 );
 
-test.each(['complete', 'discarded'] as const)('a stream that ends as %s is a success', async (end) => {
-  const { answer, state } = setUp();
-  const reply = committed();
-  await answer(reply);
-  reply.body.end(end);
-  expect(state()).toBe('closed');
-});
+test.each(['complete', 'discarded', 'broken_after_done'] as const)(
+  'a stream that ends as %s is a success',
+  async (end) => {
+    const { answer, state } = setUp();
+    const reply = committed();
+    await answer(reply);
+    reply.body.end(end);
+    expect(state()).toBe('closed');
+  },
+);
 
 test('a stream whose client leaves is a success', async () => {
   const { answer, state } = setUp();
@@ -388,9 +391,23 @@ test('the first event of a probe closes the breaker, however long the stream las
   const reply = committed();
   await answer(reply);
   expect(state()).toBe('closed');
-  // It began before the breaker closed, so its failure says little about the time since.
-  reply.body.end('failed');
+});
+
+test('a probe whose stream fails later is the first failure after the breaker closed', async () => {
+  const { answer, clock, fail, state } = setUp({ minRequests: 1_000, consecutiveFailures: 2 });
+  const silent = new ProxyError('first_event_timeout', 'silent', { sent: 'sent_unknown' });
+  await fail(silent);
+  await clock.advance(1_000);
+  await fail(silent);
+  expect(state()).toBe('open');
+  await clock.advance(500);
+  const probe = committed();
+  await answer(probe);
+  probe.body.end('failed');
   expect(state()).toBe('closed');
+  await clock.advance(1_000);
+  await fail(silent);
+  expect(state()).toBe('open');
 });
 
 test('streams in a row that fail after their first event open it', async () => {

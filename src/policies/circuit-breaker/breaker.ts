@@ -171,11 +171,13 @@ export class Breaker {
   };
 
   /**
-   * A stream that was counted as a success has failed. It is a failure now: the time of its first event may be long over. The result
-   * of a probe stays, because its first event has closed the breaker.
+   * A stream that was counted as a success has failed. It is a failure now: the time of its first event may be long over. A probe
+   * whose first event has closed the breaker is the first failure of the new epoch.
    */
-  readonly #revoke: PermitIssuer['revoke'] = ({ epoch, startedAt }, now) => {
-    if (this.#forced || epoch !== this.#epoch || this.#state.name !== 'closed') return this.#observer.stale();
+  readonly #revoke: PermitIssuer['revoke'] = ({ epoch, probe, startedAt }, now) => {
+    const issued = probe ? epoch + 1 : epoch;
+    if (this.#forced || issued !== this.#epoch || this.#state.name !== 'closed')
+      return this.#observer.stale();
     this.#window.revoke(now);
     this.#run.add(now, false, startedAt);
     this.#openIfDue(now);
