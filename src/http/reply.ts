@@ -5,12 +5,23 @@ import type { RawHeaders } from './headers.ts';
 /**
  * The way a reply body ended. `broken`: upstream or client aborted it. `discarded`: it had no reader. All bytes of the others have
  * arrived. `incomplete`: a stream without the event that ends it. `failed`: later events say that the upstream has failed.
- * `throttled`: they say that a rate limit has refused the call.
+ * `throttled`: they say that a rate limit has refused the call. `broken_after_done`: a stream that broke after the event that ends it,
+ * so its answer is whole, although its transfer is not.
  */
-export type BodyEnd = 'complete' | 'discarded' | 'broken' | 'incomplete' | 'failed' | 'throttled';
+export type BodyEnd =
+  | 'complete'
+  | 'discarded'
+  | 'broken'
+  | 'broken_after_done'
+  | 'incomplete'
+  | 'failed'
+  | 'throttled';
+
+/** Whether the transfer of a body was cut. */
+export const isBroken = (end: BodyEnd): boolean => end === 'broken' || end === 'broken_after_done';
 
 /** Whether all bytes of a body have arrived, whatever they say. */
-export const isWhole = (end: BodyEnd): boolean => end !== 'discarded' && end !== 'broken';
+export const isWhole = (end: BodyEnd): boolean => end !== 'discarded' && !isBroken(end);
 
 /** Whether a complete body says that its call has failed. */
 export const isFailedEnd = (end: BodyEnd): end is 'failed' | 'throttled' =>

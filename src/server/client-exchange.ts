@@ -5,7 +5,7 @@ import { type RawHeaders, replyHeaders } from '../http/headers.ts';
 import { mountedLinks } from '../http/links.ts';
 import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
-import { type BodyEnd, type Interim, isFailedEnd, type Reply } from '../http/reply.ts';
+import { type BodyEnd, type Interim, isBroken, isFailedEnd, type Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import { NOTED_HEADERS } from '../proxy/notes.ts';
@@ -263,10 +263,10 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
 
   /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
   readonly #onBodyEnd = (end: BodyEnd): void => {
-    if (end === 'broken' && !this.signal.aborted) this.#result.error = 'response_incomplete';
+    if (isBroken(end) && !this.signal.aborted) this.#result.error = 'response_incomplete';
     if (isFailedEnd(end)) this.#result.failed = true;
     // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
-    if (end === 'broken' && this.req.httpVersion === '1.0') this.res.socket?.resetAndDestroy();
+    if (isBroken(end) && this.req.httpVersion === '1.0') this.res.socket?.resetAndDestroy();
   };
 
   /** Joins both connections to a tunnel. The call lasts until the tunnel closes. */

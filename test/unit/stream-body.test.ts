@@ -449,12 +449,23 @@ test('a break after the client has left is no failure of the upstream', async ()
   expect(ends).toEqual(['discarded']);
 });
 
-test('a break after the event that ends a stream is a broken stream', async () => {
-  const done = [{ events: ['end'], data: [], body: [], text: [] }];
-  const { upstream, ends, call } = await flowing({ done });
+const DONE = [{ events: ['end'], data: [], body: [], text: [] }];
+const RESET = new ProxyError('connection_terminated', 'reset', { sent: 'sent_unknown' });
+
+test('a break after the event that ends a stream is passed on, and no failure of the stream', async () => {
+  const { upstream, client, ends, call } = await flowing({ done: DONE });
   upstream.write('event: end\ndata: 1\n\n');
-  upstream.abort(new ProxyError('connection_terminated', 'reset', { sent: 'sent_unknown' }));
-  expect(noted(call.entries, 'stream')).toEqual(['broken']);
+  upstream.abort(RESET);
+  expect(noted(call.entries, 'stream')).toEqual(['complete']);
+  expect(ends).toEqual(['broken_after_done']);
+  expect(client).toMatchObject({ broken: RESET, ended: false });
+});
+
+test('a break after an error event and the end of a stream is a broken stream', async () => {
+  const { upstream, ends, call } = await flowing({ done: DONE });
+  upstream.write(`${ERROR}event: end\ndata: 1\n\n`);
+  upstream.abort(RESET);
+  expect(noted(call.entries, 'stream')).toEqual(['error_event']);
   expect(ends).toEqual(['broken']);
 });
 

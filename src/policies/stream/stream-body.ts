@@ -166,9 +166,14 @@ export class StreamBody implements ReplyBody, BodySink {
     if (this.#end !== undefined) return;
     const error = reason instanceof ProxyError ? reason : INCOMPLETE;
     if (this.#waiting) return this.#reject(error);
-    const gone = this.#sink?.destroyed === true;
-    this.#report(gone ? 'client_gone' : resultOf(error));
-    this.#finish(gone ? 'discarded' : 'broken', error);
+    if (this.#sink?.destroyed === true) {
+      this.#report('client_gone');
+      return this.#finish('discarded', error);
+    }
+    // Some servers reset the connection after the last event.
+    this.#report(this.#done ? 'complete' : resultOf(error));
+    const answered = this.#done && this.#error === undefined;
+    this.#finish(answered ? 'broken_after_done' : 'broken', error);
   }
 
   on(_event: 'drain', listener: () => void): void {
