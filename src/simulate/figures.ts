@@ -114,5 +114,7 @@ function rescuedShare({ scenario, calls }: Run, attempts: number): number | unde
     Array.from({ length: attempts }).some((_, i) => !unlucky(call, i + 1)),
   ).length;
   const successes = during.filter(({ ok }) => ok).length;
-  return atBest === withoutRetries ? 1 : (successes - withoutRetries) / (atBest - withoutRetries);
+  // A hedge can add an attempt, so more calls may succeed than the retries alone could save.
+  const possible = Math.max(atBest, successes) - withoutRetries;
+  return possible === 0 ? 1 : (successes - withoutRetries) / possible;
 }

@@ -67,6 +67,8 @@ describe('figures', () => {
     expect(figuresOf(steady(within(3), flaky), 3).rescued).toBe(1);
     expect(figuresOf(steady(within(1), flaky), 3).rescued).toBe(0);
     expect(figuresOf(steady(within(2), flaky), 3).rescued).toBeCloseTo(2 / 3, 1);
+    // A hedge can save a call that the retries alone could not.
+    expect(figuresOf(steady(within(3), flaky), 2).rescued).toBe(1);
     expect(
       figuresOf(
         steady(() => false, flaky),
