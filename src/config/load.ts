@@ -10,6 +10,7 @@ import type { Problem } from './read/problem.ts';
 import { Report } from './read/report.ts';
 import { readSource } from './read/source.ts';
 import { validate } from './read/validate.ts';
+import { checkAdmin, checkPorts, isLoopback } from './resolve/addresses.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
 import { checkErrorRules } from './resolve/error-rules.ts';
 import { checkStreams } from './resolve/stream.ts';
@@ -167,22 +168,8 @@ function processConfig(
   const { report } = source;
   const { admin_token: token } = input;
   const { listen, admin, log, clients } = values;
-  const open = token === undefined && !report.knows(['admin_token']);
-  if (open && !isLoopback(admin.host)) {
-    report.problem(
-      ['admin'],
-      `${admin.host} can be reached from other machines; set admin_token, or write 127.0.0.1:${admin.port}`,
-    );
-  }
-  if (token !== undefined && token.length < SHORTEST_TOKEN && !isLoopback(admin.host)) {
-    report.problem(
-      ['admin_token'],
-      `has fewer than ${SHORTEST_TOKEN} characters, and ${admin.host} can be reached from other machines; write a longer one, made for example by: openssl rand -hex 16`,
-    );
-  }
-  if (listen.port === admin.port && listen.port !== 0 && listen.host === admin.host) {
-    report.problem(['admin'], `port ${admin.port} is already used by listen; write another one`);
-  }
+  checkAdmin(admin, token, report);
+  checkPorts({ listen, admin }, report);
   return {
     listen,
     tls: serverTls(values.tls, source),
@@ -217,9 +204,6 @@ function serverTls(written: Complete<ProcessInput>['tls'], source: PemSource): S
   return cert === undefined || key === undefined ? undefined : { cert, key, minVersion: written.min_version };
 }
 
-/** In characters. A shorter token can be guessed by trying. */
-const SHORTEST_TOKEN = 16;
-
 /** Every client that reaches the port can use the credentials that routes add. */
 function warnOfOpenCredentials(
   { host }: Address,
@@ -243,8 +227,6 @@ function knownHosts(written: readonly string[] | null | undefined, listen: strin
   if (written === null || written === undefined) return isLoopback(listen) ? [] : undefined;
   return written.map((name) => name.toLowerCase());
 }
-
-const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
