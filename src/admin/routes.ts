@@ -26,7 +26,7 @@ interface AdminRoute {
 /** Paths that need no token, for orchestrators. They reveal only yes or no. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
-const ROUTES: readonly AdminRoute[] = [
+export const ROUTES: readonly AdminRoute[] = [
   { method: 'GET', path: /^\/healthz$/, handle: () => text(200, 'ok\n') },
   { method: 'GET', path: /^\/readyz$/, handle: ready },
   { method: 'GET', path: /^\/metrics$/, handle: metrics },
@@ -55,10 +55,11 @@ const ROUTES: readonly AdminRoute[] = [
 
 /** Finds the route of a request. Throws 404 for an unknown path, 405 for a method that the path does not allow. */
 export function findRoute(
+  routes: readonly AdminRoute[],
   method: string,
   path: string,
 ): { readonly route: AdminRoute; readonly name: string } {
-  for (const route of ROUTES) {
+  for (const route of routes) {
     const match = route.path.exec(path);
     if (match === null) continue;
     const allowed = route.method === 'GET' ? ['GET', 'HEAD'] : [route.method];

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AdminDeps, BreakerForce, RefusedReload } from '../admin/deps.ts';
 import { hasToken } from '../admin/access.ts';
 import { CallHistory } from '../admin/call-history.ts';
-import { type AdminServer, startAdmin } from '../admin/server.ts';
+import type { HttpServer } from '../admin/http-server.ts';
+import { startAdmin } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
 import { formatDuration } from '../config/fields/format.ts';
 import { shownConfig } from '../config/show/redacted-config.ts';
@@ -99,7 +100,7 @@ export class App {
   /** It has not begun yet. */
   #nextReload: Promise<LoadResult> | undefined;
   #server: AppServer | undefined;
-  #admin: AdminServer | undefined;
+  #admin: HttpServer | undefined;
 
   /** Starts both servers. Rejects with the system's error (EADDRINUSE, EACCES …) if an address is not available. */
   static async start(config: Config, deps: AppDeps): Promise<App> {

@@ -10,7 +10,8 @@ import type {
   ReloadResult,
 } from '../../src/admin/deps.ts';
 import { CallHistory } from '../../src/admin/call-history.ts';
-import { type AdminServer, startAdmin } from '../../src/admin/server.ts';
+import type { HttpServer } from '../../src/admin/http-server.ts';
+import { startAdmin } from '../../src/admin/server.ts';
 import { Traffic } from '../../src/telemetry/traffic/traffic.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FakeState, upstream } from '../support/metrics.ts';
@@ -78,7 +79,7 @@ class FakeDeps implements AdminDeps {
 }
 
 let deps: FakeDeps;
-let admin: AdminServer;
+let admin: HttpServer;
 const start = async (token?: string) => startAdmin({ host: '127.0.0.1', port: 0, token, deps });
 
 beforeEach(async () => {
