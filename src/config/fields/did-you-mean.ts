@@ -1,11 +1,13 @@
-/** The candidate that was probably meant: at most a third of its letters are different. */
+/** The candidate that was probably meant: at most a third of its letters are different, or one if the first letter is. */
 export function didYouMean(found: string, candidates: Iterable<string>): string | undefined {
   const word = fold(found);
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     const distance = editDistance(word, fold(candidate));
-    const allowed = Math.max(1, Math.ceil(Math.max(word.length, candidate.length) / 3));
+    const third = Math.ceil(Math.max(word.length, candidate.length) / 3);
+    // Few mistype the first letter: "retries" does not mean "metrics".
+    const allowed = word[0] === candidate[0] ? Math.max(1, third) : 1;
     if (distance > allowed || distance >= bestDistance) continue;
     best = candidate;
     bestDistance = distance;
