@@ -11,16 +11,25 @@ import { AdminProblem } from './response.ts';
  */
 export function checkAccess(req: IncomingMessage, token: string | undefined): void {
   if (token === undefined) checkHost(req.headers.host);
-  else checkToken(req.headers.authorization, token);
+  else checkToken(req.headers.authorization, { token, name: 'admin' });
   checkOrigin(req);
 }
 
-function checkToken(authorization: string | undefined, token: string): void {
+/** Throws unless the caller may read the metrics. Without a token all may, but web pages. */
+export function checkReader(req: IncomingMessage, token: string | undefined): void {
+  if (token !== undefined) checkToken(req.headers.authorization, { token, name: 'metrics' });
+  checkOrigin(req);
+}
+
+function checkToken(
+  authorization: string | undefined,
+  { token, name }: { readonly token: string; readonly name: 'admin' | 'metrics' },
+): void {
   if (hasToken(authorization, token)) return;
   const given = bearer(authorization);
   const error = given === undefined ? '' : ', error="invalid_token"';
-  throw new AdminProblem(401, 'the admin token is required as a bearer token', {
-    headers: { 'www-authenticate': `Bearer realm="breakwater admin"${error}` },
+  throw new AdminProblem(401, `the ${name} token is required as a bearer token`, {
+    headers: { 'www-authenticate': `Bearer realm="breakwater ${name}"${error}` },
   });
 }
 

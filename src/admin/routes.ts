@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type AdminDeps, type Answer, type BreakerForce, FORCES } from './deps.ts';
+import { type About, type AdminDeps, type Answer, type BreakerForce, FORCES } from './deps.ts';
 import { checkIntent } from './access.ts';
 import { parametersOf } from './query.ts';
 import { requestJson } from './request-json.ts';
@@ -26,10 +26,15 @@ interface AdminRoute {
 /** Paths that need no token, for orchestrators. They reveal only yes or no. */
 export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
-export const ROUTES: readonly AdminRoute[] = [
+/** Paths of the listener of `metrics`. None of them changes anything. */
+export const METRICS_ROUTES: readonly AdminRoute[] = [
   { method: 'GET', path: /^\/healthz$/, handle: () => text(200, 'ok\n') },
   { method: 'GET', path: /^\/readyz$/, handle: ready },
   { method: 'GET', path: /^\/metrics$/, handle: metrics },
+];
+
+export const ROUTES: readonly AdminRoute[] = [
+  ...METRICS_ROUTES,
   {
     method: 'GET',
     path: /^\/api\/state$/,
@@ -84,10 +89,22 @@ function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
   return new URLSearchParams(mark < 0 ? '' : url.slice(mark));
 }
 
-function ready({ deps }: AdminRequest): AdminResponse {
+/** With `?verbose`, in more lines for people. They name no part of the configuration, because everybody may read them. */
+function ready({ req, deps }: AdminRequest): AdminResponse {
   const readiness = deps.readiness();
-  return text(readiness === 'ready' ? 200 : 503, `${readiness}\n`);
+  const verbose = queryOf(req).has('verbose');
+  return text(readiness === 'ready' ? 200 : 503, `${readiness}\n${verbose ? verboseText(deps.about()) : ''}`);
 }
+
+function verboseText({ version, loadedAt, refusedReload }: About): string {
+  const refused =
+    refusedReload === undefined
+      ? 'refused reload: none\n'
+      : `refused reload: ${iso(refusedReload.at)}, problems: ${refusedReload.problems.length}; the configuration above stays in effect\n`;
+  return `version: ${version}\nconfiguration loaded: ${iso(loadedAt)}\n${refused}`;
+}
+
+const iso = (wallTime: number): string => new Date(wallTime).toISOString();
 
 function metrics({ req, deps }: AdminRequest): AdminResponse {
   const { contentType, pieces } = deps.metrics.scrape(req.headers.accept);

@@ -3,6 +3,7 @@ import type { AdminDeps, BreakerForce, RefusedReload } from '../admin/deps.ts';
 import { hasToken } from '../admin/access.ts';
 import { CallHistory } from '../admin/call-history.ts';
 import type { HttpServer } from '../admin/http-server.ts';
+import { startMetrics } from '../admin/metrics-server.ts';
 import { startAdmin } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
 import { formatDuration } from '../config/fields/format.ts';
@@ -101,6 +102,7 @@ export class App {
   #nextReload: Promise<LoadResult> | undefined;
   #server: AppServer | undefined;
   #admin: HttpServer | undefined;
+  #metricsServer: HttpServer | undefined;
 
   /** Starts both servers. Rejects with the system's error (EADDRINUSE, EACCES …) if an address is not available. */
   static async start(config: Config, deps: AppDeps): Promise<App> {
@@ -186,6 +188,11 @@ export class App {
 
   get adminUrl(): string {
     return this.#admin?.url ?? '';
+  }
+
+  /** '' without the listener of `metrics`. */
+  get metricsUrl(): string {
+    return this.#metricsServer?.url ?? '';
   }
 
   /**
@@ -299,7 +306,7 @@ export class App {
     this.#watches.close();
     this.#events.close();
     await Promise.race([this.#tracing.close(), this.#pause(Math.min(LAST_EXPORT_MS, timeoutMs))]);
-    await this.#admin?.close();
+    await Promise.all([this.#admin?.close(), this.#metricsServer?.close()]);
   }
 
   #pause(ms: number): Promise<void> {
@@ -307,8 +314,10 @@ export class App {
   }
 
   async #listen(): Promise<void> {
-    const { admin, clients, tls, listen: address } = this.#config;
-    this.#admin = await startAdmin({ ...admin, deps: this.#adminDeps() });
+    const { admin, clients, metrics, tls, listen: address } = this.#config;
+    const deps = this.#adminDeps();
+    this.#admin = await startAdmin({ ...admin, deps });
+    if (metrics !== undefined) this.#metricsServer = await startMetrics(metrics, deps);
     const { handle, serve, upgrade } = this.#listener;
     this.#server = await listen(
       { address, tls, ...clients },
@@ -368,13 +377,13 @@ export class App {
 
   #apply(config: Config, assembly: Assembly): void {
     const { logger } = this.#deps;
-    const { admin, listen: address } = this.#config;
+    const running = this.#config;
     // An unchanged configuration is applied too, so that an unavailable store is tried again.
     const unchanged = isDeepStrictEqual(this.#config, config);
-    if (!isDeepStrictEqual([address, admin], [config.listen, config.admin])) {
+    if (!isDeepStrictEqual(addressesOf(running), addressesOf(config))) {
       logger.warn(
         {},
-        'changes of listen and admin addresses require a restart; the running ones stay in use',
+        'changes of listen, admin and metrics addresses require a restart; the running ones stay in use',
       );
     }
     if (this.#server !== undefined) {
@@ -439,6 +448,8 @@ export class App {
     return true;
   }
 }
+
+const addressesOf = ({ listen, admin, metrics }: Config) => [listen, admin, metrics];
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

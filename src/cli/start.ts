@@ -141,6 +141,7 @@ function announce(app: App, { upstreams }: Config, logger: Logger): void {
     logger.info({ upstream: name }, `${base} → ${shownUrl(upstream)}`);
   }
   logger.info({}, `the page for people: ${app.adminUrl}/`);
+  if (app.metricsUrl !== '') logger.info({}, `metrics and probes alone: ${app.metricsUrl}/metrics`);
   logger.info({ version: packageVersion, node: nodeVersion, admin: app.adminUrl }, `listening on ${app.url}`);
 }
 
@@ -174,7 +175,9 @@ const REASONS: ReadonlyMap<string, (setting: string) => string> = new Map(
 
 function startFailure(error: unknown): string {
   const why = error instanceof Error ? error.message : String(error);
-  return listenFailure(error, '"listen" and "admin" in the configuration') ?? `cannot start: ${why}`;
+  return (
+    listenFailure(error, '"listen", "admin" and "metrics" in the configuration') ?? `cannot start: ${why}`
+  );
 }
 
 /** Why a server could not listen, and the fix; undefined for other errors. `setting`: where its address is set. */

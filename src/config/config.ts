@@ -29,6 +29,8 @@ export interface Config {
   /** Undefined: apps connect without TLS. */
   readonly tls: ServerTls | undefined;
   readonly admin: Address & { readonly token: string | undefined };
+  /** Where metrics and probes alone are served; undefined: nowhere but on the admin address. */
+  readonly metrics: (Address & { readonly token: string | undefined }) | undefined;
   readonly log: {
     readonly level: LogLevel;
     readonly requests: 'all' | 'notable' | 'none';

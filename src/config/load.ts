@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { isLoopback } from '../http/private-address.ts';
 import type { Address, ServerTls } from '../server/options.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
@@ -10,7 +11,7 @@ import type { Problem } from './read/problem.ts';
 import { Report } from './read/report.ts';
 import { readSource } from './read/source.ts';
 import { validate } from './read/validate.ts';
-import { checkAdmin, checkPorts, isLoopback } from './resolve/addresses.ts';
+import { checkAdmin, checkPorts, metricsOptions } from './resolve/addresses.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
 import { checkErrorRules } from './resolve/error-rules.ts';
 import { checkStreams } from './resolve/stream.ts';
@@ -169,11 +170,13 @@ function processConfig(
   const { admin_token: token } = input;
   const { listen, admin, log, clients } = values;
   checkAdmin(admin, token, report);
-  checkPorts({ listen, admin }, report);
+  const metrics = metricsOptions(input.metrics ?? {}, report);
+  checkPorts({ listen, admin, metrics }, report);
   return {
     listen,
     tls: serverTls(values.tls, source),
     admin: { ...admin, token },
+    metrics,
     log: { level: log.level, requests: log.requests, slowMs: log.slow, path: log.path },
     events: eventOptions(values.events, input.events, report),
     tracing: tracingOptions(values.tracing, input.tracing, report),

@@ -29,6 +29,9 @@ function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
   return embedded ? new ipaddr.IPv4(address.toByteArray().slice(-4)) : undefined;
 }
 
+/** Whether an address to listen on can be reached from this machine alone. */
+export const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+
 const LOCAL_NAMES: ReadonlySet<string> = new Set(['localhost', 'metadata', 'metadata.google.internal']);
 
 /** Whether a host name or address literal (brackets allowed) is private without a DNS lookup. */

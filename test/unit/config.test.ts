@@ -822,7 +822,23 @@ upstreams:
     ],
     [
       `admin: 0.0.0.0:8081\n${upstream()}`,
-      'config.yaml:1:8  admin: 0.0.0.0 can be reached from other machines; set admin_token, or write 127.0.0.1:8081',
+      'config.yaml:1:8  admin: 0.0.0.0 can be reached from other machines; set admin_token, or write 127.0.0.1:8081; for Prometheus and probes alone, write metrics: 0.0.0.0:9090',
+    ],
+    [
+      `metrics: 9090\n${upstream()}`,
+      'config.yaml:1:10  metrics: "9090" has no host; write 127.0.0.1:9090, or 0.0.0.0:9090 to be reachable from other machines',
+    ],
+    [
+      `metrics: { token: a-long-enough-token }\n${upstream()}`,
+      'config.yaml:1:19  metrics.token: has no effect without metrics.listen; write listen: 0.0.0.0:9090',
+    ],
+    [
+      `metrics: { listen: 0.0.0.0:9090, token: short }\n${upstream()}`,
+      'config.yaml:1:41  metrics.token: has fewer than 16 characters, and 0.0.0.0 can be reached from other machines; write a longer one, made for example by: openssl rand -hex 16',
+    ],
+    [
+      `metrics: 127.0.0.1:8081\n${upstream()}`,
+      'config.yaml:1:10  metrics: port 8081 is already used by admin; write another one',
     ],
     [
       `admin: 0.0.0.0:8081\nadmin_token: ""\n${upstream()}`,

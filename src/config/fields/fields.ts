@@ -248,6 +248,14 @@ export function address(builtIn: string, doc: string) {
   return field({ kind: 'other', doc, builtIn, type: 'host:port', json: { type: 'string' } }, parseAddress);
 }
 
+/** Where to listen, or null for `off`. */
+export function addressOrOff(builtIn: string, doc: string) {
+  const about = { kind: 'other', doc, builtIn, type: 'host:port or off', json: { type: 'string' } } as const;
+  return field<{ host: string; port: number } | null>(about, (found) =>
+    isOff(found) ? { value: null } : parseAddress(found),
+  );
+}
+
 /** Reads every item by `parse`. The problem names all wrong items. */
 export function each<T>(found: unknown, wanted: string, parse: (item: unknown) => Parsed<T>): Parsed<T[]> {
   if (!Array.isArray(found)) return { problem: `${quote(found)} is not a list; write ${wanted}` };

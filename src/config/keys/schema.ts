@@ -17,6 +17,7 @@ import {
 import { auth } from './auth.ts';
 import { durableProcess } from './durable-process.ts';
 import { events } from './events.ts';
+import { metrics } from './metrics.ts';
 import { policies } from './policy-schema.ts';
 import { schedules } from './schedules.ts';
 import { tracing } from './tracing.ts';
@@ -162,6 +163,7 @@ const processKeys = {
     'Bearer token of the admin API. Required, with at least 16 characters, if admin is not a loopback address.',
     checkToken,
   ),
+  metrics: metrics.optional(),
   log: section('Logging.', {
     level: choice(['debug', 'info', 'warn', 'error'], 'info', 'The least severe level that is written.'),
     requests: choice(

@@ -1,10 +1,11 @@
+import { isLoopback } from '../../http/private-address.ts';
 import type { Address } from '../../server/options.ts';
+import type { Config } from '../config.ts';
+import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
 
 /** In characters. A shorter token can be guessed by trying. */
 const SHORTEST_TOKEN = 16;
-
-export const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 
 /** Off loopback, the admin API needs a token that cannot be guessed. */
 export function checkAdmin(admin: Address, token: string | undefined, report: Report): void {
@@ -12,10 +13,27 @@ export function checkAdmin(admin: Address, token: string | undefined, report: Re
   if (token === undefined && !report.knows(['admin_token'])) {
     report.problem(
       ['admin'],
-      `${admin.host} can be reached from other machines; set admin_token, or write 127.0.0.1:${admin.port}`,
+      `${admin.host} can be reached from other machines; set admin_token, or write 127.0.0.1:${admin.port}; for Prometheus and probes alone, write metrics: 0.0.0.0:9090`,
     );
   }
   checkToken(admin, { token, path: ['admin_token'] }, report);
+}
+
+/** The listener of metrics; undefined if it is off. It needs no token, because it can change nothing. */
+export function metricsOptions(
+  { listen, token }: NonNullable<ProcessInput['metrics']>,
+  report: Report,
+): Config['metrics'] {
+  if (listen === undefined || listen === null) {
+    if (token !== undefined)
+      report.problem(
+        ['metrics', 'token'],
+        'has no effect without metrics.listen; write listen: 0.0.0.0:9090',
+      );
+    return undefined;
+  }
+  checkToken(listen, { token, path: ['metrics', 'token'] }, report);
+  return { ...listen, token };
 }
 
 function checkToken(
