@@ -286,12 +286,7 @@ export class App {
   async stop(timeoutMs: number = this.#config.drainTimeoutMs): Promise<void> {
     this.#phase = 'draining';
     const drained = Promise.all([this.#listener.idle(), this.#durable.drain()]);
-    for (const { scopes } of this.#assembly.upstreams) {
-      for (const { breakerHandle, quota } of scopes) {
-        breakerHandle?.interrupt.wake('draining');
-        quota?.drain();
-      }
-    }
+    for (const upstream of this.#assembly.upstreams) upstream.drain();
     const grace = Math.min(GRACE_MS, timeoutMs);
     await this.#pause(grace);
     const closed = closeServer(this.#server);

@@ -36,6 +36,8 @@ export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' |
   readonly scopes: readonly ScopeState[];
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
+  /** Ends the waits of its calls. */
+  readonly drain: () => void;
   /** Closes its connections. No call can be sent after this. */
   readonly close: () => void;
 }
@@ -197,6 +199,7 @@ function runningUpstream(
     scopes: policyState.all(),
     calls,
     connections: () => agent.connections() + calls.tunnels,
+    drain: () => policyState.drain(),
     close: () => {
       policyState.endDetached();
       for (const { credential } of policyState.all()) credential?.close?.();

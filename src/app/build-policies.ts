@@ -9,17 +9,19 @@ import { dedupe } from '../policies/dedupe/policy.ts';
 import { errorRules } from '../policies/error-rules/error-rules.ts';
 import type { SecondDeps } from '../policies/hedge/deps.ts';
 import { hedgeStuck, hedge } from '../policies/hedge/hedge.ts';
-import type { Policies } from '../policies/order.ts';
+import type { AttemptPolicies, CallPolicies, Policies } from '../policies/order.ts';
 import { silencePolicies } from '../policies/silence/policy.ts';
 import { quotaPolicies } from '../policies/quota/policy.ts';
 import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
 import { resume } from '../policies/retry/resume/resume.ts';
+import type { BackoffInterrupt } from '../policies/retry/backoff-interrupt.ts';
 import { retry } from '../policies/retry/retry.ts';
 import { signatureAgePolicies } from '../policies/signature-age/signature-age.ts';
 import { stream } from '../policies/stream/stream.ts';
 import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
 import { deadline } from '../policies/timeouts/deadline.ts';
+import type { Call } from '../proxy/call.ts';
 import type { Credential } from '../proxy/credential.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
@@ -35,15 +37,47 @@ export interface PolicyDeps {
 
 /** Builds the policies of a route on its state. Used by the proxy and by `simulate`. */
 export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: PolicyDeps): Policies {
-  const { name, settings } = route;
-  const { clock, random, memory, credential } = deps;
-  const budget = policyState.budget(route);
-  const { breaker, interrupt } = policyState.breakerHandle(route);
-  const { limit, queue } = policyState.limiter(route);
-  const { totalTimeoutMs } = settings;
+  const { credential } = deps;
+  const handle = policyState.breakerHandle(route);
   const quota = policyState.quota(route);
-  const { mode } = settings.breaker;
-  const { waitMs } = settings.concurrency;
+  const destination: Destination = {
+    interrupt: policyState.watch(route, [handle]).interrupt,
+    isWell: (now) => handle.isClosed(now),
+    hasRoom: (call) => quota?.hasRoom(call) ?? true,
+    repeats: credential?.replace !== undefined,
+  };
+  return {
+    ...callPoliciesOf(route, policyState, { ...deps, destination }),
+    ...attemptPoliciesOf(route, policyState, deps),
+  };
+}
+
+/** What the policies of a call know of the place that its attempts go to. */
+export interface Destination {
+  readonly interrupt: BackoffInterrupt;
+  /** False while a breaker is not closed. */
+  readonly isWell: (now: number) => boolean;
+  /** Whether the quota allows an additional attempt. */
+  readonly hasRoom: (call: Call) => boolean;
+  /** Attempts may be repeated there. */
+  readonly repeats: boolean;
+}
+
+export interface CallPolicyDeps extends PolicyDeps {
+  readonly destination: Destination;
+}
+
+/** The policies of a whole call. */
+export function callPoliciesOf(
+  route: RouteConfig,
+  policyState: PolicyState,
+  deps: CallPolicyDeps,
+): CallPolicies {
+  const { settings } = route;
+  const { clock, random, memory, destination } = deps;
+  const { interrupt, repeats } = destination;
+  const budget = policyState.budget(route);
+  const { totalTimeoutMs } = settings;
   const dedupeState = policyState.dedupe(route);
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
@@ -52,6 +86,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   return {
     dedupe: dedupeState && dedupe({ ...dedupeState, clock, memory, maxReplyBytes, retried, names, account }),
     deadline: deadline(clock),
+    signatureAge: signatureAgeOf(settings, clock),
     ...cachesOf(route, policyState, deps),
     retry: retry(settings.retry, {
       clock,
@@ -59,7 +94,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
       budget,
       interrupt,
       memory,
-      hedged: settings.hedge !== undefined || credential?.replace !== undefined,
+      hedged: settings.hedge !== undefined || repeats,
     }),
     resume:
       settings.resumeAttempts === 0
@@ -74,6 +109,23 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
             interrupt,
           }),
     ...secondAttemptOf(route, policyState, deps),
+  };
+}
+
+/** The policies of one attempt. */
+export function attemptPoliciesOf(
+  route: RouteConfig,
+  policyState: PolicyState,
+  deps: PolicyDeps,
+): AttemptPolicies {
+  const { name, settings } = route;
+  const { clock, memory, credential } = deps;
+  const { breaker } = policyState.breakerHandle(route);
+  const { limit, queue } = policyState.limiter(route);
+  const quota = policyState.quota(route);
+  const { mode } = settings.breaker;
+  const { waitMs } = settings.concurrency;
+  return {
     auth: credential && authPolicies(credential),
     quota: quota && quotaPolicies(quota, { clock, memory }),
     signatureAge: signatureAgeOf(settings, clock),
@@ -114,22 +166,21 @@ function signatureAgeOf({ signedMaxAgeMs: ms }: RouteConfig['settings'], clock: 
 function secondAttemptOf(
   route: RouteConfig,
   policyState: PolicyState,
-  { clock, memory }: PolicyDeps,
-): Pick<Policies, 'hedge' | 'hedgeStuck'> {
+  { clock, memory, destination }: CallPolicyDeps,
+): Pick<CallPolicies, 'hedge' | 'hedgeStuck'> {
   const { name, settings } = route;
   if (settings.hedge === undefined) return {};
   const budget = policyState.budget(route);
-  const { breaker, interrupt } = policyState.breakerHandle(route);
-  const quota = policyState.quota(route);
+  const { interrupt, isWell, hasRoom } = destination;
   const deps: SecondDeps = {
     clock,
     memory,
     budget: { withdraw: (now) => budget.withdraw(now), refund: () => budget.refund() },
     blocked: (now) => {
       if (interrupt.reason(now) === 'draining') return 'refused_draining';
-      return breaker === undefined || breaker.state(now) === 'closed' ? undefined : 'refused_breaker';
+      return isWell(now) ? undefined : 'refused_breaker';
     },
-    quotaHasRoom: (call) => quota?.hasRoom(call) ?? true,
+    quotaHasRoom: hasRoom,
     failing: settings.retry.statuses,
   };
   if (settings.hedge === 'stuck') return { hedgeStuck: hedgeStuck(deps) };

@@ -51,35 +51,74 @@ export interface Hedging {
   readonly latency: Latency | undefined;
 }
 
-/** A circuit breaker (or none) and the effects of its changes: on calls in backoff, on the budget's refill, on events. */
+/** A circuit breaker, or none. */
 export class BreakerHandle {
   readonly breaker: Breaker | undefined;
-  readonly interrupt: BackoffInterrupt;
   /** The cause of the last change; undefined if there was none. */
   cause: BreakerCause | undefined = undefined;
-  /** Refills by time only while this breaker is closed. */
-  budget: RetryBudget | undefined = undefined;
+  /** Learns of each change. */
+  watch: BreakerWatch | undefined = undefined;
+  readonly #enforced: boolean;
 
   constructor(
     { upstream, scope }: { upstream: string; scope: string },
     options: BreakerOptions,
-    deps: PolicyStateDeps,
+    { clock, observer, random }: PolicyStateDeps,
   ) {
-    const { clock, observer, random } = deps;
-    const enforced = options.mode === 'enforce';
+    this.#enforced = options.mode === 'enforce';
     const changed = (from: BreakerState, to: BreakerState, cause: BreakerCause) => {
       this.cause = cause;
-      this.budget?.trickling(to === 'closed', clock.now());
       observer.stateChanged(upstream, { type: 'breaker_changed', scope, from, to, cause });
-      if (to === 'open' && enforced) this.interrupt.wake('breaker');
+      this.watch?.changed(clock.now());
     };
     const stale = () => observer.stateChanged(upstream, { type: 'breaker_stale_result', scope });
-    const breaker = options.mode === 'off' ? undefined : new Breaker(options, random, { changed, stale });
-    this.breaker = breaker;
+    this.breaker = options.mode === 'off' ? undefined : new Breaker(options, random, { changed, stale });
+  }
+
+  isClosed(now: number): boolean {
+    return this.breaker === undefined || this.breaker.state(now) === 'closed';
+  }
+
+  /** True if it refuses attempts now. */
+  isShut(now: number): boolean {
+    return this.#enforced && this.breaker?.state(now) === 'open';
+  }
+}
+
+/** The effects of breakers on the calls that pass one of them: on their backoff, and on the refill of their budget. */
+export class BreakerWatch {
+  readonly interrupt: BackoffInterrupt;
+  readonly #handles: readonly BreakerHandle[];
+  #budget: RetryBudget | undefined = undefined;
+
+  constructor(handles: readonly BreakerHandle[], draining: () => boolean) {
+    this.#handles = handles;
     this.interrupt = new BackoffInterrupt((now) => {
-      if (deps.draining()) return 'draining';
-      return enforced && breaker?.state(now) === 'open' ? 'breaker' : undefined;
+      if (draining()) return 'draining';
+      return this.#isShut(now) ? 'breaker' : undefined;
     });
+  }
+
+  /** Follows the breakers from now on. `budget` refills by time only while one of them is closed. */
+  follow(budget: RetryBudget | undefined): void {
+    this.#budget = budget;
+    for (const handle of this.#handles) handle.watch = this;
+  }
+
+  get budget(): RetryBudget | undefined {
+    return this.#budget;
+  }
+
+  changed(now: number): void {
+    this.#budget?.trickling(
+      this.#handles.some((handle) => handle.isClosed(now)),
+      now,
+    );
+    if (this.#isShut(now)) this.interrupt.wake('breaker');
+  }
+
+  #isShut(now: number): boolean {
+    return this.#handles.every((handle) => handle.isShut(now));
   }
 }
 
@@ -92,6 +131,7 @@ export interface ScopeState {
   readonly name: string;
   budget: RetryBudget | undefined;
   breakerHandle: BreakerHandle | undefined;
+  watch: BreakerWatch | undefined;
   limiter: Limiter | undefined;
   cache: CacheStore | undefined;
   dedupe: DedupeState | undefined;
@@ -144,6 +184,17 @@ export class PolicyState {
       () => new BreakerHandle(names, options, this.#deps),
     );
     return scope.breakerHandle;
+  }
+
+  /** Watches the breakers that calls of a route may pass. */
+  watch({ name, own, settings }: RouteConfig, handles: readonly BreakerHandle[]): BreakerWatch {
+    const scope = this.#scopeOf(name, own.breaker);
+    scope.watch = this.#deps.state.retain(
+      `${scope.name} breaker watch`,
+      settings.breaker,
+      () => new BreakerWatch(handles, this.#deps.draining),
+    );
+    return scope.watch;
   }
 
   /** Times of the attempts of a route, and the budget of its hedges. */
@@ -243,10 +294,17 @@ export class PolicyState {
     for (const signal of this.#detached) signal.abort(stopped);
   }
 
-  /** Connects each budget with its breaker. A reload may have replaced one and retained the other. */
+  /** Connects each budget with its breakers. A reload may have replaced one and retained the other. */
   connect(): void {
-    for (const { budget, breakerHandle } of this.#scopes.values())
-      if (breakerHandle !== undefined) breakerHandle.budget = budget;
+    for (const { budget, watch } of this.#scopes.values()) watch?.follow(budget);
+  }
+
+  /** Ends all waits: the proxy shuts down. */
+  drain(): void {
+    for (const { watch, quota } of this.#scopes.values()) {
+      watch?.interrupt.wake('draining');
+      quota?.drain();
+    }
   }
 
   #scopeOf(route: string, own: boolean): ScopeState {
@@ -260,6 +318,7 @@ export class PolicyState {
         name,
         budget: undefined,
         breakerHandle: undefined,
+        watch: undefined,
         limiter: undefined,
         cache: undefined,
         dedupe: undefined,

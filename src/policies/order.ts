@@ -5,8 +5,8 @@ import type { SilencePolicies } from './silence/policy.ts';
 import type { QuotaPolicies } from './quota/policy.ts';
 import type { SignatureAgePolicies } from './signature-age/signature-age.ts';
 
-/** One policy per place; undefined if it is off on the route. */
-export interface Policies {
+/** The policies of a whole call, one per place; undefined if it is off on the route. */
+export interface CallPolicies {
   readonly dedupe: Policy | undefined;
   readonly deadline: Policy;
   readonly signatureAge?: SignatureAgePolicies | undefined;
@@ -19,6 +19,11 @@ export interface Policies {
   readonly hedge?: Policy | undefined;
   /** Replaces `hedge` if none is configured. */
   readonly hedgeStuck?: Policy | undefined;
+}
+
+/** The policies of one attempt. */
+export interface AttemptPolicies {
+  readonly signatureAge?: SignatureAgePolicies | undefined;
   readonly auth?: AuthPolicies | undefined;
   readonly quota: QuotaPolicies | undefined;
   readonly silence?: SilencePolicies | undefined;
@@ -28,6 +33,8 @@ export interface Policies {
   readonly attemptTimeout: Policy | undefined;
   readonly errorRules: Policy | undefined;
 }
+
+export type Policies = CallPolicies & AttemptPolicies;
 
 /**
  * THE order of policies, outermost first:
@@ -61,17 +68,25 @@ export interface Policies {
  *   reading of its body.
  */
 export function pipeline(policies: Policies, upstream: Dispatch): Dispatch {
-  const { auth, silence, quota, signatureAge } = policies;
-  const present = [
+  return composed([...ofCall(policies), ...ofAttempt(policies)], upstream);
+}
+
+function ofCall(policies: CallPolicies): PolicyPlaces {
+  return [
     policies.dedupe,
     policies.deadline,
-    signatureAge?.outer,
+    policies.signatureAge?.outer,
     policies.responseCache,
     policies.fallback,
     policies.retry,
     policies.resume,
     policies.hedge,
     policies.hedgeStuck,
+  ];
+}
+
+function ofAttempt({ auth, silence, quota, signatureAge, ...policies }: AttemptPolicies): PolicyPlaces {
+  return [
     auth?.outer,
     quota?.outer,
     silence?.outer,
@@ -84,8 +99,16 @@ export function pipeline(policies: Policies, upstream: Dispatch): Dispatch {
     policies.stream,
     policies.attemptTimeout,
     policies.errorRules,
-  ].filter((policy) => policy !== undefined);
-  return compose(present, upstream);
+  ];
+}
+
+type PolicyPlaces = readonly (Policy | undefined)[];
+
+function composed(places: PolicyPlaces, upstream: Dispatch): Dispatch {
+  return compose(
+    places.filter((policy) => policy !== undefined),
+    upstream,
+  );
 }
 
 /**

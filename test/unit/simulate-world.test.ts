@@ -303,7 +303,7 @@ test('the budget of a sidecar follows its breaker, as in the proxy', () => {
   const [scope, ...others] = startSidecar(subjectWith(), world).scopes;
   expect(others).toEqual([]);
   expect(scope?.budget).toBeDefined();
-  expect(scope?.breakerHandle?.budget).toBe(scope?.budget);
+  expect(scope?.breakerHandle?.watch?.budget).toBe(scope?.budget);
 });
 
 describe('troubles of an endpoint', () => {
