@@ -151,17 +151,21 @@ export interface ScopeCredential {
 export class PolicyState {
   readonly #upstream: string;
   readonly #origin: string;
+  /** Ends the names of its scopes; '' for the state of the upstream itself. */
+  readonly #part: string;
   readonly #deps: PolicyStateDeps;
   readonly #scopes = new Map<string, ScopeState>();
   /** Signals of calls that continue without a client, also after a reload. */
   readonly #detached: Set<Abort>;
 
-  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps) {
+  /** `part`: names the part of the upstream that the state is about, such as `@eu`. Left out: the upstream as a whole. */
+  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps, part = '') {
     this.#upstream = upstream.name;
+    this.#part = part;
     this.#origin = upstream.origin;
     this.#deps = deps;
     this.#detached = deps.state.retain(`${upstream.name} detached`, undefined, () => new Set<Abort>());
-    this.#scope(upstream.name);
+    if (part === '') this.#scope(upstream.name);
   }
 
   /** All scopes, the upstream's first. */
@@ -200,7 +204,7 @@ export class PolicyState {
   /** Times of the attempts of a route, and the budget of its hedges. */
   hedging(route: string, options: HedgeOptions): Hedging {
     const { after, maxExtra } = options;
-    return this.#deps.state.retain(`${this.#upstream}/${route} hedge`, options, () => ({
+    return this.#deps.state.retain(`${this.#nameOf(route)} hedge`, options, () => ({
       share: new HedgeShare(maxExtra),
       latency: 'percentile' in after ? new Latency(after.percentile) : undefined,
     }));
@@ -209,11 +213,11 @@ export class PolicyState {
   /** UsualTime times of a route. */
   usualTimes(route: string): UsualTimes {
     const { state } = this.#deps;
-    const pulse = state.retain(`${this.#upstream} pulse`, undefined, () => ({
+    const pulse = state.retain(`${this.#nameOf()} pulse`, undefined, () => ({
       answeredAt: -Infinity,
       wellAt: -Infinity,
     }));
-    return state.retain(`${this.#upstream}/${route} usual times`, undefined, () => new UsualTimes(pulse));
+    return state.retain(`${this.#nameOf(route)} usual times`, undefined, () => new UsualTimes(pulse));
   }
 
   limiter({ name, own, settings: { concurrency: options } }: RouteConfig): Limiter {
@@ -308,7 +312,11 @@ export class PolicyState {
   }
 
   #scopeOf(route: string, own: boolean): ScopeState {
-    return this.#scope(own ? `${this.#upstream}/${route}` : this.#upstream);
+    return this.#scope(this.#nameOf(own ? route : undefined));
+  }
+
+  #nameOf(route?: string): string {
+    return (route === undefined ? this.#upstream : `${this.#upstream}/${route}`) + this.#part;
   }
 
   #scope(name: string): ScopeState {
