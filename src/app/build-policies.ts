@@ -52,7 +52,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   };
 }
 
-/** What the policies of a call know of the place that its attempts go to. */
+/** The place that the attempts of a call go to, as the policies of the call know it. */
 export interface Destination {
   readonly interrupt: BackoffInterrupt;
   /** False while a breaker is not closed. */
