@@ -44,7 +44,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
     interrupt: policyState.watch(route, [handle]).interrupt,
     isWell: (now) => handle.isClosed(now),
     hasRoom: (call) => quota?.hasRoom(call) ?? true,
-    repeats: credential?.replace !== undefined,
+    repeats: credential?.renewal !== undefined,
   };
   return {
     ...callPoliciesOf(route, policyState, { ...deps, destination }),

@@ -70,7 +70,11 @@ function sigv4Scope(
   const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) =>
     keysIssue(keys.token, ask, clock),
   );
-  const credential = sigv4Credential({ ...parts, keys: () => secret.get(issue) });
+  const credential = sigv4Credential({
+    ...parts,
+    keys: () => secret.get(issue),
+    renew: (isRefused, signal) => secret.renew(isRefused, issue, signal),
+  });
   return { credential, ...stateOf(auth.kind, secret), close };
 }
 

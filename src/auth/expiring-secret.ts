@@ -1,6 +1,8 @@
 import type { ProxyError } from '../proxy/errors.ts';
+import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
+import { whileWanted } from './while-wanted.ts';
 
 /** A secret as its issuer gave it. */
 export interface Issued<T> {
@@ -80,17 +82,22 @@ export class ExpiringSecret<T> {
   }
 
   /**
-   * Another secret after an upstream has refused `refused`: the one that took its place, or a new one. Undefined: the refusal
-   * stands, because a renewal for this reason was tried a short time ago.
+   * After an upstream has refused a secret: true if there is another one, which took its place or is new. False: the refusal stands,
+   * because the issuer gave the same one or none, or because a renewal for this reason was tried a short time ago.
    */
-  replace(refused: T, issue: Issue<T>): T | Promise<T> | undefined {
+  async renew(isRefused: (secret: T) => boolean, issue: Issue<T>, signal: Abort): Promise<boolean> {
     const now = this.#deps.clock.now();
     const held = this.#held;
-    if (held !== undefined && held.secret !== refused && now < held.expiresAt) return held.secret;
-    if (this.#running !== undefined) return this.#running;
-    if (now < this.#nextRefusalAt) return undefined;
-    this.#nextRefusalAt = now + BETWEEN_REFUSALS_MS;
-    return this.#request(issue, now);
+    if (held !== undefined && !isRefused(held.secret) && now < held.expiresAt) return true;
+    if (this.#running === undefined) {
+      if (now < this.#nextRefusalAt) return false;
+      this.#nextRefusalAt = now + BETWEEN_REFUSALS_MS;
+    }
+    try {
+      return !isRefused(await whileWanted(this.#request(issue, now), signal));
+    } catch {
+      return false;
+    }
   }
 
   /** Milliseconds until it expires; undefined if there is none. Infinity if it has no end. */

@@ -1,6 +1,5 @@
 import { headerOf } from '../http/headers.ts';
 import type { AuthorizedRequest, Credential } from '../proxy/credential.ts';
-import type { Abort } from '../runtime/abort.ts';
 import { withAuthorization } from './authorization.ts';
 import type { ExpiringSecret, Issue } from './expiring-secret.ts';
 import { whileWanted } from './while-wanted.ts';
@@ -17,19 +16,11 @@ export function tokenCredential(token: ExpiringSecret<string>, issue: Issue<stri
       const found = token.get(issue);
       return typeof found === 'string' ? undefined : whileWanted(found, signal);
     },
-    replace: (used, signal) => replaced(token.replace(valueOf(used), issue), signal),
+    renewal: {
+      refused: ({ status }) => status === 401,
+      renew: (used, signal) => token.renew((value) => value === valueOf(used), issue, signal),
+    },
   };
 }
 
 const valueOf = ({ headers }: AuthorizedRequest): string => headerOf(headers, 'authorization') ?? '';
-
-/** Without another token, the refusal of the upstream stands. */
-async function replaced(found: string | Promise<string> | undefined, signal: Abort): Promise<boolean> {
-  if (typeof found !== 'object') return found !== undefined;
-  try {
-    await whileWanted(found, signal);
-    return true;
-  } catch {
-    return false;
-  }
-}

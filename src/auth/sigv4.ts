@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RequestBody } from '../http/bodies/request-body.ts';
 import { headerOf } from '../http/headers.ts';
+import type { Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import type { AuthorizedRequest, Credential, LeavingAttempt } from '../proxy/credential.ts';
 import { ProxyError } from '../proxy/errors.ts';
@@ -15,6 +16,8 @@ export interface Sigv4Deps extends SigningScope {
   readonly host: string;
   /** The keys that are valid now. Rejects with `auth_failed`. */
   readonly keys: () => AwsKeys | Promise<AwsKeys>;
+  /** After a refusal: true if there are other keys than those. Undefined: the keys never change. */
+  readonly renew?: (isRefused: (keys: AwsKeys) => boolean, signal: Abort) => Promise<boolean>;
 }
 
 /**
@@ -22,10 +25,28 @@ export interface Sigv4Deps extends SigningScope {
  * buffered; S3 accepts `UNSIGNED-PAYLOAD` for a body that is still arriving.
  */
 export function sigv4Credential(deps: Sigv4Deps): Credential {
+  const { renew } = deps;
   return {
     authorize: (call, attempt) => whileWanted(authorized(call, attempt, deps), attempt.signal),
     ready: (call, signal) => ready(call, signal, deps),
+    renewal: renew && {
+      refused: isRefusal,
+      renew: (used, signal) => renew((keys) => isSignedBy(keys, used), signal),
+    },
   };
+}
+
+/** Names of errors that refuse the keys themselves, as JSON services send them with 400 or 403. */
+const REFUSED_KEYS = /^(?:ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidToken)/;
+
+/** S3 names its error in the body, which is not read: each 403 may be about the keys. */
+function isRefusal({ status, headers }: Pick<Reply, 'status' | 'headers'>): boolean {
+  if (status === 401 || status === 403) return true;
+  return status === 400 && REFUSED_KEYS.test(headerOf(headers, 'x-amzn-errortype') ?? '');
+}
+
+function isSignedBy({ accessKeyId }: AwsKeys, { headers }: AuthorizedRequest): boolean {
+  return headerOf(headers, 'authorization')?.includes(`Credential=${accessKeyId}/`) === true;
 }
 
 /** Waits for the keys and the body before the attempt waits for its turn, so that it holds no permit meanwhile. */

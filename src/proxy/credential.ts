@@ -1,5 +1,6 @@
 import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { RawHeaders } from '../http/headers.ts';
+import type { Reply } from '../http/reply.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Call } from './call.ts';
 
@@ -22,10 +23,18 @@ export interface Credential {
   authorize(call: Call, attempt: LeavingAttempt): AuthorizedRequest | Promise<AuthorizedRequest>;
   /** Waits until the credential can be used; undefined if it can. Called before an attempt waits for its turn. */
   readonly ready?: ((call: Call, signal: Abort) => Promise<unknown> | undefined) | undefined;
-  /** After a 401: true if another attempt would carry another credential than `used`. Undefined: it never changes. */
-  readonly replace?: ((used: AuthorizedRequest, signal: Abort) => Promise<boolean>) | undefined;
+  /** How it is renewed after a refusal. Undefined: it never changes. */
+  readonly renewal?: Renewal | undefined;
   /** Removes the credential from what an upstream sends back. Undefined: no reply repeats it. */
   readonly clean?: ((headers: RawHeaders) => RawHeaders) | undefined;
+}
+
+/** How a credential is renewed after the upstream has refused it. */
+export interface Renewal {
+  /** Whether the reply refuses the credential, so that the upstream did not process the request. */
+  refused(reply: Pick<Reply, 'status' | 'headers'>): boolean;
+  /** True if another attempt would carry another credential than `used`. */
+  renew(used: AuthorizedRequest, signal: Abort): Promise<boolean>;
 }
 
 /** The parts of a client's request that a credential replaces. They do not identify the client. */

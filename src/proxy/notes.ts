@@ -85,7 +85,7 @@ export interface Notes {
   fallback_to: string;
   /** URLs in the head of the reply became paths of the mount. */
   links: 'rewritten';
-  /** The call was sent once more after a 401, because its credential was renewed. */
+  /** The call was sent once more with a renewed credential, after a refusal. */
   auth: 'renewed';
   fallback: FallbackResult;
   cache: CacheResult;
@@ -284,7 +284,7 @@ const NOTES = {
     field: 'auth',
     counter: {
       name: 'breakwater_auth_repeats_total',
-      help: 'Calls that were sent once more after a 401, because their credential was renewed.',
+      help: 'Calls that were sent once more with a renewed credential, after the upstream had refused the one before.',
     },
   },
   fallback: {

@@ -1,12 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { ok, startOrigin, status } from '../support/origin.ts';
+import { type Origin, ok, startOrigin, status } from '../support/origin.ts';
 import { S3_KEYS, s3Present, startS3 } from '../support/s3-server.ts';
 import { expectedAuthorization } from '../support/sigv4-check.ts';
 import { startTidy } from '../support/tidy.ts';
@@ -47,14 +47,14 @@ test('a retry five minutes later is signed again, over the same body', async () 
   for (const secret of [KEYS.secretAccessKey, KEYS.accessKeyId]) expect(said).not.toContain(secret);
 });
 
-test('keys from the credential address of a container are renewed before they expire', async () => {
-  const clock = new FakeClock();
+/** A proxy that gets its keys at the credential address of a container. `keyOf`: the id of the n-th keys. */
+async function startInContainer(origin: Origin, clock: FakeClock, keyOf = (n: number) => `AKID${n}`) {
   let issued = 0;
   const issuer = createServer((request, response) => {
     if (request.headers.authorization !== 'token-of-the-pod') return void response.writeHead(403).end();
     issued++;
     const body = {
-      AccessKeyId: `AKID${issued}`,
+      AccessKeyId: keyOf(issued),
       SecretAccessKey: 'hush/hush+secret-of-aws',
       Token: `session-${issued}`,
       Expiration: new Date(clock.wallTime() + 3_600_000).toISOString(),
@@ -62,8 +62,11 @@ test('keys from the credential address of a container are renewed before they ex
     response.end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+  onTestFinished(async () => {
+    issuer.closeAllConnections();
+    await new Promise((resolve) => issuer.close(resolve));
+  });
   const { port } = issuer.address() as AddressInfo;
-  const origin = await startOrigin(ok());
   const proxy = await startTidy(
     apiConfig(
       origin,
@@ -72,10 +75,49 @@ test('keys from the credential address of a container are renewed before they ex
     { clock },
   );
   const post = () => fetch(`${proxy.url}/api/`, { method: 'POST', body: '{}' });
+  return { proxy, post, issued: () => issued };
+}
+
+const EXPIRED = { 'x-amzn-errortype': 'ExpiredTokenException:' };
+
+test.each([
+  [403, {}],
+  [400, EXPIRED],
+])('refused keys of a container are renewed once, and the call is sent again: %i', async (code, headers) => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(status(code, headers), ok('stored'));
+  const { post, proxy, issued } = await startInContainer(origin, clock);
+  const reply = await post();
+  expect([reply.status, reply.headers.get('breakwater-attempts'), issued()]).toEqual([200, '2', 2]);
+  expect(origin.requests[1]?.headers.authorization).toContain('Credential=AKID2/');
+  expect(proxy.ended[0]?.notes.auth).toBe('renewed');
+});
+
+test('a refusal stands if there are no other keys, and is asked about once in 30 s', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(status(403));
+  const { post, issued } = await startInContainer(origin, clock, () => 'AKID1');
+  expect([(await post()).status, (await post()).status]).toEqual([403, 403]);
+  expect([origin.requests.length, issued()]).toEqual([2, 2]);
+  await clock.advance(30_000);
+  await post();
+  expect([origin.requests.length, issued()]).toEqual([3, 3]);
+});
+
+test('an invalid request is no refusal of the keys', async () => {
+  const origin = await startOrigin(status(400, { 'x-amzn-errortype': 'ValidationException:' }));
+  const { post, issued } = await startInContainer(origin, new FakeClock());
+  expect([(await post()).status, origin.requests.length, issued()]).toEqual([400, 1, 1]);
+});
+
+test('keys from the credential address of a container are renewed before they expire', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(ok());
+  const { post, proxy, issued } = await startInContainer(origin, clock);
   await Promise.all([post(), post()]);
   await clock.advance(3_600_000);
   await post();
-  expect(issued).toBe(2);
+  expect(issued()).toBe(2);
   expect(origin.requests.map(({ headers }) => headers['x-amz-security-token'])).toEqual([
     'session-1',
     'session-1',
@@ -83,8 +125,6 @@ test('keys from the credential address of a container are renewed before they ex
   ]);
   expect(origin.requests.at(-1)?.headers.authorization).toContain('Credential=AKID2/');
   expect(await everything(proxy)).not.toContain('token-of-the-pod');
-  issuer.closeAllConnections();
-  await new Promise((resolve) => issuer.close(resolve));
 });
 
 describe.skipIf(!s3Present)('an S3-compatible server (npm ci --prefix test/servers)', () => {

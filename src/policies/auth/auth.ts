@@ -2,7 +2,7 @@ import type { RawHeaders } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Attempt, InterimSink } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
-import type { AuthorizedRequest, Credential, LeavingAttempt } from '../../proxy/credential.ts';
+import type { AuthorizedRequest, Credential, LeavingAttempt, Renewal } from '../../proxy/credential.ts';
 import type { Abort } from '../../runtime/abort.ts';
 import type { Hook, Policy, Send, Wrapper } from '../../proxy/pipeline.ts';
 
@@ -33,7 +33,7 @@ function use(attempt: Attempt, request: AuthorizedRequest | undefined): undefine
 }
 
 function outerOf(credential: Credential): Policy {
-  if (credential.replace !== undefined) return renewing(credential, credential.replace);
+  if (credential.renewal !== undefined) return renewing(credential, credential.renewal);
   return credential.clean === undefined ? giving(credential) : cleaning(credential, credential.clean);
 }
 
@@ -65,18 +65,16 @@ function cleaned(reply: Reply, clean: Clean): Reply {
   return { ...reply, headers: clean(reply.headers), ...(interim && { interim }) };
 }
 
-const UNAUTHORIZED = 401;
-
 /**
- * Sends a call once more after a 401, if another credential is to be had and the body is still buffered. A 401 was not processed
- * (RFC 9110 §15.5.2), so any method may be repeated.
+ * Sends a call once more after its credential was refused, if another one is to be had and the body is still buffered. Such a call
+ * was not processed (RFC 9110 §15.5.2), so any method may be repeated.
  */
-function renewing(credential: Credential, replace: NonNullable<Credential['replace']>): Wrapper {
+function renewing(credential: Credential, renewal: Renewal): Wrapper {
   return (next) => async (call, attempt) => {
     const used = new UsedCredential(credential);
     const reply = await send(next, call, attempt, used);
-    if (reply.status !== UNAUTHORIZED || used.request === undefined) return reply;
-    if (!(await replace(used.request, attempt.signal))) return reply;
+    if (used.request === undefined || !renewal.refused(reply)) return reply;
+    if (!(await renewal.renew(used.request, attempt.signal))) return reply;
     if (!call.body.replayable) return reply;
     reply.body.discard();
     if (attempt.tally !== undefined) attempt.tally.hedges++;
