@@ -2,7 +2,12 @@ export interface Position {
   /** 1-based; 0 if the file could not be read. */
   readonly line: number;
   readonly column: number;
+  /** Undefined: the main file. */
+  readonly file?: string | undefined;
 }
+
+/** `config.yaml:12`; `main` is the main file. */
+export const placeText = ({ file, line }: Position, main: string): string => `${file ?? main}:${line}`;
 
 /** An error or a warning about a configuration, with the fix. */
 export interface Problem extends Position {

@@ -6,6 +6,8 @@ export class Report {
   readonly #file: string;
   readonly #places: Places;
   readonly #unread = new Set<string>();
+  /** Problems of other files whose paths are not those of the configuration. */
+  readonly #foreign = new Set<Problem>();
   readonly #problems = new Map<string, Problem>();
   readonly #warnings = new Map<string, Problem>();
   readonly #hints = new Map<string, Problem>();
@@ -35,7 +37,10 @@ export class Report {
 
   /** Adds the problems of another file. */
   adopt(problems: readonly Problem[]): void {
-    for (const problem of problems) this.#addOnce(problem);
+    for (const problem of problems) {
+      this.#foreign.add(problem);
+      this.#addOnce(problem);
+    }
   }
 
   #addOnce(problem: Problem): void {
@@ -47,9 +52,9 @@ export class Report {
   problem(path: Path, message: string, about: 'key' | 'value' = 'value'): void {
     const problem = this.#at(path, message, about);
     // A consequence of a known problem, around it or inside it, is not reported again.
-    for (const { file, path: known } of this.#problems.values()) {
-      if (file !== this.#file) continue;
-      if (isWithin(problem.path, known) || isWithin(known, problem.path)) return;
+    for (const known of this.#problems.values()) {
+      if (this.#foreign.has(known)) continue;
+      if (isWithin(problem.path, known.path) || isWithin(known.path, problem.path)) return;
     }
     this.#addOnce(problem);
   }
@@ -72,15 +77,13 @@ export class Report {
 
   #addTo(found: Map<string, Problem>, path: Path, message: string): void {
     const problem = this.#at(path, message, 'value');
-    found.set(`${problem.line}:${problem.column}:${problem.message}`, problem);
+    found.set(`${problem.file}:${problem.line}:${problem.column}:${problem.message}`, problem);
   }
 
   /** True if the value at `path` already has a problem, so that it was left out. */
   knows(path: Path): boolean {
     const text = formatPath(path);
-    return [...this.#problems.values()].some(
-      ({ file, path: known }) => file === this.#file && known === text,
-    );
+    return [...this.#problems.values()].some((known) => !this.#foreign.has(known) && known.path === text);
   }
 
   /** True if the value at `path`, or a part of it, came by `${…}`: it may be a secret. */
@@ -88,14 +91,16 @@ export class Report {
     return this.#places.replaced(path).length > 0;
   }
 
-  /** Where a path is written, for messages: `line 12`. */
+  /** Where a path is written, for messages: `line 12`, or `line 12 of upstreams/pay.yaml`. */
   line(path: Path): string {
-    return `line ${this.#places.key(path).line}`;
+    const { line, file } = this.#places.key(path);
+    return file === undefined ? `line ${line}` : `line ${line} of ${file}`;
   }
 
   #at(path: Path, message: string, about: 'key' | 'value'): Problem {
     const position = about === 'key' ? this.#places.key(path) : this.#places.value(path);
-    return { file: this.#file, ...position, path: formatPath(path), message: this.#masked(path, message) };
+    const file = position.file ?? this.#file;
+    return { ...position, file, path: formatPath(path), message: this.#masked(path, message) };
   }
 
   /** Replaces values that came by `${…}` by their expression, and hides parts of them: they may be secret. */
@@ -131,7 +136,7 @@ function isWithin(path: string, known: string): boolean {
   return path.length === known.length || path[known.length] === '.' || path[known.length] === '[';
 }
 
-/** Sorted by line and column. Problems of other files come after those of `first`. */
+/** Sorted by file, line and column. Problems of other files come after those of `first`. */
 function inOrder(problems: ReadonlyMap<string, Problem>, first: string): readonly Problem[] {
   const rank = ({ file }: Problem): string => (file === first ? '' : file);
   return [...problems.values()].sort(

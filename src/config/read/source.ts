@@ -30,9 +30,9 @@ export interface Source {
 /** Aliases can unfold a small file to many values. No real config has more than this. */
 const MAX_VALUES = 100_000;
 
-/** Reads YAML 1.2 with anchors, aliases and `<<` merge keys. */
-export function readSource(file: string, text: string, lookup: Lookup): Source {
-  return new Reader(file, text, lookup).read();
+/** Reads YAML 1.2 with anchors, aliases and `<<` merge keys. `part`: the positions name the file, because it is not the main one. */
+export function readSource(file: string, text: string, lookup: Lookup, part: boolean = false): Source {
+  return new Reader(file, text, { lookup, part }).read();
 }
 
 type Mapping = YAMLMap<Node, Node | null>;
@@ -41,6 +41,7 @@ class Reader {
   readonly #file: string;
   readonly #text: string;
   readonly #lookup: Lookup;
+  readonly #part: boolean;
   readonly #lines = new LineCounter();
   readonly #doc;
   readonly #places = new Places();
@@ -50,10 +51,15 @@ class Reader {
   readonly #open = new Set<Node>();
   #values = 0;
 
-  constructor(file: string, text: string, lookup: Lookup) {
+  constructor(
+    file: string,
+    text: string,
+    { lookup, part }: { readonly lookup: Lookup; readonly part: boolean },
+  ) {
     this.#file = file;
     this.#text = text;
     this.#lookup = lookup;
+    this.#part = part;
     const options = { merge: true, lineCounter: this.#lines, prettyErrors: false, stringKeys: true } as const;
     this.#doc = parseDocument(text, options);
     // Most files have none, and walking a long document takes long.
@@ -63,7 +69,8 @@ class Reader {
   read(): Source {
     for (const error of [...this.#doc.errors, ...this.#doc.warnings]) this.#syntax(error);
     const fatal = this.#doc.errors.some((error) => error.code !== 'DUPLICATE_KEY');
-    const value = fatal ? undefined : this.#convert([], this.#doc.contents, TOP.key);
+    const top = this.#part ? { ...TOP.key, file: this.#file } : TOP.key;
+    const value = fatal ? undefined : this.#convert([], this.#doc.contents, top);
     return { value: value ?? {}, places: this.#places, problems: this.#problems, fatal };
   }
 
@@ -77,12 +84,12 @@ class Reader {
   }
 
   #problem(path: Path, position: Position, message: string): void {
-    this.#problems.push({ file: this.#file, ...position, path: formatPath(path), message });
+    this.#problems.push({ ...position, file: this.#file, path: formatPath(path), message });
   }
 
   #position(node: Node): Position {
     const { line, col } = this.#lines.linePos(node.range?.[0] ?? 0);
-    return { line, column: col };
+    return this.#part ? { line, column: col, file: this.#file } : { line, column: col };
   }
 
   #convert(path: Path, written: Node | null, key: Position): unknown {

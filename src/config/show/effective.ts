@@ -6,7 +6,7 @@ import { formatDuration, formatPercentage, formatRate, formatSize } from '../fie
 import { type ConfiguredWindow, formatWindow } from '../keys/quota-window.ts';
 import { processSchema, sharedSchema } from '../keys/schema.ts';
 import type { Good } from '../load.ts';
-import type { Path } from '../read/problem.ts';
+import { type Path, placeText } from '../read/problem.ts';
 import { shownProxy, shownProxyUrl } from '../resolve/egress.ts';
 import type { Inherited, Origin } from '../resolve/inherit.ts';
 import { shownPem } from '../resolve/pem.ts';
@@ -77,7 +77,7 @@ export function processValues(loaded: Good): EffectiveValue[] {
       return [{ key, shown: processValue(leaf, value), origin: 'built-in' }];
     const secret = isSecret(leaf.path.at(-1) ?? '') || key === 'tls.key';
     const shown = secret ? REDACTED : processValue(leaf, value);
-    return [{ key, shown, origin: `${config.file}:${places.value(leaf.path).line}` }];
+    return [{ key, shown, origin: placeText(places.value(leaf.path), config.file) }];
   });
 }
 
@@ -110,7 +110,7 @@ function originText(
   { config, places }: Pick<Good, 'config' | 'places'>,
 ): string {
   if (layer.name === undefined) return BUILT_IN;
-  return layer.describe?.(key) ?? `${config.file}:${places.value(path).line} (${layer.name})`;
+  return layer.describe?.(key) ?? `${placeText(places.value(path), config.file)} (${layer.name})`;
 }
 
 type Item = Readonly<Record<string, unknown>>;
@@ -208,8 +208,8 @@ export function headerValues({ config, origins, places }: Good, route: RouteConf
   const value = (key: string, show: (path: Path) => string): EffectiveValue => {
     const origin = origins.get(route)?.origins.get(key);
     if (origin === undefined) return { key, shown: show([]), origin: 'allow' };
-    const line = places.value(origin.path).line;
-    return { key, shown: show(origin.path), origin: `${config.file}:${line} (${origin.layer.name})` };
+    const place = placeText(places.value(origin.path), config.file);
+    return { key, shown: show(origin.path), origin: `${place} (${origin.layer.name})` };
   };
   return [
     ...set.map(([header, text]) =>
@@ -258,5 +258,5 @@ export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): str
 }
 
 function written({ config, places }: Good, path: Path, layer: string): string {
-  return places.has(path) ? `${config.file}:${places.value(path).line} (${layer})` : BUILT_IN;
+  return places.has(path) ? `${placeText(places.value(path), config.file)} (${layer})` : BUILT_IN;
 }
