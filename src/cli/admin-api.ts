@@ -1,4 +1,4 @@
-import { loadConfig, readingIn } from '../config/load.ts';
+import { listingIn, loadConfig, readingIn } from '../config/load.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { loadFor, printProblems } from './args.ts';
 import { orDemo } from './demo-config.ts';
@@ -61,7 +61,9 @@ export function adminAddress(
 function fromConfig(file: string | undefined, io: Io): Partial<AdminAddress> {
   const loaded =
     file === undefined
-      ? loadConfig('config.yaml', io.env, orDemo(readingIn(io.cwd), 'config.yaml'))
+      ? loadConfig('config.yaml', io.env, orDemo(readingIn(io.cwd), 'config.yaml'), {
+          listFolder: listingIn(io.cwd),
+        })
       : loadFor(io, file);
   if (!loaded.ok) {
     printProblems(loaded.problems, io);

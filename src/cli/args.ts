@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { type Loaded, loadConfig, readingIn } from '../config/load.ts';
+import { listingIn, type Loaded, loadConfig, readingIn } from '../config/load.ts';
 import { formatProblem, type Problem } from '../config/read/problem.ts';
 import type { Io } from './io.ts';
 
@@ -61,7 +61,7 @@ export function wrong(why: string, usage: string, io: Io): { readonly exit: numb
 
 /** Loads a config file; `file` is relative to the working directory of the command. */
 export function loadFor(io: Io, file: string): Loaded {
-  return loadConfig(file, io.env, readingIn(io.cwd));
+  return loadConfig(file, io.env, readingIn(io.cwd), { listFolder: listingIn(io.cwd) });
 }
 
 /** Prints one line for each problem. */

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { type Loaded, loadConfig, readingIn } from '../config/load.ts';
+import { listingIn, type Loaded, loadConfig, readingIn } from '../config/load.ts';
 import { formatExcerpt, formatProblem, type Problem } from '../config/read/problem.ts';
 import { nextSlots } from '../config/resolve/schedules.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -46,7 +46,9 @@ export const check: Command = async (args, io) => {
 function loadStdin(io: Io): Loaded {
   const text = io.input();
   const read = readingIn(io.cwd);
-  return loadConfig(STDIN, io.env, (path) => (path === STDIN ? text : read(path)));
+  return loadConfig(STDIN, io.env, (path) => (path === STDIN ? text : read(path)), {
+    listFolder: listingIn(io.cwd),
+  });
 }
 
 function print(file: string, loaded: Loaded, io: Io): void {

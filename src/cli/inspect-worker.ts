@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { readingIn } from '../config/load.ts';
+import { listingIn, readingIn } from '../config/load.ts';
 import { orDemo } from './demo-config.ts';
 import { inspect } from './inspect.ts';
 import type { InspectRequest } from './inspect-thread.ts';
@@ -7,4 +7,11 @@ import type { InspectRequest } from './inspect-thread.ts';
 /** The thread of `Inspector`: answers one question. */
 const { file, env, cwd, demo, question } = workerData as InspectRequest;
 const read = readingIn(cwd);
-parentPort?.postMessage(await inspect(question, { file, env, readFile: demo ? orDemo(read, file) : read }));
+parentPort?.postMessage(
+  await inspect(question, {
+    file,
+    env,
+    readFile: demo ? orDemo(read, file) : read,
+    listFolder: listingIn(cwd),
+  }),
+);

@@ -1,7 +1,7 @@
 import type { Answer, Question } from '../app/app.ts';
 import { type Good, type Loaded, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/read/problem.ts';
-import { withSettings } from '../config/read/with-settings.ts';
+import { settingsOf } from '../config/read/settings-of.ts';
 import { headerValues, processValues, routeValues, upstreamValues } from '../config/show/effective.ts';
 import { type Report, simulationReport } from '../simulate/report.ts';
 import type { Subject } from '../simulate/sidecar.ts';
@@ -11,6 +11,8 @@ export interface Inspected {
   readonly file: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readFile: (path: string) => string;
+  /** Lists a folder. Default: relative to the working directory. */
+  readonly listFolder?: (path: string) => readonly string[];
 }
 
 /** Calls of a simulation that the admin API starts. Four runs with these take about 20 seconds of one CPU. */
@@ -21,8 +23,7 @@ const LONGEST_SETTINGS = 20_000;
 
 /** Answers a question of the admin API about the configuration, as the file has it now. */
 export async function inspect({ kind, parameters }: Question, inspected: Inspected): Promise<Answer> {
-  const { file, env, readFile } = inspected;
-  const loaded = loadConfig(file, env, readFile);
+  const loaded = load(inspected);
   if (!loaded.ok) return refused(loaded);
   return kind === 'values' ? values(loaded, parameters) : simulated(loaded, parameters, inspected);
 }
@@ -107,17 +108,16 @@ function textsOf(parameters: Parameters): Texts | string {
   return { ...DEFAULTS, ...parameters };
 }
 
-function changedConfig(
-  upstream: string,
-  settings: string,
-  { file, env, readFile }: Inspected,
-): Loaded | string {
-  const changed = withSettings(readFile(file), upstream, settings);
-  if (typeof changed === 'string') return changed;
-  return loadConfig(file, env, (path) => (path === file ? changed.text : readFile(path)));
+function changedConfig(upstream: string, settings: string, inspected: Inspected): Loaded | string {
+  const changed = settingsOf(upstream, settings);
+  return typeof changed === 'string' ? changed : load(inspected, changed.text);
 }
 
-/** Lines of the changed text are not lines of the file. */
+function load({ file, env, readFile, listFolder }: Inspected, last?: string): Loaded {
+  return loadConfig(file, env, readFile, { last, ...(listFolder && { listFolder }) });
+}
+
+/** Lines of the settings are not lines of the file. */
 function withoutPlaces({ problems }: Exclude<Loaded, Good>): Answer {
   const errors = problems.map(({ path, message }) => `${path}: ${message}`);
   return { ok: false, status: 422, detail: 'the settings have problems', errors };

@@ -1,6 +1,6 @@
 import { App, type LoadResult } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
-import { type Loaded, loadConfig, readingIn } from '../config/load.ts';
+import { listingIn, type Loaded, loadConfig, readingIn } from '../config/load.ts';
 import { type Digests, unreadable } from '../config/read/digests.ts';
 import type { LoadRequest } from '../config/load-protocol.ts';
 import { loadInThread, type ReloadedConfig } from '../config/load-thread.ts';
@@ -92,7 +92,8 @@ function loadAtStart(io: Io, file: string, withDemo: boolean): Loaded {
   if (!withDemo) return loadFor(io, file);
   let missing: string | undefined;
   const onMissing = (error: unknown) => void (missing = unreadable(error));
-  const loaded = loadConfig(file, io.env, orDemo(readingIn(io.cwd), file, onMissing));
+  const listFolder = listingIn(io.cwd);
+  const loaded = loadConfig(file, io.env, orDemo(readingIn(io.cwd), file, onMissing), { listFolder });
   return missing === undefined ? loaded : { ...loaded, files: new Map([[file, missing]]) };
 }
 

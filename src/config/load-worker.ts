@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadConfig, readingIn } from './load.ts';
+import { listingIn, loadConfig, readingIn } from './load.ts';
 import {
   type LoadRequest,
   type Outline,
@@ -11,14 +11,8 @@ import {
 /** The thread of `loadInThread`: loads one configuration, and sends it in parts. */
 const { file, cwd, env } = workerData as LoadRequest;
 const read = readingIn(cwd);
-const loaded = loadConfig(file, env, (path) => {
-  say(path);
-  try {
-    return read(path);
-  } finally {
-    say(undefined);
-  }
-});
+const list = listingIn(cwd);
+const loaded = loadConfig(file, env, saying(read), { listFolder: saying(list) });
 const routes = loaded.ok ? loaded.config.upstreams.flatMap((upstream) => upstream.routes) : [];
 
 let sent = 0;
@@ -27,6 +21,18 @@ parentPort?.on('message', () => {
   sent += ROUTES_PER_MESSAGE;
 });
 parentPort?.postMessage(outline());
+
+/** Says what is read before and after. */
+function saying<T>(reading: (path: string) => T): (path: string) => T {
+  return (path) => {
+    say(path);
+    try {
+      return reading(path);
+    } finally {
+      say(undefined);
+    }
+  };
+}
 
 function say(reading: string | undefined): void {
   parentPort?.postMessage({ reading } satisfies Reading);

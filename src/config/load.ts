@@ -1,15 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { isLoopback } from '../http/private-address.ts';
 import type { Address, ServerTls } from '../server/options.ts';
 import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
-import { type Digests, digestOf, unreadable } from './read/digests.ts';
-import { type Lookup, reasonOf } from './read/interpolate.ts';
+import { type Digests, digestOf, digestOfNames, patternKey, unreadable } from './read/digests.ts';
+import { namesLike } from './read/file-pattern.ts';
+import { reasonOf } from './read/interpolate.ts';
+import { type PartsLookup, readParts } from './read/parts.ts';
 import type { Places } from './read/places.ts';
 import type { Problem } from './read/problem.ts';
 import { Report } from './read/report.ts';
-import { readSource } from './read/source.ts';
 import { validate } from './read/validate.ts';
 import { checkAdmin, checkPorts, metricsOptions } from './resolve/addresses.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
@@ -55,12 +56,26 @@ interface Bad extends ReadFiles {
 }
 
 type ReadFile = (path: string) => string;
+type ListFolder = (path: string) => readonly string[];
 
 /** Reads files by paths relative to a folder. */
 export const readingIn =
   (cwd: string): ReadFile =>
   (path) =>
     readFileSync(resolve(cwd, path), 'utf8');
+
+/** Lists folders by paths relative to a folder. */
+export const listingIn =
+  (cwd: string): ListFolder =>
+  (path) =>
+    readdirSync(resolve(cwd, path));
+
+interface LoadOptions {
+  /** Lists the folders of patterns in `include` and `overlay`. */
+  readonly listFolder?: ListFolder;
+  /** YAML that is laid over the configuration, as a last file of `overlay`. */
+  readonly last?: string | undefined;
+}
 
 /**
  * Reads and checks a config file, and fills in built-in values. Never throws for the content of the file: every problem is
@@ -70,6 +85,7 @@ export function loadConfig(
   file: string,
   env: Readonly<Record<string, string | undefined>>,
   readFile: ReadFile = (path) => readFileSync(path, 'utf8'),
+  { listFolder = (path) => readdirSync(path), last }: LoadOptions = {},
 ): Loaded {
   const files = new Map<string, string>();
   const noting: ReadFile = (path) => {
@@ -82,13 +98,30 @@ export function loadConfig(
       throw error;
     }
   };
-  return { ...load(file, env, noting), files };
+  const locate = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
+  const lookup: PartsLookup = {
+    env,
+    readFile: (path) => noting(locate(path)),
+    locate,
+    namesLike: (pattern) => {
+      const located = locate(pattern);
+      const names = namesLike(located, listFolder(dirname(located)));
+      files.set(patternKey(located), digestOfNames(names));
+      return names;
+    },
+  };
+  return { ...load(file, { lookup, readFile: noting, last }), files };
+}
+
+interface LoadSources {
+  readonly lookup: PartsLookup;
+  readonly readFile: ReadFile;
+  readonly last: string | undefined;
 }
 
 function load(
   file: string,
-  env: Readonly<Record<string, string | undefined>>,
-  readFile: ReadFile,
+  { lookup, readFile, last }: LoadSources,
 ): Omit<Good, 'files'> | Omit<Bad, 'files'> {
   let text: string;
   try {
@@ -97,9 +130,7 @@ function load(
     const message = `cannot be read: ${reasonOf(error)}; write one with "breakwater init", or name another file with --config`;
     return { ok: false, problems: [{ file, line: 0, column: 0, path: '', message }] };
   }
-  const locate = (path: string): string => (isAbsolute(path) ? path : join(dirname(file), path));
-  const lookup: Lookup = { env, readFile: (path) => readFile(locate(path)), locate };
-  const source = readSource(file, text, lookup);
+  const source = readParts(file, text, lookup, last);
   const report = new Report(file, source.places);
   for (const problem of source.problems) report.add(problem);
   if (source.fatal) return { ok: false, problems: report.problems };

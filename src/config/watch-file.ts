@@ -1,6 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Clock, Timer } from '../runtime/clock.ts';
-import { type Digests, digestOf, sameDigests, unreadable } from './read/digests.ts';
+import { type Digests, digestOf, digestOfNames, patternOf, sameDigests, unreadable } from './read/digests.ts';
+import { namesLike } from './read/file-pattern.ts';
 
 /** Interval of polling: a change is noticed within this time. */
 const LOOK_MS = 1_000;
@@ -22,7 +24,7 @@ interface Seen {
  *
  * It polls instead of using inotify, because lost events cannot be detected. Some files give no events: one that is mounted
  * alone, the target of a symbolic link, one on a network share, and any file on a system without free watches. A file that
- * has not changed costs one `stat` a second.
+ * has not changed costs one `stat` a second, and a pattern of files one listing of its folder.
  */
 export class FileWatch {
   readonly #clock: Clock;
@@ -79,7 +81,9 @@ export class FileWatch {
   }
 
   async #digest(path: string, loaded: string): Promise<string> {
+    const pattern = patternOf(path);
     try {
+      if (pattern !== undefined) return digestOfNames(namesLike(pattern, await readdir(dirname(pattern))));
       const file = await stat(path, { bigint: true });
       // A pipe or a device can be read only once.
       if (!file.isFile()) return loaded;

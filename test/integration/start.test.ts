@@ -12,8 +12,8 @@ upstreams:
   api: { url: "${url}", allow_private: true }
 ${more}`;
 
-async function started(yaml: string) {
-  const folder = temporaryFolder({ 'config.yaml': yaml });
+async function started(yaml: string, more: Readonly<Record<string, string>> = {}) {
+  const folder = temporaryFolder({ 'config.yaml': yaml, ...more });
   const file = join(folder, 'config.yaml');
   const proxy = breakwater('start', '--config', file);
   const [, url = ''] = await proxy.untilPrinted(/listening on (http:[^"]+)/);
@@ -102,6 +102,22 @@ test('reloads a changed preset file, and refuses an invalid one', async () => {
   writeFileSync(join(folder, 'own.yaml'), 'retry: { save: true }\n');
   await proxy.untilPrinted(/own\.yaml:1:10 {2}retry\.save: unknown key; did you mean \\"safe\\"/);
   await proxy.untilPrinted(/the new configuration is refused; the running one stays in use/);
+});
+
+test('reloads a new file that a pattern of include matches, and says which file is wrong', async () => {
+  const origin = await startOrigin(ok('hello'));
+  const { proxy, url, file } = await started(`include: parts/*.yaml\n${config(origin.url)}`, {
+    'parts/log.yaml': 'log: { slow: 1s }',
+  });
+  expect((await fetch(`${url}/more/`)).status).toBe(404);
+  const part = join(dirname(file), 'parts', 'more.yaml');
+  const more = (lines: string) =>
+    `upstreams: { more: { url: "${origin.url}", allow_private: true${lines} } }`;
+  writeFileSync(part, more(', retires: 3'));
+  await proxy.untilPrinted(/parts\/more\.yaml:1:\d+ {2}upstreams\.more\.retires: unknown key/);
+  writeFileSync(part, more(''));
+  await proxy.untilPrinted(/configuration reloaded/);
+  expect(await (await fetch(`${url}/more/`)).text()).toBe('hello');
 });
 
 test('SIGHUP during the start reloads once after the start', async () => {

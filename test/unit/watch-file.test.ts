@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { digestOf, unreadable } from '../../src/config/read/digests.ts';
+import { digestOf, digestOfNames, patternKey, unreadable } from '../../src/config/read/digests.ts';
 import { FileWatch } from '../../src/config/watch-file.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -38,6 +38,19 @@ test('an edit in place is a change once it has settled', async () => {
   await looks(1);
   expect(changes).toEqual([1_100]);
   await looks(3);
+  expect(changes).toHaveLength(1);
+});
+
+test('a new file that a pattern matches is a change, and others are not', async () => {
+  const { folder, changes, watch, looks } = watched();
+  const files = new Map([[patternKey(join(folder, '*.yaml')), digestOfNames(['config.yaml'])]]);
+  watch.loaded(files);
+  writeFileSync(join(folder, '.more.yaml.swp'), 'two');
+  writeFileSync(join(folder, 'notes.md'), 'two');
+  await looks(3);
+  expect(changes).toEqual([]);
+  writeFileSync(join(folder, 'more.yaml'), 'two');
+  await looks(2);
   expect(changes).toHaveLength(1);
 });
 

@@ -148,6 +148,12 @@ const upstream = section(
 );
 
 const processKeys = {
+  include: texts(
+    'More files with upstreams, schedules and other keys: paths relative to this file, with * in the last part (upstreams/*.yaml). A key is in one file only; of upstreams and schedules, each name is.',
+  ),
+  overlay: texts(
+    'Files whose values replace those of this file and of include, such as "env/${ENV}.yaml". Maps are merged, lists are replaced, and a later file wins.',
+  ),
   listen: address('127.0.0.1:8080', 'Address that apps connect to. Port 0: the system chooses.'),
   tls: section('HTTPS for the apps that connect.', {
     cert: text(

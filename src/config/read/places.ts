@@ -25,6 +25,13 @@ export class Places {
     this.#places.set(keyOf(path), place);
   }
 
+  /** Replaces the positions of the values at `paths`, and of all in them, by those of another file. */
+  replace(paths: readonly Path[], from: Places): void {
+    const keys = new Set(paths.map(keyOf));
+    for (const known of this.#places.keys()) if (isWithinOne(known, keys)) this.#places.delete(known);
+    for (const [known, place] of from.#places) if (isWithinOne(known, keys)) this.#places.set(known, place);
+  }
+
   has(path: Path): boolean {
     return this.#places.has(keyOf(path));
   }
@@ -54,6 +61,13 @@ export class Places {
       if (item.replaced !== undefined) items.push(item.replaced);
     }
   }
+}
+
+/** Whether a key, or one around it, is in `keys`. */
+function isWithinOne(key: string, keys: ReadonlySet<string>): boolean {
+  for (let end = key.indexOf('\0'); end >= 0; end = key.indexOf('\0', end + 1))
+    if (keys.has(key.slice(0, end))) return true;
+  return keys.has(key);
 }
 
 const keyOf = (path: Path): string => path.join('\0');
