@@ -17,6 +17,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { nodeVersion } from '../runtime/process.ts';
 import { idSource, type Random } from '../runtime/random.ts';
 import { atOnce, inSlices, type Steps } from '../runtime/event-loop.ts';
+import { Door } from '../server/door.ts';
 import { Listener } from '../server/listener.ts';
 import { type AppServer, closeServer, cutClients, limitClients, listen, urlOf } from '../server/server.ts';
 import { followTls } from '../server/server-tls.ts';
@@ -90,6 +91,7 @@ export class App {
   readonly #listener: Listener;
   readonly #durable: DurableSide;
   #config: Config;
+  #door: Door;
   #observer: Observer;
   #assembly: Assembly;
   #phase: Phase = 'starting';
@@ -122,6 +124,7 @@ export class App {
 
   private constructor(config: Config, deps: AppDeps) {
     this.#config = config;
+    this.#door = new Door(config.clients.tokens);
     this.#deps = deps;
     const { clock, version } = deps;
     this.#memory = new ByteBudget(config.bodyMemoryBytes);
@@ -164,6 +167,7 @@ export class App {
       observer: this.#delegate,
       memory: this.#memory,
       via: `1.1 breakwater-${newId().slice(0, 8)}`,
+      door: () => this.#door,
       router: () => this.#assembly.router,
       logPath: () => this.#config.log.path,
       beginTrace: (traceparent, route) => this.#tracing.begin(traceparent, route),
@@ -386,6 +390,7 @@ export class App {
       limitClients(this.#server.http1, config.clients);
     }
     this.#config = config;
+    this.#door = new Door(config.clients.tokens);
     this.#loadedAt = this.#deps.clock.wallTime();
     this.#memory.limit = config.bodyMemoryBytes;
     logger.setLevel(config.log.level);

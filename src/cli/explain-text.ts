@@ -26,17 +26,17 @@ export function describe(explanation: Explanation): string {
     explanation.retried.length === 0 ? '' : waits(explanation),
     silence(explanation),
     describeStream(explanation.stream),
-    allowedClients(explanation),
+    describeClients(explanation),
     describeDurable(explanation.durable),
     ...explanation.schedules.map((schedule) => `  Sent by schedule ${schedule}\n`),
     `\nTo see the effect of an outage: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
 
-const allowedClients = ({ strangers }: Explanation): string =>
-  strangers.length === 0
+const describeClients = ({ allowedClients }: Explanation): string =>
+  allowedClients.length === 0
     ? ''
-    : `\nWhich clients may use the route\n${strangers.map((line) => `  ${line}\n`).join('')}`;
+    : `\nWhich clients may use the route\n${allowedClients.map((line) => `  ${line}\n`).join('')}`;
 
 function retries({ method, retried, schedule }: Explanation): string {
   if (retried.length === 0) return '  never: retry.attempts is 1\n';

@@ -1,4 +1,4 @@
-import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
+import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
 import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
 import {
@@ -123,7 +123,7 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
     retryAfterMaxMs: route.settings.retry.retryAfterMaxMs,
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
     stream: streamPlan(method, route.settings),
-    strangers: strangers(loaded, upstream, route),
+    allowedClients: allowedClients(loaded, upstream, route),
     durable: durablePlan(method, route),
     schedules: schedulesOn(`${upstream.name}/${route.name}`, loaded),
     schedule: {
@@ -151,8 +151,21 @@ function policyState({ own, settings }: RouteConfig): PolicyState[] {
   return states.flatMap(({ on, ...state }) => (on ? state : []));
 }
 
+/** The clients that may use the upstream, if clients need a token. */
+function knownByToken({ clients: { tokens } }: Config, upstream: UpstreamConfig): string[] {
+  if (tokens.length === 0) return [];
+  const served = tokens.filter(({ allow }) => allow === undefined || allow.includes(upstream.name));
+  const names = served.map(({ name }) => name).join(', ') || 'none';
+  return [`Clients need a token (clients.tokens). These may use the upstream: ${names}.`];
+}
+
+/** Which clients may use a route, if not all. */
+function allowedClients({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
+  return [...knownByToken(config, upstream), ...strangers(config, upstream, route)];
+}
+
 /** Which clients may use a route that adds a credential. */
-function strangers({ config }: Good, upstream: UpstreamConfig, route: RouteConfig): string[] {
+function strangers(config: Config, upstream: UpstreamConfig, route: RouteConfig): string[] {
   const added = addedCredentials(route, upstream, config.upstreams);
   if (added.length === 0) return [];
   const { browsers, hosts } = clientAccessRules(knownClients(config), upstream);

@@ -30,8 +30,8 @@ export interface Explanation {
   readonly resumes: number;
   /** Undefined: streams are passed on as they come. */
   readonly stream: StreamPlan | undefined;
-  /** Which clients may use the route because it adds a credential, one line each. */
-  readonly strangers: readonly string[];
+  /** Which clients may use the route, one line each; empty: all. */
+  readonly allowedClients: readonly string[];
   /** Undefined: the route does not accept durable requests. */
   readonly durable: DurablePlan | undefined;
   /** Schedules of this route, one line each. */

@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { isLoopback } from '../http/private-address.ts';
-import type { Address, ServerTls } from '../server/options.ts';
-import type { Config, RouteConfig, UpstreamConfig } from './config.ts';
+import type { ServerTls } from '../server/options.ts';
+import type { Config, RouteConfig } from './config.ts';
 import { type FileInput, fileSchema, type ProcessInput, processSchema, sharedSchema } from './keys/schema.ts';
 import { type Digests, digestOf, digestOfNames, patternKey, unreadable } from './read/digests.ts';
 import { namesLike } from './read/file-pattern.ts';
@@ -13,12 +12,12 @@ import type { Problem } from './read/problem.ts';
 import { Report } from './read/report.ts';
 import { validate } from './read/validate.ts';
 import { checkAdmin, checkPorts, metricsOptions } from './resolve/addresses.ts';
+import { checkClients, clientOptions } from './resolve/clients.ts';
 import { checkPrefix, durableProcessOptions } from './resolve/durable.ts';
 import { checkErrorRules } from './resolve/error-rules.ts';
 import { checkStreams } from './resolve/stream.ts';
 import { checkFallbacks } from './resolve/fallback.ts';
 import type { Origins, ResolveContext, Settings } from './resolve/context.ts';
-import { addedCredentials } from './resolve/identity.ts';
 import { builtIn, type Complete, type Inherited, inherit } from './resolve/inherit.ts';
 import { checkMounts } from './resolve/mount.ts';
 import { identity, type PemSource } from './resolve/pem.ts';
@@ -182,7 +181,7 @@ function resolveConfig(
   const process = inheritedProcess(written);
   const config = processConfig(file, written, process.values, { report, readFile: lookup.readFile });
   checkPrefix(config.durable.prefix, resolved, report);
-  warnOfOpenCredentials(config.listen, resolved, report);
+  checkClients(config, resolved, report);
   const runs = resolveSchedules(schedules, resolved, report);
   return { config: { file, ...config, upstreams: resolved, schedules: runs }, process };
 }
@@ -211,16 +210,7 @@ function processConfig(
     log: { level: log.level, requests: log.requests, slowMs: log.slow, path: log.path },
     events: eventOptions(values.events, input.events, report),
     tracing: tracingOptions(values.tracing, input.tracing, report),
-    clients: {
-      headTimeoutMs: clients.head_timeout,
-      bodyTimeoutMs: clients.body_timeout,
-      minBytesPerSecond: clients.min_rate,
-      sendTimeoutMs: clients.send_timeout,
-      http2: clients.http2,
-      maxConnections: clients.max_connections,
-      browsers: clients.browsers === 'allow',
-      hosts: knownHosts(clients.allowed_hosts, listen.host),
-    },
+    clients: clientOptions(clients, listen, report),
     bodyMemoryBytes: values.body_memory,
     drainDelayMs: values.drain_delay,
     drainTimeoutMs: values.drain_timeout,
@@ -236,30 +226,6 @@ function serverTls(written: Complete<ProcessInput>['tls'], source: PemSource): S
     source,
   );
   return cert === undefined || key === undefined ? undefined : { cert, key, minVersion: written.min_version };
-}
-
-/** Every client that reaches the port can use the credentials that routes add. */
-function warnOfOpenCredentials(
-  { host }: Address,
-  upstreams: readonly UpstreamConfig[],
-  report: Report,
-): void {
-  if (isLoopback(host)) return;
-  const adding = upstreams.filter((upstream) =>
-    upstream.routes.some((route) => addedCredentials(route, upstream, upstreams).length > 0),
-  );
-  if (adding.length === 0) return;
-  const names = adding.map(({ name }) => name).join(', ');
-  report.warning(
-    ['listen'],
-    `${host} can be reached from other machines, and the routes of ${names} add a credential, so every client that reaches the port can use it; listen on 127.0.0.1, or let only your apps reach the port`,
-  );
-}
-
-/** Undefined: any name. In a network names may be anything; on loopback a foreign name comes from a web page by DNS rebinding. */
-function knownHosts(written: readonly string[] | null | undefined, listen: string): string[] | undefined {
-  if (written === null || written === undefined) return isLoopback(listen) ? [] : undefined;
-  return written.map((name) => name.toLowerCase());
 }
 
 export function deepFreeze<T>(value: T): T {

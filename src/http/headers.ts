@@ -102,6 +102,9 @@ export function hasListed(headers: RawHeaders, name: string, text: string): bool
   return false;
 }
 
+/** Fields with the token of a client. They are addressed to this proxy, and no upstream gets them. */
+export const TOKEN_FIELDS = ['breakwater-token', 'proxy-authorization'] as const;
+
 /** Fields about one connection (RFC 9110 §7.6.1), and those that intermediaries commonly treat the same way. */
 const HOP_BY_HOP = new FieldNames([
   'connection',
@@ -126,6 +129,7 @@ const NOT_FORWARDED = new FieldNames([
   'breakwater-timeout',
   'breakwater-retry-on',
   'breakwater-idempotent',
+  ...TOKEN_FIELDS,
 ]);
 
 export interface HeaderRules {
@@ -180,6 +184,7 @@ const OURS = [
   'breakwater-origin',
   'breakwater-gave-up',
   'breakwater-dedupe',
+  'breakwater-token',
 ] as const;
 const NOT_RETURNED = new FieldNames([...HOP_BY_HOP, ...OURS]);
 

@@ -1,4 +1,5 @@
 import type { GrpcStatus } from '../http/grpc.ts';
+import type { RawHeaders } from '../http/headers.ts';
 import type { ProxyErrorType } from '../http/proxy-status.ts';
 import type { RetryDenial } from './gave-up.ts';
 
@@ -43,6 +44,8 @@ interface Answer {
   readonly grpc: GrpcStatus;
   /** Whether the client should not retry either. */
   readonly final: boolean;
+  /** Further fields of the reply. */
+  readonly fields?: RawHeaders;
 }
 
 /** A failure of the upstream: the retry rules classify it, a fallback can answer, a durable request counts an attempt. */
@@ -154,6 +157,26 @@ const ERRORS = {
     grpc: 'aborted',
     durable: REFUSAL.durable,
   },
+  /** Clients are known by their tokens, and this one has sent none of them. */
+  client_unknown: {
+    ...CLIENT,
+    status: 401,
+    title: 'Client not known',
+    proxyStatus: 'http_request_denied',
+    grpc: 'unauthenticated',
+    final: true,
+    fields: ['www-authenticate', 'Breakwater-Token realm="breakwater"'],
+  },
+  /** The same for a client that has sent `Proxy-Authorization`. */
+  proxy_auth_unknown: {
+    ...CLIENT,
+    status: 407,
+    title: 'Proxy credentials not known',
+    proxyStatus: 'http_request_denied',
+    grpc: 'unauthenticated',
+    final: true,
+    fields: ['proxy-authenticate', 'Bearer realm="breakwater"'],
+  },
   /** The allow-list of the upstream does not have this call. */
   egress_denied: {
     ...CLIENT,
@@ -163,7 +186,7 @@ const ERRORS = {
     grpc: 'permission_denied',
     final: true,
   },
-  /** A web page, or an unknown Host, on a route that adds a credential. */
+  /** A client whose token does not allow the upstream. Or a web page, or an unknown Host, on a route that adds a credential. */
   client_forbidden: {
     ...CLIENT,
     status: 403,

@@ -33,6 +33,8 @@ export interface Route {
   readonly dropParameters?: ReadonlySet<string> | undefined;
   /** Where clients reach the upstream's own URLs; undefined if links of replies are passed on as they are. */
   readonly links?: LinkPlace | undefined;
+  /** Whether a request comes from an operator, who needs no token of a client. Undefined: operators do not use the route. */
+  readonly isOperator?: ((headers: RawHeaders) => boolean) | undefined;
   /** Undefined if the proxy adds no credential to the calls. */
   readonly clientCheck?: ClientCheck | undefined;
   /** If only the proxy should retry: the lower-case headers by which a reply asks SDKs not to retry. */

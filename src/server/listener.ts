@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { requestIdOf } from '../http/request-id.ts';
 import { traceparentOf } from '../http/trace-context.ts';
+import type { NamedClient } from '../proxy/client.ts';
 import { ProxyError, shuttingDown } from '../proxy/errors.ts';
 import type { Route } from '../proxy/route.ts';
 import type { Match, Router } from '../routing/router.ts';
@@ -12,17 +13,28 @@ import { watchBody } from './body-watch.ts';
 import type { ClientConnection, ClientRequest, ClientResponse } from './client.ts';
 import { ClientExchange, type ExchangeDeps, type RequestAndResponse } from './client-exchange.ts';
 import { requestError } from './invalid-request.ts';
-import { asksServer, requestTarget } from './request-target.ts';
+import type { Door } from './door.ts';
+import { asksServer, type RequestTarget, requestTarget } from './request-target.ts';
 import { UnorderedList } from './unordered-list.ts';
 import { handshake } from './upgrade.ts';
 
 export interface ListenerDeps extends ExchangeDeps {
+  /** Decides which clients are served. */
+  readonly door: () => Door;
   /** Called once per request, so that a reload never takes effect in the middle of one. */
   readonly router: () => Router<Route>;
   /** `route`: only the pattern of its route is recorded of a call, because paths may hold personal data. */
   readonly logPath: () => 'full' | 'route';
   /** Begins the trace of a call, by the client's `traceparent`; undefined if the call is not traced. */
   readonly beginTrace: (traceparent: string | undefined, route: TracedRoute) => CallTrace | undefined;
+}
+
+/** A request with its route and its client. */
+interface Arrival extends RequestTarget {
+  /** `unknown`: clients need a token, and the request has none of theirs. */
+  readonly match: Match<Route> | { readonly kind: 'unknown'; readonly error: ProxyError };
+  /** Undefined if clients need no token. */
+  readonly client: NamedClient | undefined;
 }
 
 /** Pipelined requests per connection. A client that sends more is disconnected. */
@@ -116,28 +128,41 @@ export class Listener {
 
   #open(pair: RequestAndResponse): void {
     const { req, res } = pair;
-    const { clock, observer, router } = this.#deps;
-    const method = req.method as string;
-    const { host, target } = requestTarget(req);
-    const match = router().match(method, host, target);
-    const { calls } = 'route' in match ? match.route : NO_ROUTE;
-    const record = new CallRecord(this.#infoOf(req, match, target), clock, observer);
+    const { clock, observer } = this.#deps;
+    const arrival = this.#arrive(req);
+    const { calls } = 'route' in arrival.match ? arrival.match.route : NO_ROUTE;
+    const record = new CallRecord(this.#infoOf(req, arrival), clock, observer);
     const exchange = new ClientExchange(pair, record, this.#deps);
     this.#running.add(exchange);
     calls.inFlight++;
     res.on('close', () => this.#closed(exchange, calls));
     const invalid = requestError(req);
     if (invalid !== undefined) exchange.end(invalid);
-    else if (asksServer(method, target)) exchange.answerOptions();
-    else if (pair.upgrade !== undefined && this.#deps.draining()) {
-      // Unlike a request, a tunnel would not end in time and would be cut.
-      exchange.refuse(shuttingDown());
-    } else if (match.kind !== 'route') exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
-    else {
-      const refusal = match.route.clientCheck?.refusal(req.rawHeaders, host);
-      if (refusal === undefined) exchange.run(match.route, match.target);
-      else exchange.refuse(refusal);
-    }
+    else this.#answer(exchange, arrival);
+  }
+
+  /** Finds the route of a request and its client. */
+  #arrive(req: ClientRequest): Arrival {
+    const { door, router } = this.#deps;
+    const { host, target } = requestTarget(req);
+    const match = router().match(req.method as string, host, target);
+    const client = door().identify(req.rawHeaders);
+    if (!(client instanceof ProxyError)) return { host, target, match, client };
+    if (isOperator(match, req)) return { host, target, match, client: undefined };
+    // Nothing of an unknown client is counted for an upstream, and it does not learn which routes exist.
+    return { host, target, match: { kind: 'unknown', error: client }, client: undefined };
+  }
+
+  #answer(exchange: ClientExchange, { host, target, match, client }: Arrival): void {
+    const { method, rawHeaders } = exchange.req;
+    if (match.kind === 'unknown') return exchange.refuse(match.error);
+    if (asksServer(method, target)) return exchange.answerOptions();
+    // Unlike a request, a tunnel would not end in time and would be cut.
+    if (exchange.upgrade !== undefined && this.#deps.draining()) return exchange.refuse(shuttingDown());
+    if (match.kind !== 'route') return exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
+    const refusal = this.#deps.door().refusal(client, match.route, { headers: rawHeaders, host });
+    if (refusal === undefined) exchange.run(match.route, match.target);
+    else exchange.refuse(refusal);
   }
 
   #closed(exchange: ClientExchange, calls: Route['calls']): void {
@@ -154,7 +179,7 @@ export class Listener {
     if (this.#running.size === 0) while (this.#onIdle.length > 0) this.#onIdle.pop()?.();
   }
 
-  #infoOf(req: ClientRequest, match: Match<Route>, target: string): CallInfo {
+  #infoOf(req: ClientRequest, { match, target, client }: Arrival): CallInfo {
     const { beginTrace, logPath, newId } = this.#deps;
     const route = 'route' in match ? match.route : NO_ROUTE;
     const { upstream, name, pattern } = route;
@@ -169,6 +194,7 @@ export class Listener {
       method: req.method as string,
       target: logPath() === 'route' ? pattern : recordedPath(path),
       client: req.socket.remoteAddress,
+      clientName: client?.name,
       traceparent: trace?.traceparent ?? traceparent,
       trace,
     };
@@ -205,6 +231,11 @@ function recordedPath(path: string): string {
 }
 
 const REFUSAL = { none: 'route_not_found', bad_target: 'bad_request', denied: 'egress_denied' } as const;
+
+/** Whether an operator sent a request. Operators need no token of a client. */
+function isOperator(match: Match<Route>, { rawHeaders }: ClientRequest): boolean {
+  return 'route' in match && match.route.isOperator?.(rawHeaders) === true;
+}
 
 const NO_ROUTE = {
   upstream: '',

@@ -1,10 +1,19 @@
+import type { NamedClient } from '../proxy/client.ts';
+
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-/** Limits for clients (the key `clients`). */
+/** A client with its secrets: one, or several while a token is replaced. */
+export interface ClientToken extends NamedClient {
+  readonly token: readonly string[];
+}
+
+/** The clients and their limits (the key `clients`). */
 export interface ClientOptions {
+  /** Empty: all clients are served. */
+  readonly tokens: readonly ClientToken[];
   /** From the connection, or the first byte of a later request, to the end of the head. */
   readonly headTimeoutMs: number;
   /** Longest gap in a request body. */

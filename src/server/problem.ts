@@ -6,7 +6,20 @@ import type { ProxyError } from '../proxy/errors.ts';
 import type { CallRecord } from '../telemetry/call-record.ts';
 
 /** The answer to an error that is not in the table. */
-const BUG = { status: 500, title: 'Internal error', proxyStatus: 'proxy_internal_error' } as const;
+const BUG = {
+  status: 500,
+  title: 'Internal error',
+  proxyStatus: 'proxy_internal_error',
+  fields: undefined,
+} as const;
+
+const UNKNOWN = {
+  answer: BUG,
+  code: 'internal_error',
+  detail: 'an internal error occurred; the log of the proxy has the details',
+};
+
+const knownOf = ({ code, message }: ProxyError) => ({ answer: factsOf(code), code, detail: message });
 
 /** An error reply, ready to be written. */
 export interface Problem {
@@ -21,10 +34,8 @@ export interface Problem {
 /** The only place where an error becomes a reply. `undefined` means a bug. */
 export function problemOf(error: ProxyError | undefined, { info, attempts, notes }: CallRecord): Problem {
   const { gave_up: gaveUp } = notes;
-  const answer = error === undefined ? BUG : factsOf(error.code);
-  const detail = error?.message ?? 'an internal error occurred; the log of the proxy has the details';
+  const { answer, code, detail } = error === undefined ? UNKNOWN : knownOf(error);
   const retryAfter = retryAfterSeconds(error);
-  const code = error?.code ?? 'internal_error';
   const body = {
     type: 'about:blank',
     title: answer.title,
@@ -41,7 +52,9 @@ export function problemOf(error: ProxyError | undefined, { info, attempts, notes
     retry_after: retryAfter,
   };
   const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
-  const headers = ['content-type', 'application/problem+json', 'content-length', String(bytes.length)];
+  const headers = ['content-type', 'application/problem+json', 'content-length', String(bytes.length)].concat(
+    answer.fields ?? [],
+  );
   if (retryAfter !== undefined) headers.push('retry-after', String(retryAfter));
   const story = gaveUp === undefined ? `attempts=${attempts}` : `attempts=${attempts}; gave_up=${gaveUp}`;
   headers.push('proxy-status', proxyStatus({ error: answer.proxyStatus, details: `${detail}; ${story}` }));

@@ -17,6 +17,8 @@ export interface CallLine extends NoteFields {
   /** From the client's `traceparent`. */
   readonly trace_id: string | undefined;
   readonly client: string | undefined;
+  /** By its token. */
+  readonly client_name: string | undefined;
   readonly method: string;
   /** Without the query, which may contain secrets; `?…` stands for it. With `log.path: route`, the pattern of the route. */
   readonly path: string;
@@ -59,6 +61,7 @@ export function callLine(record: CallRecord): CallLine {
     id: info.id,
     trace_id: parseTraceparent(info.traceparent ?? '')?.traceId,
     client: info.client,
+    client_name: info.clientName,
     method: info.method,
     path: withoutQuery(info.target),
     upstream: info.upstream || undefined,

@@ -50,6 +50,7 @@ describe('a small file', () => {
       tracing: undefined,
       events: undefined,
       clients: {
+        tokens: [],
         headTimeoutMs: 60_000,
         bodyTimeoutMs: 60_000,
         sendTimeoutMs: 60_000,

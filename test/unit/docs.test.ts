@@ -79,7 +79,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     BLOCKS.flatMap(({ text }) => [...text.matchAll(/\$\{(\w+)\}/g)]).map(([, name = '']) => [
       name,
-      'from-outside',
+      `from-outside-${name}`,
     ]),
   ),
   CALLBACK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,

@@ -458,3 +458,18 @@ test('explains silent attempts only if no attempt timeout is written', async () 
   const written = `defaults: { timeouts: { attempt: 2s } }\n${plain}`;
   expect((await run(explain, ['GET', '/pay/a'], written)).out).not.toContain(heading);
 });
+
+test('explain names the clients that may use the upstream', async () => {
+  const tokens = `clients:
+  tokens:
+    - { name: web, token: web-token-0123456789 }
+    - { name: batch, token: batch-token-0123456789, allow: [other] }
+upstreams: { pay: { url: https://pay.example }, other: { url: https://other.example } }
+`;
+  const { out } = await run(explain, ['GET', '/pay/x'], tokens);
+  expect(sectionOf(out, 'Which clients may use the route')).toEqual([
+    '  Clients need a token (clients.tokens). These may use the upstream: web.',
+  ]);
+  expect((await run(explain, ['GET', '/other/x'], tokens)).out).toContain('web, batch.');
+  expect(out).not.toContain('token-0123456789');
+});

@@ -8,6 +8,7 @@ import { ProxyError } from '../../src/proxy/errors.ts';
 import { dispatchBy, type Send } from '../../src/proxy/pipeline.ts';
 import type { Route } from '../../src/proxy/route.ts';
 import { Router } from '../../src/routing/router.ts';
+import { Door } from '../../src/server/door.ts';
 import { Listener } from '../../src/server/listener.ts';
 import type { CallRecord } from '../../src/telemetry/call-record.ts';
 import { combine } from '../../src/telemetry/observer.ts';
@@ -54,6 +55,7 @@ async function start(
     }),
     memory: new ByteBudget(0),
     newId: () => 'id',
+    door: () => new Door([]),
     logPath: () => 'full',
     beginTrace: () => undefined,
     via: '1.1 test',

@@ -1,6 +1,7 @@
 import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../../durable/durable.ts';
 import type { Store } from '../../durable/store/store.ts';
 import { FieldNames } from '../../http/field-names.ts';
+import { TOKEN_FIELDS } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
@@ -107,7 +108,9 @@ export class DurableSide {
       calls: { inFlight: 0, tunnels: 0 },
       totalTimeoutMs: Number.POSITIVE_INFINITY,
       maxReplayBytes: 0,
-      headers: { drop: new FieldNames([]), add: [] },
+      isOperator: this.#deps.isAdmin,
+      // Both are about the client of this proxy, and not about the caller of the upstream.
+      headers: { drop: new FieldNames(TOKEN_FIELDS), add: [] },
       ownRetries: undefined,
       idempotency: { mode: 'none', header: 'idempotency-key' },
     };

@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import { section } from '../fields/field.ts';
-import { address, choice, duration, flag, integer, size, text, texts } from '../fields/fields.ts';
+import { address, choice, duration, flag, size, text, texts } from '../fields/fields.ts';
 import {
   checkAllowed,
   checkHeaderName,
   checkHeaderValue,
-  checkHostName,
   checkMethod,
   checkName,
   checkPathPattern,
@@ -15,6 +14,7 @@ import {
   NAME_PROBLEM,
 } from '../fields/words.ts';
 import { auth } from './auth.ts';
+import { clients } from './clients.ts';
 import { durableProcess } from './durable-process.ts';
 import { events } from './events.ts';
 import { metrics } from './metrics.ts';
@@ -186,46 +186,7 @@ const processKeys = {
   }).optional(),
   tracing: tracing.optional(),
   events: events.optional(),
-  clients: section('Limits for the apps that connect.', {
-    head_timeout: duration('60s', 'A request whose head takes longer gets 408.', {
-      ...MS,
-      max: 3_600_000,
-    }),
-    body_timeout: duration(
-      '60s',
-      'A request whose body pauses for longer gets 408. Pauses because the proxy does not read do not count.',
-      MS,
-    ),
-    send_timeout: duration(
-      '60s',
-      'A client that reads nothing of a waiting response for longer is disconnected, and the attempt ends.',
-      MS,
-    ),
-    min_rate: size(
-      '240B',
-      'Lowest bytes per second of an upload, or of a response that the client reads, while the proxy waits for the client. Averaged over body_timeout and send_timeout. Too slow twice in a row: 408, or disconnected. gRPC uploads and silent upstreams do not count. 0B: no minimum.',
-      2 ** 30,
-    ),
-    http2: flag(
-      false,
-      'true: apps may also use HTTP/2 on the same port: by ALPN with tls, by prior knowledge (h2c) without. gRPC needs it. A change needs a restart.',
-    ),
-    max_connections: integer(
-      10_000,
-      'How many connections may be open. Further ones are closed at once.',
-      1,
-      1_000_000,
-    ),
-    browsers: choice(
-      ['refuse', 'allow'],
-      'refuse',
-      'Whether web pages (a foreign Sec-Fetch-Site or Origin) may use routes that add a credential. refuse: they get 403.',
-    ),
-    allowed_hosts: texts(
-      'More names that Host may have on routes that add a credential. *.example.com is all names below. Always allowed: IP addresses, names without a dot, *.localhost, *.internal, hosts of mounts, and the host of the upstream. Other names get 403. Default: no more names; any name if listen is not a loopback address.',
-      checkHostName,
-    ),
-  }).optional(),
+  clients: clients.optional(),
   durable: durableProcess.optional(),
   drain_delay: duration(
     '0s',

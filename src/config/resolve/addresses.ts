@@ -5,7 +5,7 @@ import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
 
 /** In characters. A shorter token can be guessed by trying. */
-const SHORTEST_TOKEN = 16;
+export const SHORTEST_TOKEN = 16;
 
 /** Off loopback, the admin API needs a token that cannot be guessed. */
 export function checkAdmin(admin: Address, token: string | undefined, report: Report): void {

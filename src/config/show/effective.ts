@@ -75,9 +75,10 @@ export function processValues(loaded: Good): EffectiveValue[] {
     const value = leaf.path.reduce<unknown>((at, name) => (at as Item)[name], process.values);
     if (origin.layer.name === undefined)
       return [{ key, shown: processValue(leaf, value), origin: 'built-in' }];
+    const from = placeText(places.value(leaf.path), config.file);
+    if (leaf.kind === 'list') return listed(key, (value as readonly Item[]).map(withoutSecretKeys), from);
     const secret = isSecret(leaf.path.at(-1) ?? '') || key === 'tls.key';
-    const shown = secret ? REDACTED : processValue(leaf, value);
-    return [{ key, shown, origin: placeText(places.value(leaf.path), config.file) }];
+    return [{ key, shown: secret ? REDACTED : processValue(leaf, value), origin: from }];
   });
 }
 
@@ -114,6 +115,12 @@ function originText(
 }
 
 type Item = Readonly<Record<string, unknown>>;
+
+function withoutSecretKeys(item: Item): Item {
+  return Object.fromEntries(
+    Object.entries(item).map(([key, value]) => [key, isSecret(key) ? REDACTED : value]),
+  );
+}
 
 /** One value for each map of a list, with its own source if it names one. */
 function listed(key: string, items: readonly Item[], from: string): EffectiveValue[] {
