@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { apiConfig, startBreakwater } from '../support/breakwater.ts';
+import { apiConfig } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { grpcClient, startGrpcServer, unary } from '../support/grpc.ts';
 import { startOrigin } from '../support/origin.ts';
 import { connectRaw, type RawClient } from '../support/raw-client.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
@@ -187,32 +186,6 @@ test('a slow upload may wait for its permit, although the queue is full', async 
   await untilQueued(1);
   release();
   expect([await textOf(other), await textOf(slow)]).toEqual(['got 0', 'got 3']);
-});
-
-test('a gRPC stream keeps its permit, and is not refused at its end', async () => {
-  const first = Promise.withResolvers<void>();
-  const origin = await startGrpcServer({
-    up: (stream, done) => {
-      stream.on('data', () => first.resolve());
-      stream.on('end', () => done(null, 'whole'));
-    },
-    unary: (_call, done) => done(null, 'other'),
-  });
-  const clock = new FakeClock();
-  const proxy = await startBreakwater(
-    `clients: { http2: true }\nupstreams:\n  api:\n    url: ${origin.url}\n    mount: { path: / }\n    allow_private: true\n    connection: { http2: require }\n${ONE_PERMIT}`,
-    { clock },
-  );
-  const client = grpcClient(proxy.port);
-  const whole = Promise.withResolvers<unknown>();
-  const stream = client.up((error, value) => whole.resolve(error ?? value));
-  stream.write('a');
-  await first.promise;
-  await clock.advance(5_000);
-  const other = unary(client, 'b');
-  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 1);
-  stream.end();
-  expect([await whole.promise, (await other).value]).toEqual(['whole', 'other']);
 });
 
 test('the time in which a slow upload waits for a permit does not count against the upstream', async () => {

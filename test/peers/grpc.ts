@@ -15,7 +15,7 @@ import {
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { onTestFinished } from 'vitest';
-import { CA } from './tls.ts';
+import { CA } from '../support/tls.ts';
 
 const utf8 = { to: (text: string) => Buffer.from(text), from: (bytes: Buffer) => bytes.toString() };
 

@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
-import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
-import { ok, type Step, startOrigin, status } from '../support/origin.ts';
+import { apiConfig, type Breakwater, startBreakwater } from '../../support/breakwater.ts';
+import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from './browser.ts';
+import { ok, type Step, startOrigin, status } from '../../support/origin.ts';
 
 if (!browserPresent)
   console.warn('chromium is not installed (apt-get install chromium): the page is NOT checked in a browser');

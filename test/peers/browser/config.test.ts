@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { startBreakwater } from '../support/breakwater.ts';
-import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
+import { startBreakwater } from '../../support/breakwater.ts';
+import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from './browser.ts';
 
 // A browser on a busy machine is slow. No test waits for a time.
 vi.setConfig({ testTimeout: BROWSER_MS, hookTimeout: BROWSER_MS });

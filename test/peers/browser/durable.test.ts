@@ -1,8 +1,8 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from '../support/browser.ts';
-import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
-import { ok, startOrigin, status } from '../support/origin.ts';
+import { BROWSER_MS, browserPresent, openPage, startBrowser, violations } from './browser.ts';
+import { type DurableClient, durableConfig, startDurable } from '../../support/durable.ts';
+import { ok, startOrigin, status } from '../../support/origin.ts';
 
 // A browser on a busy machine is slow. No test waits for a time.
 vi.setConfig({ testTimeout: BROWSER_MS, hookTimeout: BROWSER_MS });

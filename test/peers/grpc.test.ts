@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { Metadata, status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { NO_WAIT } from '../support/breakwater.ts';
-import { type EchoHandlers, grpcClient, startGrpcServer, unary } from '../support/grpc.ts';
-import { startTidy } from '../support/tidy.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type EchoHandlers, grpcClient, startGrpcServer, unary } from './grpc.ts';
+import { startTidy, untilState } from '../support/tidy.ts';
 import { pem } from '../support/tls.ts';
 
 const config = (url: string, { more = '', top = '' } = {}) =>
@@ -148,4 +149,30 @@ describe.each(['h2c', 'TLS'] as const)('gRPC by %s', (how) => {
     });
     expect(error).toMatchObject({ code: status.INVALID_ARGUMENT, details: 'enough' });
   });
+});
+
+test('a gRPC stream keeps its permit, and is not refused at its end', async () => {
+  const first = Promise.withResolvers<void>();
+  const origin = await startGrpcServer({
+    up: (stream, done) => {
+      stream.on('data', () => first.resolve());
+      stream.on('end', () => done(null, 'whole'));
+    },
+    unary: (_call, done) => done(null, 'other'),
+  });
+  const clock = new FakeClock();
+  const proxy = await startTidy(
+    `clients: { http2: true }\nupstreams:\n  api:\n    url: ${origin.url}\n    mount: { path: / }\n    allow_private: true\n    connection: { http2: require }\n    concurrency: { mode: fixed, max: 1, wait: 9s }\n`,
+    { clock },
+  );
+  const client = grpcClient(proxy.port);
+  const whole = Promise.withResolvers<unknown>();
+  const stream = client.up((error, value) => whole.resolve(error ?? value));
+  stream.write('a');
+  await first.promise;
+  await clock.advance(5_000);
+  const other = unary(client, 'b');
+  await untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.concurrency?.queued === 1);
+  stream.end();
+  expect([await whole.promise, (await other).value]).toEqual(['whole', 'other']);
 });

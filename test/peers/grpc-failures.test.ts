@@ -4,7 +4,7 @@ import { Metadata, type ServerUnaryCall, type sendUnaryData, status } from '@grp
 import { describe, expect, test } from 'vitest';
 import { type BreakwaterOptions, NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type EchoHandlers, grpcClient, startGrpcServer, unary } from '../support/grpc.ts';
+import { type EchoHandlers, grpcClient, startGrpcServer, unary } from './grpc.ts';
 import { ask, connectHttp2 } from '../support/http2-client.ts';
 import { startHttp2Origin } from '../support/http2-origin.ts';
 import { refusingOrigin } from '../support/raw-origin.ts';

@@ -4,8 +4,8 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { temporaryFolder } from './command.ts';
-import { expectedAuthorization, statesItsBody } from './sigv4-check.ts';
+import { temporaryFolder } from '../support/command.ts';
+import { expectedAuthorization, statesItsBody } from '../support/sigv4-check.ts';
 
 const FOLDER = new URL('../servers/', import.meta.url);
 
