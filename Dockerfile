@@ -2,7 +2,7 @@
 
 FROM node:26-slim AS build
 WORKDIR /src
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json .npmrc ./
 # The `node` package in devDependencies is for machines with an older Node; here Node is the image's own.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json rolldown.config.ts ./

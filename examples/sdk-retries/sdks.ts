@@ -2,6 +2,8 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import Stripe from 'stripe';
 
+export { Anthropic, OpenAI };
+
 /** Two retries, the default of these SDKs. */
 const RETRIES = 2;
 

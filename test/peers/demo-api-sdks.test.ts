@@ -1,7 +1,6 @@
-import Anthropic from '@anthropic-ai/sdk';
-import OpenAI from 'openai';
 import { expect, onTestFinished, test } from 'vitest';
 import { startDemoApi } from '../../examples/demo-api/server.ts';
+import { Anthropic, OpenAI } from '../../examples/sdk-retries/sdks.ts';
 
 async function start() {
   const api = await startDemoApi({ port: 0, host: '127.0.0.1', habits: 'interval=0ms' });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Metadata, status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
-import { NO_WAIT } from '../support/breakwater.ts';
+import { NO_WAIT, startBreakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type EchoHandlers, grpcClient, startGrpcServer, unary } from './grpc.ts';
 import { startTidy, untilState } from '../support/tidy.ts';
@@ -161,7 +161,7 @@ test('a gRPC stream keeps its permit, and is not refused at its end', async () =
     unary: (_call, done) => done(null, 'other'),
   });
   const clock = new FakeClock();
-  const proxy = await startTidy(
+  const proxy = await startBreakwater(
     `clients: { http2: true }\nupstreams:\n  api:\n    url: ${origin.url}\n    mount: { path: / }\n    allow_private: true\n    connection: { http2: require }\n    concurrency: { mode: fixed, max: 1, wait: 9s }\n`,
     { clock },
   );

@@ -1,8 +1,7 @@
-import Anthropic from '@anthropic-ai/sdk';
-import OpenAI from 'openai';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startDemoApi } from '../../examples/demo-api/server.ts';
 import { FORMS } from '../../examples/demo-api/streams/frames.ts';
+import { Anthropic, OpenAI } from '../../examples/sdk-retries/sdks.ts';
 import { NO_WAIT } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startTidy, untilState } from '../support/tidy.ts';

@@ -1,21 +1,10 @@
-import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, request as send, type ServerResponse } from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import S3rver from 's3rver';
 import { onTestFinished } from 'vitest';
 import { temporaryFolder } from '../support/command.ts';
 import { expectedAuthorization, statesItsBody } from '../support/sigv4-check.ts';
-
-const FOLDER = new URL('../servers/', import.meta.url);
-
-/** `npm ci --prefix test/servers` installs it. */
-export const s3Present: boolean = existsSync(new URL('node_modules/s3rver/', FOLDER));
-
-interface S3rver {
-  run(): Promise<{ port: number }>;
-  close(): Promise<void>;
-}
 
 /** The keys that it accepts. */
 export const S3_KEYS = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' };
@@ -31,10 +20,9 @@ export interface S3Server {
  * of a server before.
  */
 export async function startS3(bucket: string, port = 0): Promise<S3Server> {
-  const Server = createRequire(FOLDER)('s3rver') as new (options: object) => S3rver;
   const directory = join(temporaryFolder(), 's3');
   const options = { address: '127.0.0.1', port: 0, silent: true, directory };
-  const s3 = new Server({ ...options, configureBuckets: [{ name: bucket }] });
+  const s3 = new S3rver({ ...options, configureBuckets: [{ name: bucket }] });
   const behind = await s3.run();
   const gate = createServer((request, response) => void pass(request, response, behind.port));
   await new Promise<void>((resolve) => gate.listen(port, '127.0.0.1', resolve));
