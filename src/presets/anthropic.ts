@@ -20,6 +20,7 @@ export const anthropic: Preset = {
   about:
     'Long replies with pauses, 529 for overload, `x-should-retry`, spend limits; messages may be repeated. Errors within a stream.',
   source: ERRORS,
+  verified: '2026-11-30',
   sources: {
     timeouts: SDK,
     'retry.veto_headers': SDK,

@@ -7,6 +7,7 @@ export const atlassian: Preset = {
   about:
     'Rate limits with the wait in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
   source: LIMITS,
+  verified: '2026-11-30',
   retry: { retry_after: { max: '65s' } },
   quota: {
     formats: [

@@ -48,6 +48,7 @@ export const aws: Preset = {
   about:
     'Throttling and timeouts by the name of the error, in each of the four places where services put it, with 400, 403, 429 and 5xx. `auth.sigv4` signs each attempt.',
   source: SDK,
+  verified: '2026-11-30',
   sources: { 'errors.rules': S3 },
   errors: {
     rules: [...named('throttled', THROTTLING, THROTTLED), ...named('request_timeout', TRANSIENT, PASSES)],

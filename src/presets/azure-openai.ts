@@ -14,6 +14,7 @@ export const azureOpenai: Preset = {
   hosts: ['*.openai.azure.com'],
   about: 'As OpenAI, at the paths of deployments.',
   source: LIMITS,
+  verified: '2026-11-30',
   sources: {
     timeouts: SDK,
     'quota.wait': SDK,

@@ -6,6 +6,7 @@ export const discord: Preset = {
   hosts: ['discord.com'],
   about: 'A 429 was never processed, and its body has the wait in milliseconds.',
   source: LIMITS,
+  verified: '2026-11-30',
   // The counts in headers are those of single routes, and must not delay calls to other routes.
   quota: { learn: false },
   errors: {

@@ -31,6 +31,7 @@ export const github: Preset = {
   about:
     'Primary and secondary limits with 403 and 429, with a wait of a minute or until the reset; limits of GraphQL with 200.',
   source: LIMITS,
+  verified: '2026-11-30',
   sources: {
     'timeouts.attempt': 'https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api',
   },

@@ -12,6 +12,7 @@ export const googleMaps: Preset = {
   about:
     'Errors come with status 200: a rate limit is retried, a daily limit is not. The key is a query parameter, which `auth.query` adds.',
   source: RETRIES,
+  verified: '2026-11-30',
   sources: { 'errors.rules': STATUSES, 'identity.secret_names': KEYS },
   identity: { secret_names: ['key'] },
   errors: {

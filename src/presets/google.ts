@@ -28,6 +28,7 @@ export const google: Preset = {
   about:
     'The wait in `RetryInfo`, rate limits with 403, daily quotas; long replies of Gemini, which may be repeated. Errors within its streams.',
   source: ERROR_MODEL,
+  verified: '2026-11-30',
   sources: {
     'quota.credential_headers': KEYS,
     'identity.secret_names': KEYS,

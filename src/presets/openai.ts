@@ -64,6 +64,7 @@ export const openai: Preset = {
   about:
     'Long replies with pauses, `x-should-retry`, exhausted quotas that are not retried; completions and embeddings may be repeated. Errors within a stream or a 200.',
   source: ERRORS,
+  verified: '2026-11-30',
   sources: {
     timeouts: SDK,
     'retry.veto_headers': SDK,

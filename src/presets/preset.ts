@@ -11,6 +11,8 @@ export interface Preset extends PresetValues {
   readonly about: string;
   /** Source of all facts that are not in `sources`: a page of the provider, or the code of its SDK. */
   readonly source: string;
+  /** The day on which the facts were last compared with their sources: 2026-11-30. */
+  readonly verified: string;
   /** Sources by key: `retry.idempotency_key`, or `timeouts` for all keys below it. */
   readonly sources?: Readonly<Record<string, string>>;
   readonly routes?: readonly PresetRoute[];
@@ -102,6 +104,16 @@ export interface PresetErrorRule {
   readonly throttled?: boolean;
   readonly wait?: string;
 }
+
+/** A 429 was refused before it was processed: `source` says so, or the API's own client repeats any call after it. */
+export const tooManyRequests = (source: string, wait?: string): PresetErrorRule => ({
+  name: 'rate_limited',
+  source,
+  status: 429,
+  means: 'not_processed',
+  throttled: true,
+  ...(wait !== undefined && { wait }),
+});
 
 /** Routes of endpoints that answer and store nothing: a second call costs money but does no harm. `source` says so. */
 export const safePosts =

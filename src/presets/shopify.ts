@@ -9,6 +9,7 @@ export const shopify: Preset = {
   about:
     '`THROTTLED` with a 200 of GraphQL, with the wait until its points are available; a 429 of the REST API was never processed.',
   source: REST,
+  verified: '2026-11-30',
   sources: {
     'quota.credential_headers': AUTHENTICATION,
     identity: AUTHENTICATION,

@@ -16,6 +16,7 @@ export const slack: Preset = {
   about:
     'A 429 was never processed, and usually asks for half a minute; POSTs that only read may be repeated. With `errors: { inspect: all }`, also `ratelimited` with 200.',
   source: LIMITS,
+  verified: '2026-11-30',
   sources: { identity: 'https://docs.slack.dev/authentication/tokens' },
   identity: { secret_names: ['token'] },
   retry: { retry_after: { max: '65s' } },

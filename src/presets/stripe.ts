@@ -9,6 +9,7 @@ export const stripe: Preset = {
   about:
     'An idempotency key for every POST, keys in use, lock timeouts, `stripe-should-retry`, the timeouts of its SDK.',
   source: 'https://docs.stripe.com/error-low-level',
+  verified: '2026-11-30',
   sources: {
     timeouts: 'https://github.com/stripe/stripe-node/blob/master/src/stripe.core.ts',
     'retry.idempotency_key': KEYS,

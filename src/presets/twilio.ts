@@ -7,6 +7,7 @@ export const twilio: Preset = {
   about:
     'A 429 was never processed, so any call is repeated; limits of a verification are not retried. `auth.basic` adds account and token.',
   source: TOO_MANY,
+  verified: '2026-11-30',
   errors: {
     rules: [
       {

@@ -40,7 +40,7 @@ export interface ReplyExample {
 export interface RequestExample {
   /** Method and path. */
   readonly call: string;
-  /** `safe`: like a GET. `inject`, `pass` or `require`, and the header: under an idempotency key. `none`: by its method. */
+  /** `once`: never sent again. `safe`: like a GET. `inject`, `pass` or `require`, and the header: under an idempotency key. `none`: by its method. */
   readonly repeats: string;
 }
 
@@ -121,6 +121,7 @@ export function replyMeans(
 /** The way in which a call may be repeated: see `RequestExample.repeats`. */
 export function requestRepeats(preset: string, call: string): string {
   const { retry } = routeOf(withPreset(preset), call).settings;
+  if (retry.attempts === 1) return 'once';
   if (retry.safe) return 'safe';
   return retry.idempotencyKey === 'none' ? 'none' : `${retry.idempotencyKey} ${retry.idempotencyHeader}`;
 }

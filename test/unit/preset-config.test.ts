@@ -122,7 +122,7 @@ describe('a problem is reported with its place', () => {
       'etc/config.yaml:4:13  upstreams.api.preset: "stirpe" is not a preset; did you mean "stripe"?',
     ]);
     expect(problems('    preset: my-own-thing\n')[0]).toMatch(
-      /is not a preset; write one of stripe, .*, discord, or the path of a preset file such as \.\/my-own-thing\.yaml$/,
+      /is not a preset; write one of stripe, .*, okta, or the path of a preset file such as \.\/my-own-thing\.yaml$/,
     );
     expect(problems('    preset: constructor\n')).toHaveLength(1);
   });

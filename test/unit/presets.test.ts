@@ -28,7 +28,9 @@ test.each(Object.entries(PRESETS))('%s: each of its facts has an example', (name
   const facts = [preset, ...(preset.routes ?? [])];
   const names = facts.flatMap(({ errors, stream }) => [...(errors?.rules ?? []), ...(stream?.error ?? [])]);
   expect(names.map((rule) => rule.name).filter((rule) => !said.includes(rule))).toEqual([]);
-  const repeated = facts.filter(({ retry }) => retry?.safe ?? retry?.idempotency_key !== undefined);
+  const repeated = facts.filter(
+    ({ retry: { safe, idempotency_key: key, attempts } = {} }) => (safe ?? key ?? attempts) !== undefined,
+  );
   const ways = requests.filter(({ repeats }) => repeats !== 'none');
   expect(ways.length).toBeGreaterThanOrEqual(repeated.length);
   const buckets = facts.flatMap(({ quota }) => quota?.formats ?? []).map(({ bucket }) => bucket ?? 'default');

@@ -10,6 +10,7 @@ export const presetSchema = section('What is known about an API.', {
   about: text(undefined, 'What the preset knows, in one sentence.'),
   hosts: texts('Host names of the API; * is any text.').optional(),
   source,
+  verified: text(undefined, 'The day on which the facts were last compared with their sources.'),
   sources: z.record(z.string(), text(undefined, 'Documentation of this key.')).optional(),
   ...sharedSections,
   routes: z

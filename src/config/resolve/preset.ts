@@ -109,7 +109,8 @@ interface PresetOrigin {
 }
 
 function layered(input: PresetInput, path: Path, { name, place }: PresetOrigin): LoadedPreset {
-  const { about: _about, hosts: _hosts, source, sources = {}, routes = [], ...values } = input;
+  const { source, sources = {}, routes = [], ...rest } = input;
+  const { about: _about, hosts: _hosts, verified: _verified, ...values } = rest;
   return {
     layer: { name, path, values, describe: (key) => place(key.split('.'), sourceOf(key, sources) ?? source) },
     routes: routes.map(({ name: route, match, source: ofRoute = source, ...rest }, index) => ({
@@ -141,10 +142,12 @@ export function presetOf(host: string): string | undefined {
 /** The built-in presets, as a table for docs/configuration.md. */
 export function presetTable(): string {
   const rows = Object.entries(PRESETS).map(
-    ([name, { about, hosts, source }]) =>
-      `| \`${name}\` | ${hosts.map((host) => `\`${host}\``).join(', ')} | ${about} | [source](${source}) |`,
+    ([name, { about, hosts, source, verified }]) =>
+      `| \`${name}\` | ${hosts.map((host) => `\`${host}\``).join(', ')} | ${about} | [${verified}](${source}) |`,
   );
-  return ['| Preset | Hosts | What it knows | |', '| --- | --- | --- | --- |', ...rows, ''].join('\n');
+  return ['| Preset | Hosts | What it knows | Verified |', '| --- | --- | --- | --- |', ...rows, ''].join(
+    '\n',
+  );
 }
 
 /** A built-in preset as YAML, to read or to start a preset file from. */
