@@ -3,6 +3,7 @@ import type {
   CredentialSnapshot,
   QuotaSnapshot,
   ScopeSnapshot,
+  TenantsSnapshot,
   UpstreamSnapshot,
 } from '../telemetry/snapshot.ts';
 import type { About, AdminDeps } from './deps.ts';
@@ -40,8 +41,31 @@ function aboutJson({ version, file, startedAt, loadedAt, refusedReload }: About)
 }
 
 function upstreamJson(upstream: UpstreamSnapshot) {
-  const { name, url, mount, inFlight, connections, tunnels, scopes } = upstream;
-  return { name, url, mount, in_flight: inFlight, connections, tunnels, scopes: scopes.map(scopeJson) };
+  const { name, url, mount, inFlight, connections, tunnels, scopes, tenants } = upstream;
+  return {
+    name,
+    url,
+    mount,
+    in_flight: inFlight,
+    connections,
+    tunnels,
+    scopes: scopes.map(scopeJson),
+    tenants: tenants && tenantsJson(tenants),
+  };
+}
+
+function tenantsJson({ count, max, notClosed, busiest }: TenantsSnapshot) {
+  return {
+    count,
+    max,
+    breaker_not_closed: notClosed,
+    busiest: busiest.map(({ tenant, inFlight, connections, scopes }) => ({
+      tenant,
+      in_flight: inFlight,
+      connections,
+      scopes: scopes.map(scopeJson),
+    })),
+  };
 }
 
 function scopeJson(snapshot: ScopeSnapshot) {

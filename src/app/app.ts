@@ -27,7 +27,7 @@ import { Metrics } from '../telemetry/metrics/registry.ts';
 import { combine, delegate } from '../telemetry/observer.ts';
 import { Tracing } from '../telemetry/tracing/tracing.ts';
 import { Traffic } from '../telemetry/traffic/traffic.ts';
-import { type Assembly, assemble } from './assemble.ts';
+import { type Assembly, assemble, scopesOf } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
 import { RetainedState } from './retained-state.ts';
 import { OperatorEvents } from './operator-events/operator-events.ts';
@@ -436,13 +436,15 @@ export class App {
 
   #resetQuota(name: string): boolean {
     const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
-    for (const { quota } of upstream?.scopes ?? []) quota?.reset();
-    return upstream !== undefined;
+    if (upstream === undefined) return false;
+    for (const { quota } of scopesOf(upstream)) quota?.reset();
+    return true;
   }
 
   #forceBreaker(name: string, force: BreakerForce): boolean {
     const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
     if (upstream === undefined) return false;
+    upstream.tenants?.force(force);
     for (const { breakerHandle } of upstream.scopes)
       breakerHandle?.breaker?.force(force, this.#deps.clock.now());
     return true;

@@ -11,8 +11,9 @@ import { type Dispatch, dispatchBy } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, type RoutePattern, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
-import type { Steps } from '../runtime/event-loop.ts';
+import { atOnce, type Steps } from '../runtime/event-loop.ts';
 import { ClientAccess, type ClientAccessRules } from '../server/client-access.ts';
+import { ofTenant } from '../telemetry/observer.ts';
 import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
 import { type Agent, createAgent } from '../upstream/agent.ts';
 import { upstreamDispatch } from '../upstream/send.ts';
@@ -23,8 +24,9 @@ import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
 import type { DurableSide } from './durable/durable-side.ts';
 import { PollRoutes } from './durable/poll-routes.ts';
 import { fallbackOf, type UpstreamLink } from './fallback-upstream.ts';
-import { PolicyState, type PolicyStateDeps, type ScopeState } from './policy-state.ts';
+import { emptyScope, PolicyState, type PolicyStateDeps, type ScopeState } from './policy-state.ts';
 import { RetainedState } from './retained-state.ts';
+import { type ExpandedUpstream, hasTenants, Tenants, type TenantUpstream } from './tenants.ts';
 
 export interface AssembleDeps extends PolicyStateDeps {
   readonly memory: ByteBudget;
@@ -40,6 +42,8 @@ export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' |
   readonly drain: () => void;
   /** Closes its connections. No call can be sent after this. */
   readonly close: () => void;
+  /** Undefined if all calls go to one host. */
+  readonly tenants?: Tenants | undefined;
 }
 
 export interface Assembly {
@@ -90,12 +94,15 @@ export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
 
 /** Everything of the configuration that the routes of an upstream are built from. Fallbacks cannot be chained. */
 function sourcesOf(upstream: UpstreamConfig, { config, clients }: Pick<Deps, 'config' | 'clients'>) {
-  const names = upstream.routes.flatMap(({ settings: { fallback } }) =>
-    fallback !== undefined && 'upstream' in fallback.to ? fallback.to.upstream : [],
-  );
+  const names = fallbackNames(upstream);
   const fallbacks = names.length === 0 ? [] : config.upstreams.filter(({ name }) => names.includes(name));
   return { upstream, fallbacks, clients };
 }
+
+const fallbackNames = ({ routes }: UpstreamConfig): string[] =>
+  routes.flatMap(({ settings: { fallback } }) =>
+    fallback !== undefined && 'upstream' in fallback.to ? fallback.to.upstream : [],
+  );
 
 /** The upstream as it runs if nothing changed that it is built from, else a new one. */
 function* builtUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
@@ -110,7 +117,7 @@ function* builtUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
 }
 
 interface Deps extends AssembleDeps {
-  readonly config: Config;
+  readonly config: Pick<Config, 'upstreams'>;
   readonly clients: ClientAccessRules;
   readonly newId: () => string;
   readonly linkTo: (upstream: string) => UpstreamLink;
@@ -123,6 +130,8 @@ interface UpstreamDeps extends Deps {
   readonly access: () => ClientAccess;
   /** Compiled header rules, once for all routes that share them. */
   readonly rulesOf: (config: RouteConfig) => Route['headers'];
+  /** Where the secrets of credentials are retained: all tenants of an upstream have the same. */
+  readonly secrets: RetainedState;
 }
 
 /** The mount for status and results of durable requests, below `prefix`. */
@@ -136,11 +145,31 @@ interface Built {
   readonly running: RunningUpstream;
   readonly durable: readonly DurableRoute[];
   readonly policyState: PolicyState;
+  readonly agent: Agent;
   /** State of this upstream, which its next version takes over. */
   readonly state: RetainedState;
 }
 
 function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
+  const access = once(() => new ClientAccess(clientAccessRules(deps.clients, upstream)));
+  const shared = { ...deps, access, rulesOf: compiledRules(), secrets: deps.state };
+  const built = yield* assembleRoutes(upstream, shared);
+  return hasTenants(upstream) ? withTenants(upstream, built, shared) : built;
+}
+
+/** Compiles header rules once for all routes that share them. */
+function compiledRules(): UpstreamDeps['rulesOf'] {
+  const compiled = new Map<HeaderRules, Route['headers']>();
+  return ({ headers, own, settings }) => {
+    if (own.auth) return compileHeaderRules(headers, replacedHeaders(settings));
+    const known = compiled.get(headers) ?? compileHeaderRules(headers, replacedHeaders(settings));
+    compiled.set(headers, known);
+    return known;
+  };
+}
+
+/** An upstream with the state and the connections of one host. */
+function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Built> {
   const { name, origin, basePath, mount, allowPrivate } = upstream;
   deps.state.begin();
   const connection = { ...upstream.connection, allowPrivate };
@@ -153,15 +182,6 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
   const { clock, random, observer, state, draining } = deps;
   const policyState = new PolicyState(upstream, { clock, random, observer, state, draining });
-  const access = once(() => new ClientAccess(clientAccessRules(deps.clients, upstream)));
-  const compiled = new Map<HeaderRules, Route['headers']>();
-  const rulesOf = ({ headers, own, settings }: RouteConfig) => {
-    if (own.auth) return compileHeaderRules(headers, replacedHeaders(settings));
-    const known = compiled.get(headers) ?? compileHeaderRules(headers, replacedHeaders(settings));
-    compiled.set(headers, known);
-    return known;
-  };
-  const routeDeps = { ...deps, access, rulesOf };
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
   const routes: RoutePattern<Route>[] = [];
@@ -171,7 +191,7 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
       upstreamDispatch(agent.requests, origin, options),
       upstreamDispatch(agent.handshakes, origin, options),
     );
-    const built = assembleRoute({ upstream, config, policyState, calls, dispatch, polls }, routeDeps);
+    const built = assembleRoute({ upstream, config, policyState, calls, dispatch, polls }, deps);
     if (built.durable !== undefined) durable.push(built.durable);
     routes.push({ methods: config.methods, path: config.path, route: built.route });
     yield;
@@ -182,8 +202,83 @@ function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
     running,
     durable,
     policyState,
+    agent,
     state,
   };
+}
+
+/** The upstream whose routes lead calls to their tenants. Nothing is sent through its own connections. */
+function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps): Built {
+  const { running, mounted, policyState } = built;
+  const { clock, observer } = deps;
+  const lasting = { ...lastingDeps(upstream, deps), calls: running.calls };
+  const tenants = new Tenants(upstream, {
+    clock,
+    observer,
+    expand: (expanded, tenant) => expandedUpstream(expanded, tenant, lasting),
+  });
+  const routes = mounted.routes.map((pattern, index) => ({
+    ...pattern,
+    route: { ...pattern.route, tenants: tenants.routesAt(index) },
+  }));
+  return {
+    ...built,
+    mounted: { ...mounted, routes },
+    running: {
+      ...running,
+      tenants,
+      scopes: policyState
+        .all()
+        .flatMap(({ name, credential }) => (credential ? [{ ...emptyScope(name), credential }] : [])),
+      connections: () =>
+        [...tenants].reduce((sum, { expanded }) => sum + expanded.connections(), running.calls.tunnels),
+      drain: () => {
+        for (const { expanded } of tenants) expanded.policyState.drain();
+      },
+      close: () => {
+        running.close();
+        tenants.close();
+      },
+    },
+  };
+}
+
+/** The parts that build a tenant, without the rest of the configuration: they outlive reloads. */
+function lastingDeps(upstream: UpstreamConfig, deps: UpstreamDeps): UpstreamDeps {
+  const links = new Map(fallbackNames(upstream).map((name) => [name, deps.linkTo(name)]));
+  const { fallbacks } = sourcesOf(upstream, deps);
+  return {
+    ...deps,
+    config: { upstreams: [upstream, ...fallbacks] },
+    linkTo: (name) => links.get(name) ?? { mounted: undefined },
+    fresh: [],
+  };
+}
+
+/** The state of one tenant. Steps would let calls wait for it. */
+function expandedUpstream(
+  upstream: UpstreamConfig,
+  tenant: string,
+  deps: UpstreamDeps & Pick<RouteParts, 'calls'>,
+): ExpandedUpstream {
+  const state = new RetainedState();
+  state.retain(`${upstream.name} calls`, undefined, () => deps.calls);
+  state.commit();
+  const own = { ...deps, state, observer: ofTenant(deps.observer, tenant) };
+  const { mounted, policyState, agent } = atOnce(assembleRoutes(upstream, own));
+  policyState.connect();
+  return {
+    routes: mounted.routes.map(({ route }) => route),
+    policyState,
+    connections: () => agent.connections(),
+    close: () => agent.close(),
+  };
+}
+
+/** All policy state of an upstream, that of its tenants included. */
+export function* scopesOf({ scopes, tenants }: RunningUpstream): Generator<ScopeState> {
+  yield* scopes;
+  for (const { expanded } of tenants ?? []) yield* expanded.policyState.all();
 }
 
 /** A function of its own, so that its closures hold nothing else of the assembly. */
@@ -226,7 +321,10 @@ function assembleRoute(
   const policies = policiesOf(config, policyState, {
     ...deps,
     credential: policyState.credential(config, (auth, scope) =>
-      scopeCredential({ auth, endpoint: settings.authEndpoint, upstream, scope }, deps),
+      scopeCredential(
+        { auth, endpoint: settings.authEndpoint, upstream, scope },
+        { ...deps, state: deps.secrets },
+      ),
     ),
   });
   const route: Route = {

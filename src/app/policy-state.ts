@@ -139,6 +139,18 @@ export interface ScopeState {
   credential: ScopeCredential | undefined;
 }
 
+export const emptyScope = (name: string): ScopeState => ({
+  name,
+  budget: undefined,
+  breakerHandle: undefined,
+  watch: undefined,
+  limiter: undefined,
+  cache: undefined,
+  dedupe: undefined,
+  quota: undefined,
+  credential: undefined,
+});
+
 /** The credential of a scope, with the state of its secret. */
 export interface ScopeCredential {
   readonly credential: Credential;
@@ -292,6 +304,11 @@ export class PolicyState {
     return scope.credential.credential;
   }
 
+  /** The number of calls that continue without a client. */
+  get detached(): number {
+    return this.#detached.size;
+  }
+
   /** Aborts the calls that continue without a client. */
   endDetached(): void {
     const stopped = shuttingDown();
@@ -322,17 +339,7 @@ export class PolicyState {
   #scope(name: string): ScopeState {
     let scope = this.#scopes.get(name);
     if (scope === undefined) {
-      scope = {
-        name,
-        budget: undefined,
-        breakerHandle: undefined,
-        watch: undefined,
-        limiter: undefined,
-        cache: undefined,
-        dedupe: undefined,
-        quota: undefined,
-        credential: undefined,
-      };
+      scope = emptyScope(name);
       this.#scopes.set(name, scope);
     }
     return scope;

@@ -1,10 +1,17 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { BreakerSnapshot, ScopeSnapshot, StateSource, UpstreamSnapshot } from '../telemetry/snapshot.ts';
+import type {
+  BreakerSnapshot,
+  ScopeSnapshot,
+  StateSource,
+  TenantsSnapshot,
+  UpstreamSnapshot,
+} from '../telemetry/snapshot.ts';
 import type { TrafficSample } from '../telemetry/traffic/upstream-traffic.ts';
 import type { RunningUpstream } from './assemble.ts';
 import type { ScopeState } from './policy-state.ts';
 import { quotaSnapshot } from './quota-snapshot.ts';
+import type { Tenants } from './tenants.ts';
 
 /** The state of the upstreams for metrics and the admin API. Read at each call, so that a reload is visible at once. */
 export function stateSource(
@@ -43,7 +50,7 @@ export function trafficSample(
 }
 
 function upstreamSnapshot(
-  { name, url, mount, calls, connections, scopes }: RunningUpstream,
+  { name, url, mount, calls, connections, scopes, tenants }: RunningUpstream,
   now: number,
 ): UpstreamSnapshot {
   return {
@@ -54,6 +61,28 @@ function upstreamSnapshot(
     connections: connections(),
     tunnels: calls.tunnels,
     scopes: scopes.map((scope) => scopeSnapshot(scope, now)),
+    tenants: tenants && tenantsSnapshot(tenants, now),
+  };
+}
+
+/** Tenants in the snapshot: enough for a page, of up to 100 000. */
+const BUSIEST = 10;
+
+function tenantsSnapshot(tenants: Tenants, now: number): TenantsSnapshot {
+  const all = [...tenants];
+  const closed = ({ breakerHandle }: ScopeState) =>
+    (breakerHandle?.breaker?.state(now) ?? 'closed') === 'closed';
+  const busiest = all.toSorted((a, b) => b.calls - a.calls).slice(0, BUSIEST);
+  return {
+    count: tenants.size,
+    max: tenants.max,
+    notClosed: all.filter(({ expanded }) => !expanded.policyState.all().every(closed)).length,
+    busiest: busiest.map(({ name, calls, expanded }) => ({
+      tenant: name,
+      inFlight: calls,
+      connections: expanded.connections(),
+      scopes: expanded.policyState.all().map((scope) => scopeSnapshot(scope, now)),
+    })),
   };
 }
 

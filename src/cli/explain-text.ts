@@ -18,6 +18,7 @@ export function describe(explanation: Explanation): string {
     ]),
     '\nValues in effect, and where they are set\n',
     table(values.map(({ key, shown, origin }) => [key, shown, origin])),
+    tenantOf(explanation),
     '\nState of the policies\n',
     table(state.map(({ key, own }) => [key, own ? `own (${upstream}/${route})` : `shared (${upstream})`])),
     '\nWhen the request is retried\n',
@@ -32,6 +33,9 @@ export function describe(explanation: Explanation): string {
     `\nTo see the effect of an outage: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
+
+const tenantOf = ({ tenant }: Explanation): string =>
+  tenant.length === 0 ? '' : `\nThe tenant\n${tenant.map((line) => `  ${line}\n`).join('')}`;
 
 const describeClients = ({ allowedClients }: Explanation): string =>
   allowedClients.length === 0

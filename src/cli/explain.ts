@@ -11,6 +11,7 @@ import {
 } from '../config/show/effective.ts';
 import { isRead } from '../proxy/call.ts';
 import { Router } from '../routing/router.ts';
+import { TenantNames, tenantRule } from '../routing/tenant-names.ts';
 import { CONFIG_OPTION, loadFor, printProblems, readArgs } from './args.ts';
 import { durablePlan } from './durable-plan.ts';
 import { describe } from './explain-text.ts';
@@ -20,13 +21,14 @@ import { longestFailedAttempt, retryRules, retrySchedule } from './retry-plan.ts
 import { streamPlan } from './stream-plan.ts';
 
 const USAGE = {
-  text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--changed] [--json]
+  text: `Usage: breakwater explain METHOD PATH [--config FILE] [--host HOST] [--tenant NAME] [--changed] [--json]
 
 Shows what the proxy would do with a request: its route, its upstream, all values in effect and where they are set,
 when the request is retried, and after which waits. PATH is the path as the app sends it (/stripe/v1/charges), or a URL.
 
   -c, --config FILE   the configuration (default config.yaml)
       --host HOST     Host of the request, for upstreams that are mounted by host
+      --tenant NAME   the tenant, for upstreams whose calls name it in a header
       --changed       only the values that are not built in
       --json          print JSON
   -h, --help          this text
@@ -36,6 +38,7 @@ Exit codes: 0 success, 1 no route matches or the configuration has problems, 2 w
   options: {
     ...CONFIG_OPTION,
     host: { type: 'string' },
+    tenant: { type: 'string' },
     changed: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -45,14 +48,14 @@ Exit codes: 0 success, 1 no route matches or the configuration has problems, 2 w
 export const explain: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
-  const { changed, config: file, host, json } = called.values;
+  const { changed, config: file, host, json, tenant } = called.values;
   const [method = '', path = ''] = called.words;
   const loaded = loadFor(io, file);
   if (!loaded.ok) {
     printProblems(loaded.problems, io);
     return 1;
   }
-  const request = requestOf(method, path, host);
+  const request = { ...requestOf(method, path, host), tenant };
   const found = find(loaded, request);
   if ('why' in found) {
     io.err(`${request.method} ${request.target}: ${found.why}\n`);
@@ -68,9 +71,10 @@ interface Request {
   readonly method: string;
   readonly host: string | undefined;
   readonly target: string;
+  readonly tenant: string | undefined;
 }
 
-function requestOf(method: string, path: string, host: string | undefined): Request {
+function requestOf(method: string, path: string, host: string | undefined): Omit<Request, 'tenant'> {
   const url = /^https?:\/\//i.test(path) ? URL.parse(path) : null;
   // Methods are case-sensitive, but a user who types `get` means GET.
   const upper = method.toUpperCase();
@@ -82,9 +86,12 @@ interface Found {
   readonly upstream: UpstreamConfig;
   readonly route: RouteConfig;
   readonly target: string;
+  /** Undefined if the upstream has no tenants, or the request does not name one. */
+  readonly tenant: string | undefined;
 }
 
-function find({ config }: Good, { method, host, target }: Request): Found | { readonly why: string } {
+function find({ config }: Good, request: Request): Found | { readonly why: string } {
+  const { method, host, target } = request;
   const router = new Router(
     config.upstreams.map((upstream) => ({
       mount: upstream.mount,
@@ -98,17 +105,45 @@ function find({ config }: Good, { method, host, target }: Request): Found | { re
     })),
   );
   const match = router.match(method, host, target);
-  return match.kind === 'route' ? { ...match.route, target: match.target } : { why: match.why };
+  if (match.kind !== 'route') return { why: match.why };
+  const { upstream } = match.route;
+  const named = match.tenant ?? request.tenant;
+  if (upstream.tenants === undefined || named === undefined)
+    return { ...match.route, target: match.target, tenant: undefined };
+  const tenant = namesOf(upstream)?.read(named);
+  if (tenant === undefined) return { why: `invalid_tenant: ${tenantRule(upstream.tenants)}` };
+  return { ...match.route, target: match.target, tenant };
 }
 
-function explanationOf(loaded: Good, method: string, { upstream, route, target }: Found): Explanation {
+const namesOf = (upstream: UpstreamConfig): TenantNames | undefined =>
+  upstream.tenants && new TenantNames({ ...upstream, ...upstream.tenants });
+
+/** How the tenant of a call is found and checked, one line each. */
+function tenantLines({ mount, tenants }: UpstreamConfig, tenant: string | undefined): string[] {
+  if (tenants === undefined) return [];
+  const { header, max, placeholder } = tenants;
+  const place = 'path' in mount ? 'a segment of its path' : 'a label of its Host';
+  return [
+    `A call names its tenant in ${header === undefined ? place : `the header ${header}`}, for {${placeholder}}.`,
+    `Here it is ${tenant ?? 'not given: write --tenant NAME'}.`,
+    `It ${tenantRule(tenants)}. Other calls get 400 (invalid_tenant).`,
+    `Each tenant has its own state and connections, for the ${max} most recently used ones (tenant.max).`,
+  ];
+}
+
+function explanationOf(
+  loaded: Good,
+  method: string,
+  { upstream, route, target, tenant }: Found,
+): Explanation {
   const retried = retryRules(method, route.settings.retry);
   const failedAttemptMs = longestFailedAttempt(retried, upstream, route);
   return {
     method,
     upstream: upstream.name,
     route: route.name,
-    url: `${shownUrl(upstream)}${target.slice(upstream.basePath.length)}`,
+    url: urlOf(upstream, target, tenant),
+    tenant: tenantLines(upstream, tenant),
     values: [
       ...upstreamValues(loaded, upstream),
       ...headerValues(loaded, route),
@@ -131,6 +166,12 @@ function explanationOf(loaded: Good, method: string, { upstream, route, target }
       overloaded: retrySchedule(route, failedAttemptMs, true),
     },
   };
+}
+
+function urlOf(upstream: UpstreamConfig, target: string, tenant: string | undefined): string {
+  const names = tenant === undefined ? undefined : namesOf(upstream);
+  const origin = names?.originOf(tenant as string) ?? upstream.origin;
+  return `${shownUrl({ ...upstream, origin })}${target.slice(upstream.basePath.length)}`;
 }
 
 function isSentBesideStuck(method: string, { settings: { hedge, retry } }: RouteConfig): boolean {

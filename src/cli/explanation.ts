@@ -17,6 +17,8 @@ export interface Explanation {
   readonly route: string;
   /** URL of the attempt; a part that may be secret is redacted. */
   readonly url: string;
+  /** How the tenant of the request is found and checked, one line each. */
+  readonly tenant: readonly string[];
   readonly values: readonly EffectiveValue[];
   readonly state: readonly PolicyState[];
   readonly retried: readonly RetryRule[];

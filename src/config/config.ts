@@ -61,8 +61,10 @@ type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface UpstreamConfig {
   readonly name: string;
-  /** `https://host[:port]`, without path. */
+  /** `https://host[:port]`, without path. With `tenants`, its host has a placeholder. */
   readonly origin: string;
+  /** How calls name their tenant; undefined: all calls go to the same host. */
+  readonly tenants: TenantOptions | undefined;
   /** Path of the URL without a trailing slash; '' for none. */
   readonly basePath: string;
   /** A part of the URL came by `${…}`, so its path may be the secret of a webhook. */
@@ -74,6 +76,20 @@ export interface UpstreamConfig {
   readonly connection: ConnectionOptions;
   /** In order; the last one, named `default`, matches everything. */
   readonly routes: readonly RouteConfig[];
+}
+
+/** Each tenant of an upstream has a host of its own. */
+export interface TenantOptions {
+  /** Name of the placeholder in `origin`, and in the mount unless a header names the tenant. */
+  readonly placeholder: string;
+  /** Lower-case name of the header that names the tenant; undefined: the mount does. */
+  readonly header: string | undefined;
+  /** Regular expression (RE2) for allowed values; undefined: any. */
+  readonly matches: string | undefined;
+  /** A value may be several labels. */
+  readonly dots: boolean;
+  /** Tenants with state of their own. */
+  readonly max: number;
 }
 
 interface ConnectionOptions {

@@ -7,6 +7,8 @@ import type { ResetAs } from '../http/reset-value.ts';
 export interface Preset extends PresetValues {
   /** The host names of the API; `*` is any text. By them a preset is found and suggested. */
   readonly hosts: readonly string[];
+  /** The URL of the API, if it is the same for all, or with placeholders for what differs. */
+  readonly url?: string;
   /** One sentence: the facts that differ from the built-in values. */
   readonly about: string;
   /** Source of all facts that are not in `sources`: a page of the provider, or the code of its SDK. */

@@ -138,6 +138,14 @@ const ERRORS = {
     proxyStatus: 'destination_not_found',
     grpc: 'unimplemented',
   },
+  /** The call names no tenant, or one whose host would not be allowed. */
+  invalid_tenant: {
+    ...CLIENT,
+    status: 400,
+    title: 'Tenant not valid',
+    grpc: 'invalid_argument',
+    final: true,
+  },
   idempotency_key_required: {
     ...CLIENT,
     status: 400,
@@ -226,6 +234,16 @@ const ERRORS = {
     final: true,
     gaveUp: 'concurrency',
     fallback: true,
+  },
+  /** Each tenant whose state is in memory has calls, and there is room for no further one. */
+  tenants_busy: {
+    ...REFUSAL,
+    status: 503,
+    title: 'Too many tenants at once',
+    proxyStatus: 'connection_limit_reached',
+    grpc: 'resource_exhausted',
+    final: true,
+    gaveUp: 'concurrency',
   },
   quota: {
     ...REFUSAL,

@@ -23,8 +23,10 @@ export type BreakerCause =
  */
 export type CooldownCause = 'retry_after' | 'throttled' | 'permanent';
 
-/** A change of a policy's state, outside any call. */
-export type StateEvent =
+/** A change of a policy's state, outside any call. `tenant`: whose state it is; no metric has it as a label. */
+export type StateEvent = StateChange & { readonly tenant?: string | undefined };
+
+type StateChange =
   | {
       readonly type: 'breaker_changed';
       readonly scope: string;
@@ -57,6 +59,8 @@ export type StateEvent =
       readonly result: 'renewed' | 'failed';
       readonly detail?: string | undefined;
     }
+  /** The least recently used tenant gave its place to a new one. */
+  | { readonly type: 'tenant_left'; readonly scope: string }
   | DurableEvent;
 
 export type SlotResult = 'started' | 'overlap' | 'paused';
@@ -108,7 +112,12 @@ export interface StateMetric<E extends StateEvent = StateEvent> {
   readonly name: string;
   readonly help: string;
   /** Properties of the event, or the names in its scope. */
-  readonly labels: readonly (Exclude<keyof E & string, 'type' | 'ms'> | 'upstream' | 'route' | 'schedule')[];
+  readonly labels: readonly (
+    | Exclude<keyof E & string, 'type' | 'ms' | 'tenant'>
+    | 'upstream'
+    | 'route'
+    | 'schedule'
+  )[];
   readonly buckets?: readonly number[];
 }
 
@@ -143,6 +152,11 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     name: 'breakwater_credential_renewals_total',
     help: 'Requests for a new credential (an access token), by result.',
     labels: ['upstream', 'scope', 'result'],
+  },
+  tenant_left: {
+    name: 'breakwater_tenants_left_total',
+    help: 'Tenants that gave their place to another one (tenant.max). Their policy state and idle connections ended.',
+    labels: ['upstream'],
   },
   durable_deferred: {
     name: 'breakwater_durable_deferrals_total',

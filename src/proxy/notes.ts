@@ -83,6 +83,8 @@ export interface Notes {
   stuck: HedgeResult;
   /** The upstream that answered instead of the call's own. */
   fallback_to: string;
+  /** The tenant whose host the call is for. */
+  tenant: string;
   /** URLs in the head of the reply became paths of the mount. */
   links: 'rewritten';
   /** The call was sent once more with a renewed credential, after a refusal. */
@@ -271,6 +273,7 @@ const NOTES = {
     },
   },
   fallback_to: { fold: 'latest', field: 'fallback_to' },
+  tenant: { fold: 'latest', field: 'tenant' },
   links: {
     fold: 'latest',
     field: 'links',

@@ -10,6 +10,23 @@ export interface ClientCheck {
   refusal(headers: RawHeaders, host: string | undefined): ProxyError | undefined;
 }
 
+/** The tenant of a running call. It keeps its state until the call leaves it. */
+export interface EnteredTenant {
+  readonly name: string;
+  /** The tenant's own pipeline, with its own host. */
+  readonly route: Route;
+  leave(): void;
+}
+
+/** Finds the tenant of a call: each has a host and policy state of its own. */
+export interface TenantRoutes {
+  /**
+   * `named`: the text of the mount's placeholder. Throws `invalid_tenant` if the call names no tenant that is allowed, and
+   * `tenants_busy` if no further tenant can be served now.
+   */
+  enter(named: string | undefined, headers: RawHeaders): EnteredTenant;
+}
+
 /** A route with its pipeline, built once. */
 export interface Route {
   readonly upstream: string;
@@ -19,6 +36,8 @@ export interface Route {
   /** Attempts of traced calls carry `traceparent`. */
   readonly propagatesTrace: boolean;
   readonly dispatch: Dispatch;
+  /** A call goes through the route of its tenant instead; undefined if the upstream has no tenants. */
+  readonly tenants?: TenantRoutes | undefined;
   /** Calls of this upstream from their head to their last byte, and tunnels to it. Shared by its routes. */
   readonly calls: { inFlight: number; tunnels: number };
   readonly totalTimeoutMs: number;

@@ -2,7 +2,10 @@ import { type AllowRule, allowList } from './allow-list.ts';
 import { climbs, decodeUnreserved, resolveDots } from './request-path.ts';
 import { RouteIndex } from './route-index.ts';
 
-/** The mount of an upstream: a path ('' is the root) or a Host. */
+/**
+ * The mount of an upstream: a path ('' is the root) or a Host. One segment of the path, or the first label of the host, may be a
+ * placeholder such as `{shop}`: its text names the tenant of a call.
+ */
 export type Mount = { readonly path: string } | { readonly host: string };
 
 export interface MountedUpstream<R> {
@@ -31,6 +34,8 @@ export type Match<R> =
       readonly target: string;
       /** Path and query below the mount, as the client sent them. */
       readonly path: string;
+      /** The text of the mount's placeholder, unchecked; undefined if the mount has none. */
+      readonly tenant: string | undefined;
     }
   /** The upstream's allow-list does not allow this call. */
   | { readonly kind: 'denied'; readonly route: R; readonly path: string; readonly why: string }
@@ -38,7 +43,13 @@ export type Match<R> =
   | { readonly kind: 'bad_target'; readonly why: string };
 
 interface Compiled<R> {
+  /** Up to the placeholder, if the path has one. */
   readonly mountPath: string;
+  /** The path after the placeholder, such as '' or `/admin`; undefined if the path has none. */
+  readonly afterTenant: string | undefined;
+  /** The number of segments of the whole path. */
+  readonly segments: number;
+  /** Begins with a dot if a placeholder is in front of it. */
   readonly host: string | undefined;
   readonly basePath: string;
   /** The mount, the base path or the allow-list is a bound that `..` in a path could leave. */
@@ -54,6 +65,8 @@ interface Compiled<R> {
 export class Router<R> {
   readonly #own: Compiled<R> | undefined;
   readonly #byHost: ReadonlyMap<string, Compiled<R>>;
+  /** Those whose host names the tenant; the longest one first. */
+  readonly #byTenantHost: readonly Compiled<R>[];
   /** By the first segment of the mount; the longest mount first, so that /a/b is not shadowed by /a. */
   readonly #byPath: ReadonlyMap<string, readonly Compiled<R>[]>;
 
@@ -68,7 +81,10 @@ export class Router<R> {
         .flatMap((upstream) => (upstream.host === undefined ? [] : [[upstream.host, upstream]])),
     );
     const byPath = compiled.filter((upstream) => upstream.host === undefined);
-    byPath.sort((a, b) => b.mountPath.length - a.mountPath.length);
+    byPath.sort((a, b) => b.mountPath.length - a.mountPath.length || b.segments - a.segments);
+    this.#byTenantHost = compiled
+      .filter(namesTenantByHost)
+      .sort((a, b) => (b.host?.length ?? 0) - (a.host?.length ?? 0));
     this.#byPath = Map.groupBy(byPath, ({ mountPath }) => firstSegment(mountPath));
   }
 
@@ -82,10 +98,11 @@ export class Router<R> {
     const query = target.indexOf('?');
     const rawPath = query < 0 ? target : target.slice(0, query);
     const plain = decodeUnreserved(rawPath);
-    const upstream = this.#upstreamOf(host, plain);
+    const name = this.#nameOf(host);
+    const upstream = this.#upstreamOf(name, plain);
     if (upstream === undefined) return { kind: 'none', why: `no upstream is mounted at ${shown(plain)}` };
 
-    const rest = plain.slice(upstream.mountPath.length);
+    const rest = plain.slice(endOfMount(plain, upstream));
     // Without a bound, `..` in a path can leave nothing.
     if (upstream.bounded && climbs(rest)) {
       return { kind: 'bad_target', why: 'the path leaves its mount by ..; remove the .. segments' };
@@ -93,7 +110,7 @@ export class Router<R> {
     const below = resolveDots(rest);
     const route = upstream.routes.find(method, below);
     if (route === undefined) return { kind: 'none', why: `no route matches ${method} ${shown(below)}` };
-    const match = matched(upstream, route, target);
+    const match = matched(upstream, route, target, tenantOf(upstream, name, plain));
     if (upstream.allows?.(method, rest) !== false) return match;
     const why = `${method} ${shown(below)} is not on this upstream's allow-list`;
     return { kind: 'denied', route, path: match.path, why };
@@ -101,16 +118,25 @@ export class Router<R> {
 
   #upstreamOf(host: string | undefined, path: string): Compiled<R> | undefined {
     if (this.#own !== undefined && isBelow(path, this.#own)) return this.#own;
-    if (this.#byHost.size > 0 && host !== undefined) {
-      const upstream = this.#byHost.get(host.toLowerCase().replace(/:\d+$/, ''));
-      if (upstream !== undefined) return upstream;
-    }
+    const byHost = host === undefined ? undefined : this.#mountedAt(host);
+    if (byHost !== undefined) return byHost;
+    const below = (upstream: Compiled<R>) => isBelow(path, upstream);
+    return this.#byPath.get(firstSegment(path))?.find(below) ?? this.#byPath.get('')?.find(below);
+  }
+
+  /** The host name of a Host field; undefined if no mount needs it. */
+  #nameOf(host: string | undefined): string | undefined {
+    return this.#byHost.size > 0 ? host?.toLowerCase().replace(/:\d+$/, '') : undefined;
+  }
+
+  #mountedAt(host: string): Compiled<R> | undefined {
     return (
-      this.#byPath.get(firstSegment(path))?.find((upstream) => isBelow(path, upstream)) ??
-      this.#byPath.get('')?.[0]
+      this.#byHost.get(host) ?? this.#byTenantHost.find((upstream) => host.endsWith(upstream.host as string))
     );
   }
 }
+
+const namesTenantByHost = ({ host }: Compiled<unknown>): boolean => host?.startsWith('.') === true;
 
 const SLASH = 47;
 
@@ -120,33 +146,71 @@ function firstSegment(path: string): string {
   return path.slice(1, end < 0 ? path.length : end);
 }
 
-function isBelow(path: string, { mountPath }: Compiled<unknown>): boolean {
-  if (!path.startsWith(mountPath)) return false;
-  return path.length === mountPath.length || path.charCodeAt(mountPath.length) === SLASH;
+function isBelow(path: string, upstream: Compiled<unknown>): boolean {
+  const { mountPath, afterTenant } = upstream;
+  if (!path.startsWith(mountPath) || !endsSegment(path, mountPath.length)) return false;
+  if (afterTenant === undefined) return true;
+  const end = endOfMount(path, upstream);
+  return path.startsWith(afterTenant, end - afterTenant.length) && endsSegment(path, end);
 }
 
+const endsSegment = (path: string, at: number): boolean =>
+  path.length === at || path.charCodeAt(at) === SLASH;
+
+/** Where the path below the mount begins. */
+function endOfMount(path: string, { mountPath, afterTenant }: Compiled<unknown>): number {
+  if (afterTenant === undefined) return mountPath.length;
+  return endOfSegment(path, mountPath.length) + afterTenant.length;
+}
+
+/** The end of the segment whose slash is at `at`. */
+function endOfSegment(path: string, at: number): number {
+  const next = path.indexOf('/', at + 1);
+  return next < 0 ? path.length : next;
+}
+
+function tenantOf(
+  { afterTenant, mountPath, host: suffix }: Compiled<unknown>,
+  host: string | undefined,
+  path: string,
+): string | undefined {
+  if (afterTenant !== undefined)
+    return path.slice(mountPath.length + 1, endOfSegment(path, mountPath.length));
+  return suffix?.startsWith('.') === true ? host?.slice(0, -suffix.length) : undefined;
+}
+
+const PLACEHOLDER = /\{\w+\}/;
+
 function compileUpstream<R>({ mount, basePath, allow, routes }: MountedUpstream<R>): Compiled<R> {
-  const mountPath = 'path' in mount ? mount.path.replace(/\/$/, '') : '';
+  const path = 'path' in mount ? mount.path.replace(/\/$/, '') : '';
+  const [before = '', afterTenant] = path.split(PLACEHOLDER);
   return {
     allows: allow && allowList(allow),
-    bounded: mountPath !== '' || basePath !== '' || allow !== undefined,
-    mountPath,
-    host: 'host' in mount ? mount.host.toLowerCase() : undefined,
+    bounded: path !== '' || basePath !== '' || allow !== undefined,
+    mountPath: afterTenant === undefined ? path : before.slice(0, -1),
+    afterTenant,
+    segments: path.split('/').length - 1,
+    host: 'host' in mount ? mount.host.toLowerCase().replace(PLACEHOLDER, '') : undefined,
     basePath,
     routes: new RouteIndex(routes),
   };
 }
 
-function matched<R>({ mountPath, basePath }: Compiled<R>, route: R, target: string) {
-  const below = belowMount(mountPath, target);
+function matched<R>(
+  { segments, basePath }: Compiled<R>,
+  route: R,
+  target: string,
+  tenant: string | undefined,
+) {
+  const below = belowMount(segments, target);
   const path = below.charCodeAt(0) === SLASH ? below : `/${below}`;
-  return { kind: 'route' as const, route, target: basePath === '' ? path : basePath + below, path };
+  return { kind: 'route' as const, route, target: basePath === '' ? path : basePath + below, path, tenant };
 }
 
 /** Cuts the mount off the raw target by segments: the client may have percent-encoded its letters. */
-function belowMount(mountPath: string, target: string): string {
+function belowMount(segments: number, target: string): string {
   let rest = target;
-  for (let segments = mountPath.split('/').length - 1; segments > 0; segments--) {
+  for (let left = segments; left > 0; left--) {
     rest = rest.slice(1).replace(/^[^/?]*/, '');
   }
   return rest;

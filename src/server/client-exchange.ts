@@ -10,7 +10,7 @@ import type { Call } from '../proxy/call.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import { NOTED_HEADERS } from '../proxy/notes.ts';
 import type { Receiver } from '../proxy/pipeline.ts';
-import type { Route } from '../proxy/route.ts';
+import type { EnteredTenant, Route, TenantRoutes } from '../proxy/route.ts';
 import { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 import type { CallResult } from '../telemetry/call-outcome.ts';
@@ -64,6 +64,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   #route: Route | undefined;
   /** `#route` or its durable counterpart. */
   #chosen: Route | undefined;
+  #tenant: EnteredTenant | undefined;
   #tunnel: Tunnel | undefined;
   /** Bytes of the response body; those of a reply are counted by its sink. */
   #sent: { readonly bytes: number } | undefined;
@@ -87,18 +88,28 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     writeInterims(this.res, [interim]);
   }
 
-  /** Sends the call of the request through `route`. Never throws. */
-  run(route: Route, target: string): void {
+  /** Sends the call of the request through `route`. `tenant`: the text that names it in the mount. Never throws. */
+  run(route: Route, target: string, tenant: string | undefined): void {
     this.#route = route;
     try {
+      const own = route.tenants === undefined ? route : this.#enter(route.tenants, tenant);
       // A tunnel cannot be answered later.
-      const chosen = this.#handshake === undefined ? preferred(route, this.req.rawHeaders) : route;
+      const chosen = this.#handshake === undefined ? preferred(own, this.req.rawHeaders) : own;
       this.#chosen = chosen;
       const call = this.#incoming.toCall(chosen, target);
       if (call !== undefined) this.#send(chosen, call);
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  /** The route of the call's tenant, which keeps its state until `close`. */
+  #enter(tenants: TenantRoutes, named: string | undefined): Route {
+    const tenant = tenants.enter(named, this.req.rawHeaders);
+    this.#tenant = tenant;
+    this.#route = tenant.route;
+    this.record.note('tenant', tenant.name);
+    return tenant.route;
   }
 
   arrived(call: Call): void {
@@ -185,6 +196,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#result.error = errored.code;
     this.#stopWatching?.();
     this.#incoming.dispose();
+    this.#tenant?.leave();
     this.#countBytes();
     this.record.finish(this.#result);
   }

@@ -9,20 +9,21 @@ export function logState(logger: Logger, upstream: string, event: StateEvent): v
   if (event.type === 'quota_cooldown_started') return logCooldown(logger, upstream, event);
   if (event.type === 'credential_renewal') return logRenewal(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
-  const { scope, from, to, cause } = event;
+  const { scope, tenant, from, to, cause } = event;
   const level = to === 'open' ? 'warn' : 'info';
   logger[level](
-    { upstream, scope, from, to, cause },
-    `breaker of ${whereOf(upstream, scope)} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
+    { upstream, scope, tenant, from, to, cause },
+    `breaker of ${whereOf(upstream, event)} ${BREAKER_WORDS[to]}: ${cause.replaceAll('_', ' ')}`,
   );
 }
 
 function logRenewal(
   logger: Logger,
   upstream: string,
-  { scope, result, detail }: Extract<StateEvent, { type: 'credential_renewal' }>,
+  event: Extract<StateEvent, { type: 'credential_renewal' }>,
 ): void {
-  const where = whereOf(upstream, scope);
+  const { scope, result, detail } = event;
+  const where = whereOf(upstream, event);
   const fields = { upstream, scope, result };
   if (result === 'renewed') logger.debug(fields, `credential of ${where} renewed`);
   else logger.warn(fields, `credential of ${where} not renewed: ${detail}`);
@@ -37,21 +38,25 @@ const COOLDOWN_WORDS = {
 function logCooldown(
   logger: Logger,
   upstream: string,
-  { scope, cause, remainingMs, credential, limited }: Extract<StateEvent, { type: 'quota_cooldown_started' }>,
+  event: Extract<StateEvent, { type: 'quota_cooldown_started' }>,
 ): void {
+  const { scope, tenant, cause, remainingMs, credential, limited } = event;
   logger.warn(
     {
       upstream,
       scope,
+      tenant,
       cause,
       cooldown_ms: Math.round(remainingMs),
       credential_hash: credential || undefined,
       limited: limited || undefined,
     },
-    `quota of ${whereOf(upstream, scope)}: ${limited || 'all calls'} of one credential wait for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
+    `quota of ${whereOf(upstream, event)}: ${limited || 'all calls'} of one credential wait for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
   );
 }
 
-/** The upstream, and the scope of its state if it is not the upstream's own. */
-const whereOf = (upstream: string, scope: string): string =>
-  scope === upstream ? upstream : `${upstream} (${scope})`;
+/** The upstream, the scope of its state if it is not the upstream's own, and the tenant. */
+function whereOf(upstream: string, { scope, tenant }: StateEvent): string {
+  const where = scope === upstream ? upstream : `${upstream} (${scope})`;
+  return tenant === undefined ? where : `${where}, tenant ${tenant}`;
+}

@@ -41,3 +41,11 @@ export function delegate(current: () => Observer): Observer {
     stateChanged: (upstream, event) => current().stateChanged(upstream, event),
   };
 }
+
+/** The same observer, for the state of one tenant. */
+export function ofTenant(observer: Observer, tenant: string): Observer {
+  return {
+    ...observer,
+    stateChanged: (upstream, event) => observer.stateChanged(upstream, { ...event, tenant }),
+  };
+}

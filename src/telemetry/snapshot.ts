@@ -46,7 +46,27 @@ export interface UpstreamSnapshot {
   readonly connections: number;
   /** Connections that became tunnels; `connections` includes them. */
   readonly tunnels: number;
-  /** One per set of policy state: the upstream itself, and each route that has its own. */
+  /** One per set of policy state: the upstream itself, and each route that has its own. Tenants have theirs in `tenants`. */
+  readonly scopes: readonly ScopeSnapshot[];
+  /** Undefined if all calls go to one host. */
+  readonly tenants?: TenantsSnapshot | undefined;
+}
+
+/** The tenants of an upstream that have state in memory. */
+export interface TenantsSnapshot {
+  readonly count: number;
+  /** The bound of `count`. */
+  readonly max: number;
+  /** Tenants with a breaker that is open or half-open. */
+  readonly notClosed: number;
+  /** Those with the most calls, of equals the most recently used; cut if there are many. */
+  readonly busiest: readonly TenantSnapshot[];
+}
+
+export interface TenantSnapshot {
+  readonly tenant: string;
+  readonly inFlight: number;
+  readonly connections: number;
   readonly scopes: readonly ScopeSnapshot[];
 }
 

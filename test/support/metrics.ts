@@ -63,6 +63,12 @@ export function upstream(
     connections: 4,
     tunnels: 2,
     scopes: [scope],
+    tenants: {
+      count: 3,
+      max: 1_000,
+      notClosed: 1,
+      busiest: [{ tenant: 'acme', inFlight: 2, connections: 1, scopes: [scope] }],
+    },
   };
 }
 
@@ -99,6 +105,7 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
     cause: 'failure_rate',
   });
   metrics.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
+  metrics.stateChanged('demo', { type: 'tenant_left', scope: 'demo', tenant: 'acme' });
   metrics.stateChanged('demo', { type: 'credential_renewal', scope: 'demo', result: 'renewed' });
   metrics.stateChanged('demo', {
     type: 'quota_cooldown_started',

@@ -57,7 +57,10 @@ test.each([
 });
 
 test('a placeholder in url is refused with the fix', () => {
-  expect(load('url: "https://{shop}.myshopify.com"').join()).toContain('write ${NAME}');
+  expect(load('url: "https://{shop}.myshopify.com"').join()).toContain(
+    'nothing fills {shop}; write mount: { path: "/a/{shop}" }, or tenant: { header: x-tenant }, or vars: { shop: … }',
+  );
+  expect(load('url: "https://example.com/{shop}"').join()).toContain('write ${NAME}');
 });
 
 test('a route that the allow-list denies completely gives a warning', () => {

@@ -9,6 +9,7 @@ const source = text(undefined, 'Documentation of these facts.');
 export const presetSchema = section('What is known about an API.', {
   about: text(undefined, 'What the preset knows, in one sentence.'),
   hosts: texts('Host names of the API; * is any text.').optional(),
+  url: text(undefined, 'URL of the API, with placeholders such as {shop}. Default of url.'),
   source,
   verified: text(undefined, 'The day on which the facts were last compared with their sources.'),
   sources: z.record(z.string(), text(undefined, 'Documentation of this key.')).optional(),

@@ -20,6 +20,7 @@ import { events } from './events.ts';
 import { metrics } from './metrics.ts';
 import { policies } from './policy-schema.ts';
 import { schedules } from './schedules.ts';
+import { tenant, vars } from './tenant.ts';
 import { tracing } from './tracing.ts';
 import { MS, routeTimeouts } from './timeouts.ts';
 
@@ -118,15 +119,23 @@ const upstream = section(
   {
     url: text(
       undefined,
-      'URL of the API, http or https. Its path is put in front of the path of every call. Required.',
+      'URL of the API, http or https. Its path is put in front of the path of every call. A placeholder in its host, such as {shop}, is filled by vars, mount or tenant. Required, unless the preset has one.',
     ),
+    vars,
+    tenant: tenant.optional(),
     preset: text(
       undefined,
       'Known facts about this API: the name of a built-in preset, or the path of a preset file.',
     ),
     mount: section('Where apps reach the upstream. Default: path /<name>.', {
-      path: text(undefined, 'Calls below this path. / is every call that no other mount takes.'),
-      host: text(undefined, 'Calls with this Host header.'),
+      path: text(
+        undefined,
+        'Calls below this path. / is every call that no other mount takes. One segment may be the placeholder of url, such as /shopify/{shop}.',
+      ),
+      host: text(
+        undefined,
+        'Calls with this Host header. Its first label may be the placeholder of url, such as {shop}.proxy.internal.',
+      ),
     }).optional(),
     allow_private: flag(false, 'true: the upstream may have a loopback or private address.'),
     allow: texts(

@@ -47,7 +47,7 @@ export function authEndpoint(endpoint: Endpoint, context: ResolveContext): Endpo
   const query = url.indexOf('?');
   const [place, search] = query < 0 ? [url, ''] : [url.slice(0, query), url.slice(query)];
   if (report.knows(path)) return undefined;
-  const { origin, basePath } = upstreamUrl(place, path, allowPrivate, report);
+  const { origin, basePath } = upstreamUrl(place, { path, allowPrivate, placeholders: false }, report);
   const own = {
     ...ONE_AT_A_TIME,
     timeouts: { attempt: ATTEMPT_MS, total: TOTAL_MS },

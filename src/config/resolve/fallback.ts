@@ -88,6 +88,8 @@ function problemOf(to: string, own: string, others: readonly UpstreamConfig[]): 
       others.map(({ name }) => name),
     );
   }
+  if (target.tenants !== undefined)
+    return `${to} has the placeholder {${target.tenants.placeholder}} in url, and a failed call names no tenant there; write another upstream`;
   return target.routes.some((route) => upstreamOf(route) !== undefined)
     ? `${to} has a fallback upstream itself, and fallbacks cannot be chained; write another upstream`
     : undefined;

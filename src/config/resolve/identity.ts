@@ -1,5 +1,6 @@
 import type { AuthOptions } from '../../auth/options.ts';
 import { CredentialNames, type IdentityOptions, RECOGNISED } from '../../http/credentials.ts';
+import { hostPattern } from '../../http/host-template.ts';
 import type { HeaderRules } from '../../http/headers.ts';
 import type { ClientAccessRules } from '../../server/client-access.ts';
 import type { Config, RouteConfig, UpstreamConfig } from '../config.ts';
@@ -75,7 +76,7 @@ export function knownClients({
   clients,
   upstreams,
 }: Pick<Config, 'clients' | 'upstreams'>): ClientAccessRules {
-  const mounts = upstreams.flatMap(({ mount }) => ('host' in mount ? mount.host : []));
+  const mounts = upstreams.flatMap(({ mount }) => ('host' in mount ? hostPattern(mount.host) : []));
   return { browsers: clients.browsers, hosts: clients.hosts && [...clients.hosts, ...mounts] };
 }
 
@@ -84,7 +85,7 @@ export function clientAccessRules(
   { browsers, hosts }: ClientAccessRules,
   upstream: Pick<UpstreamConfig, 'origin'>,
 ): ClientAccessRules {
-  const own = new URL(upstream.origin).hostname;
+  const own = hostPattern(new URL(upstream.origin).hostname);
   return { browsers, hosts: hosts && [...new Set([...hosts, own])] };
 }
 

@@ -17,6 +17,8 @@ import { checkStream } from './stream.ts';
 
 /** A preset as an upstream inherits it. */
 export interface LoadedPreset {
+  /** The URL of the API, which may have placeholders; undefined: the upstream has to write it. */
+  readonly url: string | undefined;
   readonly layer: Layer;
   readonly routes: readonly PresetRoute[];
 }
@@ -109,9 +111,10 @@ interface PresetOrigin {
 }
 
 function layered(input: PresetInput, path: Path, { name, place }: PresetOrigin): LoadedPreset {
-  const { source, sources = {}, routes = [], ...rest } = input;
+  const { url, source, sources = {}, routes = [], ...rest } = input;
   const { about: _about, hosts: _hosts, verified: _verified, ...values } = rest;
   return {
+    url,
     layer: { name, path, values, describe: (key) => place(key.split('.'), sourceOf(key, sources) ?? source) },
     routes: routes.map(({ name: route, match, source: ofRoute = source, ...rest }, index) => ({
       name: route,

@@ -1,3 +1,4 @@
+import { filled, placeholdersOf } from '../../http/host-template.ts';
 import { isPrivateHost } from '../../http/private-address.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
@@ -13,11 +14,17 @@ const NOWHERE: UpstreamUrl = { origin: 'http://invalid.invalid', basePath: '' };
 /** Whether an upstream at this host needs `allow_private`. */
 export const needsAllowPrivate = (host: string): boolean => isPrivateHost(host);
 
+/** `placeholders`: the host may have placeholders such as `{shop}`. */
+interface UrlRules {
+  readonly path: Path;
+  readonly allowPrivate: boolean;
+  readonly placeholders: boolean;
+}
+
 /** Reads the URL of an upstream. Messages do not quote it: it may contain a credential. */
 export function upstreamUrl(
   written: string | undefined,
-  path: Path,
-  allowPrivate: boolean,
+  { path, allowPrivate, placeholders }: UrlRules,
   report: Report,
 ): UpstreamUrl {
   if (written === undefined) {
@@ -25,7 +32,7 @@ export function upstreamUrl(
     return NOWHERE;
   }
   const url = URL.parse(written);
-  const problem = url === null ? notAUrl(written) : wrongWith(url, written);
+  const problem = url === null ? notAUrl(written) : wrongWith(url, written, placeholders);
   if (url === null || problem !== undefined) {
     report.problem(path, problem ?? notAUrl(written));
     return NOWHERE;
@@ -44,7 +51,7 @@ function notAUrl(written: string): string {
   return 'is not a URL; write for example https://api.example.com';
 }
 
-function wrongWith(url: URL, written: string): string | undefined {
+function wrongWith(url: URL, written: string, placeholders: boolean): string | undefined {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     // api.example.com:443 parses as a URL with the scheme "api.example.com:".
     return /^[a-z0-9.-]+:\d/i.test(written)
@@ -57,8 +64,14 @@ function wrongWith(url: URL, written: string): string | undefined {
   if (/[?#]/.test(written))
     return 'contains a query or a fragment; remove it, because clients send their own';
   if (url.hostname === '') return 'has no host; write for example https://api.example.com';
-  const placeholder = /[{<][^{}<>]*[}>]|%7B|%3C/i.exec(`${url.hostname}${url.pathname}`);
+  const host = placeholders ? withoutPlaceholders(url.hostname) : url.hostname;
+  const placeholder = /[{<][^{}<>]*[}>]|%7B|%3C/i.exec(`${host}${url.pathname}`);
   if (placeholder !== null)
     return 'contains a placeholder, which would be sent literally; write ${NAME}, in quotes, for an environment variable';
   return undefined;
+}
+
+/** The host with a label in place of each placeholder. */
+function withoutPlaceholders(host: string): string {
+  return filled(host, Object.fromEntries(placeholdersOf(host).map((name) => [name, 'x'])));
 }

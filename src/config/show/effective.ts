@@ -1,6 +1,6 @@
 import { CredentialNames, isSecret, REDACTED } from '../../http/credentials.ts';
 import type { AllowRule } from '../../routing/allow-list.ts';
-import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import type { RouteConfig, TenantOptions, UpstreamConfig } from '../config.ts';
 import { isList, type Kind, keysOf, leafOf } from '../fields/field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from '../fields/format.ts';
 import { type ConfiguredWindow, formatWindow } from '../keys/quota-window.ts';
@@ -188,7 +188,8 @@ function show(value: unknown, kind: Kind): string {
 
 /** The settings that only upstreams have: url, proxy, mount, allow_private, allow. */
 export function upstreamValues(loaded: Good, upstream: UpstreamConfig): EffectiveValue[] {
-  const { name, mount, allowPrivate, allow, connection } = upstream;
+  const { name, mount, tenants, allowPrivate, allow, connection } = upstream;
+  const { places } = loaded;
   const path: Path = ['upstreams', name];
   const value = (keys: Path, shown: string): EffectiveValue => ({
     key: keys.join('.'),
@@ -196,13 +197,27 @@ export function upstreamValues(loaded: Good, upstream: UpstreamConfig): Effectiv
     origin: written(loaded, [...path, ...keys], `upstreams.${name}`),
   });
   return [
-    value(['url'], shownUrl(upstream)),
+    places.has([...path, 'url']) || !places.has([...path, 'preset'])
+      ? value(['url'], shownUrl(upstream))
+      : { ...value(['preset'], shownUrl(upstream)), key: 'url' },
     ...(connection.proxy === undefined
       ? []
       : [{ key: 'reached through', shown: shownProxy(connection.proxy), origin: 'connection.proxy' }]),
     'path' in mount ? value(['mount', 'path'], mount.path || '/') : value(['mount', 'host'], mount.host),
+    ...(tenants === undefined
+      ? []
+      : tenantValues(tenants).map(([key, shown]) => value(['tenant', key], shown))),
     value(['allow_private'], String(allowPrivate)),
     ...(allow === undefined ? [] : [value(['allow'], `[${allow.map(shownRule).join(', ')}]`)]),
+  ];
+}
+
+function tenantValues({ header, matches, dots, max }: TenantOptions): [string, string][] {
+  return [
+    ...(header === undefined ? [] : [['header', header] as [string, string]]),
+    ...(matches === undefined ? [] : [['matches', matches] as [string, string]]),
+    ['dots', String(dots)],
+    ['max', String(max)],
   ];
 }
 

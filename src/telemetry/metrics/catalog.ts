@@ -160,7 +160,8 @@ export const BUCKET_GAUGES: readonly BucketGauge[] = [
 interface UpstreamGauge {
   readonly name: string;
   readonly help: string;
-  readonly read: (upstream: UpstreamSnapshot) => number;
+  /** Undefined: the gauge has no series there. */
+  readonly read: (upstream: UpstreamSnapshot) => number | undefined;
 }
 
 export const UPSTREAM_GAUGES: readonly UpstreamGauge[] = [
@@ -173,6 +174,16 @@ export const UPSTREAM_GAUGES: readonly UpstreamGauge[] = [
     name: 'breakwater_tunnels',
     help: 'Open WebSocket connections to the upstream.',
     read: ({ tunnels }) => tunnels,
+  },
+  {
+    name: 'breakwater_tenants',
+    help: 'Tenants of the upstream that have policy state in memory. tenant.max bounds them.',
+    read: ({ tenants }) => tenants?.count,
+  },
+  {
+    name: 'breakwater_tenants_breaker_not_closed',
+    help: 'Tenants of the upstream whose breaker is open or half-open. Calls of other tenants are not affected.',
+    read: ({ tenants }) => tenants?.notClosed,
   },
 ];
 

@@ -36,44 +36,47 @@ export function eventOf(upstream: string, event: StateEvent): OperatorEvent | un
 
 type StateOf<T extends StateEvent['type']> = Extract<StateEvent, { type: T }>;
 
+/** The owner of the state, as text for people. */
+const whose = ({ scope, tenant }: StateEvent): string =>
+  tenant === undefined ? scope : `${scope}, tenant ${tenant}`;
+
 function breakerEvent(upstream: string, change: StateOf<'breaker_changed'>): OperatorEvent | undefined {
-  const { scope, from, to, cause } = change;
+  const { scope, tenant, from, to, cause } = change;
   // A failed probe opens it again, which is no news during an outage.
   const opened = to === 'open' && from === 'closed';
   if (!opened && to !== 'closed') return undefined;
   const why = cause.replaceAll('_', ' ');
   return {
     type: opened ? 'breaker.opened' : 'breaker.closed',
-    key: `breaker ${scope}`,
+    key: `breaker ${whose(change)}`,
     summary: opened
-      ? `breaker of ${scope} opened: ${why}; its calls are refused`
-      : `breaker of ${scope} closed: ${why}; its calls are sent again`,
-    details: { upstream, scope, cause },
+      ? `breaker of ${whose(change)} opened: ${why}; its calls are refused`
+      : `breaker of ${whose(change)} closed: ${why}; its calls are sent again`,
+    details: { upstream, scope, tenant, cause },
   };
 }
 
-function quotaEvent(
-  upstream: string,
-  { scope, cause, remainingMs, credential, limited }: StateOf<'quota_cooldown_started'>,
-): OperatorEvent | undefined {
+function quotaEvent(upstream: string, start: StateOf<'quota_cooldown_started'>): OperatorEvent | undefined {
+  const { scope, tenant, cause, remainingMs, credential, limited } = start;
   const details = {
     upstream,
     scope,
+    tenant,
     credential_hash: credential || undefined,
     limited: limited || undefined,
   };
   if (cause === 'permanent')
     return {
       type: 'quota.exhausted',
-      key: `quota ${scope}`,
-      summary: `quota of ${scope} is used up, and waiting does not help: look at the account at the provider`,
+      key: `quota ${whose(start)}`,
+      summary: `quota of ${whose(start)} is used up, and waiting does not help: look at the account at the provider`,
       details,
     };
   if (remainingMs < LONG_COOLDOWN_MS) return undefined;
   return {
     type: 'quota.cooldown',
-    key: `quota ${scope}`,
-    summary: `${scope} asked its callers to wait ${shownDuration(remainingMs)}`,
+    key: `quota ${whose(start)}`,
+    summary: `${whose(start)} asked its callers to wait ${shownDuration(remainingMs)}`,
     details: { ...details, cause, cooldown_ms: Math.round(remainingMs) },
   };
 }

@@ -35,6 +35,8 @@ export class Traffic implements Omit<Observer, 'attemptStarted' | 'noted'> {
   }
 
   stateChanged(upstream: string, event: StateEvent): void {
+    // Of thousands of tenants, some breaker is always open: the history of the upstream has only its own state.
+    if (event.tenant !== undefined) return;
     if (event.type !== 'breaker_changed' && event.type !== 'quota_cooldown_started') return;
     this.#of(upstream)?.changed(event, this.#clock.now());
   }

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest';
+import { NO_WAIT } from '../support/breakwater.ts';
+import { stubDns } from '../support/dns.ts';
+import { ok, type OriginExchange, startOrigin } from '../support/origin.ts';
+import { connectRaw } from '../support/raw-client.ts';
+import { startTidy } from '../support/tidy.ts';
+
+const LOOPBACK = ['127.0.0.1'];
+
+/** An upstream whose tenants are all at one port of this machine. `Host` distinguishes them. */
+function shops(port: string, more: string, url = '{shop}.shops.example'): string {
+  return `${NO_WAIT}
+upstreams:
+  shop:
+    url: http://${url}:${port}
+    allow_private: true
+${more}`;
+}
+
+const BY_PATH = '    mount: { path: "/shop/{shop}" }\n';
+const BY_HEADER = '    tenant: { header: X-Shop, matches: "^[a-z0-9-]{1,20}$" }\n';
+
+async function start(more: string, step = ok()) {
+  const origin = await startOrigin(step);
+  const dns = stubDns(LOOPBACK);
+  const { port } = new URL(origin.url);
+  const proxy = await startTidy(shops(port, more));
+  const send = async (head: string, ...fields: readonly string[]) => {
+    const client = await connectRaw(proxy.port);
+    const lines = [
+      `${head} HTTP/1.1`,
+      ...(fields.some((f) => /^host:/i.test(f)) ? [] : ['host: x']),
+      ...fields,
+    ];
+    await client.send(`${lines.join('\r\n')}\r\n\r\n`);
+    const reply = await client.readReply();
+    return { status: reply.status, text: reply.body.toString() };
+  };
+  const hosts = () => origin.requests.map(({ headers, url }) => `${headers.host?.split(':')[0]}${url}`);
+  return { origin, dns, proxy, send, hosts, port };
+}
+
+describe('the tenant of a call', () => {
+  test('is a segment of the mount, and decides its host', async () => {
+    const { send, hosts } = await start(BY_PATH);
+    await send('GET /shop/acme/v1/x?q=1');
+    await send('GET /shop/B2/v1/../y');
+    await send('GET /shop/a%2Db');
+    expect(hosts()).toEqual([
+      'acme.shops.example/v1/x?q=1',
+      'b2.shops.example/v1/../y',
+      'a-b.shops.example/',
+    ]);
+  });
+
+  test('is a header, which is not passed on', async () => {
+    const { origin, send, hosts } = await start(BY_HEADER);
+    await send('GET /shop/v1', 'x-shop: acme');
+    expect(hosts()).toEqual(['acme.shops.example/v1']);
+    expect(origin.requests[0]?.headers['x-shop']).toBeUndefined();
+  });
+
+  test('is the first label of Host', async () => {
+    const { send, hosts } = await start('    mount: { host: "{shop}.proxy.internal" }\n');
+    await send('GET /v1', 'host: acme.proxy.internal:8080');
+    expect(hosts()).toEqual(['acme.shops.example/v1']);
+    expect((await send('GET /v1', 'host: a.b.proxy.internal')).status).toBe(400);
+  });
+
+  const LONG = 'a'.repeat(300);
+  const WRONG = [
+    'a.b',
+    'a%2eb',
+    'a%2Fb',
+    'a@b',
+    'a:1',
+    'a%00',
+    '-a',
+    'a-',
+    'a_b',
+    'a%20b',
+    'xn--mnchen-3ya',
+    LONG,
+    'a'.repeat(64),
+    '%C3%BC',
+    'a%252eb',
+    '..',
+    '.',
+    '%2e%2e',
+    'localhost.',
+  ];
+
+  test.each(WRONG)('is refused before anything is resolved: %s', async (value) => {
+    const { origin, dns, proxy, send } = await start(BY_PATH);
+    const { status, text } = await send(`GET /shop/${value}/v1`);
+    expect([status, JSON.parse(text).code]).toEqual([400, 'invalid_tenant']);
+    expect(dns.asked).toEqual([]);
+    expect(origin.connections).toBe(0);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ error: 'invalid_tenant', outcome: 'rejected' });
+  });
+
+  test.each(['', '/'])('is missing: /shop%s', async (rest) => {
+    const { send } = await start(BY_PATH);
+    expect(JSON.parse((await send(`GET /shop${rest}`)).text)).toMatchObject({
+      code: 'invalid_tenant',
+      detail: 'the path segment {shop} must be one label of a host name (a-z, 0-9 and hyphens inside it)',
+    });
+  });
+
+  test.each([
+    [],
+    ['x-shop: '],
+    ['x-shop: a', 'x-shop: b'],
+    ['x-shop: a, b'],
+    ['x-shop: \xfc'],
+    [`x-shop: ${'a'.repeat(21)}`],
+  ])('is a header that is refused: %j', async (...fields) => {
+    const { dns, send } = await start(BY_HEADER);
+    expect(JSON.parse((await send('GET /shop/v1', ...fields)).text)).toMatchObject({
+      status: 400,
+      code: 'invalid_tenant',
+    });
+    expect(dns.asked).toEqual([]);
+  });
+
+  test('may have dots if the file says so', async () => {
+    const { send, hosts } = await start(`${BY_PATH}    tenant: { dots: true }\n`);
+    await send('GET /shop/acme.eu/v1');
+    expect((await send('GET /shop/acme./v1')).status).toBe(400);
+    expect(hosts()).toEqual(['acme.eu.shops.example/v1']);
+  });
+});
+
+describe('the state of a tenant', () => {
+  const BREAKER = '    retry: { attempts: 1 }\n    breaker: { min_requests: 3, consecutive_failures: 3 }\n';
+  const oneDown = async ({ request, response, body }: OriginExchange) => {
+    await body();
+    response.writeHead(request.headers.host?.startsWith('sick-shop.') ? 500 : 200).end('x');
+  };
+
+  test('is its own: the breaker of one never closes the door of another', async () => {
+    const { proxy, send } = await start(BY_PATH + BREAKER, oneDown);
+    const statuses = [];
+    for (let i = 0; i < 4; i++) {
+      statuses.push((await send('GET /shop/sick-shop/x')).status, (await send('GET /shop/up/x')).status);
+    }
+    expect(statuses).toEqual([500, 200, 500, 200, 500, 200, 503, 200]);
+    expect(proxy.states).toMatchObject([
+      { type: 'breaker_changed', scope: 'shop', tenant: 'sick-shop', to: 'open' },
+    ]);
+    const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+    expect(metrics).not.toContain('sick-shop');
+  });
+
+  test('is kept for the most recently used ones, and never leaves while it has calls', async () => {
+    const answers: (() => void)[] = [];
+    const slow = async ({ request, response, body }: OriginExchange) => {
+      await body();
+      if (request.url !== '/slow') return void response.end('x');
+      await new Promise<void>((resolve) => answers.push(resolve));
+      response.end('late');
+    };
+    const { origin, proxy, send } = await start(`${BY_PATH}    tenant: { max: 2 }\n`, slow);
+    const first = send('GET /shop/a/slow');
+    await origin.untilRequests(1);
+    await send('GET /shop/b/x');
+    await send('GET /shop/c/x');
+    expect(proxy.states).toEqual([{ type: 'tenant_left', scope: 'shop', tenant: 'b' }]);
+    const second = send('GET /shop/d/slow');
+    await origin.untilRequests(4);
+    expect(JSON.parse((await send('GET /shop/e/x')).text)).toMatchObject({
+      status: 503,
+      code: 'tenants_busy',
+    });
+    for (const answer of answers) answer();
+    expect([(await first).text, (await second).text]).toEqual(['late', 'late']);
+  });
+});
