@@ -15,6 +15,7 @@ function errorEvent(name: string, status: number, more: Partial<PresetStreamErro
   return { name, source: ERRORS, event: 'error', body: { '/error/type': name }, status, ...more };
 }
 
+/** Compared: timeouts, the veto header, waits, kinds of errors and events of streams with its client. */
 export const anthropic: Preset = {
   hosts: ['api.anthropic.com'],
   about:
@@ -69,6 +70,13 @@ export const anthropic: Preset = {
         source: ERRORS,
         status: 400,
         body: { '/error/message': 'You have reached your specified*API usage limits*' },
+        means: 'permanent',
+        throttled: true,
+      },
+      {
+        name: 'billing_error',
+        source: ERRORS,
+        body: { '/error/type': 'billing_error' },
         means: 'permanent',
         throttled: true,
       },

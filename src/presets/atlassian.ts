@@ -2,6 +2,7 @@ import type { Preset } from './preset.ts';
 
 const LIMITS = 'https://developer.atlassian.com/cloud/jira/platform/rate-limiting';
 
+/** Compared: headers and reasons of limits with its pages. */
 export const atlassian: Preset = {
   hosts: ['*.atlassian.net', 'api.atlassian.com'],
   about:
@@ -21,6 +22,15 @@ export const atlassian: Preset = {
   },
   errors: {
     rules: [
+      {
+        // About one issue, so it must not delay calls to others.
+        name: 'limit_of_one_issue',
+        source: 'https://developer.atlassian.com/cloud/jira/platform/build-an-app-that-respects-rate-limits/',
+        status: 429,
+        headers: { 'ratelimit-reason': 'jira-per-issue-on-write' },
+        means: 'retry',
+        wait: 'x-ratelimit-reset',
+      },
       { name: 'rate_limited', source: LIMITS, status: 429, throttled: true, wait: 'x-ratelimit-reset' },
     ],
   },

@@ -1,7 +1,7 @@
 import type { Preset, PresetErrorRule } from './preset.ts';
 
 const SDK =
-  'https://github.com/smithy-lang/smithy-typescript/blob/main/packages/service-error-classification/src/constants.ts';
+  'https://github.com/smithy-lang/smithy-typescript/blob/main/packages/core/src/submodules/retry/service-error-classification/constants.ts';
 const S3 = 'https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html';
 
 /** Throttling errors of the SDK's list. They may always be repeated. */
@@ -42,7 +42,11 @@ function named(name: string, codes: readonly string[], meaning: Partial<PresetEr
   ];
 }
 
-/** Signatures of an SDK are valid for some minutes, and a retry within `timeouts.total` is earlier. */
+/**
+ * Signatures of an SDK are valid for some minutes, and a retry within `timeouts.total` is earlier.
+ *
+ * Compared: the names of errors with the list of its SDK.
+ */
 export const aws: Preset = {
   hosts: ['*.amazonaws.com'],
   about:

@@ -9,7 +9,11 @@ const SDK = 'https://github.com/openai/openai-node/blob/master/src/azure.ts';
 
 const answers = safePosts(SDK);
 
-/** Waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are obeyed for every API, so they need no rule here. */
+/**
+ * Waits in milliseconds (`retry-after-ms`, `x-ms-retry-after-ms`) are obeyed for every API, so they need no rule here.
+ *
+ * Compared: paths of deployments and the key with its client.
+ */
 export const azureOpenai: Preset = {
   hosts: ['*.openai.azure.com'],
   about: 'As OpenAI, at the paths of deployments.',

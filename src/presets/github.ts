@@ -26,6 +26,7 @@ const RULES: readonly PresetErrorRule[] = [
   },
 ];
 
+/** Compared: both limits, and the wait of a minute, with octokit/plugin-throttling.js. */
 export const github: Preset = {
   hosts: ['api.github.com'],
   about:

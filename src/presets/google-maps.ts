@@ -7,6 +7,7 @@ const KEYS = 'https://developers.google.com/maps/documentation/geocoding/get-api
 /** The older web services answer errors with status 200. */
 const OF_THE_BODY = { source: STATUSES, status: 200 } as const;
 
+/** Compared: the statuses in bodies with its client. */
 export const googleMaps: Preset = {
   hosts: ['maps.googleapis.com'],
   about:

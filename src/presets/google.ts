@@ -23,6 +23,7 @@ const answers = (name: string, path: string): PresetRoute => ({
   timeouts: { attempt: '10m', idle: '10m', total: '10m' },
 });
 
+/** Compared: the statuses that may be repeated with its client (googleapis/js-genai). */
 export const google: Preset = {
   hosts: ['*.googleapis.com'],
   about:

@@ -59,6 +59,7 @@ export const failsWith200 = (name: string, path: string): PresetRoute => ({
   errors: { inspect: 'all' },
 });
 
+/** Compared: timeouts, the veto header and waits with its client; codes of failed responses with its OpenAPI document. */
 export const openai: Preset = {
   hosts: ['api.openai.com'],
   about:

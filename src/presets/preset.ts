@@ -13,7 +13,7 @@ export interface Preset extends PresetValues {
   readonly about: string;
   /** Source of all facts that are not in `sources`: a page of the provider, or the code of its SDK. */
   readonly source: string;
-  /** The day on which the facts were last compared with their sources: 2026-11-30. */
+  /** The day on which its sources were last read. The comment of a preset says which facts were compared, if not all. */
   readonly verified: string;
   /** Sources by key: `retry.idempotency_key`, or `timeouts` for all keys below it. */
   readonly sources?: Readonly<Record<string, string>>;

@@ -4,6 +4,7 @@ const REST = 'https://shopify.dev/docs/api/admin-rest/usage/rate-limits';
 const AUTHENTICATION = 'https://shopify.dev/docs/api/usage/authentication';
 const GRAPHQL = 'https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits';
 
+/** Compared: the statuses that are repeated with its client. */
 export const shopify: Preset = {
   hosts: ['*.myshopify.com'],
   about:

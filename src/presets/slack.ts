@@ -11,6 +11,7 @@ const reads = (name: string, path: string): PresetRoute => ({
   retry: { safe: true },
 });
 
+/** Compared: the 429 and its wait with its client. */
 export const slack: Preset = {
   hosts: ['slack.com'],
   about:

@@ -3,7 +3,11 @@ import type { Preset } from './preset.ts';
 const SDK = 'https://github.com/stripe/stripe-node/blob/master/src/RequestSender.ts';
 const KEYS = 'https://docs.stripe.com/api/idempotent_requests';
 
-/** Stripe stores a 500 and sends it again for the same key, so POSTs are not repeated after a 500 (`KEYS`). */
+/**
+ * Stripe stores a 500 and sends it again for the same key, so POSTs are not repeated after a 500 (`KEYS`).
+ *
+ * Compared: retries, the veto header, keys, accounts and timeouts with its client.
+ */
 export const stripe: Preset = {
   hosts: ['api.stripe.com'],
   about:

@@ -2,6 +2,7 @@ import type { Preset } from './preset.ts';
 
 const TOO_MANY = 'https://www.twilio.com/docs/api/errors/20429';
 
+/** Compared: the 429 with the page of its error. */
 export const twilio: Preset = {
   hosts: ['*.twilio.com'],
   about:

@@ -11,7 +11,7 @@ export const presetSchema = section('What is known about an API.', {
   hosts: texts('Host names of the API; * is any text.').optional(),
   url: text(undefined, 'URL of the API, with placeholders such as {shop}. Default of url.'),
   source,
-  verified: text(undefined, 'The day on which the facts were last compared with their sources.'),
+  verified: text(undefined, 'The day on which the sources were last read: 2026-11-30.'),
   sources: z.record(z.string(), text(undefined, 'Documentation of this key.')).optional(),
   ...sharedSections,
   routes: z

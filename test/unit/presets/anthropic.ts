@@ -3,6 +3,11 @@ import type { PresetExamples } from '../../support/preset-examples.ts';
 export const anthropic: PresetExamples = {
   hosts: ['api.anthropic.com'],
   replies: [
+    {
+      status: 402,
+      body: { type: 'error', error: { type: 'billing_error', message: 'm' } },
+      means: 'permanent billing_error throttled',
+    },
     { status: 529, body: { type: 'error', error: { type: 'overloaded_error' } }, means: 'retry' },
     {
       status: 429,

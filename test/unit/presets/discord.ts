@@ -5,6 +5,12 @@ export const discord: PresetExamples = {
   replies: [
     {
       status: 429,
+      headers: { 'x-ratelimit-remaining': '9', 'x-ratelimit-scope': 'shared' },
+      body: { message: 'The resource is being rate limited.', retry_after: 1336.57, global: false },
+      means: 'retry route_rate_limit 1336.57s',
+    },
+    {
+      status: 429,
       body: { message: 'You are being rate limited.', retry_after: 0.65, global: false },
       means: 'retry route_rate_limit 0.65s',
     },
