@@ -93,8 +93,7 @@ export class CallHistory implements Pick<Observer, 'callEnded'> {
     group.count++;
     group.calls.push({ record, wallTime });
     this.#size++;
-    if (group.calls.length > (record.outcome === 'rejected' ? MOST_REFUSALS : MOST_CALLS))
-      this.#shorten(group);
+    if (group.calls.length > (isRefusal(record) ? MOST_REFUSALS : MOST_CALLS)) this.#shorten(group);
     if (this.#groups.size > MOST_GROUPS) this.#drop();
     if (this.#size > this.#capacity) this.#shorten(this.#largest());
   }
@@ -141,9 +140,13 @@ function shownGroup({ key, count, firstAt, calls }: Group, filter: CallFilter): 
   return searched || filter.open?.includes(key) === true ? { ...group, calls: found.map(shownCall) } : group;
 }
 
+const isRefusal = ({ notes, outcome }: CallRecord): boolean =>
+  outcome === 'rejected' || (outcome === 'ok' && notes.shadow_rejected !== undefined);
+
 /** The parts of a call that are the same in its group. */
-function keyOf({ info, outcome, error, status }: CallRecord): string {
-  return `${info.upstream}/${info.route} ${outcome ?? ''} ${error ?? status}`;
+function keyOf({ info, outcome, error, notes, status }: CallRecord): string {
+  const shadow = notes.shadow_rejected === undefined ? '' : ` shadow ${notes.shadow_rejected}`;
+  return `${info.upstream}/${info.route} ${outcome ?? ''} ${error ?? status}${shadow}`;
 }
 
 function shownCall({ record, wallTime }: Ended): RecentCall {

@@ -75,13 +75,19 @@ function scopeJson(snapshot: ScopeSnapshot) {
     breaker: breaker && {
       state: breaker.state,
       cause: breaker.cause,
+      shadow: breaker.shadow,
       forced: breaker.forced || undefined,
       retry_after_ms: breaker.retryAfterMs === undefined ? undefined : Math.ceil(breaker.retryAfterMs),
     },
     budget_tokens: budgetTokens,
     cache_bytes: cacheBytes,
     dedupe_bytes: dedupeBytes,
-    concurrency: limit && { limit: finite(limit.limit), in_flight: limit.inFlight, queued: limit.queued },
+    concurrency: limit && {
+      shadow: limit.shadow,
+      limit: finite(limit.limit),
+      in_flight: limit.inFlight,
+      queued: limit.queued,
+    },
     quota: quota && quotaJson(quota),
     auth: auth && {
       kind: auth.kind,
@@ -94,8 +100,8 @@ function scopeJson(snapshot: ScopeSnapshot) {
 /** JSON has no infinity, so an infinite limit is omitted. */
 const finite = (limit: number): number | undefined => (Number.isFinite(limit) ? limit : undefined);
 
-function quotaJson({ waiting, cooldowns, credentials }: QuotaSnapshot) {
-  return { waiting, cooldowns, credentials: credentials.map(credentialJson) };
+function quotaJson({ shadow, waiting, cooldowns, credentials }: QuotaSnapshot) {
+  return { shadow, waiting, cooldowns, credentials: credentials.map(credentialJson) };
 }
 
 function credentialJson({ credential, limited, waiting, cooldown, buckets }: CredentialSnapshot) {

@@ -11,7 +11,9 @@ import type { SecondDeps } from '../policies/hedge/deps.ts';
 import { hedgeStuck, hedge } from '../policies/hedge/hedge.ts';
 import type { AttemptPolicies, CallPolicies, Policies } from '../policies/order.ts';
 import { silencePolicies } from '../policies/silence/policy.ts';
-import { quotaPolicies } from '../policies/quota/policy.ts';
+import { type QuotaPolicies, type QuotaPolicyDeps, quotaPolicies } from '../policies/quota/policy.ts';
+import type { Quota } from '../policies/quota/quota.ts';
+import { shadowQuota } from '../policies/quota/shadow.ts';
 import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
 import { resume } from '../policies/retry/resume/resume.ts';
@@ -43,7 +45,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   const destination: Destination = {
     interrupt: policyState.watch(route, [handle]).interrupt,
     isWell: (now) => handle.isClosed(now),
-    hasRoom: (call) => quota?.hasRoom(call) ?? true,
+    hasRoom: (call) => quota === undefined || quota.options.mode === 'shadow' || quota.hasRoom(call),
     repeats: credential?.renewal !== undefined,
   };
   return {
@@ -127,7 +129,7 @@ export function attemptPoliciesOf(
   const { waitMs } = settings.concurrency;
   return {
     auth: credential && authPolicies(credential),
-    quota: quota && quotaPolicies(quota, { clock, memory }),
+    quota: quota && quotaOf(quota, { clock, memory }),
     signatureAge: signatureAgeOf(settings, clock),
     silence: silencePolicies(policyState.usualTimes(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
@@ -135,6 +137,10 @@ export function attemptPoliciesOf(
       settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),
     ...innermostOf(settings, { clock, memory }),
   };
+}
+
+function quotaOf(quota: Quota, deps: QuotaPolicyDeps): QuotaPolicies {
+  return quota.options.mode === 'shadow' ? shadowQuota(quota, deps) : quotaPolicies(quota, deps);
 }
 
 function cachesOf(route: RouteConfig, policyState: PolicyState, { clock, memory }: PolicyDeps) {

@@ -75,6 +75,11 @@ export class BreakerHandle {
     this.breaker = options.mode === 'off' ? undefined : new Breaker(options, random, { changed, stale });
   }
 
+  /** It reports refusals, and refuses nothing. */
+  get isShadow(): boolean {
+    return !this.#enforced && this.breaker !== undefined;
+  }
+
   isClosed(now: number): boolean {
     return this.breaker === undefined || this.breaker.state(now) === 'closed';
   }
@@ -283,8 +288,9 @@ export class PolicyState {
     const scope = this.#scopeOf(route, own.quota);
     const { clock, draining, observer, random } = this.#deps;
     const [upstream, { name }] = [this.#upstream, scope];
+    const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
     const onCooldown = (start: CooldownStart) =>
-      observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start });
+      observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start, ...shadow });
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
       { options, account: accountOf(auth) },

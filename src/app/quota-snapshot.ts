@@ -14,6 +14,7 @@ export function quotaSnapshot(quota: Quota, now: number): QuotaSnapshot {
     if (known === undefined || bucket.remaining < known.remaining) scarcest.set(bucket.bucket, bucket);
   }
   return {
+    shadow: quota.options.mode === 'shadow' || undefined,
     waiting: quota.waiting,
     cooldowns: all.filter(({ cooldown }) => cooldown !== undefined).length,
     scarcest: [...scarcest.values()],

@@ -100,6 +100,7 @@ function scopeSnapshot(
       limit: limiter.limit.limit,
       inFlight: limiter.limit.inFlight,
       queued: limiter.queue.size,
+      shadow: limiter.limit.shadow || undefined,
     },
     quota: quota && quotaSnapshot(quota, now),
     auth: credential?.snapshot(now),
@@ -112,5 +113,5 @@ function breakerSnapshot(handle: ScopeState['breakerHandle'], now: number): Brea
   const state = breaker.state(now);
   const { forced } = breaker;
   const retryAfterMs = state === 'closed' || forced ? undefined : breaker.retryAfterMs(now);
-  return { state, cause: handle?.cause, forced, retryAfterMs };
+  return { state, cause: handle?.cause, forced, retryAfterMs, shadow: handle?.isShadow || undefined };
 }

@@ -14,7 +14,7 @@ import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
 import type { StreamOptions } from '../policies/stream/options.ts';
 import type { OverrideLimits } from '../proxy/overrides.ts';
-import type { AllowRule } from '../routing/allow-list.ts';
+import type { AllowList } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
 import type { Address, ClientOptions, ServerTls, TlsVersion } from '../server/options.ts';
 import type { EventOptions } from '../telemetry/operator-events/options.ts';
@@ -72,7 +72,7 @@ export interface UpstreamConfig {
   readonly mount: Mount;
   readonly allowPrivate: boolean;
   /** The only calls that may be sent; undefined: all. */
-  readonly allow: readonly AllowRule[] | undefined;
+  readonly allow: AllowList | undefined;
   readonly connection: ConnectionOptions;
   /** In order; the last one, named `default`, matches everything. */
   readonly routes: readonly RouteConfig[];

@@ -45,6 +45,8 @@ type StateChange =
       readonly credential: string;
       /** The scope whose calls wait, such as `GET /reports/*`; '' for all calls of the credential. */
       readonly limited: string;
+      /** Calls do not wait, because the quota is in shadow mode. */
+      readonly shadow?: true;
     }
   /** A message for operators: what became of one delivery, or of an event that got no message of its own. */
   | {

@@ -53,8 +53,8 @@ export type FallbackResult = 'answered' | 'failed' | 'not_idempotent' | 'body_no
  */
 export type CostReading = 'read' | 'missing' | 'too_large' | 'incomplete';
 
-/** A refusal that a policy in shadow mode only notes. */
-export type ShadowRefusal = 'breaker_open';
+/** The refusal, or the wait, that a policy in shadow mode only notes. */
+export type ShadowRefusal = 'breaker_open' | 'concurrency_limit' | 'egress_denied' | 'quota';
 
 /** The notes that policies may make about a call. Each note has a row in `NOTES`. */
 export interface Notes {
@@ -201,9 +201,10 @@ const NOTES = {
   },
   shadow_rejected: {
     fold: 'latest',
+    field: 'shadow_rejected',
     counter: {
       name: 'breakwater_shadow_rejected_total',
-      help: 'Attempts that a policy in shadow mode would have refused.',
+      help: 'Attempts that a policy in shadow mode would have refused, or held for their turn, by its problem code. For allow: calls.',
       label: 'reason',
     },
   },

@@ -9,6 +9,13 @@ export interface AllowRule {
   readonly path: string;
 }
 
+/** The calls that may be sent to an upstream. */
+export interface AllowList {
+  /** `shadow`: other calls are sent and reported. */
+  readonly mode: 'enforce' | 'shadow';
+  readonly rules: readonly AllowRule[];
+}
+
 /**
  * A function that tests whether `rules` allow a call. `path` is below the mount, without query, with unreserved characters
  * decoded. Servers read unusual paths in different ways, and the way of this upstream is unknown. So *every* way to read the

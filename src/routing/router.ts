@@ -1,4 +1,4 @@
-import { type AllowRule, allowList } from './allow-list.ts';
+import { type AllowList, allowList } from './allow-list.ts';
 import { climbs, decodeUnreserved, resolveDots } from './request-path.ts';
 import { RouteIndex } from './route-index.ts';
 
@@ -13,7 +13,7 @@ export interface MountedUpstream<R> {
   /** Path of the upstream's URL without a trailing slash; '' for none. */
   readonly basePath: string;
   /** The allow-list; undefined: every call may be sent. */
-  readonly allow?: readonly AllowRule[] | undefined;
+  readonly allow?: AllowList | undefined;
   /** The first route that matches wins. */
   readonly routes: readonly RoutePattern<R>[];
 }
@@ -36,6 +36,8 @@ export type Match<R> =
       readonly path: string;
       /** The text of the mount's placeholder, unchecked; undefined if the mount has none. */
       readonly tenant: string | undefined;
+      /** The allow-list is in shadow mode, and would deny this call. */
+      readonly unlisted?: true;
     }
   /** The upstream's allow-list does not allow this call. */
   | { readonly kind: 'denied'; readonly route: R; readonly path: string; readonly why: string }
@@ -55,6 +57,8 @@ interface Compiled<R> {
   /** The mount, the base path or the allow-list is a bound that `..` in a path could leave. */
   readonly bounded: boolean;
   readonly allows: ((method: string, path: string) => boolean) | undefined;
+  /** The allow-list denies nothing. */
+  readonly shadow: boolean;
   readonly routes: RouteIndex<R>;
 }
 
@@ -112,6 +116,7 @@ export class Router<R> {
     if (route === undefined) return { kind: 'none', why: `no route matches ${method} ${shown(below)}` };
     const match = matched(upstream, route, target, tenantOf(upstream, name, plain));
     if (upstream.allows?.(method, rest) !== false) return match;
+    if (upstream.shadow) return { ...match, unlisted: true };
     const why = `${method} ${shown(below)} is not on this upstream's allow-list`;
     return { kind: 'denied', route, path: match.path, why };
   }
@@ -185,8 +190,9 @@ function compileUpstream<R>({ mount, basePath, allow, routes }: MountedUpstream<
   const path = 'path' in mount ? mount.path.replace(/\/$/, '') : '';
   const [before = '', afterTenant] = path.split(PLACEHOLDER);
   return {
-    allows: allow && allowList(allow),
-    bounded: path !== '' || basePath !== '' || allow !== undefined,
+    allows: allow && allowList(allow.rules),
+    shadow: allow?.mode === 'shadow',
+    bounded: path !== '' || basePath !== '' || allow?.mode === 'enforce',
     mountPath: afterTenant === undefined ? path : before.slice(0, -1),
     afterTenant,
     segments: path.split('/').length - 1,

@@ -161,8 +161,9 @@ export class Listener {
     if (exchange.upgrade !== undefined && this.#deps.draining()) return exchange.refuse(shuttingDown());
     if (match.kind !== 'route') return exchange.refuse(new ProxyError(REFUSAL[match.kind], match.why));
     const refusal = this.#deps.door().refusal(client, match.route, { headers: rawHeaders, host });
-    if (refusal === undefined) exchange.run(match.route, match.target, match.tenant);
-    else exchange.refuse(refusal);
+    if (refusal !== undefined) return exchange.refuse(refusal);
+    if (match.unlisted) exchange.record.note('shadow_rejected', 'egress_denied');
+    exchange.run(match.route, match.target, match.tenant);
   }
 
   #closed(exchange: ClientExchange, calls: Route['calls']): void {

@@ -130,9 +130,10 @@ export function callMessage(record: CallRecord): string {
   if (record.pending !== undefined)
     steps.push(`a wait of ${shownDuration(record.pending.delayMs)}, not finished`);
   const story = steps.length === 0 ? '' : `: ${steps.join(' → ')}`;
-  const { client_retries: retries = 0 } = record.notes;
+  const { client_retries: retries = 0, shadow_rejected: shadow } = record.notes;
+  const refusal = shadow === undefined ? '' : ` (shadow: ${shadow})`;
   const again = retries === 0 ? '' : ` (the client's retry ${retries})`;
-  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${outcomeText(record)}${streamText(record)}${again}${story}`;
+  return `${info.method} ${info.upstream}${withoutQuery(info.target)}${status} ${outcomeText(record)}${streamText(record)}${again}${refusal}${story}`;
 }
 
 const WAITED_FOR: Readonly<Record<QuotaWait, string>> = {
@@ -201,7 +202,7 @@ export interface LogCallsOptions {
 const REFUSALS_EVERY_MS = 1_000;
 
 /**
- * Writes one line per call that `log.requests` selects, and one per change of a breaker. Refusals without an attempt are limited
+ * Writes one line per call that `log.requests` selects, and one per change of a breaker. Refusals without an attempt, and those in shadow mode, are limited
  * to one line per second for each route and reason. It says how many were left out. So an open breaker does not flood the log.
  */
 export function logCalls(
@@ -211,9 +212,11 @@ export function logCalls(
   const refusals = new Map<string, { since: number; suppressed: number }>();
 
   /** The number of equal lines left out since the last one; undefined: leave this one out too. */
-  function suppressed({ attempts, error, info, outcome, startedAt, ms }: CallRecord): number | undefined {
-    if (requests === 'all' || outcome !== 'rejected' || attempts > 0) return 0;
-    const key = `${info.upstream} ${info.route} ${error}`;
+  function suppressed(record: CallRecord): number | undefined {
+    const { info, startedAt, ms } = record;
+    const reason = requests === 'all' ? undefined : repeatedReason(record);
+    if (reason === undefined) return 0;
+    const key = `${info.upstream} ${info.route} ${reason}`;
     const now = startedAt + ms;
     const last = refusals.get(key);
     if (last !== undefined && now - last.since < REFUSALS_EVERY_MS) {
@@ -237,6 +240,12 @@ export function logCalls(
     },
     stateChanged: (upstream, event) => logState(logger, upstream, event),
   };
+}
+
+/** The reason of a refusal without an attempt, or of one in shadow mode; undefined: the line is always written. */
+function repeatedReason({ attempts, error, notes, outcome }: CallRecord): string | undefined {
+  if (outcome === 'rejected' && attempts === 0) return error;
+  return outcome === 'ok' && attempts === 1 ? notes.shadow_rejected : undefined;
 }
 
 function levelOf(record: CallRecord): 'info' | 'warn' | 'error' {

@@ -329,7 +329,7 @@ function isUsed({ error, ms }: AttemptEntry): boolean {
 }
 
 /**
- * Whether a call is worth a log line: retried by the proxy or the client, refused, failed, slow to its head, or left by the
+ * Whether a call is worth a log line: retried by the proxy or the client, refused (in shadow mode too), failed, slow to its head, or left by the
  * client after an attempt. A call without an attempt is not slow: a long poll waited as the client asked.
  */
 export function notable(record: CallRecord, slowMs: number): boolean {
@@ -337,6 +337,7 @@ export function notable(record: CallRecord, slowMs: number): boolean {
   return (
     record.outcome !== 'ok' ||
     (record.notes.client_retries ?? 0) > 0 ||
+    record.notes.shadow_rejected !== undefined ||
     (record.attempts > 0 && record.headMs >= slowMs)
   );
 }

@@ -40,7 +40,8 @@ function logCooldown(
   upstream: string,
   event: Extract<StateEvent, { type: 'quota_cooldown_started' }>,
 ): void {
-  const { scope, tenant, cause, remainingMs, credential, limited } = event;
+  const { scope, tenant, cause, remainingMs, credential, limited, shadow } = event;
+  const wait = shadow ? 'would wait (shadow)' : 'wait';
   logger.warn(
     {
       upstream,
@@ -50,8 +51,9 @@ function logCooldown(
       cooldown_ms: Math.round(remainingMs),
       credential_hash: credential || undefined,
       limited: limited || undefined,
+      shadow,
     },
-    `quota of ${whereOf(upstream, event)}: ${limited || 'all calls'} of one credential wait for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
+    `quota of ${whereOf(upstream, event)}: ${limited || 'all calls'} of one credential ${wait} for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
   );
 }
 

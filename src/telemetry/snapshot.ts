@@ -103,6 +103,8 @@ export interface BreakerSnapshot {
   readonly forced: boolean;
   /** Time until the next probe, in ms; undefined while closed or forced. */
   readonly retryAfterMs: number | undefined;
+  /** It reports refusals, and refuses nothing. */
+  readonly shadow?: true | undefined;
 }
 
 export interface LimitSnapshot {
@@ -110,9 +112,13 @@ export interface LimitSnapshot {
   readonly limit: number;
   readonly inFlight: number;
   readonly queued: number;
+  /** Attempts beyond the limit are reported, and sent. */
+  readonly shadow?: true | undefined;
 }
 
 export interface QuotaSnapshot {
+  /** Attempts that would wait are reported, and sent. */
+  readonly shadow?: true | undefined;
   /** Waiting attempts of all credentials. */
   readonly waiting: number;
   /** Active cooldowns, of credentials and of parts of the API for a credential. */

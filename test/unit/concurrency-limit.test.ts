@@ -99,7 +99,7 @@ test('after its removal it is the configured limit', () => {
 test('a probe has a permit beyond the limit', () => {
   const limit = limitWith({ max: 1 });
   expect(limit.tryAcquire()).toBe(true);
-  limit.acquireReserved();
+  limit.acquireBeyond();
   expect(limit.inFlight).toBe(2);
   limit.release('success', 10, 0);
   expect(limit.tryAcquire()).toBe(false);

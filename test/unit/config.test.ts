@@ -349,12 +349,27 @@ test('the hedge of the inner layer wins, and one that cannot happen gives a warn
 
 test('an allow-list has methods and patterns, and removes headers that would get around it', () => {
   const [a] = config(upstream('allow: ["GET /v1/**", "get,POST /v1/charges", ANY /ping]')).upstreams;
-  expect(a?.allow).toEqual([
-    { methods: ['GET'], path: '/v1/**' },
-    { methods: ['GET', 'POST'], path: '/v1/charges' },
-    { methods: undefined, path: '/ping' },
-  ]);
+  expect(a?.allow).toEqual({
+    mode: 'enforce',
+    rules: [
+      { methods: ['GET'], path: '/v1/**' },
+      { methods: ['GET', 'POST'], path: '/v1/charges' },
+      { methods: undefined, path: '/ping' },
+    ],
+  });
   expect(a?.routes[0]?.headers.remove).toContain('x-http-method-override');
+});
+
+test('an allow-list in shadow mode changes no header, and warns that it denies nothing', () => {
+  const text = upstream('allow: { mode: shadow, calls: ["GET /v1/**"] }');
+  const loaded = loadConfig('config.yaml', {}, () => text);
+  if (!loaded.ok) throw new Error('refused');
+  const [a] = loaded.config.upstreams;
+  expect(a?.allow).toEqual({ mode: 'shadow', rules: [{ methods: ['GET'], path: '/v1/**' }] });
+  expect(a?.routes[0]?.headers.remove).toEqual([]);
+  expect(loaded.warnings.map(formatProblem)).toEqual([
+    'config.yaml:4:20  upstreams.a.allow.mode: shadow denies nothing: calls that are not on the list are sent',
+  ]);
 });
 
 test('headers, mount by host and connections of an upstream', () => {
@@ -750,6 +765,14 @@ upstreams:
       'config.yaml:4:12  upstreams.a.allow: is an empty list, which allows no call; remove it to allow every call',
     ],
     [
+      upstream('allow: { mode: shadow }'),
+      'config.yaml:4:12  upstreams.a.allow: needs calls; write for example calls: ["GET /v1/**"]',
+    ],
+    [
+      upstream('allow: { calls: "/v1" }'),
+      'config.yaml:4:21  upstreams.a.allow.calls: "/v1" is not a method and a path; write for example GET /v1, or ANY /v1',
+    ],
+    [
       upstream('headers: { set: { host: a } }'),
       'config.yaml:4:23  upstreams.a.headers.set.host: "host" cannot be set, because the proxy writes it itself; remove it',
     ],
@@ -1009,6 +1032,10 @@ describe('warnings', () => {
     [
       upstream('allow: [ANY /v1/**, "GET,gte /v2/**"]'),
       'config.yaml:4:25  upstreams.a.allow[1]: no client of HTTP/1.1 can send the method "gte"; did you mean "GET"?',
+    ],
+    [
+      upstream('allow: { calls: ["GET /v1", "gte /v1/**"] }'),
+      'config.yaml:4:33  upstreams.a.allow.calls[1]: no client of HTTP/1.1 can send the method "gte"; did you mean "GET"?',
     ],
     [
       upstream('allow: ZZZZZZ /v1/**'),

@@ -34,7 +34,7 @@ const router = new Router([
   {
     mount: { path: '/api' },
     basePath: '/base',
-    allow: [{ methods: undefined, path: '/v1/*-*/**/x' }],
+    allow: { mode: 'enforce', rules: [{ methods: undefined, path: '/v1/*-*/**/x' }] },
     routes: [{ methods: undefined, path: '/**', route: 'api' }],
   },
 ]);

@@ -98,10 +98,16 @@ describe('dots with a separator that only some servers know', () => {
       expect(new Router([root]).match('GET', undefined, path)).toMatchObject({ kind: 'route', target: path });
       const bounds = [
         { ...root, basePath: '/v2' },
-        { ...root, allow: [{ methods: undefined, path: '/**' }] },
+        { ...root, allow: { mode: 'enforce' as const, rules: [{ methods: undefined, path: '/**' }] } },
       ];
       for (const bound of bounds)
-        expect(new Router([bound]).match('GET', undefined, path).kind).toBe('bad_target');
+        expect(new Router<string>([bound]).match('GET', undefined, path).kind).toBe('bad_target');
+      const shadow = {
+        ...root,
+        allow: { mode: 'shadow' as const, rules: [{ methods: undefined, path: '/**' }] },
+      };
+      const seen = new Router([shadow]).match('GET', undefined, path);
+      expect(seen).toMatchObject({ kind: 'route', target: path, unlisted: true });
     },
   );
 });

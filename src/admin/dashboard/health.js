@@ -13,10 +13,10 @@ import { count, duration, size } from './words.js';
 export function scopeOf(scope, named) {
   const { budget_tokens: tokens, quota, cache_bytes: cached, dedupe_bytes: stored } = scope;
   const list = facts([
-    ['breaker', ...breakerOf(scope)],
+    ['breaker', ...breakerOf(scope), shadowOf(scope.breaker)],
     ['retry budget', tokens !== undefined && `${tokens.toFixed(1)} tokens`],
-    ['concurrency', ...concurrencyOf(scope)],
-    ['quota', quota && quotaSummary(quota)],
+    ['concurrency', ...concurrencyOf(scope), shadowOf(scope.concurrency)],
+    ['quota', quota && quotaSummary(quota), shadowOf(quota)],
     ...(quota?.credentials ?? []).map(
       (one) => /** @type {[string, ...Child[]]} */ (['', ...credentialOf(one)]),
     ),
@@ -25,6 +25,11 @@ export function scopeOf(scope, named) {
     ['idempotent replies', stored !== undefined && size(stored)],
   ]);
   return h('section', {}, named && h('h4', {}, scope.scope), list);
+}
+
+/** @param {{ shadow?: true | undefined } | undefined} policy @returns {Child} */
+function shadowOf(policy) {
+  return policy?.shadow === true && ' (shadow: it refuses nothing)';
 }
 
 /** @param {Scope} scope @returns {Child[]} */

@@ -198,7 +198,14 @@ function parseText(found: unknown, check: Check | undefined): Parsed<string> {
 export function texts(doc: string, check?: Check, builtIn?: readonly string[]) {
   const json = { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
   return field({ kind: 'other', doc, builtIn, type: 'text or a list', json }, (found) =>
-    each(typeof found === 'object' ? found : [found], 'text or a list', (item) => parseText(item, check)),
+    parseTexts(found, check),
+  );
+}
+
+/** A list of text, or a single one. */
+export function parseTexts(found: unknown, check: Check | undefined): Parsed<string[]> {
+  return each(typeof found === 'object' ? found : [found], 'text or a list', (item) =>
+    parseText(item, check),
   );
 }
 

@@ -9,9 +9,9 @@ export const concurrency = shorthand(
     'Limits how many attempts run at once. More calls wait in a queue. A slow upload (under 16 KiB a second) counts again only when it ends. Without max there is no limit until the upstream shows signs of overload. A route that writes it has its own limit.',
     {
       mode: choice(
-        ['adaptive', 'fixed', 'off'],
+        ['adaptive', 'fixed', 'shadow', 'off'],
         'adaptive',
-        'adaptive: the limit falls with signs of overload, grows with successes, and is lifted after a minute without such signs. fixed: the limit is always max. off: no limit.',
+        'adaptive: the limit falls with signs of overload, grows with successes, and is lifted after a minute without such signs. fixed: the limit is always max. shadow: as adaptive, but attempts beyond the limit are only reported. off: no limit.',
       ),
       min: integer(1, 'The adaptive limit does not fall below this.', 1, LIMIT_MAX),
       max: integerOrOff(

@@ -114,7 +114,11 @@ export const quota = shorthand(
   section(
     "The upstream's rate limit: calls wait instead of failing. Limits are learned from replies. A route that writes it has its own quota.",
     {
-      mode: choice(['on', 'off'], 'on', 'off: calls do not wait, and nothing is learned.'),
+      mode: choice(
+        ['on', 'shadow', 'off'],
+        'on',
+        'on: calls wait for their turn. shadow: calls that would wait or be refused are only reported. off: calls do not wait, and nothing is learned.',
+      ),
       windows,
       cost: section('What a call costs, if not 1.', {
         fixed: decimal(1, 'Cost of a call that names none.', 0, 1_000_000_000),

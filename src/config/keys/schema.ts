@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { section } from '../fields/field.ts';
 import { address, choice, duration, flag, size, text, texts } from '../fields/fields.ts';
 import {
-  checkAllowed,
   checkHeaderName,
   checkHeaderValue,
   checkMethod,
@@ -13,6 +12,7 @@ import {
   NAME_PATTERN,
   NAME_PROBLEM,
 } from '../fields/words.ts';
+import { allow } from './allow.ts';
 import { auth } from './auth.ts';
 import { clients } from './clients.ts';
 import { durableProcess } from './durable-process.ts';
@@ -138,10 +138,7 @@ const upstream = section(
       ),
     }).optional(),
     allow_private: flag(false, 'true: the upstream may have a loopback or private address.'),
-    allow: texts(
-      'The only calls that may be sent, such as "GET /v1/**" or "GET,POST /v1/charges". ANY is any method; paths are as in match.path. Other calls get 403.',
-      checkAllowed,
-    ),
+    allow: allow.optional(),
     headers: headers.optional(),
     auth: auth.optional(),
     ...sharedSections,

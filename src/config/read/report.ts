@@ -91,6 +91,10 @@ export class Report {
     return this.#places.replaced(path).length > 0;
   }
 
+  isWritten(path: Path): boolean {
+    return this.#places.has(path);
+  }
+
   /** Where a path is written, for messages: `line 12`, or `line 12 of upstreams/pay.yaml`. */
   line(path: Path): string {
     const { line, file } = this.#places.key(path);

@@ -59,10 +59,12 @@ function checkBackoff(
   }
 }
 
+/** Modes in which `min` has an effect. */
+const WITH_MIN: ReadonlySet<string> = new Set(['adaptive', 'shadow']);
+
 function checkPair(inherited: Inherited<Settings>, pair: Pair, report: Report): void {
   const { values, origins } = inherited;
-  // min has no effect on a fixed limit or without a limit.
-  if (pair.low.startsWith('concurrency') && values.concurrency.mode !== 'adaptive') return;
+  if (pair.low.startsWith('concurrency') && !WITH_MIN.has(values.concurrency.mode)) return;
   const low = numberAt(values, pair.low);
   const high = numberAt(values, pair.high);
   const [lowOrigin, highOrigin] = [origins.get(pair.low), origins.get(pair.high)];

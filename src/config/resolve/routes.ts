@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Calls, CoveringCalls, overlap } from '../../routing/pattern-covers.ts';
+import type { AllowList } from '../../routing/allow-list.ts';
 import type { RouteConfig } from '../config.ts';
 import { CATCH_ALL, MATCH_MISSING, methodsOf } from '../fields/words.ts';
 import type { RouteInput, SharedInput } from '../keys/schema.ts';
@@ -21,7 +22,7 @@ import { pollingOf } from './until.ts';
 
 interface RouteContext extends ResolveContext {
   /** The upstream's allow-list; undefined: none. */
-  readonly allow: readonly Calls[] | undefined;
+  readonly allow: AllowList | undefined;
 }
 
 interface Routes {
@@ -54,7 +55,7 @@ export function resolveRoutes(
       [...path, index],
       `is never used, because route ${names[first]} above takes all its calls; move it up`,
     );
-  warnAboutDenied(calls, context.allow, (index) =>
+  warnAboutDenied(calls, context.allow?.rules, (index) =>
     report.warning(
       [...path, index],
       'is never used, because allow permits none of its calls; add them to allow',
@@ -138,7 +139,8 @@ interface ResolvedRoute {
 }
 
 function resolveRoute({ name, calls, layers, alone }: RouteParts, context: RouteContext): ResolvedRoute {
-  const { report, allow } = context;
+  const { report } = context;
+  const allow = context.allow?.mode === 'enforce' ? context.allow.rules : undefined;
   const inherited = inherit<SharedInput>(layers);
   crossCheck(inherited, report);
   const durable = decideDurable(inherited);

@@ -2,7 +2,7 @@ import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import type { SharedInput, UpstreamInput } from '../keys/schema.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
-import { allowRules } from './allow.ts';
+import { allowListOf } from './allow.ts';
 import { connectionOptions } from './connection.ts';
 import type { ResolveContext } from './context.ts';
 import { inherit, type Layer } from './inherit.ts';
@@ -22,7 +22,7 @@ export function resolveUpstream(name: string, input: UpstreamInput, context: Res
   const own: Layer = { name: path.join('.'), path, values: inherited(input) };
   const { place, tenants } = placeOf({ name, ...input, allowPrivate, known }, { path, report });
   if (known === undefined) suggestPreset(place.origin, [...path, 'url'], report);
-  const allowed = allowRules(allow, [...path, 'allow'], report);
+  const allowed = allowListOf(allow, path, report);
   const resolved = resolveRoutes(
     { path, outer, own, inputs: routes, known: belowBase(known?.routes ?? [], place.basePath) },
     { ...context, allow: allowed },

@@ -1,5 +1,5 @@
 import { CredentialNames, isSecret, REDACTED } from '../../http/credentials.ts';
-import type { AllowRule } from '../../routing/allow-list.ts';
+import type { AllowList, AllowRule } from '../../routing/allow-list.ts';
 import type { RouteConfig, TenantOptions, UpstreamConfig } from '../config.ts';
 import { isList, type Kind, keysOf, leafOf } from '../fields/field.ts';
 import { formatDuration, formatPercentage, formatRate, formatSize } from '../fields/format.ts';
@@ -208,7 +208,7 @@ export function upstreamValues(loaded: Good, upstream: UpstreamConfig): Effectiv
       ? []
       : tenantValues(tenants).map(([key, shown]) => value(['tenant', key], shown))),
     value(['allow_private'], String(allowPrivate)),
-    ...(allow === undefined ? [] : [value(['allow'], `[${allow.map(shownRule).join(', ')}]`)]),
+    ...(allow === undefined ? [] : [value(['allow'], shownAllow(allow))]),
   ];
 }
 
@@ -220,6 +220,9 @@ function tenantValues({ header, matches, dots, max }: TenantOptions): [string, s
     ['max', String(max)],
   ];
 }
+
+const shownAllow = ({ mode, rules }: AllowList): string =>
+  `${mode === 'shadow' ? 'shadow: ' : ''}[${rules.map(shownRule).join(', ')}]`;
 
 const shownRule = ({ methods, path }: AllowRule): string => `${methods?.join() ?? 'ANY'} ${path}`;
 

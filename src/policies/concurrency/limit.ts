@@ -32,6 +32,8 @@ export type Evidence = 'success' | 'failure' | 'overload' | 'ignored';
  */
 export class ConcurrencyLimit {
   readonly #options: ConcurrencyOptions;
+  /** Signs of overload move the limit. */
+  readonly #adapts: boolean;
   readonly #median = new Median();
   #limit: number;
   #inFlight = 0;
@@ -46,7 +48,13 @@ export class ConcurrencyLimit {
 
   constructor(options: ConcurrencyOptions) {
     this.#options = options;
+    this.#adapts = options.mode === 'adaptive' || options.mode === 'shadow';
     this.#limit = options.mode === 'off' ? Infinity : options.max;
+  }
+
+  /** True: attempts beyond the limit are reported, and sent. */
+  get shadow(): boolean {
+    return this.#options.mode === 'shadow';
   }
 
   /** A whole number of attempts; Infinity if there is no limit. */
@@ -65,8 +73,11 @@ export class ConcurrencyLimit {
     return true;
   }
 
-  /** Takes a permit beyond the limit, for a probe of the breaker: otherwise the end of an outage could stay unnoticed. */
-  acquireReserved(): void {
+  /**
+   * Takes a permit beyond the limit: in shadow mode, and for a probe of the breaker. Otherwise the end of an outage could stay
+   * unnoticed.
+   */
+  acquireBeyond(): void {
     this.#inFlight++;
   }
 
@@ -76,10 +87,10 @@ export class ConcurrencyLimit {
    * calls end (TCP's slow start has the same purpose).
    */
   tryExtend(since: number): boolean {
-    const { mode, max } = this.#options;
+    const { max } = this.#options;
     const grown = Math.min(max, this.#limit + 1);
     // A lowered limit grows by success only, while attempts from before the decrease are in flight.
-    if (mode !== 'adaptive' || this.#overloadAt >= since || this.#inFlight >= Math.floor(grown)) return false;
+    if (!this.#adapts || this.#overloadAt >= since || this.#inFlight >= Math.floor(grown)) return false;
     this.#limit = grown;
     return this.tryAcquire();
   }
@@ -88,7 +99,7 @@ export class ConcurrencyLimit {
   release(evidence: Evidence, latencyMs: number, now: number, amid = this.#inFlight): void {
     // The attempt that ends is included. Otherwise a limit of 1 always seems idle and never grows.
     const inFlight = this.#inFlight--;
-    if (this.#options.mode !== 'adaptive' || evidence === 'ignored') return;
+    if (!this.#adapts || evidence === 'ignored') return;
     const overload = evidence === 'overload' || latencyMs > (this.#options.latencyCeilingMs ?? Infinity);
     this.#overloaded += SHARE_STEP * ((overload ? 1 : 0) - this.#overloaded);
     if (evidence !== 'overload') {

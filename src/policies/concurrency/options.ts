@@ -1,6 +1,9 @@
 export interface ConcurrencyOptions {
-  /** `adaptive`: no limit but `max` until there is a sign of overload. `fixed`: always `max`. `off`: no limit and no queue. */
-  readonly mode: 'adaptive' | 'fixed' | 'off';
+  /**
+   * `adaptive`: no limit but `max` until there is a sign of overload. `fixed`: always `max`. `shadow`: as `adaptive`, but attempts
+   * beyond the limit are only reported. `off`: no limit and no queue.
+   */
+  readonly mode: 'adaptive' | 'fixed' | 'shadow' | 'off';
   readonly min: number;
   /** Infinity if no limit is configured. */
   readonly max: number;

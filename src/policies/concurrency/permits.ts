@@ -58,12 +58,14 @@ export class Permits {
    */
   acquire(call: Call, attempt: Attempt, again: boolean): Promise<void> | undefined {
     if (attempt.watch?.probe === true) {
-      this.#limit.acquireReserved();
+      this.#limit.acquireBeyond();
       return undefined;
     }
-    return this.#limit.tryAcquire()
-      ? undefined
-      : waitForPermit(call, attempt, this.#limit, { ...this.#options, again });
+    if (this.#limit.tryAcquire()) return undefined;
+    if (!this.#limit.shadow) return waitForPermit(call, attempt, this.#limit, { ...this.#options, again });
+    this.#limit.acquireBeyond();
+    call.journal.note('shadow_rejected', 'concurrency_limit');
+    return undefined;
   }
 
   /** Releases a permit, once for each that was taken, and admits calls that wait. `amid`: permits in use when its attempt left. */

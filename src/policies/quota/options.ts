@@ -26,8 +26,8 @@ export interface CostOptions {
 }
 
 export interface QuotaOptions {
-  /** `off` neither waits nor learns. */
-  readonly mode: 'on' | 'off';
+  /** `shadow` lets every call pass and reports those that would wait. `off` neither waits nor learns. */
+  readonly mode: 'on' | 'shadow' | 'off';
   readonly windows: readonly QuotaWindow[];
   readonly cost: CostOptions;
   /**

@@ -82,7 +82,7 @@ function reserve<T extends NonNullable<Attempt['reservation']>>(attempt: Attempt
 }
 
 /** An attempt at an upstream without any known quota. The only cost is reading the reply's headers. */
-class UntrackedAttempt implements After {
+export class UntrackedAttempt implements After {
   readonly #quota: Quota;
   readonly #call: Call;
   readonly #attempt: Attempt;
@@ -127,7 +127,7 @@ interface Admitted {
   readonly shape: string;
 }
 
-class AdmittedAttempt implements After {
+export class AdmittedAttempt implements After {
   readonly #admitted: Admitted;
   readonly #quota: Quota;
   readonly #deps: QuotaPolicyDeps;

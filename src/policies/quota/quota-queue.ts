@@ -111,6 +111,15 @@ export class QuotaQueue {
     return this.#wait(call, attempt, { client, shape, cost, expiresAt, again });
   }
 
+  /** For shadow mode: as `enter`, but undefined in place of a wait or a refusal. */
+  tryEnter({ shape, cost }: Demand): CallReservation | undefined {
+    const now = this.#options.clock.now();
+    const limiter = this.quota.limiterFor(shape);
+    limiter.idle(now);
+    if (limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return limiter.take(cost, now, false);
+    return limiter.meterTestAt(cost, now) <= now ? limiter.take(cost, now, true) : undefined;
+  }
+
   /** Admits every call that may leave now, and sets a timer for the next one. */
   pump(): void {
     if (this.#queue.size === 0 && this.#timer === undefined) return;
