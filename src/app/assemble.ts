@@ -339,6 +339,7 @@ function assembleRoute(
     maxReplayBytes: sendsAgain(settings) ? maxReplayBytes : 0,
     overrides,
     safe: retry.safe,
+    clientPartHeader: settings.clientPartHeader,
     headers: deps.rulesOf(config),
     dropParameters: settings.auth && replacedBy(settings.auth).parameters,
     links: settings.rewriteLinks ? linkPlaceOf(upstream) : undefined,

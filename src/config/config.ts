@@ -173,6 +173,8 @@ export interface RouteSettings {
   readonly auth: AuthOptions | undefined;
   /** The issuer of the credential; undefined if it needs none. */
   readonly authEndpoint: EndpointConfig | undefined;
+  /** Lower-case name of a request header. Calls with different values take turns in the queues; undefined: only clients do. */
+  readonly clientPartHeader: string | undefined;
   /** URLs of the upstream in response headers become paths of the mount. */
   readonly rewriteLinks: boolean;
   /** More names of headers and query parameters that identify the caller. */

@@ -4,7 +4,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import type { RawHeaders } from '../http/headers.ts';
 import { type BodyEnd, type BodySink, isFailedEnd, type Reply } from '../http/reply.ts';
 import { Attempt } from '../proxy/attempt.ts';
-import type { Call } from '../proxy/call.ts';
+import { type Call, clientPartOf } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { type Outcome, settle } from '../proxy/pipeline.ts';
 import type { Abort } from '../runtime/abort.ts';
@@ -110,6 +110,8 @@ function callOf({ job, headers, route }: AttemptParts, record: CallRecord): Call
     headers: [...headers, ...route.inject],
     body: storedBody(job.body),
     idempotencyKey: job.upstreamKey ?? undefined,
+    clientPart: clientPartOf(headers, route.clientPartHeader),
+    priority: 'low',
     journal: record,
   };
 }

@@ -27,6 +27,8 @@ export interface DurableRoute {
   readonly bodyTimeoutMs: number;
   /** The reply head alone decides the result. An incomplete or late body changes nothing. */
   readonly headDecides: boolean;
+  /** Lower-case name of the header with the part of the client that a request is for. */
+  readonly clientPartHeader?: string | undefined;
   /** Fields that are added when the request is sent. */
   readonly inject: RawHeaders;
   /** Lower-case names of fields that are not sent. */

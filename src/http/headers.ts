@@ -129,6 +129,7 @@ const NOT_FORWARDED = new FieldNames([
   'breakwater-timeout',
   'breakwater-retry-on',
   'breakwater-idempotent',
+  'breakwater-priority',
   ...TOKEN_FIELDS,
 ]);
 

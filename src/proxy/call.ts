@@ -1,7 +1,9 @@
 import type { RequestBody } from '../http/bodies/request-body.ts';
 import type { GrpcCall } from '../http/grpc.ts';
-import type { RawHeaders } from '../http/headers.ts';
+import { headerOf, type RawHeaders } from '../http/headers.ts';
 import { isIdempotent } from '../http/methods.ts';
+import { PRIORITIES, type Priority } from './client.ts';
+import type { Turn } from '../runtime/fair-queue.ts';
 import type { Journal } from './journal.ts';
 import type { CallOverrides } from './overrides.ts';
 
@@ -11,6 +13,8 @@ export interface CallIdentity {
   readonly id: string;
   /** Of a traced call, its own span; else the client's `traceparent` field, unchecked. */
   readonly traceparent?: string | undefined;
+  /** The client's name, by its token; undefined if none is known. */
+  readonly clientName?: string | undefined;
 }
 
 /** A client's request on its way to an upstream. Immutable: a policy that changes it passes on a copy. */
@@ -37,6 +41,10 @@ export interface Call {
   readonly overrides?: CallOverrides | undefined;
   /** The client's address. */
   readonly client?: string | undefined;
+  /** The part of the client that the call is for, such as a tenant, by which calls take turns; undefined if it has none. */
+  readonly clientPart?: string | undefined;
+  /** Default `normal`. */
+  readonly priority?: Priority | undefined;
   readonly identity?: CallIdentity | undefined;
   readonly journal: Journal;
 }
@@ -58,7 +66,22 @@ export function isRead({ method, safe = false }: Pick<Call, 'method' | 'safe'>):
   return safe || method === 'GET' || method === 'HEAD';
 }
 
-/** The client for fair queueing: the host. A caller could change any other property with each call. */
-export function clientOf({ client = '' }: Pick<Call, 'client'>): string {
-  return client;
+/** In characters. A longer name of a part is cut, because it comes from a client and is in memory while its calls wait. */
+const LONGEST_PART = 64;
+
+/** The part of the client that a call is for. `header`: lower-case name of the header that names it. */
+export function clientPartOf(headers: RawHeaders, header: string | undefined): string | undefined {
+  return header === undefined ? undefined : headerOf(headers, header)?.slice(0, LONGEST_PART);
+}
+
+/**
+ * The place of a call in queues. Without a name, the client is the host: a caller could change any other property with each
+ * call.
+ */
+export function turnOf({ client, clientPart = '', identity, priority = 'normal' }: Call): Turn {
+  return {
+    client: identity?.clientName ?? client ?? '',
+    part: clientPart,
+    rank: PRIORITIES.indexOf(priority),
+  };
 }

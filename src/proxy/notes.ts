@@ -1,4 +1,5 @@
 import type { ReplyClassification } from '../http/reply.ts';
+import type { Priority } from './client.ts';
 import type { ErrorCode } from './errors.ts';
 import type { ResumeDenial, RetryDenial } from './gave-up.ts';
 
@@ -71,6 +72,8 @@ export interface Notes {
   shadow_rejected: ShadowRefusal;
   /** The number of its own retries that the client reports for this request. */
   client_retries: number;
+  /** A priority other than `normal`. */
+  priority: Priority;
   /** An override of the client within the limits of the route, such as `attempts=5`. */
   override: string;
   body_not_buffered: 'cap' | 'memory';
@@ -214,6 +217,15 @@ const NOTES = {
     counter: {
       name: 'breakwater_client_retries_total',
       help: 'Calls that their client reported as retries of its own. The retry budget is charged for them.',
+    },
+  },
+  priority: {
+    fold: 'latest',
+    field: 'priority',
+    counter: {
+      name: 'breakwater_prioritized_requests_total',
+      help: 'Calls whose priority is high or low.',
+      label: 'priority',
     },
   },
   override: {

@@ -1,5 +1,6 @@
 import { headersOf, type RawHeaders } from '../http/headers.ts';
 import { preferencesOf } from '../http/preferences.ts';
+import { PRIORITIES, type Priority } from './client.ts';
 import { ProxyError } from './errors.ts';
 
 /** The settings that clients may override, and their limits. */
@@ -12,6 +13,7 @@ export interface OverrideLimits {
   readonly idempotent: boolean;
   /** `Prefer: wait=N` and `x-request-timeout-ms` may shorten the total timeout. */
   readonly wait: boolean;
+  readonly priority: boolean;
 }
 
 /** The overrides of a client for one call, within the limits. */
@@ -24,6 +26,7 @@ export interface CallOverrides {
   readonly idempotent: boolean | undefined;
   /** The longest time that the client waits, in milliseconds. */
   readonly waitMs: number | undefined;
+  readonly priority: Priority | undefined;
 }
 
 /**
@@ -41,6 +44,7 @@ export function readOverrides(headers: RawHeaders, limits: OverrideLimits): Call
     timeoutMs: read('breakwater-timeout', timeoutMs > 0, (text) => Math.min(timeoutMs, durationIn(text))),
     retryOn: read('breakwater-retry-on', limits.retryOn, statusesIn),
     idempotent: read('breakwater-idempotent', limits.idempotent, booleanIn),
+    priority: read('breakwater-priority', limits.priority, priorityIn),
     waitMs: least(
       read('x-request-timeout-ms', limits.wait, millisecondsIn),
       limits.wait ? preferredWaitMs(headers) : undefined,
@@ -56,13 +60,14 @@ export function totalTimeoutMs(routeMs: number, asked: CallOverrides | undefined
 
 /** The overrides as shown in metrics (names only) and in the log. */
 export function shownOverrides(asked: CallOverrides): [name: string, value: string][] {
-  const { attempts, timeoutMs, retryOn, idempotent, waitMs } = asked;
+  const { attempts, timeoutMs, retryOn, idempotent, waitMs, priority } = asked;
   const all = {
     attempts,
     timeout_ms: timeoutMs,
     retry_on: retryOn && ([...retryOn].join() || 'none'),
     idempotent,
     wait_ms: waitMs,
+    priority,
   };
   return Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
 }
@@ -92,6 +97,13 @@ function statusesIn(text: string): ReadonlySet<number> {
 
 function booleanIn(text: string): boolean {
   return text === 'true' || (text === 'false' ? false : bad('breakwater-idempotent', text, 'true or false'));
+}
+
+function priorityIn(text: string): Priority {
+  return (
+    PRIORITIES.find((priority) => priority === text) ??
+    bad('breakwater-priority', text, PRIORITIES.join(', '))
+  );
 }
 
 function millisecondsIn(text: string): number {

@@ -52,6 +52,8 @@ export interface Route {
   readonly dropParameters?: ReadonlySet<string> | undefined;
   /** Where clients reach the upstream's own URLs; undefined if links of replies are passed on as they are. */
   readonly links?: LinkPlace | undefined;
+  /** Lower-case name of the request header with the part of the client that a call is for. */
+  readonly clientPartHeader?: string | undefined;
   /** Whether a request comes from an operator, who needs no token of a client. Undefined: operators do not use the route. */
   readonly isOperator?: ((headers: RawHeaders) => boolean) | undefined;
   /** Undefined if the proxy adds no credential to the calls. */

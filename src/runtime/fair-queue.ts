@@ -1,10 +1,6 @@
-/** An entry in the queue, for `remove`. */
-export interface Place<T> {
-  readonly client: string;
-  readonly entry: T;
-  /** The entry was served before, and comes before all new ones of its client. */
-  readonly again: boolean;
-}
+import { Lanes, type May, type Place, type Turn } from './lanes.ts';
+
+export type { Place, Turn } from './lanes.ts';
 
 export interface FairQueueOptions<T> {
   /** Most entries of all clients together. Only entries that were served before are accepted beyond it. */
@@ -15,112 +11,173 @@ export interface FairQueueOptions<T> {
    * ACM Queue 2015).
    */
   readonly order: 'oldest' | 'adaptive';
-  /** Called with an entry that was removed in favour of another client. */
+  /** Called with an entry that was removed in favour of another one. */
   readonly evict: (entry: T) => void;
+  /** The cost of an entry, by which classes are compared. Default: each costs 1. */
+  readonly costOf?: (entry: T) => number;
 }
 
+/** Classes of entries: high, normal, low. */
+const RANKS = 3;
+
+/** Of ten places and of ten units of cost, one is reserved for lower classes, so that none starves. */
+const RESERVED = 10;
+
 /**
- * A bounded queue in which clients take turns. If it is full, a client with fewer entries replaces an entry of the client with
- * most entries. So a client that sends a thousand calls does not block the others.
+ * A bounded queue with three classes, in which clients take turns. The highest class is served first. After nine units of cost
+ * that passed a lower class, that class has a unit. If the queue is full, an entry replaces one of a lower class, or one of a client
+ * with more entries. So neither a higher class nor a client that sends a thousand calls blocks the others.
  */
 export class FairQueue<T> {
   readonly #options: FairQueueOptions<T>;
-  /** In the order of turns, which is the order of insertion. */
-  readonly #lanes = new Map<string, Place<T>[]>();
-  #size = 0;
+  readonly #classes: readonly Lanes<T>[] = Array.from({ length: RANKS }, () => new Lanes<T>());
+  /** The cost that was served of higher classes while a lower one waited, less what the lower one got for it. */
+  #passed = 0;
+  /** Entries served so far, and for each class how many when it had its latest turn. */
+  #served = 0;
+  readonly #latest: number[] = Array.from({ length: RANKS }, () => 0);
 
   constructor(options: FairQueueOptions<T>) {
     this.#options = options;
   }
 
   get size(): number {
-    return this.#size;
+    let size = 0;
+    for (const lanes of this.#classes) size += lanes.size;
+    return size;
   }
 
-  /** How many entries for which `counts` is true are served before a new one of `client`, if the oldest is served first. */
-  ahead(client: string, counts: (entry: T) => boolean): number {
-    const mine = this.#counted(this.#lanes.get(client), counts);
-    let ahead = 0;
-    // All entries of this client, and of every other client as many as have a turn until then.
-    for (const lane of this.#lanes.values()) ahead += Math.min(this.#counted(lane, counts), mine + 1);
-    return ahead;
+  /** About how many entries for which `counts` is true are served before a new one, if the oldest is served first. */
+  ahead(turn: Turn, counts: (entry: T) => boolean): number {
+    const { rank } = turn;
+    const own = this.#classOf(rank).ahead(turn, counts);
+    const counted = (all: readonly Lanes<T>[]) =>
+      all.flatMap((lanes) => lanes.entries()).filter(counts).length;
+    const higher = counted(this.#classes.slice(0, rank));
+    const lower = counted(this.#classes.slice(rank + 1));
+    const before = own + Math.min(higher, (RESERVED - 1) * (own + 1));
+    return before + Math.min(lower, Math.floor(before / (RESERVED - 1)));
   }
 
   /** Adds an entry; undefined if the queue is full. `again`: it was served before, so it is accepted, and comes before new ones. */
-  push(client: string, entry: T, again: boolean): Place<T> | undefined {
-    const lane = this.#lanes.get(client) ?? [];
-    if (!again && this.#size >= this.#options.capacity && !this.#makeRoom(lane.length)) return undefined;
-    const place = { client, entry, again };
-    lane.splice(again ? firstNew(lane) : lane.length, 0, place);
-    this.#lanes.set(client, lane);
-    this.#size++;
+  push(turn: Turn, entry: T, again: boolean): Place<T> | undefined {
+    if (!again && this.size >= this.#options.capacity && !this.#makeRoom(turn)) return undefined;
+    const place = { turn, entry, again };
+    const lanes = this.#classOf(turn.rank);
+    // A class that begins to wait has not waited before.
+    if (lanes.size === 0) this.#latest[turn.rank] = this.#served;
+    lanes.push(place);
     return place;
   }
 
   /**
-   * Removes and returns the first entry that may be served, in the order of turns. The next turn of its client is after those of
-   * all others. `may`: after `no`, later entries are asked; after `stop`, none is.
+   * Removes and returns the first entry that may be served, in the order of classes and turns. `may`: after `no`, later entries are
+   * asked; after `stop`, none is.
    */
-  shift(may: (entry: T) => 'yes' | 'no' | 'stop'): T | undefined {
-    const newestFirst = this.#newestFirst;
-    for (const [client, lane] of this.#lanes) {
-      const first = newestFirst ? firstNew(lane) : lane.length;
-      for (let turn = 0; turn < lane.length; turn++) {
-        const index = turn < first ? turn : lane.length - 1 - (turn - first);
-        const { entry } = lane[index] as Place<T>;
-        const answer = may(entry);
-        if (answer === 'stop') return undefined;
-        if (answer === 'no') continue;
-        lane.splice(index, 1);
-        this.#size--;
-        this.#lanes.delete(client);
-        if (lane.length > 0) this.#lanes.set(client, lane);
-        return entry;
-      }
+  shift(may: May<T>): T | undefined {
+    const reserved = this.#reserved();
+    if (reserved !== undefined) {
+      const found = this.#take(reserved, may);
+      if (found === 'stop') return undefined;
+      if (found !== undefined) return this.#lowered(found);
+      // A class that could not use its turn does not save it.
+      this.#passed = Math.min(this.#passed, this.#due(reserved));
+    }
+    for (let rank = 0; rank < RANKS; rank++) {
+      const found = this.#take(rank, may);
+      if (found === 'stop') return undefined;
+      if (found !== undefined) return this.#raised(found);
     }
     return undefined;
   }
 
   /** Removes an entry. Does nothing if it is no longer in the queue. */
   remove(place: Place<T>): void {
-    const lane = this.#lanes.get(place.client);
-    const index = lane?.indexOf(place) ?? -1;
-    if (lane === undefined || index < 0) return;
-    lane.splice(index, 1);
-    this.#size--;
-    if (lane.length === 0) this.#lanes.delete(place.client);
+    this.#classOf(place.turn.rank).remove(place);
   }
 
   /** All entries, in no particular order. */
   entries(): T[] {
-    return [...this.#lanes.values()].flatMap((lane) => lane.map(({ entry }) => entry));
+    return this.#classes.flatMap((lanes) => lanes.entries());
   }
 
   get #newestFirst(): boolean {
     const { capacity, order } = this.#options;
-    return order === 'adaptive' && this.#size * 2 > capacity;
+    return order === 'adaptive' && this.size * 2 > capacity;
   }
 
-  #counted(lane: readonly Place<T>[] | undefined, counts: (entry: T) => boolean): number {
-    let counted = 0;
-    for (const { entry } of lane ?? []) if (counts(entry)) counted++;
-    return counted;
+  #classOf(rank: number): Lanes<T> {
+    return this.#classes[rank] as Lanes<T>;
   }
 
-  /** Evicts the entry that the longest lane would serve last. False if no lane is longer than this client's. */
-  #makeRoom(mine: number): boolean {
-    let longest: Place<T>[] = [];
-    for (const lane of this.#lanes.values()) if (lane.length > longest.length) longest = lane;
-    if (longest.length <= mine + 1) return false;
-    const last = this.#newestFirst ? (longest[firstNew(longest)] ?? longest.at(-1)) : longest.at(-1);
-    this.remove(last as Place<T>);
-    this.#options.evict((last as Place<T>).entry);
+  #costOf(entry: T): number {
+    return this.#options.costOf?.(entry) ?? 1;
+  }
+
+  #take(rank: number, may: May<T>): Place<T> | 'stop' | undefined {
+    const lanes = this.#classOf(rank);
+    return lanes.size === 0 ? undefined : lanes.shift(may, this.#newestFirst);
+  }
+
+  /** The lower class that has waited longest, if it is its turn. */
+  #reserved(): number | undefined {
+    const waiting = this.#waiting();
+    if (waiting.length < 2) return undefined;
+    const [, ...lower] = waiting;
+    const first = lower.reduce((a, b) => ((this.#latest[b] as number) < (this.#latest[a] as number) ? b : a));
+    return this.#passed >= this.#due(first) ? first : undefined;
+  }
+
+  #waiting(): number[] {
+    const waiting: number[] = [];
+    for (let rank = 0; rank < RANKS; rank++) if (this.#classOf(rank).size > 0) waiting.push(rank);
+    return waiting;
+  }
+
+  /** The cost that has to pass before the next entry of a lower class is served. */
+  #due(rank: number): number {
+    const next = this.#classOf(rank).next(this.#newestFirst);
+    return next === undefined ? Infinity : (RESERVED - 1) * this.#costOf(next);
+  }
+
+  /** Counts an entry that was served in the reserved turn of its class. */
+  #lowered({ turn, entry }: Place<T>): T {
+    this.#latest[turn.rank] = ++this.#served;
+    this.#passed -= (RESERVED - 1) * this.#costOf(entry);
+    return entry;
+  }
+
+  /** Counts an entry that was served in the order of classes. */
+  #raised({ turn, entry }: Place<T>): T {
+    this.#latest[turn.rank] = ++this.#served;
+    const waiting = this.#waiting();
+    if (waiting.some((rank) => rank > turn.rank)) this.#passed += this.#costOf(entry);
+    else if (!waiting.some((rank) => rank < turn.rank)) this.#passed = 0;
+    return entry;
+  }
+
+  /** Evicts an entry in favour of a new one. False if the new one has no claim to a place. */
+  #makeRoom(turn: Turn): boolean {
+    const reserve = Math.floor(this.#options.capacity / RESERVED);
+    const lower = this.#classes.slice(turn.rank + 1);
+    const below = sizeOf(lower);
+    const mine = this.#classOf(turn.rank);
+    const newestFirst = this.#newestFirst;
+    let last: Place<T> | undefined;
+    if (below > reserve) last = lower.findLast(({ size }) => size > 0)?.last(newestFirst);
+    else last = mine.inFavourOf(turn, newestFirst);
+    if (last === undefined && below + mine.size < reserve)
+      last = this.#classes
+        .slice(0, turn.rank)
+        .find(({ size }) => size > 0)
+        ?.last(newestFirst);
+    if (last === undefined) return false;
+    this.remove(last);
+    this.#options.evict(last.entry);
     return true;
   }
 }
 
-/** Index of the first entry that was not served before. */
-function firstNew(lane: readonly Place<unknown>[]): number {
-  const index = lane.findIndex(({ again }) => !again);
-  return index < 0 ? lane.length : index;
+function sizeOf(classes: readonly Lanes<unknown>[]): number {
+  return classes.reduce((size, lanes) => size + lanes.size, 0);
 }

@@ -7,6 +7,7 @@ import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
 import { type BodyEnd, type Interim, isBroken, isFailedEnd, type Reply } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
+import type { NamedClient } from '../proxy/client.ts';
 import { type ErrorCode, ProxyError } from '../proxy/errors.ts';
 import { NOTED_HEADERS } from '../proxy/notes.ts';
 import type { Receiver } from '../proxy/pipeline.ts';
@@ -50,6 +51,13 @@ export type RequestAndResponse =
   | { readonly req: ClientRequest; readonly res: ClientResponse; readonly upgrade?: undefined }
   | Handshake;
 
+/** The part of a request for the upstream. */
+interface RoutedTarget {
+  readonly target: string;
+  /** Undefined if the mount names none. */
+  readonly tenant?: string | undefined;
+}
+
 /** One request of a client and its response. */
 export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   readonly req: ClientRequest;
@@ -89,14 +97,14 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   }
 
   /** Sends the call of the request through `route`. `tenant`: the text that names it in the mount. Never throws. */
-  run(route: Route, target: string, tenant: string | undefined): void {
+  run(route: Route, { target, tenant }: RoutedTarget, client: NamedClient | undefined): void {
     this.#route = route;
     try {
       const own = route.tenants === undefined ? route : this.#enter(route.tenants, tenant);
       // A tunnel cannot be answered later.
       const chosen = this.#handshake === undefined ? preferred(own, this.req.rawHeaders) : own;
       this.#chosen = chosen;
-      const call = this.#incoming.toCall(chosen, target);
+      const call = this.#incoming.toCall(chosen, target, client);
       if (call !== undefined) this.#send(chosen, call);
     } catch (error) {
       this.failed(error);

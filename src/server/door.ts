@@ -23,10 +23,7 @@ export class Door {
   constructor(tokens: readonly ClientToken[]) {
     if (tokens.length === 0) return;
     this.#clients = new Map(
-      tokens.flatMap(({ name, allow, token }) => {
-        const client = { name, allow };
-        return token.map((secret) => [this.#hash(secret), client] as const);
-      }),
+      tokens.flatMap(({ token, ...client }) => token.map((secret) => [this.#hash(secret), client] as const)),
     );
   }
 

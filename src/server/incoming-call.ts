@@ -5,7 +5,8 @@ import { withoutParameters } from '../http/credentials.ts';
 import { type GrpcCall, grpcTimeoutMs } from '../http/grpc.ts';
 import { hasListed, headerOf, requestHeaders } from '../http/headers.ts';
 import { Attempt, type InterimSink } from '../proxy/attempt.ts';
-import type { Call } from '../proxy/call.ts';
+import { type Call, clientPartOf } from '../proxy/call.ts';
+import { lowerOf, type NamedClient, type Priority } from '../proxy/client.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';
 import {
@@ -78,7 +79,7 @@ export class IncomingCall {
    * The call for `route`; undefined if the owner receives it later, because the client is likely to send all of a small body
    * now. Throws a ProxyError if the request cannot be forwarded.
    */
-  toCall(route: Route, target: string): Call | undefined {
+  toCall(route: Route, target: string, client: NamedClient | undefined): Call | undefined {
     const { newId, via } = this.#deps;
     const { req, upgrade, record } = this.#owner;
     const { dropParameters } = route;
@@ -102,7 +103,9 @@ export class IncomingCall {
       safe: route.safe,
       clientRetries: this.#clientRetries(route),
       overrides,
+      priority: this.#priority(client, overrides),
       client: record.info.client,
+      clientPart: clientPartOf(req.rawHeaders, route.clientPartHeader),
       identity: record.info,
       journal: record,
     };
@@ -126,6 +129,15 @@ export class IncomingCall {
     const retries = ownRetries === undefined ? 0 : clientRetries(req.rawHeaders);
     if (retries > 0) record.note('client_retries', retries);
     return retries;
+  }
+
+  /** A client with a token cannot ask for more than its own priority. */
+  #priority(client: NamedClient | undefined, asked: CallOverrides | undefined): Priority | undefined {
+    const own = client?.priority;
+    const wanted = asked?.priority ?? own;
+    const priority = own === undefined || wanted === undefined ? wanted : lowerOf(wanted, own);
+    if (priority !== undefined && priority !== 'normal') this.#owner.record.note('priority', priority);
+    return priority;
   }
 
   #overrides(limits: OverrideLimits): CallOverrides | undefined {

@@ -163,7 +163,7 @@ export class Listener {
     const refusal = this.#deps.door().refusal(client, match.route, { headers: rawHeaders, host });
     if (refusal !== undefined) return exchange.refuse(refusal);
     if (match.unlisted) exchange.record.note('shadow_rejected', 'egress_denied');
-    exchange.run(match.route, match.target, match.tenant);
+    exchange.run(match.route, match, client);
   }
 
   #closed(exchange: ClientExchange, calls: Route['calls']): void {

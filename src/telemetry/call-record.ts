@@ -16,8 +16,6 @@ export interface CallInfo extends Place, CallIdentity {
   readonly target: string;
   /** The client's address. */
   readonly client?: string | undefined;
-  /** The client's name, by its token; undefined if none is known. */
-  readonly clientName?: string | undefined;
   /** Undefined if the call is not traced. */
   readonly trace?: CallTrace | undefined;
 }

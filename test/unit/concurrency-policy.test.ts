@@ -220,7 +220,7 @@ test('an entry found past its time is passed over, and no permit is lost', async
   // As when a busy event loop runs a socket's callback before the timer that was due first.
   let touched = false;
   const touch = () => (touched = true);
-  queue.push('', { expiresAt: 0, admit: touch, refuse: touch }, false);
+  queue.push({ client: '', part: '', rank: 1 }, { expiresAt: 0, admit: touch, refuse: touch }, false);
   reply.body.discard();
   expect([touched, limit.inFlight]).toEqual([false, 0]);
 });

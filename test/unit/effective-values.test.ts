@@ -30,6 +30,7 @@ const OTHER: Readonly<Record<string, string>> = {
   'quota.cost.header': 'x-cost',
   'quota.cost.body': '/max_tokens',
   'quota.cost.reply': '[[/a], [/b, /c]]',
+  'quota.client': 'header:x-app',
   'quota.credential_headers': '[x-caller]',
   'stream.ignore': '[ping]',
   'cache.vary': '[x-region]',

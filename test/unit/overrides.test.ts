@@ -6,13 +6,21 @@ import {
   totalTimeoutMs,
 } from '../../src/proxy/overrides.ts';
 
-const ALL: OverrideLimits = { attempts: 5, timeoutMs: 90_000, retryOn: true, idempotent: true, wait: true };
+const ALL: OverrideLimits = {
+  attempts: 5,
+  timeoutMs: 90_000,
+  retryOn: true,
+  idempotent: true,
+  wait: true,
+  priority: true,
+};
 const NONE: OverrideLimits = {
   attempts: undefined,
   timeoutMs: undefined,
   retryOn: false,
   idempotent: false,
   wait: false,
+  priority: false,
 };
 
 const read = (headers: string[], limits: OverrideLimits = ALL) => {
@@ -35,6 +43,7 @@ describe('what is asked for, within its limit', () => {
     [['breakwater-retry-on', 'none'], 'retry_on=none'],
     [['breakwater-idempotent', 'true'], 'idempotent=true'],
     [['breakwater-idempotent', 'false'], 'idempotent=false'],
+    [['breakwater-priority', 'low'], 'priority=low'],
     [['x-request-timeout-ms', '1500'], 'wait_ms=1500'],
     [['prefer', 'wait=10'], 'wait_ms=10000'],
     [['prefer', 'respond-async, Wait="10"; foo'], 'wait_ms=10000'],
@@ -53,7 +62,7 @@ describe('what is asked for, within its limit', () => {
   ])('%s: %s asks for nothing', (name, value) => expect(read([name, value])).toBeUndefined());
 
   test('what is not allowed is not even read', () => {
-    const headers = ['attempts', 'timeout', 'retry-on', 'idempotent'].flatMap((name) => [
+    const headers = ['attempts', 'timeout', 'retry-on', 'idempotent', 'priority'].flatMap((name) => [
       `breakwater-${name}`,
       'x',
     ]);
@@ -100,6 +109,7 @@ test.each([
     retryOn: undefined,
     idempotent: undefined,
     waitMs: undefined,
+    priority: undefined,
   };
   expect(totalTimeoutMs(routeMs, { ...none, ...asked })).toBe(expected);
   expect(totalTimeoutMs(routeMs, undefined)).toBe(routeMs);

@@ -43,6 +43,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     route: route.name,
     options,
     safe: retry.safe,
+    clientPartHeader: route.clientPartHeader,
     idempotencyHeader: retry.idempotencyHeader,
     send: sendBy(attemptPipeline(policies, dispatch)),
     room: () => limit.limit - limit.inFlight,

@@ -22,6 +22,11 @@ const client = section(
       'The secret that the client sends as breakwater-token, of at least 16 characters. A list while a token is replaced: [new, old]. Required.',
       checkClientToken,
     ),
+    priority: choice(
+      ['high', 'normal', 'low'],
+      undefined,
+      'Which calls are served first in the queues of quota and concurrency. A tenth is reserved for lower ones. Default: normal.',
+    ),
     allow: texts('Names of the upstreams that it may use; others get 403. Default: all.'),
   },
   'client',

@@ -22,6 +22,10 @@ export const overrides = shorthand(
         false,
         'true: breakwater-idempotent: true allows any call to be sent again, and breakwater-idempotent: false forbids it.',
       ),
+      priority: flag(
+        false,
+        'true: breakwater-priority: high, normal or low sets the priority in the queues of quota and concurrency. A client with a token cannot ask for more than its own.',
+      ),
       wait: flag(
         false,
         'true: Prefer: wait=10 and x-request-timeout-ms: 10000 shorten the total timeout. Both are passed on.',
@@ -34,7 +38,7 @@ export const overrides = shorthand(
     json: { enum: ['off', 'none'] },
     expand: (found) =>
       isOff(found)
-        ? { attempts: null, timeout: null, retry_on: false, idempotent: false, wait: false }
+        ? { attempts: null, timeout: null, retry_on: false, idempotent: false, priority: false, wait: false }
         : undefined,
   },
 );

@@ -141,6 +141,11 @@ export const quota = shorthand(
         checkHeaderName,
         ['authorization', 'x-api-key', 'api-key'],
       ),
+      client: text(
+        'off',
+        'Fairness between the tenants of one app: header:x-tenant. Calls with different values of this request header take turns in the queues of quota and concurrency, within the turns of their client.',
+        checkPart,
+      ),
       queue: integer(1000, 'How many calls of one credential may wait.', 0, 100_000),
       wait: durationOrOff(
         '30s',
@@ -163,6 +168,16 @@ export const quota = shorthand(
     },
   },
 );
+
+/** Begins the source of a part of a client. */
+export const PART_HEADER = 'header:';
+
+function checkPart(source: string): string | undefined {
+  if (source === 'off') return undefined;
+  return source.startsWith(PART_HEADER)
+    ? checkHeaderName(source.slice(PART_HEADER.length))
+    : `"${source}" is not off or a header; write for example header:x-tenant`;
+}
 
 function checkPointer(pointer: string): string | undefined {
   return pointer === 'off' || isPointer(pointer)

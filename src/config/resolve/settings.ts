@@ -9,6 +9,7 @@ import type { CacheOptions } from '../../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../../policies/retry/options.ts';
 import type { OverrideLimits } from '../../proxy/overrides.ts';
 import type { RouteSettings } from '../config.ts';
+import { PART_HEADER } from '../keys/quota.ts';
 import { quotaFormats } from '../keys/quota-formats.ts';
 import { errorRuleOptions } from './error-rules.ts';
 import { fallbackOptions } from './fallback.ts';
@@ -40,6 +41,8 @@ export function routeSettings(settings: Settings): Omit<RouteSettings, 'auth' | 
     overrides: overrideLimits(settings.overrides),
     quota: quotaOptions(quota),
     identity: identityOptions(settings),
+    clientPartHeader:
+      quota.client === 'off' ? undefined : quota.client.slice(PART_HEADER.length).toLowerCase(),
     rewriteLinks: settings.links === 'rewrite',
     signedMaxAgeMs: settings.signed.max_age ?? undefined,
   };
@@ -111,9 +114,10 @@ const quotaOptions = once(
 );
 
 function overrideLimits(overrides: Settings['overrides']): OverrideLimits | undefined {
-  const { attempts, timeout, retry_on: retryOn, idempotent, wait } = overrides;
-  if (attempts === null && timeout === null && !retryOn && !idempotent && !wait) return undefined;
-  return { attempts: attempts ?? undefined, timeoutMs: timeout ?? undefined, retryOn, idempotent, wait };
+  const { attempts, timeout, retry_on: retryOn, ...flags } = overrides;
+  if (attempts === null && timeout === null && !retryOn && !Object.values(flags).includes(true))
+    return undefined;
+  return { attempts: attempts ?? undefined, timeoutMs: timeout ?? undefined, retryOn, ...flags };
 }
 
 const retryOptions = once((retry: Settings['retry']): RetryOptions => {

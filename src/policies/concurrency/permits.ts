@@ -1,5 +1,5 @@
 import type { Attempt } from '../../proxy/attempt.ts';
-import { type Call, clientOf } from '../../proxy/call.ts';
+import { type Call, turnOf } from '../../proxy/call.ts';
 import { ProxyError, type Sent } from '../../proxy/errors.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -175,7 +175,11 @@ function waitForPermit(
   return new Promise((resolve, reject) => {
     if (attempt.signal.aborted) return reject(attempt.signal.reason);
     const waiter = { expiresAt: since + patienceMs, admit: onAdmit, refuse: onEvicted };
-    const place = patienceMs > 0 ? queue.push(clientOf(call), waiter, again) : undefined;
+    // An attempt that is in flight is not held up by new ones of a higher class: its refusal would waste what was sent.
+    const place =
+      patienceMs > 0
+        ? queue.push(again ? { ...turnOf(call), rank: 0 } : turnOf(call), waiter, again)
+        : undefined;
     if (place === undefined) return reject(refusal());
     const timer = clock.timer(patienceMs, onTimeout);
     attempt.signal.on(onAbort);

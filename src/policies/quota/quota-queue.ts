@@ -1,9 +1,9 @@
 import type { Attempt } from '../../proxy/attempt.ts';
-import { type Call, clientOf } from '../../proxy/call.ts';
+import { type Call, turnOf } from '../../proxy/call.ts';
 import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/journal.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
-import { FairQueue } from '../../runtime/fair-queue.ts';
+import { FairQueue, type Turn } from '../../runtime/fair-queue.ts';
 import type { CredentialQuota } from './credential-quota.ts';
 import type { Demand } from './demand.ts';
 import { TOLERANCE_MS } from './meter.ts';
@@ -34,7 +34,7 @@ const UNKNOWN_WAIT_MS = 2000;
 
 /** How a call is queued. */
 interface QueueEntry {
-  readonly client: string;
+  readonly turn: Turn;
   readonly shape: string;
   readonly cost: number;
   readonly expiresAt: number;
@@ -56,6 +56,7 @@ export class QuotaQueue {
     this.#queue = new FairQueue({
       capacity: options.capacity,
       order: 'oldest',
+      costOf: ({ cost }) => cost,
       evict: ({ refuse, shape }) => refuse(this.#refusal(FULL, this.quota.limiterFor(shape), SECOND, 1)),
     });
   }
@@ -89,8 +90,8 @@ export class QuotaQueue {
       limiter.idle(now);
       if (limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return limiter.take(cost, now, false);
     }
-    const client = clientOf(call);
-    const ahead = again ? FIRST : this.#ahead(client, limiter, now);
+    const turn = turnOf(call);
+    const ahead = again ? FIRST : this.#ahead(turn, limiter, now);
     const patienceMs = limiter.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
     const expiresAt = Math.min(attempt.deadline, now + patienceMs);
     if (draining()) return Promise.reject(report(call, shuttingDown()));
@@ -108,7 +109,7 @@ export class QuotaQueue {
         ),
       );
     }
-    return this.#wait(call, attempt, { client, shape, cost, expiresAt, again });
+    return this.#wait(call, attempt, { turn, shape, cost, expiresAt, again });
   }
 
   /** For shadow mode: as `enter`, but undefined in place of a wait or a refusal. */
@@ -162,12 +163,12 @@ export class QuotaQueue {
   }
 
   /** The calls ahead that only the credential's limits hold, and the calls ahead of the same scope. */
-  #ahead(client: string, { scope }: ScopedLimiter, now: number): Ahead {
+  #ahead(turn: Turn, { scope }: ScopedLimiter, now: number): Ahead {
     if (this.#queue.size === 0) return FIRST;
     const scan = new QueueScan(this.quota, now);
     return {
-      whole: this.#queue.ahead(client, (entry) => scan.isFree(entry)),
-      part: this.#queue.ahead(client, ({ shape }) => this.quota.limiterFor(shape).scope === scope),
+      whole: this.#queue.ahead(turn, (entry) => scan.isFree(entry)),
+      part: this.#queue.ahead(turn, ({ shape }) => this.quota.limiterFor(shape).scope === scope),
     };
   }
 
@@ -184,7 +185,7 @@ export class QuotaQueue {
   #wait(
     call: Call,
     { signal }: Attempt,
-    { client, shape, cost, expiresAt, again }: QueueEntry,
+    { turn, shape, cost, expiresAt, again }: QueueEntry,
   ): Promise<CallReservation> {
     const { clock } = this.#options;
     const since = clock.now();
@@ -206,7 +207,7 @@ export class QuotaQueue {
         this.pump();
       };
       const refusal = (why: string) => this.#refusal(why, this.quota.limiterFor(shape), SECOND, cost);
-      const place = this.#queue.push(client, { shape, cost, expiresAt, admit, refuse }, again);
+      const place = this.#queue.push(turn, { shape, cost, expiresAt, admit, refuse }, again);
       if (place === undefined) return reject(report(call, refusal(FULL)));
       const onTime = () =>
         refuse(refusal('no quota became available within the time that this call may wait'));
