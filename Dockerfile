@@ -1,32 +1,50 @@
 # syntax=docker/dockerfile:1
 
-FROM node:26-slim AS build
+# A release names both by their digest: see docs/releasing.md. Both must be of the same Node, because the compiled code is cached.
+ARG BUILD_IMAGE=node:26-slim
+ARG RUNTIME_IMAGE=node:26-slim
+
+FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 # The `node` package in devDependencies is for machines with an older Node; here Node is the image's own.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json rolldown.config.ts ./
+COPY .ci/sbom.js ./.ci/
 COPY src ./src
 COPY examples ./examples
-RUN npm run build
+RUN npm run build && mkdir /app /data && cp -r package.json dist /app/ && chown -R 1000:1000 /app
+# Fills dist/.compile-cache. Node keeps one cache per user and closes it to others. Later starts read this one and cannot write it.
+USER 1000:1000
+RUN node /app/dist/main.js start --help > /dev/null && chmod -R a+r /app/dist/.compile-cache
 
-FROM node:26-slim
+# Nothing is run in this stage, so an image without a shell works too.
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="Breakwater" \
+  org.opencontainers.image.description="A sidecar reverse proxy for third-party HTTP APIs" \
+  org.opencontainers.image.licenses="MIT" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}" \
+  org.opencontainers.image.created="${CREATED}" \
+  org.opencontainers.image.source="${SOURCE}"
 ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=build /src/package.json ./
-COPY --from=build /src/dist ./dist
-# Fills dist/.compile-cache, which later starts read. They cannot write it.
-RUN node dist/main.js start --help > /dev/null
+# The list of its packages is dist/sbom.cdx.json.
+COPY --from=build /app ./
 # Mount your own over it: -v ./config.yaml:/app/config.yaml:ro
 COPY config.yaml ./
 # Apps reach a container from outside of it; the shipped config.yaml asks for this. The admin port stays on loopback.
 ENV BREAKWATER_LISTEN=0.0.0.0:8080
 # Nothing is written but the store of durable requests: a read-only root file system is enough. Name the volume to keep it.
 ENV BREAKWATER_STORE=/data/breakwater.db
-RUN mkdir /data && chown node /data
+COPY --from=build --chown=1000:1000 /data /data
 VOLUME /data
-# uid 1000 in the image.
-USER node
+# A number, so that Kubernetes can check `runAsNonRoot`.
+USER 1000:1000
 EXPOSE 8080
 # No npm and no shell in between: node is process 1 and gets SIGTERM itself.
 ENTRYPOINT ["node", "dist/main.js"]
