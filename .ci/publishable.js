@@ -5,7 +5,9 @@ import { readFileSync } from 'node:fs';
 const { version, homepage, repository, bugs } = JSON.parse(readFileSync('package.json', 'utf8'));
 const problems = Object.entries({ homepage, repository: repository.url, bugs: bugs.url })
   .filter(([, url]) => /\.example(\/|$)/.test(url))
-  .map(([key, url]) => `package.json: ${key} is the placeholder ${url}. Write the address of your repository.`);
+  .map(
+    ([key, url]) => `package.json: ${key} is the placeholder ${url}. Write the address of your repository.`,
+  );
 if (!readFileSync('CHANGELOG.md', 'utf8').includes(`\n## [${version}] - `))
   problems.push(`CHANGELOG.md: there is no "## [${version}] - date". Name the changes of this version.`);
 for (const problem of problems) process.stderr.write(`${problem}\n`);

@@ -32,4 +32,5 @@ const list = {
   components: all.components.filter((component) => kept.has(component['bom-ref'])),
   dependencies: [{ ref: own, dependsOn: direct }, ...dependencies],
 };
-writeFileSync('dist/sbom.cdx.json', `${JSON.stringify(list, null, 2)}\n`);
+const [file = 'dist/sbom.cdx.json'] = process.argv.slice(2);
+writeFileSync(file, `${JSON.stringify(list, null, 2)}\n`);

@@ -1,27 +1,31 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { run, temporaryFolder } from '../support/command.ts';
+import { brokenLinks, pages } from '../support/markdown.ts';
 
 /** Time for npm, which compiles, packs and unpacks. */
 const NPM_MS = 180_000;
 
-test('the packed package works in an empty folder', { timeout: NPM_MS }, async () => {
+test('the packed package works in an empty folder, without another package', {
+  timeout: NPM_MS,
+}, async () => {
   const folder = temporaryFolder({ 'package.json': '{ "private": true }' });
   const pack = run('npm', ['pack', '--silent', '--pack-destination', folder]);
   if ((await pack.ended()) !== 0) throw new Error(pack.err);
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) as string;
-  const install = run(
-    'npm',
-    ['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)],
-    { cwd: folder },
-  );
-  if ((await install.ended()) !== 0) throw new Error(install.err);
-
   const installed = join(folder, 'node_modules', 'breakwater');
+  mkdirSync(installed, { recursive: true });
+  const unpack = run('tar', ['-xzf', join(folder, tarball), '--strip-components=1', '-C', installed]);
+  if ((await unpack.ended()) !== 0) throw new Error(unpack.err);
+
   expect(existsSync(join(installed, 'src'))).toBe(false);
+  const shippedPages = pages(installed, ['docs']).filter((page) => basename(page) !== 'CONTRIBUTING.md');
+  expect(shippedPages.length).toBeGreaterThan(20);
+  expect(shippedPages.flatMap((page) => brokenLinks(page).map((link) => [page, link]))).toEqual([]);
+  expect(componentsOf(join(installed, 'dist', 'sbom.cdx.json'))).toEqual(lockedPackages());
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  const command = join(folder, 'node_modules', '.bin', 'breakwater');
+  const command = join(installed, 'dist', 'main.js');
   const printed = run(process.execPath, [command, '--version'], { cwd: folder });
   expect(await printed.ended()).toBe(0);
   expect(printed.out.trim()).toBe(version);
@@ -71,3 +75,30 @@ test('the packed package works in an empty folder', { timeout: NPM_MS }, async (
   durable.child.kill('SIGTERM');
   expect(await durable.ended()).toBe(0);
 });
+
+/** The packages that an SBOM lists, as name@version. */
+function componentsOf(sbom: string): string[] {
+  const { components } = JSON.parse(readFileSync(sbom, 'utf8')) as { components: { 'bom-ref': string }[] };
+  return components.map((component) => component['bom-ref']).toSorted();
+}
+
+interface LockedPackage {
+  readonly version: string;
+  readonly dev?: boolean;
+  readonly devOptional?: boolean;
+  readonly link?: boolean;
+}
+
+/** The packages that `npm ci --omit dev` installs, as name@version. */
+function lockedPackages(): string[] {
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    packages: Record<string, LockedPackage>;
+  };
+  const installed = Object.entries(packages).filter(
+    ([path, { dev = false, devOptional = false }]) =>
+      path.startsWith('node_modules/') && !dev && !devOptional && !packages[path]?.link,
+  );
+  return installed
+    .map(([path, { version }]) => `${path.split('node_modules/').at(-1)}@${version}`)
+    .toSorted();
+}

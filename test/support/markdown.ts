@@ -14,13 +14,14 @@ export interface Block {
 /** Folders whose Markdown belongs to the documentation. */
 const FOLDERS = ['docs', 'examples', 'bench'];
 
-/** Every page of the documentation, from the root of the repository. */
-export function pages(): string[] {
-  const inFolders = FOLDERS.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+/** Every page of the documentation, from the root of the repository. `root`: that of an unpacked package. */
+export function pages(root = '', folders: readonly string[] = FOLDERS): string[] {
+  const inFolders = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
   );
-  return [...readdirSync('.'), ...inFolders]
+  return [...readdirSync(root || '.'), ...inFolders]
     .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+    .map((name) => join(root, name))
     .sort();
 }
 
