@@ -53,6 +53,7 @@ export function printPart({ title, tables, notes, failed }: Part): void {
 }
 
 export function printGoals(goals: readonly Goal[]): void {
+  if (goals.length === 0) return;
   const rows = goals.map(({ what, measured, sign, limit, result }) => [
     what,
     shown(measured),
