@@ -236,7 +236,7 @@ export class Durable {
       leaseNow: () => (shared ? undefined : leaseEpoch + clock.now()),
       pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,
       routes: this.#routes,
-      run: (running) => execute(running, deps),
+      run: (running, succeeded) => execute(running, deps, succeeded),
       onBug,
     });
   }

@@ -7,7 +7,7 @@ import type { Observer } from '../telemetry/call-record.ts';
 import type { RunnerState } from './decision.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
-import { type ClaimedJob, type Job, type WaitReason, waitCause } from './job.ts';
+import { type AttemptRow, type ClaimedJob, type Job, type WaitReason, waitCause } from './job.ts';
 import type { DurableRoute } from './route.ts';
 import type { RunningJob } from './runner.ts';
 import { parsedState } from './settlement.ts';
@@ -33,19 +33,36 @@ export interface ExecuteDeps {
 /** Interval at which a result is offered again to a store that fails. */
 const SETTLE_AGAIN_MS = 1_000;
 
-/** Makes one attempt of a claimed request, stores its result and reports it. The returned value adjusts the slow start. */
-export async function execute(running: RunningJob, deps: ExecuteDeps): Promise<AttemptFeedback> {
+/** Larger results keep the place of their attempt until they are stored. */
+const SMALL_RESULT_BYTES = 64 * 1024;
+
+/**
+ * Makes one attempt of a claimed request, stores its result and reports it. The returned value adjusts the slow start.
+ * Calls `succeeded` before a small result is stored.
+ */
+export async function execute(
+  running: RunningJob,
+  deps: ExecuteDeps,
+  succeeded: () => void,
+): Promise<AttemptFeedback> {
   const { job } = running;
   const route = deps.route(job.route);
   if (job.reclaimed) report(job, deps, { type: 'durable_reclaimed', scope: scopeOf(job) });
   deps.changed(job.id);
   const settlement = await deps.dispatch.run(running, route);
+  if (settlement !== undefined && isSmallSuccess(settlement)) succeeded();
   const settled = settlement && (await settleInSomeForm(job, settlement, deps));
   if (settled === undefined) return 'none';
   deps.changed(job.id);
   await reportResult(job, settled, deps);
   if (job.kind === 'callback' && job.parent !== null) deps.changed(job.parent);
   return feedbackOf(settled);
+}
+
+function isSmallSuccess(settlement: Settlement): boolean {
+  return (
+    feedbackOf(settlement) === 'success' && (settlement.response?.body.byteLength ?? 0) <= SMALL_RESULT_BYTES
+  );
 }
 
 function feedbackOf({ entry, next }: Settlement): AttemptFeedback {
@@ -116,7 +133,9 @@ async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps)
       ? { type: 'callback_ended', scope, outcome: callbackOutcome(settlement, next.status) }
       : { type: 'durable_ended', scope, status: next.status, ms },
   );
-  if (deps.logged()) await logEnd(job, { next, ms, polls: pollStateOf(runnerState)?.count }, deps);
+  if (!deps.logged()) return;
+  const attempts = await attemptsOf(job, entry, deps);
+  logEnd(job, { next, ms, attempts, polls: pollStateOf(runnerState)?.count }, deps);
 }
 
 /** A request that waits for an operator is logged once for each try to send it. */
@@ -170,17 +189,24 @@ async function deferBacklog(
   }
 }
 
+/** All attempts of a request whose latest is `entry`. The first one is known without a query. */
+async function attemptsOf(
+  { id }: Job,
+  entry: Settlement['entry'],
+  { store }: ExecuteDeps,
+): Promise<readonly AttemptRow[]> {
+  return entry?.n === 1 ? [entry] : store.attempts(id).catch(() => []);
+}
+
+interface End {
+  readonly next: Extract<Settlement['next'], { kind: 'end' }>;
+  readonly ms: number;
+  readonly attempts: readonly AttemptRow[];
+  readonly polls: number | undefined;
+}
+
 /** Logs one line for each request that has ended, with its attempts. */
-async function logEnd(
-  job: Job,
-  {
-    next,
-    ms,
-    polls,
-  }: { next: Extract<Settlement['next'], { kind: 'end' }>; ms: number; polls?: number | undefined },
-  { logger, store }: ExecuteDeps,
-): Promise<void> {
-  const rows = await store.attempts(job.id).catch(() => []);
+function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: ExecuteDeps): void {
   const attempts = rows.map(({ n, at, ms: took, status, error, waitMs, reason }) => ({
     n,
     at_ms: at - job.createdAt,

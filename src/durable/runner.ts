@@ -1,6 +1,7 @@
 import { shuttingDown } from '../proxy/errors.ts';
 import { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { nextTurn } from '../runtime/event-loop.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import type { ClaimedJob } from './job.ts';
 import type { DurableRoute } from './route.ts';
@@ -31,9 +32,9 @@ export interface RunnerDeps {
   readonly routes: Iterable<DurableRoute>;
   /**
    * Runs a claimed request up to its settlement. Rejects with a StoreError if that could not be stored, and because
-   * of a bug.
+   * of a bug. Calls `succeeded` when the attempt has succeeded, before its result is stored.
    */
-  readonly run: (running: RunningJob) => Promise<AttemptFeedback>;
+  readonly run: (running: RunningJob, succeeded: () => void) => Promise<AttemptFeedback>;
   /** Reports how many waits began by a clock that was set back since. */
   readonly onSetBack: (count: number) => void;
   readonly onBug: (error: unknown) => void;
@@ -133,12 +134,17 @@ export class Runner {
     this.#looking = true;
     this.#timer?.cancel();
     try {
+      let full: boolean;
       do {
+        // Results that are stored together free their places in one turn, and one claim fills them.
+        await nextTurn();
         this.#lookAgain = false;
         await this.#followClock();
-        await this.#fill();
+        full = await this.#fill();
       } while (this.#lookAgain && !this.#stopped);
-      if (!this.#stopped) await this.#sleep();
+      // Nothing can be claimed, whatever is due. The end of an attempt wakes the runner.
+      if (full) this.#wakeAfter(RETRY_MS);
+      else if (!this.#stopped) await this.#sleep();
     } catch (error) {
       if (error instanceof StoreError) this.#reclaimsAt = this.#deps.clock.now() + RECLAIM_AFTER_MS;
       else this.#deps.onBug(error);
@@ -161,21 +167,22 @@ export class Runner {
     if (count > 0) onSetBack(count);
   }
 
-  /** Claims until there is no room, or nothing is due. */
-  async #fill(): Promise<void> {
+  /** Claims until there is no room (true), or nothing is due (false). */
+  async #fill(): Promise<boolean> {
     const { clock, leaseNow, owner, store } = this.#deps;
     while (!this.#stopped) {
       const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
       // Also without room: the end of a running attempt wakes the runner.
       this.#claimedUpTo = now;
-      if (limit === 0) return;
+      if (limit === 0) return true;
       const lease = { leaseNow: leaseNow(), leaseMs, running: [...this.#running.keys()] };
       const reclaims = clock.now() >= this.#reclaimsAt;
       const jobs = await store.claim({ owner, now, ...lease, reclaims, limit, except });
       for (const job of jobs) this.#start(job);
-      if (jobs.length < limit) return;
+      if (jobs.length < limit) return false;
     }
+    return false;
   }
 
   /** The least free room of all routes, so that each claimed request can begin at once. Full routes are excepted. */
@@ -217,22 +224,42 @@ export class Runner {
       ended: Promise.resolve(),
     };
     this.#running.set(job.id, running);
-    this.#slowStartOf(job.route).take();
+    const place = this.#placeOn(job.route);
     this.#bodyBytes += job.body.length;
     // The claim was in progress during the abort: the request goes back unsent.
     if (this.#aborted) running.signal.abort(SHUTTING_DOWN);
     running.ended = this.#deps
-      .run(running)
+      .run(running, place.giveUp)
       .catch((error: unknown): AttemptFeedback => {
         this.#deps.onBug(error);
         return 'none';
       })
-      .then((feedback) => this.#end(running, feedback));
+      .then((feedback) => {
+        place.end(feedback);
+        this.#end(running);
+      });
   }
 
-  #end({ job }: RunningJob, feedback: AttemptFeedback): void {
+  /** Takes a place of the route. */
+  #placeOn(route: string): { giveUp: () => void; end: (feedback: AttemptFeedback) => void } {
+    const slowStart = this.#slowStartOf(route);
+    let held = true;
+    slowStart.take();
+    return {
+      giveUp: () => {
+        if (!held || !slowStart.giveUp()) return;
+        held = false;
+        this.wake();
+      },
+      end: (feedback) => {
+        if (held) slowStart.release(feedback);
+        else slowStart.settled();
+      },
+    };
+  }
+
+  #end({ job }: RunningJob): void {
     this.#running.delete(job.id);
-    this.#slowStartOf(job.route).release(feedback);
     this.#bodyBytes -= job.body.length;
     this.wake();
     this.#notifyIdle();

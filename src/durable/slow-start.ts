@@ -19,6 +19,8 @@ const FIRST_WINDOW = 32;
  */
 export class SlowStart {
   #busy = 0;
+  /** Successful attempts that gave up their place before their result was stored. */
+  #unsettled = 0;
   #window = FIRST_WINDOW;
 
   /**
@@ -33,6 +35,23 @@ export class SlowStart {
 
   take(): void {
     this.#busy++;
+  }
+
+  /**
+   * Gives up the place of a successful attempt before its result is stored: the upstream is done with it, so the next
+   * attempt need not wait for the disk. False if as many results wait as attempts run. So few results are lost if the
+   * process dies, also while the store is slow.
+   */
+  giveUp(): boolean {
+    if (this.#unsettled >= this.#busy) return false;
+    this.#unsettled++;
+    this.release('success');
+    return true;
+  }
+
+  /** The result of an attempt that gave up its place is stored. */
+  settled(): void {
+    this.#unsettled--;
   }
 
   release(feedback: AttemptFeedback): void {

@@ -17,12 +17,13 @@ import { seededRandom } from '../../support/seeded-random.ts';
 const unwritable = () => new StoreError('unwritable', 'durable store x: invalid byte sequence');
 
 /** Runs one claimed request whose attempt has `result`, on a store that answers each settlement by `settle`. */
-function executing(result: Settlement, settle: (offered: Settlement) => Promise<boolean>) {
+function executing(result: Settlement, settle: (offered: Settlement) => Promise<boolean>, logged = false) {
   const clock = new FakeClock();
   const logs: string[] = [];
   const log = (_: object, message: string) => void logs.push(message);
   const health = new Health({ clock, logger: { error: log, info: log }, observer: combine() });
   const offered: Settlement[] = [];
+  const order: string[] = [];
   const observer = { stateChanged: () => {} } as unknown as ExecuteDeps['observer'];
   const dispatch = new Dispatch({
     memory: new ByteBudget(1_000_000),
@@ -38,6 +39,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
   const store = {
     settle: (one: Settlement) => {
       offered.push(one);
+      order.push('settled');
       return settle(one);
     },
   } as unknown as Store;
@@ -49,7 +51,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
     attempt: 1,
   };
   const running: RunningJob = { job, signal: new Abort(), cancelled: false, ended: Promise.resolve() };
-  const done = execute(running, {
+  const deps = {
     clock,
     store,
     health,
@@ -58,10 +60,11 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
     dispatch,
     route: () => undefined,
     changed: () => {},
-    logged: () => false,
+    logged: () => logged,
     stopped: () => false,
-  });
-  return { clock, done, health, logs, offered };
+  };
+  const done = execute(running, deps, () => void order.push('succeeded'));
+  return { clock, done, health, logs, offered, order };
 }
 
 test('a result that the store cannot write ends the request with that reason; the store stays healthy', async () => {
@@ -111,4 +114,31 @@ test('an end that the failing store refused is written later, unchanged', async 
   expect(offered).toHaveLength(3);
   expect(new Set(offered).size).toBe(1);
   expect(health.healthy).toBe(true);
+});
+
+test('a success is reported before it is stored, so that its place is free; a failure or a large result is not', async () => {
+  const stored = () => Promise.resolve(true);
+  const success = executing(settlement('req_1'), stored);
+  expect(await success.done).toBe('success');
+  expect(success.order).toEqual(['succeeded', 'settled']);
+  const { entry } = settlement('req_1');
+  const failure = executing(settlement('req_1', { entry: { ...entry!, status: 503 } }), stored);
+  expect(await failure.done).toBe('none');
+  expect(failure.order).toEqual(['settled']);
+  const response = {
+    status: 200,
+    statusText: '',
+    headers: [],
+    body: new Uint8Array(70_000),
+    truncated: false,
+  };
+  const large = executing(settlement('req_1', { response }), stored);
+  expect(await large.done).toBe('success');
+  expect(large.order).toEqual(['settled']);
+});
+
+test('the end of a request with one attempt is logged without a read of the store', async () => {
+  const { done, logs } = executing(settlement('req_1'), () => Promise.resolve(true), true);
+  await done;
+  expect(logs).toEqual(['durable POST payments/charges succeeded after 1 attempt: 200']);
 });

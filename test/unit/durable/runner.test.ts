@@ -24,7 +24,7 @@ async function running(pollMs = 1_000, shared = false) {
   const epoch = clock.wallTime();
   const claims: Claim[] = [];
   const problem: { error: StoreError | undefined } = { error: undefined };
-  const runs: { running: RunningJob; end: () => void }[] = [];
+  const runs: { running: RunningJob; succeeded: () => void; end: () => void }[] = [];
   const looked: (() => void)[] = [];
   const setBacks: number[] = [];
   const runner = new Runner({
@@ -47,7 +47,8 @@ async function running(pollMs = 1_000, shared = false) {
         return at;
       },
     },
-    run: (one) => new Promise((resolve) => runs.push({ running: one, end: () => resolve('none') })),
+    run: (one, succeeded) =>
+      new Promise((resolve) => runs.push({ running: one, succeeded, end: () => resolve('none') })),
     onSetBack: (count) => setBacks.push(count),
     onBug: (error) => {
       throw error;
@@ -158,4 +159,26 @@ test('on a shared store, the clock counts as set back only if the clock of the s
   await look();
   expect(setBacks).toEqual([]);
   expect(runs).toEqual([]);
+});
+
+test('a successful attempt gives up its place before its result is stored, while fewer results wait than attempts run', async () => {
+  const { runner, runs, submit } = await running();
+  const CONCURRENCY = 8;
+  await Promise.all(Array.from({ length: 40 }, (_, i) => submit(`req_${i}`)));
+  runner.wake();
+  const begun = (n: number) => expect.poll(() => runs.length, { interval: 1 }).toBe(n);
+  await begun(CONCURRENCY);
+  for (let n = 1; n <= CONCURRENCY; n++) {
+    runs[n - 1]?.succeeded();
+    // A second report changes nothing.
+    runs[n - 1]?.succeeded();
+    await begun(CONCURRENCY + n);
+  }
+  // The store is slow: further attempts keep their places until their results are stored.
+  for (const { succeeded } of runs.slice(CONCURRENCY)) succeeded();
+  runner.wake();
+  runs[0]?.end();
+  runs[CONCURRENCY]?.end();
+  await begun(2 * CONCURRENCY + 1);
+  expect(runner.size).toBe(2 * CONCURRENCY - 1);
 });
