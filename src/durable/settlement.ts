@@ -49,6 +49,7 @@ export function settlementOf(
     runnerState:
       runnerState === undefined ? undefined : JSON.stringify({ ...parsedState(job), ...runnerState }),
     next,
+    ordered: job.orderKey !== null,
     callbacks: next.kind === 'end' ? callbacks(job, { ...next, now, attempts, response }) : undefined,
   };
 }

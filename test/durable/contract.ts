@@ -4,7 +4,7 @@ import type { AttemptRow, Job, StoredResponse } from '../../src/durable/job.ts';
 import { openStore } from '../../src/durable/store/open.ts';
 import { openPostgres } from '../../src/durable/store/postgres.ts';
 import { openSqlite } from '../../src/durable/store/sqlite.ts';
-import type { Filter, Next, Store } from '../../src/durable/store/store.ts';
+import type { Filter, Next, Settlement, Store } from '../../src/durable/store/store.ts';
 import { histories, Player } from './histories.ts';
 import { entry, newJob, settlement } from './jobs.ts';
 
@@ -427,6 +427,85 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const late = settlement('req_1', { entry: entry(1), response, next: FAILED, callbacks });
       expect(await store.settle(late)).toBe(false);
       expect(await store.get('cb_1')).toBeUndefined();
+    });
+
+    describe('of many at once', () => {
+      const MANY = Array.from({ length: 150 }, (_, i) => `req_${i}`);
+      const replied = (text: string): StoredResponse => ({
+        status: 200,
+        statusText: 'OK {"\\',
+        headers: ['X', '{a,"b\\",NULL}'],
+        body: Buffer.from(`\0${text}`),
+        truncated: false,
+      });
+      const ends = (id: string, more: Partial<Settlement> = {}) =>
+        settlement(id, { ordered: false, response: replied(id), ...more });
+      const claimedMany = async () => {
+        const store = await open();
+        await Promise.all(MANY.map((id) => store.submit(newJob(id))));
+        await claim(store, 'a', 1_000, MANY.length);
+        return store;
+      };
+
+      test('each has its own result; ends, waits and deferrals may come together', async () => {
+        const store = await claimedMany();
+        const detail = 'a "b" {c} \\';
+        const kinds = ['end', 'wait', 'deferral'] as const;
+        const kindOf = (i: number) => kinds[i % kinds.length];
+        const failed = (id: string) => ({ ...entry(1), detail, replyHead: Buffer.from(id) });
+        const settled = MANY.map((id, i): Settlement => {
+          if (kindOf(i) === 'end') return ends(id);
+          const sent = kindOf(i) === 'wait' ? failed(id) : undefined;
+          return settlement(id, { next: waits(5_000 + i), runnerState: `{"n":${i}}`, entry: sent });
+        });
+        expect(await Promise.all(settled.map((one) => store.settle(one)))).toEqual(MANY.map(() => true));
+        const stored = await Promise.all(
+          MANY.map(async (id) => {
+            const job = await store.get(id);
+            const [attempt] = await store.attempts(id);
+            const shown = attempt?.replyHead && Buffer.from(attempt.replyHead).toString();
+            const body = Buffer.from((await store.response(id))?.body ?? []).toString();
+            return [job?.status, job?.attempt, job?.dueAt, job?.runnerState, attempt?.detail, shown, body];
+          }),
+        );
+        const expected = MANY.map((id, i) => {
+          const state = `{"n":${i}}`;
+          if (kindOf(i) === 'end') return ['succeeded', 1, 1_000, '{}', undefined, undefined, `\0${id}`];
+          if (kindOf(i) === 'wait') return ['waiting', 1, 5_000 + i, state, detail, id, ''];
+          return ['queued', 0, 5_000 + i, state, undefined, undefined, ''];
+        });
+        expect(stored).toEqual(expected);
+        const whole = await store.response('req_0');
+        expect(whole && { ...whole, body: Buffer.from(whole.body) }).toEqual(replied('req_0'));
+      });
+
+      test('one whose lease was lost does not touch the others, and nothing of it is stored', async () => {
+        const store = await claimedMany();
+        const lost = 'req_71';
+        await store.settle(settlement(lost, { next: waits(2_000) }));
+        await store.claim({ owner: 'b', now: 2_000, leaseNow: 1_000, leaseMs: 9_000, limit: 1 });
+        const held = await Promise.all(MANY.map((id) => store.settle(ends(id))));
+        expect(held).toEqual(MANY.map((id) => id !== lost));
+        expect(await store.response(lost)).toBeUndefined();
+        expect(await store.get(lost)).toMatchObject({ status: 'running', owner: 'b', attempt: 2 });
+      });
+
+      test('of two results of one attempt, one is stored', async () => {
+        const store = await claimedMany();
+        const twice = [store.settle(ends('req_1')), store.settle(ends('req_1'))];
+        expect(await Promise.all(twice)).toEqual([true, false]);
+      });
+
+      test('a store that is closed at once stores them first', async () => {
+        const place = await where();
+        const store = await openStore(place);
+        await Promise.all(MANY.map((id) => store.submit(newJob(id))));
+        await claim(store, 'a', 1_000, MANY.length);
+        const held = MANY.map((id) => store.settle(ends(id)));
+        await store.close();
+        expect(await Promise.all(held)).toEqual(MANY.map(() => true));
+        expect(await (await open(place)).backlog()).toBe(0);
+      });
     });
 
     test('the callback of an end is inserted with it', async () => {

@@ -154,7 +154,8 @@ export class Player {
     const next = this.#next(how, ms);
     const expected = this.#model.settle(claim, next, sent, this.#now);
     const row = sent ? entry(claim.attempt) : undefined;
-    equal(await this.#store.settle({ ...claim, now: this.#now, entry: row, next }), expected);
+    const ordered = this.#model.jobs.some(({ id, orderKey }) => id === claim.id && orderKey !== null);
+    equal(await this.#store.settle({ ...claim, now: this.#now, entry: row, next, ordered }), expected);
   }
 
   #next(how: 'success' | 'failure' | 'wait' | 'deferral', ms: number): Next {

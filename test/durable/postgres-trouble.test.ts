@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { Db, Statement } from '../../src/durable/store/db.ts';
 import { openStore } from '../../src/durable/store/open.ts';
 import { openPostgres } from '../../src/durable/store/postgres.ts';
-import { newJob } from './jobs.ts';
+import { newJob, settlement } from './jobs.ts';
 import { MISSING, type PostgresServer, startPostgres } from './postgres-server.ts';
 
 let server: PostgresServer;
@@ -112,6 +112,76 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
         expect(await rowsOf(db)).toEqual(happened ? [1, 2] : []);
       },
     );
+
+    test.each([true, false])(
+      'a connection lost while results are stored together: all reject, and can be offered again (stored: %s)',
+      async (happened) => {
+        const { url, state } = await wire(await server.freshUrl());
+        const store = await openStore(url);
+        onTestFinished(() => store.close());
+        const ids = Array.from({ length: 20 }, (_, i) => `req_${i}`);
+        await Promise.all(ids.map((id) => store.submit(newJob(id))));
+        await store.claim({ owner: 'a', now: 2_000, leaseNow: 2_000, leaseMs: 9_000, limit: 20 });
+        const offer = () =>
+          Promise.allSettled(ids.map((id) => store.settle(settlement(id, { ordered: false }))));
+        state.cutAt = 'WITH held AS';
+        state.passOn = happened;
+        for (const result of await offer())
+          expect(result).toMatchObject({ status: 'rejected', reason: { problem: 'unreachable' } });
+        expect(state.cuts).toBe(1);
+        // The server may still be busy with the statement; this one waits for its locks.
+        await store.retry('req_0', { now: 2_000, deadlineAt: 9_000, force: false });
+        for (const result of await offer()) expect(result).toEqual({ status: 'fulfilled', value: !happened });
+        expect(await store.backlog()).toBe(0);
+        expect(await store.attempts('req_7')).toHaveLength(1);
+      },
+    );
+
+    test('a result that cannot be stored does not touch those that arrive with it', async () => {
+      const store = await openStore(await server.freshUrl());
+      onTestFinished(() => store.close());
+      const ids = Array.from({ length: 70 }, (_, i) => `req_${i}`);
+      await Promise.all(ids.map((id) => store.submit(newJob(id))));
+      await store.claim({ owner: 'a', now: 2_000, leaseNow: 2_000, leaseMs: 9_000, limit: 70 });
+      const reply = { status: 200, statusText: '', headers: [], body: new Uint8Array(10), truncated: false };
+      const settle = (id: string, status: number) =>
+        store.settle(settlement(id, { ordered: false, response: { ...reply, status } }));
+      const results = await Promise.allSettled(ids.map((id) => settle(id, id === 'req_30' ? 1e300 : 200)));
+      const refused = results.flatMap((result, i) =>
+        result.status === 'rejected' ? [[ids[i], result.reason]] : [],
+      );
+      expect(refused).toEqual([['req_30', expect.objectContaining({ problem: 'unwritable' })]]);
+      expect(await store.backlog()).toBe(1);
+      expect(await store.attempts('req_30')).toEqual([]);
+      expect(await settle('req_30', 200)).toBe(true);
+    });
+
+    test('results that arrive together share a transaction, and a large one has its own', async () => {
+      const commits: number[] = [];
+      const store = await openStore(await server.freshUrl(), {
+        onCommit: (_, batches) => commits.push(batches),
+      });
+      onTestFinished(() => store.close());
+      const ids = Array.from({ length: 40 }, (_, i) => `req_${i}`);
+      await Promise.all(ids.map((id) => store.submit(newJob(id))));
+      await store.claim({ owner: 'a', now: 2_000, leaseNow: 2_000, leaseMs: 9_000, limit: 40 });
+      const settle = (id: string, bytes: number) => {
+        const reply = {
+          status: 200,
+          statusText: '',
+          headers: [],
+          body: new Uint8Array(bytes),
+          truncated: false,
+        };
+        return store.settle(settlement(id, { ordered: false, response: reply }));
+      };
+      commits.length = 0;
+      await Promise.all(ids.slice(0, 37).map((id) => settle(id, 100)));
+      expect(commits).toHaveLength(1);
+      commits.length = 0;
+      await Promise.all(ids.slice(37).map((id) => settle(id, 700_000)));
+      expect(commits).toHaveLength(3);
+    });
 
     test('idle connections that the server ended do no harm', async () => {
       const url = await server.freshUrl();

@@ -22,8 +22,9 @@ async function lane(): Promise<void> {
       await new Promise((resolve) => process.on('SIGTERM', resolve));
     }
     await Promise.all(
-      claimed.map(async ({ id, attempt, reclaimed }) => {
-        if (!(await store.settle(settlement(id, { owner, attempt, now: Date.now() })))) return;
+      claimed.map(async ({ id, attempt, orderKey, reclaimed }) => {
+        const ordered = orderKey !== null;
+        if (!(await store.settle(settlement(id, { owner, attempt, ordered, now: Date.now() })))) return;
         writeSync(promises, `${id} ${reclaimed ? 'reclaimed' : 'claimed'}\n`);
         settled++;
       }),

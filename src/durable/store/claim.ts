@@ -6,17 +6,25 @@ import type { Claim } from './store.ts';
 /** Maximum number of requests that one claim parks, because other statements wait for it. */
 const PARKED_AT_ONCE = 1_000;
 
-/** Parks the due requests of paused routes once, so that later claims do not scan them. */
-export function parkPaused(now: number, dialect: Dialect): Statement {
-  return {
-    sql: `WITH due AS MATERIALIZED (
+/** The claim is the last statement. */
+export function claimBatch(claim: Claim, dialect: Dialect): Statement[] {
+  const { sql, params } = claimDue(claim, dialect);
+  const park = parkPaused(dialect);
+  if (dialect.writesInWith) return [{ sql: `WITH parked AS (${park}), ${sql}`, params }];
+  return [
+    { sql: park, params: [null, null, claim.now] },
+    { sql: `WITH ${sql}`, params },
+  ];
+}
+
+/** Parks the due requests of paused routes once, so that later claims do not scan them. `$3` is the time. */
+function parkPaused(dialect: Dialect): string {
+  return `WITH due AS MATERIALIZED (
         SELECT seq FROM breakwater_job
-        WHERE status IN ('queued', 'waiting') AND wake_at <= $1 AND reason IS DISTINCT FROM 'key'
+        WHERE status IN ('queued', 'waiting') AND wake_at <= $3 AND reason IS DISTINCT FROM 'key'
           AND route IN (SELECT route FROM breakwater_paused ${dialect.share})
-        LIMIT $2 ${dialect.skipLocked})
-      UPDATE breakwater_job SET wake_at = ${PARKED}, reason = 'paused' WHERE seq IN (SELECT seq FROM due)`,
-    params: [now, PARKED_AT_ONCE],
-  };
+        LIMIT ${PARKED_AT_ONCE} ${dialect.skipLocked})
+      UPDATE breakwater_job SET wake_at = ${PARKED}, reason = 'paused' WHERE seq IN (SELECT seq FROM due)`;
 }
 
 /** Running requests are reclaimed even on a paused route. The route comes first, because it is in the index. */
@@ -28,11 +36,11 @@ const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status =
  * except for requests that this process runs. MATERIALIZED keeps PostgreSQL from repeating the selection for each
  * row.
  */
-export function claimDue(claim: Claim, dialect: Dialect): Statement {
+function claimDue(claim: Claim, dialect: Dialect): Statement {
   const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;
   const left = except.map((_, i) => `$${i + 8}`).join(', ');
   return {
-    sql: `WITH lease AS MATERIALIZED (SELECT coalesce(CAST($5 AS BIGINT), ${dialect.now}) AS moment),
+    sql: `lease AS MATERIALIZED (SELECT coalesce(CAST($5 AS BIGINT), ${dialect.now}) AS moment),
       due AS MATERIALIZED (
         SELECT seq FROM breakwater_job
         WHERE wake_at <= (SELECT CASE WHEN moment > $3 THEN moment ELSE CAST($3 AS BIGINT) END FROM lease)

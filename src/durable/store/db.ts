@@ -1,10 +1,13 @@
 /** A column's value. Integers are within ±2^53. */
 export type Value = string | number | Uint8Array | null;
 
+/** An array is a column of several rows. Only PostgreSQL has arrays. */
+export type Param = Value | readonly Value[];
+
 /** SQL that both dialects support, with `$1`, `$2` … for its parameters. */
 export interface Statement {
   readonly sql: string;
-  readonly params: readonly Value[];
+  readonly params: readonly Param[];
   /**
    * If a precondition returns no row, the batch is rolled back and ends. Its rows and those of later statements are [].
    */

@@ -1,7 +1,21 @@
-import type { Db, Statement } from './db.ts';
+import type { Db, Param, Statement, Value } from './db.ts';
+
+/** Name and type of a column. Types are those of PostgreSQL. */
+export type Column = `${string} ${'TEXT' | 'BIGINT' | 'BYTEA'}`;
 
 /** SQL fragments that differ between the two databases. */
 export interface Dialect {
+  /** Whether WITH may contain statements that change rows, so that one statement can change several tables. */
+  readonly writesInWith: boolean;
+  /**
+   * Maximum number of rows of `table`. SQLite needs only one: its batches share a commit anyway, and a statement
+   * costs no round trip.
+   */
+  readonly rows: number;
+  /** Rows given by parameters, from `$1` on, as a table for FROM. */
+  table(name: string, columns: readonly Column[]): string;
+  /** The parameters of `table`. */
+  params(rows: readonly (readonly Value[])[]): readonly Param[];
   /** Type of an auto-increment primary key. */
   readonly serial: string;
   /** Type of a primary key that references another table's key. SQLite needs INTEGER here to avoid a second index. */
@@ -24,7 +38,12 @@ export interface Dialect {
   giveBack(pages: number): readonly Statement[];
 }
 
-const SQLITE: Dialect = {
+export const SQLITE: Dialect = {
+  writesInWith: false,
+  rows: 1,
+  table: (name, columns) =>
+    `(SELECT ${columns.map((column, i) => `$${i + 1} AS ${nameOf(column)}`).join(', ')}) AS ${name}`,
+  params: (rows) => rows.flat(),
   serial: 'INTEGER PRIMARY KEY',
   number: 'INTEGER',
   skipLocked: '',
@@ -36,7 +55,13 @@ const SQLITE: Dialect = {
   giveBack: (pages) => [{ sql: `PRAGMA incremental_vacuum(${pages})`, params: [] }],
 };
 
-const POSTGRES: Dialect = {
+export const POSTGRES: Dialect = {
+  writesInWith: true,
+  rows: 64,
+  table: (name, columns) =>
+    `unnest(${columns.map((column, i) => `CAST($${i + 1} AS ${typeOf(column)}[])`).join(', ')})
+      AS ${name} (${columns.map(nameOf).join(', ')})`,
+  params: (rows) => (rows[0] ?? []).map((_, i) => rows.map((row) => row[i] ?? null)),
   number: 'BIGINT',
   serial: 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY',
   skipLocked: 'FOR UPDATE SKIP LOCKED',
@@ -55,6 +80,14 @@ const POSTGRES: Dialect = {
   ],
   giveBack: () => [],
 };
+
+export function nameOf(column: Column): string {
+  return column.slice(0, column.indexOf(' '));
+}
+
+function typeOf(column: Column): string {
+  return column.slice(column.indexOf(' ') + 1);
+}
 
 export function dialectOf(db: Db): Dialect {
   return db.dialect === 'sqlite' ? SQLITE : POSTGRES;

@@ -1,109 +1,207 @@
-import type { AttemptRow, StoredResponse } from '../job.ts';
-import type { Statement } from './db.ts';
-import type { Dialect } from './dialect.ts';
+import type { Statement, Value } from './db.ts';
+import { type Column, type Dialect, nameOf, POSTGRES, SQLITE } from './dialect.ts';
 import { insertJob } from './insert.ts';
 import { shownText } from './storable.ts';
-import type { Settlement } from './store.ts';
+import type { Next, Settlement } from './store.ts';
 
-/**
- * Stores an attempt's result, the change of its request and the requests that follow, as one batch. The precondition is the
- * fence: the request must be running, under this owner, at this attempt.
- */
+/** Stores one settlement and what follows from it. The precondition is the fence. */
 export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
-  const { id, entry, response, next, now, callbacks = [] } = settlement;
-  const ends = next.kind === 'end';
+  const { id, next, now, callbacks = [] } = settlement;
+  const wakes = next.kind === 'end' && settlement.ordered !== false;
+  const [update, ...inserts] = settleAll([settlement], dialect);
   return [
-    ...(ends ? dialect.lockOrderOf(id) : []),
-    jobUpdate(settlement),
-    ...(entry === undefined ? [] : [attemptRow(id, entry)]),
-    ...(response === undefined ? [] : responseRow(id, response)),
-    ...(ends ? [wakeNext(id, now)] : []),
+    ...(wakes ? dialect.lockOrderOf(id) : []),
+    { ...update, precondition: true },
+    ...inserts,
+    ...(wakes ? [wakeNext(id, now)] : []),
     ...callbacks.flatMap((job) => insertJob(job, dialect)),
   ];
 }
 
-const FENCE = `WHERE id = $1 AND owner = $2 AND attempt = $3 AND status = 'running' RETURNING seq`;
+/** Whether nothing else is stored with it, so that it can share its statements with others. */
+export function isShareable({ next, ordered, callbacks = [] }: Settlement): boolean {
+  return callbacks.length === 0 && (next.kind === 'wait' || ordered === false);
+}
 
-/** If nothing was sent, the attempt's number is given back. */
-const WAIT = `UPDATE breakwater_job
-  SET status = CASE WHEN attempt - $7 > 0 THEN 'waiting' ELSE 'queued' END,
-    attempt = attempt - $7, counted = counted * $9 + $6, wake_at = $4, due_at = $4, set_at = $10, reason = $5, owner = NULL,
-    memo = coalesce(nullif($8, ''), memo) ${FENCE}`;
-
-const END = `UPDATE breakwater_job
-  SET status = $4, finished_at = $5, purge_at = $6, error_code = $7, error_title = $8, counted = counted + $9,
-    attempt = attempt - $11, wake_at = NULL, reason = NULL, owner = NULL, memo = coalesce(nullif($10, ''), memo) ${FENCE}`;
-
-function jobUpdate({ id, owner, attempt, now, entry, runnerState = '', next }: Settlement): Statement {
-  const fence = [id, owner, attempt];
-  const [sent, unused] = entry === undefined ? [0, 1] : [1, attempt - entry.n];
-  if (next.kind === 'wait') {
-    const countFactor = next.resetsCount === true ? 0 : 1;
-    const params = [
-      ...fence,
-      next.dueAt,
-      next.reason,
-      Number(next.counts),
-      unused,
-      runnerState,
-      countFactor,
-      now,
+/**
+ * Stores settlements, at most `dialect.rows` of them. The first statement returns the ids that passed the fence: the
+ * request is running, under this owner, at this attempt.
+ */
+export function settleAll(
+  settlements: readonly Settlement[],
+  dialect: Dialect,
+): [first: Statement, ...rest: Statement[]] {
+  if (dialect.writesInWith)
+    return [
+      { sql: ALL, params: dialect.params(settlements.map((one) => PARTS.flatMap((part) => part.of(one)))) },
     ];
-    return { sql: WAIT, params, precondition: true };
-  }
-  const { status, purgeAt, error } = next;
-  const why = [error?.code ?? null, error === undefined ? null : shownText(error.title)];
-  return {
-    sql: END,
-    params: [...fence, status, now, purgeAt, ...why, sent, runnerState, unused],
-    precondition: true,
-  };
-}
-
-const SEQ = '(SELECT seq FROM breakwater_job WHERE id = $1)';
-
-function attemptRow(id: string, row: AttemptRow): Statement {
-  return {
-    sql: `INSERT INTO breakwater_attempt
-        (seq, n, at, ms, status, error, detail, wait_ms, reason, reclaimed, reply_head)
-      VALUES (${SEQ}, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-      ON CONFLICT (seq, n) DO UPDATE SET at = excluded.at, ms = excluded.ms, status = excluded.status,
-        error = excluded.error, detail = excluded.detail, wait_ms = excluded.wait_ms, reason = excluded.reason,
-        reclaimed = excluded.reclaimed, reply_head = excluded.reply_head`,
-    params: [id, row.n, row.at, row.ms, ...outcomeOf(row)],
-  };
-}
-
-function outcomeOf(row: AttemptRow): Statement['params'] {
+  const params = (part: Part, one: Settlement) => [one.id, ...part.of(one)];
   return [
-    row.status ?? null,
-    row.error ?? null,
-    row.detail === undefined ? null : shownText(row.detail),
-    row.waitMs ?? null,
-    row.reason ?? null,
-    row.reclaimed ? 1 : 0,
-    row.replyHead ?? null,
+    { sql: UPDATE, params: dialect.params(settlements.map((one) => OUTCOME.of(one))) },
+    ...settlements.flatMap((one) => [
+      ...(one.entry === undefined ? [] : [{ sql: INSERT_ATTEMPT, params: params(ATTEMPT, one) }]),
+      ...(one.response === undefined ? [] : [{ sql: INSERT_RESPONSE, params: params(RESPONSE, one) }]),
+    ]),
   ];
 }
 
-function responseRow(id: string, response: StoredResponse): Statement[] {
-  const { status, statusText, headers, body, truncated } = response;
-  const cut = truncated ? 1 : 0;
-  return [
-    {
-      sql: `UPDATE breakwater_job
-        SET response_status = $2, response_bytes = $3, response_truncated = $4 WHERE id = $1`,
-      params: [id, status, body.byteLength, cut],
-    },
-    {
-      sql: `INSERT INTO breakwater_response (seq, status, status_text, headers, body, truncated)
-        VALUES (${SEQ}, $2, $3, $4, $5, $6)
-        ON CONFLICT (seq) DO UPDATE SET status = excluded.status, status_text = excluded.status_text,
-          headers = excluded.headers, body = excluded.body, truncated = excluded.truncated`,
-      params: [id, status, shownText(statusText), JSON.stringify(headers), body, cut],
-    },
-  ];
+/** Columns of the table `settled`, which has one row per settlement, and their values. */
+interface Part {
+  readonly columns: readonly Column[];
+  of(settlement: Settlement): Value[];
 }
+
+const OUTCOME: Part = {
+  columns: [
+    'job_id TEXT',
+    'owner TEXT',
+    'held BIGINT',
+    'now BIGINT',
+    'status TEXT',
+    'attempt BIGINT',
+    'factor BIGINT',
+    'counts BIGINT',
+    'wake_at BIGINT',
+    'reason TEXT',
+    'finished_at BIGINT',
+    'purge_at BIGINT',
+    'error_code TEXT',
+    'error_title TEXT',
+    'memo TEXT',
+    'reply_status BIGINT',
+    'reply_bytes BIGINT',
+    'reply_cut BIGINT',
+  ],
+  of({ id, owner, attempt, now, entry, runnerState = '', response, next }) {
+    // If nothing was sent, the attempt's number is given back.
+    const used = entry === undefined ? attempt - 1 : entry.n;
+    return [
+      id,
+      owner,
+      attempt,
+      now,
+      ...(next.kind === 'wait' ? waitOf(next, used) : endOf(next, { used, now, sent: entry !== undefined })),
+      runnerState === '' ? null : runnerState,
+      ...(response === undefined
+        ? [null, null, null]
+        : [response.status, response.body.byteLength, Number(response.truncated)]),
+    ];
+  },
+};
+
+function waitOf({ dueAt, reason, counts, resetsCount = false }: NextOf<'wait'>, used: number): Value[] {
+  const status = used > 0 ? 'waiting' : 'queued';
+  return [status, used, resetsCount ? 0 : 1, Number(counts), dueAt, reason, null, null, null, null];
+}
+
+function endOf(
+  { status, purgeAt, error }: NextOf<'end'>,
+  { used, now, sent }: { used: number; now: number; sent: boolean },
+): Value[] {
+  const why = error === undefined ? [null, null] : [error.code, shownText(error.title)];
+  return [status, used, 1, Number(sent), null, null, now, purgeAt, ...why];
+}
+
+type NextOf<K extends Next['kind']> = Extract<Next, { kind: K }>;
+
+const ATTEMPT: Part = {
+  columns: [
+    'attempt_n BIGINT',
+    'attempt_at BIGINT',
+    'attempt_ms BIGINT',
+    'attempt_status BIGINT',
+    'attempt_error TEXT',
+    'attempt_detail TEXT',
+    'attempt_wait_ms BIGINT',
+    'attempt_reason TEXT',
+    'attempt_reclaimed BIGINT',
+    'attempt_reply_head BYTEA',
+  ],
+  of: ({ entry }) =>
+    entry === undefined
+      ? ATTEMPT.columns.map(() => null)
+      : [
+          entry.n,
+          entry.at,
+          entry.ms,
+          entry.status ?? null,
+          entry.error ?? null,
+          entry.detail === undefined ? null : shownText(entry.detail),
+          entry.waitMs ?? null,
+          entry.reason ?? null,
+          Number(entry.reclaimed),
+          entry.replyHead ?? null,
+        ],
+};
+
+const RESPONSE: Part = {
+  columns: [
+    'response_status BIGINT',
+    'response_status_text TEXT',
+    'response_headers TEXT',
+    'response_body BYTEA',
+    'response_truncated BIGINT',
+  ],
+  of: ({ response }) =>
+    response === undefined
+      ? RESPONSE.columns.map(() => null)
+      : [
+          response.status,
+          shownText(response.statusText),
+          JSON.stringify(response.headers),
+          response.body,
+          Number(response.truncated),
+        ],
+};
+
+const PARTS = [OUTCOME, ATTEMPT, RESPONSE] as const;
+
+/** Without a new response, the one that is stored stays. */
+const updateFrom = (settled: string, returning: string) => `UPDATE breakwater_job AS job
+  SET status = settled.status, attempt = settled.attempt, counted = job.counted * settled.factor + settled.counts,
+    wake_at = settled.wake_at, due_at = coalesce(settled.wake_at, job.due_at),
+    set_at = CASE WHEN settled.wake_at IS NULL THEN job.set_at ELSE settled.now END,
+    reason = settled.reason, owner = NULL, memo = coalesce(settled.memo, job.memo),
+    finished_at = settled.finished_at, purge_at = settled.purge_at,
+    error_code = settled.error_code, error_title = settled.error_title,
+    response_status = coalesce(settled.reply_status, job.response_status),
+    response_bytes = coalesce(settled.reply_bytes, job.response_bytes),
+    response_truncated = coalesce(settled.reply_cut, job.response_truncated)
+  FROM ${settled}
+  WHERE job.id = settled.job_id AND job.owner = settled.owner AND job.attempt = settled.held AND job.status = 'running'
+  RETURNING ${returning}`;
+
+/** Inserts the columns of a part, whose names begin with the name of the table. A row that exists is replaced. */
+function insertFrom(settled: string, table: 'attempt' | 'response', { columns }: Part, key: string): string {
+  const theirs = columns.map(nameOf);
+  const names = theirs.map((column) => column.slice(table.length + 1));
+  const replaced = names.filter((column) => !key.split(', ').includes(column));
+  return `INSERT INTO breakwater_${table} (seq, ${names.join(', ')})
+    SELECT seq, ${theirs.join(', ')} FROM ${settled} WHERE ${theirs[0]} IS NOT NULL
+    ON CONFLICT (${key}) DO UPDATE SET ${replaced.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+}
+
+const attemptsFrom = (settled: string) => insertFrom(settled, 'attempt', ATTEMPT, 'seq, n');
+const responsesFrom = (settled: string) => insertFrom(settled, 'response', RESPONSE, 'seq');
+
+const UPDATE = updateFrom(SQLITE.table('settled', OUTCOME.columns), 'id');
+const oneOf = ({ columns }: Part) =>
+  `(SELECT breakwater_job.seq, settled.* FROM ${SQLITE.table('settled', ['job_id TEXT', ...columns])}
+    JOIN breakwater_job ON id = job_id)`;
+const INSERT_ATTEMPT = attemptsFrom(oneOf(ATTEMPT));
+const INSERT_RESPONSE = responsesFrom(oneOf(RESPONSE));
+
+/** All in one statement, which is a transaction by itself. */
+const ALL = `WITH held AS (${updateFrom(
+  POSTGRES.table(
+    'settled',
+    PARTS.flatMap(({ columns }) => columns),
+  ),
+  'job.seq, settled.*',
+)}),
+  attempts AS (${attemptsFrom('held')}),
+  responses AS (${responsesFrom('held')})
+  SELECT job_id AS id FROM held`;
 
 const LATER = 'due_at > $2 AND due_at > coalesce(set_at, created_at)';
 

@@ -1,6 +1,6 @@
 import type { Job, NewJob, StoredResponse } from '../job.ts';
 import { cancelBatch, eraseBatch, restartBatch, sendNowBatch } from './change.ts';
-import { claimDue, NEXT_WAKE, parkPaused } from './claim.ts';
+import { claimBatch, NEXT_WAKE } from './claim.ts';
 import { type Db, type Purpose, type Row, type Statement, StoreError } from './db.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { insertJob, keyHolder } from './insert.ts';
@@ -18,7 +18,7 @@ import {
   text,
 } from './rows.ts';
 import { setBack } from './set-back.ts';
-import { settleBatch } from './settle.ts';
+import { Settlements } from './settlements.ts';
 import { storable } from './storable.ts';
 import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
 import { sweepBatch } from './sweep.ts';
@@ -33,10 +33,12 @@ const BULK = 100;
 export class SqlStore implements Store {
   readonly #db: Db;
   readonly #dialect: Dialect;
+  readonly #settlements: Settlements;
 
   constructor(db: Db) {
     this.#db = db;
     this.#dialect = dialectOf(db);
+    this.#settlements = new Settlements((batch) => this.#run(batch), this.#dialect);
   }
 
   async submit(job: NewJob): Promise<Submitted> {
@@ -58,15 +60,12 @@ export class SqlStore implements Store {
   }
 
   async claim(claim: Claim) {
-    const batch = [parkPaused(claim.now, this.#dialect), claimDue(claim, this.#dialect)];
-    const [, rows = []] = await this.#run(batch, 'begin');
-    return rows.map(claimedOf).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
+    const results = await this.#run(claimBatch(claim, this.#dialect), 'begin');
+    return (results.at(-1) ?? []).map(claimedOf).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
   }
 
-  async settle(settlement: Settlement): Promise<boolean> {
-    const batch = settleBatch(settlement, this.#dialect);
-    const results = await this.#run(batch);
-    return results[batch.findIndex((statement) => statement.precondition === true)]?.length === 1;
+  settle(settlement: Settlement): Promise<boolean> {
+    return this.#settlements.settle(settlement);
   }
 
   async setBack(now: number): Promise<number> {
@@ -198,6 +197,7 @@ export class SqlStore implements Store {
   }
 
   close(): Promise<void> {
+    this.#settlements.flush();
     return this.#db.close();
   }
 

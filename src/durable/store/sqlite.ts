@@ -131,7 +131,8 @@ class SqliteDb implements Db {
 
   readonly #sent = ({ sql, params, precondition }: Statement): SentBatch['statements'][number] => ({
     text: this.#textOf(sql),
-    params: params.map(this.#transferable),
+    // No statement for SQLite has an array.
+    params: (params as readonly Value[]).map(this.#transferable),
     precondition: precondition === true,
   });
 

@@ -69,6 +69,8 @@ export interface Settlement {
   readonly response?: StoredResponse | undefined;
   readonly runnerState?: string | undefined;
   readonly next: Next;
+  /** False: the request has no order key, so its end wakes no other request. */
+  readonly ordered?: boolean | undefined;
   /** Requests that are inserted with this end: its callback. */
   readonly callbacks?: readonly NewJob[] | undefined;
 }
