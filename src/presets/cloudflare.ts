@@ -6,18 +6,15 @@ const SDK = 'https://github.com/cloudflare/cloudflare-typescript/blob/main/src/c
 /** Its quotas are in the standard RateLimit field, which is always read. Too many calls are refused for five minutes. */
 export const cloudflare: Preset = {
   hosts: ['api.cloudflare.com'],
-  about:
-    'A 429 was never processed; `x-should-retry` and the timeout of its SDK; the keys of an account are secrets too.',
+  about: 'A 429 was never processed; `x-should-retry` is obeyed; the keys of an account are secrets too.',
   source: LIMITS,
   verified: '2026-11-30',
   sources: {
-    'timeouts.attempt': SDK,
     'retry.veto_headers': SDK,
     'quota.credential_headers': SDK,
     identity: SDK,
   },
   identity: { secret_names: ['x-auth-key', 'x-auth-user-service-key'], account_names: ['x-auth-email'] },
-  timeouts: { attempt: '60s' },
   retry: { veto_headers: ['x-should-retry'] },
   quota: { credential_headers: ['authorization', 'x-auth-email'] },
   errors: { rules: [tooManyRequests(SDK)] },

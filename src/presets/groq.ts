@@ -24,11 +24,9 @@ export const groq: Preset = {
   source: LIMITS,
   verified: '2026-11-30',
   sources: {
-    'timeouts.attempt': SDK,
     'retry.veto_headers': SDK,
     'retry.not_processed': ERRORS,
   },
-  timeouts: { attempt: '60s' },
   retry: { veto_headers: ['x-should-retry'], not_processed: [498] },
   quota: { scope: '/model', wait: '65s', formats: quotaFormats({ reset_as: 'go_duration' }) },
   errors: { rules: [tooManyRequests(LIMITS)] },

@@ -13,10 +13,8 @@ export const notion: Preset = {
   source: LIMITS,
   verified: '2026-11-30',
   sources: {
-    'timeouts.attempt': 'https://github.com/makenotion/notion-sdk-js/blob/main/src/constants.ts',
     'retry.not_processed': SDK,
   },
-  timeouts: { attempt: '60s' },
   retry: { not_processed: [529] },
   // A connection has a window of a minute.
   quota: { wait: '65s' },
