@@ -17,6 +17,7 @@ import { hubspot } from './hubspot.ts';
 import { intercom } from './intercom.ts';
 import { klaviyo } from './klaviyo.ts';
 import { linear } from './linear.ts';
+import { mailgun } from './mailgun.ts';
 import { mistral } from './mistral.ts';
 import { notion } from './notion.ts';
 import { okta } from './okta.ts';
@@ -65,6 +66,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   intercom,
   klaviyo,
   sendgrid,
+  mailgun,
   brevo,
   notion,
   airtable,

@@ -18,6 +18,7 @@ import { hubspot } from './hubspot.ts';
 import { intercom } from './intercom.ts';
 import { klaviyo } from './klaviyo.ts';
 import { linear } from './linear.ts';
+import { mailgun } from './mailgun.ts';
 import { mistral } from './mistral.ts';
 import { notion } from './notion.ts';
 import { okta } from './okta.ts';
@@ -64,6 +65,7 @@ export const EXAMPLES: Readonly<Record<string, PresetExamples>> = {
   intercom,
   klaviyo,
   sendgrid,
+  mailgun,
   brevo,
   notion,
   airtable,
