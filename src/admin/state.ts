@@ -41,11 +41,12 @@ function aboutJson({ version, file, startedAt, loadedAt, refusedReload }: About)
 }
 
 function upstreamJson(upstream: UpstreamSnapshot) {
-  const { name, url, mount, inFlight, connections, tunnels, scopes, tenants } = upstream;
+  const { name, url, mount, faults, inFlight, connections, tunnels, scopes, tenants } = upstream;
   return {
     name,
     url,
     mount,
+    faults,
     in_flight: inFlight,
     connections,
     tunnels,

@@ -15,7 +15,8 @@ import { atOnce, type Steps } from '../runtime/event-loop.ts';
 import { ClientAccess, type ClientAccessRules } from '../server/client-access.ts';
 import { ofTenant } from '../telemetry/observer.ts';
 import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
-import { type Agent, createAgent } from '../upstream/agent.ts';
+import { type Agent, createAgent, type Sender } from '../upstream/agent.ts';
+import { type FaultDeps, faultyDispatch } from '../upstream/faults.ts';
 import { upstreamDispatch } from '../upstream/send.ts';
 import { dispatchEither } from '../upstream/tunnel.ts';
 import { policiesOf } from './build-policies.ts';
@@ -34,7 +35,7 @@ export interface AssembleDeps extends PolicyStateDeps {
 }
 
 /** A running upstream, as metrics and the admin API use it. */
-export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' | 'mount'> {
+export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' | 'mount' | 'faults'> {
   readonly scopes: readonly ScopeState[];
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
@@ -188,8 +189,8 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
   for (const config of upstream.routes) {
     const options = { clock: deps.clock, idleTimeoutMs: config.settings.idleTimeoutMs };
     const dispatch = dispatchEither(
-      upstreamDispatch(agent.requests, origin, options),
-      upstreamDispatch(agent.handshakes, origin, options),
+      attemptsBy(agent.requests, origin, config, { ...options, random: deps.random }),
+      attemptsBy(agent.handshakes, origin, config, { ...options, random: deps.random }),
     );
     const built = assembleRoute({ upstream, config, policyState, calls, dispatch, polls }, deps);
     if (built.durable !== undefined) durable.push(built.durable);
@@ -281,6 +282,13 @@ export function* scopesOf({ scopes, tenants }: RunningUpstream): Generator<Scope
   for (const { expanded } of tenants ?? []) yield* expanded.policyState.all();
 }
 
+/** Makes the attempts of a route, with faults if it has some. */
+function attemptsBy(sender: Sender, origin: string, { settings }: RouteConfig, deps: FaultDeps): Dispatch {
+  const { faults } = settings;
+  if (faults === undefined) return upstreamDispatch(sender, origin, deps);
+  return faultyDispatch(sender, origin, faults, deps);
+}
+
 /** A function of its own, so that its closures hold nothing else of the assembly. */
 function runningUpstream(
   upstream: UpstreamConfig,
@@ -291,6 +299,7 @@ function runningUpstream(
     name,
     url: shownUrl(upstream),
     mount: 'path' in mount ? mount.path : `Host: ${mount.host}`,
+    faults: upstream.routes.some(({ settings }) => settings.faults !== undefined) || undefined,
     scopes: policyState.all(),
     calls,
     connections: () => agent.connections() + calls.tunnels,

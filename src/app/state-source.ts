@@ -50,13 +50,14 @@ export function trafficSample(
 }
 
 function upstreamSnapshot(
-  { name, url, mount, calls, connections, scopes, tenants }: RunningUpstream,
+  { name, url, mount, faults, calls, connections, scopes, tenants }: RunningUpstream,
   now: number,
 ): UpstreamSnapshot {
   return {
     name,
     url,
     mount,
+    faults,
     inFlight: calls.inFlight,
     connections: connections(),
     tunnels: calls.tunnels,

@@ -13,6 +13,7 @@ import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
 import type { StreamOptions } from '../policies/stream/options.ts';
+import type { FaultOptions } from '../proxy/fault.ts';
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowList } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
@@ -164,6 +165,8 @@ export interface RouteSettings {
   readonly hedge: HedgeOptions | 'stuck' | undefined;
   /** Undefined: no fallback. */
   readonly fallback: FallbackOptions | undefined;
+  /** Undefined: no faults are injected. */
+  readonly faults: FaultOptions | undefined;
   /** Undefined: clients may override nothing. */
   readonly overrides: OverrideLimits | undefined;
   readonly cache: CacheOptions;

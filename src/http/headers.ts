@@ -127,6 +127,7 @@ const NOT_FORWARDED = new FieldNames([
   // Addressed to the proxy.
   'breakwater-attempts',
   'breakwater-timeout',
+  'breakwater-fault',
   'breakwater-retry-on',
   'breakwater-idempotent',
   'breakwater-priority',

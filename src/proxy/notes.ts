@@ -82,6 +82,8 @@ export interface Notes {
   resumed: 'resumed';
   resume_denied: ResumeDenial;
   hedge: HedgeResult;
+  /** A fault that this proxy injected into an attempt. */
+  fault: 'delay' | 'reset' | 'stall' | 'status';
   /** A second attempt in parallel with a stuck one. */
   stuck: HedgeResult;
   /** The upstream that answered instead of the call's own. */
@@ -235,6 +237,15 @@ const NOTES = {
       name: 'breakwater_overrides_total',
       help: 'Settings that clients changed for their own calls, by setting.',
       label: 'override',
+    },
+  },
+  fault: {
+    fold: 'list',
+    field: 'faults',
+    counter: {
+      name: 'breakwater_faults_total',
+      help: 'Attempts into which this proxy injected a fault (key faults, with FAULTS=on).',
+      label: 'fault',
     },
   },
   body_not_buffered: {

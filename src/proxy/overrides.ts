@@ -2,6 +2,7 @@ import { headersOf, type RawHeaders } from '../http/headers.ts';
 import { preferencesOf } from '../http/preferences.ts';
 import { PRIORITIES, type Priority } from './client.ts';
 import { ProxyError } from './errors.ts';
+import type { Fault } from './fault.ts';
 
 /** The settings that clients may override, and their limits. */
 export interface OverrideLimits {
@@ -14,6 +15,8 @@ export interface OverrideLimits {
   /** `Prefer: wait=N` and `x-request-timeout-ms` may shorten the total timeout. */
   readonly wait: boolean;
   readonly priority: boolean;
+  /** `breakwater-fault` asks for a fault. */
+  readonly fault?: true | undefined;
 }
 
 /** The overrides of a client for one call, within the limits. */
@@ -27,6 +30,8 @@ export interface CallOverrides {
   /** The longest time that the client waits, in milliseconds. */
   readonly waitMs: number | undefined;
   readonly priority: Priority | undefined;
+  /** The fault that the client asks for. */
+  readonly fault?: Fault | undefined;
 }
 
 /**
@@ -49,6 +54,7 @@ export function readOverrides(headers: RawHeaders, limits: OverrideLimits): Call
       read('x-request-timeout-ms', limits.wait, millisecondsIn),
       limits.wait ? preferredWaitMs(headers) : undefined,
     ),
+    ...(limits.fault && { fault: read('breakwater-fault', true, faultIn) }),
   };
   return Object.values(asked).every((value) => value === undefined) ? undefined : asked;
 }
@@ -60,7 +66,7 @@ export function totalTimeoutMs(routeMs: number, asked: CallOverrides | undefined
 
 /** The overrides as shown in metrics (names only) and in the log. */
 export function shownOverrides(asked: CallOverrides): [name: string, value: string][] {
-  const { attempts, timeoutMs, retryOn, idempotent, waitMs, priority } = asked;
+  const { attempts, fault, timeoutMs, retryOn, idempotent, waitMs, priority } = asked;
   const all = {
     attempts,
     timeout_ms: timeoutMs,
@@ -68,6 +74,7 @@ export function shownOverrides(asked: CallOverrides): [name: string, value: stri
     idempotent,
     wait_ms: waitMs,
     priority,
+    fault: fault && String(fault.end),
   };
   return Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
 }
@@ -77,14 +84,31 @@ function attemptsIn(text: string): number {
   return attempts >= 1 ? attempts : bad('breakwater-attempts', text, 'a whole number, at least 1');
 }
 
+const FAULT = 'one of 503 (a status), reset, stall and delay=2s, or delay=2s, 503';
+
+/** The longest delay that a client may ask for. */
+const LONGEST_DELAY_MS = 600_000;
+
+function faultIn(text: string): Fault {
+  const parts = text.split(',').map((part) => part.trim());
+  const delay = parts[0]?.startsWith('delay=') === true ? parts.shift()?.slice('delay='.length) : undefined;
+  const [then, ...more] = parts;
+  if (more.length > 0 || (then === undefined && delay === undefined)) bad('breakwater-fault', text, FAULT);
+  const delayMs = delay === undefined ? 0 : Math.min(LONGEST_DELAY_MS, durationIn(delay, 'breakwater-fault'));
+  return { delayMs, end: then === undefined ? 'pass' : faultEnd(then) };
+}
+
+function faultEnd(text: string): Fault['end'] {
+  if (text === 'reset' || text === 'stall') return text;
+  return /^[2-5]\d\d$/.test(text) ? Number(text) : bad('breakwater-fault', text, FAULT);
+}
+
 const UNITS: ReadonlyMap<string, number> = new Map(Object.entries({ ms: 1, s: 1_000, m: 60_000 }));
 
-function durationIn(text: string): number {
+function durationIn(text: string, header = 'breakwater-timeout'): number {
   const [, digits, unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)$/.exec(text) ?? [];
   const ms = Number(digits ?? 0) * (UNITS.get(unit) ?? 0);
-  return ms >= 1
-    ? ms
-    : bad('breakwater-timeout', text, 'a duration of at least 1ms, such as 500ms, 2.5s or 1m');
+  return ms >= 1 ? ms : bad(header, text, 'a duration of at least 1ms, such as 500ms, 2.5s or 1m');
 }
 
 function statusesIn(text: string): ReadonlySet<number> {

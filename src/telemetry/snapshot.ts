@@ -40,6 +40,8 @@ export interface UpstreamSnapshot {
   readonly url: string;
   /** Where apps reach it: `/stripe`, or `Host: api.example`. */
   readonly mount: string;
+  /** Faults are injected into attempts of some of its routes. */
+  readonly faults?: true | undefined;
   /** Calls between the first byte received and the last byte sent. */
   readonly inFlight: number;
   /** Open connections, including idle ones. */

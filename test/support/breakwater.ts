@@ -33,6 +33,8 @@ export interface Breakwater {
 export interface BreakwaterOptions {
   readonly clock?: Clock;
   readonly random?: Random;
+  /** The environment of the configuration. Default: empty. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Awaited by each reload before it reads the configuration. */
   readonly beforeReload?: () => Promise<void>;
   /** Changes what a reload has loaded, as no file can. */
@@ -55,7 +57,7 @@ export async function startBreakwater(yaml: string, options: BreakwaterOptions =
   let text = yaml;
   const head = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
   const load = () => {
-    const loaded = loadConfig('config.yaml', {}, () => head + text);
+    const loaded = loadConfig('config.yaml', options.env ?? {}, () => head + text);
     if (!loaded.ok) return { ok: false as const, errors: loaded.problems.map(formatProblem) };
     return { ...loaded, warnings: loaded.warnings.map(formatProblem) };
   };

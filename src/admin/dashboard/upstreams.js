@@ -341,8 +341,9 @@ function breakersOf({ scopes, name }) {
 }
 
 /** The trouble of an upstream in some words, or ''. @param {Upstream} upstream */
-function troubleOf({ scopes, last_minute: minute }) {
+function troubleOf({ faults, scopes, last_minute: minute }) {
   const parts = [
+    ...(faults === true ? ['faults are injected'] : []),
     ...(scopes.some(({ breaker }) => breaker !== undefined && breaker.state !== 'closed')
       ? ['breaker not closed']
       : []),

@@ -7,6 +7,7 @@ import { dedupe } from './dedupe.ts';
 import { durable } from './durable.ts';
 import { errors } from './errors.ts';
 import { fallback } from './fallback.ts';
+import { faults } from './faults.ts';
 import { hedge } from './hedge.ts';
 import { identity } from './identity.ts';
 import { overrides } from './overrides.ts';
@@ -29,6 +30,7 @@ export const policies = {
   concurrency: concurrency.optional(),
   hedge: hedge.optional(),
   fallback: fallback.optional(),
+  faults: faults.optional(),
   overrides: overrides.optional(),
   links: choice(
     ['pass', 'rewrite'],

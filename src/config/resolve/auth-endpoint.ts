@@ -64,6 +64,7 @@ export function authEndpoint(endpoint: Endpoint, context: ResolveContext): Endpo
     auth: undefined,
     authEndpoint: undefined,
     durable: undefined,
+    faults: undefined,
   };
   const headers = { set: [], remove: [] };
   return {

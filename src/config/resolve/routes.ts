@@ -10,6 +10,7 @@ import { resolvedAuth } from './auth.ts';
 import { crossCheck } from './cross-check.ts';
 import { decideDurable, durableOptions, warnOfKeyless } from './durable.ts';
 import type { ResolveContext, Settings } from './context.ts';
+import { faultOptions, withFaults } from './faults.ts';
 import { headerRules } from './header-rules.ts';
 import { countInjected } from './identity.ts';
 import { type Inherited, inherit, type Layer } from './inherit.ts';
@@ -149,13 +150,14 @@ function resolveRoute({ name, calls, layers, alone }: RouteParts, context: Route
   const credential = resolvedAuth({ layers, headers, inherited }, context);
   countInjected(inherited, { headers, auth: credential.auth });
   checkSigned(inherited, { headers, durable }, report);
+  const faults = faultOptions(inherited, context);
   const polling = pollingOf(inherited, durable, report);
   const route = {
     name,
     ...calls,
     headers,
     settings: {
-      ...routeSettings(inherited.values),
+      ...withFaults(routeSettings(inherited.values), faults),
       ...credential,
       durable: durable ? durableOptions(inherited.values, polling) : undefined,
     },

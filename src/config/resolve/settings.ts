@@ -20,7 +20,9 @@ import { once, statuses } from './once.ts';
 import { streamOptions } from './stream.ts';
 
 /** The settings of a route as options of the policies. */
-export function routeSettings(settings: Settings): Omit<RouteSettings, 'auth' | 'authEndpoint' | 'durable'> {
+export function routeSettings(
+  settings: Settings,
+): Omit<RouteSettings, 'auth' | 'authEndpoint' | 'durable' | 'faults'> {
   const { timeouts, retry, errors, resume, breaker, cache, concurrency, dedupe, quota, request } = settings;
   return {
     attemptTimeoutMs: timeouts.attempt ?? undefined,
