@@ -51,8 +51,10 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
   const { clock, observer } = deps;
   const { job, route, signal } = parts;
   const { upstream, route: name } = route;
-  const info = { id: job.id, upstream, route: name, method: job.method, target: job.target };
+  const { client: clientName, id, method, target } = job;
+  const info = { id, upstream, route: name, method, target, clientName };
   const record = new CallRecord({ ...info, trace: deps.trace(tracedJob(parts)) }, clock, observer);
+  if (job.priority === 'high') record.note('priority', job.priority);
   const settled = await settle(route.send, callOf(parts, record), attemptOf(parts, clock.now()));
   const outcome = withoutDeadline(settled, record.attempts > 0);
   const stored = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;
@@ -111,7 +113,8 @@ function callOf({ job, headers, route }: AttemptParts, record: CallRecord): Call
     body: storedBody(job.body),
     idempotencyKey: job.upstreamKey ?? undefined,
     clientPart: clientPartOf(headers, route.clientPartHeader),
-    priority: 'low',
+    priority: job.priority ?? 'low',
+    identity: record.info,
     journal: record,
   };
 }

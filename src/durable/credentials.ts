@@ -28,14 +28,15 @@ export class Credentials {
   }
 
   /**
-   * Identifies the caller by all credentials and accounts of the request; '' without any. A caller with accounts
-   * alone is marked: accounts separate idempotency keys, but they are no proof of identity for reading.
+   * Identifies the caller by all credentials and accounts of the request, and by the name of its client; '' without any. A
+   * caller with accounts alone is marked: accounts separate idempotency keys, but they are no proof of identity for reading.
    */
-  callerOf(request: Sealable, names: CredentialNames): string {
-    const identity = names.lastingIdentityOf(request);
+  callerOf(request: Sealable, names: CredentialNames, client?: string): string {
+    const own = names.lastingIdentityOf(request);
+    const identity = client === undefined ? own : [CLIENT, client, ...own];
     if (identity.length === 0) return '';
     const hash = createHmac('sha256', this.#secret).update(JSON.stringify(identity)).digest('hex');
-    return hasSecret(identity, names) ? hash : `${ACCOUNTS_ONLY}${hash}`;
+    return client !== undefined || hasSecret(own, names) ? hash : `${ACCOUNTS_ONLY}${hash}`;
   }
 
   /**
@@ -92,6 +93,9 @@ export class Credentials {
     }
   }
 }
+
+/** Begins the identity of a caller with a name. No header can have this name. */
+const CLIENT = '(client)';
 
 const ACCOUNTS_ONLY = 'accounts:';
 

@@ -63,6 +63,8 @@ export interface DurableCall {
   /** Includes the prefix and the query. */
   readonly target: string;
   readonly headers: RawHeaders;
+  /** Name of the client, by its token; undefined if clients need none. */
+  readonly client?: string | undefined;
   /** The call has the admin token, or came in through the admin listener. */
   readonly admin: boolean;
   readonly signal: Abort;
@@ -154,7 +156,7 @@ export class Durable {
   }
 
   /** Answers a call of the HTTP API. */
-  api({ method, target, headers, admin, signal }: DurableCall): Promise<Reply> {
+  api({ method, target, headers, client, admin, signal }: DurableCall): Promise<Reply> {
     const query = target.indexOf('?');
     const path = (query < 0 ? target : target.slice(0, query)).slice(this.#setup.process.prefix.length);
     const call = {
@@ -162,7 +164,7 @@ export class Durable {
       path,
       query: new URLSearchParams(query < 0 ? '' : target.slice(query + 1)),
       headers,
-      callerFor: (name: string) => this.#callerFor(name, { headers, target }),
+      callersFor: (name: string) => this.#callersFor(name, { headers, target }, client),
       admin,
       signal,
     };
@@ -194,12 +196,17 @@ export class Durable {
     await this.#deps.store.close();
   }
 
-  /** The caller's identity as a request of that route would have it. What the route drops does not count. */
-  #callerFor(name: string, { headers, target }: Sealable): string {
+  /**
+   * The caller's identities as a request of that route would have them: with the name of its client, and as it was submitted
+   * before clients needed tokens. What the route drops does not count.
+   */
+  #callersFor(name: string, { headers, target }: Sealable, client: string | undefined): string[] {
     const route = this.#routes.get(name);
     const passed = route === undefined ? headers : withoutFields(headers, (field) => route.drop.has(field));
     const asked = route?.dropParameters ? withoutParameters(target, route.dropParameters) : target;
-    return this.#credentials.callerOf({ headers: passed, target: asked }, route?.names ?? RECOGNISED);
+    const request = { headers: passed, target: asked };
+    const names = route?.names ?? RECOGNISED;
+    return [...new Set([client, undefined])].map((one) => this.#credentials.callerOf(request, names, one));
   }
 
   readonly #callbacks = (job: Job, end: RequestEnd): readonly NewJob[] =>

@@ -67,7 +67,10 @@ export class Intake {
       ...sealed,
       body,
       sha256,
-      caller: credentials.callerOf(sent, route.names),
+      caller: credentials.callerOf(sent, route.names, call.identity?.clientName),
+      client: call.identity?.clientName,
+      // The priority of the client is that of its interactive calls.
+      priority: call.overrides?.priority === undefined ? undefined : call.priority,
       idempotencyKey: givenKey(call.headers, route),
       fingerprint: hash(`${call.method} ${sealed.target} ${sha256}`),
       upstreamKey: call.idempotencyKey ?? null,

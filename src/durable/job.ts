@@ -1,4 +1,5 @@
 import type { RawHeaders } from '../http/headers.ts';
+import type { Priority } from '../proxy/client.ts';
 
 /**
  * Status of a request. `queued`: accepted, no attempt yet. `running`: an attempt is in progress. `waiting`: a further
@@ -71,6 +72,10 @@ export interface NewJob {
   readonly sha256: string;
   /** A hash of the caller's credentials and accounts (`Credentials.callerOf`); '' for a caller without any. */
   readonly caller: string;
+  /** Name of the client that submitted it, by its token. Undefined if clients need none, and for a run of a schedule. */
+  readonly client?: string | undefined;
+  /** The priority that its client asked for. Undefined: low. */
+  readonly priority?: Priority | undefined;
   /** The client's Idempotency-Key, or null. Unique for each caller and route. */
   readonly idempotencyKey: string | null;
   /** SHA-256 of method, target and body. The same key with another fingerprint is a conflict. */

@@ -102,8 +102,15 @@ export class DurableSide {
       name: 'durable',
       pattern: `${this.#prefix}/**`,
       propagatesTrace: false,
-      dispatch: dispatchBy(async ({ method, target, headers }, { signal }) =>
-        this.api({ method, target, headers, signal, admin: this.#deps.isAdmin(headers) }),
+      dispatch: dispatchBy(async ({ method, target, headers, identity }, { signal }) =>
+        this.api({
+          method,
+          target,
+          headers,
+          client: identity?.clientName,
+          signal,
+          admin: this.#deps.isAdmin(headers),
+        }),
       ),
       calls: { inFlight: 0, tunnels: 0 },
       totalTimeoutMs: Number.POSITIVE_INFINITY,

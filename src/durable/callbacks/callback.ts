@@ -47,6 +47,7 @@ export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: Cal
       body,
       sha256,
       caller: job.caller,
+      client: job.client,
       idempotencyKey: null,
       fingerprint: hash(`POST ${target} ${sha256}`),
       upstreamKey: null,

@@ -90,10 +90,10 @@ async function ofOne(id: string, what: string, call: ApiCall, deps: ApiDeps): Pr
 }
 
 /** A callback belongs to the caller of its request, so the route of that request identifies the caller. */
-async function mayRead(job: Job, { admin, callerFor }: ApiCall, { store }: ApiDeps): Promise<boolean> {
+async function mayRead(job: Job, { admin, callersFor }: ApiCall, { store }: ApiDeps): Promise<boolean> {
   if (admin || !isPrivate(job.caller)) return true;
   const parent = job.kind === 'callback' && job.parent !== null ? await store.get(job.parent) : undefined;
-  return job.caller === callerFor((parent ?? job).route);
+  return callersFor((parent ?? job).route).includes(job.caller);
 }
 
 async function adminOnly({ admin }: ApiCall, answer: () => Promise<Reply>): Promise<Reply> {

@@ -14,8 +14,8 @@ export interface ApiCall {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: RawHeaders;
-  /** The caller's identity as a request of that route has it (`Credentials.callerOf`). */
-  readonly callerFor: (route: string) => string;
+  /** The identities that the caller may have in a request of that route (`Credentials.callerOf`). */
+  readonly callersFor: (route: string) => readonly string[];
   /** The call has the admin token, or came in through the admin listener. */
   readonly admin: boolean;
   readonly signal: Abort;

@@ -1,3 +1,4 @@
+import type { Priority } from '../../proxy/client.ts';
 import { withoutQuery } from '../../telemetry/call-log.ts';
 import type { AttemptRow, Job } from '../job.ts';
 import type { DurableRoute } from '../route.ts';
@@ -30,6 +31,8 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
     status: job.status,
     done,
     route: job.route,
+    client: job.client,
+    priority: priorityOf(job),
     labels: job.labels,
     key: job.kind === 'request' ? (job.orderKey ?? undefined) : undefined,
     request: {
@@ -61,6 +64,9 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
     },
   };
 }
+
+/** Without a wish of its client, a durable request waits for interactive calls. */
+const priorityOf = ({ priority = 'low' }: Job): Priority => priority;
 
 /** Kind and parent of a request that no client submitted. */
 function madeBy({ kind, parent }: Job) {

@@ -1,3 +1,4 @@
+import { PRIORITIES } from '../../proxy/client.ts';
 import { JOB_ERROR_CODES, WAIT_REASONS } from '../job.ts';
 
 /** JSON schemas (2020-12) of the replies of the HTTP API. */
@@ -51,6 +52,8 @@ const monitor = object(
     status: STATUS,
     done: { type: 'boolean', description: 'Whether the status is final.' },
     route: text('Name of the route, as upstream/route.'),
+    client: text('Name of the client that submitted it, if clients need a token.'),
+    priority: words(PRIORITIES, 'Its priority in queues: low, unless Breakwater-Priority asked for another.'),
     labels: { type: 'array', items: { type: 'string' }, description: 'From Breakwater-Label.' },
     key: text('From Breakwater-Key: requests with the same key run one at a time.'),
     request: object({
@@ -125,6 +128,7 @@ const monitor = object(
   },
   [
     'request_id',
+    'client',
     'key',
     'started_at',
     'finished_at',

@@ -15,16 +15,16 @@ const MIN_KEY_RETENTION_MS = 24 * 3_600_000;
 const INSERT = `INSERT INTO breakwater_job (
     id, kind, route, method, target, bytes, sha256, caller, idempotency_key, fingerprint, upstream_key, order_key,
     labels, callback_url, parent, memo, status, reason, created_at, due_at, deadline_at, wake_at, set_at,
-    request_id, traceparent, order_queue)
+    request_id, traceparent, client, priority, order_queue)
   SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT),
     CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS TEXT), CAST($11 AS TEXT), CAST($12 AS TEXT),
     CAST($13 AS TEXT), CAST($14 AS TEXT), CAST($15 AS TEXT), CAST($16 AS TEXT), 'queued',
     CASE WHEN queue.busy THEN 'key' WHEN CAST($18 AS BIGINT) > CAST($17 AS BIGINT) THEN 'not_before' END,
     CAST($17 AS BIGINT), CAST($18 AS BIGINT), CAST($19 AS BIGINT),
     CASE WHEN queue.busy THEN CAST($19 AS BIGINT) ELSE CAST($18 AS BIGINT) END, CAST($17 AS BIGINT),
-    CAST($20 AS TEXT), CAST($21 AS TEXT), CAST($22 AS TEXT)
+    CAST($20 AS TEXT), CAST($21 AS TEXT), CAST($22 AS TEXT), CAST($23 AS TEXT), CAST($24 AS TEXT)
   FROM (SELECT EXISTS (SELECT 1 FROM breakwater_job
-    WHERE order_queue = CAST($22 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS queue
+    WHERE order_queue = CAST($24 AS TEXT) AND wake_at IS NOT NULL) AS busy) AS queue
   WHERE true
   ON CONFLICT DO NOTHING
   RETURNING seq`;
@@ -81,6 +81,8 @@ function columns(job: NewJob): Statement['params'] {
     job.deadlineAt,
     job.requestId,
     job.traceparent,
+    job.client ?? null,
+    job.priority ?? null,
   ];
 }
 

@@ -55,6 +55,8 @@ export function jobOf(row: Row): Job {
     parent: row['parent'] as string | null,
     requestId: row['request_id'] as string | null,
     traceparent: row['traceparent'] as string | null,
+    client: optional<string>(row, 'client'),
+    priority: optional<string>(row, 'priority') as Job['priority'],
     runnerState: text(row, 'memo'),
     createdAt: number(row, 'created_at'),
     dueAt: number(row, 'due_at'),

@@ -130,6 +130,10 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     'ALTER TABLE breakwater_job ADD COLUMN traceparent TEXT',
     'CREATE INDEX breakwater_job_request ON breakwater_job (request_id, seq) WHERE request_id IS NOT NULL',
   ],
+  [
+    'ALTER TABLE breakwater_job ADD COLUMN client TEXT',
+    'ALTER TABLE breakwater_job ADD COLUMN priority TEXT',
+  ],
 ];
 
 /** The schema version that this code reads and writes. */
