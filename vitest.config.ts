@@ -10,6 +10,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...withoutPackages],
     // A test that hangs waits for something that never comes; none of them waits on the wall clock.
     testTimeout: 20_000,
+    // Hooks create a PostgreSQL server or a bundle, which takes long on a busy machine.
+    hookTimeout: 60_000,
     // `expect.poll` asks a browser, which may be slow.
     expect: { poll: { timeout: 30_000 } },
   },
