@@ -30,7 +30,7 @@ const USAGE = `npm run bench -- [PART …] [options]
   parts           ${Object.keys(PARTS).join(', ')}; default: all
   --quick         about a third of the time, for a first impression only
   --json          one JSON document on stdout instead of tables
-  --only A,B      path and latency: only these contenders (the baseline always runs)
+  --only A,B      path, latency and work: only these contenders (the baseline of path and latency always runs)
   --rounds N      path: rounds, default 20
   --from-source   Breakwater from src/ instead of dist/
   --realtime      streams: at real-time priority (as root), so that other load changes less`;
