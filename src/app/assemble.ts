@@ -133,6 +133,8 @@ interface UpstreamDeps extends Deps {
   readonly rulesOf: (config: RouteConfig) => Route['headers'];
   /** Where the secrets of credentials are retained: all tenants of an upstream have the same. */
   readonly secrets: RetainedState;
+  /** The tenant that the routes are for; '' if the upstream has no tenants. */
+  readonly tenant: string;
 }
 
 /** The mount for status and results of durable requests, below `prefix`. */
@@ -153,7 +155,7 @@ interface Built {
 
 function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const access = once(() => new ClientAccess(clientAccessRules(deps.clients, upstream)));
-  const shared = { ...deps, access, rulesOf: compiledRules(), secrets: deps.state };
+  const shared = { ...deps, access, rulesOf: compiledRules(), secrets: deps.state, tenant: '' };
   const built = yield* assembleRoutes(upstream, shared);
   return hasTenants(upstream) ? withTenants(upstream, built, shared) : built;
 }
@@ -210,7 +212,7 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
 
 /** The upstream whose routes lead calls to their tenants. Nothing is sent through its own connections. */
 function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps): Built {
-  const { running, mounted, policyState } = built;
+  const { running, mounted, durable, policyState } = built;
   const { clock, observer } = deps;
   const lasting = { ...lastingDeps(upstream, deps), calls: running.calls };
   const tenants = new Tenants(upstream, {
@@ -225,6 +227,7 @@ function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps)
   return {
     ...built,
     mounted: { ...mounted, routes },
+    durable: durable.map((route) => ({ ...route, forTenant: (name) => tenants.durable(route, name) })),
     running: {
       ...running,
       tenants,
@@ -265,11 +268,12 @@ function expandedUpstream(
   const state = new RetainedState();
   state.retain(`${upstream.name} calls`, undefined, () => deps.calls);
   state.commit();
-  const own = { ...deps, state, observer: ofTenant(deps.observer, tenant) };
-  const { mounted, policyState, agent } = atOnce(assembleRoutes(upstream, own));
+  const own = { ...deps, state, tenant, observer: ofTenant(deps.observer, tenant) };
+  const { mounted, durable, policyState, agent } = atOnce(assembleRoutes(upstream, own));
   policyState.connect();
   return {
     routes: mounted.routes.map(({ route }) => route),
+    durable,
     policyState,
     connections: () => agent.connections(),
     close: () => agent.close(),
@@ -364,7 +368,8 @@ function assembleRoute(
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };
   const { accept: submit } = deps.durable;
-  const accept = dispatchBy((call, { signal }) => submit(durable.name, call, signal));
+  const { tenant } = deps;
+  const accept = dispatchBy((call, { signal }) => submit(durable.name, call, { signal, tenant }));
   return { route: { ...route, durable: acceptingRoute(route, durable, accept) }, durable };
 }
 

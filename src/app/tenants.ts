@@ -1,9 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { BreakerForce } from '../admin/deps.ts';
 import type { TenantOptions, UpstreamConfig } from '../config/config.ts';
+import type { DurableRoute } from '../durable/route.ts';
 import { filled } from '../http/host-template.ts';
 import { headersOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
+import type { Send } from '../proxy/pipeline.ts';
 import type { EnteredTenant, Route, TenantRoutes } from '../proxy/route.ts';
 import { TenantNames, tenantRule } from '../routing/tenant-names.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -16,6 +18,7 @@ const BUSY_RETRY_MS = 1_000;
 /** An upstream whose placeholder is filled: the routes in the order of the configuration, with state of their own. */
 export interface ExpandedUpstream {
   readonly routes: readonly Route[];
+  readonly durable: readonly DurableRoute[];
   readonly policyState: PolicyState;
   readonly connections: () => number;
   /** Closes idle connections. */
@@ -90,6 +93,20 @@ export class Tenants {
     return tenant;
   }
 
+  /** The durable route of a tenant; undefined if the name is not allowed. `route` is that of the upstream. */
+  durable(route: DurableRoute, name: string): DurableRoute | undefined {
+    try {
+      const tenant = this.take(name);
+      if (tenant === undefined) return undefined;
+      tenant.calls--;
+      const own = tenant.expanded.durable.find((one) => one.name === route.name) as DurableRoute;
+      return { ...own, send: staying(tenant, own.send) };
+    } catch (error) {
+      // No further tenant has room: the request waits, as for a permit.
+      return { ...route, send: () => Promise.reject(error) };
+    }
+  }
+
   /** An operator's state of all breakers, those of later tenants included. `auto` ends it. */
   force(force: BreakerForce): void {
     this.#forced = force;
@@ -161,6 +178,21 @@ export class Tenants {
       { retryAfterMs: BUSY_RETRY_MS },
     );
   }
+}
+
+/** Sends so that the tenant keeps its state until the reply has ended. */
+function staying(tenant: Tenant, send: Send): Send {
+  return async (call, attempt) => {
+    tenant.calls++;
+    try {
+      const reply = await send(call, attempt);
+      reply.body.onEnd(() => void tenant.calls--);
+      return reply;
+    } catch (error) {
+      tenant.calls--;
+      throw error;
+    }
+  };
 }
 
 /** The upstream of one tenant: a normal one, with a host of its own. */

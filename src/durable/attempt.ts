@@ -55,6 +55,7 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
   const info = { id, upstream, route: name, method, target, clientName };
   const record = new CallRecord({ ...info, trace: deps.trace(tracedJob(parts)) }, clock, observer);
   if (job.priority === 'high') record.note('priority', job.priority);
+  if (job.tenant !== '') record.note('tenant', job.tenant);
   const settled = await settle(route.send, callOf(parts, record), attemptOf(parts, clock.now()));
   const outcome = withoutDeadline(settled, record.attempts > 0);
   const stored = outcome.kind === 'reply' ? await receive(outcome.reply, parts, deps) : undefined;

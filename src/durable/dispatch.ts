@@ -67,8 +67,9 @@ export class Dispatch {
   }
 
   /** Undefined: the attempt was cut by the shutdown. Its outcome is unknown, so its lease must run out. */
-  async run(running: RunningJob, route: DurableRoute | undefined): Promise<Settlement | undefined> {
+  async run(running: RunningJob, configured: DurableRoute | undefined): Promise<Settlement | undefined> {
     const { job } = running;
+    const route = configured && routeOf(job, configured);
     const now = this.#deps.clock.wallTime();
     const request = route && nextRequestOf(job, route);
     const recorded = job.reclaimed ? lostAttempt(job) : undefined;
@@ -205,6 +206,12 @@ export class Dispatch {
     else this.#refusals.set(route, (this.#refusals.get(route) ?? 0) + 1);
     return paid;
   }
+}
+
+/** The route of the request's tenant. Undefined if a reload gave the upstream tenants, or took them. */
+function routeOf({ tenant }: ClaimedJob, route: DurableRoute): DurableRoute | undefined {
+  if (route.forTenant === undefined) return tenant === '' ? route : undefined;
+  return tenant === '' ? undefined : route.forTenant(tenant);
 }
 
 /** Refusals by this proxy are classified by the error table, all other results by the route. */

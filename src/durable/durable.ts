@@ -57,6 +57,13 @@ export interface DurableSetup {
   readonly logged: boolean;
 }
 
+/** The circumstances in which a request is submitted. */
+export interface Submission {
+  readonly signal: Abort;
+  /** '' if the upstream has no tenants. */
+  readonly tenant: string;
+}
+
 /** A call of the HTTP API of durable requests. */
 export interface DurableCall {
   readonly method: string;
@@ -137,10 +144,10 @@ export class Durable {
   }
 
   /** Replies 202 to a call of the route `name`, or the result within `Prefer: wait`. Rejects with a ProxyError. */
-  async accept(name: string, call: Call, signal: Abort): Promise<Reply> {
+  async accept(name: string, call: Call, { signal, tenant }: Submission): Promise<Reply> {
     const route = this.#routes.get(name);
     if (route === undefined || this.#closed) throw shuttingDown();
-    const { job, submitted } = await this.#intake.take(route, call);
+    const { job, submitted } = await this.#intake.take(route, call, tenant);
     if (submitted.kind === 'accepted') this.#runner.wake();
     const repeat = submitted.kind === 'repeat';
     try {

@@ -148,9 +148,9 @@ function reportDeferral(
   report(job, deps, { type: 'durable_deferred', scope: scopeOf(job), reason });
   if (waitCause(reason) !== 'person') return;
   const { obstacle = reason } = parsedState({ runnerState }) as Partial<RunnerState>;
-  const { id, method, route } = job;
+  const { method, route } = job;
   deps.logger.warn(
-    { id, request_id: job.requestId ?? undefined, method, route, reason },
+    { ...logged(job), reason },
     `durable ${method} ${route} waits and is not sent until this is fixed: ${obstacle}`,
   );
 }
@@ -176,6 +176,8 @@ async function deferBacklog(
   { health, store }: ExecuteDeps,
 ): Promise<void> {
   if (next.kind !== 'wait' || next.reason !== 'breaker_open' || entry !== undefined) return;
+  // The breaker of one tenant says nothing about the others.
+  if (job.tenant !== '') return;
   // A poll may have met the breaker of another route.
   if (polling(job.runnerState)?.target !== undefined) return;
   try {
@@ -205,6 +207,15 @@ interface End {
   readonly polls: number | undefined;
 }
 
+/** The fields of a log line about a request. */
+const logged = ({ id, requestId, method, route, tenant }: Job) => ({
+  id,
+  request_id: requestId ?? undefined,
+  method,
+  route,
+  tenant: tenant || undefined,
+});
+
 /** Logs one line for each request that has ended, with its attempts. */
 function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: ExecuteDeps): void {
   const attempts = rows.map(({ n, at, ms: took, status, error, waitMs, reason }) => ({
@@ -219,10 +230,7 @@ function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: 
   const story = rows.map(({ status, error }) => status ?? error).join(' → ');
   const why = next.error === undefined ? '' : `, ${next.error.code}`;
   const fields = {
-    id: job.id,
-    request_id: job.requestId ?? undefined,
-    method: job.method,
-    route: job.route,
+    ...logged(job),
     parent: job.parent ?? undefined,
     labels: job.labels.length === 0 ? undefined : job.labels,
     outcome: next.status,

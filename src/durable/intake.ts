@@ -48,7 +48,11 @@ export class Intake {
   }
 
   /** Rejects with a ProxyError if the request is not accepted. Unless a COMMIT failed, it is not stored then. */
-  async take(route: DurableRoute, call: Call): Promise<{ job: NewJob; submitted: Submitted }> {
+  async take(
+    route: DurableRoute,
+    call: Call,
+    tenant: string,
+  ): Promise<{ job: NewJob; submitted: Submitted }> {
     const { clock, credentials, process } = this.#deps;
     const { deadlineMs, maxBodyBytes } = route.options;
     const { callbacks } = process();
@@ -63,6 +67,7 @@ export class Intake {
       id: `req_${unguessableId()}`,
       kind: 'request',
       route: route.name,
+      tenant,
       method: call.method,
       ...sealed,
       body,

@@ -62,6 +62,8 @@ export interface NewJob {
   readonly kind: JobKind;
   /** `upstream/route`, as in the configuration. */
   readonly route: string;
+  /** The tenant to whose host it is sent; '' if the upstream has no tenants. */
+  readonly tenant: string;
   readonly method: string;
   /** Path and query as the upstream receives them. */
   readonly target: string;

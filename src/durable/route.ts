@@ -17,6 +17,11 @@ export interface DurableRoute {
   readonly safe: boolean;
   /** Lower-case name of the header that carries the idempotency key. */
   readonly idempotencyHeader: string;
+  /**
+   * The route of one tenant, with its own host and policy state; undefined if that tenant is not allowed. Absent if the upstream has no
+   * tenants. With it, nothing is sent through the route itself.
+   */
+  readonly forTenant?: ((tenant: string) => DurableRoute | undefined) | undefined;
   /** Makes one attempt through the route's breaker, limits and timeouts. */
   readonly send: Send;
   /** Free permits of the upstream's concurrency limit, which live calls share. Infinity without a limit. */

@@ -20,6 +20,10 @@ async function backToSchema2(place: string): Promise<void> {
     'ALTER TABLE breakwater_job DROP COLUMN traceparent',
     'ALTER TABLE breakwater_job DROP COLUMN client',
     'ALTER TABLE breakwater_job DROP COLUMN priority',
+    'DROP INDEX breakwater_job_idempotency',
+    'ALTER TABLE breakwater_job DROP COLUMN tenant',
+    `CREATE UNIQUE INDEX breakwater_job_idempotency ON breakwater_job (caller, route, idempotency_key)
+      WHERE idempotency_key IS NOT NULL`,
     'CREATE INDEX breakwater_job_order ON breakwater_job (order_key, reason, seq)',
     'DELETE FROM breakwater_schema WHERE version > 2',
     `UPDATE breakwater_job SET reason = 'key', wake_at = deadline_at WHERE id <> 'one'`,
@@ -59,6 +63,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const body = Uint8Array.from({ length: 1_024 }, (_, i) => i % 256);
       const job = newJob('req_1', {
         kind: 'scheduled',
+        tenant: 'acme',
         headers: ['X-A', 'caf\u00e9', 'x-a', '', 'X-B', '"\\'],
         body,
         idempotencyKey: "k'--",
@@ -160,7 +165,9 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(await store.submit(keyed('req_5', { route: 'payments/refunds' }))).toMatchObject({
         kind: 'accepted',
       });
-      expect(await store.backlog()).toBe(3);
+      expect(await store.submit(keyed('req_6', { tenant: 'acme' }))).toMatchObject({ kind: 'accepted' });
+      expect(await store.submit(keyed('req_7', { tenant: 'acme' }))).toEqual({ kind: 'repeat', id: 'req_6' });
+      expect(await store.backlog()).toBe(4);
       expect(await store.request('req_2')).toBeUndefined();
     });
 
@@ -564,22 +571,23 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       expect(ids(await claim(store, 'a', 5_000))).toEqual(['three']);
     });
 
-    test('a key belongs to one caller and one route; a schedule has a queue that no client can name', async () => {
+    test('a key belongs to one caller, route and tenant; a schedule has a queue that no client can name', async () => {
       const store = await open();
       const scheduled = { kind: 'scheduled', parent: 'refresh', orderKey: 'schedule:refresh' } as const;
       await store.submit(keyed('one'));
       await store.submit(keyed('other caller', { caller: 'b' }));
       await store.submit(keyed('other route', { route: 'payments/refunds' }));
+      await store.submit(keyed('other tenant', { tenant: 'acme' }));
       await store.submit(newJob('client', { caller: '', orderKey: 'schedule:refresh' }));
       await store.submit(newJob('run 1', scheduled));
       for (const more of [{}, { caller: 'b' }]) await store.submit(keyed(`behind ${more.caller}`, more));
       await store.submit(newJob('run 2', scheduled));
-      const first = ['client', 'one', 'other caller', 'other route', 'run 1'];
+      const first = ['client', 'one', 'other caller', 'other route', 'other tenant', 'run 1'];
       expect(ids(await claim(store, 'a', 1_000)).sort()).toEqual(first);
       await store.settle(settlement('other caller', { now: 1_100 }));
       await store.settle(settlement('run 1', { now: 1_100 }));
       expect(ids(await claim(store, 'a', 1_100)).sort()).toEqual(['behind b', 'run 2']);
-      expect(await store.list({ orderKey: 'customer-42', limit: 9 })).toHaveLength(5);
+      expect(await store.list({ orderKey: 'customer-42', limit: 9 })).toHaveLength(6);
     });
 
     test('a store of schema 2 is migrated to queues of caller and route, and every request still runs', async () => {

@@ -7,6 +7,7 @@ export function newJob(id: string, more: Partial<NewJob> = {}): NewJob {
     id,
     kind: 'request',
     route: 'payments/charges',
+    tenant: '',
     method: 'POST',
     target: '/v1/charges',
     headers: ['Content-Type', 'application/json'],

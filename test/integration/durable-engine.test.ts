@@ -19,6 +19,7 @@ function job(n: number): NewJob {
     id: `req_${n.toString(16).padStart(32, '0')}`,
     kind: 'request',
     route: 'api/default',
+    tenant: '',
     method: 'GET',
     target: `/${n}`,
     headers: [],

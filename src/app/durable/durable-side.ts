@@ -1,4 +1,4 @@
-import type { Durable, DurableCall, DurableDeps, DurableSetup } from '../../durable/durable.ts';
+import type { Durable, DurableCall, DurableDeps, DurableSetup, Submission } from '../../durable/durable.ts';
 import type { Store } from '../../durable/store/store.ts';
 import { FieldNames } from '../../http/field-names.ts';
 import { TOKEN_FIELDS } from '../../http/headers.ts';
@@ -9,7 +9,6 @@ import { dispatchBy } from '../../proxy/pipeline.ts';
 import type { Route } from '../../proxy/route.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
-import type { Abort } from '../../runtime/abort.ts';
 
 /** Dependencies of the durable requests, which are loaded on demand. */
 export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'> {
@@ -89,8 +88,8 @@ export class DurableSide {
   }
 
   /** Accepts a call for the durable route `name`. */
-  readonly accept = async (name: string, call: Call, signal: Abort): Promise<Reply> =>
-    this.#running().accept(name, call, signal);
+  readonly accept = async (name: string, call: Call, submission: Submission): Promise<Reply> =>
+    this.#running().accept(name, call, submission);
 
   /** Answers a call of the HTTP API. */
   readonly api = async (call: DurableCall): Promise<Reply> => this.#running().api(call);

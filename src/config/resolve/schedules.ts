@@ -3,6 +3,7 @@ import { parseCron } from '../../durable/schedules/cron.ts';
 import type { ScheduleOptions } from '../../durable/schedules/options.ts';
 import { CredentialNames, extractSecrets } from '../../http/credentials.ts';
 import { Router } from '../../routing/router.ts';
+import { TenantNames } from '../../routing/tenant-names.ts';
 import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import { checkHeaderName } from '../fields/words.ts';
 import { schedule } from '../keys/schedules.ts';
@@ -86,7 +87,7 @@ function find(
   { request }: Values,
   path: Path,
   { router, report }: { router: Router<Target>; report: Report },
-): (Target & { readonly target: string }) | undefined {
+): Found | undefined {
   const place = [...path, 'request', 'path'];
   if (request.path === undefined) {
     if (!report.knows(place))
@@ -99,13 +100,18 @@ function find(
     return undefined;
   }
   const { upstream, route } = match.route;
+  const tenant = tenantOf(upstream, match.tenant, request.headers);
+  if (tenant === undefined) {
+    report.problem(place, `names no tenant of upstream ${upstream.name}; write one as an app would`);
+    return undefined;
+  }
   if (route.settings.durable !== undefined) {
     if (extractSecrets(match.target, new CredentialNames(route.settings.identity)).extracted.length > 0)
       report.warning(
         place,
         'contains a secret in its query, which is stored in plain text; let the proxy add it, by auth.query of the upstream',
       );
-    return { upstream, route, target: match.target };
+    return { upstream, route, tenant, target: match.target };
   }
   report.problem(
     place,
@@ -114,15 +120,33 @@ function find(
   return undefined;
 }
 
-interface ScheduleContext extends Target {
+interface Found extends Target {
   readonly target: string;
+  /** '' if the upstream has no tenants. */
+  readonly tenant: string;
+}
+
+/** The tenant of a run, in the path or in a header of the request; undefined if it names none that is allowed. */
+function tenantOf(
+  upstream: UpstreamConfig,
+  inPath: string | undefined,
+  headers: Values['request']['headers'] | undefined,
+): string | undefined {
+  const { tenants } = upstream;
+  if (tenants === undefined) return '';
+  const entries = Object.entries(headers ?? {});
+  const [, inHeader] = entries.find(([name]) => name.toLowerCase() === tenants.header) ?? [];
+  return new TenantNames({ ...upstream, ...tenants }).read(inPath ?? inHeader ?? '');
+}
+
+interface ScheduleContext extends Found {
   readonly path: Path;
   readonly report: Report;
 }
 
 function optionsOf(name: string, values: Values, context: ScheduleContext): ScheduleOptions {
   const { cron, timezone, overlap, catchup, request } = values;
-  const { upstream, route, target } = context;
+  const { upstream, route, tenant, target } = context;
   const { idempotencyKey, idempotencyHeader } = route.settings.retry;
   return {
     name,
@@ -131,6 +155,7 @@ function optionsOf(name: string, values: Values, context: ScheduleContext): Sche
     overlap,
     catchup,
     route: `${upstream.name}/${route.name}`,
+    tenant,
     method: request.method.toUpperCase(),
     target,
     headers: headersOf(request.headers, context),
@@ -141,10 +166,11 @@ function optionsOf(name: string, values: Values, context: ScheduleContext): Sche
 
 function headersOf(
   written: Values['request']['headers'] | undefined,
-  { path, report, route }: ScheduleContext,
+  { path, report, route, upstream }: ScheduleContext,
 ): string[] {
   const names = new CredentialNames(route.settings.identity);
   return Object.entries(written ?? {}).flatMap(([name, value]) => {
+    if (name.toLowerCase() === upstream.tenants?.header) return [];
     const secret = names.isSecret(name)
       ? 'is a secret, and would be stored in plain text; write it into headers.set of the upstream'
       : undefined;

@@ -1,4 +1,4 @@
-import type { RouteConfig, UpstreamConfig } from '../config.ts';
+import type { UpstreamConfig } from '../config.ts';
 import type { SharedInput, UpstreamInput } from '../keys/schema.ts';
 import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
@@ -27,7 +27,6 @@ export function resolveUpstream(name: string, input: UpstreamInput, context: Res
     { path, outer, own, inputs: routes, known: belowBase(known?.routes ?? [], place.basePath) },
     { ...context, allow: allowed },
   );
-  checkDurable(resolved, tenants, [...path, 'url'], report);
   return {
     name,
     ...place,
@@ -48,16 +47,6 @@ function inherited(input: UpstreamInput): object {
   if (tenant?.header === undefined) return shared;
   const { headers } = shared;
   return { ...shared, headers: { ...headers, remove: [...(headers?.remove ?? []), tenant.header] } };
-}
-
-function checkDurable(
-  routes: readonly RouteConfig[],
-  tenants: UpstreamConfig['tenants'],
-  path: Path,
-  report: Report,
-): void {
-  if (tenants !== undefined && routes.some(({ settings }) => settings.durable !== undefined))
-    report.problem(path, 'has tenants, and durable requests cannot name one yet; write durable: off');
 }
 
 interface PlaceInput extends Pick<UpstreamInput, 'url' | 'vars' | 'tenant' | 'mount'> {

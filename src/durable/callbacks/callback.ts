@@ -34,6 +34,7 @@ export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: Cal
       id: `req_${random}`,
       kind: 'callback',
       route: CALLBACK_ROUTE + url.origin,
+      tenant: '',
       method: 'POST',
       target,
       headers: [

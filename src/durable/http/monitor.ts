@@ -21,6 +21,8 @@ export const isDone = ({ status }: Pick<Job, 'status'>): boolean =>
 /** Maximum number of planned attempts that are shown. */
 const MAX_PLANNED = 5;
 
+const placeOf = ({ route, tenant }: Job) => ({ route, tenant: tenant || undefined });
+
 /** The JSON of a durable request. */
 export function monitorJson(job: Job, { prefix, route, last, callback }: MonitorParts) {
   const self = `${prefix}/requests/${job.id}`;
@@ -30,7 +32,7 @@ export function monitorJson(job: Job, { prefix, route, last, callback }: Monitor
     request_id: job.requestId ?? undefined,
     status: job.status,
     done,
-    route: job.route,
+    ...placeOf(job),
     client: job.client,
     priority: priorityOf(job),
     labels: job.labels,

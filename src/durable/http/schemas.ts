@@ -54,6 +54,7 @@ const monitor = object(
     route: text('Name of the route, as upstream/route.'),
     client: text('Name of the client that submitted it, if clients need a token.'),
     priority: words(PRIORITIES, 'Its priority in queues: low, unless Breakwater-Priority asked for another.'),
+    tenant: text('The tenant whose host it is sent to. Absent if the upstream has no tenants.'),
     labels: { type: 'array', items: { type: 'string' }, description: 'From Breakwater-Label.' },
     key: text('From Breakwater-Key: requests with the same key run one at a time.'),
     request: object({

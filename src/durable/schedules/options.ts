@@ -13,6 +13,8 @@ export interface ScheduleOptions {
   readonly catchup: 'latest' | 'none';
   /** `upstream/route`. */
   readonly route: string;
+  /** The tenant to whose host it is sent; '' if the upstream has no tenants. */
+  readonly tenant: string;
   readonly method: string;
   /** Path and query sent to the upstream. */
   readonly target: string;

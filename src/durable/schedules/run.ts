@@ -11,7 +11,7 @@ export interface RunParts {
 
 /** Builds one run of a schedule, as a durable request of its route. */
 export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: RunParts): NewJob {
-  const { name, route, method, target, headers, overlap, keyHeader } = schedule;
+  const { name, route, tenant, method, target, headers, overlap, keyHeader } = schedule;
   const random = randomBytes(16).toString('hex');
   const body = Buffer.from(schedule.body);
   const sha256 = hash(body);
@@ -22,6 +22,7 @@ export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: Ru
     id: `req_${random}`,
     kind: 'scheduled',
     route,
+    tenant,
     method,
     target,
     headers: keyHeader === undefined ? headers : [...headers, keyHeader, key],

@@ -41,6 +41,7 @@ export function jobOf(row: Row): Job {
     id: text(row, 'id'),
     kind: text(row, 'kind') as JobKind,
     route: text(row, 'route'),
+    tenant: text(row, 'tenant'),
     method: text(row, 'method'),
     target: text(row, 'target'),
     bytes: number(row, 'bytes'),

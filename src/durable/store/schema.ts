@@ -134,6 +134,13 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     'ALTER TABLE breakwater_job ADD COLUMN client TEXT',
     'ALTER TABLE breakwater_job ADD COLUMN priority TEXT',
   ],
+  // Each tenant is an account of its own at the upstream, so a key is unique for each.
+  [
+    `ALTER TABLE breakwater_job ADD COLUMN tenant TEXT NOT NULL DEFAULT ''`,
+    'DROP INDEX breakwater_job_idempotency',
+    `CREATE UNIQUE INDEX breakwater_job_idempotency ON breakwater_job (caller, route, tenant, idempotency_key)
+      WHERE idempotency_key IS NOT NULL`,
+  ],
 ];
 
 /** The schema version that this code reads and writes. */

@@ -53,8 +53,10 @@ export class Quota {
   readonly options: QuotaOptions;
   readonly #deps: QuotaDeps;
   readonly #read: QuotaReader;
+  /** `max` would reserve 25 KB at once, and most upstreams have few credentials. */
   readonly #queues = new LRUCache<string, QuotaQueue>({
-    max: MOST_CREDENTIALS,
+    maxSize: MOST_CREDENTIALS,
+    sizeCalculation: () => 1,
     dispose: (queue) => this.#forgotten.add(queue),
   });
   /** Queues in which calls may still wait. */

@@ -34,12 +34,11 @@ function intake(problem: StoreProblem) {
     options: { deadlineMs: 60_000, maxBodyBytes: 1_000 },
   } as DurableRoute;
   const take = (headers: string[] = []) =>
-    new Intake(deps).take(route, {
-      method: 'POST',
-      target: '/',
-      headers,
-      body: EMPTY_BODY,
-    } as unknown as Call);
+    new Intake(deps).take(
+      route,
+      { method: 'POST', target: '/', headers, body: EMPTY_BODY } as unknown as Call,
+      '',
+    );
   return { health, take };
 }
 

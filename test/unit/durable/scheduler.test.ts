@@ -16,6 +16,7 @@ const DAILY: ScheduleOptions = {
   overlap: 'queue',
   catchup: 'latest',
   route: 'api/default',
+  tenant: '',
   method: 'GET',
   target: '/',
   headers: [],
