@@ -404,7 +404,7 @@ export class App {
         logger.error({ error }, 'the store of durable requests could not be opened'),
       );
     const names = new Set(config.upstreams.map(({ name }) => name));
-    this.#metrics.retain(names);
+    this.#metrics.retain(names, new Set(config.clients.tokens.map(({ name }) => name)));
     this.#traffic.retain(names);
     logger.info(
       { upstreams: config.upstreams.length },

@@ -51,6 +51,9 @@ test('a client with a token is served, and the upstream does not get it', async 
   expect(JSON.stringify(origin.requests)).not.toContain(WEB);
   expect((await proxy.untilEnded(1))[0]?.info.clientName).toBe('web');
   expect(proxy.logs.at(-1)?.fields).toMatchObject({ client_name: 'web' });
+  const counted = await metricsOf(proxy);
+  expect(counted).toContain('method="GET",status="200",outcome="ok",client="web"} 4');
+  expect(counted).not.toContain('client="batch"');
 });
 
 const UNKNOWN: readonly (readonly [name: string, status: number, fields: readonly string[]])[] = [
@@ -179,6 +182,20 @@ test('a reload replaces a token in two steps, and no call is refused in between'
   expect([await status('new-token-0123456789'), await status(WEB)]).toEqual([200, 401]);
 });
 
+test('a reload removes the series of clients that are gone', async () => {
+  const { origin, proxy } = await start();
+  const send = async () => fetch(`${proxy.url}/geo/x`, { headers: { 'breakwater-token': BATCH } });
+  await (await send()).text();
+  await proxy.untilEnded(1);
+  expect(await metricsOf(proxy)).toContain('client="batch"} 1');
+  proxy.rewrite(config(origin, `\n    - { name: jobs, token: ${BATCH} }`));
+  await proxy.app.reload();
+  expect(await metricsOf(proxy)).not.toContain('client="batch"');
+  await (await send()).text();
+  await proxy.untilEnded(2);
+  expect(await metricsOf(proxy)).toContain('client="jobs"} 1');
+});
+
 test('without tokens all clients are served, and no name is recorded', async () => {
   const { origin, proxy } = await start();
   proxy.rewrite(config(origin, ' []'));
@@ -187,4 +204,5 @@ test('without tokens all clients are served, and no name is recorded', async () 
   expect(reply.status).toBe(200);
   expect(JSON.stringify(origin.requests)).not.toContain('anything');
   expect((await proxy.untilEnded(1))[0]?.info.clientName).toBeUndefined();
+  expect(await metricsOf(proxy)).not.toContain('client=');
 });

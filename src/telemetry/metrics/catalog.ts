@@ -31,7 +31,7 @@ export const COUNTERS = {
   },
   requests: {
     name: 'breakwater_requests_total',
-    help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status that they correspond to.',
+    help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status that they correspond to. With clients.tokens, it also has the label client.',
     labels: [...ROUTE, 'method', 'status', 'outcome'],
   },
   attempts: {

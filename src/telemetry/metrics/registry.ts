@@ -66,17 +66,16 @@ export class Metrics implements Observer {
     this.#lastLoad = { successful, successAt: successful ? wallMs / 1000 : this.#lastLoad.successAt };
   }
 
-  /** Removes the counters of upstreams that a reload removed, so that many reloads do not accumulate series. */
-  retain(upstreams: ReadonlySet<string>): void {
-    const stays = (labels: Labels) => {
-      const upstream = labels['upstream'];
-      return upstream === undefined || upstream === '' || upstreams.has(upstream);
-    };
+  /** Removes the counters of upstreams and clients that a reload removed, so that many reloads do not accumulate series. */
+  retain(upstreams: ReadonlySet<string>, clients: ReadonlySet<string>): void {
+    const stays = ({ upstream = '', client = '' }: Labels) =>
+      (upstream === '' || upstreams.has(upstream)) && (client === '' || clients.has(client));
     for (const family of allCounters(this.#families)) family.retain(stays);
     for (const family of allHistograms(this.#families)) family.retain(stays);
     for (const upstream of this.#routes.keys()) {
       if (upstream !== '' && !upstreams.has(upstream)) this.#routes.delete(upstream);
     }
+    for (const routes of this.#routes.values()) for (const metrics of routes.values()) metrics.forgetSeries();
   }
 
   /** A scrape, in the format that its `Accept` prefers. */

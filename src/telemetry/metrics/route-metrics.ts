@@ -26,6 +26,7 @@ const OUTCOMES = 8;
 export class RouteMetrics {
   readonly #requestFamily: Family<CounterCell>;
   readonly #base: { readonly upstream: string; readonly route: string };
+  /** By method, and by the name of the client if it has one. */
   readonly #requests = new Map<string, Map<number, CounterCell>>();
   readonly #requestDuration: HistogramCell;
   readonly #attempts: CounterBy;
@@ -69,6 +70,11 @@ export class RouteMetrics {
     this.#attemptDuration.observe(ms / 1000);
   }
 
+  /** Call after series were removed. */
+  forgetSeries(): void {
+    this.#requests.clear();
+  }
+
   ended(record: CallRecord): void {
     this.#requestCell(record).value++;
     this.#requestDuration.observe(record.ms / 1000);
@@ -78,13 +84,16 @@ export class RouteMetrics {
   }
 
   #requestCell({ info, status, outcome = 'bug' }: CallRecord): CounterCell {
+    const { clientName: client } = info;
     const method = KNOWN_METHODS.has(info.method) ? info.method : 'OTHER';
-    let cells = this.#requests.get(method);
-    if (cells === undefined) this.#requests.set(method, (cells = new Map()));
+    const sender = client === undefined ? method : `${method} ${client}`;
+    let cells = this.#requests.get(sender);
+    if (cells === undefined) this.#requests.set(sender, (cells = new Map()));
     const key = status * OUTCOMES + OUTCOME_INDEX[outcome];
     let cell = cells.get(key);
     if (cell === undefined) {
-      cell = this.#requestFamily.series({ ...this.#base, method, status: statusLabel(status), outcome });
+      const labels = { ...this.#base, method, status: statusLabel(status), outcome };
+      cell = this.#requestFamily.series(client === undefined ? labels : { ...labels, client });
       cells.set(key, cell);
     }
     return cell;
