@@ -371,6 +371,7 @@ export class App {
       memory: this.#memory,
       state: this.#state,
       durable: this.#durable,
+      shareOf: (client) => this.#door.shareOf(client),
     });
   }
 

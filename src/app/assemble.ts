@@ -183,8 +183,8 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
   );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
-  const { clock, random, observer, state, draining } = deps;
-  const policyState = new PolicyState(upstream, { clock, random, observer, state, draining });
+  const { clock, random, observer, state, draining, shareOf } = deps;
+  const policyState = new PolicyState(upstream, { clock, random, observer, state, draining, shareOf });
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
   const routes: RoutePattern<Route>[] = [];

@@ -34,6 +34,8 @@ export interface PolicyStateDeps {
   readonly observer: Observer;
   readonly state: RetainedState;
   readonly draining: () => boolean;
+  /** The share of each quota that a client may use, by its name; undefined: all of it. */
+  readonly shareOf?: ((client: string) => number | undefined) | undefined;
 }
 
 /** One hash key per process, because state outlives a reload. */
@@ -286,7 +288,7 @@ export class PolicyState {
   quota({ name: route, own, settings: { auth, quota: options } }: RouteConfig): Quota | undefined {
     if (options.mode === 'off') return undefined;
     const scope = this.#scopeOf(route, own.quota);
-    const { clock, draining, observer, random } = this.#deps;
+    const { clock, draining, observer, random, shareOf } = this.#deps;
     const [upstream, { name }] = [this.#upstream, scope];
     const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
     const onCooldown = (start: CooldownStart) =>
@@ -294,7 +296,7 @@ export class PolicyState {
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
       { options, account: accountOf(auth) },
-      () => new Quota(options, { clock, random, draining, onCooldown, hash: HASH }),
+      () => new Quota(options, { clock, random, draining, onCooldown, shareOf, hash: HASH }),
     );
     return scope.quota;
   }

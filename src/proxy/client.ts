@@ -12,6 +12,8 @@ export function lowerOf(a: Priority, b: Priority): Priority {
 export interface NamedClient {
   readonly name: string;
   readonly priority: Priority;
+  /** The share of each quota that it may use at most, above 0 and below 1; undefined: all of it. */
+  readonly quotaShare: number | undefined;
   /** Names of the upstreams that it may use; undefined: all. */
   readonly allow: readonly string[] | undefined;
 }

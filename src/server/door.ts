@@ -18,9 +18,12 @@ export interface Knock {
 export class Door {
   /** By the hash of their token; undefined: no tokens are configured, and all clients are served. */
   readonly #clients: ReadonlyMap<string, NamedClient> | undefined;
+  /** By the name of the client. */
+  readonly #shares: ReadonlyMap<string, number | undefined>;
   readonly #hash = keyedHash();
 
   constructor(tokens: readonly ClientToken[]) {
+    this.#shares = new Map(tokens.map(({ name, quotaShare }) => [name, quotaShare]));
     if (tokens.length === 0) return;
     this.#clients = new Map(
       tokens.flatMap(({ token, ...client }) => token.map((secret) => [this.#hash(secret), client] as const)),
@@ -38,6 +41,11 @@ export class Door {
     const token = sent.length === 0 ? proxyToken(viaProxy) : only(sent);
     const client = token === undefined ? undefined : this.#clients.get(this.#hash(token));
     return client ?? unknown(sent.length > 0, viaProxy.length > 0);
+  }
+
+  /** The share of each quota that a client may use; undefined: all of it. */
+  shareOf(client: string): number | undefined {
+    return this.#shares.get(client);
   }
 
   /** The error for a request that its client may not make; undefined if it is served. */

@@ -170,3 +170,30 @@ test('in the queue of the concurrency limit a high call has the next permit', as
   await origin.untilRequests(2);
   expect(origin.requests.map(({ url }) => url)).toEqual(['/running', '/high']);
 });
+
+test('a client with a share of the quota leaves the rest to others, by durable requests too', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(ok());
+  const clients = CLIENTS.replace('priority: low }', 'priority: low, quota: 20% }');
+  const yaml = durableConfig(origin, { top: clients, more: '    quota: { windows: 10/1m, wait: off }\n' });
+  const { proxy, ...client } = await startDurable(yaml, { clock }).then((started) => ({
+    proxy: started.proxy,
+    accepted: () => started.accepted({ 'breakwater-token': 'batch-token-0123456789' }, {}, '/api/durable'),
+  }));
+  await client.accepted();
+  await origin.untilRequests(1);
+  for (let i = 0; i < 3; i++) call(proxy, '/batch', 'batch');
+  await waiting(proxy, 2);
+  for (let i = 0; i < 3; i++) call(proxy, '/web', 'web');
+  await origin.untilRequests(5);
+  expect(origin.requests.map(({ url }) => url).toSorted()).toEqual([
+    '/batch',
+    '/durable',
+    '/web',
+    '/web',
+    '/web',
+  ]);
+  await clock.advance(30_000);
+  await origin.untilRequests(6);
+  expect(origin.requests.at(-1)?.url).toBe('/batch');
+});

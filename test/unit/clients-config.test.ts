@@ -40,6 +40,8 @@ describe('mistakes are reported with place and fix, and without the token', () =
       '    - { name: web, token: "${WEB}" }\n    - { name: web, token: "${BATCH}" }',
       '"web" is a client already; write its tokens as a list, token: [new, old]',
     ],
+    ['    - { name: web, token: "${WEB}", quota: 0% }', '"0%" is not between 0% and 100%'],
+    ['    - { name: web, token: "${WEB}", priority: urgent }', '"urgent" is not one of high, normal, low'],
     ['    - { name: web, token: "${WEB}", allow: [goe] }', '"goe" is not an upstream; did you mean "geo"?'],
     ['    - { name: web, token: "${WEB}", allow: [other] }', 'write one of pay, geo'],
     ['    - { name: web, tokens: "${WEB}" }', 'clients.tokens[0].tokens: unknown key'],

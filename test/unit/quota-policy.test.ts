@@ -21,7 +21,7 @@ import {
 
 const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined, counts: 'cost' }] as const;
 
-function setUp(changes: Partial<QuotaOptions> = {}) {
+function setUp(changes: Partial<QuotaOptions> = {}, shareOf?: (client: string) => number | undefined) {
   const clock = new FakeClock();
   const cooldowns: CooldownStart[] = [];
   let draining = false;
@@ -42,6 +42,7 @@ function setUp(changes: Partial<QuotaOptions> = {}) {
     random: () => 0,
     hash: (text) => `hash of ${text.length}`,
     draining: () => draining,
+    shareOf,
     onCooldown: (start) => cooldowns.push(start),
   });
   const { send, attempts } = stubUpstream();
@@ -744,4 +745,77 @@ test('a call that waits for a quota that was evicted is refused by a drain too',
   drain();
   expect(await ended).toMatchObject({ code: 'draining' });
   expect(quota.waiting).toBe(0);
+});
+
+describe('the share of a client', () => {
+  const shareOf = (client: string) => (client === 'batch' ? 0.2 : undefined);
+  const by = (clientName: string, more: object = {}) =>
+    stubCall({ identity: { id: '1', clientName }, deadline: 600_000, ...more });
+  const window = (limit: number, periodMs: number, counts: 'calls' | 'cost' = 'calls') =>
+    [{ name: 'w', limit, periodMs, burst: undefined, counts }] as const;
+
+  async function left(world: World, calls: readonly StubCall[]): Promise<number> {
+    const before = world.attempts.length;
+    for (const call of calls) world.send(call).catch(() => undefined);
+    await settled();
+    return world.attempts.length - before;
+  }
+
+  test('of a window is an upper bound, also while others are idle', async () => {
+    const world = setUp({ windows: window(10, 60_000) }, shareOf);
+    expect(await left(world, [by('batch'), by('batch'), by('batch')])).toBe(2);
+    expect(await left(world, [by('web'), by('web'), by('other')])).toBe(3);
+    await world.clock.advance(30_000);
+    await settled();
+    expect(world.attempts).toHaveLength(6);
+  });
+
+  test('of a rate is a lower rate', async () => {
+    const world = setUp({ windows: window(10, 1_000) }, shareOf);
+    await left(
+      world,
+      Array.from({ length: 10 }, () => by('batch')),
+    );
+    await world.clock.advance(2_100);
+    await settled();
+    expect(world.attempts).toHaveLength(5);
+  });
+
+  test('below one call is one call in a longer time', async () => {
+    const world = setUp({ windows: window(1, 1_000) }, shareOf);
+    expect(await left(world, [by('batch'), by('batch')])).toBe(1);
+    await world.clock.advance(4_900);
+    expect(world.attempts).toHaveLength(1);
+    await world.clock.advance(200);
+    await settled();
+    expect(world.attempts).toHaveLength(2);
+  });
+
+  test('of a learned limit holds until the limit is full again', async () => {
+    const world = setUp({}, shareOf);
+    const limits = ['ratelimit-limit', '10', 'ratelimit-remaining', '9', 'ratelimit-reset', '60'];
+    await left(world, [by('web')]);
+    world.attempts[0]?.answer(stubReply(200, limits));
+    await settled();
+    expect(await left(world, [by('batch'), by('batch'), by('batch')])).toBe(2);
+    expect(await left(world, [by('web'), by('web')])).toBe(2);
+    await world.clock.advance(60_001);
+    await settled();
+    expect(world.attempts).toHaveLength(6);
+  });
+
+  test('comes back if the call was not sent', async () => {
+    const world = setUp({ windows: window(10, 60_000) }, shareOf);
+    await left(world, [by('batch'), by('batch'), by('batch')]);
+    world.attempts[0]?.fail(new ProxyError('connection_refused', 'refused', { sent: 'not_sent' }));
+    await settled();
+    expect(world.attempts).toHaveLength(3);
+  });
+
+  test('says so if it is used up for too long', async () => {
+    const world = setUp({ windows: window(10, 60_000), waitMs: 1_000 }, shareOf);
+    await left(world, [by('batch'), by('batch')]);
+    await expect(world.send(by('batch'))).rejects.toThrow('the share of this client in the quota is used up');
+    expect(await left(world, [by('web')])).toBe(1);
+  });
 });

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { section } from '../fields/field.ts';
-import { choice, duration, flag, integer, size, text, texts } from '../fields/fields.ts';
+import { choice, duration, flag, integer, percentageOrOff, size, text, texts } from '../fields/fields.ts';
 import { checkHeaderValue, checkHostName, NAME_PATTERN, NAME_PROBLEM } from '../fields/words.ts';
 import { MS } from './timeouts.ts';
 
@@ -26,6 +26,10 @@ const client = section(
       ['high', 'normal', 'low'],
       undefined,
       'Which calls are served first in the queues of quota and concurrency. A tenth is reserved for lower ones. Default: normal.',
+    ),
+    quota: percentageOrOff(
+      'off',
+      'The share of the quota of each upstream that it may use at most, also while others are idle: of each window, and of each learned limit. Default: all of it.',
     ),
     allow: texts('Names of the upstreams that it may use; others get 403. Default: all.'),
   },

@@ -46,7 +46,7 @@ function clientTokens(written: readonly TokenInput[], report: Report): ClientTok
   const names = new Map<string, number>();
   const secrets = new Map<string, string>();
   return written.map((input, index) => {
-    const { name = '', token = [], priority = 'normal', allow } = input;
+    const { name = '', token = [], priority = 'normal', quota, allow } = input;
     const place = [...TOKENS, index];
     required(input, place, report);
     if (names.has(name) && name !== '')
@@ -56,7 +56,7 @@ function clientTokens(written: readonly TokenInput[], report: Report): ClientTok
       );
     names.set(name, index);
     for (const [at, secret] of token.entries()) checkToken(secret, [...place, 'token', at], secrets, report);
-    return { name, token, priority, allow };
+    return { name, token, priority, quotaShare: quota ?? undefined, allow };
   });
 }
 

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
+import { ClientShare } from './client-share.ts';
 import { Limiter, type CallContext } from './limiter.ts';
 import type { Throttling } from './cooldown.ts';
 import type { QuotaOptions } from './options.ts';
@@ -18,6 +19,11 @@ const MAX_SHAPES = 256;
 /** A resource with this many shapes is assumed for every unknown shape. */
 const DEFAULT_SHAPES = 2;
 
+export interface CredentialQuotaOptions extends Pick<QuotaOptions, 'scope' | 'windows'> {
+  /** The share of the quota that a client may use, by its name; undefined: all of it. */
+  readonly shareOf?: ((client: string) => number | undefined) | undefined;
+}
+
 /** One answered attempt, and how many calls the upstream had counted when it answered. */
 export interface SeenReply extends CallContext {
   /** The method and the shape of the call's path. */
@@ -33,7 +39,9 @@ export interface SeenReply extends CallContext {
  * a call of another scope proves it wrong. Configured windows always hold for the whole credential.
  */
 export class CredentialQuota {
-  readonly #options: Pick<QuotaOptions, 'scope' | 'windows'>;
+  readonly #options: CredentialQuotaOptions;
+  /** By the name of the client; `clients.tokens` bounds them. */
+  readonly #shares = new Map<string, ClientShare>();
   readonly #random: Random;
   readonly #served: Throughput;
   #whole: Limiter;
@@ -43,7 +51,7 @@ export class CredentialQuota {
   readonly #resources = new Map<string, string>();
   #usual: string | undefined;
 
-  constructor(options: Pick<QuotaOptions, 'scope' | 'windows'>, random: Random, served: Throughput) {
+  constructor(options: CredentialQuotaOptions, random: Random, served: Throughput) {
     this.#options = options;
     this.#random = random;
     this.#served = served;
@@ -60,14 +68,30 @@ export class CredentialQuota {
     return this.#parts.entries();
   }
 
-  /** `shape`: see `limitShape`, or a name from the body of the call. */
-  limiterFor(shape: string): ScopedLimiter {
+  /** `shape`: see `limitShape`, or a name from the body of the call. `client`: its name, if it has one. */
+  limiterFor(shape: string, client?: string): ScopedLimiter {
+    const limiter = this.#limiterFor(shape);
+    if (client !== undefined) limiter.share = this.#shareOf(client);
+    return limiter;
+  }
+
+  #limiterFor(shape: string): ScopedLimiter {
     const scope = this.#resources.get(shape);
     if (scope !== undefined) return new ScopedLimiter(scope, this.#whole, this.#parts.get(scope), false);
     const known = this.#usual === undefined ? undefined : this.#parts.get(this.#usual);
     if (known !== undefined && this.#usual !== undefined)
       return new ScopedLimiter(this.#usual, this.#whole, known, true);
     return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape), false);
+  }
+
+  /** Undefined for a client without a share of its own. A changed share begins again. */
+  #shareOf(client: string): ClientShare | undefined {
+    const share = this.#options.shareOf?.(client);
+    if (share === undefined) return undefined;
+    let known = this.#shares.get(client);
+    if (known?.share !== share)
+      this.#shares.set(client, (known = new ClientShare(share, this.#options.windows)));
+    return known;
   }
 
   /** Call for a reply that was no refusal. */
@@ -118,6 +142,7 @@ export class CredentialQuota {
   /** Forgets everything, as if no call had been sent. */
   reset(): void {
     this.#whole = this.#newLimiter(true);
+    this.#shares.clear();
     this.#shared = new SharedLimits();
     this.#parts.clear();
     this.#resources.clear();

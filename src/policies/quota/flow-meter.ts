@@ -143,6 +143,10 @@ export class FlowMeter implements Meter {
     return (this.limit - this.#left) * this.#unitMs;
   }
 
+  fullMs(): number | undefined {
+    return this.#unitMs === 0 ? undefined : this.limit * this.#unitMs;
+  }
+
   paceMs(): number {
     return Math.min(LONGEST_PACE_MS, this.#unitMs);
   }

@@ -47,6 +47,8 @@ export interface Meter {
   remaining(now: number): number | undefined;
   /** Milliseconds until the quota is full again; undefined if unknown. */
   resetMs(now: number): number | undefined;
+  /** Milliseconds after which units that are used now are there again; undefined if unknown. */
+  fullMs(now: number): number | undefined;
   /** Milliseconds between two units, so that the rest lasts until the reset. At least the window divided by the limit, at most a second. */
   paceMs(now: number): number;
 }

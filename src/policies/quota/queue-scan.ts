@@ -13,6 +13,7 @@ export const FIRST: Ahead = { whole: 0, part: 0 };
 /** The part of a queued call that a scan reads. */
 interface Waiting {
   readonly shape: string;
+  readonly client: string | undefined;
   readonly cost: number;
 }
 
@@ -31,17 +32,19 @@ export class QueueScan {
   }
 
   /** Whether a call may leave now. `stop`: neither it nor any call behind it may. */
-  check({ shape, cost }: Waiting): 'yes' | 'no' | 'stop' {
-    const known = this.#blocked.get(shape);
+  check({ shape, client, cost }: Waiting): 'yes' | 'no' | 'stop' {
+    // The share of one client holds no other.
+    const key = client === undefined ? shape : `${shape}\n${client}`;
+    const known = this.#blocked.get(key);
     if (known !== undefined) return known;
-    const limiter = this.#quota.limiterFor(shape);
+    const limiter = this.#quota.limiterFor(shape, client);
     const at = limiter.readyAt(FIRST, cost, this.#now);
     if (at - this.#now <= TOLERANCE_MS) return 'yes';
     const testAt = limiter.meterTestAt(cost, this.#now, TEST_AFTER_MS);
     if (testAt <= this.#now) return 'yes';
     // A call that waits for a shared window is not overtaken by calls that need less of the window.
     const answer = limiter.isCounted(cost, this.#now, TOLERANCE_MS) ? 'stop' : 'no';
-    this.#blocked.set(shape, answer);
+    this.#blocked.set(key, answer);
     this.nextAt = Math.min(this.nextAt, at, testAt);
     return answer;
   }

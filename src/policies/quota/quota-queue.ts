@@ -22,6 +22,8 @@ export interface QuotaQueueOptions {
 /** A queued call. */
 interface Waiter {
   readonly shape: string;
+  /** Its name, by its token. */
+  readonly client: string | undefined;
   readonly cost: number;
   /** The call is refused at this moment, on the scale of `clock.now()`. */
   readonly expiresAt: number;
@@ -36,6 +38,7 @@ const UNKNOWN_WAIT_MS = 2000;
 interface QueueEntry {
   readonly turn: Turn;
   readonly shape: string;
+  readonly client: string | undefined;
   readonly cost: number;
   readonly expiresAt: number;
   readonly again: boolean;
@@ -66,10 +69,11 @@ export class QuotaQueue {
   }
 
   /** True if the queue is empty and two more calls could leave at once. */
-  hasRoom(shape: string): boolean {
+  hasRoom(shape: string, client: string | undefined): boolean {
     const now = this.#options.clock.now();
     return (
-      this.#queue.size === 0 && this.quota.limiterFor(shape).readyAt(SECOND, 1, now) - now <= TOLERANCE_MS
+      this.#queue.size === 0 &&
+      this.quota.limiterFor(shape, client).readyAt(SECOND, 1, now) - now <= TOLERANCE_MS
     );
   }
 
@@ -85,7 +89,8 @@ export class QuotaQueue {
   ): CallReservation | Promise<CallReservation> {
     const { clock, draining, waitMs } = this.#options;
     const now = clock.now();
-    const limiter = this.quota.limiterFor(shape);
+    const client = call.identity?.clientName;
+    const limiter = this.quota.limiterFor(shape, client);
     if (this.#queue.size === 0) {
       limiter.idle(now);
       if (limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return limiter.take(cost, now, false);
@@ -109,13 +114,13 @@ export class QuotaQueue {
         ),
       );
     }
-    return this.#wait(call, attempt, { turn, shape, cost, expiresAt, again });
+    return this.#wait(call, attempt, { turn, shape, client, cost, expiresAt, again });
   }
 
   /** For shadow mode: as `enter`, but undefined in place of a wait or a refusal. */
-  tryEnter({ shape, cost }: Demand): CallReservation | undefined {
+  tryEnter({ identity }: Call, { shape, cost }: Demand): CallReservation | undefined {
     const now = this.#options.clock.now();
-    const limiter = this.quota.limiterFor(shape);
+    const limiter = this.quota.limiterFor(shape, identity?.clientName);
     limiter.idle(now);
     if (limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return limiter.take(cost, now, false);
     return limiter.meterTestAt(cost, now) <= now ? limiter.take(cost, now, true) : undefined;
@@ -175,7 +180,10 @@ export class QuotaQueue {
   #refusal(why: string, limiter: ScopedLimiter, ahead: Ahead, cost: number): ProxyError {
     const now = this.#options.clock.now();
     const cause = limiter.coolingDown?.cooldown.cause;
-    const closed = cause === undefined ? USED_UP : CLOSED[cause === 'permanent' ? 'permanent' : 'throttled'];
+    const closed =
+      cause === undefined
+        ? usedUp(limiter, cost, now)
+        : CLOSED[cause === 'permanent' ? 'permanent' : 'throttled'];
     const probedAt = limiter.readyAt(FIRST, cost, now);
     const at = Math.max(limiter.knownAt(ahead, cost, now), probedAt === Infinity ? now : probedAt);
     const retryAfterMs = at - now;
@@ -185,7 +193,7 @@ export class QuotaQueue {
   #wait(
     call: Call,
     { signal }: Attempt,
-    { turn, shape, cost, expiresAt, again }: QueueEntry,
+    { turn, shape, client, cost, expiresAt, again }: QueueEntry,
   ): Promise<CallReservation> {
     const { clock } = this.#options;
     const since = clock.now();
@@ -196,7 +204,7 @@ export class QuotaQueue {
       const admit = () => {
         stopWaiting();
         const now = clock.now();
-        const limiter = this.quota.limiterFor(shape);
+        const limiter = this.quota.limiterFor(shape, client);
         resolve(limiter.take(cost, now, limiter.readyAt(FIRST, cost, now) - now > TOLERANCE_MS));
       };
       const refuse = (error: Error) => {
@@ -206,8 +214,8 @@ export class QuotaQueue {
         reject(error instanceof ProxyError ? report(call, error) : error);
         this.pump();
       };
-      const refusal = (why: string) => this.#refusal(why, this.quota.limiterFor(shape), SECOND, cost);
-      const place = this.#queue.push(turn, { shape, cost, expiresAt, admit, refuse }, again);
+      const refusal = (why: string) => this.#refusal(why, this.quota.limiterFor(shape, client), SECOND, cost);
+      const place = this.#queue.push(turn, { shape, client, cost, expiresAt, admit, refuse }, again);
       if (place === undefined) return reject(report(call, refusal(FULL)));
       const onTime = () =>
         refuse(refusal('no quota became available within the time that this call may wait'));
@@ -239,6 +247,11 @@ export class QuotaQueue {
 
 const FULL = 'the queue of waiting calls is full';
 const USED_UP = 'the quota of this upstream is used up';
+const SHARE_USED_UP = 'the share of this client in the quota is used up (clients.tokens[].quota)';
+
+const usedUp = (limiter: ScopedLimiter, cost: number, now: number): string =>
+  limiter.isHeldByShare(cost, now) ? SHARE_USED_UP : USED_UP;
+
 const CLOSED = {
   throttled: 'the upstream throttles calls',
   permanent: 'the upstream reports that waiting does not restore the quota',

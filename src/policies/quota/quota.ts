@@ -30,6 +30,8 @@ export interface QuotaDeps {
   /** Hashes a credential, so that memory, logs and metrics never contain it. */
   readonly hash: (secret: string) => string;
   readonly draining: () => boolean;
+  /** The share of the quota that a client may use, by its name; undefined: all of it. */
+  readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** Called when a cooldown starts. */
   readonly onCooldown: (start: CooldownStart) => void;
 }
@@ -110,7 +112,10 @@ export class Quota {
 
   /** Whether an additional attempt could leave at once, and another one after it. */
   hasRoom(call: Call): boolean {
-    return this.isUntracked || this.queueOf(call).hasRoom(limitShape(call.method, call.target));
+    return (
+      this.isUntracked ||
+      this.queueOf(call).hasRoom(limitShape(call.method, call.target), call.identity?.clientName)
+    );
   }
 
   /** Learns from a reply. True: the reply is a result for the cooldowns that the attempt probed. */
@@ -145,9 +150,9 @@ export class Quota {
     const credential = this.#credentialOf(call.headers);
     let queue = this.#queues.get(credential);
     if (queue === undefined) {
-      const { clock, draining, random } = this.#deps;
+      const { clock, draining, random, shareOf } = this.#deps;
       const { queue: capacity, waitMs } = this.options;
-      const quota = new CredentialQuota(this.options, random, this.#takeServed());
+      const quota = new CredentialQuota({ ...this.options, shareOf }, random, this.#takeServed());
       queue = new QuotaQueue(quota, { clock, capacity, waitMs, draining });
       this.#queues.set(credential, queue);
       for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);

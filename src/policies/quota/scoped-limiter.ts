@@ -1,4 +1,6 @@
+import type { ClientShare } from './client-share.ts';
 import type { Limiter, Reservation } from './limiter.ts';
+import { TOLERANCE_MS } from './meter.ts';
 
 /** The tokens that one attempt has reserved: those of the whole credential, and those of its scope. */
 export interface CallReservation {
@@ -7,6 +9,8 @@ export interface CallReservation {
   readonly whole: LimiterReservation;
   /** Undefined if nothing was known about the scope. */
   readonly part: LimiterReservation | undefined;
+  /** The share of the client, and when it was charged; undefined if the client has no share of its own. */
+  readonly share: { readonly of: ClientShare; readonly at: number } | undefined;
 }
 
 export interface LimiterReservation {
@@ -27,6 +31,8 @@ export class ScopedLimiter {
   readonly part: Limiter | undefined;
   /** The scope is a guess that no reply has confirmed. */
   readonly #assumed: boolean;
+  /** The share of the client in these limits; undefined if it has none of its own. */
+  share: ClientShare | undefined = undefined;
 
   constructor(scope: string, whole: Limiter, part: Limiter | undefined, assumed: boolean) {
     this.scope = scope;
@@ -37,14 +43,20 @@ export class ScopedLimiter {
 
   /** When an attempt may leave, at `now` or later. Infinity: that depends on a probe. */
   readyAt(ahead: Ahead, cost: number, now: number): number {
-    const at = this.whole.readyAt(ahead.whole, cost, now, this.#isUncovered);
+    const at = Math.max(
+      this.#shareAt(cost, now),
+      this.whole.readyAt(ahead.whole, cost, now, this.#isUncovered),
+    );
     if (this.part === undefined) return at;
     return Math.max(at, this.part.readyAt(ahead.part, cost, now, this.#assumed));
   }
 
   /** As `readyAt`, from confirmed limits only. A call that could not wait until then may be refused. */
   knownAt(ahead: Ahead, cost: number, now: number): number {
-    const at = this.whole.knownAt(ahead.whole, cost, now, this.#isUncovered);
+    const at = Math.max(
+      this.#shareAt(cost, now),
+      this.whole.knownAt(ahead.whole, cost, now, this.#isUncovered),
+    );
     if (this.part === undefined) return at;
     return Math.max(at, this.part.knownAt(ahead.part, cost, now, this.#assumed));
   }
@@ -56,6 +68,8 @@ export class ScopedLimiter {
 
   /** When the meters that hold a call may be tested; Infinity if something else holds it. */
   meterTestAt(cost: number, now: number, quietMs = 0): number {
+    // A share is no reading that could be wrong.
+    if (this.#shareAt(cost, now) - now > TOLERANCE_MS) return Infinity;
     return Math.max(
       this.whole.meterTestAt(cost, now, quietMs),
       this.part?.meterTestAt(cost, now, quietMs) ?? now,
@@ -64,11 +78,13 @@ export class ScopedLimiter {
 
   take(cost: number, now: number, testsMeters: boolean): CallReservation {
     const { part, scope, whole } = this;
+    this.share?.take(limitersOf(this), cost, now);
     return {
       scope,
       cost,
       whole: { limiter: whole, reservation: whole.take(cost, now, this.#isUncovered, testsMeters) },
       part: part && { limiter: part, reservation: part.take(cost, now, this.#assumed, testsMeters) },
+      share: this.share && { of: this.share, at: now },
     };
   }
 
@@ -91,6 +107,15 @@ export class ScopedLimiter {
 
   exhausted(now: number): boolean {
     return this.whole.exhausted(now) || this.part?.exhausted(now) === true;
+  }
+
+  /** Whether only the share of the client holds a call. */
+  isHeldByShare(cost: number, now: number): boolean {
+    return this.#shareAt(cost, now) - now > TOLERANCE_MS && this.whole.countedAt(0, cost, now) <= now;
+  }
+
+  #shareAt(cost: number, now: number): number {
+    return this.share === undefined ? now : this.share.readyAt(limitersOf(this), cost, now);
   }
 
   get #isUncovered(): boolean {
@@ -120,15 +145,34 @@ export function observe(held: CallReservation | undefined, refused: boolean, now
 }
 
 /** Call if nothing of the attempt reached the upstream. */
-export function refund({ whole, part }: CallReservation, now: number): void {
+export function refund(held: CallReservation, now: number): void {
+  const { whole, part } = held;
   whole.limiter.refund(whole.reservation, now);
   part?.limiter.refund(part.reservation, now);
+  correctShare(held, 0, now);
 }
 
 /** Call when the reply of the attempt has stated its real cost. */
-export function correct({ whole, part }: CallReservation, actual: number, now: number): void {
+export function correct(held: CallReservation, actual: number, now: number): void {
+  const { whole, part } = held;
   whole.limiter.correct(whole.reservation, actual, now);
   part?.limiter.correct(part.reservation, actual, now);
+  correctShare(held, actual, now);
+}
+
+function correctShare({ cost, part, share, whole }: CallReservation, actual: number, now: number): void {
+  const limiters = limitersOf({ whole: whole.limiter, part: part?.limiter });
+  share?.of.correct(limiters, { at: share.at, cost, actual }, now);
+}
+
+function limitersOf({
+  whole,
+  part,
+}: {
+  readonly whole: Limiter;
+  readonly part: Limiter | undefined;
+}): Limiter[] {
+  return part === undefined ? [whole] : [whole, part];
 }
 
 /** Call if the attempt was a probe without a result. The next attempt may be the probe. */

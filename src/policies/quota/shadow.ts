@@ -40,7 +40,7 @@ class ShadowAdmission implements Hook {
   #enter(call: Call, attempt: Attempt, demand: Demand): After | undefined {
     const queue = this.#quota.queueOf(call);
     const now = this.#deps.clock.now();
-    const held = queue.tryEnter(demand);
+    const held = queue.tryEnter(call, demand);
     if (held !== undefined) {
       const { shape } = demand;
       if (start(held, now))

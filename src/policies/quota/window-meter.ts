@@ -141,6 +141,10 @@ export class WindowMeter implements Meter {
     return this.#resetAt === Infinity ? undefined : this.#resetAt - now;
   }
 
+  fullMs(now: number): number | undefined {
+    return this.resetMs(now);
+  }
+
   paceMs(now: number): number {
     const resetMs = this.resetMs(now);
     if (resetMs === undefined) return 0;
