@@ -51,6 +51,8 @@ const MOST_REFUSALS = 50;
 interface Ended {
   readonly record: CallRecord;
   readonly wallTime: number;
+  /** Its place among all notable calls; the first is 1. */
+  readonly number: number;
 }
 
 interface Group {
@@ -91,7 +93,7 @@ export class CallHistory implements Pick<Observer, 'callEnded'> {
     this.#groups.delete(key);
     this.#groups.set(key, group);
     group.count++;
-    group.calls.push({ record, wallTime });
+    group.calls.push({ record, wallTime, number: this.seen });
     this.#size++;
     if (group.calls.length > (isRefusal(record) ? MOST_REFUSALS : MOST_CALLS)) this.#shorten(group);
     if (this.#groups.size > MOST_GROUPS) this.#drop();
@@ -117,6 +119,19 @@ export class CallHistory implements Pick<Observer, 'callEnded'> {
     for (const group of this.#groups.values())
       if (largest === undefined || group.calls.length > largest.calls.length) largest = group;
     return largest as Group;
+  }
+
+  /** The calls in memory that ended after the first `after` ones, oldest first. `missed`: those that are no longer in memory. */
+  listAfter(
+    after: number,
+    filter: CallFilter = {},
+  ): { readonly calls: RecentCall[]; readonly missed: number } {
+    const later: Ended[] = [];
+    for (const { calls } of this.#groups.values())
+      for (const call of calls) if (call.number > after) later.push(call);
+    const missed = Math.max(0, this.seen - after) - later.length;
+    const found = later.filter(({ record }) => matches(record, filter)).sort((a, b) => a.number - b.number);
+    return { calls: found.map(shownCall), missed };
   }
 
   /** Groups with a call that matches, the latest call first. */

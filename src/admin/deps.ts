@@ -62,7 +62,7 @@ export interface AdminDeps {
     };
   };
   readonly state: StateSource;
-  readonly calls: Pick<CallHistory, 'list' | 'seen'>;
+  readonly calls: Pick<CallHistory, 'list' | 'listAfter' | 'seen'>;
   readonly traffic: Pick<Traffic, 'series' | 'summary'>;
   readonly clock: Clock;
   about(): About;

@@ -12,21 +12,22 @@ import {
   jsonIn,
 } from './admin-api.ts';
 import { readArgs, wrong } from './args.ts';
-import type { Command } from './io.ts';
+import { tailCalls } from './calls-tail.ts';
+import type { Command, Io } from './io.ts';
 import { roughly } from './requests-text.ts';
 import { table } from './table.ts';
 
 const USAGE = {
-  text: `Usage: breakwater calls [ID]
+  text: `Usage: breakwater calls [ID | tail]
 
 Shows the notable calls in the memory of a running proxy: retried, rejected, failed or slow. Without ID, calls of one route
 that ended in the same way are one line, the latest first. With ID (breakwater-request-id, or its beginning), each call is
-shown with its attempts.
+shown with its attempts. tail shows the latest ten, and then each further one as it ends, until it is stopped.
 
       --upstream NAME    only calls of this upstream
       --outcome OUTCOME  rescued, fallback, upstream_error, failed, rejected, client_gone or ok (slow)
       --text TEXT        only calls with this text in their id, path or sentence
-      --json             print JSON
+      --json             print JSON; with tail, one object a line
 ${ADMIN_HELP}
   -h, --help             this text
 
@@ -64,12 +65,8 @@ export const calls: Command = async (args, io) => {
   const [id, extra] = words;
   if (extra !== undefined) return wrong(`takes one id only, not "${extra}" too`, USAGE.text, io).exit;
   try {
-    const { upstream, outcome, text } = values;
-    const found = await list(adminAddress(values, io), { id, upstream, outcome, text });
-    if (id !== undefined && found.groups.length === 0) throw new AdminFailure(NOT_FOUND);
-    const now = systemClock.wallTime();
-    const shown = id === undefined && text === undefined ? describeGroups(found, now) : describeCalls(found);
-    io.out(values.json ? `${JSON.stringify(found, null, 2)}\n` : terminalLines(shown));
+    if (id === 'tail') await tail(adminAddress(values, io), values, io);
+    else await show(id, values, io);
     return 0;
   } catch (error) {
     if (!(error instanceof AdminFailure)) throw error;
@@ -77,6 +74,30 @@ export const calls: Command = async (args, io) => {
     return error.exit;
   }
 };
+
+interface Values {
+  readonly admin?: string | undefined;
+  readonly config?: string | undefined;
+  readonly upstream?: string | undefined;
+  readonly outcome?: string | undefined;
+  readonly text?: string | undefined;
+  readonly json: boolean;
+}
+
+async function show(id: string | undefined, values: Values, io: Io): Promise<void> {
+  const { upstream, outcome, text } = values;
+  const found = await list(adminAddress(values, io), { id, upstream, outcome, text });
+  if (id !== undefined && found.groups.length === 0) throw new AdminFailure(NOT_FOUND);
+  const now = systemClock.wallTime();
+  const shown = id === undefined && text === undefined ? describeGroups(found, now) : describeCalls(found);
+  io.out(values.json ? `${JSON.stringify(found, null, 2)}\n` : terminalLines(shown));
+}
+
+async function tail(proxy: AdminAddress, { json, upstream, outcome, text }: Values, io: Io): Promise<void> {
+  const written = Object.entries({ upstream, outcome, text }).filter(([, value]) => value !== undefined);
+  const filter = Object.fromEntries(written) as Record<string, string>;
+  await tailCalls(proxy, { json, filter }, io);
+}
 
 const NOT_FOUND =
   'no call with this id is in memory. Calls that went well at once are only in the log, with log.requests: all. A durable request is found by: breakwater requests list --request-id ID';

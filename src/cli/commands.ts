@@ -22,7 +22,10 @@ const ABOUT = {
     words: 'ACTION',
     about: 'list, show, retry, cancel or delete durable requests of a running proxy',
   },
-  calls: { words: '[ID]', about: 'show notable calls of a running proxy, by id with their attempts' },
+  calls: {
+    words: '[ID | tail]',
+    about: 'show notable calls of a running proxy, by id with their attempts; tail follows them',
+  },
   breaker: {
     words: 'UPSTREAM',
     about: 'force the circuit breaker of a running proxy open or closed, or back to auto',

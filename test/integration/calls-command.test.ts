@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { calls } from '../../src/cli/calls.ts';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
+import { Changes } from '../support/changes.ts';
 import { temporaryFolder } from '../support/command.ts';
 import { ok, startOrigin, status } from '../support/origin.ts';
 import { runCommand } from '../support/run-command.ts';
@@ -55,4 +56,36 @@ test('an id that is not in memory says where to look', async () => {
     expect.stringContaining('breakwater requests list --request-id') as string,
   ]);
   expect((await run(['a', 'b', ...at])).code).toBe(2);
+});
+
+test('tail shows the calls from before, and each further one as it ends', async () => {
+  const { proxy, at } = await rescued();
+  const seen: string[] = [];
+  const changes = new Changes();
+  let stop = () => {};
+  const ran = runCommand(calls, ['tail', '--outcome', 'rejected', ...at], {
+    cwd: temporaryFolder({ 'config.yaml': '' }),
+    onSignal: (signal, listener) => {
+      if (signal === 'SIGINT') stop = listener;
+    },
+    onOut: (text) => {
+      seen.push(text);
+      changes.notify();
+    },
+  });
+  await changes.until(() => seen.length === 1);
+  expect(seen[0]).toMatch(/^\S+Z {2}app-18 {2}GET \/nowhere 404 rejected/);
+  await fetch(`${proxy.url}/elsewhere`, { headers: { 'x-request-id': 'app-19' } });
+  await changes.until(() => seen.length === 2);
+  expect(seen[1]).toMatch(/ {2}app-19 {2}GET \/elsewhere 404 rejected/);
+  stop();
+  expect((await ran).code).toBe(0);
+});
+
+test('tail without a proxy is an error', async () => {
+  const { code, err } = await run(['tail', '--admin', '127.0.0.1:9']);
+  expect([code, err]).toEqual([
+    1,
+    expect.stringContaining('the proxy at http://127.0.0.1:9 cannot be reached') as string,
+  ]);
 });

@@ -88,3 +88,16 @@ test('a search by id finds one call among its group', async () => {
   expect(history.list({ id: 'c' })).toEqual([]);
   expect(history.list({ upstream: 'demo', outcome: 'failed' })).toEqual([]);
 });
+
+test('the calls after a number come one by one, oldest first, with the number of those that are gone', async () => {
+  const history = historyOf();
+  for (let i = 1; i <= 3; i++) await fail(history, `f${i}`);
+  refuse(history, 'r4');
+  const idsAfter = (after: number, filter = {}) => history.listAfter(after, filter).calls.map(({ id }) => id);
+  expect(idsAfter(1)).toEqual(['f2', 'f3', 'r4']);
+  expect(idsAfter(1, { outcome: 'rejected' })).toEqual(['r4']);
+  expect(history.listAfter(history.seen)).toEqual({ calls: [], missed: 0 });
+  for (let i = 0; i < 100; i++) refuse(history, `more ${i}`);
+  expect(history.listAfter(4).missed).toBe(50);
+  expect(history.listAfter(Number.MAX_SAFE_INTEGER)).toEqual({ calls: [], missed: 0 });
+});
