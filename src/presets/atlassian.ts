@@ -5,6 +5,7 @@ const LIMITS = 'https://developer.atlassian.com/cloud/jira/platform/rate-limitin
 /** Compared: headers and reasons of limits with its pages. */
 export const atlassian: Preset = {
   hosts: ['*.atlassian.net', 'api.atlassian.com'],
+  url: 'https://{site}.atlassian.net',
   about:
     'Rate limits with the wait in `Retry-After` or, to the minute, in `X-RateLimit-Reset`; a 5xx with a wait.',
   source: LIMITS,

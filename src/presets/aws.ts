@@ -49,6 +49,7 @@ function named(name: string, codes: readonly string[], meaning: Partial<PresetEr
  */
 export const aws: Preset = {
   hosts: ['*.amazonaws.com'],
+  url: 'https://{service}.{region}.amazonaws.com',
   about:
     'Throttling and timeouts by the name of the error, in each of the four places where services put it, with 400, 403, 429 and 5xx. `auth.sigv4` signs each attempt.',
   source: SDK,

@@ -16,6 +16,7 @@ const answers = safePosts(SDK);
  */
 export const azureOpenai: Preset = {
   hosts: ['*.openai.azure.com'],
+  url: 'https://{resource}.openai.azure.com',
   about: 'As OpenAI, at the paths of deployments.',
   source: LIMITS,
   verified: '2026-11-30',

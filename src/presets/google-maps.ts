@@ -10,6 +10,7 @@ const OF_THE_BODY = { source: STATUSES, status: 200 } as const;
 /** Compared: the statuses in bodies with its client. */
 export const googleMaps: Preset = {
   hosts: ['maps.googleapis.com'],
+  url: 'https://maps.googleapis.com',
   about:
     'Errors come with status 200: a rate limit is retried, a daily limit is not. The key is a query parameter, which `auth.query` adds.',
   source: RETRIES,

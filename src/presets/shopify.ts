@@ -7,6 +7,7 @@ const GRAPHQL = 'https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-lim
 /** Compared: the statuses that are repeated with its client. */
 export const shopify: Preset = {
   hosts: ['*.myshopify.com'],
+  url: 'https://{shop}.myshopify.com',
   about:
     '`THROTTLED` with a 200 of GraphQL, with the wait until its points are available; a 429 of the REST API was never processed.',
   source: REST,

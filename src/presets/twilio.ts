@@ -5,6 +5,7 @@ const TOO_MANY = 'https://www.twilio.com/docs/api/errors/20429';
 /** Compared: the 429 with the page of its error. */
 export const twilio: Preset = {
   hosts: ['*.twilio.com'],
+  url: 'https://api.twilio.com',
   about:
     'A 429 was never processed, so any call is repeated; limits of a verification are not retried. `auth.basic` adds account and token.',
   source: TOO_MANY,
