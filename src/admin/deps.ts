@@ -1,3 +1,4 @@
+import type { NamedClient } from '../proxy/client.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { StateSource } from '../telemetry/snapshot.ts';
@@ -33,6 +34,8 @@ export interface About {
   readonly loadedAt: number;
   /** Undefined if the latest reload was accepted. */
   readonly refusedReload: RefusedReload | undefined;
+  /** The clients that are known by a token; undefined if clients need none. */
+  readonly clients?: readonly NamedClient[] | undefined;
 }
 
 /** A question about the configuration: the values in effect of an upstream, or the simulation of an outage. */

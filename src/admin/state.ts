@@ -27,7 +27,7 @@ export function stateJson(deps: StateParts) {
 
 export type StateParts = Pick<AdminDeps, 'readiness' | 'state' | 'durable' | 'calls' | 'traffic' | 'about'>;
 
-function aboutJson({ version, file, startedAt, loadedAt, refusedReload }: About) {
+function aboutJson({ version, file, startedAt, loadedAt, refusedReload, clients }: About) {
   return {
     version,
     file,
@@ -37,6 +37,12 @@ function aboutJson({ version, file, startedAt, loadedAt, refusedReload }: About)
       at: new Date(refusedReload.at).toISOString(),
       problems: refusedReload.problems,
     },
+    clients: clients?.map(({ name, priority, allow, quotaShare }) => ({
+      name,
+      priority,
+      allow,
+      quota_share: quotaShare,
+    })),
   };
 }
 

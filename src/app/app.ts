@@ -348,6 +348,7 @@ export class App {
         startedAt: this.#startedAt,
         loadedAt: this.#loadedAt,
         refusedReload: this.#refusedReload,
+        clients: this.#config.clients.tokens.length > 0 ? this.#config.clients.tokens : undefined,
       }),
       logger: this.#deps.logger,
       readiness: () => (this.#durable.healthy ? this.#phase : 'store_failed'),

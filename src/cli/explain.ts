@@ -1,6 +1,7 @@
 import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
 import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
+import { formatPercentage } from '../config/fields/format.ts';
 import {
   authValues,
   headerValues,
@@ -9,6 +10,7 @@ import {
   shownUrl,
   upstreamValues,
 } from '../config/show/effective.ts';
+import type { NamedClient } from '../proxy/client.ts';
 import { isRead } from '../proxy/call.ts';
 import { Router } from '../routing/router.ts';
 import { TenantNames, tenantRule } from '../routing/tenant-names.ts';
@@ -192,11 +194,19 @@ function policyState({ own, settings }: RouteConfig): PolicyState[] {
   return states.flatMap(({ on, ...state }) => (on ? state : []));
 }
 
+function shownClient({ name, priority, quotaShare }: NamedClient): string {
+  const facts = [
+    ...(priority === 'normal' ? [] : [priority]),
+    ...(quotaShare === undefined ? [] : [`at most ${formatPercentage(quotaShare)} of the quota`]),
+  ];
+  return facts.length === 0 ? name : `${name} (${facts.join(', ')})`;
+}
+
 /** The clients that may use the upstream, if clients need a token. */
 function knownByToken({ clients: { tokens } }: Config, upstream: UpstreamConfig): string[] {
   if (tokens.length === 0) return [];
   const served = tokens.filter(({ allow }) => allow === undefined || allow.includes(upstream.name));
-  const names = served.map(({ name }) => name).join(', ') || 'none';
+  const names = served.map(shownClient).join(', ') || 'none';
   return [`Clients need a token (clients.tokens). These may use the upstream: ${names}.`];
 }
 

@@ -119,6 +119,15 @@ test('allow: other upstreams get 403, which says what to change', async () => {
   expect((await raw(proxy, 'GET /geo/x', `breakwater-token: ${BATCH}`)).status).toBe(200);
 });
 
+test('/api/state lists the clients without their tokens', async () => {
+  const { proxy } = await start();
+  const state = (await (await fetch(`${proxy.adminUrl}/api/state`)).json()) as { clients: unknown };
+  expect(state.clients).toEqual([
+    { name: 'web', priority: 'normal' },
+    { name: 'batch', priority: 'normal', allow: ['geo'] },
+  ]);
+});
+
 test('an unknown client does not learn which paths exist', async () => {
   const { proxy } = await start();
   for (const head of ['GET /nothing', 'OPTIONS *', 'GET /pay/../..', 'OPTIONS /pay/x'])

@@ -463,13 +463,15 @@ test('explain names the clients that may use the upstream', async () => {
   const tokens = `clients:
   tokens:
     - { name: web, token: web-token-0123456789 }
-    - { name: batch, token: batch-token-0123456789, allow: [other] }
+    - { name: batch, token: batch-token-0123456789, allow: [other], priority: low, quota: 20% }
 upstreams: { pay: { url: https://pay.example }, other: { url: https://other.example } }
 `;
   const { out } = await run(explain, ['GET', '/pay/x'], tokens);
   expect(sectionOf(out, 'Which clients may use the route')).toEqual([
     '  Clients need a token (clients.tokens). These may use the upstream: web.',
   ]);
-  expect((await run(explain, ['GET', '/other/x'], tokens)).out).toContain('web, batch.');
+  expect((await run(explain, ['GET', '/other/x'], tokens)).out).toContain(
+    'web, batch (low, at most 20% of the quota).',
+  );
   expect(out).not.toContain('token-0123456789');
 });

@@ -50,6 +50,8 @@ function factsOf(page, monitor) {
     ['Id', h('code', {}, monitor.id)],
     ...endOf(monitor),
     ['Body', `${size(request.bytes)}, sha256 `, h('code', {}, request.sha256.slice(0, 12)), '…'],
+    ['Client', monitor.client],
+    ['Priority', monitor.priority],
     ['Accepted', moment(monitor.created_at)],
     ['First attempt', moment(monitor.started_at)],
     ['Ended', moment(monitor.finished_at)],

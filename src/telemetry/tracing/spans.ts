@@ -92,6 +92,7 @@ function ownAttributes({ info, outcome, origin, attempts, notes }: CallRecord) {
     'breakwater.request_id': info.id,
     'breakwater.upstream': info.upstream,
     'breakwater.route': info.route,
+    'breakwater.client': info.clientName,
     'breakwater.outcome': outcome,
     'breakwater.origin': origin,
     'breakwater.attempts': attempts,
