@@ -4,6 +4,7 @@ import type {
   QuotaSnapshot,
   ScopeSnapshot,
   TenantsSnapshot,
+  TargetSnapshot,
   UpstreamSnapshot,
 } from '../telemetry/snapshot.ts';
 import type { About, AdminDeps } from './deps.ts';
@@ -47,7 +48,7 @@ function aboutJson({ version, file, startedAt, loadedAt, refusedReload, clients 
 }
 
 function upstreamJson(upstream: UpstreamSnapshot) {
-  const { name, url, mount, faults, inFlight, connections, tunnels, scopes, tenants } = upstream;
+  const { name, url, mount, faults, inFlight, connections, tunnels, scopes, targets, tenants } = upstream;
   return {
     name,
     url,
@@ -57,8 +58,14 @@ function upstreamJson(upstream: UpstreamSnapshot) {
     connections,
     tunnels,
     scopes: scopes.map(scopeJson),
+    targets: targets?.map(targetJson),
     tenants: tenants && tenantsJson(tenants),
   };
+}
+
+function targetJson({ inFlight, retryAfterMs, ...target }: TargetSnapshot) {
+  const wait = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs);
+  return { ...target, in_flight: inFlight, retry_after_ms: wait };
 }
 
 function tenantsJson({ count, max, notClosed, busiest }: TenantsSnapshot) {
@@ -76,9 +83,10 @@ function tenantsJson({ count, max, notClosed, busiest }: TenantsSnapshot) {
 }
 
 function scopeJson(snapshot: ScopeSnapshot) {
-  const { scope, breaker, budgetTokens, limit, quota, cacheBytes, dedupeBytes, auth } = snapshot;
+  const { scope, target, breaker, budgetTokens, limit, quota, cacheBytes, dedupeBytes, auth } = snapshot;
   return {
     scope,
+    target,
     breaker: breaker && {
       state: breaker.state,
       cause: breaker.cause,

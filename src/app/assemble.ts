@@ -7,7 +7,7 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { compileHeaderRules, type HeaderRules } from '../http/headers.ts';
 import type { LinkPlace } from '../http/links.ts';
 import { pipeline } from '../policies/order.ts';
-import { type Dispatch, dispatchBy } from '../proxy/pipeline.ts';
+import { dispatchBy } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, type RoutePattern, Router } from '../routing/router.ts';
 import { idSource } from '../runtime/random.ts';
@@ -15,10 +15,8 @@ import { atOnce, type Steps } from '../runtime/event-loop.ts';
 import { ClientAccess, type ClientAccessRules } from '../server/client-access.ts';
 import { ofTenant } from '../telemetry/observer.ts';
 import type { UpstreamSnapshot } from '../telemetry/snapshot.ts';
-import { type Agent, createAgent, type Sender } from '../upstream/agent.ts';
-import { type FaultDeps, faultyDispatch } from '../upstream/faults.ts';
-import { upstreamDispatch } from '../upstream/send.ts';
-import { dispatchEither } from '../upstream/tunnel.ts';
+import { type Agent, createAgent } from '../upstream/agent.ts';
+import { attemptsBy } from './attempts.ts';
 import { policiesOf } from './build-policies.ts';
 import { scopeCredential } from './credentials.ts';
 import { acceptingRoute, durableRoute } from './durable/durable-route.ts';
@@ -27,6 +25,7 @@ import { PollRoutes } from './durable/poll-routes.ts';
 import { fallbackOf, type UpstreamLink } from './fallback-upstream.ts';
 import { emptyScope, PolicyState, type PolicyStateDeps, type ScopeState } from './policy-state.ts';
 import { RetainedState } from './retained-state.ts';
+import { type Passage, replacedByAll, Targets } from './targets.ts';
 import { type ExpandedUpstream, hasTenants, Tenants, type TenantUpstream } from './tenants.ts';
 
 export interface AssembleDeps extends PolicyStateDeps {
@@ -37,6 +36,8 @@ export interface AssembleDeps extends PolicyStateDeps {
 /** A running upstream, as metrics and the admin API use it. */
 export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' | 'mount' | 'faults'> {
   readonly scopes: readonly ScopeState[];
+  /** Undefined if it has none. */
+  readonly targets: Targets | undefined;
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
   /** Ends the waits of its calls. */
@@ -148,22 +149,26 @@ interface Built {
   readonly running: RunningUpstream;
   readonly durable: readonly DurableRoute[];
   readonly policyState: PolicyState;
-  readonly agent: Agent;
+  /** Where its attempts go. */
+  readonly destination: Agent | Targets;
   /** State of this upstream, which its next version takes over. */
   readonly state: RetainedState;
 }
 
 function* assembleUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
   const access = once(() => new ClientAccess(clientAccessRules(deps.clients, upstream)));
-  const shared = { ...deps, access, rulesOf: compiledRules(), secrets: deps.state, tenant: '' };
+  const shared = { ...deps, access, rulesOf: compiledRules(upstream), secrets: deps.state, tenant: '' };
   const built = yield* assembleRoutes(upstream, shared);
   return hasTenants(upstream) ? withTenants(upstream, built, shared) : built;
 }
 
 /** Compiles header rules once for all routes that share them. */
-function compiledRules(): UpstreamDeps['rulesOf'] {
+function compiledRules({ routes, targets }: UpstreamConfig): UpstreamDeps['rulesOf'] {
   const compiled = new Map<HeaderRules, Route['headers']>();
-  return ({ headers, own, settings }) => {
+  return (route) => {
+    const { headers, own, settings } = route;
+    if (targets !== undefined)
+      return compileHeaderRules(headers, replacedByAll(targets, routes.indexOf(route), route));
     if (own.auth) return compileHeaderRules(headers, replacedHeaders(settings));
     const known = compiled.get(headers) ?? compileHeaderRules(headers, replacedHeaders(settings));
     compiled.set(headers, known);
@@ -178,34 +183,38 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
   const connection = { ...upstream.connection, allowPrivate };
   // A reload does not close the old agent, because calls that use it may be in backoff. Its idle connections end by their
   // keep-alive time.
-  const agent = deps.state.retain(`${name} agent`, { origin, connection }, () =>
-    createAgent(origin, connection, { clock: deps.clock }),
-  );
+  const agent = () =>
+    deps.state.retain(`${name} agent`, { origin, connection }, () =>
+      createAgent(origin, connection, { clock: deps.clock }),
+    );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
   const { clock, random, observer, state, draining, shareOf } = deps;
-  const policyState = new PolicyState(upstream, { clock, random, observer, state, draining, shareOf });
+  const stateDeps = { clock, random, observer, state, draining, shareOf };
+  const policyState = new PolicyState(upstream, stateDeps);
+  const targets =
+    upstream.targets && new Targets(upstream, upstream.targets, { ...stateDeps, memory: deps.memory });
+  const destination = targets ?? agent();
   const durable: DurableRoute[] = [];
   const polls = new PollRoutes(upstream);
   const routes: RoutePattern<Route>[] = [];
-  for (const config of upstream.routes) {
-    const options = { clock: deps.clock, idleTimeoutMs: config.settings.idleTimeoutMs };
-    const dispatch = dispatchEither(
-      attemptsBy(agent.requests, origin, config, { ...options, random: deps.random }),
-      attemptsBy(agent.handshakes, origin, config, { ...options, random: deps.random }),
-    );
-    const built = assembleRoute({ upstream, config, policyState, calls, dispatch, polls }, deps);
+  for (const [index, config] of upstream.routes.entries()) {
+    const passage =
+      destination instanceof Targets
+        ? destination.passage(index, config, policyState)
+        : passageTo(destination, { upstream, config, policyState }, deps);
+    const built = assembleRoute({ upstream, config, policyState, calls, passage, polls }, deps);
     if (built.durable !== undefined) durable.push(built.durable);
     routes.push({ methods: config.methods, path: config.path, route: built.route });
     yield;
   }
-  const running = runningUpstream(upstream, { agent, calls, policyState });
+  const running = runningUpstream(upstream, { destination, calls, policyState });
   return {
     mounted: { mount, basePath, allow: upstream.allow, routes },
     running,
     durable,
     policyState,
-    agent,
+    destination,
     state,
   };
 }
@@ -269,14 +278,14 @@ function expandedUpstream(
   state.retain(`${upstream.name} calls`, undefined, () => deps.calls);
   state.commit();
   const own = { ...deps, state, tenant, observer: ofTenant(deps.observer, tenant) };
-  const { mounted, durable, policyState, agent } = atOnce(assembleRoutes(upstream, own));
+  const { mounted, durable, policyState, destination } = atOnce(assembleRoutes(upstream, own));
   policyState.connect();
   return {
     routes: mounted.routes.map(({ route }) => route),
     durable,
     policyState,
-    connections: () => agent.connections(),
-    close: () => agent.close(),
+    connections: () => destination.connections(),
+    close: () => destination.close(),
   };
 }
 
@@ -286,51 +295,46 @@ export function* scopesOf({ scopes, tenants }: RunningUpstream): Generator<Scope
   for (const { expanded } of tenants ?? []) yield* expanded.policyState.all();
 }
 
-/** Makes the attempts of a route, with faults if it has some. */
-function attemptsBy(sender: Sender, origin: string, { settings }: RouteConfig, deps: FaultDeps): Dispatch {
-  const { faults } = settings;
-  if (faults === undefined) return upstreamDispatch(sender, origin, deps);
-  return faultyDispatch(sender, origin, faults, deps);
-}
-
 /** A function of its own, so that its closures hold nothing else of the assembly. */
 function runningUpstream(
   upstream: UpstreamConfig,
-  { agent, calls, policyState }: Pick<RouteParts, 'calls' | 'policyState'> & { readonly agent: Agent },
+  {
+    destination,
+    calls,
+    policyState,
+  }: Pick<RouteParts, 'calls' | 'policyState'> & { readonly destination: Agent | Targets },
 ): RunningUpstream {
   const { name, mount } = upstream;
+  const targets = destination instanceof Targets ? destination : undefined;
+  const states = [policyState, ...(targets?.states ?? [])];
+  const scopes = states.flatMap((one) => one.all());
   return {
     name,
     url: shownUrl(upstream),
     mount: 'path' in mount ? mount.path : `Host: ${mount.host}`,
     faults: upstream.routes.some(({ settings }) => settings.faults !== undefined) || undefined,
-    scopes: policyState.all(),
+    scopes,
+    targets,
     calls,
-    connections: () => agent.connections() + calls.tunnels,
-    drain: () => policyState.drain(),
+    connections: () => destination.connections() + calls.tunnels,
+    drain: () => {
+      for (const one of states) one.drain();
+    },
     close: () => {
       policyState.endDetached();
-      for (const { credential } of policyState.all()) credential?.close?.();
-      agent.close();
+      for (const { credential } of scopes) credential?.close?.();
+      destination.close();
     },
   };
 }
 
-interface RouteParts {
-  readonly upstream: UpstreamConfig;
-  readonly config: RouteConfig;
-  readonly policyState: PolicyState;
-  readonly calls: Route['calls'];
-  readonly dispatch: Dispatch;
-  readonly polls: PollRoutes;
-}
-
-function assembleRoute(
-  { upstream, config, policyState, calls, dispatch, polls }: RouteParts,
+/** How calls of a route pass to the one host of its upstream. */
+function passageTo(
+  agent: Agent,
+  { upstream, config, policyState }: Pick<RouteParts, 'upstream' | 'config' | 'policyState'>,
   deps: UpstreamDeps,
-) {
-  const { name, settings } = config;
-  const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
+): Passage {
+  const { settings } = config;
   const policies = policiesOf(config, policyState, {
     ...deps,
     credential: policyState.credential(config, (auth, scope) =>
@@ -340,6 +344,29 @@ function assembleRoute(
       ),
     ),
   });
+  return {
+    policies,
+    dispatch: attemptsBy(agent, upstream.origin, config, deps),
+    permits: policyState.limiter(config).limit,
+  };
+}
+
+interface RouteParts {
+  readonly upstream: UpstreamConfig;
+  readonly config: RouteConfig;
+  readonly policyState: PolicyState;
+  readonly calls: Route['calls'];
+  readonly passage: Passage;
+  readonly polls: PollRoutes;
+}
+
+function assembleRoute(
+  { upstream, config, policyState, calls, passage, polls }: RouteParts,
+  deps: UpstreamDeps,
+) {
+  const { name, settings } = config;
+  const { totalTimeoutMs, maxReplayBytes, retry, overrides } = settings;
+  const { policies, dispatch, permits } = passage;
   const route: Route = {
     upstream: upstream.name,
     name,
@@ -349,7 +376,7 @@ function assembleRoute(
     dispatch: pipeline({ ...policies, fallback: fallbackOf(config, upstream.basePath, deps) }, dispatch),
     calls,
     totalTimeoutMs,
-    maxReplayBytes: sendsAgain(settings) ? maxReplayBytes : 0,
+    maxReplayBytes: sendsAgain(settings) || upstream.targets !== undefined ? maxReplayBytes : 0,
     overrides,
     safe: retry.safe,
     clientPartHeader: settings.clientPartHeader,
@@ -361,9 +388,8 @@ function assembleRoute(
     idempotency: { mode: retry.idempotencyKey, header: retry.idempotencyHeader },
   };
   const budget = policyState.budget(config);
-  const { limit } = policyState.limiter(config);
   const { clock, random } = deps;
-  const side = { clock, random, route, config, policies, budget, limit, dispatch };
+  const side = { clock, random, route, config, policies, budget, limit: permits, dispatch };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };

@@ -119,5 +119,6 @@ const UNRECORDED: Journal = {
   ruleMatched: () => undefined,
   bodyBroke: () => undefined,
   elsewhere: () => UNRECORDED,
+  at: () => UNRECORDED,
   inBackground: () => UNRECORDED,
 };

@@ -18,13 +18,14 @@ import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
 import { resume } from '../policies/retry/resume/resume.ts';
 import type { BackoffInterrupt } from '../policies/retry/backoff-interrupt.ts';
-import { retry } from '../policies/retry/retry.ts';
+import { detour, retry } from '../policies/retry/retry.ts';
 import { signatureAgePolicies } from '../policies/signature-age/signature-age.ts';
 import { stream } from '../policies/stream/stream.ts';
 import { attemptTimeout } from '../policies/timeouts/attempt-timeout.ts';
 import { deadline } from '../policies/timeouts/deadline.ts';
 import type { Call } from '../proxy/call.ts';
 import type { Credential } from '../proxy/credential.ts';
+import type { Trail } from '../proxy/trail.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { PolicyState } from './policy-state.ts';
@@ -50,8 +51,16 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   };
   return {
     ...callPoliciesOf(route, policyState, { ...deps, destination }),
-    ...attemptPoliciesOf(route, policyState, deps),
+    ...attemptPoliciesOf(route, { host: policyState, account: policyState }, deps),
   };
+}
+
+/** The state of the policies of an attempt. */
+export interface AttemptState {
+  /** Facts of the host: breaker, limit, usual times. */
+  readonly host: PolicyState;
+  /** Facts of the credential: quota. */
+  readonly account: PolicyState;
 }
 
 /** The place that the attempts of a call go to, as the policies of the call know it. */
@@ -63,6 +72,8 @@ export interface Destination {
   readonly hasRoom: (call: Call) => boolean;
   /** Attempts may be repeated there. */
   readonly repeats: boolean;
+  /** See `RetryDeps`. */
+  readonly trailOf?: (call: Call) => Trail;
 }
 
 export interface CallPolicyDeps extends PolicyDeps {
@@ -77,7 +88,7 @@ export function callPoliciesOf(
 ): CallPolicies {
   const { settings } = route;
   const { clock, random, memory, destination } = deps;
-  const { interrupt, repeats } = destination;
+  const { interrupt, repeats, trailOf } = destination;
   const budget = policyState.budget(route);
   const { totalTimeoutMs } = settings;
   const dedupeState = policyState.dedupe(route);
@@ -97,7 +108,9 @@ export function callPoliciesOf(
       interrupt,
       memory,
       hedged: settings.hedge !== undefined || repeats,
+      trailOf,
     }),
+    ...(trailOf && { detour: detour(settings.retry, { clock, random, budget, interrupt, memory, trailOf }) }),
     resume:
       settings.resumeAttempts === 0
         ? undefined
@@ -117,21 +130,21 @@ export function callPoliciesOf(
 /** The policies of one attempt. */
 export function attemptPoliciesOf(
   route: RouteConfig,
-  policyState: PolicyState,
+  { host, account }: AttemptState,
   deps: PolicyDeps,
 ): AttemptPolicies {
   const { name, settings } = route;
   const { clock, memory, credential } = deps;
-  const { breaker } = policyState.breakerHandle(route);
-  const { limit, queue } = policyState.limiter(route);
-  const quota = policyState.quota(route);
+  const { breaker } = host.breakerHandle(route);
+  const { limit, queue } = host.limiter(route);
+  const quota = account.quota(route);
   const { mode } = settings.breaker;
   const { waitMs } = settings.concurrency;
   return {
     auth: credential && authPolicies(credential),
     quota: quota && quotaOf(quota, { clock, memory }),
     signatureAge: signatureAgeOf(settings, clock),
-    silence: silencePolicies(policyState.usualTimes(name), { ...settings, clock }),
+    silence: silencePolicies(host.usualTimes(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
     concurrency:
       settings.concurrency.mode === 'off' ? undefined : concurrencyLimit(limit, { queue, waitMs, clock }),

@@ -60,14 +60,15 @@ export class BreakerHandle {
   cause: BreakerCause | undefined = undefined;
   /** Learns of each change. */
   watch: BreakerWatch | undefined = undefined;
-  readonly #enforced: boolean;
+  /** Attempts are refused while it is open. */
+  readonly isEnforced: boolean;
 
   constructor(
     { upstream, scope }: { upstream: string; scope: string },
     options: BreakerOptions,
     { clock, observer, random }: PolicyStateDeps,
   ) {
-    this.#enforced = options.mode === 'enforce';
+    this.isEnforced = options.mode === 'enforce';
     const changed = (from: BreakerState, to: BreakerState, cause: BreakerCause) => {
       this.cause = cause;
       observer.stateChanged(upstream, { type: 'breaker_changed', scope, from, to, cause });
@@ -79,7 +80,7 @@ export class BreakerHandle {
 
   /** It reports refusals, and refuses nothing. */
   get isShadow(): boolean {
-    return !this.#enforced && this.breaker !== undefined;
+    return !this.isEnforced && this.breaker !== undefined;
   }
 
   isClosed(now: number): boolean {
@@ -88,7 +89,7 @@ export class BreakerHandle {
 
   /** True if it refuses attempts now. */
   isShut(now: number): boolean {
-    return this.#enforced && this.breaker?.state(now) === 'open';
+    return this.isEnforced && this.breaker?.state(now) === 'open';
   }
 }
 
@@ -136,6 +137,8 @@ type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
 export interface ScopeState {
   /** The upstream's name, or `upstream/route`. */
   readonly name: string;
+  /** The target that it is about; undefined: none. */
+  readonly target: string | undefined;
   budget: RetryBudget | undefined;
   breakerHandle: BreakerHandle | undefined;
   watch: BreakerWatch | undefined;
@@ -146,8 +149,9 @@ export interface ScopeState {
   credential: ScopeCredential | undefined;
 }
 
-export const emptyScope = (name: string): ScopeState => ({
+export const emptyScope = (name: string, target?: string): ScopeState => ({
   name,
+  target,
   budget: undefined,
   breakerHandle: undefined,
   watch: undefined,
@@ -166,25 +170,33 @@ export interface ScopeCredential {
   readonly close?: () => void;
 }
 
+/** A host of the targets of an upstream, or one of the targets. */
+export interface Part {
+  readonly kind: 'host' | 'target';
+  readonly name: string;
+}
+
 /** Provides the state of a route's policies: shared by the upstream, or the route's own (`RouteConfig.own`). */
 export class PolicyState {
   readonly #upstream: string;
   readonly #origin: string;
   /** Ends the names of its scopes; '' for the state of the upstream itself. */
   readonly #part: string;
+  readonly #target: string | undefined;
   readonly #deps: PolicyStateDeps;
   readonly #scopes = new Map<string, ScopeState>();
   /** Signals of calls that continue without a client, also after a reload. */
   readonly #detached: Set<Abort>;
 
-  /** `part`: names the part of the upstream that the state is about, such as `@eu`. Left out: the upstream as a whole. */
-  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps, part = '') {
+  /** `part`: the part of the upstream that the state is about. Left out: the upstream as a whole. */
+  constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps, part?: Part) {
     this.#upstream = upstream.name;
-    this.#part = part;
+    this.#target = part?.kind === 'target' ? part.name : undefined;
+    this.#part = part === undefined ? '' : `@${part.name}`;
     this.#origin = upstream.origin;
     this.#deps = deps;
     this.#detached = deps.state.retain(`${upstream.name} detached`, undefined, () => new Set<Abort>());
-    if (part === '') this.#scope(upstream.name);
+    if (part === undefined) this.#scope(upstream.name);
   }
 
   /** All scopes, the upstream's first. */
@@ -347,7 +359,7 @@ export class PolicyState {
   #scope(name: string): ScopeState {
     let scope = this.#scopes.get(name);
     if (scope === undefined) {
-      scope = emptyScope(name);
+      scope = emptyScope(name, this.#target);
       this.#scopes.set(name, scope);
     }
     return scope;

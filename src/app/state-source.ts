@@ -50,7 +50,7 @@ export function trafficSample(
 }
 
 function upstreamSnapshot(
-  { name, url, mount, faults, calls, connections, scopes, tenants }: RunningUpstream,
+  { name, url, mount, faults, calls, connections, scopes, targets, tenants }: RunningUpstream,
   now: number,
 ): UpstreamSnapshot {
   return {
@@ -62,6 +62,7 @@ function upstreamSnapshot(
     connections: connections(),
     tunnels: calls.tunnels,
     scopes: scopes.map((scope) => scopeSnapshot(scope, now)),
+    targets: targets?.snapshot(now),
     tenants: tenants && tenantsSnapshot(tenants, now),
   };
 }
@@ -88,11 +89,12 @@ function tenantsSnapshot(tenants: Tenants, now: number): TenantsSnapshot {
 }
 
 function scopeSnapshot(
-  { name, budget, breakerHandle, limiter, cache, dedupe, quota, credential }: ScopeState,
+  { name, target, budget, breakerHandle, limiter, cache, dedupe, quota, credential }: ScopeState,
   now: number,
 ): ScopeSnapshot {
   return {
     scope: name,
+    target,
     breaker: breakerSnapshot(breakerHandle, now),
     budgetTokens: budget?.tokens(now),
     cacheBytes: cache?.bytes,

@@ -13,6 +13,7 @@ import type { QuotaOptions } from '../policies/quota/options.ts';
 import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
 import type { StreamOptions } from '../policies/stream/options.ts';
+import type { BodyChange, TargetOptions } from '../policies/targets/options.ts';
 import type { FaultOptions } from '../proxy/fault.ts';
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowList } from '../routing/allow-list.ts';
@@ -76,6 +77,19 @@ export interface UpstreamConfig {
   readonly allow: AllowList | undefined;
   readonly connection: ConnectionOptions;
   /** In order; the last one, named `default`, matches everything. */
+  readonly routes: readonly RouteConfig[];
+  /** The keys or hosts that attempts go to; undefined: to `origin`. */
+  readonly targets: readonly TargetConfig[] | undefined;
+  /** Lower-case name of the header whose value decides the target of a call; undefined: none. */
+  readonly sticky: string | undefined;
+}
+
+/** A key or a host of an upstream. */
+export interface TargetConfig
+  extends TargetOptions,
+    Pick<UpstreamConfig, 'origin' | 'basePath' | 'privatePath' | 'allowPrivate' | 'connection'> {
+  readonly body: { readonly set: readonly BodyChange[] };
+  /** The routes of the upstream with the settings of this target, in the same order. */
   readonly routes: readonly RouteConfig[];
 }
 

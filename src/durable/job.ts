@@ -25,6 +25,8 @@ const WAIT_CAUSES = {
   address: 'person',
   /** The credential that the proxy adds is not to be had. */
   auth: 'person',
+  /** No target of the upstream may get the request. */
+  target: 'person',
   /** The stored credentials cannot be read. */
   credentials: 'person',
   paused: 'time',

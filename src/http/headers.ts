@@ -187,6 +187,7 @@ const OURS = [
   'breakwater-gave-up',
   'breakwater-dedupe',
   'breakwater-token',
+  'breakwater-target',
 ] as const;
 const NOT_RETURNED = new FieldNames([...HOP_BY_HOP, ...OURS]);
 

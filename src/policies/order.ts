@@ -15,6 +15,8 @@ export interface CallPolicies {
   readonly cacheRefill?: Policy | undefined;
   readonly fallback?: Policy | undefined;
   readonly retry: Policy | undefined;
+  /** Replaces `retry` for a single attempt: only another target follows. */
+  readonly detour?: Policy | undefined;
   readonly resume: Policy | undefined;
   readonly hedge?: Policy | undefined;
   /** Replaces `hedge` if none is configured. */
@@ -36,6 +38,15 @@ export interface AttemptPolicies {
 
 export type Policies = CallPolicies & AttemptPolicies;
 
+/** For a call whose attempts go to targets, each with policies of its own. */
+export const ELSEWHERE: AttemptPolicies = {
+  quota: undefined,
+  circuitBreaker: undefined,
+  concurrency: undefined,
+  attemptTimeout: undefined,
+  errorRules: undefined,
+};
+
 /**
  * THE order of policies, outermost first:
  *
@@ -51,6 +62,8 @@ export type Policies = CallPolicies & AttemptPolicies;
  *   attempt of its own.
  * - `hedge`, `hedgeStuck`: inside retry, which sees the two attempts as one; outside all that counts or limits an attempt,
  *   because each of the two is one.
+ * - the choice of a target: inside retry, resume and hedge, because each attempt may go to another one; outside all that is a fact of
+ *   a credential or of a host.
  * - `auth`: inside retry and hedge, because each attempt has its own credential; outside the other waits. Its `inner` part is
  *   inside all waits, so that a signature or token is as new as the attempt, and outside `silence`, whose time is the upstream's.
  * - `quota`: inside retry, because a wait for quota is no attempt, and a retry is queued like other attempts; outside the
@@ -111,12 +124,17 @@ function composed(places: PolicyPlaces, upstream: Dispatch): Dispatch {
   );
 }
 
+/** The pipeline of one attempt at a target. */
+export function targetPipeline(policies: AttemptPolicies, upstream: Dispatch): Dispatch {
+  return composed(ofAttempt(policies), upstream);
+}
+
 /**
  * The part of the pipeline for a single attempt of a durable request. Durable requests store results and decide on retries
  * themselves, minutes apart. They are always sent, and their replies are cached for other calls.
  */
 export function attemptPipeline(policies: Policies, upstream: Dispatch): Dispatch {
-  const none = { dedupe: undefined, fallback: undefined, retry: undefined, hedge: undefined };
+  const none = { dedupe: undefined, fallback: undefined, retry: policies.detour, hedge: undefined };
   const responseCache = policies.cacheRefill;
   return pipeline({ ...policies, ...none, responseCache }, upstream);
 }

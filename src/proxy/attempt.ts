@@ -4,6 +4,7 @@ import type { Abort } from '../runtime/abort.ts';
 import type { AttemptWatch } from './attempt-watch.ts';
 import type { Call } from './call.ts';
 import type { AuthorizedRequest, Credential } from './credential.ts';
+import type { Trail } from './trail.ts';
 
 /** Learns when an attempt leaves, with the watch of its silence. */
 export interface StartListener {
@@ -30,6 +31,8 @@ export interface AttemptStart {
   readonly tally?: { hedges: number } | undefined;
   /** Called when the attempt has reached the upstream, or may have. */
   readonly onReached?: (() => void) | undefined;
+  /** The targets that the call went to; undefined: its upstream has none. */
+  readonly trail?: Trail | undefined;
 }
 
 /**
@@ -44,6 +47,7 @@ export class Attempt {
   readonly interims: AttemptStart['interims'];
   readonly tally: AttemptStart['tally'];
   readonly onReached: AttemptStart['onReached'];
+  readonly trail: AttemptStart['trail'];
 
   // Set by outer policies and read by inner ones.
 
@@ -74,6 +78,7 @@ export class Attempt {
     this.interims = start.interims;
     this.tally = start.tally;
     this.onReached = start.onReached;
+    this.trail = start.trail;
   }
 
   /** The request body that this attempt sends. */

@@ -26,7 +26,7 @@ export type AttemptEnd =
 export type DurableRefusal =
   | {
       readonly kind: 'wait';
-      readonly reason: 'breaker_open' | 'concurrency' | 'quota' | 'address' | 'auth';
+      readonly reason: 'breaker_open' | 'concurrency' | 'quota' | 'address' | 'auth' | 'target';
       /** Milliseconds to wait if the refusal names none; otherwise half of this is the shortest wait. */
       readonly comeBackMs: number;
     }
@@ -64,6 +64,8 @@ interface OtherFailure {
   readonly durable: DurableRefusal;
   /** Whether a fallback can answer, because the upstream was not asked. */
   readonly fallback: boolean;
+  /** The part of a target that the refusal is about, so that another target may not repeat it: its credential, or its host. */
+  readonly about?: 'credential' | 'host';
 }
 
 /** All that depends on the code of an error. */
@@ -216,6 +218,7 @@ const ERRORS = {
   // --- this proxy ---
   breaker_open: {
     ...REFUSAL,
+    about: 'host',
     status: 503,
     title: 'Circuit breaker open',
     proxyStatus: 'destination_unavailable',
@@ -227,6 +230,7 @@ const ERRORS = {
   },
   concurrency_limit: {
     ...REFUSAL,
+    about: 'host',
     status: 503,
     title: 'Concurrency limit reached',
     proxyStatus: 'connection_limit_reached',
@@ -247,6 +251,7 @@ const ERRORS = {
   },
   quota: {
     ...REFUSAL,
+    about: 'credential',
     status: 429,
     title: 'Quota used up',
     proxyStatus: 'http_request_error',
@@ -254,6 +259,16 @@ const ERRORS = {
     final: true,
     gaveUp: 'quota',
     durable: { kind: 'wait', reason: 'quota', comeBackMs: SOON_MS },
+    fallback: true,
+  },
+  /** No target may get the call. */
+  no_target: {
+    ...REFUSAL,
+    status: 503,
+    title: 'No target in service',
+    proxyStatus: 'destination_unavailable',
+    grpc: 'unavailable',
+    durable: { kind: 'wait', reason: 'target', comeBackMs: PERSON_MS },
     fallback: true,
   },
   /** The call waited for longer than its signature is valid. */
@@ -277,6 +292,7 @@ const ERRORS = {
   /** The credential that the proxy adds is not to be had: its issuer fails or refuses, or the request cannot be signed. */
   auth_failed: {
     ...REFUSAL,
+    about: 'credential',
     status: 502,
     title: 'No credential for the upstream',
     proxyStatus: 'proxy_internal_response',
@@ -297,6 +313,7 @@ const ERRORS = {
   },
   address_prohibited: {
     ...REFUSAL,
+    about: 'host',
     status: 502,
     title: 'Upstream address prohibited',
     proxyStatus: 'destination_ip_prohibited',

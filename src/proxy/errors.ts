@@ -58,6 +58,12 @@ export function failsOver({ code }: Coded): boolean {
   return facts.blame === 'upstream' || facts.fallback;
 }
 
+/** The part of a target that a refusal of this proxy is about; undefined: another target would repeat it. */
+export function refusalIsAbout({ code }: Coded): 'credential' | 'host' | undefined {
+  const facts = factsOf(code);
+  return facts.blame === 'upstream' ? undefined : facts.about;
+}
+
 /** The reason to report if this refusal ends the retries of a call. */
 export function gaveUpBecause({ code }: Coded): RetryDenial {
   const facts = factsOf(code);

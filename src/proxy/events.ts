@@ -63,7 +63,18 @@ type StateChange =
     }
   /** The least recently used tenant gave its place to a new one. */
   | { readonly type: 'tenant_left'; readonly scope: string }
+  /** A target of the upstream gets no calls any more, or gets them again. */
+  | {
+      readonly type: 'target_changed';
+      readonly scope: string;
+      readonly target: string;
+      readonly to: 'out' | 'in';
+      readonly cause: TargetCause;
+    }
   | DurableEvent;
+
+/** `refused`: its credential was refused, by this status. `accepted`: a probe was accepted. `operator`: a person did it. */
+export type TargetCause = `status_${number}` | 'accepted' | 'operator';
 
 export type SlotResult = 'started' | 'overlap' | 'paused';
 
@@ -160,6 +171,11 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     help: 'Tenants that gave their place to another one (tenant.max). Their policy state and idle connections ended.',
     labels: ['upstream'],
   },
+  target_changed: {
+    name: 'breakwater_target_changes_total',
+    help: 'Times that a target was taken out or put in again, by cause: the status that refused its credential, an accepted probe, or an operator.',
+    labels: ['upstream', 'target', 'to', 'cause'],
+  },
   durable_deferred: {
     name: 'breakwater_durable_deferrals_total',
     help: 'Times that a durable request was due and was not sent, by reason.',
@@ -207,6 +223,8 @@ export interface RetryStep {
   readonly backoffMs: number;
   /** The upstream asked for a longer wait than the backoff. */
   readonly asked: boolean;
+  /** The attempt goes to another target, so there is no backoff. */
+  readonly elsewhere?: true;
   /** Its cost for the budget, in tokens. */
   readonly cost: number;
   readonly reason: RetryReason;

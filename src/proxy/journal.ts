@@ -30,6 +30,8 @@ export interface Journal {
 
   /** For attempts at a fallback upstream. */
   elsewhere(upstream: string, route: string): Journal;
+  /** For attempts at a target of the upstream. */
+  at(target: string): Journal;
   /** For work that continues after the call was answered: it is counted, but not recorded. */
   inBackground(): Journal;
 }

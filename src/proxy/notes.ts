@@ -90,6 +90,10 @@ export interface Notes {
   fallback_to: string;
   /** The tenant whose host the call is for. */
   tenant: string;
+  /** The target of the latest attempt, or of the one that answered. */
+  target: string;
+  /** An attempt went to another target, because of what the previous one said about its own. */
+  moved: 'credential' | 'limit' | 'host';
   /** URLs in the head of the reply became paths of the mount. */
   links: 'rewritten';
   /** The call was sent once more with a renewed credential, after a refusal. */
@@ -298,6 +302,16 @@ const NOTES = {
   },
   fallback_to: { fold: 'latest', field: 'fallback_to' },
   tenant: { fold: 'latest', field: 'tenant' },
+  target: { fold: 'latest', field: 'target', header: 'breakwater-target' },
+  moved: {
+    fold: 'count',
+    field: 'moved',
+    counter: {
+      name: 'breakwater_target_moves_total',
+      help: 'Attempts that went to another target at once: the credential of the previous one was refused (credential) or had used up its quota (limit), or its host failed.',
+      label: 'because',
+    },
+  },
   links: {
     fold: 'latest',
     field: 'links',

@@ -2,6 +2,9 @@ import type { BodyEnd, Reply } from '../http/reply.ts';
 import type { Attempt } from './attempt.ts';
 import type { Call } from './call.ts';
 import { ProxyError } from './errors.ts';
+import type { Outcome } from './outcome.ts';
+
+export type { Outcome } from './outcome.ts';
 
 /** Receives the outcome of a call that was sent onward: exactly one of the two, once. Must not throw. */
 export interface Receiver {
@@ -64,11 +67,6 @@ export function dispatchBy(send: Send): Dispatch {
       (error: unknown) => receiver.failed(error),
     );
 }
-
-/** The result of one attempt as a value, so that a policy can decide before it throws. */
-export type Outcome =
-  | { readonly kind: 'reply'; readonly reply: Reply }
-  | { readonly kind: 'error'; readonly error: ProxyError };
 
 export async function settle(send: Send, call: Call, attempt: Attempt): Promise<Outcome> {
   try {

@@ -13,6 +13,8 @@ export interface QuotaTime {
 export interface AttemptEntry {
   /** The upstream of a fallback; undefined for the upstream of the call. */
   readonly upstream: string | undefined;
+  /** Undefined if the upstream has no targets. */
+  readonly target: string | undefined;
   /** 1 for the first attempt. A number is missing if the proxy refused that attempt itself. */
   readonly n: number;
   /** Its start, in ms since the start of the call. */

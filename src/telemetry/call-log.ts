@@ -39,6 +39,7 @@ export interface CallLine extends NoteFields {
 export interface AttemptLine {
   readonly hedged_after_ms?: number;
   readonly upstream?: string;
+  readonly target?: string;
   readonly n: number;
   readonly at_ms: number;
   readonly ms: number | undefined;
@@ -99,7 +100,7 @@ function noteFields(notes: Noted): NoteFields {
 function attemptLine(entry: AttemptEntry): AttemptLine {
   return {
     n: entry.n,
-    ...(entry.upstream !== undefined && { upstream: entry.upstream }),
+    ...placeLine(entry),
     at_ms: Math.round(entry.atMs),
     ms: entry.ms === undefined ? undefined : Math.round(entry.ms),
     ...(entry.status !== undefined && { status: entry.status }),
@@ -111,6 +112,10 @@ function attemptLine(entry: AttemptEntry): AttemptLine {
     ...(entry.hedgedAfterMs !== undefined && { hedged_after_ms: Math.round(entry.hedgedAfterMs) }),
     ...(entry.brokeAt !== undefined && { broke_at: entry.brokeAt }),
   };
+}
+
+function placeLine({ upstream, target }: AttemptEntry): Pick<AttemptLine, 'upstream' | 'target'> {
+  return { ...(upstream !== undefined && { upstream }), ...(target !== undefined && { target }) };
 }
 
 function quotaLine(wait: QuotaTime | undefined): Pick<AttemptLine, 'quota_ms' | 'quota_wait'> {
@@ -149,7 +154,8 @@ function waitedForQuota(wait: QuotaTime | undefined): string[] {
 }
 
 function attemptText(entry: AttemptEntry): string {
-  const where = entry.upstream === undefined ? '' : `${entry.upstream} `;
+  const places = [entry.upstream, entry.target].filter((place) => place !== undefined);
+  const where = places.map((place) => `${place} `).join('');
   const came = `${where}${entry.grpc ?? entry.status ?? entry.error ?? 'no answer'}`;
   const answer =
     entry.status === undefined || entry.detail === undefined ? came : `${came} (${entry.detail})`;

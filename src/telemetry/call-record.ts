@@ -24,6 +24,8 @@ export interface CallInfo extends Place, CallIdentity {
 export interface Place {
   readonly upstream: string;
   readonly route: string;
+  /** Undefined if the upstream has no targets, and for what is about no single one. */
+  readonly targetName?: string | undefined;
 }
 
 /** Listens to what happens in the proxy: metrics, log, recent calls. It must neither throw nor wait. */
@@ -53,10 +55,12 @@ interface Pending {
 interface View {
   /** An upstream other than the one of the call. */
   readonly elsewhere: Place | undefined;
+  /** Where they went: `elsewhere`, a target there, or a target of the call's own upstream; undefined: the place of the call. */
+  readonly at: Place | undefined;
   readonly background: boolean;
 }
 
-const OWN: View = { elsewhere: undefined, background: false };
+const OWN: View = { elsewhere: undefined, at: undefined, background: false };
 
 /** Shared by all calls without notes, which are most. */
 const NOTHING: Noted = Object.freeze({});
@@ -146,13 +150,13 @@ export class CallRecord implements Journal {
     this.info.trace?.event(name, this.#clock.now() - this.startedAt, attributes);
   }
 
-  note<N extends NoteName>(name: N, value: Notes[N], { elsewhere, background }: View = OWN): void {
+  note<N extends NoteName>(name: N, value: Notes[N], { elsewhere, at, background }: View = OWN): void {
     const row = NOTE_ROWS[name];
     if (background && row.background === false) return;
     const own = elsewhere === undefined || row.ownUpstream !== true;
     if (own && !background && row.field !== undefined) this.#fold(row.field as keyof Noted, row.fold, value);
     if (!background) this.#tracedNote(name, value);
-    this.#observer.noted(name, value, elsewhere ?? this.info);
+    this.#observer.noted(name, value, at ?? this.info);
   }
 
   #fold(field: keyof Noted, fold: NoteRow['fold'], value: string | number): void {
@@ -164,12 +168,22 @@ export class CallRecord implements Journal {
       notes[field] = ((notes[field] as number | undefined) ?? 0) + (fold === 'count' ? 1 : (value as number));
   }
 
-  attemptStarted(attempt: number, { elsewhere, background }: View = OWN): string | undefined {
+  attemptStarted(attempt: number, { elsewhere, at, background }: View = OWN): string | undefined {
     if (background) return undefined;
+    const entry = this.#newEntry(attempt, elsewhere, at);
+    this.#entries.push(entry);
+    this.pending = undefined;
+    this.quotaWait = undefined;
+    this.#observer.attemptStarted(entry, at ?? this.info);
+    return this.info.trace?.attempt();
+  }
+
+  #newEntry(attempt: number, elsewhere: Place | undefined, at: Place | undefined): AttemptEntry {
     const { pending } = this;
-    const entry: AttemptEntry = {
+    return {
       n: attempt,
       upstream: elsewhere?.upstream,
+      target: at?.targetName,
       atMs: this.#clock.now() - this.startedAt,
       ms: undefined,
       status: undefined,
@@ -182,11 +196,6 @@ export class CallRecord implements Journal {
       hedgedAfterMs: this.#hedge === attempt ? this.#hedgedAfterMs : undefined,
       brokeAt: undefined,
     };
-    this.#entries.push(entry);
-    this.pending = undefined;
-    this.quotaWait = undefined;
-    this.#observer.attemptStarted(entry, elsewhere ?? this.info);
-    return this.info.trace?.attempt();
   }
 
   attemptAnswered(
@@ -201,7 +210,7 @@ export class CallRecord implements Journal {
       entry.status = status;
       entry.grpc = grpc;
     }
-    this.#observer.attemptEnded(status, ms, view.elsewhere ?? this.info);
+    this.#observer.attemptEnded(status, ms, view.at ?? this.info);
   }
 
   attemptFailed(attempt: number, error: ProxyError, ms: number, view: View = OWN): void {
@@ -211,7 +220,7 @@ export class CallRecord implements Journal {
       entry.error = error.code;
       entry.detail = error.message;
     }
-    this.#observer.attemptEnded(error.code, ms, view.elsewhere ?? this.info);
+    this.#observer.attemptEnded(error.code, ms, view.at ?? this.info);
   }
 
   retryScheduled(attempt: number, delayMs: number, reason: RetryReason, { background }: View = OWN): void {
@@ -247,11 +256,15 @@ export class CallRecord implements Journal {
   }
 
   elsewhere(upstream: string, route: string): Journal {
-    return new JournalView(this, { elsewhere: { upstream, route }, background: false });
+    return new JournalView(this, atUpstream(OWN, { upstream, route }));
+  }
+
+  at(target: string): Journal {
+    return new JournalView(this, atTarget(OWN, this.info, target));
   }
 
   inBackground(): Journal {
-    return new JournalView(this, { elsewhere: undefined, background: true });
+    return new JournalView(this, { ...OWN, background: true });
   }
 
   #entryOf(attempt: number, { elsewhere, background }: View): AttemptEntry | undefined {
@@ -311,12 +324,23 @@ class JournalView implements Journal {
   }
 
   elsewhere(upstream: string, route: string): Journal {
-    return new JournalView(this.#record, { ...this.#view, elsewhere: { upstream, route } });
+    return new JournalView(this.#record, atUpstream(this.#view, { upstream, route }));
+  }
+
+  at(target: string): Journal {
+    return new JournalView(this.#record, atTarget(this.#view, this.#record.info, target));
   }
 
   inBackground(): Journal {
     return new JournalView(this.#record, { ...this.#view, background: true });
   }
+}
+
+const atUpstream = (view: View, elsewhere: Place): View => ({ ...view, elsewhere, at: elsewhere });
+
+function atTarget(view: View, own: Place, target: string): View {
+  const { upstream, route } = view.elsewhere ?? own;
+  return { ...view, at: { upstream, route, targetName: target } };
 }
 
 const isBroken = ({ brokeAt }: AttemptEntry): boolean => brokeAt !== undefined;

@@ -8,6 +8,7 @@ const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed:
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
   if (event.type === 'quota_cooldown_started') return logCooldown(logger, upstream, event);
   if (event.type === 'credential_renewal') return logRenewal(logger, upstream, event);
+  if (event.type === 'target_changed') return logTarget(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
   const { scope, tenant, from, to, cause } = event;
   const level = to === 'open' ? 'warn' : 'info';
@@ -27,6 +28,24 @@ function logRenewal(
   const fields = { upstream, scope, result };
   if (result === 'renewed') logger.debug(fields, `credential of ${where} renewed`);
   else logger.warn(fields, `credential of ${where} not renewed: ${detail}`);
+}
+
+function logTarget(
+  logger: Logger,
+  upstream: string,
+  { target, to, cause }: Extract<StateEvent, { type: 'target_changed' }>,
+): void {
+  const fields = { upstream, target, to, cause };
+  const where = `target ${target} of ${upstream}`;
+  if (cause === 'operator')
+    logger.info(fields, `${where} was ${to === 'out' ? 'taken out' : 'put in'} by an operator`);
+  else if (cause === 'accepted')
+    logger.info(fields, `${where} gets calls again: its credential was accepted`);
+  else
+    logger.warn(
+      fields,
+      `${where} gets no calls: its credential was refused (${cause.slice('status_'.length)}), and other targets accepted the same calls; check its key or its account`,
+    );
 }
 
 const COOLDOWN_WORDS = {

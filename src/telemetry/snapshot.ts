@@ -48,10 +48,12 @@ export interface UpstreamSnapshot {
   readonly connections: number;
   /** Connections that became tunnels; `connections` includes them. */
   readonly tunnels: number;
-  /** One per set of policy state: the upstream itself, and each route that has its own. Tenants have theirs in `tenants`. */
+  /** One per set of policy state: the upstream itself, each route that has its own, and each host and key of its targets. */
   readonly scopes: readonly ScopeSnapshot[];
   /** Undefined if all calls go to one host. */
   readonly tenants?: TenantsSnapshot | undefined;
+  /** Undefined without targets. */
+  readonly targets?: readonly TargetSnapshot[] | undefined;
 }
 
 /** The tenants of an upstream that have state in memory. */
@@ -72,9 +74,30 @@ export interface TenantSnapshot {
   readonly scopes: readonly ScopeSnapshot[];
 }
 
+/** A key or a host of an upstream. */
+export interface TargetSnapshot {
+  readonly name: string;
+  /** Without secret parts. */
+  readonly url: string;
+  readonly weight: number;
+  readonly tier: number;
+  /** Attempts whose reply has not ended. */
+  readonly inFlight: number;
+  /** `refused`: its credential is refused. `out`: an operator has taken it out. */
+  readonly state: 'in' | 'refused' | 'out';
+  /** The status by which its credential is refused. */
+  readonly status: number | undefined;
+  /** Milliseconds until its credential is tried again. */
+  readonly retryAfterMs: number | undefined;
+  /** The scopes of its host and of its credential. */
+  readonly scopes: { readonly host: string; readonly credential: string };
+}
+
 export interface ScopeSnapshot {
   /** The same name as in this scope's state events. */
   readonly scope: string;
+  /** The target whose credential it is about; undefined: none. */
+  readonly target?: string | undefined;
   /** Undefined if the policy is off. */
   readonly breaker: BreakerSnapshot | undefined;
   readonly budgetTokens: number | undefined;

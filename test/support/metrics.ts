@@ -63,6 +63,19 @@ export function upstream(
     connections: 4,
     tunnels: 2,
     scopes: [scope],
+    targets: [
+      {
+        name: 'eu',
+        url: 'http://127.0.0.1:8090',
+        weight: 1,
+        tier: 1,
+        inFlight: 2,
+        state: 'refused',
+        status: 401,
+        retryAfterMs: 4_999.5,
+        scopes: { host: 'demo@127.0.0.1:8090', credential: 'demo@eu' },
+      },
+    ],
     tenants: {
       count: 3,
       max: 1_000,
@@ -105,6 +118,13 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
     cause: 'failure_rate',
   });
   metrics.stateChanged('demo', { type: 'breaker_stale_result', scope: 'demo' });
+  metrics.stateChanged('demo', {
+    type: 'target_changed',
+    scope: 'demo@eu',
+    target: 'eu',
+    to: 'out',
+    cause: 'status_401',
+  });
   metrics.stateChanged('demo', { type: 'tenant_left', scope: 'demo', tenant: 'acme' });
   metrics.stateChanged('demo', { type: 'credential_renewal', scope: 'demo', result: 'renewed' });
   metrics.stateChanged('demo', {

@@ -60,6 +60,7 @@ export function stubJournal(entries: Entry[]): Journal {
     ruleMatched: enter('ruleMatched'),
     bodyBroke: enter('bodyBroke'),
     elsewhere: () => journal,
+    at: () => journal,
     inBackground: () => journal,
   };
   return journal;

@@ -289,7 +289,8 @@ describe('the number of series', () => {
     const metrics = metricsOf(state);
     const before = await seriesOf(metrics);
     state.list = [...state.list, upstream('second')];
-    expect(await seriesOf(metrics)).toBe(before + SERIES_OF.upstream + SERIES_OF.scope + SERIES_OF.bucket);
+    const { upstream: ofUpstream, scope, bucket, target } = SERIES_OF;
+    expect(await seriesOf(metrics)).toBe(before + ofUpstream + scope + bucket + target);
   });
 
   test('is explained in docs/metrics.md', () => {

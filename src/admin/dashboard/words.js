@@ -85,6 +85,7 @@ const REASONS = {
   concurrency: 'concurrency limit',
   address: 'address forbidden',
   auth: 'no credential',
+  target: 'no target in service',
   credentials: 'credentials not readable',
   paused: 'route paused',
   not_before: 'not before',

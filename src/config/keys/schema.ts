@@ -2,8 +2,6 @@ import * as z from 'zod';
 import { section } from '../fields/field.ts';
 import { address, choice, duration, flag, size, text, texts } from '../fields/fields.ts';
 import {
-  checkHeaderName,
-  checkHeaderValue,
   checkMethod,
   checkName,
   checkPathPattern,
@@ -17,9 +15,11 @@ import { auth } from './auth.ts';
 import { clients } from './clients.ts';
 import { durableProcess } from './durable-process.ts';
 import { events } from './events.ts';
+import { headers } from './headers.ts';
 import { metrics } from './metrics.ts';
 import { policies } from './policy-schema.ts';
 import { schedules } from './schedules.ts';
+import { sticky, targets } from './targets.ts';
 import { tenant, vars } from './tenant.ts';
 import { tracing } from './tracing.ts';
 import { MS, routeTimeouts } from './timeouts.ts';
@@ -81,18 +81,6 @@ export const sharedSchema = section(
   sharedSections,
 );
 
-const headers = section(
-  'Changes to the request headers.',
-  {
-    set: z
-      .record(z.string(), text(undefined, 'A header that replaces the one of the client.', checkHeaderValue))
-      .register(z.globalRegistry, { description: 'Headers that replace those of the client.' })
-      .optional(),
-    remove: texts('Headers that are not passed on.', checkHeaderName),
-  },
-  'headers',
-);
-
 export const routeSections = {
   name: text(undefined, 'Name in logs and metrics. Default: made from method and path.', checkName),
   match: section('Which calls take this route. The first route that matches wins.', {
@@ -119,7 +107,7 @@ const upstream = section(
   {
     url: text(
       undefined,
-      'URL of the API, http or https. Its path is put in front of the path of every call. A placeholder in its host, such as {shop}, is filled by vars, mount or tenant. Required, unless the preset has one.',
+      'URL of the API, http or https. Its path is put in front of the path of every call. A placeholder in its host, such as {shop}, is filled by vars, mount or tenant. Required, unless the preset or each of targets has one.',
     ),
     vars,
     tenant: tenant.optional(),
@@ -141,6 +129,8 @@ const upstream = section(
     allow: allow.optional(),
     headers: headers.optional(),
     auth: auth.optional(),
+    targets: targets.optional(),
+    sticky,
     ...sharedSections,
     routes: z
       .array(route)
@@ -227,6 +217,6 @@ export const fileSchema = section(
 export type ProcessInput = z.output<typeof processSchema>;
 export type FileInput = z.output<typeof fileSchema>;
 export type UpstreamInput = z.output<typeof upstream>;
-export type HeadersInput = z.output<typeof headers>;
+export type { HeadersInput } from './headers.ts';
 export type RouteInput = z.output<typeof route>;
 export type SharedInput = z.output<typeof sharedSchema>;

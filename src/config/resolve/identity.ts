@@ -55,12 +55,23 @@ export function addedCredentials(
   const { fallback } = route.settings;
   const to = fallback !== undefined && 'upstream' in fallback.to ? fallback.to : undefined;
   const other = to && upstreams.find(({ name }) => name === to.upstream);
-  const there = other?.routes.flatMap((standIn) => ownCredentials(standIn, other)) ?? [];
+  const there = other?.routes.flatMap((standIn) => credentialsOf(standIn, other)) ?? [];
   const forOther = to === undefined ? [] : injectedSecrets(to.headers, namesOf(route));
-  return [...new Set([...ownCredentials(route, upstream), ...forOther, ...there])];
+  return [...new Set([...credentialsOf(route, upstream), ...forOther, ...there])];
 }
 
-function ownCredentials(route: RouteConfig, { basePath, connection, privatePath }: UpstreamConfig): string[] {
+/** Of a route, and of the same route at each target. */
+function credentialsOf(route: RouteConfig, upstream: UpstreamConfig): string[] {
+  const { routes, targets = [] } = upstream;
+  const index = routes.indexOf(route);
+  const atTargets = targets.flatMap((target) => ownCredentials(target.routes[index] ?? route, target));
+  return [...ownCredentials(route, upstream), ...atTargets];
+}
+
+function ownCredentials(
+  route: RouteConfig,
+  { basePath, connection, privatePath }: Pick<UpstreamConfig, 'basePath' | 'connection' | 'privatePath'>,
+): string[] {
   return [
     ...injectedSecrets(route.headers, namesOf(route)),
     ...(route.settings.auth === undefined ? [] : [`auth.${route.settings.auth.kind}`]),

@@ -21,7 +21,7 @@ import { routeSettings } from './settings.ts';
 import { checkSigned } from './signed.ts';
 import { pollingOf } from './until.ts';
 
-interface RouteContext extends ResolveContext {
+export interface RouteContext extends ResolveContext {
   /** The upstream's allow-list; undefined: none. */
   readonly allow: AllowList | undefined;
 }
@@ -31,17 +31,26 @@ interface Routes {
   readonly path: Path;
   /** Built-in values, defaults and preset. */
   readonly outer: readonly Layer[];
-  /** The upstream's own values. */
-  readonly own: Layer;
   readonly inputs: readonly RouteInput[];
   readonly known: readonly KnownRoute[];
 }
 
+/** A route with its layers, before they are merged. */
+export interface RoutePlan {
+  readonly name: string;
+  readonly calls: Calls;
+  /** Layers outside the upstream's own values, and inside them. */
+  readonly outer: readonly Layer[];
+  readonly inner: readonly Layer[];
+  /** The layer of a preset that is about the route alone; undefined: none. */
+  readonly preset: Layer | undefined;
+}
+
 /** All routes of an upstream: those of the file, then those of the preset, then the one for all other calls. */
-export function resolveRoutes(
-  { path: upstream, outer, own, inputs, known }: Routes,
-  context: RouteContext,
-): RouteConfig[] {
+export function planRoutes(
+  { path: upstream, outer, inputs, known }: Routes,
+  context: Pick<RouteContext, 'report' | 'allow'>,
+): RoutePlan[] {
   const { report } = context;
   const path: Path = [...upstream, 'routes'];
   const calls = inputs.map(({ match }) => callsOf(match));
@@ -72,20 +81,30 @@ export function resolveRoutes(
     const name = names[index] ?? CATCH_ALL;
     const route: Layer = { name: `route ${name}`, path: [...path, index], values };
     // A route of the file inherits from the preset's route for the same endpoint.
-    const endpoint = known[endpoints.firstFor(callsOf(match)) ?? -1];
-    const preset = endpoint === undefined ? [] : [endpoint.layer];
-    const layers = [...outer, ...preset, own, route];
-    return resolveRoute({ name, calls: callsOf(match), layers, alone: [...preset, route] }, context);
+    const preset = known[endpoints.firstFor(callsOf(match)) ?? -1]?.layer;
+    return { name, calls: callsOf(match), outer, preset, inner: [route] };
   });
-  const preset = added.map((route, index) => {
+  const preset = added.map(({ layer, calls: taken }, index) => {
     const name = names[inputs.length + index] ?? CATCH_ALL;
-    // Values of the upstream in the file win over those of a preset's route.
-    const layers = [...outer, route.layer, own];
-    return resolveRoute({ name, calls: route.calls, layers, alone: [route.layer] }, context);
+    return { name, calls: taken, outer, preset: layer, inner: [] };
   });
-  const layers = [...outer, own];
-  const rest = resolveRoute({ name: CATCH_ALL, calls: callsOf(undefined), layers, alone: [] }, context);
-  return withOwnState([...written, ...preset, rest], rest, context);
+  const rest = { name: CATCH_ALL, calls: callsOf(undefined), outer, preset: undefined, inner: [] };
+  return [...written, ...preset, rest];
+}
+
+/** The routes of a plan with the upstream's own values, which win over those of a preset. The last one is for all other calls. */
+export function resolveRoutes(
+  plans: readonly RoutePlan[],
+  own: readonly Layer[],
+  context: RouteContext,
+): RouteConfig[] {
+  const routes = plans.map(({ name, calls, outer, preset, inner }) => {
+    const about = preset === undefined ? [] : [preset];
+    const layers = [...outer, ...about, ...own, ...inner];
+    return resolveRoute({ name, calls, layers, alone: [...about, ...inner] }, context);
+  });
+  const rest = routes.at(-1) as ResolvedRoute;
+  return withOwnState(routes, rest, context);
 }
 
 /** The catch-all route `rest` writes nothing, so it has the upstream's values. */
@@ -103,7 +122,7 @@ function withOwnState(
   });
 }
 
-interface KnownRoute extends PresetRoute {
+export interface KnownRoute extends PresetRoute {
   readonly calls: Calls;
 }
 

@@ -278,7 +278,11 @@ const OPEN_AUTH_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 /** The upstream's URL. A path that came by `${…}` is redacted: it may be the secret of a webhook. */
-export function shownUrl({ origin, basePath, privatePath }: UpstreamConfig): string {
+export function shownUrl({
+  origin,
+  basePath,
+  privatePath,
+}: Pick<UpstreamConfig, 'origin' | 'basePath' | 'privatePath'>): string {
   return `${origin}${privatePath && basePath !== '' ? `/${REDACTED}` : basePath}`;
 }
 

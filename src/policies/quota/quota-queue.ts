@@ -46,6 +46,13 @@ interface QueueEntry {
 
 const SECOND: Ahead = { whole: 1, part: 1 };
 
+/** When a call could leave, on the scale of `clock.now()`. */
+export interface QuotaReadiness {
+  readonly at: number;
+  /** The call would test a cooldown. */
+  readonly probe: boolean;
+}
+
 /** The calls that wait for the quotas of one credential. A call of a free scope overtakes calls of a blocked scope. */
 export class QuotaQueue {
   readonly quota: CredentialQuota;
@@ -75,6 +82,15 @@ export class QuotaQueue {
       this.#queue.size === 0 &&
       this.quota.limiterFor(shape, client).readyAt(SECOND, 1, now) - now <= TOLERANCE_MS
     );
+  }
+
+  /** When a call could leave after those that wait. */
+  readiness(shape: string, now: number): QuotaReadiness {
+    const limiter = this.quota.limiterFor(shape);
+    const ahead = { whole: this.#queue.size, part: this.#queue.size };
+    const at = limiter.readyAt(ahead, 1, now);
+    if (at === Infinity) return { at: now + limiter.cooldownMs(now), probe: true };
+    return { at: at - now <= TOLERANCE_MS ? now : at, probe: limiter.isActive };
   }
 
   /**

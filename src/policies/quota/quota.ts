@@ -9,7 +9,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { CredentialQuota, type SeenReply } from './credential-quota.ts';
 import type { Limiter } from './limiter.ts';
-import { QuotaQueue } from './quota-queue.ts';
+import { QuotaQueue, type QuotaReadiness } from './quota-queue.ts';
 import type { QuotaOptions } from './options.ts';
 import { type Demand, demandOf } from './demand.ts';
 import { throttlingOf } from './throttling.ts';
@@ -118,6 +118,16 @@ export class Quota {
     );
   }
 
+  /** When a further call could leave, and whether it would probe a cooldown. Reads `headers` for the credential. */
+  readiness(
+    { method, target, headers }: Pick<Call, 'method' | 'target' | 'headers'>,
+    now: number,
+  ): QuotaReadiness {
+    if (this.isUntracked) return { at: now, probe: false };
+    const queue = this.#queueFor(headers);
+    return queue.readiness(limitShape(method, target), now);
+  }
+
   /** Learns from a reply. True: the reply is a result for the cooldowns that the attempt probed. */
   observe(call: Call, reply: Reply, seen: ReplyObservation, now: number): boolean {
     const wallMs = this.#deps.clock.wallTime();
@@ -147,7 +157,11 @@ export class Quota {
   }
 
   queueOf(call: Call): QuotaQueue {
-    const credential = this.#credentialOf(call.headers);
+    return this.#queueFor(call.headers);
+  }
+
+  #queueFor(headers: RawHeaders): QuotaQueue {
+    const credential = this.#credentialOf(headers);
     let queue = this.#queues.get(credential);
     if (queue === undefined) {
       const { clock, draining, random, shareOf } = this.#deps;

@@ -105,6 +105,16 @@ export class ScopedLimiter {
     return this.whole.cooldown.isOff ? undefined : this.whole;
   }
 
+  /** True during a cooldown, in which only probes pass. */
+  get isActive(): boolean {
+    return this.whole.cooldown.isActive || this.part?.cooldown.isActive === true;
+  }
+
+  /** Milliseconds until the end of its cooldowns if no probe is answered before; 0 while calls pass. */
+  cooldownMs(now: number): number {
+    return Math.max(this.whole.cooldown.remainingMs(now) ?? 0, this.part?.cooldown.remainingMs(now) ?? 0);
+  }
+
   exhausted(now: number): boolean {
     return this.whole.exhausted(now) || this.part?.exhausted(now) === true;
   }

@@ -7,6 +7,7 @@ import { gaveUpBecause, ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { RetryStep } from '../../proxy/events.ts';
 import type { RetryDenial } from '../../proxy/gave-up.ts';
 import type { Dispatch, Outcome, Receiver, Relay } from '../../proxy/pipeline.ts';
+import type { Detour, Trail } from '../../proxy/trail.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { RETRY_COST, type RetryBudget } from './budget.ts';
@@ -24,6 +25,10 @@ export interface RetryDeps {
   readonly memory: ByteBudget;
   /** An attempt may be hedged; the hedge counts as an attempt. */
   readonly hedged?: boolean;
+  /** Begins the trail of a call at the targets of the upstream; undefined: it has none. */
+  readonly trailOf?: ((call: Call) => Trail) | undefined;
+  /** True: another target may follow a failed attempt, and nothing else. The caller counts successes and makes retries. */
+  readonly onlyElsewhere?: boolean;
 }
 
 type Yes = Extract<RetryDecision, { retry: 'yes' }>;
@@ -49,6 +54,10 @@ export function retry(options: RetryOptions, deps: RetryDeps): Relay {
   };
 }
 
+/** For a caller that makes the retries itself: only another target follows a failed attempt. */
+export const detour = (options: RetryOptions, deps: Omit<RetryDeps, 'onlyElsewhere'>): Relay =>
+  retry(options, { ...deps, onlyElsewhere: true });
+
 /** Overrides of the client replace the route's values; they are within the route's limits. */
 function withOverrides(options: RetryOptions, { overrides }: Call): RetryOptions {
   if (overrides === undefined) return options;
@@ -63,6 +72,7 @@ class RetriedCall implements Receiver {
   readonly #sent: Sent;
   /** One for the whole call, so that a policy knows the parallel attempts of earlier attempts. */
   readonly #tally: Attempt['tally'];
+  readonly #trail: Trail | undefined;
   /** A retry of the client's own, which the budget could not pay for. */
   readonly #owing: boolean;
   /** Tokens paid for the current attempt. */
@@ -80,6 +90,7 @@ class RetriedCall implements Receiver {
     this.#deps = deps;
     this.#sent = sent;
     this.#tally = deps.hedged === true ? { hedges: 0 } : undefined;
+    this.#trail = deps.trailOf?.(sent.call);
     const { clientRetries = 0 } = sent.call;
     // A client's own retry is charged like a retry of this proxy. If the upper half of the budget cannot pay, the call has one
     // attempt.
@@ -92,7 +103,7 @@ class RetriedCall implements Receiver {
     this.#own++;
     this.#number = this.#attempts;
     const last = this.#owing || this.#number >= this.#options.attempts || !isRepeatable(call);
-    next(call, all.with({ number: this.#number, last, tally: this.#tally }), this);
+    next(call, all.with({ number: this.#number, last, tally: this.#tally, trail: this.#trail }), this);
   }
 
   replied(reply: Reply): void {
@@ -112,16 +123,26 @@ class RetriedCall implements Receiver {
   #ended(outcome: Outcome): void {
     try {
       const decision = classify(outcome, this.#sent.call, this.#options, this.#number);
-      if (isSuccess(outcome, decision)) this.#deps.budget.deposit();
+      const { budget, onlyElsewhere = false } = this.#deps;
+      if (!onlyElsewhere && isSuccess(outcome, decision)) budget.deposit();
+      const detour = this.#trail?.detour(outcome, decision);
+      if (detour !== undefined)
+        return this.#follow(outcome, decision.retry === 'yes' ? decision : ELSEWHERE, detour);
+      if (onlyElsewhere) return this.#pass(outcome);
       if (decision.retry === 'no') return this.#end(outcome, decision);
-      const step = this.#nextStep(outcome, decision);
-      if (step.kind === 'stop') return this.#giveUp(outcome, step.because);
-      const denial = this.#denial(step);
-      if (denial === undefined) void this.#again(outcome, step);
-      else this.#giveUp(outcome, denial);
+      this.#follow(outcome, decision);
     } catch (bug) {
       this.#broke(bug);
     }
+  }
+
+  /** Makes another attempt, or passes the outcome on if none may be made. */
+  #follow(outcome: Outcome, decision: Yes, detour?: Detour): void {
+    const step = this.#nextStep(outcome, decision, detour);
+    if (step.kind === 'stop') return this.#giveUp(outcome, step.because);
+    const denial = this.#denial(step);
+    if (denial === undefined) void this.#again(outcome, step);
+    else this.#giveUp(outcome, denial);
   }
 
   /** Ends the call with an outcome that is not retried. Notes the reason if the failure itself would have allowed a retry. */
@@ -155,7 +176,7 @@ class RetriedCall implements Receiver {
     this.#sent.receiver.failed(bug);
   }
 
-  #nextStep(outcome: Outcome, decision: Yes): Step {
+  #nextStep(outcome: Outcome, decision: Yes, detour: Detour | undefined): Step {
     const { clock, random } = this.#deps;
     const { all, call } = this.#sent;
     const failed = {
@@ -167,6 +188,7 @@ class RetriedCall implements Receiver {
       deadline: all.deadline,
       now: clock.now(),
       wallNow: clock.wallTime(),
+      detour,
     };
     return nextStep(failed, this.#options, random);
   }
@@ -183,7 +205,8 @@ class RetriedCall implements Receiver {
   }
 
   /** Makes another attempt after a wait. If the wait is interrupted, the call ends with the last outcome. */
-  async #again(outcome: Outcome, { backoffMs, cost, delayMs, reason }: RetryStep): Promise<void> {
+  async #again(outcome: Outcome, step: RetryStep): Promise<void> {
+    const { backoffMs, cost, delayMs, elsewhere, reason } = step;
     try {
       this.#sent.call.journal.retryScheduled(this.#attempts + 1, delayMs, reason);
       this.#paid = cost;
@@ -192,10 +215,12 @@ class RetriedCall implements Receiver {
       const last = new BufferedOutcome(outcome, this.#deps.memory);
       this.#last = last;
       this.#previousMs = backoffMs;
-      const ended = await this.#sleep(delayMs);
+      // The rest of the failed reply arrives in this turn.
+      const ended = elsewhere === true && delayMs === 0 ? await AT_ONCE : await this.#sleep(delayMs);
       if (ended !== undefined) return this.#pass(last.take(unsent(ended)));
       // Its connection and its permit would be held next to the next attempt.
       last.dropUnfinished();
+      this.#trail?.again(elsewhere !== true);
       this.attempt();
     } catch (error) {
       this.#broke(error);
@@ -218,6 +243,11 @@ class RetriedCall implements Receiver {
     return ended;
   }
 }
+
+const AT_ONCE = Promise.resolve(undefined);
+
+/** Replaces a decision against a retry if another target can take the call. */
+const ELSEWHERE: Yes = { retry: 'yes', transparent: false, overloaded: false, reason: 'no_target' };
 
 /** A failed outcome that is buffered during backoff. It is the answer if no later attempt brings a better one. */
 class BufferedOutcome {

@@ -1,6 +1,7 @@
 import { askedWaitMs } from '../../http/retry-after.ts';
 import type { RetryStep } from '../../proxy/events.ts';
 import type { RetryDenial } from '../../proxy/gave-up.ts';
+import type { Detour } from '../../proxy/trail.ts';
 import type { Random } from '../../runtime/random.ts';
 import { backoffMs, retryDelayMs } from './backoff.ts';
 import { ASKED_RETRY_COST, RETRY_COST } from './budget.ts';
@@ -22,6 +23,8 @@ export interface Failed {
   readonly now: number;
   /** Milliseconds since the epoch, for a Retry-After with a date. */
   readonly wallNow: number;
+  /** Another target that can take the call; undefined: none. */
+  readonly detour?: Detour | undefined;
 }
 
 /** A retry, or the reason why there is none. */
@@ -41,16 +44,35 @@ type StepOptions = Pick<RetryOptions, 'attempts' | 'backoff' | 'retryAfterMaxMs'
  * Decides whether and when a failed attempt is retried. The caller asks breaker and budget, because calls share them.
  */
 export function nextStep(failed: Failed, options: StepOptions, random: Random): Step {
+  if (failed.attempt >= options.attempts) return { kind: 'stop', because: 'attempts' };
+  if (!failed.replayable) return { kind: 'stop', because: 'body_not_replayable' };
+  const here = stepHere(failed, options, random);
+  const elsewhere = stepElsewhere(failed, options);
+  if (elsewhere === undefined) return here;
+  return here.kind === 'stop' || elsewhere.delayMs < here.delayMs ? elsewhere : here;
+}
+
+function stepHere(failed: Failed, options: StepOptions, random: Random): Step {
   const { outcome, decision, attempt, previousMs } = failed;
   const { overloaded, reason, transparent } = decision;
   const ownMs = backoffMs({ retry: attempt, previousMs, overloaded }, options.backoff, random);
   const askedMs = outcome.kind === 'reply' ? askedWaitMs(outcome.reply, failed.wallNow) : undefined;
   const delayMs = retryDelayMs({ backoffMs: ownMs, retryAfterMs: askedMs, random });
   const asked = askedMs !== undefined && askedMs > ownMs;
-  if (attempt >= options.attempts) return { kind: 'stop', because: 'attempts' };
-  if (!failed.replayable) return { kind: 'stop', because: 'body_not_replayable' };
   if (asked && delayMs > options.retryAfterMaxMs) return { kind: 'stop', because: 'retry_after_too_long' };
   if (failed.now + delayMs >= failed.deadline) return { kind: 'stop', because: 'deadline' };
   const cost = asked ? ASKED_RETRY_COST : RETRY_COST;
   return { kind: 'retry', delayMs, backoffMs: ownMs, asked, cost: transparent ? 0 : cost, reason };
+}
+
+/** Another target takes the call without a backoff, because it has not failed. */
+function stepElsewhere(
+  { detour, previousMs, now, deadline }: Failed,
+  { retryAfterMaxMs }: StepOptions,
+): RetryStep | undefined {
+  if (detour === undefined || detour.inMs > retryAfterMaxMs || now + detour.inMs >= deadline)
+    return undefined;
+  const { inMs: delayMs, reason, sent } = detour;
+  const cost = sent ? RETRY_COST : 0;
+  return { kind: 'retry', delayMs, backoffMs: previousMs, asked: false, elsewhere: true, cost, reason };
 }

@@ -1,4 +1,4 @@
-import type { BucketSnapshot, ScopeSnapshot, UpstreamSnapshot } from '../snapshot.ts';
+import type { BucketSnapshot, ScopeSnapshot, TargetSnapshot, UpstreamSnapshot } from '../snapshot.ts';
 
 /** A metric's name, meaning and labels. Label values come from the configuration or from closed sets, never from paths. */
 export interface MetricSpec {
@@ -184,6 +184,26 @@ export const UPSTREAM_GAUGES: readonly UpstreamGauge[] = [
     name: 'breakwater_tenants_breaker_not_closed',
     help: 'Tenants of the upstream whose breaker is open or half-open. Calls of other tenants are not affected.',
     read: ({ tenants }) => tenants?.notClosed,
+  },
+];
+
+/** A gauge of each target of an upstream. */
+interface TargetGauge {
+  readonly name: string;
+  readonly help: string;
+  readonly read: (target: TargetSnapshot) => number;
+}
+
+export const TARGET_GAUGES: readonly TargetGauge[] = [
+  {
+    name: 'breakwater_target_in_service',
+    help: '1 if the target may get calls, 0 if its credential is refused or an operator has taken it out.',
+    read: ({ state }) => (state === 'in' ? 1 : 0),
+  },
+  {
+    name: 'breakwater_target_in_flight',
+    help: 'Attempts at the target whose reply has not ended.',
+    read: ({ inFlight }) => inFlight,
   },
 ];
 

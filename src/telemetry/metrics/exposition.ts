@@ -6,6 +6,7 @@ import {
   DURABLE_GAUGES,
   GAUGES,
   SCOPE_GAUGES,
+  TARGET_GAUGES,
   UNWANTED_DEFAULTS,
   UPSTREAM_GAUGES,
 } from './catalog.ts';
@@ -94,7 +95,7 @@ export class Exposition {
       if (upstreams.length % UPSTREAMS_PER_TURN === 0) await nextTurn();
     }
     const scopes = upstreams.flatMap(({ name, scopes: own }) =>
-      own.map((scope) => ({ labels: labelText({ upstream: name, scope: scope.scope }), scope })),
+      own.map((scope) => ({ labels: labelText(labelsOf(name, scope)), scope })),
     );
     return { upstreams, scopes, durable, storeWorking: state.storeWorking?.() };
   }
@@ -123,6 +124,9 @@ export class Exposition {
   }
 }
 
+const labelsOf = (upstream: string, { scope, target }: ScopeSnapshot) =>
+  target === undefined ? { upstream, scope } : { upstream, scope, target };
+
 function* stateLines({ upstreams, scopes }: Scrape): Lines {
   for (const gauge of SCOPE_GAUGES) {
     yield* gaugeLines(
@@ -145,6 +149,14 @@ function* stateLines({ upstreams, scopes }: Scrape): Lines {
     yield* gaugeLines(
       gauge,
       samples(upstreams, (upstream) => [[labelText({ upstream: upstream.name }), gauge.read(upstream)]]),
+    );
+  }
+  for (const gauge of TARGET_GAUGES) {
+    yield* gaugeLines(
+      gauge,
+      samples(upstreams, ({ name: upstream, targets = [] }) =>
+        targets.map((target) => [labelText({ upstream, target: target.name }), gauge.read(target)]),
+      ),
     );
   }
   yield* gaugeLines(

@@ -11,6 +11,7 @@ import {
   ROUTE,
   SCOPE,
   SCOPE_GAUGES,
+  TARGET_GAUGES,
   UPSTREAM_GAUGES,
 } from './catalog.ts';
 import { CounterCell, Family, HistogramCell, type Labels } from './cells.ts';
@@ -75,6 +76,7 @@ export const METRICS: readonly MetricSpec[] = [
   ...SCOPE_GAUGES.map(({ name, help }) => ({ name, help, labels: SCOPE })),
   ...BUCKET_GAUGES.map(({ name, help }) => ({ name, help, labels: [...SCOPE, 'bucket'] })),
   ...UPSTREAM_GAUGES.map(({ name, help }) => ({ name, help, labels: ['upstream'] })),
+  ...TARGET_GAUGES.map(({ name, help }) => ({ name, help, labels: ['upstream', 'target'] })),
   ...Object.values(GAUGES),
   ...Object.values(DURABLE_GAUGES),
 ];

@@ -36,7 +36,7 @@ export class Metrics implements Observer {
   }
 
   attemptEnded(result: number | ErrorCode, ms: number, place: Place): void {
-    this.#routeOf(place).attemptEnded(result, ms);
+    this.#routeOf(place).attemptEnded(result, ms, place.targetName);
   }
 
   noted(name: NoteName, value: string | number, place: Place): void {

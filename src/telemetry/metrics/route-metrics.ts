@@ -22,6 +22,12 @@ const OUTCOME_INDEX: Readonly<Record<CallOutcome, number>> = {
 };
 const OUTCOMES = 8;
 
+/** The series of the attempts of a route, at one target if its upstream has targets. */
+interface AttemptMetrics {
+  readonly results: CounterBy;
+  readonly duration: HistogramCell;
+}
+
 /** The series of one route, bound once, so that a call costs a few additions. */
 export class RouteMetrics {
   readonly #requestFamily: Family<CounterCell>;
@@ -29,8 +35,9 @@ export class RouteMetrics {
   /** By method, and by the name of the client if it has one. */
   readonly #requests = new Map<string, Map<number, CounterCell>>();
   readonly #requestDuration: HistogramCell;
-  readonly #attempts: CounterBy;
-  readonly #attemptDuration: HistogramCell;
+  readonly #families: Families;
+  /** By target; undefined: the upstream has none. */
+  readonly #attempts = new Map<string | undefined, AttemptMetrics>();
   readonly #retries: CounterBy;
   readonly #rescued: CounterCell;
   readonly #backoff: HistogramCell;
@@ -40,10 +47,9 @@ export class RouteMetrics {
     const base = { upstream, route };
     const { counters, histograms } = families;
     this.#base = base;
+    this.#families = families;
     this.#requestFamily = counters.requests;
     this.#requestDuration = histograms.requestDuration.series(base);
-    this.#attempts = new CounterBy(counters.attempts, base, 'result');
-    this.#attemptDuration = histograms.attemptDuration.series(base);
     this.#retries = new CounterBy(counters.retries, base, 'reason');
     this.#rescued = counters.rescued.series(base);
     this.#backoff = histograms.backoff.series(base);
@@ -65,9 +71,24 @@ export class RouteMetrics {
     this.#backoff.observe(waitMs / 1000);
   }
 
-  attemptEnded(result: number | ErrorCode, ms: number): void {
-    this.#attempts.inc(typeof result === 'number' ? resultOf(result) : result);
-    this.#attemptDuration.observe(ms / 1000);
+  attemptEnded(result: number | ErrorCode, ms: number, target: string | undefined): void {
+    const { results, duration } = this.#attemptsAt(target);
+    results.inc(typeof result === 'number' ? resultOf(result) : result);
+    duration.observe(ms / 1000);
+  }
+
+  #attemptsAt(target: string | undefined): AttemptMetrics {
+    let metrics = this.#attempts.get(target);
+    if (metrics === undefined) {
+      const { counters, histograms } = this.#families;
+      const labels = target === undefined ? this.#base : { ...this.#base, target };
+      metrics = {
+        results: new CounterBy(counters.attempts, labels, 'result'),
+        duration: histograms.attemptDuration.series(labels),
+      };
+      this.#attempts.set(target, metrics);
+    }
+    return metrics;
   }
 
   /** Call after series were removed. */

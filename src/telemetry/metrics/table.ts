@@ -5,6 +5,7 @@ import {
   HISTOGRAMS,
   ROUTE,
   SCOPE_GAUGES,
+  TARGET_GAUGES,
   UPSTREAM_GAUGES,
 } from './catalog.ts';
 import { BREAKER_STATES } from './exposition.ts';
@@ -34,15 +35,17 @@ export const SERIES_OF = {
   scope: SCOPE_GAUGES.length + BREAKER_STATES.length,
   /** Of a quota. */
   bucket: BUCKET_GAUGES.length,
+  target: TARGET_GAUGES.length,
 } as const;
 
 /** How the number of series grows, for docs/metrics.md. */
 export function renderSeriesRule(): string {
-  const { bucket, route, scope, upstream } = SERIES_OF;
+  const { bucket, route, scope, target, upstream } = SERIES_OF;
   return `The number of series grows with the configuration, and never with calls, clients, credentials or paths:
 
 - ${route} for each route that has had a call, ${upstream} for each upstream;
 - up to ${scope} for each scope, by the policies that it has, and ${bucket} for each of its quotas;
+- ${target} for each target of an upstream. The metrics of its attempts have the label \`target\` then: ${PER_HISTOGRAM} more for each route and target;
 - one for each combination of values that has occurred on a route: method, status and \`outcome\` of calls, \`result\` of attempts, \`reason\` of retries, and so
   on. All of them are closed sets. Methods and statuses beyond the known ones share one value.
 

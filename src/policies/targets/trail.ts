@@ -1,0 +1,195 @@
+import { headerOf } from '../../http/headers.ts';
+import type { Reply } from '../../http/reply.ts';
+import { type Call, isRepeatable } from '../../proxy/call.ts';
+import type { ProxyError } from '../../proxy/errors.ts';
+import type { RetryReason } from '../../proxy/events.ts';
+import type { Outcome } from '../../proxy/pipeline.ts';
+import type { Detour, Repeatable, Trail } from '../../proxy/trail.ts';
+import type { Candidate, Chooser } from './choose.ts';
+import type { CredentialRefusal } from './credential-gate.ts';
+import { stickyTarget } from './sticky.ts';
+import type { Target } from './target.ts';
+import { type Verdict, verdictOfError, verdictOfReply } from './verdict.ts';
+
+/** The targets of a route, and what all its calls share. */
+export interface Pool {
+  readonly targets: readonly Target[];
+  /** Shared by all routes of the upstream. */
+  readonly chooser: Chooser;
+  /** Lower-case name of the header whose value decides the target; undefined: none. */
+  readonly sticky: string | undefined;
+  readonly now: () => number;
+  /** Call when the gate of a target shuts or opens. */
+  readonly onGate: (target: Target) => void;
+}
+
+/** A call that may fail only once does not probe a target until no other call has for this time. */
+const PROBE_GRACE_MS = 2_000;
+
+interface Refused extends CredentialRefusal {
+  readonly target: Target;
+}
+
+interface Known extends Candidate {
+  readonly target: Target;
+}
+
+/** Where the attempts of one call went, and where the next one may go. */
+export class CallTrail implements Trail {
+  readonly #pool: Pool;
+  readonly #call: Call;
+  /** The only target that the call may go to; undefined: any. */
+  readonly #only: Target | undefined;
+  /** Their credentials were refused, so none gets this call again. */
+  readonly #refused: Refused[] = [];
+  /** They have failed since the last backoff. */
+  readonly #failed = new Set<Target>();
+  /** Attempts that have no outcome yet are at these. */
+  readonly #busy: Target[] = [];
+  /** It has answered. The rest of a broken body comes from it alone. */
+  #holder: Target | undefined;
+  /** The verdict of the latest failed attempt on its target. */
+  #verdict: Verdict = 'nothing';
+
+  constructor(pool: Pool, call: Call) {
+    this.#pool = pool;
+    this.#call = call;
+    const value = pool.sticky === undefined ? undefined : headerOf(call.headers, pool.sticky);
+    this.#only = value === undefined ? undefined : stickyTarget(pool.targets, value);
+  }
+
+  /** The target of the next attempt; undefined if there is none. */
+  next(): Target | undefined {
+    const only = this.#holder ?? this.#only;
+    const now = this.#pool.now();
+    const target = only ?? this.#pool.chooser.choose(this.#candidates(now), now)?.target;
+    if (target === undefined) return undefined;
+    target.state.load.begin();
+    if (target.state.gate.shut !== undefined) target.state.gate.probed(now);
+    this.#busy.push(target);
+    return target;
+  }
+
+  replied(target: Target, reply: Reply, startedAt: number): void {
+    this.#left(target);
+    const now = this.#pool.now();
+    const verdict = verdictOfReply(reply);
+    this.#verdict = verdict;
+    if (verdict === 'accepted') return this.#accepted(target, startedAt, now);
+    if (verdict === 'nothing') return;
+    this.#fail(target, now);
+    if (verdict === 'credential') this.#refused.push({ target, status: reply.status, startedAt });
+  }
+
+  failedAt(target: Target, error: ProxyError): void {
+    this.#left(target);
+    this.#verdict = verdictOfError(error);
+    if (this.#verdict !== 'nothing') this.#fail(target, this.#pool.now());
+  }
+
+  /** A bug, or an attempt that this proxy has cut. */
+  ended(target: Target): void {
+    this.#left(target);
+    this.#verdict = 'nothing';
+  }
+
+  detour(outcome: Outcome, rules: Repeatable): Detour | undefined {
+    const verdict = outcome.kind === 'reply' ? verdictOfReply(outcome.reply) : verdictOfError(outcome.error);
+    if (this.#only !== undefined || !this.#mayDetour(verdict, outcome, rules)) return undefined;
+    const now = this.#pool.now();
+    let at = Infinity;
+    for (const { target, usableAt } of this.#candidates(now))
+      if (!this.#failed.has(target)) at = Math.min(at, usableAt);
+    if (at === Infinity || (verdict === 'host' && at > now)) return undefined;
+    return { inMs: Math.max(0, at - now), reason: reasonOf(outcome), sent: wasSent(outcome) };
+  }
+
+  again(waited: boolean): void {
+    this.#holder = undefined;
+    if (waited) this.#failed.clear();
+    else this.#noteDetour();
+  }
+
+  #noteDetour(): void {
+    const verdict = this.#verdict;
+    if (verdict === 'credential' || verdict === 'limit' || verdict === 'host')
+      this.#call.journal.note('moved', verdict);
+  }
+
+  /**
+   * A refused credential was not processed, so any call may go elsewhere. The same holds for a limit that the API states by a rule.
+   * Everything else follows the retry rules: another target does not make it safe to send twice.
+   */
+  #mayDetour(verdict: Verdict, outcome: Outcome, { retry, because }: Repeatable): boolean {
+    if (because === 'rejected') return verdict !== 'nothing';
+    if (verdict === 'credential' || retry === 'yes') return verdict !== 'nothing' && verdict !== 'accepted';
+    return verdict === 'limit' && because !== 'not_idempotent' && (isRuled(outcome) || this.#isRepeatable);
+  }
+
+  get #isRepeatable(): boolean {
+    return isRepeatable(this.#call);
+  }
+
+  #accepted(target: Target, startedAt: number, now: number): void {
+    this.#holder = target;
+    if (target.state.gate.accepted(startedAt)) this.#pool.onGate(target);
+    for (const { target: other, status, startedAt: at } of this.#refused)
+      if (other.state.gate.refused({ status, startedAt: at }, now)) this.#pool.onGate(other);
+    this.#refused.length = 0;
+  }
+
+  #fail(target: Target, now: number): void {
+    target.state.load.fail(now);
+    const { host } = target;
+    for (const one of this.#pool.targets)
+      if (one === target || (this.#verdict === 'host' && one.host === host)) this.#failed.add(one);
+  }
+
+  #left(target: Target): void {
+    const at = this.#busy.indexOf(target);
+    if (at >= 0) this.#busy.splice(at, 1);
+  }
+
+  /** Targets that have refused the credential are left out. Those that have failed, or work on this call, only if there are others. */
+  #candidates(now: number): readonly Known[] {
+    const left: Target[] = [];
+    const fresh: Target[] = [];
+    for (const target of this.#pool.targets) {
+      if (target.state.out || this.#refused.some((one) => one.target === target)) continue;
+      left.push(target);
+      if (!this.#failed.has(target) && !this.#busy.includes(target)) fresh.push(target);
+    }
+    return (fresh.length > 0 ? fresh : left).map((target) => ({
+      target,
+      load: target.state.load,
+      usableAt: this.#usableAt(target, now),
+    }));
+  }
+
+  #usableAt({ readiness, state }: Target, now: number): number {
+    const { at, probe } = readiness(this.#call, now);
+    const { shut } = state.gate;
+    const usableAt = Math.max(at, shut?.probeAt ?? at);
+    if (!probe && shut === undefined) {
+      state.probeDueAt = undefined;
+      return usableAt;
+    }
+    if (usableAt > now) return usableAt;
+    state.probeDueAt ??= now;
+    return isRepeatable(this.#call) && this.#call.body.replayable
+      ? usableAt
+      : state.probeDueAt + PROBE_GRACE_MS;
+  }
+}
+
+function reasonOf(outcome: Outcome): RetryReason {
+  if (outcome.kind === 'error') return outcome.error.code;
+  const { status, grpc } = outcome.reply;
+  return grpc === undefined ? `status_${status}` : `grpc_${grpc}`;
+}
+
+/** An error rule of the API says that a limit is reached. */
+const isRuled = (outcome: Outcome): boolean =>
+  outcome.kind === 'reply' && outcome.reply.classification?.throttled === true;
+
+const wasSent = (outcome: Outcome): boolean => outcome.kind === 'reply' || outcome.error.sent !== 'not_sent';
