@@ -13,6 +13,7 @@ const CHECKED = [
   'SECURITY.md',
   'bench',
   'config.yaml',
+  'deploy',
   'docs',
   'examples',
   'monitoring',
