@@ -5,6 +5,7 @@ import { changeBreaker, resetQuota } from './changes.js';
 import { button, byId, h, pill, renderList, renderOne } from './dom.js';
 import { scopeOf } from './health.js';
 import { bandsOf, chartsOf, lastIntervals, timesOf } from './series.js';
+import { tenantNumbers, tenantsOf, tenantTrouble } from './tenants.js';
 import { count, duration, percent, shortDuration } from './words.js';
 
 /** @import { Child } from './dom.js' */
@@ -147,6 +148,7 @@ class Card {
   #charts = h('div', { class: 'charts' });
   #key = h('p', { class: 'key quiet' });
   #state = h('div', { class: 'scopes' });
+  #tenants = h('div');
   #history = h('div');
   /** @type {Map<string, SmallChart>} */
   #drawn = new Map();
@@ -157,7 +159,7 @@ class Card {
     this.#name = name;
     this.isOpen = open;
     this.element = h('li', { class: 'card upstream', 'data-name': name }, this.#head, this.#body);
-    this.#body.append(this.#charts, this.#key, this.#state, this.#history);
+    this.#body.append(this.#charts, this.#key, this.#state, this.#tenants, this.#history);
     this.#body.hidden = !open;
   }
 
@@ -176,11 +178,12 @@ class Card {
       content: (scope) => [scope, named],
       make: (scope) => scopeOf(scope, named),
     });
+    renderOne(this.#tenants, [upstream.tenants], () => tenantsOf(upstream.tenants));
   }
 
   /** @param {Upstream} upstream */
   #headOf(upstream) {
-    const { name, url, mount, scopes } = upstream;
+    const { name, url, mount } = upstream;
     const toggle = h(
       'button',
       {
@@ -201,12 +204,12 @@ class Card {
       ...breakersOf(upstream),
       trouble !== '' && h('span', { class: 'trouble' }, trouble),
       h('span', { class: 'numbers' }, ...numbersOf(upstream)),
-      this.#actions(scopes),
+      this.#actions(upstream),
     );
   }
 
-  /** @param {Upstream['scopes']} scopes */
-  #actions(scopes) {
+  /** @param {Upstream} upstream */
+  #actions({ scopes, tenants }) {
     const name = this.#name;
     const page = this.#page;
     const force = (/** @type {'open' | 'closed' | 'auto'} */ to) =>
@@ -218,10 +221,10 @@ class Card {
       h(
         'div',
         { class: 'buttons' },
-        ...(scopes.some(({ breaker }) => breaker !== undefined)
+        ...(tenants !== undefined || scopes.some(({ breaker }) => breaker !== undefined)
           ? [force('auto'), force('open'), force('closed')]
           : []),
-        scopes.some(({ quota }) => quota !== undefined) &&
+        (tenants !== undefined || scopes.some(({ quota }) => quota !== undefined)) &&
           button('reset quota', () => page.change([resetQuota(name)]), { class: 'small' }),
         button('its calls', () => page.go({ calls: { ...page.address.calls, upstream: name } }), {
           class: 'small',
@@ -341,12 +344,13 @@ function breakersOf({ scopes, name }) {
 }
 
 /** The trouble of an upstream in some words, or ''. @param {Upstream} upstream */
-function troubleOf({ faults, scopes, last_minute: minute }) {
+function troubleOf({ faults, scopes, tenants, last_minute: minute }) {
   const parts = [
     ...(faults === true ? ['faults are injected'] : []),
     ...(scopes.some(({ breaker }) => breaker !== undefined && breaker.state !== 'closed')
       ? ['breaker not closed']
       : []),
+    ...tenantTrouble(tenants),
     ...(scopes.some(({ quota }) => (quota?.cooldowns ?? 0) > 0) ? ['quota cooldown'] : []),
     ...((minute?.effective_success ?? 1) < 0.95
       ? [`only ${percent(minute?.effective_success ?? 0)} succeed`]
@@ -356,11 +360,12 @@ function troubleOf({ faults, scopes, last_minute: minute }) {
 }
 
 /** @param {Upstream} upstream @returns {Child[]} */
-function numbersOf({ last_minute: minute, in_flight: running, connections, tunnels }) {
+function numbersOf({ last_minute: minute, in_flight: running, connections, tenants, tunnels }) {
   const now = [
     `${count(running)} in flight`,
     `${count(connections)} connections`,
     ...(tunnels > 0 ? [`${tunnels} tunnels`] : []),
+    ...tenantNumbers(tenants),
   ];
   if (minute === undefined || minute.calls + minute.attempts === 0)
     return [number('', 'no calls in the last minute'), number('', now.join(' · '))];
