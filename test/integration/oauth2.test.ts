@@ -8,6 +8,7 @@ import {
 } from '../support/authorization-server.ts';
 import { apiConfig, type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { temporaryFolder } from '../support/command.ts';
+import { stubDns } from '../support/dns.ts';
 import { durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, startOrigin } from '../support/origin.ts';
@@ -54,6 +55,21 @@ test('the first call waits for a token, and later ones share it', async () => {
   expect(state.upstreams[0]?.scopes[0]?.auth).toEqual({ kind: 'oauth2', expires_ms: 595_000 });
   const said = await everything(proxy);
   for (const secret of [SECRET, server.tokens[0] as string]) expect(said).not.toContain(secret);
+});
+
+test('all tenants of an upstream share one token', async () => {
+  const server = await startAuthorizationServer();
+  const origin = await startOrigin(server.api);
+  stubDns(['127.0.0.1']);
+  const proxy = await startTidy(
+    `upstreams:\n  api:\n    url: http://{shop}.shops.example:${origin.port}\n    allow_private: true\n    mount: { path: "/api/{shop}" }\n${oauth2(server)}`,
+    { clock: new FakeClock() },
+  );
+  const statuses = await Promise.all(
+    ['a', 'b', 'c', 'a'].map(async (shop) => (await fetch(`${proxy.url}/api/${shop}/x`)).status),
+  );
+  expect(statuses).toEqual([200, 200, 200, 200]);
+  expect([server.granted, new Set(origin.requests.map(({ headers }) => headers.host)).size]).toEqual([1, 3]);
 });
 
 test('1,000 calls at the moment of expiry cause one token request', { timeout: 60_000 }, async () => {

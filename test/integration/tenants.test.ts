@@ -175,4 +175,91 @@ describe('the state of a tenant', () => {
     for (const answer of answers) answer();
     expect([(await first).text, (await second).text]).toEqual(['late', 'late']);
   });
+
+  test('is kept by a reload that does not change its upstream, and replaced by one that does', async () => {
+    const { proxy, send, port } = await start(BY_PATH + BREAKER, oneDown);
+    for (let i = 0; i < 3; i++) await send('GET /shop/sick-shop/x');
+    expect((await send('GET /shop/sick-shop/x')).status).toBe(503);
+    proxy.rewrite(`${shops(port, BY_PATH + BREAKER)}  other: { url: https://other.example.com }\n`);
+    expect((await proxy.app.reload()).ok).toBe(true);
+    expect((await send('GET /shop/sick-shop/x')).status).toBe(503);
+    proxy.rewrite(shops(port, `${BY_PATH}${BREAKER}    tenant: { matches: "^s" }\n`));
+    expect((await proxy.app.reload()).ok).toBe(true);
+    expect((await send('GET /shop/sick-shop/x')).status).toBe(500);
+    expect((await send('GET /shop/up/x')).status).toBe(400);
+  });
+
+  test('is forced by an operator for all tenants, later ones included', async () => {
+    const { proxy, send } = await start(BY_PATH);
+    await send('GET /shop/early/x');
+    const force = (to: string) =>
+      fetch(`${proxy.adminUrl}/api/upstreams/shop/breaker`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ force: to }),
+      });
+    expect((await force('open')).status).toBe(200);
+    expect([(await send('GET /shop/early/x')).status, (await send('GET /shop/late/x')).status]).toEqual([
+      503, 503,
+    ]);
+    await force('auto');
+    expect([(await send('GET /shop/early/x')).status, (await send('GET /shop/late/x')).status]).toEqual([
+      200, 200,
+    ]);
+  });
+
+  test('has a cache and keys of its own', async () => {
+    const { hosts, send } = await start(
+      `${BY_PATH}    cache: { ttl: 1m }\n    dedupe: { window: 1m }\n    retry: { idempotency_key: pass }\n`,
+      ok('x', { 'cache-control': 'max-age=60' }),
+    );
+    for (const shop of ['a', 'b', 'a', 'b']) await send(`GET /shop/${shop}/item`);
+    for (const shop of ['a', 'b', 'a', 'b'])
+      await send(`POST /shop/${shop}/item`, 'idempotency-key: one', 'content-length: 0');
+    expect(hosts()).toEqual(['a', 'b', 'a', 'b'].map((shop) => `${shop}.shops.example/item`));
+  });
+
+  test('is listed by /api/state: the busiest first', async () => {
+    const { proxy, send } = await start(BY_PATH);
+    for (let i = 0; i < 12; i++) await send(`GET /shop/t${i}/x`);
+    const { upstreams } = (await (await fetch(`${proxy.adminUrl}/api/state`)).json()) as {
+      upstreams: { scopes: unknown[]; tenants: { count: number; busiest: { tenant: string }[] } }[];
+    };
+    expect(upstreams[0]).toMatchObject({
+      scopes: [],
+      tenants: { count: 12, max: 1_000, breaker_not_closed: 0 },
+    });
+    expect(upstreams[0]?.tenants.busiest.map(({ tenant }) => tenant)).toEqual(
+      [11, 10, 9, 8, 7, 6, 5, 4, 3, 2].map((i) => `t${i}`),
+    );
+  });
+});
+
+describe('a call of a tenant', () => {
+  test('is logged with its tenant, and links lead back to its mount', async () => {
+    const { proxy, send, port } = await start(
+      `${BY_PATH}    links: rewrite\n`,
+      async ({ request, response, body }) => {
+        await body();
+        response.writeHead(201, { location: `http://${request.headers.host}/items/1` }).end();
+      },
+    );
+    expect(port).toBeDefined();
+    const client = await connectRaw(proxy.port);
+    await client.send('POST /shop/acme/items HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n');
+    const { rawHeaders } = await client.readReply();
+    expect(rawHeaders).toContain('/shop/acme/items/1');
+    expect((await send('GET /shop/a.b/x')).status).toBe(400);
+    const [served, refused] = await proxy.untilEnded(2);
+    expect(served).toMatchObject({ info: { upstream: 'shop' }, notes: { tenant: 'acme' } });
+    expect(refused?.notes).not.toHaveProperty('tenant');
+  });
+
+  test('with a credential of the proxy is refused for a foreign web page, as without tenants', async () => {
+    const { dns, send } = await start(`${BY_PATH}    headers: { set: { authorization: "Bearer x" } }\n`);
+    expect((await send('GET /shop/acme/x', 'origin: https://evil.example.com')).status).toBe(403);
+    expect((await send('GET /shop/acme/x', 'host: evil.example.com')).status).toBe(403);
+    expect(dns.asked).toEqual([]);
+    expect((await send('GET /shop/acme/x', 'host: acme.shops.example')).status).toBe(200);
+  });
 });

@@ -475,3 +475,29 @@ upstreams: { pay: { url: https://pay.example }, other: { url: https://other.exam
   );
   expect(out).not.toContain('token-0123456789');
 });
+
+test('the tenant of a request: where its name comes from, how it is checked, and its URL', async () => {
+  const config = `upstreams:
+  shop: { url: "https://{shop}.myshopify.com", mount: { path: "/shop/{shop}" } }
+  crm: { url: "https://{id}.crm.example", tenant: { header: x-id, matches: "^a" } }
+`;
+  const { out } = await run(explain, ['GET', '/shop/Acme/orders'], config);
+  expect(out).toContain('GET https://acme.myshopify.com/orders\n');
+  expect(sectionOf(out, 'The tenant')).toEqual([
+    '  A call names its tenant in a segment of its path, for {shop}.',
+    '  Here it is acme.',
+    '  It must be one label of a host name (a-z, 0-9 and hyphens inside it). Other calls get 400 (invalid_tenant).',
+    '  Each tenant has its own state and connections, for the 1000 most recently used ones (tenant.max).',
+  ]);
+  expect((await run(explain, ['GET', '/crm/x', '--tenant', 'a1'], config)).out).toContain(
+    'https://a1.crm.example/x',
+  );
+  expect((await run(explain, ['GET', '/crm/x'], config)).out).toContain(
+    'Here it is not given: write --tenant NAME.',
+  );
+  const refused = await run(explain, ['GET', '/crm/x', '--tenant', 'b'], config);
+  expect([refused.code, refused.err]).toEqual([
+    1,
+    expect.stringContaining('invalid_tenant: must be one label'),
+  ]);
+});

@@ -188,3 +188,49 @@ test('a pattern is literal except for its wildcards', () => {
   expect(pathPattern('/**')('')).toBe(true);
   expect(pathPattern('/a/*/b')('/a//b')).toBe(false);
 });
+
+describe('a mount with the name of a tenant', () => {
+  const mounted = (mount: { path: string } | { host: string }, route: string, basePath = '') => ({
+    mount,
+    basePath,
+    routes: [{ methods: undefined, path: '/**', route }],
+  });
+  const tenants = new Router([
+    mounted({ path: '/shop/{shop}' }, 'shop', '/base'),
+    mounted({ path: '/shop/{shop}/admin' }, 'admin'),
+    mounted({ path: '/shop/help' }, 'help'),
+    mounted({ host: '{shop}.proxy.internal' }, 'host'),
+    mounted({ host: '{shop}.eu.proxy.internal' }, 'eu'),
+    mounted({ host: 'www.proxy.internal' }, 'www'),
+    mounted({ path: '' }, 'root'),
+  ]);
+
+  test.each([
+    ['/shop/acme', 'shop', 'acme', '/base'],
+    ['/shop/acme/', 'shop', 'acme', '/base/'],
+    ['/shop/a%63me/x?y=/z', 'shop', 'acme', '/base/x?y=/z'],
+    ['/sh%6Fp/a%2Fb/x', 'shop', 'a%2Fb', '/base/x'],
+    ['/shop/../x', 'shop', '..', '/base/x'],
+    ['/shop//x', 'shop', '', '/base/x'],
+    ['/shop', 'shop', '', '/base'],
+    ['/shop/acme/admin/x', 'admin', 'acme', '/x'],
+    ['/shop/acme/administrator', 'shop', 'acme', '/base/administrator'],
+    ['/shop/help/x', 'help', undefined, '/x'],
+    ['/shops/acme', 'root', undefined, '/shops/acme'],
+  ])('%s', (target, route, tenant, sent) =>
+    expect(tenants.match('GET', 'x', target)).toMatchObject({ kind: 'route', route, tenant, target: sent }),
+  );
+
+  test('a path below the tenant does not leave it', () =>
+    expect(tenants.match('GET', 'x', '/shop/acme/a/../../other/x').kind).toBe('bad_target'));
+
+  test.each([
+    ['Acme.proxy.internal:80', 'host', 'acme'],
+    ['acme.eu.proxy.internal', 'eu', 'acme'],
+    ['a.b.proxy.internal', 'host', 'a.b'],
+    ['www.proxy.internal', 'www', undefined],
+    ['proxy.internal', 'root', undefined],
+  ])('Host %s', (host, route, tenant) =>
+    expect(tenants.match('GET', host, '/x')).toMatchObject({ kind: 'route', route, tenant }),
+  );
+});
