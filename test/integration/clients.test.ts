@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { headerOf } from '../../src/http/headers.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
 import { ask, connectHttp2 } from '../support/http2-client.ts';
-import { ok, startOrigin } from '../support/origin.ts';
+import { ok, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 
 /* The apps that connect are known by a token (`clients.tokens`). */
@@ -74,14 +74,17 @@ const UNKNOWN: readonly (readonly [name: string, status: number, fields: readonl
 
 test.each(UNKNOWN)(
   '%s: %i, nothing leaves, and nothing is counted for the upstream',
-  async (_, status, fields) => {
+  async (_, code, fields) => {
     const { origin, proxy } = await start();
     const reply = await raw(proxy, 'GET /pay/x', ...fields);
-    expect(reply.status).toBe(status);
+    expect(reply.status).toBe(code);
     const problem = JSON.parse(reply.body.toString()) as object;
-    expect(problem).toMatchObject({ status, code: status === 401 ? 'client_unknown' : 'proxy_auth_unknown' });
+    expect(problem).toMatchObject({
+      status: code,
+      code: code === 401 ? 'client_unknown' : 'proxy_auth_unknown',
+    });
     expect(problem).not.toHaveProperty('upstream');
-    const challenge = status === 401 ? 'www-authenticate' : 'proxy-authenticate';
+    const challenge = code === 401 ? 'www-authenticate' : 'proxy-authenticate';
     expect(headerOf(reply.rawHeaders, challenge)).toContain('realm="breakwater"');
     expect(origin.connections).toBe(0);
     await proxy.untilEnded(1);
@@ -117,6 +120,23 @@ test('allow: other upstreams get 403, which says what to change', async () => {
   expect(reply.body.toString()).toContain('clients.tokens[].allow');
   expect(origin.connections).toBe(0);
   expect((await raw(proxy, 'GET /geo/x', `breakwater-token: ${BATCH}`)).status).toBe(200);
+});
+
+test('a fallback is part of the upstream that it belongs to', async () => {
+  const down = await startOrigin(status(503));
+  const spare = await startOrigin(ok('spare'));
+  const proxy = await startBreakwater(`
+clients:
+  tokens:${TOKENS}
+upstreams:
+  geo: { url: "${down.url}", allow_private: true, retry: { attempts: 1 }, fallback: { upstream: pay } }
+  pay: { url: "${spare.url}", allow_private: true }
+`);
+  const reply = await fetch(`${proxy.url}/geo/x`, { headers: { 'breakwater-token': BATCH } });
+  expect(await reply.text()).toBe('spare');
+  const direct = await fetch(`${proxy.url}/pay/x`, { headers: { 'breakwater-token': BATCH } });
+  expect(direct.status).toBe(403);
+  expect(JSON.stringify([down.requests, spare.requests])).not.toContain(BATCH);
 });
 
 test('/api/state lists the clients without their tokens', async () => {
@@ -179,16 +199,16 @@ test('a WebSocket needs the token too', async () => {
 
 test('a reload replaces a token in two steps, and no call is refused in between', async () => {
   const { origin, proxy } = await start();
-  const status = async (token: string) =>
+  const statusOf = async (token: string) =>
     (await fetch(`${proxy.url}/geo/x`, { headers: { 'breakwater-token': token } })).status;
   const reload = async (token: string) => {
     proxy.rewrite(config(origin, `\n    - { name: web, token: ${token} }`));
     expect(await proxy.app.reload()).toMatchObject({ ok: true });
   };
   await reload(`[new-token-0123456789, ${WEB}]`);
-  expect([await status('new-token-0123456789'), await status(WEB)]).toEqual([200, 200]);
+  expect([await statusOf('new-token-0123456789'), await statusOf(WEB)]).toEqual([200, 200]);
   await reload('new-token-0123456789');
-  expect([await status('new-token-0123456789'), await status(WEB)]).toEqual([200, 401]);
+  expect([await statusOf('new-token-0123456789'), await statusOf(WEB)]).toEqual([200, 401]);
 });
 
 test('a reload removes the series of clients that are gone', async () => {

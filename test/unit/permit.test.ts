@@ -102,3 +102,19 @@ test('an upload that is refused, or whose client has left, may have been process
   call.signal.abort(gone);
   await expect(permit.regain()).rejects.toBe(gone);
 });
+
+test('an upload of a low call regains its permit before new high calls, so that what it sent is not wasted', async () => {
+  const { permits, take } = setUp(1);
+  const { permit } = take({ priority: 'low' });
+  permit.lend();
+  const other = take().permit;
+  const order: string[] = [];
+  const high = stubCall({ priority: 'high' });
+  const admitted = permits.acquire(high, high.attempt, false)?.then(() => order.push('high'));
+  const regained = permit.regain().then(() => order.push('upload'));
+  other.release('success');
+  await regained;
+  permit.release('success');
+  await admitted;
+  expect(order).toEqual(['upload', 'high']);
+});
