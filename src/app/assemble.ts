@@ -189,8 +189,8 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
     );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
-  const { clock, random, observer, state, draining, shareOf } = deps;
-  const stateDeps = { clock, random, observer, state, draining, shareOf };
+  const { clock, random, observer, state, draining, shareOf, budgetOf } = deps;
+  const stateDeps = { clock, random, observer, state, draining, shareOf, budgetOf };
   const policyState = new PolicyState(upstream, stateDeps);
   const targets =
     upstream.targets && new Targets(upstream, upstream.targets, { ...stateDeps, memory: deps.memory });
@@ -219,11 +219,15 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
   };
 }
 
-/** The upstream whose routes lead calls to their tenants. Nothing is sent through its own connections. */
+/**
+ * The upstream whose routes lead calls to their tenants. Nothing is sent through its own connections. Its retry budget is that of all
+ * tenants: a budget for each would let an outage of the provider cost as many retries as there are tenants.
+ */
 function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps): Built {
   const { running, mounted, durable, policyState } = built;
   const { clock, observer } = deps;
-  const lasting = { ...lastingDeps(upstream, deps), calls: running.calls };
+  const budgetOf = (route: RouteConfig) => policyState.budget(route);
+  const lasting = { ...lastingDeps(upstream, deps), calls: running.calls, budgetOf };
   const tenants = new Tenants(upstream, {
     clock,
     observer,
@@ -242,7 +246,7 @@ function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps)
       tenants,
       scopes: policyState
         .all()
-        .flatMap(({ name, credential }) => (credential ? [{ ...emptyScope(name), credential }] : [])),
+        .map(({ name, budget, credential }) => ({ ...emptyScope(name), budget, credential })),
       connections: () =>
         [...tenants].reduce((sum, { expanded }) => sum + expanded.connections(), running.calls.tunnels),
       drain: () => {

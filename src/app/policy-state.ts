@@ -34,6 +34,8 @@ export interface PolicyStateDeps {
   readonly observer: Observer;
   readonly state: RetainedState;
   readonly draining: () => boolean;
+  /** The retry budget of a route, where several states share it; undefined: each has its own. */
+  readonly budgetOf?: ((route: RouteConfig) => RetryBudget) | undefined;
   /** The share of each quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
 }
@@ -204,9 +206,14 @@ export class PolicyState {
     return [...this.#scopes.values()];
   }
 
-  budget({ name, own, settings: { budget: options } }: RouteConfig): RetryBudget {
+  budget(route: RouteConfig): RetryBudget {
+    const { name, own, settings } = route;
     const scope = this.#scopeOf(name, own.budget);
-    scope.budget = this.#deps.state.retain(`${scope.name} budget`, options, () => new RetryBudget(options));
+    const { budgetOf, state } = this.#deps;
+    // A shared one is shown once, where it belongs.
+    if (budgetOf !== undefined) return budgetOf(route);
+    const { budget: options } = settings;
+    scope.budget = state.retain(`${scope.name} budget`, options, () => new RetryBudget(options));
     return scope.budget;
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NO_WAIT } from '../support/breakwater.ts';
 import { stubDns } from '../support/dns.ts';
-import { ok, type OriginExchange, startOrigin } from '../support/origin.ts';
+import { ok, type OriginExchange, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
 import { startTidy } from '../support/tidy.ts';
 
@@ -152,6 +152,18 @@ describe('the state of a tenant', () => {
     expect(metrics).not.toContain('sick-shop');
   });
 
+  test('is its own except for the retry budget: an outage of the provider is not multiplied by its tenants', async () => {
+    const budget = '    retry: { attempts: 3, budget: { cap: 5, refill: 0/s } }\n    breaker: off\n';
+    const { origin, proxy, send } = await start(BY_PATH + budget, status(503));
+    for (let i = 0; i < 30; i++) expect((await send(`GET /shop/t${i}/x`)).status).toBe(503);
+    expect(origin.requests.length).toBeGreaterThan(30);
+    expect(origin.requests.length).toBeLessThanOrEqual(30 + 5);
+    const state = (await (await fetch(`${proxy.adminUrl}/api/state`)).json()) as {
+      upstreams: { scopes: { budget_tokens: number }[] }[];
+    };
+    expect(state.upstreams[0]?.scopes[0]?.budget_tokens).toBeLessThan(1);
+  });
+
   test('is kept for the most recently used ones, and never leaves while it has calls', async () => {
     const answers: (() => void)[] = [];
     const slow = async ({ request, response, body }: OriginExchange) => {
@@ -226,7 +238,7 @@ describe('the state of a tenant', () => {
       upstreams: { scopes: unknown[]; tenants: { count: number; busiest: { tenant: string }[] } }[];
     };
     expect(upstreams[0]).toMatchObject({
-      scopes: [],
+      scopes: [{ scope: 'shop' }],
       tenants: { count: 12, max: 1_000, breaker_not_closed: 0 },
     });
     expect(upstreams[0]?.tenants.busiest.map(({ tenant }) => tenant)).toEqual(
