@@ -15,6 +15,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   calls: async () => (await import('./cli/calls.ts')).calls,
   breaker: async () => (await import('./cli/upstream-commands.ts')).breaker,
   quota: async () => (await import('./cli/upstream-commands.ts')).quota,
+  target: async () => (await import('./cli/upstream-commands.ts')).target,
   health: async () => (await import('./cli/health.ts')).health,
   schema: async () => (await import('./cli/schema.ts')).schema,
   completion: async () => (await import('./cli/completion.ts')).completion,

@@ -56,6 +56,9 @@ export type Answer =
     };
 
 /** State and operations of the admin server. */
+export const TARGET_PLACES = ['out', 'in'] as const;
+export type TargetPlace = (typeof TARGET_PLACES)[number];
+
 export interface AdminDeps {
   readonly metrics: {
     /** `accept`: the format that the scraper prefers. */
@@ -76,6 +79,8 @@ export interface AdminDeps {
   forceBreaker(upstream: string, force: BreakerForce): boolean;
   /** Clears the learned limits and counted usage of an upstream's quotas. False if there is no such upstream. */
   resetQuota(upstream: string): boolean;
+  /** Takes a target out, or puts it in again. False if there is no such upstream or target. */
+  setTarget(upstream: string, target: string, to: TargetPlace): boolean;
   reload(): Promise<ReloadResult>;
   /** The effective configuration, with secrets redacted. */
   config(): unknown;

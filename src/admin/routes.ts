@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type About, type AdminDeps, type Answer, type BreakerForce, FORCES } from './deps.ts';
+import { type About, type AdminDeps, type Answer, type BreakerForce, FORCES, TARGET_PLACES } from './deps.ts';
 import { checkIntent } from './access.ts';
 import { parametersOf } from './query.ts';
 import { requestJson } from './request-json.ts';
@@ -56,6 +56,7 @@ export const ROUTES: readonly AdminRoute[] = [
   { method: 'POST', path: /^\/api\/reload$/, handle: reload },
   { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/breaker$/, handle: forceBreaker },
   { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/quota$/, handle: resetQuota },
+  { method: 'POST', path: /^\/api\/upstreams\/([^/]+)\/target$/, handle: setTarget },
 ];
 
 /** Finds the route of a request. Throws 404 for an unknown path, 405 for a method that the path does not allow. */
@@ -157,6 +158,17 @@ async function resetQuota({ req, deps, name }: AdminRequest): Promise<AdminRespo
     `quota of ${name} reset by the admin API: learned limits and counted usage are cleared`,
   );
   return json(200, { upstream: name, reset: true });
+}
+
+async function setTarget({ req, deps, name }: AdminRequest): Promise<AdminResponse> {
+  checkIntent(req);
+  const { target, set } = await requestJson(req);
+  if (typeof target !== 'string') throw new AdminProblem(400, '"target" must be the name of a target');
+  const place = TARGET_PLACES.find((one) => one === set);
+  if (place === undefined) throw new AdminProblem(400, `"set" must be one of ${TARGET_PLACES.join(', ')}`);
+  if (!deps.setTarget(name, target, place))
+    throw new AdminProblem(404, `there is no target "${target}" of an upstream "${name}"`);
+  return json(200, { upstream: name, target, set: place });
 }
 
 function isForce(value: unknown): value is BreakerForce {

@@ -27,7 +27,7 @@ import { Metrics } from '../telemetry/metrics/registry.ts';
 import { combine, delegate } from '../telemetry/observer.ts';
 import { Tracing } from '../telemetry/tracing/tracing.ts';
 import { Traffic } from '../telemetry/traffic/traffic.ts';
-import { type Assembly, assemble, scopesOf } from './assemble.ts';
+import { type Assembly, assemble, type RunningUpstream, scopesOf } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
 import { RetainedState } from './retained-state.ts';
 import { OperatorEvents } from './operator-events/operator-events.ts';
@@ -355,6 +355,7 @@ export class App {
       durable: this.#durable,
       forceBreaker: (upstream, force) => this.#forceBreaker(upstream, force),
       resetQuota: (upstream) => this.#resetQuota(upstream),
+      setTarget: (upstream, target, to) => this.#upstream(upstream)?.targets?.set(target, to) === true,
       reload: () => this.reload(),
       config: () => shownConfig(this.#config),
       ask: this.#deps.ask ?? noFile,
@@ -436,15 +437,19 @@ export class App {
   /** The observer for parts that outlive a configuration. */
   readonly #delegate: Observer = delegate(() => this.#observer);
 
+  #upstream(name: string): RunningUpstream | undefined {
+    return this.#assembly.upstreams.find((upstream) => upstream.name === name);
+  }
+
   #resetQuota(name: string): boolean {
-    const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
+    const upstream = this.#upstream(name);
     if (upstream === undefined) return false;
     for (const { quota } of scopesOf(upstream)) quota?.reset();
     return true;
   }
 
   #forceBreaker(name: string, force: BreakerForce): boolean {
-    const upstream = this.#assembly.upstreams.find((candidate) => candidate.name === name);
+    const upstream = this.#upstream(name);
     if (upstream === undefined) return false;
     upstream.tenants?.force(force);
     for (const { breakerHandle } of upstream.scopes)

@@ -28,7 +28,7 @@ import type { Credential } from '../proxy/credential.ts';
 import type { Trail } from '../proxy/trail.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import type { PolicyState } from './policy-state.ts';
+import type { PolicyState, TargetIdentity } from './policy-state.ts';
 
 export interface PolicyDeps {
   readonly clock: Clock;
@@ -48,6 +48,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
     isWell: (now) => handle.isClosed(now),
     hasRoom: (call) => quota === undefined || quota.options.mode === 'shadow' || quota.hasRoom(call),
     repeats: credential?.renewal !== undefined,
+    identity: { hosts: [], accounts: [] },
   };
   return {
     ...callPoliciesOf(route, policyState, { ...deps, destination }),
@@ -72,6 +73,8 @@ export interface Destination {
   readonly hasRoom: (call: Call) => boolean;
   /** Attempts may be repeated there. */
   readonly repeats: boolean;
+  /** Replies of one target are replies of all, as long as these are the same. */
+  readonly identity: TargetIdentity;
   /** See `RetryDeps`. */
   readonly trailOf?: (call: Call) => Trail;
 }
@@ -95,7 +98,7 @@ export function callPoliciesOf(
   const { maxReplyBytes } = settings.dedupe;
   const retried = settings.retry.statuses;
   const names = new CredentialNames(settings.identity);
-  const account = accountOf(settings.auth);
+  const account = [...accountOf(settings.auth), ...destination.identity.accounts];
   return {
     dedupe: dedupeState && dedupe({ ...dedupeState, clock, memory, maxReplyBytes, retried, names, account }),
     deadline: deadline(clock),
@@ -156,9 +159,13 @@ function quotaOf(quota: Quota, deps: QuotaPolicyDeps): QuotaPolicies {
   return quota.options.mode === 'shadow' ? shadowQuota(quota, deps) : quotaPolicies(quota, deps);
 }
 
-function cachesOf(route: RouteConfig, policyState: PolicyState, { clock, memory }: PolicyDeps) {
+function cachesOf(
+  route: RouteConfig,
+  policyState: PolicyState,
+  { clock, memory, destination }: CallPolicyDeps,
+) {
   const { cache: options, durable, totalTimeoutMs } = route.settings;
-  const cache = policyState.cache(route);
+  const cache = policyState.cache(route, destination.identity);
   return {
     responseCache: cache && responseCache(options, { ...cache, clock, memory, totalTimeoutMs }),
     cacheRefill: cache && durable && cacheRefill(options, { ...cache, clock, memory }),

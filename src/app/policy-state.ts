@@ -132,6 +132,12 @@ export class BreakerWatch {
   }
 }
 
+/** The hosts and credentials of all targets of a route, as texts. They are secret, so hash them. */
+export interface TargetIdentity {
+  readonly hosts: readonly string[];
+  readonly accounts: readonly string[];
+}
+
 /** Cached replies, and the identity of their callers. */
 type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
 
@@ -268,7 +274,10 @@ export class PolicyState {
   }
 
   /** Stored replies survive a change of the upstream's address or of the route's headers, but are not found any more. */
-  cache({ name, own, headers, settings }: RouteConfig): Cache | undefined {
+  cache(
+    { name, own, headers, settings }: RouteConfig,
+    { hosts, accounts }: TargetIdentity,
+  ): Cache | undefined {
     const options = settings.cache;
     if (options.ttlMs === undefined) return undefined;
     const scope = this.#scopeOf(name, own.cache);
@@ -278,8 +287,8 @@ export class PolicyState {
       () => new CacheStore(options.memoryBytes),
     );
     scope.cache = store;
-    const account = accountOf(settings.auth);
-    const asked = [this.#origin, ...headers.set.flat(), ...account];
+    const account = [...accountOf(settings.auth), ...accounts];
+    const asked = [this.#origin, ...hosts, ...headers.set.flat(), ...account];
     const names = new CredentialNames(settings.identity);
     const callerOf = (call: Call) => {
       const identity = names.identityOf(call);

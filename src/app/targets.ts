@@ -1,7 +1,8 @@
-import { replacedBy } from '../auth/options.ts';
+import { accountOf, replacedBy } from '../auth/options.ts';
 import type { RouteConfig, TargetConfig, UpstreamConfig } from '../config/config.ts';
 import { shownUrl } from '../config/show/effective.ts';
 import type { ByteBudget } from '../http/byte-budget.ts';
+import { CredentialNames } from '../http/credentials.ts';
 import type { HeaderRules } from '../http/headers.ts';
 import { ELSEWHERE, type Policies, targetPipeline } from '../policies/order.ts';
 import { Chooser } from '../policies/targets/choose.ts';
@@ -20,7 +21,13 @@ import { type Agent, createAgent } from '../upstream/agent.ts';
 import { attemptsBy } from './attempts.ts';
 import { attemptPoliciesOf, callPoliciesOf, type Destination } from './build-policies.ts';
 import { scopeCredential } from './credentials.ts';
-import { type BreakerHandle, type Limiter, PolicyState, type PolicyStateDeps } from './policy-state.ts';
+import {
+  type BreakerHandle,
+  type Limiter,
+  PolicyState,
+  type PolicyStateDeps,
+  type TargetIdentity,
+} from './policy-state.ts';
 
 interface TargetsDeps extends PolicyStateDeps {
   readonly memory: ByteBudget;
@@ -127,6 +134,10 @@ export class Targets {
       isWell: (now) => handles.some((handle) => handle.isClosed(now)),
       hasRoom: (call) => parts.some(({ hasRoom }) => hasRoom(call)),
       repeats: parts.some(({ repeats }) => repeats),
+      identity: identityOf(
+        this.all.map(({ config }) => config),
+        index,
+      ),
       trailOf: (call) => new CallTrail(pool, call),
     };
     const { clock, random, memory } = this.#deps;
@@ -315,6 +326,16 @@ function differenceOf({ set, remove }: HeaderRules, shared: HeaderRules): Header
     set: set.filter((field) => !same(field)),
     remove: remove.filter((name) => !shared.remove.includes(name)),
   };
+}
+
+function identityOf(targets: readonly TargetConfig[], index: number): TargetIdentity {
+  const accounts = targets.flatMap(({ routes }) => {
+    const { headers, settings } = routes[index] as RouteConfig;
+    const names = new CredentialNames(settings.identity);
+    const secrets = headers.set.filter(([name]) => names.isIdentity(name)).flat();
+    return [...accountOf(settings.auth), ...secrets];
+  });
+  return { hosts: targets.map(({ origin, basePath }) => origin + basePath), accounts };
 }
 
 /** Lower-case names of the fields that every target replaces, so that those of a client do not identify it. */

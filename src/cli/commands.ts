@@ -34,6 +34,10 @@ const ABOUT = {
     words: 'reset UPSTREAM',
     about: 'clear the learned limits and counted usage of a running proxy',
   },
+  target: {
+    words: 'UPSTREAM TARGET out|in',
+    about: 'take a target of a running proxy out, or put it in again',
+  },
   health: { about: 'tell by the exit code whether a proxy runs, for a HEALTHCHECK of a container' },
   schema: { about: 'print the JSON Schema of the configuration' },
   completion: { words: 'SHELL', about: 'print the completion script for bash, zsh or fish' },

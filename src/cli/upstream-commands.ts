@@ -46,6 +46,20 @@ ${USAGE_END}`,
   words: ['ACTION', 'UPSTREAM'],
 } as const;
 
+const TARGET = {
+  text: `Usage: breakwater target UPSTREAM TARGET out|in
+
+Takes a target of an upstream in a running proxy out, or puts it in again.
+
+  out      send it no more calls; those that run go on
+  in       send it calls again, also if its credential was refused before
+
+A target that was taken out stays out until the next such command, a change of its key or host, or a restart.
+${USAGE_END}`,
+  options: ADMIN_OPTIONS,
+  words: ['UPSTREAM', 'TARGET', 'PLACE'],
+} as const;
+
 const STATES: readonly string[] = ['open', 'closed', 'auto'];
 
 /** `breakwater breaker UPSTREAM STATE`: forces the breakers of an upstream open or closed, or ends that. */
@@ -67,6 +81,18 @@ export const quota: Command = async (args, io) => {
   if (action !== 'reset') return wrong(`unknown action "${action}"; write reset`, QUOTA.text, io).exit;
   const call = { path: pathOf(upstream, 'quota'), body: { reset: true } };
   return change(call, `quota of ${upstream} reset`, called.values, io);
+};
+
+/** `breakwater target UPSTREAM TARGET PLACE`: takes a target out, or puts it in again. */
+export const target: Command = async (args, io) => {
+  const called = readArgs(args, TARGET, io);
+  if ('exit' in called) return called.exit;
+  const [upstream = '', name = '', set = ''] = called.words;
+  if (set !== 'out' && set !== 'in')
+    return wrong(`unknown place "${set}"; write out or in`, TARGET.text, io).exit;
+  const call = { path: pathOf(upstream, 'target'), body: { target: name, set } };
+  const done = set === 'out' ? 'taken out' : 'put in';
+  return change(call, `target ${name} of ${upstream} ${done}`, called.values, io);
 };
 
 const pathOf = (upstream: string, what: string): string =>

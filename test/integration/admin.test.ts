@@ -58,6 +58,9 @@ class FakeDeps implements AdminDeps {
   resetQuota(upstream: string) {
     return upstream === 'demo';
   }
+  setTarget(upstream: string, target: string) {
+    return upstream === 'demo' && target === 'eu';
+  }
   async reload(): Promise<ReloadResult> {
     this.reloaded++;
     return this.reloads.shift() ?? { ok: true };
@@ -176,6 +179,27 @@ describe('reading', () => {
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
     });
+    const scope = {
+      scope: 'demo',
+      auth: { kind: 'oauth2', expires_ms: 60_000 },
+      breaker: { state: 'open', cause: 'failure_rate', retry_after_ms: 1500 },
+      budget_tokens: 7.5,
+      cache_bytes: 2048,
+      dedupe_bytes: 1024,
+      concurrency: { limit: 20, in_flight: 3, queued: 2 },
+      quota: {
+        waiting: 6,
+        cooldowns: 1,
+        credentials: [
+          {
+            credential: 'k3JxQ0aZ',
+            waiting: 6,
+            cooldown: { cause: 'retry_after', retry_after_ms: 1_201 },
+            buckets: [{ bucket: 'default', policy: 'day', limit: 100, remaining: 40, reset_ms: 2_500 }],
+          },
+        ],
+      },
+    };
     expect(parsed(answer)).toEqual({
       readiness: 'ready',
       version: '1.2.3',
@@ -191,31 +215,26 @@ describe('reading', () => {
           in_flight: 5,
           connections: 4,
           tunnels: 2,
-          scopes: [
+          scopes: [scope],
+          targets: [
             {
-              scope: 'demo',
-              auth: { kind: 'oauth2', expires_ms: 60_000 },
-              breaker: { state: 'open', cause: 'failure_rate', retry_after_ms: 1500 },
-              budget_tokens: 7.5,
-              cache_bytes: 2048,
-              dedupe_bytes: 1024,
-              concurrency: { limit: 20, in_flight: 3, queued: 2 },
-              quota: {
-                waiting: 6,
-                cooldowns: 1,
-                credentials: [
-                  {
-                    credential: 'k3JxQ0aZ',
-                    waiting: 6,
-                    cooldown: { cause: 'retry_after', retry_after_ms: 1_201 },
-                    buckets: [
-                      { bucket: 'default', policy: 'day', limit: 100, remaining: 40, reset_ms: 2_500 },
-                    ],
-                  },
-                ],
-              },
+              name: 'eu',
+              url: 'http://127.0.0.1:8090',
+              weight: 1,
+              tier: 1,
+              in_flight: 2,
+              state: 'refused',
+              status: 401,
+              retry_after_ms: 5_000,
+              scopes: { host: 'demo@127.0.0.1:8090', credential: 'demo@eu' },
             },
           ],
+          tenants: {
+            count: 3,
+            max: 1_000,
+            breaker_not_closed: 1,
+            busiest: [{ tenant: 'acme', in_flight: 2, connections: 1, scopes: [scope] }],
+          },
         },
       ],
       notable_calls: 0,

@@ -133,3 +133,116 @@ test('three keys with 10/s each carry 30/s, and each carries its share', async (
   expect(seen.filter((one) => one !== 200)).toEqual([]);
   for (const name of ['a', 'b', 'c']) expect(callsOf(origin, name)).toBe(50);
 });
+
+test('a 401 that every key gives is about the call: it is passed on, and no key is taken out', async () => {
+  const origin = await startOrigin(
+    byKey({ a: status(401, {}, 'no'), b: status(401, {}, 'no'), c: status(401, {}, 'no') }),
+  );
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b', 'c']));
+  for (let i = 0; i < 4; i++) {
+    const reply = await fetch(`${proxy.url}/api/x`);
+    expect([reply.status, await reply.text()]).toEqual([401, 'no']);
+  }
+  expect(origin.requests).toHaveLength(12);
+  expect(proxy.states.filter(({ type }) => type === 'target_changed')).toEqual([]);
+});
+
+test('a refused key is probed later, and gets calls again once it is accepted', async () => {
+  const clock = new FakeClock();
+  let valid = false;
+  const origin = await startOrigin(
+    byKey({ a: (exchange) => (valid ? ok('a') : status(402))(exchange), b: ok('b') }),
+  );
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b']), { clock });
+  const call = async () => (await fetch(`${proxy.url}/api/x`)).text();
+  for (let i = 0; i < 6; i++) {
+    await call();
+    await clock.advance(10);
+  }
+  expect(proxy.states).toContainEqual(
+    expect.objectContaining({ type: 'target_changed', target: 'a', to: 'out', cause: 'status_402' }),
+  );
+  const state = JSON.parse(await (await fetch(`${proxy.adminUrl}/api/state`)).text());
+  expect(state.upstreams[0].targets[0]).toMatchObject({ name: 'a', state: 'refused', status: 402 });
+  const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+  expect(metrics).toContain('breakwater_target_in_service{upstream="api",target="a"} 0');
+  expect(metrics).toContain(
+    'breakwater_attempts_total{upstream="api",route="default",target="a",result="4xx"} 2',
+  );
+  valid = true;
+  await clock.advance(5_000);
+  const after = new Set([await call(), await call(), await call()]);
+  expect([...after].toSorted()).toEqual(['a', 'b']);
+  expect(proxy.logs.map(({ message }) => message)).toContain(
+    'target a of api gets calls again: its credential was accepted',
+  );
+});
+
+test('sticky: a session stays at its target, and its errors are passed on', async () => {
+  const origin = await startOrigin(byKey({ a: ok('a'), b: ok('b'), c: ok('c') }));
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b', 'c'], '    sticky: header:x-session\n'));
+  const call = async (session: string) =>
+    (await fetch(`${proxy.url}/api/x`, { headers: { 'x-session': session } })).text();
+  const used = new Set<string>();
+  for (let i = 0; i < 30; i++) {
+    const first = await call(`s${i}`);
+    expect(await call(`s${i}`)).toBe(first);
+    used.add(first);
+  }
+  expect([...used].toSorted()).toEqual(['a', 'b', 'c']);
+});
+
+test('a target has a path, headers and body values of its own', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startBreakwater(`
+upstreams:
+  llm:
+    url: ${origin.url}/v1
+    allow_private: true
+    headers: { set: { x-team: all } }
+    targets:
+      - name: eu
+        url: ${origin.url}/openai
+        headers: { set: { api-key: "k", x-team: eu }, remove: [authorization] }
+        body: { set: { /model: gpt-eu, /options/region: eu } }
+`);
+  const send = (body: string) =>
+    fetch(`${proxy.url}/llm/chat?a=1`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer app', 'content-type': 'application/json' },
+      body,
+    });
+  await send('{"model":"gpt","n":1}');
+  await send('not json');
+  const [first, second] = origin.requests;
+  expect(first).toMatchObject({ url: '/openai/chat?a=1', headers: { 'api-key': 'k', 'x-team': 'eu' } });
+  expect(first?.headers.authorization).toBeUndefined();
+  expect(JSON.parse(String(first?.body))).toEqual({ model: 'gpt-eu', n: 1, options: { region: 'eu' } });
+  expect(String(second?.body)).toBe('not json');
+});
+
+test('what is wrong with targets is said with its place and a fix', async () => {
+  const wrong = (targets: string, more = '') =>
+    startBreakwater(`upstreams:\n  api:\n${more}    targets: ${targets}\n`);
+  await expect(wrong('[{ url: https://a.example }]')).rejects.toThrow(
+    'is missing; write for example name: team-a',
+  );
+  await expect(
+    wrong('[{ name: a, url: https://a.example }, { name: a, url: https://b.example }]'),
+  ).rejects.toThrow('a is the name of another target; write another one');
+  await expect(wrong('[{ name: a, url: https://a.example }, { name: b }]')).rejects.toThrow(
+    'is missing; write it here, or once for the upstream',
+  );
+  await expect(
+    wrong('[{ name: a, body: { set: { model: x } } }]', '    url: https://a.example\n'),
+  ).rejects.toThrow('is not a JSON pointer to one value; write for example /model');
+  await expect(wrong('[]', '    url: https://a.example\n')).rejects.toThrow('has no target; write one');
+});
+
+test('an upstream whose targets add a key is not open to web pages', async () => {
+  const origin = await startOrigin(ok());
+  const proxy = await startBreakwater(keys(origin.url, ['a']));
+  const reply = await fetch(`${proxy.url}/api/x`, { headers: { 'sec-fetch-site': 'cross-site' } });
+  expect(reply.status).toBe(403);
+  expect(origin.requests).toEqual([]);
+});

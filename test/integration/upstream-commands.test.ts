@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/cli/io.ts';
-import { breaker, quota } from '../../src/cli/upstream-commands.ts';
+import { breaker, quota, target } from '../../src/cli/upstream-commands.ts';
 import { apiConfig, startBreakwater } from '../support/breakwater.ts';
 import { breakwater, temporaryFolder } from '../support/command.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -38,6 +38,42 @@ test('quota reset: the usage that was counted is cleared', async () => {
     err: '',
   });
   expect([await call(), origin.requests.length]).toEqual([200, 2]);
+});
+
+test('target: taken out it gets no calls, put in it gets them again', async () => {
+  const [a, b] = [await startOrigin(ok('a')), await startOrigin(ok('b'))];
+  const proxy = await startBreakwater(`
+upstreams:
+  api:
+    allow_private: true
+    targets:
+      - { name: a, url: ${a.url} }
+      - { name: b, url: ${b.url} }
+`);
+  const at = ['--admin', proxy.adminUrl];
+  const call = async () => {
+    const reply = await fetch(`${proxy.url}/api/x`);
+    const body = await reply.text();
+    return reply.status === 200 ? body : JSON.parse(body).code;
+  };
+  expect(await run(target, ['api', 'a', 'out', ...at])).toEqual({
+    code: 0,
+    out: 'target a of api taken out\n',
+    err: '',
+  });
+  expect([await call(), await call()]).toEqual(['b', 'b']);
+  const state = JSON.parse(await (await fetch(`${proxy.adminUrl}/api/state`)).text());
+  expect(state.upstreams[0].targets).toMatchObject([
+    { name: 'a', state: 'out' },
+    { name: 'b', state: 'in' },
+  ]);
+  await run(target, ['api', 'b', 'out', ...at]);
+  expect(await call()).toBe('no_target');
+  await run(target, ['api', 'a', 'in', ...at]);
+  expect(await call()).toBe('a');
+  expect(proxy.logs.map(({ message }) => message)).toContain('target a of api was taken out by an operator');
+  expect((await run(target, ['api', 'c', 'out', ...at])).code).toBe(1);
+  expect((await run(target, ['api', 'a', 'away', ...at])).code).toBe(2);
 });
 
 describe('reports a problem', () => {

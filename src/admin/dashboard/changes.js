@@ -154,6 +154,26 @@ export function resetQuota(upstream) {
   };
 }
 
+/**
+ * @param {string} upstream
+ * @param {string} target
+ * @param {'out' | 'in'} set
+ * @returns {Change}
+ */
+export function setTarget(upstream, target, set) {
+  return {
+    method: 'POST',
+    path: `/api/upstreams/${encodeURIComponent(upstream)}/target`,
+    body: { target, set },
+    verb: set === 'out' ? 'Take out' : 'Put in',
+    danger: set === 'out',
+    description:
+      set === 'out'
+        ? `${target} of ${upstream} gets no more calls until you put it in. Those that run go on.`
+        : `${target} of ${upstream} gets calls again.`,
+  };
+}
+
 /** @returns {Change} */
 export function reload() {
   return {

@@ -13,6 +13,7 @@ export type Attempt = ReturnType<typeof attemptJson>;
 export type State = ReturnType<typeof stateJson>;
 export type Upstream = State['upstreams'][number];
 export type Traffic = ReturnType<typeof trafficJson>['upstreams'][number];
+export type Target = NonNullable<Upstream['targets']>[number];
 export type Scope = Upstream['scopes'][number];
 /** Why a request waits or has ended. */
 export type Reason = WaitReason | JobErrorCode;

@@ -1,7 +1,7 @@
 /* The upstreams: the last minute, charts of their traffic, the state of their policies. */
 
 import { SmallChart } from './charts.js';
-import { changeBreaker, resetQuota } from './changes.js';
+import { changeBreaker, resetQuota, setTarget } from './changes.js';
 import { button, byId, h, pill, renderList, renderOne } from './dom.js';
 import { scopeOf } from './health.js';
 import { bandsOf, chartsOf, lastIntervals, timesOf } from './series.js';
@@ -9,7 +9,7 @@ import { tenantNumbers, tenantsOf, tenantTrouble } from './tenants.js';
 import { count, duration, percent, shortDuration } from './words.js';
 
 /** @import { Child } from './dom.js' */
-/** @import { Traffic, Upstream } from './types.d.ts' */
+/** @import { Target, Traffic, Upstream } from './types.d.ts' */
 /** @import { Page } from './page-state.js' */
 
 /** With more upstreams than this, only those with trouble are open at first. */
@@ -20,6 +20,9 @@ const PER_PAGE = 50;
 
 /** Intervals of 5 s. */
 const FIVE_MINUTES = 60;
+
+/** @type {Readonly<Record<Target['state'], string>>} */
+const TARGET_STATES = { in: 'in service', refused: 'key refused', out: 'taken out' };
 
 /** The list of upstreams. */
 export class Upstreams {
@@ -149,6 +152,7 @@ class Card {
   #key = h('p', { class: 'key quiet' });
   #state = h('div', { class: 'scopes' });
   #tenants = h('div');
+  #targets = h('div', { class: 'scopes' });
   #history = h('div');
   /** @type {Map<string, SmallChart>} */
   #drawn = new Map();
@@ -159,7 +163,7 @@ class Card {
     this.#name = name;
     this.isOpen = open;
     this.element = h('li', { class: 'card upstream', 'data-name': name }, this.#head, this.#body);
-    this.#body.append(this.#charts, this.#key, this.#state, this.#tenants, this.#history);
+    this.#body.append(this.#charts, this.#key, this.#targets, this.#state, this.#tenants, this.#history);
     this.#body.hidden = !open;
   }
 
@@ -171,7 +175,12 @@ class Card {
   update(upstream) {
     renderOne(this.#head, [upstream, this.isOpen], () => this.#headOf(upstream));
     if (!this.isOpen) return;
-    const { scopes, name } = upstream;
+    const { scopes, name, targets = [] } = upstream;
+    renderList(this.#targets, targets, {
+      key: ({ name: target }) => target,
+      content: (target) => target,
+      make: (target) => this.#targetOf(target),
+    });
     const named = scopes.length > 1 || scopes[0]?.scope !== name;
     renderList(this.#state, scopes, {
       key: ({ scope }) => scope,
@@ -179,6 +188,27 @@ class Card {
       make: (scope) => scopeOf(scope, named),
     });
     renderOne(this.#tenants, [upstream.tenants], () => tenantsOf(upstream.tenants));
+  }
+
+  /** @param {Target} target */
+  #targetOf({ name, url, state, status, weight, tier, in_flight: inFlight, retry_after_ms: wait }) {
+    const set = state === 'in' ? 'out' : 'in';
+    return h(
+      'div',
+      { class: 'scope' },
+      h('span', {}, `target ${name} `),
+      h('span', { class: `pill is-${state === 'in' ? 'ok' : 'failed'}` }, TARGET_STATES[state]),
+      status !== undefined &&
+        h('span', {}, ` its key was refused with ${status}, tried again in ${duration(wait ?? 0)}`),
+      h('span', { class: 'quiet' }, ` ${url}, ${inFlight} in flight, weight ${weight}, tier ${tier} `),
+      button(
+        set === 'out' ? 'take out' : 'put in',
+        () => this.#page.change([setTarget(this.#name, name, set)]),
+        {
+          class: 'small',
+        },
+      ),
+    );
   }
 
   /** @param {Upstream} upstream */

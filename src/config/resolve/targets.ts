@@ -89,6 +89,7 @@ function resolveTarget(
   const { name = '', weight, tier, preset, body, url, allow_private: written, ...values } = input;
   const layer: Layer = { name: `target ${name}`, path, values };
   const used = preset === undefined ? plans : withPreset(plans, { preset, path, ...place }, context);
+  const ready = used.map((plan) => ({ ...plan, outer: withProbes(plan.outer) }));
   const { outer = [] } = used.at(-1) ?? {};
   return {
     name,
@@ -98,8 +99,15 @@ function resolveTarget(
     allowPrivate: written ?? allowPrivate,
     connection: connectionOptions(inherit<SharedInput>([...outer, own]), place.origin, context),
     body: { set: bodyChanges(body?.set ?? {}, [...path, 'body', 'set'], report) },
-    routes: resolveRoutes(used, [own, layer], context),
+    routes: resolveRoutes(ready, [own, layer], context),
   };
+}
+
+/** A probe that fails costs little here, because another target takes its call. So a host that is back gets its share within 5 s. */
+const PROBES: Layer = { name: undefined, path: [], values: { breaker: { wait: { max: 4_000 } } } };
+
+function withProbes([builtIn, ...written]: readonly Layer[]): readonly Layer[] {
+  return builtIn === undefined ? [] : [builtIn, PROBES, ...written];
 }
 
 const shareOf = ({ weight = 1, tier = 1 }: Pick<TargetInput, 'weight' | 'tier'>) => ({ weight, tier });

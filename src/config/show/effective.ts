@@ -208,6 +208,7 @@ export function upstreamValues(loaded: Good, upstream: UpstreamConfig): Effectiv
       ? []
       : tenantValues(tenants).map(([key, shown]) => value(['tenant', key], shown))),
     value(['allow_private'], String(allowPrivate)),
+    ...targetValues(upstream, value),
     ...(allow === undefined ? [] : [value(['allow'], shownAllow(allow))]),
   ];
 }
@@ -288,4 +289,22 @@ export function shownUrl({
 
 function written({ config, places }: Good, path: Path, layer: string): string {
   return places.has(path) ? `${placeText(places.value(path), config.file)} (${layer})` : BUILT_IN;
+}
+
+/** One value for each target. */
+function targetValues(
+  { targets = [], sticky }: UpstreamConfig,
+  value: (keys: Path, shown: string) => EffectiveValue,
+): EffectiveValue[] {
+  const shown = targets.map((target, index) => {
+    const body = target.body.set.map(([pointer]) => `/${pointer.join('/')}`);
+    const parts = [
+      shownUrl(target),
+      `weight ${target.weight}`,
+      `tier ${target.tier}`,
+      ...(body.length === 0 ? [] : [`sets ${body.join(', ')} in the body`]),
+    ];
+    return { ...value(['targets', index], parts.join(', ')), key: `target ${target.name}` };
+  });
+  return sticky === undefined ? shown : [...shown, value(['sticky'], `header:${sticky}`)];
 }
