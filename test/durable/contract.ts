@@ -507,6 +507,18 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
         expect(await Promise.all(twice)).toEqual([true, false]);
       });
 
+      test('of an attempt that was lost and the next one of the same process, the next one is stored', async () => {
+        const store = await open();
+        await store.submit(newJob('req_1'));
+        await claim(store, 'a', 1_000);
+        await claim(store, 'a', 9_000);
+        const lost = store.settle(ends('req_1', { response: replied('lost') }));
+        const next = store.settle(ends('req_1', { attempt: 2 }));
+        expect(await Promise.all([lost, next])).toEqual([false, true]);
+        const body = Buffer.from((await store.response('req_1'))?.body ?? []).toString();
+        expect(body).toBe('\0req_1');
+      });
+
       test('a store that is closed at once stores them first', async () => {
         const place = await where();
         const store = await openStore(place);

@@ -1,4 +1,3 @@
-import { connect, createServer, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Db, Statement } from '../../src/durable/store/db.ts';
@@ -6,6 +5,7 @@ import { openStore } from '../../src/durable/store/open.ts';
 import { openPostgres } from '../../src/durable/store/postgres.ts';
 import { newJob, settlement } from './jobs.ts';
 import { MISSING, type PostgresServer, startPostgres } from './postgres-server.ts';
+import { wire } from './wire.ts';
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -24,37 +24,6 @@ async function bare(url: string): Promise<Db> {
 
 const rowsOf = async (db: Db) =>
   (await db.batch([plain('SELECT x FROM t ORDER BY x')]))[0]?.map(({ x }) => x);
-
-/** A relay to the server. It cuts the connection when it sees `cutAt`, before or after passing it on. */
-async function wire(url: string) {
-  const state = { cutAt: '', passOn: true, cuts: 0 };
-  const folder = new URL(url).searchParams.get('host');
-  const sockets = new Set<Socket>();
-  const proxy = createServer((client) => {
-    const upstream = connect(`${folder}/.s.PGSQL.5432`);
-    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
-    upstream.on('data', (data) => client.write(data)).on('close', () => client.destroy());
-    client.on('close', () => upstream.destroy());
-    client.on('data', (data) => {
-      const cut = state.cutAt !== '' && data.includes(state.cutAt);
-      if (!cut) return upstream.write(data);
-      state.cutAt = '';
-      state.cuts++;
-      client.destroy();
-      // Closed in good order, so that the server executes what it was sent.
-      return state.passOn ? upstream.end(data) : upstream.destroy();
-    });
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
-  });
-  const through = new URL(url);
-  through.searchParams.set('host', '127.0.0.1');
-  through.searchParams.set('port', String((proxy.address() as { port: number }).port));
-  return { url: through.href, state };
-}
 
 describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES'] !== undefined)(
   `PostgreSQL in trouble ${MISSING ?? ''}`,
@@ -82,26 +51,24 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
     });
 
     test('a connection lost within a batch: nothing is stored, and the next batch uses another connection', async () => {
-      const { url, state } = await wire(await server.freshUrl());
+      const { arm, url } = await wire(await server.freshUrl());
       const db = await bare(url);
-      state.cutAt = 'x * 0 + 2';
-      state.passOn = false;
+      const cut = arm('x * 0 + 2', { kind: 'cut', passedOn: false });
       const batch = db.batch([
         plain('INSERT INTO t VALUES (1)'),
         plain('INSERT INTO t SELECT x * 0 + 2 FROM t'),
       ]);
       await expect(batch).rejects.toMatchObject({ name: 'StoreError', problem: 'unreachable' });
       expect(await rowsOf(db)).toEqual([]);
-      expect(state.cuts).toBe(1);
+      await cut;
     });
 
     test.each([true, false])(
       'a connection lost during COMMIT: the batch rejects, whether it was committed (%s) or not',
       async (happened) => {
-        const { url, state } = await wire(await server.freshUrl());
+        const { arm, url } = await wire(await server.freshUrl());
         const db = await bare(url);
-        state.cutAt = 'COMMIT';
-        state.passOn = happened;
+        void arm('COMMIT', { kind: 'cut', passedOn: happened });
         const batch = db.batch([plain('INSERT INTO t VALUES (1)'), plain('INSERT INTO t VALUES (2)')]);
         await expect(batch).rejects.toMatchObject({
           problem: 'unreachable',
@@ -116,7 +83,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
     test.each([true, false])(
       'a connection lost while results are stored together: all reject, and can be offered again (stored: %s)',
       async (happened) => {
-        const { url, state } = await wire(await server.freshUrl());
+        const { arm, url } = await wire(await server.freshUrl());
         const store = await openStore(url);
         onTestFinished(() => store.close());
         const ids = Array.from({ length: 20 }, (_, i) => `req_${i}`);
@@ -124,11 +91,10 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
         await store.claim({ owner: 'a', now: 2_000, leaseNow: 2_000, leaseMs: 9_000, limit: 20 });
         const offer = () =>
           Promise.allSettled(ids.map((id) => store.settle(settlement(id, { ordered: false }))));
-        state.cutAt = 'WITH held AS';
-        state.passOn = happened;
+        const cut = arm('WITH held AS', { kind: 'cut', passedOn: happened });
         for (const result of await offer())
           expect(result).toMatchObject({ status: 'rejected', reason: { problem: 'unreachable' } });
-        expect(state.cuts).toBe(1);
+        await cut;
         // The server may still be busy with the statement; this one waits for its locks.
         await store.retry('req_0', { now: 2_000, deadlineAt: 9_000, force: false });
         for (const result of await offer()) expect(result).toEqual({ status: 'fulfilled', value: !happened });
@@ -154,6 +120,47 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       expect(await store.backlog()).toBe(1);
       expect(await store.attempts('req_30')).toEqual([]);
       expect(await settle('req_30', 200)).toBe(true);
+    });
+
+    /** Twenty requests that 'a' runs, and their results offered at once. */
+    async function twentyRunning() {
+      const url = await server.freshUrl();
+      const store = await openStore(url);
+      onTestFinished(() => store.close());
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      onTestFinished(() => client.end());
+      const ids = Array.from({ length: 20 }, (_, i) => `req_${i}`);
+      await Promise.all(ids.map((id) => store.submit(newJob(id))));
+      await store.claim({ owner: 'a', now: 2_000, leaseNow: 2_000, leaseMs: 9_000, limit: 20 });
+      const offers = ids.map((id) => settlement(id, { ordered: false }));
+      return { client, offers, store };
+    }
+
+    test('a result that the database refuses for its own reasons does not hold up the others', async () => {
+      const { client, offers, store } = await twentyRunning();
+      await client.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.id = 'req_7' THEN RAISE 'not this one'; END IF; RETURN NEW; END $$`);
+      await client.query(
+        'CREATE TRIGGER refusing BEFORE UPDATE ON breakwater_job FOR EACH ROW EXECUTE FUNCTION refuse()',
+      );
+      const results = await Promise.allSettled(offers.map((offer) => store.settle(offer)));
+      expect(results.filter(({ status }) => status === 'rejected')).toEqual([
+        { status: 'rejected', reason: expect.objectContaining({ problem: 'failed' }) as unknown },
+      ]);
+      expect(await store.backlog()).toBe(1);
+    });
+
+    test('a request that a person has locked does not hold up the results of others', async () => {
+      const { client, offers, store } = await twentyRunning();
+      await client.query('BEGIN');
+      await client.query(`SELECT 1 FROM breakwater_job WHERE id = 'req_7' FOR UPDATE`);
+      const [locked, others] = [offers.slice(7, 8), offers.toSpliced(7, 1)];
+      const waits = locked.map((offer) => store.settle(offer));
+      expect(await Promise.all(others.map((offer) => store.settle(offer)))).toEqual(others.map(() => true));
+      await expect(waits[0]).rejects.toMatchObject({ problem: 'locked' });
+      await client.query('COMMIT');
+      expect(await Promise.all(locked.map((offer) => store.settle(offer)))).toEqual([true]);
     });
 
     test('results that arrive together share a transaction, and a large one has its own', async () => {
@@ -217,9 +224,9 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
 
     test('the locks of a silent replica are released after a timeout', async () => {
       const db = await bare(await server.freshUrl());
-      const settings = ['statement_timeout', 'idle_in_transaction_session_timeout'];
+      const settings = ['lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout'];
       const shown = await db.batch(settings.map((name) => plain(`SHOW ${name}`)));
-      expect(shown.flat().flatMap((row) => Object.values(row))).toEqual(['30s', '30s']);
+      expect(shown.flat().flatMap((row) => Object.values(row))).toEqual(['5s', '30s', '30s']);
     });
 
     test('commits to disk even if the server has synchronous_commit off', async () => {

@@ -12,6 +12,12 @@ const CONNECT_MS = 5_000;
 /** A query that takes longer is taken for a lost connection. */
 const QUERY_MS = 30_000;
 
+/**
+ * Maximum wait for a lock, such as one that a person's open transaction holds. Shorter than the part of a lease that
+ * is left for storing a result, so that results which share a statement with a locked one are stored in time.
+ */
+const LOCK_MS = 5_000;
+
 /** Maximum number of tries for a transaction that fails by a conflict with another one. */
 const TRIES = 5;
 
@@ -29,6 +35,7 @@ const PARSERS = {
 const SETTINGS = `SELECT
   CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
   set_config('statement_timeout', '${QUERY_MS}', false),
+  set_config('lock_timeout', '${LOCK_MS}', false),
   set_config('idle_in_transaction_session_timeout', '${QUERY_MS}', false)`;
 
 /** pg awaits the returned promise, although its types do not say so. */

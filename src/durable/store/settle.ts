@@ -201,7 +201,7 @@ const ALL = `WITH held AS (${updateFrom(
 )}),
   attempts AS (${attemptsFrom('held')}),
   responses AS (${responsesFrom('held')})
-  SELECT job_id AS id FROM held`;
+  SELECT job_id AS id, held AS attempt FROM held`;
 
 const LATER = 'due_at > $2 AND due_at > coalesce(set_at, created_at)';
 

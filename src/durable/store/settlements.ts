@@ -1,7 +1,7 @@
 import { endOfTurn } from '../../runtime/event-loop.ts';
-import { type Row, type Statement, StoreError } from './db.ts';
+import { type Row, type Statement, StoreError, type StoreProblem } from './db.ts';
 import type { Dialect } from './dialect.ts';
-import { text } from './rows.ts';
+import { number, text } from './rows.ts';
 import { isShareable, settleAll, settleBatch } from './settle.ts';
 import type { Settlement } from './store.ts';
 
@@ -10,6 +10,9 @@ const MAX_RUNNING = 2;
 
 /** Bytes of the bodies in one transaction. A larger settlement has its own. */
 const MAX_BYTES = 1024 * 1024;
+
+/** Problems that one settlement may cause alone: its contents, or a lock on its row. */
+const OF_ONE: ReadonlySet<StoreProblem> = new Set(['unwritable', 'failed', 'locked']);
 
 type Run = (statements: readonly Statement[]) => Promise<readonly (readonly Row[])[]>;
 
@@ -28,6 +31,8 @@ export class Settlements {
   readonly #dialect: Dialect;
   #waiting: Waiting[] = [];
   #running = 0;
+  /** Those that failed by themselves. They are offered again, and must not hold up others each time. */
+  readonly #refused = new WeakSet<Settlement>();
 
   constructor(run: Run, dialect: Dialect) {
     this.#run = run;
@@ -36,7 +41,8 @@ export class Settlements {
 
   /** False if the attempt is no longer held. */
   settle(settlement: Settlement): Promise<boolean> {
-    if (this.#dialect.rows === 1 || !isShareable(settlement)) return this.#alone(settlement);
+    if (this.#dialect.rows === 1 || !isShareable(settlement) || this.#refused.has(settlement))
+      return this.#alone(settlement);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ settlement, resolve, reject });
       if (this.#waiting.length === 1) endOfTurn(() => this.#next());
@@ -70,11 +76,12 @@ export class Settlements {
           this.#dialect,
         ),
       );
-      const held = new Set(results[0]?.map((row) => text(row, 'id')));
-      for (const { settlement, resolve } of all) resolve(held.delete(settlement.id));
+      // A request may be here twice: after a lost lease, this process may have claimed it again.
+      const held = new Set(results[0]?.map((row) => `${number(row, 'attempt')} ${text(row, 'id')}`));
+      for (const { settlement, resolve } of all)
+        resolve(held.delete(`${settlement.attempt} ${settlement.id}`));
     } catch (error) {
-      if (all.length > 1 && error instanceof StoreError && error.problem === 'unwritable')
-        this.#oneByOne(all);
+      if (all.length > 1 && error instanceof StoreError && OF_ONE.has(error.problem)) this.#oneByOne(all);
       else for (const { reject } of all) reject(error);
     } finally {
       this.#running--;
@@ -82,7 +89,11 @@ export class Settlements {
   }
 
   #oneByOne(all: readonly Waiting[]): void {
-    for (const { settlement, resolve, reject } of all) this.#alone(settlement).then(resolve, reject);
+    for (const { settlement, resolve, reject } of all)
+      this.#alone(settlement).then(resolve, (error: unknown) => {
+        this.#refused.add(settlement);
+        reject(error);
+      });
   }
 
   async #alone(settlement: Settlement): Promise<boolean> {
