@@ -253,14 +253,16 @@ export class Runner {
       },
       end: (feedback) => {
         if (held) slowStart.release(feedback);
-        else slowStart.settled();
+        else slowStart.settled(feedback);
       },
     };
   }
 
-  #end({ job }: RunningJob): void {
-    this.#running.delete(job.id);
-    this.#bodyBytes -= job.body.length;
+  #end(running: RunningJob): void {
+    const { id, body } = running.job;
+    // The next attempt may have begun while the end of this one was reported.
+    if (this.#running.get(id) === running) this.#running.delete(id);
+    this.#bodyBytes -= body.length;
     this.wake();
     this.#notifyIdle();
   }

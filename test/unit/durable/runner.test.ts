@@ -182,3 +182,23 @@ test('a successful attempt gives up its place before its result is stored, while
   await begun(2 * CONCURRENCY + 1);
   expect(runner.size).toBe(2 * CONCURRENCY - 1);
 });
+
+test('a request that is started again while its end is reported is still known as running', async () => {
+  const { epoch, look, runner, runs, store, submit } = await running();
+  await submit('req_1');
+  await look();
+  const next = { kind: 'end', status: 'cancelled', purgeAt: epoch + 86_400_000 } as const;
+  expect(await store.settle(settlement('req_1', { next, now: epoch }))).toBe(true);
+  await store.retry('req_1', { now: epoch, deadlineAt: epoch + 86_400_000, force: false });
+  await look();
+  expect(runs).toHaveLength(2);
+  runs[0]?.end();
+  await look();
+  expect(runner.running('req_1')).toBe(runs[1]?.running);
+  const drained = runner.drain().then(() => 'drained');
+  expect(await Promise.race([drained, new Promise((resolve) => setImmediate(resolve, 'waits'))])).toBe(
+    'waits',
+  );
+  runs[1]?.end();
+  expect(await drained).toBe('drained');
+});
