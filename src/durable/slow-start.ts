@@ -45,17 +45,22 @@ export class SlowStart {
   giveUp(): boolean {
     if (this.#unsettled >= this.#busy) return false;
     this.#unsettled++;
-    this.release('success');
+    this.#busy--;
     return true;
   }
 
-  /** The result of an attempt that gave up its place is stored. */
-  settled(): void {
+  /** The result of an attempt that gave up its place is stored. Only now the window grows, which bounds those that wait. */
+  settled(feedback: AttemptFeedback): void {
     this.#unsettled--;
+    this.#learn(feedback);
   }
 
   release(feedback: AttemptFeedback): void {
     this.#busy--;
+    this.#learn(feedback);
+  }
+
+  #learn(feedback: AttemptFeedback): void {
     if (feedback === 'success') this.#window++;
     else if (feedback === 'refused') this.#window = FIRST_WINDOW;
   }

@@ -44,3 +44,16 @@ test('with a concurrency limit it uses half of the free permits, and at least on
   expect(slowStart.free({ ...UNLIMITED, room: 1 })).toBe(0);
   expect(slowStart.free({ ...UNLIMITED, room: -3 })).toBe(0);
 });
+
+test('while results cannot be stored, their number stays within the window, which then grows', () => {
+  const slowStart = new SlowStart();
+  let unsettled = 0;
+  for (let i = 0; i < 20; i++) {
+    for (let free = slowStart.free(UNLIMITED); free > 0; free--) slowStart.take();
+    while (slowStart.giveUp()) unsettled++;
+  }
+  expect(unsettled).toBe(32);
+  for (; unsettled > 0; unsettled--) slowStart.settled('success');
+  // 32 attempts still run, of the 64 that fit now.
+  expect(slowStart.free(UNLIMITED)).toBe(32);
+});
