@@ -103,18 +103,27 @@ function isUnwritable(error: unknown): boolean {
 }
 
 /** Retries until the store accepts the result, because the attempt was already made. False: the lease was lost. */
-async function settleWithRetry(
-  settlement: Settlement,
-  { clock, health, store, stopped }: ExecuteDeps,
-): Promise<boolean> {
-  for (;;) {
+async function settleWithRetry(settlement: Settlement, deps: ExecuteDeps): Promise<boolean> {
+  const { clock, health, store, stopped } = deps;
+  for (let offers = 1; ; offers++) {
     try {
-      return await health.finishing(store.settle(settlement));
+      const held = await health.finishing(store.settle(settlement));
+      return held || (offers > 1 && (await isStoredEnd(settlement, deps)));
     } catch (error) {
       if (!(error instanceof StoreError) || isUnwritable(error) || stopped()) throw error;
       await clock.sleep(SETTLE_AGAIN_MS, new Abort());
     }
   }
+}
+
+/**
+ * Whether an offer that failed was stored nevertheless: its connection broke before the answer. Then the request has
+ * ended here, and its end must be reported. Later owners end it at a later time.
+ */
+async function isStoredEnd({ id, next, now }: Settlement, { health, store }: ExecuteDeps): Promise<boolean> {
+  if (next.kind !== 'end') return false;
+  const job = await health.reading(store.get(id));
+  return job?.status === next.status && job.finishedAt === Math.round(now);
 }
 
 async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps): Promise<void> {

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** What happens to a connection that sends a certain text. */
+/** A fault of a connection that sends a certain text. */
 type Fault =
   /** The first one is closed. `passedOn`: after the server got the text. */
   | { readonly kind: 'cut'; readonly passedOn: boolean }

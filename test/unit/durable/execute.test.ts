@@ -3,7 +3,7 @@ import { Credentials } from '../../../src/durable/credentials.ts';
 import { Dispatch } from '../../../src/durable/dispatch.ts';
 import { type ExecuteDeps, execute } from '../../../src/durable/execute.ts';
 import { Health } from '../../../src/durable/health.ts';
-import { type ClaimedJob, jobOf } from '../../../src/durable/job.ts';
+import { type ClaimedJob, type Job, jobOf } from '../../../src/durable/job.ts';
 import type { RunningJob } from '../../../src/durable/runner.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import type { Settlement, Store } from '../../../src/durable/store/store.ts';
@@ -17,14 +17,21 @@ import { seededRandom } from '../../support/seeded-random.ts';
 const unwritable = () => new StoreError('unwritable', 'durable store x: invalid byte sequence');
 
 /** Runs one claimed request whose attempt has `result`, on a store that answers each settlement by `settle`. */
-function executing(result: Settlement, settle: (offered: Settlement) => Promise<boolean>, logged = false) {
+function executing(
+  result: Settlement,
+  settle: (offered: Settlement) => Promise<boolean>,
+  { logged = false, stored }: { logged?: boolean; stored?: Partial<Job> } = {},
+) {
   const clock = new FakeClock();
   const logs: string[] = [];
   const log = (_: object, message: string) => void logs.push(message);
   const health = new Health({ clock, logger: { error: log, info: log }, observer: combine() });
   const offered: Settlement[] = [];
   const order: string[] = [];
-  const observer = { stateChanged: () => {} } as unknown as ExecuteDeps['observer'];
+  const events: string[] = [];
+  const observer = {
+    stateChanged: (_: string, { type }: { type: string }) => void events.push(type),
+  } as unknown as ExecuteDeps['observer'];
   const dispatch = new Dispatch({
     memory: new ByteBudget(1_000_000),
     clock,
@@ -42,6 +49,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
       order.push('settled');
       return settle(one);
     },
+    get: () => Promise.resolve(stored),
   } as unknown as Store;
   const job: ClaimedJob = {
     ...jobOf(newJob('req_1')),
@@ -64,7 +72,7 @@ function executing(result: Settlement, settle: (offered: Settlement) => Promise<
     stopped: () => false,
   };
   const done = execute(running, deps, () => void order.push('succeeded'));
-  return { clock, done, health, logs, offered, order };
+  return { clock, done, events, health, logs, offered, order };
 }
 
 test('a result that the store cannot write ends the request with that reason; the store stays healthy', async () => {
@@ -138,7 +146,28 @@ test('a success is reported before it is stored, so that its place is free; a fa
 });
 
 test('the end of a request with one attempt is logged without a read of the store', async () => {
-  const { done, logs } = executing(settlement('req_1'), () => Promise.resolve(true), true);
+  const { done, logs } = executing(settlement('req_1'), () => Promise.resolve(true), { logged: true });
   await done;
   expect(logs).toEqual(['durable POST payments/charges succeeded after 1 attempt: 200']);
+});
+
+test.each<[what: string, stored: Partial<Job>, events: string[]]>([
+  ['it was stored', { status: 'succeeded', finishedAt: 2_000 }, ['durable_ended']],
+  ['another process ended it later', { status: 'succeeded', finishedAt: 2_001 }, []],
+  ['another process ended it otherwise', { status: 'failed', finishedAt: 2_000 }, []],
+  ['another process runs it', { status: 'running' }, []],
+])('an end whose answer was lost is reported only if it was stored: %s', async (_, stored, expected) => {
+  const answers = [Promise.reject(new StoreError('unreachable', 'gone')), Promise.resolve(false)];
+  const { clock, done, events } = executing(settlement('req_1'), () => answers.shift()!, { stored });
+  await clock.untilAsleep();
+  await clock.advance(1_000);
+  expect(await done).toBe(expected.length > 0 ? 'success' : 'none');
+  expect(events).toEqual(expected);
+});
+
+test('an end that was refused at once is not reported: the lease was lost', async () => {
+  const stored = { status: 'succeeded', finishedAt: 2_000 } as const;
+  const { done, events } = executing(settlement('req_1'), () => Promise.resolve(false), { stored });
+  expect(await done).toBe('none');
+  expect(events).toEqual([]);
 });
