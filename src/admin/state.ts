@@ -3,6 +3,7 @@ import type {
   CredentialSnapshot,
   QuotaSnapshot,
   ScopeSnapshot,
+  SharedSnapshot,
   TenantsSnapshot,
   TargetSnapshot,
   UpstreamSnapshot,
@@ -17,6 +18,7 @@ export function stateJson(deps: StateParts) {
     readiness: deps.readiness(),
     ...aboutJson(deps.about()),
     durable: prefix === undefined ? undefined : { prefix },
+    shared: sharedJson(deps.state.shared?.()),
     buffered_body_bytes: deps.state.bufferedBytes(),
     upstreams: Array.from(deps.state.upstreams(), (upstream) => ({
       ...upstreamJson(upstream),
@@ -45,6 +47,12 @@ function aboutJson({ version, file, startedAt, loadedAt, refusedReload, clients 
       quota_share: quotaShare,
     })),
   };
+}
+
+function sharedJson(shared: SharedSnapshot | undefined) {
+  if (shared === undefined) return undefined;
+  const { store, away, replicas, roundTrips } = shared;
+  return { store, used: away === undefined, away, replicas, round_trips: roundTrips };
 }
 
 function upstreamJson(upstream: UpstreamSnapshot) {

@@ -29,6 +29,7 @@ import { Tracing } from '../telemetry/tracing/tracing.ts';
 import { Traffic } from '../telemetry/traffic/traffic.ts';
 import { type Assembly, assemble, type RunningUpstream, scopesOf } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
+import { FleetSide } from './fleet-side.ts';
 import { RetainedState } from './retained-state.ts';
 import { OperatorEvents } from './operator-events/operator-events.ts';
 import { reloadEvent, Watches } from './operator-events/watches.ts';
@@ -90,6 +91,8 @@ export class App {
   readonly #traffic: Traffic;
   readonly #listener: Listener;
   readonly #durable: DurableSide;
+  /** The state that replicas share; undefined: none. */
+  readonly #fleet: FleetSide | undefined;
   #config: Config;
   #door: Door;
   #observer: Observer;
@@ -113,7 +116,7 @@ export class App {
       await app.#tracing.setUp(tracingSetup(config));
       app.#events.setUp(config.events);
       app.#watches.setUp(config);
-      await app.#durable.setUp(app.#durableSetup());
+      await Promise.all([app.#durable.setUp(app.#durableSetup()), app.#fleet?.start()]);
       await app.#listen();
     } catch (error) {
       await app.stop(0);
@@ -133,10 +136,11 @@ export class App {
     const storeWorking = () => this.#durable.storeWorking;
     const { droppedLogLines } = deps;
     const traceSpans = () => this.#tracing.counts;
+    const shared = () => this.#fleet?.snapshot();
     this.#metrics = new Metrics({
       version,
       nodeVersion,
-      state: { ...state, durable, storeWorking, droppedLogLines, traceSpans },
+      state: { ...state, durable, storeWorking, droppedLogLines, traceSpans, shared },
     });
     this.#calls = new CallHistory(clock, { slowMs: config.log.slowMs });
     this.#traffic = new Traffic(clock, (name) => trafficSample(this.#assembly.upstreams, name, clock.now()));
@@ -153,6 +157,7 @@ export class App {
       memory: this.#memory,
       isAdmin: (headers) => hasToken(headerOf(headers, 'authorization'), this.#config.admin.token),
     });
+    this.#fleet = config.shared && new FleetSide(config.shared, { ...deps, observer: this.#delegate });
     this.#assembly = atOnce(this.#assemble(config));
     this.#metrics.configLoaded('success', clock.wallTime());
     this.#listener = this.#newListener();
@@ -300,7 +305,7 @@ export class App {
     await Promise.race([drained, this.#pause(grace)]);
     cutClients(this.#server);
     await closed;
-    await this.#durable.close();
+    await Promise.all([this.#durable.close(), this.#fleet?.close()]);
     for (const upstream of this.#assembly.upstreams) upstream.close();
     this.#watches.close();
     this.#events.close();
@@ -338,7 +343,7 @@ export class App {
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, this.#deps.clock);
     return {
       metrics: this.#metrics,
-      state,
+      state: { ...state, shared: () => this.#fleet?.snapshot() },
       calls: this.#calls,
       traffic: this.#traffic,
       clock: this.#deps.clock,
@@ -374,6 +379,7 @@ export class App {
       state: this.#state,
       durable: this.#durable,
       shareOf: (client) => this.#door.shareOf(client),
+      fleet: this.#fleet,
     });
   }
 
@@ -388,6 +394,8 @@ export class App {
         'changes of listen, admin and metrics addresses require a restart; the running ones stay in use',
       );
     }
+    if (!isDeepStrictEqual(this.#config.shared, config.shared))
+      logger.warn({}, 'changes of shared require a restart; the running values stay in use');
     if (this.#server !== undefined) {
       followTls(this.#server.http1, { from: this.#config.tls, to: config.tls, logger });
       limitClients(this.#server.http1, config.clients);

@@ -26,6 +26,7 @@ import { keyedHash } from '../runtime/keyed-hash.ts';
 import { newSecret, type Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import type { AuthSnapshot } from '../telemetry/snapshot.ts';
+import type { FleetSide } from './fleet-side.ts';
 import type { RetainedState } from './retained-state.ts';
 
 export interface PolicyStateDeps {
@@ -38,6 +39,8 @@ export interface PolicyStateDeps {
   readonly budgetOf?: ((route: RouteConfig) => RetryBudget) | undefined;
   /** The share of each quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
+  /** The state that replicas share; undefined: none. */
+  readonly fleet?: Pick<FleetSide, 'windowsOf'> | undefined;
 }
 
 /** One hash key per process, because state outlives a reload. */
@@ -321,10 +324,12 @@ export class PolicyState {
     const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
     const onCooldown = (start: CooldownStart) =>
       observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start, ...shadow });
+    const account = accountOf(auth);
+    const shared = this.#deps.fleet?.windowsOf({ name, origin: this.#origin, account });
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
-      { options, account: accountOf(auth) },
-      () => new Quota(options, { clock, random, draining, onCooldown, shareOf, hash: HASH }),
+      { options, account },
+      () => new Quota(options, { clock, random, draining, onCooldown, shareOf, hash: HASH, shared }),
     );
     return scope.quota;
   }

@@ -41,12 +41,12 @@ function limiterSnapshot({ cooldown, windows, meters }: Limiter, now: number) {
   return {
     cooldown: retryAfterMs === undefined ? undefined : { cause: cooldown.cause ?? 'throttled', retryAfterMs },
     buckets: [
-      ...windows.map(({ name, limit, gcra }) => ({
+      ...windows.map(({ name, limit, tokens }) => ({
         bucket: name,
         policy: '',
         limit,
-        remaining: gcra.remaining(now),
-        resetMs: gcra.resetMs(now),
+        remaining: tokens.remaining(now),
+        resetMs: tokens.resetMs(now),
       })),
       ...meters.flatMap((meter) => {
         const { bucket, policy, limit } = meter;

@@ -21,6 +21,7 @@ export function describe(explanation: Explanation): string {
     tenantOf(explanation),
     '\nState of the policies\n',
     table(state.map(({ key, own }) => [key, own ? `own (${upstream}/${route})` : `shared (${upstream})`])),
+    replicas(explanation),
     '\nWhen the request is retried\n',
     retries(explanation),
     resumes(explanation),
@@ -33,6 +34,9 @@ export function describe(explanation: Explanation): string {
     `\nTo see the effect of an outage: breakwater simulate ${upstream} --route ${route} --fault outage\n`,
   ].join('');
 }
+
+const replicas = ({ replicas: lines }: Explanation): string =>
+  lines.length === 0 ? '' : `\nWhat the replicas share\n${lines.map((line) => `  ${line}\n`).join('')}`;
 
 const tenantOf = ({ tenant }: Explanation): string =>
   tenant.length === 0 ? '' : `\nThe tenant\n${tenant.map((line) => `  ${line}\n`).join('')}`;

@@ -8,6 +8,7 @@ import {
   isWritten,
   routeValues,
   shownUrl,
+  shownStore,
   upstreamValues,
 } from '../config/show/effective.ts';
 import type { NamedClient } from '../proxy/client.ts';
@@ -153,6 +154,7 @@ function explanationOf(
       ...routeValues(loaded, route),
     ],
     state: policyState(route),
+    replicas: sharedByReplicas(loaded, route),
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
     attemptTimeoutMs: route.settings.attemptTimeoutMs,
@@ -200,6 +202,15 @@ function shownClient({ name, priority, quotaShare }: NamedClient): string {
     ...(quotaShare === undefined ? [] : [`at most ${formatPercentage(quotaShare)} of the quota`]),
   ];
   return facts.length === 0 ? name : `${name} (${facts.join(', ')})`;
+}
+
+/** The parts of a route that replicas share. The URL of the store is shown without secrets. */
+function sharedByReplicas({ config: { shared } }: Good, { settings: { quota } }: RouteConfig): string[] {
+  if (shared === undefined || quota.mode === 'off' || quota.windows.length === 0) return [];
+  const windows = quota.windows.map(({ name }) => name).join(', ');
+  return [
+    `quota ${windows}: shared with the replicas named ${shared.name} through ${shownStore(shared.store)}`,
+  ];
 }
 
 /** The clients that may use the upstream, if clients need a token. */

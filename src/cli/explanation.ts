@@ -21,6 +21,8 @@ export interface Explanation {
   readonly tenant: readonly string[];
   readonly values: readonly EffectiveValue[];
   readonly state: readonly PolicyState[];
+  /** The parts of the route that replicas share, one line each. */
+  readonly replicas: readonly string[];
   readonly retried: readonly RetryRule[];
   readonly totalTimeoutMs: number;
   /** Undefined: not written. */

@@ -1,6 +1,7 @@
 import type { AuthOptions } from '../auth/options.ts';
 import type { DurableOptions, DurableProcess } from '../durable/options.ts';
 import type { ScheduleOptions } from '../durable/schedules/options.ts';
+import type { SharedOptions } from '../fleet/options.ts';
 import type { IdentityOptions } from '../http/credentials.ts';
 import type { HeaderRules } from '../http/headers.ts';
 import type { BreakerOptions } from '../policies/circuit-breaker/options.ts';
@@ -54,6 +55,8 @@ export interface Config {
   /** Whether replies carry the `breakwater-…` headers. */
   readonly responseHeaders: boolean;
   readonly durable: DurableProcess;
+  /** Undefined: each process counts alone. */
+  readonly shared: SharedOptions | undefined;
   readonly upstreams: readonly UpstreamConfig[];
   /** Requests that are sent on a schedule. */
   readonly schedules: readonly ScheduleOptions[];

@@ -21,6 +21,7 @@ import type { Origins, ResolveContext, Settings } from './resolve/context.ts';
 import { builtIn, type Complete, type Inherited, inherit } from './resolve/inherit.ts';
 import { checkMounts } from './resolve/mount.ts';
 import { identity, type PemSource } from './resolve/pem.ts';
+import { sharedOptions } from './resolve/shared.ts';
 import { resolveSchedules } from './resolve/schedules.ts';
 import { eventOptions } from './resolve/events.ts';
 import { tracingOptions } from './resolve/tracing.ts';
@@ -216,6 +217,7 @@ function processConfig(
     drainTimeoutMs: values.drain_timeout,
     responseHeaders: values.response_headers,
     durable: durableProcessOptions(file, values.durable, report),
+    shared: sharedOptions(values.shared, input.shared, report),
   };
 }
 

@@ -23,6 +23,12 @@ export type BreakerCause =
  */
 export type CooldownCause = 'retry_after' | 'throttled' | 'permanent';
 
+/**
+ * Why the store that replicas share is not used. `slow`: it took longer than a call may wait. `lost`: the connection ended.
+ * `failed`: it answered with an error.
+ */
+export type SharedAway = 'starting' | 'unreachable' | 'lost' | 'slow' | 'failed';
+
 /** A change of a policy's state, outside any call. `tenant`: whose state it is; no metric has it as a label. */
 export type StateEvent = StateChange & { readonly tenant?: string | undefined };
 
@@ -53,6 +59,13 @@ type StateChange =
       readonly type: 'operator_event';
       readonly scope: '';
       readonly outcome: 'delivered' | 'failed' | 'refused' | 'merged' | 'dropped';
+    }
+  /** The store that replicas share is used, or not; then each replica uses its share. */
+  | {
+      readonly type: 'shared_store';
+      readonly scope: '';
+      readonly to: 'used' | 'away';
+      readonly cause: SharedAway | 'answered';
     }
   /** The issuer of a credential was asked for a new one. `detail`: why it failed. */
   | {
@@ -155,6 +168,11 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     name: 'breakwater_operator_events_total',
     help: 'Deliveries of events to the webhook: delivered, failed (tried again) or refused. merged, dropped: events without a message of their own.',
     labels: ['outcome'],
+  },
+  shared_store: {
+    name: 'breakwater_shared_store_changes_total',
+    help: 'Times that the shared store was used again (answered), or was not used any more, by cause.',
+    labels: ['to', 'cause'],
   },
   store_health: {
     name: 'breakwater_store_health_changes_total',

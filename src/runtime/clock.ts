@@ -56,7 +56,10 @@ export class AwakeTime {
   }
 }
 
-const awake = new AwakeTime(() => performance.now());
+/** Real milliseconds since an arbitrary point, which go on while the process is stopped: for what another process has lent. */
+export const realTime = (): number => performance.now();
+
+const awake = new AwakeTime(realTime);
 let beating = false;
 
 /** Starts the regular reads, with the first timer: without a timer, nothing can be late. */

@@ -47,6 +47,11 @@ export class FairQueue<T> {
     return size;
   }
 
+  /** An entry of the highest class that waits: usually the next one; undefined if the queue is empty. */
+  get first(): T | undefined {
+    return this.#classes.find(({ size }) => size > 0)?.next(false);
+  }
+
   /** About how many entries for which `counts` is true are served before a new one, if the oldest is served first. */
   ahead(turn: Turn, counts: (entry: T) => boolean): number {
     const { rank } = turn;

@@ -1,5 +1,5 @@
 import type { SpanCounts } from './tracing/otlp.ts';
-import type { BreakerCause, BreakerState, CooldownCause } from '../proxy/events.ts';
+import type { BreakerCause, BreakerState, CooldownCause, SharedAway } from '../proxy/events.ts';
 
 /** The state of the policies, for a scrape and for the admin API. */
 export interface StateSource {
@@ -13,8 +13,22 @@ export interface StateSource {
   traceSpans?: (() => SpanCounts) | undefined;
   /** Whether the store of durable requests works. Undefined without durable requests. */
   storeWorking?(): boolean | undefined;
+  /** The store that replicas share; undefined: none. */
+  shared?: (() => SharedSnapshot | undefined) | undefined;
   /** Undefined without durable requests, or if their store does not answer. */
   durable?(): Promise<DurableSnapshot | undefined>;
+}
+
+/** The store of what replicas share. */
+export interface SharedSnapshot {
+  /** Its URL, without secrets. */
+  readonly store: string;
+  /** Why it is not used; undefined: it is used. */
+  readonly away: SharedAway | undefined;
+  /** Replicas that were last seen, this one included. */
+  readonly replicas: number;
+  /** Requests to it, by their end. */
+  readonly roundTrips: Readonly<Record<'ok' | 'late' | 'failed', number>>;
 }
 
 /** Durable requests in the store. */

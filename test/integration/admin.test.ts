@@ -206,6 +206,12 @@ describe('reading', () => {
       file: 'config.yaml',
       started_at: '2026-01-01T00:00:00.000Z',
       loaded_at: '2026-01-01T00:00:00.000Z',
+      shared: {
+        store: 'redis://127.0.0.1:6379',
+        used: true,
+        replicas: 3,
+        round_trips: { ok: 12, late: 1, failed: 0 },
+      },
       buffered_body_bytes: 4096,
       upstreams: [
         {

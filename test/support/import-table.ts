@@ -9,7 +9,7 @@ export interface Room {
 }
 
 /** Rooms that the configuration sets up. It sees their options, never their behaviour. */
-const OPTIONS_OF = ['policies', 'auth', 'proxy', 'durable', 'server', 'telemetry'] as const;
+const OPTIONS_OF = ['policies', 'auth', 'proxy', 'durable', 'fleet', 'server', 'telemetry'] as const;
 
 /** Which folders of src/ may import which others, from the lowest to the highest. */
 export const ROOMS: Readonly<Record<string, Room>> = {
@@ -48,6 +48,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   durable: {
     holds: 'requests that are accepted, stored and carried out later',
     imports: ['telemetry', 'routing', 'proxy', 'http', 'runtime'],
+  },
+  fleet: {
+    holds: 'what replicas share: quota windows, through Redis or PostgreSQL',
+    imports: ['runtime'],
   },
   'config/fields': { holds: 'how one value is written and read', imports: ['http', 'runtime'] },
   'config/keys': {
@@ -106,6 +110,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'config/resolve',
       'config/show',
       'durable',
+      'fleet',
       'policies',
       'proxy',
       'routing',
@@ -118,7 +123,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   simulate: {
     holds: 'the same policies in virtual time, without servers',
-    imports: ['app', 'config', 'policies', 'proxy', 'server', 'telemetry', 'http', 'runtime'],
+    imports: ['app', 'config', 'fleet', 'policies', 'proxy', 'server', 'telemetry', 'http', 'runtime'],
   },
   cli: {
     holds: 'the commands',
@@ -157,8 +162,9 @@ export const OWNER: Readonly<Record<string, readonly string[]>> = {
   'ipaddr.js': ['http'],
   re2js: ['http'],
   '@smithy/core': ['http'],
-  'lru-cache': ['policies', 'app'],
-  pg: ['durable'],
+  'lru-cache': ['policies', 'app', 'fleet'],
+  pg: ['durable', 'fleet'],
+  '@redis/client': ['fleet'],
   croner: ['durable'],
 };
 

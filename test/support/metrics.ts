@@ -15,6 +15,13 @@ export class FakeState implements StateSource {
     return 4096;
   }
 
+  shared = () => ({
+    store: 'redis://127.0.0.1:6379',
+    away: undefined,
+    replicas: 3,
+    roundTrips: { ok: 12, late: 1, failed: 0 },
+  });
+
   storeWorking(): boolean {
     return true;
   }
@@ -138,6 +145,7 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
   metrics.stateChanged('demo', { type: 'durable_deferred', scope: 'demo/orders', reason: 'quota' });
   metrics.stateChanged('', { type: 'store_committed', scope: '', ms: 2 });
   metrics.stateChanged('', { type: 'store_health', scope: '', to: 'failed', problem: 'full' });
+  metrics.stateChanged('', { type: 'shared_store', scope: '', to: 'away', cause: 'lost' });
   metrics.stateChanged('', { type: 'operator_event', scope: '', outcome: 'delivered' });
   metrics.stateChanged('', { type: 'schedule_slot', scope: 'rates', result: 'started' });
   metrics.stateChanged('', { type: 'callback_ended', scope: '/callbacks', outcome: 'delivered' });

@@ -16,7 +16,7 @@ import { moveNow } from './timeline-view.js';
 import { listenToFilters, showTools } from './tools.js';
 import { Upstreams } from './upstreams.js';
 import { WhatIf } from './what-if.js';
-import { ago, countdown } from './words.js';
+import { ago, count, countdown } from './words.js';
 
 /** @import { Address } from './address.js' */
 /** @import { State } from './types.d.ts' */
@@ -185,6 +185,20 @@ function showHeader() {
   document.title = said === 'ready' && state?.refused_reload === undefined ? 'Breakwater' : '(!) Breakwater';
   for (const link of document.querySelectorAll('nav a')) markCurrent(link, address.view);
   if (state !== undefined) showAbout(state);
+  if (state !== undefined) showShared(state);
+}
+
+/** @param {State} state */
+function showShared({ shared }) {
+  const line = byId('shared');
+  line.hidden = shared === undefined;
+  if (shared === undefined) return;
+  const { away: cause, replicas, store } = shared;
+  line.className = cause === undefined ? 'note' : 'banner';
+  line.textContent =
+    cause === undefined
+      ? `Quotas are shared by ${count(replicas)} ${replicas === 1 ? 'replica' : 'replicas'} through ${store}.`
+      : `The shared store ${store} is not used (${cause}). This replica uses its share of each quota: the limit divided by ${count(replicas)}.`;
 }
 
 /**

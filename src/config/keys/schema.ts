@@ -19,6 +19,7 @@ import { headers } from './headers.ts';
 import { metrics } from './metrics.ts';
 import { policies } from './policy-schema.ts';
 import { schedules } from './schedules.ts';
+import { shared } from './shared.ts';
 import { sticky, targets } from './targets.ts';
 import { tenant, vars } from './tenant.ts';
 import { tracing } from './tracing.ts';
@@ -184,6 +185,7 @@ const processKeys = {
   events: events.optional(),
   clients: clients.optional(),
   durable: durableProcess.optional(),
+  shared: shared.optional(),
   drain_delay: duration(
     '0s',
     'After SIGTERM, calls are accepted for this long, while /readyz answers 503. Then drain_timeout begins.',

@@ -94,6 +94,9 @@ const isAddress = (value: unknown): value is Address =>
 const shownAddress = ({ host, port }: Address): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
+/** The URL of a database, without secrets. */
+export const shownStore = withoutUrlSecrets;
+
 /** The path of a webhook is its secret. The URL of a database may have a password before the host, or in its query. */
 function withoutUrlSecrets(shown: string): string {
   const url = shown.includes('://') ? URL.parse(shown) : null;

@@ -2,11 +2,12 @@ import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { ClientShare } from './client-share.ts';
-import { Limiter, type CallContext } from './limiter.ts';
+import { Limiter, type CallContext, type LimiterOptions } from './limiter.ts';
 import type { Throttling } from './cooldown.ts';
-import type { QuotaOptions } from './options.ts';
+import type { QuotaOptions, QuotaWindow } from './options.ts';
 import { namedScope } from './scope.ts';
 import { SharedLimits } from './shared-limits.ts';
+import type { TokenSource } from './token-source.ts';
 import type { Throughput } from './throughput.ts';
 import { type CallReservation, type LimiterReservation, observe, ScopedLimiter } from './scoped-limiter.ts';
 
@@ -44,6 +45,7 @@ export class CredentialQuota {
   readonly #shares = new Map<string, ClientShare>();
   readonly #random: Random;
   readonly #served: Throughput;
+  readonly #tokensOf: ((window: QuotaWindow) => TokenSource) | undefined;
   #whole: Limiter;
   #shared = new SharedLimits();
   readonly #parts = new LRUCache<string, Limiter>({ max: MAX_SCOPES });
@@ -51,10 +53,14 @@ export class CredentialQuota {
   readonly #resources = new Map<string, string>();
   #usual: string | undefined;
 
-  constructor(options: CredentialQuotaOptions, random: Random, served: Throughput) {
+  constructor(
+    options: CredentialQuotaOptions,
+    { random, served, tokensOf }: Pick<LimiterOptions, 'random' | 'served' | 'tokensOf'>,
+  ) {
     this.#options = options;
     this.#random = random;
     this.#served = served;
+    this.#tokensOf = tokensOf;
     this.#whole = this.#newLimiter(true);
   }
 
@@ -195,6 +201,7 @@ export class CredentialQuota {
       windows: whole ? windows : [],
       random: this.#random,
       served: this.#served,
+      tokensOf: this.#tokensOf,
       whole: whole && scope !== 'credential',
     });
   }

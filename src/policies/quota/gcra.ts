@@ -1,10 +1,19 @@
 import type { QuotaWindow } from './options.ts';
+import type { TokenSource } from './token-source.ts';
 
 /** A rate with a period up to this is spread evenly, because APIs that count by the second refuse bursts. */
 const SPREAD_PERIOD_MS = 1000;
 
 /** The share of a spread window that may still pass at once, because timers can be late. */
 const SPREAD_BURST = 0.05;
+
+type Rate = Pick<QuotaWindow, 'limit' | 'periodMs' | 'burst'>;
+
+/** The most that may pass at once after a pause. */
+export function burstOf({ limit, periodMs, burst }: Rate): number {
+  if (burst !== undefined) return burst;
+  return periodMs <= SPREAD_PERIOD_MS ? Math.max(1, Math.floor(limit * SPREAD_BURST)) : limit;
+}
 
 /**
  * One rate, by the generic cell rate algorithm (ITU-T I.371 annex A; virtual scheduling). `tat` is the theoretical arrival
@@ -17,7 +26,7 @@ const SPREAD_BURST = 0.05;
  *
  * A cost above the burst counts as the burst. Otherwise one call could block the window for years.
  */
-export class Gcra {
+export class Gcra implements TokenSource<void> {
   readonly burst: number;
   readonly #intervalMs: number;
   readonly #limit: number;
@@ -28,9 +37,9 @@ export class Gcra {
   #used = 0;
   #usedBefore = 0;
 
-  constructor({ limit, periodMs, burst }: Pick<QuotaWindow, 'limit' | 'periodMs' | 'burst'>) {
+  constructor({ limit, periodMs, burst }: Rate) {
     const spread = burst === undefined && periodMs <= SPREAD_PERIOD_MS;
-    this.burst = burst ?? (spread ? Math.max(1, Math.floor(limit * SPREAD_BURST)) : limit);
+    this.burst = burstOf({ limit, periodMs, burst });
     this.#intervalMs = periodMs / (spread ? limit - this.burst + 1 : limit);
     [this.#limit, this.#periodMs] = [limit, periodMs];
   }

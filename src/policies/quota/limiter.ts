@@ -3,6 +3,7 @@ import type { Random } from '../../runtime/random.ts';
 import { FlowMeter } from './flow-meter.ts';
 import { type Throttling, Cooldown } from './cooldown.ts';
 import { Gcra } from './gcra.ts';
+import type { TokenSource } from './token-source.ts';
 import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
 import { ProbeTimes } from './probe-times.ts';
@@ -16,7 +17,7 @@ const MOST_METERS = 8;
 const FORGOTTEN_AFTER = 20;
 
 interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'counts'> {
-  readonly gcra: Gcra;
+  readonly tokens: TokenSource;
 }
 
 /** The tokens that one attempt has reserved at one limiter. */
@@ -27,6 +28,8 @@ export interface Reservation {
   readonly probe: boolean;
   /** The attempt tests meters that say that nothing is left. */
   readonly testsMeters: boolean;
+  /** By window, if units are leased; undefined otherwise. */
+  readonly receipts: readonly unknown[] | undefined;
   /** When the attempt left, and the number of attempts that had left by then; undefined before. */
   sent: { readonly at: number; readonly mark: number } | undefined;
 }
@@ -45,12 +48,17 @@ export interface LimiterOptions {
   readonly served: Throughput;
   /** The limiter is for all scopes of a credential. */
   readonly whole: boolean;
+  /** The units of the windows; undefined: counted here. */
+  readonly tokensOf?: ((window: QuotaWindow) => TokenSource) | undefined;
 }
 
 /** Limits calls of one credential, or of one scope of it: by the strictest of its windows, its learned meters and its cooldown. */
 export class Limiter {
   readonly cooldown: Cooldown;
   readonly #windows: readonly Window[];
+  /** Units of its windows are leased, so they come only to calls that say that they wait (`wanted`). */
+  readonly isLeased: boolean;
+  #wanted = 0;
   /** A list and not a map: there are few, and each attempt asks them all several times. */
   #meters: Meter[] = [];
   /** Meters that a test proved wrong. They count again after a refusal. */
@@ -66,12 +74,13 @@ export class Limiter {
   /** Replies since the last one with quota headers. */
   #repliesWithoutQuota = 0;
 
-  constructor({ windows, random, served, whole }: LimiterOptions) {
+  constructor({ windows, random, served, whole, tokensOf }: LimiterOptions) {
     this.cooldown = new Cooldown(random, served, whole);
+    this.isLeased = tokensOf !== undefined && windows.length > 0;
     this.#windows = windows.map((window) => {
       const { counts, limit, name } = window;
-      const gcra = new Gcra(window);
-      return { name, limit: Math.max(limit, gcra.burst), counts, gcra };
+      const tokens = tokensOf?.(window) ?? new Gcra(window);
+      return { name, limit: Math.max(limit, tokens.burst), counts, tokens };
     });
   }
 
@@ -128,10 +137,25 @@ export class Limiter {
   take(cost: number, now: number, uncovered: boolean, testsMeters: boolean): Reservation {
     const tests = testsMeters && this.countedAt(0, cost, now) > now;
     if (tests) this.#meterTests.probed(now);
-    for (const { counts, gcra } of this.#windows) gcra.take(unitsOf(counts, cost), now);
+    const receipts = this.#takeUnits(cost, now);
     for (const meter of this.#meters) meter.take(unitsOf(meter.unit, cost), now);
     this.#admitted++;
-    return { at: now, cost, probe: this.cooldown.admit(now, uncovered), testsMeters: tests, sent: undefined };
+    const probe = this.cooldown.admit(now, uncovered);
+    return { at: now, cost, probe, testsMeters: tests, receipts, sent: undefined };
+  }
+
+  /** Some calls have said that they wait for leased units. */
+  get isWanted(): boolean {
+    return this.#wanted > 0;
+  }
+
+  /** How many calls wait, and the cost of the first of them. */
+  wanted(calls: number, cost: number): void {
+    this.#wanted = calls;
+    for (const { counts, tokens } of this.#windows) {
+      const units = unitsOf(counts, cost);
+      tokens.wanted?.(calls * units, units);
+    }
   }
 
   /** Whether the attempt must wait again, because of a limit learned since it was admitted. */
@@ -152,7 +176,8 @@ export class Limiter {
 
   /** Call if nothing of the attempt reached the upstream. */
   refund(reservation: Reservation, now: number): void {
-    for (const { counts, gcra } of this.#windows) gcra.refund(unitsOf(counts, reservation.cost));
+    for (const [i, { counts, tokens }] of this.#windows.entries())
+      tokens.refund(unitsOf(counts, reservation.cost), reservation.receipts?.[i]);
     for (const meter of this.#meters)
       meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sent?.at);
     // An attempt that had left stays counted, because later marks build on the count.
@@ -162,7 +187,7 @@ export class Limiter {
 
   /** Call when the reply of an attempt that left has stated its real cost. */
   correct({ at, cost, sent }: Reservation, actual: number, now: number): void {
-    for (const { counts, gcra } of this.#windows) if (counts === 'cost') gcra.correct(cost, actual);
+    for (const { counts, tokens } of this.#windows) if (counts === 'cost') tokens.correct(cost, actual);
     const sentAt = { takenAt: at, leftAt: sent?.at ?? now };
     for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, sentAt, now);
   }
@@ -240,11 +265,18 @@ export class Limiter {
 
   #windowsAt(ahead: number, cost: number, now: number): number {
     let at = now;
-    for (const { counts, gcra } of this.#windows) {
+    for (const { counts, tokens } of this.#windows) {
       const units = unitsOf(counts, cost);
-      at = Math.max(at, gcra.readyAt(ahead * Math.min(units, gcra.burst), units, now));
+      at = Math.max(at, tokens.readyAt(ahead * Math.min(units, tokens.burst), units, now));
     }
     return at;
+  }
+
+  #takeUnits(cost: number, now: number): unknown[] | undefined {
+    if (this.isLeased)
+      return this.#windows.map(({ counts, tokens }) => tokens.take(unitsOf(counts, cost), now));
+    for (const { counts, tokens } of this.#windows) tokens.take(unitsOf(counts, cost), now);
+    return undefined;
   }
 
   #overdrawn(cost: number, now: number): boolean {

@@ -144,7 +144,13 @@ export class QuotaQueue {
 
   /** Admits every call that may leave now, and sets a timer for the next one. */
   pump(): void {
-    if (this.#queue.size === 0 && this.#timer === undefined) return;
+    const { whole } = this.quota;
+    if (this.#queue.size === 0 && this.#timer === undefined && !whole.isWanted) return;
+    this.#admit();
+    if (whole.isLeased) whole.wanted(this.#queue.size, this.#queue.first?.cost ?? 0);
+  }
+
+  #admit(): void {
     const { clock } = this.#options;
     this.#timer?.cancel();
     this.#timer = undefined;

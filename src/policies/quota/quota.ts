@@ -10,9 +10,10 @@ import type { Random } from '../../runtime/random.ts';
 import { CredentialQuota, type SeenReply } from './credential-quota.ts';
 import type { Limiter } from './limiter.ts';
 import { QuotaQueue, type QuotaReadiness } from './quota-queue.ts';
-import type { QuotaOptions } from './options.ts';
+import type { QuotaOptions, QuotaWindow } from './options.ts';
 import { type Demand, demandOf } from './demand.ts';
 import { throttlingOf } from './throttling.ts';
+import type { TokenSources } from './token-source.ts';
 import { Throughput } from './throughput.ts';
 
 /** A cooldown that starts. */
@@ -34,6 +35,8 @@ export interface QuotaDeps {
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** Called when a cooldown starts. */
   readonly onCooldown: (start: CooldownStart) => void;
+  /** The windows that replicas share, for the text that identifies a credential; undefined: each process counts alone. */
+  readonly shared?: ((credential: string) => TokenSources) | undefined;
 }
 
 /** `shape` is undefined if no quota was known. Then it is computed only for a reply about a quota. */
@@ -164,13 +167,23 @@ export class Quota {
     const credential = this.#credentialOf(headers);
     let queue = this.#queues.get(credential);
     if (queue === undefined) {
-      const { clock, draining, random, shareOf } = this.#deps;
-      const { queue: capacity, waitMs } = this.options;
-      const quota = new CredentialQuota({ ...this.options, shareOf }, random, this.#takeServed());
-      queue = new QuotaQueue(quota, { clock, capacity, waitMs, draining });
+      queue = this.#newQueue(headers);
       this.#queues.set(credential, queue);
       for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
     }
+    return queue;
+  }
+
+  #newQueue(headers: RawHeaders): QuotaQueue {
+    const { clock, draining, random, shared, shareOf } = this.#deps;
+    const { queue: capacity, waitMs } = this.options;
+    const sources = shared?.(this.#secretOf(headers));
+    const tokensOf = sources && ((window: QuotaWindow) => sources(window, () => queue.pump()));
+    const quota = new CredentialQuota(
+      { ...this.options, shareOf },
+      { random, served: this.#takeServed(), tokensOf },
+    );
+    const queue: QuotaQueue = new QuotaQueue(quota, { clock, capacity, waitMs, draining });
     return queue;
   }
 
@@ -214,11 +227,18 @@ export class Quota {
     const { values, hash } = this.#latest;
     if (credentialHeaders.every((name, i) => headerOf(headers, name) === values[i])) return hash;
     const found = credentialHeaders.map((name) => headerOf(headers, name));
-    const secrets = credentialHeaders.flatMap((name, i) =>
-      found[i] === undefined ? [] : `${name}:${found[i]}\n`,
-    );
-    this.#latest = { values: found, hash: secrets.length === 0 ? '' : this.#deps.hash(secrets.join('')) };
+    const secret = this.#secretOf(headers);
+    this.#latest = { values: found, hash: secret === '' ? '' : this.#deps.hash(secret) };
     return this.#latest.hash;
+  }
+
+  /** The credential of a call as one text; '' for none. */
+  #secretOf(headers: RawHeaders): string {
+    const lines = this.options.credentialHeaders.flatMap((name) => {
+      const value = headerOf(headers, name);
+      return value === undefined ? [] : `${name}:${value}\n`;
+    });
+    return lines.join('');
   }
 }
 

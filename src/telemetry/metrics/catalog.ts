@@ -29,6 +29,11 @@ export const COUNTERS = {
     help: 'Spans of traced calls: exported, failed (the collector did not take them), or dropped because too many waited for it.',
     labels: ['result'],
   },
+  sharedRoundTrips: {
+    name: 'breakwater_shared_round_trips_total',
+    help: 'Requests to the shared store: ok, late (no answer in time, so they count as lost) or failed.',
+    labels: ['result'],
+  },
   requests: {
     name: 'breakwater_requests_total',
     help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status that they correspond to. With clients.tokens, it also has the label client.',
@@ -217,6 +222,16 @@ export const GAUGES = {
   bufferedBytes: {
     name: 'breakwater_buffered_body_bytes',
     help: 'Memory taken by request and reply bodies that are buffered. body_memory limits it.',
+    labels: [],
+  },
+  sharedUsed: {
+    name: 'breakwater_shared_store_used',
+    help: '1 while the shared store is used, 0 while this replica uses its share of each quota. No series without a shared store.',
+    labels: [],
+  },
+  sharedReplicas: {
+    name: 'breakwater_shared_replicas',
+    help: 'Replicas that the shared store has seen in the last seconds, this one included.',
     labels: [],
   },
   lastReloadSuccessful: {

@@ -118,6 +118,15 @@ export class Exposition {
     const { state, lastLoad, build } = this.#sources;
     const { successful, successAt } = lastLoad();
     yield* gaugeLines(GAUGES.bufferedBytes, [['', state.bufferedBytes()]]);
+    const shared = [state.shared?.()].filter((one) => one !== undefined);
+    yield* gaugeLines(
+      GAUGES.sharedUsed,
+      shared.map(({ away }): Sample => ['', Number(away === undefined)]),
+    );
+    yield* gaugeLines(
+      GAUGES.sharedReplicas,
+      shared.map(({ replicas }): Sample => ['', replicas]),
+    );
     yield* gaugeLines(GAUGES.lastReloadSuccessful, [['', Number(successful)]]);
     yield* gaugeLines(GAUGES.lastReloadSuccess, [['', successAt]]);
     yield* gaugeLines(GAUGES.buildInfo, [[labelText(build), 1]]);

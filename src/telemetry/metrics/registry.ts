@@ -90,6 +90,7 @@ export class Metrics implements Observer {
   async *#pieces(format: Format): AsyncGenerator<string> {
     this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
     this.#countSpans();
+    this.#countRoundTrips();
     const exposition = await this.warm();
     yield* exposition.pieces(format);
   }
@@ -98,6 +99,12 @@ export class Metrics implements Observer {
     const spans = this.#options.state.traceSpans?.() ?? { exported: 0, failed: 0, dropped: 0 };
     for (const [result, value] of Object.entries(spans))
       this.#families.counters.traceSpans.series({ result }).value = value;
+  }
+
+  #countRoundTrips(): void {
+    const shared = this.#options.state.shared?.();
+    for (const [result, value] of Object.entries(shared?.roundTrips ?? {}))
+      this.#families.counters.sharedRoundTrips.series({ result }).value = value;
   }
 
   /** Loads prom-client and starts its process metrics. It takes about 40 ms, so it comes after listening. */

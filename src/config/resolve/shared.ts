@@ -1,0 +1,17 @@
+import type { SharedOptions } from '../../fleet/options.ts';
+import type { ProcessInput } from '../keys/schema.ts';
+import type { Report } from '../read/report.ts';
+import type { Complete } from './inherit.ts';
+
+/** Undefined without a store. `written`: the section of the file. */
+export function sharedOptions(
+  { store, name, replicas, secret }: Complete<ProcessInput>['shared'],
+  written: ProcessInput['shared'],
+  report: Report,
+): SharedOptions | undefined {
+  if (store !== undefined) return { store, name, replicas, secret };
+  const path = ['shared', 'store'];
+  if (written !== undefined && !report.knows(path))
+    report.problem(path, 'is missing; write for example store: redis://127.0.0.1:6379', 'key');
+  return undefined;
+}

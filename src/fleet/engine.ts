@@ -1,0 +1,41 @@
+import type { LeaseReply, LeaseRequest } from './ledger.ts';
+
+/** How the fleet stands, as the engine sees it. */
+export interface Muster {
+  /** Replicas that were seen in the last seconds. */
+  readonly replicas: number;
+  /** Changes when the engine has lost its data. */
+  readonly generation: string;
+}
+
+/** The database of what replicas share. Each method is one round trip, and one atomic step. Rejects if the engine fails. */
+export interface FleetEngine {
+  /** Takes units of the window `key`; see `lease`. */
+  lease(key: string, request: LeaseRequest): Promise<LeaseReply>;
+  /** Says that this replica runs. */
+  muster(replica: string): Promise<Muster>;
+  /** Says that this replica ends. */
+  leave(replica: string): Promise<void>;
+  /** Sends a message to all other replicas that listen. It may be lost. */
+  publish(message: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  readonly url: string;
+  /** In front of the names of keys, tables and channels. Replicas with the same one are a fleet. */
+  readonly prefix: string;
+  /** The longest wait for a connection. */
+  readonly connectMs: number;
+  /** A name that no engine has had before, for one that has no data. */
+  readonly newGeneration: () => string;
+  /** A message of a replica of the fleet, this one included. */
+  readonly onMessage: (message: string) => void;
+  /** The connection has ended. It is not made again. */
+  readonly onLost: (error: Error) => void;
+  /** Tests replace the engine's clock. */
+  readonly clock?: (() => number) | undefined;
+}
+
+/** A replica that was not seen for this long is gone. */
+export const SEEN_MS = 5_000;

@@ -1,0 +1,272 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock, Timer } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
+import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
+import { Lease } from './lease.ts';
+import { LeasedWindow, type WindowHost } from './leased-window.ts';
+import type { LeaseRequest } from './ledger.ts';
+import { planOf, type WindowLimit } from './plan.ts';
+
+/** An engine that takes longer is treated as absent. No call waits longer for it. */
+const PATIENCE_MS = 50;
+
+const HEARTBEAT_MS = 1_000;
+
+/** A connection on which nothing was answered for this long is given up. */
+const DEAD_MS = 3_000;
+
+const CONNECT_MS = 1_000;
+
+/** The waits between two connections that failed: from the first to the longest, at least half of it. */
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 1_000;
+
+/** The most windows whose state is kept. The least recently used one is forgotten first. */
+const MOST_WINDOWS = 10_000;
+
+/** Why units do not come from the engine. `slow`: it took longer than 50 ms. `failed`: it answered with an error. */
+type AwayCause = 'starting' | 'unreachable' | 'lost' | 'slow' | 'failed';
+
+export interface FleetState {
+  /** Undefined: the engine is used. */
+  readonly away: AwayCause | undefined;
+  /** The error of the engine, without secrets. */
+  readonly detail?: string | undefined;
+}
+
+/** How round trips ended. */
+export type RoundTrip = 'ok' | 'late' | 'failed';
+
+export interface FleetDeps {
+  readonly clock: Clock;
+  /** Real milliseconds, which go on while the process is stopped. */
+  readonly real: () => number;
+  readonly random: Random;
+  /** Calls back when everything is read that has arrived. */
+  readonly afterReading: (callback: () => void) => void;
+  /** Opens a connection. */
+  readonly open: (options: Pick<EngineOptions, 'connectMs' | 'onMessage' | 'onLost'>) => Promise<FleetEngine>;
+  /** A name that no other replica has. */
+  readonly replica: string;
+  /** How many replicas there are, until the engine has said it. */
+  readonly expected: number;
+  readonly onState: (state: FleetState) => void;
+}
+
+/** The connection of this replica with the others: the windows that they share, and whether the engine can be used. */
+export class Fleet implements WindowHost {
+  readonly roundTrips: Record<RoundTrip, number> = { ok: 0, late: 0, failed: 0 };
+  readonly #deps: FleetDeps;
+  readonly #windows = new LRUCache<string, LeasedWindow>({ max: MOST_WINDOWS });
+  readonly #timers = new Map<LeasedWindow, Timer>();
+  #engine: FleetEngine | undefined;
+  #state: FleetState = { away: 'starting' };
+  #replicas: number;
+  #generation: string | undefined;
+  #failures = 0;
+  /** When the running heartbeat was sent; undefined if none runs. */
+  #beatAt: number | undefined;
+  #nextBeat: Timer | undefined;
+  #closed = false;
+
+  constructor(deps: FleetDeps) {
+    this.#deps = deps;
+    this.#replicas = deps.expected;
+  }
+
+  get state(): FleetState {
+    return this.#state;
+  }
+
+  get away(): boolean {
+    return this.#state.away !== undefined;
+  }
+
+  /** Also while it is slow. */
+  get connected(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  get replicas(): number {
+    return this.#replicas;
+  }
+
+  real(): number {
+    return this.#deps.real();
+  }
+
+  /** Connects. Resolves when the engine has answered, or could not be reached at once. Calls are served either way. */
+  async start(): Promise<void> {
+    await this.#connect();
+  }
+
+  /** The window of this key, with the units that it holds. The newest user is woken. */
+  window(key: string, limit: WindowLimit, wake: () => void): LeasedWindow {
+    const name = `${key} ${limit.limit}/${limit.periodMs}/${limit.burst}`;
+    let window = this.#windows.get(name);
+    if (window === undefined) {
+      const plan = planOf(limit);
+      window = new LeasedWindow(name, { limit, plan, lease: new Lease(plan, this.#deps.random) }, this);
+      this.#windows.set(name, window);
+    }
+    window.wake = wake;
+    return window;
+  }
+
+  send(window: LeasedWindow, request: LeaseRequest): void {
+    const engine = this.#engine;
+    if (engine === undefined) return window.lost();
+    const sentAt = this.real();
+    let open = true;
+    const timer = this.#patience(() => {
+      if (!open) return;
+      open = false;
+      this.roundTrips.late++;
+      window.lost();
+      this.#doubt('slow');
+    });
+    engine.lease(window.key, request).then(
+      (reply) => {
+        if (!open) return window.heardLate(reply);
+        open = false;
+        timer.cancel();
+        this.roundTrips.ok++;
+        window.heard(request, reply, sentAt);
+      },
+      (error: unknown) => {
+        if (!open) return;
+        open = false;
+        timer.cancel();
+        this.roundTrips.failed++;
+        window.lost();
+        if (engine === this.#engine) this.#doubt('failed', error);
+      },
+    );
+  }
+
+  remind(window: LeasedWindow, ms: number): void {
+    this.#timers.get(window)?.cancel();
+    const timer = this.#deps.clock.timer(ms, () => {
+      this.#timers.delete(window);
+      window.ask();
+    });
+    this.#timers.set(window, timer);
+  }
+
+  /** Gives back what is held, and ends the connection. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#nextBeat?.cancel();
+    for (const timer of this.#timers.values()) timer.cancel();
+    const engine = this.#engine;
+    if (engine === undefined) return;
+    if (!this.away) for (const window of this.#windows.values()) window.giveUp();
+    const left = engine.leave(this.#deps.replica).catch(() => undefined);
+    await Promise.race([left, new Promise<void>((resolve) => this.#deps.clock.timer(PATIENCE_MS, resolve))]);
+    this.#engine = undefined;
+    await engine.close().catch(() => undefined);
+  }
+
+  /** A busy process reads its sockets late. What has arrived by then is read first. */
+  #patience(callback: () => void): Timer {
+    return this.#deps.clock.timer(PATIENCE_MS, () => this.#deps.afterReading(callback));
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      let lost: Error | undefined;
+      let opened: FleetEngine | undefined;
+      const engine = await this.#deps.open({
+        connectMs: CONNECT_MS,
+        onMessage: () => undefined,
+        onLost: (error) => {
+          lost ??= error;
+          if (opened !== undefined && opened === this.#engine) this.#lost(error);
+        },
+      });
+      if (lost !== undefined) throw lost;
+      opened = engine;
+      if (this.#closed) return await engine.close();
+      this.#engine = engine;
+    } catch (error) {
+      return this.#unreachable(error);
+    }
+    await this.#beat();
+  }
+
+  #unreachable(error: unknown): void {
+    this.#turn({ away: 'unreachable', detail: reasonOf(error) });
+    if (this.#closed) return;
+    const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++);
+    this.#deps.clock.timer(waitMs * (0.5 + 0.5 * this.#deps.random()), () => void this.#connect());
+  }
+
+  #lost(error: Error): void {
+    const engine = this.#engine;
+    if (engine === undefined || this.#closed) return;
+    this.#engine = undefined;
+    this.#beatAt = undefined;
+    this.#nextBeat?.cancel();
+    engine.close().catch(() => undefined);
+    this.#turn({ away: 'lost', detail: reasonOf(error) });
+    void this.#connect();
+  }
+
+  /** A request failed. The next heartbeat, which is sent at once, says whether the engine can be used. */
+  #doubt(away: AwayCause, error?: unknown): void {
+    this.#turn({ away, detail: error === undefined ? undefined : reasonOf(error) });
+    if (this.#beatAt === undefined) void this.#beat();
+  }
+
+  async #beat(): Promise<void> {
+    const engine = this.#engine;
+    if (engine === undefined || this.#closed) return;
+    this.#nextBeat?.cancel();
+    const sentAt = this.real();
+    this.#beatAt = sentAt;
+    const late = this.#patience(() => {
+      if (this.#beatAt === sentAt) this.#turn({ away: 'slow' });
+    });
+    const dead = this.#deps.clock.timer(DEAD_MS, () => this.#lost(new Error('it did not answer')));
+    try {
+      const muster = await engine.muster(this.#deps.replica);
+      if (engine === this.#engine) this.#mustered(muster, this.real() - sentAt);
+    } catch (error) {
+      if (engine === this.#engine) this.#lost(error instanceof Error ? error : new Error(reasonOf(error)));
+    } finally {
+      late.cancel();
+      dead.cancel();
+    }
+  }
+
+  #mustered({ replicas, generation }: Muster, tookMs: number): void {
+    this.#beatAt = undefined;
+    this.#failures = 0;
+    this.#replicas = Math.max(1, replicas);
+    const known = this.#generation;
+    this.#generation = generation;
+    this.#turn(
+      tookMs <= PATIENCE_MS || this.#state.away === undefined ? { away: undefined } : { away: 'slow' },
+    );
+    if (known !== undefined && known !== generation)
+      for (const window of this.#windows.values()) window.announce();
+    this.#nextBeat = this.#deps.clock.timer(HEARTBEAT_MS, () => void this.#beat());
+  }
+
+  /** Waiting calls get their units from somewhere else now. */
+  #turn(state: FleetState): void {
+    if (state.away === this.#state.away) return;
+    const wasAway = this.away;
+    this.#state = state;
+    this.#deps.onState(state);
+    if (wasAway === this.away) return;
+    for (const window of this.#windows.values()) {
+      window.wake();
+      window.ask();
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

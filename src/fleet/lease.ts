@@ -1,0 +1,347 @@
+import type { Random } from '../runtime/random.ts';
+import { EngineClock } from './engine-clock.ts';
+import { AHEAD_MS, type LeaseReply, type LeaseRequest, type Returned } from './ledger.ts';
+import { EXACT, type WindowPlan } from './plan.ts';
+import { Share } from './share.ts';
+
+/** A rate is an average of about this time. */
+const MEMORY_MS = 1_000;
+
+/** Units for calls to come are leased for at most this time. */
+const LONGEST_STOCK_MS = 1_000;
+
+/** Below this many units, calls to come are not worth a lease: most of the units would go unused. */
+const SMALLEST_STOCK = 2;
+
+/** Replicas that got nothing ask again within this time, so that not all of them ask at once. */
+const LONGEST_APART_MS = 500;
+
+/** A request that got nothing is repeated after at least this time. */
+const PAUSE_MS = 5;
+
+/** Units of one lease, with times of this process: the earliest and the latest moment at which the engine may have answered. */
+interface Slice {
+  readonly early: number;
+  readonly late: number;
+  /** The theoretical arrival time before the slice, in ms after the engine's answer. */
+  readonly offset: number;
+  readonly units: number;
+  /** The engine's theoretical arrival time after the slice. */
+  readonly end: number;
+  /** Units that were used, or that are too late. */
+  gone: number;
+  /** Those of them that were too late, and are not returned yet. */
+  unused: number;
+}
+
+/** The units of one call, and where they came from. */
+export type Receipt = readonly (readonly [slice: Slice, units: number])[];
+
+/** The latest news of the engine. `at`: when, at the latest. */
+interface Heard {
+  readonly reply: LeaseReply;
+  readonly at: number;
+}
+
+const NOTHING_BACK: Returned = { units: 0, end: 0 };
+
+/**
+ * The units of one window that a replica holds. Pure: `now` is real milliseconds of this process, which go on while it is stopped
+ * (SIGSTOP), unlike `Clock.now`.
+ *
+ * - `leased`: units come from the engine. A request whose reply does not come leaves its units unused.
+ * - `share`: there is no engine, or it has lost its state. Units come from a fixed share.
+ */
+export class Lease {
+  readonly #plan: WindowPlan;
+  readonly #random: Random;
+  readonly #clock = new EngineClock();
+  #slices: Slice[] = [];
+  #heard: Heard | undefined;
+  #share: Share | undefined;
+  #away = false;
+  /** Calls that wait, in units, and units of the first of them. */
+  #waiting = 0;
+  #need = 1;
+  /** Units used, averaged. */
+  #used = 0;
+  #usedAt = -Infinity;
+  #asking = false;
+  #askAt = -Infinity;
+  #owed = 0;
+  #back: Returned = NOTHING_BACK;
+  #replicas = 1;
+  #connected = false;
+
+  constructor(plan: WindowPlan, random: Random) {
+    this.#plan = plan;
+    this.#random = random;
+  }
+
+  /** Whether units come from the share. */
+  isShare(now: number): boolean {
+    return this.#away || this.#holdUntil > now;
+  }
+
+  /** The engine is gone (`true`), or back. `connected`: it is slow, but there. `replicas`: how many share the window. */
+  setAway(away: boolean, connected: boolean, replicas: number): void {
+    this.#away = away;
+    this.#connected = connected;
+    this.#replicas = Math.max(1, replicas);
+  }
+
+  /** When `units` may be used after `ahead` others. A moment in the future is an estimate if they are not leased yet. */
+  readyAt(ahead: number, units: number, now: number): number {
+    this.#expire(now);
+    const all = ahead + Math.min(units, this.#plan.most);
+    const at = this.#heldAt(all, now);
+    if (at !== undefined) return at;
+    if (this.isShare(now)) return this.#shareAt(now).readyAt(ahead, units, now);
+    return Math.max(now + PAUSE_MS, this.#estimate(all - this.#held(), now));
+  }
+
+  take(units: number, now: number): Receipt {
+    this.#expire(now);
+    const taken = Math.min(units, this.#plan.most);
+    this.#used = this.#perMemory(now) + taken;
+    this.#usedAt = now;
+    if (this.isShare(now) && this.#usable(now) + EXACT < taken) {
+      this.#shareAt(now).take(taken, now);
+      return [];
+    }
+    const receipt: (readonly [Slice, number])[] = [];
+    let missing = taken;
+    for (const slice of this.#slices) {
+      const part = Math.min(missing, this.#usableOf(slice, now));
+      if (part <= 0) continue;
+      slice.gone += part;
+      missing -= part;
+      receipt.push([slice, part]);
+    }
+    this.#owed += missing > EXACT ? missing : 0;
+    return receipt;
+  }
+
+  /** Returns units that were not used. The next call uses them, if they are not too late by then. */
+  refund(receipt: Receipt): void {
+    for (const [slice, units] of receipt) {
+      slice.gone -= units;
+      if (!this.#slices.includes(slice)) this.#slices.unshift(slice);
+    }
+  }
+
+  /** The units of a call have cost `actual`. */
+  correct(units: number, actual: number): void {
+    const { most } = this.#plan;
+    const more = Math.min(actual, most) - Math.min(units, most);
+    if (more > 0) this.#owed += more;
+    else this.#giveBack(-more, this.#heard?.reply.from ?? 0);
+  }
+
+  /** How many units the waiting calls need, and how many the first of them; 0: none waits. */
+  wanted(units: number, first: number): void {
+    this.#waiting = units;
+    this.#need = Math.ceil(Math.min(Math.max(1, first), this.#plan.most));
+  }
+
+  /** The next request; undefined if none is needed now. The caller reports its end by `heard` or `lost`. */
+  ask(now: number): LeaseRequest | undefined {
+    this.#expire(now);
+    if (this.#asking || this.#away || now < this.#askAt || now < this.#holdUntil) return undefined;
+    const want = this.#wantedNow(now);
+    const owed = this.#owed + (this.#share?.owed(now) ?? 0);
+    const due = owed >= 1 || this.#back.units >= 1;
+    return want > 0 || due ? this.#request(want, now) : undefined;
+  }
+
+  /** A request that only says what is known, after the engine has lost its state; undefined if nothing is known. */
+  announce(now: number): LeaseRequest | undefined {
+    return this.#heard === undefined || this.#asking || this.#away ? undefined : this.#request(0, now);
+  }
+
+  #request(want: number, now: number): LeaseRequest {
+    this.#asking = true;
+    this.#owed += this.#share?.settle(now) ?? 0;
+    const back = this.#back;
+    // If the reply does not come, it is unknown whether they went back.
+    this.#back = NOTHING_BACK;
+    const { burst, intervalMs } = this.#plan;
+    const { ledger } = this.#heard?.reply ?? UNHEARD;
+    const need = Math.max(1, Math.min(want, Math.ceil(this.#need - this.#held())));
+    return { intervalMs, burst, want, need, owed: this.#owed, back, known: ledger };
+  }
+
+  /** When `ask` may have another answer; Infinity if only a call changes that. */
+  askAt(now: number): number {
+    if (this.#waiting <= 0 || this.#asking || this.#away) return Infinity;
+    return Math.max(now, this.#askAt, this.#holdUntil, this.#lastsUntil(now) - AHEAD_MS / 2);
+  }
+
+  /** The reply to a request that was sent at `sentAt`. */
+  heard(request: LeaseRequest, reply: LeaseReply, sentAt: number, now: number): void {
+    this.#asking = false;
+    this.#owed = Math.max(0, this.#owed - request.owed);
+    this.#clock.hear(reply.now, sentAt, now);
+    this.#heard = { reply, at: this.#clock.latest(reply.now) };
+    if (!this.isShare(now)) {
+      this.#owed += this.#share?.settle(now) ?? 0;
+      this.#share = undefined;
+    }
+    const { granted, from, ledger } = reply;
+    if (granted > 0)
+      this.#slices.push({
+        early: this.#clock.earliest(reply.now),
+        late: this.#clock.latest(reply.now),
+        offset: from - reply.now,
+        units: granted,
+        end: ledger.tat,
+        gone: 0,
+        unused: 0,
+      });
+    else if (request.want > 0) this.#askAt = this.#nextAsk(request.need, now);
+  }
+
+  /** The request got no reply in time. What it may have given is not used. */
+  lost(): void {
+    this.#asking = false;
+  }
+
+  /** A reply came after its request was given up. Only its news counts. */
+  heardLate(reply: LeaseReply, now: number): void {
+    if (reply.ledger.version > (this.#heard?.reply.ledger.version ?? 0)) this.#heard = { reply, at: now };
+  }
+
+  /** Units that are left of the window, as the engine last said. */
+  left(now: number): number {
+    const { burst, intervalMs } = this.#plan;
+    return burst - Math.max(0, this.#tatIn(now)) / intervalMs;
+  }
+
+  /** Everything that is held goes back with the next request: the process ends. */
+  giveUp(now: number): void {
+    for (const slice of this.#slices) this.#giveBack(slice.units - slice.gone + slice.unused, slice.end);
+    this.#slices = [];
+    this.wanted(0, 1);
+    this.#used = 0;
+    this.#askAt = now;
+  }
+
+  get #holdUntil(): number {
+    if (this.#heard === undefined) return -Infinity;
+    const { at, reply } = this.#heard;
+    return at + reply.ledger.holdUntil - reply.now;
+  }
+
+  #shareAt(now: number): Share {
+    // An engine that is only slow will say soon what is left. Until then nothing is known, so the share begins empty.
+    const left = this.#heard === undefined && this.#connected ? 0 : this.left(now);
+    return (this.#share ??= new Share(this.#plan, this.#replicas, left, now));
+  }
+
+  /** Milliseconds from `now` to the theoretical arrival time that was last heard. */
+  #tatIn(now: number): number {
+    if (this.#heard === undefined) return 0;
+    const { at, reply } = this.#heard;
+    return at + reply.ledger.tat - reply.now - now;
+  }
+
+  #estimate(missing: number, now: number): number {
+    const { burst, intervalMs } = this.#plan;
+    return now + Math.max(0, this.#tatIn(now)) + (missing - burst) * intervalMs;
+  }
+
+  /** At half of the time that units are given ahead, so that they arrive in time. The random part separates the replicas. */
+  #nextAsk(need: number, now: number): number {
+    const { burst, intervalMs } = this.#plan;
+    const possible = now + this.#tatIn(now) + (need - burst) * intervalMs;
+    const apartMs = Math.min(LONGEST_APART_MS, Math.max(AHEAD_MS / 4, (intervalMs * this.#replicas) / 2));
+    return Math.max(now + PAUSE_MS, possible - AHEAD_MS / 2) + apartMs * this.#random();
+  }
+
+  #wantedNow(now: number): number {
+    const { burst, intervalMs, lateMs } = this.#plan;
+    const stock = (this.#perMemory(now) / MEMORY_MS) * Math.min(LONGEST_STOCK_MS, lateMs);
+    const spare = stock >= SMALLEST_STOCK || lateMs >= LONGEST_STOCK_MS ? stock : 0;
+    const held = this.#held();
+    if (this.#waiting <= 0 && held >= spare / 2) return 0;
+    if (this.#waiting > 0 && held >= this.#need && this.#lastsUntil(now) - now > AHEAD_MS / 2) return 0;
+    const fair = Math.ceil((burst + AHEAD_MS / intervalMs) / this.#replicas);
+    const most = Math.max(this.#waiting > 0 ? this.#need : 1, fair);
+    return Math.max(0, Math.min(Math.ceil(this.#waiting + spare - held), most));
+  }
+
+  #perMemory(now: number): number {
+    return this.#used * Math.exp(-(now - this.#usedAt) / MEMORY_MS) || 0;
+  }
+
+  #held(): number {
+    let held = 0;
+    for (const { units, gone } of this.#slices) held += units - gone;
+    return held;
+  }
+
+  /** When the last unit that is held may be used; `now` at least. */
+  #lastsUntil(now: number): number {
+    const last = this.#slices.at(-1);
+    if (last === undefined) return now;
+    const { burst, intervalMs } = this.#plan;
+    return Math.max(now, last.late + last.offset + (last.units - burst) * intervalMs);
+  }
+
+  #usable(now: number): number {
+    let usable = 0;
+    for (const slice of this.#slices) usable += this.#usableOf(slice, now);
+    return usable;
+  }
+
+  #usableOf({ late, offset, units, gone }: Slice, now: number): number {
+    const { burst, intervalMs } = this.#plan;
+    const until = Math.floor((now - late - offset) / intervalMs + burst + EXACT);
+    return Math.max(0, Math.min(units, until) - gone);
+  }
+
+  /** When `units` of those that are held may be used together; undefined if there are fewer. */
+  #heldAt(units: number, now: number): number | undefined {
+    const { burst, intervalMs } = this.#plan;
+    let missing = units;
+    for (const { late, offset, units: all, gone } of this.#slices) {
+      if (all - gone + EXACT < missing) {
+        missing -= all - gone;
+        continue;
+      }
+      return Math.max(now, late + offset + (Math.ceil(gone + missing - EXACT) - burst) * intervalMs);
+    }
+    return undefined;
+  }
+
+  #expire(now: number): void {
+    const { burst, intervalMs, lateMs } = this.#plan;
+    for (const slice of this.#slices) {
+      const { early, offset, units, gone } = slice;
+      if (now <= early + lateMs) continue;
+      const late = Math.min(units, Math.floor((now - lateMs - early - offset) / intervalMs + burst));
+      if (late <= gone) continue;
+      slice.unused += late - gone;
+      slice.gone = late;
+    }
+    if (!this.#slices.some(isOver)) return;
+    for (const slice of this.#slices) {
+      if (!isOver(slice)) continue;
+      this.#giveBack(slice.unused, slice.end);
+      slice.unused = 0;
+    }
+    this.#slices = this.#slices.filter((slice) => !isOver(slice));
+  }
+
+  /** The earlier end counts for both, so that not too much comes back. */
+  #giveBack(units: number, end: number): void {
+    if (units <= 0) return;
+    const back = this.#back;
+    this.#back =
+      back.units === 0 ? { units, end } : { units: back.units + units, end: Math.min(back.end, end) };
+  }
+}
+
+const isOver = ({ units, gone }: Slice): boolean => units - gone <= EXACT;
+
+const UNHEARD = { ledger: { version: 0, tat: 0, holdUntil: 0 } };

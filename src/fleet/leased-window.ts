@@ -1,0 +1,116 @@
+import type { Lease, Receipt } from './lease.ts';
+import type { LeaseReply, LeaseRequest } from './ledger.ts';
+import type { WindowLimit, WindowPlan } from './plan.ts';
+
+/** The part of the fleet that a window needs. */
+export interface WindowHost {
+  /** Real milliseconds of this process. */
+  real(): number;
+  readonly away: boolean;
+  readonly connected: boolean;
+  readonly replicas: number;
+  /** Sends a request. The window gets the reply by `heard` or `lost`. */
+  send(window: LeasedWindow, request: LeaseRequest): void;
+  /** Calls `window.ask` after `ms`. */
+  remind(window: LeasedWindow, ms: number): void;
+}
+
+/** A shared window, as the quota policy uses it: it gives units that are leased, and leases more before they run out. */
+export class LeasedWindow {
+  readonly key: string;
+  readonly burst: number;
+  /** Called when waiting calls may have got units. */
+  wake: () => void = () => {};
+  readonly #limit: WindowLimit;
+  readonly #plan: WindowPlan;
+  readonly #lease: Lease;
+  readonly #host: WindowHost;
+
+  constructor(key: string, parts: { limit: WindowLimit; plan: WindowPlan; lease: Lease }, host: WindowHost) {
+    this.key = key;
+    this.burst = parts.plan.most;
+    this.#limit = parts.limit;
+    this.#plan = parts.plan;
+    this.#lease = parts.lease;
+    this.#host = host;
+  }
+
+  readyAt(ahead: number, units: number, now: number): number {
+    const real = this.#real();
+    return now + this.#lease.readyAt(ahead, units, real) - real;
+  }
+
+  take(units: number): Receipt {
+    const receipt = this.#lease.take(units, this.#real());
+    this.ask();
+    return receipt;
+  }
+
+  refund(_units: number, receipt: Receipt | undefined): void {
+    this.#lease.refund(receipt ?? []);
+  }
+
+  correct(units: number, actual: number): void {
+    this.#lease.correct(units, actual);
+    this.ask();
+  }
+
+  /** Units that all waiting calls need, and units of the first of them. */
+  wanted(units: number, first: number): void {
+    this.#lease.wanted(units, first);
+    this.ask();
+  }
+
+  /** Units that are left of the window, as far as this replica knows. 0 to the limit. */
+  remaining(): number {
+    const { limit, burst } = this.#limit;
+    const missing = this.#plan.burst - this.#lease.left(this.#real());
+    return Math.max(0, Math.min(limit, Math.max(limit, burst) - missing));
+  }
+
+  /** Milliseconds until the window is full again, as far as this replica knows. */
+  resetMs(): number {
+    return Math.max(0, this.#plan.burst - this.#lease.left(this.#real())) * this.#plan.intervalMs;
+  }
+
+  /** Sends the next request if one is needed, or comes back when one may be. */
+  ask(): void {
+    const real = this.#real();
+    const request = this.#lease.ask(real);
+    if (request !== undefined) return this.#host.send(this, request);
+    const at = this.#lease.askAt(real);
+    if (at !== Infinity) this.#host.remind(this, at - real);
+  }
+
+  /** The engine has lost its data: this replica reports what it knows. */
+  announce(): void {
+    const request = this.#lease.announce(this.#real());
+    if (request !== undefined) this.#host.send(this, request);
+  }
+
+  heard(request: LeaseRequest, reply: LeaseReply, sentAt: number): void {
+    this.#lease.heard(request, reply, sentAt, this.#host.real());
+    this.wake();
+    this.ask();
+  }
+
+  heardLate(reply: LeaseReply): void {
+    this.#lease.heardLate(reply, this.#host.real());
+  }
+
+  lost(): void {
+    this.#lease.lost();
+  }
+
+  /** The process ends: everything goes back. */
+  giveUp(): void {
+    this.#lease.giveUp(this.#real());
+    this.ask();
+  }
+
+  #real(): number {
+    const { away, connected, replicas } = this.#host;
+    this.#lease.setAway(away, connected, replicas);
+    return this.#host.real();
+  }
+}

@@ -1,0 +1,11 @@
+/** Where and how the replicas of one deployment share. */
+export interface SharedOptions {
+  /** `redis://`, `rediss://` or `postgres://`; may contain a password. */
+  readonly store: string;
+  /** Replicas with the same name share. */
+  readonly name: string;
+  /** How many replicas there are, until the store has said it. */
+  readonly replicas: number;
+  /** Hashes credentials in the store; undefined: the URL of the store does. */
+  readonly secret: string | undefined;
+}

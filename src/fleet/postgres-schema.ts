@@ -1,0 +1,82 @@
+import { SEEN_MS } from './engine.ts';
+import { AHEAD_MS, HOLD_MS } from './ledger.ts';
+import { EXACT } from './plan.ts';
+
+/** Replicas that start together must not create the same objects at once. The number is arbitrary. */
+const LOCK = 7_316_442_081;
+
+/**
+ * The tables, and `lease` in PL/pgSQL. `at`: the time in ms; null for the server's clock. `prefix`: the fleet.
+ * Each statement may run again.
+ */
+export const SCHEMA = `
+SELECT pg_advisory_xact_lock(${LOCK});
+CREATE TABLE IF NOT EXISTS breakwater_fleet_window (
+  key text PRIMARY KEY,
+  tat double precision NOT NULL,
+  version bigint NOT NULL,
+  hold_until double precision NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS breakwater_fleet_replica (
+  fleet text NOT NULL,
+  replica text NOT NULL,
+  seen_at double precision NOT NULL,
+  PRIMARY KEY (fleet, replica)
+);
+CREATE TABLE IF NOT EXISTS breakwater_fleet_generation (fleet text PRIMARY KEY, generation text NOT NULL);
+CREATE OR REPLACE FUNCTION breakwater_fleet_now(at double precision) RETURNS double precision LANGUAGE sql VOLATILE AS $$
+  SELECT coalesce(at, extract(epoch FROM clock_timestamp()) * 1000)::double precision
+$$;
+CREATE OR REPLACE FUNCTION breakwater_fleet_lease(
+  at double precision, named text, step double precision, burst double precision, want double precision,
+  need double precision, owed double precision, units double precision, back double precision,
+  known_version bigint, known_tat double precision,
+  OUT moment double precision, OUT granted double precision, OUT start double precision, OUT tat double precision,
+  OUT version bigint, OUT hold double precision
+) LANGUAGE plpgsql AS $$
+DECLARE
+  old breakwater_fleet_window%ROWTYPE;
+BEGIN
+  INSERT INTO breakwater_fleet_window VALUES (named, 0, 0, 0) ON CONFLICT DO NOTHING;
+  SELECT * INTO old FROM breakwater_fleet_window WHERE key = named FOR UPDATE;
+  moment := breakwater_fleet_now(at);
+  hold := old.hold_until;
+  version := old.version + 1;
+  IF known_version > old.version THEN
+    hold := moment + ${HOLD_MS};
+    version := known_version + 1;
+  END IF;
+  start := greatest(moment, old.tat);
+  IF moment < hold THEN start := greatest(start, known_tat); END IF;
+  start := start + owed * step;
+  IF moment >= hold THEN start := start - greatest(0, least(units * step, back - moment)); END IF;
+  granted := least(want, floor((moment + ${AHEAD_MS} - start) / step + burst + ${EXACT}));
+  IF moment < hold OR granted < need OR granted < 0 THEN granted := 0; END IF;
+  tat := start + granted * step;
+  UPDATE breakwater_fleet_window SET tat = breakwater_fleet_lease.tat, version = breakwater_fleet_lease.version, hold_until = hold
+    WHERE key = named;
+END
+$$;
+CREATE OR REPLACE FUNCTION breakwater_fleet_muster(
+  at double precision, named text, me text, next text, OUT replicas bigint, OUT current text
+) LANGUAGE plpgsql AS $$
+DECLARE
+  moment double precision := breakwater_fleet_now(at);
+BEGIN
+  INSERT INTO breakwater_fleet_replica VALUES (named, me, moment)
+    ON CONFLICT (fleet, replica) DO UPDATE SET seen_at = excluded.seen_at;
+  DELETE FROM breakwater_fleet_replica WHERE (fleet, replica) IN (
+    SELECT fleet, replica FROM breakwater_fleet_replica
+      WHERE fleet = named AND seen_at < moment - ${SEEN_MS} FOR UPDATE SKIP LOCKED
+  );
+  INSERT INTO breakwater_fleet_generation VALUES (named, next) ON CONFLICT DO NOTHING;
+  SELECT count(*) INTO replicas FROM breakwater_fleet_replica WHERE fleet = named AND seen_at >= moment - ${SEEN_MS};
+  SELECT generation INTO current FROM breakwater_fleet_generation WHERE fleet = named;
+END
+$$;
+`;
+
+/** Windows that are full again are removed after this long. Their numbers are of no use by then. */
+const KEPT_MS = 3_600_000;
+
+export const SWEEP = `DELETE FROM breakwater_fleet_window WHERE greatest(tat, hold_until) < breakwater_fleet_now(NULL) - ${KEPT_MS}`;

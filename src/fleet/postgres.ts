@@ -1,0 +1,101 @@
+import { Client } from 'pg';
+import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
+import type { LeaseReply, LeaseRequest } from './ledger.ts';
+import { SCHEMA, SWEEP } from './postgres-schema.ts';
+
+/** The state of a window is not worth waiting for the disk. A crash of the server is noticed by its version. */
+const SETTINGS = `SET synchronous_commit = off`;
+
+const LEASE = `SELECT * FROM breakwater_fleet_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
+const MUSTER = `SELECT * FROM breakwater_fleet_muster($1, $2, $3, $4)`;
+const LEAVE = `DELETE FROM breakwater_fleet_replica WHERE fleet = $1 AND replica = $2`;
+
+interface LeaseRow {
+  readonly moment: number;
+  readonly granted: number;
+  readonly start: number;
+  readonly tat: number;
+  readonly version: string;
+  readonly hold: number;
+}
+
+/** Connects to PostgreSQL. One connection carries statements and messages. It never reconnects: its user opens a new one. */
+export async function openPostgresEngine(options: EngineOptions): Promise<FleetEngine> {
+  const { connectMs, onLost, onMessage, prefix, url } = options;
+  const client = new Client({
+    connectionString: url,
+    application_name: 'breakwater',
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+    pipeline: true,
+  });
+  client.on('error', onLost);
+  client.on('end', () => onLost(new Error('the connection has ended')));
+  client.on('notification', ({ payload }) => onMessage(payload ?? ''));
+  try {
+    await client.connect();
+    await client.query(SETTINGS);
+    await client.query(SCHEMA);
+    await client.query(SWEEP);
+    await client.query(`LISTEN ${client.escapeIdentifier(channelOf(prefix))}`);
+  } catch (error) {
+    client.end().catch(() => undefined);
+    throw error;
+  }
+  return new PostgresEngine(client, options);
+}
+
+const channelOf = (prefix: string): string => `breakwater_${prefix}`;
+
+class PostgresEngine implements FleetEngine {
+  readonly #client: Client;
+  readonly #options: EngineOptions;
+
+  constructor(client: Client, options: EngineOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async lease(key: string, request: LeaseRequest): Promise<LeaseReply> {
+    const { intervalMs, burst, want, need, owed, back, known } = request;
+    const numbers = [intervalMs, burst, want, need, owed, back.units, back.end, known.version, known.tat];
+    const row = await this.#row<LeaseRow>('lease', LEASE, [`${this.#options.prefix}:${key}`, ...numbers]);
+    return {
+      now: row.moment,
+      granted: row.granted,
+      from: row.start,
+      ledger: { tat: row.tat, version: Number(row.version), holdUntil: row.hold },
+    };
+  }
+
+  async muster(replica: string): Promise<Muster> {
+    const { newGeneration, prefix } = this.#options;
+    const row = await this.#row<{ replicas: string; current: string }>('muster', MUSTER, [
+      prefix,
+      replica,
+      newGeneration(),
+    ]);
+    return { replicas: Number(row.replicas), generation: row.current };
+  }
+
+  async leave(replica: string): Promise<void> {
+    await this.#client.query(LEAVE, [this.#options.prefix, replica]);
+  }
+
+  async publish(message: string): Promise<void> {
+    await this.#client.query('SELECT pg_notify($1, $2)', [channelOf(this.#options.prefix), message]);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end();
+  }
+
+  /** A named statement is planned once for the connection. */
+  async #row<T extends object>(name: string, text: string, values: readonly unknown[]): Promise<T> {
+    const { clock } = this.#options;
+    const { rows } = await this.#client.query<T>({ name, text, values: [clock?.() ?? null, ...values] });
+    const [row] = rows;
+    if (row === undefined) throw new Error('the database gave no row');
+    return row;
+  }
+}

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { createClient } from '@redis/client';
+import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
+import type { LeaseReply, LeaseRequest } from './ledger.ts';
+import { LEASE, MUSTER } from './redis-scripts.ts';
+
+/** A command that waits for longer belongs to a connection that is lost. */
+const LONGEST_QUEUE = 1_000;
+
+interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+const scriptOf = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
+
+const SCRIPTS = { lease: scriptOf(LEASE), muster: scriptOf(MUSTER) };
+
+/** Connects to Redis or Valkey. One connection carries commands and messages (RESP3). It never reconnects: its user opens a new one. */
+export async function openRedis(options: EngineOptions): Promise<FleetEngine> {
+  const { connectMs, onLost, onMessage, prefix, url } = options;
+  const client = createClient({
+    url,
+    RESP: 3,
+    name: 'breakwater',
+    socket: { connectTimeout: connectMs, reconnectStrategy: false },
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: LONGEST_QUEUE,
+  });
+  client.on('error', onLost);
+  try {
+    await client.connect();
+    await client.subscribe(`${prefix}:news`, onMessage);
+  } catch (error) {
+    if (client.isOpen) client.destroy();
+    throw error;
+  }
+  return new RedisEngine(client, options);
+}
+
+interface ScriptCall {
+  readonly keys: string[];
+  readonly arguments: string[];
+}
+
+/** The commands that are used. */
+interface Client {
+  readonly isOpen: boolean;
+  eval(script: string, call: ScriptCall): Promise<unknown>;
+  evalSha(sha: string, call: ScriptCall): Promise<unknown>;
+  publish(channel: string, message: string): Promise<unknown>;
+  zRem(key: string, member: string): Promise<unknown>;
+  destroy(): void;
+}
+
+class RedisEngine implements FleetEngine {
+  readonly #client: Client;
+  readonly #options: EngineOptions;
+
+  constructor(client: Client, options: EngineOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async lease(key: string, request: LeaseRequest): Promise<LeaseReply> {
+    const { intervalMs, burst, want, need, owed, back, known } = request;
+    const numbers = [intervalMs, burst, want, need, owed, back.units, back.end, known.version, known.tat];
+    const found = await this.#run(SCRIPTS.lease, [`window:${key}`], numbers.map(String));
+    const [now = 0, granted = 0, from = 0, tat = 0, version = 0, holdUntil = 0] = found.map(Number);
+    return { now, granted, from, ledger: { tat, version, holdUntil } };
+  }
+
+  async muster(replica: string): Promise<Muster> {
+    const next = this.#options.newGeneration();
+    const [replicas, generation] = await this.#run(
+      SCRIPTS.muster,
+      ['replicas', 'generation'],
+      [replica, next],
+    );
+    return { replicas: Number(replicas), generation: String(generation) };
+  }
+
+  async leave(replica: string): Promise<void> {
+    await this.#client.zRem(this.#key('replicas'), replica);
+  }
+
+  async publish(message: string): Promise<void> {
+    await this.#client.publish(this.#key('news'), message);
+  }
+
+  async close(): Promise<void> {
+    if (this.#client.isOpen) this.#client.destroy();
+  }
+
+  #key(name: string): string {
+    return `${this.#options.prefix}:${name}`;
+  }
+
+  async #run(
+    { sha, text }: Script,
+    names: readonly string[],
+    parts: readonly string[],
+  ): Promise<readonly unknown[]> {
+    const { clock } = this.#options;
+    const call = {
+      keys: names.map((name) => this.#key(name)),
+      arguments: [clock === undefined ? '' : String(clock()), ...parts],
+    };
+    try {
+      return (await this.#client.evalSha(sha, call)) as unknown[];
+    } catch (error) {
+      // A Redis that was restarted does not know the script.
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return (await this.#client.eval(text, call)) as unknown[];
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import type { QuotaWindow } from './options.ts';
+
+/** Where the units of a configured window come from: counted in this process (`Gcra`), or leased from what replicas share. */
+export interface TokenSource<Receipt = unknown> {
+  /** The most units that one call takes. A higher cost counts as this. */
+  readonly burst: number;
+  /** When `units` may pass after `ahead` units, `now` at least. */
+  readyAt(ahead: number, units: number, now: number): number;
+  /** Takes units. Call at `readyAt` or later. The receipt is for `refund`. */
+  take(units: number, now: number): Receipt;
+  /** Returns units that were taken and not used. */
+  refund(units: number, receipt: Receipt): void;
+  /** Units that were taken have cost `actual`, less or more than `units`. */
+  correct(units: number, actual: number): void;
+  /** Units that are left, 0 to the limit. */
+  remaining(now: number): number;
+  /** Milliseconds until all units are available. */
+  resetMs(now: number): number;
+  /** Only where units are leased: those that all waiting calls need, and those of the first of them. */
+  wanted?(units: number, first: number): void;
+}
+
+/** Makes the source of a window for one credential. `wake`: waiting calls may have got units. */
+export type TokenSources = (window: QuotaWindow, wake: () => void) => TokenSource;

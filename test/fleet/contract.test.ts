@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { SEEN_MS } from '../../src/fleet/engine.ts';
+import { type Ledger, type LeaseRequest, lease } from '../../src/fleet/ledger.ts';
+import { Changes } from '../support/changes.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { ENGINES, freshName, opened } from './engines.ts';
+
+const EPOCH = Date.UTC(2026, 0, 1);
+
+/** A request of any kind, of a replica that has seen `ledger` or less. */
+function anyRequest(random: () => number, ledger: Ledger | undefined, now: number): LeaseRequest {
+  const upTo = (most: number) => Math.floor(random() * (most + 1));
+  const want = upTo(40);
+  return {
+    intervalMs: 10,
+    burst: 5,
+    want,
+    need: Math.max(1, Math.min(want, upTo(3))),
+    owed: random() < 0.2 ? upTo(10) + 0.5 : 0,
+    back: random() < 0.3 ? { units: upTo(8), end: now + 60 - upTo(120) } : { units: 0, end: 0 },
+    known: {
+      version: Math.max(0, (ledger?.version ?? 0) - upTo(3) + (random() < 0.05 ? 5 : 0)),
+      tat: now + upTo(300),
+    },
+  };
+}
+
+describe.each(ENGINES)('$name $missing', (engine) => {
+  describe.skipIf(engine.missing !== undefined)('as an engine', () => {
+    test('carries out the same arithmetic as the pure function, whatever is asked', async () => {
+      const random = seededRandom(7);
+      let now = EPOCH;
+      const one = await opened(engine, { clock: () => now });
+      let ledger: Ledger | undefined;
+      for (let step = 0; step < 400; step++) {
+        now += Math.floor(random() * (random() < 0.02 ? 3_000 : 60));
+        const request = anyRequest(random, ledger, now);
+        const expected = lease(ledger, request, now);
+        const found = await one.lease('window', request);
+        expect(found.granted).toBe(expected.granted);
+        expect(found.ledger.version).toBe(expected.ledger.version);
+        for (const [a, b] of [
+          [found.now, expected.now],
+          [found.from, expected.from],
+          [found.ledger.tat, expected.ledger.tat],
+          [found.ledger.holdUntil, expected.ledger.holdUntil],
+        ] as const)
+          expect(a).toBeCloseTo(b, 2);
+        ledger = expected.ledger;
+      }
+    });
+
+    test('gives units of one window to replicas that ask at once, never more than there are', async () => {
+      const prefix = freshName();
+      const connections = await Promise.all(Array.from({ length: 5 }, () => opened(engine, { prefix })));
+      const request = {
+        intervalMs: 3_600_000,
+        burst: 100,
+        want: 1,
+        need: 1,
+        owed: 0,
+        back: { units: 0, end: 0 },
+        known: { version: 0, tat: 0 },
+      };
+      const asking = connections.flatMap((one) =>
+        Array.from({ length: 40 }, () => one.lease('window', request)),
+      );
+      const replies = await Promise.all(asking);
+      expect(replies.reduce((sum, { granted }) => sum + granted, 0)).toBe(100);
+    });
+
+    test('separates windows, and fleets with another name', async () => {
+      const prefix = freshName();
+      const [one, two] = [await opened(engine, { prefix }), await opened(engine)];
+      const request = {
+        intervalMs: 3_600_000,
+        burst: 1,
+        want: 1,
+        need: 1,
+        owed: 0,
+        back: { units: 0, end: 0 },
+        known: { version: 0, tat: 0 },
+      };
+      const granted = async (from: typeof one, key: string) => (await from.lease(key, request)).granted;
+      expect(await granted(one, 'a')).toBe(1);
+      expect(await granted(one, 'a')).toBe(0);
+      expect(await granted(one, 'b')).toBe(1);
+      expect(await granted(two, 'a')).toBe(1);
+    });
+
+    test('counts the replicas that were seen, and says when it has lost its data', async () => {
+      let now = EPOCH;
+      const one = await opened(engine, { clock: () => now });
+      expect((await one.muster('a')).replicas).toBe(1);
+      const { generation, replicas } = await one.muster('b');
+      expect(replicas).toBe(2);
+      expect((await one.muster('a')).generation).toBe(generation);
+      now += SEEN_MS / 2;
+      await one.muster('a');
+      now += SEEN_MS / 2 + 1;
+      expect((await one.muster('a')).replicas).toBe(1);
+      await one.leave('a');
+      expect((await one.muster('c')).replicas).toBe(1);
+    });
+
+    test('sends messages to every replica of the fleet', async () => {
+      const prefix = freshName();
+      const changes = new Changes();
+      const got: string[] = [];
+      const onMessage = (message: string) => {
+        got.push(message);
+        changes.notify();
+      };
+      const [one] = [
+        await opened(engine, { prefix, onMessage }),
+        await opened(engine, { prefix, onMessage }),
+      ];
+      await opened(engine, { onMessage });
+      await one.publish('{"gate":"closed"}');
+      await changes.until(() => got.length === 2);
+      expect(got).toEqual(['{"gate":"closed"}', '{"gate":"closed"}']);
+    });
+  });
+});

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
+import { onTestFinished } from 'vitest';
+import type { EngineOptions, FleetEngine } from '../../src/fleet/engine.ts';
+import { openPostgresEngine } from '../../src/fleet/postgres.ts';
+import { openRedis } from '../../src/fleet/redis.ts';
+
+/** A server of the machine, or of the environment. */
+export interface TestEngine {
+  readonly name: string;
+  readonly url: string;
+  readonly open: (options: EngineOptions) => Promise<FleetEngine>;
+  /** Why there is none; undefined: there is one. */
+  readonly missing: string | undefined;
+}
+
+async function reachable(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  const reached = await new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  });
+  socket.destroy();
+  return reached;
+}
+
+async function engineAt(
+  name: string,
+  { variable, usual, open }: { variable: string; usual: string; open: TestEngine['open'] },
+): Promise<TestEngine> {
+  const url = process.env[variable] ?? usual;
+  const missing = (await reachable(url))
+    ? undefined
+    : `SKIPPED: no ${name} at ${usual}; start one, or set ${variable}`;
+  return { name, url, open, missing };
+}
+
+export const REDIS = await engineAt('Redis', {
+  variable: 'BREAKWATER_TEST_REDIS',
+  usual: 'redis://127.0.0.1:6379',
+  open: openRedis,
+});
+
+export const POSTGRES = await engineAt('PostgreSQL', {
+  variable: 'BREAKWATER_TEST_FLEET_POSTGRES',
+  usual: 'postgres://postgres@127.0.0.1:5432/postgres',
+  open: openPostgresEngine,
+});
+
+export const ENGINES: readonly TestEngine[] = [REDIS, POSTGRES];
+
+/** A name for the fleet of one test. */
+export const freshName = (): string => `t${randomBytes(6).toString('hex')}`;
+
+/** A connection of this test, closed at its end. */
+export async function opened(engine: TestEngine, changes: Partial<EngineOptions> = {}): Promise<FleetEngine> {
+  const one = await engine.open({
+    url: engine.url,
+    prefix: freshName(),
+    connectMs: 5_000,
+    newGeneration: () => randomBytes(6).toString('hex'),
+    onMessage: () => undefined,
+    onLost: () => undefined,
+    ...changes,
+  });
+  onTestFinished(() => one.close());
+  return one;
+}

@@ -1,0 +1,144 @@
+import { describe, expect, test, vi } from 'vitest';
+import { linkTo } from './engine-link.ts';
+import { ENGINES, freshName } from './engines.ts';
+import {
+  type CountingUpstream,
+  offer,
+  type ReplicaProcess,
+  startCountingUpstream,
+  startReplica,
+} from './replicas.ts';
+
+/*
+ * Real processes on a real engine. A busy machine delays calls, but never makes more of them: what is asserted is the number of calls
+ * over the whole time. `test/property/fleet.test.ts` asserts each sliding window, in virtual time.
+ */
+
+const BURST = 5;
+
+/** For states that the admin API shows. */
+const WAIT = { timeout: 60_000, interval: 20 };
+
+/** The most calls at 100/s since `begun`, the burst included. */
+const allowedSince = (begun: number): number => (performance.now() - begun) / 10 + BURST;
+
+interface Setting {
+  readonly store: string;
+  readonly upstream: CountingUpstream;
+  readonly quota: string;
+  readonly name?: string;
+}
+
+const configOf = ({ store, upstream, quota, name = freshName() }: Setting) => `
+shared: { store: '${store}', name: ${name} }
+upstreams:
+  api: { url: '${upstream.url}', allow_private: true, quota: { windows: ${quota}, wait: 300ms }, retry: off }
+`;
+
+const started = (yaml: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => startReplica(yaml)));
+
+async function ask(replica: ReplicaProcess): Promise<number> {
+  const { status, body } = await fetch(`${replica.url}/api/x`);
+  await body?.cancel();
+  return status;
+}
+
+async function stopped({ process }: ReplicaProcess, signal: NodeJS.Signals): Promise<void> {
+  process.child.kill(signal);
+  await process.ended();
+}
+
+interface State {
+  readonly shared: { readonly used: boolean; readonly away?: string; readonly replicas: number };
+}
+
+const stateOf = async ({ adminUrl }: ReplicaProcess): Promise<State['shared']> =>
+  ((await (await fetch(`${adminUrl}/api/state`)).json()) as State).shared;
+
+async function gauge({ adminUrl }: ReplicaProcess, name: string): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
+describe.each(ENGINES)('$name $missing', (engine) => {
+  describe.skipIf(engine.missing !== undefined)('replicas as processes', { timeout: 120_000 }, () => {
+    test('share one quota, while one is killed and one is stopped for a time', async () => {
+      const upstream = await startCountingUpstream();
+      const replicas = await started(configOf({ store: engine.url, upstream, quota: '100/s' }), 3);
+      const begun = performance.now();
+      const loads = [80, 60, 20].map((rate, i) => offer(`${replicas[i]?.url}/api/x`, rate, 4_000));
+      const [first, second, third] = replicas as [ReplicaProcess, ReplicaProcess, ReplicaProcess];
+      await loads[2]?.answered(5);
+      first.process.child.kill('SIGKILL');
+      second.process.child.kill('SIGSTOP');
+      await loads[2]?.answered(20);
+      expect(upstream.seen.length).toBeLessThanOrEqual(allowedSince(begun));
+      second.process.child.kill('SIGCONT');
+      await Promise.all(loads.map(({ done }) => done));
+      expect(upstream.seen.length).toBeLessThanOrEqual(allowedSince(begun));
+      expect(upstream.seen.length).toBeGreaterThan(20);
+      expect(await ask(third)).toBe(200);
+    });
+
+    test.each(['SIGTERM', 'SIGKILL'] as const)('remember an hourly quota after %s of all', async (signal) => {
+      const upstream = await startCountingUpstream();
+      const yaml = configOf({ store: engine.url, upstream, quota: '30/h' });
+      const before = await started(yaml, 2);
+      for (let i = 0; i < 25; i++) await ask(before[i % 2] as ReplicaProcess);
+      await Promise.all(before.map((replica) => stopped(replica, signal)));
+      expect(upstream.seen.length).toBe(25);
+      const after = await started(yaml, 2);
+      const statuses = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => ask(after[i % 2] as ReplicaProcess)),
+      );
+      expect(statuses).toContain(429);
+      // Units that were leased and not used come back, unless the process was killed.
+      const fewest = signal === 'SIGTERM' ? 30 : 25;
+      expect(upstream.seen.length).toBeGreaterThanOrEqual(fewest);
+      expect(upstream.seen.length).toBeLessThanOrEqual(30);
+    });
+
+    test('go on with their shares without the engine, say so, and come back', async () => {
+      const upstream = await startCountingUpstream();
+      const link = await linkTo(engine.url);
+      const name = freshName();
+      const [one, two] = await started(configOf({ store: link.url, upstream, quota: '100/s', name }), 2);
+      if (one === undefined || two === undefined) throw new Error('two replicas were started');
+      await one.process.untilPrinted(/the shared store is used/);
+      await vi.waitFor(
+        async () => expect(await stateOf(one)).toMatchObject({ used: true, replicas: 2 }),
+        WAIT,
+      );
+      const begun = performance.now();
+      link.cut();
+      await one.process.untilPrinted(
+        /"cause":"(lost|slow|unreachable)".*this replica uses its share of each quota/,
+      );
+      expect(await ask(one)).toBe(200);
+      expect((await stateOf(one)).used).toBe(false);
+      expect(await gauge(one, 'breakwater_shared_store_used')).toBe(0);
+      expect((await fetch(`${one.adminUrl}/readyz`)).status).toBe(200);
+      const loads = [one, two].map(({ url }) => offer(`${url}/api/x`, 100, 1_500));
+      await Promise.all(loads.map(({ done }) => done));
+      expect(upstream.seen.length).toBeLessThanOrEqual(allowedSince(begun) + 2 * BURST);
+      link.restore();
+      await vi.waitFor(async () => expect((await stateOf(one)).used).toBe(true), WAIT);
+      expect(await gauge(one, 'breakwater_shared_store_used')).toBe(1);
+      expect(await ask(one)).toBe(200);
+      expect(one.process.out + two.process.out).not.toContain('uncaught');
+    });
+
+    test('treat a slow engine as absent', async () => {
+      const upstream = await startCountingUpstream();
+      const link = await linkTo(engine.url);
+      const [one] = await started(configOf({ store: link.url, upstream, quota: '100/s' }), 1);
+      if (one === undefined) throw new Error('a replica was started');
+      link.delayMs = 500;
+      await one.process.untilPrinted(/"cause":"slow"/);
+      expect(await ask(one)).toBe(200);
+      link.delayMs = 0;
+      await vi.waitFor(async () => expect((await stateOf(one)).used).toBe(true), WAIT);
+    });
+  });
+});

@@ -1,0 +1,246 @@
+import { expect, test } from 'vitest';
+import type { EngineOptions } from '../../src/fleet/engine.ts';
+import type { LeasedWindow } from '../../src/fleet/leased-window.ts';
+import { Fleet, type FleetState } from '../../src/fleet/fleet.ts';
+import { connectionTo, FleetStore } from '../../src/simulate/fleet-engine.ts';
+import { Abort } from '../../src/runtime/abort.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const EPOCH = 1e12;
+const HUNDRED = { limit: 100, periodMs: 1_000, burst: 5 };
+const DAILY = { limit: 100, periodMs: 86_400_000, burst: 100 };
+
+/** A replica on an engine that a test makes slow, cuts or flushes. */
+class World {
+  readonly clock = new FakeClock();
+  readonly store = new FleetStore(() => EPOCH + this.clock.now());
+  /** Milliseconds of each request. */
+  delayMs = 1;
+  /** Requests and connections fail. */
+  gone = false;
+  readonly states: FleetState[] = [];
+  readonly #connections: EngineOptions['onLost'][] = [];
+  #names = 0;
+
+  fleet(expected = 1): Fleet {
+    return new Fleet({
+      clock: this.clock,
+      real: () => this.clock.now(),
+      random: () => 0.5,
+      afterReading: (callback) => callback(),
+      replica: `replica ${++this.#names}`,
+      expected,
+      onState: (state) => this.states.push(state),
+      open: async ({ onLost }) => {
+        await this.clock.sleep(this.delayMs, new Abort());
+        if (this.gone) throw new Error('connect ECONNREFUSED');
+        this.#connections.push(onLost);
+        return connectionTo(this.store, async (answer) => {
+          if (this.gone) throw new Error('gone');
+          await this.clock.sleep(this.delayMs, new Abort());
+          return answer();
+        });
+      },
+    });
+  }
+
+  async started(expected = 1): Promise<Fleet> {
+    const fleet = this.fleet(expected);
+    const started = fleet.start();
+    await this.clock.advance(2 * this.delayMs + 1);
+    await started;
+    return fleet;
+  }
+
+  cut(): void {
+    this.gone = true;
+    for (const onLost of this.#connections.splice(0)) onLost(new Error('the connection ended'));
+  }
+
+  get away(): readonly (string | undefined)[] {
+    return this.states.map(({ away }) => away);
+  }
+}
+
+interface Caller {
+  readonly window: LeasedWindow;
+  /** When its calls left. */
+  readonly left: readonly number[];
+  readonly call: (count?: number) => void;
+}
+
+/** A call that waits for one unit, as the queue does: it takes it when it may, and says that it waits. */
+function caller(fleet: Fleet, world: World, limit = HUNDRED): Caller {
+  const left: number[] = [];
+  let waiting = 0;
+  const pump = (): void => {
+    while (waiting > 0) {
+      const now = world.clock.now();
+      const at: number = window.readyAt(0, 1, now);
+      if (at > now) {
+        world.clock.timer(at - now, pump);
+        break;
+      }
+      waiting--;
+      window.take(1);
+      left.push(now);
+    }
+    window.wanted(waiting, 1);
+  };
+  const window: LeasedWindow = fleet.window('api', limit, pump);
+  return {
+    window,
+    left,
+    call(count = 1) {
+      waiting += count;
+      pump();
+    },
+  };
+}
+
+test('a call gets a unit after one round trip, and one that is leased ahead at once', async () => {
+  const world = new World();
+  const { call, left } = caller(await world.started(), world);
+  const begun = world.clock.now();
+  call();
+  await world.clock.advance(1);
+  expect(left).toEqual([begun + 1]);
+  for (let i = 0; i < 200; i++) {
+    await world.clock.advance(12);
+    call();
+  }
+  await world.clock.advance(50);
+  expect(left).toHaveLength(201);
+});
+
+test.each([
+  ['does not answer', (world: World): void => void (world.delayMs = 1e9), 'slow'],
+  ['answers after 500 ms', (world: World): void => void (world.delayMs = 500), 'slow'],
+  ['fails', (world: World): void => void (world.gone = true), 'failed'],
+  ['ends the connection', (world: World): void => world.cut(), 'lost'],
+] as const)(
+  'no call waits more than 50 ms for an engine that %s; then it uses the share',
+  async (_name, harm, cause) => {
+    const world = new World();
+    const fleet = await world.started();
+    // Three replicas.
+    for (const other of ['b', 'c']) world.store.muster(other);
+    await world.clock.advance(1_100);
+    const { call, left } = caller(fleet, world);
+    harm(world);
+    const begun = world.clock.now();
+    call(2);
+    await world.clock.advance(50 + 30);
+    // The share is 100/s divided by three: a call each 30 ms. It begins empty.
+    expect(left[0] as number).toBeLessThanOrEqual(begun + 50 + 30);
+    expect(world.away).toContain(cause);
+    call(200);
+    await world.clock.advance(3_000);
+    expect(left.length).toBeLessThanOrEqual(3 * 34 + 2);
+    expect(left.length).toBeGreaterThanOrEqual(3 * 33 - 2);
+  },
+);
+
+test('an engine that comes back is used within five seconds', async () => {
+  const world = new World();
+  const fleet = await world.started();
+  world.cut();
+  await world.clock.advance(60_000);
+  expect(fleet.away).toBe(true);
+  world.gone = false;
+  await world.clock.advance(5_000);
+  expect(fleet.away).toBe(false);
+  world.delayMs = 500;
+  await world.clock.advance(20_000);
+  expect(fleet.state.away).toBe('slow');
+  world.delayMs = 1;
+  await world.clock.advance(5_000);
+  expect(fleet.away).toBe(false);
+});
+
+test('a replica that starts at a slow engine does not begin with a full share', async () => {
+  const world = new World();
+  const fleet = await world.started();
+  world.delayMs = 500;
+  await world.clock.advance(1_500);
+  expect(fleet.state.away).toBe('slow');
+  const { call, left } = caller(fleet, world, DAILY);
+  call(100);
+  await world.clock.advance(3_000);
+  expect(left).toHaveLength(0);
+  world.delayMs = 1;
+  await world.clock.advance(5_000);
+  expect(left).toHaveLength(100);
+});
+
+test('before the engine was ever reached, the share is the limit divided by the written number of replicas', async () => {
+  const world = new World();
+  world.gone = true;
+  const fleet = await world.started(4);
+  const { call, left } = caller(fleet, world);
+  call(100);
+  await world.clock.advance(1_000);
+  expect(left.length).toBeLessThanOrEqual(26);
+  expect(left.length).toBeGreaterThanOrEqual(24);
+});
+
+test('a daily quota is still used up after a restart of all', async () => {
+  const world = new World();
+  const first = await world.started();
+  const one = caller(first, world, DAILY);
+  one.call(150);
+  await world.clock.advance(60_000);
+  expect(one.left).toHaveLength(100);
+  await Promise.all([first.close(), world.clock.advance(100)]);
+  const two = caller(await world.started(), world, DAILY);
+  two.call(10);
+  await world.clock.advance(60_000);
+  expect(two.left).toHaveLength(0);
+});
+
+test('what a process holds goes back when it ends', async () => {
+  const world = new World();
+  const first = await world.started();
+  const one = caller(first, world, DAILY);
+  for (let i = 0; i < 40; i++) {
+    one.call();
+    await world.clock.advance(100);
+  }
+  expect(one.left).toHaveLength(40);
+  await Promise.all([first.close(), world.clock.advance(100)]);
+  const two = caller(await world.started(), world, DAILY);
+  two.call(100);
+  await world.clock.advance(30_000);
+  expect(two.left).toHaveLength(60);
+});
+
+test('replicas report what they know to an engine that has lost its data, which gives nothing until then', async () => {
+  const world = new World();
+  const one = caller(await world.started(), world, DAILY);
+  const two = caller(await world.started(), world, DAILY);
+  await world.clock.advance(1_100);
+  one.call(45);
+  two.call(45);
+  await world.clock.advance(5_000);
+  expect(one.left.length + two.left.length).toBe(90);
+  world.store.flush();
+  one.call(50);
+  await world.clock.advance(10_000);
+  two.call(50);
+  await world.clock.advance(10_000);
+  expect(one.left.length + two.left.length).toBeLessThanOrEqual(100);
+  expect(one.left.length + two.left.length).toBeGreaterThanOrEqual(98);
+});
+
+test('units of a refused attempt are used by the next call', async () => {
+  const world = new World();
+  const { window } = caller(await world.started(), world, DAILY);
+  window.wanted(1, 1);
+  await world.clock.advance(1);
+  const now = world.clock.now();
+  for (let i = 0; i < 1_000; i++) {
+    expect(window.readyAt(0, 1, now)).toBe(now);
+    window.refund(1, window.take(1));
+  }
+  expect(world.store.requests).toBeLessThan(10);
+});
