@@ -9,6 +9,7 @@ const SDK = 'https://github.com/okta/okta-sdk-nodejs/blob/master/src/default-req
  */
 export const okta: Preset = {
   hosts: ['*.okta.com', '*.oktapreview.com'],
+  url: 'https://{org}.okta.com',
   about: 'A 429 was never processed, and `X-Rate-Limit-Reset` says when to come back.',
   source: LIMITS,
   verified: '2026-11-30',

@@ -18,6 +18,7 @@ const exceeded = (
 
 export const salesforce: Preset = {
   hosts: ['*.salesforce.com'],
+  url: 'https://{domain}.my.salesforce.com',
   about:
     'A 403 with `REQUEST_LIMIT_EXCEEDED`: too many calls at once are repeated, the limit of the day is not.',
   source: ERRORS,

@@ -15,6 +15,7 @@ const ticket = (name: string, path: string): PresetRoute => ({
 /** Limits are per account and minute. Some endpoints have their own. */
 export const zendesk: Preset = {
   hosts: ['*.zendesk.com'],
+  url: 'https://{subdomain}.zendesk.com',
   about:
     'A 429 was never processed; limits of a minute in `ratelimit-…`; an idempotency key for new tickets.',
   source: LIMITS,

@@ -141,6 +141,9 @@ describe('a preset has the URL of its API', () => {
     ['shopify', 'https://{shop}.myshopify.com', 'shop'],
     ['atlassian', 'https://{site}.atlassian.net', 'site'],
     ['azure-openai', 'https://{resource}.openai.azure.com', 'resource'],
+    ['okta', 'https://{org}.okta.com', 'org'],
+    ['salesforce', 'https://{domain}.my.salesforce.com', 'domain'],
+    ['zendesk', 'https://{subdomain}.zendesk.com', 'subdomain'],
   ])('%s: each call names its tenant in the path', (preset, origin, placeholder) =>
     expect(upstreamOf(`preset: ${preset}`)).toMatchObject({
       origin,
