@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { startBreakwater } from '../support/breakwater.ts';
+import { DurableClient, durableConfig } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type Origin, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 
@@ -245,4 +246,64 @@ test('an upstream whose targets add a key is not open to web pages', async () =>
   const reply = await fetch(`${proxy.url}/api/x`, { headers: { 'sec-fetch-site': 'cross-site' } });
   expect(reply.status).toBe(403);
   expect(origin.requests).toEqual([]);
+});
+
+test('a durable request goes on at another key, too', async () => {
+  const origin = await startOrigin(byKey({ a: status(401), b: ok('b') }));
+  const more = `    targets:\n${key('a')}${key('b')}`;
+  const proxy = await startBreakwater(durableConfig(origin, { more }));
+  const client = new DurableClient(proxy);
+  const done = await client.done(await client.accepted());
+  expect(done).toMatchObject({ status: 'succeeded', response: { status: 200 } });
+  expect([callsOf(origin, 'a'), callsOf(origin, 'b')]).toEqual([1, 1]);
+});
+
+test('targets and polling are not combined', async () => {
+  await expect(
+    startBreakwater(`
+durable: { store: ':memory:' }
+upstreams:
+  api:
+    url: https://a.example
+    durable: { poll: { target: 'header:location', until: { success: [{ status: 200 }] } } }
+    targets: [{ name: a }, { name: b }]
+`),
+  ).rejects.toThrow('cannot be combined with durable.poll.target');
+});
+
+test('a stream that begins with silence or an error goes on at another target', async () => {
+  const clock = new FakeClock();
+  const silent = await startOrigin(({ response }) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.flushHeaders();
+  });
+  const failing = await startOrigin(
+    ok('event: error\ndata: {}\n\n', { 'content-type': 'text/event-stream' }),
+  );
+  const well = await startOrigin(
+    ok('data: hello\n\nevent: end\ndata: x\n\n', { 'content-type': 'text/event-stream' }),
+  );
+  const proxy = await startBreakwater(
+    `
+upstreams:
+  api:
+    allow_private: true
+    stream: { first_event: 5s, error: [{ event: error, status: 503 }], done: [{ event: end }] }
+    targets:
+      - { name: silent, url: ${silent.url} }
+      - { name: failing, url: ${failing.url} }
+      - { name: well, url: ${well.url} }
+`,
+    { clock },
+  );
+  const reply = fetch(`${proxy.url}/api/x`);
+  await clock.untilWaiting('stream-body.ts', 5_000);
+  await clock.advance(5_000);
+  expect(await (await reply).text()).toContain('hello');
+  const [record] = await proxy.untilEnded(1);
+  expect(record?.entries.map(({ target, error, status: got }) => [target, error ?? got])).toEqual([
+    ['silent', 'first_event_timeout'],
+    ['failing', 503],
+    ['well', 200],
+  ]);
 });

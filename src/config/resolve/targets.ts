@@ -44,13 +44,27 @@ export function resolveTargets(
       'key',
     );
   checkNames(inputs, path, report);
-  return inputs.map((input, index) => {
+  const targets = inputs.map((input, index) => {
     const below = [...path, index];
     const place = input.url === undefined ? outer.place : placeOf(input, below, allowPrivate, report);
     if (input.url === undefined && url === undefined && index > 0 && inputs[0]?.url !== undefined)
       report.problem([...below, 'url'], 'is missing; write it here, or once for the upstream', 'key');
     return resolveTarget(input, { ...outer, place, path: below, allowPrivate }, context);
   });
+  checkPolls(targets, path, report);
+  return targets;
+}
+
+/** Only the target that has accepted a request knows its result. */
+function checkPolls(targets: readonly TargetConfig[], path: Path, report: Report): void {
+  const polls = ({ routes }: TargetConfig) =>
+    routes.some(({ settings }) => settings.durable?.options.poll?.target !== undefined);
+  if (targets.length > 1 && targets.some(polls))
+    report.problem(
+      path,
+      'cannot be combined with durable.poll.target, because a poll may go to another target than its request; write one upstream for each target',
+      'key',
+    );
 }
 
 function placeOf(input: TargetInput, path: Path, allowPrivate: boolean, report: Report): UpstreamUrl {
