@@ -246,6 +246,7 @@ export class Durable {
       clock,
       onSetBack,
       store: monitoredStore(store, this.#health),
+      storeFailedAt: () => this.#health.failedAt,
       owner: dispatch.owner,
       leaseNow: () => (shared ? undefined : leaseEpoch + clock.now()),
       pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,

@@ -1,7 +1,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Observer } from '../telemetry/call-record.ts';
-import { StoreError } from './store/db.ts';
+import { isOfOneRow, StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
 
 export interface HealthDeps {
@@ -24,9 +24,15 @@ type Operation = keyof typeof PROOF;
 export class Health {
   readonly #deps: HealthDeps;
   #problem: { readonly error: StoreError; readonly of: Operation; readonly at: number } | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: HealthDeps) {
     this.#deps = deps;
+  }
+
+  /** Monotonic milliseconds of the last failure that other processes of the store may have met, too. */
+  get failedAt(): number {
+    return this.#failedAt;
   }
 
   get healthy(): boolean {
@@ -70,6 +76,9 @@ export class Health {
   }
 
   #failed(error: StoreError, of: Operation): void {
+    // New requests fail first on a full disk, and a result may fail alone. Claims go on in both cases.
+    if (of === 'reading' || (of === 'finishing' && !isOfOneRow(error)))
+      this.#failedAt = this.#deps.clock.now();
     const known = this.#problem?.error.problem === error.problem ? this.#problem : undefined;
     const most = known !== undefined && PROOF[known.of] > PROOF[of] ? known.of : of;
     this.#problem = { error, of: most, at: this.#deps.clock.now() };

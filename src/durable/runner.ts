@@ -22,6 +22,8 @@ export interface RunningJob {
 export interface RunnerDeps {
   readonly clock: Clock;
   readonly store: Pick<Store, 'claim' | 'nextDueAt' | 'setBack' | 'wallTime'>;
+  /** Monotonic milliseconds of the last failure of the store. A runner without room does not ask the store itself. */
+  readonly storeFailedAt: () => number;
   /** Id of this process, new at each start. */
   readonly owner: string;
   /** Time on the clock of leases. Undefined: the store's own clock. */
@@ -87,8 +89,6 @@ export class Runner {
   #lookAgain = false;
   #stopped = false;
   #aborted = false;
-  /** Monotonic milliseconds. No lease is taken over before. */
-  #reclaimsAt = Number.NEGATIVE_INFINITY;
   /** Requests that were due at this time were covered by a claim. */
   #claimedUpTo = 0;
   readonly #jumps: ClockJumps;
@@ -146,8 +146,7 @@ export class Runner {
       if (full) this.#wakeAfter(RETRY_MS);
       else if (!this.#stopped) await this.#sleep();
     } catch (error) {
-      if (error instanceof StoreError) this.#reclaimsAt = this.#deps.clock.now() + RECLAIM_AFTER_MS;
-      else this.#deps.onBug(error);
+      if (!(error instanceof StoreError)) this.#deps.onBug(error);
       this.#wakeAfter(RETRY_MS);
     }
     this.#looking = false;
@@ -169,7 +168,7 @@ export class Runner {
 
   /** Claims until there is no room (true), or nothing is due (false). */
   async #fill(): Promise<boolean> {
-    const { clock, leaseNow, owner, store } = this.#deps;
+    const { clock, leaseNow, owner, store, storeFailedAt } = this.#deps;
     while (!this.#stopped) {
       const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
@@ -177,7 +176,7 @@ export class Runner {
       this.#claimedUpTo = now;
       if (limit === 0) return true;
       const lease = { leaseNow: leaseNow(), leaseMs, running: [...this.#running.keys()] };
-      const reclaims = clock.now() >= this.#reclaimsAt;
+      const reclaims = clock.now() >= storeFailedAt() + RECLAIM_AFTER_MS;
       const jobs = await store.claim({ owner, now, ...lease, reclaims, limit, except });
       for (const job of jobs) this.#start(job);
       if (jobs.length < limit) return false;

@@ -55,6 +55,11 @@ export type StoreProblem =
   | 'unwritable'
   | 'failed';
 
+const OF_ONE: ReadonlySet<StoreProblem> = new Set(['unwritable', 'failed', 'locked']);
+
+/** Whether one row may be the cause: its contents, or a lock on it. Other rows can then be written. */
+export const isOfOneRow = ({ problem }: StoreError): boolean => OF_ONE.has(problem);
+
 /** The database failed; nothing of the batch is stored. */
 export class StoreError extends Error {
   readonly problem: StoreProblem;

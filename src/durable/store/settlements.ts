@@ -1,5 +1,5 @@
 import { endOfTurn } from '../../runtime/event-loop.ts';
-import { type Row, type Statement, StoreError, type StoreProblem } from './db.ts';
+import { isOfOneRow, type Row, type Statement, StoreError } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { number, text } from './rows.ts';
 import { isShareable, settleAll, settleBatch } from './settle.ts';
@@ -10,9 +10,6 @@ const MAX_RUNNING = 2;
 
 /** Bytes of the bodies in one transaction. A larger settlement has its own. */
 const MAX_BYTES = 1024 * 1024;
-
-/** Problems that one settlement may cause alone: its contents, or a lock on its row. */
-const OF_ONE: ReadonlySet<StoreProblem> = new Set(['unwritable', 'failed', 'locked']);
 
 type Run = (statements: readonly Statement[]) => Promise<readonly (readonly Row[])[]>;
 
@@ -81,7 +78,7 @@ export class Settlements {
       for (const { settlement, resolve } of all)
         resolve(held.delete(`${settlement.attempt} ${settlement.id}`));
     } catch (error) {
-      if (all.length > 1 && error instanceof StoreError && OF_ONE.has(error.problem)) this.#oneByOne(all);
+      if (all.length > 1 && error instanceof StoreError && isOfOneRow(error)) this.#oneByOne(all);
       else for (const { reject } of all) reject(error);
     } finally {
       this.#running--;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { DurableRoute } from '../../../src/durable/route.ts';
+import { Health } from '../../../src/durable/health.ts';
 import { Runner, type RunningJob } from '../../../src/durable/runner.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
 import { openStore } from '../../../src/durable/store/open.ts';
@@ -27,17 +28,25 @@ async function running(pollMs = 1_000, shared = false) {
   const runs: { running: RunningJob; succeeded: () => void; end: () => void }[] = [];
   const looked: (() => void)[] = [];
   const setBacks: number[] = [];
+  const log = () => {};
+  const health = new Health({
+    clock,
+    logger: { error: log, info: log },
+    observer: { stateChanged: log },
+  });
   const runner = new Runner({
     clock,
+    storeFailedAt: () => health.failedAt,
     owner: 'a',
     leaseNow: () => (shared ? undefined : epoch + clock.now()),
     pollMs,
     routes: [ROUTE],
     store: {
-      claim: async (claim) => {
+      claim: (claim) => {
         claims.push(claim);
-        if (problem.error !== undefined) throw problem.error;
-        return store.claim(claim);
+        return health.reading(
+          problem.error === undefined ? store.claim(claim) : Promise.reject(problem.error),
+        );
       },
       setBack: (now) => store.setBack(now),
       wallTime: () => store.wallTime(),
@@ -67,7 +76,7 @@ async function running(pollMs = 1_000, shared = false) {
     });
   const submit = (id: string) =>
     store.submit(newJob(id, { createdAt: epoch, dueAt: epoch, deadlineAt: epoch + 86_400_000 }));
-  return { claims, clock, epoch, look, problem, runner, runs, setBacks, store, submit };
+  return { claims, clock, epoch, health, look, problem, runner, runs, setBacks, store, submit };
 }
 
 test('own running requests are never reclaimed: not when the clock is set, not after their lease', async () => {
@@ -151,6 +160,19 @@ test('after a store failure, living processes have time to store their results b
   await look();
   expect(claims.at(-1)?.reclaims).toBe(true);
 });
+
+test.each([
+  ['unreachable', false],
+  ['locked', true],
+] as const)(
+  'a result that failed as %s, without a claim meanwhile: leases are taken over at once: %s',
+  async (problem, reclaims) => {
+    const { claims, health, look } = await running();
+    await health.finishing(Promise.reject(new StoreError(problem, 'not stored'))).catch(() => undefined);
+    await look();
+    expect(claims.at(-1)?.reclaims).toBe(reclaims);
+  },
+);
 
 test('on a shared store, the clock counts as set back only if the clock of the store agrees', async () => {
   const { clock, epoch, look, runs, setBacks, store } = await running(1_000, true);
