@@ -2,7 +2,7 @@ import type { ProxyError } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import { whileWanted } from './while-wanted.ts';
+import { whileWanted } from '../runtime/while-wanted.ts';
 
 /** A secret as its issuer gave it. */
 export interface Issued<T> {

@@ -2,7 +2,7 @@ import { headerOf } from '../http/headers.ts';
 import type { AuthorizedRequest, Credential } from '../proxy/credential.ts';
 import { withAuthorization } from './authorization.ts';
 import type { ExpiringSecret, Issue } from './expiring-secret.ts';
-import { whileWanted } from './while-wanted.ts';
+import { whileWanted } from '../runtime/while-wanted.ts';
 
 /** The `Authorization` of an access token (RFC 6750 §2.1). `token` outlives a reload; `issue` is of this configuration. */
 export function tokenCredential(token: ExpiringSecret<string>, issue: Issue<string>): Credential {

@@ -8,7 +8,7 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type AwsKeys, isS3, PAYLOAD_FIELD, type SigningScope } from './aws.ts';
-import { whileWanted } from './while-wanted.ts';
+import { whileWanted } from '../runtime/while-wanted.ts';
 
 export interface Sigv4Deps extends SigningScope {
   readonly clock: Clock;

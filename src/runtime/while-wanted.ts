@@ -1,4 +1,4 @@
-import type { Abort } from '../runtime/abort.ts';
+import type { Abort } from './abort.ts';
 
 /** `result`, or a rejection as soon as `signal` aborts. The work itself goes on, because others wait for it too. */
 export function whileWanted<T>(result: Promise<T>, signal: Abort): Promise<T> {
