@@ -236,7 +236,7 @@ export class Targets {
         host: origin,
         state,
         readiness: (call, now) => readiness.of(call, now),
-        prepare: (call) => prepared(call, preparation),
+        prepare: (call, signal) => prepared(call, preparation, signal),
         dispatch: targetPipeline(policies, dispatch),
       },
       handle: readiness.handle,

@@ -1,6 +1,7 @@
 import { withoutParameters } from '../../http/credentials.ts';
 import { type RawHeaders, withoutFields } from '../../http/headers.ts';
 import type { Call } from '../../proxy/call.ts';
+import type { Abort } from '../../runtime/abort.ts';
 import { changedBody } from './body.ts';
 import type { BodyChange } from './options.ts';
 
@@ -16,15 +17,16 @@ export interface Preparation {
   readonly body: readonly BodyChange[];
 }
 
-/** The call as a target gets it. Rejects with a ProxyError if its body cannot be changed. */
+/** The call as a target gets it. Rejects with a ProxyError if its body cannot be changed, or `signal` aborts. */
 export function prepared(
   call: Call,
   { from, to, headers, parameters, body }: Preparation,
+  signal: Abort,
 ): Call | Promise<Call> {
   const path = from === to ? call.target : to + call.target.slice(from.length);
   const target = parameters.size === 0 ? path : withoutParameters(path, parameters);
   const there = { ...call, target, headers: headersFor(call, headers) };
-  return body.length === 0 ? there : changedBody(there, body);
+  return body.length === 0 ? there : changedBody(there, body, signal);
 }
 
 function headersFor({ headers }: Call, { drop, add }: Preparation['headers']): Call['headers'] {

@@ -1,4 +1,5 @@
 import type { Call } from '../../proxy/call.ts';
+import type { Abort } from '../../runtime/abort.ts';
 import type { Dispatch } from '../../proxy/pipeline.ts';
 import type { CredentialGate } from './credential-gate.ts';
 import type { Load } from './load.ts';
@@ -29,7 +30,7 @@ export interface Target extends Pick<TargetOptions, 'name'> {
   /** When its breaker, its limit and its quota can take an attempt. */
   readonly readiness: (call: Call, now: number) => Readiness;
   /** The call as this target gets it. Rejects with a ProxyError. */
-  readonly prepare: (call: Call) => Call | Promise<Call>;
+  readonly prepare: (call: Call, signal: Abort) => Call | Promise<Call>;
   /** The policies and connections of this target. */
   readonly dispatch: Dispatch;
 }

@@ -17,7 +17,7 @@ export function targetsDispatch(pool: Pool): Dispatch {
     if (target === undefined) return receiver.failed(noTarget());
     call.journal.note('target', target.name);
     const sent = new SentToTarget({ call, attempt, receiver }, { trail, target, startedAt: pool.now() });
-    const prepared = target.prepare({ ...call, journal: call.journal.at(target.name) });
+    const prepared = target.prepare({ ...call, journal: call.journal.at(target.name) }, attempt.signal);
     if (prepared instanceof Promise)
       prepared.then(
         (ready) => target.dispatch(ready, attempt, sent),
