@@ -114,7 +114,8 @@ function find({ config }: Good, request: Request): Found | { readonly why: strin
   if (upstream.tenants === undefined || named === undefined)
     return { ...match.route, target: match.target, tenant: undefined };
   const tenant = namesOf(upstream)?.read(named);
-  if (tenant === undefined) return { why: `invalid_tenant: ${tenantRule(upstream.tenants)}` };
+  if (tenant === undefined)
+    return { why: `invalid_tenant: the name of the tenant ${tenantRule(upstream.tenants)}` };
   return { ...match.route, target: match.target, tenant };
 }
 

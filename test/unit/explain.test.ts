@@ -498,6 +498,6 @@ test('the tenant of a request: where its name comes from, how it is checked, and
   const refused = await run(explain, ['GET', '/crm/x', '--tenant', 'b'], config);
   expect([refused.code, refused.err]).toEqual([
     1,
-    expect.stringContaining('invalid_tenant: must be one label'),
+    expect.stringContaining('invalid_tenant: the name of the tenant must be one label'),
   ]);
 });
