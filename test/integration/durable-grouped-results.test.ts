@@ -174,10 +174,10 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
         const [put, post] = await Promise.all([accepted('PUT'), accepted('POST')]);
         await held;
         await origin.untilRequests(2);
+        await expect.poll(() => finished(store)).toHaveLength(stored);
         doomed.child.kill('SIGKILL');
         await doomed.ended();
 
-        await expect.poll(() => finished(store)).toHaveLength(stored);
         await expireLeases(store);
         const heir = await startDurable(yaml(store));
         expect(await heir.done(put)).toMatchObject({ status: 'succeeded' });
