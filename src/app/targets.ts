@@ -285,11 +285,11 @@ class Ready {
     return { at: Math.max(now + open, now + full, quota.at), probe: testing || quota.probe };
   }
 
-  #quotaAt({ method, target, headers }: Call, now: number): Readiness {
+  #quotaAt(call: Call, now: number): Readiness {
     if (this.#quota === undefined) return { at: now, probe: false };
     // The target's own fields come first, so they are found first.
-    const own = this.#added.length === 0 ? headers : [...this.#added, ...headers];
-    return this.#quota.readiness({ method, target, headers: own }, now);
+    const own = this.#added.length === 0 ? call.headers : [...this.#added, ...call.headers];
+    return this.#quota.readiness(call, own, now);
   }
 }
 

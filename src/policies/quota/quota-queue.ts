@@ -84,11 +84,10 @@ export class QuotaQueue {
     );
   }
 
-  /** When a call could leave after those that wait. */
-  readiness(shape: string, now: number): QuotaReadiness {
-    const limiter = this.quota.limiterFor(shape);
-    const ahead = { whole: this.#queue.size, part: this.#queue.size };
-    const at = limiter.readyAt(ahead, 1, now);
+  /** When a call could leave after those that wait ahead of it. */
+  readiness(call: Call, shape: string, now: number): QuotaReadiness {
+    const limiter = this.quota.limiterFor(shape, call.identity?.clientName);
+    const at = limiter.readyAt(this.#ahead(turnOf(call), limiter, now), 1, now);
     if (at === Infinity) return { at: now + limiter.cooldownMs(now), probe: true };
     return { at: at - now <= TOLERANCE_MS ? now : at, probe: limiter.isActive };
   }

@@ -122,13 +122,9 @@ export class Quota {
   }
 
   /** When a further call could leave, and whether it would probe a cooldown. Reads `headers` for the credential. */
-  readiness(
-    { method, target, headers }: Pick<Call, 'method' | 'target' | 'headers'>,
-    now: number,
-  ): QuotaReadiness {
+  readiness(call: Call, headers: RawHeaders, now: number): QuotaReadiness {
     if (this.isUntracked) return { at: now, probe: false };
-    const queue = this.#queueFor(headers);
-    return queue.readiness(limitShape(method, target), now);
+    return this.#queueFor(headers).readiness(call, limitShape(call.method, call.target), now);
   }
 
   /** Learns from a reply. True: the reply is a result for the cooldowns that the attempt probed. */
