@@ -13,7 +13,7 @@ import type { Random } from '../../runtime/random.ts';
 import { RETRY_COST, type RetryBudget } from './budget.ts';
 import { classify, isSuccess, type RetryDecision } from './classify.ts';
 import type { RetryOptions } from './options.ts';
-import { nextStep, type Step } from './step.ts';
+import { type Failed, nextStep, type Step, stepElsewhere } from './step.ts';
 import type { BackoffInterrupt } from './backoff-interrupt.ts';
 
 export interface RetryDeps {
@@ -31,7 +31,6 @@ export interface RetryDeps {
   readonly onlyElsewhere?: boolean;
 }
 
-type Yes = Extract<RetryDecision, { retry: 'yes' }>;
 type No = Extract<RetryDecision, { retry: 'no' }>;
 
 /** A call with what it is sent by, and who receives its final outcome. */
@@ -125,20 +124,25 @@ class RetriedCall implements Receiver {
       const decision = classify(outcome, this.#sent.call, this.#options, this.#number);
       const { budget, onlyElsewhere = false } = this.#deps;
       if (!onlyElsewhere && isSuccess(outcome, decision)) budget.deposit();
-      const detour = this.#trail?.detour(outcome, decision);
-      if (detour !== undefined)
-        return this.#follow(outcome, decision.retry === 'yes' ? decision : ELSEWHERE, detour);
-      if (onlyElsewhere) return this.#pass(outcome);
-      if (decision.retry === 'no') return this.#end(outcome, decision);
-      this.#follow(outcome, decision);
+      this.#decide(outcome, decision);
     } catch (bug) {
       this.#broke(bug);
     }
   }
 
+  #decide(outcome: Outcome, decision: RetryDecision): void {
+    const { onlyElsewhere = false, random } = this.#deps;
+    const failed = this.#failure(outcome, this.#trail?.detour(outcome, decision));
+    if (decision.retry === 'yes' && !onlyElsewhere)
+      return this.#follow(outcome, nextStep({ ...failed, decision }, this.#options, random));
+    const elsewhere = stepElsewhere(failed, this.#options);
+    if (elsewhere !== undefined) this.#follow(outcome, elsewhere);
+    else if (decision.retry === 'no' && !onlyElsewhere) this.#end(outcome, decision);
+    else this.#pass(outcome);
+  }
+
   /** Makes another attempt, or passes the outcome on if none may be made. */
-  #follow(outcome: Outcome, decision: Yes, detour?: Detour): void {
-    const step = this.#nextStep(outcome, decision, detour);
+  #follow(outcome: Outcome, step: Step): void {
     if (step.kind === 'stop') return this.#giveUp(outcome, step.because);
     const denial = this.#denial(step);
     if (denial === undefined) void this.#again(outcome, step);
@@ -176,12 +180,11 @@ class RetriedCall implements Receiver {
     this.#sent.receiver.failed(bug);
   }
 
-  #nextStep(outcome: Outcome, decision: Yes, detour: Detour | undefined): Step {
-    const { clock, random } = this.#deps;
+  #failure(outcome: Outcome, detour: Detour | undefined): Omit<Failed, 'decision'> {
+    const { clock } = this.#deps;
     const { all, call } = this.#sent;
-    const failed = {
+    return {
       outcome,
-      decision,
       attempt: this.#attempts,
       previousMs: this.#previousMs,
       replayable: call.body.replayable,
@@ -190,7 +193,6 @@ class RetriedCall implements Receiver {
       wallNow: clock.wallTime(),
       detour,
     };
-    return nextStep(failed, this.#options, random);
   }
 
   /** Why there is no retry, by signature, breaker and budget. The budget comes last, because asking it spends from it. */
@@ -245,9 +247,6 @@ class RetriedCall implements Receiver {
 }
 
 const AT_ONCE = Promise.resolve(undefined);
-
-/** Replaces a decision against a retry if another target can take the call. */
-const ELSEWHERE: Yes = { retry: 'yes', transparent: false, overloaded: false, reason: 'no_target' };
 
 /** A failed outcome that is buffered during backoff. It is the answer if no later attempt brings a better one. */
 class BufferedOutcome {

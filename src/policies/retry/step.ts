@@ -47,7 +47,7 @@ export function nextStep(failed: Failed, options: StepOptions, random: Random): 
   if (failed.attempt >= options.attempts) return { kind: 'stop', because: 'attempts' };
   if (!failed.replayable) return { kind: 'stop', because: 'body_not_replayable' };
   const here = stepHere(failed, options, random);
-  const elsewhere = stepElsewhere(failed, options);
+  const elsewhere = whenReady(failed, options);
   if (elsewhere === undefined) return here;
   return here.kind === 'stop' || elsewhere.delayMs < here.delayMs ? elsewhere : here;
 }
@@ -65,9 +65,14 @@ function stepHere(failed: Failed, options: StepOptions, random: Random): Step {
   return { kind: 'retry', delayMs, backoffMs: ownMs, asked, cost: transparent ? 0 : cost, reason };
 }
 
+/** For a failure that allows no retry: only another target may take the call. Undefined if none can. */
+export function stepElsewhere(failed: Omit<Failed, 'decision'>, options: StepOptions): RetryStep | undefined {
+  return failed.attempt < options.attempts && failed.replayable ? whenReady(failed, options) : undefined;
+}
+
 /** Another target takes the call without a backoff, because it has not failed. */
-function stepElsewhere(
-  { detour, previousMs, now, deadline }: Failed,
+function whenReady(
+  { detour, previousMs, now, deadline }: Omit<Failed, 'decision'>,
   { retryAfterMaxMs }: StepOptions,
 ): RetryStep | undefined {
   if (detour === undefined || detour.inMs > retryAfterMaxMs || now + detour.inMs >= deadline)

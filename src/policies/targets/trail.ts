@@ -100,7 +100,9 @@ export class CallTrail implements Trail {
     let at = Infinity;
     for (const { target, usableAt } of this.#candidates(now))
       if (!this.#failed.has(target)) at = Math.min(at, usableAt);
-    if (at === Infinity || (verdict === 'host' && at > now)) return undefined;
+    // A refusal of this proxy is that of the target that can take the call first. So its Retry-After is the soonest.
+    const atOnce = verdict === 'host' || rules.because === 'rejected';
+    if (at === Infinity || (atOnce && at > now)) return undefined;
     return { inMs: Math.max(0, at - now), reason: reasonOf(outcome), sent: wasSent(outcome) };
   }
 
