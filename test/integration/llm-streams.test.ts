@@ -38,10 +38,15 @@ const apis = Object.entries(APIS);
 const FAULTS = ['error', 'failed', 'stall', 'comments', 'pings', 'end', 'cut@1'] as const;
 const SILENT: ReadonlySet<string> = new Set(['stall', 'comments', 'pings']);
 
-async function start(upstream: string, fault: string, more = '', faked = SILENT.has(fault)) {
-  const clock = faked ? new FakeClock() : undefined;
+async function startDemo(): Promise<DemoApi> {
   const demo = await startDemoApi({ port: 0, host: '127.0.0.1', habits: 'interval=0ms' });
   onTestFinished(() => demo.close());
+  return demo;
+}
+
+async function start(upstream: string, fault: string, more = '', faked = SILENT.has(fault)) {
+  const clock = faked ? new FakeClock() : undefined;
+  const demo = await startDemo();
   const yaml = `${NO_WAIT}
 upstreams:
   api:
@@ -110,6 +115,30 @@ describe.each(apis)('%s', (_, { upstream, path }) => {
     expect([reply.status, await reply.text()]).toEqual([200, good]);
     expect(reply.headers.get('breakwater-origin')).toBe('fallback');
     expect((await outcomes(demo)).slice(2)).toEqual(['200']);
+  });
+
+  test.each(FAULTS)('after %s at one target, the stream of another one follows at once', async (fault) => {
+    const other = await startDemo();
+    const targets = `    retry: { attempts: 2, backoff: { kind: constant, base: 10s } }
+    targets:
+      - { name: first, headers: { set: { demo-api: "fault=${fault}" } } }
+      - { name: second, url: ${other.url}, headers: { set: { demo-api: "script=200" } } }
+`;
+    const { clock, demo, proxy } = await start(upstream, fault, targets);
+    const good = await goodOf(demo, path);
+    const reply = await answered(post(`${proxy.url}${path}?of=${fault}`), clock);
+    expect([reply.status, await reply.text()]).toEqual([200, good]);
+    expect(reply.headers.get('breakwater-target')).toBe('second');
+    const [record] = await proxy.untilEnded(1);
+    expect(record).toMatchObject({ outcome: 'rescued', notes: { stream: 'complete' } });
+    expect(record?.entries.map(({ target, waitMs }) => [target, waitMs])).toEqual([
+      ['first', 0],
+      ['second', 0],
+    ]);
+    expect([(await outcomes(demo)).slice(1), await outcomes(other)]).toEqual([
+      [expect.stringMatching(`^${fault.split('@')[0]}`)],
+      ['200'],
+    ]);
   });
 });
 
