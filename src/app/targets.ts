@@ -125,6 +125,7 @@ export class Targets {
       chooser: this.#chooser,
       sticky: this.#upstream.sticky,
       now: () => this.#deps.clock.now(),
+      wallTime: () => this.#deps.clock.wallTime(),
       onGate: (target) => this.#gateChanged(target),
     };
     const handles = [...new Set(parts.map(({ handle }) => handle))];

@@ -115,6 +115,20 @@ upstreams:
   for (let i = 0; i < 4; i++) expect((await post()).status).toBe(200);
 });
 
+test('a call that has waited goes to the key whose Retry-After has ended, and not to one that asked for longer', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(
+    byKey({ a: status(429, { 'retry-after': '40' }), b: status(429, { 'retry-after': '20' }) }),
+  );
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b']), { clock });
+  const reply = fetch(`${proxy.url}/api/x`);
+  await proxy.until(() => callsOf(origin, 'b') === 1);
+  await clock.untilAsleep();
+  await clock.advance(30_000);
+  expect((await reply).headers.get('retry-after')).toBe('20');
+  expect([callsOf(origin, 'a'), callsOf(origin, 'b')]).toEqual([1, 2]);
+});
+
 test('three keys with 10/s each carry 30/s, and each carries its share', async () => {
   const clock = new FakeClock();
   const used = new Map<string, number[]>();

@@ -1,4 +1,5 @@
 import { headerOf } from '../../http/headers.ts';
+import { retryAfterMs } from '../../http/retry-after.ts';
 import type { Reply } from '../../http/reply.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import type { ProxyError } from '../../proxy/errors.ts';
@@ -19,6 +20,7 @@ export interface Pool {
   /** Lower-case name of the header whose value decides the target; undefined: none. */
   readonly sticky: string | undefined;
   readonly now: () => number;
+  readonly wallTime: () => number;
   /** Call when the gate of a target shuts or opens. */
   readonly onGate: (target: Target) => void;
 }
@@ -44,6 +46,8 @@ export class CallTrail implements Trail {
   readonly #refused: Refused[] = [];
   /** They have failed since the last backoff. */
   readonly #failed = new Set<Target>();
+  /** When those that have sent Retry-After may get the call again. */
+  readonly #askedUntil = new Map<Target, number>();
   /** Attempts that have no outcome yet are at these. */
   readonly #busy: Target[] = [];
   /** It has answered. The rest of a broken body comes from it alone. */
@@ -78,6 +82,8 @@ export class CallTrail implements Trail {
     if (verdict === 'accepted') return this.#accepted(target, startedAt, now);
     if (verdict === 'nothing') return;
     this.#fail(target, now);
+    const asked = retryAfterMs(reply.headers, this.#pool.wallTime());
+    if (asked !== undefined) this.#askedUntil.set(target, now + asked);
     if (verdict === 'credential') this.#refused.push({ target, status: reply.status, startedAt });
   }
 
@@ -168,10 +174,11 @@ export class CallTrail implements Trail {
     }));
   }
 
-  #usableAt({ readiness, state }: Target, now: number): number {
+  #usableAt(target: Target, now: number): number {
+    const { readiness, state } = target;
     const { at, probe } = readiness(this.#call, now);
     const { shut } = state.gate;
-    const usableAt = Math.max(at, shut?.probeAt ?? at);
+    const usableAt = Math.max(at, shut?.probeAt ?? at, this.#askedUntil.get(target) ?? at);
     if (!probe && shut === undefined) {
       state.probeDueAt = undefined;
       return usableAt;
