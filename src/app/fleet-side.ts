@@ -104,7 +104,7 @@ const HASH_CHARACTERS = 22;
 
 async function openEngine(
   { name, store }: SharedOptions,
-  parts: Pick<EngineOptions, 'connectMs' | 'onMessage' | 'onLost'>,
+  parts: Pick<EngineOptions, 'giveUp' | 'onMessage' | 'onLost'>,
 ): Promise<FleetEngine> {
   const options = { ...parts, url: store, prefix: name, newGeneration: unguessableId };
   if (store.startsWith('redis')) {

@@ -25,8 +25,8 @@ export interface EngineOptions {
   readonly url: string;
   /** In front of the names of keys, tables and channels. Replicas with the same one are a fleet. */
   readonly prefix: string;
-  /** The longest wait for a connection. */
-  readonly connectMs: number;
+  /** Gives up opening. A server may accept connections and not answer. */
+  readonly giveUp: AbortSignal;
   /** A name that no engine has had before, for one that has no data. */
   readonly newGeneration: () => string;
   /** A message of a replica of the fleet, this one included. */
@@ -36,6 +36,9 @@ export interface EngineOptions {
   /** Tests replace the engine's clock. */
   readonly clock?: (() => number) | undefined;
 }
+
+/** The longest wait for a connection, and for the first answers on it. */
+export const CONNECT_MS = 1_000;
 
 /** A replica that was not seen for this long is gone. */
 export const SEEN_MS = 5_000;

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
+import { CONNECT_MS, type EngineOptions, type FleetEngine, type Muster } from './engine.ts';
 import { Lease } from './lease.ts';
 import { LeasedWindow, type WindowHost } from './leased-window.ts';
 import type { LeaseRequest } from './ledger.ts';
@@ -14,8 +14,6 @@ const HEARTBEAT_MS = 1_000;
 
 /** A connection on which nothing was answered for this long is given up. */
 const DEAD_MS = 3_000;
-
-const CONNECT_MS = 1_000;
 
 /** The waits between two connections that failed: from the first to the longest, at least half of it. */
 const FIRST_WAIT_MS = 100;
@@ -45,7 +43,7 @@ export interface FleetDeps {
   /** Calls back when everything is read that has arrived. */
   readonly afterReading: (callback: () => void) => void;
   /** Opens a connection. */
-  readonly open: (options: Pick<EngineOptions, 'connectMs' | 'onMessage' | 'onLost'>) => Promise<FleetEngine>;
+  readonly open: (options: Pick<EngineOptions, 'giveUp' | 'onMessage' | 'onLost'>) => Promise<FleetEngine>;
   /** A name that no other replica has. */
   readonly replica: string;
   /** How many replicas there are, until the engine has said it. */
@@ -66,7 +64,10 @@ export class Fleet implements WindowHost {
   #failures = 0;
   /** When the running heartbeat was sent; undefined if none runs. */
   #beatAt: number | undefined;
-  #nextBeat: Timer | undefined;
+  /** The next heartbeat, or the next connection. */
+  #next: Timer | undefined;
+  /** Ends the waits for the running heartbeat or connection. */
+  #stopWaiting = () => {};
   #closed = false;
 
   constructor(deps: FleetDeps) {
@@ -156,7 +157,8 @@ export class Fleet implements WindowHost {
   /** Gives back what is held, and ends the connection. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#nextBeat?.cancel();
+    this.#next?.cancel();
+    this.#stopWaiting();
     for (const timer of this.#timers.values()) timer.cancel();
     const engine = this.#engine;
     if (engine === undefined) return;
@@ -173,11 +175,15 @@ export class Fleet implements WindowHost {
   }
 
   async #connect(): Promise<void> {
+    const giveUp = new AbortController();
+    const stop = () => giveUp.abort(new Error('it did not answer'));
+    const timer = this.#deps.clock.timer(CONNECT_MS, stop);
+    this.#stopWaiting = stop;
     try {
       let lost: Error | undefined;
       let opened: FleetEngine | undefined;
       const engine = await this.#deps.open({
-        connectMs: CONNECT_MS,
+        giveUp: giveUp.signal,
         onMessage: () => undefined,
         onLost: (error) => {
           lost ??= error;
@@ -190,15 +196,20 @@ export class Fleet implements WindowHost {
       this.#engine = engine;
     } catch (error) {
       return this.#unreachable(error);
+    } finally {
+      timer.cancel();
     }
     await this.#beat();
   }
 
   #unreachable(error: unknown): void {
-    this.#turn({ away: 'unreachable', detail: reasonOf(error) });
     if (this.#closed) return;
+    this.#turn({ away: 'unreachable', detail: reasonOf(error) });
     const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++);
-    this.#deps.clock.timer(waitMs * (0.5 + 0.5 * this.#deps.random()), () => void this.#connect());
+    this.#next = this.#deps.clock.timer(
+      waitMs * (0.5 + 0.5 * this.#deps.random()),
+      () => void this.#connect(),
+    );
   }
 
   #lost(error: Error): void {
@@ -206,7 +217,7 @@ export class Fleet implements WindowHost {
     if (engine === undefined || this.#closed) return;
     this.#engine = undefined;
     this.#beatAt = undefined;
-    this.#nextBeat?.cancel();
+    this.#next?.cancel();
     engine.close().catch(() => undefined);
     this.#turn({ away: 'lost', detail: reasonOf(error) });
     void this.#connect();
@@ -221,21 +232,25 @@ export class Fleet implements WindowHost {
   async #beat(): Promise<void> {
     const engine = this.#engine;
     if (engine === undefined || this.#closed) return;
-    this.#nextBeat?.cancel();
+    this.#next?.cancel();
     const sentAt = this.real();
     this.#beatAt = sentAt;
     const late = this.#patience(() => {
       if (this.#beatAt === sentAt) this.#turn({ away: 'slow' });
     });
     const dead = this.#deps.clock.timer(DEAD_MS, () => this.#lost(new Error('it did not answer')));
+    const stop = () => {
+      late.cancel();
+      dead.cancel();
+    };
+    this.#stopWaiting = stop;
     try {
       const muster = await engine.muster(this.#deps.replica);
       if (engine === this.#engine) this.#mustered(muster, this.real() - sentAt);
     } catch (error) {
       if (engine === this.#engine) this.#lost(error instanceof Error ? error : new Error(reasonOf(error)));
     } finally {
-      late.cancel();
-      dead.cancel();
+      stop();
     }
   }
 
@@ -250,7 +265,7 @@ export class Fleet implements WindowHost {
     );
     if (known !== undefined && known !== generation)
       for (const window of this.#windows.values()) window.announce();
-    this.#nextBeat = this.#deps.clock.timer(HEARTBEAT_MS, () => void this.#beat());
+    this.#next = this.#deps.clock.timer(HEARTBEAT_MS, () => void this.#beat());
   }
 
   /** Waiting calls get their units from somewhere else now. */

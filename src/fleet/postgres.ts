@@ -1,6 +1,8 @@
+import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
+import { unlessAborted } from './opening.ts';
 import { SCHEMA, SWEEP } from './postgres-schema.ts';
 
 /** The state of a window is not worth waiting for the disk. A crash of the server is noticed by its version. */
@@ -21,38 +23,44 @@ interface LeaseRow {
 
 /** Connects to PostgreSQL. One connection carries statements and messages. It never reconnects: its user opens a new one. */
 export async function openPostgresEngine(options: EngineOptions): Promise<FleetEngine> {
-  const { connectMs, onLost, onMessage, prefix, url } = options;
+  const { giveUp, onLost, onMessage, prefix, url } = options;
+  const socket = new Socket();
   const client = new Client({
     connectionString: url,
     application_name: 'breakwater',
-    connectionTimeoutMillis: connectMs,
+    stream: () => socket,
     keepAlive: true,
     pipeline: true,
   });
   client.on('error', onLost);
   client.on('end', () => onLost(new Error('the connection has ended')));
   client.on('notification', ({ payload }) => onMessage(payload ?? ''));
-  try {
+  const opening = async () => {
     await client.connect();
     await client.query(SETTINGS);
     await client.query(SCHEMA);
     await client.query(SWEEP);
     await client.query(`LISTEN ${client.escapeIdentifier(channelOf(prefix))}`);
+  };
+  try {
+    await unlessAborted(opening(), giveUp);
   } catch (error) {
-    client.end().catch(() => undefined);
+    socket.destroy();
     throw error;
   }
-  return new PostgresEngine(client, options);
+  return new PostgresEngine(client, socket, options);
 }
 
 const channelOf = (prefix: string): string => `breakwater_${prefix}`;
 
 class PostgresEngine implements FleetEngine {
   readonly #client: Client;
+  readonly #socket: Socket;
   readonly #options: EngineOptions;
 
-  constructor(client: Client, options: EngineOptions) {
+  constructor(client: Client, socket: Socket, options: EngineOptions) {
     this.#client = client;
+    this.#socket = socket;
     this.#options = options;
   }
 
@@ -86,8 +94,11 @@ class PostgresEngine implements FleetEngine {
     await this.#client.query('SELECT pg_notify($1, $2)', [channelOf(this.#options.prefix), message]);
   }
 
+  /** `end` alone waits for a server that may not answer. */
   async close(): Promise<void> {
-    await this.#client.end();
+    const ended = this.#client.end();
+    this.#socket.destroySoon();
+    await ended;
   }
 
   /** A named statement is planned once for the connection. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createClient } from '@redis/client';
-import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
+import { CONNECT_MS, type EngineOptions, type FleetEngine, type Muster } from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
+import { unlessAborted } from './opening.ts';
 import { LEASE, MUSTER } from './redis-scripts.ts';
 
 /** A command that waits for longer belongs to a connection that is lost. */
@@ -18,21 +19,30 @@ const SCRIPTS = { lease: scriptOf(LEASE), muster: scriptOf(MUSTER) };
 
 /** Connects to Redis or Valkey. One connection carries commands and messages (RESP3). It never reconnects: its user opens a new one. */
 export async function openRedis(options: EngineOptions): Promise<FleetEngine> {
-  const { connectMs, onLost, onMessage, prefix, url } = options;
+  const { giveUp, onLost, onMessage, prefix, url } = options;
   const client = createClient({
     url,
     RESP: 3,
     name: 'breakwater',
-    socket: { connectTimeout: connectMs, reconnectStrategy: false },
+    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
     disableOfflineQueue: true,
     commandsQueueMaxLength: LONGEST_QUEUE,
   });
   client.on('error', onLost);
-  try {
+  let connected = false;
+  client.once('connect', () => {
+    connected = true;
+    if (giveUp.aborted) client.destroy();
+  });
+  const opening = async () => {
     await client.connect();
     await client.subscribe(`${prefix}:news`, onMessage);
+  };
+  try {
+    await unlessAborted(opening(), giveUp);
   } catch (error) {
-    if (client.isOpen) client.destroy();
+    // A `destroy` while it connects would leave the socket open. `connectTimeout` bounds that time.
+    if (connected && client.isOpen) client.destroy();
     throw error;
   }
   return new RedisEngine(client, options);

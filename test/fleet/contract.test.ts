@@ -3,6 +3,7 @@ import { SEEN_MS } from '../../src/fleet/engine.ts';
 import { type Ledger, type LeaseRequest, lease } from '../../src/fleet/ledger.ts';
 import { Changes } from '../support/changes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
+import { linkTo } from './engine-link.ts';
 import { ENGINES, freshName, opened } from './engines.ts';
 
 const EPOCH = Date.UTC(2026, 0, 1);
@@ -101,6 +102,26 @@ describe.each(ENGINES)('$name $missing', (engine) => {
       expect((await one.muster('a')).replicas).toBe(1);
       await one.leave('a');
       expect((await one.muster('c')).replicas).toBe(1);
+    });
+
+    test('closes without an answer', async () => {
+      const link = await linkTo(engine.url);
+      const one = await opened({ ...engine, url: link.url });
+      link.silent = true;
+      const left = one.leave('a').catch(() => 'ended');
+      await one.close();
+      expect(await left).toBe('ended');
+    });
+
+    test('gives up opening where connections are accepted and nothing is answered', async () => {
+      const link = await linkTo(engine.url);
+      link.silent = true;
+      const late = new AbortController();
+      const opening = opened({ ...engine, url: link.url }, { giveUp: late.signal });
+      await link.connected;
+      late.abort(new Error('it did not answer'));
+      await expect(opening).rejects.toThrow('it did not answer');
+      await link.ended;
     });
 
     test('sends messages to every replica of the fleet', async () => {

@@ -10,14 +10,23 @@ export interface EngineLink {
   restore(): void;
   /** Holds back what the engine answers for so long. */
   delayMs: number;
+  /** Passes on nothing, in both directions. Connections stay open. */
+  silent: boolean;
+  /** Resolves at the first connection, and when a client has ended one. */
+  readonly connected: Promise<void>;
+  readonly ended: Promise<void>;
 }
 
 export async function linkTo(engineUrl: string): Promise<EngineLink> {
   const url = new URL(engineUrl);
   const sockets = new Set<Socket>();
   let open = true;
-  const server = createServer((near) => {
+  const connected = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     if (!open) return void near.destroy();
+    connected.resolve();
+    near.on('end', ended.resolve).on('close', ended.resolve);
     const far = connect(Number(url.port), url.hostname);
     for (const socket of [near, far]) {
       sockets.add(socket);
@@ -29,8 +38,10 @@ export async function linkTo(engineUrl: string): Promise<EngineLink> {
           far.destroy();
         });
     }
-    near.pipe(far);
+    near.on('data', (chunk) => link.silent || far.write(chunk)).on('end', () => link.silent || far.end());
+    far.on('end', () => link.silent || near.end());
     far.on('data', (chunk) => {
+      if (link.silent) return;
       if (link.delayMs === 0) near.write(chunk);
       else setTimeout(() => near.write(chunk), link.delayMs);
     });
@@ -46,6 +57,14 @@ export async function linkTo(engineUrl: string): Promise<EngineLink> {
   });
   const through = new URL(engineUrl);
   through.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const link = { url: through.href, cut, restore: () => void (open = true), delayMs: 0 };
+  const link: EngineLink = {
+    url: through.href,
+    cut,
+    restore: () => void (open = true),
+    delayMs: 0,
+    silent: false,
+    connected: connected.promise,
+    ended: ended.promise,
+  };
   return link;
 }

@@ -57,7 +57,7 @@ export async function opened(engine: TestEngine, changes: Partial<EngineOptions>
   const one = await engine.open({
     url: engine.url,
     prefix: freshName(),
-    connectMs: 5_000,
+    giveUp: new AbortController().signal,
     newGeneration: () => randomBytes(6).toString('hex'),
     onMessage: () => undefined,
     onLost: () => undefined,

@@ -18,6 +18,8 @@ class World {
   delayMs = 1;
   /** Requests and connections fail. */
   gone = false;
+  /** Connections are accepted, and nothing is answered. */
+  silent = false;
   readonly states: FleetState[] = [];
   readonly #connections: EngineOptions['onLost'][] = [];
   #names = 0;
@@ -31,7 +33,8 @@ class World {
       replica: `replica ${++this.#names}`,
       expected,
       onState: (state) => this.states.push(state),
-      open: async ({ onLost }) => {
+      open: async ({ giveUp, onLost }) => {
+        if (this.silent) return rejectedBy(giveUp);
         await this.clock.sleep(this.delayMs, new Abort());
         if (this.gone) throw new Error('connect ECONNREFUSED');
         this.#connections.push(onLost);
@@ -61,6 +64,11 @@ class World {
     return this.states.map(({ away }) => away);
   }
 }
+
+const rejectedBy = (signal: AbortSignal) =>
+  new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
 
 interface Caller {
   readonly window: LeasedWindow;
@@ -243,4 +251,35 @@ test('units of a refused attempt are used by the next call', async () => {
     window.refund(1, window.take(1));
   }
   expect(world.store.requests).toBeLessThan(10);
+});
+
+test('a replica starts within a second at an engine that accepts connections and is silent', async () => {
+  const world = new World();
+  world.silent = true;
+  const started = world.fleet().start();
+  await world.clock.advance(1_000);
+  await started;
+  expect(world.states).toEqual([{ away: 'unreachable', detail: 'it did not answer' }]);
+});
+
+test.each([
+  ['answers nothing', (world: World): void => void (world.delayMs = 1e9)],
+  [
+    'accepts connections and is silent',
+    (world: World): void => {
+      world.silent = true;
+      world.cut();
+    },
+  ],
+])('the end waits 50 ms at most for an engine that %s, and leaves no timer', async (_name, harm) => {
+  const world = new World();
+  const fleet = await world.started();
+  harm(world);
+  await world.clock.advance(1_010);
+  let ended = false;
+  void fleet.close().then(() => (ended = true));
+  await world.clock.advance(50);
+  expect(ended).toBe(true);
+  // Requests without an answer are those of the engine.
+  expect(world.clock.deadlines.filter((at) => at < 1e9)).toEqual([]);
 });
