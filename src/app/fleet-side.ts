@@ -117,8 +117,10 @@ async function openEngine(
 
 /** Drivers may quote parts of the URL. */
 function withoutSecrets(text: string, store: string): string {
-  const password = URL.parse(store)?.password ?? '';
-  return password === ''
-    ? text
-    : text.replaceAll(decodeURIComponent(password), '…').replaceAll(password, '…');
+  const url = URL.parse(store);
+  const password = url?.password ?? '';
+  const inQuery = url?.searchParams.get('password') ?? '';
+  return [decodeURIComponent(password), password, inQuery]
+    .filter((secret) => secret !== '')
+    .reduce((shown, secret) => shown.replaceAll(secret, '…'), text);
 }

@@ -39,5 +39,15 @@ function checkStore(store: string): string | undefined {
   const url = URL.parse(store);
   if (url === null || !/^(redis|rediss|postgres|postgresql):$/.test(url.protocol))
     return 'is not a supported store; write for example redis://127.0.0.1:6379 or postgres://user@127.0.0.1/database';
+  if (!isEncoded(url.username) || !isEncoded(url.password))
+    return 'has a % in its user or password that is not encoded; write %25 for it';
   return undefined;
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
