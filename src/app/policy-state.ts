@@ -325,7 +325,9 @@ export class PolicyState {
     const onCooldown = (start: CooldownStart) =>
       observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start, ...shadow });
     const account = accountOf(auth);
-    const shared = this.#deps.fleet?.windowsOf({ name, origin: this.#origin, account });
+    // In shadow mode no call waits for a lease, so units are counted here.
+    const fleet = shadow === undefined ? this.#deps.fleet : undefined;
+    const shared = fleet?.windowsOf({ name, origin: this.#origin, account });
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
       { options, account },

@@ -207,7 +207,7 @@ function shownClient({ name, priority, quotaShare }: NamedClient): string {
 
 /** The parts of a route that replicas share. The URL of the store is shown without secrets. */
 function sharedByReplicas({ config: { shared } }: Good, { settings: { quota } }: RouteConfig): string[] {
-  if (shared === undefined || quota.mode === 'off' || quota.windows.length === 0) return [];
+  if (shared === undefined || quota.mode !== 'on' || quota.windows.length === 0) return [];
   const windows = quota.windows.map(({ name }) => name).join(', ');
   return [
     `quota ${windows}: shared with the replicas named ${shared.name} through ${shownStore(shared.store)}`,

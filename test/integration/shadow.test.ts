@@ -43,6 +43,15 @@ test('quota: calls beyond a window are sent at once, counted and logged', async 
   expect(groups).toMatchObject([{ key: 'api/default ok 200 shadow quota', count: 3 }]);
 });
 
+test('quota: each replica counts alone in shadow mode, because no call waits for a shared unit', async () => {
+  const origin = await startOrigin(ok());
+  const shared = 'shared: { store: redis://127.0.0.1:1, replicas: 2 }\n';
+  const yaml = apiConfig(origin, '    quota: { mode: shadow, windows: [2/m] }\n');
+  const proxy = await startBreakwater(shared + yaml, { clock: new FakeClock() });
+  for (let call = 0; call < 5; call++) expect(await get(proxy)).toBe(200);
+  expect(await metricsOf(proxy)).toContain(`${SHADOWED},reason="quota"} 3`);
+});
+
 test('quota: calls beyond a window run up no debt', async () => {
   const origin = await startOrigin(ok());
   const clock = new FakeClock();

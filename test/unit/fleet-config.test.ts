@@ -35,6 +35,7 @@ test.each([
   ],
   ['shared: { store: ./file.db }', 'shared.store', /is not a supported store/],
   ['shared: { name: a }', 'shared.store', /is missing; write for example store: redis:/],
+  ["shared: { store: 'redis://:hunter2%@a' }", 'shared.store', /write %25/],
   ["shared: { store: 'redis://a', secret: short }", 'shared.secret', /has fewer than 16 characters/],
   ["shared: { store: 'redis://a', replicas: 0 }", 'shared.replicas', /1 to 1000/],
 ])('%s is refused with its place', (shared, path, message) => {
@@ -59,4 +60,13 @@ test('explain and the admin API show the store, without password and secret', as
   expect(shown).toContain('redis.example');
   expect(out + shown).not.toContain('hunter2');
   expect(out + shown).not.toContain('a-secret-of');
+});
+
+test('a quota in shadow mode is not shared, so explain does not say that it is', async () => {
+  const yaml =
+    "shared: { store: 'redis://a' }\nupstreams: { api: { url: https://api.example, quota: { windows: 100/s, mode: shadow } } }\n";
+  const cwd = temporaryFolder({ 'config.yaml': yaml });
+  const { out } = await runCommand(explain, ['GET', '/api/x'], { cwd, env: {} });
+  expect(out).toContain('quota.mode');
+  expect(out).not.toContain('What the replicas share');
 });
