@@ -394,7 +394,7 @@ export class App {
         'changes of listen, admin and metrics addresses require a restart; the running ones stay in use',
       );
     }
-    if (!isDeepStrictEqual(this.#config.shared, config.shared))
+    if (!isDeepStrictEqual(this.#fleet?.options, config.shared))
       logger.warn({}, 'changes of shared require a restart; the running values stay in use');
     if (this.#server !== undefined) {
       followTls(this.#server.http1, { from: this.#config.tls, to: config.tls, logger });

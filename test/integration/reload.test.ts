@@ -143,6 +143,19 @@ test('a limit without a bound is not in the state', async () => {
   expect((await breakerOf(proxy))?.concurrency).not.toHaveProperty('limit');
 });
 
+test('each reload says that a change of shared needs a restart, until the file says what runs', async () => {
+  const yaml = apiConfig(await startOrigin(ok()));
+  const proxy = await startBreakwater(yaml);
+  const warnings = () => proxy.logs.filter(({ message }) => message.startsWith('changes of shared')).length;
+  proxy.rewrite(`shared: { store: redis://127.0.0.1:1 }\n${yaml}`);
+  await proxy.app.reload();
+  await proxy.app.reload();
+  expect(warnings()).toBe(2);
+  proxy.rewrite(yaml);
+  await proxy.app.reload();
+  expect(warnings()).toBe(2);
+});
+
 test('an upstream that a reload removed is gone from routes, state and metrics', async () => {
   const origin = await startOrigin(ok());
   const proxy = await startBreakwater(
