@@ -31,6 +31,8 @@ import {
 
 interface TargetsDeps extends PolicyStateDeps {
   readonly memory: ByteBudget;
+  /** Makes the attempts at a target. Default: on connections to its host. A simulation has none. */
+  readonly attempts?: ((target: TargetConfig) => Dispatch) | undefined;
 }
 
 /** One host of the targets, with its connections. */
@@ -218,7 +220,7 @@ export class Targets {
   #partOf({ config, state, host, account }: RunningTarget, index: number, shared: RouteConfig): Part {
     const route = config.routes[index] as RouteConfig;
     const { origin } = config;
-    const { clock, random, memory } = this.#deps;
+    const { attempts, clock, random, memory } = this.#deps;
     const { settings } = route;
     const credential = account.credential(route, (auth, scope) =>
       scopeCredential(
@@ -227,7 +229,7 @@ export class Targets {
       ),
     );
     const preparation = preparationOf(route, shared, { from: this.#upstream, to: config });
-    const dispatch = attemptsBy(host.agent, origin, route, { clock, random });
+    const dispatch = attempts?.(config) ?? attemptsBy(host.agent, origin, route, { clock, random });
     const places = { host: host.state, account };
     const policies = attemptPoliciesOf(route, places, { clock, random, memory, credential });
     const readiness = new Ready(route, places, preparation.headers.add);

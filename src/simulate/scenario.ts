@@ -58,6 +58,11 @@ export interface Burst {
 /** A run of the simulation. Times are virtual milliseconds from the start. The same scenario always gives the same result. */
 export interface Scenario {
   readonly fault: Fault;
+  /**
+   * Faults of single targets, by name; a target that is not named here has `fault`. Each target is an upstream of its own with
+   * this capacity. Default: targets are not simulated, and all attempts go to one upstream.
+   */
+  readonly targets?: Readonly<Record<string, Fault>>;
   readonly faultAtMs: number;
   readonly faultMs: number;
   /** The last call arrives before this. */

@@ -1,7 +1,8 @@
 import { policiesOf } from '../app/build-policies.ts';
 import { RetainedState } from '../app/retained-state.ts';
 import { PolicyState, type ScopeState } from '../app/policy-state.ts';
-import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
+import { Targets } from '../app/targets.ts';
+import type { RouteConfig, TargetConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
 import { dispatchBy, type Send, sendBy } from '../proxy/pipeline.ts';
@@ -21,6 +22,8 @@ export interface World {
   readonly observer: Observer;
   /** The innermost Send. */
   readonly upstream: Send;
+  /** The innermost Send of a target, by its name; undefined: targets are not simulated. */
+  readonly targets?: ((name: string) => Send) | undefined;
 }
 
 /** Replies of two bytes need no bound. */
@@ -35,11 +38,21 @@ export interface Sidecar {
 
 export function startSidecar(
   { upstream, route }: Subject,
-  { clock, random, observer, upstream: send }: World,
+  { clock, random, observer, upstream: send, targets: sendTo }: World,
 ): Sidecar {
   const state = new RetainedState();
-  const policyState = new PolicyState(upstream, { clock, random, observer, state, draining: () => false });
-  const policies = policiesOf(route, policyState, { clock, random, memory: new ByteBudget(MEMORY_BYTES) });
-  policyState.connect();
-  return { send: sendBy(pipeline(policies, dispatchBy(send))), scopes: policyState.all() };
+  const memory = new ByteBudget(MEMORY_BYTES);
+  const deps = { clock, random, observer, state, draining: () => false };
+  const policyState = new PolicyState(upstream, deps);
+  if (sendTo === undefined || upstream.targets === undefined) {
+    const policies = policiesOf(route, policyState, { clock, random, memory });
+    policyState.connect();
+    return { send: sendBy(pipeline(policies, dispatchBy(send))), scopes: policyState.all() };
+  }
+  const attempts = ({ name }: TargetConfig) => dispatchBy(sendTo(name));
+  const targets = new Targets(upstream, upstream.targets, { ...deps, memory, attempts });
+  const { policies, dispatch } = targets.passage(upstream.routes.indexOf(route), route, policyState);
+  const states = [policyState, ...targets.states];
+  for (const one of states) one.connect();
+  return { send: sendBy(pipeline(policies, dispatch)), scopes: states.flatMap((one) => one.all()) };
 }

@@ -8,6 +8,7 @@ import { type Sidecar, type Subject, startSidecar } from './sidecar.ts';
 import { type Arrival, trafficOf } from './traffic.ts';
 import { streamTexts } from './stream-texts.ts';
 import { type Reached, SimulatedUpstream } from './upstream.ts';
+import { SimulatedUpstreams } from './upstreams.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** The result of one simulation. */
@@ -42,9 +43,9 @@ export async function simulate(
   options: SimulateOptions = {},
 ): Promise<Run> {
   const { seed } = scenario;
-  return run(subject, scenario, (index, { clock, observer, upstream }) => {
+  return simulateWay(subject, scenario, (index, { clock, observer, upstream, targets }) => {
     const random = seededRandom(subSeed(seed, `sidecar ${index}`));
-    const sidecar = startSidecar(subject, { clock, random, observer, upstream });
+    const sidecar = startSidecar(subject, { clock, random, observer, upstream, targets });
     options.onSidecar?.(sidecar);
     return sidecar;
   });
@@ -52,11 +53,11 @@ export async function simulate(
 
 /** The same clients at the same upstream, without a proxy between them. */
 export async function simulateDirect(subject: Subject, scenario: Scenario): Promise<Run> {
-  return run(withoutOwnRetries(subject), scenario, (_, { upstream }) => ({ send: upstream }));
+  return simulateWay(withoutOwnRetries(subject), scenario, (_, { upstream }) => ({ send: upstream }));
 }
 
 /** Without a proxy, no header stops the retries of SDKs. */
-function withoutOwnRetries({ upstream, route }: Subject): Subject {
+export function withoutOwnRetries({ upstream, route }: Subject): Subject {
   const { settings } = route;
   return {
     upstream,
@@ -64,28 +65,39 @@ function withoutOwnRetries({ upstream, route }: Subject): Subject {
   };
 }
 
-interface World {
+/** What a way of calls may use. */
+export interface World {
   readonly clock: VirtualClock;
   readonly observer: Observer;
+  /** Targets are not simulated: the upstream. Otherwise the first target. */
   readonly upstream: Send;
+  /** The upstream of each target, by name; undefined: targets are not simulated. */
+  readonly targets: ((name: string) => Send) | undefined;
 }
 
 /** The way of calls to the upstream: through a proxy, or directly. */
 type Way = Pick<Sidecar, 'send'>;
 
-async function run(
-  { route, upstream: { name } }: Subject,
+/** Runs `scenario` with any way of calls to the upstream: one for each caller. */
+export async function simulateWay(
+  { route, upstream: { name, targets = [] } }: Subject,
   scenario: Scenario,
   wayOf: (index: number, world: World) => Way,
 ): Promise<Run> {
   const clock = new VirtualClock();
   const arrivals = new Map<string, Arrival>();
-  const upstream = new SimulatedUpstream(scenario, clock, (target) => arrivals.get(target) as Arrival, {
+  const known = (target: string) => arrivals.get(target) as Arrival;
+  const streams = {
     texts: streamTexts(route.settings.stream),
     idleTimeoutMs: route.settings.idleTimeoutMs,
-  });
+  };
+  const upstreams = new SimulatedUpstreams(
+    scenario,
+    targets.map((one) => one.name),
+    (own) => new SimulatedUpstream(own, clock, known, streams),
+  );
   const observer = combine();
-  const world = { clock, observer, upstream: upstream.send };
+  const world = { clock, observer, upstream: upstreams.send, targets: upstreams.sendTo };
   const ways = Array.from({ length: scenario.callers }, (_, index) => wayOf(index, world));
   const random = seededRandom(subSeed(scenario.seed, 'clients'));
   const client = new Client(route, { upstream: name, clients: scenario.clients, random, clock, observer });
@@ -101,8 +113,7 @@ async function run(
   const { totalTimeoutMs } = route.settings;
   await clock.run(scenario.endMs + Math.min(totalTimeoutMs, 3_600_000) + SPARE_MS);
   if (failed.length > 0) throw failed[0];
-  const { reached, served, shed, wasted } = upstream;
-  return { scenario, calls, reached, served, shed, wasted };
+  return { scenario, calls, ...upstreams.counts() };
 }
 
 function callOf({ atMs, endpoint, target }: Arrival): SimulatedCall {

@@ -36,6 +36,8 @@ const PLAIN_STREAMS: Streams = { texts: streamTexts(undefined), idleTimeoutMs: N
 export interface Reached {
   readonly atMs: number;
   readonly path: string;
+  /** Name of the target; undefined: targets are not simulated. */
+  readonly target?: string | undefined;
 }
 
 /**
