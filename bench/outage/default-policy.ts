@@ -15,22 +15,27 @@ export const streamSubject = (): Subject =>
     'stream: { first_event: 1s, event_gap: 1s, error: [{ event: error, status: 529 }], done: [{ event: end }] }',
   );
 
-/** The shipped defaults, with lines below `defaults:` and a preset if given. */
+/** The shipped defaults, with lines below `defaults:`, a preset and targets if given. */
 export function plainSubject({
   defaults = '',
   preset,
+  targets,
 }: {
   defaults?: string;
   preset?: string;
+  targets?: string;
 } = {}): Subject {
   const lines = defaults.trim() === '' ? ' {}' : `\n  ${defaults.trim().replaceAll('\n', '\n  ')}`;
   const text = `
 defaults:${lines}
 upstreams:
-  rpb: { url: https://rpb.example${preset === undefined ? '' : `, preset: ${preset}`} }
+  rpb: { url: https://rpb.example${line('preset', preset)}${line('targets', targets)} }
 `;
   const loaded = loadConfig('rpb', {}, () => text);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'));
   const upstream = loaded.config.upstreams[0]!;
   return { upstream, route: upstream.routes.at(-1) as RouteConfig };
 }
+
+const line = (key: string, value: string | undefined): string =>
+  value === undefined ? '' : `, ${key}: ${value}`;

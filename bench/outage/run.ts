@@ -1,6 +1,6 @@
 /**
  * `node bench/outage/run.ts [--only A,B]`: RPB-1 and RPB-2 in virtual time for the shipped defaults. Ends with 1 if a gate is
- * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, `plain` or `streams`.
+ * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, `plain`, `streams` or `targets`.
  */
 import { parseArgs } from 'node:util';
 import { plainSubject, streamSubject, subjectWith } from './default-policy.ts';
@@ -16,6 +16,7 @@ import {
   STREAM_GATES,
 } from './gates.ts';
 import { OPEN, ROWS, readingsOf } from './rows.ts';
+import { TARGET_GATES, targetReadings } from './targets/gates.ts';
 
 interface Measured {
   readonly group: string;
@@ -35,6 +36,12 @@ const all: readonly Measured[] = [
   ...[...GATES, ...EXTRA_GATES].map(gate('RPB-1', subjectWith())),
   ...PLAIN_GATES.map(gate('plain', plainSubject())),
   ...STREAM_GATES.map(gate('streams', streamSubject())),
+  ...TARGET_GATES.map((one) => ({
+    group: 'targets',
+    name: one.name,
+    open: false,
+    measure: (seed: number) => targetReadings(one, seed),
+  })),
   ...ROWS.map((row) => ({
     group: row.id,
     name: row.name,

@@ -65,7 +65,7 @@ export function withoutOwnRetries({ upstream, route }: Subject): Subject {
   };
 }
 
-/** What a way of calls may use. */
+/** The parts of a run that a way of calls may use. */
 export interface World {
   readonly clock: VirtualClock;
   readonly observer: Observer;
