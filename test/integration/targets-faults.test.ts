@@ -1,0 +1,227 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { inspect } from '../../src/cli/inspect.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
+import { type Origin, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
+import { startTidy } from '../support/tidy.ts';
+
+const hosts = (targets: Readonly<Record<string, Origin>>, more = '') => `
+upstreams:
+  api:
+    allow_private: true
+${more}    targets:
+${Object.entries(targets)
+  .map(([name, { url }]) => `      - { name: ${name}, url: ${url} }\n`)
+  .join('')}`;
+
+const keys = ({ url }: Origin, names: readonly string[], more = '') => `
+upstreams:
+  api:
+    url: ${url}
+    allow_private: true
+${more}    targets:
+${names.map((name) => `      - { name: ${name}, headers: { set: { authorization: "Bearer ${name}" } } }\n`).join('')}`;
+
+const PLACES = ['/metrics', '/api/state', '/api/config', '/api/calls', '/api/traffic'];
+
+const get = ({ url }: Breakwater, headers: Readonly<Record<string, string>> = {}) =>
+  fetch(`${url}/api/x`, { headers });
+
+test('a host that was down has its share again within 5 s of its return', async () => {
+  const clock = new FakeClock();
+  let up = false;
+  const back = await startOrigin((exchange) => (up ? ok() : reset())(exchange));
+  const other = await startOrigin(ok());
+  const breaker = '    breaker: { consecutive_failures: 3 }\n';
+  const proxy = await startTidy(hosts({ back, other }, breaker), { clock });
+  const statuses = new Set<number>();
+  const callFor = async (ms: number) => {
+    for (let t = 0; t < ms; t += 200) {
+      statuses.add((await get(proxy)).status);
+      await proxy.untilEnded(proxy.ended.length);
+      await clock.advance(200);
+    }
+  };
+  await callFor(20_000);
+  expect(proxy.states[0]).toMatchObject({ type: 'breaker_changed', to: 'open' });
+  up = true;
+  await callFor(5_000);
+  const before = back.requests.length;
+  await callFor(4_000);
+  expect(back.requests.length - before).toBe(10);
+  expect([...statuses]).toEqual([200]);
+});
+
+test('a host ten times slower gets few calls, and no call waits for anything else', async () => {
+  const clock = new FakeClock();
+  let answered = 0;
+  const after =
+    (ms: number): Step =>
+    ({ response }) =>
+      void clock.timer(ms, () => {
+        answered++;
+        response.end('ok');
+      });
+  const fast = await startOrigin(after(10));
+  const slow = await startOrigin(after(100));
+  const proxy = await startTidy(hosts({ fast, slow }), { clock });
+  const replies = [];
+  for (let sent = 1; sent <= 400; sent++) {
+    replies.push(get(proxy).then((reply) => reply.text()));
+    while (fast.requests.length + slow.requests.length < sent) await turn();
+    await clock.advance(1);
+    await proxy.untilEnded(answered);
+  }
+  while (answered < 400) {
+    await clock.advance(1);
+    await proxy.untilEnded(answered);
+  }
+  await Promise.all(replies);
+  expect(slow.requests.length).toBeLessThan(80);
+  const slowest = (name: string) =>
+    Math.max(...proxy.ended.filter(({ notes }) => notes.target === name).map(({ ms }) => ms));
+  expect([slowest('fast'), slowest('slow')]).toEqual([10, 100]);
+});
+
+test('a reload that removes a target lets its calls end', async () => {
+  let release: (() => void) | undefined;
+  const kept = await startOrigin(ok('kept'));
+  const removed = await startOrigin(({ response }) => {
+    response.write('re');
+    release = () => void response.end('moved');
+  });
+  const proxy = await startTidy(hosts({ removed, kept }));
+  const running = await get(proxy);
+  proxy.rewrite(hosts({ kept }));
+  expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  for (let i = 0; i < 4; i++) expect(await (await get(proxy)).text()).toBe('kept');
+  release?.();
+  expect(await running.text()).toBe('removed');
+  expect(removed.requests).toHaveLength(1);
+});
+
+describe('a stored reply', () => {
+  const echo: Step = (exchange) =>
+    ok(String(exchange.request.headers.authorization), { 'cache-control': 'max-age=60' })(exchange);
+
+  test.each([
+    ['cache', '    cache: 1m\n', {}],
+    ['dedupe', '    retry: { idempotency_key: pass }\n    dedupe: 1h\n', { 'idempotency-key': 'k' }],
+  ])('of a caller goes to no other one, whichever target answers (%s)', async (kind, more, fields) => {
+    const [a, b] = [await startOrigin(echo), await startOrigin(echo)];
+    const mixed = hosts({ a, b }, more).replace(
+      `url: ${b.url}`,
+      `url: ${b.url}, headers: { set: { authorization: Bearer own } }`,
+    );
+    const proxy = await startTidy(mixed);
+    for (let i = 0; i < 3; i++)
+      for (const caller of ['Bearer alice', 'Bearer bob']) {
+        const reply = await fetch(`${proxy.url}/api/x`, {
+          method: kind === 'cache' ? 'GET' : 'POST',
+          headers: { authorization: caller, ...fields },
+        });
+        expect([caller, 'Bearer own']).toContain(await reply.text());
+      }
+    expect(a.requests.length + b.requests.length).toBe(2);
+  });
+
+  test('of one key of the upstream serves all callers if every target has its own', async () => {
+    const origin = await startOrigin(echo);
+    const proxy = await startTidy(keys(origin, ['a', 'b'], '    cache: 1m\n'));
+    const texts = new Set<string>();
+    for (const caller of ['alice', 'bob', 'carol'])
+      texts.add(await (await get(proxy, { authorization: caller })).text());
+    expect([...texts]).toEqual(['Bearer a']);
+  });
+});
+
+test('the key of a target is shown nowhere', async () => {
+  const secret = 'sk-live-51HqV2xTargetKey';
+  const clock = new FakeClock();
+  const origin = await startOrigin((exchange) => {
+    const { headers, url } = exchange.request;
+    const isRefused = headers.authorization !== undefined || url?.includes('key=') === true;
+    return (isRefused ? status(401) : ok())(exchange);
+  });
+  const env = { KEY: secret };
+  const yaml = `
+log: { requests: all, level: debug }
+upstreams:
+  api:
+    url: ${origin.url}
+    allow_private: true
+    quota: 100/1m
+    targets:
+      - { name: a, headers: { set: { authorization: "Bearer \${KEY}" } } }
+      - { name: b, auth: { query: { key: "\${KEY}b" } } }
+      - { name: c }
+`;
+  const proxy = await startBreakwater(yaml, { env, clock });
+  for (let i = 0; i < 20; i++) {
+    expect((await get(proxy)).status).toBe(200);
+    await clock.advance(1_000);
+  }
+  await proxy.untilEnded(20);
+  expect(proxy.states.filter(({ type }) => type === 'target_changed').length).toBe(2);
+  const texts = [JSON.stringify([proxy.logs, proxy.states, proxy.ended])];
+  for (const path of PLACES) {
+    const reply = await fetch(`${proxy.adminUrl}${path}`);
+    expect([path, reply.status]).toEqual([path, 200]);
+    texts.push(await reply.text());
+  }
+  const explained = await inspect(
+    { kind: 'values', parameters: { upstream: undefined, route: undefined } },
+    { file: 'config.yaml', env, readFile: () => yaml },
+  );
+  expect(explained.ok).toBe(true);
+  texts.push(JSON.stringify(explained));
+  for (const text of texts) expect(text).not.toContain(secret);
+});
+
+describe('the Retry-After of targets that are all down is the soonest', () => {
+  /** The middle of the random part of a breaker's wait, which is the configured wait. */
+  const middle = () => 0.5;
+  /** The time that an API has asked for gets no random part. */
+  const least = () => 0;
+
+  test('of the breakers', async () => {
+    const clock = new FakeClock();
+    const [a, b] = [await startOrigin(ok()), await startOrigin(ok())];
+    await a.close();
+    await b.close();
+    const more =
+      '    breaker: { connect_failures: 1, wait: { min: 20s, max: 20s } }\n    retry: { attempts: 1 }\n';
+    const proxy = await startTidy(hosts({ a, b }, more), { clock, random: middle });
+    await get(proxy);
+    await clock.advance(5_000);
+    await get(proxy);
+    const opened = proxy.states.filter(({ type }) => type === 'breaker_changed');
+    expect(opened).toHaveLength(2);
+    const reply = await get(proxy);
+    expect([reply.status, reply.headers.get('retry-after')]).toEqual([503, '15']);
+  });
+
+  test('of the quotas', async () => {
+    const clock = new FakeClock();
+    const origin = await startOrigin((exchange) =>
+      status(429, {
+        'retry-after': exchange.request.headers.authorization === 'Bearer a' ? '300' : '120',
+      })(exchange),
+    );
+    const proxy = await startTidy(keys(origin, ['a', 'b'], '    retry: { attempts: 2 }\n'), {
+      clock,
+      random: least,
+    });
+    const cooled = () => proxy.states.filter(({ type }) => type === 'quota_cooldown_started').length === 2;
+    for (let i = 0; i < 20 && !cooled(); i++) {
+      await get(proxy);
+      await clock.advance(100);
+    }
+    expect(cooled()).toBe(true);
+    const sent = origin.requests.length;
+    const reply = await get(proxy);
+    expect([reply.status, reply.headers.get('retry-after')]).toEqual([429, '120']);
+    expect(origin.requests).toHaveLength(sent);
+  });
+});
