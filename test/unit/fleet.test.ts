@@ -283,3 +283,32 @@ test.each([
   // Requests without an answer are those of the engine.
   expect(world.clock.deadlines.filter((at) => at < 1e9)).toEqual([]);
 });
+
+test('a call that has cost more than was leased is counted for all replicas', async () => {
+  const world = new World();
+  const one = caller(await world.started(), world, DAILY);
+  const two = caller(await world.started(), world, DAILY);
+  one.call();
+  await world.clock.advance(1_000);
+  one.window.correct(1, 41);
+  await world.clock.advance(1_000);
+  two.call(100);
+  await world.clock.advance(60_000);
+  // The first replica may hold two units for calls to come.
+  expect(two.left.length).toBeLessThanOrEqual(59);
+  expect(two.left.length).toBeGreaterThanOrEqual(57);
+});
+
+test('an idle replica reports what it knows to an engine that has lost its data', async () => {
+  const world = new World();
+  const one = caller(await world.started(), world, DAILY);
+  const two = caller(await world.started(), world, DAILY);
+  one.call(90);
+  await world.clock.advance(20_000);
+  expect(one.left).toHaveLength(90);
+  world.store.flush();
+  await world.clock.advance(5_000);
+  two.call(50);
+  await world.clock.advance(60_000);
+  expect(two.left.length).toBeLessThanOrEqual(10);
+});
