@@ -93,9 +93,10 @@ describe('streams', () => {
   test.each(['stall', 'error-event'])(
     '%s: a route with stream rescues what the defaults lose',
     async (fault) => {
-      const args = ['api', '--route', 'stream', '--fault', `${fault}=0.3`, ...SMALL];
+      // Another seed may have so many failures in a row that the breaker opens.
+      const args = ['api', '--route', 'stream', '--fault', `${fault}=0.3`, ...SMALL, '--seed', '2'];
       const { config, defaults } = await report(...args);
-      expect(config.figures.rescued).toBeGreaterThan(0.5);
+      expect(config.figures.rescued).toBeGreaterThan(0.9);
       expect(defaults?.figures.rescued).toBe(0);
       expect((await run(...args)).out).toContain('to the first event of each stream');
     },
