@@ -182,8 +182,6 @@ upstreams:
 describe('the Retry-After of targets that are all down is the soonest', () => {
   /** The middle of the random part of a breaker's wait, which is the configured wait. */
   const middle = () => 0.5;
-  /** The time that an API has asked for gets no random part. */
-  const least = () => 0;
 
   test('of the breakers', async () => {
     const clock = new FakeClock();
@@ -200,28 +198,5 @@ describe('the Retry-After of targets that are all down is the soonest', () => {
     expect(opened).toHaveLength(2);
     const reply = await get(proxy);
     expect([reply.status, reply.headers.get('retry-after')]).toEqual([503, '15']);
-  });
-
-  test('of the quotas', async () => {
-    const clock = new FakeClock();
-    const origin = await startOrigin((exchange) =>
-      status(429, {
-        'retry-after': exchange.request.headers.authorization === 'Bearer a' ? '300' : '120',
-      })(exchange),
-    );
-    const proxy = await startTidy(keys(origin, ['a', 'b'], '    retry: { attempts: 2 }\n'), {
-      clock,
-      random: least,
-    });
-    const cooled = () => proxy.states.filter(({ type }) => type === 'quota_cooldown_started').length === 2;
-    for (let i = 0; i < 20 && !cooled(); i++) {
-      await get(proxy);
-      await clock.advance(100);
-    }
-    expect(cooled()).toBe(true);
-    const sent = origin.requests.length;
-    const reply = await get(proxy);
-    expect([reply.status, reply.headers.get('retry-after')]).toEqual([429, '120']);
-    expect(origin.requests).toHaveLength(sent);
   });
 });
