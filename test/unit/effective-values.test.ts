@@ -19,6 +19,7 @@ function leaves(schema: z.ZodType, path: readonly string[] = []): [string, Field
 
 /** Values where the kind of a key does not say which other value is legal. */
 const OTHER: Readonly<Record<string, string>> = {
+  'faults.status': '503',
   'retry.statuses': '[503]',
   'retry.not_processed': '[429]',
   'retry.grpc_statuses': '[unavailable]',
@@ -62,6 +63,7 @@ const WITH: readonly (readonly [RegExp, string])[] = [
   [/^breaker\.slow\.rate/, 'breaker.slow.duration: 7s'],
   [/^fallback\.(?!upstream|reply)/, 'fallback.upstream: spare'],
   [/^fallback\.reply\.body/, 'fallback.reply.status: 503'],
+  [/^faults\.(percent|header)/, 'faults.status: 503'],
 ];
 
 /** Another legal value than the built-in one, as it would be written. */
@@ -103,7 +105,8 @@ function nested(entries: readonly (readonly [string, string])[]): string {
 
 function load(entries: readonly (readonly [string, string])[]) {
   const yaml = `upstreams:\n  a:\n    url: https://a.example\n${nested(entries)}  spare: { url: https://b.example }\n`;
-  const loaded = loadConfig('config.yaml', {}, () => yaml);
+  // Without it, faults are not in effect.
+  const loaded = loadConfig('config.yaml', { FAULTS: 'on' }, () => yaml);
   if (!loaded.ok) throw new Error(`${loaded.problems.map(formatProblem).join('\n')}\n${yaml}`);
   const route = loaded.config.upstreams[0]?.routes.at(-1) as RouteConfig;
   return { loaded, route, shown: routeValues(loaded, route) };
