@@ -130,6 +130,7 @@ const monitor = object(
   [
     'request_id',
     'client',
+    'tenant',
     'key',
     'started_at',
     'finished_at',
