@@ -69,7 +69,7 @@ test.each<[string, (error: ProxyError) => boolean, ErrorCode[]]>([
   [
     'refused, and a fallback can answer',
     (error) => isRefusal(error.code) && failsOver(error),
-    ['auth_failed', 'breaker_open', 'concurrency_limit', 'quota'],
+    ['auth_failed', 'breaker_open', 'concurrency_limit', 'no_target', 'quota'],
   ],
   [
     'neither a mistake nor a refusal',
