@@ -105,11 +105,12 @@ describe.each(ENGINES)('$name $missing', (engine) => {
       const name = freshName();
       const [one, two] = await started(configOf({ store: link.url, upstream, quota: '100/s', name }), 2);
       if (one === undefined || two === undefined) throw new Error('two replicas were started');
-      await one.process.untilPrinted(/the shared store is used/);
-      await vi.waitFor(
-        async () => expect(await stateOf(one)).toMatchObject({ used: true, replicas: 2 }),
-        WAIT,
-      );
+      // One that does not know the other yet would use the whole limit.
+      for (const replica of [one, two])
+        await vi.waitFor(
+          async () => expect(await stateOf(replica)).toMatchObject({ used: true, replicas: 2 }),
+          WAIT,
+        );
       const begun = performance.now();
       link.cut();
       await one.process.untilPrinted(
