@@ -8,6 +8,13 @@ export interface Muster {
   readonly generation: string;
 }
 
+/** A text that replicas share for some time. */
+export interface Fact {
+  readonly text: string;
+  /** How long it is kept from now on, in milliseconds. */
+  readonly leftMs: number;
+}
+
 /** The database of what replicas share. Each method is one round trip, and one atomic step. Rejects if the engine fails. */
 export interface FleetEngine {
   /** Takes units of the window `key`; see `lease`. */
@@ -16,7 +23,15 @@ export interface FleetEngine {
   muster(replica: string): Promise<Muster>;
   /** Says that this replica ends. */
   leave(replica: string): Promise<void>;
-  /** Sends a message to all other replicas that listen. It may be lost. */
+  /** The fact of this key. */
+  read(key: string): Promise<Fact | undefined>;
+  /** Keeps `text` for `ms` in place of what is there. */
+  write(key: string, text: string, ms: number): Promise<void>;
+  /** Keeps `text` for `ms` if nothing is there. Otherwise resolves with what is there. */
+  claim(key: string, text: string, ms: number): Promise<Fact | undefined>;
+  /** Keeps `text` for `ms` in place of `expected`, 0 ms: removes it. Resolves with false, and does nothing, if something else is there. */
+  exchange(key: string, expected: string, text: string, ms: number): Promise<boolean>;
+  /** Sends a message of at most 4 000 characters to all replicas that listen, this one included. It may be lost. */
   publish(message: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -51,12 +51,24 @@ export interface FleetDeps {
   readonly onState: (state: FleetState) => void;
 }
 
+/** Receivers of the reply of the engine. One of `heard` and `lost` is called. */
+interface Outcome<T> {
+  readonly heard: (answer: T) => void;
+  /** After `lost`. */
+  readonly heardLate?: (answer: T) => void;
+  readonly lost: () => void;
+}
+
+/** The replica that tells it, the topic, and the text. */
+type News = readonly [replica: string, topic: string, text: string];
+
 /** The connection of this replica with the others: the windows that they share, and whether the engine can be used. */
 export class Fleet implements WindowHost {
   readonly roundTrips: Record<RoundTrip, number> = { ok: 0, late: 0, failed: 0 };
   readonly #deps: FleetDeps;
   readonly #windows = new LRUCache<string, LeasedWindow>({ max: MOST_WINDOWS });
   readonly #timers = new Map<LeasedWindow, Timer>();
+  readonly #listeners = new Map<string, (text: string) => void>();
   #engine: FleetEngine | undefined;
   #state: FleetState = { away: 'starting' };
   #replicas: number;
@@ -101,6 +113,32 @@ export class Fleet implements WindowHost {
     await this.#connect();
   }
 
+  /**
+   * Asks the engine something else than units. Resolves with undefined if the engine is away, fails, or does not answer within 50 ms.
+   * The engine may have done it.
+   */
+  async ask<T>(question: (engine: FleetEngine) => Promise<T>): Promise<{ readonly answer: T } | undefined> {
+    const engine = this.#engine;
+    if (engine === undefined || this.away) return undefined;
+    return new Promise((resolve) => {
+      this.#request(engine, question(engine), {
+        heard: (answer) => resolve({ answer }),
+        lost: () => resolve(undefined),
+      });
+    });
+  }
+
+  /** Sends `text` to the other replicas that listen to `topic`. It may be lost. At most 3 500 characters. */
+  tell(topic: string, text: string): void {
+    const news: News = [this.#deps.replica, topic, text];
+    void this.ask((engine) => engine.publish(JSON.stringify(news)));
+  }
+
+  /** Calls back with each text that another replica tells about `topic`. */
+  listen(topic: string, listener: (text: string) => void): void {
+    this.#listeners.set(topic, listener);
+  }
+
   /** The window of this key, with the units that it holds. The newest user is woken. */
   window(key: string, limit: WindowLimit, wake: () => void): LeasedWindow {
     const name = `${key} ${limit.limit}/${limit.periodMs}/${limit.burst}`;
@@ -118,31 +156,46 @@ export class Fleet implements WindowHost {
     const engine = this.#engine;
     if (engine === undefined) return window.lost();
     const sentAt = this.real();
+    this.#request(engine, engine.lease(window.key, request), {
+      heard: (reply) => window.heard(request, reply, sentAt),
+      heardLate: (reply) => window.heardLate(reply),
+      lost: () => window.lost(),
+    });
+  }
+
+  /** Waits for a reply of the engine, as long as it is worth it. */
+  #request<T>(engine: FleetEngine, reply: Promise<T>, { heard, heardLate, lost }: Outcome<T>): void {
     let open = true;
     const timer = this.#patience(() => {
       if (!open) return;
       open = false;
       this.roundTrips.late++;
-      window.lost();
+      lost();
       this.#doubt('slow');
     });
-    engine.lease(window.key, request).then(
-      (reply) => {
-        if (!open) return window.heardLate(reply);
+    reply.then(
+      (answer) => {
+        if (!open) return heardLate?.(answer);
         open = false;
         timer.cancel();
         this.roundTrips.ok++;
-        window.heard(request, reply, sentAt);
+        heard(answer);
       },
       (error: unknown) => {
         if (!open) return;
         open = false;
         timer.cancel();
         this.roundTrips.failed++;
-        window.lost();
+        lost();
         if (engine === this.#engine) this.#doubt('failed', error);
       },
     );
+  }
+
+  #heardNews(message: string): void {
+    const news = newsOf(message);
+    if (news === undefined || news[0] === this.#deps.replica) return;
+    this.#listeners.get(news[1])?.(news[2]);
   }
 
   remind(window: LeasedWindow, ms: number): void {
@@ -184,7 +237,7 @@ export class Fleet implements WindowHost {
       let opened: FleetEngine | undefined;
       const engine = await this.#deps.open({
         giveUp: giveUp.signal,
-        onMessage: () => undefined,
+        onMessage: (message) => this.#heardNews(message),
         onLost: (error) => {
           lost ??= error;
           if (opened !== undefined && opened === this.#engine) this.#lost(error);
@@ -279,6 +332,17 @@ export class Fleet implements WindowHost {
       window.wake();
       window.ask();
     }
+  }
+}
+
+/** Others may write to the channel too. */
+function newsOf(message: string): News | undefined {
+  try {
+    const news: unknown = JSON.parse(message);
+    const valid = Array.isArray(news) && news.length === 3 && news.every((part) => typeof part === 'string');
+    return valid ? (news as unknown as News) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -24,6 +24,12 @@ CREATE TABLE IF NOT EXISTS breakwater_fleet_replica (
   PRIMARY KEY (fleet, replica)
 );
 CREATE TABLE IF NOT EXISTS breakwater_fleet_generation (fleet text PRIMARY KEY, generation text NOT NULL);
+CREATE TABLE IF NOT EXISTS breakwater_fleet_fact (
+  key text PRIMARY KEY,
+  content text NOT NULL,
+  ends_at double precision NOT NULL
+);
+CREATE INDEX IF NOT EXISTS breakwater_fleet_fact_ends_at ON breakwater_fleet_fact (ends_at);
 CREATE OR REPLACE FUNCTION breakwater_fleet_now(at double precision) RETURNS double precision LANGUAGE sql VOLATILE AS $$
   SELECT coalesce(at, extract(epoch FROM clock_timestamp()) * 1000)::double precision
 $$;
@@ -69,9 +75,61 @@ BEGIN
     SELECT fleet, replica FROM breakwater_fleet_replica
       WHERE fleet = named AND seen_at < moment - ${SEEN_MS} FOR UPDATE SKIP LOCKED
   );
+  DELETE FROM breakwater_fleet_fact WHERE key IN (
+    SELECT key FROM breakwater_fleet_fact WHERE ends_at < moment LIMIT 1000 FOR UPDATE SKIP LOCKED
+  );
   INSERT INTO breakwater_fleet_generation VALUES (named, next) ON CONFLICT DO NOTHING;
   SELECT count(*) INTO replicas FROM breakwater_fleet_replica WHERE fleet = named AND seen_at >= moment - ${SEEN_MS};
   SELECT generation INTO current FROM breakwater_fleet_generation WHERE fleet = named;
+END
+$$;
+CREATE OR REPLACE FUNCTION breakwater_fleet_read(
+  at double precision, named text, OUT there text, OUT remaining double precision
+) LANGUAGE plpgsql AS $$
+DECLARE
+  moment double precision := breakwater_fleet_now(at);
+BEGIN
+  SELECT content, ends_at - moment INTO there, remaining FROM breakwater_fleet_fact WHERE key = named AND ends_at > moment;
+END
+$$;
+CREATE OR REPLACE FUNCTION breakwater_fleet_write(at double precision, named text, text_ text, ms double precision) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  moment double precision := breakwater_fleet_now(at);
+BEGIN
+  INSERT INTO breakwater_fleet_fact VALUES (named, text_, moment + ms)
+    ON CONFLICT (key) DO UPDATE SET content = excluded.content, ends_at = excluded.ends_at;
+END
+$$;
+CREATE OR REPLACE FUNCTION breakwater_fleet_claim(
+  at double precision, named text, text_ text, ms double precision, OUT there text, OUT remaining double precision
+) LANGUAGE plpgsql AS $$
+DECLARE
+  moment double precision := breakwater_fleet_now(at);
+  written text;
+BEGIN
+  INSERT INTO breakwater_fleet_fact VALUES (named, text_, moment + ms)
+    ON CONFLICT (key) DO UPDATE SET content = excluded.content, ends_at = excluded.ends_at
+      WHERE breakwater_fleet_fact.ends_at <= moment
+    RETURNING key INTO written;
+  IF written IS NULL THEN
+    SELECT content, ends_at - moment INTO there, remaining FROM breakwater_fleet_fact WHERE key = named;
+  END IF;
+END
+$$;
+CREATE OR REPLACE FUNCTION breakwater_fleet_exchange(
+  at double precision, named text, expected text, text_ text, ms double precision
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  moment double precision := breakwater_fleet_now(at);
+BEGIN
+  IF ms > 0 THEN
+    UPDATE breakwater_fleet_fact SET content = text_, ends_at = moment + ms
+      WHERE key = named AND content = expected AND ends_at > moment;
+  ELSE
+    DELETE FROM breakwater_fleet_fact WHERE key = named AND content = expected AND ends_at > moment;
+  END IF;
+  RETURN FOUND;
 END
 $$;
 `;

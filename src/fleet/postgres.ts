@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { Client } from 'pg';
-import type { EngineOptions, FleetEngine, Muster } from './engine.ts';
+import type { EngineOptions, Fact, FleetEngine, Muster } from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
 import { unlessAborted } from './opening.ts';
 import { SCHEMA, SWEEP } from './postgres-schema.ts';
@@ -10,6 +10,10 @@ const SETTINGS = `SET synchronous_commit = off`;
 
 const LEASE = `SELECT * FROM breakwater_fleet_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
 const MUSTER = `SELECT * FROM breakwater_fleet_muster($1, $2, $3, $4)`;
+const READ = `SELECT * FROM breakwater_fleet_read($1, $2)`;
+const WRITE = `SELECT breakwater_fleet_write($1, $2, $3, $4)`;
+const CLAIM = `SELECT * FROM breakwater_fleet_claim($1, $2, $3, $4)`;
+const EXCHANGE = `SELECT breakwater_fleet_exchange($1, $2, $3, $4, $5) AS done`;
 const LEAVE = `DELETE FROM breakwater_fleet_replica WHERE fleet = $1 AND replica = $2`;
 
 interface LeaseRow {
@@ -19,6 +23,12 @@ interface LeaseRow {
   readonly tat: number;
   readonly version: string;
   readonly hold: number;
+}
+
+interface FactRow {
+  /** Null: there is none. */
+  readonly there: string | null;
+  readonly remaining: number | null;
 }
 
 /** Connects to PostgreSQL. One connection carries statements and messages. It never reconnects: its user opens a new one. */
@@ -67,7 +77,7 @@ class PostgresEngine implements FleetEngine {
   async lease(key: string, request: LeaseRequest): Promise<LeaseReply> {
     const { intervalMs, burst, want, need, owed, back, known } = request;
     const numbers = [intervalMs, burst, want, need, owed, back.units, back.end, known.version, known.tat];
-    const row = await this.#row<LeaseRow>('lease', LEASE, [`${this.#options.prefix}:${key}`, ...numbers]);
+    const row = await this.#row<LeaseRow>('lease', LEASE, [this.#named(key), ...numbers]);
     return {
       now: row.moment,
       granted: row.granted,
@@ -90,6 +100,23 @@ class PostgresEngine implements FleetEngine {
     await this.#client.query(LEAVE, [this.#options.prefix, replica]);
   }
 
+  async read(key: string): Promise<Fact | undefined> {
+    return factOf(await this.#row<FactRow>('read', READ, [this.#named(key)]));
+  }
+
+  async write(key: string, text: string, ms: number): Promise<void> {
+    await this.#row('write', WRITE, [this.#named(key), text, ms]);
+  }
+
+  async claim(key: string, text: string, ms: number): Promise<Fact | undefined> {
+    return factOf(await this.#row<FactRow>('claim', CLAIM, [this.#named(key), text, ms]));
+  }
+
+  async exchange(key: string, expected: string, text: string, ms: number): Promise<boolean> {
+    const values = [this.#named(key), expected, text, ms];
+    return (await this.#row<{ done: boolean }>('exchange', EXCHANGE, values)).done;
+  }
+
   async publish(message: string): Promise<void> {
     await this.#client.query('SELECT pg_notify($1, $2)', [channelOf(this.#options.prefix), message]);
   }
@@ -101,6 +128,10 @@ class PostgresEngine implements FleetEngine {
     await ended;
   }
 
+  #named(key: string): string {
+    return `${this.#options.prefix}:${key}`;
+  }
+
   /** A named statement is planned once for the connection. */
   async #row<T extends object>(name: string, text: string, values: readonly unknown[]): Promise<T> {
     const { clock } = this.#options;
@@ -109,4 +140,8 @@ class PostgresEngine implements FleetEngine {
     if (row === undefined) throw new Error('the database gave no row');
     return row;
   }
+}
+
+function factOf({ there, remaining }: FactRow): Fact | undefined {
+  return there === null ? undefined : { text: there, leftMs: remaining ?? 0 };
 }

@@ -44,3 +44,41 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ${SEEN_MS})
 redis.call('SET', KEYS[2], ARGV[3], 'NX')
 return { redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[2]) }
 `;
+
+/** The fact of KEYS[1], a hash of text and end, in `there`, and how long it is kept in `left`. `there` is false if there is none. */
+const FACT = `${NOW}
+local fact = redis.call('HMGET', KEYS[1], 'text', 'end')
+local left = tonumber(fact[2] or '0') - now
+local there = left > 0 and fact[1]
+local function keep(value, ms)
+  redis.call('HSET', KEYS[1], 'text', value, 'end', text(now + ms))
+  redis.call('PEXPIRE', KEYS[1], math.ceil(ms))
+end
+`;
+
+/** ARGV: now. */
+export const READ = `${FACT}
+if there then return { there, text(left) } end
+return {}
+`;
+
+/** ARGV: now, text, ms. */
+export const WRITE = `${FACT}
+keep(ARGV[2], tonumber(ARGV[3]))
+return {}
+`;
+
+/** ARGV: now, text, ms. */
+export const CLAIM = `${FACT}
+if there then return { there, text(left) } end
+keep(ARGV[2], tonumber(ARGV[3]))
+return {}
+`;
+
+/** ARGV: now, expected, text, ms. */
+export const EXCHANGE = `${FACT}
+if there ~= ARGV[2] then return { 0 } end
+local ms = tonumber(ARGV[4])
+if ms > 0 then keep(ARGV[3], ms) else redis.call('DEL', KEYS[1]) end
+return { 1 }
+`;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createClient } from '@redis/client';
-import { CONNECT_MS, type EngineOptions, type FleetEngine, type Muster } from './engine.ts';
+import { CONNECT_MS, type EngineOptions, type Fact, type FleetEngine, type Muster } from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
 import { unlessAborted } from './opening.ts';
-import { LEASE, MUSTER } from './redis-scripts.ts';
+import { CLAIM, EXCHANGE, LEASE, MUSTER, READ, WRITE } from './redis-scripts.ts';
 
 /** A command that waits for longer belongs to a connection that is lost. */
 const LONGEST_QUEUE = 1_000;
@@ -15,7 +15,14 @@ interface Script {
 
 const scriptOf = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') });
 
-const SCRIPTS = { lease: scriptOf(LEASE), muster: scriptOf(MUSTER) };
+const SCRIPTS = {
+  lease: scriptOf(LEASE),
+  muster: scriptOf(MUSTER),
+  read: scriptOf(READ),
+  write: scriptOf(WRITE),
+  claim: scriptOf(CLAIM),
+  exchange: scriptOf(EXCHANGE),
+};
 
 /** Connects to Redis or Valkey. One connection carries commands and messages (RESP3). It never reconnects: its user opens a new one. */
 export async function openRedis(options: EngineOptions): Promise<FleetEngine> {
@@ -94,6 +101,23 @@ class RedisEngine implements FleetEngine {
     await this.#client.zRem(this.#key('replicas'), replica);
   }
 
+  async read(key: string): Promise<Fact | undefined> {
+    return factOf(await this.#run(SCRIPTS.read, [`fact:${key}`], []));
+  }
+
+  async write(key: string, text: string, ms: number): Promise<void> {
+    await this.#run(SCRIPTS.write, [`fact:${key}`], [text, String(ms)]);
+  }
+
+  async claim(key: string, text: string, ms: number): Promise<Fact | undefined> {
+    return factOf(await this.#run(SCRIPTS.claim, [`fact:${key}`], [text, String(ms)]));
+  }
+
+  async exchange(key: string, expected: string, text: string, ms: number): Promise<boolean> {
+    const [done] = await this.#run(SCRIPTS.exchange, [`fact:${key}`], [expected, text, String(ms)]);
+    return done === 1;
+  }
+
   async publish(message: string): Promise<void> {
     await this.#client.publish(this.#key('news'), message);
   }
@@ -124,4 +148,8 @@ class RedisEngine implements FleetEngine {
       return (await this.#client.eval(text, call)) as unknown[];
     }
   }
+}
+
+function factOf([text, leftMs]: readonly unknown[]): Fact | undefined {
+  return typeof text === 'string' ? { text, leftMs: Number(leftMs) } : undefined;
 }

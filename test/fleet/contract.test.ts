@@ -104,6 +104,41 @@ describe.each(ENGINES)('$name $missing', (engine) => {
       expect((await one.muster('c')).replicas).toBe(1);
     });
 
+    test('keeps facts for their time, and changes them in one step', async () => {
+      let now = EPOCH;
+      const prefix = freshName();
+      const [one, two] = [
+        await opened(engine, { prefix, clock: () => now }),
+        await opened(engine, { prefix, clock: () => now }),
+      ];
+      expect(await one.read('a')).toBeUndefined();
+      await one.write('a', 'x "ü', 1_000);
+      now += 400;
+      expect(await two.read('a')).toEqual({ text: 'x "ü', leftMs: 600 });
+      expect(await two.read('b')).toBeUndefined();
+      expect(await two.claim('a', 'y', 5_000)).toEqual({ text: 'x "ü', leftMs: 600 });
+      expect(await two.exchange('a', 'y', 'z', 1_000)).toBe(false);
+      expect(await two.exchange('a', 'x "ü', 'z', 1_000)).toBe(true);
+      expect(await one.read('a')).toEqual({ text: 'z', leftMs: 1_000 });
+      now += 1_000;
+      expect(await one.read('a')).toBeUndefined();
+      expect(await one.exchange('a', 'z', 'w', 1_000)).toBe(false);
+      expect(await one.claim('a', 'v', 1_000)).toBeUndefined();
+      expect(await one.exchange('a', 'v', '', 0)).toBe(true);
+      expect(await two.read('a')).toBeUndefined();
+      expect(await (await opened(engine, { clock: () => now })).read('a')).toBeUndefined();
+    });
+
+    test('lets one of many replicas claim a fact', async () => {
+      const prefix = freshName();
+      const connections = await Promise.all(Array.from({ length: 8 }, () => opened(engine, { prefix })));
+      const claims = await Promise.all(connections.map((one, i) => one.claim('a', String(i), 60_000)));
+      const winner = String(claims.indexOf(undefined));
+      const texts = claims.map((there) => there?.text ?? winner);
+      expect(claims.filter((there) => there === undefined)).toHaveLength(1);
+      expect(texts).toEqual(connections.map(() => winner));
+    });
+
     test('closes without an answer', async () => {
       const link = await linkTo(engine.url);
       const one = await opened({ ...engine, url: link.url });

@@ -33,12 +33,12 @@ class World {
       replica: `replica ${++this.#names}`,
       expected,
       onState: (state) => this.states.push(state),
-      open: async ({ giveUp, onLost }) => {
+      open: async ({ giveUp, onLost, onMessage }) => {
         if (this.silent) return rejectedBy(giveUp);
         await this.clock.sleep(this.delayMs, new Abort());
         if (this.gone) throw new Error('connect ECONNREFUSED');
         this.#connections.push(onLost);
-        return connectionTo(this.store, async (answer) => {
+        return connectionTo(this.store, onMessage, async (answer) => {
           if (this.gone) throw new Error('gone');
           await this.clock.sleep(this.delayMs, new Abort());
           return answer();
@@ -311,4 +311,32 @@ test('an idle replica reports what it knows to an engine that has lost its data'
   two.call(50);
   await world.clock.advance(60_000);
   expect(two.left.length).toBeLessThanOrEqual(10);
+});
+
+test('tells news to the others, and hears none of its own', async () => {
+  const world = new World();
+  const [one, two] = [await world.started(), await world.started()];
+  const heard: string[] = [];
+  one.listen('gate', (text) => heard.push(`one ${text}`));
+  two.listen('gate', (text) => heard.push(`two ${text}`));
+  two.listen('reply', (text) => heard.push(`reply ${text}`));
+  one.tell('gate', 'closed');
+  await world.clock.advance(2 * world.delayMs + 1);
+  expect(heard).toEqual(['two closed']);
+});
+
+test('answers no question while the engine is slow or gone', async () => {
+  const world = new World();
+  const fleet = await world.started();
+  const ask = () => fleet.ask((engine) => engine.claim('key', 'mine', 1_000));
+  const first = ask();
+  await world.clock.advance(world.delayMs);
+  expect(await first).toEqual({ answer: undefined });
+  world.delayMs = 200;
+  const second = ask();
+  await world.clock.advance(60);
+  expect(await second).toBeUndefined();
+  expect(fleet.state.away).toBe('slow');
+  expect(fleet.roundTrips.late).toBe(1);
+  expect(await ask()).toBeUndefined();
 });
