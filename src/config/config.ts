@@ -15,14 +15,14 @@ import type { CacheOptions } from '../policies/response-cache/options.ts';
 import type { BackoffOptions, BudgetOptions, RetryOptions } from '../policies/retry/options.ts';
 import type { StreamOptions } from '../policies/stream/options.ts';
 import type { BodyChange, TargetOptions } from '../policies/targets/options.ts';
+import type { ConnectionOptions } from '../proxy/connection-options.ts';
 import type { FaultOptions } from '../proxy/fault.ts';
 import type { OverrideLimits } from '../proxy/overrides.ts';
 import type { AllowList } from '../routing/allow-list.ts';
 import type { Mount } from '../routing/router.ts';
-import type { Address, ClientOptions, ServerTls, TlsVersion } from '../server/options.ts';
+import type { Address, ClientOptions, ServerTls } from '../server/options.ts';
 import type { EventOptions } from '../telemetry/operator-events/options.ts';
 import type { TracingOptions } from '../telemetry/tracing/options.ts';
-import type { EgressProxy } from './resolve/egress.ts';
 
 /** A checked, complete and frozen configuration: every default filled in, every unit turned into a number. */
 export interface Config {
@@ -108,27 +108,6 @@ export interface TenantOptions {
   readonly dots: boolean;
   /** Tenants with state of their own. */
   readonly max: number;
-}
-
-interface ConnectionOptions {
-  readonly connectTimeoutMs: number;
-  /** An idle connection is closed after this, or earlier where the upstream's Keep-Alive hint says so. */
-  readonly keepAliveMs: number;
-  /** A connection older than this takes no new attempt, so that DNS changes are followed. */
-  readonly maxAgeMs: number;
-  readonly http2: 'off' | 'auto' | 'require';
-  readonly proxy: EgressProxy | undefined;
-  readonly tls: ClientTls;
-}
-
-interface ClientTls {
-  /** PEM; trusted in place of the public ones. */
-  readonly ca: string | undefined;
-  /** PEM; both or none. */
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  readonly servername: string | undefined;
-  readonly minVersion: TlsVersion;
 }
 
 /** A server that is called by the proxy itself, under the policies of an upstream. */

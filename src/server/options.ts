@@ -1,4 +1,5 @@
 import type { NamedClient } from '../proxy/client.ts';
+import type { TlsVersion } from '../proxy/connection-options.ts';
 
 export interface Address {
   readonly host: string;
@@ -37,5 +38,3 @@ export interface ServerTls {
   readonly key: string;
   readonly minVersion: TlsVersion;
 }
-
-export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';

@@ -1,15 +1,10 @@
 import type { Dispatcher } from 'undici';
+import type { ConnectionOptions } from '../proxy/connection-options.ts';
 import { type Connector, type ConnectorDeps, type ConnectorOptions, createConnector } from './connector.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 
-export interface AgentOptions extends ConnectorOptions {
-  /** An idle connection is closed after this time, or earlier if the upstream's Keep-Alive field says so. */
-  readonly keepAliveMs: number;
-  /** A connection older than this gets no new attempts, so that changes in DNS take effect. */
-  readonly maxAgeMs: number;
-  readonly http2: 'off' | 'auto' | 'require';
-}
+interface AgentOptions extends ConnectionOptions, ConnectorOptions {}
 
 /** Sends requests: the part of undici's Dispatcher that is used here. */
 export type Sender = Pick<Dispatcher, 'dispatch'>;

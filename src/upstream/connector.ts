@@ -1,9 +1,9 @@
-import type { SecureVersion } from 'node:tls';
 import type { buildConnector } from 'undici';
 import connectorOf from 'undici/lib/core/connect.js';
+import type { ConnectionOptions } from '../proxy/connection-options.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { createLookup } from './lookup.ts';
-import { type EgressProxy, throughProxy } from './proxy-egress.ts';
+import { throughProxy } from './proxy-egress.ts';
 import type { Resolve } from './shared-lookups.ts';
 import { VERIFIED } from './verified.ts';
 
@@ -11,25 +11,9 @@ import { VERIFIED } from './verified.ts';
 export type Connector = buildConnector.connector;
 export type Connected = buildConnector.Callback;
 
-/** TLS to an upstream. It is always verified. By default, Mozilla's list and NODE_EXTRA_CA_CERTS are trusted. */
-export interface TlsOptions {
-  /** PEM; trusted instead of the default list. */
-  readonly ca: string | undefined;
-  /** PEM; the client certificate with its chain. */
-  readonly cert: string | undefined;
-  /** PEM; the private key of `cert`. */
-  readonly key: string | undefined;
-  /** The name to send (SNI) and to verify. Default: the host of the URL. */
-  readonly servername: string | undefined;
-  readonly minVersion: SecureVersion;
-}
-
-export interface ConnectorOptions {
-  /** From the start to the end of the TLS handshake. */
-  readonly connectTimeoutMs: number;
+/** The options of a new connection. */
+export interface ConnectorOptions extends Pick<ConnectionOptions, 'connectTimeoutMs' | 'proxy' | 'tls'> {
   readonly allowPrivate: boolean;
-  readonly tls: TlsOptions;
-  readonly proxy: EgressProxy | undefined;
 }
 
 export interface ConnectorDeps {

@@ -1,21 +1,13 @@
 import type { Socket } from 'node:net';
 import type { buildConnector } from 'undici';
 import connectorOf from 'undici/lib/core/connect.js';
+import type { EgressProxy } from '../proxy/connection-options.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { toProxyError } from './failure.ts';
 import { createLookup } from './lookup.ts';
 import type { Resolve } from './shared-lookups.ts';
 import { VERIFIED } from './verified.ts';
-
-/** The HTTP proxy between this process and the upstreams. */
-export interface EgressProxy {
-  readonly protocol: 'http:' | 'https:';
-  readonly hostname: string;
-  readonly port: number;
-  /** Value of Proxy-Authorization. */
-  readonly authorization: string | undefined;
-}
 
 interface Options {
   /** For everything: the connection to the proxy, its tunnel, and the TLS handshake through it. */

@@ -1,11 +1,10 @@
-import type { UpstreamConfig } from '../config.ts';
+import type { ConnectionOptions } from '../../proxy/connection-options.ts';
 import type { Path } from '../read/problem.ts';
 import { egressProxy } from './egress.ts';
 import type { ResolveContext, Settings } from './context.ts';
 import type { Inherited } from './inherit.ts';
 import { certificates, identity, type WrittenPem } from './pem.ts';
 
-type ConnectionOptions = UpstreamConfig['connection'];
 type Rules = Pick<ResolveContext, 'report' | 'lookup'>;
 
 /** Options of the connections to an upstream. Reads the PEM files that the configuration names. */

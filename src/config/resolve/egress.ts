@@ -1,13 +1,5 @@
+import type { EgressProxy } from '../../proxy/connection-options.ts';
 import { isOff } from '../fields/fields.ts';
-
-/** An HTTP proxy between this one and an upstream. */
-export interface EgressProxy {
-  readonly protocol: 'http:' | 'https:';
-  readonly hostname: string;
-  readonly port: number;
-  /** Value of Proxy-Authorization. */
-  readonly authorization: string | undefined;
-}
 
 type Env = Readonly<Record<string, string | undefined>>;
 
