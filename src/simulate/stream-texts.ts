@@ -1,5 +1,5 @@
 import type { Pointer } from '../http/json-pointer.ts';
-import type { EventCondition, StreamOptions } from '../policies/stream/options.ts';
+import type { EventCondition, StreamErrorRule, StreamOptions } from '../policies/stream/options.ts';
 
 /** The events of a simulated stream, as text. */
 export interface StreamTexts {
@@ -13,12 +13,18 @@ export const GOOD_END = ': good\n\n';
 /** A condition for routes without rules. */
 const PLAIN_ERROR: EventCondition = { events: ['error'], data: [], body: [], text: [] };
 
-/** Streams that the rules of a route understand: its first error rule, and its first condition for the end. */
+/**
+ * Streams that the rules of a route understand. The error fulfils the first rule for an error that passes: not for a quota, and not
+ * for a request that is wrong.
+ */
 export function streamTexts(options: Pick<StreamOptions, 'errors' | 'done'> | undefined): StreamTexts {
-  const [error = PLAIN_ERROR] = options?.errors ?? [];
+  const errors = options?.errors ?? [];
+  const error = errors.find(isPassing) ?? errors[0] ?? PLAIN_ERROR;
   const done = options?.done.map(eventFor)[0] ?? '';
   return { good: `event: simulated\ndata: {"n":1}\n\n${done}${GOOD_END}`, error: eventFor(error) };
 }
+
+const isPassing = ({ means, throttled }: StreamErrorRule): boolean => means !== 'permanent' && !throttled;
 
 /** An event that fulfils a condition. */
 function eventFor({ events, data, body, text }: EventCondition): string {

@@ -65,3 +65,13 @@ test.each([
 test('without rules an error event is named error', () => {
   expect(streamTexts(undefined).error).toBe('event: error\ndata: {}\n\n');
 });
+
+test('the simulated error is one that passes, also if rules for quotas and wrong requests come first', () => {
+  const errors = [
+    { ...rule({ events: ['unpaid'] }), throttled: true },
+    { ...rule({ events: ['refused'] }), means: 'permanent' as const },
+    rule({ events: ['overloaded'] }),
+  ];
+  expect(streamTexts({ errors, done: [] }).error).toContain('event: overloaded\n');
+  expect(streamTexts({ errors: errors.slice(0, 2), done: [] }).error).toContain('event: unpaid\n');
+});
