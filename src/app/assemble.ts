@@ -102,9 +102,7 @@ function sourcesOf(upstream: UpstreamConfig, { config, clients }: Pick<Deps, 'co
 }
 
 const fallbackNames = ({ routes }: UpstreamConfig): string[] =>
-  routes.flatMap(({ settings: { fallback } }) =>
-    fallback !== undefined && 'upstream' in fallback.to ? fallback.to.upstream : [],
-  );
+  routes.flatMap(({ settings: { fallback } }) => fallback?.upstreams.map((to) => to.upstream) ?? []);
 
 /** The upstream as it runs if nothing changed that it is built from, else a new one. */
 function* builtUpstream(upstream: UpstreamConfig, deps: Deps): Steps<Built> {
@@ -383,6 +381,7 @@ function assembleRoute(
     maxReplayBytes: sendsAgain(settings) || upstream.targets !== undefined ? maxReplayBytes : 0,
     overrides,
     safe: retry.safe,
+    notProcessed: retry.notProcessed,
     clientPartHeader: settings.clientPartHeader,
     headers: deps.rulesOf(config),
     dropParameters: settings.auth && replacedBy(settings.auth).parameters,
@@ -432,5 +431,5 @@ function sendsAgain({ auth, retry, overrides, fallback, dedupe, quota }: RouteSe
   if (retry.attempts > 1 || (overrides?.attempts ?? 1) > 1) return true;
   if (dedupe.windowMs !== undefined) return true;
   if (quota.cost.pointer !== undefined || quota.scope.startsWith('/')) return true;
-  return fallback !== undefined && 'upstream' in fallback.to;
+  return fallback !== undefined && fallback.upstreams.length > 0;
 }

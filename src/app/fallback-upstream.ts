@@ -3,11 +3,12 @@ import type { ByteBudget } from '../http/byte-budget.ts';
 import { CredentialNames, queryWithoutSecrets, withoutSecrets } from '../http/credentials.ts';
 import { type HeaderRules, headerOf, withoutFields } from '../http/headers.ts';
 import { isSafe } from '../http/methods.ts';
-import { fallback } from '../policies/fallback/fallback.ts';
+import { type Forwarded, fallback } from '../policies/fallback/fallback.ts';
 import type { FallbackUpstream } from '../policies/fallback/options.ts';
+import type { Call } from '../proxy/call.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { idempotencyKey } from '../proxy/idempotency-key.ts';
-import { type Policy, type Send, sendBy } from '../proxy/pipeline.ts';
+import type { Policy } from '../proxy/pipeline.ts';
 import type { Route } from '../proxy/route.ts';
 import { type MountedUpstream, Router } from '../routing/router.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -32,24 +33,17 @@ export function fallbackOf(
 ): Policy | undefined {
   const options = settings.fallback;
   if (options === undefined) return undefined;
-  const { to } = options;
-  const send =
-    'upstream' in to
-      ? sendTo(to, {
-          clock,
-          newId,
-          link: linkTo(to.upstream),
-          basePath,
-          injected: headers,
-          names: new CredentialNames(settings.identity),
-        })
-      : NOWHERE;
-  return fallback(options, { clock, memory, send });
+  const names = new CredentialNames(settings.identity);
+  const { notProcessed } = settings.retry;
+  return fallback(options, {
+    clock,
+    memory,
+    notProcessed,
+    forward: (to) => forwardTo(to, { newId, link: linkTo(to.upstream), basePath, injected: headers, names }),
+  });
 }
 
-const NOWHERE: Send = () => Promise.reject(new Error('a static fallback sends nothing'));
-
-interface SendDeps extends Pick<FallbackDeps, 'clock' | 'newId'> {
+interface ForwardDeps extends Pick<FallbackDeps, 'newId'> {
   readonly link: UpstreamLink;
   readonly basePath: string;
   /** Headers that the first upstream's rules set. */
@@ -59,11 +53,11 @@ interface SendDeps extends Pick<FallbackDeps, 'clock' | 'newId'> {
 }
 
 /**
- * Sends a failed call through a route of another upstream, with that upstream's allow-list, header rules, policies and
+ * Rewrites a failed call for a route of another upstream, with that upstream's allow-list, header rules, policies and
  * connections. Credentials of the client and headers set by rules of the first upstream are removed.
  */
-function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
-  const { clock, newId, basePath, names } = deps;
+function forwardTo(to: FallbackUpstream, deps: ForwardDeps): (call: Call) => Forwarded {
+  const { newId, basePath, names } = deps;
   const own = new Set(to.headers.set.map(([name]) => name.toLowerCase()));
   const dropped = new Set([
     ...deps.injected.set.map(([name]) => name.toLowerCase()),
@@ -72,7 +66,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
   ]);
   let router: Router<Route> | undefined;
 
-  return async (call, attempt) => {
+  return (call) => {
     router ??= routerOf(deps.link.mounted);
     const match = router.match(
       call.method,
@@ -94,7 +88,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
     headers.push(...to.headers.set.flat());
     const { header } = route.idempotency;
     const key = idempotencyKey(route.idempotency, { method: call.method, headers, newId });
-    const sent = {
+    const forwarded = {
       ...call,
       target,
       headers,
@@ -105,8 +99,7 @@ function sendTo(to: FallbackUpstream, deps: SendDeps): Send {
       overrides: undefined,
       journal: call.journal.elsewhere(route.upstream, route.name),
     };
-    const deadline = Math.min(attempt.deadline, clock.now() + route.totalTimeoutMs);
-    return sendBy(route.dispatch)(sent, attempt.with({ deadline }));
+    return { call: forwarded, route };
   };
 }
 

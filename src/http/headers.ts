@@ -188,6 +188,7 @@ const OURS = [
   'breakwater-dedupe',
   'breakwater-token',
   'breakwater-target',
+  'breakwater-fallback',
 ] as const;
 const NOT_RETURNED = new FieldNames([...HOP_BY_HOP, ...OURS]);
 

@@ -88,9 +88,11 @@ export interface Notes {
   stuck: HedgeResult;
   /** The upstream that answered instead of the call's own. */
   fallback_to: string;
+  /** An upstream that was asked and did not answer either, with its status or the code of its error. */
+  fallback_failed: string;
   /** The tenant whose host the call is for. */
   tenant: string;
-  /** The target of the latest attempt, or of the one that answered. */
+  /** The target of the latest attempt at the call's own upstream, or of the one that answered. */
   target: string;
   /** An attempt went to another target, because of what the previous one said about its own. */
   moved: 'credential' | 'limit' | 'host';
@@ -300,9 +302,19 @@ const NOTES = {
       label: 'result',
     },
   },
-  fallback_to: { fold: 'latest', field: 'fallback_to' },
+  fallback_to: {
+    fold: 'latest',
+    field: 'fallback_to',
+    header: 'breakwater-fallback',
+    counter: {
+      name: 'breakwater_fallback_answers_total',
+      help: 'Failed calls that another upstream answered, by the name of that upstream.',
+      label: 'fallback',
+    },
+  },
+  fallback_failed: { fold: 'list', field: 'fallback_failed' },
   tenant: { fold: 'latest', field: 'tenant' },
-  target: { fold: 'latest', field: 'target', header: 'breakwater-target' },
+  target: { fold: 'latest', field: 'target', ownUpstream: true, header: 'breakwater-target' },
   moved: {
     fold: 'count',
     field: 'moved',
@@ -333,7 +345,7 @@ const NOTES = {
     field: 'fallback',
     counter: {
       name: 'breakwater_fallbacks_total',
-      help: 'Failed calls on routes with a fallback: answered by the fallback, failed there too, or why the fallback was not asked.',
+      help: 'Failed calls on routes with a fallback: answered by a fallback, failed there too, or why the fallback was not asked.',
       label: 'result',
     },
   },

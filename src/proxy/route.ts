@@ -47,6 +47,8 @@ export interface Route {
   readonly overrides?: OverrideLimits | undefined;
   /** Calls change nothing at the upstream, whatever their method. */
   readonly safe?: boolean | undefined;
+  /** Statuses by which the upstream reports that it processed nothing; undefined: none. */
+  readonly notProcessed?: ReadonlySet<number> | undefined;
   readonly headers: CompiledHeaderRules;
   /** Names of query parameters that are added later, so that those of a client do not pass. */
   readonly dropParameters?: ReadonlySet<string> | undefined;

@@ -326,6 +326,8 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     headers.push('breakwater-attempts', String(attempts), 'breakwater-origin', origin);
     for (const { field, header } of NOTED_HEADERS) {
       const noted = notes[field];
+      // It is a target of the upstream that has failed.
+      if (field === 'target' && origin === 'fallback') continue;
       if (noted !== undefined) headers.push(header, String(noted));
     }
   }

@@ -8,6 +8,8 @@ import { startTidy, stateOf } from '../support/tidy.ts';
 interface Setting {
   readonly first: readonly Step[];
   readonly second?: readonly Step[];
+  /** Of an upstream `spare`; undefined: there is none. */
+  readonly third?: readonly Step[];
   /** Lines of the first upstream; `FALLBACK` in them names the second. */
   readonly more?: string;
   readonly other?: string;
@@ -16,15 +18,24 @@ interface Setting {
 
 const LEADS_ON = '    fallback: { upstream: backup }\n';
 
-async function start({ first, second = [ok('from backup')], more = LEADS_ON, other = '', clock }: Setting) {
+async function start({
+  first,
+  second = [ok('from backup')],
+  third,
+  more = LEADS_ON,
+  other = '',
+  clock,
+}: Setting) {
   const api = await startOrigin(...first);
   const backup = await startOrigin(...second);
   const of = (name: string, { url }: Origin, lines: string) =>
     `  ${name}:\n    url: ${url}/${name}\n    allow_private: true\n${lines}`;
-  const yaml = `${NO_WAIT}\nupstreams:\n${of('api', api, more)}${of('backup', backup, other)}`;
+  const spare = third && (await startOrigin(...third));
+  const last = spare === undefined ? '' : of('spare', spare, '');
+  const yaml = `${NO_WAIT}\nupstreams:\n${of('api', api, more)}${of('backup', backup, other)}${last}`;
   const proxy = await startTidy(yaml, clock === undefined ? {} : { clock });
   const send = (init: RequestInit = {}, path = '/v1/x?q=1') => fetch(`${proxy.url}/api${path}`, init);
-  return { api, backup, proxy, send };
+  return { api, backup, spare: spare as Origin, proxy, send };
 }
 
 const headersOf = (reply: Response) =>
@@ -250,6 +261,138 @@ describe('another upstream', () => {
     const tokens = (await stateOf(proxy)).upstreams.map(({ scopes }) => scopes[0]?.budget_tokens?.toFixed(1));
     expect(tokens).toEqual(['8.0', '9.5']);
   });
+});
+
+describe('several upstreams', () => {
+  const IN_TURN =
+    '    fallback: { upstream: backup, next: [{ upstream: spare, path: "/v2/**", headers: { set: { x-mode: spare } } }] }\n';
+
+  test('are asked in turn; reply, metrics and log name the one that answered and those that failed', async () => {
+    const { backup, spare, proxy, send } = await start({
+      first: [status(503, {}, 'down')],
+      second: [status(500)],
+      third: [ok('from spare')],
+      more: IN_TURN,
+      other: '    retry: off\n    headers: { set: { authorization: Bearer second } }\n',
+    });
+    const reply = await send({
+      method: 'PUT',
+      body: 'x'.repeat(100_000),
+      headers: { authorization: 'mine' },
+    });
+    expect([reply.status, await reply.text()]).toEqual([200, 'from spare']);
+    expect(headersOf(reply)).toEqual(['fallback', '5', 'attempts']);
+    expect(reply.headers.get('breakwater-fallback')).toBe('spare');
+    expect(reply.headers.get('proxy-status')).toContain('fallback=spare');
+    const [request] = spare.requests;
+    expect([request?.url, request?.headers['x-mode'], request?.headers.authorization]).toEqual([
+      '/spare/v2/v1/x?q=1',
+      'spare',
+      undefined,
+    ]);
+    expect([backup.requests, spare.requests].map(([one]) => one?.body.length)).toEqual([100_000, 100_000]);
+    const [record] = await proxy.untilEnded(1);
+    expect(record?.entries.map(({ upstream, status: code }) => [upstream, code]).slice(-2)).toEqual([
+      ['backup', 500],
+      ['spare', 200],
+    ]);
+    const { fields, message } = proxy.logs.at(-1)!;
+    expect(message).toMatch(/answered by spare in .*503 → backup 500 → spare 200$/);
+    expect(fields).toMatchObject({
+      fallback: 'answered',
+      fallback_to: 'spare',
+      fallback_failed: ['backup 500'],
+    });
+    const metrics = await (await fetch(`${proxy.adminUrl}/metrics`)).text();
+    for (const sample of [
+      'breakwater_fallbacks_total{upstream="api",route="default",result="answered"} 1',
+      'breakwater_fallback_answers_total{upstream="api",route="default",fallback="spare"} 1',
+      'breakwater_attempts_total{upstream="backup",route="default",result="5xx"} 1',
+    ])
+      expect(metrics).toContain(sample);
+  });
+
+  test('share the reserved time: one that hangs leaves time for the next, and its connection is closed', async () => {
+    const clock = new FakeClock();
+    const { api, backup, spare, send } = await start({
+      first: [hang()],
+      second: [hang()],
+      third: [ok('from spare')],
+      clock,
+      more: `    retry: off\n    timeouts: { attempt: 10s, total: 10s }\n${IN_TURN}`,
+    });
+    const sent = send();
+    await api.untilRequests(1);
+    await clock.advance(7_000);
+    await backup.untilRequests(1);
+    expect(spare.connections).toBe(0);
+    await clock.advance(1_500);
+    expect(await (await sent).text()).toBe('from spare');
+    await backup.until(({ openConnections }) => openConnections === 0);
+  });
+
+  test('that fail too leave the first one’s answer standing, then the fixed reply', async () => {
+    const down = { first: [status(503, {}, 'down')], second: [reset()], third: [status(502, {}, 'also')] };
+    const { proxy, send } = await start({ ...down, more: IN_TURN });
+    const reply = await send();
+    expect([reply.status, await reply.text(), headersOf(reply)[0]]).toEqual([503, 'down', 'upstream']);
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({
+      outcome: 'upstream_error',
+      notes: { fallback: 'failed', fallback_failed: ['backup connection_terminated', 'spare 502'] },
+    });
+    const more =
+      '    fallback: { upstream: backup, next: [{ upstream: spare }], reply: { status: 203, body: sorry } }\n';
+    const fixed = await start({ ...down, more });
+    const last = await fixed.send({ method: 'POST', body: 'charge' });
+    expect([last.status, await last.text(), headersOf(last)[0]]).toEqual([203, 'sorry', 'fallback']);
+    // The first one may have processed the POST.
+    expect(fixed.backup.connections + fixed.spare.connections).toBe(0);
+  });
+
+  test('stop at the first answer, an error of the call too', async () => {
+    const { spare, send } = await start({
+      first: [status(503)],
+      second: [status(422, {}, 'no')],
+      third: [ok()],
+      more: IN_TURN,
+    });
+    expect([(await send()).status, spare.connections]).toEqual([422, 0]);
+  });
+
+  test('do not get a POST that the one before may have processed', async () => {
+    const { api, backup, spare, send } = await start({
+      first: [ok()],
+      second: [reset()],
+      third: [ok()],
+      more: IN_TURN,
+    });
+    await api.close();
+    const reply = await send({ method: 'POST', body: 'charge' });
+    expect([reply.status, backup.requests.length, spare.connections]).toEqual([502, 1, 0]);
+  });
+});
+
+test('breakwater-target names no target of an upstream that has failed', async () => {
+  const gone = await startOrigin();
+  await gone.close();
+  const down = await startOrigin(status(503, {}, 'down'));
+  const proxy = await startTidy(`${NO_WAIT}
+upstreams:
+  api: { url: ${down.url}, allow_private: true, targets: [{ name: a }], retry: off, fallback: { upstream: backup } }
+  backup: { url: ${down.url}, allow_private: true, targets: [{ name: x }, { name: y }] }
+`);
+  const reply = await fetch(`${proxy.url}/api/`);
+  // Both have failed, so it is the first one's reply.
+  expect([reply.status, reply.headers.get('breakwater-target')]).toEqual([503, 'a']);
+  const spare = await startOrigin(ok('spare'));
+  const other = await startTidy(`${NO_WAIT}
+upstreams:
+  api: { url: ${down.url}, allow_private: true, targets: [{ name: a }], retry: off, fallback: { upstream: backup } }
+  backup: { allow_private: true, targets: [{ name: x, url: ${gone.url} }, { name: y, url: ${spare.url} }] }
+`);
+  const answer = await fetch(`${other.url}/api/`);
+  expect([await answer.text(), answer.headers.get('breakwater-target')]).toEqual(['spare', null]);
+  expect((await other.untilEnded(1))[0]?.entries.at(-1)).toMatchObject({ upstream: 'backup', target: 'y' });
 });
 
 describe('a reply from the configuration', () => {

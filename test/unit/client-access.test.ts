@@ -97,7 +97,7 @@ upstreams:
   plain: { url: https://plain.example.com, headers: { set: { x-app: mine } } }
   keyed: { url: https://keyed.example.com, ${KEY}, mount: { host: keyed.local } }
   hook: { url: "\${WEBHOOK}" }
-  backed: { url: https://backed.example.com, fallback: { upstream: keyed } }`;
+  backed: { url: https://backed.example.com, fallback: { upstream: plain, next: [{ upstream: keyed }] } }`;
 
 test('a route is protected if it or its fallback adds a credential', () => {
   const { upstreams } = load(UPSTREAMS).config;

@@ -299,10 +299,32 @@ test('the fallback of the inner layer wins, and a route can turn it off', () => 
       '  - { match: { path: /none }, fallback: off }',
     )}\n  b: { url: https://b.example, fallback: { reply: { status: 503 } } }`,
   ).upstreams;
-  expect(a?.routes.map(({ settings }) => settings.fallback?.to)).toMatchObject([
-    { status: 203, set: [['content-type', 'application/json']], body: '[]' },
+  expect(a?.routes.map(({ settings }) => settings.fallback)).toMatchObject([
+    { upstreams: [], reply: { status: 203, set: [['content-type', 'application/json']], body: '[]' } },
     undefined,
-    { upstream: 'b', path: '/x/**', unsafe: false, reserve: 0.3 },
+    { upstreams: [{ upstream: 'b', path: '/x/**', unsafe: false }], reply: undefined, reserve: 0.3 },
+  ]);
+});
+
+test('fallbacks are in the order in which they are written, and the fixed reply of their layer is the last', () => {
+  const [a] = config(
+    `${upstream(
+      'fallback: { upstream: b, next: [{ upstream: c, path: /c/**, unsafe: true }], reply: { status: 200 } }',
+      'routes:',
+      '  - { match: { path: /two }, fallback: { next: [{ upstream: d }] } }',
+      '  - { match: { path: /static }, fallback: { reply: { status: 204 } } }',
+      '  - { match: { path: /none }, fallback: off }',
+    )}\n${['b', 'c', 'd'].map((name) => `  ${name}: { url: https://${name}.example }`).join('\n')}`,
+  ).upstreams;
+  const shown = a?.routes.map(({ settings: { fallback } }) => [
+    ...(fallback?.upstreams.map(({ upstream: name, path, unsafe }) => `${name} ${path} ${unsafe}`) ?? []),
+    fallback?.reply?.status,
+  ]);
+  expect(shown).toEqual([
+    ['b /** false', 'd /** false', 200],
+    [204],
+    [undefined],
+    ['b /** false', 'c /c/** true', 200],
   ]);
 });
 
@@ -738,11 +760,31 @@ upstreams:
     ],
     [
       `${upstream('fallback: { upstream: b }')}\n  b: { url: https://b.example, fallback: { upstream: c } }\n  c: { url: https://c.example }`,
-      'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fallback upstream itself, and fallbacks cannot be chained; write another upstream',
+      'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fallback upstream itself, and fallbacks cannot be chained; write another upstream, or all of them here, in next',
     ],
     [
-      `${upstream('fallback: { upstream: b, reply: { status: 200 } }')}\n  b: { url: https://b.example }`,
-      'config.yaml:4:17  upstreams.a.fallback.upstream: cannot be combined with reply; remove one',
+      `${upstream('fallback: { upstream: b, next: [{ upstream: c }, { upstream: b }] }')}\n  b: { url: https://b.example }\n  c: { url: https://c.example }`,
+      'config.yaml:4:66  upstreams.a.fallback.next[1].upstream: b comes before already, and would only fail again; remove it',
+    ],
+    [
+      `${upstream('fallback: { upstream: b, next: [{ upstream: c }] }')}\n  b: { url: https://b.example, fallback: { reply: { status: 200 } } }\n  c: { url: https://c.example }`,
+      'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fixed reply itself, so none after it would be asked; make it the last one, or write fallback: off there',
+    ],
+    [
+      `${upstream('fallback: { upstream: b, next: [{ upstream: c }] }')}\n  b: { url: https://b.example }\n  c: { url: https://c.example, fallback: { upstream: d } }\n  d: { url: https://d.example }`,
+      'config.yaml:4:49  upstreams.a.fallback.next[0].upstream: c has a fallback upstream itself, and fallbacks cannot be chained; write another upstream, or all of them here, in next',
+    ],
+    [
+      upstream('fallback: { next: [{ upstream: b }] }'),
+      'config.yaml:4:17  upstreams.a.fallback.next: has no upstream before it; write the first one as fallback.upstream',
+    ],
+    [
+      `${upstream('fallback: { upstream: b, next: [{ path: /x }] }')}\n  b: { url: https://b.example }`,
+      'config.yaml:4:37  upstreams.a.fallback.next[0]: has no upstream; write one, or remove this item',
+    ],
+    [
+      `${upstream('fallback: { upstream: b, next: [{ upstream: c, headers: { set: { host: x } } }] }')}\n  b: { url: https://b.example }\n  c: { url: https://c.example }`,
+      'config.yaml:4:70  upstreams.a.fallback.next[0].headers.set.host: "host" cannot be set, because the proxy writes it itself; remove it',
     ],
     [
       upstream('fallback: { reply: { status: 200, headers: { content-length: "3" } } }'),

@@ -139,6 +139,25 @@ test('shows no secret: neither a value from outside nor the value of a secret he
   }
 });
 
+test('shows the fallbacks in turn, without their secrets', async () => {
+  const config = `
+upstreams:
+  pay:
+    url: https://pay.example
+    fallback:
+      upstream: second
+      next: [{ upstream: third, path: /v2/**, headers: { set: { x-lang: en, x-team: "\${KEY}", authorization: sk_live } } }]
+  second: { url: https://second.example }
+  third: { url: https://third.example }
+`;
+  const { out } = await run(explain, ['GET', '/pay/x'], config);
+  expect(out).toMatch(/fallback\.upstream +second +config\.yaml:6 \(upstreams\.pay\)/);
+  const [, third] = /fallback\.next\[0\] +(.*?) {2,}/.exec(out) ?? [];
+  expect(third).toBe(
+    '{ upstream: third, path: /v2/**, headers: { set: { x-lang: en, x-team: [redacted], authorization: [redacted] } } }',
+  );
+});
+
 test.each([
   [
     'POST /pay/charges/7',

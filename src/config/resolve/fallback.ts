@@ -1,32 +1,49 @@
-import type { FallbackOptions } from '../../policies/fallback/options.ts';
+import type { FallbackOptions, FallbackUpstream, StaticReply } from '../../policies/fallback/options.ts';
 import type { RouteConfig, UpstreamConfig } from '../config.ts';
 import { didYouMean } from '../fields/did-you-mean.ts';
 import { checkHeaderName } from '../fields/words.ts';
+import type { FallbackInput } from '../keys/fallback.ts';
+import type { Path } from '../read/problem.ts';
 import type { Report } from '../read/report.ts';
 import type { Origins, Settings } from './context.ts';
 import { type Inherited, replace } from './inherit.ts';
 import { statuses } from './once.ts';
 
+/** More would leave none of them the time for an answer. */
+const MOST_FURTHER = 8;
+
+type FurtherInput = NonNullable<FallbackInput['next']>[number];
+
+const furtherOf = ({ next }: Pick<FallbackInput, 'next'>): readonly FurtherInput[] => next ?? [];
+
 /** Options of the fallback policy; undefined: no fallback. */
-export function fallbackOptions({ fallback, retry }: Settings): FallbackOptions | undefined {
-  const { upstream, path, headers, unsafe, reserve, reply } = fallback;
-  const on = statuses(fallback.statuses);
-  if (reply.status !== null) {
-    const set = pairs(reply.headers);
-    if (reply.body !== '' && !set.some(([name]) => name.toLowerCase() === 'content-type')) {
-      set.push(['content-type', contentType(reply.body)]);
-    }
-    return { statuses: on, to: { status: reply.status, set, body: reply.body } };
-  }
-  if (upstream === 'off') return undefined;
-  const rules = {
-    set: pairs(headers?.set),
-    remove: (headers?.remove ?? []).map((name) => name.toLowerCase()),
-  };
+export function fallbackOptions({ fallback }: Settings): FallbackOptions | undefined {
+  const { upstream, reserve, reply } = fallback;
+  const inTurn = upstream === 'off' ? [] : [fallback, ...furtherOf(fallback)];
+  if (inTurn.length === 0 && reply.status === null) return undefined;
   return {
-    statuses: on,
-    to: { upstream, path, headers: rules, unsafe, reserve, notProcessed: statuses(retry.not_processed) },
+    statuses: statuses(fallback.statuses),
+    upstreams: inTurn.map(fallbackUpstream),
+    reply: reply.status === null ? undefined : staticReply(reply.status, reply),
+    reserve,
   };
+}
+
+function fallbackUpstream({
+  upstream = '',
+  path = '/**',
+  headers,
+  unsafe = false,
+}: FurtherInput): FallbackUpstream {
+  const remove = (headers?.remove ?? []).map((name) => name.toLowerCase());
+  return { upstream, path, headers: { set: pairs(headers?.set), remove }, unsafe };
+}
+
+function staticReply(status: number, { headers, body }: Settings['fallback']['reply']): StaticReply {
+  const set = pairs(headers);
+  if (body !== '' && !set.some(([name]) => name.toLowerCase() === 'content-type'))
+    set.push(['content-type', contentType(body)]);
+  return { status, set, body };
 }
 
 function contentType(body: string): string {
@@ -42,41 +59,88 @@ function pairs(headers: Readonly<Record<string, string | undefined>> = {}): [str
   return [...byName.values()];
 }
 
-/** Of upstream and reply, the one in the inner layer wins. Both in one layer are a problem. */
+/** A reply of an inner layer replaces the upstreams of an outer one, and an upstream a reply. In one layer, the reply is the last resort. */
 export function checkFallback(inherited: Inherited<Settings>, report: Report): void {
   const { values, origins } = inherited;
   const { fallback } = values;
-  checkNames(origins, report);
+  checkNames(inherited, report);
+  checkFurther(inherited, report);
   const [upstream, status] = [origins.get('fallback.upstream'), origins.get('fallback.reply.status')];
-  if (fallback.upstream === 'off' || fallback.reply.status === null || !upstream || !status) return;
-  if (upstream.depth === status.depth) {
-    report.problem(upstream.path, 'cannot be combined with reply; remove one', 'key');
-  } else if (upstream.depth > status.depth) {
-    replace(inherited, 'fallback.reply.status', null);
-  } else {
-    replace(inherited, 'fallback.upstream', 'off');
+  if (fallback.upstream !== 'off' && fallback.reply.status !== null && upstream && status) {
+    if (upstream.depth > status.depth) replace(inherited, 'fallback.reply.status', null);
+    else if (upstream.depth < status.depth) replace(inherited, 'fallback.upstream', 'off');
   }
 }
 
-function checkNames(origins: Inherited<Settings>['origins'], report: Report): void {
+function checkFurther({ values, origins }: Inherited<Settings>, report: Report): void {
+  const { upstream } = values.fallback;
+  const further = furtherOf(values.fallback);
+  const origin = origins.get('fallback.next');
+  if (origin === undefined || further.length === 0) return;
+  if (further.length > MOST_FURTHER)
+    report.problem(origin.path, `has ${further.length} upstreams; write at most ${MOST_FURTHER}`, 'key');
+  // An inner layer may turn off what is before it.
+  const first = origins.get('fallback.upstream');
+  if (upstream === 'off' && first !== undefined && first.depth <= origin.depth)
+    report.problem(origin.path, 'has no upstream before it; write the first one as fallback.upstream', 'key');
+  further.forEach((item, index) => {
+    if (item.upstream === undefined)
+      report.problem([...origin.path, index], 'has no upstream; write one, or remove this item', 'key');
+  });
+}
+
+function checkNames({ values, origins }: Inherited<Settings>, report: Report): void {
+  const check = (name: string, path: Path) => {
+    const problem = checkHeaderName(name);
+    if (problem !== undefined) report.problem(path, problem, 'key');
+  };
   for (const [key, { path }] of origins.written('fallback.')) {
     const [, name] = /^fallback\.(?:headers\.set|reply\.headers)\.(.*)$/.exec(key) ?? [];
-    const problem = name === undefined ? undefined : checkHeaderName(name);
-    if (problem !== undefined) report.problem(path, problem, 'key');
+    if (name !== undefined) check(name, path);
   }
+  const list = origins.get('fallback.next');
+  furtherOf(values.fallback).forEach(({ headers }, index) => {
+    for (const name of Object.keys(headers?.set ?? {}))
+      check(name, [...(list?.path ?? []), index, 'headers', 'set', name]);
+  });
 }
 
-/** Reports fallbacks to an unknown upstream, to the same one, or to one that has a fallback itself. */
+/** Reports fallbacks to an unknown upstream, to the same one, to one twice, or to one that has a fallback itself. */
 export function checkFallbacks(upstreams: readonly UpstreamConfig[], origins: Origins, report: Report): void {
   for (const { name, routes } of upstreams) {
     const others = upstreams.filter((other) => other.name !== name);
     for (const route of routes) {
-      const to = upstreamOf(route);
-      const origin = origins.get(route)?.origins.get('fallback.upstream');
-      const problem = to === undefined ? undefined : problemOf(to, name, others);
-      if (problem !== undefined && origin !== undefined) report.problem(origin.path, problem);
+      const found = origins.get(route)?.origins;
+      const inTurn = upstreamsOf(route);
+      inTurn.forEach((to, index) => {
+        const path = placeOf(index, found);
+        const problem = problemOf(to, name, others) ?? problemInTurn(inTurn, index, others);
+        if (problem !== undefined && path !== undefined) report.problem(path, problem);
+      });
     }
   }
+}
+
+function placeOf(index: number, found: Inherited<Settings>['origins'] | undefined): Path | undefined {
+  if (index === 0) return found?.get('fallback.upstream')?.path;
+  const further = found?.get('fallback.next');
+  return further && [...further.path, index - 1, 'upstream'];
+}
+
+function problemInTurn(
+  inTurn: readonly string[],
+  index: number,
+  others: readonly UpstreamConfig[],
+): string | undefined {
+  const to = inTurn[index];
+  if (inTurn.indexOf(to as string) < index)
+    return `${to} comes before already, and would only fail again; remove it`;
+  const replies = others
+    .find(({ name }) => name === to)
+    ?.routes.some(({ settings }) => settings.fallback?.reply !== undefined);
+  return replies === true && index < inTurn.length - 1
+    ? `${to} has a fixed reply itself, so none after it would be asked; make it the last one, or write fallback: off there`
+    : undefined;
 }
 
 function problemOf(to: string, own: string, others: readonly UpstreamConfig[]): string | undefined {
@@ -90,8 +154,8 @@ function problemOf(to: string, own: string, others: readonly UpstreamConfig[]): 
   }
   if (target.tenants !== undefined)
     return `${to} has the placeholder {${target.tenants.placeholder}} in url, and a failed call names no tenant there; write another upstream`;
-  return target.routes.some((route) => upstreamOf(route) !== undefined)
-    ? `${to} has a fallback upstream itself, and fallbacks cannot be chained; write another upstream`
+  return target.routes.some((route) => upstreamsOf(route).length > 0)
+    ? `${to} has a fallback upstream itself, and fallbacks cannot be chained; write another upstream, or all of them here, in next`
     : undefined;
 }
 
@@ -102,7 +166,5 @@ function unknown(to: string, names: readonly string[]): string {
   return `there is no upstream "${to}"; ${choice}, or write fallback: off`;
 }
 
-function upstreamOf({ settings }: RouteConfig): string | undefined {
-  const to = settings.fallback?.to;
-  return to !== undefined && 'upstream' in to ? to.upstream : undefined;
-}
+const upstreamsOf = ({ settings }: RouteConfig): string[] =>
+  settings.fallback?.upstreams.map(({ upstream }) => upstream) ?? [];

@@ -44,7 +44,7 @@ export function injectedSecrets({ set }: Pick<HeaderRules, 'set'>, names: Creden
 }
 
 /**
- * Credentials that a route adds to its calls, for its upstream or its fallback upstream, as texts for people. Empty: the
+ * Credentials that a route adds to its calls, for its upstream or its fallback upstreams, as texts for people. Empty: the
  * route gives a caller no access that it does not have itself.
  */
 export function addedCredentials(
@@ -52,12 +52,12 @@ export function addedCredentials(
   upstream: UpstreamConfig,
   upstreams: readonly UpstreamConfig[],
 ): string[] {
-  const { fallback } = route.settings;
-  const to = fallback !== undefined && 'upstream' in fallback.to ? fallback.to : undefined;
-  const other = to && upstreams.find(({ name }) => name === to.upstream);
-  const there = other?.routes.flatMap((standIn) => credentialsOf(standIn, other)) ?? [];
-  const forOther = to === undefined ? [] : injectedSecrets(to.headers, namesOf(route));
-  return [...new Set([...credentialsOf(route, upstream), ...forOther, ...there])];
+  const forOthers = route.settings.fallback?.upstreams.flatMap((to) => {
+    const other = upstreams.find(({ name }) => name === to.upstream);
+    const there = other?.routes.flatMap((standIn) => credentialsOf(standIn, other)) ?? [];
+    return [...injectedSecrets(to.headers, namesOf(route)), ...there];
+  });
+  return [...new Set([...credentialsOf(route, upstream), ...(forOthers ?? [])])];
 }
 
 /** Of a route, and of the same route at each target. */

@@ -36,7 +36,12 @@ export function routeValues({ config, origins, places }: Good, route: RouteConfi
     if (origin === undefined) return [];
     const value = path.reduce<unknown>((at, name) => (at as Item)[name], inherited.values);
     const from = originText(origin, key, { config, places });
-    if (kind === 'list') return listed(key, value as readonly Item[], from);
+    if (kind === 'list') {
+      const isSecretAt = (name: string, at: Path) =>
+        places.replaced([...origin.path, ...at]).length > 0 || names.isSecret(name);
+      const items = (value as readonly Item[]).map((item, index) => redacted(item, [index], isSecretAt));
+      return listed(key, items as readonly Item[], from);
+    }
     const secret = path.at(-1) === 'body' && places.replaced(origin.path).length > 0;
     return [
       {
@@ -123,6 +128,16 @@ function withoutSecretKeys(item: Item): Item {
   return Object.fromEntries(
     Object.entries(item).map(([key, value]) => [key, isSecret(key) ? REDACTED : value]),
   );
+}
+
+/** A copy of a value in which `isSecretAt` decides, by the name and the path of each text, which ones are redacted. */
+function redacted(value: unknown, path: Path, isSecretAt: (name: string, path: Path) => boolean): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => redacted(item, [...path, index], isSecretAt));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(
+      Object.entries(value).map(([key, child]) => [key, redacted(child, [...path, key], isSecretAt)]),
+    );
+  return typeof value === 'string' && isSecretAt(String(path.at(-1)), path) ? REDACTED : value;
 }
 
 /** One value for each map of a list, with its own source if it names one. */

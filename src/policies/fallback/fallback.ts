@@ -7,121 +7,258 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { failsOver, ProxyError } from '../../proxy/errors.ts';
 import type { FallbackResult } from '../../proxy/notes.ts';
-import { type Outcome, type Wrapper, type Send, settle, unwrap } from '../../proxy/pipeline.ts';
+import { type Outcome, type Wrapper, type Send, sendBy, settle, unwrap } from '../../proxy/pipeline.ts';
+import type { Route } from '../../proxy/route.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
+import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type FallbackOptions, type FallbackUpstream, type StaticReply, staticHeaders } from './options.ts';
+
+/** A call as another upstream gets it, and the route there. */
+export interface Forwarded {
+  readonly call: Call;
+  readonly route: Pick<Route, 'dispatch' | 'totalTimeoutMs' | 'notProcessed'>;
+}
+
+/** Rewrites a call for a fallback upstream. Throws a ProxyError if that upstream has no route for it. */
+type Forward = (call: Call) => Forwarded;
 
 export interface FallbackDeps {
   readonly clock: Clock;
   /** Bounds the memory of failed replies that are buffered while the fallback runs. */
   readonly memory: ByteBudget;
-  /** Sends a call to the fallback upstream, rewritten for it. */
-  readonly send: Send;
+  /** Statuses by which the first upstream reports that it processed nothing. */
+  readonly notProcessed: ReadonlySet<number>;
+  readonly forward: (to: FallbackUpstream) => Forward;
 }
 
-/** Answers a call that has finally failed: with another upstream, or with a configured reply. */
+/** The outcome of a call at one upstream. */
+interface Asked {
+  readonly outcome: Outcome;
+  /** The upstream may have processed the call. */
+  readonly processed: boolean;
+}
+
+/** Answers a call that has finally failed: with other upstreams in turn, then with a configured reply. */
 export function fallback(options: FallbackOptions, deps: FallbackDeps): Wrapper {
-  const { to, statuses } = options;
-  const failed = (outcome: Outcome): boolean =>
-    outcome.kind === 'reply' ? statuses.has(outcome.reply.status) : failsOver(outcome.error);
-  if ('status' in to) return staticFallback(to, failed);
+  const others = options.upstreams.length === 0 ? undefined : new Others(options, deps);
+  const reply = options.reply && staticReply(options.reply);
 
-  return (next) => async (call, attempt) => {
-    let reached = false;
-    const onReached = () => {
-      reached = true;
+  return (next) => {
+    const send = others === undefined ? next : early(next, options.reserve, deps.clock);
+    return async (call, attempt) => {
+      const first = await ask(send, call, attempt, deps.notProcessed);
+      if (!failed(first.outcome, options)) return unwrap(first.outcome);
+      const failures = new Failures(first.outcome, deps.memory);
+      // A configured reply is not a gRPC message.
+      const last = call.grpc === undefined ? reply : undefined;
+      try {
+        const { answer = last?.(), result } =
+          (await others?.ask(first.processed, failures, call, attempt)) ?? {};
+        const noted = answer === undefined ? result : 'answered';
+        if (noted !== undefined) call.journal.note('fallback', noted);
+        if (answer === undefined) return failures.lastWord();
+        failures.discard();
+        return answer;
+      } finally {
+        failures.free();
+      }
     };
-    const outcome = await first(next, call, attempt.with({ onReached }), {
-      reserve: to.reserve,
-      clock: deps.clock,
-    });
-    if (!failed(outcome)) return unwrap(outcome);
-    const safe = to.unsafe || isSafeElsewhere(outcome, call, to, reached);
-    const refusal = safe ? whyNot(call, attempt, deps.clock.now()) : 'not_idempotent';
-    if (refusal === undefined) return second(outcome, call, attempt);
-    call.journal.note('fallback', refusal);
-    return unwrap(outcome);
   };
+}
 
-  /** The reply of the fallback upstream, or the first upstream's outcome if both fail. */
-  async function second(outcome: Outcome, call: Call, attempt: Attempt): Promise<Reply> {
-    // Frees the first upstream's connection.
-    const buffered = outcome.kind === 'reply' ? new BufferedReply(outcome.reply, deps.memory) : undefined;
-    try {
-      const other = await settle(deps.send, call, attempt);
-      const answered = other.kind === 'reply' && !failed(other);
-      const { upstream } = to as FallbackUpstream;
-      if (answered) call.journal.note('fallback_to', upstream);
-      call.journal.note('fallback', answered ? 'answered' : 'failed');
-      return answered ? { ...other.reply, origin: 'fallback' } : lastWord(outcome, buffered, other);
-    } finally {
-      buffered?.drop();
+const failed = (outcome: Outcome, { statuses }: FallbackOptions): boolean =>
+  outcome.kind === 'reply' ? statuses.has(outcome.reply.status) : failsOver(outcome.error);
+
+/** The upstreams of a fallback. */
+class Others {
+  readonly #options: FallbackOptions;
+  readonly #clock: Clock;
+  readonly #inTurn: readonly { readonly to: FallbackUpstream; readonly forward: Forward }[];
+
+  constructor(options: FallbackOptions, { clock, forward }: FallbackDeps) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#inTurn = options.upstreams.map((to) => ({ to, forward: forward(to) }));
+  }
+
+  /** The first answer of one of them. `result`: why none answers. */
+  async ask(
+    processedByFirst: boolean,
+    failures: Failures,
+    call: Call,
+    attempt: Attempt,
+  ): Promise<{ readonly answer?: Reply; readonly result: FallbackResult | undefined }> {
+    let processed = processedByFirst;
+    let result: FallbackResult | undefined;
+    let left = this.#inTurn.length;
+    for (const { to, forward } of this.#inTurn) {
+      left -= 1;
+      const now = this.#clock.now();
+      const refusal = whyNot(call, attempt, { unsafe: to.unsafe, processed, now });
+      if (refusal !== undefined) {
+        result ??= refusal;
+        continue;
+      }
+      failures.buffer();
+      const interims = left === 0 && this.#options.reply === undefined ? attempt.interims : undefined;
+      const { outcome, ...asked } = await forwarded(forward, call, within(attempt, left, now, interims), now);
+      if (outcome.kind === 'reply' && !failed(outcome, this.#options)) {
+        call.journal.note('fallback_to', to.upstream);
+        return { answer: { ...outcome.reply, origin: 'fallback' }, result: 'answered' };
+      }
+      call.journal.note('fallback_failed', `${to.upstream} ${shortly(outcome)}`);
+      result = 'failed';
+      processed ||= asked.processed;
+      failures.add(outcome);
     }
+    return { result };
   }
 }
 
-/** After both failed: the first upstream's error or buffered reply, because the call was meant for it; otherwise the other's. */
-function lastWord(outcome: Outcome, buffered: BufferedReply | undefined, other: Outcome): Reply {
-  if (outcome.kind === 'error') {
-    if (other.kind === 'reply') other.reply.body.discard();
-    throw outcome.error;
+/**
+ * The attempt at an upstream after which `others` are left, for its share of the time: all that is left, divided equally. Only the
+ * last one's interim replies are for the client.
+ */
+function within(attempt: Attempt, others: number, now: number, interims: Attempt['interims']): Attempt {
+  const deadline = now + (attempt.deadline - now) / (others + 1);
+  // The end of its share is not the end of the call.
+  return attempt.with({ deadline, signal: new Abort(attempt.signal), interims });
+}
+
+async function forwarded(forward: Forward, call: Call, attempt: Attempt, now: number): Promise<Asked> {
+  let sent: Forwarded;
+  try {
+    sent = forward(call);
+  } catch (error) {
+    if (error instanceof ProxyError) return { outcome: { kind: 'error', error }, processed: false };
+    throw error;
   }
-  const reply = buffered?.take();
-  if (reply === undefined) return unwrap(other);
-  if (other.kind === 'reply') other.reply.body.discard();
-  return reply;
+  const { dispatch, totalTimeoutMs, notProcessed } = sent.route;
+  const deadline = Math.min(attempt.deadline, now + totalTimeoutMs);
+  return ask(sendBy(dispatch), sent.call, attempt.with({ deadline }), notProcessed);
 }
 
-function staticFallback(to: StaticReply, failed: (outcome: Outcome) => boolean): Wrapper {
-  const headers = staticHeaders(to);
-  const chunks = to.body === '' ? [] : [Buffer.from(to.body)];
-  return (next) => async (call, attempt) => {
-    // A configured reply is not a gRPC message.
-    if (call.grpc !== undefined) return next(call, attempt);
-    const outcome = await settle(next, call, attempt);
-    if (!failed(outcome)) return unwrap(outcome);
-    if (outcome.kind === 'reply') outcome.reply.body.discard();
-    call.journal.note('fallback', 'answered');
-    const body = new MemoryBody(chunks);
-    return { status: to.status, statusText: '', headers, body, origin: 'fallback' };
-  };
-}
-
-/** The first upstream's outcome, within the time that is not reserved for the fallback. */
-function first(
-  next: Send,
+async function ask(
+  send: Send,
   call: Call,
   attempt: Attempt,
-  { reserve, clock }: { readonly reserve: number; readonly clock: Clock },
-): Promise<Outcome> {
-  const ms = (attempt.deadline - clock.now()) * (1 - reserve);
-  const early = attempt.with({ deadline: clock.now() + ms, interims: undefined });
+  notProcessed: ReadonlySet<number> | undefined,
+): Promise<Asked> {
+  let reached = false;
+  const onReached = () => {
+    reached = true;
+  };
+  const outcome = await settle(send, call, attempt.with({ onReached }));
+  return { outcome, processed: reached && mayBeProcessed(outcome, call, notProcessed) };
+}
+
+/** Whether an upstream that the call has reached may have processed it. */
+function mayBeProcessed(
+  outcome: Outcome,
+  { idempotencyKey }: Call,
+  notProcessed: ReadonlySet<number> | undefined,
+): boolean {
+  // Without a key, only a reply of this kind, or a failure before sending, is retried. So it holds for every attempt.
+  if (outcome.kind === 'error' || idempotencyKey !== undefined) return true;
+  const { status, classification } = outcome.reply;
+  return classification?.kind !== 'not_processed' && notProcessed?.has(status) !== true;
+}
+
+/** The failed outcomes of one call. They hold no connection while a further upstream is asked. */
+class Failures {
+  readonly #first: Outcome;
+  readonly #memory: ByteBudget;
+  #buffered: BufferedReply | undefined;
+  #latest: Outcome | undefined;
+
+  constructor(first: Outcome, memory: ByteBudget) {
+    this.#first = first;
+    this.#memory = memory;
+  }
+
+  /** Frees the connections. */
+  buffer(): void {
+    if (this.#first.kind === 'reply') this.#buffered ??= new BufferedReply(this.#first.reply, this.#memory);
+    discard(this.#latest);
+    this.#latest = undefined;
+  }
+
+  add(outcome: Outcome): void {
+    this.#latest = outcome;
+  }
+
+  /** The first upstream's error or reply, because the call was meant for it. The latest outcome if that reply could not be buffered. */
+  lastWord(): Reply {
+    const reply = this.#buffered?.take();
+    if (reply === undefined && this.#buffered !== undefined && this.#latest !== undefined)
+      return unwrap(this.#latest);
+    discard(this.#latest);
+    return reply ?? unwrap(this.#first);
+  }
+
+  discard(): void {
+    if (this.#buffered === undefined) discard(this.#first);
+    discard(this.#latest);
+  }
+
+  /** Frees the memory. */
+  free(): void {
+    this.#buffered?.drop();
+  }
+}
+
+function discard(outcome: Outcome | undefined): void {
+  if (outcome?.kind === 'reply') outcome.reply.body.discard();
+}
+
+const shortly = (outcome: Outcome): string | number =>
+  outcome.kind === 'reply' ? outcome.reply.status : outcome.error.code;
+
+function staticReply(to: StaticReply): () => Reply {
+  const headers = staticHeaders(to);
+  const chunks = to.body === '' ? [] : [Buffer.from(to.body)];
+  return () => ({
+    status: to.status,
+    statusText: '',
+    headers,
+    body: new MemoryBody(chunks),
+    origin: 'fallback',
+  });
+}
+
+/** Sends within the time that is not reserved for the fallback. */
+function early(next: Send, reserve: number, clock: Clock): Send {
   const error = () =>
     new ProxyError('deadline_exceeded', 'no response headers before the time reserved for the fallback', {
       sent: 'sent_unknown',
     });
-  return settle((sent, timed) => withTimeout(next, sent, timed, { clock, ms, error }), call, early);
+  return (call, attempt) => {
+    const ms = (attempt.deadline - clock.now()) * (1 - reserve);
+    const timed = attempt.with({ deadline: clock.now() + ms, interims: undefined });
+    return withTimeout(next, call, timed, { clock, ms, error });
+  };
 }
 
-function whyNot(call: Call, { deadline, signal }: Attempt, now: number): FallbackResult | undefined {
+interface Circumstances {
+  /** The fallback upstream gets calls that another one may have processed. */
+  readonly unsafe: boolean;
+  readonly processed: boolean;
+  readonly now: number;
+}
+
+/** Why a fallback upstream does not get the call. */
+function whyNot(
+  call: Call,
+  { deadline, signal }: Attempt,
+  { unsafe, processed, now }: Circumstances,
+): FallbackResult | undefined {
+  if (processed && !unsafe && !isHarmless(call)) return 'not_idempotent';
   if (!call.body.replayable) return 'body_not_replayable';
   return signal.aborted || now >= deadline ? 'deadline' : undefined;
 }
 
-/** As `isRepeatable`, without idempotency keys, which only one upstream knows. */
+/** As `isRepeatable`, without idempotency keys: the upstreams do not know each other's. */
 function isHarmless({ method, overrides, safe, upgrade }: Call): boolean {
   return upgrade === undefined && (overrides?.idempotent ?? (safe === true || isIdempotent(method)));
-}
-
-/**
- * Whether the call may be processed by both upstreams. An idempotency key does not help, because neither upstream knows the
- * other's keys.
- */
-function isSafeElsewhere(outcome: Outcome, call: Call, to: FallbackUpstream, reached: boolean): boolean {
-  if (isHarmless(call) || !reached) return true;
-  // Without a key, only a reply of this kind, or a failure before sending, is retried. So it holds for every attempt.
-  if (outcome.kind === 'error' || call.idempotencyKey !== undefined) return false;
-  const { status, classification } = outcome.reply;
-  return classification?.kind === 'not_processed' || to.notProcessed.has(status);
 }

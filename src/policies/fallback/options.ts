@@ -1,10 +1,15 @@
 import type { HeaderRules, RawHeaders } from '../../http/headers.ts';
 
-/** The fallback of a route. */
+/** The fallback of a route: at least one upstream or a reply. */
 export interface FallbackOptions {
   /** Statuses that count as a failure. An error without a reply always does. */
   readonly statuses: ReadonlySet<number>;
-  readonly to: FallbackUpstream | StaticReply;
+  /** Asked in this order until one answers. No upstream is in it twice. */
+  readonly upstreams: readonly FallbackUpstream[];
+  /** Answers if no upstream does. */
+  readonly reply: StaticReply | undefined;
+  /** The share of the remaining time that is reserved for `upstreams`, 0 ≤ share < 1. */
+  readonly reserve: number;
 }
 
 /** Another upstream. */
@@ -14,12 +19,8 @@ export interface FallbackUpstream {
   readonly path: string;
   /** Rules for calls to the fallback upstream only. */
   readonly headers: HeaderRules;
-  /** Statuses by which the first upstream reports that it processed nothing. */
-  readonly notProcessed: ReadonlySet<number>;
-  /** Whether it also gets calls that the first upstream may have processed and that are not safe to repeat. */
+  /** Whether it also gets calls that another upstream may have processed and that are not safe to repeat. */
   readonly unsafe: boolean;
-  /** The share of the remaining time that is reserved for it, 0 ≤ share < 1. */
-  readonly reserve: number;
 }
 
 /** A configured reply. */
