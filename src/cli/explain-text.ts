@@ -7,6 +7,9 @@ import { describeRules } from './retry-rules-text.ts';
 import { describeStream } from './stream-plan.ts';
 import { table } from './table.ts';
 
+/** In characters. A longer value, as a rule of a preset, would push the origins of all values off the screen. */
+const MAX_VALUE = 40;
+
 /** An explanation as text. */
 export function describe(explanation: Explanation): string {
   const { method, upstream, route, url, values, state } = explanation;
@@ -17,7 +20,11 @@ export function describe(explanation: Explanation): string {
       ['route', route],
     ]),
     '\nValues in effect, and where they are set\n',
-    table(values.map(({ key, shown, origin }) => [key, shown, origin])),
+    table(
+      values.map(({ key, shown, origin }) => [key, shown, origin]),
+      [],
+      MAX_VALUE,
+    ),
     tenantOf(explanation),
     '\nState of the policies\n',
     table(state.map(({ key, own }) => [key, own ? `own (${upstream}/${route})` : `shared (${upstream})`])),

@@ -73,6 +73,22 @@ test('lists every value with the line that set it, in columns', async () => {
   expect(starts('built-in').size).toBe(1);
 });
 
+test('a long value is in one line with its origin, and widens no other line', async () => {
+  const config = `
+upstreams:
+  pay:
+    url: https://pay.example
+    retry: { statuses: [429, 500, 501, 502, 503, 504, 505, 506, 507, 508, 509] }
+`;
+  const { out } = await run(explain, ['GET', '/pay/x'], config);
+  expect(out).toMatch(/^ {2}retry\.statuses +\[429, .*509\] {2}config\.yaml:5 \(upstreams\.pay\)$/m);
+  const origins = sectionOf(out, 'Values in effect, and where they are set').map((line) =>
+    line.indexOf('built-in'),
+  );
+  expect(Math.max(...origins)).toBeLessThan(80);
+  expect(out).not.toMatch(/ $/m);
+});
+
 test('says which state the route has for itself, and which it shares', async () => {
   const config = `
 defaults: { cache: 1m, quota: off }
