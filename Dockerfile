@@ -10,13 +10,16 @@ COPY package.json package-lock.json .npmrc ./
 # The `node` package in devDependencies is for machines with an older Node; here Node is the image's own.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json rolldown.config.ts ./
-COPY .ci/sbom.js ./.ci/
+# The list of packages needs the package.json of every workspace. .dockerignore leaves out the rest of these folders.
+COPY .ci ./.ci
+COPY bench ./bench
+COPY test ./test
 COPY src ./src
 COPY examples ./examples
 RUN npm run build && mkdir /app /data && cp -r package.json dist /app/ && chown -R 1000:1000 /app
-# Fills dist/.compile-cache. Node keeps one cache per user and closes it to others. Later starts read this one and cannot write it.
+# Fills dist/.compile-cache. Node keeps one cache per user and closes it to others.
 USER 1000:1000
-RUN node /app/dist/main.js start --help > /dev/null && chmod -R a+r /app/dist/.compile-cache
+RUN node /app/dist/main.js start --help > /dev/null && chmod -R a+rX /app/dist/.compile-cache
 
 # Nothing is run in this stage, so an image without a shell works too.
 FROM ${RUNTIME_IMAGE}
@@ -33,8 +36,8 @@ LABEL org.opencontainers.image.title="Breakwater" \
   org.opencontainers.image.source="${SOURCE}"
 ENV NODE_ENV=production
 WORKDIR /app
-# The list of its packages is dist/sbom.cdx.json.
-COPY --from=build /app ./
+# The list of its packages is dist/sbom.cdx.json. All belongs to root, so that the proxy cannot change its own code.
+COPY --from=build --chown=0:0 /app ./
 # Mount your own over it: -v ./config.yaml:/app/config.yaml:ro
 COPY config.yaml ./
 # Apps reach a container from outside of it; the shipped config.yaml asks for this. The admin port stays on loopback.

@@ -1,12 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type Good, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/read/problem.ts';
+import { run, temporaryFolder } from '../support/command.ts';
 
 /* The files of deploy/ fit together, and the tools that use them accept them, where these are installed. */
+
+/** Time for npm and the bundler on a busy machine. */
+const NPM_MS = 60_000;
 
 type Json = Record<string, unknown>;
 
@@ -170,6 +174,26 @@ test('compose mounts files that exist, and scrapes the listener of metrics', () 
   const { config } = configOf('deploy/compose/breakwater/config.yaml');
   expect(config.upstreams.map(({ name }) => name)).toContain('demo');
   for (const file of ['datasource.yaml', 'dashboards.yaml']) documents(join('deploy/compose/grafana', file));
+});
+
+test('the files that the Dockerfile copies are enough for the build', { timeout: NPM_MS }, async () => {
+  const allowed = readFileSync('.dockerignore', 'utf8')
+    .split('\n')
+    .flatMap((line) => (line.startsWith('!') ? [line.slice(1)] : []));
+  const isSent = (path: string) =>
+    !path.includes('node_modules') &&
+    allowed.some((one) => `${path}/`.startsWith(`${one}/`) || one.startsWith(`${path}/`));
+  const [, buildStage = ''] = readFileSync('Dockerfile', 'utf8').split(/^FROM /m);
+  const folder = temporaryFolder();
+  for (const [, sources = '', target = ''] of buildStage.matchAll(/^COPY (.+) (\S+)$/gm))
+    for (const source of sources.split(' ')) {
+      const destination = join(folder, target, target.endsWith('/') ? source : '');
+      cpSync(source, destination, { recursive: true, filter: isSent });
+    }
+  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+  const build = run('npm', ['run', 'build'], { cwd: folder });
+  expect([await build.ended(), build.err]).toEqual([0, '']);
+  expect(existsSync(join(folder, 'dist', 'sbom.cdx.json'))).toBe(true);
 });
 
 test.runIf(hasSystemd)('systemd accepts the unit', () => {
