@@ -46,7 +46,7 @@ export function policiesOf(route: RouteConfig, policyState: PolicyState, deps: P
   const destination: Destination = {
     interrupt: policyState.watch(route, [handle]).interrupt,
     isWell: (now) => handle.isClosed(now),
-    hasRoom: (call) => quota === undefined || quota.options.mode === 'shadow' || quota.hasRoom(call),
+    hasRoom: (call) => quota?.hasRoom(call) ?? true,
     repeats: credential?.renewal !== undefined,
     identity: { hosts: [], accounts: [] },
   };

@@ -113,18 +113,25 @@ export class Quota {
     return demandOf(call, this.options);
   }
 
-  /** Whether an additional attempt could leave at once, and another one after it. */
+  /** Whether an additional attempt could leave at once, and another one after it. In shadow mode it always can. */
   hasRoom(call: Call): boolean {
     return (
-      this.isUntracked ||
+      this.#holdsNone ||
       this.queueOf(call).hasRoom(limitShape(call.method, call.target), call.identity?.clientName)
     );
   }
 
-  /** When a further call could leave, and whether it would probe a cooldown. Reads `headers` for the credential. */
+  /**
+   * When a further call could leave, and whether it would probe a cooldown. Reads `headers` for the credential. In shadow mode it can
+   * always leave.
+   */
   readiness(call: Call, headers: RawHeaders, now: number): QuotaReadiness {
-    if (this.isUntracked) return { at: now, probe: false };
+    if (this.#holdsNone) return { at: now, probe: false };
     return this.#queueFor(headers).readiness(call, limitShape(call.method, call.target), now);
+  }
+
+  get #holdsNone(): boolean {
+    return this.isUntracked || this.options.mode === 'shadow';
   }
 
   /** Learns from a reply. True: the reply is a result for the cooldowns that the attempt probed. */
