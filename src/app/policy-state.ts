@@ -210,6 +210,11 @@ export class PolicyState {
     if (part === undefined) this.#scope(upstream.name);
   }
 
+  /** The name of the scope that its routes share. */
+  get name(): string {
+    return this.#nameOf();
+  }
+
   /** All scopes, the upstream's first. */
   all(): readonly ScopeState[] {
     return [...this.#scopes.values()];

@@ -78,7 +78,7 @@ export class Targets {
   }
 
   snapshot(now: number): TargetSnapshot[] {
-    return this.all.map(({ config, state: { load, gate, out } }) => {
+    return this.all.map(({ config, host, account, state: { load, gate, out } }) => {
       const { shut } = gate;
       const refused = shut === undefined ? 'in' : 'refused';
       return {
@@ -90,10 +90,7 @@ export class Targets {
         state: out ? 'out' : refused,
         status: shut?.status,
         retryAfterMs: shut === undefined ? undefined : Math.max(0, shut.probeAt - now),
-        scopes: {
-          host: `${this.#upstream.name}@${new URL(config.origin).host}`,
-          credential: `${this.#upstream.name}@${config.name}`,
-        },
+        scopes: { host: host.state.name, credential: account.name },
       };
     });
   }
@@ -189,20 +186,26 @@ export class Targets {
   }
 
   #hostOf({ origin, allowPrivate, ...target }: TargetConfig): Host {
-    const { name } = this.#upstream;
-    const { clock, state } = this.#deps;
-    const place = new URL(origin).host;
     const known = this.#hosts.get(origin);
     if (known !== undefined) return known;
+    const { clock, state } = this.#deps;
+    const policyState = new PolicyState({ name: this.#upstream.name, origin }, this.#deps, {
+      kind: 'host',
+      name: this.#nameOf(origin),
+    });
     const connection = { ...target.connection, allowPrivate };
-    const host = {
-      agent: state.retain(`${name}@${place} agent`, { origin, connection }, () =>
-        createAgent(origin, connection, { clock }),
-      ),
-      state: new PolicyState({ name, origin }, this.#deps, { kind: 'host', name: place }),
-    };
+    const agent = state.retain(`${policyState.name} agent`, { origin, connection }, () =>
+      createAgent(origin, connection, { clock }),
+    );
+    const host = { agent, state: policyState };
     this.#hosts.set(origin, host);
     return host;
+  }
+
+  /** The host of an origin. Of two that differ only in their scheme, the later one has its whole origin as name. */
+  #nameOf(origin: string): string {
+    const { host } = new URL(origin);
+    return [...this.#hosts.keys()].some((other) => new URL(other).host === host) ? origin : host;
   }
 
   #gateChanged({ name, state: { gate } }: Target): void {

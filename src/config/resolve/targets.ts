@@ -52,7 +52,22 @@ export function resolveTargets(
     return resolveTarget(input, { ...outer, place, path: below, allowPrivate }, context);
   });
   checkPolls(targets, path, report);
+  checkConnections(targets, path, report);
   return targets;
+}
+
+/** Targets with the same host share its connections. */
+function checkConnections(targets: readonly TargetConfig[], path: Path, report: Report): void {
+  const first = new Map<string, TargetConfig>();
+  targets.forEach(({ origin, allowPrivate }, index) => {
+    const other = first.get(origin);
+    if (other === undefined) first.set(origin, targets[index] as TargetConfig);
+    else if (other.allowPrivate !== allowPrivate)
+      report.problem(
+        [...path, index, 'allow_private'],
+        `is ${allowPrivate}, and target ${other.name} has ${other.allowPrivate} for the same host; write the same for both`,
+      );
+  });
 }
 
 /** Only the target that has accepted a request knows its result. */
