@@ -1,5 +1,5 @@
 import type { Random } from '../runtime/random.ts';
-import { headerOf, type RawHeaders } from './headers.ts';
+import { fieldPairs, headerOf, type RawHeaders } from './headers.ts';
 import { httpDateMs, sentWallMs } from './http-date.ts';
 import type { Reply } from './reply.ts';
 
@@ -8,13 +8,13 @@ const LONGEST_WAIT_MS = 365 * 24 * 3_600_000;
 
 type Parse = (value: string, headers: RawHeaders, nowWallMs: number) => number | undefined;
 
-/** Headers that ask for a wait, the most precise first. */
-const SOURCES: readonly (readonly [name: string, parse: Parse])[] = [
-  ['grpc-retry-pushback-ms', decimal],
-  ['retry-after-ms', decimal],
-  ['x-ms-retry-after-ms', decimal],
-  ['x-amz-retry-after', decimal],
-  ['retry-after', secondsOrDate],
+/** Headers that ask for a wait, the most precise first. `unitMs`: of the number in it. */
+const SOURCES: readonly (readonly [name: string, parse: Parse, unitMs: number])[] = [
+  ['grpc-retry-pushback-ms', decimal, 1],
+  ['retry-after-ms', decimal, 1],
+  ['x-ms-retry-after-ms', decimal, 1],
+  ['x-amz-retry-after', decimal, 1],
+  ['retry-after', secondsOrDate, 1_000],
 ];
 
 /**
@@ -38,6 +38,15 @@ export function askedWaitMs(
   nowWallMs: number,
 ): number | undefined {
   return retryAfterMs(headers, nowWallMs) ?? classification?.retryAfterMs;
+}
+
+/** The headers with this wait in each field that asks for one. Rounded up: to seconds in Retry-After. */
+export function withRetryAfter(headers: RawHeaders, ms: number): RawHeaders {
+  const units = new Map(SOURCES.map(([name, , unitMs]) => [name, unitMs]));
+  return fieldPairs(headers).flatMap(([name, value]) => {
+    const unitMs = units.get(name.toLowerCase());
+    return [name, unitMs === undefined ? value : String(Math.ceil(ms / unitMs))];
+  });
 }
 
 /**

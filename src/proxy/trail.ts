@@ -1,3 +1,4 @@
+import type { Reply } from '../http/reply.ts';
 import type { RetryReason } from './events.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -22,4 +23,8 @@ export interface Trail {
   detour(outcome: Outcome, rules: Repeatable): Detour | undefined;
   /** Call before each further attempt. `waited`: it follows a backoff, so targets that have failed may be asked again. */
   again(waited: boolean): void;
+  /** Milliseconds until the first target may get the call again, if targets have asked for a wait; undefined: none, or one may get it now. */
+  askedMs(): number | undefined;
+  /** The failed reply that ends the call. A Retry-After names the soonest time at which a target may be asked again. */
+  passed(reply: Reply): Reply;
 }

@@ -125,7 +125,8 @@ test('a call that has waited goes to the key whose Retry-After has ended, and no
   await proxy.until(() => callsOf(origin, 'b') === 1);
   await clock.untilAsleep();
   await clock.advance(30_000);
-  expect((await reply).headers.get('retry-after')).toBe('20');
+  // By then, the other key can be asked again in 10 s.
+  expect((await reply).headers.get('retry-after')).toBe('10');
   expect([callsOf(origin, 'a'), callsOf(origin, 'b')]).toEqual([1, 2]);
 });
 
@@ -251,6 +252,12 @@ test('what is wrong with targets is said with its place and a fix', async () => 
   await expect(
     wrong('[{ name: a, body: { set: { model: x } } }]', '    url: https://a.example\n'),
   ).rejects.toThrow('is not a JSON pointer to one value; write for example /model');
+  await expect(
+    wrong(
+      '[{ name: a, allow_private: true }, { name: b, allow_private: false }]',
+      '    url: https://a.example\n',
+    ),
+  ).rejects.toThrow('is false, and target a has true for the same host; write the same for both');
   await expect(wrong('[]', '    url: https://a.example\n')).rejects.toThrow('has no target; write one');
 });
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { RetryOptions } from '../../src/policies/retry/options.ts';
 import { type Failed, nextStep } from '../../src/policies/retry/step.ts';
-import { ProxyError } from '../../src/proxy/errors.ts';
 
 const options: Pick<RetryOptions, 'attempts' | 'backoff' | 'retryAfterMaxMs'> = {
   attempts: 3,
@@ -18,25 +17,15 @@ const options: Pick<RetryOptions, 'attempts' | 'backoff' | 'retryAfterMaxMs'> = 
 };
 const half = () => 0.5;
 
-const answered = (status: number, ...headers: string[]): Failed['outcome'] => ({
-  kind: 'reply',
-  reply: { status, headers },
-});
-const refused: Failed['outcome'] = {
-  kind: 'error',
-  error: new ProxyError('connection_refused', 'refused'),
-};
-
 function failed(changes: Partial<Failed> = {}): Failed {
   return {
-    outcome: answered(502),
     decision: { retry: 'yes', transparent: false, overloaded: false, reason: 'status_502' },
     attempt: 1,
     previousMs: 0,
     replayable: true,
     deadline: 60_000,
     now: 0,
-    wallNow: 0,
+    askedMs: undefined,
     ...changes,
   };
 }
@@ -57,16 +46,12 @@ describe('the step after a failed attempt', () => {
   });
 
   test('waits as long as the upstream asks, a little spread, and then costs half', () => {
-    const step = nextStep(
-      failed({ outcome: answered(503, 'retry-after', '20'), decision: overloaded }),
-      options,
-      half,
-    );
+    const step = nextStep(failed({ askedMs: 20_000, decision: overloaded }), options, half);
     expect(step).toMatchObject({ kind: 'retry', delayMs: 21_000, backoffMs: 1_000, asked: true, cost: 0.5 });
   });
 
   test('costs nothing if nothing was sent', () => {
-    expect(nextStep(failed({ outcome: refused, decision: transparent }), options, half)).toMatchObject({
+    expect(nextStep(failed({ decision: transparent }), options, half)).toMatchObject({
       cost: 0,
       reason: 'connection_refused',
     });
@@ -75,7 +60,7 @@ describe('the step after a failed attempt', () => {
   test.each([
     ['attempts', failed({ attempt: 3 })],
     ['body_not_replayable', failed({ replayable: false })],
-    ['retry_after_too_long', failed({ outcome: answered(503, 'retry-after', '3600'), decision: overloaded })],
+    ['retry_after_too_long', failed({ askedMs: 3_600_000, decision: overloaded })],
     ['deadline', failed({ now: 59_900 })],
   ] as const)('is the end because of %s', (because, end) => {
     expect(nextStep(end, options, half)).toEqual({ kind: 'stop', because });

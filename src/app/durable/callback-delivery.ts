@@ -14,7 +14,7 @@ import type { BreakerOptions } from '../../policies/circuit-breaker/options.ts';
 import { circuitBreaker } from '../../policies/circuit-breaker/policy.ts';
 import { waitRange } from '../../policies/retry/backoff.ts';
 import type { BackoffOptions } from '../../policies/retry/options.ts';
-import { nextStep } from '../../policies/retry/step.ts';
+import { askedBy, nextStep } from '../../policies/retry/step.ts';
 import { attemptTimeout } from '../../policies/timeouts/attempt-timeout.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
@@ -212,9 +212,9 @@ function classifyResult(
   }
   const reason = outcome.kind === 'reply' ? (`status_${outcome.reply.status}` as const) : outcome.error.code;
   const decision = { retry: 'yes', transparent: false, overloaded: false, reason } as const;
-  const now = { wallNow: result.now, deadline: result.deadlineAt };
+  const times = { askedMs: askedBy(outcome, result.now), deadline: result.deadlineAt };
   return nextStep(
-    { ...result, ...now, decision, replayable: true },
+    { ...result, ...times, decision, replayable: true },
     { ...rules, retryAfterMaxMs: Number.POSITIVE_INFINITY },
     random,
   );

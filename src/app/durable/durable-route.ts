@@ -8,7 +8,7 @@ import type { RetryBudget } from '../../policies/retry/budget.ts';
 import { classify, isSuccess } from '../../policies/retry/classify.ts';
 import { durableRules } from '../../policies/retry/durable-rules.ts';
 import type { RetryOptions } from '../../policies/retry/options.ts';
-import { nextStep } from '../../policies/retry/step.ts';
+import { askedBy, nextStep } from '../../policies/retry/step.ts';
 import { type Dispatch, sendBy } from '../../proxy/pipeline.ts';
 import type { Route } from '../../proxy/route.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -84,7 +84,13 @@ function classifyResult(
   if (isSuccess(outcome, decision)) budget.deposit();
   if (decision.retry === 'yes')
     return nextStep(
-      { ...result, decision, replayable: true, deadline: result.deadlineAt, wallNow: result.now },
+      {
+        ...result,
+        decision,
+        replayable: true,
+        deadline: result.deadlineAt,
+        askedMs: askedBy(outcome, result.now),
+      },
       rules,
       random,
     );

@@ -13,7 +13,7 @@ import type { Random } from '../../runtime/random.ts';
 import { RETRY_COST, type RetryBudget } from './budget.ts';
 import { classify, isSuccess, type RetryDecision } from './classify.ts';
 import type { RetryOptions } from './options.ts';
-import { type Failed, nextStep, type Step, stepElsewhere } from './step.ts';
+import { askedBy, type Failed, nextStep, type Step, stepElsewhere } from './step.ts';
 import type { BackoffInterrupt } from './backoff-interrupt.ts';
 
 export interface RetryDeps {
@@ -171,7 +171,8 @@ class RetriedCall implements Receiver {
 
   #pass(outcome: Outcome): void {
     this.#last?.drop();
-    if (outcome.kind === 'reply') this.#sent.receiver.replied(outcome.reply);
+    if (outcome.kind === 'reply')
+      this.#sent.receiver.replied(this.#trail?.passed(outcome.reply) ?? outcome.reply);
     else this.#sent.receiver.failed(outcome.error);
   }
 
@@ -183,14 +184,14 @@ class RetriedCall implements Receiver {
   #failure(outcome: Outcome, detour: Detour | undefined): Omit<Failed, 'decision'> {
     const { clock } = this.#deps;
     const { all, call } = this.#sent;
+    const trail = this.#trail;
     return {
-      outcome,
       attempt: this.#attempts,
       previousMs: this.#previousMs,
       replayable: call.body.replayable,
       deadline: all.deadline,
       now: clock.now(),
-      wallNow: clock.wallTime(),
+      askedMs: trail === undefined ? askedBy(outcome, clock.wallTime()) : trail.askedMs(),
       detour,
     };
   }

@@ -10,7 +10,6 @@ import type { RetryOptions } from './options.ts';
 
 /** A failed attempt whose kind of failure allows a retry, and the state of its call. */
 export interface Failed {
-  readonly outcome: ClassifiedOutcome;
   readonly decision: Extract<RetryDecision, { retry: 'yes' }>;
   /** Attempts of the call so far, this one included. */
   readonly attempt: number;
@@ -21,8 +20,8 @@ export interface Failed {
   /** On the scale of `now`. No attempt begins at this moment or later. */
   readonly deadline: number;
   readonly now: number;
-  /** Milliseconds since the epoch, for a Retry-After with a date. */
-  readonly wallNow: number;
+  /** Milliseconds of the wait that the upstream asks for; undefined if it asks for none. */
+  readonly askedMs: number | undefined;
   /** Another target that can take the call; undefined: none. */
   readonly detour?: Detour | undefined;
 }
@@ -37,6 +36,10 @@ export type Step =
         'attempts' | 'body_not_replayable' | 'retry_after_too_long' | 'deadline'
       >;
     };
+
+/** The wait that an outcome asks for, in milliseconds. `wallNow`: since the epoch, for a Retry-After with a date. */
+export const askedBy = (outcome: ClassifiedOutcome, wallNow: number): number | undefined =>
+  outcome.kind === 'reply' ? askedWaitMs(outcome.reply, wallNow) : undefined;
 
 type StepOptions = Pick<RetryOptions, 'attempts' | 'backoff' | 'retryAfterMaxMs'>;
 
@@ -53,10 +56,9 @@ export function nextStep(failed: Failed, options: StepOptions, random: Random): 
 }
 
 function stepHere(failed: Failed, options: StepOptions, random: Random): Step {
-  const { outcome, decision, attempt, previousMs } = failed;
+  const { askedMs, decision, attempt, previousMs } = failed;
   const { overloaded, reason, transparent } = decision;
   const ownMs = backoffMs({ retry: attempt, previousMs, overloaded }, options.backoff, random);
-  const askedMs = outcome.kind === 'reply' ? askedWaitMs(outcome.reply, failed.wallNow) : undefined;
   const delayMs = retryDelayMs({ backoffMs: ownMs, retryAfterMs: askedMs, random });
   const asked = askedMs !== undefined && askedMs > ownMs;
   if (asked && delayMs > options.retryAfterMaxMs) return { kind: 'stop', because: 'retry_after_too_long' };

@@ -1,5 +1,5 @@
 import { headerOf } from '../../http/headers.ts';
-import { retryAfterMs } from '../../http/retry-after.ts';
+import { askedWaitMs, retryAfterMs, withRetryAfter } from '../../http/retry-after.ts';
 import type { Reply } from '../../http/reply.ts';
 import { type Call, isRepeatable } from '../../proxy/call.ts';
 import type { ProxyError } from '../../proxy/errors.ts';
@@ -27,6 +27,9 @@ export interface Pool {
 
 /** A call that may fail only once does not probe a target until no other call has for this time. */
 const PROBE_GRACE_MS = 2_000;
+
+/** The shortest wait that a client is told. Its call has failed at several targets, so the next one must not follow at once. */
+const LEAST_WAIT_MS = 1_000;
 
 interface Refused extends CredentialRefusal {
   readonly target: Target;
@@ -79,11 +82,11 @@ export class CallTrail implements Trail {
     const now = this.#pool.now();
     const verdict = verdictOfReply(reply);
     this.#verdict = verdict;
+    const asked = askedWaitMs(reply, this.#pool.wallTime());
+    if (asked !== undefined) this.#askedUntil.set(target, now + asked);
     if (verdict === 'accepted') return this.#accepted(target, startedAt, now);
     if (verdict === 'nothing') return;
     this.#fail(target, now);
-    const asked = retryAfterMs(reply.headers, this.#pool.wallTime());
-    if (asked !== undefined) this.#askedUntil.set(target, now + asked);
     if (verdict === 'credential') this.#refused.push({ target, status: reply.status, startedAt });
   }
 
@@ -116,6 +119,27 @@ export class CallTrail implements Trail {
     this.#holder = undefined;
     if (waited) this.#failed.clear();
     else this.#noteDetour();
+  }
+
+  askedMs(): number | undefined {
+    if (this.#askedUntil.size === 0) return undefined;
+    const waitMs = this.#soonestMs();
+    return waitMs > 0 && waitMs < Infinity ? waitMs : undefined;
+  }
+
+  passed(reply: Reply): Reply {
+    const verdict = verdictOfReply(reply);
+    if (verdict !== 'limit' && verdict !== 'host') return reply;
+    const asked = retryAfterMs(reply.headers, this.#pool.wallTime());
+    const soonest = Math.max(LEAST_WAIT_MS, this.#soonestMs());
+    if (asked === undefined || asked <= soonest) return reply;
+    return { ...reply, headers: withRetryAfter(reply.headers, soonest) };
+  }
+
+  /** Milliseconds until the first target can take the call again; Infinity if none ever can. */
+  #soonestMs(): number {
+    const now = this.#pool.now();
+    return Math.max(0, Math.min(...this.#known(now).map(({ usableAt }) => usableAt - now)));
   }
 
   #noteDetour(): void {
@@ -158,20 +182,23 @@ export class CallTrail implements Trail {
     if (at >= 0) this.#busy.splice(at, 1);
   }
 
-  /** Targets that have refused the credential are left out. Those that have failed, or work on this call, only if there are others. */
+  /** Targets that have failed are candidates only without others. Those that work on this call, only while no other can take it. */
   #candidates(now: number): readonly Known[] {
-    const left: Target[] = [];
-    const fresh: Target[] = [];
-    for (const target of this.#pool.targets) {
-      if (target.state.out || this.#refused.some((one) => one.target === target)) continue;
-      left.push(target);
-      if (!this.#failed.has(target) && !this.#busy.includes(target)) fresh.push(target);
-    }
-    return (fresh.length > 0 ? fresh : left).map((target) => ({
-      target,
-      load: target.state.load,
-      usableAt: this.#usableAt(target, now),
-    }));
+    const known = this.#known(now);
+    if (this.#failed.size === 0 && this.#busy.length === 0) return known;
+    const untried = known.filter(({ target }) => !this.#failed.has(target));
+    const idle = untried.filter(({ target }) => !this.#busy.includes(target));
+    if (idle.some(({ usableAt }) => usableAt <= now)) return idle;
+    return untried.length > 0 ? untried : known;
+  }
+
+  /** Targets that may get the call, now or later. One that has refused its credential never does. */
+  #known(now: number): readonly Known[] {
+    const known: Known[] = [];
+    for (const target of this.#only === undefined ? this.#pool.targets : [this.#only])
+      if (!target.state.out && !this.#refused.some((one) => one.target === target))
+        known.push({ target, load: target.state.load, usableAt: this.#usableAt(target, now) });
+    return known;
   }
 
   #usableAt(target: Target, now: number): number {

@@ -9,7 +9,7 @@ import type { Random } from '../../../runtime/random.ts';
 import type { RetryBudget } from '../budget.ts';
 import { classify, type RetryDecision } from '../classify.ts';
 import type { RetryOptions } from '../options.ts';
-import { nextStep, type Step } from '../step.ts';
+import { askedBy, nextStep, type Step } from '../step.ts';
 import type { BackoffInterrupt } from '../backoff-interrupt.ts';
 import { type Download, restHeaders, wholeLength } from './download.ts';
 
@@ -104,14 +104,13 @@ export class RestOfBody {
   #next(outcome: Outcome, decision: Yes): Step {
     const { attempts, clock, random, retry } = this.#deps;
     const failed = {
-      outcome,
       decision,
       attempt: this.#tries + 1,
       previousMs: this.#previousMs,
       replayable: this.#from.call.body.replayable,
       deadline: Infinity,
       now: clock.now(),
-      wallNow: clock.wallTime(),
+      askedMs: askedBy(outcome, clock.wallTime()),
     };
     return nextStep(failed, { ...retry, attempts: attempts + 1 }, random);
   }
