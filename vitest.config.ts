@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...withoutPackages],
+    // Many tests wait for other processes. The default leaves one core free, which is half of a machine with two.
+    maxWorkers: '100%',
     // A test that hangs waits for something that never comes; none of them waits on the wall clock.
     testTimeout: 20_000,
     // Hooks create a PostgreSQL server or a bundle, which takes long on a busy machine.
