@@ -28,7 +28,10 @@ const documents = (file: string): Json[] =>
 
 const CONFIGS = {
   'deploy/kubernetes/sidecar/config/config.yaml': {},
-  'deploy/kubernetes/shared/config/config.yaml': { DURABLE_STORE: 'postgres://proxy@db.internal/breakwater' },
+  'deploy/kubernetes/shared/config/config.yaml': {
+    DURABLE_STORE: 'postgres://proxy@db.internal/breakwater',
+    DURABLE_CREDENTIALS_KEY: Buffer.alloc(32, 7).toString('base64'),
+  },
   'deploy/compose/breakwater/config.yaml': {},
 };
 
@@ -56,6 +59,7 @@ interface Container {
   readonly resources?: { readonly requests: Json; readonly limits: Json };
   readonly securityContext?: Json;
   readonly args?: readonly string[];
+  readonly env?: readonly { readonly name: string }[];
 }
 
 interface Probe {
@@ -108,6 +112,10 @@ describe.each([
     expect(startupProbe?.httpGet.path).toBe('/readyz');
     // A failed store or a drain must not restart the proxy.
     expect(livenessProbe?.httpGet.path).toBe('/healthz');
+  });
+
+  test('the container gives the configuration all that it takes from the environment', () => {
+    expect((proxy.env ?? []).map((variable) => variable.name)).toEqual(Object.keys(CONFIGS[file]));
   });
 
   test('the grace period is longer than the drain', () => {
