@@ -31,7 +31,7 @@ import {
 
 interface TargetsDeps extends PolicyStateDeps {
   readonly memory: ByteBudget;
-  /** Makes the attempts at a target. Default: on connections to its host. A simulation has none. */
+  /** Makes the attempts at a target, without a credential. Default: on connections to its host. A simulation has none. */
   readonly attempts?: ((target: TargetConfig) => Dispatch) | undefined;
 }
 
@@ -225,12 +225,20 @@ export class Targets {
     const { origin } = config;
     const { attempts, clock, random, memory } = this.#deps;
     const { settings } = route;
-    const credential = account.credential(route, (auth, scope) =>
-      scopeCredential(
-        { auth, endpoint: settings.authEndpoint, upstream: { name: this.#upstream.name, origin }, scope },
-        this.#deps,
-      ),
-    );
+    const credential =
+      attempts === undefined
+        ? account.credential(route, (auth, scope) =>
+            scopeCredential(
+              {
+                auth,
+                endpoint: settings.authEndpoint,
+                upstream: { name: this.#upstream.name, origin },
+                scope,
+              },
+              this.#deps,
+            ),
+          )
+        : undefined;
     const preparation = preparationOf(route, shared, { from: this.#upstream, to: config });
     const dispatch = attempts?.(config) ?? attemptsBy(host.agent, origin, route, { clock, random });
     const places = { host: host.state, account };

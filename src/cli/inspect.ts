@@ -61,18 +61,18 @@ function values(loaded: Good, { upstream: name, route: routeName = 'default' }: 
 }
 
 const DEFAULTS = { ...SCENARIO, upstream: '', route: 'default', settings: '' };
-const TEXTS = [...Object.keys(DEFAULTS), 'capacity'];
+const TEXTS = [...Object.keys(DEFAULTS), 'capacity', 'target'];
 
-type Texts = typeof DEFAULTS & Pick<ScenarioValues, 'capacity'>;
+type Texts = typeof DEFAULTS & Pick<ScenarioValues, 'capacity'> & { readonly target?: string };
 
 /** The report of `breakwater simulate`, and that of the configuration without `settings` as `before`. */
 async function simulated(loaded: Good, parameters: Parameters, inspected: Inspected): Promise<Answer> {
   const texts = textsOf(parameters);
   if (typeof texts === 'string') return wrong(texts);
-  const { upstream, route, settings } = texts;
+  const { settings } = texts;
   const scenario = scenarioOf(texts, MOST_CALLS);
   if (typeof scenario === 'string') return wrong(scenario.replaceAll('--', ''));
-  const subject = subjectOf(loaded.config, upstream, route);
+  const subject = subjectOf(loaded.config, texts);
   if (typeof subject === 'string') return unknown(subject);
   const changed = settings.trim() === '' ? undefined : changedSubject(texts, inspected);
   if (changed !== undefined && 'ok' in changed) return changed;
@@ -84,11 +84,11 @@ async function simulated(loaded: Good, parameters: Parameters, inspected: Inspec
 }
 
 /** The route with `settings`, or the answer that says what is wrong with them. */
-function changedSubject({ upstream, route, settings }: Texts, inspected: Inspected): Subject | Answer {
-  const changed = changedConfig(upstream, settings, inspected);
+function changedSubject(texts: Texts, inspected: Inspected): Subject | Answer {
+  const changed = changedConfig(texts.upstream, texts.settings, inspected);
   if (typeof changed === 'string') return wrong(changed);
   if (!changed.ok) return withoutPlaces(changed);
-  const subject = subjectOf(changed.config, upstream, route);
+  const subject = subjectOf(changed.config, texts);
   return typeof subject === 'string' ? unknown(subject) : subject;
 }
 

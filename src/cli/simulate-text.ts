@@ -3,34 +3,44 @@ import { bars, bracket } from '../simulate/chart.ts';
 import type { Phase } from '../simulate/figures.ts';
 import type { Report, Result } from '../simulate/report.ts';
 import { faultName, isStreaming, RECOVERY_MS } from '../simulate/scenario.ts';
+import type { TargetShare } from '../simulate/target-faults.ts';
 import type { Bucket } from '../simulate/series.ts';
 import { table } from './table.ts';
 
 /** A simulation as text: figures, guarantee and chart. */
 export function describeSimulation(report: Report): string {
-  const { config, defaults, scenario } = report;
+  const { capacityPerSecond, config, defaults, scenario } = report;
   return `${headline(report)}
 
 ${table(rows(config, defaults), [2, 3])}
   The retry budget guarantees that such a run has at most
   ${config.bound.formula} = ${config.bound.attempts} attempts. This run had ${config.figures.whole.attempts}.
 ${failures(config)}
-${chart(config.series, scenario.capacityPerSecond, faultName(scenario.fault), scenario.faultMs / 1_000)}${
+${chart(config.series, capacityPerSecond, faultName(scenario.fault), scenario.faultMs / 1_000)}${
   defaults === undefined ? '\n  These are the built-in defaults.\n' : ''
 }`;
 }
 
-function headline({ upstream, route, scenario }: Report): string {
+function headline({ upstream, route, scenario, config: { targets } }: Report): string {
   const { fault, faultMs, ratePerSecond, callers, capacityPerSecond, serviceMs, seed } = scenario;
   const what = isStreaming(scenario) ? ' to the first event of each stream' : ' each';
   const from = callers === 1 ? '' : ` from ${callers} proxies`;
-  return `${upstream}, route ${route}: ${faultName(fault)} for ${formatDuration(faultMs)} at ${round(ratePerSecond)} requests/s${from}; capacity ${round(capacityPerSecond)}/s, ${formatDuration(serviceMs)}${what}, seed ${seed}`;
+  const of = targets === undefined ? '' : ` of ${namesOf(targets)}`;
+  const ofEach = targets === undefined ? '' : ' for each target';
+  return `${upstream}, route ${route}: ${faultName(fault)}${of} for ${formatDuration(faultMs)} at ${round(ratePerSecond)} requests/s${from}; capacity ${round(capacityPerSecond)}/s${ofEach}, ${formatDuration(serviceMs)}${what}, seed ${seed}`;
+}
+
+function namesOf(targets: readonly TargetShare[]): string {
+  const failing = targets.filter(({ faulty }) => faulty);
+  if (failing.length === targets.length) return 'all targets';
+  return `${failing.length === 1 ? 'target' : 'targets'} ${failing.map(({ name }) => name).join(', ')}`;
 }
 
 type Show = (result: Result) => string;
+type Row = (name: string, phase: string, show: Show) => string[];
 
 function rows(config: Result, defaults: Result | undefined): string[][] {
-  const row = (name: string, phase: string, show: Show) => [
+  const row: Row = (name, phase, show) => [
     name,
     phase,
     show(config),
@@ -70,9 +80,23 @@ function rows(config: Result, defaults: Result | undefined): string[][] {
       success((r) => r.figures.after),
     ),
     ...rescued,
+    ...(config.targets ?? []).flatMap(targetRows(row)),
     row('time to recover', '', (r) => recovery(r.figures.recoveredAfterSeconds)),
     row('wasted work', 'of the upstream', (r) => percent(r.figures.wasted)),
   ];
+}
+
+/** Two rows for each target: its share of the attempts. */
+function targetRows(row: Row): (target: TargetShare, index: number) => string[][] {
+  return ({ name }, index) => {
+    const share = (phase: 'during' | 'after'): Show => {
+      return ({ targets }) => percent(targets?.[index]?.[phase] ?? 0);
+    };
+    return [
+      row(`share of ${name}`, 'during the fault', share('during')),
+      row('', 'the minute after', share('after')),
+    ];
+  };
 }
 
 function recovery(seconds: number | undefined): string {

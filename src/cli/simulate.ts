@@ -26,12 +26,14 @@ const USAGE = {
 Shows what the configuration does while UPSTREAM fails: the real policies, in virtual time, against a simulated
 upstream. The run has a minute without a fault, the fault, and three minutes after it. The built-in defaults are shown
 for comparison. The same seed gives the same result. A route with stream is answered with event streams.
+Each target of the upstream is simulated, with its own quota and the breaker of its host.
 
       --fault WHAT      ${FAULT_WORDS.join(' | ')} (default ${SCENARIO.fault})
       --for TIME        how long the fault lasts (default ${SCENARIO.for})
       --rps NUMBER      requests per second of all callers together (default ${SCENARIO.rps})
       --callers N       number of proxies that share the upstream and the load (default ${SCENARIO.callers})
-      --capacity RPS    requests per second that the upstream can serve (default rps / 0.8)
+      --capacity RPS    requests per second that the upstream, or each of its targets, can serve (default rps / 0.8)
+      --target NAME     only this target fails; with a fault of its host, all targets of that host (default: all targets)
       --latency TIME    mean time of the upstream for a request (default ${SCENARIO.latency})
       --route NAME      a route of the upstream (default: default, the route for all other calls)
       --seed N          seed of all random events (default ${SCENARIO.seed})
@@ -40,7 +42,7 @@ for comparison. The same seed gives the same result. A route with stream is answ
       --svg FILE        also write a chart
   -h, --help            this text
 
-Exit codes: 0 success, 1 unknown upstream or route, or the configuration has problems, 2 wrong usage.
+Exit codes: 0 success, 1 unknown upstream, route or target, or the configuration has problems, 2 wrong usage.
 `,
   options: {
     ...CONFIG_OPTION,
@@ -49,6 +51,7 @@ Exit codes: 0 success, 1 unknown upstream or route, or the configuration has pro
     rps: { type: 'string', default: SCENARIO.rps },
     callers: { type: 'string', default: SCENARIO.callers },
     capacity: { type: 'string' },
+    target: { type: 'string' },
     latency: { type: 'string', default: SCENARIO.latency },
     route: { type: 'string', default: 'default' },
     seed: { type: 'string', default: SCENARIO.seed },
@@ -62,7 +65,7 @@ Exit codes: 0 success, 1 unknown upstream or route, or the configuration has pro
 export const simulate: Command = async (args, io) => {
   const called = readArgs(args, USAGE, io);
   if ('exit' in called) return called.exit;
-  const { config: file, route, json, svg } = called.values;
+  const { config: file, route, target, json, svg } = called.values;
   const scenario = scenarioOf(called.values);
   if (typeof scenario === 'string') {
     io.err(`breakwater: ${scenario}\n\n${USAGE.text}`);
@@ -73,7 +76,7 @@ export const simulate: Command = async (args, io) => {
     printProblems(loaded.problems, io);
     return 1;
   }
-  const subject = subjectOf(loaded.config, called.words[0] ?? '', route);
+  const subject = subjectOf(loaded.config, { upstream: called.words[0] ?? '', route, target });
   if (typeof subject === 'string') {
     io.err(`${subject}\n`);
     return 1;
@@ -94,17 +97,26 @@ function write(io: Io, file: string, text: string): number {
   }
 }
 
-export function subjectOf({ upstreams }: Config, name: string, routeName: string): Subject | string {
-  const upstream = upstreams.find((candidate) => candidate.name === name);
-  if (upstream === undefined) {
-    return `there is no upstream "${name}"; write one of ${upstreams.map((other) => other.name).join(', ')}`;
-  }
-  const route = upstream.routes.find((candidate) => candidate.name === routeName);
-  if (route === undefined) {
-    return `${name} has no route "${routeName}"; write one of ${upstream.routes.map((other) => other.name).join(', ')}`;
-  }
-  return { upstream, route };
+/** The subject of a simulation, or a text that says what does not exist. `target`: the only one that fails. */
+export function subjectOf(
+  { upstreams }: Config,
+  names: { readonly upstream: string; readonly route: string; readonly target?: string | undefined },
+): Subject | string {
+  const upstream = upstreams.find(({ name }) => name === names.upstream);
+  if (upstream === undefined)
+    return `there is no upstream "${names.upstream}"; write one of ${listed(upstreams)}`;
+  const route = upstream.routes.find(({ name }) => name === names.route);
+  if (route === undefined)
+    return `${upstream.name} has no route "${names.route}"; write one of ${listed(upstream.routes)}`;
+  if (names.target === undefined || names.target === '') return { upstream, route };
+  const { targets = [] } = upstream;
+  const failing = targets.find(({ name }) => name === names.target);
+  if (failing !== undefined) return { upstream, route, failing };
+  const fix = targets.length === 0 ? 'it has no targets' : `write one of ${listed(targets)}`;
+  return `${upstream.name} has no target "${names.target}"; ${fix}`;
 }
+
+const listed = (all: readonly { readonly name: string }[]): string => all.map(({ name }) => name).join(', ');
 
 /** More calls would take minutes and gigabytes. A tenth of rate and capacity gives the same picture. */
 const MAX_CALLS = 2_000_000;

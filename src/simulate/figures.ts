@@ -25,7 +25,7 @@ export interface Figures {
   readonly recoveredAfterSeconds: number | undefined;
   /** Share of the upstream's work whose client no longer waited. */
   readonly wasted: number;
-  /** Only for a fault of random attempts: of the requests that retries could have saved, the share that they saved, minus other losses. */
+  /** Only for a fault of random attempts, without targets: of the requests that retries could have saved, the share that they saved, minus other losses. */
   readonly rescued: number | undefined;
 }
 
@@ -104,8 +104,8 @@ function perSecond({ calls, scenario }: Run, fromMs: number): SecondCount[] {
  * which attempts of which call fail is fixed by the seed.
  */
 function rescuedShare({ scenario, calls }: Run, attempts: number): number | undefined {
-  const { fault, faultAtMs, faultMs } = scenario;
-  if (!isRandom(fault)) return undefined;
+  const { fault, faultAtMs, faultMs, targets } = scenario;
+  if (!isRandom(fault) || targets !== undefined) return undefined;
   const during = calls.filter(({ atMs }) => atMs >= faultAtMs && atMs < faultAtMs + faultMs);
   const unlucky = (call: SimulatedCall, n: number) =>
     isUnlucky(scenario.seed, fault.share, { target: call.target, attempt: n });

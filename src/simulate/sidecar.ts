@@ -14,6 +14,8 @@ import type { Observer } from '../telemetry/call-record.ts';
 export interface Subject {
   readonly upstream: UpstreamConfig;
   readonly route: RouteConfig;
+  /** The only target that has the fault; undefined: all have it. */
+  readonly failing?: TargetConfig | undefined;
 }
 
 export interface World {

@@ -91,10 +91,11 @@ export async function simulateWay(
     texts: streamTexts(route.settings.stream),
     idleTimeoutMs: route.settings.idleTimeoutMs,
   };
+  const seen = new Map<string, number>();
   const upstreams = new SimulatedUpstreams(
     scenario,
     targets.map((one) => one.name),
-    (own) => new SimulatedUpstream(own, clock, known, streams),
+    (own) => new SimulatedUpstream(own, clock, known, { streams, seen }),
   );
   const observer = combine();
   const world = { clock, observer, upstream: upstreams.send, targets: upstreams.sendTo };

@@ -23,8 +23,8 @@ interface Panel {
 
 /** Success and upstream load over time as an SVG image, for light and dark pages. Solid: as configured; dashed: the defaults. */
 export function svgChart(report: Report): string {
-  const { config, defaults, scenario, upstream, route } = report;
-  const { capacityPerSecond, faultMs } = scenario;
+  const { capacityPerSecond, config, defaults, scenario, upstream, route } = report;
+  const { faultMs } = scenario;
   const all = [...config.series, ...(defaults?.series ?? [])];
   const busiest = Math.max(capacityPerSecond, ...all.map(({ attemptsPerSecond }) => attemptsPerSecond));
   const scale = timeScale(config.series);

@@ -58,14 +58,21 @@ export class SimulatedUpstream {
   readonly #meanMs: number;
   readonly #known: (target: string) => Known;
   readonly #streams: Streams;
-  readonly #seen = new Map<string, number>();
+  readonly #seen: Map<string, number>;
 
-  constructor(scenario: Scenario, clock: Clock, known: (target: string) => Known, streams = PLAIN_STREAMS) {
+  /** `seen`: the attempts of each call so far. Targets share it. */
+  constructor(
+    scenario: Scenario,
+    clock: Clock,
+    known: (target: string) => Known,
+    { streams = PLAIN_STREAMS, seen = new Map<string, number>() } = {},
+  ) {
     this.#clock = clock;
     this.#scenario = scenario;
     this.#faults = new FaultSchedule(scenario);
     this.#known = known;
     this.#streams = streams;
+    this.#seen = seen;
     const { capacityPerSecond, serviceMs } = scenario;
     const workers = Math.max(1, Math.round((capacityPerSecond * serviceMs) / 1_000));
     // The number of workers is rounded, so the service time is adjusted to the capacity.

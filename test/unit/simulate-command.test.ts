@@ -20,6 +20,12 @@ upstreams:
         match: { path: /stream }
         stream: { first_event: 1s, error: [{ event: error, body: { /error/type: over* }, status: 529 }], done: [{ event: end }] }
   plain: { url: https://plain.example }
+  keys:
+    url: https://keys.example
+    targets:
+      - { name: a, headers: { set: { authorization: "Bearer a" } } }
+      - { name: b, headers: { set: { authorization: "Bearer b" } } }
+      - { name: spare, url: https://spare.example, tier: 2 }
 `;
 
 let folder: string;
@@ -106,6 +112,46 @@ describe('streams', () => {
     const args = ['--fault', 'brownout', ...SMALL];
     expect((await report('api', '--route', 'stream', ...args)).scenario.streams).toBe(true);
     expect((await report('api', '--route', 'ask', ...args)).scenario.streams).toBeUndefined();
+  });
+});
+
+describe('targets', () => {
+  const sharesOf = async (...args: string[]) =>
+    ((await report('keys', ...SMALL, ...args)).config.targets ?? []).map(
+      ({ name, faulty, during }) =>
+        `${name} ${faulty ? 'fails' : 'works'} ${during > 0.2 ? 'much' : 'little'}`,
+    );
+
+  test('all have the fault if none is named', async () => {
+    const { out } = await run('keys', ...SMALL);
+    expect(out).toMatch(
+      /^keys, route default: outage of all targets for 10s .* capacity 10\/s for each target,/,
+    );
+    expect(out).toMatch(/share of a +during the fault +\d+\.\d %\n/);
+    expect(out).toContain('(capacity 30)');
+    expect(out).toContain('These are the built-in defaults.');
+  });
+
+  test('one key whose quota is used up leaves its calls to the other', async () => {
+    const args = ['--target', 'a', '--fault', 'exhausted'];
+    expect(await sharesOf(...args)).toEqual(['a fails little', 'b works much', 'spare works little']);
+    expect((await report('keys', ...SMALL, ...args)).config.figures.during.success).toBe(1);
+  });
+
+  test('the outage of the host of two keys is one of both', async () => {
+    const args = ['--target', 'b', '--fault', 'outage'];
+    expect((await sharesOf(...args)).slice(0, 2)).toEqual([
+      expect.stringMatching('a fails'),
+      expect.stringMatching('b fails'),
+    ]);
+    expect((await run('keys', ...SMALL, ...args)).out).toContain('outage of targets a, b for 10s');
+  });
+
+  test.each([
+    ['keys', 'keys has no target "c"; write one of a, b, spare\n'],
+    ['api', 'api has no target "c"; it has no targets\n'],
+  ])('an unknown one of %s', async (upstream, err) => {
+    expect(await run(upstream, '--target', 'c')).toEqual({ code: 1, out: '', err });
   });
 });
 

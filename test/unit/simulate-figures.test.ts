@@ -79,7 +79,7 @@ describe('figures', () => {
 });
 
 describe('the bound', () => {
-  const settings = builtInSettings();
+  const settings = builtInSettings().upstream;
   const outage = { fault: { kind: 'outage' }, callers: 4, capacityPerSecond: 100 } as const;
 
   test('is the budget: cap and refill per caller, and a share of the successes', () => {
@@ -106,7 +106,7 @@ describe('the bound', () => {
 });
 
 describe('the warning', () => {
-  const settings = builtInSettings();
+  const settings = builtInSettings().upstream;
   const load = { ratePerSecond: 80, callers: 1, capacityPerSecond: 100 };
 
   test('appears if load and retries together exceed the capacity, with the fix', () => {

@@ -74,8 +74,9 @@ export class WhatIf {
       rps: field('20'),
       callers: field('1'),
       latency: field('100ms'),
+      target: field(''),
     };
-    const { route, for: length, rps, callers, latency } = this.#fields;
+    const { route, for: length, rps, callers, latency, target } = this.#fields;
     byId('whatif').append(
       h(
         'p',
@@ -92,6 +93,7 @@ export class WhatIf {
         labelled('Calls per second', /** @type {HTMLElement} */ (rps)),
         labelled('Proxies that share the load', /** @type {HTMLElement} */ (callers)),
         labelled('Latency', /** @type {HTMLElement} */ (latency)),
+        labelled('Only this target fails', /** @type {HTMLElement} */ (target)),
         this.#run,
       ),
       h(
