@@ -132,7 +132,11 @@ function credentialJson({ credential, limited, waiting, cooldown, buckets }: Cre
     credential,
     limited,
     waiting,
-    cooldown: cooldown && { cause: cooldown.cause, retry_after_ms: Math.ceil(cooldown.retryAfterMs) },
+    cooldown: cooldown && {
+      cause: cooldown.cause,
+      retry_after_ms: Math.ceil(cooldown.retryAfterMs),
+      reported_by: cooldown.remote && ('another replica' as const),
+    },
     buckets: buckets.map(bucketJson),
   };
 }

@@ -158,6 +158,7 @@ export class App {
       isAdmin: (headers) => hasToken(headerOf(headers, 'authorization'), this.#config.admin.token),
     });
     this.#fleet = config.shared && new FleetSide(config.shared, { ...deps, observer: this.#delegate });
+    this.#fleet?.onReset((upstream) => void this.#resetQuota(upstream));
     this.#assembly = atOnce(this.#assemble(config));
     this.#metrics.configLoaded('success', clock.wallTime());
     this.#listener = this.#newListener();
@@ -359,7 +360,10 @@ export class App {
       readiness: () => (this.#durable.healthy ? this.#phase : 'store_failed'),
       durable: this.#durable,
       forceBreaker: (upstream, force) => this.#forceBreaker(upstream, force),
-      resetQuota: (upstream) => this.#resetQuota(upstream),
+      resetQuota: (upstream) => {
+        this.#fleet?.tellReset(upstream);
+        return this.#resetQuota(upstream);
+      },
       setTarget: (upstream, target, to) => this.#upstream(upstream)?.targets?.set(target, to) === true,
       reload: () => this.reload(),
       config: () => shownConfig(this.#config),

@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto';
-import { Fleet, type FleetState } from '../fleet/fleet.ts';
+import { LRUCache } from 'lru-cache';
+import { Fleet, type FleetDeps, type FleetState } from '../fleet/fleet.ts';
 import type { EngineOptions, FleetEngine } from '../fleet/engine.ts';
 import { shownStore } from '../config/show/effective.ts';
 import type { SharedOptions } from '../fleet/options.ts';
 import { framed } from '../http/credentials.ts';
 import { burstOf } from '../policies/quota/gcra.ts';
-import type { TokenSources } from '../policies/quota/token-source.ts';
+import type { QuotaOptions } from '../policies/quota/options.ts';
+import type { CredentialListener, SharedCredential } from '../policies/quota/shared-credential.ts';
 import { realTime, type Clock } from '../runtime/clock.ts';
 import { endOfTurn } from '../runtime/event-loop.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -18,6 +20,9 @@ export interface FleetSideDeps {
   readonly random: Random;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
   readonly observer: Pick<Observer, 'stateChanged'>;
+  /** Tests replace the store and its clock. */
+  readonly open?: FleetDeps['open'];
+  readonly real?: FleetDeps['real'];
 }
 
 /** Identifies a quota: the scope of the policy, the host, and the account of a credential that the proxy adds. */
@@ -33,20 +38,29 @@ export class FleetSide {
   readonly #options: SharedOptions;
   readonly #fleet: Fleet;
   readonly #deps: FleetSideDeps;
+  /** Names this process in leases. */
+  readonly #replica = unguessableId();
+  /** By the key of the credential. The newest user hears. */
+  readonly #listeners = new LRUCache<string, CredentialListener>({ max: MOST_CREDENTIALS });
 
   constructor(options: SharedOptions, deps: FleetSideDeps) {
-    const { clock, random } = deps;
+    const { clock, open = (parts) => openEngine(options, parts), random, real = realTime } = deps;
     this.#options = options;
     this.#deps = deps;
     this.#fleet = new Fleet({
       clock,
       random,
-      real: realTime,
+      real,
       afterReading: endOfTurn,
-      replica: unguessableId(),
+      replica: this.#replica,
       expected: options.replicas,
-      open: (parts) => openEngine(options, parts),
+      open,
       onState: (state) => this.#report(state),
+      onNewEngine: () => this.#tellLost(),
+    });
+    this.#fleet.listen(QUOTA_TOPIC, (text) => {
+      const [key = '', ...lines] = text.split('\n');
+      this.#listeners.get(key)?.heard(lines.join('\n'));
     });
   }
 
@@ -62,18 +76,65 @@ export class FleetSide {
     return this.#fleet.close();
   }
 
-  /** The windows of a scope, for the text that identifies a credential. The store gets a hash of it. */
-  windowsOf({ name, origin, account }: SharedScope): (credential: string) => TokenSources {
-    const { secret, store } = this.#options;
+  /**
+   * The state that replicas share in a scope, for the text that identifies a credential. The store gets a hash of it. Cooldowns
+   * that were learned with other `options` are separate.
+   */
+  credentialsOf(scope: SharedScope, options: QuotaOptions): (credential: string) => SharedCredential {
+    const { name, origin, account } = scope;
+    const learning = JSON.stringify(options);
     return (credential) => {
-      const hash = createHmac('sha256', secret ?? store);
-      for (const text of framed([name, origin, ...account, credential])) hash.update(text);
-      const key = `${name}:${hash.digest('base64url').slice(0, HASH_CHARACTERS)}`;
-      return (window, wake) => {
-        const { counts, limit, periodMs } = window;
-        return this.#fleet.window(`${key}:${counts}`, { limit, periodMs, burst: burstOf(window) }, wake);
-      };
+      const identity = [name, origin, ...account, credential];
+      return this.#credential(
+        `${name}:${this.#hash(identity)}`,
+        `${name}:${this.#hash([...identity, learning])}`,
+      );
     };
+  }
+
+  /** Resets the learned limits of an upstream in the other replicas. */
+  tellReset(upstream: string): void {
+    this.#fleet.tell(RESET_TOPIC, upstream);
+  }
+
+  onReset(reset: (upstream: string) => void): void {
+    this.#fleet.listen(RESET_TOPIC, reset);
+  }
+
+  #hash(parts: readonly string[]): string {
+    const { secret, store } = this.#options;
+    const hash = createHmac('sha256', secret ?? store);
+    for (const text of framed(parts)) hash.update(text);
+    return hash.digest('base64url').slice(0, HASH_CHARACTERS);
+  }
+
+  #credential(windows: string, key: string): SharedCredential {
+    const fleet = this.#fleet;
+    const replica = this.#replica;
+    const leaseOf = (name: string) => `probe:${key}:${name}`;
+    return {
+      tokens: (window, wake) => {
+        const { counts, limit, periodMs } = window;
+        return fleet.window(`${windows}:${counts}`, { limit, periodMs, burst: burstOf(window) }, wake);
+      },
+      get replicas() {
+        return fleet.replicas;
+      },
+      kept: async () => (await fleet.ask((engine) => engine.read(`quota:${key}`)))?.answer,
+      keep: (text, ms) => fleet.post((engine) => engine.write(`quota:${key}`, text, ms)),
+      tell: (text) => fleet.tell(QUOTA_TOPIC, `${key}\n${text}`),
+      listen: (listener) => void this.#listeners.set(key, listener),
+      claim: async (name, ms) => {
+        const claimed = await fleet.ask((engine) => engine.claim(leaseOf(name), replica, ms));
+        const holder = claimed?.answer;
+        return holder === undefined || holder.text === replica ? undefined : holder.leftMs;
+      },
+      release: (name) => fleet.post((engine) => engine.exchange(leaseOf(name), replica, '', 0)),
+    };
+  }
+
+  #tellLost(): void {
+    for (const listener of this.#listeners.values()) listener.lost();
   }
 
   snapshot(): SharedSnapshot {
@@ -87,6 +148,7 @@ export class FleetSide {
     observer.stateChanged('', { type: 'shared_store', scope: '', to, cause: away ?? 'answered' });
     const store = shownStore(this.#options.store);
     const { replicas } = this.#fleet;
+    if (away === undefined) this.#tellLost();
     if (away === undefined)
       return this.#deps.logger.info(
         { store, replicas },
@@ -98,6 +160,15 @@ export class FleetSide {
     );
   }
 }
+
+/** Reports about cooldowns: the key of the credential, a newline, and the text. */
+const QUOTA_TOPIC = 'quota';
+
+/** An operator has reset the quota of an upstream. */
+const RESET_TOPIC = 'quota reset';
+
+/** The most credentials that hear reports. The least recently added one is forgotten first. */
+const MOST_CREDENTIALS = 10_000;
 
 /** 132 bits. */
 const HASH_CHARACTERS = 22;

@@ -40,7 +40,7 @@ export interface PolicyStateDeps {
   /** The share of each quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** The state that replicas share; undefined: none. */
-  readonly fleet?: Pick<FleetSide, 'windowsOf'> | undefined;
+  readonly fleet?: Pick<FleetSide, 'credentialsOf'> | undefined;
 }
 
 /** One hash key per process, because state outlives a reload. */
@@ -327,16 +327,34 @@ export class PolicyState {
     const { clock, draining, observer, random, shareOf } = this.#deps;
     const [upstream, { name }] = [this.#upstream, scope];
     const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
-    const onCooldown = (start: CooldownStart) =>
-      observer.stateChanged(upstream, { type: 'quota_cooldown_started', scope: name, ...start, ...shadow });
+    const onCooldown = (start: CooldownStart, remote: boolean) => {
+      const type = remote ? 'quota_cooldown_heard' : 'quota_cooldown_started';
+      observer.stateChanged(upstream, { type, scope: name, ...start, ...shadow });
+    };
+    const onProbeLease = (granted: boolean) =>
+      observer.stateChanged(upstream, {
+        type: 'quota_probe',
+        scope: name,
+        by: granted ? 'this' : 'another',
+      });
     const account = accountOf(auth);
     // In shadow mode no call waits for a lease, so units are counted here.
     const fleet = shadow === undefined ? this.#deps.fleet : undefined;
-    const shared = fleet?.windowsOf({ name, origin: this.#origin, account });
+    const shared = fleet?.credentialsOf({ name, origin: this.#origin, account }, options);
     scope.quota = this.#deps.state.retain(
       `${name} quota`,
       { options, account },
-      () => new Quota(options, { clock, random, draining, onCooldown, shareOf, hash: HASH, shared }),
+      () =>
+        new Quota(options, {
+          clock,
+          random,
+          draining,
+          onCooldown,
+          onProbeLease,
+          shareOf,
+          hash: HASH,
+          shared,
+        }),
     );
     return scope.quota;
   }

@@ -39,7 +39,10 @@ function queueSnapshot(credential: string, { quota, size }: QuotaQueue, now: num
 function limiterSnapshot({ cooldown, windows, meters }: Limiter, now: number) {
   const retryAfterMs = cooldown.remainingMs(now);
   return {
-    cooldown: retryAfterMs === undefined ? undefined : { cause: cooldown.cause ?? 'throttled', retryAfterMs },
+    cooldown:
+      retryAfterMs === undefined
+        ? undefined
+        : { cause: cooldown.cause ?? 'throttled', retryAfterMs, remote: cooldown.isRemote || undefined },
     buckets: [
       ...windows.map(({ name, limit, tokens }) => ({
         bucket: name,

@@ -207,10 +207,12 @@ function shownClient({ name, priority, quotaShare }: NamedClient): string {
 
 /** The parts of a route that replicas share. The URL of the store is shown without secrets. */
 function sharedByReplicas({ config: { shared } }: Good, { settings: { quota } }: RouteConfig): string[] {
-  if (shared === undefined || quota.mode !== 'on' || quota.windows.length === 0) return [];
-  const windows = quota.windows.map(({ name }) => name).join(', ');
+  if (shared === undefined || quota.mode !== 'on') return [];
+  const windows = quota.windows.length === 0 ? '' : ` ${quota.windows.map(({ name }) => name).join(', ')}`;
+  const by = `shared with the replicas named ${shared.name} through ${shownStore(shared.store)}`;
   return [
-    `quota ${windows}: shared with the replicas named ${shared.name} through ${shownStore(shared.store)}`,
+    ...(windows === '' ? [] : [`quota${windows}: ${by}`]),
+    `cooldowns of the quota: ${by}; one replica probes for all`,
   ];
 }
 

@@ -49,6 +49,8 @@ export interface FleetDeps {
   /** How many replicas there are, until the engine has said it. */
   readonly expected: number;
   readonly onState: (state: FleetState) => void;
+  /** The engine has lost its data. */
+  readonly onNewEngine?: (() => void) | undefined;
 }
 
 /** Receivers of the reply of the engine. One of `heard` and `lost` is called. */
@@ -131,7 +133,17 @@ export class Fleet implements WindowHost {
   /** Sends `text` to the other replicas that listen to `topic`. It may be lost. At most 3 500 characters. */
   tell(topic: string, text: string): void {
     const news: News = [this.#deps.replica, topic, text];
-    void this.ask((engine) => engine.publish(JSON.stringify(news)));
+    this.post((engine) => engine.publish(JSON.stringify(news)));
+  }
+
+  /** Changes something at the engine, if it is there. Nothing waits for it, so it is done while the engine is slow too. */
+  post(act: (engine: FleetEngine) => Promise<unknown>): void {
+    const engine = this.#engine;
+    if (engine === undefined) return;
+    act(engine).then(
+      () => this.roundTrips.ok++,
+      () => this.roundTrips.failed++,
+    );
   }
 
   /** Calls back with each text that another replica tells about `topic`. */
@@ -316,8 +328,10 @@ export class Fleet implements WindowHost {
     this.#turn(
       tookMs <= PATIENCE_MS || this.#state.away === undefined ? { away: undefined } : { away: 'slow' },
     );
-    if (known !== undefined && known !== generation)
+    if (known !== undefined && known !== generation) {
       for (const window of this.#windows.values()) window.announce();
+      this.#deps.onNewEngine?.();
+    }
     this.#next = this.#deps.clock.timer(HEARTBEAT_MS, () => void this.#beat());
   }
 

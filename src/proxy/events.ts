@@ -32,6 +32,18 @@ export type SharedAway = 'starting' | 'unreachable' | 'lost' | 'slow' | 'failed'
 /** A change of a policy's state, outside any call. `tenant`: whose state it is; no metric has it as a label. */
 export type StateEvent = StateChange & { readonly tenant?: string | undefined };
 
+interface QuotaCooldown {
+  readonly scope: string;
+  readonly cause: CooldownCause;
+  readonly remainingMs: number;
+  /** A short hash; '' for calls without one. */
+  readonly credential: string;
+  /** The scope whose calls wait, such as `GET /reports/*`; '' for all calls of the credential. */
+  readonly limited: string;
+  /** Calls do not wait, because the quota is in shadow mode. */
+  readonly shadow?: true;
+}
+
 type StateChange =
   | {
       readonly type: 'breaker_changed';
@@ -42,18 +54,11 @@ type StateChange =
     }
   | { readonly type: 'breaker_stale_result'; readonly scope: string }
   /** A quota cooldown started. */
-  | {
-      readonly type: 'quota_cooldown_started';
-      readonly scope: string;
-      readonly cause: CooldownCause;
-      readonly remainingMs: number;
-      /** A short hash; '' for calls without one. */
-      readonly credential: string;
-      /** The scope whose calls wait, such as `GET /reports/*`; '' for all calls of the credential. */
-      readonly limited: string;
-      /** Calls do not wait, because the quota is in shadow mode. */
-      readonly shadow?: true;
-    }
+  | (QuotaCooldown & { readonly type: 'quota_cooldown_started' })
+  /** A quota cooldown started because another replica has reported it. */
+  | (QuotaCooldown & { readonly type: 'quota_cooldown_heard' })
+  /** The probe of a cooldown that replicas share: this replica sent it, or another one does. */
+  | { readonly type: 'quota_probe'; readonly scope: string; readonly by: 'this' | 'another' }
   /** A message for operators: what became of one delivery, or of an event that got no message of its own. */
   | {
       readonly type: 'operator_event';
@@ -163,6 +168,16 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     name: 'breakwater_quota_cooldowns_total',
     help: 'Times that all calls of a credential were held back because the upstream asked for a wait. permanent: waiting will not help.',
     labels: ['upstream', 'scope', 'cause'],
+  },
+  quota_cooldown_heard: {
+    name: 'breakwater_shared_cooldowns_total',
+    help: 'Cooldowns that started because another replica has reported them, by cause.',
+    labels: ['upstream', 'scope', 'cause'],
+  },
+  quota_probe: {
+    name: 'breakwater_shared_probes_total',
+    help: 'Requests of this replica to probe a cooldown that replicas share: this (it probes), another (another replica does).',
+    labels: ['upstream', 'scope', 'by'],
   },
   operator_event: {
     name: 'breakwater_operator_events_total',

@@ -6,7 +6,8 @@ const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed:
 
 /** Logs a change outside calls, if it is important enough. */
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
-  if (event.type === 'quota_cooldown_started') return logCooldown(logger, upstream, event);
+  if (event.type === 'quota_cooldown_started' || event.type === 'quota_cooldown_heard')
+    return logCooldown(logger, upstream, event);
   if (event.type === 'credential_renewal') return logRenewal(logger, upstream, event);
   if (event.type === 'target_changed') return logTarget(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
@@ -57,9 +58,10 @@ const COOLDOWN_WORDS = {
 function logCooldown(
   logger: Logger,
   upstream: string,
-  event: Extract<StateEvent, { type: 'quota_cooldown_started' }>,
+  event: Extract<StateEvent, { type: 'quota_cooldown_started' | 'quota_cooldown_heard' }>,
 ): void {
   const { scope, tenant, cause, remainingMs, credential, limited, shadow } = event;
+  const from = event.type === 'quota_cooldown_heard' ? 'another replica' : undefined;
   const wait = shadow ? 'would wait (shadow)' : 'wait';
   logger.warn(
     {
@@ -70,9 +72,10 @@ function logCooldown(
       cooldown_ms: Math.round(remainingMs),
       credential_hash: credential || undefined,
       limited: limited || undefined,
+      reported_by: from,
       shadow,
     },
-    `quota of ${whereOf(upstream, event)}: ${limited || 'all calls'} of one credential ${wait} for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}`,
+    `quota of ${whereOf(upstream, event)}: ${limited || 'all calls'} of one credential ${wait} for ${shownDuration(remainingMs)}, or until a probe succeeds: ${COOLDOWN_WORDS[cause]}${from === undefined ? '' : ` (reported by ${from})`}`,
   );
 }
 

@@ -177,7 +177,14 @@ export interface CredentialSnapshot {
   readonly waiting: number;
   readonly buckets: readonly BucketSnapshot[];
   /** Undefined if calls are not held. */
-  readonly cooldown: { readonly cause: CooldownCause; readonly retryAfterMs: number } | undefined;
+  readonly cooldown:
+    | {
+        readonly cause: CooldownCause;
+        readonly retryAfterMs: number;
+        /** Another replica has reported it. */
+        readonly remote?: true | undefined;
+      }
+    | undefined;
 }
 
 /** One quota: a configured window, or one stated by the upstream. */

@@ -79,6 +79,7 @@ function credentialOf({ credential, limited, waiting, cooldown, buckets }) {
       'div',
       { class: 'trouble' },
       `cooldown: ${cooldown.cause.replaceAll('_', ' ')}, ${duration(cooldown.retry_after_ms)}`,
+      cooldown.reported_by && `, reported by ${cooldown.reported_by}`,
     );
   return [who, waiting > 0 && ` ${waiting} waiting`, closed, ...buckets.map(bucketOf)];
 }

@@ -1,6 +1,7 @@
 import { askedSpreadMs } from '../../http/retry-after.ts';
 import type { CooldownCause } from '../../proxy/events.ts';
 import type { Random } from '../../runtime/random.ts';
+import { ALONE, type CooldownReport, type Replicas } from './cooldown-report.ts';
 import { Evidence } from './evidence.ts';
 import { gapMs, ProbeTimes } from './probe-times.ts';
 import { rampRate } from './ramp.ts';
@@ -59,12 +60,28 @@ type State =
       readonly probes: number;
       /** Refused probes. With one or more the limit is confirmed. */
       readonly failed: number;
+      /** When the first attempt left that was refused. */
+      readonly leftAt: number;
+      /** Another replica has seen the refusals. */
+      readonly remote: boolean;
     }
   | { readonly name: 'ramp'; readonly since: number };
 
 type Active = Extract<State, { name: 'active' }>;
 
 const OFF: State = { name: 'off' };
+
+/** Which replica may probe, until when. */
+interface ProbeLease {
+  readonly mine: boolean;
+  readonly until: number;
+}
+
+/** The end must move by this much before other replicas are informed: a named wait is rounded to seconds. */
+const NOTABLE_MS = 1000;
+
+/** A report of the end of a cooldown is of use for this long. */
+const REPORTED_MS = 5000;
 
 /** Holds back the callers of a quota after refusals. */
 export class Cooldown {
@@ -80,12 +97,21 @@ export class Cooldown {
   #activeSince = -Infinity;
   /** For scopes that the evidence does not cover. */
   #uncoveredProbes = new ProbeTimes();
+  readonly #replicas: Replicas;
+  /** When the latest attempt left that was answered while calls passed. A refusal of an earlier one is no news. */
+  #answeredFrom = -Infinity;
+  #endedAt = -Infinity;
+  #lease: ProbeLease | undefined;
 
-  /** `served`: answers that were not refused. `whole`: the cooldown is for all scopes of a credential. */
-  constructor(random: Random, served: Throughput, whole = false) {
+  /**
+   * `served`: answers that were not refused. `whole`: the cooldown is for all scopes of a credential. `replicas`: the others that
+   * share the cooldown.
+   */
+  constructor(random: Random, served: Throughput, whole = false, replicas = ALONE) {
     this.#random = random;
     this.#served = served;
     this.#evidence = new Evidence(whole);
+    this.#replicas = replicas;
   }
 
   /** False during the ramp, because calls pass. */
@@ -105,6 +131,11 @@ export class Cooldown {
   /** Milliseconds until its end if no probe is answered before; undefined while calls pass. */
   remainingMs(now: number): number | undefined {
     return this.#state.name === 'active' ? Math.max(0, this.#state.until - now) : undefined;
+  }
+
+  /** True if another replica has seen the refusals. */
+  get isRemote(): boolean {
+    return this.#state.name === 'active' && this.#state.remote;
   }
 
   /** True if the upstream did not name its length. Calls wait only briefly for such a cooldown. */
@@ -127,11 +158,16 @@ export class Cooldown {
       case 'off':
         return -Infinity;
       case 'active':
-        if (uncovered && this.#uncoveredProbes.due(now)) return -Infinity;
-        return ahead === 0 ? state.probeAt : Infinity;
+        return this.#probeAt(state, ahead, now, uncovered);
       case 'ramp':
         return this.#passedAt + (ahead + 1) * Math.max(paceMs, this.#rampMs(state.since, now));
     }
+  }
+
+  #probeAt({ probeAt }: Active, ahead: number, now: number, uncovered: boolean): number {
+    const leasedAt = this.#lease?.mine === false ? this.#lease.until : -Infinity;
+    if (uncovered && this.#uncoveredProbes.due(now)) return leasedAt > now ? leasedAt : -Infinity;
+    return ahead === 0 ? Math.max(probeAt, leasedAt) : Infinity;
   }
 
   /**
@@ -146,6 +182,19 @@ export class Cooldown {
     if (!firm || state.cause === 'throttled' || state.until <= now) return -Infinity;
     const at = this.readyAt(ahead, now, paceMs, uncovered);
     return at === Infinity ? Math.max(state.probeAt, state.until) : at;
+  }
+
+  /** Whether a call may pass only as a probe for which this replica has no lease yet. Call at `readyAt` or later. */
+  needsLease(now: number): boolean {
+    if (this.#replicas === ALONE || this.#state.name !== 'active') return false;
+    return this.#lease === undefined || this.#lease.until <= now;
+  }
+
+  /** The result of a request for the lease. Undefined `waitMs`: this replica has it, for `ms`. Otherwise another one, for `waitMs`. */
+  leased(waitMs: number | undefined, ms: number, now: number): void {
+    const mine = waitMs === undefined;
+    if (this.#state.name === 'active') this.#lease = { mine, until: now + (mine ? ms : waitMs) };
+    else if (mine) this.#replicas.released();
   }
 
   /** Call at `readyAt` or later. True: the call is a probe, whose result must be reported. */
@@ -164,6 +213,7 @@ export class Cooldown {
     if (state.name !== 'active') {
       this.#evidence.served(startedAt);
       this.#unnamedWaits = 0;
+      this.#answeredFrom = Math.max(this.#answeredFrom, startedAt);
       return;
     }
     // An attempt that left before the cooldown says nothing about the present.
@@ -172,32 +222,115 @@ export class Cooldown {
     const wrong = luck || isWrong(state, now);
     if (wrong) this.#evidence.served(startedAt);
     else this.#evidence.forget();
-    this.#state = wrong ? OFF : { name: 'ramp', since: now };
+    this.#over(!wrong, startedAt, now);
+    this.#replicas.changed();
+    this.#release();
+  }
+
+  #over(ramp: boolean, answeredFrom: number, now: number): void {
+    this.#state = ramp ? { name: 'ramp', since: now } : OFF;
     this.#unnamedWaits = 0;
+    this.#answeredFrom = Math.max(this.#answeredFrom, answeredFrom);
+    this.#endedAt = now;
+  }
+
+  /** Another replica may probe now. */
+  #release(): void {
+    const mine = this.#lease?.mine === true;
+    this.#lease = undefined;
+    if (mine) this.#replicas.released();
   }
 
   /** The probe ended without a result. The next call becomes the probe. */
   releaseProbe(now: number): void {
     if (this.#state.name !== 'active') return;
     this.#state = { ...this.#state, probeAt: Math.min(this.#state.probeAt, now) };
+    if (this.#lease?.mine === true) this.#release();
   }
 
   /** An attempt was refused. True when the cooldown was open and is closed by it. */
   refused(throttling: Throttling, now: number): boolean {
     const state = this.#state;
-    const onItsWay = throttling.startedAt <= this.#activeSince;
+    const { scope, startedAt } = throttling;
+    const onItsWay = startedAt <= this.#activeSince;
     if (state.name === 'active') {
-      this.#state = onItsWay ? this.#longer(state, throttling, now) : this.#failed(state, throttling, now);
-      this.#evidence.confirmed(throttling.scope);
+      this.#confirmed(state, throttling, onItsWay, now);
       return false;
     }
     if (onItsWay) return false;
-    const { scope, startedAt } = throttling;
-    const enough = this.#evidence.refused(scope, startedAt, now, this.#served.perSecond(now));
+    // Bad luck of one replica holds back the calls of all.
+    const perSecond = this.#served.perSecond(now) * this.#replicas.count;
+    const enough = this.#evidence.refused(scope, startedAt, now, perSecond);
     // During the ramp too, one refusal between answers is no limit. Otherwise random refusals would restart the cooldown repeatedly.
     if (!enough && throttling.cause !== 'permanent') return false;
     this.#start(throttling, now);
+    this.#replicas.changed();
     return state.name === 'off';
+  }
+
+  #confirmed(state: Active, throttling: Throttling, onItsWay: boolean, now: number): void {
+    const next = onItsWay ? this.#longer(state, throttling, now) : this.#failed(state, throttling, now);
+    this.#state = next;
+    this.#evidence.confirmed(throttling.scope);
+    if (!onItsWay || next.named - state.named > NOTABLE_MS) this.#replicas.changed();
+    if (!onItsWay) this.#release();
+  }
+
+  /** The news for other replicas; undefined if there is none. */
+  report(now: number): CooldownReport | undefined {
+    const state = this.#state;
+    if (state.name !== 'active')
+      return now - this.#endedAt > REPORTED_MS
+        ? undefined
+        : { name: 'over', ramp: state.name === 'ramp', leftMsAgo: now - this.#answeredFrom };
+    const { cause, failed, leftAt, named, probeAt, probes, until } = state;
+    return {
+      name: 'active',
+      cause,
+      ms: Math.max(0, until - now),
+      namedMs: Math.max(0, named - now),
+      probeMs: Math.max(0, probeAt - now),
+      probes,
+      failed,
+      leftMsAgo: now - leftAt,
+      scopes: this.#evidence.scopes,
+    };
+  }
+
+  /** Applies the report of another replica. True if a cooldown starts by it. */
+  apply(report: CooldownReport, now: number): boolean {
+    const leftAt = now - report.leftMsAgo;
+    if (report.name === 'over') {
+      if (this.#state.name !== 'active' || leftAt <= this.#activeSince) return false;
+      this.#evidence.forget();
+      this.#over(report.ramp, leftAt, now);
+      this.#lease = undefined;
+      return false;
+    }
+    const wasActive = this.#state.name === 'active';
+    // Calls of this replica were answered later, so the refusals were bad luck, or the limit is over.
+    if (!wasActive && leftAt <= this.#answeredFrom && report.cause !== 'permanent') return false;
+    this.#applyActive(report, leftAt, now);
+    return !wasActive;
+  }
+
+  #applyActive(report: Extract<CooldownReport, { name: 'active' }>, leftAt: number, now: number): void {
+    const before = this.#state;
+    const { cause, failed, probes } = report;
+    const [until, named, probeAt] = [now + report.ms, now + report.namedMs, now + report.probeMs];
+    for (const scope of report.scopes) this.#evidence.confirmed(scope);
+    if (before.name !== 'active') {
+      this.#begin(now);
+      this.#state = { name: 'active', until, named, cause, probeAt, probes, failed, leftAt, remote: true };
+    } else if (failed > before.failed) {
+      // The result of a probe is newer than everything that is known here.
+      this.#state = { ...before, until, named, cause, probeAt, probes, failed };
+    } else if (until > before.until) {
+      const known = before.cause === 'throttled' ? cause : before.cause;
+      this.#state = { ...before, until, named, cause: known };
+    }
+    if (this.#lease?.mine === false) this.#lease = undefined;
+    this.#unnamedWaits = Math.max(this.#unnamedWaits, failed + 1);
   }
 
   /** Call when the queue is empty. */
@@ -205,15 +338,31 @@ export class Cooldown {
     if (this.#state.name === 'ramp' && now - this.#state.since >= RAMP_MS) this.#state = OFF;
   }
 
-  #start(throttling: Throttling, now: number): void {
-    const { cause } = throttling;
+  #begin(now: number): void {
     this.#activeSince = now;
     this.#servedBefore = this.#served.perSecond(now);
     this.#uncoveredProbes = new ProbeTimes();
+    this.#lease = undefined;
+  }
+
+  #start(throttling: Throttling, now: number): void {
+    const { cause } = throttling;
+    const leftAt = Math.min(throttling.startedAt, this.#evidence.firstLeftAt);
+    this.#begin(now);
     const { named, until } = this.#end(throttling, now);
     const soon = now + gapMs(0) + askedSpreadMs(gapMs(0), this.#random);
     const probeAt = cause === 'throttled' ? until : Math.min(until, soon);
-    this.#state = { name: 'active', until, named, cause, probeAt, probes: 0, failed: 0 };
+    this.#state = {
+      name: 'active',
+      until,
+      named,
+      cause,
+      probeAt,
+      probes: 0,
+      failed: 0,
+      leftAt,
+      remote: false,
+    };
   }
 
   /** A refusal of an attempt that left before the cooldown can only move its end to a later time. */
@@ -245,7 +394,8 @@ export class Cooldown {
   }
 
   #rampMs(since: number, now: number): number {
-    return 1000 / rampRate(now - since, this.#servedBefore, this.#served.perSecond(now));
+    const replicas = this.#replicas.count;
+    return 1000 / rampRate(now - since, this.#servedBefore, this.#served.perSecond(now), replicas);
   }
 }
 

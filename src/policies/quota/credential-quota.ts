@@ -4,6 +4,7 @@ import type { Random } from '../../runtime/random.ts';
 import { ClientShare } from './client-share.ts';
 import { Limiter, type CallContext, type LimiterOptions } from './limiter.ts';
 import type { Throttling } from './cooldown.ts';
+import { type CooldownReport, type Replicas, type ScopeReports, WHOLE } from './cooldown-report.ts';
 import type { QuotaOptions, QuotaWindow } from './options.ts';
 import { namedScope } from './scope.ts';
 import { SharedLimits } from './shared-limits.ts';
@@ -23,6 +24,19 @@ const DEFAULT_SHAPES = 2;
 export interface CredentialQuotaOptions extends Pick<QuotaOptions, 'scope' | 'windows'> {
   /** The share of the quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
+}
+
+/** The replicas that share the cooldowns of a credential. */
+export interface CredentialReplicas {
+  /** How many there are, this one included. */
+  readonly count: number;
+  /** See `Replicas`. `scope`: that of the cooldown, or `WHOLE`. */
+  changed(scope: string): void;
+  released(scope: string): void;
+}
+
+export interface CredentialQuotaDeps extends Pick<LimiterOptions, 'random' | 'served' | 'tokensOf'> {
+  readonly replicas?: CredentialReplicas | undefined;
 }
 
 /** One answered attempt, and how many calls the upstream had counted when it answered. */
@@ -46,6 +60,7 @@ export class CredentialQuota {
   readonly #random: Random;
   readonly #served: Throughput;
   readonly #tokensOf: ((window: QuotaWindow) => TokenSource) | undefined;
+  readonly #replicas: CredentialReplicas | undefined;
   #whole: Limiter;
   #shared = new SharedLimits();
   readonly #parts = new LRUCache<string, Limiter>({ max: MAX_SCOPES });
@@ -53,15 +68,13 @@ export class CredentialQuota {
   readonly #resources = new Map<string, string>();
   #usual: string | undefined;
 
-  constructor(
-    options: CredentialQuotaOptions,
-    { random, served, tokensOf }: Pick<LimiterOptions, 'random' | 'served' | 'tokensOf'>,
-  ) {
+  constructor(options: CredentialQuotaOptions, { random, replicas, served, tokensOf }: CredentialQuotaDeps) {
     this.#options = options;
     this.#random = random;
     this.#served = served;
     this.#tokensOf = tokensOf;
-    this.#whole = this.#newLimiter(true);
+    this.#replicas = replicas;
+    this.#whole = this.#newLimiter(WHOLE);
   }
 
   /** The limits of all calls of the credential. */
@@ -145,9 +158,28 @@ export class CredentialQuota {
     return narrow !== this.#whole && this.#options.scope !== 'path';
   }
 
+  /** The limiter of a scope (`WHOLE`: of the credential); undefined if nothing is known about it. */
+  limiterAt(scope: string): Limiter | undefined {
+    return scope === WHOLE ? this.#whole : this.#parts.peek(scope);
+  }
+
+  /** The cooldowns of these scopes, or of all, for other replicas. */
+  reports(now: number, scopes: Iterable<string> = [WHOLE, ...this.#parts.keys()]): ScopeReports {
+    return Array.from(
+      scopes,
+      (scope) => [scope, this.limiterAt(scope)?.cooldown.report(now)] as const,
+    ).filter((entry): entry is readonly [string, CooldownReport] => entry[1] !== undefined);
+  }
+
+  /** Applies the report of another replica. Returns the limiter whose cooldown starts by it. */
+  apply(scope: string, report: CooldownReport, now: number): Limiter | undefined {
+    const limiter = scope === WHOLE ? this.#whole : this.#narrow(scope);
+    return limiter.cooldown.apply(report, now) ? limiter : undefined;
+  }
+
   /** Forgets everything, as if no call had been sent. */
   reset(): void {
-    this.#whole = this.#newLimiter(true);
+    this.#whole = this.#newLimiter(WHOLE);
     this.#shares.clear();
     this.#shared = new SharedLimits();
     this.#parts.clear();
@@ -189,22 +221,35 @@ export class CredentialQuota {
     if (this.#options.scope === 'credential' && !scope.startsWith('resource ')) return this.#whole;
     let part = this.#parts.get(scope);
     if (part === undefined) {
-      part = this.#newLimiter(false);
+      part = this.#newLimiter(scope);
       this.#parts.set(scope, part);
     }
     return part;
   }
 
-  #newLimiter(whole: boolean): Limiter {
+  #newLimiter(of: string): Limiter {
     const { scope, windows } = this.#options;
+    const whole = of === WHOLE;
     return new Limiter({
       windows: whole ? windows : [],
       random: this.#random,
       served: this.#served,
       tokensOf: this.#tokensOf,
       whole: whole && scope !== 'credential',
+      replicas: this.#replicas && replicasOf(this.#replicas, of),
     });
   }
+}
+
+/** The replicas that share one of the cooldowns. */
+function replicasOf(replicas: CredentialReplicas, scope: string): Replicas {
+  return {
+    get count() {
+      return replicas.count;
+    },
+    changed: () => replicas.changed(scope),
+    released: () => replicas.released(scope),
+  };
 }
 
 function reservationAt(held: LimiterReservation | undefined, limiter: Limiter | undefined) {

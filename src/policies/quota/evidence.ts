@@ -29,6 +29,9 @@ const SCOPES = 3;
 const PAIR = 2;
 const PAIR_REFUSALS = 4;
 
+/** More scopes than this are not reported to other replicas. They find the others by probes. */
+const MOST_REPORTED = 5;
+
 /**
  * Distinguishes a limit from random refusals. Evidence is a number of refusals in a row that is unlikely to be random. A
  * success of an attempt that left after the first refusal ends the row.
@@ -66,6 +69,16 @@ export class Evidence {
   /** Call for a refusal in `scope` by a limit that is known already. */
   confirmed(scope: string): void {
     if (this.#whole) this.#scopes.add(scope);
+  }
+
+  /** When the first attempt of the refusals in a row left. */
+  get firstLeftAt(): number {
+    return this.#firstLeftAt;
+  }
+
+  /** The scopes in which the limit was observed; empty for a limit of one scope. */
+  get scopes(): readonly string[] {
+    return [...this.#scopes].slice(0, MOST_REPORTED);
   }
 
   /** Whether the limit was observed in this scope. A limit of one scope covers every call that asks. */

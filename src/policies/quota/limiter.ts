@@ -2,6 +2,7 @@ import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { FlowMeter } from './flow-meter.ts';
 import { type Throttling, Cooldown } from './cooldown.ts';
+import type { Replicas } from './cooldown-report.ts';
 import { Gcra } from './gcra.ts';
 import type { TokenSource } from './token-source.ts';
 import type { Meter } from './meter.ts';
@@ -50,6 +51,8 @@ export interface LimiterOptions {
   readonly whole: boolean;
   /** The units of the windows; undefined: counted here. */
   readonly tokensOf?: ((window: QuotaWindow) => TokenSource) | undefined;
+  /** The replicas that share the cooldown; undefined: none. */
+  readonly replicas?: Replicas | undefined;
 }
 
 /** Limits calls of one credential, or of one scope of it: by the strictest of its windows, its learned meters and its cooldown. */
@@ -73,9 +76,10 @@ export class Limiter {
   #lastReplyAt = -Infinity;
   /** Replies since the last one with quota headers. */
   #repliesWithoutQuota = 0;
+  #heldUntil = -Infinity;
 
-  constructor({ windows, random, served, whole, tokensOf }: LimiterOptions) {
-    this.cooldown = new Cooldown(random, served, whole);
+  constructor({ windows, random, served, whole, tokensOf, replicas }: LimiterOptions) {
+    this.cooldown = new Cooldown(random, served, whole, replicas);
     this.isLeased = tokensOf !== undefined && windows.length > 0;
     this.#windows = windows.map((window) => {
       const { counts, limit, name } = window;
@@ -100,7 +104,12 @@ export class Limiter {
   /** When an attempt may leave after `ahead` like it, at `now` or later. Infinity: that depends on a probe. */
   readyAt(ahead: number, cost: number, now: number, uncovered = false): number {
     const cooldownAt = this.cooldown.readyAt(ahead, now, this.#rampPaceMs(now), uncovered);
-    return Math.max(cooldownAt, this.countedAt(ahead, cost, now));
+    return Math.max(cooldownAt, this.#heldUntil, this.countedAt(ahead, cost, now));
+  }
+
+  /** No call leaves before `until`: replicas may know of a limit. */
+  hold(until: number): void {
+    this.#heldUntil = until;
   }
 
   /** As `readyAt`, from confirmed limits only. */
@@ -124,7 +133,12 @@ export class Limiter {
    * being refused because of a meter, or of waiting while no reply has come for `quietMs`. A meter may be wrong.
    */
   meterTestAt(cost: number, now: number, quietMs: number): number {
-    if (this.cooldown.readyAt(0, now, 0) > now || this.#windowsAt(0, cost, now) > now) return Infinity;
+    if (
+      this.#heldUntil > now ||
+      this.cooldown.readyAt(0, now, 0) > now ||
+      this.#windowsAt(0, cost, now) > now
+    )
+      return Infinity;
     return this.countedAt(0, cost, now) <= now
       ? now
       : Math.max(now, this.#meterTests.at, this.#lastReplyAt + quietMs);

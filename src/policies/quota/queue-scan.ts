@@ -21,6 +21,8 @@ interface Waiting {
 export class QueueScan {
   /** When the next call may leave; Infinity if that depends on a probe. */
   nextAt = Infinity;
+  /** Scopes with a cooldown in which a call could leave as a probe, if this replica had the lease for it. */
+  readonly unleased = new Set<string>();
   readonly #quota: CredentialQuota;
   readonly #now: number;
   readonly #blocked = new Map<string, 'no' | 'stop'>();
@@ -39,7 +41,13 @@ export class QueueScan {
     if (known !== undefined) return known;
     const limiter = this.#quota.limiterFor(shape, client);
     const at = limiter.readyAt(FIRST, cost, this.#now);
-    if (at - this.#now <= TOLERANCE_MS) return 'yes';
+    if (at - this.#now <= TOLERANCE_MS) {
+      const unleased = limiter.unleased(this.#now);
+      if (unleased === undefined) return 'yes';
+      this.unleased.add(unleased);
+      this.#blocked.set(key, 'no');
+      return 'no';
+    }
     const testAt = limiter.meterTestAt(cost, this.#now, TEST_AFTER_MS);
     if (testAt <= this.#now) return 'yes';
     // A call that waits for a shared window is not overtaken by calls that need less of the window.

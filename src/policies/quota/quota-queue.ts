@@ -17,6 +17,8 @@ export interface QuotaQueueOptions {
   /** The longest wait; the call's deadline is a second limit. */
   readonly waitMs: number;
   readonly draining: () => boolean;
+  /** Requests the lease for the probes of a cooldown. The queue is pumped when there is an answer, after 50 ms at most. */
+  readonly requestLease?: ((scope: string) => void) | undefined;
 }
 
 /** A queued call. */
@@ -108,7 +110,8 @@ export class QuotaQueue {
     const limiter = this.quota.limiterFor(shape, client);
     if (this.#queue.size === 0) {
       limiter.idle(now);
-      if (limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS) return limiter.take(cost, now, false);
+      const ready = limiter.readyAt(FIRST, cost, now) - now <= TOLERANCE_MS;
+      if (ready && limiter.unleased(now) === undefined) return limiter.take(cost, now, false);
     }
     const turn = turnOf(call);
     const ahead = again ? FIRST : this.#ahead(turn, limiter, now);
@@ -161,6 +164,7 @@ export class QuotaQueue {
         waiter.admit();
         continue;
       }
+      for (const scope of scan.unleased) this.#options.requestLease?.(scope);
       if (scan.nextAt !== Infinity) this.#timer = clock.timer(scan.nextAt - now, () => this.pump());
       return;
     }

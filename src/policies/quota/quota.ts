@@ -13,7 +13,8 @@ import { QuotaQueue, type QuotaReadiness } from './quota-queue.ts';
 import type { QuotaOptions, QuotaWindow } from './options.ts';
 import { type Demand, demandOf } from './demand.ts';
 import { throttlingOf } from './throttling.ts';
-import type { TokenSources } from './token-source.ts';
+import type { SharedCredential } from './shared-credential.ts';
+import { SharedCooldowns } from './shared-cooldowns.ts';
 import { Throughput } from './throughput.ts';
 
 /** A cooldown that starts. */
@@ -33,10 +34,12 @@ export interface QuotaDeps {
   readonly draining: () => boolean;
   /** The share of the quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
-  /** Called when a cooldown starts. */
-  readonly onCooldown: (start: CooldownStart) => void;
-  /** The windows that replicas share, for the text that identifies a credential; undefined: each process counts alone. */
-  readonly shared?: ((credential: string) => TokenSources) | undefined;
+  /** Called when a cooldown starts. `remote`: another replica has seen the refusals. */
+  readonly onCooldown: (start: CooldownStart, remote: boolean) => void;
+  /** The state that replicas share, for the text that identifies a credential; undefined: each process is alone. */
+  readonly shared?: ((credential: string) => SharedCredential) | undefined;
+  /** Called when the lease for the probe of a cooldown was requested. */
+  readonly onProbeLease?: ((granted: boolean) => void) | undefined;
 }
 
 /** `shape` is undefined if no quota was known. Then it is computed only for a reply about a quota. */
@@ -66,6 +69,7 @@ export class Quota {
   });
   /** Queues in which calls may still wait. */
   readonly #forgotten = new Set<QuotaQueue>();
+  readonly #sharing = new WeakMap<QuotaQueue, SharedCooldowns>();
   /** The latest credential and its hash. Most apps have one key, so it is hashed once and not with every call. */
   #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;
   /** Attempts that left while no quota was known, and their answers that were not throttled. */
@@ -80,10 +84,12 @@ export class Quota {
 
   /**
    * True while no quota is known, the usual state, which costs nothing. False if the scope comes from the body, which is read
-   * first, or if replies state a cost, which is counted from the first call on.
+   * first, if replies state a cost, which is counted from the first call on, or if replicas share what they know.
    */
   get isUntracked(): boolean {
     const { cost, scope, windows } = this.options;
+    // Another replica may know of a limit.
+    if (this.#deps.shared !== undefined) return false;
     if (windows.length > 0 || cost.reply.length > 0 || scope.startsWith('/')) return false;
     return this.#queues.size === 0;
   }
@@ -151,7 +157,10 @@ export class Quota {
     const queue = this.queueOf(call);
     const { quota } = queue;
     if (throttling === undefined) quota.answered(readings, seen, now);
-    else this.#report(call, quota, quota.refused(readings, throttling, seen, now), now);
+    else {
+      const limiter = quota.refused(readings, throttling, seen, now);
+      if (limiter !== undefined) this.#report(this.#credentialOf(call.headers), quota, limiter);
+    }
     if (readings.length > 0 || throttling !== undefined) queue.sweep(now);
   }
 
@@ -170,23 +179,35 @@ export class Quota {
     const credential = this.#credentialOf(headers);
     let queue = this.#queues.get(credential);
     if (queue === undefined) {
-      queue = this.#newQueue(headers);
+      queue = this.#newQueue(headers, credential);
       this.#queues.set(credential, queue);
       for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
     }
     return queue;
   }
 
-  #newQueue(headers: RawHeaders): QuotaQueue {
-    const { clock, draining, random, shared, shareOf } = this.#deps;
+  #newQueue(headers: RawHeaders, credential: string): QuotaQueue {
+    const { clock, draining, onProbeLease = () => {}, random, shareOf } = this.#deps;
     const { queue: capacity, waitMs } = this.options;
-    const sources = shared?.(this.#secretOf(headers));
-    const tokensOf = sources && ((window: QuotaWindow) => sources(window, () => queue.pump()));
-    const quota = new CredentialQuota(
+    const shared = this.#deps.shared?.(this.#secretOf(headers));
+    const cooldowns =
+      shared &&
+      new SharedCooldowns(shared, {
+        clock,
+        quota: () => quota,
+        wake: () => queue.sweep(clock.now()),
+        onRemote: (limiter) => this.#report(credential, quota, limiter),
+        onLease: onProbeLease,
+      });
+    const tokensOf = shared && ((window: QuotaWindow) => shared.tokens(window, () => queue.pump()));
+    const quota: CredentialQuota = new CredentialQuota(
       { ...this.options, shareOf },
-      { random, served: this.#takeServed(), tokensOf },
+      { random, served: this.#takeServed(), tokensOf, replicas: cooldowns },
     );
-    const queue: QuotaQueue = new QuotaQueue(quota, { clock, capacity, waitMs, draining });
+    const requestLease = cooldowns && ((scope: string) => cooldowns.requestLease(scope));
+    const queue: QuotaQueue = new QuotaQueue(quota, { clock, capacity, waitMs, draining, requestLease });
+    if (cooldowns !== undefined) this.#sharing.set(queue, cooldowns);
+    cooldowns?.start();
     return queue;
   }
 
@@ -194,6 +215,7 @@ export class Quota {
   reset(): void {
     for (const queue of this.#all()) {
       queue.quota.reset();
+      this.#sharing.get(queue)?.clear();
       queue.pump();
     }
   }
@@ -208,13 +230,14 @@ export class Quota {
     yield* this.#forgotten;
   }
 
-  #report(call: Call, quota: CredentialQuota, limiter: Limiter | undefined, now: number): void {
-    const { cause, remainingMs } = cooldownOf(limiter, now);
+  #report(credential: string, quota: CredentialQuota, limiter: Limiter): void {
+    const { cooldown } = limiter;
+    const { cause } = cooldown;
     if (cause === undefined) return;
-    const credential = this.#credentialOf(call.headers);
+    const remainingMs = cooldown.remainingMs(this.#deps.clock.now()) ?? 0;
     let limited = '';
     for (const [scope, part] of quota.parts) if (part === limiter) limited = scope;
-    this.#deps.onCooldown({ cause, remainingMs, credential, limited });
+    this.#deps.onCooldown({ cause, remainingMs, credential, limited }, cooldown.isRemote);
   }
 
   /** The first queue inherits the answers that were counted before. A later queue starts at zero. */
@@ -250,8 +273,3 @@ function isSeenReply(seen: ReplyObservation): seen is SeenReply {
 }
 
 const NO_CREDENTIAL = { values: [], hash: '' };
-
-/** `cause` is undefined if no cooldown started. */
-function cooldownOf(limiter: Limiter | undefined, now: number) {
-  return { cause: limiter?.cooldown.cause, remainingMs: limiter?.cooldown.remainingMs(now) ?? 0 };
-}

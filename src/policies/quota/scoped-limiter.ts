@@ -1,5 +1,6 @@
 import type { ClientShare } from './client-share.ts';
 import type { Limiter, Reservation } from './limiter.ts';
+import { WHOLE } from './cooldown-report.ts';
 import { TOLERANCE_MS } from './meter.ts';
 
 /** The tokens that one attempt has reserved: those of the whole credential, and those of its scope. */
@@ -49,6 +50,12 @@ export class ScopedLimiter {
     );
     if (this.part === undefined) return at;
     return Math.max(at, this.part.readyAt(ahead.part, cost, now, this.#assumed));
+  }
+
+  /** The scope of a cooldown that a call may only pass with the lease for its probes. Call at `readyAt` or later. */
+  unleased(now: number): string | undefined {
+    if (this.whole.cooldown.needsLease(now)) return WHOLE;
+    return this.part?.cooldown.needsLease(now) === true ? this.scope : undefined;
   }
 
   /** As `readyAt`, from confirmed limits only. A call that could not wait until then may be refused. */

@@ -4,7 +4,12 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { CallRecord, Observer, Place } from '../call-record.ts';
 import { outcomeColumn, refusalColumn, resultColumn, timeColumn } from './columns.ts';
 import { type Span, type TrafficSeries, type TrafficSummary, seriesOf, summaryOf } from './series.ts';
-import { type TrafficSample, UpstreamTraffic } from './upstream-traffic.ts';
+import { type ShownEvent, type TrafficSample, UpstreamTraffic } from './upstream-traffic.ts';
+
+const isShown = (event: StateEvent): event is ShownEvent =>
+  event.type === 'breaker_changed' ||
+  event.type === 'quota_cooldown_started' ||
+  event.type === 'quota_cooldown_heard';
 
 /**
  * The traffic of each upstream over the last 15 minutes and 6 hours, in memory. A call costs some additions and no allocation.
@@ -37,8 +42,7 @@ export class Traffic implements Omit<Observer, 'attemptStarted' | 'noted'> {
   stateChanged(upstream: string, event: StateEvent): void {
     // Of thousands of tenants, some breaker is always open: the history of the upstream has only its own state.
     if (event.tenant !== undefined) return;
-    if (event.type !== 'breaker_changed' && event.type !== 'quota_cooldown_started') return;
-    this.#of(upstream)?.changed(event, this.#clock.now());
+    if (isShown(event)) this.#of(upstream)?.changed(event, this.#clock.now());
   }
 
   /** Forgets all other upstreams. */

@@ -34,6 +34,12 @@ const FINE = { intervals: 180, stepMs: 5_000 };
 /** 6 hours. */
 const COARSE = { intervals: 120, stepMs: 180_000 };
 
+/** The state events of the history. */
+export type ShownEvent = Extract<
+  StateEvent,
+  { type: 'breaker_changed' | 'quota_cooldown_started' | 'quota_cooldown_heard' }
+>;
+
 /** Changes of breakers and cooldowns that are listed. The probes of an open breaker are one event together. */
 const MOST_EVENTS = 100;
 
@@ -98,10 +104,7 @@ export class UpstreamTraffic {
     }
   }
 
-  changed(
-    event: Extract<StateEvent, { type: 'breaker_changed' | 'quota_cooldown_started' }>,
-    now: number,
-  ): void {
+  changed(event: ShownEvent, now: number): void {
     this.roll(now);
     if (event.type === 'breaker_changed') this.#breakerChanged(event, now);
     else {

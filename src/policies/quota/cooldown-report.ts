@@ -1,0 +1,99 @@
+import type { CooldownCause } from '../../proxy/events.ts';
+
+/**
+ * The state of a cooldown, for other replicas. All times are milliseconds from the moment of the report, because clocks differ.
+ * `leftMsAgo`: when the attempt left whose result the report is based on: the first one that was refused, or the one that was
+ * answered. A replica that knows the result of a later attempt ignores the report.
+ */
+export type CooldownReport =
+  | {
+      readonly name: 'active';
+      readonly cause: CooldownCause;
+      /** To its end. */
+      readonly ms: number;
+      /** To the end that the upstream named. */
+      readonly namedMs: number;
+      /** To the next probe. */
+      readonly probeMs: number;
+      readonly probes: number;
+      readonly failed: number;
+      readonly leftMsAgo: number;
+      /** The scopes in which the limit was observed, if it is one of the whole credential. */
+      readonly scopes: readonly string[];
+    }
+  /** A probe was answered. */
+  | { readonly name: 'over'; readonly ramp: boolean; readonly leftMsAgo: number };
+
+/** The replicas that share a cooldown, as the cooldown sees them. */
+export interface Replicas {
+  /** How many there are, this one included. */
+  readonly count: number;
+  /** `report` has changed by a result that this replica has seen. */
+  changed(): void;
+  /** This replica needs the lease for probes no more. */
+  released(): void;
+}
+
+/** A process that shares nothing. */
+export const ALONE: Replicas = { count: 1, changed: () => {}, released: () => {} };
+
+/** The reports of one credential, by scope (`WHOLE`: all of them). */
+export type ScopeReports = readonly (readonly [scope: string, report: CooldownReport])[];
+
+/** In place of a scope: all calls of the credential. */
+export const WHOLE = '';
+
+/** The longest time that a report of another replica may name: twice the longest cooldown. */
+const LONGEST_MS = 2 * 3_600_000;
+
+/** Scopes of one credential, and characters of the name of one. */
+const MOST_SCOPES = 64;
+const LONGEST_SCOPE = 600;
+
+const CAUSES: ReadonlySet<unknown> = new Set<CooldownCause>(['retry_after', 'throttled', 'permanent']);
+
+/** The valid reports of a parsed text. Anyone with access to the store can write there, so nothing is trusted. */
+export function reportsOf(parsed: unknown): ScopeReports {
+  if (!Array.isArray(parsed)) return [];
+  return parsed.slice(0, MOST_SCOPES).flatMap((entry: unknown): ScopeReports => {
+    if (!Array.isArray(entry)) return [];
+    const [scope, report] = entry as unknown[];
+    return isScope(scope) && isReport(report) ? [[scope, report]] : [];
+  });
+}
+
+function isReport(value: unknown): value is CooldownReport {
+  if (typeof value !== 'object' || value === null) return false;
+  const { leftMsAgo, name, ramp, ...active } = value as Record<string, unknown>;
+  if (typeof leftMsAgo !== 'number' || !(leftMsAgo >= 0)) return false;
+  return name === 'over' ? typeof ramp === 'boolean' : name === 'active' && isActive(active);
+}
+
+function isActive({ cause, failed, ms, namedMs, probeMs, probes, scopes }: Record<string, unknown>): boolean {
+  return (
+    CAUSES.has(cause) &&
+    [ms, namedMs, probeMs].every(isMs) &&
+    [probes, failed].every((count) => Number.isSafeInteger(count) && (count as number) >= 0) &&
+    Array.isArray(scopes) &&
+    scopes.every(isScope)
+  );
+}
+
+const isScope = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= LONGEST_SCOPE;
+
+const isMs = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= LONGEST_MS;
+
+/** The same report, `ms` later. */
+export function aged(report: CooldownReport, ms: number): CooldownReport {
+  const leftMsAgo = report.leftMsAgo + ms;
+  if (report.name === 'over') return { ...report, leftMsAgo };
+  const later = (value: number) => Math.max(0, value - ms);
+  return {
+    ...report,
+    leftMsAgo,
+    ms: later(report.ms),
+    namedMs: later(report.namedMs),
+    probeMs: later(report.probeMs),
+  };
+}

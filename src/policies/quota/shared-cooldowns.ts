@@ -1,0 +1,139 @@
+import { parsedJson } from '../../http/document.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { aged, reportsOf, type ScopeReports } from './cooldown-report.ts';
+import type { CredentialQuota, CredentialReplicas } from './credential-quota.ts';
+import type { Limiter } from './limiter.ts';
+import type { SharedCredential } from './shared-credential.ts';
+
+/** One replica probes for this long. If it is gone, another one does after that. */
+const LEASE_MS = 5_000;
+
+/** Changes within this time are one message, except the first one. It bounds the messages of many replicas. */
+const APART_MS = 100;
+
+/** The store answers within this time, or counts as absent. */
+const PATIENCE_MS = 50;
+
+export interface SharedCooldownsDeps {
+  readonly clock: Clock;
+  readonly quota: () => CredentialQuota;
+  /** Calls that wait may leave, or can no longer leave in time. */
+  readonly wake: () => void;
+  /** The cooldown of a limiter starts by the report of another replica. */
+  readonly onRemote: (limiter: Limiter) => void;
+  /** The lease for a probe was requested. */
+  readonly onLease: (granted: boolean) => void;
+}
+
+/** Shares the cooldowns of one credential with other replicas, and lets one of them probe. */
+export class SharedCooldowns implements CredentialReplicas {
+  readonly #shared: SharedCredential;
+  readonly #deps: SharedCooldownsDeps;
+  readonly #changed = new Set<string>();
+  readonly #released = new Set<string>();
+  /** Leases that are requested. */
+  readonly #requested = new Set<string>();
+  #waits = false;
+
+  constructor(shared: SharedCredential, deps: SharedCooldownsDeps) {
+    this.#shared = shared;
+    this.#deps = deps;
+  }
+
+  get count(): number {
+    return this.#shared.replicas;
+  }
+
+  /** Reads what the others know. Until then no call leaves, for 50 ms at most. */
+  start(): void {
+    const { clock, quota, wake } = this.#deps;
+    const { whole } = quota();
+    whole.hold(clock.now() + PATIENCE_MS);
+    this.#shared.listen({
+      heard: (text) => this.#apply(reportsOf(parsedJson(text)), wake),
+      lost: () => this.#keep(),
+    });
+    void this.#shared.kept().then((kept) => {
+      whole.hold(-Infinity);
+      const [writtenMs, reports] = partsOf(kept?.text);
+      const ageMs = Math.max(0, writtenMs - (kept?.leftMs ?? 0));
+      this.#apply(
+        reportsOf(reports).map(([scope, report]) => [scope, aged(report, ageMs)]),
+        wake,
+      );
+      wake();
+    });
+  }
+
+  changed(scope: string): void {
+    this.#changed.add(scope);
+    if (!this.#waits) this.#report();
+  }
+
+  /** An operator has reset the quota. */
+  clear(): void {
+    this.#changed.clear();
+    this.#shared.keep('', 0);
+  }
+
+  /** The others must know the result of a probe before one of them can get the lease for the next. */
+  released(scope: string): void {
+    if (this.#changed.has(scope)) this.#released.add(scope);
+    else this.#shared.release(scope);
+  }
+
+  /** Requests the lease for the probes of a cooldown. */
+  requestLease(scope: string): void {
+    if (this.#requested.has(scope)) return;
+    this.#requested.add(scope);
+    const { clock, onLease, quota, wake } = this.#deps;
+    void this.#shared.claim(scope, LEASE_MS).then((waitMs) => {
+      this.#requested.delete(scope);
+      onLease(waitMs === undefined);
+      quota().limiterAt(scope)?.cooldown.leased(waitMs, LEASE_MS, clock.now());
+      wake();
+    });
+  }
+
+  #report(): void {
+    const { clock, quota } = this.#deps;
+    this.#keep();
+    for (const report of quota().reports(clock.now(), this.#changed))
+      this.#shared.tell(JSON.stringify([report]));
+    for (const scope of this.#released) this.#shared.release(scope);
+    this.#changed.clear();
+    this.#released.clear();
+    this.#waits = true;
+    clock.timer(APART_MS, () => {
+      this.#waits = false;
+      if (this.#changed.size > 0) this.#report();
+    });
+  }
+
+  /** For replicas that start. The time tells them how old the reports are, by the clock of the store. */
+  #keep(): void {
+    const { clock, quota } = this.#deps;
+    const reports = quota()
+      .reports(clock.now())
+      .filter(([, { name }]) => name === 'active');
+    const ms = reports.reduce((most, [, report]) => Math.max(most, 'ms' in report ? report.ms : 0), 0);
+    this.#shared.keep(JSON.stringify([ms, reports]), ms);
+  }
+
+  #apply(reports: ScopeReports, wake: () => void): void {
+    const { clock, onRemote, quota } = this.#deps;
+    for (const [scope, report] of reports) {
+      const started = quota().apply(scope, report, clock.now());
+      if (started !== undefined) onRemote(started);
+    }
+    if (reports.length > 0) wake();
+  }
+}
+
+/** The time for which a text was written, and its reports. */
+function partsOf(text: string | undefined): readonly [writtenMs: number, reports: unknown] {
+  const parsed = text === undefined ? undefined : parsedJson(text);
+  if (!Array.isArray(parsed)) return [0, []];
+  const [writtenMs, reports] = parsed as unknown[];
+  return [typeof writtenMs === 'number' ? writtenMs : 0, reports];
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test, vi } from 'vitest';
+import { ENGINES, freshName } from './engines.ts';
+import { type ReplicaProcess, startCountingUpstream, startReplica } from './replicas.ts';
+
+/* Real processes on a real engine. `test/unit/shared-cooldowns.test.ts` asserts the times, in virtual time. */
+
+const WAIT = { timeout: 20_000, interval: 10 };
+
+interface State {
+  readonly shared: { readonly used: boolean; readonly replicas: number };
+  readonly upstreams: readonly {
+    readonly scopes: readonly { readonly quota?: { readonly credentials: readonly Credential[] } }[];
+  }[];
+}
+
+interface Credential {
+  readonly cooldown?: { readonly cause: string; readonly reported_by?: string };
+}
+
+const stateOf = async ({ adminUrl }: ReplicaProcess): Promise<State> =>
+  (await (await fetch(`${adminUrl}/api/state`)).json()) as State;
+
+const cooldownsOf = async (replica: ReplicaProcess) =>
+  (await stateOf(replica)).upstreams.flatMap(({ scopes }) =>
+    scopes.flatMap(({ quota }) => quota?.credentials.flatMap(({ cooldown }) => cooldown ?? []) ?? []),
+  );
+
+async function ask({ url }: ReplicaProcess): Promise<number> {
+  const { body, status } = await fetch(`${url}/api/x`);
+  await body?.cancel();
+  return status;
+}
+
+async function counted({ adminUrl }: ReplicaProcess, name: string): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text();
+  return [...text.matchAll(new RegExp(`^${name}\\{[^}]*\\} (\\S+)$`, 'gm'))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  );
+}
+
+describe.each(ENGINES)('$name $missing', (engine) => {
+  describe.skipIf(engine.missing !== undefined)('replicas as processes', { timeout: 60_000 }, () => {
+    test('share a cooldown, one probe of it, and a reset by an operator', async () => {
+      const upstream = await startCountingUpstream();
+      upstream.answer = () => ({ status: 200, headers: {} });
+      const yaml = `
+shared: { store: '${engine.url}', name: ${freshName()} }
+upstreams:
+  api: { url: '${upstream.url}', allow_private: true, quota: { scope: credential, wait: 5s }, retry: off }
+`;
+      const replicas = await Promise.all([startReplica(yaml), startReplica(yaml), startReplica(yaml)]);
+      const [one, two, three] = replicas;
+      for (const replica of replicas) expect(await ask(replica)).toBe(200);
+
+      upstream.answer = () => ({ status: 429, headers: { 'retry-after': '600' } });
+      for (let i = 0; i < 10 && (await cooldownsOf(one)).length === 0; i++) await ask(one);
+      for (const replica of [two, three])
+        await vi.waitFor(
+          async () =>
+            expect(await cooldownsOf(replica)).toMatchObject([
+              { cause: 'retry_after', reported_by: 'another replica' },
+            ]),
+          WAIT,
+        );
+      await two.process.untilPrinted(/"cause":"retry_after".*reported by another replica/);
+      expect(await counted(two, 'breakwater_shared_cooldowns_total')).toBe(1);
+
+      // A call of each waits. One of the calls is sent after about a second, and its success lets the others pass.
+      const before = upstream.seen.length;
+      upstream.answer = () => ({ status: 200, headers: {} });
+      expect(await Promise.all(replicas.map(ask))).toEqual([200, 200, 200]);
+      expect(upstream.seen.length).toBe(before + 3);
+      expect((await Promise.all(replicas.map(cooldownsOf))).flat()).toEqual([]);
+      const probes = await Promise.all(
+        replicas.map((replica) => counted(replica, 'breakwater_shared_probes_total')),
+      );
+      expect(probes.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(1);
+
+      // A reset by an operator of one replica ends it for all.
+      upstream.answer = () => ({ status: 429, headers: { 'retry-after': '600' } });
+      for (let i = 0; i < 10 && (await cooldownsOf(one)).length === 0; i++) await ask(one);
+      for (const replica of replicas)
+        await vi.waitFor(async () => expect(await cooldownsOf(replica)).toHaveLength(1), WAIT);
+      const reset = await fetch(`${one.adminUrl}/api/upstreams/api/quota`, {
+        method: 'POST',
+        headers: { 'breakwater-admin': 'true', 'content-type': 'application/json' },
+        body: '{"reset":true}',
+      });
+      expect(await reset.json()).toEqual({ upstream: 'api', reset: true });
+      for (const replica of replicas)
+        await vi.waitFor(async () => expect(await cooldownsOf(replica)).toEqual([]), WAIT);
+    });
+  });
+});
