@@ -392,7 +392,8 @@ function assembleRoute(
   };
   const budget = policyState.budget(config);
   const { clock, random } = deps;
-  const side = { clock, random, route, config, policies, budget, limit: permits, dispatch };
+  const { places: targets } = polls;
+  const side = { clock, random, route, config, policies, budget, limit: permits, dispatch, targets };
   polls.add(side);
   const durable = durableRoute({ ...side, polls: polls.of(config) });
   if (durable === undefined) return { route, durable };

@@ -1,4 +1,4 @@
-import type { RouteConfig } from '../config/config.ts';
+import type { RouteConfig, UpstreamConfig } from '../config/config.ts';
 import { formatDuration } from '../config/fields/format.ts';
 import { durableRules } from '../policies/retry/durable-rules.ts';
 import { describePolling, type PollPlan, pollPlan } from './poll-plan.ts';
@@ -22,12 +22,16 @@ export interface DurablePlan {
 }
 
 /** Undefined if the route does not accept durable requests. */
-export function durablePlan(method: string, { settings }: RouteConfig): DurablePlan | undefined {
+export function durablePlan(
+  method: string,
+  { settings }: RouteConfig,
+  { targets = [] }: Pick<UpstreamConfig, 'targets'>,
+): DurablePlan | undefined {
   if (settings.durable === undefined) return undefined;
   const { options, backoff } = settings.durable;
   const { attempts, deadlineMs, retentionMs, concurrency, onUnknown } = options;
   const schedule = scheduleOf({ attempts, backoff }, false);
-  const poll = options.poll && pollPlan(options.poll);
+  const poll = options.poll && pollPlan(options.poll, targets.length > 1);
   const rules = durableRules(settings.retry, settings.durable);
   // With `on_unknown_outcome: retry`, every request may be repeated, like one with an idempotency key.
   const retried = retryRules(method, onUnknown === 'retry' ? { ...rules, idempotencyKey: 'inject' } : rules);

@@ -164,7 +164,7 @@ function explanationOf(
     resumes: method === 'GET' ? route.settings.resumeAttempts : 0,
     stream: streamPlan(method, route.settings),
     allowedClients: allowedClients(loaded, upstream, route),
-    durable: durablePlan(method, route),
+    durable: durablePlan(method, route, upstream),
     schedules: schedulesOn(`${upstream.name}/${route.name}`, loaded),
     schedule: {
       ordinary: retrySchedule(route, failedAttemptMs, false),

@@ -17,9 +17,11 @@ export interface PollPlan {
   readonly maxMs: number;
 }
 
-export function pollPlan({ conditions, delay, target }: PollOptions): PollPlan {
+/** `pinned`: the upstream has several targets. */
+export function pollPlan({ conditions, delay, target }: PollOptions, pinned: boolean): PollPlan {
+  const polled = target === undefined ? 'the request itself' : `GET ${targetText(target)}`;
   return {
-    target: target === undefined ? 'the request itself' : `GET ${targetText(target)}`,
+    target: pinned ? `${polled}, at the target that has accepted the request,` : polled,
     success: conditions.success.map(conditionText),
     failure: conditions.failure.map(conditionText),
     ...delay,

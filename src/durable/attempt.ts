@@ -35,6 +35,8 @@ export interface FinishedAttempt {
   /** False: no byte reached the upstream, so it does not count as an attempt. */
   readonly sent: boolean;
   readonly ms: number;
+  /** The target that it went to last; undefined if the upstream has none. */
+  readonly targetName: string | undefined;
 }
 
 export interface AttemptParts {
@@ -44,6 +46,8 @@ export interface AttemptParts {
   readonly route: DurableRoute;
   readonly repeatable: boolean;
   readonly signal: Abort;
+  /** The only target that may get it; undefined: any. */
+  readonly targetName: string | undefined;
 }
 
 /** Makes one attempt, from the first byte sent to the last byte received. Rejects only because of a bug. */
@@ -66,6 +70,7 @@ export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<F
     response: typeof stored === 'string' ? undefined : stored,
     sent: outcome.kind === 'reply' || (record.attempts > 0 && !isUnsent(outcome.error, job)),
     ms: clock.now() - record.startedAt,
+    targetName: record.notes.target,
   };
 }
 
@@ -106,7 +111,7 @@ function attemptOf({ job, route, repeatable, signal }: AttemptParts, now: number
   });
 }
 
-function callOf({ job, headers, route }: AttemptParts, record: CallRecord): Call {
+function callOf({ job, headers, route, targetName }: AttemptParts, record: CallRecord): Call {
   return {
     method: job.method,
     target: job.target,
@@ -114,6 +119,7 @@ function callOf({ job, headers, route }: AttemptParts, record: CallRecord): Call
     body: storedBody(job.body),
     idempotencyKey: job.upstreamKey ?? undefined,
     clientPart: clientPartOf(headers, route.clientPartHeader),
+    targetName,
     priority: job.priority ?? 'low',
     identity: record.info,
     journal: record,

@@ -104,6 +104,7 @@ export class Dispatch {
       route: request.route,
       repeatable,
       signal: running.signal,
+      targetName: request.before?.targetName,
     };
     const finished = await attempt(parts, this.#deps);
     if (!finished.sent && runnerState.cost > 0) request.route.refund(runnerState.cost);
@@ -181,11 +182,13 @@ export class Dispatch {
       deadlineAt: job.deadlineAt,
     };
     const classification = classifyResult(job, result, request.route);
-    const submitted = polls && { upstream: polls, target: job.target };
-    const { response } = finished;
+    const { response, targetName } = finished;
+    const place = (targetName === undefined ? undefined : route.targets?.get(targetName)) ?? polls;
+    const submitted = polls && place && { upstream: polls, place, target: job.target };
     const { poll, retentionMs } = options;
     const rules = { retentionMs, random: this.#deps.random };
-    return afterAttempt({ result, classification, response, poll, before: request.before, submitted }, rules);
+    const { before } = request;
+    return afterAttempt({ result, classification, response, poll, before, submitted, targetName }, rules);
   }
 
   #reportPoll({ route: scope }: ClaimedJob, { route }: NextRequest, { pollResult }: PollDecision): void {

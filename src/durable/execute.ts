@@ -14,7 +14,7 @@ import { parsedState } from './settlement.ts';
 import type { AttemptFeedback } from './slow-start.ts';
 import { StoreError } from './store/db.ts';
 import type { Settlement, Store } from './store/store.ts';
-import { polling, pollStateOf } from './until/state.ts';
+import { type PollState, polling, pollStateOf } from './until/state.ts';
 
 export interface ExecuteDeps {
   readonly clock: Clock;
@@ -187,8 +187,7 @@ async function deferBacklog(
   if (next.kind !== 'wait' || next.reason !== 'breaker_open' || entry !== undefined) return;
   // The breaker of one tenant says nothing about the others.
   if (job.tenant !== '') return;
-  // A poll may have met the breaker of another route.
-  if (polling(job.runnerState)?.target !== undefined) return;
+  if (goesElsewhere(polling(job.runnerState))) return;
   try {
     const backlog = await health.reading(store.backlog());
     const spreadMs = Math.min(RAMP.maxMs, Math.max(RAMP.minMs, backlog * RAMP.perRequestMs));
@@ -199,6 +198,10 @@ async function deferBacklog(
     if (!(error instanceof StoreError)) throw error;
   }
 }
+
+/** A poll may have met the breaker of another route, or that of one target. */
+const goesElsewhere = (poll: PollState | undefined): boolean =>
+  poll?.target !== undefined || poll?.targetName !== undefined;
 
 /** All attempts of a request whose latest is `entry`. The first one is known without a query. */
 async function attemptsOf(

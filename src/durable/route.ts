@@ -51,16 +51,22 @@ export interface DurableRoute {
   readonly refund: (cost: number) => void;
   /** Undefined if polls repeat the request itself. */
   readonly polls: PollUpstream | undefined;
+  /** The targets of the upstream by name; undefined if it has none. */
+  readonly targets?: ReadonlyMap<string, PollPlace> | undefined;
   /** Possible waits before retry number `retry`, which is 1-based. */
   readonly waitRange: (retry: number) => { readonly medianMs: number };
 }
 
-/** The upstream to which polls of results are sent. */
-export interface PollUpstream {
+/** The parts of a URL below which results are polled. */
+export interface PollPlace {
   /** Scheme, host and port. */
   readonly origin: string;
-  /** Path of the upstream's URL, without a trailing slash. */
+  /** Path of the URL, without a trailing slash. */
   readonly basePath: string;
+}
+
+/** The upstream to which polls of results are sent. */
+export interface PollUpstream extends PollPlace {
   /** The route that a poll of this path and query goes through, or why there is none. */
   readonly routeOf: (target: string) => DurableRoute | string;
 }

@@ -87,7 +87,7 @@ export function lostAttempt({ attempt, startedAt = 0, dueAt }: ClaimedJob): Reco
   );
   const outcome = { kind: 'error', error } as const;
   return {
-    finished: { outcome, response: undefined, sent: true, ms: 0 },
+    finished: { outcome, response: undefined, sent: true, ms: 0, targetName: undefined },
     n: attempt - 1,
     // It began at its due time or later. Only the start of the first attempt is stored.
     at: Math.max(startedAt, dueAt),

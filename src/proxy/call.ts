@@ -43,6 +43,8 @@ export interface Call {
   readonly client?: string | undefined;
   /** The part of the client that the call is for, such as a tenant, by which calls take turns; undefined if it has none. */
   readonly clientPart?: string | undefined;
+  /** The only target of the upstream that may get the call; undefined: any. */
+  readonly targetName?: string | undefined;
   /** Default `normal`. */
   readonly priority?: Priority | undefined;
   readonly identity?: CallIdentity | undefined;

@@ -279,19 +279,6 @@ test('a durable request goes on at another key, too', async () => {
   expect([callsOf(origin, 'a'), callsOf(origin, 'b')]).toEqual([1, 1]);
 });
 
-test('targets and polling are not combined', async () => {
-  await expect(
-    startBreakwater(`
-durable: { store: ':memory:' }
-upstreams:
-  api:
-    url: https://a.example
-    durable: { poll: { target: 'header:location', until: { success: [{ status: 200 }] } } }
-    targets: [{ name: a }, { name: b }]
-`),
-  ).rejects.toThrow('cannot be combined with durable.poll.target');
-});
-
 test('a stream that begins with silence or an error goes on at another target', async () => {
   const clock = new FakeClock();
   const silent = await startOrigin(({ response }) => {

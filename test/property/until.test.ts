@@ -81,6 +81,7 @@ class World {
         poll,
         before: this.before,
         submitted: undefined,
+        targetName: undefined,
       },
       { retentionMs: RETENTION, random: this.random },
     );

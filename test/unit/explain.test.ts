@@ -155,6 +155,20 @@ test('shows no secret: neither a value from outside nor the value of a secret he
   }
 });
 
+test('says that polls go to the target that has accepted the request', async () => {
+  const config = `
+upstreams:
+  pay:
+    url: https://pay.example
+    durable: { poll: { target: header:location, until: { success: [{ status: 200 }], delay: { min: 2s, max: 1m } } } }
+    targets: [{ name: a }, { name: b }]
+`;
+  const { out } = await run(explain, ['PUT', '/pay/x'], config);
+  expect(out).toContain(
+    'GET the URL in location, at the target that has accepted the request, is polled every 2s to 1m',
+  );
+});
+
 test('shows the fallbacks in turn, without their secrets', async () => {
   const config = `
 upstreams:

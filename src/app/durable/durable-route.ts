@@ -25,6 +25,7 @@ export interface DurableParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly polls: DurableRoute['polls'];
+  readonly targets: DurableRoute['targets'];
 }
 
 /** The body may take twice the idle timeout. A limit is needed, because the attempt's lease has one. */
@@ -32,7 +33,7 @@ const BODY_IDLE_TIMES = 2;
 
 /** Builds a route's second pipeline over the same breaker, budget and limits. Undefined if not durable. */
 export function durableRoute(parts: DurableParts): DurableRoute | undefined {
-  const { route, config, policies, budget, limit, dispatch, clock, polls } = parts;
+  const { route, config, policies, budget, limit, dispatch, clock, polls, targets } = parts;
   const { durable, idleTimeoutMs, retry, totalTimeoutMs } = config.settings;
   if (durable === undefined) return undefined;
   const { backoff, options } = durable;
@@ -55,6 +56,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     dropParameters: route.dropParameters,
     names: new CredentialNames(config.settings.identity),
     polls,
+    targets,
     classify: (result) => classifyResult(result, rules, budget, parts.random),
     withdraw: (cost) => budget.withdraw(clock.now(), cost),
     refund: (cost) => budget.refund(cost),

@@ -13,9 +13,14 @@ export type PollSide = Omit<DurableParts, 'polls'>;
 export class PollRoutes {
   readonly #upstream: UpstreamConfig;
   readonly #sides: PollSide[] = [];
+  /** The places of the upstream's targets; undefined if it has none. */
+  readonly places: DurableRoute['targets'];
 
   constructor(upstream: UpstreamConfig) {
     this.#upstream = upstream;
+    this.places =
+      upstream.targets &&
+      new Map(upstream.targets.map(({ name, origin, basePath }) => [name, { origin, basePath }]));
   }
 
   /** Call it in the order of the configuration. */

@@ -51,7 +51,6 @@ export function resolveTargets(
       report.problem([...below, 'url'], 'is missing; write it here, or once for the upstream', 'key');
     return resolveTarget(input, { ...outer, place, path: below, allowPrivate }, context);
   });
-  checkPolls(targets, path, report);
   checkConnections(targets, path, report);
   return targets;
 }
@@ -68,18 +67,6 @@ function checkConnections(targets: readonly TargetConfig[], path: Path, report: 
         `is ${allowPrivate}, and target ${other.name} has ${other.allowPrivate} for the same host; write the same for both`,
       );
   });
-}
-
-/** Only the target that has accepted a request knows its result. */
-function checkPolls(targets: readonly TargetConfig[], path: Path, report: Report): void {
-  const polls = ({ routes }: TargetConfig) =>
-    routes.some(({ settings }) => settings.durable?.options.poll?.target !== undefined);
-  if (targets.length > 1 && targets.some(polls))
-    report.problem(
-      path,
-      'cannot be combined with durable.poll.target, because a poll may go to another target than its request; write one upstream for each target',
-      'key',
-    );
 }
 
 function placeOf(input: TargetInput, path: Path, allowPrivate: boolean, report: Report): UpstreamUrl {

@@ -127,9 +127,9 @@ function plannedPolls(job: Job, route: DurableRoute | undefined): string[] | und
 
 /** Counts of polls. `seen`: latest successive replies with the same state. */
 function pollsJson(state: PollState | undefined) {
-  return (
-    state && { count: state.count, seen: state.seen, last: state.count === 0 ? undefined : iso(state.last) }
-  );
+  if (state === undefined) return undefined;
+  const { count, seen, last, targetName } = state;
+  return { count, seen, last: count === 0 ? undefined : iso(last), target: targetName };
 }
 
 function lastJson({ n, at, ms, status, error, waitMs, reason }: AttemptRow) {

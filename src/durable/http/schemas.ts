@@ -87,8 +87,9 @@ const monitor = object(
         count: count('Successful replies so far, the final one included.'),
         seen: count('Latest successive replies with the same state.'),
         last: moment('When the latest arrived.'),
+        target: text('The target of the upstream that has accepted the request, if it has targets.'),
       },
-      ['last'],
+      ['last', 'target'],
       'On a route that polls (durable.until, durable.poll), after its first successful reply.',
     ),
     next: object(

@@ -2,6 +2,8 @@
 export interface PollState {
   /** Path and query that are polled. Undefined: the request itself is sent again. */
   readonly target?: string | undefined;
+  /** The target of the upstream that has accepted the request: only that one knows its result. Undefined if the upstream had none. */
+  readonly targetName?: string | undefined;
   /** Number of successful replies. */
   readonly count: number;
   /** Latest successive replies with the same state. */
@@ -25,11 +27,16 @@ export function polling(runnerState: string): PollState | undefined {
   return state?.over === true ? undefined : state;
 }
 
-/** The state after one more successful reply with `state`. */
-export function counted(before: PollState | undefined, state: string, now: number): PollState {
+/** The state after one more successful reply with `state`. `targetName`: the target that has sent it. */
+export function counted(
+  before: PollState | undefined,
+  state: string,
+  { now, targetName }: { readonly now: number; readonly targetName: string | undefined },
+): PollState {
   const same = before?.state === state;
   return {
     target: before?.target,
+    targetName: before?.targetName ?? targetName,
     count: (before?.count ?? 0) + 1,
     seen: same ? before.seen + 1 : 1,
     last: now,

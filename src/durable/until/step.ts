@@ -22,6 +22,8 @@ export interface AttemptFacts {
   readonly before: PollState | undefined;
   /** Undefined if polls repeat the request itself. */
   readonly submitted: Submitted | undefined;
+  /** The target of the upstream that the attempt went to; undefined if it has none. */
+  readonly targetName: string | undefined;
 }
 
 type PollAttempt = AttemptFacts & { readonly poll: PollOptions };
@@ -57,7 +59,7 @@ function afterPoll(attempt: PollAttempt, options: DecideOptions): PollDecision {
   const evaluated = evaluate(poll.conditions, reply);
   if (evaluated.kind === 'pending')
     return good ? continuePolling(attempt, { response, reply }, options) : afterError(attempt, options);
-  const state = counted(before, stateOf(poll.conditions, reply), result.now);
+  const state = counted(before, stateOf(poll.conditions, reply), sourceOf(attempt));
   const runnerState = { poll: { ...state, over: true as const } };
   const times = { now: result.now, retentionMs: options.retentionMs };
   if (evaluated.kind === 'success') return { ...end(times, 'succeeded'), runnerState, pollResult: 'success' };
@@ -67,11 +69,11 @@ function afterPoll(attempt: PollAttempt, options: DecideOptions): PollDecision {
 
 /** The upstream has accepted the request: from now on its result is polled, and the request is never sent again. */
 function startPolling(attempt: PollAttempt, response: StoredResponse, options: DecideOptions): PollDecision {
-  const { result, poll, submitted } = attempt;
+  const { result, poll, submitted, targetName } = attempt;
   const found = poll.target && submitted && targetOf(poll.target, response, submitted);
   if (found === undefined || 'problem' in found)
     return end({ now: result.now, retentionMs: options.retentionMs }, 'not_retryable', found?.problem);
-  const state = { target: found.target, count: 0, seen: 0, last: result.now, state: '' };
+  const state = { target: found.target, targetName, count: 0, seen: 0, last: result.now, state: '' };
   return scheduleNextPoll(attempt, { response, state }, options);
 }
 
@@ -81,7 +83,7 @@ function continuePolling(
   options: DecideOptions,
 ): PollDecision {
   const { result, poll, before } = attempt;
-  const state = counted(before, stateOf(poll.conditions, reply), result.now);
+  const state = counted(before, stateOf(poll.conditions, reply), sourceOf(attempt));
   const shown = {
     pollResult: state.seen > 1 ? ('unchanged' as const) : ('changed' as const),
     detail: lacksJson(poll.conditions, reply) ? 'the body is not JSON of at most 1 MiB' : undefined,
@@ -92,6 +94,8 @@ function continuePolling(
   }
   return { ...scheduleNextPoll(attempt, { response, state }, options), ...shown };
 }
+
+const sourceOf = ({ result: { now }, targetName }: PollAttempt) => ({ now, targetName });
 
 const CANNOT_POLL =
   'The reply is not final, and without an idempotency key the request must not be sent again to poll; set durable.poll.target';

@@ -14,7 +14,7 @@ export function targetsDispatch(pool: Pool): Dispatch {
   return (call, attempt, receiver) => {
     const trail = attempt.trail instanceof CallTrail ? attempt.trail : new CallTrail(pool, call);
     const target = trail.next();
-    if (target === undefined) return receiver.failed(noTarget());
+    if (target === undefined) return receiver.failed(noTarget(call));
     call.journal.note('target', target.name);
     const sent = new SentToTarget({ call, attempt, receiver }, { trail, target, startedAt: pool.now() });
     const prepared = target.prepare({ ...call, journal: call.journal.at(target.name) }, attempt.signal);
@@ -27,8 +27,13 @@ export function targetsDispatch(pool: Pool): Dispatch {
   };
 }
 
-const noTarget = (): ProxyError =>
-  new ProxyError('no_target', 'every target is taken out, or has refused its credential for this call');
+const noTarget = ({ targetName }: Call): ProxyError =>
+  new ProxyError(
+    'no_target',
+    targetName === undefined
+      ? 'every target is taken out, or has refused its credential for this call'
+      : `the target ${targetName}, which has accepted the request, is taken out; put it in again`,
+  );
 
 interface Sent {
   readonly call: Call;

@@ -43,7 +43,9 @@ interface Known extends Candidate {
 export class CallTrail implements Trail {
   readonly #pool: Pool;
   readonly #call: Call;
-  /** The only target that the call may go to; undefined: any. */
+  /** The call may go to one target only. */
+  readonly #pinned: boolean;
+  /** That target; undefined if it is not in service. */
   readonly #only: Target | undefined;
   /** Their credentials were refused, so none gets this call again. */
   readonly #refused: Refused[] = [];
@@ -61,15 +63,21 @@ export class CallTrail implements Trail {
   constructor(pool: Pool, call: Call) {
     this.#pool = pool;
     this.#call = call;
+    const { targetName } = call;
     const value = pool.sticky === undefined ? undefined : headerOf(call.headers, pool.sticky);
-    this.#only = value === undefined ? undefined : stickyTarget(pool.targets, value);
+    this.#pinned = targetName !== undefined || value !== undefined;
+    if (targetName !== undefined)
+      this.#only = pool.targets.find(({ name, state }) => name === targetName && !state.out);
+    else if (value !== undefined) this.#only = stickyTarget(pool.targets, value);
   }
 
   /** The target of the next attempt; undefined if there is none. */
   next(): Target | undefined {
     const only = this.#holder ?? this.#only;
     const now = this.#pool.now();
-    const target = only ?? this.#pool.chooser.choose(this.#candidates(now), now)?.target;
+    const target = this.#pinned
+      ? only
+      : (only ?? this.#pool.chooser.choose(this.#candidates(now), now)?.target);
     if (target === undefined) return undefined;
     target.state.load.begin();
     if (target.state.gate.shut !== undefined) target.state.gate.probed(now);
@@ -104,7 +112,7 @@ export class CallTrail implements Trail {
 
   detour(outcome: Outcome, rules: Repeatable): Detour | undefined {
     const verdict = outcome.kind === 'reply' ? verdictOfReply(outcome.reply) : verdictOfError(outcome.error);
-    if (this.#only !== undefined || !this.#mayDetour(verdict, outcome, rules)) return undefined;
+    if (this.#pinned || !this.#mayDetour(verdict, outcome, rules)) return undefined;
     const now = this.#pool.now();
     let at = Infinity;
     for (const { target, usableAt } of this.#candidates(now))
