@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import { CONNECT_MS, type EngineOptions, type FleetEngine, type Muster } from './engine.ts';
-import { Lease } from './lease.ts';
+import { Lease, RETURN_MS } from './lease.ts';
 import { LeasedWindow, type WindowHost } from './leased-window.ts';
 import type { LeaseRequest } from './ledger.ts';
 import { planOf, type WindowLimit } from './plan.ts';
@@ -17,7 +17,7 @@ const DEAD_MS = 3_000;
 
 /** The waits between two connections that failed: from the first to the longest, at least half of it. */
 const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = RETURN_MS;
 
 /** The most windows whose state is kept. The least recently used one is forgotten first. */
 const MOST_WINDOWS = 10_000;

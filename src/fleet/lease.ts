@@ -16,6 +16,12 @@ const SMALLEST_STOCK = 2;
 /** Replicas that got nothing ask again within this time, so that not all of them ask at once. */
 const LONGEST_APART_MS = 500;
 
+/** Replicas come back to an engine that was away within this time of each other, in milliseconds. */
+export const RETURN_MS = 500;
+
+/** A busy replica asks more often than this. */
+const UNHEARD_MS = 1_000;
+
 /** A request that got nothing is repeated after at least this time. */
 const PAUSE_MS = 5;
 
@@ -60,6 +66,8 @@ export class Lease {
   #heard: Heard | undefined;
   #share: Share | undefined;
   #away = false;
+  /** Until then the share is used after the engine was away. */
+  #returnsUntil = -Infinity;
   /** Calls that wait, in units, and units of the first of them. */
   #waiting = 0;
   #need = 1;
@@ -80,11 +88,23 @@ export class Lease {
 
   /** Whether units come from the share. */
   isShare(now: number): boolean {
-    return this.#away || this.#holdUntil > now;
+    return this.#away || now < this.#shareUntil;
   }
 
-  /** The engine is gone (`true`), or back. `connected`: it is slow, but there. `replicas`: how many share the window. */
-  setAway(away: boolean, connected: boolean, replicas: number): void {
+  get #shareUntil(): number {
+    return Math.max(this.#holdUntil, this.#returnsUntil);
+  }
+
+  /**
+   * The engine is gone (`true`), or back. After its return the share is used until the others have come back too: those that have not
+   * use their shares, and the engine does not know it. `connected`: it is slow, but there. `replicas`: how many share the window.
+   */
+  setAway(
+    away: boolean,
+    now: number,
+    { connected, replicas }: { connected: boolean; replicas: number },
+  ): void {
+    if (this.#away && !away) this.#returnsUntil = now + RETURN_MS;
     this.#away = away;
     this.#connected = connected;
     this.#replicas = Math.max(1, replicas);
@@ -96,29 +116,36 @@ export class Lease {
     const all = ahead + Math.min(units, this.#plan.most);
     const at = this.#heldAt(all, now);
     if (at !== undefined) return at;
-    if (this.isShare(now)) return this.#shareAt(now).readyAt(ahead, units, now);
-    return Math.max(now + PAUSE_MS, this.#estimate(all - this.#held(), now));
+    const held = this.#held();
+    if (this.isShare(now)) return this.#shareAt(now).readyAt(Math.max(0, ahead - held), units, now);
+    return Math.max(now + PAUSE_MS, this.#estimate(all - held, now));
   }
 
+  /** Call at `readyAt` or later. Units that are held are taken even if rounding says that it is too early. */
   take(units: number, now: number): Receipt {
     this.#expire(now);
     const taken = Math.min(units, this.#plan.most);
     this.#used = this.#perMemory(now) + taken;
     this.#usedAt = now;
-    if (this.isShare(now) && this.#usable(now) + EXACT < taken) {
-      this.#shareAt(now).take(taken, now);
-      return [];
-    }
+    // It has been waiting until now. `wanted` says it exactly.
+    this.#waiting = Math.max(0, this.#waiting - taken);
+    if (this.#held() + EXACT >= taken) return this.#takeHeld(taken);
+    if (this.isShare(now)) this.#shareAt(now).take(taken, now);
+    // They were too late by now. The engine gets to know it.
+    else this.#owed += taken;
+    return [];
+  }
+
+  #takeHeld(taken: number): Receipt {
     const receipt: (readonly [Slice, number])[] = [];
     let missing = taken;
     for (const slice of this.#slices) {
-      const part = Math.min(missing, this.#usableOf(slice, now));
+      const part = Math.min(missing, slice.units - slice.gone);
       if (part <= 0) continue;
       slice.gone += part;
       missing -= part;
       receipt.push([slice, part]);
     }
-    this.#owed += missing > EXACT ? missing : 0;
     return receipt;
   }
 
@@ -147,8 +174,8 @@ export class Lease {
   /** The next request; undefined if none is needed now. The caller reports its end by `heard` or `lost`. */
   ask(now: number): LeaseRequest | undefined {
     this.#expire(now);
-    if (this.#asking || this.#away || now < this.#askAt || now < this.#holdUntil) return undefined;
-    const want = this.#wantedNow(now);
+    if (this.#asking || this.#away || now < Math.max(this.#askAt, this.#holdUntil)) return undefined;
+    const want = this.isShare(now) ? 0 : this.#wantedNow(now);
     const owed = this.#owed + (this.#share?.owed(now) ?? 0);
     const due = owed >= 1 || this.#back.units >= 1;
     return want > 0 || due ? this.#request(want, now) : undefined;
@@ -162,6 +189,7 @@ export class Lease {
   #request(want: number, now: number): LeaseRequest {
     this.#asking = true;
     this.#owed += this.#share?.settle(now) ?? 0;
+    if (!this.isShare(now)) this.#share = undefined;
     const back = this.#back;
     // If the reply does not come, it is unknown whether they went back.
     this.#back = NOTHING_BACK;
@@ -173,8 +201,8 @@ export class Lease {
 
   /** When `ask` may have another answer; Infinity if only a call changes that. */
   askAt(now: number): number {
-    if (this.#waiting <= 0 || this.#asking || this.#away) return Infinity;
-    return Math.max(now, this.#askAt, this.#holdUntil, this.#lastsUntil(now) - AHEAD_MS / 2);
+    if (this.#waiting <= 0 || this.#asking || this.#away || this.#missing(now) <= 0) return Infinity;
+    return Math.max(now, this.#askAt, this.#shareUntil, this.#lastsUntil(now) - AHEAD_MS / 2);
   }
 
   /** The reply to a request that was sent at `sentAt`. */
@@ -183,10 +211,6 @@ export class Lease {
     this.#owed = Math.max(0, this.#owed - request.owed);
     this.#clock.hear(reply.now, sentAt, now);
     this.#heard = { reply, at: this.#clock.latest(reply.now) };
-    if (!this.isShare(now)) {
-      this.#owed += this.#share?.settle(now) ?? 0;
-      this.#share = undefined;
-    }
     const { granted, from, ledger } = reply;
     if (granted > 0)
       this.#slices.push({
@@ -234,7 +258,9 @@ export class Lease {
 
   #shareAt(now: number): Share {
     // An engine that is only slow will say soon what is left. Until then nothing is known, so the share begins empty.
-    const left = this.#heard === undefined && this.#connected ? 0 : this.left(now);
+    // Others may have leased since this replica last heard of the engine. So what was left has not grown in the last moments.
+    const asOf = Math.max(this.#heard?.at ?? now, now - UNHEARD_MS);
+    const left = this.#heard === undefined && this.#connected ? 0 : this.left(asOf);
     return (this.#share ??= new Share(this.#plan, this.#replicas, left, now));
   }
 
@@ -259,15 +285,25 @@ export class Lease {
   }
 
   #wantedNow(now: number): number {
-    const { burst, intervalMs, lateMs } = this.#plan;
-    const stock = (this.#perMemory(now) / MEMORY_MS) * Math.min(LONGEST_STOCK_MS, lateMs);
-    const spare = stock >= SMALLEST_STOCK || lateMs >= LONGEST_STOCK_MS ? stock : 0;
+    const { burst, intervalMs } = this.#plan;
     const held = this.#held();
-    if (this.#waiting <= 0 && held >= spare / 2) return 0;
-    if (this.#waiting > 0 && held >= this.#need && this.#lastsUntil(now) - now > AHEAD_MS / 2) return 0;
+    if (this.#waiting <= 0 && held >= this.#spare(now) / 2) return 0;
+    if (this.#waiting > 0 && held >= this.#need && now < this.#lastsUntil(now) - AHEAD_MS / 2) return 0;
     const fair = Math.ceil((burst + AHEAD_MS / intervalMs) / this.#replicas);
     const most = Math.max(this.#waiting > 0 ? this.#need : 1, fair);
-    return Math.max(0, Math.min(Math.ceil(this.#waiting + spare - held), most));
+    return Math.max(0, Math.min(this.#missing(now), most));
+  }
+
+  /** Units that are not held: for waiting calls and for calls to come. */
+  #missing(now: number): number {
+    return Math.ceil(this.#waiting + this.#spare(now) - this.#held());
+  }
+
+  /** Units for calls to come. */
+  #spare(now: number): number {
+    const { lateMs } = this.#plan;
+    const stock = (this.#perMemory(now) / MEMORY_MS) * Math.min(LONGEST_STOCK_MS, lateMs);
+    return stock >= SMALLEST_STOCK || lateMs >= LONGEST_STOCK_MS ? stock : 0;
   }
 
   #perMemory(now: number): number {
@@ -286,18 +322,6 @@ export class Lease {
     if (last === undefined) return now;
     const { burst, intervalMs } = this.#plan;
     return Math.max(now, last.late + last.offset + (last.units - burst) * intervalMs);
-  }
-
-  #usable(now: number): number {
-    let usable = 0;
-    for (const slice of this.#slices) usable += this.#usableOf(slice, now);
-    return usable;
-  }
-
-  #usableOf({ late, offset, units, gone }: Slice, now: number): number {
-    const { burst, intervalMs } = this.#plan;
-    const until = Math.floor((now - late - offset) / intervalMs + burst + EXACT);
-    return Math.max(0, Math.min(units, until) - gone);
   }
 
   /** When `units` of those that are held may be used together; undefined if there are fewer. */

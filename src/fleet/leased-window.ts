@@ -109,8 +109,9 @@ export class LeasedWindow {
   }
 
   #real(): number {
-    const { away, connected, replicas } = this.#host;
-    this.#lease.setAway(away, connected, replicas);
-    return this.#host.real();
+    const { away } = this.#host;
+    const real = this.#host.real();
+    this.#lease.setAway(away, real, this.#host);
+    return real;
   }
 }

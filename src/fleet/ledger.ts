@@ -1,7 +1,7 @@
 import { EXACT } from './plan.ts';
 
 /** Units are given this long before they may be used, so that they are there when they are needed. */
-export const AHEAD_MS = 200;
+export const AHEAD_MS = 1_000;
 
 /** After a loss of state, nothing is given for this long. By then each replica has said what it knows, at its next heartbeat. */
 export const HOLD_MS = 2_000;

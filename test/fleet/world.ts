@@ -99,7 +99,7 @@ export class FleetWorld {
 
   #newLease(replicas: number): Lease {
     const made = new Lease(planOf(this.#limit), this.#random);
-    made.setAway(false, true, replicas);
+    made.setAway(false, this.#now, { connected: true, replicas });
     return made;
   }
 

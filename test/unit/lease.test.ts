@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { Lease, RETURN_MS } from '../../src/fleet/lease.ts';
+import { type Ledger, lease, type LeaseRequest } from '../../src/fleet/ledger.ts';
+import { planOf } from '../../src/fleet/plan.ts';
+
+const EPOCH = 1e12;
+
+/** 10 ms a unit. Each may be used for 50 ms from its moment on. */
+const PLAN = planOf({ limit: 100, periodMs: 1_000, burst: 5 });
+
+/** One replica at an engine that answers at once. */
+class World {
+  readonly lease: Lease;
+  now = 0;
+  #ledger: Ledger | undefined;
+
+  constructor(plan = PLAN) {
+    this.lease = new Lease(plan, () => 0.5);
+    this.away(false);
+  }
+
+  away(away: boolean, connected = true, replicas = 1): void {
+    this.lease.setAway(away, this.now, { connected, replicas });
+  }
+
+  /** The next request, with its reply; undefined: none was needed. */
+  ask(): LeaseRequest | undefined {
+    const request = this.lease.ask(this.now);
+    if (request !== undefined) this.lease.heard(request, this.answer(request), this.now, this.now);
+    return request;
+  }
+
+  answer(request: LeaseRequest) {
+    const reply = lease(this.#ledger, request, EPOCH + this.now);
+    this.#ledger = reply.ledger;
+    return reply;
+  }
+
+  /** Leases `units`, of which the last may be used in the future. */
+  leased(units: number): void {
+    this.lease.wanted(units, units);
+    if (this.ask()?.want !== units) throw new Error('the units were to be leased');
+  }
+
+  take(): void {
+    this.now = this.lease.readyAt(0, 1, this.now);
+    this.lease.take(1, this.now);
+  }
+
+  left(): number {
+    return this.lease.left(this.now);
+  }
+}
+
+describe('a lease', () => {
+  test('takes what is held even if rounding says that it is too early', () => {
+    const world = new World();
+    world.leased(3);
+    world.take();
+    world.now = world.lease.readyAt(0, 1, world.now) - 1e-5;
+    expect(world.lease.take(1, world.now)).toHaveLength(1);
+    expect(world.lease.readyAt(0, 1, world.now)).toBeCloseTo(20, 3);
+    expect(world.lease.ask(world.now)?.owed ?? 0).toBe(0);
+  });
+
+  test('asks no more while it holds what the waiting calls need', () => {
+    const world = new World();
+    world.leased(3);
+    expect(world.ask()).toBeUndefined();
+    expect(world.lease.askAt(world.now)).toBe(Infinity);
+    // A call that leaves waits no longer, also before the queue has said so.
+    world.take();
+    world.take();
+    expect(world.ask()).toBeUndefined();
+  });
+
+  test('owes units that were too late when they were taken', () => {
+    const world = new World();
+    world.leased(1);
+    world.now += PLAN.lateMs + 1;
+    expect(world.lease.take(1, world.now)).toEqual([]);
+    expect(world.ask()).toMatchObject({ owed: 1 });
+    expect(world.ask()).toBeUndefined();
+  });
+
+  test('gives units back that were not used in time', () => {
+    const world = new World();
+    world.leased(30);
+    world.lease.wanted(0, 1);
+    world.now += PLAN.lateMs + 100;
+    // Those up to now are refilled by time, and the others are still held.
+    world.lease.giveUp(world.now);
+    expect(world.ask()).toMatchObject({ want: 0, back: { units: 30 } });
+    expect(world.left()).toBe(PLAN.burst);
+  });
+
+  test('gives back what is too late, once the whole lease is', () => {
+    const world = new World();
+    world.leased(3);
+    world.lease.wanted(0, 1);
+    world.now += 20 + PLAN.lateMs + 11;
+    expect(world.ask()).toMatchObject({ back: { units: 3 } });
+  });
+
+  test('gives back what a call has not cost, and owes what it has cost in addition', () => {
+    const world = new World();
+    world.leased(3);
+    world.lease.take(3, world.now);
+    world.lease.correct(3, 1);
+    expect(world.ask()).toMatchObject({ owed: 0, back: { units: 2 } });
+    world.lease.correct(1, 3);
+    expect(world.ask()).toMatchObject({ owed: 2, back: { units: 0 } });
+  });
+
+  test('learns of a reply that came too late, and uses none of its units', () => {
+    const world = new World();
+    world.lease.wanted(40, 1);
+    const request = world.lease.ask(world.now)!;
+    world.lease.lost();
+    world.lease.heardLate(world.answer(request), world.now);
+    expect(world.left()).toBe(PLAN.burst - 40);
+    expect(world.ask()).toMatchObject({ known: { version: 1 } });
+  });
+});
+
+describe('the share of a replica without an engine', () => {
+  test('begins when the units that the engine has given are used up', () => {
+    const world = new World();
+    world.leased(80);
+    world.lease.wanted(0, 1);
+    for (let i = 0; i < 40; i++) world.take();
+    world.away(true, false, 2);
+    // 40 units are held, and the engine may have given others as many since then.
+    expect(world.lease.readyAt(39, 1, world.now)).toBeCloseTo(790, 3);
+    expect(world.lease.readyAt(40, 1, world.now)).toBeGreaterThan(790 + 300);
+  });
+
+  test('is reported to the engine, as far as it has not been refilled by time', () => {
+    const world = new World(planOf({ limit: 100, periodMs: 1_000, burst: 20 }));
+    world.away(true, false);
+    for (let i = 0; i < 10; i++) world.take();
+    world.now += 50;
+    world.away(false);
+    expect(world.ask()).toMatchObject({ want: 0, owed: 5 });
+  });
+
+  test('is used until the others have come back too', () => {
+    const world = new World();
+    world.away(true, false, 4);
+    world.take();
+    world.away(false, true, 4);
+    const back = world.now;
+    world.lease.wanted(1, 1);
+    expect(world.lease.isShare(world.now)).toBe(true);
+    expect(world.lease.askAt(world.now)).toBe(back + RETURN_MS);
+    expect(world.lease.readyAt(0, 1, world.now) - world.now).toBeCloseTo(40, 3);
+    world.take();
+    world.lease.wanted(1, 1);
+    // The engine gets to know of them, and gives none.
+    expect(world.ask()).toMatchObject({ want: 0 });
+    world.now = back + RETURN_MS;
+    world.lease.wanted(1, 1);
+    expect(world.ask()).toMatchObject({ want: 1 });
+    expect(world.lease.isShare(world.now)).toBe(false);
+  });
+});
