@@ -1,8 +1,10 @@
 /**
  * `node bench/outage/run.ts [--only A,B]`: RPB-1 and RPB-2 in virtual time for the shipped defaults. Ends with 1 if a gate is
- * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, `plain`, `streams` or `targets`.
+ * broken; open bounds are reported and do not count. `--only`: rows of RPB-2 by their letters, `RPB-1`, `plain`, `streams`, `targets` or
+ * `fleet`.
  */
 import { parseArgs } from 'node:util';
+import { FLEET_GATES, fleetReadings } from './fleet/gates.ts';
 import { plainSubject, streamSubject, subjectWith } from './default-policy.ts';
 import {
   EXTRA_GATES,
@@ -41,6 +43,12 @@ const all: readonly Measured[] = [
     name: one.name,
     open: false,
     measure: (seed: number) => targetReadings(one, seed),
+  })),
+  ...FLEET_GATES.map((one) => ({
+    group: 'fleet',
+    name: one.name,
+    open: false,
+    measure: (seed: number) => fleetReadings(one, seed),
   })),
   ...ROWS.map((row) => ({
     group: row.id,

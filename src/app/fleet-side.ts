@@ -20,9 +20,10 @@ export interface FleetSideDeps {
   readonly random: Random;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
   readonly observer: Pick<Observer, 'stateChanged'>;
-  /** Tests replace the store and its clock. */
+  /** Tests and simulations replace the store, its clock and the event loop. */
   readonly open?: FleetDeps['open'];
   readonly real?: FleetDeps['real'];
+  readonly afterReading?: FleetDeps['afterReading'];
 }
 
 /** Identifies a quota: the scope of the policy, the host, and the account of a credential that the proxy adds. */
@@ -44,17 +45,17 @@ export class FleetSide {
   readonly #listeners = new LRUCache<string, CredentialListener>({ max: MOST_CREDENTIALS });
 
   constructor(options: SharedOptions, deps: FleetSideDeps) {
-    const { clock, open = (parts) => openEngine(options, parts), random, real = realTime } = deps;
+    const { afterReading = endOfTurn, clock, random, real = realTime } = deps;
     this.#options = options;
     this.#deps = deps;
     this.#fleet = new Fleet({
       clock,
       random,
       real,
-      afterReading: endOfTurn,
+      afterReading,
       replica: this.#replica,
       expected: options.replicas,
-      open,
+      open: deps.open ?? ((parts) => openEngine(options, parts)),
       onState: (state) => this.#report(state),
       onNewEngine: () => this.#tellLost(),
     });

@@ -1,4 +1,4 @@
-import type { Fact, FleetEngine, Muster } from '../fleet/engine.ts';
+import { type Fact, type FleetEngine, type Muster, SEEN_MS } from '../fleet/engine.ts';
 import { type Ledger, type LeaseReply, type LeaseRequest, lease } from '../fleet/ledger.ts';
 
 /** The engine of a simulated fleet: the arithmetic of the real ones, in this process. */
@@ -8,7 +8,8 @@ export class FleetStore {
   #ledgers = new Map<string, Ledger>();
   #facts = new Map<string, { readonly text: string; readonly endsAt: number }>();
   readonly #listeners = new Set<(message: string) => void>();
-  #replicas = new Set<string>();
+  /** When each replica was seen last. */
+  #replicas = new Map<string, number>();
   #generation = 1;
 
   /** `now`: the engine's clock. */
@@ -25,7 +26,9 @@ export class FleetStore {
 
   muster(replica: string): Muster {
     this.requests++;
-    this.#replicas.add(replica);
+    const now = this.#now();
+    this.#replicas.set(replica, now);
+    for (const [name, seenAt] of this.#replicas) if (seenAt < now - SEEN_MS) this.#replicas.delete(name);
     return { replicas: this.#replicas.size, generation: String(this.#generation) };
   }
 
@@ -81,7 +84,7 @@ export class FleetStore {
   flush(): void {
     this.#ledgers = new Map();
     this.#facts = new Map();
-    this.#replicas = new Set();
+    this.#replicas = new Map();
     this.#generation++;
   }
 }

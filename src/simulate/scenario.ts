@@ -69,8 +69,10 @@ export interface Scenario {
   readonly endMs: number;
   /** Poisson arrivals of all callers together; they do not slow down when the upstream does. */
   readonly ratePerSecond: number;
-  /** Proxies that share the upstream and know nothing of each other. */
+  /** Proxies that share the upstream. */
   readonly callers: number;
+  /** Relative load of each of them. Default: the same for all. */
+  readonly loads?: readonly number[];
   /** Infinity: no call ever waits. */
   readonly capacityPerSecond: number;
   /** Mean service time of a worker without a fault. */

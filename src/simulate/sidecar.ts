@@ -1,6 +1,6 @@
 import { policiesOf } from '../app/build-policies.ts';
 import { RetainedState } from '../app/retained-state.ts';
-import { PolicyState, type ScopeState } from '../app/policy-state.ts';
+import { PolicyState, type PolicyStateDeps, type ScopeState } from '../app/policy-state.ts';
 import { Targets } from '../app/targets.ts';
 import type { RouteConfig, TargetConfig, UpstreamConfig } from '../config/config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
@@ -26,6 +26,8 @@ export interface World {
   readonly upstream: Send;
   /** The innermost Send of a target, by its name; undefined: targets are not simulated. */
   readonly targets?: ((name: string) => Send) | undefined;
+  /** The state that it shares with other proxies; undefined: none. */
+  readonly fleet?: PolicyStateDeps['fleet'];
 }
 
 /** Replies of two bytes need no bound. */
@@ -40,11 +42,11 @@ export interface Sidecar {
 
 export function startSidecar(
   { upstream, route }: Subject,
-  { clock, random, observer, upstream: send, targets: sendTo }: World,
+  { clock, random, observer, upstream: send, targets: sendTo, fleet }: World,
 ): Sidecar {
   const state = new RetainedState();
   const memory = new ByteBudget(MEMORY_BYTES);
-  const deps = { clock, random, observer, state, draining: () => false };
+  const deps = { clock, random, observer, state, draining: () => false, fleet };
   const policyState = new PolicyState(upstream, deps);
   if (sendTo === undefined || upstream.targets === undefined) {
     const policies = policiesOf(route, policyState, { clock, random, memory });

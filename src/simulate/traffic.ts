@@ -40,15 +40,18 @@ function* poisson({ endMs, ratePerSecond, seed }: Scenario): Generator<number> {
 }
 
 function dealer(scenario: Scenario): (n: number, atMs: number) => Arrival {
-  const { callers, clients, seed } = scenario;
+  const { callers, clients, loads, seed } = scenario;
   const endpoints = endpointsOf(scenario);
   const roll = (n: number, what: string) => rollOf(seed, `${what} ${n}`);
   const keys = clients?.keys;
+  const indexes = loads === undefined ? [] : [...loads.keys()];
+  const callerOf = (at: number) =>
+    loads === undefined ? Math.floor(at * callers) : chosen(indexes, (i) => loads[i] as number, at);
   return (n, atMs) => {
     const endpoint = chosen(endpoints, (one) => one.weight ?? 1, roll(n, 'endpoint'));
     return {
       atMs,
-      caller: Math.floor(roll(n, 'caller') * callers),
+      caller: callerOf(roll(n, 'caller')),
       endpoint,
       target: targetOf(endpoint, n),
       key: keys === undefined ? undefined : `key-${Math.floor(roll(n, 'key') * keys)}`,
