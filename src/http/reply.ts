@@ -96,6 +96,9 @@ export type Trailers = readonly [name: string, value: string][];
 export interface BodySink {
   readonly destroyed: boolean;
   write(chunk: Uint8Array): boolean;
+  /** Holds back writes until `uncork`, which sends them at once. Without both, node:http sends them in the next tick. */
+  cork?(): void;
+  uncork?(): void;
   /** Adds trailers, just before `end`. Absent if the sink supports none. */
   addTrailers?(trailers: Trailers): void;
   end(): unknown;

@@ -16,6 +16,7 @@ import { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
 import type { CallResult } from '../telemetry/call-outcome.ts';
 import type { CallRecord, Observer } from '../telemetry/call-record.ts';
+import { bodySink } from './chunked-body.ts';
 import type { ClientRequest, ClientResponse } from './client.ts';
 import { addVeto, isFinal } from './client-retries.ts';
 import { grpcProblem } from './grpc-problem.ts';
@@ -247,7 +248,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
     reply.body.onEnd(this.#onBodyEnd);
-    const sink = new Coalesced(res);
+    const sink = new Coalesced(bodySink(res));
     this.#sent = sink;
     reply.body.pipeTo(sink);
     // Most bodies arrive with their head. They have left for the kernel before the microtask, and need no more.

@@ -45,6 +45,8 @@ export interface ClientResponse extends BodySink {
   readonly grpcStatus?: GrpcStatus | undefined;
   /** False: the connection closes after this response. Only HTTP/1.1 uses it. */
   shouldKeepAlive: boolean;
+  /** Whether `write` and `end` encode the body in chunks. Undefined for HTTP/2. */
+  chunkedEncoding?: boolean;
   /** Sends an interim reply. If absent, interim replies are written to `socket` as text. */
   writeInterim?(status: number, headers: readonly string[]): void;
   writeHead(status: number, headers: string[]): this;

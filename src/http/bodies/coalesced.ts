@@ -3,9 +3,6 @@ import type { BodySink, Trailers } from '../reply.ts';
 /** Chunks of this size or more are not joined. */
 const SMALL_BYTES = 1_024;
 
-/** The number of small chunks per body that are not joined. Most bodies have no more. */
-const FREE_CHUNKS = 16;
-
 const BLOCK_BYTES = 16 * 1024;
 
 /**
@@ -16,7 +13,6 @@ export class Coalesced implements BodySink {
   /** Bytes of the body so far. */
   bytes = 0;
   readonly #sink: BodySink;
-  #small = 0;
   /** The only small chunk of this turn so far. Most turns of a paced stream have one, so it is not copied. */
   #only: Uint8Array | undefined;
   #block: Buffer | undefined;
@@ -33,12 +29,11 @@ export class Coalesced implements BodySink {
 
   write(chunk: Uint8Array): boolean {
     this.bytes += chunk.length;
-    const large = chunk.length >= SMALL_BYTES;
-    if (large || ++this.#small <= FREE_CHUNKS) {
+    if (chunk.length < SMALL_BYTES) {
+      this.#add(chunk);
+    } else {
       this.#flush();
       this.#ready = this.#sink.write(chunk);
-    } else {
-      this.#add(chunk);
     }
     return this.#ready;
   }
@@ -68,7 +63,7 @@ export class Coalesced implements BodySink {
   #add(chunk: Uint8Array): void {
     if (this.#only === undefined && this.#block === undefined) {
       this.#only = chunk;
-      queueMicrotask(this.#flush);
+      queueMicrotask(this.#endTurn);
       return;
     }
     if (this.#filled + chunk.length > BLOCK_BYTES) this.#flush();
@@ -81,19 +76,26 @@ export class Coalesced implements BodySink {
     const block = Buffer.allocUnsafe(BLOCK_BYTES);
     const only = this.#only;
     this.#only = undefined;
-    if (only === undefined) queueMicrotask(this.#flush);
+    if (only === undefined) queueMicrotask(this.#endTurn);
     else block.set(only);
     this.#filled = only?.length ?? 0;
     return block;
   }
 
-  /** Runs after one packet has been parsed, and before the next one. */
-  readonly #flush = (): void => {
+  /** Runs after one packet has been parsed, and before the next one. More bytes of this turn cannot come, so nothing waits for them. */
+  readonly #endTurn = (): void => {
+    if (this.#only === undefined && this.#block === undefined) return;
+    this.#sink.cork?.();
+    this.#flush();
+    this.#sink.uncork?.();
+  };
+
+  #flush(): void {
     const joined = this.#block?.subarray(0, this.#filled) ?? this.#only;
     if (joined === undefined) return;
     this.#only = undefined;
     this.#block = undefined;
     this.#filled = 0;
     if (!this.#sink.destroyed) this.#ready = this.#sink.write(joined);
-  };
+  }
 }
