@@ -17,7 +17,8 @@ export function tokenCredential(token: ExpiringSecret<string>, issue: Issue<stri
       return typeof found === 'string' ? undefined : whileWanted(found, signal);
     },
     renewal: {
-      refused: ({ status }) => status === 401,
+      refused: ({ status, classification }) =>
+        status === 401 || classification?.kind === 'credential_refused',
       renew: (used, signal) => token.renew((value) => value === valueOf(used), issue, signal),
     },
   };

@@ -68,13 +68,18 @@ export interface ReplyClassification {
   /**
    * `retry`: the error is transient, so an idempotent call is retried. `not_processed`: the API did nothing, so every call may
    * be retried. `in_progress`: a call with this idempotency key is running. `permanent`: a retry cannot succeed.
+   * `credential_refused`: the API did nothing, because the credential is not valid or has no credit; another one may be accepted.
    */
-  readonly kind: 'retry' | 'not_processed' | 'in_progress' | 'permanent' | undefined;
+  readonly kind: 'retry' | 'not_processed' | 'in_progress' | 'permanent' | 'credential_refused' | undefined;
   /** Whether the error is a rate limit or quota, whatever the status. With `permanent`, it does not end by waiting. */
   readonly throttled: boolean;
   /** The wait that the body or an API-specific header asks for. */
   readonly retryAfterMs: number | undefined;
 }
+
+/** Whether an error rule says that the reply is about its caller, and so says nothing about the host. */
+export const isAboutCaller = ({ classification }: Pick<Reply, 'classification'>): boolean =>
+  classification?.throttled === true || classification?.kind === 'credential_refused';
 
 export interface ReplyBody {
   /** Streams the body into `sink`, with back-pressure to the upstream. */

@@ -102,7 +102,7 @@ export interface PresetErrorRule {
   readonly body?: Readonly<Record<string, string | readonly string[]>>;
   /** One of these texts must be in the body. */
   readonly text?: string | readonly string[];
-  readonly means?: 'retry' | 'permanent' | 'not_processed' | 'in_progress';
+  readonly means?: 'retry' | 'permanent' | 'not_processed' | 'in_progress' | 'credential_refused';
   readonly throttled?: boolean;
   readonly wait?: string;
 }

@@ -32,7 +32,7 @@ export interface Credential {
 /** How a credential is renewed after the upstream has refused it. */
 export interface Renewal {
   /** Whether the reply refuses the credential, so that the upstream did not process the request. */
-  refused(reply: Pick<Reply, 'status' | 'headers'>): boolean;
+  refused(reply: Pick<Reply, 'status' | 'headers' | 'classification'>): boolean;
   /** True if another attempt would carry another credential than `used`. */
   renew(used: AuthorizedRequest, signal: Abort): Promise<boolean>;
 }

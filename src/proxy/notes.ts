@@ -16,7 +16,7 @@ export type CacheResult = 'hit' | 'miss' | 'stale' | 'revalidated' | 'stale_if_e
 export type DedupeResult = 'first' | 'replayed' | 'other_payload' | 'in_use' | 'body_not_buffered';
 
 /** The meaning that an error rule gives to a reply. With `throttled` and `wait` the status still decides about retries. */
-export type ErrorRuleMeaning = 'retry' | 'not_processed' | 'in_progress' | 'permanent' | 'throttled' | 'wait';
+export type ErrorRuleMeaning = Exclude<ReplyClassification['kind'], undefined> | 'throttled' | 'wait';
 
 /** The meaning for the metrics. */
 export const errorRuleMeaning = ({ kind, throttled }: ReplyClassification): ErrorRuleMeaning =>

@@ -24,7 +24,8 @@ export function streamTexts(options: Pick<StreamOptions, 'errors' | 'done'> | un
   return { good: `event: simulated\ndata: {"n":1}\n\n${done}${GOOD_END}`, error: eventFor(error) };
 }
 
-const isPassing = ({ means, throttled }: StreamErrorRule): boolean => means !== 'permanent' && !throttled;
+const isPassing = ({ means, throttled }: StreamErrorRule): boolean =>
+  means !== 'permanent' && means !== 'credential_refused' && !throttled;
 
 /** An event that fulfils a condition. */
 function eventFor({ events, data, body, text }: EventCondition): string {

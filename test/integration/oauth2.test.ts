@@ -141,17 +141,23 @@ describe('a revoked token', () => {
     expect([server.granted, origin.requests.length]).toEqual([2, 3]);
   });
 
-  test('that an API refuses again and again causes no token request with each call', async () => {
-    const server = await startAuthorizationServer();
-    const origin = await startOrigin(({ response }) => void response.writeHead(401).end('no'));
-    const clock = new FakeClock();
-    const proxy = await startTidy(apiConfig(origin, oauth2(server)), { clock });
-    for (let call = 0; call < 10; call++) expect((await fetch(`${proxy.url}/api/x`)).status).toBe(401);
-    expect([server.granted, origin.requests.length]).toEqual([2, 11]);
-    await clock.advance(30_000);
-    await fetch(`${proxy.url}/api/x`);
-    expect(server.granted).toBe(3);
-  });
+  test.each([
+    [401, ''],
+    [403, '    errors: { rules: [{ status: 403, means: credential_refused }] }\n'],
+  ])(
+    'that an API refuses again and again with %i causes no token request with each call',
+    async (code, more) => {
+      const server = await startAuthorizationServer();
+      const origin = await startOrigin(({ response }) => void response.writeHead(code).end('no'));
+      const clock = new FakeClock();
+      const proxy = await startTidy(apiConfig(origin, oauth2(server) + more), { clock });
+      for (let call = 0; call < 10; call++) expect((await fetch(`${proxy.url}/api/x`)).status).toBe(code);
+      expect([server.granted, origin.requests.length]).toEqual([2, 11]);
+      await clock.advance(30_000);
+      await fetch(`${proxy.url}/api/x`);
+      expect(server.granted).toBe(3);
+    },
+  );
 });
 
 test('a call that waits for a token holds no permit, and may leave', async () => {

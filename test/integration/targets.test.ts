@@ -150,6 +150,48 @@ test('three keys with 10/s each carry 30/s, and each carries its share', async (
   for (const name of ['a', 'b', 'c']) expect(callsOf(origin, name)).toBe(50);
 });
 
+const REVOKED = `    errors:
+      inspect: all
+      rules:
+        - { name: key_revoked, status: [200, 403], body: { /error/code: [key_revoked, no_credit] }, means: credential_refused }
+`;
+const refusedBy = (code: number, reason: string) =>
+  status(code, { 'content-type': 'application/json' }, JSON.stringify({ error: { code: reason } }));
+
+test.each([
+  ['403', 403, 'key_revoked'],
+  ['error in a 200', 200, 'no_credit'],
+])('a key that an error rule calls refused is like one with 401: %s', async (_, code, reason) => {
+  const origin = await startOrigin(byKey({ a: refusedBy(code, reason), b: ok('b') }));
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b'], REVOKED));
+  // Nothing was processed, so a POST goes on, too.
+  for (let i = 0; i < 6; i++) {
+    const reply = await fetch(`${proxy.url}/api/x`, { method: 'POST', body: '{}' });
+    expect([reply.status, await reply.text()]).toEqual([200, 'b']);
+  }
+  expect(callsOf(origin, 'a')).toBe(2);
+  const [first] = await proxy.untilEnded(6);
+  expect(first?.entries.map(({ target, status: got, detail }) => [target, got, detail])).toEqual([
+    ['a', code, 'key_revoked'],
+    ['b', 200, undefined],
+  ]);
+  expect(proxy.states.filter(({ type }) => type === 'target_changed')).toMatchObject([
+    { target: 'a', to: 'out', cause: `status_${code}` },
+  ]);
+});
+
+test('a 403 of another kind, and one that every key gets, is passed on, and no key is taken out', async () => {
+  const origin = await startOrigin(
+    byKey({ a: refusedBy(403, 'not_yours'), b: refusedBy(403, 'not_yours') }),
+    byKey({ a: refusedBy(403, 'not_yours'), b: refusedBy(403, 'not_yours') }),
+    byKey({ a: refusedBy(403, 'key_revoked'), b: refusedBy(403, 'key_revoked') }),
+  );
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b'], REVOKED));
+  for (let i = 0; i < 5; i++) expect((await fetch(`${proxy.url}/api/x`)).status).toBe(403);
+  expect(origin.requests).toHaveLength(2 + 3 * 2);
+  expect(proxy.states.filter(({ type }) => type === 'target_changed')).toEqual([]);
+});
+
 test('a 401 that every key gives is about the call: it is passed on, and no key is taken out', async () => {
   const origin = await startOrigin(
     byKey({ a: status(401, {}, 'no'), b: status(401, {}, 'no'), c: status(401, {}, 'no') }),

@@ -182,15 +182,12 @@ test('a Retry-After does not delay the first probe', async () => {
 
 // --- the body ---
 
-test('a rate limit with any status is no failure', async () => {
+test.each([
+  ['a rate limit', { kind: 'not_processed', throttled: true, retryAfterMs: 9_000 }],
+  ['a refused credential', { kind: 'credential_refused', throttled: false, retryAfterMs: undefined }],
+] as const)('%s with any status is no failure', async (name, about) => {
   const { answer, state } = setUp();
-  const classification = {
-    name: 'slow_down',
-    kind: 'not_processed',
-    throttled: true,
-    retryAfterMs: 9_000,
-  } as const;
-  const reply = { ...json(503), classification };
+  const reply = { ...json(503), classification: { name, ...about } };
   await answer(reply);
   reply.body.end('complete');
   expect(state()).toBe('closed');

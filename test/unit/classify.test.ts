@@ -390,6 +390,11 @@ describe('classifications by error rules', () => {
     );
   });
 
+  test('a refused credential is not sent again, whatever its status and the method', () => {
+    for (const code of [200, 403, 429, 503])
+      expect(decisionOn(classified(code, { kind: 'credential_refused' }))).toBe('permanent');
+  });
+
   test('not processed allows a retry of every call with any status, except for a veto', () => {
     expect(decisionOn(classified(403, { kind: 'not_processed' }), call('POST'))).toBe('yes');
     expect(decisionOn(classified(200, { kind: 'not_processed' }), call('POST'))).toBe('yes');
@@ -418,6 +423,7 @@ describe('classifications by error rules', () => {
     for (const classification of [
       { kind: 'permanent' },
       { kind: 'not_processed' },
+      { kind: 'credential_refused' },
       { throttled: true },
     ] as const) {
       const outcome = classified(403, classification);

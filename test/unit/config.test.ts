@@ -743,6 +743,10 @@ upstreams:
       'config.yaml:4:23  upstreams.a.errors.rules[0]: has no meaning, and hides the rules below it; write means, throttled or wait',
     ],
     [
+      upstream('errors: { rules: [{ status: 403, means: credential_refused, throttled: true }] }'),
+      'config.yaml:4:65  upstreams.a.errors.rules[0].throttled: cannot be combined with means: credential_refused, because a limit ends by itself or is that of a valid key; remove one',
+    ],
+    [
       upstream('hedge: { percentile: 95%, after: 300ms }'),
       'config.yaml:4:31  upstreams.a.hedge.after: cannot be combined with percentile; remove one',
     ],

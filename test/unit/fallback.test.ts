@@ -157,6 +157,15 @@ describe('upstreams in turn', () => {
   });
 
   const POST = { method: 'POST' };
+  const refusedCredential: Reply = {
+    ...stubReply(503),
+    classification: {
+      name: 'revoked',
+      kind: 'credential_refused',
+      throttled: false,
+      retryAfterMs: undefined,
+    },
+  };
 
   test('a POST that the second one may have processed goes to no third', async () => {
     const { call, outcome, fail, asked } = start({ call: POST });
@@ -170,6 +179,7 @@ describe('upstreams in turn', () => {
   test.each([
     ['it never got it', {}, false, refused()],
     ['it says that it did nothing', { notProcessed: [503] }, true, stubReply(503)],
+    ['it has refused the credential', {}, true, refusedCredential],
   ])('a POST goes to a third one if %s', async (_, setting, reached, how) => {
     const { outcome, fail } = start({ call: POST, ...setting });
     await fail('a', false, refused());

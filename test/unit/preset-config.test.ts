@@ -148,7 +148,7 @@ routes:
       'etc/own.yaml:1:1  retires: unknown key; did you mean "retry"?',
       'etc/own.yaml:4:17  errors.rules[0].status: "700" is not a status from 200 to 599',
       'etc/own.yaml:4:30  errors.rules[0].body.code: is not a JSON pointer; write for example /error/code',
-      'etc/own.yaml:4:48  errors.rules[0].means: "permanently" is not one of retry, permanent, not_processed, in_progress',
+      'etc/own.yaml:4:48  errors.rules[0].means: "permanently" is not one of retry, permanent, not_processed, in_progress, credential_refused',
       expect.stringMatching(
         /^etc\/own\.yaml:4:67 {2}errors\.rules\[0\]\.wait: "5" is not a duration, a JSON pointer/,
       ),

@@ -8,9 +8,9 @@ import { checkHeaderName } from '../fields/words.ts';
 
 /** The meaning of an error for retries. */
 export const means = choice(
-  ['retry', 'permanent', 'not_processed', 'in_progress'],
+  ['retry', 'permanent', 'not_processed', 'in_progress', 'credential_refused'],
   undefined,
-  'retry: a temporary error. not_processed: the API did nothing, so even a POST without a key may be sent again. in_progress: a call with this idempotency key still runs. permanent: never retried.',
+  'retry: a temporary error. not_processed: the API did nothing, so even a POST without a key may be sent again. in_progress: a call with this idempotency key still runs. permanent: never retried. credential_refused: the API did nothing, because the key is not valid or has no credit; another target may take the call.',
 );
 
 const WAIT_TYPE = 'a duration, a JSON pointer, a header or (pointer - pointer) / pointer';

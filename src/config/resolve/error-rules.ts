@@ -25,7 +25,7 @@ export function checkErrorRules(origins: Origins, report: Report): void {
     entry.inspects.add(inspect);
   }
   for (const { path, rules, inspects } of found.values()) {
-    checkRulesSaySomething(rules, path, report);
+    checkRules(rules, path, report);
     rules.forEach((rule, index) => {
       const wanted = needed(rule);
       if (wanted === undefined || inspects.has('all') || inspects.has(wanted)) return;
@@ -37,9 +37,18 @@ export function checkErrorRules(origins: Origins, report: Report): void {
   }
 }
 
-/** Reports rules without means, throttled and wait: they would hide the rules below them. `throttled: false` alone is meaningful. */
-export function checkRulesSaySomething(rules: Rules | undefined, path: Path, report: Report): void {
+/**
+ * Reports rules without means, throttled and wait: they would hide the rules below them. `throttled: false` alone is meaningful. Reports
+ * rules that call one error a refused credential and a limit.
+ */
+export function checkRules(rules: Rules | undefined, path: Path, report: Report): void {
   rules?.forEach(({ means, throttled, wait }, index) => {
+    if (means === 'credential_refused' && throttled === true)
+      report.problem(
+        [...path, index, 'throttled'],
+        'cannot be combined with means: credential_refused, because a limit ends by itself or is that of a valid key; remove one',
+        'key',
+      );
     if (means !== undefined || throttled !== undefined || wait !== undefined) return;
     report.problem(
       [...path, index],

@@ -11,7 +11,7 @@ import type { Path } from '../read/problem.ts';
 import { Report } from '../read/report.ts';
 import { readSource } from '../read/source.ts';
 import { validate } from '../read/validate.ts';
-import { checkRulesSaySomething } from './error-rules.ts';
+import { checkRules } from './error-rules.ts';
 import type { Layer } from './inherit.ts';
 import { checkStream } from './stream.ts';
 
@@ -93,13 +93,13 @@ function fromFile(file: string, path: Path, { report, lookup }: PresetContext): 
 }
 
 function checkParts({ errors, routes, stream }: PresetInput, report: Report): void {
-  checkRulesSaySomething(errors?.rules, ['errors', 'rules'], report);
+  checkRules(errors?.rules, ['errors', 'rules'], report);
   checkStream(stream, ['stream'], report);
   routes?.forEach((route, index) => {
     const path = ['routes', index];
     if (route.match?.method === undefined && route.match?.path === undefined)
       report.problem([...path, 'match'], MATCH_MISSING, 'key');
-    checkRulesSaySomething(route.errors?.rules, [...path, 'errors', 'rules'], report);
+    checkRules(route.errors?.rules, [...path, 'errors', 'rules'], report);
     checkStream(route.stream, [...path, 'stream'], report);
   });
 }

@@ -1,5 +1,5 @@
 import { headerOf } from '../../http/headers.ts';
-import type { BodyEnd, Reply } from '../../http/reply.ts';
+import { type BodyEnd, isAboutCaller, type Reply } from '../../http/reply.ts';
 import { isUnwell } from '../../http/status.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { AttemptWatch, SuspicionListener } from '../../proxy/attempt-watch.ts';
@@ -78,8 +78,8 @@ class PermittedAttempt implements After, SuspicionListener {
 
   replied(reply: Reply): void {
     const now = this.#clock.now();
-    // A rate limit is about the caller, whatever its status.
-    if (isUnwell(reply.status) && reply.classification?.throttled !== true) this.#permit.fail(now);
+    // A rate limit or a refused credential is about the caller, whatever its status.
+    if (isUnwell(reply.status) && !isAboutCaller(reply)) this.#permit.fail(now);
     else if (reply.committed === true || isOpenEnded(reply)) {
       this.#permit.succeed(now);
       if (reply.committed === true) this.#body = 'corrects';

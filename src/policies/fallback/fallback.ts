@@ -162,7 +162,8 @@ function mayBeProcessed(
   // Without a key, only a reply of this kind, or a failure before sending, is retried. So it holds for every attempt.
   if (outcome.kind === 'error' || idempotencyKey !== undefined) return true;
   const { status, classification } = outcome.reply;
-  return classification?.kind !== 'not_processed' && notProcessed?.has(status) !== true;
+  const kind = classification?.kind;
+  return kind !== 'not_processed' && kind !== 'credential_refused' && notProcessed?.has(status) !== true;
 }
 
 /** The failed outcomes of one call. They hold no connection while a further upstream is asked. */

@@ -65,11 +65,15 @@ function classifyReply(
   const wish = upstreamsWish(reply, options.vetoHeaders);
   const asked = isStillRunning(reply, call, attempt) ? 'retry' : wish;
   const meaning = kind ?? meaningOf(reply.status, call, options, asked);
-  if (meaning === 'permanent') return PERMANENT;
+  if (isPermanent(meaning)) return PERMANENT;
   if (meaning === 'no_failure') return NOT_RETRYABLE;
   if (wish === 'veto') return VETO;
   return meaning === 'not_processed' || isRepeatable(call) ? answered(reply) : NOT_IDEMPOTENT;
 }
+
+/** The same credential would be refused again. */
+const isPermanent = (meaning: unknown): boolean =>
+  meaning === 'permanent' || meaning === 'credential_refused';
 
 type ClassifyOptions = Pick<RetryOptions, 'statuses' | 'notProcessed' | 'grpcStatuses' | 'vetoHeaders'>;
 type ClassifiedReply = Extract<ClassifiedOutcome, { kind: 'reply' }>['reply'];

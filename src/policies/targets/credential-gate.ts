@@ -23,7 +23,7 @@ export interface Shut {
 }
 
 /**
- * Keeps calls away from a target whose credential is refused (401: revoked, 402: out of credit), on the scale of `now`.
+ * Keeps calls away from a target whose credential is refused (401: revoked, 402: out of credit, or by an error rule), on the scale of `now`.
  *
  * - open → shut: other targets have accepted the calls that this one refused
  * - shut → open: a probe, which is one of the calls, was accepted

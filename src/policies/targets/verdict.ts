@@ -21,6 +21,7 @@ export function verdictOfReply({
   status,
   classification,
 }: Pick<Reply, 'status' | 'classification'>): Verdict {
+  if (classification?.kind === 'credential_refused') return 'credential';
   if (classification?.throttled === true || status === TOO_MANY) return 'limit';
   if (REFUSED.has(status)) return 'credential';
   if (isUnwell(status)) return 'host';
