@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { addSecrets, type CredentialNames, restoreSecrets, extractSecrets } from '../http/credentials.ts';
 import { type Field, fieldPairs, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
+import { seal, unseal } from '../runtime/seal.ts';
 
 /** Internal header that holds the encrypted secrets of a stored request. It is never sent. */
 const SEALED = 'breakwater-sealed';
@@ -54,7 +55,10 @@ export class Credentials {
     const key = this.#key();
     if (key === undefined && stripped.extracted.length > 0) throw refused(stripped.extracted);
     if (key === undefined || secrets.length === 0) return { headers: open, target: stripped.target };
-    return { headers: [...open, SEALED, encrypt(secrets, key)], target: stripped.target };
+    return {
+      headers: [...open, SEALED, seal(Buffer.from(JSON.stringify(secrets.flat())), Buffer.from(key, 'hex'))],
+      target: stripped.target,
+    };
   }
 
   /**
@@ -82,15 +86,8 @@ export class Credentials {
   #decrypt(sealed: string): Field[] | undefined {
     const key = this.#key();
     if (key === undefined) return undefined;
-    const bytes = Buffer.from(sealed, 'base64');
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', Buffer.from(key, 'hex'), bytes.subarray(0, 12));
-      decipher.setAuthTag(bytes.subarray(12, 28));
-      const opened = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
-      return fieldPairs(JSON.parse(opened.toString('utf8')) as string[]);
-    } catch {
-      return undefined;
-    }
+    const opened = unseal(sealed, Buffer.from(key, 'hex'));
+    return opened && fieldPairs(JSON.parse(opened.toString('utf8')) as string[]);
   }
 }
 
@@ -104,13 +101,6 @@ export const isPrivate = (caller: string): boolean => caller !== '' && !caller.s
 
 const hasSecret = (identity: readonly string[], names: CredentialNames): boolean =>
   fieldPairs(identity).some(([name]) => name.startsWith('?') || names.isSecret(name));
-
-function encrypt(secrets: readonly Field[], key: string): string {
-  const iv = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'hex'), iv);
-  const sealed = Buffer.concat([cipher.update(JSON.stringify(secrets.flat()), 'utf8'), cipher.final()]);
-  return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64');
-}
 
 function refused(extracted: readonly (readonly [at: number, pair: string])[]): ProxyError {
   const names = extracted.map(([, pair]) => pair.split('=', 1)[0]).join(', ');
