@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { EngineOptions, Fact, FleetEngine, Muster } from './engine.ts';
@@ -61,7 +62,9 @@ export async function openPostgresEngine(options: EngineOptions): Promise<FleetE
   return new PostgresEngine(client, socket, options);
 }
 
-const channelOf = (prefix: string): string => `breakwater_${prefix}`;
+/** The name of a channel has at most 63 characters, so a long prefix would not fit. */
+const channelOf = (prefix: string): string =>
+  `breakwater_${createHash('sha256').update(prefix).digest('hex').slice(0, 32)}`;
 
 class PostgresEngine implements FleetEngine {
   readonly #client: Client;
