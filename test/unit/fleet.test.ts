@@ -1,74 +1,10 @@
 import { expect, test } from 'vitest';
-import type { EngineOptions } from '../../src/fleet/engine.ts';
+import type { Fleet } from '../../src/fleet/fleet.ts';
 import type { LeasedWindow } from '../../src/fleet/leased-window.ts';
-import { Fleet, type FleetState } from '../../src/fleet/fleet.ts';
-import { connectionTo, FleetStore } from '../../src/simulate/fleet-engine.ts';
-import { Abort } from '../../src/runtime/abort.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { EngineWorld } from '../support/engine-world.ts';
 
-const EPOCH = 1e12;
 const HUNDRED = { limit: 100, periodMs: 1_000, burst: 5 };
 const DAILY = { limit: 100, periodMs: 86_400_000, burst: 100 };
-
-/** A replica on an engine that a test makes slow, cuts or flushes. */
-class World {
-  readonly clock = new FakeClock();
-  readonly store = new FleetStore(() => EPOCH + this.clock.now());
-  /** Milliseconds of each request. */
-  delayMs = 1;
-  /** Requests and connections fail. */
-  gone = false;
-  /** Connections are accepted, and nothing is answered. */
-  silent = false;
-  readonly states: FleetState[] = [];
-  readonly #connections: EngineOptions['onLost'][] = [];
-  #names = 0;
-
-  fleet(expected = 1): Fleet {
-    return new Fleet({
-      clock: this.clock,
-      real: () => this.clock.now(),
-      random: () => 0.5,
-      afterReading: (callback) => callback(),
-      replica: `replica ${++this.#names}`,
-      expected,
-      onState: (state) => this.states.push(state),
-      open: async ({ giveUp, onLost, onMessage }) => {
-        if (this.silent) return rejectedBy(giveUp);
-        await this.clock.sleep(this.delayMs, new Abort());
-        if (this.gone) throw new Error('connect ECONNREFUSED');
-        this.#connections.push(onLost);
-        return connectionTo(this.store, onMessage, async (answer) => {
-          if (this.gone) throw new Error('gone');
-          await this.clock.sleep(this.delayMs, new Abort());
-          return answer();
-        });
-      },
-    });
-  }
-
-  async started(expected = 1): Promise<Fleet> {
-    const fleet = this.fleet(expected);
-    const started = fleet.start();
-    await this.clock.advance(2 * this.delayMs + 1);
-    await started;
-    return fleet;
-  }
-
-  cut(): void {
-    this.gone = true;
-    for (const onLost of this.#connections.splice(0)) onLost(new Error('the connection ended'));
-  }
-
-  get away(): readonly (string | undefined)[] {
-    return this.states.map(({ away }) => away);
-  }
-}
-
-const rejectedBy = (signal: AbortSignal) =>
-  new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error));
-  });
 
 interface Caller {
   readonly window: LeasedWindow;
@@ -78,7 +14,7 @@ interface Caller {
 }
 
 /** A call that waits for one unit, as the queue does: it takes it when it may, and says that it waits. */
-function caller(fleet: Fleet, world: World, limit = HUNDRED): Caller {
+function caller(fleet: Fleet, world: EngineWorld, limit = HUNDRED): Caller {
   const left: number[] = [];
   let waiting = 0;
   const pump = (): void => {
@@ -107,7 +43,7 @@ function caller(fleet: Fleet, world: World, limit = HUNDRED): Caller {
 }
 
 test('a call gets a unit after one round trip, and one that is leased ahead at once', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const { call, left } = caller(await world.started(), world);
   const begun = world.clock.now();
   call();
@@ -122,14 +58,14 @@ test('a call gets a unit after one round trip, and one that is leased ahead at o
 });
 
 test.each([
-  ['does not answer', (world: World): void => void (world.delayMs = 1e9), 'slow'],
-  ['answers after 500 ms', (world: World): void => void (world.delayMs = 500), 'slow'],
-  ['fails', (world: World): void => void (world.gone = true), 'failed'],
-  ['ends the connection', (world: World): void => world.cut(), 'lost'],
+  ['does not answer', (world: EngineWorld): void => void (world.delayMs = 1e9), 'slow'],
+  ['answers after 500 ms', (world: EngineWorld): void => void (world.delayMs = 500), 'slow'],
+  ['fails', (world: EngineWorld): void => void (world.gone = true), 'failed'],
+  ['ends the connection', (world: EngineWorld): void => world.cut(), 'lost'],
 ] as const)(
   'no call waits more than 50 ms for an engine that %s; then it uses the share',
   async (_name, harm, cause) => {
-    const world = new World();
+    const world = new EngineWorld();
     const fleet = await world.started();
     // Three replicas.
     for (const other of ['b', 'c']) world.store.muster(other);
@@ -150,7 +86,7 @@ test.each([
 );
 
 test('an engine that comes back is used within five seconds', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const fleet = await world.started();
   world.cut();
   await world.clock.advance(60_000);
@@ -167,7 +103,7 @@ test('an engine that comes back is used within five seconds', async () => {
 });
 
 test('a replica that starts at a slow engine does not begin with a full share', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const fleet = await world.started();
   world.delayMs = 500;
   await world.clock.advance(1_500);
@@ -182,7 +118,7 @@ test('a replica that starts at a slow engine does not begin with a full share', 
 });
 
 test('before the engine was ever reached, the share is the limit divided by the written number of replicas', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   world.gone = true;
   const fleet = await world.started(4);
   const { call, left } = caller(fleet, world);
@@ -193,7 +129,7 @@ test('before the engine was ever reached, the share is the limit divided by the 
 });
 
 test('a daily quota is still used up after a restart of all', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const first = await world.started();
   const one = caller(first, world, DAILY);
   one.call(150);
@@ -207,7 +143,7 @@ test('a daily quota is still used up after a restart of all', async () => {
 });
 
 test('what a process holds goes back when it ends', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const first = await world.started();
   const one = caller(first, world, DAILY);
   for (let i = 0; i < 40; i++) {
@@ -223,7 +159,7 @@ test('what a process holds goes back when it ends', async () => {
 });
 
 test('replicas report what they know to an engine that has lost its data, which gives nothing until then', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const one = caller(await world.started(), world, DAILY);
   const two = caller(await world.started(), world, DAILY);
   await world.clock.advance(1_100);
@@ -241,7 +177,7 @@ test('replicas report what they know to an engine that has lost its data, which 
 });
 
 test('units of a refused attempt are used by the next call', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const { window } = caller(await world.started(), world, DAILY);
   window.wanted(1, 1);
   await world.clock.advance(1);
@@ -254,7 +190,7 @@ test('units of a refused attempt are used by the next call', async () => {
 });
 
 test('a replica starts within a second at an engine that accepts connections and is silent', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   world.silent = true;
   const started = world.fleet().start();
   await world.clock.advance(1_000);
@@ -263,16 +199,16 @@ test('a replica starts within a second at an engine that accepts connections and
 });
 
 test.each([
-  ['answers nothing', (world: World): void => void (world.delayMs = 1e9)],
+  ['answers nothing', (world: EngineWorld): void => void (world.delayMs = 1e9)],
   [
     'accepts connections and is silent',
-    (world: World): void => {
+    (world: EngineWorld): void => {
       world.silent = true;
       world.cut();
     },
   ],
 ])('the end waits 50 ms at most for an engine that %s, and leaves no timer', async (_name, harm) => {
-  const world = new World();
+  const world = new EngineWorld();
   const fleet = await world.started();
   harm(world);
   await world.clock.advance(1_010);
@@ -285,7 +221,7 @@ test.each([
 });
 
 test('a call that has cost more than was leased is counted for all replicas', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const one = caller(await world.started(), world, DAILY);
   const two = caller(await world.started(), world, DAILY);
   one.call();
@@ -300,7 +236,7 @@ test('a call that has cost more than was leased is counted for all replicas', as
 });
 
 test('an idle replica reports what it knows to an engine that has lost its data', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const one = caller(await world.started(), world, DAILY);
   const two = caller(await world.started(), world, DAILY);
   one.call(90);
@@ -314,7 +250,7 @@ test('an idle replica reports what it knows to an engine that has lost its data'
 });
 
 test('tells news to the others, and hears none of its own', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const [one, two] = [await world.started(), await world.started()];
   const heard: string[] = [];
   one.listen('gate', (text) => heard.push(`one ${text}`));
@@ -326,7 +262,7 @@ test('tells news to the others, and hears none of its own', async () => {
 });
 
 test('answers no question while the engine is slow or gone', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const fleet = await world.started();
   const ask = () => fleet.ask((engine) => engine.claim('key', 'mine', 1_000));
   const first = ask();
