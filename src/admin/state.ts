@@ -51,8 +51,20 @@ function aboutJson({ version, file, startedAt, loadedAt, refusedReload, clients 
 
 function sharedJson(shared: SharedSnapshot | undefined) {
   if (shared === undefined) return undefined;
-  const { store, away, replicas, roundTrips } = shared;
-  return { store, used: away === undefined, away, replicas, round_trips: roundTrips };
+  const { store, away, replicas, roundTrips, values } = shared;
+  return {
+    store,
+    used: away === undefined,
+    away,
+    replicas,
+    round_trips: roundTrips,
+    values: values && {
+      used: values.away === undefined,
+      away: values.away,
+      round_trips: values.roundTrips,
+      ...values.counts,
+    },
+  };
 }
 
 function upstreamJson(upstream: UpstreamSnapshot) {

@@ -306,8 +306,10 @@ export class App {
     await Promise.race([drained, this.#pause(grace)]);
     cutClients(this.#server);
     await closed;
-    await Promise.all([this.#durable.close(), this.#fleet?.close()]);
+    await this.#durable.close();
+    // Calls without a client release their keys, which the replicas share.
     for (const upstream of this.#assembly.upstreams) upstream.close();
+    await this.#fleet?.close();
     this.#watches.close();
     this.#events.close();
     await Promise.race([this.#tracing.close(), this.#pause(Math.min(LAST_EXPORT_MS, timeoutMs))]);

@@ -14,6 +14,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { type Random, unguessableId } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import type { SharedSnapshot } from '../telemetry/snapshot.ts';
+import { SharedValues } from './shared-values.ts';
 
 export interface FleetSideDeps {
   readonly clock: Clock;
@@ -38,6 +39,8 @@ export interface SharedScope {
 export class FleetSide {
   readonly #options: SharedOptions;
   readonly #fleet: Fleet;
+  /** Undefined without `shared.secret`: replies and tokens are stored encrypted, or not at all. */
+  readonly #values: SharedValues | undefined;
   readonly #deps: FleetSideDeps;
   /** Names this process in leases. */
   readonly #replica = unguessableId();
@@ -45,17 +48,21 @@ export class FleetSide {
   readonly #listeners = new LRUCache<string, CredentialListener>({ max: MOST_CREDENTIALS });
 
   constructor(options: SharedOptions, deps: FleetSideDeps) {
-    const { afterReading = endOfTurn, clock, random, real = realTime } = deps;
+    const { afterReading = endOfTurn, clock, open, random, real = realTime } = deps;
     this.#options = options;
     this.#deps = deps;
-    this.#fleet = new Fleet({
-      clock,
-      random,
-      real,
-      afterReading,
+    const connected = (name: string, parts: Pick<FleetDeps, 'onState' | 'onNewEngine' | 'replica'>) =>
+      new Fleet({
+        clock,
+        random,
+        real,
+        afterReading,
+        expected: options.replicas,
+        open: open ?? ((engine) => openEngine({ ...options, name }, engine)),
+        ...parts,
+      });
+    this.#fleet = connected(options.name, {
       replica: this.#replica,
-      expected: options.replicas,
-      open: deps.open ?? ((parts) => openEngine(options, parts)),
       onState: (state) => this.#report(state),
       onNewEngine: () => this.#tellLost(),
     });
@@ -63,18 +70,35 @@ export class FleetSide {
       const [key = '', ...lines] = text.split('\n');
       this.#listeners.get(key)?.heard(lines.join('\n'));
     });
+    this.#values =
+      options.secret === undefined
+        ? undefined
+        : new SharedValues(options.secret, {
+            clock,
+            fleet: connected(`${options.name}:values`, {
+              replica: unguessableId(),
+              onState: (state) => this.#reportValues(state),
+            }),
+            onLate: (replies) =>
+              deps.logger.info({ replies }, 'replies were written to the shared store, which had been away'),
+          });
   }
 
   get options(): SharedOptions {
     return this.#options;
   }
 
-  start(): Promise<void> {
-    return this.#fleet.start();
+  /** Replies and tokens. */
+  get values(): SharedValues | undefined {
+    return this.#values;
   }
 
-  close(): Promise<void> {
-    return this.#fleet.close();
+  async start(): Promise<void> {
+    await Promise.all([this.#fleet.start(), this.#values?.start()]);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#fleet.close(), this.#values?.close()]);
   }
 
   /**
@@ -140,7 +164,8 @@ export class FleetSide {
 
   snapshot(): SharedSnapshot {
     const { replicas, roundTrips, state } = this.#fleet;
-    return { store: shownStore(this.#options.store), away: state.away, replicas, roundTrips };
+    const values = this.#values?.snapshot();
+    return { store: shownStore(this.#options.store), away: state.away, replicas, roundTrips, values };
   }
 
   #report({ away, detail }: FleetState): void {
@@ -158,6 +183,16 @@ export class FleetSide {
     logger.warn(
       { store, cause: away, replicas, detail: detail && withoutSecrets(detail, this.#options.store) },
       `the shared store is not used (${away}): this replica uses its share of each quota, the limit divided by ${replicas}`,
+    );
+  }
+
+  #reportValues({ away, detail }: FleetState): void {
+    const { logger } = this.#deps;
+    const store = shownStore(this.#options.store);
+    if (away === undefined) return logger.info({ store }, 'replies are shared by all replicas');
+    logger.warn(
+      { store, cause: away, detail: detail && withoutSecrets(detail, this.#options.store) },
+      `replies are not shared (${away}): this replica knows only its own`,
     );
   }
 }

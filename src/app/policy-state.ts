@@ -40,7 +40,7 @@ export interface PolicyStateDeps {
   /** The share of each quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** The state that replicas share; undefined: none. */
-  readonly fleet?: Pick<FleetSide, 'credentialsOf'> | undefined;
+  readonly fleet?: Pick<FleetSide, 'credentialsOf' | 'values'> | undefined;
 }
 
 /** One hash key per process, because state outlives a reload. */
@@ -309,14 +309,21 @@ export class PolicyState {
   }
 
   dedupe({ name, own, settings: { dedupe: options } }: RouteConfig): DedupeState | undefined {
-    if (options.windowMs === undefined) return undefined;
-    const { clock, state } = this.#deps;
+    const { windowMs } = options;
+    if (windowMs === undefined) return undefined;
+    const { clock, fleet, state } = this.#deps;
     const scope = this.#scopeOf(name, own.dedupe);
-    scope.dedupe = state.retain(`${scope.name} dedupe`, options, () => ({
-      store: new DedupeStore(options, () => clock.now()),
-      secret: newSecret(),
-      running: this.#detached,
-    }));
+    scope.dedupe = state.retain(`${scope.name} dedupe`, options, () => {
+      const store = new DedupeStore(options, () => clock.now());
+      const forget = (id: string) => store.forget(id);
+      const shared = fleet?.values?.repliesOf(scope.name, this.#origin, { windowMs, forget });
+      return {
+        store,
+        secret: shared?.secret ?? newSecret(),
+        shared: shared?.keys,
+        running: this.#detached,
+      };
+    });
     return scope.dedupe;
   }
 

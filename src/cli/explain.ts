@@ -206,13 +206,19 @@ function shownClient({ name, priority, quotaShare }: NamedClient): string {
 }
 
 /** The parts of a route that replicas share. The URL of the store is shown without secrets. */
-function sharedByReplicas({ config: { shared } }: Good, { settings: { quota } }: RouteConfig): string[] {
-  if (shared === undefined || quota.mode !== 'on') return [];
-  const windows = quota.windows.length === 0 ? '' : ` ${quota.windows.map(({ name }) => name).join(', ')}`;
-  const by = `shared with the replicas named ${shared.name} through ${shownStore(shared.store)}`;
+function sharedByReplicas({ config: { shared } }: Good, { settings }: RouteConfig): string[] {
+  if (shared === undefined) return [];
+  const { dedupe, quota } = settings;
+  const through = `with the replicas named ${shared.name} through ${shownStore(shared.store)}`;
+  const windows = quota.windows.map(({ name }) => name).join(', ');
+  const encrypted =
+    shared.secret === undefined
+      ? 'not shared, because shared.secret is missing'
+      : `shared encrypted ${through}`;
   return [
-    ...(windows === '' ? [] : [`quota${windows}: ${by}`]),
-    `cooldowns of the quota: ${by}; one replica probes for all`,
+    ...(quota.mode === 'on' && windows !== '' ? [`quota ${windows}: shared ${through}`] : []),
+    ...(quota.mode === 'on' ? [`cooldowns of the quota: shared ${through}; one replica probes for all`] : []),
+    ...(dedupe.windowMs === undefined ? [] : [`dedupe, keys in use and replies: ${encrypted}`]),
   ];
 }
 

@@ -21,7 +21,7 @@ import type { Origins, ResolveContext, Settings } from './resolve/context.ts';
 import { builtIn, type Complete, type Inherited, inherit } from './resolve/inherit.ts';
 import { checkMounts } from './resolve/mount.ts';
 import { identity, type PemSource } from './resolve/pem.ts';
-import { sharedOptions } from './resolve/shared.ts';
+import { checkSharing, sharedOptions } from './resolve/shared.ts';
 import { resolveSchedules } from './resolve/schedules.ts';
 import { eventOptions } from './resolve/events.ts';
 import { tracingOptions } from './resolve/tracing.ts';
@@ -183,6 +183,7 @@ function resolveConfig(
   const config = processConfig(file, written, process.values, { report, readFile: lookup.readFile });
   checkPrefix(config.durable.prefix, resolved, report);
   checkClients(config, resolved, report);
+  checkSharing(config.shared, resolved, report);
   const runs = resolveSchedules(schedules, resolved, report);
   return { config: { file, ...config, upstreams: resolved, schedules: runs }, process };
 }

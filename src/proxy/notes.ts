@@ -103,6 +103,8 @@ export interface Notes {
   fallback: FallbackResult;
   cache: CacheResult;
   dedupe: DedupeResult;
+  /** Why other replicas did not know of the key of this call. */
+  dedupe_unshared: 'store_away';
   /** Milliseconds from the start of the attempt to the first event of its stream. */
   first_event: number;
   /** The meaningful events of the last stream. */
@@ -367,6 +369,15 @@ const NOTES = {
       name: 'breakwater_dedupe_requests_total',
       help: 'Calls with an idempotency key on routes with deduplication, by what it did for them.',
       label: 'result',
+    },
+  },
+  dedupe_unshared: {
+    fold: 'latest',
+    field: 'dedupe_unshared',
+    counter: {
+      name: 'breakwater_dedupe_unshared_total',
+      help: 'Calls that were sent as the first with their idempotency key as far as this replica knew, because the shared store was away.',
+      label: 'reason',
     },
   },
   first_event: {

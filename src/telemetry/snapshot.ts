@@ -28,7 +28,22 @@ export interface SharedSnapshot {
   /** Replicas that were last seen, this one included. */
   readonly replicas: number;
   /** Requests to it, by their end. */
-  readonly roundTrips: Readonly<Record<'ok' | 'late' | 'failed', number>>;
+  readonly roundTrips: RoundTripCounts;
+  /** Replies and tokens; undefined: none are shared. */
+  readonly values?: SharedValuesSnapshot | undefined;
+}
+
+type RoundTripCounts = Readonly<Record<'ok' | 'late' | 'failed', number>>;
+
+/** Values that replicas share, by what became of them. */
+export type SharedValueCounts = Readonly<Record<'reply', Record<string, number>>>;
+
+/** Replies of dedupe and access tokens that replicas share. */
+export interface SharedValuesSnapshot {
+  /** Why the store is not used for them; undefined: it is used. */
+  readonly away: SharedAway | undefined;
+  readonly roundTrips: RoundTripCounts;
+  readonly counts: SharedValueCounts;
 }
 
 /** Durable requests in the store. */

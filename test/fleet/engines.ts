@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
+import { createClient } from '@redis/client';
+import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import type { EngineOptions, FleetEngine } from '../../src/fleet/engine.ts';
 import { openPostgresEngine } from '../../src/fleet/postgres.ts';
@@ -65,4 +67,39 @@ export async function opened(engine: TestEngine, changes: Partial<EngineOptions>
   });
   onTestFinished(() => one.close());
   return one;
+}
+
+/** Names and values of everything that an engine stores for the fleets whose names begin so. */
+export async function contentsOf({ url }: TestEngine, name: string): Promise<string> {
+  return url.startsWith('redis') ? contentsOfRedis(url, name) : contentsOfPostgres(url, name);
+}
+
+async function contentsOfRedis(url: string, name: string): Promise<string> {
+  const client = createClient({ url });
+  await client.connect();
+  const found: unknown[] = [];
+  for (const key of await client.keys(`${name}:*`)) {
+    const type = await client.type(key);
+    if (type === 'hash') found.push(key, await client.hGetAll(key));
+    else found.push(key, type === 'string' ? await client.get(key) : await client.zRange(key, 0, -1));
+  }
+  client.destroy();
+  return JSON.stringify(found);
+}
+
+async function contentsOfPostgres(connectionString: string, name: string): Promise<string> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  const found: unknown[] = [];
+  for (const [table, column] of [
+    ['window', 'key'],
+    ['replica', 'fleet'],
+    ['generation', 'fleet'],
+    ['fact', 'key'],
+  ]) {
+    const text = `SELECT * FROM breakwater_fleet_${table} WHERE starts_with(${column}, $1)`;
+    found.push((await client.query(text, [name])).rows);
+  }
+  await client.end();
+  return JSON.stringify(found);
 }

@@ -27,7 +27,7 @@ export class EngineWorld {
     this.store = other?.store ?? new FleetStore(() => EPOCH + this.clock.now());
   }
 
-  fleet(expected = 1, onState: (state: FleetState) => void = () => undefined): Fleet {
+  fleet(expected = 1): Fleet {
     return new Fleet({
       clock: this.clock,
       real: () => this.clock.now(),
@@ -35,10 +35,7 @@ export class EngineWorld {
       afterReading: (callback) => callback(),
       replica: `replica ${++names}`,
       expected,
-      onState: (state) => {
-        this.states.push(state);
-        onState(state);
-      },
+      onState: (state) => this.states.push(state),
       open: async ({ giveUp, onLost, onMessage }) => {
         if (this.silent) return rejectedBy(giveUp);
         await this.clock.sleep(this.delayMs, new Abort());

@@ -20,6 +20,7 @@ export class FakeState implements StateSource {
     away: undefined,
     replicas: 3,
     roundTrips: { ok: 12, late: 1, failed: 0 },
+    values: { away: undefined, roundTrips: { ok: 8, late: 0, failed: 0 }, counts: { reply: { written: 2 } } },
   });
 
   storeWorking(): boolean {

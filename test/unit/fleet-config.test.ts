@@ -62,6 +62,22 @@ test('explain and the admin API show the store, without password and secret', as
   expect(out + shown).not.toContain('a-secret-of');
 });
 
+test.each([
+  ['', 'not shared, because shared.secret is missing', ['dedupe']],
+  [', secret: a-secret-of-many-characters', 'shared encrypted with the replicas named breakwater', []],
+])('explain and check say whether replies of dedupe are shared%s', async (secret, expected, hints) => {
+  const yaml = `shared: { store: 'redis://a'${secret} }\nupstreams: { api: { url: https://api.example, retry: { idempotency_key: pass }, dedupe: 1h } }\n`;
+  const cwd = temporaryFolder({ 'config.yaml': yaml });
+  const { out } = await runCommand(explain, ['POST', '/api/x'], { cwd, env: {} });
+  expect(out).toContain(`dedupe, keys in use and replies: ${expected}`);
+  const loaded = loadConfig('config.yaml', {}, () => yaml);
+  expect(loaded.ok && loaded.hints).toEqual(
+    hints.map((word) =>
+      expect.objectContaining({ line: 1, path: 'shared.store', message: expect.stringContaining(word) }),
+    ),
+  );
+});
+
 test('a quota in shadow mode is not shared, so explain does not say that it is', async () => {
   const yaml =
     "shared: { store: 'redis://a' }\nupstreams: { api: { url: https://api.example, quota: { windows: 100/s, mode: shadow } } }\n";

@@ -193,12 +193,21 @@ function showShared({ shared }) {
   const line = byId('shared');
   line.hidden = shared === undefined;
   if (shared === undefined) return;
-  const { away: cause, replicas, store } = shared;
-  line.className = cause === undefined ? 'note' : 'banner';
-  line.textContent =
+  const { away: cause, replicas, store, values } = shared;
+  line.className = cause === undefined && values?.away === undefined ? 'note' : 'banner';
+  const quotas =
     cause === undefined
       ? `Quotas are shared by ${count(replicas)} ${replicas === 1 ? 'replica' : 'replicas'} through ${store}.`
       : `The shared store ${store} is not used (${cause}). This replica uses its share of each quota: the limit divided by ${count(replicas)}.`;
+  line.textContent = `${quotas}${sharedValues(values)}`;
+}
+
+/** @param {NonNullable<State['shared']>['values']} values */
+function sharedValues(values) {
+  if (values === undefined) return '';
+  return values.away === undefined
+    ? ' Replies of dedupe are shared.'
+    : ` Replies of dedupe are not shared (${values.away}): this replica knows only its own.`;
 }
 
 /**

@@ -7,7 +7,7 @@ const SHORTEST_SECRET = 16;
 
 /** The state that replicas share. */
 export const shared = section(
-  'What the replicas of this proxy share: the units of configured quota windows.',
+  'What the replicas of this proxy share: the units of configured quota windows and, with a secret, replies of dedupe.',
   {
     store: text(
       undefined,
@@ -27,7 +27,7 @@ export const shared = section(
     ),
     secret: text(
       undefined,
-      `Hashes credentials before they name a quota in the store: at least ${SHORTEST_SECRET} characters, from the environment, the same for all replicas. Default: made from the URL of the store.`,
+      `Hashes credentials and encrypts replies in the store: at least ${SHORTEST_SECRET} characters, from the environment, the same for all replicas. Without it, the URL of the store hashes credentials, and no replies are shared.`,
       (secret) =>
         secret.length < SHORTEST_SECRET ? `has fewer than ${SHORTEST_SECRET} characters` : undefined,
     ),

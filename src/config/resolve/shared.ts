@@ -1,4 +1,5 @@
 import type { SharedOptions } from '../../fleet/options.ts';
+import type { UpstreamConfig } from '../config.ts';
 import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
 import type { Complete } from './inherit.ts';
@@ -14,4 +15,21 @@ export function sharedOptions(
   if (written !== undefined && !report.knows(path))
     report.problem(path, 'is missing; write for example store: redis://127.0.0.1:6379', 'key');
   return undefined;
+}
+
+/** Replies are stored encrypted or not at all, so they are shared only with a secret. */
+export function checkSharing(
+  shared: SharedOptions | undefined,
+  upstreams: readonly Pick<UpstreamConfig, 'routes'>[],
+  report: Report,
+): void {
+  if (shared === undefined || shared.secret !== undefined) return;
+  const stores = upstreams.some(({ routes }) =>
+    routes.some(({ settings }) => settings.dedupe.windowMs !== undefined),
+  );
+  if (stores)
+    report.hint(
+      ['shared', 'store'],
+      'does not share replies of dedupe without shared.secret; write for example secret: "${SHARED_SECRET}"',
+    );
 }

@@ -43,12 +43,14 @@ const ENTRY_BYTES = 512;
 export class DedupeStore {
   readonly #running = new Map<string, Running>();
   readonly #stored: LRUCache<string, Stored>;
+  readonly #windowMs: number;
 
-  constructor({ windowMs, memoryBytes }: DedupeOptions, now: () => number) {
+  constructor({ windowMs = 0, memoryBytes }: DedupeOptions, now: () => number) {
+    this.#windowMs = windowMs;
     this.#stored = new LRUCache({
       maxSize: Math.max(1, memoryBytes),
       sizeCalculation: ({ reply }) => sizeOf(reply),
-      ttl: windowMs ?? 0,
+      ttl: windowMs,
       ttlResolution: 0,
       // For the cache, an entry stored at time 0 never expires.
       perf: { now: () => now() + 1 },
@@ -69,12 +71,20 @@ export class DedupeStore {
     return 'reply' in known ? { kind: 'stored', reply: known.reply } : { kind: 'running' };
   }
 
-  /** The first request has ended. Without a reply to store, one of the waiting requests becomes the first. */
-  finish({ id, payload }: Identity, reply: StoredReply | undefined): void {
+  /**
+   * The first request has ended. Without a reply to store, one of the waiting requests becomes the first. `leftMs`: how long the reply
+   * is stored, if not for the window.
+   */
+  finish({ id, payload }: Identity, reply: StoredReply | undefined, leftMs = this.#windowMs): void {
     const running = this.#running.get(id);
     this.#running.delete(id);
-    if (reply !== undefined) this.#stored.set(id, { payload, reply });
+    if (reply !== undefined) this.#stored.set(id, { payload, reply }, { ttl: leftMs });
     for (const wake of running?.waiting ?? []) wake();
+  }
+
+  /** Another replica has stored a reply of its own, which counts. */
+  forget(id: string): void {
+    this.#stored.delete(id);
   }
 
   /** Calls `wake` when the running request has ended. */
@@ -87,7 +97,8 @@ export class DedupeStore {
   }
 }
 
-function sizeOf({ chunks, headers }: StoredReply): number {
+/** Bytes of memory that a reply takes. */
+export function sizeOf({ chunks, headers }: StoredReply): number {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   return headers.reduce((sum, text) => sum + text.length, bytes + ENTRY_BYTES);
 }

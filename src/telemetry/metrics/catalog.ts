@@ -34,6 +34,11 @@ export const COUNTERS = {
     help: 'Requests to the shared store: ok, late (no answer in time, so they count as lost) or failed.',
     labels: ['result'],
   },
+  sharedValues: {
+    name: 'breakwater_shared_values_total',
+    help: 'Values in the shared store by kind (reply of dedupe), and what became of them: read, written, late (written after the store was away), lost (another replica had taken the key), too_large (not written) or unreadable (replaced).',
+    labels: ['kind', 'result'],
+  },
   requests: {
     name: 'breakwater_requests_total',
     help: 'Calls that ended, by outcome and by the status that the client got. none: the client left first. gRPC errors count as the HTTP status that they correspond to. With clients.tokens, it also has the label client.',
@@ -227,6 +232,11 @@ export const GAUGES = {
   sharedUsed: {
     name: 'breakwater_shared_store_used',
     help: '1 while the shared store is used, 0 while this replica uses its share of each quota. No series without a shared store.',
+    labels: [],
+  },
+  sharedValuesUsed: {
+    name: 'breakwater_shared_values_used',
+    help: '1 while replies of dedupe are shared, 0 while this replica knows only its own. No series if none are shared.',
     labels: [],
   },
   sharedReplicas: {

@@ -124,6 +124,12 @@ export class Exposition {
       shared.map(({ away }): Sample => ['', Number(away === undefined)]),
     );
     yield* gaugeLines(
+      GAUGES.sharedValuesUsed,
+      shared.flatMap(({ values }): Sample[] =>
+        values === undefined ? [] : [['', Number(values.away === undefined)]],
+      ),
+    );
+    yield* gaugeLines(
       GAUGES.sharedReplicas,
       shared.map(({ replicas }): Sample => ['', replicas]),
     );

@@ -90,7 +90,7 @@ export class Metrics implements Observer {
   async *#pieces(format: Format): AsyncGenerator<string> {
     this.#droppedLines.value = this.#options.state.droppedLogLines?.() ?? 0;
     this.#countSpans();
-    this.#countRoundTrips();
+    this.#countShared();
     const exposition = await this.warm();
     yield* exposition.pieces(format);
   }
@@ -101,10 +101,16 @@ export class Metrics implements Observer {
       this.#families.counters.traceSpans.series({ result }).value = value;
   }
 
-  #countRoundTrips(): void {
+  #countShared(): void {
     const shared = this.#options.state.shared?.();
-    for (const [result, value] of Object.entries(shared?.roundTrips ?? {}))
-      this.#families.counters.sharedRoundTrips.series({ result }).value = value;
+    const { sharedRoundTrips, sharedValues } = this.#families.counters;
+    if (shared === undefined) return;
+    const { roundTrips, values } = shared;
+    for (const result of ['ok', 'late', 'failed'] as const)
+      sharedRoundTrips.series({ result }).value = roundTrips[result] + (values?.roundTrips[result] ?? 0);
+    for (const [kind, counts] of Object.entries(values?.counts ?? {}))
+      for (const [result, value] of Object.entries(counts))
+        sharedValues.series({ kind, result }).value = value;
   }
 
   /** Loads prom-client and starts its process metrics. It takes about 40 ms, so it comes after listening. */
