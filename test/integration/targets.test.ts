@@ -300,6 +300,9 @@ test('what is wrong with targets is said with its place and a fix', async () => 
       '    url: https://a.example\n',
     ),
   ).rejects.toThrow('is false, and target a has true for the same host; write the same for both');
+  await expect(wrong('[{ name: a }]', '    url: https://{shop}.shops.example\n')).rejects.toThrow(
+    'cannot be combined with a placeholder in url, because a key of one tenant is none of another; fill the placeholder by vars',
+  );
   await expect(wrong('[]', '    url: https://a.example\n')).rejects.toThrow('has no target; write one');
 });
 

@@ -40,7 +40,7 @@ export function resolveTargets(
   if (placeholdersOf(outer.place.origin).length > 0)
     report.problem(
       path,
-      'cannot be combined with a placeholder in url; write one upstream for each target',
+      'cannot be combined with a placeholder in url, because a key of one tenant is none of another; fill the placeholder by vars, or write one upstream for each target',
       'key',
     );
   checkNames(inputs, path, report);
