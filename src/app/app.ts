@@ -420,9 +420,11 @@ export class App {
       .catch((error: unknown) =>
         logger.error({ error }, 'the store of durable requests could not be opened'),
       );
-    const names = new Set(config.upstreams.map(({ name }) => name));
+    const names = new Map(
+      config.upstreams.map(({ name, targets = [] }) => [name, new Set(targets.map((one) => one.name))]),
+    );
     this.#metrics.retain(names, new Set(config.clients.tokens.map(({ name }) => name)));
-    this.#traffic.retain(names);
+    this.#traffic.retain(new Set(names.keys()));
     logger.info(
       { upstreams: config.upstreams.length },
       unchanged ? 'configuration unchanged after reload' : 'configuration reloaded',

@@ -75,8 +75,8 @@ export function* assemble(config: Config, deps: AssembleDeps): Steps<Assembly> {
     built.push(one);
     yield;
   }
-  for (const { policyState, state } of fresh) {
-    policyState.connect();
+  for (const { states, state } of fresh) {
+    for (const one of states) one.connect();
     state.commit();
   }
   deps.state.commit();
@@ -147,6 +147,8 @@ interface Built {
   readonly running: RunningUpstream;
   readonly durable: readonly DurableRoute[];
   readonly policyState: PolicyState;
+  /** That of the upstream, and of its targets. */
+  readonly states: readonly PolicyState[];
   /** Where its attempts go. */
   readonly destination: Agent | Targets;
   /** State of this upstream, which its next version takes over. */
@@ -206,12 +208,14 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
     routes.push({ methods: config.methods, path: config.path, route: built.route });
     yield;
   }
-  const running = runningUpstream(upstream, { destination, calls, policyState });
+  const states = [policyState, ...(targets?.states ?? [])];
+  const running = runningUpstream(upstream, { destination, calls, policyState, states });
   return {
     mounted: { mount, basePath, allow: upstream.allow, routes },
     running,
     durable,
     policyState,
+    states,
     destination,
     state,
   };
@@ -304,11 +308,11 @@ function runningUpstream(
     destination,
     calls,
     policyState,
-  }: Pick<RouteParts, 'calls' | 'policyState'> & { readonly destination: Agent | Targets },
+    states,
+  }: Pick<RouteParts, 'calls' | 'policyState'> & Pick<Built, 'destination' | 'states'>,
 ): RunningUpstream {
   const { name, mount } = upstream;
   const targets = destination instanceof Targets ? destination : undefined;
-  const states = [policyState, ...(targets?.states ?? [])];
   const scopes = states.flatMap((one) => one.all());
   return {
     name,

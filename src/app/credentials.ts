@@ -31,11 +31,13 @@ export interface CredentialParts {
   readonly upstream: Pick<UpstreamConfig, 'name' | 'origin'>;
   /** The scope in events and metrics. */
   readonly scope: string;
+  /** The target whose credential it is; undefined: the upstream has no targets. */
+  readonly target?: string | undefined;
 }
 
 /** The credential for these options. Secrets that expire are taken over from the configuration before. */
 export function scopeCredential(
-  { auth, endpoint, upstream, scope }: CredentialParts,
+  { auth, endpoint, upstream, scope, target }: CredentialParts,
   deps: PolicyStateDeps,
 ): ScopeCredential {
   const snapshot = () => ({ kind: auth.kind });
@@ -45,17 +47,17 @@ export function scopeCredential(
     case 'query':
       return { credential: queryCredential(auth), snapshot };
     case 'oauth2': {
-      const token = expiring<string>({ auth, upstream, scope }, deps);
+      const token = expiring<string>({ auth, upstream, scope, target }, deps);
       const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) => tokenIssue(auth, ask));
       return { credential: tokenCredential(token, issue), ...stateOf(auth.kind, token), close };
     }
     case 'sigv4':
-      return sigv4Scope({ auth, endpoint, upstream, scope }, deps);
+      return sigv4Scope({ auth, endpoint, upstream, scope, target }, deps);
   }
 }
 
 function sigv4Scope(
-  { auth, endpoint, upstream, scope }: CredentialParts & { readonly auth: Sigv4Options },
+  { auth, endpoint, upstream, scope, target }: CredentialParts & { readonly auth: Sigv4Options },
   deps: PolicyStateDeps,
 ): ScopeCredential {
   const { clock } = deps;
@@ -66,7 +68,7 @@ function sigv4Scope(
       credential: sigv4Credential({ ...parts, keys: () => keys }),
       snapshot: () => ({ kind: auth.kind }),
     };
-  const secret = expiring<AwsKeys>({ auth, upstream, scope }, deps);
+  const secret = expiring<AwsKeys>({ auth, upstream, scope, target }, deps);
   const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) =>
     keysIssue(keys.token, ask, clock),
   );
@@ -92,7 +94,7 @@ function stateOf(
 
 /** The secret of an account stays valid when a reload changes how it is requested, such as by another client secret. */
 function expiring<T>(
-  { auth, upstream, scope }: Omit<CredentialParts, 'endpoint'>,
+  { auth, upstream, scope, target }: Omit<CredentialParts, 'endpoint'>,
   { clock, random, observer, state }: PolicyStateDeps,
 ): ExpiringSecret<T> {
   return state.retain(
@@ -109,6 +111,7 @@ function expiring<T>(
           observer.stateChanged(upstream.name, {
             type: 'credential_renewal',
             scope,
+            target,
             result: result.kind,
             detail,
           });

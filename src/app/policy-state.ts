@@ -65,6 +65,8 @@ export class BreakerHandle {
   cause: BreakerCause | undefined = undefined;
   /** Learns of each change. */
   watch: BreakerWatch | undefined = undefined;
+  /** The only target that it is about; undefined: none, or several. A reload may change that. */
+  target: string | undefined = undefined;
   /** Attempts are refused while it is open. */
   readonly isEnforced: boolean;
 
@@ -76,10 +78,12 @@ export class BreakerHandle {
     this.isEnforced = options.mode === 'enforce';
     const changed = (from: BreakerState, to: BreakerState, cause: BreakerCause) => {
       this.cause = cause;
-      observer.stateChanged(upstream, { type: 'breaker_changed', scope, from, to, cause });
+      const { target } = this;
+      observer.stateChanged(upstream, { type: 'breaker_changed', scope, target, from, to, cause });
       this.watch?.changed(clock.now());
     };
-    const stale = () => observer.stateChanged(upstream, { type: 'breaker_stale_result', scope });
+    const stale = () =>
+      observer.stateChanged(upstream, { type: 'breaker_stale_result', scope, target: this.target });
     this.breaker = options.mode === 'off' ? undefined : new Breaker(options, random, { changed, stale });
   }
 
@@ -148,7 +152,7 @@ type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
 export interface ScopeState {
   /** The upstream's name, or `upstream/route`. */
   readonly name: string;
-  /** The target that it is about; undefined: none. */
+  /** The only target that it is about; undefined: none, or several. */
   readonly target: string | undefined;
   budget: RetryBudget | undefined;
   breakerHandle: BreakerHandle | undefined;
@@ -181,10 +185,11 @@ export interface ScopeCredential {
   readonly close?: () => void;
 }
 
-/** A host of the targets of an upstream, or one of the targets. */
+/** A part of an upstream: a host of its targets, or the credential of one of them. */
 export interface Part {
-  readonly kind: 'host' | 'target';
   readonly name: string;
+  /** The only target that it is about; undefined: several share it. */
+  readonly target: string | undefined;
 }
 
 /** Provides the state of a route's policies: shared by the upstream, or the route's own (`RouteConfig.own`). */
@@ -202,7 +207,7 @@ export class PolicyState {
   /** `part`: the part of the upstream that the state is about. Left out: the upstream as a whole. */
   constructor(upstream: Pick<UpstreamConfig, 'name' | 'origin'>, deps: PolicyStateDeps, part?: Part) {
     this.#upstream = upstream.name;
-    this.#target = part?.kind === 'target' ? part.name : undefined;
+    this.#target = part?.target;
     this.#part = part === undefined ? '' : `@${part.name}`;
     this.#origin = upstream.origin;
     this.#deps = deps;
@@ -332,16 +337,17 @@ export class PolicyState {
     if (options.mode === 'off') return undefined;
     const scope = this.#scopeOf(route, own.quota);
     const { clock, draining, observer, random, shareOf } = this.#deps;
-    const [upstream, { name }] = [this.#upstream, scope];
+    const [upstream, { name, target }] = [this.#upstream, scope];
     const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
     const onCooldown = (start: CooldownStart, remote: boolean) => {
       const type = remote ? 'quota_cooldown_heard' : 'quota_cooldown_started';
-      observer.stateChanged(upstream, { type, scope: name, ...start, ...shadow });
+      observer.stateChanged(upstream, { type, scope: name, target, ...start, ...shadow });
     };
     const onProbeLease = (granted: boolean) =>
       observer.stateChanged(upstream, {
         type: 'quota_probe',
         scope: name,
+        target,
         by: granted ? 'this' : 'another',
       });
     const account = accountOf(auth);
@@ -388,9 +394,12 @@ export class PolicyState {
     for (const signal of this.#detached) signal.abort(stopped);
   }
 
-  /** Connects each budget with its breakers. A reload may have replaced one and retained the other. */
+  /** Connects each budget with its breakers, and each breaker with its target. A reload may have replaced one and retained the other. */
   connect(): void {
-    for (const { budget, watch } of this.#scopes.values()) watch?.follow(budget);
+    for (const { breakerHandle, budget, target, watch } of this.#scopes.values()) {
+      watch?.follow(budget);
+      if (breakerHandle !== undefined) breakerHandle.target = target;
+    }
   }
 
   /** Ends all waits: the proxy shuts down. */

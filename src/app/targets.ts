@@ -69,7 +69,7 @@ export class Targets {
   constructor(upstream: UpstreamConfig, targets: readonly TargetConfig[], deps: TargetsDeps) {
     this.#upstream = upstream;
     this.#deps = deps;
-    this.all = targets.map((config) => this.#running(config));
+    this.all = targets.map((config) => this.#running(config, targets));
   }
 
   /** All scopes of policy state: of the hosts, then of the credentials. */
@@ -162,13 +162,13 @@ export class Targets {
     for (const { state } of this.#hosts.values()) yield state;
   }
 
-  #running(config: TargetConfig): RunningTarget {
+  #running(config: TargetConfig, all: readonly TargetConfig[]): RunningTarget {
     const { name, origin, weight, tier, routes } = config;
     const { state } = this.#deps;
-    const host = this.#hostOf(config);
+    const host = this.#hostOf(config, all);
     const account = new PolicyState({ name: this.#upstream.name, origin }, this.#deps, {
-      kind: 'target',
       name,
+      target: name,
     });
     // Another key or host begins without a history.
     const identity = routes.map(({ headers, settings: { auth } }) => ({ headers, auth }));
@@ -185,13 +185,13 @@ export class Targets {
     return { config, state: kept, host, account };
   }
 
-  #hostOf({ origin, allowPrivate, ...target }: TargetConfig): Host {
+  #hostOf({ origin, allowPrivate, ...target }: TargetConfig, all: readonly TargetConfig[]): Host {
     const known = this.#hosts.get(origin);
     if (known !== undefined) return known;
     const { clock, state } = this.#deps;
     const policyState = new PolicyState({ name: this.#upstream.name, origin }, this.#deps, {
-      kind: 'host',
       name: this.#nameOf(origin),
+      target: all.filter((one) => one.origin === origin).length === 1 ? target.name : undefined,
     });
     const connection = { ...target.connection, allowPrivate };
     const agent = state.retain(`${policyState.name} agent`, { origin, connection }, () =>
@@ -234,6 +234,7 @@ export class Targets {
                 endpoint: settings.authEndpoint,
                 upstream: { name: this.#upstream.name, origin },
                 scope,
+                target: config.name,
               },
               this.#deps,
             ),

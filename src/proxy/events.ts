@@ -29,8 +29,14 @@ export type CooldownCause = 'retry_after' | 'throttled' | 'permanent';
  */
 export type SharedAway = 'starting' | 'unreachable' | 'lost' | 'slow' | 'failed';
 
-/** A change of a policy's state, outside any call. `tenant`: whose state it is; no metric has it as a label. */
-export type StateEvent = StateChange & { readonly tenant?: string | undefined };
+/**
+ * A change of a policy's state, outside any call. `tenant`: whose state it is; no metric has it as a label. `target`: the only target
+ * that the state is about; its metric has it as a label.
+ */
+export type StateEvent = StateChange & {
+  readonly tenant?: string | undefined;
+  readonly target?: string | undefined;
+};
 
 interface QuotaCooldown {
   readonly scope: string;

@@ -125,7 +125,7 @@ export interface TargetSnapshot {
 export interface ScopeSnapshot {
   /** The same name as in this scope's state events. */
   readonly scope: string;
-  /** The target whose credential it is about; undefined: none. */
+  /** The only target that it is about: whose credential it is, or who alone has the host. Undefined: none, or several. */
   readonly target?: string | undefined;
   /** Undefined if the policy is off. */
   readonly breaker: BreakerSnapshot | undefined;

@@ -101,6 +101,77 @@ test('a reload that removes a target lets its calls end', async () => {
   expect(removed.requests).toHaveLength(1);
 });
 
+test('a reload that adds, removes and changes targets ends no running call, and later calls use the new ones', async () => {
+  const running = new Map<string, () => void>();
+  const origin = await startOrigin(({ request, response }) => {
+    const key = String(request.headers.authorization);
+    if (request.url !== '/held') return void response.end(key);
+    response.write(key);
+    running.set(key, () => void response.end('!'));
+  });
+  const proxy = await startTidy(keys(origin, ['a', 'b', 'c']));
+  const held = await Promise.all(Array.from({ length: 3 }, () => fetch(`${proxy.url}/api/held`)));
+  expect([...running.keys()].toSorted()).toEqual(['Bearer a', 'Bearer b', 'Bearer c']);
+  // a stays, b is removed, c gets another key, d is new.
+  proxy.rewrite(keys(origin, ['a', 'c', 'd']).replace('Bearer c', 'Bearer new'));
+  expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  const used = async () => {
+    const texts = new Set<string>();
+    for (let i = 0; i < 6; i++) texts.add(await (await get(proxy)).text());
+    return [...texts].toSorted();
+  };
+  // The call that runs at a still counts there, so the others take the next ones.
+  expect(await used()).toEqual(['Bearer d', 'Bearer new']);
+  for (const end of running.values()) end();
+  const texts = await Promise.all(held.map((reply) => reply.text()));
+  expect(texts.toSorted()).toEqual(['Bearer a!', 'Bearer b!', 'Bearer c!']);
+  await proxy.untilEnded(9);
+  expect(await used()).toEqual(['Bearer a', 'Bearer d', 'Bearer new']);
+  const { targets } = JSON.parse(await (await fetch(`${proxy.adminUrl}/api/state`)).text()).upstreams[0];
+  expect(targets.map(({ name, in_flight }: Record<string, unknown>) => [name, in_flight])).toEqual([
+    ['a', 0],
+    ['c', 0],
+    ['d', 0],
+  ]);
+  const attempts = (await (await fetch(`${proxy.adminUrl}/metrics`)).text()).matchAll(
+    /^breakwater_attempts_total\{.*target="(.)".*\} (\d+)$/gm,
+  );
+  const counted = Array.from(attempts, ([, target, count]) => `${target} ${Number(count) > 0}`);
+  expect(counted.toSorted()).toEqual(['a true', 'c true', 'd true']);
+});
+
+test('the metrics of a breaker name the target that alone has its host, also after a reload', async () => {
+  const gone = await startOrigin();
+  const well = await startOrigin(ok());
+  await gone.close();
+  const breaker = '    breaker: { connect_failures: 1, wait: { min: 1h, max: 1h } }\n';
+  const proxy = await startTidy(hosts({ gone, well }, breaker), { clock: new FakeClock() });
+  for (let i = 0; i < 2; i++) expect((await get(proxy)).status).toBe(200);
+  const linesOf = async (metric: string) =>
+    (await (await fetch(`${proxy.adminUrl}/metrics`)).text())
+      .split('\n')
+      .filter((line) => line.startsWith(metric) && line.endsWith(' 1'));
+  const scope = `upstream="api",scope="api@127.0.0.1:${gone.port}"`;
+  const opened = `breakwater_breaker_transitions_total{${scope},from="closed",to="open",cause="connect_failures",target="gone"} 1`;
+  expect(await linesOf('breakwater_breaker_transitions_total')).toEqual([opened]);
+  const state = 'breakwater_breaker_state';
+  expect(await linesOf(state)).toContain(`${state}{${scope},target="gone",state="open"} 1`);
+  proxy.rewrite(hosts({ gone, too: gone, well }, breaker));
+  expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  expect(await linesOf(state)).toContain(`${state}{${scope},state="open"} 1`);
+  const force = (to: string) =>
+    fetch(`${proxy.adminUrl}/api/upstreams/api/breaker`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ force: to }),
+    });
+  await force('closed');
+  expect(await linesOf('breakwater_breaker_transitions_total')).toEqual([
+    opened,
+    `breakwater_breaker_transitions_total{${scope},from="open",to="closed",cause="forced"} 1`,
+  ]);
+});
+
 describe('a stored reply', () => {
   const echo: Step = (exchange) =>
     ok(String(exchange.request.headers.authorization), { 'cache-control': 'max-age=60' })(exchange);

@@ -233,7 +233,7 @@ describe('reload', () => {
 
     state.list = [upstream('demo')];
     expect(await scraped(metrics)).not.toContain('breakwater_breaker_state{upstream="old"');
-    metrics.retain(new Set(['demo']), new Set());
+    metrics.retain(new Map([['demo', new Set<string>()]]), new Set());
     const text = await scraped(metrics);
     expect(text).not.toContain('upstream="old"');
     expect(text).toContain('breakwater_requests_total{upstream="demo"');

@@ -66,10 +66,16 @@ export class Metrics implements Observer {
     this.#lastLoad = { successful, successAt: successful ? wallMs / 1000 : this.#lastLoad.successAt };
   }
 
-  /** Removes the counters of upstreams and clients that a reload removed, so that many reloads do not accumulate series. */
-  retain(upstreams: ReadonlySet<string>, clients: ReadonlySet<string>): void {
-    const stays = ({ upstream = '', client = '' }: Labels) =>
-      (upstream === '' || upstreams.has(upstream)) && (client === '' || clients.has(client));
+  /**
+   * Removes the counters of upstreams, targets and clients that a reload removed, so that many reloads do not accumulate series.
+   * `upstreams`: names, with the names of their targets.
+   */
+  retain(upstreams: ReadonlyMap<string, ReadonlySet<string>>, clients: ReadonlySet<string>): void {
+    const stays = ({ upstream = '', target = '', client = '' }: Labels) => {
+      const targets = upstreams.get(upstream);
+      if (upstream !== '' && targets === undefined) return false;
+      return (target === '' || targets?.has(target) === true) && (client === '' || clients.has(client));
+    };
     for (const family of allCounters(this.#families)) family.retain(stays);
     for (const family of allHistograms(this.#families)) family.retain(stays);
     for (const upstream of this.#routes.keys()) {
@@ -136,8 +142,11 @@ export class Metrics implements Observer {
 }
 
 function labelsOf(upstream: string, event: StateEvent): Labels {
-  const { scope } = event;
+  const { scope, target } = event;
   const route = scope.slice(upstream.length + 1);
   const values: Readonly<Record<string, unknown>> = { ...event, upstream, route, schedule: scope };
-  return Object.fromEntries(STATE_METRICS[event.type].labels.map((label) => [label, String(values[label])]));
+  const own = Object.fromEntries(
+    STATE_METRICS[event.type].labels.map((label) => [label, String(values[label])]),
+  );
+  return target === undefined ? own : { ...own, target };
 }

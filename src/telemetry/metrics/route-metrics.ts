@@ -94,6 +94,7 @@ export class RouteMetrics {
   /** Call after series were removed. */
   forgetSeries(): void {
     this.#requests.clear();
+    this.#attempts.clear();
   }
 
   ended(record: CallRecord): void {

@@ -49,6 +49,6 @@ export function renderSeriesRule(): string {
 - one for each combination of values that has occurred on a route: method, status and \`outcome\` of calls, \`result\` of attempts, \`reason\` of retries, and so
   on. All of them are closed sets. Methods and statuses beyond the known ones share one value.
 
-A route in good health has about ${route + 4} series. A reload removes those of upstreams that are gone.
+A route in good health has about ${route + 4} series. A reload removes those of upstreams and targets that are gone.
 `;
 }
