@@ -147,7 +147,7 @@ test('the events of any bytes are the same, wherever they are cut', () => {
     const names: string[] = [];
     const reader = eventReader(['content-type', SSE], 64 * 1024, {
       onEvent: ({ name }) => names.push(name),
-      onEnd: () => names.push('(end)'),
+      onAllRead: () => names.push('(end)'),
       onUnreadable: () => names.push('(unreadable)'),
       onReady: () => undefined,
     });

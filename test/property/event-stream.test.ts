@@ -10,7 +10,7 @@ function read(type: string, chunks: readonly Uint8Array[]): Seen[] {
   const seen: Seen[] = [];
   const reader = eventReader(['content-type', type], MAX_BYTES, {
     onEvent: ({ name, data }) => void seen.push([name, data]),
-    onEnd: () => void seen.push(['end', undefined]),
+    onAllRead: () => void seen.push(['end', undefined]),
     onUnreadable: () => void seen.push(['unreadable', undefined]),
     onReady: () => undefined,
   });

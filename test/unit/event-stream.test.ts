@@ -18,7 +18,7 @@ function read(type: string, chunks: readonly (string | Buffer)[], coding = 'iden
     const seen: Seen = { events: [], ended: false, unreadable: false };
     const reader = eventReader(['Content-Type', type, 'Content-Encoding', coding], MAX_BYTES, {
       onEvent: ({ name, data }: StreamEvent) => void seen.events.push([name, data]),
-      onEnd: () => {
+      onAllRead: () => {
         seen.ended = true;
         resolve(seen);
       },
@@ -204,7 +204,7 @@ describe('compressed streams', () => {
     const note = (what: string) => () => void seen.push(what);
     const listener = {
       onEvent: note('event'),
-      onEnd: note('end'),
+      onAllRead: note('end'),
       onUnreadable: note('unreadable'),
       onReady: note('ready'),
     };
@@ -234,7 +234,7 @@ describe('compressed streams', () => {
 });
 
 test('other bodies, and unknown codings, have no reader', () => {
-  const listener = { onEvent: () => {}, onEnd: () => {}, onUnreadable: () => {}, onReady: () => {} };
+  const listener = { onEvent: () => {}, onAllRead: () => {}, onUnreadable: () => {}, onReady: () => {} };
   const reader = (...headers: string[]) => eventReader(headers, MAX_BYTES, listener);
   expect(reader('Content-Type', 'text/event-stream')).toBeDefined();
   expect(reader('Content-Type', 'application/json')).toBeUndefined();

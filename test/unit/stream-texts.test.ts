@@ -46,7 +46,7 @@ test.each([
       const found: EventMeaning[] = [];
       const reader = new SseReader(1_000, {
         onEvent: (event) => void found.push(matcher.meaningOf(event, [], 0)),
-        onEnd: () => {},
+        onAllRead: () => {},
         onUnreadable: () => {},
         onReady: () => {},
       });

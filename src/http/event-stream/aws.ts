@@ -38,7 +38,7 @@ export class AwsEventReader implements EventReader {
   }
 
   end(): void {
-    if (!this.#closed) this.#listener.onEnd();
+    if (!this.#closed) this.#listener.onAllRead();
   }
 
   close(): void {

@@ -10,7 +10,7 @@ export interface StreamEvent {
 export interface EventListener {
   onEvent(event: StreamEvent): void;
   /** All bytes have been read. */
-  onEnd(): void;
+  onAllRead(): void;
   /** The bytes are not what the headers say. No other method is called after this. */
   onUnreadable(): void;
   /** Call for more after `read` has returned false. */
@@ -24,7 +24,7 @@ export interface EventListener {
 export interface EventReader {
   /** False: wait for `onReady` before the next chunk. */
   read(chunk: Uint8Array): boolean;
-  /** Call after the last chunk. `onEnd` follows, at once or later. */
+  /** Call after the last chunk. `onAllRead` follows, at once or later. */
   end(): void;
   /** Frees what the reader holds. Nothing is reported after this. */
   close(): void;

@@ -4,9 +4,6 @@ const CR = 13;
 /** The first memory for a line that is cut by chunks. It doubles as the line grows. */
 const FIRST_BYTES = 256;
 
-/** Receives one line: the bytes from `from` to `to`, without its end. `whole`: false if the rest of it was dropped. */
-export type OnLine = (bytes: Buffer, from: number, to: number, whole: boolean) => void;
-
 export interface LineOptions {
   /** Of a longer line, only this many bytes are held. */
   readonly maxBytes: number;
@@ -15,9 +12,9 @@ export interface LineOptions {
 }
 
 /** Cuts bytes into lines. A line within one chunk is not copied. */
-export class LineReader {
-  readonly #options: LineOptions;
-  readonly #onLine: OnLine;
+export abstract class LineReader {
+  readonly #maxBytes: number;
+  readonly #crEnds: boolean;
   /** The beginning of a line whose end has not arrived. */
   #part: Buffer | undefined;
   #filled = 0;
@@ -25,18 +22,20 @@ export class LineReader {
   /** The last byte was a CR, so a LF that follows belongs to it. */
   #afterCr = false;
 
-  constructor(options: LineOptions, onLine: OnLine) {
-    this.#options = options;
-    this.#onLine = onLine;
+  constructor({ maxBytes, ends }: LineOptions) {
+    this.#maxBytes = maxBytes;
+    this.#crEnds = ends === 'any';
   }
 
-  read(chunk: Uint8Array): void {
+  /** Receives one line: the bytes from `from` to `to`, without its end. `whole`: false if the rest of it was dropped. */
+  protected abstract line(bytes: Buffer, from: number, to: number, whole: boolean): void;
+
+  protected readLines(chunk: Uint8Array): void {
     const bytes = asBuffer(chunk);
     let from = this.#afterCr && bytes[0] === LF ? 1 : 0;
     if (bytes.length > 0) this.#afterCr = false;
-    const nextCr = (at: number): number => (this.#options.ends === 'any' ? indexOf(bytes, CR, at) : Infinity);
     let lf = indexOf(bytes, LF, from);
-    let cr = nextCr(from);
+    let cr = this.#nextCr(bytes, from);
     while (lf !== Infinity || cr !== Infinity) {
       const end = Math.min(lf, cr);
       this.#line(bytes, from, end);
@@ -44,20 +43,24 @@ export class LineReader {
       if (end === cr) {
         if (from === bytes.length) this.#afterCr = true;
         else if (bytes[from] === LF) from++;
-        cr = nextCr(from);
+        cr = this.#nextCr(bytes, from);
       }
       if (lf < from) lf = indexOf(bytes, LF, from);
     }
     this.#hold(bytes, from, bytes.length);
   }
 
+  #nextCr(bytes: Buffer, from: number): number {
+    return this.#crEnds ? indexOf(bytes, CR, from) : Infinity;
+  }
+
   /** Reports a last line that has no end. */
-  end(): void {
+  protected endLines(): void {
     if (this.#filled > 0) this.#line(EMPTY, 0, 0);
   }
 
   #line(bytes: Buffer, from: number, to: number): void {
-    if (this.#filled === 0 && to - from <= this.#options.maxBytes) return this.#onLine(bytes, from, to, true);
+    if (this.#filled === 0 && to - from <= this.#maxBytes) return this.line(bytes, from, to, true);
     this.#hold(bytes, from, to);
     const line = this.#part ?? EMPTY;
     const filled = this.#filled;
@@ -65,12 +68,12 @@ export class LineReader {
     this.#part = undefined;
     this.#filled = 0;
     this.#whole = true;
-    this.#onLine(line, 0, filled, whole);
+    this.line(line, 0, filled, whole);
   }
 
   #hold(bytes: Buffer, from: number, to: number): void {
     if (from >= to) return;
-    const { maxBytes } = this.#options;
+    const maxBytes = this.#maxBytes;
     const filled = Math.min(maxBytes, this.#filled + to - from);
     if (filled < this.#filled + to - from) this.#whole = false;
     let part = this.#part;
@@ -89,7 +92,9 @@ const EMPTY = Buffer.alloc(0);
 export const asBuffer = (chunk: Uint8Array): Buffer =>
   Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 
+/** Most searches are for the next line of an event, which is empty, or beyond the last one. These need no call. */
 function indexOf(bytes: Buffer, byte: number, from: number): number {
-  const found = bytes.indexOf(byte, from);
+  if (bytes[from] === byte) return from;
+  const found = from < bytes.length ? bytes.indexOf(byte, from) : -1;
   return found < 0 ? Infinity : found;
 }

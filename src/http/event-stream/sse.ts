@@ -16,10 +16,9 @@ const EVENT = Buffer.from('event');
  * A JSON object outside of any field is an event without a name, although no client reads it: Gemini reports errors in this form
  * (github.com/vercel/ai/issues/5217).
  */
-export class SseReader implements EventReader {
+export class SseReader extends LineReader implements EventReader {
   readonly #maxBytes: number;
   readonly #listener: EventListener;
-  readonly #lines: LineReader;
   #first = true;
   #closed = false;
   #name = '';
@@ -31,28 +30,28 @@ export class SseReader implements EventReader {
 
   /** `maxBytes`: the largest data that is reported, in bytes. */
   constructor(maxBytes: number, listener: EventListener) {
+    super({ maxBytes, ends: 'any' });
     this.#maxBytes = maxBytes;
     this.#listener = listener;
-    this.#lines = new LineReader({ maxBytes, ends: 'any' }, (...line) => this.#line(...line));
   }
 
   read(chunk: Uint8Array): boolean {
-    if (!this.#closed) this.#lines.read(chunk);
+    if (!this.#closed) this.readLines(chunk);
     return true;
   }
 
   /** An event without its empty line is incomplete, and is dropped. A bare object has no empty line. */
   end(): void {
-    this.#lines.end();
+    this.endLines();
     if (this.#bare && !this.#closed) this.#dispatch();
-    if (!this.#closed) this.#listener.onEnd();
+    if (!this.#closed) this.#listener.onAllRead();
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  #line(bytes: Buffer, start: number, to: number, whole: boolean): void {
+  protected line(bytes: Buffer, start: number, to: number, whole: boolean): void {
     if (this.#closed) return;
     const from = this.#first && startsWith(bytes, start, to, BOM) ? start + BOM.length : start;
     this.#first = false;

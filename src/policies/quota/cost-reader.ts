@@ -110,7 +110,7 @@ class CostReader implements BodyObserver, EventListener {
     else this.#cost.read(data);
   }
 
-  onEnd(): void {}
+  onAllRead(): void {}
   onUnreadable(): void {}
   onReady(): void {}
 }

@@ -1,6 +1,6 @@
 import { BodyBuffer } from '../../http/bodies/body-buffer.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import type { EventReader, StreamEvent } from '../../http/event-stream/event.ts';
+import type { EventListener, EventReader, StreamEvent } from '../../http/event-stream/event.ts';
 import { eventReader } from '../../http/event-stream/reader.ts';
 import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../../http/reply.ts';
 import { isUnwell } from '../../http/status.ts';
@@ -49,7 +49,7 @@ interface AnsweredAttempt {
  *
  * The bytes of a waiting stream are held and released in one write. Later ones are passed on first and read then.
  */
-export class StreamBody implements ReplyBody, BodySink {
+export class StreamBody implements ReplyBody, BodySink, EventListener {
   readonly #answered: AnsweredAttempt;
   readonly #context: StreamContext;
   readonly #body: ReplyBody;
@@ -83,12 +83,7 @@ export class StreamBody implements ReplyBody, BodySink {
     this.#body = answered.reply.body;
     this.#held = new BodyBuffer(context.memory);
     this.#progress = new Progress(context.clock.now());
-    this.#reader = eventReader(answered.reply.headers, MAX_EVENT_BYTES, {
-      onEvent: (event) => this.#onEvent(event),
-      onEnd: () => this.#onAllRead(),
-      onUnreadable: () => this.#onUnreadable(),
-      onReady: () => this.#onReaderReady(),
-    });
+    this.#reader = eventReader(answered.reply.headers, MAX_EVENT_BYTES, this);
   }
 
   /** The reply, once it has its first event. Rejects with a ProxyError if the attempt has failed. */
@@ -158,7 +153,7 @@ export class StreamBody implements ReplyBody, BodySink {
 
   end(): void {
     this.#arrived = true;
-    if (this.#reader === undefined) this.#onAllRead();
+    if (this.#reader === undefined) this.onAllRead();
     else this.#reader.end();
   }
 
@@ -182,7 +177,7 @@ export class StreamBody implements ReplyBody, BodySink {
 
   // --- the reader's side ---
 
-  #onEvent(event: StreamEvent): void {
+  onEvent(event: StreamEvent): void {
     const { clock, matcher } = this.#context;
     const meaning = matcher.meaningOf(event, this.#answered.reply.headers, clock.wallTime());
     if (meaning === 'ignored') return;
@@ -200,21 +195,21 @@ export class StreamBody implements ReplyBody, BodySink {
   }
 
   /** The rest of the stream is passed on without being read. */
-  #onUnreadable(): void {
+  onUnreadable(): void {
     this.#reader = undefined;
     this.#readerFull = false;
     if (this.#waiting) this.#commit();
     this.#timer?.cancel();
-    if (this.#arrived) this.#onAllRead();
+    if (this.#arrived) this.onAllRead();
     else this.#flow();
   }
 
-  #onReaderReady(): void {
+  onReady(): void {
     this.#readerFull = false;
     this.#flow();
   }
 
-  #onAllRead(): void {
+  onAllRead(): void {
     if (this.#waiting) return this.#reject(EMPTY);
     const complete = this.#done || this.#context.options.done.length === 0;
     const result = complete ? 'complete' : 'incomplete';
