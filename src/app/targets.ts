@@ -123,6 +123,7 @@ export class Targets {
       targets: parts.map(({ target }) => target),
       chooser: this.#chooser,
       sticky: this.#upstream.sticky,
+      notProcessed: route.settings.retry.notProcessed,
       now: () => this.#deps.clock.now(),
       wallTime: () => this.#deps.clock.wallTime(),
       onGate: (target) => this.#gateChanged(target),

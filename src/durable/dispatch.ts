@@ -1,5 +1,7 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
 import { isIdempotent } from '../http/methods.ts';
+import { isAboutCaller } from '../http/reply.ts';
+import { leavesOpen } from '../http/status.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
@@ -104,7 +106,7 @@ export class Dispatch {
       route: request.route,
       repeatable,
       signal: running.signal,
-      targetName: request.before?.targetName,
+      targetName: request.before?.targetName ?? runnerState.boundTo,
     };
     const finished = await attempt(parts, this.#deps);
     if (!finished.sent && runnerState.cost > 0) request.route.refund(runnerState.cost);
@@ -188,7 +190,11 @@ export class Dispatch {
     const { poll, retentionMs } = options;
     const rules = { retentionMs, random: this.#deps.random };
     const { before } = request;
-    return afterAttempt({ result, classification, response, poll, before, submitted, targetName }, rules);
+    const decision = afterAttempt(
+      { result, classification, response, poll, before, submitted, targetName },
+      rules,
+    );
+    return isBound(request, finished) ? boundTo(decision, targetName) : decision;
   }
 
   #reportPoll({ route: scope }: ClaimedJob, { route }: NextRequest, { pollResult }: PollDecision): void {
@@ -262,6 +268,30 @@ export function isRepeatable(
 const isRepeatableByItself = ({ method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>): boolean =>
   isIdempotent(method) || upstreamKey !== null;
 
+/**
+ * Whether no other target may get the request: the last one may have processed it, and another one may not know the idempotency key
+ * that makes it safe to repeat.
+ */
+function isBound({ job, route }: NextRequest, { outcome }: FinishedAttempt): boolean {
+  return !isRepeatable({ method: job.method, upstreamKey: null }, route) && mayBeProcessed(outcome);
+}
+
+function mayBeProcessed(outcome: FinishedAttempt['outcome']): boolean {
+  if (outcome.kind === 'error') return outcome.error.sent !== 'not_sent';
+  const { status, classification } = outcome.reply;
+  if (isAboutCaller(outcome.reply) || classification?.kind === 'not_processed') return false;
+  return leavesOpen(status) || status === CONFLICT;
+}
+
+/** The first attempt with the key still runs. */
+const CONFLICT = 409;
+
+function boundTo<D extends Decision>(decision: D, targetName: string | undefined): D {
+  const { next, runnerState } = decision;
+  if (targetName === undefined || next.kind !== 'wait') return decision;
+  return { ...decision, runnerState: { ...runnerState, boundTo: targetName } };
+}
+
 /** The upstream has accepted the request, and only its result is polled. */
 const isPolled = ({ runnerState }: ClaimedJob): boolean => polling(runnerState)?.target !== undefined;
 
@@ -281,6 +311,6 @@ function noRoute(job: ClaimedJob, now: number): Decision {
 }
 
 function runnerStateOf(job: ClaimedJob): RunnerState {
-  const { previousMs = 0, cost = 1, obstacle } = parsedState(job) as Partial<RunnerState>;
-  return { previousMs, cost: job.counted > 0 ? cost : 0, obstacle };
+  const { previousMs = 0, cost = 1, obstacle, boundTo: target } = parsedState(job) as Partial<RunnerState>;
+  return { previousMs, cost: job.counted > 0 ? cost : 0, obstacle, boundTo: target };
 }

@@ -161,7 +161,7 @@ test('while its target is taken out, a request waits for it', async () => {
   const held = await client.until(location, ({ next }) => next?.reason === 'target');
   expect(origin.requests).toHaveLength(1);
   expect(client.proxy.logs.at(-1)?.message).toContain(
-    'the target a, which has accepted the request, is taken out; put it in again',
+    'the target a, which has got the request before, is not in service; put it in again',
   );
   await set('in');
   await pass(held, clock);

@@ -115,6 +115,51 @@ upstreams:
   for (let i = 0; i < 4; i++) expect((await post()).status).toBe(200);
 });
 
+test.each([
+  ['a reset', [reset(), status(409), ok('mine')]],
+  ['a 503', [status(503), status(503), ok('mine')]],
+])('a POST with a key stays at its target after %s: another one may not know the key', async (_, steps) => {
+  const failing = await startOrigin(...steps);
+  const well = await startOrigin(ok('other'));
+  const proxy = await startBreakwater(`
+upstreams:
+  api:
+    allow_private: true
+    retry: { attempts: 4, idempotency_key: pass, backoff: { kind: constant, base: 1ms, overloaded_base: 1ms } }
+    targets:
+      - { name: a, url: ${failing.url}, headers: { set: { authorization: Bearer a } } }
+      - { name: b, url: ${well.url}, headers: { set: { authorization: Bearer b } } }
+`);
+  const post = () =>
+    fetch(`${proxy.url}/api/x`, { method: 'POST', body: '{}', headers: { 'idempotency-key': 'k' } });
+  expect(await (await post()).text()).toBe('mine');
+  expect([failing.requests.length, well.requests.length]).toEqual([3, 0]);
+  // Nothing of it arrives at a target that is down.
+  await failing.close();
+  for (let i = 0; i < 2; i++) expect(await (await post()).text()).toBe('other');
+});
+
+test('a POST with a key goes on after a limit, which has processed nothing', async () => {
+  const origin = await startOrigin(byKey({ a: status(429, { 'retry-after': '60' }), b: ok('b') }));
+  const proxy = await startBreakwater(keys(origin.url, ['a', 'b'], '    retry: { idempotency_key: pass }\n'));
+  const headers = { 'idempotency-key': 'k' };
+  const reply = await fetch(`${proxy.url}/api/x`, { method: 'POST', body: '{}', headers });
+  expect(await reply.text()).toBe('b');
+});
+
+test('a durable POST with a key that may have arrived stays at its target, over all its attempts', async () => {
+  const failing = await startOrigin(reset(), status(429), ok('mine'));
+  const well = await startOrigin(ok('other'));
+  const more = `    targets:
+      - { name: a, url: "${failing.url}", headers: { set: { authorization: Bearer a } } }
+      - { name: b, url: "${well.url}", headers: { set: { authorization: Bearer b } } }
+`;
+  const client = new DurableClient(await startBreakwater(durableConfig(failing, { more })));
+  const location = await client.accepted({ 'idempotency-key': 'k' }, { method: 'POST' });
+  expect(await client.done(location)).toMatchObject({ status: 'succeeded', attempts: { made: 3 } });
+  expect([failing.requests.length, well.requests.length]).toEqual([3, 0]);
+});
+
 test('a call that has waited goes to the key whose Retry-After has ended, and not to one that asked for longer', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(

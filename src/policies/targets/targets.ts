@@ -32,7 +32,7 @@ const noTarget = ({ targetName }: Call): ProxyError =>
     'no_target',
     targetName === undefined
       ? 'every target is taken out, or has refused its credential for this call'
-      : `the target ${targetName}, which has accepted the request, is taken out; put it in again`,
+      : `the target ${targetName}, which has got the request before, is not in service; put it in again`,
   );
 
 interface Sent {

@@ -21,6 +21,8 @@ export interface Pool {
   readonly sticky: string | undefined;
   readonly now: () => number;
   readonly wallTime: () => number;
+  /** Statuses by which the API reports that it processed nothing. */
+  readonly notProcessed: ReadonlySet<number>;
   /** Call when the gate of a target shuts or opens. */
   readonly onGate: (target: Target) => void;
 }
@@ -47,6 +49,8 @@ export class CallTrail implements Trail {
   readonly #pinned: boolean;
   /** That target; undefined if it is not in service. */
   readonly #only: Target | undefined;
+  /** It may have processed the call, which only its idempotency key makes safe to repeat. No other target may know that key. */
+  #bound: Target | undefined;
   /** Their credentials were refused, so none gets this call again. */
   readonly #refused: Refused[] = [];
   /** They have failed since the last backoff. */
@@ -92,6 +96,7 @@ export class CallTrail implements Trail {
     this.#verdict = verdict;
     const asked = askedWaitMs(reply, this.#pool.wallTime());
     if (asked !== undefined) this.#askedUntil.set(target, now + asked);
+    if (this.#leavesOpen(reply, verdict)) this.#bind(target);
     if (verdict === 'accepted') return this.#accepted(target, startedAt, now);
     if (verdict === 'nothing') return;
     this.#fail(target, now);
@@ -101,6 +106,7 @@ export class CallTrail implements Trail {
   failedAt(target: Target, error: ProxyError): void {
     this.#left(target);
     this.#verdict = verdictOfError(error);
+    if (error.sent !== 'not_sent') this.#bind(target);
     if (this.#verdict !== 'nothing') this.#fail(target, this.#pool.now());
   }
 
@@ -170,6 +176,19 @@ export class CallTrail implements Trail {
     return isRepeatable(this.#call);
   }
 
+  /** Whether the target may have processed the call, and the call may be repeated nevertheless. */
+  #leavesOpen({ status, classification }: Reply, verdict: Verdict): boolean {
+    if (verdict === 'limit' || verdict === 'credential') return false;
+    if (status < 400 && classification?.kind === undefined) return false;
+    return classification?.kind !== 'not_processed' && !this.#pool.notProcessed.has(status);
+  }
+
+  #bind(target: Target): void {
+    const call = this.#call;
+    if (call.idempotencyKey !== undefined && !isRepeatable({ ...call, idempotencyKey: undefined }))
+      this.#bound ??= target;
+  }
+
   #accepted(target: Target, startedAt: number, now: number): void {
     this.#holder = target;
     if (target.state.gate.accepted(startedAt)) this.#pool.onGate(target);
@@ -203,7 +222,8 @@ export class CallTrail implements Trail {
   /** Targets that may get the call, now or later. One that has refused its credential never does. */
   #known(now: number): readonly Known[] {
     const known: Known[] = [];
-    for (const target of this.#only === undefined ? this.#pool.targets : [this.#only])
+    const only = this.#bound ?? this.#only;
+    for (const target of only === undefined ? this.#pool.targets : [only])
       if (!target.state.out && !this.#refused.some((one) => one.target === target))
         known.push({ target, load: target.state.load, usableAt: this.#usableAt(target, now) });
     return known;
