@@ -48,12 +48,25 @@ export function scopeCredential(
       return { credential: queryCredential(auth), snapshot };
     case 'oauth2': {
       const token = expiring<string>({ auth, upstream, scope, target }, deps);
-      const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) => tokenIssue(auth, ask));
+      const { issue, close } = issuerOf({ auth, endpoint, scope }, deps, (ask) => {
+        const own = tokenIssue(auth, ask);
+        return deps.fleet?.values?.tokensOf([upstream.name, ...identityOf(auth)], own) ?? own;
+      });
       return { credential: tokenCredential(token, issue), ...stateOf(auth.kind, token), close };
     }
     case 'sigv4':
       return sigv4Scope({ auth, endpoint, upstream, scope, target }, deps);
   }
+}
+
+/** All that a token depends on. A changed secret never finds a token of the one before. The result is secret. */
+function identityOf(auth: OAuth2Options): string[] {
+  const { client } = auth;
+  const proof =
+    client.kind === 'private_key_jwt'
+      ? [client.key, client.keyId ?? '', client.audience ?? '']
+      : [client.secret];
+  return [...accountOf(auth), client.kind, ...proof];
 }
 
 function sigv4Scope(
@@ -82,7 +95,7 @@ function sigv4Scope(
 
 function stateOf(
   kind: AuthOptions['kind'],
-  secret: ExpiringSecret<unknown>,
+  secret: Pick<ExpiringSecret<never>, 'expiresMs' | 'failure'>,
 ): Pick<ScopeCredential, 'snapshot'> {
   return {
     snapshot: (now) => {

@@ -4,17 +4,17 @@ import { seal, unseal } from '../runtime/seal.ts';
 
 /** The keys that replicas derive from the secret that they share (HKDF, RFC 5869). */
 export class FactKeys {
-  readonly #secret: string;
+  readonly #hashing: Buffer;
   readonly #sealing: Buffer;
 
   constructor(secret: string) {
-    this.#secret = secret;
+    this.#hashing = derived(secret, 'hashes of names');
     this.#sealing = derived(secret, 'sealing of facts');
   }
 
-  /** A key for one purpose. `parts`: what it is for. */
-  keyFor(...parts: readonly string[]): Buffer {
-    return derived(this.#secret, framed(parts).join(''));
+  /** A hash of names that does not reveal them, and is a key for what they are. */
+  hashOf(...parts: readonly string[]): Buffer {
+    return createHmac('sha256', this.#hashing).update(framed(parts).join('')).digest();
   }
 
   /** Encrypts the content of one fact. What is sealed for one fact cannot be read as another. */

@@ -189,10 +189,10 @@ export class FleetSide {
   #reportValues({ away, detail }: FleetState): void {
     const { logger } = this.#deps;
     const store = shownStore(this.#options.store);
-    if (away === undefined) return logger.info({ store }, 'replies are shared by all replicas');
+    if (away === undefined) return logger.info({ store }, 'replies and tokens are shared by all replicas');
     logger.warn(
       { store, cause: away, detail: detail && withoutSecrets(detail, this.#options.store) },
-      `replies are not shared (${away}): this replica knows only its own`,
+      `replies and tokens are not shared (${away}): this replica knows only its own`,
     );
   }
 }

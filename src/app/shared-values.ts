@@ -1,3 +1,4 @@
+import type { Issue } from '../auth/expiring-secret.ts';
 import { Claims } from '../fleet/claims.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { SharedKeys } from '../policies/dedupe/shared-keys.ts';
@@ -5,6 +6,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { SharedValueCounts, SharedValuesSnapshot } from '../telemetry/snapshot.ts';
 import { FactKeys } from './fact-keys.ts';
 import { type ReplyScope, SharedReplies } from './shared-replies.ts';
+import { SharedTokens } from './shared-tokens.ts';
 
 export interface SharedValuesDeps {
   readonly clock: Clock;
@@ -19,7 +21,8 @@ export class SharedValues {
   readonly #fleet: Fleet;
   readonly #keys: FactKeys;
   readonly #replies: SharedReplies;
-  readonly #counts: SharedValueCounts = { reply: {} };
+  readonly #tokens: SharedTokens;
+  readonly #counts: SharedValueCounts = { reply: {}, token: {} };
   #needed = false;
   #started: Promise<void> | undefined;
 
@@ -34,15 +37,28 @@ export class SharedValues {
       onLate,
       onResult: (result) => this.#count('reply', result),
     });
+    this.#tokens = new SharedTokens({
+      fleet,
+      clock,
+      claims,
+      keys: this.#keys,
+      onResult: (result) => this.#count('token', result),
+    });
   }
 
   /** The keys in use and the replies of a scope at one host, and the secret that hashes its callers. */
   repliesOf(scope: string, origin: string, replies: ReplyScope): { secret: Buffer; keys: SharedKeys } {
     this.#need();
     return {
-      secret: this.#keys.keyFor('callers of dedupe', scope, origin),
+      secret: this.#keys.hashOf('callers of dedupe', scope, origin),
       keys: this.#replies.keysFor(replies),
     };
+  }
+
+  /** Requests a token once for all replicas. `identity`: all that the token depends on; may be secret. */
+  tokensOf(identity: readonly string[], issue: Issue<string>): Issue<string> {
+    this.#need();
+    return this.#tokens.issueFor(this.#keys.hashOf('token', ...identity).toString('base64'), issue);
   }
 
   async start(): Promise<void> {

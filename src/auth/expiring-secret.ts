@@ -9,10 +9,12 @@ export interface Issued<T> {
   readonly secret: T;
   /** Milliseconds from the request for it; Infinity if the issuer names no end. */
   readonly lifetimeMs: number;
+  /** When it was requested, on the clock of the process; undefined: when `Issue` was called. */
+  readonly issuedAt?: number | undefined;
 }
 
-/** Requests a new secret. Rejects with a ProxyError. */
-export type Issue<T> = () => Promise<Issued<T>>;
+/** Requests a new secret, in place of the one that is `held`. Rejects with a ProxyError. */
+export type Issue<T> = (held: T | undefined) => Promise<Issued<T>>;
 
 export interface ExpiringSecretDeps {
   readonly clock: Clock;
@@ -124,12 +126,12 @@ export class ExpiringSecret<T> {
   async #issued(issue: Issue<T>, startedAt: number): Promise<T> {
     const { clock, holdOffMs, onResult, random } = this.#deps;
     try {
-      const { secret, lifetimeMs } = await issue();
+      const { secret, lifetimeMs, issuedAt = startedAt } = await issue(this.#held?.secret);
       const margin = Math.min(MARGIN_MS, lifetimeMs / 10);
       this.#held = {
         secret,
-        renewAt: startedAt + lifetimeMs * (RENEWED_AFTER + SPREAD * random()),
-        expiresAt: startedAt + lifetimeMs - margin,
+        renewAt: issuedAt + lifetimeMs * (RENEWED_AFTER + SPREAD * random()),
+        expiresAt: issuedAt + lifetimeMs - margin,
       };
       this.#failure = undefined;
       onResult({ kind: 'renewed' });

@@ -208,7 +208,7 @@ function shownClient({ name, priority, quotaShare }: NamedClient): string {
 /** The parts of a route that replicas share. The URL of the store is shown without secrets. */
 function sharedByReplicas({ config: { shared } }: Good, { settings }: RouteConfig): string[] {
   if (shared === undefined) return [];
-  const { dedupe, quota } = settings;
+  const { auth, dedupe, quota } = settings;
   const through = `with the replicas named ${shared.name} through ${shownStore(shared.store)}`;
   const windows = quota.windows.map(({ name }) => name).join(', ');
   const encrypted =
@@ -218,6 +218,7 @@ function sharedByReplicas({ config: { shared } }: Good, { settings }: RouteConfi
   return [
     ...(quota.mode === 'on' && windows !== '' ? [`quota ${windows}: shared ${through}`] : []),
     ...(quota.mode === 'on' ? [`cooldowns of the quota: shared ${through}; one replica probes for all`] : []),
+    ...(auth?.kind === 'oauth2' ? [`auth.oauth2, access tokens: ${encrypted}`] : []),
     ...(dedupe.windowMs === undefined ? [] : [`dedupe, keys in use and replies: ${encrypted}`]),
   ];
 }

@@ -6,6 +6,6 @@ export interface SharedOptions {
   readonly name: string;
   /** How many replicas there are, until the store has said it. */
   readonly replicas: number;
-  /** Hashes credentials and encrypts replies in the store; undefined: the URL of the store hashes, and no replies are shared. */
+  /** Hashes credentials and encrypts replies and tokens in the store; undefined: the URL of the store hashes, and neither is shared. */
   readonly secret: string | undefined;
 }

@@ -202,7 +202,7 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
   },
   credential_renewal: {
     name: 'breakwater_credential_renewals_total',
-    help: 'Requests for a new credential (an access token), by result.',
+    help: 'New credentials (access tokens), by result. One that another replica has requested counts as renewed.',
     labels: ['upstream', 'scope', 'result'],
   },
   tenant_left: {

@@ -36,7 +36,7 @@ export interface SharedSnapshot {
 type RoundTripCounts = Readonly<Record<'ok' | 'late' | 'failed', number>>;
 
 /** Values that replicas share, by what became of them. */
-export type SharedValueCounts = Readonly<Record<'reply', Record<string, number>>>;
+export type SharedValueCounts = Readonly<Record<'reply' | 'token', Record<string, number>>>;
 
 /** Replies of dedupe and access tokens that replicas share. */
 export interface SharedValuesSnapshot {

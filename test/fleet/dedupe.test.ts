@@ -3,7 +3,9 @@ import { Agent, createServer, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type AuthorizationServer, startAuthorizationServer } from '../support/authorization-server.ts';
 import { Changes } from '../support/changes.ts';
+import * as support from '../support/origin.ts';
 import { linkTo } from './engine-link.ts';
 import { contentsOf, ENGINES, freshName, REDIS } from './engines.ts';
 import { type ReplicaProcess, startReplica } from './replicas.ts';
@@ -16,6 +18,15 @@ import { type ReplicaProcess, startReplica } from './replicas.ts';
 const SECRET = 'the secret of all replicas of the test';
 /** Keys at a time. */
 const AT_ONCE = 25;
+
+const CLIENT_SECRET = 'hush-hush-of-the-client';
+
+/** An API with access tokens. */
+async function startApi() {
+  const issuer = await startAuthorizationServer();
+  const { port } = await support.startOrigin(issuer.api);
+  return { issuer, url: `http://127.0.0.1:${port}` };
+}
 
 /** Answers each call with other bytes. Calls with a key that begins with `held` wait for the test. */
 async function startOrigin() {
@@ -99,6 +110,16 @@ async function unshared(replicas: readonly ReplicaProcess[]): Promise<number> {
   return counts.reduce((sum, one) => sum + one, 0);
 }
 
+const ALONE = 'breakwater_shared_values_total{kind="token",result="alone"}';
+
+/** Each replica sends a call at once. Returns the number of tokens that were requested without the engine. */
+async function callApi(replicas: readonly ReplicaProcess[]): Promise<number> {
+  const statuses = replicas.map(async ({ url }) => (await fetch(`${url}/tokens/x`)).status);
+  expect(await Promise.all(statuses)).toEqual(replicas.map(() => 200));
+  const alone = await Promise.all(replicas.map((replica) => metric(replica, ALONE)));
+  return alone.reduce((sum, one) => sum + one, 0);
+}
+
 /** Sends so many keys to all replicas at once, and returns the bodies of each key. */
 async function toAll(
   replicas: readonly ReplicaProcess[],
@@ -120,6 +141,12 @@ async function toAll(
 
 describe.each(ENGINES)('$name $missing', (engine) => {
   describe.skipIf(engine.missing !== undefined)('replicas as processes', { timeout: 120_000 }, () => {
+    const tokensOf = (url: string, { tokenUrl }: AuthorizationServer) => `
+  tokens:
+    url: '${url}'
+    allow_private: true
+    auth: { oauth2: { token_url: '${tokenUrl}', client_id: app, client_secret: ${CLIENT_SECRET}, allow_private: true } }
+`;
     const configOf = (store: string, origin: string, name: string) => `
 shared: { store: '${store}', name: ${name}, secret: ${SECRET} }
 upstreams:
@@ -133,15 +160,21 @@ upstreams:
     const started = (yaml: string, count: number) =>
       Promise.all(Array.from({ length: count }, () => startReplica(yaml)));
 
-    test('send each key once, also when one is killed or stopped, and after a restart of all', async () => {
+    test('send each key and each token request once, also when one is killed or stopped, and after a restart of all', async () => {
       // More keys show nothing else, and take their time.
       const keys = engine === REDIS ? 1_000 : 200;
       const origin = await startOrigin();
       const name = freshName();
-      const yaml = configOf(engine.url, origin.url, name);
+      const { issuer, url } = await startApi();
+      const yaml = configOf(engine.url, origin.url, name) + tokensOf(url, issuer);
       const [killed, paused, ...replicas] = await started(yaml, 5);
       if (killed === undefined || paused === undefined) throw new Error('five replicas were started');
       const [one, two] = replicas as [ReplicaProcess, ReplicaProcess];
+
+      const tokensAlone = await callApi([killed, paused, ...replicas]);
+      expect(issuer.granted).toBeLessThanOrEqual(1 + tokensAlone);
+      await issuer.revoke(issuer.tokens[0] as string);
+      await callApi([killed, paused, ...replicas]);
 
       const lost = post(killed, 'held by a killed one').catch(() => undefined);
       const late = post(paused, 'held by a paused one');
@@ -177,10 +210,22 @@ upstreams:
 
       const contents = await contentsOf(engine, name);
       expect(contents.includes(`${name}:values`)).toBe(true);
-      const secrets = ['Ada Lovelace', 'an order', 'of-the-caller', 'key 1', SECRET, 'the second'];
+      const secrets = [
+        ...issuer.tokens,
+        CLIENT_SECRET,
+        'Ada Lovelace',
+        'an order',
+        'of-the-caller',
+        'key 1',
+        SECRET,
+        'the second',
+      ];
       expect(secrets.filter((secret) => contents.includes(secret))).toEqual([]);
 
+      const { granted } = issuer;
       const restarted = await started(yaml, 1);
+      const aloneAgain = await callApi(restarted);
+      expect(issuer.granted).toBeLessThanOrEqual(granted + aloneAgain);
       const again = await toAll(restarted, keys);
       const all = alone + (await unshared(restarted));
       const changed = [...again].filter(([key, texts]) => !isDeepStrictEqual(texts, bodies.get(key)));
@@ -202,13 +247,15 @@ upstreams:
           startReplica(configOf(engine.url, origin.url, name)),
         ]);
         link.cut();
-        await one.process.untilPrinted(/"cause":"(lost|slow|unreachable)".*replies are not shared/);
+        await one.process.untilPrinted(
+          /"cause":"(lost|slow|unreachable)".*replies and tokens are not shared/,
+        );
         const first = await post(one, 'a');
         expect(first).toMatchObject({ status: 201, replayed: false });
         expect(await unshared([one])).toBe(1);
         expect(await metric(one, '\nbreakwater_shared_values_used')).toBe(0);
         link.restore();
-        await one.process.untilPrinted(/are not shared[^]*replies are shared by all replicas/);
+        await one.process.untilPrinted(/are not shared[^]*replies and tokens are shared by all replicas/);
         await one.process.untilPrinted(/"replies":1,.*which had been away/);
         expect(await post(two, 'a')).toEqual({ ...first, replayed: true });
         expect(origin.calls.get('a')).toBe(1);

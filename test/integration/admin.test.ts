@@ -211,7 +211,12 @@ describe('reading', () => {
         used: true,
         replicas: 3,
         round_trips: { ok: 12, late: 1, failed: 0 },
-        values: { used: true, round_trips: { ok: 8, late: 0, failed: 0 }, reply: { written: 2 } },
+        values: {
+          used: true,
+          round_trips: { ok: 8, late: 0, failed: 0 },
+          reply: { written: 2 },
+          token: { read: 1 },
+        },
       },
       buffered_body_bytes: 4096,
       upstreams: [

@@ -20,7 +20,11 @@ export class FakeState implements StateSource {
     away: undefined,
     replicas: 3,
     roundTrips: { ok: 12, late: 1, failed: 0 },
-    values: { away: undefined, roundTrips: { ok: 8, late: 0, failed: 0 }, counts: { reply: { written: 2 } } },
+    values: {
+      away: undefined,
+      roundTrips: { ok: 8, late: 0, failed: 0 },
+      counts: { reply: { written: 2 }, token: { read: 1 } },
+    },
   });
 
   storeWorking(): boolean {

@@ -66,10 +66,12 @@ test.each([
   ['', 'not shared, because shared.secret is missing', ['dedupe']],
   [', secret: a-secret-of-many-characters', 'shared encrypted with the replicas named breakwater', []],
 ])('explain and check say whether replies of dedupe are shared%s', async (secret, expected, hints) => {
-  const yaml = `shared: { store: 'redis://a'${secret} }\nupstreams: { api: { url: https://api.example, retry: { idempotency_key: pass }, dedupe: 1h } }\n`;
+  const auth = 'auth: { oauth2: { token_url: "https://login.example", client_id: a, client_secret: b } }';
+  const yaml = `shared: { store: 'redis://a'${secret} }\nupstreams: { api: { url: https://api.example, retry: { idempotency_key: pass }, dedupe: 1h, ${auth} } }\n`;
   const cwd = temporaryFolder({ 'config.yaml': yaml });
   const { out } = await runCommand(explain, ['POST', '/api/x'], { cwd, env: {} });
   expect(out).toContain(`dedupe, keys in use and replies: ${expected}`);
+  expect(out).toContain(`auth.oauth2, access tokens: ${expected}`);
   const loaded = loadConfig('config.yaml', {}, () => yaml);
   expect(loaded.ok && loaded.hints).toEqual(
     hints.map((word) =>

@@ -206,8 +206,8 @@ function showShared({ shared }) {
 function sharedValues(values) {
   if (values === undefined) return '';
   return values.away === undefined
-    ? ' Replies of dedupe are shared.'
-    : ` Replies of dedupe are not shared (${values.away}): this replica knows only its own.`;
+    ? ' Replies of dedupe and access tokens are shared.'
+    : ` Replies of dedupe and access tokens are not shared (${values.away}): this replica knows only its own.`;
 }
 
 /**

@@ -7,7 +7,7 @@ const SHORTEST_SECRET = 16;
 
 /** The state that replicas share. */
 export const shared = section(
-  'What the replicas of this proxy share: the units of configured quota windows and, with a secret, replies of dedupe.',
+  'What the replicas of this proxy share: the units of configured quota windows and, with a secret, replies of dedupe and access tokens.',
   {
     store: text(
       undefined,
@@ -27,7 +27,7 @@ export const shared = section(
     ),
     secret: text(
       undefined,
-      `Hashes credentials and encrypts replies in the store: at least ${SHORTEST_SECRET} characters, from the environment, the same for all replicas. Without it, the URL of the store hashes credentials, and no replies are shared.`,
+      `Hashes credentials and encrypts replies and tokens in the store: at least ${SHORTEST_SECRET} characters, from the environment, the same for all replicas. Without it, the URL of the store hashes credentials, and neither replies nor tokens are shared.`,
       (secret) =>
         secret.length < SHORTEST_SECRET ? `has fewer than ${SHORTEST_SECRET} characters` : undefined,
     ),

@@ -17,7 +17,7 @@ export function sharedOptions(
   return undefined;
 }
 
-/** Replies are stored encrypted or not at all, so they are shared only with a secret. */
+/** Replies and tokens are stored encrypted or not at all, so they are shared only with a secret. */
 export function checkSharing(
   shared: SharedOptions | undefined,
   upstreams: readonly Pick<UpstreamConfig, 'routes'>[],
@@ -25,11 +25,11 @@ export function checkSharing(
 ): void {
   if (shared === undefined || shared.secret !== undefined) return;
   const stores = upstreams.some(({ routes }) =>
-    routes.some(({ settings }) => settings.dedupe.windowMs !== undefined),
+    routes.some(({ settings: { auth, dedupe } }) => auth?.kind === 'oauth2' || dedupe.windowMs !== undefined),
   );
   if (stores)
     report.hint(
       ['shared', 'store'],
-      'does not share replies of dedupe without shared.secret; write for example secret: "${SHARED_SECRET}"',
+      'does not share replies of dedupe and access tokens without shared.secret; write for example secret: "${SHARED_SECRET}"',
     );
 }

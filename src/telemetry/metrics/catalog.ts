@@ -36,7 +36,7 @@ export const COUNTERS = {
   },
   sharedValues: {
     name: 'breakwater_shared_values_total',
-    help: 'Values in the shared store by kind (reply of dedupe), and what became of them: read, written, late (written after the store was away), lost (another replica had taken the key), too_large (not written) or unreadable (replaced).',
+    help: 'Values in the shared store by kind (reply of dedupe, access token), and what became of them: read, written, late (written after the store was away), alone (not written, because the store was away), lost (another replica was first), too_large (not written) or unreadable (replaced).',
     labels: ['kind', 'result'],
   },
   requests: {
@@ -236,7 +236,7 @@ export const GAUGES = {
   },
   sharedValuesUsed: {
     name: 'breakwater_shared_values_used',
-    help: '1 while replies of dedupe are shared, 0 while this replica knows only its own. No series if none are shared.',
+    help: '1 while replies of dedupe and access tokens are shared, 0 while this replica knows only its own. No series if none are shared.',
     labels: [],
   },
   sharedReplicas: {
