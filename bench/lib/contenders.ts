@@ -93,7 +93,7 @@ export function breakwater(
     if (config !== undefined) writeFileSync(file, `${LISTENERS}${config(place)}`);
     return {
       file: process.execPath,
-      args: [...nodeArgs, join(root, main), 'start', '--config', file],
+      args: [...SHIPPED_ARGS, ...nodeArgs, join(root, main), 'start', '--config', file],
       env: {
         BENCH_LISTEN_PORT: String(place.port),
         BENCH_ADMIN_PORT: String(place.adminPort),
@@ -104,6 +104,9 @@ export function breakwater(
   };
   return contender(BREAKWATER, tempDir, command, { missing });
 }
+
+/** As the Dockerfile and the unit of systemd start it. */
+const SHIPPED_ARGS = ['--max-semi-space-size=4'];
 
 const LISTENERS = 'listen: 127.0.0.1:${BENCH_LISTEN_PORT}\nadmin: 127.0.0.1:${BENCH_ADMIN_PORT}\n';
 

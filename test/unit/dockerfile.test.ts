@@ -34,6 +34,14 @@ test('the last stage runs nothing, so its image needs no shell', () => {
   for (const command of commands) expect(command.slice(command.indexOf('['))).toMatch(/^\[".*"\]$/);
 });
 
+test('the image and the unit of systemd start Node with the same options', () => {
+  const [entry = '[]'] = rests(final, 'ENTRYPOINT');
+  const [, ...options] = (JSON.parse(entry) as string[]).filter((word) => word !== 'dist/main.js');
+  expect(options).toEqual(['--max-semi-space-size=4']);
+  const unit = readFileSync('deploy/systemd/breakwater.service', 'utf8');
+  expect(unit).toContain(`\nEnvironment=NODE_OPTIONS=${options.join(' ')}\n`);
+});
+
 test('the compiled code is cached by the user that reads it', () => {
   const [user = ''] = rests(final, 'USER');
   expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
