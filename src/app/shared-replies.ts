@@ -201,12 +201,16 @@ function encode({ payload, reply }: Content): Buffer {
   return Buffer.concat([length, head, ...chunks]);
 }
 
-/** Undefined if it is not readable. */
+/** Undefined if it is not readable: another version may write something else. */
 function decode(bytes: Buffer | undefined): Content | undefined {
   if (bytes === undefined) return undefined;
-  const bodyAt = LENGTH_BYTES + bytes.readUInt32BE(0);
-  const head = JSON.parse(bytes.toString('utf8', LENGTH_BYTES, bodyAt)) as Head;
-  if (head.format !== FORMAT) return undefined;
-  const { payload, reply } = head;
-  return { payload, reply: reply && { ...reply, chunks: [bytes.subarray(bodyAt)] } };
+  try {
+    const bodyAt = LENGTH_BYTES + bytes.readUInt32BE(0);
+    const head = JSON.parse(bytes.toString('utf8', LENGTH_BYTES, bodyAt)) as Head;
+    if (head.format !== FORMAT) return undefined;
+    const { payload, reply } = head;
+    return { payload, reply: reply && { ...reply, chunks: [bytes.subarray(bodyAt)] } };
+  } catch {
+    return undefined;
+  }
 }

@@ -5,8 +5,8 @@ import type { LeaseReply, LeaseRequest } from './ledger.ts';
 import { unlessAborted } from './opening.ts';
 import { CLAIM, EXCHANGE, LEASE, MUSTER, READ, WRITE } from './redis-scripts.ts';
 
-/** A command that waits for longer belongs to a connection that is lost. */
-const LONGEST_QUEUE = 1_000;
+/** Commands without an answer. Calls may come in bursts; with more of them, the connection is lost. */
+const LONGEST_QUEUE = 10_000;
 
 interface Script {
   readonly text: string;

@@ -192,8 +192,18 @@ test('a late token does not replace a newer one, which is used', async () => {
 test('a token without an end is shared for a day', async () => {
   const [one, two] = await replicas(2);
   one.endpoint.lifetimeMs = Infinity;
+  const claim = vi.spyOn(one.world.store, 'claim');
   await one.after(50, one.get());
   expect(await two.after(10, two.get())).toBe('Bearer token 1');
+  const [, , ms = 0] = claim.mock.calls.find(([name]) => name.startsWith('token')) ?? [];
+  expect(ms).toBeLessThanOrEqual(86_400_000);
+});
+
+test('a token that came just before the claim of its renewal is used', async () => {
+  const [one, two] = await replicas(2);
+  await one.after(50, one.get());
+  vi.spyOn(one.world.store, 'read').mockImplementationOnce(() => undefined);
+  expect(await two.after(50, two.get())).toBe('Bearer token 1');
 });
 
 test('the store gets no token and no secret of the client; a fact that was changed is replaced', async () => {
