@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util';
 import { killAll, stopAll } from '../lib/process.ts';
 import { chart } from './peers/chart.ts';
 import { ATTEMPT_TIMEOUT_MS } from './peers/contender.ts';
-import { CONTENDERS } from './peers/contenders/all.ts';
-import { type Plan, plans, situations, warmUp } from './peers/plan.ts';
+import { TARGET_CONTENDERS, TARGETS } from './peers/contenders/targets.ts';
+import { type Plan, plans, situations, targetPlans, warmUp } from './peers/plan.ts';
 import { resultOf } from './peers/result.ts';
 import { Stand } from './peers/stand.ts';
 import {
@@ -18,10 +18,13 @@ import {
   settingsTable,
   situationTable,
 } from './peers/tables.ts';
+import type { TargetFigures } from './targets/figures.ts';
+import { targetTable } from './targets/table.ts';
 
 const USAGE = `node bench/outage/peers.ts [options]
   --quick           shorter times (three minutes); not for publishing
   --only A,B        only these contenders
+  --targets         an upstream of two hosts, of which one fails, in place of the other scenarios
   --scenario A,B    only these of brownout, outage, blackhole, flaky, one-503, few-503, half, hang, burst
   --seed N          default 1
   --trigger S       seconds of brownout, outage and blackhole instead of 10
@@ -33,6 +36,7 @@ const USAGE = `node bench/outage/peers.ts [options]
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    targets: { type: 'boolean', default: false },
     only: { type: 'string' },
     scenario: { type: 'string' },
     seed: { type: 'string', default: '1' },
@@ -51,6 +55,8 @@ const HEAD_START_MS = 1_000;
 /** The allowed delay of the load process. Beyond a quarter of the attempt timeout, it would itself disturb the result. */
 const LATE_MS = ATTEMPT_TIMEOUT_MS / 4;
 const README = fileURLToPath(new URL('README.md', import.meta.url));
+/** All programs and libraries that this run compares. The libraries are installed in bench/peers; targets need none of them. */
+const ALL = flags.targets ? TARGET_CONTENDERS : (await import('./peers/contenders/all.ts')).CONTENDERS;
 const CHARTS = fileURLToPath(new URL('charts/', import.meta.url));
 
 const wanted = (list: string | undefined, name: string): boolean =>
@@ -73,17 +79,20 @@ async function measure(stands: readonly Stand[], plan: Plan, dir: string): Promi
 }
 
 async function measureAll(dir: string): Promise<Measured[]> {
-  const present = CONTENDERS.filter(
-    ({ name, version }) => wanted(flags.only, name) && version() !== undefined,
-  );
+  const present = ALL.filter(({ name, version }) => wanted(flags.only, name) && version() !== undefined);
   progress(`starting ${present.map(({ name }) => name).join(', ')}`);
-  const stands = await Promise.all(present.map((one) => Stand.open(one)));
+  const stands = await Promise.all(
+    present.map((one) => Stand.open(one, flags.targets ? TARGETS : undefined)),
+  );
   try {
     await measure(stands, warmUp(Number(flags.seed)), dir);
     const measured: Measured[] = [];
     const triggerMs = flags.trigger === undefined ? undefined : 1_000 * Number(flags.trigger);
     const seed = Number(flags.seed);
-    for (const plan of [...plans(flags.quick, seed, triggerMs), ...situations(flags.quick, seed)]) {
+    const all = flags.targets
+      ? targetPlans(flags.quick, seed)
+      : [...plans(flags.quick, seed, triggerMs), ...situations(flags.quick, seed)];
+    for (const plan of all) {
       if (wanted(flags.scenario, plan.name)) measured.push(await measure(stands, plan, dir));
     }
     return measured;
@@ -94,19 +103,28 @@ async function measureAll(dir: string): Promise<Measured[]> {
 
 function report({ about, measured }: Report): string {
   const names = new Set(measured.flatMap(({ results }) => results.map(({ contender }) => contender)));
-  const contenders = CONTENDERS.filter(({ name }) => names.has(name));
-  const absent = CONTENDERS.filter(({ version }) => version() === undefined).map(({ name }) => name);
+  const contenders = ALL.filter(({ name }) => names.has(name));
+  const absent = ALL.filter(({ version }) => version() === undefined).map(({ name }) => name);
   return [
     about,
     ...(absent.length === 0 ? [] : [`Not installed: ${absent.join(', ')}.`]),
+    ...measured.filter(isOfTargets).map(({ plan, results }) =>
+      targetTable(
+        plan.name,
+        results.map(({ contender, targets }) => [contender, targets as TargetFigures]),
+      ),
+    ),
     ...(measured.some(isFault) ? [headlineTable(measured, contenders)] : []),
-    ...(measured.every(isFault) ? [] : [situationTable(measured, contenders)]),
+    ...(measured.every((one) => isFault(one) || isOfTargets(one))
+      ? []
+      : [situationTable(measured, contenders)]),
     ...measured.filter(isFault).map(scenarioTable),
     settingsTable(contenders),
   ].join('\n\n');
 }
 
-const isFault = ({ plan }: Measured): boolean => plan.situation === undefined;
+const isOfTargets = ({ plan }: Measured): boolean => plan.scenario.targets !== undefined;
+const isFault = (one: Measured): boolean => one.plan.situation === undefined && !isOfTargets(one);
 
 function about(measured: readonly Measured[], loadBefore: number): string {
   const commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim();
@@ -136,7 +154,8 @@ function writeCharts(measured: readonly Measured[], dir: string): void {
 
 function publish(text: string): void {
   const readme = readFileSync(README, 'utf8');
-  const [begin, end] = ['<!-- peers: begin -->', '<!-- peers: end -->'];
+  const what = flags.targets ? 'target peers' : 'peers';
+  const [begin, end] = [`<!-- ${what}: begin -->`, `<!-- ${what}: end -->`];
   const [before, rest] = readme.split(begin);
   const after = rest?.split(end)[1];
   if (before === undefined || after === undefined) throw new Error(`README.md has no ${begin} … ${end}`);

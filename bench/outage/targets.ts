@@ -7,8 +7,9 @@ import type { Scenario } from '../../src/simulate/scenario.ts';
 import type { Subject } from '../../src/simulate/sidecar.ts';
 import { type Run, simulate, simulateWay, withoutOwnRetries } from '../../src/simulate/simulate.ts';
 import { App, type AppOptions } from './targets/app.ts';
-import { targetFigures } from './targets/figures.ts';
+import { type TargetFigures, targetFigures } from './targets/figures.ts';
 import { ATTEMPT_MS, TARGET_GATES, targetScenario, targetSubject } from './targets/gates.ts';
+import { targetTable } from './targets/table.ts';
 
 type Runner = (subject: Subject, scenario: Scenario) => Promise<Run>;
 
@@ -28,23 +29,14 @@ const CONTENDERS: readonly (readonly [name: string, run: Runner])[] = [
 ];
 
 const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' } } });
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 // The application has an attempt timeout, so the gate without one would compare nothing.
 for (const gate of TARGET_GATES.filter(({ plain }) => plain !== true)) {
-  console.log(`\n| ${gate.name} | success | AF | p99, ms | share of it | success after | share after |`);
-  console.log('|---|--:|--:|--:|--:|--:|--:|');
-  for (const [name, run] of CONTENDERS) {
-    const figures = targetFigures(await run(targetSubject(gate), targetScenario(gate, Number(values.seed))));
-    const { success, attempts, p99Ms, share, successAfter, shareAfter } = figures;
-    const cells = [
-      percent(success),
-      attempts.toFixed(2),
-      p99Ms.toFixed(0),
-      percent(share),
-      percent(successAfter),
-      percent(shareAfter),
-    ];
-    console.log(`| ${name} | ${cells.join(' | ')} |`);
-  }
+  const rows: [string, TargetFigures][] = [];
+  for (const [name, run] of CONTENDERS)
+    rows.push([
+      name,
+      targetFigures(await run(targetSubject(gate), targetScenario(gate, Number(values.seed)))),
+    ]);
+  console.log(`\n${targetTable(gate.name, rows)}`);
 }

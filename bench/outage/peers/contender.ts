@@ -11,6 +11,8 @@ export const DEADLINE_MS = 8_000;
 export interface Place {
   readonly port: number;
   readonly upstreamPort: number;
+  /** Of each target of the upstream; that of the upstream if it has none. */
+  readonly upstreamPorts: readonly number[];
   readonly dir: string;
 }
 

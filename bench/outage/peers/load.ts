@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Arrival, trafficOf } from '../../../src/simulate/traffic.ts';
 import { percentile } from '../../lib/stats.ts';
 import { type Client, DEADLINE_MS } from './contender.ts';
-import { CONTENDERS } from './contenders/all.ts';
+import { TARGET_CONTENDERS } from './contenders/targets.ts';
 import { clockFrom, type LoadAsk, type LoadedCall, type LoadReport } from './messages.ts';
 
 /** An application that uses one contender. It sends the seeded Poisson load, independent of results, and ends with its parent. */
@@ -13,7 +13,9 @@ process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
 
 async function run({ contender: name, origin, scenario, startAt }: LoadAsk): Promise<LoadReport> {
-  const contender = CONTENDERS.find((one) => one.name === name);
+  const isAsked = (one: { readonly name: string }) => one.name === name;
+  const contender =
+    TARGET_CONTENDERS.find(isAsked) ?? (await import('./contenders/all.ts')).CONTENDERS.find(isAsked);
   if (contender === undefined) throw new Error(`no contender ${name}`);
   const client = contender.client(origin);
   const now = clockFrom(startAt);

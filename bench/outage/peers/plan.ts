@@ -1,5 +1,6 @@
 import type { Effect } from '../../../src/simulate/effect.ts';
 import { outageScenario, type Scenario } from '../../../src/simulate/scenario.ts';
+import { FAULTY } from '../targets/figures.ts';
 import { DEADLINE_MS } from './contender.ts';
 
 export interface Plan {
@@ -58,6 +59,21 @@ export function plans(quick: boolean, seed: number, trigger?: number): Plan[] {
     { name: 'outage', scenario: outageScenario({ kind: 'outage' }, times) },
     { name: 'blackhole', scenario: outageScenario({ kind: 'blackhole' }, times) },
     { name: 'flaky', scenario: outageScenario({ kind: 'flaky', share: FLAKY_SHARE }, always) },
+  ];
+}
+
+/** One of two hosts has the fault. Each host has the capacity of RPB-1, so the other one can carry the whole load. */
+export function targetPlans(quick: boolean, seed: number): Plan[] {
+  const [calmMs, faultMs, afterMs] = quick ? [3_000, 10_000, 10_000] : [5_000, 20_000, 40_000];
+  const times = { faultAtMs: calmMs, faultMs, endMs: calmMs + faultMs + afterMs, seed };
+  const plan = (name: string, kind: 'outage' | 'blackhole' | 'brownout'): Plan => ({
+    name,
+    scenario: outageScenario({ kind: 'own' }, { ...times, targets: { [FAULTY]: { kind } } }),
+  });
+  return [
+    plan('one of two hosts answers 503', 'outage'),
+    plan('one of two hosts does not answer', 'blackhole'),
+    plan('one of two hosts is ten times slower', 'brownout'),
   ];
 }
 

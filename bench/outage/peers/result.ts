@@ -3,6 +3,7 @@ import { type Figures, figuresOf } from '../../../src/simulate/figures.ts';
 import type { Scenario } from '../../../src/simulate/scenario.ts';
 import type { Run } from '../../../src/simulate/simulate.ts';
 import { percentile } from '../../lib/stats.ts';
+import { type TargetFigures, targetFigures } from '../targets/figures.ts';
 import type { Contender } from './contender.ts';
 import { type Plan, type Situation, TROUBLED } from './plan.ts';
 import type { Observed } from './stand.ts';
@@ -15,6 +16,8 @@ export interface Result {
   readonly p99Ms: number;
   /** For a situation: its table cell. */
   readonly cell: string | undefined;
+  /** Undefined if the upstream is one host. */
+  readonly targets: TargetFigures | undefined;
   readonly seconds: readonly Second[];
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
@@ -56,6 +59,7 @@ export function resultOf(
       0.99,
     ),
     cell: situation && cellOf(situation, run),
+    targets: scenario.targets && targetFigures(run),
     seconds: secondsOf(run),
     lagP99Ms: load.lagP99Ms,
     lagMaxMs: load.lagMaxMs,

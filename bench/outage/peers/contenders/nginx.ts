@@ -23,9 +23,14 @@ function nginxContender(name: string, server: string): Contender {
   };
 }
 
-function command({ port, upstreamPort, dir }: Place, server: string): Command {
+/** Creates the folders of nginx in `dir`, and returns the directives that name them. */
+export function nginxFolders(dir: string): string {
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   for (const folder of temp) mkdirSync(join(dir, folder));
+  return temp.map((folder) => `${folder}_temp_path ${dir}/${folder};`).join('\n  ');
+}
+
+function command({ port, upstreamPort, dir }: Place, server: string): Command {
   const listed = `server 127.0.0.1:${upstreamPort} ${server};`;
   const config = `
 daemon off;
@@ -36,7 +41,7 @@ ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 4096; }
 http {
   access_log off;
-  ${temp.map((folder) => `${folder}_temp_path ${dir}/${folder};`).join('\n  ')}
+  ${nginxFolders(dir)}
   upstream api {
     ${listed}
     ${listed}
