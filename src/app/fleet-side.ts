@@ -4,10 +4,16 @@ import { Fleet, type FleetDeps, type FleetState } from '../fleet/fleet.ts';
 import type { EngineOptions, FleetEngine } from '../fleet/engine.ts';
 import { shownStore } from '../config/show/effective.ts';
 import type { SharedOptions } from '../fleet/options.ts';
+import { LEARNED_WINDOWS, planOfLearned } from '../fleet/plan.ts';
 import { framed } from '../http/credentials.ts';
 import { burstOf } from '../policies/quota/gcra.ts';
 import type { QuotaOptions } from '../policies/quota/options.ts';
-import type { CredentialListener, SharedCredential } from '../policies/quota/shared-credential.ts';
+import type {
+  CredentialListener,
+  LearnedUnits,
+  NumberedWindow,
+  SharedCredential,
+} from '../policies/quota/shared-credential.ts';
 import { realTime, type Clock } from '../runtime/clock.ts';
 import { endOfTurn } from '../runtime/event-loop.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -145,8 +151,11 @@ export class FleetSide {
       get replicas() {
         return fleet.replicas;
       },
-      kept: async () => (await fleet.ask((engine) => engine.read(`quota:${key}`)))?.answer,
-      keep: (text, ms) => fleet.post((engine) => engine.write(`quota:${key}`, text, ms)),
+      get away() {
+        return fleet.away;
+      },
+      kept: async () => (await fleet.post((engine) => engine.read(`quota:${key}`)))?.answer,
+      keep: (text, ms) => void fleet.post((engine) => engine.write(`quota:${key}`, text, ms)),
       tell: (text) => fleet.tell(QUOTA_TOPIC, `${key}\n${text}`),
       listen: (listener) => void this.#listeners.set(key, listener),
       claim: async (name, ms) => {
@@ -154,7 +163,51 @@ export class FleetSide {
         const holder = claimed?.answer;
         return holder === undefined || holder.text === replica ? undefined : holder.leftMs;
       },
-      release: (name) => fleet.post((engine) => engine.exchange(leaseOf(name), replica, '', 0)),
+      learned: (name, wake) => this.#learned(`${key}:${name}`, wake),
+      release: (name) => void fleet.post((engine) => engine.exchange(leaseOf(name), replica, '', 0)),
+    };
+  }
+
+  #learned(key: string, wake: () => void): LearnedUnits {
+    const fleet = this.#fleet;
+    const fact = `learned:${key}`;
+    const counter = (number: number) => String(number);
+    return {
+      wake,
+      get replicas() {
+        return fleet.replicas;
+      },
+      get away() {
+        return fleet.away;
+      },
+      tokens: (number, { limit, windowMs }) =>
+        fleet.window(
+          `${key}:${number % LEARNED_WINDOWS}`,
+          { limit, periodMs: windowMs * LEARNED_WINDOWS, burst: limit },
+          wake,
+          planOfLearned(limit, windowMs),
+        ),
+      window: async (ended, resetMs, windowMs) => {
+        // Within this time, no window is counted again. What is left of it tells when the current one ends.
+        const laterMs = (LEARNED_WINDOWS - 1) * windowMs;
+        const advance = async (from: number): Promise<NumberedWindow | undefined> => {
+          const next = counter(from + 1);
+          const done = await fleet.ask((engine) =>
+            engine.exchange(fact, counter(from), next, laterMs + resetMs),
+          );
+          return done?.answer === true ? { number: from + 1, first: true } : undefined;
+        };
+        const advanced = ended === undefined ? undefined : await advance(ended);
+        if (advanced !== undefined) return advanced;
+        const first = (ended ?? -1) + 1;
+        const claimed = await fleet.ask((engine) => engine.claim(fact, counter(first), laterMs + resetMs));
+        if (claimed === undefined) return undefined;
+        if (claimed.answer === undefined) return { number: first, first: true };
+        const number = Number(claimed.answer.text);
+        if (!Number.isSafeInteger(number) || number < 0) return undefined;
+        const isOver = claimed.answer.leftMs <= laterMs;
+        return (isOver ? await advance(number) : undefined) ?? { number, first: false };
+      },
     };
   }
 

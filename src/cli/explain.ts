@@ -217,7 +217,9 @@ function sharedByReplicas({ config: { shared } }: Good, { settings }: RouteConfi
       : `shared encrypted ${through}`;
   return [
     ...(quota.mode === 'on' && windows !== '' ? [`quota ${windows}: shared ${through}`] : []),
-    ...(quota.mode === 'on' ? [`cooldowns of the quota: shared ${through}; one replica probes for all`] : []),
+    ...(quota.mode === 'on'
+      ? [`cooldowns and learned limits: shared ${through}; one replica probes for all`]
+      : []),
     ...(auth?.kind === 'oauth2' ? [`auth.oauth2, access tokens: ${encrypted}`] : []),
     ...(dedupe.windowMs === undefined ? [] : [`dedupe, keys in use and replies: ${encrypted}`]),
   ];

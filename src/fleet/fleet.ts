@@ -133,17 +133,24 @@ export class Fleet implements WindowHost {
   /** Sends `text` to the other replicas that listen to `topic`. It may be lost. At most 3 500 characters. */
   tell(topic: string, text: string): void {
     const news: News = [this.#deps.replica, topic, text];
-    this.post((engine) => engine.publish(JSON.stringify(news)));
+    void this.post((engine) => engine.publish(JSON.stringify(news)));
   }
 
-  /** Changes something at the engine, if it is there. Nothing waits for it, so it is done while the engine is slow too. */
-  post(act: (engine: FleetEngine) => Promise<unknown>): void {
+  /**
+   * As `ask`, however long it takes, and while the engine is slow too. No call may wait for it. Resolves with undefined if there is no
+   * connection, or the engine fails.
+   */
+  async post<T>(question: (engine: FleetEngine) => Promise<T>): Promise<{ readonly answer: T } | undefined> {
     const engine = this.#engine;
-    if (engine === undefined) return;
-    act(engine).then(
-      () => this.roundTrips.ok++,
-      () => this.roundTrips.failed++,
-    );
+    if (engine === undefined) return undefined;
+    try {
+      const answer = await question(engine);
+      this.roundTrips.ok++;
+      return { answer };
+    } catch {
+      this.roundTrips.failed++;
+      return undefined;
+    }
   }
 
   /** Calls back with each text that another replica tells about `topic`. */
@@ -152,11 +159,10 @@ export class Fleet implements WindowHost {
   }
 
   /** The window of this key, with the units that it holds. The newest user is woken. */
-  window(key: string, limit: WindowLimit, wake: () => void): LeasedWindow {
+  window(key: string, limit: WindowLimit, wake: () => void, plan = planOf(limit)): LeasedWindow {
     const name = `${key} ${limit.limit}/${limit.periodMs}/${limit.burst}`;
     let window = this.#windows.get(name);
     if (window === undefined) {
-      const plan = planOf(limit);
       window = new LeasedWindow(name, { limit, plan, lease: new Lease(plan, this.#deps.random) }, this);
       this.#windows.set(name, window);
     }

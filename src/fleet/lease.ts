@@ -212,6 +212,7 @@ export class Lease {
     this.#clock.hear(reply.now, sentAt, now);
     this.#heard = { reply, at: this.#clock.latest(reply.now) };
     const { granted, from, ledger } = reply;
+    if (granted >= this.#fair) this.#askAt = now + (this.#plan.apartMs ?? 0);
     if (granted > 0)
       this.#slices.push({
         early: this.#clock.earliest(reply.now),
@@ -285,12 +286,10 @@ export class Lease {
   }
 
   #wantedNow(now: number): number {
-    const { burst, intervalMs } = this.#plan;
     const held = this.#held();
     if (this.#waiting <= 0 && held >= this.#spare(now) / 2) return 0;
     if (this.#waiting > 0 && held >= this.#need && now < this.#lastsUntil(now) - AHEAD_MS / 2) return 0;
-    const fair = Math.ceil((burst + AHEAD_MS / intervalMs) / this.#replicas);
-    const most = Math.max(this.#waiting > 0 ? this.#need : 1, fair);
+    const most = Math.max(this.#waiting > 0 ? this.#need : 1, this.#fair);
     return Math.max(0, Math.min(this.#missing(now), most));
   }
 
@@ -304,6 +303,12 @@ export class Lease {
     const { lateMs } = this.#plan;
     const stock = (this.#perMemory(now) / MEMORY_MS) * Math.min(LONGEST_STOCK_MS, lateMs);
     return stock >= SMALLEST_STOCK || lateMs >= LONGEST_STOCK_MS ? stock : 0;
+  }
+
+  /** The units of one request, if all replicas want some. */
+  get #fair(): number {
+    const { burst, intervalMs } = this.#plan;
+    return Math.ceil((burst + AHEAD_MS / intervalMs) / this.#replicas);
   }
 
   #perMemory(now: number): number {

@@ -17,6 +17,8 @@ export interface WindowPlan {
   readonly lateMs: number;
   /** The most units that one call may need. A higher cost counts as this. */
   readonly most: number;
+  /** A replica that got its part of the units asks again after this time, so that the others get theirs too. */
+  readonly apartMs?: number;
 }
 
 /** A replica that is gone holds its units for no longer. */
@@ -35,6 +37,26 @@ export function planOf({ limit, periodMs, burst }: WindowLimit): WindowPlan {
   const lateMs = Math.min(LONGEST_LATE_MS, Math.max(half, Math.min(USUAL_LATE_MS, burst * intervalMs)));
   const atOnce = Math.max(1, Math.floor(burst + 1 - lateMs / intervalMs + EXACT));
   return { intervalMs, burst: atOnce, lateMs, most: Math.max(1, Math.floor((atOnce + burst) / 2)) };
+}
+
+/** All units of a learned limit are there at once. Each replica needs some round trips until it can ask for them. */
+const LEARNED_APART_MS = 20;
+
+/** Windows of a learned limit that are counted in turn. The units of one are refilled when its turn comes again. */
+export const LEARNED_WINDOWS = 50;
+
+/**
+ * The plan of one window of a limit that the upstream has stated. It has no more than `limit` units until its end, and after
+ * `LEARNED_WINDOWS` windows it is full again. By GCRA, at most `burst − 1 + ceil(t / interval)` units become usable in `t` ms.
+ */
+export function planOfLearned(limit: number, windowMs: number): WindowPlan {
+  return {
+    intervalMs: (LEARNED_WINDOWS * windowMs) / limit,
+    burst: limit + 1 - Math.ceil(limit / LEARNED_WINDOWS),
+    lateMs: Math.min(LONGEST_LATE_MS, Math.max(USUAL_LATE_MS, windowMs / 10)),
+    most: Math.max(1, Math.floor(limit)),
+    apartMs: LEARNED_APART_MS,
+  };
 }
 
 /** Quotients of milliseconds are not exact. */

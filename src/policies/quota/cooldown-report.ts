@@ -1,3 +1,4 @@
+import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { CooldownCause } from '../../proxy/events.ts';
 
 /**
@@ -37,14 +38,27 @@ export interface Replicas {
 /** A process that shares nothing. */
 export const ALONE: Replicas = { count: 1, changed: () => {}, released: () => {} };
 
+/** A limit that the upstream has stated. */
+export interface ReadingReport {
+  readonly name: 'reading';
+  readonly reading: QuotaReading;
+  readonly leftMsAgo: number;
+}
+
+export type Report = CooldownReport | ReadingReport;
+
 /** The reports of one credential, by scope (`WHOLE`: all of them). */
-export type ScopeReports = readonly (readonly [scope: string, report: CooldownReport])[];
+export type ScopeReports = readonly (readonly [scope: string, report: Report])[];
 
 /** In place of a scope: all calls of the credential. */
 export const WHOLE = '';
 
 /** The longest time that a report of another replica may name: twice the longest cooldown. */
 const LONGEST_MS = 2 * 3_600_000;
+
+/** The longest reset of a limit that is kept, and the most units. */
+export const LONGEST_RESET_MS = 32 * 24 * 3_600_000;
+const MOST_UNITS = 1e12;
 
 /** Scopes of one credential, and characters of the name of one. */
 const MOST_SCOPES = 64;
@@ -62,11 +76,27 @@ export function reportsOf(parsed: unknown): ScopeReports {
   });
 }
 
-function isReport(value: unknown): value is CooldownReport {
+function isReport(value: unknown): value is Report {
   if (typeof value !== 'object' || value === null) return false;
-  const { leftMsAgo, name, ramp, ...active } = value as Record<string, unknown>;
+  const { leftMsAgo, name, ramp, reading, ...active } = value as Record<string, unknown>;
   if (typeof leftMsAgo !== 'number' || !(leftMsAgo >= 0)) return false;
-  return name === 'over' ? typeof ramp === 'boolean' : name === 'active' && isActive(active);
+  if (name === 'over') return typeof ramp === 'boolean';
+  return name === 'reading' ? isReading(reading) : name === 'active' && isActive(active);
+}
+
+function isReading(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { bucket, continuous, limit, policy, remaining, resetMs, resource, unit, windowMs } = value as Record<
+    string,
+    unknown
+  >;
+  return (
+    [bucket, policy, resource].every(isScope) &&
+    (unit === 'calls' || unit === 'cost') &&
+    typeof continuous === 'boolean' &&
+    [limit, remaining].every((units) => isUpTo(units, MOST_UNITS)) &&
+    [resetMs, windowMs].every((ms) => ms === undefined || isUpTo(ms, LONGEST_RESET_MS))
+  );
 }
 
 function isActive({ cause, failed, ms, namedMs, probeMs, probes, scopes }: Record<string, unknown>): boolean {
@@ -82,13 +112,21 @@ function isActive({ cause, failed, ms, namedMs, probeMs, probes, scopes }: Recor
 const isScope = (value: unknown): value is string =>
   typeof value === 'string' && value.length <= LONGEST_SCOPE;
 
-const isMs = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= LONGEST_MS;
+const isUpTo = (value: unknown, most: number): boolean =>
+  typeof value === 'number' && value >= 0 && value <= most;
+
+const isMs = (value: unknown): boolean => isUpTo(value, LONGEST_MS);
 
 /** The same report, `ms` later. */
-export function aged(report: CooldownReport, ms: number): CooldownReport {
+export function aged(report: Report, ms: number): Report {
   const leftMsAgo = report.leftMsAgo + ms;
   if (report.name === 'over') return { ...report, leftMsAgo };
   const later = (value: number) => Math.max(0, value - ms);
+  if (report.name === 'reading') {
+    const { reading } = report;
+    const resetMs = reading.resetMs === undefined ? undefined : later(reading.resetMs);
+    return { ...report, leftMsAgo, reading: { ...reading, resetMs } };
+  }
   return {
     ...report,
     leftMsAgo,

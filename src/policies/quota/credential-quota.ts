@@ -2,11 +2,18 @@ import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { ClientShare } from './client-share.ts';
-import { Limiter, type CallContext, type LimiterOptions } from './limiter.ts';
+import { Limiter, type CallContext, type LimiterOptions, type MeterKey } from './limiter.ts';
 import type { Throttling } from './cooldown.ts';
-import { type CooldownReport, type Replicas, type ScopeReports, WHOLE } from './cooldown-report.ts';
+import {
+  type CooldownReport,
+  type Replicas,
+  type Report,
+  type ScopeReports,
+  WHOLE,
+} from './cooldown-report.ts';
 import type { QuotaOptions, QuotaWindow } from './options.ts';
 import { namedScope } from './scope.ts';
+import type { LearnedUnits } from './shared-credential.ts';
 import { SharedLimits } from './shared-limits.ts';
 import type { TokenSource } from './token-source.ts';
 import type { Throughput } from './throughput.ts';
@@ -33,6 +40,10 @@ export interface CredentialReplicas {
   /** See `Replicas`. `scope`: that of the cooldown, or `WHOLE`. */
   changed(scope: string): void;
   released(scope: string): void;
+  /** A reading is news for the others. */
+  learned(scope: string, reading: QuotaReading, startedAt: number): void;
+  /** The units of a learned limit. */
+  unitsOf(scope: string, limit: MeterKey): LearnedUnits;
 }
 
 export interface CredentialQuotaDeps extends Pick<LimiterOptions, 'random' | 'served' | 'tokensOf'> {
@@ -75,6 +86,17 @@ export class CredentialQuota {
     this.#tokensOf = tokensOf;
     this.#replicas = replicas;
     this.#whole = this.#newLimiter(WHOLE);
+  }
+
+  /** Units are leased, so they come only to calls that say that they wait. */
+  get isShared(): boolean {
+    return this.#replicas !== undefined || this.#whole.isLeased;
+  }
+
+  /** How many calls wait, and the cost of the first of them. Which scope they are of is not known, so each gets units for all. */
+  wanted(calls: number, cost: number, now: number): void {
+    this.#whole.wanted(calls, cost, now);
+    for (const part of this.#parts.values()) part.wanted(calls, cost, now);
   }
 
   /** The limits of all calls of the credential. */
@@ -172,8 +194,12 @@ export class CredentialQuota {
   }
 
   /** Applies the report of another replica. Returns the limiter whose cooldown starts by it. */
-  apply(scope: string, report: CooldownReport, now: number): Limiter | undefined {
+  apply(scope: string, report: Report, now: number): Limiter | undefined {
     const limiter = scope === WHOLE ? this.#whole : this.#narrow(scope);
+    if (report.name === 'reading') {
+      limiter.learnRemote(report.reading, now - report.leftMsAgo, now);
+      return undefined;
+    }
     return limiter.cooldown.apply(report, now) ? limiter : undefined;
   }
 
@@ -190,12 +216,18 @@ export class CredentialQuota {
   #learn(readings: readonly QuotaReading[], scope: string, seen: SeenReply, now: number): void {
     for (const reading of readings) {
       const limiter = this.#narrow(scope);
-      limiter.learn(reading, contextOf(seen, limiter), now);
+      this.#learnAt(limiter === this.#whole ? WHOLE : scope, reading, seen, now);
       if (limiter === this.#whole || reading.resource !== '' || this.#options.scope === 'path') continue;
       const meaning = this.#shared.observe(reading, scope, seen.startedAt, now);
       if (meaning === 'no longer shared') this.#whole.forget(reading);
-      if (meaning === 'shared') this.#whole.learn(reading, contextOf(seen, this.#whole), now);
+      if (meaning === 'shared') this.#learnAt(WHOLE, reading, seen, now);
     }
+  }
+
+  #learnAt(scope: string, reading: QuotaReading, seen: SeenReply, now: number): void {
+    const limiter = scope === WHOLE ? this.#whole : this.#narrow(scope);
+    if (limiter.learn(reading, contextOf(seen, limiter), now))
+      this.#replicas?.learned(scope, reading, seen.startedAt);
   }
 
   /** The scope that a reply is about. */
@@ -237,6 +269,7 @@ export class CredentialQuota {
       tokensOf: this.#tokensOf,
       whole: whole && scope !== 'credential',
       replicas: this.#replicas && replicasOf(this.#replicas, of),
+      unitsOf: this.#replicas && ((limit) => (this.#replicas as CredentialReplicas).unitsOf(of, limit)),
     });
   }
 }

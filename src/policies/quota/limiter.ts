@@ -9,6 +9,8 @@ import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
 import { ProbeTimes } from './probe-times.ts';
 import type { Throughput } from './throughput.ts';
+import type { LearnedUnits } from './shared-credential.ts';
+import { SharedMeter } from './shared-meter.ts';
 import { WindowMeter } from './window-meter.ts';
 
 /** An upstream that reports more quotas than this at once is not trusted with the rest. */
@@ -53,6 +55,8 @@ export interface LimiterOptions {
   readonly tokensOf?: ((window: QuotaWindow) => TokenSource) | undefined;
   /** The replicas that share the cooldown; undefined: none. */
   readonly replicas?: Replicas | undefined;
+  /** The units of a learned limit that replicas share; undefined: none are shared. */
+  readonly unitsOf?: ((limit: MeterKey) => LearnedUnits) | undefined;
 }
 
 /** Limits calls of one credential, or of one scope of it: by the strictest of its windows, its learned meters and its cooldown. */
@@ -61,7 +65,6 @@ export class Limiter {
   readonly #windows: readonly Window[];
   /** Units of its windows are leased, so they come only to calls that say that they wait (`wanted`). */
   readonly isLeased: boolean;
-  #wanted = 0;
   /** A list and not a map: there are few, and each attempt asks them all several times. */
   #meters: Meter[] = [];
   /** Meters that a test proved wrong. They count again after a refusal. */
@@ -77,8 +80,10 @@ export class Limiter {
   /** Replies since the last one with quota headers. */
   #repliesWithoutQuota = 0;
   #heldUntil = -Infinity;
+  readonly #unitsOf: LimiterOptions['unitsOf'];
 
-  constructor({ windows, random, served, whole, tokensOf, replicas }: LimiterOptions) {
+  constructor({ windows, random, served, whole, tokensOf, replicas, unitsOf: learned }: LimiterOptions) {
+    this.#unitsOf = learned;
     this.cooldown = new Cooldown(random, served, whole, replicas);
     this.isLeased = tokensOf !== undefined && windows.length > 0;
     this.#windows = windows.map((window) => {
@@ -158,17 +163,15 @@ export class Limiter {
     return { at: now, cost, probe, testsMeters: tests, receipts, sent: undefined };
   }
 
-  /** Some calls have said that they wait for leased units. */
-  get isWanted(): boolean {
-    return this.#wanted > 0;
-  }
-
   /** How many calls wait, and the cost of the first of them. */
-  wanted(calls: number, cost: number): void {
-    this.#wanted = calls;
+  wanted(calls: number, cost: number, now: number): void {
     for (const { counts, tokens } of this.#windows) {
       const units = unitsOf(counts, cost);
       tokens.wanted?.(calls * units, units);
+    }
+    for (const meter of this.#meters) {
+      const units = unitsOf(meter.unit, cost);
+      meter.wanted?.(calls * units, units, now);
     }
   }
 
@@ -211,20 +214,40 @@ export class Limiter {
     return this.#admitted - (reservation.sent?.mark ?? this.#started);
   }
 
-  learn(reading: QuotaReading, { startedAt, unseen, cost }: CallContext, now: number): void {
+  /** As `learn`, of a reading that another replica has seen, of an attempt that left at `startedAt`. */
+  learnRemote(reading: QuotaReading, startedAt: number, now: number): void {
+    const repliedAt = this.#lastReplyAt;
+    this.learn(reading, { startedAt, unseen: this.#admitted - this.#finished, cost: 1 }, now);
+    // It came to another replica. Here, it ends no wait for a reply.
+    this.#lastReplyAt = repliedAt;
+  }
+
+  /** True if the reading is news for other replicas: of a limit or a window that was not known, or of the end of its units. */
+  learn(reading: QuotaReading, { startedAt, unseen, cost }: CallContext, now: number): boolean {
     this.#lastReplyAt = now;
     // A meter that was proved wrong is trusted again once it reports something else.
     if (reading.remaining !== 0) this.#distrusted = without(this.#distrusted, reading);
-    if (meterOf(reading, this.#distrusted) !== undefined) return;
-    let meter = meterOf(reading, this.#meters);
-    if (meter === undefined) {
-      if (this.#meters.length >= MOST_METERS) return;
-      meter = reading.continuous ? new FlowMeter(reading) : new WindowMeter(reading);
-      this.#meters.push(meter);
-    }
+    if (meterOf(reading, this.#distrusted) !== undefined) return false;
+    const meter = meterOf(reading, this.#meters) ?? this.#added(reading);
+    if (meter === undefined) return false;
+    const known = meter.isGuessed === true ? undefined : meter.remaining(now);
     const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);
     const unanswered = (this.#admitted - this.#finished) * units;
     meter.learn(reading, { startedAt, unseen: unseen * units, unanswered }, now);
+    return known === undefined || (reading.remaining === 0 && known > 0);
+  }
+
+  #added(reading: QuotaReading): Meter | undefined {
+    if (this.#meters.length >= MOST_METERS) return undefined;
+    const meter = this.#newMeter(reading);
+    this.#meters.push(meter);
+    return meter;
+  }
+
+  #newMeter(reading: QuotaReading): Meter {
+    if (reading.continuous) return new FlowMeter(reading);
+    const own = new WindowMeter(reading);
+    return this.#unitsOf === undefined ? own : new SharedMeter(own, this.#unitsOf(reading));
   }
 
   /** Call for the result of an attempt, after its reading was learned. A test says nothing about the rate of a meter. */
@@ -310,7 +333,7 @@ export class Limiter {
 
 const unitsOf = (counts: QuotaWindow['counts'], cost: number): number => (counts === 'calls' ? 1 : cost);
 
-type MeterKey = Pick<Meter, 'bucket' | 'policy'>;
+export type MeterKey = Pick<Meter, 'bucket' | 'policy'>;
 
 function meterOf({ bucket, policy }: MeterKey, meters: readonly Meter[]): Meter | undefined {
   for (const meter of meters) if (meter.bucket === bucket && meter.policy === policy) return meter;

@@ -23,6 +23,8 @@ export interface Meter {
   readonly unit: QuotaReading['unit'];
   /** Units of the full quota; undefined if no reply has said. */
   readonly limit: number | undefined;
+  /** True if no reading of the latest window is known. */
+  readonly isGuessed?: boolean;
   learn(reading: QuotaReading, context: ReadingContext, now: number): void;
   /** When `units` may pass after `ahead` units; -Infinity if nothing holds them. */
   readyAt(ahead: number, units: number, now: number): number;
@@ -49,6 +51,8 @@ export interface Meter {
   resetMs(now: number): number | undefined;
   /** Milliseconds after which units that are used now are there again; undefined if unknown. */
   fullMs(now: number): number | undefined;
+  /** Only if replicas share its units: those that all waiting calls need, and those of the first of them. */
+  wanted?(units: number, first: number, now: number): void;
   /** Milliseconds between two units, so that the rest lasts until the reset. At least the window divided by the limit, at most a second. */
   paceMs(now: number): number;
 }

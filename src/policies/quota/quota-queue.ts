@@ -61,6 +61,8 @@ export class QuotaQueue {
   readonly #options: QuotaQueueOptions;
   readonly #queue: FairQueue<Waiter>;
   #timer: Timer | undefined;
+  /** Limits whose units are leased know of calls that wait. */
+  #wants = false;
 
   constructor(quota: CredentialQuota, options: QuotaQueueOptions) {
     this.quota = quota;
@@ -146,10 +148,11 @@ export class QuotaQueue {
 
   /** Admits every call that may leave now, and sets a timer for the next one. */
   pump(): void {
-    const { whole } = this.quota;
-    if (this.#queue.size === 0 && this.#timer === undefined && !whole.isWanted) return;
+    if (this.#queue.size === 0 && this.#timer === undefined && !this.#wants) return;
     this.#admit();
-    if (whole.isLeased) whole.wanted(this.#queue.size, this.#queue.first?.cost ?? 0);
+    if (!this.quota.isShared) return;
+    this.#wants = this.#queue.size > 0;
+    this.quota.wanted(this.#queue.size, this.#queue.first?.cost ?? 0, this.#options.clock.now());
   }
 
   #admit(): void {

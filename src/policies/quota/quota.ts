@@ -196,6 +196,7 @@ export class Quota {
         clock,
         quota: () => quota,
         wake: () => queue.sweep(clock.now()),
+        pump: () => queue.pump(),
         onRemote: (limiter) => this.#report(credential, quota, limiter),
         onLease: onProbeLease,
       });

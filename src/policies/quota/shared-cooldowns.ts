@@ -1,9 +1,10 @@
 import { parsedJson } from '../../http/document.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { aged, reportsOf, type ScopeReports } from './cooldown-report.ts';
+import type { QuotaReading } from '../../http/rate-limit.ts';
+import { aged, LONGEST_RESET_MS, type Report, reportsOf, type ScopeReports } from './cooldown-report.ts';
 import type { CredentialQuota, CredentialReplicas } from './credential-quota.ts';
-import type { Limiter } from './limiter.ts';
-import type { SharedCredential } from './shared-credential.ts';
+import type { Limiter, MeterKey } from './limiter.ts';
+import type { LearnedUnits, SharedCredential } from './shared-credential.ts';
 
 /** One replica probes for this long. If it is gone, another one does after that. */
 const LEASE_MS = 5_000;
@@ -19,6 +20,8 @@ export interface SharedCooldownsDeps {
   readonly quota: () => CredentialQuota;
   /** Calls that wait may leave, or can no longer leave in time. */
   readonly wake: () => void;
+  /** Calls that wait may have got units. */
+  readonly pump: () => void;
   /** The cooldown of a limiter starts by the report of another replica. */
   readonly onRemote: (limiter: Limiter) => void;
   /** The lease for a probe was requested. */
@@ -33,6 +36,9 @@ export class SharedCooldowns implements CredentialReplicas {
   readonly #released = new Set<string>();
   /** Leases that are requested. */
   readonly #requested = new Set<string>();
+  /** The latest news of each learned limit, and when it was learned. */
+  readonly #readings = new Map<string, LearnedReading>();
+  readonly #newReadings = new Set<LearnedReading>();
   #waits = false;
 
   constructor(shared: SharedCredential, deps: SharedCooldownsDeps) {
@@ -48,7 +54,7 @@ export class SharedCooldowns implements CredentialReplicas {
   start(): void {
     const { clock, quota, wake } = this.#deps;
     const { whole } = quota();
-    whole.hold(clock.now() + PATIENCE_MS);
+    if (!this.#shared.away) whole.hold(clock.now() + PATIENCE_MS);
     this.#shared.listen({
       heard: (text) => this.#apply(reportsOf(parsedJson(text)), wake),
       lost: () => this.#keep(),
@@ -70,9 +76,24 @@ export class SharedCooldowns implements CredentialReplicas {
     if (!this.#waits) this.#report();
   }
 
+  learned(scope: string, reading: QuotaReading, startedAt: number): void {
+    const learned = { scope, reading, startedAt, at: this.#deps.clock.now() };
+    const name = nameOf(scope, reading);
+    if (!this.#readings.has(name) && this.#readings.size >= MOST_READINGS) this.#readings.clear();
+    this.#readings.set(name, learned);
+    this.#newReadings.add(learned);
+    if (!this.#waits) this.#report();
+  }
+
+  unitsOf(scope: string, limit: MeterKey): LearnedUnits {
+    return this.#shared.learned(nameOf(scope, limit), this.#deps.pump);
+  }
+
   /** An operator has reset the quota. */
   clear(): void {
     this.#changed.clear();
+    this.#readings.clear();
+    this.#newReadings.clear();
     this.#shared.keep('', 0);
   }
 
@@ -100,23 +121,28 @@ export class SharedCooldowns implements CredentialReplicas {
     this.#keep();
     for (const report of quota().reports(clock.now(), this.#changed))
       this.#shared.tell(JSON.stringify([report]));
+    for (const reading of this.#newReadings)
+      this.#shared.tell(JSON.stringify([reportOf(reading, clock.now())]));
     for (const scope of this.#released) this.#shared.release(scope);
+    this.#newReadings.clear();
     this.#changed.clear();
     this.#released.clear();
     this.#waits = true;
     clock.timer(APART_MS, () => {
       this.#waits = false;
-      if (this.#changed.size > 0) this.#report();
+      if (this.#changed.size + this.#newReadings.size > 0) this.#report();
     });
   }
 
   /** For replicas that start. The time tells them how old the reports are, by the clock of the store. */
   #keep(): void {
     const { clock, quota } = this.#deps;
-    const reports = quota()
-      .reports(clock.now())
-      .filter(([, { name }]) => name === 'active');
-    const ms = reports.reduce((most, [, report]) => Math.max(most, 'ms' in report ? report.ms : 0), 0);
+    const now = clock.now();
+    const reports = [
+      ...quota().reports(now),
+      ...Array.from(this.#readings.values(), (reading) => reportOf(reading, now)),
+    ].filter(([, report]) => keptMs(report) > 0);
+    const ms = reports.reduce((most, [, report]) => Math.max(most, keptMs(report)), 0);
     this.#shared.keep(JSON.stringify([ms, reports]), ms);
   }
 
@@ -128,6 +154,31 @@ export class SharedCooldowns implements CredentialReplicas {
     }
     if (reports.length > 0) wake();
   }
+}
+
+interface LearnedReading {
+  readonly scope: string;
+  readonly reading: QuotaReading;
+  readonly startedAt: number;
+  readonly at: number;
+}
+
+/** Scopes are few, but an upstream can name them. */
+const MOST_READINGS = 64;
+
+const nameOf = (scope: string, { bucket, policy }: MeterKey): string =>
+  JSON.stringify([scope, bucket, policy]);
+
+function reportOf({ at, reading, scope, startedAt }: LearnedReading, now: number): ScopeReports[number] {
+  return [scope, aged({ name: 'reading', reading, leftMsAgo: at - startedAt }, now - at)];
+}
+
+/** How long a report is of use. */
+function keptMs(report: Report): number {
+  if (report.name === 'over') return 0;
+  if (report.name === 'active') return report.ms;
+  const { resetMs = 0, windowMs = 0 } = report.reading;
+  return Math.min(LONGEST_RESET_MS, Math.max(resetMs, windowMs));
 }
 
 /** The time for which a text was written, and its reports. */

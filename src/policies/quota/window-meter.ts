@@ -53,6 +53,21 @@ export class WindowMeter implements Meter {
     this.unit = unit;
   }
 
+  /** When the latest window began; -Infinity if that was before the first reading. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Milliseconds of a window, as stated or as estimated from the resets. */
+  get lengthMs(): number {
+    return this.#windowMs ?? this.#spanMs;
+  }
+
+  /** No reading of the latest window is known. */
+  get isGuessed(): boolean {
+    return this.#guessed;
+  }
+
   learn(reading: QuotaReading, { startedAt, unseen }: ReadingContext, now: number): void {
     this.#roll(now);
     const { remaining, limit = this.limit, windowMs = this.#windowMs, resetMs = windowMs } = reading;

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
+
+interface Limited {
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+/** An upstream with fixed windows, which states its limit. Returns the calls of each window, those that were refused too. */
+function limitedUpstream(world: SharedQuotaWorld, { limit, windowMs }: Limited): Map<number, number> {
+  const windows = new Map<number, number>();
+  world.answer = (now) => {
+    const window = Math.floor(now / windowMs);
+    const count = (windows.get(window) ?? 0) + 1;
+    windows.set(window, count);
+    const resetS = Math.ceil(((window + 1) * windowMs - now) / 1_000);
+    const left = Math.max(0, limit - count);
+    return {
+      status: count > limit ? 429 : 200,
+      headers: [
+        'RateLimit-Policy',
+        `"default";q=${limit};w=${windowMs / 1_000}`,
+        'RateLimit',
+        `"default";r=${left};t=${resetS}`,
+      ],
+    };
+  };
+  return windows;
+}
+
+/** Offers calls at these rates. */
+async function offer(
+  world: SharedQuotaWorld,
+  replicas: readonly QuotaReplica[],
+  rates: readonly number[],
+  ms: number,
+): Promise<void> {
+  const begun = world.clock.now();
+  const sent = rates.map(() => 0);
+  for (let at = 0; at < ms; at += 5) {
+    for (const [i, { send }] of replicas.entries())
+      while ((sent[i] ?? 0) < ((rates[i] ?? 0) * (world.clock.now() - begun)) / 1_000) {
+        sent[i] = (sent[i] ?? 0) + 1;
+        send().catch(() => undefined);
+      }
+    await world.pass(5);
+  }
+}
+
+const SECOND = { limit: 100, windowMs: 1_000 };
+const many = (count: number, each: number) => Array.from({ length: count }, () => each);
+
+describe('a limit that the upstream states', () => {
+  test.each([
+    ['three under uneven load', [80, 60, 20], 0.95],
+    ['ten with exactly enough', many(10, 10), 0.9],
+    ['ten that want more', many(10, 15), 0.9],
+  ] as const)(
+    'is used together, and exceeded by no more than calls around a reset: %s',
+    async (_name, rates, share) => {
+      const world = new SharedQuotaWorld();
+      const windows = limitedUpstream(world, SECOND);
+      const replicas = await world.replicas(rates.length);
+      await offer(world, replicas, rates, 3_000);
+      const whole = [...windows.values()].slice(0, -1);
+      expect(Math.max(...windows.values())).toBeLessThanOrEqual(102);
+      expect(whole.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(share * 100 * whole.length);
+    },
+  );
+
+  test.each(['auto', 'path'] as const)('is shared where it holds for one path: scope %s', async (scope) => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, SECOND);
+    const replicas = await world.replicas(3, { scope });
+    await offer(world, replicas, [80, 60, 20], 2_000);
+    expect(Math.max(...windows.values())).toBeLessThanOrEqual(102);
+  });
+
+  test('is known after a restart of all', async () => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, { limit: 30, windowMs: 3_600_000 });
+    const before = await world.replicas(2);
+    await offer(world, before, [10, 10], 1_000);
+    await Promise.all([...before.map(({ fleet }) => fleet.close()), world.pass(100)]);
+    const after = await world.replicas(2);
+    await offer(world, after, [40, 40], 500);
+    expect(windows.get(0)).toBeLessThanOrEqual(30);
+    expect(windows.get(0)).toBeGreaterThanOrEqual(28);
+  });
+
+  test('whose end one replica has seen holds the calls of the others within 100 ms', async () => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, { limit: 1_000, windowMs: 60_000 });
+    const [one, two] = await world.replicas(2);
+    await offer(world, [one as QuotaReplica, two as QuotaReplica], [20, 20], 200);
+    // Others use up the rest.
+    windows.set(0, 999);
+    await offer(world, [one as QuotaReplica], [10], 200);
+    await world.pass(100);
+    const before = world.sent.length;
+    await offer(world, [two as QuotaReplica], [100], 200);
+    expect(world.sent.length).toBe(before);
+  });
+
+  test('is divided between the replicas while the store is away', async () => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, { limit: 90, windowMs: 1_000 });
+    const replicas = await world.replicas(3);
+    await offer(world, replicas, [30, 30, 30], 1_000);
+    world.cut();
+    await offer(world, replicas, [60, 60, 60], 2_500);
+    expect(Math.max(...windows.values())).toBeLessThanOrEqual(95);
+    world.storeGone = false;
+    await world.pass(1_500);
+    windows.clear();
+    await offer(world, replicas, [80, 60, 20], 2_000);
+    expect(Math.max(...windows.values())).toBeLessThanOrEqual(95);
+  });
+
+  test('that is wrong is tested, and not believed any more', async () => {
+    const world = new SharedQuotaWorld();
+    const replicas = await world.replicas(3);
+    world.answer = () => ({
+      status: 200,
+      headers: ['RateLimit-Policy', '"x";q=5;w=3600', 'RateLimit', '"x";r=0;t=3600'],
+    });
+    await offer(world, replicas, [5, 5, 5], 400);
+    await world.pass(6_000, 50);
+    const before = world.sent.length;
+    await offer(world, replicas, [5, 5, 5], 1_000);
+    expect(world.sent.length - before).toBeGreaterThan(10);
+  });
+});
