@@ -8,6 +8,7 @@ import { killAll, stopAll } from './lib/process.ts';
 import { type Part, printGoals, printPart } from './lib/report.ts';
 import { dataPath } from './parts/data-path.ts';
 import { cacheAndSubmit } from './parts/submit.ts';
+import { fleet } from './parts/fleet.ts';
 import { flat } from './parts/flat.ts';
 import { latency } from './parts/latency.ts';
 import { memory } from './parts/memory.ts';
@@ -24,6 +25,7 @@ const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
   flat,
   submit: cacheAndSubmit,
   work: durableWork,
+  fleet,
 };
 
 const USAGE = `npm run bench -- [PART …] [options]

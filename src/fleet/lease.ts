@@ -10,6 +10,12 @@ const MEMORY_MS = 1_000;
 /** Units for calls to come are leased for at most this time. */
 const LONGEST_STOCK_MS = 1_000;
 
+/** Units are replaced when this share of the time for which they may be used is left. The round trip takes some of it. */
+const REPLACED_AT = 0.3;
+
+/** From a window of which nothing is used, this many times the stock is leased, for calls that come in groups. */
+const IDLE_FACTOR = 2;
+
 /** Below this many units, calls to come are not worth a lease: most of the units would go unused. */
 const SMALLEST_STOCK = 2;
 
@@ -63,6 +69,8 @@ export class Lease {
   readonly #random: Random;
   readonly #clock = new EngineClock();
   #slices: Slice[] = [];
+  /** No unit is too late before. */
+  #expiresAt = -Infinity;
   #heard: Heard | undefined;
   #share: Share | undefined;
   #away = false;
@@ -153,16 +161,17 @@ export class Lease {
   refund(receipt: Receipt): void {
     for (const [slice, units] of receipt) {
       slice.gone -= units;
+      this.#expiresAt = -Infinity;
       if (!this.#slices.includes(slice)) this.#slices.unshift(slice);
     }
   }
 
   /** The units of a call have cost `actual`. */
-  correct(units: number, actual: number): void {
+  correct(units: number, actual: number, now: number): void {
     const { most } = this.#plan;
     const more = Math.min(actual, most) - Math.min(units, most);
     if (more > 0) this.#owed += more;
-    else this.#giveBack(-more, this.#heard?.reply.from ?? 0);
+    else this.#giveBack(-more, this.#heard?.reply.from ?? 0, now);
   }
 
   /** How many units the waiting calls need, and how many the first of them; 0: none waits. */
@@ -213,6 +222,7 @@ export class Lease {
     this.#heard = { reply, at: this.#clock.latest(reply.now) };
     const { granted, from, ledger } = reply;
     if (granted >= this.#fair) this.#askAt = now + (this.#plan.apartMs ?? 0);
+    this.#expiresAt = -Infinity;
     if (granted > 0)
       this.#slices.push({
         early: this.#clock.earliest(reply.now),
@@ -244,7 +254,9 @@ export class Lease {
 
   /** Everything that is held goes back with the next request: the process ends. */
   giveUp(now: number): void {
-    for (const slice of this.#slices) this.#giveBack(slice.units - slice.gone + slice.unused, slice.end);
+    for (const slice of this.#slices) {
+      this.#giveBack(slice.units - slice.gone + slice.unused, slice.end, now);
+    }
     this.#slices = [];
     this.wanted(0, 1);
     this.#used = 0;
@@ -286,8 +298,10 @@ export class Lease {
   }
 
   #wantedNow(now: number): number {
+    const { lateMs } = this.#plan;
     const held = this.#held();
-    if (this.#waiting <= 0 && held >= this.#spare(now) / 2) return 0;
+    const spare = this.#spare(now);
+    if (this.#waiting <= 0 && this.#heldFor(REPLACED_AT * lateMs, now) >= REPLACED_AT * spare) return 0;
     if (this.#waiting > 0 && held >= this.#need && now < this.#lastsUntil(now) - AHEAD_MS / 2) return 0;
     const most = Math.max(this.#waiting > 0 ? this.#need : 1, this.#fair);
     return Math.max(0, Math.min(this.#missing(now), most));
@@ -302,7 +316,8 @@ export class Lease {
   #spare(now: number): number {
     const { lateMs } = this.#plan;
     const stock = (this.#perMemory(now) / MEMORY_MS) * Math.min(LONGEST_STOCK_MS, lateMs);
-    return stock >= SMALLEST_STOCK || lateMs >= LONGEST_STOCK_MS ? stock : 0;
+    if (stock < SMALLEST_STOCK && lateMs < LONGEST_STOCK_MS) return 0;
+    return this.#tatIn(now) > 0 ? stock : IDLE_FACTOR * stock;
   }
 
   /** The units of one request, if all replicas want some. */
@@ -321,12 +336,23 @@ export class Lease {
     return held;
   }
 
+  /** Held units of leases that may still be used in `ms`. */
+  #heldFor(ms: number, now: number): number {
+    let held = 0;
+    for (const slice of this.#slices)
+      if (this.#lastOf(slice) + this.#plan.lateMs > now + ms) held += slice.units - slice.gone;
+    return held;
+  }
+
   /** When the last unit that is held may be used; `now` at least. */
   #lastsUntil(now: number): number {
     const last = this.#slices.at(-1);
-    if (last === undefined) return now;
+    return last === undefined ? now : Math.max(now, this.#lastOf(last));
+  }
+
+  #lastOf({ late, offset, units }: Slice): number {
     const { burst, intervalMs } = this.#plan;
-    return Math.max(now, last.late + last.offset + (last.units - burst) * intervalMs);
+    return late + Math.max(0, offset + (units - burst) * intervalMs);
   }
 
   /** When `units` of those that are held may be used together; undefined if there are fewer. */
@@ -344,27 +370,34 @@ export class Lease {
   }
 
   #expire(now: number): void {
+    if (now <= this.#expiresAt) return;
     const { burst, intervalMs, lateMs } = this.#plan;
+    this.#expiresAt = Infinity;
     for (const slice of this.#slices) {
-      const { early, offset, units, gone } = slice;
-      if (now <= early + lateMs) continue;
-      const late = Math.min(units, Math.floor((now - lateMs - early - offset) / intervalMs + burst));
-      if (late <= gone) continue;
-      slice.unused += late - gone;
-      slice.gone = late;
+      const { early, offset, units } = slice;
+      const begun = early + lateMs;
+      if (now > begun) {
+        const late = Math.min(units, Math.floor((now - begun - offset) / intervalMs + burst));
+        if (late > slice.gone) {
+          slice.unused += late - slice.gone;
+          slice.gone = late;
+        }
+      }
+      const next = begun + Math.max(0, offset + (Math.floor(slice.gone) + 1 - burst) * intervalMs);
+      this.#expiresAt = Math.min(this.#expiresAt, next);
     }
     if (!this.#slices.some(isOver)) return;
     for (const slice of this.#slices) {
       if (!isOver(slice)) continue;
-      this.#giveBack(slice.unused, slice.end);
+      this.#giveBack(slice.unused, slice.end, now);
       slice.unused = 0;
     }
     this.#slices = this.#slices.filter((slice) => !isOver(slice));
   }
 
-  /** The earlier end counts for both, so that not too much comes back. */
-  #giveBack(units: number, end: number): void {
-    if (units <= 0) return;
+  /** The earlier end counts for both, so that not too much comes back. Units that time has refilled are not worth a request. */
+  #giveBack(units: number, end: number, now: number): void {
+    if (units <= 0 || this.#clock.latest(end) <= now) return;
     const back = this.#back;
     this.#back =
       back.units === 0 ? { units, end } : { units: back.units + units, end: Math.min(back.end, end) };

@@ -51,7 +51,7 @@ export class LeasedWindow {
   }
 
   correct(units: number, actual: number): void {
-    this.#lease.correct(units, actual);
+    this.#lease.correct(units, actual, this.#real());
     this.ask();
   }
 

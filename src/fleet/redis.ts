@@ -34,6 +34,8 @@ export async function openRedis(options: EngineOptions): Promise<FleetEngine> {
     socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
     disableOfflineQueue: true,
     commandsQueueMaxLength: LONGEST_QUEUE,
+    // Its user has a timer for each request. A second one costs as much as the rest of a request.
+    commandOptions: { timeout: 0 },
   });
   client.on('error', onLost);
   let connected = false;

@@ -1,0 +1,173 @@
+import { Clients, requestText } from '../lib/clients.ts';
+import type { Context } from '../lib/context.ts';
+import { BREAKWATER, breakwater, type Launched } from '../lib/contenders.ts';
+import { postgresMissing, REDIS_MISSING, startRedis, withDatabase } from '../lib/databases.ts';
+import { startOrigin } from '../lib/origin.ts';
+import { cpuMicros } from '../lib/proc.ts';
+import { atMost, type Goal, type Part } from '../lib/report.ts';
+import { median, quartiles } from '../lib/stats.ts';
+
+const CONNECTIONS = 32;
+const GET = requestText('/1k');
+const WARM_UP = 12_000;
+
+/** Calls before each round that do not count. */
+const COLD = 6_000;
+
+/** A quota that holds no call, at each load. */
+const QUOTA = '100000/s';
+
+/** Calls per second. `full`: as fast as 32 connections can. */
+const LOADS = ['full', 200, 20] as const;
+type Load = (typeof LOADS)[number];
+
+const LOAD_TEXTS: Readonly<Record<Load, string>> = { full: '32 connections', 200: '200/s', 20: '20/s' };
+
+/** One proxy with its clients. */
+interface Measured {
+  readonly name: string;
+  readonly proxy: Launched;
+  readonly clients: Clients;
+}
+
+/** Figures of one proxy at one load. */
+interface Figures {
+  /** By round. */
+  readonly cpu: number[];
+  calls: number;
+  roundTrips: number;
+}
+
+/** CPU per call with `shared` and without it, and requests to the store. */
+export async function fleet(context: Context): Promise<Part> {
+  const noPostgres = await postgresMissing();
+  const notes = [
+    ...(REDIS_MISSING === undefined ? [] : [`Not measured: Redis, ${REDIS_MISSING}.`]),
+    ...(noPostgres === undefined ? [] : [`Not measured: PostgreSQL, ${noPostgres}.`]),
+    'Without a heartbeat of each replica per second.',
+  ];
+  const redis = REDIS_MISSING === undefined ? await startRedis(context.tempDir) : undefined;
+  const stores: [name: string, url: string][] =
+    redis === undefined ? [] : [['Redis', `redis://127.0.0.1:${redis.port}`]];
+  const run = (all: [name: string, url: string][]) => compared(context, all, notes);
+  const part =
+    noPostgres === undefined
+      ? await withDatabase(`breakwater_bench_${process.pid}_fleet`, (url) =>
+          run([...stores, ['PostgreSQL', url]]),
+        )
+      : await run(stores);
+  await redis?.stop();
+  return part;
+}
+
+async function compared(
+  context: Context,
+  stores: readonly (readonly [name: string, url: string])[],
+  notes: readonly string[],
+): Promise<Part> {
+  const originPort = await startOrigin();
+  const proxies: Measured[] = [];
+  for (const [name, url] of [['without shared', undefined], ...stores] as const)
+    proxies.push(await launched(context, originPort, name, url));
+  for (const { clients } of proxies) await clients.send(WARM_UP, () => GET);
+  const tables = [];
+  const goals: Goal[] = [];
+  for (const load of LOADS) {
+    const figures = await measured(context, proxies, load);
+    const [baseline] = figures.values();
+    const rows = [...figures].map(([name, { calls, cpu, roundTrips }]) => {
+      const ratios = cpu.map((micros, round) => micros / (baseline?.cpu[round] ?? NaN));
+      if (name !== proxies[0]?.name && load === 'full')
+        goals.push(
+          atMost(`CPU per call, shared on ${name} ÷ without`, median(ratios), 1.05, quartiles(ratios)),
+        );
+      return [
+        name,
+        median(cpu).toFixed(1),
+        median(ratios).toFixed(3),
+        quartiles(ratios)
+          .map((ratio) => ratio.toFixed(3))
+          .join('–'),
+        (Math.min(...cpu) / Math.min(...(baseline?.cpu ?? []))).toFixed(3),
+        ((1_000 * roundTrips) / calls).toFixed(1),
+      ];
+    });
+    tables.push({
+      head: [
+        LOAD_TEXTS[load],
+        'CPU µs per call',
+        'ratio',
+        'quartiles',
+        'of minima',
+        'requests to the store per 1 000 calls',
+      ],
+      rows,
+    });
+  }
+  const refused = proxies.reduce((sum, { clients }) => sum + clients.refused, 0);
+  for (const { clients, proxy } of proxies) {
+    clients.close();
+    await proxy.stop();
+  }
+  return { title: 'A shared quota', tables, goals, notes, failed: refused > 0 };
+}
+
+async function launched(
+  { fromSource, tempDir }: Context,
+  originPort: number,
+  name: string,
+  store: string | undefined,
+): Promise<Measured> {
+  const shared = store === undefined ? '' : `shared: { store: "${store}" }`;
+  const config = () => `
+${shared}
+upstreams:
+  origin: { url: "http://127.0.0.1:${originPort}", mount: { path: / }, allow_private: true, quota: ${QUOTA} }
+`;
+  const contender = breakwater(tempDir, { fromSource, config });
+  if (contender.missing !== undefined) throw new Error(`${BREAKWATER}: ${contender.missing}`);
+  const proxy = await contender.launch(originPort);
+  return { name, proxy, clients: await Clients.open(proxy.port, CONNECTIONS) };
+}
+
+async function measured(
+  { quick }: Context,
+  proxies: readonly Measured[],
+  load: Load,
+): Promise<ReadonlyMap<string, Figures>> {
+  const figures = new Map(proxies.map(({ name }) => [name, { cpu: [], calls: 0, roundTrips: 0 } as Figures]));
+  const one = async ({ clients, name, proxy }: Measured): Promise<void> => {
+    const found = figures.get(name) as Figures;
+    // A replica knows its rate after a second, and leases by it.
+    if (load === 'full') await clients.send(COLD, () => GET);
+    const before = { calls: clients.completed, trips: await roundTrips(proxy) };
+    const cpu = cpuMicros(proxy.pid);
+    if (load === 'full') await clients.send(quick ? 6_000 : 12_000, () => GET);
+    else await clients.pace(load, 5_000, () => GET);
+    const calls = clients.completed - before.calls;
+    found.cpu.push((cpuMicros(proxy.pid) - cpu) / calls);
+    found.calls += calls;
+    found.roundTrips += (await roundTrips(proxy)) - before.trips;
+  };
+  for (let round = 0; round < roundsOf(load, quick); round++) {
+    const turn = round % proxies.length;
+    const order = [...proxies.slice(turn), ...proxies.slice(0, turn)];
+    if (load === 'full') for (const proxy of order) await one(proxy);
+    // The same seconds for all, so that other work on the machine is the same.
+    else await Promise.all(order.map(one));
+  }
+  return figures;
+}
+
+function roundsOf(load: Load, quick: boolean): number {
+  if (load === 'full') return quick ? 6 : 9;
+  return quick ? 2 : 4;
+}
+
+async function roundTrips({ adminPort }: Launched): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  return [...text.matchAll(/^breakwater_shared_round_trips_total\{[^}]*\} (\d+)/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+}
