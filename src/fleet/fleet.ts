@@ -233,7 +233,7 @@ export class Fleet implements WindowHost {
     for (const timer of this.#timers.values()) timer.cancel();
     const engine = this.#engine;
     if (engine === undefined) return;
-    if (!this.away) for (const window of this.#windows.values()) window.giveUp();
+    for (const window of this.#windows.values()) window.giveUp();
     const left = engine.leave(this.#deps.replica).catch(() => undefined);
     await Promise.race([left, new Promise<void>((resolve) => this.#deps.clock.timer(PATIENCE_MS, resolve))]);
     this.#engine = undefined;

@@ -252,15 +252,17 @@ export class Lease {
     return burst - Math.max(0, this.#tatIn(now)) / intervalMs;
   }
 
-  /** Everything that is held goes back with the next request: the process ends. */
-  giveUp(now: number): void {
-    for (const slice of this.#slices) {
-      this.#giveBack(slice.units - slice.gone + slice.unused, slice.end, now);
-    }
+  /**
+   * The process ends: a request that returns everything that is held, and reports what was used without a lease, also to an engine
+   * that is slow. Undefined: there is nothing to say.
+   */
+  giveUp(now: number): LeaseRequest | undefined {
+    for (const slice of this.#slices) this.#giveBack(slice.units - slice.gone + slice.unused, slice.end, now);
     this.#slices = [];
     this.wanted(0, 1);
     this.#used = 0;
-    this.#askAt = now;
+    const owed = this.#owed + (this.#share?.owed(now) ?? 0);
+    return owed > 0 || this.#back.units > 0 ? this.#request(0, now) : undefined;
   }
 
   get #holdUntil(): number {

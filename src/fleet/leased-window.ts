@@ -104,8 +104,8 @@ export class LeasedWindow {
 
   /** The process ends: everything goes back. */
   giveUp(): void {
-    this.#lease.giveUp(this.#real());
-    this.ask();
+    const request = this.#lease.giveUp(this.#real());
+    if (request !== undefined) this.#host.send(this, request);
   }
 
   #real(): number {

@@ -158,6 +158,26 @@ test('what a process holds goes back when it ends', async () => {
   expect(two.left).toHaveLength(60);
 });
 
+test('a process that ends reports what it has used of its share, also to a slow engine', async () => {
+  const world = new World();
+  const first = await world.started();
+  const one = caller(first, world, DAILY);
+  one.call();
+  await world.clock.advance(100);
+  world.delayMs = 100;
+  await world.clock.advance(1_500);
+  expect(first.state.away).toBe('slow');
+  one.call(60);
+  await world.clock.advance(1_000);
+  expect(one.left.length).toBeGreaterThan(20);
+  await Promise.all([first.close(), world.clock.advance(200)]);
+  world.delayMs = 1;
+  const two = caller(await world.started(), world, DAILY);
+  two.call(100);
+  await world.clock.advance(60_000);
+  expect(one.left.length + two.left.length).toBeLessThanOrEqual(101);
+});
+
 test('replicas report what they know to an engine that has lost its data, which gives nothing until then', async () => {
   const world = new EngineWorld();
   const one = caller(await world.started(), world, DAILY);

@@ -92,8 +92,9 @@ describe('a lease', () => {
     world.lease.wanted(0, 1);
     world.now += PLAN.lateMs + 100;
     // Those up to now are refilled by time, and the others are still held.
-    world.lease.giveUp(world.now);
-    expect(world.ask()).toMatchObject({ want: 0, back: { units: 30 } });
+    const request = world.lease.giveUp(world.now)!;
+    expect(request).toMatchObject({ want: 0, back: { units: 30 } });
+    world.lease.heard(request, world.answer(request), world.now, world.now);
     expect(world.left()).toBe(PLAN.burst);
   });
 
