@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createClient } from '@redis/client';
 import { Client } from 'pg';
 import { notOnPath } from './contenders.ts';
 import { freePort, type Running, start } from './process.ts';
@@ -30,8 +31,9 @@ export async function withDatabase<T>(name: string, work: (url: string) => Promi
   }
 }
 
-async function query(text: string): Promise<void> {
-  const client = new Client({ connectionString: ADMIN_URL });
+/** Carries out a statement. Default: as the administrator. */
+export async function query(text: string, url = ADMIN_URL): Promise<void> {
+  const client = new Client({ connectionString: url });
   await client.connect();
   try {
     await client.query(text);
@@ -44,6 +46,8 @@ export const REDIS_MISSING = notOnPath('redis-server');
 
 export interface Redis extends Running {
   readonly port: number;
+  /** Removes all data. */
+  flush(): Promise<void>;
 }
 
 /** A Redis of its own, which has each write on disk before it answers. */
@@ -53,5 +57,11 @@ export async function startRedis(tempDir: string): Promise<Redis> {
   mkdirSync(dir);
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...durable];
-  return { ...(await start({ file: 'redis-server', args }, port)), port };
+  const flush = async (): Promise<void> => {
+    const client = createClient({ url: `redis://127.0.0.1:${port}` });
+    await client.connect();
+    await client.sendCommand(['FLUSHALL']);
+    client.destroy();
+  };
+  return { ...(await start({ file: 'redis-server', args }, port)), port, flush };
 }

@@ -1,13 +1,14 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
 
-/** A TCP proxy in front of an engine, which a test can cut. */
+/** A TCP proxy in front of the database of a fleet, which can be cut and slowed down. */
 export interface EngineLink {
   /** The URL of the engine, through this proxy. */
   readonly url: string;
   /** Ends all connections, and refuses new ones. */
   cut(): void;
   restore(): void;
+  /** Ends everything. */
+  close(): void;
   /** Holds back what the engine answers for so long. */
   delayMs: number;
   /** Passes on nothing, in both directions. Connections stay open. */
@@ -51,16 +52,16 @@ export async function linkTo(engineUrl: string): Promise<EngineLink> {
     open = false;
     for (const socket of sockets) socket.destroy();
   };
-  onTestFinished(() => {
-    cut();
-    server.close();
-  });
   const through = new URL(engineUrl);
   through.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const link: EngineLink = {
     url: through.href,
     cut,
     restore: () => void (open = true),
+    close: () => {
+      cut();
+      server.close();
+    },
     delayMs: 0,
     silent: false,
     connected: connected.promise,

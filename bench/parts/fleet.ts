@@ -23,11 +23,9 @@ type Load = (typeof LOADS)[number];
 
 const LOAD_TEXTS: Readonly<Record<Load, string>> = { full: '32 connections', 200: '200/s', 20: '20/s' };
 
-/** One proxy with its clients. */
 interface Measured {
   readonly name: string;
   readonly proxy: Launched;
-  readonly clients: Clients;
 }
 
 /** Figures of one proxy at one load. */
@@ -35,6 +33,7 @@ interface Figures {
   /** By round. */
   readonly cpu: number[];
   calls: number;
+  refused: number;
   roundTrips: number;
 }
 
@@ -69,12 +68,18 @@ async function compared(
   const proxies: Measured[] = [];
   for (const [name, url] of [['without shared', undefined], ...stores] as const)
     proxies.push(await launched(context, originPort, name, url));
-  for (const { clients } of proxies) await clients.send(WARM_UP, () => GET);
+  for (const { proxy } of proxies) {
+    const clients = await Clients.open(proxy.port, CONNECTIONS);
+    await clients.send(WARM_UP, () => GET);
+    clients.close();
+  }
   const tables = [];
   const goals: Goal[] = [];
+  let refused = 0;
   for (const load of LOADS) {
     const figures = await measured(context, proxies, load);
     const [baseline] = figures.values();
+    for (const one of figures.values()) refused += one.refused;
     const rows = [...figures].map(([name, { calls, cpu, roundTrips }]) => {
       const ratios = cpu.map((micros, round) => micros / (baseline?.cpu[round] ?? NaN));
       if (name !== proxies[0]?.name && load === 'full')
@@ -104,11 +109,7 @@ async function compared(
       rows,
     });
   }
-  const refused = proxies.reduce((sum, { clients }) => sum + clients.refused, 0);
-  for (const { clients, proxy } of proxies) {
-    clients.close();
-    await proxy.stop();
-  }
+  for (const { proxy } of proxies) await proxy.stop();
   return { title: 'A shared quota', tables, goals, notes, failed: refused > 0 };
 }
 
@@ -126,8 +127,7 @@ upstreams:
 `;
   const contender = breakwater(tempDir, { fromSource, config });
   if (contender.missing !== undefined) throw new Error(`${BREAKWATER}: ${contender.missing}`);
-  const proxy = await contender.launch(originPort);
-  return { name, proxy, clients: await Clients.open(proxy.port, CONNECTIONS) };
+  return { name, proxy: await contender.launch(originPort) };
 }
 
 async function measured(
@@ -135,9 +135,13 @@ async function measured(
   proxies: readonly Measured[],
   load: Load,
 ): Promise<ReadonlyMap<string, Figures>> {
-  const figures = new Map(proxies.map(({ name }) => [name, { cpu: [], calls: 0, roundTrips: 0 } as Figures]));
-  const one = async ({ clients, name, proxy }: Measured): Promise<void> => {
+  const figures = new Map(
+    proxies.map(({ name }) => [name, { cpu: [], calls: 0, refused: 0, roundTrips: 0 } as Figures]),
+  );
+  const one = async ({ name, proxy }: Measured): Promise<void> => {
     const found = figures.get(name) as Figures;
+    // A proxy closes connections that are idle while others are measured.
+    const clients = await Clients.open(proxy.port, CONNECTIONS);
     // A replica knows its rate after a second, and leases by it.
     if (load === 'full') await clients.send(COLD, () => GET);
     const before = { calls: clients.completed, trips: await roundTrips(proxy) };
@@ -147,6 +151,8 @@ async function measured(
     const calls = clients.completed - before.calls;
     found.cpu.push((cpuMicros(proxy.pid) - cpu) / calls);
     found.calls += calls;
+    found.refused += clients.refused;
+    clients.close();
     found.roundTrips += (await roundTrips(proxy)) - before.trips;
   };
   for (let round = 0; round < roundsOf(load, quick); round++) {

@@ -1,4 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
+import { REDIS_MISSING } from '../../bench/lib/databases.ts';
+import { freePort } from '../../bench/lib/process.ts';
+import { type Running, run } from '../support/command.ts';
 import { linkTo } from './engine-link.ts';
 import { ENGINES, freshName } from './engines.ts';
 import {
@@ -38,6 +41,19 @@ upstreams:
 const started = (yaml: string, count: number) =>
   Promise.all(Array.from({ length: count }, () => startReplica(yaml)));
 
+const TEN_MINUTES = 600_000;
+
+/** Three replicas whose wall clocks differ by ten minutes each. */
+const startedApart = (yaml: string) =>
+  Promise.all([-TEN_MINUTES, 0, TEN_MINUTES].map((shiftMs) => startReplica(yaml, shiftMs)));
+
+/** A Redis of this test alone, at `port`. It has no data when it starts. */
+async function startedRedis(port: number): Promise<Running> {
+  const redis = run('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '']);
+  await redis.untilPrinted(/Ready to accept connections/);
+  return redis;
+}
+
 async function ask(replica: ReplicaProcess): Promise<number> {
   const { status, body } = await fetch(`${replica.url}/api/x`);
   await body?.cancel();
@@ -53,6 +69,10 @@ interface State {
   readonly shared: { readonly used: boolean; readonly away?: string; readonly replicas: number };
 }
 
+/** The wall time in the log. */
+const wallTime = async ({ process }: ReplicaProcess): Promise<number> =>
+  Date.parse((await process.untilPrinted(/"time":"([^"]+)"/))[1] ?? '');
+
 const stateOf = async ({ adminUrl }: ReplicaProcess): Promise<State['shared']> =>
   ((await (await fetch(`${adminUrl}/api/state`)).json()) as State).shared;
 
@@ -63,9 +83,11 @@ async function gauge({ adminUrl }: ReplicaProcess, name: string): Promise<number
 
 describe.each(ENGINES)('$name $missing', (engine) => {
   describe.skipIf(engine.missing !== undefined)('replicas as processes', { timeout: 120_000 }, () => {
-    test('share one quota, while one is killed and one is stopped for a time', async () => {
+    test('share one quota, while one is killed and one is stopped for a time, with clocks ten minutes apart', async () => {
       const upstream = await startCountingUpstream();
-      const replicas = await started(configOf({ store: engine.url, upstream, quota: '100/s' }), 3);
+      const replicas = await startedApart(configOf({ store: engine.url, upstream, quota: '100/s' }));
+      const walls = await Promise.all(replicas.map(wallTime));
+      expect(Math.max(...walls) - Math.min(...walls)).toBeGreaterThan(2 * TEN_MINUTES - 60_000);
       const begun = performance.now();
       const loads = [80, 60, 20].map((rate, i) => offer(`${replicas[i]?.url}/api/x`, rate, 4_000));
       const [first, second, third] = replicas as [ReplicaProcess, ReplicaProcess, ReplicaProcess];
@@ -87,15 +109,18 @@ describe.each(ENGINES)('$name $missing', (engine) => {
       const before = await started(yaml, 2);
       for (let i = 0; i < 25; i++) await ask(before[i % 2] as ReplicaProcess);
       await Promise.all(before.map((replica) => stopped(replica, signal)));
-      expect(upstream.seen.length).toBe(25);
+      const used = upstream.seen.length;
       const after = await started(yaml, 2);
       const statuses = await Promise.all(
         Array.from({ length: 40 }, (_, i) => ask(after[i % 2] as ReplicaProcess)),
       );
       expect(statuses).toContain(429);
+      expect(upstream.seen.length).toBeGreaterThanOrEqual(used);
+      // A busy machine may take the store for a slow one. Then shares count, and those of a killed process are forgotten.
+      if ([...before, ...after].some(({ process }) => process.out.includes('is not used'))) return;
+      expect(used).toBe(25);
       // Units that were leased and not used come back, unless the process was killed.
-      const fewest = signal === 'SIGTERM' ? 30 : 25;
-      expect(upstream.seen.length).toBeGreaterThanOrEqual(fewest);
+      expect(upstream.seen.length).toBeGreaterThanOrEqual(signal === 'SIGTERM' ? 30 : 25);
       expect(upstream.seen.length).toBeLessThanOrEqual(30);
     });
 
@@ -143,3 +168,34 @@ describe.each(ENGINES)('$name $missing', (engine) => {
     });
   });
 });
+
+describe.skipIf(REDIS_MISSING !== undefined)(
+  `a Redis that ends and starts without its data ${REDIS_MISSING ?? ''}`,
+  () => {
+    test('learns from the replicas what was used', { timeout: 120_000 }, async () => {
+      const upstream = await startCountingUpstream();
+      const port = await freePort();
+      const before = await startedRedis(port);
+      const yaml = configOf({ store: `redis://127.0.0.1:${port}`, upstream, quota: '30/h' });
+      const replicas = await started(yaml, 2);
+      const [one, two] = replicas as [ReplicaProcess, ReplicaProcess];
+      for (let i = 0; i < 20; i++) await ask(replicas[i % 2] as ReplicaProcess);
+      before.child.kill('SIGKILL');
+      await before.ended();
+      for (const replica of replicas)
+        await vi.waitFor(async () => expect((await stateOf(replica)).used).toBe(false), WAIT);
+      await startedRedis(port);
+      for (const replica of replicas)
+        await vi.waitFor(
+          async () => expect(await stateOf(replica)).toMatchObject({ used: true, replicas: 2 }),
+          WAIT,
+        );
+      const statuses: number[] = [];
+      for (let i = 0; i < 30; i++) statuses.push(await ask(i % 2 === 0 ? one : two));
+      expect(statuses).toContain(429);
+      expect(upstream.seen.length).toBeGreaterThan(20);
+      // Without a store each may use half of what it knows to be left, and knows at least of its own 10 calls.
+      expect(upstream.seen.length).toBeLessThanOrEqual(40);
+    });
+  },
+);

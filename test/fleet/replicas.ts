@@ -41,11 +41,18 @@ export interface ReplicaProcess {
   readonly adminUrl: string;
 }
 
-/** One proxy as a process of its own. It is killed when the test has finished. */
-export async function startReplica(yaml: string): Promise<ReplicaProcess> {
+const SHIFTED_CLOCK = new URL('../../bench/programs/shifted-clock.mjs', import.meta.url).href;
+
+/**
+ * One proxy as a process of its own. It is killed when the test has finished. `shiftMs`: how far its wall clock is from that of the
+ * machine.
+ */
+export async function startReplica(yaml: string, shiftMs = 0): Promise<ReplicaProcess> {
   const head = 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n';
   const folder = temporaryFolder({ 'config.yaml': head + yaml });
-  const process_ = run(process.execPath, ['src/main.ts', 'start', '--config', join(folder, 'config.yaml')]);
+  const shift = shiftMs === 0 ? [] : ['--import', SHIFTED_CLOCK];
+  const args = [...shift, 'src/main.ts', 'start', '--config', join(folder, 'config.yaml')];
+  const process_ = run(process.execPath, args, { env: { SHIFT_MS: String(shiftMs) } });
   const [, adminUrl = '', url = ''] = await process_.untilPrinted(
     /"admin":"(http:[^"]+)".*listening on (http:[^"]+)"/,
   );
