@@ -159,7 +159,7 @@ test('what a process holds goes back when it ends', async () => {
 });
 
 test('a process that ends reports what it has used of its share, also to a slow engine', async () => {
-  const world = new World();
+  const world = new EngineWorld();
   const first = await world.started();
   const one = caller(first, world, DAILY);
   one.call();
