@@ -32,16 +32,16 @@ const byKey =
 
 describe('a hedge', () => {
   /** A tenth of the attempts may be hedged, so ten of them come first. */
-  const HEDGE = '    hedge: { after: 300ms, max_extra: 10% }\n';
+  const HEDGE = '    hedge: { after: 300ms, max_extra: 10% }\n    retry: { idempotency_key: pass }\n';
 
   /** Each target has answered six calls. From now on, the first one answers its next call never, and later ones at once. */
-  async function startSlow(ofSecond = '') {
+  async function startSlow(ofSecond = '', init: RequestInit = {}) {
     const clock = new FakeClock();
     const first = await startOrigin(...Array.from({ length: 6 }, () => ok('warm')), hang(), ok('quick'));
     const second = await startOrigin(ok('quick'));
     const config = hosts({ first, second }, HEDGE).replace(second.url, `${second.url}${ofSecond}`);
     const proxy = await startTidy(config, { clock });
-    const call = () => fetch(`${proxy.url}/api/x`);
+    const call = () => fetch(`${proxy.url}/api/x`, init);
     for (let i = 0; i < 12; i++) await (await call()).text();
     return { clock, first, second, proxy, call };
   }
@@ -65,6 +65,18 @@ describe('a hedge', () => {
     expect(await (await sent).text()).toBe('quick');
     const record = (await proxy.untilEnded(13))[12];
     expect(record?.entries.map(({ target }) => target)).toEqual(['first', 'first']);
+  });
+
+  test('of a POST with a key goes to the same target: another one may not know the key', async () => {
+    const post = { method: 'POST', body: '{}', headers: { 'idempotency-key': 'k' } };
+    const { clock, first, proxy, call } = await startSlow('', post);
+    const sent = call();
+    await first.untilRequests(7);
+    await clock.advance(300);
+    expect(await (await sent).text()).toBe('quick');
+    const record = (await proxy.untilEnded(13))[12];
+    expect(record?.entries.map(({ target }) => target)).toEqual(['first', 'first']);
+    expect(record?.notes).toMatchObject({ hedge: 'won' });
   });
 });
 

@@ -184,9 +184,18 @@ export class CallTrail implements Trail {
   }
 
   #bind(target: Target): void {
+    if (this.#needsKey) this.#bound ??= target;
+  }
+
+  /** Only the idempotency key makes the call safe to repeat. */
+  get #needsKey(): boolean {
     const call = this.#call;
-    if (call.idempotencyKey !== undefined && !isRepeatable({ ...call, idempotencyKey: undefined }))
-      this.#bound ??= target;
+    return call.idempotencyKey !== undefined && !isRepeatable({ ...call, idempotencyKey: undefined });
+  }
+
+  /** The only target that may get the call now; undefined: every one may. An attempt that still runs may have been processed. */
+  get #sole(): Target | undefined {
+    return this.#bound ?? this.#only ?? (this.#busy.length > 0 && this.#needsKey ? this.#busy[0] : undefined);
   }
 
   #accepted(target: Target, startedAt: number, now: number): void {
@@ -222,7 +231,7 @@ export class CallTrail implements Trail {
   /** Targets that may get the call, now or later. One that has refused its credential never does. */
   #known(now: number): readonly Known[] {
     const known: Known[] = [];
-    const only = this.#bound ?? this.#only;
+    const only = this.#sole;
     for (const target of only === undefined ? this.#pool.targets : [only])
       if (!target.state.out && !this.#refused.some((one) => one.target === target))
         known.push({ target, load: target.state.load, usableAt: this.#usableAt(target, now) });
