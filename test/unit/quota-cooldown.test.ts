@@ -74,6 +74,15 @@ describe('evidence', () => {
     expect(cooldown.refused(refusal(604), 604)).toBe(true);
   });
 
+  test('many replicas need more refusals, because the bad luck of one holds back all', () => {
+    const replicas = { count: 80, changed: () => {}, released: () => {} };
+    const served = new Throughput();
+    const cooldown = new Cooldown(() => 0, served, false, replicas);
+    for (let i = 0; i < 20; i++) served.count(500);
+    for (let n = 0; n < 3; n++) expect(cooldown.refused(refusal(600 + n), 600 + n)).toBe(false);
+    expect(cooldown.refused(refusal(604), 604)).toBe(true);
+  });
+
   test('never more than eight', () => {
     const served = new Throughput();
     const cooldown = cooldownWith(0, served);

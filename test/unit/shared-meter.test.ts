@@ -68,6 +68,15 @@ describe('a limit that the upstream states', () => {
     },
   );
 
+  test('is not used up by the replica that asks first after a reset', async () => {
+    const world = new SharedQuotaWorld();
+    limitedUpstream(world, SECOND);
+    const replicas = await world.replicas(3);
+    await offer(world, replicas, [100, 100, 100], 4_000);
+    const shares = replicas.map((_, i) => world.sent.filter(({ replica }) => replica === i).length);
+    expect(Math.min(...shares)).toBeGreaterThanOrEqual(90);
+  });
+
   test.each(['auto', 'path'] as const)('is shared where it holds for one path: scope %s', async (scope) => {
     const world = new SharedQuotaWorld();
     const windows = limitedUpstream(world, SECOND);
@@ -115,6 +124,41 @@ describe('a limit that the upstream states', () => {
     windows.clear();
     await offer(world, replicas, [80, 60, 20], 2_000);
     expect(Math.max(...windows.values())).toBeLessThanOrEqual(95);
+  });
+
+  test('that is partly used when replicas begin to count it is not exceeded', async () => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, { limit: 100, windowMs: 600_000 });
+    const replicas = await world.replicas(3);
+    windows.set(0, 60);
+    await offer(world, replicas, [5, 5, 5], 250);
+    await offer(world, replicas, [200, 200, 200], 500);
+    expect(windows.get(0)).toBeLessThanOrEqual(102);
+    expect(windows.get(0)).toBeGreaterThanOrEqual(95);
+  });
+
+  test('that was used up in an earlier window is free for a replica that starts after the reset', async () => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, { limit: 50, windowMs: 4_000 });
+    const [one, two] = (await world.replicas(2)) as [QuotaReplica, QuotaReplica];
+    await offer(world, [one], [200], 1_000);
+    expect(windows.get(0)).toBeGreaterThanOrEqual(40);
+    one.quota.drain();
+    await world.pass(4_000);
+    windows.clear();
+    await offer(world, [two], [100], 1_000);
+    expect(windows.get(1)).toBeGreaterThanOrEqual(45);
+  });
+
+  test('that is used up is tested less often by each of three replicas than by one alone', async () => {
+    const world = new SharedQuotaWorld();
+    const windows = limitedUpstream(world, { limit: 5, windowMs: 600_000 });
+    const replicas = await world.replicas(3);
+    await offer(world, replicas, [10, 10, 10], 500);
+    for (const { send } of replicas) for (let i = 0; i < 20; i++) send().catch(() => undefined);
+    await world.pass(120_000, 100);
+    // One alone sends seven tests in this time.
+    expect(windows.get(0)).toBeLessThanOrEqual(5 + 14);
   });
 
   test('that is wrong is tested, and not believed any more', async () => {

@@ -2,7 +2,7 @@ import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { FlowMeter } from './flow-meter.ts';
 import { type Throttling, Cooldown } from './cooldown.ts';
-import type { Replicas } from './cooldown-report.ts';
+import { ALONE, type Replicas } from './cooldown-report.ts';
 import { Gcra } from './gcra.ts';
 import type { TokenSource } from './token-source.ts';
 import type { Meter } from './meter.ts';
@@ -81,9 +81,11 @@ export class Limiter {
   #repliesWithoutQuota = 0;
   #heldUntil = -Infinity;
   readonly #unitsOf: LimiterOptions['unitsOf'];
+  readonly #replicas: Replicas;
 
   constructor({ windows, random, served, whole, tokensOf, replicas, unitsOf: learned }: LimiterOptions) {
     this.#unitsOf = learned;
+    this.#replicas = replicas ?? ALONE;
     this.cooldown = new Cooldown(random, served, whole, replicas);
     this.isLeased = tokensOf !== undefined && windows.length > 0;
     this.#windows = windows.map((window) => {
@@ -155,7 +157,7 @@ export class Limiter {
    */
   take(cost: number, now: number, uncovered: boolean, testsMeters: boolean): Reservation {
     const tests = testsMeters && this.countedAt(0, cost, now) > now;
-    if (tests) this.#meterTests.probed(now);
+    if (tests) this.#meterTests.probed(now, this.#replicas.count);
     const receipts = this.#takeUnits(cost, now);
     for (const meter of this.#meters) meter.take(unitsOf(meter.unit, cost), now);
     this.#admitted++;

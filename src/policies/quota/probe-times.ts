@@ -24,7 +24,8 @@ export class ProbeTimes {
     return now >= this.#at;
   }
 
-  probed(now: number): void {
-    this.#at = now + gapMs(this.#probes++);
+  /** `replicas` test the same limit, so each of them does so less often. */
+  probed(now: number, replicas = 1): void {
+    this.#at = now + gapMs(this.#probes++) * replicas;
   }
 }
