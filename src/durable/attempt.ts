@@ -141,10 +141,7 @@ async function receive(
   { clock, memory }: AttemptDeps,
 ): Promise<StoredResponse | UnusableEnd> {
   const sink = new Collector(route.options.maxResultBytes, memory, () => signal.abort(BODY_LIMIT_REACHED));
-  const late = new ProxyError('idle_timeout', `the reply body took longer than ${route.bodyTimeoutMs} ms`, {
-    sent: 'sent_unknown',
-  });
-  const timer = clock.timer(route.bodyTimeoutMs, () => signal.abort(late));
+  const timer = clock.timer(route.bodyTimeoutMs, () => signal.abort(lateBody(route)));
   const end = await new Promise<BodyEnd>((resolve) => {
     reply.body.onEnd(resolve);
     reply.body.pipeTo(sink);
@@ -156,6 +153,12 @@ async function receive(
   const { status, statusText, headers } = reply;
   return { status, statusText, headers, body, truncated: cut || sink.truncated };
 }
+
+/** Made only when it is needed, because its stack costs several microseconds. */
+const lateBody = ({ bodyTimeoutMs }: DurableRoute): ProxyError =>
+  new ProxyError('idle_timeout', `the reply body took longer than ${bodyTimeoutMs} ms`, {
+    sent: 'sent_unknown',
+  });
 
 /** The end of a body that is not stored. */
 type UnusableEnd = Extract<BodyEnd, 'broken' | 'failed' | 'throttled'>;
