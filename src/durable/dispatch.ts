@@ -26,7 +26,6 @@ export interface DispatchDeps {
   readonly random: Random;
   readonly observer: Observer;
   readonly trace: AttemptDeps['trace'];
-  readonly owner: string;
   readonly credentials: Credentials;
   /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
@@ -62,10 +61,6 @@ export class Dispatch {
 
   constructor(deps: DispatchDeps) {
     this.#deps = deps;
-  }
-
-  get owner(): string {
-    return this.#deps.owner;
   }
 
   /** Undefined: the attempt was cut by the shutdown. Its outcome is unknown, so its lease must run out. */
@@ -204,8 +199,8 @@ export class Dispatch {
   }
 
   #settlement(job: ClaimedJob, decision: Decision, recorded?: RecordedAttempt): Settlement {
-    const { owner, clock, callbacks } = this.#deps;
-    return settlementOf(job, decision, recorded, { owner, now: clock.wallTime(), callbacks });
+    const { clock, callbacks } = this.#deps;
+    return settlementOf(job, decision, recorded, { now: clock.wallTime(), callbacks });
   }
 
   /** Counts consecutive refusals of a route by its retry budget. */

@@ -119,7 +119,7 @@ export class Durable {
     this.#credentials = credentials;
     this.#intake = new Intake({ ...deps, health, credentials, process: () => this.#setup.process });
     const parts = { clock, random, observer, trace, memory, credentials, callbacks: this.#callbacks };
-    this.#runner = this.#newRunner(new Dispatch({ ...parts, owner: randomUUID() }));
+    this.#runner = this.#newRunner(new Dispatch(parts));
     this.#sweeper = new Sweeper({ ...deps, health });
     this.#scheduler = new Scheduler({
       ...deps,
@@ -247,7 +247,7 @@ export class Durable {
       onSetBack,
       store: monitoredStore(store, this.#health),
       storeFailedAt: () => this.#health.failedAt,
-      owner: dispatch.owner,
+      owner: randomUUID(),
       leaseNow: () => (shared ? undefined : leaseEpoch + clock.now()),
       pollMs: shared ? POLL_SHARED_MS : LONGEST_SLEEP_MS,
       routes: this.#routes,

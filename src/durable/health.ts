@@ -92,9 +92,10 @@ export class Health {
 export function monitoredStore(
   store: Store,
   health: Health,
-): Pick<Store, 'claim' | 'nextDueAt' | 'setBack' | 'wallTime'> {
+): Pick<Store, 'claim' | 'claimed' | 'nextDueAt' | 'setBack' | 'wallTime'> {
   return {
     claim: (claim) => health.reading(store.claim(claim)),
+    claimed: (lost) => health.reading(store.claimed(lost)),
     nextDueAt: () => health.reading(store.nextDueAt()),
     setBack: (now) => health.reading(store.setBack(now)),
     wallTime: () => health.reading(store.wallTime()),

@@ -115,7 +115,7 @@ export interface Job extends Omit<NewJob, 'body' | 'headers'> {
   readonly status: JobStatus;
   /** Undefined unless queued or waiting. */
   readonly reason: WaitReason | undefined;
-  /** Id of the process that runs it. Undefined unless running. */
+  /** Id of the claim by which a process runs it. Undefined unless running. */
   readonly owner: string | undefined;
   /** Number of the latest attempt, which fences its result. A deferral gives its number back. */
   readonly attempt: number;
@@ -144,6 +144,7 @@ export interface StoredResponse {
 
 /** A request that this process has claimed to run. */
 export interface ClaimedJob extends Job {
+  readonly owner: string;
   readonly headers: RawHeaders;
   readonly body: Uint8Array;
   /** The outcome of the attempt before is unknown: its process died or lost its lease. */

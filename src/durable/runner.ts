@@ -5,6 +5,7 @@ import { nextTurn } from '../runtime/event-loop.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import type { ClaimedJob } from './job.ts';
 import type { DurableRoute } from './route.ts';
+import { LostClaims } from './lost-claims.ts';
 import { type AttemptFeedback, SlowStart } from './slow-start.ts';
 import { StoreError } from './store/db.ts';
 import type { Store } from './store/store.ts';
@@ -21,10 +22,10 @@ export interface RunningJob {
 
 export interface RunnerDeps {
   readonly clock: Clock;
-  readonly store: Pick<Store, 'claim' | 'nextDueAt' | 'setBack' | 'wallTime'>;
+  readonly store: Pick<Store, 'claim' | 'claimed' | 'nextDueAt' | 'setBack' | 'wallTime'>;
   /** Monotonic milliseconds of the last failure of the store. A runner without room does not ask the store itself. */
   readonly storeFailedAt: () => number;
-  /** Id of this process, new at each start. */
+  /** Id of this process, new at each start. The ids of its claims begin with it. */
   readonly owner: string;
   /** Time on the clock of leases. Undefined: the store's own clock. */
   readonly leaseNow: () => number | undefined;
@@ -89,6 +90,9 @@ export class Runner {
   #lookAgain = false;
   #stopped = false;
   #aborted = false;
+  #claims = 0;
+  /** Claims that failed. They may be committed nevertheless, or be committed later. */
+  readonly #lost = new LostClaims();
   /** Requests that were due at this time were covered by a claim. */
   #claimedUpTo = 0;
   readonly #jumps: ClockJumps;
@@ -170,6 +174,7 @@ export class Runner {
   async #fill(): Promise<boolean> {
     const { clock, leaseNow, owner, store, storeFailedAt } = this.#deps;
     while (!this.#stopped) {
+      await this.#findLost();
       const { except, limit, leaseMs } = this.#room();
       const now = clock.wallTime();
       // Also without room: the end of a running attempt wakes the runner.
@@ -177,11 +182,28 @@ export class Runner {
       if (limit === 0) return true;
       const lease = { leaseNow: leaseNow(), leaseMs, running: [...this.#running.keys()] };
       const reclaims = clock.now() >= storeFailedAt() + RECLAIM_AFTER_MS;
-      const jobs = await store.claim({ owner, now, ...lease, reclaims, limit, except });
+      const id = `${owner}.${++this.#claims}`;
+      const jobs = await store
+        .claim({ owner: id, now, ...lease, reclaims, limit, except })
+        .catch((error: unknown) => {
+          this.#lost.add(id, clock.now());
+          throw error;
+        });
       for (const job of jobs) this.#start(job);
       if (jobs.length < limit) return false;
     }
     return false;
+  }
+
+  /** Begins the requests of a claim whose answer was lost. Otherwise, their leases would end as attempts without outcome. */
+  async #findLost(): Promise<void> {
+    const { clock, leaseNow, store } = this.#deps;
+    const owners = this.#lost.due(clock.now());
+    if (owners.length === 0) return;
+    const { leaseMs } = this.#room();
+    const jobs = await store.claimed({ owners, leaseNow: leaseNow(), leaseMs });
+    this.#lost.answered(jobs, clock.now());
+    for (const job of jobs) this.#start(job);
   }
 
   /** The least free room of all routes, so that each claimed request can begin at once. Full routes are excepted. */

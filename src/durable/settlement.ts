@@ -20,7 +20,7 @@ export interface RecordedAttempt {
   readonly retainsReply?: boolean;
 }
 
-export interface SettlementDeps extends Pick<Settlement, 'owner' | 'now'> {
+export interface SettlementDeps extends Pick<Settlement, 'now'> {
   /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
@@ -33,7 +33,7 @@ export function settlementOf(
   job: ClaimedJob,
   decision: Decision,
   recorded: RecordedAttempt | undefined,
-  { owner, now, callbacks }: SettlementDeps,
+  { now, callbacks }: SettlementDeps,
 ): Settlement {
   const { next, runnerState } = decision;
   const response = recorded?.finished.response;
@@ -41,7 +41,7 @@ export function settlementOf(
   const attempts = recorded === undefined ? job.attempt - 1 : numberOf(job, recorded);
   return {
     id: job.id,
-    owner,
+    owner: job.owner,
     attempt: job.attempt,
     now,
     entry: recorded === undefined || recorded.unchanged === true ? undefined : rowOf(job, decision, recorded),

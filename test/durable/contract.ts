@@ -285,6 +285,46 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     });
   });
 
+  describe('claims whose answer was lost', () => {
+    const lost = { leaseNow: 1_900, leaseMs: 1_000 };
+
+    test('are found by their ids, with new leases and the same attempt', async () => {
+      const store = await open();
+      for (const id of ['req_1', 'req_2', 'req_3']) await store.submit(newJob(id));
+      await claim(store, 'a.1', 1_000, 2);
+      await claim(store, 'b.1', 1_000);
+      const found = await store.claimed({ ...lost, owners: ['a.1', 'a.2'] });
+      expect(found).toMatchObject([
+        { id: 'req_1', owner: 'a.1', attempt: 1, reclaimed: false },
+        { id: 'req_2', owner: 'a.1', attempt: 1, reclaimed: false },
+      ]);
+      expect(Buffer.from(found[0]?.body ?? []).toString()).toBe('{"id":"req_1"}');
+      expect(ids(await claim(store, 'c', 2_000))).toEqual(['req_3']);
+      expect(ids(await claim(store, 'c', 2_900)).sort()).toEqual(['req_1', 'req_2']);
+    });
+
+    test('are not found after a result, or if another process has reclaimed them', async () => {
+      const store = await open();
+      for (const id of ['req_1', 'req_2']) await store.submit(newJob(id));
+      await claim(store, 'a.1', 1_000);
+      await store.settle(settlement('req_1', { owner: 'a.1' }));
+      await claim(store, 'b.1', 2_000);
+      expect(await store.claimed({ ...lost, owners: ['a.1'] })).toEqual([]);
+      expect(await store.get('req_2')).toMatchObject({ owner: 'b.1', wakeAt: 3_000 });
+    });
+
+    test('of a request that was reclaimed: the attempt before is still without an outcome', async () => {
+      const store = await open();
+      await store.submit(newJob('req_1'));
+      await claim(store, 'dead', 0);
+      await claim(store, 'dead', 1_000);
+      await claim(store, 'a.1', 2_000);
+      expect(await store.claimed({ ...lost, owners: ['a.1'] })).toMatchObject([
+        { attempt: 2, reclaimed: true },
+      ]);
+    });
+  });
+
   describe('leases', () => {
     const HOUR = 3_600_000;
     const running = async () => {

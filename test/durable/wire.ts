@@ -17,7 +17,10 @@ interface Armed {
 export interface Wire {
   /** The URL of the database through this relay. */
   readonly url: string;
-  /** Prepares a fault for connections that send `text`. The promise resolves when the first one does. */
+  /**
+   * Prepares a fault for connections that send `text`. The promise resolves when the first one does. After a cut that is passed on,
+   * it resolves once the server has executed what it got.
+   */
   readonly arm: (text: string, fault: Fault) => Promise<void>;
   /** Lets the connections go on that were held. */
   readonly release: () => void;
@@ -30,11 +33,12 @@ export async function wire(url: string): Promise<Wire> {
   const held: (() => void)[] = [];
   let armed: Armed | undefined;
 
-  const met = (data: Buffer): Fault | undefined => {
+  const faultOf = (data: Buffer, upstream: Socket): Fault | undefined => {
     if (armed === undefined || !data.includes(armed.text)) return undefined;
     const { fault, met } = armed;
     if (fault.kind === 'cut') armed = undefined;
-    met();
+    if (fault.kind === 'cut' && fault.passedOn) upstream.once('close', met);
+    else met();
     return fault;
   };
   const proxy = createServer((client) => {
@@ -43,7 +47,7 @@ export async function wire(url: string): Promise<Wire> {
     upstream.on('data', (data) => client.write(data)).on('close', () => client.destroy());
     client.on('close', () => upstream.destroy());
     client.on('data', (data: Buffer) => {
-      const fault = met(data);
+      const fault = faultOf(data, upstream);
       if (fault?.kind === 'cut') {
         client.destroy();
         // Closed in good order, so that the server executes what it was sent.

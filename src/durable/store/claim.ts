@@ -1,7 +1,7 @@
 import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
-import type { Claim } from './store.ts';
+import type { Claim, LostClaims } from './store.ts';
 
 /** Maximum number of requests that one claim parks, because other statements wait for it. */
 const PARKED_AT_ONCE = 1_000;
@@ -16,6 +16,14 @@ export function claimBatch(claim: Claim, dialect: Dialect): Statement[] {
     { sql: `WITH ${sql}`, params },
   ];
 }
+
+/** The moment from which leases run. Undefined: the database's clock. */
+const leaseFrom = (param: string, dialect: Dialect): string =>
+  `lease AS MATERIALIZED (SELECT coalesce(CAST(${param} AS BIGINT), ${dialect.now}) AS moment)`;
+
+const WITH_REQUEST = `*,
+        (SELECT headers FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS headers,
+        (SELECT body FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS body`;
 
 /** Parks the due requests of paused routes once, so that later claims do not scan them. `$3` is the time. */
 function parkPaused(dialect: Dialect): string {
@@ -40,7 +48,7 @@ function claimDue(claim: Claim, dialect: Dialect): Statement {
   const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;
   const left = except.map((_, i) => `$${i + 8}`).join(', ');
   return {
-    sql: `lease AS MATERIALIZED (SELECT coalesce(CAST($5 AS BIGINT), ${dialect.now}) AS moment),
+    sql: `${leaseFrom('$5', dialect)},
       due AS MATERIALIZED (
         SELECT seq FROM breakwater_job
         WHERE wake_at <= (SELECT CASE WHEN moment > $3 THEN moment ELSE CAST($3 AS BIGINT) END FROM lease)
@@ -56,10 +64,19 @@ function claimDue(claim: Claim, dialect: Dialect): Statement {
         reclaimed = CASE WHEN status = 'running' THEN 1 ELSE 0 END,
         started_at = coalesce(started_at, $3)
       WHERE seq IN (SELECT seq FROM due)
-      RETURNING *,
-        (SELECT headers FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS headers,
-        (SELECT body FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS body`,
+      RETURNING ${WITH_REQUEST}`,
     params: [owner, leaseMs, now, limit, leaseNow, JSON.stringify(running), reclaims ? 1 : 0, ...except],
+  };
+}
+
+/** The bound of `wake_at` selects the index of unfinished requests. */
+export function claimedStatement({ owners, leaseNow, leaseMs }: LostClaims, dialect: Dialect): Statement {
+  return {
+    sql: `WITH ${leaseFrom('$3', dialect)}
+      UPDATE breakwater_job SET wake_at = (SELECT moment FROM lease) + CAST($2 AS BIGINT)
+      WHERE wake_at < ${PARKED} AND status = 'running' AND owner IN (${dialect.textsOf('$1')})
+      RETURNING ${WITH_REQUEST}`,
+    params: [JSON.stringify(owners), leaseMs, leaseNow ?? null],
   };
 }
 

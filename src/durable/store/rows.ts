@@ -102,7 +102,7 @@ export function requestOf(row: Row): Pick<ClaimedJob, 'headers' | 'body'> {
 }
 
 export function claimedOf(row: Row): ClaimedJob {
-  return { ...jobOf(row), ...requestOf(row), reclaimed: flag(row, 'reclaimed') };
+  return { ...jobOf(row), ...requestOf(row), owner: text(row, 'owner'), reclaimed: flag(row, 'reclaimed') };
 }
 
 export function responseOf(row: Row): StoredResponse {

@@ -1,6 +1,6 @@
-import type { Job, NewJob, StoredResponse } from '../job.ts';
+import type { ClaimedJob, Job, NewJob, StoredResponse } from '../job.ts';
 import { cancelBatch, eraseBatch, restartBatch, sendNowBatch } from './change.ts';
-import { claimBatch, NEXT_WAKE } from './claim.ts';
+import { claimBatch, claimedStatement, NEXT_WAKE } from './claim.ts';
 import { type Db, type Purpose, type Row, type Statement, StoreError } from './db.ts';
 import { type Dialect, dialectOf } from './dialect.ts';
 import { insertJob, keyHolder } from './insert.ts';
@@ -20,7 +20,7 @@ import {
 import { setBack } from './set-back.ts';
 import { Settlements } from './settlements.ts';
 import { storable } from './storable.ts';
-import type { Changed, Claim, Filter, Settlement, Store, Submitted } from './store.ts';
+import type { Changed, Claim, Filter, LostClaims, Settlement, Store, Submitted } from './store.ts';
 import { sweepBatch } from './sweep.ts';
 
 /** Another replica may take or release a key between the lookup and the insert; then both are repeated. */
@@ -60,8 +60,11 @@ export class SqlStore implements Store {
   }
 
   async claim(claim: Claim) {
-    const results = await this.#run(claimBatch(claim, this.#dialect), 'begin');
-    return (results.at(-1) ?? []).map(claimedOf).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);
+    return inOrder((await this.#run(claimBatch(claim, this.#dialect), 'begin')).at(-1));
+  }
+
+  async claimed(lost: LostClaims) {
+    return inOrder((await this.#run([claimedStatement(lost, this.#dialect)], 'begin'))[0]);
   }
 
   settle(settlement: Settlement): Promise<boolean> {
@@ -235,3 +238,7 @@ export class SqlStore implements Store {
     return { matched: jobs.length, changed };
   }
 }
+
+/** Oldest due first. */
+const inOrder = (rows: readonly Row[] = []): ClaimedJob[] =>
+  rows.map(claimedOf).sort((a, b) => a.dueAt - b.dueAt || a.seq - b.seq);

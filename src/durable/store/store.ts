@@ -18,7 +18,7 @@ export type Submitted =
   | { readonly kind: 'conflict'; readonly id: string };
 
 export interface Claim {
-  /** Id of this process, new at each start. */
+  /** Id of this claim, chosen by the caller. Results must name it. A claim without an answer is looked up by it. */
   readonly owner: string;
   readonly now: number;
   /**
@@ -35,6 +35,11 @@ export interface Claim {
   readonly limit: number;
   /** Routes without free room. Their requests are not claimed, so that a full route does not block others. */
   readonly except?: readonly string[] | undefined;
+}
+
+/** Claims by the same process whose answer was lost. */
+export interface LostClaims extends Pick<Claim, 'leaseNow' | 'leaseMs'> {
+  readonly owners: readonly string[];
 }
 
 /** The decision after an attempt, or after a claim without an attempt. */
@@ -113,6 +118,11 @@ export interface Store {
   submit(job: NewJob): Promise<Submitted>;
   /** Claims due requests, oldest due first, and marks them as running. Includes requests whose lease has run out. */
   claim(claim: Claim): Promise<readonly ClaimedJob[]>;
+  /**
+   * The requests of claims whose answer was lost, with new leases. None of them may have begun. The result is empty if
+   * these claims were not committed.
+   */
+  claimed(lost: LostClaims): Promise<readonly ClaimedJob[]>;
   /** False if the caller no longer holds the attempt; nothing was changed then. */
   settle(settlement: Settlement): Promise<boolean>;
   /**

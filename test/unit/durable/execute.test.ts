@@ -38,7 +38,6 @@ function executing(
     random: seededRandom(1),
     observer,
     trace: () => undefined,
-    owner: 'a',
     credentials: new Credentials('00', () => undefined),
     callbacks: (_job, end) => [newJob(`callback of ${end.status} after ${end.attempts}`)],
   });
@@ -55,6 +54,7 @@ function executing(
     ...jobOf(newJob('req_1')),
     headers: [],
     body: new Uint8Array(),
+    owner: 'a.1',
     reclaimed: false,
     attempt: 1,
   };

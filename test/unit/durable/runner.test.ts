@@ -24,7 +24,9 @@ async function running(pollMs = 1_000, shared = false) {
   const store = await openStore(join(temporaryFolder(), 'store.db'));
   const epoch = clock.wallTime();
   const claims: Claim[] = [];
-  const problem: { error: StoreError | undefined } = { error: undefined };
+  const asked: (readonly string[])[] = [];
+  /** `committed`: claims are carried out, and only their answer is lost. */
+  const problem: { error: StoreError | undefined; committed?: boolean } = { error: undefined };
   const runs: { running: RunningJob; succeeded: () => void; end: () => void }[] = [];
   const looked: (() => void)[] = [];
   const setBacks: number[] = [];
@@ -44,9 +46,14 @@ async function running(pollMs = 1_000, shared = false) {
     store: {
       claim: (claim) => {
         claims.push(claim);
-        return health.reading(
-          problem.error === undefined ? store.claim(claim) : Promise.reject(problem.error),
-        );
+        if (problem.error === undefined) return health.reading(store.claim(claim));
+        const { error, committed = false } = problem;
+        const failed = (committed ? store.claim(claim) : Promise.resolve()).then(() => Promise.reject(error));
+        return health.reading(failed);
+      },
+      claimed: (lost) => {
+        asked.push(lost.owners);
+        return store.claimed(lost);
       },
       setBack: (now) => store.setBack(now),
       wallTime: () => store.wallTime(),
@@ -76,7 +83,7 @@ async function running(pollMs = 1_000, shared = false) {
     });
   const submit = (id: string) =>
     store.submit(newJob(id, { createdAt: epoch, dueAt: epoch, deadlineAt: epoch + 86_400_000 }));
-  return { claims, clock, epoch, health, look, problem, runner, runs, setBacks, store, submit };
+  return { asked, claims, clock, epoch, health, look, problem, runner, runs, setBacks, store, submit };
 }
 
 test('own running requests are never reclaimed: not when the clock is set, not after their lease', async () => {
@@ -88,7 +95,41 @@ test('own running requests are never reclaimed: not when the clock is set, not a
   await clock.advance(3_600_000);
   await look();
   expect(runs.map(({ running: { job } }) => [job.id, job.attempt])).toEqual([['req_1', 1]]);
-  expect(await store.settle(settlement('req_1'))).toBe(true);
+  expect(await store.settle(settlement('req_1', { owner: runs[0]?.running.job.owner ?? '' }))).toBe(true);
+});
+
+test('a claim whose answer was lost: its requests are found and begin, without another attempt', async () => {
+  const { asked, clock, look, problem, runner, runs, store, submit } = await running();
+  for (const id of ['req_1', 'req_2']) await submit(id);
+  problem.error = new StoreError('unreachable', 'the connection broke');
+  problem.committed = true;
+  runner.wake();
+  await clock.untilWaiting('runner.ts', 1_000);
+  expect(await store.get('req_1')).toMatchObject({ status: 'running', attempt: 1, owner: 'a.1' });
+  expect(runs).toEqual([]);
+  problem.error = undefined;
+  await look();
+  expect(runs.map(({ running: { job } }) => [job.id, job.attempt, job.reclaimed])).toEqual([
+    ['req_1', 1, false],
+    ['req_2', 1, false],
+  ]);
+  await clock.advance(60_000);
+  await look();
+  expect(asked).toEqual([['a.1']]);
+  expect(await store.settle(settlement('req_1', { owner: 'a.1' }))).toBe(true);
+});
+
+test('a claim that failed is asked for once a second, until it can no longer be committed', async () => {
+  const { asked, clock, look, problem, runner } = await running(60_000);
+  problem.error = new StoreError('unreachable', 'the connection broke');
+  runner.wake();
+  await clock.untilWaiting('runner.ts', 1_000);
+  problem.error = undefined;
+  for (const ms of [0, 999, 1, 59_000, 1_000]) {
+    await clock.advance(ms);
+    await look();
+  }
+  expect(asked).toEqual([['a.1'], ['a.1'], ['a.1']]);
 });
 
 test('a lease of another process runs out by the monotonic clock alone', async () => {
@@ -210,7 +251,8 @@ test('a request that is started again while its end is reported is still known a
   await submit('req_1');
   await look();
   const next = { kind: 'end', status: 'cancelled', purgeAt: epoch + 86_400_000 } as const;
-  expect(await store.settle(settlement('req_1', { next, now: epoch }))).toBe(true);
+  const owner = runs[0]?.running.job.owner ?? '';
+  expect(await store.settle(settlement('req_1', { owner, next, now: epoch }))).toBe(true);
   await store.retry('req_1', { now: epoch, deadlineAt: epoch + 86_400_000, force: false });
   await look();
   expect(runs).toHaveLength(2);
