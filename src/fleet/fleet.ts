@@ -10,6 +10,9 @@ import { planOf, type WindowLimit } from './plan.ts';
 /** An engine that takes longer is treated as absent. No call waits longer for it. */
 const PATIENCE_MS = 50;
 
+/** A timer that is later than this shows that this process was busy: it may have sent the request at the end of that time. */
+const BUSY_MS = 10;
+
 const HEARTBEAT_MS = 1_000;
 
 /** A connection on which nothing was answered for this long is given up. */
@@ -117,11 +120,15 @@ export class Fleet implements WindowHost {
 
   /**
    * Asks the engine something else than units. Resolves with undefined if the engine is away, fails, or does not answer within 50 ms.
-   * The engine may have done it.
+   * The engine may have done it. `whileSlow`: asks also while the engine is slow, so that each question may take 50 ms.
    */
-  async ask<T>(question: (engine: FleetEngine) => Promise<T>): Promise<{ readonly answer: T } | undefined> {
+  async ask<T>(
+    question: (engine: FleetEngine) => Promise<T>,
+    whileSlow = false,
+  ): Promise<{ readonly answer: T } | undefined> {
     const engine = this.#engine;
-    if (engine === undefined || this.away) return undefined;
+    const { away } = this.#state;
+    if (engine === undefined || (away !== undefined && !(whileSlow && away === 'slow'))) return undefined;
     return new Promise((resolve) => {
       this.#request(engine, question(engine), {
         heard: (answer) => resolve({ answer }),
@@ -240,9 +247,21 @@ export class Fleet implements WindowHost {
     await engine.close().catch(() => undefined);
   }
 
-  /** A busy process reads its sockets late. What has arrived by then is read first. */
+  /**
+   * A busy process sends a request late, and reads its sockets late. Time in which it was busy does not count, and what has arrived
+   * by then is read first.
+   */
   #patience(callback: () => void): Timer {
-    return this.#deps.clock.timer(PATIENCE_MS, () => this.#deps.afterReading(callback));
+    let timer: Timer | undefined;
+    const wait = () => {
+      const end = this.real() + PATIENCE_MS;
+      timer = this.#deps.clock.timer(PATIENCE_MS, () => {
+        if (this.real() - end > BUSY_MS) wait();
+        else this.#deps.afterReading(callback);
+      });
+    };
+    wait();
+    return { cancel: () => timer?.cancel() };
   }
 
   async #connect(): Promise<void> {

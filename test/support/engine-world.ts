@@ -14,6 +14,8 @@ export class EngineWorld {
   readonly store: FleetStore;
   /** Milliseconds of each request. */
   delayMs = 1;
+  /** Milliseconds in which the process was busy so far, so that its timers are late by then. */
+  busyMs = 0;
   /** Requests and connections fail. */
   gone = false;
   /** Connections are accepted, and nothing is answered. */
@@ -30,7 +32,7 @@ export class EngineWorld {
   fleet(expected = 1): Fleet {
     return new Fleet({
       clock: this.clock,
-      real: () => this.clock.now(),
+      real: () => this.clock.now() + this.busyMs,
       random: () => 0.5,
       afterReading: (callback) => callback(),
       replica: `replica ${++names}`,

@@ -281,6 +281,17 @@ test('tells news to the others, and hears none of its own', async () => {
   expect(heard).toEqual(['two closed']);
 });
 
+test('the time in which the process itself is busy is not the time of the engine', async () => {
+  const world = new EngineWorld();
+  const fleet = await world.started();
+  world.delayMs = 70;
+  const asked = fleet.ask((engine) => engine.claim('key', 'mine', 1_000));
+  world.busyMs = 200;
+  await world.clock.advance(80);
+  expect(await asked).toEqual({ answer: undefined });
+  expect(fleet.state.away).toBeUndefined();
+});
+
 test('answers no question while the engine is slow or gone', async () => {
   const world = new EngineWorld();
   const fleet = await world.started();
