@@ -13,6 +13,9 @@ const RENEW_MS = 1_500;
 const FIRST_LOOK_MS = 50;
 const LONGEST_LOOK_MS = 1_000;
 
+/** A claim is worth 50 ms, because another replica would send the same request. One late answer must not leave all keys unclaimed. */
+const ASK_WHILE_SLOW = true;
+
 /** News about claims: a mark and a key. */
 const TOPIC = 'claims';
 const WANTED = '?';
@@ -47,7 +50,7 @@ export class Claims {
     const asked = await this.#fleet.ask(async (engine) => {
       if (over !== undefined && (await engine.exchange(key, over.text, text, LEASE_MS))) return undefined;
       return engine.claim(key, text, LEASE_MS);
-    });
+    }, ASK_WHILE_SLOW);
     const there = asked?.answer;
     if (asked !== undefined && (there === undefined || there.text === text))
       return this.#claim(key, text, interest, true);
@@ -160,7 +163,7 @@ export class Claim {
       if (await engine.exchange(this.key, this.#text, text, ms)) return true;
       const there = await engine.claim(this.key, text, ms);
       return there === undefined || there.text === text;
-    });
+    }, ASK_WHILE_SLOW);
     if (asked === undefined) return 'away';
     return asked.answer ? 'written' : 'lost';
   }

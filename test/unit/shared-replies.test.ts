@@ -239,6 +239,16 @@ test('a claim that was made without the store is written when it is back', async
   expect(await stateOf(waiting)).toBe('waits');
 });
 
+test('one late answer of the store does not leave other keys unclaimed', async () => {
+  const [one] = await replicas();
+  one.world.delayMs = 200;
+  void one.claim({ ...KEY, id: 'other' });
+  await one.pass(51);
+  one.world.delayMs = 5;
+  expect(one.values.snapshot()?.away).toBe('slow');
+  expect((await one.first()).confirmed).toBe(true);
+});
+
 test('a slow store delays a request by 50 ms at most', async () => {
   const [one] = await replicas();
   one.world.delayMs = 200;
